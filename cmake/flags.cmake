@@ -1,0 +1,23 @@
+# What every source file is compiled with.
+add_library(rwkvmon_flags INTERFACE)
+target_include_directories(rwkvmon_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+target_compile_options(rwkvmon_flags INTERFACE
+	-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
+	-Wformat=2 -Wundef -fno-common -fno-math-errno
+	"SHELL:-include ${CMAKE_SOURCE_DIR}/src/base/banned.h")
+target_compile_definitions(rwkvmon_flags INTERFACE _GNU_SOURCE RWKVMON_VERSION="${PROJECT_VERSION}")
+if(RWKVMON_WERROR)
+	target_compile_options(rwkvmon_flags INTERFACE -Werror)
+endif()
+if(RWKVMON_SANITIZE)
+	target_compile_options(rwkvmon_flags INTERFACE -fsanitize=${RWKVMON_SANITIZE} -fno-sanitize-recover=all
+		-fno-omit-frame-pointer)
+	target_link_options(rwkvmon_flags INTERFACE -fsanitize=${RWKVMON_SANITIZE})
+endif()
+
+# Kernels are compiled once per instruction set; simd/dispatch.c chooses at run time.
+# A file's name says what it may use: *_avx2.c, *_avx512.c, *_neon.c.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+	set(SIMD_FLAGS_avx2 -mavx2 -mfma -mf16c)
+	set(SIMD_FLAGS_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
+endif()

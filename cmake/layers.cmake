@@ -1,0 +1,39 @@
+# One object library `layer_NAME` per row of src/LAYERS, and the check that includes
+# point only where the table allows: it runs before anything is compiled.
+file(STRINGS ${CMAKE_SOURCE_DIR}/src/LAYERS LAYER_ROWS REGEX "^[a-z]")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/LAYERS)
+
+add_custom_target(check_layers ALL
+	COMMAND ${CMAKE_SOURCE_DIR}/tools/check-layers
+	WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} COMMENT "Includes point downwards only" VERBATIM)
+
+set(LAYERS "")
+foreach(row IN LISTS LAYER_ROWS)
+	string(REGEX MATCH "^[a-z]+" layer "${row}")
+	file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${layer}/*.c)
+	if(NOT sources)
+		continue()
+	endif()
+	add_library(layer_${layer} OBJECT ${sources})
+	target_link_libraries(layer_${layer} PRIVATE rwkvmon_flags)
+	add_dependencies(layer_${layer} check_layers)
+	list(APPEND LAYERS ${layer})
+	foreach(isa IN ITEMS avx2 avx512)
+		set(for_isa ${sources})
+		list(FILTER for_isa INCLUDE REGEX "_${isa}\\.c$")
+		if(for_isa)
+			set_source_files_properties(${for_isa} PROPERTIES COMPILE_OPTIONS "${SIMD_FLAGS_${isa}}")
+		endif()
+	endforeach()
+
+	# Each header compiles alone.
+	file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/src/${layer}/*.h)
+	foreach(header IN LISTS headers)
+		string(MAKE_C_IDENTIFIER ${header} id)
+		set(probe ${CMAKE_BINARY_DIR}/headers/${id}.c)
+		file(CONFIGURE OUTPUT ${probe} CONTENT "#include \"${header}\"\n")
+		list(APPEND header_probes ${probe})
+	endforeach()
+endforeach()
+add_library(check_headers OBJECT ${header_probes} ${CMAKE_SOURCE_DIR}/cmake/public_header.c)
+target_link_libraries(check_headers PRIVATE rwkvmon_flags)

@@ -1,0 +1,2 @@
+/* The installed header compiles alone. */
+#include <rwkvmon.h>

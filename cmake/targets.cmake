@@ -1,0 +1,29 @@
+# The shared library other programs link, and the command-line program.
+set(COLLECTOR_LAYERS base stats spec simd record observe rules log export collect)
+
+# rwkvmon: everything of the collector. rwkvmon_core: all layers but cli, for tests and the program.
+add_library(rwkvmon SHARED)
+add_library(rwkvmon_core STATIC)
+foreach(layer IN LISTS LAYERS)
+	if(layer IN_LIST COLLECTOR_LAYERS)
+		target_sources(rwkvmon PRIVATE $<TARGET_OBJECTS:layer_${layer}>)
+	endif()
+	if(NOT layer STREQUAL "cli")
+		target_sources(rwkvmon_core PRIVATE $<TARGET_OBJECTS:layer_${layer}>)
+	endif()
+endforeach()
+set(COLLECTOR_LIBRARIES PkgConfig::YAML Threads::Threads ${CMAKE_DL_LIBS} m)
+target_link_libraries(rwkvmon PRIVATE rwkvmon_flags ${COLLECTOR_LIBRARIES})
+target_link_libraries(rwkvmon_core PUBLIC rwkvmon_flags ${COLLECTOR_LIBRARIES} PkgConfig::JANSSON)
+set_target_properties(rwkvmon PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0
+	PUBLIC_HEADER ${CMAKE_SOURCE_DIR}/include/rwkvmon.h)
+target_include_directories(rwkvmon PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+set_target_properties(rwkvmon_core PROPERTIES LINKER_LANGUAGE C)
+
+embed_files(rwkvmon_core embedded_model=${CMAKE_SOURCE_DIR}/models/tiny-rwkv7.safetensors)
+
+if(TARGET layer_cli)
+	add_executable(rwkvmon_cli $<TARGET_OBJECTS:layer_cli>)
+	target_link_libraries(rwkvmon_cli PRIVATE rwkvmon_core)
+	set_target_properties(rwkvmon_cli PROPERTIES OUTPUT_NAME rwkvmon)
+endif()

@@ -1,0 +1,3 @@
+#ifndef RWKVMON_H
+#define RWKVMON_H
+#endif

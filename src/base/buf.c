@@ -1,0 +1,193 @@
+#include "base/buf.h"
+
+#include "base/utf8.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void buf_free(struct buf *b)
+{
+	free(b->p);
+	*b = (struct buf){ 0 };
+}
+
+void buf_clear(struct buf *b)
+{
+	b->used = 0;
+	b->failed = false;
+	if (b->p)
+		b->p[0] = 0;
+}
+
+bool buf_reserve(struct buf *b, size_t more)
+{
+	size_t want, cap;
+	char *grown;
+
+	if (b->failed || more > SIZE_MAX / 2 - b->used) {
+		b->failed = true;
+		return false;
+	}
+	want = b->used + more + 1;
+	if (want <= b->cap)
+		return true;
+	cap = b->cap ? b->cap : 256;
+	while (cap < want)
+		cap *= 2;
+	grown = realloc(b->p, cap);
+	if (!grown) {
+		b->failed = true;
+		return false;
+	}
+	b->p = grown;
+	b->cap = cap;
+	return true;
+}
+
+void buf_add(struct buf *b, const void *bytes, size_t n)
+{
+	if (!buf_reserve(b, n))
+		return;
+	if (n)
+		memcpy(b->p + b->used, bytes, n);
+	b->used += n;
+	b->p[b->used] = 0;
+}
+
+void buf_str(struct buf *b, const char *text)
+{
+	buf_add(b, text, strlen(text));
+}
+
+void buf_char(struct buf *b, char c)
+{
+	buf_add(b, &c, 1);
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+	va_list args, again;
+	int n;
+
+	va_start(args, fmt);
+	va_copy(again, args);
+	n = vsnprintf(NULL, 0, fmt, args);
+	va_end(args);
+	if (n < 0)
+		b->failed = true;
+	else if (buf_reserve(b, (size_t)n)) {
+		vsnprintf(b->p + b->used, (size_t)n + 1, fmt, again);
+		b->used += (size_t)n;
+	}
+	va_end(again);
+}
+
+struct slice buf_slice(const struct buf *b)
+{
+	return (struct slice){ b->p, b->used };
+}
+
+static bool plain_in_json(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+}
+
+static void json_escape(struct buf *b, unsigned char c)
+{
+	static const char short_form[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+
+	for (const char *s = short_form; *s; s += 2)
+		if ((unsigned char)*s == c) {
+			buf_char(b, '\\');
+			buf_char(b, s[1]);
+			return;
+		}
+	buf_printf(b, "\\u%04x", c);
+}
+
+void buf_json_string(struct buf *b, struct slice text)
+{
+	size_t i = 0;
+
+	buf_char(b, '"');
+	while (i < text.n) {
+		size_t run = i;
+
+		while (run < text.n && plain_in_json((unsigned char)text.p[run]))
+			run++;
+		buf_add(b, text.p + i, run - i);
+		i = run;
+		if (i == text.n)
+			break;
+		if ((unsigned char)text.p[i] < 0x80) {
+			json_escape(b, (unsigned char)text.p[i++]);
+		} else {
+			size_t n = utf8_char_bytes(text.p + i, text.n - i);
+
+			buf_str(b, n ? "" : "\xef\xbf\xbd");
+			buf_add(b, text.p + i, n);
+			i += n ? n : 1;
+		}
+	}
+	buf_char(b, '"');
+}
+
+void buf_json_double(struct buf *b, double value)
+{
+	char text[40];
+
+	if (!isfinite(value)) {
+		buf_str(b, "null");
+		return;
+	}
+	if (fabs(value) < 9007199254740992.0 && value == rint(value)) {
+		buf_printf(b, "%.0f", value + 0.0); /* + 0.0 turns -0 into 0 */
+		return;
+	}
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	buf_str(b, text);
+}
+
+void buf_u64(struct buf *b, uint64_t value)
+{
+	char text[20];
+	size_t at = sizeof text;
+
+	do
+		text[--at] = (char)('0' + value % 10);
+	while (value /= 10);
+	buf_add(b, text + at, sizeof text - at);
+}
+
+void buf_json_decimal(struct buf *b, double value, int decimals)
+{
+	static const double power[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9 };
+	double scaled = rint(fabs(value) * power[decimals]);
+	uint64_t units, whole, part;
+	char text[10];
+
+	if (!(scaled < 9007199254740992.0)) {
+		buf_json_double(b, value);
+		return;
+	}
+	units = (uint64_t)scaled;
+	whole = units / (uint64_t)power[decimals];
+	part = units % (uint64_t)power[decimals];
+	if (value < 0 && units)
+		buf_char(b, '-');
+	buf_u64(b, whole);
+	if (!part)
+		return;
+	for (int i = decimals; i > 0; i--, part /= 10)
+		text[i] = (char)('0' + part % 10);
+	text[0] = '.';
+	while (text[decimals] == '0')
+		decimals--;
+	buf_add(b, text, (size_t)decimals + 1);
+}

@@ -1,0 +1,82 @@
+#include "base/cpu.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct cpu_features features;
+static char model_name[96] = "unknown";
+
+static void lower_to(const char *ceiling)
+{
+	if (!ceiling)
+		return;
+	if (!strcmp(ceiling, "scalar"))
+		features = (struct cpu_features){ 0 };
+	else if (!strcmp(ceiling, "avx2"))
+		features.avx512 = false;
+}
+
+static void read_model_name(void)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	char line[256];
+
+	while (f && fgets(line, sizeof line, f)) {
+		char *colon = strchr(line, ':');
+
+		if (strncmp(line, "model name", 10) || !colon)
+			continue;
+		colon[strcspn(colon, "\n")] = 0;
+		snprintf(model_name, sizeof model_name, "%s", colon + 1 + strspn(colon + 1, " \t"));
+		break;
+	}
+	if (f)
+		fclose(f);
+}
+
+static void detect(void)
+{
+#if defined(__x86_64__)
+	__builtin_cpu_init();
+	features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+	features.avx512 = features.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+			  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#elif defined(__aarch64__)
+	features.neon = true;
+#endif
+	lower_to(getenv("RWKVMON_SIMD"));
+	read_model_name();
+}
+
+const struct cpu_features *cpu_features(void)
+{
+	pthread_once(&once, detect);
+	return &features;
+}
+
+const char *cpu_features_name(void)
+{
+	const struct cpu_features *f = cpu_features();
+
+	return f->avx512 ? "avx512" : f->avx2 ? "avx2" : f->neon ? "neon" : "scalar";
+}
+
+const char *cpu_model_name(void)
+{
+	pthread_once(&once, detect);
+	return model_name;
+}
+
+int cpu_count(void)
+{
+	cpu_set_t set;
+
+	if (!sched_getaffinity(0, sizeof set, &set))
+		return CPU_COUNT(&set);
+	return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}

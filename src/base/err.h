@@ -1,0 +1,44 @@
+/* err.h - one error: what, where, what was expected, what to do.
+ *
+ * Functions that can fail return 0 or a negative `enum err_code` and fill the
+ * caller's `struct err`. Nobody below main prints or exits; main prints `text`
+ * and, on its own line, `hint`.
+ *
+ * Ownership  plain value, no allocation; texts are truncated, never overrun.
+ * Threads    each caller brings its own.
+ */
+#ifndef RWKVMON_BASE_ERR_H
+#define RWKVMON_BASE_ERR_H
+
+enum err_code {
+	ERR_OK,
+#define ERR(name, exit, meaning) ERR_##name,
+#include "base/errors.def"
+#undef ERR
+	ERR_CODE_COUNT
+};
+
+struct err {
+	enum err_code code;
+	char text[480]; /* "FILE: what went wrong; expected …" */
+	char hint[320]; /* what to do about it; may be empty */
+};
+
+/* Fills *err (NULL is fine) and returns -code. */
+int err_set(struct err *err, enum err_code code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The same, and appends ": strerror(os_errno)" when os_errno is not 0. */
+int err_set_os(struct err *err, enum err_code code, int os_errno, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Adds the advice to an error already set; returns -err->code. */
+int err_hint(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Process exit code of an error; 0 for ERR_OK. */
+int err_exit_code(enum err_code code);
+
+/* Static text, e.g. "file is truncated". */
+const char *err_meaning(enum err_code code);
+
+#endif

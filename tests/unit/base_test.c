@@ -1,0 +1,141 @@
+/* Errors, text building, time, UTF-8: what everything else stands on. */
+#include "test.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/utf8.h"
+
+#include <math.h>
+
+static void decimals_are_rounded_and_trimmed(void **state)
+{
+	static const struct {
+		double value;
+		int decimals;
+		const char *want;
+	} cases[] = {
+		{ 32.5, 3, "32.5" },	{ 2457, 1, "2457" },	 { 0.92, 6, "0.92" },	 { 0, 4, "0" },
+		{ -0.00001, 4, "0" },	{ -1.25, 2, "-1.25" },	 { 0.9999996, 6, "1" },	 { 1e17, 3, "1e+17" },
+		{ 0.000001, 6, "0.000001" }, { 123456.7891, 3, "123456.789" }, { NAN, 3, "null" }, { INFINITY, 3, "null" },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct buf b = { 0 };
+
+		buf_json_decimal(&b, cases[i].value, cases[i].decimals);
+		if (strcmp(b.p, cases[i].want) && cases[i].value < 1e16)
+			fail_msg("%g with %d decimals: %s, expected %s", cases[i].value, cases[i].decimals, b.p, cases[i].want);
+		buf_free(&b);
+	}
+}
+
+static void doubles_read_back_as_themselves(void **state)
+{
+	static const double values[] = { 0.1, 1.0 / 3, 1e-300, 5e-324, 1.7976931348623157e308, 42, -7.25, 123456789.123 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+		struct buf b = { 0 };
+
+		buf_json_double(&b, values[i]);
+		assert_true(strtod(b.p, NULL) == values[i]);
+		buf_free(&b);
+	}
+}
+
+static void strings_are_safe_in_json_and_html(void **state)
+{
+	struct buf b = { 0 };
+
+	(void)state;
+	buf_json_string(&b, (struct slice){ "a\"\\\n\x01</script>\xff\xe4\xb8\xad\0z", 21 });
+	assert_string_equal(b.p, "\"a\\\"\\\\\\n\\u0001\\u003c/script\\u003e\xef\xbf\xbd\xe4\xb8\xad\\u0000z\"");
+	buf_free(&b);
+}
+
+static void times_survive_the_round_trip(void **state)
+{
+	static const char *const times[] = { "1970-01-01T00:00:00.000Z", "2025-09-11T12:34:56.789Z", "2000-02-29T23:59:59.999Z",
+					     "1969-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z", "0000-01-01T00:00:00.000Z" };
+	(void)state;
+	for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+		char text[TIME_TEXT_BYTES];
+		int64_t us;
+
+		assert_true(time_parse(slice_of(times[i]), &us));
+		time_format(text, us);
+		assert_string_equal(text, times[i]);
+	}
+}
+
+static void times_of_other_writers_are_understood(void **state)
+{
+	static const struct {
+		const char *text;
+		bool ok;
+	} cases[] = {
+		{ "2025-09-11T20:34:56.789123+08:00", true }, { "2025-09-11 12:34:56.789Z", true },
+		{ "2025-09-11T12:34:56.789", true },	      { "2025-09-11T07:04:56.789-0530", true },
+		{ "2025-09-11", false },		      { "2025-13-11T12:34:56Z", false },
+		{ "2025-02-29T12:34:56Z", false },	      { "2025-09-11T24:00:00Z", false },
+		{ "2025-09-11T12:34:56.Z", false },	      { "2025-09-11T12:34:56Zx", false },
+		{ "", false },				      { "garbage", false },
+	};
+	int64_t want;
+
+	(void)state;
+	assert_true(time_parse(slice_of("2025-09-11T12:34:56.789Z"), &want));
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		int64_t us = 0;
+
+		assert_int_equal(time_parse(slice_of(cases[i].text), &us), cases[i].ok);
+		if (cases[i].ok)
+			assert_true(us / 1000 == want / 1000);
+	}
+}
+
+static void utf8_is_only_cut_between_characters(void **state)
+{
+	const char *text = "a\xe4\xb8\xad\xf0\x9f\x98\x80";
+
+	(void)state;
+	assert_int_equal(utf8_whole_prefix(text, 1), 1);
+	assert_int_equal(utf8_whole_prefix(text, 2), 1);
+	assert_int_equal(utf8_whole_prefix(text, 3), 1);
+	assert_int_equal(utf8_whole_prefix(text, 4), 4);
+	assert_int_equal(utf8_whole_prefix(text, 7), 4);
+	assert_int_equal(utf8_whole_prefix(text, 8), 8);
+	assert_int_equal(utf8_whole_prefix("\x80\x80\x80\x80", 4), 4); /* never a character: nothing to wait for */
+	assert_int_equal(utf8_char_bytes("\xc0\x80", 2), 0);
+	assert_int_equal(utf8_char_bytes("\xed\xa0\x80", 3), 0);
+	assert_int_equal(utf8_columns("a\xe4\xb8\xad"), 3);
+}
+
+static void errors_carry_text_hint_and_exit_code(void **state)
+{
+	struct err err;
+
+	(void)state;
+	assert_int_equal(err_set_os(&err, ERR_OPEN, 2, "%s: cannot be opened", "x.pth"), -ERR_OPEN);
+	assert_string_equal(err.text, "x.pth: cannot be opened: No such file or directory");
+	assert_int_equal(err_hint(&err, "check the path"), -ERR_OPEN);
+	assert_string_equal(err.hint, "check the path");
+	assert_int_equal(err_exit_code(ERR_OPEN), 3);
+	assert_int_equal(err_set(NULL, ERR_WRITE, "nobody listens"), -ERR_WRITE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(decimals_are_rounded_and_trimmed),
+		cmocka_unit_test(doubles_read_back_as_themselves),
+		cmocka_unit_test(strings_are_safe_in_json_and_html),
+		cmocka_unit_test(times_survive_the_round_trip),
+		cmocka_unit_test(times_of_other_writers_are_understood),
+		cmocka_unit_test(utf8_is_only_cut_between_characters),
+		cmocka_unit_test(errors_carry_text_hint_and_exit_code),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
