@@ -1,10 +1,11 @@
 # What every source file is compiled with.
 add_library(rwkvmon_flags INTERFACE)
 target_include_directories(rwkvmon_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
-target_compile_options(rwkvmon_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:
-	-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
-	-Wformat=2 -Wundef -fno-common -fno-math-errno
-	"SHELL:-include ${CMAKE_SOURCE_DIR}/src/base/banned.h">)
+set(WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
+	-Wformat=2 -Wundef)
+target_compile_options(rwkvmon_flags INTERFACE
+	"$<$<COMPILE_LANGUAGE:C>:${WARNINGS};-fno-common;-fno-math-errno>"
+	"$<$<COMPILE_LANGUAGE:C>:SHELL:-include ${CMAKE_SOURCE_DIR}/src/base/banned.h>")
 target_compile_definitions(rwkvmon_flags INTERFACE _GNU_SOURCE RWKVMON_VERSION="${PROJECT_VERSION}")
 if(RWKVMON_WERROR)
 	target_compile_options(rwkvmon_flags INTERFACE -Werror)

@@ -49,7 +49,7 @@ static void strings_are_safe_in_json_and_html(void **state)
 	struct buf b = { 0 };
 
 	(void)state;
-	buf_json_string(&b, (struct slice){ "a\"\\\n\x01</script>\xff\xe4\xb8\xad\0z", 21 });
+	buf_json_string(&b, (struct slice){ "a\"\\\n\x01</script>\xff\xe4\xb8\xad\0z", 20 });
 	assert_string_equal(b.p, "\"a\\\"\\\\\\n\\u0001\\u003c/script\\u003e\xef\xbf\xbd\xe4\xb8\xad\\u0000z\"");
 	buf_free(&b);
 }

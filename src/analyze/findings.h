@@ -1,0 +1,117 @@
+/* findings.h - what an analysis found: the one thing that text, JSON, HTML and terminal are drawn from.
+ *
+ * Ownership  everything lives in the findings' arena; findings_free releases all of it.
+ * Units      metric values in the metric's unit, times in Unix microseconds.
+ * Unknown    a summary with count 0 has no other numbers; NAN marks a single unknown number.
+ */
+#ifndef RWKVMON_ANALYZE_FINDINGS_H
+#define RWKVMON_ANALYZE_FINDINGS_H
+
+#include "base/arena.h"
+#include "spec/alarms.h"
+#include "spec/metrics.h"
+
+#include <stdint.h>
+
+enum {
+	FINDINGS_SKIPPED_MAX = 20,	/* skipped lines listed */
+	FINDINGS_SESSIONS_MAX = 10000,	/* sessions listed */
+	FINDINGS_EVENTS_MAX = 1000,	/* anomaly events listed */
+	FINDINGS_CHARTED_SESSIONS = 8,	/* largest sessions that keep their own series */
+	FINDINGS_BUCKETS_MAX = 512,	/* of a series */
+	FINDINGS_HISTOGRAM_BINS = 48,
+};
+
+/* Of one metric over some records. count, min, max are exact; mean and stddev (sample,
+ * n - 1) to 1e-9; quantiles (linear interpolation between ranks) within 0.5 %. */
+struct summary {
+	uint64_t count, missing, nonfinite;
+	double min, max, mean, stddev; /* stddev NAN when count < 2 */
+	double p50, p90, p95, p99;
+};
+
+/* One metric in one time bucket; count 0: nothing there. */
+struct bucket {
+	uint64_t count;
+	double min, max, mean;
+};
+
+/* Time buckets of equal width, aligned to multiples of it, so that series merge. */
+struct series {
+	int64_t from_us, width_us;
+	size_t n;			      /* buckets, at most FINDINGS_BUCKETS_MAX */
+	struct bucket *metric[METRIC_COUNT];  /* (n) each; NULL when the metric never occurs */
+};
+
+/* Equal bins of log10(value) between the smallest and the largest value. */
+struct histogram {
+	size_t n; /* 0: no values */
+	double low, high; /* edges of the first and the last bin, in the metric's unit */
+	uint64_t bin[FINDINGS_HISTOGRAM_BINS];
+};
+
+struct session_findings {
+	const char *session_id, *model_name, *strategy, *instance; /* instance "" when unknown */
+	uint64_t records, tokens, sequences;
+	int64_t from_us, to_us;
+	struct summary metric[METRIC_COUNT];
+	double similarity_entropy_pearson; /* NAN when undefined */
+	bool collapse_warning;		   /* that correlation is below -0.5 */
+	const struct series *series;	   /* NULL unless one of the largest sessions */
+};
+
+struct anomaly_event {
+	enum alarm_type type;
+	enum severity severity;
+	const char *session_id;
+	int64_t from_us, to_us;
+	uint64_t records;  /* violating records in it */
+	double worst;	   /* value farthest beyond the limit */
+	double limit;
+	enum metric_id metric;
+};
+
+struct skipped_line {
+	const char *file;
+	uint64_t line; /* from 1 */
+	const char *reason;
+};
+
+enum verdict { VERDICT_HEALTHY, VERDICT_ATTENTION, VERDICT_CRITICAL, VERDICT_COUNT };
+
+struct findings {
+	struct arena arena;
+
+	const char **files; /* (n_files) */
+	size_t n_files;
+	uint64_t bytes, lines, records, skipped_lines; /* records: inference steps */
+	struct skipped_line skipped[FINDINGS_SKIPPED_MAX];
+	size_t n_skipped;
+
+	int64_t from_us, to_us; /* of the steps; both 0 when there are none */
+	uint64_t tokens;
+	struct summary metric[METRIC_COUNT];
+	struct summary phase[PHASE_COUNT][METRIC_COUNT]; /* prefill and decode apart */
+	struct series series;
+	struct histogram latency[PHASE_COUNT]; /* token_latency_ms */
+
+	struct session_findings *session; /* (n_sessions), in order of their first record */
+	size_t n_sessions;
+	uint64_t sessions_total;
+
+	const char *rule_set;		     /* that the anomalies were judged by */
+	uint64_t anomaly_records;	     /* steps that violate at least one rule */
+	uint64_t anomaly_by_type[ALARM_TYPE_COUNT]; /* violating records */
+	struct anomaly_event *event;	     /* (n_events), by time */
+	size_t n_events;
+	uint64_t events_total;
+
+	uint64_t live_alarms[ALARM_TYPE_COUNT]; /* alarms the collector itself wrote */
+	uint64_t dropped;			/* records the log's gaps say were lost */
+
+	enum verdict verdict;
+};
+
+void findings_free(struct findings *f);
+
+#endif

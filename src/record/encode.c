@@ -1,0 +1,215 @@
+/* encode.c - a record as one JSON line, walking the field table. */
+#include "record/codec.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+
+/* Writes keys in order and opens and closes the objects their paths name.
+ * Invariant: `open` is the path of the innermost open object ("" at the top). */
+struct line_writer {
+	struct buf *out;
+	char open[64];
+	bool comma; /* the next key needs one before it */
+};
+
+static size_t common_objects(const char *open, const char *path, size_t path_objects)
+{
+	size_t same = 0;
+
+	for (size_t i = 0; i <= path_objects; i++) {
+		bool open_ends = !open[i] || open[i] == '.', path_ends = i == path_objects || path[i] == '.';
+
+		if (open_ends && path_ends)
+			same = i;
+		if (!open[i] || i == path_objects || open[i] != path[i])
+			break;
+	}
+	return same;
+}
+
+static void close_objects(struct line_writer *w, size_t keep)
+{
+	size_t n = strlen(w->open);
+
+	while (n > keep) {
+		while (n > keep && w->open[n - 1] != '.')
+			n--;
+		if (n > keep)
+			n--; /* the dot */
+		buf_char(w->out, '}');
+		w->comma = true;
+	}
+	w->open[keep] = 0;
+}
+
+static void write_name(struct line_writer *w, const char *name, size_t n)
+{
+	if (w->comma)
+		buf_char(w->out, ',');
+	buf_char(w->out, '"');
+	buf_add(w->out, name, n);
+	buf_add(w->out, "\":", 2);
+	w->comma = true;
+}
+
+/* Positions the writer so that the value of `path` may follow. */
+static void write_key(struct line_writer *w, const char *path)
+{
+	const char *last_dot = strrchr(path, '.');
+	size_t objects = last_dot ? (size_t)(last_dot - path) : 0;
+	size_t at = common_objects(w->open, path, objects);
+
+	close_objects(w, at);
+	while (at < objects) {
+		const char *name = path + at + (at ? 1 : 0);
+		size_t n = strcspn(name, ".");
+
+		write_name(w, name, n);
+		buf_char(w->out, '{');
+		w->comma = false;
+		at = (size_t)(name - path) + n;
+	}
+	memcpy(w->open, path, objects);
+	w->open[objects] = 0;
+	path = last_dot ? last_dot + 1 : path;
+	write_name(w, path, strlen(path));
+}
+
+static void write_metrics(struct line_writer *w, const struct record *r)
+{
+	for (uint64_t left = r->have; left; left &= left - 1) {
+		const int m = __builtin_ctzll(left);
+		const struct metric_spec *s = &metric_specs[m];
+		char path[64];
+		size_t group = strlen(metric_group_keys[s->group]);
+
+		if (!isfinite(r->metric[m]))
+			continue;
+		memcpy(path, metric_group_keys[s->group], group);
+		path[group] = '.';
+		memcpy(path + group + 1, s->key, strlen(s->key) + 1);
+		write_key(w, path);
+		buf_json_decimal(w->out, r->metric[m], s->decimals);
+	}
+}
+
+static void write_tokens(struct line_writer *w, const char *path, const struct record *r)
+{
+	if (!r->tokens)
+		return;
+	write_key(w, path);
+	buf_char(w->out, '[');
+	for (size_t i = 0; i < r->n_tokens; i++) {
+		if (i)
+			buf_char(w->out, ',');
+		buf_u64(w->out, r->tokens[i]);
+	}
+	buf_char(w->out, ']');
+}
+
+static void write_time(struct line_writer *w, const char *path, int64_t time_us)
+{
+	char text[TIME_TEXT_BYTES];
+
+	time_format(text, time_us);
+	write_key(w, path);
+	buf_char(w->out, '"');
+	buf_add(w->out, text, TIME_TEXT_BYTES - 1);
+	buf_char(w->out, '"');
+}
+
+static void write_string(struct line_writer *w, const char *path, struct slice text)
+{
+	write_key(w, path);
+	buf_json_string(w->out, text);
+}
+
+static void write_count(struct line_writer *w, const char *path, uint64_t count)
+{
+	write_key(w, path);
+	buf_u64(w->out, count);
+}
+
+static void write_object(struct line_writer *w, const struct record *r);
+
+/* The fields whose values are members of struct record. */
+static void write_record_field(struct line_writer *w, enum field_id f, const struct record *r)
+{
+	const char *path = field_specs[f].path;
+
+	switch (f) {
+	case F_TIMESTAMP:
+		write_time(w, path, r->time_us);
+		break;
+	case F_EVENT_TYPE:
+		write_string(w, path, slice_of(event_ids[r->event]));
+		break;
+	case F_SEQUENCE_LENGTH:
+		write_count(w, path, r->sequence_length);
+		break;
+	case F_SEQUENCE:
+		write_count(w, path, r->sequence);
+		break;
+	case F_TOKEN_COUNT:
+		write_count(w, path, r->token_count);
+		break;
+	case F_PHASE:
+		if (r->phase)
+			write_string(w, path, slice_of(phase_ids[r->phase]));
+		break;
+	case F_METRICS:
+		write_metrics(w, r);
+		break;
+	case F_TOKENS:
+		write_tokens(w, path, r);
+		break;
+	case F_TEXT:
+		if (r->text.p)
+			write_string(w, path, r->text);
+		break;
+	case F_DETAILS:
+		if (!r->details)
+			break;
+		write_key(w, path);
+		write_object(&(struct line_writer){ .out = w->out }, r->details);
+		break;
+	default:
+		break;
+	}
+}
+
+static void write_value(struct line_writer *w, enum field_id f, const struct field_values *values)
+{
+	const struct field_spec *s = &field_specs[f];
+
+	if (!values || !fields_have(values, f))
+		return;
+	if (s->kind == KIND_TEXT) {
+		write_string(w, s->path, values->v[f].text);
+	} else if (isfinite(values->v[f].number)) {
+		write_key(w, s->path);
+		buf_json_double(w->out, values->v[f].number);
+	}
+}
+
+static void write_object(struct line_writer *w, const struct record *r)
+{
+	buf_char(w->out, '{');
+	for (int f = 0; f < FIELD_COUNT; f++) {
+		if (!field_in_event((enum field_id)f, r->event))
+			continue;
+		if (field_specs[f].owner == OWNER_RECORD)
+			write_record_field(w, (enum field_id)f, r);
+		else
+			write_value(w, (enum field_id)f, field_specs[f].owner == OWNER_SESSION ? r->session : r->extra);
+	}
+	close_objects(w, 0);
+	buf_char(w->out, '}');
+}
+
+void record_encode(struct buf *out, const struct record *r)
+{
+	write_object(&(struct line_writer){ .out = out }, r);
+	buf_char(out, '\n');
+}

@@ -1,0 +1,58 @@
+/* rules.h - rule text becomes a program; (state, record) becomes alarms. Pure, so live and replay are one code.
+ *
+ * Ownership  ruleset_* own the program (immutable, shared); rules_* own one session's state.
+ * Threads    a ruleset may be shared by threads, a `struct rules` belongs to one.
+ * Cost       rules_eval allocates nothing.
+ */
+#ifndef RWKVMON_RULES_RULES_H
+#define RWKVMON_RULES_RULES_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "record/record.h"
+
+struct ruleset;
+
+/* `name` is a shipped set ("thresholds", "baseline") or the path of a rule file.
+ * *out is NULL on error; a bad file is refused as file:line:column, what was found, what was expected. */
+int ruleset_open(struct ruleset **out, const char *name, struct err *err);
+void ruleset_close(struct ruleset *set);
+const char *ruleset_name(const struct ruleset *set);
+
+/* LIVE judges windows, waits through the warm-up; REPLAY follows the set's own `replay:`
+ * settings (the shipped `baseline` judges every single record there). */
+enum rules_mode { RULES_LIVE, RULES_REPLAY };
+
+struct rules; /* one session's state */
+
+int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mode, struct err *err);
+void rules_close(struct rules *r);
+
+/* What one rule says about one record. */
+struct rule_finding {
+	enum alarm_type type;
+	enum severity severity;
+	enum metric_id metric;
+	const char *rule;
+	const char *const *summary, *const *action; /* [LANG_COUNT] */
+	double value, limit; /* value: the rule's aggregate at this record */
+	bool violated;	     /* at this record, before `for`, hysteresis and cooldown */
+	bool firing;	     /* after them: the alarm is on */
+	bool changed;	     /* it went on or off with this record */
+};
+
+enum { RULES_MAX = 64 };
+
+/* Judges one step (other events are ignored but session_start, which sets what relative
+ * limits and the byte overlay need). Returns how many findings were put into out: one per
+ * rule that is violated or that changed. At most RULES_MAX. */
+size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding out[RULES_MAX]);
+
+/* Milliseconds in which an alarm of this rule is not repeated. */
+int64_t rules_cooldown_ms(const struct rules *r, const char *rule);
+
+/* The alarm as a record that sinks can write: fills *out and *extra, which must outlive it. */
+void rules_alarm_record(const struct rule_finding *f, const struct record *rec, enum lang lang, struct record *out,
+			struct field_values *extra);
+
+#endif

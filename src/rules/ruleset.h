@@ -1,0 +1,62 @@
+/* ruleset.h - rules as data: what rule files are read into and what eval walks. */
+#ifndef RWKVMON_RULES_RULESET_H
+#define RWKVMON_RULES_RULESET_H
+
+#include "base/arena.h"
+#include "rules/rules.h"
+
+enum limit_kind {
+	LIMIT_NONE,
+	LIMIT_ABSOLUTE, /* value */
+	LIMIT_BASELINE, /* value x the baseline of the rule's metric */
+	LIMIT_FIELD,	/* value x a number of session_start, such as vram_total_mb */
+};
+
+struct limit {
+	enum limit_kind kind;
+	double value;
+	enum field_id field;
+	double otherwise; /* when the field is unknown; NAN: then there is no limit */
+};
+
+enum aggregate { BY_LAST, BY_MEAN, BY_MEDIAN, BY_MIN, BY_MAX };
+
+struct rule {
+	const char *name;
+	enum alarm_type alarm;
+	enum metric_id metric;
+	enum severity severity;
+	struct limit above, below; /* violated beyond either */
+	size_t over;		   /* records the aggregate is taken of; it must be full */
+	enum aggregate by;
+	double deviations;	   /* and more than so many MADs under the recent median; 0: no matter */
+	size_t deviations_of;	   /* records that are "recent" */
+	int64_t for_us;		   /* the violation must last */
+	int64_t cooldown_us;	   /* from one firing to the next */
+	double clear;		   /* share of the limit that must be regained to resolve */
+	uint64_t warmup;	   /* a session's first records never fire */
+	uint64_t after_tokens;	   /* nor do a sequence's first tokens */
+	double missing;		   /* what an absent value means; NAN: nothing */
+	const char *summary[LANG_COUNT], *action[LANG_COUNT];
+};
+
+/* What replay changes about a set's own rules. */
+struct rules_override {
+	bool has_warmup, has_over;
+	uint64_t warmup;
+	size_t over;
+};
+
+struct ruleset {
+	struct arena arena;
+	const char *name;
+	const struct rule *rule; /* (n) */
+	size_t n;
+	struct rules_override live, replay;
+	double baseline[METRIC_COUNT]; /* NAN: none given */
+	size_t learn_records;	       /* baseline is the median of so many records; 0: as given */
+	struct ruleset *overlay;       /* stands in by alarm type, or NULL */
+	uint64_t vocab_at_most;	       /* an overlay's condition */
+};
+
+#endif

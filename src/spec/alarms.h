@@ -1,0 +1,45 @@
+/* alarms.h - alarm types, severities and events as data. */
+#ifndef RWKVMON_SPEC_ALARMS_H
+#define RWKVMON_SPEC_ALARMS_H
+
+#include "base/slice.h"
+#include "spec/lang.h"
+
+enum severity { SEVERITY_WARNING, SEVERITY_CRITICAL, SEVERITY_COUNT };
+
+enum alarm_type {
+#define ALARM(name, ...) ALARM_##name,
+#include "spec/alarms.def"
+#undef ALARM
+	ALARM_TYPE_COUNT
+};
+
+struct alarm_spec {
+	const char *id; /* "high_latency" */
+	enum severity severity;
+	const char *label[LANG_COUNT];
+};
+
+extern const struct alarm_spec alarm_specs[ALARM_TYPE_COUNT];
+extern const char *const severity_ids[SEVERITY_COUNT]; /* "warning", "critical" */
+
+/* ALARM_TYPE_COUNT when there is none. */
+enum alarm_type alarm_by_id(struct slice id);
+
+enum event_type {
+#define EVENT(name, ...) EVENT_##name,
+#include "spec/events.def"
+#undef EVENT
+	EVENT_TYPE_COUNT
+};
+
+extern const char *const event_ids[EVENT_TYPE_COUNT]; /* "inference_step", … */
+
+/* EVENT_TYPE_COUNT when there is none. */
+enum event_type event_by_id(struct slice id);
+
+enum phase { PHASE_UNKNOWN, PHASE_PREFILL, PHASE_DECODE, PHASE_COUNT };
+
+extern const char *const phase_ids[PHASE_COUNT]; /* "", "prefill", "decode" */
+
+#endif

@@ -1,0 +1,85 @@
+/* fields.h - the field table of fields.def as data. */
+#ifndef RWKVMON_SPEC_FIELDS_H
+#define RWKVMON_SPEC_FIELDS_H
+
+#include "base/slice.h"
+#include "spec/alarms.h"
+
+#include <stdint.h>
+
+enum field_kind {
+	KIND_TIME,
+	KIND_EVENT,
+	KIND_PHASE,
+	KIND_TEXT,
+	KIND_COUNT,
+	KIND_NUMBER,
+	KIND_TOKENS,
+	KIND_METRICS,
+	KIND_DETAILS
+};
+
+enum field_owner { OWNER_RECORD, OWNER_SESSION, OWNER_EXTRA };
+
+enum field_id {
+#define FIELD(name, ...) F_##name,
+#include "spec/fields.def"
+#undef FIELD
+	FIELD_COUNT
+};
+
+struct field_spec {
+	const char *path; /* "metadata.model_name" */
+	enum field_kind kind;
+	enum field_owner owner;
+	const char *events; /* letters, see fields.def */
+	const char *help;
+};
+
+extern const struct field_spec field_specs[FIELD_COUNT];
+
+/* Is the field written in lines of this event? */
+bool field_in_event(enum field_id f, enum event_type event);
+
+/* Values of TEXT, COUNT and NUMBER fields; `have` bit f says that v[f] is known. */
+struct field_values {
+	uint64_t have[2];
+	union field_value {
+		double number;
+		struct slice text;
+	} v[FIELD_COUNT];
+};
+
+static inline bool fields_have(const struct field_values *values, enum field_id f)
+{
+	return values->have[f / 64] >> (f % 64) & 1;
+}
+
+static inline void fields_set_number(struct field_values *values, enum field_id f, double number)
+{
+	values->have[f / 64] |= UINT64_C(1) << (f % 64);
+	values->v[f].number = number;
+}
+
+/* NULL text is nothing to set. */
+static inline void fields_set_text(struct field_values *values, enum field_id f, struct slice text)
+{
+	if (!text.p)
+		return;
+	values->have[f / 64] |= UINT64_C(1) << (f % 64);
+	values->v[f].text = text;
+}
+
+/* The text, or an empty slice. */
+static inline struct slice fields_text(const struct field_values *values, enum field_id f)
+{
+	return fields_have(values, f) ? values->v[f].text : (struct slice){ "", 0 };
+}
+
+/* The number, or `otherwise`. */
+static inline double fields_number(const struct field_values *values, enum field_id f, double otherwise)
+{
+	return fields_have(values, f) ? values->v[f].number : otherwise;
+}
+
+#endif
