@@ -231,45 +231,61 @@ void sketch_walk(const struct sketch *s, sketch_visit *visit, void *ctx)
 			walk_page(up->page[i], up->first + i, false, visit, ctx);
 }
 
+enum { QUANTILES_MAX = 16 };
+
 /* Picks the values at ascending ranks out of a walk. */
 struct picker {
-	const uint64_t *rank; /* (n) */
-	double *value;	      /* (n) */
-	size_t n, at;
+	uint64_t rank[QUANTILES_MAX];
+	double value[QUANTILES_MAX];
+	size_t at;
+};
+
+/* Of each quantile the rank below it and the rank above it: each row ascends for itself. */
+struct pickers {
+	struct picker below, above;
+	size_t n;
 	uint64_t passed;
 };
 
-static void pick(void *ctx, double low, double high, uint64_t count)
+static void pick(struct picker *p, size_t n, uint64_t passed, double low, double high, uint64_t count)
 {
-	struct picker *p = ctx;
+	for (; p->at < n && p->rank[p->at] < passed + count; p->at++)
+		p->value[p->at] = low + (high - low) * (((double)(p->rank[p->at] - passed) + 0.5) / (double)count);
+}
 
-	for (; p->at < p->n && p->rank[p->at] < p->passed + count; p->at++)
-		p->value[p->at] =
-			low + (high - low) * (((double)(p->rank[p->at] - p->passed) + 0.5) / (double)count);
+static void pick_both(void *ctx, double low, double high, uint64_t count)
+{
+	struct pickers *p = ctx;
+
+	pick(&p->below, p->n, p->passed, low, high, count);
+	pick(&p->above, p->n, p->passed, low, high, count);
 	p->passed += count;
 }
 
-enum { QUANTILES_MAX = 16 };
+static double within(double v, double min, double max)
+{
+	return fmax(min, fmin(max, v));
+}
 
 void sketch_quantiles(const struct sketch *s, double min, double max, const double *q, double *out, size_t n)
 {
-	uint64_t rank[2 * QUANTILES_MAX];
-	double value[2 * QUANTILES_MAX];
-	struct picker picker = { .rank = rank, .value = value, .n = 2 * n };
+	struct pickers pickers = { .n = n };
 
 	for (size_t i = 0; i < n; i++)
 		out[i] = (double)NAN;
 	if (!s->count || s->failed || n > QUANTILES_MAX)
 		return;
 	for (size_t i = 0; i < n; i++) {
-		rank[2 * i] = (uint64_t)(q[i] * (double)(s->count - 1));
-		rank[2 * i + 1] = rank[2 * i] + (rank[2 * i] + 1 < s->count);
-	}
-	sketch_walk(s, pick, &picker);
-	for (size_t i = 0; i < n; i++) {
-		double part = q[i] * (double)(s->count - 1) - (double)rank[2 * i];
-		double a = fmax(min, fmin(max, value[2 * i])), b = fmax(min, fmin(max, value[2 * i + 1]));
+		uint64_t below = (uint64_t)(q[i] * (double)(s->count - 1));
 
-		out[i] = fmax(a, fmin(b, a + (b - a) * part));
+		pickers.below.rank[i] = below;
+		pickers.above.rank[i] = below + (below + 1 < s->count);
+	}
+	sketch_walk(s, pick_both, &pickers);
+	for (size_t i = 0; i < n; i++) {
+		double part = q[i] * (double)(s->count - 1) - (double)pickers.below.rank[i];
+		double a = within(pickers.below.value[i], min, max), b = within(pickers.above.value[i], min, max);
+
+		out[i] = within(a + (b - a) * part, a, b);
 	}
 }
