@@ -1,3 +1,164 @@
+/* rwkvmon.h - watch an RWKV model from inside the program that runs it.
+ *
+ *     rwkvmon *mon;
+ *     struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = "", .model_name = "RWKV-7 1.5B" };
+ *     char why[RWKVMON_ERROR_BYTES];
+ *
+ *     if (rwkvmon_open(&mon, &cfg, why))
+ *             fprintf(stderr, "%s\n", why);            // go on without: every call takes NULL
+ *     for (each forward call) {
+ *             rwkvmon_begin(mon);
+ *             logits = forward(tokens, n);
+ *             rwkvmon_end(mon, &(struct rwkvmon_step){ .struct_size = sizeof(struct rwkvmon_step),
+ *                     .tokens = tokens, .n_tokens = n, .logits = logits, .n_logits = vocab });
+ *     }
+ *     rwkvmon_close(mon, NULL);
+ *
+ * Ownership  rwkvmon_open creates a handle, rwkvmon_close destroys it. Texts of the
+ *            configuration are copied; buffers of a step are read during the call only.
+ * Threads    one handle belongs to one thread; handles are independent of each other.
+ *            Logging, rules and sampling run on threads of the handle's own.
+ * Cost       rwkvmon_begin and rwkvmon_end take no lock, do no I/O and allocate nothing
+ *            (but room for a copy of logits and state when these grow, in practice once).
+ *            When the ring to the writer is full, the record is dropped and counted; with
+ *            `block_when_full` the call waits instead.
+ * Errors     0, or a negative number and a text. Nothing here prints (but for alarms, to
+ *            the descriptor that the configuration names) or exits. A full disk, a lost
+ *            directory or a slow one never fail a call: rwkvmon_close tells.
+ * Units      a name ends in its unit; metrics have the units of docs/METRICS.md.
+ * Growth     structs begin with their size: a newer library reads an older caller's.
+ *            A zeroed member is its default.
+ */
 #ifndef RWKVMON_H
 #define RWKVMON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define RWKVMON_API __attribute__((visibility("default")))
+#else
+#define RWKVMON_API
+#endif
+
+typedef struct rwkvmon rwkvmon;
+
+enum { RWKVMON_ERROR_BYTES = 800 };
+
+enum rwkvmon_dtype { RWKVMON_F32, RWKVMON_F16, RWKVMON_BF16 };
+enum rwkvmon_part { RWKVMON_SHIFT, RWKVMON_WKV }; /* token-shift vectors; recurrent matrices */
+enum rwkvmon_phase { RWKVMON_PHASE_UNKNOWN, RWKVMON_PREFILL, RWKVMON_DECODE };
+
+struct rwkvmon_config {
+	size_t struct_size; /* sizeof(struct rwkvmon_config) */
+
+	const char *log_path;	/* NULL: no log; "": rwkv_monitor_YYYYmmdd_HHMMSS.log; appended to when it exists */
+	const char *rules;	/* NULL or "thresholds", "baseline", or the path of a rule file */
+	const char *session_id; /* NULL: rwkv-sess- and 6 random hex digits */
+	const char *instance;	/* NULL: host:pid */
+	const char *lang;	/* NULL or "en"; "zh": language of alarm texts */
+	int log_tokens;		/* 1: token ids go into the log */
+	int log_text;		/* 1: rwkvmon_step.text goes into the log (mind your users' privacy) */
+	int alarms_to_stderr;	/* 1: "[ALARM] …" lines on standard error */
+	int block_when_full;	/* 1: rwkvmon_end waits for the writer instead of dropping */
+	size_t ring_bytes;	/* 0: 1 MiB */
+
+	/* What is watched; unknown stays NULL or 0. */
+	const char *model_name, *model_version, *strategy;
+	const char *runtime_name, *runtime_version, *runtime_flags;
+	uint32_t chunk_len, n_layer, n_embd, vocab_size;
+	uint64_t model_bytes; /* of the parameters in memory */
+	double load_time_ms;
+	int has_sampler; /* 1: the next seven are set */
+	double temperature, top_p, alpha_frequency, alpha_presence, penalty_decay;
+	uint32_t top_k;
+	uint64_t seed;
+};
+
+struct rwkvmon_tensor {
+	const void *data; /* (count) values, contiguous, any alignment */
+	size_t count;
+	enum rwkvmon_dtype dtype;
+	enum rwkvmon_part part;
+};
+
+/* The change of one part of the state over the call, summed by the runtime itself. */
+struct rwkvmon_state_sums {
+	enum rwkvmon_part part;
+	double dot;		     /* sum old * new */
+	double old_norm2, new_norm2; /* sums of squares */
+	double change_norm2;	     /* sum (new - old)^2 */
+	uint64_t nonfinite;	     /* values of new that are NaN or Inf */
+};
+
+/* Any metric by number, for what lives on a GPU or only the caller knows. */
+struct rwkvmon_number {
+	int metric; /* from rwkvmon_metric() */
+	double value;
+};
+
+struct rwkvmon_step {
+	size_t struct_size; /* sizeof(struct rwkvmon_step) */
+
+	const uint32_t *tokens; /* (n_tokens): what was fed */
+	size_t n_tokens;	/* at least 1 */
+	enum rwkvmon_phase phase;
+	int ends_prefill; /* 1: the prompt is done with this call */
+
+	const void *logits; /* (n_logits) after the last token, raw, before any change; or NULL */
+	size_t n_logits;
+	enum rwkvmon_dtype logits_dtype;
+
+	const struct rwkvmon_tensor *state; /* (n_state) after the call; or NULL */
+	size_t n_state;
+	const struct rwkvmon_state_sums *sums; /* (n_sums): instead of comparing `state`; or NULL */
+	size_t n_sums;
+	uint64_t state_bytes; /* when `state` is not given */
+
+	const struct rwkvmon_number *numbers; /* (n_numbers): override what was computed */
+	size_t n_numbers;
+
+	const char *text; /* (text_bytes) of the tokens; used only with log_text */
+	size_t text_bytes;
+};
+
+/* How a handle did, from rwkvmon_close. */
+struct rwkvmon_totals {
+	uint64_t records, tokens; /* forward calls seen, tokens fed */
+	uint64_t dropped;	  /* records that never reached the log */
+	uint64_t alarms;	  /* alarms that fired */
+	double seconds, overhead_seconds; /* since open; spent inside begin and end */
+	char log_path[1024];	  /* "" without a log */
+	char trouble[RWKVMON_ERROR_BYTES]; /* what went wrong with the log, and what to do; "" when nothing did */
+};
+
+/* Opens a handle and writes `session_start`. On error *out is NULL, a negative number is
+ * returned and `error` (RWKVMON_ERROR_BYTES, or NULL) says what and how to mend it. */
+RWKVMON_API int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error);
+
+/* [hot] The forward call begins, ends. NULL handles are fine. */
+RWKVMON_API void rwkvmon_begin(rwkvmon *mon);
+RWKVMON_API void rwkvmon_end(rwkvmon *mon, const struct rwkvmon_step *step);
+
+/* The next call begins a new sequence: its state starts afresh. */
+RWKVMON_API void rwkvmon_new_sequence(rwkvmon *mon);
+
+/* The number of a metric's id ("vram_used_mb"), or -1. */
+RWKVMON_API int rwkvmon_metric(const char *id);
+
+/* Drains, writes `session_end`, flushes, joins the threads, frees. totals may be NULL.
+ * Returns 0, or a negative number when records could not be written (totals->trouble). */
+RWKVMON_API int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals);
+
+/* "0.1.0" */
+RWKVMON_API const char *rwkvmon_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
 #endif

@@ -1,0 +1,289 @@
+#include "observe/observe.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+	REPETITION_WINDOW = 100, /* tokens */
+	RATE_TOKENS = 100,	 /* throughput is that of the last so many tokens … */
+	RATE_CALLS = 128,	 /* a power of two above RATE_TOKENS */
+};
+static const uint64_t RATE_SPAN_NS = UINT64_C(10) * 1000000000; /* … or of the last 10 s */
+static const uint64_t PAUSE_NS = 1000000000;			/* a longer gap is a waiting user */
+
+/* The calls that make up the throughput's window, oldest first, as a ring. */
+struct rate {
+	struct rate_call {
+		uint64_t span_ns; /* the call and the gap before it */
+		uint64_t gap_ns;
+		uint32_t tokens;
+	} call[RATE_CALLS];
+	unsigned first, n;
+	uint64_t span_ns, tokens; /* sums over the window */
+	uint64_t last_end_ns;	  /* 0: no call yet */
+};
+
+struct observer {
+	struct rate rate;
+
+	uint32_t sequence;
+	uint64_t sequence_length;
+	bool begun;		 /* the sequence has had a call */
+	bool prefill_reported;
+	uint64_t first_begin_ns; /* of the sequence */
+	uint64_t prefill_end_ns; /* 0: no prefill in this sequence */
+
+	uint32_t recent[REPETITION_WINDOW]; /* ring of the sequence's last tokens */
+	double repetition_pct;		    /* NAN until the 100th token */
+
+	float *logits; /* (logits_cap) of the call before, for the surprisal */
+	size_t logits_cap, n_logits;
+	double log_sum_exp; /* of those; NAN unknown */
+
+	float *state; /* (state_cap) after the call before */
+	size_t state_cap, n_state;
+};
+
+struct observer *observer_open(void)
+{
+	struct observer *o = calloc(1, sizeof *o);
+
+	if (o) {
+		o->repetition_pct = NAN;
+		o->log_sum_exp = NAN;
+	}
+	return o;
+}
+
+void observer_close(struct observer *o)
+{
+	if (!o)
+		return;
+	free(o->logits);
+	free(o->state);
+	free(o);
+}
+
+void observer_new_sequence(struct observer *o)
+{
+	if (o->begun)
+		o->sequence++;
+	o->sequence_length = 0;
+	o->begun = o->prefill_reported = false;
+	o->prefill_end_ns = 0;
+	o->repetition_pct = NAN;
+	o->log_sum_exp = NAN;
+	o->n_state = 0;
+}
+
+/* Room for n floats in *p; false (and *cap 0) when memory is out. */
+static bool make_room(float **p, size_t *cap, size_t n)
+{
+	if (n <= *cap)
+		return true;
+	free(*p);
+	*p = malloc(n * sizeof **p);
+	*cap = *p ? n : 0;
+	return *p != NULL;
+}
+
+static void rate_drop_oldest(struct rate *r)
+{
+	struct rate_call *next = &r->call[(r->first + 1) % RATE_CALLS];
+
+	r->tokens -= r->call[r->first].tokens;
+	r->span_ns -= r->call[r->first].span_ns + next->gap_ns;
+	next->span_ns -= next->gap_ns; /* the window begins with the call, not with the gap before it */
+	next->gap_ns = 0;
+	r->first = (r->first + 1) % RATE_CALLS;
+	r->n--;
+}
+
+static void rate_add(struct rate *r, uint64_t begin_ns, uint64_t end_ns, uint32_t tokens)
+{
+	uint64_t gap = r->last_end_ns && begin_ns > r->last_end_ns ? begin_ns - r->last_end_ns : 0;
+	struct rate_call *c;
+
+	if (r->n == RATE_CALLS)
+		rate_drop_oldest(r);
+	c = &r->call[(r->first + r->n++) % RATE_CALLS];
+	c->tokens = tokens;
+	c->gap_ns = r->n == 1 || gap > PAUSE_NS ? 0 : gap;
+	c->span_ns = end_ns - begin_ns + c->gap_ns;
+	r->tokens += tokens;
+	r->span_ns += c->span_ns;
+	r->last_end_ns = end_ns;
+	while (r->n > 1 && (r->tokens - r->call[r->first].tokens >= RATE_TOKENS || r->span_ns > RATE_SPAN_NS))
+		rate_drop_oldest(r);
+}
+
+static void observe_time(struct observer *o, const struct observed_call *c, struct record *out)
+{
+	double ms = (double)(c->end_ns - c->begin_ns) / 1e6;
+	bool first_call = !o->rate.last_end_ns;
+
+	record_set(out, M_CHUNK_PROCESS_TIME_MS, ms);
+	record_set(out, M_TOKEN_LATENCY_MS, ms / (double)c->n_tokens);
+	rate_add(&o->rate, c->begin_ns, c->end_ns, (uint32_t)c->n_tokens);
+	if (!first_call && o->rate.span_ns)
+		record_set(out, M_THROUGHPUT_TPS, (double)o->rate.tokens * 1e9 / (double)o->rate.span_ns);
+}
+
+/* A caller that does not say which call ends the prefill gets the number with the first
+ * decode call: from the first call's start to the end of the last prefill call. */
+static void observe_first_token(struct observer *o, const struct observed_call *c, struct record *out)
+{
+	if (!o->begun)
+		o->first_begin_ns = c->begin_ns;
+	if (c->phase == PHASE_PREFILL)
+		o->prefill_end_ns = c->end_ns;
+	if (o->prefill_reported || !o->prefill_end_ns || !(c->ends_prefill || c->phase == PHASE_DECODE))
+		return;
+	record_set(out, M_TIME_TO_FIRST_TOKEN_MS, (double)(o->prefill_end_ns - o->first_begin_ns) / 1e6);
+	o->prefill_reported = true;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double repetition_pct(const uint32_t recent[REPETITION_WINDOW])
+{
+	uint32_t sorted[REPETITION_WINDOW];
+	int distinct = 1;
+
+	memcpy(sorted, recent, sizeof sorted);
+	qsort(sorted, REPETITION_WINDOW, sizeof *sorted, by_id);
+	for (int i = 1; i < REPETITION_WINDOW; i++)
+		distinct += sorted[i] != sorted[i - 1];
+	return 100.0 * (REPETITION_WINDOW - distinct) / REPETITION_WINDOW;
+}
+
+/* Sampled by the call that completes each 100 tokens; later records carry it on. */
+static void observe_tokens(struct observer *o, const struct observed_call *c, struct record *out)
+{
+	uint64_t before = o->sequence_length;
+	size_t skip = c->n_tokens > REPETITION_WINDOW ? c->n_tokens - REPETITION_WINDOW : 0;
+
+	for (size_t i = skip; i < c->n_tokens; i++)
+		o->recent[(before + i) % REPETITION_WINDOW] = c->tokens[i];
+	o->sequence_length += c->n_tokens;
+	if (before / REPETITION_WINDOW != o->sequence_length / REPETITION_WINDOW)
+		o->repetition_pct = repetition_pct(o->recent);
+	if (!isnan(o->repetition_pct))
+		record_set(out, M_TOKEN_REPETITION_PCT, o->repetition_pct);
+}
+
+static void observe_logits(struct observer *o, const struct observed_call *c, struct record *out)
+{
+	struct logits_stats s;
+
+	if (c->n_tokens == 1 && !isnan(o->log_sum_exp) && c->tokens[0] < o->n_logits)
+		record_set(out, M_SURPRISAL_NATS, o->log_sum_exp - (double)o->logits[c->tokens[0]]);
+	o->log_sum_exp = NAN;
+	if (!c->logits || !c->n_logits)
+		return;
+	o->n_logits = make_room(&o->logits, &o->logits_cap, c->n_logits) ? c->n_logits : 0;
+	logits_observe(c->logits, c->logits_dtype, c->n_logits, o->n_logits ? o->logits : NULL, &s);
+	if (s.nan + s.inf) {
+		record_set(out, M_NONFINITE_LOGITS, (double)(s.nan + s.inf));
+		return;
+	}
+	record_set(out, M_LOGITS_ENTROPY, s.entropy);
+	o->log_sum_exp = o->n_logits ? s.log_sum_exp : NAN;
+}
+
+static double cosine(const struct state_sums *s)
+{
+	double norms = sqrt(s->old2) * sqrt(s->new2);
+	double c = s->dot / norms;
+
+	return norms > 0 ? fmax(-1, fmin(1, c)) : NAN;
+}
+
+static void set_known(struct record *out, enum metric_id m, double value)
+{
+	if (isfinite(value))
+		record_set(out, m, value);
+}
+
+/* Compares the state with the copy kept of it and renews the copy; false when there is
+ * nothing to compare with. */
+static bool compare_state(struct observer *o, const struct observed_call *c, struct state_sums sums[PART_COUNT])
+{
+	bool comparable;
+	size_t n = 0, at = 0;
+
+	for (size_t i = 0; i < c->n_state; i++)
+		n += c->state[i].n;
+	comparable = n == o->n_state && n <= o->state_cap;
+	if (!make_room(&o->state, &o->state_cap, n)) {
+		o->n_state = 0;
+		return false;
+	}
+	if (!comparable)
+		memset(o->state, 0, n * sizeof *o->state);
+	for (size_t i = 0; i < c->n_state; at += c->state[i++].n)
+		state_observe(o->state + at, c->state[i].p, c->state[i].dtype, c->state[i].n, &sums[c->state[i].part]);
+	o->n_state = n;
+	return comparable;
+}
+
+static uint64_t state_bytes(const struct observed_call *c)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < c->n_state; i++)
+		bytes += c->state[i].n * dtype_bytes(c->state[i].dtype);
+	return bytes ? bytes : c->state_bytes;
+}
+
+static void observe_state(struct observer *o, const struct observed_call *c, struct record *out)
+{
+	struct state_sums sums[PART_COUNT] = { 0 }, all;
+	bool comparable = o->begun;
+	uint64_t bytes = state_bytes(c);
+
+	if (bytes)
+		record_set(out, M_STATE_SIZE_BYTES, (double)bytes);
+	if (c->sums) {
+		memcpy(sums, c->sums, sizeof sums);
+		o->n_state = 0; /* the copy, if any, is stale now */
+	} else if (c->n_state) {
+		comparable = compare_state(o, c, sums) && comparable;
+	} else {
+		return;
+	}
+	all = (struct state_sums){ .dot = sums[PART_SHIFT].dot + sums[PART_WKV].dot,
+				   .old2 = sums[PART_SHIFT].old2 + sums[PART_WKV].old2,
+				   .new2 = sums[PART_SHIFT].new2 + sums[PART_WKV].new2,
+				   .change2 = sums[PART_SHIFT].change2 + sums[PART_WKV].change2,
+				   .nonfinite = sums[PART_SHIFT].nonfinite + sums[PART_WKV].nonfinite };
+	if (all.nonfinite)
+		record_set(out, M_NONFINITE_STATE, (double)all.nonfinite);
+	if (!comparable)
+		return;
+	set_known(out, M_STATE_SIMILARITY, cosine(&all));
+	set_known(out, M_STATE_SIMILARITY_SHIFT, cosine(&sums[PART_SHIFT]));
+	set_known(out, M_STATE_SIMILARITY_WKV, cosine(&sums[PART_WKV]));
+	set_known(out, M_STATE_CHANGE, sqrt(all.change2) / sqrt(all.old2));
+}
+
+void observer_call(struct observer *o, const struct observed_call *c, struct record *out)
+{
+	out->have = 0;
+	out->nonfinite = 0;
+	observe_time(o, c, out);
+	observe_first_token(o, c, out);
+	observe_tokens(o, c, out);
+	observe_logits(o, c, out);
+	observe_state(o, c, out);
+	o->begun = true;
+	out->phase = c->phase;
+	out->sequence = o->sequence;
+	out->sequence_length = o->sequence_length;
+	out->token_count = (uint32_t)c->n_tokens;
+}

@@ -1,0 +1,51 @@
+/* observe.h - one forward call becomes the numbers of one record.
+ *
+ * Ownership  observer_open creates, observer_close destroys; inputs are read during the call.
+ * Threads    one observer belongs to one thread.
+ * Cost       [hot] no lock, no I/O; memory is taken only when the number of logits or
+ *            state values grows beyond what was seen before, in practice once.
+ * Errors     out of memory leaves the metrics that need it unknown; nothing else is lost.
+ */
+#ifndef RWKVMON_OBSERVE_OBSERVE_H
+#define RWKVMON_OBSERVE_OBSERVE_H
+
+#include "record/record.h"
+#include "simd/observe.h"
+
+enum state_part { PART_SHIFT, PART_WKV, PART_COUNT }; /* token-shift vectors; recurrent matrices */
+
+struct observed_tensor {
+	const void *p; /* (n) values of type dtype */
+	size_t n;
+	enum dtype dtype;
+	enum state_part part;
+};
+
+struct observed_call {
+	uint64_t begin_ns, end_ns; /* monotonic */
+	const uint32_t *tokens;	   /* (n_tokens), at least one */
+	size_t n_tokens;
+	enum phase phase;
+	bool ends_prefill;
+	const void *logits; /* (n_logits) after the last token, or NULL */
+	size_t n_logits;
+	enum dtype logits_dtype;
+	const struct observed_tensor *state; /* (n_state) after the call, or NULL */
+	size_t n_state;
+	const struct state_sums *sums; /* (PART_COUNT): the state's change, already summed; or NULL */
+	uint64_t state_bytes;	       /* when the state itself is not given; 0 unknown */
+};
+
+struct observer;
+
+struct observer *observer_open(void); /* NULL: out of memory */
+void observer_close(struct observer *o);
+
+/* The next call begins a new sequence. */
+void observer_new_sequence(struct observer *o);
+
+/* [hot] Fills what the call tells: sequence numbers, token counts, phase and metrics.
+ * Leaves time, event, session and sampled resources to the caller. */
+void observer_call(struct observer *o, const struct observed_call *call, struct record *out);
+
+#endif

@@ -1,0 +1,9 @@
+/* observe_kernels.h - the kernel sets, one per instruction set. */
+#ifndef RWKVMON_SIMD_OBSERVE_KERNELS_H
+#define RWKVMON_SIMD_OBSERVE_KERNELS_H
+
+#include "simd/observe.h"
+
+extern const struct observe_kernels observe_scalar, observe_avx2, observe_avx512;
+
+#endif
