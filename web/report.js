@@ -501,7 +501,7 @@ class Panel {
 			scales: { x: { time: false, distr: 3, range: (u, min, max) => min === middle[0] || min === null
 				? [this.edges[0], this.edges[n]] : [min, max] },
 				y: { range: (u, min, max) => [0, (max || 1) * 1.05] } },
-			axes: [{ ...x, splits: logSplits }, { ...y, values: (u, splits, a, s, step) => splits.map(v => tick(v, step) + " %") }],
+			axes: [{ ...x, splits: logSplits, filter: (u, splits) => splits }, { ...y, values: (u, splits, a, s, step) => splits.map(v => tick(v, step) + " %") }],
 			series: [{}, { stroke: ink["line-1"], fill: faint(ink["line-1"], 0.7), points: { show: false },
 				paths: drawBins(this.share, this.edges) }],
 			hooks: {
