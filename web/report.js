@@ -225,8 +225,7 @@ function readColours() {
 	probe.remove();
 }
 
-const faint = (colour, alpha) => colour.replace(/^rgba?\(([^)]+?)(,[^,]+)?\)$/, (all, rgb) =>
-	`rgba(${rgb.split(",").slice(0, 3).join(",")}, ${alpha})`);
+const faint = (colour, alpha) => `rgba(${colour.match(/[\d.]+/g).slice(0, 3).join(",")}, ${alpha})`;
 
 /* The range of values, widened to a limit that is near enough not to flatten the line. */
 function yRange(panel, log) {

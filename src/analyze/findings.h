@@ -9,12 +9,13 @@
 
 #include "base/arena.h"
 #include "spec/alarms.h"
+#include "spec/input.h"
 #include "spec/metrics.h"
 
 #include <stdint.h>
 
 enum {
-	FINDINGS_SKIPPED_MAX = 20,	/* skipped lines listed */
+	FINDINGS_SKIPPED_MAX = INPUT_SKIPPED_MAX, /* skipped lines listed */
 	FINDINGS_SESSIONS_MAX = 10000,	/* sessions listed */
 	FINDINGS_EVENTS_MAX = 1000,	/* anomaly events listed */
 	FINDINGS_CHARTED_SESSIONS = 8,	/* largest sessions that keep their own series */
@@ -69,12 +70,6 @@ struct anomaly_event {
 	double worst;	   /* value farthest beyond the limit */
 	double limit;
 	enum metric_id metric;
-};
-
-struct skipped_line {
-	const char *file;
-	uint64_t line; /* from 1 */
-	const char *reason;
 };
 
 enum verdict { VERDICT_HEALTHY, VERDICT_ATTENTION, VERDICT_CRITICAL, VERDICT_COUNT };

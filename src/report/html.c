@@ -62,15 +62,36 @@ static void fill_licence(struct buf *out, const struct page *p)
 	add_file(out, FILE_BYTES(web_uplot_licence));
 }
 
-static void fill_raw_note(struct buf *out, const struct page *p)
+/* Bytes that the page may still take, with what follows the raw findings set aside. */
+static size_t bytes_left(const struct buf *out)
 {
-	put_str(out, words(p, TEXT_PAGE_RAW_CUT));
+	size_t fixed = FILE_BYTES(web_uplot_js).n + FILE_BYTES(web_report_js).n + 4096;
+
+	return out->used + fixed < PAGE_BYTES_MAX ? PAGE_BYTES_MAX - out->used - fixed : 0;
 }
 
+/* The findings as report_json writes them, with as many sessions and events as fit. */
 static void fill_raw(struct buf *out, const struct page *p)
 {
-	(void)p;
-	buf_str(out, "null");
+	struct report_options options = { .lang = p->lang };
+	struct findings part = *p->f;
+	struct buf json = { 0 };
+
+	part.n_sessions = part.n_sessions < PAGE_SESSIONS_MAX ? part.n_sessions : PAGE_SESSIONS_MAX;
+	for (;;) {
+		buf_clear(&json);
+		report_json(&json, &part, &options);
+		if (json.failed || json.used <= bytes_left(out) || !(part.n_sessions + part.n_events))
+			break;
+		part.n_sessions /= 2;
+		part.n_events /= 2;
+	}
+	out->failed |= json.failed;
+	if (!json.failed && json.used <= bytes_left(out))
+		buf_add(out, json.p, json.used);
+	else
+		buf_str(out, "null");
+	buf_free(&json);
 }
 
 static void fill_footer(struct buf *out, const struct page *p)
@@ -96,7 +117,6 @@ static const struct filler {
 	{ "statistics", page_statistics },
 	{ "sessions", page_sessions },
 	{ "skipped", page_skipped },
-	{ "raw_note", fill_raw_note },
 	{ "model", page_model },
 	{ "raw", fill_raw },
 	{ "footer", fill_footer },

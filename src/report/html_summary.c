@@ -1,5 +1,6 @@
 /* The top of the page: what was read, the verdict, the key numbers. */
 #include "report/page.h"
+#include "report/verdict_text.h"
 
 #include <math.h>
 
@@ -127,53 +128,25 @@ static const struct {
 	[VERDICT_CRITICAL] = { TEXT_PAGE_CRITICAL, TONE_BAD },
 };
 
-/* <p> with up to two counts; `share` also gives the first as a part of the second. */
-static void because(struct buf *out, const struct page *p, enum text_id why, uint64_t a, uint64_t b)
-{
-	struct buf first = { 0 }, second = { 0 }, share = { 0 };
-
-	put_count(&first, a);
-	put_count(&second, b);
-	put_percent(&share, (double)a, (double)b);
-	buf_str(out, "<p>");
-	if (!first.failed && !second.failed && !share.failed)
-		put_filled(out, p, why, (const char *[]){ first.p, second.p, share.p, NULL });
-	else
-		out->failed = true;
-	buf_str(out, "</p>");
-	buf_free(&first);
-	buf_free(&second);
-	buf_free(&share);
-}
-
-static uint64_t live_alarms(const struct findings *f)
-{
-	uint64_t sum = 0;
-
-	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
-		sum += f->live_alarms[t];
-	return sum;
-}
-
+/* The same sentence that every report says, and what could not be read. */
 static void reasons(struct buf *out, const struct page *p)
 {
-	const struct findings *f = p->f;
-	uint64_t live = live_alarms(f);
+	struct buf sentence = { 0 }, skipped = { 0 };
 
-	buf_str(out, "<div class=\"why\">");
-	if (!f->records)
-		because(out, p, TEXT_PAGE_EMPTY_WHY, 0, 0);
-	else if (f->anomaly_records)
-		because(out, p, TEXT_PAGE_ANOMALY_WHY, f->anomaly_records, f->records);
-	else
-		because(out, p, TEXT_PAGE_HEALTHY_WHY, f->records, f->records);
-	if (live)
-		because(out, p, TEXT_PAGE_LIVE_WHY, live, 0);
-	if (f->skipped_lines)
-		because(out, p, TEXT_PAGE_SKIPPED_WHY, f->skipped_lines, 0);
-	if (f->dropped)
-		because(out, p, TEXT_PAGE_DROPPED_WHY, f->dropped, 0);
+	verdict_sentence(&sentence, p->f, p->lang);
+	put_count(&skipped, p->f->skipped_lines);
+	out->failed |= sentence.failed || skipped.failed;
+	buf_str(out, "<div class=\"why\"><p>");
+	put_text(out, buf_slice(&sentence));
+	buf_str(out, "</p>");
+	if (p->f->skipped_lines && !skipped.failed) {
+		buf_str(out, "<p>");
+		put_filled(out, p, TEXT_PAGE_SKIPPED_WHY, (const char *[]){ skipped.p, NULL });
+		buf_str(out, "</p>");
+	}
 	buf_str(out, "</div>");
+	buf_free(&sentence);
+	buf_free(&skipped);
 }
 
 /* The alarm type with the most records among those not in `taken`. */

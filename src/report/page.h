@@ -18,6 +18,7 @@ struct page {
 };
 
 enum {
+	PAGE_BYTES_MAX = 2 * 1000 * 1000,
 	PAGE_LOG_TEXT_MAX = 120, /* bytes shown of a text that a log supplied */
 	PAGE_EVENTS_MAX = 200,	 /* anomaly events listed and drawn */
 	PAGE_SESSIONS_MAX = 100, /* sessions listed */

@@ -45,8 +45,10 @@ struct tap_step {
 	size_t vocab;
 	const struct tap_state *state; /* (n_state) */
 	size_t n_state;
-	const struct tap_state_stats *stats; /* (n_stats), or NULL when not asked for */
+	const struct tap_state_stats *stats; /* (n_stats), or NULL when not asked for or n_tokens > 1 */
 	size_t n_stats;
+	const float *decay; /* (n_layer, n_decay): w in (0, 1) per channel, of the last token; may be NULL */
+	size_t n_layer, n_decay;
 };
 
 struct tap {

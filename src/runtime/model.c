@@ -1,0 +1,431 @@
+/* From a list of named tensors to a model: which version it is, which tensors it needs,
+ * whether their shapes fit each other. */
+#include "runtime/model.h"
+
+#include "base/clock.h"
+#include "runtime/weights.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LAYERS_MAX = 1024, NAME_BYTES = 96 };
+
+extern const unsigned char embedded_model[], embedded_model_end[];
+
+struct loader {
+	struct model *m;
+	const struct tensor_file *file;
+	struct err *err;
+	uint64_t copy_limit; /* bytes; keeps what a small file can ask for small */
+};
+
+/* -- which version --------------------------------------------------------------------- */
+
+static bool has(const struct tensor_file *f, const char *name)
+{
+	return tensor_find(f, name);
+}
+
+static int refuse_version(struct loader *l, const char *what, const char *hint)
+{
+	err_set(l->err, ERR_UNSUPPORTED, "%s: %s; expected RWKV version 7", l->file->label, what);
+	return err_hint(l->err, "%s", hint);
+}
+
+static bool any_name_contains(const struct tensor_file *f, const char *part)
+{
+	for (size_t i = 0; i < f->n_tensors; i++)
+		if (strstr(f->tensors[i].name, part))
+			return true;
+	return false;
+}
+
+/* By the tensors of block 0; the order matters, later versions keep names of earlier ones. */
+static int detect(struct loader *l)
+{
+	const struct tensor_file *f = l->file;
+	const char *other = "Use an RWKV-7 checkpoint from the official BlinkDL/rwkv7-g1 or rwkv-7-world repositories.";
+
+	if (any_name_contains(f, "ffn.s_emb"))
+		return refuse_version(l, "this is RWKV-7a (DeepEmbed)", other);
+	if (any_name_contains(f, ".qkv."))
+		return refuse_version(l, "this is RWKV-7b (with attention layers)", other);
+	if (has(f, "blocks.0.att.r_k")) {
+		l->m->arch = &arch_v7;
+		return 0;
+	}
+	if (has(f, "blocks.0.att.time_maa_x"))
+		return refuse_version(l, "this is RWKV-6", other);
+	if (has(f, "blocks.0.att.ln_x.weight"))
+		return refuse_version(l, "this is RWKV-5", other);
+	if (has(f, "blocks.0.att.time_mix_k") && has(f, "blocks.0.att.time_first"))
+		return refuse_version(l, "this is RWKV-4", other);
+	if (has(f, "blocks.0.att.time_curve") || has(f, "blocks.0.att.time_w") || has(f, "blocks.0.att.time_mix"))
+		return refuse_version(l, "this is RWKV version 1, 2 or 3", other);
+	if (any_name_contains(f, "blocks."))
+		return refuse_version(l, "holds blocks of an unknown kind", other);
+	return refuse_version(l, "is no RWKV model: none of its tensors is named blocks.0.…",
+			      "Give the checkpoint in its official form (emb.weight, blocks.0.ln1.weight, …), as published by BlinkDL.");
+}
+
+/* -- one tensor ------------------------------------------------------------------------ */
+
+static const struct tensor *find(struct loader *l, const char *name)
+{
+	const struct tensor *t = tensor_find(l->file, name);
+
+	if (t)
+		return t;
+	err_set(l->err, ERR_SHAPE, "%s: tensor %s is missing; expected in every RWKV-%s model", l->file->label, name,
+		l->m->arch->version);
+	err_hint(l->err, "The file is incomplete or was changed: download it again.");
+	return NULL;
+}
+
+/* "[C = 768, w]" */
+static void expected_text(char *out, size_t bytes, const struct loader *l, const char *shape)
+{
+	size_t used = 1;
+
+	snprintf(out, bytes, "[");
+	for (const char *d = shape; *d && used < bytes; d++) {
+		size_t known = l->m->dims.of[(unsigned char)*d];
+		int n = known ? snprintf(out + used, bytes - used, "%s%c = %zu", d == shape ? "" : ", ", *d, known) :
+				snprintf(out + used, bytes - used, "%s%c", d == shape ? "" : ", ", *d);
+
+		used += n > 0 ? (size_t)n : bytes;
+	}
+	if (used < bytes)
+		snprintf(out + used, bytes - used, "]");
+}
+
+static int wrong_shape(struct loader *l, const struct tensor *t, const char *shape)
+{
+	char found[SHAPE_TEXT_BYTES], expected[128];
+
+	expected_text(expected, sizeof expected, l, shape);
+	err_set(l->err, ERR_SHAPE, "%s: tensor %s has shape %s; expected %s", l->file->label, t->name,
+		tensor_shape_text(found, t), expected);
+	return err_hint(l->err, "The tensors of this file do not belong together: download it again.");
+}
+
+/* Letters met for the first time take their size from the tensor; afterwards they must agree.
+ * Shapes are compared from the right; what is left over on the left must be 1. */
+static int check_shape(struct loader *l, const struct tensor *t, const char *shape)
+{
+	int n = (int)strlen(shape), extra = t->n_dims - n;
+
+	for (int d = 0; d < extra; d++)
+		if (t->shape[d] != 1)
+			return wrong_shape(l, t, shape);
+	if (extra < 0 || !t->count)
+		return wrong_shape(l, t, shape);
+	for (int d = 0; d < n; d++) {
+		size_t *known = &l->m->dims.of[(unsigned char)shape[d]];
+
+		if (!*known)
+			*known = (size_t)t->shape[d + extra];
+		if (*known != t->shape[d + extra])
+			return wrong_shape(l, t, shape);
+	}
+	if (t->count > t->storage_count)
+		return err_set(l->err, ERR_SHAPE, "%s: tensor %s repeats its elements; expected each to be stored",
+			       l->file->label, t->name);
+	if (t->dtype > DTYPE_F64)
+		return err_set(l->err, ERR_UNSUPPORTED, "%s: tensor %s holds %s; expected fp32, fp16 or bf16",
+			       l->file->label, t->name, dtype_specs[t->dtype].name);
+	l->m->info.parameters += t->count;
+	return 0;
+}
+
+static void *copy_memory(struct loader *l, uint64_t count, size_t bytes_each)
+{
+	struct model_info *info = &l->m->info;
+	void *p = NULL;
+
+	if (count <= (l->copy_limit - info->copied_bytes) / bytes_each)
+		p = arena_alloc(&l->m->arena, (size_t)count, bytes_each);
+	if (!p) {
+		err_set(l->err, ERR_NOMEM, "%s: no memory for %llu weights of %zu bytes", l->file->label,
+			(unsigned long long)count, bytes_each);
+		return NULL;
+	}
+	info->copied_bytes += count * bytes_each;
+	info->weight_bytes += count * bytes_each;
+	return p;
+}
+
+static int load_vector(struct loader *l, const struct tensor *t, const float **out)
+{
+	float *copy = copy_memory(l, t->count, sizeof *copy);
+
+	if (!copy)
+		return -ERR_NOMEM;
+	for (uint64_t i = 0; i < t->count; i++)
+		copy[i] = tensor_element(t, i);
+	*out = copy;
+	return 0;
+}
+
+static enum weight_type kept_type(enum dtype d)
+{
+	return d == DTYPE_F16 ? WEIGHT_F16 : d == DTYPE_BF16 ? WEIGHT_BF16 : WEIGHT_F32;
+}
+
+/* Copies row by row into the file's own 16-bit type, or into fp32. */
+static int copy_matrix(struct loader *l, const struct tensor *t, struct matrix *out)
+{
+	size_t width = out->type == WEIGHT_F32 ? 4 : 2;
+	unsigned char *copy = copy_memory(l, t->count, width);
+
+	if (!copy)
+		return -ERR_NOMEM;
+	for (uint64_t i = 0; i < t->count; i++) {
+		uint64_t r = i / out->cols, c = i % out->cols;
+		uint64_t at = r * t->stride[t->n_dims - 2] + c * t->stride[t->n_dims - 1];
+		float f;
+
+		if (width == 2) {
+			memcpy(copy + 2 * i, t->data + 2 * at, 2);
+		} else {
+			f = tensor_element(t, i);
+			memcpy(copy + 4 * i, &f, 4);
+		}
+	}
+	out->p = copy;
+	out->by_columns = false;
+	out->stride = out->cols;
+	return 0;
+}
+
+/* A view where one of the two dimensions is dense and the pointer is aligned; otherwise a copy. */
+static int load_matrix(struct loader *l, const struct tensor *t, struct matrix *out)
+{
+	size_t width = dtype_specs[t->dtype].bytes;
+	uint64_t rows = t->shape[t->n_dims - 2], cols = t->shape[t->n_dims - 1];
+	uint64_t row_step = t->stride[t->n_dims - 2], col_step = t->stride[t->n_dims - 1];
+
+	*out = (struct matrix){ .p = t->data, .type = kept_type(t->dtype), .rows = (size_t)rows, .cols = (size_t)cols };
+	if (t->dtype == DTYPE_F64 || (uintptr_t)t->data % width || (cols != 1 && col_step != 1 && rows != 1 && row_step != 1))
+		return copy_matrix(l, t, out);
+	out->by_columns = cols != 1 && col_step != 1;
+	out->stride = (size_t)(out->by_columns ? col_step : row_step);
+	l->m->info.weight_bytes += t->count * width;
+	return 0;
+}
+
+static void transpose(struct matrix *m)
+{
+	size_t rows = m->rows;
+
+	m->rows = m->cols;
+	m->cols = rows;
+	m->by_columns = !m->by_columns;
+}
+
+static int load(struct loader *l, const char *name, enum weight_kind kind, const char *shape, void *out)
+{
+	const struct tensor *t = find(l, name);
+	int rc;
+
+	if (!t)
+		return -ERR_SHAPE;
+	rc = check_shape(l, t, shape);
+	if (rc)
+		return rc;
+	if (kind == KIND_VECTOR)
+		return load_vector(l, t, out);
+	rc = load_matrix(l, t, out);
+	if (!rc && kind == KIND_LOWRANK)
+		transpose(out);
+	return rc;
+}
+
+/* -- the whole model ------------------------------------------------------------------- */
+
+static int load_block(struct loader *l, size_t layer)
+{
+	const struct arch *arch = l->m->arch;
+	unsigned char *block = l->m->blocks + layer * arch->block_bytes;
+	char name[NAME_BYTES];
+	int rc = 0;
+
+	for (int d = 'a'; d <= 'z'; d++) /* ranks are each block's own */
+		l->m->dims.of[d] = 0;
+	for (size_t i = 0; i < arch->n_weights && !rc; i++) {
+		const struct weight_spec *w = &arch->weights[i];
+
+		if (!layer && !w->in_block_0)
+			continue;
+		snprintf(name, sizeof name, "blocks.%zu.%s", layer, w->tensor);
+		rc = load(l, name, w->kind, w->shape, block + w->offset);
+	}
+	return rc;
+}
+
+/* One more than the largest N of "blocks.N.". */
+static int count_layers(struct loader *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->file->n_tensors; i++) {
+		const char *name = l->file->tensors[i].name;
+		char *end;
+		unsigned long at;
+
+		if (strncmp(name, "blocks.", 7) || name[7] < '0' || name[7] > '9')
+			continue;
+		at = strtoul(name + 7, &end, 10);
+		if (at >= LAYERS_MAX)
+			return err_set(l->err, ERR_UNSUPPORTED, "%s: claims block %lu; expected at most %d blocks",
+				       l->file->label, at, LAYERS_MAX);
+		if (*end == '.' && at >= n)
+			n = at + 1;
+	}
+	l->m->info.n_layer = n;
+	return 0;
+}
+
+static int load_ends(struct loader *l)
+{
+	struct model *m = l->m;
+	int rc = load(l, "emb.weight", KIND_MATRIX, "VC", &m->emb);
+
+	if (!rc)
+		rc = load(l, "blocks.0.ln0.weight", KIND_VECTOR, "C", &m->ln0_w);
+	if (!rc)
+		rc = load(l, "blocks.0.ln0.bias", KIND_VECTOR, "C", &m->ln0_b);
+	if (!rc)
+		rc = load(l, "ln_out.weight", KIND_VECTOR, "C", &m->ln_out_w);
+	if (!rc)
+		rc = load(l, "ln_out.bias", KIND_VECTOR, "C", &m->ln_out_b);
+	if (!rc)
+		rc = load(l, "head.weight", KIND_MATRIX, "VC", &m->head);
+	return rc;
+}
+
+static int check_heads(struct loader *l)
+{
+	const struct dims *d = &l->m->dims;
+
+	if (d->of['C'] % d->of['H'] || d->of['C'] / d->of['H'] != d->of['N'])
+		return err_set(l->err, ERR_SHAPE, "%s: %zu heads of %zu channels; expected them to make up the width %zu",
+			       l->file->label, d->of['H'], d->of['N'], d->of['C']);
+	return 0;
+}
+
+static void fill_info(struct model *m)
+{
+	static const char *const names[] = { "fp32", "fp16", "bf16" };
+	struct model_info *info = &m->info;
+	const size_t *d = m->dims.of;
+
+	info->version = m->arch->version;
+	info->n_embd = info->n_att = d['C'];
+	info->n_head = d['H'];
+	info->head_size = d['N'];
+	info->n_ffn = d['F'];
+	info->n_vocab = d['V'];
+	info->dtype = names[m->head.type];
+	info->state_floats = info->n_layer * info->n_embd * (2 + info->head_size);
+}
+
+static int load_all(struct loader *l)
+{
+	struct model *m = l->m;
+	int rc;
+
+	if (l->file->converted) {
+		char text[PRINTABLE_BYTES];
+
+		err_set(l->err, ERR_UNSUPPORTED, "%s: was converted for the strategy \"%s\"; expected the original checkpoint",
+			l->file->label, printable(text, slice_of(l->file->converted)));
+		return err_hint(l->err, "Give the .pth the conversion started from: converted weights are rescaled and rounded.");
+	}
+	rc = detect(l);
+	if (!rc)
+		rc = count_layers(l);
+	if (!rc)
+		rc = load_ends(l);
+	if (rc)
+		return rc;
+	m->blocks = arena_alloc(&m->arena, m->info.n_layer, m->arch->block_bytes);
+	if (!m->blocks)
+		return err_set(l->err, ERR_NOMEM, "%s: no memory for %zu blocks", l->file->label, m->info.n_layer);
+	for (size_t i = 0; i < m->info.n_layer && !rc; i++)
+		rc = load_block(l, i);
+	if (!rc)
+		rc = check_heads(l);
+	if (!rc)
+		fill_info(m);
+	return rc;
+}
+
+/* Takes the file over, whether it works out or not. */
+static int build(struct model **out, struct tensor_file *file, uint64_t started_ns, struct err *err)
+{
+	struct model *m = calloc(1, sizeof *m);
+	struct loader l = { .m = m, .file = file, .err = err, .copy_limit = 4 * file->bytes + (1 << 20) };
+	int rc;
+
+	if (!m) {
+		rc = err_set(err, ERR_NOMEM, "%s: no memory", file->label);
+		tensor_file_close(file);
+		return rc;
+	}
+	m->file = file;
+	rc = load_all(&l);
+	if (rc) {
+		model_close(m);
+		return rc;
+	}
+	m->info.load_ns = clock_mono_ns(&clock_system) - started_ns;
+	*out = m;
+	return 0;
+}
+
+int model_open(struct model **out, const char *path, struct err *err)
+{
+	uint64_t started_ns = clock_mono_ns(&clock_system);
+	struct tensor_file *file;
+	int rc = tensor_file_open(&file, path, err);
+
+	*out = NULL;
+	return rc ? rc : build(out, file, started_ns, err);
+}
+
+int model_open_memory(struct model **out, const void *bytes, size_t n, const char *label, struct err *err)
+{
+	uint64_t started_ns = clock_mono_ns(&clock_system);
+	struct tensor_file *file;
+	int rc = tensor_file_open_memory(&file, bytes, n, label, err);
+
+	*out = NULL;
+	return rc ? rc : build(out, file, started_ns, err);
+}
+
+int model_open_embedded(struct model **out, struct err *err)
+{
+	size_t n = (size_t)((uintptr_t)embedded_model_end - (uintptr_t)embedded_model);
+
+	return model_open_memory(out, embedded_model, n, "embedded", err);
+}
+
+void model_close(struct model *m)
+{
+	if (!m)
+		return;
+	arena_free(&m->arena);
+	tensor_file_close(m->file);
+	free(m);
+}
+
+const struct model_info *model_info(const struct model *m)
+{
+	return &m->info;
+}
+
+const char *model_label(const struct model *m)
+{
+	return m->file->label;
+}

@@ -1,0 +1,49 @@
+/* model.h - the weights of one RWKV model, ready to be run.
+ *
+ * Ownership  model_open creates, model_close destroys. The file stays mapped while the
+ *            model is open; weights are used where they lie, in their own width, and are
+ *            copied only when the file's layout does not allow that.
+ * Threads    read-only once open: any number of runs on any threads may share a model.
+ * Cost       opening touches headers and small tensors; the rest is paged in by use.
+ * Errors     negative codes with file, tensor, what was found, what was expected.
+ * Units      sizes named _bytes are bytes, all others elements.
+ */
+#ifndef RWKVMON_RUNTIME_MODEL_H
+#define RWKVMON_RUNTIME_MODEL_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct model; /* opaque; runtime/weights.h for the forward passes */
+
+struct model_info {
+	const char *version; /* "7" */
+	size_t n_layer, n_embd, n_att, n_head, head_size, n_ffn, n_vocab;
+	uint64_t parameters;   /* elements of all tensors in use */
+	uint64_t weight_bytes; /* what they take in memory, mapped or copied */
+	uint64_t copied_bytes; /* of these, not the file's own pages */
+	const char *dtype;     /* of the large matrices as they are kept: "fp32", "fp16", "bf16" */
+	uint64_t load_ns;      /* wall time of model_open */
+	size_t state_floats;
+};
+
+/* *out is NULL on error. */
+int model_open(struct model **out, const char *path, struct err *err);
+
+/* The same over bytes that stay valid and unchanged until model_close. `label` stands for
+ * the path in messages. */
+int model_open_memory(struct model **out, const void *bytes, size_t n, const char *label, struct err *err);
+
+/* The trained byte-level RWKV-7 that is linked into every program. */
+int model_open_embedded(struct model **out, struct err *err);
+
+void model_close(struct model *m); /* NULL is fine */
+
+const struct model_info *model_info(const struct model *m);
+
+/* The path or label it was opened with. */
+const char *model_label(const struct model *m);
+
+#endif

@@ -1,0 +1,65 @@
+/* pass.h - a forward pass under way: what the architectures share. Private to runtime/. */
+#ifndef RWKVMON_RUNTIME_PASS_H
+#define RWKVMON_RUNTIME_PASS_H
+
+#include "runtime/run.h"
+#include "runtime/weights.h"
+#include "simd/wkv.h"
+
+#define LN_EPS 1e-5F /* torch's default, which RWKV trains with */
+
+struct run {
+	const struct model *model;
+	size_t chunk_len;
+	struct arena arena;
+
+	float *state;                  /* all tensors behind one another */
+	struct tap_state *tensors;     /* (n_tensors) */
+	struct tap_state_stats *stats; /* (n_tensors), filled for single tokens when `watching` */
+	size_t n_tensors, per_layer;   /* tensors; of one block */
+	bool watching;
+
+	float *logits; /* (V) */
+	float *decay;  /* (L, A): of the last token */
+
+	/* Scratch for a chunk of T tokens; every buffer is (T, C) unless noted. */
+	float *x;       /* the residual stream */
+	float *xx;      /* (T + 1, C): row 0 is the state's vector, row t + 1 the normalised x of token t */
+	float *mixed;
+	float *c[9];    /* whatever the architecture needs */
+	float *v_first; /* v7: v of block 0 */
+	float *hidden;  /* (T, F) */
+	float *low;     /* (T, widest rank) */
+};
+
+/* out (n, C) = xx + (previous - xx) * m: the mix of v6 and v7. */
+void pass_mix(const struct run *run, float *out, const float *m, size_t n);
+
+/* y (n, rows) = W x (n, cols), both dense. */
+static inline void pass_matrix(const struct matrix *w, float *y, const float *x, size_t n)
+{
+	matrix_apply(w, y, w->rows, x, w->cols, n);
+}
+
+/* Adds what a recurrent update of (layer, tensor of the block) changed; a no-op unless watching. */
+void pass_watch(struct run *run, size_t layer, size_t tensor, const struct wkv_change *change);
+
+/* The decay w (C) the last token of the chunk met in this block. */
+static inline void pass_decay(struct run *run, size_t layer, const float *w)
+{
+	size_t width = run->model->info.n_att;
+
+	memcpy(run->decay + layer * width, w, width * sizeof *w);
+}
+
+static inline float *pass_state(struct run *run, size_t layer, size_t tensor)
+{
+	return run->state + (run->tensors[layer * run->per_layer + tensor].p - run->state);
+}
+
+static inline float sigmoid(float x)
+{
+	return 1 / (1 + __builtin_expf(-x));
+}
+
+#endif

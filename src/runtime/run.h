@@ -1,0 +1,53 @@
+/* run.h - one stream of tokens through a model: its recurrent state and its scratch memory.
+ *
+ * Ownership  run_open creates, run_close destroys; the model must outlive it. Logits and
+ *            state belong to the run and change with the next call.
+ * Threads    a run belongs to one thread; runs are independent of each other.
+ * Cost       [hot] functions allocate nothing. A forward call reads every weight once per
+ *            chunk, so feeding a prompt in chunks is much faster than token by token.
+ * Errors     negative codes; a refused call leaves state and logits as they were.
+ * Units      token counts, elements.
+ */
+#ifndef RWKVMON_RUNTIME_RUN_H
+#define RWKVMON_RUNTIME_RUN_H
+
+#include "runtime/model.h"
+#include "spec/tap.h"
+
+enum { RUN_CHUNK_DEFAULT = 64, RUN_CHUNK_MAX = 4096 };
+
+struct run;
+
+struct run_config {
+	size_t chunk_len; /* most tokens of one forward call; 0 = RUN_CHUNK_DEFAULT */
+};
+
+/* *out is NULL on error. cfg may be NULL. The state is zero (a new sequence). */
+int run_open(struct run **out, const struct model *m, const struct run_config *cfg, struct err *err);
+void run_close(struct run *run); /* NULL is fine */
+
+struct run_call {
+	const uint32_t *tokens; /* (n) */
+	size_t n;
+	bool prefill;           /* told to the tap: part of a prompt */
+	float *all_logits;      /* (n, n_vocab): those after each token; NULL = only the last are computed */
+	const struct tap *tap;  /* may be NULL; called once per chunk */
+};
+
+/* [hot] Feeds n >= 1 tokens, at most chunk_len at a time. */
+int run_forward(struct run *run, const struct run_call *call, struct err *err);
+
+/* (n_vocab) after the last token fed; zeros before the first. */
+const float *run_logits(const struct run *run);
+
+/* [hot] State zero: a new sequence. */
+void run_reset(struct run *run);
+
+/* The state's tensors in the official order, per block att_xx (C), att_kv (H, N, N), ffn_xx (C). */
+const struct tap_state *run_state(const struct run *run, size_t *n);
+
+/* The same as one flat run, model_info's state_floats long. */
+const float *run_state_flat(const struct run *run);
+void run_state_set(struct run *run, const float *flat);
+
+#endif

@@ -1,0 +1,131 @@
+/* Source: the format text of huggingface/safetensors:
+ *     u64 header length, JSON header, data
+ *     header: { name: { "dtype", "shape", "data_offsets": [begin, end] }, "__metadata__": {…} }
+ * Offsets count from the end of the header. */
+#include "runtime/tensor_file.h"
+
+#include <jansson.h>
+
+enum { HEADER_BYTES_MAX = 1 << 23 }; /* the largest released RWKV needs 0.3 MB */
+
+static int wrong(struct tensor_file *f, const char *name, const char *what, struct err *err)
+{
+	char text[PRINTABLE_BYTES];
+
+	return err_set(err, ERR_FORMAT, "%s: tensor %s: %s", f->label, printable(text, slice_of(name)), what);
+}
+
+static bool read_dtype(const json_t *v, enum dtype *out)
+{
+	for (int d = 0; json_is_string(v) && d < DTYPE_COUNT; d++)
+		if (!strcmp(json_string_value(v), dtype_specs[d].safetensors)) {
+			*out = (enum dtype)d;
+			return true;
+		}
+	return false;
+}
+
+/* Up to TENSOR_DIMS numbers >= 0; how many, or -1. */
+static int read_numbers(const json_t *array, uint64_t out[TENSOR_DIMS])
+{
+	size_t n = json_array_size(array);
+
+	if (!json_is_array(array) || n > TENSOR_DIMS)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		const json_t *v = json_array_get(array, i);
+
+		if (!json_is_integer(v) || json_integer_value(v) < 0)
+			return -1;
+		out[i] = (uint64_t)json_integer_value(v);
+	}
+	return (int)n;
+}
+
+/* Row-major. An overflow here needs a shape that tensor_file_add refuses anyway. */
+static void set_strides(struct tensor *t)
+{
+	uint64_t step = 1;
+
+	for (int d = t->n_dims; d-- > 0; step *= t->shape[d])
+		t->stride[d] = step;
+}
+
+static int add(struct tensor_file *f, const char *name, const json_t *row, struct slice data, struct err *err)
+{
+	struct tensor t = { .name = name };
+	uint64_t range[TENSOR_DIMS] = { 0 }, count = 1;
+	size_t width;
+
+	if (!read_dtype(json_object_get(row, "dtype"), &t.dtype))
+		return wrong(f, name, "its dtype is unknown; expected F32, F16 or BF16", err);
+	t.n_dims = read_numbers(json_object_get(row, "shape"), t.shape);
+	if (t.n_dims < 0)
+		return wrong(f, name, "its shape is no list of at most 6 numbers", err);
+	if (read_numbers(json_object_get(row, "data_offsets"), range) != 2 || range[0] > range[1])
+		return wrong(f, name, "its data_offsets are no range", err);
+	if (range[1] > data.n) {
+		char text[PRINTABLE_BYTES];
+
+		err_set(err, ERR_TRUNCATED, "%s: tensor %s ends at byte %llu of the data; found %zu bytes", f->label,
+			printable(text, slice_of(name)), (unsigned long long)range[1], data.n);
+		return err_hint(err, "The file is incomplete: download it again and compare its size.");
+	}
+	set_strides(&t);
+	data = (struct slice){ data.p + range[0], (size_t)(range[1] - range[0]) };
+	width = dtype_specs[t.dtype].bytes;
+	for (int d = 0; d < t.n_dims; d++)
+		if (__builtin_mul_overflow(count, t.shape[d], &count))
+			return wrong(f, name, "its shape is impossible", err);
+	if (data.n % width || count != data.n / width) {
+		char text[PRINTABLE_BYTES], shape[SHAPE_TEXT_BYTES];
+
+		return err_set(err, ERR_SHAPE, "%s: tensor %s %s of %s: found %zu bytes; expected %llu elements", f->label,
+			       printable(text, slice_of(name)), tensor_shape_text(shape, &t),
+			       dtype_specs[t.dtype].name, data.n, (unsigned long long)count);
+	}
+	return tensor_file_add(f, &t, data, 0, err);
+}
+
+static int add_all(struct tensor_file *f, json_t *header, struct slice data, struct err *err)
+{
+	const char *name;
+	json_t *row;
+	int rc;
+
+	json_object_foreach(header, name, row) {
+		if (!strcmp(name, "__metadata__"))
+			continue;
+		rc = add(f, name, row, data, err);
+		if (rc)
+			return rc;
+	}
+	return f->n_tensors ? 0 : err_set(err, ERR_FORMAT, "%s: its header names no tensors", f->label);
+}
+
+int safetensors_read(struct tensor_file *f, struct slice bytes, struct err *err)
+{
+	uint64_t n = read_le(bytes.p, 8); /* the caller saw more than 8 bytes */
+	json_error_t where;
+	json_t *header;
+	int rc;
+
+	if (n > HEADER_BYTES_MAX)
+		return err_set(err, ERR_FORMAT, "%s: claims a header of %llu bytes; expected at most %d", f->label,
+			       (unsigned long long)n, HEADER_BYTES_MAX);
+	if (n > bytes.n - 8) {
+		err_set(err, ERR_TRUNCATED, "%s: its header has %llu bytes, the file only %zu", f->label,
+			(unsigned long long)n, bytes.n);
+		return err_hint(err, "The file is incomplete: download it again.");
+	}
+	/* jansson limits nesting to 2048 itself. */
+	header = json_loadb(bytes.p + 8, (size_t)n, JSON_REJECT_DUPLICATES, &where);
+	if (!json_is_object(header)) {
+		json_decref(header);
+		return err_set(err, ERR_FORMAT, "%s: its header is no JSON object: %s at byte %d", f->label,
+			       header ? "wrong type" : where.text, where.position);
+	}
+	rc = add_all(f, header, (struct slice){ bytes.p + 8 + n, bytes.n - 8 - (size_t)n }, err);
+	json_decref(header);
+	return rc;
+}

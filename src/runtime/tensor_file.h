@@ -1,0 +1,116 @@
+/* tensor_file.h - a model file as a list of named tensors, whatever its container.
+ *
+ *     .pth           torch.save since 1.6: a zip of stored entries, one of them a pickle.
+ *                    The pickle is read by a small machine that knows the opcodes and the
+ *                    few names such files need; nothing is ever called or imported.
+ *     .pth (legacy)  torch.save before 1.6: five pickles, then the data
+ *     .safetensors   a JSON header, then the data
+ *
+ * The container is told by its first bytes, never by its name. All of it is hostile until
+ * checked: a tensor in the list lies inside the file whole, whatever its shape and strides say.
+ *
+ * Ownership  tensor_file_close releases everything; tensors point into the mapped file (or
+ *            the caller's memory) and into the tensor_file.
+ * Threads    read-only once open.
+ * Cost       opening reads the headers, not the data.
+ * Errors     -ERR_FORMAT, -ERR_TRUNCATED, -ERR_UNSUPPORTED, -ERR_SHAPE, -ERR_OPEN, -ERR_NOMEM
+ *            with file, tensor, what was found and what was expected.
+ */
+#ifndef RWKVMON_RUNTIME_TENSOR_FILE_H
+#define RWKVMON_RUNTIME_TENSOR_FILE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/file.h"
+
+#include <stdint.h>
+
+enum dtype {
+#define DTYPE(name, ...) DTYPE_##name,
+#include "runtime/dtypes.def"
+#undef DTYPE
+	DTYPE_COUNT
+};
+
+struct dtype_spec {
+	const char *name;         /* "fp16" */
+	size_t bytes;             /* of one element */
+	const char *torch;        /* "HalfStorage" */
+	const char *safetensors;  /* "F16" */
+};
+
+extern const struct dtype_spec dtype_specs[DTYPE_COUNT];
+
+enum { TENSOR_DIMS = 6 }; /* more is refused */
+
+struct tensor {
+	const char *name; /* UTF-8 as in the file, NUL-terminated */
+	enum dtype dtype;
+	int n_dims;                   /* 0: a scalar */
+	uint64_t shape[TENSOR_DIMS];
+	uint64_t stride[TENSOR_DIMS]; /* elements; of a dimension of 1 or 0 it means nothing */
+	uint64_t count;               /* product of shape */
+	const uint8_t *data;          /* first element, any alignment; NULL when count is 0 */
+	uint64_t storage_count;       /* elements the file holds for it; smaller than count when some repeat */
+};
+
+struct tensor_file {
+	char *label;            /* the path, or what the caller called it */
+	struct tensor *tensors; /* in file order; names are unique */
+	size_t n_tensors;
+	const char *converted;  /* text of the entry that marks a file converted for one strategy, or NULL */
+	uint64_t bytes;         /* of the file */
+	/* private */
+	struct tensor **by_name;
+	size_t cap_tensors;
+	struct file_map map;
+	struct arena arena;
+};
+
+/* *out is NULL on error. */
+int tensor_file_open(struct tensor_file **out, const char *path, struct err *err);
+
+/* The same over bytes that stay valid and unchanged until tensor_file_close. */
+int tensor_file_open_memory(struct tensor_file **out, const void *bytes, size_t n, const char *label, struct err *err);
+
+void tensor_file_close(struct tensor_file *f); /* NULL is fine */
+
+/* NULL when there is none of that name. */
+const struct tensor *tensor_find(const struct tensor_file *f, const char *name);
+
+/* "[64, 128]" */
+enum { SHAPE_TEXT_BYTES = 96 };
+const char *tensor_shape_text(char out[SHAPE_TEXT_BYTES], const struct tensor *t);
+
+/* Elements lie behind one another in row-major order. */
+bool tensor_is_contiguous(const struct tensor *t);
+
+/* Element i in row-major order, of whatever type, as a float. Integers too large for one are rounded. */
+float tensor_element(const struct tensor *t, uint64_t i);
+
+/* -- for the readers of one container each ------------------------------------------- */
+
+int pth_read(struct tensor_file *f, struct slice bytes, struct err *err);
+int pth_legacy_read(struct tensor_file *f, struct slice bytes, struct err *err);
+int safetensors_read(struct tensor_file *f, struct slice bytes, struct err *err);
+
+/* Checks the view against its storage and appends it. Fill name (any lifetime), dtype, n_dims, shape and
+ * stride; `offset` counts elements from the storage's first byte. */
+int tensor_file_add(struct tensor_file *f, const struct tensor *view, struct slice storage, uint64_t offset,
+		    struct err *err);
+
+/* Text of the file with everything unprintable replaced, for messages. */
+enum { PRINTABLE_BYTES = 81 };
+const char *printable(char out[PRINTABLE_BYTES], struct slice text);
+
+/* Fixed-width little-endian numbers at any alignment. */
+static inline uint64_t read_le(const void *p, int bytes)
+{
+	uint64_t v = 0;
+
+	for (int i = bytes; i-- > 0;)
+		v = v << 8 | ((const uint8_t *)p)[i];
+	return v;
+}
+
+#endif

@@ -1,0 +1,190 @@
+/* RWKV-7 "Goose" (x070). Source of the formulas: BlinkDL's RWKV-7 inference code (RWKV_x070). */
+#include "runtime/pass.h"
+
+#include <math.h>
+
+struct block {
+#define WEIGHT(kind, field, ...) weight_##kind field;
+#include "runtime/weights_v7.def"
+#undef WEIGHT
+};
+
+static const struct weight_spec weights[] = {
+#define WEIGHT(kind, field, ...) { KIND_##kind, offsetof(struct block, field), __VA_ARGS__ },
+#include "runtime/weights_v7.def"
+#undef WEIGHT
+};
+
+#define GROUP_NORM_EPS 64e-5F
+
+static const float DECAY_SCALE = -0.606531F; /* -exp(-1/2): w stays above exp(-exp(-1/2)) = 0.545 */
+
+/* y += b */
+static void add_bias(float *y, const float *b, size_t n, size_t width)
+{
+	for (size_t t = 0; t < n; t++)
+		for (size_t i = 0; i < width; i++)
+			y[t * width + i] += b[i];
+}
+
+/* w (n, C) = exp(-0.606531 sigmoid(w0 + tanh(x_w w1) w2)), in (0.545, 1) */
+static void decay(struct run *run, const struct block *b, float *w, size_t n)
+{
+	size_t width = run->model->info.n_embd;
+
+	pass_mix(run, run->mixed, b->x_w, n);
+	pass_matrix(&b->w1, run->low, run->mixed, n);
+	for (size_t i = 0; i < n * b->w1.rows; i++)
+		run->low[i] = tanhf(run->low[i]);
+	pass_matrix(&b->w2, w, run->low, n);
+	add_bias(w, b->w0, n, width);
+	for (size_t i = 0; i < n * width; i++)
+		w[i] = expf(DECAY_SCALE * sigmoid(w[i]));
+}
+
+/* a (n, C) = sigmoid(a0 + (x_a a1) a2): the rate at which the state learns */
+static void learning_rate(struct run *run, const struct block *b, float *a, size_t n)
+{
+	size_t width = run->model->info.n_embd;
+
+	pass_mix(run, run->mixed, b->x_a, n);
+	pass_matrix(&b->a1, run->low, run->mixed, n);
+	pass_matrix(&b->a2, a, run->low, n);
+	add_bias(a, b->a0, n, width);
+	for (size_t i = 0; i < n * width; i++)
+		a[i] = sigmoid(a[i]);
+}
+
+/* v (n, C); block 0 defines v_first, later blocks lean towards it:
+ * v += (v_first - v) sigmoid(v0 + (x_v v1) v2). `lean` is scratch. */
+static void values(struct run *run, const struct block *b, float *v, float *lean, size_t layer, size_t n)
+{
+	size_t width = run->model->info.n_embd;
+
+	pass_mix(run, run->mixed, b->x_v, n);
+	pass_matrix(&b->value, v, run->mixed, n);
+	if (!layer) {
+		memcpy(run->v_first, v, n * width * sizeof *v);
+		return;
+	}
+	pass_matrix(&b->v1, run->low, run->mixed, n);
+	pass_matrix(&b->v2, lean, run->low, n);
+	add_bias(lean, b->v0, n, width);
+	for (size_t i = 0; i < n * width; i++)
+		v[i] += (run->v_first[i] - v[i]) * sigmoid(lean[i]);
+}
+
+/* g (n, C) = sigmoid(x_g g1) g2 */
+static void gate(struct run *run, const struct block *b, float *g, size_t n)
+{
+	pass_mix(run, run->mixed, b->x_g, n);
+	pass_matrix(&b->g1, run->low, run->mixed, n);
+	for (size_t i = 0; i < n * b->g1.rows; i++)
+		run->low[i] = sigmoid(run->low[i]);
+	pass_matrix(&b->g2, g, run->low, n);
+}
+
+/* kappa = k k_k, of length 1 per head; then k *= 1 + (a - 1) k_a; then a becomes kappa a. One token. */
+static void keys(const struct model_info *info, const struct block *b, float *k, float *kappa, float *a)
+{
+	size_t size = info->head_size;
+
+	for (size_t h = 0; h < info->n_head; h++) {
+		float norm2 = 0, scale;
+
+		for (size_t i = h * size; i < (h + 1) * size; i++) {
+			kappa[i] = k[i] * b->k_k[i];
+			norm2 += kappa[i] * kappa[i];
+		}
+		scale = 1 / fmaxf(sqrtf(norm2), 1e-12F);
+		for (size_t i = h * size; i < (h + 1) * size; i++) {
+			kappa[i] *= scale;
+			k[i] *= 1 + (a[i] - 1) * b->k_a[i];
+			a[i] *= kappa[i];
+		}
+	}
+}
+
+/* o (C): per head group norm of S r, plus (sum r k r_k) v, times g. One token. */
+static void read_out(const struct model_info *info, const struct block *b, float *o, const float *r, const float *k,
+		     const float *v, const float *g)
+{
+	const struct linear_kernels *lin = linear_kernels();
+	size_t size = info->head_size;
+
+	for (size_t h = 0; h < info->n_head; h++) {
+		size_t at = h * size;
+		float bonus = 0;
+
+		lin->layer_norm(o + at, o + at, b->ln_x_w + at, b->ln_x_b + at, size, GROUP_NORM_EPS);
+		for (size_t i = at; i < at + size; i++)
+			bonus += r[i] * k[i] * b->r_k[i];
+		for (size_t i = at; i < at + size; i++)
+			o[i] = (o[i] + bonus * v[i]) * g[i];
+	}
+}
+
+static void time_mix(struct run *run, size_t layer, size_t n)
+{
+	const struct block *b = model_block(run->model, layer);
+	const struct model_info *info = &run->model->info;
+	const struct wkv_kernels *wkv = wkv_kernels();
+	float *r = run->c[0], *w = run->c[1], *k = run->c[2], *v = run->c[3], *a = run->c[4], *g = run->c[5];
+	float *kappa = run->c[6], *o = run->c[7];
+	size_t width = info->n_embd, size = info->head_size;
+
+	pass_mix(run, run->mixed, b->x_r, n);
+	pass_matrix(&b->receptance, r, run->mixed, n);
+	pass_mix(run, run->mixed, b->x_k, n);
+	pass_matrix(&b->key, k, run->mixed, n);
+	values(run, b, v, o, layer, n);
+	decay(run, b, w, n);
+	learning_rate(run, b, a, n);
+	gate(run, b, g, n);
+	pass_decay(run, layer, w + (n - 1) * width);
+
+	for (size_t at = 0; at < n * width; at += width)
+		keys(info, b, k + at, kappa + at, a + at);
+	for (size_t h = 0; h < info->n_head; h++) {
+		struct wkv_change change = { 0 };
+
+		for (size_t t = 0; t < n; t++) {
+			size_t at = t * width + h * size;
+
+			wkv->wkv7(&(struct wkv7_args){ .o = o + at, .s = pass_state(run, layer, 1) + h * size * size,
+						       .r = r + at, .w = w + at, .k = k + at, .v = v + at,
+						       .kappa = kappa + at, .b = a + at, .n = size,
+						       .change = run->watching ? &change : NULL });
+		}
+		pass_watch(run, layer, 1, &change);
+	}
+	for (size_t at = 0; at < n * width; at += width)
+		read_out(info, b, o + at, r + at, k + at, v + at, g + at);
+	pass_matrix(&b->output, run->mixed, o, n);
+	for (size_t i = 0; i < n * width; i++)
+		run->x[i] += run->mixed[i];
+}
+
+/* x += V relu(K mix(x_k))^2 */
+static void channel_mix(struct run *run, size_t layer, size_t n)
+{
+	const struct block *b = model_block(run->model, layer);
+	const struct model_info *info = &run->model->info;
+
+	pass_mix(run, run->mixed, b->ffn_x_k, n);
+	pass_matrix(&b->ffn_key, run->hidden, run->mixed, n);
+	for (size_t i = 0; i < n * info->n_ffn; i++)
+		run->hidden[i] = run->hidden[i] < 0 ? 0 : run->hidden[i] * run->hidden[i]; /* NaN stays */
+	pass_matrix(&b->ffn_value, run->mixed, run->hidden, n);
+	for (size_t i = 0; i < n * info->n_embd; i++)
+		run->x[i] += run->mixed[i];
+}
+
+const struct arch arch_v7 = {
+	.version = "7",
+	.block_bytes = sizeof(struct block),
+	.weights = weights,
+	.n_weights = sizeof weights / sizeof *weights,
+	.time_mix = time_mix,
+	.channel_mix = channel_mix,
+};

@@ -1,0 +1,108 @@
+/* vec_avx512.h - one register of floats, in AVX-512's words. Kernels are written over `vec`;
+ * vec_avx2.h says the same in AVX2. Only *_avx512.c files may include this. */
+#ifndef RWKVMON_SIMD_VEC_AVX512_H
+#define RWKVMON_SIMD_VEC_AVX512_H
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
+
+#include "simd/linear.h"
+
+#include <immintrin.h>
+#include <stdint.h>
+
+typedef __m512 vec;
+
+enum {
+	VEC_LANES = 16,
+	TILE_ROWS = 6, /* accumulators of a tile: rows x vectors; 24 of 32 registers */
+	TILE_XS = 4,
+};
+
+static inline __mmask16 vec_mask(size_t n)
+{
+	return (__mmask16)((1U << n) - 1);
+}
+
+static inline vec vec_zero(void)
+{
+	return _mm512_setzero_ps();
+}
+
+static inline vec vec_set1(float f)
+{
+	return _mm512_set1_ps(f);
+}
+
+static inline vec vec_add(vec a, vec b)
+{
+	return _mm512_add_ps(a, b);
+}
+
+static inline vec vec_sub(vec a, vec b)
+{
+	return _mm512_sub_ps(a, b);
+}
+
+static inline vec vec_mul(vec a, vec b)
+{
+	return _mm512_mul_ps(a, b);
+}
+
+/* a * b + c, rounded once */
+static inline vec vec_fma(vec a, vec b, vec c)
+{
+	return _mm512_fmadd_ps(a, b, c);
+}
+
+static inline float vec_sum(vec v)
+{
+	return _mm512_reduce_add_ps(v);
+}
+
+static inline vec vec_load(const float *p)
+{
+	return _mm512_loadu_ps(p);
+}
+
+/* The first n < VEC_LANES floats, zero behind them; nothing further is read. */
+static inline vec vec_load_part(const float *p, size_t n)
+{
+	return _mm512_maskz_loadu_ps(vec_mask(n), p);
+}
+
+static inline void vec_store(float *p, vec v)
+{
+	_mm512_storeu_ps(p, v);
+}
+
+static inline void vec_store_part(float *p, vec v, size_t n)
+{
+	_mm512_mask_storeu_ps(p, vec_mask(n), v);
+}
+
+static inline vec vec_of_bf16(__m256i h)
+{
+	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+
+/* VEC_LANES weights from element i on, widened. */
+static inline vec vec_load_weight(const void *w, size_t i, enum weight_type type)
+{
+	if (type == WEIGHT_F32)
+		return _mm512_loadu_ps((const float *)w + i);
+	if (type == WEIGHT_F16)
+		return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)((const uint16_t *)w + i)));
+	return vec_of_bf16(_mm256_loadu_si256((const void *)((const uint16_t *)w + i)));
+}
+
+static inline vec vec_load_weight_part(const void *w, size_t i, size_t n, enum weight_type type)
+{
+	if (type == WEIGHT_F32)
+		return vec_load_part((const float *)w + i, n);
+	if (type == WEIGHT_F16)
+		return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(vec_mask(n), (const uint16_t *)w + i));
+	return vec_of_bf16(_mm256_maskz_loadu_epi16(vec_mask(n), (const uint16_t *)w + i));
+}
+
+#endif
+#endif

@@ -1,0 +1,51 @@
+/* The reference: plain loops, in the order the formulas are written. */
+#include "simd/wkv.h"
+
+extern const struct wkv_kernels wkv_scalar;
+
+static bool runs_here(void)
+{
+	return true;
+}
+
+static void watch(struct wkv_change *c, float was, float is)
+{
+	double a = (double)was, b = (double)is;
+
+	c->dot += a * b;
+	c->old_norm2 += a * a;
+	c->new_norm2 += b * b;
+	c->change_norm2 += (b - a) * (b - a);
+}
+
+static void compare(struct wkv_change *change, const float *was, const float *is, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		watch(change, was[i], is[i]);
+}
+
+static void wkv7(const struct wkv7_args *a)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		float *s = a->s + i * a->n, removed = 0, o = 0;
+
+		for (size_t j = 0; j < a->n; j++)
+			removed += s[j] * a->kappa[j];
+		for (size_t j = 0; j < a->n; j++) {
+			float was = s[j];
+
+			s[j] = was * a->w[j] - removed * a->b[j] + a->v[i] * a->k[j];
+			o += s[j] * a->r[j];
+			if (a->change)
+				watch(a->change, was, s[j]);
+		}
+		a->o[i] = o;
+	}
+}
+
+const struct wkv_kernels wkv_scalar = {
+	.name = "scalar",
+	.runs_here = runs_here,
+	.wkv7 = wkv7,
+	.compare = compare,
+};

@@ -1,0 +1,308 @@
+/* Whole models against the official implementation: every position, in every way to feed them. */
+#include "golden.h"
+
+#include "base/cpu.h"
+#include "runtime/run.h"
+
+static struct golden_limits limits;
+
+/* What a listener sees of one forward call. */
+struct seen {
+	size_t begins, ends, tokens;
+	struct tap_state_stats sum; /* over all tensors */
+	size_t n_stats;
+	double state_norm2;
+	float median_decay[64];
+	bool prefill;
+};
+
+static void seen_begin(void *ctx)
+{
+	((struct seen *)ctx)->begins++;
+}
+
+static int compare_floats(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+static float median(const float *x, size_t n)
+{
+	float *sorted = malloc(n * sizeof *sorted), m;
+
+	memcpy(sorted, x, n * sizeof *sorted);
+	qsort(sorted, n, sizeof *sorted, compare_floats);
+	m = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+	free(sorted);
+	return m;
+}
+
+static void seen_end(void *ctx, const struct tap_step *step)
+{
+	struct seen *s = ctx;
+
+	s->ends++;
+	s->tokens += step->n_tokens;
+	s->prefill = step->prefill;
+	s->n_stats = step->n_stats;
+	s->sum = (struct tap_state_stats){ 0 };
+	s->state_norm2 = 0;
+	for (size_t i = 0; i < step->n_stats; i++) {
+		assert_int_equal(step->stats[i].layer, step->state[i].layer);
+		assert_int_equal(step->stats[i].part, step->state[i].part);
+		s->sum.dot += step->stats[i].dot;
+		s->sum.old_norm2 += step->stats[i].old_norm2;
+		s->sum.new_norm2 += step->stats[i].new_norm2;
+		s->sum.change_norm2 += step->stats[i].change_norm2;
+		s->sum.nonfinite += step->stats[i].nonfinite;
+	}
+	for (size_t i = 0; i < step->n_state; i++)
+		for (size_t j = 0; j < step->state[i].n; j++)
+			s->state_norm2 += (double)step->state[i].p[j] * (double)step->state[i].p[j];
+	for (size_t i = 0; step->decay && i < step->n_layer && i < 64; i++)
+		s->median_decay[i] = median(step->decay + i * step->n_decay, step->n_decay);
+}
+
+/* One golden set: its manifest, its files and the tokens. */
+struct golden {
+	char dir[512], name[64];
+	json_t *manifest;
+};
+
+static const json_t *set_of(const struct golden *g, const char *set)
+{
+	return json_object_get(json_object_get(g->manifest, "sets"), set);
+}
+
+/* NULL when the set has no such file. */
+static float *golden_file(const struct golden *g, const char *set, const char *key, size_t n)
+{
+	const json_t *file = json_object_get(json_object_get(set_of(g, set), "files"), key);
+	char path[700];
+
+	if (!file)
+		return NULL;
+	snprintf(path, sizeof path, "%s/%s", g->dir, json_string_value(json_object_get(file, "file")));
+	return golden_floats(path, n);
+}
+
+static void check_entropy(const struct golden *g, const char *set, size_t at, const float *logits, size_t n)
+{
+	const json_t *want = json_array_get(json_object_get(set_of(g, set), "entropy_nats"), at);
+
+	if (!(fabs(golden_entropy(logits, n) - json_number_value(want)) <= limits.entropy))
+		fail_msg("%s %s: entropy at %zu is %.8f, expected %.8f", g->name, set, at, golden_entropy(logits, n),
+			 json_number_value(want));
+}
+
+/* The sums a tap gets are those of the two states, computed the long way in the goldens. */
+static void check_seen(const struct golden *g, const char *set, size_t at, const struct seen *s)
+{
+	const json_t *cosine = json_array_get(json_object_get(set_of(g, set), "state_cosine"), at);
+	const json_t *decay = json_array_get(json_object_get(set_of(g, set), "median_decay"), at);
+	const json_t *fixed = json_object_get(set_of(g, set), "median_decay_static");
+	double got = s->sum.dot / sqrt(s->sum.old_norm2 * s->sum.new_norm2);
+
+	if (s->sum.new_norm2 < 1e30 && fabs(s->sum.new_norm2 / s->state_norm2 - 1) > 1e-6)
+		fail_msg("%s %s: squared norm at %zu is %.9g, expected %.9g", g->name, set, at, s->sum.new_norm2, s->state_norm2);
+	if (json_is_number(cosine) && !(fabs(got - json_number_value(cosine)) <= limits.cosine))
+		fail_msg("%s %s: cosine at %zu is %.9f, expected %.9f", g->name, set, at, got, json_number_value(cosine));
+	assert_int_equal(s->sum.nonfinite, 0);
+	for (size_t i = 0; i < json_array_size(decay ? decay : fixed); i++) {
+		double want = json_number_value(json_array_get(decay ? decay : fixed, i));
+
+		if (!(fabs((double)s->median_decay[i] - want) <= limits.decay))
+			fail_msg("%s %s: median decay at %zu of block %zu is %.9f, expected %.9f", g->name, set, at, i,
+				 (double)s->median_decay[i], want);
+	}
+}
+
+static struct run *open_run(const struct model *m, size_t chunk_len)
+{
+	struct run_config cfg = { .chunk_len = chunk_len };
+	struct run *run;
+
+	assert_int_equal(run_open(&run, m, &cfg, NULL), 0);
+	return run;
+}
+
+/* One token a call, with a tap that wants everything. */
+static void check_one_by_one(const struct golden *g, const struct model *m, const char *set)
+{
+	size_t n, vocab = model_info(m)->n_vocab, state_n = model_info(m)->state_floats;
+	uint32_t *tokens = golden_tokens(json_object_get(set_of(g, set), "tokens"), &n);
+	float *every = golden_file(g, set, "logits", n * vocab), *last = golden_file(g, set, "final_logits", vocab);
+	float *state = golden_file(g, set, "final_state", state_n);
+	struct run *run = open_run(m, 0);
+	struct seen seen = { 0 };
+	const struct tap tap = { &seen, seen_begin, seen_end, true };
+
+	for (size_t t = 0; t < n; t++) {
+		struct run_call call = { .tokens = tokens + t, .n = 1, .prefill = t == 3, .tap = &tap };
+
+		assert_int_equal(run_forward(run, &call, NULL), 0);
+		if (every)
+			golden_near(g->name, t, run_logits(run), every + t * vocab, vocab, limits.logits);
+		check_entropy(g, set, t, run_logits(run), vocab);
+		check_seen(g, set, t, &seen);
+		assert_int_equal(seen.prefill, t == 3);
+	}
+	assert_int_equal(seen.begins, n);
+	assert_int_equal(seen.ends, n);
+	golden_near(g->name, n, run_logits(run), last, vocab, limits.logits);
+	if (state)
+		golden_state_near(g->name, run_state_flat(run), state, state_n, &limits);
+	run_close(run);
+	free(tokens), free(every), free(last), free(state);
+}
+
+static void check_chunks(const struct golden *g, const struct model *m, const char *set, size_t chunk_len)
+{
+	size_t n, vocab = model_info(m)->n_vocab, state_n = model_info(m)->state_floats;
+	uint32_t *tokens = golden_tokens(json_object_get(set_of(g, set), "tokens"), &n);
+	float *every = golden_file(g, set, "logits", n * vocab), *last = golden_file(g, set, "final_logits", vocab);
+	float *state = golden_file(g, set, "final_state", state_n);
+	float *all = malloc(n * vocab * sizeof *all);
+	struct run *run = open_run(m, chunk_len);
+	struct seen seen = { 0 };
+	const struct tap tap = { &seen, seen_begin, seen_end, true };
+	struct run_call call = { .tokens = tokens, .n = n, .prefill = true, .tap = &tap };
+
+	for (int round = 0; round < 2; round++) { /* a reset run starts afresh */
+		call.all_logits = round ? NULL : all;
+		assert_int_equal(run_forward(run, &call, NULL), 0);
+		if (every && !round)
+			golden_near(g->name, chunk_len, all, every, n * vocab, limits.logits);
+		for (size_t t = 0; t < n; t++)
+			check_entropy(g, set, t, all + t * vocab, vocab);
+		golden_near(g->name, chunk_len, run_logits(run), last, vocab, limits.logits);
+		if (state)
+			golden_state_near(g->name, run_state_flat(run), state, state_n, &limits);
+		run_reset(run);
+	}
+	assert_int_equal(seen.tokens, 2 * n);
+	assert_int_equal(seen.begins, 2 * ((n + chunk_len - 1) / chunk_len));
+	if (n % chunk_len != 1 && chunk_len != 1)
+		assert_int_equal(seen.n_stats, 0); /* sums over one token only */
+	run_close(run);
+	free(tokens), free(every), free(last), free(state), free(all);
+}
+
+static bool golden_open(struct golden *g, const char *name)
+{
+	char path[700];
+
+	snprintf(g->name, sizeof g->name, "%s", name);
+	snprintf(g->dir, sizeof g->dir, "%s/goldens/golden/%s", shared_dir(), name);
+	snprintf(path, sizeof path, "%s/manifest.json", g->dir);
+	g->manifest = json_load_file(path, 0, NULL);
+	return g->manifest;
+}
+
+static void check_info(const struct golden *g, const struct model *m)
+{
+	const struct model_info *info = model_info(m);
+
+	assert_string_equal(info->version, json_string_value(json_object_get(g->manifest, "version")));
+	assert_int_equal(info->n_layer, json_integer_value(json_object_get(g->manifest, "n_layer")));
+	assert_int_equal(info->n_embd, json_integer_value(json_object_get(g->manifest, "n_embd")));
+	assert_int_equal(info->n_vocab, json_integer_value(json_object_get(g->manifest, "n_vocab")));
+	assert_int_equal(info->n_ffn, json_integer_value(json_object_get(g->manifest, "n_ffn")));
+	assert_int_equal(info->state_floats, json_integer_value(json_object_get(g->manifest, "state_len")));
+}
+
+struct model_case {
+	const char *golden, *file;
+};
+
+static const struct model_case cases[] = {
+	{ "rand-v7", "rand-v7.fp32.pth" },	 { "rand-v7", "rand-v7.fp32.safetensors" },
+	{ "rand-v7.bf16", "rand-v7.bf16.pth" },	 { "rand-v7.fp16", "rand-v7.fp16.pth" },
+	{ "rand-v7.fp16", "rand-v7.fp16.safetensors" }, { "tiny-v7", "tiny-v7.bf16.pth" },
+	{ "tiny-v7", "tiny-v7.bf16.safetensors" },
+};
+
+static void models_agree_with_the_official_one(void **state)
+{
+	(void)state;
+	if (!golden_limits(&limits))
+		SKIP_LOUDLY("no goldens at %s", shared_dir());
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		static const char *const sets[] = { "short", "long" };
+		struct golden g;
+		struct model *m;
+		struct err err;
+		char path[600];
+
+		assert_true(golden_open(&g, cases[i].golden));
+		snprintf(path, sizeof path, "%s/goldens/models/%s", shared_dir(), cases[i].file);
+		if (model_open(&m, path, &err))
+			fail_msg("%s", err.text);
+		check_info(&g, m);
+		for (int s = 0; s < 2; s++) {
+			check_one_by_one(&g, m, sets[s]);
+			check_chunks(&g, m, sets[s], 300);
+			check_chunks(&g, m, sets[s], 37);
+			check_chunks(&g, m, sets[s], 1);
+		}
+		model_close(m);
+		json_decref(g.manifest);
+	}
+}
+
+/* -- the model inside every program ------------------------------------------------------ */
+
+/* These limits are those of the shared goldens; they need not be present for this test. */
+static const struct golden_limits own_limits = { 2e-4, 5e-5, 3e-5, 1e-4, 2e-6, 1e-6 };
+
+static void check_embedded(size_t chunk_len)
+{
+	json_t *golden = json_load_file(SOURCE_DIR "/models/golden.json", 0, NULL);
+	size_t n, vocab = 256, state_n = 50688;
+	uint32_t *tokens = golden_tokens(json_object_get(golden, "tokens"), &n);
+	float *want = golden_floats(SOURCE_DIR "/models/golden_logits.f32", n * vocab);
+	float *want_state = golden_floats(SOURCE_DIR "/models/golden_state.f32", state_n);
+	float *all = malloc(n * vocab * sizeof *all);
+	struct model *m;
+	struct run *run;
+	struct err err;
+
+	if (model_open_embedded(&m, &err))
+		fail_msg("%s", err.text);
+	assert_string_equal(model_info(m)->version, "7");
+	assert_int_equal(model_info(m)->state_floats, state_n);
+	assert_int_equal(model_info(m)->parameters + 128 + 2 * 128 * 32, 1506048); /* without block 0's v0, v1, v2 */
+	run = open_run(m, chunk_len);
+	assert_int_equal(run_forward(run, &(struct run_call){ .tokens = tokens, .n = n, .all_logits = all }, &err), 0);
+	golden_near("embedded", chunk_len, all, want, n * vocab, own_limits.logits);
+	golden_state_near("embedded", run_state_flat(run), want_state, state_n, &own_limits);
+	for (size_t t = 0; t < n; t++)
+		assert_true(fabs(golden_entropy(all + t * vocab, vocab) -
+				 json_number_value(json_array_get(json_object_get(golden, "entropy_nats"), t))) <=
+			    own_limits.entropy);
+	run_close(run);
+	model_close(m);
+	json_decref(golden);
+	free(tokens), free(want), free(want_state), free(all);
+}
+
+static void the_embedded_model_is_what_was_trained(void **state)
+{
+	(void)state;
+	check_embedded(1);
+	check_embedded(37);
+	check_embedded(64);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_embedded_model_is_what_was_trained),
+		cmocka_unit_test(models_agree_with_the_official_one),
+	};
+
+	fprintf(stderr, "kernels: %s\n", cpu_features_name());
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
