@@ -230,20 +230,23 @@ static void add_json(struct buf *out, const struct generation *g, const struct r
 /* Numbers for people, on standard error. */
 static void say_summary(const struct generation *g, const struct rwkvmon_totals *t)
 {
-	static const char *const say[LANG_COUNT] = {
-		"\n%zu prompt tokens in %.3f s, %llu tokens at %.0f tokens/s (seed %llu)\n"
-		"%llu alarms; monitoring took %.3f ms, %.2f %% of the time\n",
-		"\n提示词 %zu 个 Token,%.3f 秒;生成 %llu 个 Token,%.0f tokens/s(种子 %llu)\n"
-		"告警 %llu 次;监控用时 %.3f 毫秒,占 %.2f %%\n",
-	};
-	double busy = (double)(g->prefill_ns + g->decode_ns) / 1e9;
-	enum lang lang = args_lang(g->opts->lang);
+	double prefill = (double)g->prefill_ns / 1e9, decode = (double)g->decode_ns / 1e9;
+	double rate = decode > 0 ? (double)g->made / decode : 0, overhead_ms = t->overhead_seconds * 1e3;
+	double share = 100 * t->overhead_seconds / (prefill + decode);
+	unsigned long long made = g->made, seed = g->sampling.seed, alarms = t->alarms;
 
-	fprintf(stderr, say[lang], g->prompt.n, (double)g->prefill_ns / 1e9, (unsigned long long)g->made,
-		g->decode_ns ? (double)g->made * 1e9 / (double)g->decode_ns : 0, (unsigned long long)g->sampling.seed,
-		(unsigned long long)t->alarms, t->overhead_seconds * 1e3, busy > 0 ? 100 * t->overhead_seconds / busy : 0);
-	if (*t->log_path)
-		fprintf(stderr, lang == LANG_ZH ? "日志:%s\n" : "log: %s\n", t->log_path);
+	if (args_lang(g->opts->lang) == LANG_ZH)
+		fprintf(stderr,
+			"\n提示词 %zu 个 Token,%.3f 秒;生成 %llu 个 Token,%.0f tokens/s(种子 %llu)\n"
+			"告警 %llu 次;监控用时 %.3f 毫秒,占 %.2f %%\n%s%s%s",
+			g->prompt.n, prefill, made, rate, seed, alarms, overhead_ms, share, *t->log_path ? "日志:" : "",
+			t->log_path, *t->log_path ? "\n" : "");
+	else
+		fprintf(stderr,
+			"\n%zu prompt tokens in %.3f s, %llu tokens at %.0f tokens/s (seed %llu)\n"
+			"%llu alarms; monitoring took %.3f ms, %.2f %% of the time\n%s%s%s",
+			g->prompt.n, prefill, made, rate, seed, alarms, overhead_ms, share, *t->log_path ? "log: " : "",
+			t->log_path, *t->log_path ? "\n" : "");
 }
 
 static int finish(struct generation *g, const struct rwkvmon_totals *t, struct err *err)
