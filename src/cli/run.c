@@ -1,5 +1,6 @@
 /* run.c - generate text under monitoring: the runtime's tap is wired to rwkvmon.h here. */
 #include "base/file.h"
+#include "base/utf8.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/model.h"
@@ -41,6 +42,8 @@ struct generation {
 	uint64_t wanted, made;
 	size_t chunk_len;
 	struct progress progress;
+	bool text_on_terminal; /* the progress line stands below the text */
+	size_t column;	       /* that the text has reached there */
 	uint64_t prefill_ns, decode_ns;
 };
 
@@ -67,6 +70,52 @@ static int check_options(const struct options *o, struct err *err)
 	return 0;
 }
 
+static void show_progress(struct generation *g)
+{
+	double share = (double)g->made / (double)g->wanted, seconds = (double)g->decode_ns / 1e9;
+	char text[96];
+
+	/* A line break of the text has wiped the line below it: put it back at once. */
+	if (!progress_due(&g->progress) && !(g->text_on_terminal && g->progress.enabled && !g->progress.shown))
+		return;
+	snprintf(text, sizeof text, "%llu/%llu tokens  %.0f tokens/s", (unsigned long long)g->made, (unsigned long long)g->wanted,
+		 seconds > 0 ? (double)g->made / seconds : 0);
+	if (g->text_on_terminal)
+		progress_draw_below(&g->progress, "generating", share, text, g->column);
+	else
+		progress_draw(&g->progress, "generating", share, text);
+}
+
+/* Writes text to standard output and keeps track of the column it ends in; a line that
+ * fills the terminal is ended, so that the column is never in doubt. */
+static int write_text(struct generation *g, struct slice text, struct err *err)
+{
+	size_t columns = progress_columns();
+	struct buf out = { 0 };
+	int rc;
+
+	if (!g->text_on_terminal)
+		return file_write("-", text, err);
+	for (size_t i = 0, n; i < text.n; i += n) {
+		char shown[8] = { 0 };
+
+		n = utf8_char_bytes(text.p + i, text.n - i);
+		n = n ? n : 1;
+		memcpy(shown, text.p + i, n);
+		g->column = *shown == '\n' ? 0 : g->column + utf8_columns(shown);
+		buf_add(&out, shown, n);
+		if (g->column + 1 >= columns) {
+			buf_char(&out, '\n');
+			g->column = 0;
+		}
+		if (!g->column)
+			progress_clear_below(&g->progress);
+	}
+	rc = out.failed ? err_set(err, ERR_NOMEM, "no memory for the text") : file_write("-", buf_slice(&out), err);
+	buf_free(&out);
+	return rc;
+}
+
 static int read_prompt(struct generation *g, struct err *err)
 {
 	const struct options *o = g->opts;
@@ -83,7 +132,7 @@ static int read_prompt(struct generation *g, struct err *err)
 	if (!rc && !g->prompt.n) /* token 0 begins a text */
 		rc = token_list_add(&g->prompt, 0, err);
 	else if (!rc && !g->opts->json)
-		rc = file_write("-", buf_slice(&text), err);
+		rc = write_text(g, buf_slice(&text), err);
 	buf_free(&text);
 	return rc;
 }
@@ -153,19 +202,6 @@ static int feed(struct generation *g, const uint32_t *tokens, size_t n, bool pre
 	return run_forward(g->run, &call, err);
 }
 
-static void show_progress(struct generation *g)
-{
-	double seconds = (double)(g->decode_ns) / 1e9;
-	char text[96];
-
-	/* Text that streams to the same terminal is progress enough. */
-	if ((isatty(STDOUT_FILENO) && !g->opts->json) || !progress_due(&g->progress))
-		return;
-	snprintf(text, sizeof text, "%llu/%llu tokens  %.0f tokens/s", (unsigned long long)g->made, (unsigned long long)g->wanted,
-		 seconds > 0 ? (double)g->made / seconds : 0);
-	progress_draw(&g->progress, "generating", (double)g->made / (double)g->wanted, text);
-}
-
 static int show(struct generation *g, uint32_t token, struct err *err)
 {
 	size_t before = g->text.used;
@@ -175,7 +211,7 @@ static int show(struct generation *g, uint32_t token, struct err *err)
 		return err_set(err, ERR_NOMEM, "no memory for the text");
 	if (g->opts->json)
 		return 0;
-	return file_write("-", (struct slice){ g->text.p + before, g->text.used - before }, err);
+	return write_text(g, (struct slice){ g->text.p + before, g->text.used - before }, err);
 }
 
 static int generate(struct generation *g, struct err *err)
@@ -201,6 +237,8 @@ static int generate(struct generation *g, struct err *err)
 		g->decode_ns = clock_mono_ns(&clock_system) - now;
 		show_progress(g);
 	}
+	if (g->text_on_terminal)
+		progress_clear_below(&g->progress);
 	progress_clear(&g->progress);
 	return rc;
 }
@@ -277,7 +315,8 @@ static void catch_signals(void)
 int command_run(const struct options *opts, struct err *err)
 {
 	struct generation g = { .opts = opts, .wanted = count_or(opts->count, TOKENS_DEFAULT),
-				.progress = progress_start(!opts->quiet) };
+				.progress = progress_start(!opts->quiet),
+				.text_on_terminal = !opts->json && !opts->quiet && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO) };
 	struct rwkvmon_totals totals = { 0 };
 	struct err log_err = { 0 };
 	int rc = check_options(opts, err), log_rc;
