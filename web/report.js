@@ -30,6 +30,8 @@ const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 function plain(value) {
 	const size = Math.abs(value);
 
+	if (value === null || value === undefined || !Number.isFinite(value))
+		return "–";
 	if (size >= 1e12 || (size > 0 && size < 5e-4))
 		return value.toExponential(2);
 	if (size >= 1000 || Number.isInteger(value))
@@ -40,9 +42,7 @@ function plain(value) {
 function quantity(metric, value) {
 	const unit = model.metric[metric].unit;
 
-	if (value === null || value === undefined || !Number.isFinite(value))
-		return "–";
-	if (unit !== "bytes")
+	if (unit !== "bytes" || value === null)
 		return plain(value) + (unit ? " " + unit : "");
 	let step = 0;
 	for (; Math.abs(value) >= 1024 && step + 1 < BYTE_UNITS.length; step++)

@@ -112,6 +112,7 @@ const checks = {
 		if (!await details.isVisible())
 			return;
 		await details.locator("summary").click();
+		await page.waitForFunction(() => document.querySelector("#raw-text").textContent);
 		JSON.parse(await page.locator("#raw-text").textContent());
 		const download = page.waitForEvent("download");
 		await page.locator("#download").click();
