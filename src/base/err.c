@@ -14,6 +14,7 @@ static const struct {
 #undef ERR
 };
 
+__attribute__((format(printf, 4, 0)))
 static int set(struct err *err, enum err_code code, int os_errno, const char *fmt, va_list args)
 {
 	struct err out = { .code = code };

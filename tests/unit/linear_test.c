@@ -82,7 +82,7 @@ static void check_product(enum weight_type type, size_t rows, size_t cols, size_
 static void products_agree_at_every_tail(void **state)
 {
 	(void)state;
-	for (int type = 0; type < WEIGHT_TYPES; type++)
+	for (enum weight_type type = 0; type < WEIGHT_TYPES; type++)
 		for (size_t n = 1; n <= 67; n++) {
 			check_product(type, 5, n, 1, false);
 			check_product(type, n, 19, 1, false);
@@ -92,7 +92,7 @@ static void products_agree_at_every_tail(void **state)
 			check_product(type, n, 9, 5, true);
 			check_product(type, 33, 7, n, true);
 		}
-	for (int type = 0; type < WEIGHT_TYPES; type++) {
+	for (enum weight_type type = 0; type < WEIGHT_TYPES; type++) {
 		check_product(type, 131, 259, 6, false);
 		check_product(type, 259, 131, 6, true);
 	}
@@ -108,7 +108,7 @@ static void nonfinite_weights_stay_in_their_row(void **state)
 	for (int i = 0; i < 35; i++)
 		x[i] = 1;
 	for (const struct linear_kernels *const *k = linear_all; *k; k++)
-		for (int type = 0; (*k)->runs_here() && type < WEIGHT_TYPES; type++)
+		for (enum weight_type type = 0; (*k)->runs_here() && type < WEIGHT_TYPES; type++)
 			for (size_t at = 0; at < 9 * 35; at += 11) {
 				void *w = weights(9 * 35, type);
 				float f = bad[at % 3];

@@ -1,0 +1,137 @@
+#include "runtime/tokenizer.h"
+
+#include "base/utf8.h"
+#include "runtime/tokenizer_kind.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -- bytes ------------------------------------------------------------------------------- */
+
+static int bytes_encode(const struct tokenizer *t, struct slice text, struct token_list *out, struct err *err)
+{
+	int rc = 0;
+
+	(void)t;
+	for (size_t i = 0; i < text.n && !rc; i++)
+		rc = token_list_add(out, (unsigned char)text.p[i], err);
+	return rc;
+}
+
+static struct slice bytes_bytes(const struct tokenizer *t, uint32_t id)
+{
+#define B1(n) (char)(n)
+#define B4(n) B1(n), B1((n) + 1), B1((n) + 2), B1((n) + 3)
+#define B16(n) B4(n), B4((n) + 4), B4((n) + 8), B4((n) + 12)
+#define B64(n) B16(n), B16((n) + 16), B16((n) + 32), B16((n) + 48)
+	static const char all[256] = { B64(0), B64(64), B64(128), B64(192) };
+
+	return id < t->vocab ? (struct slice){ all + id, 1 } : (struct slice){ NULL, 0 };
+}
+
+static void bytes_close(struct tokenizer *t)
+{
+	free(t);
+}
+
+static const struct tokenizer_kind kind_bytes = { "bytes", bytes_encode, bytes_bytes, bytes_close };
+
+int tokenizer_open_bytes(struct tokenizer **out, struct err *err)
+{
+	*out = calloc(1, sizeof **out);
+	if (!*out)
+		return err_set(err, ERR_NOMEM, "no memory for a tokenizer");
+	**out = (struct tokenizer){ &kind_bytes, 256 };
+	return 0;
+}
+
+/* -- any kind ---------------------------------------------------------------------------- */
+
+void tokenizer_close(struct tokenizer *t)
+{
+	if (t)
+		t->kind->close(t);
+}
+
+const char *tokenizer_name(const struct tokenizer *t)
+{
+	return t->kind->name;
+}
+
+size_t tokenizer_vocab(const struct tokenizer *t)
+{
+	return t->vocab;
+}
+
+int tokenizer_encode(const struct tokenizer *t, struct slice text, struct token_list *out, struct err *err)
+{
+	return t->kind->encode(t, text, out, err);
+}
+
+struct slice tokenizer_bytes(const struct tokenizer *t, uint32_t id)
+{
+	return t->kind->bytes(t, id);
+}
+
+int token_list_add(struct token_list *l, uint32_t id, struct err *err)
+{
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? 2 * l->cap : 256;
+		uint32_t *more = realloc(l->ids, cap * sizeof *more);
+
+		if (!more)
+			return err_set(err, ERR_NOMEM, "no memory for %zu tokens", cap);
+		l->ids = more;
+		l->cap = cap;
+	}
+	l->ids[l->n++] = id;
+	return 0;
+}
+
+void token_list_free(struct token_list *l)
+{
+	free(l->ids);
+	*l = (struct token_list){ 0 };
+}
+
+/* -- text on its way out ------------------------------------------------------------------- */
+
+static const char replacement[] = "\xef\xbf\xbd";
+
+static void add_whole(struct buf *out, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		size_t bytes = utf8_char_bytes(p + i, n - i);
+
+		if (bytes)
+			buf_add(out, p + i, bytes);
+		else
+			buf_str(out, replacement);
+		i += bytes ? bytes : 1;
+	}
+}
+
+void text_stream_push(struct text_stream *s, struct slice bytes, struct buf *out)
+{
+	/* The pending bytes and the new ones meet, at most 8 at a time. */
+	while (bytes.n) {
+		char joined[8];
+		size_t take = bytes.n < sizeof joined - s->n ? bytes.n : sizeof joined - s->n, n = s->n + take, whole;
+
+		memcpy(joined, s->pending, s->n);
+		memcpy(joined + s->n, bytes.p, take);
+		whole = utf8_whole_prefix(joined, n);
+		add_whole(out, joined, whole);
+		s->n = n - whole; /* at most 3: the beginning of one character */
+		memcpy(s->pending, joined + whole, s->n);
+		bytes.p += take;
+		bytes.n -= take;
+	}
+}
+
+void text_stream_end(struct text_stream *s, struct buf *out)
+{
+	if (s->n)
+		buf_str(out, replacement);
+	s->n = 0;
+}

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Writes the seed files of the model fuzzers: tiny RWKV-7 checkpoints in every container.
+
+    tests/fuzz/make_models.py tests/fuzz/corpus
+
+Needs nothing but Python. The modules torch and torch._utils are stand-ins: only their
+names reach the pickles.
+"""
+import io, json, pathlib, pickle, struct, sys, types, zipfile
+
+V, C, H, N, F, RANK, LAYERS = 3, 4, 2, 2, 8, 2, 2
+
+torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+sys.modules["torch"], sys.modules["torch._utils"] = torch, utils
+
+
+def _rebuild_tensor_v2(*args):
+    return args
+
+
+_rebuild_tensor_v2.__module__ = "torch._utils"
+_rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
+utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+for kind in ("Float", "Half", "BFloat16"):
+    cls = type(kind + "Storage", (), {"__module__": "torch"})
+    setattr(torch, kind + "Storage", cls)
+
+
+class Storage:
+    def __init__(self, kind, key, count):
+        self.kind, self.key, self.count = kind, key, count
+
+
+class Tensor:
+    def __init__(self, storage, offset, shape, stride):
+        self.args = (storage, offset, tuple(shape), tuple(stride), False, __import__("collections").OrderedDict())
+
+    def __reduce__(self):
+        return (_rebuild_tensor_v2, self.args)
+
+
+class Pickler(pickle.Pickler):
+    legacy = False
+
+    def persistent_id(self, value):
+        if isinstance(value, Storage):
+            id = ("storage", value.kind, value.key, "cpu", value.count)
+            return id + (None,) if self.legacy else id
+
+
+def pickled(value, legacy=False):
+    out = io.BytesIO()
+    p = Pickler(out, protocol=2)
+    p.legacy = legacy
+    p.dump(value)
+    return out.getvalue()
+
+
+def shapes():
+    yield "emb.weight", (V, C)
+    yield "head.weight", (V, C)
+    for name in ("ln_out", "blocks.0.ln0"):
+        yield name + ".weight", (C,)
+        yield name + ".bias", (C,)
+    for i in range(LAYERS):
+        b = f"blocks.{i}."
+        for ln in ("ln1", "ln2", "att.ln_x"):
+            yield b + ln + ".weight", (C,)
+            yield b + ln + ".bias", (C,)
+        for m in "rwkvag":
+            yield b + "att.x_" + m, (1, 1, C)
+        for m in ("w0", "a0", "v0", "k_k", "k_a"):
+            yield b + "att." + m, (1, 1, C)
+        for m in "wavg":
+            yield b + f"att.{m}1", (C, RANK)
+            yield b + f"att.{m}2", (RANK, C)
+        yield b + "att.r_k", (H, N)
+        for m in ("receptance", "key", "value", "output"):
+            yield b + f"att.{m}.weight", (C, C)
+        yield b + "ffn.x_k", (1, 1, C)
+        yield b + "ffn.key.weight", (F, C)
+        yield b + "ffn.value.weight", (C, F)
+
+
+def size(shape):
+    n = 1
+    for s in shape:
+        n *= s
+    return n
+
+
+def strides(shape):
+    out, step = [], 1
+    for s in reversed(shape):
+        out.insert(0, step)
+        step *= s
+    return out
+
+
+def numbers(n, seed):
+    return [((seed * 31 + i * 17) % 64 - 32) / 64 for i in range(n)]
+
+
+def data(kind, values):
+    if kind is torch.HalfStorage:
+        return struct.pack(f"<{len(values)}e", *values)
+    if kind is torch.BFloat16Storage:
+        return b"".join(struct.pack("<f", v)[2:] for v in values)
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def zipped(root, storages, prefix="tiny"):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as z:
+        z.writestr(zipfile.ZipInfo(prefix + "/data.pkl"), pickled(root))
+        for key, bytes in storages:
+            z.writestr(zipfile.ZipInfo(f"{prefix}/data/{key}"), bytes)
+        z.writestr(zipfile.ZipInfo(prefix + "/version"), b"3\n")
+    return out.getvalue()
+
+
+def checkpoint(kind):
+    root, storages = {}, []
+    for i, (name, shape) in enumerate(shapes()):
+        values = numbers(size(shape), i)
+        root[name] = Tensor(Storage(kind, str(i), len(values)), 0, shape, strides(shape))
+        storages.append((str(i), data(kind, values)))
+    return root, storages
+
+
+def shared_checkpoint():
+    """All tensors are transposed or offset views of one storage."""
+    root, total = {}, 0
+    for name, shape in shapes():
+        step = strides(shape)
+        if len(shape) == 2:
+            step = [1, shape[0]]
+        root[name] = (total, shape, step)
+        total += size(shape)
+    storage = Storage(torch.FloatStorage, "0", total)
+    root = {name: Tensor(storage, *view) for name, view in root.items()}
+    root["_version"] = 7
+    return root, [("0", data(torch.FloatStorage, numbers(total, 5)))]
+
+
+def legacy(root, storages):
+    kinds = {t.args[0].key: t.args[0] for t in root.values()}
+    out = pickled(0x1950A86A20F9469CFC6C) + pickled(1001) + pickled({"little_endian": True})
+    out += pickled(root, legacy=True) + pickled([key for key, _ in storages])
+    for key, bytes in storages:
+        out += struct.pack("<q", kinds[key].count) + bytes
+    return out
+
+
+def safetensors(kind, name_of_kind):
+    header, body = {"__metadata__": {"format": "pt"}}, b""
+    for i, (name, shape) in enumerate(shapes()):
+        bytes = data(kind, numbers(size(shape), i))
+        header[name] = {"dtype": name_of_kind, "shape": list(shape), "data_offsets": [len(body), len(body) + len(bytes)]}
+        body += bytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def main(folder):
+    folder = pathlib.Path(folder)
+    for sub in ("pth", "safetensors"):
+        (folder / sub).mkdir(parents=True, exist_ok=True)
+    (folder / "pth/model_fp32.pth").write_bytes(zipped(*checkpoint(torch.FloatStorage)))
+    (folder / "pth/model_bf16.pth").write_bytes(zipped(*checkpoint(torch.BFloat16Storage), prefix="archive"))
+    (folder / "pth/model_shared.pth").write_bytes(zipped(*shared_checkpoint()))
+    (folder / "pth/model_legacy.pth").write_bytes(legacy(*checkpoint(torch.HalfStorage)))
+    one = Storage(torch.FloatStorage, "0", 6)
+    (folder / "pth/one.pth").write_bytes(zipped({"w": Tensor(one, 1, (2, 2), (2, 1))}, [("0", bytes(24))], "a"))
+    (folder / "safetensors/model_f16.safetensors").write_bytes(safetensors(torch.HalfStorage, "F16"))
+    (folder / "safetensors/model_f32.safetensors").write_bytes(safetensors(torch.FloatStorage, "F32"))
+    text = b'{"w":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}'
+    (folder / "safetensors/one.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(12))
+
+
+main(sys.argv[1])

@@ -1,0 +1,790 @@
+/* report.js - draws the panels that html.c left room for from the JSON model beside them.
+ * Knows no metric by name. Texts from the log reach the page through textContent only. */
+(() => {
+"use strict";
+
+const model = JSON.parse(document.getElementById("model").textContent);
+const findings = JSON.parse(document.getElementById("findings").textContent);
+const words = model.text;
+const root = document.documentElement;
+const locale = root.lang;
+const $ = (selector, within = document) => within.querySelector(selector);
+const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
+const fill = (template, ...values) => values.reduce((text, v) => text.replace("%s", () => v), template);
+
+root.classList.add("scripted");
+
+function element(tag, attributes = {}, ...children) {
+	const e = document.createElement(tag);
+
+	for (const [name, value] of Object.entries(attributes))
+		e.setAttribute(name, value);
+	e.append(...children);
+	return e;
+}
+
+/* ---- numbers and times as people read them */
+
+const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+function plain(value) {
+	const size = Math.abs(value);
+
+	if (size >= 1e12 || (size > 0 && size < 5e-4))
+		return value.toExponential(2);
+	if (size >= 1000 || Number.isInteger(value))
+		return Math.round(value).toLocaleString("en");
+	return value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : size >= 1 ? 3 : size > 0.9 ? 5 : 4);
+}
+
+function quantity(metric, value) {
+	const unit = model.metric[metric].unit;
+
+	if (value === null || value === undefined || !Number.isFinite(value))
+		return "–";
+	if (unit !== "bytes")
+		return plain(value) + (unit ? " " + unit : "");
+	let step = 0;
+	for (; Math.abs(value) >= 1024 && step + 1 < BYTE_UNITS.length; step++)
+		value /= 1024;
+	return `${plain(value)} ${BYTE_UNITS[step]}`;
+}
+
+/* Axis labels: as short as the distance between them allows. */
+function tick(value, step) {
+	const size = Math.abs(value);
+
+	if (value === 0)
+		return "0";
+	if (size >= 1e15 || size < 1e-6)
+		return value.toExponential(0);
+	for (const [limit, letter] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]])
+		if (size >= limit) {
+			const unit = letter === "k" ? 1e3 : limit;
+			return (value / unit).toFixed(Math.min(3, Math.max(0, Math.ceil(-Math.log10(step / unit) - 1e-9)))) + letter;
+		}
+	return value.toFixed(Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))));
+}
+
+const two = n => String(n).padStart(2, "0");
+const day = d => `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`;
+const clock = d => `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+const fraction = d => "." + String(d.getMilliseconds()).padStart(3, "0");
+const moment = (seconds, fine) => {
+	const d = new Date(seconds * 1000);
+	return Number.isNaN(+d) ? "–" : `${day(d)} ${clock(d)}${fine ? fraction(d) : ""}`;
+};
+
+function timeTicks(u, splits, axis, space, step) {
+	let last = "";
+
+	return splits.map(seconds => {
+		const d = new Date(seconds * 1000);
+		const date = day(d);
+		const time = step >= 86400 ? "" : step >= 60 ? clock(d).slice(0, 5) : step >= 1 ? clock(d) : clock(d) + fraction(d);
+		const label = date === last ? time : time ? `${time}\n${date}` : date;
+
+		last = date;
+		return label;
+	});
+}
+
+function localTimes() {
+	for (const e of $$("time")) {
+		const d = new Date(e.dateTime);
+
+		if (Number.isNaN(+d))
+			continue;
+		e.title = `${e.dateTime} (UTC)`;
+		e.textContent = `${day(d)} ${clock(d)}`;
+	}
+	const minutes = -new Date().getTimezoneOffset();
+	const zone = "UTC" + (minutes ? (minutes < 0 ? "−" : "+") + two(Math.floor(Math.abs(minutes) / 60)) + ":" + two(Math.abs(minutes) % 60) : "");
+	$("#zone").textContent = fill(words.PAGE_TIMES, zone);
+}
+
+/* ---- state of the page: what is looked at */
+
+const whole = (() => {
+	const s = model.series[0];
+	const from = s.from_us / 1e6;
+
+	return [from, from + Math.max(1, s.n) * s.width_us / 1e6];
+})();
+const view = { session: 0, from: whole[0], to: whole[1] };
+const plots = [];
+
+const zoomed = () => view.from > whole[0] || view.to < whole[1];
+
+function look(from, to) {
+	const smallest = Math.max((whole[1] - whole[0]) / 20000, 1e-3);
+	const width = Math.min(Math.max(to - from, smallest), whole[1] - whole[0]);
+
+	view.from = Math.max(whole[0], Math.min(from, whole[1] - width));
+	view.to = view.from + width;
+	for (const p of plots)
+		if (!p.histogram)
+			p.u.setScale("x", { min: view.from, max: view.to });
+	showRange();
+}
+
+const moves = {
+	earlier: () => look(view.from - (view.to - view.from) / 4, view.to - (view.to - view.from) / 4),
+	later: () => look(view.from + (view.to - view.from) / 4, view.to + (view.to - view.from) / 4),
+	in: () => look(view.from + (view.to - view.from) / 4, view.to - (view.to - view.from) / 4),
+	out: () => look(view.from - (view.to - view.from) / 2, view.to + (view.to - view.from) / 2),
+	reset: () => look(...whole),
+};
+
+function showRange() {
+	const output = $("#range");
+	const fine = view.to - view.from < 10;
+
+	output.textContent = `${moment(view.from, fine)} – ${moment(view.to, fine)}`;
+	output.dataset.zoomed = zoomed();
+	$('[data-move="reset"]').disabled = !zoomed();
+	remember();
+}
+
+/* The address keeps what is looked at, so that it can be passed on. */
+function remember() {
+	const parts = [];
+
+	if (zoomed())
+		parts.push(`t=${view.from.toFixed(3)}-${view.to.toFixed(3)}`);
+	if (view.session)
+		parts.push(`s=${view.session}`);
+	try {
+		history.replaceState(null, "", parts.length ? "#" + parts.join("&") : location.pathname + location.search);
+	} catch { /* some viewers forbid it */ }
+}
+
+function recall() {
+	const m = /[#&]t=(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)/.exec(location.hash);
+	const s = /[#&]s=(\d+)/.exec(location.hash);
+
+	if (s && model.series[+s[1]])
+		view.session = +s[1];
+	if (m && +m[1] < +m[2] && +m[1] < whole[1] && +m[2] > whole[0])
+		[view.from, view.to] = [Math.max(+m[1], whole[0]), Math.min(+m[2], whole[1])];
+}
+
+/* ---- data of a panel */
+
+/* Buckets that are empty only because values come less often than buckets do are bridged
+ * (undefined); a hole several times as wide as usual is a gap (null). */
+function withGaps(values) {
+	const at = [];
+
+	values.forEach((v, i) => v !== null && at.push(i));
+	if (at.length < 2)
+		return values;
+	const holes = at.slice(1).map((i, k) => i - at[k]).sort((a, b) => a - b);
+	const usual = holes[Math.floor(holes.length * 0.9)];
+	const out = values.slice();
+
+	for (let k = 1; k < at.length; k++)
+		if (at[k] - at[k - 1] <= usual * 3)
+			for (let i = at[k - 1] + 1; i < at[k]; i++)
+				out[i] = undefined;
+	return out;
+}
+
+function timeData(panel) {
+	const s = model.series[view.session];
+	const width = s.width_us / 1e6;
+	const data = [Array.from({ length: s.n }, (_, i) => s.from_us / 1e6 + (i + 0.5) * width)];
+	const none = () => new Array(s.n).fill(null);
+
+	for (const line of panel.lines) {
+		const m = s.metric[line.metric];
+
+		if (line.band)
+			data.push(m ? withGaps(m.min) : none(), m ? withGaps(m.max) : none());
+		data.push(m ? withGaps(m.mean) : none());
+	}
+	return data;
+}
+
+/* ---- drawing */
+
+let ink;
+
+/* Canvas cannot read light-dark(); the style of an element can. */
+function readColours() {
+	const probe = document.body.appendChild(element("span", { hidden: "" }));
+	const read = name => {
+		probe.style.color = `var(--${name})`;
+		return getComputedStyle(probe).color;
+	};
+
+	ink = Object.fromEntries(["panel", "ink", "soft", "rule", "grid", "line-1", "line-2", "line-3", "mark", "warn", "bad"]
+		.map(name => [name, read(name)]));
+	ink.lines = [ink["line-1"], ink["line-2"], ink["line-3"]];
+	ink.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+	probe.remove();
+}
+
+const faint = (colour, alpha) => `rgba(${colour.match(/[\d.]+/g).slice(0, 3).join(",")}, ${alpha})`;
+
+/* The range of values, widened to a limit that is near enough not to flatten the line. */
+function yRange(panel, log) {
+	return (u, low, high) => {
+		if (low === null || !Number.isFinite(low) || !Number.isFinite(high))
+			return [0, 1];
+		if (log)
+			return [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(high) + 1e-9)];
+		let [from, to] = [low, high];
+		const span = to - from || Math.abs(to) || 1;
+
+		for (const l of panel.limits) {
+			if (l.value > to && l.value - to <= 0.8 * span)
+				to = l.value;
+			if (l.value < from && from - l.value <= 0.8 * span)
+				from = l.value;
+		}
+		const pad = (to - from || Math.abs(to) || 1) * 0.08;
+
+		return [from >= 0 && from < 0.35 * to ? 0 : from >= 0 ? Math.max(0, from - pad) : from - pad, to + pad];
+	};
+}
+
+function drawLimits(u, limits) {
+	const { ctx, bbox } = u;
+	const ratio = uPlot.pxRatio;
+
+	ctx.save();
+	ctx.font = ink.font.replace("11px", `${10.5 * ratio}px`);
+	ctx.textAlign = "right";
+	for (const limit of limits) {
+		if (limit.value < u.scales.y.min || limit.value > u.scales.y.max)
+			continue;
+		const y = Math.round(u.valToPos(limit.value, "y", true));
+		const label = plain(limit.value);
+		const below = y - bbox.top < 16 * ratio;
+
+		ctx.strokeStyle = ink.bad;
+		ctx.lineWidth = ratio;
+		ctx.setLineDash([5 * ratio, 4 * ratio]);
+		ctx.beginPath();
+		ctx.moveTo(bbox.left, y);
+		ctx.lineTo(bbox.left + bbox.width, y);
+		ctx.stroke();
+		ctx.fillStyle = ink.bad;
+		ctx.textBaseline = below ? "top" : "bottom";
+		ctx.strokeStyle = ink.panel;
+		ctx.lineWidth = 3 * ratio;
+		ctx.setLineDash([]);
+		ctx.lineJoin = "round";
+		ctx.strokeText(label, bbox.left + bbox.width - 3 * ratio, y + (below ? 3 : -2) * ratio);
+		ctx.fillText(label, bbox.left + bbox.width - 3 * ratio, y + (below ? 3 : -2) * ratio);
+	}
+	ctx.restore();
+}
+
+/* Where anomalies of the panel's metrics lie: a wash, and a bar along the top edge. */
+function drawEvents(u, events) {
+	const { ctx, bbox } = u;
+	const ratio = uPlot.pxRatio;
+
+	ctx.save();
+	ctx.beginPath();
+	ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+	ctx.clip();
+	for (const e of events) {
+		const from = u.valToPos(e.from_us / 1e6, "x", true);
+		const width = Math.max(2 * ratio, u.valToPos(e.to_us / 1e6, "x", true) - from);
+		const colour = e.severity === "critical" ? ink.bad : ink.warn;
+
+		if (from > bbox.left + bbox.width || from + width < bbox.left)
+			continue;
+		ctx.fillStyle = faint(colour, 0.13);
+		ctx.fillRect(from, bbox.top, width, bbox.height);
+		ctx.fillStyle = colour;
+		ctx.fillRect(from, bbox.top, width, 3 * ratio);
+	}
+	ctx.restore();
+}
+
+function drawBins(bins, edges) {
+	return (u, series, from, to) => {
+		const path = new Path2D();
+		const floor = u.valToPos(u.scales.y.min, "y", true);
+
+		for (let i = from; i <= to; i++) {
+			if (!bins[i])
+				continue;
+			const left = u.valToPos(edges[i], "x", true);
+			const right = u.valToPos(edges[i + 1], "x", true);
+			const top = Math.min(u.valToPos(bins[i], "y", true), floor - uPlot.pxRatio);
+
+			path.rect(left, top, Math.max(1, right - left - uPlot.pxRatio), floor - top);
+		}
+		return { fill: path, stroke: null };
+	};
+}
+
+function drawMarks(u, marks) {
+	const { ctx, bbox } = u;
+	const ratio = uPlot.pxRatio;
+	const size = 11 * ratio;
+	let row = 0, last = -Infinity;
+
+	ctx.save();
+	ctx.font = ink.font.replace("11px", `${size}px`);
+	ctx.textBaseline = "top";
+	for (const [name, value] of marks) {
+		const x = Math.round(u.valToPos(value, "x", true));
+		const label = `${name} ${plain(value)}`;
+		const width = ctx.measureText(label).width;
+
+		if (!(value >= u.scales.x.min && value <= u.scales.x.max))
+			continue;
+		row = x - last < 6 * ratio ? row + 1 : 0;
+		ctx.strokeStyle = ink.mark;
+		ctx.lineWidth = ratio;
+		ctx.setLineDash([2 * ratio, 3 * ratio]);
+		ctx.beginPath();
+		ctx.moveTo(x, bbox.top);
+		ctx.lineTo(x, bbox.top + bbox.height);
+		ctx.stroke();
+		const left = x + width + 6 * ratio > bbox.left + bbox.width ? x - width - 4 * ratio : x + 4 * ratio;
+		ctx.setLineDash([]);
+		ctx.lineJoin = "round";
+		ctx.strokeStyle = ink.panel;
+		ctx.lineWidth = 3 * ratio;
+		ctx.strokeText(label, left, bbox.top + row * (size + 3 * ratio));
+		ctx.fillStyle = ink.mark;
+		ctx.fillText(label, left, bbox.top + row * (size + 3 * ratio));
+		last = x + width;
+	}
+	ctx.restore();
+}
+
+/* ---- one panel */
+
+function axes(extra = {}) {
+	const common = { stroke: ink.soft, font: ink.font, grid: { stroke: ink.grid, width: 1 }, ticks: { show: false } };
+
+	return [
+		{ ...common, space: 90, size: 34, gap: 4, grid: { show: false }, ticks: { show: true, stroke: ink.rule, size: 4, width: 1 },
+			border: { show: true, stroke: ink.rule, width: 1 }, values: timeTicks, ...extra },
+		{ ...common, size: 52, gap: 4, space: 30, values: (u, splits, axis, space, step) => splits.map(v => v === null ? null : tick(v, step)) },
+	];
+}
+
+class Panel {
+	constructor(figure, spec) {
+		this.figure = figure;
+		this.spec = spec;
+		this.box = $(".plot", figure);
+		this.histogram = spec.phase !== undefined;
+		this.hidden = new Set();
+		this.log = false;
+		this.legend = $(".legend", figure);
+		this.values = [];
+		if (!this.histogram)
+			this.events = model.events.filter(e => spec.lines.some(l => l.metric === e.metric));
+		this.box.tabIndex = 0;
+		this.box.addEventListener("keydown", e => this.key(e));
+		this.draw();
+		this.fillLegend();
+	}
+
+	draw() {
+		if (this.u)
+			this.u.destroy();
+		$$(".when, .empty", this.box).forEach(e => e.remove());
+		this.when = this.box.appendChild(element("span", { class: "when", "aria-hidden": "true" }));
+		this.when.hidden = true;
+		this.u = new uPlot(...(this.histogram ? this.histogramOptions() : this.timeOptions()), this.box);
+		this.empty = this.box.appendChild(element("p", { class: "empty" }, words.PAGE_NOT_IN_SESSION));
+		this.showEmpty();
+	}
+
+	showEmpty() {
+		this.empty.hidden = this.histogram || this.u.data.slice(1).some(s => s.some(v => v !== null && v !== undefined));
+	}
+
+	size() {
+		return { width: Math.max(120, this.box.clientWidth), height: this.box.clientHeight };
+	}
+
+	base() {
+		return {
+			...this.size(),
+			padding: [10, 10, 0, 0],
+			legend: { show: false },
+			cursor: {
+				y: false,
+				points: { size: 7, width: 1.5 },
+				drag: { x: true, y: false, setScale: false },
+				bind: { dblclick: () => () => { this.reset(); return null; } },
+			},
+		};
+	}
+
+	reset() {
+		if (this.histogram)
+			this.u.setScale("x", { min: this.edges[0], max: this.edges[this.edges.length - 1] });
+		else
+			moves.reset();
+	}
+
+	selected(u) {
+		if (u.select.width < 4)
+			return;
+		const from = u.posToVal(u.select.left, "x");
+		const to = u.posToVal(u.select.left + u.select.width, "x");
+
+		u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+		if (this.histogram)
+			u.setScale("x", { min: from, max: to });
+		else
+			look(from, to);
+	}
+
+	timeOptions() {
+		const series = [{}], bands = [];
+
+		this.spec.lines.forEach((line, i) => {
+			const colour = ink.lines[i % ink.lines.length];
+			const show = !this.hidden.has(line.metric);
+
+			if (line.band) {
+				const edge = { stroke: faint(colour, 0), width: 0, points: { show: false }, show };
+				bands.push({ series: [series.length + 1, series.length], fill: faint(colour, 0.18) });
+				series.push({ ...edge }, { ...edge });
+			}
+			series.push({ stroke: colour, width: 1.5, show, metric: line.metric,
+				points: { show: true, size: 4, fill: colour, stroke: colour, filter: lonely } });
+		});
+		const base = this.base();
+		const options = {
+			...base,
+			scales: {
+				x: { time: true, min: view.from, max: view.to, range: (u, min, max) => [min, max] },
+				y: { distr: this.log ? 3 : 1, range: yRange(this.spec, this.log) },
+			},
+			axes: axes(),
+			series, bands,
+			cursor: { ...base.cursor, sync: { key: "time", scales: ["x", null], filters: { pub: type => !/mouse(up|down)|dblclick/.test(type) } },
+				points: { ...base.cursor.points, show: (u, i) => u.series[i].metric ? uPlotPoint(u, i) : undefined } },
+			hooks: {
+				drawClear: [u => drawEvents(u, this.events.filter(e => !view.session || e.session === model.series[view.session].session))],
+				draw: [u => drawLimits(u, this.spec.limits)],
+				setSelect: [u => this.selected(u)],
+				setCursor: [u => this.cursorMoved(u)],
+			},
+		};
+		return [options, timeData(this.spec)];
+	}
+
+	histogramOptions() {
+		const h = model.histogram[this.spec.phase];
+		const total = h.bin.reduce((a, b) => a + b, 0);
+		let low = h.low, high = h.high;
+
+		if (!(low > 0 && high > low))
+			[low, high] = [Math.max(low, 1e-6) / 1.1, Math.max(high, 1e-6) * 1.1];
+		const n = h.bin.length;
+		this.edges = Array.from({ length: n + 1 }, (_, i) => low * (high / low) ** (i / n));
+		this.share = h.bin.map(b => 100 * b / total);
+		const middle = this.share.map((_, i) => Math.sqrt(this.edges[i] * this.edges[i + 1]));
+		const marks = ["p50", "p95", "p99"].map(p => [p, h[p]]);
+		const [x, y] = axes({ values: (u, splits) => logTicks(u, splits), space: 40, size: 24 });
+
+		return [{
+			...this.base(),
+			padding: [24, 10, 0, 0],
+			scales: { x: { time: false, distr: 3, range: (u, min, max) => min === middle[0] || min === null
+				? [this.edges[0], this.edges[n]] : [min, max] },
+				y: { range: (u, min, max) => [0, (max || 1) * 1.05] } },
+			axes: [{ ...x, splits: logSplits, filter: (u, splits) => splits }, { ...y, values: (u, splits, a, s, step) => splits.map(v => tick(v, step) + " %") }],
+			series: [{}, { stroke: ink["line-1"], fill: faint(ink["line-1"], 0.7), points: { show: false },
+				paths: drawBins(this.share, this.edges) }],
+			hooks: {
+				draw: [u => drawMarks(u, marks)],
+				setSelect: [u => this.selected(u)],
+				setCursor: [u => this.cursorMoved(u)],
+			},
+		}, [middle, this.share]];
+	}
+
+	cursorMoved(u) {
+		const i = u.cursor.idx;
+		const inside = i !== null && i !== undefined && u.cursor.left >= 0;
+
+		this.showValues(inside ? i : null);
+		this.when.hidden = !inside;
+		if (!inside)
+			return;
+		this.when.textContent = this.histogram
+			? `${plain(this.edges[i])} – ${plain(this.edges[i + 1])} ${model.metric[this.spec.lines[0].metric].unit}`
+			: moment(u.data[0][i], view.to - view.from < 600);
+		const left = u.over.offsetLeft + u.cursor.left;
+		const width = this.when.offsetWidth;
+		this.when.style.transform = `translate(${Math.max(0, Math.min(left - width / 2, this.box.clientWidth - width))}px, ${this.box.clientHeight - (this.histogram ? 22 : 32)}px)`;
+	}
+
+	fillLegend() {
+		const items = [];
+
+		if (this.histogram) {
+			this.values = [element("b")];
+			items.push(element("li", {}, words.PAGE_SHARE + " ", this.values[0]));
+		}
+		(this.histogram ? [] : this.spec.lines).forEach((line, i) => {
+			const value = element("b");
+			const swatch = element("i");
+			const name = this.spec.lines.length > 1 ? model.metric[line.metric].label + " " : words.PAGE_MEAN + " ";
+			const button = element("button", { type: "button", "aria-pressed": "true" }, swatch, name, value);
+
+			swatch.style.color = `var(--line-${i % 3 + 1})`;
+			button.addEventListener("click", () => this.toggle(line.metric, button));
+			this.values.push(value);
+			items.push(element("li", {}, button));
+		});
+		this.legend.replaceChildren(...items);
+		this.showValues(null);
+	}
+
+	showValues(i) {
+		if (this.histogram) {
+			if (this.values.length)
+				this.values[0].textContent = i === null ? "" : this.share[i].toFixed(1) + " %";
+			return;
+		}
+		const s = model.series[view.session];
+
+		this.spec.lines.forEach((line, k) => {
+			if (!this.values[k])
+				return;
+			const m = s.metric[line.metric];
+			const mean = i === null ? (view.session ? null : model.metric[line.metric].mean) : m ? m.mean[i] : null;
+			let text = quantity(line.metric, mean);
+
+			if (i !== null && line.band && m && mean !== null)
+				text += ` (${plain(m.min[i])} – ${plain(m.max[i])})`;
+			this.values[k].textContent = i === null && view.session ? "" : text;
+		});
+	}
+
+	toggle(metric, button) {
+		if (!this.hidden.delete(metric))
+			this.hidden.add(metric);
+		button.setAttribute("aria-pressed", String(!this.hidden.has(metric)));
+		this.draw();
+	}
+
+	setSession() {
+		this.u.setData(timeData(this.spec), false);
+		this.u.setScale("x", { min: view.from, max: view.to });
+		this.showEmpty();
+		this.showValues(null);
+	}
+
+	key(event) {
+		const u = this.u, n = u.data[0].length;
+		const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+
+		if (event.ctrlKey || event.metaKey || event.altKey)
+			return;
+		if (step) {
+			const [first, last] = u.series[0].idxs;
+			const at = u.cursor.idx === null || u.cursor.idx === undefined ? (step > 0 ? first : last)
+				: Math.max(first, Math.min(last, u.cursor.idx + step * (event.shiftKey ? Math.ceil(n / 32) : 1)));
+			u.setCursor({ left: u.valToPos(u.data[0][at], "x"), top: 10 }, true, true);
+		} else if (!this.histogram && (event.key === "+" || event.key === "=")) {
+			moves.in();
+		} else if (!this.histogram && event.key === "-") {
+			moves.out();
+		} else if (event.key === "0" || event.key === "Escape") {
+			this.reset();
+		} else {
+			return;
+		}
+		event.preventDefault();
+	}
+}
+
+/* Points only where a line would show nothing: a value with no neighbour. */
+function lonely(u, series, show, gaps) {
+	const data = u.data[series];
+	const known = i => data[i] !== null && data[i] !== undefined;
+	const out = [];
+	let last = -1, count = 0;
+
+	for (let i = 0; i < data.length; i++)
+		count += known(i);
+	for (let i = 0; i < data.length; i++) {
+		if (!known(i))
+			continue;
+		let right = i + 1;
+		while (right < data.length && data[right] === undefined)
+			right++;
+		const joinsLeft = last >= 0 && data.slice(last + 1, i).every(v => v === undefined);
+		const joinsRight = right < data.length && known(right);
+		if (count <= 40 || (!joinsLeft && !joinsRight))
+			out.push(i);
+		last = i;
+	}
+	return out;
+}
+
+function uPlotPoint(u, i) {
+	const point = document.createElement("div");
+
+	point.style.background = u.series[i].stroke();
+	return point;
+}
+
+/* 1, 2, 5 per decade, or each decade when many; ends of a narrow range when there is none. */
+function logSplits(u, axis, low, high) {
+	const decades = Math.log10(high / low);
+	const steps = decades > 4 ? [1] : decades > 0.8 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9];
+	const out = [];
+
+	for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++)
+		for (const s of steps)
+			if (s * 10 ** e >= low && s * 10 ** e <= high)
+				out.push(s * 10 ** e);
+	if (out.length >= 2)
+		return out;
+	return Array.from({ length: 4 }, (_, i) => low + (high - low) * i / 3);
+}
+
+function logTicks(u, splits) {
+	return splits.map(v => v >= 1e5 || v < 1e-3 ? v.toExponential(0) : String(+v.toPrecision(3)));
+}
+
+/* ---- the page */
+
+function drawAll() {
+	readColours();
+	for (const p of plots)
+		p.draw();
+}
+
+function resizeAll() {
+	for (const p of plots) {
+		const { width, height } = p.size();
+
+		if (p.u.width !== width || p.u.height !== height)
+			p.u.setSize({ width, height });
+	}
+}
+
+function setUpTheme() {
+	const dark = matchMedia("(prefers-color-scheme: dark)");
+	const button = $("#theme");
+
+	button.hidden = false;
+	button.addEventListener("click", () => {
+		const now = root.dataset.theme || (dark.matches ? "dark" : "light");
+
+		root.dataset.theme = now === "dark" ? "light" : "dark";
+		drawAll();
+	});
+	dark.addEventListener("change", drawAll);
+}
+
+function setUpControls() {
+	const select = $("#session");
+
+	$("#controls").hidden = !plots.length;
+	model.series.forEach((s, i) => {
+		const option = element("option", { value: String(i) });
+
+		option.textContent = i ? s.session : words.PAGE_ALL_SESSIONS;
+		select.append(option);
+	});
+	select.value = String(view.session);
+	select.parentElement.hidden = model.series.length < 2;
+	select.addEventListener("change", () => setSession(+select.value));
+	for (const b of $$("[data-move]"))
+		b.addEventListener("click", moves[b.dataset.move]);
+	for (const b of $$("[data-event]")) {
+		b.hidden = false;
+		b.addEventListener("click", () => showEvent(model.events[+b.dataset.event]));
+	}
+}
+
+function setSession(i) {
+	view.session = i;
+	$("#session").value = String(i);
+	for (const p of plots)
+		if (!p.histogram)
+			p.setSession();
+	remember();
+}
+
+function showEvent(e) {
+	const length = Math.max((e.to_us - e.from_us) / 1e6, 10 * model.series[0].width_us / 1e6);
+	const at = plots.find(p => !p.histogram && p.spec.lines.some(l => l.metric === e.metric));
+
+	if (view.session && model.series[view.session].session !== e.session)
+		setSession(0);
+	look(e.from_us / 1e6 - length, e.to_us / 1e6 + length);
+	if (!at)
+		return;
+	at.figure.scrollIntoView({ block: "center" });
+	at.box.focus({ preventScroll: true });
+}
+
+function setUpRaw() {
+	const details = $("#raw-details");
+
+	details.parentElement.hidden = findings === null;
+	if (findings === null)
+		return;
+	details.addEventListener("toggle", () => {
+		if (details.open && !$("#raw-text").textContent)
+			$("#raw-text").textContent = JSON.stringify(findings, null, 1);
+	});
+	const button = $("#download");
+	button.hidden = false;
+	button.addEventListener("click", () => {
+		const url = URL.createObjectURL(new Blob([JSON.stringify(findings, null, 1)], { type: "application/json" }));
+
+		element("a", { href: url, download: "findings.json" }).click();
+		setTimeout(() => URL.revokeObjectURL(url), 10000);
+	});
+}
+
+function setUpPrint() {
+	const back = {};
+
+	addEventListener("beforeprint", () => {
+		back.theme = root.dataset.theme;
+		root.dataset.theme = "light";
+		drawAll();
+		resizeAll();
+	});
+	addEventListener("afterprint", () => {
+		if (back.theme)
+			root.dataset.theme = back.theme;
+		else
+			delete root.dataset.theme;
+		drawAll();
+	});
+	matchMedia("print").addEventListener("change", resizeAll);
+}
+
+localTimes();
+recall();
+readColours();
+for (const figure of $$("[data-panel]")) {
+	const spec = model.panels.find(p => p.id === figure.dataset.panel);
+
+	if (spec)
+		plots.push(new Panel(figure, spec));
+}
+setUpTheme();
+setUpControls();
+setUpRaw();
+setUpPrint();
+if (plots.length)
+	look(view.from, view.to);
+new ResizeObserver(resizeAll).observe(document.body);
+})();
