@@ -1,12 +1,12 @@
 #!/bin/sh
 # `rwkvmon analyze --format json` against an independent analysis in Python's standard library.
-# Usage: analyze_test.sh BUILD_DIR
+# Usage: analyze_reference_test.sh BUILD_DIR
 build=$1
 rwkvmon=$build/rwkvmon
 here=$(dirname "$0")
 
 skip() {
-	echo "SKIPPED: analyze_test.sh: $1" >&2
+	echo "SKIPPED: analyze_reference_test.sh: $1" >&2
 	exit 77
 }
 [ -x "$rwkvmon" ] || skip "$rwkvmon is not built"
