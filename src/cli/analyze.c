@@ -17,14 +17,13 @@ static const struct format {
 	report_fn *draw;
 } formats[] = { { "text", report_text }, { "json", report_json }, { "html", report_html } };
 
-static int find_format(report_fn **out, const char *name, struct err *err)
+/* NULL: there is no such format. */
+static const struct format *find_format(const char *name)
 {
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-		if (!strcmp(formats[i].name, name ? name : "text")) {
-			*out = formats[i].draw;
-			return 0;
-		}
-	return err_set(err, ERR_USAGE, "--format: found \"%s\", expected text, json or html", name);
+		if (!strcmp(formats[i].name, name ? name : "text"))
+			return &formats[i];
+	return NULL;
 }
 
 static int parse_bound(int64_t *out, const char *option, const char *text, struct err *err)
@@ -105,21 +104,22 @@ int command_analyze(const struct options *opts, struct err *err)
 {
 	struct analyze_options how = { .session = opts->session };
 	struct findings findings = { 0 };
-	report_fn *draw;
-	int rc = find_format(&draw, opts->format, err);
+	const struct format *format = find_format(opts->format);
+	int rc;
 
-	if (!rc && !opts->n_arguments) {
+	if (!format)
+		return err_set(err, ERR_USAGE, "--format: found \"%s\", expected text, json or html", opts->format);
+	if (!opts->n_arguments) {
 		err_set(err, ERR_USAGE, "analyze: no log is named");
 		return err_hint(err, "name files or directories, or - for standard input: %s", command_specs[COMMAND_ANALYZE].example);
 	}
-	if (!rc)
-		rc = parse_bound(&how.since_us, "since", opts->since, err);
+	rc = parse_bound(&how.since_us, "since", opts->since, err);
 	if (!rc)
 		rc = parse_bound(&how.until_us, "until", opts->until, err);
 	if (!rc)
 		rc = analyze(opts, &how, &findings, err);
 	if (!rc)
-		rc = write_report(draw, opts, &findings, err);
+		rc = write_report(format->draw, opts, &findings, err);
 	findings_free(&findings);
 	return rc;
 }

@@ -4,6 +4,7 @@
 #include "cli/model.h"
 #include "record/record.h"
 #include "runtime/run.h"
+#include "runtime/tokenizer.h"
 #include "simd/observe.h"
 
 #include <ctype.h>
@@ -13,19 +14,11 @@
 
 enum { TOKENS_FILE_MAX_BYTES = 256 << 20 };
 
-struct token_list {
-	uint32_t *id; /* (n) */
-	size_t n;
-};
-
 /* Numbers separated by anything else; `name` is where they come from. */
 static int parse_tokens(struct token_list *list, struct slice text, const char *name, struct err *err)
 {
-	list->id = malloc((text.n / 2 + 1) * sizeof *list->id);
-	list->n = 0;
-	if (!list->id)
-		return err_set(err, ERR_NOMEM, "%s: no memory for the tokens", name);
 	for (size_t i = 0; i < text.n;) {
+		int rc = 0;
 		uint64_t value = 0;
 		size_t from = i;
 
@@ -34,9 +27,11 @@ static int parse_tokens(struct token_list *list, struct slice text, const char *
 		if (value > UINT32_MAX || (i > from && from && text.p[from - 1] == '-'))
 			return err_set(err, ERR_USAGE, "%s: byte %zu: a token id must be from 0 to 4294967295", name, from);
 		if (i > from)
-			list->id[list->n++] = (uint32_t)value;
+			rc = token_list_add(list, (uint32_t)value, err);
 		else if (isalpha((unsigned char)text.p[i++]))
 			return err_set(err, ERR_USAGE, "%s: byte %zu: found a letter, expected token ids such as 1,2,3", name, from);
+		if (rc)
+			return rc;
 	}
 	if (list->n)
 		return 0;
@@ -136,7 +131,7 @@ static void see_logits(const struct evaluation *e, struct seen *s, uint32_t toke
 
 static int feed(struct evaluation *e, const struct token_list *tokens, size_t from, size_t n, struct err *err)
 {
-	struct run_call call = { .tokens = tokens->id + from, .n = n, .prefill = true, .all_logits = e->all };
+	struct run_call call = { .tokens = tokens->ids + from, .n = n, .prefill = true, .all_logits = e->all };
 	int rc;
 
 	memcpy(e->before, run_logits(e->run), e->vocab * sizeof *e->before);
@@ -146,7 +141,7 @@ static int feed(struct evaluation *e, const struct token_list *tokens, size_t fr
 	for (size_t i = 0; i < n; i++) {
 		const float *before = i ? e->all + (i - 1) * e->vocab : from ? e->before : NULL;
 
-		see_logits(e, &e->seen[from + i], tokens->id[from + i], before, e->all + i * e->vocab);
+		see_logits(e, &e->seen[from + i], tokens->ids[from + i], before, e->all + i * e->vocab);
 		e->seen[from + i].similarity = e->seen[from + i].similarity_shift = NAN;
 		e->seen[from + i].similarity_wkv = e->seen[from + i].change = NAN;
 	}
@@ -286,6 +281,6 @@ int command_eval(const struct options *opts, struct err *err)
 	if (!rc)
 		rc = evaluate(opts, m, &tokens, err);
 	model_close(m);
-	free(tokens.id);
+	token_list_free(&tokens);
 	return rc;
 }

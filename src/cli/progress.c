@@ -28,7 +28,7 @@ bool progress_due(struct progress *p)
 	return true;
 }
 
-static size_t terminal_columns(void)
+size_t progress_columns(void)
 {
 	struct winsize size;
 
@@ -44,23 +44,57 @@ static void fit(struct buf *line, size_t columns)
 	}
 }
 
-void progress_draw(struct progress *p, const char *label, double share, const char *text)
+/* The line itself; failed when memory is out. */
+static struct buf bar_line(const char *label, double share, const char *text)
 {
 	int full = (int)(share * BAR_CELLS + 0.5);
-	struct buf line = { 0 }, out = { 0 };
+	struct buf line = { 0 };
 
 	buf_printf(&line, "%s ", label);
 	for (int i = 0; i < BAR_CELLS; i++)
 		buf_str(&line, i < full ? "█" : "░");
 	buf_printf(&line, " %3.0f %%  %s", 100 * share, text);
-	if (!line.failed) {
-		fit(&line, terminal_columns());
-		buf_printf(&out, "\r\033[K%s", line.p);
+	if (!line.failed)
+		fit(&line, progress_columns());
+	return line;
+}
+
+static void write_around(struct progress *p, const char *before, struct buf *line, const char *after)
+{
+	struct buf out = { 0 };
+
+	buf_str(&out, before);
+	buf_add(&out, line->p, line->used);
+	buf_str(&out, after);
+	if (!line->failed && !out.failed) {
 		file_write_all(STDERR_FILENO, buf_slice(&out));
 		p->shown = true;
 	}
-	buf_free(&line);
 	buf_free(&out);
+	buf_free(line);
+}
+
+void progress_draw(struct progress *p, const char *label, double share, const char *text)
+{
+	struct buf line = bar_line(label, share, text);
+
+	write_around(p, "\r\033[K", &line, "");
+}
+
+void progress_draw_below(struct progress *p, const char *label, double share, const char *text, size_t column)
+{
+	struct buf line = bar_line(label, share, text);
+	char back[48];
+
+	snprintf(back, sizeof back, column ? "\033[1A\r\033[%zuC" : "\033[1A\r", column);
+	write_around(p, "\n\033[K", &line, back);
+}
+
+void progress_clear_below(struct progress *p)
+{
+	if (p->shown)
+		file_write_all(STDERR_FILENO, slice_of("\033[J"));
+	p->shown = false;
 }
 
 void progress_clear(struct progress *p)

@@ -28,7 +28,7 @@ static void write_alarm(struct sink *s, const struct record *r)
 	type = fields_text(r->extra, F_ALARM_TYPE);
 	summary = fields_text(r->extra, F_SUMMARY);
 	if (to_terminal)
-		buf_str(&line, "\r\033[K"); /* over a progress line */
+		buf_str(&line, "\r\n\033[J"); /* text and a progress line may stand here */
 	buf_printf(&line, "%s %.*s: %.*s", r->event == EVENT_ALARM ? "[ALARM]" : "[RESOLVED]", SLICE_ARG(type), SLICE_ARG(summary));
 	add_reading(&line, r);
 	if (r->event == EVENT_ALARM && fields_text(r->extra, F_ACTION).n)

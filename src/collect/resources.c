@@ -107,8 +107,10 @@ static void sample(struct resources *r)
 		gpu = NAN;
 	r->latest[0] = used_mb;
 	r->latest[1] = gpu;
-	r->latest[2] = share_pct(process_s, seconds * cpu_count());
-	r->latest[3] = share_pct(machine - idle, machine);
+	if (r->before.mono_ns) { /* utilisation needs a second look */
+		r->latest[2] = share_pct(process_s, seconds * cpu_count());
+		r->latest[3] = share_pct(machine - idle, machine);
+	}
 	r->latest[4] = resident_mb();
 	r->before = now;
 }
@@ -129,7 +131,7 @@ struct resources *resources_open(void)
 		r->latest[i] = NAN;
 	r->vram_total_mb = NAN;
 	r->nvml = nvml_open();
-	sample(r); /* GPU and memory now; utilisation needs a second look */
+	sample(r);
 	if (worker_start(&r->worker, "rwkvmon-res", tick, r, FIRST_NS)) {
 		nvml_close(r->nvml);
 		free(r);

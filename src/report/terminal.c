@@ -93,9 +93,10 @@ const char *term_share(char out[TERM_TEXT], uint64_t part, uint64_t whole)
 
 	if (part && percent < 0.1)
 		snprintf(out, TERM_TEXT, "<0.1 %%");
+	else if (!part || part == whole)
+		snprintf(out, TERM_TEXT, "%.0f %%", percent);
 	else
-		snprintf(out, TERM_TEXT, "%.*f %%", percent >= 99.95 || !part ? 0 : 1,
-			 part < whole && percent > 99.9 ? 99.9 : percent);
+		snprintf(out, TERM_TEXT, "%.1f %%", percent > 99.9 ? 99.9 : percent);
 	return out;
 }
 

@@ -301,14 +301,14 @@ static void put_phases(struct term *t, const struct findings *f)
 
 /* --- sessions ---------------------------------------------------------------------- */
 
-enum { COLUMN = 9, SESSION_COLUMNS = 7 };
+enum { COLUMN = 9, CORRELATION = 6, SESSION_NUMBERS = 6 * COLUMN + CORRELATION + 1 };
 
 static void put_session(struct term *t, const struct session_findings *s)
 {
 	char v[TERM_TEXT];
 
 	indent(t);
-	term_left(t, TINT_PLAIN, *s->session_id ? s->session_id : "-", t->columns - INDENT - SESSION_COLUMNS * COLUMN - 1);
+	term_left(t, TINT_PLAIN, *s->session_id ? s->session_id : "-", t->columns - INDENT - SESSION_NUMBERS);
 	term_right(t, TINT_PLAIN, term_count(v, s->records), COLUMN);
 	term_right(t, TINT_PLAIN, term_count(v, s->tokens), COLUMN);
 	number(t, M_TOKEN_LATENCY_MS, s->metric[M_TOKEN_LATENCY_MS].p95, COLUMN);
@@ -318,7 +318,8 @@ static void put_session(struct term *t, const struct session_findings *s)
 	term_right(t, s->collapse_warning ? TINT_WARN : TINT_PLAIN,
 		   isnan(s->similarity_entropy_pearson)
 			   ? "-"
-			   : (snprintf(v, sizeof v, "%.2f", s->similarity_entropy_pearson), v), COLUMN);
+			   : (snprintf(v, sizeof v, "%.2f", s->similarity_entropy_pearson), v),
+		   CORRELATION);
 	term_put(t, TINT_WARN, s->collapse_warning ? "!" : "");
 	term_newline(t);
 }
@@ -362,14 +363,14 @@ static void put_sessions(struct term *t, const struct findings *f)
 		return;
 	term_heading(t, TEXT_TERM_SESSIONS, NULL);
 	indent(t);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION), t->columns - INDENT - SESSION_COLUMNS * COLUMN - 1);
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION), t->columns - INDENT - SESSION_NUMBERS);
 	head(t, TEXT_TERM_RECORDS_HEAD, COLUMN);
 	head(t, TEXT_TERM_TOKENS_HEAD, COLUMN);
 	head(t, TEXT_TERM_P95_MS, COLUMN);
 	head(t, TEXT_TERM_SPEED, COLUMN);
 	head(t, TEXT_TERM_ENTROPY, COLUMN);
 	head(t, TEXT_TERM_SIMILARITY, COLUMN);
-	head(t, TEXT_TERM_CORRELATION, COLUMN);
+	head(t, TEXT_TERM_CORRELATION, CORRELATION);
 	term_newline(t);
 	for (size_t i = 0; i < n; i++) {
 		at = next_largest(f, at, i);

@@ -1,0 +1,147 @@
+#include "cli/watch_run.h"
+
+#include "base/cpu.h"
+#include "cli/args.h"
+#include "cli/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void on_begin(void *ctx)
+{
+	rwkvmon_begin(((struct watch_run *)ctx)->mon);
+}
+
+/* Room for one row per tensor; grows with the first call only. */
+static bool make_room(struct watch_run *w, size_t n)
+{
+	if (n <= w->cap)
+		return true;
+	free(w->state);
+	free(w->sums);
+	w->state = calloc(n, sizeof *w->state);
+	w->sums = calloc(n, sizeof *w->sums);
+	w->cap = w->state && w->sums ? n : 0;
+	return w->cap;
+}
+
+static void fill_state(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
+{
+	size_t rows = step->n_stats > step->n_state ? step->n_stats : step->n_state;
+
+	if (!make_room(w, rows))
+		return;
+	for (size_t i = 0; i < step->n_state; i++)
+		w->state[i] = (struct rwkvmon_tensor){ step->state[i].p, step->state[i].n, RWKVMON_F32,
+						       step->state[i].part == TAP_WKV ? RWKVMON_WKV : RWKVMON_SHIFT };
+	for (size_t i = 0; i < step->n_stats; i++) {
+		const struct tap_state_stats *s = &step->stats[i];
+
+		w->sums[i] = (struct rwkvmon_state_sums){ s->part == TAP_WKV ? RWKVMON_WKV : RWKVMON_SHIFT, s->dot, s->old_norm2,
+							  s->new_norm2, s->change_norm2, s->nonfinite };
+	}
+	out->state = w->state;
+	out->n_state = step->n_state;
+	out->sums = w->sums;
+	out->n_sums = step->n_stats;
+}
+
+/* The text of a call's tokens, as far as it fits; decode calls have one. */
+static void fill_text(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out, struct buf *text)
+{
+	if (!w->log_text)
+		return;
+	for (size_t i = 0; i < step->n_tokens; i++) {
+		struct slice bytes = tokenizer_bytes(w->tokenizer, step->tokens[i]);
+
+		buf_add(text, bytes.p, bytes.n);
+	}
+	out->text = text->failed ? NULL : text->p;
+	out->text_bytes = text->used;
+}
+
+static void on_end(void *ctx, const struct tap_step *step)
+{
+	struct watch_run *w = ctx;
+	struct rwkvmon_step out = { .struct_size = sizeof out, .tokens = step->tokens, .n_tokens = step->n_tokens,
+				    .phase = step->prefill ? RWKVMON_PREFILL : RWKVMON_DECODE, .logits = step->logits,
+				    .n_logits = step->vocab };
+	struct buf text = { 0 };
+
+	if (step->prefill) {
+		w->prompt_left -= step->n_tokens < w->prompt_left ? step->n_tokens : w->prompt_left;
+		out.ends_prefill = !w->prompt_left;
+	}
+	fill_state(w, step, &out);
+	fill_text(w, step, &out, &text);
+	rwkvmon_end(w->mon, &out);
+	buf_free(&text);
+}
+
+static const char *log_of(const struct options *o)
+{
+	if (!o->log)
+		return "";
+	return strcmp(o->log, "none") ? o->log : NULL;
+}
+
+int watch_run_open(struct watch_run *w, const struct options *opts, const struct model *m, const struct tokenizer *t,
+		   const struct sampler_config *sampling, size_t chunk_len, struct err *err)
+{
+	const struct model_info *info = model_info(m);
+	char why[RWKVMON_ERROR_BYTES], strategy[32], *second_line;
+	struct rwkvmon_config cfg = {
+		.struct_size = sizeof cfg, .log_path = log_of(opts), .rules = opts->rules, .lang = lang_codes[args_lang(opts->lang)],
+		.log_tokens = opts->log_tokens, .log_text = opts->log_text, .alarms_to_stderr = !opts->quiet,
+		.model_name = w->name, .model_version = info->version, .strategy = strategy,
+		.runtime_name = "rwkvmon", .runtime_version = rwkvmon_version(), .runtime_flags = cpu_features_name(),
+		.chunk_len = (uint32_t)chunk_len, .n_layer = (uint32_t)info->n_layer, .n_embd = (uint32_t)info->n_embd,
+		.vocab_size = (uint32_t)info->n_vocab, .model_bytes = info->weight_bytes, .load_time_ms = (double)info->load_ns / 1e6,
+		.has_sampler = 1, .temperature = sampling->temperature, .top_p = sampling->top_p,
+		.alpha_frequency = sampling->frequency, .alpha_presence = sampling->presence,
+		.penalty_decay = sampling->penalty_decay, .top_k = (uint32_t)sampling->top_k, .seed = sampling->seed,
+	};
+	int rc;
+
+	*w = (struct watch_run){ .tokenizer = t, .log_text = opts->log_text };
+	cli_model_name(w->name, sizeof w->name, opts->model);
+	snprintf(strategy, sizeof strategy, "cpu %s", info->dtype);
+	w->tap = (struct tap){ .ctx = w, .begin = on_begin, .end = on_end, .wants_state_stats = true };
+	rc = rwkvmon_open(&w->mon, &cfg, why);
+	if (!rc)
+		return 0;
+	second_line = strchr(why, '\n');
+	if (second_line)
+		*second_line++ = 0;
+	err_set(err, (enum err_code)-rc, "%s", why);
+	return second_line ? err_hint(err, "%s", second_line) : rc;
+}
+
+void watch_run_prompt(struct watch_run *w, size_t n)
+{
+	w->prompt_left = n;
+}
+
+const struct tap *watch_run_tap(const struct watch_run *w)
+{
+	return &w->tap;
+}
+
+int watch_run_close(struct watch_run *w, struct rwkvmon_totals *totals, struct err *err)
+{
+	int rc = rwkvmon_close(w->mon, totals);
+	char *second_line = strchr(totals->trouble, '\n');
+
+	w->mon = NULL;
+	free(w->state);
+	free(w->sums);
+	w->state = NULL;
+	w->sums = NULL;
+	if (!rc)
+		return 0;
+	if (second_line)
+		*second_line++ = 0;
+	err_set(err, (enum err_code)-rc, "%s", totals->trouble);
+	return second_line ? err_hint(err, "%s", second_line) : rc;
+}
