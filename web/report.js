@@ -26,6 +26,7 @@ function element(tag, attributes = {}, ...children) {
 /* ---- numbers and times as people read them */
 
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+const BYTE_STEPS = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
 function plain(value) {
 	const size = Math.abs(value);
@@ -48,6 +49,14 @@ function quantity(metric, value) {
 	for (; Math.abs(value) >= 1024 && step + 1 < BYTE_UNITS.length; step++)
 		value /= 1024;
 	return `${plain(value)} ${BYTE_UNITS[step]}`;
+}
+
+/* Axis labels of bytes: all in the unit of the largest. */
+function byteTicks(values) {
+	const largest = Math.max(...values.map(v => Math.abs(v ?? 0)));
+	const step = Math.min(BYTE_UNITS.length - 1, Math.max(0, Math.floor(Math.log2(largest || 1) / 10)));
+
+	return values.map(v => v === null ? null : `${+(v / 1024 ** step).toPrecision(3)} ${BYTE_UNITS[step]}`);
 }
 
 /* Axis labels: as short as the distance between them allows. */
@@ -260,7 +269,7 @@ function drawLimits(u, limits) {
 		if (limit.value < u.scales.y.min || limit.value > u.scales.y.max)
 			continue;
 		const y = Math.round(u.valToPos(limit.value, "y", true));
-		const label = plain(limit.value);
+		const label = String(+limit.value.toPrecision(6));
 		const below = y - bbox.top < 16 * ratio;
 
 		ctx.strokeStyle = ink.bad;
@@ -291,17 +300,23 @@ function drawEvents(u, events) {
 	ctx.beginPath();
 	ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
 	ctx.clip();
-	for (const e of events) {
-		const from = u.valToPos(e.from_us / 1e6, "x", true);
-		const width = Math.max(2 * ratio, u.valToPos(e.to_us / 1e6, "x", true) - from);
-		const colour = e.severity === "critical" ? ink.bad : ink.warn;
+	for (const severity of ["warning", "critical"]) {
+		const wash = new Path2D(), edge = new Path2D();
 
-		if (from > bbox.left + bbox.width || from + width < bbox.left)
-			continue;
-		ctx.fillStyle = faint(colour, 0.13);
-		ctx.fillRect(from, bbox.top, width, bbox.height);
+		for (const e of events) {
+			const from = u.valToPos(e.from_us / 1e6, "x", true);
+			const width = Math.max(2 * ratio, u.valToPos(e.to_us / 1e6, "x", true) - from);
+
+			if (e.severity !== severity || from > bbox.left + bbox.width || from + width < bbox.left)
+				continue;
+			wash.rect(from, bbox.top, width, bbox.height);
+			edge.rect(from, bbox.top, width, 3 * ratio);
+		}
+		const colour = severity === "critical" ? ink.bad : ink.warn;
+		ctx.fillStyle = faint(colour, 0.14);
+		ctx.fill(wash);
 		ctx.fillStyle = colour;
-		ctx.fillRect(from, bbox.top, width, 3 * ratio);
+		ctx.fill(edge);
 	}
 	ctx.restore();
 }
@@ -328,48 +343,46 @@ function drawMarks(u, marks) {
 	const { ctx, bbox } = u;
 	const ratio = uPlot.pxRatio;
 	const size = 11 * ratio;
+	const right = bbox.left + bbox.width;
 	let row = 0, last = -Infinity;
 
 	ctx.save();
 	ctx.font = ink.font.replace("11px", `${size}px`);
-	ctx.textBaseline = "top";
+	ctx.textAlign = "left";
+	ctx.textBaseline = "bottom";
 	for (const [name, value] of marks) {
 		const x = Math.round(u.valToPos(value, "x", true));
-		const label = `${name} ${plain(value)}`;
+		const label = `${name} ${+value.toPrecision(3)}`;
 		const width = ctx.measureText(label).width;
+		const left = Math.max(bbox.left, Math.min(x - width / 2, right - width));
 
 		if (!(value >= u.scales.x.min && value <= u.scales.x.max))
 			continue;
-		row = x - last < 6 * ratio ? row + 1 : 0;
+		row = left - last < 8 * ratio ? row + 1 : 0;
+		const bottom = bbox.top - (2 + row * 13) * ratio;
 		ctx.strokeStyle = ink.mark;
 		ctx.lineWidth = ratio;
 		ctx.setLineDash([2 * ratio, 3 * ratio]);
 		ctx.beginPath();
-		ctx.moveTo(x, bbox.top);
+		ctx.moveTo(x, bottom);
 		ctx.lineTo(x, bbox.top + bbox.height);
 		ctx.stroke();
-		const left = x + width + 6 * ratio > bbox.left + bbox.width ? x - width - 4 * ratio : x + 4 * ratio;
-		ctx.setLineDash([]);
-		ctx.lineJoin = "round";
-		ctx.strokeStyle = ink.panel;
-		ctx.lineWidth = 3 * ratio;
-		ctx.strokeText(label, left, bbox.top + row * (size + 3 * ratio));
 		ctx.fillStyle = ink.mark;
-		ctx.fillText(label, left, bbox.top + row * (size + 3 * ratio));
-		last = x + width;
+		ctx.fillText(label, left, bottom);
+		last = left + width;
 	}
 	ctx.restore();
 }
 
 /* ---- one panel */
 
-function axes(extra = {}) {
+function axes(extra = {}, bytes = false) {
 	const common = { stroke: ink.soft, font: ink.font, grid: { stroke: ink.grid, width: 1 }, ticks: { show: false } };
 
 	return [
 		{ ...common, space: 90, size: 34, gap: 4, grid: { show: false }, ticks: { show: true, stroke: ink.rule, size: 4, width: 1 },
 			border: { show: true, stroke: ink.rule, width: 1 }, values: timeTicks, ...extra },
-		{ ...common, size: 52, gap: 4, space: 30, values: (u, splits, axis, space, step) => splits.map(v => v === null ? null : tick(v, step)) },
+		{ ...common, size: bytes ? 64 : 52, ...(bytes && { incrs: BYTE_STEPS }), gap: 4, space: 30, values: (u, splits, axis, space, step) => bytes ? byteTicks(splits) : splits.map(v => v === null ? null : tick(v, step)) },
 	];
 }
 
@@ -466,7 +479,7 @@ class Panel {
 				x: { time: true, min: view.from, max: view.to, range: (u, min, max) => [min, max] },
 				y: { distr: this.log ? 3 : 1, range: yRange(this.spec, this.log) },
 			},
-			axes: axes(),
+			axes: axes({}, model.metric[this.spec.lines[0].metric].unit === "bytes"),
 			series, bands,
 			cursor: { ...base.cursor, sync: { key: "time", scales: ["x", null], filters: { pub: type => !/mouse(up|down)|dblclick/.test(type) } },
 				points: { ...base.cursor.points, show: (u, i) => u.series[i].metric ? uPlotPoint(u, i) : undefined } },
@@ -496,7 +509,7 @@ class Panel {
 
 		return [{
 			...this.base(),
-			padding: [24, 10, 0, 0],
+			padding: [30, 10, 0, 0],
 			scales: { x: { time: false, distr: 3, range: (u, min, max) => min === middle[0] || min === null
 				? [this.edges[0], this.edges[n]] : [min, max] },
 				y: { range: (u, min, max) => [0, (max || 1) * 1.05] } },
@@ -537,8 +550,8 @@ class Panel {
 		(this.histogram ? [] : this.spec.lines).forEach((line, i) => {
 			const value = element("b");
 			const swatch = element("i");
-			const name = this.spec.lines.length > 1 ? model.metric[line.metric].label + " " : words.PAGE_MEAN + " ";
-			const button = element("button", { type: "button", "aria-pressed": "true" }, swatch, name, value);
+			const name = this.spec.lines.length > 1 ? shortLabel(this.spec.lines, line) : words.PAGE_MEAN;
+			const button = element("button", { type: "button", "aria-pressed": "true" }, swatch, name + " ", value);
 
 			swatch.style.color = `var(--line-${i % 3 + 1})`;
 			button.addEventListener("click", () => this.toggle(line.metric, button));
@@ -606,6 +619,16 @@ class Panel {
 		}
 		event.preventDefault();
 	}
+}
+
+/* "State similarity (token shift)" beside "State similarity" is "token shift". */
+function shortLabel(lines, line) {
+	const labels = lines.map(l => model.metric[l.metric].label);
+	const shortest = labels.reduce((a, b) => b.length < a.length ? b : a);
+	const label = model.metric[line.metric].label;
+	const rest = label.startsWith(shortest) ? label.slice(shortest.length).trim() : "";
+
+	return /^\(.+\)$/.test(rest) ? rest.slice(1, -1) : label;
 }
 
 /* Points only where a line would show nothing: a value with no neighbour. */

@@ -28,14 +28,19 @@ static size_t panel_metrics(const struct findings *f, enum panel_id panel, enum 
 	return n;
 }
 
-static void head(struct buf *out, const char *label, const char *of)
+static enum metric_id first_metric(enum panel_id panel)
+{
+	size_t i = 0;
+
+	while (line_specs[i].panel != panel)
+		i++;
+	return line_specs[i].metric;
+}
+
+static void head(struct buf *out, const char *label)
 {
 	buf_str(out, "<th scope=\"col\" class=\"n\">");
 	put_str(out, label);
-	if (of) {
-		buf_str(out, " · ");
-		put_str(out, of);
-	}
 	buf_str(out, "</th>");
 }
 
@@ -72,10 +77,10 @@ static void trend_table(struct buf *out, const struct page *p, enum panel_id pan
 	put_str(out, words(p, TEXT_PAGE_FROM));
 	buf_str(out, "</th>");
 	for (size_t k = 0; k < n; k++) {
-		head(out, n > 1 ? metric_specs[m[k]].label[p->lang] : words(p, TEXT_PAGE_MEAN), NULL);
+		head(out, n > 1 ? metric_specs[m[k]].label[p->lang] : words(p, TEXT_PAGE_MEAN));
 		if (n == 1) {
-			head(out, words(p, TEXT_PAGE_MIN), NULL);
-			head(out, words(p, TEXT_PAGE_MAX), NULL);
+			head(out, words(p, TEXT_PAGE_MIN));
+			head(out, words(p, TEXT_PAGE_MAX));
 		}
 	}
 	buf_str(out, "</tr></thead><tbody>\n");
@@ -114,7 +119,7 @@ static void distribution_table(struct buf *out, const struct page *p, enum panel
 
 	buf_str(out, "<table><thead><tr>");
 	for (size_t i = 0; i < n; i++)
-		head(out, columns[i].name, NULL);
+		head(out, columns[i].name);
 	buf_str(out, "</tr></thead><tbody><tr>");
 	for (size_t i = 0; i < n; i++)
 		cell(out, M_TOKEN_LATENCY_MS, columns[i].value);
@@ -124,13 +129,18 @@ static void distribution_table(struct buf *out, const struct page *p, enum panel
 static void put_panel(struct buf *out, const struct page *p, enum panel_id panel)
 {
 	const struct panel_spec *spec = &panel_specs[panel];
-	enum metric_id m[PANEL_LINES_MAX];
 	bool histogram = panel_phase(panel) != PHASE_COUNT;
+	enum metric_id m = first_metric(panel);
 
-	panel_metrics(p->f, panel, m);
 	buf_printf(out, "<figure class=\"panel\" data-panel=\"%s\"><figcaption><h4>", spec->id);
 	put_str(out, spec->title[p->lang]);
-	buf_printf(out, "%s</h4><ul class=\"legend\"></ul></figcaption>\n", "");
+	if (histogram) {
+		buf_str(out, " <small>");
+		put_str(out, metric_specs[m].label[p->lang]);
+		buf_str(out, "</small>");
+	}
+	put_unit(out, m);
+	buf_str(out, "</h4><ul class=\"legend\"></ul></figcaption>\n");
 	buf_str(out, "<div class=\"plot\" role=\"group\" aria-label=\"");
 	put_str(out, spec->title[p->lang]);
 	buf_str(out, "\"></div>\n<details><summary>");

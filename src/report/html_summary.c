@@ -331,7 +331,7 @@ static void put_tile(struct buf *out, const struct page *p, const struct tile *t
 	put_str(out, metric_specs[t->metric].help[p->lang]);
 	buf_str(out, "\"><h3>");
 	put_str(out, metric_specs[t->metric].label[p->lang]);
-	buf_str(out, "</h3>");
+	buf_printf(out, " <small>%s</small></h3>", statistic_name(p, t->big));
 	if (tone != TONE_NONE) {
 		buf_str(out, "<span class=\"flag\">");
 		put_icon(out, tone);
@@ -341,10 +341,10 @@ static void put_tile(struct buf *out, const struct page *p, const struct tile *t
 	put_value(out, t->metric, statistic_of(s, t->big));
 	put_unit(out, t->metric);
 	buf_str(out, "</p><p class=\"more\">");
-	put_str(out, statistic_name(p, t->big));
 	for (int i = 0; i < 2 && t->more[i] != S_NONE; i++) {
-		buf_printf(out, " · %s ", statistic_name(p, t->more[i]));
+		buf_printf(out, "<span>%s <b>", statistic_name(p, t->more[i]));
 		put_value(out, t->metric, statistic_of(s, t->more[i]));
+		buf_str(out, "</b></span> ");
 	}
 	buf_str(out, "</p>");
 	put_spark(out, &p->f->series, t->metric);
@@ -353,8 +353,15 @@ static void put_tile(struct buf *out, const struct page *p, const struct tile *t
 
 void page_tiles(struct buf *out, const struct page *p)
 {
-	buf_str(out, "<ul class=\"tiles\">\n");
-	for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++)
+	const size_t n = sizeof tiles / sizeof *tiles;
+	int shown = 0;
+
+	for (size_t i = 0; i < n; i++)
+		shown += p->f->metric[tiles[i].metric].count > 0;
+	if (!shown)
+		return;
+	buf_printf(out, "<ul class=\"tiles\" style=\"--columns:%d\">\n", shown <= 5 ? shown : (shown + 1) / 2);
+	for (size_t i = 0; i < n; i++)
 		if (p->f->metric[tiles[i].metric].count)
 			put_tile(out, p, &tiles[i]);
 	buf_str(out, "</ul>");

@@ -322,6 +322,16 @@ static double known(const struct summary *s, double value)
 	return s->count ? value : NAN;
 }
 
+/* Otherwise the head of the page has said it. */
+static bool several_models(const struct findings *f)
+{
+	for (size_t i = 1; i < f->n_sessions && i < PAGE_SESSIONS_MAX; i++)
+		if (strcmp(f->session[i].model_name, f->session[0].model_name) ||
+		    strcmp(f->session[i].strategy, f->session[0].strategy))
+			return true;
+	return false;
+}
+
 static void session_row(struct buf *out, const struct page *p, const struct session_findings *s)
 {
 	const struct summary *latency = &s->metric[M_TOKEN_LATENCY_MS], *speed = &s->metric[M_THROUGHPUT_TPS];
@@ -330,8 +340,10 @@ static void session_row(struct buf *out, const struct page *p, const struct sess
 	buf_str(out, "<tr><th scope=\"row\"><span class=\"long\">");
 	put_log_text(out, s->session_id);
 	buf_str(out, "</span></th>");
-	log_text_cell(out, s->model_name);
-	log_text_cell(out, s->strategy);
+	if (several_models(p->f)) {
+		log_text_cell(out, s->model_name);
+		log_text_cell(out, s->strategy);
+	}
 	buf_str(out, "<td>");
 	put_time(out, s->from_us);
 	buf_str(out, "</td><td class=\"n\">");
@@ -368,8 +380,10 @@ void page_sessions(struct buf *out, const struct page *p)
 	buf_str(out, "</h2>\n");
 	table_begin(out, words(p, TEXT_PAGE_SESSIONS));
 	head_words(out, p, TEXT_PAGE_SESSION, false);
-	head_words(out, p, TEXT_PAGE_MODEL, false);
-	head_words(out, p, TEXT_PAGE_STRATEGY, false);
+	if (several_models(f)) {
+		head_words(out, p, TEXT_PAGE_MODEL, false);
+		head_words(out, p, TEXT_PAGE_STRATEGY, false);
+	}
 	head_words(out, p, TEXT_PAGE_FROM, false);
 	head_words(out, p, TEXT_PAGE_DURATION, true);
 	head_words(out, p, TEXT_PAGE_RECORDS, true);
