@@ -240,7 +240,7 @@ int main(int argc, char **argv)
 	}
 	if (!path)
 		image = build(dtype, &n);
-	rc = path ? model_open(&m, path, &err) : model_open_memory(&m, image, n, "random 0.1B", &err);
+	rc = path ? model_open(&m, path, NULL, &err) : model_open_memory(&m, image, n, "random 0.1B", NULL, &err);
 	if (rc)
 		return fprintf(stderr, "runtime_bench: %s\n", err.text), err_exit_code(err.code);
 	printf("%s: RWKV-%s, %zu x %zu, vocabulary %zu, %s, %.1f M parameters; opened in %.1f ms; kernels %s, %s\n",

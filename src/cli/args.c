@@ -205,21 +205,22 @@ static void wrap(struct buf *out, const char *text, size_t indent)
 void args_help(struct buf *out, enum lang lang)
 {
 	static const char *const head[LANG_COUNT] = {
-		"rwkvmon watches RWKV language models from inside: speed, memory, health of the state.\n\nUsage: rwkvmon COMMAND [OPTIONS]\n\n",
-		"rwkvmon 从内部监控 RWKV 语言模型:速度、内存、循环状态的健康。\n\n用法:rwkvmon 命令 [选项]\n\n",
+		"rwkvmon watches RWKV language models from inside: speed, memory, state.\n\n"
+		"Usage: rwkvmon COMMAND [OPTIONS]\n\n",
+		"rwkvmon 从内部监控 RWKV 语言模型:速度、内存、循环状态。\n\n用法:rwkvmon 命令 [选项]\n\n",
 	};
 	static const char *const tail[LANG_COUNT] = {
-		"\nExit codes: 0 fine, 1 bad news that was asked for, 2 usage, 3 unreadable input, 4 disk or memory.\n"
-		"`rwkvmon COMMAND --help` tells more; `rwkvmon --version` what is built in.\n",
-		"\n退出码:0 正常,1 所问之事不妙,2 用法错误,3 输入不可读,4 磁盘或内存故障。\n"
-		"详见 `rwkvmon 命令 --help`;`rwkvmon --version` 列出内置功能。\n",
+		"\n`rwkvmon COMMAND --help` tells more; `rwkvmon --version` what is built in.\n"
+		"Exit codes: 0 fine, 1 bad news that was asked for, 2 usage,\n"
+		"            3 unreadable input, 4 disk or memory\n",
+		"\n详见 `rwkvmon 命令 --help`;`rwkvmon --version` 列出内置功能。\n"
+		"退出码:0 正常,1 所问之事不妙,2 用法错误,3 输入不可读,4 磁盘或内存故障\n",
 	};
 
 	buf_str(out, head[lang]);
 	for (int c = 0; c < COMMAND_COUNT; c++) {
 		buf_printf(out, "  %-9s", command_specs[c].name);
 		wrap(out, command_specs[c].help[lang], 11);
-		buf_printf(out, "             %s\n", command_specs[c].example);
 	}
 	buf_str(out, tail[lang]);
 }

@@ -5,7 +5,7 @@
 
 int cli_model_open(struct model **out, const char *path, struct err *err)
 {
-	int rc = path ? model_open(out, path, err) : model_open_embedded(out, err);
+	int rc = path ? model_open(out, path, NULL, err) : model_open_embedded(out, NULL, err);
 
 	if (rc == -ERR_OPEN && !err->hint[0])
 		err_hint(err, "check the path, or leave --model out for the small model that is built in");

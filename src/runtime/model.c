@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LN_X_EPS 64e-5F
+
 enum { LAYERS_MAX = 1024, NAME_BYTES = 96 };
 
 extern const unsigned char embedded_model[], embedded_model_end[];
@@ -26,12 +28,6 @@ static bool has(const struct tensor_file *f, const char *name)
 	return tensor_find(f, name);
 }
 
-static int refuse_version(struct loader *l, const char *what, const char *hint)
-{
-	err_set(l->err, ERR_UNSUPPORTED, "%s: %s; expected RWKV version 7", l->file->label, what);
-	return err_hint(l->err, "%s", hint);
-}
-
 static bool any_name_contains(const struct tensor_file *f, const char *part)
 {
 	for (size_t i = 0; i < f->n_tensors; i++)
@@ -40,32 +36,52 @@ static bool any_name_contains(const struct tensor_file *f, const char *part)
 	return false;
 }
 
+/* 5.0 has no gate, 5.1 one decay per head, 5.2 one per channel. */
+static const struct arch *which_v5(const struct tensor_file *f)
+{
+	const struct tensor *decay = tensor_find(f, "blocks.0.att.time_decay");
+
+	if (!has(f, "blocks.0.att.gate.weight"))
+		return &arch_v5_0;
+	return decay && decay->n_dims == 2 && decay->shape[1] > 1 ? &arch_v5_2 : &arch_v5_1;
+}
+
+static const char *what_else(const struct tensor_file *f)
+{
+	if (any_name_contains(f, "ffn.s_emb"))
+		return "is RWKV-7a (DeepEmbed)";
+	if (any_name_contains(f, ".qkv."))
+		return "is RWKV-7b (with attention layers)";
+	if (has(f, "blocks.0.att.time_curve") || has(f, "blocks.0.att.time_w") || has(f, "blocks.0.att.time_mix"))
+		return "is RWKV version 1, 2 or 3";
+	if (any_name_contains(f, ".att.time_state"))
+		return "holds a trained initial state and no model";
+	if (any_name_contains(f, "blocks."))
+		return "has blocks of an unknown kind";
+	return "is no RWKV model: none of its tensors is named blocks.0.…";
+}
+
 /* By the tensors of block 0; the order matters, later versions keep names of earlier ones. */
 static int detect(struct loader *l)
 {
 	const struct tensor_file *f = l->file;
-	const char *other = "Use an RWKV-7 checkpoint from the official BlinkDL/rwkv7-g1 or rwkv-7-world repositories.";
+	const struct arch *arch = NULL;
 
-	if (any_name_contains(f, "ffn.s_emb"))
-		return refuse_version(l, "this is RWKV-7a (DeepEmbed)", other);
-	if (any_name_contains(f, ".qkv."))
-		return refuse_version(l, "this is RWKV-7b (with attention layers)", other);
-	if (has(f, "blocks.0.att.r_k")) {
-		l->m->arch = &arch_v7;
+	if (any_name_contains(f, "ffn.s_emb") || any_name_contains(f, ".qkv."))
+		arch = NULL;
+	else if (has(f, "blocks.0.att.r_k"))
+		arch = &arch_v7;
+	else if (has(f, "blocks.0.att.time_maa_x"))
+		arch = &arch_v6;
+	else if (has(f, "blocks.0.att.ln_x.weight"))
+		arch = which_v5(f);
+	else if (has(f, "blocks.0.att.time_mix_k") && has(f, "blocks.0.att.time_first"))
+		arch = &arch_v4;
+	l->m->arch = arch;
+	if (arch)
 		return 0;
-	}
-	if (has(f, "blocks.0.att.time_maa_x"))
-		return refuse_version(l, "this is RWKV-6", other);
-	if (has(f, "blocks.0.att.ln_x.weight"))
-		return refuse_version(l, "this is RWKV-5", other);
-	if (has(f, "blocks.0.att.time_mix_k") && has(f, "blocks.0.att.time_first"))
-		return refuse_version(l, "this is RWKV-4", other);
-	if (has(f, "blocks.0.att.time_curve") || has(f, "blocks.0.att.time_w") || has(f, "blocks.0.att.time_mix"))
-		return refuse_version(l, "this is RWKV version 1, 2 or 3", other);
-	if (any_name_contains(f, "blocks."))
-		return refuse_version(l, "holds blocks of an unknown kind", other);
-	return refuse_version(l, "is no RWKV model: none of its tensors is named blocks.0.…",
-			      "Give the checkpoint in its official form (emb.weight, blocks.0.ln1.weight, …), as published by BlinkDL.");
+	err_set(l->err, ERR_UNSUPPORTED, "%s: %s; expected RWKV version 4, 5, 6 or 7", f->label, what_else(f));
+	return err_hint(l->err, "Give a checkpoint in its official form (emb.weight, blocks.0.ln1.weight, …), as published by BlinkDL.");
 }
 
 /* -- one tensor ------------------------------------------------------------------------ */
@@ -172,7 +188,19 @@ static enum weight_type kept_type(enum dtype d)
 	return d == DTYPE_F16 ? WEIGHT_F16 : d == DTYPE_BF16 ? WEIGHT_BF16 : WEIGHT_F32;
 }
 
-/* Copies row by row into the file's own 16-bit type, or into fp32. */
+static void gather(unsigned char *to, const struct tensor *t, size_t width)
+{
+	for (uint64_t i = 0; i < t->count; i++)
+		if (width == 2) {
+			memcpy(to + 2 * i, t->data + 2 * tensor_offset(t, i), 2);
+		} else {
+			float f = tensor_element(t, i);
+
+			memcpy(to + 4 * i, &f, 4);
+		}
+}
+
+/* Copies into dense rows of the file's own 16-bit type, or of fp32. */
 static int copy_matrix(struct loader *l, const struct tensor *t, struct matrix *out)
 {
 	size_t width = out->type == WEIGHT_F32 ? 4 : 2;
@@ -180,33 +208,28 @@ static int copy_matrix(struct loader *l, const struct tensor *t, struct matrix *
 
 	if (!copy)
 		return -ERR_NOMEM;
-	for (uint64_t i = 0; i < t->count; i++) {
-		uint64_t r = i / out->cols, c = i % out->cols;
-		uint64_t at = r * t->stride[t->n_dims - 2] + c * t->stride[t->n_dims - 1];
-		float f;
-
-		if (width == 2) {
-			memcpy(copy + 2 * i, t->data + 2 * at, 2);
-		} else {
-			f = tensor_element(t, i);
-			memcpy(copy + 4 * i, &f, 4);
-		}
-	}
+	if (t->dtype != DTYPE_F64 && tensor_is_contiguous(t))
+		memcpy(copy, t->data, (size_t)t->count * width);
+	else
+		gather(copy, t, width);
 	out->p = copy;
 	out->by_columns = false;
 	out->stride = out->cols;
 	return 0;
 }
 
-/* A view where one of the two dimensions is dense and the pointer is aligned; otherwise a copy. */
+/* A view where one of the two dimensions is dense and the pointer is aligned; otherwise a copy.
+ * Further dimensions on the left count as rows. */
 static int load_matrix(struct loader *l, const struct tensor *t, struct matrix *out)
 {
 	size_t width = dtype_specs[t->dtype].bytes;
-	uint64_t rows = t->shape[t->n_dims - 2], cols = t->shape[t->n_dims - 1];
+	uint64_t cols = t->shape[t->n_dims - 1], rows = t->count / cols;
 	uint64_t row_step = t->stride[t->n_dims - 2], col_step = t->stride[t->n_dims - 1];
+	bool flat = rows == t->shape[t->n_dims - 2] || tensor_is_contiguous(t);
+	bool dense = cols == 1 || col_step == 1 || rows == 1 || row_step == 1;
 
 	*out = (struct matrix){ .p = t->data, .type = kept_type(t->dtype), .rows = (size_t)rows, .cols = (size_t)cols };
-	if (t->dtype == DTYPE_F64 || (uintptr_t)t->data % width || (cols != 1 && col_step != 1 && rows != 1 && row_step != 1))
+	if (t->dtype == DTYPE_F64 || (uintptr_t)t->data % width || !flat || !dense)
 		return copy_matrix(l, t, out);
 	out->by_columns = cols != 1 && col_step != 1;
 	out->stride = (size_t)(out->by_columns ? col_step : row_step);
@@ -252,12 +275,14 @@ static int load_block(struct loader *l, size_t layer)
 
 	for (int d = 'a'; d <= 'z'; d++) /* ranks are each block's own */
 		l->m->dims.of[d] = 0;
+	for (int d = '0'; d <= '9'; d++)
+		l->m->dims.of[d] = (size_t)(d - '0');
 	for (size_t i = 0; i < arch->n_weights && !rc; i++) {
 		const struct weight_spec *w = &arch->weights[i];
 
-		if (!layer && !w->in_block_0)
-			continue;
 		snprintf(name, sizeof name, "blocks.%zu.%s", layer, w->tensor);
+		if ((!layer && w->when == NOT_FIRST) || (w->when == IF_THERE && !has(l->file, name)))
+			continue;
 		rc = load(l, name, w->kind, w->shape, block + w->offset);
 	}
 	return rc;
@@ -304,14 +329,31 @@ static int load_ends(struct loader *l)
 	return rc;
 }
 
-static int check_heads(struct loader *l)
+/* What no tensor says by itself: A is C unless a tensor has it, N is A / H. v4 has no heads. */
+static int complete_dims(struct loader *l)
 {
-	const struct dims *d = &l->m->dims;
+	size_t *of = l->m->dims.of;
 
-	if (d->of['C'] % d->of['H'] || d->of['C'] / d->of['H'] != d->of['N'])
+	if (!of['A'])
+		of['A'] = of['C'];
+	if (!of['H'])
+		return 0;
+	if (!of['N'])
+		of['N'] = of['A'] / of['H'];
+	if (of['A'] % of['H'] || of['A'] / of['H'] != of['N'])
 		return err_set(l->err, ERR_SHAPE, "%s: %zu heads of %zu channels; expected them to make up the width %zu",
-			       l->file->label, d->of['H'], d->of['N'], d->of['C']);
+			       l->file->label, of['H'], of['N'], of['A']);
 	return 0;
+}
+
+static int prepare(struct loader *l)
+{
+	const struct arch *arch = l->m->arch;
+	int rc = 0;
+
+	for (size_t i = 0; arch->prepare && i < l->m->info.n_layer && !rc; i++)
+		rc = arch->prepare(l->m, l->m->blocks + i * arch->block_bytes, l->err);
+	return rc;
 }
 
 static void fill_info(struct model *m)
@@ -321,13 +363,15 @@ static void fill_info(struct model *m)
 	const size_t *d = m->dims.of;
 
 	info->version = m->arch->version;
-	info->n_embd = info->n_att = d['C'];
+	info->n_embd = d['C'];
+	info->n_att = d['A'];
 	info->n_head = d['H'];
 	info->head_size = d['N'];
 	info->n_ffn = d['F'];
 	info->n_vocab = d['V'];
 	info->dtype = names[m->head.type];
-	info->state_floats = info->n_layer * info->n_embd * (2 + info->head_size);
+	for (size_t i = 0; i < m->arch->n_state; i++)
+		info->state_floats += info->n_layer * dims_count(&m->dims, m->arch->state[i].shape);
 }
 
 static int load_all(struct loader *l)
@@ -355,14 +399,17 @@ static int load_all(struct loader *l)
 	for (size_t i = 0; i < m->info.n_layer && !rc; i++)
 		rc = load_block(l, i);
 	if (!rc)
-		rc = check_heads(l);
+		rc = complete_dims(l);
+	if (!rc)
+		rc = prepare(l);
 	if (!rc)
 		fill_info(m);
 	return rc;
 }
 
 /* Takes the file over, whether it works out or not. */
-static int build(struct model **out, struct tensor_file *file, uint64_t started_ns, struct err *err)
+static int build(struct model **out, struct tensor_file *file, const struct model_options *options, uint64_t started_ns,
+		 struct err *err)
 {
 	struct model *m = calloc(1, sizeof *m);
 	struct loader l = { .m = m, .file = file, .err = err, .copy_limit = 4 * file->bytes + (1 << 20) };
@@ -374,6 +421,7 @@ static int build(struct model **out, struct tensor_file *file, uint64_t started_
 		return rc;
 	}
 	m->file = file;
+	m->ln_x_eps = options && options->ln_x_eps > 0 ? options->ln_x_eps : LN_X_EPS;
 	rc = load_all(&l);
 	if (rc) {
 		model_close(m);
@@ -384,31 +432,32 @@ static int build(struct model **out, struct tensor_file *file, uint64_t started_
 	return 0;
 }
 
-int model_open(struct model **out, const char *path, struct err *err)
+int model_open(struct model **out, const char *path, const struct model_options *options, struct err *err)
 {
 	uint64_t started_ns = clock_mono_ns(&clock_system);
 	struct tensor_file *file;
 	int rc = tensor_file_open(&file, path, err);
 
 	*out = NULL;
-	return rc ? rc : build(out, file, started_ns, err);
+	return rc ? rc : build(out, file, options, started_ns, err);
 }
 
-int model_open_memory(struct model **out, const void *bytes, size_t n, const char *label, struct err *err)
+int model_open_memory(struct model **out, const void *bytes, size_t n, const char *label,
+		      const struct model_options *options, struct err *err)
 {
 	uint64_t started_ns = clock_mono_ns(&clock_system);
 	struct tensor_file *file;
 	int rc = tensor_file_open_memory(&file, bytes, n, label, err);
 
 	*out = NULL;
-	return rc ? rc : build(out, file, started_ns, err);
+	return rc ? rc : build(out, file, options, started_ns, err);
 }
 
-int model_open_embedded(struct model **out, struct err *err)
+int model_open_embedded(struct model **out, const struct model_options *options, struct err *err)
 {
 	size_t n = (size_t)((uintptr_t)embedded_model_end - (uintptr_t)embedded_model);
 
-	return model_open_memory(out, embedded_model, n, "embedded", err);
+	return model_open_memory(out, embedded_model, n, "embedded", options, err);
 }
 
 void model_close(struct model *m)

@@ -19,8 +19,8 @@
 struct model; /* opaque; runtime/weights.h for the forward passes */
 
 struct model_info {
-	const char *version; /* "7" */
-	size_t n_layer, n_embd, n_att, n_head, head_size, n_ffn, n_vocab;
+	const char *version; /* "4", "5.0", "5.1", "5.2", "6", "7" */
+	size_t n_layer, n_embd, n_att, n_head, head_size, n_ffn, n_vocab; /* v4 has no heads: 0 */
 	uint64_t parameters;   /* elements of all tensors in use */
 	uint64_t weight_bytes; /* what they take in memory, mapped or copied */
 	uint64_t copied_bytes; /* of these, not the file's own pages */
@@ -29,15 +29,21 @@ struct model_info {
 	size_t state_floats;
 };
 
-/* *out is NULL on error. */
-int model_open(struct model **out, const char *path, struct err *err);
+/* A zeroed struct is the default. */
+struct model_options {
+	float ln_x_eps; /* of the group norm in v5-v7; 0 = the official 64e-5. rwkv.cpp computes v5 with 1e-5 */
+};
+
+/* *out is NULL on error; options may be NULL. */
+int model_open(struct model **out, const char *path, const struct model_options *options, struct err *err);
 
 /* The same over bytes that stay valid and unchanged until model_close. `label` stands for
  * the path in messages. */
-int model_open_memory(struct model **out, const void *bytes, size_t n, const char *label, struct err *err);
+int model_open_memory(struct model **out, const void *bytes, size_t n, const char *label,
+		      const struct model_options *options, struct err *err);
 
 /* The trained byte-level RWKV-7 that is linked into every program. */
-int model_open_embedded(struct model **out, struct err *err);
+int model_open_embedded(struct model **out, const struct model_options *options, struct err *err);
 
 void model_close(struct model *m); /* NULL is fine */
 

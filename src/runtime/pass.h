@@ -14,6 +14,7 @@ struct run {
 	struct arena arena;
 
 	float *state;                  /* all tensors behind one another */
+	float *initial;                /* what a new sequence starts from */
 	struct tap_state *tensors;     /* (n_tensors) */
 	struct tap_state_stats *stats; /* (n_tensors), filled for single tokens when `watching` */
 	size_t n_tensors, per_layer;   /* tensors; of one block */
@@ -29,11 +30,44 @@ struct run {
 	float *c[9];    /* whatever the architecture needs */
 	float *v_first; /* v7: v of block 0 */
 	float *hidden;  /* (T, F) */
-	float *low;     /* (T, widest rank) */
+	float *low, *low2; /* (T, widest rank) */
 };
 
-/* out (n, C) = xx + (previous - xx) * m: the mix of v6 and v7. */
+/* out (n, C) from xx and the vector before it: the token shift. */
+typedef void (*pass_mix_fn)(const struct run *run, float *out, const float *m, size_t n);
+
+/* xx + (previous - xx) m, as v6 and v7 have it. */
 void pass_mix(const struct run *run, float *out, const float *m, size_t n);
+
+/* xx m + previous (1 - m), as v4 and v5 have it. */
+void pass_blend(const struct run *run, float *out, const float *m, size_t n);
+
+/* x += sigmoid(R mix(m_r)) V relu(K mix(m_k))^2: the channel mix of v4, v5, v6. */
+struct pass_ffn {
+	const struct matrix *key, *value, *receptance;
+	const float *m_k, *m_r;
+	pass_mix_fn mix;
+};
+void pass_channel_mix(struct run *run, const struct pass_ffn *ffn, size_t n);
+
+/* o (n, A): the wkv step of v5 and v6 for every head. w has `w_stride` floats from token to
+ * token, 0 when it never changes; u (A). */
+struct pass_wkv6 {
+	float *o;
+	const float *r, *k, *v, *w, *u;
+	size_t w_stride;
+};
+void pass_wkv6(struct run *run, const struct pass_wkv6 *args, size_t layer, size_t n);
+
+/* x += O (GroupNorm(o) SiLU(gate)); gate (n, A) before SiLU, or NULL. Changes o. */
+void pass_output(struct run *run, float *o, const float *ln_w, const float *ln_b, const float *gate,
+		 const struct matrix *output, size_t n);
+
+/* x += y (n, C) */
+void pass_add(struct run *run, const float *y, size_t n);
+
+/* In place: relu(h)^2 */
+void pass_relu2(float *h, size_t n);
 
 /* y (n, rows) = W x (n, cols), both dense. */
 static inline void pass_matrix(const struct matrix *w, float *y, const float *x, size_t n)

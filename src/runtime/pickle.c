@@ -150,7 +150,7 @@ static int collect(struct machine *m, enum pickle_kind kind, size_t from, size_t
 
 	if (!items)
 		return no_memory(m);
-	if (items_add(m, items, m->stack + from, m->depth - from))
+	if (from < m->depth && items_add(m, items, m->stack + from, m->depth - from))
 		return -ERR_NOMEM;
 	m->depth = from - drop;
 	return push(m, (struct pickle_value){ .kind = kind, .items = items });
@@ -184,7 +184,7 @@ static int append(struct machine *m, enum pickle_kind kind, size_t from, size_t 
 		return refuse(m, "items for something that is no list or dict");
 	if (kind == PICKLE_DICT && n % 2)
 		return refuse(m, "a key without its value");
-	if (items_add(m, target->items, m->stack + from, n))
+	if (n && items_add(m, target->items, m->stack + from, n))
 		return -ERR_NOMEM;
 	m->depth = from - mark;
 	return 0;

@@ -23,19 +23,110 @@ static size_t widest_rank(const struct model *m)
 	return widest;
 }
 
-/* Official order: per block att_xx (C), att_kv (H, N, N), ffn_xx (C). */
 static void lay_out_state(struct run *run)
 {
-	const struct model_info *info = &run->model->info;
-	const size_t sizes[] = { info->n_embd, info->n_embd * info->head_size, info->n_embd };
-	const enum tap_part parts[] = { TAP_SHIFT, TAP_WKV, TAP_SHIFT };
+	const struct model *m = run->model;
 	float *p = run->state;
 
 	for (size_t i = 0; i < run->n_tensors; i++) {
-		size_t of_block = i % run->per_layer;
+		const struct state_row *row = &m->arch->state[i % run->per_layer];
+		size_t n = dims_count(&m->dims, row->shape);
 
-		run->tensors[i] = (struct tap_state){ p, sizes[of_block], parts[of_block], (int)(i / run->per_layer) };
-		p += sizes[of_block];
+		run->tensors[i] = (struct tap_state){ p, n, row->part, (int)(i / run->per_layer) };
+		for (size_t j = 0; j < n; j++)
+			run->initial[p - run->state + (ptrdiff_t)j] = row->start;
+		p += n;
+	}
+}
+
+/* Trained with rows for k, used with rows for v as the state has them. */
+static void set_time_state(struct run *run, size_t layer, const float *trained)
+{
+	const struct model_info *info = &run->model->info;
+	size_t size = info->head_size;
+	float *to = run->initial + (run->tensors[layer * run->per_layer + 1].p - run->state);
+
+	for (size_t h = 0; h < info->n_head; h++, to += size * size, trained += size * size)
+		for (size_t i = 0; i < size; i++)
+			for (size_t j = 0; j < size; j++)
+				to[i * size + j] = trained[j * size + i];
+}
+
+static int take_trained_state(struct run *run, const struct tensor_file *f, struct err *err)
+{
+	const struct model_info *info = &run->model->info;
+	float *trained = malloc(info->n_att * info->head_size * sizeof *trained);
+	int rc = trained ? 0 : err_set(err, ERR_NOMEM, "%s: no memory", f->label);
+
+	for (size_t layer = 0; layer < info->n_layer && !rc; layer++) {
+		char name[64];
+		const struct tensor *t;
+
+		snprintf(name, sizeof name, "blocks.%zu.att.time_state", layer);
+		t = tensor_find(f, name);
+		if (!t || t->n_dims != 3 || t->shape[0] != info->n_head || t->shape[1] != info->head_size ||
+		    t->shape[2] != info->head_size) {
+			err_set(err, ERR_SHAPE, "%s: tensor %s is missing or has the wrong shape; expected [%zu, %zu, %zu]",
+				f->label, name, info->n_head, info->head_size, info->head_size);
+			err_hint(err, "The state was trained for another model.");
+			rc = -ERR_SHAPE;
+			break;
+		}
+		for (uint64_t i = 0; i < t->count; i++)
+			trained[i] = tensor_element(t, i);
+		set_time_state(run, layer, trained);
+	}
+	free(trained);
+	return rc;
+}
+
+static int load_trained_state(struct run *run, const char *path, struct err *err)
+{
+	const struct model_info *info = &run->model->info;
+	struct tensor_file *f;
+	int rc = tensor_file_open(&f, path, err);
+
+	if (rc == -ERR_FORMAT) {
+		err_set(err, ERR_SHAPE, "%s: is no state; expected a state-tuning file, or %zu bytes of raw state for this "
+			"RWKV-%s model", path, info->state_floats * sizeof(float), info->version);
+		return err_hint(err, "A state belongs to one model: use one that was made with %s.", model_label(run->model));
+	}
+	if (!rc && !run->model->arch->time_state)
+		rc = err_set(err, ERR_UNSUPPORTED, "%s: a trained state; RWKV-%s has none", path, info->version);
+	if (!rc)
+		rc = take_trained_state(run, f, err);
+	tensor_file_close(f);
+	return rc;
+}
+
+int run_load_state(struct run *run, const char *path, struct err *err)
+{
+	size_t bytes = run->model->info.state_floats * sizeof(float);
+	struct file_map map;
+	int rc = file_map(&map, path, err);
+
+	if (rc)
+		return rc;
+	if (map.n == bytes)
+		memcpy(run->initial, map.p, bytes);
+	else
+		rc = load_trained_state(run, path, err);
+	file_unmap(&map);
+	if (!rc)
+		run_reset(run);
+	return rc;
+}
+
+/* The checkpoint itself may carry a trained initial state. */
+static void take_time_states(struct run *run)
+{
+	const struct model *m = run->model;
+
+	for (size_t layer = 0; m->arch->time_state && layer < m->info.n_layer; layer++) {
+		const float *trained = m->arch->time_state(model_block(m, layer));
+
+		if (trained)
+			set_time_state(run, layer, trained);
 	}
 }
 
@@ -45,9 +136,10 @@ static void allocate(struct run *run)
 	struct arena *a = &run->arena;
 	size_t n = run->chunk_len, width = info->n_embd > info->n_att ? info->n_embd : info->n_att;
 
-	run->per_layer = 3;
+	run->per_layer = run->model->arch->n_state;
 	run->n_tensors = run->per_layer * info->n_layer;
 	run->state = arena_alloc(a, info->state_floats, sizeof *run->state);
+	run->initial = arena_alloc(a, info->state_floats, sizeof *run->initial);
 	run->tensors = arena_alloc(a, run->n_tensors, sizeof *run->tensors);
 	run->stats = arena_alloc(a, run->n_tensors, sizeof *run->stats);
 	run->logits = arena_alloc(a, info->n_vocab, sizeof *run->logits);
@@ -60,6 +152,7 @@ static void allocate(struct run *run)
 	run->v_first = arena_alloc(a, n * width, sizeof *run->v_first);
 	run->hidden = arena_alloc(a, n * info->n_ffn, sizeof *run->hidden);
 	run->low = arena_alloc(a, n * widest_rank(run->model), sizeof *run->low);
+	run->low2 = arena_alloc(a, n * widest_rank(run->model), sizeof *run->low2);
 }
 
 int run_open(struct run **out, const struct model *m, const struct run_config *cfg, struct err *err)
@@ -80,6 +173,7 @@ int run_open(struct run **out, const struct model *m, const struct run_config *c
 		return -ERR_NOMEM;
 	}
 	lay_out_state(run);
+	take_time_states(run);
 	run_reset(run);
 	*out = run;
 	return 0;
@@ -97,7 +191,7 @@ void run_close(struct run *run)
 
 void run_reset(struct run *run)
 {
-	memset(run->state, 0, run->model->info.state_floats * sizeof *run->state);
+	memcpy(run->state, run->initial, run->model->info.state_floats * sizeof *run->state);
 }
 
 const struct tap_state *run_state(const struct run *run, size_t *n)
@@ -114,33 +208,6 @@ const float *run_state_flat(const struct run *run)
 void run_state_set(struct run *run, const float *flat)
 {
 	memcpy(run->state, flat, run->model->info.state_floats * sizeof *run->state);
-}
-
-/* -- what the architectures share -------------------------------------------------------- */
-
-void pass_mix(const struct run *run, float *out, const float *m, size_t n)
-{
-	size_t width = run->model->info.n_embd;
-
-	for (size_t t = 0; t < n; t++) {
-		const float *was = run->xx + t * width, *is = was + width;
-		float *o = out + t * width;
-
-		for (size_t i = 0; i < width; i++)
-			o[i] = is[i] + (was[i] - is[i]) * m[i];
-	}
-}
-
-void pass_watch(struct run *run, size_t layer, size_t tensor, const struct wkv_change *change)
-{
-	struct tap_state_stats *s = &run->stats[layer * run->per_layer + tensor];
-
-	if (!run->watching)
-		return;
-	s->dot += change->dot;
-	s->old_norm2 += change->old_norm2;
-	s->new_norm2 += change->new_norm2;
-	s->change_norm2 += change->change_norm2;
 }
 
 /* -- one chunk --------------------------------------------------------------------------- */

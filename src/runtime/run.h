@@ -40,10 +40,17 @@ int run_forward(struct run *run, const struct run_call *call, struct err *err);
 /* (n_vocab) after the last token fed; zeros before the first. */
 const float *run_logits(const struct run *run);
 
-/* [hot] State zero: a new sequence. */
+/* [hot] A new sequence: the state is zero again (v4: its exponents -1e30), or the trained
+ * initial state when the checkpoint or run_load_state brought one. */
 void run_reset(struct run *run);
 
-/* The state's tensors in the official order, per block att_xx (C), att_kv (H, N, N), ffn_xx (C). */
+/* Makes a file's state the initial one and resets: a state-tuning file (.pth or .safetensors
+ * with blocks.N.att.time_state, RWKV-5 and -6), or raw little-endian floats as
+ * run_state_flat gives them. */
+int run_load_state(struct run *run, const char *path, struct err *err);
+
+/* The state's tensors in the official order, per block att_xx (C), att_kv (H, N, N), ffn_xx (C);
+ * v4 att_xx (C), aa, bb, pp (A), ffn_xx (C). */
 const struct tap_state *run_state(const struct run *run, size_t *n);
 
 /* The same as one flat run, model_info's state_floats long. */

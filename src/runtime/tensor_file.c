@@ -52,15 +52,21 @@ bool tensor_is_contiguous(const struct tensor *t)
 	return true;
 }
 
-float tensor_element(const struct tensor *t, uint64_t i)
+uint64_t tensor_offset(const struct tensor *t, uint64_t i)
 {
-	uint64_t at = 0, bits;
-	size_t bytes = dtype_specs[t->dtype].bytes;
-	double f64;
+	uint64_t at = 0;
 
 	for (int d = t->n_dims; d-- > 0; i /= t->shape[d])
 		at += i % t->shape[d] * t->stride[d];
-	bits = read_le(t->data + at * bytes, (int)bytes);
+	return at;
+}
+
+float tensor_element(const struct tensor *t, uint64_t i)
+{
+	size_t bytes = dtype_specs[t->dtype].bytes;
+	uint64_t bits = read_le(t->data + tensor_offset(t, i) * bytes, (int)bytes);
+	double f64;
+
 	switch (t->dtype) {
 	case DTYPE_F32:
 		return float_of_bits((uint32_t)bits);

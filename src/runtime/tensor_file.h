@@ -85,6 +85,9 @@ const char *tensor_shape_text(char out[SHAPE_TEXT_BYTES], const struct tensor *t
 /* Elements lie behind one another in row-major order. */
 bool tensor_is_contiguous(const struct tensor *t);
 
+/* Where element i in row-major order lies, in elements from data. */
+uint64_t tensor_offset(const struct tensor *t, uint64_t i);
+
 /* Element i in row-major order, of whatever type, as a float. Integers too large for one are rounded. */
 float tensor_element(const struct tensor *t, uint64_t i);
 

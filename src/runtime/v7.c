@@ -15,8 +15,6 @@ static const struct weight_spec weights[] = {
 #undef WEIGHT
 };
 
-#define GROUP_NORM_EPS 64e-5F
-
 static const float DECAY_SCALE = -0.606531F; /* -exp(-1/2): w stays above exp(-exp(-1/2)) = 0.545 */
 
 /* y += b */
@@ -106,17 +104,17 @@ static void keys(const struct model_info *info, const struct block *b, float *k,
 }
 
 /* o (C): per head group norm of S r, plus (sum r k r_k) v, times g. One token. */
-static void read_out(const struct model_info *info, const struct block *b, float *o, const float *r, const float *k,
+static void read_out(const struct model *m, const struct block *b, float *o, const float *r, const float *k,
 		     const float *v, const float *g)
 {
 	const struct linear_kernels *lin = linear_kernels();
-	size_t size = info->head_size;
+	size_t size = m->info.head_size;
 
-	for (size_t h = 0; h < info->n_head; h++) {
+	for (size_t h = 0; h < m->info.n_head; h++) {
 		size_t at = h * size;
 		float bonus = 0;
 
-		lin->layer_norm(o + at, o + at, b->ln_x_w + at, b->ln_x_b + at, size, GROUP_NORM_EPS);
+		lin->layer_norm(o + at, o + at, b->ln_x_w + at, b->ln_x_b + at, size, m->ln_x_eps);
 		for (size_t i = at; i < at + size; i++)
 			bonus += r[i] * k[i] * b->r_k[i];
 		for (size_t i = at; i < at + size; i++)
@@ -159,32 +157,36 @@ static void time_mix(struct run *run, size_t layer, size_t n)
 		pass_watch(run, layer, 1, &change);
 	}
 	for (size_t at = 0; at < n * width; at += width)
-		read_out(info, b, o + at, r + at, k + at, v + at, g + at);
+		read_out(run->model, b, o + at, r + at, k + at, v + at, g + at);
 	pass_matrix(&b->output, run->mixed, o, n);
-	for (size_t i = 0; i < n * width; i++)
-		run->x[i] += run->mixed[i];
+	pass_add(run, run->mixed, n);
 }
 
 /* x += V relu(K mix(x_k))^2 */
 static void channel_mix(struct run *run, size_t layer, size_t n)
 {
 	const struct block *b = model_block(run->model, layer);
-	const struct model_info *info = &run->model->info;
 
 	pass_mix(run, run->mixed, b->ffn_x_k, n);
 	pass_matrix(&b->ffn_key, run->hidden, run->mixed, n);
-	for (size_t i = 0; i < n * info->n_ffn; i++)
-		run->hidden[i] = run->hidden[i] < 0 ? 0 : run->hidden[i] * run->hidden[i]; /* NaN stays */
+	pass_relu2(run->hidden, n * run->model->info.n_ffn);
 	pass_matrix(&b->ffn_value, run->mixed, run->hidden, n);
-	for (size_t i = 0; i < n * info->n_embd; i++)
-		run->x[i] += run->mixed[i];
+	pass_add(run, run->mixed, n);
 }
+
+static const struct state_row state[] = {
+	{ TAP_SHIFT, "C", 0 },
+	{ TAP_WKV, "HNN", 0 }, /* rows v, columns k */
+	{ TAP_SHIFT, "C", 0 },
+};
 
 const struct arch arch_v7 = {
 	.version = "7",
 	.block_bytes = sizeof(struct block),
 	.weights = weights,
 	.n_weights = sizeof weights / sizeof *weights,
+	.state = state,
+	.n_state = sizeof state / sizeof *state,
 	.time_mix = time_mix,
 	.channel_mix = channel_mix,
 };

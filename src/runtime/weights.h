@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "runtime/tensor_file.h"
 #include "simd/linear.h"
+#include "spec/tap.h"
 
 /* W (rows, cols): y = W x. by_columns: W[r][c] at p[c * stride + r], otherwise at
  * p[r * stride + c]. Aligned to its element. */
@@ -20,19 +21,21 @@ struct matrix {
 	size_t rows, cols, stride;
 };
 
-enum weight_kind { KIND_VECTOR, KIND_MATRIX, KIND_LOWRANK };
+enum weight_kind { KIND_VECTOR, KIND_MATRIX, KIND_LOWRANK, KIND_STACK };
+enum weight_when { ALWAYS, IF_THERE, NOT_FIRST };
 
 /* Types of a block's members: VECTOR is const float *, the others struct matrix. */
 typedef const float *weight_VECTOR;
 typedef struct matrix weight_MATRIX;
 typedef struct matrix weight_LOWRANK;
+typedef struct matrix weight_STACK; /* (5 * rank, out) by rows: five second factors */
 
 struct weight_spec {
 	enum weight_kind kind;
 	size_t offset;      /* of the member in the block's struct */
 	const char *tensor; /* behind "blocks.N." */
 	const char *shape;
-	bool in_block_0;
+	enum weight_when when;
 };
 
 /* Every architecture's struct begins with these four rows of its table. */
@@ -40,20 +43,34 @@ struct block_norms {
 	const float *ln1_w, *ln1_b, *ln2_w, *ln2_b; /* (C) */
 };
 
+struct model;
 struct run;
 
-/* One architecture: its table and its two halves of a block. */
+/* One tensor of a block's state, in the official order. */
+struct state_row {
+	enum tap_part part;
+	const char *shape; /* letters as in the weight tables */
+	float start;       /* of a new sequence */
+};
+
+/* One architecture: its tables and its two halves of a block. */
 struct arch {
 	const char *version;
 	size_t block_bytes;
 	const struct weight_spec *weights;
 	size_t n_weights;
+	const struct state_row *state; /* the first is the time mix's shift, the last the channel mix's */
+	size_t n_state;
+	/* Called when a block's tensors are in place; may be NULL. */
+	int (*prepare)(struct model *m, void *block, struct err *err);
 	/* Both read run->xx and add to run->x, rows 0 .. n-1. */
 	void (*time_mix)(struct run *run, size_t layer, size_t n);
 	void (*channel_mix)(struct run *run, size_t layer, size_t n);
+	/* Trained initial state (H, N, N) of a block as stored, keys first; NULL when there is none. */
+	const float *(*time_state)(const void *block);
 };
 
-extern const struct arch arch_v7;
+extern const struct arch arch_v4, arch_v5_0, arch_v5_1, arch_v5_2, arch_v6, arch_v7;
 
 /* Indexed by the letters of the shapes; 0 is "not met yet". */
 struct dims {
@@ -66,6 +83,7 @@ struct model {
 	struct dims dims;
 	const float *ln0_w, *ln0_b, *ln_out_w, *ln_out_b; /* (C) */
 	struct matrix emb, head;                          /* (V, C) */
+	float ln_x_eps; /* of the group norm behind the wkv step */
 	unsigned char *blocks;                            /* n_layer structs of arch->block_bytes */
 	/* private to model.c */
 	struct tensor_file *file;
@@ -75,6 +93,16 @@ struct model {
 static inline const void *model_block(const struct model *m, size_t layer)
 {
 	return m->blocks + layer * m->arch->block_bytes;
+}
+
+/* Product of a shape's letters. */
+static inline size_t dims_count(const struct dims *d, const char *shape)
+{
+	size_t n = 1;
+
+	for (; *shape; shape++)
+		n *= d->of[(unsigned char)*shape];
+	return n;
 }
 
 /* Row r of a matrix as floats, out (cols). */

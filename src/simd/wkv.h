@@ -34,10 +34,22 @@ struct wkv7_args {
 	struct wkv_change *change;
 };
 
+/* RWKV-5 and -6, one head of n channels. State rows belong to k, columns to v:
+ *     o = r^T (diag(u) k v^T + S)   (the old S)        S <- diag(w) S + k v^T
+ * Source: RWKV-5 "Eagle" and RWKV-6 "Finch", time mixing. */
+struct wkv6_args {
+	float *o;                         /* (n) */
+	float *s;                         /* (n, n) */
+	const float *r, *w, *k, *v, *u;   /* (n) */
+	size_t n;
+	struct wkv_change *change;
+};
+
 struct wkv_kernels {
 	const char *name;
 	bool (*runs_here)(void);
 	void (*wkv7)(const struct wkv7_args *args);
+	void (*wkv6)(const struct wkv6_args *args);
 	/* Adds the change from `was` to `is`, (n) each. */
 	void (*compare)(struct wkv_change *change, const float *was, const float *is, size_t n);
 };

@@ -43,9 +43,25 @@ static void wkv7(const struct wkv7_args *a)
 	}
 }
 
+static void wkv6(const struct wkv6_args *a)
+{
+	for (size_t j = 0; j < a->n; j++)
+		a->o[j] = 0;
+	for (size_t i = 0; i < a->n; i++)
+		for (size_t j = 0; j < a->n; j++) {
+			float *s = a->s + i * a->n + j, was = *s, kv = a->k[i] * a->v[j];
+
+			a->o[j] += a->r[i] * (a->u[i] * kv + was);
+			*s = a->w[i] * was + kv;
+			if (a->change)
+				watch(a->change, was, *s);
+		}
+}
+
 const struct wkv_kernels wkv_scalar = {
 	.name = "scalar",
 	.runs_here = runs_here,
 	.wkv7 = wkv7,
+	.wkv6 = wkv6,
 	.compare = compare,
 };

@@ -103,7 +103,47 @@ static void wkv7(const struct wkv7_args *a)
 	watched_flush(a->change, &sums);
 }
 
-#define WKV_TABLE .wkv7 = wkv7, .compare = compare
+/* Columns j .. j + VEC_LANES - 1 of all rows. The part of o that the old state does not
+ * touch, (sum r u k) v, comes in as `bonus`. */
+ALWAYS_INLINE void wkv6_columns(const struct wkv6_args *a, size_t j, float bonus, struct watched *sums)
+{
+	size_t n = a->n, left = n - j;
+	vec v = load_upto(a->v + j, left), o = vec_mul(vec_set1(bonus), v);
+
+	for (size_t i = 0; i < n; i++) {
+		float *s = a->s + i * n + j;
+		vec was = load_upto(s, left), is = vec_mul(vec_set1(a->k[i]), v);
+
+		o = vec_fma(vec_set1(a->r[i]), was, o);
+		is = vec_fma(vec_set1(a->w[i]), was, is);
+		store_upto(s, is, left);
+		if (!sums)
+			continue;
+		watch(sums, was, is);
+		if (i % (4 * WATCH_ROWS) == 4 * WATCH_ROWS - 1)
+			watched_flush(a->change, sums);
+	}
+	store_upto(a->o + j, o, left);
+	if (sums)
+		watched_flush(a->change, sums);
+}
+
+static void wkv6(const struct wkv6_args *a)
+{
+	struct watched sums = watched_none();
+	float bonus = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		bonus += a->r[i] * a->u[i] * a->k[i];
+	for (size_t j = 0; j < a->n; j += VEC_LANES) {
+		if (a->change)
+			wkv6_columns(a, j, bonus, &sums);
+		else
+			wkv6_columns(a, j, bonus, NULL);
+	}
+}
+
+#define WKV_TABLE .wkv7 = wkv7, .wkv6 = wkv6, .compare = compare
 
 #endif
 #endif

@@ -30,7 +30,7 @@ static inline int fuzz_model(const uint8_t *data, size_t n)
 	if (!copy)
 		return 0;
 	memcpy(copy, data, n);
-	if (!model_open_memory(&m, copy, n, "fuzz", &err)) {
+	if (!model_open_memory(&m, copy, n, "fuzz", NULL, &err)) {
 		if (model_info(m)->n_layer <= 4)
 			fuzz_run(m);
 		model_close(m);

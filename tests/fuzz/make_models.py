@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seed files of the model fuzzers: tiny RWKV-7 checkpoints in every container.
+"""Writes the seed files of the model fuzzers: tiny checkpoints in every container.
 
     tests/fuzz/make_models.py tests/fuzz/corpus
 
@@ -56,17 +56,82 @@ def pickled(value, legacy=False):
     return out.getvalue()
 
 
-def shapes():
+def ends():
     yield "emb.weight", (V, C)
     yield "head.weight", (V, C)
     for name in ("ln_out", "blocks.0.ln0"):
         yield name + ".weight", (C,)
         yield name + ".bias", (C,)
+
+
+def norms(b, names):
+    for ln in names:
+        yield b + ln + ".weight", (C,)
+        yield b + ln + ".bias", (C,)
+
+
+def squares(b, names):
+    for m in names.split():
+        yield b + f"{m}.weight", (C, C)
+
+
+def ffn(b, mix):
+    for m in "kr":
+        yield b + f"ffn.{mix}_{m}", (1, 1, C)
+    yield b + "ffn.key.weight", (F, C)
+    yield b + "ffn.value.weight", (C, F)
+    yield b + "ffn.receptance.weight", (C, C)
+
+
+def shapes_v4():
+    yield from ends()
     for i in range(LAYERS):
         b = f"blocks.{i}."
-        for ln in ("ln1", "ln2", "att.ln_x"):
-            yield b + ln + ".weight", (C,)
-            yield b + ln + ".bias", (C,)
+        yield from norms(b, ("ln1", "ln2"))
+        for m in "kvr":
+            yield b + "att.time_mix_" + m, (1, 1, C)
+        yield b + "att.time_decay", (C,)
+        yield b + "att.time_first", (C,)
+        yield from squares(b, "att.receptance att.key att.value att.output")
+        yield from ffn(b, "time_mix")
+
+
+def shapes_v5():
+    yield from ends()
+    for i in range(LAYERS):
+        b = f"blocks.{i}."
+        yield from norms(b, ("ln1", "ln2", "att.ln_x"))
+        for m in "kvrg":
+            yield b + "att.time_mix_" + m, (1, 1, C)
+        yield b + "att.time_decay", (H, N)
+        yield b + "att.time_faaaa", (H, N)
+        yield from squares(b, "att.receptance att.key att.value att.gate att.output")
+        yield from ffn(b, "time_mix")
+
+
+def shapes_v6():
+    yield from ends()
+    for i in range(LAYERS):
+        b = f"blocks.{i}."
+        yield from norms(b, ("ln1", "ln2", "att.ln_x"))
+        for m in "xwkvrg":
+            yield b + "att.time_maa_" + m, (1, 1, C)
+        yield b + "att.time_maa_w1", (C, 5 * RANK)
+        yield b + "att.time_maa_w2", (5, RANK, C)
+        yield b + "att.time_decay", (1, 1, C)
+        yield b + "att.time_decay_w1", (C, RANK)
+        yield b + "att.time_decay_w2", (RANK, C)
+        yield b + "att.time_faaaa", (H, N)
+        yield b + "att.time_state", (H, N, N)
+        yield from squares(b, "att.receptance att.key att.value att.gate att.output")
+        yield from ffn(b, "time_maa")
+
+
+def shapes():
+    yield from ends()
+    for i in range(LAYERS):
+        b = f"blocks.{i}."
+        yield from norms(b, ("ln1", "ln2", "att.ln_x"))
         for m in "rwkvag":
             yield b + "att.x_" + m, (1, 1, C)
         for m in ("w0", "a0", "v0", "k_k", "k_a"):
@@ -75,8 +140,7 @@ def shapes():
             yield b + f"att.{m}1", (C, RANK)
             yield b + f"att.{m}2", (RANK, C)
         yield b + "att.r_k", (H, N)
-        for m in ("receptance", "key", "value", "output"):
-            yield b + f"att.{m}.weight", (C, C)
+        yield from squares(b, "att.receptance att.key att.value att.output")
         yield b + "ffn.x_k", (1, 1, C)
         yield b + "ffn.key.weight", (F, C)
         yield b + "ffn.value.weight", (C, F)
@@ -119,7 +183,7 @@ def zipped(root, storages, prefix="tiny"):
     return out.getvalue()
 
 
-def checkpoint(kind):
+def checkpoint(kind, shapes=shapes):
     root, storages = {}, []
     for i, (name, shape) in enumerate(shapes()):
         values = numbers(size(shape), i)
@@ -152,7 +216,7 @@ def legacy(root, storages):
     return out
 
 
-def safetensors(kind, name_of_kind):
+def safetensors(kind, name_of_kind, shapes=shapes):
     header, body = {"__metadata__": {"format": "pt"}}, b""
     for i, (name, shape) in enumerate(shapes()):
         bytes = data(kind, numbers(size(shape), i))
@@ -174,6 +238,10 @@ def main(folder):
     (folder / "pth/one.pth").write_bytes(zipped({"w": Tensor(one, 1, (2, 2), (2, 1))}, [("0", bytes(24))], "a"))
     (folder / "safetensors/model_f16.safetensors").write_bytes(safetensors(torch.HalfStorage, "F16"))
     (folder / "safetensors/model_f32.safetensors").write_bytes(safetensors(torch.FloatStorage, "F32"))
+    for version, of in (("v4", shapes_v4), ("v5", shapes_v5), ("v6", shapes_v6)):
+        file = safetensors(torch.BFloat16Storage, "BF16", of)
+        (folder / f"safetensors/model_{version}.safetensors").write_bytes(file)
+    (folder / "pth/model_v6.pth").write_bytes(zipped(*checkpoint(torch.HalfStorage, shapes_v6)))
     text = b'{"w":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}'
     (folder / "safetensors/one.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(12))
 

@@ -222,6 +222,15 @@ static const struct model_case cases[] = {
 	{ "rand-v7.bf16", "rand-v7.bf16.pth" },	 { "rand-v7.fp16", "rand-v7.fp16.pth" },
 	{ "rand-v7.fp16", "rand-v7.fp16.safetensors" }, { "tiny-v7", "tiny-v7.bf16.pth" },
 	{ "tiny-v7", "tiny-v7.bf16.safetensors" },
+	{ "rand-v4", "rand-v4.fp32.pth" }, { "rand-v4", "rand-v4.fp32.safetensors" },
+	{ "rand-v4.bf16", "rand-v4.bf16.pth" }, { "rand-v4.fp16", "rand-v4.fp16.pth" },
+	{ "tiny-v4", "tiny-v4.fp32.pth" }, { "rand-v5.0", "rand-v5.0.fp32.pth" },
+	{ "rand-v5.1", "rand-v5.1.fp32.pth" }, { "rand-v5.2", "rand-v5.2.fp32.pth" },
+	{ "rand-v5.2.bf16", "rand-v5.2.bf16.pth" }, { "rand-v5.2.fp16", "rand-v5.2.fp16.pth" },
+	{ "rand-v5.2.fp16", "rand-v5.2.fp16.safetensors" }, { "tiny-v5.2", "tiny-v5.2.fp32.pth" },
+	{ "tiny-v5.2.lnx-eps-1e-5", "tiny-v5.2.fp32.pth" }, { "rand-v6", "rand-v6.fp32.pth" },
+	{ "rand-v6.bf16", "rand-v6.bf16.pth" }, { "rand-v6.bf16", "rand-v6.bf16.safetensors" },
+	{ "rand-v6.fp16", "rand-v6.fp16.pth" }, { "tiny-v6", "tiny-v6.bf16.pth" },
 };
 
 static void models_agree_with_the_official_one(void **state)
@@ -232,13 +241,15 @@ static void models_agree_with_the_official_one(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		static const char *const sets[] = { "short", "long" };
 		struct golden g;
+		struct model_options options = { 0 };
 		struct model *m;
 		struct err err;
 		char path[600];
 
 		assert_true(golden_open(&g, cases[i].golden));
+		options.ln_x_eps = (float)json_number_value(json_object_get(g.manifest, "ln_x_eps"));
 		snprintf(path, sizeof path, "%s/goldens/models/%s", shared_dir(), cases[i].file);
-		if (model_open(&m, path, &err))
+		if (model_open(&m, path, &options, &err))
 			fail_msg("%s", err.text);
 		check_info(&g, m);
 		for (int s = 0; s < 2; s++) {
@@ -250,6 +261,54 @@ static void models_agree_with_the_official_one(void **state)
 		model_close(m);
 		json_decref(g.manifest);
 	}
+}
+
+/* A trained initial state: from its own file, and again after a reset. */
+static void a_trained_state_starts_the_sequence(void **state)
+{
+	char path[600];
+	struct golden g;
+	struct model *m;
+	struct run *run;
+	struct err err;
+	float *want, *all, *last;
+	uint32_t *tokens;
+	size_t n;
+
+	(void)state;
+	if (!golden_limits(&limits) || !golden_open(&g, "rand-v6.time_state"))
+		SKIP_LOUDLY("no goldens at %s", shared_dir());
+	snprintf(path, sizeof path, "%s/goldens/models/rand-v6.fp32.pth", shared_dir());
+	assert_int_equal(model_open(&m, path, NULL, &err), 0);
+	run = open_run(m, 64);
+	snprintf(path, sizeof path, "%s/goldens/models/rand-v6.state.fp32.pth", shared_dir());
+	if (run_load_state(run, path, &err))
+		fail_msg("%s", err.text);
+	tokens = golden_tokens(json_object_get(g.manifest, "tokens"), &n);
+	all = malloc(n * 272 * sizeof *all);
+	snprintf(path, sizeof path, "%s/short_logits.f32", g.dir);
+	want = golden_floats(path, n * 272);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(run_forward(run, &(struct run_call){ .tokens = tokens, .n = n, .all_logits = all }, &err), 0);
+		golden_near("time_state", 0, all, want, n * 272, limits.logits);
+		snprintf(path, sizeof path, "%s/short_final_state.f32", g.dir);
+		last = golden_floats(path, model_info(m)->state_floats);
+		golden_state_near("time_state", run_state_flat(run), last, model_info(m)->state_floats, &limits);
+		run_reset(run);
+		free(last);
+	}
+
+	/* The raw form: what was saved comes back; what does not fit is refused. */
+	snprintf(path, sizeof path, "%s/short_final_state.f32", g.dir);
+	assert_int_equal(run_load_state(run, path, &err), 0);
+	last = golden_floats(path, model_info(m)->state_floats);
+	assert_memory_equal(run_state_flat(run), last, model_info(m)->state_floats * sizeof *last);
+	snprintf(path, sizeof path, "%s/short_logits.f32", g.dir);
+	assert_int_equal(run_load_state(run, path, &err), -ERR_SHAPE);
+	run_close(run);
+	model_close(m);
+	json_decref(g.manifest);
+	free(tokens), free(all), free(want), free(last);
 }
 
 /* -- the model inside every program ------------------------------------------------------ */
@@ -269,7 +328,7 @@ static void check_embedded(size_t chunk_len)
 	struct run *run;
 	struct err err;
 
-	if (model_open_embedded(&m, &err))
+	if (model_open_embedded(&m, NULL, &err))
 		fail_msg("%s", err.text);
 	assert_string_equal(model_info(m)->version, "7");
 	assert_int_equal(model_info(m)->state_floats, state_n);
@@ -301,6 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_embedded_model_is_what_was_trained),
 		cmocka_unit_test(models_agree_with_the_official_one),
+		cmocka_unit_test(a_trained_state_starts_the_sequence),
 	};
 
 	fprintf(stderr, "kernels: %s\n", cpu_features_name());

@@ -249,6 +249,36 @@ static void wkv7_agrees_at_every_head_size(void **state)
 	}
 }
 
+static void wkv6_agrees_at_every_head_size(void **state)
+{
+	(void)state;
+	for (size_t n = 1; n <= 67; n++) {
+		float *in[5], *first = floats(n * n), *want = floats(n * n), *s = floats(n * n);
+		float *want_o = floats(n), *o = floats(n);
+		struct wkv_change want_change = { 0 };
+
+		for (int i = 0; i < 5; i++)
+			in[i] = floats(n);
+		memcpy(want, first, n * n * sizeof *want);
+		wkv_all[0]->wkv6(&(struct wkv6_args){ want_o, want, in[0], in[1], in[2], in[3], in[4], n, &want_change });
+		for (const struct wkv_kernels *const *k = wkv_all; *k; k++)
+			for (int watch = 0; (*k)->runs_here() && watch < 2; watch++) {
+				struct wkv_change change = { 0 };
+
+				memcpy(s, first, n * n * sizeof *s);
+				(*k)->wkv6(&(struct wkv6_args){ o, s, in[0], in[1], in[2], in[3], in[4], n,
+								watch ? &change : NULL });
+				assert_near((*k)->name, s, want, n * n, 1e-6);
+				assert_near((*k)->name, o, want_o, n, 5e-5);
+				if (watch)
+					assert_change_near((*k)->name, change, want_change);
+			}
+		for (int i = 0; i < 5; i++)
+			free(in[i]);
+		free(first), free(want), free(s), free(want_o), free(o);
+	}
+}
+
 static void a_kernel_set_is_chosen_once(void **state)
 {
 	(void)state;
@@ -270,6 +300,7 @@ int main(void)
 		cmocka_unit_test(half_conversions_are_exact),
 		cmocka_unit_test(vectors_agree_at_every_tail),
 		cmocka_unit_test(wkv7_agrees_at_every_head_size),
+		cmocka_unit_test(wkv6_agrees_at_every_head_size),
 		cmocka_unit_test(a_kernel_set_is_chosen_once),
 	};
 

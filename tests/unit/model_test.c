@@ -52,7 +52,7 @@ static void wrong_models_are_refused_with_reasons(void **state)
 		struct err err = { 0 };
 		struct model *m;
 
-		assert_int_equal(model_open_memory(&m, b.p, b.used, "changed.safetensors", &err), -(int)cases[i].code);
+		assert_int_equal(model_open_memory(&m, b.p, b.used, "changed.safetensors", NULL, &err), -(int)cases[i].code);
 		assert_null(m);
 		assert_non_null(strstr(err.text, "changed.safetensors"));
 		for (int w = 0; w < 2; w++)
@@ -85,7 +85,7 @@ static void other_versions_are_named(void **state)
 			buf_char(&b, (char)(header.used >> 8 * byte));
 		buf_add(&b, header.p, header.used);
 		buf_add(&b, "\0\0\0", 4);
-		assert_int_equal(model_open_memory(&m, b.p, b.used, "x", &err), -ERR_UNSUPPORTED);
+		assert_int_equal(model_open_memory(&m, b.p, b.used, "x", NULL, &err), -ERR_UNSUPPORTED);
 		if (!strstr(err.text, cases[i].name) || !*err.hint)
 			fail_msg("\"%s\" lacks \"%s\"", err.text, cases[i].name);
 		buf_free(&b);
@@ -99,9 +99,9 @@ static void missing_files_are_named(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	assert_int_equal(model_open(&m, "/nonexistent/model.pth", &err), -ERR_OPEN);
+	assert_int_equal(model_open(&m, "/nonexistent/model.pth", NULL, &err), -ERR_OPEN);
 	assert_non_null(strstr(err.text, "/nonexistent/model.pth"));
-	assert_int_equal(model_open(&m, SOURCE_DIR, &err), -ERR_READ);
+	assert_int_equal(model_open(&m, SOURCE_DIR, NULL, &err), -ERR_READ);
 }
 
 /* Odd alignment forces copies; the numbers stay the same. */
@@ -116,8 +116,8 @@ static void unaligned_files_run_the_same(void **state)
 
 	(void)state;
 	memcpy(odd + 1, b.p, b.used);
-	assert_int_equal(model_open_embedded(&m, NULL), 0);
-	assert_int_equal(model_open_memory(&shifted, odd + 1, b.used, "odd", NULL), 0);
+	assert_int_equal(model_open_embedded(&m, NULL, NULL), 0);
+	assert_int_equal(model_open_memory(&shifted, odd + 1, b.used, "odd", NULL, NULL), 0);
 	assert_true(model_info(shifted)->copied_bytes > model_info(m)->copied_bytes);
 	assert_true(model_info(m)->copied_bytes < model_info(m)->weight_bytes / 10);
 	assert_int_equal(run_open(&run, m, NULL, NULL), 0);
@@ -141,7 +141,7 @@ static void foreign_tokens_change_nothing(void **state)
 	size_t n;
 
 	(void)state;
-	assert_int_equal(model_open_embedded(&m, NULL), 0);
+	assert_int_equal(model_open_embedded(&m, NULL, NULL), 0);
 	assert_int_equal(run_open(&run, m, NULL, NULL), 0);
 	assert_int_equal(run_forward(run, &(struct run_call){ .tokens = good, .n = 1 }, NULL), 0);
 	n = model_info(m)->state_floats;
@@ -199,7 +199,7 @@ static void broken_states_are_counted(void **state)
 	float *flat;
 
 	(void)state;
-	assert_int_equal(model_open_embedded(&m, NULL), 0);
+	assert_int_equal(model_open_embedded(&m, NULL, NULL), 0);
 	assert_int_equal(run_open(&run, m, NULL, NULL), 0);
 	flat = calloc(model_info(m)->state_floats, sizeof *flat);
 	flat[128 + 5] = NAN; /* block 0, wkv, row 0: r k v of that head are whole, so it stays in the state */
