@@ -78,6 +78,23 @@ head -c 1000000 "$here/../../models/tiny-rwkv7.safetensors" >"$dir/torn.safetens
 expect "truncated safetensors" 3 "torn.safetensors" "$rwkvmon" eval --model "$dir/torn.safetensors" --tokens 1
 expect "rule file that is none" 2 "is no YAML" "$rwkvmon" run --rules "$here/../../CMakeLists.txt" --prompt x --log none
 
+cat >"$dir/rules.yaml" <<'RULES'
+rules:
+  - alarm: high_latency
+    metric: token_latency_ms
+    above: 0.000001
+    over: 3
+    by: median
+    summary: { en: "Slower than light", zh: "慢于光速" }
+    action: { en: "Build a faster universe.", zh: "换一个更快的宇宙。" }
+RULES
+expect "alarms go to standard error" 0 "[ALARM] high_latency: Slower than light" \
+	"$rwkvmon" run --tokens 60 --prompt x --rules "$dir/rules.yaml" --log "$dir/alarm.log"
+[ "$(grep -c '^.*\[ALARM\]' "$dir/err")" = 1 ] && passed=$((passed + 1)) || fail "the alarm was repeated"
+[ "$(grep -c '"event_type":"alarm","alarm_type":"high_latency","severity":"warning","details":{' "$dir/alarm.log")" = 1 ] &&
+	passed=$((passed + 1)) || fail "the log does not hold the alarm once"
+expect "in Chinese too" 0 "慢于光速" "$rwkvmon" run --tokens 60 --prompt x --rules "$dir/rules.yaml" --log none --lang zh
+
 # --- eval ----------------------------------------------------------------------------
 golden=$here/../../models
 tokens=$(python3 -c "import json;print(','.join(map(str,json.load(open('$golden/golden.json'))['tokens'])))" 2>/dev/null)
