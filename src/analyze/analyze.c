@@ -117,7 +117,7 @@ static void add_to_series(struct analysis *a, struct session *s, const struct re
 	struct buckets *b;
 	size_t at;
 
-	if (s->listed && !s->series && !s->series_lost)
+	if (s->listed && !s->series && !s->series_lost && !a->opts.no_session_series)
 		own_series(a, s);
 	b = s->series ? s->series : &a->others_series;
 	at = buckets_at(b, rec->time_us);

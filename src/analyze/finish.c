@@ -58,9 +58,11 @@ static const struct bucket *bucket_row(struct arena *arena, const struct buckets
 	for (size_t i = 0; row && i < n; i++) {
 		const struct bucket_cell *cell = buckets_cell(b, m, b->first + (int64_t)i);
 
+		double mean = (double)cell->sum / ((double)cell->count * metric_specs[m].scale);
+
 		if (cell->count)
 			row[i] = (struct bucket){ cell->count, cell->min, cell->max,
-						  (double)cell->sum / ((double)cell->count * metric_specs[m].scale) };
+						  fmax(cell->min, fmin(cell->max, mean)) };
 	}
 	return row;
 }
@@ -129,8 +131,13 @@ static void chart_sessions(struct findings *f, const struct analysis *a)
 static bool whole_series(struct findings *f, const struct analysis *a)
 {
 	struct buckets whole;
-	bool fine = buckets_open(&whole, FINDINGS_BUCKETS_MAX, METRIC_COUNT);
+	bool fine;
 
+	if (!a->n_owners) {
+		take_series(&f->arena, &a->others_series, &f->series);
+		return true;
+	}
+	fine = buckets_open(&whole, FINDINGS_BUCKETS_MAX, METRIC_COUNT);
 	if (fine)
 		buckets_merge(&whole, &a->others_series);
 	for (size_t i = 0; fine && i < a->n_owners; i++)
