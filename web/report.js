@@ -25,10 +25,12 @@ function element(tag, attributes = {}, ...children) {
 
 /* ---- numbers and times as people read them */
 
+const Y_AXIS = 52; /* pixels for its labels */
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 const BYTE_STEPS = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
-function plain(value) {
+/* near1: differences from 1 matter, as they do for similarities. */
+function plain(value, near1 = false) {
 	const size = Math.abs(value);
 
 	if (value === null || value === undefined || !Number.isFinite(value))
@@ -37,14 +39,14 @@ function plain(value) {
 		return value.toExponential(2);
 	if (size >= 1000 || Number.isInteger(value))
 		return Math.round(value).toLocaleString("en");
-	return value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : size >= 1 ? 3 : size > 0.9 ? 5 : 4);
+	return value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : size >= 1 ? 3 : near1 && size > 0.9 ? 5 : 4);
 }
 
 function quantity(metric, value) {
 	const unit = model.metric[metric].unit;
 
 	if (unit !== "bytes" || value === null)
-		return plain(value) + (unit ? " " + unit : "");
+		return plain(value, !unit) + (unit ? " " + unit : "");
 	let step = 0;
 	for (; Math.abs(value) >= 1024 && step + 1 < BYTE_UNITS.length; step++)
 		value /= 1024;
@@ -59,20 +61,22 @@ function byteTicks(values) {
 	return values.map(v => v === null ? null : `${+(v / 1024 ** step).toPrecision(3)} ${BYTE_UNITS[step]}`);
 }
 
+const decimalsOf = step => (step.toFixed(7).replace(/0+$/, "").split(".")[1] ?? "").length;
+
 /* Axis labels: as short as the distance between them allows. */
 function tick(value, step) {
 	const size = Math.abs(value);
 
 	if (value === 0)
 		return "0";
-	if (size >= 1e15 || size < 1e-6)
-		return value.toExponential(0);
+	if (size >= 1e15 || step < 1e-6)
+		return value.toExponential(1);
 	for (const [limit, letter] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]])
 		if (size >= limit) {
 			const unit = letter === "k" ? 1e3 : limit;
-			return (value / unit).toFixed(Math.min(3, Math.max(0, Math.ceil(-Math.log10(step / unit) - 1e-9)))) + letter;
+			return (value / unit).toFixed(Math.min(3, decimalsOf(step / unit))) + letter;
 		}
-	return value.toFixed(Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))));
+	return value.toFixed(decimalsOf(step));
 }
 
 const two = n => String(n).padStart(2, "0");
@@ -84,6 +88,14 @@ const moment = (seconds, fine) => {
 	return Number.isNaN(+d) ? "–" : `${day(d)} ${clock(d)}${fine ? fraction(d) : ""}`;
 };
 
+/* Whether a label centred there stays on the canvas (which is not laid out yet). */
+function fits(u, x, label) {
+	const half = 3.2 * Math.max(...label.split("\n").map(line => line.length));
+	const { min, max } = u.scales.x;
+
+	return (max - x) / (max - min) * (u.width - Y_AXIS) + 12 > half;
+}
+
 function timeTicks(u, splits, axis, space, step) {
 	let last = "";
 
@@ -94,7 +106,7 @@ function timeTicks(u, splits, axis, space, step) {
 		const label = date === last ? time : time ? `${time}\n${date}` : date;
 
 		last = date;
-		return label;
+		return fits(u, seconds, label) ? label : null;
 	});
 }
 
@@ -265,11 +277,17 @@ function drawLimits(u, limits) {
 	ctx.save();
 	ctx.font = ink.font.replace("11px", `${10.5 * ratio}px`);
 	ctx.textAlign = "right";
-	for (const limit of limits) {
-		if (limit.value < u.scales.y.min || limit.value > u.scales.y.max)
-			continue;
-		const y = Math.round(u.valToPos(limit.value, "y", true));
-		const label = String(+limit.value.toPrecision(6));
+	const shown = limits.filter(l => l.value >= u.scales.y.min && l.value <= u.scales.y.max)
+		.map(l => ({ y: Math.round(u.valToPos(l.value, "y", true)), label: String(+l.value.toPrecision(6)) }))
+		.sort((a, b) => a.y - b.y);
+	shown.forEach((limit, i) => {
+		const next = shown[i + 1];
+		const { y } = limit;
+		if (next && next.y - y < 13 * ratio) {
+			next.label = `${next.label}, ${limit.label}`;
+			limit.label = "";
+		}
+		const { label } = limit;
 		const below = y - bbox.top < 16 * ratio;
 
 		ctx.strokeStyle = ink.bad;
@@ -287,7 +305,7 @@ function drawLimits(u, limits) {
 		ctx.lineJoin = "round";
 		ctx.strokeText(label, bbox.left + bbox.width - 3 * ratio, y + (below ? 3 : -2) * ratio);
 		ctx.fillText(label, bbox.left + bbox.width - 3 * ratio, y + (below ? 3 : -2) * ratio);
-	}
+	});
 	ctx.restore();
 }
 
@@ -339,37 +357,41 @@ function drawBins(bins, edges) {
 	};
 }
 
+/* Percentiles: dotted lines with their names above the plot, in two rows when they crowd. */
 function drawMarks(u, marks) {
 	const { ctx, bbox } = u;
 	const ratio = uPlot.pxRatio;
-	const size = 11 * ratio;
 	const right = bbox.left + bbox.width;
-	let row = 0, last = -Infinity;
+	const named = new Map(), ends = [-Infinity, -Infinity];
 
+	for (const [name, value] of marks)
+		if (value >= u.scales.x.min && value <= u.scales.x.max)
+			named.set(+value.toPrecision(3), [...(named.get(+value.toPrecision(3)) ?? []), name]);
 	ctx.save();
-	ctx.font = ink.font.replace("11px", `${size}px`);
+	ctx.font = ink.font.replace("11px", `${11 * ratio}px`);
 	ctx.textAlign = "left";
 	ctx.textBaseline = "bottom";
-	for (const [name, value] of marks) {
+	ctx.strokeStyle = ctx.fillStyle = ink.mark;
+	ctx.lineWidth = ratio;
+	ctx.setLineDash([2 * ratio, 3 * ratio]);
+	for (const [value, names] of named) {
 		const x = Math.round(u.valToPos(value, "x", true));
-		const label = `${name} ${+value.toPrecision(3)}`;
+		const label = `${names.join(", ")} ${value}`;
 		const width = ctx.measureText(label).width;
-		const left = Math.max(bbox.left, Math.min(x - width / 2, right - width));
+		let left = Math.max(bbox.left, Math.min(x - width / 2, right - width));
+		let row = ends.findIndex(end => left - end > 8 * ratio);
 
-		if (!(value >= u.scales.x.min && value <= u.scales.x.max))
-			continue;
-		row = left - last < 8 * ratio ? row + 1 : 0;
+		if (row < 0) {
+			row = ends[0] < ends[1] ? 0 : 1;
+			left = ends[row] + 8 * ratio;
+		}
 		const bottom = bbox.top - (2 + row * 13) * ratio;
-		ctx.strokeStyle = ink.mark;
-		ctx.lineWidth = ratio;
-		ctx.setLineDash([2 * ratio, 3 * ratio]);
+		ends[row] = left + width;
 		ctx.beginPath();
 		ctx.moveTo(x, bottom);
 		ctx.lineTo(x, bbox.top + bbox.height);
 		ctx.stroke();
-		ctx.fillStyle = ink.mark;
 		ctx.fillText(label, left, bottom);
-		last = left + width;
 	}
 	ctx.restore();
 }
@@ -382,7 +404,7 @@ function axes(extra = {}, bytes = false) {
 	return [
 		{ ...common, space: 90, size: 34, gap: 4, grid: { show: false }, ticks: { show: true, stroke: ink.rule, size: 4, width: 1 },
 			border: { show: true, stroke: ink.rule, width: 1 }, values: timeTicks, ...extra },
-		{ ...common, size: bytes ? 64 : 52, ...(bytes && { incrs: BYTE_STEPS }), gap: 4, space: 30, values: (u, splits, axis, space, step) => bytes ? byteTicks(splits) : splits.map(v => v === null ? null : tick(v, step)) },
+		{ ...common, size: bytes ? Y_AXIS + 12 : Y_AXIS, ...(bytes && { incrs: BYTE_STEPS }), gap: 4, space: 30, values: (u, splits, axis, space, step) => bytes ? byteTicks(splits) : splits.map(v => v === null ? null : tick(v, step)) },
 	];
 }
 
@@ -439,9 +461,15 @@ class Panel {
 
 	reset() {
 		if (this.histogram)
-			this.u.setScale("x", { min: this.edges[0], max: this.edges[this.edges.length - 1] });
+			this.show(...this.whole);
 		else
 			moves.reset();
+	}
+
+	/* Of a histogram, which has a range of its own. */
+	show(from, to) {
+		this.range = [from, to];
+		this.u.setScale("x", { min: from, max: to });
 	}
 
 	selected(u) {
@@ -452,7 +480,7 @@ class Panel {
 
 		u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
 		if (this.histogram)
-			u.setScale("x", { min: from, max: to });
+			this.show(from, to);
 		else
 			look(from, to);
 	}
@@ -502,6 +530,8 @@ class Panel {
 			[low, high] = [Math.max(low, 1e-6) / 1.1, Math.max(high, 1e-6) * 1.1];
 		const n = h.bin.length;
 		this.edges = Array.from({ length: n + 1 }, (_, i) => low * (high / low) ** (i / n));
+		this.whole = n > 1 ? [low, high] : [low / 2, high * 2];
+		this.range = this.whole;
 		this.share = h.bin.map(b => 100 * b / total);
 		const middle = this.share.map((_, i) => Math.sqrt(this.edges[i] * this.edges[i + 1]));
 		const marks = ["p50", "p95", "p99"].map(p => [p, h[p]]);
@@ -510,8 +540,7 @@ class Panel {
 		return [{
 			...this.base(),
 			padding: [30, 10, 0, 0],
-			scales: { x: { time: false, distr: 3, range: (u, min, max) => min === middle[0] || min === null
-				? [this.edges[0], this.edges[n]] : [min, max] },
+			scales: { x: { time: false, distr: 3, range: () => this.range },
 				y: { range: (u, min, max) => [0, (max || 1) * 1.05] } },
 			axes: [{ ...x, splits: logSplits, filter: (u, splits) => splits }, { ...y, values: (u, splits, a, s, step) => splits.map(v => tick(v, step) + " %") }],
 			series: [{}, { stroke: ink["line-1"], fill: faint(ink["line-1"], 0.7), points: { show: false },
@@ -608,6 +637,7 @@ class Panel {
 			const at = u.cursor.idx === null || u.cursor.idx === undefined ? (step > 0 ? first : last)
 				: Math.max(first, Math.min(last, u.cursor.idx + step * (event.shiftKey ? Math.ceil(n / 32) : 1)));
 			u.setCursor({ left: u.valToPos(u.data[0][at], "x"), top: 10 }, true, true);
+			$("#said").textContent = `${this.when.textContent}: ${this.legend.textContent}`;
 		} else if (!this.histogram && (event.key === "+" || event.key === "=")) {
 			moves.in();
 		} else if (!this.histogram && event.key === "-") {
@@ -665,7 +695,7 @@ function uPlotPoint(u, i) {
 /* 1, 2, 5 per decade, or each decade when many; ends of a narrow range when there is none. */
 function logSplits(u, axis, low, high) {
 	const decades = Math.log10(high / low);
-	const steps = decades > 4 ? [1] : decades > 0.8 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9];
+	const steps = decades > 4 ? [1] : decades > 0.9 ? [1, 2, 5] : decades > 0.3 ? [1, 1.5, 2, 3, 5, 7] : [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9];
 	const out = [];
 
 	for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++)
@@ -781,17 +811,17 @@ function setUpPrint() {
 	addEventListener("beforeprint", () => {
 		back.theme = root.dataset.theme;
 		root.dataset.theme = "light";
+		root.classList.add("printing");
 		drawAll();
-		resizeAll();
 	});
 	addEventListener("afterprint", () => {
 		if (back.theme)
 			root.dataset.theme = back.theme;
 		else
 			delete root.dataset.theme;
+		root.classList.remove("printing");
 		drawAll();
 	});
-	matchMedia("print").addEventListener("change", resizeAll);
 }
 
 localTimes();

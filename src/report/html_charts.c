@@ -126,6 +126,24 @@ static void distribution_table(struct buf *out, const struct page *p, enum panel
 	buf_str(out, "</tr></tbody></table>");
 }
 
+/* What a picture's line shows, for those who hear it: goes into an attribute. */
+static void put_description(struct buf *out, const struct page *p, enum metric_id m, const struct summary *s)
+{
+	const struct {
+		enum text_id name;
+		double value;
+	} parts[] = { { TEXT_PAGE_MEAN, s->mean }, { TEXT_PAGE_MIN, s->min }, { TEXT_PAGE_MAX, s->max } };
+
+	for (size_t i = 0; s->count && i < sizeof parts / sizeof *parts; i++) {
+		buf_str(out, i ? ", " : ": ");
+		put_str(out, words(p, parts[i].name));
+		buf_char(out, ' ');
+		put_number(out, parts[i].value);
+		buf_str(out, *metric_specs[m].unit ? " " : "");
+		put_str(out, metric_specs[m].unit);
+	}
+}
+
 static void put_panel(struct buf *out, const struct page *p, enum panel_id panel)
 {
 	const struct panel_spec *spec = &panel_specs[panel];
@@ -143,6 +161,7 @@ static void put_panel(struct buf *out, const struct page *p, enum panel_id panel
 	buf_str(out, "</h4><ul class=\"legend\"></ul></figcaption>\n");
 	buf_str(out, "<div class=\"plot\" role=\"group\" aria-label=\"");
 	put_str(out, spec->title[p->lang]);
+	put_description(out, p, m, histogram ? &p->f->phase[panel_phase(panel)][m] : &p->f->metric[m]);
 	buf_str(out, "\"></div>\n<details><summary>");
 	put_str(out, words(p, TEXT_PAGE_AS_TABLE));
 	buf_str(out, "</summary><div class=\"scroll\" tabindex=\"0\">");
@@ -182,8 +201,6 @@ static void put_correlation(struct buf *out, const struct page *p)
 			continue;
 		if (!any) {
 			buf_str(out, "<div class=\"note\"><p>");
-			put_str(out, words(p, TEXT_PAGE_CORRELATION));
-			buf_str(out, " (Pearson). ");
 			put_str(out, words(p, TEXT_PAGE_CORRELATION_HELP));
 			buf_str(out, "</p><ul class=\"pearson\">");
 		}

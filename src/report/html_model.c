@@ -114,13 +114,14 @@ static bool declared(enum panel_id panel, enum metric_id m, double value)
 	return false;
 }
 
-/* Accuracy limits depend on the vocabulary: a declared one that the typical value violates
- * without any event was not what the log was judged by, and neither is one beside which
- * the events name another. */
+/* Accuracy limits depend on the vocabulary: a declared one that many values violate without
+ * any event was not what the log was judged by, and neither is one beside which the events
+ * name another. */
 static bool limit_applies(const struct findings *f, const struct limit_spec *limit, const double judged[], size_t n)
 {
-	double typical = f->metric[limit->metric].p50;
-	bool violated = limit->side == LIMIT_OVER ? typical > limit->value : typical < limit->value;
+	const struct summary *s = &f->metric[limit->metric];
+	double spread = s->count > 1 ? s->stddev : 0;
+	bool violated = limit->side == LIMIT_OVER ? s->mean + spread > limit->value : s->mean - spread < limit->value;
 
 	if (metric_specs[limit->metric].group != METRIC_ACCURACY)
 		return true;

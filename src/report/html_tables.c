@@ -132,7 +132,10 @@ static void event_row(struct buf *out, const struct page *p, size_t at)
 	buf_str(out, "</span></td>");
 	count_cell(out, e->records);
 	buf_str(out, "<td class=\"n\">");
-	put_duration(out, e->to_us - e->from_us);
+	if (e->to_us > e->from_us)
+		put_duration(out, e->to_us - e->from_us);
+	else
+		buf_str(out, "–");
 	buf_str(out, "</td>");
 	log_text_cell(out, e->session_id);
 	buf_printf(out, "<td><button type=\"button\" data-event=\"%zu\" aria-label=\"", at);

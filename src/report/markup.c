@@ -104,7 +104,7 @@ static int decimals_for(double size)
 		return 1;
 	if (size >= 10)
 		return 2;
-	return size >= 1 ? 3 : size > 0.9 ? 5 : 4;
+	return size >= 1 ? 3 : 4;
 }
 
 void put_number(struct buf *out, double value)
@@ -144,6 +144,10 @@ void put_value(struct buf *out, enum metric_id m, double value)
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
 	size_t u = 0;
 
+	if (!*metric_specs[m].unit && fabs(value) > 0.9 && fabs(value) < 1) { /* how far from 1 matters */
+		buf_printf(out, "%s%.5f", value < 0 ? "−" : "", fabs(value));
+		return;
+	}
 	if (!in_bytes(m) || !isfinite(value)) {
 		put_number(out, value);
 		return;
