@@ -181,11 +181,21 @@ static bool take_metrics(struct findings *f, const struct analysis *a)
 	return fine;
 }
 
+static void take_words(struct arena *arena, const char *const *words, const char *out[LANG_COUNT])
+{
+	for (int lang = 0; words && lang < LANG_COUNT; lang++)
+		out[lang] = copy(arena, words[lang]);
+}
+
 static void take_anomalies(struct findings *f, const struct analysis *a)
 {
 	f->rule_set = copy(&f->arena, a->opts.rules ? ruleset_name(a->opts.rules) : "");
 	f->anomaly_records = a->violating;
 	memcpy(f->anomaly_by_type, a->by_type, sizeof f->anomaly_by_type);
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
+		take_words(&f->arena, a->summary[type], f->anomaly_summary[type]);
+		take_words(&f->arena, a->advice[type], f->anomaly_advice[type]);
+	}
 	f->event = events_list(&a->events, &f->arena, &f->n_events);
 	f->events_total = a->events.total;
 	memcpy(f->live_alarms, a->live_alarms, sizeof f->live_alarms);

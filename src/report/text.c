@@ -47,28 +47,36 @@ static void put_verdict(struct term *t, const struct findings *f)
 
 /* --- what was read ----------------------------------------------------------------- */
 
-static void say(struct buf *line, const struct term *t, const char *value, enum text_id noun)
+/* "3 sessions": a noun has two forms, "session|sessions", where the language has. */
+static void say(struct buf *line, const struct term *t, uint64_t n, enum text_id noun)
 {
+	const char *words = word(t, noun), *bar = strchr(words, '|');
+	char count[TERM_TEXT];
+
 	if (line->used)
 		buf_str(line, t->ascii ? ", " : " \xc2\xb7 ");
-	buf_str(line, value);
+	buf_str(line, term_count(count, n));
 	buf_char(line, ' ');
-	buf_str(line, word(t, noun));
+	if (!bar)
+		buf_str(line, words);
+	else if (n == 1)
+		buf_add(line, words, (size_t)(bar - words));
+	else
+		buf_str(line, bar + 1);
 }
 
 static void put_amounts(struct term *t, const struct findings *f)
 {
-	char v[TERM_TEXT];
 	struct buf line = { 0 };
 
 	if (f->n_files > 1)
-		say(&line, t, term_count(v, f->n_files), TEXT_TERM_FILES);
-	say(&line, t, term_count(v, f->lines), TEXT_TERM_LINES);
+		say(&line, t, f->n_files, TEXT_TERM_FILES);
+	say(&line, t, f->lines, TEXT_TERM_LINES);
 	if (f->skipped_lines)
-		say(&line, t, term_count(v, f->skipped_lines), TEXT_TERM_SKIPPED_COUNT);
-	say(&line, t, term_count(v, f->records), TEXT_TERM_RECORDS);
-	say(&line, t, term_count(v, f->tokens), TEXT_TERM_TOKENS);
-	say(&line, t, term_count(v, f->sessions_total), TEXT_TERM_SESSION_COUNT);
+		say(&line, t, f->skipped_lines, TEXT_TERM_SKIPPED_COUNT);
+	say(&line, t, f->records, TEXT_TERM_RECORDS);
+	say(&line, t, f->tokens, TEXT_TERM_TOKENS);
+	say(&line, t, f->sessions_total, TEXT_TERM_SESSION_COUNT);
 	if (line.p)
 		term_wrap(t, TINT_PLAIN, line.p, INDENT);
 	t->out->failed |= line.failed;
@@ -409,6 +417,25 @@ static void put_type(struct term *t, const struct findings *f, enum alarm_type t
 	term_newline(t);
 }
 
+/* What to do about it, under the row it belongs to. */
+static void put_advice(struct term *t, const struct findings *f, enum alarm_type type)
+{
+	const char *advice = f->anomaly_advice[type][t->lang];
+	struct buf line = { 0 };
+
+	if (!advice)
+		return;
+	term_clean_all(&line, t, advice);
+	indent(t);
+	indent(t);
+	term_put(t, TINT_DIM, t->ascii ? "> " : "\xe2\x86\x92 ");
+	if (line.p)
+		term_wrap(t, TINT_DIM, line.p, t->at);
+	t->out->failed |= line.failed;
+	buf_free(&line);
+	term_newline(t);
+}
+
 static void put_types(struct term *t, const struct findings *f)
 {
 	indent(t);
@@ -418,23 +445,36 @@ static void put_types(struct term *t, const struct findings *f)
 	head(t, TEXT_TERM_SEVERITY_HEAD, NUMBER);
 	term_newline(t);
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
-		if (f->anomaly_by_type[type])
+		if (f->anomaly_by_type[type]) {
 			put_type(t, f, (enum alarm_type)type);
+			put_advice(t, f, (enum alarm_type)type);
+		}
 }
 
-static void put_event(struct term *t, const struct anomaly_event *e)
+enum { SESSION = 17, LASTED = 11, RECORDS = 8, WORST = 9, LIMIT = 7 };
+
+/* Days are shown when the log has more than one. */
+static size_t when_columns(const struct findings *f)
 {
-	enum { WHEN = 15, TYPE = 21, LASTED = 12, WORST = 12, LIMIT = 9 };
+	return f->from_us / 86400000000 == f->to_us / 86400000000 ? 9 : 15;
+}
+
+static void put_event(struct term *t, const struct anomaly_event *e, size_t when_columns)
+{
 	char when[TIME_TEXT_BYTES], v[TERM_TEXT];
+	size_t type = t->columns - INDENT - when_columns - SESSION - LASTED - RECORDS - WORST - LIMIT;
 
 	time_format(when, e->from_us);
+	when[10] = ' ';
 	when[19] = 0;
 	indent(t);
-	term_left(t, TINT_PLAIN, when + 5, WHEN);
-	term_left(t, severity_tint(e->severity), alarm_specs[e->type].label[t->lang], TYPE);
-	term_right(t, TINT_PLAIN, term_lasted(v, e->to_us - e->from_us), LASTED);
-	term_right(t, TINT_PLAIN, term_count(v, e->records), NUMBER - 1);
-	number(t, e->metric, e->worst, t->columns - t->at - LIMIT);
+	term_left(t, TINT_PLAIN, when + 20 - when_columns, when_columns);
+	term_left(t, severity_tint(e->severity), alarm_specs[e->type].label[t->lang], type - 1);
+	term_left(t, TINT_PLAIN, "", 1);
+	term_left(t, TINT_PLAIN, *e->session_id ? e->session_id : "-", SESSION - 1);
+	term_right(t, TINT_PLAIN, term_lasted(v, e->to_us - e->from_us), LASTED + 1);
+	term_right(t, TINT_PLAIN, term_count(v, e->records), RECORDS);
+	number(t, e->metric, e->worst, WORST);
 	number(t, e->metric, e->limit, LIMIT);
 	term_newline(t);
 }
@@ -466,21 +506,23 @@ static size_t choose_events(const struct findings *f, const struct anomaly_event
 static void put_events(struct term *t, const struct findings *f)
 {
 	const struct anomaly_event *shown[EVENTS_SHOWN];
-	size_t n = choose_events(f, shown);
+	size_t n = choose_events(f, shown), when = when_columns(f);
 
 	if (!n)
 		return;
 	term_newline(t);
 	indent(t);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_START_HEAD), 15);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_TYPE_HEAD), 21);
-	head(t, TEXT_TERM_LASTED_HEAD, 12);
-	head(t, TEXT_TERM_RECORDS_HEAD, NUMBER - 1);
-	head(t, TEXT_TERM_WORST_HEAD, t->columns - t->at - 9);
-	head(t, TEXT_TERM_LIMIT_HEAD, 9);
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_START_HEAD), when);
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_TYPE_HEAD),
+		  t->columns - INDENT - when - SESSION - LASTED - RECORDS - WORST - LIMIT);
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION), SESSION - 1);
+	head(t, TEXT_TERM_LASTED_HEAD, LASTED + 1);
+	head(t, TEXT_TERM_RECORDS_HEAD, RECORDS);
+	head(t, TEXT_TERM_WORST_HEAD, WORST);
+	head(t, TEXT_TERM_LIMIT_HEAD, LIMIT);
 	term_newline(t);
 	for (size_t i = 0; i < n; i++)
-		put_event(t, shown[i]);
+		put_event(t, shown[i], when);
 	put_more(t, TEXT_TERM_MORE_EVENTS, f->events_total - n);
 }
 
@@ -526,16 +568,20 @@ static void put_skipped(struct term *t, const struct findings *f)
 	put_more(t, TEXT_TERM_MORE_LINES, f->skipped_lines - n);
 }
 
+/* The command is whole, so that it can be copied; what it is for only where there is room. */
 static void put_command(struct term *t, const char *options, const char *input, enum text_id why)
 {
+	enum { WHY_AT = 58 };
 	struct buf line = { 0 };
-	char name[TERM_TEXT];
+	char shown[TERM_TEXT];
 
-	buf_printf(&line, "rwkvmon analyze %s %s", options, term_clean(name, t, input, 24, true));
+	buf_printf(&line, "rwkvmon analyze %s %s", options, input);
 	indent(t);
-	term_left(t, TINT_BOLD, line.p ? line.p : "", 54);
-	term_put(t, TINT_PLAIN, " ");
-	term_left(t, TINT_DIM, word(t, why), t->columns - t->at);
+	term_put(t, TINT_BOLD, term_clean(shown, t, line.p ? line.p : "", t->columns - INDENT, false));
+	if (t->at + 2 <= WHY_AT) {
+		term_left(t, TINT_PLAIN, "", WHY_AT - t->at);
+		term_left(t, TINT_DIM, word(t, why), t->columns - t->at);
+	}
 	t->out->failed |= line.failed;
 	buf_free(&line);
 	term_newline(t);
