@@ -218,12 +218,26 @@ static const char *spark(const struct term *t, double share)
 	return isnan(share) ? " " : (t->ascii ? ascii : unicode)[level];
 }
 
+enum { SPARK_LABEL = 20, SPARK_RANGE = 18 };
+
+/* A label, a chart already drawn in `line`, and the range it spans. */
+static void put_chart(struct term *t, const char *label, const struct buf *line, double low, double high)
+{
+	char a[TERM_TEXT], b[TERM_TEXT], range[2 * TERM_TEXT + 8];
+
+	snprintf(range, sizeof range, "%s%s%s", term_number(a, low), t->ascii ? ".." : "\xe2\x80\xa6", term_number(b, high));
+	indent(t);
+	term_left(t, TINT_PLAIN, label, SPARK_LABEL);
+	term_put(t, TINT_PLAIN, line->p ? line->p : "");
+	term_right(t, TINT_DIM, high > low ? range : a, SPARK_RANGE);
+	term_newline(t);
+	t->out->failed |= line->failed;
+}
+
 static void put_spark(struct term *t, const struct findings *f, enum metric_id m)
 {
-	enum { LABEL = 20, RANGE = 18 };
-	size_t n = t->columns - INDENT - LABEL - RANGE;
+	size_t n = t->columns - INDENT - SPARK_LABEL - SPARK_RANGE;
 	double v[SPARK_MAX], low = INFINITY, high = -INFINITY;
-	char a[TERM_TEXT], b[TERM_TEXT], range[2 * TERM_TEXT + 8];
 	struct buf line = { 0 };
 
 	n = n < SPARK_MAX ? n : SPARK_MAX;
@@ -234,14 +248,7 @@ static void put_spark(struct term *t, const struct findings *f, enum metric_id m
 	}
 	for (size_t c = 0; c < n; c++)
 		buf_str(&line, spark(t, high > low ? (v[c] - low) / (high - low) : v[c] * 0 + 0.4));
-	indent(t);
-	term_left(t, TINT_PLAIN, metric_specs[m].label[t->lang], LABEL);
-	term_put(t, TINT_PLAIN, line.p ? line.p : "");
-	snprintf(range, sizeof range, high > low ? "%s%s%s" : "%s", term_number(a, low), t->ascii ? ".." : "\xe2\x80\xa6",
-		 term_number(b, high));
-	term_right(t, TINT_DIM, range, RANGE);
-	term_newline(t);
-	t->out->failed |= line.failed;
+	put_chart(t, metric_specs[m].label[t->lang], &line, low, high);
 	buf_free(&line);
 }
 
@@ -305,6 +312,44 @@ static void put_phases(struct term *t, const struct findings *f)
 		put_phase(t, f, PHASE_PREFILL, TEXT_TERM_PREFILL);
 	if (phase_known(f, PHASE_DECODE))
 		put_phase(t, f, PHASE_DECODE, TEXT_TERM_DECODE);
+}
+
+/* Bars of a histogram, its bins spread over or gathered into the columns there are. */
+static void put_bars(struct term *t, const struct histogram *h, enum text_id label)
+{
+	size_t n = t->columns - INDENT - SPARK_LABEL - SPARK_RANGE;
+	double v[SPARK_MAX] = { 0 }, most = 0;
+	struct buf line = { 0 };
+
+	n = n < SPARK_MAX ? n : SPARK_MAX;
+	for (size_t c = 0; c < n; c++) {
+		double from = (double)(c * h->n) / (double)n, to = (double)((c + 1) * h->n) / (double)n;
+
+		for (size_t i = (size_t)from; i < h->n && (double)i < to; i++)
+			v[c] += (double)h->bin[i] * (fmin(to, (double)i + 1) - fmax(from, (double)i));
+		most = fmax(most, v[c]);
+	}
+	for (size_t c = 0; c < n; c++)
+		buf_str(&line, spark(t, v[c] > 0 ? v[c] / most : (double)NAN));
+	put_chart(t, word(t, label), &line, h->low, h->high);
+	buf_free(&line);
+}
+
+static void put_distribution(struct term *t, const struct findings *f)
+{
+	bool apart = f->latency[PHASE_PREFILL].n || f->latency[PHASE_DECODE].n;
+	const enum text_id labels[PHASE_COUNT] = { apart ? TEXT_TERM_OTHER_CALLS : TEXT_TERM_ALL_CALLS, TEXT_TERM_PREFILL,
+						   TEXT_TERM_DECODE };
+	bool any = false;
+
+	for (int phase = 0; phase < PHASE_COUNT; phase++) {
+		if (f->latency[phase].n < 2)
+			continue;
+		if (!any)
+			term_heading(t, TEXT_TERM_DISTRIBUTION, word(t, TEXT_TERM_LOG_SCALE));
+		any = true;
+		put_bars(t, &f->latency[phase], labels[phase]);
+	}
 }
 
 /* --- sessions ---------------------------------------------------------------------- */
@@ -607,6 +652,7 @@ void report_text(struct buf *out, const struct findings *f, const struct report_
 	if (f->records) {
 		put_metrics(&t, f);
 		put_trends(&t, f);
+		put_distribution(&t, f);
 		put_phases(&t, f);
 		put_sessions(&t, f);
 		put_anomalies(&t, f);
