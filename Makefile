@@ -13,48 +13,43 @@
 PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 WERROR ?= OFF
-CMAKE   = cmake -DRWKVMON_WERROR=$(WERROR)
-BUILD   = cmake --build
+TESTS  ?= OFF
 
-all: build/Makefile
-	$(BUILD) build -j$(JOBS)
+MAKEFLAGS += --no-print-directory
+CONFIGURE = cmake --preset release --log-level=WARNING -DRWKVMON_WERROR=$(WERROR) -DRWKVMON_TESTS=$(TESTS) \
+	-DCMAKE_INSTALL_PREFIX=$(PREFIX)
 
-# Configures once; CMake reconfigures by itself when its own files change.
-build/Makefile: web/node_modules/.done
+all: web/node_modules/.done
 	@tools/deps build
-	$(CMAKE) --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DRWKVMON_TESTS=$(if $(filter test%,$(MAKECMDGOALS)),ON,OFF)
+	@$(CONFIGURE) >/dev/null
+	@cmake --build build -j$(JOBS)
 
 web/node_modules/.done: web/package-lock.json
-	@tools/deps web
+	@tools/deps web build
 	npm --prefix web ci --no-audit --no-fund
 	@touch $@
 
 demo: all
 	@tools/demo
 
-test: deps-test all
-	@$(CMAKE) --preset release -DRWKVMON_TESTS=ON >/dev/null
-	$(BUILD) build -j$(JOBS)
+test:
+	@tools/deps web build test
+	@$(MAKE) all TESTS=ON
 	@tools/run-tests build
 
-deps-test:
-	@tools/deps build test
-
-test-all: deps-all test
+test-all:
+	@tools/deps all
+	@$(MAKE) test
 	@tools/test-all
 
-deps-all:
-	@tools/deps all
-
 bench: all
-	@$(CMAKE) --preset release >/dev/null
-	$(BUILD) build -j$(JOBS) --target bench
+	@cmake --build build -j$(JOBS) --target bench
 	@bench/run
 
 install: all
-	cmake --install build --prefix $(DESTDIR)$(PREFIX)
+	DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
 
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: all demo test test-all bench install clean deps-test deps-all
+.PHONY: all demo test test-all bench install clean

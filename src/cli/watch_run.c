@@ -108,7 +108,7 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 	cli_model_name(w->name, sizeof w->name, opts->model);
 	snprintf(strategy, sizeof strategy, "cpu %s", info->dtype);
 	w->tap = (struct tap){ .ctx = w, .begin = on_begin, .end = on_end, .wants_state_stats = true };
-	rc = rwkvmon_open(&w->mon, &cfg, why);
+	rc = opts->unwatched ? 0 : rwkvmon_open(&w->mon, &cfg, why);
 	if (!rc)
 		return 0;
 	second_line = strchr(why, '\n');
@@ -125,7 +125,7 @@ void watch_run_prompt(struct watch_run *w, size_t n)
 
 const struct tap *watch_run_tap(const struct watch_run *w)
 {
-	return &w->tap;
+	return w->mon ? &w->tap : NULL;
 }
 
 int watch_run_close(struct watch_run *w, struct rwkvmon_totals *totals, struct err *err)

@@ -34,6 +34,7 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 /* n tokens of a prompt come next. */
 void watch_run_prompt(struct watch_run *w, size_t n);
 
+/* NULL when nobody watches. */
 const struct tap *watch_run_tap(const struct watch_run *w);
 
 /* Closes the collector; an error says what the log lost. */

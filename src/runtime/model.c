@@ -19,6 +19,7 @@ struct loader {
 	const struct tensor_file *file;
 	struct err *err;
 	uint64_t copy_limit; /* bytes; keeps what a small file can ask for small */
+	uint64_t weights_of[WEIGHT_TYPES]; /* how many are kept in each type */
 };
 
 /* -- which version --------------------------------------------------------------------- */
@@ -264,6 +265,61 @@ static int load(struct loader *l, const char *name, enum weight_kind kind, const
 	return rc;
 }
 
+/* -- the type the strategy asks for ------------------------------------------------------- */
+
+static int convert(struct loader *l, struct matrix *m, enum weight_type type)
+{
+	void *copy = copy_memory(l, m->rows * m->cols, type == WEIGHT_F32 ? 4 : 2);
+
+	if (!copy)
+		return -ERR_NOMEM;
+	matrix_convert(m, type, copy);
+	*m = (struct matrix){ .p = copy, .type = type, .rows = m->rows, .cols = m->cols, .stride = m->cols };
+	return 0;
+}
+
+static int quantise(struct loader *l, struct matrix *m)
+{
+	struct quantised q = { .q = copy_memory(l, m->rows * m->cols, 1) };
+	float *scales = copy_memory(l, 2 * (m->rows + m->cols), sizeof *scales);
+
+	q.scratch = malloc(m->cols * sizeof *q.scratch);
+	if (!q.q || !scales || !q.scratch) {
+		free(q.scratch);
+		return err_set(l->err, ERR_NOMEM, "%s: no memory for int8 weights", l->file->label);
+	}
+	q.row_scale = scales;
+	q.row_low = q.row_scale + m->rows;
+	q.col_scale = q.row_low + m->rows;
+	q.col_low = q.col_scale + m->cols;
+	matrix_quantise(m, &q);
+	free(q.scratch);
+	*m = (struct matrix){ .p = q.q, .type = WEIGHT_U8, .rows = m->rows, .cols = m->cols, .stride = m->cols,
+			      .row_scale = q.row_scale, .row_low = q.row_low, .col_scale = q.col_scale,
+			      .col_low = q.col_low };
+	return 0;
+}
+
+/* Low-rank factors stay what they are under int8, as in the official package. */
+static int apply_strategy(struct loader *l, size_t layer, enum weight_kind kind, struct matrix *m)
+{
+	static const enum weight_type types[] = { WEIGHT_F32, WEIGHT_F16, WEIGHT_BF16 };
+	const struct strategy_layer *want = &l->m->strategy.layers[layer];
+	enum weight_type type = types[want->dtype];
+	size_t count = m->rows * m->cols, before = count * (m->type == WEIGHT_F32 ? 4 : 2);
+	int rc = 0;
+
+	if (want->int8 && kind == KIND_MATRIX)
+		rc = quantise(l, m);
+	else if (type != WEIGHT_F32 && type != m->type)
+		rc = convert(l, m, type);
+	else
+		before = 0;
+	l->m->info.weight_bytes -= before;
+	l->weights_of[m->type] += count;
+	return rc;
+}
+
 /* -- the whole model ------------------------------------------------------------------- */
 
 static int load_block(struct loader *l, size_t layer)
@@ -284,6 +340,8 @@ static int load_block(struct loader *l, size_t layer)
 		if ((!layer && w->when == NOT_FIRST) || (w->when == IF_THERE && !has(l->file, name)))
 			continue;
 		rc = load(l, name, w->kind, w->shape, block + w->offset);
+		if (!rc && w->kind != KIND_VECTOR)
+			rc = apply_strategy(l, layer, w->kind, (void *)(block + w->offset));
 	}
 	return rc;
 }
@@ -326,6 +384,8 @@ static int load_ends(struct loader *l)
 		rc = load(l, "ln_out.bias", KIND_VECTOR, "C", &m->ln_out_b);
 	if (!rc)
 		rc = load(l, "head.weight", KIND_MATRIX, "VC", &m->head);
+	if (!rc)
+		rc = apply_strategy(l, m->info.n_layer, KIND_MATRIX, &m->head);
 	return rc;
 }
 
@@ -356,11 +416,28 @@ static int prepare(struct loader *l)
 	return rc;
 }
 
-static void fill_info(struct model *m)
+static int read_strategy(struct loader *l, const char *text)
 {
-	static const char *const names[] = { "fp32", "fp16", "bf16" };
+	struct strategy *s = &l->m->strategy;
+	int rc = strategy_parse(s, text ? text : "cpu fp32", l->m->info.n_layer, l->err);
+
+	for (size_t i = 0; !rc && i < s->n; i++)
+		if (strcmp(s->layers[i].device, "cpu")) {
+			rc = err_set(l->err, ERR_UNSUPPORTED, "strategy \"%s\" computes layer %zu on %s; expected cpu", s->text, i,
+				     s->layers[i].device);
+			err_hint(l->err, "This runtime runs on the processor: use \"cpu fp32\", \"cpu bf16\" or \"cpu fp32i8\".");
+		}
+	l->m->info.strategy = s->text;
+	return rc;
+}
+
+static void fill_info(struct loader *l)
+{
+	static const char *const names[] = { "fp32", "fp16", "bf16", "int8" };
+	struct model *m = l->m;
 	struct model_info *info = &m->info;
 	const size_t *d = m->dims.of;
+	int most = 0;
 
 	info->version = m->arch->version;
 	info->n_embd = d['C'];
@@ -369,12 +446,15 @@ static void fill_info(struct model *m)
 	info->head_size = d['N'];
 	info->n_ffn = d['F'];
 	info->n_vocab = d['V'];
-	info->dtype = names[m->head.type];
+	for (int i = 1; i < WEIGHT_TYPES; i++)
+		if (l->weights_of[i] > l->weights_of[most])
+			most = i;
+	info->dtype = names[most];
 	for (size_t i = 0; i < m->arch->n_state; i++)
 		info->state_floats += info->n_layer * dims_count(&m->dims, m->arch->state[i].shape);
 }
 
-static int load_all(struct loader *l)
+static int load_all(struct loader *l, const char *strategy)
 {
 	struct model *m = l->m;
 	int rc;
@@ -390,6 +470,8 @@ static int load_all(struct loader *l)
 	if (!rc)
 		rc = count_layers(l);
 	if (!rc)
+		rc = read_strategy(l, strategy);
+	if (!rc)
 		rc = load_ends(l);
 	if (rc)
 		return rc;
@@ -403,7 +485,7 @@ static int load_all(struct loader *l)
 	if (!rc)
 		rc = prepare(l);
 	if (!rc)
-		fill_info(m);
+		fill_info(l);
 	return rc;
 }
 
@@ -422,7 +504,7 @@ static int build(struct model **out, struct tensor_file *file, const struct mode
 	}
 	m->file = file;
 	m->ln_x_eps = options && options->ln_x_eps > 0 ? options->ln_x_eps : LN_X_EPS;
-	rc = load_all(&l);
+	rc = load_all(&l, options ? options->strategy : NULL);
 	if (rc) {
 		model_close(m);
 		return rc;
@@ -465,6 +547,7 @@ void model_close(struct model *m)
 	if (!m)
 		return;
 	arena_free(&m->arena);
+	strategy_free(&m->strategy);
 	tensor_file_close(m->file);
 	free(m);
 }

@@ -24,13 +24,19 @@ struct model_info {
 	uint64_t parameters;   /* elements of all tensors in use */
 	uint64_t weight_bytes; /* what they take in memory, mapped or copied */
 	uint64_t copied_bytes; /* of these, not the file's own pages */
-	const char *dtype;     /* of the large matrices as they are kept: "fp32", "fp16", "bf16" */
+	const char *dtype;     /* of most weights as they are kept: "fp32", "fp16", "bf16", "int8" */
+	const char *strategy;  /* as given, spaces put right */
 	uint64_t load_ns;      /* wall time of model_open */
 	size_t state_floats;
 };
 
-/* A zeroed struct is the default. */
+/* A zeroed struct is the default.
+ *
+ * Strategies (strategy.h): every layer must be on the cpu. Sums are fp32 whatever it says; the
+ * dtype is that of the weights: "fp32" keeps each in the file's own type, which loses nothing,
+ * "fp16" and "bf16" round them, "i8" quantises the large matrices as the official package does. */
 struct model_options {
+	const char *strategy; /* NULL = "cpu fp32" */
 	float ln_x_eps; /* of the group norm in v5-v7; 0 = the official 64e-5. rwkv.cpp computes v5 with 1e-5 */
 };
 

@@ -56,11 +56,11 @@ void pass_channel_mix(struct run *run, const struct pass_ffn *ffn, size_t n)
 	float *r = run->c[0];
 
 	ffn->mix(run, run->mixed, ffn->m_r, n);
-	pass_matrix(ffn->receptance, r, run->mixed, n);
+	pass_matrix(run, ffn->receptance, r, run->mixed, n);
 	ffn->mix(run, run->mixed, ffn->m_k, n);
-	pass_matrix(ffn->key, run->hidden, run->mixed, n);
+	pass_matrix(run, ffn->key, run->hidden, run->mixed, n);
 	pass_relu2(run->hidden, n * info->n_ffn);
-	pass_matrix(ffn->value, run->mixed, run->hidden, n);
+	pass_matrix(run, ffn->value, run->mixed, run->hidden, n);
 	for (size_t i = 0; i < n * info->n_embd; i++)
 		run->x[i] += sigmoid(r[i]) * run->mixed[i];
 }
@@ -101,6 +101,6 @@ void pass_output(struct run *run, float *o, const float *ln_w, const float *ln_b
 		}
 	for (size_t i = 0; gate && i < n * info->n_att; i++)
 		o[i] *= gate[i] * sigmoid(gate[i]);
-	pass_matrix(output, run->mixed, o, n);
+	pass_matrix(run, output, run->mixed, o, n);
 	pass_add(run, run->mixed, n);
 }

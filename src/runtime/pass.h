@@ -30,6 +30,7 @@ struct run {
 	float *c[9];    /* whatever the architecture needs */
 	float *v_first; /* v7: v of block 0 */
 	float *hidden;  /* (T, F) */
+	float *scaled;  /* (T, widest input): inputs of int8 matrices times their scales */
 	float *low, *low2; /* (T, widest rank) */
 };
 
@@ -69,10 +70,14 @@ void pass_add(struct run *run, const float *y, size_t n);
 /* In place: relu(h)^2 */
 void pass_relu2(float *h, size_t n);
 
-/* y (n, rows) = W x (n, cols), both dense. */
-static inline void pass_matrix(const struct matrix *w, float *y, const float *x, size_t n)
+/* y (n, rows) = W x for each of x (n, cols); strides in floats. */
+void pass_product(struct run *run, const struct matrix *w, float *y, size_t y_stride, const float *x, size_t x_stride,
+		  size_t n);
+
+/* The same with y and x dense. */
+static inline void pass_matrix(struct run *run, const struct matrix *w, float *y, const float *x, size_t n)
 {
-	matrix_apply(w, y, w->rows, x, w->cols, n);
+	pass_product(run, w, y, w->rows, x, w->cols, n);
 }
 
 /* Adds what a recurrent update of (layer, tensor of the block) changed; a no-op unless watching. */

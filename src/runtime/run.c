@@ -150,6 +150,7 @@ static void allocate(struct run *run)
 	for (size_t i = 0; i < sizeof run->c / sizeof *run->c; i++)
 		run->c[i] = arena_alloc(a, n * width, sizeof *run->c[i]);
 	run->v_first = arena_alloc(a, n * width, sizeof *run->v_first);
+	run->scaled = arena_alloc(a, n * (width > info->n_ffn ? width : info->n_ffn), sizeof *run->scaled);
 	run->hidden = arena_alloc(a, n * info->n_ffn, sizeof *run->hidden);
 	run->low = arena_alloc(a, n * widest_rank(run->model), sizeof *run->low);
 	run->low2 = arena_alloc(a, n * widest_rank(run->model), sizeof *run->low2);
@@ -250,7 +251,7 @@ static void unembed(struct run *run, const float *x, float *out, size_t n)
 
 	for (size_t t = 0; t < n; t++)
 		linear_kernels()->layer_norm(run->xx + t * width, x + t * width, m->ln_out_w, m->ln_out_b, width, LN_EPS);
-	pass_matrix(&m->head, out, run->xx, n);
+	pass_matrix(run, &m->head, out, run->xx, n);
 }
 
 static void forward_chunk(struct run *run, const uint32_t *tokens, size_t n, float *all_logits)

@@ -76,11 +76,11 @@ static void time_mix(struct run *run, size_t layer, size_t n)
 	float *r = run->c[0], *k = run->c[1], *v = run->c[2], *o = run->c[3];
 
 	pass_blend(run, run->mixed, b->mix_k, n);
-	pass_matrix(&b->key, k, run->mixed, n);
+	pass_matrix(run, &b->key, k, run->mixed, n);
 	pass_blend(run, run->mixed, b->mix_v, n);
-	pass_matrix(&b->value, v, run->mixed, n);
+	pass_matrix(run, &b->value, v, run->mixed, n);
 	pass_blend(run, run->mixed, b->mix_r, n);
-	pass_matrix(&b->receptance, r, run->mixed, n);
+	pass_matrix(run, &b->receptance, r, run->mixed, n);
 	pass_decay(run, layer, b->decay);
 
 	for (size_t i = AA; run->watching && i <= PP; i++)
@@ -92,7 +92,7 @@ static void time_mix(struct run *run, size_t layer, size_t n)
 		watch(run, layer, i, run->c[4 + i - AA]);
 	for (size_t i = 0; i < n * width; i++)
 		o[i] *= sigmoid(r[i]);
-	pass_matrix(&b->output, run->mixed, o, n);
+	pass_matrix(run, &b->output, run->mixed, o, n);
 	pass_add(run, run->mixed, n);
 }
 

@@ -70,14 +70,14 @@ static void time_mix(struct run *run, size_t layer, size_t n)
 	bool gated = b->mix_g;
 
 	pass_blend(run, run->mixed, b->mix_k, n);
-	pass_matrix(&b->key, k, run->mixed, n);
+	pass_matrix(run, &b->key, k, run->mixed, n);
 	pass_blend(run, run->mixed, b->mix_v, n);
-	pass_matrix(&b->value, v, run->mixed, n);
+	pass_matrix(run, &b->value, v, run->mixed, n);
 	pass_blend(run, run->mixed, b->mix_r, n);
-	pass_matrix(&b->receptance, r, run->mixed, n);
+	pass_matrix(run, &b->receptance, r, run->mixed, n);
 	if (gated) {
 		pass_blend(run, run->mixed, b->mix_g, n);
-		pass_matrix(&b->gate, g, run->mixed, n);
+		pass_matrix(run, &b->gate, g, run->mixed, n);
 	}
 	pass_decay(run, layer, b->w);
 	pass_wkv6(run, &(struct pass_wkv6){ .o = o, .r = r, .k = k, .v = v, .w = b->w, .u = b->u }, layer, n);

@@ -38,7 +38,7 @@ static int prepare(struct model *m, void *block, struct err *err)
 static void ranks(struct run *run, const struct block *b, float *z, size_t n)
 {
 	pass_mix(run, run->mixed, b->maa_x, n);
-	pass_matrix(&b->maa_w1, z, run->mixed, n);
+	pass_matrix(run, &b->maa_w1, z, run->mixed, n);
 	for (size_t i = 0; i < n * b->maa_w1.rows; i++)
 		z[i] = tanhf(z[i]);
 }
@@ -52,7 +52,7 @@ static void mix(struct run *run, const struct block *b, const float *z, int j, c
 				 .type = b->maa_w2.type, .by_columns = true, .rows = width, .cols = rank,
 				 .stride = b->maa_w2.stride };
 
-	matrix_apply(&second, run->mixed, width, z + (size_t)j * rank, MIXES * rank, n);
+	pass_product(run, &second, run->mixed, width, z + (size_t)j * rank, MIXES * rank, n);
 	for (size_t t = 0; t < n; t++) {
 		const float *was = run->xx + t * width, *is = was + width;
 		float *o = run->mixed + t * width;
@@ -67,10 +67,10 @@ static void decay(struct run *run, const struct block *b, float *w, size_t n)
 {
 	size_t width = run->model->info.n_att;
 
-	pass_matrix(&b->decay_w1, run->low, run->mixed, n);
+	pass_matrix(run, &b->decay_w1, run->low, run->mixed, n);
 	for (size_t i = 0; i < n * b->decay_w1.rows; i++)
 		run->low[i] = tanhf(run->low[i]);
-	pass_matrix(&b->decay_w2, w, run->low, n);
+	pass_matrix(run, &b->decay_w2, w, run->low, n);
 	for (size_t t = 0; t < n; t++)
 		for (size_t i = 0; i < width; i++)
 			w[t * width + i] = expf(-expf(b->time_decay[i] + w[t * width + i]));
@@ -87,13 +87,13 @@ static void time_mix(struct run *run, size_t layer, size_t n)
 	mix(run, b, z, 0, b->maa_w, n);
 	decay(run, b, w, n);
 	mix(run, b, z, 1, b->maa_k, n);
-	pass_matrix(&b->key, k, run->mixed, n);
+	pass_matrix(run, &b->key, k, run->mixed, n);
 	mix(run, b, z, 2, b->maa_v, n);
-	pass_matrix(&b->value, v, run->mixed, n);
+	pass_matrix(run, &b->value, v, run->mixed, n);
 	mix(run, b, z, 3, b->maa_r, n);
-	pass_matrix(&b->receptance, r, run->mixed, n);
+	pass_matrix(run, &b->receptance, r, run->mixed, n);
 	mix(run, b, z, 4, b->maa_g, n);
-	pass_matrix(&b->gate, g, run->mixed, n);
+	pass_matrix(run, &b->gate, g, run->mixed, n);
 	pass_decay(run, layer, w + (n - 1) * width);
 	pass_wkv6(run, &(struct pass_wkv6){ .o = o, .r = r, .k = k, .v = v, .w = w, .u = b->time_faaaa,
 					    .w_stride = width }, layer, n);

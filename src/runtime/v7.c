@@ -31,10 +31,10 @@ static void decay(struct run *run, const struct block *b, float *w, size_t n)
 	size_t width = run->model->info.n_embd;
 
 	pass_mix(run, run->mixed, b->x_w, n);
-	pass_matrix(&b->w1, run->low, run->mixed, n);
+	pass_matrix(run, &b->w1, run->low, run->mixed, n);
 	for (size_t i = 0; i < n * b->w1.rows; i++)
 		run->low[i] = tanhf(run->low[i]);
-	pass_matrix(&b->w2, w, run->low, n);
+	pass_matrix(run, &b->w2, w, run->low, n);
 	add_bias(w, b->w0, n, width);
 	for (size_t i = 0; i < n * width; i++)
 		w[i] = expf(DECAY_SCALE * sigmoid(w[i]));
@@ -46,8 +46,8 @@ static void learning_rate(struct run *run, const struct block *b, float *a, size
 	size_t width = run->model->info.n_embd;
 
 	pass_mix(run, run->mixed, b->x_a, n);
-	pass_matrix(&b->a1, run->low, run->mixed, n);
-	pass_matrix(&b->a2, a, run->low, n);
+	pass_matrix(run, &b->a1, run->low, run->mixed, n);
+	pass_matrix(run, &b->a2, a, run->low, n);
 	add_bias(a, b->a0, n, width);
 	for (size_t i = 0; i < n * width; i++)
 		a[i] = sigmoid(a[i]);
@@ -60,13 +60,13 @@ static void values(struct run *run, const struct block *b, float *v, float *lean
 	size_t width = run->model->info.n_embd;
 
 	pass_mix(run, run->mixed, b->x_v, n);
-	pass_matrix(&b->value, v, run->mixed, n);
+	pass_matrix(run, &b->value, v, run->mixed, n);
 	if (!layer) {
 		memcpy(run->v_first, v, n * width * sizeof *v);
 		return;
 	}
-	pass_matrix(&b->v1, run->low, run->mixed, n);
-	pass_matrix(&b->v2, lean, run->low, n);
+	pass_matrix(run, &b->v1, run->low, run->mixed, n);
+	pass_matrix(run, &b->v2, lean, run->low, n);
 	add_bias(lean, b->v0, n, width);
 	for (size_t i = 0; i < n * width; i++)
 		v[i] += (run->v_first[i] - v[i]) * sigmoid(lean[i]);
@@ -76,10 +76,10 @@ static void values(struct run *run, const struct block *b, float *v, float *lean
 static void gate(struct run *run, const struct block *b, float *g, size_t n)
 {
 	pass_mix(run, run->mixed, b->x_g, n);
-	pass_matrix(&b->g1, run->low, run->mixed, n);
+	pass_matrix(run, &b->g1, run->low, run->mixed, n);
 	for (size_t i = 0; i < n * b->g1.rows; i++)
 		run->low[i] = sigmoid(run->low[i]);
-	pass_matrix(&b->g2, g, run->low, n);
+	pass_matrix(run, &b->g2, g, run->low, n);
 }
 
 /* kappa = k k_k, of length 1 per head; then k *= 1 + (a - 1) k_a; then a becomes kappa a. One token. */
@@ -132,9 +132,9 @@ static void time_mix(struct run *run, size_t layer, size_t n)
 	size_t width = info->n_embd, size = info->head_size;
 
 	pass_mix(run, run->mixed, b->x_r, n);
-	pass_matrix(&b->receptance, r, run->mixed, n);
+	pass_matrix(run, &b->receptance, r, run->mixed, n);
 	pass_mix(run, run->mixed, b->x_k, n);
-	pass_matrix(&b->key, k, run->mixed, n);
+	pass_matrix(run, &b->key, k, run->mixed, n);
 	values(run, b, v, o, layer, n);
 	decay(run, b, w, n);
 	learning_rate(run, b, a, n);
@@ -158,7 +158,7 @@ static void time_mix(struct run *run, size_t layer, size_t n)
 	}
 	for (size_t at = 0; at < n * width; at += width)
 		read_out(run->model, b, o + at, r + at, k + at, v + at, g + at);
-	pass_matrix(&b->output, run->mixed, o, n);
+	pass_matrix(run, &b->output, run->mixed, o, n);
 	pass_add(run, run->mixed, n);
 }
 
@@ -168,9 +168,9 @@ static void channel_mix(struct run *run, size_t layer, size_t n)
 	const struct block *b = model_block(run->model, layer);
 
 	pass_mix(run, run->mixed, b->ffn_x_k, n);
-	pass_matrix(&b->ffn_key, run->hidden, run->mixed, n);
+	pass_matrix(run, &b->ffn_key, run->hidden, run->mixed, n);
 	pass_relu2(run->hidden, n * run->model->info.n_ffn);
-	pass_matrix(&b->ffn_value, run->mixed, run->hidden, n);
+	pass_matrix(run, &b->ffn_value, run->mixed, run->hidden, n);
 	pass_add(run, run->mixed, n);
 }
 

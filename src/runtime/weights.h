@@ -7,6 +7,7 @@
 #define RWKVMON_RUNTIME_WEIGHTS_H
 
 #include "runtime/model.h"
+#include "runtime/strategy.h"
 #include "base/arena.h"
 #include "runtime/tensor_file.h"
 #include "simd/linear.h"
@@ -19,6 +20,8 @@ struct matrix {
 	enum weight_type type;
 	bool by_columns;
 	size_t rows, cols, stride;
+	/* int8 only: W[r][c] = (q + 1/2) row_scale[r] col_scale[c] + row_low[r] + col_low[c] */
+	const float *row_scale, *row_low, *col_scale, *col_low;
 };
 
 enum weight_kind { KIND_VECTOR, KIND_MATRIX, KIND_LOWRANK, KIND_STACK };
@@ -86,6 +89,7 @@ struct model {
 	float ln_x_eps; /* of the group norm behind the wkv step */
 	unsigned char *blocks;                            /* n_layer structs of arch->block_bytes */
 	/* private to model.c */
+	struct strategy strategy;
 	struct tensor_file *file;
 	struct arena arena;
 };
@@ -108,7 +112,18 @@ static inline size_t dims_count(const struct dims *d, const char *shape)
 /* Row r of a matrix as floats, out (cols). */
 void matrix_row(const struct matrix *m, size_t r, float *out);
 
-/* y (n, rows) = W x for each of x (n, cols); strides in floats. */
-void matrix_apply(const struct matrix *m, float *y, size_t y_stride, const float *x, size_t x_stride, size_t n);
+/* Rounds the values of `from` into `to`: (rows, cols) of the 16-bit type or fp32, row-major. */
+void matrix_convert(const struct matrix *from, enum weight_type type, void *to);
+
+/* Memory that matrix_quantise fills: q is (rows, cols) row-major. */
+struct quantised {
+	uint8_t *q;
+	float *row_scale, *row_low; /* (rows) */
+	float *col_scale, *col_low; /* (cols) */
+	float *scratch;             /* (cols) */
+};
+
+/* int8 as the official package makes it. */
+void matrix_quantise(const struct matrix *from, const struct quantised *to);
 
 #endif

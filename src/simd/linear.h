@@ -19,6 +19,7 @@ enum weight_type {
 	WEIGHT_F32,
 	WEIGHT_F16,
 	WEIGHT_BF16,
+	WEIGHT_U8, /* 0 .. 255; scales are the caller's business */
 	WEIGHT_TYPES,
 };
 

@@ -18,6 +18,8 @@ static inline float weight_at(const void *w, size_t i, enum weight_type type)
 		return float_of_f16(((const uint16_t *)w)[i]);
 	case WEIGHT_BF16:
 		return float_of_bf16(((const uint16_t *)w)[i]);
+	case WEIGHT_U8:
+		return (float)((const uint8_t *)w)[i];
 	default:
 		return ((const float *)w)[i];
 	}
@@ -47,6 +49,7 @@ static inline void product(const struct linear_args *a, size_t row_step, size_t 
 PRODUCTS(f32, WEIGHT_F32)
 PRODUCTS(f16, WEIGHT_F16)
 PRODUCTS(bf16, WEIGHT_BF16)
+PRODUCTS(u8, WEIGHT_U8)
 
 static float dot(const float *a, const float *b, size_t n)
 {
@@ -74,8 +77,8 @@ static void layer_norm(float *y, const float *x, const float *weight, const floa
 const struct linear_kernels linear_scalar = {
 	.name = "scalar",
 	.runs_here = runs_here,
-	.by_rows = { rows_f32, rows_f16, rows_bf16 },
-	.by_columns = { columns_f32, columns_f16, columns_bf16 },
+	.by_rows = { rows_f32, rows_f16, rows_bf16, rows_u8 },
+	.by_columns = { columns_f32, columns_f16, columns_bf16, columns_u8 },
 	.dot = dot,
 	.layer_norm = layer_norm,
 };

@@ -150,6 +150,7 @@ ALWAYS_INLINE void by_columns(const struct linear_args *a, enum weight_type type
 PRODUCTS(f32, WEIGHT_F32)
 PRODUCTS(f16, WEIGHT_F16)
 PRODUCTS(bf16, WEIGHT_BF16)
+PRODUCTS(u8, WEIGHT_U8)
 
 static float dot(const float *a, const float *b, size_t n)
 {
@@ -205,9 +206,9 @@ static void layer_norm(float *y, const float *x, const float *weight, const floa
 		y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
 }
 
-#define LINEAR_TABLE                                               \
-	.by_rows = { rows_f32, rows_f16, rows_bf16 },              \
-	.by_columns = { columns_f32, columns_f16, columns_bf16 },  \
+#define LINEAR_TABLE                                                          \
+	.by_rows = { rows_f32, rows_f16, rows_bf16, rows_u8 },                \
+	.by_columns = { columns_f32, columns_f16, columns_bf16, columns_u8 }, \
 	.dot = dot, .layer_norm = layer_norm
 
 #endif

@@ -90,6 +90,11 @@ static inline vec vec_of_bf16(__m128i h)
 	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
 }
 
+static inline vec vec_of_u8(__m128i b)
+{
+	return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(b));
+}
+
 /* VEC_LANES weights from element i on, widened. */
 static inline vec vec_load_weight(const void *w, size_t i, enum weight_type type)
 {
@@ -97,6 +102,8 @@ static inline vec vec_load_weight(const void *w, size_t i, enum weight_type type
 		return _mm256_loadu_ps((const float *)w + i);
 	if (type == WEIGHT_F16)
 		return _mm256_cvtph_ps(_mm_loadu_si128((const void *)((const uint16_t *)w + i)));
+	if (type == WEIGHT_U8)
+		return vec_of_u8(_mm_loadl_epi64((const void *)((const uint8_t *)w + i)));
 	return vec_of_bf16(_mm_loadu_si128((const void *)((const uint16_t *)w + i)));
 }
 
@@ -106,7 +113,10 @@ static inline vec vec_load_weight_part(const void *w, size_t i, size_t n, enum w
 
 	if (type == WEIGHT_F32)
 		return vec_load_part((const float *)w + i, n);
-	memcpy(padded, (const uint16_t *)w + i, n * sizeof *padded);
+	if (type == WEIGHT_U8)
+		memcpy(padded, (const uint8_t *)w + i, n);
+	else
+		memcpy(padded, (const uint16_t *)w + i, n * sizeof *padded);
 	return vec_load_weight(padded, 0, type);
 }
 

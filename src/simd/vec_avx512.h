@@ -85,6 +85,11 @@ static inline vec vec_of_bf16(__m256i h)
 	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 }
 
+static inline vec vec_of_u8(__m128i b)
+{
+	return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(b));
+}
+
 /* VEC_LANES weights from element i on, widened. */
 static inline vec vec_load_weight(const void *w, size_t i, enum weight_type type)
 {
@@ -92,6 +97,8 @@ static inline vec vec_load_weight(const void *w, size_t i, enum weight_type type
 		return _mm512_loadu_ps((const float *)w + i);
 	if (type == WEIGHT_F16)
 		return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)((const uint16_t *)w + i)));
+	if (type == WEIGHT_U8)
+		return vec_of_u8(_mm_loadu_si128((const void *)((const uint8_t *)w + i)));
 	return vec_of_bf16(_mm256_loadu_si256((const void *)((const uint16_t *)w + i)));
 }
 
@@ -101,6 +108,8 @@ static inline vec vec_load_weight_part(const void *w, size_t i, size_t n, enum w
 		return vec_load_part((const float *)w + i, n);
 	if (type == WEIGHT_F16)
 		return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(vec_mask(n), (const uint16_t *)w + i));
+	if (type == WEIGHT_U8)
+		return vec_of_u8(_mm_maskz_loadu_epi8(vec_mask(n), (const uint8_t *)w + i));
 	return vec_of_bf16(_mm256_maskz_loadu_epi16(vec_mask(n), (const uint16_t *)w + i));
 }
 

@@ -29,7 +29,7 @@ struct options {
 	const char *format, *output, *session, *since, *until, *rules, *lang;
 	uint64_t count, seed, chunk_len;
 	double temperature, top_p, alpha_frequency, alpha_presence, penalty_decay;
-	bool log_tokens, log_text, all_logits, json, quiet, help;
+	bool unwatched, log_tokens, log_text, all_logits, json, quiet, help;
 
 	const char **argument; /* (n_arguments): what is no option */
 	size_t n_arguments;

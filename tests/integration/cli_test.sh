@@ -58,8 +58,8 @@ done
 expect "run" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --log "$dir/a.log"
 cp "$dir/out" "$dir/text1"
 says "the prompt stands before the text" "And it came to pass"
-expect "run again" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --log none --quiet
-cmp -s "$dir/out" "$dir/text1" && passed=$((passed + 1)) || fail "the same seed gave another text, or monitoring changed it"
+expect "run again" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --unwatched
+cmp -s "$dir/out" "$dir/text1" && passed=$((passed + 1)) || fail "the same seed gave another text: monitoring changed it"
 [ "$(grep -c '"event_type":"inference_step"' "$dir/a.log")" = 301 ] && passed=$((passed + 1)) || fail "301 steps expected in the log"
 head -n 1 "$dir/a.log" | grep -q '"event_type":"session_start"' && passed=$((passed + 1)) || fail "the log does not begin with session_start"
 tail -n 1 "$dir/a.log" | grep -q '"event_type":"session_end"' && passed=$((passed + 1)) || fail "the log does not end with session_end"
@@ -77,6 +77,23 @@ expect "truncated model" 3 "torn.pth" "$rwkvmon" eval --model "$dir/torn.pth" --
 head -c 1000000 "$here/../../models/tiny-rwkv7.safetensors" >"$dir/torn.safetensors"
 expect "truncated safetensors" 3 "torn.safetensors" "$rwkvmon" eval --model "$dir/torn.safetensors" --tokens 1
 expect "rule file that is none" 2 "is no YAML" "$rwkvmon" run --rules "$here/../../CMakeLists.txt" --prompt x --log none
+
+cat >"$dir/rules.yaml" <<'RULES'
+rules:
+  - alarm: high_latency
+    metric: token_latency_ms
+    above: 0.000001
+    over: 3
+    by: median
+    summary: { en: "Slower than light", zh: "慢于光速" }
+    action: { en: "Build a faster universe.", zh: "换一个更快的宇宙。" }
+RULES
+expect "alarms go to standard error" 0 "[ALARM] high_latency: Slower than light" \
+	"$rwkvmon" run --tokens 60 --prompt x --rules "$dir/rules.yaml" --log "$dir/alarm.log"
+[ "$(grep -c '^.*\[ALARM\]' "$dir/err")" = 1 ] && passed=$((passed + 1)) || fail "the alarm was repeated"
+[ "$(grep -c '"event_type":"alarm","alarm_type":"high_latency","severity":"warning","details":{' "$dir/alarm.log")" = 1 ] &&
+	passed=$((passed + 1)) || fail "the log does not hold the alarm once"
+expect "in Chinese too" 0 "慢于光速" "$rwkvmon" run --tokens 60 --prompt x --rules "$dir/rules.yaml" --log none --lang zh
 
 # --- eval ----------------------------------------------------------------------------
 golden=$here/../../models

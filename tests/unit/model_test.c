@@ -167,6 +167,74 @@ static void foreign_tokens_change_nothing(void **state)
 	free(before);
 }
 
+/* Logits of the embedded model under a strategy; *dtype says how its weights are kept. */
+static void logits_under(const char *strategy, float out[256], const char **dtype, uint64_t *bytes)
+{
+	static const uint32_t tokens[] = { 73, 116, 32, 119, 97, 115 };
+	struct model_options options = { .strategy = strategy };
+	struct model *m;
+	struct run *run;
+	struct err err;
+
+	if (model_open_embedded(&m, &options, &err))
+		fail_msg("%s", err.text);
+	*dtype = model_info(m)->dtype;
+	*bytes = model_info(m)->weight_bytes;
+	assert_string_equal(model_info(m)->strategy, strategy);
+	assert_int_equal(run_open(&run, m, NULL, NULL), 0);
+	assert_int_equal(run_forward(run, &(struct run_call){ .tokens = tokens, .n = 6 }, NULL), 0);
+	memcpy(out, run_logits(run), 256 * sizeof *out);
+	run_close(run);
+	model_close(m);
+}
+
+static void strategies_change_the_weights(void **state)
+{
+	static const struct {
+		const char *strategy, *dtype;
+		double least, most; /* largest difference of a logit from the lossless run */
+	} cases[] = {
+		{ "cpu fp32", "fp16", 0, 0 },
+		{ "cpu fp16", "fp16", 0, 0 },
+		{ "cpu bf16", "bf16", 1e-4, 0.5 },
+		{ "cpu fp32i8", "int8", 1e-4, 0.5 },
+		{ "cpu bf16 *2 -> cpu fp32", "fp16", 1e-4, 0.5 },
+		{ "cpu fp32i8 *3+", "int8", 1e-4, 0.5 },
+	};
+	float exact[256], got[256];
+	const char *dtype;
+	uint64_t all, bytes;
+
+	(void)state;
+	logits_under("cpu fp32", exact, &dtype, &all);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		double largest = 0;
+
+		logits_under(cases[i].strategy, got, &dtype, &bytes);
+		for (int j = 0; j < 256; j++)
+			largest = fmax(largest, fabs((double)got[j] - (double)exact[j]));
+		if (!(largest >= cases[i].least && largest <= cases[i].most))
+			fail_msg("%s: logits are off by %g", cases[i].strategy, largest);
+		assert_string_equal(dtype, cases[i].dtype);
+		assert_true(strcmp(dtype, "int8") ? bytes == all : bytes < all * 2 / 3);
+	}
+}
+
+static void foreign_strategies_are_refused(void **state)
+{
+	static const char *const bad[] = { "cuda fp16", "cpu fp32 *2 -> cuda fp16", "cpu fp8", "" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct model_options options = { .strategy = bad[i] };
+		struct model *m;
+		struct err err = { 0 };
+
+		assert_int_not_equal(model_open_embedded(&m, &options, &err), 0);
+		assert_true(*err.text && *err.hint);
+	}
+}
+
 struct watch {
 	uint64_t nonfinite;
 	size_t rows;
@@ -225,6 +293,8 @@ int main(void)
 		cmocka_unit_test(missing_files_are_named),
 		cmocka_unit_test(unaligned_files_run_the_same),
 		cmocka_unit_test(foreign_tokens_change_nothing),
+		cmocka_unit_test(strategies_change_the_weights),
+		cmocka_unit_test(foreign_strategies_are_refused),
 		cmocka_unit_test(broken_states_are_counted),
 	};
 
