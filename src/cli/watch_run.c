@@ -90,11 +90,11 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 		   const struct sampler_config *sampling, size_t chunk_len, struct err *err)
 {
 	const struct model_info *info = model_info(m);
-	char why[RWKVMON_ERROR_BYTES], strategy[32], *second_line;
+	char why[RWKVMON_ERROR_BYTES], *second_line;
 	struct rwkvmon_config cfg = {
 		.struct_size = sizeof cfg, .log_path = log_of(opts), .rules = opts->rules, .lang = lang_codes[args_lang(opts->lang)],
 		.log_tokens = opts->log_tokens, .log_text = opts->log_text, .alarms_to_stderr = !opts->quiet,
-		.model_name = w->name, .model_version = info->version, .strategy = strategy,
+		.model_name = w->name, .model_version = info->version, .strategy = info->strategy,
 		.runtime_name = "rwkvmon", .runtime_version = rwkvmon_version(), .runtime_flags = cpu_features_name(),
 		.chunk_len = (uint32_t)chunk_len, .n_layer = (uint32_t)info->n_layer, .n_embd = (uint32_t)info->n_embd,
 		.vocab_size = (uint32_t)info->n_vocab, .model_bytes = info->weight_bytes, .load_time_ms = (double)info->load_ns / 1e6,
@@ -106,7 +106,6 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 
 	*w = (struct watch_run){ .tokenizer = t, .log_text = opts->log_text };
 	cli_model_name(w->name, sizeof w->name, opts->model);
-	snprintf(strategy, sizeof strategy, "cpu %s", info->dtype);
 	w->tap = (struct tap){ .ctx = w, .begin = on_begin, .end = on_end, .wants_state_stats = true };
 	rc = opts->unwatched ? 0 : rwkvmon_open(&w->mon, &cfg, why);
 	if (!rc)
@@ -121,6 +120,11 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 void watch_run_prompt(struct watch_run *w, size_t n)
 {
 	w->prompt_left = n;
+}
+
+void watch_run_new_sequence(struct watch_run *w)
+{
+	rwkvmon_new_sequence(w->mon);
 }
 
 const struct tap *watch_run_tap(const struct watch_run *w)

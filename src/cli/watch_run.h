@@ -34,6 +34,9 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 /* n tokens of a prompt come next. */
 void watch_run_prompt(struct watch_run *w, size_t n);
 
+/* The next call begins a new sequence. */
+void watch_run_new_sequence(struct watch_run *w);
+
 /* NULL when nobody watches. */
 const struct tap *watch_run_tap(const struct watch_run *w);
 
