@@ -22,7 +22,8 @@ const browser = await chromium.launch({
 
 /* A page whose errors, dialogs and requests are kept. */
 async function open(file, options = {}) {
-	const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, timezoneId: "Asia/Shanghai", ...options });
+	const viewport = { width: 1280, height: 900 };
+	const context = await browser.newContext({ viewport, timezoneId: "Asia/Shanghai", ...options });
 	const page = await context.newPage();
 	const url = pathToFileURL(resolve(file)).href;
 	const seen = { problems: [], requests: [] };
@@ -36,9 +37,11 @@ async function open(file, options = {}) {
 	return { page, context, seen };
 }
 
+const shot = (file, what) => join(shots, `${basename(file, ".html")}.${what}`);
+
 async function shoot(page, file, what, options = {}) {
 	if (shots)
-		await page.screenshot({ path: join(shots, `${basename(file, ".html")}.${what}.png`), fullPage: true, ...options });
+		await page.screenshot({ path: shot(file, `${what}.png`), fullPage: true, ...options });
 }
 
 const checks = {
@@ -157,8 +160,9 @@ const checks = {
 	},
 
 	async "each button, plot and table has a name"({ page }) {
-		const nameless = await page.evaluate(() => [...document.querySelectorAll("button, select, .plot, [role=region]")]
-			.filter(e => !(e.getAttribute("aria-label") || e.textContent.trim() || e.closest("label"))).map(e => e.outerHTML.slice(0, 100)));
+		const nameless = await page.locator("button, select, .plot, [role=region]").evaluateAll(all => all
+			.filter(e => !(e.getAttribute("aria-label") || e.textContent.trim() || e.closest("label")))
+			.map(e => e.outerHTML.slice(0, 100)));
 		assert.deepEqual(nameless, []);
 	},
 };
@@ -187,7 +191,7 @@ for (const file of args) {
 	await run("no error, no warning", ({ seen }) => assert.deepEqual(seen.problems, []));
 	await run("no request leaves the page", ({ seen }) => assert.deepEqual(seen.requests, []));
 	if (shots)
-		await opened.page.pdf({ path: join(shots, `${basename(file, ".html")}.pdf`), format: "A4", printBackground: true });
+		await opened.page.pdf({ path: shot(file, "pdf"), format: "A4", printBackground: true });
 	await opened.context.close();
 
 	const bare = await browser.newContext({ javaScriptEnabled: false });
