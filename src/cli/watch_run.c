@@ -3,10 +3,10 @@
 #include "base/cpu.h"
 #include "cli/args.h"
 #include "cli/model.h"
+#include "stats/select.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void on_begin(void *ctx)
 {
@@ -47,6 +47,45 @@ static void fill_state(struct watch_run *w, const struct tap_step *step, struct 
 	out->n_sums = step->n_stats;
 }
 
+/* ln 2 / -ln w: the tokens after which half of a value is left. */
+static double half_life(float w)
+{
+	return w > 0 && w < 1 ? -0.6931471805599453 / log((double)w) : NAN;
+}
+
+/* Percentiles of the decay's half-life over all channels of all layers, now and then. */
+static void fill_decay(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
+{
+	static const struct {
+		const char *metric;
+		size_t pct;
+	} wanted[3] = { { "decay_half_life_p5", 5 }, { "decay_half_life_tokens", 50 }, { "decay_half_life_p95", 95 } };
+	size_t n = step->decay ? step->n_layer * step->n_decay : 0;
+	uint64_t before = w->tokens;
+
+	w->tokens += step->n_tokens;
+	if (!n || before / WATCH_DECAY_EVERY == w->tokens / WATCH_DECAY_EVERY)
+		return;
+	if (n > w->decay_cap) {
+		free(w->decay);
+		w->decay = malloc(n * sizeof *w->decay);
+		w->decay_cap = w->decay ? n : 0;
+	}
+	if (!w->decay)
+		return;
+	memcpy(w->decay, step->decay, n * sizeof *w->decay);
+	for (size_t i = 0; i < n; i++)
+		if (!isfinite(w->decay[i])) /* reported as non-finite state; a percentile has no meaning then */
+			return;
+	for (int i = 0; i < 3; i++) {
+		float decay = select_kth(w->decay, n, (n - 1) * wanted[i].pct / 100);
+
+		w->number[i] = (struct rwkvmon_number){ rwkvmon_metric(wanted[i].metric), half_life(decay) };
+	}
+	out->numbers = w->number;
+	out->n_numbers = 3;
+}
+
 /* The text of a call's tokens, as far as it fits; decode calls have one. */
 static void fill_text(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out, struct buf *text)
 {
@@ -74,6 +113,7 @@ static void on_end(void *ctx, const struct tap_step *step)
 		out.ends_prefill = !w->prompt_left;
 	}
 	fill_state(w, step, &out);
+	fill_decay(w, step, &out);
 	fill_text(w, step, &out, &text);
 	rwkvmon_end(w->mon, &out);
 	buf_free(&text);
@@ -140,6 +180,8 @@ int watch_run_close(struct watch_run *w, struct rwkvmon_totals *totals, struct e
 	w->mon = NULL;
 	free(w->state);
 	free(w->sums);
+	free(w->decay);
+	w->decay = NULL;
 	w->state = NULL;
 	w->sums = NULL;
 	if (!rc)

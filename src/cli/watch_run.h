@@ -13,7 +13,7 @@
 
 #include <rwkvmon.h>
 
-enum { WATCH_TENSORS_MAX = 1024 };
+enum { WATCH_DECAY_EVERY = 100 }; /* tokens from one look at the decay to the next */
 
 struct watch_run {
 	rwkvmon *mon;
@@ -24,6 +24,10 @@ struct watch_run {
 	struct rwkvmon_tensor *state; /* (n_state) */
 	struct rwkvmon_state_sums *sums;
 	size_t cap;
+	float *decay; /* (decay_cap): room to find percentiles in */
+	size_t decay_cap;
+	uint64_t tokens;
+	struct rwkvmon_number number[3];
 	char name[256];
 };
 
