@@ -101,20 +101,27 @@ int generation_open(struct generation *g, const struct options *opts, const stru
 		rc = sampler_open(&g->sampler, model_info(g->model)->n_vocab, &g->sampling, err);
 	if (!rc && opts->state)
 		rc = run_load_state(g->run, opts->state, err);
+	if (!rc)
+		rc = shadow_open(&g->shadow, opts, g->chunk_len, err);
 	return rc;
 }
 
 int generation_watch(struct generation *g, struct err *err)
 {
-	return watch_run_open(&g->watch, g->opts, g->model, g->tokenizer, &g->sampling, g->chunk_len, err);
+	int rc = watch_run_open(&g->watch, g->opts, g->model, g->tokenizer, &g->sampling, g->chunk_len, err);
+
+	g->watch.shadow = &g->shadow;
+	return rc;
 }
 
 static int feed(struct generation *g, const uint32_t *tokens, size_t n, bool prefill, uint64_t *spent_ns, struct err *err)
 {
 	struct run_call call = { .tokens = tokens, .n = n, .prefill = prefill, .tap = watch_run_tap(&g->watch) };
+	int rc = shadow_feed(&g->shadow, g->run, tokens, n, err);
 	uint64_t start = clock_mono_ns(&clock_system);
-	int rc = run_forward(g->run, &call, err);
 
+	if (!rc)
+		rc = run_forward(g->run, &call, err);
 	*spent_ns += clock_mono_ns(&clock_system) - start;
 	return rc;
 }
@@ -156,6 +163,7 @@ int generation_feed(struct generation *g, uint32_t token, struct err *err)
 void generation_restart(struct generation *g)
 {
 	run_reset(g->run);
+	shadow_reset(&g->shadow);
 	sampler_reset(g->sampler);
 	watch_run_new_sequence(&g->watch);
 }
@@ -171,6 +179,7 @@ int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct
 {
 	int rc = watch_run_close(&g->watch, totals, err);
 
+	shadow_close(&g->shadow);
 	sampler_close(g->sampler);
 	run_close(g->run);
 	tokenizer_close(g->tokenizer);

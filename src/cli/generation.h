@@ -21,6 +21,7 @@ struct generation {
 	struct sampler_config sampling;
 	size_t chunk_len;
 	struct watch_run watch;
+	struct shadow shadow;
 	uint64_t prompt_tokens, made; /* fed as prompts; generated */
 	uint64_t prefill_ns, decode_ns;
 };

@@ -82,8 +82,15 @@ static void fill_decay(struct watch_run *w, const struct tap_step *step, struct 
 
 		w->number[i] = (struct rwkvmon_number){ rwkvmon_metric(wanted[i].metric), half_life(decay) };
 	}
-	out->numbers = w->number;
 	out->n_numbers = 3;
+}
+
+static void fill_shadow(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
+{
+	size_t n = w->shadow ? shadow_compare(w->shadow, step->logits, step->vocab) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		w->number[out->n_numbers++] = w->shadow->number[i];
 }
 
 /* The text of a call's tokens, as far as it fits; decode calls have one. */
@@ -113,7 +120,9 @@ static void on_end(void *ctx, const struct tap_step *step)
 		out.ends_prefill = !w->prompt_left;
 	}
 	fill_state(w, step, &out);
+	out.numbers = w->number;
 	fill_decay(w, step, &out);
+	fill_shadow(w, step, &out);
 	fill_text(w, step, &out, &text);
 	rwkvmon_end(w->mon, &out);
 	buf_free(&text);

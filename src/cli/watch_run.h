@@ -5,6 +5,7 @@
 #ifndef RWKVMON_CLI_WATCH_RUN_H
 #define RWKVMON_CLI_WATCH_RUN_H
 
+#include "cli/shadow.h"
 #include "runtime/model.h"
 #include "runtime/sampler.h"
 #include "runtime/tokenizer.h"
@@ -27,7 +28,8 @@ struct watch_run {
 	float *decay; /* (decay_cap): room to find percentiles in */
 	size_t decay_cap;
 	uint64_t tokens;
-	struct rwkvmon_number number[3];
+	struct rwkvmon_number number[5]; /* half-lives, then the shadow's */
+	struct shadow *shadow; /* borrowed; may be NULL */
 	char name[256];
 };
 

@@ -25,9 +25,9 @@ extern const struct command_spec command_specs[COMMAND_COUNT];
 
 /* A text that was not given is NULL, a number NAN, a count UINT64_MAX. */
 struct options {
-	const char *model, *strategy, *state, *save_state, *user, *bot, *prompt, *prompt_file, *log, *tokens, *tokens_file, *logits_out, *state_out;
+	const char *model, *strategy, *state, *save_state, *user, *bot, *shadow_mode, *prompt, *prompt_file, *log, *tokens, *tokens_file, *logits_out, *state_out;
 	const char *format, *output, *session, *since, *until, *rules, *lang;
-	uint64_t count, seed, chunk_len;
+	uint64_t count, seed, chunk_len, shadow;
 	double temperature, top_p, alpha_frequency, alpha_presence, penalty_decay;
 	bool unwatched, log_tokens, log_text, all_logits, json, quiet, help;
 

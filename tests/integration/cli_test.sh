@@ -78,6 +78,14 @@ head -c 1000000 "$here/../../models/tiny-rwkv7.safetensors" >"$dir/torn.safetens
 expect "truncated safetensors" 3 "torn.safetensors" "$rwkvmon" eval --model "$dir/torn.safetensors" --tokens 1
 expect "rule file that is none" 2 "is no YAML" "$rwkvmon" run --rules "$here/../../CMakeLists.txt" --prompt x --log none
 
+expect "a shadow in full precision" 0 "" "$rwkvmon" run --tokens 60 --prompt x --seed 1 --strategy "cpu fp32i8" --shadow 10 --log "$dir/shadow.log" --quiet
+[ "$(grep -c '"quant_kl_nats":' "$dir/shadow.log")" = 6 ] && passed=$((passed + 1)) || fail "6 comparisons with the shadow expected"
+grep -q '"quant_top1_agree":1' "$dir/shadow.log" && passed=$((passed + 1)) || fail "int8 never agrees with fp32"
+expect "a strategy for a GPU" 3 "cpu fp32" "$rwkvmon" run --tokens 1 --prompt x --log none --strategy "cuda fp16"
+expect "a mistyped shadow" 2 "one_step or accumulated" "$rwkvmon" run --tokens 1 --prompt x --log none --shadow 1 --shadow-mode both
+expect "a state is saved" 0 "" "$rwkvmon" run --tokens 50 --prompt "Call me" --seed 2 --log none --quiet --save-state "$dir/s.state"
+expect "and gone on from" 0 "" "$rwkvmon" eval --tokens 32 --state "$dir/s.state" --state-out "$dir/s2.state"
+
 # --- chat ----------------------------------------------------------------------------
 printf 'Who is there?\n+retry\n+undo\n+gen And it\n+save %s\n+reset\n+nonsense\n+load %s\n+load %s\nAnd you?\n+quit\nnever said\n' \
 	"$dir/c.state" "$dir/c.state" "$dir/a.log" >"$dir/talk"
