@@ -14,7 +14,8 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 		a->own_session = session_text(slice_of(opts->session));
 		a->opts.session = a->own_session;
 	}
-	if (!buckets_open(&a->others_series, FINDINGS_BUCKETS_MAX, METRIC_COUNT) || (opts->session && !a->own_session)) {
+	if (!buckets_open(&a->others_series, FINDINGS_BUCKETS_MAX, METRIC_COUNT) ||
+	    (opts->session && !a->own_session)) {
 		analyze_close(a);
 		return err_set(err, ERR_NOMEM, "no memory for the analysis");
 	}
@@ -288,6 +289,20 @@ static void lose_series(struct analysis *a, struct session *s)
 	give_up_series(a, s);
 }
 
+static void merge_span(struct session *into, const struct session *from)
+{
+	bool first = !into->records;
+
+	if (!from->records)
+		return;
+	widen_span(&into->from_us, &into->to_us, first, from->from_us);
+	widen_span(&into->from_us, &into->to_us, false, from->to_us);
+	if (first || from->first_sequence < into->first_sequence)
+		into->first_sequence = from->first_sequence;
+	if (first || from->last_sequence > into->last_sequence)
+		into->last_sequence = from->last_sequence;
+}
+
 static void merge_session(struct analysis *a, struct session *from)
 {
 	struct session *into = sessions_find(&a->sessions, (struct slice){ from->id, from->id_bytes });
@@ -305,13 +320,7 @@ static void merge_session(struct analysis *a, struct session *from)
 	for (int phase = 0; phase < PHASE_COUNT; phase++)
 		merge_tracks(a, into->listed ? &into->phase[phase] : &a->others[phase], from->phase[phase]);
 	comoments_merge(&into->similarity_entropy, &from->similarity_entropy);
-	if (from->records) {
-		widen_span(&into->from_us, &into->to_us, !into->records, from->from_us);
-		widen_span(&into->from_us, &into->to_us, false, from->to_us);
-		into->first_sequence = !into->records || from->first_sequence < into->first_sequence ? from->first_sequence
-												      : into->first_sequence;
-		into->last_sequence = from->last_sequence > into->last_sequence ? from->last_sequence : into->last_sequence;
-	}
+	merge_span(into, from);
 	into->records += from->records;
 	into->tokens += from->tokens;
 	steal_text(&into->model_name, &from->model_name);

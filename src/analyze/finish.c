@@ -18,9 +18,12 @@ static void take_input(struct findings *f, const struct input_stats *in)
 	f->bytes = in->bytes;
 	f->lines = in->lines;
 	f->skipped_lines = in->skipped_lines;
-	for (size_t i = 0; i < in->n_skipped; i++)
-		f->skipped[f->n_skipped++] = (struct skipped_line){ copy(&f->arena, in->skipped[i].file), in->skipped[i].line,
-								    copy(&f->arena, in->skipped[i].reason) };
+	for (size_t i = 0; i < in->n_skipped; i++) {
+		const struct skipped_line *s = &in->skipped[i];
+
+		f->skipped[f->n_skipped++] =
+			(struct skipped_line){ copy(&f->arena, s->file), s->line, copy(&f->arena, s->reason) };
+	}
 }
 
 static void summaries(const struct tracks *t, struct summary out[METRIC_COUNT])
@@ -116,7 +119,8 @@ static void chart_sessions(struct findings *f, const struct analysis *a)
 		struct series *series = arena_alloc(&f->arena, 1, sizeof *series);
 
 		for (size_t k = 0; k < a->n_owners; k++)
-			if (!charted[k] && (best == SERIES_OWNERS_MAX || a->owner[k]->records > a->owner[best]->records))
+			if (!charted[k] &&
+			    (best == SERIES_OWNERS_MAX || a->owner[k]->records > a->owner[best]->records))
 				best = k;
 		charted[best] = true;
 		while (a->sessions.listed[i] != a->owner[best])
@@ -206,7 +210,9 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 {
 	bool fine = !a->failed && !a->sessions.failed && !a->events.failed;
 
-	*out = (struct findings){ .records = a->records, .from_us = a->from_us, .to_us = a->to_us, .tokens = a->tokens };
+	*out = (struct findings){
+		.records = a->records, .from_us = a->from_us, .to_us = a->to_us, .tokens = a->tokens
+	};
 	if (input)
 		take_input(out, input);
 	fine &= take_metrics(out, a);

@@ -106,8 +106,8 @@ static void put_model(struct term *t, const struct findings *f)
 
 	if (!s || (!*s->model_name && !*s->strategy))
 		return;
-	snprintf(line, sizeof line, "%s %.250s%s%.250s", word(t, TEXT_TERM_MODEL), s->model_name, *s->strategy ? ", " : "",
-		 s->strategy);
+	snprintf(line, sizeof line, "%s %.250s%s%.250s", word(t, TEXT_TERM_MODEL), s->model_name,
+		 *s->strategy ? ", " : "", s->strategy);
 	indent(t);
 	term_left(t, TINT_PLAIN, line, t->columns - INDENT);
 	term_newline(t);
@@ -225,7 +225,8 @@ static void put_chart(struct term *t, const char *label, const struct buf *line,
 {
 	char a[TERM_TEXT], b[TERM_TEXT], range[2 * TERM_TEXT + 8];
 
-	snprintf(range, sizeof range, "%s%s%s", term_number(a, low), t->ascii ? ".." : "\xe2\x80\xa6", term_number(b, high));
+	snprintf(range, sizeof range, "%s%s%s", term_number(a, low), t->ascii ? ".." : "\xe2\x80\xa6",
+		 term_number(b, high));
 	indent(t);
 	term_left(t, TINT_PLAIN, label, SPARK_LABEL);
 	term_put(t, TINT_PLAIN, line->p ? line->p : "");
@@ -338,8 +339,8 @@ static void put_bars(struct term *t, const struct histogram *h, enum text_id lab
 static void put_distribution(struct term *t, const struct findings *f)
 {
 	bool apart = f->latency[PHASE_PREFILL].n || f->latency[PHASE_DECODE].n;
-	const enum text_id labels[PHASE_COUNT] = { apart ? TEXT_TERM_OTHER_CALLS : TEXT_TERM_ALL_CALLS, TEXT_TERM_PREFILL,
-						   TEXT_TERM_DECODE };
+	const enum text_id labels[PHASE_COUNT] = { apart ? TEXT_TERM_OTHER_CALLS : TEXT_TERM_ALL_CALLS,
+						   TEXT_TERM_PREFILL, TEXT_TERM_DECODE };
 	bool any = false;
 
 	for (int phase = 0; phase < PHASE_COUNT; phase++) {
