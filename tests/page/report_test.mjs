@@ -110,6 +110,18 @@ const checks = {
 		await page.locator('[data-move="reset"]').click();
 	},
 
+	async "scales and lines switch and stay drawn"({ page }) {
+		for (const button of await page.locator(".legend button").all()) {
+			const before = await button.getAttribute("aria-pressed");
+			await button.click();
+			assert.notEqual(await button.getAttribute("aria-pressed"), before);
+			if ((await button.getAttribute("class")) === "scale")
+				await checks["every chart is drawn"]({ page });
+			await button.click();
+			assert.equal(await button.getAttribute("aria-pressed"), before);
+		}
+	},
+
 	async "raw findings open and download"({ page }) {
 		const details = page.locator("#raw-details");
 		if (!await details.isVisible())
