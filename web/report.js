@@ -275,8 +275,8 @@ function hasPeaks(panel) {
 /* The range of values, widened to a limit that is near enough not to flatten the line. */
 function yRange(panel, log) {
 	return (u, low, high) => {
-		if (low === null || !Number.isFinite(low) || !Number.isFinite(high))
-			return [0, 1];
+		if (!Number.isFinite(low) || !Number.isFinite(high) || (log && low <= 0))
+			return log ? [1, 10] : [0, 1];
 		let [from, to] = [low, high];
 		if (log) {
 			for (const l of panel.limits) {
@@ -651,8 +651,9 @@ class Panel {
 	}
 
 	logButton() {
-		const button = element("button", { type: "button", class: "scale", "aria-pressed": String(this.log) }, words.PAGE_LOG_SCALE);
+		const button = element("button", { type: "button", class: "scale" }, words.PAGE_LOG_SCALE);
 
+		button.setAttribute("aria-pressed", String(this.log));
 		button.addEventListener("click", () => {
 			this.log = !this.log;
 			button.setAttribute("aria-pressed", String(this.log));
@@ -707,7 +708,8 @@ class Panel {
 			return;
 		if (step) {
 			const [first, last] = u.series[0].idxs;
-			const at = known(u.cursor.idx) ? Math.max(first, Math.min(last, u.cursor.idx + step)) : step > 0 ? first : last;
+			const from = known(u.cursor.idx) ? u.cursor.idx + step : step > 0 ? first : last;
+			const at = Math.max(first, Math.min(last, from));
 			u.setCursor({ left: u.valToPos(u.data[0][at], "x"), top: 10 }, true, true);
 			$("#said").textContent = `${this.when.textContent}: ${this.legend.textContent}`;
 		} else if (!this.histogram && (event.key === "+" || event.key === "=")) {
@@ -773,6 +775,9 @@ const LOG_STEPS = [
 /* At least two labels: a range too narrow for the steps is divided evenly. */
 function logSplits(u, axis, low, high) {
 	const decades = Math.log10(high / low);
+
+	if (!(low > 0 && Number.isFinite(decades)))
+		return [];
 	const [, steps] = LOG_STEPS.find(([least]) => decades > least);
 	const out = [];
 

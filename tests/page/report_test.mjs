@@ -20,6 +20,9 @@ const browser = await chromium.launch({
 		"--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
 
+/* What Chromium says about this test's own reading of pixels. */
+const ours = /willReadFrequently/;
+
 /* A page whose errors, dialogs and requests are kept. */
 async function open(file, options = {}) {
 	const viewport = { width: 1280, height: 900 };
@@ -28,7 +31,7 @@ async function open(file, options = {}) {
 	const url = pathToFileURL(resolve(file)).href;
 	const seen = { problems: [], requests: [] };
 
-	page.on("console", m => ["error", "warning"].includes(m.type()) && seen.problems.push(m.text()));
+	page.on("console", m => ["error", "warning"].includes(m.type()) && !ours.test(m.text()) && seen.problems.push(m.text()));
 	page.on("pageerror", e => seen.problems.push(e.stack ?? String(e)));
 	page.on("dialog", d => { seen.problems.push(`dialog: ${d.message()}`); d.dismiss(); });
 	page.on("request", r => { if (r.url() !== url && !r.url().startsWith("data:")) seen.requests.push(r.url()); });
