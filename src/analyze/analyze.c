@@ -117,7 +117,7 @@ static void add_to_series(struct analysis *a, struct session *s, const struct re
 	struct buckets *b;
 	size_t at;
 
-	if (s->listed && !s->series && !s->series_lost)
+	if (s->listed && !s->series && !s->series_lost && !a->opts.no_session_series)
 		own_series(a, s);
 	b = s->series ? s->series : &a->others_series;
 	at = buckets_at(b, rec->time_us);
@@ -171,6 +171,8 @@ static void judge(struct analysis *a, struct session *s, const struct record *re
 		if (!(types >> f->type & 1))
 			a->by_type[f->type]++;
 		types |= UINT64_C(1) << f->type;
+		a->summary[f->type] = f->summary;
+		a->advice[f->type] = f->action;
 		events_add(&a->events, &s->open[f->type], s->id, rec->time_us,
 			   1000 * rules_cooldown_ms(rules, f->rule), f);
 	}
@@ -331,6 +333,10 @@ static void merge_counts(struct analysis *into, const struct analysis *from)
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
 		into->by_type[type] += from->by_type[type];
 		into->live_alarms[type] += from->live_alarms[type];
+		if (!into->summary[type]) {
+			into->summary[type] = from->summary[type];
+			into->advice[type] = from->advice[type];
+		}
 	}
 }
 

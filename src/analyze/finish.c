@@ -58,9 +58,11 @@ static const struct bucket *bucket_row(struct arena *arena, const struct buckets
 	for (size_t i = 0; row && i < n; i++) {
 		const struct bucket_cell *cell = buckets_cell(b, m, b->first + (int64_t)i);
 
+		double mean = (double)cell->sum / ((double)cell->count * metric_specs[m].scale);
+
 		if (cell->count)
 			row[i] = (struct bucket){ cell->count, cell->min, cell->max,
-						  (double)cell->sum / ((double)cell->count * metric_specs[m].scale) };
+						  fmax(cell->min, fmin(cell->max, mean)) };
 	}
 	return row;
 }
@@ -129,8 +131,13 @@ static void chart_sessions(struct findings *f, const struct analysis *a)
 static bool whole_series(struct findings *f, const struct analysis *a)
 {
 	struct buckets whole;
-	bool fine = buckets_open(&whole, FINDINGS_BUCKETS_MAX, METRIC_COUNT);
+	bool fine;
 
+	if (!a->n_owners) {
+		take_series(&f->arena, &a->others_series, &f->series);
+		return true;
+	}
+	fine = buckets_open(&whole, FINDINGS_BUCKETS_MAX, METRIC_COUNT);
 	if (fine)
 		buckets_merge(&whole, &a->others_series);
 	for (size_t i = 0; fine && i < a->n_owners; i++)
@@ -174,11 +181,21 @@ static bool take_metrics(struct findings *f, const struct analysis *a)
 	return fine;
 }
 
+static void take_words(struct arena *arena, const char *const *words, const char *out[LANG_COUNT])
+{
+	for (int lang = 0; words && lang < LANG_COUNT; lang++)
+		out[lang] = copy(arena, words[lang]);
+}
+
 static void take_anomalies(struct findings *f, const struct analysis *a)
 {
 	f->rule_set = copy(&f->arena, a->opts.rules ? ruleset_name(a->opts.rules) : "");
 	f->anomaly_records = a->violating;
 	memcpy(f->anomaly_by_type, a->by_type, sizeof f->anomaly_by_type);
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
+		take_words(&f->arena, a->summary[type], f->anomaly_summary[type]);
+		take_words(&f->arena, a->advice[type], f->anomaly_advice[type]);
+	}
 	f->event = events_list(&a->events, &f->arena, &f->n_events);
 	f->events_total = a->events.total;
 	memcpy(f->live_alarms, a->live_alarms, sizeof f->live_alarms);

@@ -16,10 +16,10 @@ static void on_signal(int number)
 		signal(number, SIG_DFL);
 		raise(number);
 	}
-	interrupted = 1;
+	interrupted = number;
 }
 
-bool generation_interrupted(void)
+int generation_interrupted(void)
 {
 	return interrupted;
 }
@@ -58,9 +58,8 @@ static int check_options(const struct options *o, struct err *err)
 	return 0;
 }
 
-static struct sampler_config sampling_of(const struct options *o, size_t vocab)
+static struct sampler_config sampling_of(const struct options *o, struct sampler_config c, size_t vocab)
 {
-	struct sampler_config c = sampler_defaults();
 	bool bytes = vocab <= BYTE_VOCAB_MAX; /* every byte of a text repeats: penalties would garble it */
 
 	c.temperature = number_or(o->temperature, c.temperature);
@@ -83,7 +82,7 @@ static int check_pairing(const struct generation *g, struct err *err)
 	return err_hint(err, "`rwkvmon eval --tokens 1,2,3` runs it on token ids");
 }
 
-int generation_open(struct generation *g, const struct options *opts, struct err *err)
+int generation_open(struct generation *g, const struct options *opts, const struct sampler_config *defaults, struct err *err)
 {
 	int rc = check_options(opts, err);
 
@@ -96,7 +95,7 @@ int generation_open(struct generation *g, const struct options *opts, struct err
 		rc = check_pairing(g, err);
 	if (rc)
 		return rc;
-	g->sampling = sampling_of(opts, model_info(g->model)->n_vocab);
+	g->sampling = sampling_of(opts, *defaults, model_info(g->model)->n_vocab);
 	rc = run_open(&g->run, g->model, &(struct run_config){ .chunk_len = g->chunk_len }, err);
 	if (!rc)
 		rc = sampler_open(&g->sampler, model_info(g->model)->n_vocab, &g->sampling, err);

@@ -25,8 +25,9 @@ struct generation {
 	uint64_t prefill_ns, decode_ns;
 };
 
-/* Checks the options that both commands take and opens everything but the collector. */
-int generation_open(struct generation *g, const struct options *opts, struct err *err);
+/* Checks the options that both commands take and opens everything but the collector.
+ * `defaults` stand where the options say nothing. */
+int generation_open(struct generation *g, const struct options *opts, const struct sampler_config *defaults, struct err *err);
 int generation_watch(struct generation *g, struct err *err);
 
 /* Feeds a text as a prompt; an empty one becomes token 0, which begins a text. */
@@ -45,8 +46,8 @@ int generation_save(const struct generation *g, struct err *err);
 /* Closes the collector; its error is what the log lost. */
 int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct err *err);
 
-/* Ctrl-C and SIGTERM set it; both commands look at it between tokens. */
-bool generation_interrupted(void);
+/* SIGINT or SIGTERM when one has come; both commands look at it between tokens. */
+int generation_interrupted(void);
 void generation_catch_signals(void);
 void generation_resume(void); /* forgets an interrupt */
 

@@ -11,6 +11,7 @@ typedef int command_fn(const struct options *opts, struct err *err);
 
 static command_fn *const commands[COMMAND_COUNT] = {
 	[COMMAND_RUN] = command_run,
+	[COMMAND_CHAT] = command_chat,
 	[COMMAND_EVAL] = command_eval,
 	[COMMAND_ANALYZE] = command_analyze,
 };

@@ -128,8 +128,9 @@ int command_run(const struct options *opts, struct err *err)
 	struct generation g = { 0 };
 	struct rwkvmon_totals totals = { 0 };
 	struct err log_err = { 0 };
+	const struct sampler_config defaults = sampler_defaults();
 	struct buf prompt = { 0 };
-	int rc = generation_open(&g, opts, err), log_rc;
+	int rc = generation_open(&g, opts, &defaults, err), log_rc;
 
 	if (!rc)
 		rc = read_prompt(&prompt, opts, err);

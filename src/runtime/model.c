@@ -503,6 +503,8 @@ static int build(struct model **out, struct tensor_file *file, const struct mode
 		return rc;
 	}
 	m->file = file;
+	m->info.copied_bytes = file->unpacked_bytes;
+	l.copy_limit += file->unpacked_bytes;
 	m->ln_x_eps = options && options->ln_x_eps > 0 ? options->ln_x_eps : LN_X_EPS;
 	rc = load_all(&l, options ? options->strategy : NULL);
 	if (rc) {

@@ -25,7 +25,7 @@ extern const struct command_spec command_specs[COMMAND_COUNT];
 
 /* A text that was not given is NULL, a number NAN, a count UINT64_MAX. */
 struct options {
-	const char *model, *strategy, *state, *save_state, *prompt, *prompt_file, *log, *tokens, *tokens_file, *logits_out, *state_out;
+	const char *model, *strategy, *state, *save_state, *user, *bot, *prompt, *prompt_file, *log, *tokens, *tokens_file, *logits_out, *state_out;
 	const char *format, *output, *session, *since, *until, *rules, *lang;
 	uint64_t count, seed, chunk_len;
 	double temperature, top_p, alpha_frequency, alpha_presence, penalty_decay;

@@ -78,6 +78,18 @@ head -c 1000000 "$here/../../models/tiny-rwkv7.safetensors" >"$dir/torn.safetens
 expect "truncated safetensors" 3 "torn.safetensors" "$rwkvmon" eval --model "$dir/torn.safetensors" --tokens 1
 expect "rule file that is none" 2 "is no YAML" "$rwkvmon" run --rules "$here/../../CMakeLists.txt" --prompt x --log none
 
+# --- chat ----------------------------------------------------------------------------
+printf 'Who is there?\n+retry\n+undo\n+gen And it\n+save %s\n+reset\n+nonsense\n+load %s\n+load %s\nAnd you?\n+quit\nnever said\n' \
+	"$dir/c.state" "$dir/c.state" "$dir/a.log" >"$dir/talk"
+expect "chat" 0 "the last turn is taken back" sh -c "$rwkvmon chat --tokens 60 --seed 4 --log $dir/chat.log --user ROMEO --bot JULIET <$dir/talk"
+says "the model is called by its name" "JULIET:"
+grep -q "there is no such command" "$dir/err" && grep -q "is no state" "$dir/err" && grep -q '^saved$' "$dir/err" && grep -q '^loaded$' "$dir/err" &&
+	passed=$((passed + 1)) || fail "chat's commands did not all answer"
+[ "$(grep -c '^JULIET:' "$dir/out")" = 3 ] && passed=$((passed + 1)) || fail "three answers expected"
+[ "$(wc -c <"$dir/c.state")" = 202752 ] && passed=$((passed + 1)) || fail "+save wrote the wrong size"
+expect "chat's log can be analysed" 0 "" "$rwkvmon" analyze "$dir/chat.log" --format json
+says "it has prefill and decode" '"prefill"'
+
 cat >"$dir/rules.yaml" <<'RULES'
 rules:
   - alarm: high_latency

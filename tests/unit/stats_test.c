@@ -306,7 +306,7 @@ static void nothing_has_no_quantile(void **state)
 	sketch_free(&s);
 }
 
-static void bins_carry_beyond_32_bits(void **state)
+static void bins_carry_beyond_their_bits(void **state)
 {
 	struct sketch a = { 0 }, b = { 0 };
 	double q[] = { 0.25, 0.75 }, got[2];
@@ -438,7 +438,7 @@ int main(void)
 		cmocka_unit_test(exact_sums_agree_with_integers),
 		cmocka_unit_test(quantiles_are_within_half_a_percent),
 		cmocka_unit_test(nothing_has_no_quantile),
-		cmocka_unit_test(bins_carry_beyond_32_bits),
+		cmocka_unit_test(bins_carry_beyond_their_bits),
 		cmocka_unit_test(splits_merge_to_the_same_bits),
 		cmocka_unit_test(buckets_stay_within_their_cap),
 	};
