@@ -257,14 +257,36 @@ function readColours() {
 
 const faint = (colour, alpha) => `rgba(${colour.match(/[\d.]+/g).slice(0, 3).join(",")}, ${alpha})`;
 
+/* One line whose values are all positive and not nearly the same. */
+function logPossible(panel) {
+	const { min, max, decimals } = model.metric[panel.lines[0].metric];
+
+	return panel.lines.length === 1 && panel.lines[0].band && min >= 10 ** -decimals && max > 3 * min;
+}
+
+/* Peaks that would press the usual values flat against the axis. */
+function hasPeaks(panel) {
+	const { metric } = panel.lines[0];
+	const means = model.series[0].metric[metric]?.mean.filter(known).sort((a, b) => a - b) ?? [];
+
+	return logPossible(panel) && model.metric[metric].max > 20 * means[Math.floor(means.length / 2)];
+}
+
 /* The range of values, widened to a limit that is near enough not to flatten the line. */
 function yRange(panel, log) {
 	return (u, low, high) => {
-		if (low === null || !Number.isFinite(low) || !Number.isFinite(high))
-			return [0, 1];
-		if (log)
-			return [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(high) + 1e-9)];
+		if (!Number.isFinite(low) || !Number.isFinite(high) || (log && low <= 0))
+			return log ? [1, 10] : [0, 1];
 		let [from, to] = [low, high];
+		if (log) {
+			for (const l of panel.limits) {
+				if (l.value > to && l.value < 3 * to)
+					to = l.value;
+				if (l.value < from && l.value > from / 3)
+					from = l.value;
+			}
+			return [from / 1.15, to * 1.15];
+		}
 		const span = to - from || Math.abs(to) || 1;
 
 		for (const l of panel.limits) {
@@ -410,7 +432,16 @@ function drawMarks(u, marks) {
 
 /* ---- one panel */
 
-function axes(extra = {}, bytes = false) {
+/* The y axis of plain numbers, of bytes, or logarithmic. */
+function yAxis(kind) {
+	if (kind === "log")
+		return { splits: logSplits, filter: (u, splits) => splits, values: (u, splits) => logTicks(u, splits) };
+	if (kind === "bytes")
+		return { size: Y_AXIS + 12, incrs: BYTE_STEPS, values: (u, splits) => byteTicks(splits) };
+	return { values: (u, splits, axis, space, step) => splits.map(v => v === null ? null : tick(v, step)) };
+}
+
+function axes(extra = {}, kind = "") {
 	const common = { stroke: ink.soft, font: ink.font, grid: { stroke: ink.grid, width: 1 }, ticks: { show: false } };
 
 	return [
@@ -421,12 +452,7 @@ function axes(extra = {}, bytes = false) {
 			border: { show: true, stroke: ink.rule, width: 1 },
 			...extra,
 		},
-		{
-			...common, space: 30, size: bytes ? Y_AXIS + 12 : Y_AXIS, gap: 4,
-			...(bytes && { incrs: BYTE_STEPS }),
-			values: (u, splits, axis, space, step) => bytes ? byteTicks(splits)
-				: splits.map(v => v === null ? null : tick(v, step)),
-		},
+		{ ...common, space: 30, size: Y_AXIS, gap: 4, ...yAxis(kind) },
 	];
 }
 
@@ -437,7 +463,7 @@ class Panel {
 		this.box = $(".plot", figure);
 		this.histogram = spec.phase !== undefined;
 		this.hidden = new Set();
-		this.log = false;
+		this.log = !this.histogram && hasPeaks(spec);
 		this.legend = $(".legend", figure);
 		this.values = [];
 		if (!this.histogram)
@@ -529,7 +555,7 @@ class Panel {
 				x: { time: true, min: view.from, max: view.to, range: (u, min, max) => [min, max] },
 				y: { distr: this.log ? 3 : 1, range: yRange(this.spec, this.log) },
 			},
-			axes: axes({}, model.metric[this.spec.lines[0].metric].unit === "bytes"),
+			axes: axes({}, this.log ? "log" : model.metric[this.spec.lines[0].metric].unit),
 			series, bands,
 			cursor: {
 				...base.cursor,
@@ -618,8 +644,22 @@ class Panel {
 			this.values.push(value);
 			items.push(element("li", {}, button));
 		});
+		if (!this.histogram && logPossible(this.spec))
+			items.push(element("li", {}, this.logButton()));
 		this.legend.replaceChildren(...items);
 		this.showValues(null);
+	}
+
+	logButton() {
+		const button = element("button", { type: "button", class: "scale" }, words.PAGE_LOG_SCALE);
+
+		button.setAttribute("aria-pressed", String(this.log));
+		button.addEventListener("click", () => {
+			this.log = !this.log;
+			button.setAttribute("aria-pressed", String(this.log));
+			this.draw();
+		});
+		return button;
 	}
 
 	showValues(i) {
@@ -668,7 +708,8 @@ class Panel {
 			return;
 		if (step) {
 			const [first, last] = u.series[0].idxs;
-			const at = known(u.cursor.idx) ? Math.max(first, Math.min(last, u.cursor.idx + step)) : step > 0 ? first : last;
+			const from = known(u.cursor.idx) ? u.cursor.idx + step : step > 0 ? first : last;
+			const at = Math.max(first, Math.min(last, from));
 			u.setCursor({ left: u.valToPos(u.data[0][at], "x"), top: 10 }, true, true);
 			$("#said").textContent = `${this.when.textContent}: ${this.legend.textContent}`;
 		} else if (!this.histogram && (event.key === "+" || event.key === "=")) {
@@ -734,6 +775,9 @@ const LOG_STEPS = [
 /* At least two labels: a range too narrow for the steps is divided evenly. */
 function logSplits(u, axis, low, high) {
 	const decades = Math.log10(high / low);
+
+	if (!(low > 0 && Number.isFinite(decades)))
+		return [];
 	const [, steps] = LOG_STEPS.find(([least]) => decades > least);
 	const out = [];
 

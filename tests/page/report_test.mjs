@@ -20,6 +20,9 @@ const browser = await chromium.launch({
 		"--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
 
+/* What Chromium says about this test's own reading of pixels. */
+const ours = /willReadFrequently/;
+
 /* A page whose errors, dialogs and requests are kept. */
 async function open(file, options = {}) {
 	const viewport = { width: 1280, height: 900 };
@@ -28,7 +31,7 @@ async function open(file, options = {}) {
 	const url = pathToFileURL(resolve(file)).href;
 	const seen = { problems: [], requests: [] };
 
-	page.on("console", m => ["error", "warning"].includes(m.type()) && seen.problems.push(m.text()));
+	page.on("console", m => ["error", "warning"].includes(m.type()) && !ours.test(m.text()) && seen.problems.push(m.text()));
 	page.on("pageerror", e => seen.problems.push(e.stack ?? String(e)));
 	page.on("dialog", d => { seen.problems.push(`dialog: ${d.message()}`); d.dismiss(); });
 	page.on("request", r => { if (r.url() !== url && !r.url().startsWith("data:")) seen.requests.push(r.url()); });
@@ -108,6 +111,18 @@ const checks = {
 		await event.click();
 		assert.match(page.url(), /#t=/);
 		await page.locator('[data-move="reset"]').click();
+	},
+
+	async "scales and lines switch and stay drawn"({ page }) {
+		for (const button of await page.locator(".legend button").all()) {
+			const before = await button.getAttribute("aria-pressed");
+			await button.click();
+			assert.notEqual(await button.getAttribute("aria-pressed"), before);
+			if ((await button.getAttribute("class")) === "scale")
+				await checks["every chart is drawn"]({ page });
+			await button.click();
+			assert.equal(await button.getAttribute("aria-pressed"), before);
+		}
 	},
 
 	async "raw findings open and download"({ page }) {
