@@ -26,8 +26,8 @@ extern const struct command_spec command_specs[COMMAND_COUNT];
 /* A text that was not given is NULL, a number NAN, a count UINT64_MAX. */
 struct options {
 	const char *model, *prompt, *prompt_file, *log, *tokens, *tokens_file, *logits_out, *state_out;
-	const char *format, *output, *session, *since, *until, *rules, *lang;
-	uint64_t count, seed, chunk_len;
+	const char *fsync, *format, *output, *session, *since, *until, *rules, *lang;
+	uint64_t count, seed, chunk_len, log_rotate_bytes, log_rotate_seconds, log_keep;
 	double temperature, top_p, alpha_frequency, alpha_presence, penalty_decay;
 	bool unwatched, log_tokens, log_text, all_logits, json, quiet, help;
 
