@@ -14,7 +14,7 @@ foreach(layer IN LISTS LAYERS)
 endforeach()
 embed_files(layer_rules rules_thresholds=${CMAKE_SOURCE_DIR}/src/rules/thresholds.yaml
 	rules_baseline=${CMAKE_SOURCE_DIR}/src/rules/baseline.yaml rules_byte=${CMAKE_SOURCE_DIR}/src/rules/byte.yaml)
-set(COLLECTOR_LIBRARIES PkgConfig::YAML Threads::Threads ${CMAKE_DL_LIBS} m)
+set(COLLECTOR_LIBRARIES PkgConfig::YAML PkgConfig::ZSTD Threads::Threads ${CMAKE_DL_LIBS} m)
 target_link_libraries(rwkvmon PRIVATE rwkvmon_flags ${COLLECTOR_LIBRARIES})
 target_link_libraries(rwkvmon_core PUBLIC rwkvmon_flags ${COLLECTOR_LIBRARIES} PkgConfig::JANSSON)
 set_target_properties(rwkvmon PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0

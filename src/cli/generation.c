@@ -71,15 +71,20 @@ static struct sampler_config sampling_of(const struct options *o, struct sampler
 	return c;
 }
 
+/* A tokenizer must not speak ids that the model does not know; few tokens for a large
+ * vocabulary mean the wrong one too. */
 static int check_pairing(const struct generation *g, struct err *err)
 {
-	size_t vocab = model_info(g->model)->n_vocab;
+	size_t vocab = model_info(g->model)->n_vocab, speaks = tokenizer_vocab(g->tokenizer);
 
-	if (tokenizer_vocab(g->tokenizer) <= vocab && vocab <= BYTE_VOCAB_MAX)
+	if (speaks <= vocab && (vocab <= BYTE_VOCAB_MAX) == (speaks <= BYTE_VOCAB_MAX))
 		return 0;
 	err_set(err, ERR_UNSUPPORTED, "%s: has a vocabulary of %zu, but the tokenizer \"%s\" speaks %zu tokens", model_label(g->model),
-		vocab, tokenizer_name(g->tokenizer), tokenizer_vocab(g->tokenizer));
-	return err_hint(err, "`rwkvmon eval --tokens 1,2,3` runs it on token ids");
+		vocab, tokenizer_name(g->tokenizer), speaks);
+	if (vocab <= BYTE_VOCAB_MAX)
+		return err_hint(err, "leave --tokenizer out: this model's tokens are bytes");
+	return err_hint(err, "give its vocabulary with --tokenizer (World models: rwkv_vocab_v20230424.txt), "
+			     "or use `rwkvmon eval` with token ids");
 }
 
 int generation_open(struct generation *g, const struct options *opts, const struct sampler_config *defaults, struct err *err)
@@ -90,7 +95,7 @@ int generation_open(struct generation *g, const struct options *opts, const stru
 	if (!rc)
 		rc = cli_model_open(&g->model, opts, err);
 	if (!rc)
-		rc = tokenizer_open_bytes(&g->tokenizer, err);
+		rc = opts->tokenizer ? tokenizer_open(&g->tokenizer, opts->tokenizer, err) : tokenizer_open_bytes(&g->tokenizer, err);
 	if (!rc)
 		rc = check_pairing(g, err);
 	if (rc)

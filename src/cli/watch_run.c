@@ -3,6 +3,7 @@
 #include "base/cpu.h"
 #include "cli/args.h"
 #include "cli/model.h"
+#include "log/log.h"
 #include "stats/select.h"
 
 #include <math.h>
@@ -135,6 +136,22 @@ static const char *log_of(const struct options *o)
 	return strcmp(o->log, "none") ? o->log : NULL;
 }
 
+/* "never", "interval" or "record", in the order of enum rwkvmon_sync. */
+static int sync_of(const char *name, enum rwkvmon_sync *out, struct err *err)
+{
+	int i = 0;
+
+	while (name && i < LOG_SYNC_COUNT && strcmp(name, log_sync_names[i]))
+		i++;
+	*out = (enum rwkvmon_sync)i;
+	return i < LOG_SYNC_COUNT ? 0 : err_set(err, ERR_USAGE, "--fsync: found \"%s\", expected never, interval or record", name);
+}
+
+static uint64_t count_or_0(uint64_t given)
+{
+	return given == UINT64_MAX ? 0 : given;
+}
+
 int watch_run_open(struct watch_run *w, const struct options *opts, const struct model *m, const struct tokenizer *t,
 		   const struct sampler_config *sampling, size_t chunk_len, struct err *err)
 {
@@ -149,6 +166,8 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 		.vocab_size = (uint32_t)info->n_vocab, .model_bytes = info->weight_bytes, .load_time_ms = (double)info->load_ns / 1e6,
 		.has_sampler = 1, .temperature = sampling->temperature, .top_p = sampling->top_p,
 		.alpha_frequency = sampling->frequency, .alpha_presence = sampling->presence,
+		.log_rotate_bytes = count_or_0(opts->log_rotate_bytes), .log_rotate_seconds = count_or_0(opts->log_rotate_seconds),
+		.log_keep = (uint32_t)count_or_0(opts->log_keep),
 		.penalty_decay = sampling->penalty_decay, .top_k = (uint32_t)sampling->top_k, .seed = sampling->seed,
 	};
 	int rc;
@@ -156,6 +175,9 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 	*w = (struct watch_run){ .tokenizer = t, .log_text = opts->log_text };
 	cli_model_name(w->name, sizeof w->name, opts->model);
 	w->tap = (struct tap){ .ctx = w, .begin = on_begin, .end = on_end, .wants_state_stats = true };
+	rc = sync_of(opts->fsync, &cfg.log_sync, err);
+	if (rc)
+		return rc;
 	rc = opts->unwatched ? 0 : rwkvmon_open(&w->mon, &cfg, why);
 	if (!rc)
 		return 0;

@@ -29,17 +29,27 @@ static int open_parts(struct rwkvmon *mon, const struct rwkvmon_config *cfg, str
 		rc = ruleset_open(&mon->ruleset, cfg->rules ? cfg->rules : "thresholds", err);
 	if (!rc)
 		rc = rules_open(&mon->rules, mon->ruleset, RULES_LIVE, err);
-	if (!rc && cfg->log_path)
-		rc = log_open(&mon->log, cfg->log_path, mon->clock, err);
 	if (rc)
 		return rc;
-	if (mon->log)
-		add_sink(mon, log_sink(mon->log));
-	if (cfg->alarms_to_stderr)
-		add_sink(mon, alarm_text_sink());
 	mon->observer = observer_open();
 	mon->resources = resources_open();
 	return mon->observer ? 0 : err_set(err, ERR_NOMEM, "no memory for the observer");
+}
+
+static int open_log(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struct err *err)
+{
+	const struct log_config log = { .path = cfg->log_path,
+					.session_id = fields_text(&mon->session, F_SESSION_ID).p,
+					.sync = (enum log_sync)cfg->log_sync,
+					.rotate_bytes = cfg->log_rotate_bytes,
+					.rotate_seconds = cfg->log_rotate_seconds,
+					.keep = cfg->log_keep,
+					.clock = mon->clock };
+	int rc = cfg->log_path ? log_open(&mon->log, &log, err) : 0;
+
+	if (mon->log)
+		add_sink(mon, log_sink(mon->log));
+	return rc;
 }
 
 static void deliver_event(struct rwkvmon *mon, enum event_type event, const struct field_values *extra)
@@ -58,6 +68,11 @@ static int start(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struct e
 	collector_describe(mon, cfg);
 	if (mon->arena.failed)
 		return err_set(err, ERR_NOMEM, "no memory for the session's description");
+	rc = open_log(mon, cfg, err);
+	if (rc)
+		return rc;
+	if (cfg->alarms_to_stderr)
+		add_sink(mon, alarm_text_sink());
 	deliver_event(mon, EVENT_SESSION_START, NULL);
 	rc = worker_start(&mon->writer, "rwkvmon-log", collector_drain, mon, 0);
 	return rc ? err_set_os(err, ERR_SYSTEM, rc, "the writer thread cannot be started") : 0;
@@ -122,6 +137,7 @@ void rwkvmon_begin(rwkvmon *mon)
 _Static_assert((int)RWKVMON_F32 == (int)DTYPE_F32 && (int)RWKVMON_BF16 == (int)DTYPE_BF16, "dtypes");
 _Static_assert((int)RWKVMON_SHIFT == (int)PART_SHIFT && (int)RWKVMON_WKV == (int)PART_WKV, "parts");
 _Static_assert((int)RWKVMON_PREFILL == (int)PHASE_PREFILL && (int)RWKVMON_DECODE == (int)PHASE_DECODE, "phases");
+_Static_assert((int)RWKVMON_SYNC_NEVER == (int)LOG_SYNC_NEVER && (int)RWKVMON_SYNC_RECORD == (int)LOG_SYNC_RECORD, "syncs");
 _Static_assert(sizeof(struct rwkvmon_tensor) == sizeof(struct observed_tensor) &&
 		       offsetof(struct rwkvmon_tensor, part) == offsetof(struct observed_tensor, part),
 	       "a tensor list can be handed on as it is");
@@ -251,7 +267,7 @@ static void deliver_end(struct rwkvmon *mon, double seconds)
 
 	fields_set_number(&totals, F_TOTAL_RECORDS, (double)mon->records);
 	fields_set_number(&totals, F_TOTAL_TOKENS, (double)mon->tokens);
-	fields_set_number(&totals, F_TOTAL_DROPPED, (double)mon->dropped);
+	fields_set_number(&totals, F_TOTAL_DROPPED, (double)(mon->dropped + (mon->log ? log_dropped(mon->log) : 0)));
 	fields_set_number(&totals, F_TOTAL_SECONDS, seconds);
 	fields_set_number(&totals, F_TOTAL_OVERHEAD, (double)mon->overhead_ns / 1e9);
 	for (int i = 0; i < ALARM_TYPE_COUNT; i++)

@@ -115,6 +115,31 @@ expect "alarms go to standard error" 0 "[ALARM] high_latency: Slower than light"
 	passed=$((passed + 1)) || fail "the log does not hold the alarm once"
 expect "in Chinese too" 0 "慢于光速" "$rwkvmon" run --tokens 60 --prompt x --rules "$dir/rules.yaml" --log none --lang zh
 
+# --- the log's files -------------------------------------------------------------------
+expect "rotation" 0 "" "$rwkvmon" run --prompt x --tokens 900 --seed 1 --quiet --log "$dir/rot.log" --log-rotate-bytes 100000
+[ "$(cat "$dir"/rot.*log | grep -c '"event_type":"inference_step"')" = 901 ] && passed=$((passed + 1)) || fail "rotation lost records"
+[ "$(ls "$dir"/rot.*log | wc -l)" -gt 2 ] && passed=$((passed + 1)) || fail "the log was not rotated"
+expect "retention" 0 "" "$rwkvmon" run --prompt x --tokens 900 --seed 1 --quiet --log "$dir/keep.log" --log-rotate-bytes 50000 --log-keep 2
+[ "$(ls "$dir"/keep.*log | wc -l)" = 3 ] && passed=$((passed + 1)) || fail "2 old files and the current one expected"
+expect "bad --fsync" 2 "expected never, interval or record" "$rwkvmon" run --prompt x --fsync sometimes --log none
+expect "--fsync record" 0 "" "$rwkvmon" run --prompt x --tokens 20 --fsync record --log "$dir/sync.log" --quiet
+expect "compressed log" 0 "" "$rwkvmon" run --prompt x --tokens 100 --seed 1 --log "$dir/c.log.zst" --quiet
+if command -v zstd >/dev/null; then
+	[ "$(zstd -dcq "$dir/c.log.zst" | grep -c '"event_type":"inference_step"')" = 101 ] && passed=$((passed + 1)) || fail "zstd does not read the compressed log"
+else
+	echo "SKIPPED: reading a compressed log with the zstd program: it is not installed"
+fi
+for i in 1 2 3; do "$rwkvmon" run --prompt x --tokens 300 --seed $i --quiet --log "$dir/same.log" >/dev/null & done
+wait
+expect "three processes, one file" 0 "" "$rwkvmon" analyze --format json "$dir/same.log"
+says "no line is damaged" '"records":903,"skipped_lines":0'
+"$rwkvmon" run --prompt x --tokens 100000000 --seed 1 --quiet --log "$dir/term.log" >/dev/null &
+pid=$!
+sleep 1
+kill -TERM $pid
+wait $pid
+[ "$(tail -n 1 "$dir/term.log" | grep -c '"event_type":"session_end"')" = 1 ] && passed=$((passed + 1)) || fail "SIGTERM lost the end of the log"
+
 # --- eval ----------------------------------------------------------------------------
 golden=$here/../../models
 tokens=$(python3 -c "import json;print(','.join(map(str,json.load(open('$golden/golden.json'))['tokens'])))" 2>/dev/null)
