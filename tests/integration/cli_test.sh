@@ -157,6 +157,21 @@ expect "eval wants tokens" 2 "either --tokens or --tokens-file" "$rwkvmon" eval
 expect "eval as JSON" 0 "" "$rwkvmon" eval --tokens 72,105 --json
 says "the first token has no similarity" '"state_similarity":null'
 
+# --- convert -------------------------------------------------------------------------
+expect "convert" 0 "" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" -o "$dir/c.safetensors"
+says "convert tells size and load time" "of the original"
+"$rwkvmon" eval --model "$golden/tiny-rwkv7.pth" --tokens 72,101,108 --logits-out "$dir/l3"
+"$rwkvmon" eval --model "$dir/c.safetensors" --tokens 72,101,108 --logits-out "$dir/l4"
+cmp -s "$dir/l3" "$dir/l4" && passed=$((passed + 1)) || fail "a converted model computes something else"
+expect "convert to fp32" 0 "" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" --to fp32 -o "$dir/c32.safetensors" --json
+says "it is twice as large" '"out_bytes":60'
+"$rwkvmon" eval --model "$dir/c32.safetensors" --tokens 72,101,108 --logits-out "$dir/l5" && cmp -s "$dir/l3" "$dir/l5" &&
+	passed=$((passed + 1)) || fail "widening to fp32 changed the logits"
+expect "convert to nonsense" 2 "expected fp32, fp16 or bf16" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" --to fp7 -o "$dir/x"
+expect "convert what is no model" 3 "bad.pth" "$rwkvmon" convert "$dir/bad.pth" -o "$dir/x"
+expect "convert to a place that is none" 4 "cannot be created" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" -o "$dir/none/x"
+[ ! -e "$dir/x" ] && passed=$((passed + 1)) || fail "a refused conversion left a file"
+
 # --- analyze -------------------------------------------------------------------------
 expect "analyze" 0 "" "$rwkvmon" analyze "$dir/a.log"
 says "it names the model" "tiny-rwkv7"
