@@ -304,6 +304,41 @@ static void models_agree_with_the_official_one(void **state)
 	}
 }
 
+/* Threads change who computes a row, never the row: bit for bit. */
+static void threads_change_nothing(void **state)
+{
+	static const char *const strategies[] = { "cpu fp32", "cpu fp32i8" };
+	static const char text[] = "It was the best of times; and the old man said unto his brother, go forth";
+	uint32_t tokens[sizeof text - 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
+		tokens[i] = (unsigned char)text[i];
+	for (int s = 0; s < 2; s++) {
+		struct model_options options = { .strategy = strategies[s] };
+		struct run *one, *many;
+		struct model *m;
+		struct run_call call = { .tokens = tokens, .n = sizeof tokens / sizeof *tokens };
+
+		assert_int_equal(model_open_embedded(&m, &options, NULL), 0);
+		assert_int_equal(run_open(&one, m, NULL, NULL), 0);
+		for (int threads = 2; threads <= 5; threads++) {
+			run_reset(one);
+			assert_int_equal(run_open(&many, m, &(struct run_config){ .chunk_len = 64, .threads = threads }, NULL), 0);
+			for (int round = 0; round < 3; round++) {
+				assert_int_equal(run_forward(one, &call, NULL), 0);
+				assert_int_equal(run_forward(many, &call, NULL), 0);
+				assert_memory_equal(run_logits(one), run_logits(many), 256 * sizeof(float));
+				assert_memory_equal(run_state_flat(one), run_state_flat(many),
+						    model_info(m)->state_floats * sizeof(float));
+			}
+			run_close(many);
+		}
+		run_close(one);
+		model_close(m);
+	}
+}
+
 /* A trained initial state: from its own file, and again after a reset. */
 static void a_trained_state_starts_the_sequence(void **state)
 {
@@ -402,6 +437,7 @@ int main(void)
 		cmocka_unit_test(the_embedded_model_is_what_was_trained),
 		cmocka_unit_test(models_agree_with_the_official_one),
 		cmocka_unit_test(rwkv_cpp_files_agree),
+		cmocka_unit_test(threads_change_nothing),
 		cmocka_unit_test(a_trained_state_starts_the_sequence),
 	};
 
