@@ -246,9 +246,7 @@ static int evaluate(const struct options *opts, const struct model *m, const str
 	int rc;
 
 	chunk = chunk > RUN_CHUNK_MAX ? RUN_CHUNK_MAX : chunk;
-	rc = run_open(&e.run, m, &(struct run_config){ .chunk_len = chunk }, err);
-	if (!rc && opts->state)
-		rc = run_load_state(e.run, opts->state, err);
+	rc = cli_run_open(&e.run, m, opts, chunk, err);
 	e.seen = calloc(tokens->n, sizeof *e.seen);
 	e.all = calloc(chunk * e.vocab, sizeof *e.all);
 	e.before = calloc(e.vocab, sizeof *e.before);

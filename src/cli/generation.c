@@ -101,11 +101,9 @@ int generation_open(struct generation *g, const struct options *opts, const stru
 	if (rc)
 		return rc;
 	g->sampling = sampling_of(opts, *defaults, model_info(g->model)->n_vocab);
-	rc = run_open(&g->run, g->model, &(struct run_config){ .chunk_len = g->chunk_len }, err);
+	rc = cli_run_open(&g->run, g->model, opts, g->chunk_len, err);
 	if (!rc)
 		rc = sampler_open(&g->sampler, model_info(g->model)->n_vocab, &g->sampling, err);
-	if (!rc && opts->state)
-		rc = run_load_state(g->run, opts->state, err);
 	if (!rc)
 		rc = shadow_open(&g->shadow, opts, g->chunk_len, err);
 	return rc;

@@ -2,6 +2,8 @@
 
 #include "base/file.h"
 
+enum { THREADS_MAX = 256 };
+
 int cli_model_open(struct model **out, const struct options *opts, struct err *err)
 {
 	struct model_options how = { .strategy = opts->strategy };
@@ -10,6 +12,18 @@ int cli_model_open(struct model **out, const struct options *opts, struct err *e
 	if (rc == -ERR_OPEN && !err->hint[0])
 		err_hint(err, "check the path, or leave --model out for the small model that is built in");
 	return rc;
+}
+
+int cli_run_open(struct run **out, const struct model *m, const struct options *opts, size_t chunk_len, struct err *err)
+{
+	struct run_config cfg = { .chunk_len = chunk_len, .threads = opts->threads == UINT64_MAX ? 1 : (int)opts->threads };
+	int rc;
+
+	*out = NULL;
+	if (opts->threads != UINT64_MAX && (!opts->threads || opts->threads > THREADS_MAX))
+		return err_set(err, ERR_USAGE, "--threads: expected 1 to %d", THREADS_MAX);
+	rc = run_open(out, m, &cfg, err);
+	return rc || !opts->state ? rc : run_load_state(*out, opts->state, err);
 }
 
 void cli_model_name(char *out, size_t bytes, const char *path)

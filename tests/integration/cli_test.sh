@@ -98,6 +98,10 @@ grep -q "there is no such command" "$dir/err" && grep -q "is no state" "$dir/err
 expect "chat's log can be analysed" 0 "" "$rwkvmon" analyze "$dir/chat.log" --format json
 says "it has prefill and decode" '"prefill"'
 
+expect "two threads" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --unwatched --threads 2 --quiet
+cmp -s "$dir/out" "$dir/text1" && passed=$((passed + 1)) || fail "two threads wrote another text"
+expect "no threads" 2 "--threads: expected 1" "$rwkvmon" run --prompt x --threads 0
+
 cat >"$dir/rules.yaml" <<'RULES'
 rules:
   - alarm: high_latency
