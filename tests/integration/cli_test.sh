@@ -95,6 +95,8 @@ grep -q "there is no such command" "$dir/err" && grep -q "is no state" "$dir/err
 	passed=$((passed + 1)) || fail "chat's commands did not all answer"
 [ "$(grep -c '^JULIET:' "$dir/out")" = 3 ] && passed=$((passed + 1)) || fail "three answers expected"
 [ "$(wc -c <"$dir/c.state")" = 202752 ] && passed=$((passed + 1)) || fail "+save wrote the wrong size"
+[ "$(grep '"phase":"prefill"' "$dir/chat.log" | grep -c '"state_similarity":')" -ge 1 ] && passed=$((passed + 1)) ||
+	fail "a later message's prefill does not compare the state"
 expect "chat's log can be analysed" 0 "" "$rwkvmon" analyze "$dir/chat.log" --format json
 says "it has prefill and decode" '"prefill"'
 
