@@ -42,7 +42,8 @@ static size_t put_record(FILE *out, unsigned session, unsigned length, int64_t u
 		"{\"timestamp\": \"%s\", \"session_id\": \"rwkv-sess-%06x\", \"event_type\": \"inference_step\", "
 		"\"sequence_length\": %u, \"performance\": {\"token_latency_ms\": %.2f, \"throughput_tps\": %.2f, "
 		"\"chunk_process_time_ms\": %.1f}, \"resources\": {\"vram_used_mb\": %d, \"gpu_utilization_pct\": %d, "
-		"\"state_size_bytes\": 1048576}, \"accuracy\": {\"logits_entropy\": %.2f, \"token_repetition_pct\": %.1f, "
+		"\"state_size_bytes\": 1048576}, \"accuracy\": {\"logits_entropy\": %.2f, "
+		"\"token_repetition_pct\": %.1f, "
 		"\"state_similarity\": %.3f}, \"metadata\": {\"model_name\": \"RWKV-x070-World-1.5B\", "
 		"\"strategy\": \"cuda fp16i8\", \"chunk_len\": 256}}\n",
 		time, session, length, latency, 5000 / latency, latency * 5.1, 2400 + (int)(400 * unit()),
@@ -144,7 +145,8 @@ int main(int argc, char **argv)
 	for (int round = 0; round < rounds; round++)
 		for (int c = 0; c < COMMANDS; c++)
 			cost[c][round] = run(commands[c]);
-	printf("%.1f MB, %llu lines, %d rounds, medians\n", (double)st.st_size / 1e6, (unsigned long long)lines, rounds);
+	printf("%.1f MB, %llu lines, %d rounds, medians\n", (double)st.st_size / 1e6, (unsigned long long)lines,
+	       rounds);
 	for (int c = 0; c < COMMANDS; c++) {
 		double wall[ROUNDS_MAX], cpu[ROUNDS_MAX], ratio[ROUNDS_MAX], mib = 0;
 
@@ -155,7 +157,8 @@ int main(int argc, char **argv)
 			mib = fmax(mib, cost[c][i].mib);
 		}
 		printf("%-22s %7.3f s wall  %7.3f s cpu  %6.0f MB/s  %6.0f ns/line  %6.2f x wc  %6.1f MiB\n",
-		       c ? (c == 1 ? "analyze --format json" : "analyze --format text") : "wc -l", median(wall, (size_t)rounds),
+		       c ? (c == 1 ? "analyze --format json" : "analyze --format text") : "wc -l",
+		       median(wall, (size_t)rounds),
 		       median(cpu, (size_t)rounds), (double)st.st_size / median(cpu, (size_t)rounds) / 1e6,
 		       median(cpu, (size_t)rounds) / (double)lines * 1e9, median(ratio, (size_t)rounds), mib);
 	}

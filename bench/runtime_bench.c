@@ -1,12 +1,11 @@
 /* How fast the runtime is, next to what the memory allows in the same run.
  *
- *     runtime_bench [--quick] [--fp32|--fp16|--bf16] [--model F]
+ *     runtime_bench [--quick] [--fp32|--fp16|--bf16|--int8] [--threads N] [--model F]
  *
  * Without a model: random weights in the shape of RWKV-7 0.1B (12 x 768, vocabulary 65,536),
  * 16-bit. Decoding reads every weight but the embedding once per token, so its limit is
- * bandwidth / those bytes; the share of it is the figure to watch. Rounds interleave, medians
- * are printed: on a shared machine single figures mean little. */
-#include "base/clock.h"
+ * bandwidth / those bytes; the share of it is the figure to watch. Rates are per second of
+ * processor time of one thread, or of wall time with more; rounds interleave, medians are printed. */
 #include "base/cpu.h"
 #include "runtime/run.h"
 #include "simd/half.h"
@@ -16,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 enum { LAYERS = 12, WIDTH = 768, FFN = 4 * WIDTH, HEADS = 12, VOCAB = 65536, ROUNDS_MAX = 9 };
 
@@ -138,9 +138,15 @@ static unsigned char *build(const char *dtype, size_t *n)
 
 /* -- measuring --------------------------------------------------------------------------- */
 
+static int threads = 1;
+
+/* Time this thread has run: on a busy machine wall time measures the neighbours. */
 static double seconds(void)
 {
-	return (double)clock_mono_ns(&clock_system) * 1e-9;
+	struct timespec ts;
+
+	clock_gettime(threads > 1 ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
 static int rising(const void *a, const void *b)
@@ -190,13 +196,14 @@ static int measure(const struct model *m, int rounds)
 	static const size_t chunks[] = { 1, 16, 64, 256 };
 	const struct model_info *info = model_info(m);
 	double rate[4][ROUNDS_MAX], bandwidth[ROUNDS_MAX];
-	double read_bytes = (double)info->weight_bytes *
-			    (1 - (double)(info->n_vocab * info->n_embd) / (double)info->parameters);
+	/* all but the embedding, which is 16-bit (or fp32) under int8 too */
+	double read_bytes = (double)info->weight_bytes -
+			    (double)(info->n_vocab * info->n_embd) * (strcmp(info->dtype, "fp32") ? 2 : 4);
 	size_t plain_bytes = (size_t)256 << 20;
 	unsigned char *plain = malloc(plain_bytes);
 	struct run *run;
 
-	if (!plain || run_open(&run, m, &(struct run_config){ .chunk_len = 256 }, NULL))
+	if (!plain || run_open(&run, m, &(struct run_config){ .chunk_len = 256, .threads = threads }, NULL))
 		return 4;
 	memset(plain, 0, plain_bytes);
 	tokens_per_second(run, 2, 1); /* pages in */
@@ -222,6 +229,7 @@ static int measure(const struct model *m, int rounds)
 int main(int argc, char **argv)
 {
 	const char *dtype = "BF16", *path = NULL;
+	struct model_options options = { 0 };
 	unsigned char *image = NULL;
 	int rounds = ROUNDS_MAX, rc;
 	size_t n = 0;
@@ -233,14 +241,20 @@ int main(int argc, char **argv)
 			rounds = 3;
 		else if (!strcmp(argv[i], "--model") && i + 1 < argc)
 			path = argv[++i];
+		else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
+			threads = (int)strtol(argv[++i], NULL, 10);
+		else if (!strcmp(argv[i], "--int8"))
+			options.strategy = "cpu fp32i8";
 		else if (!strcmp(argv[i], "--fp32") || !strcmp(argv[i], "--fp16") || !strcmp(argv[i], "--bf16"))
 			dtype = argv[i][2] == 'b' ? "BF16" : strcmp(argv[i], "--fp32") ? "F16" : "F32";
 		else
-			return fprintf(stderr, "usage: runtime_bench [--quick] [--fp32|--fp16|--bf16] [--model F]\n"), 2;
+			return fprintf(stderr, "usage: runtime_bench [--quick] [--fp32|--fp16|--bf16|--int8] [--threads N] "
+			       "[--model F]\n"), 2;
 	}
 	if (!path)
 		image = build(dtype, &n);
-	rc = path ? model_open(&m, path, NULL, &err) : model_open_memory(&m, image, n, "random 0.1B", NULL, &err);
+	rc = path ? model_open(&m, path, &options, &err) :
+		    model_open_memory(&m, image, n, "random 0.1B", &options, &err);
 	if (rc)
 		return fprintf(stderr, "runtime_bench: %s\n", err.text), err_exit_code(err.code);
 	printf("%s: RWKV-%s, %zu x %zu, vocabulary %zu, %s, %.1f M parameters; opened in %.1f ms; kernels %s, %s\n",

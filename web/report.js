@@ -7,9 +7,9 @@ const model = JSON.parse(document.getElementById("model").textContent);
 const findings = JSON.parse(document.getElementById("findings").textContent);
 const words = model.text;
 const root = document.documentElement;
-const locale = root.lang;
 const $ = (selector, within = document) => within.querySelector(selector);
 const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
+const known = value => value !== null && value !== undefined;
 const fill = (template, ...values) => values.reduce((text, v) => text.replace("%s", () => v), template);
 
 root.classList.add("scripted");
@@ -33,19 +33,21 @@ const BYTE_STEPS = Array.from({ length: 60 }, (_, i) => 2 ** i);
 function plain(value, near1 = false) {
 	const size = Math.abs(value);
 
-	if (value === null || value === undefined || !Number.isFinite(value))
+	if (!Number.isFinite(value))
 		return "–";
 	if (size >= 1e12 || (size > 0 && size < 5e-4))
 		return value.toExponential(2);
 	if (size >= 1000 || Number.isInteger(value))
 		return Math.round(value).toLocaleString("en");
-	return value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : size >= 1 ? 3 : near1 && size > 0.9 ? 5 : 4);
+	return value.toFixed(size >= 99.95 ? 1 : size >= 9.995 ? 2 : size >= 0.9995 ? 3 : near1 && size > 0.9 ? 5 : 4);
 }
 
 function quantity(metric, value) {
 	const unit = model.metric[metric].unit;
 
-	if (unit !== "bytes" || value === null)
+	if (!known(value))
+		return "–";
+	if (unit !== "bytes")
 		return plain(value, !unit) + (unit ? " " + unit : "");
 	let step = 0;
 	for (; Math.abs(value) >= 1024 && step + 1 < BYTE_UNITS.length; step++)
@@ -102,12 +104,20 @@ function timeTicks(u, splits, axis, space, step) {
 	return splits.map(seconds => {
 		const d = new Date(seconds * 1000);
 		const date = day(d);
-		const time = step >= 86400 ? "" : step >= 60 ? clock(d).slice(0, 5) : step >= 1 ? clock(d) : clock(d) + fraction(d);
+		const fine = step >= 1 ? clock(d) : clock(d) + fraction(d);
+		const time = step >= 86400 ? "" : step >= 60 ? clock(d).slice(0, 5) : fine;
 		const label = date === last ? time : time ? `${time}\n${date}` : date;
 
 		last = date;
 		return fits(u, seconds, label) ? label : null;
 	});
+}
+
+function zone() {
+	const ahead = -new Date().getTimezoneOffset();
+	const minutes = Math.abs(ahead);
+
+	return ahead ? `UTC${ahead < 0 ? "−" : "+"}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}` : "UTC";
 }
 
 function localTimes() {
@@ -119,9 +129,7 @@ function localTimes() {
 		e.title = `${e.dateTime} (UTC)`;
 		e.textContent = `${day(d)} ${clock(d)}`;
 	}
-	const minutes = -new Date().getTimezoneOffset();
-	const zone = "UTC" + (minutes ? (minutes < 0 ? "−" : "+") + two(Math.floor(Math.abs(minutes) / 60)) + ":" + two(Math.abs(minutes) % 60) : "");
-	$("#zone").textContent = fill(words.PAGE_TIMES, zone);
+	$("#zone").textContent = fill(words.PAGE_TIMES, zone());
 }
 
 /* ---- state of the page: what is looked at */
@@ -197,7 +205,7 @@ function recall() {
 function withGaps(values) {
 	const at = [];
 
-	values.forEach((v, i) => v !== null && at.push(i));
+	values.forEach((v, i) => known(v) && at.push(i));
 	if (at.length < 2)
 		return values;
 	const holes = at.slice(1).map((i, k) => i - at[k]).sort((a, b) => a - b);
@@ -239,8 +247,9 @@ function readColours() {
 		return getComputedStyle(probe).color;
 	};
 
-	ink = Object.fromEntries(["panel", "ink", "soft", "rule", "grid", "line-1", "line-2", "line-3", "mark", "warn", "bad"]
-		.map(name => [name, read(name)]));
+	ink = {};
+	for (const name of ["panel", "soft", "rule", "grid", "line-1", "line-2", "line-3", "mark", "warn", "bad"])
+		ink[name] = read(name);
 	ink.lines = [ink["line-1"], ink["line-2"], ink["line-3"]];
 	ink.font = `11px ${getComputedStyle(document.body).fontFamily}`;
 	probe.remove();
@@ -248,14 +257,36 @@ function readColours() {
 
 const faint = (colour, alpha) => `rgba(${colour.match(/[\d.]+/g).slice(0, 3).join(",")}, ${alpha})`;
 
+/* One line whose values are all positive and not nearly the same. */
+function logPossible(panel) {
+	const { min, max, decimals } = model.metric[panel.lines[0].metric];
+
+	return panel.lines.length === 1 && panel.lines[0].band && min >= 10 ** -decimals && max > 3 * min;
+}
+
+/* Peaks that would press the usual values flat against the axis. */
+function hasPeaks(panel) {
+	const { metric } = panel.lines[0];
+	const means = model.series[0].metric[metric]?.mean.filter(known).sort((a, b) => a - b) ?? [];
+
+	return logPossible(panel) && model.metric[metric].max > 20 * means[Math.floor(means.length / 2)];
+}
+
 /* The range of values, widened to a limit that is near enough not to flatten the line. */
 function yRange(panel, log) {
 	return (u, low, high) => {
-		if (low === null || !Number.isFinite(low) || !Number.isFinite(high))
-			return [0, 1];
-		if (log)
-			return [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(high) + 1e-9)];
+		if (!Number.isFinite(low) || !Number.isFinite(high) || (log && low <= 0))
+			return log ? [1, 10] : [0, 1];
 		let [from, to] = [low, high];
+		if (log) {
+			for (const l of panel.limits) {
+				if (l.value > to && l.value < 3 * to)
+					to = l.value;
+				if (l.value < from && l.value > from / 3)
+					from = l.value;
+			}
+			return [from / 1.15, to * 1.15];
+		}
 		const span = to - from || Math.abs(to) || 1;
 
 		for (const l of panel.limits) {
@@ -308,6 +339,9 @@ function drawLimits(u, limits) {
 	});
 	ctx.restore();
 }
+
+/* With one session chosen, only its own events. */
+const inView = event => !view.session || event.session === model.series[view.session].session;
 
 /* Where anomalies of the panel's metrics lie: a wash, and a bar along the top edge. */
 function drawEvents(u, events) {
@@ -398,13 +432,27 @@ function drawMarks(u, marks) {
 
 /* ---- one panel */
 
-function axes(extra = {}, bytes = false) {
+/* The y axis of plain numbers, of bytes, or logarithmic. */
+function yAxis(kind) {
+	if (kind === "log")
+		return { splits: logSplits, filter: (u, splits) => splits, values: (u, splits) => logTicks(u, splits) };
+	if (kind === "bytes")
+		return { size: Y_AXIS + 12, incrs: BYTE_STEPS, values: (u, splits) => byteTicks(splits) };
+	return { values: (u, splits, axis, space, step) => splits.map(v => v === null ? null : tick(v, step)) };
+}
+
+function axes(extra = {}, kind = "") {
 	const common = { stroke: ink.soft, font: ink.font, grid: { stroke: ink.grid, width: 1 }, ticks: { show: false } };
 
 	return [
-		{ ...common, space: 90, size: 34, gap: 4, grid: { show: false }, ticks: { show: true, stroke: ink.rule, size: 4, width: 1 },
-			border: { show: true, stroke: ink.rule, width: 1 }, values: timeTicks, ...extra },
-		{ ...common, size: bytes ? Y_AXIS + 12 : Y_AXIS, ...(bytes && { incrs: BYTE_STEPS }), gap: 4, space: 30, values: (u, splits, axis, space, step) => bytes ? byteTicks(splits) : splits.map(v => v === null ? null : tick(v, step)) },
+		{
+			...common, space: 90, size: 34, gap: 4, values: timeTicks,
+			grid: { show: false },
+			ticks: { show: true, stroke: ink.rule, size: 4, width: 1 },
+			border: { show: true, stroke: ink.rule, width: 1 },
+			...extra,
+		},
+		{ ...common, space: 30, size: Y_AXIS, gap: 4, ...yAxis(kind) },
 	];
 }
 
@@ -415,7 +463,7 @@ class Panel {
 		this.box = $(".plot", figure);
 		this.histogram = spec.phase !== undefined;
 		this.hidden = new Set();
-		this.log = false;
+		this.log = !this.histogram && hasPeaks(spec);
 		this.legend = $(".legend", figure);
 		this.values = [];
 		if (!this.histogram)
@@ -438,7 +486,7 @@ class Panel {
 	}
 
 	showEmpty() {
-		this.empty.hidden = this.histogram || this.u.data.slice(1).some(s => s.some(v => v !== null && v !== undefined));
+		this.empty.hidden = this.histogram || this.u.data.slice(1).some(values => values.some(known));
 	}
 
 	size() {
@@ -507,12 +555,16 @@ class Panel {
 				x: { time: true, min: view.from, max: view.to, range: (u, min, max) => [min, max] },
 				y: { distr: this.log ? 3 : 1, range: yRange(this.spec, this.log) },
 			},
-			axes: axes({}, model.metric[this.spec.lines[0].metric].unit === "bytes"),
+			axes: axes({}, this.log ? "log" : model.metric[this.spec.lines[0].metric].unit),
 			series, bands,
-			cursor: { ...base.cursor, sync: { key: "time", scales: ["x", null], filters: { pub: type => !/mouse(up|down)|dblclick/.test(type) } },
-				points: { ...base.cursor.points, show: (u, i) => u.series[i].metric ? uPlotPoint(u, i) : undefined } },
+			cursor: {
+				...base.cursor,
+				/* The pointer is shared; what a drag selects goes through look(). */
+				sync: { key: "time", scales: ["x", null], filters: { pub: type => !/mouse(up|down)|dblclick/.test(type) } },
+				points: { ...base.cursor.points, show: (u, i) => u.series[i].metric && cursorPoint(u, i) },
+			},
 			hooks: {
-				drawClear: [u => drawEvents(u, this.events.filter(e => !view.session || e.session === model.series[view.session].session))],
+				drawClear: [u => drawEvents(u, this.events.filter(inView))],
 				draw: [u => drawLimits(u, this.spec.limits)],
 				setSelect: [u => this.selected(u)],
 				setCursor: [u => this.cursorMoved(u)],
@@ -542,7 +594,10 @@ class Panel {
 			padding: [30, 10, 0, 0],
 			scales: { x: { time: false, distr: 3, range: () => this.range },
 				y: { range: (u, min, max) => [0, (max || 1) * 1.05] } },
-			axes: [{ ...x, splits: logSplits, filter: (u, splits) => splits }, { ...y, values: (u, splits, a, s, step) => splits.map(v => tick(v, step) + " %") }],
+			axes: [
+				{ ...x, splits: logSplits, filter: (u, splits) => splits },
+				{ ...y, values: (u, splits, axis, space, step) => splits.map(v => tick(v, step) + " %") },
+			],
 			series: [{}, { stroke: ink["line-1"], fill: faint(ink["line-1"], 0.7), points: { show: false },
 				paths: drawBins(this.share, this.edges) }],
 			hooks: {
@@ -555,7 +610,7 @@ class Panel {
 
 	cursorMoved(u) {
 		const i = u.cursor.idx;
-		const inside = i !== null && i !== undefined && u.cursor.left >= 0;
+		const inside = known(i) && u.cursor.left >= 0;
 
 		this.showValues(inside ? i : null);
 		this.when.hidden = !inside;
@@ -566,7 +621,9 @@ class Panel {
 			: moment(u.data[0][i], view.to - view.from < 600);
 		const left = u.over.offsetLeft + u.cursor.left;
 		const width = this.when.offsetWidth;
-		this.when.style.transform = `translate(${Math.max(0, Math.min(left - width / 2, this.box.clientWidth - width))}px, ${this.box.clientHeight - (this.histogram ? 22 : 32)}px)`;
+		const x = Math.max(0, Math.min(left - width / 2, this.box.clientWidth - width));
+		const y = this.box.clientHeight - (this.histogram ? 22 : 32);
+		this.when.style.transform = `translate(${x}px, ${y}px)`;
 	}
 
 	fillLegend() {
@@ -587,8 +644,22 @@ class Panel {
 			this.values.push(value);
 			items.push(element("li", {}, button));
 		});
+		if (!this.histogram && logPossible(this.spec))
+			items.push(element("li", {}, this.logButton()));
 		this.legend.replaceChildren(...items);
 		this.showValues(null);
+	}
+
+	logButton() {
+		const button = element("button", { type: "button", class: "scale" }, words.PAGE_LOG_SCALE);
+
+		button.setAttribute("aria-pressed", String(this.log));
+		button.addEventListener("click", () => {
+			this.log = !this.log;
+			button.setAttribute("aria-pressed", String(this.log));
+			this.draw();
+		});
+		return button;
 	}
 
 	showValues(i) {
@@ -603,12 +674,14 @@ class Panel {
 			if (!this.values[k])
 				return;
 			const m = s.metric[line.metric];
-			const mean = i === null ? (view.session ? null : model.metric[line.metric].mean) : m ? m.mean[i] : null;
+			const mean = i === null ? model.metric[line.metric].mean : m?.mean[i] ?? null;
 			let text = quantity(line.metric, mean);
 
-			if (i !== null && line.band && m && mean !== null)
+			if (i === null && view.session)
+				text = ""; /* only the whole log's means are known */
+			else if (i !== null && line.band && mean !== null && m.min[i] !== m.max[i])
 				text += ` (${plain(m.min[i])} – ${plain(m.max[i])})`;
-			this.values[k].textContent = i === null && view.session ? "" : text;
+			this.values[k].textContent = text;
 		});
 	}
 
@@ -628,14 +701,15 @@ class Panel {
 
 	key(event) {
 		const u = this.u, n = u.data[0].length;
-		const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+		const stride = event.shiftKey ? Math.ceil(n / 32) : 1;
+		const step = { ArrowLeft: -stride, ArrowRight: stride }[event.key];
 
 		if (event.ctrlKey || event.metaKey || event.altKey)
 			return;
 		if (step) {
 			const [first, last] = u.series[0].idxs;
-			const at = u.cursor.idx === null || u.cursor.idx === undefined ? (step > 0 ? first : last)
-				: Math.max(first, Math.min(last, u.cursor.idx + step * (event.shiftKey ? Math.ceil(n / 32) : 1)));
+			const from = known(u.cursor.idx) ? u.cursor.idx + step : step > 0 ? first : last;
+			const at = Math.max(first, Math.min(last, from));
 			u.setCursor({ left: u.valToPos(u.data[0][at], "x"), top: 10 }, true, true);
 			$("#said").textContent = `${this.when.textContent}: ${this.legend.textContent}`;
 		} else if (!this.histogram && (event.key === "+" || event.key === "=")) {
@@ -664,20 +738,18 @@ function shortLabel(lines, line) {
 /* Points only where a line would show nothing: a value with no neighbour. */
 function lonely(u, series, show, gaps) {
 	const data = u.data[series];
-	const known = i => data[i] !== null && data[i] !== undefined;
+	const count = data.filter(known).length;
 	const out = [];
-	let last = -1, count = 0;
+	let last = -1;
 
-	for (let i = 0; i < data.length; i++)
-		count += known(i);
 	for (let i = 0; i < data.length; i++) {
-		if (!known(i))
+		if (!known(data[i]))
 			continue;
 		let right = i + 1;
 		while (right < data.length && data[right] === undefined)
 			right++;
 		const joinsLeft = last >= 0 && data.slice(last + 1, i).every(v => v === undefined);
-		const joinsRight = right < data.length && known(right);
+		const joinsRight = right < data.length && known(data[right]);
 		if (count <= 40 || (!joinsLeft && !joinsRight))
 			out.push(i);
 		last = i;
@@ -685,17 +757,28 @@ function lonely(u, series, show, gaps) {
 	return out;
 }
 
-function uPlotPoint(u, i) {
+function cursorPoint(u, i) {
 	const point = document.createElement("div");
 
 	point.style.background = u.series[i].stroke();
 	return point;
 }
 
-/* 1, 2, 5 per decade, or each decade when many; ends of a narrow range when there is none. */
+/* Labels within a decade, by how many decades there are. */
+const LOG_STEPS = [
+	[4, [1]],
+	[0.9, [1, 2, 5]],
+	[0.3, [1, 1.5, 2, 3, 5, 7]],
+	[-Infinity, [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9]],
+];
+
+/* At least two labels: a range too narrow for the steps is divided evenly. */
 function logSplits(u, axis, low, high) {
 	const decades = Math.log10(high / low);
-	const steps = decades > 4 ? [1] : decades > 0.9 ? [1, 2, 5] : decades > 0.3 ? [1, 1.5, 2, 3, 5, 7] : [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9];
+
+	if (!(low > 0 && Number.isFinite(decades)))
+		return [];
+	const [, steps] = LOG_STEPS.find(([least]) => decades > least);
 	const out = [];
 
 	for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++)
@@ -798,7 +881,8 @@ function setUpRaw() {
 	const button = $("#download");
 	button.hidden = false;
 	button.addEventListener("click", () => {
-		const url = URL.createObjectURL(new Blob([JSON.stringify(findings, null, 1)], { type: "application/json" }));
+		const json = new Blob([JSON.stringify(findings, null, 1)], { type: "application/json" });
+		const url = URL.createObjectURL(json);
 
 		element("a", { href: url, download: "findings.json" }).click();
 		setTimeout(() => URL.revokeObjectURL(url), 10000);

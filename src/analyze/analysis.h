@@ -19,6 +19,8 @@ struct analysis {
 	int64_t from_us, to_us;
 	uint64_t records, tokens;
 	uint64_t violating, by_type[ALARM_TYPE_COUNT];
+	const char *const *summary[ALARM_TYPE_COUNT]; /* [LANG_COUNT], the rule set's; NULL: none was broken */
+	const char *const *advice[ALARM_TYPE_COUNT];
 	struct events events;
 	uint64_t live_alarms[ALARM_TYPE_COUNT];
 	uint64_t dropped;

@@ -14,7 +14,8 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 		a->own_session = session_text(slice_of(opts->session));
 		a->opts.session = a->own_session;
 	}
-	if (!buckets_open(&a->others_series, FINDINGS_BUCKETS_MAX, METRIC_COUNT) || (opts->session && !a->own_session)) {
+	if (!buckets_open(&a->others_series, FINDINGS_BUCKETS_MAX, METRIC_COUNT) ||
+	    (opts->session && !a->own_session)) {
 		analyze_close(a);
 		return err_set(err, ERR_NOMEM, "no memory for the analysis");
 	}
@@ -117,7 +118,7 @@ static void add_to_series(struct analysis *a, struct session *s, const struct re
 	struct buckets *b;
 	size_t at;
 
-	if (s->listed && !s->series && !s->series_lost)
+	if (s->listed && !s->series && !s->series_lost && !a->opts.no_session_series)
 		own_series(a, s);
 	b = s->series ? s->series : &a->others_series;
 	at = buckets_at(b, rec->time_us);
@@ -171,6 +172,8 @@ static void judge(struct analysis *a, struct session *s, const struct record *re
 		if (!(types >> f->type & 1))
 			a->by_type[f->type]++;
 		types |= UINT64_C(1) << f->type;
+		a->summary[f->type] = f->summary;
+		a->advice[f->type] = f->action;
 		events_add(&a->events, &s->open[f->type], s->id, rec->time_us,
 			   1000 * rules_cooldown_ms(rules, f->rule), f);
 	}
@@ -286,6 +289,20 @@ static void lose_series(struct analysis *a, struct session *s)
 	give_up_series(a, s);
 }
 
+static void merge_span(struct session *into, const struct session *from)
+{
+	bool first = !into->records;
+
+	if (!from->records)
+		return;
+	widen_span(&into->from_us, &into->to_us, first, from->from_us);
+	widen_span(&into->from_us, &into->to_us, false, from->to_us);
+	if (first || from->first_sequence < into->first_sequence)
+		into->first_sequence = from->first_sequence;
+	if (first || from->last_sequence > into->last_sequence)
+		into->last_sequence = from->last_sequence;
+}
+
 static void merge_session(struct analysis *a, struct session *from)
 {
 	struct session *into = sessions_find(&a->sessions, (struct slice){ from->id, from->id_bytes });
@@ -303,13 +320,7 @@ static void merge_session(struct analysis *a, struct session *from)
 	for (int phase = 0; phase < PHASE_COUNT; phase++)
 		merge_tracks(a, into->listed ? &into->phase[phase] : &a->others[phase], from->phase[phase]);
 	comoments_merge(&into->similarity_entropy, &from->similarity_entropy);
-	if (from->records) {
-		widen_span(&into->from_us, &into->to_us, !into->records, from->from_us);
-		widen_span(&into->from_us, &into->to_us, false, from->to_us);
-		into->first_sequence = !into->records || from->first_sequence < into->first_sequence ? from->first_sequence
-												      : into->first_sequence;
-		into->last_sequence = from->last_sequence > into->last_sequence ? from->last_sequence : into->last_sequence;
-	}
+	merge_span(into, from);
 	into->records += from->records;
 	into->tokens += from->tokens;
 	steal_text(&into->model_name, &from->model_name);
@@ -331,6 +342,10 @@ static void merge_counts(struct analysis *into, const struct analysis *from)
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
 		into->by_type[type] += from->by_type[type];
 		into->live_alarms[type] += from->live_alarms[type];
+		if (!into->summary[type]) {
+			into->summary[type] = from->summary[type];
+			into->advice[type] = from->advice[type];
+		}
 	}
 }
 

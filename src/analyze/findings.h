@@ -86,7 +86,7 @@ struct findings {
 	int64_t from_us, to_us; /* of the steps; both 0 when there are none */
 	uint64_t tokens;
 	struct summary metric[METRIC_COUNT];
-	struct summary phase[PHASE_COUNT][METRIC_COUNT]; /* prefill and decode apart */
+	struct summary phase[PHASE_COUNT][METRIC_COUNT]; /* prefill and decode apart; [0]: steps that do not say */
 	struct series series;
 	struct histogram latency[PHASE_COUNT]; /* token_latency_ms */
 
@@ -105,6 +105,10 @@ struct findings {
 	uint64_t dropped;			/* records the log's gaps say were lost */
 
 	enum verdict verdict;
+
+	/* Of the rule that was broken: what it means and what to do; NULL where anomaly_by_type is 0. */
+	const char *anomaly_summary[ALARM_TYPE_COUNT][LANG_COUNT];
+	const char *anomaly_advice[ALARM_TYPE_COUNT][LANG_COUNT];
 };
 
 void findings_free(struct findings *f);

@@ -18,9 +18,12 @@ static void take_input(struct findings *f, const struct input_stats *in)
 	f->bytes = in->bytes;
 	f->lines = in->lines;
 	f->skipped_lines = in->skipped_lines;
-	for (size_t i = 0; i < in->n_skipped; i++)
-		f->skipped[f->n_skipped++] = (struct skipped_line){ copy(&f->arena, in->skipped[i].file), in->skipped[i].line,
-								    copy(&f->arena, in->skipped[i].reason) };
+	for (size_t i = 0; i < in->n_skipped; i++) {
+		const struct skipped_line *s = &in->skipped[i];
+
+		f->skipped[f->n_skipped++] =
+			(struct skipped_line){ copy(&f->arena, s->file), s->line, copy(&f->arena, s->reason) };
+	}
 }
 
 static void summaries(const struct tracks *t, struct summary out[METRIC_COUNT])
@@ -58,9 +61,11 @@ static const struct bucket *bucket_row(struct arena *arena, const struct buckets
 	for (size_t i = 0; row && i < n; i++) {
 		const struct bucket_cell *cell = buckets_cell(b, m, b->first + (int64_t)i);
 
+		double mean = (double)cell->sum / ((double)cell->count * metric_specs[m].scale);
+
 		if (cell->count)
 			row[i] = (struct bucket){ cell->count, cell->min, cell->max,
-						  (double)cell->sum / ((double)cell->count * metric_specs[m].scale) };
+						  fmax(cell->min, fmin(cell->max, mean)) };
 	}
 	return row;
 }
@@ -114,7 +119,8 @@ static void chart_sessions(struct findings *f, const struct analysis *a)
 		struct series *series = arena_alloc(&f->arena, 1, sizeof *series);
 
 		for (size_t k = 0; k < a->n_owners; k++)
-			if (!charted[k] && (best == SERIES_OWNERS_MAX || a->owner[k]->records > a->owner[best]->records))
+			if (!charted[k] &&
+			    (best == SERIES_OWNERS_MAX || a->owner[k]->records > a->owner[best]->records))
 				best = k;
 		charted[best] = true;
 		while (a->sessions.listed[i] != a->owner[best])
@@ -129,8 +135,13 @@ static void chart_sessions(struct findings *f, const struct analysis *a)
 static bool whole_series(struct findings *f, const struct analysis *a)
 {
 	struct buckets whole;
-	bool fine = buckets_open(&whole, FINDINGS_BUCKETS_MAX, METRIC_COUNT);
+	bool fine;
 
+	if (!a->n_owners) {
+		take_series(&f->arena, &a->others_series, &f->series);
+		return true;
+	}
+	fine = buckets_open(&whole, FINDINGS_BUCKETS_MAX, METRIC_COUNT);
 	if (fine)
 		buckets_merge(&whole, &a->others_series);
 	for (size_t i = 0; fine && i < a->n_owners; i++)
@@ -174,11 +185,21 @@ static bool take_metrics(struct findings *f, const struct analysis *a)
 	return fine;
 }
 
+static void take_words(struct arena *arena, const char *const *words, const char *out[LANG_COUNT])
+{
+	for (int lang = 0; words && lang < LANG_COUNT; lang++)
+		out[lang] = copy(arena, words[lang]);
+}
+
 static void take_anomalies(struct findings *f, const struct analysis *a)
 {
 	f->rule_set = copy(&f->arena, a->opts.rules ? ruleset_name(a->opts.rules) : "");
 	f->anomaly_records = a->violating;
 	memcpy(f->anomaly_by_type, a->by_type, sizeof f->anomaly_by_type);
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
+		take_words(&f->arena, a->summary[type], f->anomaly_summary[type]);
+		take_words(&f->arena, a->advice[type], f->anomaly_advice[type]);
+	}
 	f->event = events_list(&a->events, &f->arena, &f->n_events);
 	f->events_total = a->events.total;
 	memcpy(f->live_alarms, a->live_alarms, sizeof f->live_alarms);
@@ -189,7 +210,9 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 {
 	bool fine = !a->failed && !a->sessions.failed && !a->events.failed;
 
-	*out = (struct findings){ .records = a->records, .from_us = a->from_us, .to_us = a->to_us, .tokens = a->tokens };
+	*out = (struct findings){
+		.records = a->records, .from_us = a->from_us, .to_us = a->to_us, .tokens = a->tokens
+	};
 	if (input)
 		take_input(out, input);
 	fine &= take_metrics(out, a);

@@ -93,7 +93,8 @@ void tracks_summary(const struct tracks *t, enum metric_id m, struct summary *ou
 		quantiles(track, is_similarity(m), q);
 		*out = (struct summary){ .count = track->moments.count, .nonfinite = t->nonfinite[m],
 					 .min = track->moments.min, .max = track->moments.max,
-					 .mean = moments_mean(&track->moments), .stddev = moments_stddev(&track->moments),
+					 .mean = moments_mean(&track->moments),
+					 .stddev = moments_stddev(&track->moments),
 					 .p50 = q[0], .p90 = q[1], .p95 = q[2], .p99 = q[3] };
 	}
 	out->missing = t->records - out->count - out->nonfinite;

@@ -113,6 +113,7 @@ int command_analyze(const struct options *opts, struct err *err)
 		err_set(err, ERR_USAGE, "analyze: no log is named");
 		return err_hint(err, "name files or directories, or - for standard input: %s", command_specs[COMMAND_ANALYZE].example);
 	}
+	how.no_session_series = format->draw != report_html;
 	rc = parse_bound(&how.since_us, "since", opts->since, err);
 	if (!rc)
 		rc = parse_bound(&how.until_us, "until", opts->until, err);

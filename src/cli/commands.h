@@ -8,7 +8,9 @@
 #include "spec/options.h"
 
 int command_run(const struct options *opts, struct err *err);
+int command_chat(const struct options *opts, struct err *err);
 int command_eval(const struct options *opts, struct err *err);
+int command_convert(const struct options *opts, struct err *err);
 int command_analyze(const struct options *opts, struct err *err);
 
 #endif

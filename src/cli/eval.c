@@ -246,7 +246,7 @@ static int evaluate(const struct options *opts, const struct model *m, const str
 	int rc;
 
 	chunk = chunk > RUN_CHUNK_MAX ? RUN_CHUNK_MAX : chunk;
-	rc = run_open(&e.run, m, &(struct run_config){ .chunk_len = chunk }, err);
+	rc = cli_run_open(&e.run, m, opts, chunk, err);
 	e.seen = calloc(tokens->n, sizeof *e.seen);
 	e.all = calloc(chunk * e.vocab, sizeof *e.all);
 	e.before = calloc(e.vocab, sizeof *e.before);
@@ -277,7 +277,7 @@ int command_eval(const struct options *opts, struct err *err)
 	int rc = read_tokens(&tokens, opts, err);
 
 	if (!rc)
-		rc = cli_model_open(&m, opts->model, err);
+		rc = cli_model_open(&m, opts, err);
 	if (!rc)
 		rc = evaluate(opts, m, &tokens, err);
 	model_close(m);

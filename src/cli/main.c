@@ -11,8 +11,10 @@ typedef int command_fn(const struct options *opts, struct err *err);
 
 static command_fn *const commands[COMMAND_COUNT] = {
 	[COMMAND_RUN] = command_run,
+	[COMMAND_CHAT] = command_chat,
 	[COMMAND_EVAL] = command_eval,
 	[COMMAND_ANALYZE] = command_analyze,
+	[COMMAND_CONVERT] = command_convert,
 };
 
 static int fail(const struct err *err)

@@ -4,10 +4,10 @@
 #include "cli/args.h"
 #include "cli/model.h"
 #include "log/log.h"
+#include "stats/select.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void on_begin(void *ctx)
 {
@@ -48,6 +48,52 @@ static void fill_state(struct watch_run *w, const struct tap_step *step, struct 
 	out->n_sums = step->n_stats;
 }
 
+/* ln 2 / -ln w: the tokens after which half of a value is left. */
+static double half_life(float w)
+{
+	return w > 0 && w < 1 ? -0.6931471805599453 / log((double)w) : NAN;
+}
+
+/* Percentiles of the decay's half-life over all channels of all layers, now and then. */
+static void fill_decay(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
+{
+	static const struct {
+		const char *metric;
+		size_t pct;
+	} wanted[3] = { { "decay_half_life_p5", 5 }, { "decay_half_life_tokens", 50 }, { "decay_half_life_p95", 95 } };
+	size_t n = step->decay ? step->n_layer * step->n_decay : 0;
+	uint64_t before = w->tokens;
+
+	w->tokens += step->n_tokens;
+	if (!n || before / WATCH_DECAY_EVERY == w->tokens / WATCH_DECAY_EVERY)
+		return;
+	if (n > w->decay_cap) {
+		free(w->decay);
+		w->decay = malloc(n * sizeof *w->decay);
+		w->decay_cap = w->decay ? n : 0;
+	}
+	if (!w->decay)
+		return;
+	memcpy(w->decay, step->decay, n * sizeof *w->decay);
+	for (size_t i = 0; i < n; i++)
+		if (!isfinite(w->decay[i])) /* reported as non-finite state; a percentile has no meaning then */
+			return;
+	for (int i = 0; i < 3; i++) {
+		float decay = select_kth(w->decay, n, (n - 1) * wanted[i].pct / 100);
+
+		w->number[i] = (struct rwkvmon_number){ rwkvmon_metric(wanted[i].metric), half_life(decay) };
+	}
+	out->n_numbers = 3;
+}
+
+static void fill_shadow(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
+{
+	size_t n = w->shadow ? shadow_compare(w->shadow, step->logits, step->vocab) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		w->number[out->n_numbers++] = w->shadow->number[i];
+}
+
 /* The text of a call's tokens, as far as it fits; decode calls have one. */
 static void fill_text(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out, struct buf *text)
 {
@@ -75,6 +121,9 @@ static void on_end(void *ctx, const struct tap_step *step)
 		out.ends_prefill = !w->prompt_left;
 	}
 	fill_state(w, step, &out);
+	out.numbers = w->number;
+	fill_decay(w, step, &out);
+	fill_shadow(w, step, &out);
 	fill_text(w, step, &out, &text);
 	rwkvmon_end(w->mon, &out);
 	buf_free(&text);
@@ -107,11 +156,11 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 		   const struct sampler_config *sampling, size_t chunk_len, struct err *err)
 {
 	const struct model_info *info = model_info(m);
-	char why[RWKVMON_ERROR_BYTES], strategy[32], *second_line;
+	char why[RWKVMON_ERROR_BYTES], *second_line;
 	struct rwkvmon_config cfg = {
 		.struct_size = sizeof cfg, .log_path = log_of(opts), .rules = opts->rules, .lang = lang_codes[args_lang(opts->lang)],
 		.log_tokens = opts->log_tokens, .log_text = opts->log_text, .alarms_to_stderr = !opts->quiet,
-		.model_name = w->name, .model_version = info->version, .strategy = strategy,
+		.model_name = w->name, .model_version = info->version, .strategy = info->strategy,
 		.runtime_name = "rwkvmon", .runtime_version = rwkvmon_version(), .runtime_flags = cpu_features_name(),
 		.chunk_len = (uint32_t)chunk_len, .n_layer = (uint32_t)info->n_layer, .n_embd = (uint32_t)info->n_embd,
 		.vocab_size = (uint32_t)info->n_vocab, .model_bytes = info->weight_bytes, .load_time_ms = (double)info->load_ns / 1e6,
@@ -125,7 +174,6 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 
 	*w = (struct watch_run){ .tokenizer = t, .log_text = opts->log_text };
 	cli_model_name(w->name, sizeof w->name, opts->model);
-	snprintf(strategy, sizeof strategy, "cpu %s", info->dtype);
 	w->tap = (struct tap){ .ctx = w, .begin = on_begin, .end = on_end, .wants_state_stats = true };
 	rc = sync_of(opts->fsync, &cfg.log_sync, err);
 	if (rc)
@@ -145,6 +193,11 @@ void watch_run_prompt(struct watch_run *w, size_t n)
 	w->prompt_left = n;
 }
 
+void watch_run_new_sequence(struct watch_run *w)
+{
+	rwkvmon_new_sequence(w->mon);
+}
+
 const struct tap *watch_run_tap(const struct watch_run *w)
 {
 	return w->mon ? &w->tap : NULL;
@@ -158,6 +211,8 @@ int watch_run_close(struct watch_run *w, struct rwkvmon_totals *totals, struct e
 	w->mon = NULL;
 	free(w->state);
 	free(w->sums);
+	free(w->decay);
+	w->decay = NULL;
 	w->state = NULL;
 	w->sums = NULL;
 	if (!rc)

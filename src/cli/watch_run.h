@@ -5,6 +5,7 @@
 #ifndef RWKVMON_CLI_WATCH_RUN_H
 #define RWKVMON_CLI_WATCH_RUN_H
 
+#include "cli/shadow.h"
 #include "runtime/model.h"
 #include "runtime/sampler.h"
 #include "runtime/tokenizer.h"
@@ -13,7 +14,7 @@
 
 #include <rwkvmon.h>
 
-enum { WATCH_TENSORS_MAX = 1024 };
+enum { WATCH_DECAY_EVERY = 100 }; /* tokens from one look at the decay to the next */
 
 struct watch_run {
 	rwkvmon *mon;
@@ -24,6 +25,11 @@ struct watch_run {
 	struct rwkvmon_tensor *state; /* (n_state) */
 	struct rwkvmon_state_sums *sums;
 	size_t cap;
+	float *decay; /* (decay_cap): room to find percentiles in */
+	size_t decay_cap;
+	uint64_t tokens;
+	struct rwkvmon_number number[5]; /* half-lives, then the shadow's */
+	struct shadow *shadow; /* borrowed; may be NULL */
 	char name[256];
 };
 
@@ -33,6 +39,9 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 
 /* n tokens of a prompt come next. */
 void watch_run_prompt(struct watch_run *w, size_t n);
+
+/* The next call begins a new sequence. */
+void watch_run_new_sequence(struct watch_run *w);
 
 /* NULL when nobody watches. */
 const struct tap *watch_run_tap(const struct watch_run *w);

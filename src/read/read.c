@@ -146,7 +146,8 @@ static int refuse_compressed(const struct reader *r, struct err *err)
 		if (r->end >= known[i].n && !memcmp(r->buffer, known[i].magic, known[i].n)) {
 			err_set(err, ERR_UNSUPPORTED, "%s: compressed with %s, which is not read directly", name,
 				known[i].format);
-			return err_hint(err, "decompress first: %s %s", known[i].command, strcmp(name, "-") ? name : "");
+			return err_hint(err, "decompress first: %s %s", known[i].command,
+					strcmp(name, "-") ? name : "");
 		}
 	return 0;
 }

@@ -169,6 +169,16 @@ static void put_panel(struct buf *out, const struct page *p, enum panel_id panel
 	buf_str(out, "</div></details></figure>\n");
 }
 
+static void put_panels(struct buf *out, const struct page *p, enum chart_id chart)
+{
+	for (int i = 0; i < PANEL_COUNT; i++) {
+		enum panel_id panel = (enum panel_id)i;
+
+		if (panel_specs[panel].chart == chart && page_panel_occurs(p->f, panel))
+			put_panel(out, p, panel);
+	}
+}
+
 /* One quiet line instead of empty charts. */
 static void put_absent(struct buf *out, const struct page *p, enum chart_id chart)
 {
@@ -230,9 +240,7 @@ void page_charts(struct buf *out, const struct page *p)
 		buf_str(out, " <small>");
 		put_str(out, chart->question[p->lang]);
 		buf_str(out, "</small></h3>\n<div class=\"panels\">\n");
-		for (int panel = 0; panel < PANEL_COUNT; panel++)
-			if (panel_specs[panel].chart == (enum chart_id)c && page_panel_occurs(p->f, (enum panel_id)panel))
-				put_panel(out, p, (enum panel_id)panel);
+		put_panels(out, p, (enum chart_id)c);
 		buf_str(out, "</div>\n");
 		if (c == CHART_STATE)
 			put_correlation(out, p);

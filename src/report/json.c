@@ -207,7 +207,19 @@ static void put_event(struct buf *out, const struct anomaly_event *e)
 	buf_char(out, '}');
 }
 
-static void put_anomalies(struct buf *out, const struct findings *f)
+/* What to do about each type that occurs. */
+static void put_advice(struct buf *out, const struct findings *f, enum lang lang)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
+		if (f->anomaly_advice[type][lang])
+			member_text(out, &first, alarm_specs[type].id, f->anomaly_advice[type][lang]);
+	buf_char(out, '}');
+}
+
+static void put_anomalies(struct buf *out, const struct findings *f, enum lang lang)
 {
 	bool first = true, none = true;
 
@@ -224,6 +236,8 @@ static void put_anomalies(struct buf *out, const struct findings *f)
 	buf_char(out, ']');
 	member_u64(out, &first, "events_total", f->events_total);
 	member_known_text(out, &first, "rule_set", f->rule_set);
+	key(out, &first, "advice");
+	put_advice(out, f, lang);
 	buf_char(out, '}');
 }
 
@@ -280,7 +294,7 @@ void report_json(struct buf *out, const struct findings *f, const struct report_
 	buf_char(out, ']');
 	member_u64(out, &first, "sessions_total", f->sessions_total);
 	key(out, &first, "anomalies");
-	put_anomalies(out, f);
+	put_anomalies(out, f, opts->lang);
 	member_text(out, &first, "verdict", verdict_ids[f->verdict]);
 	key(out, &first, "verdict_text");
 	put_verdict_text(out, f, opts->lang);

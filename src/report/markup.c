@@ -98,13 +98,11 @@ void put_count(struct buf *out, uint64_t value)
 
 static int decimals_for(double size)
 {
-	if (size >= 1000)
-		return 0;
-	if (size >= 100)
+	if (size >= 99.95)
 		return 1;
-	if (size >= 10)
+	if (size >= 9.995)
 		return 2;
-	return size >= 1 ? 3 : 4;
+	return size >= 0.9995 ? 3 : 4;
 }
 
 void put_number(struct buf *out, double value)

@@ -80,6 +80,8 @@ const char *term_value(char out[TERM_TEXT], enum metric_id m, double value)
 
 	if (!strcmp(unit, "bytes"))
 		return term_bytes(out, value);
+	if (!strcmp(unit, "MiB") && fabs(value) >= 10240)
+		return term_bytes(out, value * 1048576);
 	term_number(out, value);
 	n = strlen(out);
 	if (*unit && strcmp(unit, "count") && isfinite(value))
@@ -141,8 +143,7 @@ static size_t shown_char(const char *p, size_t n, size_t *columns)
 	return bytes;
 }
 
-/* Cleaned, in full. */
-static void clean(struct buf *out, const struct term *t, const char *text)
+void term_clean_all(struct buf *out, const struct term *t, const char *text)
 {
 	size_t n = strlen(text), columns;
 
@@ -183,7 +184,7 @@ const char *term_clean(char out[TERM_TEXT], const struct term *t, const char *te
 	size_t dot_columns = t->ascii ? 3 : 1, used, n;
 	struct buf b = { 0 };
 
-	clean(&b, t, text);
+	term_clean_all(&b, t, text);
 	columns = columns < TERM_TEXT / 4 ? columns : TERM_TEXT / 4; /* 4 bytes a column at most */
 	if (!b.p || utf8_columns(b.p) <= columns) {
 		snprintf(out, TERM_TEXT, "%s", b.p ? b.p : "");

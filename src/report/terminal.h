@@ -21,7 +21,7 @@ struct term {
 	size_t at; /* columns used of the present line */
 };
 
-enum { TERM_TEXT = 256 }; /* bytes of a short text, NUL included */
+enum { TERM_TEXT = 640 }; /* bytes of a short text, NUL included */
 
 /* The short text of a value. Unknown (not finite) is a dash. */
 const char *term_number(char out[TERM_TEXT], double value);
@@ -33,6 +33,9 @@ const char *term_lasted(char out[TERM_TEXT], int64_t us);
 /* Control characters and broken UTF-8 become U+FFFD (ascii: '?'); cut to `columns`, from
  * the left when `keep_end`. */
 const char *term_clean(char out[TERM_TEXT], const struct term *t, const char *text, size_t columns, bool keep_end);
+
+/* The same, of any length and in full. */
+void term_clean_all(struct buf *out, const struct term *t, const char *text);
 
 /* The words of `id` with each %s taking the next of args. */
 void term_fill(struct buf *out, enum lang lang, enum text_id id, const char *const *args);

@@ -47,28 +47,36 @@ static void put_verdict(struct term *t, const struct findings *f)
 
 /* --- what was read ----------------------------------------------------------------- */
 
-static void say(struct buf *line, const struct term *t, const char *value, enum text_id noun)
+/* "3 sessions": a noun has two forms, "session|sessions", where the language has. */
+static void say(struct buf *line, const struct term *t, uint64_t n, enum text_id noun)
 {
+	const char *words = word(t, noun), *bar = strchr(words, '|');
+	char count[TERM_TEXT];
+
 	if (line->used)
 		buf_str(line, t->ascii ? ", " : " \xc2\xb7 ");
-	buf_str(line, value);
+	buf_str(line, term_count(count, n));
 	buf_char(line, ' ');
-	buf_str(line, word(t, noun));
+	if (!bar)
+		buf_str(line, words);
+	else if (n == 1)
+		buf_add(line, words, (size_t)(bar - words));
+	else
+		buf_str(line, bar + 1);
 }
 
 static void put_amounts(struct term *t, const struct findings *f)
 {
-	char v[TERM_TEXT];
 	struct buf line = { 0 };
 
 	if (f->n_files > 1)
-		say(&line, t, term_count(v, f->n_files), TEXT_TERM_FILES);
-	say(&line, t, term_count(v, f->lines), TEXT_TERM_LINES);
+		say(&line, t, f->n_files, TEXT_TERM_FILES);
+	say(&line, t, f->lines, TEXT_TERM_LINES);
 	if (f->skipped_lines)
-		say(&line, t, term_count(v, f->skipped_lines), TEXT_TERM_SKIPPED_COUNT);
-	say(&line, t, term_count(v, f->records), TEXT_TERM_RECORDS);
-	say(&line, t, term_count(v, f->tokens), TEXT_TERM_TOKENS);
-	say(&line, t, term_count(v, f->sessions_total), TEXT_TERM_SESSION_COUNT);
+		say(&line, t, f->skipped_lines, TEXT_TERM_SKIPPED_COUNT);
+	say(&line, t, f->records, TEXT_TERM_RECORDS);
+	say(&line, t, f->tokens, TEXT_TERM_TOKENS);
+	say(&line, t, f->sessions_total, TEXT_TERM_SESSION_COUNT);
 	if (line.p)
 		term_wrap(t, TINT_PLAIN, line.p, INDENT);
 	t->out->failed |= line.failed;
@@ -98,8 +106,8 @@ static void put_model(struct term *t, const struct findings *f)
 
 	if (!s || (!*s->model_name && !*s->strategy))
 		return;
-	snprintf(line, sizeof line, "%s %.250s%s%.250s", word(t, TEXT_TERM_MODEL), s->model_name, *s->strategy ? ", " : "",
-		 s->strategy);
+	snprintf(line, sizeof line, "%s %.250s%s%.250s", word(t, TEXT_TERM_MODEL), s->model_name,
+		 *s->strategy ? ", " : "", s->strategy);
 	indent(t);
 	term_left(t, TINT_PLAIN, line, t->columns - INDENT);
 	term_newline(t);
@@ -210,12 +218,27 @@ static const char *spark(const struct term *t, double share)
 	return isnan(share) ? " " : (t->ascii ? ascii : unicode)[level];
 }
 
+enum { SPARK_LABEL = 20, SPARK_RANGE = 18 };
+
+/* A label, a chart already drawn in `line`, and the range it spans. */
+static void put_chart(struct term *t, const char *label, const struct buf *line, double low, double high)
+{
+	char a[TERM_TEXT], b[TERM_TEXT], range[2 * TERM_TEXT + 8];
+
+	snprintf(range, sizeof range, "%s%s%s", term_number(a, low), t->ascii ? ".." : "\xe2\x80\xa6",
+		 term_number(b, high));
+	indent(t);
+	term_left(t, TINT_PLAIN, label, SPARK_LABEL);
+	term_put(t, TINT_PLAIN, line->p ? line->p : "");
+	term_right(t, TINT_DIM, high > low ? range : a, SPARK_RANGE);
+	term_newline(t);
+	t->out->failed |= line->failed;
+}
+
 static void put_spark(struct term *t, const struct findings *f, enum metric_id m)
 {
-	enum { LABEL = 20, RANGE = 18 };
-	size_t n = t->columns - INDENT - LABEL - RANGE;
+	size_t n = t->columns - INDENT - SPARK_LABEL - SPARK_RANGE;
 	double v[SPARK_MAX], low = INFINITY, high = -INFINITY;
-	char a[TERM_TEXT], b[TERM_TEXT], range[2 * TERM_TEXT + 8];
 	struct buf line = { 0 };
 
 	n = n < SPARK_MAX ? n : SPARK_MAX;
@@ -226,14 +249,7 @@ static void put_spark(struct term *t, const struct findings *f, enum metric_id m
 	}
 	for (size_t c = 0; c < n; c++)
 		buf_str(&line, spark(t, high > low ? (v[c] - low) / (high - low) : v[c] * 0 + 0.4));
-	indent(t);
-	term_left(t, TINT_PLAIN, metric_specs[m].label[t->lang], LABEL);
-	term_put(t, TINT_PLAIN, line.p ? line.p : "");
-	snprintf(range, sizeof range, high > low ? "%s%s%s" : "%s", term_number(a, low), t->ascii ? ".." : "\xe2\x80\xa6",
-		 term_number(b, high));
-	term_right(t, TINT_DIM, range, RANGE);
-	term_newline(t);
-	t->out->failed |= line.failed;
+	put_chart(t, metric_specs[m].label[t->lang], &line, low, high);
 	buf_free(&line);
 }
 
@@ -297,6 +313,44 @@ static void put_phases(struct term *t, const struct findings *f)
 		put_phase(t, f, PHASE_PREFILL, TEXT_TERM_PREFILL);
 	if (phase_known(f, PHASE_DECODE))
 		put_phase(t, f, PHASE_DECODE, TEXT_TERM_DECODE);
+}
+
+/* Bars of a histogram, its bins spread over or gathered into the columns there are. */
+static void put_bars(struct term *t, const struct histogram *h, enum text_id label)
+{
+	size_t n = t->columns - INDENT - SPARK_LABEL - SPARK_RANGE;
+	double v[SPARK_MAX] = { 0 }, most = 0;
+	struct buf line = { 0 };
+
+	n = n < SPARK_MAX ? n : SPARK_MAX;
+	for (size_t c = 0; c < n; c++) {
+		double from = (double)(c * h->n) / (double)n, to = (double)((c + 1) * h->n) / (double)n;
+
+		for (size_t i = (size_t)from; i < h->n && (double)i < to; i++)
+			v[c] += (double)h->bin[i] * (fmin(to, (double)i + 1) - fmax(from, (double)i));
+		most = fmax(most, v[c]);
+	}
+	for (size_t c = 0; c < n; c++)
+		buf_str(&line, spark(t, v[c] > 0 ? v[c] / most : (double)NAN));
+	put_chart(t, word(t, label), &line, h->low, h->high);
+	buf_free(&line);
+}
+
+static void put_distribution(struct term *t, const struct findings *f)
+{
+	bool apart = f->latency[PHASE_PREFILL].n || f->latency[PHASE_DECODE].n;
+	const enum text_id labels[PHASE_COUNT] = { apart ? TEXT_TERM_OTHER_CALLS : TEXT_TERM_ALL_CALLS,
+						   TEXT_TERM_PREFILL, TEXT_TERM_DECODE };
+	bool any = false;
+
+	for (int phase = 0; phase < PHASE_COUNT; phase++) {
+		if (f->latency[phase].n < 2)
+			continue;
+		if (!any)
+			term_heading(t, TEXT_TERM_DISTRIBUTION, word(t, TEXT_TERM_LOG_SCALE));
+		any = true;
+		put_bars(t, &f->latency[phase], labels[phase]);
+	}
 }
 
 /* --- sessions ---------------------------------------------------------------------- */
@@ -409,6 +463,25 @@ static void put_type(struct term *t, const struct findings *f, enum alarm_type t
 	term_newline(t);
 }
 
+/* What to do about it, under the row it belongs to. */
+static void put_advice(struct term *t, const struct findings *f, enum alarm_type type)
+{
+	const char *advice = f->anomaly_advice[type][t->lang];
+	struct buf line = { 0 };
+
+	if (!advice)
+		return;
+	term_clean_all(&line, t, advice);
+	indent(t);
+	indent(t);
+	term_put(t, TINT_DIM, t->ascii ? "> " : "\xe2\x86\x92 ");
+	if (line.p)
+		term_wrap(t, TINT_DIM, line.p, t->at);
+	t->out->failed |= line.failed;
+	buf_free(&line);
+	term_newline(t);
+}
+
 static void put_types(struct term *t, const struct findings *f)
 {
 	indent(t);
@@ -418,23 +491,36 @@ static void put_types(struct term *t, const struct findings *f)
 	head(t, TEXT_TERM_SEVERITY_HEAD, NUMBER);
 	term_newline(t);
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
-		if (f->anomaly_by_type[type])
+		if (f->anomaly_by_type[type]) {
 			put_type(t, f, (enum alarm_type)type);
+			put_advice(t, f, (enum alarm_type)type);
+		}
 }
 
-static void put_event(struct term *t, const struct anomaly_event *e)
+enum { SESSION = 17, LASTED = 11, RECORDS = 8, WORST = 9, LIMIT = 7 };
+
+/* Days are shown when the log has more than one. */
+static size_t when_columns(const struct findings *f)
 {
-	enum { WHEN = 15, TYPE = 21, LASTED = 12, WORST = 12, LIMIT = 9 };
+	return f->from_us / 86400000000 == f->to_us / 86400000000 ? 9 : 15;
+}
+
+static void put_event(struct term *t, const struct anomaly_event *e, size_t when_columns)
+{
 	char when[TIME_TEXT_BYTES], v[TERM_TEXT];
+	size_t type = t->columns - INDENT - when_columns - SESSION - LASTED - RECORDS - WORST - LIMIT;
 
 	time_format(when, e->from_us);
+	when[10] = ' ';
 	when[19] = 0;
 	indent(t);
-	term_left(t, TINT_PLAIN, when + 5, WHEN);
-	term_left(t, severity_tint(e->severity), alarm_specs[e->type].label[t->lang], TYPE);
-	term_right(t, TINT_PLAIN, term_lasted(v, e->to_us - e->from_us), LASTED);
-	term_right(t, TINT_PLAIN, term_count(v, e->records), NUMBER - 1);
-	number(t, e->metric, e->worst, t->columns - t->at - LIMIT);
+	term_left(t, TINT_PLAIN, when + 20 - when_columns, when_columns);
+	term_left(t, severity_tint(e->severity), alarm_specs[e->type].label[t->lang], type - 1);
+	term_left(t, TINT_PLAIN, "", 1);
+	term_left(t, TINT_PLAIN, *e->session_id ? e->session_id : "-", SESSION - 1);
+	term_right(t, TINT_PLAIN, term_lasted(v, e->to_us - e->from_us), LASTED + 1);
+	term_right(t, TINT_PLAIN, term_count(v, e->records), RECORDS);
+	number(t, e->metric, e->worst, WORST);
 	number(t, e->metric, e->limit, LIMIT);
 	term_newline(t);
 }
@@ -466,21 +552,23 @@ static size_t choose_events(const struct findings *f, const struct anomaly_event
 static void put_events(struct term *t, const struct findings *f)
 {
 	const struct anomaly_event *shown[EVENTS_SHOWN];
-	size_t n = choose_events(f, shown);
+	size_t n = choose_events(f, shown), when = when_columns(f);
 
 	if (!n)
 		return;
 	term_newline(t);
 	indent(t);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_START_HEAD), 15);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_TYPE_HEAD), 21);
-	head(t, TEXT_TERM_LASTED_HEAD, 12);
-	head(t, TEXT_TERM_RECORDS_HEAD, NUMBER - 1);
-	head(t, TEXT_TERM_WORST_HEAD, t->columns - t->at - 9);
-	head(t, TEXT_TERM_LIMIT_HEAD, 9);
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_START_HEAD), when);
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_TYPE_HEAD),
+		  t->columns - INDENT - when - SESSION - LASTED - RECORDS - WORST - LIMIT);
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION), SESSION - 1);
+	head(t, TEXT_TERM_LASTED_HEAD, LASTED + 1);
+	head(t, TEXT_TERM_RECORDS_HEAD, RECORDS);
+	head(t, TEXT_TERM_WORST_HEAD, WORST);
+	head(t, TEXT_TERM_LIMIT_HEAD, LIMIT);
 	term_newline(t);
 	for (size_t i = 0; i < n; i++)
-		put_event(t, shown[i]);
+		put_event(t, shown[i], when);
 	put_more(t, TEXT_TERM_MORE_EVENTS, f->events_total - n);
 }
 
@@ -526,16 +614,20 @@ static void put_skipped(struct term *t, const struct findings *f)
 	put_more(t, TEXT_TERM_MORE_LINES, f->skipped_lines - n);
 }
 
+/* The command is whole, so that it can be copied; what it is for only where there is room. */
 static void put_command(struct term *t, const char *options, const char *input, enum text_id why)
 {
+	enum { WHY_AT = 58 };
 	struct buf line = { 0 };
-	char name[TERM_TEXT];
+	char shown[TERM_TEXT];
 
-	buf_printf(&line, "rwkvmon analyze %s %s", options, term_clean(name, t, input, 24, true));
+	buf_printf(&line, "rwkvmon analyze %s %s", options, input);
 	indent(t);
-	term_left(t, TINT_BOLD, line.p ? line.p : "", 54);
-	term_put(t, TINT_PLAIN, " ");
-	term_left(t, TINT_DIM, word(t, why), t->columns - t->at);
+	term_put(t, TINT_BOLD, term_clean(shown, t, line.p ? line.p : "", t->columns - INDENT, false));
+	if (t->at + 2 <= WHY_AT) {
+		term_left(t, TINT_PLAIN, "", WHY_AT - t->at);
+		term_left(t, TINT_DIM, word(t, why), t->columns - t->at);
+	}
 	t->out->failed |= line.failed;
 	buf_free(&line);
 	term_newline(t);
@@ -561,6 +653,7 @@ void report_text(struct buf *out, const struct findings *f, const struct report_
 	if (f->records) {
 		put_metrics(&t, f);
 		put_trends(&t, f);
+		put_distribution(&t, f);
 		put_phases(&t, f);
 		put_sessions(&t, f);
 		put_anomalies(&t, f);

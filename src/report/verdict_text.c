@@ -74,7 +74,8 @@ static void say_broken(struct buf *out, const struct findings *f, enum lang lang
 					 alarm_specs[commonest(f)].label[lang] });
 	if (e)
 		term_fill(out, lang, TEXT_VERDICT_WORST,
-			  (const char *const[]){ alarm_specs[e->type].label[lang], term_value(worst, e->metric, e->worst),
+			  (const char *const[]){ alarm_specs[e->type].label[lang],
+						 term_value(worst, e->metric, e->worst),
 						 term_value(limit, e->metric, e->limit) });
 }
 

@@ -9,45 +9,29 @@
 void matrix_row(const struct matrix *m, size_t r, float *out)
 {
 	size_t at = m->by_columns ? r : r * m->stride, step = m->by_columns ? m->stride : 1;
+	const uint16_t *half = m->p;
+	const float *full = m->p;
 
-	for (size_t c = 0; c < m->cols; c++, at += step)
-		switch (m->type) {
-		case WEIGHT_F16:
-			out[c] = float_of_f16(((const uint16_t *)m->p)[at]);
-			break;
-		case WEIGHT_BF16:
-			out[c] = float_of_bf16(((const uint16_t *)m->p)[at]);
-			break;
-		default:
-			out[c] = ((const float *)m->p)[at];
-		}
+	if (m->type == WEIGHT_F16)
+		for (size_t c = 0; c < m->cols; c++)
+			out[c] = float_of_f16(half[at + c * step]);
+	else if (m->type == WEIGHT_BF16)
+		for (size_t c = 0; c < m->cols; c++)
+			out[c] = float_of_bf16(half[at + c * step]);
+	else
+		for (size_t c = 0; c < m->cols; c++)
+			out[c] = full[at + c * step];
 }
 
-static float element(const struct matrix *m, size_t r, size_t c)
+void matrix_convert(const struct matrix *from, enum weight_type type, void *to, float *row)
 {
-	struct matrix one = *m;
-	size_t at = m->by_columns ? c * m->stride + r : r * m->stride + c;
-	float f;
+	uint16_t *half = to;
 
-	one.p = (const char *)m->p + at * (m->type == WEIGHT_F32 ? 4 : 2);
-	one.by_columns = false;
-	one.cols = 1;
-	matrix_row(&one, 0, &f);
-	return f;
-}
-
-void matrix_convert(const struct matrix *from, enum weight_type type, void *to)
-{
-	for (size_t r = 0; r < from->rows; r++)
-		for (size_t c = 0; c < from->cols; c++) {
-			float f = element(from, r, c);
-			size_t at = r * from->cols + c;
-
-			if (type == WEIGHT_F32)
-				((float *)to)[at] = f;
-			else
-				((uint16_t *)to)[at] = type == WEIGHT_F16 ? f16_of_float(f) : bf16_of_float(f);
-		}
+	for (size_t r = 0; r < from->rows; r++, half += from->cols) {
+		matrix_row(from, r, row);
+		for (size_t c = 0; c < from->cols; c++)
+			half[c] = type == WEIGHT_F16 ? f16_of_float(row[c]) : bf16_of_float(row[c]);
+	}
 }
 
 /* -- int8 ---------------------------------------------------------------------------------
@@ -62,22 +46,18 @@ enum step { LOWS_1, LOWS_2, ROW_SCALES, COL_SCALES, STEPS };
 /* The row's values after the steps before `upto`. */
 static void row_after(const struct matrix *m, const struct quantised *q, size_t r, enum step upto, float *out)
 {
-	bool cols_first = m->cols > m->rows;
+	const float *first = m->cols > m->rows ? q->col_low : NULL, *second = first ? NULL : q->col_low;
+	float row_low = q->row_low[r], row_scale = q->row_scale[r];
 
 	matrix_row(m, r, out);
-	for (size_t c = 0; c < m->cols; c++) {
-		float x = out[c];
-
-		if (upto > LOWS_1)
-			x -= cols_first ? q->col_low[c] : q->row_low[r];
-		if (upto > LOWS_2)
-			x -= cols_first ? q->row_low[r] : q->col_low[c];
-		if (upto > ROW_SCALES)
-			x /= q->row_scale[r];
-		if (upto > COL_SCALES)
-			x /= q->col_scale[c];
-		out[c] = x;
-	}
+	for (size_t c = 0; upto > LOWS_1 && c < m->cols; c++)
+		out[c] -= first ? first[c] : row_low;
+	for (size_t c = 0; upto > LOWS_2 && c < m->cols; c++)
+		out[c] -= second ? second[c] : row_low;
+	for (size_t c = 0; upto > ROW_SCALES && c < m->cols; c++)
+		out[c] /= row_scale;
+	for (size_t c = 0; upto > COL_SCALES && c < m->cols; c++)
+		out[c] /= q->col_scale[c];
 }
 
 static void reduce_rows(const struct matrix *m, const struct quantised *q, enum step step, float *out, bool least)
@@ -175,20 +155,51 @@ static void finish_int8(const struct run *run, const struct matrix *w, float *y,
 	}
 }
 
+struct product {
+	struct linear_args args;
+	linear_fn fn;
+	const struct matrix *w;
+};
+
+enum {
+	ROWS_UNIT = 96,         /* rows a thread takes at once: whole tiles, whole cache lines of y */
+	WORTH_SHARING = 1 << 16 /* products below this many multiplications stay on one thread */
+};
+
+static void some_rows(void *ctx, int part, int parts)
+{
+	static const size_t bytes[WEIGHT_TYPES] = { 4, 2, 2, 1 };
+	const struct product *p = ctx;
+	struct linear_args a = p->args;
+	size_t from, to;
+
+	pool_slice(a.rows, ROWS_UNIT, part, parts, &from, &to);
+	if (from == to)
+		return;
+	a.rows = to - from;
+	a.y += from;
+	a.w = (const char *)a.w + (p->w->by_columns ? from : from * a.w_stride) * bytes[p->w->type];
+	p->fn(&a);
+}
+
 void pass_product(struct run *run, const struct matrix *w, float *y, size_t y_stride, const float *x, size_t x_stride,
 		  size_t n)
 {
 	const struct linear_kernels *k = linear_kernels();
 	bool int8 = w->type == WEIGHT_U8;
-	struct linear_args a = { .y = y, .w = w->p, .x = x, .y_stride = y_stride, .w_stride = w->stride,
-				 .x_stride = x_stride, .rows = w->rows, .cols = w->cols, .n = n };
+	struct product p = { .w = w, .fn = (w->by_columns ? k->by_columns : k->by_rows)[w->type],
+			     .args = { .y = y, .w = w->p, .x = x, .y_stride = y_stride, .w_stride = w->stride,
+				       .x_stride = x_stride, .rows = w->rows, .cols = w->cols, .n = n } };
 
 	if (int8) {
 		scale_inputs(run, w, x, x_stride, n);
-		a.x = run->scaled;
-		a.x_stride = w->cols;
+		p.args.x = run->scaled;
+		p.args.x_stride = w->cols;
 	}
-	(w->by_columns ? k->by_columns : k->by_rows)[w->type](&a);
+	if (w->rows * w->cols * n < WORTH_SHARING)
+		some_rows(&p, 0, 1);
+	else
+		pool_run(run->pool, some_rows, &p);
 	if (int8)
 		finish_int8(run, w, y, y_stride, x, x_stride, n);
 }

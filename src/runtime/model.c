@@ -269,11 +269,15 @@ static int load(struct loader *l, const char *name, enum weight_kind kind, const
 
 static int convert(struct loader *l, struct matrix *m, enum weight_type type)
 {
-	void *copy = copy_memory(l, m->rows * m->cols, type == WEIGHT_F32 ? 4 : 2);
+	void *copy = copy_memory(l, m->rows * m->cols, 2);
+	float *row = malloc(m->cols * sizeof *row);
 
-	if (!copy)
-		return -ERR_NOMEM;
-	matrix_convert(m, type, copy);
+	if (!copy || !row) {
+		free(row);
+		return err_set(l->err, ERR_NOMEM, "%s: no memory for converted weights", l->file->label);
+	}
+	matrix_convert(m, type, copy, row);
+	free(row);
 	*m = (struct matrix){ .p = copy, .type = type, .rows = m->rows, .cols = m->cols, .stride = m->cols };
 	return 0;
 }
@@ -503,6 +507,8 @@ static int build(struct model **out, struct tensor_file *file, const struct mode
 		return rc;
 	}
 	m->file = file;
+	m->info.copied_bytes = file->unpacked_bytes;
+	l.copy_limit += file->unpacked_bytes;
 	m->ln_x_eps = options && options->ln_x_eps > 0 ? options->ln_x_eps : LN_X_EPS;
 	rc = load_all(&l, options ? options->strategy : NULL);
 	if (rc) {

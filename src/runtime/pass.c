@@ -46,8 +46,11 @@ void pass_add(struct run *run, const float *y, size_t n)
 
 void pass_relu2(float *h, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		h[i] = h[i] < 0 ? 0 : h[i] * h[i]; /* NaN stays */
+	for (size_t i = 0; i < n; i++) {
+		float positive = h[i] < 0 ? 0 : h[i]; /* NaN stays */
+
+		h[i] = positive * positive;
+	}
 }
 
 void pass_channel_mix(struct run *run, const struct pass_ffn *ffn, size_t n)
@@ -65,25 +68,61 @@ void pass_channel_mix(struct run *run, const struct pass_ffn *ffn, size_t n)
 		run->x[i] += sigmoid(r[i]) * run->mixed[i];
 }
 
-void pass_wkv6(struct run *run, const struct pass_wkv6 *p, size_t layer, size_t n)
+struct heads {
+	struct run *run;
+	pass_head_fn fn;
+	void *ctx;
+};
+
+static void some_heads(void *ctx, int part, int parts)
 {
-	const struct model_info *info = &run->model->info;
+	const struct heads *h = ctx;
+	size_t from, to;
+
+	pool_slice(h->run->model->info.n_head, 1, part, parts, &from, &to);
+	for (size_t i = from; i < to; i++)
+		h->fn(h->ctx, i, h->run->watching ? &h->run->head_changes[i] : NULL);
+}
+
+void pass_heads(struct run *run, size_t layer, size_t tensor, pass_head_fn fn, void *ctx)
+{
+	size_t n = run->model->info.n_head;
+	struct heads h = { run, fn, ctx };
+
+	memset(run->head_changes, 0, n * sizeof *run->head_changes);
+	pool_run(run->pool, some_heads, &h);
+	for (size_t i = 0; run->watching && i < n; i++)
+		pass_watch(run, layer, tensor, &run->head_changes[i]);
+}
+
+struct wkv6_call {
+	struct run *run;
+	const struct pass_wkv6 *p;
+	float *state; /* (H, N, N) */
+	size_t n;
+};
+
+static void wkv6_head(void *ctx, size_t head, struct wkv_change *change)
+{
+	const struct wkv6_call *c = ctx;
+	const struct model_info *info = &c->run->model->info;
 	size_t size = info->head_size;
 
-	for (size_t h = 0; h < info->n_head; h++) {
-		float *s = pass_state(run, layer, 1) + h * size * size;
-		struct wkv_change change = { 0 };
+	for (size_t t = 0; t < c->n; t++) {
+		size_t at = t * info->n_att + head * size;
 
-		for (size_t t = 0; t < n; t++) {
-			size_t at = t * info->n_att + h * size;
-
-			wkv_kernels()->wkv6(&(struct wkv6_args){ .o = p->o + at, .s = s, .r = p->r + at,
-								 .w = p->w + t * p->w_stride + h * size, .k = p->k + at,
-								 .v = p->v + at, .u = p->u + h * size, .n = size,
-								 .change = run->watching ? &change : NULL });
-		}
-		pass_watch(run, layer, 1, &change);
+		wkv_kernels()->wkv6(&(struct wkv6_args){ .o = c->p->o + at, .s = c->state + head * size * size,
+							 .r = c->p->r + at, .w = c->p->w + t * c->p->w_stride + head * size,
+							 .k = c->p->k + at, .v = c->p->v + at, .u = c->p->u + head * size,
+							 .n = size, .change = change });
 	}
+}
+
+void pass_wkv6(struct run *run, const struct pass_wkv6 *p, size_t layer, size_t n)
+{
+	struct wkv6_call call = { run, p, pass_state(run, layer, 1), n };
+
+	pass_heads(run, layer, 1, wkv6_head, &call);
 }
 
 void pass_output(struct run *run, float *o, const float *ln_w, const float *ln_b, const float *gate,

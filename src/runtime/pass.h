@@ -2,6 +2,7 @@
 #ifndef RWKVMON_RUNTIME_PASS_H
 #define RWKVMON_RUNTIME_PASS_H
 
+#include "runtime/pool.h"
 #include "runtime/run.h"
 #include "runtime/weights.h"
 #include "simd/wkv.h"
@@ -12,6 +13,7 @@ struct run {
 	const struct model *model;
 	size_t chunk_len;
 	struct arena arena;
+	struct pool *pool; /* NULL: one thread */
 
 	float *state;                  /* all tensors behind one another */
 	float *initial;                /* what a new sequence starts from */
@@ -19,6 +21,7 @@ struct run {
 	struct tap_state_stats *stats; /* (n_tensors), filled for single tokens when `watching` */
 	size_t n_tensors, per_layer;   /* tensors; of one block */
 	bool watching;
+	struct wkv_change *head_changes; /* (H) of the block at hand */
 
 	float *logits; /* (V) */
 	float *decay;  /* (L, A): of the last token */
@@ -79,6 +82,11 @@ static inline void pass_matrix(struct run *run, const struct matrix *w, float *y
 {
 	pass_product(run, w, y, w->rows, x, w->cols, n);
 }
+
+/* Calls fn(ctx, head, change) for every head, on all threads, and adds up the changes in the order
+ * of heads; `change` is NULL unless watching. */
+typedef void (*pass_head_fn)(void *ctx, size_t head, struct wkv_change *change);
+void pass_heads(struct run *run, size_t layer, size_t tensor, pass_head_fn fn, void *ctx);
 
 /* Adds what a recurrent update of (layer, tensor of the block) changed; a no-op unless watching. */
 void pass_watch(struct run *run, size_t layer, size_t tensor, const struct wkv_change *change);

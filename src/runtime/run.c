@@ -142,6 +142,7 @@ static void allocate(struct run *run)
 	run->initial = arena_alloc(a, info->state_floats, sizeof *run->initial);
 	run->tensors = arena_alloc(a, run->n_tensors, sizeof *run->tensors);
 	run->stats = arena_alloc(a, run->n_tensors, sizeof *run->stats);
+	run->head_changes = arena_alloc(a, info->n_head + 1, sizeof *run->head_changes);
 	run->logits = arena_alloc(a, info->n_vocab, sizeof *run->logits);
 	run->decay = arena_alloc(a, info->n_layer * info->n_att, sizeof *run->decay);
 	run->x = arena_alloc(a, n * width, sizeof *run->x);
@@ -159,6 +160,7 @@ static void allocate(struct run *run)
 int run_open(struct run **out, const struct model *m, const struct run_config *cfg, struct err *err)
 {
 	struct run *run = calloc(1, sizeof *run);
+	int rc;
 
 	*out = NULL;
 	if (!run)
@@ -173,6 +175,11 @@ int run_open(struct run **out, const struct model *m, const struct run_config *c
 		run_close(run);
 		return -ERR_NOMEM;
 	}
+	rc = pool_open(&run->pool, cfg ? cfg->threads : 1, err);
+	if (rc) {
+		run_close(run);
+		return rc;
+	}
 	lay_out_state(run);
 	take_time_states(run);
 	run_reset(run);
@@ -184,6 +191,7 @@ void run_close(struct run *run)
 {
 	if (!run)
 		return;
+	pool_close(run->pool);
 	arena_free(&run->arena);
 	free(run);
 }

@@ -2,7 +2,8 @@
  *
  * Ownership  run_open creates, run_close destroys; the model must outlive it. Logits and
  *            state belong to the run and change with the next call.
- * Threads    a run belongs to one thread; runs are independent of each other.
+ * Threads    a run belongs to one thread, the tap is called there; runs are independent of
+ *            each other. Threads of its own do arithmetic only.
  * Cost       [hot] functions allocate nothing. A forward call reads every weight once per
  *            chunk, so feeding a prompt in chunks is much faster than token by token.
  * Errors     negative codes; a refused call leaves state and logits as they were.
@@ -20,6 +21,8 @@ struct run;
 
 struct run_config {
 	size_t chunk_len; /* most tokens of one forward call; 0 = RUN_CHUNK_DEFAULT */
+	int threads;      /* that share the work of one token, the caller included; 0 = 1. The numbers are
+			   * the same with any count. */
 };
 
 /* *out is NULL on error. cfg may be NULL. The state is zero (a new sequence). */

@@ -207,16 +207,20 @@ static int read_container(struct tensor_file *f, struct slice bytes, struct err 
 		return pth_read(f, bytes, err);
 	if (starts_with(bytes, "\x80\x02", 2))
 		return pth_legacy_read(f, bytes, err);
+	if (starts_with(bytes, "fmgg", 4)) /* 0x67676d66, little-endian */
+		return ggmf_read(f, bytes, err);
+	if (starts_with(bytes, "GGUF", 4))
+		return gguf_read(f, bytes, err);
 	if (bytes.n > 8 && bytes.p[8] == '{')
 		return safetensors_read(f, bytes, err);
-	err_set(err, ERR_FORMAT, "%s: not a model file: found first bytes %02x %02x %02x %02x; expected a .pth or a "
-		".safetensors file", f->label, (unsigned char)bytes.p[0], bytes.n > 1 ? (unsigned char)bytes.p[1] : 0U,
+	err_set(err, ERR_FORMAT, "%s: not a model file: found first bytes %02x %02x %02x %02x; expected a .pth, "
+		".safetensors, rwkv.cpp or .gguf file", f->label, (unsigned char)bytes.p[0], bytes.n > 1 ? (unsigned char)bytes.p[1] : 0U,
 		bytes.n > 2 ? (unsigned char)bytes.p[2] : 0U, bytes.n > 3 ? (unsigned char)bytes.p[3] : 0U);
 	if (starts_with(bytes, "version https://git-lfs", 23))
 		return err_hint(err, "This is a Git LFS pointer, not the model: run `git lfs pull`.");
 	if (bytes.p[0] == '<')
 		return err_hint(err, "This looks like a web page: download the file itself.");
-	return err_hint(err, "Give the path of an RWKV checkpoint (.pth or .safetensors).");
+	return err_hint(err, "Give the path of an RWKV checkpoint.");
 }
 
 static struct tensor_file *new_file(const char *label, struct err *err)

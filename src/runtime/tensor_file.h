@@ -5,6 +5,8 @@
  *                    few names such files need; nothing is ever called or imported.
  *     .pth (legacy)  torch.save before 1.6: five pickles, then the data
  *     .safetensors   a JSON header, then the data
+ *     ggmf (.bin)    rwkv.cpp; tensors are brought back to their official form
+ *     .gguf          llama.cpp, RWKV-7
  *
  * The container is told by its first bytes, never by its name. All of it is hostile until
  * checked: a tensor in the list lies inside the file whole, whatever its shape and strides say.
@@ -60,6 +62,7 @@ struct tensor_file {
 	size_t n_tensors;
 	const char *converted;  /* text of the entry that marks a file converted for one strategy, or NULL */
 	uint64_t bytes;         /* of the file */
+	uint64_t unpacked_bytes; /* memory that quantised tensors took */
 	/* private */
 	struct tensor **by_name;
 	size_t cap_tensors;
@@ -95,6 +98,8 @@ float tensor_element(const struct tensor *t, uint64_t i);
 
 int pth_read(struct tensor_file *f, struct slice bytes, struct err *err);
 int pth_legacy_read(struct tensor_file *f, struct slice bytes, struct err *err);
+int ggmf_read(struct tensor_file *f, struct slice bytes, struct err *err);
+int gguf_read(struct tensor_file *f, struct slice bytes, struct err *err);
 int safetensors_read(struct tensor_file *f, struct slice bytes, struct err *err);
 
 /* Checks the view against its storage and appends it. Fill name (any lifetime), dtype, n_dims, shape and

@@ -19,9 +19,16 @@ struct tokenizer;
 
 /* One token per byte, id = byte: what byte-level models speak. */
 int tokenizer_open_bytes(struct tokenizer **out, struct err *err);
+
+/* A vocabulary file: the World tokenizer's rwkv_vocab_v20230424.txt. */
+int tokenizer_open(struct tokenizer **out, const char *path, struct err *err);
+
+/* The same from text that need not outlive the call. */
+int tokenizer_open_world(struct tokenizer **out, struct slice text, const char *label, struct err *err);
+
 void tokenizer_close(struct tokenizer *t); /* NULL is fine */
 
-const char *tokenizer_name(const struct tokenizer *t); /* "bytes" */
+const char *tokenizer_name(const struct tokenizer *t); /* "bytes", "world" */
 size_t tokenizer_vocab(const struct tokenizer *t);     /* one more than its largest id */
 
 /* A growing list of ids; a zeroed struct is empty. */

@@ -122,14 +122,37 @@ static void read_out(const struct model *m, const struct block *b, float *o, con
 	}
 }
 
+struct wkv7_call {
+	struct run *run;
+	float *state; /* (H, N, N) */
+	const float *r, *w, *k, *v, *kappa, *b;
+	float *o;
+	size_t n;
+};
+
+static void wkv7_head(void *ctx, size_t head, struct wkv_change *change)
+{
+	const struct wkv7_call *c = ctx;
+	size_t width = c->run->model->info.n_att, size = c->run->model->info.head_size;
+
+	for (size_t t = 0; t < c->n; t++) {
+		size_t at = t * width + head * size;
+
+		wkv_kernels()->wkv7(&(struct wkv7_args){ .o = c->o + at, .s = c->state + head * size * size, .r = c->r + at,
+							 .w = c->w + at, .k = c->k + at, .v = c->v + at,
+							 .kappa = c->kappa + at, .b = c->b + at, .n = size,
+							 .change = change });
+	}
+}
+
 static void time_mix(struct run *run, size_t layer, size_t n)
 {
 	const struct block *b = model_block(run->model, layer);
 	const struct model_info *info = &run->model->info;
-	const struct wkv_kernels *wkv = wkv_kernels();
 	float *r = run->c[0], *w = run->c[1], *k = run->c[2], *v = run->c[3], *a = run->c[4], *g = run->c[5];
 	float *kappa = run->c[6], *o = run->c[7];
-	size_t width = info->n_embd, size = info->head_size;
+	struct wkv7_call call = { run, pass_state(run, layer, 1), r, w, k, v, kappa, a, o, n };
+	size_t width = info->n_att;
 
 	pass_mix(run, run->mixed, b->x_r, n);
 	pass_matrix(run, &b->receptance, r, run->mixed, n);
@@ -140,22 +163,9 @@ static void time_mix(struct run *run, size_t layer, size_t n)
 	learning_rate(run, b, a, n);
 	gate(run, b, g, n);
 	pass_decay(run, layer, w + (n - 1) * width);
-
 	for (size_t at = 0; at < n * width; at += width)
 		keys(info, b, k + at, kappa + at, a + at);
-	for (size_t h = 0; h < info->n_head; h++) {
-		struct wkv_change change = { 0 };
-
-		for (size_t t = 0; t < n; t++) {
-			size_t at = t * width + h * size;
-
-			wkv->wkv7(&(struct wkv7_args){ .o = o + at, .s = pass_state(run, layer, 1) + h * size * size,
-						       .r = r + at, .w = w + at, .k = k + at, .v = v + at,
-						       .kappa = kappa + at, .b = a + at, .n = size,
-						       .change = run->watching ? &change : NULL });
-		}
-		pass_watch(run, layer, 1, &change);
-	}
+	pass_heads(run, layer, 1, wkv7_head, &call);
 	for (size_t at = 0; at < n * width; at += width)
 		read_out(run->model, b, o + at, r + at, k + at, v + at, g + at);
 	pass_matrix(run, &b->output, run->mixed, o, n);

@@ -112,8 +112,9 @@ static inline size_t dims_count(const struct dims *d, const char *shape)
 /* Row r of a matrix as floats, out (cols). */
 void matrix_row(const struct matrix *m, size_t r, float *out);
 
-/* Rounds the values of `from` into `to`: (rows, cols) of the 16-bit type or fp32, row-major. */
-void matrix_convert(const struct matrix *from, enum weight_type type, void *to);
+/* Rounds the values of `from` into `to`: (rows, cols) of a 16-bit type, row-major. `row` is
+ * scratch (cols). */
+void matrix_convert(const struct matrix *from, enum weight_type type, void *to, float *row);
 
 /* Memory that matrix_quantise fills: q is (rows, cols) row-major. */
 struct quantised {

@@ -19,7 +19,11 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-enum { DECODE_ROWS = 4 }; /* rows read side by side for a single x: several streams from memory */
+enum {
+	STREAMS = 4,          /* rows read side by side for a single x, from distant quarters of the matrix */
+	STREAM_COLS = 4096,   /* columns per round: as much of x as is rearranged on the stack */
+	PAIR = 2 * VEC_LANES, /* columns per step */
+};
 
 /* Columns lie in a row's own order: lanes run along the columns, each sum is folded at the end. */
 ALWAYS_INLINE void rows_tile(const struct linear_args *a, size_t r0, size_t t0, size_t rows, size_t xs,
@@ -113,13 +117,76 @@ ALWAYS_INLINE void columns_band(const struct linear_args *a, size_t r0, size_t r
 		columns_tile(a, r0, t, rows, 1, part, type);
 }
 
+/* -- a single x: the matrix comes from memory, each weight for one product ------------------
+ *
+ * What counts is how few instructions a cache line costs, because only so many wait at once,
+ * and how long the runs are that the prefetcher sees: one row is too short for it, so rows
+ * from all quarters of the matrix are read side by side. */
+
+/* Columns c0 .. c0 + cols - 1 of `streams` rows, `step` apart; x is arranged as vec_load_pair
+ * wants it up to the last whole pair. Rounds after the first add to y. */
+ALWAYS_INLINE void stream_rows(const struct linear_args *a, const float *arranged, size_t r, size_t step, size_t c0,
+			       size_t cols, size_t streams, enum weight_type type)
+{
+	size_t whole = cols - cols % PAIR;
+	vec even[STREAMS], odd[STREAMS];
+
+	UNROLL for (size_t s = 0; s < streams; s++)
+		even[s] = odd[s] = vec_zero();
+	for (size_t c = 0; c < whole; c += PAIR) {
+		vec x0 = vec_load(arranged + c), x1 = vec_load(arranged + c + VEC_LANES);
+
+		UNROLL for (size_t s = 0; s < streams; s++) {
+			vec w0, w1;
+
+			vec_load_pair(a->w, (r + s * step) * a->w_stride + c0 + c, type, &w0, &w1);
+			even[s] = vec_fma(w0, x0, even[s]);
+			odd[s] = vec_fma(w1, x1, odd[s]);
+		}
+	}
+	for (size_t c = whole; c < cols; c += VEC_LANES) {
+		size_t n = cols - c < VEC_LANES ? cols - c : VEC_LANES;
+		vec x = n < VEC_LANES ? vec_load_part(a->x + c0 + c, n) : vec_load(a->x + c0 + c);
+
+		UNROLL for (size_t s = 0; s < streams; s++) {
+			size_t at = (r + s * step) * a->w_stride + c0 + c;
+			vec w = n < VEC_LANES ? vec_load_weight_part(a->w, at, n, type) : vec_load_weight(a->w, at, type);
+
+			even[s] = vec_fma(w, x, even[s]);
+		}
+	}
+	UNROLL for (size_t s = 0; s < streams; s++) {
+		float *y = a->y + r + s * step, sum = vec_sum(vec_add(even[s], odd[s]));
+
+		*y = c0 ? *y + sum : sum;
+	}
+}
+
+ALWAYS_INLINE void by_rows_one(const struct linear_args *a, enum weight_type type)
+{
+	size_t quarter = a->rows / STREAMS;
+	float arranged[STREAM_COLS];
+
+	for (size_t c0 = 0; c0 < a->cols; c0 += STREAM_COLS) {
+		size_t cols = a->cols - c0 < STREAM_COLS ? a->cols - c0 : STREAM_COLS;
+
+		for (size_t c = 0; c + PAIR <= cols; c += PAIR)
+			vec_arrange_pair(arranged + c, a->x + c0 + c, type);
+		for (size_t r = 0; r < quarter; r++)
+			stream_rows(a, arranged, r, quarter, c0, cols, STREAMS, type);
+		for (size_t r = quarter * STREAMS; r < a->rows; r++)
+			stream_rows(a, arranged, r, 0, c0, cols, 1, type);
+	}
+}
+
 ALWAYS_INLINE void by_rows(const struct linear_args *a, enum weight_type type)
 {
 	size_t r = 0;
 
-	if (a->n == 1)
-		for (; r + DECODE_ROWS <= a->rows; r += DECODE_ROWS)
-			rows_tile(a, r, 0, DECODE_ROWS, 1, type);
+	if (a->n == 1 && a->cols) {
+		by_rows_one(a, type);
+		return;
+	}
 	for (; r + TILE_ROWS <= a->rows; r += TILE_ROWS)
 		rows_band(a, r, TILE_ROWS, type);
 	for (; r < a->rows; r++)

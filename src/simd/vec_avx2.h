@@ -107,6 +107,30 @@ static inline vec vec_load_weight(const void *w, size_t i, enum weight_type type
 	return vec_of_bf16(_mm_loadu_si128((const void *)((const uint16_t *)w + i)));
 }
 
+/* 2 * VEC_LANES weights from element i on, in the order that is cheapest to widen: bf16 pairs
+ * share a 32-bit lane, so the even ones come first, then the odd ones; others as they lie. */
+static inline void vec_load_pair(const void *w, size_t i, enum weight_type type, vec *first, vec *second)
+{
+	if (type == WEIGHT_BF16) {
+		__m256i both = _mm256_loadu_si256((const void *)((const uint16_t *)w + i));
+
+		*first = _mm256_castsi256_ps(_mm256_slli_epi32(both, 16));
+		*second = _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32(-0x10000)));
+		return;
+	}
+	*first = vec_load_weight(w, i, type);
+	*second = vec_load_weight(w, i + VEC_LANES, type);
+}
+
+/* 2 * VEC_LANES inputs put into that order. */
+static inline void vec_arrange_pair(float *out, const float *x, enum weight_type type)
+{
+	for (int i = 0; i < VEC_LANES; i++) {
+		out[i] = x[type == WEIGHT_BF16 ? 2 * i : i];
+		out[VEC_LANES + i] = x[type == WEIGHT_BF16 ? 2 * i + 1 : VEC_LANES + i];
+	}
+}
+
 static inline vec vec_load_weight_part(const void *w, size_t i, size_t n, enum weight_type type)
 {
 	uint16_t padded[8] = { 0 };

@@ -102,6 +102,36 @@ static inline vec vec_load_weight(const void *w, size_t i, enum weight_type type
 	return vec_of_bf16(_mm256_loadu_si256((const void *)((const uint16_t *)w + i)));
 }
 
+/* 2 * VEC_LANES weights from element i on, in the order that is cheapest to widen: bf16 pairs
+ * share a 32-bit lane, so the even ones come first, then the odd ones; others as they lie. */
+static inline void vec_load_pair(const void *w, size_t i, enum weight_type type, vec *first, vec *second)
+{
+	if (type == WEIGHT_BF16) {
+		__m512i both = _mm512_loadu_si512((const uint16_t *)w + i);
+
+		*first = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
+		*second = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(-0x10000)));
+		return;
+	}
+	*first = vec_load_weight(w, i, type);
+	*second = vec_load_weight(w, i + VEC_LANES, type);
+}
+
+/* 2 * VEC_LANES inputs put into that order. */
+static inline void vec_arrange_pair(float *out, const float *x, enum weight_type type)
+{
+	const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+	vec a = vec_load(x), b = vec_load(x + VEC_LANES);
+
+	if (type != WEIGHT_BF16) {
+		vec_store(out, a);
+		vec_store(out + VEC_LANES, b);
+		return;
+	}
+	vec_store(out, _mm512_permutex2var_ps(a, even, b));
+	vec_store(out + VEC_LANES, _mm512_permutex2var_ps(a, _mm512_add_epi32(even, _mm512_set1_epi32(1)), b));
+}
+
 static inline vec vec_load_weight_part(const void *w, size_t i, size_t n, enum weight_type type)
 {
 	if (type == WEIGHT_F32)

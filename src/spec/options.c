@@ -11,6 +11,7 @@ enum {
 #define COMMAND(id, ...) C_##id = 1 << COMMAND_##id,
 #include "spec/commands.def"
 #undef COMMAND
+	C_TALK = C_RUN | C_CHAT,
 	C_ALL = (1 << COMMAND_COUNT) - 1
 };
 

@@ -23,13 +23,17 @@ struct command_spec {
 
 extern const struct command_spec command_specs[COMMAND_COUNT];
 
-/* A text that was not given is NULL, a number NAN, a count UINT64_MAX. */
+typedef bool option_FLAG;
+typedef const char *option_TEXT;
+typedef uint64_t option_COUNT;
+typedef double option_NUMBER;
+
+/* One member per row of options.def. A text that was not given is NULL, a number NAN, a
+ * count UINT64_MAX. */
 struct options {
-	const char *model, *prompt, *prompt_file, *log, *tokens, *tokens_file, *logits_out, *state_out;
-	const char *fsync, *format, *output, *session, *since, *until, *rules, *lang;
-	uint64_t count, seed, chunk_len, log_rotate_bytes, log_rotate_seconds, log_keep;
-	double temperature, top_p, alpha_frequency, alpha_presence, penalty_decay;
-	bool unwatched, log_tokens, log_text, all_logits, json, quiet, help;
+#define OPTION(commands, name, letter, kind, member, ...) option_##kind member;
+#include "spec/options.def"
+#undef OPTION
 
 	const char **argument; /* (n_arguments): what is no option */
 	size_t n_arguments;

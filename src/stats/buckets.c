@@ -6,7 +6,7 @@
 
 static size_t slot(const struct buckets *b, int64_t i)
 {
-	return (size_t)i & (b->cap - 1);
+	return (size_t)(i - b->base);
 }
 
 static int64_t milliseconds(int64_t us)
@@ -39,32 +39,55 @@ static void merge_cell(struct bucket_cell *into, const struct bucket_cell *from)
 	if (!into->count || from->max > into->max)
 		into->max = from->max;
 	into->count += from->count;
-	into->sum += from->sum;
+	if (__builtin_add_overflow(into->sum, from->sum, &into->sum))
+		into->sum = from->sum < 0 ? INT64_MIN : INT64_MAX;
 }
 
-/* Bucket i goes to i >> bits. In ascending order a bucket never lands on one that is
- * still to be moved, as long as the scratch array takes the result. */
-static void widen_channel(struct buckets *b, struct bucket_cell *cell, struct bucket_cell *scratch, int bits)
+/* Buckets of one number after the shift become one. They are gathered in ascending order
+ * into cells that lie before them or are the first of them. */
+static void widen_channel(const struct buckets *b, struct bucket_cell *cell, int bits)
 {
-	memset(scratch, 0, b->cap * sizeof *scratch);
-	for (int64_t i = b->first; i <= b->last; i++)
-		merge_cell(&scratch[slot(b, i >> bits)], &cell[slot(b, i)]);
-	memcpy(cell, scratch, b->cap * sizeof *scratch);
+	size_t to = 0;
+
+	for (int64_t i = b->first; i <= b->last; to++) {
+		struct bucket_cell sum = cell[slot(b, i)];
+		int64_t end = ((i >> bits) + 1) * ((int64_t)1 << bits);
+
+		for (i++; i < end && i <= b->last; i++)
+			merge_cell(&sum, &cell[slot(b, i)]);
+		cell[to] = sum;
+	}
+	memset(cell + to, 0, (slot(b, b->last) + 1 - to) * sizeof *cell);
 }
 
 static void widen(struct buckets *b, int bits)
 {
-	struct bucket_cell *scratch = malloc(b->cap * sizeof *scratch);
-
-	if (!scratch)
-		b->failed = true;
-	for (size_t c = 0; scratch && c < b->channels; c++)
+	for (size_t c = 0; c < b->channels; c++)
 		if (b->cell[c])
-			widen_channel(b, b->cell[c], scratch, bits);
-	free(scratch);
+			widen_channel(b, b->cell[c], bits);
 	b->first >>= bits;
 	b->last >>= bits;
+	b->base = b->first;
 	b->width_bits += bits;
+}
+
+/* Moves the cells so that cell 0 is bucket `base`. */
+static void rebase(struct buckets *b, int64_t base)
+{
+	size_t n = (size_t)(b->last - b->first + 1);
+
+	for (size_t c = 0; c < b->channels; c++) {
+		struct bucket_cell *cell = b->cell[c], *from, *to;
+
+		if (!cell)
+			continue;
+		from = cell + slot(b, b->first);
+		to = cell + (b->first - base);
+		memmove(to, from, n * sizeof *cell);
+		memset(cell, 0, (size_t)(to - cell) * sizeof *cell);
+		memset(to + n, 0, (b->cap - n - (size_t)(to - cell)) * sizeof *cell);
+	}
+	b->base = base;
 }
 
 /* Makes room for the buckets low..high (numbers at the present width). */
@@ -74,8 +97,7 @@ static void cover(struct buckets *b, int64_t low, int64_t high)
 
 	if (!b->any) {
 		b->any = true;
-		b->first = low;
-		b->last = low;
+		b->base = b->first = b->last = low;
 	}
 	low = low < b->first ? low : b->first;
 	high = high > b->last ? high : b->last;
@@ -83,8 +105,15 @@ static void cover(struct buckets *b, int64_t low, int64_t high)
 		bits++;
 	if (bits)
 		widen(b, bits);
-	b->first = low >> bits;
-	b->last = high >> bits;
+	low >>= bits;
+	high >>= bits;
+	/* What comes before the first goes on coming: it gets all the room there is. */
+	if (low < b->base)
+		rebase(b, high - (int64_t)b->cap + 1);
+	else if (high - b->base >= (int64_t)b->cap)
+		rebase(b, low);
+	b->first = low;
+	b->last = high;
 }
 
 size_t buckets_at(struct buckets *b, int64_t time_us)
@@ -98,7 +127,7 @@ size_t buckets_at(struct buckets *b, int64_t time_us)
 
 void buckets_add(struct buckets *b, size_t at, size_t channel, double scale, double value)
 {
-	static const double most = 4611686018427387904.0; /* 2^62 */
+	static const double most = 1099511627776.0; /* 2^40 */
 	double scaled = value * scale;
 	struct bucket_cell one;
 

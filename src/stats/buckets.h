@@ -3,7 +3,7 @@
  * A bucket is a power of two of milliseconds wide and aligned to multiples of it; when the
  * span no longer fits, neighbours are merged and the width doubles. The width is the
  * smallest that fits, so that the result depends on the values alone, not on their order.
- * Values are summed as integers of 1/scale, rounded: means are for drawing.
+ * Values are summed as integers of 1/scale, rounded, and cut to 2^40: means are for drawing.
  *
  * Ownership  buckets_open, buckets_free. Cells of a channel are made with its first value.
  * Errors     `failed` sticks when memory runs out.
@@ -18,14 +18,15 @@
 struct bucket_cell {
 	uint64_t count;
 	double min, max;
-	__int128 sum; /* times scale */
+	int64_t sum; /* times scale, each value rounded; saturates */
 };
 
 struct buckets {
 	int64_t first, last; /* bucket numbers in use: time >> width_bits */
+	int64_t base;	     /* number of the bucket in cell 0; base <= first, last < base + cap */
 	int width_bits;	     /* a bucket is 2^width_bits ms */
 	bool any, failed;
-	size_t cap;	     /* a power of two; bucket i lies in cell i % cap */
+	size_t cap;
 	size_t channels;
 	struct bucket_cell **cell; /* (channels)(cap) */
 };

@@ -52,7 +52,7 @@ static void carry_over(struct sketch *s, struct sketch_page *page, size_t bin, u
 
 static uint64_t bin_count(const struct sketch_page *page, size_t bin)
 {
-	return page->bin[bin] + (page->carry ? (uint64_t)page->carry[bin] << 32 : 0);
+	return page->bin[bin] + (page->carry ? (uint64_t)page->carry[bin] << 16 : 0);
 }
 
 static void add_to_bin(struct sketch *s, double v)
@@ -121,9 +121,9 @@ static void merge_page(struct sketch *s, struct sketch_page *into, const struct 
 	for (size_t bin = 0; bin < SKETCH_PAGE_BINS; bin++) {
 		uint64_t sum = into->bin[bin] + bin_count(from, bin);
 
-		into->bin[bin] = (uint32_t)sum;
-		if (sum >> 32)
-			carry_over(s, into, bin, (uint32_t)(sum >> 32));
+		into->bin[bin] = (uint16_t)sum;
+		if (sum >> 16)
+			carry_over(s, into, bin, (uint32_t)(sum >> 16));
 	}
 }
 

@@ -19,8 +19,8 @@
 enum { SKETCH_FEW = 64, SKETCH_PAGE_BINS = 64 };
 
 struct sketch_page {
-	uint32_t bin[SKETCH_PAGE_BINS];
-	uint32_t *carry; /* (SKETCH_PAGE_BINS), times 2^32; NULL until a bin needs it */
+	uint16_t bin[SKETCH_PAGE_BINS];
+	uint32_t *carry; /* (SKETCH_PAGE_BINS), times 2^16; NULL until a bin needs it */
 };
 
 /* Pages of one sign: pages[i] holds the bins of size key first + i, or is NULL. */

@@ -226,9 +226,78 @@ def safetensors(kind, name_of_kind, shapes=shapes):
     return struct.pack("<Q", len(text)) + text + body
 
 
+SWAPPED = (".time_maa_w1", ".time_maa_w2", ".time_decay_w1", ".time_decay_w2") + tuple(
+    f".att.{m}{n}" for m in "wavg" for n in "12")
+
+
+def ggmf(shapes, version=101):
+    """rwkv.cpp's form: shapes reversed, low-rank factors transposed, lerps fused, decays in 3 dimensions."""
+    out = struct.pack("<6i", 0x67676D66, version, V, C, LAYERS, 0)
+
+    def tensor(name, shape, seed):
+        values = numbers(size(shape), seed)
+        if "decay" in name and len(shape) == 3:
+            values = [0.5 + v / 8 for v in values]
+        text = name.encode()
+        head = struct.pack("<3i", len(shape), len(text), 0)
+        return head + struct.pack(f"<{len(shape)}i", *reversed(shape)) + text + data(torch.FloatStorage, values)
+
+    for i, (name, shape) in enumerate(shapes()):
+        if ".att.x_" in name:
+            if name.endswith("x_r"):
+                out += tensor(name[:-3] + "x_rwkvag", (6, 1, C), i)
+            continue
+        if name.endswith(SWAPPED):
+            shape = shape[:-2] + (shape[-1], shape[-2])
+        elif name.endswith(("time_decay", "time_faaaa")) and shapes is not shapes_v4:
+            shape = (H, N, 1)
+        elif len(shape) == 3 and shape[0] == 1 and "time" in name:
+            shape = shape[2:]
+        out += tensor(name, shape, i)
+    return out
+
+
+GGUF_NAMES = {"emb.weight": "token_embd.weight", "head.weight": "output.weight"}
+
+
+def gguf_name(name):
+    if name in GGUF_NAMES:
+        return GGUF_NAMES[name]
+    name = name.replace("blocks.0.ln0", "token_embd_norm").replace("ln_out", "output_norm").replace("blocks.", "blk.")
+    name = name.replace("ln1", "attn_norm").replace("ln2", "attn_norm_2").replace("att.ln_x", "time_mix_ln")
+    name = name.replace("ffn.x_k", "channel_mix_lerp_k.weight").replace("ffn.", "channel_mix_").replace("att.", "time_mix_")
+    return name if name.endswith((".weight", ".bias")) else name + ".weight"
+
+
+def gguf():
+    def text(s):
+        return struct.pack("<Q", len(s)) + s.encode()
+
+    pairs = text("general.architecture") + struct.pack("<I", 8) + text("rwkv7")
+    pairs += text("rwkv7.wkv.head_size") + struct.pack("<II", 4, N)
+    pairs += text("some.list") + struct.pack("<IIQ", 9, 8, 2) + text("a") + text("bc")
+    rows, body, count = b"", b"", 0
+    for i, (name, shape) in enumerate(shapes()):
+        if ".att.x_" in name:
+            if not name.endswith("x_r"):
+                continue
+            name, shape = name[:-3] + "lerp_fused", (6, 1, 1, C)
+        elif name.endswith(SWAPPED):
+            shape = shape[::-1]
+        elif name.endswith("r_k"):
+            shape = (C,)
+        rows += text(gguf_name(name)) + struct.pack("<I", len(shape))
+        rows += struct.pack(f"<{len(shape)}Q", *reversed(shape)) + struct.pack("<IQ", 0, len(body))
+        body += data(torch.FloatStorage, numbers(size(shape), i))
+        body += bytes(-len(body) % 32)
+        count += 1
+    head = b"GGUF" + struct.pack("<IQQ", 3, count, 3) + pairs + rows
+    return head + bytes(-len(head) % 32) + body
+
+
 def main(folder):
     folder = pathlib.Path(folder)
-    for sub in ("pth", "safetensors"):
+    for sub in ("pth", "safetensors", "ggmf", "gguf"):
         (folder / sub).mkdir(parents=True, exist_ok=True)
     (folder / "pth/model_fp32.pth").write_bytes(zipped(*checkpoint(torch.FloatStorage)))
     (folder / "pth/model_bf16.pth").write_bytes(zipped(*checkpoint(torch.BFloat16Storage), prefix="archive"))
@@ -242,6 +311,11 @@ def main(folder):
         file = safetensors(torch.BFloat16Storage, "BF16", of)
         (folder / f"safetensors/model_{version}.safetensors").write_bytes(file)
     (folder / "pth/model_v6.pth").write_bytes(zipped(*checkpoint(torch.HalfStorage, shapes_v6)))
+    for version, of in (("v4", shapes_v4), ("v5", shapes_v5), ("v6", shapes_v6), ("v7", shapes)):
+        (folder / f"ggmf/model_{version}.bin").write_bytes(ggmf(of))
+    block = struct.pack("<6i", 0x67676D66, 101, V, C, LAYERS, 2) + struct.pack("<4i", 1, 1, 2, 32) + b"w"
+    (folder / "ggmf/one_q4_0.bin").write_bytes(block + bytes(range(18)))
+    (folder / "gguf/model_v7.gguf").write_bytes(gguf())
     text = b'{"w":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}'
     (folder / "safetensors/one.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(12))
 

@@ -214,7 +214,7 @@ static void check_info(const struct golden *g, const struct model *m)
 }
 
 struct model_case {
-	const char *golden, *file;
+	const char *golden, *file; /* below golden/ and models/ unless they begin with a folder */
 };
 
 static const struct model_case cases[] = {
@@ -233,7 +233,46 @@ static const struct model_case cases[] = {
 	{ "rand-v6.fp16", "rand-v6.fp16.pth" }, { "tiny-v6", "tiny-v6.bf16.pth" },
 	{ "rand-v4.fp32i8", "rand-v4.fp32.pth" }, { "rand-v5.2.fp32i8", "rand-v5.2.fp32.pth" },
 	{ "rand-v6.fp32i8", "rand-v6.fp32.pth" },
+	{ "rand-v7", "../gguf/rand-v7.F32.gguf" }, { "rand-v7.fp16", "../gguf/rand-v7.F16.gguf" },
 };
+
+/* rwkv.cpp's files; the goldens computed from their dequantised weights. */
+static const char *const ggmf_cases[] = {
+	"rand-v4-FP16", "rand-v4-Q4_0", "rand-v4-Q4_1", "rand-v4-Q8_0", "rand-v7-Q4_0", "rand-v7-Q4_1", "rand-v7-Q8_0",
+	"tiny-rwkv-4v0-660K-FP16", "tiny-rwkv-4v0-660K-Q5_0", "tiny-rwkv-5v2-730K-FP16",
+	"tiny-rwkv-5v2-730K-FP16.lnx-eps-1e-5", "tiny-rwkv-5v2-730K-FP32", "tiny-rwkv-5v2-730K-FP32.lnx-eps-1e-5",
+	"tiny-rwkv-5v2-730K-Q5_0", "tiny-rwkv-5v2-730K-Q5_0.lnx-eps-1e-5", "tiny-rwkv-5v2-730K-Q5_1",
+	"tiny-rwkv-5v2-730K-Q5_1.lnx-eps-1e-5", "tiny-rwkv-6v0-1m-Q5_0", "tiny-rwkv-6v0-1m-Q5_1",
+	"tiny-rwkv-7v0-834K-FP16",
+};
+
+static void rwkv_cpp_files_agree(void **state)
+{
+	(void)state;
+	if (!golden_limits(&limits))
+		SKIP_LOUDLY("no goldens at %s", shared_dir());
+	for (size_t i = 0; i < sizeof ggmf_cases / sizeof *ggmf_cases; i++) {
+		struct model_options options = { 0 };
+		char path[600], name[100];
+		struct golden g;
+		struct model *m;
+		struct err err;
+
+		snprintf(name, sizeof name, "../golden-ggml/%s", ggmf_cases[i]);
+		assert_true(golden_open(&g, name));
+		options.ln_x_eps = (float)json_number_value(json_object_get(g.manifest, "ln_x_eps"));
+		snprintf(path, sizeof path, "%s/goldens/ggml/%.*s.bin", shared_dir(),
+			 (int)strcspn(ggmf_cases[i], "."), ggmf_cases[i]);
+		if (model_open(&m, path, &options, &err))
+			fail_msg("%s", err.text);
+		check_info(&g, m);
+		check_one_by_one(&g, m, "short");
+		check_one_by_one(&g, m, "in");
+		check_chunks(&g, m, "short", 37);
+		model_close(m);
+		json_decref(g.manifest);
+	}
+}
 
 static void models_agree_with_the_official_one(void **state)
 {
@@ -262,6 +301,41 @@ static void models_agree_with_the_official_one(void **state)
 		}
 		model_close(m);
 		json_decref(g.manifest);
+	}
+}
+
+/* Threads change who computes a row, never the row: bit for bit. */
+static void threads_change_nothing(void **state)
+{
+	static const char *const strategies[] = { "cpu fp32", "cpu fp32i8" };
+	static const char text[] = "It was the best of times; and the old man said unto his brother, go forth";
+	uint32_t tokens[sizeof text - 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
+		tokens[i] = (unsigned char)text[i];
+	for (int s = 0; s < 2; s++) {
+		struct model_options options = { .strategy = strategies[s] };
+		struct run *one, *many;
+		struct model *m;
+		struct run_call call = { .tokens = tokens, .n = sizeof tokens / sizeof *tokens };
+
+		assert_int_equal(model_open_embedded(&m, &options, NULL), 0);
+		assert_int_equal(run_open(&one, m, NULL, NULL), 0);
+		for (int threads = 2; threads <= 5; threads++) {
+			run_reset(one);
+			assert_int_equal(run_open(&many, m, &(struct run_config){ .chunk_len = 64, .threads = threads }, NULL), 0);
+			for (int round = 0; round < 3; round++) {
+				assert_int_equal(run_forward(one, &call, NULL), 0);
+				assert_int_equal(run_forward(many, &call, NULL), 0);
+				assert_memory_equal(run_logits(one), run_logits(many), 256 * sizeof(float));
+				assert_memory_equal(run_state_flat(one), run_state_flat(many),
+						    model_info(m)->state_floats * sizeof(float));
+			}
+			run_close(many);
+		}
+		run_close(one);
+		model_close(m);
 	}
 }
 
@@ -362,6 +436,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_embedded_model_is_what_was_trained),
 		cmocka_unit_test(models_agree_with_the_official_one),
+		cmocka_unit_test(rwkv_cpp_files_agree),
+		cmocka_unit_test(threads_change_nothing),
 		cmocka_unit_test(a_trained_state_starts_the_sequence),
 	};
 

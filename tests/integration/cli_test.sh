@@ -78,6 +78,30 @@ head -c 1000000 "$here/../../models/tiny-rwkv7.safetensors" >"$dir/torn.safetens
 expect "truncated safetensors" 3 "torn.safetensors" "$rwkvmon" eval --model "$dir/torn.safetensors" --tokens 1
 expect "rule file that is none" 2 "is no YAML" "$rwkvmon" run --rules "$here/../../CMakeLists.txt" --prompt x --log none
 
+expect "a shadow in full precision" 0 "" "$rwkvmon" run --tokens 60 --prompt x --seed 1 --strategy "cpu fp32i8" --shadow 10 --log "$dir/shadow.log" --quiet
+[ "$(grep -c '"quant_kl_nats":' "$dir/shadow.log")" = 6 ] && passed=$((passed + 1)) || fail "6 comparisons with the shadow expected"
+grep -q '"quant_top1_agree":1' "$dir/shadow.log" && passed=$((passed + 1)) || fail "int8 never agrees with fp32"
+expect "a strategy for a GPU" 3 "cpu fp32" "$rwkvmon" run --tokens 1 --prompt x --log none --strategy "cuda fp16"
+expect "a mistyped shadow" 2 "one_step or accumulated" "$rwkvmon" run --tokens 1 --prompt x --log none --shadow 1 --shadow-mode both
+expect "a state is saved" 0 "" "$rwkvmon" run --tokens 50 --prompt "Call me" --seed 2 --log none --quiet --save-state "$dir/s.state"
+expect "and gone on from" 0 "" "$rwkvmon" eval --tokens 32 --state "$dir/s.state" --state-out "$dir/s2.state"
+
+# --- chat ----------------------------------------------------------------------------
+printf 'Who is there?\n+retry\n+undo\n+gen And it\n+save %s\n+reset\n+nonsense\n+load %s\n+load %s\nAnd you?\n+quit\nnever said\n' \
+	"$dir/c.state" "$dir/c.state" "$dir/a.log" >"$dir/talk"
+expect "chat" 0 "the last turn is taken back" sh -c "$rwkvmon chat --tokens 60 --seed 4 --log $dir/chat.log --user ROMEO --bot JULIET <$dir/talk"
+says "the model is called by its name" "JULIET:"
+grep -q "there is no such command" "$dir/err" && grep -q "is no state" "$dir/err" && grep -q '^saved$' "$dir/err" && grep -q '^loaded$' "$dir/err" &&
+	passed=$((passed + 1)) || fail "chat's commands did not all answer"
+[ "$(grep -c '^JULIET:' "$dir/out")" = 3 ] && passed=$((passed + 1)) || fail "three answers expected"
+[ "$(wc -c <"$dir/c.state")" = 202752 ] && passed=$((passed + 1)) || fail "+save wrote the wrong size"
+expect "chat's log can be analysed" 0 "" "$rwkvmon" analyze "$dir/chat.log" --format json
+says "it has prefill and decode" '"prefill"'
+
+expect "two threads" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --unwatched --threads 2 --quiet
+cmp -s "$dir/out" "$dir/text1" && passed=$((passed + 1)) || fail "two threads wrote another text"
+expect "no threads" 2 "--threads: expected 1" "$rwkvmon" run --prompt x --threads 0
+
 cat >"$dir/rules.yaml" <<'RULES'
 rules:
   - alarm: high_latency
@@ -136,6 +160,21 @@ expect "eval refuses letters" 2 "found a letter" "$rwkvmon" eval --tokens 1,x
 expect "eval wants tokens" 2 "either --tokens or --tokens-file" "$rwkvmon" eval
 expect "eval as JSON" 0 "" "$rwkvmon" eval --tokens 72,105 --json
 says "the first token has no similarity" '"state_similarity":null'
+
+# --- convert -------------------------------------------------------------------------
+expect "convert" 0 "" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" -o "$dir/c.safetensors"
+says "convert tells size and load time" "of the original"
+"$rwkvmon" eval --model "$golden/tiny-rwkv7.pth" --tokens 72,101,108 --logits-out "$dir/l3"
+"$rwkvmon" eval --model "$dir/c.safetensors" --tokens 72,101,108 --logits-out "$dir/l4"
+cmp -s "$dir/l3" "$dir/l4" && passed=$((passed + 1)) || fail "a converted model computes something else"
+expect "convert to fp32" 0 "" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" --to fp32 -o "$dir/c32.safetensors" --json
+says "it is twice as large" '"out_bytes":60'
+"$rwkvmon" eval --model "$dir/c32.safetensors" --tokens 72,101,108 --logits-out "$dir/l5" && cmp -s "$dir/l3" "$dir/l5" &&
+	passed=$((passed + 1)) || fail "widening to fp32 changed the logits"
+expect "convert to nonsense" 2 "expected fp32, fp16 or bf16" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" --to fp7 -o "$dir/x"
+expect "convert what is no model" 3 "bad.pth" "$rwkvmon" convert "$dir/bad.pth" -o "$dir/x"
+expect "convert to a place that is none" 4 "cannot be created" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" -o "$dir/none/x"
+[ ! -e "$dir/x" ] && passed=$((passed + 1)) || fail "a refused conversion left a file"
 
 # --- analyze -------------------------------------------------------------------------
 expect "analyze" 0 "" "$rwkvmon" analyze "$dir/a.log"

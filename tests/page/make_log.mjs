@@ -80,8 +80,10 @@ const kinds = {
 		}
 	},
 	many: () => {
+		const name = i => `rwkv-sess-${(i % 9000).toString(16).padStart(6, "0")}-${"x".repeat(60)}`;
+
 		for (let i = 0; i < 40_000; i++)
-			put(step(i / 40_000, i, `rwkv-sess-${(i % 9000).toString(16).padStart(6, "0")}-${"x".repeat(60)}`, `model ${i % 50}`));
+			put(step(i / 40_000, i, name(i), `model ${i % 50}`));
 	},
 };
 

@@ -93,6 +93,7 @@ static void products_agree_at_every_tail(void **state)
 	for (enum weight_type type = 0; type < WEIGHT_TYPES; type++)
 		for (size_t n = 1; n <= 67; n++) {
 			check_product(type, 5, n, 1, false);
+			check_product(type, 4, n + 64, 1, false);
 			check_product(type, n, 19, 1, false);
 			check_product(type, n, 5, 1, true);
 			check_product(type, 7, n, 3, false);
@@ -102,6 +103,9 @@ static void products_agree_at_every_tail(void **state)
 		}
 	for (enum weight_type type = 0; type < WEIGHT_TYPES; type++) {
 		check_product(type, 131, 259, 6, false);
+		check_product(type, 131, 259, 1, false);
+		check_product(type, 6, 4096 + 37, 1, false); /* more than one round of columns */
+		check_product(type, 5, 2 * 4096, 1, false);
 		check_product(type, 259, 131, 6, true);
 	}
 }

@@ -97,12 +97,14 @@ static void troubles_cost_only_their_lines(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		for (size_t most = 0; most < 9; most++) {
-			struct outcome o = read_bytes(cases[i].text, cases[i].n ? cases[i].n : strlen(cases[i].text), most);
+			size_t n = cases[i].n ? cases[i].n : strlen(cases[i].text);
+			struct outcome o = read_bytes(cases[i].text, n, most);
 
-			if (o.rc || o.records != cases[i].records || o.sum != cases[i].sum || o.in.lines != cases[i].lines ||
-			    o.in.skipped_lines != cases[i].skipped || strcmp(o.reasons, cases[i].reasons))
-				fail_msg("case %zu, %zu at a time: rc %d, %d records, %d lines, %d skipped: %s", i, most, o.rc,
-					 (int)o.records, (int)o.in.lines, (int)o.in.skipped_lines, o.reasons);
+			if (o.rc || o.records != cases[i].records || o.sum != cases[i].sum ||
+			    o.in.lines != cases[i].lines || o.in.skipped_lines != cases[i].skipped ||
+			    strcmp(o.reasons, cases[i].reasons))
+				fail_msg("case %zu, %zu at a time: rc %d, %d records, %d lines, %d skipped: %s", i, most,
+					 o.rc, (int)o.records, (int)o.in.lines, (int)o.in.skipped_lines, o.reasons);
 		}
 }
 

@@ -1,0 +1,29 @@
+/* ggml.h - element types of ggml's files, and what its two containers share. Private to runtime/.
+ *
+ * fp32, fp16 and bf16 are used where they lie; block-quantised types become fp32 in memory.
+ * Source of the block layouts: the type descriptions of ggml (ggml-common.h). All blocks hold
+ * 32 elements; low nibbles are elements 0-15, high nibbles 16-31.
+ */
+#ifndef RWKVMON_RUNTIME_GGML_H
+#define RWKVMON_RUNTIME_GGML_H
+
+#include "runtime/tensor_file.h"
+
+/* Bytes that `count` elements of a type take; 0 when the type is unknown or count does not fit its blocks. */
+uint64_t ggml_bytes(uint32_t type, uint64_t count);
+
+/* Name of a type, also of those that are only known to be refused. */
+const char *ggml_type_name(uint32_t type);
+
+/* Elements behind `bytes` as a storage for tensor_file_add. Quantised ones are unpacked into
+ * f's memory, at most 8 times the file's own size in all. */
+int ggml_unpack(struct tensor_file *f, const char *name, uint32_t type, uint64_t count, const char *bytes,
+		struct slice *storage, enum dtype *dtype, struct err *err);
+
+/* Swaps the last two dimensions: ggml files keep low-rank factors transposed. */
+void ggml_swap_last(struct tensor *t);
+
+/* x_r, x_w, x_k, x_v, x_a, x_g of one RWKV-7 block lie behind one another as (6, C). */
+int ggml_add_lerps(struct tensor_file *f, long block, const struct tensor *fused, struct slice storage, struct err *err);
+
+#endif

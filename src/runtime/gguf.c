@@ -1,0 +1,318 @@
+/* The container of llama.cpp, for RWKV-7. Source: the GGUF specification in ggml's docs.
+ *     "GGUF", u32 version, u64 tensors, u64 pairs
+ *     pairs: string key, u32 type, value
+ *     tensors: string name, u32 dimensions, u64 each, fastest first; u32 type, u64 offset
+ *     data, aligned (general.alignment, 32 by default); offsets count from its start
+ * Strings are u64 length and bytes. Names are llama.cpp's; they are translated. */
+#include "runtime/ggml.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAIRS_MAX = 1 << 16, TENSORS_MAX = 1 << 16, ARRAY_DEPTH_MAX = 4 };
+
+enum { VALUE_U32 = 4, VALUE_BOOL = 7, VALUE_STRING = 8, VALUE_ARRAY = 9, VALUE_TYPES = 13 };
+
+struct reader {
+	struct tensor_file *f;
+	struct slice in; /* what is not read yet */
+	struct slice all;
+	struct slice arch;
+	uint64_t alignment, head_size;
+	struct err *err;
+};
+
+static int cut_off(struct reader *r)
+{
+	err_set(r->err, ERR_TRUNCATED, "%s: ends in the middle of its header", r->f->label);
+	return err_hint(r->err, "The file is incomplete: download it again.");
+}
+
+static const char *take(struct reader *r, uint64_t n)
+{
+	const char *p = r->in.p;
+
+	if (n > r->in.n)
+		return NULL;
+	r->in.p += n;
+	r->in.n -= (size_t)n;
+	return p;
+}
+
+static bool take_number(struct reader *r, int bytes, uint64_t *out)
+{
+	const char *p = take(r, (uint64_t)bytes);
+
+	if (p)
+		*out = read_le(p, bytes);
+	return p;
+}
+
+static bool take_string(struct reader *r, struct slice *out)
+{
+	uint64_t n;
+
+	if (!take_number(r, 8, &n))
+		return false;
+	out->p = take(r, n);
+	out->n = (size_t)n;
+	return out->p;
+}
+
+/* False at the end of the file or at a type that does not exist. */
+static bool skip_value(struct reader *r, uint64_t type, int depth)
+{
+	static const uint8_t sizes[VALUE_TYPES] = { 1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8 };
+	struct slice text;
+	uint64_t of, n;
+
+	if (type == VALUE_STRING)
+		return take_string(r, &text);
+	if (type != VALUE_ARRAY)
+		return type < VALUE_TYPES && take(r, sizes[type]);
+	if (depth == ARRAY_DEPTH_MAX || !take_number(r, 4, &of) || !take_number(r, 8, &n))
+		return false;
+	for (uint64_t i = 0; i < n; i++) /* every element takes a byte at least: ends with the file */
+		if (!skip_value(r, of, depth + 1))
+			return false;
+	return true;
+}
+
+/* Of a pair only architecture, alignment and head size matter here. */
+static bool read_pair(struct reader *r)
+{
+	static const char head_size[] = ".wkv.head_size";
+	struct slice key;
+	uint64_t type;
+
+	if (!take_string(r, &key) || !take_number(r, 4, &type))
+		return false;
+	if (slice_is(key, "general.architecture") && type == VALUE_STRING)
+		return take_string(r, &r->arch);
+	if (slice_is(key, "general.alignment") && type == VALUE_U32)
+		return take_number(r, 4, &r->alignment);
+	if (key.n >= sizeof head_size && type == VALUE_U32 &&
+	    !memcmp(key.p + key.n - (sizeof head_size - 1), head_size, sizeof head_size - 1))
+		return take_number(r, 4, &r->head_size);
+	return skip_value(r, type, 0);
+}
+
+/* -- names ----------------------------------------------------------------------------------- */
+
+enum action { AS_IT_IS, SWAP, LERPS, PER_HEAD };
+
+struct translation {
+	const char *theirs, *ours;
+	enum action action;
+};
+
+static const struct translation ends[] = {
+	{ "token_embd.weight", "emb.weight", AS_IT_IS },
+	{ "token_embd_norm.weight", "blocks.0.ln0.weight", AS_IT_IS },
+	{ "token_embd_norm.bias", "blocks.0.ln0.bias", AS_IT_IS },
+	{ "output_norm.weight", "ln_out.weight", AS_IT_IS },
+	{ "output_norm.bias", "ln_out.bias", AS_IT_IS },
+	{ "output.weight", "head.weight", AS_IT_IS },
+};
+
+/* Behind "blk.N." and "blocks.N.". */
+static const struct translation of_block[] = {
+	{ "attn_norm.weight", "ln1.weight", AS_IT_IS },
+	{ "attn_norm.bias", "ln1.bias", AS_IT_IS },
+	{ "attn_norm_2.weight", "ln2.weight", AS_IT_IS },
+	{ "attn_norm_2.bias", "ln2.bias", AS_IT_IS },
+	{ "time_mix_w0.weight", "att.w0", AS_IT_IS },
+	{ "time_mix_w1.weight", "att.w1", SWAP },
+	{ "time_mix_w2.weight", "att.w2", SWAP },
+	{ "time_mix_a0.weight", "att.a0", AS_IT_IS },
+	{ "time_mix_a1.weight", "att.a1", SWAP },
+	{ "time_mix_a2.weight", "att.a2", SWAP },
+	{ "time_mix_v0.weight", "att.v0", AS_IT_IS },
+	{ "time_mix_v1.weight", "att.v1", SWAP },
+	{ "time_mix_v2.weight", "att.v2", SWAP },
+	{ "time_mix_g1.weight", "att.g1", SWAP },
+	{ "time_mix_g2.weight", "att.g2", SWAP },
+	{ "time_mix_lerp_fused.weight", "att.x", LERPS },
+	{ "time_mix_k_k.weight", "att.k_k", AS_IT_IS },
+	{ "time_mix_k_a.weight", "att.k_a", AS_IT_IS },
+	{ "time_mix_r_k.weight", "att.r_k", PER_HEAD },
+	{ "time_mix_key.weight", "att.key.weight", AS_IT_IS },
+	{ "time_mix_value.weight", "att.value.weight", AS_IT_IS },
+	{ "time_mix_receptance.weight", "att.receptance.weight", AS_IT_IS },
+	{ "time_mix_output.weight", "att.output.weight", AS_IT_IS },
+	{ "time_mix_ln.weight", "att.ln_x.weight", AS_IT_IS },
+	{ "time_mix_ln.bias", "att.ln_x.bias", AS_IT_IS },
+	{ "channel_mix_lerp_k.weight", "ffn.x_k", AS_IT_IS },
+	{ "channel_mix_key.weight", "ffn.key.weight", AS_IT_IS },
+	{ "channel_mix_value.weight", "ffn.value.weight", AS_IT_IS },
+};
+
+static const struct translation *look_up(const struct translation *table, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(table[i].theirs, name))
+			return &table[i];
+	return NULL;
+}
+
+/* The official name; NULL for a tensor that no RWKV-7 has, which is skipped. */
+static const struct translation *translate(const char *theirs, char ours[64], long *block)
+{
+	const struct translation *t = look_up(ends, sizeof ends / sizeof *ends, theirs);
+	char *end;
+
+	*block = 0;
+	if (t) {
+		snprintf(ours, 64, "%s", t->ours);
+		return t;
+	}
+	if (strncmp(theirs, "blk.", 4) || theirs[4] < '0' || theirs[4] > '9')
+		return NULL;
+	*block = strtol(theirs + 4, &end, 10);
+	t = *end == '.' ? look_up(of_block, sizeof of_block / sizeof *of_block, end + 1) : NULL;
+	if (t)
+		snprintf(ours, 64, "blocks.%ld.%s", *block, t->ours);
+	return t;
+}
+
+/* -- tensors ----------------------------------------------------------------------------------- */
+
+struct row {
+	struct tensor t; /* without a name */
+	char name[64];   /* theirs */
+	uint32_t type;
+	uint64_t offset;
+};
+
+static void set_strides(struct tensor *t)
+{
+	uint64_t step = 1;
+
+	for (int d = t->n_dims; d-- > 0; step *= t->shape[d])
+		t->stride[d] = step;
+}
+
+static int read_row(struct reader *r, struct row *out)
+{
+	struct slice name;
+	uint64_t n_dims, v;
+
+	*out = (struct row){ .t = { .count = 1 } };
+	if (!take_string(r, &name) || !take_number(r, 4, &n_dims))
+		return cut_off(r);
+	if (!n_dims || n_dims > 4)
+		return err_set(r->err, ERR_FORMAT, "%s: a tensor of %llu dimensions; expected 1 to 4", r->f->label,
+			       (unsigned long long)n_dims);
+	snprintf(out->name, sizeof out->name, "%.*s", name.n < sizeof out->name ? (int)name.n : 0, name.p);
+	out->t.n_dims = (int)n_dims;
+	for (int d = out->t.n_dims; d-- > 0;) {
+		if (!take_number(r, 8, &v))
+			return cut_off(r);
+		if (!v || v > INT32_MAX || out->t.count > ((uint64_t)1 << 48) / v)
+			return err_set(r->err, ERR_SHAPE, "%s: a tensor has an impossible shape", r->f->label);
+		out->t.shape[d] = v;
+		out->t.count *= v;
+	}
+	set_strides(&out->t);
+	if (!take_number(r, 4, &v) || !take_number(r, 8, &out->offset))
+		return cut_off(r);
+	out->type = (uint32_t)v;
+	return 0;
+}
+
+static int add_row(struct reader *r, struct row *row, struct slice data)
+{
+	uint64_t bytes = ggml_bytes(row->type, row->t.count);
+	const struct translation *how;
+	struct slice storage;
+	char name[64];
+	long block;
+	int rc;
+
+	how = translate(row->name, name, &block);
+	if (!how)
+		return 0;
+	if (!bytes || (bytes < row->t.count * 2 && row->t.shape[row->t.n_dims - 1] % 32)) {
+		err_set(r->err, ERR_UNSUPPORTED, "%s: tensor %s is %s; expected F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 or Q8_0",
+			r->f->label, row->name, ggml_type_name(row->type));
+		return err_hint(r->err, "Convert the model to F16 or Q8_0 with llama.cpp's llama-quantize.");
+	}
+	if (row->offset > data.n || bytes > data.n - row->offset) {
+		err_set(r->err, ERR_TRUNCATED, "%s: tensor %s reaches beyond the end of the file", r->f->label, row->name);
+		return err_hint(r->err, "The file is incomplete: download it again.");
+	}
+	rc = ggml_unpack(r->f, name, row->type, row->t.count, data.p + row->offset, &storage, &row->t.dtype, r->err);
+	if (rc)
+		return rc;
+	row->t.name = name;
+	if (how->action == LERPS)
+		return row->t.shape[0] == 6 ? ggml_add_lerps(r->f, block, &row->t, storage, r->err) :
+			err_set(r->err, ERR_SHAPE, "%s: tensor %s does not hold 6 vectors", r->f->label, row->name);
+	if (how->action == SWAP && row->t.n_dims >= 2)
+		ggml_swap_last(&row->t);
+	if (how->action == PER_HEAD && r->head_size && row->t.count % r->head_size == 0) {
+		row->t.n_dims = 2;
+		row->t.shape[0] = row->t.count / r->head_size;
+		row->t.shape[1] = r->head_size;
+		set_strides(&row->t);
+	}
+	return tensor_file_add(r->f, &row->t, storage, 0, r->err);
+}
+
+/* The header's rows, then the data behind its padding. */
+static int read_tensors(struct reader *r, uint64_t n)
+{
+	struct row *rows = calloc((size_t)n + 1, sizeof *rows);
+	struct slice data;
+	size_t at;
+	int rc = rows ? 0 : err_set(r->err, ERR_NOMEM, "%s: no memory for its header", r->f->label);
+
+	for (uint64_t i = 0; i < n && !rc; i++)
+		rc = read_row(r, &rows[i]);
+	at = r->all.n - r->in.n;
+	at += (size_t)((r->alignment - at % r->alignment) % r->alignment);
+	data = at < r->all.n ? (struct slice){ r->all.p + at, r->all.n - at } : (struct slice){ r->all.p, 0 };
+	for (uint64_t i = 0; i < n && !rc; i++)
+		rc = add_row(r, &rows[i], data);
+	free(rows);
+	return rc;
+}
+
+static int check_header(struct reader *r)
+{
+	char text[PRINTABLE_BYTES];
+
+	if (!r->alignment || r->alignment > 1 << 20)
+		return err_set(r->err, ERR_FORMAT, "%s: an alignment of %llu bytes; expected a small power of two", r->f->label,
+			       (unsigned long long)r->alignment);
+	if (slice_is(r->arch, "rwkv7"))
+		return 0;
+	err_set(r->err, ERR_UNSUPPORTED, "%s: a GGUF file of architecture \"%s\"; expected \"rwkv7\"", r->f->label,
+		printable(text, r->arch));
+	return err_hint(r->err, "For other RWKV versions give the original .pth or .safetensors file.");
+}
+
+int gguf_read(struct tensor_file *f, struct slice bytes, struct err *err)
+{
+	struct reader r = { .f = f, .in = bytes, .all = bytes, .alignment = 32, .err = err };
+	uint64_t version, tensors, pairs;
+	int rc;
+
+	if (!take(&r, 4) || !take_number(&r, 4, &version) || !take_number(&r, 8, &tensors) || !take_number(&r, 8, &pairs))
+		return cut_off(&r);
+	if (version < 2 || version > 3)
+		return err_set(err, ERR_UNSUPPORTED, "%s: GGUF version %llu; expected 2 or 3", f->label,
+			       (unsigned long long)version);
+	if (pairs > PAIRS_MAX || tensors > TENSORS_MAX)
+		return err_set(err, ERR_FORMAT, "%s: claims %llu tensors and %llu header entries; expected at most %d", f->label,
+			       (unsigned long long)tensors, (unsigned long long)pairs, TENSORS_MAX);
+	for (uint64_t i = 0; i < pairs; i++)
+		if (!read_pair(&r))
+			return cut_off(&r);
+	rc = check_header(&r);
+	if (!rc)
+		rc = read_tensors(&r, tensors);
+	if (!rc && !f->n_tensors)
+		rc = err_set(err, ERR_FORMAT, "%s: holds no tensors of an RWKV model", f->label);
+	return rc;
+}
