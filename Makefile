@@ -4,6 +4,7 @@
 #   make demo       run the built-in model under monitoring, print the analysis, write report.html
 #   make test       unit, golden and integration tests
 #   make test-all   the same, and under sanitizers, with clang, in a real browser, fuzz seeds
+#   make fault      the log under failing disks, memory and kill -9, at length, also under ThreadSanitizer
 #   make bench      speed and cost, measured on this machine
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make clean
@@ -42,6 +43,11 @@ test-all:
 	@$(MAKE) test
 	@tools/test-all
 
+fault:
+	@tools/deps web build test
+	@$(MAKE) all TESTS=ON
+	@tools/test-fault
+
 bench: all
 	@cmake --build build -j$(JOBS) --target bench
 	@bench/run
@@ -52,4 +58,4 @@ install: all
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: all demo test test-all bench install clean
+.PHONY: all demo test test-all fault bench install clean

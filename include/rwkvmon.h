@@ -25,6 +25,9 @@
  * Errors     0, or a negative number and a text. Nothing here prints (but for alarms, to
  *            the descriptor that the configuration names) or exits. A full disk, a lost
  *            directory or a slow one never fail a call: rwkvmon_close tells.
+ * Fork       a handle belongs to the process that opened it. In a child every call with it
+ *            does nothing (close too); a child that wants to be watched opens its own, with
+ *            the same log file if it likes. The parent does not notice.
  * Units      a name ends in its unit; metrics have the units of docs/METRICS.md.
  * Growth     structs begin with their size: a newer library reads an older caller's.
  *            A zeroed member is its default.

@@ -23,6 +23,7 @@ enum { SINKS_MAX = 4 };
 struct rwkvmon {
 	struct ring ring;
 	const struct clock *clock;
+	unsigned forks; /* of this process when the handle was made */
 
 	/* The caller's side. */
 	struct observer *observer;

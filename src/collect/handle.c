@@ -6,6 +6,26 @@
 #include <string.h>
 #include <time.h>
 
+/* How often this process is a child of one that used the library: a handle made before a
+ * fork has its threads in the parent only. One load per call tells, and no system call. */
+static _Atomic unsigned forks;
+static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
+
+static void count_fork(void)
+{
+	atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, count_fork);
+}
+
+static bool is_ours(const struct rwkvmon *mon)
+{
+	return mon && mon->forks == atomic_load_explicit(&forks, memory_order_relaxed);
+}
+
 /* Callers may be older or newer than the library: what they do not have is zero. */
 static void take_struct(void *to, size_t size, const void *from)
 {
@@ -111,6 +131,8 @@ int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error
 		return rc;
 	}
 	memset(mon, 0, sizeof *mon);
+	pthread_once(&forks_once, watch_forks);
+	mon->forks = atomic_load_explicit(&forks, memory_order_relaxed);
 	mon->clock = &clock_system;
 	mon->open_ns = clock_mono_ns(mon->clock);
 	mon->lang = lang_of(cfg.lang) == LANG_COUNT ? LANG_EN : lang_of(cfg.lang);
@@ -129,7 +151,7 @@ int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error
 
 void rwkvmon_begin(rwkvmon *mon)
 {
-	if (mon)
+	if (is_ours(mon))
 		mon->begin_ns = clock_mono_ns(mon->clock);
 }
 
@@ -216,12 +238,13 @@ static void publish(struct rwkvmon *mon, const struct rwkvmon_step *step, struct
 
 void rwkvmon_end(rwkvmon *mon, const struct rwkvmon_step *given)
 {
-	uint64_t end_ns = mon ? clock_mono_ns(mon->clock) : 0;
 	struct rwkvmon_step step;
 	struct record r;
+	uint64_t end_ns;
 
-	if (!mon)
+	if (!is_ours(mon))
 		return;
+	end_ns = clock_mono_ns(mon->clock);
 	take_struct(&step, sizeof step, given);
 	if (!step.tokens || !step.n_tokens)
 		return;
@@ -240,7 +263,7 @@ void rwkvmon_end(rwkvmon *mon, const struct rwkvmon_step *given)
 
 void rwkvmon_new_sequence(rwkvmon *mon)
 {
-	if (mon)
+	if (is_ours(mon))
 		observer_new_sequence(mon->observer);
 }
 
@@ -283,7 +306,7 @@ int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 	uint64_t lost = 0;
 	int rc;
 
-	if (!mon) {
+	if (!is_ours(mon)) { /* after a fork: the parent closes it; what the writer held cannot be freed safely */
 		if (totals)
 			*totals = t;
 		return 0;

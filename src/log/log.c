@@ -74,10 +74,13 @@ static bool tell_gap(struct log *log)
 	return true;
 }
 
-static void drop(struct log *log, const struct record *r)
+/* `why` counts when nothing worse went before: a full buffer has its own cause. */
+static void drop(struct log *log, const struct record *r, int why)
 {
 	bool step = r->event == EVENT_INFERENCE_STEP;
 
+	if (!log->write_errno)
+		log->write_errno = why;
 	log->gap_due = true;
 	log->gap += step;
 	log->dropped += step;
@@ -254,8 +257,12 @@ static void append(struct sink *s, const struct record *r)
 	struct log *log = (struct log *)s;
 
 	log->session = r->session;
-	if (log->pending.used > PENDING_MAX_BYTES || (log->gap_due && !tell_gap(log)) || !encode(&log->pending, r)) {
-		drop(log, r);
+	if (log->pending.used > PENDING_MAX_BYTES) {
+		drop(log, r, EAGAIN);
+		return;
+	}
+	if ((log->gap_due && !tell_gap(log)) || !encode(&log->pending, r)) {
+		drop(log, r, ENOMEM);
 		return;
 	}
 	if (log->failing || (log->pending.used < CHUNK_BYTES && log->cfg.sync != LOG_SYNC_RECORD))
@@ -349,8 +356,10 @@ static uint64_t count_steps(struct slice lines)
 	return n;
 }
 
-static int tell_trouble(const struct log *log, uint64_t dropped, struct err *err)
+static int tell_trouble(struct log *log, uint64_t dropped, struct err *err)
 {
+	if (dropped && !log->write_errno)
+		log->write_errno = EAGAIN; /* another process would not let go of the lock */
 	if (log->write_errno) {
 		err_set_os(err, ERR_WRITE, log->write_errno, "%s: the log could not be written (%llu records lost)", log->path,
 			   (unsigned long long)dropped);
