@@ -14,7 +14,7 @@ foreach(layer IN LISTS LAYERS)
 endforeach()
 embed_files(layer_rules rules_thresholds=${CMAKE_SOURCE_DIR}/src/rules/thresholds.yaml
 	rules_baseline=${CMAKE_SOURCE_DIR}/src/rules/baseline.yaml rules_byte=${CMAKE_SOURCE_DIR}/src/rules/byte.yaml)
-set(COLLECTOR_LIBRARIES PkgConfig::YAML Threads::Threads ${CMAKE_DL_LIBS} m)
+set(COLLECTOR_LIBRARIES PkgConfig::YAML PkgConfig::ZSTD Threads::Threads ${CMAKE_DL_LIBS} m)
 target_link_libraries(rwkvmon PRIVATE rwkvmon_flags ${COLLECTOR_LIBRARIES})
 target_link_libraries(rwkvmon_core PUBLIC rwkvmon_flags ${COLLECTOR_LIBRARIES} PkgConfig::JANSSON)
 set_target_properties(rwkvmon PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0
@@ -24,8 +24,11 @@ set_target_properties(rwkvmon_core PROPERTIES LINKER_LANGUAGE C)
 
 embed_files(rwkvmon_core embedded_model=${CMAKE_SOURCE_DIR}/models/tiny-rwkv7.safetensors)
 
-if(TARGET layer_cli)
-	add_executable(rwkvmon_cli $<TARGET_OBJECTS:layer_cli>)
-	target_link_libraries(rwkvmon_cli PRIVATE rwkvmon_core)
-	set_target_properties(rwkvmon_cli PROPERTIES OUTPUT_NAME rwkvmon)
-endif()
+add_executable(rwkvmon_cli $<TARGET_OBJECTS:layer_cli>)
+target_link_libraries(rwkvmon_cli PRIVATE rwkvmon_core)
+set_target_properties(rwkvmon_cli PROPERTIES OUTPUT_NAME rwkvmon)
+
+configure_file(${CMAKE_SOURCE_DIR}/cmake/rwkvmon.pc.in ${CMAKE_BINARY_DIR}/rwkvmon.pc @ONLY)
+install(TARGETS rwkvmon LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS rwkvmon_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES ${CMAKE_BINARY_DIR}/rwkvmon.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -25,6 +25,9 @@
  * Errors     0, or a negative number and a text. Nothing here prints (but for alarms, to
  *            the descriptor that the configuration names) or exits. A full disk, a lost
  *            directory or a slow one never fail a call: rwkvmon_close tells.
+ * Fork       a handle belongs to the process that opened it. In a child every call with it
+ *            does nothing (close too); a child that wants to be watched opens its own, with
+ *            the same log file if it likes. The parent does not notice.
  * Units      a name ends in its unit; metrics have the units of docs/METRICS.md.
  * Growth     structs begin with their size: a newer library reads an older caller's.
  *            A zeroed member is its default.
@@ -51,12 +54,16 @@ enum { RWKVMON_ERROR_BYTES = 800 };
 
 enum rwkvmon_dtype { RWKVMON_F32, RWKVMON_F16, RWKVMON_BF16 };
 enum rwkvmon_part { RWKVMON_SHIFT, RWKVMON_WKV }; /* token-shift vectors; recurrent matrices */
+enum rwkvmon_sync { RWKVMON_SYNC_INTERVAL, RWKVMON_SYNC_NEVER, RWKVMON_SYNC_RECORD };
 enum rwkvmon_phase { RWKVMON_PHASE_UNKNOWN, RWKVMON_PREFILL, RWKVMON_DECODE };
 
 struct rwkvmon_config {
 	size_t struct_size; /* sizeof(struct rwkvmon_config) */
 
-	const char *log_path;	/* NULL: no log; "": rwkv_monitor_YYYYmmdd_HHMMSS.log; appended to when it exists */
+	/* NULL: no log; "": rwkv_monitor_YYYYmmdd_HHMMSS.log. {pid}, {session} and {time} in it are filled
+	 * in; a name that ends in .zst is compressed; an existing file is appended to, also by several
+	 * handles and processes at once. */
+	const char *log_path;
 	const char *rules;	/* NULL or "thresholds", "baseline", or the path of a rule file */
 	const char *session_id; /* NULL: rwkv-sess- and 6 random hex digits */
 	const char *instance;	/* NULL: host:pid */
@@ -77,6 +84,12 @@ struct rwkvmon_config {
 	double temperature, top_p, alpha_frequency, alpha_presence, penalty_decay;
 	uint32_t top_k;
 	uint64_t seed;
+
+	/* When lines reach the disk (they survive the end of the process after 100 ms in any case): at least
+	 * every second, when the kernel likes, after every record. */
+	enum rwkvmon_sync log_sync;
+	uint64_t log_rotate_bytes, log_rotate_seconds; /* begin a new file beyond this size or age; 0: never */
+	uint32_t log_keep;			       /* rotated files that stay; 0: all */
 };
 
 struct rwkvmon_tensor {

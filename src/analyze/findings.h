@@ -9,12 +9,13 @@
 
 #include "base/arena.h"
 #include "spec/alarms.h"
+#include "spec/input.h"
 #include "spec/metrics.h"
 
 #include <stdint.h>
 
 enum {
-	FINDINGS_SKIPPED_MAX = 20,	/* skipped lines listed */
+	FINDINGS_SKIPPED_MAX = INPUT_SKIPPED_MAX, /* skipped lines listed */
 	FINDINGS_SESSIONS_MAX = 10000,	/* sessions listed */
 	FINDINGS_EVENTS_MAX = 1000,	/* anomaly events listed */
 	FINDINGS_CHARTED_SESSIONS = 8,	/* largest sessions that keep their own series */
@@ -71,12 +72,6 @@ struct anomaly_event {
 	enum metric_id metric;
 };
 
-struct skipped_line {
-	const char *file;
-	uint64_t line; /* from 1 */
-	const char *reason;
-};
-
 enum verdict { VERDICT_HEALTHY, VERDICT_ATTENTION, VERDICT_CRITICAL, VERDICT_COUNT };
 
 struct findings {
@@ -91,7 +86,7 @@ struct findings {
 	int64_t from_us, to_us; /* of the steps; both 0 when there are none */
 	uint64_t tokens;
 	struct summary metric[METRIC_COUNT];
-	struct summary phase[PHASE_COUNT][METRIC_COUNT]; /* prefill and decode apart */
+	struct summary phase[PHASE_COUNT][METRIC_COUNT]; /* prefill and decode apart; [0]: steps that do not say */
 	struct series series;
 	struct histogram latency[PHASE_COUNT]; /* token_latency_ms */
 
@@ -110,6 +105,10 @@ struct findings {
 	uint64_t dropped;			/* records the log's gaps say were lost */
 
 	enum verdict verdict;
+
+	/* Of the rule that was broken: what it means and what to do; NULL where anomaly_by_type is 0. */
+	const char *anomaly_summary[ALARM_TYPE_COUNT][LANG_COUNT];
+	const char *anomaly_advice[ALARM_TYPE_COUNT][LANG_COUNT];
 };
 
 void findings_free(struct findings *f);

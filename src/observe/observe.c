@@ -249,12 +249,14 @@ static void observe_state(struct observer *o, const struct observed_call *c, str
 
 	if (bytes)
 		record_set(out, M_STATE_SIZE_BYTES, (double)bytes);
-	if (c->sums)
+	if (c->sums) {
 		memcpy(sums, c->sums, sizeof sums);
-	else if (c->n_state)
+		o->n_state = 0; /* the copy, if any, is stale now */
+	} else if (c->n_state) {
 		comparable = compare_state(o, c, sums) && comparable;
-	else
+	} else {
 		return;
+	}
 	all = (struct state_sums){ .dot = sums[PART_SHIFT].dot + sums[PART_WKV].dot,
 				   .old2 = sums[PART_SHIFT].old2 + sums[PART_WKV].old2,
 				   .new2 = sums[PART_SHIFT].new2 + sums[PART_WKV].new2,

@@ -14,7 +14,7 @@ static bool runs_here(void)
 
 static __mmask16 tail_mask(size_t left)
 {
-	return left >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1);
+	return (__mmask16)(left >= 16 ? 0xffffu : (1u << left) - 1);
 }
 
 static float max_of(const float *x, size_t n)

@@ -44,6 +44,31 @@ static void doubles_read_back_as_themselves(void **state)
 	}
 }
 
+/* As few digits as tell the double from its neighbours, and none of them wrong. */
+static void doubles_are_as_short_as_can_be(void **state)
+{
+	uint64_t x = 88172645463325252u;
+
+	(void)state;
+	for (int i = 0; i < 200000; i++) {
+		struct buf b = { 0 };
+		char shorter[400];
+		double v;
+
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		v = i % 2 ? (double)(x >> 11) / 9007199254740992.0 * (double)(1 << i % 30) : (double)(x % 10000000) / 10000;
+		buf_json_double(&b, i % 3 ? v : -v);
+		assert_true(fabs(strtod(b.p, NULL)) == v);
+		if (!(i % 50) && v >= 1) { /* digits without sign and point, less one, are too few */
+			snprintf(shorter, sizeof shorter, "%.*g", (int)strlen(b.p) - (i % 3 ? 0 : 1) - 2, v);
+			assert_true(strtod(shorter, NULL) != v || v == rint(v));
+		}
+		buf_free(&b);
+	}
+}
+
 static void strings_are_safe_in_json_and_html(void **state)
 {
 	struct buf b = { 0 };
@@ -130,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(decimals_are_rounded_and_trimmed),
 		cmocka_unit_test(doubles_read_back_as_themselves),
+		cmocka_unit_test(doubles_are_as_short_as_can_be),
 		cmocka_unit_test(strings_are_safe_in_json_and_html),
 		cmocka_unit_test(times_survive_the_round_trip),
 		cmocka_unit_test(times_of_other_writers_are_understood),

@@ -1,0 +1,61 @@
+# rwkvmon: the short commands. CMake and its presets (CMakePresets.json) do the work.
+#
+#   make            build the program and the library          build/rwkvmon
+#   make demo       run the built-in model under monitoring, print the analysis, write report.html
+#   make test       unit, golden and integration tests
+#   make test-all   the same, and under sanitizers, with clang, in a real browser, fuzz seeds
+#   make fault      the log under failing disks, memory and kill -9, at length, also under ThreadSanitizer
+#   make bench      speed and cost, measured on this machine
+#   make install    PREFIX=/usr/local DESTDIR=
+#   make clean
+#
+# What is missing on a Debian machine is named, explained and installed (see tools/deps).
+
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+WERROR ?= OFF
+TESTS  ?= OFF
+
+MAKEFLAGS += --no-print-directory
+CONFIGURE = cmake --preset release --log-level=WARNING -DRWKVMON_WERROR=$(WERROR) -DRWKVMON_TESTS=$(TESTS) \
+	-DCMAKE_INSTALL_PREFIX=$(PREFIX)
+
+all: web/node_modules/.done
+	@tools/deps build
+	@$(CONFIGURE) >/dev/null
+	@cmake --build build -j$(JOBS)
+
+web/node_modules/.done: web/package-lock.json
+	@tools/deps web build
+	npm --prefix web ci --no-audit --no-fund
+	@touch $@
+
+demo: all
+	@tools/demo
+
+test:
+	@tools/deps web build test
+	@$(MAKE) all TESTS=ON
+	@tools/run-tests build
+
+test-all:
+	@tools/deps all
+	@$(MAKE) test
+	@tools/test-all
+
+fault:
+	@tools/deps web build test
+	@$(MAKE) all TESTS=ON
+	@tools/test-fault
+
+bench: all
+	@cmake --build build -j$(JOBS) --target bench
+	@bench/run
+
+install: all
+	DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
+
+clean:
+	rm -rf build web/node_modules tests/page/node_modules
+
+.PHONY: all demo test test-all fault bench install clean

@@ -1,0 +1,13 @@
+# The report page: template, style and script as they are edited, and the chart library
+# from npm, all embedded into rwkvmon_core for report/html.c.
+set(UPLOT ${CMAKE_SOURCE_DIR}/web/node_modules/uplot)
+if(NOT EXISTS ${UPLOT}/dist/uPlot.iife.min.js)
+	message(FATAL_ERROR "The report page's chart library is missing. Run:  npm --prefix web ci")
+endif()
+embed_files(rwkvmon_core
+	web_report_html=${CMAKE_SOURCE_DIR}/web/report.html
+	web_report_css=${CMAKE_SOURCE_DIR}/web/report.css
+	web_report_js=${CMAKE_SOURCE_DIR}/web/report.js
+	web_uplot_js=${UPLOT}/dist/uPlot.iife.min.js
+	web_uplot_css=${UPLOT}/dist/uPlot.min.css
+	web_uplot_licence=${UPLOT}/LICENSE)

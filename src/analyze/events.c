@@ -1,0 +1,218 @@
+#include "analyze/events.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static double beyond(const struct anomaly_event *e)
+{
+	return fabs(e->worst - e->limit);
+}
+
+static void take_worst(struct anomaly_event *into, const struct anomaly_event *from)
+{
+	if (!(beyond(from) > beyond(into)))
+		return;
+	into->worst = from->worst;
+	into->limit = from->limit;
+	into->metric = from->metric;
+}
+
+static void extend(struct anomaly_event *into, const struct anomaly_event *by)
+{
+	into->from_us = by->from_us < into->from_us ? by->from_us : into->from_us;
+	into->to_us = by->to_us > into->to_us ? by->to_us : into->to_us;
+	into->severity = by->severity > into->severity ? by->severity : into->severity;
+	into->records += by->records;
+	take_worst(into, by);
+}
+
+static void drop(struct event *e)
+{
+	if (e->end)
+		e->end->event = NULL;
+	free(e->id);
+	free(e);
+}
+
+/* What a reader wants to see first: severe, then many records, then early. */
+static int by_weight(const void *a, const void *b)
+{
+	const struct anomaly_event *x = &(*(struct event *const *)a)->is, *y = &(*(struct event *const *)b)->is;
+	int order;
+
+	if (x->severity != y->severity)
+		return x->severity > y->severity ? -1 : 1;
+	if (x->records != y->records)
+		return x->records > y->records ? -1 : 1;
+	if (x->from_us != y->from_us)
+		return x->from_us < y->from_us ? -1 : 1;
+	order = strcmp(x->session_id, y->session_id);
+	return order ? order : (int)x->type - (int)y->type;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct anomaly_event *x = &(*(struct event *const *)a)->is, *y = &(*(struct event *const *)b)->is;
+
+	return x->from_us != y->from_us ? (x->from_us < y->from_us ? -1 : 1) : by_weight(a, b);
+}
+
+static int by_session(const void *a, const void *b)
+{
+	const struct anomaly_event *x = &(*(struct event *const *)a)->is, *y = &(*(struct event *const *)b)->is;
+	int order = strcmp(x->session_id, y->session_id);
+
+	if (order || x->type != y->type)
+		return order ? order : (int)x->type - (int)y->type;
+	return (x->from_us > y->from_us) - (x->from_us < y->from_us);
+}
+
+static void sort(struct event **event, size_t n, int (*order)(const void *, const void *))
+{
+	if (n)
+		qsort(event, n, sizeof *event, order);
+}
+
+static void thin(struct events *e)
+{
+	if (e->n <= EVENTS_KEPT)
+		return;
+	sort(e->event, e->n, by_weight);
+	while (e->n > EVENTS_KEPT / 2)
+		drop(e->event[--e->n]);
+}
+
+static bool make_room(struct events *e)
+{
+	if (!e->event)
+		e->event = malloc((EVENTS_KEPT + 1) * sizeof *e->event);
+	e->failed |= !e->event;
+	return e->event != NULL;
+}
+
+static void begin(struct events *e, struct event_list_end *end, const char *session_id, const struct anomaly_event *is)
+{
+	struct event *event = make_room(e) ? calloc(1, sizeof *event) : NULL;
+
+	if (end->event)
+		end->event->end = NULL;
+	*end = (struct event_list_end){ .from_us = is->from_us, .to_us = is->to_us, .any = true };
+	e->total++;
+	if (event)
+		event->id = strdup(session_id);
+	if (!event || !event->id) {
+		free(event);
+		e->failed = true;
+		return;
+	}
+	event->is = *is;
+	event->is.session_id = event->id;
+	event->end = end;
+	end->event = event;
+	e->event[e->n++] = event;
+	thin(e);
+}
+
+void events_add(struct events *e, struct event_list_end *end, const char *session_id, int64_t time_us,
+		int64_t cooldown_us, const struct rule_finding *f)
+{
+	struct anomaly_event now = { .type = f->type, .severity = f->severity, .from_us = time_us, .to_us = time_us,
+				     .records = 1, .worst = f->value, .limit = f->limit, .metric = f->metric };
+
+	if (!end->any || time_us > end->to_us + cooldown_us || time_us < end->from_us - cooldown_us)
+		begin(e, end, session_id, &now);
+	else if (end->event)
+		extend(&end->event->is, &now);
+	end->from_us = time_us < end->from_us ? time_us : end->from_us;
+	end->to_us = time_us > end->to_us ? time_us : end->to_us;
+	if (end->event)
+		end->event->cooldown_us = cooldown_us;
+}
+
+void events_detach(struct event_list_end end[ALARM_TYPE_COUNT])
+{
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
+		if (end[type].event)
+			end[type].event->end = NULL;
+		end[type] = (struct event_list_end){ .any = false };
+	}
+}
+
+static bool touch(const struct event *a, const struct event *b)
+{
+	return a->is.type == b->is.type && !strcmp(a->id, b->id) && b->is.from_us - a->is.to_us <= a->cooldown_us;
+}
+
+static void join(struct event *into, struct event *from)
+{
+	extend(&into->is, &from->is);
+	if (from->end && !into->end) {
+		into->end = from->end;
+		into->end->event = into;
+		into->end->from_us = into->is.from_us;
+		from->end = NULL;
+	} else if (into->end && into->end->to_us < into->is.to_us) {
+		into->end->to_us = into->is.to_us;
+	}
+	drop(from);
+}
+
+void events_merge(struct events *into, struct events *from)
+{
+	struct event **all = malloc((into->n + from->n + EVENTS_KEPT + 1) * sizeof *all);
+	size_t n = 0;
+
+	into->failed |= from->failed || !all;
+	if (!all)
+		return;
+	if (into->n)
+		memcpy(all, into->event, into->n * sizeof *all);
+	if (from->n)
+		memcpy(all + into->n, from->event, from->n * sizeof *all);
+	free(into->event);
+	into->event = all;
+	into->n += from->n;
+	into->total += from->total;
+	from->n = 0;
+	sort(all, into->n, by_session);
+	for (size_t i = 0; i < into->n; i++) {
+		if (n && touch(all[n - 1], all[i])) {
+			join(all[n - 1], all[i]);
+			into->total--;
+		} else {
+			all[n++] = all[i];
+		}
+	}
+	into->n = n;
+	thin(into);
+}
+
+struct anomaly_event *events_list(const struct events *e, struct arena *arena, size_t *n)
+{
+	struct event **order = arena_alloc(arena, e->n + 1, sizeof(struct event *));
+	struct anomaly_event *list;
+
+	*n = e->n < FINDINGS_EVENTS_MAX ? e->n : FINDINGS_EVENTS_MAX;
+	list = arena_alloc(arena, *n + 1, sizeof *list);
+	if (!order || !list)
+		return NULL;
+	if (e->n)
+		memcpy(order, e->event, e->n * sizeof *order);
+	sort(order, e->n, by_weight);
+	sort(order, *n, by_time);
+	for (size_t i = 0; i < *n; i++) {
+		list[i] = order[i]->is;
+		list[i].session_id = arena_copy(arena, slice_of(order[i]->id));
+	}
+	return list;
+}
+
+void events_free(struct events *e)
+{
+	for (size_t i = 0; i < e->n; i++) {
+		free(e->event[i]->id);
+		free(e->event[i]);
+	}
+	free(e->event);
+	*e = (struct events){ .n = 0 };
+}

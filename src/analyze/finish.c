@@ -1,0 +1,234 @@
+/* finish.c - the numbers gathered become findings. */
+#include "analyze/analysis.h"
+#include "analyze/verdict.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const char *copy(struct arena *arena, const char *text)
+{
+	return arena_copy(arena, slice_of(text ? text : ""));
+}
+
+static void take_input(struct findings *f, const struct input_stats *in)
+{
+	f->files = arena_alloc(&f->arena, in->n_files + 1, sizeof *f->files);
+	for (size_t i = 0; f->files && i < in->n_files; i++)
+		f->files[f->n_files++] = copy(&f->arena, in->files[i]);
+	f->bytes = in->bytes;
+	f->lines = in->lines;
+	f->skipped_lines = in->skipped_lines;
+	for (size_t i = 0; i < in->n_skipped; i++) {
+		const struct skipped_line *s = &in->skipped[i];
+
+		f->skipped[f->n_skipped++] =
+			(struct skipped_line){ copy(&f->arena, s->file), s->line, copy(&f->arena, s->reason) };
+	}
+}
+
+static void summaries(const struct tracks *t, struct summary out[METRIC_COUNT])
+{
+	for (int m = 0; m < METRIC_COUNT; m++)
+		tracks_summary(t, (enum metric_id)m, &out[m]);
+}
+
+/* Of one session, its phases together; most sessions have one phase worth merging. */
+static bool session_summaries(const struct session *s, struct summary out[METRIC_COUNT])
+{
+	const struct tracks *only = NULL;
+	struct tracks whole = { .records = 0 };
+	int phases = 0;
+	bool failed;
+
+	for (int phase = 0; phase < PHASE_COUNT; phase++)
+		if (s->phase[phase]) {
+			only = s->phase[phase];
+			phases++;
+		}
+	for (int phase = 0; phases > 1 && phase < PHASE_COUNT; phase++)
+		if (s->phase[phase])
+			tracks_merge(&whole, s->phase[phase]);
+	summaries(phases == 1 ? only : &whole, out);
+	failed = tracks_failed(phases == 1 ? only : &whole);
+	tracks_free(&whole);
+	return !failed && !s->similarity_entropy.failed;
+}
+
+static const struct bucket *bucket_row(struct arena *arena, const struct buckets *b, size_t m, size_t n)
+{
+	struct bucket *row = b->cell[m] ? arena_alloc(arena, n, sizeof *row) : NULL;
+
+	for (size_t i = 0; row && i < n; i++) {
+		const struct bucket_cell *cell = buckets_cell(b, m, b->first + (int64_t)i);
+
+		double mean = (double)cell->sum / ((double)cell->count * metric_specs[m].scale);
+
+		if (cell->count)
+			row[i] = (struct bucket){ cell->count, cell->min, cell->max,
+						  fmax(cell->min, fmin(cell->max, mean)) };
+	}
+	return row;
+}
+
+static void take_series(struct arena *arena, const struct buckets *b, struct series *out)
+{
+	int64_t width_us = (int64_t)1000 << b->width_bits;
+
+	*out = (struct series){ .from_us = b->first * width_us, .width_us = width_us,
+				.n = b->any ? (size_t)(b->last - b->first + 1) : 0 };
+	for (size_t m = 0; m < METRIC_COUNT; m++)
+		out->metric[m] = (struct bucket *)(uintptr_t)bucket_row(arena, b, m, out->n);
+}
+
+static bool take_session(struct arena *arena, const struct session *s, struct session_findings *out)
+{
+	*out = (struct session_findings){
+		.session_id = copy(arena, s->id),
+		.model_name = copy(arena, s->model_name),
+		.strategy = copy(arena, s->strategy),
+		.instance = copy(arena, s->instance),
+		.records = s->records,
+		.tokens = s->tokens,
+		.sequences = (uint64_t)s->last_sequence - s->first_sequence + 1,
+		.from_us = s->from_us,
+		.to_us = s->to_us,
+		.similarity_entropy_pearson = comoments_pearson(&s->similarity_entropy),
+	};
+	out->collapse_warning = out->similarity_entropy_pearson < -0.5;
+	return session_summaries(s, out->metric);
+}
+
+static bool take_sessions(struct findings *f, const struct sessions *t)
+{
+	bool fine = true;
+
+	f->sessions_total = t->n_listed + t->n_other;
+	f->session = arena_alloc(&f->arena, t->n_listed + 1, sizeof *f->session);
+	for (size_t i = 0; f->session && i < t->n_listed; i++)
+		fine &= take_session(&f->arena, t->listed[i], &f->session[f->n_sessions++]);
+	return fine;
+}
+
+/* The largest sessions keep their series, in `session[i].series`. */
+static void chart_sessions(struct findings *f, const struct analysis *a)
+{
+	bool charted[SERIES_OWNERS_MAX] = { false };
+
+	for (size_t round = 0; round < a->n_owners && round < FINDINGS_CHARTED_SESSIONS; round++) {
+		size_t best = SERIES_OWNERS_MAX, i = 0;
+		struct series *series = arena_alloc(&f->arena, 1, sizeof *series);
+
+		for (size_t k = 0; k < a->n_owners; k++)
+			if (!charted[k] &&
+			    (best == SERIES_OWNERS_MAX || a->owner[k]->records > a->owner[best]->records))
+				best = k;
+		charted[best] = true;
+		while (a->sessions.listed[i] != a->owner[best])
+			i++;
+		if (!series || !f->session)
+			return;
+		take_series(&f->arena, a->owner[best]->series, series);
+		f->session[i].series = series;
+	}
+}
+
+static bool whole_series(struct findings *f, const struct analysis *a)
+{
+	struct buckets whole;
+	bool fine;
+
+	if (!a->n_owners) {
+		take_series(&f->arena, &a->others_series, &f->series);
+		return true;
+	}
+	fine = buckets_open(&whole, FINDINGS_BUCKETS_MAX, METRIC_COUNT);
+	if (fine)
+		buckets_merge(&whole, &a->others_series);
+	for (size_t i = 0; fine && i < a->n_owners; i++)
+		buckets_merge(&whole, a->owner[i]->series);
+	fine &= !whole.failed;
+	if (fine)
+		take_series(&f->arena, &whole, &f->series);
+	buckets_free(&whole);
+	return fine;
+}
+
+/* All steps of one phase, and the same added to `whole`. */
+static bool take_phase(struct findings *f, const struct analysis *a, enum phase phase, struct tracks *whole)
+{
+	struct tracks of_phase = { .records = 0 };
+	bool fine;
+
+	if (a->others[phase])
+		tracks_merge(&of_phase, a->others[phase]);
+	for (size_t i = 0; i < a->sessions.n_listed; i++)
+		if (a->sessions.listed[i]->phase[phase])
+			tracks_merge(&of_phase, a->sessions.listed[i]->phase[phase]);
+	summaries(&of_phase, f->phase[phase]);
+	tracks_histogram(&of_phase, M_TOKEN_LATENCY_MS, &f->latency[phase]);
+	tracks_merge(whole, &of_phase);
+	fine = !tracks_failed(&of_phase);
+	tracks_free(&of_phase);
+	return fine;
+}
+
+static bool take_metrics(struct findings *f, const struct analysis *a)
+{
+	struct tracks whole = { .records = 0 };
+	bool fine = true;
+
+	for (int phase = 0; phase < PHASE_COUNT; phase++)
+		fine &= take_phase(f, a, (enum phase)phase, &whole);
+	summaries(&whole, f->metric);
+	fine &= !tracks_failed(&whole);
+	tracks_free(&whole);
+	return fine;
+}
+
+static void take_words(struct arena *arena, const char *const *words, const char *out[LANG_COUNT])
+{
+	for (int lang = 0; words && lang < LANG_COUNT; lang++)
+		out[lang] = copy(arena, words[lang]);
+}
+
+static void take_anomalies(struct findings *f, const struct analysis *a)
+{
+	f->rule_set = copy(&f->arena, a->opts.rules ? ruleset_name(a->opts.rules) : "");
+	f->anomaly_records = a->violating;
+	memcpy(f->anomaly_by_type, a->by_type, sizeof f->anomaly_by_type);
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
+		take_words(&f->arena, a->summary[type], f->anomaly_summary[type]);
+		take_words(&f->arena, a->advice[type], f->anomaly_advice[type]);
+	}
+	f->event = events_list(&a->events, &f->arena, &f->n_events);
+	f->events_total = a->events.total;
+	memcpy(f->live_alarms, a->live_alarms, sizeof f->live_alarms);
+	f->dropped = a->dropped;
+}
+
+int analyze_finish(const struct analysis *a, const struct input_stats *input, struct findings *out, struct err *err)
+{
+	bool fine = !a->failed && !a->sessions.failed && !a->events.failed;
+
+	*out = (struct findings){
+		.records = a->records, .from_us = a->from_us, .to_us = a->to_us, .tokens = a->tokens
+	};
+	if (input)
+		take_input(out, input);
+	fine &= take_metrics(out, a);
+	fine &= take_sessions(out, &a->sessions);
+	fine &= whole_series(out, a);
+	chart_sessions(out, a);
+	take_anomalies(out, a);
+	out->verdict = verdict_of(out);
+	if (fine && !out->arena.failed)
+		return 0;
+	findings_free(out);
+	return err_set(err, ERR_NOMEM, "no memory for the analysis");
+}
+
+void findings_free(struct findings *f)
+{
+	arena_free(&f->arena);
+	*f = (struct findings){ .n_files = 0 };
+}

@@ -1,0 +1,249 @@
+#include "analyze/sessions.h"
+
+#include <stdlib.h>
+
+enum { SLOTS_FIRST = 256, OTHER_FIRST = 4096, OTHER_MAX = 1 << 22 };
+
+static uint64_t hash_of(struct slice id)
+{
+	uint64_t h = id.n * UINT64_C(0x9e3779b97f4a7c15), word;
+
+	for (size_t i = 0; i < id.n; i += sizeof word) {
+		size_t n = id.n - i < sizeof word ? id.n - i : sizeof word;
+
+		word = 0;
+		memcpy(&word, id.p + i, n);
+		h = (h ^ word) * UINT64_C(0xff51afd7ed558ccd);
+		h ^= h >> 32;
+	}
+	return h ? h : 1;
+}
+
+char *session_text(struct slice text)
+{
+	size_t n = text.n < SESSION_TEXT_MAX ? text.n : SESSION_TEXT_MAX;
+	char *copy = malloc(n + 1);
+
+	if (!copy)
+		return NULL;
+	if (n)
+		memcpy(copy, text.p, n);
+	copy[n] = 0;
+	return copy;
+}
+
+static bool is_session(const struct session *s, struct slice id)
+{
+	return s->id_bytes == id.n && !memcmp(s->id, id.p, id.n);
+}
+
+static void unlink_active(struct sessions *t, struct session *s)
+{
+	*(s->newer ? &s->newer->older : &t->newest) = s->older;
+	*(s->older ? &s->older->newer : &t->oldest) = s->newer;
+	s->newer = s->older = NULL;
+	s->active = false;
+	t->n_active--;
+}
+
+static void link_active(struct sessions *t, struct session *s)
+{
+	s->older = t->newest;
+	s->newer = NULL;
+	*(t->newest ? &t->newest->newer : &t->oldest) = s;
+	t->newest = s;
+	s->active = true;
+	t->n_active++;
+}
+
+static void free_session(struct session *s)
+{
+	events_detach(s->open);
+	for (int phase = 0; phase < PHASE_COUNT; phase++)
+		if (s->phase[phase]) {
+			tracks_free(s->phase[phase]);
+			free(s->phase[phase]);
+		}
+	if (s->series)
+		buckets_free(s->series);
+	free(s->series);
+	comoments_free(&s->similarity_entropy);
+	rules_close(s->rules);
+	free(s->id);
+	free(s->model_name);
+	free(s->strategy);
+	free(s->instance);
+	free(s);
+}
+
+static void remove_guest(struct sessions *t, struct session *s)
+{
+	struct session **at = &t->slot[s->hash & (t->n_slots - 1)];
+
+	while (*at != s)
+		at = &(*at)->chain;
+	*at = s->chain;
+	t->n--;
+	if (t->latest == s)
+		t->latest = NULL;
+	free_session(s);
+}
+
+/* The session seen longest ago gives up its rules' state; a guest goes altogether. */
+static void retire_oldest(struct sessions *t)
+{
+	struct session *s = t->oldest;
+
+	unlink_active(t, s);
+	if (!s->listed) {
+		remove_guest(t, s);
+		return;
+	}
+	rules_close(s->rules);
+	s->rules = NULL;
+}
+
+static struct session *touch(struct sessions *t, struct session *s)
+{
+	t->latest = s;
+	if (t->newest == s)
+		return s;
+	if (s->active)
+		unlink_active(t, s);
+	link_active(t, s);
+	while (t->n_active > SESSIONS_ACTIVE_MAX)
+		retire_oldest(t);
+	return s;
+}
+
+static bool grow(struct sessions *t)
+{
+	size_t n_slots = t->n_slots ? t->n_slots * 2 : SLOTS_FIRST;
+	struct session **slot = calloc(n_slots, sizeof(struct session *));
+
+	if (!slot)
+		return false;
+	for (size_t i = 0; i < t->n_slots; i++)
+		for (struct session *s = t->slot[i], *next; s; s = next) {
+			next = s->chain;
+			s->chain = slot[s->hash & (n_slots - 1)];
+			slot[s->hash & (n_slots - 1)] = s;
+		}
+	free(t->slot);
+	t->slot = slot;
+	t->n_slots = n_slots;
+	return true;
+}
+
+static struct session *add(struct sessions *t, struct slice id, uint64_t hash)
+{
+	struct session *s = t->n < t->n_slots || grow(t) ? calloc(1, sizeof *s) : NULL;
+
+	if (s)
+		s->id = session_text(id);
+	if (!s || !s->id) {
+		free(s);
+		t->failed = true;
+		return NULL;
+	}
+	s->id_bytes = id.n;
+	s->hash = hash;
+	s->similarity_entropy.scale_x = metric_specs[M_STATE_SIMILARITY].scale;
+	s->similarity_entropy.scale_y = metric_specs[M_LOGITS_ENTROPY].scale;
+	s->chain = t->slot[hash & (t->n_slots - 1)];
+	t->slot[hash & (t->n_slots - 1)] = s;
+	t->n++;
+	return s;
+}
+
+struct session *sessions_find(struct sessions *t, struct slice id)
+{
+	struct session *s = t->latest;
+	uint64_t hash;
+
+	id.n = id.n < SESSION_TEXT_MAX ? id.n : SESSION_TEXT_MAX;
+	id.p = id.n ? id.p : "";
+	if (s && is_session(s, id))
+		return s;
+	hash = hash_of(id);
+	s = t->n_slots ? t->slot[hash & (t->n_slots - 1)] : NULL;
+	while (s && (s->hash != hash || !is_session(s, id)))
+		s = s->chain;
+	if (!s)
+		s = add(t, id, hash);
+	return s ? touch(t, s) : NULL;
+}
+
+/* Puts the hash into an open table that is never more than half full. */
+static bool put_other(uint64_t *table, size_t cap, uint64_t hash)
+{
+	size_t at = hash & (cap - 1);
+
+	while (table[at] && table[at] != hash)
+		at = (at + 1) & (cap - 1);
+	if (table[at])
+		return false;
+	table[at] = hash;
+	return true;
+}
+
+static bool grow_other(struct sessions *t)
+{
+	size_t cap = t->other_cap ? t->other_cap * 2 : OTHER_FIRST;
+	uint64_t *table = cap <= OTHER_MAX ? calloc(cap, sizeof *table) : NULL;
+
+	if (!table)
+		return false;
+	for (size_t i = 0; i < t->other_cap; i++)
+		if (t->other[i])
+			put_other(table, cap, t->other[i]);
+	free(t->other);
+	t->other = table;
+	t->other_cap = cap;
+	return true;
+}
+
+/* Distinct ones up to OTHER_MAX / 2; beyond that the count is a floor. */
+void sessions_count(struct sessions *t, uint64_t hash)
+{
+	if (2 * t->n_other >= t->other_cap && !grow_other(t))
+		return;
+	t->n_other += put_other(t->other, t->other_cap, hash);
+}
+
+void sessions_list(struct sessions *t, struct session *s)
+{
+	if (s->listed || s->counted)
+		return;
+	if (t->n_listed == FINDINGS_SESSIONS_MAX) {
+		s->counted = true;
+		sessions_count(t, s->hash);
+		return;
+	}
+	if (t->n_listed == t->listed_cap) {
+		size_t cap = t->listed_cap ? t->listed_cap * 2 : 16;
+		struct session **grown = realloc(t->listed, cap * sizeof(struct session *));
+
+		if (!grown) {
+			t->failed = true;
+			return;
+		}
+		t->listed = grown;
+		t->listed_cap = cap;
+	}
+	t->listed[t->n_listed++] = s;
+	s->listed = true;
+}
+
+void sessions_free(struct sessions *t)
+{
+	for (size_t i = 0; i < t->n_slots; i++)
+		for (struct session *s = t->slot[i], *next; s; s = next) {
+			next = s->chain;
+			free_session(s);
+		}
+	free(t->slot);
+	free(t->listed);
+	free(t->other);
+	*t = (struct sessions){ .n = 0 };
+}

@@ -1,0 +1,68 @@
+/* sessions.h - which session a record belongs to, and what is known of it.
+ *
+ * A session is a guest until its first step lists it, if there is room. Listed sessions
+ * stay; guests go when ACTIVE_MAX others have been seen since. A session's rules' state
+ * goes by the same order, and begins anew when the session comes back.
+ *
+ * Ownership  the table owns sessions; pointers to listed ones stay valid, pointers to
+ *            guests until the next sessions_find.
+ */
+#ifndef RWKVMON_ANALYZE_SESSIONS_H
+#define RWKVMON_ANALYZE_SESSIONS_H
+
+#include "analyze/events.h"
+#include "analyze/tracks.h"
+#include "rules/rules.h"
+#include "stats/buckets.h"
+#include "stats/moments.h"
+
+enum { SESSIONS_ACTIVE_MAX = 1024, SESSION_TEXT_MAX = 512 };
+
+struct session {
+	struct session *chain;	       /* next of the same hash slot */
+	struct session *newer, *older; /* among the active ones */
+	bool active, listed;
+	bool counted; /* among the others, for want of room in the list */
+
+	uint64_t hash;
+	char *id, *model_name, *strategy, *instance; /* NULL: unknown; at most SESSION_TEXT_MAX bytes */
+	size_t id_bytes;
+	uint64_t records, tokens;
+	uint32_t first_sequence, last_sequence;
+	int64_t from_us, to_us;
+	struct tracks *phase[PHASE_COUNT];
+	struct comoments similarity_entropy;
+	struct buckets *series; /* NULL: has none of its own */
+	bool series_lost;	/* it had one, but it was too small to be kept */
+	struct rules *rules;
+	struct event_list_end open[ALARM_TYPE_COUNT];
+};
+
+struct sessions {
+	struct session **slot; /* (n_slots), a power of two */
+	size_t n_slots, n;
+	struct session **listed; /* (n_listed), in order of their first step */
+	size_t n_listed, listed_cap;
+	struct session *newest, *oldest;
+	size_t n_active;
+	struct session *latest; /* found last: most records follow one of their own */
+	uint64_t *other;	/* hashes of sessions with steps that could not be listed */
+	size_t n_other, other_cap;
+	bool failed;
+};
+
+/* A copy of at most SESSION_TEXT_MAX bytes, NUL-terminated; NULL when memory is out. */
+char *session_text(struct slice text);
+
+/* The session of that id, made when it is new; NULL when memory is out. */
+struct session *sessions_find(struct sessions *t, struct slice id);
+
+/* Marks a session as one with steps: lists it, or counts it among the others. */
+void sessions_list(struct sessions *t, struct session *s);
+
+/* Counts a session, by its hash, that cannot be listed. */
+void sessions_count(struct sessions *t, uint64_t hash);
+
+void sessions_free(struct sessions *t);
+
+#endif

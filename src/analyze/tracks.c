@@ -1,0 +1,174 @@
+#include "analyze/tracks.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Similarities crowd at 1: what counts is how far they are from it. */
+static bool is_similarity(enum metric_id m)
+{
+	return m == M_STATE_SIMILARITY || m == M_STATE_SIMILARITY_SHIFT || m == M_STATE_SIMILARITY_WKV;
+}
+
+static struct track *track_of(struct tracks *t, enum metric_id m)
+{
+	if (!t->metric[m]) {
+		t->metric[m] = calloc(1, sizeof *t->metric[m]);
+		if (t->metric[m])
+			t->metric[m]->moments.scale = metric_specs[m].scale;
+		else
+			t->failed = true;
+	}
+	return t->metric[m];
+}
+
+static void add_value(struct tracks *t, enum metric_id m, double v)
+{
+	struct track *track = track_of(t, m);
+
+	if (!track)
+		return;
+	moments_add(&track->moments, v);
+	sketch_add(&track->sketch, is_similarity(m) ? 1 - v : v);
+}
+
+void tracks_add(struct tracks *t, const struct record *rec)
+{
+	t->records++;
+	for (uint64_t have = rec->have; have; have &= have - 1) {
+		enum metric_id m = (enum metric_id)__builtin_ctzll(have);
+
+		add_value(t, m, rec->metric[m]);
+	}
+	for (uint64_t broken = rec->nonfinite; broken; broken &= broken - 1)
+		t->nonfinite[__builtin_ctzll(broken)]++;
+}
+
+void tracks_merge(struct tracks *into, const struct tracks *from)
+{
+	into->records += from->records;
+	into->failed |= from->failed;
+	for (int m = 0; m < METRIC_COUNT; m++) {
+		struct track *track = from->metric[m] ? track_of(into, (enum metric_id)m) : NULL;
+
+		into->nonfinite[m] += from->nonfinite[m];
+		if (!track)
+			continue;
+		moments_merge(&track->moments, &from->metric[m]->moments);
+		sketch_merge(&track->sketch, &from->metric[m]->sketch);
+	}
+}
+
+bool tracks_failed(const struct tracks *t)
+{
+	bool failed = t->failed;
+
+	for (int m = 0; m < METRIC_COUNT; m++)
+		if (t->metric[m])
+			failed |= t->metric[m]->moments.failed || t->metric[m]->sketch.failed;
+	return failed;
+}
+
+static void quantiles(const struct track *track, bool of_complement, double out[4])
+{
+	static const double straight[4] = { 0.5, 0.9, 0.95, 0.99 }, mirrored[4] = { 0.01, 0.05, 0.1, 0.5 };
+	double min = track->moments.min, max = track->moments.max, got[4];
+
+	if (!of_complement) {
+		sketch_quantiles(&track->sketch, min, max, straight, out, 4);
+		return;
+	}
+	sketch_quantiles(&track->sketch, 1 - max, 1 - min, mirrored, got, 4);
+	for (int i = 0; i < 4; i++)
+		out[i] = fmin(max, fmax(min, 1 - got[3 - i]));
+}
+
+void tracks_summary(const struct tracks *t, enum metric_id m, struct summary *out)
+{
+	const struct track *track = t->metric[m];
+	double nan = (double)NAN, q[4];
+
+	*out = (struct summary){ .nonfinite = t->nonfinite[m], .min = nan, .max = nan, .mean = nan, .stddev = nan,
+				 .p50 = nan, .p90 = nan, .p95 = nan, .p99 = nan };
+	if (track) {
+		quantiles(track, is_similarity(m), q);
+		*out = (struct summary){ .count = track->moments.count, .nonfinite = t->nonfinite[m],
+					 .min = track->moments.min, .max = track->moments.max,
+					 .mean = moments_mean(&track->moments),
+					 .stddev = moments_stddev(&track->moments),
+					 .p50 = q[0], .p90 = q[1], .p95 = q[2], .p99 = q[3] };
+	}
+	out->missing = t->records - out->count - out->nonfinite;
+}
+
+/* Where the values of a walk fall in a histogram's bins. */
+struct spread {
+	struct histogram *h;
+	double log_low, bins_per_log;
+};
+
+static double bin_of(const struct spread *s, double value)
+{
+	double at = value > 0 ? (log10(value) - s->log_low) * s->bins_per_log : -1;
+
+	return fmin(fmax(at, 0), (double)s->h->n);
+}
+
+/* Spreads the run evenly over the bins it covers; cumulative rounding loses no count. */
+static void spread_run(void *ctx, double low, double high, uint64_t count)
+{
+	struct spread *s = ctx;
+	double from = bin_of(s, low), to = bin_of(s, high);
+	size_t first = (size_t)from, last = (size_t)to;
+	uint64_t given = 0;
+
+	if (high <= 0)
+		return;
+	first = first < s->h->n ? first : s->h->n - 1;
+	last = last < s->h->n ? last : s->h->n - 1;
+	for (size_t i = first; i <= last; i++) {
+		double share = i == last ? 1 : ((double)(i + 1) - from) / (to - from);
+		uint64_t upto = i == last ? count : (uint64_t)(share * (double)count);
+
+		s->h->bin[i] += upto - given;
+		given = upto;
+	}
+}
+
+static void least_positive(void *ctx, double low, double high, uint64_t count)
+{
+	double *least = ctx;
+
+	(void)count;
+	if (high > 0 && *least <= 0)
+		*least = low > 0 ? low : high;
+}
+
+void tracks_histogram(const struct tracks *t, enum metric_id m, struct histogram *out)
+{
+	const struct track *track = t->metric[m];
+	struct spread spread = { .h = out };
+
+	*out = (struct histogram){ .n = 0 };
+	if (!track || track->moments.max <= 0 || is_similarity(m))
+		return;
+	out->low = track->moments.min;
+	out->high = track->moments.max;
+	if (out->low <= 0)
+		sketch_walk(&track->sketch, least_positive, &out->low);
+	out->n = out->low < out->high ? FINDINGS_HISTOGRAM_BINS : 1;
+	spread.log_low = log10(out->low);
+	if (out->n > 1)
+		spread.bins_per_log = (double)out->n / (log10(out->high) - spread.log_low);
+	sketch_walk(&track->sketch, spread_run, &spread);
+}
+
+void tracks_free(struct tracks *t)
+{
+	for (int m = 0; m < METRIC_COUNT; m++)
+		if (t->metric[m]) {
+			moments_free(&t->metric[m]->moments);
+			sketch_free(&t->metric[m]->sketch);
+			free(t->metric[m]);
+		}
+	*t = (struct tracks){ .records = 0 };
+}

@@ -1,0 +1,126 @@
+/* analyze.c - logs in, a report out: read → analyze → report. */
+#include "analyze/analyze.h"
+#include "base/file.h"
+#include "cli/args.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "read/read.h"
+#include "report/report.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef void report_fn(struct buf *out, const struct findings *f, const struct report_options *opts);
+
+static const struct format {
+	const char *name;
+	report_fn *draw;
+} formats[] = { { "text", report_text }, { "json", report_json }, { "html", report_html } };
+
+/* NULL: there is no such format. */
+static const struct format *find_format(const char *name)
+{
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+		if (!strcmp(formats[i].name, name ? name : "text"))
+			return &formats[i];
+	return NULL;
+}
+
+static int parse_bound(int64_t *out, const char *option, const char *text, struct err *err)
+{
+	if (!text || time_parse(slice_of(text), out))
+		return 0;
+	return err_set(err, ERR_USAGE, "--%s: found \"%s\", expected a time such as 2025-09-11T12:34:56Z", option, text);
+}
+
+static void show_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	struct progress *p = ctx;
+	double seconds = progress_seconds(p), rate = seconds > 0 ? (double)done / seconds : 0;
+	char text[80];
+
+	if (!total || done >= total) {
+		progress_clear(p);
+		return;
+	}
+	if (!progress_due(p))
+		return;
+	snprintf(text, sizeof text, "%.0f MB/s, %.0f s left", rate / 1e6, rate > 0 ? (double)(total - done) / rate : 0);
+	progress_draw(p, "reading", (double)done / (double)total, text);
+}
+
+static int read_all(struct analysis *a, const struct options *opts, struct findings *out, struct err *err)
+{
+	struct progress progress = progress_start(!opts->quiet);
+	struct read_options how = { .progress = show_progress, .ctx = &progress };
+	struct reader *reader = NULL;
+	struct record rec;
+	int rc = read_open(&reader, opts->argument, opts->n_arguments, &how, err);
+
+	while (!rc && (rc = read_next(reader, &rec, err)) > 0) {
+		analyze_push(a, &rec);
+		rc = 0;
+	}
+	progress_clear(&progress);
+	if (!rc)
+		rc = analyze_finish(a, read_input(reader), out, err);
+	read_close(reader);
+	return rc;
+}
+
+static int analyze(const struct options *opts, struct analyze_options *how, struct findings *out, struct err *err)
+{
+	struct ruleset *rules = NULL;
+	struct analysis *a = NULL;
+	int rc = ruleset_open(&rules, opts->rules ? opts->rules : "baseline", err);
+
+	how->rules = rules;
+	if (!rc)
+		rc = analyze_open(&a, how, err);
+	if (!rc)
+		rc = read_all(a, opts, out, err);
+	analyze_close(a);
+	ruleset_close(rules);
+	return rc;
+}
+
+static int write_report(report_fn *draw, const struct options *opts, const struct findings *f, struct err *err)
+{
+	const char *path = opts->output ? opts->output : "-";
+	struct report_options how = { .lang = args_lang(opts->lang), .hint_input = opts->argument[0] };
+	struct buf out = { 0 };
+	int rc;
+
+	how.color = !strcmp(path, "-") && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	draw(&out, f, &how);
+	rc = out.failed ? err_set(err, ERR_NOMEM, "no memory for the report") : file_write(path, buf_slice(&out), err);
+	buf_free(&out);
+	if (!rc && strcmp(path, "-") && !opts->quiet)
+		fprintf(stderr, "written to %s\n", path);
+	return rc;
+}
+
+int command_analyze(const struct options *opts, struct err *err)
+{
+	struct analyze_options how = { .session = opts->session };
+	struct findings findings = { 0 };
+	const struct format *format = find_format(opts->format);
+	int rc;
+
+	if (!format)
+		return err_set(err, ERR_USAGE, "--format: found \"%s\", expected text, json or html", opts->format);
+	if (!opts->n_arguments) {
+		err_set(err, ERR_USAGE, "analyze: no log is named");
+		return err_hint(err, "name files or directories, or - for standard input: %s", command_specs[COMMAND_ANALYZE].example);
+	}
+	how.no_session_series = format->draw != report_html;
+	rc = parse_bound(&how.since_us, "since", opts->since, err);
+	if (!rc)
+		rc = parse_bound(&how.until_us, "until", opts->until, err);
+	if (!rc)
+		rc = analyze(opts, &how, &findings, err);
+	if (!rc)
+		rc = write_report(format->draw, opts, &findings, err);
+	findings_free(&findings);
+	return rc;
+}

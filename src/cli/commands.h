@@ -1,0 +1,16 @@
+/* commands.h - one function per command: 0, or a negative ERR code with *err filled.
+ *
+ * A command writes its answer to standard output and everything else to standard error. */
+#ifndef RWKVMON_CLI_COMMANDS_H
+#define RWKVMON_CLI_COMMANDS_H
+
+#include "base/err.h"
+#include "spec/options.h"
+
+int command_run(const struct options *opts, struct err *err);
+int command_chat(const struct options *opts, struct err *err);
+int command_eval(const struct options *opts, struct err *err);
+int command_convert(const struct options *opts, struct err *err);
+int command_analyze(const struct options *opts, struct err *err);
+
+#endif

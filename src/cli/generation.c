@@ -1,0 +1,191 @@
+#include "cli/generation.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "cli/model.h"
+
+#include <math.h>
+#include <signal.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	(void)number;
+	if (interrupted) { /* asked twice: at once */
+		signal(number, SIG_DFL);
+		raise(number);
+	}
+	interrupted = number;
+}
+
+int generation_interrupted(void)
+{
+	return interrupted;
+}
+
+void generation_resume(void)
+{
+	interrupted = 0;
+}
+
+void generation_catch_signals(void)
+{
+	struct sigaction act = { .sa_handler = on_signal }; /* no SA_RESTART: a waiting read returns */
+
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+}
+
+static uint64_t count_or(uint64_t given, uint64_t otherwise)
+{
+	return given == UINT64_MAX ? otherwise : given;
+}
+
+static double number_or(double given, double otherwise)
+{
+	return isnan(given) ? otherwise : given;
+}
+
+static int check_options(const struct options *o, struct err *err)
+{
+	if (!isnan(o->top_p) && o->top_p > 1)
+		return err_set(err, ERR_USAGE, "--top-p: found %g, expected a share from 0 to 1", o->top_p);
+	if (!isnan(o->penalty_decay) && o->penalty_decay > 1)
+		return err_set(err, ERR_USAGE, "--penalty-decay: found %g, expected a factor from 0 to 1", o->penalty_decay);
+	if (o->chunk_len != UINT64_MAX && (!o->chunk_len || o->chunk_len > RUN_CHUNK_MAX))
+		return err_set(err, ERR_USAGE, "--chunk-len: expected 1 to %d tokens", RUN_CHUNK_MAX);
+	return 0;
+}
+
+static struct sampler_config sampling_of(const struct options *o, struct sampler_config c, size_t vocab)
+{
+	bool bytes = vocab <= BYTE_VOCAB_MAX; /* every byte of a text repeats: penalties would garble it */
+
+	c.temperature = number_or(o->temperature, c.temperature);
+	c.top_p = number_or(o->top_p, c.top_p);
+	c.frequency = number_or(o->alpha_frequency, bytes ? 0 : c.frequency);
+	c.presence = number_or(o->alpha_presence, bytes ? 0 : c.presence);
+	c.penalty_decay = number_or(o->penalty_decay, c.penalty_decay);
+	c.seed = count_or(o->seed, clock_mono_ns(&clock_system) % 1000000);
+	return c;
+}
+
+/* A tokenizer must not speak ids that the model does not know; few tokens for a large
+ * vocabulary mean the wrong one too. */
+static int check_pairing(const struct generation *g, struct err *err)
+{
+	size_t vocab = model_info(g->model)->n_vocab, speaks = tokenizer_vocab(g->tokenizer);
+
+	if (speaks <= vocab && (vocab <= BYTE_VOCAB_MAX) == (speaks <= BYTE_VOCAB_MAX))
+		return 0;
+	err_set(err, ERR_UNSUPPORTED, "%s: has a vocabulary of %zu, but the tokenizer \"%s\" speaks %zu tokens", model_label(g->model),
+		vocab, tokenizer_name(g->tokenizer), speaks);
+	if (vocab <= BYTE_VOCAB_MAX)
+		return err_hint(err, "leave --tokenizer out: this model's tokens are bytes");
+	return err_hint(err, "give its vocabulary with --tokenizer (World models: rwkv_vocab_v20230424.txt), "
+			     "or use `rwkvmon eval` with token ids");
+}
+
+int generation_open(struct generation *g, const struct options *opts, const struct sampler_config *defaults, struct err *err)
+{
+	int rc = check_options(opts, err);
+
+	*g = (struct generation){ .opts = opts, .chunk_len = count_or(opts->chunk_len, RUN_CHUNK_DEFAULT) };
+	if (!rc)
+		rc = cli_model_open(&g->model, opts, err);
+	if (!rc)
+		rc = opts->tokenizer ? tokenizer_open(&g->tokenizer, opts->tokenizer, err) : tokenizer_open_bytes(&g->tokenizer, err);
+	if (!rc)
+		rc = check_pairing(g, err);
+	if (rc)
+		return rc;
+	g->sampling = sampling_of(opts, *defaults, model_info(g->model)->n_vocab);
+	rc = cli_run_open(&g->run, g->model, opts, g->chunk_len, err);
+	if (!rc)
+		rc = sampler_open(&g->sampler, model_info(g->model)->n_vocab, &g->sampling, err);
+	if (!rc)
+		rc = shadow_open(&g->shadow, opts, g->chunk_len, err);
+	return rc;
+}
+
+int generation_watch(struct generation *g, struct err *err)
+{
+	int rc = watch_run_open(&g->watch, g->opts, g->model, g->tokenizer, &g->sampling, g->chunk_len, err);
+
+	g->watch.shadow = &g->shadow;
+	return rc;
+}
+
+static int feed(struct generation *g, const uint32_t *tokens, size_t n, bool prefill, uint64_t *spent_ns, struct err *err)
+{
+	struct run_call call = { .tokens = tokens, .n = n, .prefill = prefill, .tap = watch_run_tap(&g->watch) };
+	int rc = shadow_feed(&g->shadow, g->run, tokens, n, err);
+	uint64_t start = clock_mono_ns(&clock_system);
+
+	if (!rc)
+		rc = run_forward(g->run, &call, err);
+	*spent_ns += clock_mono_ns(&clock_system) - start;
+	return rc;
+}
+
+int generation_prompt(struct generation *g, struct slice text, struct err *err)
+{
+	struct token_list tokens = { 0 };
+	int rc = tokenizer_encode(g->tokenizer, text, &tokens, err);
+
+	if (!rc && !tokens.n)
+		rc = token_list_add(&tokens, 0, err);
+	watch_run_prompt(&g->watch, g->run, tokens.n);
+	if (!rc)
+		rc = feed(g, tokens.ids, tokens.n, true, &g->prefill_ns, err);
+	g->prompt_tokens += tokens.n;
+	token_list_free(&tokens);
+	return rc;
+}
+
+int generation_draw(struct generation *g, uint32_t *token, struct slice *bytes, struct err *err)
+{
+	uint64_t start = clock_mono_ns(&clock_system);
+	int rc = sampler_draw(g->sampler, run_logits(g->run), token, err);
+
+	if (rc)
+		return rc;
+	*bytes = tokenizer_bytes(g->tokenizer, *token);
+	sampler_seen(g->sampler, *token, *bytes);
+	g->decode_ns += clock_mono_ns(&clock_system) - start;
+	return 0;
+}
+
+int generation_feed(struct generation *g, uint32_t token, struct err *err)
+{
+	g->made++;
+	return feed(g, &token, 1, false, &g->decode_ns, err);
+}
+
+void generation_restart(struct generation *g)
+{
+	run_reset(g->run);
+	shadow_reset(&g->shadow);
+	sampler_reset(g->sampler);
+	watch_run_new_sequence(&g->watch);
+}
+
+int generation_save(const struct generation *g, struct err *err)
+{
+	if (!g->opts->save_state)
+		return 0;
+	return cli_state_save(g->run, g->model, g->opts->save_state, err);
+}
+
+int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct err *err)
+{
+	int rc = watch_run_close(&g->watch, totals, err);
+
+	shadow_close(&g->shadow);
+	sampler_close(g->sampler);
+	run_close(g->run);
+	tokenizer_close(g->tokenizer);
+	model_close(g->model);
+	return rc;
+}

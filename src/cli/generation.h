@@ -1,0 +1,55 @@
+/* generation.h - a model that speaks under monitoring: what `run` and `chat` share.
+ *
+ * Holds model, tokenizer, sampler and collector together and counts time and tokens. */
+#ifndef RWKVMON_CLI_GENERATION_H
+#define RWKVMON_CLI_GENERATION_H
+
+#include "cli/watch_run.h"
+#include "runtime/run.h"
+#include "runtime/sampler.h"
+#include "runtime/tokenizer.h"
+#include "spec/options.h"
+
+enum { BYTE_VOCAB_MAX = 1024 }; /* at most so many tokens: bytes */
+
+struct generation {
+	const struct options *opts;
+	struct model *model;
+	struct run *run;
+	struct tokenizer *tokenizer;
+	struct sampler *sampler;
+	struct sampler_config sampling;
+	size_t chunk_len;
+	struct watch_run watch;
+	struct shadow shadow;
+	uint64_t prompt_tokens, made; /* fed as prompts; generated */
+	uint64_t prefill_ns, decode_ns;
+};
+
+/* Checks the options that both commands take and opens everything but the collector.
+ * `defaults` stand where the options say nothing. */
+int generation_open(struct generation *g, const struct options *opts, const struct sampler_config *defaults, struct err *err);
+int generation_watch(struct generation *g, struct err *err);
+
+/* Feeds a text as a prompt; an empty one becomes token 0, which begins a text. */
+int generation_prompt(struct generation *g, struct slice text, struct err *err);
+
+/* Draws the next token; feeds it. Between the two it may be shown: *bytes are its text. */
+int generation_draw(struct generation *g, uint32_t *token, struct slice *bytes, struct err *err);
+int generation_feed(struct generation *g, uint32_t token, struct err *err);
+
+/* A new sequence: state, penalties and monitoring start afresh (from --state when given). */
+void generation_restart(struct generation *g);
+
+/* Writes the state where --save-state says. */
+int generation_save(const struct generation *g, struct err *err);
+
+/* Closes the collector; its error is what the log lost. */
+int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct err *err);
+
+/* SIGINT or SIGTERM when one has come; both commands look at it between tokens. */
+int generation_interrupted(void);
+void generation_catch_signals(void);
+void generation_resume(void); /* forgets an interrupt */
+
+#endif

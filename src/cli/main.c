@@ -1,0 +1,98 @@
+/* main.c - the command line: find the command, read its options, do it, say what went wrong. */
+#include "base/cpu.h"
+#include "base/file.h"
+#include "cli/args.h"
+#include "cli/commands.h"
+
+#include <rwkvmon.h>
+#include <signal.h>
+
+typedef int command_fn(const struct options *opts, struct err *err);
+
+static command_fn *const commands[COMMAND_COUNT] = {
+	[COMMAND_RUN] = command_run,
+	[COMMAND_CHAT] = command_chat,
+	[COMMAND_EVAL] = command_eval,
+	[COMMAND_ANALYZE] = command_analyze,
+	[COMMAND_CONVERT] = command_convert,
+};
+
+static int fail(const struct err *err)
+{
+	fprintf(stderr, "rwkvmon: %s\n", err->text);
+	if (err->hint[0])
+		fprintf(stderr, "         %s\n", err->hint);
+	return err_exit_code(err->code);
+}
+
+static int print(struct buf *text)
+{
+	struct err err;
+	int rc = text->failed ? err_set(&err, ERR_NOMEM, "no memory for the text") : file_write("-", buf_slice(text), &err);
+
+	buf_free(text);
+	return rc ? fail(&err) : 0;
+}
+
+static int help(enum lang lang)
+{
+	struct buf text = { 0 };
+
+	args_help(&text, lang);
+	return print(&text);
+}
+
+static int command_help(enum command_id command, enum lang lang)
+{
+	struct buf text = { 0 };
+
+	args_command_help(&text, command, lang);
+	return print(&text);
+}
+
+static int version(void)
+{
+	struct buf text = { 0 };
+
+	buf_printf(&text,
+		   "rwkvmon %s\n"
+		   "runtime: RWKV-7 from .pth and .safetensors in fp32, fp16, bf16; activations always fp32\n"
+		   "kernels: %s (set RWKVMON_SIMD=scalar|avx2|avx512 to lower)\n"
+		   "GPU numbers: NVML, when its library is found at run time\n",
+		   rwkvmon_version(), cpu_features_name());
+	return print(&text);
+}
+
+static int dispatch(enum command_id command, int argc, char **argv)
+{
+	struct options opts;
+	struct err err = { 0 };
+	int rc = args_parse(&opts, command, argc, argv, &err);
+
+	if (rc)
+		rc = fail(&err);
+	else if (opts.help)
+		rc = command_help(command, args_lang(opts.lang));
+	else
+		rc = commands[command](&opts, &err) ? fail(&err) : 0;
+	args_free(&opts);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = { 0 };
+	enum command_id command;
+
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error with a message */
+	if (argc < 2) {
+		help(args_lang(NULL));
+		return err_exit_code(ERR_USAGE);
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+		return help(args_lang(NULL));
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
+		return version();
+	command = args_command(argv[1], &err);
+	return command == COMMAND_COUNT ? fail(&err) : dispatch(command, argc - 2, argv + 2);
+}

@@ -1,0 +1,66 @@
+/* collector.h - what is behind the opaque handle of rwkvmon.h.
+ *
+ *     begin/end (caller's thread)  ──ring──►  drain (writer thread)  ──►  log, alarms on stderr
+ *                                               └► rules
+ */
+#ifndef RWKVMON_COLLECT_COLLECTOR_H
+#define RWKVMON_COLLECT_COLLECTOR_H
+
+#include "base/arena.h"
+#include "collect/resources.h"
+#include "collect/worker.h"
+#include "log/log.h"
+#include "observe/observe.h"
+#include "record/ring.h"
+#include "record/sink.h"
+#include "rules/rules.h"
+
+#include <rwkvmon.h>
+#include <stdatomic.h>
+
+enum { SINKS_MAX = 4 };
+
+struct rwkvmon {
+	struct ring ring;
+	const struct clock *clock;
+	unsigned forks; /* of this process when the handle was made */
+
+	/* The caller's side. */
+	struct observer *observer;
+	struct resources *resources;
+	uint64_t begin_ns; /* 0: no call is running */
+	uint64_t open_ns, overhead_ns;
+	uint64_t records, tokens;
+	bool log_tokens, log_text, block_when_full;
+	_Atomic uint64_t dropped; /* the ring was full */
+
+	/* Written once by open, read by both. */
+	struct arena arena;
+	struct field_values session;
+	enum lang lang;
+
+	/* The writer's side. */
+	struct worker writer;
+	struct ruleset *ruleset;
+	struct rules *rules;
+	struct log *log; /* NULL: none */
+	struct sink *sink[SINKS_MAX];
+	size_t n_sinks;
+	uint64_t dropped_told; /* in gap records */
+	uint64_t alarms[ALARM_TYPE_COUNT];
+	uint64_t flushed_ns;
+};
+
+/* Empties the ring into rules and sinks; flushes sinks every 100 ms. */
+uint64_t collector_drain(void *mon); /* a worker's tick */
+
+/* One record to all sinks, and the alarms that follow from it. */
+void collector_deliver(struct rwkvmon *mon, const struct record *r);
+
+/* The session's fields from the caller's configuration; texts are copied into the arena. */
+void collector_describe(struct rwkvmon *mon, const struct rwkvmon_config *cfg);
+
+/* The "[ALARM] …" sink. */
+struct sink *alarm_text_sink(void);
+
+#endif

@@ -1,0 +1,81 @@
+/* drain.c - the writer thread: ring → rules → sinks. */
+#include "collect/collector.h"
+
+static const uint64_t POLL_NS = 10000000, FLUSH_NS = 100000000;
+
+static void to_sinks(struct rwkvmon *mon, const struct record *r)
+{
+	for (size_t i = 0; i < mon->n_sinks; i++)
+		mon->sink[i]->write(mon->sink[i], r);
+}
+
+void collector_deliver(struct rwkvmon *mon, const struct record *r)
+{
+	struct rule_finding finding[RULES_MAX];
+	size_t n = rules_eval(mon->rules, r, finding);
+
+	to_sinks(mon, r);
+	for (size_t i = 0; i < n; i++) {
+		struct field_values extra;
+		struct record alarm;
+
+		if (!finding[i].changed)
+			continue;
+		mon->alarms[finding[i].type] += finding[i].firing;
+		rules_alarm_record(&finding[i], r, mon->lang, &alarm, &extra);
+		to_sinks(mon, &alarm);
+	}
+}
+
+static void tell_dropped(struct rwkvmon *mon)
+{
+	uint64_t dropped = atomic_load_explicit(&mon->dropped, memory_order_relaxed);
+	struct field_values extra = { 0 };
+	struct record gap = { .time_us = clock_wall_us(mon->clock), .event = EVENT_GAP, .session = &mon->session, .extra = &extra };
+
+	if (dropped == mon->dropped_told)
+		return;
+	fields_set_number(&extra, F_DROPPED, (double)(dropped - mon->dropped_told));
+	fields_set_text(&extra, F_REASON, slice_of("ring full"));
+	mon->dropped_told = dropped;
+	to_sinks(mon, &gap);
+}
+
+/* An entry is a record, its token ids, its text; the pointers are set to where they lie. */
+static struct record unpack(const struct rwkvmon *mon, const void *entry)
+{
+	struct record r;
+	const char *tail = (const char *)entry + sizeof r;
+
+	memcpy(&r, entry, sizeof r);
+	r.session = &mon->session;
+	if (r.tokens) {
+		r.tokens = (const uint32_t *)(const void *)tail;
+		tail += r.n_tokens * sizeof *r.tokens;
+	}
+	if (r.text.p)
+		r.text.p = tail;
+	return r;
+}
+
+uint64_t collector_drain(void *ctx)
+{
+	struct rwkvmon *mon = ctx;
+	const void *entry;
+	size_t n;
+
+	while ((entry = ring_front(&mon->ring, &n))) {
+		struct record r = unpack(mon, entry);
+
+		collector_deliver(mon, &r);
+		ring_pop(&mon->ring);
+	}
+	tell_dropped(mon);
+	if (clock_mono_ns(mon->clock) - mon->flushed_ns >= FLUSH_NS) {
+		for (size_t i = 0; i < mon->n_sinks; i++)
+			if (mon->sink[i]->flush)
+				mon->sink[i]->flush(mon->sink[i]);
+		mon->flushed_ns = clock_mono_ns(mon->clock);
+	}
+	return POLL_NS;
+}

@@ -1,0 +1,109 @@
+#include "collect/nvml.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The few entries that are needed, as NVML's header declares them. */
+struct nvml_memory {
+	unsigned long long total, free, used; /* bytes */
+};
+
+struct nvml_rates {
+	unsigned gpu, memory; /* % */
+};
+
+struct nvml {
+	void *library, *device;
+	int (*shutdown)(void);
+	int (*get_memory)(void *device, struct nvml_memory *out);
+	int (*get_rates)(void *device, struct nvml_rates *out);
+	char name[96];
+};
+
+/* Object and function pointers convert through memory, as dlsym's users must. */
+static bool find(void *library, const char *name, void *function)
+{
+	void *symbol = dlsym(library, name);
+
+	memcpy(function, &symbol, sizeof symbol);
+	return symbol != NULL;
+}
+
+/* Index of the first visible device; UUID lists and an empty list are left at 0. */
+static unsigned first_device(void)
+{
+	const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+
+	return visible ? (unsigned)strtoul(visible, NULL, 10) : 0;
+}
+
+static bool start(struct nvml *n)
+{
+	int (*init)(void), (*by_index)(unsigned, void **), (*get_name)(void *, char *, unsigned);
+
+	if (!find(n->library, "nvmlInit_v2", &init) || !find(n->library, "nvmlShutdown", &n->shutdown) ||
+	    !find(n->library, "nvmlDeviceGetHandleByIndex_v2", &by_index) ||
+	    !find(n->library, "nvmlDeviceGetMemoryInfo", &n->get_memory) ||
+	    !find(n->library, "nvmlDeviceGetUtilizationRates", &n->get_rates))
+		return false;
+	if (init())
+		return false;
+	if (by_index(first_device(), &n->device)) {
+		n->shutdown();
+		return false;
+	}
+	if (!find(n->library, "nvmlDeviceGetName", &get_name) || get_name(n->device, n->name, sizeof n->name))
+		n->name[0] = 0;
+	return true;
+}
+
+struct nvml *nvml_open(void)
+{
+	struct nvml *n = calloc(1, sizeof *n);
+
+	if (!n)
+		return NULL;
+	n->library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
+	if (n->library && start(n))
+		return n;
+	if (n->library)
+		dlclose(n->library);
+	free(n);
+	return NULL;
+}
+
+void nvml_close(struct nvml *n)
+{
+	if (!n)
+		return;
+	n->shutdown();
+	dlclose(n->library);
+	free(n);
+}
+
+bool nvml_memory(struct nvml *n, double *used_mb, double *total_mb)
+{
+	struct nvml_memory m;
+
+	if (!n || n->get_memory(n->device, &m))
+		return false;
+	*used_mb = (double)m.used / (1 << 20);
+	*total_mb = (double)m.total / (1 << 20);
+	return true;
+}
+
+bool nvml_utilization(struct nvml *n, double *pct)
+{
+	struct nvml_rates r;
+
+	if (!n || n->get_rates(n->device, &r))
+		return false;
+	*pct = r.gpu;
+	return true;
+}
+
+const char *nvml_name(const struct nvml *n)
+{
+	return n ? n->name : "";
+}

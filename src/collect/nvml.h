@@ -1,0 +1,18 @@
+/* nvml.h - NVIDIA's management library, loaded at run time when it is there. */
+#ifndef RWKVMON_COLLECT_NVML_H
+#define RWKVMON_COLLECT_NVML_H
+
+#include <stdbool.h>
+
+struct nvml;
+
+/* The first GPU this process may use (CUDA_VISIBLE_DEVICES is followed); NULL: no GPU. */
+struct nvml *nvml_open(void);
+void nvml_close(struct nvml *n);
+
+/* Each false when the driver does not say. */
+bool nvml_memory(struct nvml *n, double *used_mb, double *total_mb);
+bool nvml_utilization(struct nvml *n, double *pct);
+const char *nvml_name(const struct nvml *n); /* "" unknown */
+
+#endif

@@ -1,0 +1,172 @@
+#include "collect/resources.h"
+
+#include "base/cpu.h"
+#include "collect/nvml.h"
+#include "collect/worker.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const uint64_t FIRST_NS = 250000000, EVERY_NS = UINT64_C(5) * 1000000000;
+
+static const enum metric_id sampled[] = { M_VRAM_USED_MB, M_GPU_UTILIZATION_PCT, M_CPU_UTILIZATION_PCT,
+					  M_MACHINE_CPU_UTILIZATION_PCT, M_PROCESS_MEMORY_MB };
+enum { SAMPLED = sizeof sampled / sizeof *sampled };
+
+/* Counters whose differences are utilisation. */
+struct cpu_times {
+	uint64_t mono_ns;
+	double process_ticks;		     /* user + system */
+	double machine_ticks, machine_idle_ticks; /* of all cores */
+};
+
+struct resources {
+	_Atomic double latest[SAMPLED]; /* NaN: unknown */
+	struct cpu_times before;
+	struct nvml *nvml;
+	double vram_total_mb;
+	struct worker worker;
+};
+
+static bool read_text(const char *path, char *out, size_t bytes)
+{
+	FILE *f = fopen(path, "re");
+	size_t n = f ? fread(out, 1, bytes - 1, f) : 0;
+
+	if (f)
+		fclose(f);
+	out[n] = 0;
+	return n > 0;
+}
+
+/* /proc/self/stat: the name in parentheses may hold anything, so count from the last ')'. */
+static double process_ticks(void)
+{
+	char text[1024], *p;
+
+	if (!read_text("/proc/self/stat", text, sizeof text) || !(p = strrchr(text, ')')))
+		return NAN;
+	for (int field = 2; field < 14 && p; field++)
+		p = strchr(p + 1, ' ');
+	return p ? strtod(p, &p) + strtod(p, NULL) : NAN;
+}
+
+/* /proc/stat, first line: user nice system idle iowait irq softirq steal. */
+static void machine_ticks(struct cpu_times *t)
+{
+	char text[512], *p = text + 3;
+
+	t->machine_ticks = t->machine_idle_ticks = NAN;
+	if (!read_text("/proc/stat", text, sizeof text) || strncmp(text, "cpu ", 4))
+		return;
+	t->machine_ticks = t->machine_idle_ticks = 0;
+	for (int i = 0; i < 8; i++) {
+		double ticks = strtod(p, &p);
+
+		t->machine_ticks += ticks;
+		t->machine_idle_ticks += i == 3 || i == 4 ? ticks : 0;
+	}
+}
+
+static struct cpu_times cpu_times(void)
+{
+	struct cpu_times t = { .mono_ns = clock_mono_ns(&clock_system), .process_ticks = process_ticks() };
+
+	machine_ticks(&t);
+	return t;
+}
+
+static double resident_mb(void)
+{
+	char text[256], *p;
+
+	if (!read_text("/proc/self/statm", text, sizeof text) || !(p = strchr(text, ' ')))
+		return NAN;
+	return strtod(p, NULL) * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
+}
+
+static double share_pct(double part, double whole)
+{
+	return whole > 0 ? fmax(0, fmin(100, 100 * part / whole)) : NAN;
+}
+
+static void sample(struct resources *r)
+{
+	struct cpu_times now = cpu_times();
+	double seconds = (double)(now.mono_ns - r->before.mono_ns) / 1e9;
+	double process_s = (now.process_ticks - r->before.process_ticks) / (double)sysconf(_SC_CLK_TCK);
+	double machine = now.machine_ticks - r->before.machine_ticks;
+	double idle = now.machine_idle_ticks - r->before.machine_idle_ticks;
+	double used_mb = NAN, gpu = NAN;
+
+	if (!nvml_memory(r->nvml, &used_mb, &r->vram_total_mb))
+		used_mb = NAN;
+	if (!nvml_utilization(r->nvml, &gpu))
+		gpu = NAN;
+	r->latest[0] = used_mb;
+	r->latest[1] = gpu;
+	if (r->before.mono_ns) { /* utilisation needs a second look */
+		r->latest[2] = share_pct(process_s, seconds * cpu_count());
+		r->latest[3] = share_pct(machine - idle, machine);
+	}
+	r->latest[4] = resident_mb();
+	r->before = now;
+}
+
+static uint64_t tick(void *ctx)
+{
+	sample(ctx);
+	return EVERY_NS;
+}
+
+struct resources *resources_open(void)
+{
+	struct resources *r = calloc(1, sizeof *r);
+
+	if (!r)
+		return NULL;
+	for (int i = 0; i < SAMPLED; i++)
+		r->latest[i] = NAN;
+	r->vram_total_mb = NAN;
+	r->nvml = nvml_open();
+	sample(r);
+	if (worker_start(&r->worker, "rwkvmon-res", tick, r, FIRST_NS)) {
+		nvml_close(r->nvml);
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void resources_close(struct resources *r)
+{
+	if (!r)
+		return;
+	worker_stop(&r->worker);
+	nvml_close(r->nvml);
+	free(r);
+}
+
+void resources_fill(const struct resources *r, struct record *out)
+{
+	for (int i = 0; r && i < SAMPLED; i++) {
+		double value = atomic_load_explicit(&r->latest[i], memory_order_relaxed);
+
+		if (!isnan(value))
+			record_set(out, sampled[i], value);
+	}
+}
+
+void resources_describe(const struct resources *r, struct field_values *session)
+{
+	fields_set_text(session, F_HOST_CPU, slice_of(cpu_model_name()));
+	fields_set_number(session, F_HOST_CORES, cpu_count());
+	if (!r || !r->nvml)
+		return;
+	if (!isnan(r->vram_total_mb))
+		fields_set_number(session, F_VRAM_TOTAL_MB, r->vram_total_mb);
+	if (*nvml_name(r->nvml))
+		fields_set_text(session, F_HOST_GPU, slice_of(nvml_name(r->nvml)));
+}

@@ -1,0 +1,25 @@
+/* resources.h - what process, machine and GPU are using, sampled on a thread of its own.
+ *
+ * The first sample comes after a quarter of a second, later ones every 5 s. Unknown stays
+ * unknown: NaN, never 0. GPU numbers come from NVML when its library can be loaded.
+ *
+ * Threads  resources_fill may be called from any one thread; it takes no lock.
+ */
+#ifndef RWKVMON_COLLECT_RESOURCES_H
+#define RWKVMON_COLLECT_RESOURCES_H
+
+#include "base/clock.h"
+#include "record/record.h"
+
+struct resources;
+
+struct resources *resources_open(void); /* NULL: no memory or no thread; go on without */
+void resources_close(struct resources *r);
+
+/* [hot] Puts the latest samples into the record; a NULL r has none. */
+void resources_fill(const struct resources *r, struct record *out);
+
+/* Sets host.* and vram_total_mb of session_start; texts live as long as r. */
+void resources_describe(const struct resources *r, struct field_values *session);
+
+#endif

@@ -1,0 +1,72 @@
+/* session.c - what session_start says, from the caller's configuration and the machine. */
+#include "collect/collector.h"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+static void set_copy(struct rwkvmon *mon, enum field_id f, const char *text)
+{
+	if (text && *text)
+		fields_set_text(&mon->session, f, slice_of(arena_copy(&mon->arena, slice_of(text))));
+}
+
+static void set_known(struct rwkvmon *mon, enum field_id f, double number)
+{
+	if (number > 0)
+		fields_set_number(&mon->session, f, number);
+}
+
+static void set_session_id(struct rwkvmon *mon, const char *given)
+{
+	unsigned char random[3] = { 0 };
+	char id[32];
+
+	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+		memcpy(random, &mon->open_ns, sizeof random);
+	snprintf(id, sizeof id, "rwkv-sess-%02x%02x%02x", random[0], random[1], random[2]);
+	set_copy(mon, F_SESSION_ID, given && *given ? given : id);
+}
+
+static void set_instance(struct rwkvmon *mon, const char *given)
+{
+	char host[200] = "localhost", instance[256];
+
+	gethostname(host, sizeof host - 1);
+	snprintf(instance, sizeof instance, "%s:%ld", host, (long)getpid());
+	set_copy(mon, F_INSTANCE, given && *given ? given : instance);
+}
+
+static void set_sampler(struct rwkvmon *mon, const struct rwkvmon_config *cfg)
+{
+	if (!cfg->has_sampler)
+		return;
+	fields_set_number(&mon->session, F_SAMPLER_TEMPERATURE, cfg->temperature);
+	fields_set_number(&mon->session, F_SAMPLER_TOP_P, cfg->top_p);
+	fields_set_number(&mon->session, F_SAMPLER_TOP_K, cfg->top_k);
+	fields_set_number(&mon->session, F_SAMPLER_FREQUENCY, cfg->alpha_frequency);
+	fields_set_number(&mon->session, F_SAMPLER_PRESENCE, cfg->alpha_presence);
+	fields_set_number(&mon->session, F_SAMPLER_DECAY, cfg->penalty_decay);
+	fields_set_number(&mon->session, F_SAMPLER_SEED, (double)cfg->seed);
+}
+
+void collector_describe(struct rwkvmon *mon, const struct rwkvmon_config *cfg)
+{
+	set_session_id(mon, cfg->session_id);
+	set_instance(mon, cfg->instance);
+	set_copy(mon, F_MODEL_NAME, cfg->model_name ? cfg->model_name : "unknown");
+	set_copy(mon, F_STRATEGY, cfg->strategy ? cfg->strategy : "unknown");
+	fields_set_number(&mon->session, F_CHUNK_LEN, cfg->chunk_len ? cfg->chunk_len : 1);
+	set_copy(mon, F_MODEL_VERSION, cfg->model_version);
+	set_known(mon, F_N_LAYER, cfg->n_layer);
+	set_known(mon, F_N_EMBD, cfg->n_embd);
+	set_known(mon, F_VOCAB_SIZE, cfg->vocab_size);
+	set_known(mon, F_MODEL_BYTES, (double)cfg->model_bytes);
+	set_known(mon, F_LOAD_TIME_MS, cfg->load_time_ms);
+	set_copy(mon, F_RUNTIME_NAME, cfg->runtime_name);
+	set_copy(mon, F_RUNTIME_VERSION, cfg->runtime_version);
+	set_copy(mon, F_RUNTIME_FLAGS, cfg->runtime_flags);
+	set_sampler(mon, cfg);
+	set_copy(mon, F_RULES, ruleset_name(mon->ruleset));
+	set_copy(mon, F_TOOL_VERSION, RWKVMON_VERSION);
+	resources_describe(mon->resources, &mon->session);
+}

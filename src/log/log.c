@@ -1,0 +1,406 @@
+/* log.c - records are encoded into `pending` and go from there to the file in chunks. */
+#include "log/log.h"
+
+#include "log/frames.h"
+#include "log/names.h"
+#include "log/rotation.h"
+#include "log/segment.h"
+#include "record/codec.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { CHUNK_BYTES = 64 << 10, PENDING_MAX_BYTES = 4 << 20, CLOSE_TRIES = 100 };
+static const uint64_t SECOND_NS = 1000000000;
+
+const char *const log_sync_names[LOG_SYNC_COUNT] = {
+	[LOG_SYNC_INTERVAL] = "interval", [LOG_SYNC_NEVER] = "never", [LOG_SYNC_RECORD] = "record"
+};
+
+struct log {
+	struct sink sink; /* first: a sink pointer is a log pointer */
+	struct log_config cfg;
+	char *path;
+	struct segment file;
+	struct packer *packer; /* NULL: plain lines */
+	const struct field_values *session; /* of the records; NULL before the first */
+
+	struct buf pending; /* lines not yet written; on a pipe it may begin inside one */
+	struct buf head;    /* session_start once more: the first line of the next file; empty when not due */
+	uint64_t file_since_ns, synced_ns;
+	int64_t stamp_us; /* of the last rotated name */
+	bool unsynced;
+
+	uint64_t gap; /* forward calls lost since the last gap record */
+	bool gap_due;
+	uint64_t dropped;
+	int write_errno, sync_errno; /* the first of each; 0: none */
+	bool failing;	  /* the last attempt to write did not take all */
+	int sync_failing; /* errno of the sync that failed last, told in the log; 0: it works */
+};
+
+/* --- records into pending ----------------------------------------------------------- */
+
+/* false, and nothing added, when memory is out. */
+static bool encode(struct buf *to, const struct record *r)
+{
+	size_t before = to->used;
+
+	record_encode(to, r);
+	if (!to->failed)
+		return true;
+	to->failed = false;
+	to->used = before;
+	return false;
+}
+
+static bool add_gap(struct log *log, uint64_t lost, const char *reason)
+{
+	struct field_values extra = { 0 };
+	struct record gap = { .time_us = clock_wall_us(log->cfg.clock), .event = EVENT_GAP, .session = log->session, .extra = &extra };
+
+	fields_set_number(&extra, F_DROPPED, (double)lost);
+	fields_set_text(&extra, F_REASON, slice_of(reason));
+	return encode(&log->pending, &gap);
+}
+
+/* Once there is room again, the hole is told where it is. */
+static bool tell_gap(struct log *log)
+{
+	if (!add_gap(log, log->gap, "log could not be written"))
+		return false;
+	log->gap = 0;
+	log->gap_due = false;
+	return true;
+}
+
+/* `why` counts when nothing worse went before: a full buffer has its own cause. */
+static void drop(struct log *log, const struct record *r, int why)
+{
+	bool step = r->event == EVENT_INFERENCE_STEP;
+
+	if (!log->write_errno)
+		log->write_errno = why;
+	log->gap_due = true;
+	log->gap += step;
+	log->dropped += step;
+}
+
+/* --- pending into the file ---------------------------------------------------------- */
+
+static void note_write(struct log *log, int rc)
+{
+	if (rc && rc != EAGAIN && rc != ESTALE && !log->write_errno)
+		log->write_errno = rc;
+}
+
+static void tell_sync(struct log *log, int rc)
+{
+	struct err text;
+
+	if (rc && rc != log->sync_failing) {
+		err_set_os(&text, ERR_WRITE, rc, "the disk did not confirm the lines before this one; a power cut may lose them");
+		add_gap(log, 0, text.text);
+	}
+	log->sync_failing = rc;
+	if (rc && !log->sync_errno)
+		log->sync_errno = rc;
+}
+
+/* The kernel may have forgotten the pages of a sync that failed: asking again would be
+ * told "fine" for data that is gone. So the lines count as unconfirmed for good. */
+static void sync_now(struct log *log)
+{
+	if (log->unsynced)
+		tell_sync(log, segment_sync(&log->file));
+	log->unsynced = false;
+	log->synced_ns = clock_mono_ns(log->cfg.clock);
+}
+
+static void sync_if_due(struct log *log)
+{
+	if (log->cfg.sync == LOG_SYNC_INTERVAL && clock_mono_ns(log->cfg.clock) - log->synced_ns >= SECOND_NS)
+		sync_now(log);
+	else if (log->cfg.sync == LOG_SYNC_RECORD)
+		sync_now(log);
+}
+
+static void leave_file(struct log *log)
+{
+	if (log->cfg.sync != LOG_SYNC_NEVER)
+		sync_now(log);
+	note_write(log, segment_close(&log->file));
+}
+
+static int enter_file(struct log *log)
+{
+	int rc = segment_open(&log->file, log->path, log->packer != NULL);
+
+	log->file_since_ns = clock_mono_ns(log->cfg.clock);
+	return rc;
+}
+
+/* A file that begins now is told whose it is. */
+static void begin_with_session(struct log *log)
+{
+	struct record start = { .time_us = clock_wall_us(log->cfg.clock), .event = EVENT_SESSION_START, .session = log->session };
+
+	buf_clear(&log->head);
+	if (log->session && log->file.regular)
+		encode(&log->head, &start);
+}
+
+static int next_file(struct log *log)
+{
+	int rc;
+
+	leave_file(log);
+	rc = enter_file(log);
+	if (!rc)
+		begin_with_session(log);
+	return rc;
+}
+
+static bool is_full(const struct log *log, size_t more)
+{
+	uint64_t age_ns = clock_mono_ns(log->cfg.clock) - log->file_since_ns;
+
+	if (!log->file.regular || !log->file.size)
+		return false;
+	return (log->cfg.rotate_bytes && log->file.size + more > log->cfg.rotate_bytes) ||
+	       (log->cfg.rotate_seconds && age_ns / SECOND_NS >= log->cfg.rotate_seconds);
+}
+
+/* A file that cannot be renamed goes on growing: records matter more than its size. */
+static int rotate(struct log *log)
+{
+	int rc = rotation_rename(&log->file, clock_wall_us(log->cfg.clock), &log->stamp_us);
+
+	if (rc == EAGAIN)
+		return 0;
+	if (rc && rc != ESTALE) {
+		note_write(log, rc);
+		log->file_since_ns = clock_mono_ns(log->cfg.clock);
+		return 0;
+	}
+	rc = next_file(log);
+	if (log->cfg.keep)
+		rotation_prune(log->path, log->cfg.keep); /* what cannot be removed is tried again next time */
+	return rc;
+}
+
+static int put(struct log *log, struct slice lines, size_t *taken)
+{
+	struct slice bytes = lines;
+	int rc;
+
+	*taken = 0;
+	if (log->packer && !packer_pack(log->packer, lines, &bytes))
+		return ENOMEM;
+	rc = segment_append(&log->file, bytes, taken);
+	if (log->packer)
+		*taken = *taken == bytes.n ? lines.n : 0;
+	log->unsynced |= *taken > 0;
+	return rc;
+}
+
+/* As many whole lines as a chunk holds, at least one. */
+static struct slice next_chunk(const struct buf *pending, size_t at)
+{
+	const char *from = pending->p + at;
+	size_t left = pending->used - at, n = left < CHUNK_BYTES ? left : CHUNK_BYTES;
+	const char *end = memrchr(from, '\n', n);
+
+	if (!end)
+		end = memchr(from, '\n', left);
+	return (struct slice){ from, end ? (size_t)(end + 1 - from) : left };
+}
+
+static int write_chunk(struct log *log, struct slice chunk, size_t *taken)
+{
+	int rc = log->file.fd < 0 ? next_file(log) : is_full(log, chunk.n) ? rotate(log) : 0;
+	size_t head;
+
+	*taken = 0;
+	if (!rc && log->head.used)
+		rc = put(log, buf_slice(&log->head), &head);
+	if (!rc)
+		buf_clear(&log->head);
+	return rc ? rc : put(log, chunk, taken);
+}
+
+static int write_pending(struct log *log)
+{
+	size_t at = 0, stale = 0;
+	int rc = 0;
+
+	while (!rc && at < log->pending.used) {
+		size_t taken;
+
+		rc = write_chunk(log, next_chunk(&log->pending, at), &taken);
+		at += taken;
+		if (rc == ESTALE && !stale++) /* moved or deleted: go on in a file of the right name */
+			rc = next_file(log);
+		note_write(log, rc);
+	}
+	log->failing = rc != 0;
+	if (at)
+		memmove(log->pending.p, log->pending.p + at, log->pending.used - at);
+	log->pending.used -= at;
+	return rc;
+}
+
+/* --- the sink ------------------------------------------------------------------------ */
+
+static void append(struct sink *s, const struct record *r)
+{
+	struct log *log = (struct log *)s;
+
+	log->session = r->session;
+	if (log->pending.used > PENDING_MAX_BYTES) {
+		drop(log, r, EAGAIN);
+		return;
+	}
+	if ((log->gap_due && !tell_gap(log)) || !encode(&log->pending, r)) {
+		drop(log, r, ENOMEM);
+		return;
+	}
+	if (log->failing || (log->pending.used < CHUNK_BYTES && log->cfg.sync != LOG_SYNC_RECORD))
+		return; /* the next flush tries again */
+	write_pending(log);
+	if (log->cfg.sync == LOG_SYNC_RECORD)
+		sync_now(log);
+}
+
+static void flush(struct sink *s)
+{
+	struct log *log = (struct log *)s;
+
+	if (log->gap_due && log->pending.used <= PENDING_MAX_BYTES)
+		tell_gap(log);
+	if (log->pending.used)
+		write_pending(log);
+	sync_if_due(log);
+}
+
+/* --- open, close ---------------------------------------------------------------------- */
+
+static int no_memory(struct err *err)
+{
+	return err_set(err, ERR_NOMEM, "no memory for the log");
+}
+
+static int open_parts(struct log *log, struct err *err)
+{
+	struct buf path = { 0 };
+	int rc;
+
+	log_name_expand(&path, log->cfg.path, log->cfg.session_id, clock_wall_us(log->cfg.clock));
+	if (path.failed) {
+		buf_free(&path);
+		return no_memory(err);
+	}
+	log->path = path.p; /* its memory is ours now */
+	if (log_name_is_zst(log->path) && !(log->packer = packer_open()))
+		return no_memory(err);
+	rc = enter_file(log);
+	if (!rc)
+		return 0;
+	err_set_os(err, ERR_WRITE, rc, "%s: the log cannot be opened for writing", log->path);
+	return err_hint(err, "name a file in a directory that exists and that you may write to");
+}
+
+int log_open(struct log **out, const struct log_config *cfg, struct err *err)
+{
+	struct log *log = calloc(1, sizeof *log);
+	int rc;
+
+	*out = NULL;
+	if (!log)
+		return no_memory(err);
+	log->sink = (struct sink){ .write = append, .flush = flush };
+	log->cfg = *cfg;
+	log->file.fd = -1;
+	log->synced_ns = clock_mono_ns(cfg->clock);
+	rc = open_parts(log, err);
+	if (rc) {
+		log_close(log, NULL, NULL);
+		return rc;
+	}
+	*out = log;
+	return 0;
+}
+
+struct sink *log_sink(struct log *log)
+{
+	return &log->sink;
+}
+
+const char *log_path(const struct log *log)
+{
+	return log->path;
+}
+
+uint64_t log_dropped(const struct log *log)
+{
+	return log->dropped;
+}
+
+static uint64_t count_steps(struct slice lines)
+{
+	static const char step[] = "\"event_type\":\"inference_step\",\"sequence_length\"";
+	uint64_t n = 0;
+
+	for (const char *p = lines.p, *end = p + lines.n; lines.n && (p = memmem(p, (size_t)(end - p), step, sizeof step - 1)); p++)
+		n++;
+	return n;
+}
+
+static int tell_trouble(struct log *log, uint64_t dropped, struct err *err)
+{
+	if (dropped && !log->write_errno)
+		log->write_errno = EAGAIN; /* another process would not let go of the lock */
+	if (log->write_errno) {
+		err_set_os(err, ERR_WRITE, log->write_errno, "%s: the log could not be written (%llu records lost)", log->path,
+			   (unsigned long long)dropped);
+		return err_hint(err, log->write_errno == ENOSPC ? "free some space, or put the log on another disk" :
+								  "check the disk and the rights on the log's directory");
+	}
+	if (log->sync_errno) {
+		err_set_os(err, ERR_WRITE, log->sync_errno, "%s: the disk did not confirm all lines", log->path);
+		return err_hint(err, "check the disk: a power cut may have lost what a gap record names");
+	}
+	return 0;
+}
+
+/* Another process may hold the lock for a moment: wait for it, but not for ever. */
+static void write_last(struct log *log)
+{
+	const struct timespec moment = { .tv_nsec = 5000000 };
+
+	flush(&log->sink);
+	for (int i = 0; i < CLOSE_TRIES && write_pending(log) == EAGAIN; i++)
+		nanosleep(&moment, NULL);
+}
+
+int log_close(struct log *log, uint64_t *dropped, struct err *err)
+{
+	uint64_t lost;
+	int rc;
+
+	if (!log)
+		return 0;
+	if (log->path)
+		write_last(log);
+	leave_file(log);
+	lost = log->dropped + count_steps(buf_slice(&log->pending));
+	if (dropped)
+		*dropped = lost;
+	rc = tell_trouble(log, lost, err);
+	packer_close(log->packer);
+	buf_free(&log->pending);
+	buf_free(&log->head);
+	free(log->path);
+	free(log);
+	return rc;
+}

@@ -1,0 +1,112 @@
+#include "log/names.h"
+
+#include <ctype.h>
+#include <time.h>
+#include <unistd.h>
+
+/* "20250911T123456.789Z"; a time stamp's pattern, letter by letter: d is a digit. */
+static const char stamp_pattern[] = "ddddddddTdddddd.dddZ";
+enum { STAMP_BYTES = sizeof stamp_pattern - 1 };
+
+static void add_stamp(struct buf *out, int64_t wall_us)
+{
+	time_t seconds = (time_t)(wall_us / 1000000);
+	struct tm tm = { 0 };
+	char text[40];
+
+	gmtime_r(&seconds, &tm);
+	strftime(text, sizeof text, "%Y%m%dT%H%M%S", &tm);
+	buf_printf(out, "%s.%03dZ", text, (int)(wall_us / 1000 % 1000));
+}
+
+static void add_default(struct buf *out, int64_t wall_us)
+{
+	time_t now = (time_t)(wall_us / 1000000);
+	struct tm tm = { 0 };
+	char name[64];
+
+	localtime_r(&now, &tm);
+	strftime(name, sizeof name, "rwkv_monitor_%Y%m%d_%H%M%S.log", &tm);
+	buf_str(out, name);
+}
+
+static bool starts(const char *p, const char *word)
+{
+	return !strncmp(p, word, strlen(word));
+}
+
+void log_name_expand(struct buf *out, const char *path, const char *session_id, int64_t wall_us)
+{
+	if (!*path)
+		add_default(out, wall_us);
+	while (*path)
+		if (starts(path, "{pid}")) {
+			buf_printf(out, "%ld", (long)getpid());
+			path += strlen("{pid}");
+		} else if (starts(path, "{session}")) {
+			buf_str(out, session_id);
+			path += strlen("{session}");
+		} else if (starts(path, "{time}")) {
+			add_stamp(out, wall_us);
+			path += strlen("{time}");
+		} else {
+			buf_char(out, *path++);
+		}
+}
+
+static const char *base_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n > m && !strcmp(name + n - m, end);
+}
+
+bool log_name_is_zst(const char *path)
+{
+	return ends_with(path, ".zst");
+}
+
+/* Where ".log", ".log.zst" or another extension begins; the end when there is none. */
+static const char *extension_of(const char *path)
+{
+	const char *base = base_of(path), *end = path + strlen(path), *p = log_name_is_zst(path) ? end - 4 : end;
+
+	while (--p > base)
+		if (*p == '.')
+			return p;
+	return log_name_is_zst(path) ? end - 4 : end;
+}
+
+void log_name_rotated(struct buf *out, const char *path, int64_t wall_us)
+{
+	const char *extension = extension_of(path);
+
+	buf_add(out, path, (size_t)(extension - path));
+	buf_char(out, '.');
+	add_stamp(out, wall_us);
+	buf_str(out, extension);
+}
+
+static bool is_stamp(const char *p)
+{
+	for (int i = 0; i < STAMP_BYTES; i++)
+		if (stamp_pattern[i] == 'd' ? !isdigit((unsigned char)p[i]) : p[i] != stamp_pattern[i])
+			return false;
+	return true;
+}
+
+bool log_name_is_rotated(const char *path, const char *name)
+{
+	const char *base = base_of(path), *extension = extension_of(path);
+	size_t stem = (size_t)(extension - base), n = strlen(name);
+
+	return n == stem + 1 + STAMP_BYTES + strlen(extension) && !memcmp(name, base, stem) && name[stem] == '.' &&
+	       is_stamp(name + stem + 1) && !strcmp(name + n - strlen(extension), extension);
+}

@@ -1,0 +1,30 @@
+/* names.h - what the files of a log are called.
+ *
+ *     run.log                              the file that is being written
+ *     run.20250911T123456.789Z.log         what it held until then (UTC): sorting by name,
+ *                                          as readers of a directory do, is sorting by time
+ *     run.20250911T123456.789Z.log.zst     the same of run.log.zst
+ *
+ * Texts are returned in buffers of the caller; buf.failed tells that memory was out.
+ */
+#ifndef RWKVMON_LOG_NAMES_H
+#define RWKVMON_LOG_NAMES_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+
+/* The path a caller gave: "" becomes rwkv_monitor_YYYYmmdd_HHMMSS.log (local time);
+ * {pid}, {session} and {time} (as above) are filled in. */
+void log_name_expand(struct buf *out, const char *path, const char *session_id, int64_t wall_us);
+
+/* What `path` is renamed to at that time. */
+void log_name_rotated(struct buf *out, const char *path, int64_t wall_us);
+
+/* Is `name` (without its directory) a rotated file of `path`? */
+bool log_name_is_rotated(const char *path, const char *name);
+
+/* Does the name ask for compression? */
+bool log_name_is_zst(const char *path);
+
+#endif

@@ -1,0 +1,337 @@
+/* read.c - blocks become lines, lines become records.
+ *
+ * The buffer holds start..end; `scanned` bytes of the present line are known to hold no
+ * line end. Bytes before `start` are used up and are overwritten by the next block. */
+#include "read/read.h"
+
+#include "read/sources.h"
+#include "record/codec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { BLOCK_BYTES = 256 << 10, PROGRESS_BYTES = 8 << 20, MAGIC_BYTES = 6 };
+
+struct reader {
+	struct sources sources;
+	struct input_stats input;
+	struct read_options opts;
+	struct record_decoder decoder;
+
+	size_t at; /* source being read */
+	bool is_open, at_end;
+	bool looked; /* at the source's first bytes */
+	int fd; /* of a file that is ours to close, or -1 */
+	read_pull *pull;
+	void *pull_ctx;
+
+	char *buffer;
+	size_t cap, start, end, scanned;
+	bool too_long; /* inside a line of more than READ_LINE_MAX bytes */
+	uint64_t line; /* of the source, from 1; blank ones count */
+	uint64_t reported_bytes;
+};
+
+static ssize_t pull_fd(void *ctx, void *buffer, size_t n)
+{
+	return read(*(int *)ctx, buffer, n);
+}
+
+static int no_memory(struct err *err)
+{
+	return err_set(err, ERR_NOMEM, "no memory to read with");
+}
+
+static int open_common(struct reader **out, struct err *err)
+{
+	struct reader *r = calloc(1, sizeof *r);
+
+	*out = NULL;
+	if (!r)
+		return no_memory(err);
+	r->fd = -1;
+	r->cap = BLOCK_BYTES;
+	r->buffer = malloc(r->cap);
+	if (!r->buffer) {
+		read_close(r);
+		return no_memory(err);
+	}
+	*out = r;
+	return 0;
+}
+
+int read_open(struct reader **out, const char *const *paths, size_t n, const struct read_options *opts,
+	      struct err *err)
+{
+	int rc = open_common(out, err);
+
+	if (rc)
+		return rc;
+	if (opts)
+		(*out)->opts = *opts;
+	rc = sources_find(&(*out)->sources, paths, n, err);
+	if (rc) {
+		read_close(*out);
+		*out = NULL;
+		return rc;
+	}
+	(*out)->input.files = (*out)->sources.path;
+	(*out)->input.n_files = (*out)->sources.n;
+	return 0;
+}
+
+int read_open_stream(struct reader **out, const char *name, read_pull *pull, void *ctx, struct err *err)
+{
+	int rc = read_open(out, (const char *const[]){ "-" }, 1, NULL, err);
+
+	if (rc)
+		return rc;
+	(*out)->sources.path[0] = arena_copy(&(*out)->sources.arena, slice_of(name));
+	(*out)->pull = pull;
+	(*out)->pull_ctx = ctx;
+	if ((*out)->sources.path[0])
+		return 0;
+	read_close(*out);
+	*out = NULL;
+	return no_memory(err);
+}
+
+void read_close(struct reader *r)
+{
+	if (!r)
+		return;
+	if (r->fd > STDIN_FILENO)
+		close(r->fd);
+	record_decoder_free(&r->decoder);
+	sources_free(&r->sources);
+	free(r->buffer);
+	free(r);
+}
+
+const struct input_stats *read_input(const struct reader *r)
+{
+	return &r->input;
+}
+
+static const char *source_name(const struct reader *r)
+{
+	return r->sources.path[r->at];
+}
+
+static void report_progress(struct reader *r, bool last)
+{
+	if (!r->opts.progress || (!last && r->input.bytes - r->reported_bytes < PROGRESS_BYTES))
+		return;
+	r->reported_bytes = r->input.bytes;
+	r->opts.progress(r->opts.ctx, r->input.bytes, r->sources.total_bytes);
+}
+
+/* Compressed logs and other binaries are told by their first bytes. */
+static int refuse_compressed(const struct reader *r, struct err *err)
+{
+	static const struct {
+		const char *magic, *format, *command;
+		size_t n;
+	} known[] = {
+		{ "\x1f\x8b", "gzip", "gzip -d", 2 },
+		{ "\x28\xb5\x2f\xfd", "zstd", "zstd -d", 4 },
+		{ "\xfd" "7zXZ", "xz", "xz -d", 5 },
+		{ "BZh", "bzip2", "bzip2 -d", 3 },
+	};
+	const char *name = source_name(r);
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (r->end >= known[i].n && !memcmp(r->buffer, known[i].magic, known[i].n)) {
+			err_set(err, ERR_UNSUPPORTED, "%s: compressed with %s, which is not read directly", name,
+				known[i].format);
+			return err_hint(err, "decompress first: %s %s", known[i].command,
+					strcmp(name, "-") ? name : "");
+		}
+	return 0;
+}
+
+static int open_source(struct reader *r, struct err *err)
+{
+	r->start = r->end = r->scanned = 0;
+	r->line = 0;
+	r->at_end = r->too_long = r->looked = false;
+	r->is_open = true;
+	if (r->pull && r->pull != pull_fd)
+		return 0;
+	r->pull = pull_fd;
+	r->pull_ctx = &r->fd;
+	if (!strcmp(source_name(r), "-")) {
+		r->fd = STDIN_FILENO;
+		return 0;
+	}
+	r->fd = open(source_name(r), O_RDONLY | O_CLOEXEC);
+	if (r->fd < 0)
+		return err_set_os(err, ERR_OPEN, errno, "%s: cannot be opened", source_name(r));
+	posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	return 0;
+}
+
+static void close_source(struct reader *r)
+{
+	if (r->fd > STDIN_FILENO)
+		close(r->fd);
+	r->fd = -1;
+	r->is_open = false;
+	r->at++;
+}
+
+/* Room for another block behind `end`: what is used up goes first, then the buffer grows. */
+static int make_room(struct reader *r, struct err *err)
+{
+	size_t cap = r->cap;
+	char *grown;
+
+	if (r->start) {
+		memmove(r->buffer, r->buffer + r->start, r->end - r->start);
+		r->end -= r->start;
+		r->start = 0;
+	}
+	if (cap - r->end >= BLOCK_BYTES / 2)
+		return 0;
+	cap = cap < READ_LINE_MAX / 2 ? cap * 2 : READ_LINE_MAX + BLOCK_BYTES;
+	grown = realloc(r->buffer, cap);
+	if (!grown)
+		return no_memory(err);
+	r->buffer = grown;
+	r->cap = cap;
+	return 0;
+}
+
+/* One more block, or at_end. */
+static int fill(struct reader *r, struct err *err)
+{
+	int rc = make_room(r, err);
+	ssize_t n;
+
+	if (rc)
+		return rc;
+	do
+		n = r->pull(r->pull_ctx, r->buffer + r->end, r->cap - r->end);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_set_os(err, ERR_READ, errno, "%s: cannot be read", source_name(r));
+	r->end += (size_t)n;
+	r->input.bytes += (uint64_t)n;
+	r->at_end = !n;
+	report_progress(r, false);
+	if (r->looked || (r->end < MAGIC_BYTES && n))
+		return 0;
+	r->looked = true;
+	return refuse_compressed(r, err);
+}
+
+static void skip_line(struct reader *r, const char *reason)
+{
+	struct input_stats *in = &r->input;
+
+	in->lines++;
+	in->skipped_lines++;
+	if (in->n_skipped < INPUT_SKIPPED_MAX)
+		in->skipped[in->n_skipped++] = (struct skipped_line){ source_name(r), r->line, reason };
+}
+
+static bool is_blank(struct slice line)
+{
+	size_t i = 0;
+
+	if (line.n >= 3 && !memcmp(line.p, "\xef\xbb\xbf", 3))
+		i = 3;
+	while (i < line.n && (line.p[i] == ' ' || line.p[i] == '\t' || line.p[i] == '\r'))
+		i++;
+	return i == line.n;
+}
+
+/* The next line without its end; false when the source has no more. A line that is too
+ * long is skipped on the way, its bytes dropped as they come. */
+static int next_line(struct reader *r, struct slice *line, bool *found, struct err *err)
+{
+	*found = false;
+	for (;;) {
+		char *from = r->buffer + r->start;
+		size_t have = r->end - r->start;
+		char *end = have > r->scanned ? memchr(from + r->scanned, '\n', have - r->scanned) : NULL;
+		int rc;
+
+		if (!end && have > READ_LINE_MAX) {
+			r->too_long = true;
+			r->start = r->end = r->scanned = 0;
+		} else if (!end) {
+			r->scanned = have;
+		}
+		if (!end && !r->at_end) {
+			rc = fill(r, err);
+			if (rc)
+				return rc;
+			continue;
+		}
+		if (!end && !have && !r->too_long)
+			return 0;
+		*line = (struct slice){ from, end ? (size_t)(end - from) : r->end - r->start };
+		r->start = end ? (size_t)(end + 1 - r->buffer) : r->end;
+		r->scanned = 0;
+		r->line++;
+		*found = !r->too_long && line->n <= READ_LINE_MAX;
+		if (*found)
+			return 0;
+		r->too_long = false;
+		skip_line(r, "longer than 16 MiB");
+	}
+}
+
+static int no_log(const struct reader *r, struct err *err)
+{
+	const char *name = r->sources.n ? r->sources.path[0] : "-";
+	const struct input_stats *in = &r->input;
+
+	name = strcmp(name, "-") ? name : "standard input";
+	if (!in->lines)
+		err_set(err, ERR_FORMAT, "%s: %s", name, in->bytes ? "holds blank lines only" : "is empty");
+	else
+		err_set(err, ERR_FORMAT, "%s: no log: none of its %llu lines is a record (line %llu: %s)", name,
+			(unsigned long long)in->lines, (unsigned long long)in->skipped[0].line, in->skipped[0].reason);
+	return err_hint(err, "a log has one JSON object per line with \"event_type\" and \"timestamp\"; "
+			     "`rwkvmon run --log FILE` writes one");
+}
+
+static bool take_line(struct reader *r, struct slice line, struct record *rec)
+{
+	enum decode_result result;
+
+	if (is_blank(line))
+		return false;
+	result = record_decode(&r->decoder, line, rec);
+	if (result != DECODE_OK) {
+		skip_line(r, decode_reasons[result]);
+		return false;
+	}
+	r->input.lines++;
+	r->input.records++;
+	return true;
+}
+
+int read_next(struct reader *r, struct record *rec, struct err *err)
+{
+	while (r->at < r->sources.n) {
+		struct slice line;
+		bool found;
+		int rc = r->is_open ? 0 : open_source(r, err);
+
+		if (!rc)
+			rc = next_line(r, &line, &found, err);
+		if (rc)
+			return rc;
+		if (!found)
+			close_source(r);
+		else if (take_line(r, line, rec))
+			return 1;
+	}
+	report_progress(r, true);
+	return r->input.records ? 0 : no_log(r, err);
+}

@@ -1,0 +1,51 @@
+/* read.h - logs become records: files, directories and standard input, block by block.
+ *
+ * Damaged, foreign and over-long lines are skipped and counted, never fatal. Blank lines
+ * are nothing. CRLF, a byte order mark and a last line without its end are understood.
+ *
+ * Ownership  read_open creates, read_close destroys; texts of read_input() live that long.
+ *            A record and what it points to are valid until the next read_next.
+ * Threads    a reader belongs to one thread.
+ * Cost       read(2) into one buffer that grows to the longest line, at most
+ *            READ_LINE_MAX; no allocation per line.
+ * Errors     0 or a negative ERR code; *err names the file.
+ */
+#ifndef RWKVMON_READ_READ_H
+#define RWKVMON_READ_READ_H
+
+#include "base/err.h"
+#include "record/record.h"
+#include "spec/input.h"
+
+#include <sys/types.h>
+
+enum { READ_LINE_MAX = 16 << 20 }; /* bytes of a line; longer ones are skipped */
+
+struct read_options {
+	/* Called now and then, and at the end; total is 0 when unknown. NULL: never. */
+	void (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
+	void *ctx;
+};
+
+struct reader;
+
+/* Paths may be files, directories (their *.log and *.jsonl, by name), patterns that match
+ * files (glob), or "-". Names are resolved and tried here; contents are read later.
+ * opts NULL: defaults. *out is NULL on error. */
+int read_open(struct reader **out, const char *const *paths, size_t n, const struct read_options *opts,
+	      struct err *err);
+
+/* Bytes from anywhere: pull returns how many it put, 0 at the end, -1 with errno. */
+typedef ssize_t read_pull(void *ctx, void *buffer, size_t n);
+int read_open_stream(struct reader **out, const char *name, read_pull *pull, void *ctx, struct err *err);
+
+/* 1: *rec is the next record; 0: the end; negative: it cannot be read. An input in which
+ * no line is a record ends with ERR_FORMAT. */
+int read_next(struct reader *r, struct record *rec, struct err *err);
+
+/* Complete once read_next has returned 0. */
+const struct input_stats *read_input(const struct reader *r);
+
+void read_close(struct reader *r);
+
+#endif

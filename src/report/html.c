@@ -1,0 +1,156 @@
+#include "report/report.h"
+
+#include "report/page.h"
+
+#include <string.h>
+
+/* web/report.html with its style, script and the chart library, and the library's licence. */
+extern const char web_report_html[], web_report_html_end[];
+extern const char web_report_css[], web_report_css_end[];
+extern const char web_report_js[], web_report_js_end[];
+extern const char web_uplot_js[], web_uplot_js_end[];
+extern const char web_uplot_css[], web_uplot_css_end[];
+extern const char web_uplot_licence[], web_uplot_licence_end[];
+
+#define FILE_BYTES(symbol) ((struct slice){ symbol, (size_t)(symbol##_end - symbol) })
+
+static void fill_lang(struct buf *out, const struct page *p)
+{
+	buf_str(out, p->lang == LANG_ZH ? "zh-CN" : "en");
+}
+
+static void fill_version(struct buf *out, const struct page *p)
+{
+	(void)p;
+	buf_str(out, RWKVMON_VERSION);
+}
+
+static void fill_title(struct buf *out, const struct page *p)
+{
+	put_str(out, words(p, TEXT_PAGE_TITLE));
+	if (p->f->n_files) {
+		const char *slash = strrchr(p->f->files[0], '/');
+
+		buf_str(out, " · ");
+		put_text(out, shown_part(slash ? slash + 1 : p->f->files[0]));
+	}
+}
+
+static void add_file(struct buf *out, struct slice file)
+{
+	buf_add(out, file.p, file.n);
+	buf_char(out, '\n');
+}
+
+static void fill_style(struct buf *out, const struct page *p)
+{
+	(void)p;
+	add_file(out, FILE_BYTES(web_uplot_css));
+	add_file(out, FILE_BYTES(web_report_css));
+}
+
+static void fill_script(struct buf *out, const struct page *p)
+{
+	(void)p;
+	add_file(out, FILE_BYTES(web_uplot_js));
+	add_file(out, FILE_BYTES(web_report_js));
+}
+
+static void fill_licence(struct buf *out, const struct page *p)
+{
+	(void)p;
+	add_file(out, FILE_BYTES(web_uplot_licence));
+}
+
+/* Bytes that the page may still take, with what follows the raw findings set aside. */
+static size_t bytes_left(const struct buf *out)
+{
+	size_t fixed = FILE_BYTES(web_uplot_js).n + FILE_BYTES(web_report_js).n + 4096;
+
+	return out->used + fixed < PAGE_BYTES_MAX ? PAGE_BYTES_MAX - out->used - fixed : 0;
+}
+
+/* The findings as report_json writes them, with as many sessions and events as fit. */
+static void fill_raw(struct buf *out, const struct page *p)
+{
+	struct report_options options = { .lang = p->lang };
+	struct findings part = *p->f;
+	struct buf json = { 0 };
+
+	part.n_sessions = part.n_sessions < PAGE_SESSIONS_MAX ? part.n_sessions : PAGE_SESSIONS_MAX;
+	for (;;) {
+		buf_clear(&json);
+		report_json(&json, &part, &options);
+		if (json.failed || json.used <= bytes_left(out) || !(part.n_sessions + part.n_events))
+			break;
+		part.n_sessions /= 2;
+		part.n_events /= 2;
+	}
+	out->failed |= json.failed;
+	if (!json.failed && json.used <= bytes_left(out))
+		buf_add(out, json.p, json.used);
+	else
+		buf_str(out, "null");
+	buf_free(&json);
+}
+
+static void fill_footer(struct buf *out, const struct page *p)
+{
+	put_filled(out, p, TEXT_PAGE_FOOTER, (const char *[]){ RWKVMON_VERSION, NULL });
+}
+
+/* {{name}} in the template is filled by the function of that name, {{PAGE_NAME}} by that text. */
+static const struct filler {
+	const char *name;
+	void (*fill)(struct buf *out, const struct page *p);
+} fillers[] = {
+	{ "lang", fill_lang },
+	{ "version", fill_version },
+	{ "title", fill_title },
+	{ "style", fill_style },
+	{ "uplot_licence", fill_licence },
+	{ "facts", page_facts },
+	{ "verdict", page_verdict },
+	{ "tiles", page_tiles },
+	{ "charts", page_charts },
+	{ "anomalies", page_anomalies },
+	{ "statistics", page_statistics },
+	{ "sessions", page_sessions },
+	{ "skipped", page_skipped },
+	{ "model", page_model },
+	{ "raw", fill_raw },
+	{ "footer", fill_footer },
+	{ "script", fill_script },
+};
+
+static const char *const text_names[TEXT_COUNT] = {
+#define TEXT(name, en, zh) [TEXT_##name] = #name,
+#include "spec/text.def"
+#undef TEXT
+};
+
+static void fill(struct buf *out, const struct page *p, struct slice name)
+{
+	for (size_t i = 0; i < sizeof fillers / sizeof *fillers; i++)
+		if (slice_is(name, fillers[i].name))
+			fillers[i].fill(out, p);
+	for (int id = 0; id < TEXT_COUNT; id++)
+		if (slice_is(name, text_names[id]))
+			put_str(out, words(p, (enum text_id)id));
+}
+
+void report_html(struct buf *out, const struct findings *f, const struct report_options *o)
+{
+	struct page page = { .f = f, .lang = o->lang };
+	struct slice rest = FILE_BYTES(web_report_html);
+	const char *open, *shut;
+
+	while ((open = memmem(rest.p, rest.n, "{{", 2)) &&
+	       (shut = memmem(open, rest.n - (size_t)(open - rest.p), "}}", 2))) {
+		buf_add(out, rest.p, (size_t)(open - rest.p));
+		fill(out, &page, (struct slice){ open + 2, (size_t)(shut - open - 2) });
+		rest.n -= (size_t)(shut + 2 - rest.p);
+		rest.p = shut + 2;
+	}
+	buf_add(out, rest.p, rest.n);
+}

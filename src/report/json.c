@@ -1,0 +1,307 @@
+/* json.c - findings as one JSON object: published keys first, in their published order, extras behind them. */
+#include "report/report.h"
+
+#include "base/clock.h"
+#include "report/verdict_text.h"
+
+#include <math.h>
+
+/* Members of objects and elements of arrays; `first` is per level and held by the caller. */
+static void comma(struct buf *out, bool *first)
+{
+	if (!*first)
+		buf_char(out, ',');
+	*first = false;
+}
+
+static void key(struct buf *out, bool *first, const char *name)
+{
+	comma(out, first);
+	buf_char(out, '"');
+	buf_str(out, name); /* ours: nothing to escape */
+	buf_str(out, "\":");
+}
+
+static void member_u64(struct buf *out, bool *first, const char *name, uint64_t value)
+{
+	key(out, first, name);
+	buf_u64(out, value);
+}
+
+static void member_double(struct buf *out, bool *first, const char *name, double value)
+{
+	key(out, first, name);
+	buf_json_double(out, value);
+}
+
+static void member_text(struct buf *out, bool *first, const char *name, const char *text)
+{
+	key(out, first, name);
+	buf_json_string(out, slice_of(text));
+}
+
+/* Unknown texts are null. */
+static void member_known_text(struct buf *out, bool *first, const char *name, const char *text)
+{
+	if (text && *text) {
+		member_text(out, first, name, text);
+		return;
+	}
+	key(out, first, name);
+	buf_str(out, "null");
+}
+
+static void member_bool(struct buf *out, bool *first, const char *name, bool value)
+{
+	key(out, first, name);
+	buf_str(out, value ? "true" : "false");
+}
+
+static void member_time(struct buf *out, bool *first, const char *name, int64_t time_us, bool known)
+{
+	char text[TIME_TEXT_BYTES];
+
+	key(out, first, name);
+	if (!known) {
+		buf_str(out, "null");
+		return;
+	}
+	time_format(text, time_us);
+	buf_json_string(out, slice_of(text));
+}
+
+static void put_summary(struct buf *out, const struct summary *s, const char *unit)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	member_text(out, &first, "unit", unit);
+	member_u64(out, &first, "count", s->count);
+	member_u64(out, &first, "missing", s->missing);
+	member_u64(out, &first, "nonfinite", s->nonfinite);
+	member_double(out, &first, "min", s->count ? s->min : (double)NAN);
+	member_double(out, &first, "max", s->count ? s->max : (double)NAN);
+	member_double(out, &first, "mean", s->count ? s->mean : (double)NAN);
+	member_double(out, &first, "stddev", s->count > 1 ? s->stddev : (double)NAN);
+	member_double(out, &first, "p50", s->count ? s->p50 : (double)NAN);
+	member_double(out, &first, "p90", s->count ? s->p90 : (double)NAN);
+	member_double(out, &first, "p95", s->count ? s->p95 : (double)NAN);
+	member_double(out, &first, "p99", s->count ? s->p99 : (double)NAN);
+	buf_char(out, '}');
+}
+
+static void put_metrics(struct buf *out, const struct summary metric[METRIC_COUNT])
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	for (int m = 0; m < METRIC_COUNT; m++) {
+		key(out, &first, metric_specs[m].id);
+		if (metric[m].count || metric[m].nonfinite)
+			put_summary(out, &metric[m], metric_specs[m].unit);
+		else
+			buf_str(out, "null");
+	}
+	buf_char(out, '}');
+}
+
+static void put_input(struct buf *out, const struct findings *f)
+{
+	bool first = true, none = true;
+
+	buf_char(out, '{');
+	key(out, &first, "files");
+	buf_char(out, '[');
+	for (size_t i = 0; i < f->n_files; i++) {
+		comma(out, &none);
+		buf_json_string(out, slice_of(f->files[i]));
+	}
+	buf_char(out, ']');
+	member_u64(out, &first, "bytes", f->bytes);
+	member_u64(out, &first, "lines", f->lines);
+	member_u64(out, &first, "records", f->records);
+	member_u64(out, &first, "skipped_lines", f->skipped_lines);
+	key(out, &first, "skipped");
+	buf_char(out, '[');
+	none = true;
+	for (size_t i = 0; i < f->n_skipped; i++) {
+		bool in = true;
+
+		comma(out, &none);
+		buf_char(out, '{');
+		member_text(out, &in, "file", f->skipped[i].file);
+		member_u64(out, &in, "line", f->skipped[i].line);
+		member_text(out, &in, "reason", f->skipped[i].reason);
+		buf_char(out, '}');
+	}
+	buf_str(out, "]}");
+}
+
+static void put_span(struct buf *out, const struct findings *f)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	member_time(out, &first, "from", f->from_us, f->records);
+	member_time(out, &first, "to", f->to_us, f->records);
+	member_double(out, &first, "seconds", f->records ? (double)(f->to_us - f->from_us) / 1e6 : (double)NAN);
+	buf_char(out, '}');
+}
+
+static void put_state(struct buf *out, const struct session_findings *s)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	member_double(out, &first, "similarity_entropy_pearson", s->similarity_entropy_pearson);
+	member_bool(out, &first, "collapse_warning", s->collapse_warning);
+	buf_char(out, '}');
+}
+
+static void put_session(struct buf *out, const struct session_findings *s)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	member_text(out, &first, "session_id", s->session_id);
+	member_known_text(out, &first, "model_name", s->model_name);
+	member_known_text(out, &first, "strategy", s->strategy);
+	member_u64(out, &first, "records", s->records);
+	member_u64(out, &first, "tokens", s->tokens);
+	member_time(out, &first, "from", s->from_us, s->records);
+	member_time(out, &first, "to", s->to_us, s->records);
+	key(out, &first, "metrics");
+	put_metrics(out, s->metric);
+	key(out, &first, "state");
+	put_state(out, s);
+	member_u64(out, &first, "sequences", s->sequences);
+	member_known_text(out, &first, "instance", s->instance);
+	buf_char(out, '}');
+}
+
+static void put_counts(struct buf *out, const uint64_t by_type[ALARM_TYPE_COUNT])
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
+		if (by_type[type])
+			member_u64(out, &first, alarm_specs[type].id, by_type[type]);
+	buf_char(out, '}');
+}
+
+static void put_event(struct buf *out, const struct anomaly_event *e)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	member_text(out, &first, "alarm_type", alarm_specs[e->type].id);
+	member_text(out, &first, "session_id", e->session_id);
+	member_time(out, &first, "from", e->from_us, true);
+	member_time(out, &first, "to", e->to_us, true);
+	member_u64(out, &first, "records", e->records);
+	member_double(out, &first, "worst", e->worst);
+	member_text(out, &first, "severity", severity_ids[e->severity]);
+	member_text(out, &first, "metric", metric_specs[e->metric].id);
+	member_double(out, &first, "limit", e->limit);
+	buf_char(out, '}');
+}
+
+/* What to do about each type that occurs. */
+static void put_advice(struct buf *out, const struct findings *f, enum lang lang)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
+		if (f->anomaly_advice[type][lang])
+			member_text(out, &first, alarm_specs[type].id, f->anomaly_advice[type][lang]);
+	buf_char(out, '}');
+}
+
+static void put_anomalies(struct buf *out, const struct findings *f, enum lang lang)
+{
+	bool first = true, none = true;
+
+	buf_char(out, '{');
+	member_u64(out, &first, "records", f->anomaly_records);
+	key(out, &first, "by_type");
+	put_counts(out, f->anomaly_by_type);
+	key(out, &first, "events");
+	buf_char(out, '[');
+	for (size_t i = 0; i < f->n_events; i++) {
+		comma(out, &none);
+		put_event(out, &f->event[i]);
+	}
+	buf_char(out, ']');
+	member_u64(out, &first, "events_total", f->events_total);
+	member_known_text(out, &first, "rule_set", f->rule_set);
+	key(out, &first, "advice");
+	put_advice(out, f, lang);
+	buf_char(out, '}');
+}
+
+static void put_phases(struct buf *out, const struct findings *f)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	for (int phase = PHASE_PREFILL; phase < PHASE_COUNT; phase++) {
+		key(out, &first, phase_ids[phase]);
+		put_metrics(out, f->phase[phase]);
+	}
+	buf_char(out, '}');
+}
+
+static void put_live(struct buf *out, const struct findings *f)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	key(out, &first, "alarms");
+	put_counts(out, f->live_alarms);
+	member_u64(out, &first, "dropped", f->dropped);
+	buf_char(out, '}');
+}
+
+static void put_verdict_text(struct buf *out, const struct findings *f, enum lang lang)
+{
+	struct buf text = { 0 };
+
+	verdict_sentence(&text, f, lang);
+	buf_json_string(out, buf_slice(&text));
+	out->failed |= text.failed;
+	buf_free(&text);
+}
+
+void report_json(struct buf *out, const struct findings *f, const struct report_options *opts)
+{
+	bool first = true, none = true;
+
+	buf_char(out, '{');
+	key(out, &first, "input");
+	put_input(out, f);
+	key(out, &first, "span");
+	put_span(out, f);
+	key(out, &first, "metrics");
+	put_metrics(out, f->metric);
+	key(out, &first, "sessions");
+	buf_char(out, '[');
+	for (size_t i = 0; i < f->n_sessions; i++) {
+		comma(out, &none);
+		put_session(out, &f->session[i]);
+	}
+	buf_char(out, ']');
+	member_u64(out, &first, "sessions_total", f->sessions_total);
+	key(out, &first, "anomalies");
+	put_anomalies(out, f, opts->lang);
+	member_text(out, &first, "verdict", verdict_ids[f->verdict]);
+	key(out, &first, "verdict_text");
+	put_verdict_text(out, f, opts->lang);
+	member_u64(out, &first, "tokens", f->tokens);
+	key(out, &first, "phases");
+	put_phases(out, f);
+	key(out, &first, "live");
+	put_live(out, f);
+	buf_str(out, "}\n");
+}

@@ -1,0 +1,212 @@
+#include "report/page.h"
+
+#include "base/clock.h"
+#include "base/utf8.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define REPLACEMENT "\xef\xbf\xbd"
+
+const char *const tone_classes[] = { "tone-none", "tone-good", "tone-warn", "tone-bad" };
+
+static const char *entity(unsigned char c)
+{
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '"':
+		return "&quot;";
+	case '\'':
+		return "&#39;";
+	case '\n':
+	case '\t':
+		return " ";
+	default:
+		return c < 0x20 || c == 0x7f ? REPLACEMENT : NULL;
+	}
+}
+
+void put_text(struct buf *out, struct slice text)
+{
+	for (size_t i = 0; i < text.n;) {
+		const char *e = entity((unsigned char)text.p[i]);
+		size_t n = e ? 0 : utf8_char_bytes(text.p + i, text.n - i);
+
+		if (n)
+			buf_add(out, text.p + i, n);
+		else
+			buf_str(out, e ? e : REPLACEMENT);
+		i += n ? n : 1;
+	}
+}
+
+void put_str(struct buf *out, const char *text)
+{
+	put_text(out, slice_of(text));
+}
+
+struct slice shown_part(const char *text)
+{
+	struct slice s = slice_of(text);
+
+	if (s.n > PAGE_LOG_TEXT_MAX)
+		s.n = utf8_whole_prefix(s.p, PAGE_LOG_TEXT_MAX);
+	return s;
+}
+
+void put_log_text(struct buf *out, const char *text)
+{
+	struct slice shown = shown_part(text);
+
+	if (!shown.n) {
+		buf_str(out, "–");
+		return;
+	}
+	buf_str(out, "<bdi>");
+	put_text(out, shown);
+	buf_str(out, text[shown.n] ? "…</bdi>" : "</bdi>");
+}
+
+void put_filled(struct buf *out, const struct page *p, enum text_id id, const char *const *markup)
+{
+	const char *at = words(p, id), *hole;
+
+	while ((hole = strstr(at, "%s")) && *markup) {
+		put_text(out, (struct slice){ at, (size_t)(hole - at) });
+		buf_str(out, *markup++);
+		at = hole + 2;
+	}
+	put_str(out, at);
+}
+
+void put_count(struct buf *out, uint64_t value)
+{
+	char digits[24];
+	int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+
+	for (int i = 0; i < n; i++) {
+		if (i && (n - i) % 3 == 0)
+			buf_char(out, ',');
+		buf_char(out, digits[i]);
+	}
+}
+
+static int decimals_for(double size)
+{
+	if (size >= 99.95)
+		return 1;
+	if (size >= 9.995)
+		return 2;
+	return size >= 0.9995 ? 3 : 4;
+}
+
+void put_number(struct buf *out, double value)
+{
+	double size = fabs(value);
+
+	if (!isfinite(value)) {
+		buf_str(out, "–");
+	} else if (size >= 1e12 || (size > 0 && size < 0.0005)) {
+		buf_printf(out, "%.3g", value);
+	} else if (size >= 999.95 || size == rint(size)) {
+		buf_str(out, value < 0 && rint(size) > 0 ? "−" : "");
+		put_count(out, (uint64_t)rint(size));
+	} else {
+		buf_printf(out, "%s%.*f", value < 0 ? "−" : "", decimals_for(size), size);
+	}
+}
+
+void put_percent(struct buf *out, double part, double whole)
+{
+	double share = whole > 0 ? 100 * part / whole : 0;
+
+	if (share > 0 && share < 0.1)
+		buf_str(out, "&lt; 0.1");
+	else
+		buf_printf(out, "%.*f", share > 0 && share < 100 ? 1 : 0, share);
+	buf_str(out, " %");
+}
+
+static bool in_bytes(enum metric_id m)
+{
+	return !strcmp(metric_specs[m].unit, "bytes");
+}
+
+void put_value(struct buf *out, enum metric_id m, double value)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	size_t u = 0;
+
+	if (!*metric_specs[m].unit && fabs(value) > 0.9 && fabs(value) < 1) { /* how far from 1 matters */
+		buf_printf(out, "%s%.5f", value < 0 ? "−" : "", fabs(value));
+		return;
+	}
+	if (!in_bytes(m) || !isfinite(value)) {
+		put_number(out, value);
+		return;
+	}
+	for (; fabs(value) >= 1024 && u + 1 < sizeof units / sizeof *units; u++)
+		value /= 1024;
+	put_number(out, value);
+	buf_printf(out, " <span class=\"unit\">%s</span>", units[u]);
+}
+
+void put_unit(struct buf *out, enum metric_id m)
+{
+	const char *unit = metric_specs[m].unit;
+
+	if (!*unit || in_bytes(m))
+		return;
+	buf_str(out, " <small>");
+	put_str(out, unit);
+	buf_str(out, "</small>");
+}
+
+void put_duration(struct buf *out, int64_t us)
+{
+	uint64_t s = us > 0 ? (uint64_t)us / 1000000 : 0;
+
+	if (s >= 86400)
+		buf_printf(out, "%llu d %llu h", (unsigned long long)s / 86400, (unsigned long long)s / 3600 % 24);
+	else if (s >= 3600)
+		buf_printf(out, "%llu h %llu min", (unsigned long long)s / 3600, (unsigned long long)s / 60 % 60);
+	else if (s >= 60)
+		buf_printf(out, "%llu min %llu s", (unsigned long long)s / 60, (unsigned long long)s % 60);
+	else if (us >= 1000000)
+		buf_printf(out, "%.1f s", (double)us / 1e6);
+	else
+		buf_printf(out, "%.0f ms", us > 0 ? (double)us / 1e3 : 0);
+}
+
+void put_time(struct buf *out, int64_t us)
+{
+	char iso[TIME_TEXT_BYTES];
+
+	time_format(iso, us);
+	buf_printf(out, "<time datetime=\"%s\">%.10s %.8s UTC</time>", iso, iso, iso + 11);
+}
+
+void put_icon(struct buf *out, enum tone tone)
+{
+	static const char *const shapes[] = {
+		"<circle cx=\"12\" cy=\"12\" r=\"10\"/><path d=\"M7 12h10\"/>",
+		"<circle cx=\"12\" cy=\"12\" r=\"10\"/><path d=\"m7 12.5 3.5 3.5 6.5-7.5\"/>",
+		"<path d=\"M12 2.5 22.5 21h-21z\"/><path d=\"M12 9.5v5m0 3v.4\"/>",
+		"<path d=\"M8 2h8l6 6v8l-6 6H8l-6-6V8z\"/><path d=\"m8.5 8.5 7 7m0-7-7 7\"/>",
+	};
+
+	buf_printf(out,
+		   "<svg viewBox=\"0 0 24 24\" aria-hidden=\"true\" fill=\"none\" stroke=\"currentColor\" "
+		   "stroke-width=\"2\" stroke-linecap=\"round\" stroke-linejoin=\"round\">%s</svg>",
+		   shapes[tone]);
+}
+
+enum tone severity_tone(enum severity s)
+{
+	return s == SEVERITY_CRITICAL ? TONE_BAD : TONE_WARN;
+}

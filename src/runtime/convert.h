@@ -1,0 +1,33 @@
+/* convert.h - any model file this runtime reads, as .safetensors.
+ *
+ * The result holds the same tensors under the same names, contiguous and aligned, so that
+ * it is mapped without a copy: it starts as fast as the disk reads it.
+ *
+ * Errors  negative codes; a half-written file is removed, an existing one stays until the
+ *         new one is whole.
+ * Cost    one pass over the input; memory for one row of the largest tensor.
+ */
+#ifndef RWKVMON_RUNTIME_CONVERT_H
+#define RWKVMON_RUNTIME_CONVERT_H
+
+#include "base/err.h"
+
+#include <stdint.h>
+
+struct convert_options {
+	const char *dtype; /* "fp32", "fp16", "bf16" for every floating-point tensor; NULL: each keeps its own */
+	/* Called now and then with bytes written and to write; NULL: never. */
+	void (*progress)(void *ctx, uint64_t done, uint64_t total);
+	void *ctx;
+};
+
+struct convert_result {
+	uint64_t in_bytes, out_bytes; /* of the files */
+	uint64_t tensors;
+	uint64_t overflowed; /* finite values that became infinite in fp16 */
+};
+
+int convert_to_safetensors(const char *in, const char *out, const struct convert_options *opts,
+			   struct convert_result *result, struct err *err);
+
+#endif

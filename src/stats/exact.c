@@ -1,0 +1,256 @@
+#include "stats/exact.h"
+
+#include <math.h>
+#include <string.h>
+
+/* |v| = mantissa * 2^exponent. */
+static uint64_t mantissa_of(double v, int *exponent)
+{
+	uint64_t bits;
+	int field;
+
+	memcpy(&bits, &v, sizeof bits);
+	field = (int)(bits >> 52 & 0x7ff);
+	*exponent = (field ? field : 1) - 1075;
+	return (bits & ((UINT64_C(1) << 52) - 1)) | (uint64_t)(field != 0) << 52;
+}
+
+/* w += piece (3 words), the carry running up. */
+static void add_at(uint64_t *w, int at, const uint64_t piece[3])
+{
+	uint64_t carry = 0;
+
+	for (int i = 0; i < 3; i++, at++) {
+		u128 sum = (u128)w[at] + piece[i] + carry;
+
+		w[at] = (uint64_t)sum;
+		carry = (uint64_t)(sum >> 64);
+	}
+	while (carry && at < EXACT_WORDS)
+		carry = !++w[at++];
+}
+
+static void subtract_at(uint64_t *w, int at, const uint64_t piece[3])
+{
+	uint64_t borrow = 0;
+
+	for (int i = 0; i < 3; i++, at++) {
+		u128 difference = (u128)w[at] - piece[i] - borrow;
+
+		w[at] = (uint64_t)difference;
+		borrow = (uint64_t)(difference >> 64) & 1;
+	}
+	while (borrow && at < EXACT_WORDS)
+		borrow = !w[at++]--;
+}
+
+void exact_add_product(struct exact *e, double a, double b)
+{
+	int ea, eb, bit;
+	u128 product = (u128)mantissa_of(a, &ea) * mantissa_of(b, &eb); /* at most 106 bits */
+	uint64_t piece[3];
+
+	bit = ea + eb + 64 * EXACT_POINT; /* at least 28, at most 4118 */
+	piece[0] = (uint64_t)(product << bit % 64);
+	piece[1] = (uint64_t)(product << bit % 64 >> 64);
+	piece[2] = bit % 64 ? (uint64_t)(product >> (128 - bit % 64)) : 0;
+	if (signbit(a) == signbit(b))
+		add_at(e->w, bit / 64, piece);
+	else
+		subtract_at(e->w, bit / 64, piece);
+}
+
+void exact_merge(struct exact *into, const struct exact *from)
+{
+	uint64_t carry = 0;
+
+	for (int i = 0; i < EXACT_WORDS; i++) {
+		u128 sum = (u128)into->w[i] + from->w[i] + carry;
+
+		into->w[i] = (uint64_t)sum;
+		carry = (uint64_t)(sum >> 64);
+	}
+}
+
+static void trim(struct big *b)
+{
+	int low = 0;
+
+	while (b->n && !b->w[b->n - 1])
+		b->n--;
+	while (low < b->n && !b->w[low])
+		low++;
+	if (low)
+		memmove(b->w, b->w + low, (size_t)(b->n - low) * sizeof *b->w);
+	b->n -= low;
+	b->exponent += low;
+	if (!b->n)
+		*b = (struct big){ .n = 0 };
+}
+
+void big_from_words(struct big *out, const uint64_t *w, int n)
+{
+	out->negative = false;
+	out->exponent = 0;
+	out->n = n;
+	memcpy(out->w, w, (size_t)n * sizeof *w);
+	trim(out);
+}
+
+void big_from_exact(struct big *out, const struct exact *e)
+{
+	uint64_t size[EXACT_WORDS];
+	bool negative = e->w[EXACT_WORDS - 1] >> 63;
+	uint64_t carry = negative;
+
+	for (int i = 0; i < EXACT_WORDS; i++) {
+		size[i] = (negative ? ~e->w[i] : e->w[i]) + carry;
+		carry = carry && !size[i];
+	}
+	big_from_words(out, size, EXACT_WORDS);
+	out->negative = negative;
+	if (out->n)
+		out->exponent -= EXACT_POINT;
+}
+
+void big_from_int(struct big *out, i128 value)
+{
+	u128 size = value < 0 ? -(u128)value : (u128)value;
+	uint64_t w[2] = { (uint64_t)size, (uint64_t)(size >> 64) };
+
+	big_from_words(out, w, 2);
+	out->negative = value < 0;
+}
+
+void big_scale(struct big *b, uint64_t factor)
+{
+	uint64_t carry = 0;
+
+	for (int i = 0; i < b->n; i++) {
+		u128 product = (u128)b->w[i] * factor + carry;
+
+		b->w[i] = (uint64_t)product;
+		carry = (uint64_t)(product >> 64);
+	}
+	if (carry)
+		b->w[b->n++] = carry;
+	trim(b);
+}
+
+void big_multiply(struct big *out, const struct big *a, const struct big *b)
+{
+	memset(out->w, 0, (size_t)(a->n + b->n) * sizeof *out->w);
+	for (int i = 0; i < a->n; i++) {
+		uint64_t carry = 0;
+
+		for (int k = 0; k < b->n; k++) {
+			u128 sum = (u128)a->w[i] * b->w[k] + out->w[i + k] + carry;
+
+			out->w[i + k] = (uint64_t)sum;
+			carry = (uint64_t)(sum >> 64);
+		}
+		out->w[i + b->n] = carry;
+	}
+	out->n = a->n + b->n;
+	out->exponent = a->exponent + b->exponent;
+	out->negative = a->negative != b->negative;
+	trim(out);
+}
+
+/* The word that stands at that power of 2^64. */
+static uint64_t word_at(const struct big *b, int exponent)
+{
+	int i = exponent - b->exponent;
+
+	return i >= 0 && i < b->n ? b->w[i] : 0;
+}
+
+static int compare_size(const struct big *a, const struct big *b)
+{
+	int top_a = a->n + a->exponent, top_b = b->n + b->exponent;
+	int low = a->exponent < b->exponent ? a->exponent : b->exponent;
+
+	if (!a->n || !b->n)
+		return (a->n != 0) - (b->n != 0);
+	for (int at = (top_a > top_b ? top_a : top_b) - 1; at >= low; at--) {
+		uint64_t x = word_at(a, at), y = word_at(b, at);
+
+		if (x != y)
+			return x > y ? 1 : -1;
+	}
+	return 0;
+}
+
+/* out = large + small, or large - small; |large| >= |small| > 0, sign of large unless told. */
+static void combine(struct big *out, const struct big *large, const struct big *small, bool subtract)
+{
+	int low = large->exponent < small->exponent ? large->exponent : small->exponent;
+	int top = large->n + large->exponent;
+	uint64_t carry = 0;
+	struct big sum;
+
+	sum.n = 0;
+	sum.exponent = low;
+	sum.negative = large->negative;
+	for (int at = low; at < top; at++) {
+		uint64_t y = word_at(small, at);
+		u128 both = subtract ? (u128)word_at(large, at) - y - carry : (u128)word_at(large, at) + y + carry;
+
+		sum.w[sum.n++] = (uint64_t)both;
+		carry = (uint64_t)(both >> 64) & 1;
+	}
+	if (carry)
+		sum.w[sum.n++] = carry;
+	trim(&sum);
+	*out = sum;
+}
+
+static void add_signed(struct big *a, const struct big *b, bool b_negative)
+{
+	bool subtract = a->negative != b_negative;
+
+	if (!b->n)
+		return;
+	if (!a->n) {
+		*a = *b;
+		a->negative = b_negative;
+	} else if (compare_size(a, b) >= 0) {
+		combine(a, a, b, subtract);
+	} else {
+		combine(a, b, a, subtract);
+		a->negative = b_negative;
+	}
+}
+
+void big_add(struct big *a, const struct big *b)
+{
+	add_signed(a, b, b->negative);
+}
+
+void big_subtract(struct big *a, const struct big *b)
+{
+	add_signed(a, b, !b->negative);
+}
+
+double big_fraction(const struct big *b, int *exponent)
+{
+	int shift;
+	u128 top;
+	double fraction;
+
+	*exponent = 0;
+	if (!b->n)
+		return 0;
+	top = (u128)b->w[b->n - 1] << 64 | (b->n > 1 ? b->w[b->n - 2] : 0);
+	shift = __builtin_clzll(b->w[b->n - 1]);
+	top <<= shift;
+	if (b->n > 2)
+		top |= 1; /* sticky: what lies below can break a tie only */
+	fraction = ldexp((double)top, -128);
+	*exponent = 64 * (b->n + b->exponent) - shift;
+	if (fraction >= 1) {
+		fraction /= 2;
+		++*exponent;
+	}
+	return b->negative ? -fraction : fraction;
+}

@@ -1,0 +1,54 @@
+/* exact.h - sums that lose nothing, so that they do not depend on order and any split merges to the same bits.
+ *
+ * `struct exact` holds the sum of products of doubles over their whole range as one
+ * fixed-point number. `struct big` is the integer arithmetic that turns such sums into
+ * means, variances and correlations with one rounding at the end.
+ *
+ * Ownership  plain values.
+ * Cost       exact_add_product: a few ns. Everything on `struct big` is for the end of a run.
+ */
+#ifndef RWKVMON_STATS_EXACT_H
+#define RWKVMON_STATS_EXACT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef __int128 i128;
+typedef unsigned __int128 u128;
+
+enum {
+	EXACT_WORDS = 68,
+	EXACT_POINT = 34, /* words below the binary point: the smallest product is 2^-2148 */
+	BIG_WORDS = 160,
+};
+
+/* Two's complement, least word first; the unit is 2^(-64 * EXACT_POINT). A zeroed struct is 0.
+ * Holds 2^64 products of any finite doubles. */
+struct exact {
+	uint64_t w[EXACT_WORDS];
+};
+
+/* Adds a * b; both finite. b = 1 adds a. */
+void exact_add_product(struct exact *e, double a, double b);
+void exact_merge(struct exact *into, const struct exact *from);
+
+/* (-1)^negative * sum of w[i] * 2^(64 * (i + exponent)), trimmed at both ends; n = 0 is zero. */
+struct big {
+	bool negative;
+	int n, exponent;
+	uint64_t w[BIG_WORDS];
+};
+
+void big_from_exact(struct big *out, const struct exact *e);
+void big_from_int(struct big *out, i128 value);
+/* Unsigned, least word first. */
+void big_from_words(struct big *out, const uint64_t *w, int n);
+void big_scale(struct big *b, uint64_t factor);
+void big_add(struct big *a, const struct big *b);
+void big_subtract(struct big *a, const struct big *b);
+void big_multiply(struct big *out, const struct big *a, const struct big *b); /* out is neither a nor b */
+
+/* The value is the returned fraction (0, or in [1/2, 1) in size) times 2^*exponent; one rounding. */
+double big_fraction(const struct big *b, int *exponent);
+
+#endif

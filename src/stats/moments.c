@@ -1,0 +1,231 @@
+#include "stats/moments.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Is v the double nearest to *scaled / scale? Products of two such integers fit 106 bits. */
+static bool is_decimal(double v, double scale, int64_t *scaled)
+{
+	double near = v * scale;
+
+	if (!(fabs(near) < 9007199254740991.0))
+		return false;
+	*scaled = llrint(near);
+	return (double)*scaled / scale == v;
+}
+
+static void add_192(uint64_t w[3], uint64_t low, uint64_t mid, uint64_t high)
+{
+	u128 sum = (u128)w[0] + low;
+
+	w[0] = (uint64_t)sum;
+	sum = (u128)w[1] + mid + (uint64_t)(sum >> 64);
+	w[1] = (uint64_t)sum;
+	w[2] += high + (uint64_t)(sum >> 64);
+}
+
+static void add_product(uint64_t w[3], int64_t a, int64_t b)
+{
+	i128 product = (i128)a * b;
+
+	add_192(w, (uint64_t)product, (uint64_t)(product >> 64), product < 0 ? UINT64_MAX : 0);
+}
+
+static struct exact *rest_of(struct exact **rest, size_t n, bool *failed)
+{
+	if (!*rest)
+		*rest = calloc(n, sizeof **rest);
+	if (!*rest)
+		*failed = true;
+	return *rest;
+}
+
+static void merge_rest(struct exact **into, const struct exact *from, size_t n, bool *failed)
+{
+	if (!from || !rest_of(into, n, failed))
+		return;
+	for (size_t i = 0; i < n; i++)
+		exact_merge(*into + i, from + i);
+}
+
+void moments_add(struct moments *m, double v)
+{
+	int64_t scaled;
+
+	v += 0.0; /* no -0 */
+	if (!m->count || v < m->min)
+		m->min = v;
+	if (!m->count || v > m->max)
+		m->max = v;
+	m->count++;
+	if (is_decimal(v, m->scale, &scaled)) {
+		m->sum += scaled;
+		add_product(m->square, scaled, scaled);
+	} else if (rest_of(&m->rest, 2, &m->failed)) {
+		exact_add_product(&m->rest[0], v, 1);
+		exact_add_product(&m->rest[1], v, v);
+	}
+}
+
+void moments_merge(struct moments *into, const struct moments *from)
+{
+	if (!from->count)
+		return;
+	if (!into->count || from->min < into->min)
+		into->min = from->min;
+	if (!into->count || from->max > into->max)
+		into->max = from->max;
+	into->count += from->count;
+	into->sum += from->sum;
+	into->failed |= from->failed;
+	add_192(into->square, from->square[0], from->square[1], from->square[2]);
+	merge_rest(&into->rest, from->rest, 2, &into->failed);
+}
+
+/* The sum of x times scale, decimals and the rest together. */
+static void whole_sum(struct big *out, i128 sum, const struct exact *rest, double scale)
+{
+	struct big other;
+
+	big_from_int(out, sum);
+	if (!rest)
+		return;
+	big_from_exact(&other, rest);
+	big_scale(&other, (uint64_t)scale);
+	big_add(out, &other);
+}
+
+/* The same for products; `w` is two's complement. */
+static void whole_products(struct big *out, const uint64_t w[3], const struct exact *rest, double scale)
+{
+	bool negative = w[2] >> 63;
+	uint64_t size[3] = { w[0], w[1], w[2] };
+	struct big other;
+
+	if (negative) {
+		for (int i = 0; i < 3; i++)
+			size[i] = ~size[i];
+		add_192(size, 1, 0, 0);
+	}
+	big_from_words(out, size, 3);
+	out->negative = negative;
+	if (!rest)
+		return;
+	big_from_exact(&other, rest);
+	big_scale(&other, (uint64_t)scale);
+	big_add(out, &other);
+}
+
+/* out = n * products - a * b: n^2 times the covariance, exact. */
+static void central(struct big *out, uint64_t n, const struct big *products, const struct big *a, const struct big *b)
+{
+	struct big square;
+
+	*out = *products;
+	big_scale(out, n);
+	big_multiply(&square, a, b);
+	big_subtract(out, &square);
+}
+
+double moments_mean(const struct moments *m)
+{
+	struct big sum;
+	double fraction;
+	int exponent;
+
+	if (!m->count)
+		return (double)NAN;
+	whole_sum(&sum, m->sum, m->rest ? &m->rest[0] : NULL, m->scale);
+	fraction = big_fraction(&sum, &exponent);
+	return ldexp(fraction / ((double)m->count * m->scale), exponent);
+}
+
+double moments_stddev(const struct moments *m)
+{
+	struct big sum, squares, spread;
+	double fraction, n = (double)m->count;
+	int exponent;
+
+	if (m->count < 2)
+		return (double)NAN;
+	whole_sum(&sum, m->sum, m->rest ? &m->rest[0] : NULL, m->scale);
+	whole_products(&squares, m->square, m->rest ? &m->rest[1] : NULL, m->scale * m->scale);
+	central(&spread, m->count, &squares, &sum, &sum);
+	fraction = big_fraction(&spread, &exponent);
+	if (exponent % 2) {
+		fraction *= 2;
+		exponent--;
+	}
+	return ldexp(sqrt(fraction / n / (n - 1)) / m->scale, exponent / 2);
+}
+
+void moments_free(struct moments *m)
+{
+	free(m->rest);
+	m->rest = NULL;
+}
+
+void comoments_add(struct comoments *c, double x, double y)
+{
+	int64_t sx, sy;
+
+	c->count++;
+	if (is_decimal(x, c->scale_x, &sx) && is_decimal(y, c->scale_y, &sy)) {
+		c->x += sx;
+		c->y += sy;
+		add_product(c->xx, sx, sx);
+		add_product(c->yy, sy, sy);
+		add_product(c->xy, sx, sy);
+	} else if (rest_of(&c->rest, 5, &c->failed)) {
+		exact_add_product(&c->rest[0], x, 1);
+		exact_add_product(&c->rest[1], y, 1);
+		exact_add_product(&c->rest[2], x, x);
+		exact_add_product(&c->rest[3], y, y);
+		exact_add_product(&c->rest[4], x, y);
+	}
+}
+
+void comoments_merge(struct comoments *into, const struct comoments *from)
+{
+	into->count += from->count;
+	into->x += from->x;
+	into->y += from->y;
+	into->failed |= from->failed;
+	add_192(into->xx, from->xx[0], from->xx[1], from->xx[2]);
+	add_192(into->yy, from->yy[0], from->yy[1], from->yy[2]);
+	add_192(into->xy, from->xy[0], from->xy[1], from->xy[2]);
+	merge_rest(&into->rest, from->rest, 5, &into->failed);
+}
+
+double comoments_pearson(const struct comoments *c)
+{
+	const struct exact *rest = c->rest;
+	struct big x, y, products, xx, yy, xy;
+	double fx, fy, fxy, size;
+	int ex, ey, exy;
+
+	if (c->count < 2)
+		return (double)NAN;
+	whole_sum(&x, c->x, rest, c->scale_x);
+	whole_sum(&y, c->y, rest ? rest + 1 : NULL, c->scale_y);
+	whole_products(&products, c->xx, rest ? rest + 2 : NULL, c->scale_x * c->scale_x);
+	central(&xx, c->count, &products, &x, &x);
+	whole_products(&products, c->yy, rest ? rest + 3 : NULL, c->scale_y * c->scale_y);
+	central(&yy, c->count, &products, &y, &y);
+	whole_products(&products, c->xy, rest ? rest + 4 : NULL, c->scale_x * c->scale_y);
+	central(&xy, c->count, &products, &x, &y);
+	fx = big_fraction(&xx, &ex);
+	fy = big_fraction(&yy, &ey);
+	fxy = big_fraction(&xy, &exy);
+	if (fx <= 0 || fy <= 0)
+		return (double)NAN;
+	size = sqrt((ex + ey) % 2 ? fx * fy * 2 : fx * fy);
+	fxy = ldexp(fxy / size, exy - (ex + ey - ((ex + ey) % 2 ? 1 : 0)) / 2);
+	return fmax(-1, fmin(1, fxy));
+}
+
+void comoments_free(struct comoments *c)
+{
+	free(c->rest);
+	c->rest = NULL;
+}

@@ -1,0 +1,48 @@
+/* moments.h - count, least, greatest, mean, deviation and correlation of decimals, exact until the last rounding.
+ *
+ * Values that are decimal fractions of 1/scale are summed as integers; all others in an
+ * `struct exact`, made when the first of them comes. Nothing depends on the order of the
+ * values, and any split of them merges to the same bits.
+ *
+ * Ownership  zero a struct and set its scale(s) to begin; *_free releases.
+ * Errors     `failed` sticks when memory runs out.
+ */
+#ifndef RWKVMON_STATS_MOMENTS_H
+#define RWKVMON_STATS_MOMENTS_H
+
+#include "stats/exact.h"
+
+struct moments {
+	double scale; /* 10^decimals */
+	uint64_t count;
+	double min, max;    /* of nothing: 0 */
+	i128 sum;	    /* of the decimals, times scale */
+	uint64_t square[3]; /* sum of their squares, times scale^2: 192 bits never wrap */
+	struct exact *rest; /* [2]: sum and sum of squares of the values that are no decimals; or NULL */
+	bool failed;
+};
+
+/* [hot] v is finite. */
+void moments_add(struct moments *m, double v);
+void moments_merge(struct moments *into, const struct moments *from); /* of equal scale */
+double moments_mean(const struct moments *m);			      /* NAN when count is 0 */
+double moments_stddev(const struct moments *m); /* of a sample (n - 1); NAN when count < 2 */
+void moments_free(struct moments *m);
+
+/* Pairs (x, y): for Pearson's correlation. */
+struct comoments {
+	double scale_x, scale_y;
+	uint64_t count;
+	i128 x, y;
+	uint64_t xx[3], yy[3];
+	uint64_t xy[3];	    /* two's complement */
+	struct exact *rest; /* [5]: x, y, xx, yy, xy of pairs in which one is no decimal; or NULL */
+	bool failed;
+};
+
+void comoments_add(struct comoments *c, double x, double y);
+void comoments_merge(struct comoments *into, const struct comoments *from);
+double comoments_pearson(const struct comoments *c); /* NAN when count < 2 or one of them is constant */
+void comoments_free(struct comoments *c);
+
+#endif

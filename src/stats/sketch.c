@@ -1,0 +1,291 @@
+#include "stats/sketch.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE_SHIFT = 50, BIN_SHIFT = 44, WINDOW_STEP = 8 };
+
+static uint64_t size_bits(double v)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &v, sizeof bits);
+	return bits & INT64_MAX;
+}
+
+/* Makes room for the page of that key in the window of pointers. */
+static bool widen_window(struct sketch_side *side, uint32_t key)
+{
+	uint32_t first = side->n && side->first < key ? side->first : key / WINDOW_STEP * WINDOW_STEP;
+	uint32_t end = side->n && side->first + side->n > key ? side->first + side->n
+							      : (key / WINDOW_STEP + 1) * WINDOW_STEP;
+	struct sketch_page **page = calloc(end - first, sizeof(struct sketch_page *));
+
+	if (!page)
+		return false;
+	if (side->n)
+		memcpy(page + (side->first - first), side->page, side->n * sizeof(struct sketch_page *));
+	free(side->page);
+	*side = (struct sketch_side){ .first = first, .n = end - first, .page = page };
+	return true;
+}
+
+static struct sketch_page *make_page(struct sketch_side *side, uint32_t key)
+{
+	if (key - side->first >= side->n && !widen_window(side, key))
+		return NULL;
+	if (!side->page[key - side->first])
+		side->page[key - side->first] = calloc(1, sizeof(struct sketch_page));
+	return side->page[key - side->first];
+}
+
+static void carry_over(struct sketch *s, struct sketch_page *page, size_t bin, uint32_t times)
+{
+	if (!page->carry)
+		page->carry = calloc(SKETCH_PAGE_BINS, sizeof *page->carry);
+	if (page->carry)
+		page->carry[bin] += times;
+	else
+		s->failed = true;
+}
+
+static uint64_t bin_count(const struct sketch_page *page, size_t bin)
+{
+	return page->bin[bin] + (page->carry ? (uint64_t)page->carry[bin] << 16 : 0);
+}
+
+static void add_to_bin(struct sketch *s, double v)
+{
+	uint64_t bits = size_bits(v);
+	struct sketch_side *side = &s->side[v < 0];
+	uint32_t key = (uint32_t)(bits >> PAGE_SHIFT);
+	size_t bin = bits >> BIN_SHIFT & (SKETCH_PAGE_BINS - 1);
+	struct sketch_page *page;
+
+	if (!bits) {
+		s->zeros++;
+		return;
+	}
+	page = key - side->first < side->n ? side->page[key - side->first] : NULL;
+	if (!page)
+		page = make_page(side, key);
+	if (!page)
+		s->failed = true;
+	else if (!++page->bin[bin])
+		carry_over(s, page, bin, 1);
+}
+
+static void spill(struct sketch *s)
+{
+	for (uint64_t i = 0; i < s->count; i++)
+		add_to_bin(s, s->few[i]);
+	free(s->few);
+	s->few = NULL;
+	s->few_cap = 0;
+	s->spilled = true;
+}
+
+static void keep(struct sketch *s, double v)
+{
+	if (s->count == s->few_cap) {
+		uint32_t cap = s->few_cap ? s->few_cap * 2 : 8;
+		double *grown = realloc(s->few, cap * sizeof *grown);
+
+		if (!grown) {
+			s->failed = true;
+			return;
+		}
+		s->few = grown;
+		s->few_cap = cap;
+	}
+	s->few[s->count++] = v;
+}
+
+void sketch_add(struct sketch *s, double v)
+{
+	if (s->failed)
+		return;
+	if (!s->spilled && s->count < SKETCH_FEW) {
+		keep(s, v);
+		return;
+	}
+	if (!s->spilled)
+		spill(s);
+	s->count++;
+	add_to_bin(s, v);
+}
+
+static void merge_page(struct sketch *s, struct sketch_page *into, const struct sketch_page *from)
+{
+	for (size_t bin = 0; bin < SKETCH_PAGE_BINS; bin++) {
+		uint64_t sum = into->bin[bin] + bin_count(from, bin);
+
+		into->bin[bin] = (uint16_t)sum;
+		if (sum >> 16)
+			carry_over(s, into, bin, (uint32_t)(sum >> 16));
+	}
+}
+
+static void merge_side(struct sketch *s, struct sketch_side *into, const struct sketch_side *from)
+{
+	for (uint32_t i = 0; i < from->n; i++) {
+		struct sketch_page *page = from->page[i] ? make_page(into, from->first + i) : NULL;
+
+		if (page)
+			merge_page(s, page, from->page[i]);
+		else if (from->page[i])
+			s->failed = true;
+	}
+}
+
+void sketch_merge(struct sketch *into, const struct sketch *from)
+{
+	into->failed |= from->failed;
+	if (into->failed)
+		return;
+	if (!from->spilled) {
+		for (uint64_t i = 0; i < from->count; i++)
+			sketch_add(into, from->few[i]);
+		return;
+	}
+	if (!into->spilled)
+		spill(into);
+	into->count += from->count;
+	into->zeros += from->zeros;
+	for (int sign = 0; sign < 2; sign++)
+		merge_side(into, &into->side[sign], &from->side[sign]);
+}
+
+void sketch_free(struct sketch *s)
+{
+	for (int sign = 0; sign < 2; sign++) {
+		for (uint32_t i = 0; i < s->side[sign].n; i++) {
+			if (s->side[sign].page[i])
+				free(s->side[sign].page[i]->carry);
+			free(s->side[sign].page[i]);
+		}
+		free(s->side[sign].page);
+	}
+	free(s->few);
+	*s = (struct sketch){ .count = 0 };
+}
+
+static double from_bits(uint64_t bits)
+{
+	double v;
+
+	memcpy(&v, &bits, sizeof v);
+	return v;
+}
+
+static void walk_page(const struct sketch_page *page, uint64_t key, bool negative, sketch_visit *visit, void *ctx)
+{
+	for (uint64_t i = 0; i < SKETCH_PAGE_BINS; i++) {
+		uint64_t bin = negative ? SKETCH_PAGE_BINS - 1 - i : i;
+		uint64_t n = bin_count(page, bin);
+		uint64_t bits = key << PAGE_SHIFT | bin << BIN_SHIFT;
+		double low, high;
+
+		if (!n)
+			continue;
+		low = from_bits(bits);
+		high = from_bits(bits + ((UINT64_C(1) << BIN_SHIFT) - 1));
+		visit(ctx, negative ? -high : low, negative ? -low : high, n);
+	}
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void walk_few(const struct sketch *s, sketch_visit *visit, void *ctx)
+{
+	double sorted[SKETCH_FEW];
+
+	if (s->count)
+		memcpy(sorted, s->few, s->count * sizeof *sorted);
+	qsort(sorted, s->count, sizeof *sorted, ascending);
+	for (uint64_t i = 0; i < s->count; i++)
+		visit(ctx, sorted[i], sorted[i], 1);
+}
+
+void sketch_walk(const struct sketch *s, sketch_visit *visit, void *ctx)
+{
+	const struct sketch_side *up = &s->side[0], *down = &s->side[1];
+
+	if (!s->spilled) {
+		walk_few(s, visit, ctx);
+		return;
+	}
+	for (uint32_t i = down->n; i-- > 0;)
+		if (down->page[i])
+			walk_page(down->page[i], down->first + i, true, visit, ctx);
+	if (s->zeros)
+		visit(ctx, 0, 0, s->zeros);
+	for (uint32_t i = 0; i < up->n; i++)
+		if (up->page[i])
+			walk_page(up->page[i], up->first + i, false, visit, ctx);
+}
+
+enum { QUANTILES_MAX = 16 };
+
+/* Picks the values at ascending ranks out of a walk. */
+struct picker {
+	uint64_t rank[QUANTILES_MAX];
+	double value[QUANTILES_MAX];
+	size_t at;
+};
+
+/* Of each quantile the rank below it and the rank above it: each row ascends for itself. */
+struct pickers {
+	struct picker below, above;
+	size_t n;
+	uint64_t passed;
+};
+
+static void pick(struct picker *p, size_t n, uint64_t passed, double low, double high, uint64_t count)
+{
+	for (; p->at < n && p->rank[p->at] < passed + count; p->at++)
+		p->value[p->at] = low + (high - low) * (((double)(p->rank[p->at] - passed) + 0.5) / (double)count);
+}
+
+static void pick_both(void *ctx, double low, double high, uint64_t count)
+{
+	struct pickers *p = ctx;
+
+	pick(&p->below, p->n, p->passed, low, high, count);
+	pick(&p->above, p->n, p->passed, low, high, count);
+	p->passed += count;
+}
+
+static double within(double v, double min, double max)
+{
+	return fmax(min, fmin(max, v));
+}
+
+void sketch_quantiles(const struct sketch *s, double min, double max, const double *q, double *out, size_t n)
+{
+	struct pickers pickers = { .n = n };
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = (double)NAN;
+	if (!s->count || s->failed || n > QUANTILES_MAX)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t below = (uint64_t)(q[i] * (double)(s->count - 1));
+
+		pickers.below.rank[i] = below;
+		pickers.above.rank[i] = below + (below + 1 < s->count);
+	}
+	sketch_walk(s, pick_both, &pickers);
+	for (size_t i = 0; i < n; i++) {
+		double part = q[i] * (double)(s->count - 1) - (double)pickers.below.rank[i];
+		double a = within(pickers.below.value[i], min, max), b = within(pickers.above.value[i], min, max);
+
+		out[i] = within(a + (b - a) * part, a, b);
+	}
+}

@@ -1,0 +1,127 @@
+#include "faults.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *const fault_names[FAULT_CALL_COUNT] = {
+#define X(name) #name,
+	FAULT_CALLS(X)
+#undef X
+};
+
+static struct fault armed;	  /* written while `nth` is 0 */
+static _Atomic unsigned nth, calls, hits;
+static _Atomic int64_t clock_offset_s;
+
+void fault_arm(struct fault f)
+{
+	armed = f;
+	calls = 0;
+	hits = 0;
+	nth = f.nth;
+}
+
+void fault_disarm(void)
+{
+	nth = 0;
+}
+
+unsigned fault_hits(void)
+{
+	return hits;
+}
+
+void fault_clock_jump(int64_t seconds)
+{
+	clock_offset_s += seconds;
+}
+
+static bool fails(enum fault_call call)
+{
+	unsigned from = nth, n;
+
+	if (!from || armed.call != call)
+		return false;
+	n = ++calls;
+	if (armed.persistent ? n < from : n != from)
+		return false;
+	hits++;
+	if (armed.slow_us) {
+		usleep(armed.slow_us);
+		return false;
+	}
+	errno = armed.error;
+	return true;
+}
+
+/* --wrap sends calls of NAME to __wrap_NAME; __real_NAME is libc's. */
+#define WRAP(type, name, params, call, failed, ...) \
+	type __real_##name params;                   \
+	type __wrap_##name params;                   \
+	type __wrap_##name params                    \
+	{                                            \
+		return fails(call) ? (failed) : __real_##name(__VA_ARGS__); \
+	}
+
+WRAP(void *, malloc, (size_t n), FAULT_MALLOC, NULL, n)
+WRAP(void *, calloc, (size_t n, size_t m), FAULT_MALLOC, NULL, n, m)
+WRAP(void *, realloc, (void *p, size_t n), FAULT_MALLOC, NULL, p, n)
+WRAP(void *, aligned_alloc, (size_t a, size_t n), FAULT_MALLOC, NULL, a, n)
+WRAP(ssize_t, pread, (int fd, void *to, size_t n, off_t at), FAULT_PREAD, -1, fd, to, n, at)
+WRAP(int, fdatasync, (int fd), FAULT_FDATASYNC, -1, fd)
+WRAP(int, ftruncate, (int fd, off_t n), FAULT_FTRUNCATE, -1, fd, n)
+WRAP(int, flock, (int fd, int how), FAULT_FLOCK, -1, fd, how)
+WRAP(int, fstat, (int fd, struct stat *st), FAULT_FSTAT, -1, fd, st)
+WRAP(int, stat, (const char *path, struct stat *st), FAULT_STAT, -1, path, st)
+WRAP(int, renameat2, (int a, const char *from, int b, const char *to, unsigned how), FAULT_RENAME, -1, a, from, b, to, how)
+WRAP(int, pthread_create, (pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *c), FAULT_THREAD, EAGAIN, t, a, f, c)
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+	va_list args;
+	int mode;
+
+	va_start(args, flags);
+	mode = flags & O_CREAT ? va_arg(args, int) : 0;
+	va_end(args);
+	return fails(FAULT_OPEN) ? -1 : __real_open(path, flags, mode);
+}
+
+/* A close that fails has closed, as on Linux. */
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_close(int fd)
+{
+	int rc = __real_close(fd);
+
+	return fails(FAULT_CLOSE) ? -1 : rc;
+}
+
+ssize_t __real_write(int fd, const void *p, size_t n);
+ssize_t __wrap_write(int fd, const void *p, size_t n);
+ssize_t __wrap_write(int fd, const void *p, size_t n)
+{
+	if (!fails(FAULT_WRITE))
+		return __real_write(fd, p, n);
+	return armed.error ? -1 : __real_write(fd, p, n > 1 ? n / 2 : n);
+}
+
+int __real_clock_gettime(clockid_t clock, struct timespec *t);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *t);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *t)
+{
+	int rc = __real_clock_gettime(clock, t);
+
+	if (clock == CLOCK_REALTIME)
+		t->tv_sec += clock_offset_s;
+	return rc;
+}

@@ -1,0 +1,47 @@
+/* faults.h - makes the Nth call of a libc function fail; linked in front of it by --wrap. */
+#ifndef RWKVMON_TESTS_FAULTS_H
+#define RWKVMON_TESTS_FAULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One row per function that can be made to fail. */
+#define FAULT_CALLS(X) \
+	X(MALLOC)      \
+	X(OPEN)        \
+	X(WRITE)       \
+	X(PREAD)       \
+	X(FDATASYNC)   \
+	X(FTRUNCATE)   \
+	X(FLOCK)       \
+	X(FSTAT)       \
+	X(STAT)        \
+	X(CLOSE)       \
+	X(RENAME)      \
+	X(THREAD)
+
+enum fault_call {
+#define X(name) FAULT_##name,
+	FAULT_CALLS(X)
+#undef X
+	FAULT_CALL_COUNT
+};
+
+extern const char *const fault_names[FAULT_CALL_COUNT];
+
+struct fault {
+	enum fault_call call;
+	unsigned nth;	 /* from 1; 0: none */
+	bool persistent; /* every call from the nth on */
+	int error;	 /* errno; 0 with WRITE: a short write of half the bytes */
+	unsigned slow_us; /* the call takes so long, and works */
+};
+
+void fault_arm(struct fault f);
+void fault_disarm(void);
+unsigned fault_hits(void); /* calls that failed since fault_arm */
+
+/* The wall clock jumps by so much. */
+void fault_clock_jump(int64_t seconds);
+
+#endif

@@ -1,0 +1,348 @@
+"""An independent analysis of a log, in the standard library only: what rwkvmon must agree with.
+
+  analyze_reference.py make FILE     writes a seeded log with every trouble a log can have
+  analyze_reference.py check JSON FILE...   compares `rwkvmon analyze --format json` with the files
+"""
+import datetime
+import json
+import math
+import random
+import sys
+
+LINE_MAX = 16 << 20
+EVENTS = {"inference_step", "session_start", "session_end", "alarm", "alarm_resolved", "gap"}
+PATHS = {
+    "performance": ["token_latency_ms", "throughput_tps", "chunk_process_time_ms", "time_to_first_token_ms"],
+    "resources": ["vram_used_mb", "gpu_utilization_pct", "state_size_bytes", "cpu_utilization_pct"],
+    "accuracy": ["logits_entropy", "token_repetition_pct", "state_similarity", "surprisal_nats"],
+}
+COOLDOWN_US = 60_000_000
+RULES = [  # the shipped rule set `baseline`, every record judged alone
+    ("high_latency", "token_latency_ms", lambda v: v > 75, lambda v: 75),
+    ("low_throughput", "throughput_tps", lambda v: v < 50, lambda v: 50),
+    ("high_vram_usage", "vram_used_mb", lambda v: v > 8000, lambda v: 8000),
+    ("abnormal_entropy", "logits_entropy", lambda v: v < 1 or v > 8, lambda v: 1 if v < 1 else 8),
+    ("high_repetition", "token_repetition_pct", lambda v: v > 15, lambda v: 15),
+]
+
+
+# --- making ---------------------------------------------------------------------------
+
+
+def stamp(rng, us):
+    t = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=us)
+    kind = rng.random()
+    if kind < 0.7:
+        return t.strftime("%Y-%m-%dT%H:%M:%S.") + "%03dZ" % (t.microsecond // 1000)
+    if kind < 0.8:
+        return t.isoformat() + "Z"  # microseconds
+    if kind < 0.9:
+        return (t + datetime.timedelta(hours=8)).isoformat(timespec="milliseconds") + "+08:00"
+    return t.isoformat(timespec="milliseconds").replace("T", " ")
+
+
+def step(rng, session, us, i):
+    digits = 17 if session == 3 else 2  # one writer keeps every digit
+
+    def num(v):
+        return v if digits == 17 else round(v, digits)
+
+    spike = rng.random() < 0.03
+    entropy = rng.gauss(4, 1.2)
+    record = {
+        "timestamp": stamp(rng, us),
+        "session_id": "rwkv-sess-%06x" % (0xA0000 + session),
+        "event_type": "inference_step",
+        "sequence_length": 1 + i % 512,
+        "performance": {
+            "token_latency_ms": num(rng.lognormvariate(3.4, 0.3) * (4 if spike else 1)),
+            "throughput_tps": num(max(0, rng.gauss(150, 40))),
+            "chunk_process_time_ms": num(rng.uniform(50, 240)),
+        },
+        "resources": {
+            "vram_used_mb": 2400 + session * 100 if session != 5 else 1e9 + rng.random() / 64,
+            "gpu_utilization_pct": rng.randrange(60, 100),
+            "state_size_bytes": 1048576,
+        },
+        "accuracy": {
+            "logits_entropy": num(entropy),
+            "token_repetition_pct": num(max(0, rng.gauss(8, 4))),
+            "state_similarity": num(min(1, 0.95 - (0.02 * (entropy - 4) if session % 2 else 0) + rng.gauss(0, 0.01))),
+        },
+        "metadata": {"model_name": "RWKV-x070-World-1.5B", "strategy": "cuda fp16i8", "chunk_len": 256},
+    }
+    if session % 3 == 0:
+        record["phase"] = "prefill" if i % 40 == 0 else "decode"
+        record["token_count"] = 256 if i % 40 == 0 else 1
+    if i % 97 == 0:
+        record["accuracy"]["logits_entropy"] = rng.choice([float("nan"), float("inf"), float("-inf")])
+    if i % 89 == 0:
+        record["resources"] = rng.choice([None, {}, {"vram_used_mb": None, "unknown": [1, {"a": "}{"}]}])
+    if i % 83 == 0:
+        del record["performance"]
+    if i % 79 == 0:
+        record["note"] = "quote \" backslash \\ brace } 中文 \u0007"
+    if i % 71 == 0:
+        record = dict(reversed(record.items()))
+    return record
+
+
+def damaged(rng, line):
+    kind = rng.randrange(9)
+    if kind == 0:
+        return line[: rng.randrange(1, len(line) - 1)]  # cut off
+    if kind == 1:
+        return line[rng.randrange(2, len(line)):]  # its beginning is missing
+    if kind == 2:
+        return b"\0" * rng.randrange(1, 5000)
+    if kind == 3:
+        return bytes(rng.choice(b"\x80\xffabc{}[]\"\\:,\x01\x1b") for _ in range(rng.randrange(1, 300)))
+    if kind == 4:
+        return rng.choice([b"[1,2,3]", b"42", b"\"text\"", b"null", b"true"])
+    if kind == 5:
+        return b"{\"timestamp\":\"2025-09-11T12:00:00Z\",\"event_type\":\"something_else\"}"
+    if kind == 6:
+        return b"{\"event_type\":\"inference_step\",\"timestamp\":\"yesterday\"}"
+    if kind == 7:
+        return line[:-1] + b",}"
+    return line + line  # two writers, one line
+
+
+def make(path):
+    rng = random.Random(20250911)
+    us = 1757594096000000
+    with open(path, "wb") as out:
+        out.write(b"\xef\xbb\xbf")
+        for i in range(12000):
+            us += rng.choice([5, 20, 30, 30, 40, 90000 if i % 500 == 0 else 35]) * 1000 + rng.randrange(1000)
+            record = step(rng, rng.randrange(7), us, i)
+            separators = (",", ":") if i % 2 else None
+            line = json.dumps(record, separators=separators, ensure_ascii=i % 3 != 0).encode()
+            if i % 101 == 100:
+                out.write(damaged(rng, line) + b"\n")
+            if i % 131 == 0:
+                out.write(rng.choice([b"\n", b"  \t \n", b"\r\n"]))
+            if i % 1009 == 0:
+                out.write(json.dumps({"timestamp": stamp(rng, us), "session_id": record["session_id"],
+                                      "event_type": rng.choice(["alarm", "alarm_resolved"]),
+                                      "alarm_type": "high_latency", "severity": "warning",
+                                      "details": record}).encode() + b"\n")
+            if i == 6000:
+                out.write(b"{\"event_type\":\"inference_step\",\"text\":\"" + b"x" * (17 << 20) + b"\"}\n")
+            out.write(line + (b"\r\n" if i % 5 == 0 else b"\n"))
+        out.write(line[: len(line) // 2])  # kill -9
+
+
+# --- reading --------------------------------------------------------------------------
+
+
+def time_us(text):
+    if text.endswith("Z"):
+        text = text[:-1] + "+00:00"
+    t = datetime.datetime.fromisoformat(text)
+    if t.tzinfo is None:
+        t = t.replace(tzinfo=datetime.timezone.utc)
+    return (t - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(microseconds=1)
+
+
+def iso(us):
+    t = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=us // 1000)
+    return t.isoformat(timespec="milliseconds") + "Z"
+
+
+def parse(line):
+    """The record, or None when the line is to be skipped."""
+    if len(line) > LINE_MAX:
+        return None
+    if line.startswith(b"\xef\xbb\xbf"):
+        line = line[3:]
+    try:
+        record = json.loads(line.decode("utf-8", "surrogateescape"))
+    except ValueError:
+        return None
+    if not isinstance(record, dict) or record.get("event_type") not in EVENTS:
+        return None
+    try:
+        record["us"] = time_us(record["timestamp"])
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None
+    return record
+
+
+def read(paths):
+    records, skipped, lines, size = [], [], 0, 0
+    for path in paths:
+        with open(path, "rb") as f:
+            data = f.read()
+        size += len(data)
+        for number, line in enumerate(data.split(b"\n"), 1):
+            line = line[:-1] if line.endswith(b"\r") else line
+            if not line.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r"):
+                continue
+            lines += 1
+            record = parse(line)
+            if record is None:
+                skipped.append((path, number))
+            else:
+                records.append(record)
+    return records, skipped, lines, size
+
+
+def value_of(record, group, key):
+    inside = record.get(group)
+    v = inside.get(key) if isinstance(inside, dict) else None
+    return float(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else None
+
+
+# --- comparing ------------------------------------------------------------------------
+
+problems = []
+
+
+def same(what, got, want):
+    if got != want:
+        problems.append("%s: %r, expected %r" % (what, got, want))
+
+
+def close(what, got, want, relative):
+    if want is None or got is None:
+        same(what, got, want)
+    elif not abs(got - want) <= relative * abs(want):
+        problems.append("%s: %.17g, expected %.17g" % (what, got, want))
+
+
+def quantile(ordered, q):
+    at = q * (len(ordered) - 1)
+    low = math.floor(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
+
+
+def spread(values, mean):
+    return math.fsum((v - mean) ** 2 for v in values)
+
+
+def check_metric(where, got, records, group, key):
+    found = [value_of(r, group, key) for r in records]
+    values = sorted(v for v in found if v is not None and math.isfinite(v))
+    broken = sum(1 for v in found if v is not None and not math.isfinite(v))
+    where = where + " " + key
+    if not values and not broken:
+        same(where, got, None)
+        return
+    same(where + " count", got["count"], len(values))
+    same(where + " nonfinite", got["nonfinite"], broken)
+    same(where + " missing", got["missing"], len(records) - len(values) - broken)
+    if not values:
+        return
+    same(where + " min", got["min"], values[0])
+    same(where + " max", got["max"], values[-1])
+    mean = math.fsum(values) / len(values)
+    close(where + " mean", got["mean"], mean, 1e-9)
+    if len(values) > 1 and values[0] != values[-1]:
+        close(where + " stddev", got["stddev"], math.sqrt(spread(values, mean) / (len(values) - 1)), 1e-9)
+    for name, q in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
+        want = quantile(values, q)
+        if key.startswith("state_similarity"):
+            close(where + " " + name, 1 - got[name], 1 - want, 0.005)
+        else:
+            close(where + " " + name, got[name], want, 0.005)
+
+
+def check_metrics(where, got, records):
+    for group, keys in PATHS.items():
+        for key in keys:
+            check_metric(where, got[key], records, group, key)
+
+
+def pearson(records):
+    pairs = [(value_of(r, "accuracy", "state_similarity"), value_of(r, "accuracy", "logits_entropy")) for r in records]
+    pairs = [(x, y) for x, y in pairs if x is not None and y is not None and math.isfinite(x) and math.isfinite(y)]
+    if len(pairs) < 2:
+        return None
+    mx = math.fsum(x for x, _ in pairs) / len(pairs)
+    my = math.fsum(y for _, y in pairs) / len(pairs)
+    xy = math.fsum((x - mx) * (y - my) for x, y in pairs)
+    return xy / math.sqrt(math.fsum((x - mx) ** 2 for x, _ in pairs) * math.fsum((y - my) ** 2 for _, y in pairs))
+
+
+def anomalies(records):
+    by_type, violating, open_event, events = {}, 0, {}, []
+    where = {key: group for group, keys in PATHS.items() for key in keys}
+    for r in records:
+        hit = False
+        for alarm, key, violated, limit_of in RULES:
+            v = value_of(r, where[key], key)
+            if v is None or not math.isfinite(v) or not violated(v):
+                continue
+            hit = True
+            by_type[alarm] = by_type.get(alarm, 0) + 1
+            at = (r["session_id"], alarm)
+            e = open_event.get(at)
+            if not e or not e["from"] - COOLDOWN_US <= r["us"] <= e["to"] + COOLDOWN_US:
+                e = {"type": alarm, "session": r["session_id"], "from": r["us"], "to": r["us"], "n": 0, "worst": v}
+                open_event[at] = e
+                events.append(e)
+            e["from"], e["to"], e["n"] = min(e["from"], r["us"]), max(e["to"], r["us"]), e["n"] + 1
+            if abs(v - limit_of(v)) > abs(e["worst"] - limit_of(e["worst"])):
+                e["worst"] = v
+        violating += hit
+    return by_type, violating, events
+
+
+def check(got, paths):
+    records, skipped, lines, size = read(paths)
+    steps = [r for r in records if r["event_type"] == "inference_step"]
+    same("files", got["input"]["files"], paths)
+    same("bytes", got["input"]["bytes"], size)
+    same("lines", got["input"]["lines"], lines)
+    same("records", got["input"]["records"], len(steps))
+    same("skipped_lines", got["input"]["skipped_lines"], len(skipped))
+    same("skipped", [(s["file"], s["line"]) for s in got["input"]["skipped"]], skipped[:20])
+    same("from", got["span"]["from"], iso(min(r["us"] for r in steps)))
+    same("to", got["span"]["to"], iso(max(r["us"] for r in steps)))
+    check_metrics("overall", got["metrics"], steps)
+    for phase in ("prefill", "decode"):
+        check_metrics(phase, got["phases"][phase], [r for r in steps if r.get("phase") == phase])
+    sessions = {}
+    for r in steps:
+        sessions.setdefault(r["session_id"], []).append(r)
+    same("sessions", [s["session_id"] for s in got["sessions"]], list(sessions))
+    same("sessions_total", got["sessions_total"], len(sessions))
+    for s in got["sessions"]:
+        of = sessions[s["session_id"]]
+        same("session records", s["records"], len(of))
+        same("session tokens", s["tokens"], sum(r.get("token_count", 1) for r in of))
+        same("session model", s["model_name"], of[0]["metadata"]["model_name"])
+        same("session from", s["from"], iso(min(r["us"] for r in of)))
+        check_metrics(s["session_id"], s["metrics"], of)
+        want = pearson(of)
+        close(s["session_id"] + " pearson", s["state"]["similarity_entropy_pearson"], want, 1e-9)
+        same(s["session_id"] + " warning", s["state"]["collapse_warning"], want is not None and want < -0.5)
+    by_type, violating, events = anomalies(steps)
+    same("by_type", got["anomalies"]["by_type"], by_type)
+    same("anomaly records", got["anomalies"]["records"], violating)
+    same("events_total", got["anomalies"]["events_total"], len(events))
+    key = lambda e: (e[2], e[0], e[1])
+    same("events", sorted(((e["alarm_type"], e["session_id"], e["from"], e["to"], e["records"], e["worst"])
+                           for e in got["anomalies"]["events"]), key=key),
+         sorted(((e["type"], e["session"], iso(e["from"]), iso(e["to"]), e["n"], e["worst"]) for e in events), key=key))
+    print("%d lines, %d steps, %d skipped, %d sessions, %d events: %s"
+          % (lines, len(steps), len(skipped), len(sessions), len(events), "differs" if problems else "agrees"))
+
+
+def main():
+    if len(sys.argv) == 3 and sys.argv[1] == "make":
+        make(sys.argv[2])
+        return 0
+    if len(sys.argv) >= 4 and sys.argv[1] == "check":
+        with open(sys.argv[2], encoding="utf-8") as f:
+            check(json.load(f), sys.argv[3:])
+        for problem in problems[:40]:
+            print("  " + problem)
+        return 1 if problems else 0
+    print(__doc__)
+    return 2
+
+
+sys.exit(main())

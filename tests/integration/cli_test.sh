@@ -1,0 +1,203 @@
+#!/bin/sh
+# The program from outside: what it prints, where, and with which exit code.
+#     cli_test.sh BUILD_DIR
+set -u
+rwkvmon=$1/rwkvmon
+here=$(cd "$(dirname "$0")" && pwd)
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+export LC_ALL=C
+failed=0 passed=0
+
+fail() { printf 'FAILED: %s\n' "$1"; failed=$((failed + 1)); }
+
+# expect NAME EXIT_CODE 'TEXT ON STDERR' COMMAND...   (standard input: what is piped in)
+expect() {
+	name=$1 want=$2 text=$3
+	shift 3
+	"$@" >"$dir/out" 2>"$dir/err"
+	got=$?
+	if [ $got -ne "$want" ]; then
+		fail "$name: exit code $got, expected $want"
+		cat "$dir/err"
+	elif [ -n "$text" ] && ! grep -qF -- "$text" "$dir/err"; then
+		fail "$name: standard error lacks \"$text\""
+		cat "$dir/err"
+	else
+		passed=$((passed + 1))
+	fi
+}
+
+says() { # NAME TEXT: on the standard output of the command before
+	if grep -qF -- "$2" "$dir/out"; then passed=$((passed + 1)); else fail "$1: standard output lacks \"$2\""; head -c 600 "$dir/out"; fi
+}
+
+# --- usage ---------------------------------------------------------------------------
+expect "help" 0 "" "$rwkvmon" --help
+says "help names the commands" "analyze"
+expect "no command" 2 "" "$rwkvmon"
+expect "mistyped command" 2 'did you mean `rwkvmon analyze`' "$rwkvmon" analyse
+expect "mistyped option" 2 'did you mean --temperature' "$rwkvmon" run --temprature 1
+expect "missing value" 2 '--tokens: its N is missing' "$rwkvmon" run --tokens
+expect "bad number" 2 'found "many"' "$rwkvmon" run --tokens many
+expect "stray argument" 2 'takes no argument' "$rwkvmon" run hello
+expect "bad format" 2 'expected text, json or html' "$rwkvmon" analyze --format xml x.log
+expect "no log named" 2 'no log is named' "$rwkvmon" analyze
+expect "help of a command" 0 "" "$rwkvmon" run --help
+says "it shows an example" 'rwkvmon run --prompt'
+expect "Chinese help" 0 "" "$rwkvmon" run --help --lang zh
+says "it is Chinese" "续写的开头"
+expect "version" 0 "" "$rwkvmon" --version
+says "it says what is in" "activations always fp32"
+for command in "" run eval analyze; do
+	"$rwkvmon" $command --help --lang en | awk -v what="help of ${command:-all}" '
+		length($0) > 80 { print "FAILED: " what " has a line of " length($0) " columns"; bad = 1 } END { exit bad }' || failed=$((failed + 1))
+done
+
+# --- run and its log -----------------------------------------------------------------
+expect "run" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --log "$dir/a.log"
+cp "$dir/out" "$dir/text1"
+says "the prompt stands before the text" "And it came to pass"
+expect "run again" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --unwatched
+cmp -s "$dir/out" "$dir/text1" && passed=$((passed + 1)) || fail "the same seed gave another text: monitoring changed it"
+[ "$(grep -c '"event_type":"inference_step"' "$dir/a.log")" = 301 ] && passed=$((passed + 1)) || fail "301 steps expected in the log"
+head -n 1 "$dir/a.log" | grep -q '"event_type":"session_start"' && passed=$((passed + 1)) || fail "the log does not begin with session_start"
+tail -n 1 "$dir/a.log" | grep -q '"event_type":"session_end"' && passed=$((passed + 1)) || fail "the log does not end with session_end"
+expect "prompt from a pipe" 0 "" sh -c "printf 'ROMEO:' | $rwkvmon run --tokens 5 --seed 1 --log $dir/b.log --json"
+says "JSON summary" '"tokens":5,'
+expect "log into a missing directory" 4 "the log cannot be opened for writing" "$rwkvmon" run --tokens 1 --prompt x --log "$dir/none/x.log"
+expect "full disk" 4 "No space left on device" "$rwkvmon" run --tokens 50 --prompt x --log /dev/full
+[ "$(wc -c <"$dir/out")" -ge 51 ] && passed=$((passed + 1)) || fail "a full disk stopped the text"
+expect "closed standard output" 4 "standard output" sh -c "$rwkvmon run --tokens 50 --prompt x --log none >/dev/full"
+expect "missing model" 3 "check the path" "$rwkvmon" run --model "$dir/none.pth" --prompt x
+printf 'not a model at all' >"$dir/bad.pth"
+expect "no model file" 3 "bad.pth" "$rwkvmon" run --model "$dir/bad.pth" --prompt x
+head -c 1000000 "$here/../../models/tiny-rwkv7.pth" >"$dir/torn.pth"
+expect "truncated model" 3 "torn.pth" "$rwkvmon" eval --model "$dir/torn.pth" --tokens 1
+head -c 1000000 "$here/../../models/tiny-rwkv7.safetensors" >"$dir/torn.safetensors"
+expect "truncated safetensors" 3 "torn.safetensors" "$rwkvmon" eval --model "$dir/torn.safetensors" --tokens 1
+expect "rule file that is none" 2 "is no YAML" "$rwkvmon" run --rules "$here/../../CMakeLists.txt" --prompt x --log none
+
+expect "a shadow in full precision" 0 "" "$rwkvmon" run --tokens 60 --prompt x --seed 1 --strategy "cpu fp32i8" --shadow 10 --log "$dir/shadow.log" --quiet
+[ "$(grep -c '"quant_kl_nats":' "$dir/shadow.log")" = 6 ] && passed=$((passed + 1)) || fail "6 comparisons with the shadow expected"
+grep -q '"quant_top1_agree":1' "$dir/shadow.log" && passed=$((passed + 1)) || fail "int8 never agrees with fp32"
+expect "a strategy for a GPU" 3 "cpu fp32" "$rwkvmon" run --tokens 1 --prompt x --log none --strategy "cuda fp16"
+expect "a mistyped shadow" 2 "one_step or accumulated" "$rwkvmon" run --tokens 1 --prompt x --log none --shadow 1 --shadow-mode both
+expect "a state is saved" 0 "" "$rwkvmon" run --tokens 50 --prompt "Call me" --seed 2 --log none --quiet --save-state "$dir/s.state"
+expect "and gone on from" 0 "" "$rwkvmon" eval --tokens 32 --state "$dir/s.state" --state-out "$dir/s2.state"
+
+# --- chat ----------------------------------------------------------------------------
+printf 'Who is there?\n+retry\n+undo\n+gen And it\n+save %s\n+reset\n+nonsense\n+load %s\n+load %s\nAnd you?\n+quit\nnever said\n' \
+	"$dir/c.state" "$dir/c.state" "$dir/a.log" >"$dir/talk"
+expect "chat" 0 "the last turn is taken back" sh -c "$rwkvmon chat --tokens 60 --seed 4 --log $dir/chat.log --user ROMEO --bot JULIET <$dir/talk"
+says "the model is called by its name" "JULIET:"
+grep -q "there is no such command" "$dir/err" && grep -q "is no state" "$dir/err" && grep -q '^saved$' "$dir/err" && grep -q '^loaded$' "$dir/err" &&
+	passed=$((passed + 1)) || fail "chat's commands did not all answer"
+[ "$(grep -c '^JULIET:' "$dir/out")" = 3 ] && passed=$((passed + 1)) || fail "three answers expected"
+[ "$(wc -c <"$dir/c.state")" = 202752 ] && passed=$((passed + 1)) || fail "+save wrote the wrong size"
+[ "$(grep '"phase":"prefill"' "$dir/chat.log" | grep -c '"state_similarity":')" -ge 1 ] && passed=$((passed + 1)) ||
+	fail "a later message's prefill does not compare the state"
+expect "chat's log can be analysed" 0 "" "$rwkvmon" analyze "$dir/chat.log" --format json
+says "it has prefill and decode" '"prefill"'
+
+expect "two threads" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --unwatched --threads 2 --quiet
+cmp -s "$dir/out" "$dir/text1" && passed=$((passed + 1)) || fail "two threads wrote another text"
+expect "no threads" 2 "--threads: expected 1" "$rwkvmon" run --prompt x --threads 0
+
+cat >"$dir/rules.yaml" <<'RULES'
+rules:
+  - alarm: high_latency
+    metric: token_latency_ms
+    above: 0.000001
+    over: 3
+    by: median
+    summary: { en: "Slower than light", zh: "慢于光速" }
+    action: { en: "Build a faster universe.", zh: "换一个更快的宇宙。" }
+RULES
+expect "alarms go to standard error" 0 "[ALARM] high_latency: Slower than light" \
+	"$rwkvmon" run --tokens 60 --prompt x --rules "$dir/rules.yaml" --log "$dir/alarm.log"
+[ "$(grep -c '^.*\[ALARM\]' "$dir/err")" = 1 ] && passed=$((passed + 1)) || fail "the alarm was repeated"
+[ "$(grep -c '"event_type":"alarm","alarm_type":"high_latency","severity":"warning","details":{' "$dir/alarm.log")" = 1 ] &&
+	passed=$((passed + 1)) || fail "the log does not hold the alarm once"
+expect "in Chinese too" 0 "慢于光速" "$rwkvmon" run --tokens 60 --prompt x --rules "$dir/rules.yaml" --log none --lang zh
+
+# --- the log's files -------------------------------------------------------------------
+expect "rotation" 0 "" "$rwkvmon" run --prompt x --tokens 900 --seed 1 --quiet --log "$dir/rot.log" --log-rotate-bytes 100000
+[ "$(cat "$dir"/rot.*log | grep -c '"event_type":"inference_step"')" = 901 ] && passed=$((passed + 1)) || fail "rotation lost records"
+[ "$(ls "$dir"/rot.*log | wc -l)" -gt 2 ] && passed=$((passed + 1)) || fail "the log was not rotated"
+expect "retention" 0 "" "$rwkvmon" run --prompt x --tokens 900 --seed 1 --quiet --log "$dir/keep.log" --log-rotate-bytes 50000 --log-keep 2
+[ "$(ls "$dir"/keep.*log | wc -l)" = 3 ] && passed=$((passed + 1)) || fail "2 old files and the current one expected"
+expect "bad --fsync" 2 "expected never, interval or record" "$rwkvmon" run --prompt x --fsync sometimes --log none
+expect "--fsync record" 0 "" "$rwkvmon" run --prompt x --tokens 20 --fsync record --log "$dir/sync.log" --quiet
+expect "compressed log" 0 "" "$rwkvmon" run --prompt x --tokens 100 --seed 1 --log "$dir/c.log.zst" --quiet
+if command -v zstd >/dev/null; then
+	[ "$(zstd -dcq "$dir/c.log.zst" | grep -c '"event_type":"inference_step"')" = 101 ] && passed=$((passed + 1)) || fail "zstd does not read the compressed log"
+else
+	echo "SKIPPED: reading a compressed log with the zstd program: it is not installed"
+fi
+for i in 1 2 3; do "$rwkvmon" run --prompt x --tokens 300 --seed $i --quiet --log "$dir/same.log" >/dev/null & done
+wait
+expect "three processes, one file" 0 "" "$rwkvmon" analyze --format json "$dir/same.log"
+says "no line is damaged" '"records":903,"skipped_lines":0'
+"$rwkvmon" run --prompt x --tokens 100000000 --seed 1 --quiet --log "$dir/term.log" >/dev/null &
+pid=$!
+sleep 1
+kill -TERM $pid
+wait $pid
+[ "$(tail -n 1 "$dir/term.log" | grep -c '"event_type":"session_end"')" = 1 ] && passed=$((passed + 1)) || fail "SIGTERM lost the end of the log"
+
+# --- eval ----------------------------------------------------------------------------
+golden=$here/../../models
+tokens=$(python3 -c "import json;print(','.join(map(str,json.load(open('$golden/golden.json'))['tokens'])))" 2>/dev/null)
+if [ -n "$tokens" ]; then
+	expect "eval" 0 "" "$rwkvmon" eval --tokens "$tokens" --all-logits --logits-out "$dir/l" --state-out "$dir/s"
+	[ "$(wc -c <"$dir/l")" = 65536 ] && [ "$(wc -c <"$dir/s")" = 202752 ] && passed=$((passed + 1)) || fail "eval wrote the wrong sizes"
+	expect "eval in chunks" 0 "" "$rwkvmon" eval --tokens "$tokens" --chunk-len 37 --logits-out "$dir/l2"
+	[ "$(wc -c <"$dir/l2")" = 1024 ] && passed=$((passed + 1)) || fail "the last logits alone are 1024 bytes"
+else
+	echo "SKIPPED: eval of the embedded model's golden prompt: python3 is missing"
+fi
+expect "eval refuses a token beyond the vocabulary" 2 "" "$rwkvmon" eval --tokens 256
+expect "eval refuses letters" 2 "found a letter" "$rwkvmon" eval --tokens 1,x
+expect "eval wants tokens" 2 "either --tokens or --tokens-file" "$rwkvmon" eval
+expect "eval as JSON" 0 "" "$rwkvmon" eval --tokens 72,105 --json
+says "the first token has no similarity" '"state_similarity":null'
+
+# --- convert -------------------------------------------------------------------------
+expect "convert" 0 "" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" -o "$dir/c.safetensors"
+says "convert tells size and load time" "of the original"
+"$rwkvmon" eval --model "$golden/tiny-rwkv7.pth" --tokens 72,101,108 --logits-out "$dir/l3"
+"$rwkvmon" eval --model "$dir/c.safetensors" --tokens 72,101,108 --logits-out "$dir/l4"
+cmp -s "$dir/l3" "$dir/l4" && passed=$((passed + 1)) || fail "a converted model computes something else"
+expect "convert to fp32" 0 "" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" --to fp32 -o "$dir/c32.safetensors" --json
+says "it is twice as large" '"out_bytes":60'
+"$rwkvmon" eval --model "$dir/c32.safetensors" --tokens 72,101,108 --logits-out "$dir/l5" && cmp -s "$dir/l3" "$dir/l5" &&
+	passed=$((passed + 1)) || fail "widening to fp32 changed the logits"
+expect "convert to nonsense" 2 "expected fp32, fp16 or bf16" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" --to fp7 -o "$dir/x"
+expect "convert what is no model" 3 "bad.pth" "$rwkvmon" convert "$dir/bad.pth" -o "$dir/x"
+expect "convert to a place that is none" 4 "cannot be created" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" -o "$dir/none/x"
+[ ! -e "$dir/x" ] && passed=$((passed + 1)) || fail "a refused conversion left a file"
+
+# --- analyze -------------------------------------------------------------------------
+expect "analyze" 0 "" "$rwkvmon" analyze "$dir/a.log"
+says "it names the model" "tiny-rwkv7"
+expect "analyze as JSON" 0 "" "$rwkvmon" analyze --format json "$dir/a.log"
+says "it counts" '"records":301'
+expect "analyze from a pipe" 0 "" sh -c "$rwkvmon analyze - --format json <$dir/a.log"
+says "it counts too" '"records":301'
+expect "analyze as HTML" 0 "" "$rwkvmon" analyze "$dir/a.log" --format html -o "$dir/r.html"
+[ "$(wc -c <"$dir/r.html")" -lt 2000000 ] && passed=$((passed + 1)) || fail "the report is larger than 2 MB"
+grep -qiE '(src|href)="?https?:' "$dir/r.html" && fail "the report points outside" || passed=$((passed + 1))
+expect "report to a place that cannot be written" 4 "cannot be" "$rwkvmon" analyze "$dir/a.log" --format html -o "$dir/none/r.html"
+expect "log that is missing" 3 "none.log" "$rwkvmon" analyze "$dir/none.log"
+: >"$dir/empty.log"
+expect "empty log" 3 "empty.log" "$rwkvmon" analyze "$dir/empty.log"
+head -c 100000 "$golden/tiny-rwkv7.pth" >"$dir/binary.log"
+expect "binary log" 3 "binary.log" "$rwkvmon" analyze "$dir/binary.log"
+{ head -n 50 "$dir/a.log"; head -c 3000 "$golden/tiny-rwkv7.pth"; echo; echo "Traceback (most recent call last):"; tail -n 50 "$dir/a.log" | head -c 9000; } >"$dir/half.log"
+expect "half garbage and torn" 0 "" "$rwkvmon" analyze --format json "$dir/half.log"
+says "skipped lines are told" '"skipped":[{"file"'
+expect "bad time" 2 "expected a time" "$rwkvmon" analyze --since yesterday "$dir/a.log"
+
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]

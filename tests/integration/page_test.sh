@@ -1,0 +1,29 @@
+#!/bin/sh
+# The HTML report of the built program in a real Chromium: page_test.sh BUILD_DIR
+# With PAGE_SHOTS=DIR the pages are also saved there as PNG and PDF.
+set -eu
+build=${1:?usage: page_test.sh BUILD_DIR}
+page=$(cd "$(dirname "$0")/../page" && pwd)
+
+skip() {
+	echo "SKIPPED: the report page is not tested in a browser: $*" >&2
+	exit 77
+}
+
+[ -x "$build/rwkvmon" ] || skip "$build/rwkvmon is not built"
+command -v node >/dev/null || skip "node is missing (apt-get install nodejs)"
+[ -x "${CHROMIUM:-/usr/bin/chromium}" ] || skip "chromium is missing (apt-get install chromium)"
+if [ ! -d "$page/node_modules/playwright-core" ]; then
+	command -v npm >/dev/null || skip "npm is missing (apt-get install npm)"
+	npm --prefix "$page" ci --no-audit --no-fund >/dev/null 2>&1 || skip "npm --prefix tests/page ci failed"
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for kind in ordinary hostile torn few published many; do
+	node "$page/make_log.mjs" "$kind" >"$work/$kind.log"
+	"$build/rwkvmon" analyze "$work/$kind.log" --format html --lang en -o "$work/$kind.html"
+done
+"$build/rwkvmon" analyze "$work/ordinary.log" --format html --lang zh -o "$work/ordinary.zh.html"
+
+node "$page/report_test.mjs" ${PAGE_SHOTS:+--shots "$PAGE_SHOTS"} "$work"/*.html

@@ -1,0 +1,395 @@
+/* Records in, findings out: numbers, sessions, anomalies, and the same when the work is split. */
+#include "test.h"
+
+#include "analyze/analyze.h"
+
+#include <math.h>
+
+static struct ruleset *baseline;
+
+static int open_rules(void **state)
+{
+	(void)state;
+	return ruleset_open(&baseline, "baseline", NULL);
+}
+
+static int close_rules(void **state)
+{
+	(void)state;
+	ruleset_close(baseline);
+	return 0;
+}
+
+static struct analysis *begin(const struct analyze_options *opts)
+{
+	struct analyze_options with_rules = opts ? *opts : (struct analyze_options){ 0 };
+	struct analysis *a;
+
+	with_rules.rules = baseline;
+	assert_int_equal(analyze_open(&a, &with_rules, NULL), 0);
+	return a;
+}
+
+static struct findings finish(struct analysis *a)
+{
+	struct findings f;
+
+	assert_int_equal(analyze_finish(a, NULL, &f, NULL), 0);
+	analyze_close(a);
+	return f;
+}
+
+/* A record with what it points to. */
+struct made {
+	struct record rec;
+	struct field_values session, extra;
+	char id[40];
+};
+
+static void make(struct made *m, enum event_type event, unsigned session, int64_t time_us)
+{
+	memset(m, 0, sizeof *m);
+	snprintf(m->id, sizeof m->id, "rwkv-sess-%06x", session);
+	fields_set_text(&m->session, F_SESSION_ID, slice_of(m->id));
+	fields_set_text(&m->session, F_MODEL_NAME, slice_of("RWKV-x070"));
+	m->rec = (struct record){ .time_us = time_us, .event = event, .token_count = 1, .session = &m->session,
+				  .extra = &m->extra };
+}
+
+static void push_latency(struct analysis *a, unsigned session, int64_t time_us, double latency)
+{
+	struct made m;
+
+	make(&m, EVENT_INFERENCE_STEP, session, time_us);
+	record_set(&m.rec, M_TOKEN_LATENCY_MS, latency);
+	analyze_push(a, &m.rec);
+}
+
+static void numbers_are_those_of_the_records(void **state)
+{
+	struct analysis *a = begin(NULL);
+	struct findings f;
+	struct made m;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		make(&m, EVENT_INFERENCE_STEP, (unsigned)i % 2, 1000000 * (100 - i));
+		m.rec.phase = i < 3 ? PHASE_PREFILL : PHASE_DECODE;
+		m.rec.token_count = i < 3 ? 16 : 1;
+		m.rec.sequence = 4 + (uint32_t)i / 5;
+		record_set(&m.rec, M_TOKEN_LATENCY_MS, 10 + i);
+		if (i == 7)
+			m.rec.nonfinite = metric_bit(M_LOGITS_ENTROPY);
+		else if (i)
+			record_set(&m.rec, M_LOGITS_ENTROPY, 4);
+		analyze_push(a, &m.rec);
+	}
+	f = finish(a);
+	assert_int_equal(f.records, 10);
+	assert_int_equal(f.tokens, 55);
+	assert_true(f.from_us == 91000000 && f.to_us == 100000000);
+	assert_int_equal(f.metric[M_TOKEN_LATENCY_MS].count, 10);
+	assert_true(f.metric[M_TOKEN_LATENCY_MS].mean == 14.5 && f.metric[M_TOKEN_LATENCY_MS].p50 == 14.5);
+	assert_true(fabs(f.metric[M_TOKEN_LATENCY_MS].p90 - 18.1) < 1e-12);
+	assert_true(fabs(f.metric[M_TOKEN_LATENCY_MS].stddev - 3.0276503540974917) < 1e-14);
+	assert_int_equal(f.metric[M_LOGITS_ENTROPY].count, 8);
+	assert_int_equal(f.metric[M_LOGITS_ENTROPY].missing, 1);
+	assert_int_equal(f.metric[M_LOGITS_ENTROPY].nonfinite, 1);
+	assert_int_equal(f.metric[M_VRAM_USED_MB].count, 0);
+	assert_int_equal(f.metric[M_VRAM_USED_MB].missing, 10);
+	assert_int_equal(f.phase[PHASE_PREFILL][M_TOKEN_LATENCY_MS].count, 3);
+	assert_true(f.phase[PHASE_DECODE][M_TOKEN_LATENCY_MS].min == 13);
+	assert_int_equal(f.latency[PHASE_DECODE].n, FINDINGS_HISTOGRAM_BINS);
+	assert_int_equal(f.sessions_total, 2);
+	assert_string_equal(f.session[0].session_id, "rwkv-sess-000000");
+	assert_string_equal(f.session[1].model_name, "RWKV-x070");
+	assert_int_equal(f.session[0].sequences, 2);
+	assert_int_equal(f.session[0].records, 5);
+	assert_non_null(f.session[1].series);
+	assert_int_equal(f.verdict, VERDICT_CRITICAL); /* NaN */
+	findings_free(&f);
+}
+
+static void similarity_against_entropy_warns_of_collapse(void **state)
+{
+	struct analysis *a = begin(NULL);
+	struct findings f;
+	struct made m;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		for (unsigned session = 0; session < 2; session++) {
+			make(&m, EVENT_INFERENCE_STEP, session, i * 1000);
+			record_set(&m.rec, M_STATE_SIMILARITY, 0.9 + 0.0005 * i);
+			record_set(&m.rec, M_LOGITS_ENTROPY, session ? 5 - 0.01 * i : 4 + 0.01 * i);
+			analyze_push(a, &m.rec);
+		}
+	f = finish(a);
+	assert_true(fabs(f.session[0].similarity_entropy_pearson - 1) < 1e-12 && !f.session[0].collapse_warning);
+	assert_true(fabs(f.session[1].similarity_entropy_pearson + 1) < 1e-12 && f.session[1].collapse_warning);
+	assert_int_equal(f.verdict, VERDICT_ATTENTION);
+	findings_free(&f);
+}
+
+/* baseline: latency above 75 ms; the cooldown is 60 s. */
+static void violations_gather_into_events(void **state)
+{
+	static const struct {
+		int seconds;
+		unsigned session;
+		double latency;
+	} steps[] = {
+		{ 0, 1, 80 }, { 1, 1, 20 }, { 30, 1, 200 }, { 90, 1, 90 }, /* one event: at most 60 s apart */
+		{ 151, 1, 100 },					   /* 61 s later: another */
+		{ 152, 2, 76 },						   /* another session: another */
+		{ 153, 2, 75 },						   /* at the limit is not beyond it */
+	};
+	struct analysis *a = begin(NULL);
+	struct findings f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+		push_latency(a, steps[i].session, steps[i].seconds * 1000000, steps[i].latency);
+	f = finish(a);
+	assert_int_equal(f.anomaly_records, 5);
+	assert_int_equal(f.anomaly_by_type[ALARM_HIGH_LATENCY], 5);
+	assert_int_equal(f.n_events, 3);
+	assert_int_equal(f.events_total, 3);
+	assert_true(f.event[0].from_us == 0 && f.event[0].to_us == 90000000);
+	assert_int_equal(f.event[0].records, 3);
+	assert_true(f.event[0].worst == 200 && f.event[0].limit == 75);
+	assert_int_equal(f.event[1].records, 1);
+	assert_string_equal(f.event[2].session_id, "rwkv-sess-000002");
+	assert_int_equal(f.event[2].metric, M_TOKEN_LATENCY_MS);
+	assert_int_equal(f.verdict, VERDICT_ATTENTION);
+	findings_free(&f);
+}
+
+static void one_record_may_break_several_limits(void **state)
+{
+	struct analysis *a = begin(NULL);
+	struct findings f;
+	struct made m;
+
+	(void)state;
+	make(&m, EVENT_INFERENCE_STEP, 1, 0);
+	record_set(&m.rec, M_TOKEN_LATENCY_MS, 1000);
+	record_set(&m.rec, M_THROUGHPUT_TPS, 1);
+	record_set(&m.rec, M_LOGITS_ENTROPY, 0.2);
+	analyze_push(a, &m.rec);
+	f = finish(a);
+	assert_int_equal(f.anomaly_records, 1);
+	assert_int_equal(f.n_events, 3);
+	assert_int_equal(f.anomaly_by_type[ALARM_ABNORMAL_ENTROPY], 1);
+	assert_int_equal(f.verdict, VERDICT_CRITICAL);
+	findings_free(&f);
+}
+
+static void alarms_and_gaps_of_the_log_are_counted(void **state)
+{
+	struct analysis *a = begin(NULL);
+	struct findings f;
+	struct made m;
+
+	(void)state;
+	push_latency(a, 1, 0, 20);
+	make(&m, EVENT_ALARM, 1, 0);
+	fields_set_text(&m.extra, F_ALARM_TYPE, slice_of("high_repetition"));
+	analyze_push(a, &m.rec);
+	m.rec.event = EVENT_ALARM_RESOLVED;
+	analyze_push(a, &m.rec);
+	make(&m, EVENT_GAP, 1, 0);
+	fields_set_number(&m.extra, F_DROPPED, 17);
+	analyze_push(a, &m.rec);
+	fields_set_number(&m.extra, F_DROPPED, -1e300);
+	analyze_push(a, &m.rec);
+	f = finish(a);
+	assert_int_equal(f.records, 1);
+	assert_int_equal(f.live_alarms[ALARM_HIGH_REPETITION], 1);
+	assert_int_equal(f.dropped, 17);
+	assert_int_equal(f.verdict, VERDICT_ATTENTION);
+	findings_free(&f);
+}
+
+static void only_what_was_asked_for_counts(void **state)
+{
+	struct analyze_options opts = { .session = "rwkv-sess-000001", .since_us = 5000000, .until_us = 8000000 };
+	struct analysis *a = begin(&opts);
+	struct findings f;
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		push_latency(a, (unsigned)i % 2, i * 1000000, i);
+	f = finish(a);
+	assert_int_equal(f.records, 2);
+	assert_true(f.metric[M_TOKEN_LATENCY_MS].min == 5 && f.metric[M_TOKEN_LATENCY_MS].max == 7);
+	assert_int_equal(f.sessions_total, 1);
+	findings_free(&f);
+}
+
+static void nothing_makes_empty_findings(void **state)
+{
+	struct findings f = finish(begin(NULL));
+
+	(void)state;
+	assert_int_equal(f.records + f.n_sessions + f.n_events, 0);
+	assert_true(isnan(f.metric[M_LOGITS_ENTROPY].mean));
+	assert_int_equal(f.verdict, VERDICT_HEALTHY);
+	findings_free(&f);
+}
+
+static void lists_are_capped_and_totals_are_not(void **state)
+{
+	enum { SESSIONS = FINDINGS_SESSIONS_MAX + 700 };
+	struct analysis *a = begin(NULL);
+	struct findings f;
+	uint64_t listed = 0;
+
+	(void)state;
+	for (int round = 0; round < 2; round++)
+		for (unsigned s = 0; s < SESSIONS; s++)
+			push_latency(a, s, (int64_t)round * 200000000 + s, s % 4 ? 20 : 100 + s);
+	f = finish(a);
+	assert_int_equal(f.records, 2 * SESSIONS);
+	assert_int_equal(f.metric[M_TOKEN_LATENCY_MS].count, 2 * SESSIONS);
+	assert_int_equal(f.n_sessions, FINDINGS_SESSIONS_MAX);
+	assert_int_equal(f.sessions_total, SESSIONS);
+	for (size_t i = 0; i < f.n_sessions; i++)
+		listed += f.session[i].records;
+	assert_int_equal(listed, 2 * FINDINGS_SESSIONS_MAX);
+	assert_int_equal(f.n_events, FINDINGS_EVENTS_MAX);
+	assert_int_equal(f.events_total, 2 * (SESSIONS / 4));
+	for (size_t i = 1; i < f.n_events; i++)
+		assert_true(f.event[i - 1].from_us <= f.event[i].from_us);
+	findings_free(&f);
+}
+
+static void only_whole_series_of_large_sessions_are_kept(void **state)
+{
+	struct analysis *a = begin(NULL);
+	struct findings f;
+	size_t charted = 0;
+	uint64_t counted = 0;
+
+	(void)state;
+	for (unsigned s = 0; s < 100; s++)
+		for (unsigned i = 0; i < 10 + (s == 3 || s == 77 ? 500 : 0); i++)
+			push_latency(a, s, s * 1000000 + i * 1000, 20);
+	f = finish(a);
+	for (size_t s = 0; s < f.n_sessions; s++)
+		if (f.session[s].series) {
+			const struct series *series = f.session[s].series;
+			uint64_t n = 0;
+
+			charted++;
+			for (size_t i = 0; i < series->n; i++)
+				n += series->metric[M_TOKEN_LATENCY_MS][i].count;
+			assert_int_equal(n, f.session[s].records);
+		}
+	assert_int_equal(charted, FINDINGS_CHARTED_SESSIONS);
+	assert_non_null(f.session[3].series);
+	assert_non_null(f.session[77].series);
+	for (size_t i = 0; i < f.series.n; i++)
+		counted += f.series.metric[M_TOKEN_LATENCY_MS][i].count;
+	assert_int_equal(counted, f.records);
+	findings_free(&f);
+}
+
+/* A record with everything, some values with more digits than the log has. */
+static void make_rich(struct made *m, unsigned i)
+{
+	unsigned session = i * 7 % 13;
+	double noise = (double)((i * 2654435761u) >> 8 & 0xffff) / 65536;
+
+	make(m, EVENT_INFERENCE_STEP, session, 1757594096000000 + (int64_t)i * 35123);
+	m->rec.phase = i % 10 ? PHASE_DECODE : PHASE_PREFILL;
+	for (int k = 0; k < METRIC_COUNT; k++) {
+		const struct metric_spec *spec = &metric_specs[k];
+		double value = (10 + 90 * noise) * (k + 1);
+
+		if (k == M_STATE_SIMILARITY || k == M_STATE_SIMILARITY_SHIFT)
+			value = 1 - noise / 5;
+		if (i % 3)
+			value = rint(value * spec->scale) / spec->scale;
+		if ((i + (unsigned)k) % 17)
+			record_set(&m->rec, (enum metric_id)k, value);
+		else if (i % 50 == 0)
+			m->rec.nonfinite |= metric_bit((enum metric_id)k);
+	}
+}
+
+static void assert_same_findings(const struct findings *a, const struct findings *b)
+{
+	assert_memory_equal(a->metric, b->metric, sizeof a->metric);
+	assert_memory_equal(a->phase, b->phase, sizeof a->phase);
+	assert_memory_equal(a->latency, b->latency, sizeof a->latency);
+	assert_memory_equal(a->anomaly_by_type, b->anomaly_by_type, sizeof a->anomaly_by_type);
+	assert_int_equal(a->anomaly_records, b->anomaly_records);
+	assert_int_equal(a->records, b->records);
+	assert_true(a->from_us == b->from_us && a->to_us == b->to_us && a->tokens == b->tokens);
+	assert_int_equal(a->n_sessions, b->n_sessions);
+	for (size_t i = 0; i < a->n_sessions; i++) {
+		const struct session_findings *x = &a->session[i], *y = &b->session[i];
+
+		assert_string_equal(x->session_id, y->session_id);
+		assert_memory_equal(x->metric, y->metric, sizeof x->metric);
+		assert_memory_equal(&x->similarity_entropy_pearson, &y->similarity_entropy_pearson, sizeof(double));
+	}
+	assert_true(a->series.from_us == b->series.from_us && a->series.width_us == b->series.width_us);
+	assert_int_equal(a->series.n, b->series.n);
+	for (int m = 0; m < METRIC_COUNT; m++)
+		if (a->series.metric[m])
+			assert_memory_equal(a->series.metric[m], b->series.metric[m],
+					    a->series.n * sizeof *a->series.metric[m]);
+	assert_int_equal(a->n_events, b->n_events);
+	assert_int_equal(a->events_total, b->events_total);
+	for (size_t i = 0; i < a->n_events; i++) {
+		const struct anomaly_event *x = &a->event[i], *y = &b->event[i];
+
+		assert_string_equal(x->session_id, y->session_id);
+		assert_true(x->type == y->type && x->from_us == y->from_us && x->to_us == y->to_us &&
+			    x->records == y->records && x->worst == y->worst);
+	}
+}
+
+static void parts_merge_into_the_whole(void **state)
+{
+	enum { N = 4000, PARTS = 3 };
+	struct analysis *whole = begin(NULL), *part[PARTS];
+	struct findings one, other;
+	struct made m;
+
+	(void)state;
+	for (int i = 0; i < PARTS; i++)
+		part[i] = begin(NULL);
+	for (unsigned i = 0; i < N; i++) {
+		make_rich(&m, i);
+		analyze_push(whole, &m.rec);
+		analyze_push(part[i * PARTS / N], &m.rec);
+	}
+	analyze_merge(part[1], part[2]);
+	analyze_merge(part[0], part[1]);
+	one = finish(whole);
+	other = finish(part[0]);
+	assert_same_findings(&one, &other);
+	findings_free(&one);
+	findings_free(&other);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_those_of_the_records),
+		cmocka_unit_test(similarity_against_entropy_warns_of_collapse),
+		cmocka_unit_test(violations_gather_into_events),
+		cmocka_unit_test(one_record_may_break_several_limits),
+		cmocka_unit_test(alarms_and_gaps_of_the_log_are_counted),
+		cmocka_unit_test(only_what_was_asked_for_counts),
+		cmocka_unit_test(nothing_makes_empty_findings),
+		cmocka_unit_test(lists_are_capped_and_totals_are_not),
+		cmocka_unit_test(only_whole_series_of_large_sessions_are_kept),
+		cmocka_unit_test(parts_merge_into_the_whole),
+	};
+
+	return cmocka_run_group_tests(tests, open_rules, close_rules);
+}

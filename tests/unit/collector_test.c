@@ -1,0 +1,359 @@
+/* The C API end to end: what is fed in comes out of the log, whatever happens to the disk. */
+#include "test.h"
+
+#include "base/file.h"
+#include "record/codec.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <rwkvmon.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/rwkvmon-collector-XXXXXX";
+
+static const char *in_dir(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	return path;
+}
+
+/* Reads a log whole; every line must be ours. */
+struct lines {
+	struct buf text;
+	size_t n, by_event[EVENT_TYPE_COUNT];
+	struct record step[4096]; /* metrics and counts; pointers are stale */
+	size_t n_steps;
+};
+
+static struct lines *read_log(const char *path)
+{
+	struct lines *l = calloc(1, sizeof *l);
+	struct record_decoder d = { 0 };
+	char *p, *end;
+
+	assert_int_equal(file_read(&l->text, path, 1 << 28, NULL), 0);
+	for (p = l->text.p; (end = strchr(p, '\n')); p = end + 1) {
+		struct record r;
+
+		assert_int_equal(record_decode(&d, (struct slice){ p, (size_t)(end - p) }, &r), DECODE_OK);
+		l->n++;
+		l->by_event[r.event]++;
+		if (r.event == EVENT_INFERENCE_STEP && l->n_steps < 4096)
+			l->step[l->n_steps++] = r;
+	}
+	assert_true(!*p); /* the last line is whole */
+	record_decoder_free(&d);
+	return l;
+}
+
+static void lines_free(struct lines *l)
+{
+	buf_free(&l->text);
+	free(l);
+}
+
+static rwkvmon *open_log(const char *path, int block)
+{
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = path, .model_name = "m", .strategy = "cpu fp32",
+				      .vocab_size = 256, .block_when_full = block, .ring_bytes = 1 << 16 };
+	char why[RWKVMON_ERROR_BYTES];
+	rwkvmon *mon;
+
+	if (rwkvmon_open(&mon, &cfg, why))
+		fail_msg("%s", why);
+	return mon;
+}
+
+static void step(rwkvmon *mon, const uint32_t *tokens, size_t n, const float *logits, const float *state)
+{
+	struct rwkvmon_tensor tensors[] = { { state, 64, RWKVMON_F32, RWKVMON_SHIFT }, { state + 64, 192, RWKVMON_F32, RWKVMON_WKV } };
+	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = tokens, .n_tokens = n, .logits = logits, .n_logits = 256,
+				  .state = tensors, .n_state = 2, .phase = n > 1 ? RWKVMON_PREFILL : RWKVMON_DECODE,
+				  .ends_prefill = n > 1 };
+
+	rwkvmon_begin(mon);
+	rwkvmon_end(mon, &s);
+}
+
+static void every_number_of_a_session_is_right(void **state)
+{
+	const char *path = in_dir("numbers.log");
+	rwkvmon *mon = open_log(path, 1);
+	float logits[256] = { 0 }, st[256];
+	uint32_t tokens[100], next = 7;
+	struct rwkvmon_totals totals;
+	struct lines *l;
+
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++)
+		tokens[i] = i % 60;
+	for (int i = 0; i < 256; i++)
+		st[i] = 1;
+	step(mon, tokens, 100, logits, st);
+	for (int i = 0; i < 64; i++)
+		st[i] = -1; /* the shift part turns round */
+	logits[7] = 20;
+	step(mon, &next, 1, logits, st);
+	step(mon, &next, 1, logits, st);
+	rwkvmon_new_sequence(mon);
+	step(mon, &next, 1, logits, st);
+	assert_int_equal(rwkvmon_close(mon, &totals), 0);
+	assert_int_equal(totals.records, 4);
+	assert_int_equal(totals.tokens, 103);
+	assert_int_equal(totals.dropped, 0);
+	assert_string_equal(totals.log_path, path);
+
+	l = read_log(path);
+	assert_int_equal(l->by_event[EVENT_SESSION_START], 1);
+	assert_int_equal(l->by_event[EVENT_SESSION_END], 1);
+	assert_int_equal(l->n_steps, 4);
+	assert_float_equal(l->step[0].metric[M_LOGITS_ENTROPY], log(256), 1e-4);
+	assert_float_equal(l->step[0].metric[M_TOKEN_REPETITION_PCT], 40, 0);
+	assert_false(record_has(&l->step[0], M_STATE_SIMILARITY));
+	assert_false(record_has(&l->step[0], M_THROUGHPUT_TPS));
+	assert_true(record_has(&l->step[0], M_TIME_TO_FIRST_TOKEN_MS));
+	assert_int_equal(l->step[0].metric[M_STATE_SIZE_BYTES], 1024);
+	assert_float_equal(l->step[1].metric[M_STATE_SIMILARITY], 0.5, 1e-6);
+	assert_float_equal(l->step[1].metric[M_STATE_SIMILARITY_SHIFT], -1, 1e-6);
+	assert_float_equal(l->step[1].metric[M_STATE_SIMILARITY_WKV], 1, 1e-6);
+	assert_float_equal(l->step[1].metric[M_STATE_CHANGE], 1, 1e-6); /* 64 values by 2: sqrt(256) / sqrt(256) */
+	assert_float_equal(l->step[1].metric[M_SURPRISAL_NATS], log(256), 1e-4);
+	assert_true(record_has(&l->step[1], M_THROUGHPUT_TPS));
+	assert_false(record_has(&l->step[1], M_TIME_TO_FIRST_TOKEN_MS));
+	assert_float_equal(l->step[2].metric[M_STATE_SIMILARITY], 1, 1e-6);
+	assert_true(l->step[2].metric[M_SURPRISAL_NATS] < 1e-4);
+	assert_int_equal(l->step[2].sequence_length, 102);
+	assert_int_equal(l->step[3].sequence, 1);
+	assert_int_equal(l->step[3].sequence_length, 1);
+	assert_false(record_has(&l->step[3], M_STATE_SIMILARITY));
+	assert_false(record_has(&l->step[3], M_SURPRISAL_NATS));
+	assert_false(record_has(&l->step[3], M_TOKEN_REPETITION_PCT));
+	lines_free(l);
+}
+
+static void nonfinite_numbers_alarm_and_are_counted(void **state)
+{
+	const char *path = in_dir("nan.log");
+	rwkvmon *mon = open_log(path, 1);
+	float logits[256] = { 0 }, st[256] = { 1 };
+	struct rwkvmon_totals totals;
+	uint32_t token = 1;
+	struct lines *l;
+
+	(void)state;
+	step(mon, &token, 1, logits, st);
+	logits[3] = NAN;
+	logits[4] = INFINITY;
+	st[9] = NAN;
+	step(mon, &token, 1, logits, st);
+	logits[3] = logits[4] = st[9] = 0;
+	step(mon, &token, 1, logits, st);
+	assert_int_equal(rwkvmon_close(mon, &totals), 0);
+	assert_int_equal(totals.alarms, 2); /* logits and state */
+	l = read_log(path);
+	assert_int_equal(l->step[1].metric[M_NONFINITE_LOGITS], 2);
+	assert_int_equal(l->step[1].metric[M_NONFINITE_STATE], 1);
+	assert_false(record_has(&l->step[1], M_LOGITS_ENTROPY));
+	assert_int_equal(l->by_event[EVENT_ALARM], 2);
+	assert_int_equal(l->by_event[EVENT_ALARM_RESOLVED], 2);
+	assert_non_null(strstr(l->text.p, "\"alarm_type\":\"non_finite\",\"severity\":\"critical\",\"details\":{\"timestamp\""));
+	lines_free(l);
+}
+
+enum { BURST = 20000 };
+
+static void what_is_produced_is_written_or_counted(int block)
+{
+	const char *path = in_dir(block ? "block.log" : "drop.log");
+	rwkvmon *mon = open_log(path, block);
+	float logits[256] = { 0 }, st[256] = { 1 };
+	struct rwkvmon_totals totals;
+	uint32_t token = 1;
+	struct lines *l;
+
+	for (int i = 0; i < BURST; i++)
+		step(mon, &token, 1, logits, st);
+	assert_int_equal(rwkvmon_close(mon, &totals), 0);
+	l = read_log(path);
+	assert_int_equal(totals.records, BURST);
+	assert_int_equal(l->by_event[EVENT_INFERENCE_STEP] + totals.dropped, BURST);
+	if (block)
+		assert_int_equal(totals.dropped, 0);
+	assert_int_equal(l->by_event[EVENT_GAP] > 0, totals.dropped > 0);
+	lines_free(l);
+}
+
+static void a_full_ring_drops_and_counts(void **state)
+{
+	(void)state;
+	what_is_produced_is_written_or_counted(0);
+}
+
+static void a_full_ring_can_block_instead(void **state)
+{
+	(void)state;
+	what_is_produced_is_written_or_counted(1);
+}
+
+static void a_full_disk_is_told_at_the_end_and_stops_nothing(void **state)
+{
+	rwkvmon *mon = open_log("/dev/full", 0);
+	float logits[256] = { 0 }, st[256] = { 1 };
+	struct rwkvmon_totals totals;
+	uint32_t token = 1;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		step(mon, &token, 1, logits, st);
+	assert_true(rwkvmon_close(mon, &totals) < 0);
+	assert_int_equal(totals.records, 100);
+	assert_true(totals.dropped >= 100);
+	assert_non_null(strstr(totals.trouble, "No space left on device"));
+	assert_non_null(strstr(totals.trouble, "free some space"));
+}
+
+static void bad_configurations_are_refused_with_advice(void **state)
+{
+	static const struct {
+		const char *log, *rules, *says;
+	} cases[] = {
+		{ "/nonexistent/dir/x.log", NULL, "/nonexistent/dir/x.log: the log cannot be opened" },
+		{ "/", NULL, "Is a directory" },
+		{ NULL, "no-such-rules", "name a shipped set" },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = cases[i].log, .rules = cases[i].rules };
+		char why[RWKVMON_ERROR_BYTES];
+		rwkvmon *mon;
+
+		assert_true(rwkvmon_open(&mon, &cfg, why) < 0);
+		assert_null(mon);
+		if (!strstr(why, cases[i].says))
+			fail_msg("refused with: %s", why);
+	}
+}
+
+static void a_torn_log_is_repaired_and_goes_on(void **state)
+{
+	const char *path = in_dir("torn.log"), torn[] = "{\"timestamp\":\"2025-09-11T12:3";
+	float logits[256] = { 0 }, st[256] = { 1 };
+	struct buf text = { 0 };
+	uint32_t token = 1;
+	rwkvmon *mon;
+
+	(void)state;
+	assert_int_equal(file_write(path, slice_of(torn), NULL), 0);
+	mon = open_log(path, 1);
+	step(mon, &token, 1, logits, st);
+	assert_int_equal(rwkvmon_close(mon, NULL), 0);
+	assert_int_equal(file_read(&text, path, 1 << 20, NULL), 0);
+	assert_memory_equal(text.p, torn, sizeof torn - 1); /* what was written stays */
+	assert_memory_equal(text.p + sizeof torn - 1, "\n{\"timestamp\"", 13);
+	buf_free(&text);
+}
+
+static void a_null_handle_is_fine(void **state)
+{
+	struct rwkvmon_totals totals;
+
+	(void)state;
+	rwkvmon_begin(NULL);
+	rwkvmon_end(NULL, NULL);
+	rwkvmon_new_sequence(NULL);
+	assert_int_equal(rwkvmon_close(NULL, &totals), 0);
+}
+
+static void numbers_of_the_caller_win(void **state)
+{
+	const char *path = in_dir("numbers-given.log");
+	struct rwkvmon_number number = { .metric = rwkvmon_metric("vram_used_mb"), .value = 1234.5 };
+	struct rwkvmon_state_sums sums[] = { { RWKVMON_SHIFT, 3, 4, 4, 2, 0 }, { RWKVMON_WKV, 5, 5, 5, 0, 0 } };
+	uint32_t token = 1;
+	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = &token, .n_tokens = 1, .numbers = &number, .n_numbers = 1,
+				  .sums = sums, .n_sums = 2, .state_bytes = 77 };
+	rwkvmon *mon = open_log(path, 1);
+	struct lines *l;
+
+	(void)state;
+	assert_int_equal(rwkvmon_metric("no_such_metric"), -1);
+	for (int i = 0; i < 2; i++) {
+		rwkvmon_begin(mon);
+		rwkvmon_end(mon, &s);
+	}
+	assert_int_equal(rwkvmon_close(mon, NULL), 0);
+	l = read_log(path);
+	assert_float_equal(l->step[1].metric[M_VRAM_USED_MB], 1234.5, 0);
+	assert_int_equal(l->step[1].metric[M_STATE_SIZE_BYTES], 77);
+	assert_float_equal(l->step[1].metric[M_STATE_SIMILARITY], 8.0 / 9, 1e-6);
+	assert_float_equal(l->step[1].metric[M_STATE_SIMILARITY_SHIFT], 0.75, 1e-6);
+	lines_free(l);
+}
+
+static void *one_handle(void *ctx)
+{
+	rwkvmon *mon = open_log(ctx, 1);
+	float logits[256] = { 0 }, st[256] = { 1 };
+	uint32_t token = 1;
+
+	for (int i = 0; i < 2000; i++)
+		step(mon, &token, 1, logits, st);
+	rwkvmon_close(mon, NULL);
+	return NULL;
+}
+
+static void handles_of_several_threads_do_not_meet(void **state)
+{
+	pthread_t thread[4];
+	char path[4][256];
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		snprintf(path[i], sizeof path[i], "%s/thread-%d.log", dir, i);
+		assert_int_equal(pthread_create(&thread[i], NULL, one_handle, path[i]), 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		struct lines *l;
+
+		pthread_join(thread[i], NULL);
+		l = read_log(path[i]);
+		assert_int_equal(l->by_event[EVENT_INFERENCE_STEP], 2000);
+		lines_free(l);
+	}
+}
+
+static int make_dir(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	char command[300];
+
+	(void)state;
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	return system(command);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_number_of_a_session_is_right),
+		cmocka_unit_test(nonfinite_numbers_alarm_and_are_counted),
+		cmocka_unit_test(a_full_ring_drops_and_counts),
+		cmocka_unit_test(a_full_ring_can_block_instead),
+		cmocka_unit_test(a_full_disk_is_told_at_the_end_and_stops_nothing),
+		cmocka_unit_test(bad_configurations_are_refused_with_advice),
+		cmocka_unit_test(a_torn_log_is_repaired_and_goes_on),
+		cmocka_unit_test(a_null_handle_is_fine),
+		cmocka_unit_test(numbers_of_the_caller_win),
+		cmocka_unit_test(handles_of_several_threads_do_not_meet),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}

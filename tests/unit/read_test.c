@@ -1,0 +1,311 @@
+/* The reader on every trouble a log can have. */
+#include "test.h"
+
+#include "base/file.h"
+#include "read/read.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STEP(n) "{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"session_id\":\"s\",\"event_type\":\"inference_step\"," \
+		"\"sequence_length\":" #n ",\"performance\":{\"token_latency_ms\":32.5}}"
+
+/* Bytes in memory, handed out a few at a time. */
+struct memory {
+	const char *p;
+	size_t n, at, most;
+	int fail_with; /* errno once all is read; 0: end */
+};
+
+static ssize_t pull(void *ctx, void *buffer, size_t n)
+{
+	struct memory *m = ctx;
+
+	n = n < m->n - m->at ? n : m->n - m->at;
+	n = m->most && n > m->most ? m->most : n;
+	if (!n && m->fail_with) {
+		errno = m->fail_with;
+		return -1;
+	}
+	memcpy(buffer, m->p + m->at, n);
+	m->at += n;
+	return (ssize_t)n;
+}
+
+struct outcome {
+	int rc;
+	struct err err;
+	uint64_t records, sum; /* of sequence_length */
+	struct input_stats in;
+	char reasons[400]; /* "line:reason;" */
+};
+
+static void drain(struct reader *r, struct outcome *o)
+{
+	struct record rec;
+	size_t at = 0;
+
+	while ((o->rc = read_next(r, &rec, &o->err)) > 0) {
+		o->records++;
+		o->sum += rec.sequence_length;
+	}
+	o->in = *read_input(r);
+	for (size_t i = 0; i < o->in.n_skipped && at < sizeof o->reasons; i++)
+		at += (size_t)snprintf(o->reasons + at, sizeof o->reasons - at, "%d:%s;", (int)o->in.skipped[i].line,
+				       o->in.skipped[i].reason);
+	o->in.files = NULL;
+	read_close(r);
+}
+
+static struct outcome read_bytes(const char *p, size_t n, size_t most)
+{
+	struct memory m = { .p = p, .n = n, .most = most };
+	struct outcome o = { 0 };
+	struct reader *r;
+
+	assert_int_equal(read_open_stream(&r, "memory", pull, &m, &o.err), 0);
+	drain(r, &o);
+	return o;
+}
+
+static void troubles_cost_only_their_lines(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n; /* 0: to the NUL */
+		uint64_t records, sum, lines, skipped;
+		const char *reasons;
+	} cases[] = {
+		{ STEP(1) "\n" STEP(2) "\n", 0, 2, 3, 2, 0, "" },
+		{ STEP(1) "\n" STEP(2), 0, 2, 3, 2, 0, "" },
+		{ STEP(1) "\r\n" STEP(2) "\r\n", 0, 2, 3, 2, 0, "" },
+		{ "\xef\xbb\xbf" STEP(1) "\n", 0, 1, 1, 1, 0, "" },
+		{ "\n\n" STEP(1) "\n  \n\t\r\n" STEP(2) "\n\n\n", 0, 2, 3, 2, 0, "" },
+		{ STEP(1) "\n{\"timestamp\":\"2025-09-11T12:3", 0, 1, 1, 2, 1, "2:damaged or incomplete JSON;" },
+		{ STEP(1) "\n\n[1,2]\n\"x\"\n42\n" STEP(2) "\n", 0, 2, 3, 5, 3,
+		  "3:not a JSON object;4:not a JSON object;5:not a JSON object;" },
+		{ STEP(1) "\n\0\0\0\0\n" STEP(2) "\n", sizeof STEP(1) "\n\0\0\0\0\n" STEP(2) "\n" - 1, 2, 3, 3, 1,
+		  "2:not a JSON object;" },
+		{ STEP(1) STEP(2) "\n" STEP(4) "\n", 0, 1, 4, 2, 1, "1:damaged or incomplete JSON;" },
+		{ STEP(1) "\n{}\n{\"event_type\":\"other\"}\n", 0, 1, 1, 3, 2,
+		  "2:a JSON object without a known event_type;3:a JSON object without a known event_type;" },
+		{ STEP(1) "\n{\"event_type\":\"inference_step\"}\n", 0, 1, 1, 2, 1, "2:no readable timestamp;" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		for (size_t most = 0; most < 9; most++) {
+			size_t n = cases[i].n ? cases[i].n : strlen(cases[i].text);
+			struct outcome o = read_bytes(cases[i].text, n, most);
+
+			if (o.rc || o.records != cases[i].records || o.sum != cases[i].sum ||
+			    o.in.lines != cases[i].lines || o.in.skipped_lines != cases[i].skipped ||
+			    strcmp(o.reasons, cases[i].reasons))
+				fail_msg("case %zu, %zu at a time: rc %d, %d records, %d lines, %d skipped: %s", i, most,
+					 o.rc, (int)o.records, (int)o.in.lines, (int)o.in.skipped_lines, o.reasons);
+		}
+}
+
+static void overlong_lines_are_skipped_in_bounded_memory(void **state)
+{
+	size_t long_n = (17 << 20), n = 0;
+	char *text = malloc(long_n + 1000);
+
+	(void)state;
+	assert_non_null(text);
+	n += (size_t)snprintf(text, 1000, "%s\n", STEP(1));
+	memset(text + n, 'x', long_n);
+	text[n + long_n] = '\n';
+	n += long_n + 1;
+	n += (size_t)snprintf(text + n, 500, "%s\n%s", STEP(2), STEP(4));
+	struct outcome o = read_bytes(text, n, 0);
+	assert_int_equal(o.rc, 0);
+	assert_int_equal(o.sum, 7);
+	assert_int_equal(o.in.bytes, n);
+	assert_string_equal(o.reasons, "2:longer than 16 MiB;");
+	o = read_bytes(text + strlen(STEP(1)) + 1, long_n, 100000); /* torn as well, and the only line */
+	assert_int_equal(o.rc, -ERR_FORMAT);
+	assert_string_equal(o.reasons, "1:longer than 16 MiB;");
+	/* As long as is allowed: a record. */
+	memset(text, ' ', READ_LINE_MAX);
+	memcpy(text, STEP(9), strlen(STEP(9)));
+	text[READ_LINE_MAX] = '\n';
+	o = read_bytes(text, READ_LINE_MAX + 1, 0);
+	assert_int_equal(o.sum, 9);
+	free(text);
+}
+
+static void garbage_between_records_is_counted(void **state)
+{
+	struct buf b = { 0 };
+	uint32_t x = 12345;
+
+	(void)state;
+	for (int i = 0; i < 3000; i++) {
+		if (i % 2)
+			buf_str(&b, STEP(1));
+		for (int k = 0; !(i % 2) && k < 300; k++) {
+			x = x * 1664525 + 1013904223;
+			buf_char(&b, (char)(x >> 24 == '\n' ? 'x' : x >> 24));
+		}
+		buf_char(&b, '\n');
+	}
+	struct outcome o = read_bytes(b.p, b.used, 0);
+	assert_int_equal(o.rc, 0);
+	assert_int_equal(o.records, 1500);
+	assert_int_equal(o.in.skipped_lines, 1500);
+	assert_int_equal(o.in.n_skipped, INPUT_SKIPPED_MAX);
+	buf_free(&b);
+}
+
+static void what_is_no_log_says_so(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
+		{ "", "memory: is empty" },
+		{ "\n \n", "memory: holds blank lines only" },
+		{ "hello\nworld\n", "memory: no log: none of its 2 lines is a record (line 1: not a JSON object)" },
+		{ "\x1f\x8b\x08 more", "memory: compressed with gzip, which is not read directly" },
+		{ "\x28\xb5\x2f\xfd", "memory: compressed with zstd, which is not read directly" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		for (size_t most = 0; most < 3; most++) {
+			struct outcome o = read_bytes(cases[i].text, strlen(cases[i].text), most);
+
+			assert_true(o.rc < 0);
+			assert_string_equal(o.err.text, cases[i].error);
+			assert_true(o.err.hint[0]);
+			assert_int_equal(err_exit_code(o.err.code), 3);
+		}
+}
+
+static void a_failing_read_is_an_error(void **state)
+{
+	struct memory m = { .p = STEP(1) "\n", .n = strlen(STEP(1)) + 1, .fail_with = EIO };
+	struct outcome o = { 0 };
+	struct reader *r;
+
+	(void)state;
+	assert_int_equal(read_open_stream(&r, "disk.log", pull, &m, &o.err), 0);
+	drain(r, &o);
+	assert_int_equal(o.records, 1);
+	assert_int_equal(o.rc, -ERR_READ);
+	assert_string_equal(o.err.text, "disk.log: cannot be read: Input/output error");
+}
+
+/* --- files ------------------------------------------------------------------------ */
+
+static char dir[] = "/tmp/rwkvmon-read-XXXXXX";
+
+static const char *in_dir(const char *name)
+{
+	static char path[4][200];
+	static int turn;
+
+	turn = (turn + 1) % 4;
+	snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
+	return path[turn];
+}
+
+static int make_files(void **state)
+{
+	static const char *const names[] = { "b.log", "a.jsonl", "c.txt", ".hidden.log" };
+
+	(void)state;
+	if (!mkdtemp(dir) || mkdir(in_dir("empty"), 0755) || mkdir(in_dir("sub.log"), 0755))
+		return -1;
+	for (size_t i = 0; i < 4; i++)
+		if (file_write(in_dir(names[i]), slice_of(i == 1 ? STEP(1) : STEP(2) "\nbroken\n"), NULL))
+			return -1;
+	return 0;
+}
+
+static int remove_files(void **state)
+{
+	static const char *const names[] = { "b.log", "a.jsonl", "c.txt", ".hidden.log", "closed.log" };
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		unlink(in_dir(names[i]));
+	rmdir(in_dir("empty"));
+	rmdir(in_dir("sub.log"));
+	return rmdir(dir);
+}
+
+static uint64_t progress_total, progress_done;
+
+static void note_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	(void)ctx;
+	progress_done = done;
+	progress_total = total;
+}
+
+static void directories_and_patterns_name_their_logs(void **state)
+{
+	const char *inputs[] = { dir, in_dir("*.txt"), in_dir("b.log") };
+	struct read_options opts = { .progress = note_progress };
+	struct outcome o = { 0 };
+	struct reader *r;
+
+	(void)state;
+	assert_int_equal(read_open(&r, inputs, 3, &opts, &o.err), 0);
+	assert_int_equal(read_input(r)->n_files, 4);
+	assert_string_equal(read_input(r)->files[0], in_dir("a.jsonl"));
+	assert_string_equal(read_input(r)->files[1], in_dir("b.log"));
+	assert_string_equal(read_input(r)->files[2], in_dir("c.txt"));
+	drain(r, &o);
+	assert_int_equal(o.rc, 0);
+	assert_int_equal(o.sum, 7);
+	assert_string_equal(o.reasons, "2:not a JSON object;2:not a JSON object;2:not a JSON object;");
+	assert_true(progress_done == progress_total && progress_done == o.in.bytes);
+}
+
+static void what_cannot_be_opened_is_named(void **state)
+{
+	static const struct {
+		const char *name, *says;
+	} cases[] = {
+		{ "missing.log", "cannot be opened: No such file or directory" },
+		{ "*.none", "cannot be opened: No such file or directory" },
+		{ "empty", "no *.log or *.jsonl in this directory" },
+		{ "closed.log", "cannot be opened: Permission denied" },
+	};
+
+	(void)state;
+	assert_int_equal(file_write(in_dir("closed.log"), slice_of("x"), NULL), 0);
+	assert_int_equal(chmod(in_dir("closed.log"), 0), 0);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *path = in_dir(cases[i].name);
+		struct reader *r;
+		struct err err;
+
+		if (i == 3 && geteuid() == 0)
+			continue; /* root may read it */
+		assert_int_equal(read_open(&r, &path, 1, NULL, &err), -ERR_OPEN);
+		assert_null(r);
+		assert_non_null(strstr(err.text, cases[i].says));
+		assert_non_null(strstr(err.text, path));
+	}
+	unlink(in_dir("closed.log"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(troubles_cost_only_their_lines),
+		cmocka_unit_test(overlong_lines_are_skipped_in_bounded_memory),
+		cmocka_unit_test(garbage_between_records_is_counted),
+		cmocka_unit_test(what_is_no_log_says_so),
+		cmocka_unit_test(a_failing_read_is_an_error),
+		cmocka_unit_test(directories_and_patterns_name_their_logs),
+		cmocka_unit_test(what_cannot_be_opened_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, make_files, remove_files);
+}

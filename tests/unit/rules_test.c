@@ -1,0 +1,271 @@
+/* Rules: what violates, what fires, when it resolves, and how bad files are refused. */
+#include "test.h"
+
+#include "rules/rules.h"
+
+#include <math.h>
+#include <unistd.h>
+
+static struct ruleset *set_of(const char *text)
+{
+	char path[] = "/tmp/rwkvmon-rules-XXXXXX";
+	int fd = mkstemp(path);
+	struct ruleset *set;
+	struct err err;
+
+	assert_true(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+	if (ruleset_open(&set, path, &err))
+		fail_msg("%s", err.text);
+	unlink(path);
+	return set;
+}
+
+static struct rules *rules_of(const struct ruleset *set, enum rules_mode mode)
+{
+	struct rules *r;
+
+	assert_int_equal(rules_open(&r, set, mode, NULL), 0);
+	return r;
+}
+
+static const struct field_values nothing;
+
+/* Feeds one value at a time of seconds; returns the finding's flags: v(iolated) f(iring) c(hanged). */
+static const char *feed(struct rules *r, double seconds, enum metric_id m, double value)
+{
+	static char flags[4];
+	struct record rec = { .time_us = (int64_t)(seconds * 1e6), .event = EVENT_INFERENCE_STEP, .session = &nothing,
+			      .sequence_length = 1000 };
+	struct rule_finding f[RULES_MAX];
+	size_t n = 0, at = 0;
+
+	if (!isnan(value))
+		record_set(&rec, m, value);
+	n = rules_eval(r, &rec, f);
+	assert_true(n <= 1);
+	if (n && f[0].violated)
+		flags[at++] = 'v';
+	if (n && f[0].firing)
+		flags[at++] = 'f';
+	if (n && f[0].changed)
+		flags[at++] = 'c';
+	flags[at] = 0;
+	return flags;
+}
+
+static void an_alarm_fires_once_holds_and_resolves(void **state)
+{
+	struct ruleset *set = set_of("rules: [{alarm: high_latency, metric: token_latency_ms, above: 100, clear: 0.2, cooldown: 10s, warmup: 0}]");
+	struct rules *r = rules_of(set, RULES_LIVE);
+
+	(void)state;
+	assert_string_equal(feed(r, 0, M_TOKEN_LATENCY_MS, 100), "");
+	assert_string_equal(feed(r, 1, M_TOKEN_LATENCY_MS, 101), "vfc");
+	assert_string_equal(feed(r, 2, M_TOKEN_LATENCY_MS, 300), "vf");
+	assert_string_equal(feed(r, 3, M_TOKEN_LATENCY_MS, 90), "");	/* inside, but not by 20 % yet: still on */
+	assert_string_equal(feed(r, 4, M_TOKEN_LATENCY_MS, 120), "vf"); /* so this is no second alarm */
+	assert_string_equal(feed(r, 5, M_TOKEN_LATENCY_MS, 80), "c");	/* resolved */
+	assert_string_equal(feed(r, 6, M_TOKEN_LATENCY_MS, 500), "v");	/* within the cooldown: silent */
+	assert_string_equal(feed(r, 10.9, M_TOKEN_LATENCY_MS, 500), "v");
+	assert_string_equal(feed(r, 11, M_TOKEN_LATENCY_MS, 500), "vfc");
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void for_wants_the_violation_to_last(void **state)
+{
+	struct ruleset *set = set_of("rules: [{alarm: high_gpu_utilization, metric: gpu_utilization_pct, above: 90, for: 30s, warmup: 0}]");
+	struct rules *r = rules_of(set, RULES_LIVE);
+
+	(void)state;
+	assert_string_equal(feed(r, 0, M_GPU_UTILIZATION_PCT, 95), "v");
+	assert_string_equal(feed(r, 29, M_GPU_UTILIZATION_PCT, 95), "v");
+	assert_string_equal(feed(r, 29.5, M_GPU_UTILIZATION_PCT, 50), "");
+	assert_string_equal(feed(r, 31, M_GPU_UTILIZATION_PCT, 95), "v");
+	assert_string_equal(feed(r, 61, M_GPU_UTILIZATION_PCT, 95), "vfc");
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void warm_up_and_missing_data_never_fire(void **state)
+{
+	struct ruleset *set;
+	struct rules *r;
+
+	(void)state;
+	assert_int_equal(ruleset_open(&set, "thresholds", NULL), 0);
+	r = rules_of(set, RULES_LIVE);
+	for (int i = 0; i < 20; i++)
+		assert_string_equal(feed(r, i, M_TOKEN_LATENCY_MS, 1000), "");
+	assert_string_equal(feed(r, 20, M_TOKEN_LATENCY_MS, 1000), "vfc");
+	for (int i = 21; i < 60; i++)
+		assert_string_equal(feed(r, i, M_TOKEN_LATENCY_MS, NAN), "");
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void nonfinite_values_fire_at_once_and_resolve_when_gone(void **state)
+{
+	struct ruleset *set;
+	struct rules *r;
+
+	(void)state;
+	assert_int_equal(ruleset_open(&set, "thresholds", NULL), 0);
+	r = rules_of(set, RULES_LIVE);
+	assert_string_equal(feed(r, 0, M_NONFINITE_LOGITS, 3), "vfc");
+	assert_string_equal(feed(r, 1, M_NONFINITE_LOGITS, 3), "vf");
+	assert_string_equal(feed(r, 2, M_NONFINITE_LOGITS, NAN), "c");
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void replayed_baseline_judges_every_record(void **state)
+{
+	struct ruleset *set;
+	struct rules *r;
+
+	(void)state;
+	assert_int_equal(ruleset_open(&set, "baseline", NULL), 0);
+	r = rules_of(set, RULES_REPLAY);
+	assert_string_equal(feed(r, 0, M_TOKEN_LATENCY_MS, 75), "");
+	assert_string_equal(feed(r, 1, M_TOKEN_LATENCY_MS, 75.001), "vfc");
+	assert_string_equal(feed(r, 2, M_THROUGHPUT_TPS, 49.99), "vfc");
+	assert_string_equal(feed(r, 3, M_LOGITS_ENTROPY, 0.99), "vfc");
+	assert_string_equal(feed(r, 4, M_LOGITS_ENTROPY, 8.01), "vf");
+	assert_string_equal(feed(r, 5, M_VRAM_USED_MB, 8000), "");
+	assert_string_equal(feed(r, 6, M_TOKEN_REPETITION_PCT, 15.5), "vfc");
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void a_small_vocabulary_brings_the_byte_overlay(void **state)
+{
+	struct field_values session = { 0 };
+	struct record start = { .event = EVENT_SESSION_START, .session = &session };
+	struct rule_finding f[RULES_MAX];
+	struct ruleset *set;
+	struct rules *r;
+
+	(void)state;
+	assert_int_equal(ruleset_open(&set, "baseline", NULL), 0);
+	r = rules_of(set, RULES_REPLAY);
+	fields_set_number(&session, F_VOCAB_SIZE, 256);
+	rules_eval(r, &start, f);
+	assert_string_equal(feed(r, 1, M_TOKEN_REPETITION_PCT, 80), "");
+	assert_string_equal(feed(r, 2, M_TOKEN_REPETITION_PCT, 88), "vfc");
+	for (int i = 0; i < 99; i++)
+		assert_string_equal(feed(r, 3, M_LOGITS_ENTROPY, 0.1), "");
+	assert_string_equal(feed(r, 4, M_LOGITS_ENTROPY, 0.1), "vfc"); /* the mean of 100 */
+	assert_string_equal(feed(r, 5, M_STATE_SIMILARITY, 0.1), "");  /* baseline judges no similarity */
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void relative_limits_follow_what_they_name(void **state)
+{
+	struct field_values session = { 0 };
+	struct record start = { .event = EVENT_SESSION_START, .session = &session };
+	struct rule_finding f[RULES_MAX];
+	struct ruleset *set;
+	struct rules *r;
+
+	(void)state;
+	assert_int_equal(ruleset_open(&set, "thresholds", NULL), 0);
+	r = rules_of(set, RULES_LIVE);
+	for (int i = 0; i < 20; i++)
+		feed(r, i, M_VRAM_USED_MB, 1);
+	assert_string_equal(feed(r, 20, M_VRAM_USED_MB, 8001), "vfc");	  /* no total known: the absolute one */
+	assert_string_equal(feed(r, 21, M_STATE_SIZE_BYTES, 1e12), ""); /* no model size known: silent */
+	fields_set_number(&session, F_VRAM_TOTAL_MB, 1000);
+	fields_set_number(&session, F_MODEL_BYTES, 1000);
+	rules_eval(r, &start, f);
+	assert_string_equal(feed(r, 22, M_STATE_SIZE_BYTES, 501), "vfc");
+	assert_string_equal(feed(r, 23, M_VRAM_USED_MB, 801), "vf");
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void a_drop_is_sudden_only_against_the_recent_past(void **state)
+{
+	struct ruleset *set = set_of("rules: [{alarm: state_divergence, metric: state_similarity, below: 0.8, "
+				     "sudden: {deviations: 6, of: 64}, warmup: 0}]");
+	struct rules *r = rules_of(set, RULES_LIVE);
+
+	(void)state;
+	for (int i = 0; i < 64; i++) /* low is usual here: no alarm */
+		assert_string_equal(feed(r, i, M_STATE_SIMILARITY, 0.70 + 0.001 * (i % 10)), "");
+	assert_string_equal(feed(r, 64, M_STATE_SIMILARITY, 0.69), "");
+	assert_string_equal(feed(r, 65, M_STATE_SIMILARITY, 0.2), "vfc");
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void a_baseline_can_be_learned(void **state)
+{
+	struct ruleset *set = set_of("baseline: learn\nrules: [{alarm: high_latency, metric: token_latency_ms, "
+				     "above: {of: baseline, times: 2}, warmup: 0}]");
+	struct rules *r = rules_of(set, RULES_LIVE);
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		assert_string_equal(feed(r, i, M_TOKEN_LATENCY_MS, 7), "");
+	assert_string_equal(feed(r, 50, M_TOKEN_LATENCY_MS, 14), "");
+	assert_string_equal(feed(r, 51, M_TOKEN_LATENCY_MS, 14.5), "vfc");
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void bad_files_are_refused_with_place_and_advice(void **state)
+{
+	static const struct {
+		const char *text, *where, *says, *hint;
+	} cases[] = {
+		{ "rules:\n  - alarm: high_latncy\n", ":2:12: ", "found \"high_latncy\"", "high_latency" },
+		{ "rules:\n  - alarm: high_latency\n    metrik: x\n", ":3:5: ", "found \"metrik\"", "metric" },
+		{ "rules:\n  - alarm: high_latency\n    metric: token_latency_ms\n", ":2:5: ", "has no limit", NULL },
+		{ "rules:\n  - {alarm: high_latency, metric: token_latency_ms, above: fast}\n", ":2:60: ", "found \"fast\"", NULL },
+		{ "rules:\n  - {alarm: high_latency, metric: token_latency_ms, above: 1, for: soon}\n", ":2:68: ", "duration", NULL },
+		{ "rules:\n  - {alarm: high_latency, metric: token_latency_ms, above: {of: vram, times: 2}}\n", ":2:65: ", "found \"vram\"", NULL },
+		{ "rules: 5\n", ":1:8: ", "list", NULL },
+		{ "rules: [\n", ":2:1: ", "is no YAML", NULL },
+		{ "", "", "is empty", NULL },
+		{ "name: x\n", ":1:1: ", "no rules", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1}, {alarm: high_latency, metric: token_latency_ms, above: 2}]",
+		  ":1:68: ", "second rule", NULL },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char path[] = "/tmp/rwkvmon-rules-XXXXXX";
+		int fd = mkstemp(path);
+		struct ruleset *set;
+		struct err err = { 0 };
+
+		assert_true(write(fd, cases[i].text, strlen(cases[i].text)) >= 0);
+		close(fd);
+		assert_int_equal(ruleset_open(&set, path, &err), -ERR_RULE);
+		assert_null(set);
+		unlink(path);
+		if (!strstr(err.text, cases[i].where) || !strstr(err.text, cases[i].says) ||
+		    (cases[i].hint && !strstr(err.hint, cases[i].hint)))
+			fail_msg("%s\nrefused with: %s (%s)", cases[i].text, err.text, err.hint);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_alarm_fires_once_holds_and_resolves),
+		cmocka_unit_test(for_wants_the_violation_to_last),
+		cmocka_unit_test(warm_up_and_missing_data_never_fire),
+		cmocka_unit_test(nonfinite_values_fire_at_once_and_resolve_when_gone),
+		cmocka_unit_test(replayed_baseline_judges_every_record),
+		cmocka_unit_test(a_small_vocabulary_brings_the_byte_overlay),
+		cmocka_unit_test(relative_limits_follow_what_they_name),
+		cmocka_unit_test(a_drop_is_sudden_only_against_the_recent_past),
+		cmocka_unit_test(a_baseline_can_be_learned),
+		cmocka_unit_test(bad_files_are_refused_with_place_and_advice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

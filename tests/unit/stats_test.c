@@ -1,0 +1,450 @@
+/* Moments, correlation, quantiles, time buckets: right, and the same however the input is split. */
+#include "test.h"
+
+#include "stats/buckets.h"
+#include "stats/moments.h"
+#include "stats/sketch.h"
+
+#include <math.h>
+
+/* xorshift: the same numbers everywhere. */
+static uint64_t seed = 88172645463325252u;
+
+static uint64_t next_bits(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+static double next_unit(void)
+{
+	return (double)(next_bits() >> 11) / 9007199254740992.0;
+}
+
+static double round_to(double v, double scale)
+{
+	return rint(v * scale) / scale;
+}
+
+enum shape { UNIFORM, NARROW, HEAVY, TWO_HUMPS, CONSTANT, INTEGERS, SIGNED, TINY, HUGE_RANGE, SHAPES };
+
+static double draw(enum shape shape)
+{
+	double u = next_unit() + 1e-12;
+
+	switch (shape) {
+	case UNIFORM:
+		return 100 * u;
+	case NARROW:
+		return 31.9 + 0.02 * u;
+	case HEAVY:
+		return 20 / sqrt(u);
+	case TWO_HUMPS:
+		return next_bits() & 1 ? 10 + u : 500 + 100 * u;
+	case CONSTANT:
+		return 2457;
+	case INTEGERS:
+		return floor(u * 12);
+	case SIGNED:
+		return 40 * (u - 0.5);
+	case TINY:
+		return 1e-9 * u * u;
+	default:
+		return exp(40 * (u - 0.5));
+	}
+}
+
+static void assert_close(double got, double want, double relative, const char *what)
+{
+	if (!(fabs(got - want) <= relative * fabs(want) + 1e-300))
+		fail_msg("%s: %.17g, expected %.17g", what, got, want);
+}
+
+/* Two passes in long double about the mean: the reference. */
+static long double reference_stddev(const double *v, size_t n, long double *mean)
+{
+	long double sum = 0, spread = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += (long double)v[i] - (long double)v[0];
+	*mean = (long double)v[0] + sum / n;
+	for (size_t i = 0; i < n; i++)
+		spread += ((long double)v[i] - *mean) * ((long double)v[i] - *mean);
+	return sqrtl(spread / (n - 1));
+}
+
+static void moments_agree_with_long_double(void **state)
+{
+	enum { N = 5000 };
+	static const double scales[] = { 1, 1e2, 1e3, 1e6 };
+	static double v[N];
+
+	(void)state;
+	for (int shape = 0; shape < SHAPES; shape++)
+		for (size_t k = 0; k < 8; k++) {
+			struct moments m = { .scale = scales[k / 2] };
+			long double mean, stddev;
+
+			for (size_t i = 0; i < N; i++) {
+				v[i] = k % 2 ? draw((enum shape)shape) : round_to(draw((enum shape)shape), m.scale);
+				moments_add(&m, v[i]);
+			}
+			stddev = reference_stddev(v, N, &mean);
+			assert_int_equal(m.count, N);
+			assert_close(moments_mean(&m), (double)mean, shape == SIGNED ? 1e-9 : 1e-13, "mean");
+			if (shape == CONSTANT)
+				assert_true(moments_stddev(&m) == 0 && moments_mean(&m) == 2457);
+			else
+				assert_close(moments_stddev(&m), (double)stddev, 1e-10, "stddev");
+			moments_free(&m);
+		}
+}
+
+/* 1e9 and a little noise: the sum of squares and the squared sum agree in 20 digits. */
+static void cancellation_loses_nothing(void **state)
+{
+	enum { N = 4000 };
+	static const double bases[] = { 1e9, 1e12, 3e14, -1e9 };
+
+	(void)state;
+	for (size_t b = 0; b < sizeof bases / sizeof *bases; b++)
+		for (int decimal = 0; decimal < 2; decimal++) {
+			struct moments m = { .scale = 1 };
+			double sum = 0, spread = 0, mean;
+			static double noise[N];
+
+			for (size_t i = 0; i < N; i++) {
+				/* Exact in binary, so that the reference sees the same numbers. */
+				noise[i] = decimal ? (double)(next_bits() % 16) : (double)(next_bits() % 1024) / 16;
+				moments_add(&m, bases[b] + noise[i]);
+				sum += noise[i];
+			}
+			mean = sum / N;
+			for (size_t i = 0; i < N; i++)
+				spread += (noise[i] - mean) * (noise[i] - mean);
+			assert_close(moments_stddev(&m), sqrt(spread / (N - 1)), 1e-12, "stddev");
+			assert_close(moments_mean(&m), bases[b] + mean, 1e-15, "mean");
+			moments_free(&m);
+		}
+}
+
+static void extreme_values_do_not_overflow(void **state)
+{
+	struct moments m = { .scale = 1e3 };
+
+	(void)state;
+	moments_add(&m, 1.5e308);
+	moments_add(&m, 1.7e308);
+	moments_add(&m, 5e-324);
+	assert_close(moments_mean(&m), 1.5e308 / 3 + 1.7e308 / 3, 1e-15, "mean");
+	assert_close(moments_stddev(&m), 9.2915732431775690e307, 1e-12, "stddev");
+	moments_free(&m);
+	m = (struct moments){ .scale = 1 };
+	for (int i = 0; i < 3; i++)
+		moments_add(&m, i * 5e-324);
+	assert_true(moments_mean(&m) == 5e-324);
+	assert_true(moments_stddev(&m) == 5e-324);
+	moments_free(&m);
+}
+
+static void nothing_is_unknown(void **state)
+{
+	struct moments m = { .scale = 1 };
+	struct comoments c = { .scale_x = 1, .scale_y = 1 };
+
+	(void)state;
+	assert_true(isnan(moments_mean(&m)) && isnan(moments_stddev(&m)) && isnan(comoments_pearson(&c)));
+	moments_add(&m, -0.0);
+	assert_true(!signbit(m.min) && moments_mean(&m) == 0 && isnan(moments_stddev(&m)));
+	comoments_add(&c, 1, 2);
+	comoments_add(&c, 1, 3);
+	assert_true(isnan(comoments_pearson(&c))); /* one of them is constant */
+}
+
+static void correlation_agrees_with_long_double(void **state)
+{
+	enum { N = 3000 };
+	static double x[N], y[N];
+
+	(void)state;
+	for (int k = 0; k < 12; k++) {
+		struct comoments c = { .scale_x = 1e6, .scale_y = 1e4 };
+		long double mx = 0, my = 0, xx = 0, yy = 0, xy = 0;
+		double slope = (k % 6 - 3) * 0.7, base = k < 6 ? 0 : 1e9;
+
+		for (size_t i = 0; i < N; i++) {
+			x[i] = base + next_unit();
+			y[i] = base + slope * (x[i] - base) + next_unit();
+			if (k % 2) {
+				x[i] = round_to(x[i], 1e6);
+				y[i] = round_to(y[i], 1e4);
+			}
+			comoments_add(&c, x[i], y[i]);
+			mx += x[i];
+			my += y[i];
+		}
+		mx /= N;
+		my /= N;
+		for (size_t i = 0; i < N; i++) {
+			xx += (x[i] - mx) * (x[i] - mx);
+			yy += (y[i] - my) * (y[i] - my);
+			xy += (x[i] - mx) * (y[i] - my);
+		}
+		assert_true(fabs(comoments_pearson(&c) - (double)(xy / sqrtl(xx * yy))) < (base > 0 ? 2e-5 : 1e-12));
+		comoments_free(&c);
+	}
+}
+
+/* Exact whatever the base: shifting both by 2^30 changes no bit. */
+static void correlation_ignores_the_base(void **state)
+{
+	struct comoments near = { .scale_x = 1, .scale_y = 1 }, far = near;
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		double x = (double)(next_bits() % 4096) / 1024, y = (double)(next_bits() % 4096) / 1024 - x;
+
+		comoments_add(&near, x, y);
+		comoments_add(&far, x + 1073741824.0, y - 1073741824.0);
+	}
+	assert_true(comoments_pearson(&near) == comoments_pearson(&far));
+	assert_true(comoments_pearson(&near) < -0.5);
+	comoments_free(&near);
+	comoments_free(&far);
+}
+
+static void exact_sums_agree_with_integers(void **state)
+{
+	struct exact e = { { 0 } };
+	i128 want = 0;
+	struct big big;
+	int exponent;
+	double fraction;
+
+	(void)state;
+	for (int i = 0; i < 10000; i++) {
+		int64_t a = (int64_t)next_bits() >> 12, b = (int64_t)next_bits() >> 20;
+
+		exact_add_product(&e, (double)a, (double)b);
+		want += (i128)a * b;
+	}
+	big_from_exact(&big, &e);
+	fraction = big_fraction(&big, &exponent);
+	assert_close(ldexp(fraction, exponent), (double)want, 1e-15, "sum of products");
+	for (int i = 0; i < 64; i++) { /* what goes in comes out: back to nothing */
+		double v = draw(HUGE_RANGE);
+
+		exact_add_product(&e, v, v);
+		exact_add_product(&e, -v, v);
+	}
+	big_from_int(&big, -want);
+	struct big rest;
+	big_from_exact(&rest, &e);
+	big_add(&rest, &big);
+	assert_int_equal(rest.n, 0);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* numpy's default: linear interpolation between ranks of the sorted values. */
+static double reference_quantile(const double *sorted, size_t n, double q)
+{
+	double at = q * (double)(n - 1);
+	size_t low = (size_t)at;
+
+	return low + 1 < n ? sorted[low] + (sorted[low + 1] - sorted[low]) * (at - (double)low) : sorted[n - 1];
+}
+
+static void quantiles_are_within_half_a_percent(void **state)
+{
+	enum { N = 20000, Q = 7 };
+	static const double q[Q] = { 0, 0.01, 0.5, 0.9, 0.95, 0.99, 1 };
+	static const size_t sizes[] = { 1, 2, 3, 10, 64, 65, 100, 1000, N };
+	static double v[N];
+	double got[Q];
+
+	(void)state;
+	for (int shape = 0; shape < SHAPES; shape++)
+		for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+			struct sketch sketch = { 0 };
+			size_t n = sizes[s];
+
+			for (size_t i = 0; i < n; i++)
+				sketch_add(&sketch, v[i] = draw((enum shape)shape));
+			qsort(v, n, sizeof *v, ascending);
+			sketch_quantiles(&sketch, v[0], v[n - 1], q, got, Q);
+			for (size_t i = 0; i < Q; i++) {
+				double want = reference_quantile(v, n, q[i]), allowed = n <= SKETCH_FEW ? 1e-14 : 0.004;
+
+				/* Signed values that straddle 0 interpolate between bins of either sign. */
+				if (!(fabs(got[i] - want) <= allowed * fabs(want) + (shape == SIGNED ? 0.01 : 0)))
+					fail_msg("shape %d, %zu values, q %g: %.12g, expected %.12g", shape, n, q[i],
+						 got[i], want);
+			}
+			sketch_free(&sketch);
+		}
+}
+
+static void nothing_has_no_quantile(void **state)
+{
+	struct sketch s = { 0 };
+	double q = 0.5, got;
+
+	(void)state;
+	sketch_quantiles(&s, 0, 0, &q, &got, 1);
+	assert_true(isnan(got));
+	for (int i = 0; i < 1000; i++)
+		sketch_add(&s, 0);
+	sketch_quantiles(&s, 0, 0, &q, &got, 1);
+	assert_true(got == 0);
+	sketch_free(&s);
+}
+
+static void bins_carry_beyond_their_bits(void **state)
+{
+	struct sketch a = { 0 }, b = { 0 };
+	double q[] = { 0.25, 0.75 }, got[2];
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		sketch_add(&a, i < 50 ? 1 : 2);
+	for (int i = 0; i < 34; i++) { /* doubles itself 34 times: 50 * 2^34 of each */
+		sketch_merge(&b, &a);
+		sketch_merge(&a, &b);
+		sketch_free(&b);
+	}
+	assert_int_equal(a.count, UINT64_C(100) << 34);
+	sketch_quantiles(&a, 1, 2, q, got, 2);
+	assert_true(got[0] >= 1 && got[0] < 1.004 && got[1] >= 1.99 && got[1] <= 2);
+	sketch_free(&a);
+}
+
+/* The same values in one piece, in 7 pieces merged in another order, and shuffled. */
+static void splits_merge_to_the_same_bits(void **state)
+{
+	enum { N = 3001, PARTS = 7 };
+	static double v[N];
+
+	(void)state;
+	for (int shape = 0; shape < SHAPES; shape++)
+		for (int n = 3; n <= N; n += 2998) {
+			struct moments whole = { .scale = 1e3 }, part[PARTS], merged = { .scale = 1e3 };
+			struct comoments pair = { .scale_x = 1e3, .scale_y = 10 }, pairs[PARTS], pair_merged = pair;
+			struct sketch sketch = { 0 }, sketches[PARTS] = { 0 }, sketch_merged = { 0 };
+			struct buckets series, parts[PARTS], series_merged;
+			double q[] = { 0.1, 0.5, 0.99 }, one[3], other[3];
+
+			assert_true(buckets_open(&series, 64, 1) && buckets_open(&series_merged, 64, 1));
+			for (int i = 0; i < PARTS; i++) {
+				part[i] = merged;
+				pairs[i] = pair;
+				assert_true(buckets_open(&parts[i], 64, 1));
+			}
+			for (int i = 0; i < n; i++) {
+				int p = (int)(next_bits() % PARTS);
+				double second = 1.5 * i;
+				int64_t time_us = (int64_t)(next_bits() % 100000000) - 3000;
+
+				v[i] = draw((enum shape)shape);
+				if (next_bits() % 3 == 0)
+					v[i] = round_to(v[i], 1e3);
+				moments_add(&whole, v[i]);
+				moments_add(&part[p], v[i]);
+				comoments_add(&pair, v[i], second);
+				comoments_add(&pairs[p], v[i], second);
+				sketch_add(&sketch, v[i]);
+				sketch_add(&sketches[p], v[i]);
+				buckets_add(&series, buckets_at(&series, time_us), 0, 1e3, v[i]);
+				buckets_add(&parts[p], buckets_at(&parts[p], time_us), 0, 1e3, v[i]);
+			}
+			for (int i = PARTS - 1; i >= 0; i--) {
+				moments_merge(&merged, &part[i]);
+				comoments_merge(&pair_merged, &pairs[i]);
+				sketch_merge(&sketch_merged, &sketches[i]);
+				buckets_merge(&series_merged, &parts[i]);
+			}
+			one[0] = moments_mean(&whole);
+			one[1] = moments_stddev(&whole);
+			one[2] = comoments_pearson(&pair);
+			other[0] = moments_mean(&merged);
+			other[1] = moments_stddev(&merged);
+			other[2] = comoments_pearson(&pair_merged);
+			assert_memory_equal(one, other, sizeof one);
+			assert_true(whole.min == merged.min && whole.max == merged.max && whole.count == merged.count);
+			sketch_quantiles(&sketch, whole.min, whole.max, q, one, 3);
+			sketch_quantiles(&sketch_merged, whole.min, whole.max, q, other, 3);
+			assert_memory_equal(one, other, sizeof one);
+			assert_int_equal(series.width_bits, series_merged.width_bits);
+			assert_true(series.first == series_merged.first && series.last == series_merged.last);
+			for (int64_t i = series.first; i <= series.last; i++) {
+				const struct bucket_cell *a = buckets_cell(&series, 0, i);
+				const struct bucket_cell *b = buckets_cell(&series_merged, 0, i);
+
+				assert_memory_equal(a, b, sizeof *a);
+			}
+			for (int i = 0; i < PARTS; i++) {
+				moments_free(&part[i]);
+				comoments_free(&pairs[i]);
+				sketch_free(&sketches[i]);
+				buckets_free(&parts[i]);
+			}
+			moments_free(&whole);
+			moments_free(&merged);
+			comoments_free(&pair);
+			comoments_free(&pair_merged);
+			sketch_free(&sketch);
+			sketch_free(&sketch_merged);
+			buckets_free(&series);
+			buckets_free(&series_merged);
+		}
+}
+
+static void buckets_stay_within_their_cap(void **state)
+{
+	struct buckets b;
+	uint64_t counted = 0;
+
+	(void)state;
+	assert_true(buckets_open(&b, 512, 2));
+	for (int64_t i = 0; i < 20000; i++) {
+		int64_t time_us = 1757594096000000 + (i * 7919 % 20000) * 37000;
+
+		buckets_add(&b, buckets_at(&b, time_us), (size_t)(i % 2), 10, (double)(i % 10));
+	}
+	assert_true(b.last - b.first < 512 && b.last - b.first >= 256);
+	for (size_t channel = 0; channel < 2; channel++)
+		for (int64_t i = b.first; i <= b.last; i++)
+			counted += buckets_cell(&b, channel, i)->count;
+	assert_int_equal(counted, 20000);
+	buckets_add(&b, buckets_at(&b, INT64_MIN / 2), 0, 1, 1); /* any two moments fit */
+	buckets_add(&b, buckets_at(&b, INT64_MAX / 2), 0, 1, 1);
+	assert_true(b.last - b.first < 512);
+	buckets_free(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(moments_agree_with_long_double),
+		cmocka_unit_test(cancellation_loses_nothing),
+		cmocka_unit_test(extreme_values_do_not_overflow),
+		cmocka_unit_test(nothing_is_unknown),
+		cmocka_unit_test(correlation_agrees_with_long_double),
+		cmocka_unit_test(correlation_ignores_the_base),
+		cmocka_unit_test(exact_sums_agree_with_integers),
+		cmocka_unit_test(quantiles_are_within_half_a_percent),
+		cmocka_unit_test(nothing_has_no_quantile),
+		cmocka_unit_test(bins_carry_beyond_their_bits),
+		cmocka_unit_test(splits_merge_to_the_same_bits),
+		cmocka_unit_test(buckets_stay_within_their_cap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
