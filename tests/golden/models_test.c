@@ -106,9 +106,11 @@ static void check_seen(const struct golden *g, const char *set, size_t at, const
 	double got = s->sum.dot / sqrt(s->sum.old_norm2 * s->sum.new_norm2);
 
 	if (s->sum.new_norm2 < 1e30 && fabs(s->sum.new_norm2 / s->state_norm2 - 1) > 1e-6)
-		fail_msg("%s %s: squared norm at %zu is %.9g, expected %.9g", g->name, set, at, s->sum.new_norm2, s->state_norm2);
+		fail_msg("%s %s: squared norm at %zu is %.9g, expected %.9g", g->name, set, at,
+			s->sum.new_norm2, s->state_norm2);
 	if (json_is_number(cosine) && !(fabs(got - json_number_value(cosine)) <= limits.cosine))
-		fail_msg("%s %s: cosine at %zu is %.9f, expected %.9f", g->name, set, at, got, json_number_value(cosine));
+		fail_msg("%s %s: cosine at %zu is %.9f, expected %.9f", g->name, set, at, got,
+			json_number_value(cosine));
 	assert_int_equal(s->sum.nonfinite, 0);
 	for (size_t i = 0; i < json_array_size(decay ? decay : fixed); i++) {
 		double want = json_number_value(json_array_get(decay ? decay : fixed, i));
@@ -324,7 +326,8 @@ static void threads_change_nothing(void **state)
 		assert_int_equal(run_open(&one, m, NULL, NULL), 0);
 		for (int threads = 2; threads <= 5; threads++) {
 			run_reset(one);
-			assert_int_equal(run_open(&many, m, &(struct run_config){ .chunk_len = 64, .threads = threads }, NULL), 0);
+			assert_int_equal(run_open(&many, m, &(struct run_config){ .chunk_len = 64,
+				.threads = threads }, NULL), 0);
 			for (int round = 0; round < 3; round++) {
 				assert_int_equal(run_forward(one, &call, NULL), 0);
 				assert_int_equal(run_forward(many, &call, NULL), 0);
@@ -365,7 +368,8 @@ static void a_trained_state_starts_the_sequence(void **state)
 	snprintf(path, sizeof path, "%s/short_logits.f32", g.dir);
 	want = golden_floats(path, n * 272);
 	for (int round = 0; round < 2; round++) {
-		assert_int_equal(run_forward(run, &(struct run_call){ .tokens = tokens, .n = n, .all_logits = all }, &err), 0);
+		assert_int_equal(run_forward(run, &(struct run_call){ .tokens = tokens, .n = n,
+			.all_logits = all }, &err), 0);
 		golden_near("time_state", 0, all, want, n * 272, limits.logits);
 		snprintf(path, sizeof path, "%s/short_final_state.f32", g.dir);
 		last = golden_floats(path, model_info(m)->state_floats);
