@@ -522,6 +522,10 @@ static void begin(struct record_decoder *d, struct record *out)
 	out->phase = PHASE_UNKNOWN;
 	out->sequence = out->token_count = 0;
 	out->sequence_length = out->have = out->nonfinite = 0;
+	out->sampled_every = 0;
+	out->layer_norm = NULL;
+	out->n_layer_norm = 0;
+	out->own = NULL;
 	out->tokens = NULL;
 	out->n_tokens = 0;
 	out->text = (struct slice){ 0 };
