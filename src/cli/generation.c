@@ -136,7 +136,7 @@ int generation_prompt(struct generation *g, struct slice text, struct err *err)
 
 	if (!rc && !tokens.n)
 		rc = token_list_add(&tokens, 0, err);
-	watch_run_prompt(&g->watch, tokens.n);
+	watch_run_prompt(&g->watch, g->run, tokens.n);
 	if (!rc)
 		rc = feed(g, tokens.ids, tokens.n, true, &g->prefill_ns, err);
 	g->prompt_tokens += tokens.n;

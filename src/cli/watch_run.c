@@ -4,6 +4,7 @@
 #include "cli/args.h"
 #include "cli/model.h"
 #include "log/log.h"
+#include "simd/observe.h"
 #include "stats/select.h"
 
 #include <math.h>
@@ -27,6 +28,21 @@ static bool make_room(struct watch_run *w, size_t n)
 	return w->cap;
 }
 
+/* What the runtime sums for single tokens, for a chunk: the state is compared with the one
+ * before, which becomes the one before the next chunk. */
+static size_t compare_chunk(struct watch_run *w, const struct tap_step *step)
+{
+	struct state_sums part[2] = { 0 };
+	size_t at = 0;
+
+	for (size_t i = 0; i < step->n_state; at += step->state[i++].n)
+		state_observe(w->before + at, step->state[i].p, DTYPE_F32, step->state[i].n, &part[step->state[i].part == TAP_WKV]);
+	for (int i = 0; i < 2; i++)
+		w->sums[i] = (struct rwkvmon_state_sums){ i ? RWKVMON_WKV : RWKVMON_SHIFT, part[i].dot, part[i].old2, part[i].new2,
+							  part[i].change2, part[i].nonfinite };
+	return 2;
+}
+
 static void fill_state(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
 {
 	size_t rows = step->n_stats > step->n_state ? step->n_stats : step->n_state;
@@ -45,7 +61,7 @@ static void fill_state(struct watch_run *w, const struct tap_step *step, struct 
 	out->state = w->state;
 	out->n_state = step->n_state;
 	out->sums = w->sums;
-	out->n_sums = step->n_stats;
+	out->n_sums = !step->n_stats && w->before ? compare_chunk(w, step) : step->n_stats;
 }
 
 /* ln 2 / -ln w: the tokens after which half of a value is left. */
@@ -64,6 +80,7 @@ static void fill_decay(struct watch_run *w, const struct tap_step *step, struct 
 	size_t n = step->decay ? step->n_layer * step->n_decay : 0;
 	uint64_t before = w->tokens;
 
+	out->numbers = w->number;
 	w->tokens += step->n_tokens;
 	if (!n || before / WATCH_DECAY_EVERY == w->tokens / WATCH_DECAY_EVERY)
 		return;
@@ -84,6 +101,17 @@ static void fill_decay(struct watch_run *w, const struct tap_step *step, struct 
 		w->number[i] = (struct rwkvmon_number){ rwkvmon_metric(wanted[i].metric), half_life(decay) };
 	}
 	out->n_numbers = 3;
+}
+
+/* Layers come in order, so the first row that holds a bad value names the layer. */
+static void fill_first_bad_layer(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
+{
+	for (size_t i = 0; i < step->n_stats; i++)
+		if (step->stats[i].nonfinite) {
+			w->number[out->n_numbers++] =
+				(struct rwkvmon_number){ rwkvmon_metric("nonfinite_layer"), step->stats[i].layer };
+			return;
+		}
 }
 
 static void fill_shadow(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
@@ -121,8 +149,8 @@ static void on_end(void *ctx, const struct tap_step *step)
 		out.ends_prefill = !w->prompt_left;
 	}
 	fill_state(w, step, &out);
-	out.numbers = w->number;
 	fill_decay(w, step, &out);
+	fill_first_bad_layer(w, step, &out);
 	fill_shadow(w, step, &out);
 	fill_text(w, step, &out, &text);
 	rwkvmon_end(w->mon, &out);
@@ -188,9 +216,21 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 	return second_line ? err_hint(err, "%s", second_line) : rc;
 }
 
-void watch_run_prompt(struct watch_run *w, size_t n)
+void watch_run_prompt(struct watch_run *w, const struct run *run, size_t n)
 {
+	size_t floats = 0, tensors;
+	const struct tap_state *state = run_state(run, &tensors);
+
 	w->prompt_left = n;
+	for (size_t i = 0; i < tensors; i++)
+		floats += state[i].n;
+	if (floats > w->before_n) {
+		free(w->before);
+		w->before = malloc(floats * sizeof *w->before);
+		w->before_n = w->before ? floats : 0;
+	}
+	if (w->before)
+		memcpy(w->before, run_state_flat(run), floats * sizeof *w->before);
 }
 
 void watch_run_new_sequence(struct watch_run *w)
@@ -212,6 +252,8 @@ int watch_run_close(struct watch_run *w, struct rwkvmon_totals *totals, struct e
 	free(w->state);
 	free(w->sums);
 	free(w->decay);
+	free(w->before);
+	w->before = NULL;
 	w->decay = NULL;
 	w->state = NULL;
 	w->sums = NULL;

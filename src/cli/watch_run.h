@@ -6,7 +6,7 @@
 #define RWKVMON_CLI_WATCH_RUN_H
 
 #include "cli/shadow.h"
-#include "runtime/model.h"
+#include "runtime/run.h"
 #include "runtime/sampler.h"
 #include "runtime/tokenizer.h"
 #include "spec/options.h"
@@ -25,10 +25,12 @@ struct watch_run {
 	struct rwkvmon_tensor *state; /* (n_state) */
 	struct rwkvmon_state_sums *sums;
 	size_t cap;
+	float *before; /* (before_n): the state before the next chunk of a prompt; NULL unknown */
+	size_t before_n;
 	float *decay; /* (decay_cap): room to find percentiles in */
 	size_t decay_cap;
 	uint64_t tokens;
-	struct rwkvmon_number number[5]; /* half-lives, then the shadow's */
+	struct rwkvmon_number number[6]; /* half-lives, first bad layer, the shadow's two */
 	struct shadow *shadow; /* borrowed; may be NULL */
 	char name[256];
 };
@@ -37,8 +39,9 @@ struct watch_run {
 int watch_run_open(struct watch_run *w, const struct options *opts, const struct model *m, const struct tokenizer *t,
 		   const struct sampler_config *sampling, size_t chunk_len, struct err *err);
 
-/* n tokens of a prompt come next. */
-void watch_run_prompt(struct watch_run *w, size_t n);
+/* n tokens of a prompt come next: they are fed in chunks, whose change of the state the
+ * runtime does not sum, so the state before them is kept. */
+void watch_run_prompt(struct watch_run *w, const struct run *run, size_t n);
 
 /* The next call begins a new sequence. */
 void watch_run_new_sequence(struct watch_run *w);

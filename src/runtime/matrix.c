@@ -60,13 +60,22 @@ static void row_after(const struct matrix *m, const struct quantised *q, size_t 
 		out[c] /= q->col_scale[c];
 }
 
+/* The lesser (or greater) of the two; not fminf, which is a call. */
+static inline float pick(float a, float b, bool least)
+{
+	return (b < a) == least ? b : a;
+}
+
 static void reduce_rows(const struct matrix *m, const struct quantised *q, enum step step, float *out, bool least)
 {
 	for (size_t r = 0; r < m->rows; r++) {
+		float best;
+
 		row_after(m, q, r, step, q->scratch);
-		out[r] = q->scratch[0];
+		best = q->scratch[0];
 		for (size_t c = 1; c < m->cols; c++)
-			out[r] = least ? fminf(out[r], q->scratch[c]) : fmaxf(out[r], q->scratch[c]);
+			best = pick(best, q->scratch[c], least);
+		out[r] = best;
 	}
 }
 
@@ -75,7 +84,7 @@ static void reduce_cols(const struct matrix *m, const struct quantised *q, enum 
 	for (size_t r = 0; r < m->rows; r++) {
 		row_after(m, q, r, step, q->scratch);
 		for (size_t c = 0; c < m->cols; c++)
-			out[c] = !r ? q->scratch[c] : least ? fminf(out[c], q->scratch[c]) : fmaxf(out[c], q->scratch[c]);
+			out[c] = r ? pick(out[c], q->scratch[c], least) : q->scratch[c];
 	}
 }
 
@@ -107,7 +116,7 @@ void matrix_quantise(const struct matrix *m, const struct quantised *q)
 		for (size_t c = 0; c < m->cols; c++) {
 			float step = floorf(q->scratch[c] * 256);
 
-			q->q[r * m->cols + c] = (uint8_t)(step > 0 ? fminf(step, 255) : 0); /* NaN: 0 */
+			q->q[r * m->cols + c] = (uint8_t)(step > 255 ? 255 : step > 0 ? step : 0); /* NaN: 0 */
 		}
 	}
 	for (size_t r = 0; r < m->rows; r++)
