@@ -13,7 +13,7 @@ fail() { printf 'FAILED: %s\n' "$1"; failed=$((failed + 1)); }
 
 same() { # WHAT FILE
 	"$rwkvmon" export "$1" >"$dir/is" && cmp -s "$dir/is" "$here/docs/$2" && pass ||
-		fail "docs/$2 is out of date: rwkvmon export $1 > docs/$2"
+		fail "docs/$2 is out of date: run make docs"
 }
 same log-format LOG-FORMAT.md
 same metrics METRICS.md
