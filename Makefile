@@ -7,6 +7,7 @@
 #   make fault      the log under failing disks, memory and kill -9, at length, also under ThreadSanitizer
 #   make bench      speed and cost, measured on this machine
 #   make bench-collect  what watching costs a call
+#   make docs       write docs/ anew from the tables in src/spec/
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make clean
 #
@@ -58,10 +59,16 @@ bench-collect: all
 	@build/bench/collect_bench
 	@bench/collect_bench.sh
 
+docs: all
+	@build/rwkvmon export log-format >docs/LOG-FORMAT.md
+	@build/rwkvmon export metrics >docs/METRICS.md
+	@build/rwkvmon export schema >docs/log.schema.json
+	@build/rwkvmon export man >docs/rwkvmon.1
+
 install: all
 	DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
 
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: all demo test test-all fault bench bench-collect install clean
+.PHONY: all demo test test-all fault bench bench-collect docs install clean

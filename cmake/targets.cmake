@@ -42,3 +42,4 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/rwkvmon-config-version.cmak
 install(EXPORT rwkvmon-targets NAMESPACE rwkvmon:: DESTINATION ${RWKVMON_CMAKE_DIR})
 install(FILES ${CMAKE_BINARY_DIR}/rwkvmon-config.cmake ${CMAKE_BINARY_DIR}/rwkvmon-config-version.cmake
 	DESTINATION ${RWKVMON_CMAKE_DIR})
+install(FILES ${CMAKE_SOURCE_DIR}/docs/rwkvmon.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)

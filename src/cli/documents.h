@@ -1,0 +1,12 @@
+/* documents.h - what the tables say, as documents: JSON Schema, Markdown, man page. */
+#ifndef RWKVMON_CLI_DOCUMENTS_H
+#define RWKVMON_CLI_DOCUMENTS_H
+
+#include "base/buf.h"
+
+void document_schema(struct buf *out);	   /* JSON Schema of a log line, draft 2020-12 */
+void document_log_format(struct buf *out); /* docs/LOG-FORMAT.md */
+void document_metrics(struct buf *out);	   /* docs/METRICS.md */
+void document_man(struct buf *out);	   /* docs/rwkvmon.1 */
+
+#endif

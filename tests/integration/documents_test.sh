@@ -1,0 +1,63 @@
+#!/bin/sh
+# Committed documents are what the tables say; a real log satisfies the schema.
+#     documents_test.sh BUILD_DIR
+set -u
+rwkvmon=$1/rwkvmon
+here=$(cd "$(dirname "$0")/../.." && pwd)
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failed=0 passed=0
+
+pass() { passed=$((passed + 1)); }
+fail() { printf 'FAILED: %s\n' "$1"; failed=$((failed + 1)); }
+
+same() { # WHAT FILE
+	"$rwkvmon" export "$1" >"$dir/is" && cmp -s "$dir/is" "$here/docs/$2" && pass ||
+		fail "docs/$2 is out of date: run make docs"
+}
+same log-format LOG-FORMAT.md
+same metrics METRICS.md
+same man rwkvmon.1
+same schema log.schema.json
+"$rwkvmon" export nothing >/dev/null 2>&1
+[ $? = 2 ] && pass || fail "an unknown document is a usage error"
+
+"$rwkvmon" run --prompt x --tokens 300 --seed 1 --quiet --log-tokens --log-text --log-rotate-bytes 60000 --log "$dir/a.log" >/dev/null
+python=
+for p in python3 /usr/bin/python3; do
+	"$p" -c 'import jsonschema' 2>/dev/null && python=$p && break
+done
+if [ -n "$python" ]; then
+	"$python" - "$here/docs/log.schema.json" "$dir"/a*.log "$here/tests/logs/worked.log" <<'P' && pass || fail "a line does not satisfy the schema"
+import json, sys, jsonschema
+schema = json.load(open(sys.argv[1]))
+kind = jsonschema.validators.validator_for(schema)
+kind.check_schema(schema)
+check = kind(schema)
+lines = bad = 0
+for path in sys.argv[2:]:
+    for line in open(path, encoding="utf-8"):
+        lines += 1
+        for error in check.iter_errors(json.loads(line)):
+            print(path, lines, error.json_path, error.message)
+            bad += 1
+for wrong in ({"event_type": "gap"}, {"timestamp": "x", "session_id": "s", "event_type": "gap"},
+              {"timestamp": "2025-09-11T12:34:56.789Z", "session_id": "s", "event_type": "inference_step", "accuracy": {"logits_entropy": "4"}}):
+    if check.is_valid(wrong):
+        print("accepted:", wrong)
+        bad += 1
+print(lines, "lines")
+sys.exit(1 if bad or lines < 300 else 0)
+P
+else
+	echo "SKIPPED: lines against the JSON Schema: Python's jsonschema is missing (Debian: python3-jsonschema)"
+fi
+if command -v man >/dev/null; then
+	man --warnings -l "$here/docs/rwkvmon.1" >/dev/null 2>"$dir/warnings"
+	[ -s "$dir/warnings" ] && { fail "the man page has warnings"; cat "$dir/warnings"; } || pass
+else
+	echo "SKIPPED: the man page through man: it is not installed"
+fi
+
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
