@@ -1,4 +1,5 @@
-/* read.h - logs become records: files, directories and standard input, block by block.
+/* read.h - logs become records: files, directories and standard input, plain or compressed
+ * with gzip or zstd (told by their first bytes), block by block.
  *
  * Damaged, foreign and over-long lines are skipped and counted, never fatal. Blank lines
  * are nothing. CRLF, a byte order mark and a last line without its end are understood.
@@ -29,7 +30,7 @@ struct read_options {
 
 struct reader;
 
-/* Paths may be files, directories (their *.log and *.jsonl, by name), patterns that match
+/* Paths may be files, directories (their *.log and *.jsonl, also .gz and .zst, by name), patterns that match
  * files (glob), or "-". Names are resolved and tried here; contents are read later.
  * opts NULL: defaults. *out is NULL on error. */
 int read_open(struct reader **out, const char *const *paths, size_t n, const struct read_options *opts,
