@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BLOCK_BYTES = 256 << 10, PROGRESS_BYTES = 8 << 20, MAGIC_BYTES = 6 };
@@ -24,6 +26,7 @@ struct reader {
 	size_t at; /* source being read */
 	bool is_open, at_end;
 	bool looked; /* at the source's first bytes */
+	bool again;  /* the source has been replaced: its name is to be opened once more */
 	int fd; /* of a file that is ours to close, or -1 */
 	read_pull *pull;
 	void *pull_ctx;
@@ -42,6 +45,11 @@ static ssize_t pull_fd(void *ctx, void *buffer, size_t n)
 	return read(*(int *)ctx, buffer, n);
 }
 
+static bool asked_to_stop(const struct reader *r)
+{
+	return r->opts.stop && r->opts.stop(r->opts.stop_ctx);
+}
+
 /* The bytes of the source as they lie there. */
 static ssize_t pull_raw(void *ctx, void *buffer, size_t n)
 {
@@ -50,7 +58,9 @@ static ssize_t pull_raw(void *ctx, void *buffer, size_t n)
 
 	do
 		got = r->pull(r->pull_ctx, buffer, n);
-	while (got < 0 && errno == EINTR);
+	while (got < 0 && errno == EINTR && !asked_to_stop(r));
+	if (got < 0 && errno == EINTR)
+		return 0;
 	if (got > 0)
 		r->raw_bytes += (uint64_t)got;
 	return got;
@@ -177,6 +187,8 @@ static int look_at_start(struct reader *r, struct err *err)
 	r->looked = true;
 	if (packing == PACKED_NOT)
 		return refuse_compressed(r, err);
+	if (r->opts.stop && r->at + 1 == r->sources.n)
+		return err_set(err, ERR_UNSUPPORTED, "%s: is compressed; only plain files can be followed", source_name(r));
 	r->unpack = unpack_open(packing, begin, pull_raw, r);
 	if (!r->unpack)
 		return no_memory(err);
@@ -215,7 +227,8 @@ static void close_source(struct reader *r)
 	r->unpack = NULL;
 	r->fd = -1;
 	r->is_open = false;
-	r->at++;
+	r->at += !r->again;
+	r->again = false;
 }
 
 /* Room for another block behind `end`: what is used up goes first, then the buffer grows. */
@@ -240,6 +253,59 @@ static int make_room(struct reader *r, struct err *err)
 	return 0;
 }
 
+static ssize_t pull_block(struct reader *r)
+{
+	if (r->unpack)
+		return unpack_pull(r->unpack, r->buffer + r->end, r->cap - r->end);
+	return pull_raw(r, r->buffer + r->end, r->cap - r->end);
+}
+
+/* What became of the file whose end was reached. */
+enum fate { FATE_WAITS, FATE_REPLACED, FATE_TRUNCATED };
+
+static enum fate fate_of(const struct reader *r)
+{
+	struct stat ours, named;
+
+	if (fstat(r->fd, &ours) || stat(source_name(r), &named))
+		return FATE_WAITS; /* between two rotated files there may be none */
+	if (ours.st_dev != named.st_dev || ours.st_ino != named.st_ino)
+		return FATE_REPLACED;
+	return ours.st_size < lseek(r->fd, 0, SEEK_CUR) ? FATE_TRUNCATED : FATE_WAITS;
+}
+
+static bool follows(const struct reader *r)
+{
+	struct stat st;
+
+	return r->opts.stop && r->at + 1 == r->sources.n && r->fd > STDIN_FILENO && !fstat(r->fd, &st) && S_ISREG(st.st_mode);
+}
+
+/* Waits at the end of a growing file. 0: it ends here, for now or for good. */
+static ssize_t follow(struct reader *r)
+{
+	const struct timespec pause = { .tv_nsec = 100000000 };
+	ssize_t n = 0;
+
+	while (!n && !asked_to_stop(r)) {
+		enum fate fate = fate_of(r);
+
+		if (fate == FATE_TRUNCATED) {
+			lseek(r->fd, 0, SEEK_SET);
+			r->start = r->end = r->scanned = 0;
+			r->line = 0;
+			r->too_long = false;
+		}
+		n = pull_raw(r, r->buffer + r->end, r->cap - r->end); /* perhaps written before it was replaced */
+		r->again = !n && fate == FATE_REPLACED;
+		if (r->again)
+			return 0;
+		if (!n)
+			nanosleep(&pause, NULL);
+	}
+	return n;
+}
+
 /* One more block, or at_end. */
 static int fill(struct reader *r, struct err *err)
 {
@@ -248,10 +314,9 @@ static int fill(struct reader *r, struct err *err)
 
 	if (rc)
 		return rc;
-	if (r->unpack)
-		n = unpack_pull(r->unpack, r->buffer + r->end, r->cap - r->end);
-	else
-		n = pull_raw(r, r->buffer + r->end, r->cap - r->end);
+	n = pull_block(r);
+	if (!n && follows(r))
+		n = follow(r);
 	if (n < 0)
 		return err_set_os(err, ERR_READ, errno, "%s: cannot be read", source_name(r));
 	r->end += (size_t)n;

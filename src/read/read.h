@@ -26,6 +26,13 @@ struct read_options {
 	/* Called now and then, and at the end; total is 0 when unknown. NULL: never. */
 	void (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
 	void *ctx;
+
+	/* Not NULL: at the end of the last file, wait for more until stop says true. A file
+	 * that is renamed or deleted is read to its end, then the new one of that name; one
+	 * that is truncated is read from its start. stop is asked about every 100 ms, and
+	 * when a signal interrupts a read. */
+	bool (*stop)(void *stop_ctx);
+	void *stop_ctx;
 };
 
 struct reader;

@@ -344,6 +344,63 @@ static void directories_and_patterns_name_their_logs(void **state)
 	assert_true(progress_done == progress_total && progress_done == o.in.bytes);
 }
 
+/* What happens to the followed file, one thing each time the reader asks whether to stop. */
+static const char *const happenings[] = {
+	"", "+" STEP(1) "\n", "", "+" STEP(2), "+\n" STEP(4), /* a line in two pieces, the next cut off */
+	"r+\n" STEP(8) "\n",				       /* its rest comes after the rename */
+	"c+" STEP(16) "\n", "", "d", "c+" STEP(32) "\n",	       /* new file; deleted; new again */
+	"t", "", "+" STEP(64) "\n", "",			       /* truncated in place */
+};
+
+static void append(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "a");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static bool next_happening(void *ctx)
+{
+	size_t *at = ctx;
+	const char *what = happenings[*at], *path = in_dir("grows.log"), *writes = path;
+
+	if (*at == sizeof happenings / sizeof *happenings - 1)
+		return true;
+	if (*what == 'r') {
+		writes = in_dir("grows.log.old");
+		assert_int_equal(rename(path, writes), 0);
+	}
+	if (*what == 'd')
+		assert_int_equal(unlink(path), 0);
+	if (*what == 't')
+		assert_int_equal(truncate(path, 0), 0);
+	if (strchr(what, '+'))
+		append(writes, strchr(what, '+') + 1);
+	++*at;
+	return false;
+}
+
+static void a_growing_file_is_followed_through_rotation(void **state)
+{
+	const char *path = in_dir("grows.log");
+	size_t at = 0;
+	struct read_options opts = { .stop = next_happening, .stop_ctx = &at };
+	struct outcome o = { 0 };
+	struct reader *r;
+
+	(void)state;
+	append(path, "");
+	assert_int_equal(read_open(&r, &path, 1, &opts, &o.err), 0);
+	drain(r, &o);
+	assert_int_equal(o.rc, 0);
+	assert_int_equal(o.sum, 127);
+	assert_int_equal(o.in.skipped_lines, 0);
+	unlink(in_dir("grows.log"));
+	unlink(in_dir("grows.log.old"));
+}
+
 static void what_cannot_be_opened_is_named(void **state)
 {
 	static const struct {
@@ -384,6 +441,7 @@ int main(void)
 		cmocka_unit_test(damaged_compression_costs_what_it_hits),
 		cmocka_unit_test(a_failing_read_is_an_error),
 		cmocka_unit_test(directories_and_patterns_name_their_logs),
+		cmocka_unit_test(a_growing_file_is_followed_through_rotation),
 		cmocka_unit_test(what_cannot_be_opened_is_named),
 	};
 
