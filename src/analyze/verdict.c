@@ -19,7 +19,7 @@ static bool is_critical(const struct findings *f)
 
 static bool needs_attention(const struct findings *f)
 {
-	if (f->anomaly_records || f->dropped)
+	if (!f->records || f->anomaly_records || f->dropped) /* nothing to judge is no good news */
 		return true;
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
 		if (f->live_alarms[type])

@@ -117,7 +117,7 @@ static int write_beside(const char *path, const char *beside, struct slice bytes
 /* Something that is no regular file (a pipe, /dev/full, a terminal) is written in place. */
 static int write_in_place(const char *path, struct slice bytes, struct err *err)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	int os_errno = fd < 0 ? errno : file_write_all(fd, bytes);
 
 	if (fd >= 0 && close(fd) && !os_errno)
@@ -125,21 +125,36 @@ static int write_in_place(const char *path, struct slice bytes, struct err *err)
 	return os_errno ? err_set_os(err, ERR_WRITE, os_errno, "%s: cannot be written", path) : 0;
 }
 
+bool file_replaceable(const char *path, char **replace)
+{
+	struct stat named, itself;
+	bool exists = !stat(path, &named);
+
+	*replace = NULL;
+	if (exists ? !S_ISREG(named.st_mode) : !lstat(path, &itself))
+		return true;
+	*replace = exists ? realpath(path, NULL) : strdup(path);
+	return *replace;
+}
+
 int file_write(const char *path, struct slice bytes, struct err *err)
 {
-	struct stat st;
-	char *beside;
+	char *beside = NULL, *target;
 	int rc;
 
 	if (!strcmp(path, "-")) {
 		rc = file_write_all(STDOUT_FILENO, bytes);
 		return rc ? err_set_os(err, ERR_WRITE, rc, "standard output: cannot be written") : 0;
 	}
-	if (!stat(path, &st) && !S_ISREG(st.st_mode))
-		return write_in_place(path, bytes, err);
-	if (asprintf(&beside, "%s.%ld.tmp", path, (long)getpid()) < 0)
+	if (!file_replaceable(path, &target))
 		return err_set(err, ERR_NOMEM, "%s: no memory to write it", path);
-	rc = write_beside(path, beside, bytes, err);
+	if (!target)
+		return write_in_place(path, bytes, err);
+	if (asprintf(&beside, "%s.%ld.tmp", target, (long)getpid()) < 0)
+		rc = err_set(err, ERR_NOMEM, "%s: no memory to write it", path);
+	else
+		rc = write_beside(target, beside, bytes, err);
 	free(beside);
+	free(target);
 	return rc;
 }

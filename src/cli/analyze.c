@@ -146,6 +146,8 @@ int command_analyze(const struct options *opts, struct err *err)
 	rc = parse_bound(&how.since_us, "since", opts->since, err);
 	if (!rc)
 		rc = parse_bound(&how.until_us, "until", opts->until, err);
+	if (!rc && opts->since && opts->until && how.until_us < how.since_us)
+		rc = err_set(err, ERR_USAGE, "--until lies before --since: nothing can be between them");
 	if (!rc)
 		rc = analyze(opts, &how, &findings, err);
 	if (!rc)

@@ -86,7 +86,8 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	enum command_id command;
 
-	signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error with a message */
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe, a limit on file sizes: write errors with a message */
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		help(args_lang(NULL));
 		return err_exit_code(ERR_USAGE);

@@ -2,6 +2,7 @@
 #include "collect/collector.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -219,10 +220,38 @@ static void give_totals(struct rwkvmon_totals *to, struct rwkvmon_totals *t)
 	memcpy(to, t, size < sizeof *t ? size : sizeof *t);
 }
 
+/* The last writes come from the caller's thread: a pipe nobody reads or a limit on file
+ * sizes must not kill it by a signal that it never asked for. */
+static void guard_signals(sigset_t *before)
+{
+	sigset_t ours;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGPIPE);
+	sigaddset(&ours, SIGXFSZ);
+	pthread_sigmask(SIG_BLOCK, &ours, before);
+}
+
+/* Takes what our writes raised, unless the caller had it blocked and may want it. */
+static void unguard_signals(const sigset_t *before)
+{
+	const struct timespec at_once = { 0 };
+	sigset_t ours;
+
+	sigemptyset(&ours);
+	for (int i = 0; i < 2; i++)
+		if (!sigismember(before, i ? SIGPIPE : SIGXFSZ))
+			sigaddset(&ours, i ? SIGPIPE : SIGXFSZ);
+	while (sigtimedwait(&ours, NULL, &at_once) > 0)
+		;
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
 int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 {
 	struct rwkvmon_totals t = { 0 };
 	struct err err = { 0 };
+	sigset_t before;
 	uint64_t lost = 0;
 	int rc;
 
@@ -231,6 +260,7 @@ int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 		return 0;
 	}
 	worker_stop(&mon->writer);
+	guard_signals(&before);
 	collector_drain(mon);
 	t.seconds = (double)(clock_mono_ns(mon->clock) - mon->open_ns) / 1e9;
 	t.overhead_seconds = (double)mon->overhead_ns / 1e9;
@@ -246,6 +276,7 @@ int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 	if (rc)
 		copy_error(t.trouble, &err);
 	free_parts(mon);
+	unguard_signals(&before);
 	give_totals(totals, &t);
 	return rc;
 }

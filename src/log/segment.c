@@ -14,16 +14,18 @@ enum { LOCK_TRIES = 5, LOCK_MISSES_MAX = 20 };
 
 int segment_open(struct segment *s, const char *path, bool zst)
 {
-	const int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK; /* a pipe without a reader must not block */
+	const int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK;
 	struct stat st;
+	bool special = !stat(path, &st) && !S_ISREG(st.st_mode);
 
 	*s = (struct segment){ .path = path, .zst = zst };
-	s->fd = open(path, O_RDWR | flags, 0644);
-	if (s->fd < 0 && (errno == EACCES || errno == EPERM)) /* a pipe or a device that can only be written */
-		s->fd = open(path, O_WRONLY | flags, 0644);
+	/* A pipe or a device is only written, and never waited for: who opened it for reading
+	 * too would be its own reader and block for ever when the real one leaves. */
+	s->fd = open(path, (special ? O_WRONLY : O_RDWR) | flags, 0644);
 	if (s->fd < 0)
 		return errno;
-	fcntl(s->fd, F_SETFL, fcntl(s->fd, F_GETFL) & ~O_NONBLOCK);
+	if (!special)
+		fcntl(s->fd, F_SETFL, fcntl(s->fd, F_GETFL) & ~O_NONBLOCK);
 	if (!fstat(s->fd, &st)) {
 		s->regular = S_ISREG(st.st_mode);
 		s->dev = st.st_dev;

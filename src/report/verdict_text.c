@@ -2,6 +2,8 @@
 
 #include "report/terminal.h"
 
+#include <math.h>
+
 const char *const verdict_ids[VERDICT_COUNT] = { "healthy", "attention", "critical" };
 
 static bool has_nonfinite(const struct findings *f)
@@ -41,6 +43,12 @@ static int commonest(const struct findings *f)
 }
 
 /* The event to name: severe first, then the one with most records. */
+/* How far beyond its limit, as a share of the limit. */
+static double excess(const struct anomaly_event *e)
+{
+	return fabs(e->worst - e->limit) / fmax(fabs(e->limit), 1e-9);
+}
+
 static const struct anomaly_event *gravest(const struct findings *f)
 {
 	const struct anomaly_event *best = NULL;
@@ -49,7 +57,7 @@ static const struct anomaly_event *gravest(const struct findings *f)
 		const struct anomaly_event *e = &f->event[i];
 
 		if (!best || e->severity > best->severity ||
-		    (e->severity == best->severity && e->records > best->records))
+		    (e->severity == best->severity && excess(e) > excess(best)))
 			best = e;
 	}
 	return best;

@@ -1,6 +1,7 @@
 #include "runtime/convert.h"
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "runtime/tensor_file.h"
 #include "simd/half.h"
 
@@ -183,22 +184,42 @@ static int put_all(struct conversion *c)
 	return rc;
 }
 
-static int write_beside(struct conversion *c)
+static int write_to(struct conversion *c, const char *path)
+{
+	int rc;
+
+	c->f = fopen(path, "wbe");
+	rc = c->f ? put_all(c) : err_set_os(c->err, ERR_WRITE, errno, "%s: cannot be created", c->path);
+	if (c->f && fclose(c->f) && !rc)
+		rc = err_set_os(c->err, ERR_WRITE, errno, "%s: cannot be written", c->path);
+	return rc;
+}
+
+static int write_beside(struct conversion *c, const char *target)
 {
 	char *beside;
 	int rc;
 
-	if (asprintf(&beside, "%s.%ld.tmp", c->path, (long)getpid()) < 0)
+	if (asprintf(&beside, "%s.%ld.tmp", target, (long)getpid()) < 0)
 		return err_set(c->err, ERR_NOMEM, "%s: no memory to write it", c->path);
-	c->f = fopen(beside, "wbe");
-	rc = c->f ? put_all(c) : err_set_os(c->err, ERR_WRITE, errno, "%s: cannot be created", c->path);
-	if (c->f && fclose(c->f) && !rc)
-		rc = err_set_os(c->err, ERR_WRITE, errno, "%s: cannot be written", c->path);
-	if (!rc && rename(beside, c->path))
+	rc = write_to(c, beside);
+	if (!rc && rename(beside, target))
 		rc = err_set_os(c->err, ERR_WRITE, errno, "%s: cannot be put in place", c->path);
 	if (rc)
 		unlink(beside);
 	free(beside);
+	return rc;
+}
+
+static int write_safely(struct conversion *c)
+{
+	char *target;
+	int rc;
+
+	if (!file_replaceable(c->path, &target))
+		return err_set(c->err, ERR_NOMEM, "%s: no memory to write it", c->path);
+	rc = target ? write_beside(c, target) : write_to(c, c->path);
+	free(target);
 	return rc;
 }
 
@@ -218,7 +239,7 @@ int convert_to_safetensors(const char *in, const char *out, const struct convert
 	}
 	c.in = f;
 	if (!rc)
-		rc = write_beside(&c);
+		rc = write_safely(&c);
 	tensor_file_close(f);
 	return rc;
 }

@@ -28,6 +28,9 @@ expect() {
 	fi
 }
 
+# Steps of a log on standard input; an alarm's line holds one too, inside.
+steps() { grep -c '^{"timestamp":"[^"]*","session_id":"[^"]*","event_type":"inference_step"'; }
+
 says() { # NAME TEXT: on the standard output of the command before
 	if grep -qF -- "$2" "$dir/out"; then passed=$((passed + 1)); else fail "$1: standard output lacks \"$2\""; head -c 600 "$dir/out"; fi
 }
@@ -60,11 +63,15 @@ cp "$dir/out" "$dir/text1"
 says "the prompt stands before the text" "And it came to pass"
 expect "run again" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --unwatched
 cmp -s "$dir/out" "$dir/text1" && passed=$((passed + 1)) || fail "the same seed gave another text: monitoring changed it"
-[ "$(grep -c '"event_type":"inference_step"' "$dir/a.log")" = 301 ] && passed=$((passed + 1)) || fail "301 steps expected in the log"
+[ "$(steps <"$dir/a.log")" = 301 ] && passed=$((passed + 1)) || fail "301 steps expected in the log"
 head -n 1 "$dir/a.log" | grep -q '"event_type":"session_start"' && passed=$((passed + 1)) || fail "the log does not begin with session_start"
 tail -n 1 "$dir/a.log" | grep -q '"event_type":"session_end"' && passed=$((passed + 1)) || fail "the log does not end with session_end"
 expect "prompt from a pipe" 0 "" sh -c "printf 'ROMEO:' | $rwkvmon run --tokens 5 --seed 1 --log $dir/b.log --json"
 says "JSON summary" '"tokens":5,'
+mkfifo "$dir/fifo"
+expect "log into a pipe nobody reads" 4 "the log cannot be opened" timeout 20 "$rwkvmon" run --tokens 5 --prompt x --log "$dir/fifo"
+expect "log into a pipe whose reader leaves" 4 "" sh -c "head -c 100 $dir/fifo >/dev/null & sleep 0.2; timeout 20 $rwkvmon run --tokens 3000 --prompt x --log $dir/fifo"
+expect "a limit on file sizes" 4 "File too large" sh -c "ulimit -f 10; $rwkvmon run --tokens 300 --prompt x --log $dir/limited.log"
 expect "log into a missing directory" 4 "the log cannot be opened for writing" "$rwkvmon" run --tokens 1 --prompt x --log "$dir/none/x.log"
 expect "full disk" 4 "No space left on device" "$rwkvmon" run --tokens 50 --prompt x --log /dev/full
 [ "$(wc -c <"$dir/out")" -ge 51 ] && passed=$((passed + 1)) || fail "a full disk stopped the text"
@@ -153,7 +160,7 @@ wait $follower && "$rwkvmon" analyze --format json "$dir/grows.log" | cmp -s - "
 	passed=$((passed + 1)) || fail "analyze --follow does not end with the report on an interrupt"
 [ "$("$rwkvmon" analyze "$dir/c.log.zst" --format json | grep -c '"records":101')" -ge 1 ] && passed=$((passed + 1)) || fail "analyze does not read the compressed log"
 if command -v zstd >/dev/null; then
-	[ "$(zstd -dcq "$dir/c.log.zst" | grep -c '"event_type":"inference_step"')" = 101 ] && passed=$((passed + 1)) || fail "zstd does not read the compressed log"
+	[ "$(zstd -dcq "$dir/c.log.zst" | steps)" = 101 ] && passed=$((passed + 1)) || fail "zstd does not read the compressed log"
 else
 	echo "SKIPPED: reading a compressed log with the zstd program: it is not installed"
 fi
@@ -195,6 +202,10 @@ expect "convert to fp32" 0 "" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" --to f
 says "it is twice as large" '"out_bytes":60'
 "$rwkvmon" eval --model "$dir/c32.safetensors" --tokens 72,101,108 --logits-out "$dir/l5" && cmp -s "$dir/l3" "$dir/l5" &&
 	passed=$((passed + 1)) || fail "widening to fp32 changed the logits"
+expect "convert to a full device" 4 "No space left" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" -o /dev/full
+[ -c /dev/full ] && passed=$((passed + 1)) || fail "convert replaced a device"
+expect "convert through a link" 0 "" sh -c "ln -s $dir/target.safetensors $dir/link && $rwkvmon convert $golden/tiny-rwkv7.pth -o $dir/link"
+[ -L "$dir/link" ] && [ -s "$dir/target.safetensors" ] && passed=$((passed + 1)) || fail "convert replaced a link instead of writing its target"
 expect "convert to nonsense" 2 "expected fp32, fp16 or bf16" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" --to fp7 -o "$dir/x"
 expect "convert what is no model" 3 "bad.pth" "$rwkvmon" convert "$dir/bad.pth" -o "$dir/x"
 expect "convert to a place that is none" 4 "cannot be created" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" -o "$dir/none/x"
@@ -219,6 +230,9 @@ expect "binary log" 3 "binary.log" "$rwkvmon" analyze "$dir/binary.log"
 { head -n 50 "$dir/a.log"; head -c 3000 "$golden/tiny-rwkv7.pth"; echo; echo "Traceback (most recent call last):"; tail -n 50 "$dir/a.log" | head -c 9000; } >"$dir/half.log"
 expect "half garbage and torn" 0 "" "$rwkvmon" analyze --format json "$dir/half.log"
 says "skipped lines are told" '"skipped":[{"file"'
+expect "an interval the wrong way round" 2 "--until lies before --since" "$rwkvmon" analyze --since 2030-01-01T00:00:00Z --until 2029-01-01T00:00:00Z "$dir/a.log"
+expect "a session that is not there" 0 "" "$rwkvmon" analyze --session rwkv-sess-nope --format json "$dir/a.log"
+says "nothing to judge is not healthy" '"verdict":"attention"'
 expect "bad time" 2 "expected a time" "$rwkvmon" analyze --since yesterday "$dir/a.log"
 
 printf '%d passed, %d failed\n' "$passed" "$failed"

@@ -234,7 +234,7 @@ static void nothing_makes_empty_findings(void **state)
 	(void)state;
 	assert_int_equal(f.records + f.n_sessions + f.n_events, 0);
 	assert_true(isnan(f.metric[M_LOGITS_ENTROPY].mean));
-	assert_int_equal(f.verdict, VERDICT_HEALTHY);
+	assert_int_equal(f.verdict, VERDICT_ATTENTION);
 	findings_free(&f);
 }
 
