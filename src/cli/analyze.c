@@ -7,6 +7,7 @@
 #include "read/read.h"
 #include "report/report.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -49,14 +50,42 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 	progress_draw(p, "reading", (double)done / (double)total, text);
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void note_interrupt(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+static bool is_interrupted(void *ctx)
+{
+	(void)ctx;
+	return interrupted;
+}
+
+/* Without SA_RESTART, so that a read that waits comes back; the second signal ends the program. */
+static void catch_interrupts(void)
+{
+	struct sigaction action = { .sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
 static int read_all(struct analysis *a, const struct options *opts, struct findings *out, struct err *err)
 {
 	struct progress progress = progress_start(!opts->quiet);
 	struct read_options how = { .progress = show_progress, .ctx = &progress };
 	struct reader *reader = NULL;
 	struct record rec;
-	int rc = read_open(&reader, opts->argument, opts->n_arguments, &how, err);
+	int rc;
 
+	if (opts->follow) {
+		how.stop = is_interrupted;
+		catch_interrupts();
+	}
+	rc = read_open(&reader, opts->argument, opts->n_arguments, &how, err);
 	while (!rc && (rc = read_next(reader, &rec, err)) > 0) {
 		analyze_push(a, &rec);
 		rc = 0;

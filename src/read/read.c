@@ -5,11 +5,14 @@
 #include "read/read.h"
 
 #include "read/sources.h"
+#include "read/unpack.h"
 #include "record/codec.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BLOCK_BYTES = 256 << 10, PROGRESS_BYTES = 8 << 20, MAGIC_BYTES = 6 };
@@ -23,9 +26,12 @@ struct reader {
 	size_t at; /* source being read */
 	bool is_open, at_end;
 	bool looked; /* at the source's first bytes */
+	bool again;  /* the source has been replaced: its name is to be opened once more */
 	int fd; /* of a file that is ours to close, or -1 */
 	read_pull *pull;
 	void *pull_ctx;
+	struct unpack *unpack; /* stands before pull; NULL: the source is plain */
+	uint64_t raw_bytes;    /* pulled, as they lie in the files */
 
 	char *buffer;
 	size_t cap, start, end, scanned;
@@ -37,6 +43,27 @@ struct reader {
 static ssize_t pull_fd(void *ctx, void *buffer, size_t n)
 {
 	return read(*(int *)ctx, buffer, n);
+}
+
+static bool asked_to_stop(const struct reader *r)
+{
+	return r->opts.stop && r->opts.stop(r->opts.stop_ctx);
+}
+
+/* The bytes of the source as they lie there. */
+static ssize_t pull_raw(void *ctx, void *buffer, size_t n)
+{
+	struct reader *r = ctx;
+	ssize_t got;
+
+	do
+		got = r->pull(r->pull_ctx, buffer, n);
+	while (got < 0 && errno == EINTR && !asked_to_stop(r));
+	if (got < 0 && errno == EINTR)
+		return 0;
+	if (got > 0)
+		r->raw_bytes += (uint64_t)got;
+	return got;
 }
 
 static int no_memory(struct err *err)
@@ -104,6 +131,7 @@ void read_close(struct reader *r)
 		return;
 	if (r->fd > STDIN_FILENO)
 		close(r->fd);
+	unpack_close(r->unpack);
 	record_decoder_free(&r->decoder);
 	sources_free(&r->sources);
 	free(r->buffer);
@@ -122,21 +150,19 @@ static const char *source_name(const struct reader *r)
 
 static void report_progress(struct reader *r, bool last)
 {
-	if (!r->opts.progress || (!last && r->input.bytes - r->reported_bytes < PROGRESS_BYTES))
+	if (!r->opts.progress || (!last && r->raw_bytes - r->reported_bytes < PROGRESS_BYTES))
 		return;
-	r->reported_bytes = r->input.bytes;
-	r->opts.progress(r->opts.ctx, r->input.bytes, r->sources.total_bytes);
+	r->reported_bytes = r->raw_bytes;
+	r->opts.progress(r->opts.ctx, r->raw_bytes, r->sources.total_bytes);
 }
 
-/* Compressed logs and other binaries are told by their first bytes. */
+/* What is compressed in a way that is not read here is told by its first bytes. */
 static int refuse_compressed(const struct reader *r, struct err *err)
 {
 	static const struct {
 		const char *magic, *format, *command;
 		size_t n;
 	} known[] = {
-		{ "\x1f\x8b", "gzip", "gzip -d", 2 },
-		{ "\x28\xb5\x2f\xfd", "zstd", "zstd -d", 4 },
 		{ "\xfd" "7zXZ", "xz", "xz -d", 5 },
 		{ "BZh", "bzip2", "bzip2 -d", 3 },
 	};
@@ -149,6 +175,26 @@ static int refuse_compressed(const struct reader *r, struct err *err)
 			return err_hint(err, "decompress first: %s %s", known[i].command,
 					strcmp(name, "-") ? name : "");
 		}
+	return 0;
+}
+
+/* At the source's first bytes: when they are compressed, they go through unpack. */
+static int look_at_start(struct reader *r, struct err *err)
+{
+	struct slice begin = { r->buffer, r->end };
+	enum packing packing = packing_of(begin);
+
+	r->looked = true;
+	if (packing == PACKED_NOT)
+		return refuse_compressed(r, err);
+	if (r->opts.stop && r->at + 1 == r->sources.n)
+		return err_set(err, ERR_UNSUPPORTED, "%s: is compressed; only plain files can be followed", source_name(r));
+	r->unpack = unpack_open(packing, begin, pull_raw, r);
+	if (!r->unpack)
+		return no_memory(err);
+	r->input.bytes -= r->end;
+	r->end = 0;
+	r->at_end = false;
 	return 0;
 }
 
@@ -177,9 +223,12 @@ static void close_source(struct reader *r)
 {
 	if (r->fd > STDIN_FILENO)
 		close(r->fd);
+	unpack_close(r->unpack);
+	r->unpack = NULL;
 	r->fd = -1;
 	r->is_open = false;
-	r->at++;
+	r->at += !r->again;
+	r->again = false;
 }
 
 /* Room for another block behind `end`: what is used up goes first, then the buffer grows. */
@@ -204,6 +253,59 @@ static int make_room(struct reader *r, struct err *err)
 	return 0;
 }
 
+static ssize_t pull_block(struct reader *r)
+{
+	if (r->unpack)
+		return unpack_pull(r->unpack, r->buffer + r->end, r->cap - r->end);
+	return pull_raw(r, r->buffer + r->end, r->cap - r->end);
+}
+
+/* What became of the file whose end was reached. */
+enum fate { FATE_WAITS, FATE_REPLACED, FATE_TRUNCATED };
+
+static enum fate fate_of(const struct reader *r)
+{
+	struct stat ours, named;
+
+	if (fstat(r->fd, &ours) || stat(source_name(r), &named))
+		return FATE_WAITS; /* between two rotated files there may be none */
+	if (ours.st_dev != named.st_dev || ours.st_ino != named.st_ino)
+		return FATE_REPLACED;
+	return ours.st_size < lseek(r->fd, 0, SEEK_CUR) ? FATE_TRUNCATED : FATE_WAITS;
+}
+
+static bool follows(const struct reader *r)
+{
+	struct stat st;
+
+	return r->opts.stop && r->at + 1 == r->sources.n && r->fd > STDIN_FILENO && !fstat(r->fd, &st) && S_ISREG(st.st_mode);
+}
+
+/* Waits at the end of a growing file. 0: it ends here, for now or for good. */
+static ssize_t follow(struct reader *r)
+{
+	const struct timespec pause = { .tv_nsec = 100000000 };
+	ssize_t n = 0;
+
+	while (!n && !asked_to_stop(r)) {
+		enum fate fate = fate_of(r);
+
+		if (fate == FATE_TRUNCATED) {
+			lseek(r->fd, 0, SEEK_SET);
+			r->start = r->end = r->scanned = 0;
+			r->line = 0;
+			r->too_long = false;
+		}
+		n = pull_raw(r, r->buffer + r->end, r->cap - r->end); /* perhaps written before it was replaced */
+		r->again = !n && fate == FATE_REPLACED;
+		if (r->again)
+			return 0;
+		if (!n)
+			nanosleep(&pause, NULL);
+	}
+	return n;
+}
+
 /* One more block, or at_end. */
 static int fill(struct reader *r, struct err *err)
 {
@@ -212,9 +314,9 @@ static int fill(struct reader *r, struct err *err)
 
 	if (rc)
 		return rc;
-	do
-		n = r->pull(r->pull_ctx, r->buffer + r->end, r->cap - r->end);
-	while (n < 0 && errno == EINTR);
+	n = pull_block(r);
+	if (!n && follows(r))
+		n = follow(r);
 	if (n < 0)
 		return err_set_os(err, ERR_READ, errno, "%s: cannot be read", source_name(r));
 	r->end += (size_t)n;
@@ -223,8 +325,7 @@ static int fill(struct reader *r, struct err *err)
 	report_progress(r, false);
 	if (r->looked || (r->end < MAGIC_BYTES && n))
 		return 0;
-	r->looked = true;
-	return refuse_compressed(r, err);
+	return look_at_start(r, err);
 }
 
 static void skip_line(struct reader *r, const char *reason)
@@ -235,6 +336,15 @@ static void skip_line(struct reader *r, const char *reason)
 	in->skipped_lines++;
 	if (in->n_skipped < INPUT_SKIPPED_MAX)
 		in->skipped[in->n_skipped++] = (struct skipped_line){ source_name(r), r->line, reason };
+}
+
+/* Counted as a line: something that was written is lost. */
+static void note_damage(struct reader *r)
+{
+	const char *damage = r->unpack ? unpack_damage(r->unpack) : NULL;
+
+	if (damage)
+		skip_line(r, damage);
 }
 
 static bool is_blank(struct slice line)
@@ -269,10 +379,13 @@ static int next_line(struct reader *r, struct slice *line, bool *found, struct e
 			rc = fill(r, err);
 			if (rc)
 				return rc;
+			note_damage(r);
 			continue;
 		}
-		if (!end && !have && !r->too_long)
+		if (!end && !have && !r->too_long) {
+			note_damage(r);
 			return 0;
+		}
 		*line = (struct slice){ from, end ? (size_t)(end - from) : r->end - r->start };
 		r->start = end ? (size_t)(end + 1 - r->buffer) : r->end;
 		r->scanned = 0;

@@ -1,4 +1,5 @@
-/* read.h - logs become records: files, directories and standard input, block by block.
+/* read.h - logs become records: files, directories and standard input, plain or compressed
+ * with gzip or zstd (told by their first bytes), block by block.
  *
  * Damaged, foreign and over-long lines are skipped and counted, never fatal. Blank lines
  * are nothing. CRLF, a byte order mark and a last line without its end are understood.
@@ -25,11 +26,18 @@ struct read_options {
 	/* Called now and then, and at the end; total is 0 when unknown. NULL: never. */
 	void (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
 	void *ctx;
+
+	/* Not NULL: at the end of the last file, wait for more until stop says true. A file
+	 * that is renamed or deleted is read to its end, then the new one of that name; one
+	 * that is truncated is read from its start. stop is asked about every 100 ms, and
+	 * when a signal interrupts a read. */
+	bool (*stop)(void *stop_ctx);
+	void *stop_ctx;
 };
 
 struct reader;
 
-/* Paths may be files, directories (their *.log and *.jsonl, by name), patterns that match
+/* Paths may be files, directories (their *.log and *.jsonl, also .gz and .zst, by name), patterns that match
  * files (glob), or "-". Names are resolved and tried here; contents are read later.
  * opts NULL: defaults. *out is NULL on error. */
 int read_open(struct reader **out, const char *const *paths, size_t n, const struct read_options *opts,

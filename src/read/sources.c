@@ -64,7 +64,12 @@ static bool ends_with(const char *name, const char *end)
 
 static int is_log(const struct dirent *entry)
 {
-	return entry->d_name[0] != '.' && (ends_with(entry->d_name, ".log") || ends_with(entry->d_name, ".jsonl"));
+	static const char *const ends[] = { ".log", ".jsonl", ".log.gz", ".jsonl.gz", ".log.zst", ".jsonl.zst" };
+
+	for (size_t i = 0; entry->d_name[0] != '.' && i < sizeof ends / sizeof *ends; i++)
+		if (ends_with(entry->d_name, ends[i]))
+			return true;
+	return false;
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)

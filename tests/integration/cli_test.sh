@@ -142,6 +142,16 @@ expect "retention" 0 "" "$rwkvmon" run --prompt x --tokens 900 --seed 1 --quiet 
 expect "bad --fsync" 2 "expected never, interval or record" "$rwkvmon" run --prompt x --fsync sometimes --log none
 expect "--fsync record" 0 "" "$rwkvmon" run --prompt x --tokens 20 --fsync record --log "$dir/sync.log" --quiet
 expect "compressed log" 0 "" "$rwkvmon" run --prompt x --tokens 100 --seed 1 --log "$dir/c.log.zst" --quiet
+head -50 tests/logs/worked.log >"$dir/grows.log"
+"$rwkvmon" analyze --follow --format json "$dir/grows.log" >"$dir/followed.json" 2>/dev/null &
+follower=$!
+sleep 0.5
+tail -n +51 tests/logs/worked.log >>"$dir/grows.log"
+sleep 0.5
+kill -INT $follower
+wait $follower && "$rwkvmon" analyze --format json "$dir/grows.log" | cmp -s - "$dir/followed.json" &&
+	passed=$((passed + 1)) || fail "analyze --follow does not end with the report on an interrupt"
+[ "$("$rwkvmon" analyze "$dir/c.log.zst" --format json | grep -c '"records":101')" -ge 1 ] && passed=$((passed + 1)) || fail "analyze does not read the compressed log"
 if command -v zstd >/dev/null; then
 	[ "$(zstd -dcq "$dir/c.log.zst" | grep -c '"event_type":"inference_step"')" = 101 ] && passed=$((passed + 1)) || fail "zstd does not read the compressed log"
 else

@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
 
 #define STEP(n) "{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"session_id\":\"s\",\"event_type\":\"inference_step\"," \
 		"\"sequence_length\":" #n ",\"performance\":{\"token_latency_ms\":32.5}}"
@@ -168,8 +170,11 @@ static void what_is_no_log_says_so(void **state)
 		{ "", "memory: is empty" },
 		{ "\n \n", "memory: holds blank lines only" },
 		{ "hello\nworld\n", "memory: no log: none of its 2 lines is a record (line 1: not a JSON object)" },
-		{ "\x1f\x8b\x08 more", "memory: compressed with gzip, which is not read directly" },
-		{ "\x28\xb5\x2f\xfd", "memory: compressed with zstd, which is not read directly" },
+		{ "\xfd" "7zXZ and more", "memory: compressed with xz, which is not read directly" },
+		{ "BZh91AY", "memory: compressed with bzip2, which is not read directly" },
+		{ "\x1f\x8b\x08 more", "memory: no log: none of its 1 lines is a record (line 0: damaged gzip data: what "
+					"follows is lost)" },
+		{ "\x28\xb5\x2f\xfd", "memory: no log: none of its 1 lines is a record (line 0: compressed data end too early)" },
 	};
 
 	(void)state;
@@ -182,6 +187,79 @@ static void what_is_no_log_says_so(void **state)
 			assert_true(o.err.hint[0]);
 			assert_int_equal(err_exit_code(o.err.code), 3);
 		}
+}
+
+/* One gzip member or zstd frame with these lines, as text. */
+static size_t pack(bool gzip, const char *text, char *out, size_t cap)
+{
+	z_stream z = { 0 };
+
+	if (!gzip) {
+		ZSTD_CCtx *c = ZSTD_createCCtx();
+		size_t n;
+
+		ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 1);
+		n = ZSTD_compress2(c, out, cap, text, strlen(text));
+		ZSTD_freeCCtx(c);
+		return n;
+	}
+	assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	z.next_in = (unsigned char *)(uintptr_t)text;
+	z.avail_in = (unsigned)strlen(text);
+	z.next_out = (unsigned char *)out;
+	z.avail_out = (unsigned)cap;
+	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+	deflateEnd(&z);
+	return cap - z.avail_out;
+}
+
+static void compressed_logs_read_like_plain_ones(void **state)
+{
+	static const char first[] = STEP(1) "\n" STEP(2) "\n" STEP(4), second[] = "\nbroken\n" STEP(8) "\n";
+
+	(void)state;
+	for (int gzip = 0; gzip < 2; gzip++)
+		for (size_t most = 0; most < 9; most++) {
+			char text[2000];
+			size_t n = pack(gzip, first, text, sizeof text), m = pack(gzip, second, text + n, sizeof text - n);
+			struct outcome o = read_bytes(text, n + m, most);
+
+			assert_int_equal(o.rc, 0);
+			assert_int_equal(o.sum, 15);
+			assert_int_equal(o.in.bytes, strlen(first) + strlen(second));
+			assert_string_equal(o.reasons, "4:not a JSON object;");
+		}
+}
+
+/* However it is cut or damaged: the whole records before stay, nothing is made up, and it is told. */
+static void damaged_compression_costs_what_it_hits(void **state)
+{
+	static const char first[] = STEP(1) "\n" STEP(2) "\n", second[] = STEP(4) "\n" STEP(8) "\n";
+
+	(void)state;
+	for (int gzip = 0; gzip < 2; gzip++) {
+		char text[2000], damaged[2000];
+		size_t n = pack(gzip, first, text, sizeof text), m = pack(gzip, second, text + n, sizeof text - n);
+
+		for (size_t cut = n + 1; cut < n + m; cut++) {
+			struct outcome o = read_bytes(text, cut, cut % 5);
+
+			assert_int_equal(o.rc, 0);
+			assert_true((o.sum & 3) == 3 && o.sum <= 15);
+			assert_true(o.in.skipped_lines || o.sum == 15);
+		}
+		for (size_t at = 0; at < n + m; at++) {
+			struct outcome o;
+
+			memcpy(damaged, text, n + m);
+			damaged[at] ^= 0x55;
+			o = read_bytes(damaged, n + m, at % 5);
+			assert_true(o.sum <= 15 || o.in.skipped_lines);
+			if (!gzip && at >= 4 && at < n) /* the frame behind the damage */
+				if ((o.sum & 12) != 12)
+					fail_msg("byte %zu of %zu, %zu: sum %d, %s", at, n, n + m, (int)o.sum, o.reasons);
+		}
+	}
 }
 
 static void a_failing_read_is_an_error(void **state)
@@ -266,6 +344,63 @@ static void directories_and_patterns_name_their_logs(void **state)
 	assert_true(progress_done == progress_total && progress_done == o.in.bytes);
 }
 
+/* What happens to the followed file, one thing each time the reader asks whether to stop. */
+static const char *const happenings[] = {
+	"", "+" STEP(1) "\n", "", "+" STEP(2), "+\n" STEP(4), /* a line in two pieces, the next cut off */
+	"r+\n" STEP(8) "\n",				       /* its rest comes after the rename */
+	"c+" STEP(16) "\n", "", "d", "c+" STEP(32) "\n",	       /* new file; deleted; new again */
+	"t", "", "+" STEP(64) "\n", "",			       /* truncated in place */
+};
+
+static void append(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "a");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static bool next_happening(void *ctx)
+{
+	size_t *at = ctx;
+	const char *what = happenings[*at], *path = in_dir("grows.log"), *writes = path;
+
+	if (*at == sizeof happenings / sizeof *happenings - 1)
+		return true;
+	if (*what == 'r') {
+		writes = in_dir("grows.log.old");
+		assert_int_equal(rename(path, writes), 0);
+	}
+	if (*what == 'd')
+		assert_int_equal(unlink(path), 0);
+	if (*what == 't')
+		assert_int_equal(truncate(path, 0), 0);
+	if (strchr(what, '+'))
+		append(writes, strchr(what, '+') + 1);
+	++*at;
+	return false;
+}
+
+static void a_growing_file_is_followed_through_rotation(void **state)
+{
+	const char *path = in_dir("grows.log");
+	size_t at = 0;
+	struct read_options opts = { .stop = next_happening, .stop_ctx = &at };
+	struct outcome o = { 0 };
+	struct reader *r;
+
+	(void)state;
+	append(path, "");
+	assert_int_equal(read_open(&r, &path, 1, &opts, &o.err), 0);
+	drain(r, &o);
+	assert_int_equal(o.rc, 0);
+	assert_int_equal(o.sum, 127);
+	assert_int_equal(o.in.skipped_lines, 0);
+	unlink(in_dir("grows.log"));
+	unlink(in_dir("grows.log.old"));
+}
+
 static void what_cannot_be_opened_is_named(void **state)
 {
 	static const struct {
@@ -302,8 +437,11 @@ int main(void)
 		cmocka_unit_test(overlong_lines_are_skipped_in_bounded_memory),
 		cmocka_unit_test(garbage_between_records_is_counted),
 		cmocka_unit_test(what_is_no_log_says_so),
+		cmocka_unit_test(compressed_logs_read_like_plain_ones),
+		cmocka_unit_test(damaged_compression_costs_what_it_hits),
 		cmocka_unit_test(a_failing_read_is_an_error),
 		cmocka_unit_test(directories_and_patterns_name_their_logs),
+		cmocka_unit_test(a_growing_file_is_followed_through_rotation),
 		cmocka_unit_test(what_cannot_be_opened_is_named),
 	};
 

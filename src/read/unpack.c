@@ -1,0 +1,216 @@
+#include "read/unpack.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <zlib.h>
+#include <zstd.h>
+
+enum { PACKED_BLOCK_BYTES = 128 << 10, ZSTD_MAGIC_BYTES = 4, GZIP_WINDOW = 15 + 16 /* with its header */ };
+
+static const size_t NOWHERE = SIZE_MAX;
+static const char zstd_magic[] = "\x28\xb5\x2f\xfd", gzip_magic[] = "\x1f\x8b";
+
+struct unpack {
+	enum packing packing;
+	read_pull *pull;
+	void *ctx;
+	unsigned char *in; /* (cap) */
+	size_t at, n, cap; /* of `in`: used up, filled, room */
+	size_t frame;	   /* where this frame began in `in`; NOWHERE: that is gone */
+	bool in_end;	   /* the source has no more */
+	bool inside;	   /* a member or frame has begun and not ended */
+	bool searching;	   /* for the next frame, after damage */
+	bool cut;	   /* a line end is owed: what follows damage begins a line of its own */
+	bool done;
+	const char *damage;
+	z_stream gzip;
+	bool gzip_open;
+	ZSTD_DCtx *zstd;
+};
+
+enum packing packing_of(struct slice begin)
+{
+	if (begin.n >= 2 && !memcmp(begin.p, gzip_magic, 2))
+		return PACKED_GZIP;
+	return begin.n >= ZSTD_MAGIC_BYTES && !memcmp(begin.p, zstd_magic, ZSTD_MAGIC_BYTES) ? PACKED_ZSTD : PACKED_NOT;
+}
+
+struct unpack *unpack_open(enum packing packing, struct slice begin, read_pull *pull, void *ctx)
+{
+	struct unpack *u = calloc(1, sizeof *u);
+
+	if (!u)
+		return NULL;
+	u->packing = packing;
+	u->frame = NOWHERE;
+	u->pull = pull;
+	u->ctx = ctx;
+	u->cap = begin.n > PACKED_BLOCK_BYTES ? begin.n : PACKED_BLOCK_BYTES;
+	u->in = malloc(u->cap);
+	if (packing == PACKED_GZIP)
+		u->gzip_open = inflateInit2(&u->gzip, GZIP_WINDOW) == Z_OK;
+	else
+		u->zstd = ZSTD_createDCtx();
+	if (!u->in || (!u->gzip_open && !u->zstd)) {
+		unpack_close(u);
+		return NULL;
+	}
+	memcpy(u->in, begin.p, begin.n);
+	u->n = begin.n;
+	return u;
+}
+
+void unpack_close(struct unpack *u)
+{
+	if (!u)
+		return;
+	if (u->gzip_open)
+		inflateEnd(&u->gzip);
+	ZSTD_freeDCtx(u->zstd);
+	free(u->in);
+	free(u);
+}
+
+const char *unpack_damage(struct unpack *u)
+{
+	const char *damage = u->damage;
+
+	u->damage = NULL;
+	return damage;
+}
+
+/* More input behind what is left, and behind a short frame's beginning; -1 with errno. */
+static int refill(struct unpack *u)
+{
+	size_t from = u->at;
+	ssize_t got;
+
+	if (u->in_end)
+		return 0;
+	if (u->frame != NOWHERE && u->n - u->frame <= u->cap / 2)
+		from = u->frame;
+	u->frame = from == u->frame ? 0 : NOWHERE;
+	memmove(u->in, u->in + from, u->n - from);
+	u->n -= from;
+	u->at -= from;
+	got = u->pull(u->ctx, u->in + u->n, u->cap - u->n);
+	if (got < 0)
+		return -1;
+	u->n += (size_t)got;
+	u->in_end = !got;
+	return 0;
+}
+
+/* Bytes put; what follows a member is another one, or zeros that pad a tape. */
+static size_t inflate_some(struct unpack *u, void *buffer, size_t n)
+{
+	int rc;
+
+	while (!u->inside && u->at < u->n && !u->in[u->at])
+		u->at++;
+	if (u->at == u->n && !u->inside)
+		return 0;
+	u->gzip.next_in = u->in + u->at;
+	u->gzip.avail_in = (uInt)(u->n - u->at);
+	u->gzip.next_out = buffer;
+	u->gzip.avail_out = (uInt)(n < UINT32_MAX ? n : UINT32_MAX);
+	n = u->gzip.avail_out;
+	rc = inflate(&u->gzip, Z_NO_FLUSH);
+	u->at = u->n - u->gzip.avail_in;
+	u->inside = rc != Z_STREAM_END;
+	if (rc == Z_STREAM_END)
+		rc = inflateReset(&u->gzip);
+	if (rc != Z_OK && rc != Z_BUF_ERROR) {
+		u->damage = "damaged gzip data: what follows is lost";
+		u->inside = false;
+		u->done = true;
+	}
+	return n - u->gzip.avail_out;
+}
+
+/* Moves to the next frame, or to the last bytes that may begin one. */
+static void search_frame(struct unpack *u)
+{
+	const unsigned char *found = memmem(u->in + u->at, u->n - u->at, zstd_magic, ZSTD_MAGIC_BYTES);
+
+	if (found) {
+		u->at = (size_t)(found - u->in);
+		u->searching = false;
+	} else if (u->n - u->at >= ZSTD_MAGIC_BYTES) {
+		u->at = u->n - (ZSTD_MAGIC_BYTES - 1);
+	}
+}
+
+/* Goes on behind this frame's beginning, if that is still there: a damaged length may
+ * have led into the frames behind it. */
+static void leave_frame(struct unpack *u, const char *damage)
+{
+	ZSTD_DCtx_reset(u->zstd, ZSTD_reset_session_only);
+	u->damage = damage;
+	u->at = u->frame != NOWHERE ? u->frame : u->at;
+	u->at += u->at < u->n;
+	u->frame = NOWHERE;
+	u->inside = false;
+	u->searching = u->cut = true;
+}
+
+static size_t decompress_some(struct unpack *u, void *buffer, size_t n)
+{
+	ZSTD_inBuffer in = { u->in, u->n, u->at };
+	ZSTD_outBuffer out = { buffer, n, 0 };
+	size_t rc;
+
+	if (u->cut) {
+		u->cut = false;
+		*(char *)buffer = '\n';
+		return 1;
+	}
+	if (u->searching) {
+		search_frame(u);
+		return 0;
+	}
+	if (u->at == u->n && !u->inside)
+		return 0;
+	if (!u->inside)
+		u->frame = u->at;
+	rc = ZSTD_decompressStream(u->zstd, &out, &in);
+	u->inside = rc != 0;
+	if (!ZSTD_isError(rc)) {
+		u->at = in.pos;
+		return out.pos;
+	}
+	u->at = in.pos;
+	leave_frame(u, "damaged zstd data: lost up to the next frame");
+	return out.pos;
+}
+
+ssize_t unpack_pull(void *ctx, void *buffer, size_t n)
+{
+	struct unpack *u = ctx;
+
+	while (!u->done) {
+		size_t before = u->at, rest = u->n - u->at;
+		size_t put = u->packing == PACKED_GZIP ? inflate_some(u, buffer, n) : decompress_some(u, buffer, n);
+
+		if (put)
+			return (ssize_t)put;
+		if (u->at != before && u->at < u->n && !u->searching)
+			continue;
+		if (u->in_end && (u->at == before || u->at == u->n)) {
+			const char *early = u->inside ? "compressed data end too early" : NULL;
+
+			if (early && u->zstd && u->frame != NOWHERE) {
+				leave_frame(u, early);
+				continue;
+			}
+			u->done = true;
+			u->damage = early ? early : u->damage;
+		} else if (u->n - u->at < u->cap && refill(u)) {
+			return -1;
+		} else if (u->at == before && rest == u->cap) {
+			u->done = true; /* a full block that nothing can be made of */
+			u->damage = "damaged compressed data";
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* unpack.h - bytes of a gzip or zstd file as the text they hold, as they come.
+ *
+ * Several members or frames in a row are one text. Damage ends a gzip text; a zstd text
+ * goes on at the next frame. What was told before the damage stays told.
+ *
+ * Ownership  unpack_open creates, unpack_close destroys.
+ * Errors     a source that cannot be read is -1 with errno; damage is no error, see unpack_damage.
+ */
+#ifndef RWKVMON_READ_UNPACK_H
+#define RWKVMON_READ_UNPACK_H
+
+#include "base/slice.h"
+#include "read/read.h"
+
+enum packing { PACKED_NOT, PACKED_GZIP, PACKED_ZSTD };
+
+enum { PACKING_MAGIC_BYTES = 4 };
+
+/* By the first bytes of a file. */
+enum packing packing_of(struct slice begin);
+
+struct unpack;
+
+/* `begin` was pulled already and is copied. NULL when memory is out. */
+struct unpack *unpack_open(enum packing packing, struct slice begin, read_pull *pull, void *ctx);
+void unpack_close(struct unpack *u);
+
+/* A read_pull whose ctx is the struct unpack. */
+ssize_t unpack_pull(void *ctx, void *buffer, size_t n);
+
+/* The damage met since the last call, in a sentence for people, or NULL. */
+const char *unpack_damage(struct unpack *u);
+
+#endif
