@@ -64,7 +64,7 @@ static void observe(struct rwkvmon *mon, const struct rwkvmon_step *step, uint64
 
 	add_sums(step, sums, norm2, call.n_layer);
 	if (norms) {
-		norms[0] = NAN;
+		norms[0] = -1;
 		r->layer_norm = norms;
 		r->n_layer_norm = mon->n_norms;
 	}
@@ -102,7 +102,7 @@ static void load(const struct rwkvmon *mon, const struct rwkvmon_step *step, con
 {
 	char *to = (char *)(r + 1) + c->norms;
 
-	if (c->norms && isnan(r->layer_norm[0])) /* not taken by this call */
+	if (c->norms && r->layer_norm[0] < 0) /* not taken by this call */
 		r->n_layer_norm = 0;
 	r->tokens = c->tokens ? step->tokens : NULL;
 	r->n_tokens = c->tokens ? step->n_tokens : 0;

@@ -332,7 +332,7 @@ static void memory_runs_out_everywhere(void **state)
 	for (int z = 0; z < 2; z++)
 		for (int persistent = 0; persistent < 2; persistent++)
 			for (unsigned nth = 1;; nth += is_long() || nth < 200 ? 1 : 13) {
-				struct rwkvmon_totals totals;
+				struct rwkvmon_totals totals = { .struct_size = sizeof totals };
 				struct found f;
 				char path[256];
 				bool opened;
@@ -370,7 +370,7 @@ static void threads_that_cannot_start_are_told(void **state)
 static void a_slow_disk_costs_records_not_time(void **state)
 {
 	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .model_name = "m", .ring_bytes = 8192 };
-	struct rwkvmon_totals totals;
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
 	uint32_t token = 1;
 	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = &token, .n_tokens = 1 };
 	struct found f;
@@ -401,7 +401,7 @@ static void the_clock_may_jump(void **state)
 				      .block_when_full = 1 };
 	uint32_t token = 1;
 	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = &token, .n_tokens = 1 };
-	struct rwkvmon_totals totals;
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
 	struct found f;
 	char path[256];
 	rwkvmon *mon;

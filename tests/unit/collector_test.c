@@ -85,7 +85,7 @@ static void every_number_of_a_session_is_right(void **state)
 	rwkvmon *mon = open_log(path, 1);
 	float logits[256] = { 0 }, st[256];
 	uint32_t tokens[100], next = 7;
-	struct rwkvmon_totals totals;
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
 	struct lines *l;
 
 	(void)state;
@@ -140,7 +140,7 @@ static void nonfinite_numbers_alarm_and_are_counted(void **state)
 	const char *path = in_dir("nan.log");
 	rwkvmon *mon = open_log(path, 1);
 	float logits[256] = { 0 }, st[256] = { 1 };
-	struct rwkvmon_totals totals;
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
 	uint32_t token = 1;
 	struct lines *l;
 
@@ -224,7 +224,7 @@ static void a_leaked_state_is_seen_and_alarmed(void **state)
 	struct rwkvmon_tensor is = { start, 4, RWKVMON_F32, RWKVMON_WKV }, ought = { declared, 4, RWKVMON_F32, RWKVMON_WKV };
 	struct rwkvmon_start how = { .struct_size = sizeof how, .state = &is, .n_state = 1 };
 	static const double leak[] = { 0, 1, 0, 0.2, 1 };
-	struct rwkvmon_totals totals;
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
 	uint32_t token = 1;
 	struct lines *l;
 
@@ -317,7 +317,7 @@ static void what_is_produced_is_written_or_counted(int block)
 	const char *path = in_dir(block ? "block.log" : "drop.log");
 	rwkvmon *mon = open_log(path, block);
 	float logits[256] = { 0 }, st[256] = { 1 };
-	struct rwkvmon_totals totals;
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
 	uint32_t token = 1;
 	struct lines *l;
 
@@ -349,7 +349,7 @@ static void a_full_disk_is_told_at_the_end_and_stops_nothing(void **state)
 {
 	rwkvmon *mon = open_log("/dev/full", 0);
 	float logits[256] = { 0 }, st[256] = { 1 };
-	struct rwkvmon_totals totals;
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
 	uint32_t token = 1;
 
 	(void)state;
@@ -405,7 +405,7 @@ static void a_torn_log_is_repaired_and_goes_on(void **state)
 
 static void a_null_handle_is_fine(void **state)
 {
-	struct rwkvmon_totals totals;
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
 
 	(void)state;
 	rwkvmon_begin(NULL);
