@@ -5,6 +5,7 @@
 #   make test       unit, golden and integration tests
 #   make test-all   the same, and under sanitizers, with clang, in a real browser, fuzz seeds
 #   make bench      speed and cost, measured on this machine
+#   make bench-analyze   the analyzer alone, on logs of 100 MB and 1 GB
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make clean
 #
@@ -46,10 +47,15 @@ bench: all
 	@cmake --build build -j$(JOBS) --target bench
 	@bench/run
 
+bench-analyze: all
+	@cmake --build build -j$(JOBS) --target analyze_bench
+	@build/bench/analyze_bench 100 7
+	@build/bench/analyze_bench 1000 3
+
 install: all
 	DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
 
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: all demo test test-all bench install clean
+.PHONY: all demo test test-all bench bench-analyze install clean
