@@ -6,8 +6,9 @@
 #   make test-all   the same, and under sanitizers, with clang, in a real browser, fuzz seeds
 #   make fault      the log under failing disks, memory and kill -9, at length, also under ThreadSanitizer
 #   make bench      speed and cost, measured on this machine
-#   make bench-collect  what watching costs a call
+#   make bench-collect   what watching costs a call
 #   make docs       write docs/ anew from the tables in src/spec/
+#   make bench-analyze   the analyzer alone, on logs of 100 MB and 1 GB
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make clean
 #
@@ -64,6 +65,10 @@ docs: all
 	@build/rwkvmon export metrics >docs/METRICS.md
 	@build/rwkvmon export schema >docs/log.schema.json
 	@build/rwkvmon export man >docs/rwkvmon.1
+bench-analyze: all
+	@cmake --build build -j$(JOBS) --target analyze_bench
+	@build/bench/analyze_bench 100 7
+	@build/bench/analyze_bench 1000 3
 
 install: all
 	DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
@@ -71,4 +76,4 @@ install: all
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: all demo test test-all fault bench bench-collect docs install clean
+.PHONY: all demo test test-all fault bench bench-collect bench-analyze docs install clean

@@ -32,6 +32,7 @@ struct reader {
 	void *pull_ctx;
 	struct unpack *unpack; /* stands before pull; NULL: the source is plain */
 	uint64_t raw_bytes;    /* pulled, as they lie in the files */
+	uint64_t looks_until;  /* bytes after which a first look gives up; 0: reads all */
 
 	char *buffer;
 	size_t cap, start, end, scanned;
@@ -89,6 +90,50 @@ static int open_common(struct reader **out, struct err *err)
 	return 0;
 }
 
+/* When the first record of a file was written; false when that is not to be seen near its
+ * beginning, or it is no file: what a pipe holds can be read only once. */
+static bool first_time(const char *path, int64_t *us)
+{
+	struct reader *r;
+	struct record rec;
+	struct stat st;
+	bool found;
+
+	if (!strcmp(path, "-") || stat(path, &st) || !S_ISREG(st.st_mode) || read_open(&r, &path, 1, NULL, NULL))
+		return false;
+	r->looks_until = BLOCK_BYTES;
+	found = read_next(r, &rec, NULL) > 0;
+	*us = found ? rec.time_us : 0;
+	read_close(r);
+	return found;
+}
+
+/* Rotated files in the order they were written. A file without a time stays behind the one
+ * it was named after. */
+static int order_by_time(struct sources *s, struct err *err)
+{
+	int64_t *time = calloc(s->n, sizeof *time);
+
+	if (!time)
+		return no_memory(err);
+	for (size_t i = 0; i < s->n; i++) {
+		const char *path = s->path[i];
+		int64_t us = 0;
+		size_t at = i;
+
+		if (!first_time(path, &us))
+			us = i ? time[i - 1] : INT64_MIN;
+		for (; at && time[at - 1] > us; at--) {
+			time[at] = time[at - 1];
+			s->path[at] = s->path[at - 1];
+		}
+		time[at] = us;
+		s->path[at] = path;
+	}
+	free(time);
+	return 0;
+}
+
 int read_open(struct reader **out, const char *const *paths, size_t n, const struct read_options *opts,
 	      struct err *err)
 {
@@ -99,6 +144,8 @@ int read_open(struct reader **out, const char *const *paths, size_t n, const str
 	if (opts)
 		(*out)->opts = *opts;
 	rc = sources_find(&(*out)->sources, paths, n, err);
+	if (!rc && (*out)->sources.n > 1)
+		rc = order_by_time(&(*out)->sources, err);
 	if (rc) {
 		read_close(*out);
 		*out = NULL;
@@ -440,6 +487,8 @@ int read_next(struct reader *r, struct record *rec, struct err *err)
 			rc = next_line(r, &line, &found, err);
 		if (rc)
 			return rc;
+		if (r->looks_until && r->input.bytes > r->looks_until)
+			return 0;
 		if (!found)
 			close_source(r);
 		else if (take_line(r, line, rec))

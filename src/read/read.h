@@ -37,8 +37,10 @@ struct read_options {
 
 struct reader;
 
-/* Paths may be files, directories (their *.log and *.jsonl, also .gz and .zst, by name), patterns that match
- * files (glob), or "-". Names are resolved and tried here; contents are read later.
+/* Paths may be files, directories (their *.log and *.jsonl, rotated
+ * and compressed ones too), patterns that match
+ * files (glob), or "-". Names are resolved and tried here;
+ * several files are put in order of their first records' times; contents are read later.
  * opts NULL: defaults. *out is NULL on error. */
 int read_open(struct reader **out, const char *const *paths, size_t n, const struct read_options *opts,
 	      struct err *err);

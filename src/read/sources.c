@@ -62,14 +62,31 @@ static bool ends_with(const char *name, const char *end)
 	return n > m && !strcmp(name + n - m, end);
 }
 
+static bool cut_end(struct slice *name, const char *end)
+{
+	size_t m = strlen(end);
+
+	if (name->n <= m || memcmp(name->p + name->n - m, end, m))
+		return false;
+	name->n -= m;
+	return true;
+}
+
+/* run.log, and what becomes of it elsewhere: run.log.1, run.log-20250911, each perhaps .gz or .zst. */
 static int is_log(const struct dirent *entry)
 {
-	static const char *const ends[] = { ".log", ".jsonl", ".log.gz", ".jsonl.gz", ".log.zst", ".jsonl.zst" };
+	struct slice name = slice_of(entry->d_name), whole;
 
-	for (size_t i = 0; entry->d_name[0] != '.' && i < sizeof ends / sizeof *ends; i++)
-		if (ends_with(entry->d_name, ends[i]))
-			return true;
-	return false;
+	if (*name.p == '.')
+		return false;
+	if (!cut_end(&name, ".gz"))
+		cut_end(&name, ".zst");
+	whole = name;
+	while (name.n && name.p[name.n - 1] >= '0' && name.p[name.n - 1] <= '9')
+		name.n--;
+	if (name.n == whole.n || !(cut_end(&name, ".") || cut_end(&name, "-")))
+		name = whole;
+	return cut_end(&name, ".log") || cut_end(&name, ".jsonl");
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)

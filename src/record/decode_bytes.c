@@ -1,7 +1,7 @@
 #include "record/decode_bytes.h"
 
-static const double power[] = { 1e0,  1e1,  1e2,  1e3,	1e4,  1e5,  1e6,  1e7,	1e8,  1e9,  1e10, 1e11,
-				1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+const double decimal_powers[23] = { 1e0,  1e1,  1e2,  1e3,	1e4,  1e5,  1e6,  1e7,	1e8,  1e9,  1e10, 1e11,
+				    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
 
 enum { POWERS_64 = 20 }; /* 10^19 is the last below 2^64 */
 
@@ -50,13 +50,10 @@ static double divide(uint64_t digits, uint64_t divisor)
 	return (double)quotient * power_of_2(down - up - 63);
 }
 
-bool decimal_to_double(uint64_t digits, int exponent, double *out)
+bool long_decimal_to_double(uint64_t digits, int exponent, double *out)
 {
-	if (digits <= UINT64_C(1) << 53 && exponent >= -22 && exponent <= 22)
-		*out = exponent < 0 ? (double)digits / power[-exponent] : (double)digits * power[exponent];
-	else if (digits && exponent <= 0 && exponent > -POWERS_64)
-		*out = divide(digits, whole_power[-exponent]);
-	else
+	if (!digits || exponent > 0 || exponent <= -POWERS_64)
 		return false;
+	*out = divide(digits, whole_power[-exponent]);
 	return true;
 }

@@ -57,7 +57,18 @@ static inline size_t plain_prefix(const char *p, const char *end)
 	return (size_t)(at - p);
 }
 
-/* The double nearest to digits * 10^exponent; false when that takes more than one division. */
-bool decimal_to_double(uint64_t digits, int exponent, double *out);
+extern const double decimal_powers[23]; /* 10^0 .. 10^22, all exact */
+
+bool long_decimal_to_double(uint64_t digits, int exponent, double *out);
+
+/* The double nearest to digits * 10^exponent; false when that takes more than one division.
+ * Digits of 53 bits and an exact power round once. */
+static inline bool decimal_to_double(uint64_t digits, int exponent, double *out)
+{
+	if (digits > UINT64_C(1) << 53 || exponent < -22 || exponent > 22)
+		return long_decimal_to_double(digits, exponent, out);
+	*out = exponent < 0 ? (double)(int64_t)digits / decimal_powers[-exponent] : (double)(int64_t)digits * decimal_powers[exponent];
+	return true;
+}
 
 #endif

@@ -30,6 +30,12 @@ void buckets_free(struct buckets *b)
 	*b = (struct buckets){ .cap = 0 };
 }
 
+static void add_saturating(int64_t *sum, int64_t more)
+{
+	if (__builtin_add_overflow(*sum, more, sum))
+		*sum = more < 0 ? INT64_MIN : INT64_MAX;
+}
+
 static void merge_cell(struct bucket_cell *into, const struct bucket_cell *from)
 {
 	if (!from->count)
@@ -39,8 +45,7 @@ static void merge_cell(struct bucket_cell *into, const struct bucket_cell *from)
 	if (!into->count || from->max > into->max)
 		into->max = from->max;
 	into->count += from->count;
-	if (__builtin_add_overflow(into->sum, from->sum, &into->sum))
-		into->sum = from->sum < 0 ? INT64_MIN : INT64_MAX;
+	add_saturating(&into->sum, from->sum);
 }
 
 /* Buckets of one number after the shift become one. They are gathered in ascending order
@@ -129,7 +134,7 @@ void buckets_add(struct buckets *b, size_t at, size_t channel, double scale, dou
 {
 	static const double most = 1099511627776.0; /* 2^40 */
 	double scaled = value * scale;
-	struct bucket_cell one;
+	struct bucket_cell *cell;
 
 	if (!b->cell[channel])
 		b->cell[channel] = calloc(b->cap, sizeof **b->cell);
@@ -138,8 +143,14 @@ void buckets_add(struct buckets *b, size_t at, size_t channel, double scale, dou
 		return;
 	}
 	scaled = scaled > most ? most : scaled < -most ? -most : scaled;
-	one = (struct bucket_cell){ .count = 1, .min = value, .max = value, .sum = llrint(scaled) };
-	merge_cell(&b->cell[channel][at], &one);
+	cell = &b->cell[channel][at];
+	if (!cell->count++) {
+		*cell = (struct bucket_cell){ .count = 1, .min = value, .max = value, .sum = llrint(scaled) };
+		return;
+	}
+	cell->min = value < cell->min ? value : cell->min;
+	cell->max = value > cell->max ? value : cell->max;
+	add_saturating(&cell->sum, llrint(scaled));
 }
 
 void buckets_merge(struct buckets *into, const struct buckets *from)

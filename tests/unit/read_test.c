@@ -401,6 +401,55 @@ static void a_growing_file_is_followed_through_rotation(void **state)
 	unlink(in_dir("grows.log.old"));
 }
 
+static void rotated_files_are_read_in_time_order(void **state)
+{
+	static const struct {
+		const char *name, *text;
+	} files[] = {
+		{ "app.log", "{\"timestamp\":\"2025-09-11T12:30:00Z\",\"event_type\":\"inference_step\"}\n" },
+		{ "app.log.1", "{\"timestamp\":\"2025-09-11T12:20:00Z\",\"event_type\":\"inference_step\"}\n" },
+		{ "app.log.10", "no record\n{\"timestamp\":\"2025-09-11T12:00:00Z\",\"event_type\":\"inference_step\"}\n" },
+		{ "app.log-20250911.gz", "" },
+		{ "app.log.bak", "{}\n" }, /* none of ours */
+	};
+	char packed[300];
+	const char *path = in_dir("rotated");
+	struct outcome o = { 0 };
+	struct record rec;
+	struct reader *r;
+	int64_t before = 0;
+
+	(void)state;
+	assert_int_equal(mkdir(path, 0755), 0);
+	for (size_t i = 0; i < 5; i++) {
+		char name[300];
+		struct slice text = slice_of(files[i].text);
+
+		snprintf(name, sizeof name, "%s/%s", in_dir("rotated"), files[i].name);
+		if (i == 3)
+			text = (struct slice){ packed, pack(true, "{\"timestamp\":\"2025-09-11T12:10:00Z\",\"event_type\":"
+								  "\"inference_step\"}\n", packed, sizeof packed) };
+		assert_int_equal(file_write(name, text, NULL), 0);
+	}
+	path = in_dir("rotated");
+	assert_int_equal(read_open(&r, &path, 1, NULL, &o.err), 0);
+	assert_int_equal(read_input(r)->n_files, 4);
+	while (read_next(r, &rec, &o.err) > 0) {
+		assert_true(rec.time_us > before);
+		before = rec.time_us;
+		o.records++;
+	}
+	assert_int_equal(o.records, 4);
+	read_close(r);
+	for (size_t i = 0; i < 5; i++) {
+		char name[300];
+
+		snprintf(name, sizeof name, "%s/%s", in_dir("rotated"), files[i].name);
+		unlink(name);
+	}
+	assert_int_equal(rmdir(in_dir("rotated")), 0);
+}
+
 static void what_cannot_be_opened_is_named(void **state)
 {
 	static const struct {
@@ -442,6 +491,7 @@ int main(void)
 		cmocka_unit_test(a_failing_read_is_an_error),
 		cmocka_unit_test(directories_and_patterns_name_their_logs),
 		cmocka_unit_test(a_growing_file_is_followed_through_rotation),
+		cmocka_unit_test(rotated_files_are_read_in_time_order),
 		cmocka_unit_test(what_cannot_be_opened_is_named),
 	};
 
