@@ -6,6 +6,7 @@
 #   make test-all   the same, and under sanitizers, with clang, in a real browser, fuzz seeds
 #   make fault      the log under failing disks, memory and kill -9, at length, also under ThreadSanitizer
 #   make bench      speed and cost, measured on this machine
+#   make bench-runtime  of these, the runtime alone, in every precision (docs/PERFORMANCE.md)
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make clean
 #
@@ -52,10 +53,15 @@ bench: all
 	@cmake --build build -j$(JOBS) --target bench
 	@bench/run
 
+bench-runtime: all
+	@cmake --build build -j$(JOBS) --target runtime_bench
+	@for type in --fp32 --fp16 --bf16 --int8; do build/bench/runtime_bench --quick $$type; done
+	@build/bench/runtime_bench --quick --threads 2
+
 install: all
 	DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
 
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: all demo test test-all fault bench install clean
+.PHONY: all demo test test-all fault bench bench-runtime install clean
