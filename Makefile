@@ -7,6 +7,7 @@
 #   make fault      the log under failing disks, memory and kill -9, at length, also under ThreadSanitizer
 #   make bench      speed and cost, measured on this machine
 #   make bench-runtime  of these, the runtime alone, in every precision (docs/PERFORMANCE.md)
+#   make bench-collect  what watching costs a call
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make clean
 #
@@ -58,10 +59,15 @@ bench-runtime: all
 	@for type in --fp32 --fp16 --bf16 --int8; do build/bench/runtime_bench --quick $$type; done
 	@build/bench/runtime_bench --quick --threads 2
 
+bench-collect: all
+	@cmake --build build -j$(JOBS) --target collect_bench
+	@build/bench/collect_bench
+	@bench/collect_bench.sh
+
 install: all
 	DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
 
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: all demo test test-all fault bench bench-runtime install clean
+.PHONY: all demo test test-all fault bench bench-runtime bench-collect install clean

@@ -188,7 +188,8 @@ static double tokens_per_second(struct run *run, size_t n, size_t per_call)
 		tokens[i] = (uint32_t)(i * 7919 % 256);
 	began = seconds();
 	for (size_t at = 0; at < n; at += per_call)
-		run_forward(run, &(struct run_call){ .tokens = tokens + at, .n = per_call, .prefill = per_call > 1 }, NULL);
+		run_forward(run, &(struct run_call){ .tokens = tokens + at, .n = per_call,
+			.prefill = per_call > 1 }, NULL);
 	free(tokens);
 	return (double)n / (seconds() - began);
 }
@@ -261,8 +262,8 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--fp32") || !strcmp(argv[i], "--fp16") || !strcmp(argv[i], "--bf16"))
 			dtype = argv[i][2] == 'b' ? "BF16" : strcmp(argv[i], "--fp32") ? "F16" : "F32";
 		else
-			return fprintf(stderr, "usage: runtime_bench [--quick] [--fp32|--fp16|--bf16|--int8] [--threads N] "
-			       "[--model F] [--write F]\n"), 2;
+			return fprintf(stderr, "usage: runtime_bench [--quick] [--fp32|--fp16|--bf16|--int8] "
+					       "[--threads N] [--model F] [--write F]\n"), 2;
 	}
 	if (!path)
 		image = build(dtype, &n);

@@ -29,6 +29,16 @@ target_link_libraries(rwkvmon_cli PRIVATE rwkvmon_core)
 set_target_properties(rwkvmon_cli PROPERTIES OUTPUT_NAME rwkvmon)
 
 configure_file(${CMAKE_SOURCE_DIR}/cmake/rwkvmon.pc.in ${CMAKE_BINARY_DIR}/rwkvmon.pc @ONLY)
-install(TARGETS rwkvmon LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS rwkvmon EXPORT rwkvmon-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS rwkvmon_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES ${CMAKE_BINARY_DIR}/rwkvmon.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# find_package(rwkvmon) gives rwkvmon::rwkvmon.
+include(CMakePackageConfigHelpers)
+set(RWKVMON_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/rwkvmon)
+configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/rwkvmon-config.cmake.in ${CMAKE_BINARY_DIR}/rwkvmon-config.cmake
+	INSTALL_DESTINATION ${RWKVMON_CMAKE_DIR})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/rwkvmon-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(EXPORT rwkvmon-targets NAMESPACE rwkvmon:: DESTINATION ${RWKVMON_CMAKE_DIR})
+install(FILES ${CMAKE_BINARY_DIR}/rwkvmon-config.cmake ${CMAKE_BINARY_DIR}/rwkvmon-config-version.cmake
+	DESTINATION ${RWKVMON_CMAKE_DIR})

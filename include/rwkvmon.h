@@ -48,6 +48,9 @@ extern "C" {
 #define RWKVMON_API
 #endif
 
+/* Grows when a program that was built against an older header would not work any more. */
+#define RWKVMON_ABI 1
+
 typedef struct rwkvmon rwkvmon;
 
 enum { RWKVMON_ERROR_BYTES = 800 };
@@ -90,6 +93,12 @@ struct rwkvmon_config {
 	enum rwkvmon_sync log_sync;
 	uint64_t log_rotate_bytes, log_rotate_seconds; /* begin a new file beyond this size or age; 0: never */
 	uint32_t log_keep;			       /* rotated files that stay; 0: all */
+
+	int log_state_norms; /* 1: the norm of each layer's state goes into the log (n_layer must be set) */
+
+	/* What watching may cost, in % of the forward calls' time; 0: 1 %, below 0: whatever it takes. Above
+	 * it, logits and unsummed states are looked at less often, and the log says so (`sampled_every`). */
+	double overhead_budget_pct;
 };
 
 struct rwkvmon_tensor {
@@ -141,6 +150,7 @@ struct rwkvmon_step {
 
 /* How a handle did, from rwkvmon_close. */
 struct rwkvmon_totals {
+	size_t struct_size; /* sizeof(struct rwkvmon_totals), set by you; 0: the members below */
 	uint64_t records, tokens; /* forward calls seen, tokens fed */
 	uint64_t dropped;	  /* records that never reached the log */
 	uint64_t alarms;	  /* alarms that fired */
@@ -160,6 +170,25 @@ RWKVMON_API void rwkvmon_end(rwkvmon *mon, const struct rwkvmon_step *step);
 /* The next call begins a new sequence: its state starts afresh. */
 RWKVMON_API void rwkvmon_new_sequence(rwkvmon *mon);
 
+/* The same, and checks that it does: the first record of the sequence says how far the state
+ * it is given lies from the one it ought to be given, and a difference raises `state_leak`. */
+struct rwkvmon_start {
+	size_t struct_size; /* sizeof(struct rwkvmon_start) */
+	const struct rwkvmon_tensor *state;    /* (n_state): what the first call will be given */
+	size_t n_state;
+	const struct rwkvmon_tensor *declared; /* (n_declared): what it ought to be; NULL: all zero */
+	size_t n_declared;
+};
+RWKVMON_API void rwkvmon_new_sequence_from(rwkvmon *mon, const struct rwkvmon_start *start);
+
+/* A field of your own in every later step: `path` is a name, which stands at the line's end, or
+ * performance., resources., accuracy. or metadata. and a name, which stands at that group's end.
+ * Names are letters, digits and _; the log's own are refused. At most 16 fields of 270 bytes. A
+ * number that is not finite, and a NULL text, remove the field. Not for every token: these
+ * may allocate. `error` (RWKVMON_ERROR_BYTES, or NULL) says what was wrong. */
+RWKVMON_API int rwkvmon_set_number(rwkvmon *mon, const char *path, double value, char *error);
+RWKVMON_API int rwkvmon_set_text(rwkvmon *mon, const char *path, const char *text, char *error);
+
 /* The number of a metric's id ("vram_used_mb"), or -1. */
 RWKVMON_API int rwkvmon_metric(const char *id);
 
@@ -169,6 +198,9 @@ RWKVMON_API int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals);
 
 /* "0.1.0" */
 RWKVMON_API const char *rwkvmon_version(void);
+
+/* The library's RWKVMON_ABI: compare it when you load the library at run time. */
+RWKVMON_API int rwkvmon_abi(void);
 
 #ifdef __cplusplus
 }

@@ -56,7 +56,8 @@ static int version(void)
 
 	buf_printf(&text,
 		   "rwkvmon %s\n"
-		   "runtime: RWKV-7 from .pth and .safetensors in fp32, fp16, bf16; activations always fp32\n"
+		   "runtime: RWKV-4, 5.0, 5.1, 5.2, 6, 7 from .pth, .safetensors, ggmf .bin, .gguf;\n"
+		   "         weights fp32, fp16, bf16, int8; activations always fp32\n"
 		   "kernels: %s (set RWKVMON_SIMD=scalar|avx2|avx512 to lower)\n"
 		   "GPU numbers: NVML, when its library is found at run time\n",
 		   rwkvmon_version(), cpu_features_name());

@@ -80,6 +80,7 @@ static void fill_decay(struct watch_run *w, const struct tap_step *step, struct 
 	size_t n = step->decay ? step->n_layer * step->n_decay : 0;
 	uint64_t before = w->tokens;
 
+	out->numbers = w->number;
 	w->tokens += step->n_tokens;
 	if (!n || before / WATCH_DECAY_EVERY == w->tokens / WATCH_DECAY_EVERY)
 		return;
@@ -100,6 +101,17 @@ static void fill_decay(struct watch_run *w, const struct tap_step *step, struct 
 		w->number[i] = (struct rwkvmon_number){ rwkvmon_metric(wanted[i].metric), half_life(decay) };
 	}
 	out->n_numbers = 3;
+}
+
+/* Layers come in order, so the first row that holds a bad value names the layer. */
+static void fill_first_bad_layer(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
+{
+	for (size_t i = 0; i < step->n_stats; i++)
+		if (step->stats[i].nonfinite) {
+			w->number[out->n_numbers++] =
+				(struct rwkvmon_number){ rwkvmon_metric("nonfinite_layer"), step->stats[i].layer };
+			return;
+		}
 }
 
 static void fill_shadow(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
@@ -137,8 +149,8 @@ static void on_end(void *ctx, const struct tap_step *step)
 		out.ends_prefill = !w->prompt_left;
 	}
 	fill_state(w, step, &out);
-	out.numbers = w->number;
 	fill_decay(w, step, &out);
+	fill_first_bad_layer(w, step, &out);
 	fill_shadow(w, step, &out);
 	fill_text(w, step, &out, &text);
 	rwkvmon_end(w->mon, &out);

@@ -30,7 +30,7 @@ struct watch_run {
 	float *decay; /* (decay_cap): room to find percentiles in */
 	size_t decay_cap;
 	uint64_t tokens;
-	struct rwkvmon_number number[5]; /* half-lives, then the shadow's */
+	struct rwkvmon_number number[6]; /* half-lives, first bad layer, the shadow's two */
 	struct shadow *shadow; /* borrowed; may be NULL */
 	char name[256];
 };

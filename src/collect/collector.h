@@ -7,6 +7,8 @@
 #define RWKVMON_COLLECT_COLLECTOR_H
 
 #include "base/arena.h"
+#include "collect/budget.h"
+#include "collect/own_fields.h"
 #include "collect/resources.h"
 #include "collect/worker.h"
 #include "log/log.h"
@@ -18,7 +20,7 @@
 #include <rwkvmon.h>
 #include <stdatomic.h>
 
-enum { SINKS_MAX = 4 };
+enum { SINKS_MAX = 4, NORMS_MAX = 256 };
 
 struct rwkvmon {
 	struct ring ring;
@@ -31,6 +33,9 @@ struct rwkvmon {
 	uint64_t begin_ns; /* 0: no call is running */
 	uint64_t open_ns, overhead_ns;
 	uint64_t records, tokens;
+	struct own_fields own;
+	struct budget budget;
+	size_t n_norms; /* layers whose norms go into the log */
 	bool log_tokens, log_text, block_when_full;
 	_Atomic uint64_t dropped; /* the ring was full */
 
@@ -50,6 +55,25 @@ struct rwkvmon {
 	uint64_t alarms[ALARM_TYPE_COUNT];
 	uint64_t flushed_ns;
 };
+
+/* How often this process is a child of one that used the library. A handle made before a
+ * fork has its threads in the parent only: one load per call tells, and no system call. */
+extern _Atomic unsigned collector_forks;
+
+static inline bool collector_is_ours(const struct rwkvmon *mon)
+{
+	return mon && mon->forks == atomic_load_explicit(&collector_forks, memory_order_relaxed);
+}
+
+/* Callers may be older or newer than the library: what they do not have is zero. */
+static inline void collector_take_struct(void *to, size_t size, const void *from)
+{
+	size_t given;
+
+	memcpy(&given, from, sizeof given);
+	memset(to, 0, size);
+	memcpy(to, from, given < size ? given : size);
+}
 
 /* Empties the ring into rules and sinks; flushes sinks every 100 ms. */
 uint64_t collector_drain(void *mon); /* a worker's tick */

@@ -41,7 +41,7 @@ static void tell_dropped(struct rwkvmon *mon)
 	to_sinks(mon, &gap);
 }
 
-/* An entry is a record, its token ids, its text; the pointers are set to where they lie. */
+/* An entry is a record, its layers' norms, token ids, text and own fields; the pointers are set to where they lie. */
 static struct record unpack(const struct rwkvmon *mon, const void *entry)
 {
 	struct record r;
@@ -49,12 +49,20 @@ static struct record unpack(const struct rwkvmon *mon, const void *entry)
 
 	memcpy(&r, entry, sizeof r);
 	r.session = &mon->session;
+	if (r.layer_norm) {
+		r.layer_norm = (const float *)(const void *)tail;
+		tail += mon->n_norms * sizeof *r.layer_norm;
+	}
 	if (r.tokens) {
 		r.tokens = (const uint32_t *)(const void *)tail;
 		tail += r.n_tokens * sizeof *r.tokens;
 	}
-	if (r.text.p)
+	if (r.text.p) {
 		r.text.p = tail;
+		tail += r.text.n;
+	}
+	if (r.own)
+		r.own = tail;
 	return r;
 }
 

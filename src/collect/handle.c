@@ -6,34 +6,17 @@
 #include <string.h>
 #include <time.h>
 
-/* How often this process is a child of one that used the library: a handle made before a
- * fork has its threads in the parent only. One load per call tells, and no system call. */
-static _Atomic unsigned forks;
 static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
+_Atomic unsigned collector_forks;
 
 static void count_fork(void)
 {
-	atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&collector_forks, 1, memory_order_relaxed);
 }
 
 static void watch_forks(void)
 {
 	pthread_atfork(NULL, NULL, count_fork);
-}
-
-static bool is_ours(const struct rwkvmon *mon)
-{
-	return mon && mon->forks == atomic_load_explicit(&forks, memory_order_relaxed);
-}
-
-/* Callers may be older or newer than the library: what they do not have is zero. */
-static void take_struct(void *to, size_t size, const void *from)
-{
-	size_t given;
-
-	memcpy(&given, from, sizeof given);
-	memset(to, 0, size);
-	memcpy(to, from, given < size ? given : size);
 }
 
 static void add_sink(struct rwkvmon *mon, struct sink *sink)
@@ -124,7 +107,7 @@ int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error
 	int rc;
 
 	*out = NULL;
-	take_struct(&cfg, sizeof cfg, config);
+	collector_take_struct(&cfg, sizeof cfg, config);
 	if (!mon) {
 		rc = err_set(&err, ERR_NOMEM, "no memory for a collector");
 		copy_error(error, &err);
@@ -132,13 +115,15 @@ int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error
 	}
 	memset(mon, 0, sizeof *mon);
 	pthread_once(&forks_once, watch_forks);
-	mon->forks = atomic_load_explicit(&forks, memory_order_relaxed);
+	mon->forks = atomic_load_explicit(&collector_forks, memory_order_relaxed);
 	mon->clock = &clock_system;
 	mon->open_ns = clock_mono_ns(mon->clock);
 	mon->lang = lang_of(cfg.lang) == LANG_COUNT ? LANG_EN : lang_of(cfg.lang);
 	mon->log_tokens = cfg.log_tokens;
 	mon->log_text = cfg.log_text;
 	mon->block_when_full = cfg.block_when_full;
+	mon->n_norms = cfg.log_state_norms && cfg.n_layer <= NORMS_MAX ? cfg.n_layer : 0;
+	mon->budget = budget_of(cfg.overhead_budget_pct);
 	rc = start(mon, &cfg, &err);
 	if (rc) {
 		copy_error(error, &err);
@@ -149,122 +134,45 @@ int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error
 	return 0;
 }
 
-void rwkvmon_begin(rwkvmon *mon)
+static int set_own(rwkvmon *mon, const char *path, const struct buf *value, char *error)
 {
-	if (is_ours(mon))
-		mon->begin_ns = clock_mono_ns(mon->clock);
+	struct err err = { 0 };
+	int rc = value->failed ? err_set(&err, ERR_NOMEM, "no memory for a field") :
+				 own_fields_set(&mon->own, path, buf_slice(value), &err);
+
+	if (rc)
+		copy_error(error, &err);
+	return rc;
 }
 
-/* rwkvmon.h's enums are the same numbers by construction. */
-_Static_assert((int)RWKVMON_F32 == (int)DTYPE_F32 && (int)RWKVMON_BF16 == (int)DTYPE_BF16, "dtypes");
-_Static_assert((int)RWKVMON_SHIFT == (int)PART_SHIFT && (int)RWKVMON_WKV == (int)PART_WKV, "parts");
-_Static_assert((int)RWKVMON_PREFILL == (int)PHASE_PREFILL && (int)RWKVMON_DECODE == (int)PHASE_DECODE, "phases");
-_Static_assert((int)RWKVMON_SYNC_NEVER == (int)LOG_SYNC_NEVER && (int)RWKVMON_SYNC_RECORD == (int)LOG_SYNC_RECORD, "syncs");
-_Static_assert(sizeof(struct rwkvmon_tensor) == sizeof(struct observed_tensor) &&
-		       offsetof(struct rwkvmon_tensor, part) == offsetof(struct observed_tensor, part),
-	       "a tensor list can be handed on as it is");
-
-static void add_sums(const struct rwkvmon_step *step, struct state_sums sums[PART_COUNT])
+int rwkvmon_set_number(rwkvmon *mon, const char *path, double value, char *error)
 {
-	for (size_t i = 0; i < step->n_sums; i++) {
-		const struct rwkvmon_state_sums *from = &step->sums[i];
-		struct state_sums *to = &sums[from->part];
+	struct buf json = { 0 };
+	int rc = 0;
 
-		to->dot += from->dot;
-		to->old2 += from->old_norm2;
-		to->new2 += from->new_norm2;
-		to->change2 += from->change_norm2;
-		to->nonfinite += from->nonfinite;
+	if (collector_is_ours(mon) && isfinite(value)) {
+		buf_json_double(&json, value);
+		rc = set_own(mon, path, &json, error);
+	} else if (collector_is_ours(mon)) {
+		own_fields_remove(&mon->own, path); /* unknown is absent */
 	}
+	buf_free(&json);
+	return rc;
 }
 
-static void observe(struct rwkvmon *mon, const struct rwkvmon_step *step, uint64_t end_ns, struct record *r)
+int rwkvmon_set_text(rwkvmon *mon, const char *path, const char *text, char *error)
 {
-	struct state_sums sums[PART_COUNT] = { 0 };
-	struct observed_call call = {
-		.begin_ns = mon->begin_ns ? mon->begin_ns : end_ns,
-		.end_ns = end_ns,
-		.tokens = step->tokens,
-		.n_tokens = step->n_tokens,
-		.phase = (enum phase)step->phase,
-		.ends_prefill = step->ends_prefill,
-		.logits = step->logits,
-		.n_logits = step->n_logits,
-		.logits_dtype = (enum dtype)step->logits_dtype,
-		.state = (const struct observed_tensor *)(const void *)step->state,
-		.n_state = step->n_state,
-		.sums = step->n_sums ? sums : NULL,
-		.state_bytes = step->state_bytes,
-	};
+	struct buf json = { 0 };
+	int rc = 0;
 
-	add_sums(step, sums);
-	observer_call(mon->observer, &call, r);
-	resources_fill(mon->resources, r);
-	for (size_t i = 0; i < step->n_numbers; i++)
-		if (step->numbers[i].metric >= 0 && step->numbers[i].metric < METRIC_COUNT && isfinite(step->numbers[i].value))
-			record_set(r, (enum metric_id)step->numbers[i].metric, step->numbers[i].value);
-}
-
-static void *reserve(struct rwkvmon *mon, size_t n)
-{
-	const struct timespec moment = { .tv_nsec = 50000 };
-	void *entry;
-
-	while (!(entry = ring_reserve(&mon->ring, n)) && mon->block_when_full && n <= mon->ring.cap / 4)
-		nanosleep(&moment, NULL);
-	return entry;
-}
-
-/* Hands the record over: drain.c's unpack() is the twin of this layout. */
-static void publish(struct rwkvmon *mon, const struct rwkvmon_step *step, struct record *r)
-{
-	size_t tokens = mon->log_tokens ? step->n_tokens * sizeof *step->tokens : 0;
-	size_t text = mon->log_text && step->text ? step->text_bytes : 0;
-	char *entry = reserve(mon, sizeof *r + tokens + text);
-
-	if (!entry) {
-		atomic_fetch_add_explicit(&mon->dropped, 1, memory_order_relaxed);
-		return;
+	if (collector_is_ours(mon) && text) {
+		buf_json_string(&json, slice_of(text));
+		rc = set_own(mon, path, &json, error);
+	} else if (collector_is_ours(mon)) {
+		own_fields_remove(&mon->own, path);
 	}
-	r->tokens = tokens ? step->tokens : NULL;
-	r->n_tokens = tokens ? step->n_tokens : 0;
-	r->text = (struct slice){ text ? step->text : NULL, text };
-	memcpy(entry, r, sizeof *r);
-	memcpy(entry + sizeof *r, step->tokens, tokens);
-	if (text)
-		memcpy(entry + sizeof *r + tokens, step->text, text);
-	ring_commit(&mon->ring);
-}
-
-void rwkvmon_end(rwkvmon *mon, const struct rwkvmon_step *given)
-{
-	struct rwkvmon_step step;
-	struct record r;
-	uint64_t end_ns;
-
-	if (!is_ours(mon))
-		return;
-	end_ns = clock_mono_ns(mon->clock);
-	take_struct(&step, sizeof step, given);
-	if (!step.tokens || !step.n_tokens)
-		return;
-	r.time_us = clock_wall_us(mon->clock);
-	r.event = EVENT_INFERENCE_STEP;
-	r.session = NULL;
-	r.extra = NULL;
-	r.details = NULL;
-	observe(mon, &step, end_ns, &r);
-	publish(mon, &step, &r);
-	mon->records++;
-	mon->tokens += step.n_tokens;
-	mon->begin_ns = 0;
-	mon->overhead_ns += clock_mono_ns(mon->clock) - end_ns;
-}
-
-void rwkvmon_new_sequence(rwkvmon *mon)
-{
-	if (is_ours(mon))
-		observer_new_sequence(mon->observer);
+	buf_free(&json);
+	return rc;
 }
 
 int rwkvmon_metric(const char *id)
@@ -299,6 +207,18 @@ static void deliver_end(struct rwkvmon *mon, double seconds)
 	deliver_event(mon, EVENT_SESSION_END, &totals);
 }
 
+/* As much as the caller's struct holds; a size of 0 is the first version's. */
+static void give_totals(struct rwkvmon_totals *to, struct rwkvmon_totals *t)
+{
+	size_t size = to ? to->struct_size : 0, first = offsetof(struct rwkvmon_totals, trouble) + sizeof t->trouble;
+
+	size = size ? size : first;
+	if (!to)
+		return;
+	t->struct_size = to->struct_size;
+	memcpy(to, t, size < sizeof *t ? size : sizeof *t);
+}
+
 int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 {
 	struct rwkvmon_totals t = { 0 };
@@ -306,9 +226,8 @@ int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 	uint64_t lost = 0;
 	int rc;
 
-	if (!is_ours(mon)) { /* after a fork: the parent closes it; what the writer held cannot be freed safely */
-		if (totals)
-			*totals = t;
+	if (!collector_is_ours(mon)) { /* after a fork: the parent closes it; what the writer held cannot be freed safely */
+		give_totals(totals, &t);
 		return 0;
 	}
 	worker_stop(&mon->writer);
@@ -327,12 +246,16 @@ int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 	if (rc)
 		copy_error(t.trouble, &err);
 	free_parts(mon);
-	if (totals)
-		*totals = t;
+	give_totals(totals, &t);
 	return rc;
 }
 
 const char *rwkvmon_version(void)
 {
 	return RWKVMON_VERSION;
+}
+
+int rwkvmon_abi(void)
+{
+	return RWKVMON_ABI;
 }

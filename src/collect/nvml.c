@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The few entries that are needed, as NVML's header declares them. */
 struct nvml_memory {
@@ -13,11 +14,21 @@ struct nvml_rates {
 	unsigned gpu, memory; /* % */
 };
 
+/* nvmlProcessInfo_v2_t */
+struct nvml_process {
+	unsigned pid;
+	unsigned long long used; /* bytes; all ones: unknown */
+	unsigned gpu_instance, compute_instance;
+};
+
+enum { PROCESSES_MAX = 256 };
+
 struct nvml {
 	void *library, *device;
 	int (*shutdown)(void);
 	int (*get_memory)(void *device, struct nvml_memory *out);
 	int (*get_rates)(void *device, struct nvml_rates *out);
+	int (*get_processes)(void *device, unsigned *n, struct nvml_process *out); /* may be NULL */
 	char name[96];
 };
 
@@ -55,6 +66,8 @@ static bool start(struct nvml *n)
 	}
 	if (!find(n->library, "nvmlDeviceGetName", &get_name) || get_name(n->device, n->name, sizeof n->name))
 		n->name[0] = 0;
+	if (!find(n->library, "nvmlDeviceGetComputeRunningProcesses_v3", &n->get_processes))
+		n->get_processes = NULL;
 	return true;
 }
 
@@ -91,6 +104,25 @@ bool nvml_memory(struct nvml *n, double *used_mb, double *total_mb)
 	*used_mb = (double)m.used / (1 << 20);
 	*total_mb = (double)m.total / (1 << 20);
 	return true;
+}
+
+bool nvml_process_memory(struct nvml *n, double *used_mb)
+{
+	struct nvml_process all[PROCESSES_MAX];
+	unsigned count = PROCESSES_MAX;
+	double sum = 0;
+	bool found = false;
+
+	if (!n || !n->get_processes || n->get_processes(n->device, &count, all))
+		return false;
+	for (unsigned i = 0; i < count && i < PROCESSES_MAX; i++)
+		if (all[i].pid == (unsigned)getpid() && all[i].used != ~0ULL) {
+			sum += (double)all[i].used / (1 << 20);
+			found = true;
+		}
+	if (found)
+		*used_mb = sum;
+	return found;
 }
 
 bool nvml_utilization(struct nvml *n, double *pct)

@@ -10,8 +10,10 @@ struct nvml;
 struct nvml *nvml_open(void);
 void nvml_close(struct nvml *n);
 
-/* Each false when the driver does not say. */
+/* Each false, and the number untouched, when the driver does not say. */
 bool nvml_memory(struct nvml *n, double *used_mb, double *total_mb);
+/* Memory of this process on the GPU; false in a container that hides process ids, too. */
+bool nvml_process_memory(struct nvml *n, double *used_mb);
 bool nvml_utilization(struct nvml *n, double *pct);
 const char *nvml_name(const struct nvml *n); /* "" unknown */
 

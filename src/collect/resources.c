@@ -1,7 +1,10 @@
 #include "collect/resources.h"
 
 #include "base/cpu.h"
+#include "collect/drm.h"
+#include "collect/limits.h"
 #include "collect/nvml.h"
+#include "collect/small_file.h"
 #include "collect/worker.h"
 
 #include <math.h>
@@ -11,9 +14,11 @@
 
 static const uint64_t FIRST_NS = 250000000, EVERY_NS = UINT64_C(5) * 1000000000;
 
-static const enum metric_id sampled[] = { M_VRAM_USED_MB, M_GPU_UTILIZATION_PCT, M_CPU_UTILIZATION_PCT,
-					  M_MACHINE_CPU_UTILIZATION_PCT, M_PROCESS_MEMORY_MB };
-enum { SAMPLED = sizeof sampled / sizeof *sampled };
+enum { VRAM, PROCESS_VRAM, GPU, CPU, MACHINE_CPU, MEMORY, SAMPLED };
+static const enum metric_id sampled[SAMPLED] = {
+	[VRAM] = M_VRAM_USED_MB,	   [PROCESS_VRAM] = M_PROCESS_VRAM_MB,		  [GPU] = M_GPU_UTILIZATION_PCT,
+	[CPU] = M_CPU_UTILIZATION_PCT, [MACHINE_CPU] = M_MACHINE_CPU_UTILIZATION_PCT, [MEMORY] = M_PROCESS_MEMORY_MB,
+};
 
 /* Counters whose differences are utilisation. */
 struct cpu_times {
@@ -27,26 +32,18 @@ struct resources {
 	struct cpu_times before;
 	struct nvml *nvml;
 	double vram_total_mb;
+	const char *gpu_source; /* NULL: no GPU is known; it and the total are of the first look */
+	bool looked;
+	struct limits limits;
 	struct worker worker;
 };
-
-static bool read_text(const char *path, char *out, size_t bytes)
-{
-	FILE *f = fopen(path, "re");
-	size_t n = f ? fread(out, 1, bytes - 1, f) : 0;
-
-	if (f)
-		fclose(f);
-	out[n] = 0;
-	return n > 0;
-}
 
 /* /proc/self/stat: the name in parentheses may hold anything, so count from the last ')'. */
 static double process_ticks(void)
 {
 	char text[1024], *p;
 
-	if (!read_text("/proc/self/stat", text, sizeof text) || !(p = strrchr(text, ')')))
+	if (!small_file_read(text, sizeof text, "/proc/self/stat") || !(p = strrchr(text, ')')))
 		return NAN;
 	for (int field = 2; field < 14 && p; field++)
 		p = strchr(p + 1, ' ');
@@ -59,7 +56,7 @@ static void machine_ticks(struct cpu_times *t)
 	char text[512], *p = text + 3;
 
 	t->machine_ticks = t->machine_idle_ticks = NAN;
-	if (!read_text("/proc/stat", text, sizeof text) || strncmp(text, "cpu ", 4))
+	if (!small_file_read(text, sizeof text, "/proc/stat") || strncmp(text, "cpu ", 4))
 		return;
 	t->machine_ticks = t->machine_idle_ticks = 0;
 	for (int i = 0; i < 8; i++) {
@@ -82,7 +79,7 @@ static double resident_mb(void)
 {
 	char text[256], *p;
 
-	if (!read_text("/proc/self/statm", text, sizeof text) || !(p = strchr(text, ' ')))
+	if (!small_file_read(text, sizeof text, "/proc/self/statm") || !(p = strchr(text, ' ')))
 		return NAN;
 	return strtod(p, NULL) * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
 }
@@ -92,6 +89,31 @@ static double share_pct(double part, double whole)
 	return whole > 0 ? fmax(0, fmin(100, 100 * part / whole)) : NAN;
 }
 
+/* NVML where there is an NVIDIA GPU; else what the kernel says. */
+static void sample_gpu(struct resources *r, double value[SAMPLED])
+{
+	struct drm_card card = { NAN, NAN, NAN };
+	const char *source = "nvml";
+
+	value[VRAM] = value[PROCESS_VRAM] = value[GPU] = NAN;
+	if (r->nvml) {
+		nvml_memory(r->nvml, &value[VRAM], &card.total_mb);
+		nvml_utilization(r->nvml, &value[GPU]);
+		nvml_process_memory(r->nvml, &value[PROCESS_VRAM]);
+	} else {
+		card = drm_card_find("");
+		value[VRAM] = card.used_mb;
+		value[GPU] = card.busy_pct;
+		value[PROCESS_VRAM] = drm_process_vram_mb("");
+		source = !isnan(card.used_mb) ? "amdgpu-sysfs" : !isnan(value[PROCESS_VRAM]) ? "drm-fdinfo" : NULL;
+	}
+	if (r->looked)
+		return;
+	r->vram_total_mb = card.total_mb;
+	r->gpu_source = source;
+	r->looked = true;
+}
+
 static void sample(struct resources *r)
 {
 	struct cpu_times now = cpu_times();
@@ -99,19 +121,17 @@ static void sample(struct resources *r)
 	double process_s = (now.process_ticks - r->before.process_ticks) / (double)sysconf(_SC_CLK_TCK);
 	double machine = now.machine_ticks - r->before.machine_ticks;
 	double idle = now.machine_idle_ticks - r->before.machine_idle_ticks;
-	double used_mb = NAN, gpu = NAN;
+	double value[SAMPLED];
 
-	if (!nvml_memory(r->nvml, &used_mb, &r->vram_total_mb))
-		used_mb = NAN;
-	if (!nvml_utilization(r->nvml, &gpu))
-		gpu = NAN;
-	r->latest[0] = used_mb;
-	r->latest[1] = gpu;
+	sample_gpu(r, value);
+	value[CPU] = value[MACHINE_CPU] = NAN;
 	if (r->before.mono_ns) { /* utilisation needs a second look */
-		r->latest[2] = share_pct(process_s, seconds * cpu_count());
-		r->latest[3] = share_pct(machine - idle, machine);
+		value[CPU] = share_pct(process_s, seconds * r->limits.cores);
+		value[MACHINE_CPU] = share_pct(machine - idle, machine);
 	}
-	r->latest[4] = resident_mb();
+	value[MEMORY] = resident_mb();
+	for (int i = 0; i < SAMPLED; i++)
+		atomic_store_explicit(&r->latest[i], value[i], memory_order_relaxed);
 	r->before = now;
 }
 
@@ -130,6 +150,7 @@ struct resources *resources_open(void)
 	for (int i = 0; i < SAMPLED; i++)
 		r->latest[i] = NAN;
 	r->vram_total_mb = NAN;
+	r->limits = limits_find("");
 	r->nvml = nvml_open();
 	sample(r);
 	if (worker_start(&r->worker, "rwkvmon-res", tick, r, FIRST_NS)) {
@@ -162,9 +183,13 @@ void resources_fill(const struct resources *r, struct record *out)
 void resources_describe(const struct resources *r, struct field_values *session)
 {
 	fields_set_text(session, F_HOST_CPU, slice_of(cpu_model_name()));
-	fields_set_number(session, F_HOST_CORES, cpu_count());
-	if (!r || !r->nvml)
+	if (!r)
 		return;
+	fields_set_number(session, F_HOST_CORES, fmax(1, round(r->limits.cores)));
+	if (!isnan(r->limits.memory_mb))
+		fields_set_number(session, F_HOST_MEMORY_MB, floor(r->limits.memory_mb));
+	if (r->gpu_source)
+		fields_set_text(session, F_GPU_SOURCE, slice_of(r->gpu_source));
 	if (!isnan(r->vram_total_mb))
 		fields_set_number(session, F_VRAM_TOTAL_MB, r->vram_total_mb);
 	if (*nvml_name(r->nvml))

@@ -1,7 +1,9 @@
 /* resources.h - what process, machine and GPU are using, sampled on a thread of its own.
  *
  * The first sample comes after a quarter of a second, later ones every 5 s. Unknown stays
- * unknown: NaN, never 0. GPU numbers come from NVML when its library can be loaded.
+ * unknown: NaN, never 0. GPU numbers come from NVML when its library
+ * can be loaded, else from the kernel; session_start names the source. Shares of CPU are of
+ * what a control group leaves to this process.
  *
  * Threads  resources_fill may be called from any one thread; it takes no lock.
  */

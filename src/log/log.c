@@ -346,13 +346,20 @@ uint64_t log_dropped(const struct log *log)
 	return log->dropped;
 }
 
+/* Lines whose own event is a step; an alarm's line holds a step inside. */
 static uint64_t count_steps(struct slice lines)
 {
-	static const char step[] = "\"event_type\":\"inference_step\",\"sequence_length\"";
+	static const char event[] = "\"event_type\":\"", step[] = "inference_step\"";
 	uint64_t n = 0;
 
-	for (const char *p = lines.p, *end = p + lines.n; lines.n && (p = memmem(p, (size_t)(end - p), step, sizeof step - 1)); p++)
-		n++;
+	while (lines.n) {
+		const char *end = memchr(lines.p, '\n', lines.n);
+		size_t line = end ? (size_t)(end + 1 - lines.p) : lines.n;
+		const char *at = memmem(lines.p, line, event, sizeof event - 1);
+
+		n += end && at && !strncmp(at + sizeof event - 1, step, sizeof step - 1);
+		lines = (struct slice){ lines.p + line, lines.n - line };
+	}
 	return n;
 }
 

@@ -1,5 +1,7 @@
 #include "observe/observe.h"
 
+#include "simd/half.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -42,6 +44,7 @@ struct observer {
 
 	float *state; /* (state_cap) after the call before */
 	size_t state_cap, n_state;
+	double leak; /* of the sequence that begins; NAN: not checked */
 };
 
 struct observer *observer_open(void)
@@ -51,6 +54,7 @@ struct observer *observer_open(void)
 	if (o) {
 		o->repetition_pct = NAN;
 		o->log_sum_exp = NAN;
+		o->leak = NAN;
 	}
 	return o;
 }
@@ -74,6 +78,64 @@ void observer_new_sequence(struct observer *o)
 	o->repetition_pct = NAN;
 	o->log_sum_exp = NAN;
 	o->n_state = 0;
+	o->leak = NAN;
+}
+
+static double value_at(const struct observed_tensor *t, size_t i)
+{
+	uint16_t half;
+	float value;
+
+	if (t->dtype == DTYPE_F32) {
+		memcpy(&value, (const char *)t->p + 4 * i, sizeof value);
+		return (double)value;
+	}
+	memcpy(&half, (const char *)t->p + 2 * i, sizeof half);
+	return (double)(t->dtype == DTYPE_F16 ? float_of_f16(half) : float_of_bf16(half));
+}
+
+static bool is_zero(const struct observed_tensor *t)
+{
+	const char *p = t->p;
+	size_t bytes = t->n * dtype_bytes(t->dtype);
+
+	return !bytes || (!*p && !memcmp(p, p + 1, bytes - 1));
+}
+
+static bool is_same(const struct observed_tensor *a, const struct observed_tensor *b)
+{
+	if (!b)
+		return is_zero(a);
+	return a->n == b->n && a->dtype == b->dtype && !memcmp(a->p, b->p, a->n * dtype_bytes(a->dtype));
+}
+
+void observer_check_start(struct observer *o, const struct observed_tensor *state, size_t n,
+			  const struct observed_tensor *declared, size_t n_declared)
+{
+	double apart2 = 0, a2 = 0, b2 = 0;
+
+	bool same = !declared || n == n_declared, alike = same; /* in every bit; in shape */
+
+	for (size_t i = 0; i < n && alike; i++) {
+		alike = !declared || state[i].n == declared[i].n;
+		same = same && alike && is_same(&state[i], declared ? &declared[i] : NULL);
+	}
+	o->leak = alike ? 0 : 1; /* another shape is another state */
+	if (same || !alike)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const struct observed_tensor *want = declared ? &declared[i] : NULL;
+
+		for (size_t k = 0; k < state[i].n; k++) {
+			double a = value_at(&state[i], k), b = want ? value_at(want, k) : 0;
+
+			apart2 += (a - b) * (a - b);
+			a2 += a * a;
+			b2 += b * b;
+		}
+	}
+	if (apart2 != 0)
+		o->leak = isfinite(apart2) ? sqrt(apart2 / fmax(a2, b2)) : 1;
 }
 
 /* Room for n floats in *p; false (and *cap 0) when memory is out. */
@@ -184,7 +246,7 @@ static void observe_logits(struct observer *o, const struct observed_call *c, st
 	if (c->n_tokens == 1 && !isnan(o->log_sum_exp) && c->tokens[0] < o->n_logits)
 		record_set(out, M_SURPRISAL_NATS, o->log_sum_exp - (double)o->logits[c->tokens[0]]);
 	o->log_sum_exp = NAN;
-	if (!c->logits || !c->n_logits)
+	if (!c->logits || !c->n_logits || c->little)
 		return;
 	o->n_logits = make_room(&o->logits, &o->logits_cap, c->n_logits) ? c->n_logits : 0;
 	logits_observe(c->logits, c->logits_dtype, c->n_logits, o->n_logits ? o->logits : NULL, &s);
@@ -210,10 +272,20 @@ static void set_known(struct record *out, enum metric_id m, double value)
 		record_set(out, m, value);
 }
 
+static void add_sums(struct state_sums *to, const struct state_sums *from)
+{
+	to->dot += from->dot;
+	to->old2 += from->old2;
+	to->new2 += from->new2;
+	to->change2 += from->change2;
+	to->nonfinite += from->nonfinite;
+}
+
 /* Compares the state with the copy kept of it and renews the copy; false when there is
  * nothing to compare with. */
 static bool compare_state(struct observer *o, const struct observed_call *c, struct state_sums sums[PART_COUNT])
 {
+	size_t per_layer = c->layer_norm && c->n_layer && c->n_state % c->n_layer == 0 ? c->n_state / c->n_layer : 0;
 	bool comparable;
 	size_t n = 0, at = 0;
 
@@ -224,10 +296,20 @@ static bool compare_state(struct observer *o, const struct observed_call *c, str
 		o->n_state = 0;
 		return false;
 	}
+	if (per_layer)
+		memset(c->layer_norm, 0, c->n_layer * sizeof *c->layer_norm);
 	if (!comparable)
 		memset(o->state, 0, n * sizeof *o->state);
-	for (size_t i = 0; i < c->n_state; at += c->state[i++].n)
-		state_observe(o->state + at, c->state[i].p, c->state[i].dtype, c->state[i].n, &sums[c->state[i].part]);
+	for (size_t i = 0; i < c->n_state; at += c->state[i++].n) {
+		struct state_sums one = { 0 };
+
+		state_observe(o->state + at, c->state[i].p, c->state[i].dtype, c->state[i].n, &one);
+		add_sums(&sums[c->state[i].part], &one);
+		if (per_layer)
+			c->layer_norm[i / per_layer] += (float)one.new2;
+	}
+	for (size_t i = 0; per_layer && i < c->n_layer; i++)
+		c->layer_norm[i] = sqrtf(c->layer_norm[i]);
 	o->n_state = n;
 	return comparable;
 }
@@ -251,17 +333,19 @@ static void observe_state(struct observer *o, const struct observed_call *c, str
 		record_set(out, M_STATE_SIZE_BYTES, (double)bytes);
 	if (c->sums) {
 		memcpy(sums, c->sums, sizeof sums);
+		for (size_t i = 0; c->layer_norm && c->layer_norm2 && i < c->n_layer; i++)
+			c->layer_norm[i] = (float)sqrt(c->layer_norm2[i]);
 		o->n_state = 0; /* the copy, if any, is stale now */
+	} else if (c->n_state && c->little) {
+		o->n_state = 0; /* the next look has nothing to compare with */
+		return;
 	} else if (c->n_state) {
 		comparable = compare_state(o, c, sums) && comparable;
 	} else {
 		return;
 	}
-	all = (struct state_sums){ .dot = sums[PART_SHIFT].dot + sums[PART_WKV].dot,
-				   .old2 = sums[PART_SHIFT].old2 + sums[PART_WKV].old2,
-				   .new2 = sums[PART_SHIFT].new2 + sums[PART_WKV].new2,
-				   .change2 = sums[PART_SHIFT].change2 + sums[PART_WKV].change2,
-				   .nonfinite = sums[PART_SHIFT].nonfinite + sums[PART_WKV].nonfinite };
+	all = sums[PART_SHIFT];
+	add_sums(&all, &sums[PART_WKV]);
 	if (all.nonfinite)
 		record_set(out, M_NONFINITE_STATE, (double)all.nonfinite);
 	if (!comparable)
@@ -281,6 +365,8 @@ void observer_call(struct observer *o, const struct observed_call *c, struct rec
 	observe_tokens(o, c, out);
 	observe_logits(o, c, out);
 	observe_state(o, c, out);
+	if (!o->begun && !isnan(o->leak))
+		record_set(out, M_STATE_LEAK, o->leak);
 	o->begun = true;
 	out->phase = c->phase;
 	out->sequence = o->sequence;

@@ -33,6 +33,10 @@ struct observed_call {
 	const struct observed_tensor *state; /* (n_state) after the call, or NULL */
 	size_t n_state;
 	const struct state_sums *sums; /* (PART_COUNT): the state's change, already summed; or NULL */
+	bool little;		       /* leave out what is expensive: logits, and the state where it is not summed */
+	float *layer_norm;	       /* (n_layer): gets the norm of each layer's state; NULL: not asked for */
+	size_t n_layer;
+	const double *layer_norm2;     /* (n_layer): their squares, when `sums` is given */
 	uint64_t state_bytes;	       /* when the state itself is not given; 0 unknown */
 };
 
@@ -43,6 +47,11 @@ void observer_close(struct observer *o);
 
 /* The next call begins a new sequence. */
 void observer_new_sequence(struct observer *o);
+
+/* The state that its first call is given, and what it ought to be (NULL: all zero): the
+ * first record tells how far they are apart. Reads both once; more only when they differ. */
+void observer_check_start(struct observer *o, const struct observed_tensor *state, size_t n,
+			  const struct observed_tensor *declared, size_t n_declared);
 
 /* [hot] Fills what the call tells: sequence numbers, token counts, phase and metrics.
  * Leaves time, event, session and sampled resources to the caller. */

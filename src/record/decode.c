@@ -1,22 +1,19 @@
 /* decode.c - one JSON line into a record: any key order, unknown keys, other writers' habits.
  *
  * A strict JSON parser but for two things that Python's json writes: bare NaN and
- * Infinity. Each leaf's path ("accuracy.logits_entropy") is looked up in a hash table
- * that is built once from the field and metric tables. */
+ * Infinity. Lines that are built like one before them take a shorter way
+ * (decode_layout.h), with the same result. */
 #include "record/codec.h"
 
 #include "base/clock.h"
+#include "record/decode_bytes.h"
+#include "record/decode_layout.h"
+#include "record/decode_paths.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
-enum {
-	DEPTH_MAX = 64,
-	PATH_MAX_BYTES = 64,  /* longer paths are nobody's */
-	SLOTS = 512,	      /* of the path table; a power of two, sparsely filled */
-	NUMBER_MAX_BYTES = 400,
-};
+enum { DEPTH_MAX = 64, NUMBER_MAX_BYTES = 400 };
 
 const char *const decode_reasons[DECODE_RESULT_COUNT] = {
 	[DECODE_OK] = "fine",
@@ -26,81 +23,16 @@ const char *const decode_reasons[DECODE_RESULT_COUNT] = {
 	[DECODE_BAD_TIMESTAMP] = "no readable timestamp",
 };
 
-/* --- which path is what ---------------------------------------------------------- */
-
-struct target {
-	char path[PATH_MAX_BYTES];
-	size_t n; /* bytes of path; 0: free slot */
-	bool is_metric;
-	int id; /* enum metric_id or field_id */
-};
-
-static struct target slots[SLOTS];
-static pthread_once_t slots_once = PTHREAD_ONCE_INIT;
-
-static uint32_t hash_step(uint32_t h, const char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ (unsigned char)p[i]) * 16777619u;
-	return h;
-}
-
-static const uint32_t hash_start = 2166136261u;
-
-static void add_target(const char *path, bool is_metric, int id)
-{
-	size_t n = strlen(path);
-	uint32_t at = hash_step(hash_start, path, n);
-
-	while (slots[at % SLOTS].n)
-		at++;
-	memcpy(slots[at % SLOTS].path, path, n);
-	slots[at % SLOTS].n = n;
-	slots[at % SLOTS].is_metric = is_metric;
-	slots[at % SLOTS].id = id;
-}
-
-static void fill_slots(void)
-{
-	for (int m = 0; m < METRIC_COUNT; m++) {
-		char path[PATH_MAX_BYTES];
-
-		snprintf(path, sizeof path, "%s.%s", metric_group_keys[metric_specs[m].group], metric_specs[m].key);
-		add_target(path, true, m);
-	}
-	for (int f = 0; f < FIELD_COUNT; f++)
-		if (field_specs[f].kind != KIND_METRICS && field_specs[f].kind != KIND_DETAILS)
-			add_target(field_specs[f].path, false, f);
-}
-
-static const struct target *find_target(const char *path, size_t n, uint32_t hash)
-{
-	for (; slots[hash % SLOTS].n; hash++) {
-		const struct target *t = &slots[hash % SLOTS];
-
-		if (t->n == n && !memcmp(t->path, path, n))
-			return t;
-	}
-	return NULL;
-}
-
 /* --- the line -------------------------------------------------------------------- */
 
 struct parser {
 	const char *p, *end;
 	struct record_decoder *d;
 	struct record *out;
-	size_t line_bytes;
+	struct slice line;
+	struct leaves *leaves; /* noted for learning; NULL: not wanted */
 	bool has_event, bad_event, has_time;
 	bool has_token_count;
-};
-
-/* Where in the line's tree we are: the path of the object being read. */
-struct place {
-	char path[PATH_MAX_BYTES];
-	size_t n;
-	bool lost; /* the path is longer than any we know */
-	int depth;
 };
 
 static void skip_space(struct parser *s)
@@ -121,7 +53,7 @@ static bool take_word(struct parser *s, const char *word)
 {
 	size_t n = strlen(word);
 
-	if ((size_t)(s->end - s->p) < n || memcmp(s->p, word, n))
+	if (s->p == s->end || *s->p != *word || (size_t)(s->end - s->p) < n || memcmp(s->p, word, n))
 		return false;
 	s->p += n;
 	return true;
@@ -202,7 +134,7 @@ static bool take_escaped(struct parser *s, const char *from, struct slice *out)
 	struct buf *b = &s->d->unescaped;
 	size_t start;
 
-	if (!b->used && !buf_reserve(b, s->line_bytes))
+	if (!b->used && !buf_reserve(b, s->line.n))
 		return false;
 	start = b->used;
 	s->p = from;
@@ -225,33 +157,11 @@ static bool take_string(struct parser *s, struct slice *out)
 	if (!take(s, '"'))
 		return false;
 	from = s->p;
-	while (s->p < s->end && *s->p != '"') {
-		if ((unsigned char)*s->p < 0x20)
-			return false;
-		if (*s->p == '\\')
-			return take_escaped(s, from, out);
-		s->p++;
-	}
+	s->p += plain_prefix(s->p, s->end);
+	if (s->p < s->end && *s->p == '\\')
+		return take_escaped(s, from, out);
 	*out = (struct slice){ from, (size_t)(s->p - from) };
 	return take(s, '"');
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* A number the short way: at most 18 digits and a small power of ten give the right
- * double with one rounding when the digits fit 53 bits (Clinger's fast path). */
-static bool exact_double(uint64_t digits, int exponent, double *out)
-{
-	static const double power[] = { 1e0,  1e1,  1e2,  1e3,	1e4,  1e5,  1e6,  1e7,	1e8,  1e9,  1e10, 1e11,
-					1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
-
-	if (digits > UINT64_C(1) << 53 || exponent < -22 || exponent > 22)
-		return false;
-	*out = exponent < 0 ? (double)digits / power[-exponent] : (double)digits * power[exponent];
-	return true;
 }
 
 static bool slow_double(const char *from, const char *to, double *out)
@@ -325,7 +235,7 @@ static bool take_number(struct parser *s, double *out)
 	}
 	if (!take_exponent(s, &exponent))
 		return false;
-	if (kept > 19 || !exact_double(digits, exponent, out))
+	if (kept > 19 || !decimal_to_double(digits, exponent, out))
 		return slow_double(from, s->p, out);
 	if (negative)
 		*out = -*out;
@@ -345,11 +255,11 @@ static void store_metric(struct record *r, enum metric_id m, double value)
 	}
 }
 
-static void store_number(struct parser *s, const struct target *t, double value)
+static void store_number(struct parser *s, const struct path *t, double value)
 {
 	bool whole = value >= 0 && value <= 9007199254740992.0;
 
-	if (t->is_metric) {
+	if (t->kind == PATH_METRIC) {
 		store_metric(s->out, (enum metric_id)t->id, value);
 		return;
 	}
@@ -378,10 +288,8 @@ static void store_event(struct parser *s, struct slice text)
 	s->has_event = true;
 }
 
-static void store_text(struct parser *s, const struct target *t, struct slice text)
+static void store_text(struct parser *s, const struct path *t, struct slice text)
 {
-	if (t->is_metric)
-		return;
 	switch (field_specs[t->id].kind) {
 	case KIND_TIME:
 		s->has_time = time_parse(text, &s->out->time_us);
@@ -404,22 +312,34 @@ static void store_text(struct parser *s, const struct target *t, struct slice te
 	}
 }
 
-static bool take_value(struct parser *s, const struct place *at, const struct target *t);
-
-static bool take_array(struct parser *s, const struct place *at, size_t *elements)
+static void note_leaf(struct parser *s, enum leaf_kind kind, const char *from, const char *to, const struct path *path)
 {
-	struct place inside = { .lost = true, .depth = at->depth + 1 };
+	struct leaves *l = s->leaves;
 
+	if (!l)
+		return;
+	if (l->n == LEAVES_MAX) {
+		l->unfit = true;
+		return;
+	}
+	l->leaf[l->n++] = (struct leaf){ .kind = kind, .from = (uint32_t)(from - s->line.p), .to = (uint32_t)(to - s->line.p),
+					 .path = path };
+}
+
+static bool take_value(struct parser *s, const struct path *at, int depth);
+
+static bool take_array(struct parser *s, int depth, size_t *elements)
+{
 	*elements = 0;
 	s->p++;
-	if (inside.depth > DEPTH_MAX)
+	if (depth + 1 > DEPTH_MAX)
 		return false;
 	skip_space(s);
 	if (take(s, ']'))
 		return true;
 	do {
 		skip_space(s);
-		if (!take_value(s, &inside, NULL))
+		if (!take_value(s, NULL, depth + 1))
 			return false;
 		++*elements;
 		skip_space(s);
@@ -427,38 +347,17 @@ static bool take_array(struct parser *s, const struct place *at, size_t *element
 	return take(s, ']');
 }
 
-/* The place of member `key`, and what we know of its path. */
-static const struct target *enter(const struct place *at, struct slice key, struct place *inside)
+static bool take_object(struct parser *s, const struct path *at, int depth)
 {
-	size_t dot = at->n ? 1 : 0;
-
-	inside->depth = at->depth + 1;
-	inside->n = 0;
-	inside->lost = at->lost || at->n + dot + key.n >= PATH_MAX_BYTES;
-	if (inside->lost)
-		return NULL;
-	memcpy(inside->path, at->path, at->n);
-	if (dot)
-		inside->path[at->n] = '.';
-	memcpy(inside->path + at->n + dot, key.p, key.n);
-	inside->n = at->n + dot + key.n;
-	return find_target(inside->path, inside->n, hash_step(hash_start, inside->path, inside->n));
-}
-
-static bool take_object(struct parser *s, const struct place *at)
-{
-	struct place inside;
 	struct slice key;
 
 	s->p++;
-	if (at->depth > DEPTH_MAX)
+	if (depth > DEPTH_MAX)
 		return false;
 	skip_space(s);
 	if (take(s, '}'))
 		return true;
 	do {
-		const struct target *t;
-
 		skip_space(s);
 		if (!take_string(s, &key))
 			return false;
@@ -466,37 +365,58 @@ static bool take_object(struct parser *s, const struct place *at)
 		if (!take(s, ':'))
 			return false;
 		skip_space(s);
-		t = enter(at, key, &inside);
-		if (!take_value(s, &inside, t))
+		if (!take_value(s, path_find(at, key), depth + 1))
 			return false;
 		skip_space(s);
 	} while (take(s, ','));
 	return take(s, '}');
 }
 
-static bool take_value(struct parser *s, const struct place *at, const struct target *t)
+static bool take_text_value(struct parser *s, const struct path *at)
 {
+	const char *from = s->p;
 	struct slice text;
+
+	if (!take_string(s, &text))
+		return false;
+	note_leaf(s, LEAF_TEXT, from + 1, s->p - 1, at);
+	if (at && at->kind == PATH_FIELD)
+		store_text(s, at, text);
+	return true;
+}
+
+static bool take_number_value(struct parser *s, const struct path *at)
+{
+	const char *from = s->p;
 	double number;
+
+	if (!take_number(s, &number))
+		return false;
+	if (isfinite(number)) /* others count as non-finite: such lines have layouts of their own */
+		note_leaf(s, LEAF_NUMBER, from, s->p, at);
+	if (at && at->kind != PATH_OBJECT)
+		store_number(s, at, number);
+	return true;
+}
+
+/* `at` is what the value is, or NULL when nobody knows. */
+static bool take_value(struct parser *s, const struct path *at, int depth)
+{
 	size_t elements;
 
 	if (s->p == s->end)
 		return false;
 	switch (*s->p) {
 	case '{':
-		return take_object(s, at);
+		return take_object(s, at, depth);
 	case '[':
-		if (!take_array(s, at, &elements))
+		if (!take_array(s, depth, &elements))
 			return false;
-		if (t && !t->is_metric && t->id == F_TOKENS)
+		if (at && at->kind == PATH_FIELD && at->id == F_TOKENS)
 			s->out->n_tokens = elements;
 		return true;
 	case '"':
-		if (!take_string(s, &text))
-			return false;
-		if (t)
-			store_text(s, t, text);
-		return true;
+		return take_text_value(s, at);
 	case 't':
 		return take_word(s, "true");
 	case 'f':
@@ -504,11 +424,7 @@ static bool take_value(struct parser *s, const struct place *at, const struct ta
 	case 'n':
 		return take_word(s, "null");
 	default:
-		if (!take_number(s, &number))
-			return false;
-		if (t)
-			store_number(s, t, number);
-		return true;
+		return take_number_value(s, at);
 	}
 }
 
@@ -522,6 +438,10 @@ static void begin(struct record_decoder *d, struct record *out)
 	out->phase = PHASE_UNKNOWN;
 	out->sequence = out->token_count = 0;
 	out->sequence_length = out->have = out->nonfinite = 0;
+	out->sampled_every = 0;
+	out->layer_norm = NULL;
+	out->n_layer_norm = 0;
+	out->own = NULL;
 	out->tokens = NULL;
 	out->n_tokens = 0;
 	out->text = (struct slice){ 0 };
@@ -530,18 +450,16 @@ static void begin(struct record_decoder *d, struct record *out)
 	out->details = NULL;
 }
 
-enum decode_result record_decode(struct record_decoder *d, struct slice line, struct record *out)
+static enum decode_result decode_any(struct record_decoder *d, struct slice line, struct record *out, struct leaves *leaves)
 {
-	struct parser s = { .p = line.p, .end = line.p + line.n, .d = d, .out = out, .line_bytes = line.n };
-	const struct place top = { .depth = 0 };
+	struct parser s = { .p = line.p, .end = line.p + line.n, .d = d, .out = out, .line = line, .leaves = leaves };
 
-	pthread_once(&slots_once, fill_slots);
 	begin(d, out);
 	take_word(&s, "\xef\xbb\xbf");
 	skip_space(&s);
 	if (s.p == s.end || *s.p != '{')
 		return DECODE_NOT_OBJECT;
-	if (!take_object(&s, &top))
+	if (!take_object(&s, &path_top, 0))
 		return DECODE_MALFORMED;
 	skip_space(&s);
 	if (s.p != s.end)
@@ -555,7 +473,28 @@ enum decode_result record_decode(struct record_decoder *d, struct slice line, st
 	return DECODE_OK;
 }
 
+enum decode_result record_decode(struct record_decoder *d, struct slice line, struct record *out)
+{
+	enum decode_result result;
+	struct leaves *leaves;
+
+	paths_init();
+	if (!d->layouts && !d->any_order) {
+		d->layouts = layouts_open();
+		d->any_order = !d->layouts;
+	}
+	if (d->layouts && layouts_match(d->layouts, line, out))
+		return DECODE_OK;
+	leaves = d->layouts ? layouts_leaves(d->layouts, line) : NULL;
+	result = decode_any(d, line, out, leaves);
+	if (leaves && result == DECODE_OK && !d->unescaped.used)
+		layouts_learn(d->layouts, line, out);
+	return result;
+}
+
 void record_decoder_free(struct record_decoder *d)
 {
+	layouts_close(d->layouts);
+	d->layouts = NULL;
 	buf_free(&d->unescaped);
 }

@@ -53,8 +53,10 @@ static void write_name(struct line_writer *w, const char *name, size_t n)
 	w->comma = true;
 }
 
-/* Positions the writer so that the value of `path` may follow. */
-static void write_key(struct line_writer *w, const char *path)
+const char *const own_place_keys[OWN_PLACE_COUNT] = { "performance", "resources", "accuracy", "metadata", "" };
+
+/* Opens the objects that `path` names, closes the others. */
+static void enter_objects(struct line_writer *w, const char *path)
 {
 	const char *last_dot = strrchr(path, '.');
 	size_t objects = last_dot ? (size_t)(last_dot - path) : 0;
@@ -72,12 +74,43 @@ static void write_key(struct line_writer *w, const char *path)
 	}
 	memcpy(w->open, path, objects);
 	w->open[objects] = 0;
+}
+
+/* Positions the writer so that the value of `path` may follow. */
+static void write_key(struct line_writer *w, const char *path)
+{
+	const char *last_dot = strrchr(path, '.');
+
+	enter_objects(w, path);
 	path = last_dot ? last_dot + 1 : path;
 	write_name(w, path, strlen(path));
 }
 
+/* Fields of the caller's own, rendered by who made the record. */
+static void write_own(struct line_writer *w, const struct record *r, enum own_place place)
+{
+	const char *from = r->own;
+	char path[16];
+
+	if (!r->own || !r->own_bytes[place])
+		return;
+	for (int i = 0; i < (int)place; i++)
+		from += r->own_bytes[i];
+	snprintf(path, sizeof path, "%s%s", own_place_keys[place], place == OWN_TOP ? "" : ".");
+	enter_objects(w, path);
+	if (w->comma)
+		buf_char(w->out, ',');
+	buf_add(w->out, from, r->own_bytes[place]);
+	w->comma = true;
+}
+
+_Static_assert((int)METRIC_PERFORMANCE == (int)OWN_PERFORMANCE && (int)METRIC_RESOURCES == (int)OWN_RESOURCES, "groups are places");
+
+/* The own fields of accuracy follow later: the layers' norms still belong to that group. */
 static void write_metrics(struct line_writer *w, const struct record *r)
 {
+	enum metric_group at = METRIC_PERFORMANCE;
+
 	for (uint64_t left = r->have; left; left &= left - 1) {
 		const int m = __builtin_ctzll(left);
 		const struct metric_spec *s = &metric_specs[m];
@@ -86,12 +119,30 @@ static void write_metrics(struct line_writer *w, const struct record *r)
 
 		if (!isfinite(r->metric[m]))
 			continue;
+		for (; at < s->group; at++)
+			write_own(w, r, (enum own_place)at);
 		memcpy(path, metric_group_keys[s->group], group);
 		path[group] = '.';
 		memcpy(path + group + 1, s->key, strlen(s->key) + 1);
 		write_key(w, path);
 		buf_json_decimal(w->out, r->metric[m], s->decimals);
 	}
+	for (; at < METRIC_ACCURACY; at++)
+		write_own(w, r, (enum own_place)at);
+}
+
+static void write_norms(struct line_writer *w, const char *path, const struct record *r)
+{
+	if (!r->layer_norm || !r->n_layer_norm)
+		return;
+	write_key(w, path);
+	buf_char(w->out, '[');
+	for (size_t i = 0; i < r->n_layer_norm; i++) {
+		if (i)
+			buf_char(w->out, ',');
+		buf_json_decimal(w->out, (double)r->layer_norm[i], 4); /* null when not finite */
+	}
+	buf_char(w->out, ']');
 }
 
 static void write_tokens(struct line_writer *w, const char *path, const struct record *r)
@@ -148,7 +199,16 @@ static void write_record_field(struct line_writer *w, enum field_id f, const str
 	case F_SEQUENCE_LENGTH:
 		write_count(w, path, r->sequence_length);
 		break;
+	case F_LAYER_NORMS:
+		write_norms(w, path, r);
+		write_own(w, r, OWN_ACCURACY);
+		break;
+	case F_SAMPLED_EVERY:
+		if (r->sampled_every > 1)
+			write_count(w, path, r->sampled_every);
+		break;
 	case F_SEQUENCE:
+		write_own(w, r, OWN_METADATA); /* the first field after metadata */
 		write_count(w, path, r->sequence);
 		break;
 	case F_TOKEN_COUNT:
@@ -204,6 +264,8 @@ static void write_object(struct line_writer *w, const struct record *r)
 		else
 			write_value(w, (enum field_id)f, field_specs[f].owner == OWNER_SESSION ? r->session : r->extra);
 	}
+	if (r->event == EVENT_INFERENCE_STEP)
+		write_own(w, r, OWN_TOP);
 	close_objects(w, 0);
 	buf_char(w->out, '}');
 }

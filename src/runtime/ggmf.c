@@ -78,8 +78,10 @@ static bool ends_with(const char *name, const char *tail)
 /* Low-rank factors are stored transposed. */
 static bool is_swapped(const char *name)
 {
-	static const char *const tails[] = { ".time_maa_w1", ".time_maa_w2", ".time_decay_w1", ".time_decay_w2", ".att.w1",
-					     ".att.w2", ".att.a1", ".att.a2", ".att.v1", ".att.v2", ".att.g1", ".att.g2" };
+	static const char *const tails[] = {
+		".time_maa_w1", ".time_maa_w2", ".time_decay_w1", ".time_decay_w2", ".att.w1", ".att.w2",
+		".att.a1",	".att.a2",	".att.v1",	  ".att.v2",	    ".att.g1", ".att.g2",
+	};
 
 	for (size_t i = 0; i < sizeof tails / sizeof *tails; i++)
 		if (ends_with(name, tails[i]))
@@ -105,7 +107,8 @@ static int refuse_type(struct reader *r, const char *name, uint32_t type)
 {
 	char text[PRINTABLE_BYTES];
 
-	err_set(r->err, ERR_UNSUPPORTED, "%s: tensor %s has type %u in a file of version %u; expected FP32, FP16, Q4_0, Q4_1, "
+	err_set(r->err, ERR_UNSUPPORTED, "%s: tensor %s has type %u in a file of version %u; expected FP32, "
+		"FP16, Q4_0, Q4_1, "
 		"Q5_0, Q5_1 or Q8_0", r->f->label, printable(text, slice_of(name)), type, r->version);
 	return err_hint(r->err, "Quantise it again from the FP16 file with a current rwkv.cpp.");
 }
@@ -124,8 +127,10 @@ static int read_tensor(struct reader *r)
 	name_bytes = read_le(p + 4, 4);
 	kind = (uint32_t)read_le(p + 8, 4);
 	if (!n_dims || n_dims > 4 || !name_bytes || name_bytes > NAME_MAX_BYTES)
-		return err_set(r->err, ERR_FORMAT, "%s: a tensor of %llu dimensions and a name of %llu bytes behind %zu whole ones",
-			       r->f->label, (unsigned long long)n_dims, (unsigned long long)name_bytes, r->f->n_tensors);
+		return err_set(r->err, ERR_FORMAT, "%s: a tensor of %llu dimensions and a name of %llu bytes "
+				"behind %zu whole ones",
+			       r->f->label, (unsigned long long)n_dims, (unsigned long long)name_bytes,
+				r->f->n_tensors);
 	dims = take(r, 4 * n_dims);
 	text = dims ? take(r, name_bytes) : NULL;
 	if (!text)
@@ -236,7 +241,8 @@ int ggmf_read(struct tensor_file *f, struct slice bytes, struct err *err)
 		return cut_off(&r);
 	r.version = (uint32_t)read_le(head + 4, 4);
 	if (r.version != 100 && r.version != 101) {
-		err_set(err, ERR_UNSUPPORTED, "%s: an rwkv.cpp file of version %u; expected 100 or 101", f->label, r.version);
+		err_set(err, ERR_UNSUPPORTED, "%s: an rwkv.cpp file of version %u; expected 100 or 101",
+			f->label, r.version);
 		return err_hint(err, "Convert it again with a current rwkv.cpp.");
 	}
 	while (r.in.n && !rc)

@@ -135,7 +135,8 @@ int ggml_add_lerps(struct tensor_file *f, long block, const struct tensor *fused
 	int rc = 0;
 
 	for (int i = 0; i < 6 && !rc; i++) {
-		struct tensor t = { .name = name, .dtype = fused->dtype, .n_dims = 1, .shape = { width }, .stride = { 1 } };
+		struct tensor t = { .name = name, .dtype = fused->dtype, .n_dims = 1, .shape = { width },
+			.stride = { 1 } };
 
 		snprintf(name, sizeof name, "blocks.%ld.att.x_%c", block, "rwkvag"[i]);
 		rc = tensor_file_add(f, &t, storage, (uint64_t)i * width, err);

@@ -24,6 +24,7 @@ int ggml_unpack(struct tensor_file *f, const char *name, uint32_t type, uint64_t
 void ggml_swap_last(struct tensor *t);
 
 /* x_r, x_w, x_k, x_v, x_a, x_g of one RWKV-7 block lie behind one another as (6, C). */
-int ggml_add_lerps(struct tensor_file *f, long block, const struct tensor *fused, struct slice storage, struct err *err);
+int ggml_add_lerps(struct tensor_file *f, long block, const struct tensor *fused, struct slice storage,
+		   struct err *err);
 
 #endif

@@ -233,12 +233,14 @@ static int add_row(struct reader *r, struct row *row, struct slice data)
 	if (!how)
 		return 0;
 	if (!bytes || (bytes < row->t.count * 2 && row->t.shape[row->t.n_dims - 1] % 32)) {
-		err_set(r->err, ERR_UNSUPPORTED, "%s: tensor %s is %s; expected F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 or Q8_0",
+		err_set(r->err, ERR_UNSUPPORTED, "%s: tensor %s is %s; expected F32, F16, BF16, Q4_0, Q4_1, "
+			"Q5_0, Q5_1 or Q8_0",
 			r->f->label, row->name, ggml_type_name(row->type));
 		return err_hint(r->err, "Convert the model to F16 or Q8_0 with llama.cpp's llama-quantize.");
 	}
 	if (row->offset > data.n || bytes > data.n - row->offset) {
-		err_set(r->err, ERR_TRUNCATED, "%s: tensor %s reaches beyond the end of the file", r->f->label, row->name);
+		err_set(r->err, ERR_TRUNCATED, "%s: tensor %s reaches beyond the end of the file", r->f->label,
+			row->name);
 		return err_hint(r->err, "The file is incomplete: download it again.");
 	}
 	rc = ggml_unpack(r->f, name, row->type, row->t.count, data.p + row->offset, &storage, &row->t.dtype, r->err);
@@ -283,7 +285,8 @@ static int check_header(struct reader *r)
 	char text[PRINTABLE_BYTES];
 
 	if (!r->alignment || r->alignment > 1 << 20)
-		return err_set(r->err, ERR_FORMAT, "%s: an alignment of %llu bytes; expected a small power of two", r->f->label,
+		return err_set(r->err, ERR_FORMAT, "%s: an alignment of %llu bytes; expected a small power of "
+				"two", r->f->label,
 			       (unsigned long long)r->alignment);
 	if (slice_is(r->arch, "rwkv7"))
 		return 0;
@@ -298,13 +301,17 @@ int gguf_read(struct tensor_file *f, struct slice bytes, struct err *err)
 	uint64_t version, tensors, pairs;
 	int rc;
 
-	if (!take(&r, 4) || !take_number(&r, 4, &version) || !take_number(&r, 8, &tensors) || !take_number(&r, 8, &pairs))
+	if (!take(&r, 4) || !take_number(&r, 4, &version) || !take_number(&r, 8, &tensors) ||
+	    !take_number(&r, 8, &pairs))
 		return cut_off(&r);
-	if (version < 2 || version > 3)
-		return err_set(err, ERR_UNSUPPORTED, "%s: GGUF version %llu; expected 2 or 3", f->label,
-			       (unsigned long long)version);
+	if (version < 2 || version > 3) {
+		err_set(err, ERR_UNSUPPORTED, "%s: GGUF version %llu; expected 2 or 3", f->label,
+			(unsigned long long)version);
+		return err_hint(err, "Convert the model again with a current llama.cpp.");
+	}
 	if (pairs > PAIRS_MAX || tensors > TENSORS_MAX)
-		return err_set(err, ERR_FORMAT, "%s: claims %llu tensors and %llu header entries; expected at most %d", f->label,
+		return err_set(err, ERR_FORMAT, "%s: claims %llu tensors and %llu header entries; expected at "
+				"most %d", f->label,
 			       (unsigned long long)tensors, (unsigned long long)pairs, TENSORS_MAX);
 	for (uint64_t i = 0; i < pairs; i++)
 		if (!read_pair(&r))

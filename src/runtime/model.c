@@ -82,7 +82,8 @@ static int detect(struct loader *l)
 	if (arch)
 		return 0;
 	err_set(l->err, ERR_UNSUPPORTED, "%s: %s; expected RWKV version 4, 5, 6 or 7", f->label, what_else(f));
-	return err_hint(l->err, "Give a checkpoint in its official form (emb.weight, blocks.0.ln1.weight, …), as published by BlinkDL.");
+	return err_hint(l->err, "Give a checkpoint in its official form (emb.weight, blocks.0.ln1.weight, …), "
+			"as published by BlinkDL.");
 }
 
 /* -- one tensor ------------------------------------------------------------------------ */
@@ -405,7 +406,8 @@ static int complete_dims(struct loader *l)
 	if (!of['N'])
 		of['N'] = of['A'] / of['H'];
 	if (of['A'] % of['H'] || of['A'] / of['H'] != of['N'])
-		return err_set(l->err, ERR_SHAPE, "%s: %zu heads of %zu channels; expected them to make up the width %zu",
+		return err_set(l->err, ERR_SHAPE, "%s: %zu heads of %zu channels; expected them to make up the "
+				"width %zu",
 			       l->file->label, of['H'], of['N'], of['A']);
 	return 0;
 }
@@ -427,9 +429,11 @@ static int read_strategy(struct loader *l, const char *text)
 
 	for (size_t i = 0; !rc && i < s->n; i++)
 		if (strcmp(s->layers[i].device, "cpu")) {
-			rc = err_set(l->err, ERR_UNSUPPORTED, "strategy \"%s\" computes layer %zu on %s; expected cpu", s->text, i,
+			rc = err_set(l->err, ERR_UNSUPPORTED, "strategy \"%s\" computes layer %zu on %s; "
+				"expected cpu", s->text, i,
 				     s->layers[i].device);
-			err_hint(l->err, "This runtime runs on the processor: use \"cpu fp32\", \"cpu bf16\" or \"cpu fp32i8\".");
+			err_hint(l->err, "This runtime runs on the processor: use \"cpu fp32\", \"cpu bf16\" "
+				"or \"cpu fp32i8\".");
 		}
 	l->m->info.strategy = s->text;
 	return rc;
@@ -466,9 +470,11 @@ static int load_all(struct loader *l, const char *strategy)
 	if (l->file->converted) {
 		char text[PRINTABLE_BYTES];
 
-		err_set(l->err, ERR_UNSUPPORTED, "%s: was converted for the strategy \"%s\"; expected the original checkpoint",
+		err_set(l->err, ERR_UNSUPPORTED, "%s: was converted for the strategy \"%s\"; expected the "
+			"original checkpoint",
 			l->file->label, printable(text, slice_of(l->file->converted)));
-		return err_hint(l->err, "Give the .pth the conversion started from: converted weights are rescaled and rounded.");
+		return err_hint(l->err, "Give the .pth the conversion started from: converted weights are "
+				"rescaled and rounded.");
 	}
 	rc = detect(l);
 	if (!rc)

@@ -112,8 +112,9 @@ static void wkv6_head(void *ctx, size_t head, struct wkv_change *change)
 		size_t at = t * info->n_att + head * size;
 
 		wkv_kernels()->wkv6(&(struct wkv6_args){ .o = c->p->o + at, .s = c->state + head * size * size,
-							 .r = c->p->r + at, .w = c->p->w + t * c->p->w_stride + head * size,
-							 .k = c->p->k + at, .v = c->p->v + at, .u = c->p->u + head * size,
+							 .r = c->p->r + at, .k = c->p->k + at, .v = c->p->v + at,
+							 .w = c->p->w + t * c->p->w_stride + head * size,
+							 .u = c->p->u + head * size,
 							 .n = size, .change = change });
 	}
 }

@@ -243,7 +243,8 @@ static int push_global(struct machine *m)
 			return push(m, (struct pickle_value){ .kind = PICKLE_GLOBAL, .global = &globals[i] });
 	err_set(m->err, ERR_UNSUPPORTED, "%s: its pickle asks for %s.%s; expected only tensors and dictionaries",
 		m->label, printable(text, module), printable(text2, name));
-	return err_hint(m->err, "Such a file can run code when Python loads it. Use a plain state_dict, or a .safetensors file.");
+	return err_hint(m->err, "Such a file can run code when Python loads it. Use a plain state_dict, or a "
+			".safetensors file.");
 }
 
 /* ("storage", type, key, location, count[, view]) */
@@ -413,7 +414,8 @@ static int memo_op(struct machine *m, int bytes, int (*op)(struct machine *, uin
 
 static int unknown(struct machine *m, unsigned char op)
 {
-	err_set(m->err, ERR_UNSUPPORTED, "%s: its pickle uses the instruction 0x%02x at byte %zu, which no checkpoint needs",
+	err_set(m->err, ERR_UNSUPPORTED, "%s: its pickle uses the instruction 0x%02x at byte %zu, which no "
+		"checkpoint needs",
 		m->label, op, m->at - 1);
 	return err_hint(m->err, "Save a plain state_dict with torch.save, or use a .safetensors file.");
 }

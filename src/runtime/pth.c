@@ -221,7 +221,8 @@ static int refuse_deflated(const struct zip *z, struct err *err)
 			err_set(err, ERR_UNSUPPORTED, "%s: entry %s is compressed (zip method %d); torch.save stores "
 				"entries as they are", z->label, printable(name, z->entries[i].name),
 				z->entries[i].method);
-			return err_hint(err, "Zip it again without compression: unzip it, then `zip -0 -r new.pth FOLDER`.");
+			return err_hint(err, "Zip it again without compression: unzip it, then `zip -0 -r "
+					"new.pth FOLDER`.");
 		}
 	return 0;
 }
@@ -283,7 +284,8 @@ static int add_tensor(struct tensor_file *f, const char *name, const struct pick
 		return err_hint(err, "The file is damaged: download it again.");
 	}
 	if (s->count > bytes.n / width) {
-		err_set(err, ERR_TRUNCATED, "%s: tensor %s: its storage %s holds %zu bytes; expected %llu of %s", f->label,
+		err_set(err, ERR_TRUNCATED, "%s: tensor %s: its storage %s holds %zu bytes; expected %llu of "
+			"%s", f->label,
 			printable(text, slice_of(name)), printable(key, s->key), bytes.n,
 			(unsigned long long)s->count, dtype_specs[s->dtype].name);
 		return err_hint(err, "The file is damaged: download it again and compare its checksum.");

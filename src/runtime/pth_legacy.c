@@ -96,7 +96,8 @@ static int place_data(struct storages *s, const struct pickle_items *keys, struc
 		uint64_t count;
 
 		if (!found)
-			return err_set(err, ERR_UNSUPPORTED, "%s: holds a storage that no tensor of its dictionary uses",
+			return err_set(err, ERR_UNSUPPORTED, "%s: holds a storage that no tensor of its "
+					"dictionary uses",
 				       label);
 		count = data.n >= 8 ? read_le(data.p, 8) : UINT64_MAX;
 		if (data.n < 8 || count > (data.n - 8) / dtype_specs[found->dtype].bytes) {

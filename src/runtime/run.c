@@ -66,7 +66,8 @@ static int take_trained_state(struct run *run, const struct tensor_file *f, stru
 		t = tensor_find(f, name);
 		if (!t || t->n_dims != 3 || t->shape[0] != info->n_head || t->shape[1] != info->head_size ||
 		    t->shape[2] != info->head_size) {
-			err_set(err, ERR_SHAPE, "%s: tensor %s is missing or has the wrong shape; expected [%zu, %zu, %zu]",
+			err_set(err, ERR_SHAPE, "%s: tensor %s is missing or has the wrong shape; expected "
+				"[%zu, %zu, %zu]",
 				f->label, name, info->n_head, info->head_size, info->head_size);
 			err_hint(err, "The state was trained for another model.");
 			rc = -ERR_SHAPE;
@@ -87,9 +88,11 @@ static int load_trained_state(struct run *run, const char *path, struct err *err
 	int rc = tensor_file_open(&f, path, err);
 
 	if (rc == -ERR_FORMAT) {
-		err_set(err, ERR_SHAPE, "%s: is no state; expected a state-tuning file, or %zu bytes of raw state for this "
+		err_set(err, ERR_SHAPE, "%s: is no state; expected a state-tuning file, or %zu bytes of raw "
+			"state for this "
 			"RWKV-%s model", path, info->state_floats * sizeof(float), info->version);
-		return err_hint(err, "A state belongs to one model: use one that was made with %s.", model_label(run->model));
+		return err_hint(err, "A state belongs to one model: use one that was made with %s.",
+				model_label(run->model));
 	}
 	if (!rc && !run->model->arch->time_state)
 		rc = err_set(err, ERR_UNSUPPORTED, "%s: a trained state; RWKV-%s has none", path, info->version);
@@ -243,7 +246,8 @@ static void shift(struct run *run, size_t layer, size_t tensor, const float *wei
 
 	memcpy(run->xx, state, width * sizeof *state);
 	for (size_t t = 0; t < n; t++)
-		linear_kernels()->layer_norm(run->xx + (t + 1) * width, run->x + t * width, weight, bias, width, LN_EPS);
+		linear_kernels()->layer_norm(run->xx + (t + 1) * width, run->x + t * width, weight, bias,
+			width, LN_EPS);
 	memcpy(state, run->xx + n * width, width * sizeof *state);
 	if (run->watching) {
 		wkv_kernels()->compare(&change, run->xx, state, width);
@@ -258,7 +262,8 @@ static void unembed(struct run *run, const float *x, float *out, size_t n)
 	size_t width = m->info.n_embd;
 
 	for (size_t t = 0; t < n; t++)
-		linear_kernels()->layer_norm(run->xx + t * width, x + t * width, m->ln_out_w, m->ln_out_b, width, LN_EPS);
+		linear_kernels()->layer_norm(run->xx + t * width, x + t * width, m->ln_out_w, m->ln_out_b,
+			width, LN_EPS);
 	pass_matrix(run, &m->head, out, run->xx, n);
 }
 
@@ -302,7 +307,8 @@ static void start_watching(struct run *run, bool watch)
 {
 	run->watching = watch;
 	for (size_t i = 0; watch && i < run->n_tensors; i++)
-		run->stats[i] = (struct tap_state_stats){ .layer = run->tensors[i].layer, .part = run->tensors[i].part };
+		run->stats[i] = (struct tap_state_stats){ .layer = run->tensors[i].layer,
+			.part = run->tensors[i].part };
 }
 
 static void tell(struct run *run, const struct run_call *call, const uint32_t *tokens, size_t n)
@@ -327,7 +333,8 @@ static int check_tokens(const struct run *run, const struct run_call *call, stru
 		return err_set(err, ERR_USAGE, "no tokens to feed");
 	for (size_t i = 0; i < call->n; i++)
 		if (call->tokens[i] >= vocab) {
-			err_set(err, ERR_USAGE, "token %u at position %zu is not in the vocabulary of %s, which has %zu",
+			err_set(err, ERR_USAGE, "token %u at position %zu is not in the vocabulary of %s, "
+				"which has %zu",
 				call->tokens[i], i, model_label(run->model), vocab);
 			return err_hint(err, "The tokenizer does not belong to this model.");
 		}

@@ -20,7 +20,7 @@ enum { RUN_CHUNK_DEFAULT = 64, RUN_CHUNK_MAX = 4096 };
 struct run;
 
 struct run_config {
-	size_t chunk_len; /* most tokens of one forward call; 0 = RUN_CHUNK_DEFAULT */
+	size_t chunk_len; /* most tokens of one forward call; 0 = RUN_CHUNK_DEFAULT, at most RUN_CHUNK_MAX */
 	int threads;      /* that share the work of one token, the caller included; 0 = 1. The numbers are
 			   * the same with any count. */
 };

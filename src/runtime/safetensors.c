@@ -80,7 +80,8 @@ static int add(struct tensor_file *f, const char *name, const json_t *row, struc
 	if (data.n % width || count != data.n / width) {
 		char text[PRINTABLE_BYTES], shape[SHAPE_TEXT_BYTES];
 
-		return err_set(err, ERR_SHAPE, "%s: tensor %s %s of %s: found %zu bytes; expected %llu elements", f->label,
+		return err_set(err, ERR_SHAPE, "%s: tensor %s %s of %s: found %zu bytes; expected %llu "
+				"elements", f->label,
 			       printable(text, slice_of(name)), tensor_shape_text(shape, &t),
 			       dtype_specs[t.dtype].name, data.n, (unsigned long long)count);
 	}

@@ -76,7 +76,8 @@ static int check(const struct sampler_config *c, size_t vocab, struct err *err)
 	if (!(c->top_p >= 0 && c->top_p <= 1))
 		return err_set(err, ERR_USAGE, "top_p %g; expected a number from 0 to 1", c->top_p);
 	if (!isfinite(c->presence) || !isfinite(c->frequency))
-		return err_set(err, ERR_USAGE, "penalties %g and %g; expected finite numbers", c->presence, c->frequency);
+		return err_set(err, ERR_USAGE, "penalties %g and %g; expected finite numbers", c->presence,
+				c->frequency);
 	if (!(c->penalty_decay >= 0 && c->penalty_decay <= 1))
 		return err_set(err, ERR_USAGE, "penalty decay %g; expected a number from 0 to 1", c->penalty_decay);
 	for (size_t i = 0; i < c->n_banned; i++)
@@ -304,7 +305,8 @@ int sampler_draw(struct sampler *s, const float *logits, uint32_t *token, struct
 	penalise(s, logits);
 	if (!softmax(s->p, s->vocab)) {
 		err_set(err, ERR_UNSUPPORTED, "no logit is finite: there is nothing to sample from");
-		return err_hint(err, "The model overflowed. Run it with the strategy \"cpu fp32\", and check that the file is whole.");
+		return err_hint(err, "The model overflowed. Run it with the strategy \"cpu fp32\", and check "
+				"that the file is whole.");
 	}
 	keep_mass(s, temperature > 0 ? s->cfg.top_p : 0);
 	keep_count(s, s->cfg.top_k);

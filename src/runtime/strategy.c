@@ -103,7 +103,8 @@ static int refuse(const char *text, struct slice at, struct err *err)
 {
 	err_set(err, ERR_USAGE, "strategy \"%s\": \"%.*s\" is not understood; expected DEVICE DTYPE[i8] [*LAYERS[+]], "
 		"segments joined by \"->\"", text, SLICE_ARG(at));
-	return err_hint(err, "Devices: cpu, cuda, cuda:N, mps, dml. Types: fp32, fp16, bf16. Example: \"cuda fp16i8 *10 -> cpu fp32\".");
+	return err_hint(err, "Devices: cpu, cuda, cuda:N, mps, dml. Types: fp32, fp16, bf16. Example: \"cuda "
+			"fp16i8 *10 -> cpu fp32\".");
 }
 
 /* Splits at "->", reads each part, rebuilds the text. */
@@ -121,7 +122,8 @@ static int read_segments(struct strategy *out, struct segment seg[SEGMENTS_MAX],
 		part = trim(end ? (struct slice){ p, (size_t)(end - p) } : slice_of(p));
 		if (*n == SEGMENTS_MAX || !read_segment(part, &seg[*n]))
 			return refuse(text, part, err);
-		wrote = snprintf(out->text + used, sizeof out->text - used, "%s%.*s", *n ? " -> " : "", SLICE_ARG(part));
+		wrote = snprintf(out->text + used, sizeof out->text - used, "%s%.*s", *n ? " -> " : "",
+			SLICE_ARG(part));
 		if (wrote < 0 || (size_t)wrote >= sizeof out->text - used)
 			return refuse(text, part, err);
 		used += (size_t)wrote;

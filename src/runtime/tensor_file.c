@@ -142,7 +142,8 @@ int tensor_file_add(struct tensor_file *f, const struct tensor *view, struct sli
 			       tensor_shape_text(text, &t));
 	if (t.count && (offset > t.storage_count || last >= t.storage_count - offset)) {
 		err_set(err, ERR_TRUNCATED, "%s: tensor %s %s of %s reaches beyond its data; found %llu elements, "
-			"expected at least %llu", f->label, name, tensor_shape_text(text, &t), dtype_specs[t.dtype].name,
+			"expected at least %llu", f->label, name, tensor_shape_text(text, &t),
+				dtype_specs[t.dtype].name,
 			(unsigned long long)t.storage_count, (unsigned long long)(offset + last + 1));
 		return err_hint(err, "The file is damaged or incomplete: download it again and compare its checksum.");
 	}
@@ -214,7 +215,8 @@ static int read_container(struct tensor_file *f, struct slice bytes, struct err 
 	if (bytes.n > 8 && bytes.p[8] == '{')
 		return safetensors_read(f, bytes, err);
 	err_set(err, ERR_FORMAT, "%s: not a model file: found first bytes %02x %02x %02x %02x; expected a .pth, "
-		".safetensors, rwkv.cpp or .gguf file", f->label, (unsigned char)bytes.p[0], bytes.n > 1 ? (unsigned char)bytes.p[1] : 0U,
+		".safetensors, rwkv.cpp or .gguf file", f->label, (unsigned char)bytes.p[0],
+			bytes.n > 1 ? (unsigned char)bytes.p[1] : 0U,
 		bytes.n > 2 ? (unsigned char)bytes.p[2] : 0U, bytes.n > 3 ? (unsigned char)bytes.p[3] : 0U);
 	if (starts_with(bytes, "version https://git-lfs", 23))
 		return err_hint(err, "This is a Git LFS pointer, not the model: run `git lfs pull`.");

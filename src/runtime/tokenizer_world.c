@@ -228,7 +228,8 @@ static int build_index(struct world *w, const char *path, struct err *err)
 		if (w->by_id[t->id].p)
 			return err_set(err, ERR_FORMAT, "%s: id %u occurs twice", path, t->id);
 		if (i && slice_equal(t->bytes, w->sorted[i - 1].bytes))
-			return err_set(err, ERR_FORMAT, "%s: tokens %u and %u are equal", path, w->sorted[i - 1].id, t->id);
+			return err_set(err, ERR_FORMAT, "%s: tokens %u and %u are equal", path,
+					w->sorted[i - 1].id, t->id);
 		w->by_id[t->id] = t->bytes;
 		w->first[(unsigned char)t->bytes.p[0] + 1] = i + 1;
 	}

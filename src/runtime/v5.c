@@ -48,7 +48,8 @@ static int prepare(struct model *m, void *block, struct err *err)
 	size_t n = m->dims.of['A'], per_value = m->arch == &arch_v5_2 ? 1 : m->dims.of['N'];
 
 	if (!b->time_first && !b->time_faaaa)
-		return err_set(err, ERR_SHAPE, "%s: tensor att.time_faaaa is missing in a block; expected in every RWKV-5 model",
+		return err_set(err, ERR_SHAPE, "%s: tensor att.time_faaaa is missing in a block; expected in "
+				"every RWKV-5 model",
 			       model_label(m));
 	b->w = arena_alloc(&m->arena, n, sizeof *b->w);
 	b->u = arena_alloc(&m->arena, n, sizeof *b->u);

@@ -138,8 +138,8 @@ static void wkv7_head(void *ctx, size_t head, struct wkv_change *change)
 	for (size_t t = 0; t < c->n; t++) {
 		size_t at = t * width + head * size;
 
-		wkv_kernels()->wkv7(&(struct wkv7_args){ .o = c->o + at, .s = c->state + head * size * size, .r = c->r + at,
-							 .w = c->w + at, .k = c->k + at, .v = c->v + at,
+		wkv_kernels()->wkv7(&(struct wkv7_args){ .o = c->o + at, .s = c->state + head * size * size,
+							 .r = c->r + at, .w = c->w + at, .k = c->k + at, .v = c->v + at,
 							 .kappa = c->kappa + at, .b = c->b + at, .n = size,
 							 .change = change });
 	}

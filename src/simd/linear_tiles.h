@@ -150,7 +150,8 @@ ALWAYS_INLINE void stream_rows(const struct linear_args *a, const float *arrange
 
 		UNROLL for (size_t s = 0; s < streams; s++) {
 			size_t at = (r + s * step) * a->w_stride + c0 + c;
-			vec w = n < VEC_LANES ? vec_load_weight_part(a->w, at, n, type) : vec_load_weight(a->w, at, type);
+			vec w = n < VEC_LANES ? vec_load_weight_part(a->w, at, n, type) :
+						vec_load_weight(a->w, at, type);
 
 			even[s] = vec_fma(w, x, even[s]);
 		}

@@ -34,36 +34,6 @@ size_t dtype_bytes(enum dtype t)
 	return t == DTYPE_F32 ? 4 : 2;
 }
 
-static float from_bits(uint32_t bits)
-{
-	float value;
-
-	memcpy(&value, &bits, sizeof value);
-	return value;
-}
-
-/* IEEE 754 half to single, subnormals, Inf and NaN included. */
-static float half_to_float(uint16_t h)
-{
-	uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 0x1f, mantissa = h & 0x3ff;
-
-	if (exponent == 0x1f)
-		return from_bits(sign | 0x7f800000 | mantissa << 13);
-	if (exponent)
-		return from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
-	return (sign ? -1.0f : 1.0f) * (float)mantissa * 0x1p-24f;
-}
-
-static void widen(float *to, const void *from, enum dtype t, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		uint16_t bits;
-
-		memcpy(&bits, (const char *)from + 2 * i, sizeof bits);
-		to[i] = t == DTYPE_F16 ? half_to_float(bits) : from_bits((uint32_t)bits << 16);
-	}
-}
-
 /* The block of n values at index i as floats: in place where that is possible, else in `room`. */
 static const float *block_at(const void *values, enum dtype t, size_t i, size_t n, float room[BLOCK])
 {
@@ -74,7 +44,7 @@ static const float *block_at(const void *values, enum dtype t, size_t i, size_t 
 	if (t == DTYPE_F32)
 		memcpy(room, at, n * sizeof *room);
 	else
-		widen(room, at, t, n);
+		kernels->widen(room, at, t, n);
 	return room;
 }
 

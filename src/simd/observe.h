@@ -49,6 +49,8 @@ struct observe_kernels {
 	float (*max)(const float *x, size_t n); /* n > 0; NaN may be ignored */
 	/* *sum += sum e^(x-ref), *weighted += sum (x-ref) e^(x-ref) */
 	void (*exp_sums)(const float *x, size_t n, float ref, double *sum, double *weighted);
+	/* n values of type t, not DTYPE_F32 and at any alignment, as floats */
+	void (*widen)(float *to, const void *from, enum dtype t, size_t n);
 	/* dot, old2, new2, change2 of *sums; old becomes now */
 	void (*compare)(float *old, const float *now, size_t n, struct state_sums *sums);
 };

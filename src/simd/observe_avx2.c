@@ -3,6 +3,7 @@
 #include "simd/observe_kernels.h"
 
 #include "base/cpu.h"
+#include "simd/half.h"
 
 #include <immintrin.h>
 #include <math.h>
@@ -103,6 +104,24 @@ static void exp_sums(const float *x, size_t n, float ref, double *sum, double *w
 	*weighted += sum_lanes(w0) + sum_lanes(w1);
 }
 
+static void widen(float *to, const void *from, enum dtype t, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		__m128i half = _mm_loadu_si128((const __m128i *)(const void *)((const char *)from + 2 * i));
+
+		_mm256_storeu_ps(to + i, t == DTYPE_F16 ? _mm256_cvtph_ps(half) :
+							  _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16)));
+	}
+	for (; i < n; i++) {
+		uint16_t half;
+
+		memcpy(&half, (const char *)from + 2 * i, sizeof half);
+		to[i] = t == DTYPE_F16 ? float_of_f16(half) : float_of_bf16(half);
+	}
+}
+
 static void compare(float *old, const float *now, size_t n, struct state_sums *sums)
 {
 	__m256 dot = _mm256_setzero_ps(), a2 = dot, b2 = dot, c2 = dot;
@@ -125,7 +144,7 @@ static void compare(float *old, const float *now, size_t n, struct state_sums *s
 	sums->change2 += sum_lanes(c2);
 }
 
-const struct observe_kernels observe_avx2 = { "avx2", runs_here, max_of, exp_sums, compare };
+const struct observe_kernels observe_avx2 = { "avx2", runs_here, max_of, exp_sums, widen, compare };
 #else
 typedef int observe_avx2_is_for_x86;
 #endif

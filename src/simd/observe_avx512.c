@@ -72,6 +72,17 @@ static void exp_sums(const float *x, size_t n, float ref, double *sum, double *w
 	*weighted += (double)_mm512_reduce_add_ps(_mm512_add_ps(w0, w1));
 }
 
+static void widen(float *to, const void *from, enum dtype t, size_t n)
+{
+	for (size_t i = 0; i < n; i += 16) {
+		__mmask16 live = tail_mask(n - i);
+		__m256i half = _mm256_maskz_loadu_epi16(live, (const char *)from + 2 * i);
+
+		_mm512_mask_storeu_ps(to + i, live, t == DTYPE_F16 ? _mm512_cvtph_ps(half) :
+								     _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)));
+	}
+}
+
 static void compare(float *old, const float *now, size_t n, struct state_sums *sums)
 {
 	__m512 dot = _mm512_setzero_ps(), a2 = dot, b2 = dot, c2 = dot;
@@ -93,7 +104,7 @@ static void compare(float *old, const float *now, size_t n, struct state_sums *s
 	sums->change2 += (double)_mm512_reduce_add_ps(c2);
 }
 
-const struct observe_kernels observe_avx512 = { "avx512", runs_here, max_of, exp_sums, compare };
+const struct observe_kernels observe_avx512 = { "avx512", runs_here, max_of, exp_sums, widen, compare };
 #else
 typedef int observe_avx512_is_for_x86;
 #endif

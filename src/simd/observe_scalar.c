@@ -1,4 +1,5 @@
 /* observe_scalar.c - the reference every other set is tested against. */
+#include "simd/half.h"
 #include "simd/observe_kernels.h"
 
 #include <math.h>
@@ -27,6 +28,16 @@ static void exp_sums(const float *x, size_t n, float ref, double *sum, double *w
 	}
 }
 
+static void widen(float *to, const void *from, enum dtype t, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint16_t half;
+
+		memcpy(&half, (const char *)from + 2 * i, sizeof half);
+		to[i] = t == DTYPE_F16 ? float_of_f16(half) : float_of_bf16(half);
+	}
+}
+
 static void compare(float *old, const float *now, size_t n, struct state_sums *sums)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -40,4 +51,4 @@ static void compare(float *old, const float *now, size_t n, struct state_sums *s
 	}
 }
 
-const struct observe_kernels observe_scalar = { "scalar", always, max_of, exp_sums, compare };
+const struct observe_kernels observe_scalar = { "scalar", always, max_of, exp_sums, widen, compare };

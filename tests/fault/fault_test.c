@@ -454,7 +454,12 @@ static void a_fork_leaves_the_parent_alone(void **state)
 			rwkvmon_end(mon, &step);
 		}
 		rwkvmon_new_sequence(mon);
-		if (rwkvmon_close(mon, &totals) || totals.records || rwkvmon_open(&own, &cfg, NULL))
+		if (rwkvmon_close(mon, &totals) || totals.records)
+			_exit(1);
+#if defined(__SANITIZE_THREAD__) /* it cannot start threads after such a fork */
+		_exit(0);
+#endif
+		if (rwkvmon_open(&own, &cfg, NULL))
 			_exit(1);
 		rwkvmon_end(own, &step); /* a handle of its own, the same file */
 		_exit(rwkvmon_close(own, &totals) || totals.records != 1);
@@ -467,8 +472,10 @@ static void a_fork_leaves_the_parent_alone(void **state)
 	assert_int_equal(totals.records, 200);
 	f = read_file(path);
 	assert_int_equal(f.bad, 0);
+#if !defined(__SANITIZE_THREAD__)
 	assert_int_equal(f.steps + totals.dropped, 201);
 	assert_int_equal(f.starts, 2);
+#endif
 }
 
 /* --- damage ------------------------------------------------------------------------------------ */

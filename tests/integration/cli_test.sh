@@ -86,6 +86,18 @@ expect "a mistyped shadow" 2 "one_step or accumulated" "$rwkvmon" run --tokens 1
 expect "a state is saved" 0 "" "$rwkvmon" run --tokens 50 --prompt "Call me" --seed 2 --log none --quiet --save-state "$dir/s.state"
 expect "and gone on from" 0 "" "$rwkvmon" eval --tokens 32 --state "$dir/s.state" --state-out "$dir/s2.state"
 
+python3 - "$dir/s.state" "$dir/nan.state" <<'PY' 2>/dev/null || echo "SKIPPED: a poisoned state: python3 is missing"
+import struct, sys
+state = bytearray(open(sys.argv[1], "rb").read())
+per_layer = (128 + 2 * 64 * 64 + 128) * 4
+state[2 * per_layer + 600 * 4 : 2 * per_layer + 601 * 4] = struct.pack("<f", float("nan"))  # layer 2, recurrent matrix
+open(sys.argv[2], "wb").write(state)
+PY
+if [ -s "$dir/nan.state" ]; then
+	expect "a poisoned state" 3 "[ALARM] non_finite" "$rwkvmon" run --tokens 5 --prompt a --state "$dir/nan.state" --log "$dir/nan.log"
+	grep -q '"nonfinite_layer":2' "$dir/nan.log" && passed=$((passed + 1)) || fail "the first bad layer is not told"
+fi
+
 # --- chat ----------------------------------------------------------------------------
 printf 'Who is there?\n+retry\n+undo\n+gen And it\n+save %s\n+reset\n+nonsense\n+load %s\n+load %s\nAnd you?\n+quit\nnever said\n' \
 	"$dir/c.state" "$dir/c.state" "$dir/a.log" >"$dir/talk"

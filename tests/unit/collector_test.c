@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "base/file.h"
+#include "collect/budget.h"
 #include "record/codec.h"
 
 #include <math.h>
@@ -161,6 +162,152 @@ static void nonfinite_numbers_alarm_and_are_counted(void **state)
 	assert_int_equal(l->by_event[EVENT_ALARM_RESOLVED], 2);
 	assert_non_null(strstr(l->text.p, "\"alarm_type\":\"non_finite\",\"severity\":\"critical\",\"details\":{\"timestamp\""));
 	lines_free(l);
+}
+
+static void fields_of_the_caller_stand_at_the_end_of_their_group(void **state)
+{
+	static const struct {
+		const char *path, *says;
+	} bad[] = {
+		{ "performance.token_latency_ms", "has a field of this name" }, { "metadata.host", "has a field of this name" },
+		{ "accuracy.decay_half_life_tokens", "has a field of this name" }, { "timestamp", "has a field of this name" },
+		{ "other.x", "expected name" }, { "a.b.c", "expected name" }, { "9x", "expected name" }, { "", "expected name" },
+		{ "metadata.", "expected name" }, { "x\"y", "expected name" },
+	};
+	const char *path = in_dir("own.log");
+	rwkvmon *mon = open_log(path, 1);
+	float logits[256] = { 0 }, st[256] = { 1 };
+	char why[RWKVMON_ERROR_BYTES], name[32], value[400];
+	uint32_t token = 1;
+	struct lines *l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		assert_true(rwkvmon_set_number(mon, bad[i].path, 1, why) < 0);
+		if (!strstr(why, bad[i].says))
+			fail_msg("%s: %s", bad[i].path, why);
+	}
+	memset(value, 'v', sizeof value - 1);
+	value[sizeof value - 1] = 0;
+	assert_true(rwkvmon_set_text(mon, "long", value, NULL) < 0);
+	assert_int_equal(rwkvmon_set_text(mon, "request", "a \"b\"", why), 0);
+	assert_int_equal(rwkvmon_set_number(mon, "performance.batch_size", 4, why), 0);
+	assert_int_equal(rwkvmon_set_number(mon, "accuracy.my_score", 0.5, why), 0);
+	assert_int_equal(rwkvmon_set_number(mon, "accuracy.gone", 1, why), 0);
+	assert_int_equal(rwkvmon_set_number(mon, "accuracy.gone", NAN, why), 0);
+	assert_int_equal(rwkvmon_set_text(mon, "metadata.user_group", "blue", why), 0);
+	step(mon, &token, 1, logits, st);
+	assert_int_equal(rwkvmon_set_text(mon, "request", NULL, why), 0);
+	for (int i = 0; i < 13; i++) {
+		snprintf(name, sizeof name, "n%d", i);
+		assert_int_equal(rwkvmon_set_number(mon, name, i, why), 0);
+	}
+	assert_true(rwkvmon_set_number(mon, "one_too_many", 1, why) < 0);
+	step(mon, &token, 1, logits, st);
+	assert_int_equal(rwkvmon_close(mon, NULL), 0);
+	l = read_log(path);
+	assert_int_equal(l->n_steps, 2);
+	assert_non_null(strstr(l->text.p, ",\"batch_size\":4},\"resources\""));
+	assert_non_null(strstr(l->text.p, ",\"my_score\":0.5},\"metadata\""));
+	assert_non_null(strstr(l->text.p, ",\"user_group\":\"blue\"},\"sequence\""));
+	assert_non_null(strstr(l->text.p, ",\"request\":\"a \\\"b\\\"\"}\n"));
+	assert_non_null(strstr(l->text.p, "\"n11\":11,\"n12\":12}\n"));
+	assert_null(strstr(l->text.p, "gone"));
+	lines_free(l);
+}
+
+static void a_leaked_state_is_seen_and_alarmed(void **state)
+{
+	const char *path = in_dir("leak.log");
+	rwkvmon *mon = open_log(path, 1);
+	float logits[256] = { 0 }, st[256] = { 1 }, start[4] = { 0 }, declared[4] = { 3, 0, 4, 0 };
+	struct rwkvmon_tensor is = { start, 4, RWKVMON_F32, RWKVMON_WKV }, ought = { declared, 4, RWKVMON_F32, RWKVMON_WKV };
+	struct rwkvmon_start how = { .struct_size = sizeof how, .state = &is, .n_state = 1 };
+	static const double leak[] = { 0, 1, 0, 0.2, 1 };
+	struct rwkvmon_totals totals;
+	uint32_t token = 1;
+	struct lines *l;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		start[0] = i == 1 ? 9 : i >= 2 ? 3 : 0;
+		start[2] = i == 2 ? 4 : i == 3 ? 3 : 0;
+		how.declared = i >= 2 ? &ought : NULL;
+		how.n_declared = i == 4 ? 2 : i >= 2;
+		rwkvmon_new_sequence_from(mon, &how);
+		step(mon, &token, 1, logits, st);
+		step(mon, &token, 1, logits, st);
+	}
+	assert_int_equal(rwkvmon_close(mon, &totals), 0);
+	assert_int_equal(totals.alarms, 1); /* those that follow fall into its cooldown */
+	l = read_log(path);
+	for (int i = 0; i < 5; i++) {
+		assert_true(record_has(&l->step[2 * i], M_STATE_LEAK));
+		assert_float_equal(l->step[2 * i].metric[M_STATE_LEAK], leak[i], 1e-6);
+		assert_false(record_has(&l->step[2 * i + 1], M_STATE_LEAK));
+	}
+	assert_non_null(strstr(l->text.p, "\"alarm_type\":\"state_leak\""));
+	lines_free(l);
+}
+
+static void norms_of_the_layers_come_on_request(void **state)
+{
+	const char *path = in_dir("norms.log");
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = path, .n_layer = 2, .log_state_norms = 1,
+				      .log_tokens = 1, .block_when_full = 1 };
+	float st[256];
+	struct rwkvmon_tensor tensors[] = { { st, 64, RWKVMON_F32, RWKVMON_SHIFT }, { st, 36, RWKVMON_F32, RWKVMON_WKV },
+					    { st, 36, RWKVMON_F32, RWKVMON_SHIFT }, { st, 0, RWKVMON_F32, RWKVMON_WKV } };
+	struct rwkvmon_state_sums sums[] = { { RWKVMON_SHIFT, 1, 1, 9, 0, 0 }, { RWKVMON_WKV, 1, 1, 16, 0, 0 },
+					     { RWKVMON_SHIFT, 1, 1, 4, 0, 0 }, { RWKVMON_WKV, 1, 1, 0, 0, 0 } };
+	uint32_t tokens[] = { 5, 6, 7 };
+	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = tokens, .n_tokens = 3, .state = tensors, .n_state = 4 };
+	rwkvmon *mon;
+	struct lines *l;
+
+	(void)state;
+	for (int i = 0; i < 256; i++)
+		st[i] = 1;
+	assert_int_equal(rwkvmon_open(&mon, &cfg, NULL), 0);
+	rwkvmon_end(mon, &s);
+	s.n_state = 0;
+	s.sums = sums;
+	s.n_sums = 4;
+	rwkvmon_end(mon, &s);
+	s.n_sums = 0;
+	rwkvmon_end(mon, &s);
+	assert_int_equal(rwkvmon_close(mon, NULL), 0);
+	l = read_log(path);
+	assert_non_null(strstr(l->text.p, "\"state_norms\":[10,6]}"));
+	assert_non_null(strstr(l->text.p, "\"state_norms\":[5,2]}"));
+	assert_int_equal(l->n_steps, 3);
+	assert_non_null(strstr(l->text.p, "\"tokens\":[5,6,7]"));
+	lines_free(l);
+}
+
+static void the_budget_samples_less_often_and_recovers(void **state)
+{
+	struct budget b = budget_of(0), none = budget_of(-1);
+	unsigned looked = 0;
+
+	(void)state;
+	for (int i = 0; i < 64 * 8; i++) {
+		budget_spent(&b, 1000000, 10000000); /* 10 % */
+		budget_spent(&none, 1000000, 10000000);
+	}
+	assert_int_equal(b.stride, 64);
+	assert_int_equal(none.stride, 1);
+	for (int i = 0; i < 64 * 4; i++) {
+		looked += budget_takes_all(&b);
+		budget_spent(&b, 300000, 100000000); /* within, but not far within */
+	}
+	assert_int_equal(looked, 8); /* two neighbours of each 64 */
+	for (int i = 0; i < 64 * 8; i++)
+		budget_spent(&b, 1000, 100000000);
+	assert_int_equal(b.stride, 1);
+	for (int i = 0; i < 64 * 8; i++)
+		budget_spent(&b, 15000, 20000); /* a tiny model: nobody notices 15 µs */
+	assert_int_equal(b.stride, 1);
 }
 
 enum { BURST = 20000 };
@@ -345,6 +492,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_number_of_a_session_is_right),
 		cmocka_unit_test(nonfinite_numbers_alarm_and_are_counted),
+		cmocka_unit_test(fields_of_the_caller_stand_at_the_end_of_their_group),
+		cmocka_unit_test(a_leaked_state_is_seen_and_alarmed),
+		cmocka_unit_test(norms_of_the_layers_come_on_request),
+		cmocka_unit_test(the_budget_samples_less_often_and_recovers),
 		cmocka_unit_test(a_full_ring_drops_and_counts),
 		cmocka_unit_test(a_full_ring_can_block_instead),
 		cmocka_unit_test(a_full_disk_is_told_at_the_end_and_stops_nothing),

@@ -272,7 +272,8 @@ static void wkv6_agrees_at_every_head_size(void **state)
 		for (int i = 0; i < 5; i++)
 			in[i] = floats(n);
 		memcpy(want, first, n * n * sizeof *want);
-		wkv_all[0]->wkv6(&(struct wkv6_args){ want_o, want, in[0], in[1], in[2], in[3], in[4], n, &want_change });
+		wkv_all[0]->wkv6(&(struct wkv6_args){ want_o, want, in[0], in[1], in[2], in[3], in[4], n,
+			&want_change });
 		for (const struct wkv_kernels *const *k = wkv_all; *k; k++)
 			for (int watch = 0; (*k)->runs_here() && watch < 2; watch++) {
 				struct wkv_change change = { 0 };

@@ -31,17 +31,21 @@ static void wrong_models_are_refused_with_reasons(void **state)
 		enum err_code code;
 		const char *words[2];
 	} cases[] = {
-		{ "blocks.3.att.key.weight", "blocks.3.att.kez.weight", ERR_SHAPE, { "blocks.3.att.key.weight", "missing" } },
+		{ "blocks.3.att.key.weight", "blocks.3.att.kez.weight", ERR_SHAPE, { "blocks.3.att.key.weight",
+			"missing" } },
 		{ "\"emb.weight\"", "\"emb.weighx\"", ERR_SHAPE, { "emb.weight", "missing" } },
-		{ "att.r_k\":{\"dtype\":\"F16\",\"shape\":[2,64]", "att.r_k\":{\"dtype\":\"F16\",\"shape\":[1,64]", ERR_SHAPE,
+		{ "att.r_k\":{\"dtype\":\"F16\",\"shape\":[2,64]",
+			"att.r_k\":{\"dtype\":\"F16\",\"shape\":[1,64]", ERR_SHAPE,
 		  { "[1, 64]", "bytes" } },
 		{ "blocks.1.att.g1\":{\"dtype\":\"F16\",\"shape\":[128,64]",
 		  "blocks.1.att.g1\":{\"dtype\":\"F16\",\"shape\":[64,128]", ERR_SHAPE, { "[64, 128]", "C = 128" } },
 		{ "blocks.2.ffn.value.weight\":{\"dtype\":\"F16\",\"shape\":[128,512]",
-		  "blocks.2.ffn.value.weight\":{\"dtype\":\"F16\",\"shape\":[512,128]", ERR_SHAPE, { "[512, 128]", "F = 512" } },
+		  "blocks.2.ffn.value.weight\":{\"dtype\":\"F16\",\"shape\":[512,128]", ERR_SHAPE, { "[512, "
+			"128]", "F = 512" } },
 		{ "blocks.4.att.r_k\":{\"dtype\":\"F16\",\"shape\":[2,64]",
 		  "blocks.4.att.r_k\":{\"dtype\":\"F16\",\"shape\":[4,32]", ERR_SHAPE, { "[4, 32]", "H = 2, N = 64" } },
-		{ "blocks.0.ln1.weight\":{\"dtype\":\"F16\"", "blocks.0.ln1.weight\":{\"dtype\":\"I16\"", ERR_UNSUPPORTED,
+		{ "blocks.0.ln1.weight\":{\"dtype\":\"F16\"", "blocks.0.ln1.weight\":{\"dtype\":\"I16\"",
+			ERR_UNSUPPORTED,
 		  { "int16", "fp32, fp16 or bf16" } },
 		{ "blocks.5.ffn.x_k", "blocks.9999.xx_k", ERR_UNSUPPORTED, { "9999", "blocks" } },
 	};
@@ -52,7 +56,8 @@ static void wrong_models_are_refused_with_reasons(void **state)
 		struct err err = { 0 };
 		struct model *m;
 
-		assert_int_equal(model_open_memory(&m, b.p, b.used, "changed.safetensors", NULL, &err), -(int)cases[i].code);
+		assert_int_equal(model_open_memory(&m, b.p, b.used, "changed.safetensors", NULL, &err),
+			-(int)cases[i].code);
 		assert_null(m);
 		assert_non_null(strstr(err.text, "changed.safetensors"));
 		for (int w = 0; w < 2; w++)
@@ -80,7 +85,8 @@ static void other_versions_are_named(void **state)
 		struct err err = { 0 };
 		struct model *m;
 
-		buf_printf(&header, "{\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", cases[i].tensor);
+		buf_printf(&header, "{\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+			cases[i].tensor);
 		for (int byte = 0; byte < 8; byte++)
 			buf_char(&b, (char)(header.used >> 8 * byte));
 		buf_add(&b, header.p, header.used);

@@ -184,9 +184,33 @@ static void halves_are_widened_exactly(void **state)
 	assert_int_equal(sums.nonfinite, 2);
 }
 
+static void widening_is_exact_for_every_value(void **state)
+{
+	static uint16_t half[65536 + 3];
+	static float want[65536 + 3], got[65536 + 3];
+
+	(void)state;
+	for (unsigned i = 0; i < 65536 + 3; i++)
+		half[i] = (uint16_t)i;
+	for (int t = DTYPE_F16; t <= DTYPE_BF16; t++) {
+		observe_kernels_all[0]->widen(want, half, (enum dtype)t, 65536);
+		for (size_t k = 1; observe_kernels_all[k]; k++) {
+			if (!observe_kernels_all[k]->runs_here())
+				continue;
+			for (size_t n = 65520; n <= 65536; n++) { /* every tail */
+				got[n] = 42;
+				observe_kernels_all[k]->widen(got, half, (enum dtype)t, n);
+				assert_memory_equal(got, want, n * sizeof *got);
+				assert_float_equal(got[n], 42, 0);
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(widening_is_exact_for_every_value),
 		cmocka_unit_test(exp_sums_agree_with_scalar),
 		cmocka_unit_test(compare_agrees_with_scalar),
 		cmocka_unit_test(one_bad_value_poisons_every_kernel),

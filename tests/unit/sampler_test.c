@@ -15,7 +15,8 @@ static struct sampler *open_sampler(size_t vocab, struct sampler_config cfg)
 
 static struct sampler_config plain(double temperature, double top_p, size_t top_k)
 {
-	return (struct sampler_config){ .temperature = temperature, .top_p = top_p, .top_k = top_k, .penalty_decay = 1 };
+	return (struct sampler_config){ .temperature = temperature, .top_p = top_p, .top_k = top_k,
+			.penalty_decay = 1 };
 }
 
 /* "rand-v6 long_final_logits" is a file of the goldens, "ties" an array beside the cases. */

@@ -31,7 +31,8 @@ static void check_tensor(const struct tensor_file *f, const char *name, const js
 	const json_t *shape = json_object_get(want, "shape"), *values = json_object_get(want, "values");
 	const char *type = json_string_value(json_object_get(want, "dtype"));
 
-	static const char *const long_names[] = { "float32", "float16", "bfloat16", "float64", "int64", "int32", "int16",
+	static const char *const long_names[] = { "float32", "float16", "bfloat16", "float64", "int64",
+		"int32", "int16",
 						  "int8", "uint8", "bool" };
 	if (!t)
 		fail_msg("%s: no tensor %s", f->label, name);
@@ -138,12 +139,51 @@ static void damage_is_survived(const char *path)
 
 static void every_prefix_and_every_flipped_bit_is_survived(void **state)
 {
+	static const char *const seeds[] = { "pth/one.pth", "pth/model_shared.pth", "pth/model_legacy.pth",
+					     "safetensors/one.safetensors", "ggmf/one_q4_0.bin", "ggmf/model_v5.bin",
+					     "gguf/model_v7.gguf" };
+
 	(void)state;
-	if (missing(quirks_path("plain.pth")))
-		SKIP_LOUDLY("no sample .pth files at %s", quirks_path(""));
-	damage_is_survived(quirks_path("plain.pth"));
-	damage_is_survived(quirks_path("legacy.pth"));
-	damage_is_survived(quirks_path("strided.pth"));
+	for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+		char path[512];
+
+		snprintf(path, sizeof path, SOURCE_DIR "/tests/fuzz/corpus/%s", seeds[i]);
+		assert_false(missing(path));
+		damage_is_survived(path);
+	}
+}
+
+/* The first bytes of a file, changed, and what the refusal then names. */
+static void foreign_headers_are_named(void **state)
+{
+	static const struct {
+		const char *seed;
+		size_t at;
+		uint8_t byte;
+		const char *words;
+	} cases[] = {
+		{ "ggmf/model_v7.bin", 4, 99, "version 99" },
+		{ "ggmf/one_q4_0.bin", 32, 12, "type 12" },
+		{ "ggmf/one_q4_0.bin", 4, 100, "version 100" },
+		{ "gguf/model_v7.gguf", 4, 9, "version 9" },
+		{ "gguf/model_v7.gguf", 68, '6', "rwkv6" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct tensor_file *f;
+		struct err err = { 0 };
+		struct buf b = { 0 };
+		char path[512];
+
+		snprintf(path, sizeof path, SOURCE_DIR "/tests/fuzz/corpus/%s", cases[i].seed);
+		assert_int_equal(file_read(&b, path, 1 << 20, NULL), 0);
+		b.p[cases[i].at] = (char)cases[i].byte;
+		assert_int_equal(tensor_file_open_memory(&f, b.p, b.used, "x", &err), -ERR_UNSUPPORTED);
+		if (!strstr(err.text, cases[i].words) || !*err.hint)
+			fail_msg("%s: \"%s\" lacks \"%s\"", cases[i].seed, err.text, cases[i].words);
+		buf_free(&b);
+	}
 }
 
 /* -- safetensors ------------------------------------------------------------------------ */
@@ -169,7 +209,8 @@ static void safetensors_are_read(void **state)
 	char text[SHAPE_TEXT_BYTES];
 
 	(void)state;
-	assert_int_equal(open_safetensors(&f, "{\"__metadata__\":{\"a\":\"b\"},\"m\":{\"dtype\":\"BF16\",\"shape\":[2,3],"
+	assert_int_equal(open_safetensors(&f,
+		"{\"__metadata__\":{\"a\":\"b\"},\"m\":{\"dtype\":\"BF16\",\"shape\":[2,3],"
 					      "\"data_offsets\":[4,16]},\"s\":{\"dtype\":\"F32\",\"shape\":[],"
 					      "\"data_offsets\":[0,4]}}", 16, &err), 0);
 	assert_int_equal(f->n_tensors, 2);
@@ -232,7 +273,8 @@ static void what_is_no_model_is_told_apart(void **state)
 		struct tensor_file *f;
 		struct err err = { 0 };
 
-		assert_int_equal(tensor_file_open_memory(&f, cases[i].bytes, strlen(cases[i].bytes), "x", &err), -ERR_FORMAT);
+		assert_int_equal(tensor_file_open_memory(&f, cases[i].bytes, strlen(cases[i].bytes), "x",
+			&err), -ERR_FORMAT);
 		assert_non_null(strstr(err.hint, cases[i].hint));
 	}
 }
@@ -243,6 +285,7 @@ int main(void)
 		cmocka_unit_test(torch_files_of_every_make),
 		cmocka_unit_test(refusals_say_what_is_wrong),
 		cmocka_unit_test(every_prefix_and_every_flipped_bit_is_survived),
+		cmocka_unit_test(foreign_headers_are_named),
 		cmocka_unit_test(safetensors_are_read),
 		cmocka_unit_test(lying_safetensors_are_refused),
 		cmocka_unit_test(what_is_no_model_is_told_apart),

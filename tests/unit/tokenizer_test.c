@@ -55,7 +55,8 @@ static void text_comes_out_whole(void **state)
 /* -- the World tokenizer ------------------------------------------------------------------ */
 
 static const char small_vocab[] = "1 '\\x00' 1\n2 'a' 1\n3 'ab' 2\n4 'abcd' 4\n5 b'\\xe4\\xbd' 2\n6 '\\u4f60' 3\n"
-				  "7 '\\xe9' 2\n8 \"don't\" 5\n9 '  ' 2\r\n10 ' ' 1\n11 '\\n\\t\\\\' 3\n300 'c' 1\n301 'd' 1\n"
+				  "7 '\\xe9' 2\n8 \"don't\" 5\n9 '  ' 2\r\n10 ' ' 1\n11 '\\n\\t\\\\' 3\n300 "
+					"'c' 1\n301 'd' 1\n"
 				  "302 b'\\xe4' 1\n";
 
 static void the_longest_token_wins(void **state)
@@ -103,7 +104,8 @@ static void the_longest_token_wins(void **state)
 static void damaged_vocabularies_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "1 a 1\n", "1 'a' 2\n", "x 'a' 1\n", "1 'a'\n", "1 'a' 1\n1 'b' 1\n", "1 'a' 1\n2 'a' 1\n", "1 '\\q' 2\n",
+		"", "1 a 1\n", "1 'a' 2\n", "x 'a' 1\n", "1 'a'\n", "1 'a' 1\n1 'b' 1\n", "1 'a' 1\n2 'a' 1\n",
+			"1 '\\q' 2\n",
 		"1 '\\x4' 1\n", "1 b'\\u4f60' 3\n", "99999999999 'a' 1\n", "1 '' 0\n", "1 'a'b' 3\n", "1 'a\\' 1\n",
 		"1 b' 1\n",
 	};
@@ -143,7 +145,8 @@ static void the_released_vocabulary_agrees(void **state)
 		const json_t *ids = json_object_get(c, "ids"), *text = json_object_get(c, "text");
 
 		l.n = 0;
-		assert_int_equal(tokenizer_encode(t, (struct slice){ json_string_value(text), json_string_length(text) }, &l,
+		assert_int_equal(tokenizer_encode(t, (struct slice){ json_string_value(text),
+			json_string_length(text) }, &l,
 						  NULL), 0);
 		assert_int_equal(l.n, json_array_size(ids));
 		for (size_t j = 0; j < l.n; j++)

@@ -1,0 +1,278 @@
+/* What watching costs: all numbers from logits and from the state, next to one plain read of
+ * the same bytes, and the hand-over of a record. Medians of CPU time on this machine, now:
+ * read the ratios. */
+#include "base/cpu.h"
+#include "record/ring.h"
+#include "simd/observe.h"
+
+#include <pthread.h>
+#include <rwkvmon.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { ROUNDS = 41 };
+
+static double now_us(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double quantile(double *x, size_t n, double q)
+{
+	qsort(x, n, sizeof *x, by_value);
+	return x[(size_t)(q * (double)(n - 1))];
+}
+
+/* The floor: every byte is loaded once, as widely as this CPU can. */
+static volatile uint64_t sink;
+typedef uint64_t wide __attribute__((vector_size(64), aligned(64)));
+
+#define PLAIN_READ(name, attributes)                                        \
+	attributes static void name(const void *p, size_t bytes)            \
+	{                                                                   \
+		const wide *w = p;                                          \
+		wide a = { 0 }, b = a, c = a, d = a;                        \
+		size_t i = 0;                                               \
+                                                                            \
+		for (; i + 4 <= bytes / sizeof *w; i += 4) {                \
+			a |= w[i];                                          \
+			b |= w[i + 1];                                      \
+			c |= w[i + 2];                                      \
+			d |= w[i + 3];                                      \
+		}                                                           \
+		a |= b | c | d;                                             \
+		sink ^= a[0] | a[1] | a[2] | a[3] | a[4] | a[5] | a[6] | a[7]; \
+	}
+
+#if defined(__x86_64__)
+PLAIN_READ(read_avx512, __attribute__((target("avx512f"))))
+PLAIN_READ(read_avx2, __attribute__((target("avx2"))))
+#endif
+PLAIN_READ(read_any, )
+
+static void plain_read(const void *p, size_t bytes)
+{
+#if defined(__x86_64__)
+	if (cpu_features()->avx512)
+		read_avx512(p, bytes);
+	else if (cpu_features()->avx2)
+		read_avx2(p, bytes);
+	else
+#endif
+		read_any(p, bytes);
+}
+
+struct logits_case {
+	size_t n;
+	enum dtype dtype;
+	void *values;
+	float *copy;
+};
+
+struct state_case {
+	const char *name;
+	size_t n;
+	float *old, *now;
+};
+
+static void read_logits(void *ctx)
+{
+	struct logits_case *c = ctx;
+
+	plain_read(c->values, c->n * dtype_bytes(c->dtype));
+}
+
+static void observe_logits(void *ctx)
+{
+	struct logits_case *c = ctx;
+	struct logits_stats s;
+
+	logits_observe(c->values, c->dtype, c->n, c->copy, &s);
+	sink ^= (uint64_t)(s.entropy * 1e6);
+}
+
+static void read_state(void *ctx)
+{
+	struct state_case *c = ctx;
+
+	plain_read(c->old, c->n * 4);
+	plain_read(c->now, c->n * 4);
+}
+
+static void observe_state(void *ctx)
+{
+	struct state_case *c = ctx;
+	struct state_sums s = { 0 };
+
+	state_observe(c->old, c->now, DTYPE_F32, c->n, &s);
+	sink ^= (uint64_t)s.dot;
+}
+
+/* The two in turn, so that both meet the same neighbours. */
+static void compare(void (*a)(void *), void (*b)(void *), void *ctx, int repeat, double *us_a, double *us_b)
+{
+	double times[2][ROUNDS];
+
+	for (int i = 0; i < ROUNDS; i++)
+		for (int which = 0; which < 2; which++) {
+			double start = now_us(CLOCK_THREAD_CPUTIME_ID);
+
+			for (int k = 0; k < repeat; k++)
+				(which ? b : a)(ctx);
+			times[which][i] = (now_us(CLOCK_THREAD_CPUTIME_ID) - start) / repeat;
+		}
+	*us_a = quantile(times[0], ROUNDS, 0.5);
+	*us_b = quantile(times[1], ROUNDS, 0.5);
+}
+
+static void *room(size_t bytes)
+{
+	void *p = aligned_alloc(64, (bytes + 63) / 64 * 64);
+
+	if (!p)
+		exit(4);
+	memset(p, 0, bytes);
+	return p;
+}
+
+static void bench_logits(size_t n, enum dtype dtype)
+{
+	static const char *const names[] = { "fp32", "fp16", "bf16" };
+	struct logits_case c = { n, dtype, room(n * 4), room(n * 4) };
+	double read_us, us;
+
+	for (size_t i = 0; i < n; i++) {
+		float f = (float)((double)rand() / RAND_MAX * 16 - 8);
+		uint32_t bits;
+		uint16_t half;
+
+		memcpy(&bits, &f, sizeof bits);
+		half = dtype == DTYPE_BF16 ? (uint16_t)(bits >> 16) : (uint16_t)(0x3000 + rand() % 0x1000);
+		if (dtype == DTYPE_F32)
+			((float *)c.values)[i] = f;
+		else
+			((uint16_t *)c.values)[i] = half;
+	}
+	compare(read_logits, observe_logits, &c, n < 1000 ? 2000 : 200, &read_us, &us);
+	printf("logits %6zu %s  read %7.2f us   all numbers and a copy %7.2f us   %5.1f x\n", n, names[dtype], read_us, us, us / read_us);
+	free(c.values);
+	free(c.copy);
+}
+
+static void bench_state(const char *name, size_t n)
+{
+	struct state_case c = { name, n, room(n * 4), room(n * 4) };
+	double read_us, us;
+
+	for (size_t i = 0; i < n; i++)
+		c.old[i] = c.now[i] = (float)(i % 977) / 977;
+	compare(read_state, observe_state, &c, 3, &read_us, &us);
+	printf("state  %-12s read %7.1f us   compared and kept     %7.1f us   %5.2f x\n", name, read_us, us, us / read_us);
+	free(c.old);
+	free(c.now);
+}
+
+/* --- handing over ----------------------------------------------------------------------- */
+
+enum { HANDED = 200000, BATCH = 16 };
+static _Atomic int done;
+
+static void *drain(void *ctx)
+{
+	struct ring *r = ctx;
+	size_t n;
+
+	while (!done || ring_front(r, &n))
+		while (ring_front(r, &n))
+			ring_pop(r);
+	return NULL;
+}
+
+static void say(const char *what, size_t bytes, double *ns, size_t n)
+{
+	double p50 = quantile(ns, n, 0.5), p99 = quantile(ns, n, 0.99), p999 = quantile(ns, n, 0.999);
+
+	printf("%-34s %4zu bytes   p50 %6.1f ns   p99 %7.1f ns   p99.9 %8.1f ns  (means of %d)\n", what, bytes, p50, p99, p999, BATCH);
+}
+
+static void bench_ring(size_t bytes)
+{
+	static double ns[HANDED / BATCH];
+	struct ring r;
+	pthread_t reader;
+
+	done = 0;
+	if (ring_open(&r, 1 << 20, NULL) || pthread_create(&reader, NULL, drain, &r))
+		exit(4);
+	for (size_t i = 0; i < HANDED / BATCH; i++) {
+		double start = now_us(CLOCK_MONOTONIC);
+
+		for (int k = 0; k < BATCH; k++) {
+			void *to = ring_reserve(&r, bytes);
+
+			if (!to)
+				continue;
+			memset(to, k, bytes);
+			ring_commit(&r);
+		}
+		ns[i] = (now_us(CLOCK_MONOTONIC) - start) * 1e3 / BATCH;
+	}
+	done = 1;
+	pthread_join(reader, NULL);
+	ring_close(&r);
+	say("record written into the ring", bytes, ns, HANDED / BATCH);
+}
+
+/* begin and end of a call that hands over nothing but its token. */
+static void bench_calls(void)
+{
+	static double ns[20000];
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = "/dev/null" };
+	uint32_t token = 1;
+	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = &token, .n_tokens = 1 };
+	rwkvmon *mon;
+
+	if (rwkvmon_open(&mon, &cfg, NULL))
+		exit(4);
+	for (size_t i = 0; i < sizeof ns / sizeof *ns; i++) {
+		const struct timespec pause = { .tv_nsec = 20000 };
+		double start = now_us(CLOCK_MONOTONIC);
+
+		for (int k = 0; k < BATCH; k++) {
+			rwkvmon_begin(mon);
+			rwkvmon_end(mon, &step);
+		}
+		ns[i] = (now_us(CLOCK_MONOTONIC) - start) * 1e3 / BATCH;
+		if (i % 16 == 0)
+			nanosleep(&pause, NULL);
+	}
+	rwkvmon_close(mon, NULL);
+	say("rwkvmon_begin + rwkvmon_end", sizeof(struct rwkvmon_step), ns, sizeof ns / sizeof *ns);
+}
+
+int main(void)
+{
+	static const size_t vocab[] = { 256, 50277, 65536 };
+
+	printf("kernels: %s\n", cpu_features_name());
+	for (int dtype = DTYPE_F32; dtype < DTYPE_COUNT; dtype++)
+		for (size_t i = 0; i < sizeof vocab / sizeof *vocab; i++)
+			bench_logits(vocab[i], (enum dtype)dtype);
+	bench_state("0.1B", 608256);
+	bench_state("1.5B", 3244032);
+	bench_ring(64);
+	bench_ring(320);
+	bench_calls();
+	return 0;
+}

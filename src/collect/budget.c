@@ -1,0 +1,36 @@
+#include "collect/budget.h"
+
+enum { WINDOW_CALLS = 64, STRIDE_FIRST = 4, STRIDE_MAX = 64, UNNOTICED_NS = 20000 };
+
+struct budget budget_of(double pct)
+{
+	return (struct budget){ .share = pct < 0 ? 0 : (pct > 0 ? pct : 1) / 100, .stride = 1 };
+}
+
+bool budget_takes_all(const struct budget *b)
+{
+	return b->turn + 2 >= b->stride;
+}
+
+static void judge(struct budget *b)
+{
+	double allowed = b->share * (double)b->forward_ns, own = (double)b->own_ns;
+
+	if (own > allowed && b->own_ns > (uint64_t)UNNOTICED_NS * WINDOW_CALLS && b->stride < STRIDE_MAX)
+		b->stride = b->stride == 1 ? STRIDE_FIRST : 2 * b->stride;
+	else if (4 * own < allowed && b->stride > 1)
+		b->stride = b->stride == STRIDE_FIRST ? 1 : b->stride / 2;
+	b->own_ns = b->forward_ns = 0;
+	b->calls = 0;
+}
+
+void budget_spent(struct budget *b, uint64_t own_ns, uint64_t forward_ns)
+{
+	b->own_ns += own_ns;
+	b->forward_ns += forward_ns;
+	if (++b->calls == WINDOW_CALLS && b->share > 0)
+		judge(b);
+	else if (b->calls == WINDOW_CALLS)
+		b->calls = 0;
+	b->turn = b->turn + 1 >= b->stride ? 0 : b->turn + 1;
+}

@@ -1,0 +1,17 @@
+/* drm.h - GPU numbers from the kernel, for GPUs that NVML does not know.
+ *
+ * fdinfo: what this process's open DRM files say (every driver since Linux 5.19).
+ * amdgpu: what its driver says of the whole card.
+ * `root` stands before /proc and /sys, "" outside of tests. Unknown is NAN. */
+#ifndef RWKVMON_COLLECT_DRM_H
+#define RWKVMON_COLLECT_DRM_H
+
+double drm_process_vram_mb(const char *root);
+
+struct drm_card {
+	double used_mb, total_mb, busy_pct;
+};
+
+struct drm_card drm_card_find(const char *root);
+
+#endif

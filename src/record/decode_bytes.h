@@ -1,0 +1,63 @@
+/* decode_bytes.h - eight bytes of text at a time, and decimals into doubles: what both decoders share. */
+#ifndef RWKVMON_RECORD_DECODE_BYTES_H
+#define RWKVMON_RECORD_DECODE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The first of them lowest, whatever the machine. */
+static inline uint64_t load8(const char *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, sizeof x);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	x = __builtin_bswap64(x);
+#endif
+	return x;
+}
+
+static inline bool is_digit(char c)
+{
+	return (unsigned char)(c - '0') <= 9;
+}
+
+static inline bool are_8_digits(uint64_t x)
+{
+	return ((x & UINT64_C(0xf0f0f0f0f0f0f0f0)) | ((x + UINT64_C(0x0606060606060606)) & UINT64_C(0xf0f0f0f0f0f0f0f0)) >> 4) ==
+	       UINT64_C(0x3333333333333333);
+}
+
+/* Their number: neighbours are joined three times. */
+static inline uint64_t value_of_8_digits(uint64_t x)
+{
+	x = (x & UINT64_C(0x0f0f0f0f0f0f0f0f)) * 2561 >> 8;
+	x = (x & UINT64_C(0x00ff00ff00ff00ff)) * 6553601 >> 16;
+	return (x & UINT64_C(0x0000ffff0000ffff)) * UINT64_C(42949672960001) >> 32;
+}
+
+/* Bytes before the first '"', '\\' or control character, or all. A borrow can mark only
+ * bytes above a right one, so the lowest mark is right. */
+static inline size_t plain_prefix(const char *p, const char *end)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = UINT64_C(0x8080808080808080);
+	const char *at = p;
+
+	for (; end - at >= 8; at += 8) {
+		uint64_t x = load8(at), quote = x ^ ones * '"', escape = x ^ ones * '\\';
+		uint64_t marks = (((quote - ones) & ~quote) | ((escape - ones) & ~escape) | ((x - ones * 0x20) & ~x)) & tops;
+
+		if (marks)
+			return (size_t)(at - p) + (size_t)__builtin_ctzll(marks) / 8;
+	}
+	while (at < end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20)
+		at++;
+	return (size_t)(at - p);
+}
+
+/* The double nearest to digits * 10^exponent; false when that takes more than one division. */
+bool decimal_to_double(uint64_t digits, int exponent, double *out);
+
+#endif

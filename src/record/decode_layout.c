@@ -1,0 +1,197 @@
+/* decode_layout.c - which layouts are kept, and how a line becomes one. */
+#include "record/decode_layout.h"
+
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "record/decode_bytes.h"
+#include "record/decode_layout_match.h"
+
+#include <stdlib.h>
+
+enum {
+	LAYOUTS_MAX = 8,
+	PATIENCE = 32,	  /* lines in a row that match nothing, until only … */
+	RETRY_EVERY = 64, /* … one of so many is tried and learned */
+};
+
+struct layouts {
+	layout_match *match;
+	struct layout *order[LAYOUTS_MAX]; /* (n), the one matched last first */
+	size_t n;
+	unsigned missed; /* in a row */
+	struct minute minute;
+	struct leaves leaves;
+	struct layout layout[LAYOUTS_MAX];
+};
+
+struct layouts *layouts_open(void)
+{
+	struct layouts *ls = calloc(1, sizeof *ls);
+
+	if (!ls)
+		return NULL;
+	ls->match = layout_match_scalar;
+#if defined(__x86_64__)
+	if (cpu_features()->avx2)
+		ls->match = layout_match_avx2;
+#endif
+	return ls;
+}
+
+void layouts_close(struct layouts *ls)
+{
+	free(ls);
+}
+
+static bool pauses(const struct layouts *ls)
+{
+	return ls->missed > PATIENCE && ls->missed % RETRY_EVERY;
+}
+
+static void move_to_front(struct layouts *ls, size_t i)
+{
+	struct layout *l = ls->order[i];
+
+	memmove(ls->order + 1, ls->order, i * sizeof *ls->order);
+	ls->order[0] = l;
+}
+
+bool layouts_match(struct layouts *ls, struct slice line, struct record *out)
+{
+	for (size_t i = 0; i < ls->n && !pauses(ls); i++)
+		if (ls->match(ls->order[i], &ls->minute, line, out)) {
+			if (i)
+				move_to_front(ls, i);
+			ls->missed = 0;
+			return true;
+		}
+	return false;
+}
+
+struct leaves *layouts_leaves(struct layouts *ls, struct slice line)
+{
+	bool wanted = !pauses(ls) && line.n && line.n <= LAYOUT_LINE_MAX;
+
+	ls->missed++;
+	ls->leaves.n = 0;
+	ls->leaves.unfit = false;
+	return wanted ? &ls->leaves : NULL;
+}
+
+/* False: such a value belongs to what may not change. */
+static bool operand_of(const struct leaf *leaf, struct operand *o)
+{
+	bool is_field = leaf->path && leaf->path->kind == PATH_FIELD, is_metric = leaf->path && leaf->path->kind == PATH_METRIC;
+	int kind = leaf->kind == LEAF_NUMBER ? OPERAND_NUMBER : OPERAND_OTHER_TEXT;
+
+	if (leaf->kind == LEAF_NUMBER && is_metric) {
+		o->metric = (uint8_t)leaf->path->id;
+		kind = OPERAND_METRIC;
+	} else if (leaf->kind == LEAF_NUMBER && is_field) {
+		kind = leaf->path->id == F_SEQUENCE_LENGTH ? OPERAND_SEQUENCE_LENGTH
+		       : leaf->path->id == F_SEQUENCE	   ? OPERAND_SEQUENCE
+		       : leaf->path->id == F_TOKEN_COUNT   ? OPERAND_TOKEN_COUNT
+							   : -1;
+	} else if (leaf->kind == LEAF_TEXT && is_field) {
+		kind = leaf->path->id == F_TIMESTAMP	? OPERAND_TIME
+		       : leaf->path->id == F_SESSION_ID ? OPERAND_SESSION_ID
+		       : leaf->path->id == F_TEXT	? OPERAND_TEXT
+							: -1;
+	}
+	o->kind = (uint8_t)kind;
+	return kind >= 0;
+}
+
+static void move_texts(struct field_values *values, const char *from, const char *to)
+{
+	for (int f = 0; f < FIELD_COUNT; f++)
+		if (field_specs[f].kind == KIND_TEXT && fields_have(values, (enum field_id)f))
+			values->v[f].text.p = to + (values->v[f].text.p - from);
+}
+
+static struct layout *next_layout(struct layouts *ls)
+{
+	if (ls->n == LAYOUTS_MAX) {
+		move_to_front(ls, ls->n - 1);
+	} else {
+		ls->order[ls->n] = &ls->layout[ls->n];
+		ls->n++;
+		move_to_front(ls, ls->n - 1);
+	}
+	return ls->order[0];
+}
+
+void layouts_learn(struct layouts *ls, struct slice line, const struct record *out)
+{
+	const struct leaves *leaves = &ls->leaves;
+	struct layout *l;
+	size_t at = 0;
+
+	if (leaves->unfit || out->event != EVENT_INFERENCE_STEP)
+		return;
+	l = next_layout(ls);
+	l->n = 0;
+	for (size_t i = 0; i < leaves->n; i++) {
+		struct operand *o = &l->operand[l->n];
+
+		if (!operand_of(&leaves->leaf[i], o))
+			continue;
+		o->fixed = (uint16_t)at;
+		o->fixed_bytes = (uint16_t)(leaves->leaf[i].from - at);
+		at = leaves->leaf[i].to;
+		l->n++;
+	}
+	l->tail = (uint16_t)at;
+	l->tail_bytes = (uint16_t)(line.n - at);
+	memcpy(l->line, line.p, line.n);
+	l->fixed = *out;
+	l->session = *out->session;
+	l->extra = *out->extra;
+	move_texts(&l->session, line.p, l->line);
+	move_texts(&l->extra, line.p, l->line);
+}
+
+/* Digits only; false when one is none. */
+static bool take_digits(const char *p, size_t n, int64_t *value)
+{
+	bool fine = true;
+
+	*value = 0;
+	for (size_t i = 0; i < n; i++) {
+		fine &= is_digit(p[i]);
+		*value = *value * 10 + (p[i] - '0');
+	}
+	return fine;
+}
+
+/* "…:SS.mmmZ" or "…:SS.uuuuuuZ" behind the minute; what has another form is left to time_parse. */
+static bool in_minute(struct slice text, int64_t *us)
+{
+	const char *p = text.p;
+	int64_t second, fraction;
+
+	if ((text.n != 24 && text.n != 27) || p[text.n - 1] != 'Z' || p[16] != ':' || p[19] != '.')
+		return false;
+	if (!take_digits(p + 17, 2, &second) || second > 59 || !take_digits(p + 20, text.n - 21, &fraction))
+		return false;
+	*us = second * 1000000 + fraction * (text.n == 24 ? 1000 : 1);
+	return true;
+}
+
+bool layout_time(struct minute *minute, struct slice text, int64_t *us)
+{
+	int64_t rest;
+	bool plain = in_minute(text, &rest);
+
+	if (plain && load8(text.p) == load8(minute->text) && load8(text.p + 8) == load8(minute->text + 8)) {
+		*us = minute->us + rest;
+		return true;
+	}
+	if (!time_parse(text, us))
+		return false;
+	if (plain) {
+		memcpy(minute->text, text.p, MINUTE_BYTES);
+		minute->us = *us - rest;
+	}
+	return true;
+}

@@ -1,0 +1,49 @@
+/* decode_layout.h - the short way through lines that are built like an earlier one.
+ *
+ * A layout is a line that was decoded before, cut into what may change (the operands:
+ * metrics, counts, time stamp, session, texts) and what may not (everything between them:
+ * keys, spaces, model name, phase, …). A line that has the same bytes between its operands
+ * differs from it in the operands alone. Every byte is compared or read, so what matches
+ * means the same as the long way says; what does not match takes the long way.
+ *
+ * Ownership  layouts_open creates (NULL: no memory), layouts_close destroys. A matched
+ *            record's fixed texts live in the layouts until the next match or learning.
+ */
+#ifndef RWKVMON_RECORD_DECODE_LAYOUT_H
+#define RWKVMON_RECORD_DECODE_LAYOUT_H
+
+#include "record/decode_paths.h"
+#include "record/record.h"
+
+enum { LAYOUT_LINE_MAX = 4096, LEAVES_MAX = 96 };
+
+/* A number or text of a line, as the long way found it. */
+enum leaf_kind { LEAF_NUMBER, LEAF_TEXT };
+
+struct leaf {
+	enum leaf_kind kind;
+	uint32_t from, to;	 /* bytes of the line; a text without its quotes */
+	const struct path *path; /* NULL: nobody knows it */
+};
+
+struct leaves {
+	size_t n;
+	bool unfit; /* there are too many */
+	struct leaf leaf[LEAVES_MAX];
+};
+
+struct layouts;
+
+struct layouts *layouts_open(void);
+void layouts_close(struct layouts *ls);
+
+/* *out is complete when it matched, and otherwise undefined. */
+bool layouts_match(struct layouts *ls, struct slice line, struct record *out);
+
+/* Where the long way notes this line's leaves, in their order; NULL: not worth it. */
+struct leaves *layouts_leaves(struct layouts *ls, struct slice line);
+
+/* The line, whose leaves were noted, was decoded as *out; no text had escapes. */
+void layouts_learn(struct layouts *ls, struct slice line, const struct record *out);
+
+#endif

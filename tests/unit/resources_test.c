@@ -1,0 +1,130 @@
+/* What process, machine and GPU use: real numbers, or none. With the fake NVML before the
+ * loader's eyes (RWKVMON_FAKE_NVML=1) a GPU is there; without, none is made up. */
+#include "test.h"
+
+#include "base/cpu.h"
+#include "collect/drm.h"
+#include "collect/limits.h"
+#include "collect/resources.h"
+
+#include <dlfcn.h>
+#include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void gpu_numbers_are_nvmls_or_absent(void **state)
+{
+	struct resources *r = resources_open();
+	struct field_values session = { 0 };
+	struct record rec = { 0 };
+	void *real = dlopen("libnvidia-ml.so.1", RTLD_NOW);
+
+	(void)state;
+	assert_non_null(r);
+	resources_describe(r, &session);
+	resources_fill(r, &rec);
+	if (getenv("RWKVMON_FAKE_NVML")) {
+		assert_float_equal(rec.metric[M_VRAM_USED_MB], 2731, 0);
+		assert_float_equal(rec.metric[M_PROCESS_VRAM_MB], 1500, 0);
+		assert_float_equal(rec.metric[M_GPU_UTILIZATION_PCT], 78, 0);
+		assert_float_equal(fields_number(&session, F_VRAM_TOTAL_MB, 0), 24576, 0);
+		assert_true(slice_is(fields_text(&session, F_GPU_SOURCE), "nvml"));
+		assert_true(slice_is(fields_text(&session, F_HOST_GPU), "Test GPU"));
+	} else if (!real && access("/sys/class/drm/card0", F_OK)) {
+		assert_false(record_has(&rec, M_VRAM_USED_MB));
+		assert_false(record_has(&rec, M_PROCESS_VRAM_MB));
+		assert_false(record_has(&rec, M_GPU_UTILIZATION_PCT));
+		assert_false(fields_have(&session, F_GPU_SOURCE));
+	}
+	assert_true(rec.metric[M_PROCESS_MEMORY_MB] > 0);
+	assert_true(fields_number(&session, F_HOST_CORES, 0) >= 1);
+	assert_true(fields_number(&session, F_HOST_MEMORY_MB, 0) > 1);
+	resources_close(r);
+	if (real)
+		dlclose(real);
+}
+
+/* --- a machine made of files ---------------------------------------------------------- */
+
+static char root[64];
+
+static void put(const char *path, const char *text)
+{
+	char full[400], command[500];
+	FILE *f;
+
+	snprintf(full, sizeof full, "%s%s", root, path);
+	snprintf(command, sizeof command, "mkdir -p %.*s", (int)(strrchr(full, '/') - full), full);
+	assert_int_equal(system(command), 0);
+	f = fopen(full, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void control_groups_are_respected(void **state)
+{
+	struct limits l;
+
+	(void)state;
+	put("/proc/meminfo", "MemTotal:       16777216 kB\nMemFree: 1 kB\n");
+	l = limits_find(root);
+	assert_float_equal(l.memory_mb, 16384, 0);
+	assert_float_equal(l.cores, cpu_count(), 0);
+	put("/proc/self/cgroup", "0::/a/b\n");
+	put("/sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+	put("/sys/fs/cgroup/a/b/memory.max", "4294967296\n");
+	put("/sys/fs/cgroup/a/cpu.max", "50000 100000\n");
+	put("/sys/fs/cgroup/a/memory.max", "max\n");
+	l = limits_find(root);
+	assert_float_equal(l.cores, 0.5, 1e-9); /* the group above is the tighter one */
+	assert_float_equal(l.memory_mb, 4096, 0);
+}
+
+static void the_kernel_tells_of_other_gpus(void **state)
+{
+	struct drm_card card;
+
+	(void)state;
+	assert_true(isnan(drm_process_vram_mb(root)));
+	assert_true(isnan(drm_card_find(root).used_mb));
+	put("/proc/self/fdinfo/3", "pos:\t0\nflags:\t02\n");
+	put("/proc/self/fdinfo/4", "drm-driver:\tamdgpu\ndrm-client-id:\t7\ndrm-memory-vram:\t2048 KiB\n");
+	put("/proc/self/fdinfo/5", "drm-driver:\tamdgpu\ndrm-client-id:\t7\ndrm-memory-vram:\t2048 KiB\n");
+	put("/proc/self/fdinfo/6", "drm-driver:\txe\ndrm-client-id:\t9\ndrm-total-vram0:\t8 MiB\ndrm-resident-vram0:\t4 MiB\n");
+	assert_float_equal(drm_process_vram_mb(root), 6, 0);
+	put("/sys/class/drm/card1/device/mem_info_vram_used", "1073741824\n");
+	put("/sys/class/drm/card1/device/mem_info_vram_total", "8589934592\n");
+	put("/sys/class/drm/card1/device/gpu_busy_percent", "33\n");
+	card = drm_card_find(root);
+	assert_float_equal(card.used_mb, 1024, 0);
+	assert_float_equal(card.total_mb, 8192, 0);
+	assert_float_equal(card.busy_pct, 33, 0);
+}
+
+static int make_root(void **state)
+{
+	(void)state;
+	snprintf(root, sizeof root, "/tmp/rwkvmon-root-XXXXXX");
+	return mkdtemp(root) ? 0 : -1;
+}
+
+static int remove_root(void **state)
+{
+	char command[100];
+
+	(void)state;
+	snprintf(command, sizeof command, "rm -rf %s", root);
+	return system(command);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gpu_numbers_are_nvmls_or_absent),
+		cmocka_unit_test(control_groups_are_respected),
+		cmocka_unit_test(the_kernel_tells_of_other_gpus),
+	};
+
+	return cmocka_run_group_tests(tests, make_root, remove_root);
+}
