@@ -9,6 +9,8 @@
 #   make bench-collect   what watching costs a call
 #   make docs       write docs/ anew from the tables in src/spec/
 #   make bench-analyze   the analyzer alone, on logs of 100 MB and 1 GB
+#   make bench-runtime  of these, the runtime alone, in every precision (docs/PERFORMANCE.md)
+#   make bench-collect  what watching costs a call
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make clean
 #
@@ -55,6 +57,11 @@ bench: all
 	@cmake --build build -j$(JOBS) --target bench
 	@bench/run
 
+bench-runtime: all
+	@cmake --build build -j$(JOBS) --target runtime_bench
+	@for type in --fp32 --fp16 --bf16 --int8; do build/bench/runtime_bench --quick $$type; done
+	@build/bench/runtime_bench --quick --threads 2
+
 bench-collect: all
 	@cmake --build build -j$(JOBS) --target collect_bench
 	@build/bench/collect_bench
@@ -76,4 +83,4 @@ install: all
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: all demo test test-all fault bench bench-collect bench-analyze docs install clean
+.PHONY: all demo test test-all fault bench bench-collect bench-analyze bench-runtime docs install clean

@@ -1,11 +1,13 @@
 /* How fast the runtime is, next to what the memory allows in the same run.
  *
- *     runtime_bench [--quick] [--fp32|--fp16|--bf16|--int8] [--threads N] [--model F]
+ *     runtime_bench [--quick] [--fp32|--fp16|--bf16|--int8] [--threads N] [--model F] [--write F]
  *
  * Without a model: random weights in the shape of RWKV-7 0.1B (12 x 768, vocabulary 65,536),
  * 16-bit. Decoding reads every weight but the embedding once per token, so its limit is
  * bandwidth / those bytes; the share of it is the figure to watch. Rates are per second of
- * processor time of one thread, or of wall time with more; rounds interleave, medians are printed. */
+ * processor time of one thread, or of wall time with more; rounds interleave, medians are printed.
+ * --write F stores the random weights as .safetensors and measures nothing: peers_bench.sh gives the
+ * same model to other engines. */
 #include "base/cpu.h"
 #include "runtime/run.h"
 #include "simd/half.h"
@@ -227,9 +229,18 @@ static int measure(const struct model *m, int rounds)
 	return 0;
 }
 
+static int store(const char *path, const unsigned char *image, size_t n)
+{
+	FILE *f = fopen(path, "wb");
+
+	if (!f || fwrite(image, 1, n, f) != n || fclose(f))
+		return fprintf(stderr, "runtime_bench: cannot write %s\n", path), 4;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	const char *dtype = "BF16", *path = NULL;
+	const char *dtype = "BF16", *path = NULL, *out = NULL;
 	struct model_options options = { 0 };
 	unsigned char *image = NULL;
 	int rounds = ROUNDS_MAX, rc;
@@ -242,6 +253,8 @@ int main(int argc, char **argv)
 			rounds = 3;
 		else if (!strcmp(argv[i], "--model") && i + 1 < argc)
 			path = argv[++i];
+		else if (!strcmp(argv[i], "--write") && i + 1 < argc)
+			out = argv[++i];
 		else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
 			threads = (int)strtol(argv[++i], NULL, 10);
 		else if (!strcmp(argv[i], "--int8"))
@@ -250,10 +263,12 @@ int main(int argc, char **argv)
 			dtype = argv[i][2] == 'b' ? "BF16" : strcmp(argv[i], "--fp32") ? "F16" : "F32";
 		else
 			return fprintf(stderr, "usage: runtime_bench [--quick] [--fp32|--fp16|--bf16|--int8] "
-					       "[--threads N] [--model F]\n"), 2;
+					       "[--threads N] [--model F] [--write F]\n"), 2;
 	}
 	if (!path)
 		image = build(dtype, &n);
+	if (out && image)
+		return store(out, image, n);
 	rc = path ? model_open(&m, path, &options, &err) :
 		    model_open_memory(&m, image, n, "random 0.1B", &options, &err);
 	if (rc)
