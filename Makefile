@@ -6,11 +6,10 @@
 #   make test-all   the same, and under sanitizers, with clang, in a real browser, fuzz seeds
 #   make fault      the log under failing disks, memory and kill -9, at length, also under ThreadSanitizer
 #   make bench      speed and cost, measured on this machine
-#   make bench-collect   what watching costs a call
-#   make docs       write docs/ anew from the tables in src/spec/
+#   make docs            write docs/ anew from the tables in src/spec/
 #   make bench-analyze   the analyzer alone, on logs of 100 MB and 1 GB
-#   make bench-runtime  of these, the runtime alone, in every precision (docs/PERFORMANCE.md)
-#   make bench-collect  what watching costs a call
+#   make bench-runtime   the runtime alone, in every precision (docs/PERFORMANCE.md)
+#   make bench-collect   what watching costs a call
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make clean
 #

@@ -2,7 +2,8 @@
 
 #include "base/buf.h"
 #include "base/file.h"
-#include "runtime/tensor_file.h"
+#include "runtime/int8.h"
+#include "runtime/weights.h"
 #include "simd/half.h"
 
 #include <errno.h>
@@ -10,14 +11,27 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ELEMENTS = 1 << 14 }; /* converted at a time */
+enum { ELEMENTS = 1 << 14, NAME_BYTES = 128 }; /* elements converted at a time */
+
+/* One tensor of the result, or five: a quantised one is followed by its scales (int8.h). */
+struct entry {
+	const struct tensor *t;
+	const struct matrix *quantise; /* t as a matrix; NULL: t is written as it is */
+	int scale;                     /* which of int8_suffixes; -1: not a scale */
+	uint64_t at;                   /* from the start of the data */
+};
 
 struct conversion {
 	const struct tensor_file *in;
+	const struct model *model; /* int8 only: says which tensors are matrices */
 	const struct convert_options *opts;
 	enum dtype to; /* DTYPE_COUNT: each keeps its own */
+	bool int8;
+	struct entry *entries;
+	size_t n_entries;
 	const char *path;
 	FILE *f;
+	uint64_t data_at; /* in the file */
 	uint64_t done, total; /* bytes of data */
 	struct convert_result *result;
 	struct err *err;
@@ -38,43 +52,143 @@ static uint64_t bytes_of(const struct conversion *c, const struct tensor *t)
 	return t->count * dtype_specs[type_of(c, t)].bytes;
 }
 
-static int find_dtype(enum dtype *out, const char *name, struct err *err)
+static enum dtype entry_type(const struct conversion *c, const struct entry *e)
+{
+	if (e->scale >= 0)
+		return DTYPE_F32;
+	return e->quantise ? DTYPE_U8 : type_of(c, e->t);
+}
+
+static uint64_t entry_count(const struct entry *e)
+{
+	if (e->scale < 0)
+		return e->t->count;
+	return int8_is_by_row(e->scale) ? e->quantise->rows : e->quantise->cols;
+}
+
+static uint64_t entry_bytes(const struct conversion *c, const struct entry *e)
+{
+	return entry_count(e) * dtype_specs[entry_type(c, e)].bytes;
+}
+
+static int find_dtype(struct conversion *c, const char *name)
 {
 	static const enum dtype known[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
 
-	*out = DTYPE_COUNT;
+	c->to = DTYPE_COUNT;
+	c->int8 = name && !strcmp(name, "int8");
 	for (size_t i = 0; name && i < sizeof known / sizeof *known; i++)
 		if (!strcmp(dtype_specs[known[i]].name, name))
-			*out = known[i];
-	if (!name || *out != DTYPE_COUNT)
+			c->to = known[i];
+	if (!name || c->int8 || c->to != DTYPE_COUNT)
 		return 0;
-	return err_set(err, ERR_USAGE, "found the type \"%s\"; expected fp32, fp16 or bf16", name);
+	return err_set(c->err, ERR_USAGE, "found the type \"%s\"; expected fp32, fp16, bf16 or int8", name);
+}
+
+/* -- what is written ------------------------------------------------------------------------- */
+
+static void add_entry(struct conversion *c, const struct tensor *t, const struct matrix *quantise, int scale)
+{
+	c->entries[c->n_entries++] = (struct entry){ .t = t, .quantise = quantise, .scale = scale };
+}
+
+/* by_tensor[i] becomes what the strategy would quantise of tensor i. */
+static void find_matrices(const struct conversion *c, const struct matrix **by_tensor)
+{
+	const struct arch *arch = c->model->arch;
+	const struct tensor *t = tensor_find(c->in, "head.weight");
+	char name[NAME_BYTES];
+
+	by_tensor[t - c->in->tensors] = &c->model->head;
+	for (size_t layer = 0; layer < c->model->info.n_layer; layer++)
+		for (size_t i = 0; i < arch->n_weights; i++) {
+			const unsigned char *block = model_block(c->model, layer);
+
+			if (arch->weights[i].kind != KIND_MATRIX)
+				continue;
+			snprintf(name, sizeof name, "blocks.%zu.%s", layer, arch->weights[i].tensor);
+			t = tensor_find(c->in, name);
+			if (t)
+				by_tensor[t - c->in->tensors] = (const void *)(block + arch->weights[i].offset);
+		}
+}
+
+/* Wide elements first, so that each tensor is aligned to its own. */
+static void place(struct conversion *c)
+{
+	for (size_t bytes = 8; bytes; bytes /= 2)
+		for (size_t i = 0; i < c->n_entries; i++)
+			if (dtype_specs[entry_type(c, &c->entries[i])].bytes == bytes) {
+				c->entries[i].at = c->total;
+				c->total += entry_bytes(c, &c->entries[i]);
+			}
+}
+
+static int plan(struct conversion *c)
+{
+	size_t n = c->in->n_tensors;
+	const struct matrix **by_tensor = calloc(n + 1, sizeof *by_tensor);
+
+	c->entries = calloc(n + 1, (1 + INT8_SCALES) * sizeof *c->entries);
+	if (!by_tensor || !c->entries) {
+		free(by_tensor);
+		return err_set(c->err, ERR_NOMEM, "%s: no memory for %zu tensors", c->path, n);
+	}
+	if (c->int8)
+		find_matrices(c, by_tensor);
+	for (size_t i = 0; i < n; i++) {
+		add_entry(c, &c->in->tensors[i], by_tensor[i], -1);
+		for (int s = 0; by_tensor[i] && s < INT8_SCALES; s++)
+			add_entry(c, &c->in->tensors[i], by_tensor[i], s);
+	}
+	free(by_tensor);
+	place(c);
+	return 0;
+}
+
+static void add_to_header(struct buf *out, const struct conversion *c, const struct entry *e)
+{
+	char name[PRINTABLE_BYTES + NAME_BYTES];
+
+	if (e->scale >= 0) { /* of a matrix: its name is a known one */
+		snprintf(name, sizeof name, "%s%s", e->t->name, int8_suffixes[e->scale]);
+		buf_json_string(out, slice_of(name));
+	} else {
+		buf_json_string(out, slice_of(e->t->name));
+	}
+	buf_printf(out, ":{\"dtype\":\"%s\",\"shape\":[", dtype_specs[entry_type(c, e)].safetensors);
+	if (e->scale >= 0)
+		buf_u64(out, entry_count(e));
+	for (int d = 0; e->scale < 0 && d < e->t->n_dims; d++)
+		buf_printf(out, "%s%llu", d ? "," : "", (unsigned long long)e->t->shape[d]);
+	buf_printf(out, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)e->at,
+		   (unsigned long long)(e->at + entry_bytes(c, e)));
 }
 
 /* The header, padded with spaces so that the data begin at a multiple of 64 bytes. */
-static void add_header(struct buf *out, struct conversion *c)
+static void add_header(struct buf *out, const struct conversion *c)
 {
-	const char *comma = "";
-	uint64_t at = 0;
-
-	buf_str(out, "{\"__metadata__\":{\"format\":\"pt\"}");
-	comma = ",";
-	for (size_t i = 0; i < c->in->n_tensors; i++) {
-		const struct tensor *t = &c->in->tensors[i];
-
-		buf_str(out, comma);
-		buf_json_string(out, slice_of(t->name));
-		buf_printf(out, ":{\"dtype\":\"%s\",\"shape\":[", dtype_specs[type_of(c, t)].safetensors);
-		for (int d = 0; d < t->n_dims; d++)
-			buf_printf(out, "%s%llu", d ? "," : "", (unsigned long long)t->shape[d]);
-		buf_printf(out, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)at,
-			   (unsigned long long)(at + bytes_of(c, t)));
-		at += bytes_of(c, t);
+	buf_str(out, "{\"__metadata__\":{\"format\":\"pt\"");
+	if (c->int8)
+		buf_str(out, ",\"rwkvmon_int8\":\"1\",\"strategy\":\"cpu fp32i8\"");
+	buf_char(out, '}');
+	for (size_t i = 0; i < c->n_entries; i++) {
+		buf_char(out, ',');
+		add_to_header(out, c, &c->entries[i]);
 	}
 	buf_char(out, '}');
 	while ((out->used + 8) % 64 && !out->failed)
 		buf_char(out, ' ');
-	c->total = at;
+}
+
+/* -- writing --------------------------------------------------------------------------------- */
+
+/* Entries are placed by width and written in the input's order. */
+static int go_to(struct conversion *c, const struct entry *e)
+{
+	if (fseeko(c->f, (off_t)(c->data_at + e->at), SEEK_SET))
+		return err_set_os(c->err, ERR_WRITE, errno, "%s: cannot be written", c->path);
+	return 0;
 }
 
 static int put(struct conversion *c, const void *p, size_t n)
@@ -164,6 +278,54 @@ static int put_tensor(struct conversion *c, const struct tensor *t)
 	return tensor_is_contiguous(t) ? put_straight(c, t) : put_moved(c, t);
 }
 
+/* A matrix and its scales: e and the four entries behind it. */
+static int put_quantised(struct conversion *c, const struct entry *e)
+{
+	const struct matrix *m = e->quantise;
+	size_t count = m->rows * m->cols;
+	float *scales = calloc(2 * m->rows + 3 * m->cols, sizeof *scales);
+	struct quantised q = { .q = malloc(count) };
+	int rc = 0;
+
+	if (!scales || !q.q) {
+		rc = err_set(c->err, ERR_NOMEM, "%s: no memory to quantise %s", c->path, e->t->name);
+	} else {
+		float *const parts[INT8_SCALES] = { scales, scales + m->rows, scales + 2 * m->rows,
+						    scales + 2 * m->rows + m->cols };
+
+		q.row_scale = parts[INT8_ROW_SCALE];
+		q.row_low = parts[INT8_ROW_LOW];
+		q.col_scale = parts[INT8_COL_SCALE];
+		q.col_low = parts[INT8_COL_LOW];
+		q.scratch = scales + 2 * (m->rows + m->cols);
+		matrix_quantise(m, &q);
+		rc = go_to(c, e);
+		if (!rc)
+			rc = put(c, q.q, count);
+		for (int s = 0; s < INT8_SCALES && !rc; s++) {
+			rc = go_to(c, e + 1 + s);
+			if (!rc)
+				rc = put(c, parts[s], (size_t)entry_bytes(c, e + 1 + s));
+		}
+		advance(c, count + 2 * (m->rows + m->cols) * sizeof *scales);
+	}
+	free(scales);
+	free(q.q);
+	return rc;
+}
+
+static int put_entry(struct conversion *c, const struct entry *e)
+{
+	int rc;
+
+	if (e->scale >= 0) /* written with its matrix */
+		return 0;
+	if (e->quantise)
+		return put_quantised(c, e);
+	rc = go_to(c, e);
+	return rc ? rc : put_tensor(c, e->t);
+}
+
 static int put_all(struct conversion *c)
 {
 	struct buf header = { 0 };
@@ -172,12 +334,13 @@ static int put_all(struct conversion *c)
 
 	add_header(&header, c);
 	n = header.used;
+	c->data_at = 8 + n;
 	rc = header.failed ? err_set(c->err, ERR_NOMEM, "%s: no memory for its header", c->path) : put(c, &n, sizeof n);
 	if (!rc)
 		rc = put(c, header.p, header.used);
 	buf_free(&header);
-	for (size_t i = 0; i < c->in->n_tensors && !rc; i++)
-		rc = put_tensor(c, &c->in->tensors[i]);
+	for (size_t i = 0; i < c->n_entries && !rc; i++)
+		rc = put_entry(c, &c->entries[i]);
 	c->result->tensors = c->in->n_tensors;
 	c->result->in_bytes = c->in->bytes;
 	c->result->out_bytes = 8 + n + c->total;
@@ -223,23 +386,49 @@ static int write_safely(struct conversion *c)
 	return rc;
 }
 
+static int refuse_converted(const struct tensor_file *f, struct err *err)
+{
+	if (f->converted) {
+		err_set(err, ERR_UNSUPPORTED, "%s: was already converted for the strategy \"%s\"", f->label, f->converted);
+		return err_hint(err, "convert the checkpoint it was made from");
+	}
+	if (int8_is(f)) {
+		err_set(err, ERR_UNSUPPORTED, "%s: holds int8 weights already; expected fp32, fp16 or bf16", f->label);
+		return err_hint(err, "convert the checkpoint it was made from: what int8 lost cannot be brought back");
+	}
+	return 0;
+}
+
+static int convert_file(struct conversion *c, const struct tensor_file *f)
+{
+	int rc = refuse_converted(f, c->err);
+
+	c->in = f;
+	if (!rc)
+		rc = plan(c);
+	if (!rc)
+		rc = write_safely(c);
+	free(c->entries);
+	return rc;
+}
+
 int convert_to_safetensors(const char *in, const char *out, const struct convert_options *opts,
 			   struct convert_result *result, struct err *err)
 {
 	struct conversion c = { .opts = opts, .path = out, .result = result, .err = err };
 	struct tensor_file *f = NULL;
-	int rc = find_dtype(&c.to, opts->dtype, err);
+	struct model *m = NULL;
+	int rc = find_dtype(&c, opts->dtype);
 
 	*result = (struct convert_result){ 0 };
-	if (!rc)
+	if (!rc && c.int8)
+		rc = model_open(&m, in, NULL, err);
+	else if (!rc)
 		rc = tensor_file_open(&f, in, err);
-	if (!rc && f->converted) {
-		rc = err_set(err, ERR_UNSUPPORTED, "%s: was already converted for the strategy \"%s\"", in, f->converted);
-		err_hint(err, "convert the checkpoint it was made from");
-	}
-	c.in = f;
+	c.model = m;
 	if (!rc)
-		rc = write_safely(&c);
+		rc = convert_file(&c, m ? m->file : f);
+	model_close(m);
 	tensor_file_close(f);
 	return rc;
 }

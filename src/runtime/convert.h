@@ -5,7 +5,8 @@
  *
  * Errors  negative codes; a half-written file is removed, an existing one stays until the
  *         new one is whole.
- * Cost    one pass over the input; memory for one row of the largest tensor.
+ * Cost    one pass over the input; memory for one row of the largest tensor, for int8 for the
+ *         largest matrix.
  */
 #ifndef RWKVMON_RUNTIME_CONVERT_H
 #define RWKVMON_RUNTIME_CONVERT_H
@@ -15,7 +16,9 @@
 #include <stdint.h>
 
 struct convert_options {
-	const char *dtype; /* "fp32", "fp16", "bf16" for every floating-point tensor; NULL: each keeps its own */
+	/* "fp32", "fp16", "bf16" for every floating-point tensor; NULL: each keeps its own. "int8": the large
+	 * matrices as the strategy "cpu fp32i8" has them (int8.h), all others keep their own. */
+	const char *dtype;
 	/* Called now and then with bytes written and to write; NULL: never. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx;

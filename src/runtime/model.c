@@ -3,6 +3,7 @@
 #include "runtime/model.h"
 
 #include "base/clock.h"
+#include "runtime/int8.h"
 #include "runtime/weights.h"
 
 #include <stdlib.h>
@@ -129,7 +130,7 @@ static int wrong_shape(struct loader *l, const struct tensor *t, const char *sha
 
 /* Letters met for the first time take their size from the tensor; afterwards they must agree.
  * Shapes are compared from the right; what is left over on the left must be 1. */
-static int check_shape(struct loader *l, const struct tensor *t, const char *shape)
+static int check_shape(struct loader *l, const struct tensor *t, const char *shape, bool may_be_int8)
 {
 	int n = (int)strlen(shape), extra = t->n_dims - n;
 
@@ -149,7 +150,7 @@ static int check_shape(struct loader *l, const struct tensor *t, const char *sha
 	if (t->count > t->storage_count)
 		return err_set(l->err, ERR_SHAPE, "%s: tensor %s repeats its elements; expected each to be stored",
 			       l->file->label, t->name);
-	if (t->dtype > DTYPE_F64)
+	if (t->dtype > DTYPE_F64 && !(may_be_int8 && t->dtype == DTYPE_U8))
 		return err_set(l->err, ERR_UNSUPPORTED, "%s: tensor %s holds %s; expected fp32, fp16 or bf16",
 			       l->file->label, t->name, dtype_specs[t->dtype].name);
 	l->m->info.parameters += t->count;
@@ -239,6 +240,27 @@ static int load_matrix(struct loader *l, const struct tensor *t, struct matrix *
 	return 0;
 }
 
+/* Quantised by `convert --to int8`: a view, scales included. */
+static int load_int8(struct loader *l, const struct tensor *t, struct matrix *out)
+{
+	const struct tensor *scales[INT8_SCALES];
+	size_t rows = (size_t)t->shape[t->n_dims - 2], cols = (size_t)t->shape[t->n_dims - 1];
+	const float **to[INT8_SCALES] = { &out->row_scale, &out->row_low, &out->col_scale, &out->col_low };
+	int rc = int8_find_scales(scales, l->file, t, l->err);
+
+	*out = (struct matrix){ .p = t->data, .type = WEIGHT_U8, .rows = rows, .cols = cols, .stride = cols };
+	for (int i = 0; i < INT8_SCALES && !rc; i++) {
+		if ((uintptr_t)scales[i]->data % sizeof(float)) {
+			rc = load_vector(l, scales[i], to[i]);
+			continue;
+		}
+		*to[i] = (const float *)(const void *)scales[i]->data;
+		l->m->info.weight_bytes += scales[i]->count * sizeof(float);
+	}
+	l->m->info.weight_bytes += t->count;
+	return rc;
+}
+
 static void transpose(struct matrix *m)
 {
 	size_t rows = m->rows;
@@ -251,15 +273,18 @@ static void transpose(struct matrix *m)
 static int load(struct loader *l, const char *name, enum weight_kind kind, const char *shape, void *out)
 {
 	const struct tensor *t = find(l, name);
+	bool may_be_int8 = kind == KIND_MATRIX && out != &l->m->emb; /* rows of emb are looked up, not multiplied */
 	int rc;
 
 	if (!t)
 		return -ERR_SHAPE;
-	rc = check_shape(l, t, shape);
+	rc = check_shape(l, t, shape, may_be_int8);
 	if (rc)
 		return rc;
 	if (kind == KIND_VECTOR)
 		return load_vector(l, t, out);
+	if (t->dtype == DTYPE_U8)
+		return load_int8(l, t, out);
 	rc = load_matrix(l, t, out);
 	if (!rc && kind == KIND_LOWRANK)
 		transpose(out);
@@ -305,6 +330,20 @@ static int quantise(struct loader *l, struct matrix *m)
 	return 0;
 }
 
+/* What a file has as int8 can only be used as int8. */
+static int keep_int8(struct loader *l, size_t layer, const struct matrix *m)
+{
+	const struct strategy_layer *want = &l->m->strategy.layers[layer];
+
+	l->weights_of[WEIGHT_U8] += m->rows * m->cols;
+	if (want->int8)
+		return 0;
+	err_set(l->err, ERR_UNSUPPORTED, "%s: holds int8 weights; strategy \"%s\" asks for %s in layer %zu; expected "
+		"\"cpu fp32i8\"", l->file->label, l->m->strategy.text, strategy_dtype_name(want->dtype), layer);
+	return err_hint(l->err, "Leave the strategy out, or give the file this one was converted from: what int8 lost "
+			"cannot be brought back.");
+}
+
 /* Low-rank factors stay what they are under int8, as in the official package. */
 static int apply_strategy(struct loader *l, size_t layer, enum weight_kind kind, struct matrix *m)
 {
@@ -314,6 +353,8 @@ static int apply_strategy(struct loader *l, size_t layer, enum weight_kind kind,
 	size_t count = m->rows * m->cols, before = count * (m->type == WEIGHT_F32 ? 4 : 2);
 	int rc = 0;
 
+	if (m->type == WEIGHT_U8)
+		return keep_int8(l, layer, m);
 	if (want->int8 && kind == KIND_MATRIX)
 		rc = quantise(l, m);
 	else if (type != WEIGHT_F32 && type != m->type)
@@ -425,7 +466,8 @@ static int prepare(struct loader *l)
 static int read_strategy(struct loader *l, const char *text)
 {
 	struct strategy *s = &l->m->strategy;
-	int rc = strategy_parse(s, text ? text : "cpu fp32", l->m->info.n_layer, l->err);
+	const char *as_it_is = int8_is(l->file) ? "cpu fp32i8" : "cpu fp32";
+	int rc = strategy_parse(s, text ? text : as_it_is, l->m->info.n_layer, l->err);
 
 	for (size_t i = 0; !rc && i < s->n; i++)
 		if (strcmp(s->layers[i].device, "cpu")) {

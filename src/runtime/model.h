@@ -34,9 +34,10 @@ struct model_info {
  *
  * Strategies (strategy.h): every layer must be on the cpu. Sums are fp32 whatever it says; the
  * dtype is that of the weights: "fp32" keeps each in the file's own type, which loses nothing,
- * "fp16" and "bf16" round them, "i8" quantises the large matrices as the official package does. */
+ * "fp16" and "bf16" round them, "i8" quantises the large matrices as the official package does.
+ * A file that holds int8 (int8.h) is used as it is and only under a strategy with i8. */
 struct model_options {
-	const char *strategy; /* NULL = "cpu fp32" */
+	const char *strategy; /* NULL = "cpu fp32", for a file of int8 "cpu fp32i8" */
 	float ln_x_eps; /* of the group norm in v5-v7; 0 = the official 64e-5. rwkv.cpp computes v5 with 1e-5 */
 };
 

@@ -104,6 +104,19 @@ static int add_all(struct tensor_file *f, json_t *header, struct slice data, str
 	return f->n_tensors ? 0 : err_set(err, ERR_FORMAT, "%s: its header names no tensors", f->label);
 }
 
+/* A layout of int8 that this version does not know must not be taken for the one it does (int8.h). */
+static int check_metadata(struct tensor_file *f, const json_t *header, struct err *err)
+{
+	const json_t *version = json_object_get(json_object_get(header, "__metadata__"), "rwkvmon_int8");
+	char text[PRINTABLE_BYTES];
+
+	if (!version || (json_is_string(version) && !strcmp(json_string_value(version), "1")))
+		return 0;
+	err_set(err, ERR_UNSUPPORTED, "%s: holds int8 weights in layout %s; expected layout 1", f->label,
+		json_is_string(version) ? printable(text, slice_of(json_string_value(version))) : "of no name");
+	return err_hint(err, "It was made by a newer rwkvmon: update, or convert the original with this one.");
+}
+
 int safetensors_read(struct tensor_file *f, struct slice bytes, struct err *err)
 {
 	uint64_t n = read_le(bytes.p, 8); /* the caller saw more than 8 bytes */
@@ -126,7 +139,9 @@ int safetensors_read(struct tensor_file *f, struct slice bytes, struct err *err)
 		return err_set(err, ERR_FORMAT, "%s: its header is no JSON object: %s at byte %d", f->label,
 			       header ? "wrong type" : where.text, where.position);
 	}
-	rc = add_all(f, header, (struct slice){ bytes.p + 8 + n, bytes.n - 8 - (size_t)n }, err);
+	rc = check_metadata(f, header, err);
+	if (!rc)
+		rc = add_all(f, header, (struct slice){ bytes.p + 8 + n, bytes.n - 8 - (size_t)n }, err);
 	json_decref(header);
 	return rc;
 }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct dtype_spec dtype_specs[DTYPE_COUNT] = {
 #define DTYPE(name, ...) [DTYPE_##name] = { __VA_ARGS__ },
@@ -204,6 +205,10 @@ static int read_container(struct tensor_file *f, struct slice bytes, struct err 
 {
 	if (!bytes.n)
 		return err_set(err, ERR_TRUNCATED, "%s: the file is empty", f->label);
+	if (shards_is_index(bytes) && f->map.p)
+		return shards_read(f, bytes, err);
+	if (shards_is_index(bytes)) /* memory has no folder */
+		return err_set(err, ERR_UNSUPPORTED, "%s: is JSON; expected the bytes of a model file", f->label);
 	if (starts_with(bytes, "PK\3\4", 4))
 		return pth_read(f, bytes, err);
 	if (starts_with(bytes, "\x80\x02", 2))
@@ -261,7 +266,7 @@ int tensor_file_open_memory(struct tensor_file **out, const void *bytes, size_t 
 	return f ? finish(out, f, (struct slice){ bytes, n }, err) : -ERR_NOMEM;
 }
 
-int tensor_file_open(struct tensor_file **out, const char *path, struct err *err)
+static int open_mapped(struct tensor_file **out, const char *path, struct err *err)
 {
 	struct tensor_file *f = new_file(path, err);
 	int rc;
@@ -277,11 +282,57 @@ int tensor_file_open(struct tensor_file **out, const char *path, struct err *err
 	return finish(out, f, (struct slice){ (const char *)f->map.p, f->map.n }, err);
 }
 
+int tensor_file_open_shard(struct tensor_file **out, const char *path, struct err *err)
+{
+	struct file_map head;
+	int rc = file_map(&head, path, err);
+	bool is_one = !rc && head.n > 8 && head.p[8] == '{' && !shards_is_index((struct slice){ (const char *)head.p, head.n });
+
+	*out = NULL;
+	if (rc)
+		return rc;
+	file_unmap(&head);
+	return is_one ? open_mapped(out, path, err) :
+		err_set(err, ERR_FORMAT, "%s: is no .safetensors file; expected every shard to be one", path);
+}
+
+/* One shard stands for the whole checkpoint, when its index is there. */
+static int open_by_shard(struct tensor_file **out, const char *path, const char *index, struct err *err)
+{
+	int rc;
+
+	if (access(index, F_OK)) {
+		*out = NULL;
+		err_set(err, ERR_OPEN, "%s: is one shard of several; expected their index %s", path, index);
+		return err_hint(err, "Download the index and all shards into one folder.");
+	}
+	rc = open_mapped(out, index, err);
+	if (!rc)
+		rc = shards_check_named(*out, path, err);
+	if (rc) {
+		tensor_file_close(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
+int tensor_file_open(struct tensor_file **out, const char *path, struct err *err)
+{
+	char *index = shards_index_beside(path);
+	int rc = index && !access(path, F_OK) ? open_by_shard(out, path, index, err) : open_mapped(out, path, err);
+
+	free(index);
+	return rc;
+}
+
 void tensor_file_close(struct tensor_file *f)
 {
 	if (!f)
 		return;
 	file_unmap(&f->map);
+	for (size_t i = 0; i < f->n_shards; i++)
+		tensor_file_close(f->shards[i]);
+	free(f->shards);
 	free(f->tensors);
 	free(f->by_name);
 	arena_free(&f->arena);

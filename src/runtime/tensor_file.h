@@ -4,7 +4,7 @@
  *                    The pickle is read by a small machine that knows the opcodes and the
  *                    few names such files need; nothing is ever called or imported.
  *     .pth (legacy)  torch.save before 1.6: five pickles, then the data
- *     .safetensors   a JSON header, then the data
+ *     .safetensors   a JSON header, then the data; also several of them under an index (shards.c)
  *     ggmf (.bin)    rwkv.cpp; tensors are brought back to their official form
  *     .gguf          llama.cpp, RWKV-7
  *
@@ -68,6 +68,8 @@ struct tensor_file {
 	size_t cap_tensors;
 	struct file_map map;
 	struct arena arena;
+	struct tensor_file **shards; /* the files an index names, open as long as this is */
+	size_t n_shards;
 };
 
 /* *out is NULL on error. */
@@ -101,6 +103,23 @@ int pth_legacy_read(struct tensor_file *f, struct slice bytes, struct err *err);
 int ggmf_read(struct tensor_file *f, struct slice bytes, struct err *err);
 int gguf_read(struct tensor_file *f, struct slice bytes, struct err *err);
 int safetensors_read(struct tensor_file *f, struct slice bytes, struct err *err);
+
+/* -- sharded checkpoints ------------------------------------------------------------- */
+
+/* One .safetensors file and nothing else: no index, no other container. */
+int tensor_file_open_shard(struct tensor_file **out, const char *path, struct err *err);
+
+/* Opens every shard that the index in `bytes` names beside f->label, and takes its tensors over. */
+int shards_read(struct tensor_file *f, struct slice bytes, struct err *err);
+
+bool shards_is_index(struct slice bytes);
+
+/* "a/model-00001-of-00002.safetensors" -> "a/model.safetensors.index.json", for the caller to free.
+ * NULL when the name is not that of one shard of several (or memory is out). */
+char *shards_index_beside(const char *path);
+
+/* 0 when `path` is one of the shards of f. */
+int shards_check_named(const struct tensor_file *f, const char *path, struct err *err);
 
 /* Checks the view against its storage and appends it. Fill name (any lifetime), dtype, n_dims, shape and
  * stride; `offset` counts elements from the storage's first byte. */

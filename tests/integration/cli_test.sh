@@ -206,7 +206,34 @@ expect "convert to a full device" 4 "No space left" "$rwkvmon" convert "$golden/
 [ -c /dev/full ] && passed=$((passed + 1)) || fail "convert replaced a device"
 expect "convert through a link" 0 "" sh -c "ln -s $dir/target.safetensors $dir/link && $rwkvmon convert $golden/tiny-rwkv7.pth -o $dir/link"
 [ -L "$dir/link" ] && [ -s "$dir/target.safetensors" ] && passed=$((passed + 1)) || fail "convert replaced a link instead of writing its target"
-expect "convert to nonsense" 2 "expected fp32, fp16 or bf16" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" --to fp7 -o "$dir/x"
+# int8: the quantised file computes bit for bit what quantising while loading computes
+same_as_int8() { # NAME MODEL TOKENS
+	expect "$1 to int8" 0 "" "$rwkvmon" convert "$2" --to int8 -o "$dir/q.safetensors"
+	"$rwkvmon" eval --model "$2" --strategy "cpu fp32i8" --tokens "$3" --all-logits --logits-out "$dir/q1" --state-out "$dir/s1"
+	"$rwkvmon" eval --model "$dir/q.safetensors" --tokens "$3" --all-logits --logits-out "$dir/q2" --state-out "$dir/s2"
+	cmp -s "$dir/q1" "$dir/q2" && cmp -s "$dir/s1" "$dir/s2" && [ -s "$dir/q1" ] && passed=$((passed + 1)) || fail "$1: int8 from the file differs from int8 made while loading"
+	"$rwkvmon" eval --model "$dir/q.safetensors" --strategy "cpu fp32i8" --tokens "$3" --all-logits --logits-out "$dir/q2"
+	cmp -s "$dir/q1" "$dir/q2" && passed=$((passed + 1)) || fail "$1: naming the strategy of an int8 file changes it"
+}
+same_as_int8 "the embedded model" "$golden/tiny-rwkv7.pth" 72,101,108,108,111,32,116,104,101
+"$rwkvmon" eval --model "$golden/tiny-rwkv7.pth" --tokens 72,101 --logits-out "$dir/l6"
+"$rwkvmon" eval --model "$dir/q.safetensors" --tokens 72,101 --logits-out "$dir/l7"
+cmp -s "$dir/l6" "$dir/l7" && fail "int8 changes nothing: it was not used" || passed=$((passed + 1))
+for type in fp32 fp16 bf16; do
+	expect "an int8 file as $type" 3 'expected "cpu fp32i8"' "$rwkvmon" eval --model "$dir/q.safetensors" --strategy "cpu $type" --tokens 1
+done
+expect "an int8 file partly as fp32" 3 'asks for fp32 in layer 6' "$rwkvmon" eval --model "$dir/q.safetensors" --strategy "cpu fp32i8 *2 -> cpu fp32" --tokens 1
+expect "an int8 file converted again" 3 "holds int8 weights already" "$rwkvmon" convert "$dir/q.safetensors" --to fp16 -o "$dir/x"
+expect "an int8 file copied" 3 "holds int8 weights already" "$rwkvmon" convert "$dir/q.safetensors" -o "$dir/x"
+shared=${RWKVMON_SHARED:-$here/../../../shared}/goldens/models
+for version in v4 v5.0 v5.1 v5.2 v6 v7; do
+	if [ -r "$shared/rand-$version.fp32.pth" ]; then
+		same_as_int8 "rand-$version" "$shared/rand-$version.fp32.pth" 1,2,3,4,5,60,71,80,9
+	else
+		echo "SKIPPED: int8 file of rand-$version: $shared/rand-$version.fp32.pth is missing"
+	fi
+done
+expect "convert to nonsense" 2 "expected fp32, fp16, bf16 or int8" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" --to fp7 -o "$dir/x"
 expect "convert what is no model" 3 "bad.pth" "$rwkvmon" convert "$dir/bad.pth" -o "$dir/x"
 expect "convert to a place that is none" 4 "cannot be created" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" -o "$dir/none/x"
 [ ! -e "$dir/x" ] && passed=$((passed + 1)) || fail "a refused conversion left a file"
