@@ -164,6 +164,10 @@ if command -v zstd >/dev/null; then
 else
 	echo "SKIPPED: reading a compressed log with the zstd program: it is not installed"
 fi
+mkdir "$dir/packed"
+expect "compressed and rotated" 0 "" "$rwkvmon" run --prompt x --tokens 500 --seed 1 --quiet --log "$dir/packed/z.log.zst" --log-rotate-bytes 9000
+expect "a directory of compressed logs" 0 "" "$rwkvmon" analyze --format json "$dir/packed"
+says "nothing is missing" '"records":501,"skipped_lines":0'
 for i in 1 2 3; do "$rwkvmon" run --prompt x --tokens 300 --seed $i --quiet --log "$dir/same.log" >/dev/null & done
 wait
 expect "three processes, one file" 0 "" "$rwkvmon" analyze --format json "$dir/same.log"
