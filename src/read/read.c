@@ -235,7 +235,8 @@ static int look_at_start(struct reader *r, struct err *err)
 	if (packing == PACKED_NOT)
 		return refuse_compressed(r, err);
 	if (r->opts.stop && r->at + 1 == r->sources.n)
-		return err_set(err, ERR_UNSUPPORTED, "%s: is compressed; only plain files can be followed", source_name(r));
+		return err_set(err, ERR_UNSUPPORTED, "%s: is compressed; only plain files can be followed",
+			       source_name(r));
 	r->unpack = unpack_open(packing, begin, pull_raw, r);
 	if (!r->unpack)
 		return no_memory(err);
@@ -325,7 +326,9 @@ static bool follows(const struct reader *r)
 {
 	struct stat st;
 
-	return r->opts.stop && r->at + 1 == r->sources.n && r->fd > STDIN_FILENO && !fstat(r->fd, &st) && S_ISREG(st.st_mode);
+	if (!r->opts.stop || r->at + 1 < r->sources.n || r->fd <= STDIN_FILENO)
+		return false;
+	return !fstat(r->fd, &st) && S_ISREG(st.st_mode);
 }
 
 /* Waits at the end of a growing file. 0: it ends here, for now or for good. */

@@ -312,7 +312,8 @@ static void store_text(struct parser *s, const struct path *t, struct slice text
 	}
 }
 
-static void note_leaf(struct parser *s, enum leaf_kind kind, const char *from, const char *to, const struct path *path)
+static void note_leaf(struct parser *s, enum leaf_kind kind, const char *from, const char *to,
+		      const struct path *path)
 {
 	struct leaves *l = s->leaves;
 
@@ -322,7 +323,9 @@ static void note_leaf(struct parser *s, enum leaf_kind kind, const char *from, c
 		l->unfit = true;
 		return;
 	}
-	l->leaf[l->n++] = (struct leaf){ .kind = kind, .from = (uint32_t)(from - s->line.p), .to = (uint32_t)(to - s->line.p),
+	l->leaf[l->n++] = (struct leaf){ .kind = kind,
+					 .from = (uint32_t)(from - s->line.p),
+					 .to = (uint32_t)(to - s->line.p),
 					 .path = path };
 }
 
@@ -450,7 +453,8 @@ static void begin(struct record_decoder *d, struct record *out)
 	out->details = NULL;
 }
 
-static enum decode_result decode_any(struct record_decoder *d, struct slice line, struct record *out, struct leaves *leaves)
+static enum decode_result decode_any(struct record_decoder *d, struct slice line, struct record *out,
+				     struct leaves *leaves)
 {
 	struct parser s = { .p = line.p, .end = line.p + line.n, .d = d, .out = out, .line = line, .leaves = leaves };
 

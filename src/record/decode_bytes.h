@@ -26,8 +26,9 @@ static inline bool is_digit(char c)
 
 static inline bool are_8_digits(uint64_t x)
 {
-	return ((x & UINT64_C(0xf0f0f0f0f0f0f0f0)) | ((x + UINT64_C(0x0606060606060606)) & UINT64_C(0xf0f0f0f0f0f0f0f0)) >> 4) ==
-	       UINT64_C(0x3333333333333333);
+	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0xf0;
+
+	return ((x & high) | ((x + ones * 6) & high) >> 4) == ones * 0x33;
 }
 
 /* Their number: neighbours are joined three times. */
@@ -47,8 +48,9 @@ static inline size_t plain_prefix(const char *p, const char *end)
 
 	for (; end - at >= 8; at += 8) {
 		uint64_t x = load8(at), quote = x ^ ones * '"', escape = x ^ ones * '\\';
-		uint64_t marks = (((quote - ones) & ~quote) | ((escape - ones) & ~escape) | ((x - ones * 0x20) & ~x)) & tops;
+		uint64_t marks = ((quote - ones) & ~quote) | ((escape - ones) & ~escape) | ((x - ones * 0x20) & ~x);
 
+		marks &= tops;
 		if (marks)
 			return (size_t)(at - p) + (size_t)__builtin_ctzll(marks) / 8;
 	}
@@ -67,7 +69,8 @@ static inline bool decimal_to_double(uint64_t digits, int exponent, double *out)
 {
 	if (digits > UINT64_C(1) << 53 || exponent < -22 || exponent > 22)
 		return long_decimal_to_double(digits, exponent, out);
-	*out = exponent < 0 ? (double)(int64_t)digits / decimal_powers[-exponent] : (double)(int64_t)digits * decimal_powers[exponent];
+	*out = exponent < 0 ? (double)(int64_t)digits / decimal_powers[-exponent]
+			    : (double)(int64_t)digits * decimal_powers[exponent];
 	return true;
 }
 

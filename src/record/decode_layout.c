@@ -81,7 +81,8 @@ struct leaves *layouts_leaves(struct layouts *ls, struct slice line)
 /* False: such a value belongs to what may not change. */
 static bool operand_of(const struct leaf *leaf, struct operand *o)
 {
-	bool is_field = leaf->path && leaf->path->kind == PATH_FIELD, is_metric = leaf->path && leaf->path->kind == PATH_METRIC;
+	bool is_field = leaf->path && leaf->path->kind == PATH_FIELD;
+	bool is_metric = leaf->path && leaf->path->kind == PATH_METRIC;
 	int kind = leaf->kind == LEAF_NUMBER ? OPERAND_NUMBER : OPERAND_OTHER_TEXT;
 
 	if (leaf->kind == LEAF_NUMBER && is_metric) {

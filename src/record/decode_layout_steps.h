@@ -58,7 +58,8 @@ static inline bool long_decimal(const char **p, const char *end, uint64_t *digit
 	return true;
 }
 
-ALWAYS_INLINE bool layout_decimal(struct layout_steps steps, const char **p, const char *end, uint64_t *digits, int *fraction)
+ALWAYS_INLINE bool layout_decimal(struct layout_steps steps, const char **p, const char *end, uint64_t *digits,
+				  int *fraction)
 {
 	return steps.short_decimal(p, end, digits, fraction) || long_decimal(p, end, digits, fraction);
 }
@@ -76,15 +77,16 @@ ALWAYS_INLINE bool layout_number(struct layout_steps steps, const char **p, cons
 	return true;
 }
 
-ALWAYS_INLINE bool layout_count(struct layout_steps steps, const char **p, const char *end, uint64_t most, uint64_t *out)
+ALWAYS_INLINE bool layout_count(struct layout_steps steps, const char **p, const char *end, uint64_t most,
+				uint64_t *out)
 {
 	int fraction;
 
 	return layout_decimal(steps, p, end, out, &fraction) && !fraction && *out <= most;
 }
 
-ALWAYS_INLINE bool take_operand(struct layout_steps steps, struct layout *l, const struct operand *o, struct minute *minute,
-				const char **p, const char *end, struct record *out)
+ALWAYS_INLINE bool take_operand(struct layout_steps steps, struct layout *l, const struct operand *o,
+				struct minute *minute, const char **p, const char *end, struct record *out)
 {
 	struct slice text;
 	uint64_t count;
