@@ -3,6 +3,7 @@
     bench.py OUR_BUILD/bench PEERS ROUNDS
 """
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -13,7 +14,7 @@ import numpy as np
 HERE = os.path.dirname(os.path.abspath(__file__))
 OURS, PEERS, ROUNDS = sys.argv[1], sys.argv[2], int(sys.argv[3])
 MODELS = os.path.join(PEERS, "models")
-CORE = os.environ.get("CORE", "0")
+CORE, ONLY = os.environ.get("CORE", "0"), os.environ.get("ONLY", "")  # a regular expression of engines
 VOCAB, WIDTH = 65536, 768
 DECODE, PREFILL = 24, 64  # tokens per measurement
 LOADS, SCALINGS = 4, 30
@@ -24,6 +25,7 @@ ENGINES = [
     ("rwkvmon bf16", OURS + "/peer_rwkvmon", "bf16.safetensors", "", 2),
     ("rwkvmon fp16", OURS + "/peer_rwkvmon", "fp16.safetensors", "", 2),
     ("rwkvmon int8", OURS + "/peer_rwkvmon", "bf16.safetensors", "cpu fp32i8", 2),
+    ("rwkvmon int8 file", OURS + "/peer_rwkvmon", "int8.safetensors", "", 2),
     ("rwkv.cpp FP32", PEERS + "/peer_rwkvcpp", "fp32.ggmf", "", 4),
     ("rwkv.cpp FP16", PEERS + "/peer_rwkvcpp", "fp16.ggmf", "", 2),
     ("rwkv.cpp Q8_0", PEERS + "/peer_rwkvcpp", "q8_0.ggmf", "", 2),
@@ -36,12 +38,14 @@ GOALS = [
     ("decode", "rwkvmon fp16", "rwkv.cpp FP16", 1.65), ("decode", "rwkvmon bf16", "rwkv.cpp FP16", 1.65),
     ("decode", "rwkvmon fp16", "llama.cpp F16", 1.35), ("decode", "rwkvmon bf16", "llama.cpp F16", 1.35),
     ("decode", "rwkvmon int8", "llama.cpp Q8_0", 1.8), ("decode", "rwkvmon int8", "rwkv.cpp Q8_0", None),
+    ("decode", "rwkvmon int8 file", "llama.cpp Q8_0", 1.8), ("decode", "rwkvmon int8 file", "rwkv.cpp Q8_0", None),
     ("decode", "rwkvmon fp32", "llama.cpp F32", None), ("decode", "rwkvmon fp32", "rwkv.cpp FP32", None),
     ("prefill", "rwkvmon fp16", "llama.cpp F16", 1.5), ("prefill", "rwkvmon bf16", "llama.cpp F16", 1.5),
-    ("prefill", "rwkvmon int8", "llama.cpp Q8_0", 1.5), ("prefill", "rwkvmon fp32", "llama.cpp F32", 1.5),
+    ("prefill", "rwkvmon int8", "llama.cpp Q8_0", 1.5), ("prefill", "rwkvmon int8 file", "llama.cpp Q8_0", 1.5),
+    ("prefill", "rwkvmon fp32", "llama.cpp F32", 1.5),
     ("prefill", "rwkvmon fp16", "rwkv.cpp FP16", None), ("prefill", "rwkvmon fp32", "rwkv.cpp FP32", None),
 ]
-SHARES = {"rwkvmon fp16": 0.85, "rwkvmon bf16": 0.85, "rwkvmon int8": 0.75}
+SHARES = {"rwkvmon fp16": 0.85, "rwkvmon bf16": 0.85, "rwkvmon int8": 0.75, "rwkvmon int8 file": 0.75}
 
 
 class Process:
@@ -78,22 +82,32 @@ class Process:
 def make_models():
     os.makedirs(MODELS, exist_ok=True)
     done = os.path.join(MODELS, "done")
-    if os.path.exists(done):
-        return
+    if not os.path.exists(done):
+        make_originals()
+        open(done, "w").close()
+    for program, source, out in (("peer_rwkvcpp", "fp16.ggmf", "q8_0.ggmf"), ("peer_llama", "f16.gguf", "q8_0.gguf")):
+        source, path = os.path.join(MODELS, source), os.path.join(MODELS, out)
+        if shutil.which(os.path.join(PEERS, program)) and not os.path.exists(path):
+            subprocess.run([os.path.join(PEERS, program), "--quantise", source, path, "Q8_0"], check=True,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    path = os.path.join(MODELS, "int8.safetensors")
+    if not os.path.exists(path):
+        subprocess.run([OURS + "/../rwkvmon", "convert", "--quiet", "--to", "int8", "-o", path,
+                        os.path.join(MODELS, "bf16.safetensors")], check=False)
+
+
+def make_originals():
     image = os.path.join(MODELS, "random.safetensors")
     subprocess.run([OURS + "/runtime_bench", "--bf16", "--write", image], check=True)
     subprocess.run([sys.executable, os.path.join(HERE, "models.py"), image, MODELS], check=True)
     os.remove(image)
-    for program, source, out in (("peer_rwkvcpp", "fp16.ggmf", "q8_0.ggmf"), ("peer_llama", "f16.gguf", "q8_0.gguf")):
-        if shutil.which(os.path.join(PEERS, program)):
-            subprocess.run([os.path.join(PEERS, program), "--quantise", os.path.join(MODELS, source),
-                            os.path.join(MODELS, out), "Q8_0"], check=True, stdout=subprocess.DEVNULL)
-    open(done, "w").close()
 
 
 def present():
     here = []
     for engine in ENGINES:
+        if not re.search(ONLY, engine[0]):
+            continue
         if shutil.which(engine[1]) and os.path.exists(os.path.join(MODELS, engine[2])):
             here.append(engine)
         else:
@@ -114,8 +128,9 @@ def logits_after(engine, n, per_call):
 def check(engines):
     """Refuses to time engines that compute something else."""
     n = 16
-    want = logits_after(engines[0], n, 1)
-    print(f"\nLogits after {n} tokens, against {engines[0][0]} token by token (their spread: {want.std():.3g})\n")
+    reference = next(e for e in ENGINES if e[0] == "rwkvmon fp32")
+    want = logits_after(reference, n, 1)
+    print(f"\nLogits after {n} tokens, against {reference[0]} token by token (their spread: {want.std():.3g})\n")
     print("|engine |one by one: max difference |cosine |one call: max difference |\n|---|---|---|---|")
     for engine in engines:
         one, chunk = logits_after(engine, n, 1), logits_after(engine, n, n)
@@ -227,7 +242,7 @@ def report(engines, rates, bandwidth, weights, loaded):
         if (kind, ours) in rates and (kind, theirs) in rates:
             ratio = [a / b for a, b in zip(rates[kind, ours], rates[kind, theirs])]
             print(f"|{kind}: {ours} / {theirs} |{spread(ratio, 2)} |{verdict(statistics.median(ratio), goal)} |")
-    for name, goal in SHARES.items():
+    for name, goal in ((n, g) for n, g in SHARES.items() if n in share):
         print(f"|decode: {name} / read bandwidth |{spread(share[name], 2)} |"
               f"{verdict(statistics.median(share[name]), goal)} |")
 
