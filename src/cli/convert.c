@@ -20,12 +20,14 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 }
 
 /* Milliseconds until the model could generate: the quicker of two tries, the file being cached by then. */
-static int time_load(const char *path, double *ms, struct err *err)
+static int time_load(const char *path, const char *strategy, double *ms, struct err *err)
 {
+	const struct model_options how = { .strategy = strategy };
+
 	*ms = INFINITY;
 	for (int i = 0; i < 2; i++) {
 		struct model *m;
-		int rc = model_open(&m, path, NULL, err);
+		int rc = model_open(&m, path, &how, err);
 
 		if (rc)
 			return rc;
@@ -67,6 +69,7 @@ int command_convert(const struct options *opts, struct err *err)
 {
 	struct progress progress = progress_start(!opts->quiet);
 	struct convert_options how = { .dtype = opts->to, .progress = show_progress, .ctx = &progress };
+	const char *strategy = opts->to && !strcmp(opts->to, "int8") ? "cpu fp32i8" : NULL; /* alike on both sides */
 	struct convert_result result;
 	double before_ms = 0, after_ms = 0;
 	int rc;
@@ -75,11 +78,11 @@ int command_convert(const struct options *opts, struct err *err)
 		err_set(err, ERR_USAGE, "convert: name one model file, and where the result goes");
 		return err_hint(err, "%s", command_specs[COMMAND_CONVERT].example);
 	}
-	rc = time_load(opts->argument[0], &before_ms, err); /* refuses what is no model before anything is written */
+	rc = time_load(opts->argument[0], strategy, &before_ms, err); /* refuses what is no model before anything is written */
 	if (!rc)
 		rc = convert_to_safetensors(opts->argument[0], opts->output, &how, &result, err);
 	progress_clear(&progress);
 	if (!rc)
-		rc = time_load(opts->output, &after_ms, err);
+		rc = time_load(opts->output, strategy, &after_ms, err);
 	return rc ? rc : say(opts, opts->output, &result, before_ms, after_ms, err);
 }

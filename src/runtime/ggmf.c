@@ -97,7 +97,7 @@ static int add(struct reader *r, struct tensor *t, uint32_t type, const char *da
 	if (rc)
 		return rc;
 	if (ends_with(t->name, ".att.x_rwkvag") && t->shape[0] == 6 && !strncmp(t->name, "blocks.", 7))
-		return ggml_add_lerps(r->f, strtol(t->name + 7, NULL, 10), t, storage, r->err);
+		return ggml_add_lerps(r->f, strtol(t->name + 7, NULL, 10), "att.x_", "rwkvag", t, storage, r->err);
 	if (t->n_dims >= 2 && is_swapped(t->name))
 		ggml_swap_last(t);
 	return tensor_file_add(r->f, t, storage, 0, r->err);

@@ -2,6 +2,7 @@
 
 #include "simd/half.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { BLOCK = 32, LOW_BYTES = BLOCK / 2 };
@@ -128,17 +129,51 @@ void ggml_swap_last(struct tensor *t)
 	t->stride[b] = stride;
 }
 
-int ggml_add_lerps(struct tensor_file *f, long block, const struct tensor *fused, struct slice storage, struct err *err)
+static void scale_all(char *to, struct slice from, enum dtype dtype, float factor)
+{
+	for (size_t i = 0; dtype == DTYPE_F32 && i + 4 <= from.n; i += 4) {
+		float x;
+
+		memcpy(&x, from.p + i, 4);
+		x *= factor;
+		memcpy(to + i, &x, 4);
+	}
+	for (size_t i = 0; dtype != DTYPE_F32 && i + 2 <= from.n; i += 2) {
+		uint16_t x = (uint16_t)read_le(from.p + i, 2);
+
+		x = dtype == DTYPE_F16 ? f16_of_float(float_of_f16(x) * factor) : bf16_of_float(float_of_bf16(x) * factor);
+		memcpy(to + i, &x, 2);
+	}
+}
+
+int ggml_scale(struct tensor_file *f, const char *name, enum dtype dtype, bool unpacked, int exponent,
+	       struct slice *storage, struct err *err)
+{
+	char *to = (char *)(uintptr_t)storage->p; /* unpacked: this file's own memory */
+
+	if (!unpacked) {
+		to = storage->n <= 8 * f->bytes - f->unpacked_bytes ? arena_alloc(&f->arena, storage->n, 1) : NULL;
+		f->unpacked_bytes += to ? storage->n : 0;
+	}
+	if (!to)
+		return err_set(err, ERR_NOMEM, "%s: tensor %s: no memory for %zu bytes", f->label, name, storage->n);
+	scale_all(to, *storage, dtype, ldexpf(1, exponent));
+	storage->p = to;
+	return 0;
+}
+
+int ggml_add_lerps(struct tensor_file *f, long block, const char *prefix, const char *letters,
+		   const struct tensor *fused, struct slice storage, struct err *err)
 {
 	uint64_t width = fused->shape[fused->n_dims - 1];
 	char name[64];
 	int rc = 0;
 
-	for (int i = 0; i < 6 && !rc; i++) {
+	for (int i = 0; letters[i] && !rc; i++) {
 		struct tensor t = { .name = name, .dtype = fused->dtype, .n_dims = 1, .shape = { width },
 			.stride = { 1 } };
 
-		snprintf(name, sizeof name, "blocks.%ld.att.x_%c", block, "rwkvag"[i]);
+		snprintf(name, sizeof name, "blocks.%ld.%s%c", block, prefix, letters[i]);
 		rc = tensor_file_add(f, &t, storage, (uint64_t)i * width, err);
 	}
 	return rc;

@@ -23,8 +23,14 @@ int ggml_unpack(struct tensor_file *f, const char *name, uint32_t type, uint64_t
 /* Swaps the last two dimensions: ggml files keep low-rank factors transposed. */
 void ggml_swap_last(struct tensor *t);
 
-/* x_r, x_w, x_k, x_v, x_a, x_g of one RWKV-7 block lie behind one another as (6, C). */
-int ggml_add_lerps(struct tensor_file *f, long block, const struct tensor *fused, struct slice storage,
-		   struct err *err);
+/* The mixes of one block that lie behind one another as (n, …, C): RWKV-7's "att.x_" in the order "rwkvag",
+ * RWKV-6's "att.time_maa_" in the order "wkvrg". */
+int ggml_add_lerps(struct tensor_file *f, long block, const char *prefix, const char *letters,
+		   const struct tensor *fused, struct slice storage, struct err *err);
+
+/* Multiplies the elements of a storage by 2^exponent, in their own type: in place when ggml_unpack made it,
+ * else in a copy that counts as unpacked. */
+int ggml_scale(struct tensor_file *f, const char *name, enum dtype dtype, bool unpacked, int exponent,
+	       struct slice *storage, struct err *err);
 
 #endif

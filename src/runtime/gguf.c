@@ -1,15 +1,22 @@
-/* The container of llama.cpp, for RWKV-7. Source: the GGUF specification in ggml's docs.
+/* The container of llama.cpp, for RWKV-6 and 7. Source: the GGUF specification in ggml's docs.
  *     "GGUF", u32 version, u64 tensors, u64 pairs
  *     pairs: string key, u32 type, value
  *     tensors: string name, u32 dimensions, u64 each, fastest first; u32 type, u64 offset
  *     data, aligned (general.alignment, 32 by default); offsets count from its start
- * Strings are u64 length and bytes. Names are llama.cpp's; they are translated. */
+ * Strings are u64 length and bytes. Names and layouts are those its converter makes of official tensors
+ * (convert_hf_to_gguf.py, Rwkv6Model and Rwkv7Model); they are translated back:
+ *     first low-rank factors are transposed, RWKV-6's time_maa_w2 (5, rank, C) in its last two dimensions
+ *     mixes are one tensor: (6, 1, 1, C) r w k v a g in RWKV-7, (5, 1, 1, C) w k v r g in RWKV-6, whose
+ *     time_maa_x stands alone; older files keep RWKV-6's apart
+ *     RWKV-6: att.output and ffn.value of block i are divided by 2^(i / rescale_every_n_layers), and llama.cpp
+ *     halves the residual stream as often. That is undone here, which is exact and makes the model the
+ *     trained one again: halving is not, since the layer norms' eps stays. */
 #include "runtime/ggml.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAIRS_MAX = 1 << 16, TENSORS_MAX = 1 << 16, ARRAY_DEPTH_MAX = 4 };
+enum { PAIRS_MAX = 1 << 16, TENSORS_MAX = 1 << 16, ARRAY_DEPTH_MAX = 4, HALVINGS_MAX = 64 };
 
 enum { VALUE_U32 = 4, VALUE_BOOL = 7, VALUE_STRING = 8, VALUE_ARRAY = 9, VALUE_TYPES = 13 };
 
@@ -18,7 +25,8 @@ struct reader {
 	struct slice in; /* what is not read yet */
 	struct slice all;
 	struct slice arch;
-	uint64_t alignment, head_size;
+	uint64_t alignment, head_size, rescale_every;
+	const struct version *version;
 	struct err *err;
 };
 
@@ -78,10 +86,16 @@ static bool skip_value(struct reader *r, uint64_t type, int depth)
 	return true;
 }
 
-/* Of a pair only architecture, alignment and head size matter here. */
+static bool ends_in(struct slice key, const char *end)
+{
+	size_t n = strlen(end);
+
+	return key.n > n && !memcmp(key.p + key.n - n, end, n);
+}
+
+/* Of a pair only architecture, alignment, head size and rescaling matter here. */
 static bool read_pair(struct reader *r)
 {
-	static const char head_size[] = ".wkv.head_size";
 	struct slice key;
 	uint64_t type;
 
@@ -91,15 +105,16 @@ static bool read_pair(struct reader *r)
 		return take_string(r, &r->arch);
 	if (slice_is(key, "general.alignment") && type == VALUE_U32)
 		return take_number(r, 4, &r->alignment);
-	if (key.n >= sizeof head_size && type == VALUE_U32 &&
-	    !memcmp(key.p + key.n - (sizeof head_size - 1), head_size, sizeof head_size - 1))
+	if (type == VALUE_U32 && ends_in(key, ".wkv.head_size"))
 		return take_number(r, 4, &r->head_size);
+	if (type == VALUE_U32 && ends_in(key, ".rescale_every_n_layers"))
+		return take_number(r, 4, &r->rescale_every);
 	return skip_value(r, type, 0);
 }
 
 /* -- names ----------------------------------------------------------------------------------- */
 
-enum action { AS_IT_IS, SWAP, LERPS, PER_HEAD };
+enum action { AS_IT_IS, SWAP, LERPS, PER_HEAD, RESCALED };
 
 struct translation {
 	const char *theirs, *ours;
@@ -115,12 +130,21 @@ static const struct translation ends[] = {
 	{ "output.weight", "head.weight", AS_IT_IS },
 };
 
-/* Behind "blk.N." and "blocks.N.". */
+/* Behind "blk.N." and "blocks.N.": what both versions have. */
 static const struct translation of_block[] = {
 	{ "attn_norm.weight", "ln1.weight", AS_IT_IS },
 	{ "attn_norm.bias", "ln1.bias", AS_IT_IS },
 	{ "attn_norm_2.weight", "ln2.weight", AS_IT_IS },
 	{ "attn_norm_2.bias", "ln2.bias", AS_IT_IS },
+	{ "time_mix_key.weight", "att.key.weight", AS_IT_IS },
+	{ "time_mix_value.weight", "att.value.weight", AS_IT_IS },
+	{ "time_mix_receptance.weight", "att.receptance.weight", AS_IT_IS },
+	{ "time_mix_ln.weight", "att.ln_x.weight", AS_IT_IS },
+	{ "time_mix_ln.bias", "att.ln_x.bias", AS_IT_IS },
+	{ "channel_mix_key.weight", "ffn.key.weight", AS_IT_IS },
+};
+
+static const struct translation of_block_v7[] = {
 	{ "time_mix_w0.weight", "att.w0", AS_IT_IS },
 	{ "time_mix_w1.weight", "att.w1", SWAP },
 	{ "time_mix_w2.weight", "att.w2", SWAP },
@@ -132,19 +156,45 @@ static const struct translation of_block[] = {
 	{ "time_mix_v2.weight", "att.v2", SWAP },
 	{ "time_mix_g1.weight", "att.g1", SWAP },
 	{ "time_mix_g2.weight", "att.g2", SWAP },
-	{ "time_mix_lerp_fused.weight", "att.x", LERPS },
+	{ "time_mix_lerp_fused.weight", "att.x_", LERPS },
 	{ "time_mix_k_k.weight", "att.k_k", AS_IT_IS },
 	{ "time_mix_k_a.weight", "att.k_a", AS_IT_IS },
 	{ "time_mix_r_k.weight", "att.r_k", PER_HEAD },
-	{ "time_mix_key.weight", "att.key.weight", AS_IT_IS },
-	{ "time_mix_value.weight", "att.value.weight", AS_IT_IS },
-	{ "time_mix_receptance.weight", "att.receptance.weight", AS_IT_IS },
 	{ "time_mix_output.weight", "att.output.weight", AS_IT_IS },
-	{ "time_mix_ln.weight", "att.ln_x.weight", AS_IT_IS },
-	{ "time_mix_ln.bias", "att.ln_x.bias", AS_IT_IS },
 	{ "channel_mix_lerp_k.weight", "ffn.x_k", AS_IT_IS },
-	{ "channel_mix_key.weight", "ffn.key.weight", AS_IT_IS },
 	{ "channel_mix_value.weight", "ffn.value.weight", AS_IT_IS },
+};
+
+static const struct translation of_block_v6[] = {
+	{ "time_mix_lerp_x.weight", "att.time_maa_x", AS_IT_IS },
+	{ "time_mix_lerp_w.weight", "att.time_maa_w", AS_IT_IS },
+	{ "time_mix_lerp_k.weight", "att.time_maa_k", AS_IT_IS },
+	{ "time_mix_lerp_v.weight", "att.time_maa_v", AS_IT_IS },
+	{ "time_mix_lerp_r.weight", "att.time_maa_r", AS_IT_IS },
+	{ "time_mix_lerp_g.weight", "att.time_maa_g", AS_IT_IS },
+	{ "time_mix_lerp_fused.weight", "att.time_maa_", LERPS },
+	{ "time_mix_w1.weight", "att.time_maa_w1", SWAP },
+	{ "time_mix_w2.weight", "att.time_maa_w2", SWAP },
+	{ "time_mix_decay.weight", "att.time_decay", AS_IT_IS },
+	{ "time_mix_decay_w1.weight", "att.time_decay_w1", SWAP },
+	{ "time_mix_decay_w2.weight", "att.time_decay_w2", SWAP },
+	{ "time_mix_first.weight", "att.time_faaaa", PER_HEAD },
+	{ "time_mix_gate.weight", "att.gate.weight", AS_IT_IS },
+	{ "time_mix_output.weight", "att.output.weight", RESCALED },
+	{ "channel_mix_lerp_k.weight", "ffn.time_maa_k", AS_IT_IS },
+	{ "channel_mix_lerp_r.weight", "ffn.time_maa_r", AS_IT_IS },
+	{ "channel_mix_receptance.weight", "ffn.receptance.weight", AS_IT_IS },
+	{ "channel_mix_value.weight", "ffn.value.weight", RESCALED },
+};
+
+static const struct version {
+	const char *arch;
+	const struct translation *of_block;
+	size_t n;
+	const char *lerps; /* in the order they are fused in */
+} versions[] = {
+	{ "rwkv6", of_block_v6, sizeof of_block_v6 / sizeof *of_block_v6, "wkvrg" },
+	{ "rwkv7", of_block_v7, sizeof of_block_v7 / sizeof *of_block_v7, "rwkvag" },
 };
 
 static const struct translation *look_up(const struct translation *table, size_t n, const char *name)
@@ -155,8 +205,8 @@ static const struct translation *look_up(const struct translation *table, size_t
 	return NULL;
 }
 
-/* The official name; NULL for a tensor that no RWKV-7 has, which is skipped. */
-static const struct translation *translate(const char *theirs, char ours[64], long *block)
+/* The official name; NULL for a tensor that this version does not have, which is skipped. */
+static const struct translation *translate(const struct version *v, const char *theirs, char ours[64], long *block)
 {
 	const struct translation *t = look_up(ends, sizeof ends / sizeof *ends, theirs);
 	char *end;
@@ -169,7 +219,9 @@ static const struct translation *translate(const char *theirs, char ours[64], lo
 	if (strncmp(theirs, "blk.", 4) || theirs[4] < '0' || theirs[4] > '9')
 		return NULL;
 	*block = strtol(theirs + 4, &end, 10);
-	t = *end == '.' ? look_up(of_block, sizeof of_block / sizeof *of_block, end + 1) : NULL;
+	t = *end == '.' ? look_up(v->of_block, v->n, end + 1) : NULL;
+	if (!t && *end == '.')
+		t = look_up(of_block, sizeof of_block / sizeof *of_block, end + 1);
 	if (t)
 		snprintf(ours, 64, "blocks.%ld.%s", *block, t->ours);
 	return t;
@@ -220,6 +272,18 @@ static int read_row(struct reader *r, struct row *out)
 	return 0;
 }
 
+static int undo_rescaling(struct reader *r, const struct row *row, long block, bool unpacked, struct slice *storage)
+{
+	uint64_t halvings = (uint64_t)block / r->rescale_every;
+
+	if (!halvings)
+		return 0;
+	if (halvings > HALVINGS_MAX)
+		return err_set(r->err, ERR_UNSUPPORTED, "%s: tensor %s was halved %llu times; expected at most %d",
+			       r->f->label, row->name, (unsigned long long)halvings, HALVINGS_MAX);
+	return ggml_scale(r->f, row->name, row->t.dtype, unpacked, (int)halvings, storage, r->err);
+}
+
 static int add_row(struct reader *r, struct row *row, struct slice data)
 {
 	uint64_t bytes = ggml_bytes(row->type, row->t.count);
@@ -229,7 +293,7 @@ static int add_row(struct reader *r, struct row *row, struct slice data)
 	long block;
 	int rc;
 
-	how = translate(row->name, name, &block);
+	how = translate(r->version, row->name, name, &block);
 	if (!how)
 		return 0;
 	if (!bytes || (bytes < row->t.count * 2 && row->t.shape[row->t.n_dims - 1] % 32)) {
@@ -248,8 +312,14 @@ static int add_row(struct reader *r, struct row *row, struct slice data)
 		return rc;
 	row->t.name = name;
 	if (how->action == LERPS)
-		return row->t.shape[0] == 6 ? ggml_add_lerps(r->f, block, &row->t, storage, r->err) :
-			err_set(r->err, ERR_SHAPE, "%s: tensor %s does not hold 6 vectors", r->f->label, row->name);
+		return row->t.shape[0] == strlen(r->version->lerps) ?
+			ggml_add_lerps(r->f, block, how->ours, r->version->lerps, &row->t, storage, r->err) :
+			err_set(r->err, ERR_SHAPE, "%s: tensor %s does not hold %zu vectors", r->f->label, row->name,
+				strlen(r->version->lerps));
+	if (how->action == RESCALED && r->rescale_every)
+		rc = undo_rescaling(r, row, block, storage.p != data.p + row->offset, &storage);
+	if (rc)
+		return rc;
 	if (how->action == SWAP && row->t.n_dims >= 2)
 		ggml_swap_last(&row->t);
 	if (how->action == PER_HEAD && r->head_size && row->t.count % r->head_size == 0) {
@@ -288,11 +358,14 @@ static int check_header(struct reader *r)
 		return err_set(r->err, ERR_FORMAT, "%s: an alignment of %llu bytes; expected a small power of "
 				"two", r->f->label,
 			       (unsigned long long)r->alignment);
-	if (slice_is(r->arch, "rwkv7"))
+	for (size_t i = 0; i < sizeof versions / sizeof *versions; i++)
+		if (slice_is(r->arch, versions[i].arch))
+			r->version = &versions[i];
+	if (r->version)
 		return 0;
-	err_set(r->err, ERR_UNSUPPORTED, "%s: a GGUF file of architecture \"%s\"; expected \"rwkv7\"", r->f->label,
+	err_set(r->err, ERR_UNSUPPORTED, "%s: a GGUF file of architecture \"%s\"; expected \"rwkv6\" or \"rwkv7\"", r->f->label,
 		printable(text, r->arch));
-	return err_hint(r->err, "For other RWKV versions give the original .pth or .safetensors file.");
+	return err_hint(r->err, "Give the original .pth or .safetensors file: of llama.cpp's files only those two versions are read.");
 }
 
 int gguf_read(struct tensor_file *f, struct slice bytes, struct err *err)

@@ -6,7 +6,7 @@
  *     .pth (legacy)  torch.save before 1.6: five pickles, then the data
  *     .safetensors   a JSON header, then the data; also several of them under an index (shards.c)
  *     ggmf (.bin)    rwkv.cpp; tensors are brought back to their official form
- *     .gguf          llama.cpp, RWKV-7
+ *     .gguf          llama.cpp, RWKV-6 and 7
  *
  * The container is told by its first bytes, never by its name. All of it is hostile until
  * checked: a tensor in the list lies inside the file whole, whatever its shape and strides say.

@@ -258,6 +258,7 @@ def ggmf(shapes, version=101):
 
 
 GGUF_NAMES = {"emb.weight": "token_embd.weight", "head.weight": "output.weight"}
+GGUF_V6 = {"time_maa_w1": "w1", "time_maa_w2": "w2", "time_maa_": "lerp_", "time_decay": "decay", "time_faaaa": "first"}
 
 
 def gguf_name(name):
@@ -265,16 +266,20 @@ def gguf_name(name):
         return GGUF_NAMES[name]
     name = name.replace("blocks.0.ln0", "token_embd_norm").replace("ln_out", "output_norm").replace("blocks.", "blk.")
     name = name.replace("ln1", "attn_norm").replace("ln2", "attn_norm_2").replace("att.ln_x", "time_mix_ln")
+    for ours, theirs in GGUF_V6.items():
+        name = name.replace(ours, theirs)
     name = name.replace("ffn.x_k", "channel_mix_lerp_k.weight").replace("ffn.", "channel_mix_").replace("att.", "time_mix_")
     return name if name.endswith((".weight", ".bias")) else name + ".weight"
 
 
-def gguf():
+def gguf(shapes=shapes, arch="rwkv7", rescale=0):
     def text(s):
         return struct.pack("<Q", len(s)) + s.encode()
 
-    pairs = text("general.architecture") + struct.pack("<I", 8) + text("rwkv7")
-    pairs += text("rwkv7.wkv.head_size") + struct.pack("<II", 4, N)
+    pairs = text("general.architecture") + struct.pack("<I", 8) + text(arch)
+    pairs += text(arch + ".wkv.head_size") + struct.pack("<II", 4, N)
+    if rescale:
+        pairs += text(arch + ".rescale_every_n_layers") + struct.pack("<II", 4, rescale)
     pairs += text("some.list") + struct.pack("<IIQ", 9, 8, 2) + text("a") + text("bc")
     rows, body, count = b"", b"", 0
     for i, (name, shape) in enumerate(shapes()):
@@ -282,8 +287,14 @@ def gguf():
             if not name.endswith("x_r"):
                 continue
             name, shape = name[:-3] + "lerp_fused", (6, 1, 1, C)
+        elif "att.time_maa_" in name and name[-1] in "wkvrg":
+            if not name.endswith("w"):
+                continue
+            name, shape = name[:-1] + "fused", (5, 1, 1, C)
+        elif name.endswith("time_state"):
+            continue
         elif name.endswith(SWAPPED):
-            shape = shape[::-1]
+            shape = shape[:-2] + (shape[-1], shape[-2])
         elif name.endswith("r_k"):
             shape = (C,)
         rows += text(gguf_name(name)) + struct.pack("<I", len(shape))
@@ -291,7 +302,7 @@ def gguf():
         body += data(torch.FloatStorage, numbers(size(shape), i))
         body += bytes(-len(body) % 32)
         count += 1
-    head = b"GGUF" + struct.pack("<IQQ", 3, count, 3) + pairs + rows
+    head = b"GGUF" + struct.pack("<IQQ", 3, count, 4 if rescale else 3) + pairs + rows
     return head + bytes(-len(head) % 32) + body
 
 
@@ -316,6 +327,7 @@ def main(folder):
     block = struct.pack("<6i", 0x67676D66, 101, V, C, LAYERS, 2) + struct.pack("<4i", 1, 1, 2, 32) + b"w"
     (folder / "ggmf/one_q4_0.bin").write_bytes(block + bytes(range(18)))
     (folder / "gguf/model_v7.gguf").write_bytes(gguf())
+    (folder / "gguf/model_v6.gguf").write_bytes(gguf(shapes_v6, "rwkv6", 1))
     text = b'{"w":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}'
     (folder / "safetensors/one.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(12))
 

@@ -141,7 +141,7 @@ static void every_prefix_and_every_flipped_bit_is_survived(void **state)
 {
 	static const char *const seeds[] = { "pth/one.pth", "pth/model_shared.pth", "pth/model_legacy.pth",
 					     "safetensors/one.safetensors", "ggmf/one_q4_0.bin", "ggmf/model_v5.bin",
-					     "gguf/model_v7.gguf" };
+					     "gguf/model_v7.gguf", "gguf/model_v6.gguf" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
@@ -166,7 +166,7 @@ static void foreign_headers_are_named(void **state)
 		{ "ggmf/one_q4_0.bin", 32, 12, "type 12" },
 		{ "ggmf/one_q4_0.bin", 4, 100, "version 100" },
 		{ "gguf/model_v7.gguf", 4, 9, "version 9" },
-		{ "gguf/model_v7.gguf", 68, '6', "rwkv6" },
+		{ "gguf/model_v7.gguf", 68, '5', "rwkv5" },
 	};
 
 	(void)state;
