@@ -429,6 +429,14 @@ static void the_clock_may_jump(void **state)
 	assert_true(files > 1);
 }
 
+/* A sanitizer's own locks do not survive the fork of a process with threads: its allocator
+ * may wait for ever in the child, and no thread can start there. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+enum { CHILD_MAY_OPEN = 0 };
+#else
+enum { CHILD_MAY_OPEN = 1 };
+#endif
+
 static void a_fork_leaves_the_parent_alone(void **state)
 {
 	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .model_name = "m" };
@@ -456,9 +464,8 @@ static void a_fork_leaves_the_parent_alone(void **state)
 		rwkvmon_new_sequence(mon);
 		if (rwkvmon_close(mon, &totals) || totals.records)
 			_exit(1);
-#if defined(__SANITIZE_THREAD__) /* it cannot start threads after such a fork */
-		_exit(0);
-#endif
+		if (!CHILD_MAY_OPEN)
+			_exit(0);
 		if (rwkvmon_open(&own, &cfg, NULL))
 			_exit(1);
 		rwkvmon_end(own, &step); /* a handle of its own, the same file */
@@ -472,10 +479,10 @@ static void a_fork_leaves_the_parent_alone(void **state)
 	assert_int_equal(totals.records, 200);
 	f = read_file(path);
 	assert_int_equal(f.bad, 0);
-#if !defined(__SANITIZE_THREAD__)
-	assert_int_equal(f.steps + totals.dropped, 201);
-	assert_int_equal(f.starts, 2);
-#endif
+	assert_int_equal(f.steps + totals.dropped, 200 + CHILD_MAY_OPEN);
+	assert_int_equal(f.starts, 1 + CHILD_MAY_OPEN);
+	if (!CHILD_MAY_OPEN)
+		fprintf(stderr, "SKIPPED: a child that opens a handle of its own: not under a sanitizer\n");
 }
 
 /* --- damage ------------------------------------------------------------------------------------ */
