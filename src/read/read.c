@@ -331,7 +331,7 @@ static bool follows(const struct reader *r)
 	return !fstat(r->fd, &st) && S_ISREG(st.st_mode);
 }
 
-/* Waits at the end of a growing file. 0: it ends here, for now or for good. */
+/* Waits at the end of a growing file. 0: nothing more comes from it. */
 static ssize_t follow(struct reader *r)
 {
 	const struct timespec pause = { .tv_nsec = 100000000 };
