@@ -133,14 +133,12 @@ static void judge(struct analysis *a, struct session *s, const struct record *re
 {
 	struct rule_finding found[RULES_MAX];
 	struct rules *rules = rules_of(a, s);
-	size_t n = rules ? rules_eval(rules, rec, found) : 0;
+	size_t n = rules ? rules_violated(rules, rec, found) : 0;
 	uint64_t types = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct rule_finding *f = &found[i];
 
-		if (!f->violated)
-			continue;
 		if (!(types >> f->type & 1))
 			a->by_type[f->type]++;
 		types |= UINT64_C(1) << f->type;
@@ -197,7 +195,7 @@ static struct place place_record(struct analysis *a, const struct record *rec)
 		return place_step(a, s, rec);
 	case EVENT_SESSION_START:
 		if (rules_of(a, s))
-			rules_eval(s->rules, rec, none);
+			rules_violated(s->rules, rec, none);
 		break;
 	case EVENT_ALARM:
 		take_alarm(a, rec);
