@@ -89,6 +89,9 @@ void collector_describe(struct rwkvmon *mon, const struct rwkvmon_config *cfg);
 /* Opens the sinks that the configuration names: the log, standard error, receivers of alarms. */
 int collector_open_sinks(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struct err *err);
 
+/* Waits for receivers of alarms, says in *t what they missed, and takes them off the list of sinks. */
+void collector_close_receivers(struct rwkvmon *mon, struct rwkvmon_totals *t);
+
 /* The "[ALARM] …" sink. */
 struct sink *alarm_text_sink(void);
 

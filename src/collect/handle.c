@@ -7,8 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { DELIVER_WAIT_MS = 2000 }; /* how long a close waits for receivers of alarms */
-
 static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
 _Atomic unsigned collector_forks;
 
@@ -251,8 +249,7 @@ int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 	t.records = mon->records;
 	t.tokens = mon->tokens;
 	t.alarms = alarm_count(mon);
-	t.undelivered = deliver_close(mon->deliver, DELIVER_WAIT_MS, t.undelivered_why, sizeof t.undelivered_why);
-	mon->deliver = NULL;
+	collector_close_receivers(mon, &t);
 	deliver_end(mon, &t);
 	if (mon->log)
 		snprintf(t.log_path, sizeof t.log_path, "%s", log_path(mon->log));

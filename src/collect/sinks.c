@@ -1,6 +1,8 @@
 /* sinks.c - where records and alarms go: one row of the configuration, one sink. */
 #include "collect/collector.h"
 
+enum { RECEIVERS_WAIT_MS = 2000 }; /* how long a close waits for receivers of alarms */
+
 static void add_sink(struct rwkvmon *mon, struct sink *sink)
 {
 	mon->sink[mon->n_sinks++] = sink;
@@ -36,6 +38,20 @@ static int open_deliver(struct rwkvmon *mon, const struct rwkvmon_config *cfg, s
 	if (mon->deliver)
 		add_sink(mon, deliver_sink(mon->deliver));
 	return rc;
+}
+
+void collector_close_receivers(struct rwkvmon *mon, struct rwkvmon_totals *t)
+{
+	size_t left = 0;
+
+	if (!mon->deliver)
+		return;
+	for (size_t i = 0; i < mon->n_sinks; i++)
+		if (mon->sink[i] != deliver_sink(mon->deliver))
+			mon->sink[left++] = mon->sink[i];
+	mon->n_sinks = left;
+	t->undelivered = deliver_close(mon->deliver, RECEIVERS_WAIT_MS, t->undelivered_why, sizeof t->undelivered_why);
+	mon->deliver = NULL;
 }
 
 int collector_open_sinks(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struct err *err)

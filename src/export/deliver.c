@@ -383,8 +383,9 @@ static void say_lost(const struct deliver *d, char *why, size_t n)
 
 	for (size_t i = 0; i < d->n && used < n; i++)
 		if (d->receiver[i]->lost)
-			used += (size_t)snprintf(why + used, n - used, "%s%llu alarms did not reach %s: %s", used ? "; " : "",
-						 (unsigned long long)d->receiver[i]->lost, d->receiver[i]->label, d->receiver[i]->why);
+			used += (size_t)snprintf(why + used, n - used, "%s%s missed %llu alarm%s: %s", used ? "; " : "",
+						 d->receiver[i]->label, (unsigned long long)d->receiver[i]->lost,
+						 d->receiver[i]->lost == 1 ? "" : "s", d->receiver[i]->why);
 }
 
 uint64_t deliver_close(struct deliver *d, unsigned wait_ms, char *why, size_t n)

@@ -139,7 +139,7 @@ static void add_alerts(const struct alertmanager *am, struct buf *out, int64_t n
 
 		buf_printf(out, "%s{%s", i ? "," : "", alert->parts);
 		add_time(out, "startsAt", alert->starts_us);
-		add_time(out, "endsAt", ends_us > alert->starts_us ? ends_us : alert->starts_us + 1000);
+		add_time(out, "endsAt", ends_us / 1000 > alert->starts_us / 1000 ? ends_us : alert->starts_us + 1000);
 		buf_char(out, '}');
 	}
 	buf_char(out, ']');

@@ -186,7 +186,9 @@ static enum sent judge(struct post *p, CURLcode rc, struct attempt *a)
 	long status = 0;
 
 	if (rc) { /* the library's own words name no path and no token */
-		snprintf(a->why, sizeof a->why, "%s", curl.easy_strerror(rc));
+		bool late = rc == CURLE_ABORTED_BY_CALLBACK || rc == CURLE_OPERATION_TIMEDOUT;
+
+		snprintf(a->why, sizeof a->why, "%s", late ? "it did not answer in time" : curl.easy_strerror(rc));
 		return SEND_LATER;
 	}
 	curl.easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -207,7 +209,7 @@ enum sent post_json(struct post *p, struct slice body, struct buf *answer, struc
 	CURLcode rc;
 
 	if (!ms) {
-		snprintf(a->why, sizeof a->why, "no time was left");
+		snprintf(a->why, sizeof a->why, "it did not answer in time");
 		return SEND_LATER;
 	}
 	p->answer = answer;
