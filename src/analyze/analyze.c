@@ -152,9 +152,22 @@ static void count_step(struct analysis *a, struct session *s, const struct recor
 
 static struct rules *rules_of(struct analysis *a, struct session *s)
 {
-	if (!s->rules && a->opts.rules && rules_open(&s->rules, a->opts.rules, RULES_REPLAY, NULL))
+	if (s->rules || !a->opts.rules)
+		return s->rules;
+	if (rules_open(&s->rules, a->opts.rules, RULES_REPLAY, NULL))
 		a->failed = true;
+	s->limits_version = 0;
 	return s->rules;
+}
+
+static void note_limits(struct analysis *a, struct session *s)
+{
+	uint32_t version = rules_limits_version(s->rules);
+
+	if (s->limits_version == version)
+		return;
+	limits_add(&a->limits, s->rules);
+	s->limits_version = version;
 }
 
 static void judge(struct analysis *a, struct session *s, const struct record *rec)
@@ -178,6 +191,8 @@ static void judge(struct analysis *a, struct session *s, const struct record *re
 			   1000 * rules_cooldown_ms(rules, f->rule), f);
 	}
 	a->violating += types != 0;
+	if (rules)
+		note_limits(a, s);
 }
 
 static void take_step(struct analysis *a, struct session *s, const struct record *rec)
@@ -361,5 +376,6 @@ void analyze_merge(struct analysis *into, struct analysis *from)
 		merge_tracks(into, &into->others[phase], from->others[phase]);
 	buckets_merge(&into->others_series, &from->others_series);
 	events_merge(&into->events, &from->events);
+	limits_merge(&into->limits, &from->limits);
 	analyze_close(from);
 }

@@ -29,6 +29,7 @@ struct rules {
 	double baseline[METRIC_COUNT]; /* NAN: none (yet) */
 	struct window learning[METRIC_COUNT];
 	bool overlaid;
+	uint32_t limits_version; /* grows when limits may have changed */
 	struct judged *judged, *overlay; /* (set->n), (set->overlay->n) */
 	double *memory;
 };
@@ -92,6 +93,7 @@ int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mo
 		return err_set(err, ERR_NOMEM, "no memory for the rules' state");
 	r->set = set;
 	r->mode = mode;
+	r->limits_version = 1;
 	doubles = window_doubles(r, set, true) + (set->overlay ? window_doubles(r, set->overlay, false) : 0) +
 		  METRIC_COUNT * set->learn_records;
 	r->judged = calloc(set->n + overlay, sizeof *r->judged);
@@ -133,6 +135,7 @@ static void learn_session(struct rules *r, const struct field_values *session)
 			r->session[f] = session->v[f].number;
 	vocab = r->session[F_VOCAB_SIZE];
 	r->overlaid = r->set->overlay && vocab > 0 && vocab <= (double)r->set->overlay->vocab_at_most;
+	r->limits_version++;
 }
 
 static void learn_baseline(struct rules *r, const struct record *rec)
@@ -143,8 +146,10 @@ static void learn_baseline(struct rules *r, const struct record *rec)
 		if (!record_has(rec, (enum metric_id)m) || w->n == w->cap)
 			continue;
 		window_push(w, rec->metric[m]);
-		if (w->n == w->cap)
-			r->baseline[m] = window_median(w);
+		if (w->n < w->cap)
+			continue;
+		r->baseline[m] = window_median(w);
+		r->limits_version++;
 	}
 }
 
@@ -304,6 +309,39 @@ size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding
 		if (stands_in(r, r->overlay[i].rule))
 			n += judge(r, &r->overlay[i], rec, &out[n]);
 	return n;
+}
+
+static size_t limits_of(const struct rules *r, const struct rule *rule, struct rule_limit *out)
+{
+	double above = limit_value(r, rule, &rule->above), below = limit_value(r, rule, &rule->below);
+	struct rule_limit limit = { rule->metric, rule->alarm, rule->severity, true, above };
+	size_t n = 0;
+
+	if (!isnan(above))
+		out[n++] = limit;
+	limit.above = false;
+	limit.value = below;
+	if (!isnan(below))
+		out[n++] = limit;
+	return n;
+}
+
+size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->set->n; i++)
+		if (!replaced(r, r->judged[i].rule))
+			n += limits_of(r, r->judged[i].rule, &out[n]);
+	for (size_t i = 0; r->overlaid && i < r->set->overlay->n; i++)
+		if (stands_in(r, r->overlay[i].rule))
+			n += limits_of(r, r->overlay[i].rule, &out[n]);
+	return n;
+}
+
+uint32_t rules_limits_version(const struct rules *r)
+{
+	return r->limits_version;
 }
 
 int64_t rules_cooldown_ms(const struct rules *r, const char *rule)
