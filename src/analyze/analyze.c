@@ -124,23 +124,34 @@ static void count_step(struct analysis *a, struct session *s, const struct recor
 
 static struct rules *rules_of(struct analysis *a, struct session *s)
 {
-	if (!s->rules && a->opts.rules && rules_open(&s->rules, a->opts.rules, RULES_REPLAY, NULL))
+	if (s->rules || !a->opts.rules)
+		return s->rules;
+	if (rules_open(&s->rules, a->opts.rules, RULES_REPLAY, NULL))
 		a->failed = true;
+	s->limits_version = 0;
 	return s->rules;
+}
+
+static void note_limits(struct analysis *a, struct session *s)
+{
+	uint32_t version = rules_limits_version(s->rules);
+
+	if (s->limits_version == version)
+		return;
+	limits_add(&a->limits, s->rules);
+	s->limits_version = version;
 }
 
 static void judge(struct analysis *a, struct session *s, const struct record *rec)
 {
 	struct rule_finding found[RULES_MAX];
 	struct rules *rules = rules_of(a, s);
-	size_t n = rules ? rules_eval(rules, rec, found) : 0;
+	size_t n = rules ? rules_violated(rules, rec, found) : 0;
 	uint64_t types = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct rule_finding *f = &found[i];
 
-		if (!f->violated)
-			continue;
 		if (!(types >> f->type & 1))
 			a->by_type[f->type]++;
 		types |= UINT64_C(1) << f->type;
@@ -150,6 +161,8 @@ static void judge(struct analysis *a, struct session *s, const struct record *re
 			   1000 * rules_cooldown_ms(rules, f->rule), f);
 	}
 	a->violating += types != 0;
+	if (rules)
+		note_limits(a, s);
 }
 
 static struct place place_step(struct analysis *a, struct session *s, const struct record *rec)
@@ -197,7 +210,7 @@ static struct place place_record(struct analysis *a, const struct record *rec)
 		return place_step(a, s, rec);
 	case EVENT_SESSION_START:
 		if (rules_of(a, s))
-			rules_eval(s->rules, rec, none);
+			rules_violated(s->rules, rec, none);
 		break;
 	case EVENT_ALARM:
 		take_alarm(a, rec);
@@ -365,5 +378,6 @@ void analyze_merge(struct analysis *into, struct analysis *from)
 			sessions_count(&into->sessions, from->sessions.other[i]);
 	numbers_merge(&into->gather.others, &from->gather.others);
 	events_merge(&into->events, &from->events);
+	limits_merge(&into->limits, &from->limits);
 	analyze_close(from);
 }
