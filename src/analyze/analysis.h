@@ -12,6 +12,7 @@
 #define RWKVMON_ANALYZE_ANALYSIS_H
 
 #include "analyze/analyze.h"
+#include "analyze/limits.h"
 #include "analyze/numbers.h"
 #include "analyze/sessions.h"
 
@@ -32,6 +33,7 @@ struct analysis {
 	const char *const *summary[ALARM_TYPE_COUNT]; /* [LANG_COUNT], the rule set's; NULL: none was broken */
 	const char *const *advice[ALARM_TYPE_COUNT];
 	struct events events;
+	struct limits limits; /* that judged a step */
 	uint64_t live_alarms[ALARM_TYPE_COUNT];
 	uint64_t dropped;
 	bool failed;

@@ -124,9 +124,22 @@ static void count_step(struct analysis *a, struct session *s, const struct recor
 
 static struct rules *rules_of(struct analysis *a, struct session *s)
 {
-	if (!s->rules && a->opts.rules && rules_open(&s->rules, a->opts.rules, RULES_REPLAY, NULL))
+	if (s->rules || !a->opts.rules)
+		return s->rules;
+	if (rules_open(&s->rules, a->opts.rules, RULES_REPLAY, NULL))
 		a->failed = true;
+	s->limits_version = 0;
 	return s->rules;
+}
+
+static void note_limits(struct analysis *a, struct session *s)
+{
+	uint32_t version = rules_limits_version(s->rules);
+
+	if (s->limits_version == version)
+		return;
+	limits_add(&a->limits, s->rules);
+	s->limits_version = version;
 }
 
 static void judge(struct analysis *a, struct session *s, const struct record *rec)
@@ -148,6 +161,8 @@ static void judge(struct analysis *a, struct session *s, const struct record *re
 			   1000 * rules_cooldown_ms(rules, f->rule), f);
 	}
 	a->violating += types != 0;
+	if (rules)
+		note_limits(a, s);
 }
 
 static struct place place_step(struct analysis *a, struct session *s, const struct record *rec)
@@ -363,5 +378,6 @@ void analyze_merge(struct analysis *into, struct analysis *from)
 			sessions_count(&into->sessions, from->sessions.other[i]);
 	numbers_merge(&into->gather.others, &from->gather.others);
 	events_merge(&into->events, &from->events);
+	limits_merge(&into->limits, &from->limits);
 	analyze_close(from);
 }

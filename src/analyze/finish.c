@@ -1,5 +1,6 @@
 /* finish.c - the numbers gathered become findings. */
 #include "analyze/analysis.h"
+#include "analyze/course.h"
 #include "analyze/verdict.h"
 
 #include <math.h>
@@ -188,6 +189,18 @@ static bool take_metrics(struct findings *f, const struct analysis *a)
 	return fine;
 }
 
+static void take_course(struct findings *f)
+{
+	struct change_point *change = arena_alloc(&f->arena, METRIC_COUNT * FINDINGS_CHANGES_MAX, sizeof *change);
+
+	f->change = change;
+	for (int m = 0; m < METRIC_COUNT; m++) {
+		course_trend(&f->series, (enum metric_id)m, &f->trend[m]);
+		if (change)
+			f->n_changes += course_changes(&f->series, (enum metric_id)m, &change[f->n_changes]);
+	}
+}
+
 static void take_words(struct arena *arena, const char *const *words, const char *out[LANG_COUNT])
 {
 	for (int lang = 0; words && lang < LANG_COUNT; lang++)
@@ -197,6 +210,7 @@ static void take_words(struct arena *arena, const char *const *words, const char
 static void take_anomalies(struct findings *f, const struct analysis *a)
 {
 	f->rule_set = copy(&f->arena, a->opts.rules ? ruleset_name(a->opts.rules) : "");
+	f->limit = limits_list(&a->limits, &f->arena, &f->n_limits);
 	f->anomaly_records = a->violating;
 	memcpy(f->anomaly_by_type, a->by_type, sizeof f->anomaly_by_type);
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
@@ -222,6 +236,7 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	fine &= take_sessions(out, a);
 	fine &= whole_series(out, a);
 	chart_sessions(out, a);
+	take_course(out);
 	take_anomalies(out, a);
 	out->verdict = verdict_of(out);
 	if (fine && !out->arena.failed)

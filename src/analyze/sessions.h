@@ -32,6 +32,7 @@ struct session {
 	bool has_series;
 	bool series_lost; /* it had one, but it was too small to be kept */
 	struct rules *rules;
+	uint32_t limits_version; /* of those limits of the rules that are noted; 0: none */
 	struct event_list_end open[ALARM_TYPE_COUNT];
 };
 

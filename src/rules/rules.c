@@ -31,6 +31,7 @@ struct rules {
 	double baseline[METRIC_COUNT]; /* NAN: none (yet) */
 	struct window learning[METRIC_COUNT];
 	bool overlaid;
+	uint32_t limits_version; /* grows when limits may have changed */
 	struct judged *judged; /* (set->n), then those of the overlay */
 	double *memory;
 };
@@ -130,6 +131,7 @@ static void settle(struct rules *r)
 {
 	size_t n = r->set->n + (r->set->overlay ? r->set->overlay->n : 0);
 
+	r->limits_version++;
 	for (size_t i = 0; i < n; i++) {
 		struct judged *j = &r->judged[i];
 
@@ -362,6 +364,29 @@ size_t rules_violated(struct rules *r, const struct record *rec, struct rule_fin
 			n += is_alone(j) ? judge_alone(r, j, rec, &out[n]) : judge(r, j, rec, &out[n]) && out[n].violated;
 	}
 	return n;
+}
+
+size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX])
+{
+	size_t rules = r->set->n + (r->set->overlay ? r->set->overlay->n : 0), n = 0;
+
+	for (size_t i = 0; i < rules; i++) {
+		const struct judged *j = &r->judged[i];
+		struct rule_limit limit = { j->rule->metric, j->rule->alarm, j->rule->severity, true, j->above };
+
+		if (j->applies && !isnan(j->above))
+			out[n++] = limit;
+		limit.above = false;
+		limit.value = j->below;
+		if (j->applies && !isnan(j->below))
+			out[n++] = limit;
+	}
+	return n;
+}
+
+uint32_t rules_limits_version(const struct rules *r)
+{
+	return r->limits_version;
 }
 
 int64_t rules_cooldown_ms(const struct rules *r, const char *rule)
