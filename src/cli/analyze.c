@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/crew.h"
 #include "cli/progress.h"
 #include "read/read.h"
 #include "report/report.h"
@@ -78,7 +79,6 @@ static int read_all(struct analysis *a, const struct options *opts, struct findi
 	struct progress progress = progress_start(!opts->quiet);
 	struct read_options how = { .progress = show_progress, .ctx = &progress };
 	struct reader *reader = NULL;
-	struct record rec;
 	int rc;
 
 	if (opts->follow) {
@@ -86,10 +86,8 @@ static int read_all(struct analysis *a, const struct options *opts, struct findi
 		catch_interrupts();
 	}
 	rc = read_open(&reader, opts->argument, opts->n_arguments, &how, err);
-	while (!rc && (rc = read_next(reader, &rec, err)) > 0) {
-		analyze_push(a, &rec);
-		rc = 0;
-	}
+	if (!rc)
+		rc = crew_read(reader, a, opts->follow ? 1 : crew_size(reader, opts->read_threads), err);
 	progress_clear(&progress);
 	if (!rc)
 		rc = analyze_finish(a, read_input(reader), out, err);

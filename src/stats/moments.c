@@ -84,11 +84,12 @@ static bool are_small(int64_t low, int64_t high)
 
 static struct range range_of(const int64_t *v, size_t n)
 {
-	struct range r = { v[0], v[0] };
+	struct range r = { v[0], v[0], v[0] }; /* 2^10 numbers below 2^52 do not overflow */
 
 	for (size_t i = 1; i < n; i++) {
 		r.low = v[i] < r.low ? v[i] : r.low;
 		r.high = v[i] > r.high ? v[i] : r.high;
+		r.sum += v[i];
 	}
 	return r;
 }
@@ -111,15 +112,6 @@ static void add_products(uint64_t w[3], const int64_t *x, const int64_t *y, size
 		add_product(w, x[i], y[i]);
 }
 
-static i128 sum_of(const int64_t *v, size_t n)
-{
-	int64_t sum = 0; /* of 2^11 numbers below 2^52 */
-
-	for (size_t i = 0; i < n; i++)
-		sum += v[i];
-	return sum;
-}
-
 struct range moments_add_decimals(struct moments *m, const int64_t *v, size_t n)
 {
 	struct range r = range_of(v, n);
@@ -128,7 +120,7 @@ struct range moments_add_decimals(struct moments *m, const int64_t *v, size_t n)
 	m->min = !m->count || low < m->min ? low : m->min;
 	m->max = !m->count || high > m->max ? high : m->max;
 	m->count += n;
-	m->sum += sum_of(v, n);
+	m->sum += r.sum;
 	add_products(m->square, v, v, n, are_small(r.low, r.high));
 	return r;
 }
@@ -257,8 +249,8 @@ void comoments_add_decimals(struct comoments *c, const int64_t *x, const int64_t
 	bool small = are_small(of_x.low, of_x.high) && are_small(of_y.low, of_y.high);
 
 	c->count += n;
-	c->x += sum_of(x, n);
-	c->y += sum_of(y, n);
+	c->x += of_x.sum;
+	c->y += of_y.sum;
 	add_products(c->xx, x, x, n, small);
 	add_products(c->yy, y, y, n, small);
 	add_products(c->xy, x, y, n, small);

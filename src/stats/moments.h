@@ -16,9 +16,9 @@
 
 enum { DECIMALS_MAX = 1024 }; /* numbers at once */
 
-/* Least and greatest of some whole numbers. */
+/* Of some whole numbers. */
 struct range {
-	int64_t low, high;
+	int64_t low, high, sum;
 };
 
 struct moments {
