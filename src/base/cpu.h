@@ -1,6 +1,6 @@
 /* cpu.h - what this processor can do; kernels choose by it.
  *
- * RWKVMON_SIMD=scalar|avx2|avx512 in the environment lowers the ceiling, so that one
+ * RWKVMON_SIMD=scalar|avx2|avx512|neon in the environment lowers the ceiling, so that one
  * machine can test every path it supports. Read once; the answer never changes. */
 #ifndef RWKVMON_BASE_CPU_H
 #define RWKVMON_BASE_CPU_H
