@@ -14,6 +14,12 @@ foreach(layer IN LISTS LAYERS)
 endforeach()
 embed_files(layer_rules rules_thresholds=${CMAKE_SOURCE_DIR}/src/rules/thresholds.yaml
 	rules_baseline=${CMAKE_SOURCE_DIR}/src/rules/baseline.yaml rules_byte=${CMAKE_SOURCE_DIR}/src/rules/byte.yaml)
+if(CURL_FOUND)
+	target_compile_definitions(layer_export PRIVATE RWKVMON_HAS_CURL=1)
+	target_include_directories(layer_export PRIVATE ${CURL_INCLUDE_DIRS})
+else()
+	target_compile_definitions(layer_export PRIVATE RWKVMON_HAS_CURL=0)
+endif()
 set(COLLECTOR_LIBRARIES PkgConfig::YAML PkgConfig::ZSTD Threads::Threads ${CMAKE_DL_LIBS} m)
 target_link_libraries(rwkvmon PRIVATE rwkvmon_flags ${COLLECTOR_LIBRARIES})
 target_link_libraries(rwkvmon_core PUBLIC rwkvmon_flags ${COLLECTOR_LIBRARIES} PkgConfig::JANSSON PkgConfig::ZLIB

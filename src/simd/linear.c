@@ -6,7 +6,7 @@
 
 extern const struct linear_kernels linear_scalar;
 #if defined(__x86_64__)
-extern const struct linear_kernels linear_avx2, linear_avx512;
+extern const struct linear_kernels linear_avx2, linear_avx512, linear_avx512vnni;
 #elif defined(__aarch64__)
 extern const struct linear_kernels linear_neon;
 #endif
@@ -17,6 +17,7 @@ const struct linear_kernels *const linear_all[] = {
 #if defined(__x86_64__)
 	&linear_avx2,
 	&linear_avx512,
+	&linear_avx512vnni,
 #elif defined(__aarch64__)
 	&linear_neon,
 #endif

@@ -28,6 +28,7 @@ struct CMUnitTest {
 		if (!(x))                   \
 			fail_msg("%s", #x); \
 	} while (0)
+#define assert_false(x) assert_true(!(x))
 #define assert_int_equal(a, b) assert_true((long long)(a) == (long long)(b))
 #define assert_ptr_equal(a, b) assert_true((a) == (b))
 #define assert_string_equal(a, b) assert_true(!strcmp(a, b))
