@@ -45,7 +45,7 @@ expect "missing value" 2 '--tokens: its N is missing' "$rwkvmon" run --tokens
 expect "bad number" 2 'found "many"' "$rwkvmon" run --tokens many
 expect "stray argument" 2 'takes no argument' "$rwkvmon" run hello
 expect "bad format" 2 'expected text, json or html' "$rwkvmon" analyze --format xml x.log
-expect "a condition that is so" 1 '--fail-on token_latency_ms p95 > 60: 83.375 ms; high_latency: it is 13 records' \
+expect "a condition that is so" 1 '--fail-on token_latency_ms p95 > 60: it is 83.375 ms; high_latency: 13 records' \
 	"$rwkvmon" analyze --fail-on 'token_latency_ms p95 > 60, throughput_tps max > 1e9, high_latency' "$here/../logs/worked.log"
 says "the report comes all the same" "Anomalies"
 expect "a condition that is not so" 0 "" "$rwkvmon" analyze --fail-on 'decode token_latency_ms p95 > 600' "$here/../logs/worked.log"
