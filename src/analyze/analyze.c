@@ -232,13 +232,16 @@ static struct place place_record(struct analysis *a, const struct record *rec, s
 
 static bool make_places(struct gather *g, size_t n)
 {
-	struct place *grown = n > g->place_cap ? realloc(g->place, n * sizeof *grown) : g->place;
+	struct place *grown;
 
+	if (n <= g->place_cap)
+		return true;
+	grown = realloc(g->place, n * sizeof *grown);
 	g->failed |= !grown;
 	if (!grown)
 		return false;
 	g->place = grown;
-	g->place_cap = n > g->place_cap ? n : g->place_cap;
+	g->place_cap = n;
 	return true;
 }
 
