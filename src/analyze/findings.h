@@ -74,6 +74,8 @@ struct anomaly_event {
 
 enum verdict { VERDICT_HEALTHY, VERDICT_ATTENTION, VERDICT_CRITICAL, VERDICT_COUNT };
 
+struct course; /* analyze/course.h */
+
 struct findings {
 	struct arena arena;
 
@@ -104,6 +106,7 @@ struct findings {
 	uint64_t live_alarms[ALARM_TYPE_COUNT]; /* alarms the collector itself wrote */
 	uint64_t dropped;			/* records the log's gaps say were lost */
 
+	const struct course *course; /* NULL unless asked for (analyze_options.course) */
 	enum verdict verdict;
 
 	/* Of the rule that was broken: what it means and what to do; NULL where anomaly_by_type is 0. */

@@ -206,6 +206,20 @@ static void take_anomalies(struct findings *f, const struct analysis *a)
 	f->dropped = a->dropped;
 }
 
+/* Prompts that are not over yet count too, without an end to them in the analysis. */
+static bool take_course(struct findings *f, const struct analysis *a)
+{
+	struct course_log now = *a->course;
+
+	for (size_t i = 0; i < a->sessions.n_listed; i++) {
+		struct course_track track = a->sessions.listed[i]->course;
+
+		course_end(&now, &track);
+	}
+	f->course = course_finish(&now, &f->arena);
+	return f->course != NULL;
+}
+
 int analyze_finish(const struct analysis *a, const struct input_stats *input, struct findings *out, struct err *err)
 {
 	bool fine = !a->failed && !a->sessions.failed && !a->events.failed;
@@ -220,6 +234,8 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	fine &= whole_series(out, a);
 	chart_sessions(out, a);
 	take_anomalies(out, a);
+	if (a->course)
+		fine &= take_course(out, a);
 	out->verdict = verdict_of(out);
 	if (fine && !out->arena.failed)
 		return 0;
