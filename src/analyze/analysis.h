@@ -3,7 +3,7 @@
 #define RWKVMON_ANALYZE_ANALYSIS_H
 
 #include "analyze/analyze.h"
-#include "analyze/course.h"
+#include "analyze/ledger.h"
 #include "analyze/sessions.h"
 
 enum { SERIES_OWNERS_MAX = 2 * FINDINGS_CHARTED_SESSIONS };
@@ -25,7 +25,7 @@ struct analysis {
 	struct events events;
 	uint64_t live_alarms[ALARM_TYPE_COUNT];
 	uint64_t dropped;
-	struct course_log *course; /* NULL unless asked for */
+	struct ledger_book *ledger; /* NULL unless asked for */
 	bool failed;
 };
 

@@ -14,9 +14,9 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 		a->own_session = session_text(slice_of(opts->session));
 		a->opts.session = a->own_session;
 	}
-	if (opts->course) {
-		a->course = malloc(sizeof *a->course);
-		a->failed |= !a->course || !course_open(a->course);
+	if (opts->ledger) {
+		a->ledger = malloc(sizeof *a->ledger);
+		a->failed |= !a->ledger || !ledger_open(a->ledger);
 	}
 	if (!buckets_open(&a->others_series, FINDINGS_BUCKETS_MAX, METRIC_COUNT) ||
 	    (opts->session && !a->own_session)) {
@@ -39,9 +39,9 @@ void analyze_close(struct analysis *a)
 		}
 	buckets_free(&a->others_series);
 	events_free(&a->events);
-	if (a->course)
-		course_close(a->course);
-	free(a->course);
+	if (a->ledger)
+		ledger_close(a->ledger);
+	free(a->ledger);
 	free(a->own_session);
 	free(a);
 }
@@ -199,8 +199,8 @@ static void take_step(struct analysis *a, struct session *s, const struct record
 	if (record_has(rec, M_STATE_SIMILARITY) && record_has(rec, M_LOGITS_ENTROPY) && s->listed)
 		comoments_add(&s->similarity_entropy, rec->metric[M_STATE_SIMILARITY], rec->metric[M_LOGITS_ENTROPY]);
 	add_to_series(a, s, rec);
-	if (a->course)
-		course_step(a->course, &s->course, rec);
+	if (a->ledger)
+		ledger_step(a->ledger, &s->ledger, rec);
 	judge(a, s, rec);
 }
 
@@ -238,8 +238,8 @@ void analyze_push(struct analysis *a, const struct record *rec)
 		take_step(a, s, rec);
 		break;
 	case EVENT_SESSION_START:
-		if (a->course)
-			course_start(a->course, rec);
+		if (a->ledger)
+			ledger_start(a->ledger, rec);
 		if (rules_of(a, s))
 			rules_eval(s->rules, rec, none);
 		break;
@@ -372,7 +372,7 @@ void analyze_merge(struct analysis *into, struct analysis *from)
 		merge_tracks(into, &into->others[phase], from->others[phase]);
 	buckets_merge(&into->others_series, &from->others_series);
 	events_merge(&into->events, &from->events);
-	if (into->course && from->course)
-		course_merge(into->course, from->course);
+	if (into->ledger && from->ledger)
+		ledger_merge(into->ledger, from->ledger);
 	analyze_close(from);
 }

@@ -14,7 +14,7 @@ enum grade { NO, WEAK, LIKELY, SURE };
 
 struct walk {
 	const struct findings *f;
-	const struct course *c;
+	const struct ledger *c;
 	const struct facts *x;
 	struct diagnosis *d;
 	enum answer_id testing;
@@ -150,7 +150,7 @@ static void say_state(struct walk *w)
 
 static enum grade test_PROMPTS_GREW(struct walk *w)
 {
-	const struct course *c = w->c;
+	const struct ledger *c = w->c;
 	double prefill = w->x->prefill_share, r = line_correlation(&c->prompts);
 	bool grew = c->sequences >= 4 && r > 0.8 && c->last_prompt >= 2 * c->first_prompt;
 
@@ -650,7 +650,7 @@ static void look_around(struct walk *w)
 	}
 }
 
-static void take_gain(struct diagnosis *d, const struct facts *x, const struct course *c)
+static void take_gain(struct diagnosis *d, const struct facts *x, const struct ledger *c)
 {
 	const struct shift *s = &x->shift;
 
@@ -687,15 +687,15 @@ static void take_gain(struct diagnosis *d, const struct facts *x, const struct c
 void diagnose(struct diagnosis *out, const struct findings *f, const struct diagnose_options *opts)
 {
 	struct facts x;
-	struct walk w = { .f = f, .c = f->course, .x = &x, .d = out };
+	struct walk w = { .f = f, .c = f->ledger, .x = &x, .d = out };
 
 	*out = (struct diagnosis){ .gain = NAN, .session_id = "" };
 	facts_of(&x, f, opts);
 	walk_down(&w);
-	if (f->course && out->cause != CAUSE_NOT_ENOUGH)
+	if (f->ledger && out->cause != CAUSE_NOT_ENOUGH)
 		look_around(&w);
-	if (f->course)
-		take_gain(out, &x, f->course);
+	if (f->ledger)
+		take_gain(out, &x, f->ledger);
 	out->bandwidth_source = x.bandwidth_source;
 	out->bandwidth_gb_s = x.bandwidth_gb_s;
 	out->achieved_gb_s = x.achieved_gb_s;

@@ -59,7 +59,7 @@ struct diagnosis {
 extern const char *const confidence_ids[CONFIDENCE_COUNT]; /* "low", "medium", "high" */
 extern const char *const bandwidth_source_ids[]; /* "unknown", "given", "measured", "vendor" */
 
-/* Findings need their course (analyze_options.course); without it there is not enough data. */
+/* Findings need their ledger (analyze_options.ledger); without it there is not enough data. */
 void diagnose(struct diagnosis *out, const struct findings *f, const struct diagnose_options *opts);
 
 /* Is that answer on the path? */

@@ -6,7 +6,7 @@
 
 /* --- lines through sums --------------------------------------------------------------- */
 
-double line_correlation(const struct course_line *l)
+double line_correlation(const struct ledger_line *l)
 {
 	double xx = l->n * l->xx - l->x * l->x, yy = l->n * l->yy - l->y * l->y, xy = l->n * l->xy - l->x * l->y;
 
@@ -14,9 +14,9 @@ double line_correlation(const struct course_line *l)
 }
 
 /* Least squares of pause on length and time together. */
-static void pauses_of(struct pauses *out, const struct course *c)
+static void pauses_of(struct pauses *out, const struct ledger *c)
 {
-	const struct course_line *l = &c->pause_length, *t = &c->pause_time;
+	const struct ledger_line *l = &c->pause_length, *t = &c->pause_time;
 	double n = l->n, ll = l->xx - l->x * l->x / n, tt = t->xx - t->x * t->x / n, lt = c->length_time - l->x * t->x / n;
 	double lp = l->xy - l->x * l->y / n, tp = t->xy - t->x * t->y / n, det = ll * tt - lt * lt, by_length, by_time;
 
@@ -32,7 +32,7 @@ static void pauses_of(struct pauses *out, const struct course *c)
 
 /* --- slow part and fast part ------------------------------------------------------------- */
 
-enum { GROUPS_MAX = COURSE_POINTS_MAX, GROUPS_WANTED = 48, GROUP_CALLS_MIN = 8, GROUPS_MIN = 6 };
+enum { GROUPS_MAX = LEDGER_POINTS_MAX, GROUPS_WANTED = 48, GROUP_CALLS_MIN = 8, GROUPS_MIN = 6 };
 enum { SLOW_LASTS_MS = 500 };
 
 enum part { PART_NEITHER, PART_FAST, PART_SLOW, PART_COUNT };
@@ -49,13 +49,13 @@ static double period(const struct group *g)
 }
 
 /* Neighbouring points until each group has calls enough to mean something. */
-static size_t group_points(const struct course *c, struct group out[GROUPS_MAX])
+static size_t group_points(const struct ledger *c, struct group out[GROUPS_MAX])
 {
 	double least = fmax((double)c->decode_calls / GROUPS_WANTED, GROUP_CALLS_MIN);
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->n_points; i++) {
-		const struct course_point *p = &c->point[i];
+		const struct ledger_point *p = &c->point[i];
 		struct group *g = &out[n];
 
 		if (!g->calls)
@@ -146,7 +146,7 @@ static bool metric_in_parts(const struct findings *f, enum metric_id m, const st
 	return count[PART_SLOW] > 0 && count[PART_FAST] > 0;
 }
 
-static void shift_of(struct shift *out, const struct findings *f, const struct course *c)
+static void shift_of(struct shift *out, const struct findings *f, const struct ledger *c)
 {
 	struct group group[GROUPS_MAX + 1] = { { 0 } };
 	size_t n = group_points(c, group);
@@ -198,14 +198,14 @@ static void growth_of(struct growth *out, const struct findings *f, enum metric_
 
 /* --- what the session said about itself ------------------------------------------------------ */
 
-static const char *text_of(const struct course *c, enum field_id f)
+static const char *text_of(const struct ledger *c, enum field_id f)
 {
 	struct slice text = fields_text(&c->about, f);
 
 	return text.n ? text.p : "";
 }
 
-static void strategy_of(struct facts *x, const struct findings *f, const struct course *c)
+static void strategy_of(struct facts *x, const struct findings *f, const struct ledger *c)
 {
 	const char *runtime = text_of(c, F_RUNTIME_NAME);
 
@@ -223,7 +223,7 @@ static void strategy_of(struct facts *x, const struct findings *f, const struct 
 }
 
 /* The embedding is looked up, not read through; it stays in two or four bytes. */
-static double read_per_token(const struct course *c, const char *strategy)
+static double read_per_token(const struct ledger *c, const char *strategy)
 {
 	double bytes = fields_number(&c->about, F_MODEL_BYTES, NAN), width = strstr(strategy, "fp32") ? 4 : 2;
 	double embedding = fields_number(&c->about, F_VOCAB_SIZE, 0) * fields_number(&c->about, F_N_EMBD, 0) * width;
@@ -247,7 +247,7 @@ static double vendor_bandwidth(const char *gpu)
 	return NAN;
 }
 
-static void bandwidth_of(struct facts *x, const struct course *c, const struct diagnose_options *opts)
+static void bandwidth_of(struct facts *x, const struct ledger *c, const struct diagnose_options *opts)
 {
 	x->bytes_per_token = read_per_token(c, x->strategy);
 	x->achieved_gb_s = x->bytes_per_token / x->decode_token_ms / 1e6;
@@ -261,7 +261,7 @@ static void bandwidth_of(struct facts *x, const struct course *c, const struct d
 }
 
 /* Weights, and a runtime's own 1 GiB; a whole card's figure says less about this process. */
-static void vram_of(struct facts *x, const struct findings *f, const struct course *c)
+static void vram_of(struct facts *x, const struct findings *f, const struct ledger *c)
 {
 	const struct summary *own = &f->metric[M_PROCESS_VRAM_MB], *card = &f->metric[M_VRAM_USED_MB];
 	double bytes = fields_number(&c->about, F_MODEL_BYTES, NAN);
@@ -274,7 +274,7 @@ static void vram_of(struct facts *x, const struct findings *f, const struct cour
 
 /* --- time and its shares ----------------------------------------------------------------------- */
 
-static void shares_of(struct facts *x, const struct course *c)
+static void shares_of(struct facts *x, const struct ledger *c)
 {
 	double pause = fmax(c->pause_ms, 0), all = c->prefill_ms + c->decode_ms + pause;
 
@@ -285,13 +285,13 @@ static void shares_of(struct facts *x, const struct course *c)
 	x->decode_token_ms = c->decode_ms / (double)c->decode_tokens;
 }
 
-static void chunks_of(struct facts *x, const struct course *c)
+static void chunks_of(struct facts *x, const struct ledger *c)
 {
 	double tokens = 0, weighted = 0;
-	int biggest = COURSE_BINS - 1;
+	int biggest = LEDGER_BINS - 1;
 
-	for (int i = 0; i < COURSE_BINS; i++) {
-		const struct course_bin *b = &c->by_chunk[i];
+	for (int i = 0; i < LEDGER_BINS; i++) {
+		const struct ledger_bin *b = &c->by_chunk[i];
 
 		tokens += (double)b->tokens;
 		weighted += b->calls ? b->length / (double)b->calls * (double)b->tokens : 0;
@@ -307,11 +307,11 @@ static void chunks_of(struct facts *x, const struct course *c)
 		}
 }
 
-static void repetition_of(struct repetition *out, const struct course *c)
+static void repetition_of(struct repetition *out, const struct ledger *c)
 {
-	const struct course_bin *early = NULL, *late = NULL;
+	const struct ledger_bin *early = NULL, *late = NULL;
 
-	for (int i = 0; i < COURSE_BINS; i++)
+	for (int i = 0; i < LEDGER_BINS; i++)
 		if (c->by_length[i].repetitions >= 16) {
 			early = early ? early : &c->by_length[i];
 			late = &c->by_length[i];
@@ -329,7 +329,7 @@ static void repetition_of(struct repetition *out, const struct course *c)
 
 void facts_of(struct facts *out, const struct findings *f, const struct diagnose_options *opts)
 {
-	const struct course *c = f->course;
+	const struct ledger *c = f->ledger;
 	const struct summary *gpu = &f->metric[M_GPU_UTILIZATION_PCT];
 
 	*out = (struct facts){ .strategy = "", .flags = "", .gpu = "", .bandwidth_gb_s = NAN, .achieved_gb_s = NAN,

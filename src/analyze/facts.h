@@ -1,10 +1,10 @@
-/* facts.h - what the tests of the diagnosis look at, gathered once from the findings and the course.
+/* facts.h - what the tests of the diagnosis look at, gathered once from the findings and the ledger.
  *
  * Ownership  texts are borrowed from the findings. Unknown numbers are NAN. */
 #ifndef RWKVMON_ANALYZE_FACTS_H
 #define RWKVMON_ANALYZE_FACTS_H
 
-#include "analyze/course.h"
+#include "analyze/ledger.h"
 #include "analyze/diagnose.h"
 
 /* The slow part of the log beside the fast one: stretches whose decode takes at least 1.35 times, and at most 1.15
@@ -56,6 +56,6 @@ struct facts {
 void facts_of(struct facts *out, const struct findings *f, const struct diagnose_options *opts);
 
 /* Pearson's; NAN when undefined. */
-double line_correlation(const struct course_line *l);
+double line_correlation(const struct ledger_line *l);
 
 #endif

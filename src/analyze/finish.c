@@ -207,17 +207,17 @@ static void take_anomalies(struct findings *f, const struct analysis *a)
 }
 
 /* Prompts that are not over yet count too, without an end to them in the analysis. */
-static bool take_course(struct findings *f, const struct analysis *a)
+static bool take_ledger(struct findings *f, const struct analysis *a)
 {
-	struct course_log now = *a->course;
+	struct ledger_book now = *a->ledger;
 
 	for (size_t i = 0; i < a->sessions.n_listed; i++) {
-		struct course_track track = a->sessions.listed[i]->course;
+		struct ledger_track track = a->sessions.listed[i]->ledger;
 
-		course_end(&now, &track);
+		ledger_end(&now, &track);
 	}
-	f->course = course_finish(&now, &f->arena);
-	return f->course != NULL;
+	f->ledger = ledger_finish(&now, &f->arena);
+	return f->ledger != NULL;
 }
 
 int analyze_finish(const struct analysis *a, const struct input_stats *input, struct findings *out, struct err *err)
@@ -234,8 +234,8 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	fine &= whole_series(out, a);
 	chart_sessions(out, a);
 	take_anomalies(out, a);
-	if (a->course)
-		fine &= take_course(out, a);
+	if (a->ledger)
+		fine &= take_ledger(out, a);
 	out->verdict = verdict_of(out);
 	if (fine && !out->arena.failed)
 		return 0;

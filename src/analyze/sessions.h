@@ -10,7 +10,7 @@
 #ifndef RWKVMON_ANALYZE_SESSIONS_H
 #define RWKVMON_ANALYZE_SESSIONS_H
 
-#include "analyze/course.h"
+#include "analyze/ledger.h"
 #include "analyze/events.h"
 #include "analyze/tracks.h"
 #include "rules/rules.h"
@@ -36,7 +36,7 @@ struct session {
 	struct buckets *series; /* NULL: has none of its own */
 	bool series_lost;	/* it had one, but it was too small to be kept */
 	struct rules *rules;
-	struct course_track course;
+	struct ledger_track ledger;
 	struct event_list_end open[ALARM_TYPE_COUNT];
 };
 

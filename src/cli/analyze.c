@@ -157,7 +157,7 @@ int command_analyze(const struct options *opts, struct err *err)
 	struct diagnosis diagnosis;
 	const struct format *format = format_find(formats, opts->format, err);
 	bool page = format && format->draw == report_html;
-	struct analyze_options how = { .course = page, .no_session_series = !page };
+	struct analyze_options how = { .ledger = page, .no_session_series = !page };
 	int rc = format ? analysis_read(opts, &how, &findings, err) : -ERR_USAGE;
 
 	if (!rc && page)

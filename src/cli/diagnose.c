@@ -44,7 +44,7 @@ int analysis_diagnose(struct diagnosis *out, const struct findings *f, const str
 int command_diagnose(const struct options *opts, struct err *err)
 {
 	const struct format *format = format_find(formats, opts->format, err);
-	struct analyze_options how = { .course = true, .no_session_series = true };
+	struct analyze_options how = { .ledger = true, .no_session_series = true };
 	struct findings findings = { 0 };
 	struct diagnosis diagnosis;
 	int rc = format ? analysis_read(opts, &how, &findings, err) : -ERR_USAGE;

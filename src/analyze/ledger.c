@@ -1,23 +1,23 @@
-#include "analyze/course.h"
+#include "analyze/ledger.h"
 
 #include <math.h>
 
 enum { CHANNEL_DECODE, CHANNEL_PAUSE, CHANNELS };
 enum { PAUSE_MAX_MS = 1000, MICRO = 1000 };
 
-bool course_open(struct course_log *c)
+bool ledger_open(struct ledger_book *c)
 {
-	*c = (struct course_log){ .from_us = 0 };
-	return buckets_open(&c->over_time, COURSE_POINTS_MAX, CHANNELS);
+	*c = (struct ledger_book){ .from_us = 0 };
+	return buckets_open(&c->over_time, LEDGER_POINTS_MAX, CHANNELS);
 }
 
-void course_close(struct course_log *c)
+void ledger_close(struct ledger_book *c)
 {
 	buckets_free(&c->over_time);
 	arena_free(&c->texts);
 }
 
-static void line_add(struct course_line *l, double x, double y)
+static void line_add(struct ledger_line *l, double x, double y)
 {
 	l->n++;
 	l->x += x;
@@ -27,14 +27,14 @@ static void line_add(struct course_line *l, double x, double y)
 	l->xy += x * y;
 }
 
-static struct course_bin *bin_of(struct course_bin bins[], uint64_t length)
+static struct ledger_bin *bin_of(struct ledger_bin bins[], uint64_t length)
 {
 	int i = length ? 63 - __builtin_clzll(length) : 0;
 
-	return &bins[i < COURSE_BINS ? i : COURSE_BINS - 1];
+	return &bins[i < LEDGER_BINS ? i : LEDGER_BINS - 1];
 }
 
-static void bin_add(struct course_bin *b, const struct record *rec, uint64_t length, uint64_t tokens, double ms)
+static void bin_add(struct ledger_bin *b, const struct record *rec, uint64_t length, uint64_t tokens, double ms)
 {
 	b->calls++;
 	b->tokens += tokens;
@@ -46,7 +46,7 @@ static void bin_add(struct course_bin *b, const struct record *rec, uint64_t len
 	}
 }
 
-static void add_pause(struct course_log *c, const struct record *rec, double ms)
+static void add_pause(struct ledger_book *c, const struct record *rec, double ms)
 {
 	double length = (double)rec->sequence_length / 1e3, minutes = (double)(rec->time_us - c->from_us) / 60e6;
 
@@ -57,7 +57,7 @@ static void add_pause(struct course_log *c, const struct record *rec, double ms)
 	buckets_add(&c->over_time, buckets_at(&c->over_time, rec->time_us), CHANNEL_PAUSE, MICRO, ms);
 }
 
-static void decode_step(struct course_log *c, const struct course_track *t, const struct record *rec, double ms)
+static void decode_step(struct ledger_book *c, const struct ledger_track *t, const struct record *rec, double ms)
 {
 	uint64_t tokens = rec->token_count ? rec->token_count : 1;
 	double pause = (double)(rec->time_us - t->end_us) / 1e3 - ms;
@@ -71,7 +71,7 @@ static void decode_step(struct course_log *c, const struct course_track *t, cons
 		add_pause(c, rec, pause); /* rounding of times makes some negative: they add up */
 }
 
-static void prefill_step(struct course_log *c, const struct record *rec, double ms)
+static void prefill_step(struct ledger_book *c, const struct record *rec, double ms)
 {
 	c->sum.prefill_calls++;
 	c->sum.prefill_tokens += rec->token_count;
@@ -79,7 +79,7 @@ static void prefill_step(struct course_log *c, const struct record *rec, double 
 	bin_add(bin_of(c->sum.by_chunk, rec->token_count), rec, rec->token_count, rec->token_count, ms);
 }
 
-void course_end(struct course_log *c, struct course_track *t)
+void ledger_end(struct ledger_book *c, struct ledger_track *t)
 {
 	if (t->prompt <= 0)
 		return;
@@ -93,16 +93,16 @@ void course_end(struct course_log *c, struct course_track *t)
 }
 
 /* A prompt ends where the next one begins: after decode, or with another sequence. */
-static void follow_prompt(struct course_log *c, struct course_track *t, const struct record *rec, bool prefill)
+static void follow_prompt(struct ledger_book *c, struct ledger_track *t, const struct record *rec, bool prefill)
 {
 	if (prefill && (!t->in_prompt || rec->sequence != t->sequence))
-		course_end(c, t);
+		ledger_end(c, t);
 	if (prefill)
 		t->prompt += rec->token_count;
 	t->in_prompt = prefill;
 }
 
-static void count_leak(struct course_log *c, const struct record *rec)
+static void count_leak(struct ledger_book *c, const struct record *rec)
 {
 	if (!record_has(rec, M_STATE_LEAK))
 		return;
@@ -110,7 +110,7 @@ static void count_leak(struct course_log *c, const struct record *rec)
 	c->sum.leaks += rec->metric[M_STATE_LEAK] > 1e-6;
 }
 
-void course_step(struct course_log *c, struct course_track *t, const struct record *rec)
+void ledger_step(struct ledger_book *c, struct ledger_track *t, const struct record *rec)
 {
 	bool prefill = rec->phase == PHASE_PREFILL || (rec->phase == PHASE_UNKNOWN && rec->token_count > 1);
 	double ms = record_has(rec, M_CHUNK_PROCESS_TIME_MS) && (prefill || rec->phase == PHASE_DECODE) ?
@@ -136,7 +136,7 @@ void course_step(struct course_log *c, struct course_track *t, const struct reco
 	c->failed |= c->over_time.failed;
 }
 
-void course_start(struct course_log *c, const struct record *rec)
+void ledger_start(struct ledger_book *c, const struct record *rec)
 {
 	enum { TEXT_MAX = 512 };
 
@@ -162,7 +162,7 @@ void course_start(struct course_log *c, const struct record *rec)
 	c->failed |= c->texts.failed;
 }
 
-static void line_merge(struct course_line *into, const struct course_line *from)
+static void line_merge(struct ledger_line *into, const struct ledger_line *from)
 {
 	into->n += from->n;
 	into->x += from->x;
@@ -172,9 +172,9 @@ static void line_merge(struct course_line *into, const struct course_line *from)
 	into->xy += from->xy;
 }
 
-static void bins_merge(struct course_bin into[], const struct course_bin from[])
+static void bins_merge(struct ledger_bin into[], const struct ledger_bin from[])
 {
-	for (int i = 0; i < COURSE_BINS; i++) {
+	for (int i = 0; i < LEDGER_BINS; i++) {
 		into[i].calls += from[i].calls;
 		into[i].tokens += from[i].tokens;
 		into[i].length += from[i].length;
@@ -184,7 +184,7 @@ static void bins_merge(struct course_bin into[], const struct course_bin from[])
 	}
 }
 
-static void prompts_merge(struct course *into, const struct course *from)
+static void prompts_merge(struct ledger *into, const struct ledger *from)
 {
 	if (!from->sequences)
 		return;
@@ -196,20 +196,20 @@ static void prompts_merge(struct course *into, const struct course *from)
 }
 
 /* Texts of `about` stay with their own log's arena, so they are copied. */
-static void about_merge(struct course_log *into, const struct course_log *from)
+static void about_merge(struct ledger_book *into, const struct ledger_book *from)
 {
 	struct record start = { .session = &from->sum.about };
 	uint64_t started = into->sum.sessions_started + from->sum.sessions_started;
 
 	if (!into->sum.has_start && from->sum.has_start)
-		course_start(into, &start);
+		ledger_start(into, &start);
 	into->sum.sessions_started = started;
 }
 
-void course_merge(struct course_log *into, const struct course_log *from)
+void ledger_merge(struct ledger_book *into, const struct ledger_book *from)
 {
-	struct course *a = &into->sum;
-	const struct course *b = &from->sum;
+	struct ledger *a = &into->sum;
+	const struct ledger *b = &from->sum;
 
 	bins_merge(a->by_length, b->by_length);
 	bins_merge(a->by_chunk, b->by_chunk);
@@ -236,7 +236,7 @@ static double mean_of(const struct bucket_cell *cell)
 	return cell && cell->count ? (double)cell->sum / ((double)cell->count * MICRO) : (double)NAN;
 }
 
-static void take_points(const struct buckets *b, struct course *out)
+static void take_points(const struct buckets *b, struct ledger *out)
 {
 	int64_t width_us = (int64_t)1000 << b->width_bits;
 
@@ -245,7 +245,7 @@ static void take_points(const struct buckets *b, struct course *out)
 
 		if (!decode || !decode->count)
 			continue;
-		out->point[out->n_points++] = (struct course_point){
+		out->point[out->n_points++] = (struct ledger_point){
 			.from_us = i * width_us,
 			.to_us = (i + 1) * width_us,
 			.calls = decode->count,
@@ -255,9 +255,9 @@ static void take_points(const struct buckets *b, struct course *out)
 	}
 }
 
-const struct course *course_finish(const struct course_log *c, struct arena *arena)
+const struct ledger *ledger_finish(const struct ledger_book *c, struct arena *arena)
 {
-	struct course *out = arena_alloc(arena, 1, sizeof *out);
+	struct ledger *out = arena_alloc(arena, 1, sizeof *out);
 
 	if (!out || c->failed)
 		return NULL;
@@ -265,7 +265,7 @@ const struct course *course_finish(const struct course_log *c, struct arena *are
 	for (int f = 0; f < FIELD_COUNT; f++)
 		if (field_specs[f].kind == KIND_TEXT && fields_have(&c->sum.about, (enum field_id)f))
 			out->about.v[f].text.p = arena_copy(arena, c->sum.about.v[f].text);
-	out->point = arena_alloc(arena, COURSE_POINTS_MAX, sizeof *out->point);
+	out->point = arena_alloc(arena, LEDGER_POINTS_MAX, sizeof *out->point);
 	if (!out->point)
 		return NULL;
 	take_points(&c->over_time, out);
