@@ -12,10 +12,10 @@
 
 #include "analyze/ledger.h"
 #include "analyze/events.h"
-#include "analyze/tracks.h"
+#include "analyze/first_bad.h"
+#include "analyze/jitter.h"
+#include "record/record.h"
 #include "rules/rules.h"
-#include "stats/buckets.h"
-#include "stats/moments.h"
 
 enum { SESSIONS_ACTIVE_MAX = 1024, SESSION_TEXT_MAX = 512 };
 
@@ -31,12 +31,14 @@ struct session {
 	uint64_t records, tokens;
 	uint32_t first_sequence, last_sequence;
 	int64_t from_us, to_us;
-	struct tracks *phase[PHASE_COUNT];
-	struct comoments similarity_entropy;
-	struct buckets *series; /* NULL: has none of its own */
-	bool series_lost;	/* it had one, but it was too small to be kept */
+	struct jitter_track jitter;
+	struct first_bad first_bad; /* of what rules and live alarms say */
+	size_t index; /* in the list, when listed */
+	bool has_series;
+	bool series_lost; /* it had one, but it was too small to be kept */
 	struct rules *rules;
 	struct ledger_track ledger;
+	uint32_t limits_version; /* of those limits of the rules that are noted; 0: none */
 	struct event_list_end open[ALARM_TYPE_COUNT];
 };
 
