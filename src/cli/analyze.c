@@ -1,4 +1,5 @@
 /* analyze.c - logs in, a report out: read → analyze → report. */
+#include "analyze/gate.h"
 #include "base/file.h"
 #include "cli/analysis.h"
 #include "cli/args.h"
@@ -154,16 +155,25 @@ int analysis_write(report_fn *draw, const struct options *opts, const struct fin
 int command_analyze(const struct options *opts, struct err *err)
 {
 	struct findings findings = { 0 };
+	struct conditions bad = { .n = 0 };
 	struct diagnosis diagnosis;
 	const struct format *format = format_find(formats, opts->format, err);
 	bool page = format && format->draw == report_html;
 	struct analyze_options how = { .ledger = page, .no_session_series = !page };
-	int rc = format ? analysis_read(opts, &how, &findings, err) : -ERR_USAGE;
+	int rc = format ? 0 : -ERR_USAGE;
 
+	if (!rc && opts->fail_on)
+		rc = conditions_parse(&bad, opts->fail_on, "--fail-on", err);
+	if (!rc)
+		rc = gate_check(&bad, err);
+	if (!rc)
+		rc = analysis_read(opts, &how, &findings, err);
 	if (!rc && page)
 		rc = analysis_diagnose(&diagnosis, &findings, opts, err);
 	if (!rc)
 		rc = analysis_write(format->draw, opts, &findings, page ? &diagnosis : NULL, err);
+	if (!rc)
+		rc = gate_judge(&bad, &findings, err);
 	findings_free(&findings);
 	return rc;
 }
