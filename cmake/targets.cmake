@@ -15,6 +15,13 @@ endforeach()
 embed_files(layer_rules rules_thresholds=${CMAKE_SOURCE_DIR}/src/rules/thresholds.yaml
 	rules_baseline=${CMAKE_SOURCE_DIR}/src/rules/baseline.yaml rules_byte=${CMAKE_SOURCE_DIR}/src/rules/byte.yaml)
 set(COLLECTOR_LIBRARIES PkgConfig::YAML PkgConfig::ZSTD Threads::Threads ${CMAKE_DL_LIBS} m)
+if(MICROHTTPD_FOUND)
+	target_compile_definitions(layer_export PRIVATE RWKVMON_HTTP)
+	target_link_libraries(layer_export PRIVATE PkgConfig::MICROHTTPD)
+	list(APPEND COLLECTOR_LIBRARIES PkgConfig::MICROHTTPD)
+else()
+	message(WARNING "libmicrohttpd is missing: no /metrics and no live page in this build")
+endif()
 target_link_libraries(rwkvmon PRIVATE rwkvmon_flags ${COLLECTOR_LIBRARIES})
 target_link_libraries(rwkvmon_core PUBLIC rwkvmon_flags ${COLLECTOR_LIBRARIES} PkgConfig::JANSSON PkgConfig::ZLIB)
 set_target_properties(rwkvmon PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0
