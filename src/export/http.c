@@ -99,6 +99,7 @@ struct http {
 	char url[ADDRESS_HOST_BYTES + 32], token[TOKEN_BYTES_MAX];
 	bool loopback;
 	int socket;
+	unsigned receive_seconds;
 
 	pthread_t watchdog;
 	bool watched;
@@ -472,7 +473,7 @@ static void add_connection(struct http *h, struct MHD_Connection *mhd, void **so
 	if (!c)
 		return;
 	c->fd = info->connect_fd;
-	c->deadline_ns = in_seconds(RECEIVE_SECONDS);
+	c->deadline_ns = in_seconds(h->receive_seconds);
 	pthread_mutex_lock(&h->lock);
 	c->next = h->connections;
 	h->connections = c;
@@ -641,6 +642,7 @@ static int take_config(struct http *h, const struct http_config *config, struct 
 
 	h->route = config->route;
 	h->n_routes = config->n_routes;
+	h->receive_seconds = config->receive_seconds ? config->receive_seconds : RECEIVE_SECONDS;
 	for (size_t i = 0; i < n; i++)
 		if (token[i] <= ' ' || token[i] >= 127 || strchr("\",;\\", token[i]))
 			return err_set(err, ERR_USAGE, "the token holds a character that no header can carry; expected letters, digits, - and _");

@@ -47,6 +47,7 @@ struct http_config {
 	const char *token;  /* NULL or "": none */
 	const struct http_route *route;
 	size_t n_routes;
+	unsigned receive_seconds; /* a request must be in by then; 0: 10 */
 };
 
 struct http;
