@@ -99,6 +99,21 @@ struct rwkvmon_config {
 	/* What watching may cost, in % of the forward calls' time; 0: 1 %, below 0: whatever it takes. Above
 	 * it, logits and unsummed states are looked at less often, and the log says so (`sampled_every`). */
 	double overhead_budget_pct;
+
+	/* Where alarms go besides the log and standard error; NULL: not there. A thread of its own delivers
+	 * them: a slow or dead receiver delays nothing. It is tried again after 1 s, doubling to 60 s; up to 256
+	 * alarms wait for it, then the oldest are dropped and counted. Addresses may hold secrets: they are
+	 * never logged. */
+	const char *alarm_file;		       /* JSON lines, appended */
+	const char *const *alarm_command;      /* argv, NULL at its end: run for each alarm, without a shell, its JSON on stdin */
+	const char *webhook_url;	       /* gets a POST per alarm */
+	const char *webhook_template;	       /* NULL or "json"; "slack", "feishu", "dingtalk", "wecom": as that service takes it */
+	const char *alertmanager_url;	       /* http://HOST:9093: Alertmanager's API v2 */
+
+	/* Numbers for Prometheus, of all handles of the process together. */
+	const char *listen;	      /* NULL: nowhere; "ADDR:PORT" of /metrics, "" for 127.0.0.1:8000; port 0 takes a free one (rwkvmon_url) */
+	const char *listen_token;     /* NULL: none; who asks must send `Authorization: Bearer` and this, 8 to 255 characters */
+	const char *metrics_textfile; /* NULL: none; a file for node_exporter's textfile collector, every 15 s and at the end */
 };
 
 struct rwkvmon_tensor {
@@ -157,15 +172,24 @@ struct rwkvmon_totals {
 	double seconds, overhead_seconds; /* since open; spent inside begin and end */
 	char log_path[1024];	  /* "" without a log */
 	char trouble[RWKVMON_ERROR_BYTES]; /* what went wrong with the log, and what to do; "" when nothing did */
+	uint64_t undelivered;		   /* alarms that a receiver never got */
+	char undelivered_why[RWKVMON_ERROR_BYTES]; /* which, and why; "" when all arrived */
 };
 
 /* Opens a handle and writes `session_start`. On error *out is NULL, a negative number is
  * returned and `error` (RWKVMON_ERROR_BYTES, or NULL) says what and how to mend it. */
 RWKVMON_API int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error);
 
+/* Where /metrics is: "http://127.0.0.1:8000"; "" when the handle does not listen. */
+RWKVMON_API const char *rwkvmon_url(const rwkvmon *mon);
+
 /* [hot] The forward call begins, ends. NULL handles are fine. */
 RWKVMON_API void rwkvmon_begin(rwkvmon *mon);
 RWKVMON_API void rwkvmon_end(rwkvmon *mon, const struct rwkvmon_step *step);
+
+/* A request's answer is complete: why, for rwkv_requests_total. Who never calls it has no such series. */
+enum rwkvmon_finish { RWKVMON_FINISH_STOP, RWKVMON_FINISH_LENGTH, RWKVMON_FINISH_ABORT, RWKVMON_FINISH_ERROR };
+RWKVMON_API void rwkvmon_finished(rwkvmon *mon, enum rwkvmon_finish why);
 
 /* The next call begins a new sequence: its state starts afresh. */
 RWKVMON_API void rwkvmon_new_sequence(rwkvmon *mon);
@@ -192,7 +216,7 @@ RWKVMON_API int rwkvmon_set_text(rwkvmon *mon, const char *path, const char *tex
 /* The number of a metric's id ("vram_used_mb"), or -1. */
 RWKVMON_API int rwkvmon_metric(const char *id);
 
-/* Drains, writes `session_end`, flushes, joins the threads, frees. totals may be NULL.
+/* Drains, delivers alarms (2 s at most), writes `session_end`, flushes, joins the threads, frees. totals may be NULL.
  * Returns 0, or a negative number when records could not be written (totals->trouble). */
 RWKVMON_API int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals);
 

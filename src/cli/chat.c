@@ -80,18 +80,21 @@ static int answer(struct chat *c, bool until_blank_line, struct err *err)
 	uint64_t wanted = c->g.opts->count == UINT64_MAX ? ANSWER_TOKENS_DEFAULT : c->g.opts->count;
 	struct slice bytes;
 	uint32_t token;
+	bool stopped = false;
 	int rc = 0;
 
 	buf_clear(&c->screen.kept);
-	for (uint64_t i = 0; i < wanted && !rc && !generation_interrupted(); i++) {
+	for (uint64_t i = 0; i < wanted && !rc && !stopped && !generation_interrupted(); i++) {
 		rc = generation_draw(&c->g, &token, &bytes, err);
 		if (!rc)
 			rc = screen_say(&c->screen, bytes, err);
 		if (!rc)
 			rc = generation_feed(&c->g, token, err);
-		if (until_blank_line && ended(&c->screen.kept))
-			return rc;
+		stopped = until_blank_line && ended(&c->screen.kept);
 	}
+	watch_run_answered(&c->g.watch, rc, generation_interrupted(), stopped);
+	if (stopped)
+		return rc;
 	if (!rc)
 		rc = screen_end(&c->screen, err);
 	if (!rc && until_blank_line) /* cut short: the next message must find the form it expects */
@@ -332,7 +335,7 @@ int command_chat(const struct options *opts, struct err *err)
 	struct chat c = { .screen = screen_open(false, false), .user = opts->user ? opts->user : "User",
 			  .bot = opts->bot ? opts->bot : "Assistant" };
 	struct sampler_config defaults = sampler_defaults();
-	struct rwkvmon_totals totals = { 0 };
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
 	struct err log_err = { 0 };
 	int rc, log_rc;
 
@@ -355,6 +358,7 @@ int command_chat(const struct options *opts, struct err *err)
 	log_rc = generation_close(&c.g, &totals, &log_err);
 	if (!rc && !opts->quiet && *totals.log_path)
 		fprintf(stderr, args_lang(opts->lang) == LANG_ZH ? "日志:%s\n" : "log: %s\n", totals.log_path);
+	generation_say_undelivered(&totals);
 	if (!rc && log_rc) {
 		*err = log_err;
 		rc = log_rc;

@@ -3,6 +3,7 @@
 #include "base/cpu.h"
 #include "cli/args.h"
 #include "cli/model.h"
+#include "cli/receivers.h"
 #include "log/log.h"
 #include "simd/observe.h"
 #include "stats/select.h"
@@ -198,15 +199,31 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 		.log_keep = (uint32_t)count_or_0(opts->log_keep),
 		.penalty_decay = sampling->penalty_decay, .top_k = (uint32_t)sampling->top_k, .seed = sampling->seed,
 	};
+	struct receivers to = { 0 };
 	int rc;
 
 	*w = (struct watch_run){ .tokenizer = t, .log_text = opts->log_text };
 	cli_model_name(w->name, sizeof w->name, opts->model);
 	w->tap = (struct tap){ .ctx = w, .begin = on_begin, .end = on_end, .wants_state_stats = true };
 	rc = sync_of(opts->fsync, &cfg.log_sync, err);
-	if (rc)
+	if (!rc)
+		rc = receivers_open(&to, opts, err);
+	if (rc) {
+		receivers_free(&to);
 		return rc;
+	}
+	cfg.alarm_file = opts->alarm_file;
+	cfg.alarm_command = to.command.word;
+	cfg.webhook_url = to.webhook;
+	cfg.webhook_template = opts->webhook_template;
+	cfg.alertmanager_url = to.alertmanager;
+	cfg.listen = opts->listen;
+	cfg.listen_token = to.token;
+	cfg.metrics_textfile = opts->metrics_textfile;
 	rc = opts->unwatched ? 0 : rwkvmon_open(&w->mon, &cfg, why);
+	receivers_free(&to);
+	if (!rc && *rwkvmon_url(w->mon) && !opts->quiet)
+		fprintf(stderr, "%s/metrics\n", rwkvmon_url(w->mon));
 	if (!rc)
 		return 0;
 	second_line = strchr(why, '\n');
@@ -231,6 +248,14 @@ void watch_run_prompt(struct watch_run *w, const struct run *run, size_t n)
 	}
 	if (w->before)
 		memcpy(w->before, run_state_flat(run), floats * sizeof *w->before);
+}
+
+void watch_run_answered(struct watch_run *w, int rc, bool interrupted, bool stopped)
+{
+	rwkvmon_finished(w->mon, rc	     ? RWKVMON_FINISH_ERROR :
+				 interrupted ? RWKVMON_FINISH_ABORT :
+				 stopped     ? RWKVMON_FINISH_STOP :
+					       RWKVMON_FINISH_LENGTH);
 }
 
 void watch_run_new_sequence(struct watch_run *w)

@@ -227,6 +227,7 @@ int publish_close(struct publish *p, struct err *err)
 	if (!p)
 		return 0;
 	tell_own(p);
+	exporter_end(exporter, p->cfg.session_id);
 	if (p->textfile)
 		rc = write_textfile(p, err);
 	pthread_mutex_lock(&lock);

@@ -426,3 +426,14 @@ void exporter_set_own(struct exporter *e, struct slice session_id, const struct 
 		}
 	pthread_mutex_unlock(&e->lock);
 }
+
+void exporter_end(struct exporter *e, struct slice session_id)
+{
+	struct export_session *s;
+
+	pthread_mutex_lock(&e->lock);
+	s = find_session(e, session_id);
+	if (s)
+		s->live = false;
+	pthread_mutex_unlock(&e->lock);
+}

@@ -45,6 +45,9 @@ struct exporter_own {
 
 void exporter_set_own(struct exporter *e, struct slice session_id, const struct exporter_own *own);
 
+/* The session is over, also when no session_end came. */
+void exporter_end(struct exporter *e, struct slice session_id);
+
 enum exposition { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS, EXPOSITION_COUNT };
 
 /* The format that an Accept header (or an empty one) asks for: OpenMetrics 1.0 when it is
