@@ -368,7 +368,7 @@ static void matches(struct exporter *e, enum exposition format, const char *stor
 	struct buf is = text_of(e, format), ought = { 0 };
 	struct err err;
 
-	if (getenv("RWKVMON_WRITE_GOLDEN"))
+	if (getenv("RWKVMON_UPDATE_GOLDEN"))
 		assert_int_equal(file_write(stored, buf_slice(&is), &err), 0);
 	assert_int_equal(file_read(&ought, stored, 1 << 20, &err), 0);
 	assert_string_equal(is.p, ought.p);
