@@ -108,7 +108,7 @@ static void *work(void *ctx)
 
 static bool join_crew(struct member *m, struct crew *c, struct err *err)
 {
-	*m = (struct member){ .crew = c };
+	*m = (struct member){ .crew = c, .decoder.map = read_map(c->reader) };
 	m->records = malloc(BATCH * sizeof *m->records);
 	if (!m->records) {
 		err_set(err, ERR_NOMEM, "no memory to read with");
