@@ -50,6 +50,7 @@ static void detect(void)
 	features.avx512 = features.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 			  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
 			  __builtin_cpu_supports("avx512cd");
+	features.vbmi2 = features.avx512 && __builtin_cpu_supports("avx512vbmi2");
 	features.avx512vnni = features.avx512 && __builtin_cpu_supports("avx512vnni");
 #elif defined(__aarch64__)
 	features.neon = true;

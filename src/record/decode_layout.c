@@ -47,10 +47,10 @@ struct layouts *layouts_open(void)
 		ls->match = layout_match_avx2;
 		ls->find = marks_find_avx2;
 	}
-	if (cpu_features()->avx512) {
+	if (cpu_features()->avx512)
 		ls->match = layout_match_avx512;
-		ls->find = marks_find_avx512;
-	}
+	if (cpu_features()->vbmi2)
+		ls->find = marks_find_vbmi2;
 #endif
 	return ls;
 }

@@ -80,7 +80,7 @@ typedef bool layout_match(struct layout *l, struct minute *minute, const char *b
 			  struct decoded *out);
 
 layout_match layout_match_scalar, layout_match_avx2, layout_match_avx512;
-marks_find marks_find_scalar, marks_find_avx2, marks_find_avx512;
+marks_find marks_find_scalar, marks_find_avx2, marks_find_vbmi2;
 
 /* A time stamp; the minute is remembered. */
 bool layout_time(struct minute *minute, struct slice text, int64_t *us);
