@@ -36,9 +36,10 @@ static double quantile(double *x, size_t n, double q)
 
 /* The floor: every byte is loaded once, as widely as this CPU can. */
 static volatile uint64_t sink;
-typedef uint64_t wide __attribute__((vector_size(64), aligned(64)));
+typedef uint64_t wide_64 __attribute__((vector_size(64), aligned(64)));
+typedef uint64_t wide_32 __attribute__((vector_size(32), aligned(32)));
 
-#define PLAIN_READ(name, attributes)                                        \
+#define PLAIN_READ(name, wide, attributes)                                  \
 	attributes static void name(const void *p, size_t bytes)            \
 	{                                                                   \
 		const wide *w = p;                                          \
@@ -52,14 +53,15 @@ typedef uint64_t wide __attribute__((vector_size(64), aligned(64)));
 			d |= w[i + 3];                                      \
 		}                                                           \
 		a |= b | c | d;                                             \
-		sink ^= a[0] | a[1] | a[2] | a[3] | a[4] | a[5] | a[6] | a[7]; \
+		for (size_t k = 0; k < sizeof a / sizeof a[0]; k++)         \
+			sink ^= a[k];                                       \
 	}
 
 #if defined(__x86_64__)
-PLAIN_READ(read_avx512, __attribute__((target("avx512f"))))
-PLAIN_READ(read_avx2, __attribute__((target("avx2"))))
+PLAIN_READ(read_avx512, wide_64, __attribute__((target("avx512f"))))
+PLAIN_READ(read_avx2, wide_32, __attribute__((target("avx2"))))
 #endif
-PLAIN_READ(read_any, )
+PLAIN_READ(read_any, wide_32, )
 
 static void plain_read(const void *p, size_t bytes)
 {
@@ -76,8 +78,7 @@ static void plain_read(const void *p, size_t bytes)
 struct logits_case {
 	size_t n;
 	enum dtype dtype;
-	void *values;
-	float *copy;
+	void *values, *copy;
 };
 
 struct state_case {
