@@ -99,6 +99,16 @@ struct rwkvmon_config {
 	/* What watching may cost, in % of the forward calls' time; 0: 1 %, below 0: whatever it takes. Above
 	 * it, logits and unsummed states are looked at less often, and the log says so (`sampled_every`). */
 	double overhead_budget_pct;
+
+	/* Where alarms go besides the log and standard error; NULL: not there. A thread of its own delivers
+	 * them: a slow or dead receiver delays nothing. It is tried again after 1 s, doubling to 60 s; up to 256
+	 * alarms wait for it, then the oldest are dropped and counted. Addresses may hold secrets: they are
+	 * never logged. */
+	const char *alarm_file;		       /* JSON lines, appended */
+	const char *const *alarm_command;      /* argv, NULL at its end: run for each alarm, without a shell, its JSON on stdin */
+	const char *webhook_url;	       /* gets a POST per alarm */
+	const char *webhook_template;	       /* NULL or "json"; "slack", "feishu", "dingtalk", "wecom": as that service takes it */
+	const char *alertmanager_url;	       /* http://HOST:9093: Alertmanager's API v2 */
 };
 
 struct rwkvmon_tensor {
@@ -157,6 +167,8 @@ struct rwkvmon_totals {
 	double seconds, overhead_seconds; /* since open; spent inside begin and end */
 	char log_path[1024];	  /* "" without a log */
 	char trouble[RWKVMON_ERROR_BYTES]; /* what went wrong with the log, and what to do; "" when nothing did */
+	uint64_t undelivered;		   /* alarms that a receiver never got */
+	char undelivered_why[RWKVMON_ERROR_BYTES]; /* which, and why; "" when all arrived */
 };
 
 /* Opens a handle and writes `session_start`. On error *out is NULL, a negative number is
@@ -192,7 +204,7 @@ RWKVMON_API int rwkvmon_set_text(rwkvmon *mon, const char *path, const char *tex
 /* The number of a metric's id ("vram_used_mb"), or -1. */
 RWKVMON_API int rwkvmon_metric(const char *id);
 
-/* Drains, writes `session_end`, flushes, joins the threads, frees. totals may be NULL.
+/* Drains, delivers alarms (2 s at most), writes `session_end`, flushes, joins the threads, frees. totals may be NULL.
  * Returns 0, or a negative number when records could not be written (totals->trouble). */
 RWKVMON_API int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals);
 

@@ -14,8 +14,7 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 		a->own_session = session_text(slice_of(opts->session));
 		a->opts.session = a->own_session;
 	}
-	if (!buckets_open(&a->others_series, FINDINGS_BUCKETS_MAX, METRIC_COUNT) ||
-	    (opts->session && !a->own_session)) {
+	if (!gather_open(&a->gather) || (opts->session && !a->own_session)) {
 		analyze_close(a);
 		return err_set(err, ERR_NOMEM, "no memory for the analysis");
 	}
@@ -28,12 +27,7 @@ void analyze_close(struct analysis *a)
 	if (!a)
 		return;
 	sessions_free(&a->sessions);
-	for (int phase = 0; phase < PHASE_COUNT; phase++)
-		if (a->others[phase]) {
-			tracks_free(a->others[phase]);
-			free(a->others[phase]);
-		}
-	buckets_free(&a->others_series);
+	gather_free(&a->gather);
 	events_free(&a->events);
 	free(a->own_session);
 	free(a);
@@ -65,24 +59,12 @@ static void learn_names(struct analysis *a, struct session *s, const struct reco
 	learn_text(a, &s->instance, rec, F_INSTANCE);
 }
 
-static struct tracks *tracks_of(struct analysis *a, struct session *s, enum phase phase)
+static void lose_series(struct analysis *a, struct session *s)
 {
-	struct tracks **at = s->listed ? &s->phase[phase] : &a->others[phase];
-
-	if (!*at)
-		*at = calloc(1, sizeof **at);
-	a->failed |= !*at;
-	return *at;
-}
-
-static void give_up_series(struct analysis *a, struct session *s)
-{
-	buckets_merge(&a->others_series, s->series);
-	a->failed |= a->others_series.failed;
-	buckets_free(s->series);
-	free(s->series);
-	s->series = NULL;
+	s->has_series = false;
 	s->series_lost = true;
+	a->losses++;
+	gather_lose_series(&a->gather, s->index);
 }
 
 static int largest_first(const void *a, const void *b)
@@ -98,36 +80,26 @@ static int largest_first(const void *a, const void *b)
  * when there are too many the smaller half of them is given up. */
 static void own_series(struct analysis *a, struct session *s)
 {
+	if (s->has_series || s->series_lost || !s->listed || a->opts.no_session_series)
+		return;
 	if (a->n_owners == SERIES_OWNERS_MAX) {
 		qsort(a->owner, a->n_owners, sizeof *a->owner, largest_first);
 		while (a->n_owners > FINDINGS_CHARTED_SESSIONS)
-			give_up_series(a, a->owner[--a->n_owners]);
+			lose_series(a, a->owner[--a->n_owners]);
 	}
-	s->series = malloc(sizeof *s->series);
-	if (!s->series || !buckets_open(s->series, FINDINGS_BUCKETS_MAX, METRIC_COUNT)) {
-		free(s->series);
-		s->series = NULL;
-		a->failed = true;
-		return;
-	}
+	s->has_series = true;
 	a->owner[a->n_owners++] = s;
 }
 
-static void add_to_series(struct analysis *a, struct session *s, const struct record *rec)
+/* Another thread's numbers follow what has been decided since it was here last. */
+static void take_notice(const struct analysis *a, struct gather *g)
 {
-	struct buckets *b;
-	size_t at;
-
-	if (s->listed && !s->series && !s->series_lost && !a->opts.no_session_series)
-		own_series(a, s);
-	b = s->series ? s->series : &a->others_series;
-	at = buckets_at(b, rec->time_us);
-	for (uint64_t have = rec->have; have; have &= have - 1) {
-		int m = __builtin_ctzll(have);
-
-		buckets_add(b, at, (size_t)m, metric_specs[m].scale, rec->metric[m]);
-	}
-	a->failed |= b->failed;
+	if (g->losses == a->losses)
+		return;
+	for (size_t i = 0; i < g->n; i++)
+		if (a->sessions.listed[i]->series_lost)
+			gather_lose_series(g, i);
+	g->losses = a->losses;
 }
 
 static void widen_span(int64_t *from_us, int64_t *to_us, bool first, int64_t time_us)
@@ -152,23 +124,34 @@ static void count_step(struct analysis *a, struct session *s, const struct recor
 
 static struct rules *rules_of(struct analysis *a, struct session *s)
 {
-	if (!s->rules && a->opts.rules && rules_open(&s->rules, a->opts.rules, RULES_REPLAY, NULL))
+	if (s->rules || !a->opts.rules)
+		return s->rules;
+	if (rules_open(&s->rules, a->opts.rules, RULES_REPLAY, NULL))
 		a->failed = true;
+	s->limits_version = 0;
 	return s->rules;
+}
+
+static void note_limits(struct analysis *a, struct session *s)
+{
+	uint32_t version = rules_limits_version(s->rules);
+
+	if (s->limits_version == version)
+		return;
+	limits_add(&a->limits, s->rules);
+	s->limits_version = version;
 }
 
 static void judge(struct analysis *a, struct session *s, const struct record *rec)
 {
 	struct rule_finding found[RULES_MAX];
 	struct rules *rules = rules_of(a, s);
-	size_t n = rules ? rules_eval(rules, rec, found) : 0;
+	size_t n = rules ? rules_violated(rules, rec, found) : 0;
 	uint64_t types = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct rule_finding *f = &found[i];
 
-		if (!f->violated)
-			continue;
 		if (!(types >> f->type & 1))
 			a->by_type[f->type]++;
 		types |= UINT64_C(1) << f->type;
@@ -178,21 +161,17 @@ static void judge(struct analysis *a, struct session *s, const struct record *re
 			   1000 * rules_cooldown_ms(rules, f->rule), f);
 	}
 	a->violating += types != 0;
+	if (rules)
+		note_limits(a, s);
 }
 
-static void take_step(struct analysis *a, struct session *s, const struct record *rec)
+static struct place place_step(struct analysis *a, struct session *s, const struct record *rec)
 {
-	struct tracks *tracks;
-
 	sessions_list(&a->sessions, s);
-	tracks = tracks_of(a, s, rec->phase);
-	if (tracks)
-		tracks_add(tracks, rec);
+	own_series(a, s);
 	count_step(a, s, rec);
-	if (record_has(rec, M_STATE_SIMILARITY) && record_has(rec, M_LOGITS_ENTROPY) && s->listed)
-		comoments_add(&s->similarity_entropy, rec->metric[M_STATE_SIMILARITY], rec->metric[M_LOGITS_ENTROPY]);
-	add_to_series(a, s, rec);
 	judge(a, s, rec);
+	return (struct place){ s->listed ? (int32_t)s->index : PLACE_OTHERS, s->has_series };
 }
 
 static void take_alarm(struct analysis *a, const struct record *rec)
@@ -211,26 +190,27 @@ static void take_gap(struct analysis *a, const struct record *rec)
 		a->dropped += (uint64_t)dropped;
 }
 
-void analyze_push(struct analysis *a, const struct record *rec)
+/* What is no step is over with this. */
+static struct place place_record(struct analysis *a, const struct record *rec)
 {
+	struct place nowhere = { .session = PLACE_NOWHERE };
 	struct rule_finding none[RULES_MAX];
 	struct session *s;
 
 	if (rec->event != EVENT_SESSION_START && !wanted(a, rec))
-		return;
+		return nowhere;
 	s = sessions_find(&a->sessions, fields_text(rec->session, F_SESSION_ID));
 	if (!s) {
 		a->failed = true;
-		return;
+		return nowhere;
 	}
 	learn_names(a, s, rec);
 	switch (rec->event) {
 	case EVENT_INFERENCE_STEP:
-		take_step(a, s, rec);
-		break;
+		return place_step(a, s, rec);
 	case EVENT_SESSION_START:
 		if (rules_of(a, s))
-			rules_eval(s->rules, rec, none);
+			rules_violated(s->rules, rec, none);
 		break;
 	case EVENT_ALARM:
 		take_alarm(a, rec);
@@ -241,21 +221,62 @@ void analyze_push(struct analysis *a, const struct record *rec)
 	default:
 		break;
 	}
+	return nowhere;
+}
+
+static bool make_places(struct gather *g, size_t n)
+{
+	struct place *grown = n > g->place_cap ? realloc(g->place, n * sizeof *grown) : g->place;
+
+	g->failed |= !grown;
+	if (!grown)
+		return false;
+	g->place = grown;
+	g->place_cap = n > g->place_cap ? n : g->place_cap;
+	return true;
+}
+
+void analyze_place(struct analysis *a, struct gather *g, const struct record *rec, size_t n)
+{
+	if (!make_places(g, n)) {
+		a->failed = true;
+		return;
+	}
+	take_notice(a, g);
+	for (size_t i = 0; i < n; i++)
+		g->place[i] = place_record(a, &rec[i]);
+}
+
+void analyze_push(struct analysis *a, const struct record *rec)
+{
+	analyze_place(a, &a->gather, rec, 1);
+	gather_add(&a->gather, rec, 1);
+}
+
+struct gather *analyze_helper(struct analysis *a, struct err *err)
+{
+	struct gather *g = malloc(sizeof *g);
+
+	if (g && gather_open(g)) {
+		g->losses = a->losses;
+		return g;
+	}
+	if (g)
+		gather_free(g);
+	free(g);
+	err_set(err, ERR_NOMEM, "no memory for the analysis");
+	return NULL;
+}
+
+void analyze_take(struct analysis *a, struct gather *helper)
+{
+	take_notice(a, helper);
+	gather_merge(&a->gather, helper);
+	gather_free(helper);
+	free(helper);
 }
 
 /* --- merging ---------------------------------------------------------------------- */
-
-static void merge_tracks(struct analysis *a, struct tracks **into, const struct tracks *from)
-{
-	if (!from)
-		return;
-	if (!*into)
-		*into = calloc(1, sizeof **into);
-	if (*into)
-		tracks_merge(*into, from);
-	else
-		a->failed = true;
-}
 
 static void steal_text(char **into, char **from)
 {
@@ -265,28 +286,26 @@ static void steal_text(char **into, char **from)
 	*from = NULL;
 }
 
-static void merge_series(struct analysis *a, struct session *into, struct session *from)
-{
-	bool lost = into->series_lost || from->series_lost || !into->listed;
-
-	if (!from->series)
-		return;
-	if (!into->series && !lost)
-		own_series(a, into);
-	buckets_merge(into->series ? into->series : &a->others_series, from->series);
-	a->failed |= into->series && into->series->failed;
-}
-
-static void lose_series(struct analysis *a, struct session *s)
+static void forget_owner(struct analysis *a, struct session *s)
 {
 	size_t i = 0;
 
 	while (i < a->n_owners && a->owner[i] != s)
 		i++;
-	if (i == a->n_owners)
-		return;
-	a->owner[i] = a->owner[--a->n_owners];
-	give_up_series(a, s);
+	if (i < a->n_owners)
+		a->owner[i] = a->owner[--a->n_owners];
+}
+
+/* A series is kept when both halves of it are there. */
+static void merge_ownership(struct analysis *a, struct session *into, const struct session *from)
+{
+	if (from->series_lost || into->series_lost) {
+		if (into->has_series)
+			forget_owner(a, into);
+		lose_series(a, into);
+	} else if (from->has_series) {
+		own_series(a, into);
+	}
 }
 
 static void merge_span(struct session *into, const struct session *from)
@@ -303,23 +322,23 @@ static void merge_span(struct session *into, const struct session *from)
 		into->last_sequence = from->last_sequence;
 }
 
-static void merge_session(struct analysis *a, struct session *from)
+static void merge_session(struct analysis *a, struct session *from, struct gather *numbers)
 {
 	struct session *into = sessions_find(&a->sessions, (struct slice){ from->id, from->id_bytes });
+	struct numbers *n;
 
 	if (!into) {
 		a->failed = true;
 		return;
 	}
-	if (from->listed)
-		sessions_list(&a->sessions, into);
-	if (from->series_lost && into->series)
-		lose_series(a, into);
-	into->series_lost |= from->series_lost;
-	merge_series(a, into, from);
-	for (int phase = 0; phase < PHASE_COUNT; phase++)
-		merge_tracks(a, into->listed ? &into->phase[phase] : &a->others[phase], from->phase[phase]);
-	comoments_merge(&into->similarity_entropy, &from->similarity_entropy);
+	sessions_list(&a->sessions, into);
+	if (into->listed)
+		merge_ownership(a, into, from);
+	if (!into->has_series)
+		gather_lose_series(numbers, from->index);
+	n = into->listed ? gather_session(&a->gather, into->index) : &a->gather.others;
+	if (n && from->index < numbers->n)
+		numbers_merge(n, &numbers->session[from->index]);
 	merge_span(into, from);
 	into->records += from->records;
 	into->tokens += from->tokens;
@@ -353,13 +372,12 @@ void analyze_merge(struct analysis *into, struct analysis *from)
 {
 	merge_counts(into, from);
 	for (size_t i = 0; i < from->sessions.n_listed; i++)
-		merge_session(into, from->sessions.listed[i]);
+		merge_session(into, from->sessions.listed[i], &from->gather);
 	for (size_t i = 0; i < from->sessions.other_cap; i++)
 		if (from->sessions.other[i])
 			sessions_count(&into->sessions, from->sessions.other[i]);
-	for (int phase = 0; phase < PHASE_COUNT; phase++)
-		merge_tracks(into, &into->others[phase], from->others[phase]);
-	buckets_merge(&into->others_series, &from->others_series);
+	numbers_merge(&into->gather.others, &from->gather.others);
 	events_merge(&into->events, &from->events);
+	limits_merge(&into->limits, &from->limits);
 	analyze_close(from);
 }

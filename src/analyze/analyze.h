@@ -31,6 +31,15 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 /* [hot] Any event; what is not known is ignored. */
 void analyze_push(struct analysis *a, const struct record *rec);
 
+/* The same in two halves, for several threads that each have a helper and take turns with blocks of records: first, in
+ * the order of the log and by one thread at a time, analyze_place; then, at the same time as others, gather_add, which
+ * touches the helper alone. analyze_take, when all are done, merges and closes the helper. */
+struct gather;
+struct gather *analyze_helper(struct analysis *a, struct err *err); /* NULL: *err says why */
+void analyze_place(struct analysis *a, struct gather *helper, const struct record *rec, size_t n);
+void gather_add(struct gather *helper, const struct record *rec, size_t n);
+void analyze_take(struct analysis *a, struct gather *helper);
+
 /* Adds what `from` has seen; `from` is closed. Both have the same options. */
 void analyze_merge(struct analysis *into, struct analysis *from);
 

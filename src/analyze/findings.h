@@ -21,6 +21,8 @@ enum {
 	FINDINGS_CHARTED_SESSIONS = 8,	/* largest sessions that keep their own series */
 	FINDINGS_BUCKETS_MAX = 512,	/* of a series */
 	FINDINGS_HISTOGRAM_BINS = 48,
+	FINDINGS_LIMITS_MAX = 128,	/* limits in force */
+	FINDINGS_CHANGES_MAX = 8,	/* change points of one metric */
 };
 
 /* Of one metric over some records. count, min, max are exact; mean and stddev (sample,
@@ -49,6 +51,35 @@ struct histogram {
 	size_t n; /* 0: no values */
 	double low, high; /* edges of the first and the last bin, in the metric's unit */
 	uint64_t bin[FINDINGS_HISTOGRAM_BINS];
+};
+
+/* A limit that judged at least one step: what a chart draws across a metric. One metric has
+ * several when it is judged from both sides, by several rules, or differently by session. */
+struct limit_in_force {
+	enum metric_id metric;
+	enum alarm_type type; /* that breaking it raises */
+	enum severity severity;
+	bool above; /* values above it break it; else values below */
+	double value;
+};
+
+/* A straight line through the means of the time buckets, by least squares. Changes and
+ * levels in the metric's unit. */
+struct trend {
+	size_t points;	       /* buckets with values */
+	double slope_per_hour; /* NAN when there are fewer than 3 points */
+	double low, high;      /* its 95 % confidence interval; NAN when there are too few independent points */
+	double start;	       /* the line at the first bucket */
+	double change;	       /* from there to the last bucket; NAN as the slope */
+	bool significant;      /* the interval excludes 0 */
+};
+
+/* The level of a metric jumped. */
+struct change_point {
+	enum metric_id metric;
+	int64_t time_us;
+	double before, after; /* mean levels up to the neighbouring change points */
+	double score;	      /* the jump in errors of it: 5 is clear */
 };
 
 struct session_findings {
@@ -94,7 +125,13 @@ struct findings {
 	size_t n_sessions;
 	uint64_t sessions_total;
 
+	struct trend trend[METRIC_COUNT];
+	struct change_point *change; /* (n_changes), by metric, then by time */
+	size_t n_changes;
+
 	const char *rule_set;		     /* that the anomalies were judged by */
+	struct limit_in_force *limit;	     /* (n_limits), by metric */
+	size_t n_limits;
 	uint64_t anomaly_records;	     /* steps that violate at least one rule */
 	uint64_t anomaly_by_type[ALARM_TYPE_COUNT]; /* violating records */
 	struct anomaly_event *event;	     /* (n_events), by time */

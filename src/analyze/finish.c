@@ -1,5 +1,6 @@
 /* finish.c - the numbers gathered become findings. */
 #include "analyze/analysis.h"
+#include "analyze/course.h"
 #include "analyze/verdict.h"
 
 #include <math.h>
@@ -33,7 +34,7 @@ static void summaries(const struct tracks *t, struct summary out[METRIC_COUNT])
 }
 
 /* Of one session, its phases together; most sessions have one phase worth merging. */
-static bool session_summaries(const struct session *s, struct summary out[METRIC_COUNT])
+static bool session_summaries(const struct numbers *n, struct summary out[METRIC_COUNT])
 {
 	const struct tracks *only = NULL;
 	struct tracks whole = { .records = 0 };
@@ -41,17 +42,17 @@ static bool session_summaries(const struct session *s, struct summary out[METRIC
 	bool failed;
 
 	for (int phase = 0; phase < PHASE_COUNT; phase++)
-		if (s->phase[phase]) {
-			only = s->phase[phase];
+		if (n->phase[phase]) {
+			only = n->phase[phase];
 			phases++;
 		}
 	for (int phase = 0; phases > 1 && phase < PHASE_COUNT; phase++)
-		if (s->phase[phase])
-			tracks_merge(&whole, s->phase[phase]);
+		if (n->phase[phase])
+			tracks_merge(&whole, n->phase[phase]);
 	summaries(phases == 1 ? only : &whole, out);
 	failed = tracks_failed(phases == 1 ? only : &whole);
 	tracks_free(&whole);
-	return !failed && !s->similarity_entropy.failed;
+	return !failed;
 }
 
 static const struct bucket *bucket_row(struct arena *arena, const struct buckets *b, size_t m, size_t n)
@@ -80,7 +81,8 @@ static void take_series(struct arena *arena, const struct buckets *b, struct ser
 		out->metric[m] = (struct bucket *)(uintptr_t)bucket_row(arena, b, m, out->n);
 }
 
-static bool take_session(struct arena *arena, const struct session *s, struct session_findings *out)
+static bool take_session(struct arena *arena, const struct session *s, const struct numbers *n,
+			 struct session_findings *out)
 {
 	*out = (struct session_findings){
 		.session_id = copy(arena, s->id),
@@ -92,20 +94,21 @@ static bool take_session(struct arena *arena, const struct session *s, struct se
 		.sequences = (uint64_t)s->last_sequence - s->first_sequence + 1,
 		.from_us = s->from_us,
 		.to_us = s->to_us,
-		.similarity_entropy_pearson = comoments_pearson(&s->similarity_entropy),
+		.similarity_entropy_pearson = comoments_pearson(&n->similarity_entropy),
 	};
 	out->collapse_warning = out->similarity_entropy_pearson < -0.5;
-	return session_summaries(s, out->metric);
+	return session_summaries(n, out->metric);
 }
 
-static bool take_sessions(struct findings *f, const struct sessions *t)
+static bool take_sessions(struct findings *f, const struct analysis *a)
 {
-	bool fine = true;
+	const struct sessions *t = &a->sessions;
+	bool fine = a->gather.n == t->n_listed;
 
 	f->sessions_total = t->n_listed + t->n_other;
 	f->session = arena_alloc(&f->arena, t->n_listed + 1, sizeof *f->session);
-	for (size_t i = 0; f->session && i < t->n_listed; i++)
-		fine &= take_session(&f->arena, t->listed[i], &f->session[f->n_sessions++]);
+	for (size_t i = 0; fine && f->session && i < t->n_listed; i++)
+		fine &= take_session(&f->arena, t->listed[i], &a->gather.session[i], &f->session[f->n_sessions++]);
 	return fine;
 }
 
@@ -115,7 +118,7 @@ static void chart_sessions(struct findings *f, const struct analysis *a)
 	bool charted[SERIES_OWNERS_MAX] = { false };
 
 	for (size_t round = 0; round < a->n_owners && round < FINDINGS_CHARTED_SESSIONS; round++) {
-		size_t best = SERIES_OWNERS_MAX, i = 0;
+		size_t best = SERIES_OWNERS_MAX, i;
 		struct series *series = arena_alloc(&f->arena, 1, sizeof *series);
 
 		for (size_t k = 0; k < a->n_owners; k++)
@@ -123,29 +126,30 @@ static void chart_sessions(struct findings *f, const struct analysis *a)
 			    (best == SERIES_OWNERS_MAX || a->owner[k]->records > a->owner[best]->records))
 				best = k;
 		charted[best] = true;
-		while (a->sessions.listed[i] != a->owner[best])
-			i++;
-		if (!series || !f->session)
+		i = a->owner[best]->index;
+		if (!series || i >= f->n_sessions || !a->gather.session[i].series)
 			return;
-		take_series(&f->arena, a->owner[best]->series, series);
+		take_series(&f->arena, a->gather.session[i].series, series);
 		f->session[i].series = series;
 	}
 }
 
 static bool whole_series(struct findings *f, const struct analysis *a)
 {
+	const struct gather *g = &a->gather;
 	struct buckets whole;
 	bool fine;
 
 	if (!a->n_owners) {
-		take_series(&f->arena, &a->others_series, &f->series);
+		take_series(&f->arena, g->others.series, &f->series);
 		return true;
 	}
 	fine = buckets_open(&whole, FINDINGS_BUCKETS_MAX, METRIC_COUNT);
 	if (fine)
-		buckets_merge(&whole, &a->others_series);
-	for (size_t i = 0; fine && i < a->n_owners; i++)
-		buckets_merge(&whole, a->owner[i]->series);
+		buckets_merge(&whole, g->others.series);
+	for (size_t i = 0; fine && i < g->n; i++)
+		if (g->session[i].series)
+			buckets_merge(&whole, g->session[i].series);
 	fine &= !whole.failed;
 	if (fine)
 		take_series(&f->arena, &whole, &f->series);
@@ -159,11 +163,11 @@ static bool take_phase(struct findings *f, const struct analysis *a, enum phase 
 	struct tracks of_phase = { .records = 0 };
 	bool fine;
 
-	if (a->others[phase])
-		tracks_merge(&of_phase, a->others[phase]);
-	for (size_t i = 0; i < a->sessions.n_listed; i++)
-		if (a->sessions.listed[i]->phase[phase])
-			tracks_merge(&of_phase, a->sessions.listed[i]->phase[phase]);
+	if (a->gather.others.phase[phase])
+		tracks_merge(&of_phase, a->gather.others.phase[phase]);
+	for (size_t i = 0; i < a->gather.n; i++)
+		if (a->gather.session[i].phase[phase])
+			tracks_merge(&of_phase, a->gather.session[i].phase[phase]);
 	summaries(&of_phase, f->phase[phase]);
 	tracks_histogram(&of_phase, M_TOKEN_LATENCY_MS, &f->latency[phase]);
 	tracks_merge(whole, &of_phase);
@@ -185,6 +189,18 @@ static bool take_metrics(struct findings *f, const struct analysis *a)
 	return fine;
 }
 
+static void take_course(struct findings *f)
+{
+	struct change_point *change = arena_alloc(&f->arena, METRIC_COUNT * FINDINGS_CHANGES_MAX, sizeof *change);
+
+	f->change = change;
+	for (int m = 0; m < METRIC_COUNT; m++) {
+		course_trend(&f->series, (enum metric_id)m, &f->trend[m]);
+		if (change)
+			f->n_changes += course_changes(&f->series, (enum metric_id)m, &change[f->n_changes]);
+	}
+}
+
 static void take_words(struct arena *arena, const char *const *words, const char *out[LANG_COUNT])
 {
 	for (int lang = 0; words && lang < LANG_COUNT; lang++)
@@ -194,6 +210,7 @@ static void take_words(struct arena *arena, const char *const *words, const char
 static void take_anomalies(struct findings *f, const struct analysis *a)
 {
 	f->rule_set = copy(&f->arena, a->opts.rules ? ruleset_name(a->opts.rules) : "");
+	f->limit = limits_list(&a->limits, &f->arena, &f->n_limits);
 	f->anomaly_records = a->violating;
 	memcpy(f->anomaly_by_type, a->by_type, sizeof f->anomaly_by_type);
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
@@ -208,7 +225,7 @@ static void take_anomalies(struct findings *f, const struct analysis *a)
 
 int analyze_finish(const struct analysis *a, const struct input_stats *input, struct findings *out, struct err *err)
 {
-	bool fine = !a->failed && !a->sessions.failed && !a->events.failed;
+	bool fine = !a->failed && !a->sessions.failed && !a->events.failed && !gather_failed(&a->gather);
 
 	*out = (struct findings){
 		.records = a->records, .from_us = a->from_us, .to_us = a->to_us, .tokens = a->tokens
@@ -216,9 +233,10 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	if (input)
 		take_input(out, input);
 	fine &= take_metrics(out, a);
-	fine &= take_sessions(out, &a->sessions);
+	fine &= take_sessions(out, a);
 	fine &= whole_series(out, a);
 	chart_sessions(out, a);
+	take_course(out);
 	take_anomalies(out, a);
 	out->verdict = verdict_of(out);
 	if (fine && !out->arena.failed)

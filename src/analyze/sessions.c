@@ -59,15 +59,6 @@ static void link_active(struct sessions *t, struct session *s)
 static void free_session(struct session *s)
 {
 	events_detach(s->open);
-	for (int phase = 0; phase < PHASE_COUNT; phase++)
-		if (s->phase[phase]) {
-			tracks_free(s->phase[phase]);
-			free(s->phase[phase]);
-		}
-	if (s->series)
-		buckets_free(s->series);
-	free(s->series);
-	comoments_free(&s->similarity_entropy);
 	rules_close(s->rules);
 	free(s->id);
 	free(s->model_name);
@@ -148,8 +139,6 @@ static struct session *add(struct sessions *t, struct slice id, uint64_t hash)
 	}
 	s->id_bytes = id.n;
 	s->hash = hash;
-	s->similarity_entropy.scale_x = metric_specs[M_STATE_SIMILARITY].scale;
-	s->similarity_entropy.scale_y = metric_specs[M_LOGITS_ENTROPY].scale;
 	s->chain = t->slot[hash & (t->n_slots - 1)];
 	t->slot[hash & (t->n_slots - 1)] = s;
 	t->n++;
@@ -231,6 +220,7 @@ void sessions_list(struct sessions *t, struct session *s)
 		t->listed = grown;
 		t->listed_cap = cap;
 	}
+	s->index = t->n_listed;
 	t->listed[t->n_listed++] = s;
 	s->listed = true;
 }

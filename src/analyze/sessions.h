@@ -11,10 +11,8 @@
 #define RWKVMON_ANALYZE_SESSIONS_H
 
 #include "analyze/events.h"
-#include "analyze/tracks.h"
+#include "record/record.h"
 #include "rules/rules.h"
-#include "stats/buckets.h"
-#include "stats/moments.h"
 
 enum { SESSIONS_ACTIVE_MAX = 1024, SESSION_TEXT_MAX = 512 };
 
@@ -30,11 +28,11 @@ struct session {
 	uint64_t records, tokens;
 	uint32_t first_sequence, last_sequence;
 	int64_t from_us, to_us;
-	struct tracks *phase[PHASE_COUNT];
-	struct comoments similarity_entropy;
-	struct buckets *series; /* NULL: has none of its own */
-	bool series_lost;	/* it had one, but it was too small to be kept */
+	size_t index; /* in the list, when listed */
+	bool has_series;
+	bool series_lost; /* it had one, but it was too small to be kept */
 	struct rules *rules;
+	uint32_t limits_version; /* of those limits of the rules that are noted; 0: none */
 	struct event_list_end open[ALARM_TYPE_COUNT];
 };
 

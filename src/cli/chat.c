@@ -332,7 +332,7 @@ int command_chat(const struct options *opts, struct err *err)
 	struct chat c = { .screen = screen_open(false, false), .user = opts->user ? opts->user : "User",
 			  .bot = opts->bot ? opts->bot : "Assistant" };
 	struct sampler_config defaults = sampler_defaults();
-	struct rwkvmon_totals totals = { 0 };
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
 	struct err log_err = { 0 };
 	int rc, log_rc;
 
@@ -355,6 +355,7 @@ int command_chat(const struct options *opts, struct err *err)
 	log_rc = generation_close(&c.g, &totals, &log_err);
 	if (!rc && !opts->quiet && *totals.log_path)
 		fprintf(stderr, args_lang(opts->lang) == LANG_ZH ? "日志:%s\n" : "log: %s\n", totals.log_path);
+	generation_say_undelivered(&totals);
 	if (!rc && log_rc) {
 		*err = log_err;
 		rc = log_rc;

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <signal.h>
+#include <stdio.h>
 
 static volatile sig_atomic_t interrupted;
 
@@ -188,4 +189,10 @@ int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct
 	tokenizer_close(g->tokenizer);
 	model_close(g->model);
 	return rc;
+}
+
+void generation_say_undelivered(const struct rwkvmon_totals *totals)
+{
+	if (totals->undelivered)
+		fprintf(stderr, "rwkvmon: %s\n", totals->undelivered_why);
 }

@@ -47,6 +47,9 @@ int generation_save(const struct generation *g, struct err *err);
 /* Closes the collector; its error is what the log lost. */
 int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct err *err);
 
+/* What receivers of alarms missed, on standard error; nothing when they missed nothing. */
+void generation_say_undelivered(const struct rwkvmon_totals *totals);
+
 /* SIGINT or SIGTERM when one has come; both commands look at it between tokens. */
 int generation_interrupted(void);
 void generation_catch_signals(void);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "export/deliver.h"
 
 #include <rwkvmon.h>
 #include <signal.h>
@@ -54,14 +55,17 @@ static int command_help(enum command_id command, enum lang lang)
 static int version(void)
 {
 	struct buf text = { 0 };
+	char curl[80];
 
+	deliver_version(curl, sizeof curl);
 	buf_printf(&text,
 		   "rwkvmon %s\n"
 		   "runtime: RWKV-4, 5.0, 5.1, 5.2, 6, 7 from .pth, .safetensors, ggmf .bin, .gguf;\n"
 		   "         weights fp32, fp16, bf16, int8; activations always fp32\n"
 		   "kernels: %s (set RWKVMON_SIMD=scalar|avx2|avx512 to lower)\n"
-		   "GPU numbers: NVML, when its library is found at run time\n",
-		   rwkvmon_version(), cpu_features_name());
+		   "GPU numbers: NVML, when its library is found at run time\n"
+		   "alarms by HTTP: %s\n",
+		   rwkvmon_version(), cpu_features_name(), curl);
 	return print(&text);
 }
 

@@ -126,7 +126,7 @@ int command_run(const struct options *opts, struct err *err)
 {
 	struct screen screen = screen_open(opts->json, !opts->quiet);
 	struct generation g = { 0 };
-	struct rwkvmon_totals totals = { 0 };
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
 	struct err log_err = { 0 };
 	const struct sampler_config defaults = sampler_defaults();
 	struct buf prompt = { 0 };
@@ -139,6 +139,7 @@ int command_run(const struct options *opts, struct err *err)
 	log_rc = generation_close(&g, &totals, &log_err);
 	if (!rc)
 		rc = finish(&g, &screen, &totals, err);
+	generation_say_undelivered(&totals);
 	if (!rc && log_rc) { /* the text is out; that the log is not must still be known */
 		*err = log_err;
 		rc = log_rc;

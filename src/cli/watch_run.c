@@ -3,6 +3,7 @@
 #include "base/cpu.h"
 #include "cli/args.h"
 #include "cli/model.h"
+#include "cli/receivers.h"
 #include "log/log.h"
 #include "simd/observe.h"
 #include "stats/select.h"
@@ -198,15 +199,26 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 		.log_keep = (uint32_t)count_or_0(opts->log_keep),
 		.penalty_decay = sampling->penalty_decay, .top_k = (uint32_t)sampling->top_k, .seed = sampling->seed,
 	};
+	struct receivers to = { 0 };
 	int rc;
 
 	*w = (struct watch_run){ .tokenizer = t, .log_text = opts->log_text };
 	cli_model_name(w->name, sizeof w->name, opts->model);
 	w->tap = (struct tap){ .ctx = w, .begin = on_begin, .end = on_end, .wants_state_stats = true };
 	rc = sync_of(opts->fsync, &cfg.log_sync, err);
-	if (rc)
+	if (!rc)
+		rc = receivers_open(&to, opts, err);
+	if (rc) {
+		receivers_free(&to);
 		return rc;
+	}
+	cfg.alarm_file = opts->alarm_file;
+	cfg.alarm_command = to.command.word;
+	cfg.webhook_url = to.webhook;
+	cfg.webhook_template = opts->webhook_template;
+	cfg.alertmanager_url = to.alertmanager;
 	rc = opts->unwatched ? 0 : rwkvmon_open(&w->mon, &cfg, why);
+	receivers_free(&to);
 	if (!rc)
 		return 0;
 	second_line = strchr(why, '\n');

@@ -1,7 +1,7 @@
 /* collector.h - what is behind the opaque handle of rwkvmon.h.
  *
  *     begin/end (caller's thread)  ──ring──►  drain (writer thread)  ──►  log, alarms on stderr
- *                                               └► rules
+ *                                               └► rules             └─►  queues ──► receivers (delivery thread)
  */
 #ifndef RWKVMON_COLLECT_COLLECTOR_H
 #define RWKVMON_COLLECT_COLLECTOR_H
@@ -11,6 +11,7 @@
 #include "collect/own_fields.h"
 #include "collect/resources.h"
 #include "collect/worker.h"
+#include "export/deliver.h"
 #include "log/log.h"
 #include "observe/observe.h"
 #include "record/ring.h"
@@ -20,7 +21,7 @@
 #include <rwkvmon.h>
 #include <stdatomic.h>
 
-enum { SINKS_MAX = 4, NORMS_MAX = 256 };
+enum { SINKS_MAX = 8, NORMS_MAX = 256 };
 
 struct rwkvmon {
 	struct ring ring;
@@ -49,6 +50,7 @@ struct rwkvmon {
 	struct ruleset *ruleset;
 	struct rules *rules;
 	struct log *log; /* NULL: none */
+	struct deliver *deliver; /* NULL: alarms go nowhere else */
 	struct sink *sink[SINKS_MAX];
 	size_t n_sinks;
 	uint64_t dropped_told; /* in gap records */
@@ -83,6 +85,12 @@ void collector_deliver(struct rwkvmon *mon, const struct record *r);
 
 /* The session's fields from the caller's configuration; texts are copied into the arena. */
 void collector_describe(struct rwkvmon *mon, const struct rwkvmon_config *cfg);
+
+/* Opens the sinks that the configuration names: the log, standard error, receivers of alarms. */
+int collector_open_sinks(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struct err *err);
+
+/* Waits for receivers of alarms, says in *t what they missed, and takes them off the list of sinks. */
+void collector_close_receivers(struct rwkvmon *mon, struct rwkvmon_totals *t);
 
 /* The "[ALARM] …" sink. */
 struct sink *alarm_text_sink(void);

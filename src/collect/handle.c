@@ -20,11 +20,6 @@ static void watch_forks(void)
 	pthread_atfork(NULL, NULL, count_fork);
 }
 
-static void add_sink(struct rwkvmon *mon, struct sink *sink)
-{
-	mon->sink[mon->n_sinks++] = sink;
-}
-
 static int open_parts(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struct err *err)
 {
 	int rc = ring_open(&mon->ring, cfg->ring_bytes ? cfg->ring_bytes : 1 << 20, err);
@@ -38,22 +33,6 @@ static int open_parts(struct rwkvmon *mon, const struct rwkvmon_config *cfg, str
 	mon->observer = observer_open();
 	mon->resources = resources_open();
 	return mon->observer ? 0 : err_set(err, ERR_NOMEM, "no memory for the observer");
-}
-
-static int open_log(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struct err *err)
-{
-	const struct log_config log = { .path = cfg->log_path,
-					.session_id = fields_text(&mon->session, F_SESSION_ID).p,
-					.sync = (enum log_sync)cfg->log_sync,
-					.rotate_bytes = cfg->log_rotate_bytes,
-					.rotate_seconds = cfg->log_rotate_seconds,
-					.keep = cfg->log_keep,
-					.clock = mon->clock };
-	int rc = cfg->log_path ? log_open(&mon->log, &log, err) : 0;
-
-	if (mon->log)
-		add_sink(mon, log_sink(mon->log));
-	return rc;
 }
 
 static void deliver_event(struct rwkvmon *mon, enum event_type event, const struct field_values *extra)
@@ -72,11 +51,9 @@ static int start(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struct e
 	collector_describe(mon, cfg);
 	if (mon->arena.failed)
 		return err_set(err, ERR_NOMEM, "no memory for the session's description");
-	rc = open_log(mon, cfg, err);
+	rc = collector_open_sinks(mon, cfg, err);
 	if (rc)
 		return rc;
-	if (cfg->alarms_to_stderr)
-		add_sink(mon, alarm_text_sink());
 	deliver_event(mon, EVENT_SESSION_START, NULL);
 	rc = worker_start(&mon->writer, "rwkvmon-log", collector_drain, mon, 0);
 	return rc ? err_set_os(err, ERR_SYSTEM, rc, "the writer thread cannot be started") : 0;
@@ -88,6 +65,7 @@ static void free_parts(struct rwkvmon *mon)
 	observer_close(mon->observer);
 	rules_close(mon->rules);
 	ruleset_close(mon->ruleset);
+	deliver_close(mon->deliver, 0, NULL, 0);
 	log_close(mon->log, NULL, NULL);
 	ring_close(&mon->ring);
 	arena_free(&mon->arena);
@@ -193,15 +171,19 @@ static uint64_t alarm_count(const struct rwkvmon *mon)
 }
 
 /* One field per alarm type follows F_TOTAL_OVERHEAD, in the order of alarms.def. */
-static void deliver_end(struct rwkvmon *mon, double seconds)
+static void deliver_end(struct rwkvmon *mon, const struct rwkvmon_totals *t)
 {
 	struct field_values totals = { 0 };
 
 	fields_set_number(&totals, F_TOTAL_RECORDS, (double)mon->records);
 	fields_set_number(&totals, F_TOTAL_TOKENS, (double)mon->tokens);
 	fields_set_number(&totals, F_TOTAL_DROPPED, (double)(mon->dropped + (mon->log ? log_dropped(mon->log) : 0)));
-	fields_set_number(&totals, F_TOTAL_SECONDS, seconds);
+	fields_set_number(&totals, F_TOTAL_SECONDS, t->seconds);
 	fields_set_number(&totals, F_TOTAL_OVERHEAD, (double)mon->overhead_ns / 1e9);
+	if (t->undelivered) {
+		fields_set_number(&totals, F_TOTAL_UNDELIVERED, (double)t->undelivered);
+		fields_set_text(&totals, F_TOTAL_UNDELIVERED_WHY, slice_of(t->undelivered_why));
+	}
 	for (int i = 0; i < ALARM_TYPE_COUNT; i++)
 		if (mon->alarms[i])
 			fields_set_number(&totals, (enum field_id)(F_TOTAL_OVERHEAD + 1 + i), (double)mon->alarms[i]);
@@ -267,7 +249,8 @@ int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 	t.records = mon->records;
 	t.tokens = mon->tokens;
 	t.alarms = alarm_count(mon);
-	deliver_end(mon, t.seconds);
+	collector_close_receivers(mon, &t);
+	deliver_end(mon, &t);
 	if (mon->log)
 		snprintf(t.log_path, sizeof t.log_path, "%s", log_path(mon->log));
 	rc = log_close(mon->log, &lost, &err);

@@ -219,6 +219,27 @@ static void put_advice(struct buf *out, const struct findings *f, enum lang lang
 	buf_char(out, '}');
 }
 
+static void put_limits(struct buf *out, const struct findings *f)
+{
+	bool none = true;
+
+	buf_char(out, '[');
+	for (size_t i = 0; i < f->n_limits; i++) {
+		const struct limit_in_force *l = &f->limit[i];
+		bool first = true;
+
+		comma(out, &none);
+		buf_char(out, '{');
+		member_text(out, &first, "metric", metric_specs[l->metric].id);
+		member_text(out, &first, "alarm_type", alarm_specs[l->type].id);
+		member_text(out, &first, "severity", severity_ids[l->severity]);
+		member_text(out, &first, "side", l->above ? "above" : "below");
+		member_double(out, &first, "value", l->value);
+		buf_char(out, '}');
+	}
+	buf_char(out, ']');
+}
+
 static void put_anomalies(struct buf *out, const struct findings *f, enum lang lang)
 {
 	bool first = true, none = true;
@@ -238,6 +259,8 @@ static void put_anomalies(struct buf *out, const struct findings *f, enum lang l
 	member_known_text(out, &first, "rule_set", f->rule_set);
 	key(out, &first, "advice");
 	put_advice(out, f, lang);
+	key(out, &first, "limits");
+	put_limits(out, f);
 	buf_char(out, '}');
 }
 
@@ -251,6 +274,56 @@ static void put_phases(struct buf *out, const struct findings *f)
 		put_metrics(out, f->phase[phase]);
 	}
 	buf_char(out, '}');
+}
+
+static void put_trend(struct buf *out, const struct trend *t)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	member_double(out, &first, "slope_per_hour", t->slope_per_hour);
+	member_double(out, &first, "low", t->low);
+	member_double(out, &first, "high", t->high);
+	member_bool(out, &first, "significant", t->significant);
+	member_double(out, &first, "start", t->start);
+	member_double(out, &first, "change", t->change);
+	member_u64(out, &first, "points", t->points);
+	buf_char(out, '}');
+}
+
+static void put_trends(struct buf *out, const struct findings *f)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	for (int m = 0; m < METRIC_COUNT; m++)
+		if (isfinite(f->trend[m].slope_per_hour)) {
+			key(out, &first, metric_specs[m].id);
+			put_trend(out, &f->trend[m]);
+		}
+	buf_char(out, '}');
+}
+
+static void put_changes(struct buf *out, const struct findings *f)
+{
+	bool none = true;
+
+	buf_char(out, '[');
+	for (size_t i = 0; i < f->n_changes; i++) {
+		const struct change_point *c = &f->change[i];
+		bool first = true;
+
+		comma(out, &none);
+		buf_char(out, '{');
+		member_text(out, &first, "metric", metric_specs[c->metric].id);
+		member_time(out, &first, "at", c->time_us, true);
+		member_double(out, &first, "before", c->before);
+		member_double(out, &first, "after", c->after);
+		key(out, &first, "score");
+		buf_json_decimal(out, c->score, 1);
+		buf_char(out, '}');
+	}
+	buf_char(out, ']');
 }
 
 static void put_live(struct buf *out, const struct findings *f)
@@ -303,5 +376,9 @@ void report_json(struct buf *out, const struct findings *f, const struct report_
 	put_phases(out, f);
 	key(out, &first, "live");
 	put_live(out, f);
+	key(out, &first, "trends");
+	put_trends(out, f);
+	key(out, &first, "changes");
+	put_changes(out, f);
 	buf_str(out, "}\n");
 }

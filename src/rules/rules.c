@@ -19,6 +19,8 @@ struct judged {
 	int64_t violated_since_us; /* INT64_MIN: not violated */
 	int64_t fired_us;	   /* INT64_MIN: never */
 	bool firing;
+	bool applies;	     /* its set's overlay, or the set itself, judges this type in this session */
+	double above, below; /* the limits, as they are now; NAN: none (yet) */
 };
 
 struct rules {
@@ -29,7 +31,8 @@ struct rules {
 	double baseline[METRIC_COUNT]; /* NAN: none (yet) */
 	struct window learning[METRIC_COUNT];
 	bool overlaid;
-	struct judged *judged, *overlay; /* (set->n), (set->overlay->n) */
+	uint32_t limits_version; /* grows when limits may have changed */
+	struct judged *judged; /* (set->n), then those of the overlay */
 	double *memory;
 };
 
@@ -81,6 +84,63 @@ static double *set_up(const struct rules *r, struct judged *judged, const struct
 	return memory;
 }
 
+/* NAN when there is no limit (yet). */
+static double limit_value(const struct rules *r, const struct rule *rule, const struct limit *limit)
+{
+	double base;
+
+	switch (limit->kind) {
+	case LIMIT_ABSOLUTE:
+		return limit->value;
+	case LIMIT_BASELINE:
+		base = r->baseline[rule->metric];
+		return isnan(base) ? limit->otherwise : base * limit->value;
+	case LIMIT_FIELD:
+		base = r->session[limit->field];
+		return isnan(base) ? limit->otherwise : base * limit->value;
+	default:
+		return NAN;
+	}
+}
+
+static bool replaced(const struct rules *r, const struct rule *rule)
+{
+	for (size_t i = 0; r->overlaid && i < r->set->overlay->n; i++)
+		if (r->set->overlay->rule[i].alarm == rule->alarm)
+			return true;
+	return false;
+}
+
+/* An overlay's rule stands in only for a type that the set judges. */
+static bool stands_in(const struct rules *r, const struct rule *rule)
+{
+	for (size_t i = 0; i < r->set->n; i++)
+		if (r->set->rule[i].alarm == rule->alarm)
+			return true;
+	return false;
+}
+
+/* Judges every value for itself, and can do without windows. */
+static bool is_alone(const struct judged *j)
+{
+	return j->over == 1 && !j->recent.cap;
+}
+
+/* After what limits and overlay depend on has changed. */
+static void settle(struct rules *r)
+{
+	size_t n = r->set->n + (r->set->overlay ? r->set->overlay->n : 0);
+
+	r->limits_version++;
+	for (size_t i = 0; i < n; i++) {
+		struct judged *j = &r->judged[i];
+
+		j->applies = i < r->set->n ? !replaced(r, j->rule) : r->overlaid && stands_in(r, j->rule);
+		j->above = limit_value(r, j->rule, &j->rule->above);
+		j->below = limit_value(r, j->rule, &j->rule->below);
+	}
+}
+
 int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mode, struct err *err)
 {
 	struct rules *r = calloc(1, sizeof *r);
@@ -100,10 +160,9 @@ int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mo
 		rules_close(r);
 		return err_set(err, ERR_NOMEM, "no memory for the rules' state");
 	}
-	r->overlay = r->judged + set->n;
 	memory = set_up(r, r->judged, set, true, memory);
 	if (set->overlay)
-		memory = set_up(r, r->overlay, set->overlay, false, memory);
+		memory = set_up(r, r->judged + set->n, set->overlay, false, memory);
 	for (int m = 0; m < METRIC_COUNT; m++) {
 		r->baseline[m] = set->baseline[m];
 		r->learning[m] = (struct window){ .v = memory, .cap = set->learn_records };
@@ -111,6 +170,7 @@ int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mo
 	}
 	for (int f = 0; f < FIELD_COUNT; f++)
 		r->session[f] = NAN;
+	settle(r);
 	*out = r;
 	return 0;
 }
@@ -133,6 +193,7 @@ static void learn_session(struct rules *r, const struct field_values *session)
 			r->session[f] = session->v[f].number;
 	vocab = r->session[F_VOCAB_SIZE];
 	r->overlaid = r->set->overlay && vocab > 0 && vocab <= (double)r->set->overlay->vocab_at_most;
+	settle(r);
 }
 
 static void learn_baseline(struct rules *r, const struct record *rec)
@@ -143,27 +204,10 @@ static void learn_baseline(struct rules *r, const struct record *rec)
 		if (!record_has(rec, (enum metric_id)m) || w->n == w->cap)
 			continue;
 		window_push(w, rec->metric[m]);
-		if (w->n == w->cap)
-			r->baseline[m] = window_median(w);
-	}
-}
-
-/* NAN when there is no limit (yet). */
-static double limit_value(const struct rules *r, const struct rule *rule, const struct limit *limit)
-{
-	double base;
-
-	switch (limit->kind) {
-	case LIMIT_ABSOLUTE:
-		return limit->value;
-	case LIMIT_BASELINE:
-		base = r->baseline[rule->metric];
-		return isnan(base) ? limit->otherwise : base * limit->value;
-	case LIMIT_FIELD:
-		base = r->session[limit->field];
-		return isnan(base) ? limit->otherwise : base * limit->value;
-	default:
-		return NAN;
+		if (w->n < w->cap)
+			continue;
+		r->baseline[m] = window_median(w);
+		settle(r);
 	}
 }
 
@@ -255,7 +299,7 @@ static double nearest_limit(double value, double above, double below)
 
 static bool judge(const struct rules *r, struct judged *j, const struct record *rec, struct rule_finding *f)
 {
-	double value = NAN, above = limit_value(r, j->rule, &j->rule->above), below = limit_value(r, j->rule, &j->rule->below);
+	double value = NAN, above = j->above, below = j->below;
 	bool ready = take_value(r, j, rec, &value);
 	bool violated = ready && beyond(value, above, below) && (value > above || is_sudden(j, value));
 	bool changed = ready && move(j, rec->time_us, violated, cleared(j->rule, value, above, below));
@@ -269,41 +313,80 @@ static bool judge(const struct rules *r, struct judged *j, const struct record *
 	return violated || changed;
 }
 
-static bool replaced(const struct rules *r, const struct rule *rule)
+/* What every record does before it is judged; false: it is not judged. */
+static bool take_record(struct rules *r, const struct record *rec)
 {
-	for (size_t i = 0; r->overlaid && i < r->set->overlay->n; i++)
-		if (r->set->overlay->rule[i].alarm == rule->alarm)
-			return true;
-	return false;
-}
-
-/* An overlay's rule stands in only for a type that the set judges. */
-static bool stands_in(const struct rules *r, const struct rule *rule)
-{
-	for (size_t i = 0; i < r->set->n; i++)
-		if (r->set->rule[i].alarm == rule->alarm)
-			return true;
-	return false;
+	if (rec->event == EVENT_SESSION_START)
+		learn_session(r, rec->session);
+	if (rec->event != EVENT_INFERENCE_STEP)
+		return false;
+	r->records++;
+	if (r->set->learn_records)
+		learn_baseline(r, rec);
+	return true;
 }
 
 size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding out[RULES_MAX])
 {
-	size_t n = 0;
+	size_t n = 0, rules = r->set->n + (r->set->overlay ? r->set->overlay->n : 0);
 
-	if (rec->event == EVENT_SESSION_START)
-		learn_session(r, rec->session);
-	if (rec->event != EVENT_INFERENCE_STEP)
+	if (!take_record(r, rec))
 		return 0;
-	r->records++;
-	if (r->set->learn_records)
-		learn_baseline(r, rec);
-	for (size_t i = 0; i < r->set->n; i++)
-		if (!replaced(r, r->judged[i].rule))
+	for (size_t i = 0; i < rules && n < RULES_MAX; i++)
+		if (r->judged[i].applies)
 			n += judge(r, &r->judged[i], rec, &out[n]);
-	for (size_t i = 0; r->overlaid && i < r->set->overlay->n && n < RULES_MAX; i++)
-		if (stands_in(r, r->overlay[i].rule))
-			n += judge(r, &r->overlay[i], rec, &out[n]);
 	return n;
+}
+
+/* The same without windows and without the alarm's own state. */
+static bool judge_alone(const struct rules *r, const struct judged *j, const struct record *rec, struct rule_finding *f)
+{
+	double value = record_has(rec, j->rule->metric) ? rec->metric[j->rule->metric] : j->rule->missing;
+
+	if (!beyond(value, j->above, j->below) || r->records <= j->warmup || rec->sequence_length < j->rule->after_tokens)
+		return false;
+	*f = (struct rule_finding){ .type = j->rule->alarm, .severity = j->rule->severity, .metric = j->rule->metric,
+				    .rule = j->rule->name, .summary = j->rule->summary, .action = j->rule->action,
+				    .value = value, .limit = nearest_limit(value, j->above, j->below), .violated = true };
+	return true;
+}
+
+size_t rules_violated(struct rules *r, const struct record *rec, struct rule_finding out[RULES_MAX])
+{
+	size_t n = 0, rules = r->set->n + (r->set->overlay ? r->set->overlay->n : 0);
+
+	if (!take_record(r, rec))
+		return 0;
+	for (size_t i = 0; i < rules && n < RULES_MAX; i++) {
+		struct judged *j = &r->judged[i];
+
+		if (j->applies)
+			n += is_alone(j) ? judge_alone(r, j, rec, &out[n]) : judge(r, j, rec, &out[n]) && out[n].violated;
+	}
+	return n;
+}
+
+size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX])
+{
+	size_t rules = r->set->n + (r->set->overlay ? r->set->overlay->n : 0), n = 0;
+
+	for (size_t i = 0; i < rules; i++) {
+		const struct judged *j = &r->judged[i];
+		struct rule_limit limit = { j->rule->metric, j->rule->alarm, j->rule->severity, true, j->above };
+
+		if (j->applies && !isnan(j->above))
+			out[n++] = limit;
+		limit.above = false;
+		limit.value = j->below;
+		if (j->applies && !isnan(j->below))
+			out[n++] = limit;
+	}
+	return n;
+}
+
+uint32_t rules_limits_version(const struct rules *r)
+{
+	return r->limits_version;
 }
 
 int64_t rules_cooldown_ms(const struct rules *r, const char *rule)

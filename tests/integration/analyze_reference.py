@@ -290,6 +290,77 @@ def anomalies(records):
     return by_type, violating, events
 
 
+def check_limits(got):
+    for alarm, key, _, limit_of in RULES:
+        found = {limit["value"] for limit in got if (limit["alarm_type"], limit["metric"]) == (alarm, key)}
+        same("limits of " + alarm, found, {limit_of(-1e9), limit_of(1e9)})
+
+
+# The 0.975 quantile of Student's distribution: its density summed up to where 97.5 % lie.
+def student(freedom):
+    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(freedom * math.pi)
+    half, at, width = 0.0, 0.0, 1e-4
+    density = lambda x: scale * (1 + x * x / freedom) ** (-(freedom + 1) / 2)
+    while half < 0.475:
+        half += width * (density(at) + 4 * density(at + width / 2) + density(at + width)) / 6
+        at += width
+    return at
+
+
+def decimals(key):
+    for end, n in (("_ms", 3), ("_tps", 2), ("_mb", 1), ("_bytes", 0), ("_pct", 2), ("similarity", 6)):
+        if key.endswith(end):
+            return n
+    return 4  # nats
+
+
+def bucket_means(steps, group, key):
+    """(middle of the bucket in us, mean, count): equal buckets of 2^k ms, at most 512 over the whole log.
+    Values count with as many decimals as rwkvmon itself writes, cut to 2^40 of the last one."""
+    k, scale = 0, 10.0 ** decimals(key)
+    first, last = min(r["us"] for r in steps) // 1000, max(r["us"] for r in steps) // 1000
+    while (last >> k) - (first >> k) >= 512:
+        k += 1
+    cells = {}
+    for r in steps:
+        v = value_of(r, group, key)
+        if v is not None and math.isfinite(v):
+            cells.setdefault(r["us"] // 1000 >> k, []).append(v)
+    mean = lambda v: sum(round(max(-2.0 ** 40, min(x * scale, 2.0 ** 40))) for x in v) / (len(v) * scale)
+    return [((b + 0.5) * 1000 * 2 ** k, max(min(v), min(mean(v), max(v))), len(v)) for b, v in sorted(cells.items())]
+
+
+def check_trend(where, got, steps, group, key):
+    points = bucket_means(steps, group, key)
+    if len(points) < 3:
+        same(where, got, None)
+        return
+    same(where + " points", got["points"], len(points))
+    values = [v for _, v, _ in points]
+    if min(values) == max(values):
+        same(where, (got["slope_per_hour"], got["change"], got["significant"]), (0, 0, False))
+        return
+    n, total = len(points), math.fsum(w for _, _, w in points)
+    mt = math.fsum(w * t for t, _, w in points) / total
+    mv = math.fsum(w * v for _, v, w in points) / total
+    tt = math.fsum(w * (t - mt) ** 2 for t, _, w in points) / total
+    slope = math.fsum(w * (t - mt) * (v - mv) for t, v, w in points) / total / tt
+    e = [v - mv - slope * (t - mt) for t, v, _ in points]
+    square = math.fsum(w * d * d for d, (_, _, w) in zip(e, points)) / total
+    r = max(0, math.fsum(a * b for a, b in zip(e, e[1:])) / math.fsum(d * d for d in e))
+    r = min(r + (1 + 4 * r) / n, 0.95)
+    worth = n * (1 - r) / (1 + r)
+    hour = 3.6e9
+    close(where + " slope", got["slope_per_hour"], slope * hour, 1e-6)
+    close(where + " change", got["change"], slope * (points[-1][0] - points[0][0]), 1e-6)
+    if worth < 6:
+        same(where + " interval", (got["low"], got["high"], got["significant"]), (None, None, False))
+        return
+    error = student(worth - 2) * math.sqrt(square / ((worth - 2) * tt)) * hour
+    close(where + " half interval", (got["high"] - got["low"]) / 2, error, 2e-3)
+    same(where + " significant", got["significant"], got["low"] > 0 or got["high"] < 0)
+
+
 def check(got, paths):
     records, skipped, lines, size = read(paths)
     steps = [r for r in records if r["event_type"] == "inference_step"]
@@ -319,6 +390,10 @@ def check(got, paths):
         want = pearson(of)
         close(s["session_id"] + " pearson", s["state"]["similarity_entropy_pearson"], want, 1e-9)
         same(s["session_id"] + " warning", s["state"]["collapse_warning"], want is not None and want < -0.5)
+    check_limits(got["anomalies"]["limits"])
+    for group, keys in PATHS.items():
+        for key in keys:
+            check_trend("trend of " + key, got["trends"].get(key), steps, group, key)
     by_type, violating, events = anomalies(steps)
     same("by_type", got["anomalies"]["by_type"], by_type)
     same("anomaly records", got["anomalies"]["records"], violating)

@@ -252,6 +252,73 @@ static void bad_files_are_refused_with_place_and_advice(void **state)
 	}
 }
 
+static bool same_finding(const struct rule_finding *a, const struct rule_finding *b)
+{
+	return a->type == b->type && a->severity == b->severity && a->metric == b->metric && !strcmp(a->rule, b->rule) &&
+	       a->summary == b->summary && a->action == b->action && a->value == b->value &&
+	       (a->limit == b->limit || (isnan(a->limit) && isnan(b->limit)));
+}
+
+/* A step, or now and then a session's start, drawn from a seed; some metrics are missing. */
+static void draw_record(struct record *rec, struct field_values *session, unsigned i)
+{
+	static const double typical[] = { 0, 0.5, 1, 2, 8, 15, 50, 75, 90, 100, 200, 8000 };
+	unsigned draw = i * 2654435761u;
+
+	*session = (struct field_values){ 0 };
+	*rec = (struct record){ .time_us = i * INT64_C(700000), .event = EVENT_INFERENCE_STEP, .session = session,
+				.sequence_length = i % 300 };
+	if (i % 500 == 499) {
+		rec->event = EVENT_SESSION_START;
+		fields_set_number(session, F_VOCAB_SIZE, i % 1000 == 999 ? 65536 : 256);
+		fields_set_number(session, F_VRAM_TOTAL_MB, 9000);
+		return;
+	}
+	for (int m = 0; m < METRIC_COUNT; m++) {
+		draw = draw * 1664525 + 1013904223;
+		if (draw >> 29)
+			record_set(rec, (enum metric_id)m, typical[(draw >> 16) % (sizeof typical / sizeof *typical)] * (1 + (draw >> 12 & 3) / 8.0));
+	}
+}
+
+static void violations_alone_are_those_of_the_whole_evaluation(void **state)
+{
+	static const char own[] = "baseline: learn\nreplay: {over: 1, warmup: 3}\nrules: ["
+				  "{alarm: high_latency, metric: token_latency_ms, above: {of: baseline, times: 1.5}}, "
+				  "{alarm: state_divergence, metric: state_similarity, below: 0.8, sudden: {deviations: 1, of: 16}, after_tokens: 9}, "
+				  "{alarm: high_repetition, metric: token_repetition_pct, above: 15, missing: 20, over: 7, by: max}]";
+	struct ruleset *set[3];
+	size_t violated = 0;
+
+	(void)state;
+	assert_int_equal(ruleset_open(&set[0], "baseline", NULL), 0);
+	assert_int_equal(ruleset_open(&set[1], "thresholds", NULL), 0);
+	set[2] = set_of(own);
+	for (int s = 0; s < 3; s++) {
+		struct rules *whole = rules_of(set[s], RULES_REPLAY), *alone = rules_of(set[s], RULES_REPLAY);
+
+		for (unsigned i = 0; i < 5000; i++) {
+			struct rule_finding all[RULES_MAX], some[RULES_MAX];
+			struct field_values session;
+			struct record rec;
+			size_t n, k, at = 0;
+
+			draw_record(&rec, &session, i);
+			n = rules_eval(whole, &rec, all);
+			k = rules_violated(alone, &rec, some);
+			for (size_t f = 0; f < n; f++)
+				if (all[f].violated)
+					assert_true(at < k && same_finding(&all[f], &some[at++]));
+			assert_int_equal(at, k);
+			violated += k;
+		}
+		rules_close(whole);
+		rules_close(alone);
+		ruleset_close(set[s]);
+	}
+	assert_true(violated > 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +331,7 @@ int main(void)
 		cmocka_unit_test(relative_limits_follow_what_they_name),
 		cmocka_unit_test(a_drop_is_sudden_only_against_the_recent_past),
 		cmocka_unit_test(a_baseline_can_be_learned),
+		cmocka_unit_test(violations_alone_are_those_of_the_whole_evaluation),
 		cmocka_unit_test(bad_files_are_refused_with_place_and_advice),
 	};
 

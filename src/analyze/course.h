@@ -1,0 +1,13 @@
+/* course.h - where each metric is heading and where its level jumped, from its means over time. */
+#ifndef RWKVMON_ANALYZE_COURSE_H
+#define RWKVMON_ANALYZE_COURSE_H
+
+#include "analyze/findings.h"
+
+/* Of one metric of the series; *out is unknown when there are too few buckets. */
+void course_trend(const struct series *s, enum metric_id m, struct trend *out);
+
+/* Fills at most FINDINGS_CHANGES_MAX changes of one metric, by time; their number. */
+size_t course_changes(const struct series *s, enum metric_id m, struct change_point *out);
+
+#endif

@@ -1,0 +1,25 @@
+/* limits.h - which limits judged at least one step: a set, mergeable, the same for any split.
+ *
+ * Limits differ by session when they are relative. A set holds FINDINGS_LIMITS_MAX; of
+ * more, those that come first in order (by metric, alarm type, side, value) are kept.
+ */
+#ifndef RWKVMON_ANALYZE_LIMITS_H
+#define RWKVMON_ANALYZE_LIMITS_H
+
+#include "analyze/findings.h"
+#include "rules/rules.h"
+
+/* A zeroed struct is empty. */
+struct limits {
+	struct rule_limit of[FINDINGS_LIMITS_MAX]; /* (n), in order, each once */
+	size_t n;
+};
+
+/* Those that are in force in a session now. */
+void limits_add(struct limits *l, const struct rules *rules);
+void limits_merge(struct limits *into, const struct limits *from);
+
+/* As findings, into the arena. */
+struct limit_in_force *limits_list(const struct limits *l, struct arena *arena, size_t *n);
+
+#endif

@@ -1,0 +1,152 @@
+#!/bin/bash
+# Alarms of real runs, delivered to a file, a command, an HTTP server that also misbehaves, and the real Alertmanager.
+set -u
+rwkvmon=$1/rwkvmon here=$(cd "$(dirname "$0")" && pwd)
+dir=$(mktemp -d)
+cd "$dir" || exit 1
+pids=
+trap 'kill $pids 2>/dev/null; rm -rf "$dir"' EXIT
+failed=0
+
+ok() { # WHAT CONDITION...
+	if "${@:2}"; then echo "ok: $1"; else echo "not ok: $1"; failed=1; fi
+}
+lines() { [ "$(wc -l <"$1")" = "$2" ]; }
+holds() { grep -q -- "$2" "$1"; }
+lacks() { ! grep -rq -- "$2" "$1"; }
+
+cat >fires.yaml <<'YAML'
+rules: [{alarm: high_latency, metric: token_latency_ms, above: 0, warmup: 5, summary: "slow $(touch pwned) <b>", action: "`touch pwned`; wait"}]
+YAML
+cat >moves.yaml <<'YAML'
+rules: [{alarm: abnormal_entropy, metric: logits_entropy, above: 2, cooldown: 0, clear: 0.5, warmup: 0}]
+YAML
+run() { rm -f run.log; "$rwkvmon" run --rules fires.yaml --tokens 60 --seed 1 --quiet --lang en --log run.log "$@" </dev/null >text 2>said; }
+
+python3 "$here/receiver.py" out port &
+pids="$pids $!"
+for _ in $(seq 200); do [ -s port ] && break; sleep 0.05; done
+web=http://127.0.0.1:$(cat port)
+
+# --- file and command ----------------------------------------------------------------------------
+run --alarm-file alarms.jsonl
+ok "the alarm file has the alarm, as the log has it" cmp -s alarms.jsonl <(grep '"event_type":"alarm"' run.log)
+run --alarm-file alarms.jsonl
+ok "the file is appended to" lines alarms.jsonl 2
+run --alarm-file none/alarms.jsonl
+ok "a file that cannot be opened is refused" holds said "none/alarms.jsonl: cannot be opened"
+
+cat >keep <<'SH'
+#!/bin/sh
+for word in "$@"; do printf '%s\n' "$word"; done >words
+exec cat >heard
+SH
+chmod +x keep
+run --alarm-command "./keep '\$(touch pwned)' \"; touch pwned\" \`touch pwned\` a\\ b"
+ok "the command's words come as they are" cmp -s words <(printf '%s\n' '$(touch pwned)' '; touch pwned' '`touch' 'pwned`' 'a b')
+ok "its standard input is the alarm" cmp -s heard <(grep '"event_type":"alarm"' run.log)
+ok "no shell has seen any of it" test ! -e pwned
+run --alarm-command "sh -c 'exit 3'"
+ok "a failing command is told" holds said "the alarm command sh missed 1 alarm: it ended with status 3"
+run --alarm-command "sleep 1000"
+ok "a command that does not end is killed at the end" holds said "the alarm command sleep missed 1 alarm: it was killed"
+ok "and what it was is in the log" holds run.log '"undelivered":1,"undelivered_why":"the alarm command sleep'
+run --alarm-command "true"
+ok "a command that reads nothing is fine" test ! -s said
+run --alarm-command "./none"
+ok "a command that is not there is refused" holds said "./none: cannot be run"
+
+# --- webhooks ---------------------------------------------------------------------------------------
+post() { rm -f out; run --webhook "$web/$1" "${@:2}"; }
+post "ok/SECRET?token=SECRET"
+ok "json: the alarm itself" python3 - <<'PY'
+import json
+got = [json.loads(line) for line in open("out")]
+want = [json.loads(line) for line in open("run.log") if '"event_type":"alarm"' in line]
+assert [g["body"] for g in got] == want and len(want) == 1
+assert got[0]["path"] == "/ok/SECRET?token=SECRET" and got[0]["type"] == "application/json"
+PY
+for template in slack:text:ok feishu:content.text:code0 dingtalk:text.content:err0 wecom:text.content:err0; do
+	IFS=: read -r name path answer <<<"$template"
+	post "$answer" --webhook-template "$name"
+	ok "$name: delivered" test ! -s said
+	ok "$name: its message" env WHERE="$path" python3 - <<'PY'
+import json, os
+body = json.loads(open("out").readline())["body"]
+for key in os.environ["WHERE"].split("."):
+    body = body[key]
+assert body.startswith("[ALARM] high_latency (warning)\nslow $(touch pwned) ‹b›\nvalue "), body
+assert "\ndo: `touch pwned`; wait\n" in body and "\nmodel: tiny-rwkv7\n" in body
+PY
+done
+post code1 --webhook-template feishu
+ok "200 with an error inside is no success" holds said 'it answered "code" 19001'
+post garbage --webhook-template wecom
+ok "garbage is no success" holds said 'its answer has no "errcode"'
+post gone
+ok "404 is final" lines out 1
+post fail
+ok "500 is tried again at the end, then told" holds said "missed 1 alarm: it answered with status 500"
+post slow?SECRET
+ok "one that never answers delays no record" holds run.log '"records":61,"tokens":61,"dropped":0'
+ok "nor the end by more than its patience" holds said "missed 1 alarm: it did not answer in time"
+post flood
+ok "an endless answer ends" holds said "it did not answer in time"
+rm -f out run.log
+printf '%s/ok/SECRET\n' "$web" >address
+run --webhook @address
+ok "an address from a file" lines out 1
+run --webhook http://user:SECRET@127.0.0.1:1/SECRET?token=SECRET
+ok "a dead port is told" holds said "the webhook at http://127.0.0.1:1 missed 1 alarm"
+ok "no secret in the log" lacks run.log SECRET
+ok "nor in what is said" lacks said SECRET
+run --webhook "ftp://127.0.0.1/"
+ok "only http" holds said "expected an address that begins with http"
+run --webhook "$web/ok" --webhook-template slak
+ok "unknown templates name the near one" holds said 'did you mean "slack"'
+
+# --- Alertmanager's protocol ---------------------------------------------------------------------------
+rm -f out run.log
+"$rwkvmon" run --rules moves.yaml --tokens 400 --seed 1 --quiet --log run.log --alertmanager "$web/ok/" </dev/null >text 2>said
+ok "alerts come, change and end" python3 - <<'PY'
+import datetime, json
+posts = [json.loads(line) for line in open("out")]
+assert all(p["path"] == "/ok/api/v2/alerts" for p in posts), posts
+alerts = [a for p in posts for a in p["body"]]
+labels = {json.dumps(a["labels"], sort_keys=True) for a in alerts}
+assert len(labels) == 1, labels  # one identity, whatever the numbers
+one = json.loads(labels.pop())
+assert one["alertname"] == one["rule"] == "abnormal_entropy" and one["severity"] == "critical" and one["model"] == "tiny-rwkv7"
+assert all(a["startsAt"] < a["endsAt"] for a in alerts)
+assert all(a["annotations"]["reading"].startswith("value ") for a in alerts)
+log = [json.loads(line) for line in open("run.log")]
+last = [r for r in log if r["event_type"] in ("alarm", "alarm_resolved")][-1]
+final = posts[-1]["body"][0]
+ends, resolved = (datetime.datetime.fromisoformat(t.replace("Z", "+00:00")) for t in (final["endsAt"], last["timestamp"]))
+assert last["event_type"] == "alarm" or 0 <= (ends - resolved).total_seconds() <= 0.0011, (last["timestamp"], final)
+PY
+
+# --- the real Alertmanager --------------------------------------------------------------------------------
+if ! command -v prometheus-alertmanager >/dev/null; then
+	echo "SKIPPED: the real Alertmanager: prometheus-alertmanager is not installed"
+else
+	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	printf 'route: { receiver: nobody }\nreceivers: [ { name: nobody } ]\n' >am.yml
+	prometheus-alertmanager --config.file=am.yml --storage.path=am --web.listen-address="127.0.0.1:$port" --cluster.listen-address= >am.log 2>&1 &
+	pids="$pids $!"
+	alerts() { python3 -c 'import json, sys, urllib.request
+a = json.load(urllib.request.urlopen(sys.argv[1]))
+print(len(a), *sorted({x["labels"]["alertname"] for x in a}))' "http://127.0.0.1:$port/api/v2/alerts" 2>/dev/null; }
+	becomes() { for _ in $(seq 600); do [ "$(alerts)" = "$1" ] && return 0; sleep 0.1; done; echo "there are: $(alerts)"; cat am.log said; return 1; }
+	becomes "0" || exit 1
+	mkfifo words.in
+	"$rwkvmon" chat --rules fires.yaml --tokens 30 --quiet --log chat.log --alertmanager "http://127.0.0.1:$port" <words.in >text 2>said &
+	chat=$!
+	exec 9>words.in
+	echo "hello" >&9
+	ok "an alarm of a real run is one alert" becomes "1 high_latency"
+	exec 9>&-
+	wait $chat
+	ok "which is resolved when the run ends" becomes "0"
+fi
+exit $failed

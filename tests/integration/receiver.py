@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""A receiver of HTTP posts for the tests: writes each body as a line, and misbehaves when told to.
+
+    receiver.py OUT_FILE PORT_FILE
+
+The path says how it behaves: /ok, /code0, /code1 (200 with {"code":N}), /garbage, /fail (500), /later (503 twice, then
+200), /gone (404), /slow (answers after 30 s), /flood (an endless answer)."""
+import http.server
+import json
+import os
+import sys
+import threading
+import time
+
+out, port_file = sys.argv[1], sys.argv[2]
+lock = threading.Lock()
+seen = {"later": 0}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status, body=b"ok"):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with lock, open(out, "a", encoding="utf-8") as f:
+            f.write(json.dumps({"path": self.path, "type": self.headers["Content-Type"], "body": json.loads(body)}) + "\n")
+        what = self.path.split("?")[0].rstrip("/").split("/")[-1]
+        if what == "slow":
+            time.sleep(30)
+        elif what == "flood":
+            self.send_response(200)
+            self.end_headers()
+            try:
+                while True:
+                    self.wfile.write(b"x" * 65536)
+            except OSError:
+                pass
+            self.close_connection = True
+            return
+        elif what == "later":
+            seen["later"] += 1
+            self.answer(503 if seen["later"] < 3 else 200)
+            return
+        self.answer({"fail": 500, "gone": 404}.get(what, 200),
+                    {"code0": b'{"code": 0, "msg": "ok"}', "code1": b'{"code":19001,"msg":"no"}',
+                     "err0": b'{"errcode":0,"errmsg":"ok"}', "garbage": b"\x00\xff<html>"}.get(what, b"ok"))
+
+    def log_message(self, *args):
+        pass
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server.daemon_threads = True
+with open(port_file + ".new", "w") as f:
+    f.write(str(server.server_address[1]))
+os.rename(port_file + ".new", port_file)
+server.serve_forever()
