@@ -100,6 +100,12 @@ void tracks_summary(const struct tracks *t, enum metric_id m, struct summary *ou
 	out->missing = t->records - out->count - out->nonfinite;
 }
 
+void tracks_summaries(const struct tracks *t, struct summary out[METRIC_COUNT])
+{
+	for (int m = 0; m < METRIC_COUNT; m++)
+		tracks_summary(t, (enum metric_id)m, &out[m]);
+}
+
 /* Where the values of a walk fall in a histogram's bins. */
 struct spread {
 	struct histogram *h;

@@ -60,7 +60,7 @@ static inline float vec_sum(vec v)
 	return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
-/* The larger of each lane; b where either is NaN. */
+/* The larger of each lane; b where one is NaN. */
 static inline vec vec_max(vec a, vec b)
 {
 	return _mm256_max_ps(a, b);
@@ -75,7 +75,7 @@ static inline float vec_top(vec v)
 }
 
 /* 2^t for t below 127, to 1e-7: a polynomial in t - floor(t), its exponent raised by floor(t).
- * 0 below -126; NaN stays NaN, infinity becomes something not finite or negative. */
+ * 0 below -126; NaN stays NaN, infinity becomes NaN. */
 static inline vec vec_exp2(vec t)
 {
 	vec lowest = vec_set1(-126), below = _mm256_cmp_ps(t, lowest, _CMP_LT_OQ);

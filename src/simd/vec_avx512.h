@@ -61,7 +61,7 @@ static inline float vec_sum(vec v)
 	return _mm512_reduce_add_ps(v);
 }
 
-/* The larger of each lane; b where either is NaN. */
+/* The larger of each lane; b where one is NaN. */
 static inline vec vec_max(vec a, vec b)
 {
 	return _mm512_max_ps(a, b);
