@@ -63,8 +63,7 @@ bench-runtime: all
 
 bench-collect: all
 	@cmake --build build -j$(JOBS) --target collect_bench
-	@build/bench/collect_bench
-	@bench/collect_bench.sh
+	@bench/collect_bench.sh build
 
 docs: all
 	@build/rwkvmon export log-format >docs/LOG-FORMAT.md
