@@ -21,6 +21,13 @@ else()
 	target_compile_definitions(layer_export PRIVATE RWKVMON_HAS_CURL=0)
 endif()
 set(COLLECTOR_LIBRARIES PkgConfig::YAML PkgConfig::ZSTD Threads::Threads ${CMAKE_DL_LIBS} m)
+if(MICROHTTPD_FOUND)
+	target_compile_definitions(layer_export PRIVATE RWKVMON_HTTP)
+	target_link_libraries(layer_export PRIVATE PkgConfig::MICROHTTPD)
+	list(APPEND COLLECTOR_LIBRARIES PkgConfig::MICROHTTPD)
+else()
+	message(WARNING "libmicrohttpd is missing: no /metrics and no live page in this build")
+endif()
 target_link_libraries(rwkvmon PRIVATE rwkvmon_flags ${COLLECTOR_LIBRARIES})
 target_link_libraries(rwkvmon_core PUBLIC rwkvmon_flags ${COLLECTOR_LIBRARIES} PkgConfig::JANSSON PkgConfig::ZLIB
 	PkgConfig::UTF8PROC)
@@ -33,6 +40,7 @@ embed_files(rwkvmon_core embedded_model=${CMAKE_SOURCE_DIR}/models/tiny-rwkv7.sa
 
 add_executable(rwkvmon_cli $<TARGET_OBJECTS:layer_cli>)
 target_link_libraries(rwkvmon_cli PRIVATE rwkvmon_core)
+target_compile_definitions(layer_cli PRIVATE RWKVMON_DOC_DIR="${CMAKE_INSTALL_FULL_DOCDIR}")
 set_target_properties(rwkvmon_cli PROPERTIES OUTPUT_NAME rwkvmon)
 
 configure_file(${CMAKE_SOURCE_DIR}/cmake/rwkvmon.pc.in ${CMAKE_BINARY_DIR}/rwkvmon.pc @ONLY)
