@@ -292,10 +292,10 @@ void tracks_walk(const struct tracks *t, enum metric_id m, sketch_visit *visit, 
 
 	if (!t->metric[m])
 		return;
-	if (is_similarity(m))
+	if (is_similarity(m) && t->metric[m]->spilled)
 		sketch_walk(&t->metric[m]->sketch, visit_mirrored, &mirror);
 	else
-		sketch_walk(&t->metric[m]->sketch, visit, ctx);
+		track_walk(t->metric[m], visit, ctx);
 }
 
 void tracks_free(struct tracks *t)

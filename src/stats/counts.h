@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { COUNTS_BINS = 8192 };
+enum { COUNTS_BINS = 4096 };
 
 struct counts {
 	uint64_t n;
