@@ -167,7 +167,7 @@ static void judge(struct analysis *a, struct session *s, const struct record *re
 		a->summary[f->type] = f->summary;
 		a->advice[f->type] = f->action;
 		events_add(&a->events, &s->open[f->type], s->id, rec->time_us,
-			   1000 * rules_cooldown_ms(rules, f->rule), f);
+			   f->cooldown_us, f);
 	}
 	a->violating += types != 0;
 	if (rules)

@@ -11,16 +11,24 @@ static uint64_t mix(uint64_t h, uint64_t word)
 	return h ^ h >> 32;
 }
 
-static uint64_t lot_of(const struct record *rec)
+/* The high half of a step's lot: what most steps are turned down by. */
+static uint64_t first_half(const struct record *rec)
 {
-	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), (uint64_t)rec->time_us), bits;
+	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), (uint64_t)rec->time_us);
 
-	h = mix(h, rec->sequence_length ^ (uint64_t)rec->sequence << 32);
+	return mix(h, rec->sequence_length ^ (uint64_t)rec->sequence << 32) >> 32 << 32;
+}
+
+/* The low half, which tells steps apart whose time and place are the same. */
+static uint64_t second_half(const struct record *rec)
+{
+	uint64_t h = rec->have, bits;
+
 	for (uint64_t have = rec->have; have; have &= have - 1) {
 		memcpy(&bits, &rec->metric[__builtin_ctzll(have)], sizeof bits);
 		h = mix(h, bits);
 	}
-	return mix(h, rec->have);
+	return h >> 32;
 }
 
 static void swap(struct sample_step *a, struct sample_step *b)
@@ -89,7 +97,10 @@ void sample_add(struct sample *s, const struct record *rec)
 	if (rec->phase == PHASE_PREFILL)
 		return;
 	s->seen++;
-	lot = lot_of(rec);
+	lot = first_half(rec);
+	if (s->n == SAMPLE_STEPS && lot > s->step[0].lot)
+		return;
+	lot |= second_half(rec);
 	if (s->n == SAMPLE_STEPS && lot >= s->step[0].lot)
 		return;
 	step = (struct sample_step){ .lot = lot, .have = rec->have, .sequence_length = rec->sequence_length };

@@ -90,7 +90,7 @@ void tracks_add_value(struct tracks *t, enum metric_id m, double v)
 		tracks_add_decimals(t, m, &scaled, 1);
 		return;
 	}
-	moments_add(&track->moments, v);
+	moments_add_other(&track->moments, v);
 	spill(track, m);
 	sketch_value(track, m, v, 1);
 }
@@ -121,7 +121,7 @@ void tracks_merge(struct tracks *into, const struct tracks *from)
 		if (from->metric[m]->spilled) {
 			spill(track, (enum metric_id)m);
 			sketch_merge(&track->sketch, &from->metric[m]->sketch);
-		} else {
+		} else if (track->spilled || !counts_add_table(&track->counts, &from->metric[m]->counts)) {
 			counts_walk(&from->metric[m]->counts, pour_into_track, &(struct pour){ track, (enum metric_id)m });
 		}
 	}

@@ -73,7 +73,50 @@ static inline bool short_decimal(const char *p, size_t n, uint64_t *digits, int 
 	return true;
 }
 
-#define X86_STEPS ((struct layout_steps){ same_bytes, is_plain, short_decimal })
+/* n digits at p, 0..16, as a number. */
+static inline uint64_t value_of_digits(const char *p, size_t n)
+{
+	__m128i value = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_set1_epi8('0'));
+
+	return value_of_16_digits(_mm_shuffle_epi8(value, _mm_loadu_si128((const __m128i *)(const void *)(align_right + n))));
+}
+
+/* The same for 17..32 bytes of at most 19 digits with a point between two of them. */
+static inline bool medium_decimal(const char *p, size_t n, uint64_t *digits, int *fraction)
+{
+	static const uint64_t powers[] = { 1, 10, 100, 1000 };
+	__m256i value = _mm256_sub_epi8(_mm256_loadu_si256((const __m256i *)(const void *)p), _mm256_set1_epi8('0'));
+	__m256i is_digit_here = _mm256_cmpeq_epi8(_mm256_min_epu8(value, _mm256_set1_epi8(9)), value);
+	uint32_t others = ~(uint32_t)_mm256_movemask_epi8(is_digit_here) & (uint32_t)((UINT64_C(1) << n) - 1);
+	size_t before, behind;
+
+	if (!others || n > 20)
+		return false;
+	before = (size_t)__builtin_ctz(others);
+	behind = n - before - 1;
+	if ((others & (others - 1)) || p[before] != '.' || !before || before > 3 || !behind || (before > 1 && *p == '0'))
+		return false;
+	*fraction = (int)behind;
+	*digits = value_of_digits(p, before);
+	if (behind > 16) { /* up to 3 of them apart, so that the rest is 16 */
+		size_t apart = behind - 16;
+
+		*digits = *digits * powers[apart] + value_of_digits(p + before + 1, apart);
+		before += apart;
+		behind = 16;
+	}
+	*digits = *digits * whole_power[behind] + value_of_digits(p + before + 1, behind);
+	return true;
+}
+
+static inline bool x86_decimal(const char *p, size_t n, uint64_t *digits, int *fraction)
+{
+	if (n <= 16)
+		return short_decimal(p, n, digits, fraction);
+	return medium_decimal(p, n, digits, fraction);
+}
+
+#define X86_STEPS ((struct layout_steps){ same_bytes, is_plain, x86_decimal, 20 })
 
 #endif
 #endif

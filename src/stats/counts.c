@@ -116,6 +116,27 @@ size_t counts_add(struct counts *c, const int64_t *v, size_t n)
 	return n;
 }
 
+bool counts_add_table(struct counts *into, const struct counts *from)
+{
+	int64_t low = from->low, high = from->high;
+
+	if (!from->n)
+		return true;
+	if (into->n) {
+		low = into->low < low ? into->low : low;
+		high = into->high > high ? into->high : high;
+	}
+	if ((into->n && into->step != from->step) || into->n + from->n > UINT32_MAX || !make_room(into, low, high))
+		return false;
+	for (int64_t i = from->low; i <= from->high; i++)
+		into->bin[i - into->base] += from->bin[i - from->base];
+	into->step = from->step;
+	into->low = low;
+	into->high = high;
+	into->n += from->n;
+	return true;
+}
+
 void counts_walk(const struct counts *c, counts_visit *visit, void *ctx)
 {
 	for (int64_t i = c->low; c->n && i <= c->high; i++)

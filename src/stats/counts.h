@@ -31,6 +31,9 @@ struct counts {
 size_t counts_add(struct counts *c, const int64_t *v, size_t n);
 bool counts_add_times(struct counts *c, int64_t v, uint32_t times); /* false: it does not fit */
 
+/* Adds all of `from` at once; false: that takes other steps or more bins, and nothing was added. */
+bool counts_add_table(struct counts *into, const struct counts *from);
+
 /* Ascending; value is in ones, not in steps. */
 typedef void counts_visit(void *ctx, int64_t value, uint32_t count);
 void counts_walk(const struct counts *c, counts_visit *visit, void *ctx);

@@ -48,23 +48,36 @@ static void merge_rest(struct exact **into, const struct exact *from, size_t n, 
 		exact_merge(*into + i, from + i);
 }
 
-void moments_add(struct moments *m, double v)
+static void widen(struct moments *m, double v)
 {
-	int64_t scaled;
-
-	v += 0.0; /* no -0 */
 	if (!m->count || v < m->min)
 		m->min = v;
 	if (!m->count || v > m->max)
 		m->max = v;
 	m->count++;
-	if (is_decimal(v, m->scale, &scaled)) {
-		m->sum += scaled;
-		add_product(m->square, scaled, scaled);
-	} else if (rest_of(&m->rest, 2, &m->failed)) {
-		exact_add_product(&m->rest[0], v, 1);
-		exact_add_product(&m->rest[1], v, v);
+}
+
+void moments_add_other(struct moments *m, double v)
+{
+	widen(m, v);
+	if (!rest_of(&m->rest, 2, &m->failed))
+		return;
+	exact_add(&m->rest[0], v);
+	exact_add_product(&m->rest[1], v, v);
+}
+
+void moments_add(struct moments *m, double v)
+{
+	int64_t scaled;
+
+	v += 0.0; /* no -0 */
+	if (!is_decimal(v, m->scale, &scaled)) {
+		moments_add_other(m, v);
+		return;
 	}
+	widen(m, v);
+	m->sum += scaled;
+	add_product(m->square, scaled, scaled);
 }
 
 bool moments_decimal(const struct moments *m, double v, int64_t *scaled)
@@ -235,8 +248,8 @@ void comoments_add(struct comoments *c, double x, double y)
 		add_product(c->yy, sy, sy);
 		add_product(c->xy, sx, sy);
 	} else if (rest_of(&c->rest, 5, &c->failed)) {
-		exact_add_product(&c->rest[0], x, 1);
-		exact_add_product(&c->rest[1], y, 1);
+		exact_add(&c->rest[0], x);
+		exact_add(&c->rest[1], y);
 		exact_add_product(&c->rest[2], x, x);
 		exact_add_product(&c->rest[3], y, y);
 		exact_add_product(&c->rest[4], x, y);

@@ -36,6 +36,9 @@ void moments_add(struct moments *m, double v);
 /* Is v the double nearest to *scaled / scale, |*scaled| < 2^51? */
 bool moments_decimal(const struct moments *m, double v, int64_t *scaled);
 
+/* [hot] The same as moments_add when v is known to be no such decimal. */
+void moments_add_other(struct moments *m, double v);
+
 /* [hot] The same for the values v[i] / scale, n = 1..DECIMALS_MAX, each |v[i]| < 2^52. */
 struct range moments_add_decimals(struct moments *m, const int64_t *v, size_t n);
 void moments_merge(struct moments *into, const struct moments *from); /* of equal scale */
