@@ -156,6 +156,7 @@ static void allocate(struct run *run)
 		run->c[i] = arena_alloc(a, n * width, sizeof *run->c[i]);
 	run->v_first = arena_alloc(a, n * width, sizeof *run->v_first);
 	run->scaled = arena_alloc(a, n * (width > info->n_ffn ? width : info->n_ffn), sizeof *run->scaled);
+	run->terms = arena_alloc(a, n, sizeof *run->terms);
 	run->hidden = arena_alloc(a, n * info->n_ffn, sizeof *run->hidden);
 	run->low = arena_alloc(a, n * widest_rank(run->model), sizeof *run->low);
 	run->low2 = arena_alloc(a, n * widest_rank(run->model), sizeof *run->low2);
@@ -238,6 +239,21 @@ static void embed(struct run *run, const uint32_t *tokens, size_t n)
 	}
 }
 
+struct norms {
+	const float *x, *weight, *bias;
+	float *out;
+	size_t width;
+};
+
+static void some_norms(void *ctx, size_t from, size_t to)
+{
+	const struct norms *n = ctx;
+
+	for (size_t t = from; t < to; t++)
+		linear_kernels()->layer_norm(n->out + t * n->width, n->x + t * n->width, n->weight, n->bias, n->width,
+					     LN_EPS);
+}
+
 /* Fills run->xx for a half block and moves its shift vector on to the last token. */
 static void shift(struct run *run, size_t layer, size_t tensor, const float *weight, const float *bias, size_t n)
 {
@@ -246,9 +262,7 @@ static void shift(struct run *run, size_t layer, size_t tensor, const float *wei
 	struct wkv_change change = { 0 };
 
 	memcpy(run->xx, state, width * sizeof *state);
-	for (size_t t = 0; t < n; t++)
-		linear_kernels()->layer_norm(run->xx + (t + 1) * width, run->x + t * width, weight, bias,
-			width, LN_EPS);
+	pass_tokens(run, n, some_norms, &(struct norms){ run->x, weight, bias, run->xx + width, width });
 	memcpy(state, run->xx + n * width, width * sizeof *state);
 	if (run->watching) {
 		wkv_kernels()->compare(&change, run->xx, state, width);
@@ -262,9 +276,7 @@ static void unembed(struct run *run, const float *x, float *out, size_t n)
 	const struct model *m = run->model;
 	size_t width = m->info.n_embd;
 
-	for (size_t t = 0; t < n; t++)
-		linear_kernels()->layer_norm(run->xx + t * width, x + t * width, m->ln_out_w, m->ln_out_b,
-			width, LN_EPS);
+	pass_tokens(run, n, some_norms, &(struct norms){ x, m->ln_out_w, m->ln_out_b, run->xx, width });
 	pass_matrix(run, &m->head, out, run->xx, n);
 }
 
