@@ -18,7 +18,7 @@ foreach(row IN LISTS LAYER_ROWS)
 	target_link_libraries(layer_${layer} PRIVATE rwkvmon_flags)
 	add_dependencies(layer_${layer} check_layers)
 	if(layer STREQUAL "runtime")
-		target_compile_options(layer_runtime PRIVATE "$<$<CONFIG:RelWithDebInfo>:-O3>") # its plain loops as vectors
+		target_compile_options(layer_runtime PRIVATE "$<$<CONFIG:RelWithDebInfo>:-O3;-fno-trapping-math>") # its plain loops as vectors
 	endif()
 	list(APPEND LAYERS ${layer})
 	foreach(isa IN ITEMS avx2 avx512 avx512vnni)

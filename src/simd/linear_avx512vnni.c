@@ -52,11 +52,11 @@ static void cut(digits out, const float *x, size_t n, float scale)
 }
 
 /* Lanes stay below 2^24, so that they are floats exactly: 4,096 columns are 64 steps of at most 4 * 255 * 128. */
-static float join(const __m512i sum[DIGITS])
+ALWAYS_INLINE float join(const __m512i sum[DIGITS])
 {
 	vec all = _mm512_cvtepi32_ps(sum[DIGITS - 1]);
 
-	for (int k = DIGITS - 2; k >= 0; k--)
+	UNROLL for (int k = DIGITS - 2; k >= 0; k--)
 		all = vec_fma(all, vec_set1(256), _mm512_cvtepi32_ps(sum[k]));
 	return vec_sum(all);
 }

@@ -194,10 +194,48 @@ ALWAYS_INLINE void by_rows(const struct linear_args *a, enum weight_type type)
 		rows_band(a, r, 1, type);
 }
 
+/* A single x: y takes the sums of STREAMS columns at a time, so that the matrix is read in its own order. */
+ALWAYS_INLINE void columns_stream(const struct linear_args *a, size_t c, size_t streams, enum weight_type type)
+{
+	vec x[STREAMS];
+
+	UNROLL for (size_t s = 0; s < streams; s++)
+		x[s] = vec_set1(a->x[c + s]);
+	for (size_t r = 0; r < a->rows; r += VEC_LANES) {
+		size_t part = a->rows - r < VEC_LANES ? a->rows - r : 0;
+		vec sum = !c ? vec_zero() : part ? vec_load_part(a->y + r, part) : vec_load(a->y + r);
+
+		UNROLL for (size_t s = 0; s < streams; s++) {
+			size_t at = (c + s) * a->w_stride + r;
+
+			sum = vec_fma(part ? vec_load_weight_part(a->w, at, part, type) : vec_load_weight(a->w, at, type),
+				      x[s], sum);
+		}
+		if (part)
+			vec_store_part(a->y + r, sum, part);
+		else
+			vec_store(a->y + r, sum);
+	}
+}
+
+ALWAYS_INLINE void by_columns_one(const struct linear_args *a, enum weight_type type)
+{
+	size_t c = 0;
+
+	for (; c + STREAMS <= a->cols; c += STREAMS)
+		columns_stream(a, c, STREAMS, type);
+	for (; c < a->cols; c++)
+		columns_stream(a, c, 1, type);
+}
+
 ALWAYS_INLINE void by_columns(const struct linear_args *a, enum weight_type type)
 {
 	size_t r = 0;
 
+	if (a->n == 1 && a->cols) {
+		by_columns_one(a, type);
+		return;
+	}
 	for (; r + TILE_ROWS * VEC_LANES <= a->rows; r += TILE_ROWS * VEC_LANES)
 		columns_band(a, r, TILE_ROWS, 0, type);
 	for (; r + VEC_LANES <= a->rows; r += VEC_LANES)

@@ -96,6 +96,7 @@ static void products_agree_at_every_tail(void **state)
 			check_product(type, 4, n + 64, 1, false);
 			check_product(type, n, 19, 1, false);
 			check_product(type, n, 5, 1, true);
+			check_product(type, n + 64, 7, 1, true);
 			check_product(type, 7, n, 3, false);
 			check_product(type, 13, 11, n, false);
 			check_product(type, n, 9, 5, true);
