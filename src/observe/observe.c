@@ -252,6 +252,8 @@ static void observe_logits(struct observer *o, const struct observed_call *c, st
 	logits_observe(c->logits, c->logits_dtype, c->n_logits, o->n_logits ? o->logits : NULL, &s);
 	if (s.nan + s.inf) {
 		record_set(out, M_NONFINITE_LOGITS, (double)(s.nan + s.inf));
+		if (s.nan)
+			record_set(out, M_NAN_LOGITS, (double)s.nan);
 		return;
 	}
 	record_set(out, M_LOGITS_ENTROPY, s.entropy);
