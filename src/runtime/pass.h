@@ -19,6 +19,7 @@ struct int8_terms {
 struct run {
 	const struct model *model;
 	size_t chunk_len;
+	bool exact_chunks;
 	struct arena arena;
 	struct pool *pool; /* NULL: one thread */
 

@@ -172,6 +172,7 @@ int run_open(struct run **out, const struct model *m, const struct run_config *c
 		return err_set(err, ERR_NOMEM, "no memory for a run of %s", model_label(m));
 	run->model = m;
 	run->chunk_len = cfg && cfg->chunk_len ? cfg->chunk_len : RUN_CHUNK_DEFAULT;
+	run->exact_chunks = cfg && cfg->exact_chunks;
 	if (run->chunk_len > RUN_CHUNK_MAX)
 		run->chunk_len = RUN_CHUNK_MAX;
 	allocate(run);
@@ -280,7 +281,7 @@ static void unembed(struct run *run, const float *x, float *out, size_t n)
 	pass_matrix(run, &m->head, out, run->xx, n);
 }
 
-static void forward_chunk(struct run *run, const uint32_t *tokens, size_t n, float *all_logits)
+static void forward_chunk(struct run *run, const uint32_t *tokens, size_t n, float *all_logits, bool no_logits)
 {
 	const struct model *m = run->model;
 	size_t width = m->info.n_embd, vocab = m->info.n_vocab;
@@ -297,7 +298,7 @@ static void forward_chunk(struct run *run, const uint32_t *tokens, size_t n, flo
 	if (all_logits) {
 		unembed(run, run->x, all_logits, n);
 		memcpy(run->logits, all_logits + (n - 1) * vocab, vocab * sizeof *run->logits);
-	} else {
+	} else if (!no_logits) {
 		unembed(run, run->x + (n - 1) * width, run->logits, 1);
 	}
 }
@@ -332,7 +333,7 @@ static void tell(struct run *run, const struct run_call *call, const uint32_t *t
 		run->stats[i].nonfinite = count_nonfinite(&run->tensors[i], &run->stats[i]);
 	call->tap->end(call->tap->ctx, &(struct tap_step){
 		.tokens = tokens, .n_tokens = n, .prefill = call->prefill,
-		.logits = run->logits, .vocab = info->n_vocab,
+		.logits = call->no_logits ? NULL : run->logits, .vocab = info->n_vocab,
 		.state = run->tensors, .n_state = run->n_tensors,
 		.stats = run->watching ? run->stats : NULL, .n_stats = run->watching ? run->n_tensors : 0,
 		.decay = run->decay, .n_layer = info->n_layer, .n_decay = info->n_att });
@@ -365,7 +366,7 @@ int run_forward(struct run *run, const struct run_call *call, struct err *err)
 			tap->begin(tap->ctx);
 		start_watching(run, tap && tap->wants_state_stats && n == 1);
 		forward_chunk(run, call->tokens + at, n,
-			      call->all_logits ? call->all_logits + at * run->model->info.n_vocab : NULL);
+			      call->all_logits ? call->all_logits + at * run->model->info.n_vocab : NULL, call->no_logits);
 		if (tap)
 			tell(run, call, call->tokens + at, n);
 	}
