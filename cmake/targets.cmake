@@ -29,8 +29,9 @@ else()
 	message(WARNING "libmicrohttpd is missing: no /metrics and no live page in this build")
 endif()
 target_link_libraries(rwkvmon PRIVATE rwkvmon_flags ${COLLECTOR_LIBRARIES})
+target_link_libraries(layer_tui PRIVATE PkgConfig::NCURSESW)
 target_link_libraries(rwkvmon_core PUBLIC rwkvmon_flags ${COLLECTOR_LIBRARIES} PkgConfig::JANSSON PkgConfig::ZLIB
-	PkgConfig::UTF8PROC)
+	PkgConfig::UTF8PROC PkgConfig::NCURSESW)
 set_target_properties(rwkvmon PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0
 	PUBLIC_HEADER ${CMAKE_SOURCE_DIR}/include/rwkvmon.h)
 target_include_directories(rwkvmon PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -40,6 +41,7 @@ embed_files(rwkvmon_core embedded_model=${CMAKE_SOURCE_DIR}/models/tiny-rwkv7.sa
 
 add_executable(rwkvmon_cli $<TARGET_OBJECTS:layer_cli>)
 target_link_libraries(rwkvmon_cli PRIVATE rwkvmon_core)
+target_compile_definitions(layer_cli PRIVATE RWKVMON_DOC_DIR="${CMAKE_INSTALL_FULL_DOCDIR}")
 set_target_properties(rwkvmon_cli PROPERTIES OUTPUT_NAME rwkvmon)
 
 configure_file(${CMAKE_SOURCE_DIR}/cmake/rwkvmon.pc.in ${CMAKE_BINARY_DIR}/rwkvmon.pc @ONLY)
