@@ -238,7 +238,7 @@ static void share(struct run *run, const struct product *product)
 	struct product p = *product;
 
 	p.one_by_one = run->exact_chunks && p.args.n > 1;
-	p.fn = (w->by_columns ? k->by_columns : k->by_rows)[w->type];
+	p.fn = (w->skip_zeros && p.args.n == 1 ? k->nonzero_columns : w->by_columns ? k->by_columns : k->by_rows)[w->type];
 	p.args.w = w->p;
 	p.args.w_stride = w->stride;
 	p.args.rows = w->rows;

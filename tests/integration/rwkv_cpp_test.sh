@@ -26,7 +26,7 @@ check "the drop-in's logits are those of eval" cmp dropin.logits eval.logits
 check "exports of the drop-in" sh -c "nm -D --defined-only '$dropin/librwkv.so' | awk '{ sub(/@.*/, \"\", \$3); print \$3 }' | grep -v '^rwkv_' | grep . && exit 1 || exit 0"
 check "exports of the proxy" sh -c "nm -D --defined-only '$proxy/librwkv.so' | awk '{ sub(/@.*/, \"\", \$3); print \$3 }' | grep -v '^rwkv_' | grep . && exit 1 || exit 0"
 
-watched() { LD_LIBRARY_PATH="$proxy" RWKVMON_QUIET=1 "$@"; }
+watched() { LD_LIBRARY_PATH="$proxy" RWKVMON_QUIET=1 RWKVMON_BUDGET_PCT=-1 "$@"; }
 check "the proxy" watched env RWKVMON_RWKV_LIBRARY="$dropin/librwkv.so" RWKVMON_LOG="{session}.log" "$program" "$model" proxy.logits
 check "it changes no logits" cmp proxy.logits eval.logits
 check "a log per context" [ "$(ls rwkv-sess-*.log | wc -l)" = 2 ]
