@@ -11,24 +11,24 @@ static uint64_t mix(uint64_t h, uint64_t word)
 	return h ^ h >> 32;
 }
 
-/* The high half of a step's lot: what most steps are turned down by. */
-static uint64_t first_half(const struct record *rec)
+static uint64_t bits_of(const struct record *rec, int metric)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &rec->metric[metric], sizeof bits);
+	return bits;
+}
+
+/* From what tells two steps apart: when, where in its sequence, its first number and its last. */
+static uint64_t lot_of(const struct record *rec)
 {
 	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), (uint64_t)rec->time_us);
 
-	return mix(h, rec->sequence_length ^ (uint64_t)rec->sequence << 32) >> 32 << 32;
-}
-
-/* The low half, which tells steps apart whose time and place are the same. */
-static uint64_t second_half(const struct record *rec)
-{
-	uint64_t h = rec->have, bits;
-
-	for (uint64_t have = rec->have; have; have &= have - 1) {
-		memcpy(&bits, &rec->metric[__builtin_ctzll(have)], sizeof bits);
-		h = mix(h, bits);
-	}
-	return h >> 32;
+	h = mix(h, rec->sequence_length ^ (uint64_t)rec->sequence << 32);
+	if (!rec->have)
+		return mix(h, 0);
+	h = mix(h, bits_of(rec, __builtin_ctzll(rec->have)));
+	return mix(h, bits_of(rec, 63 - __builtin_clzll(rec->have)));
 }
 
 static void swap(struct sample_step *a, struct sample_step *b)
@@ -97,10 +97,7 @@ void sample_add(struct sample *s, const struct record *rec)
 	if (rec->phase == PHASE_PREFILL)
 		return;
 	s->seen++;
-	lot = first_half(rec);
-	if (s->n == SAMPLE_STEPS && lot > s->step[0].lot)
-		return;
-	lot |= second_half(rec);
+	lot = lot_of(rec);
 	if (s->n == SAMPLE_STEPS && lot >= s->step[0].lot)
 		return;
 	step = (struct sample_step){ .lot = lot, .have = rec->have, .sequence_length = rec->sequence_length };
