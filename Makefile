@@ -10,6 +10,7 @@
 #   make bench-analyze   the analyzer alone, on logs of 100 MB and 1 GB
 #   make bench-runtime   the runtime alone, in every precision (docs/PERFORMANCE.md)
 #   make bench-collect   what watching costs a call
+#   make bench-python    the same in Python, on the real rwkv package
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make clean
 #
@@ -66,6 +67,11 @@ bench-collect: all
 	@build/bench/collect_bench
 	@bench/collect_bench.sh
 
+bench-python: all
+	@tools/deps all
+	@python=$$(tests/python/environment build/python-env) && RWKVMON_LIBRARY=build/librwkvmon.so.0 \
+		PYTHONPATH=tests/python/setup:python $$python bench/python_bench.py
+
 docs: all
 	@build/rwkvmon export log-format >docs/LOG-FORMAT.md
 	@build/rwkvmon export metrics >docs/METRICS.md
@@ -82,4 +88,4 @@ install: all
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: all demo test test-all fault bench bench-collect bench-analyze bench-runtime docs install clean
+.PHONY: all demo test test-all fault bench bench-collect bench-python bench-analyze bench-runtime docs install clean
