@@ -168,6 +168,31 @@ void tracks_histogram(const struct tracks *t, enum metric_id m, struct histogram
 	sketch_walk(&track->sketch, spread_run, &spread);
 }
 
+/* Runs of 1 - value become runs of the value. */
+struct mirror {
+	sketch_visit *visit;
+	void *ctx;
+};
+
+static void visit_mirrored(void *ctx, double low, double high, uint64_t count)
+{
+	const struct mirror *m = ctx;
+
+	m->visit(m->ctx, 1 - high, 1 - low, count);
+}
+
+void tracks_walk(const struct tracks *t, enum metric_id m, sketch_visit *visit, void *ctx)
+{
+	struct mirror mirror = { visit, ctx };
+
+	if (!t->metric[m])
+		return;
+	if (is_similarity(m))
+		sketch_walk(&t->metric[m]->sketch, visit_mirrored, &mirror);
+	else
+		sketch_walk(&t->metric[m]->sketch, visit, ctx);
+}
+
 void tracks_free(struct tracks *t)
 {
 	for (int m = 0; m < METRIC_COUNT; m++)
