@@ -15,13 +15,15 @@ static command_fn *const commands[COMMAND_COUNT] = {
 	[COMMAND_CHAT] = command_chat,
 	[COMMAND_EVAL] = command_eval,
 	[COMMAND_ANALYZE] = command_analyze,
+	[COMMAND_DOCTOR] = command_doctor,
 	[COMMAND_EXPORT] = command_export,
 	[COMMAND_CONVERT] = command_convert,
 };
 
 static int fail(const struct err *err)
 {
-	fprintf(stderr, "rwkvmon: %s\n", err->text);
+	if (err->text[0]) /* an answer on standard output may have said it all */
+		fprintf(stderr, "rwkvmon: %s\n", err->text);
 	if (err->hint[0])
 		fprintf(stderr, "         %s\n", err->hint);
 	return err_exit_code(err->code);
