@@ -64,8 +64,7 @@ bench-runtime: all
 
 bench-collect: all
 	@cmake --build build -j$(JOBS) --target collect_bench
-	@build/bench/collect_bench
-	@bench/collect_bench.sh
+	@bench/collect_bench.sh build
 
 bench-python: all
 	@tools/deps all

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "collect/budget.h"
 #include "collect/own_fields.h"
+#include "collect/publish.h"
 #include "collect/resources.h"
 #include "collect/worker.h"
 #include "export/deliver.h"
@@ -32,7 +33,9 @@ struct rwkvmon {
 	struct observer *observer;
 	struct resources *resources;
 	uint64_t begin_ns; /* 0: no call is running */
-	uint64_t open_ns, overhead_ns;
+	uint64_t open_ns;
+	_Atomic uint64_t overhead_ns;
+	_Atomic uint64_t finished[FINISH_COUNT]; /* requests, by why */
 	uint64_t records, tokens;
 	struct own_fields own;
 	struct budget budget;
@@ -50,6 +53,7 @@ struct rwkvmon {
 	struct ruleset *ruleset;
 	struct rules *rules;
 	struct log *log; /* NULL: none */
+	struct publish *publish; /* NULL: no numbers for Prometheus */
 	struct deliver *deliver; /* NULL: alarms go nowhere else */
 	struct sink *sink[SINKS_MAX];
 	size_t n_sinks;
