@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -77,6 +78,26 @@ class Collecting(Folder):
         steps = [e for e in RWKVLogAnalyzer(self.log).entries() if e["event_type"] == "inference_step"]
         self.assertEqual([s["accuracy"]["logits_entropy"] for s in steps], [2.5] * 3)
         self.assertEqual(steps[0]["metadata"], {"model_name": "m", "strategy": "s", "chunk_len": 7})
+
+    def test_metrics_and_alarms_go_where_options_say(self):
+        alarms, heard = self.path("alarms.jsonl"), self.path("heard")
+        options = Options(log=None, alarms=False, listen="127.0.0.1:0", alarm_file=alarms,
+                          alarm_command=["sh", "-c", 'cat >>"$0"', heard])
+        with Collector(options, Description(model_name="heard")) as mon:
+            for _ in range(30):
+                mon.begin()
+                mon.end([1], numbers=[("nonfinite_logits", 3)])
+            for _ in range(100):
+                with urllib.request.urlopen(mon.url + "/metrics", timeout=10) as answer:
+                    text = answer.read().decode()
+                if re.search(r'^rwkv\w*tokens\w*total\{.*\} 30$', text, re.M):
+                    break
+                time.sleep(0.05)
+            else:
+                self.fail(text)
+        for path in (alarms, heard):
+            with open(path) as f:
+                self.assertIn('"alarm_type":"non_finite"', f.read().replace(" ", ""))
 
     def test_what_is_wrong_is_said(self):
         with self.assertRaisesRegex(RwkvmonError, "fsync.*expected interval, never, record"):
@@ -207,6 +228,14 @@ class CommandLine(Folder):
         missing = self.run_module("nothing.py")
         self.assertEqual((missing.returncode, missing.stderr.strip()), (3, "python -m rwkvmon: nothing.py: no such file"))
         self.assertEqual(self.run_module("--no-such-option", "x.py").returncode, 2)
+
+    def test_listen_may_stand_alone(self):
+        from rwkvmon.__main__ import _parser, _with_address
+
+        for given, address in ((["--listen", "x.py", "a:1"], ""), (["--listen", "0.0.0.0:9", "x.py", "a:1"], "0.0.0.0:9"),
+                               (["--listen=:7", "x.py", "a:1"], ":7"), (["x.py", "a:1"], None)):
+            args = _parser().parse_args(_with_address(given))
+            self.assertEqual((args.listen, args.script, args.arguments), (address, "x.py", ["a:1"]))
 
     def test_a_script_runs_as_ever(self):
         with open(self.path("script.py"), "w") as f:
