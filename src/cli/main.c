@@ -12,11 +12,12 @@
 typedef int command_fn(const struct options *opts, struct err *err);
 
 static command_fn *const commands[COMMAND_COUNT] = {
+	[COMMAND_DOCTOR] = command_doctor,
 	[COMMAND_RUN] = command_run,
 	[COMMAND_CHAT] = command_chat,
 	[COMMAND_EVAL] = command_eval,
 	[COMMAND_ANALYZE] = command_analyze,
-	[COMMAND_DOCTOR] = command_doctor,
+	[COMMAND_WATCH] = command_watch,
 	[COMMAND_COMPARE] = command_compare,
 	[COMMAND_DIAGNOSE] = command_diagnose,
 	[COMMAND_EXPORT] = command_export,
