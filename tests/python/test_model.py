@@ -451,7 +451,7 @@ class Device(Case):
         model = self.on_device()
         model.forward([1, 2], None)
         until = threading.Event()
-        for _ in range(200):
+        for _ in range(1200):
             if os.path.exists(self.log) and events(self.log):
                 break
             until.wait(0.05)

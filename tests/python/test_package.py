@@ -87,17 +87,27 @@ class Collecting(Folder):
             for _ in range(30):
                 mon.begin()
                 mon.end([1], numbers=[("nonfinite_logits", 3)])
-            for _ in range(100):
-                with urllib.request.urlopen(mon.url + "/metrics", timeout=10) as answer:
-                    text = answer.read().decode()
-                if re.search(r'^rwkv\w*tokens\w*total\{.*\} 30$', text, re.M):
-                    break
-                time.sleep(0.05)
-            else:
-                self.fail(text)
-        for path in (alarms, heard):
-            with open(path) as f:
-                self.assertIn('"alarm_type":"non_finite"', f.read().replace(" ", ""))
+            def scraped():
+                with urllib.request.urlopen(mon.url + "/metrics", timeout=60) as answer:
+                    return answer.read().decode()
+
+            self.wait_until(lambda: re.search(r"^rwkv\w*tokens\w*total\{.*\} 30$", scraped(), re.M))
+            for path in (alarms, heard):
+                self.wait_until(lambda: '"alarm_type":"non_finite"' in self.text_of(path).replace(" ", ""))
+
+    def wait_until(self, condition):
+        for _ in range(1200):
+            if condition():
+                return
+            time.sleep(0.05)
+        self.fail("it did not come about in a minute")
+
+    @staticmethod
+    def text_of(path):
+        if not os.path.exists(path):
+            return ""
+        with open(path) as f:
+            return f.read()
 
     def test_what_is_wrong_is_said(self):
         with self.assertRaisesRegex(RwkvmonError, "fsync.*expected interval, never, record"):
