@@ -314,6 +314,12 @@ static void the_budget_samples_less_often_and_recovers(void **state)
 	for (int i = 0; i < 64 * 8; i++)
 		budget_spent(&b, 15000, 20000); /* a tiny model: nobody notices 15 µs */
 	assert_int_equal(b.stride, 1);
+	for (int i = 0; i < 64 * 8; i++)
+		budget_spent(&b, i % 16 ? 50000 : 20000000, 20000000); /* preempted now and then: not our doing */
+	assert_int_equal(b.stride, 1);
+	for (int i = 0; i < 64 * 8; i++)
+		budget_spent(&b, 500000, 20000000); /* the looks themselves have grown */
+	assert_true(b.stride > 1);
 }
 
 enum { BURST = 20000 };
