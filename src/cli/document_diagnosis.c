@@ -46,7 +46,7 @@ void document_diagnosis(struct buf *out)
 		"  hold are listed as also seen.\n"
 		"- A log is cut into up to 48 stretches of equally many decode calls. Its slow part are those that take more than 1.35\n"
 		"  times as long as a fast one (the 25th percentile), the fast part those within 1.15 times. The speed fell when three\n"
-		"  slow stretches lie in a row and last half a second in all.\n"
+		"  slow stretches (two, if they take three times as long) lie in a row and last half a second in all.\n"
 		"- What changed between both parts decides: memory, this process's share of the processor, the whole machine's load;\n"
 		"  when none of them did, the processor itself slowed down.\n"
 		"- Pauses between calls are held against the tokens of the sequence and against time, both at once, by least squares.\n"

@@ -12,7 +12,7 @@
 /* The script goes in on standard input; what gnuplot complains of comes out on standard error. */
 static int draw(const struct buf *script, const char *path, struct err *err)
 {
-	FILE *gnuplot = popen("command -v gnuplot >/dev/null || exit 127; exec gnuplot", "w"); /* no word of a user is in this command */
+	FILE *gnuplot = popen("command -v gnuplot >/dev/null || exit 127; LC_ALL=C.UTF-8 exec gnuplot", "w"); /* no word of a user is in this command */
 	bool written;
 	int status;
 
