@@ -18,6 +18,7 @@ static command_fn *const commands[COMMAND_COUNT] = {
 	[COMMAND_ANALYZE] = command_analyze,
 	[COMMAND_COMPARE] = command_compare,
 	[COMMAND_DIAGNOSE] = command_diagnose,
+	[COMMAND_SERVE] = command_serve,
 	[COMMAND_EXPORT] = command_export,
 	[COMMAND_CONVERT] = command_convert,
 };
