@@ -5,6 +5,7 @@
 (() => {
 "use strict";
 
+const BUCKETS = 300; /* of the server's window */
 const columns = new Map();
 const place = document.getElementById("instances");
 const link = document.getElementById("link");
@@ -108,20 +109,22 @@ class Column {
 	append(all, fresh) {
 		if (!fresh.n)
 			return;
-		const shift = (fresh.from_us - all.from_us) / all.width_us + fresh.n - all.n;
+		const begin = (fresh.from_us - all.from_us) / all.width_us;
+		const end = Math.max(all.n, begin + fresh.n);
+		const drop = Math.max(0, end - BUCKETS);
 		for (const [metric, lines] of Object.entries(all.metric))
 			for (const [name, values] of Object.entries(lines)) {
-				const kept = values.slice(Math.min(Math.max(shift, 0), values.length));
-				while (kept.length < all.n)
+				const kept = values.slice(Math.min(drop, values.length));
+				while (kept.length < end - drop)
 					kept.push(null);
 				(fresh.metric[metric]?.[name] ?? []).forEach((value, i) => {
-					const at = all.n - fresh.n + i;
-					if (at >= 0)
-						kept[at] = value;
+					if (begin + i >= drop)
+						kept[begin + i - drop] = value;
 				});
 				lines[name] = kept;
 			}
-		all.from_us += Math.max(shift, 0) * all.width_us;
+		all.from_us += drop * all.width_us;
+		all.n = end - drop;
 	}
 }
 

@@ -36,6 +36,8 @@ void live_window_push(struct live_window *w, const struct record *r)
 
 	if (r->event != EVENT_INFERENCE_STEP || at <= 0 || at <= w->last - LIVE_BUCKETS)
 		return;
+	if (!w->last)
+		w->first = at;
 	if (at > w->last)
 		advance(w, at);
 	for (int m = 0; m < METRIC_COUNT; m++) {
@@ -52,8 +54,11 @@ void live_window_push(struct live_window *w, const struct record *r)
 
 void live_window_series(const struct live_window *w, size_t n, struct arena *arena, struct series *out)
 {
-	int64_t first = w->last - (int64_t)n + 1;
+	int64_t first, there = w->last - w->first + 1;
 
+	there = there < LIVE_BUCKETS_MIN ? LIVE_BUCKETS_MIN : there;
+	n = there < (int64_t)n ? (size_t)there : n;
+	first = w->last - (int64_t)n + 1;
 	*out = (struct series){ .from_us = first * LIVE_WIDTH_US, .width_us = LIVE_WIDTH_US, .n = w->last ? n : 0 };
 	for (int m = 0; m < METRIC_COUNT && w->last; m++) {
 		struct bucket *to = w->cell[m] ? arena_alloc(arena, n, sizeof *to) : NULL;
