@@ -23,6 +23,9 @@ struct followed {
 	struct follow *owner;
 	char *path;
 	pthread_t thread;
+	struct err trouble;
+	_Atomic bool failed; /* and then trouble says why */
+	bool told;
 };
 
 struct follow {
@@ -32,6 +35,7 @@ struct follow {
 	void *ctx;
 	struct followed file[FILES_MAX];
 	size_t n_files, left_out;
+	pthread_mutex_t lock;	       /* of what is known */
 	struct known known[KNOWN_MAX]; /* a ring */
 	size_t n_known;
 	_Atomic bool stopping;
@@ -40,24 +44,6 @@ struct follow {
 static bool is_stopping(void *ctx)
 {
 	return atomic_load_explicit(&((struct follow *)ctx)->stopping, memory_order_relaxed);
-}
-
-/* Reads to the end of the file and waits for more, until told to stop. A file that holds no record yet, or that
- * vanished, is nothing to stop for. */
-static void *read_file(void *ctx)
-{
-	struct followed *file = ctx;
-	const struct read_options how = { .stop = is_stopping, .stop_ctx = file->owner };
-	const char *slash = strrchr(file->path, '/'), *path = file->path;
-	struct reader *reader;
-	struct record r;
-
-	if (read_open(&reader, &path, 1, &how, NULL))
-		return NULL;
-	while (read_next(reader, &r, NULL) > 0)
-		file->owner->take(file->owner->ctx, &r, slash ? slash + 1 : file->path);
-	read_close(reader);
-	return NULL;
 }
 
 static bool is_known(const struct follow *f, const struct stat *st)
@@ -72,8 +58,49 @@ static bool is_known(const struct follow *f, const struct stat *st)
 
 static void remember(struct follow *f, const struct stat *st)
 {
+	pthread_mutex_lock(&f->lock);
 	if (!is_known(f, st))
 		f->known[f->n_known++ % KNOWN_MAX] = (struct known){ st->st_dev, st->st_ino };
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* A reader goes from a rotated file to the next by itself: what it reads is not new to follow_look. */
+static void on_opened(void *ctx, int fd)
+{
+	struct stat st;
+
+	if (!fstat(fd, &st))
+		remember(ctx, &st);
+}
+
+/* All records that there are; with a `stop` also those that come. */
+static int read_whole(struct followed *file, bool (*stop)(void *), struct err *err)
+{
+	const struct read_options how = { .stop = stop, .stop_ctx = file->owner, .opened = on_opened, .opened_ctx = file->owner };
+	const char *slash = strrchr(file->path, '/'), *path = file->path;
+	struct reader *reader;
+	struct record r;
+	int rc = read_open(&reader, &path, 1, &how, err);
+
+	if (rc)
+		return rc;
+	while (!is_stopping(file->owner) && (rc = read_next(reader, &r, err)) > 0)
+		file->owner->take(file->owner->ctx, &r, slash ? slash + 1 : file->path);
+	read_close(reader);
+	return rc < 0 ? rc : 0;
+}
+
+/* A compressed file is complete, or its writer keeps it: it is read as it stands. */
+static void *read_file(void *ctx)
+{
+	struct followed *file = ctx;
+	int rc = read_whole(file, is_stopping, &file->trouble);
+
+	if (rc == -ERR_UNSUPPORTED)
+		rc = read_whole(file, NULL, &file->trouble);
+	if (rc && !is_stopping(file->owner))
+		atomic_store_explicit(&file->failed, true, memory_order_release);
+	return NULL;
 }
 
 static bool is_followed(const struct follow *f, const char *path)
@@ -101,12 +128,16 @@ static void add_file(struct follow *f, const char *path)
 {
 	struct followed *file = &f->file[f->n_files];
 	struct stat st;
+	bool known;
 
-	if (stat(path, &st) || is_followed(f, path)) {
+	if (stat(path, &st) || is_followed(f, path))
 		return;
-	} else if (is_known(f, &st)) {
-		return; /* one of ours, renamed by rotation */
-	} else if (f->n_files == FILES_MAX) {
+	pthread_mutex_lock(&f->lock);
+	known = is_known(f, &st); /* one of ours, renamed by rotation */
+	pthread_mutex_unlock(&f->lock);
+	if (known)
+		return;
+	if (f->n_files == FILES_MAX) {
 		f->left_out++;
 		remember(f, &st);
 		return;
@@ -123,11 +154,6 @@ static void add_file(struct follow *f, const char *path)
 
 void follow_look(struct follow *f)
 {
-	struct stat st;
-
-	for (size_t i = 0; i < f->n_files; i++) /* what stands under our names now was begun by rotation */
-		if (!stat(f->file[i].path, &st))
-			remember(f, &st);
 	for (size_t i = 0; i < f->n_names; i++) {
 		struct sources found;
 
@@ -164,6 +190,7 @@ int follow_open(struct follow **out, const char *const *names, size_t n, follow_
 	f = calloc(1, sizeof *f);
 	if (!f)
 		return err_set(err, ERR_NOMEM, "no memory for the list of files");
+	pthread_mutex_init(&f->lock, NULL);
 	f->names = names;
 	f->n_names = n;
 	f->take = take;
@@ -171,6 +198,16 @@ int follow_open(struct follow **out, const char *const *names, size_t n, follow_
 	follow_look(f);
 	*out = f;
 	return 0;
+}
+
+const struct err *follow_trouble(struct follow *f)
+{
+	for (size_t i = 0; i < f->n_files; i++)
+		if (!f->file[i].told && atomic_load_explicit(&f->file[i].failed, memory_order_acquire)) {
+			f->file[i].told = true;
+			return &f->file[i].trouble;
+		}
+	return NULL;
 }
 
 size_t follow_files(const struct follow *f)
@@ -192,5 +229,6 @@ void follow_close(struct follow *f)
 		pthread_join(f->file[i].thread, NULL);
 		free(f->file[i].path);
 	}
+	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

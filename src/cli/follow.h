@@ -23,6 +23,9 @@ int follow_open(struct follow **out, const char *const *names, size_t n, follow_
 /* Looks for new files. Once a second or so, from one thread. */
 void follow_look(struct follow *f);
 
+/* Of a file that cannot be read (any more), each once; NULL: none. */
+const struct err *follow_trouble(struct follow *f);
+
 size_t follow_files(const struct follow *f);
 size_t follow_left_out(const struct follow *f);
 

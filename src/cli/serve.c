@@ -134,8 +134,12 @@ static bool wait_a_second(const sigset_t *ends)
 /* The files are looked for and the pages told once a second, until a signal ends it. */
 static void run(struct follow *files, struct live *live, struct http *http, const sigset_t *ends)
 {
+	const struct err *trouble;
+
 	while (!wait_a_second(ends)) {
 		follow_look(files);
+		while ((trouble = follow_trouble(files)))
+			fprintf(stderr, "rwkvmon: %s\n", trouble->text);
 		live_tick(live);
 		http_wake(http);
 	}
@@ -148,6 +152,8 @@ static void say_where(const struct http *http, const struct follow *files, bool 
 		fprintf(stderr, "正在跟踪 %zu 个日志;按 Ctrl-C 结束\n", follow_files(files));
 	else
 		fprintf(stderr, "logs followed: %zu; Ctrl-C ends it\n", follow_files(files));
+	if (follow_left_out(files))
+		fprintf(stderr, "rwkvmon: %zu logs are left out: at most %zu are followed at once\n", follow_left_out(files), follow_files(files));
 }
 
 static int serve(const struct options *opts, const struct ruleset *rules, const char *token, struct err *err)

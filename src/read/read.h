@@ -35,6 +35,10 @@ struct read_options {
 	 * when a signal interrupts a read. */
 	bool (*stop)(void *stop_ctx);
 	void *stop_ctx;
+
+	/* Called with each file that is opened to be read, the new one after a rotation too. NULL: never. */
+	void (*opened)(void *opened_ctx, int fd);
+	void *opened_ctx;
 };
 
 struct reader;

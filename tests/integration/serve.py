@@ -78,6 +78,12 @@ def check_files_come(dir, url):
     await_true("what is whole of a damaged one", lambda: records(url) == steps_in(dir))
 
 
+def check_compressed(dir, url):
+    before = records(url)
+    run_to(f"{dir}/e.log.zst", 90)
+    await_true("a compressed log", lambda: records(url) == before + 91)
+
+
 def check_refusals(url):
     for path in ("/../serve.py", "/%2e%2e%2fserve.py", "/live.js/..", "/api/v1", "/api/v1/findings/", "/etc/passwd", "/a.log"):
         check(fetch(url + path)[0] == 404, path)
@@ -99,6 +105,7 @@ run_to(f"{dir}/b.log", 250)
 check_json(dir, url)
 check_findings_are_analyze(dir, url)
 check_files_come(dir, url)
+check_compressed(dir, url)
 check_refusals(url)
 check(stop(server) == 0, "serve ended badly")
 print("serve_test: passed")
