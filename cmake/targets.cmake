@@ -29,10 +29,13 @@ else()
 	message(WARNING "libmicrohttpd is missing: no /metrics and no live page in this build")
 endif()
 target_link_libraries(rwkvmon PRIVATE rwkvmon_flags ${COLLECTOR_LIBRARIES})
+target_link_libraries(layer_tui PRIVATE PkgConfig::NCURSESW)
 target_link_libraries(rwkvmon_core PUBLIC rwkvmon_flags ${COLLECTOR_LIBRARIES} PkgConfig::JANSSON PkgConfig::ZLIB
-	PkgConfig::UTF8PROC)
+	PkgConfig::UTF8PROC PkgConfig::NCURSESW)
 set_target_properties(rwkvmon PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0
 	PUBLIC_HEADER ${CMAKE_SOURCE_DIR}/include/rwkvmon.h)
+# A handle's threads run in the library: dlclose must not take it away from under them.
+target_link_options(rwkvmon PRIVATE LINKER:-z,nodelete)
 target_include_directories(rwkvmon PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 set_target_properties(rwkvmon_core PROPERTIES LINKER_LANGUAGE C)
 
@@ -60,3 +63,4 @@ install(FILES ${CMAKE_BINARY_DIR}/rwkvmon-config.cmake ${CMAKE_BINARY_DIR}/rwkvm
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/deploy DESTINATION ${CMAKE_INSTALL_DATADIR}/rwkvmon)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md" PATTERN "*.json")
 install(FILES ${CMAKE_SOURCE_DIR}/docs/rwkvmon.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${CMAKE_SOURCE_DIR}/docs/rwkvmon.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)

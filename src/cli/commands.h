@@ -14,6 +14,7 @@ int command_convert(const struct options *opts, struct err *err);
 int command_serve(const struct options *opts, struct err *err);
 int command_export(const struct options *opts, struct err *err);
 int command_analyze(const struct options *opts, struct err *err);
+int command_watch(const struct options *opts, struct err *err);
 int command_compare(const struct options *opts, struct err *err);
 int command_diagnose(const struct options *opts, struct err *err);
 

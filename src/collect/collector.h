@@ -58,7 +58,7 @@ struct rwkvmon {
 	struct sink *sink[SINKS_MAX];
 	size_t n_sinks;
 	uint64_t dropped_told; /* in gap records */
-	uint64_t alarms[ALARM_TYPE_COUNT];
+	_Atomic uint64_t alarms[ALARM_TYPE_COUNT]; /* read by the caller's thread too */
 	uint64_t flushed_ns;
 };
 
@@ -71,13 +71,17 @@ static inline bool collector_is_ours(const struct rwkvmon *mon)
 	return mon && mon->forks == atomic_load_explicit(&collector_forks, memory_order_relaxed);
 }
 
-/* Callers may be older or newer than the library: what they do not have is zero. */
-static inline void collector_take_struct(void *to, size_t size, const void *from)
+/* Callers may be older or newer than the library: what they do not have is zero. A size of 0 was
+ * forgotten: the struct has at least what its first version had. A NULL struct is all zero. */
+static inline void collector_take_struct(void *to, size_t size, const void *from, size_t first_size)
 {
-	size_t given;
+	size_t given = 0;
 
-	memcpy(&given, from, sizeof given);
 	memset(to, 0, size);
+	if (!from)
+		return;
+	memcpy(&given, from, sizeof given);
+	given = given ? given : first_size;
 	memcpy(to, from, given < size ? given : size);
 }
 

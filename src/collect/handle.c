@@ -80,6 +80,15 @@ static void copy_error(char *to, const struct err *err)
 		snprintf(to, RWKVMON_ERROR_BYTES, "%s%s%s", err->text, err->hint[0] ? "\n" : "", err->hint);
 }
 
+/* A size that was forgotten would make every member its default: no log, silently. */
+static int check_config(const struct rwkvmon_config *config, struct err *err)
+{
+	if (config && config->struct_size)
+		return 0;
+	err_set(err, ERR_USAGE, config ? "the configuration's struct_size is 0" : "there is no configuration");
+	return err_hint(err, "struct rwkvmon_config cfg = { .struct_size = sizeof cfg, ... };");
+}
+
 int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error)
 {
 	struct rwkvmon *mon = aligned_alloc(64, (sizeof *mon + 63) / 64 * 64);
@@ -88,12 +97,15 @@ int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error
 	int rc;
 
 	*out = NULL;
-	collector_take_struct(&cfg, sizeof cfg, config);
-	if (!mon) {
+	rc = check_config(config, &err);
+	if (!rc && !mon)
 		rc = err_set(&err, ERR_NOMEM, "no memory for a collector");
+	if (rc) {
 		copy_error(error, &err);
+		free(mon);
 		return rc;
 	}
+	collector_take_struct(&cfg, sizeof cfg, config, 0);
 	memset(mon, 0, sizeof *mon);
 	pthread_once(&forks_once, watch_forks);
 	mon->forks = atomic_load_explicit(&collector_forks, memory_order_relaxed);
@@ -158,7 +170,7 @@ int rwkvmon_set_text(rwkvmon *mon, const char *path, const char *text, char *err
 
 int rwkvmon_metric(const char *id)
 {
-	enum metric_id m = metric_by_id(slice_of(id));
+	enum metric_id m = id ? metric_by_id(slice_of(id)) : METRIC_COUNT;
 
 	return m == METRIC_COUNT ? -1 : (int)m;
 }
@@ -231,6 +243,31 @@ static void unguard_signals(const sigset_t *before)
 	pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
+static void count_so_far(const struct rwkvmon *mon, struct rwkvmon_totals *t)
+{
+	t->seconds = (double)(clock_mono_ns(mon->clock) - mon->open_ns) / 1e9;
+	t->overhead_seconds = (double)mon->overhead_ns / 1e9;
+	t->records = mon->records;
+	t->tokens = mon->tokens;
+	t->alarms = alarm_count(mon);
+	t->dropped = mon->dropped + (mon->log ? log_dropped(mon->log) : 0);
+	if (mon->log)
+		snprintf(t->log_path, sizeof t->log_path, "%s", log_path(mon->log));
+}
+
+void rwkvmon_so_far(const rwkvmon *mon, struct rwkvmon_totals *totals)
+{
+	struct rwkvmon_totals t = { 0 };
+	struct err err = { 0 };
+
+	if (collector_is_ours(mon)) {
+		count_so_far(mon, &t);
+		if (mon->log && log_trouble(mon->log, &err))
+			copy_error(t.trouble, &err);
+	}
+	give_totals(totals, &t);
+}
+
 int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 {
 	struct rwkvmon_totals t = { 0 };
@@ -246,15 +283,9 @@ int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 	worker_stop(&mon->writer);
 	guard_signals(&before);
 	collector_drain(mon);
-	t.seconds = (double)(clock_mono_ns(mon->clock) - mon->open_ns) / 1e9;
-	t.overhead_seconds = (double)mon->overhead_ns / 1e9;
-	t.records = mon->records;
-	t.tokens = mon->tokens;
-	t.alarms = alarm_count(mon);
+	count_so_far(mon, &t);
 	collector_close_receivers(mon, &t);
 	deliver_end(mon, &t);
-	if (mon->log)
-		snprintf(t.log_path, sizeof t.log_path, "%s", log_path(mon->log));
 	rc = log_close(mon->log, &lost, &err);
 	mon->log = NULL;
 	t.dropped = mon->dropped + lost;
