@@ -86,6 +86,7 @@ docs: all
 	@build/rwkvmon export prometheus-rules --lang en --docs-url file:///usr/local/share/doc/rwkvmon >deploy/prometheus/rwkvmon-rules.yml
 	@build/rwkvmon export grafana --lang en >deploy/grafana/dashboards/rwkv-monitor.json
 	@build/rwkvmon export grafana --lang zh >deploy/grafana/dashboards/rwkv-monitor.zh.json
+	@build/rwkvmon export diagnosis >docs/DIAGNOSIS.md
 	@build/rwkvmon export man >docs/rwkvmon.1
 bench-analyze: all
 	@cmake --build build -j$(JOBS) --target analyze_bench
