@@ -63,6 +63,7 @@ static void numbers_add(struct numbers *n, const struct record *rec)
 	if (record_has(rec, M_STATE_SIMILARITY) && record_has(rec, M_LOGITS_ENTROPY))
 		comoments_add(&n->similarity_entropy, rec->metric[M_STATE_SIMILARITY], rec->metric[M_LOGITS_ENTROPY]);
 	first_bad_nonfinite(&n->nonfinite, rec);
+	norms_add(&n->norms, rec);
 }
 
 static void merge_series(struct numbers *into, const struct buckets *from)
@@ -83,12 +84,13 @@ void numbers_merge(struct numbers *into, const struct numbers *from)
 	set_scales(&into->similarity_entropy);
 	comoments_merge(&into->similarity_entropy, &from->similarity_entropy);
 	first_bad_merge(&into->nonfinite, &from->nonfinite);
+	norms_merge(&into->norms, &from->norms);
 	merge_series(into, from->series);
 }
 
 bool numbers_failed(const struct numbers *n)
 {
-	bool failed = n->failed || n->similarity_entropy.failed || (n->series && n->series->failed);
+	bool failed = n->failed || n->norms.failed || n->similarity_entropy.failed || (n->series && n->series->failed);
 
 	for (int phase = 0; phase < PHASE_COUNT; phase++)
 		failed |= n->phase[phase] && tracks_failed(n->phase[phase]);
@@ -103,6 +105,7 @@ void numbers_free(struct numbers *n)
 		free(n->phase[phase]);
 	}
 	comoments_free(&n->similarity_entropy);
+	norms_free(&n->norms);
 	free_series(n);
 	*n = (struct numbers){ .failed = false };
 }
