@@ -11,6 +11,7 @@
 #   make bench-analyze   the analyzer alone, on logs of 100 MB and 1 GB
 #   make bench-runtime   the runtime alone, in every precision (docs/PERFORMANCE.md)
 #   make bench-collect   what watching costs a call
+#   make bench-python    the same in Python, on the real rwkv package
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make clean
 #
@@ -71,14 +72,25 @@ bench-collect: all
 	@cmake --build build -j$(JOBS) --target collect_bench
 	@bench/collect_bench.sh build
 
+.PHONY: bench-python
+bench-python: all
+	@tools/deps all
+	@python=$$(tests/python/environment build/python-env) && RWKVMON_LIBRARY=build/librwkvmon.so.0 \
+		PYTHONPATH=tests/python/setup:python $$python bench/python_bench.py
+
 docs: all
 	@build/rwkvmon export log-format >docs/LOG-FORMAT.md
 	@build/rwkvmon export metrics >docs/METRICS.md
 	@build/rwkvmon export schema >docs/log.schema.json
 	@build/rwkvmon export alerts >docs/PROMETHEUS-ALERTS.md
+	@build/rwkvmon export prometheus-rules --lang en --docs-url file:///usr/local/share/doc/rwkvmon >deploy/prometheus/rwkvmon-rules.yml
+	@build/rwkvmon export grafana --lang en >deploy/grafana/dashboards/rwkv-monitor.json
+	@build/rwkvmon export grafana --lang zh >deploy/grafana/dashboards/rwkv-monitor.zh.json
+	@build/rwkvmon export diagnosis >docs/DIAGNOSIS.md
 	@build/rwkvmon export man >docs/rwkvmon.1
 bench-analyze: all
 	@cmake --build build -j$(JOBS) --target analyze_bench
+	@build/bench/analyze_bench 1 21
 	@build/bench/analyze_bench 100 7
 	@build/bench/analyze_bench 1000 3
 

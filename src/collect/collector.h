@@ -58,7 +58,7 @@ struct rwkvmon {
 	struct sink *sink[SINKS_MAX];
 	size_t n_sinks;
 	uint64_t dropped_told; /* in gap records */
-	uint64_t alarms[ALARM_TYPE_COUNT];
+	_Atomic uint64_t alarms[ALARM_TYPE_COUNT]; /* read by the caller's thread too */
 	uint64_t flushed_ns;
 };
 

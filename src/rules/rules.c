@@ -308,7 +308,7 @@ static bool judge(const struct rules *r, struct judged *j, const struct record *
 		window_push(&j->recent, rec->metric[j->rule->metric]);
 	*f = (struct rule_finding){ .type = j->rule->alarm, .severity = j->rule->severity, .metric = j->rule->metric,
 				    .rule = j->rule->name, .summary = j->rule->summary, .action = j->rule->action,
-				    .value = value, .limit = nearest_limit(value, above, below),
+				    .cooldown_us = j->rule->cooldown_us, .value = value, .limit = nearest_limit(value, above, below),
 				    .violated = violated, .firing = j->firing, .changed = changed };
 	return violated || changed;
 }
@@ -347,7 +347,8 @@ static bool judge_alone(const struct rules *r, const struct judged *j, const str
 		return false;
 	*f = (struct rule_finding){ .type = j->rule->alarm, .severity = j->rule->severity, .metric = j->rule->metric,
 				    .rule = j->rule->name, .summary = j->rule->summary, .action = j->rule->action,
-				    .value = value, .limit = nearest_limit(value, j->above, j->below), .violated = true };
+				    .cooldown_us = j->rule->cooldown_us, .value = value,
+				    .limit = nearest_limit(value, j->above, j->below), .violated = true };
 	return true;
 }
 
@@ -387,16 +388,6 @@ size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX
 uint32_t rules_limits_version(const struct rules *r)
 {
 	return r->limits_version;
-}
-
-int64_t rules_cooldown_ms(const struct rules *r, const char *rule)
-{
-	size_t n = r->set->n + (r->set->overlay ? r->set->overlay->n : 0);
-
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(r->judged[i].rule->name, rule))
-			return r->judged[i].rule->cooldown_us / 1000;
-	return 0;
 }
 
 /* What the log keeps of the metric: further digits are those of a machine's order of summation. */

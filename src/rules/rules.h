@@ -35,6 +35,7 @@ struct rule_finding {
 	enum metric_id metric;
 	const char *rule;
 	const char *const *summary, *const *action; /* [LANG_COUNT] */
+	int64_t cooldown_us; /* the rule's */
 	double value, limit; /* value: the rule's aggregate at this record */
 	bool violated;	     /* at this record, before `for`, hysteresis and cooldown */
 	bool firing;	     /* after them: the alarm is on */
@@ -69,9 +70,6 @@ enum { RULE_LIMITS_MAX = 4 * RULES_MAX };
  * rules_limits_version, which is never 0, does. */
 size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX]);
 uint32_t rules_limits_version(const struct rules *r);
-
-/* Milliseconds in which an alarm of this rule is not repeated. */
-int64_t rules_cooldown_ms(const struct rules *r, const char *rule);
 
 /* The alarm as a record that sinks can write: fills *out and *extra, which must outlive it. */
 void rules_alarm_record(const struct rule_finding *f, const struct record *rec, enum lang lang, struct record *out,
