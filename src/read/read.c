@@ -498,7 +498,7 @@ int read_block(struct reader *r, struct block *b, struct err *err)
 		b->begins = r->begins;
 		b->lost = NULL;
 		b->lost_line = false;
-		b->text = (struct slice){ NULL, 0 };
+		b->text = (struct slice){ "", 0 };
 		rc = next_block(r, b, err);
 		if (r->looks_until && r->input.bytes > r->looks_until)
 			return 0;
