@@ -3,16 +3,23 @@
 
 #include "base/file.h"
 
+#include <math.h>
 #include <unistd.h>
 
 static void add_reading(struct buf *line, const struct record *r)
 {
-	double value = fields_number(r->extra, F_VALUE, 0), limit = fields_number(r->extra, F_LIMIT, 0);
+	double value = fields_number(r->extra, F_VALUE, NAN), limit = fields_number(r->extra, F_LIMIT, NAN);
+	double wasted = fields_number(r->extra, F_TOKENS_WASTED, 0);
 
+	if (isnan(value)) /* the rule is gone */
+		return;
 	buf_str(line, " (");
 	buf_json_decimal(line, value, 3);
 	buf_str(line, ", limit ");
 	buf_json_decimal(line, limit, 3);
+	if (wasted > 0)
+		buf_printf(line, "; %.*s since token %.0f, %.0f tokens wasted", SLICE_ARG(fields_text(r->extra, F_KIND)),
+			   fields_number(r->extra, F_FIRST_BAD_TOKEN, 0), wasted);
 	buf_char(line, ')');
 }
 

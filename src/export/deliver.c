@@ -34,8 +34,16 @@ unsigned attempt_ms(const struct attempt *a, unsigned most)
 
 void format_json_line(const struct receiver *r, struct buf *out, const struct record *alarm)
 {
+	struct slice instance = fields_text(alarm->session, F_INSTANCE);
+
 	(void)r;
 	record_encode(out, alarm);
+	if (out->failed || !instance.n)
+		return;
+	out->used -= 2; /* "}\n": the log says it once, but here nothing stands before */
+	buf_str(out, ",\"instance\":");
+	buf_json_string(out, instance);
+	buf_str(out, "}\n");
 }
 
 void format_reading(struct buf *out, const struct record *alarm, enum lang lang)

@@ -1,5 +1,6 @@
 #include "observe/observe.h"
 
+#include "observe/cycle.h"
 #include "simd/half.h"
 
 #include <math.h>
@@ -10,6 +11,7 @@ enum {
 	RATE_TOKENS = 100,	 /* throughput is that of the last so many tokens … */
 	RATE_CALLS = 128,	 /* a power of two above RATE_TOKENS */
 };
+static const double JUMP_LEAST = 1e-4; /* sums in another order differ by less */
 static const uint64_t RATE_SPAN_NS = UINT64_C(10) * 1000000000; /* … or of the last 10 s */
 static const uint64_t PAUSE_NS = 1000000000;			/* a longer gap is a waiting user */
 
@@ -37,6 +39,7 @@ struct observer {
 
 	uint32_t recent[REPETITION_WINDOW]; /* ring of the sequence's last tokens */
 	double repetition_pct;		    /* NAN until the 100th token */
+	struct cycle cycle;
 
 	float *logits; /* (logits_cap) of the call before, for the surprisal */
 	size_t logits_cap, n_logits;
@@ -45,6 +48,7 @@ struct observer {
 	float *state; /* (state_cap) after the call before */
 	size_t state_cap, n_state;
 	double leak; /* of the sequence that begins; NAN: not checked */
+	double left2; /* squared norm of the state that the call before left, when summed; NAN unknown */
 };
 
 struct observer *observer_open(void)
@@ -55,6 +59,7 @@ struct observer *observer_open(void)
 		o->repetition_pct = NAN;
 		o->log_sum_exp = NAN;
 		o->leak = NAN;
+		o->left2 = NAN;
 	}
 	return o;
 }
@@ -79,6 +84,8 @@ void observer_new_sequence(struct observer *o)
 	o->log_sum_exp = NAN;
 	o->n_state = 0;
 	o->leak = NAN;
+	o->left2 = NAN;
+	cycle_reset(&o->cycle);
 }
 
 static double value_at(const struct observed_tensor *t, size_t i)
@@ -224,6 +231,19 @@ static double repetition_pct(const uint32_t recent[REPETITION_WINDOW])
 	return 100.0 * (REPETITION_WINDOW - distinct) / REPETITION_WINDOW;
 }
 
+/* Only what was generated counts: a prompt may repeat itself. A caller that names no phase generates one by one. */
+static void observe_cycle(struct observer *o, const struct observed_call *c, struct record *out)
+{
+	bool generated = c->phase == PHASE_DECODE || (c->phase == PHASE_UNKNOWN && c->n_tokens == 1);
+
+	for (size_t i = 0; i < c->n_tokens; i++)
+		cycle_push(&o->cycle, c->tokens[i], generated);
+	if (!cycle_repeats(&o->cycle))
+		return;
+	record_set(out, M_REPEAT_CYCLE_TOKENS, o->cycle.run);
+	record_set(out, M_REPEAT_CYCLE_PERIOD, o->cycle.period);
+}
+
 /* Sampled by the call that completes each 100 tokens; later records carry it on. */
 static void observe_tokens(struct observer *o, const struct observed_call *c, struct record *out)
 {
@@ -252,6 +272,10 @@ static void observe_logits(struct observer *o, const struct observed_call *c, st
 	logits_observe(c->logits, c->logits_dtype, c->n_logits, o->n_logits ? o->logits : NULL, &s);
 	if (s.nan + s.inf) {
 		record_set(out, M_NONFINITE_LOGITS, (double)(s.nan + s.inf));
+		if (s.nan)
+			record_set(out, M_NAN_LOGITS, (double)s.nan);
+		if (s.inf)
+			record_set(out, M_INF_LOGITS, (double)s.inf);
 		return;
 	}
 	record_set(out, M_LOGITS_ENTROPY, s.entropy);
@@ -314,6 +338,25 @@ static bool compare_state(struct observer *o, const struct observed_call *c, str
 	return comparable;
 }
 
+/* A sum of squares that is infinite has met no NaN. */
+static void observe_nonfinite(const struct state_sums *all, struct record *out)
+{
+	if (!all->nonfinite)
+		return;
+	record_set(out, M_NONFINITE_STATE, (double)all->nonfinite);
+	record_set(out, isinf(all->new2) ? M_INF_STATE : M_NAN_STATE, 1);
+}
+
+/* Sums compare the states before and after a call, so that a state exchanged between two calls shows only here. */
+static void observe_jump(struct observer *o, const struct state_sums *all, struct record *out)
+{
+	double left = sqrt(o->left2), given = sqrt(all->old2), jump = fabs(given - left) / fmax(left, given);
+
+	if (o->begun && jump > JUMP_LEAST)
+		record_set(out, M_STATE_JUMP, jump);
+	o->left2 = all->new2;
+}
+
 static uint64_t state_bytes(const struct observed_call *c)
 {
 	uint64_t bytes = 0;
@@ -346,8 +389,9 @@ static void observe_state(struct observer *o, const struct observed_call *c, str
 	}
 	all = sums[PART_SHIFT];
 	add_sums(&all, &sums[PART_WKV]);
-	if (all.nonfinite)
-		record_set(out, M_NONFINITE_STATE, (double)all.nonfinite);
+	observe_nonfinite(&all, out);
+	if (c->sums)
+		observe_jump(o, &all, out);
 	if (!comparable)
 		return;
 	set_known(out, M_STATE_SIMILARITY, cosine(&all));
@@ -363,6 +407,7 @@ void observer_call(struct observer *o, const struct observed_call *c, struct rec
 	observe_time(o, c, out);
 	observe_first_token(o, c, out);
 	observe_tokens(o, c, out);
+	observe_cycle(o, c, out);
 	observe_logits(o, c, out);
 	observe_state(o, c, out);
 	if (!o->begun && !isnan(o->leak))

@@ -30,7 +30,10 @@ web=http://127.0.0.1:$(cat port)
 
 # --- file and command ----------------------------------------------------------------------------
 run --alarm-file alarms.jsonl
-ok "the alarm file has the alarm, as the log has it" cmp -s alarms.jsonl <(grep '"event_type":"alarm"' run.log)
+logged() { grep '"event_type":"alarm"' run.log; }
+plain() { sed 's/,"instance":"[^"]*"}$/}/' "$1"; } # where it came from is said besides
+ok "the alarm file has the alarm, as the log has it" cmp -s <(plain alarms.jsonl) <(logged)
+ok "and says which process it came from" grep -q "\"instance\":\"$(hostname):[0-9]*\"}$" alarms.jsonl
 run --alarm-file alarms.jsonl
 ok "the file is appended to" lines alarms.jsonl 2
 run --alarm-file none/alarms.jsonl
@@ -44,7 +47,7 @@ SH
 chmod +x keep
 run --alarm-command "./keep '\$(touch pwned)' \"; touch pwned\" \`touch pwned\` a\\ b"
 ok "the command's words come as they are" cmp -s words <(printf '%s\n' '$(touch pwned)' '; touch pwned' '`touch' 'pwned`' 'a b')
-ok "its standard input is the alarm" cmp -s heard <(grep '"event_type":"alarm"' run.log)
+ok "its standard input is the alarm" cmp -s <(plain heard) <(logged)
 ok "no shell has seen any of it" test ! -e pwned
 run --alarm-command "sh -c 'exit 3'"
 ok "a failing command is told" holds said "the alarm command sh missed 1 alarm: it ended with status 3"
@@ -62,6 +65,7 @@ post "ok/SECRET?token=SECRET"
 ok "json: the alarm itself" python3 - <<'PY'
 import json
 got = [json.loads(line) for line in open("out")]
+assert all(g["body"].pop("instance") for g in got)
 want = [json.loads(line) for line in open("run.log") if '"event_type":"alarm"' in line]
 assert [g["body"] for g in got] == want and len(want) == 1
 assert got[0]["path"] == "/ok/SECRET?token=SECRET" and got[0]["type"] == "application/json"

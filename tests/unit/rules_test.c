@@ -223,16 +223,23 @@ static void bad_files_are_refused_with_place_and_advice(void **state)
 	} cases[] = {
 		{ "rules:\n  - alarm: high_latncy\n", ":2:12: ", "found \"high_latncy\"", "high_latency" },
 		{ "rules:\n  - alarm: high_latency\n    metrik: x\n", ":3:5: ", "found \"metrik\"", "metric" },
-		{ "rules:\n  - alarm: high_latency\n    metric: token_latency_ms\n", ":2:5: ", "has no limit", NULL },
+		{ "rules:\n  - alarm: high_latency\n    metric: token_latency_ms\n", ":2:5: ", "found no limit", NULL },
 		{ "rules:\n  - {alarm: high_latency, metric: token_latency_ms, above: fast}\n", ":2:60: ", "found \"fast\"", NULL },
 		{ "rules:\n  - {alarm: high_latency, metric: token_latency_ms, above: 1, for: soon}\n", ":2:68: ", "duration", NULL },
 		{ "rules:\n  - {alarm: high_latency, metric: token_latency_ms, above: {of: vram, times: 2}}\n", ":2:65: ", "found \"vram\"", NULL },
 		{ "rules: 5\n", ":1:8: ", "list", NULL },
 		{ "rules: [\n", ":2:1: ", "is no YAML", NULL },
 		{ "", "", "is empty", NULL },
-		{ "name: x\n", ":1:1: ", "no rules", NULL },
+		{ "name: x\n", ":1:1: ", "found no rules", NULL },
 		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1}, {alarm: high_latency, metric: token_latency_ms, above: 2}]",
 		  ":1:68: ", "second rule", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1, above: 2}]", ":1:67: ", "second time", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1, by: mean}]", ":1:9: ", "`by: mean` of one record", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1, kind: loop}]", ":1:9: ", "only in mode_collapse", NULL },
+		{ "rules: [{alarm: mode_collapse, metric: token_latency_ms, above: 1, kind: lop}]", ":1:74: ", "kind of collapse", "loop" },
+		{ "rules: [{alarm: mode_collapse, metric: token_latency_ms, above: 1, and: [{metric: logits_entropy}]}]", ":1:74: ", "found no limit", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1, and: []}]", ":1:72: ", "1 to 3 conditions", NULL },
+		{ "overlays: [thresholds]", ":1:12: ", "found \"thresholds\"", NULL },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
