@@ -22,7 +22,8 @@ else()
 endif()
 set(COLLECTOR_LIBRARIES PkgConfig::YAML PkgConfig::ZSTD Threads::Threads ${CMAKE_DL_LIBS} m)
 target_link_libraries(rwkvmon PRIVATE rwkvmon_flags ${COLLECTOR_LIBRARIES})
-target_link_libraries(rwkvmon_core PUBLIC rwkvmon_flags ${COLLECTOR_LIBRARIES} PkgConfig::JANSSON PkgConfig::ZLIB)
+target_link_libraries(rwkvmon_core PUBLIC rwkvmon_flags ${COLLECTOR_LIBRARIES} PkgConfig::JANSSON PkgConfig::ZLIB
+	PkgConfig::UTF8PROC)
 set_target_properties(rwkvmon PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0
 	PUBLIC_HEADER ${CMAKE_SOURCE_DIR}/include/rwkvmon.h)
 target_include_directories(rwkvmon PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

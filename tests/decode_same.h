@@ -32,13 +32,49 @@ static inline bool same_record(const struct record *a, const struct record *b)
 	return same_values(a->session, b->session) && same_values(a->extra, b->extra);
 }
 
-/* `quick` has learned from other lines; `plain` has any_order set. */
+/* A line as a text of its own, in memory that ends with what may be read behind it. */
+static inline char *text_of_line(struct slice line)
+{
+	char *text = malloc(line.n + 1 + DECODE_PADDING);
+
+	if (!text)
+		return NULL;
+	if (line.n)
+		memcpy(text, line.p, line.n);
+	memset(text + line.n, '\n', 1 + DECODE_PADDING);
+	return text;
+}
+
+/* Is what was kept as a decimal the same number? */
+static inline bool decimals_hold(const struct decoded *d)
+{
+	for (int m = 0; m < METRIC_COUNT; m++)
+		if (d->decimal >> m & 1 && (!record_has(&d->rec, (enum metric_id)m) ||
+					    (double)d->scaled[m] / metric_specs[m].scale != d->rec.metric[m]))
+			return false;
+	return true;
+}
+
+/* `quick` has learned from other lines; `plain` has any_order set. The line holds no line end. */
 static inline bool decoded_alike(struct record_decoder *quick, struct record_decoder *plain, struct slice line)
 {
-	struct record a, b;
-	enum decode_result x = record_decode(quick, line, &a), y = record_decode(plain, line, &b);
+	char *text = text_of_line(line);
+	enum decode_result x = DECODE_OK, y = DECODE_OK;
+	struct decoded a, b;
+	bool same;
 
-	return x == y && (x != DECODE_OK || same_record(&a, &b));
+	if (!text)
+		return true;
+	record_decoder_release(quick);
+	record_decoder_release(plain);
+	record_decoder_feed(quick, (struct slice){ text, line.n + 1 });
+	record_decoder_feed(plain, (struct slice){ text, line.n + 1 });
+	same = record_decode_next(quick, &a, &x) && record_decode_next(plain, &b, &y) && x == y && quick->p == plain->p;
+	if (same && x == DECODE_OK)
+		same = same_record(&a.rec, &b.rec) && slice_equal(a.session_id, b.session_id) && a.decimal == b.decimal &&
+		       decimals_hold(&a) && decimals_hold(&b);
+	free(text);
+	return same;
 }
 
 #endif

@@ -34,6 +34,7 @@ struct analysis {
 	const char *const *advice[ALARM_TYPE_COUNT];
 	struct events events;
 	struct limits limits; /* that judged a step */
+	struct jitter_sum jitter[PHASE_COUNT];
 	uint64_t live_alarms[ALARM_TYPE_COUNT];
 	uint64_t dropped;
 	bool failed;

@@ -155,6 +155,8 @@ static void judge(struct analysis *a, struct session *s, const struct record *re
 		if (!(types >> f->type & 1))
 			a->by_type[f->type]++;
 		types |= UINT64_C(1) << f->type;
+		if (first_bad_counts(f->type))
+			first_bad_note(&s->first_bad, f->type, rec);
 		a->summary[f->type] = f->summary;
 		a->advice[f->type] = f->action;
 		events_add(&a->events, &s->open[f->type], s->id, rec->time_us,
@@ -170,16 +172,20 @@ static struct place place_step(struct analysis *a, struct session *s, const stru
 	sessions_list(&a->sessions, s);
 	own_series(a, s);
 	count_step(a, s, rec);
+	jitter_add(&s->jitter, a->jitter, rec);
 	judge(a, s, rec);
 	return (struct place){ s->listed ? (int32_t)s->index : PLACE_OTHERS, s->has_series };
 }
 
-static void take_alarm(struct analysis *a, const struct record *rec)
+static void take_alarm(struct analysis *a, struct session *s, const struct record *rec)
 {
 	enum alarm_type type = rec->extra ? alarm_by_id(fields_text(rec->extra, F_ALARM_TYPE)) : ALARM_TYPE_COUNT;
 
-	if (type != ALARM_TYPE_COUNT)
-		a->live_alarms[type]++;
+	if (type == ALARM_TYPE_COUNT)
+		return;
+	a->live_alarms[type]++;
+	if (first_bad_counts(type))
+		first_bad_note(&s->first_bad, type, rec);
 }
 
 static void take_gap(struct analysis *a, const struct record *rec)
@@ -213,7 +219,7 @@ static struct place place_record(struct analysis *a, const struct record *rec)
 			rules_violated(s->rules, rec, none);
 		break;
 	case EVENT_ALARM:
-		take_alarm(a, rec);
+		take_alarm(a, s, rec);
 		break;
 	case EVENT_GAP:
 		take_gap(a, rec);
@@ -340,6 +346,8 @@ static void merge_session(struct analysis *a, struct session *from, struct gathe
 	if (n && from->index < numbers->n)
 		numbers_merge(n, &numbers->session[from->index]);
 	merge_span(into, from);
+	jitter_merge(&into->jitter, &from->jitter, a->jitter);
+	first_bad_merge(&into->first_bad, &from->first_bad);
 	into->records += from->records;
 	into->tokens += from->tokens;
 	steal_text(&into->model_name, &from->model_name);
@@ -368,6 +376,24 @@ static void merge_counts(struct analysis *into, const struct analysis *from)
 	}
 }
 
+/* What is kept of all steps together, sessions by their new indices. */
+static void merge_overall(struct analysis *into, const struct analysis *from)
+{
+	int32_t *index = malloc((from->sessions.n_listed + 1) * sizeof *index);
+
+	into->failed |= !index;
+	if (!index)
+		return;
+	for (size_t i = 0; i < from->sessions.n_listed; i++) {
+		const struct session *old = from->sessions.listed[i];
+		const struct session *s = sessions_find(&into->sessions, (struct slice){ old->id, old->id_bytes });
+
+		index[i] = s && s->listed ? (int32_t)s->index : PLACE_OTHERS;
+	}
+	gather_merge_overall(&into->gather, &from->gather, index);
+	free(index);
+}
+
 void analyze_merge(struct analysis *into, struct analysis *from)
 {
 	merge_counts(into, from);
@@ -377,6 +403,7 @@ void analyze_merge(struct analysis *into, struct analysis *from)
 		if (from->sessions.other[i])
 			sessions_count(&into->sessions, from->sessions.other[i]);
 	numbers_merge(&into->gather.others, &from->gather.others);
+	merge_overall(into, from);
 	events_merge(&into->events, &from->events);
 	limits_merge(&into->limits, &from->limits);
 	analyze_close(from);

@@ -10,7 +10,7 @@ static const double US_PER_HOUR = 3.6e9;
  * start of the series. Returns their number. */
 static size_t points_of(const struct series *s, enum metric_id m, struct trend_point *p)
 {
-	const struct bucket *row = s->metric[m];
+	const struct bucket *row = s->apart[m] ? s->apart[m] : s->metric[m];
 	size_t n = 0;
 
 	for (size_t i = 0; row && i < s->n; i++)

@@ -4,7 +4,8 @@
 
 #include "analyze/findings.h"
 
-/* Of one metric of the series; *out is unknown when there are too few buckets. */
+/* Of one metric of the series, of the phase that it is kept apart for when there is one.
+ * *out is unknown when there are too few buckets. */
 void course_trend(const struct series *s, enum metric_id m, struct trend *out);
 
 /* Fills at most FINDINGS_CHANGES_MAX changes of one metric, by time; their number. */

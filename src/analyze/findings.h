@@ -11,6 +11,7 @@
 #include "spec/alarms.h"
 #include "spec/input.h"
 #include "spec/metrics.h"
+#include "spec/pairs.h"
 
 #include <stdint.h>
 
@@ -23,6 +24,9 @@ enum {
 	FINDINGS_HISTOGRAM_BINS = 48,
 	FINDINGS_LIMITS_MAX = 128,	/* limits in force */
 	FINDINGS_CHANGES_MAX = 8,	/* change points of one metric */
+	FINDINGS_WORST = 5,		/* worst moments of one metric */
+	FINDINGS_INSTANCES_MAX = 64,	/* instances listed */
+	FINDINGS_OCTAVES = 32,		/* of the position in a sequence */
 };
 
 /* Of one metric over some records. count, min, max are exact; mean and stddev (sample,
@@ -44,6 +48,8 @@ struct series {
 	int64_t from_us, width_us;
 	size_t n;			      /* buckets, at most FINDINGS_BUCKETS_MAX */
 	struct bucket *metric[METRIC_COUNT];  /* (n) each; NULL when the metric never occurs */
+	struct bucket *apart[METRIC_COUNT];   /* (n) each: of one phase alone, where mixing both means little: latency
+					       * and throughput of decode, chunk time of prefill; NULL: none */
 };
 
 /* Equal bins of log10(value) between the smallest and the largest value. */
@@ -63,8 +69,8 @@ struct limit_in_force {
 	double value;
 };
 
-/* A straight line through the means of the time buckets, by least squares. Changes and
- * levels in the metric's unit. */
+/* A straight line through the means of the time buckets, by least squares; of the series'
+ * `apart` where there is one. Changes and levels in the metric's unit. */
 struct trend {
 	size_t points;	       /* buckets with values */
 	double slope_per_hour; /* NAN when there are fewer than 3 points */
@@ -82,13 +88,74 @@ struct change_point {
 	double score;	      /* the jump in errors of it: 5 is clear */
 };
 
+/* A step that stands out, with all it carried. */
+struct moment {
+	enum metric_id metric; /* in which it is among the worst */
+	double value;	       /* of that metric */
+	const char *session_id; /* "" when the session is not listed */
+	int64_t time_us;
+	enum phase phase;
+	uint32_t sequence, token_count;
+	uint64_t sequence_length;
+	uint64_t have; /* bit m: of[m] is known */
+	double of[METRIC_COUNT];
+};
+
+/* How two columns of the same steps move together, prefill left out: Pearson's r. */
+struct correlation {
+	enum pair_id pair; /* of spec/pairs.def */
+	uint64_t steps;	   /* that have both; a uniform sample of them when there are very many */
+	double r, low, high; /* 95 % confidence interval, steps taken as independent */
+};
+
+/* How much one call's time differs from that of the call before, of equal phase and tokens. */
+struct jitter {
+	uint64_t pairs;	 /* of calls compared */
+	double mean_ms; /* mean of the absolute differences; NAN without pairs */
+};
+
+/* Metrics by how far into its sequence a step was; prefill left out. */
+struct by_position {
+	uint64_t count[FINDINGS_OCTAVES]; /* steps with sequence_length in [2^i, 2^(i+1)) that have the metric */
+	double mean[FINDINGS_OCTAVES];	  /* NAN where there are none */
+};
+
+/* A step at which something first went wrong. */
+struct first_bad {
+	bool known;
+	enum alarm_type type; /* what went wrong */
+	int64_t time_us;
+	uint32_t sequence;
+	uint64_t sequence_length; /* that step's tokens included; 0, and no sequence: unknown */
+	double layer;		  /* the first non-finite one; NAN unknown */
+};
+
+struct state_evolution {
+	double path;	/* sum of the relative changes: the way the state went, in norms of itself; NAN unknown */
+	uint64_t pairs; /* that the correlation with entropy is of */
+	struct first_bad first_nonfinite; /* of logits or state */
+	struct first_bad first_bad; /* of that, a loop, a jump, a leak: what rules or live alarms say first */
+};
+
+/* All sessions of one host:pid. */
+struct instance_findings {
+	const char *instance; /* "" when unknown */
+	uint64_t sessions, records, tokens;
+	int64_t from_us, to_us;
+	struct summary metric[METRIC_COUNT];
+};
+
+enum { FINDINGS_COLLAPSE_PAIRS = 30 }; /* steps a collapse warning needs */
+
 struct session_findings {
 	const char *session_id, *model_name, *strategy, *instance; /* instance "" when unknown */
 	uint64_t records, tokens, sequences;
 	int64_t from_us, to_us;
 	struct summary metric[METRIC_COUNT];
 	double similarity_entropy_pearson; /* NAN when undefined */
-	bool collapse_warning;		   /* that correlation is below -0.5 */
+	bool collapse_warning;		   /* that correlation is below -0.5, over enough steps to tell */
+	struct state_evolution state;
+	struct jitter jitter[PHASE_COUNT]; /* of chunk_process_time_ms */
 	const struct series *series;	   /* NULL unless one of the largest sessions */
 };
 
@@ -128,6 +195,17 @@ struct findings {
 	struct trend trend[METRIC_COUNT];
 	struct change_point *change; /* (n_changes), by metric, then by time */
 	size_t n_changes;
+
+	struct moment *worst; /* (n_worst), by metric, the worst first; metrics that never vary have none */
+	size_t n_worst;
+	struct correlation *correlation; /* (n_correlations), the strongest first */
+	size_t n_correlations;
+	struct jitter jitter[PHASE_COUNT]; /* of chunk_process_time_ms */
+	struct by_position *position[METRIC_COUNT]; /* NULL: not followed, or never seen */
+
+	struct instance_findings *instance; /* (n_instances), in order of their first record */
+	size_t n_instances;
+	uint64_t instances_total;
 
 	const char *rule_set;		     /* that the anomalies were judged by */
 	struct limit_in_force *limit;	     /* (n_limits), by metric */

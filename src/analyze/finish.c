@@ -1,6 +1,7 @@
 /* finish.c - the numbers gathered become findings. */
 #include "analyze/analysis.h"
 #include "analyze/course.h"
+#include "analyze/instances.h"
 #include "analyze/verdict.h"
 
 #include <math.h>
@@ -27,12 +28,6 @@ static void take_input(struct findings *f, const struct input_stats *in)
 	}
 }
 
-static void summaries(const struct tracks *t, struct summary out[METRIC_COUNT])
-{
-	for (int m = 0; m < METRIC_COUNT; m++)
-		tracks_summary(t, (enum metric_id)m, &out[m]);
-}
-
 /* Of one session, its phases together; most sessions have one phase worth merging. */
 static bool session_summaries(const struct numbers *n, struct summary out[METRIC_COUNT])
 {
@@ -49,20 +44,19 @@ static bool session_summaries(const struct numbers *n, struct summary out[METRIC
 	for (int phase = 0; phases > 1 && phase < PHASE_COUNT; phase++)
 		if (n->phase[phase])
 			tracks_merge(&whole, n->phase[phase]);
-	summaries(phases == 1 ? only : &whole, out);
+	tracks_summaries(phases == 1 ? only : &whole, out);
 	failed = tracks_failed(phases == 1 ? only : &whole);
 	tracks_free(&whole);
 	return !failed;
 }
 
-static const struct bucket *bucket_row(struct arena *arena, const struct buckets *b, size_t m, size_t n)
+static struct bucket *bucket_row(struct arena *arena, const struct buckets *b, size_t channel, double scale, size_t n)
 {
-	struct bucket *row = b->cell[m] ? arena_alloc(arena, n, sizeof *row) : NULL;
+	struct bucket *row = b->cell[channel] ? arena_alloc(arena, n, sizeof *row) : NULL;
 
 	for (size_t i = 0; row && i < n; i++) {
-		const struct bucket_cell *cell = buckets_cell(b, m, b->first + (int64_t)i);
-
-		double mean = (double)cell->sum / ((double)cell->count * metric_specs[m].scale);
+		const struct bucket_cell *cell = buckets_cell(b, channel, b->first + (int64_t)i);
+		double mean = (double)cell->sum / ((double)cell->count * scale);
 
 		if (cell->count)
 			row[i] = (struct bucket){ cell->count, cell->min, cell->max,
@@ -78,12 +72,34 @@ static void take_series(struct arena *arena, const struct buckets *b, struct ser
 	*out = (struct series){ .from_us = b->first * width_us, .width_us = width_us,
 				.n = b->any ? (size_t)(b->last - b->first + 1) : 0 };
 	for (size_t m = 0; m < METRIC_COUNT; m++)
-		out->metric[m] = (struct bucket *)(uintptr_t)bucket_row(arena, b, m, out->n);
+		out->metric[m] = bucket_row(arena, b, m, metric_specs[m].scale, out->n);
+	for (size_t i = 0; i < SERIES_APART_COUNT; i++) {
+		enum metric_id m = series_apart[i].metric;
+
+		out->apart[m] = bucket_row(arena, b, SERIES_APART + i, metric_specs[m].scale, out->n);
+	}
+}
+
+static void take_state(const struct session *s, const struct numbers *n, struct session_findings *out)
+{
+	const struct summary *change = &out->metric[M_STATE_CHANGE];
+
+	out->state = (struct state_evolution){
+		.path = change->count ? change->mean * (double)change->count : (double)NAN,
+		.pairs = n->similarity_entropy.count,
+		.first_nonfinite = n->nonfinite,
+		.first_bad = s->first_bad,
+	};
+	first_bad_merge(&out->state.first_bad, &n->nonfinite);
+	out->similarity_entropy_pearson = comoments_pearson(&n->similarity_entropy);
+	out->collapse_warning = out->similarity_entropy_pearson < -0.5 && out->state.pairs >= FINDINGS_COLLAPSE_PAIRS;
 }
 
 static bool take_session(struct arena *arena, const struct session *s, const struct numbers *n,
 			 struct session_findings *out)
 {
+	bool fine;
+
 	*out = (struct session_findings){
 		.session_id = copy(arena, s->id),
 		.model_name = copy(arena, s->model_name),
@@ -94,10 +110,12 @@ static bool take_session(struct arena *arena, const struct session *s, const str
 		.sequences = (uint64_t)s->last_sequence - s->first_sequence + 1,
 		.from_us = s->from_us,
 		.to_us = s->to_us,
-		.similarity_entropy_pearson = comoments_pearson(&n->similarity_entropy),
 	};
-	out->collapse_warning = out->similarity_entropy_pearson < -0.5;
-	return session_summaries(n, out->metric);
+	fine = session_summaries(n, out->metric);
+	take_state(s, n, out);
+	for (int phase = 0; phase < PHASE_COUNT; phase++)
+		out->jitter[phase] = jitter_of(&s->jitter.sum[phase]);
+	return fine;
 }
 
 static bool take_sessions(struct findings *f, const struct analysis *a)
@@ -144,7 +162,7 @@ static bool whole_series(struct findings *f, const struct analysis *a)
 		take_series(&f->arena, g->others.series, &f->series);
 		return true;
 	}
-	fine = buckets_open(&whole, FINDINGS_BUCKETS_MAX, METRIC_COUNT);
+	fine = buckets_open(&whole, FINDINGS_BUCKETS_MAX, SERIES_CHANNELS);
 	if (fine)
 		buckets_merge(&whole, g->others.series);
 	for (size_t i = 0; fine && i < g->n; i++)
@@ -168,7 +186,7 @@ static bool take_phase(struct findings *f, const struct analysis *a, enum phase 
 	for (size_t i = 0; i < a->gather.n; i++)
 		if (a->gather.session[i].phase[phase])
 			tracks_merge(&of_phase, a->gather.session[i].phase[phase]);
-	summaries(&of_phase, f->phase[phase]);
+	tracks_summaries(&of_phase, f->phase[phase]);
 	tracks_histogram(&of_phase, M_TOKEN_LATENCY_MS, &f->latency[phase]);
 	tracks_merge(whole, &of_phase);
 	fine = !tracks_failed(&of_phase);
@@ -183,7 +201,7 @@ static bool take_metrics(struct findings *f, const struct analysis *a)
 
 	for (int phase = 0; phase < PHASE_COUNT; phase++)
 		fine &= take_phase(f, a, (enum phase)phase, &whole);
-	summaries(&whole, f->metric);
+	tracks_summaries(&whole, f->metric);
 	fine &= !tracks_failed(&whole);
 	tracks_free(&whole);
 	return fine;
@@ -199,6 +217,26 @@ static void take_course(struct findings *f)
 		if (change)
 			f->n_changes += course_changes(&f->series, (enum metric_id)m, &change[f->n_changes]);
 	}
+}
+
+/* What is kept of all steps together. */
+static void take_overall(struct findings *f, const struct analysis *a)
+{
+	const char **id = arena_alloc(&f->arena, f->n_sessions + 1, sizeof *id);
+	bool varies[METRIC_COUNT];
+
+	for (size_t i = 0; id && i < f->n_sessions; i++)
+		id[i] = f->session[i].session_id;
+	for (int m = 0; m < METRIC_COUNT; m++)
+		varies[m] = f->metric[m].min < f->metric[m].max;
+	if (id)
+		f->worst = worst_list(&a->gather.worst, &f->arena, id, varies, &f->n_worst);
+	f->correlation = arena_alloc(&f->arena, PAIR_COUNT, sizeof *f->correlation);
+	if (f->correlation)
+		f->n_correlations = sample_correlations(&a->gather.sample, f->correlation);
+	profile_tell(&a->gather.profile, f);
+	for (int phase = 0; phase < PHASE_COUNT; phase++)
+		f->jitter[phase] = jitter_of(&a->jitter[phase]);
 }
 
 static void take_words(struct arena *arena, const char *const *words, const char *out[LANG_COUNT])
@@ -237,6 +275,8 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	fine &= whole_series(out, a);
 	chart_sessions(out, a);
 	take_course(out);
+	take_overall(out, a);
+	fine &= instances_tell(out, a);
 	take_anomalies(out, a);
 	out->verdict = verdict_of(out);
 	if (fine && !out->arena.failed)

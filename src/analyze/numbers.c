@@ -2,6 +2,12 @@
 
 #include <stdlib.h>
 
+const struct series_apart series_apart[SERIES_APART_COUNT] = {
+	{ M_TOKEN_LATENCY_MS, PHASE_DECODE },
+	{ M_THROUGHPUT_TPS, PHASE_DECODE },
+	{ M_CHUNK_PROCESS_TIME_MS, PHASE_PREFILL },
+};
+
 static struct tracks *phase_of(struct numbers *n, enum phase phase)
 {
 	if (!n->phase[phase])
@@ -13,7 +19,7 @@ static struct tracks *phase_of(struct numbers *n, enum phase phase)
 static bool open_series(struct numbers *n)
 {
 	n->series = calloc(1, sizeof *n->series);
-	n->failed |= !n->series || !buckets_open(n->series, FINDINGS_BUCKETS_MAX, METRIC_COUNT);
+	n->failed |= !n->series || !buckets_open(n->series, FINDINGS_BUCKETS_MAX, SERIES_CHANNELS);
 	return !n->failed;
 }
 
@@ -40,6 +46,12 @@ static void add_to_series(struct buckets *b, const struct record *rec)
 
 		buckets_add(b, at, (size_t)m, metric_specs[m].scale, rec->metric[m]);
 	}
+	for (size_t i = 0; i < SERIES_APART_COUNT; i++) {
+		enum metric_id m = series_apart[i].metric;
+
+		if (rec->phase == series_apart[i].phase && record_has(rec, m))
+			buckets_add(b, at, SERIES_APART + i, metric_specs[m].scale, rec->metric[m]);
+	}
 }
 
 static void numbers_add(struct numbers *n, const struct record *rec)
@@ -50,6 +62,7 @@ static void numbers_add(struct numbers *n, const struct record *rec)
 		tracks_add(tracks, rec);
 	if (record_has(rec, M_STATE_SIMILARITY) && record_has(rec, M_LOGITS_ENTROPY))
 		comoments_add(&n->similarity_entropy, rec->metric[M_STATE_SIMILARITY], rec->metric[M_LOGITS_ENTROPY]);
+	first_bad_nonfinite(&n->nonfinite, rec);
 }
 
 static void merge_series(struct numbers *into, const struct buckets *from)
@@ -69,6 +82,7 @@ void numbers_merge(struct numbers *into, const struct numbers *from)
 	}
 	set_scales(&into->similarity_entropy);
 	comoments_merge(&into->similarity_entropy, &from->similarity_entropy);
+	first_bad_merge(&into->nonfinite, &from->nonfinite);
 	merge_series(into, from->series);
 }
 
@@ -138,6 +152,9 @@ static void add_step(struct gather *g, const struct place *place, const struct r
 	if (!n)
 		return;
 	numbers_add(n, rec);
+	worst_add(&g->worst, rec, place->session);
+	sample_add(&g->sample, rec);
+	profile_add(&g->profile, rec);
 	if (place->has_series && (n->series || open_series(n)))
 		add_to_series(n->series, rec);
 	else
@@ -151,6 +168,13 @@ void gather_add(struct gather *g, const struct record *rec, size_t n)
 			add_step(g, &g->place[i], &rec[i]);
 }
 
+void gather_merge_overall(struct gather *into, const struct gather *from, const int32_t *index)
+{
+	worst_merge(&into->worst, &from->worst, index);
+	sample_merge(&into->sample, &from->sample);
+	profile_merge(&into->profile, &from->profile);
+}
+
 void gather_merge(struct gather *into, const struct gather *from)
 {
 	into->failed |= from->failed;
@@ -161,11 +185,12 @@ void gather_merge(struct gather *into, const struct gather *from)
 			numbers_merge(n, &from->session[i]);
 	}
 	numbers_merge(&into->others, &from->others);
+	gather_merge_overall(into, from, NULL);
 }
 
 bool gather_failed(const struct gather *g)
 {
-	bool failed = g->failed || numbers_failed(&g->others);
+	bool failed = g->failed || numbers_failed(&g->others) || g->worst.failed || g->sample.failed;
 
 	for (size_t i = 0; i < g->n; i++)
 		failed |= numbers_failed(&g->session[i]);
@@ -177,6 +202,8 @@ void gather_free(struct gather *g)
 	for (size_t i = 0; i < g->n; i++)
 		numbers_free(&g->session[i]);
 	numbers_free(&g->others);
+	worst_free(&g->worst);
+	sample_free(&g->sample);
 	free(g->session);
 	free(g->place);
 	*g = (struct gather){ .n = 0 };

@@ -21,14 +21,27 @@
 #ifndef RWKVMON_ANALYZE_NUMBERS_H
 #define RWKVMON_ANALYZE_NUMBERS_H
 
+#include "analyze/first_bad.h"
+#include "analyze/profile.h"
+#include "analyze/sample.h"
 #include "analyze/tracks.h"
+#include "analyze/worst.h"
 #include "stats/buckets.h"
+
+/* Channels of a series: the metrics, then some of them once more for one phase alone. */
+enum { SERIES_APART = METRIC_COUNT, SERIES_APART_COUNT = 3, SERIES_CHANNELS = METRIC_COUNT + SERIES_APART_COUNT };
+
+extern const struct series_apart {
+	enum metric_id metric;
+	enum phase phase;
+} series_apart[SERIES_APART_COUNT];
 
 /* Of one session, or of all that have no place of their own. */
 struct numbers {
 	struct tracks *phase[PHASE_COUNT]; /* NULL: no step of that phase */
 	struct comoments similarity_entropy;
-	struct buckets *series; /* NULL: has none of its own */
+	struct first_bad nonfinite;
+	struct buckets *series; /* (SERIES_CHANNELS); NULL: has none of its own */
 	bool failed;
 };
 
@@ -48,6 +61,9 @@ struct gather {
 	struct numbers *session; /* (cap), by index; those beyond n are empty */
 	size_t n, cap;
 	struct numbers others; /* its series is that of all sessions without one */
+	struct worst worst;	/* of all steps, as are the next two */
+	struct sample sample;
+	struct profile profile;
 	uint64_t losses;       /* of series that were taken notice of */
 	struct place *place;   /* (place_cap), of the records placed last */
 	size_t place_cap;
@@ -64,6 +80,9 @@ struct numbers *gather_session(struct gather *g, size_t index);
 
 /* The session gives up its series: it counts among the others'. */
 void gather_lose_series(struct gather *g, size_t index);
+
+/* What is kept of all steps together; from's sessions are index[old] in `into`, or the same when it is NULL. */
+void gather_merge_overall(struct gather *into, const struct gather *from, const int32_t *index);
 
 /* Of equal lists of sessions. */
 void gather_merge(struct gather *into, const struct gather *from);

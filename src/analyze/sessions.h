@@ -11,6 +11,8 @@
 #define RWKVMON_ANALYZE_SESSIONS_H
 
 #include "analyze/events.h"
+#include "analyze/first_bad.h"
+#include "analyze/jitter.h"
 #include "record/record.h"
 #include "rules/rules.h"
 
@@ -28,6 +30,8 @@ struct session {
 	uint64_t records, tokens;
 	uint32_t first_sequence, last_sequence;
 	int64_t from_us, to_us;
+	struct jitter_track jitter;
+	struct first_bad first_bad; /* of what rules and live alarms say */
 	size_t index; /* in the list, when listed */
 	bool has_series;
 	bool series_lost; /* it had one, but it was too small to be kept */

@@ -100,6 +100,12 @@ void tracks_summary(const struct tracks *t, enum metric_id m, struct summary *ou
 	out->missing = t->records - out->count - out->nonfinite;
 }
 
+void tracks_summaries(const struct tracks *t, struct summary out[METRIC_COUNT])
+{
+	for (int m = 0; m < METRIC_COUNT; m++)
+		tracks_summary(t, (enum metric_id)m, &out[m]);
+}
+
 /* Where the values of a walk fall in a histogram's bins. */
 struct spread {
 	struct histogram *h;
@@ -160,6 +166,31 @@ void tracks_histogram(const struct tracks *t, enum metric_id m, struct histogram
 	if (out->n > 1)
 		spread.bins_per_log = (double)out->n / (log10(out->high) - spread.log_low);
 	sketch_walk(&track->sketch, spread_run, &spread);
+}
+
+/* Runs of 1 - value become runs of the value. */
+struct mirror {
+	sketch_visit *visit;
+	void *ctx;
+};
+
+static void visit_mirrored(void *ctx, double low, double high, uint64_t count)
+{
+	const struct mirror *m = ctx;
+
+	m->visit(m->ctx, 1 - high, 1 - low, count);
+}
+
+void tracks_walk(const struct tracks *t, enum metric_id m, sketch_visit *visit, void *ctx)
+{
+	struct mirror mirror = { visit, ctx };
+
+	if (!t->metric[m])
+		return;
+	if (is_similarity(m))
+		sketch_walk(&t->metric[m]->sketch, visit_mirrored, &mirror);
+	else
+		sketch_walk(&t->metric[m]->sketch, visit, ctx);
 }
 
 void tracks_free(struct tracks *t)

@@ -25,7 +25,11 @@ void tracks_add(struct tracks *t, const struct record *rec);
 void tracks_merge(struct tracks *into, const struct tracks *from);
 bool tracks_failed(const struct tracks *t);
 void tracks_summary(const struct tracks *t, enum metric_id m, struct summary *out);
+void tracks_summaries(const struct tracks *t, struct summary out[METRIC_COUNT]);
 void tracks_histogram(const struct tracks *t, enum metric_id m, struct histogram *out);
+
+/* The values of a metric in runs, as sketch_walk gives them, in no order. */
+void tracks_walk(const struct tracks *t, enum metric_id m, sketch_visit *visit, void *ctx);
 void tracks_free(struct tracks *t);
 
 #endif

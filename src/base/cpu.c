@@ -18,7 +18,9 @@ static void lower_to(const char *ceiling)
 	if (!strcmp(ceiling, "scalar"))
 		features = (struct cpu_features){ 0 };
 	else if (!strcmp(ceiling, "avx2"))
-		features.avx512 = false;
+		features.avx512 = features.avx512vnni = false;
+	else if (!strcmp(ceiling, "avx512"))
+		features.avx512vnni = false;
 }
 
 static void read_model_name(void)
@@ -47,6 +49,7 @@ static void detect(void)
 	features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 	features.avx512 = features.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 			  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+	features.avx512vnni = features.avx512 && __builtin_cpu_supports("avx512vnni");
 #elif defined(__aarch64__)
 	features.neon = true;
 #endif
@@ -64,7 +67,7 @@ const char *cpu_features_name(void)
 {
 	const struct cpu_features *f = cpu_features();
 
-	return f->avx512 ? "avx512" : f->avx2 ? "avx2" : f->neon ? "neon" : "scalar";
+	return f->avx512vnni ? "avx512vnni" : f->avx512 ? "avx512" : f->avx2 ? "avx2" : f->neon ? "neon" : "scalar";
 }
 
 const char *cpu_model_name(void)

@@ -10,12 +10,13 @@
 struct cpu_features {
 	bool avx2;   /* AVX2, FMA and F16C */
 	bool avx512; /* AVX-512 F, BW, DQ, VL */
+	bool avx512vnni; /* and VNNI: products of bytes */
 	bool neon;   /* aarch64 */
 };
 
 const struct cpu_features *cpu_features(void);
 
-/* "avx512", "avx2", "neon" or "scalar". */
+/* "avx512vnni", "avx512", "avx2", "neon" or "scalar". */
 const char *cpu_features_name(void);
 
 /* Text of the processor's name, e.g. from /proc/cpuinfo; never NULL. */

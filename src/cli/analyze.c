@@ -1,5 +1,6 @@
 /* analyze.c - logs in, a report out: read → analyze → report. */
 #include "analyze/analyze.h"
+#include "analyze/gate.h"
 #include "base/file.h"
 #include "cli/args.h"
 #include "cli/commands.h"
@@ -133,6 +134,7 @@ int command_analyze(const struct options *opts, struct err *err)
 {
 	struct analyze_options how = { .session = opts->session };
 	struct findings findings = { 0 };
+	struct conditions bad = { .n = 0 };
 	const struct format *format = find_format(opts->format);
 	int rc;
 
@@ -148,10 +150,16 @@ int command_analyze(const struct options *opts, struct err *err)
 		rc = parse_bound(&how.until_us, "until", opts->until, err);
 	if (!rc && opts->since && opts->until && how.until_us < how.since_us)
 		rc = err_set(err, ERR_USAGE, "--until lies before --since: nothing can be between them");
+	if (!rc && opts->fail_on)
+		rc = conditions_parse(&bad, opts->fail_on, "--fail-on", err);
+	if (!rc)
+		rc = gate_check(&bad, err);
 	if (!rc)
 		rc = analyze(opts, &how, &findings, err);
 	if (!rc)
 		rc = write_report(format->draw, opts, &findings, err);
+	if (!rc)
+		rc = gate_judge(&bad, &findings, err);
 	findings_free(&findings);
 	return rc;
 }

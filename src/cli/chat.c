@@ -23,6 +23,7 @@ enum { TURNS_MAX = 32, ANSWER_TOKENS_DEFAULT = 1000, INTRO_MAX_BYTES = 64 << 20 
 struct turn {
 	float *state;	/* (state_floats) */
 	char *fed;	/* the text that began it */
+	char *said;	/* the answer; NULL while there is none */
 };
 
 struct chat {
@@ -40,6 +41,7 @@ static void forget_turn(struct turn *t)
 {
 	free(t->state);
 	free(t->fed);
+	free(t->said);
 	*t = (struct turn){ 0 };
 }
 
@@ -53,7 +55,7 @@ static void forget_turns(struct chat *c)
 static int remember_turn(struct chat *c, const char *fed, struct err *err)
 {
 	size_t bytes = model_info(c->g.model)->state_floats * sizeof(float);
-	struct turn t = { malloc(bytes), strdup(fed) };
+	struct turn t = { malloc(bytes), strdup(fed), NULL };
 
 	if (!t.state || !t.fed) {
 		forget_turn(&t);
@@ -111,7 +113,11 @@ static int take_turn(struct chat *c, const char *fed, bool free_text, struct err
 		rc = screen_say(&c->screen, slice_of(":"), err);
 	if (!rc)
 		rc = generation_prompt(&c->g, slice_of(fed), err);
-	return rc ? rc : answer(c, !free_text, err);
+	if (!rc)
+		rc = answer(c, !free_text, err);
+	if (!rc)
+		c->turn[c->n_turns - 1].said = strdup(c->screen.kept.p ? c->screen.kept.p : "");
+	return rc;
 }
 
 /* A blank line would end the message for the model: none remains inside it. */
@@ -190,6 +196,24 @@ static int do_undo(struct chat *c, const char *argument, struct err *err)
 	return note(c, "the last turn is taken back", "已撤销上一轮");
 }
 
+/* The turns that can be taken back, numbered, each text without the blank lines that end it. */
+static int do_history(struct chat *c, const char *argument, struct err *err)
+{
+	(void)argument;
+	(void)err;
+	if (!c->n_turns)
+		return note(c, "nothing was said yet", "尚无对话");
+	for (size_t i = 0; i < c->n_turns; i++) {
+		const struct turn *t = &c->turn[i];
+		size_t n = t->said ? strlen(t->said) : 0;
+
+		while (n && t->said[n - 1] == '\n')
+			n--;
+		fprintf(stderr, "%zu  %s%.*s\n", i + 1, t->fed, (int)n, t->said ? t->said : "");
+	}
+	return 0;
+}
+
 static int do_save(struct chat *c, const char *argument, struct err *err)
 {
 	struct err trouble;
@@ -235,6 +259,7 @@ static const struct chat_command {
 	{ "+gen", do_generate, { "TEXT: go on from TEXT freely, as no conversation", "文本:不按对话格式,自由续写" } },
 	{ "+retry", do_retry, { "another answer to the last message", "重新回答上一条" } },
 	{ "+undo", do_undo, { "take the last turn back (up to 32)", "撤销上一轮(最多 32 轮)" } },
+	{ "+history", do_history, { "what was said, as far back as +undo reaches", "显示对话记录(+undo 可撤销的范围)" } },
 	{ "+save", do_save, { "FILE: write the state, to go on later", "文件:保存状态" } },
 	{ "+load", do_load, { "FILE: go on from a saved state", "文件:载入状态" } },
 	{ "+help", do_help, { "this list", "本列表" } },
@@ -248,7 +273,7 @@ static int do_help(struct chat *c, const char *argument, struct err *err)
 	(void)argument;
 	(void)err;
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-		fprintf(stderr, "  %-8s %s\n", commands[i].name, commands[i].help[lang]);
+		fprintf(stderr, "  %-9s %s\n", commands[i].name, commands[i].help[lang]);
 	return 0;
 }
 

@@ -72,20 +72,38 @@ static struct sampler_config sampling_of(const struct options *o, struct sampler
 	return c;
 }
 
-/* A tokenizer must not speak ids that the model does not know; few tokens for a large
- * vocabulary mean the wrong one too. */
+/* The vocabulary a model of this size was trained with; models round the size up a little. */
+static const char *fitting_vocabulary(size_t n_vocab)
+{
+	if (n_vocab >= 65530 && n_vocab <= 66048)
+		return "give --tokenizer rwkv_vocab_v20230424.txt: a vocabulary of this size is that of World models";
+	if (n_vocab >= 50277 && n_vocab <= 50432)
+		return "give --tokenizer 20B_tokenizer.json: a vocabulary of this size is that of RWKV-4 Pile models";
+	return "give the vocabulary it was trained with by --tokenizer, or use `rwkvmon eval` with token ids";
+}
+
+/* A tokenizer must not speak ids that the model does not know; far fewer tokens than the vocabulary
+ * has room for mean the wrong one too. */
+static bool fits(const struct tokenizer *t, size_t n_vocab)
+{
+	size_t speaks = tokenizer_vocab(t);
+
+	if (speaks > n_vocab)
+		return false;
+	return n_vocab <= BYTE_VOCAB_MAX ? speaks <= BYTE_VOCAB_MAX : n_vocab - speaks <= n_vocab / 16;
+}
+
 static int check_pairing(const struct generation *g, struct err *err)
 {
-	size_t vocab = model_info(g->model)->n_vocab, speaks = tokenizer_vocab(g->tokenizer);
+	size_t vocab = model_info(g->model)->n_vocab;
 
-	if (speaks <= vocab && (vocab <= BYTE_VOCAB_MAX) == (speaks <= BYTE_VOCAB_MAX))
+	if (fits(g->tokenizer, vocab))
 		return 0;
 	err_set(err, ERR_UNSUPPORTED, "%s: has a vocabulary of %zu, but the tokenizer \"%s\" speaks %zu tokens", model_label(g->model),
-		vocab, tokenizer_name(g->tokenizer), speaks);
+		vocab, tokenizer_name(g->tokenizer), tokenizer_vocab(g->tokenizer));
 	if (vocab <= BYTE_VOCAB_MAX)
 		return err_hint(err, "leave --tokenizer out: this model's tokens are bytes");
-	return err_hint(err, "give its vocabulary with --tokenizer (World models: rwkv_vocab_v20230424.txt), "
-			     "or use `rwkvmon eval` with token ids");
+	return err_hint(err, "%s", fitting_vocabulary(vocab));
 }
 
 int generation_open(struct generation *g, const struct options *opts, const struct sampler_config *defaults, struct err *err)

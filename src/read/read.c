@@ -1,12 +1,11 @@
-/* read.c - blocks become lines, lines become records.
+/* read.c - sources become blocks of whole lines, blocks become records.
  *
- * The buffer holds start..end; `scanned` bytes of the present line are known to hold no
- * line end. Bytes before `start` are used up and are overwritten by the next block. */
+ * The buffer holds start..end; `scanned` bytes of it are known to hold no line end. Whole
+ * lines leave with the buffer: the block takes it, and what is left begins another. */
 #include "read/read.h"
 
 #include "read/sources.h"
 #include "read/unpack.h"
-#include "record/codec.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,13 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 256 << 10, PROGRESS_BYTES = 8 << 20, MAGIC_BYTES = 6 };
+enum { BLOCK_BYTES = 128 << 10, LOOK_BYTES = 256 << 10, PROGRESS_BYTES = 8 << 20, MAGIC_BYTES = 6 };
 
 struct reader {
 	struct sources sources;
 	struct input_stats input;
 	struct read_options opts;
-	struct record_decoder decoder;
 
 	size_t at; /* source being read */
 	bool is_open, at_end;
@@ -37,8 +35,13 @@ struct reader {
 	char *buffer;
 	size_t cap, start, end, scanned;
 	bool too_long; /* inside a line of more than READ_LINE_MAX bytes */
-	uint64_t line; /* of the source, from 1; blank ones count */
+	bool begins;   /* no block of the source has been given out yet */
 	uint64_t reported_bytes;
+
+	uint64_t line; /* last accounted for, of its source; blank ones count */
+
+	struct block block; /* of read_next */
+	struct record_decoder decoder;
 };
 
 static ssize_t pull_fd(void *ctx, void *buffer, size_t n)
@@ -80,7 +83,7 @@ static int open_common(struct reader **out, struct err *err)
 	if (!r)
 		return no_memory(err);
 	r->fd = -1;
-	r->cap = BLOCK_BYTES;
+	r->cap = BLOCK_BYTES + DECODE_PADDING;
 	r->buffer = malloc(r->cap);
 	if (!r->buffer) {
 		read_close(r);
@@ -101,7 +104,7 @@ static bool first_time(const char *path, int64_t *us)
 
 	if (!strcmp(path, "-") || stat(path, &st) || !S_ISREG(st.st_mode) || read_open(&r, &path, 1, NULL, NULL))
 		return false;
-	r->looks_until = BLOCK_BYTES;
+	r->looks_until = LOOK_BYTES;
 	found = read_next(r, &rec, NULL) > 0;
 	*us = found ? rec.time_us : 0;
 	read_close(r);
@@ -180,6 +183,7 @@ void read_close(struct reader *r)
 		close(r->fd);
 	unpack_close(r->unpack);
 	record_decoder_free(&r->decoder);
+	block_free(&r->block);
 	sources_free(&r->sources);
 	free(r->buffer);
 	free(r);
@@ -241,7 +245,7 @@ static int look_at_start(struct reader *r, struct err *err)
 	if (!r->unpack)
 		return no_memory(err);
 	r->input.bytes -= r->end;
-	r->end = 0;
+	r->end = r->scanned = 0;
 	r->at_end = false;
 	return 0;
 }
@@ -249,9 +253,8 @@ static int look_at_start(struct reader *r, struct err *err)
 static int open_source(struct reader *r, struct err *err)
 {
 	r->start = r->end = r->scanned = 0;
-	r->line = 0;
 	r->at_end = r->too_long = r->looked = false;
-	r->is_open = true;
+	r->is_open = r->begins = true;
 	if (r->pull && r->pull != pull_fd)
 		return 0;
 	r->pull = pull_fd;
@@ -279,33 +282,46 @@ static void close_source(struct reader *r)
 	r->again = false;
 }
 
+static bool grow(char **memory, size_t *cap, size_t least)
+{
+	char *grown = *cap < least ? realloc(*memory, least) : *memory;
+
+	if (!grown)
+		return false;
+	*memory = grown;
+	*cap = *cap < least ? least : *cap;
+	return true;
+}
+
 /* Room for another block behind `end`: what is used up goes first, then the buffer grows. */
 static int make_room(struct reader *r, struct err *err)
 {
-	size_t cap = r->cap;
-	char *grown;
+	size_t least;
 
 	if (r->start) {
 		memmove(r->buffer, r->buffer + r->start, r->end - r->start);
 		r->end -= r->start;
+		r->scanned -= r->start;
 		r->start = 0;
 	}
-	if (cap - r->end >= BLOCK_BYTES / 2)
+	least = r->end + BLOCK_BYTES / 2 + DECODE_PADDING + 1;
+	if (r->cap >= least)
 		return 0;
-	cap = cap < READ_LINE_MAX / 2 ? cap * 2 : READ_LINE_MAX + BLOCK_BYTES;
-	grown = realloc(r->buffer, cap);
-	if (!grown)
-		return no_memory(err);
-	r->buffer = grown;
-	r->cap = cap;
-	return 0;
+	return grow(&r->buffer, &r->cap, 2 * r->end + BLOCK_BYTES + DECODE_PADDING + 1) ? 0 : no_memory(err);
+}
+
+static size_t room(const struct reader *r)
+{
+	size_t room = r->cap - r->end - DECODE_PADDING - 1;
+
+	return room < BLOCK_BYTES ? room : BLOCK_BYTES;
 }
 
 static ssize_t pull_block(struct reader *r)
 {
 	if (r->unpack)
-		return unpack_pull(r->unpack, r->buffer + r->end, r->cap - r->end);
-	return pull_raw(r, r->buffer + r->end, r->cap - r->end);
+		return unpack_pull(r->unpack, r->buffer + r->end, room(r));
+	return pull_raw(r, r->buffer + r->end, room(r));
 }
 
 /* What became of the file whose end was reached. */
@@ -343,10 +359,10 @@ static ssize_t follow(struct reader *r)
 		if (fate == FATE_TRUNCATED) {
 			lseek(r->fd, 0, SEEK_SET);
 			r->start = r->end = r->scanned = 0;
-			r->line = 0;
+			r->begins = true;
 			r->too_long = false;
 		}
-		n = pull_raw(r, r->buffer + r->end, r->cap - r->end); /* perhaps written before it was replaced */
+		n = pull_raw(r, r->buffer + r->end, room(r)); /* perhaps written before it was replaced */
 		r->again = !n && fate == FATE_REPLACED;
 		if (r->again)
 			return 0;
@@ -378,74 +394,176 @@ static int fill(struct reader *r, struct err *err)
 	return look_at_start(r, err);
 }
 
-static void skip_line(struct reader *r, const char *reason)
+/* --- blocks ----------------------------------------------------------------------- */
+
+/* Behind the last line end, or 0. */
+static size_t whole_lines(struct reader *r)
+{
+	const char *end = memrchr(r->buffer + r->scanned, '\n', r->end - r->scanned);
+
+	r->scanned = r->end;
+	return end ? (size_t)(end + 1 - r->buffer) : 0;
+}
+
+/* The lines up to there go with the buffer; the rest goes on in the block's memory. */
+static int hand_out(struct reader *r, struct block *b, size_t upto, struct err *err)
+{
+	size_t rest = r->end - upto;
+	char *memory = r->buffer;
+	size_t cap = r->cap;
+
+	if (!grow(&b->memory, &b->cap, rest + BLOCK_BYTES + DECODE_PADDING + 1))
+		return no_memory(err);
+	memcpy(b->memory, r->buffer + upto, rest);
+	b->text = (struct slice){ r->buffer + r->start, upto - r->start };
+	r->buffer = b->memory;
+	r->cap = b->cap;
+	b->memory = memory;
+	b->cap = cap;
+	r->start = 0;
+	r->end = r->scanned = rest;
+	return 1;
+}
+
+/* A line that is too long is dropped as it comes; true when it is over. */
+static bool drop_long_line(struct reader *r)
+{
+	const char *from = r->buffer + r->start, *end = memchr(from, '\n', r->end - r->start);
+
+	r->start = r->scanned = end ? (size_t)(end + 1 - r->buffer) : r->end;
+	r->too_long = !end && !r->at_end;
+	return !r->too_long;
+}
+
+static int lost(struct block *b, const char *reason, bool is_line)
+{
+	b->lost = reason;
+	b->lost_line = is_line;
+	return 1;
+}
+
+/* 1: a block; 0: the source has no more. */
+static int next_block(struct reader *r, struct block *b, struct err *err)
+{
+	for (;;) {
+		size_t upto;
+		int rc;
+
+		if (r->too_long && drop_long_line(r))
+			return lost(b, decode_reasons[DECODE_TOO_LONG], true);
+		upto = r->too_long ? 0 : whole_lines(r);
+		if (upto)
+			return hand_out(r, b, upto, err);
+		if (r->at_end && r->end == r->start)
+			return 0;
+		if (r->end - r->start > READ_LINE_MAX) {
+			r->too_long = true;
+			continue;
+		}
+		if (r->at_end) {
+			r->buffer[r->end++] = '\n'; /* a torn last line */
+			return hand_out(r, b, r->end, err);
+		}
+		rc = fill(r, err);
+		if (rc)
+			return rc;
+		if (r->unpack && (b->lost = unpack_damage(r->unpack)))
+			return 1;
+	}
+}
+
+int read_block(struct reader *r, struct block *b, struct err *err)
+{
+	while (r->at < r->sources.n) {
+		int rc = r->is_open ? 0 : open_source(r, err);
+
+		if (rc)
+			return rc;
+		b->name = source_name(r);
+		b->begins = r->begins;
+		b->lost = NULL;
+		b->lost_line = false;
+		b->text = (struct slice){ NULL, 0 };
+		rc = next_block(r, b, err);
+		if (r->looks_until && r->input.bytes > r->looks_until)
+			return 0;
+		r->begins &= !rc;
+		if (rc)
+			return rc;
+		close_source(r);
+	}
+	return 0;
+}
+
+void block_free(struct block *b)
+{
+	free(b->memory);
+	*b = (struct block){ .memory = NULL };
+}
+
+/* --- records ---------------------------------------------------------------------- */
+
+static void note_skipped(struct tally *t, enum decode_result why)
+{
+	t->skipped++;
+	if (t->n_first < INPUT_SKIPPED_MAX)
+		t->first[t->n_first++] = (struct skipped_line){ t->name, t->lines, decode_reasons[why] };
+}
+
+size_t read_records(const struct block *b, struct record_decoder *d, unsigned part, struct decoded *out, size_t n,
+		    struct tally *t)
+{
+	enum decode_result result;
+	size_t got = 0;
+
+	*t = (struct tally){ .name = b->name, .n_first = 0 };
+	if (!part) {
+		t->begins = b->begins;
+		t->lost = b->lost;
+		t->lost_line = b->lost_line;
+	}
+	while (got < n && !record_decoder_full(d) && record_decode_next(d, &out[got], &result)) {
+		t->lines++;
+		if (result == DECODE_OK)
+			got++;
+		else if (result == DECODE_BLANK)
+			t->blank++;
+		else
+			note_skipped(t, result);
+	}
+	t->records = got;
+	return got;
+}
+
+static void list_skipped(struct input_stats *in, struct skipped_line line)
+{
+	if (in->n_skipped < INPUT_SKIPPED_MAX)
+		in->skipped[in->n_skipped++] = line;
+}
+
+void read_account(struct reader *r, const struct tally *t)
 {
 	struct input_stats *in = &r->input;
 
-	in->lines++;
-	in->skipped_lines++;
-	if (in->n_skipped < INPUT_SKIPPED_MAX)
-		in->skipped[in->n_skipped++] = (struct skipped_line){ source_name(r), r->line, reason };
-}
-
-/* Counted as a line: something that was written is lost. */
-static void note_damage(struct reader *r)
-{
-	const char *damage = r->unpack ? unpack_damage(r->unpack) : NULL;
-
-	if (damage)
-		skip_line(r, damage);
-}
-
-static bool is_blank(struct slice line)
-{
-	size_t i = 0;
-
-	if (line.n >= 3 && !memcmp(line.p, "\xef\xbb\xbf", 3))
-		i = 3;
-	while (i < line.n && (line.p[i] == ' ' || line.p[i] == '\t' || line.p[i] == '\r'))
-		i++;
-	return i == line.n;
-}
-
-/* The next line without its end; false when the source has no more. A line that is too
- * long is skipped on the way, its bytes dropped as they come. */
-static int next_line(struct reader *r, struct slice *line, bool *found, struct err *err)
-{
-	*found = false;
-	for (;;) {
-		char *from = r->buffer + r->start;
-		size_t have = r->end - r->start;
-		char *end = have > r->scanned ? memchr(from + r->scanned, '\n', have - r->scanned) : NULL;
-		int rc;
-
-		if (!end && have > READ_LINE_MAX) {
-			r->too_long = true;
-			r->start = r->end = r->scanned = 0;
-		} else if (!end) {
-			r->scanned = have;
-		}
-		if (!end && !r->at_end) {
-			rc = fill(r, err);
-			if (rc)
-				return rc;
-			note_damage(r);
-			continue;
-		}
-		if (!end && !have && !r->too_long) {
-			note_damage(r);
-			return 0;
-		}
-		*line = (struct slice){ from, end ? (size_t)(end - from) : r->end - r->start };
-		r->start = end ? (size_t)(end + 1 - r->buffer) : r->end;
-		r->scanned = 0;
-		r->line++;
-		*found = !r->too_long && line->n <= READ_LINE_MAX;
-		if (*found)
-			return 0;
-		r->too_long = false;
-		skip_line(r, "longer than 16 MiB");
+	if (t->begins)
+		r->line = 0;
+	r->line += t->lost_line;
+	if (t->lost) { /* counts as a line: something that was written is lost */
+		list_skipped(in, (struct skipped_line){ t->name, r->line, t->lost });
+		in->lines++;
+		in->skipped_lines++;
 	}
+	for (size_t i = 0; i < t->n_first; i++)
+		list_skipped(in, (struct skipped_line){ t->name, r->line + t->first[i].line, t->first[i].reason });
+	r->line += t->lines;
+	in->lines += t->lines - t->blank;
+	in->records += t->records;
+	in->skipped_lines += t->skipped;
+}
+
+uint64_t read_total_bytes(const struct reader *r)
+{
+	return r->sources.total_bytes;
 }
 
 static int no_log(const struct reader *r, struct err *err)
@@ -463,40 +581,37 @@ static int no_log(const struct reader *r, struct err *err)
 			     "`rwkvmon run --log FILE` writes one");
 }
 
-static bool take_line(struct reader *r, struct slice line, struct record *rec)
+int read_end(struct reader *r, struct err *err)
 {
-	enum decode_result result;
+	report_progress(r, true);
+	return r->input.records ? 0 : no_log(r, err);
+}
 
-	if (is_blank(line))
-		return false;
-	result = record_decode(&r->decoder, line, rec);
-	if (result != DECODE_OK) {
-		skip_line(r, decode_reasons[result]);
-		return false;
-	}
-	r->input.lines++;
-	r->input.records++;
-	return true;
+static size_t next_record(struct reader *r, unsigned part, struct decoded *out)
+{
+	struct tally tally;
+	size_t got = read_records(&r->block, &r->decoder, part, out, 1, &tally);
+
+	read_account(r, &tally);
+	return got;
 }
 
 int read_next(struct reader *r, struct record *rec, struct err *err)
 {
-	while (r->at < r->sources.n) {
-		struct slice line;
-		bool found;
-		int rc = r->is_open ? 0 : open_source(r, err);
+	struct record_decoder *d = &r->decoder;
+	struct decoded decoded;
+	size_t got;
 
-		if (!rc)
-			rc = next_line(r, &line, &found, err);
-		if (rc)
-			return rc;
-		if (r->looks_until && r->input.bytes > r->looks_until)
-			return 0;
-		if (!found)
-			close_source(r);
-		else if (take_line(r, line, rec))
-			return 1;
+	record_decoder_release(d);
+	got = d->p != d->end ? next_record(r, 1, &decoded) : 0;
+	while (!got) {
+		int rc = read_block(r, &r->block, err);
+
+		if (rc <= 0)
+			return rc ? rc : r->looks_until ? 0 : read_end(r, err);
+		record_decoder_feed(d, r->block.text);
+		got = next_record(r, 0, &decoded);
 	}
-	report_progress(r, true);
-	return r->input.records ? 0 : no_log(r, err);
+	*rec = decoded.rec;
+	return 1;
 }

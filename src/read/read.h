@@ -6,8 +6,10 @@
  *
  * Ownership  read_open creates, read_close destroys; texts of read_input() live that long.
  *            A record and what it points to are valid until the next read_next.
- * Threads    a reader belongs to one thread.
- * Cost       read(2) into one buffer that grows to the longest line, at most
+ * Threads    a reader belongs to one thread at a time. Several may share the work: each takes a
+ *            block (one at a time), makes records of it (at the same time as others), and
+ *            accounts for it (one at a time, in the order in which the blocks were taken).
+ * Cost       read(2) into one buffer per block that grows to the longest line, at most
  *            READ_LINE_MAX; no allocation per line.
  * Errors     0 or a negative ERR code; *err names the file.
  */
@@ -15,12 +17,12 @@
 #define RWKVMON_READ_READ_H
 
 #include "base/err.h"
-#include "record/record.h"
+#include "record/codec.h"
 #include "spec/input.h"
 
 #include <sys/types.h>
 
-enum { READ_LINE_MAX = 16 << 20 }; /* bytes of a line; longer ones are skipped */
+enum { READ_LINE_MAX = DECODE_LINE_MAX }; /* bytes of a line; longer ones are skipped */
 
 struct read_options {
 	/* Called now and then, and at the end; total is 0 when unknown. NULL: never. */
@@ -53,7 +55,47 @@ int read_open_stream(struct reader **out, const char *name, read_pull *pull, voi
  * no line is a record ends with ERR_FORMAT. */
 int read_next(struct reader *r, struct record *rec, struct err *err);
 
-/* Complete once read_next has returned 0. */
+/* --- the same in parts, for several threads --- */
+
+/* Whole lines of one source. Zeroed before first use; its memory is used again for the next. */
+struct block {
+	struct slice text; /* may be empty */
+	const char *name;  /* of the source */
+	bool begins;	   /* the first of its source: lines count from 1 */
+	const char *lost;  /* why something was lost before the text, or NULL */
+	bool lost_line;	   /* it was a line, and counts as one */
+	char *memory;
+	size_t cap;
+};
+
+/* What came of a block, or of a part of it. */
+struct tally {
+	const char *name, *lost;
+	bool begins, lost_line;
+	uint64_t lines, blank, records, skipped;
+	struct skipped_line first[INPUT_SKIPPED_MAX]; /* skipped ones; their numbers count from the part's first line, 1 */
+	size_t n_first;
+};
+
+/* 1: a block; 0: the end; negative: it cannot be read. */
+int read_block(struct reader *r, struct block *b, struct err *err);
+void block_free(struct block *b);
+
+/* The next records of a block that d was fed, at most n, and what came of their lines. Less than n: the decoder wants
+ * to be released, or the block is over (d->p == d->end). `part` is of 0.. and set to 0 for a new block. */
+size_t read_records(const struct block *b, struct record_decoder *d, unsigned part, struct decoded *out, size_t n,
+		    struct tally *t);
+void read_account(struct reader *r, const struct tally *t);
+
+/* After the last block: 0, or that no line of the input was a record. */
+int read_end(struct reader *r, struct err *err);
+
+/* Bytes that lie ahead, before any decompression; 0: unknown. */
+uint64_t read_total_bytes(const struct reader *r);
+
+/* --- */
+
+/* Complete once read_next or read_end has returned 0. */
 const struct input_stats *read_input(const struct reader *r);
 
 void read_close(struct reader *r);

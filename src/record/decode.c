@@ -13,7 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { DEPTH_MAX = 64, NUMBER_MAX_BYTES = 400 };
+enum { DEPTH_MAX = 64, NUMBER_MAX_BYTES = 400, SLOTS = 16 };
 
 const char *const decode_reasons[DECODE_RESULT_COUNT] = {
 	[DECODE_OK] = "fine",
@@ -21,14 +21,24 @@ const char *const decode_reasons[DECODE_RESULT_COUNT] = {
 	[DECODE_MALFORMED] = "damaged or incomplete JSON",
 	[DECODE_NO_EVENT_TYPE] = "a JSON object without a known event_type",
 	[DECODE_BAD_TIMESTAMP] = "no readable timestamp",
+	[DECODE_TOO_LONG] = "longer than 16 MiB",
+	[DECODE_BLANK] = "a blank line",
 };
 
 /* --- the line -------------------------------------------------------------------- */
 
+/* The fields of a line, or of several that have the same. */
+struct decoder_slot {
+	struct field_values session; /* SESSION fields */
+	struct field_values extra;   /* EXTRA fields */
+	struct buf unescaped;	     /* texts that had escapes */
+};
+
 struct parser {
 	const char *p, *end;
-	struct record_decoder *d;
-	struct record *out;
+	struct decoder_slot *slot;
+	struct decoded *decoded;
+	struct record *out; /* of it */
 	struct slice line;
 	struct leaves *leaves; /* noted for learning; NULL: not wanted */
 	bool has_event, bad_event, has_time;
@@ -131,7 +141,7 @@ static bool take_escape(struct parser *s, struct buf *b)
  * never longer than the line, so one reservation keeps all earlier slices valid. */
 static bool take_escaped(struct parser *s, const char *from, struct slice *out)
 {
-	struct buf *b = &s->d->unescaped;
+	struct buf *b = &s->slot->unescaped;
 	size_t start;
 
 	if (!b->used && !buf_reserve(b, s->line.n))
@@ -208,59 +218,74 @@ static bool take_digits(struct parser *s, uint64_t *digits, int *kept)
 	return s->p > from;
 }
 
-static bool take_number(struct parser *s, double *out)
+/* What stands there, and its value: digits * 10^exponent unless it has more than 19 digits or is none. */
+struct number {
+	double value;
+	uint64_t digits;
+	int exponent;
+	bool negative, whole; /* whole: digits and exponent are all of it */
+};
+
+static bool take_number(struct parser *s, struct number *out)
 {
 	const char *from = s->p, *fraction;
 	bool negative = take(s, '-');
-	uint64_t digits = 0;
-	int kept = 0, exponent = 0;
+	int kept = 0;
 
+	*out = (struct number){ .negative = negative };
 	if (take_word(s, "Infinity")) {
-		*out = negative ? -INFINITY : INFINITY;
+		out->value = negative ? -INFINITY : INFINITY;
 		return true;
 	}
 	if (!negative && take_word(s, "NaN")) {
-		*out = NAN;
+		out->value = NAN;
 		return true;
 	}
 	if (s->end - s->p >= 2 && *s->p == '0' && is_digit(s->p[1]))
 		return false; /* 01 is no JSON number */
-	if (!take_digits(s, &digits, &kept))
+	if (!take_digits(s, &out->digits, &kept))
 		return false;
 	if (take(s, '.')) {
 		fraction = s->p;
-		if (!take_digits(s, &digits, &kept))
+		if (!take_digits(s, &out->digits, &kept))
 			return false;
-		exponent -= (int)(s->p - fraction < 100000 ? s->p - fraction : 100000);
+		out->exponent -= (int)(s->p - fraction < 100000 ? s->p - fraction : 100000);
 	}
-	if (!take_exponent(s, &exponent))
+	if (!take_exponent(s, &out->exponent))
 		return false;
-	if (kept > 19 || !decimal_to_double(digits, exponent, out))
-		return slow_double(from, s->p, out);
+	out->whole = kept <= 19;
+	if (!out->whole || !decimal_to_double(out->digits, out->exponent, &out->value))
+		return slow_double(from, s->p, &out->value);
 	if (negative)
-		*out = -*out;
+		out->value = -out->value;
 	return true;
 }
 
 /* --- values ---------------------------------------------------------------------- */
 
-static void store_metric(struct record *r, enum metric_id m, double value)
+static void store_metric(struct decoded *d, enum metric_id m, const struct number *number)
 {
-	if (isfinite(value)) {
-		record_set(r, m, value);
+	struct record *r = &d->rec;
+
+	d->decimal &= ~metric_bit(m);
+	if (isfinite(number->value)) {
+		record_set(r, m, number->value);
 		r->nonfinite &= ~metric_bit(m);
+		if (number->whole)
+			decoded_scale(d, m, number->digits, -number->exponent, number->negative);
 	} else {
 		r->nonfinite |= metric_bit(m);
 		r->have &= ~metric_bit(m);
 	}
 }
 
-static void store_number(struct parser *s, const struct path *t, double value)
+static void store_number(struct parser *s, const struct path *t, const struct number *number)
 {
+	double value = number->value;
 	bool whole = value >= 0 && value <= 9007199254740992.0;
 
 	if (t->kind == PATH_METRIC) {
-		store_metric(s->out, (enum metric_id)t->id, value);
+		store_metric(s->decoded, (enum metric_id)t->id, number);
 		return;
 	}
 	switch (t->id) {
@@ -276,7 +301,7 @@ static void store_number(struct parser *s, const struct path *t, double value)
 		break;
 	default:
 		if ((field_specs[t->id].kind == KIND_COUNT || field_specs[t->id].kind == KIND_NUMBER) && isfinite(value))
-			fields_set_number(field_specs[t->id].owner == OWNER_SESSION ? &s->d->session : &s->d->extra,
+			fields_set_number(field_specs[t->id].owner == OWNER_SESSION ? &s->slot->session : &s->slot->extra,
 					  (enum field_id)t->id, value);
 	}
 }
@@ -304,7 +329,7 @@ static void store_text(struct parser *s, const struct path *t, struct slice text
 		if (t->id == F_TEXT)
 			s->out->text = text;
 		else
-			fields_set_text(field_specs[t->id].owner == OWNER_SESSION ? &s->d->session : &s->d->extra,
+			fields_set_text(field_specs[t->id].owner == OWNER_SESSION ? &s->slot->session : &s->slot->extra,
 					(enum field_id)t->id, text);
 		break;
 	default:
@@ -391,14 +416,14 @@ static bool take_text_value(struct parser *s, const struct path *at)
 static bool take_number_value(struct parser *s, const struct path *at)
 {
 	const char *from = s->p;
-	double number;
+	struct number number;
 
 	if (!take_number(s, &number))
 		return false;
-	if (isfinite(number)) /* others count as non-finite: such lines have layouts of their own */
+	if (isfinite(number.value)) /* others count as non-finite: such lines have layouts of their own */
 		note_leaf(s, LEAF_NUMBER, from, s->p, at);
 	if (at && at->kind != PATH_OBJECT)
-		store_number(s, at, number);
+		store_number(s, at, &number);
 	return true;
 }
 
@@ -431,11 +456,14 @@ static bool take_value(struct parser *s, const struct path *at, int depth)
 	}
 }
 
-static void begin(struct record_decoder *d, struct record *out)
+static void begin(struct decoder_slot *slot, struct decoded *d)
 {
-	memset(d->session.have, 0, sizeof d->session.have);
-	memset(d->extra.have, 0, sizeof d->extra.have);
-	buf_clear(&d->unescaped);
+	struct record *out = &d->rec;
+
+	memset(slot->session.have, 0, sizeof slot->session.have);
+	memset(slot->extra.have, 0, sizeof slot->extra.have);
+	buf_clear(&slot->unescaped);
+	d->decimal = 0;
 	out->time_us = 0;
 	out->event = EVENT_TYPE_COUNT;
 	out->phase = PHASE_UNKNOWN;
@@ -448,17 +476,18 @@ static void begin(struct record_decoder *d, struct record *out)
 	out->tokens = NULL;
 	out->n_tokens = 0;
 	out->text = (struct slice){ 0 };
-	out->session = &d->session;
-	out->extra = &d->extra;
+	out->session = &slot->session;
+	out->extra = &slot->extra;
 	out->details = NULL;
 }
 
-static enum decode_result decode_any(struct record_decoder *d, struct slice line, struct record *out,
+static enum decode_result decode_any(struct decoder_slot *slot, struct slice line, struct decoded *out,
 				     struct leaves *leaves)
 {
-	struct parser s = { .p = line.p, .end = line.p + line.n, .d = d, .out = out, .line = line, .leaves = leaves };
+	struct parser s = { .p = line.p, .end = line.p + line.n, .slot = slot, .decoded = out, .out = &out->rec,
+			    .line = line, .leaves = leaves };
 
-	begin(d, out);
+	begin(slot, out);
 	take_word(&s, "\xef\xbb\xbf");
 	skip_space(&s);
 	if (s.p == s.end || *s.p != '{')
@@ -472,33 +501,134 @@ static enum decode_result decode_any(struct record_decoder *d, struct slice line
 		return DECODE_NO_EVENT_TYPE;
 	if (!s.has_time)
 		return DECODE_BAD_TIMESTAMP;
-	if (out->event == EVENT_INFERENCE_STEP && !s.has_token_count)
-		out->token_count = out->n_tokens ? (uint32_t)out->n_tokens : 1;
+	if (s.out->event == EVENT_INFERENCE_STEP && !s.has_token_count)
+		s.out->token_count = s.out->n_tokens ? (uint32_t)s.out->n_tokens : 1;
+	out->session_id = fields_text(&slot->session, F_SESSION_ID);
 	return DECODE_OK;
+}
+
+static bool set_up(struct record_decoder *d)
+{
+	paths_init();
+	if (!d->slot)
+		d->slot = calloc(SLOTS, sizeof *d->slot);
+	return d->slot;
 }
 
 enum decode_result record_decode(struct record_decoder *d, struct slice line, struct record *out)
 {
+	struct decoded decoded;
 	enum decode_result result;
-	struct leaves *leaves;
 
-	paths_init();
-	if (!d->layouts && !d->any_order) {
-		d->layouts = layouts_open();
-		d->any_order = !d->layouts;
-	}
-	if (d->layouts && layouts_match(d->layouts, line, out))
-		return DECODE_OK;
-	leaves = d->layouts ? layouts_leaves(d->layouts, line) : NULL;
-	result = decode_any(d, line, out, leaves);
-	if (leaves && result == DECODE_OK && !d->unescaped.used)
-		layouts_learn(d->layouts, line, out);
+	record_decoder_release(d);
+	if (!set_up(d))
+		return DECODE_MALFORMED;
+	result = decode_any(&d->slot[0], line, &decoded, NULL);
+	*out = decoded.rec;
 	return result;
+}
+
+void record_decoder_feed(struct record_decoder *d, struct slice text)
+{
+	d->p = text.p;
+	d->end = text.p + text.n;
+	if (!d->layouts && !d->any_order)
+		d->layouts = layouts_open(); /* NULL: then every line goes the long way */
+	if (d->layouts)
+		layouts_feed(d->layouts);
+}
+
+bool record_decoder_full(const struct record_decoder *d)
+{
+	return d->n_slots == SLOTS;
+}
+
+void record_decoder_release(struct record_decoder *d)
+{
+	d->n_slots = d->held = 0;
+}
+
+/* The session's name apart. */
+static bool same_fields(const struct field_values *a, const struct field_values *b)
+{
+	if (memcmp(a->have, b->have, sizeof a->have))
+		return false;
+	for (int word = 0; word < 2; word++)
+		for (uint64_t left = a->have[word]; left; left &= left - 1) {
+			int f = 64 * word + __builtin_ctzll(left);
+			bool is_text = field_specs[f].kind == KIND_TEXT;
+
+			if (f != F_SESSION_ID && !(is_text ? slice_equal(a->v[f].text, b->v[f].text)
+							   : a->v[f].number == b->v[f].number))
+				return false;
+		}
+	return true;
+}
+
+/* The line's fields are kept as long as it is held; lines that have the same ones share them. */
+static void keep_slot(struct record_decoder *d, struct decoded *out)
+{
+	struct decoder_slot *slot = &d->slot[d->n_slots], *before = d->n_slots ? slot - 1 : NULL;
+
+	if (before && !slot->unescaped.used && same_fields(&before->session, &slot->session) &&
+	    same_fields(&before->extra, &slot->extra)) {
+		out->rec.session = &before->session;
+		out->rec.extra = &before->extra;
+	} else {
+		d->n_slots++;
+	}
+}
+
+static enum decode_result decode_long_way(struct record_decoder *d, struct slice line, struct decoded *out)
+{
+	bool may_learn = d->layouts && (!d->held || !layouts_crowded(d->layouts));
+	struct leaves *leaves = may_learn ? layouts_leaves(d->layouts, line) : NULL;
+	struct decoder_slot *slot = &d->slot[d->n_slots];
+	enum decode_result result = decode_any(slot, line, out, leaves);
+
+	if (result != DECODE_OK)
+		return result;
+	if (leaves && !slot->unescaped.used)
+		layouts_learn(d->layouts, line, &out->rec);
+	keep_slot(d, out);
+	return DECODE_OK;
+}
+
+static bool is_blank(struct slice line)
+{
+	size_t i = line.n >= 3 && !memcmp(line.p, "\xef\xbb\xbf", 3) ? 3 : 0;
+
+	while (i < line.n && (line.p[i] == ' ' || line.p[i] == '\t' || line.p[i] == '\r'))
+		i++;
+	return i == line.n;
+}
+
+bool record_decode_next(struct record_decoder *d, struct decoded *out, enum decode_result *result)
+{
+	struct slice line = { .p = d->p };
+
+	if (d->p == d->end)
+		return false;
+	*result = DECODE_OK;
+	if (d->layouts && layouts_match(d->layouts, &d->p, d->end, out)) {
+		d->held++;
+		return true;
+	}
+	line.n = (size_t)((const char *)memchr(d->p, '\n', (size_t)(d->end - d->p)) - d->p);
+	d->p += line.n + 1;
+	*result = is_blank(line) ? DECODE_BLANK
+		  : line.n > DECODE_LINE_MAX ? DECODE_TOO_LONG
+		  : set_up(d) ? decode_long_way(d, line, out)
+			      : DECODE_MALFORMED;
+	d->held += *result == DECODE_OK;
+	return true;
 }
 
 void record_decoder_free(struct record_decoder *d)
 {
 	layouts_close(d->layouts);
-	d->layouts = NULL;
-	buf_free(&d->unescaped);
+	for (size_t i = 0; d->slot && i < SLOTS; i++)
+		buf_free(&d->slot[i].unescaped);
+	free(d->slot);
+	*d = (struct record_decoder){ .any_order = d->any_order };
 }

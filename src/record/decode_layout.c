@@ -14,12 +14,21 @@ enum {
 	RETRY_EVERY = 64, /* … one of so many is tried and learned */
 };
 
+/* Of the text from `base` on. */
+struct marks {
+	const char *base, *upto; /* NULL: of no text */
+	size_t n, next;		 /* next: first of the present line */
+	uint32_t at[MARKS_MAX + MARKS_AT_ONCE];
+};
+
 struct layouts {
 	layout_match *match;
+	marks_find *find;
 	struct layout *order[LAYOUTS_MAX]; /* (n), the one matched last first */
 	size_t n;
 	unsigned missed; /* in a row */
 	struct minute minute;
+	struct marks marks;
 	struct leaves leaves;
 	struct layout layout[LAYOUTS_MAX];
 };
@@ -31,9 +40,12 @@ struct layouts *layouts_open(void)
 	if (!ls)
 		return NULL;
 	ls->match = layout_match_scalar;
+	ls->find = marks_find_scalar;
 #if defined(__x86_64__)
-	if (cpu_features()->avx2)
+	if (cpu_features()->avx2) {
 		ls->match = layout_match_avx2;
+		ls->find = marks_find_avx2;
+	}
 #endif
 	return ls;
 }
@@ -56,15 +68,46 @@ static void move_to_front(struct layouts *ls, size_t i)
 	ls->order[0] = l;
 }
 
-bool layouts_match(struct layouts *ls, struct slice line, struct record *out)
+void layouts_feed(struct layouts *ls)
 {
-	for (size_t i = 0; i < ls->n && !pauses(ls); i++)
-		if (ls->match(ls->order[i], &ls->minute, line, out)) {
-			if (i)
-				move_to_front(ls, i);
-			ls->missed = 0;
-			return true;
-		}
+	ls->marks.base = ls->marks.upto = NULL;
+}
+
+/* Finds the first marks from p on, so many at least, unless the text has fewer. */
+static bool find_marks(struct layouts *ls, const char *p, const char *end, size_t least)
+{
+	struct marks *m = &ls->marks;
+
+	if (m->base)
+		while (m->next < m->n && m->base + m->at[m->next] < p)
+			m->next++;
+	if (m->base && m->n - m->next >= least)
+		return true;
+	if (!m->base || m->upto < end) {
+		m->base = p;
+		m->next = 0;
+		m->n = ls->find(p, end, m->at, &m->upto);
+	}
+	return m->n - m->next >= least;
+}
+
+bool layouts_match(struct layouts *ls, const char **p, const char *end, struct decoded *out)
+{
+	if (pauses(ls))
+		return false;
+	for (size_t i = 0; i < ls->n; i++) {
+		struct layout *l = ls->order[i];
+
+		if (!find_marks(ls, *p, end, l->colons + 1u) ||
+		    !ls->match(l, &ls->minute, ls->marks.base, ls->marks.at + ls->marks.next, *p, out))
+			continue;
+		*p = ls->marks.base + ls->marks.at[ls->marks.next + l->colons] + 1;
+		ls->marks.next += l->colons + 1u;
+		if (i)
+			move_to_front(ls, i);
+		ls->missed = 0;
+		return true;
+	}
 	return false;
 }
 
@@ -110,6 +153,11 @@ static void move_texts(struct field_values *values, const char *from, const char
 			values->v[f].text.p = to + (values->v[f].text.p - from);
 }
 
+bool layouts_crowded(const struct layouts *ls)
+{
+	return ls->n == LAYOUTS_MAX;
+}
+
 static struct layout *next_layout(struct layouts *ls)
 {
 	if (ls->n == LAYOUTS_MAX) {
@@ -122,9 +170,30 @@ static struct layout *next_layout(struct layouts *ls)
 	return ls->order[0];
 }
 
+static uint16_t colons_in(const char *p, size_t n)
+{
+	uint16_t colons = 0;
+
+	for (size_t i = 0; i < n; i++)
+		colons = (uint16_t)(colons + (p[i] == ':'));
+	return colons;
+}
+
+/* The colon that stands before the value, if one does so since the value before. */
+static void anchor(struct operand *o, struct slice line, size_t value, uint16_t *colons)
+{
+	const char *fixed = line.p + o->fixed, *colon = memrchr(fixed, ':', o->fixed_bytes);
+
+	o->anchored = colon && value - (size_t)(colon - line.p) <= UINT8_MAX;
+	o->gap = o->anchored ? (uint8_t)(value - (size_t)(colon - line.p)) : 0;
+	*colons = (uint16_t)(*colons + colons_in(fixed, o->fixed_bytes));
+	o->colon = (uint16_t)(*colons - 1);
+}
+
 void layouts_learn(struct layouts *ls, struct slice line, const struct record *out)
 {
 	const struct leaves *leaves = &ls->leaves;
+	uint16_t colons = 0;
 	struct layout *l;
 	size_t at = 0;
 
@@ -139,11 +208,14 @@ void layouts_learn(struct layouts *ls, struct slice line, const struct record *o
 			continue;
 		o->fixed = (uint16_t)at;
 		o->fixed_bytes = (uint16_t)(leaves->leaf[i].from - at);
+		anchor(o, line, leaves->leaf[i].from, &colons);
 		at = leaves->leaf[i].to;
+		colons = (uint16_t)(colons + colons_in(line.p + leaves->leaf[i].from, at - leaves->leaf[i].from));
 		l->n++;
 	}
 	l->tail = (uint16_t)at;
 	l->tail_bytes = (uint16_t)(line.n - at);
+	l->colons = (uint16_t)(colons + colons_in(line.p + at, line.n - at));
 	memcpy(l->line, line.p, line.n);
 	l->fixed = *out;
 	l->session = *out->session;

@@ -6,14 +6,17 @@
  * differs from it in the operands alone. Every byte is compared or read, so what matches
  * means the same as the long way says; what does not match takes the long way.
  *
+ * Where an operand begins is told by the colon before it: the colons of the text are found
+ * ahead, many at a time, so that no operand waits until the one before it has been read.
+ *
  * Ownership  layouts_open creates (NULL: no memory), layouts_close destroys. A matched
  *            record's fixed texts live in the layouts until the next match or learning.
  */
 #ifndef RWKVMON_RECORD_DECODE_LAYOUT_H
 #define RWKVMON_RECORD_DECODE_LAYOUT_H
 
+#include "record/codec.h"
 #include "record/decode_paths.h"
-#include "record/record.h"
 
 enum { LAYOUT_LINE_MAX = 4096, LEAVES_MAX = 96 };
 
@@ -37,13 +40,19 @@ struct layouts;
 struct layouts *layouts_open(void);
 void layouts_close(struct layouts *ls);
 
-/* *out is complete when it matched, and otherwise undefined. */
-bool layouts_match(struct layouts *ls, struct slice line, struct record *out);
+/* The text at hand is another one. */
+void layouts_feed(struct layouts *ls);
+
+/* The line at *p of a text that ends at `end`: when it matches, *out is complete and *p behind the line end; otherwise
+ * *out is undefined. */
+bool layouts_match(struct layouts *ls, const char **p, const char *end, struct decoded *out);
 
 /* Where the long way notes this line's leaves, in their order; NULL: not worth it. */
 struct leaves *layouts_leaves(struct layouts *ls, struct slice line);
 
-/* The line, whose leaves were noted, was decoded as *out; no text had escapes. */
+/* The line, whose leaves were noted, was decoded as *out; no text had escapes. Records of the layout that has to give
+ * way lose their texts: layouts_crowded says whether one has. */
 void layouts_learn(struct layouts *ls, struct slice line, const struct record *out);
+bool layouts_crowded(const struct layouts *ls);
 
 #endif

@@ -11,15 +11,27 @@ static inline uint32_t unequal_32(const char *a, const char *b)
 	return ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(x, y));
 }
 
-/* `fixed` has LAYOUT_PADDING bytes behind it; the line has not. */
-static inline bool same_bytes(const char *fixed, const char *p, size_t n, const char *end)
+static inline bool same_bytes(const char *fixed, const char *p, size_t n)
 {
-	for (; n >= 32 && end - p >= 32; n -= 32, p += 32, fixed += 32)
+	for (; n > 32; n -= 32, p += 32, fixed += 32)
 		if (unequal_32(fixed, p))
 			return false;
-	if (end - p < 32)
-		return (size_t)(end - p) >= n && !memcmp(fixed, p, n);
-	return !(unequal_32(fixed, p) & ((UINT32_C(1) << n) - 1));
+	return !((uint64_t)unequal_32(fixed, p) & ((UINT64_C(1) << n) - 1));
+}
+
+static inline bool is_plain(const char *p, size_t n)
+{
+	for (size_t at = 0; at < n; at += 32) {
+		__m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(p + at));
+		__m256i special = _mm256_or_si256(_mm256_cmpeq_epi8(x, _mm256_set1_epi8('"')),
+						  _mm256_cmpeq_epi8(x, _mm256_set1_epi8('\\')));
+		__m256i control = _mm256_cmpeq_epi8(_mm256_min_epu8(x, _mm256_set1_epi8(0x1f)), x);
+		uint64_t marks = (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(special, control));
+
+		if (marks & (n - at >= 32 ? UINT32_MAX : (UINT64_C(1) << (n - at)) - 1))
+			return false;
+	}
+	return true;
 }
 
 /* Bytes k: k - 16. From byte n on they say, for each of 16 digits right-aligned, which of
@@ -38,34 +50,63 @@ static inline uint64_t value_of_16_digits(__m128i digits)
 	return (both & UINT32_MAX) * 100000000 + (both >> 32);
 }
 
-static inline bool short_decimal(const char **p, const char *end, uint64_t *digits, int *fraction)
+static inline bool short_decimal(const char *p, size_t n, uint64_t *digits, int *fraction)
 {
-	__m128i text, value, from;
-	unsigned others, before, length;
-	bool point;
+	__m128i text = _mm_loadu_si128((const __m128i *)(const void *)p), from;
+	__m128i value = _mm_sub_epi8(text, _mm_set1_epi8('0'));
+	unsigned in = (1u << n) - 1;
+	unsigned others = ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(value, _mm_set1_epi8(9)), value)) & in;
+	unsigned before = (unsigned)__builtin_ctz(others | 1u << n);
+	bool point = others != 0;
 
-	if (end - *p < 16)
+	/* One other byte at most, a point, with a digit on either side. */
+	if ((others & (others - 1)) || (point && (p[before] != '.' || before + 1 == n)) || !before || (before > 1 && *p == '0'))
 		return false;
-	text = _mm_loadu_si128((const __m128i *)(const void *)*p);
-	value = _mm_sub_epi8(text, _mm_set1_epi8('0'));
-	others = ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(value, _mm_set1_epi8(9)), value));
-	before = (unsigned)__builtin_ctz(others | 1u << 16);
-	point = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(text, _mm_set1_epi8('.'))) >> before & 1;
-	others &= others - point; /* the point itself is no end */
-	length = (unsigned)__builtin_ctz(others | 1u << 16);
-	if (!before || length == 16 || (point && length == before + 1) || (before > 1 && **p == '0'))
-		return false;
-	from = _mm_loadu_si128((const __m128i *)(const void *)(align_right + length - point));
+	from = _mm_loadu_si128((const __m128i *)(const void *)(align_right + n - point));
 	from = _mm_sub_epi8(from, _mm_cmpgt_epi8(from, _mm_set1_epi8((char)(before - 1)))); /* past the point */
 	*digits = value_of_16_digits(_mm_shuffle_epi8(value, from));
-	*fraction = (int)(length - before - point);
-	*p += length;
+	*fraction = (int)(n - before - point);
 	return true;
 }
 
-bool layout_match_avx2(struct layout *l, struct minute *minute, struct slice line, struct record *out)
+bool layout_match_avx2(struct layout *l, struct minute *minute, const char *base, const uint32_t *mark, const char *p,
+		       struct decoded *out)
 {
-	return match_layout((struct layout_steps){ same_bytes, short_decimal }, l, minute, line, out);
+	return match_layout((struct layout_steps){ same_bytes, is_plain, short_decimal }, l, minute, base, mark, p, out);
+}
+
+static inline uint64_t marks_of_64(const char *p)
+{
+	__m256i low = _mm256_loadu_si256((const __m256i *)(const void *)p);
+	__m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
+	const __m256i colon = _mm256_set1_epi8(':'), end = _mm256_set1_epi8('\n');
+
+	low = _mm256_or_si256(_mm256_cmpeq_epi8(low, colon), _mm256_cmpeq_epi8(low, end));
+	high = _mm256_or_si256(_mm256_cmpeq_epi8(high, colon), _mm256_cmpeq_epi8(high, end));
+	return (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32 | (uint32_t)_mm256_movemask_epi8(low);
+}
+
+/* Writes four at a time, so that their number costs no branch; what is written too much is overwritten. */
+size_t marks_find_avx2(const char *from, const char *end, uint32_t *mark, const char **upto)
+{
+	const char *at = from;
+	size_t n = 0;
+
+	for (; end - at >= 64 && n <= MARKS_MAX - MARKS_AT_ONCE; at += 64) {
+		uint64_t left = marks_of_64(at);
+		size_t found = (size_t)__builtin_popcountll(left), i = 0;
+
+		do
+			for (int k = 0; k < 4; k++, i++, left &= left - 1)
+				mark[n + i] = (uint32_t)(at - from) + (uint32_t)__builtin_ctzll(left | UINT64_C(1) << 63);
+		while (i < found);
+		n += found;
+	}
+	for (; at < end && n <= MARKS_MAX - MARKS_AT_ONCE; at++)
+		if (*at == ':' || *at == '\n')
+			mark[n++] = (uint32_t)(at - from);
+	*upto = at;
+	return n;
 }
 #else
 typedef int no_avx2_here; /* a translation unit is not empty */

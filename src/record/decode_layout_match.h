@@ -16,12 +16,15 @@ enum operand_kind {
 	OPERAND_OTHER_TEXT /* nobody's */
 };
 
-enum { LAYOUT_PADDING = 32 }; /* bytes that may be read behind the line */
+enum { LAYOUT_PADDING = 64 }; /* bytes that may be read behind the layout's line */
 
 /* The bytes fixed..fixed+fixed_bytes of the layout's line, then a value. */
 struct operand {
 	uint16_t fixed, fixed_bytes;
 	uint8_t kind, metric;
+	bool anchored; /* a colon of the line stands `gap` bytes before the value */
+	uint8_t gap;
+	uint16_t colon; /* which colon of the line, from 0 */
 };
 
 struct layout {
@@ -29,6 +32,7 @@ struct layout {
 	struct operand operand[LEAVES_MAX];
 	size_t n;
 	uint16_t tail, tail_bytes;	      /* what stands behind the last value */
+	uint16_t colons;		      /* of the whole line */
 	struct record fixed;		      /* all but the operands */
 	struct field_values session, extra;   /* texts point into `line` */
 };
@@ -41,9 +45,19 @@ struct minute {
 	int64_t us;
 };
 
-typedef bool layout_match(struct layout *l, struct minute *minute, struct slice line, struct record *out);
+/* Marks are the places of colons and line ends, counted from `base`. */
+enum { MARKS_MAX = 4096, MARKS_AT_ONCE = 64 };
+
+/* Marks of from..end, as many as there is room for, into mark (MARKS_MAX); returns how many. *upto: what has been
+ * looked through. */
+typedef size_t marks_find(const char *from, const char *end, uint32_t *mark, const char **upto);
+
+/* mark: those of the line at p, its line end among them or not; at least l->colons + 1 can be read. */
+typedef bool layout_match(struct layout *l, struct minute *minute, const char *base, const uint32_t *mark, const char *p,
+			  struct decoded *out);
 
 layout_match layout_match_scalar, layout_match_avx2;
+marks_find marks_find_scalar, marks_find_avx2;
 
 /* A time stamp; the minute is remembered. */
 bool layout_time(struct minute *minute, struct slice text, int64_t *us);

@@ -1,20 +1,48 @@
 #include "record/decode_layout_steps.h"
 
-static inline bool same_bytes(const char *fixed, const char *p, size_t n, const char *end)
+static inline bool same_bytes(const char *fixed, const char *p, size_t n)
 {
-	return (size_t)(end - p) >= n && !memcmp(fixed, p, n);
+	return !memcmp(fixed, p, n);
 }
 
-static inline bool short_decimal(const char **p, const char *end, uint64_t *digits, int *fraction)
+static inline bool is_plain(const char *p, size_t n)
 {
-	(void)p;
-	(void)end;
-	(void)digits;
-	(void)fraction;
-	return false; /* the long way is the only one */
+	return plain_prefix(p, p + n) == n;
 }
 
-bool layout_match_scalar(struct layout *l, struct minute *minute, struct slice line, struct record *out)
+static inline bool short_decimal(const char *p, size_t n, uint64_t *digits, int *fraction)
 {
-	return match_layout((struct layout_steps){ same_bytes, short_decimal }, l, minute, line, out);
+	const char *end = p + n;
+
+	return long_decimal(&p, end, digits, fraction) && p == end;
+}
+
+bool layout_match_scalar(struct layout *l, struct minute *minute, const char *base, const uint32_t *mark, const char *p,
+			 struct decoded *out)
+{
+	return match_layout((struct layout_steps){ same_bytes, is_plain, short_decimal }, l, minute, base, mark, p, out);
+}
+
+/* Bit 7 of each byte that equals c. */
+static inline uint64_t equal_bytes(uint64_t x, unsigned char c)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), low = ones * 0x7f;
+
+	x ^= ones * c;
+	return ~(((x & low) + low) | x | low);
+}
+
+size_t marks_find_scalar(const char *from, const char *end, uint32_t *mark, const char **upto)
+{
+	const char *at = from;
+	size_t n = 0;
+
+	for (; end - at >= 8 && n <= MARKS_MAX - MARKS_AT_ONCE; at += 8)
+		for (uint64_t left = equal_bytes(load8(at), ':') | equal_bytes(load8(at), '\n'); left; left &= left - 1)
+			mark[n++] = (uint32_t)(at - from) + (uint32_t)__builtin_ctzll(left) / 8;
+	for (; at < end && n <= MARKS_MAX - MARKS_AT_ONCE; at++)
+		if (*at == ':' || *at == '\n')
+			mark[n++] = (uint32_t)(at - from);
+	*upto = at;
+	return n;
 }

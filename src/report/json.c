@@ -148,6 +148,26 @@ static void put_span(struct buf *out, const struct findings *f)
 	buf_char(out, '}');
 }
 
+static void put_first_bad(struct buf *out, const struct first_bad *b)
+{
+	bool first = true;
+
+	if (!b->known) {
+		buf_str(out, "null");
+		return;
+	}
+	buf_char(out, '{');
+	member_text(out, &first, "alarm_type", alarm_specs[b->type].id);
+	member_time(out, &first, "at", b->time_us, true);
+	if (b->sequence_length) {
+		member_u64(out, &first, "sequence", b->sequence);
+		member_u64(out, &first, "sequence_length", b->sequence_length);
+	}
+	if (isfinite(b->layer))
+		member_double(out, &first, "layer", b->layer);
+	buf_char(out, '}');
+}
+
 static void put_state(struct buf *out, const struct session_findings *s)
 {
 	bool first = true;
@@ -155,6 +175,32 @@ static void put_state(struct buf *out, const struct session_findings *s)
 	buf_char(out, '{');
 	member_double(out, &first, "similarity_entropy_pearson", s->similarity_entropy_pearson);
 	member_bool(out, &first, "collapse_warning", s->collapse_warning);
+	member_u64(out, &first, "pairs", s->state.pairs);
+	key(out, &first, "path");
+	buf_json_decimal(out, s->state.path, metric_specs[M_STATE_CHANGE].decimals);
+	key(out, &first, "first_nonfinite");
+	put_first_bad(out, &s->state.first_nonfinite);
+	key(out, &first, "first_bad");
+	put_first_bad(out, &s->state.first_bad);
+	buf_char(out, '}');
+}
+
+static void put_jitter(struct buf *out, const struct jitter jitter[PHASE_COUNT])
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	for (int phase = 0; phase < PHASE_COUNT; phase++) {
+		bool in = true;
+
+		if (!jitter[phase].pairs)
+			continue;
+		key(out, &first, phase == PHASE_UNKNOWN ? "unknown" : phase_ids[phase]);
+		buf_char(out, '{');
+		member_u64(out, &in, "pairs", jitter[phase].pairs);
+		member_double(out, &in, "mean_ms", jitter[phase].mean_ms);
+		buf_char(out, '}');
+	}
 	buf_char(out, '}');
 }
 
@@ -176,6 +222,8 @@ static void put_session(struct buf *out, const struct session_findings *s)
 	put_state(out, s);
 	member_u64(out, &first, "sequences", s->sequences);
 	member_known_text(out, &first, "instance", s->instance);
+	key(out, &first, "jitter");
+	put_jitter(out, s->jitter);
 	buf_char(out, '}');
 }
 
@@ -326,6 +374,130 @@ static void put_changes(struct buf *out, const struct findings *f)
 	buf_char(out, ']');
 }
 
+static void put_moment(struct buf *out, const struct moment *m)
+{
+	bool first = true, none = true;
+
+	buf_char(out, '{');
+	member_double(out, &first, "value", m->value);
+	member_time(out, &first, "at", m->time_us, true);
+	member_known_text(out, &first, "session_id", m->session_id);
+	if (m->phase != PHASE_UNKNOWN)
+		member_text(out, &first, "phase", phase_ids[m->phase]);
+	member_u64(out, &first, "sequence", m->sequence);
+	member_u64(out, &first, "sequence_length", m->sequence_length);
+	member_u64(out, &first, "token_count", m->token_count);
+	key(out, &first, "record");
+	buf_char(out, '{');
+	for (int i = 0; i < METRIC_COUNT; i++)
+		if (m->have >> i & 1)
+			member_double(out, &none, metric_specs[i].id, m->of[i]);
+	buf_str(out, "}}");
+}
+
+static void put_worst(struct buf *out, const struct findings *f)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	for (size_t i = 0; i < f->n_worst; i++) {
+		bool opens = !i || f->worst[i].metric != f->worst[i - 1].metric;
+
+		if (opens) {
+			key(out, &first, metric_specs[f->worst[i].metric].id);
+			buf_char(out, '[');
+		} else {
+			buf_char(out, ',');
+		}
+		put_moment(out, &f->worst[i]);
+		if (i + 1 == f->n_worst || f->worst[i + 1].metric != f->worst[i].metric)
+			buf_char(out, ']');
+	}
+	buf_char(out, '}');
+}
+
+static void put_correlations(struct buf *out, const struct findings *f)
+{
+	bool none = true;
+
+	buf_char(out, '[');
+	for (size_t i = 0; i < f->n_correlations; i++) {
+		const struct correlation *c = &f->correlation[i];
+		bool first = true;
+
+		comma(out, &none);
+		buf_char(out, '{');
+		member_text(out, &first, "a", pair_column_id(pair_specs[c->pair].a));
+		member_text(out, &first, "b", pair_column_id(pair_specs[c->pair].b));
+		key(out, &first, "r");
+		buf_json_decimal(out, c->r, 6);
+		key(out, &first, "low");
+		buf_json_decimal(out, c->low, 4);
+		key(out, &first, "high");
+		buf_json_decimal(out, c->high, 4);
+		member_u64(out, &first, "steps", c->steps);
+		buf_char(out, '}');
+	}
+	buf_char(out, ']');
+}
+
+static void put_octaves(struct buf *out, const struct by_position *p)
+{
+	bool none = true;
+
+	buf_char(out, '[');
+	for (int i = 0; i < FINDINGS_OCTAVES; i++) {
+		bool first = true;
+
+		if (!p->count[i])
+			continue;
+		comma(out, &none);
+		buf_char(out, '{');
+		member_u64(out, &first, "from", UINT64_C(1) << i);
+		member_u64(out, &first, "count", p->count[i]);
+		member_double(out, &first, "mean", p->mean[i]);
+		buf_char(out, '}');
+	}
+	buf_char(out, ']');
+}
+
+static void put_positions(struct buf *out, const struct findings *f)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	for (int m = 0; m < METRIC_COUNT; m++)
+		if (f->position[m]) {
+			key(out, &first, metric_specs[m].id);
+			put_octaves(out, f->position[m]);
+		}
+	buf_char(out, '}');
+}
+
+static void put_instances(struct buf *out, const struct findings *f)
+{
+	bool none = true;
+
+	buf_char(out, '[');
+	for (size_t i = 0; i < f->n_instances; i++) {
+		const struct instance_findings *in = &f->instance[i];
+		bool first = true;
+
+		comma(out, &none);
+		buf_char(out, '{');
+		member_known_text(out, &first, "instance", in->instance);
+		member_u64(out, &first, "sessions", in->sessions);
+		member_u64(out, &first, "records", in->records);
+		member_u64(out, &first, "tokens", in->tokens);
+		member_time(out, &first, "from", in->from_us, in->records);
+		member_time(out, &first, "to", in->to_us, in->records);
+		key(out, &first, "metrics");
+		put_metrics(out, in->metric);
+		buf_char(out, '}');
+	}
+	buf_char(out, ']');
+}
+
 static void put_live(struct buf *out, const struct findings *f)
 {
 	bool first = true;
@@ -380,5 +552,16 @@ void report_json(struct buf *out, const struct findings *f, const struct report_
 	put_trends(out, f);
 	key(out, &first, "changes");
 	put_changes(out, f);
+	key(out, &first, "worst");
+	put_worst(out, f);
+	key(out, &first, "correlations");
+	put_correlations(out, f);
+	key(out, &first, "jitter");
+	put_jitter(out, f->jitter);
+	key(out, &first, "by_position");
+	put_positions(out, f);
+	key(out, &first, "instances");
+	put_instances(out, f);
+	member_u64(out, &first, "instances_total", f->instances_total);
 	buf_str(out, "}\n");
 }

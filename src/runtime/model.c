@@ -474,8 +474,8 @@ static int read_strategy(struct loader *l, const char *text)
 			rc = err_set(l->err, ERR_UNSUPPORTED, "strategy \"%s\" computes layer %zu on %s; "
 				"expected cpu", s->text, i,
 				     s->layers[i].device);
-			err_hint(l->err, "This runtime runs on the processor: use \"cpu fp32\", \"cpu bf16\" "
-				"or \"cpu fp32i8\".");
+			err_hint(l->err, "This runtime runs on the processor: use \"cpu fp32\", \"cpu bf16\" or \"cpu fp32i8\". "
+				"On a GPU, let ChatRWKV compute and watch it: python -m rwkvmon SCRIPT (docs/INTEGRATIONS.md).");
 		}
 	l->m->info.strategy = s->text;
 	return rc;

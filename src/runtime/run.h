@@ -48,7 +48,7 @@ const float *run_logits(const struct run *run);
 void run_reset(struct run *run);
 
 /* Makes a file's state the initial one and resets: a state-tuning file (.pth or .safetensors
- * with blocks.N.att.time_state, RWKV-5 and -6), or raw little-endian floats as
+ * with blocks.N.att.time_state, RWKV-5, -6 and -7), or raw little-endian floats as
  * run_state_flat gives them. */
 int run_load_state(struct run *run, const char *path, struct err *err);
 

@@ -1,5 +1,6 @@
 #include "runtime/tokenizer.h"
 
+#include "base/file.h"
 #include "base/utf8.h"
 #include "runtime/tokenizer_kind.h"
 
@@ -43,6 +44,34 @@ int tokenizer_open_bytes(struct tokenizer **out, struct err *err)
 		return err_set(err, ERR_NOMEM, "no memory for a tokenizer");
 	**out = (struct tokenizer){ &kind_bytes, 256 };
 	return 0;
+}
+
+/* -- vocabulary files ---------------------------------------------------------------------- */
+
+enum { FILE_BYTES_MAX = 1 << 26 };
+
+static bool is_json(struct slice text)
+{
+	while (text.n && strchr(" \t\r\n", text.p[0]) && text.p[0])
+		text.p++, text.n--;
+	return text.n && text.p[0] == '{';
+}
+
+int tokenizer_open(struct tokenizer **out, const char *path, struct err *err)
+{
+	struct file_map map;
+	int rc = file_map(&map, path, err);
+	struct slice text = { rc ? NULL : (const char *)map.p, rc ? 0 : map.n };
+
+	*out = NULL;
+	if (rc)
+		return rc;
+	if (text.n > FILE_BYTES_MAX)
+		rc = err_set(err, ERR_FORMAT, "%s: is larger than any vocabulary (%d bytes)", path, FILE_BYTES_MAX);
+	else
+		rc = is_json(text) ? tokenizer_open_bpe(out, text, path, err) : tokenizer_open_world(out, text, path, err);
+	file_unmap(&map);
+	return rc;
 }
 
 /* -- any kind ---------------------------------------------------------------------------- */

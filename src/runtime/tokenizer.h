@@ -20,15 +20,17 @@ struct tokenizer;
 /* One token per byte, id = byte: what byte-level models speak. */
 int tokenizer_open_bytes(struct tokenizer **out, struct err *err);
 
-/* A vocabulary file: the World tokenizer's rwkv_vocab_v20230424.txt. */
+/* A vocabulary file, its kind told by its first letter: the World tokenizer's rwkv_vocab_v20230424.txt,
+ * or the JSON of a byte-level BPE such as 20B_tokenizer.json. */
 int tokenizer_open(struct tokenizer **out, const char *path, struct err *err);
 
 /* The same from text that need not outlive the call. */
 int tokenizer_open_world(struct tokenizer **out, struct slice text, const char *label, struct err *err);
+int tokenizer_open_bpe(struct tokenizer **out, struct slice json, const char *label, struct err *err);
 
 void tokenizer_close(struct tokenizer *t); /* NULL is fine */
 
-const char *tokenizer_name(const struct tokenizer *t); /* "bytes", "world" */
+const char *tokenizer_name(const struct tokenizer *t); /* "bytes", "world", "bpe" */
 size_t tokenizer_vocab(const struct tokenizer *t);     /* one more than its largest id */
 
 /* A growing list of ids; a zeroed struct is empty. */
@@ -40,7 +42,8 @@ struct token_list {
 int token_list_add(struct token_list *l, uint32_t id, struct err *err);
 void token_list_free(struct token_list *l);
 
-/* Appends the tokens of `text` (any bytes). */
+/* Appends the tokens of `text` (any bytes). Bytes and World tokens give the text back; "bpe" gives its
+ * normal form C, if the file asks for it, without special tokens. */
 int tokenizer_encode(const struct tokenizer *t, struct slice text, struct token_list *out, struct err *err);
 
 /* The bytes of one token; empty when it has none (end of text) or does not exist. */

@@ -6,12 +6,11 @@
 #include "runtime/tokenizer_kind.h"
 
 #include "base/arena.h"
-#include "base/file.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKEN_BYTES_MAX = 1024, ID_MAX = 1 << 20, FILE_BYTES_MAX = 1 << 26 };
+enum { TOKEN_BYTES_MAX = 1024, ID_MAX = 1 << 20 };
 
 struct token {
 	struct slice bytes;
@@ -324,21 +323,5 @@ int tokenizer_open_world(struct tokenizer **out, struct slice text, const char *
 		close_world(&w->base);
 	else
 		*out = &w->base;
-	return rc;
-}
-
-int tokenizer_open(struct tokenizer **out, const char *path, struct err *err)
-{
-	struct file_map map;
-	int rc = file_map(&map, path, err);
-
-	*out = NULL;
-	if (rc)
-		return rc;
-	if (map.n > FILE_BYTES_MAX)
-		rc = err_set(err, ERR_FORMAT, "%s: is larger than any vocabulary (%d bytes)", path, FILE_BYTES_MAX);
-	else
-		rc = tokenizer_open_world(out, (struct slice){ (const char *)map.p, map.n }, path, err);
-	file_unmap(&map);
 	return rc;
 }

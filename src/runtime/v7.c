@@ -190,6 +190,11 @@ static const struct state_row state[] = {
 	{ TAP_SHIFT, "C", 0 },
 };
 
+static const float *time_state(const void *block)
+{
+	return ((const struct block *)block)->time_state;
+}
+
 const struct arch arch_v7 = {
 	.version = "7",
 	.block_bytes = sizeof(struct block),
@@ -199,4 +204,5 @@ const struct arch arch_v7 = {
 	.n_state = sizeof state / sizeof *state,
 	.time_mix = time_mix,
 	.channel_mix = channel_mix,
+	.time_state = time_state,
 };

@@ -69,7 +69,7 @@ struct arch {
 	/* Both read run->xx and add to run->x, rows 0 .. n-1. */
 	void (*time_mix)(struct run *run, size_t layer, size_t n);
 	void (*channel_mix)(struct run *run, size_t layer, size_t n);
-	/* Trained initial state (H, N, N) of a block as stored, keys first; NULL when there is none. */
+	/* Trained initial state (H, N, N) of a block as stored (run.c transposes it); NULL when there is none. */
 	const float *(*time_state)(const void *block);
 };
 

@@ -6,7 +6,9 @@
 
 extern const struct linear_kernels linear_scalar;
 #if defined(__x86_64__)
-extern const struct linear_kernels linear_avx2, linear_avx512;
+extern const struct linear_kernels linear_avx2, linear_avx512, linear_avx512vnni;
+#elif defined(__aarch64__)
+extern const struct linear_kernels linear_neon;
 #endif
 
 /* Ascending: the last that runs here is the best. */
@@ -15,6 +17,9 @@ const struct linear_kernels *const linear_all[] = {
 #if defined(__x86_64__)
 	&linear_avx2,
 	&linear_avx512,
+	&linear_avx512vnni,
+#elif defined(__aarch64__)
+	&linear_neon,
 #endif
 	NULL,
 };

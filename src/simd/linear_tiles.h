@@ -8,7 +8,7 @@
 #ifndef RWKVMON_SIMD_LINEAR_TILES_H
 #define RWKVMON_SIMD_LINEAR_TILES_H
 
-#if defined(RWKVMON_SIMD_VEC_AVX512_H) || defined(RWKVMON_SIMD_VEC_AVX2_H)
+#if defined(RWKVMON_SIMD_VEC_AVX512_H) || defined(RWKVMON_SIMD_VEC_AVX2_H) || defined(RWKVMON_SIMD_VEC_NEON_H)
 
 #include <math.h>
 

@@ -15,6 +15,8 @@ const struct observe_kernels *const observe_kernels_all[] = {
 #if defined(__x86_64__)
 	&observe_avx2,
 	&observe_avx512,
+#elif defined(__aarch64__)
+	&observe_neon,
 #endif
 	NULL,
 };

@@ -4,6 +4,6 @@
 
 #include "simd/observe.h"
 
-extern const struct observe_kernels observe_scalar, observe_avx2, observe_avx512;
+extern const struct observe_kernels observe_scalar, observe_avx2, observe_avx512, observe_neon;
 
 #endif

@@ -7,6 +7,8 @@
 extern const struct wkv_kernels wkv_scalar;
 #if defined(__x86_64__)
 extern const struct wkv_kernels wkv_avx2, wkv_avx512;
+#elif defined(__aarch64__)
+extern const struct wkv_kernels wkv_neon;
 #endif
 
 /* Ascending: the last that runs here is the best. */
@@ -15,6 +17,8 @@ const struct wkv_kernels *const wkv_all[] = {
 #if defined(__x86_64__)
 	&wkv_avx2,
 	&wkv_avx512,
+#elif defined(__aarch64__)
+	&wkv_neon,
 #endif
 	NULL,
 };

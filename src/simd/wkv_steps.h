@@ -2,7 +2,7 @@
 #ifndef RWKVMON_SIMD_WKV_STEPS_H
 #define RWKVMON_SIMD_WKV_STEPS_H
 
-#if defined(RWKVMON_SIMD_VEC_AVX512_H) || defined(RWKVMON_SIMD_VEC_AVX2_H)
+#if defined(RWKVMON_SIMD_VEC_AVX512_H) || defined(RWKVMON_SIMD_VEC_AVX2_H) || defined(RWKVMON_SIMD_VEC_NEON_H)
 
 #include "simd/wkv.h"
 

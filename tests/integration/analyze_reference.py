@@ -314,7 +314,7 @@ def decimals(key):
     return 4  # nats
 
 
-def bucket_means(steps, group, key):
+def bucket_means(steps, group, key, phase=None):
     """(middle of the bucket in us, mean, count): equal buckets of 2^k ms, at most 512 over the whole log.
     Values count with as many decimals as rwkvmon itself writes, cut to 2^40 of the last one."""
     k, scale = 0, 10.0 ** decimals(key)
@@ -324,14 +324,17 @@ def bucket_means(steps, group, key):
     cells = {}
     for r in steps:
         v = value_of(r, group, key)
-        if v is not None and math.isfinite(v):
+        if v is not None and math.isfinite(v) and phase in (None, r.get("phase")):
             cells.setdefault(r["us"] // 1000 >> k, []).append(v)
     mean = lambda v: sum(round(max(-2.0 ** 40, min(x * scale, 2.0 ** 40))) for x in v) / (len(v) * scale)
     return [((b + 0.5) * 1000 * 2 ** k, max(min(v), min(mean(v), max(v))), len(v)) for b, v in sorted(cells.items())]
 
 
+APART = {"token_latency_ms": "decode", "throughput_tps": "decode", "chunk_process_time_ms": "prefill"}
+
+
 def check_trend(where, got, steps, group, key):
-    points = bucket_means(steps, group, key)
+    points = bucket_means(steps, group, key, APART.get(key)) or bucket_means(steps, group, key)
     if len(points) < 3:
         same(where, got, None)
         return
@@ -359,6 +362,90 @@ def check_trend(where, got, steps, group, key):
     error = student(worth - 2) * math.sqrt(square / ((worth - 2) * tt)) * hour
     close(where + " half interval", (got["high"] - got["low"]) / 2, error, 2e-3)
     same(where + " significant", got["significant"], got["low"] > 0 or got["high"] < 0)
+
+
+WORST_SIDE = {"token_latency_ms": 1, "throughput_tps": -1, "chunk_process_time_ms": 1, "time_to_first_token_ms": 1,
+              "vram_used_mb": 1, "state_size_bytes": 1, "token_repetition_pct": 1, "state_similarity": -1, "surprisal_nats": 1}
+
+
+def check_worst(got, steps):
+    for group, keys in PATHS.items():
+        for key in keys:
+            values = [(value_of(r, group, key), r) for r in steps]
+            values = [(v, r) for v, r in values if v is not None and math.isfinite(v)]
+            side = WORST_SIDE.get(key, 0)
+            if not side or len({v for v, _ in values}) < 2:
+                same("worst " + key, got.get(key), None)
+                continue
+            values.sort(key=lambda at: (-side * at[0], at[1]["us"]))
+            want = [(v, iso(r["us"]), r["session_id"]) for v, r in values[:5]]
+            same("worst " + key, [(w["value"], w["at"], w["session_id"]) for w in got[key]], want)
+            same("record of worst " + key, [w["record"][key] for w in got[key]], [v for v, _ in values[:5]])
+
+
+def check_correlations(got, steps):
+    rows = [r for r in steps if r.get("phase") != "prefill"]
+    where = {key: group for group, keys in PATHS.items() for key in keys}
+
+    def column(r, key):
+        return float(r["sequence_length"]) if key == "sequence_length" else value_of(r, where[key], key)
+
+    for c in got:
+        if not (c["a"] in where and (c["b"] in where or c["b"] == "sequence_length")):
+            continue
+        pairs = [(column(r, c["a"]), column(r, c["b"])) for r in rows]
+        pairs = [(x, y) for x, y in pairs if x is not None and y is not None and math.isfinite(x) and math.isfinite(y)]
+        mx, my = (math.fsum(p[i] for p in pairs) / len(pairs) for i in (0, 1))
+        r = math.fsum((x - mx) * (y - my) for x, y in pairs) / math.sqrt(
+            math.fsum((x - mx) ** 2 for x, _ in pairs) * math.fsum((y - my) ** 2 for _, y in pairs))
+        what = "correlation of %s with %s" % (c["a"], c["b"])
+        if len(rows) <= 2048:  # all steps are in the sample
+            same(what + " steps", c["steps"], len(pairs))
+            if abs(c["r"] - r) > 2e-6:
+                problems.append("%s: %.9g, expected %.9g" % (what, c["r"], r))
+        elif abs(c["r"] - r) > 0.1:  # four and a half errors of a sample of 2048
+            problems.append("%s: %.9g of a sample, expected %.9g" % (what, c["r"], r))
+    order = [abs(c["r"]) for c in got]
+    same("order of correlations", order, sorted(order, reverse=True))
+
+
+def jitter(steps):
+    last, found = {}, {}
+    for r in steps:
+        v = value_of(r, "performance", "chunk_process_time_ms")
+        if v is None or not math.isfinite(v):
+            continue
+        now = (r.get("phase", "unknown"), r.get("token_count", 1), round(v * 1000))
+        before = last.get(r["session_id"])
+        if before and before[:2] == now[:2]:
+            for where in (r["session_id"], None):
+                found.setdefault(where, {}).setdefault(now[0], []).append(abs(now[2] - before[2]))
+        last[r["session_id"]] = now
+    return {where: {phase: {"pairs": len(d), "mean_ms": sum(d) / (1000 * len(d))} for phase, d in of.items()}
+            for where, of in found.items()}
+
+
+def check_positions(got, steps):
+    for group, key in (("performance", "token_latency_ms"), ("accuracy", "logits_entropy"), ("accuracy", "token_repetition_pct"),
+                       ("accuracy", "state_similarity"), ("accuracy", "surprisal_nats")):
+        octaves = {}
+        for r in steps:
+            v = value_of(r, group, key)
+            if r.get("phase") != "prefill" and r.get("sequence_length", 0) > 0 and v is not None and math.isfinite(v):
+                octaves.setdefault(r["sequence_length"].bit_length() - 1, []).append(round(v * 10 ** decimals(key)))
+        if not octaves:
+            same("by_position " + key, got.get(key), None)
+            continue
+        same("by_position " + key, [(o["from"], o["count"]) for o in got[key]], [(1 << k, len(v)) for k, v in sorted(octaves.items())])
+        for o, (_, v) in zip(got[key], sorted(octaves.items())):
+            close("by_position " + key, o["mean"], sum(v) / (len(v) * 10 ** decimals(key)), 1e-12)
+
+
+def first_nonfinite(steps):
+    bad = [r for r in steps if any(v is not None and not math.isfinite(v) for group, keys in PATHS.items() for key in keys
+                                   for v in [value_of(r, group, key)])]
+    r = min(bad, key=lambda r: r["us"], default=None)
+    return r and {"alarm_type": "non_finite", "at": iso(r["us"]), "sequence": 0, "sequence_length": r["sequence_length"]}
 
 
 def check(got, paths):
@@ -389,7 +476,17 @@ def check(got, paths):
         check_metrics(s["session_id"], s["metrics"], of)
         want = pearson(of)
         close(s["session_id"] + " pearson", s["state"]["similarity_entropy_pearson"], want, 1e-9)
-        same(s["session_id"] + " warning", s["state"]["collapse_warning"], want is not None and want < -0.5)
+        same(s["session_id"] + " warning", s["state"]["collapse_warning"],
+             want is not None and want < -0.5 and s["state"]["pairs"] >= 30)
+        same(s["session_id"] + " first_nonfinite", s["state"]["first_nonfinite"], first_nonfinite(of))
+        same(s["session_id"] + " first_bad", s["state"]["first_bad"], first_nonfinite(of))
+        same(s["session_id"] + " jitter", s["jitter"], jitter(steps).get(s["session_id"], {}))
+    same("jitter", got["jitter"], jitter(steps).get(None, {}))
+    check_worst(got["worst"], steps)
+    check_correlations(got["correlations"], steps)
+    check_positions(got["by_position"], steps)
+    same("instances", [(i["instance"], i["sessions"], i["records"], i["metrics"]) for i in got["instances"]],
+         [(None, len(sessions), len(steps), got["metrics"])])
     check_limits(got["anomalies"]["limits"])
     for group, keys in PATHS.items():
         for key in keys:

@@ -45,6 +45,14 @@ expect "missing value" 2 '--tokens: its N is missing' "$rwkvmon" run --tokens
 expect "bad number" 2 'found "many"' "$rwkvmon" run --tokens many
 expect "stray argument" 2 'takes no argument' "$rwkvmon" run hello
 expect "bad format" 2 'expected text, json or html' "$rwkvmon" analyze --format xml x.log
+expect "a condition that is so" 1 '--fail-on token_latency_ms p95 > 60: it is 83.375 ms; high_latency: 13 records' \
+	"$rwkvmon" analyze --fail-on 'token_latency_ms p95 > 60, throughput_tps max > 1e9, high_latency' "$here/../logs/worked.log"
+says "the report comes all the same" "Anomalies"
+expect "a condition that is not so" 0 "" "$rwkvmon" analyze --fail-on 'decode token_latency_ms p95 > 600' "$here/../logs/worked.log"
+expect "a condition on what is not logged" 3 'the log has no quant_kl_nats' \
+	"$rwkvmon" analyze --fail-on 'quant_kl_nats p95 > 1' "$here/../logs/worked.log"
+expect "a change needs two logs" 2 'use rwkvmon compare' "$rwkvmon" analyze --fail-on 'token_latency_ms p95 > 5%' x.log
+expect "a mistyped condition" 2 'did you mean "token_latency_ms"' "$rwkvmon" analyze --fail-on 'tokn_latency_ms p95 > 5' x.log
 expect "no log named" 2 'no log is named' "$rwkvmon" analyze
 expect "help of a command" 0 "" "$rwkvmon" run --help
 says "it shows an example" 'rwkvmon run --prompt'

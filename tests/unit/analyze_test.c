@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "analyze/analyze.h"
+#include "report/report.h"
 
 #include <math.h>
 
@@ -303,6 +304,9 @@ static void make_rich(struct made *m, unsigned i)
 
 	make(m, EVENT_INFERENCE_STEP, session, 1757594096000000 + (int64_t)i * 35123);
 	m->rec.phase = i % 10 ? PHASE_DECODE : PHASE_PREFILL;
+	m->rec.sequence = i / 1000;
+	m->rec.sequence_length = 1 + i % 1000;
+	fields_set_text(&m->session, F_INSTANCE, slice_of(session % 3 ? "left:1" : "right:2"));
 	for (int k = 0; k < METRIC_COUNT; k++) {
 		const struct metric_spec *spec = &metric_specs[k];
 		double value = (10 + 90 * noise) * (k + 1);
@@ -352,6 +356,20 @@ static void assert_same_findings(const struct findings *a, const struct findings
 	}
 }
 
+/* Everything that is told, worst moments, correlations and all. */
+static void assert_same_json(const struct findings *a, const struct findings *b)
+{
+	struct report_options opts = { 0 };
+	struct buf x = { 0 }, y = { 0 };
+
+	report_json(&x, a, &opts);
+	report_json(&y, b, &opts);
+	assert_false(x.failed || y.failed);
+	assert_string_equal(x.p, y.p);
+	buf_free(&x);
+	buf_free(&y);
+}
+
 static void parts_merge_into_the_whole(void **state)
 {
 	enum { N = 4000, PARTS = 3 };
@@ -372,6 +390,7 @@ static void parts_merge_into_the_whole(void **state)
 	one = finish(whole);
 	other = finish(part[0]);
 	assert_same_findings(&one, &other);
+	assert_same_json(&one, &other);
 	findings_free(&one);
 	findings_free(&other);
 }

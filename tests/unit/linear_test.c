@@ -135,6 +135,62 @@ static void nonfinite_weights_stay_in_their_row(void **state)
 			}
 }
 
+/* Bytes times one x of any magnitude, against double: the error stays what fp32 sums have. */
+static void bytes_keep_the_precision_of_x(void **state)
+{
+	static const float scales[] = { 1, 1e-15F, 1e-25F, 1e25F, 0 };
+	static const size_t COLS = 4096 + 300, ROWS = 5;
+	float *x = floats(COLS), y[5];
+	uint8_t *w = weights(ROWS * (size_t)COLS, WEIGHT_U8);
+	struct linear_args a = { y, w, x, ROWS, COLS, COLS, ROWS, COLS, 1 };
+
+	(void)state;
+	for (size_t i = 0; i < COLS; i++)
+		x[i] *= powf(10, (float)(i % 7) - 6);
+	for (size_t s = 0; s < sizeof scales / sizeof *scales; s++) {
+		for (size_t i = 0; s && i < COLS; i++)
+			x[i] *= scales[s] / scales[s - 1];
+		for (const struct linear_kernels *const *k = linear_all; *k; k++) {
+			if (!(*k)->runs_here())
+				continue;
+			(*k)->by_rows[WEIGHT_U8](&a);
+			for (size_t r = 0; r < ROWS; r++) {
+				double want = 0, size = 0;
+
+				for (size_t c = 0; c < COLS; c++) {
+					want += (double)w[r * COLS + c] * (double)x[c];
+					size += fabs((double)w[r * COLS + c] * (double)x[c]);
+				}
+				if (fabs((double)y[r] - want) > 1e-6 * size + 1e-44)
+					fail_msg("%s, scale %g: %.9g, expected %.9g", (*k)->name, (double)scales[s], (double)y[r], want);
+			}
+		}
+	}
+	free(x), free(w);
+}
+
+/* A NaN or an infinity in x reaches every row. */
+static void nonfinite_inputs_reach_every_row(void **state)
+{
+	static const float bad[] = { NAN, INFINITY, -INFINITY };
+
+	(void)state;
+	for (size_t n = 1; n <= 131; n += 10)
+		for (size_t at = 0; at < n; at++)
+			for (const struct linear_kernels *const *k = linear_all; *k; k++)
+				for (enum weight_type type = 0; (*k)->runs_here() && type < WEIGHT_TYPES; type++) {
+					float *x = floats(n), y[9];
+					void *w = weights(9 * n, type);
+					struct linear_args a = { y, w, x, 9, n, n, 9, n, 1 };
+
+					x[at] = bad[at % 3];
+					(*k)->by_rows[type](&a);
+					for (size_t r = 0; r < 9; r++)
+						assert_true(!isfinite(y[r]));
+					free(x), free(w);
+				}
+}
+
 /* Every one of the 65,536 bit patterns, through each kernel set: W (1, 1) times 1. */
 static void every_half_widens_exactly(void **state)
 {
@@ -298,7 +354,7 @@ static void a_kernel_set_is_chosen_once(void **state)
 	assert_ptr_equal(linear_kernels(), linear_kernels());
 	assert_true(linear_kernels()->runs_here());
 	assert_true(wkv_kernels()->runs_here());
-	assert_string_equal(linear_kernels()->name, wkv_kernels()->name);
+	assert_memory_equal(linear_kernels()->name, wkv_kernels()->name, strlen(wkv_kernels()->name)); /* avx512, avx512vnni */
 	for (const struct linear_kernels *const *k = linear_all; *k; k++)
 		if (!(*k)->runs_here())
 			fprintf(stderr, "SKIPPED: kernels for %s, this machine lacks it\n", (*k)->name);
@@ -309,6 +365,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(products_agree_at_every_tail),
 		cmocka_unit_test(nonfinite_weights_stay_in_their_row),
+		cmocka_unit_test(bytes_keep_the_precision_of_x),
+		cmocka_unit_test(nonfinite_inputs_reach_every_row),
 		cmocka_unit_test(every_half_widens_exactly),
 		cmocka_unit_test(half_conversions_are_exact),
 		cmocka_unit_test(vectors_agree_at_every_tail),

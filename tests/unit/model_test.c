@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "runtime/run.h"
+#include "write_model.h"
 
 /* The embedded model with one change to its header, as a file in memory. Numbers in the header keep
  * their length, so that offsets stay right. */
@@ -238,6 +239,8 @@ static void foreign_strategies_are_refused(void **state)
 
 		assert_int_not_equal(model_open_embedded(&m, &options, &err), 0);
 		assert_true(*err.text && *err.hint);
+		if (strstr(bad[i], "cuda"))
+			assert_non_null(strstr(err.hint, "python -m rwkvmon")); /* what runs it there */
 	}
 }
 
@@ -291,6 +294,93 @@ static void broken_states_are_counted(void **state)
 	free(flat);
 }
 
+/* A state-tuning file for the embedded model, every value another; [h][i][j] of block b. */
+static float trained_value(size_t b, size_t h, size_t i, size_t j)
+{
+	return (float)((b * 7919 + h * 104729 + i * 613 + j * 17) % 1009) / 1009 - 0.5F;
+}
+
+static void write_trained_state(struct buf *out, size_t n_layer, size_t n_head, size_t size)
+{
+	struct buf header = { 0 };
+	size_t bytes = n_head * size * size * sizeof(float);
+
+	for (size_t b = 0; b < n_layer; b++)
+		buf_printf(&header, "%c\"blocks.%zu.att.time_state\":{\"dtype\":\"F32\",\"shape\":[%zu,%zu,%zu],"
+			   "\"data_offsets\":[%zu,%zu]}", b ? ',' : '{', b, n_head, size, size, b * bytes, (b + 1) * bytes);
+	buf_char(&header, '}');
+	write_le(out, header.used, 8);
+	buf_add(out, header.p, header.used);
+	for (size_t b = 0; b < n_layer; b++)
+		for (size_t h = 0; h < n_head; h++)
+			for (size_t i = 0; i < size; i++)
+				for (size_t j = 0; j < size; j++) {
+					float v = trained_value(b, h, i, j);
+
+					buf_add(out, &v, sizeof v);
+				}
+	buf_free(&header);
+}
+
+/* RWKV-7 too: the file's matrices are those of the state with rows and columns exchanged. */
+static void a_trained_state_lies_transposed(void **state)
+{
+	static const uint32_t tokens[] = { 72, 101, 108, 108, 111 };
+	struct model *m;
+	struct run *run;
+	struct err err;
+	struct buf file = { 0 };
+	char dir[64], path[128];
+	const struct model_info *info;
+	const struct tap_state *tensors;
+	float logits[256], *flat;
+	size_t n, size;
+
+	(void)state;
+	assert_int_equal(model_open_embedded(&m, NULL, NULL), 0);
+	assert_int_equal(run_open(&run, m, NULL, NULL), 0);
+	info = model_info(m);
+	size = info->head_size;
+	make_folder(dir);
+	write_trained_state(&file, info->n_layer, info->n_head, size);
+	write_file(dir, "state.safetensors", &file);
+	snprintf(path, sizeof path, "%s/state.safetensors", dir);
+	if (run_load_state(run, path, &err))
+		fail_msg("%s", err.text);
+	tensors = run_state(run, &n);
+	assert_int_equal(n, 3 * info->n_layer);
+	for (size_t b = 0; b < info->n_layer; b++)
+		for (size_t h = 0; h < info->n_head; h++)
+			for (size_t i = 0; i < size; i++)
+				for (size_t j = 0; j < size; j++)
+					assert_true(tensors[3 * b + 1].p[(h * size + i) * size + j] == trained_value(b, h, j, i));
+	assert_int_equal(run_forward(run, &(struct run_call){ .tokens = tokens, .n = 5 }, NULL), 0);
+	memcpy(logits, run_logits(run), sizeof logits);
+
+	/* The same numbers as raw floats, and after a reset; a file of another model is refused. */
+	run_reset(run);
+	flat = malloc(info->state_floats * sizeof *flat);
+	memcpy(flat, run_state_flat(run), info->state_floats * sizeof *flat);
+	buf_clear(&file);
+	buf_add(&file, flat, info->state_floats * sizeof *flat);
+	write_file(dir, "state.raw", &file);
+	snprintf(path, sizeof path, "%s/state.raw", dir);
+	assert_int_equal(run_load_state(run, path, &err), 0);
+	assert_int_equal(run_forward(run, &(struct run_call){ .tokens = tokens, .n = 5 }, NULL), 0);
+	assert_memory_equal(run_logits(run), logits, sizeof logits);
+	buf_clear(&file);
+	write_trained_state(&file, info->n_layer, info->n_head, size / 2);
+	write_file(dir, "other.safetensors", &file);
+	snprintf(path, sizeof path, "%s/other.safetensors", dir);
+	assert_int_equal(run_load_state(run, path, &err), -ERR_SHAPE);
+	assert_non_null(strstr(err.text, "blocks.0.att.time_state"));
+	drop_folder(dir);
+	buf_free(&file);
+	free(flat);
+	run_close(run);
+	model_close(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +392,7 @@ int main(void)
 		cmocka_unit_test(strategies_change_the_weights),
 		cmocka_unit_test(foreign_strategies_are_refused),
 		cmocka_unit_test(broken_states_are_counted),
+		cmocka_unit_test(a_trained_state_lies_transposed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,19 @@
+"""Packages that are needed for some things only."""
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+class MissingPackage(ImportError):
+    """Names the package and how to get it."""
+
+
+def import_package(name: str, what_for: str) -> Any:
+    """The module `name`; when its package, or torch, is not installed, says how to get it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as e:
+        if e.name not in (name.split(".")[0], "torch"):
+            raise
+        raise MissingPackage(f"{what_for} needs {e.name}: pip install {e.name}") from e

@@ -1,0 +1,237 @@
+"""Watching tensors that live on an accelerator: sums on the device, scalars one step later.
+
+Nothing but a dozen scalars leaves the device, nobody waits for it, and when looking costs more
+than its budget only every Nth call is looked at (`accuracy.device_sampled_every` in the log).
+
+A call's record is handed over when its scalars have arrived: when the next call begins, or at
+the latest within two polls of the model's helper thread. Without CUDA events (any other device, and the
+tests, where the processor plays the device) scalars are read when the next call begins.
+"""
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple
+
+from . import _native
+from ._native import StateSums
+from .collector import Collector
+from .tensors import Tensor, parts_of, state_bytes
+
+_SUMS = 5  # dot, old², new², change², non-finite
+_WINDOW = 32  # looked-at calls between two judgements of the cost
+_PENDING_MAX = 64
+_Key = Tuple[str, int]  # device, part
+
+
+class Events:
+    """CUDA's clock: marks in the stream of the device that computes the logits, read without waiting."""
+
+    def __init__(self, torch: Any, device: str) -> None:
+        self._cuda, self._device = torch.cuda, device
+
+    def mark(self) -> Any:
+        return _mark(self._cuda, self._device, timed=True)
+
+    def passed(self, mark: Any) -> bool:
+        return bool(mark.query())
+
+    def between_ms(self, start: Any, end: Any) -> float:
+        return float(start.elapsed_time(end))
+
+
+class WallClock:
+    """Where there are no events, or the last layer computes on the processor: the caller's time."""
+
+    def mark(self) -> float:
+        return time.perf_counter()
+
+    def passed(self, mark: float) -> bool:
+        return True
+
+    def between_ms(self, start: float, end: float) -> float:
+        return (end - start) * 1e3
+
+
+def _mark(cuda: Any, device: str, timed: bool) -> Any:
+    event = cuda.Event(enable_timing=timed)
+    with cuda.device(device):
+        event.record()
+    return event
+
+
+@dataclass
+class Pending:
+    """A call whose numbers are on their way."""
+
+    tokens: List[int]
+    fresh: bool  # begins a sequence
+    phase: int
+    bytes: int
+    start: Any
+    end: Any
+    done: Any = None
+    scalars: List[Tensor] = field(default_factory=list)  # host copies (CUDA) or device vectors
+    arrived: List[Any] = field(default_factory=list)  # CUDA events behind the copies
+    layout: List[List[Optional[_Key]]] = field(default_factory=list)  # None: entropy and non-finite logits
+
+
+class Budget:
+    """Every how many calls one is looked at, so that looking stays below its share of the time."""
+
+    def __init__(self, share: float) -> None:
+        self.stride = 1
+        self._share = share
+        self._turn = self._calls = 0
+        self._own_ms = self._period_ms = 0.0
+
+    def takes(self) -> bool:
+        return self._turn == 0
+
+    def call(self, period_ms: float) -> None:
+        self._period_ms += period_ms
+        self._turn = (self._turn + 1) % self.stride
+        self._calls += self._turn == 0
+        if self._share > 0 and self._calls >= _WINDOW:
+            self._judge()
+
+    def spent(self, own_ms: float) -> None:
+        self._own_ms += own_ms
+
+    def _judge(self) -> None:
+        allowed = self._share * self._period_ms
+        if self._own_ms > allowed and self.stride < 64:
+            self.stride *= 2
+        elif self._own_ms * 4 < allowed and self.stride > 1:
+            self.stride //= 2
+        self._calls, self._turn, self._own_ms, self._period_ms = 0, 0, 0.0, 0.0
+
+
+def clock_for(torch: Any, device: str) -> Any:
+    """`device` is where the logits are made."""
+    return Events(torch, device) if device.startswith("cuda") else WallClock()
+
+
+class DeviceWatch:
+    """One stream's calls. Used by one thread at a time; the stream's owner sees to that."""
+
+    def __init__(self, torch: Any, collector: Collector, n_layer: int, clock: Any, budget_pct: float) -> None:
+        self._torch, self._collector, self._n_layer, self._clock = torch, collector, n_layer, clock
+        self.budget = Budget((budget_pct or 1.0) / 100)
+        self._told_stride = 1
+        self._old: Optional[Dict[_Key, Tensor]] = None
+        self._pending: Deque[Pending] = deque()
+        self._start: Any = None
+        self._started_at = 0.0
+
+    def before(self, state: Optional[Sequence[Tensor]], fresh: bool) -> None:
+        """The call begins. A sequence's first call has nothing to be compared with."""
+        self.deliver()
+        now = time.perf_counter()
+        if self._started_at and now - self._started_at < 1:  # a longer pause is a waiting user
+            self.budget.call((now - self._started_at) * 1e3)
+        self._started_at = now
+        if fresh or state is None:
+            self._old = None
+        elif self._old is None and self.budget.takes():
+            self._old = self._flat(state)
+            self.budget.spent((time.perf_counter() - now) * 1e3)
+        if not self._pending:
+            self._collector.begin()
+        self._start = self._clock.mark()
+
+    def after(self, tokens: List[int], logits: Tensor, state: Sequence[Tensor], fresh: bool, phase: int) -> None:
+        """It was queued. Logits and state are looked at behind it, before anything the caller queues next."""
+        pending = Pending(tokens, fresh, phase, state_bytes(state), self._start, self._clock.mark())
+        now = time.perf_counter()
+        if self.budget.takes():
+            self._look(pending, logits if logits.dim() == 1 else logits[-1], state)
+        else:
+            self._old = None
+        pending.done = self._clock.mark()
+        self.budget.spent((time.perf_counter() - now) * 1e3)
+        if len(self._pending) == _PENDING_MAX:
+            self.deliver(wait=True)
+        self._pending.append(pending)
+
+    def deliver(self, wait: bool = False) -> None:
+        """Hands over every call whose numbers are here; with `wait` every call."""
+        while self._pending and (wait or self._is_here(self._pending[0])):
+            self._hand_over(self._pending.popleft())
+
+    def _is_here(self, p: Pending) -> bool:
+        return bool(self._clock.passed(p.done)) and all(event.query() for event in p.arrived)
+
+    def _flat(self, state: Sequence[Tensor]) -> Dict[_Key, Tensor]:
+        """A copy of each part of the state on each device, as float32."""
+        groups: Dict[_Key, List[Tensor]] = {}
+        for tensor, part in zip(state, parts_of(len(state), self._n_layer)):
+            groups.setdefault((str(tensor.device), part), []).append(tensor.reshape(-1))
+        return {key: self._torch.cat(group).float() for key, group in groups.items()}
+
+    def _state_scalars(self, old: Optional[Tensor], new: Tensor) -> List[Tensor]:
+        dot, zero = self._torch.dot, new.new_zeros(())
+        bad = (~self._torch.isfinite(new)).sum().float()
+        if old is None or old.shape != new.shape:
+            return [zero, zero, dot(new, new), zero, bad]
+        change = new - old
+        return [dot(old, new), dot(old, old), dot(new, new), dot(change, change), bad]
+
+    def _logits_scalars(self, logits: Tensor) -> List[Tensor]:
+        x = logits.float()
+        entropy = self._torch.special.entr(self._torch.softmax(x, dim=-1)).sum()
+        return [entropy, (~self._torch.isfinite(x)).sum().float()]
+
+    def _look(self, pending: Pending, logits: Tensor, state: Sequence[Tensor]) -> None:
+        with self._torch.no_grad():
+            new = self._flat(state)
+            found: Dict[str, Tuple[List[Optional[_Key]], List[Tensor]]] = {}
+            layout, scalars = found.setdefault(str(logits.device), ([], []))
+            layout.append(None)
+            scalars += self._logits_scalars(logits)
+            for key, flat in new.items():
+                layout, scalars = found.setdefault(key[0], ([], []))
+                layout.append(key)
+                scalars += self._state_scalars((self._old or {}).get(key), flat)
+            for layout, scalars in found.values():
+                pending.layout.append(layout)
+                self._send(self._torch.stack(scalars), pending)
+        self._old = new if self.budget.stride == 1 else None
+
+    def _send(self, vector: Tensor, pending: Pending) -> None:
+        if vector.device.type == "cuda":
+            host = self._torch.empty(vector.shape, dtype=vector.dtype, pin_memory=True)
+            host.copy_(vector, non_blocking=True)
+            pending.arrived.append(_mark(self._torch.cuda, str(vector.device), timed=False))
+            vector = host
+        pending.scalars.append(vector)
+
+    def _hand_over(self, p: Pending) -> None:
+        for event in [*p.arrived, p.done]:
+            if hasattr(event, "synchronize"):  # at once, unless the log is being closed
+                event.synchronize()
+        ms = self._clock.between_ms(p.start, p.end)
+        numbers = [("chunk_process_time_ms", ms), ("token_latency_ms", ms / len(p.tokens))]
+        sums: List[StateSums] = []
+        if p.scalars and isinstance(self._clock, Events):
+            self.budget.spent(self._clock.between_ms(p.end, p.done))
+        for layout, scalars in zip(p.layout, p.scalars):
+            values = scalars.tolist()
+            for key in layout:
+                if key is None:
+                    (entropy, bad), values = values[:2], values[2:]
+                    numbers.append(("nonfinite_logits", bad) if bad else ("logits_entropy", entropy))
+                else:
+                    (dot, old, new, change, bad), values = values[:_SUMS], values[_SUMS:]
+                    sums.append(StateSums(key[1], dot, old, new, change, int(bad)))
+        if p.fresh:
+            self._collector.new_sequence()
+        if self.budget.stride != self._told_stride:
+            self._told_stride = self.budget.stride
+            self._collector.set_number("accuracy.device_sampled_every",
+                                       self._told_stride if self._told_stride > 1 else float("nan"))
+        self._collector.end(p.tokens, phase=p.phase, sums=sums, state_bytes=p.bytes, numbers=numbers)
+
+
+__all__ = ["Budget", "DeviceWatch", "Events", "WallClock", "clock_for"]

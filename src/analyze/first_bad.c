@@ -1,0 +1,43 @@
+#include "analyze/first_bad.h"
+
+#include <math.h>
+
+static bool earlier(const struct first_bad *a, const struct first_bad *b)
+{
+	if (a->time_us != b->time_us)
+		return a->time_us < b->time_us;
+	if (a->sequence_length - 1 != b->sequence_length - 1) /* unknown comes last */
+		return a->sequence_length - 1 < b->sequence_length - 1;
+	return a->sequence != b->sequence ? a->sequence < b->sequence : a->type < b->type;
+}
+
+void first_bad_merge(struct first_bad *into, const struct first_bad *from)
+{
+	if (from->known && (!into->known || earlier(from, into)))
+		*into = *from;
+}
+
+void first_bad_note(struct first_bad *f, enum alarm_type type, const struct record *rec)
+{
+	struct first_bad now = { .known = true, .type = type, .time_us = rec->time_us, .sequence = rec->sequence,
+				 .sequence_length = rec->sequence_length, .layer = (double)NAN };
+
+	if (record_has(rec, M_NONFINITE_LAYER))
+		now.layer = rec->metric[M_NONFINITE_LAYER];
+	first_bad_merge(f, &now);
+}
+
+void first_bad_nonfinite(struct first_bad *f, const struct record *rec)
+{
+	bool bad = rec->nonfinite || (record_has(rec, M_NONFINITE_LOGITS) && rec->metric[M_NONFINITE_LOGITS] > 0) ||
+		   (record_has(rec, M_NONFINITE_STATE) && rec->metric[M_NONFINITE_STATE] > 0);
+
+	if (bad)
+		first_bad_note(f, ALARM_NON_FINITE, rec);
+}
+
+bool first_bad_counts(enum alarm_type type)
+{
+	return type == ALARM_MODE_COLLAPSE || type == ALARM_STATE_DIVERGENCE || type == ALARM_STATE_LEAK ||
+	       type == ALARM_NON_FINITE;
+}

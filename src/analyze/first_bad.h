@@ -1,0 +1,21 @@
+/* first_bad.h - the earliest step at which something went wrong.
+ *
+ * Earlier is a total order (time, position, sequence, kind), so that it depends on the steps alone.
+ */
+#ifndef RWKVMON_ANALYZE_FIRST_BAD_H
+#define RWKVMON_ANALYZE_FIRST_BAD_H
+
+#include "analyze/findings.h"
+#include "record/record.h"
+
+/* rec is a step at which `type` was seen. */
+void first_bad_note(struct first_bad *f, enum alarm_type type, const struct record *rec);
+void first_bad_merge(struct first_bad *into, const struct first_bad *from);
+
+/* [hot] Notes the step when its logits or state hold NaN or Inf, or it was written with such values. */
+void first_bad_nonfinite(struct first_bad *f, const struct record *rec);
+
+/* Is it a kind from which a sequence does not recover by itself? Those are what a first bad step is about. */
+bool first_bad_counts(enum alarm_type type);
+
+#endif

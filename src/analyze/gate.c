@@ -1,0 +1,107 @@
+#include "analyze/gate.h"
+
+#include <math.h>
+
+double summary_statistic(const struct summary *s, enum statistic statistic)
+{
+	double nan = (double)NAN;
+
+	switch (statistic) {
+	case STATISTIC_COUNT:
+		return (double)s->count;
+	case STATISTIC_MISSING:
+		return (double)s->missing;
+	case STATISTIC_NONFINITE:
+		return (double)s->nonfinite;
+	case STATISTIC_MIN:
+		return s->count ? s->min : nan;
+	case STATISTIC_MAX:
+		return s->count ? s->max : nan;
+	case STATISTIC_MEAN:
+		return s->count ? s->mean : nan;
+	case STATISTIC_STDDEV:
+		return s->count ? s->stddev : nan;
+	case STATISTIC_P50:
+		return s->count ? s->p50 : nan;
+	case STATISTIC_P90:
+		return s->count ? s->p90 : nan;
+	case STATISTIC_P95:
+		return s->count ? s->p95 : nan;
+	case STATISTIC_P99:
+		return s->count ? s->p99 : nan;
+	case STATISTIC_COUNT_OF:
+		break;
+	}
+	return nan;
+}
+
+double gate_value(const struct condition *c, const struct findings *f)
+{
+	const struct summary *metric = c->phase ? f->phase[c->phase] : f->metric;
+
+	if (c->type != ALARM_TYPE_COUNT)
+		return (double)(f->anomaly_by_type[c->type] + f->live_alarms[c->type]);
+	return summary_statistic(&metric[c->metric], c->statistic);
+}
+
+static int cannot_judge(const struct condition *c, const struct findings *f, struct err *err)
+{
+	int rc;
+
+	if (!f->records)
+		return err_set(err, ERR_FORMAT, "--fail-on: there is no inference step to judge");
+	rc = err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: the log has no %s%s%s", SLICE_ARG(c->text),
+		     c->phase ? phase_ids[c->phase] : "", c->phase ? " steps with " : "", metric_specs[c->metric].id);
+	err_hint(err, "ask about a metric that is logged, or find out why it is missing");
+	return rc;
+}
+
+int gate_check(const struct conditions *conditions, struct err *err)
+{
+	for (size_t i = 0; i < conditions->n; i++) {
+		const struct condition *c = &conditions->of[i];
+
+		if (c->type != ALARM_TYPE_COUNT || !c->percent || !strcmp(metric_specs[c->metric].unit, "%"))
+			continue;
+		err_set(err, ERR_USAGE, "--fail-on: \"%.*s\": a change in percent needs two logs", SLICE_ARG(c->text));
+		return err_hint(err, "use rwkvmon compare, or give the limit in the metric's unit%s%s",
+				*metric_specs[c->metric].unit ? ": " : "", metric_specs[c->metric].unit);
+	}
+	return 0;
+}
+
+int gate_add(struct err *err, const struct condition *c, double value, const char *unit)
+{
+	const char *subject = c->type == ALARM_TYPE_COUNT ? "it is " : "";
+	size_t used = strlen(err->text);
+
+	if (err->code != ERR_VERDICT) {
+		err_set(err, ERR_VERDICT, "--fail-on ");
+		used = strlen(err->text);
+	} else {
+		used += (size_t)snprintf(err->text + used, sizeof err->text - used, "; ");
+		used = used < sizeof err->text ? used : sizeof err->text - 1;
+	}
+	snprintf(err->text + used, sizeof err->text - used, "%.*s: %s%.6g%s%s", SLICE_ARG(c->text), subject, value,
+		 *unit ? " " : "", unit);
+	return -ERR_VERDICT;
+}
+
+int gate_judge(const struct conditions *conditions, const struct findings *f, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < conditions->n; i++) {
+		const struct condition *c = &conditions->of[i];
+		double value = gate_value(c, f);
+		bool alarm = c->type != ALARM_TYPE_COUNT;
+
+		if (!f->records || isnan(value))
+			return cannot_judge(c, f, err);
+		if (alarm && value > 0)
+			rc = gate_add(err, c, value, value > 1 ? "records" : "record");
+		else if (!alarm && condition_holds(c, value))
+			rc = gate_add(err, c, value, statistic_specs[c->statistic].is_count ? "" : metric_specs[c->metric].unit);
+	}
+	return rc;
+}

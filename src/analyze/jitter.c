@@ -1,0 +1,55 @@
+#include "analyze/jitter.h"
+
+#include <math.h>
+
+enum { LONGEST_MS = 1 << 30 }; /* twelve days: what is longer is no call's time */
+
+static void add(struct jitter_sum *sum, uint64_t pairs, uint64_t us)
+{
+	sum->pairs += pairs;
+	sum->us = sum->us + us < us ? UINT64_MAX : sum->us + us;
+}
+
+static void compare(struct jitter_sum sum[PHASE_COUNT], struct jitter_sum *all, const struct jitter_call *a,
+		    const struct jitter_call *b)
+{
+	uint64_t us = a->us > b->us ? a->us - b->us : b->us - a->us;
+
+	if (!a->tokens || a->tokens != b->tokens || a->phase != b->phase)
+		return;
+	add(&sum[b->phase], 1, us);
+	add(&all[b->phase], 1, us);
+}
+
+void jitter_add(struct jitter_track *t, struct jitter_sum *all, const struct record *rec)
+{
+	double ms = rec->metric[M_CHUNK_PROCESS_TIME_MS];
+	struct jitter_call call = { .phase = rec->phase, .tokens = rec->token_count };
+
+	if (!record_has(rec, M_CHUNK_PROCESS_TIME_MS) || !(ms >= 0 && ms < LONGEST_MS))
+		return;
+	call.us = (uint64_t)llrint(ms * 1000);
+	compare(t->sum, all, &t->last, &call);
+	if (!t->first.tokens)
+		t->first = call;
+	t->last = call;
+}
+
+void jitter_merge(struct jitter_track *into, const struct jitter_track *from, struct jitter_sum *all)
+{
+	for (int phase = 0; phase < PHASE_COUNT; phase++) {
+		add(&into->sum[phase], from->sum[phase].pairs, from->sum[phase].us);
+		add(&all[phase], from->sum[phase].pairs, from->sum[phase].us);
+	}
+	if (!from->first.tokens)
+		return;
+	compare(into->sum, all, &into->last, &from->first);
+	if (!into->first.tokens)
+		into->first = from->first;
+	into->last = from->last;
+}
+
+struct jitter jitter_of(const struct jitter_sum *sum)
+{
+	return (struct jitter){ sum->pairs, sum->pairs ? (double)sum->us / (1000 * (double)sum->pairs) : (double)NAN };
+}

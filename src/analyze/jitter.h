@@ -1,0 +1,38 @@
+/* jitter.h - how much a call's time differs from that of the call before it in the same session.
+ *
+ * Only calls of equal phase and equal number of tokens are compared: the last, shorter chunk of a prompt is no jitter.
+ * Needs the order of the log. Times count in whole microseconds, so that sums depend on the calls alone.
+ *
+ * Ownership  plain values; a zeroed struct is empty.
+ */
+#ifndef RWKVMON_ANALYZE_JITTER_H
+#define RWKVMON_ANALYZE_JITTER_H
+
+#include "analyze/findings.h"
+#include "record/record.h"
+
+struct jitter_sum {
+	uint64_t pairs, us; /* of absolute differences; stays where it would overflow */
+};
+
+struct jitter_call {
+	enum phase phase;
+	uint32_t tokens; /* 0: there was no call */
+	uint64_t us;
+};
+
+/* One session. */
+struct jitter_track {
+	struct jitter_call first, last;
+	struct jitter_sum sum[PHASE_COUNT];
+};
+
+/* [hot] `all` (PHASE_COUNT) takes the same difference. */
+void jitter_add(struct jitter_track *t, struct jitter_sum *all, const struct record *rec);
+
+/* from's calls follow those of `into`. */
+void jitter_merge(struct jitter_track *into, const struct jitter_track *from, struct jitter_sum *all);
+
+struct jitter jitter_of(const struct jitter_sum *sum);
+
+#endif

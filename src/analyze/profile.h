@@ -1,0 +1,28 @@
+/* profile.h - metrics by how far into its sequence a step was: does anything change as sequences grow long?
+ *
+ * Positions are told apart by octaves of sequence_length. Prefill is left out: its calls stand for many positions.
+ *
+ * Ownership  plain values; a zeroed struct is empty.
+ */
+#ifndef RWKVMON_ANALYZE_PROFILE_H
+#define RWKVMON_ANALYZE_PROFILE_H
+
+#include "analyze/findings.h"
+#include "record/record.h"
+
+enum { PROFILE_METRICS = 6 };
+
+struct profile {
+	struct {
+		uint64_t count;
+		__int128 sum; /* of the values times the metric's scale, rounded and cut to 2^40 */
+	} at[PROFILE_METRICS][FINDINGS_OCTAVES];
+};
+
+void profile_add(struct profile *p, const struct record *rec); /* [hot] */
+void profile_merge(struct profile *into, const struct profile *from);
+
+/* Into f->position, for metrics that occur. */
+void profile_tell(const struct profile *p, struct findings *f);
+
+#endif

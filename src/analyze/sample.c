@@ -1,0 +1,211 @@
+#include "analyze/sample.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { CORRELATION_STEPS = 8 };
+
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+	h = (h ^ word) * UINT64_C(0xff51afd7ed558ccd);
+	return h ^ h >> 32;
+}
+
+static uint64_t lot_of(const struct record *rec)
+{
+	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), (uint64_t)rec->time_us), bits;
+
+	h = mix(h, rec->sequence_length ^ (uint64_t)rec->sequence << 32);
+	for (uint64_t have = rec->have; have; have &= have - 1) {
+		memcpy(&bits, &rec->metric[__builtin_ctzll(have)], sizeof bits);
+		h = mix(h, bits);
+	}
+	return mix(h, rec->have);
+}
+
+static void swap(struct sample_step *a, struct sample_step *b)
+{
+	struct sample_step other = *a;
+
+	*a = *b;
+	*b = other;
+}
+
+static void rise(struct sample_step *step, size_t at)
+{
+	for (size_t up; at && step[up = (at - 1) / 2].lot < step[at].lot; at = up)
+		swap(&step[up], &step[at]);
+}
+
+static void sink(struct sample_step *step, size_t n)
+{
+	size_t at = 0, down;
+
+	while ((down = 2 * at + 1) < n) {
+		down += down + 1 < n && step[down + 1].lot > step[down].lot;
+		if (step[down].lot <= step[at].lot)
+			return;
+		swap(&step[down], &step[at]);
+		at = down;
+	}
+}
+
+static bool grow(struct sample *s)
+{
+	size_t cap = s->cap ? 2 * s->cap : 64;
+	struct sample_step *grown = realloc(s->step, cap * sizeof *grown);
+
+	s->failed |= !grown;
+	if (!grown)
+		return false;
+	s->step = grown;
+	s->cap = cap;
+	return true;
+}
+
+/* The place for a step of that lot, whose lot is set; NULL when it is not among the smallest. The caller fills the
+ * rest: the heap goes by lots alone, so the place is found after them. */
+static bool keep(struct sample *s, const struct sample_step *step)
+{
+	if (s->n == SAMPLE_STEPS) {
+		if (step->lot >= s->step[0].lot)
+			return false;
+		s->step[0] = *step;
+		sink(s->step, s->n);
+		return true;
+	}
+	if (s->n == s->cap && !grow(s))
+		return false;
+	s->step[s->n] = *step;
+	rise(s->step, s->n++);
+	return true;
+}
+
+void sample_add(struct sample *s, const struct record *rec)
+{
+	struct sample_step step;
+	uint64_t lot;
+
+	if (rec->phase == PHASE_PREFILL)
+		return;
+	s->seen++;
+	lot = lot_of(rec);
+	if (s->n == SAMPLE_STEPS && lot >= s->step[0].lot)
+		return;
+	step = (struct sample_step){ .lot = lot, .have = rec->have, .sequence_length = rec->sequence_length };
+	for (uint64_t have = rec->have; have; have &= have - 1)
+		step.metric[__builtin_ctzll(have)] = rec->metric[__builtin_ctzll(have)];
+	keep(s, &step);
+}
+
+void sample_merge(struct sample *into, const struct sample *from)
+{
+	into->failed |= from->failed;
+	into->seen += from->seen;
+	for (size_t i = 0; i < from->n; i++)
+		keep(into, &from->step[i]);
+}
+
+void sample_free(struct sample *s)
+{
+	free(s->step);
+	*s = (struct sample){ .n = 0 };
+}
+
+static bool column_of(const struct sample_step *s, int column, double *out)
+{
+	if (column == (int)M_POSITION) {
+		*out = (double)s->sequence_length;
+		return s->sequence_length > 0;
+	}
+	*out = s->metric[column];
+	return s->have >> column & 1;
+}
+
+/* Steps that have both columns, and their means. */
+static size_t means_of(const struct sample *s, const struct pair_spec *pair, double mean[2])
+{
+	size_t n = 0;
+	double a, b;
+
+	mean[0] = mean[1] = 0;
+	for (size_t i = 0; i < s->n; i++)
+		if (column_of(&s->step[i], pair->a, &a) && column_of(&s->step[i], pair->b, &b)) {
+			mean[0] += a;
+			mean[1] += b;
+			n++;
+		}
+	mean[0] /= (double)n;
+	mean[1] /= (double)n;
+	return n;
+}
+
+/* NAN when one of them is constant. */
+static double pearson(const struct sample *s, const struct pair_spec *pair, const double mean[2])
+{
+	double aa = 0, bb = 0, ab = 0, a, b;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (column_of(&s->step[i], pair->a, &a) && column_of(&s->step[i], pair->b, &b)) {
+			a -= mean[0];
+			b -= mean[1];
+			aa += a * a;
+			bb += b * b;
+			ab += a * b;
+		}
+	if (!(aa > 1e-18 * (double)s->n * mean[0] * mean[0]) || !(bb > 1e-18 * (double)s->n * mean[1] * mean[1]))
+		return (double)NAN;
+	return fmax(-1, fmin(1, ab / sqrt(aa * bb)));
+}
+
+/* Fisher's transformation makes r nearly normal. */
+static void interval(struct correlation *c)
+{
+	double z = atanh(c->r), error = 1.959963984540054 / sqrt((double)c->steps - 3);
+
+	c->low = tanh(z - error);
+	c->high = tanh(z + error);
+}
+
+static int by_lot(const void *a, const void *b)
+{
+	const struct sample_step *x = a, *y = b;
+
+	return x->lot != y->lot ? (x->lot < y->lot ? -1 : 1) : 0;
+}
+
+static int strongest(const void *a, const void *b)
+{
+	const struct correlation *x = a, *y = b;
+	double rx = fabs(x->r), ry = fabs(y->r);
+
+	return rx != ry ? (rx > ry ? -1 : 1) : (int)x->pair - (int)y->pair;
+}
+
+size_t sample_correlations(const struct sample *s, struct correlation out[PAIR_COUNT])
+{
+	struct sample_step *step = malloc((s->n + 1) * sizeof *step);
+	struct sample sorted = { .step = step, .n = step ? s->n : 0 };
+	size_t n = 0;
+
+	if (sorted.n) { /* sums of doubles depend on their order: it must not be that of arrival */
+		memcpy(step, s->step, s->n * sizeof *step);
+		qsort(step, s->n, sizeof *step, by_lot);
+	}
+	for (int pair = 0; pair < PAIR_COUNT; pair++) {
+		double mean[2];
+		struct correlation c = { .pair = (enum pair_id)pair,
+					 .steps = means_of(&sorted, &pair_specs[pair], mean) };
+
+		if (c.steps < CORRELATION_STEPS)
+			continue;
+		c.r = pearson(&sorted, &pair_specs[pair], mean);
+		if (isnan(c.r))
+			continue;
+		interval(&c);
+		out[n++] = c;
+	}
+	free(step);
+	qsort(out, n, sizeof *out, strongest);
+	return n;
+}

@@ -1,0 +1,130 @@
+#include "analyze/worst.h"
+
+#include <stdlib.h>
+
+#define METRIC_IF(name, better, wanted) (BETTER_##better == BETTER_##wanted ? UINT64_C(1) << M_##name : 0)
+
+/* Metrics of which greater, or smaller, values are worse. A similarity has no better side, but a state that jumps
+ * wants to be looked at more than one that moves little. */
+static const uint64_t greater_is_worse = 0
+#define METRIC(core, name, group, id, key, unit, decimals, better, ...) | METRIC_IF(name, better, LOWER)
+#include "spec/metrics.def"
+#undef METRIC
+	;
+static const uint64_t smaller_is_worse = UINT64_C(1) << M_STATE_SIMILARITY
+#define METRIC(core, name, group, id, key, unit, decimals, better, ...) | METRIC_IF(name, better, HIGHER)
+#include "spec/metrics.def"
+#undef METRIC
+	;
+
+/* Below 0 when a comes before b: is worse, or else earlier. */
+static int order(const struct worst_step *a, const struct worst_step *b)
+{
+	if (a->bad != b->bad)
+		return a->bad > b->bad ? -1 : 1;
+	if (a->time_us != b->time_us)
+		return a->time_us < b->time_us ? -1 : 1;
+	if (a->sequence != b->sequence)
+		return a->sequence < b->sequence ? -1 : 1;
+	if (a->sequence_length != b->sequence_length)
+		return a->sequence_length < b->sequence_length ? -1 : 1;
+	if (a->session != b->session)
+		return a->session < b->session ? -1 : 1;
+	if (a->have != b->have)
+		return a->have < b->have ? -1 : 1;
+	return memcmp(a->metric, b->metric, sizeof a->metric);
+}
+
+static void insert(struct worst *w, enum metric_id m, const struct worst_step *step)
+{
+	struct worst_step *list = w->of[m];
+	size_t at = w->n[m];
+
+	while (at && order(step, &list[at - 1]) < 0)
+		at--;
+	if (at == FINDINGS_WORST)
+		return;
+	w->n[m] += w->n[m] < FINDINGS_WORST;
+	memmove(&list[at + 1], &list[at], (w->n[m] - 1 - at) * sizeof *list);
+	list[at] = *step;
+}
+
+static bool has_room(struct worst *w, enum metric_id m)
+{
+	if (!w->of[m])
+		w->of[m] = calloc(FINDINGS_WORST, sizeof *w->of[m]);
+	w->failed |= !w->of[m];
+	return w->of[m] != NULL;
+}
+
+static void take(struct worst *w, enum metric_id m, double bad, const struct record *rec, int32_t session)
+{
+	struct worst_step step = { .bad = bad, .time_us = rec->time_us, .session = session, .sequence = rec->sequence,
+				   .token_count = rec->token_count, .sequence_length = rec->sequence_length,
+				   .phase = rec->phase, .have = rec->have };
+
+	if (!has_room(w, m))
+		return;
+	for (int i = 0; i < METRIC_COUNT; i++) /* what is not known may hold anything */
+		step.metric[i] = record_has(rec, (enum metric_id)i) ? rec->metric[i] : 0;
+	insert(w, m, &step);
+}
+
+void worst_add(struct worst *w, const struct record *rec, int32_t session)
+{
+	for (uint64_t have = rec->have & (greater_is_worse | smaller_is_worse); have; have &= have - 1) {
+		enum metric_id m = (enum metric_id)__builtin_ctzll(have);
+		double bad = smaller_is_worse & metric_bit(m) ? -rec->metric[m] : rec->metric[m];
+		const struct worst_step *last = &w->of[m][FINDINGS_WORST - 1];
+
+		if (w->n[m] < FINDINGS_WORST || bad > last->bad || (bad == last->bad && rec->time_us <= last->time_us))
+			take(w, m, bad, rec, session);
+	}
+}
+
+void worst_merge(struct worst *into, const struct worst *from, const int32_t *index)
+{
+	into->failed |= from->failed;
+	for (int m = 0; m < METRIC_COUNT; m++)
+		for (size_t i = 0; i < from->n[m] && has_room(into, (enum metric_id)m); i++) {
+			struct worst_step step = from->of[m][i];
+
+			if (index && step.session >= 0)
+				step.session = index[step.session];
+			insert(into, (enum metric_id)m, &step);
+		}
+}
+
+void worst_free(struct worst *w)
+{
+	for (int m = 0; m < METRIC_COUNT; m++)
+		free(w->of[m]);
+	*w = (struct worst){ .failed = false };
+}
+
+static void tell(struct moment *out, enum metric_id m, const struct worst_step *s, const char *session_id)
+{
+	*out = (struct moment){ .metric = m, .value = s->metric[m], .session_id = session_id, .time_us = s->time_us,
+				.phase = s->phase, .sequence = s->sequence, .sequence_length = s->sequence_length,
+				.token_count = s->token_count, .have = s->have };
+	memcpy(out->of, s->metric, sizeof out->of);
+}
+
+struct moment *worst_list(const struct worst *w, struct arena *arena, const char *const *session_id,
+			  const bool varies[METRIC_COUNT], size_t *n)
+{
+	struct moment *list;
+	size_t all = 0;
+
+	for (int m = 0; m < METRIC_COUNT; m++)
+		all += w->n[m];
+	*n = 0;
+	list = arena_alloc(arena, all + 1, sizeof *list);
+	for (int m = 0; list && m < METRIC_COUNT; m++)
+		for (size_t i = 0; varies[m] && i < w->n[m]; i++) {
+			const struct worst_step *s = &w->of[m][i];
+
+			tell(&list[(*n)++], (enum metric_id)m, s, s->session < 0 ? "" : session_id[s->session]);
+		}
+	return list;
+}
