@@ -109,6 +109,11 @@ struct rwkvmon_config {
 	const char *webhook_url;	       /* gets a POST per alarm */
 	const char *webhook_template;	       /* NULL or "json"; "slack", "feishu", "dingtalk", "wecom": as that service takes it */
 	const char *alertmanager_url;	       /* http://HOST:9093: Alertmanager's API v2 */
+
+	/* Numbers for Prometheus, of all handles of the process together. */
+	const char *listen;	      /* NULL: nowhere; "ADDR:PORT" of /metrics, "" for 127.0.0.1:8000; port 0 takes a free one (rwkvmon_url) */
+	const char *listen_token;     /* NULL: none; who asks must send `Authorization: Bearer` and this, 8 to 255 characters */
+	const char *metrics_textfile; /* NULL: none; a file for node_exporter's textfile collector, every 15 s and at the end */
 };
 
 struct rwkvmon_tensor {
@@ -175,9 +180,16 @@ struct rwkvmon_totals {
  * returned and `error` (RWKVMON_ERROR_BYTES, or NULL) says what and how to mend it. */
 RWKVMON_API int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error);
 
+/* Where /metrics is: "http://127.0.0.1:8000"; "" when the handle does not listen. */
+RWKVMON_API const char *rwkvmon_url(const rwkvmon *mon);
+
 /* [hot] The forward call begins, ends. NULL handles are fine. */
 RWKVMON_API void rwkvmon_begin(rwkvmon *mon);
 RWKVMON_API void rwkvmon_end(rwkvmon *mon, const struct rwkvmon_step *step);
+
+/* A request's answer is complete: why, for rwkv_requests_total. Who never calls it has no such series. */
+enum rwkvmon_finish { RWKVMON_FINISH_STOP, RWKVMON_FINISH_LENGTH, RWKVMON_FINISH_ABORT, RWKVMON_FINISH_ERROR };
+RWKVMON_API void rwkvmon_finished(rwkvmon *mon, enum rwkvmon_finish why);
 
 /* The next call begins a new sequence: its state starts afresh. */
 RWKVMON_API void rwkvmon_new_sequence(rwkvmon *mon);

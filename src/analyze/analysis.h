@@ -12,6 +12,7 @@
 #define RWKVMON_ANALYZE_ANALYSIS_H
 
 #include "analyze/analyze.h"
+#include "analyze/ledger.h"
 #include "analyze/limits.h"
 #include "analyze/numbers.h"
 #include "analyze/sessions.h"
@@ -37,6 +38,7 @@ struct analysis {
 	struct jitter_sum jitter[PHASE_COUNT];
 	uint64_t live_alarms[ALARM_TYPE_COUNT];
 	uint64_t dropped;
+	struct ledger_book *ledger; /* NULL unless asked for */
 	bool failed;
 };
 

@@ -14,6 +14,10 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 		a->own_session = session_text(slice_of(opts->session));
 		a->opts.session = a->own_session;
 	}
+	if (opts->ledger) {
+		a->ledger = malloc(sizeof *a->ledger);
+		a->failed |= !a->ledger || !ledger_open(a->ledger);
+	}
 	if (!gather_open(&a->gather) || (opts->session && !a->own_session)) {
 		analyze_close(a);
 		return err_set(err, ERR_NOMEM, "no memory for the analysis");
@@ -29,6 +33,9 @@ void analyze_close(struct analysis *a)
 	sessions_free(&a->sessions);
 	gather_free(&a->gather);
 	events_free(&a->events);
+	if (a->ledger)
+		ledger_close(a->ledger);
+	free(a->ledger);
 	free(a->own_session);
 	free(a);
 }
@@ -172,6 +179,8 @@ static struct place place_step(struct analysis *a, struct session *s, const stru
 	sessions_list(&a->sessions, s);
 	own_series(a, s);
 	count_step(a, s, rec);
+	if (a->ledger)
+		ledger_step(a->ledger, &s->ledger, rec);
 	jitter_add(&s->jitter, a->jitter, rec);
 	judge(a, s, rec);
 	return (struct place){ s->listed ? (int32_t)s->index : PLACE_OTHERS, s->has_series };
@@ -215,6 +224,8 @@ static struct place place_record(struct analysis *a, const struct record *rec)
 	case EVENT_INFERENCE_STEP:
 		return place_step(a, s, rec);
 	case EVENT_SESSION_START:
+		if (a->ledger)
+			ledger_start(a->ledger, rec);
 		if (rules_of(a, s))
 			rules_violated(s->rules, rec, none);
 		break;
@@ -405,6 +416,8 @@ void analyze_merge(struct analysis *into, struct analysis *from)
 	numbers_merge(&into->gather.others, &from->gather.others);
 	merge_overall(into, from);
 	events_merge(&into->events, &from->events);
+	if (into->ledger && from->ledger)
+		ledger_merge(into->ledger, from->ledger);
 	limits_merge(&into->limits, &from->limits);
 	analyze_close(from);
 }

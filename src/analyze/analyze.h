@@ -21,6 +21,7 @@ struct analyze_options {
 	const struct ruleset *rules; /* judges the anomalies; NULL: none are looked for */
 	const char *session;	     /* only steps of this session; NULL: all */
 	int64_t since_us, until_us;  /* only steps from..to; 0: no bound */
+	bool ledger;		     /* gather what the diagnosis needs */
 	bool no_session_series;	     /* sessions need no series of their own: faster, smaller */
 };
 

@@ -172,6 +172,8 @@ struct anomaly_event {
 
 enum verdict { VERDICT_HEALTHY, VERDICT_ATTENTION, VERDICT_CRITICAL, VERDICT_COUNT };
 
+struct ledger; /* analyze/ledger.h */
+
 struct findings {
 	struct arena arena;
 
@@ -219,6 +221,7 @@ struct findings {
 	uint64_t live_alarms[ALARM_TYPE_COUNT]; /* alarms the collector itself wrote */
 	uint64_t dropped;			/* records the log's gaps say were lost */
 
+	const struct ledger *ledger; /* NULL unless asked for (analyze_options.ledger) */
 	enum verdict verdict;
 
 	/* Of the rule that was broken: what it means and what to do; NULL where anomaly_by_type is 0. */

@@ -261,6 +261,20 @@ static void take_anomalies(struct findings *f, const struct analysis *a)
 	f->dropped = a->dropped;
 }
 
+/* Prompts that are not over yet count too, without an end to them in the analysis. */
+static bool take_ledger(struct findings *f, const struct analysis *a)
+{
+	struct ledger_book now = *a->ledger;
+
+	for (size_t i = 0; i < a->sessions.n_listed; i++) {
+		struct ledger_track track = a->sessions.listed[i]->ledger;
+
+		ledger_end(&now, &track);
+	}
+	f->ledger = ledger_finish(&now, &f->arena);
+	return f->ledger != NULL;
+}
+
 int analyze_finish(const struct analysis *a, const struct input_stats *input, struct findings *out, struct err *err)
 {
 	bool fine = !a->failed && !a->sessions.failed && !a->events.failed && !gather_failed(&a->gather);
@@ -278,6 +292,8 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	take_overall(out, a);
 	fine &= instances_tell(out, a);
 	take_anomalies(out, a);
+	if (a->ledger)
+		fine &= take_ledger(out, a);
 	out->verdict = verdict_of(out);
 	if (fine && !out->arena.failed)
 		return 0;

@@ -10,6 +10,7 @@
 #ifndef RWKVMON_ANALYZE_SESSIONS_H
 #define RWKVMON_ANALYZE_SESSIONS_H
 
+#include "analyze/ledger.h"
 #include "analyze/events.h"
 #include "analyze/first_bad.h"
 #include "analyze/jitter.h"
@@ -36,6 +37,7 @@ struct session {
 	bool has_series;
 	bool series_lost; /* it had one, but it was too small to be kept */
 	struct rules *rules;
+	struct ledger_track ledger;
 	uint32_t limits_version; /* of those limits of the rules that are noted; 0: none */
 	struct event_list_end open[ALARM_TYPE_COUNT];
 };

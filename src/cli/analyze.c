@@ -1,32 +1,34 @@
 /* analyze.c - logs in, a report out: read → analyze → report. */
-#include "analyze/analyze.h"
 #include "analyze/gate.h"
 #include "base/file.h"
+#include "cli/analysis.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
 #include "read/read.h"
-#include "report/report.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-typedef void report_fn(struct buf *out, const struct findings *f, const struct report_options *opts);
+static const struct format formats[] = { { "text", report_text }, { "json", report_json }, { "html", report_html }, { NULL, NULL } };
 
-static const struct format {
-	const char *name;
-	report_fn *draw;
-} formats[] = { { "text", report_text }, { "json", report_json }, { "html", report_html } };
-
-/* NULL: there is no such format. */
-static const struct format *find_format(const char *name)
+const struct format *format_find(const struct format *list, const char *name, struct err *err)
 {
-	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-		if (!strcmp(formats[i].name, name ? name : "text"))
-			return &formats[i];
+	char names[160] = "";
+
+	for (const struct format *f = list; f->name; f++) {
+		size_t n = strlen(names);
+
+		if (!name || !strcmp(f->name, name))
+			return f;
+		snprintf(names + n, sizeof names - n, "%s%s", f == list ? "" : f[1].name ? ", " : " or ", f->name);
+	}
+	err_set(err, ERR_USAGE, "--format: found \"%s\", expected %s", name, names);
 	return NULL;
 }
+
+/* --- reading ------------------------------------------------------------------------- */
 
 static int parse_bound(int64_t *out, const char *option, const char *text, struct err *err)
 {
@@ -114,10 +116,30 @@ static int analyze(const struct options *opts, struct analyze_options *how, stru
 	return rc;
 }
 
-static int write_report(report_fn *draw, const struct options *opts, const struct findings *f, struct err *err)
+int analysis_read(const struct options *opts, struct analyze_options *how, struct findings *out, struct err *err)
+{
+	int rc;
+
+	if (!opts->n_arguments) {
+		err_set(err, ERR_USAGE, "no log is named");
+		return err_hint(err, "name files or directories, or - for standard input: %s", command_specs[COMMAND_ANALYZE].example);
+	}
+	how->session = opts->session;
+	rc = parse_bound(&how->since_us, "since", opts->since, err);
+	if (!rc)
+		rc = parse_bound(&how->until_us, "until", opts->until, err);
+	if (!rc && opts->since && opts->until && how->until_us < how->since_us)
+		rc = err_set(err, ERR_USAGE, "--until lies before --since: nothing can be between them");
+	return rc ? rc : analyze(opts, how, out, err);
+}
+
+/* --- answering ------------------------------------------------------------------------ */
+
+int analysis_write(report_fn *draw, const struct options *opts, const struct findings *f, const struct diagnosis *diagnosis,
+		   struct err *err)
 {
 	const char *path = opts->output ? opts->output : "-";
-	struct report_options how = { .lang = args_lang(opts->lang), .hint_input = opts->argument[0] };
+	struct report_options how = { .lang = args_lang(opts->lang), .hint_input = opts->argument[0], .diagnosis = diagnosis };
 	struct buf out = { 0 };
 	int rc;
 
@@ -132,32 +154,24 @@ static int write_report(report_fn *draw, const struct options *opts, const struc
 
 int command_analyze(const struct options *opts, struct err *err)
 {
-	struct analyze_options how = { .session = opts->session };
 	struct findings findings = { 0 };
 	struct conditions bad = { .n = 0 };
-	const struct format *format = find_format(opts->format);
-	int rc;
+	struct diagnosis diagnosis;
+	const struct format *format = format_find(formats, opts->format, err);
+	bool page = format && format->draw == report_html;
+	struct analyze_options how = { .ledger = page, .no_session_series = !page };
+	int rc = format ? 0 : -ERR_USAGE;
 
-	if (!format)
-		return err_set(err, ERR_USAGE, "--format: found \"%s\", expected text, json or html", opts->format);
-	if (!opts->n_arguments) {
-		err_set(err, ERR_USAGE, "analyze: no log is named");
-		return err_hint(err, "name files or directories, or - for standard input: %s", command_specs[COMMAND_ANALYZE].example);
-	}
-	how.no_session_series = format->draw != report_html;
-	rc = parse_bound(&how.since_us, "since", opts->since, err);
-	if (!rc)
-		rc = parse_bound(&how.until_us, "until", opts->until, err);
-	if (!rc && opts->since && opts->until && how.until_us < how.since_us)
-		rc = err_set(err, ERR_USAGE, "--until lies before --since: nothing can be between them");
 	if (!rc && opts->fail_on)
 		rc = conditions_parse(&bad, opts->fail_on, "--fail-on", err);
 	if (!rc)
 		rc = gate_check(&bad, err);
 	if (!rc)
-		rc = analyze(opts, &how, &findings, err);
+		rc = analysis_read(opts, &how, &findings, err);
+	if (!rc && page)
+		rc = analysis_diagnose(&diagnosis, &findings, opts, err);
 	if (!rc)
-		rc = write_report(format->draw, opts, &findings, err);
+		rc = analysis_write(format->draw, opts, &findings, page ? &diagnosis : NULL, err);
 	if (!rc)
 		rc = gate_judge(&bad, &findings, err);
 	findings_free(&findings);

@@ -81,6 +81,18 @@ static const struct option_spec *find(enum command_id command, struct slice name
 	return NULL;
 }
 
+/* "[ADDR:PORT]": the value may be left out. */
+static bool is_optional(const struct option_spec *o)
+{
+	return *o->argument == '[';
+}
+
+/* Of the word after an option whose value may be left out: is it that value? */
+static bool may_be_address(const char *word)
+{
+	return *word != '-' && (strchr(word, ':') || word[strspn(word, "0123456789.")] == 0);
+}
+
 /* Takes the option at argv[*i]; *i ends at the last word used. */
 static int take_option(struct options *opts, enum command_id command, int argc, char **argv, int *i, struct err *err)
 {
@@ -98,6 +110,8 @@ static int take_option(struct options *opts, enum command_id command, int argc, 
 		value = equals + 1;
 	if (o->kind == OPTION_IS_FLAG && value)
 		return err_set(err, ERR_USAGE, "--%s takes no value", o->name);
+	if (!value && is_optional(o) && (*i + 1 == argc || !may_be_address(argv[*i + 1])))
+		value = "";
 	if (o->kind != OPTION_IS_FLAG && !value) {
 		if (*i + 1 == argc)
 			return err_set(err, ERR_USAGE, "--%s: its %s is missing", o->name, o->argument);

@@ -82,18 +82,21 @@ static int answer(struct chat *c, bool until_blank_line, struct err *err)
 	uint64_t wanted = c->g.opts->count == UINT64_MAX ? ANSWER_TOKENS_DEFAULT : c->g.opts->count;
 	struct slice bytes;
 	uint32_t token;
+	bool stopped = false;
 	int rc = 0;
 
 	buf_clear(&c->screen.kept);
-	for (uint64_t i = 0; i < wanted && !rc && !generation_interrupted(); i++) {
+	for (uint64_t i = 0; i < wanted && !rc && !stopped && !generation_interrupted(); i++) {
 		rc = generation_draw(&c->g, &token, &bytes, err);
 		if (!rc)
 			rc = screen_say(&c->screen, bytes, err);
 		if (!rc)
 			rc = generation_feed(&c->g, token, err);
-		if (until_blank_line && ended(&c->screen.kept))
-			return rc;
+		stopped = until_blank_line && ended(&c->screen.kept);
 	}
+	watch_run_answered(&c->g.watch, rc, generation_interrupted(), stopped);
+	if (stopped)
+		return rc;
 	if (!rc)
 		rc = screen_end(&c->screen, err);
 	if (!rc && until_blank_line) /* cut short: the next message must find the form it expects */

@@ -2,6 +2,7 @@
 #include "cli/documents.h"
 
 #include "spec/alarms.h"
+#include "spec/families.h"
 #include "spec/fields.h"
 #include "spec/metrics.h"
 #include "spec/options.h"
@@ -84,6 +85,25 @@ static void one_metric(struct buf *out, const struct metric_spec *s)
 	buf_printf(out, "- %s\n- %s\n\n", s->help[LANG_EN], s->help[LANG_ZH]);
 }
 
+static void one_family(struct buf *out, const struct family_spec *f)
+{
+	static const char *const kinds[] = { "counter", "gauge", "histogram", "info" };
+
+	buf_printf(out, "| `%s` | %s | ", f->prom, kinds[f->kind]);
+	for (size_t i = 0; *f->label && i < f->n_values; i++)
+		buf_printf(out, "%s%s%s", i ? ", " : f->label, i ? "" : ": ", f->values[i]);
+	buf_printf(out, "%s | %s · %s |\n", f->gpu ? (*f->label ? "; gpu" : "gpu") : "", f->help[LANG_EN], f->help[LANG_ZH]);
+}
+
+static void prometheus_table(struct buf *out)
+{
+	buf_str(out, "\n## Prometheus\n\nWhat `/metrics` and `--metrics-textfile` say (docs/PROMETHEUS.md). Every series but the process's own carries\n"
+		     "`model` and `backend`; beside logs (`serve`) also `instance`. Known series start at 0, unknown ones are absent.\n\n"
+		     "| name | type | labels | |\n|---|---|---|---|\n");
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		one_family(out, &family_specs[f]);
+}
+
 void document_metrics(struct buf *out)
 {
 	static const char *const titles[METRIC_GROUP_COUNT] = { "Performance", "Resources", "Accuracy" };
@@ -103,6 +123,7 @@ void document_metrics(struct buf *out)
 	for (int a = 0; a < ALARM_TYPE_COUNT; a++)
 		buf_printf(out, "| `%s` | %s | %s · %s |\n", alarm_specs[a].id, severity_ids[alarm_specs[a].severity],
 			   alarm_specs[a].label[LANG_EN], alarm_specs[a].label[LANG_ZH]);
+	prometheus_table(out);
 }
 
 /* --- man page ------------------------------------------------------------------------- */

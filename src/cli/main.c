@@ -4,6 +4,7 @@
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "export/deliver.h"
+#include "export/http.h"
 
 #include <rwkvmon.h>
 #include <signal.h>
@@ -15,7 +16,11 @@ static command_fn *const commands[COMMAND_COUNT] = {
 	[COMMAND_CHAT] = command_chat,
 	[COMMAND_EVAL] = command_eval,
 	[COMMAND_ANALYZE] = command_analyze,
+<<<<<<< HEAD
 	[COMMAND_RULES] = command_rules,
+=======
+	[COMMAND_DIAGNOSE] = command_diagnose,
+>>>>>>> main
 	[COMMAND_EXPORT] = command_export,
 	[COMMAND_CONVERT] = command_convert,
 };
@@ -65,8 +70,10 @@ static int version(void)
 		   "         weights fp32, fp16, bf16, int8; activations always fp32\n"
 		   "kernels: %s (set RWKVMON_SIMD=scalar|avx2|avx512 to lower)\n"
 		   "GPU numbers: NVML, when its library is found at run time\n"
-		   "alarms by HTTP: %s\n",
-		   rwkvmon_version(), cpu_features_name(), curl);
+		   "alarms by HTTP: %s\n"
+		   "/metrics and live page: %s\n",
+		   rwkvmon_version(), cpu_features_name(), curl,
+		   http_library() ? http_library() : "no, libmicrohttpd was not there at build time");
 	return print(&text);
 }
 

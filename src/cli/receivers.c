@@ -90,6 +90,8 @@ int receivers_open(struct receivers *out, const struct options *opts, struct err
 		rc = read_address(&out->webhook, opts->webhook, err);
 	if (!rc)
 		rc = read_address(&out->alertmanager, opts->alertmanager, err);
+	if (!rc)
+		rc = read_address(&out->token, opts->token, err);
 	return rc;
 }
 
@@ -98,5 +100,6 @@ void receivers_free(struct receivers *r)
 	words_free(&r->command);
 	free(r->webhook);
 	free(r->alertmanager);
+	free(r->token);
 	*r = (struct receivers){ 0 };
 }

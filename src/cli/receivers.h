@@ -22,6 +22,7 @@ void words_free(struct words *w);
 struct receivers {
 	struct words command;
 	char *webhook, *alertmanager; /* addresses; NULL: none */
+	char *token;		      /* of --listen; NULL: none */
 };
 
 /* receivers_free also after an error. */

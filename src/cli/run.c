@@ -40,6 +40,7 @@ static int generate(struct generation *g, struct screen *screen, uint64_t wanted
 		screen_progress(screen, g->made, wanted, (double)g->decode_ns / 1e9);
 	}
 	screen_progress_end(screen);
+	watch_run_answered(&g->watch, rc, generation_interrupted(), false);
 	return rc;
 }
 

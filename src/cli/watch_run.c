@@ -217,8 +217,13 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
 	cfg.webhook_url = to.webhook;
 	cfg.webhook_template = opts->webhook_template;
 	cfg.alertmanager_url = to.alertmanager;
+	cfg.listen = opts->listen;
+	cfg.listen_token = to.token;
+	cfg.metrics_textfile = opts->metrics_textfile;
 	rc = opts->unwatched ? 0 : rwkvmon_open(&w->mon, &cfg, why);
 	receivers_free(&to);
+	if (!rc && *rwkvmon_url(w->mon) && !opts->quiet)
+		fprintf(stderr, "%s/metrics\n", rwkvmon_url(w->mon));
 	if (!rc)
 		return 0;
 	second_line = strchr(why, '\n');
@@ -243,6 +248,14 @@ void watch_run_prompt(struct watch_run *w, const struct run *run, size_t n)
 	}
 	if (w->before)
 		memcpy(w->before, run_state_flat(run), floats * sizeof *w->before);
+}
+
+void watch_run_answered(struct watch_run *w, int rc, bool interrupted, bool stopped)
+{
+	rwkvmon_finished(w->mon, rc	     ? RWKVMON_FINISH_ERROR :
+				 interrupted ? RWKVMON_FINISH_ABORT :
+				 stopped     ? RWKVMON_FINISH_STOP :
+					       RWKVMON_FINISH_LENGTH);
 }
 
 void watch_run_new_sequence(struct watch_run *w)

@@ -43,6 +43,9 @@ int watch_run_open(struct watch_run *w, const struct options *opts, const struct
  * runtime does not sum, so the state before them is kept. */
 void watch_run_prompt(struct watch_run *w, const struct run *run, size_t n);
 
+/* An answer is complete: by an error, by the user, by its own end, or by its length. */
+void watch_run_answered(struct watch_run *w, int rc, bool interrupted, bool stopped);
+
 /* The next call begins a new sequence. */
 void watch_run_new_sequence(struct watch_run *w);
 

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "collect/budget.h"
 #include "collect/own_fields.h"
+#include "collect/publish.h"
 #include "collect/resources.h"
 #include "collect/worker.h"
 #include "export/deliver.h"
@@ -38,7 +39,9 @@ struct rwkvmon {
 	struct observer *observer;
 	struct resources *resources;
 	uint64_t begin_ns; /* 0: no call is running */
-	uint64_t open_ns, overhead_ns;
+	uint64_t open_ns;
+	_Atomic uint64_t overhead_ns;
+	_Atomic uint64_t finished[FINISH_COUNT]; /* requests, by why */
 	uint64_t records, tokens;
 	struct own_fields own;
 	struct budget budget;
@@ -57,6 +60,7 @@ struct rwkvmon {
 	struct worker writer;
 	struct rule_program *program;
 	struct log *log; /* NULL: none */
+	struct publish *publish; /* NULL: no numbers for Prometheus */
 	struct deliver *deliver; /* NULL: alarms go nowhere else */
 	struct sink *sink[SINKS_MAX];
 	size_t n_sinks;

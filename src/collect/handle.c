@@ -13,6 +13,7 @@ _Atomic unsigned collector_forks;
 static void count_fork(void)
 {
 	atomic_fetch_add_explicit(&collector_forks, 1, memory_order_relaxed);
+	publish_forget();
 }
 
 static void watch_forks(void)
@@ -67,6 +68,7 @@ static void free_parts(struct rwkvmon *mon)
 	collector_free_rules(mon->program);
 	collector_free_rules(mon->next_rules);
 	deliver_close(mon->deliver, 0, NULL, 0);
+	publish_close(mon->publish, NULL);
 	log_close(mon->log, NULL, NULL);
 	ring_close(&mon->ring);
 	arena_free(&mon->arena);
@@ -253,7 +255,7 @@ int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 	struct err err = { 0 };
 	sigset_t before;
 	uint64_t lost = 0;
-	int rc;
+	int rc, published;
 
 	if (!collector_is_ours(mon)) { /* after a fork: the parent closes it; what the writer held cannot be freed safely */
 		give_totals(totals, &t);
@@ -274,6 +276,9 @@ int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 	rc = log_close(mon->log, &lost, &err);
 	mon->log = NULL;
 	t.dropped = mon->dropped + lost;
+	published = publish_close(mon->publish, rc ? NULL : &err);
+	mon->publish = NULL;
+	rc = rc ? rc : published;
 	if (rc)
 		copy_error(t.trouble, &err);
 	free_parts(mon);

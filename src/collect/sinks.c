@@ -40,6 +40,36 @@ static int open_deliver(struct rwkvmon *mon, const struct rwkvmon_config *cfg, s
 	return rc;
 }
 
+static void own_numbers(void *ctx, struct exporter_own *out)
+{
+	struct rwkvmon *mon = ctx;
+
+	out->overhead_seconds = (double)atomic_load_explicit(&mon->overhead_ns, memory_order_relaxed) / 1e9;
+	for (int i = 0; i < FINISH_COUNT; i++)
+		out->finished[i] = atomic_load_explicit(&mon->finished[i], memory_order_relaxed);
+}
+
+static int open_publish(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struct err *err)
+{
+	const struct publish_config to = { .listen = cfg->listen,
+					   .token = cfg->listen_token,
+					   .textfile = cfg->metrics_textfile,
+					   .session_id = fields_text(&mon->session, F_SESSION_ID),
+					   .clock = mon->clock,
+					   .own = own_numbers,
+					   .ctx = mon };
+	int rc = cfg->listen || cfg->metrics_textfile ? publish_open(&mon->publish, &to, err) : 0;
+
+	if (mon->publish)
+		add_sink(mon, publish_sink(mon->publish));
+	return rc;
+}
+
+const char *rwkvmon_url(const rwkvmon *mon)
+{
+	return collector_is_ours(mon) ? publish_url(mon->publish) : "";
+}
+
 void collector_close_receivers(struct rwkvmon *mon, struct rwkvmon_totals *t)
 {
 	size_t left = 0;
@@ -60,6 +90,8 @@ int collector_open_sinks(struct rwkvmon *mon, const struct rwkvmon_config *cfg, 
 
 	if (!rc)
 		rc = open_deliver(mon, cfg, err);
+	if (!rc)
+		rc = open_publish(mon, cfg, err);
 	if (!rc && cfg->alarms_to_stderr)
 		add_sink(mon, alarm_text_sink());
 	return rc;

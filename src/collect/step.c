@@ -14,6 +14,7 @@ void rwkvmon_begin(rwkvmon *mon)
 _Static_assert((int)RWKVMON_F32 == (int)DTYPE_F32 && (int)RWKVMON_BF16 == (int)DTYPE_BF16, "dtypes");
 _Static_assert((int)RWKVMON_SHIFT == (int)PART_SHIFT && (int)RWKVMON_WKV == (int)PART_WKV, "parts");
 _Static_assert((int)RWKVMON_PREFILL == (int)PHASE_PREFILL && (int)RWKVMON_DECODE == (int)PHASE_DECODE, "phases");
+_Static_assert((int)RWKVMON_FINISH_LENGTH == (int)FINISH_LENGTH && (int)RWKVMON_FINISH_ERROR == (int)FINISH_ERROR, "finishes");
 _Static_assert((int)RWKVMON_SYNC_NEVER == (int)LOG_SYNC_NEVER && (int)RWKVMON_SYNC_RECORD == (int)LOG_SYNC_RECORD, "syncs");
 _Static_assert(sizeof(struct rwkvmon_tensor) == sizeof(struct observed_tensor) &&
 		       offsetof(struct rwkvmon_tensor, part) == offsetof(struct observed_tensor, part),
@@ -160,9 +161,16 @@ void rwkvmon_end(rwkvmon *mon, const struct rwkvmon_step *given)
 	mon->records++;
 	mon->tokens += step.n_tokens;
 	own_ns = clock_mono_ns(mon->clock) - end_ns;
-	mon->overhead_ns += own_ns;
+	/* One writer: a plain addition, which others may read. */
+	atomic_store_explicit(&mon->overhead_ns, atomic_load_explicit(&mon->overhead_ns, memory_order_relaxed) + own_ns, memory_order_relaxed);
 	budget_spent(&mon->budget, own_ns, mon->begin_ns ? end_ns - mon->begin_ns : 0);
 	mon->begin_ns = 0;
+}
+
+void rwkvmon_finished(rwkvmon *mon, enum rwkvmon_finish why)
+{
+	if (collector_is_ours(mon) && (unsigned)why < FINISH_COUNT)
+		atomic_fetch_add_explicit(&mon->finished[why], 1, memory_order_relaxed);
 }
 
 void rwkvmon_new_sequence(rwkvmon *mon)

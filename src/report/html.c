@@ -154,3 +154,8 @@ void report_html(struct buf *out, const struct findings *f, const struct report_
 	}
 	buf_add(out, rest.p, rest.n);
 }
+
+void report_diagnosis_html(struct buf *out, const struct findings *f, const struct report_options *o)
+{
+	report_html(out, f, o);
+}

@@ -7,7 +7,7 @@
 #ifndef RWKVMON_REPORT_REPORT_H
 #define RWKVMON_REPORT_REPORT_H
 
-#include "analyze/findings.h"
+#include "analyze/diagnose.h"
 #include "base/buf.h"
 #include "spec/lang.h"
 
@@ -18,11 +18,19 @@ struct report_options {
 	bool color;	/* ANSI colours; text only */
 	bool ascii;	/* no characters but ASCII in rules and charts; text only */
 	size_t columns; /* 0: REPORT_COLUMNS; text only */
+	const struct diagnosis *diagnosis; /* what the page and report_diagnosis_* draw; NULL: none */
 	const char *hint_input; /* how the input was named, for the commands that come next; NULL: LOG */
 };
 
 void report_text(struct buf *out, const struct findings *f, const struct report_options *opts);
 void report_json(struct buf *out, const struct findings *f, const struct report_options *opts);
 void report_html(struct buf *out, const struct findings *f, const struct report_options *opts);
+
+/* opts->diagnosis is not NULL. */
+void report_diagnosis_text(struct buf *out, const struct findings *f, const struct report_options *opts);
+void report_diagnosis_json(struct buf *out, const struct findings *f, const struct report_options *opts);
+void report_diagnosis_markdown(struct buf *out, const struct findings *f, const struct report_options *opts);
+void report_diagnosis_mermaid(struct buf *out, const struct findings *f, const struct report_options *opts);
+void report_diagnosis_html(struct buf *out, const struct findings *f, const struct report_options *opts);
 
 #endif

@@ -12,6 +12,7 @@ enum {
 #include "spec/commands.def"
 #undef COMMAND
 	C_TALK = C_RUN | C_CHAT,
+	C_READ = C_ANALYZE | C_DIAGNOSE,
 	C_ALL = (1 << COMMAND_COUNT) - 1
 };
 

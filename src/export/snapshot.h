@@ -1,0 +1,62 @@
+/* snapshot.h - records become the numbers behind /metrics: counters, gauges, histograms.
+ *
+ * One exporter serves all handles of a process, or all logs that `serve` follows. Numbers
+ * are kept per label set (model and backend; beside logs also instance); gauges per session,
+ * so that what a closed session said last does not stay.
+ *
+ * Ownership  exporter_open creates, exporter_close destroys; texts of records are copied.
+ * Threads    any; one lock, held while one record is taken or one text is written. The
+ *            inference thread never comes here.
+ * Cost       exporter_take: about a microsecond, no allocation but for new sessions.
+ * Bounds     64 label sets, then "other"; 512 live sessions, then the longest silent goes.
+ */
+#ifndef RWKVMON_EXPORT_SNAPSHOT_H
+#define RWKVMON_EXPORT_SNAPSHOT_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "record/record.h"
+#include "record/sink.h"
+#include "spec/families.h"
+
+struct exporter;
+
+struct exporter_options {
+	const struct clock *clock;
+	bool by_instance;    /* beside logs: every series says whose it is */
+	bool own_process;    /* in the process that is watched: its processor time is known */
+	int64_t silent_us;   /* a session silent for so long is down; 0: only its end says so */
+};
+
+/* NULL: no memory. */
+struct exporter *exporter_open(const struct exporter_options *opts);
+void exporter_close(struct exporter *e);
+
+/* Any record of any session; known by its session_id. */
+void exporter_take(struct exporter *e, const struct record *r);
+
+enum finish_reason { FINISH_STOP, FINISH_LENGTH, FINISH_ABORT, FINISH_ERROR, FINISH_COUNT };
+
+/* What only the collector's own handle knows, as totals since it was opened. */
+struct exporter_own {
+	double overhead_seconds;
+	uint64_t finished[FINISH_COUNT]; /* requests; all 0: nobody says */
+};
+
+void exporter_set_own(struct exporter *e, struct slice session_id, const struct exporter_own *own);
+
+/* The session is over, also when no session_end came. */
+void exporter_end(struct exporter *e, struct slice session_id);
+
+enum exposition { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS, EXPOSITION_COUNT };
+
+/* The format that an Accept header (or an empty one) asks for: OpenMetrics 1.0 when it is
+ * wanted at least as much as text 0.0.4. */
+enum exposition exposition_accepted(struct slice accept);
+
+extern const char *const exposition_content_type[EXPOSITION_COUNT];
+
+/* Appends everything known now. Two calls in a row write the same but for the time they took. */
+void exporter_write(struct exporter *e, enum exposition format, struct buf *out);
+
+#endif

@@ -1,0 +1,137 @@
+#include "report/diagnosis_words.h"
+
+#include "report/terminal.h"
+
+#include <math.h>
+
+static void plural(char out[TERM_TEXT], double n, const char *one, const char *many, enum lang lang)
+{
+	char number[TERM_TEXT];
+
+	term_number(number, rint(n));
+	snprintf(out, TERM_TEXT, "%.60s %s", number, lang == LANG_ZH ? "个 Token" : n < 1.5 ? one : many);
+}
+
+static void ratio(char out[TERM_TEXT], double value)
+{
+	snprintf(out, TERM_TEXT, value >= 10 ? "%.0f×" : "%.1f×", value);
+}
+
+static void percent(char out[TERM_TEXT], double value)
+{
+	double size = fabs(value);
+
+	snprintf(out, TERM_TEXT, size > 0 && size < 9.95 ? "%.1f %%" : "%.0f %%", value);
+}
+
+/* One value in its unit, for people. */
+static void value_text(char out[TERM_TEXT], char unit, double value, const char *text, enum lang lang)
+{
+	char number[TERM_TEXT];
+
+	if (unit == 'T') {
+		snprintf(out, TERM_TEXT, "%.200s", *text ? text : "-");
+		return;
+	}
+	if (!isfinite(value)) {
+		snprintf(out, TERM_TEXT, "-");
+		return;
+	}
+	term_number(number, value);
+	switch (unit) {
+	case 'm':
+		snprintf(out, TERM_TEXT, "%.60s ms", number);
+		break;
+	case 'x':
+		ratio(out, value);
+		break;
+	case 'p':
+		percent(out, value);
+		break;
+	case 'M':
+		term_bytes(out, value * 1048576);
+		break;
+	case 'B':
+		term_bytes(out, value);
+		break;
+	case 'G':
+		snprintf(out, TERM_TEXT, "%.60s GB/s", number);
+		break;
+	case 's':
+		snprintf(out, TERM_TEXT, "%.60s s", number);
+		break;
+	case 't':
+		plural(out, value, "token", "tokens", lang);
+		break;
+	case 'r':
+		snprintf(out, TERM_TEXT, "%.60s tokens/s", number);
+		break;
+	default:
+		snprintf(out, TERM_TEXT, "%.60s", number);
+	}
+}
+
+static void fill(struct buf *out, const char *words, char texts[][TERM_TEXT])
+{
+	const char *hole;
+
+	for (size_t i = 0; (hole = strstr(words, "%s")); i++, words = hole + 2) {
+		buf_add(out, words, (size_t)(hole - words));
+		buf_str(out, texts[i]);
+	}
+	buf_str(out, words);
+}
+
+void evidence_sentence(struct buf *out, const struct evidence *e, enum lang lang)
+{
+	const struct evidence_spec *spec = &evidence_specs[e->id];
+	char texts[EVIDENCE_VALUES + 1][TERM_TEXT] = { "" };
+	size_t number = 0;
+
+	for (size_t i = 0; spec->units[i]; i++) {
+		bool is_text = spec->units[i] == 'T';
+
+		value_text(texts[i], spec->units[i], is_text ? (double)NAN : e->value[number], e->text, lang);
+		number += !is_text;
+	}
+	fill(out, spec->text[lang], texts);
+}
+
+void gain_words(struct buf *out, const struct diagnosis *d, enum lang lang)
+{
+	const char *words = cause_specs[d->cause].gain[lang], *bar = strchr(words, '|');
+	char with[512], texts[2][TERM_TEXT] = { "" };
+
+	if (!bar || !isfinite(d->gain) || d->gain <= 0) {
+		buf_str(out, bar ? bar + 1 : words);
+		return;
+	}
+	snprintf(with, sizeof with, "%.*s", (int)(bar - words), words);
+	value_text(texts[0], d->gain_unit, d->gain, "", lang);
+	fill(out, with, texts);
+}
+
+void difficulty_stars(struct buf *out, int difficulty)
+{
+	for (int i = 1; i <= 5; i++)
+		buf_str(out, i <= difficulty ? "★" : "☆");
+}
+
+enum text_id confidence_text(enum confidence c)
+{
+	return c == CONFIDENCE_HIGH   ? TEXT_DIAGNOSIS_SURE :
+	       c == CONFIDENCE_MEDIUM ? TEXT_DIAGNOSIS_LIKELY :
+					TEXT_DIAGNOSIS_WEAK;
+}
+
+const char *answer_title(enum answer_id a, enum lang lang)
+{
+	const struct answer_spec *s = &answer_specs[a];
+
+	return s->to_cause ? cause_specs[s->target].title[lang] : s->text[lang];
+}
+
+bool evidence_speaks_for(const struct diagnosis *d, const struct evidence *e)
+{
+	return diagnosis_took(d, e->answer);
+}

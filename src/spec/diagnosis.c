@@ -1,0 +1,49 @@
+#include "spec/diagnosis.h"
+
+const struct question_spec question_specs[QUESTION_COUNT] = {
+#define QUESTION(name, id_, en, zh) [Q_##name] = { .id = id_, .text = { en, zh } },
+#include "spec/diagnosis.def"
+};
+
+enum { TO_QUESTION, TO_CAUSE };
+#define TARGET_QUESTION(target) Q_##target
+#define TARGET_CAUSE(target) CAUSE_##target
+
+const struct answer_spec answer_specs[ANSWER_COUNT] = {
+#define ANSWER(name, question_, to, target_, en, zh)                                                                  \
+	[A_##name] = { .question = Q_##question_, .to_cause = TO_##to, .target = (int)TARGET_##to(target_),           \
+		       .text = { en, zh } },
+#include "spec/diagnosis.def"
+};
+
+const struct cause_spec cause_specs[CAUSE_COUNT] = {
+#define CAUSE(name, id_, kind_, difficulty_, title_en, title_zh, meaning_en, meaning_zh, fix_en, fix_zh, gain_en,     \
+	      gain_zh, basis_en, basis_zh)                                                                            \
+	[CAUSE_##name] = { .id = id_, .kind = CAUSE_IS_##kind_, .difficulty = difficulty_,                            \
+			   .title = { title_en, title_zh }, .meaning = { meaning_en, meaning_zh },                    \
+			   .fix = { fix_en, fix_zh }, .gain = { gain_en, gain_zh }, .basis = { basis_en, basis_zh } },
+#include "spec/diagnosis.def"
+};
+
+const struct evidence_spec evidence_specs[EVIDENCE_COUNT] = {
+#define EVIDENCE(name, id_, units_, en, zh) [E_##name] = { .id = id_, .units = units_, .text = { en, zh } },
+#include "spec/diagnosis.def"
+};
+
+enum answer_id answers_first(enum question_id q)
+{
+	int a = 0;
+
+	while (a < ANSWER_COUNT && answer_specs[a].question != q)
+		a++;
+	return (enum answer_id)a;
+}
+
+enum answer_id answers_end(enum question_id q)
+{
+	int a = answers_first(q);
+
+	while (a < ANSWER_COUNT && answer_specs[a].question == q)
+		a++;
+	return (enum answer_id)a;
+}
