@@ -274,11 +274,8 @@ static void observe_logits(struct observer *o, const struct observed_call *c, st
 		record_set(out, M_NONFINITE_LOGITS, (double)(s.nan + s.inf));
 		if (s.nan)
 			record_set(out, M_NAN_LOGITS, (double)s.nan);
-<<<<<<< HEAD
 		if (s.inf)
 			record_set(out, M_INF_LOGITS, (double)s.inf);
-=======
->>>>>>> main
 		return;
 	}
 	record_set(out, M_LOGITS_ENTROPY, s.entropy);
