@@ -8,6 +8,7 @@
 #   make bench      speed and cost, measured on this machine
 #   make docs            write docs/ anew from the tables in src/spec/
 #   make bench-analyze   the analyzer alone, on logs of 100 MB and 1 GB
+#   make eval-alarms   precision and recall of the alarms under injected faults (docs/ALARMS.md)
 #   make bench-runtime   the runtime alone, in every precision (docs/PERFORMANCE.md)
 #   make bench-collect   what watching costs a call
 #   make install    PREFIX=/usr/local DESTDIR=
@@ -52,6 +53,11 @@ fault:
 	@$(MAKE) all TESTS=ON
 	@tools/test-fault
 
+eval-alarms:
+	@tools/deps web build test
+	@$(MAKE) all TESTS=ON
+	@build/tests/alarm_eval
+
 bench: all
 	@cmake --build build -j$(JOBS) --target bench
 	@bench/run
@@ -82,4 +88,4 @@ install: all
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: all demo test test-all fault bench bench-collect bench-analyze bench-runtime docs install clean
+.PHONY: eval-alarms all demo test test-all fault bench bench-collect bench-analyze bench-runtime docs install clean

@@ -159,7 +159,7 @@ static void nonfinite_numbers_alarm_and_are_counted(void **state)
 	assert_int_equal(l->step[1].metric[M_NONFINITE_STATE], 1);
 	assert_false(record_has(&l->step[1], M_LOGITS_ENTROPY));
 	assert_int_equal(l->by_event[EVENT_ALARM], 3);
-	assert_int_equal(l->by_event[EVENT_ALARM_RESOLVED], 2);
+	assert_int_equal(l->by_event[EVENT_ALARM_RESOLVED], 3);
 	assert_non_null(strstr(l->text.p, "\"alarm_type\":\"non_finite\",\"severity\":\"critical\",\"details\":{\"timestamp\""));
 	lines_free(l);
 }
