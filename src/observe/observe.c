@@ -238,6 +238,8 @@ static void observe_cycle(struct observer *o, const struct observed_call *c, str
 
 	for (size_t i = 0; i < c->n_tokens; i++)
 		cycle_push(&o->cycle, c->tokens[i], generated);
+	if (2 * cycle_share(&o->cycle) > CYCLE_WINDOW)
+		record_set(out, M_REPEAT_SHARE_PCT, 100.0 * cycle_share(&o->cycle) / CYCLE_WINDOW);
 	if (!cycle_repeats(&o->cycle))
 		return;
 	record_set(out, M_REPEAT_CYCLE_TOKENS, o->cycle.run);

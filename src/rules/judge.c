@@ -142,17 +142,26 @@ static bool move(struct judged *j, int64_t now_us, const struct verdict *v)
 	return was != j->firing;
 }
 
-/* A collapse began where its window did: a cycle says itself how long it has gone on, others as long as they look. */
+/* Tokens that make up what was seen: a loop's value says how many have repeated themselves (the share is one of 100),
+ * everything else has gone on for as long as its windows are. */
+static uint64_t span_of(const struct judged *j, double value)
+{
+	uint64_t span = 1;
+
+	if (j->rule->kind == COLLAPSE_LOOP && value >= 1)
+		return (uint64_t)value;
+	for (size_t i = 0; i < j->rule->n_when; i++)
+		span = j->when[i].values.cap > span ? j->when[i].values.cap : span;
+	return span;
+}
+
 static void follow_collapse(struct judged *j, const struct record *rec, const struct verdict *v, bool was_violated)
 {
-	uint64_t span = 1, at = rec->sequence_length;
+	uint64_t span, at = rec->sequence_length;
 
 	if (!v->violated)
 		return;
-	for (size_t i = 0; i < j->rule->n_when; i++)
-		span = j->when[i].values.cap > span ? j->when[i].values.cap : span;
-	if (j->rule->kind == COLLAPSE_LOOP && v->value >= 1)
-		span = (uint64_t)v->value;
+	span = span_of(j, v->value);
 	if (!was_violated || !j->bad_to || j->bad_sequence != rec->sequence)
 		j->bad_from = at > span ? at - span + 1 : 1;
 	j->bad_to = at;

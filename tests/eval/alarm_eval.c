@@ -209,6 +209,23 @@ static bool went_in_circles(const uint32_t *text, size_t from, size_t n)
 	return false;
 }
 
+/* Nearly: 86 of 100 tokens in a row equal those one period before. */
+static bool went_nearly_in_circles(const uint32_t *text, size_t from, size_t n)
+{
+	for (size_t period = 1; period <= PERIOD_MAX; period++) {
+		int equal = 0;
+
+		for (size_t i = from > period ? from : period, first = i; i < n; i++) {
+			equal += text[i] == text[i - period];
+			if (i >= first + 100)
+				equal -= text[i - 100] == text[i - 100 - period];
+			if (i + 1 >= first + 100 && equal > 85)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* --- results ------------------------------------------------------------------------------------------- */
 
 struct row {
@@ -280,7 +297,7 @@ static uint64_t clean(const struct model *m, int runs, int tokens)
 		speak(&t, tokens);
 		end(&t);
 		fed += (uint64_t)tokens;
-		circles = went_in_circles(t.text, t.prompt_n, t.n);
+		circles = went_in_circles(t.text, t.prompt_n, t.n) || went_nearly_in_circles(t.text, t.prompt_n, t.n);
 		if (circles)
 			note("went in circles by itself, usual temperature", ALARM_MODE_COLLAPSE, &t, loop_may);
 		else
@@ -302,6 +319,8 @@ static void cold(const struct model *m, int runs)
 		end(&t);
 		if (went_in_circles(t.text, t.prompt_n, t.n))
 			note("temperature 0 to 0.3, went in circles", ALARM_MODE_COLLAPSE, &t, loop_may);
+		else if (went_nearly_in_circles(t.text, t.prompt_n, t.n))
+			note("temperature 0 to 0.3, nearly went in circles", ALARM_MODE_COLLAPSE, &t, loop_may);
 		else /* dull is not broken, but the entropy is low */
 			note("temperature 0 to 0.3, did not", ALARM_TYPE_COUNT, &t, MAY(ALARM_ABNORMAL_ENTROPY) | MAY(ALARM_HIGH_REPETITION));
 	}
