@@ -69,13 +69,13 @@ bench-runtime: all
 
 bench-collect: all
 	@cmake --build build -j$(JOBS) --target collect_bench
-	@build/bench/collect_bench
-	@bench/collect_bench.sh
+	@bench/collect_bench.sh build
 
 docs: all
 	@build/rwkvmon export log-format >docs/LOG-FORMAT.md
 	@build/rwkvmon export metrics >docs/METRICS.md
 	@build/rwkvmon export schema >docs/log.schema.json
+	@build/rwkvmon export alerts >docs/PROMETHEUS-ALERTS.md
 	@build/rwkvmon export man >docs/rwkvmon.1
 bench-analyze: all
 	@cmake --build build -j$(JOBS) --target analyze_bench

@@ -1,12 +1,17 @@
 /* What watching costs: all numbers from logits and from the state, next to one plain read of
- * the same bytes, and the hand-over of a record. Medians of CPU time on this machine, now:
- * read the ratios. */
+ * the same bytes and to the naive way in Python, and the hand-over of a record. Medians of CPU
+ * time on this machine, now: read the ratios.
+ *
+ *     collect_bench [NAIVE]
+ *
+ * NAIVE holds lines "key microseconds", from collect_bench_python.py. */
 #include "base/cpu.h"
 #include "record/ring.h"
 #include "simd/observe.h"
 
 #include <pthread.h>
 #include <rwkvmon.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -34,11 +39,49 @@ static double quantile(double *x, size_t n, double q)
 	return x[(size_t)(q * (double)(n - 1))];
 }
 
+/* --- the naive way's times ------------------------------------------------------------- */
+
+enum { NAIVE_MAX = 64 };
+
+static struct naive {
+	char key[32];
+	double us;
+} naive[NAIVE_MAX];
+
+static void read_naive(const char *path)
+{
+	FILE *f = fopen(path, "r");
+
+	for (size_t i = 0; f && i < NAIVE_MAX; i++)
+		if (fscanf(f, "%31s %lf", naive[i].key, &naive[i].us) != 2)
+			break;
+	if (f)
+		fclose(f);
+}
+
+/* 0: not known. */
+static double naive_us(const char *key)
+{
+	for (size_t i = 0; i < NAIVE_MAX && *naive[i].key; i++)
+		if (!strcmp(naive[i].key, key))
+			return naive[i].us;
+	return 0;
+}
+
+static void say_naive(double theirs, double ours)
+{
+	if (theirs > 0)
+		printf("   Python %9.1f us %7.0f x\n", theirs, theirs / ours);
+	else
+		printf("\n");
+}
+
 /* The floor: every byte is loaded once, as widely as this CPU can. */
 static volatile uint64_t sink;
-typedef uint64_t wide __attribute__((vector_size(64), aligned(64)));
+typedef uint64_t wide_64 __attribute__((vector_size(64), aligned(64)));
+typedef uint64_t wide_32 __attribute__((vector_size(32), aligned(32)));
 
-#define PLAIN_READ(name, attributes)                                        \
+#define PLAIN_READ(name, wide, attributes)                                  \
 	attributes static void name(const void *p, size_t bytes)            \
 	{                                                                   \
 		const wide *w = p;                                          \
@@ -52,14 +95,15 @@ typedef uint64_t wide __attribute__((vector_size(64), aligned(64)));
 			d |= w[i + 3];                                      \
 		}                                                           \
 		a |= b | c | d;                                             \
-		sink ^= a[0] | a[1] | a[2] | a[3] | a[4] | a[5] | a[6] | a[7]; \
+		for (size_t k = 0; k < sizeof a / sizeof a[0]; k++)         \
+			sink ^= a[k];                                       \
 	}
 
 #if defined(__x86_64__)
-PLAIN_READ(read_avx512, __attribute__((target("avx512f"))))
-PLAIN_READ(read_avx2, __attribute__((target("avx2"))))
+PLAIN_READ(read_avx512, wide_64, __attribute__((target("avx512f"))))
+PLAIN_READ(read_avx2, wide_32, __attribute__((target("avx2"))))
 #endif
-PLAIN_READ(read_any, )
+PLAIN_READ(read_any, wide_32, )
 
 static void plain_read(const void *p, size_t bytes)
 {
@@ -76,8 +120,7 @@ static void plain_read(const void *p, size_t bytes)
 struct logits_case {
 	size_t n;
 	enum dtype dtype;
-	void *values;
-	float *copy;
+	void *values, *copy;
 };
 
 struct state_case {
@@ -151,6 +194,7 @@ static void bench_logits(size_t n, enum dtype dtype)
 	static const char *const names[] = { "fp32", "fp16", "bf16" };
 	struct logits_case c = { n, dtype, room(n * 4), room(n * 4) };
 	double read_us, us;
+	char key[32];
 
 	for (size_t i = 0; i < n; i++) {
 		float f = (float)((double)rand() / RAND_MAX * 16 - 8);
@@ -165,7 +209,9 @@ static void bench_logits(size_t n, enum dtype dtype)
 			((uint16_t *)c.values)[i] = half;
 	}
 	compare(read_logits, observe_logits, &c, n < 1000 ? 2000 : 200, &read_us, &us);
-	printf("logits %6zu %s  read %7.2f us   all numbers and a copy %7.2f us   %5.1f x\n", n, names[dtype], read_us, us, us / read_us);
+	snprintf(key, sizeof key, "logits-%s-%zu", names[dtype], n);
+	printf("logits %6zu %s  read %7.2f us   all numbers and a copy %7.2f us %5.1f x", n, names[dtype], read_us, us, us / read_us);
+	say_naive(naive_us(key), us);
 	free(c.values);
 	free(c.copy);
 }
@@ -174,11 +220,14 @@ static void bench_state(const char *name, size_t n)
 {
 	struct state_case c = { name, n, room(n * 4), room(n * 4) };
 	double read_us, us;
+	char key[32];
 
 	for (size_t i = 0; i < n; i++)
 		c.old[i] = c.now[i] = (float)(i % 977) / 977;
 	compare(read_state, observe_state, &c, 3, &read_us, &us);
-	printf("state  %-12s read %7.1f us   compared and kept     %7.1f us   %5.2f x\n", name, read_us, us, us / read_us);
+	snprintf(key, sizeof key, "state-%s", name);
+	printf("state  %-12s read %7.1f us   compared and kept      %7.1f us %5.2f x", name, read_us, us, us / read_us);
+	say_naive(naive_us(key), us);
 	free(c.old);
 	free(c.now);
 }
@@ -261,16 +310,77 @@ static void bench_calls(void)
 	say("rwkvmon_begin + rwkvmon_end", sizeof(struct rwkvmon_step), ns, sizeof ns / sizeof *ns);
 }
 
-int main(void)
+/* --- a whole token --------------------------------------------------------------------- */
+
+enum { LAYERS_MAX = 24, VOCAB = 65536, TOKENS = 31 };
+
+/* begin and end with everything there is to look at: logits, and the state as it lies or as the sums
+ * that the built-in runtime makes while it updates it. */
+static void bench_token(const char *name, size_t layers, size_t width, int summed)
+{
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = "/dev/null", .overhead_budget_pct = -1,
+				      .n_layer = (uint32_t)layers };
+	size_t shift = width, wkv = width * 64, n = layers * (2 * shift + wkv);
+	float *state = room(n * 4), *logits = room((size_t)VOCAB * 4);
+	struct rwkvmon_tensor tensor[3 * LAYERS_MAX];
+	struct rwkvmon_state_sums sums[3 * LAYERS_MAX];
+	uint32_t token = 1;
+	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = &token, .n_tokens = 1, .phase = RWKVMON_DECODE,
+				     .logits = logits, .n_logits = VOCAB };
+	double us[TOKENS], ours, theirs;
+	char key[32];
+	float *at = state;
+	rwkvmon *mon;
+
+	for (size_t i = 0; i < n; i++)
+		state[i] = (float)(i % 977) / 977;
+	for (size_t i = 0; i < VOCAB; i++)
+		logits[i] = (float)(i % 977) / 60 - 8;
+	for (size_t i = 0; i < 3 * layers; at += tensor[i++].count) {
+		enum rwkvmon_part part = i % 3 == 1 ? RWKVMON_WKV : RWKVMON_SHIFT;
+
+		tensor[i] = (struct rwkvmon_tensor){ at, part == RWKVMON_WKV ? wkv : shift, RWKVMON_F32, part };
+		sums[i] = (struct rwkvmon_state_sums){ part, 0.9, 1, 1, 0.2, 0 };
+	}
+	step.state = tensor;
+	step.n_state = 3 * layers;
+	step.sums = summed ? sums : NULL;
+	step.n_sums = summed ? 3 * layers : 0;
+	if (rwkvmon_open(&mon, &cfg, NULL))
+		exit(4);
+	for (int i = -3; i < TOKENS; i++) {
+		double start = now_us(CLOCK_THREAD_CPUTIME_ID);
+
+		rwkvmon_begin(mon);
+		rwkvmon_end(mon, &step);
+		us[i < 0 ? 0 : i] = now_us(CLOCK_THREAD_CPUTIME_ID) - start;
+	}
+	rwkvmon_close(mon, NULL);
+	ours = quantile(us, TOKENS, 0.5);
+	snprintf(key, sizeof key, "state-%s", name);
+	theirs = naive_us(key) > 0 ? naive_us("logits-fp32-65536") + naive_us(key) + naive_us("record") : 0;
+	printf("a token of %s, all of it, %-33s %7.1f us        ", name, summed ? "state summed by the runtime" : "state looked at", ours);
+	say_naive(theirs, ours);
+	free(state);
+	free(logits);
+}
+
+int main(int argc, char **argv)
 {
 	static const size_t vocab[] = { 256, 50277, 65536 };
 
+	if (argc > 1)
+		read_naive(argv[1]);
 	printf("kernels: %s\n", cpu_features_name());
 	for (int dtype = DTYPE_F32; dtype < DTYPE_COUNT; dtype++)
 		for (size_t i = 0; i < sizeof vocab / sizeof *vocab; i++)
 			bench_logits(vocab[i], (enum dtype)dtype);
 	bench_state("0.1B", 608256);
 	bench_state("1.5B", 3244032);
+	bench_token("0.1B", 12, 768, 0);
+	bench_token("0.1B", 12, 768, 1);
+	bench_token("1.5B", 24, 2048, 0);
+	bench_token("1.5B", 24, 2048, 1);
 	bench_ring(64);
 	bench_ring(320);
 	bench_calls();

@@ -40,6 +40,7 @@ embed_files(rwkvmon_core embedded_model=${CMAKE_SOURCE_DIR}/models/tiny-rwkv7.sa
 
 add_executable(rwkvmon_cli $<TARGET_OBJECTS:layer_cli>)
 target_link_libraries(rwkvmon_cli PRIVATE rwkvmon_core)
+target_compile_definitions(layer_cli PRIVATE RWKVMON_DOC_DIR="${CMAKE_INSTALL_FULL_DOCDIR}")
 set_target_properties(rwkvmon_cli PROPERTIES OUTPUT_NAME rwkvmon)
 
 configure_file(${CMAKE_SOURCE_DIR}/cmake/rwkvmon.pc.in ${CMAKE_BINARY_DIR}/rwkvmon.pc @ONLY)

@@ -130,6 +130,7 @@ int args_parse(struct options *opts, enum command_id command, int argc, char **a
 	if (!opts->argument)
 		return err_set(err, ERR_NOMEM, "no memory for the command line");
 	for (int i = 0; i < argc && !rc; i++) {
+		opts->n_before_vs = opts->vs ? opts->n_before_vs : opts->n_arguments;
 		if (!only_arguments && !strcmp(argv[i], "--"))
 			only_arguments = true;
 		else if (!only_arguments && argv[i][0] == '-' && argv[i][1])
@@ -137,6 +138,7 @@ int args_parse(struct options *opts, enum command_id command, int argc, char **a
 		else
 			opts->argument[opts->n_arguments++] = argv[i];
 	}
+	opts->n_before_vs = opts->vs ? opts->n_before_vs : opts->n_arguments;
 	if (!rc && opts->n_arguments && !*command_specs[command].arguments && !opts->help) {
 		rc = err_set(err, ERR_USAGE, "%s: takes no argument, but found \"%s\"", command_specs[command].name, opts->argument[0]);
 		err_hint(err, "quote texts that hold spaces; `rwkvmon %s --help` shows an example", command_specs[command].name);

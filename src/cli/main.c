@@ -17,6 +17,7 @@ static command_fn *const commands[COMMAND_COUNT] = {
 	[COMMAND_EVAL] = command_eval,
 	[COMMAND_ANALYZE] = command_analyze,
 	[COMMAND_RULES] = command_rules,
+	[COMMAND_COMPARE] = command_compare,
 	[COMMAND_DIAGNOSE] = command_diagnose,
 	[COMMAND_EXPORT] = command_export,
 	[COMMAND_CONVERT] = command_convert,

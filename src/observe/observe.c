@@ -1,7 +1,6 @@
 #include "observe/observe.h"
 
 #include "observe/cycle.h"
-#include "simd/half.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -41,11 +40,12 @@ struct observer {
 	double repetition_pct;		    /* NAN until the 100th token */
 	struct cycle cycle;
 
-	float *logits; /* (logits_cap) of the call before, for the surprisal */
+	void *logits; /* (n_logits) of the call before, for the surprisal, in logits_cap bytes */
 	size_t logits_cap, n_logits;
+	enum dtype logits_dtype;
 	double log_sum_exp; /* of those; NAN unknown */
 
-	float *state; /* (state_cap) after the call before */
+	void *state; /* (n_state) floats after the call before, in state_cap bytes */
 	size_t state_cap, n_state;
 	double leak; /* of the sequence that begins; NAN: not checked */
 	double left2; /* squared norm of the state that the call before left, when summed; NAN unknown */
@@ -88,19 +88,6 @@ void observer_new_sequence(struct observer *o)
 	cycle_reset(&o->cycle);
 }
 
-static double value_at(const struct observed_tensor *t, size_t i)
-{
-	uint16_t half;
-	float value;
-
-	if (t->dtype == DTYPE_F32) {
-		memcpy(&value, (const char *)t->p + 4 * i, sizeof value);
-		return (double)value;
-	}
-	memcpy(&half, (const char *)t->p + 2 * i, sizeof half);
-	return (double)(t->dtype == DTYPE_F16 ? float_of_f16(half) : float_of_bf16(half));
-}
-
 static bool is_zero(const struct observed_tensor *t)
 {
 	const char *p = t->p;
@@ -134,7 +121,8 @@ void observer_check_start(struct observer *o, const struct observed_tensor *stat
 		const struct observed_tensor *want = declared ? &declared[i] : NULL;
 
 		for (size_t k = 0; k < state[i].n; k++) {
-			double a = value_at(&state[i], k), b = want ? value_at(want, k) : 0;
+			double a = (double)dtype_value(state[i].p, state[i].dtype, k);
+			double b = want ? (double)dtype_value(want->p, want->dtype, k) : 0;
 
 			apart2 += (a - b) * (a - b);
 			a2 += a * a;
@@ -145,14 +133,14 @@ void observer_check_start(struct observer *o, const struct observed_tensor *stat
 		o->leak = isfinite(apart2) ? sqrt(apart2 / fmax(a2, b2)) : 1;
 }
 
-/* Room for n floats in *p; false (and *cap 0) when memory is out. */
-static bool make_room(float **p, size_t *cap, size_t n)
+/* Room for so many bytes in *p; false (and *cap 0) when memory is out. */
+static bool make_room(void **p, size_t *cap, size_t bytes)
 {
-	if (n <= *cap)
+	if (bytes <= *cap)
 		return true;
 	free(*p);
-	*p = malloc(n * sizeof **p);
-	*cap = *p ? n : 0;
+	*p = malloc(bytes);
+	*cap = *p ? bytes : 0;
 	return *p != NULL;
 }
 
@@ -266,11 +254,12 @@ static void observe_logits(struct observer *o, const struct observed_call *c, st
 	struct logits_stats s;
 
 	if (c->n_tokens == 1 && !isnan(o->log_sum_exp) && c->tokens[0] < o->n_logits)
-		record_set(out, M_SURPRISAL_NATS, o->log_sum_exp - (double)o->logits[c->tokens[0]]);
+		record_set(out, M_SURPRISAL_NATS, o->log_sum_exp - (double)dtype_value(o->logits, o->logits_dtype, c->tokens[0]));
 	o->log_sum_exp = NAN;
 	if (!c->logits || !c->n_logits || c->little)
 		return;
-	o->n_logits = make_room(&o->logits, &o->logits_cap, c->n_logits) ? c->n_logits : 0;
+	o->n_logits = make_room(&o->logits, &o->logits_cap, c->n_logits * dtype_bytes(c->logits_dtype)) ? c->n_logits : 0;
+	o->logits_dtype = c->logits_dtype;
 	logits_observe(c->logits, c->logits_dtype, c->n_logits, o->n_logits ? o->logits : NULL, &s);
 	if (s.nan + s.inf) {
 		record_set(out, M_NONFINITE_LOGITS, (double)(s.nan + s.inf));
@@ -317,19 +306,19 @@ static bool compare_state(struct observer *o, const struct observed_call *c, str
 
 	for (size_t i = 0; i < c->n_state; i++)
 		n += c->state[i].n;
-	comparable = n == o->n_state && n <= o->state_cap;
-	if (!make_room(&o->state, &o->state_cap, n)) {
+	comparable = n == o->n_state;
+	if (!make_room(&o->state, &o->state_cap, n * sizeof(float))) {
 		o->n_state = 0;
 		return false;
 	}
 	if (per_layer)
 		memset(c->layer_norm, 0, c->n_layer * sizeof *c->layer_norm);
 	if (!comparable)
-		memset(o->state, 0, n * sizeof *o->state);
+		memset(o->state, 0, n * sizeof(float));
 	for (size_t i = 0; i < c->n_state; at += c->state[i++].n) {
 		struct state_sums one = { 0 };
 
-		state_observe(o->state + at, c->state[i].p, c->state[i].dtype, c->state[i].n, &one);
+		state_observe((float *)o->state + at, c->state[i].p, c->state[i].dtype, c->state[i].n, &one);
 		add_sums(&sums[c->state[i].part], &one);
 		if (per_layer)
 			c->layer_norm[i / per_layer] += (float)one.new2;

@@ -1,74 +1,10 @@
 /* json.c - findings as one JSON object: published keys first, in their published order, extras behind them. */
 #include "report/report.h"
 
-#include "base/clock.h"
+#include "report/members.h"
 #include "report/verdict_text.h"
 
 #include <math.h>
-
-/* Members of objects and elements of arrays; `first` is per level and held by the caller. */
-static void comma(struct buf *out, bool *first)
-{
-	if (!*first)
-		buf_char(out, ',');
-	*first = false;
-}
-
-static void key(struct buf *out, bool *first, const char *name)
-{
-	comma(out, first);
-	buf_char(out, '"');
-	buf_str(out, name); /* ours: nothing to escape */
-	buf_str(out, "\":");
-}
-
-static void member_u64(struct buf *out, bool *first, const char *name, uint64_t value)
-{
-	key(out, first, name);
-	buf_u64(out, value);
-}
-
-static void member_double(struct buf *out, bool *first, const char *name, double value)
-{
-	key(out, first, name);
-	buf_json_double(out, value);
-}
-
-static void member_text(struct buf *out, bool *first, const char *name, const char *text)
-{
-	key(out, first, name);
-	buf_json_string(out, slice_of(text));
-}
-
-/* Unknown texts are null. */
-static void member_known_text(struct buf *out, bool *first, const char *name, const char *text)
-{
-	if (text && *text) {
-		member_text(out, first, name, text);
-		return;
-	}
-	key(out, first, name);
-	buf_str(out, "null");
-}
-
-static void member_bool(struct buf *out, bool *first, const char *name, bool value)
-{
-	key(out, first, name);
-	buf_str(out, value ? "true" : "false");
-}
-
-static void member_time(struct buf *out, bool *first, const char *name, int64_t time_us, bool known)
-{
-	char text[TIME_TEXT_BYTES];
-
-	key(out, first, name);
-	if (!known) {
-		buf_str(out, "null");
-		return;
-	}
-	time_format(text, time_us);
-	buf_json_string(out, slice_of(text));
-}
 
 static void put_summary(struct buf *out, const struct summary *s, const char *unit)
 {

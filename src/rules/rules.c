@@ -310,6 +310,12 @@ int64_t rules_cooldown_ms(const struct rules *r, const char *rule)
 	return 0;
 }
 
+/* What the log keeps of the metric: further digits are those of a machine's order of summation. */
+static double as_logged(enum metric_id m, double value)
+{
+	return round(value * metric_specs[m].scale) / metric_specs[m].scale;
+}
+
 void rules_alarm_record(const struct rule_finding *f, const struct record *rec, enum lang lang, struct record *out,
 			struct field_values *extra)
 {
@@ -317,7 +323,7 @@ void rules_alarm_record(const struct rule_finding *f, const struct record *rec, 
 	fields_set_text(extra, F_ALARM_TYPE, slice_of(alarm_specs[f->type].id));
 	fields_set_text(extra, F_SEVERITY, slice_of(severity_ids[f->severity]));
 	fields_set_text(extra, F_RULE, slice_of(f->rule));
-	fields_set_number(extra, F_VALUE, f->value);
+	fields_set_number(extra, F_VALUE, as_logged(f->metric, f->value));
 	fields_set_number(extra, F_LIMIT, f->limit);
 	fields_set_text(extra, F_STATE, slice_of(f->firing ? "firing" : "resolved"));
 	fields_set_text(extra, F_SUMMARY, slice_of(f->summary[lang]));

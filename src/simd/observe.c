@@ -1,4 +1,5 @@
-/* observe.c - blocks, types and the choice of kernels; the arithmetic is in observe_*.c. */
+/* observe.c - the choice of kernels, and what to do when a fixed reference does not fit; the
+ * arithmetic is in observe_*.c. */
 #include "simd/observe.h"
 
 #include "base/cpu.h"
@@ -6,9 +7,12 @@
 
 #include <math.h>
 #include <pthread.h>
-#include <string.h>
 
-enum { BLOCK = 1024 }; /* floats: 4 KiB, so that the second look at a block hits L1 */
+enum {
+	SAMPLES = 32,
+	STRIDE_MIN = 16, /* values between two samples */
+	LARGEST_POWER = 32, /* so that a float t is fine enough; see struct observe_kernels */
+};
 
 const struct observe_kernels *const observe_kernels_all[] = {
 	&observe_scalar,
@@ -36,98 +40,85 @@ size_t dtype_bytes(enum dtype t)
 	return t == DTYPE_F32 ? 4 : 2;
 }
 
-/* The block of n values at index i as floats: in place where that is possible, else in `room`. */
-static const float *block_at(const void *values, enum dtype t, size_t i, size_t n, float room[BLOCK])
-{
-	const void *at = (const char *)values + i * dtype_bytes(t);
+/* --- logits ------------------------------------------------------------------------- */
 
-	if (t == DTYPE_F32 && (uintptr_t)at % sizeof(float) == 0)
-		return at;
-	if (t == DTYPE_F32)
-		memcpy(room, at, n * sizeof *room);
-	else
-		kernels->widen(room, at, t, n);
-	return room;
+/* The largest of a few values spread over all: near the top, and never above it. */
+static float sampled_top(const void *logits, enum dtype t, size_t n)
+{
+	size_t stride = n / SAMPLES > STRIDE_MIN ? n / SAMPLES + 1 : STRIDE_MIN;
+	float top = -INFINITY;
+
+	for (size_t i = 0; i < n; i += stride) {
+		float x = dtype_value(logits, t, i);
+
+		top = x > top ? x : top;
+	}
+	return top;
 }
 
-static void count_nonfinite(const float *x, size_t n, uint64_t *nan, uint64_t *inf)
+static bool is_right(const struct logits_sums *s)
 {
+	return isfinite(s->sum) && isfinite(s->weighted) && fabsf(s->top) < 1e30F &&
+	       (double)s->top * (double)OBSERVE_LOG2E + s->offset <= LARGEST_POWER;
+}
+
+/* Counts what is not finite; the largest of the rest. */
+static float look_closely(const void *logits, enum dtype t, size_t n, struct logits_stats *out)
+{
+	float top = -INFINITY;
+
 	for (size_t i = 0; i < n; i++) {
-		*nan += isnan(x[i]) != 0;
-		*inf += isinf(x[i]) != 0;
+		float x = dtype_value(logits, t, i);
+
+		out->nan += isnan(x) != 0;
+		out->inf += isinf(x) != 0;
+		top = x > top ? x : top;
 	}
+	return top;
 }
 
-static void count_logits(const void *logits, enum dtype t, size_t n, struct logits_stats *out)
+void logits_observe(const void *logits, enum dtype t, size_t n, void *copy, struct logits_stats *out)
 {
-	float room[BLOCK];
-
-	*out = (struct logits_stats){ .max = NAN, .log_sum_exp = NAN, .entropy = NAN };
-	for (size_t i = 0; i < n; i += BLOCK) {
-		size_t m = n - i < BLOCK ? n - i : BLOCK;
-
-		count_nonfinite(block_at(logits, t, i, m, room), m, &out->nan, &out->inf);
-	}
-}
-
-void logits_observe(const void *logits, enum dtype t, size_t n, float *copy, struct logits_stats *out)
-{
-	double sum = 0, weighted = 0;
-	float ref = -INFINITY, room[BLOCK];
+	const double ln2 = 0.69314718055994530942;
+	struct logits_sums s;
 
 	pthread_once(&once, bind);
-	for (size_t i = 0; i < n; i += BLOCK) {
-		size_t m = n - i < BLOCK ? n - i : BLOCK;
-		const float *x = block_at(logits, t, i, m, room);
-		float top = kernels->max(x, m);
+	*out = (struct logits_stats){ .max = NAN, .log_sum_exp = NAN, .entropy = NAN };
+	kernels->logits(logits, t, n, copy, sampled_top(logits, t, n), &s);
+	if (!is_right(&s)) { /* not finite, or the top is far above the samples: relative to it all fits */
+		float top = look_closely(logits, t, n, out);
 
-		if (copy)
-			memcpy(copy + i, x, m * sizeof *x);
-		if (top > ref) { /* the sums move to the new reference */
-			double shift = (double)ref - (double)top, factor = i ? exp(shift) : 0;
-
-			weighted = i ? factor * (weighted + shift * sum) : 0;
-			sum *= factor;
-			ref = top;
-		}
-		kernels->exp_sums(x, m, ref, &sum, &weighted);
+		if (!n || out->nan + out->inf)
+			return;
+		kernels->logits(logits, t, n, NULL, top, &s);
+		if (!is_right(&s)) /* numbers near the limits of float */
+			observe_scalar.logits(logits, t, n, NULL, top, &s);
 	}
-	*out = (struct logits_stats){ .max = ref, .log_sum_exp = ref + log(sum), .entropy = log(sum) - weighted / sum };
-	if (!isfinite(out->entropy) || !isfinite(out->log_sum_exp))
-		count_logits(logits, t, n, out);
-	else if (out->entropy < 0)
-		out->entropy = 0; /* rounding */
+	out->max = (double)s.top;
+	out->log_sum_exp = (log2(s.sum) - s.offset) / (double)OBSERVE_LOG2E;
+	out->entropy = fmax(0, ln2 * (log2(s.sum) - s.weighted / s.sum)); /* rounding may say -1e-8 */
 }
 
-static void count_state(const void *now, enum dtype t, size_t n, struct state_sums *sums)
+/* --- the state ------------------------------------------------------------------------ */
+
+static uint64_t count_nonfinite(const void *values, enum dtype t, size_t n)
 {
-	uint64_t nan = 0, inf = 0;
-	float room[BLOCK];
+	uint64_t count = 0;
 
-	for (size_t i = 0; i < n; i += BLOCK) {
-		size_t m = n - i < BLOCK ? n - i : BLOCK;
-
-		count_nonfinite(block_at(now, t, i, m, room), m, &nan, &inf);
-	}
-	sums->nonfinite += nan + inf;
+	for (size_t i = 0; i < n; i++)
+		count += isfinite(dtype_value(values, t, i)) ? 0 : 1;
+	return count;
 }
 
 void state_observe(float *old, const void *now, enum dtype t, size_t n, struct state_sums *sums)
 {
 	struct state_sums s = { 0 };
-	float room[BLOCK];
 
 	pthread_once(&once, bind);
-	for (size_t i = 0; i < n; i += BLOCK) {
-		size_t m = n - i < BLOCK ? n - i : BLOCK;
-
-		kernels->compare(old + i, block_at(now, t, i, m, room), m, &s);
-	}
-	if (!isfinite(s.new2))
-		count_state(now, t, n, &s);
+	kernels->compare(old, now, t, n, &s);
 	sums->dot += s.dot;
 	sums->old2 += s.old2;
 	sums->new2 += s.new2;
 	sums->change2 += s.change2;
-	sums->nonfinite += s.nonfinite;
+	sums->nonfinite += isfinite(s.new2) ? 0 : count_nonfinite(now, t, n);
 }

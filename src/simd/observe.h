@@ -1,22 +1,38 @@
 /* observe.h - one pass over logits, one pass over the state.
  *
- * Numbers  entropy and cosine agree with a double-precision reference to 1e-5 and 1e-6.
- *          A non-finite input makes the sums non-finite and is then counted in a second pass.
- * Cost     logits: each value is read once from memory (twice from L1). State: old and
- *          new are read once, the copy is written in the same pass.
+ * Numbers  entropy and cosine agree with a double-precision reference to 4e-6 and 1e-6. A non-finite
+ *          input makes the sums non-finite and is then counted in a pass of its own.
+ * Cost     logits: each value is read once, and once more where the largest stands more
+ *          than 22 nats above a few samples of them. State: old and new are read once, the
+ *          copy is written in the same pass.
  * Threads  pure functions.
  */
 #ifndef RWKVMON_SIMD_OBSERVE_H
 #define RWKVMON_SIMD_OBSERVE_H
 
+#include "simd/half.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_COUNT };
 
 /* Bytes of one value. */
 size_t dtype_bytes(enum dtype t);
+
+/* Value i of an array at any alignment. */
+static inline float dtype_value(const void *values, enum dtype t, size_t i)
+{
+	uint16_t half;
+	float value;
+
+	if (t == DTYPE_F32) {
+		memcpy(&value, (const char *)values + 4 * i, sizeof value);
+		return value;
+	}
+	memcpy(&half, (const char *)values + 2 * i, sizeof half);
+	return t == DTYPE_F16 ? float_of_f16(half) : float_of_bf16(half);
+}
 
 struct logits_stats {
 	double max;
@@ -25,8 +41,8 @@ struct logits_stats {
 	uint64_t nan, inf;  /* when either is not 0, the numbers above are NAN */
 };
 
-/* Of n logits of type t. The values, widened, also go to copy (n floats) unless it is NULL. */
-void logits_observe(const void *logits, enum dtype t, size_t n, float *copy, struct logits_stats *out);
+/* Of n logits of type t, at any alignment. They also go to copy, as they are, unless it is NULL. */
+void logits_observe(const void *logits, enum dtype t, size_t n, void *copy, struct logits_stats *out);
 
 /* Sums over a state or a part of it; add up over tensors. */
 struct state_sums {
@@ -37,22 +53,27 @@ struct state_sums {
 	uint64_t nonfinite; /* values of new that are NaN or Inf */
 };
 
-/* Compares `old` (n floats) with `now` (n values of type t), adds to *sums, and leaves the
- * widened values of `now` in `old`. */
+/* Compares `old` (n floats) with `now` (n values of type t, any alignment), adds to *sums, and
+ * leaves the widened values of `now` in `old`. */
 void state_observe(float *old, const void *now, enum dtype t, size_t n, struct state_sums *sums);
 
 /* --- for tests: the kernels of every instruction set ------------------------------ */
 
+/* Over terms 2^t, t = x log2 e + offset: the reference that keeps them in range is in the offset. */
+struct logits_sums {
+	double offset;
+	float top;	      /* the largest x; NaN may be ignored */
+	double sum, weighted; /* of 2^t, of t 2^t */
+};
+
 struct observe_kernels {
 	const char *name;
 	bool (*runs_here)(void);
-	float (*max)(const float *x, size_t n); /* n > 0; NaN may be ignored */
-	/* *sum += sum e^(x-ref), *weighted += sum (x-ref) e^(x-ref) */
-	void (*exp_sums)(const float *x, size_t n, float ref, double *sum, double *weighted);
-	/* n values of type t, not DTYPE_F32 and at any alignment, as floats */
-	void (*widen)(float *to, const void *from, enum dtype t, size_t n);
+	/* Sums relative to `ref`. When all is finite, |top| < 1e30 and no t is above 32, they are right;
+	 * a NaN or an infinity makes sum or weighted non-finite. */
+	void (*logits)(const void *x, enum dtype t, size_t n, void *copy, float ref, struct logits_sums *out);
 	/* dot, old2, new2, change2 of *sums; old becomes now */
-	void (*compare)(float *old, const float *now, size_t n, struct state_sums *sums);
+	void (*compare)(float *old, const void *now, enum dtype t, size_t n, struct state_sums *sums);
 };
 
 extern const struct observe_kernels *const observe_kernels_all[]; /* NULL-terminated; the scalar set first */

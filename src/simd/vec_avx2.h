@@ -5,6 +5,7 @@
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
+#include "simd/exp2.h"
 #include "simd/linear.h"
 
 #include <immintrin.h>
@@ -15,6 +16,7 @@ typedef __m256 vec;
 
 enum {
 	VEC_LANES = 8,
+	VEC_REGISTERS = 16,
 	TILE_ROWS = 3, /* 12 accumulators, 3 weights, 1 input: all 16 registers */
 	TILE_XS = 4,
 };
@@ -56,6 +58,36 @@ static inline float vec_sum(vec v)
 
 	s = _mm_add_ps(s, _mm_movehl_ps(s, s));
 	return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+/* The larger of each lane; b where one is NaN. */
+static inline vec vec_max(vec a, vec b)
+{
+	return _mm256_max_ps(a, b);
+}
+
+static inline float vec_top(vec v)
+{
+	__m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+
+	m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+	return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
+/* 2^t for t below 127, to 1e-7: a polynomial in t - floor(t), its exponent raised by floor(t).
+ * 0 below -126; NaN stays NaN, infinity becomes NaN. */
+static inline vec vec_exp2(vec t)
+{
+	vec lowest = vec_set1(-126), below = _mm256_cmp_ps(t, lowest, _CMP_LT_OQ);
+	vec k = _mm256_floor_ps(_mm256_max_ps(lowest, t)), r = vec_sub(t, k), p = vec_set1(VEC_EXP2_5);
+
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_4));
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_3));
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_2));
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_1));
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_0));
+	p = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_cvtps_epi32(k), 23)));
+	return _mm256_andnot_ps(below, p);
 }
 
 static inline vec vec_load(const float *p)

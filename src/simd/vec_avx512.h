@@ -5,6 +5,7 @@
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
 
+#include "simd/exp2.h"
 #include "simd/linear.h"
 
 #include <immintrin.h>
@@ -14,6 +15,7 @@ typedef __m512 vec;
 
 enum {
 	VEC_LANES = 16,
+	VEC_REGISTERS = 32,
 	TILE_ROWS = 6, /* accumulators of a tile: rows x vectors; 24 of 32 registers */
 	TILE_XS = 4,
 };
@@ -57,6 +59,31 @@ static inline vec vec_fma(vec a, vec b, vec c)
 static inline float vec_sum(vec v)
 {
 	return _mm512_reduce_add_ps(v);
+}
+
+/* The larger of each lane; b where one is NaN. */
+static inline vec vec_max(vec a, vec b)
+{
+	return _mm512_max_ps(a, b);
+}
+
+static inline float vec_top(vec v)
+{
+	return _mm512_reduce_max_ps(v);
+}
+
+/* 2^t for t below 127, to 1e-7: a polynomial in t - floor(t), which scalef shifts by floor(t). Below
+ * -126 it goes to 0 through the subnormals; NaN stays NaN, infinity infinity. */
+static inline vec vec_exp2(vec t)
+{
+	vec r = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC), p = vec_set1(VEC_EXP2_5);
+
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_4));
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_3));
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_2));
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_1));
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_0));
+	return _mm512_scalef_ps(p, t);
 }
 
 static inline vec vec_load(const float *p)

@@ -5,6 +5,7 @@
 
 #if defined(__aarch64__)
 
+#include "simd/exp2.h"
 #include "simd/linear.h"
 
 #include <arm_neon.h>
@@ -15,6 +16,7 @@ typedef float32x4_t vec;
 
 enum {
 	VEC_LANES = 4,
+	VEC_REGISTERS = 32,
 	TILE_ROWS = 5, /* accumulators of a tile: rows x vectors; 20 of 32 registers */
 	TILE_XS = 4,
 };
@@ -53,6 +55,33 @@ static inline vec vec_fma(vec a, vec b, vec c)
 static inline float vec_sum(vec v)
 {
 	return vaddvq_f32(v);
+}
+
+/* The larger of each lane; the other one where one is NaN. */
+static inline vec vec_max(vec a, vec b)
+{
+	return vmaxnmq_f32(a, b);
+}
+
+static inline float vec_top(vec v)
+{
+	return vmaxnmvq_f32(v);
+}
+
+/* 2^t for t below 127, to 1e-7: a polynomial in t - floor(t), its exponent raised by floor(t).
+ * 0 below -126; NaN stays NaN, infinity becomes NaN. */
+static inline vec vec_exp2(vec t)
+{
+	vec lowest = vec_set1(-126), k = vrndmq_f32(vmaxq_f32(lowest, t)), r = vec_sub(t, k), p = vec_set1(VEC_EXP2_5);
+	uint32x4_t below = vcltq_f32(t, lowest);
+
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_4));
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_3));
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_2));
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_1));
+	p = vec_fma(p, r, vec_set1(VEC_EXP2_0));
+	p = vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), vshlq_n_s32(vcvtq_s32_f32(k), 23)));
+	return vbslq_f32(below, vdupq_n_f32(0), p);
 }
 
 static inline vec vec_load(const float *p)

@@ -37,6 +37,7 @@ struct options {
 
 	const char **argument; /* (n_arguments): what is no option */
 	size_t n_arguments;
+	size_t n_before_vs; /* of them stand before --vs; all without it */
 };
 
 enum option_kind { OPTION_IS_FLAG, OPTION_IS_TEXT, OPTION_IS_COUNT, OPTION_IS_NUMBER };

@@ -53,6 +53,37 @@ expect "a condition on what is not logged" 3 'the log has no quant_kl_nats' \
 	"$rwkvmon" analyze --fail-on 'quant_kl_nats p95 > 1' "$here/../logs/worked.log"
 expect "a change needs two logs" 2 'use rwkvmon compare' "$rwkvmon" analyze --fail-on 'token_latency_ms p95 > 5%' x.log
 expect "a mistyped condition" 2 'did you mean "token_latency_ms"' "$rwkvmon" analyze --fail-on 'tokn_latency_ms p95 > 5' x.log
+
+# --- compare -------------------------------------------------------------------------
+# Two runs of 400 steps: B takes 20 % longer.
+pair=$dir/pair
+mkdir "$pair"
+for side in a:30 b:36; do
+	awk -v ms="${side#*:}" -v s="${side%%:*}" 'BEGIN { for (i = 0; i < 400; i++)
+		printf "{\"timestamp\":\"2025-09-11T12:%02d:%02d.000Z\",\"session_id\":\"rwkv-sess-%s\",\"event_type\":\"inference_step\",\"phase\":\"decode\",\"performance\":{\"token_latency_ms\":%.3f}}\n",
+			i / 60, i % 60, s, ms * (1 + (i * 7919 % 101 - 50) / 1000) }' >"$pair/${side%%:*}.log"
+done
+expect "compare" 0 "" "$rwkvmon" compare --lang en "$pair/a.log" "$pair/b.log"
+says "the slower one is named so" "slower  Token latency, decode: median 30"
+expect "compare in Chinese" 0 "" "$rwkvmon" compare --lang zh "$pair/a.log" "$pair/b.log"
+says "it is Chinese" "更慢"
+expect "compare as Markdown" 0 "" "$rwkvmon" compare --lang en --format markdown "$pair/a.log" "$pair/b.log"
+says "it has a table" "| Token latency |"
+expect "compare as JSON" 0 "" "$rwkvmon" compare --json "$pair/a.log" "$pair/b.log"
+says "it has a verdict" '"verdict":"slower"'
+expect "a gate that shuts" 1 'token_latency_ms p95 > 5%: it is 19.9' "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 5%' "$pair/a.log" "$pair/b.log"
+expect "a gate that stays open" 0 "" "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 25%' "$pair/a.log" "$pair/b.log"
+expect "the other way round" 0 "" "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 5%' "$pair/b.log" "$pair/a.log"
+expect "equal logs pass" 0 "" "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 0%, token_latency_ms median > 0%' "$pair/a.log" "$pair/a.log"
+expect "an absolute limit is B's" 1 'token_latency_ms median > 33' "$rwkvmon" compare --fail-on 'token_latency_ms median > 33' "$pair/a.log" "$pair/b.log"
+expect "a metric that neither has" 3 'no throughput_tps in common' "$rwkvmon" compare --fail-on 'throughput_tps p50 < -5%' "$pair/a.log" "$pair/b.log"
+expect "groups" 0 "" "$rwkvmon" compare --lang en "$pair/a.log" "$pair/a.log" --vs "$pair/b.log"
+says "a group's name" "a.log (+1)"
+expect "one side only" 2 'expected two: A B' "$rwkvmon" compare "$pair/a.log"
+expect "three without --vs" 2 'put --vs between them' "$rwkvmon" compare "$pair/a.log" "$pair/a.log" "$pair/b.log"
+expect "nothing behind --vs" 2 'expected two' "$rwkvmon" compare "$pair/a.log" --vs
+expect "a side that is not there" 3 'nowhere.log' "$rwkvmon" compare "$pair/a.log" "$pair/nowhere.log"
+
 expect "no log named" 2 'no log is named' "$rwkvmon" analyze
 expect "help of a command" 0 "" "$rwkvmon" run --help
 says "it shows an example" 'rwkvmon run --prompt'
@@ -60,7 +91,7 @@ expect "Chinese help" 0 "" "$rwkvmon" run --help --lang zh
 says "it is Chinese" "续写的开头"
 expect "version" 0 "" "$rwkvmon" --version
 says "it says what is in" "activations always fp32"
-for command in "" run eval analyze; do
+for command in "" run eval analyze compare; do
 	"$rwkvmon" $command --help --lang en | awk -v what="help of ${command:-all}" '
 		length($0) > 80 { print "FAILED: " what " has a line of " length($0) " columns"; bad = 1 } END { exit bad }' || failed=$((failed + 1))
 done

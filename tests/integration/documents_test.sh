@@ -19,6 +19,7 @@ same log-format LOG-FORMAT.md
 same metrics METRICS.md
 same man rwkvmon.1
 same schema log.schema.json
+same alerts PROMETHEUS-ALERTS.md
 "$rwkvmon" export nothing >/dev/null 2>&1
 [ $? = 2 ] && pass || fail "an unknown document is a usage error"
 

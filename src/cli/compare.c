@@ -1,0 +1,208 @@
+/* compare.c - two groups of logs in, their differences out: read → compare, analyze → report. */
+#include "analyze/analyze.h"
+#include "analyze/compare.h"
+#include "analyze/gate.h"
+#include "base/file.h"
+#include "cli/args.h"
+#include "cli/commands.h"
+#include "read/read.h"
+#include "report/compare.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const struct format {
+	const char *name;
+	compare_report_fn *draw;
+} formats[] = { { "text", compare_text }, { "markdown", compare_markdown }, { "json", compare_json } };
+
+/* NULL: there is no such format. */
+static const struct format *find_format(const struct options *opts)
+{
+	const char *name = opts->compare_format ? opts->compare_format : opts->json ? "json" : "text";
+
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+		if (!strcmp(formats[i].name, name))
+			return &formats[i];
+	return NULL;
+}
+
+/* The logs of one side. */
+struct group {
+	const char *const *path; /* (n) */
+	size_t n;
+	struct buf name;
+};
+
+static int find_groups(const struct options *opts, struct group group[2], struct err *err)
+{
+	size_t first = opts->vs ? opts->n_before_vs : 1;
+	int rc;
+
+	if (!first || first >= opts->n_arguments || (!opts->vs && opts->n_arguments != 2)) {
+		rc = err_set(err, ERR_USAGE, "compare: found %zu log%s, expected two: A B", opts->n_arguments,
+			     opts->n_arguments == 1 ? "" : "s");
+		err_hint(err, "name two files, directories or quoted patterns; with more a side, put --vs between them: "
+			      "rwkvmon compare a1.log a2.log --vs b1.log b2.log");
+		return rc;
+	}
+	group[0] = (struct group){ .path = opts->argument, .n = first };
+	group[1] = (struct group){ .path = opts->argument + first, .n = opts->n_arguments - first };
+	for (int side = 0; side < 2; side++) {
+		buf_str(&group[side].name, group[side].path[0]);
+		if (group[side].n > 1)
+			buf_printf(&group[side].name, " (+%zu)", group[side].n - 1);
+		if (group[side].name.failed)
+			return err_set(err, ERR_NOMEM, "no memory for the names");
+	}
+	return 0;
+}
+
+/* One side read to its end: its blocks, and its findings for alarms and absolute limits. */
+static int read_side(const struct group *group, struct compare_side *side, const struct ruleset *rules,
+		     struct findings *findings, struct err *err)
+{
+	struct analyze_options how = { .rules = rules, .no_session_series = true };
+	struct reader *reader = NULL;
+	struct analysis *a = NULL;
+	struct record rec;
+	int rc = analyze_open(&a, &how, err);
+
+	if (!rc)
+		rc = read_open(&reader, group->path, group->n, NULL, err);
+	while (!rc && (rc = read_next(reader, &rec, err)) > 0) {
+		compare_side_add(side, &rec);
+		analyze_push(a, &rec);
+		rc = 0;
+	}
+	if (!rc)
+		rc = analyze_finish(a, read_input(reader), findings, err);
+	read_close(reader);
+	analyze_close(a);
+	return rc;
+}
+
+/* --- the gate ------------------------------------------------------------------------- */
+
+/* The estimate of a statistic that has one; NULL else. */
+static const struct estimate *estimate_of(const struct difference *d, enum statistic statistic)
+{
+	static const signed char of[STATISTIC_COUNT_OF] = {
+		[STATISTIC_P50] = 1 + COMPARED_MEDIAN, [STATISTIC_P90] = 1 + COMPARED_P90, [STATISTIC_P95] = 1 + COMPARED_P95,
+		[STATISTIC_P99] = 1 + COMPARED_P99,    [STATISTIC_MEAN] = 1 + COMPARED_MEAN,
+	};
+
+	return of[statistic] ? &d->of[of[statistic] - 1] : NULL;
+}
+
+/* A change in percent counts when it is there beyond doubt: its interval lies on one side of 0. */
+static int judge_change(const struct condition *c, const struct comparison *comparison, struct err *err)
+{
+	const struct difference *d = comparison_row(comparison, c->metric, c->phase);
+	const struct estimate *e = d ? estimate_of(d, c->statistic) : NULL;
+	double change;
+
+	if (!d)
+		return err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: the two logs have no %s in common",
+			       SLICE_ARG(c->text), metric_specs[c->metric].id);
+	if (!e)
+		return err_set(err, ERR_USAGE, "--fail-on: \"%.*s\": a change is known of p50 (median), p90, p95, p99 and mean",
+			       SLICE_ARG(c->text));
+	if (!isfinite(e->relative) || !isfinite(e->relative_low))
+		return err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: too few steps on one of the sides",
+			       SLICE_ARG(c->text));
+	change = 100 * e->relative;
+	if (!condition_holds(c, change) || (e->low <= 0 && 0 <= e->high && change != 0))
+		return 0;
+	return gate_add(err, c, change, "%");
+}
+
+/* Changes are those from A to B; everything else is asked about B. */
+static int judge(const struct conditions *bad, const struct comparison *c, const struct findings *b, struct err *err)
+{
+	int verdict = 0;
+
+	for (size_t i = 0; i < bad->n; i++) {
+		const struct condition *condition = &bad->of[i];
+		struct conditions one = { .of = { *condition }, .n = 1 };
+		bool change = condition->type == ALARM_TYPE_COUNT && condition->percent;
+		int rc = change ? judge_change(condition, c, err) : gate_judge(&one, b, err);
+
+		if (rc && rc != -ERR_VERDICT)
+			return rc;
+		verdict = rc ? rc : verdict;
+	}
+	return verdict;
+}
+
+/* --- the command ------------------------------------------------------------------------ */
+
+static int write_report(const struct format *format, const struct options *opts, const struct comparison *c,
+			const struct compare_input *in, struct err *err)
+{
+	const char *path = opts->output ? opts->output : "-";
+	struct report_options how = { .lang = args_lang(opts->lang) };
+	struct buf out = { 0 };
+	int rc;
+
+	how.color = !strcmp(path, "-") && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	format->draw(&out, c, in, &how);
+	rc = out.failed ? err_set(err, ERR_NOMEM, "no memory for the report") : file_write(path, buf_slice(&out), err);
+	buf_free(&out);
+	if (!rc && strcmp(path, "-") && !opts->quiet)
+		fprintf(stderr, "written to %s\n", path);
+	return rc;
+}
+
+static int compare(const struct options *opts, const struct format *format, const struct conditions *bad,
+		   const struct group group[2], struct err *err)
+{
+	uint64_t warmup = opts->warmup == UINT64_MAX ? COMPARE_WARMUP : opts->warmup;
+	struct compare_side *side[2] = { NULL, NULL };
+	struct findings findings[2] = { 0 };
+	struct comparison c = { .n = 0 };
+	struct ruleset *rules = NULL;
+	int rc = ruleset_open(&rules, opts->rules ? opts->rules : "baseline", err);
+
+	for (int i = 0; i < 2 && !rc; i++) {
+		rc = compare_side_open(&side[i], warmup, err);
+		if (!rc)
+			rc = read_side(&group[i], side[i], rules, &findings[i], err);
+	}
+	if (!rc)
+		rc = compare_sides(side[0], side[1], &c, err);
+	if (!rc)
+		rc = write_report(format, opts, &c,
+				  &(struct compare_input){ { group[0].name.p, group[1].name.p },
+							   { &findings[0], &findings[1] } },
+				  err);
+	if (!rc)
+		rc = judge(bad, &c, &findings[1], err);
+	comparison_free(&c);
+	for (int i = 0; i < 2; i++) {
+		findings_free(&findings[i]);
+		compare_side_close(side[i]);
+	}
+	ruleset_close(rules);
+	return rc;
+}
+
+int command_compare(const struct options *opts, struct err *err)
+{
+	const struct format *format = find_format(opts);
+	struct conditions bad = { .n = 0 };
+	struct group group[2] = { 0 };
+	int rc;
+
+	if (!format)
+		return err_set(err, ERR_USAGE, "--format: found \"%s\", expected text, markdown or json", opts->compare_format);
+	rc = find_groups(opts, group, err);
+	if (!rc && opts->fail_on)
+		rc = conditions_parse(&bad, opts->fail_on, "--fail-on", err);
+	if (!rc)
+		rc = compare(opts, format, &bad, group, err);
+	buf_free(&group[0].name);
+	buf_free(&group[1].name);
+	return rc;
+}

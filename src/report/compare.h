@@ -1,0 +1,35 @@
+/* compare.h - a comparison as text, Markdown and JSON.
+ *
+ * Ownership  all is borrowed; the buffer is the caller's and is appended to.
+ * Errors     only memory can run out: see buf.failed.
+ */
+#ifndef RWKVMON_REPORT_COMPARE_H
+#define RWKVMON_REPORT_COMPARE_H
+
+#include "analyze/comparison.h"
+#include "report/report.h"
+#include "report/terminal.h"
+
+struct compare_input {
+	const char *name[2]; /* how the sides were named */
+	const struct findings *findings[2]; /* of all their records, warm-up included */
+};
+
+typedef void compare_report_fn(struct buf *out, const struct comparison *c, const struct compare_input *in,
+			       const struct report_options *opts);
+
+compare_report_fn compare_text, compare_markdown, compare_json;
+
+/* The verdict as a word ("slower") and as a sentence. */
+const char *compare_word(const struct difference *d, enum difference_verdict verdict, enum lang lang);
+void compare_sentence(struct buf *out, const struct comparison *c, enum lang lang);
+
+/* "+1.25 %", and "+0.4 … +2.1 %"; "-" when unknown. */
+const char *compare_percent(char out[TERM_TEXT], double share);
+const char *compare_interval(char out[TERM_TEXT], const struct estimate *e, bool ascii);
+
+/* How large an effect a Cliff's delta is: "negligible" … "large". */
+const char *compare_effect(double cliffs_delta, enum lang lang);
+const char *compare_effect_id(double cliffs_delta);
+
+#endif

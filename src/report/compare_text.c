@@ -1,0 +1,227 @@
+/* compare_text.c - a comparison for a terminal, and as Markdown. */
+#include "report/compare.h"
+
+#include "report/terminal.h"
+#include "spec/text.h"
+
+#include <math.h>
+
+enum { INDENT = 2, VALUE = 8, CHANGE = 9, INTERVAL = 18, WORD = 9 };
+
+static const char *word(const struct term *t, enum text_id id)
+{
+	return text(id, t->lang);
+}
+
+static enum tint tint_of(enum difference_verdict verdict)
+{
+	switch (verdict) {
+	case DIFFERENCE_BETTER:
+		return TINT_GOOD;
+	case DIFFERENCE_WORSE:
+		return TINT_BAD;
+	case DIFFERENCE_HIGHER:
+	case DIFFERENCE_LOWER:
+		return TINT_WARN;
+	default:
+		return TINT_PLAIN;
+	}
+}
+
+static void put_verdict(struct term *t, const struct comparison *c)
+{
+	struct buf sentence = { 0 };
+
+	term_put(t, tint_of(c->verdict), t->ascii ? "* " : "\xe2\x97\x8f ");
+	term_put(t, tint_of(c->verdict), compare_word(c->deciding, c->verdict, t->lang));
+	term_put(t, TINT_PLAIN, "  ");
+	compare_sentence(&sentence, c, t->lang);
+	if (sentence.p)
+		term_wrap(t, TINT_PLAIN, sentence.p, t->at);
+	t->out->failed |= sentence.failed;
+	buf_free(&sentence);
+	term_newline(t);
+}
+
+static void put_wrapped(struct term *t, enum tint tint, enum text_id id, const char *const *args)
+{
+	struct buf line = { 0 };
+
+	term_fill(&line, t->lang, id, args);
+	if (line.p)
+		term_wrap(t, tint, line.p, INDENT);
+	t->out->failed |= line.failed;
+	buf_free(&line);
+	term_newline(t);
+}
+
+static void put_side(struct term *t, const char *letter, const char *name, const struct compared_side *side)
+{
+	char shown[TERM_TEXT], sessions[TERM_TEXT], steps[TERM_TEXT], left_out[TERM_TEXT];
+	struct buf line = { 0 };
+
+	term_left(t, TINT_PLAIN, "", INDENT);
+	term_put(t, TINT_BOLD, letter);
+	term_put(t, TINT_PLAIN, "  ");
+	term_put(t, TINT_PLAIN, term_clean(shown, t, name, t->columns - t->at, true));
+	term_newline(t);
+	term_fill(&line, t->lang, TEXT_COMPARE_SIDE,
+		  (const char *const[]){ term_count(sessions, side->sessions), term_count(steps, side->records),
+					 term_count(left_out, side->left_out) });
+	term_left(t, TINT_PLAIN, "", INDENT + 3);
+	term_put(t, TINT_DIM, line.p ? line.p : "");
+	t->out->failed |= line.failed;
+	buf_free(&line);
+	term_newline(t);
+}
+
+static void put_input(struct term *t, const struct comparison *c, const struct compare_input *in)
+{
+	char a[TERM_TEXT], b[TERM_TEXT];
+	const char *const units[] = { term_count(a, c->side[0].units), term_count(b, c->side[1].units) };
+
+	term_heading(t, TEXT_COMPARE_INPUT, NULL);
+	put_side(t, "A", in->name[0], &c->side[0]);
+	put_side(t, "B", in->name[1], &c->side[1]);
+	put_wrapped(t, TINT_DIM, c->by_session ? TEXT_COMPARE_BY_SESSION : TEXT_COMPARE_BY_BLOCK, units);
+}
+
+static void head(struct term *t, enum text_id id, size_t columns)
+{
+	term_right(t, TINT_DIM, word(t, id), columns);
+}
+
+static void put_value(struct term *t, enum metric_id m, double value)
+{
+	char v[TERM_TEXT];
+
+	term_right(t, TINT_PLAIN, strcmp(metric_specs[m].unit, "bytes") ? term_number(v, value) : term_bytes(v, value), VALUE);
+}
+
+static void put_row(struct term *t, const struct difference *d)
+{
+	char v[TERM_TEXT];
+	const struct estimate *median = &d->of[COMPARED_MEDIAN];
+	size_t label = t->columns - INDENT - 2 * VALUE - 2 * CHANGE - INTERVAL - WORD;
+
+	term_left(t, TINT_PLAIN, "", INDENT);
+	term_left(t, TINT_PLAIN, metric_specs[d->metric].label[t->lang], label);
+	put_value(t, d->metric, median->a);
+	put_value(t, d->metric, median->b);
+	term_right(t, tint_of(d->median), compare_percent(v, median->relative), CHANGE);
+	term_right(t, TINT_DIM, compare_interval(v, median, t->ascii), INTERVAL);
+	term_right(t, tint_of(d->p95), compare_percent(v, d->of[COMPARED_P95].relative), CHANGE);
+	term_right(t, tint_of(d->median), compare_word(d, d->median, t->lang), WORD);
+	term_newline(t);
+}
+
+/* Of prefill, what a prompt's user feels; of other steps, what differs from a constant. */
+static bool is_shown(const struct difference *d)
+{
+	bool constant = d->a.min == d->a.max && d->b.min == d->b.max && d->a.min == d->b.min;
+
+	return !constant && (d->phase != PHASE_PREFILL || metric_specs[d->metric].group == METRIC_PERFORMANCE);
+}
+
+static void put_phase(struct term *t, const struct comparison *c, enum phase phase, enum text_id title)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->row[i].phase != phase || !is_shown(&c->row[i]))
+			continue;
+		if (!any) {
+			term_heading(t, title, word(t, TEXT_COMPARE_MEDIANS));
+			term_left(t, TINT_PLAIN, "", t->columns - 2 * VALUE - 2 * CHANGE - INTERVAL - WORD);
+			term_right(t, TINT_DIM, "A", VALUE);
+			term_right(t, TINT_DIM, "B", VALUE);
+			head(t, TEXT_COMPARE_CHANGE, CHANGE);
+			head(t, TEXT_COMPARE_INTERVAL, INTERVAL);
+			head(t, TEXT_COMPARE_P95, CHANGE);
+			term_newline(t);
+		}
+		any = true;
+		put_row(t, &c->row[i]);
+	}
+}
+
+void compare_text(struct buf *out, const struct comparison *c, const struct compare_input *in,
+		  const struct report_options *opts)
+{
+	size_t columns = opts->columns ? opts->columns : REPORT_COLUMNS;
+	struct term t = { .out = out, .lang = opts->lang, .color = opts->color, .ascii = opts->ascii,
+			  .columns = columns < REPORT_COLUMNS ? REPORT_COLUMNS : columns };
+
+	put_verdict(&t, c);
+	put_input(&t, c, in);
+	put_phase(&t, c, PHASE_DECODE, TEXT_TERM_DECODE);
+	put_phase(&t, c, PHASE_PREFILL, TEXT_TERM_PREFILL);
+	put_phase(&t, c, PHASE_UNKNOWN, TEXT_COMPARE_ALL_STEPS);
+}
+
+/* --- Markdown -------------------------------------------------------------------------- */
+
+/* Text that a log or the command line supplied: nothing of it is markup. */
+static void put_plain(struct buf *out, const char *name)
+{
+	for (; *name; name++) {
+		if (strchr("\\`*_{}[]<>()#+-!|~&", *name))
+			buf_char(out, '\\');
+		buf_char(out, (unsigned char)*name < 0x20 ? ' ' : *name);
+	}
+}
+
+static void put_markdown_row(struct buf *out, const struct difference *d, enum lang lang)
+{
+	char a[TERM_TEXT], b[TERM_TEXT], change[TERM_TEXT], interval[TERM_TEXT], p95[TERM_TEXT];
+	const struct estimate *median = &d->of[COMPARED_MEDIAN];
+
+	buf_printf(out, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", metric_specs[d->metric].label[lang],
+		   term_value(a, d->metric, median->a), term_value(b, d->metric, median->b),
+		   compare_percent(change, median->relative), compare_interval(interval, median, false),
+		   compare_percent(p95, d->of[COMPARED_P95].relative), compare_effect(d->cliffs_delta, lang),
+		   compare_word(d, d->median, lang));
+}
+
+static void put_markdown_phase(struct buf *out, const struct comparison *c, enum phase phase, enum text_id title,
+			       enum lang lang)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->row[i].phase != phase || !is_shown(&c->row[i]))
+			continue;
+		if (!any)
+			buf_printf(out, "\n| %s | %s | %s | %s | %s | %s | %s | |\n|---|---:|---:|---:|---:|---:|---|---|\n",
+				   text(title, lang), text(TEXT_COMPARE_MEDIAN_A, lang), text(TEXT_COMPARE_MEDIAN_B, lang),
+				   text(TEXT_COMPARE_CHANGE, lang), text(TEXT_COMPARE_INTERVAL, lang),
+				   text(TEXT_COMPARE_P95, lang), text(TEXT_COMPARE_EFFECT, lang));
+		any = true;
+		put_markdown_row(out, &c->row[i], lang);
+	}
+}
+
+void compare_markdown(struct buf *out, const struct comparison *c, const struct compare_input *in,
+		      const struct report_options *opts)
+{
+	static const char letters[2] = "AB";
+	char sessions[TERM_TEXT], steps[TERM_TEXT], left_out[TERM_TEXT];
+
+	buf_printf(out, "**%s** ", compare_word(c->deciding, c->verdict, opts->lang));
+	compare_sentence(out, c, opts->lang);
+	buf_str(out, "\n\n");
+	for (int i = 0; i < 2; i++) {
+		const struct compared_side *side = &c->side[i];
+
+		buf_printf(out, "- %c: ", letters[i]);
+		put_plain(out, in->name[i]);
+		buf_str(out, " (");
+		term_fill(out, opts->lang, TEXT_COMPARE_SIDE,
+			  (const char *const[]){ term_count(sessions, side->sessions), term_count(steps, side->records),
+						 term_count(left_out, side->left_out) });
+		buf_str(out, ")\n");
+	}
+	put_markdown_phase(out, c, PHASE_DECODE, TEXT_TERM_DECODE, opts->lang);
+	put_markdown_phase(out, c, PHASE_PREFILL, TEXT_TERM_PREFILL, opts->lang);
+	put_markdown_phase(out, c, PHASE_UNKNOWN, TEXT_COMPARE_ALL_STEPS, opts->lang);
+}

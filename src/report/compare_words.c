@@ -1,0 +1,98 @@
+/* compare_words.c - a comparison's verdict in words. */
+#include "report/compare.h"
+
+#include "report/terminal.h"
+
+#include <math.h>
+
+const char *compare_word(const struct difference *d, enum difference_verdict verdict, enum lang lang)
+{
+	static const enum text_id words[DIFFERENCE_VERDICTS] = {
+		[DIFFERENCE_UNKNOWN] = TEXT_COMPARE_UNKNOWN, [DIFFERENCE_NONE] = TEXT_COMPARE_SAME,
+		[DIFFERENCE_BETTER] = TEXT_COMPARE_BETTER,   [DIFFERENCE_WORSE] = TEXT_COMPARE_WORSE,
+		[DIFFERENCE_HIGHER] = TEXT_COMPARE_HIGHER,   [DIFFERENCE_LOWER] = TEXT_COMPARE_LOWER,
+	};
+	bool speed = d && metric_specs[d->metric].group == METRIC_PERFORMANCE;
+
+	if (speed && verdict == DIFFERENCE_BETTER)
+		return text(TEXT_COMPARE_FASTER, lang);
+	if (speed && verdict == DIFFERENCE_WORSE)
+		return text(TEXT_COMPARE_SLOWER, lang);
+	return text(words[verdict], lang);
+}
+
+const char *compare_percent(char out[TERM_TEXT], double share)
+{
+	if (!isfinite(share))
+		snprintf(out, TERM_TEXT, "-");
+	else if (fabs(share) >= 9.995)
+		snprintf(out, TERM_TEXT, "%+.0f %%", share * 100);
+	else
+		snprintf(out, TERM_TEXT, "%+.*f %%", fabs(share) < 0.09995 ? 2 : 1, share * 100);
+	return out;
+}
+
+const char *compare_interval(char out[TERM_TEXT], const struct estimate *e, bool ascii)
+{
+	char low[TERM_TEXT], high[TERM_TEXT];
+
+	if (!isfinite(e->relative_low) || !isfinite(e->relative_high)) {
+		snprintf(out, TERM_TEXT, "-");
+		return out;
+	}
+	compare_percent(low, e->relative_low);
+	compare_percent(high, e->relative_high);
+	low[strlen(low) - 2] = high[strlen(high) - 2] = 0; /* their " %" */
+	snprintf(out, TERM_TEXT, "%.100s %s %.100s %%", low, ascii ? ".." : "\xe2\x80\xa6", high);
+	return out;
+}
+
+static enum text_id phase_word(enum phase phase)
+{
+	static const enum text_id words[PHASE_COUNT] = { TEXT_COMPARE_IN_UNKNOWN, TEXT_COMPARE_IN_PREFILL, TEXT_COMPARE_IN_DECODE };
+
+	return words[phase];
+}
+
+void compare_sentence(struct buf *out, const struct comparison *c, enum lang lang)
+{
+	const struct difference *d = c->deciding;
+	char a[TERM_TEXT], b[TERM_TEXT], change[TERM_TEXT], interval[TERM_TEXT];
+	const struct estimate *e;
+
+	if (!d) {
+		buf_str(out, text(c->n ? TEXT_COMPARE_TOO_FEW : TEXT_COMPARE_NOTHING, lang));
+		return;
+	}
+	e = &d->of[COMPARED_MEDIAN];
+	term_fill(out, lang, TEXT_COMPARE_SENTENCE,
+		  (const char *const[]){ metric_specs[d->metric].label[lang], text(phase_word(d->phase), lang),
+					 term_value(a, d->metric, e->a), term_value(b, d->metric, e->b),
+					 compare_percent(change, e->relative), compare_interval(interval, e, false) });
+	if (d->median == DIFFERENCE_NONE)
+		buf_str(out, text(TEXT_COMPARE_NO_MATTER, lang));
+}
+
+static int effect_of(double delta)
+{
+	double size = fabs(delta);
+
+	return isnan(delta) ? -1 : size < 0.147 ? 0 : size < 0.33 ? 1 : size < 0.474 ? 2 : 3;
+}
+
+const char *compare_effect_id(double cliffs_delta)
+{
+	static const char *const ids[] = { "negligible", "small", "medium", "large" };
+	int effect = effect_of(cliffs_delta);
+
+	return effect < 0 ? "" : ids[effect];
+}
+
+const char *compare_effect(double cliffs_delta, enum lang lang)
+{
+	static const enum text_id words[] = { TEXT_COMPARE_NEGLIGIBLE, TEXT_COMPARE_SMALL, TEXT_COMPARE_MEDIUM,
+					      TEXT_COMPARE_LARGE };
+	int effect = effect_of(cliffs_delta);
+
+	return effect < 0 ? "-" : text(words[effect], lang);
+}
