@@ -74,6 +74,7 @@ bench-collect: all
 docs: all
 	@build/rwkvmon export log-format >docs/LOG-FORMAT.md
 	@build/rwkvmon export metrics >docs/METRICS.md
+	@build/rwkvmon export rules >docs/RULES.md
 	@build/rwkvmon export schema >docs/log.schema.json
 	@build/rwkvmon export alerts >docs/PROMETHEUS-ALERTS.md
 	@build/rwkvmon export man >docs/rwkvmon.1

@@ -21,6 +21,8 @@ void ruleset_close(struct ruleset *set);
 /* The same, and says every mistake of the file, not only the first, which *err holds. */
 int ruleset_check(struct ruleset **out, const char *name, void (*say)(void *ctx, const struct err *mistake), void *ctx,
 		  struct err *err);
+int ruleset_check_text(struct ruleset **out, struct slice text, const char *name,
+		       void (*say)(void *ctx, const struct err *mistake), void *ctx, struct err *err);
 const char *ruleset_shipped(size_t i); /* the name of the i-th shipped set; NULL beyond the last */
 const char *ruleset_name(const struct ruleset *set);
 

@@ -619,22 +619,32 @@ static int open_text(struct ruleset **out, struct slice text, struct reader *r)
 	return -(int)first.code;
 }
 
+int ruleset_check_text(struct ruleset **out, struct slice text, const char *name,
+		       void (*say)(void *ctx, const struct err *mistake), void *ctx, struct err *err)
+{
+	struct reader r = { .file = name, .err = err, .say = say, .ctx = ctx };
+
+	*out = NULL;
+	return open_text(out, text, &r);
+}
+
 int ruleset_check(struct ruleset **out, const char *name, void (*say)(void *ctx, const struct err *mistake), void *ctx,
 		  struct err *err)
 {
-	struct reader r = { .file = name, .err = err, .say = say, .ctx = ctx };
 	struct buf text = { 0 };
 	int rc;
 
 	*out = NULL;
 	for (size_t i = 0; i < SHIPPED; i++)
 		if (!strcmp(name, shipped[i].name))
-			return open_text(out, (struct slice){ (const char *)shipped[i].from, (size_t)(shipped[i].to - shipped[i].from) }, &r);
+			return ruleset_check_text(
+				out, (struct slice){ (const char *)shipped[i].from, (size_t)(shipped[i].to - shipped[i].from) }, name,
+				say, ctx, err);
 	rc = file_read(&text, name, FILE_MAX_BYTES, err);
 	if (rc)
 		err_hint(err, "name a shipped set (thresholds, baseline) or the path of a rule file");
 	else
-		rc = open_text(out, buf_slice(&text), &r);
+		rc = ruleset_check_text(out, buf_slice(&text), name, say, ctx, err);
 	buf_free(&text);
 	return rc;
 }
