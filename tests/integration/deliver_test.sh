@@ -130,6 +130,29 @@ ends, resolved = (datetime.datetime.fromisoformat(t.replace("Z", "+00:00")) for 
 assert last["event_type"] == "alarm" or 0 <= (ends - resolved).total_seconds() <= 0.0011, (last["timestamp"], final)
 PY
 
+# --- it is sent again while it fires (the long way round: 45 s) -----------------------------------------------
+if [ -n "${RWKVMON_LONG-}" ]; then
+	rm -f out
+	mkfifo long.in
+	"$rwkvmon" chat --rules fires.yaml --tokens 30 --quiet --log none --alertmanager "$web/ok" <long.in >text 2>said &
+	chat=$!
+	exec 9>long.in
+	echo "hello" >&9
+	posts() { for _ in $(seq 1200); do [ "$(cat out 2>/dev/null | wc -l)" -ge "$1" ] && return 0; sleep 0.1; done; return 1; }
+	ok "an alert that fires is sent again" posts 2
+	exec 9>&-
+	wait $chat
+	ok "with a later end each time, 180 s ahead, and ends with the session" python3 - <<'PY'
+import datetime, json
+posts = [json.loads(line)["body"] for line in open("out")]
+assert all(len(p) == 1 and p[0]["labels"] == posts[0][0]["labels"] and p[0]["startsAt"] == posts[0][0]["startsAt"] for p in posts)
+ends = [datetime.datetime.fromisoformat(p[0]["endsAt"].replace("Z", "+00:00")) for p in posts]
+assert 30 <= (ends[1] - ends[0]).total_seconds() <= 60 and ends[-1] < ends[0], ends
+PY
+else
+	echo "SKIPPED: 45 s of an alert that is sent again: set RWKVMON_LONG=1"
+fi
+
 # --- the real Alertmanager --------------------------------------------------------------------------------
 if ! command -v prometheus-alertmanager >/dev/null; then
 	echo "SKIPPED: the real Alertmanager: prometheus-alertmanager is not installed"
