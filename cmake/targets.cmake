@@ -29,8 +29,9 @@ else()
 	message(WARNING "libmicrohttpd is missing: no /metrics and no live page in this build")
 endif()
 target_link_libraries(rwkvmon PRIVATE rwkvmon_flags ${COLLECTOR_LIBRARIES})
+target_link_libraries(layer_tui PRIVATE PkgConfig::NCURSESW)
 target_link_libraries(rwkvmon_core PUBLIC rwkvmon_flags ${COLLECTOR_LIBRARIES} PkgConfig::JANSSON PkgConfig::ZLIB
-	PkgConfig::UTF8PROC)
+	PkgConfig::UTF8PROC PkgConfig::NCURSESW)
 set_target_properties(rwkvmon PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0
 	PUBLIC_HEADER ${CMAKE_SOURCE_DIR}/include/rwkvmon.h)
 target_include_directories(rwkvmon PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

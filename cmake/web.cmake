@@ -6,6 +6,7 @@ if(NOT EXISTS ${UPLOT}/dist/uPlot.iife.min.js)
 endif()
 embed_files(rwkvmon_core
 	web_report_html=${CMAKE_SOURCE_DIR}/web/report.html
+	web_diagnosis_html=${CMAKE_SOURCE_DIR}/web/diagnosis.html
 	web_report_css=${CMAKE_SOURCE_DIR}/web/report.css
 	web_report_js=${CMAKE_SOURCE_DIR}/web/report.js
 	web_uplot_js=${UPLOT}/dist/uPlot.iife.min.js

@@ -248,6 +248,8 @@ static enum grade test_CLOCK_FELL(struct walk *w)
 		say2(w, E_CLOCK, s->slow_clock, s->fast_clock);
 		return s->slow_clock < 0.9 * s->fast_clock ? SURE : NO;
 	}
+	if (test_OTHERS_BUSY(w))
+		return NO;
 	if (s->cpu_known || (w->x->cuda && s->gpu_known && s->slow_gpu > s->fast_gpu - 5))
 		return LIKELY;
 	miss(w, E_WANT_CPU);

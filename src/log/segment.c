@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -182,9 +184,39 @@ int segment_rename(struct segment *s, const char *to)
 	return rc;
 }
 
-int segment_sync(const struct segment *s)
+/* A file system that cannot sync this kind of file has nothing to lose either. */
+static int sync_error(void)
 {
-	if (s->fd < 0 || !fdatasync(s->fd))
-		return 0;
 	return errno == EINVAL || errno == EROFS || errno == ENOTSUP ? 0 : errno;
+}
+
+/* The name of a new or renamed file is on the disk when its directory is. One that may not be
+ * read cannot be synced: the kernel's own time must do. */
+static int sync_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX];
+	int fd, rc;
+
+	snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash + 1 - path) : 1, slash ? path : ".");
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	rc = fsync(fd) ? sync_error() : 0;
+	close(fd);
+	return rc;
+}
+
+int segment_sync(struct segment *s)
+{
+	int rc;
+
+	if (s->fd < 0)
+		return 0;
+	rc = fdatasync(s->fd) ? sync_error() : 0;
+	if (!rc && s->regular && !s->name_synced) {
+		rc = sync_name(s->path);
+		s->name_synced = !rc;
+	}
+	return rc;
 }

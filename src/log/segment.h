@@ -29,6 +29,7 @@ struct segment {
 	uint64_t good_end; /* up to here the file is known to be whole */
 	uint64_t size;	   /* as last seen */
 	unsigned lock_misses;
+	bool name_synced; /* the directory has been synced since the file was opened */
 };
 
 /* Opens or creates. Leaves s->fd at -1 on error. */
@@ -46,7 +47,8 @@ int segment_append(struct segment *s, struct slice lines, size_t *taken);
  * taken, ESTALE when another process was faster. */
 int segment_rename(struct segment *s, const char *to);
 
-/* To the disk. Files that cannot be synced (pipes) are fine. */
-int segment_sync(const struct segment *s);
+/* To the disk, the first time with the directory that holds its name. Files that cannot be synced
+ * (pipes) are fine. */
+int segment_sync(struct segment *s);
 
 #endif

@@ -229,11 +229,22 @@ static int refuse_compressed(const struct reader *r, struct err *err)
 	return 0;
 }
 
+/* By the first bytes; where these are damaged, by the name. */
+static enum packing packing_at_start(const struct reader *r, struct slice begin)
+{
+	const char *name = source_name(r);
+	size_t n = strlen(name);
+	bool zst = n > 4 && !strcmp(name + n - 4, ".zst"), line = begin.n && *begin.p == '{';
+	enum packing packing = packing_of(begin);
+
+	return packing == PACKED_NOT && zst && begin.n && !line ? PACKED_ZSTD : packing;
+}
+
 /* At the source's first bytes: when they are compressed, they go through unpack. */
 static int look_at_start(struct reader *r, struct err *err)
 {
 	struct slice begin = { r->buffer, r->end };
-	enum packing packing = packing_of(begin);
+	enum packing packing = packing_at_start(r, begin);
 
 	r->looked = true;
 	if (packing == PACKED_NOT)

@@ -6,6 +6,7 @@
 
 /* web/report.html with its style, script and the chart library, and the library's licence. */
 extern const char web_report_html[], web_report_html_end[];
+extern const char web_diagnosis_html[], web_diagnosis_html_end[];
 extern const char web_report_css[], web_report_css_end[];
 extern const char web_report_js[], web_report_js_end[];
 extern const char web_uplot_js[], web_uplot_js_end[];
@@ -111,6 +112,9 @@ static const struct filler {
 	{ "uplot_licence", fill_licence },
 	{ "facts", page_facts },
 	{ "verdict", page_verdict },
+	{ "diagnosis", page_diagnosis },
+	{ "insights", page_insights },
+	{ "diagrams", page_diagrams },
 	{ "tiles", page_tiles },
 	{ "charts", page_charts },
 	{ "anomalies", page_anomalies },
@@ -139,23 +143,30 @@ static void fill(struct buf *out, const struct page *p, struct slice name)
 			put_str(out, words(p, (enum text_id)id));
 }
 
-void report_html(struct buf *out, const struct findings *f, const struct report_options *o)
+static void put_page(struct buf *out, const struct page *page, struct slice rest)
 {
-	struct page page = { .f = f, .lang = o->lang };
-	struct slice rest = FILE_BYTES(web_report_html);
 	const char *open, *shut;
 
 	while ((open = memmem(rest.p, rest.n, "{{", 2)) &&
 	       (shut = memmem(open, rest.n - (size_t)(open - rest.p), "}}", 2))) {
 		buf_add(out, rest.p, (size_t)(open - rest.p));
-		fill(out, &page, (struct slice){ open + 2, (size_t)(shut - open - 2) });
+		fill(out, page, (struct slice){ open + 2, (size_t)(shut - open - 2) });
 		rest.n -= (size_t)(shut + 2 - rest.p);
 		rest.p = shut + 2;
 	}
 	buf_add(out, rest.p, rest.n);
 }
 
+void report_html(struct buf *out, const struct findings *f, const struct report_options *o)
+{
+	const struct page page = { .f = f, .lang = o->lang, .diagnosis = o->diagnosis };
+
+	put_page(out, &page, FILE_BYTES(web_report_html));
+}
+
 void report_diagnosis_html(struct buf *out, const struct findings *f, const struct report_options *o)
 {
-	report_html(out, f, o);
+	const struct page page = { .f = f, .lang = o->lang, .diagnosis = o->diagnosis, .diagnosis_page = true };
+
+	put_page(out, &page, FILE_BYTES(web_diagnosis_html));
 }

@@ -81,98 +81,60 @@ static void model_metrics(struct buf *out, const struct page *p)
 	buf_char(out, '}');
 }
 
-/* ---- limits: those that the chart declares and those that the log was judged by */
+/* ---- limits: those that judged this log; where none did, those that the chart declares */
 
-enum { JUDGED_MAX = 2 };
-
-/* The distinct limits of a metric's events; more than JUDGED_MAX are no line across a chart
- * (they move with each session's own history), so none are given. */
-static size_t judged_limits(const struct findings *f, enum metric_id m, double out[JUDGED_MAX])
+static bool judged(const struct findings *f, enum metric_id m)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < f->n_events; i++) {
-		size_t k = 0;
-
-		if (f->event[i].metric != m || !isfinite(f->event[i].limit))
-			continue;
-		while (k < n && fabs(out[k] - f->event[i].limit) > 1e-9 * fabs(out[k]))
-			k++;
-		if (k == JUDGED_MAX)
-			return 0;
-		if (k == n)
-			out[n++] = f->event[i].limit;
-	}
-	return n;
-}
-
-static bool declared(enum panel_id panel, enum metric_id m, double value)
-{
-	for (size_t i = 0; i < limit_spec_count; i++)
-		if (limit_specs[i].panel == panel && limit_specs[i].metric == m && limit_specs[i].value == value)
+	for (size_t i = 0; i < f->n_limits; i++)
+		if (f->limit[i].metric == m && isfinite(f->limit[i].value))
 			return true;
 	return false;
 }
 
-/* Accuracy limits depend on the vocabulary: a declared one that many values violate without
- * any event was not what the log was judged by, and neither is one beside which the events
- * name another. */
-static bool limit_applies(const struct findings *f, const struct limit_spec *limit, const double judged[], size_t n)
+/* A limit that differs from session to session is no line across a chart. */
+static bool moves(const struct findings *f, const struct limit_in_force *limit)
 {
-	const struct summary *s = &f->metric[limit->metric];
-	double spread = s->count > 1 ? s->stddev : 0;
-	bool violated = limit->side == LIMIT_OVER ? s->mean + spread > limit->value : s->mean - spread < limit->value;
+	enum { LINES_MAX = 3 };
+	size_t n = 0;
 
-	if (metric_specs[limit->metric].group != METRIC_ACCURACY)
-		return true;
-	for (size_t i = 0; i < n; i++)
-		if (declared(limit->panel, limit->metric, judged[i]))
-			return true;
-	return n == 0 && !violated;
+	for (size_t i = 0; i < f->n_limits; i++)
+		n += f->limit[i].metric == limit->metric && f->limit[i].above == limit->above;
+	return n > LINES_MAX;
 }
 
-static void put_limit(struct buf *out, enum metric_id m, double value, bool first)
+static void put_limit(struct buf *out, enum metric_id m, double value, bool *first)
 {
-	buf_str(out, first ? "{" : ",{");
+	buf_str(out, *first ? "{" : ",{");
+	*first = false;
 	key_string(out, "metric", metric_specs[m].id, true);
 	key_number(out, "value", value);
 	buf_char(out, '}');
 }
 
-static bool first_line_of_metric(size_t line)
+static bool on_panel(enum panel_id panel, enum metric_id m)
 {
-	for (size_t i = 0; i < line; i++)
-		if (line_specs[i].panel == line_specs[line].panel && line_specs[i].metric == line_specs[line].metric)
-			return false;
-	return true;
+	for (size_t i = 0; i < line_spec_count; i++)
+		if (line_specs[i].panel == panel && line_specs[i].metric == m)
+			return true;
+	return false;
 }
 
 static void panel_limits(struct buf *out, const struct findings *f, enum panel_id panel)
 {
-	double judged[JUDGED_MAX];
 	bool first = true;
 
 	key(out, "limits", false);
 	buf_char(out, '[');
+	for (size_t i = 0; i < f->n_limits; i++)
+		if (on_panel(panel, f->limit[i].metric) && isfinite(f->limit[i].value) && !moves(f, &f->limit[i]))
+			put_limit(out, f->limit[i].metric, f->limit[i].value, &first);
 	for (size_t i = 0; i < limit_spec_count; i++) {
-		size_t n = judged_limits(f, limit_specs[i].metric, judged);
+		enum metric_id m = limit_specs[i].metric;
 
-		if (limit_specs[i].panel != panel || !f->metric[limit_specs[i].metric].count ||
-		    !limit_applies(f, &limit_specs[i], judged, n))
-			continue;
-		put_limit(out, limit_specs[i].metric, limit_specs[i].value, first);
-		first = false;
-	}
-	for (size_t i = 0; i < line_spec_count; i++) {
-		size_t n = line_specs[i].panel == panel && first_line_of_metric(i)
-				   ? judged_limits(f, line_specs[i].metric, judged)
-				   : 0;
-
-		for (size_t k = 0; k < n; k++)
-			if (!declared(panel, line_specs[i].metric, judged[k])) {
-				put_limit(out, line_specs[i].metric, judged[k], first);
-				first = false;
-			}
+		/* Accuracy limits depend on the vocabulary: they are drawn only when they judged. */
+		if (limit_specs[i].panel == panel && f->metric[m].count && !judged(f, m) &&
+		    metric_specs[m].group != METRIC_ACCURACY)
+			put_limit(out, m, limit_specs[i].value, &first);
 	}
 	buf_char(out, ']');
 }

@@ -1,57 +1,8 @@
 /* The tables: anomalies, statistics, sessions, skipped lines. */
 #include "report/page.h"
+#include "report/table.h"
 
 #include <math.h>
-
-static void table_begin(struct buf *out, const char *label)
-{
-	buf_str(out, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"");
-	put_str(out, label);
-	buf_str(out, "\"><table>\n<thead><tr>");
-}
-
-static void table_body(struct buf *out)
-{
-	buf_str(out, "</tr></thead>\n<tbody>\n");
-}
-
-static void table_end(struct buf *out)
-{
-	buf_str(out, "</tbody></table></div>\n");
-}
-
-static void head(struct buf *out, const char *name, bool number)
-{
-	buf_printf(out, "<th scope=\"col\"%s>", number ? " class=\"n\"" : "");
-	put_str(out, name);
-	buf_str(out, "</th>");
-}
-
-static void head_words(struct buf *out, const struct page *p, enum text_id name, bool number)
-{
-	head(out, words(p, name), number);
-}
-
-static void count_cell(struct buf *out, uint64_t count)
-{
-	buf_printf(out, "<td class=\"n%s\">", count ? "" : " zero");
-	put_count(out, count);
-	buf_str(out, "</td>");
-}
-
-static void value_cell(struct buf *out, enum metric_id m, double value)
-{
-	buf_str(out, "<td class=\"n\">");
-	put_value(out, m, value);
-	buf_str(out, "</td>");
-}
-
-static void log_text_cell(struct buf *out, const char *text)
-{
-	buf_str(out, "<td><span class=\"long\">");
-	put_log_text(out, text);
-	buf_str(out, "</span></td>");
-}
 
 static void note_two(struct buf *out, const struct page *p, enum text_id id, uint64_t a, uint64_t b)
 {
@@ -89,23 +40,23 @@ static void type_row(struct buf *out, const struct page *p, enum alarm_type t)
 	buf_str(out, "</th><td>");
 	severity_chip(out, p, alarm_specs[t].severity);
 	buf_str(out, "</td>");
-	count_cell(out, f->anomaly_by_type[t]);
+	table_count(out, f->anomaly_by_type[t]);
 	buf_printf(out, "<td class=\"nowrap\"><span class=\"bar %s\"><i style=\"width:%.2f%%\"></i></span>",
 		   tone_classes[severity_tone(alarm_specs[t].severity)], 100 * fmin(share, 1));
 	put_percent(out, (double)f->anomaly_by_type[t], (double)f->records);
 	buf_str(out, "</td>");
-	count_cell(out, f->live_alarms[t]);
+	table_count(out, f->live_alarms[t]);
 	buf_str(out, "</tr>\n");
 }
 
 static void types_table(struct buf *out, const struct page *p)
 {
 	table_begin(out, words(p, TEXT_PAGE_ANOMALIES));
-	head_words(out, p, TEXT_PAGE_TYPE, false);
-	head_words(out, p, TEXT_PAGE_SEVERITY, false);
-	head_words(out, p, TEXT_PAGE_RECORDS, true);
-	head_words(out, p, TEXT_PAGE_OF_RECORDS, false);
-	head_words(out, p, TEXT_PAGE_LIVE, true);
+	table_head_words(out, p, TEXT_PAGE_TYPE, false);
+	table_head_words(out, p, TEXT_PAGE_SEVERITY, false);
+	table_head_words(out, p, TEXT_PAGE_RECORDS, true);
+	table_head_words(out, p, TEXT_PAGE_OF_RECORDS, false);
+	table_head_words(out, p, TEXT_PAGE_LIVE, true);
 	table_body(out);
 	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
 		if (p->f->anomaly_by_type[t] || p->f->live_alarms[t])
@@ -124,25 +75,50 @@ static void event_row(struct buf *out, const struct page *p, size_t at)
 	buf_str(out, "</td><td>");
 	severity_chip(out, p, e->severity);
 	buf_str(out, "</td>");
-	value_cell(out, e->metric, e->worst);
-	value_cell(out, e->metric, e->limit);
+	table_value(out, e->metric, e->worst);
+	table_value(out, e->metric, e->limit);
 	buf_str(out, "<td class=\"nowrap\"><span class=\"unit\">");
 	put_str(out, metric_specs[e->metric].label[p->lang]);
 	put_unit(out, e->metric);
 	buf_str(out, "</span></td>");
-	count_cell(out, e->records);
+	table_count(out, e->records);
 	buf_str(out, "<td class=\"n\">");
 	if (e->to_us > e->from_us)
 		put_duration(out, e->to_us - e->from_us);
 	else
 		buf_str(out, "–");
 	buf_str(out, "</td>");
-	log_text_cell(out, e->session_id);
+	table_log_text(out, e->session_id);
 	buf_printf(out, "<td><button type=\"button\" data-event=\"%zu\" aria-label=\"", at);
 	put_str(out, words(p, TEXT_PAGE_SHOW_LABEL));
 	buf_str(out, "\" hidden>");
 	put_str(out, words(p, TEXT_PAGE_SHOW));
 	buf_str(out, "</button></td></tr>\n");
+}
+
+/* What the broken rules say about what to do. */
+static void advice_list(struct buf *out, const struct page *p)
+{
+	bool any = false;
+
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++) {
+		const char *advice = p->f->anomaly_advice[t][p->lang];
+
+		if (!advice || !*advice)
+			continue;
+		if (!any) {
+			buf_str(out, "<h3>");
+			put_str(out, words(p, TEXT_PAGE_ADVICE));
+			buf_str(out, "</h3><ul class=\"evidence\">\n");
+		}
+		any = true;
+		buf_str(out, "<li><b>");
+		put_str(out, alarm_specs[t].label[p->lang]);
+		buf_str(out, "</b> ");
+		put_str(out, advice);
+		buf_str(out, "</li>\n");
+	}
+	buf_str(out, any ? "</ul>\n" : "");
 }
 
 static void events_table(struct buf *out, const struct page *p)
@@ -154,15 +130,15 @@ static void events_table(struct buf *out, const struct page *p)
 	put_str(out, words(p, TEXT_PAGE_EVENTS));
 	buf_str(out, "</h3>\n");
 	table_begin(out, words(p, TEXT_PAGE_EVENTS));
-	head_words(out, p, TEXT_PAGE_FROM, false);
-	head_words(out, p, TEXT_PAGE_TYPE, false);
-	head_words(out, p, TEXT_PAGE_SEVERITY, false);
-	head_words(out, p, TEXT_PAGE_WORST, true);
-	head_words(out, p, TEXT_PAGE_LIMIT_HEAD, true);
-	head_words(out, p, TEXT_PAGE_METRIC, false);
-	head_words(out, p, TEXT_PAGE_RECORDS, true);
-	head_words(out, p, TEXT_PAGE_DURATION, true);
-	head_words(out, p, TEXT_PAGE_SESSION, false);
+	table_head_words(out, p, TEXT_PAGE_FROM, false);
+	table_head_words(out, p, TEXT_PAGE_TYPE, false);
+	table_head_words(out, p, TEXT_PAGE_SEVERITY, false);
+	table_head_words(out, p, TEXT_PAGE_WORST, true);
+	table_head_words(out, p, TEXT_PAGE_LIMIT_HEAD, true);
+	table_head_words(out, p, TEXT_PAGE_METRIC, false);
+	table_head_words(out, p, TEXT_PAGE_RECORDS, true);
+	table_head_words(out, p, TEXT_PAGE_DURATION, true);
+	table_head_words(out, p, TEXT_PAGE_SESSION, false);
 	buf_str(out, "<td></td>");
 	table_body(out);
 	for (size_t i = 0; i < n; i++)
@@ -189,6 +165,7 @@ void page_anomalies(struct buf *out, const struct page *p)
 		return;
 	}
 	types_table(out, p);
+	advice_list(out, p);
 	if (p->f->n_events)
 		events_table(out, p);
 }
@@ -206,10 +183,10 @@ static void statistics_row(struct buf *out, const struct page *p, enum metric_id
 	put_unit(out, m);
 	buf_str(out, "</th>");
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-		value_cell(out, m, values[i]);
-	count_cell(out, s->count);
-	count_cell(out, s->missing);
-	count_cell(out, s->nonfinite);
+		table_value(out, m, values[i]);
+	table_count(out, s->count);
+	table_count(out, s->missing);
+	table_count(out, s->nonfinite);
 	buf_str(out, "</tr>\n");
 }
 
@@ -234,18 +211,18 @@ static void statistics_group(struct buf *out, const struct page *p, enum metric_
 static void statistics_table(struct buf *out, const struct page *p, enum text_id name, const struct summary *of)
 {
 	table_begin(out, words(p, name));
-	head_words(out, p, TEXT_PAGE_METRIC, false);
-	head_words(out, p, TEXT_PAGE_MEAN, true);
-	head_words(out, p, TEXT_PAGE_STDDEV, true);
-	head_words(out, p, TEXT_PAGE_MIN, true);
-	head(out, "p50", true);
-	head(out, "p90", true);
-	head(out, "p95", true);
-	head(out, "p99", true);
-	head_words(out, p, TEXT_PAGE_MAX, true);
-	head_words(out, p, TEXT_PAGE_COUNT, true);
-	head_words(out, p, TEXT_PAGE_MISSING, true);
-	head_words(out, p, TEXT_PAGE_NONFINITE, true);
+	table_head_words(out, p, TEXT_PAGE_METRIC, false);
+	table_head_words(out, p, TEXT_PAGE_MEAN, true);
+	table_head_words(out, p, TEXT_PAGE_STDDEV, true);
+	table_head_words(out, p, TEXT_PAGE_MIN, true);
+	table_head(out, "p50", true);
+	table_head(out, "p90", true);
+	table_head(out, "p95", true);
+	table_head(out, "p99", true);
+	table_head_words(out, p, TEXT_PAGE_MAX, true);
+	table_head_words(out, p, TEXT_PAGE_COUNT, true);
+	table_head_words(out, p, TEXT_PAGE_MISSING, true);
+	table_head_words(out, p, TEXT_PAGE_NONFINITE, true);
 	table_body(out);
 	for (int g = 0; g < METRIC_GROUP_COUNT; g++)
 		statistics_group(out, p, (enum metric_group)g, of);
@@ -344,20 +321,20 @@ static void session_row(struct buf *out, const struct page *p, const struct sess
 	put_log_text(out, s->session_id);
 	buf_str(out, "</span></th>");
 	if (several_models(p->f)) {
-		log_text_cell(out, s->model_name);
-		log_text_cell(out, s->strategy);
+		table_log_text(out, s->model_name);
+		table_log_text(out, s->strategy);
 	}
 	buf_str(out, "<td>");
 	put_time(out, s->from_us);
 	buf_str(out, "</td><td class=\"n\">");
 	put_duration(out, s->to_us - s->from_us);
 	buf_str(out, "</td>");
-	count_cell(out, s->records);
-	count_cell(out, s->tokens);
-	value_cell(out, M_TOKEN_LATENCY_MS, known(latency, latency->p50));
-	value_cell(out, M_TOKEN_LATENCY_MS, known(latency, latency->p95));
-	value_cell(out, M_THROUGHPUT_TPS, known(speed, speed->mean));
-	value_cell(out, M_STATE_SIMILARITY, known(similarity, similarity->p50));
+	table_count(out, s->records);
+	table_count(out, s->tokens);
+	table_value(out, M_TOKEN_LATENCY_MS, known(latency, latency->p50));
+	table_value(out, M_TOKEN_LATENCY_MS, known(latency, latency->p95));
+	table_value(out, M_THROUGHPUT_TPS, known(speed, speed->mean));
+	table_value(out, M_STATE_SIMILARITY, known(similarity, similarity->p50));
 	correlation_cell(out, p, s);
 	buf_str(out, "</tr>\n");
 }
@@ -382,20 +359,20 @@ void page_sessions(struct buf *out, const struct page *p)
 	put_str(out, words(p, TEXT_PAGE_SESSIONS));
 	buf_str(out, "</h2>\n");
 	table_begin(out, words(p, TEXT_PAGE_SESSIONS));
-	head_words(out, p, TEXT_PAGE_SESSION, false);
+	table_head_words(out, p, TEXT_PAGE_SESSION, false);
 	if (several_models(f)) {
-		head_words(out, p, TEXT_PAGE_MODEL, false);
-		head_words(out, p, TEXT_PAGE_STRATEGY, false);
+		table_head_words(out, p, TEXT_PAGE_MODEL, false);
+		table_head_words(out, p, TEXT_PAGE_STRATEGY, false);
 	}
-	head_words(out, p, TEXT_PAGE_FROM, false);
-	head_words(out, p, TEXT_PAGE_DURATION, true);
-	head_words(out, p, TEXT_PAGE_RECORDS, true);
-	head_words(out, p, TEXT_PAGE_TOKENS, true);
+	table_head_words(out, p, TEXT_PAGE_FROM, false);
+	table_head_words(out, p, TEXT_PAGE_DURATION, true);
+	table_head_words(out, p, TEXT_PAGE_RECORDS, true);
+	table_head_words(out, p, TEXT_PAGE_TOKENS, true);
 	head_of_metric(out, p, M_TOKEN_LATENCY_MS, "p50");
 	head_of_metric(out, p, M_TOKEN_LATENCY_MS, "p95");
 	head_of_metric(out, p, M_THROUGHPUT_TPS, words(p, TEXT_PAGE_MEAN));
 	head_of_metric(out, p, M_STATE_SIMILARITY, "p50");
-	head_words(out, p, TEXT_PAGE_CORRELATION, true);
+	table_head_words(out, p, TEXT_PAGE_CORRELATION, true);
 	table_body(out);
 	for (size_t i = 0; i < n; i++)
 		session_row(out, p, &f->session[i]);
@@ -417,15 +394,15 @@ void page_skipped(struct buf *out, const struct page *p)
 	put_str(out, words(p, TEXT_PAGE_SKIPPED));
 	buf_str(out, "</h2>\n");
 	table_begin(out, words(p, TEXT_PAGE_SKIPPED));
-	head_words(out, p, TEXT_PAGE_FILE, false);
-	head_words(out, p, TEXT_PAGE_LINE, true);
-	head_words(out, p, TEXT_PAGE_REASON, false);
+	table_head_words(out, p, TEXT_PAGE_FILE, false);
+	table_head_words(out, p, TEXT_PAGE_LINE, true);
+	table_head_words(out, p, TEXT_PAGE_REASON, false);
 	table_body(out);
 	for (size_t i = 0; i < f->n_skipped; i++) {
 		buf_str(out, "<tr>");
-		log_text_cell(out, f->skipped[i].file);
-		count_cell(out, f->skipped[i].line);
-		log_text_cell(out, f->skipped[i].reason);
+		table_log_text(out, f->skipped[i].file);
+		table_count(out, f->skipped[i].line);
+		table_log_text(out, f->skipped[i].reason);
 		buf_str(out, "</tr>\n");
 	}
 	table_end(out);

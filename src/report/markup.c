@@ -50,6 +50,21 @@ void put_str(struct buf *out, const char *text)
 	put_text(out, slice_of(text));
 }
 
+void put_lines_of(struct buf *out, struct slice text)
+{
+	while (text.n) {
+		const char *end = memchr(text.p, '\n', text.n);
+		size_t n = end ? (size_t)(end - text.p) : text.n;
+
+		put_text(out, (struct slice){ text.p, n });
+		if (end)
+			buf_char(out, '\n');
+		n += end != NULL;
+		text.p += n;
+		text.n -= n;
+	}
+}
+
 struct slice shown_part(const char *text)
 {
 	struct slice s = slice_of(text);

@@ -7,7 +7,7 @@
 #ifndef RWKVMON_REPORT_PAGE_H
 #define RWKVMON_REPORT_PAGE_H
 
-#include "analyze/findings.h"
+#include "analyze/diagnose.h"
 #include "base/buf.h"
 #include "spec/charts.h"
 #include "spec/text.h"
@@ -15,6 +15,8 @@
 struct page {
 	const struct findings *f;
 	enum lang lang;
+	const struct diagnosis *diagnosis; /* NULL: none was made */
+	bool diagnosis_page;		    /* the page is about it: its tree is open */
 };
 
 enum {
@@ -28,11 +30,14 @@ enum {
 /* Parts, in the order of the page. */
 void page_facts(struct buf *out, const struct page *p);
 void page_verdict(struct buf *out, const struct page *p);
+void page_diagnosis(struct buf *out, const struct page *p); /* nothing without one */
 void page_tiles(struct buf *out, const struct page *p);
 void page_charts(struct buf *out, const struct page *p);
 void page_anomalies(struct buf *out, const struct page *p);
 void page_statistics(struct buf *out, const struct page *p);
 void page_sessions(struct buf *out, const struct page *p);
+void page_insights(struct buf *out, const struct page *p);
+void page_diagrams(struct buf *out, const struct page *p);
 void page_skipped(struct buf *out, const struct page *p);
 void page_model(struct buf *out, const struct page *p); /* JSON: what report.js draws */
 
@@ -43,6 +48,8 @@ bool page_panel_occurs(const struct findings *f, enum panel_id panel);
  * characters become U+FFFD. */
 void put_text(struct buf *out, struct slice text);
 void put_str(struct buf *out, const char *text);
+/* The same, line breaks kept. */
+void put_lines_of(struct buf *out, struct slice text);
 /* Shortened to PAGE_LOG_TEXT_MAX, without control characters: what of it may be shown. */
 struct slice shown_part(const char *text);
 /* The same as markup: escaped, direction-isolated; a dash when empty. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "report/terminal.h"
+#include "report/text_course.h"
 #include "report/verdict_text.h"
 
 #include <math.h>
@@ -278,11 +279,12 @@ static void put_phase(struct term *t, const struct findings *f, enum phase phase
 	char v[TERM_TEXT];
 
 	indent(t);
-	term_left(t, TINT_PLAIN, word(t, label), t->columns - INDENT - 6 * NUMBER);
+	term_left(t, TINT_PLAIN, word(t, label), t->columns - INDENT - 7 * NUMBER);
 	term_right(t, TINT_PLAIN, term_count(v, calls), NUMBER);
 	number(t, M_TOKEN_LATENCY_MS, s[M_TOKEN_LATENCY_MS].p50, NUMBER);
 	number(t, M_TOKEN_LATENCY_MS, s[M_TOKEN_LATENCY_MS].p95, NUMBER);
 	number(t, M_CHUNK_PROCESS_TIME_MS, s[M_CHUNK_PROCESS_TIME_MS].p50, NUMBER);
+	number(t, M_CHUNK_PROCESS_TIME_MS, f->jitter[phase].mean_ms, NUMBER);
 	number(t, M_LOGITS_ENTROPY, s[M_LOGITS_ENTROPY].mean, NUMBER);
 	number(t, M_STATE_SIMILARITY, s[M_STATE_SIMILARITY].mean, NUMBER);
 	term_newline(t);
@@ -301,11 +303,12 @@ static void put_phases(struct term *t, const struct findings *f)
 	if (!phase_known(f, PHASE_PREFILL) && !phase_known(f, PHASE_DECODE))
 		return;
 	term_heading(t, TEXT_TERM_PHASES, NULL);
-	term_left(t, TINT_PLAIN, "", t->columns - 6 * NUMBER);
+	term_left(t, TINT_PLAIN, "", t->columns - 7 * NUMBER);
 	head(t, TEXT_TERM_CALLS, NUMBER);
 	head(t, TEXT_TERM_LATENCY_P50, NUMBER);
 	head(t, TEXT_TERM_LATENCY_P95, NUMBER);
 	head(t, TEXT_TERM_CHUNK_P50, NUMBER);
+	head(t, TEXT_TERM_JITTER, NUMBER);
 	head(t, TEXT_TERM_ENTROPY, NUMBER);
 	head(t, TEXT_TERM_SIMILARITY, NUMBER);
 	term_newline(t);
@@ -653,9 +656,14 @@ void report_text(struct buf *out, const struct findings *f, const struct report_
 	if (f->records) {
 		put_metrics(&t, f);
 		put_trends(&t, f);
+		text_changes(&t, f);
 		put_distribution(&t, f);
 		put_phases(&t, f);
+		text_worst(&t, f);
+		text_together(&t, f);
+		text_instances(&t, f);
 		put_sessions(&t, f);
+		text_first_bad(&t, f);
 		put_anomalies(&t, f);
 	}
 	put_skipped(&t, f);

@@ -56,6 +56,8 @@ void rule_describe(struct buf *out, const struct rule *rule)
 		buf_str(out, i ? " and " : "");
 		add_condition(out, &rule->when[i]);
 	}
+	if (rule->phase)
+		buf_printf(out, ", in %s", phase_ids[rule->phase]);
 	if (!rule->for_us)
 		return;
 	buf_str(out, " for ");

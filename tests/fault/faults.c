@@ -38,6 +38,13 @@ unsigned fault_hits(void)
 	return hits;
 }
 
+static void (*watcher)(enum fault_call call, size_t n);
+
+void fault_watch(void (*seen)(enum fault_call call, size_t n))
+{
+	watcher = seen;
+}
+
 void fault_clock_jump(int64_t seconds)
 {
 	clock_offset_s += seconds;
@@ -75,7 +82,7 @@ WRAP(void *, calloc, (size_t n, size_t m), FAULT_MALLOC, NULL, n, m)
 WRAP(void *, realloc, (void *p, size_t n), FAULT_MALLOC, NULL, p, n)
 WRAP(void *, aligned_alloc, (size_t a, size_t n), FAULT_MALLOC, NULL, a, n)
 WRAP(ssize_t, pread, (int fd, void *to, size_t n, off_t at), FAULT_PREAD, -1, fd, to, n, at)
-WRAP(int, fdatasync, (int fd), FAULT_FDATASYNC, -1, fd)
+WRAP(int, fsync, (int fd), FAULT_FSYNC, -1, fd)
 WRAP(int, ftruncate, (int fd, off_t n), FAULT_FTRUNCATE, -1, fd, n)
 WRAP(int, flock, (int fd, int how), FAULT_FLOCK, -1, fd, how)
 WRAP(int, fstat, (int fd, struct stat *st), FAULT_FSTAT, -1, fd, st)
@@ -110,9 +117,25 @@ ssize_t __real_write(int fd, const void *p, size_t n);
 ssize_t __wrap_write(int fd, const void *p, size_t n);
 ssize_t __wrap_write(int fd, const void *p, size_t n)
 {
-	if (!fails(FAULT_WRITE))
-		return __real_write(fd, p, n);
+	if (!fails(FAULT_WRITE)) {
+		ssize_t put = __real_write(fd, p, n);
+
+		if (watcher && put > 0)
+			watcher(FAULT_WRITE, (size_t)put);
+		return put;
+	}
 	return armed.error ? -1 : __real_write(fd, p, n > 1 ? n / 2 : n);
+}
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_fdatasync(int fd)
+{
+	int rc = fails(FAULT_FDATASYNC) ? -1 : __real_fdatasync(fd);
+
+	if (watcher && !rc)
+		watcher(FAULT_FDATASYNC, 0);
+	return rc;
 }
 
 int __real_clock_gettime(clockid_t clock, struct timespec *t);

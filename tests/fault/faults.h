@@ -3,6 +3,7 @@
 #define RWKVMON_TESTS_FAULTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* One row per function that can be made to fail. */
@@ -12,6 +13,7 @@
 	X(WRITE)       \
 	X(PREAD)       \
 	X(FDATASYNC)   \
+	X(FSYNC)       \
 	X(FTRUNCATE)   \
 	X(FLOCK)       \
 	X(FSTAT)       \
@@ -40,6 +42,9 @@ struct fault {
 void fault_arm(struct fault f);
 void fault_disarm(void);
 unsigned fault_hits(void); /* calls that failed since fault_arm */
+
+/* Every write, with the bytes it took, and every fdatasync, with 0, that works is told; NULL: no more. */
+void fault_watch(void (*seen)(enum fault_call call, size_t n));
 
 /* The wall clock jumps by so much. */
 void fault_clock_jump(int64_t seconds);

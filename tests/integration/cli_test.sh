@@ -91,7 +91,7 @@ expect "Chinese help" 0 "" "$rwkvmon" run --help --lang zh
 says "it is Chinese" "续写的开头"
 expect "version" 0 "" "$rwkvmon" --version
 says "it says what is in" "activations always fp32"
-for command in "" run eval analyze compare; do
+for command in "" run eval analyze compare watch; do
 	"$rwkvmon" $command --help --lang en | awk -v what="help of ${command:-all}" '
 		length($0) > 80 { print "FAILED: " what " has a line of " length($0) " columns"; bad = 1 } END { exit bad }' || failed=$((failed + 1))
 done

@@ -13,7 +13,7 @@ skip() {
 [ -x "$build/rwkvmon" ] || skip "$build/rwkvmon is not built"
 command -v node >/dev/null || skip "node is missing (apt-get install nodejs)"
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || skip "chromium is missing (apt-get install chromium)"
-if [ ! -d "$page/node_modules/playwright-core" ]; then
+if [ ! -d "$page/node_modules/playwright-core" ] || [ ! -d "$page/node_modules/mermaid" ] || [ ! -d "$page/node_modules/axe-core" ]; then
 	command -v npm >/dev/null || skip "npm is missing (apt-get install npm)"
 	npm --prefix "$page" ci --no-audit --no-fund >/dev/null 2>&1 || skip "npm --prefix tests/page ci failed"
 fi
@@ -25,5 +25,13 @@ for kind in ordinary hostile torn few published many; do
 	"$build/rwkvmon" analyze "$work/$kind.log" --format html --lang en -o "$work/$kind.html"
 done
 "$build/rwkvmon" analyze "$work/ordinary.log" --format html --lang zh -o "$work/ordinary.zh.html"
+python3 "$page/../cases/diagnosis/generate.py" "$work/cases"
+for cause in other_load healthy not_enough_data chunk_too_small; do
+	for lang in en zh; do
+		set -- "$work/cases/$cause"__*.log
+		"$build/rwkvmon" diagnose "$1" --format html --lang $lang -o "$work/diagnosis.$cause.$lang.html"
+	done
+done
+"$build/rwkvmon" diagnose "$work/hostile.log" --format html -o "$work/diagnosis.hostile.html"
 
 node "$page/report_test.mjs" ${PAGE_SHOTS:+--shots "$PAGE_SHOTS"} "$work"/*.html

@@ -2,13 +2,17 @@
  *
  *   node report_test.mjs [--shots DIR] REPORT.html...
  *
- * Every page: no error, no request but itself, under 2 MB, every chart drawn, zoom and
- * reset, no sideways scrolling at 360 px, dark mode, inert log text. */
+ * Every page: no error, no request but itself, under 2 MB, every chart and diagram drawn, the diagrams' sources rendered
+ * by the real Mermaid, zoom and reset, no sideways scrolling at 360 px, dark mode, inert log text, no accessibility
+ * violation that axe-core knows, and on a Chinese page no English sentence. */
 import assert from "node:assert/strict";
-import { mkdirSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
+
+const library = path => readFileSync(new URL(`node_modules/${path}`, import.meta.url), "utf8");
+const AXE = library("axe-core/axe.min.js"), MERMAID = library("mermaid/dist/mermaid.min.js");
 
 const BYTES_MAX = 2_000_000;
 const args = process.argv.slice(2);
@@ -174,8 +178,85 @@ const checks = {
 			assert.ok(await page.locator("bdi", { hasText: "</script><img src=x onerror=alert(1)>" }).count());
 	},
 
+	/* Text that leaves its box is text that nobody laid out. */
+	async "every diagram is drawn, and its words fit their boxes"({ page }) {
+		await page.evaluate(() => document.querySelectorAll("details").forEach(d => (d.open = true)));
+		const drawn = await page.evaluate(() => [...document.querySelectorAll("svg.diagram")].map(svg => ({
+			name: svg.querySelector("title").textContent,
+			texts: svg.querySelectorAll("text").length,
+			outside: [...svg.querySelectorAll("text.word, text.ask")].filter(text => {
+				const box = text.previousElementSibling.getBBox(), words = text.getBBox();
+				return words.x < box.x || words.x + words.width > box.x + box.width;
+			}).map(text => text.textContent),
+			wide: [...svg.querySelectorAll("text")].filter(text => {
+				const words = text.getBBox();
+				return words.x + words.width > svg.viewBox.baseVal.x + svg.viewBox.baseVal.width;
+			}).map(text => text.textContent),
+		})));
+		assert.equal(drawn.length, 3, "the page has three diagrams");
+		for (const { name, texts, outside, wide } of drawn) {
+			assert.ok(texts > 8, `${name}: only ${texts} texts`);
+			assert.deepEqual(outside, [], name);
+			assert.deepEqual(wide, [], name);
+		}
+		assert.ok(await page.locator("svg.tree .lit").count() > 2, "no path is lit");
+	},
+
+	async "the real Mermaid renders each source, with the same words"({ page }) {
+		const sources = await page.locator(".mermaid-source").allTextContents();
+		const words = await page.evaluate(() => [...document.querySelectorAll("svg.diagram")].map(svg =>
+			[...svg.querySelectorAll("text.word, text.ask, text.box-name")].map(t => t.textContent)));
+		assert.equal(sources.length, 3);
+		const bench = await page.context().newPage();
+		await bench.addScriptTag({ content: MERMAID });
+		for (const [i, source] of sources.entries()) {
+			const shown = await bench.evaluate(async ([source, i]) => {
+				mermaid.initialize({ startOnLoad: false, securityLevel: "strict" });
+				document.body.innerHTML = (await mermaid.render(`drawn${i}`, source)).svg;
+				return { text: document.body.textContent, lit: document.querySelectorAll(".node.lit").length };
+			}, [source, i]);
+			const flat = text => text.replace(/\s+/g, "");
+			for (const word of words[i])
+				assert.ok(flat(shown.text).includes(flat(word)), `${word} is missing from Mermaid's drawing ${i}`);
+			if (source.includes("class q_"))
+				assert.ok(shown.lit > 0, "Mermaid lights no path up");
+			if (shots)
+				await bench.screenshot({ path: shot(current, `mermaid${i}.png`), fullPage: true });
+		}
+		await bench.close();
+	},
+
+	async "axe-core finds nothing, light and dark"({ page }) {
+		await page.evaluate(AXE);
+		for (const colorScheme of ["light", "dark"]) {
+			await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+			const { violations, passes } = await page.evaluate(() => axe.run());
+			assert.ok(passes.length > 15, "axe-core looked at nothing");
+			assert.deepEqual(violations.map(v => `${v.id}: ${v.nodes[0].html.slice(0, 160)} (${v.nodes.length})`), [], colorScheme);
+		}
+		await page.emulateMedia({ colorScheme: "light" });
+	},
+
+	/* Names of things may be Latin; three plain words in a row are a sentence that nobody translated. */
+	async "no English sentence on a Chinese page"({ page }) {
+		if (await page.evaluate(() => document.documentElement.lang) === "en")
+			return;
+		const english = await page.evaluate(() => {
+			const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+			for (let node; (node = walk.nextNode());)
+				if (!node.parentElement.closest("script, bdi, pre, style, .mark") && /(\b[a-z]{2,}\b[ ,.]+){3}/.test(node.data))
+					found.push(node.data.trim().slice(0, 80));
+			for (const element of document.querySelectorAll("[aria-label], [title]"))
+				for (const name of ["aria-label", "title"])
+					if (/(\b[a-z]{2,}\b[ ,.]+){3}/.test(element.getAttribute(name) ?? ""))
+						found.push(element.getAttribute(name).slice(0, 80));
+			return found;
+		});
+		assert.deepEqual(english, []);
+	},
+
 	async "each button, plot and table has a name"({ page }) {
-		const nameless = await page.locator("button, select, .plot, [role=region]").evaluateAll(all => all
+		const nameless = await page.locator("button, select, .plot, [role=group]").evaluateAll(all => all
 			.filter(e => !(e.getAttribute("aria-label") || e.textContent.trim() || e.closest("label")))
 			.map(e => e.outerHTML.slice(0, 100)));
 		assert.deepEqual(nameless, []);
@@ -213,7 +294,7 @@ for (const file of args) {
 	const page = await bare.newPage();
 	await run("verdict and headings are there without JavaScript", async () => {
 		await page.goto(pathToFileURL(resolve(file)).href);
-		assert.ok((await page.locator("#verdict").textContent()).length > 2);
+		assert.ok((await page.locator("#verdict, #diagnosis").first().textContent()).length > 2);
 	});
 	await bare.close();
 }

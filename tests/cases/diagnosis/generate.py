@@ -69,7 +69,7 @@ class Run:
                            ("machine_cpu_utilization_pct", machine), ("process_memory_mb", memory)):
             if value is not None:
                 resources[key] = round(value, 2)
-        told = {"logits_entropy": round(r.gauss(3.4, 0.8) % 8, 4), "state_similarity": round(r.gauss(0.93, 0.01), 6)}
+        told = {"logits_entropy": round(min(max(r.gauss(3.4, 0.8), 1.3), 7.5), 4), "state_similarity": round(r.gauss(0.93, 0.01), 6)}
         if self.length >= 100:
             told["token_repetition_pct"] = round(max(r.gauss(8, 1.5), 0), 2)
         told.update(accuracy or {})

@@ -1,0 +1,267 @@
+/* watch.c - a dashboard over running logs: read --follow → analyze → board → terminal.
+ *
+ * One thread reads each log and pushes its records under a lock; the main thread takes findings under the same lock
+ * whenever it draws, so that keys never wait for a disk. */
+#include "analyze/analyze.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "cli/args.h"
+#include "cli/commands.h"
+#include "read/read.h"
+#include "tui/console.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { LOGS_MAX = 64, ROWS = 24, COLUMNS = 80, KEY_MS = 100 };
+
+struct watch;
+
+struct log_thread {
+	struct watch *watch;
+	const char *path;
+	pthread_t thread;
+	bool started;
+	struct err err; /* why it ended; code 0 when it was asked to */
+	atomic_bool failed;
+};
+
+struct watch {
+	struct analysis *analysis;
+	struct ruleset *rules;
+	pthread_mutex_t lock; /* of the analysis */
+	atomic_bool stop;
+	struct log_thread log[LOGS_MAX];
+	size_t n;
+	char source[BOARD_TEXT];
+};
+
+static bool asked_to_stop(void *ctx)
+{
+	const struct watch *w = ctx;
+
+	return atomic_load(&w->stop);
+}
+
+/* Reads one log as it grows, until the watch stops. */
+static void *follow(void *ctx)
+{
+	struct log_thread *log = ctx;
+	struct watch *w = log->watch;
+	struct read_options how = { .stop = asked_to_stop, .stop_ctx = w };
+	struct reader *reader = NULL;
+	struct record rec;
+	int rc = read_open(&reader, &log->path, 1, &how, &log->err);
+
+	while (!rc && !atomic_load(&w->stop) && (rc = read_next(reader, &rec, &log->err)) > 0) {
+		pthread_mutex_lock(&w->lock);
+		analyze_push(w->analysis, &rec);
+		pthread_mutex_unlock(&w->lock);
+		rc = 0;
+	}
+	read_close(reader);
+	if (rc < 0 && !atomic_load(&w->stop))
+		atomic_store(&log->failed, true);
+	return NULL;
+}
+
+static int open_watch(struct watch *w, const struct options *opts, struct err *err)
+{
+	struct analyze_options how = { .session = opts->session };
+	int rc = ruleset_open(&w->rules, opts->rules ? opts->rules : "thresholds", err);
+
+	pthread_mutex_init(&w->lock, NULL);
+	atomic_init(&w->stop, false);
+	how.rules = w->rules;
+	snprintf(w->source, sizeof w->source, opts->n_arguments > 1 ? "%s +%zu" : "%s", opts->argument[0], opts->n_arguments - 1);
+	return rc ? rc : analyze_open(&w->analysis, &how, err);
+}
+
+static void close_watch(struct watch *w)
+{
+	atomic_store(&w->stop, true);
+	for (size_t i = 0; i < w->n; i++)
+		if (w->log[i].started)
+			pthread_join(w->log[i].thread, NULL);
+	analyze_close(w->analysis);
+	ruleset_close(w->rules);
+	pthread_mutex_destroy(&w->lock);
+}
+
+/* What is known now; the findings live as long as the caller wants. */
+static int look(struct watch *w, const struct input_stats *input, struct board *board, struct err *err)
+{
+	struct findings f = { 0 };
+	int rc;
+
+	pthread_mutex_lock(&w->lock);
+	rc = analyze_finish(w->analysis, input, &f, err);
+	pthread_mutex_unlock(&w->lock);
+	if (!rc)
+		board_from_findings(board, &f, w->source);
+	for (size_t i = 0; i < w->n; i++)
+		if (atomic_load(&w->log[i].failed))
+			snprintf(board->trouble, sizeof board->trouble, "%s", w->log[i].err.text);
+	findings_free(&f);
+	return rc;
+}
+
+/* --- one frame --------------------------------------------------------------------------- */
+
+static size_t size_from(const char *variable, size_t otherwise)
+{
+	const char *text = getenv(variable);
+	long value = text ? strtol(text, NULL, 10) : 0;
+
+	return value >= 20 && value <= FRAME_COLUMNS_MAX ? (size_t)value : otherwise;
+}
+
+static int print_frame(const struct board *board, struct dashboard_view *view, struct err *err)
+{
+	struct frame frame;
+	struct buf out = { 0 };
+	int rc;
+
+	if (!frame_open(&frame, size_from("LINES", ROWS), size_from("COLUMNS", COLUMNS)))
+		return err_set(err, ERR_NOMEM, "no memory for the screen");
+	dashboard_draw(&frame, board, view);
+	frame_text(&out, &frame);
+	frame_free(&frame);
+	rc = out.failed ? err_set(err, ERR_NOMEM, "no memory for the frame") : file_write("-", buf_slice(&out), err);
+	buf_free(&out);
+	return rc;
+}
+
+static int print_json(const struct board *board, struct err *err)
+{
+	struct buf out = { 0 };
+	int rc;
+
+	board_json(&out, board);
+	rc = out.failed ? err_set(err, ERR_NOMEM, "no memory for the frame") : file_write("-", buf_slice(&out), err);
+	buf_free(&out);
+	return rc;
+}
+
+/* All there is, once. */
+static int once(struct watch *w, const struct options *opts, struct dashboard_view *view, struct err *err)
+{
+	struct reader *reader = NULL;
+	struct record rec;
+	struct board *board = calloc(1, sizeof *board);
+	int rc = board ? read_open(&reader, opts->argument, opts->n_arguments, NULL, err) : err_set(err, ERR_NOMEM, "no memory");
+
+	while (!rc && (rc = read_next(reader, &rec, err)) > 0) {
+		analyze_push(w->analysis, &rec);
+		rc = 0;
+	}
+	if (!rc)
+		rc = look(w, read_input(reader), board, err);
+	if (!rc)
+		rc = opts->json ? print_json(board, err) : print_frame(board, view, err);
+	read_close(reader);
+	free(board);
+	return rc;
+}
+
+/* --- the screen ------------------------------------------------------------------------------ */
+
+static int start(struct watch *w, const struct options *opts, struct err *err)
+{
+	if (opts->n_arguments > LOGS_MAX)
+		return err_set(err, ERR_USAGE, "watch: %zu logs, at most %d can be watched at once", opts->n_arguments, LOGS_MAX);
+	for (size_t i = 0; i < opts->n_arguments; i++) {
+		struct log_thread *log = &w->log[i];
+		struct reader *probe = NULL;
+		int rc;
+
+		if (!strcmp(opts->argument[i], "-")) {
+			err_set(err, ERR_USAGE, "watch: standard input brings the keys, it cannot bring a log too");
+			return err_hint(err, "use --once, or name a file");
+		}
+		rc = read_open(&probe, &opts->argument[i], 1, NULL, err); /* what is not there is said before the screen opens */
+		read_close(probe);
+		if (rc)
+			return rc;
+		*log = (struct log_thread){ .watch = w, .path = opts->argument[i] };
+		rc = pthread_create(&log->thread, NULL, follow, log);
+		if (rc)
+			return err_set_os(err, ERR_SYSTEM, rc, "no thread to read %s", log->path);
+		log->started = true;
+		w->n++;
+	}
+	return 0;
+}
+
+static int show(const struct board *board, struct dashboard_view *view, struct err *err)
+{
+	struct frame frame;
+	size_t rows, columns;
+
+	console_size(&rows, &columns);
+	if (!frame_open(&frame, rows, columns))
+		return err_set(err, ERR_NOMEM, "no memory for the screen");
+	dashboard_draw(&frame, board, view);
+	console_show(&frame);
+	frame_free(&frame);
+	return 0;
+}
+
+/* Keys until the user leaves; the board is looked at anew after each interval. */
+static int run_screen(struct watch *w, struct dashboard_view *view, struct err *err)
+{
+	struct board *board = calloc(1, sizeof *board);
+	uint64_t due_ns = 0;
+	int rc = board ? 0 : err_set(err, ERR_NOMEM, "no memory for the screen");
+
+	while (!rc) {
+		uint64_t now_ns = clock_mono_ns(&clock_system);
+		int key;
+
+		if (now_ns >= due_ns && !view->paused) {
+			rc = look(w, NULL, board, err);
+			due_ns = now_ns + (uint64_t)(view->interval_s * 1e9);
+		}
+		rc = rc ? rc : show(board, view, err);
+		key = rc ? CONSOLE_ENDED : console_key(KEY_MS);
+		if (key == CONSOLE_ENDED || (key >= 0 && !dashboard_key(view, key)))
+			break;
+	}
+	free(board);
+	return rc;
+}
+
+static int interactive(struct watch *w, const struct options *opts, struct dashboard_view *view, struct err *err)
+{
+	int rc = start(w, opts, err);
+
+	if (!rc)
+		rc = console_open(!getenv("NO_COLOR"), err);
+	if (rc)
+		return rc;
+	rc = run_screen(w, view, err);
+	console_close();
+	return rc;
+}
+
+int command_watch(const struct options *opts, struct err *err)
+{
+	bool screen = !opts->once && !opts->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	struct dashboard_view view = { .lang = args_lang(opts->lang), .focus = DASH_ROWS,
+				       .interval_s = isnan(opts->interval) ? 1 : fmax(opts->interval, 0.1) };
+	struct watch w = { .analysis = NULL };
+	int rc;
+
+	if (!opts->n_arguments) {
+		err_set(err, ERR_USAGE, "watch: no log is named");
+		return err_hint(err, "name files or directories: %s", command_specs[COMMAND_WATCH].example);
+	}
+	rc = open_watch(&w, opts, err);
+	if (!rc)
+		rc = screen ? interactive(&w, opts, &view, err) : once(&w, opts, &view, err);
+	close_watch(&w);
+	return rc;
+}

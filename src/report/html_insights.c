@@ -1,0 +1,245 @@
+/* What stands out: trends, sudden changes, worst moments, correlations, where states first went wrong. */
+#include "report/page.h"
+#include "report/table.h"
+#include "spec/pairs.h"
+
+#include <math.h>
+
+enum { MOMENTS_SHOWN = 3, SESSIONS_SHOWN = 10 };
+
+static void heading(struct buf *out, const struct page *p, enum text_id id)
+{
+	buf_str(out, "<h3>");
+	put_str(out, words(p, id));
+	buf_str(out, "</h3>\n");
+}
+
+static void metric_head(struct buf *out, const struct page *p, enum metric_id m)
+{
+	buf_str(out, "<tr><th scope=\"row\">");
+	put_str(out, metric_specs[m].label[p->lang]);
+	put_unit(out, m);
+	buf_str(out, "</th>");
+}
+
+static void time_cell(struct buf *out, int64_t us)
+{
+	buf_str(out, "<td class=\"nowrap\">");
+	put_time(out, us);
+	buf_str(out, "</td>");
+}
+
+/* ---- trends */
+
+static void trend_row(struct buf *out, const struct page *p, enum metric_id m)
+{
+	const struct trend *t = &p->f->trend[m];
+
+	metric_head(out, p, m);
+	table_value(out, m, t->start);
+	table_value(out, m, t->start + t->change);
+	table_value(out, m, t->slope_per_hour);
+	buf_str(out, "<td class=\"n\">");
+	put_value(out, m, t->low);
+	buf_str(out, " … ");
+	put_value(out, m, t->high);
+	buf_str(out, "</td></tr>\n");
+}
+
+static void trends(struct buf *out, const struct page *p)
+{
+	bool any = false;
+
+	for (int m = 0; m < METRIC_COUNT; m++) {
+		if (!p->f->trend[m].significant)
+			continue;
+		if (!any) {
+			heading(out, p, TEXT_PAGE_TRENDS);
+			table_begin(out, words(p, TEXT_PAGE_TRENDS));
+			table_head_words(out, p, TEXT_PAGE_METRIC, false);
+			table_head_words(out, p, TEXT_PAGE_BEFORE, true);
+			table_head_words(out, p, TEXT_PAGE_AFTER, true);
+			table_head_words(out, p, TEXT_PAGE_PER_HOUR, true);
+			table_head_words(out, p, TEXT_PAGE_INTERVAL, true);
+			table_body(out);
+		}
+		any = true;
+		trend_row(out, p, (enum metric_id)m);
+	}
+	if (any)
+		table_end(out);
+}
+
+/* ---- sudden changes */
+
+static void changes(struct buf *out, const struct page *p)
+{
+	if (!p->f->n_changes)
+		return;
+	heading(out, p, TEXT_PAGE_CHANGES);
+	table_begin(out, words(p, TEXT_PAGE_CHANGES));
+	table_head_words(out, p, TEXT_PAGE_METRIC, false);
+	table_head_words(out, p, TEXT_PAGE_AT, false);
+	table_head_words(out, p, TEXT_PAGE_BEFORE, true);
+	table_head_words(out, p, TEXT_PAGE_AFTER, true);
+	table_body(out);
+	for (size_t i = 0; i < p->f->n_changes; i++) {
+		const struct change_point *c = &p->f->change[i];
+
+		metric_head(out, p, c->metric);
+		time_cell(out, c->time_us);
+		table_value(out, c->metric, c->before);
+		table_value(out, c->metric, c->after);
+		buf_str(out, "</tr>\n");
+	}
+	table_end(out);
+}
+
+/* ---- worst moments */
+
+static const char *phase_word(const struct page *p, enum phase phase)
+{
+	return phase == PHASE_PREFILL ? words(p, TEXT_TERM_PREFILL) :
+	       phase == PHASE_DECODE  ? words(p, TEXT_TERM_DECODE) :
+					"–";
+}
+
+static void moment_row(struct buf *out, const struct page *p, const struct moment *m)
+{
+	metric_head(out, p, m->metric);
+	table_value(out, m->metric, m->value);
+	time_cell(out, m->time_us);
+	buf_str(out, "<td>");
+	put_str(out, phase_word(p, m->phase));
+	buf_str(out, "</td>");
+	table_count(out, m->sequence_length);
+	table_log_text(out, m->session_id);
+	buf_str(out, "</tr>\n");
+}
+
+static void moments(struct buf *out, const struct page *p)
+{
+	size_t of_metric = 0;
+
+	if (!p->f->n_worst)
+		return;
+	heading(out, p, TEXT_PAGE_WORST_MOMENTS);
+	table_begin(out, words(p, TEXT_PAGE_WORST_MOMENTS));
+	table_head_words(out, p, TEXT_PAGE_METRIC, false);
+	table_head_words(out, p, TEXT_PAGE_VALUE, true);
+	table_head_words(out, p, TEXT_PAGE_AT, false);
+	table_head_words(out, p, TEXT_PAGE_PHASE, false);
+	table_head_words(out, p, TEXT_PAGE_POSITION, true);
+	table_head_words(out, p, TEXT_PAGE_SESSION, false);
+	table_body(out);
+	for (size_t i = 0; i < p->f->n_worst; i++) {
+		of_metric = i && p->f->worst[i].metric == p->f->worst[i - 1].metric ? of_metric + 1 : 0;
+		if (of_metric < MOMENTS_SHOWN)
+			moment_row(out, p, &p->f->worst[i]);
+	}
+	table_end(out);
+}
+
+/* ---- correlations */
+
+/* Strong enough to mean something, and with the sign that the pair's meaning is about. */
+static bool tells(const struct correlation *c)
+{
+	enum pair_sign sign = pair_specs[c->pair].sign;
+
+	return fabs(c->r) >= 0.3 && (c->low > 0 || c->high < 0) && (sign == PAIR_ANY || (sign == PAIR_UP) == (c->r > 0));
+}
+
+static void correlation_row(struct buf *out, const struct page *p, const struct correlation *c)
+{
+	const struct pair_spec *pair = &pair_specs[c->pair];
+
+	buf_str(out, "<tr><th scope=\"row\">");
+	put_str(out, pair_column_label(pair->a, p->lang));
+	buf_str(out, " ↔ ");
+	put_str(out, pair_column_label(pair->b, p->lang));
+	buf_printf(out, "</th><td class=\"n\">%s%.2f</td><td class=\"n\">%s%.2f … %s%.2f</td>", c->r < 0 ? "−" : "", fabs(c->r),
+		   c->low < 0 ? "−" : "", fabs(c->low), c->high < 0 ? "−" : "", fabs(c->high));
+	table_count(out, c->steps);
+	buf_str(out, "<td>");
+	put_str(out, pair->meaning[p->lang]);
+	buf_str(out, "</td></tr>\n");
+}
+
+static void correlations(struct buf *out, const struct page *p)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < p->f->n_correlations; i++) {
+		if (!tells(&p->f->correlation[i]))
+			continue;
+		if (!any) {
+			heading(out, p, TEXT_PAGE_CORRELATIONS);
+			table_begin(out, words(p, TEXT_PAGE_CORRELATIONS));
+			table_head_words(out, p, TEXT_PAGE_METRIC, false);
+			table_head(out, "r", true);
+			table_head_words(out, p, TEXT_PAGE_INTERVAL, true);
+			table_head_words(out, p, TEXT_PAGE_STEPS, true);
+			table_head_words(out, p, TEXT_PAGE_MEANING, false);
+			table_body(out);
+		}
+		any = true;
+		correlation_row(out, p, &p->f->correlation[i]);
+	}
+	if (any)
+		table_end(out);
+}
+
+/* ---- first bad token */
+
+static void first_bad(struct buf *out, const struct page *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->f->n_sessions && n < SESSIONS_SHOWN; i++) {
+		const struct session_findings *s = &p->f->session[i];
+		const struct first_bad *b = s->state.first_nonfinite.known ? &s->state.first_nonfinite : &s->state.first_bad;
+
+		if (!b->known)
+			continue;
+		if (!n++) {
+			heading(out, p, TEXT_PAGE_FIRST_BAD);
+			table_begin(out, words(p, TEXT_PAGE_FIRST_BAD));
+			table_head_words(out, p, TEXT_PAGE_SESSION, false);
+			table_head_words(out, p, TEXT_PAGE_TYPE, false);
+			table_head_words(out, p, TEXT_PAGE_AT, false);
+			table_head_words(out, p, TEXT_PAGE_POSITION, true);
+			table_body(out);
+		}
+		buf_str(out, "<tr>");
+		table_log_text(out, s->session_id);
+		buf_str(out, "<td>");
+		put_str(out, alarm_specs[b->type].label[p->lang]);
+		buf_str(out, "</td>");
+		time_cell(out, b->time_us);
+		table_count(out, b->sequence_length);
+		buf_str(out, "</tr>\n");
+	}
+	if (n)
+		table_end(out);
+}
+
+void page_insights(struct buf *out, const struct page *p)
+{
+	struct buf inside = { 0 };
+
+	trends(&inside, p);
+	changes(&inside, p);
+	correlations(&inside, p);
+	first_bad(&inside, p);
+	moments(&inside, p);
+	if (inside.used) {
+		buf_str(out, "<section aria-labelledby=\"insights\"><h2 id=\"insights\">");
+		put_str(out, words(p, TEXT_PAGE_INSIGHTS));
+		buf_str(out, "</h2>\n");
+		buf_add(out, inside.p, inside.used);
+		buf_str(out, "</section>\n");
+	}
+	out->failed |= inside.failed;
+	buf_free(&inside);
+}

@@ -1,0 +1,274 @@
+#include "report/text_course.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+
+enum { INDENT = 2, LABEL = 22, CHANGES_SHOWN = 8, WORST_SHOWN = 6, TOGETHER_SHOWN = 4, INSTANCES_SHOWN = 8, BAD_SHOWN = 5 };
+
+static const char *word(const struct term *t, enum text_id id)
+{
+	return text(id, t->lang);
+}
+
+static void indent(struct term *t)
+{
+	term_left(t, TINT_PLAIN, "", INDENT);
+}
+
+static const char *arrow(const struct term *t)
+{
+	return t->ascii ? "->" : "\xe2\x86\x92";
+}
+
+/* "12:34:56", with the day when the log has more than one. */
+static const char *moment_text(char out[TIME_TEXT_BYTES], const struct findings *f, int64_t time_us)
+{
+	bool one_day = f->from_us / 86400000000 == f->to_us / 86400000000;
+
+	time_format(out, time_us);
+	out[10] = ' ';
+	out[19] = 0;
+	return one_day ? out + 11 : out + 5;
+}
+
+/* --- trends and jumps ---------------------------------------------------------------- */
+
+/* A trend is worth a line when it is no chance and moves its metric by a twentieth. */
+static bool is_trend(const struct findings *f, enum metric_id m)
+{
+	const struct trend *t = &f->trend[m];
+	double level = fmax(fabs(t->start), fabs(t->start + t->change));
+
+	return t->significant && fabs(t->change) >= 0.05 * level && f->metric[m].min < f->metric[m].max;
+}
+
+static bool has_jump(const struct findings *f, enum metric_id m)
+{
+	for (size_t i = 0; i < f->n_changes; i++)
+		if (f->change[i].metric == m)
+			return true;
+	return false;
+}
+
+static enum tint direction_tint(enum metric_id m, double change)
+{
+	enum metric_better better = metric_specs[m].better;
+
+	if (better == BETTER_NEITHER)
+		return TINT_PLAIN;
+	return (change > 0) == (better == BETTER_HIGHER) ? TINT_GOOD : TINT_WARN;
+}
+
+static void put_move(struct term *t, enum metric_id m, double before, double after)
+{
+	char a[TERM_TEXT], b[TERM_TEXT], line[3 * TERM_TEXT];
+
+	snprintf(line, sizeof line, "%s %s %s", term_number(a, before), arrow(t), term_value(b, m, after));
+	term_left(t, direction_tint(m, after - before), line, 28);
+}
+
+static void put_trend(struct term *t, const struct findings *f, enum metric_id m)
+{
+	const struct trend *trend = &f->trend[m];
+	char slope[TERM_TEXT], error[TERM_TEXT];
+	struct buf line = { 0 };
+
+	indent(t);
+	term_left(t, TINT_PLAIN, metric_specs[m].label[t->lang], LABEL);
+	put_move(t, m, trend->start, trend->start + trend->change);
+	term_fill(&line, t->lang, TEXT_TERM_TREND,
+		  (const char *const[]){ term_number(slope, trend->slope_per_hour),
+					 term_number(error, (trend->high - trend->low) / 2) });
+	term_left(t, TINT_DIM, line.p ? line.p : "", t->columns - t->at);
+	t->out->failed |= line.failed;
+	buf_free(&line);
+	term_newline(t);
+}
+
+static void put_jump(struct term *t, const struct findings *f, const struct change_point *c)
+{
+	char when[TIME_TEXT_BYTES];
+	struct buf line = { 0 };
+
+	indent(t);
+	term_left(t, TINT_PLAIN, metric_specs[c->metric].label[t->lang], LABEL);
+	put_move(t, c->metric, c->before, c->after);
+	term_fill(&line, t->lang, TEXT_TERM_JUMP, (const char *const[]){ moment_text(when, f, c->time_us) });
+	term_left(t, TINT_DIM, line.p ? line.p : "", t->columns - t->at);
+	t->out->failed |= line.failed;
+	buf_free(&line);
+	term_newline(t);
+}
+
+void text_changes(struct term *t, const struct findings *f)
+{
+	size_t shown = 0;
+
+	for (int m = 0; m < METRIC_COUNT; m++)
+		if (is_trend(f, (enum metric_id)m) && !has_jump(f, (enum metric_id)m) && shown < CHANGES_SHOWN) {
+			if (!shown++)
+				term_heading(t, TEXT_TERM_CHANGES, NULL);
+			put_trend(t, f, (enum metric_id)m);
+		}
+	for (size_t i = 0; i < f->n_changes && shown < CHANGES_SHOWN; i++) {
+		if (!shown++)
+			term_heading(t, TEXT_TERM_CHANGES, NULL);
+		put_jump(t, f, &f->change[i]);
+	}
+}
+
+/* --- worst moments --------------------------------------------------------------------- */
+
+/* Metrics whose worst step tells a story: what a user feels, and what the state did. */
+static const enum metric_id told[WORST_SHOWN] = { M_TOKEN_LATENCY_MS, M_CHUNK_PROCESS_TIME_MS, M_TIME_TO_FIRST_TOKEN_MS,
+						  M_TOKEN_REPETITION_PCT, M_STATE_SIMILARITY, M_SURPRISAL_NATS };
+
+static const struct moment *worst_of(const struct findings *f, enum metric_id m)
+{
+	for (size_t i = 0; i < f->n_worst; i++)
+		if (f->worst[i].metric == m)
+			return &f->worst[i];
+	return NULL;
+}
+
+static void put_worst(struct term *t, const struct findings *f, const struct moment *m)
+{
+	char when[TIME_TEXT_BYTES], v[TERM_TEXT], at[TERM_TEXT];
+
+	indent(t);
+	term_left(t, TINT_PLAIN, metric_specs[m->metric].label[t->lang], LABEL);
+	term_right(t, TINT_PLAIN, term_value(v, m->metric, m->value), 13);
+	term_left(t, TINT_PLAIN, "", 2);
+	term_left(t, TINT_PLAIN, moment_text(when, f, m->time_us), 16);
+	term_left(t, TINT_DIM, *m->session_id ? m->session_id : "-", 17);
+	if (m->sequence_length)
+		term_right(t, TINT_DIM, term_count(at, m->sequence_length), 8);
+	term_newline(t);
+}
+
+void text_worst(struct term *t, const struct findings *f)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < WORST_SHOWN; i++) {
+		const struct moment *m = worst_of(f, told[i]);
+
+		if (!m || (told[i] == M_CHUNK_PROCESS_TIME_MS && m->token_count < 2))
+			continue;
+		if (!any)
+			term_heading(t, TEXT_TERM_WORST, word(t, TEXT_TERM_WORST_REMARK));
+		any = true;
+		put_worst(t, f, m);
+	}
+}
+
+/* --- what goes together ------------------------------------------------------------------ */
+
+/* Half of the variance is shared, in the direction the pair's meaning is about. */
+static bool is_together(const struct correlation *c)
+{
+	enum pair_sign sign = pair_specs[c->pair].sign;
+
+	return (sign != PAIR_DOWN && c->low > 0.5) || (sign != PAIR_UP && c->high < -0.5);
+}
+
+static void put_pair(struct term *t, const struct correlation *c)
+{
+	char line[64];
+
+	indent(t);
+	snprintf(line, sizeof line, "%+.2f", c->r);
+	term_left(t, TINT_BOLD, line, 7);
+	term_wrap(t, TINT_PLAIN, pair_specs[c->pair].meaning[t->lang], t->at);
+	term_newline(t);
+}
+
+void text_together(struct term *t, const struct findings *f)
+{
+	size_t shown = 0;
+
+	for (size_t i = 0; i < f->n_correlations && shown < TOGETHER_SHOWN; i++) {
+		if (!is_together(&f->correlation[i]))
+			continue;
+		if (!shown++)
+			term_heading(t, TEXT_TERM_TOGETHER, word(t, TEXT_TERM_TOGETHER_REMARK));
+		put_pair(t, &f->correlation[i]);
+	}
+}
+
+/* --- instances ----------------------------------------------------------------------------- */
+
+enum { NUMBER = 10 };
+
+static void put_instance(struct term *t, const struct instance_findings *in)
+{
+	char v[TERM_TEXT];
+
+	indent(t);
+	term_left(t, TINT_PLAIN, *in->instance ? in->instance : "-", t->columns - INDENT - 5 * NUMBER);
+	term_right(t, TINT_PLAIN, term_count(v, in->sessions), NUMBER);
+	term_right(t, TINT_PLAIN, term_count(v, in->records), NUMBER);
+	term_right(t, TINT_PLAIN, term_number(v, in->metric[M_TOKEN_LATENCY_MS].p50), NUMBER);
+	term_right(t, TINT_PLAIN, term_number(v, in->metric[M_TOKEN_LATENCY_MS].p95), NUMBER);
+	term_right(t, TINT_PLAIN, term_number(v, in->metric[M_THROUGHPUT_TPS].p50), NUMBER);
+	term_newline(t);
+}
+
+void text_instances(struct term *t, const struct findings *f)
+{
+	static const enum text_id heads[] = { TEXT_TERM_SESSIONS_HEAD, TEXT_TERM_RECORDS_HEAD, TEXT_TERM_LATENCY_P50,
+					      TEXT_TERM_LATENCY_P95, TEXT_TERM_SPEED };
+	size_t n = f->n_instances < INSTANCES_SHOWN ? f->n_instances : INSTANCES_SHOWN;
+	char v[TERM_TEXT];
+	struct buf line = { 0 };
+
+	if (f->n_instances < 2)
+		return;
+	term_heading(t, TEXT_TERM_INSTANCES, NULL);
+	term_left(t, TINT_PLAIN, "", t->columns - 5 * NUMBER);
+	for (size_t i = 0; i < 5; i++)
+		term_right(t, TINT_DIM, word(t, heads[i]), NUMBER);
+	term_newline(t);
+	for (size_t i = 0; i < n; i++)
+		put_instance(t, &f->instance[i]);
+	if (f->instances_total == n)
+		return;
+	term_fill(&line, t->lang, TEXT_TERM_MORE_INSTANCES, (const char *const[]){ term_count(v, f->instances_total - n) });
+	indent(t);
+	term_put(t, TINT_DIM, line.p ? line.p : "");
+	t->out->failed |= line.failed;
+	buf_free(&line);
+	term_newline(t);
+}
+
+/* --- first bad steps -------------------------------------------------------------------------- */
+
+static void put_first_bad(struct term *t, const struct findings *f, const struct session_findings *s)
+{
+	const struct first_bad *b = &s->state.first_bad;
+	char when[TIME_TEXT_BYTES], at[TERM_TEXT], sequence[TERM_TEXT], id[TERM_TEXT];
+	const char *const args[] = { term_clean(id, t, s->session_id, 24, true), alarm_specs[b->type].label[t->lang],
+				     moment_text(when, f, b->time_us), term_count(sequence, b->sequence),
+				     term_count(at, b->sequence_length) };
+	struct buf line = { 0 };
+
+	term_fill(&line, t->lang, b->sequence_length ? TEXT_TERM_FIRST_BAD : TEXT_TERM_FIRST_BAD_LIVE, args);
+	indent(t);
+	if (line.p)
+		term_wrap(t, TINT_WARN, line.p, INDENT);
+	t->out->failed |= line.failed;
+	buf_free(&line);
+	term_newline(t);
+}
+
+void text_first_bad(struct term *t, const struct findings *f)
+{
+	size_t shown = 0;
+
+	for (size_t i = 0; i < f->n_sessions && shown < BAD_SHOWN; i++)
+		if (f->session[i].state.first_bad.known) {
+			shown++;
+			put_first_bad(t, f, &f->session[i]);
+		}
+}

@@ -1,0 +1,16 @@
+/* text_course.h - the part of the terminal report about how things moved: trends, jumps, worst moments, what goes together. */
+#ifndef RWKVMON_REPORT_TEXT_COURSE_H
+#define RWKVMON_REPORT_TEXT_COURSE_H
+
+#include "report/terminal.h"
+
+/* Each is a section with its heading, or nothing when there is nothing to say. */
+void text_changes(struct term *t, const struct findings *f);
+void text_worst(struct term *t, const struct findings *f);
+void text_together(struct term *t, const struct findings *f);
+void text_instances(struct term *t, const struct findings *f);
+
+/* Lines under the sessions: where each of them first went wrong. */
+void text_first_bad(struct term *t, const struct findings *f);
+
+#endif

@@ -1,0 +1,67 @@
+/* board.h - what the dashboard shows, whatever it comes from: findings of logs, or an exposition that was scraped.
+ *
+ * Ownership  plain value; texts are copies, cut to their arrays.
+ * Unknown    NAN.
+ */
+#ifndef RWKVMON_TUI_BOARD_H
+#define RWKVMON_TUI_BOARD_H
+
+#include "analyze/findings.h"
+#include "base/buf.h"
+
+enum { BOARD_METRICS = 12, BOARD_POINTS = 64, BOARD_ROWS = 64, BOARD_ALARMS = 100, BOARD_TEXT = 128 };
+
+struct board_metric {
+	enum metric_id metric;
+	double now, p50, p95; /* now: mean of the latest bucket */
+	double limit;	      /* the nearer one to what is usual */
+	bool bad;	      /* now is beyond a limit */
+	double point[BOARD_POINTS]; /* means over time, the latest last */
+};
+
+/* One instance, or one session when there is one instance. */
+struct board_row {
+	char name[BOARD_TEXT];
+	uint64_t records, tokens, events;
+	double throughput, latency_p50, latency_p95, vram;
+	double point[BOARD_POINTS]; /* of latency; all NAN unknown */
+	bool bad; /* it has gone wrong: non-finite values, a loop, a jump, a leak */
+};
+
+struct board_alarm {
+	enum alarm_type type;
+	enum severity severity;
+	enum metric_id metric;
+	char session[BOARD_TEXT];
+	int64_t from_us, to_us;
+	uint64_t records;
+	double worst, limit;
+	bool firing; /* it went on up to the end of what was seen */
+};
+
+struct board {
+	char source[BOARD_TEXT];
+	char trouble[2 * BOARD_TEXT]; /* why the numbers are old; "" when they are not */
+	enum verdict verdict;
+	uint64_t records, tokens, sessions, dropped, skipped;
+	int64_t from_us, to_us; /* of the steps */
+	double point_seconds;	/* between two points; NAN */
+
+	struct board_metric metric[BOARD_METRICS];
+	size_t n_metrics;
+	double vram_used, vram_limit; /* MiB */
+	bool by_instance;
+	struct board_row row[BOARD_ROWS]; /* the busiest first */
+	size_t n_rows;
+	uint64_t rows_total;
+	struct board_alarm alarm[BOARD_ALARMS]; /* the latest first */
+	size_t n_alarms;
+	uint64_t alarms_total;
+};
+
+void board_from_findings(struct board *out, const struct findings *f, const char *source);
+
+/* One JSON object with all of it. */
+void board_json(struct buf *out, const struct board *b);
+
+#endif

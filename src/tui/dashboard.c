@@ -1,0 +1,479 @@
+#include "tui/dashboard.h"
+
+#include "base/clock.h"
+#include "base/utf8.h"
+
+#include <math.h>
+
+enum { SIDE = 2, LABEL = 19, NUMBER = 9, NAME = 25, SMALL_ROWS = 24 };
+
+static const double intervals[DASH_INTERVALS] = { 0.2, 0.5, 1, 2, 5, 10, 30 };
+
+/* --- keys -------------------------------------------------------------------------------- */
+
+static void change_interval(struct dashboard_view *v, int by)
+{
+	int i = 0;
+
+	while (i + 1 < DASH_INTERVALS && intervals[i] < v->interval_s)
+		i++;
+	i += by;
+	i = i < 0 ? 0 : i < DASH_INTERVALS ? i : DASH_INTERVALS - 1;
+	v->interval_s = intervals[i];
+}
+
+static void scroll(struct dashboard_view *v, size_t by, bool up)
+{
+	size_t *first = &v->first[v->focus];
+
+	*first = up ? (*first > by ? *first - by : 0) : *first + by;
+}
+
+/* Text that is typed; bytes of a character come one by one. */
+static void type(struct dashboard_view *v, int key)
+{
+	size_t n = strlen(v->filter);
+
+	if (key == DASH_ESCAPE)
+		v->filter[0] = 0;
+	if (key == DASH_ESCAPE || key == DASH_ENTER || key == '\n' || key == '\r') {
+		v->typing = false;
+	} else if (key == DASH_BACKSPACE || key == 127 || key == 8) {
+		while (n && ((unsigned char)v->filter[--n] & 0xc0) == 0x80)
+			;
+		v->filter[n] = 0;
+	} else if (key >= ' ' && key < 256 && n + 1 < sizeof v->filter) {
+		v->filter[n] = (char)key;
+		v->filter[n + 1] = 0;
+	}
+	v->first[DASH_ROWS] = v->first[DASH_ALARMS] = 0;
+}
+
+static void move_key(struct dashboard_view *v, int key)
+{
+	enum { PAGE = 5 };
+
+	switch (key) {
+	case 'k': case DASH_UP:
+		scroll(v, 1, true);
+		break;
+	case 'j': case DASH_DOWN:
+		scroll(v, 1, false);
+		break;
+	case DASH_PAGE_UP:
+		scroll(v, PAGE, true);
+		break;
+	case DASH_PAGE_DOWN: case ' ':
+		scroll(v, PAGE, false);
+		break;
+	case 'g': case DASH_HOME:
+		v->first[v->focus] = 0;
+		break;
+	case 'G': case DASH_END:
+		v->first[v->focus] = SIZE_MAX / 2;
+		break;
+	default:
+		break;
+	}
+}
+
+bool dashboard_key(struct dashboard_view *v, int key)
+{
+	if (v->typing) {
+		type(v, key);
+		return true;
+	}
+	switch (key) {
+	case 'q': case 'Q':
+		return false;
+	case '?': case 'h':
+		v->help = !v->help;
+		break;
+	case DASH_ESCAPE:
+		v->help = false;
+		v->filter[0] = 0;
+		break;
+	case '/':
+		v->typing = true;
+		break;
+	case '\t': case DASH_RIGHT:
+		v->focus = (v->focus + 1) % DASH_PANELS;
+		break;
+	case DASH_BACKTAB: case DASH_LEFT:
+		v->focus = (v->focus + DASH_PANELS - 1) % DASH_PANELS;
+		break;
+	case 'p':
+		v->paused = !v->paused;
+		break;
+	case '+': case '=':
+		change_interval(v, 1);
+		break;
+	case '-':
+		change_interval(v, -1);
+		break;
+	default:
+		move_key(v, key);
+	}
+	return true;
+}
+
+/* --- pieces -------------------------------------------------------------------------------- */
+
+static const char *word(const struct dashboard_view *v, enum text_id id)
+{
+	return text(id, v->lang);
+}
+
+static void heading(struct frame *f, const struct dashboard_view *v, size_t row, enum dashboard_panel panel, enum text_id id,
+		    const char *remark)
+{
+	size_t at = frame_put(f, row, SIDE, v->focus == panel ? TINT_BOLD : TINT_PLAIN, word(v, id), f->columns) + SIDE + 1;
+	size_t right = utf8_columns(remark) + SIDE, end = f->columns > right + 1 ? f->columns - right - (*remark != 0) : 0;
+
+	for (; at < end; at++)
+		frame_put(f, row, at, TINT_DIM, v->ascii ? "-" : "\xe2\x94\x80", 1);
+	frame_put_right(f, row, end, TINT_DIM, remark, f->columns - end - SIDE);
+	if (v->focus == panel)
+		frame_put(f, row, 0, TINT_BOLD, v->ascii ? ">" : "\xe2\x96\xb8", 1);
+}
+
+static void number(struct frame *f, size_t row, size_t column, enum tint tint, enum metric_id m, double value)
+{
+	char v[TERM_TEXT];
+
+	frame_put_right(f, row, column, tint, strcmp(metric_specs[m].unit, "bytes") ? term_number(v, value) : term_bytes(v, value),
+			NUMBER - 1);
+}
+
+/* The latest `columns` points as eighths of a row, from the least to the greatest of them. */
+static void spark(struct frame *f, const struct dashboard_view *v, size_t row, size_t column, size_t columns, enum tint tint,
+		  const double point[BOARD_POINTS])
+{
+	static const char *const bars[] = { "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
+					    "\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88" };
+	static const char *const ascii[] = { "_", ".", "-", "~", "=", "+", "*", "#" };
+	size_t n = columns < BOARD_POINTS ? columns : BOARD_POINTS;
+	const double *p = point + BOARD_POINTS - n;
+	double low = INFINITY, high = -INFINITY;
+
+	for (size_t i = 0; i < n; i++) {
+		low = fmin(low, p[i]);
+		high = fmax(high, p[i]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		double share = high > low ? (p[i] - low) / (high - low) : 0.4;
+		size_t level = share < 1 ? (size_t)(share * 8) : 7;
+
+		if (isfinite(p[i]))
+			frame_put(f, row, column + columns - n + i, tint, (v->ascii ? ascii : bars)[level], 1);
+	}
+}
+
+static const char *mark(const struct dashboard_view *v, enum tint tint)
+{
+	if (v->ascii)
+		return tint == TINT_BAD ? "X" : tint == TINT_WARN ? "!" : "*";
+	return tint == TINT_BAD ? "\xe2\x9c\x96" : tint == TINT_WARN ? "\xe2\x96\xb2" : "\xe2\x97\x8f";
+}
+
+/* --- the top ---------------------------------------------------------------------------------- */
+
+/* "3 sessions": a noun has two forms, "session|sessions", where the language has. */
+static const char *amount(char out[TERM_TEXT], const struct dashboard_view *v, uint64_t n, enum text_id noun)
+{
+	const char *words = word(v, noun), *bar = strchr(words, '|');
+	char count[TERM_TEXT];
+
+	term_count(count, n);
+	if (bar && n == 1)
+		snprintf(out, TERM_TEXT, "%.40s %.*s", count, (int)(bar - words), words);
+	else
+		snprintf(out, TERM_TEXT, "%.40s %.80s", count, bar ? bar + 1 : words);
+	return out;
+}
+
+static void put_top(struct frame *f, const struct board *b, const struct dashboard_view *v)
+{
+	static const enum text_id words[VERDICT_COUNT] = { TEXT_VERDICT_HEALTHY, TEXT_VERDICT_ATTENTION, TEXT_VERDICT_CRITICAL };
+	static const enum tint tints[VERDICT_COUNT] = { TINT_GOOD, TINT_WARN, TINT_BAD };
+	enum tint tint = tints[b->verdict];
+	char when[TIME_TEXT_BYTES] = "", counts[TERM_TEXT];
+	size_t at = SIDE, right = f->columns > 44 ? f->columns - 44 : 0;
+
+	at += frame_put(f, 0, at, tint, mark(v, tint), 1) + 1;
+	at += frame_put(f, 0, at, tint, word(v, words[b->verdict]), 20) + 2;
+	if (b->records)
+		time_format(when, b->to_us);
+	when[19 < strlen(when) ? 19 : strlen(when)] = 0;
+	frame_put_right(f, 0, right, TINT_DIM, v->paused ? word(v, TEXT_WATCH_PAUSED) : when, f->columns - right - SIDE);
+	frame_put(f, 0, at, TINT_BOLD, b->source, f->columns > at + 22 ? f->columns - at - 22 : 0);
+	at = SIDE;
+	at += frame_put(f, 1, at, TINT_DIM, amount(counts, v, b->records, TEXT_TERM_RECORDS), f->columns) + 2;
+	at += frame_put(f, 1, at, TINT_DIM, amount(counts, v, b->tokens, TEXT_TERM_TOKENS), f->columns) + 2;
+	at += frame_put(f, 1, at, TINT_DIM, amount(counts, v, b->sessions, TEXT_TERM_SESSION_COUNT), f->columns) + 2;
+	if (b->dropped)
+		at += frame_put(f, 1, at, TINT_WARN, amount(counts, v, b->dropped, TEXT_WATCH_DROPPED), f->columns) + 2;
+	if (*b->trouble)
+		frame_put(f, 1, at, TINT_BAD, b->trouble, f->columns);
+}
+
+/* --- metrics ------------------------------------------------------------------------------------- */
+
+static void put_metric(struct frame *f, const struct board_metric *m, const struct dashboard_view *v, size_t row)
+{
+	const struct metric_spec *spec = &metric_specs[m->metric];
+	size_t at = SIDE + LABEL, charts = f->columns - SIDE - LABEL - 4 * NUMBER - SIDE;
+	enum tint tint = m->bad ? TINT_WARN : TINT_PLAIN;
+	size_t label = frame_put(f, row, SIDE, tint, spec->label[v->lang], LABEL);
+
+	if (label + 1 < LABEL && strcmp(spec->unit, "bytes"))
+		frame_put(f, row, SIDE + label + 1, TINT_DIM, spec->unit, LABEL - label - 1);
+	number(f, row, at, tint, m->metric, m->now);
+	number(f, row, at + NUMBER, TINT_PLAIN, m->metric, m->p50);
+	number(f, row, at + 2 * NUMBER, TINT_PLAIN, m->metric, m->p95);
+	number(f, row, at + 3 * NUMBER, TINT_DIM, m->metric, m->limit);
+	if (m->bad)
+		frame_put(f, row, 0, TINT_WARN, mark(v, TINT_WARN), 1);
+	spark(f, v, row, at + 4 * NUMBER, charts, tint, m->point);
+}
+
+static void put_metric_heads(struct frame *f, const struct board *b, const struct dashboard_view *v, size_t row)
+{
+	static const enum text_id heads[] = { TEXT_WATCH_NOW, TEXT_TERM_MEDIAN, TEXT_TERM_P95, TEXT_TERM_LIMIT_HEAD };
+	size_t charts = f->columns - SIDE - LABEL - 4 * NUMBER - SIDE, n = charts < BOARD_POINTS ? charts : BOARD_POINTS;
+	char lasted[TERM_TEXT], span[2 * TERM_TEXT];
+
+	heading(f, v, row, DASH_METRICS, TEXT_TERM_METRICS, "");
+	for (size_t i = 0; i < 4; i++) {
+		const char *head = word(v, heads[i]);
+		size_t wide = utf8_columns(head), end = SIDE + LABEL + i * NUMBER + NUMBER - 1;
+
+		frame_put(f, row, end - wide - 1, TINT_DIM, " ", 1);
+		frame_put(f, row, end - wide, TINT_DIM, head, wide);
+		frame_put(f, row, end, TINT_DIM, " ", 1);
+	}
+	snprintf(span, sizeof span, " %s ", term_lasted(lasted, (int64_t)(b->point_seconds * 1e6 * (double)n)));
+	if (isfinite(b->point_seconds) && b->n_metrics)
+		frame_put_right(f, row, f->columns - SIDE - n, TINT_DIM, span, n);
+}
+
+/* Used against what is allowed. */
+static void put_vram(struct frame *f, const struct board *b, const struct dashboard_view *v, size_t row)
+{
+	size_t at = SIDE + LABEL, columns = f->columns - at - 28 - SIDE;
+	double share = b->vram_used / b->vram_limit;
+	size_t full = (size_t)(fmin(fmax(share, 0), 1) * (double)columns + 0.5);
+	enum tint tint = share > 1 ? TINT_BAD : share > 0.9 ? TINT_WARN : TINT_GOOD;
+	char a[TERM_TEXT], l[TERM_TEXT], line[3 * TERM_TEXT];
+
+	frame_put(f, row, SIDE, TINT_PLAIN, metric_specs[M_VRAM_USED_MB].label[v->lang], LABEL);
+	if (isfinite(share)) {
+		for (size_t i = 0; i < columns; i++)
+			frame_put(f, row, at + i, i < full ? tint : TINT_DIM,
+				  v->ascii ? (i < full ? "#" : ".") : (i < full ? "\xe2\x96\x88" : "\xe2\x96\x91"), 1);
+		snprintf(line, sizeof line, "%s / %s MiB %3.0f %%", term_number(a, b->vram_used), term_number(l, b->vram_limit),
+			 100 * share);
+	} else {
+		snprintf(line, sizeof line, "%s MiB", term_number(a, b->vram_used));
+	}
+	frame_put_right(f, row, at + columns, share > 1 ? TINT_BAD : TINT_PLAIN, line, 28);
+}
+
+/* --- lists ------------------------------------------------------------------------------------------- */
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool has(const char *text, const char *part)
+{
+	size_t n = strlen(part);
+
+	for (; *text || !n; text++) {
+		size_t i = 0;
+
+		while (i < n && lower(text[i]) == lower(part[i]))
+			i++;
+		if (i == n)
+			return true;
+	}
+	return false;
+}
+
+static bool row_wanted(const struct board *b, const struct dashboard_view *v, size_t i)
+{
+	return has(b->row[i].name, v->filter);
+}
+
+static bool alarm_wanted(const struct board *b, const struct dashboard_view *v, size_t i)
+{
+	const struct board_alarm *a = &b->alarm[i];
+
+	return has(a->session, v->filter) || has(alarm_specs[a->type].id, v->filter) ||
+	       has(alarm_specs[a->type].label[v->lang], v->filter);
+}
+
+static void put_row(struct frame *f, const struct board *b, const struct dashboard_view *v, size_t i, size_t row)
+{
+	const struct board_row *r = &b->row[i];
+	size_t at = SIDE + NAME, charts = f->columns - at - 5 * NUMBER - SIDE;
+	enum tint tint = r->bad ? TINT_BAD : r->events ? TINT_WARN : TINT_PLAIN;
+	char n[TERM_TEXT];
+
+	frame_put(f, row, SIDE, r->bad ? TINT_BAD : TINT_PLAIN, r->name, NAME - 1);
+	frame_put_right(f, row, at, TINT_PLAIN, term_count(n, r->records), NUMBER - 1);
+	number(f, row, at + NUMBER, TINT_PLAIN, M_THROUGHPUT_TPS, r->throughput);
+	number(f, row, at + 2 * NUMBER, TINT_PLAIN, M_TOKEN_LATENCY_MS, r->latency_p95);
+	number(f, row, at + 3 * NUMBER, TINT_PLAIN, M_VRAM_USED_MB, r->vram);
+	frame_put_right(f, row, at + 4 * NUMBER, tint, r->events ? term_count(n, r->events) : "", NUMBER - 1);
+	if (tint != TINT_PLAIN)
+		frame_put(f, row, 0, tint, mark(v, tint), 1);
+	spark(f, v, row, at + 5 * NUMBER, charts, TINT_PLAIN, r->point);
+}
+
+static void put_row_heads(struct frame *f, const struct dashboard_view *v, size_t row)
+{
+	static const enum text_id heads[] = { TEXT_TERM_RECORDS_HEAD, TEXT_TERM_SPEED, TEXT_TERM_P95_MS, TEXT_WATCH_VRAM,
+					      TEXT_TERM_EVENTS_HEAD };
+
+	for (size_t i = 0; i < 5; i++) {
+		const char *head = word(v, heads[i]);
+		size_t wide = utf8_columns(head), end = SIDE + NAME + i * NUMBER + NUMBER - 1;
+
+		frame_put(f, row, end - wide - 1, TINT_DIM, " ", 1);
+		frame_put(f, row, end - wide, TINT_DIM, head, wide);
+		frame_put(f, row, end, TINT_DIM, " ", 1);
+	}
+}
+
+static void put_alarm(struct frame *f, const struct board *b, const struct dashboard_view *v, size_t i, size_t row)
+{
+	const struct board_alarm *a = &b->alarm[i];
+	enum tint tint = a->severity == SEVERITY_CRITICAL ? TINT_BAD : TINT_WARN;
+	char when[TIME_TEXT_BYTES], n[TERM_TEXT];
+	size_t right = f->columns - SIDE - 3 * NUMBER, label = 22;
+
+	time_format(when, a->from_us);
+	when[19] = 0;
+	if (a->firing)
+		frame_put(f, row, 0, tint, mark(v, tint), 1);
+	frame_put(f, row, SIDE, TINT_DIM, when + 11, 9);
+	frame_put(f, row, SIDE + 10, a->firing ? tint : TINT_DIM, alarm_specs[a->type].label[v->lang], label - 1);
+	frame_put(f, row, SIDE + 10 + label, TINT_PLAIN, a->session, right > SIDE + 11 + label ? right - SIDE - 11 - label : 0);
+	frame_put_right(f, row, right, TINT_DIM, term_count(n, a->records), NUMBER - 1);
+	number(f, row, right + NUMBER, TINT_PLAIN, a->metric, a->worst);
+	number(f, row, right + 2 * NUMBER, TINT_DIM, a->metric, a->limit);
+}
+
+typedef bool wanted_fn(const struct board *b, const struct dashboard_view *v, size_t i);
+typedef void put_fn(struct frame *f, const struct board *b, const struct dashboard_view *v, size_t i, size_t row);
+
+/* What fits of n entries into the rows from..to, scrolled; the number of those that are wanted. */
+static size_t put_list(struct frame *f, const struct board *b, struct dashboard_view *v, enum dashboard_panel panel, size_t n,
+		       size_t from, size_t to, wanted_fn *wanted, put_fn *put)
+{
+	size_t all = 0, seen = 0, room = to > from ? to - from : 0, most;
+
+	for (size_t i = 0; i < n; i++)
+		all += wanted(b, v, i);
+	most = all > room ? all - room : 0;
+	v->first[panel] = v->first[panel] < most ? v->first[panel] : most;
+	for (size_t i = 0; i < n; i++)
+		if (wanted(b, v, i)) {
+			if (seen >= v->first[panel] && seen < v->first[panel] + room)
+				put(f, b, v, i, from + seen - v->first[panel]);
+			seen++;
+		}
+	return all;
+}
+
+/* "3-8 of 20" when not all is to be seen. */
+static void remark(char out[TERM_TEXT], const struct dashboard_view *v, enum dashboard_panel panel, size_t all, size_t room)
+{
+	size_t first = v->first[panel], last = first + room < all ? first + room : all;
+
+	out[0] = 0;
+	if (all > room)
+		snprintf(out, TERM_TEXT, "%zu-%zu / %zu", first + 1, last, all);
+}
+
+/* --- the bottom, help --------------------------------------------------------------------------------- */
+
+static void put_bottom(struct frame *f, const struct dashboard_view *v)
+{
+	size_t row = f->rows - 1, at;
+	char line[2 * TERM_TEXT];
+
+	if (v->typing || v->filter[0]) {
+		at = SIDE + frame_put(f, row, SIDE, TINT_BOLD, "/", 1);
+		at += frame_put(f, row, at, TINT_PLAIN, v->filter, f->columns);
+		if (v->typing)
+			frame_put(f, row, at, TINT_BOLD, "_", 1);
+		frame_put_right(f, row, f->columns / 2, TINT_DIM, word(v, TEXT_WATCH_FILTER_KEYS), f->columns - f->columns / 2 - SIDE);
+		return;
+	}
+	snprintf(line, sizeof line, "%s  %g s", word(v, TEXT_WATCH_KEYS), v->interval_s);
+	frame_put(f, row, SIDE, TINT_DIM, line, f->columns - 2 * SIDE);
+}
+
+static void put_help(struct frame *f, const struct dashboard_view *v)
+{
+	static const enum text_id lines[] = { TEXT_WATCH_HELP_1, TEXT_WATCH_HELP_2, TEXT_WATCH_HELP_3, TEXT_WATCH_HELP_4,
+					      TEXT_WATCH_HELP_5, TEXT_WATCH_HELP_6, TEXT_WATCH_HELP_7, TEXT_WATCH_HELP_8,
+					      TEXT_WATCH_HELP_9 };
+
+	frame_put(f, 1, SIDE + 1, TINT_BOLD, word(v, TEXT_WATCH_HELP), f->columns);
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+		frame_put(f, 3 + i, SIDE + 1, TINT_PLAIN, word(v, lines[i]), f->columns);
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------ */
+
+static void put_lists(struct frame *f, const struct board *b, struct dashboard_view *v, size_t row)
+{
+	size_t end = f->rows - 1, left = end > row + 2 ? end - row - 2 : 0;
+	size_t rows = left / 2 < b->n_rows ? left / 2 : b->n_rows, alarms, all;
+	char text[TERM_TEXT];
+
+	if (b->n_alarms < left - rows && b->n_rows > rows) /* what the alarms do not need is theirs */
+		rows = left - (b->n_alarms ? b->n_alarms : 1) < b->n_rows ? left - (b->n_alarms ? b->n_alarms : 1) : b->n_rows;
+	if (!left)
+		return;
+	alarms = left - rows;
+	all = put_list(f, b, v, DASH_ROWS, b->n_rows, row + 1, row + 1 + rows, row_wanted, put_row);
+	remark(text, v, DASH_ROWS, all, rows);
+	heading(f, v, row, DASH_ROWS, b->by_instance ? TEXT_TERM_INSTANCES : TEXT_TERM_SESSIONS, text);
+	put_row_heads(f, v, row);
+	row += 1 + rows;
+	all = put_list(f, b, v, DASH_ALARMS, b->n_alarms, row + 1, row + 1 + alarms, alarm_wanted, put_alarm);
+	remark(text, v, DASH_ALARMS, all, alarms);
+	heading(f, v, row, DASH_ALARMS, TEXT_TERM_ANOMALIES, text);
+	if (!all && alarms)
+		frame_put(f, row + 1, SIDE, b->n_alarms ? TINT_DIM : TINT_GOOD, word(v, TEXT_TERM_NO_ANOMALY), f->columns);
+}
+
+void dashboard_draw(struct frame *f, const struct board *b, struct dashboard_view *v)
+{
+	size_t row = 2, room = f->rows > 10 ? f->rows - 10 : 1, metrics;
+
+	if (f->columns < 60 || f->rows < 12) {
+		frame_put(f, 0, 0, TINT_PLAIN, word(v, TEXT_WATCH_TOO_SMALL), f->columns);
+		return;
+	}
+	if (v->help) {
+		put_help(f, v);
+		return;
+	}
+	put_top(f, b, v);
+	room = f->rows > SMALL_ROWS ? BOARD_METRICS : 8 < room ? 8 : room;
+	metrics = b->n_metrics < room ? b->n_metrics : room;
+	v->first[DASH_METRICS] = v->first[DASH_METRICS] + metrics <= b->n_metrics ? v->first[DASH_METRICS] : b->n_metrics - metrics;
+	put_metric_heads(f, b, v, row++);
+	for (size_t i = 0; i < metrics; i++)
+		put_metric(f, &b->metric[v->first[DASH_METRICS] + i], v, row++);
+	if (isfinite(b->vram_used))
+		put_vram(f, b, v, row++);
+	put_lists(f, b, v, row);
+	put_bottom(f, v);
+}

@@ -1,0 +1,110 @@
+#!/bin/sh
+# `rwkvmon watch` in a real terminal (tmux): follows a log, takes keys and sizes, leaves the terminal as it was.
+#     watch_test.sh BUILD_DIR
+set -u
+rwkvmon=$1/rwkvmon
+here=$(cd "$(dirname "$0")" && pwd)
+dir=$(mktemp -d)
+failed=0 passed=0
+socket=rwkvmon-watch-$$
+trap 'tmux -L $socket kill-server 2>/dev/null; rm -rf "$dir"' EXIT
+export LC_ALL=C.UTF-8
+
+ok() { passed=$((passed + 1)); }
+fail() {
+	printf 'FAILED: %s\n' "$1"
+	failed=$((failed + 1))
+}
+
+# --- without a terminal: one frame -----------------------------------------------------
+"$rwkvmon" watch "$here/../logs/worked.log" >"$dir/frame" </dev/null && grep -q "State divergence" "$dir/frame" && ok || fail "a frame without a terminal"
+"$rwkvmon" watch --once --json "$here/../logs/worked.log" >"$dir/json" && python3 -c '
+import json, sys
+board = json.load(open(sys.argv[1]))
+assert board["records"] == 156 and board["sessions"][0]["name"] == "rwkv-sess-8f4e2d", board
+assert board["metrics"]["token_latency_ms"]["p95"] > 80 and len(board["metrics"]["token_latency_ms"]["points"]) == 64
+' "$dir/json" && ok || fail "a frame as JSON"
+"$rwkvmon" watch "$dir/missing.log" >/dev/null 2>"$dir/err"
+[ $? -eq 3 ] && grep -q missing.log "$dir/err" && ok || fail "a log that is not there"
+"$rwkvmon" watch 2>/dev/null
+[ $? -eq 2 ] && ok || fail "no log"
+
+command -v tmux >/dev/null || {
+	echo "SKIPPED: watch_test.sh: tmux is not installed; the dashboard was not tried in a terminal" >&2
+	[ $failed -eq 0 ] && exit 77
+	exit 1
+}
+
+screen() { tmux -L $socket capture-pane -p 2>/dev/null; }
+# shows TEXT: within 20 s
+shows() {
+	for i in $(seq 200); do
+		screen | grep -qF -- "$1" && { ok; return; }
+		sleep 0.1
+	done
+	fail "the screen lacks \"$1\""
+	screen
+}
+lacks() {
+	for i in $(seq 200); do
+		screen | grep -qF -- "$1" || { ok; return; }
+		sleep 0.1
+	done
+	fail "the screen still has \"$1\""
+}
+press() { tmux -L $socket send-keys "$@"; }
+
+# begin NAME: a terminal of 80x24 in which the dashboard runs; when it has ended, the modes of the terminal are told
+begin() {
+	socket=rwkvmon-watch-$$-$1 # its own server: one that is just leaving takes no one in
+	head -40 "$here/../logs/worked.log" >"$dir/$1.log"
+	tmux -L $socket -f /dev/null new-session -d -x 80 -y 24 \
+		"stty -g >$dir/$1.before; env TERM=screen-256color '$rwkvmon' watch --lang en --interval 0.2 $dir/$1.log 2>&1; echo \"left with \$?\"; stty -g >$dir/$1.after; echo done >$dir/$1.done; sleep 60"
+}
+end() { # NAME EXIT_CODE
+	shows "left with $2"
+	for i in $(seq 200); do [ -e "$dir/$1.done" ] && break; sleep 0.1; done
+	cmp -s "$dir/$1.before" "$dir/$1.after" && ok || fail "$1: the terminal is not as it was"
+	[ "$(tmux -L $socket display-message -p '#{alternate_on}#{cursor_flag}')" = 01 ] && ok || fail "$1: another screen, or no cursor"
+	tmux -L $socket kill-server
+}
+
+begin keys
+shows "39 records"
+shows "HEALTHY"
+tail -n +41 "$here/../logs/worked.log" >>"$dir/keys.log"
+shows "156 records"
+shows "State divergence"
+press '?'
+shows "leave"
+press '?'
+lacks "leave"
+press '/' 'throughput'
+lacks "State divergence"
+press Escape
+shows "State divergence"
+press p
+shows "PAUSED"
+press + +
+
+shows "1 s"
+tmux -L $socket resize-window -x 132 -y 40
+shows "GPU utilisation"
+tmux -L $socket resize-window -x 40 -y 8
+shows "too small"
+tmux -L $socket resize-window -x 80 -y 24
+shows "rwkv-sess-8f4e2d"
+press q
+end keys 0
+
+pane_child() { ps -o pid= --ppid "$(tmux -L $socket list-panes -F '#{pane_pid}')" | tr -d ' ' | head -1; }
+for how in TERM:0 INT:0 HUP:0 SEGV:139 ABRT:134; do
+	signal=${how%:*}
+	begin "$signal"
+	shows "39 records"
+	kill -"$signal" "$(pane_child)"
+	end "$signal" "${how#*:}"
+done
+
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
