@@ -13,11 +13,8 @@ int command_eval(const struct options *opts, struct err *err);
 int command_convert(const struct options *opts, struct err *err);
 int command_export(const struct options *opts, struct err *err);
 int command_analyze(const struct options *opts, struct err *err);
-<<<<<<< HEAD
 int command_rules(const struct options *opts, struct err *err);
-=======
 int command_watch(const struct options *opts, struct err *err);
->>>>>>> main
 int command_compare(const struct options *opts, struct err *err);
 int command_diagnose(const struct options *opts, struct err *err);
 

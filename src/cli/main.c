@@ -16,11 +16,8 @@ static command_fn *const commands[COMMAND_COUNT] = {
 	[COMMAND_CHAT] = command_chat,
 	[COMMAND_EVAL] = command_eval,
 	[COMMAND_ANALYZE] = command_analyze,
-<<<<<<< HEAD
 	[COMMAND_RULES] = command_rules,
-=======
 	[COMMAND_WATCH] = command_watch,
->>>>>>> main
 	[COMMAND_COMPARE] = command_compare,
 	[COMMAND_DIAGNOSE] = command_diagnose,
 	[COMMAND_EXPORT] = command_export,
