@@ -5,6 +5,7 @@
 #   make test       unit, golden and integration tests
 #   make test-all   the same, and under sanitizers, with clang, in a real browser, fuzz seeds
 #   make fault      the log under failing disks, memory and kill -9, at length, also under ThreadSanitizer
+#   make soak       ten minutes of watching: nothing grows
 #   make bench      speed and cost, measured on this machine
 #   make docs            write docs/ anew from the tables in src/spec/
 #   make bench-analyze   the analyzer alone, on logs of 100 MB and 1 GB
@@ -58,6 +59,11 @@ eval-alarms:
 	@$(MAKE) all TESTS=ON
 	@build/tests/alarm_eval
 
+soak:
+	@tools/deps web build test
+	@$(MAKE) all TESTS=ON
+	@RWKVMON_SOAK_ROUNDS=$${RWKVMON_SOAK_ROUNDS:-20000} build/tests/soak_test
+
 bench: all
 	@cmake --build build -j$(JOBS) --target bench
 	@bench/run
@@ -89,4 +95,4 @@ install: all
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: eval-alarms all demo test test-all fault bench bench-collect bench-analyze bench-runtime docs install clean
+.PHONY: eval-alarms all demo test test-all fault soak bench bench-collect bench-analyze bench-runtime docs install clean

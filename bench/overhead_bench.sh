@@ -1,12 +1,18 @@
 #!/bin/sh
-# What monitoring costs the built-in model: the same text with and without, in turns.
+# What monitoring costs: the same tokens with and without, in turns.
 #     overhead_bench.sh BUILD_DIR [PAIRS [TOKENS]]
-# CPU seconds of the whole process, so that other programs on the machine matter little.
+# First at the shape of 0.1B (random bf16 weights, 382 MB in a temporary directory), within one process; then the
+# tiny embedded model, program by program. CPU seconds of the whole process, so that others on the machine matter little.
 set -eu
 rwkvmon=$1/rwkvmon pairs=${2:-15} tokens=${3:-4000}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-RWKVMON=$rwkvmon DIR=$dir PAIRS=$pairs TOKENS=$tokens exec python3 - <<'PY'
+if [ -x "$1/bench/overhead_bench" ]; then
+	"$1/bench/runtime_bench" --bf16 --write "$dir/0.1B.safetensors"
+	"$1/bench/overhead_bench" "$dir/0.1B.safetensors"
+	rm "$dir/0.1B.safetensors"
+fi
+RWKVMON=$rwkvmon DIR=$dir PAIRS=$pairs TOKENS=$tokens python3 - <<'PY'
 import json, os, resource, statistics, subprocess
 
 rwkvmon, where = os.environ["RWKVMON"], os.environ["DIR"]

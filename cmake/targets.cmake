@@ -34,6 +34,8 @@ target_link_libraries(rwkvmon_core PUBLIC rwkvmon_flags ${COLLECTOR_LIBRARIES} P
 	PkgConfig::UTF8PROC PkgConfig::NCURSESW)
 set_target_properties(rwkvmon PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0
 	PUBLIC_HEADER ${CMAKE_SOURCE_DIR}/include/rwkvmon.h)
+# A handle's threads run in the library: dlclose must not take it away from under them.
+target_link_options(rwkvmon PRIVATE LINKER:-z,nodelete)
 target_include_directories(rwkvmon PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 set_target_properties(rwkvmon_core PROPERTIES LINKER_LANGUAGE C)
 
@@ -59,3 +61,4 @@ install(EXPORT rwkvmon-targets NAMESPACE rwkvmon:: DESTINATION ${RWKVMON_CMAKE_D
 install(FILES ${CMAKE_BINARY_DIR}/rwkvmon-config.cmake ${CMAKE_BINARY_DIR}/rwkvmon-config-version.cmake
 	DESTINATION ${RWKVMON_CMAKE_DIR})
 install(FILES ${CMAKE_SOURCE_DIR}/docs/rwkvmon.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${CMAKE_SOURCE_DIR}/docs/rwkvmon.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)

@@ -11,16 +11,24 @@ static uint64_t mix(uint64_t h, uint64_t word)
 	return h ^ h >> 32;
 }
 
+static uint64_t bits_of(const struct record *rec, int metric)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &rec->metric[metric], sizeof bits);
+	return bits;
+}
+
+/* From what tells two steps apart: when, where in its sequence, its first number and its last. */
 static uint64_t lot_of(const struct record *rec)
 {
-	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), (uint64_t)rec->time_us), bits;
+	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), (uint64_t)rec->time_us);
 
 	h = mix(h, rec->sequence_length ^ (uint64_t)rec->sequence << 32);
-	for (uint64_t have = rec->have; have; have &= have - 1) {
-		memcpy(&bits, &rec->metric[__builtin_ctzll(have)], sizeof bits);
-		h = mix(h, bits);
-	}
-	return mix(h, rec->have);
+	if (!rec->have)
+		return mix(h, 0);
+	h = mix(h, bits_of(rec, __builtin_ctzll(rec->have)));
+	return mix(h, bits_of(rec, 63 - __builtin_clzll(rec->have)));
 }
 
 static void swap(struct sample_step *a, struct sample_step *b)

@@ -1,14 +1,17 @@
-/* watch.c - a dashboard over running logs: read --follow → analyze → board → terminal.
+/* watch.c - a dashboard over running logs: read --follow → analyze → board → terminal; or over addresses of /metrics:
+ * fetch → scrape → board → terminal.
  *
- * One thread reads each log and pushes its records under a lock; the main thread takes findings under the same lock
- * whenever it draws, so that keys never wait for a disk. */
+ * One thread reads each log and pushes its records under a lock, or fetches each address; the main thread takes a board
+ * under the same lock whenever it draws, so that keys never wait for a disk or a network. */
 #include "analyze/analyze.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "export/deliver_post.h"
 #include "read/read.h"
 #include "tui/console.h"
+#include "tui/scrape.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -16,7 +19,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LOGS_MAX = 64, ROWS = 24, COLUMNS = 80, KEY_MS = 100 };
+enum { LOGS_MAX = 64, ROWS = 24, COLUMNS = 80, KEY_MS = 100, FETCH_MS = 3000, TEXT_MAX_BYTES = 4 << 20 };
 
 struct watch;
 
@@ -32,8 +35,10 @@ struct log_thread {
 struct watch {
 	struct analysis *analysis;
 	struct ruleset *rules;
-	pthread_mutex_t lock; /* of the analysis */
+	struct scrape *scrape; /* (n), when addresses are watched; NULL: logs are */
+	pthread_mutex_t lock;  /* of the analysis, or the scrapes */
 	atomic_bool stop;
+	atomic_uint interval_ms; /* between two fetches */
 	struct log_thread log[LOGS_MAX];
 	size_t n;
 	char source[BOARD_TEXT];
@@ -68,6 +73,80 @@ static void *follow(void *ctx)
 	return NULL;
 }
 
+/* --- addresses ------------------------------------------------------------------------- */
+
+static bool is_address(const char *argument)
+{
+	return !strncmp(argument, "http://", 7) || !strncmp(argument, "https://", 8);
+}
+
+/* "http://host:8000" is that of its /metrics. */
+static void address_of(struct buf *out, const char *argument)
+{
+	const char *path = strchr(strstr(argument, "://") + 3, '/');
+
+	buf_str(out, argument);
+	if (!path || !path[1])
+		buf_str(out, path ? "metrics" : "/metrics");
+}
+
+/* Fetches once and takes what comes; what goes wrong is the scrape's trouble. */
+static int fetch(struct watch *w, size_t i, const char *argument, struct err *err)
+{
+	struct buf url = { 0 }, text = { 0 };
+	bool any = false;
+	int rc;
+
+	address_of(&url, argument);
+	rc = url.failed ? err_set(err, ERR_NOMEM, "no memory to fetch") : http_fetch(&text, url.p, TEXT_MAX_BYTES, FETCH_MS, err);
+	pthread_mutex_lock(&w->lock);
+	if (!rc)
+		any = scrape_take(&w->scrape[i], buf_slice(&text), clock_wall_us(&clock_system));
+	if (!rc && !any)
+		rc = err_set(err, ERR_FORMAT, "%.100s: no metric of rwkvmon in it", url.p);
+	if (rc)
+		snprintf(w->scrape[i].trouble, sizeof w->scrape[i].trouble, "%.250s", err->text);
+	pthread_mutex_unlock(&w->lock);
+	buf_free(&url);
+	buf_free(&text);
+	return rc;
+}
+
+static void pause_ms(unsigned ms)
+{
+	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 }, NULL);
+}
+
+static void *fetch_on(void *ctx)
+{
+	struct log_thread *target = ctx;
+	struct watch *w = target->watch;
+
+	while (!atomic_load(&w->stop)) {
+		struct err err;
+
+		fetch(w, (size_t)(target - w->log), target->path, &err); /* trouble is shown */
+		for (unsigned waited = 0; waited < atomic_load(&w->interval_ms) && !atomic_load(&w->stop); waited += KEY_MS)
+			pause_ms(KEY_MS);
+	}
+	return NULL;
+}
+
+/* All arguments are logs, or all are addresses. */
+static int open_scrapes(struct watch *w, const struct options *opts, struct err *err)
+{
+	size_t addresses = 0;
+
+	for (size_t i = 0; i < opts->n_arguments; i++)
+		addresses += is_address(opts->argument[i]);
+	if (!addresses)
+		return 0;
+	if (addresses < opts->n_arguments || addresses > SCRAPE_TARGETS)
+		return err_set(err, ERR_USAGE, "watch: expected logs alone, or at most %d addresses alone", SCRAPE_TARGETS);
+	w->scrape = calloc(addresses, sizeof *w->scrape);
+	return w->scrape ? 0 : err_set(err, ERR_NOMEM, "no memory for what is fetched");
+}
+
 static int open_watch(struct watch *w, const struct options *opts, struct err *err)
 {
 	struct analyze_options how = { .session = opts->session };
@@ -75,8 +154,10 @@ static int open_watch(struct watch *w, const struct options *opts, struct err *e
 
 	pthread_mutex_init(&w->lock, NULL);
 	atomic_init(&w->stop, false);
+	atomic_init(&w->interval_ms, 1000);
 	how.rules = w->rules;
 	snprintf(w->source, sizeof w->source, opts->n_arguments > 1 ? "%s +%zu" : "%s", opts->argument[0], opts->n_arguments - 1);
+	rc = rc ? rc : open_scrapes(w, opts, err);
 	return rc ? rc : analyze_open(&w->analysis, &how, err);
 }
 
@@ -87,6 +168,7 @@ static void close_watch(struct watch *w)
 		if (w->log[i].started)
 			pthread_join(w->log[i].thread, NULL);
 	analyze_close(w->analysis);
+	free(w->scrape);
 	ruleset_close(w->rules);
 	pthread_mutex_destroy(&w->lock);
 }
@@ -97,6 +179,12 @@ static int look(struct watch *w, const struct input_stats *input, struct board *
 	struct findings f = { 0 };
 	int rc;
 
+	if (w->scrape) {
+		pthread_mutex_lock(&w->lock);
+		board_from_scrapes(board, w->scrape, w->n, w->source);
+		pthread_mutex_unlock(&w->lock);
+		return 0;
+	}
 	pthread_mutex_lock(&w->lock);
 	rc = analyze_finish(w->analysis, input, &f, err);
 	pthread_mutex_unlock(&w->lock);
@@ -146,13 +234,27 @@ static int print_json(const struct board *board, struct err *err)
 	return rc;
 }
 
+/* Two texts, so that it is known what happens between them. */
+static int fetch_once(struct watch *w, const struct options *opts, double interval_s, struct err *err)
+{
+	int rc = 0;
+
+	for (int k = 0; k < 2 && !rc; k++) {
+		for (size_t i = 0; i < opts->n_arguments && !rc; i++)
+			rc = fetch(w, i, opts->argument[i], err);
+		if (!k && !rc)
+			pause_ms((unsigned)(fmin(interval_s, 10) * 1000));
+	}
+	w->n = opts->n_arguments;
+	return rc;
+}
+
 /* All there is, once. */
-static int once(struct watch *w, const struct options *opts, struct dashboard_view *view, struct err *err)
+static int read_once(struct watch *w, const struct options *opts, struct board *board, struct err *err)
 {
 	struct reader *reader = NULL;
 	struct record rec;
-	struct board *board = calloc(1, sizeof *board);
-	int rc = board ? read_open(&reader, opts->argument, opts->n_arguments, NULL, err) : err_set(err, ERR_NOMEM, "no memory");
+	int rc = read_open(&reader, opts->argument, opts->n_arguments, NULL, err);
 
 	while (!rc && (rc = read_next(reader, &rec, err)) > 0) {
 		analyze_push(w->analysis, &rec);
@@ -160,14 +262,45 @@ static int once(struct watch *w, const struct options *opts, struct dashboard_vi
 	}
 	if (!rc)
 		rc = look(w, read_input(reader), board, err);
+	read_close(reader);
+	return rc;
+}
+
+static int once(struct watch *w, const struct options *opts, struct dashboard_view *view, struct err *err)
+{
+	struct board *board = calloc(1, sizeof *board);
+	int rc;
+
+	if (!board)
+		return err_set(err, ERR_NOMEM, "no memory for the frame");
+	if (w->scrape) {
+		rc = fetch_once(w, opts, view->interval_s, err);
+		rc = rc ? rc : look(w, NULL, board, err);
+	} else {
+		rc = read_once(w, opts, board, err);
+	}
 	if (!rc)
 		rc = opts->json ? print_json(board, err) : print_frame(board, view, err);
-	read_close(reader);
 	free(board);
 	return rc;
 }
 
 /* --- the screen ------------------------------------------------------------------------------ */
+
+/* What is not there is said before the screen opens. */
+static int probe(const char *path, struct err *err)
+{
+	struct reader *reader = NULL;
+	int rc;
+
+	if (!strcmp(path, "-")) {
+		err_set(err, ERR_USAGE, "watch: standard input brings the keys, it cannot bring a log too");
+		return err_hint(err, "use --once, or name a file");
+	}
+	rc = read_open(&reader, &path, 1, NULL, err);
+	read_close(reader);
+	return rc;
+}
 
 static int start(struct watch *w, const struct options *opts, struct err *err)
 {
@@ -175,19 +308,12 @@ static int start(struct watch *w, const struct options *opts, struct err *err)
 		return err_set(err, ERR_USAGE, "watch: %zu logs, at most %d can be watched at once", opts->n_arguments, LOGS_MAX);
 	for (size_t i = 0; i < opts->n_arguments; i++) {
 		struct log_thread *log = &w->log[i];
-		struct reader *probe = NULL;
-		int rc;
+		int rc = w->scrape ? 0 : probe(opts->argument[i], err);
 
-		if (!strcmp(opts->argument[i], "-")) {
-			err_set(err, ERR_USAGE, "watch: standard input brings the keys, it cannot bring a log too");
-			return err_hint(err, "use --once, or name a file");
-		}
-		rc = read_open(&probe, &opts->argument[i], 1, NULL, err); /* what is not there is said before the screen opens */
-		read_close(probe);
 		if (rc)
 			return rc;
 		*log = (struct log_thread){ .watch = w, .path = opts->argument[i] };
-		rc = pthread_create(&log->thread, NULL, follow, log);
+		rc = pthread_create(&log->thread, NULL, w->scrape ? fetch_on : follow, log);
 		if (rc)
 			return err_set_os(err, ERR_SYSTEM, rc, "no thread to read %s", log->path);
 		log->started = true;
@@ -224,6 +350,7 @@ static int run_screen(struct watch *w, struct dashboard_view *view, struct err *
 		if (now_ns >= due_ns && !view->paused) {
 			rc = look(w, NULL, board, err);
 			due_ns = now_ns + (uint64_t)(view->interval_s * 1e9);
+			atomic_store(&w->interval_ms, (unsigned)(view->interval_s * 1000));
 		}
 		rc = rc ? rc : show(board, view, err);
 		key = rc ? CONSOLE_ENDED : console_key(KEY_MS);
@@ -257,7 +384,7 @@ int command_watch(const struct options *opts, struct err *err)
 
 	if (!opts->n_arguments) {
 		err_set(err, ERR_USAGE, "watch: no log is named");
-		return err_hint(err, "name files or directories: %s", command_specs[COMMAND_WATCH].example);
+		return err_hint(err, "name files, directories, or addresses such as http://127.0.0.1:8000: %s", command_specs[COMMAND_WATCH].example);
 	}
 	rc = open_watch(&w, opts, err);
 	if (!rc)

@@ -78,13 +78,17 @@ static inline bool collector_is_ours(const struct rwkvmon *mon)
 	return mon && mon->forks == atomic_load_explicit(&collector_forks, memory_order_relaxed);
 }
 
-/* Callers may be older or newer than the library: what they do not have is zero. */
-static inline void collector_take_struct(void *to, size_t size, const void *from)
+/* Callers may be older or newer than the library: what they do not have is zero. A size of 0 was
+ * forgotten: the struct has at least what its first version had. A NULL struct is all zero. */
+static inline void collector_take_struct(void *to, size_t size, const void *from, size_t first_size)
 {
-	size_t given;
+	size_t given = 0;
 
-	memcpy(&given, from, sizeof given);
 	memset(to, 0, size);
+	if (!from)
+		return;
+	memcpy(&given, from, sizeof given);
+	given = given ? given : first_size;
 	memcpy(to, from, given < size ? given : size);
 }
 
@@ -107,6 +111,6 @@ int collector_open_sinks(struct rwkvmon *mon, const struct rwkvmon_config *cfg, 
 void collector_close_receivers(struct rwkvmon *mon, struct rwkvmon_totals *t);
 
 /* The "[ALARM] …" sink. */
-struct sink *alarm_text_sink(void);
+struct sink *alarm_text_sink(enum lang lang);
 
 #endif

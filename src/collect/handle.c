@@ -81,6 +81,15 @@ static void copy_error(char *to, const struct err *err)
 		snprintf(to, RWKVMON_ERROR_BYTES, "%s%s%s", err->text, err->hint[0] ? "\n" : "", err->hint);
 }
 
+/* A size that was forgotten would make every member its default: no log, silently. */
+static int check_config(const struct rwkvmon_config *config, struct err *err)
+{
+	if (config && config->struct_size)
+		return 0;
+	err_set(err, ERR_USAGE, config ? "the configuration's struct_size is 0" : "there is no configuration");
+	return err_hint(err, "struct rwkvmon_config cfg = { .struct_size = sizeof cfg, ... };");
+}
+
 int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error)
 {
 	struct rwkvmon *mon = aligned_alloc(64, (sizeof *mon + 63) / 64 * 64);
@@ -89,12 +98,15 @@ int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error
 	int rc;
 
 	*out = NULL;
-	collector_take_struct(&cfg, sizeof cfg, config);
-	if (!mon) {
+	rc = check_config(config, &err);
+	if (!rc && !mon)
 		rc = err_set(&err, ERR_NOMEM, "no memory for a collector");
+	if (rc) {
 		copy_error(error, &err);
+		free(mon);
 		return rc;
 	}
+	collector_take_struct(&cfg, sizeof cfg, config, 0);
 	memset(mon, 0, sizeof *mon);
 	pthread_once(&forks_once, watch_forks);
 	mon->forks = atomic_load_explicit(&collector_forks, memory_order_relaxed);
@@ -176,7 +188,7 @@ int rwkvmon_reload_rules(rwkvmon *mon, char *error)
 
 int rwkvmon_metric(const char *id)
 {
-	enum metric_id m = metric_by_id(slice_of(id));
+	enum metric_id m = id ? metric_by_id(slice_of(id)) : METRIC_COUNT;
 
 	return m == METRIC_COUNT ? -1 : (int)m;
 }

@@ -94,9 +94,9 @@ static int check(const struct own_fields *own, const char *path, bool is_new, st
 
 int own_fields_set(struct own_fields *own, const char *path, struct slice json_value, struct err *err)
 {
-	struct own_field *f = find(own, path);
+	struct own_field *f = path ? find(own, path) : NULL;
 	const char *name;
-	int rc = check(own, path, !f, err);
+	int rc = check(own, path ? path : "", !f, err);
 
 	if (rc)
 		return rc;
@@ -113,7 +113,7 @@ int own_fields_set(struct own_fields *own, const char *path, struct slice json_v
 
 void own_fields_remove(struct own_fields *own, const char *path)
 {
-	struct own_field *f = find(own, path);
+	struct own_field *f = path ? find(own, path) : NULL;
 
 	if (!f)
 		return;

@@ -27,7 +27,7 @@ static void add_sums(const struct rwkvmon_step *step, struct state_sums sums[PAR
 
 	for (size_t i = 0; i < step->n_sums; i++) {
 		const struct rwkvmon_state_sums *from = &step->sums[i];
-		struct state_sums *to = &sums[from->part];
+		struct state_sums *to = &sums[from->part == RWKVMON_SHIFT ? PART_SHIFT : PART_WKV]; /* a caller's number */
 
 		to->dot += from->dot;
 		to->old2 += from->old_norm2;
@@ -50,7 +50,7 @@ static void observe(struct rwkvmon *mon, const struct rwkvmon_step *step, uint64
 		.n_tokens = step->n_tokens,
 		.phase = (enum phase)step->phase,
 		.ends_prefill = step->ends_prefill,
-		.logits = step->logits,
+		.logits = (unsigned)step->logits_dtype < DTYPE_COUNT ? step->logits : NULL,
 		.n_logits = step->n_logits,
 		.logits_dtype = (enum dtype)step->logits_dtype,
 		.state = (const struct observed_tensor *)(const void *)step->state,
@@ -144,7 +144,7 @@ void rwkvmon_end(rwkvmon *mon, const struct rwkvmon_step *given)
 	if (!collector_is_ours(mon))
 		return;
 	end_ns = clock_mono_ns(mon->clock);
-	collector_take_struct(&step, sizeof step, given);
+	collector_take_struct(&step, sizeof step, given, offsetof(struct rwkvmon_step, text_bytes) + sizeof step.text_bytes);
 	if (!step.tokens || !step.n_tokens)
 		return;
 	cargo = cargo_of(mon, &step);
@@ -185,7 +185,7 @@ void rwkvmon_new_sequence_from(rwkvmon *mon, const struct rwkvmon_start *given)
 
 	if (!collector_is_ours(mon))
 		return;
-	collector_take_struct(&start, sizeof start, given);
+	collector_take_struct(&start, sizeof start, given, offsetof(struct rwkvmon_start, n_declared) + sizeof start.n_declared);
 	observer_new_sequence(mon->observer);
 	if (start.state && start.n_state)
 		observer_check_start(mon->observer, (const void *)start.state, start.n_state, (const void *)start.declared,

@@ -58,6 +58,11 @@ void format_reading(struct buf *out, const struct record *alarm, enum lang lang)
 		return;
 	buf_str(out, lang == LANG_ZH ? ",限值 " : ", limit ");
 	buf_json_decimal(out, limit, 3);
+	if (!fields_have(alarm->extra, F_TOKENS_WASTED))
+		return;
+	buf_printf(out, lang == LANG_ZH ? ";%.*s 始于 Token %.0f,浪费 %.0f 个 Token" : "; %.*s since token %.0f, %.0f tokens wasted",
+		   SLICE_ARG(fields_text(alarm->extra, F_KIND)), fields_number(alarm->extra, F_FIRST_BAD_TOKEN, 0),
+		   fields_number(alarm->extra, F_TOKENS_WASTED, 0));
 }
 
 /* --- queues ------------------------------------------------------------------------------ */

@@ -55,7 +55,4 @@ int receiver_alertmanager(struct receiver **out, const char *url, enum lang lang
 /* The alarm as the log has it, and the instance at its end, on one line. */
 void format_json_line(const struct receiver *r, struct buf *out, const struct record *alarm);
 
-/* "value 61.2 ms, limit 50 ms": the alarm's numbers. */
-void format_reading(struct buf *out, const struct record *alarm, enum lang lang);
-
 #endif

@@ -319,7 +319,7 @@ static bool compare_state(struct observer *o, const struct observed_call *c, str
 		struct state_sums one = { 0 };
 
 		state_observe((float *)o->state + at, c->state[i].p, c->state[i].dtype, c->state[i].n, &one);
-		add_sums(&sums[c->state[i].part], &one);
+		add_sums(&sums[c->state[i].part == PART_SHIFT ? PART_SHIFT : PART_WKV], &one); /* a caller's number */
 		if (per_layer)
 			c->layer_norm[i / per_layer] += (float)one.new2;
 	}

@@ -54,9 +54,15 @@ P
 else
 	echo "SKIPPED: lines against the JSON Schema: Python's jsonschema is missing (Debian: python3-jsonschema)"
 fi
+declared=$(grep -o 'RWKVMON_API [^(]*(' "$here/include/rwkvmon.h" | grep -o 'rwkvmon_[a-z_]*(' | tr -d '(')
+for name in $declared; do
+	grep -q "$name(" "$here/docs/rwkvmon.3" && pass || fail "docs/rwkvmon.3 does not know $name"
+done
 if command -v man >/dev/null; then
-	man --warnings -l "$here/docs/rwkvmon.1" >/dev/null 2>"$dir/warnings"
-	[ -s "$dir/warnings" ] && { fail "the man page has warnings"; cat "$dir/warnings"; } || pass
+	for page in 1 3; do
+		man --warnings -l "$here/docs/rwkvmon.$page" >/dev/null 2>"$dir/warnings"
+		[ -s "$dir/warnings" ] && { fail "the man page ($page) has warnings"; cat "$dir/warnings"; } || pass
+	done
 else
 	echo "SKIPPED: the man page through man: it is not installed"
 fi

@@ -29,6 +29,29 @@ assert board["metrics"]["token_latency_ms"]["p95"] > 80 and len(board["metrics"]
 "$rwkvmon" watch 2>/dev/null
 [ $? -eq 2 ] && ok || fail "no log"
 
+# --- an address: what a run that is watched says of itself ------------------------------
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+if "$rwkvmon" run --prompt x --tokens 10000000 --log none --quiet --listen "127.0.0.1:$port" >/dev/null 2>"$dir/run.err" & then
+	run=$!
+	for i in $(seq 100); do
+		"$rwkvmon" watch --once --json --interval 0.3 "http://127.0.0.1:$port" >"$dir/json" 2>"$dir/err" && break
+		sleep 0.1
+	done
+	python3 -c '
+import json, sys
+board = json.load(open(sys.argv[1]))
+row, metrics = board["instances"][0], board["metrics"]
+assert row["name"] == "tiny-rwkv7" and row["tokens"] > 0 and row["throughput_tps"] > 0, row
+assert metrics["token_latency_ms"]["p50"] > 0 and metrics["logits_entropy"]["now"] > 0 and "quant_kl_nats" not in metrics
+' "$dir/json" && ok || { fail "an address"; cat "$dir/run.err" "$dir/err"; }
+	kill $run
+	wait $run 2>/dev/null
+fi
+"$rwkvmon" watch --once "http://127.0.0.1:$port" 2>"$dir/err" >/dev/null
+[ $? -eq 3 ] && grep -q "127.0.0.1:$port" "$dir/err" && ok || fail "an address where nobody answers"
+"$rwkvmon" watch --once "http://127.0.0.1:$port" "$here/../logs/worked.log" 2>"$dir/err" >/dev/null
+[ $? -eq 2 ] && ok || fail "logs and addresses together"
+
 command -v tmux >/dev/null || {
 	echo "SKIPPED: watch_test.sh: tmux is not installed; the dashboard was not tried in a terminal" >&2
 	[ $failed -eq 0 ] && exit 77

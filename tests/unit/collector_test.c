@@ -414,6 +414,46 @@ static void a_null_handle_is_fine(void **state)
 	assert_int_equal(rwkvmon_close(NULL, &totals), 0);
 }
 
+static void careless_callers_are_told_or_forgiven(void **state)
+{
+	const char *path = in_dir("careless.log");
+	struct rwkvmon_config forgotten = { .log_path = path };
+	struct rwkvmon_state_sums sums = { .part = (enum rwkvmon_part)7, .old_norm2 = 1, .new_norm2 = 1, .dot = 1 };
+	uint32_t token = 1;
+	struct rwkvmon_step s = { .tokens = &token, .n_tokens = 1, .sums = &sums, .n_sums = 1 }; /* struct_size forgotten */
+	float values[64] = { 1 };
+	struct rwkvmon_tensor odd = { values, 16, (enum rwkvmon_dtype)9, (enum rwkvmon_part)9 };
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
+	char why[RWKVMON_ERROR_BYTES];
+	rwkvmon *mon;
+
+	(void)state;
+	assert_true(rwkvmon_open(&mon, NULL, why) < 0);
+	assert_non_null(strstr(why, "no configuration"));
+	assert_true(rwkvmon_open(&mon, &forgotten, why) < 0);
+	assert_non_null(strstr(why, ".struct_size = sizeof cfg"));
+	assert_null(mon);
+	mon = open_log(path, 1);
+	rwkvmon_end(mon, &s); /* without begin, with a part that there is not */
+	rwkvmon_begin(mon);
+	rwkvmon_begin(mon);
+	s.n_sums = 0;
+	s.state = &odd;
+	s.n_state = 1;
+	s.logits = values;
+	s.n_logits = 64;
+	s.logits_dtype = (enum rwkvmon_dtype)77;
+	rwkvmon_end(mon, &s);
+	s.n_tokens = 0; /* not a forward call */
+	rwkvmon_end(mon, &s);
+	rwkvmon_end(mon, NULL);
+	rwkvmon_new_sequence_from(mon, NULL);
+	assert_true(rwkvmon_set_number(mon, NULL, 1, why) < 0);
+	assert_int_equal(rwkvmon_metric(NULL), -1);
+	assert_int_equal(rwkvmon_close(mon, &totals), 0);
+	assert_int_equal(totals.records, 2);
+}
+
 static void numbers_of_the_caller_win(void **state)
 {
 	const char *path = in_dir("numbers-given.log");
@@ -502,6 +542,7 @@ int main(void)
 		cmocka_unit_test(bad_configurations_are_refused_with_advice),
 		cmocka_unit_test(a_torn_log_is_repaired_and_goes_on),
 		cmocka_unit_test(a_null_handle_is_fine),
+		cmocka_unit_test(careless_callers_are_told_or_forgiven),
 		cmocka_unit_test(numbers_of_the_caller_win),
 		cmocka_unit_test(handles_of_several_threads_do_not_meet),
 	};

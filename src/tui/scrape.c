@@ -1,0 +1,619 @@
+#include "tui/scrape.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* --- which series mean what ------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	enum scrape_histogram histogram;
+} histograms[] = {
+	{ "rwkv_token_duration_seconds", SCRAPE_LATENCY },   { "rwkv_time_to_first_token_seconds", SCRAPE_FIRST_TOKEN },
+	{ "rwkv_prefill_chunk_duration_seconds", SCRAPE_CHUNK }, { "rwkv_logits_entropy_nats", SCRAPE_ENTROPY },
+	{ "rwkv_state_cosine_distance", SCRAPE_DISTANCE },	 { "rwkv_quant_kl_nats", SCRAPE_KL },
+};
+
+static const struct {
+	const char *name, *label, *value; /* label NULL: any */
+	enum scrape_number number;
+} numbers[] = {
+	{ "rwkv_tokens_total", "phase", "decode", SCRAPE_DECODE_TOKENS },
+	{ "rwkv_tokens_total", "phase", "prefill", SCRAPE_PREFILL_TOKENS },
+	{ "rwkv_obs_dropped_records_total", NULL, NULL, SCRAPE_DROPPED },
+	{ "rwkv_nonfinite_logits_total", NULL, NULL, SCRAPE_NONFINITE },
+	{ "rwkv_nonfinite_state_values_total", NULL, NULL, SCRAPE_NONFINITE },
+	{ "rwkv_backend_up", NULL, NULL, SCRAPE_UP },
+	{ "rwkv_gpu_memory_used_bytes", "scope", "process", SCRAPE_VRAM_PROCESS },
+	{ "rwkv_gpu_memory_used_bytes", "scope", "device", SCRAPE_VRAM_DEVICE },
+	{ "rwkv_gpu_memory_limit_bytes", NULL, NULL, SCRAPE_VRAM_LIMIT },
+	{ "rwkv_gpu_utilization_ratio", NULL, NULL, SCRAPE_GPU },
+	{ "rwkv_process_resident_memory_bytes", NULL, NULL, SCRAPE_MEMORY },
+	{ "rwkv_repetition_ratio", NULL, NULL, SCRAPE_REPETITION },
+};
+
+/* --- reading a line ------------------------------------------------------------------------ */
+
+enum { LABELS_MAX = 16 };
+
+struct sample {
+	struct slice name;
+	struct {
+		struct slice key;
+		char value[BOARD_TEXT]; /* unescaped, cut */
+	} label[LABELS_MAX];
+	size_t n_labels;
+	double value;
+};
+
+static bool is_name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == ':';
+}
+
+static struct slice take_name(const char **p, const char *end)
+{
+	const char *from = *p;
+
+	while (*p < end && is_name_char(**p))
+		(*p)++;
+	return (struct slice){ from, (size_t)(*p - from) };
+}
+
+static void skip_blanks(const char **p, const char *end)
+{
+	while (*p < end && (**p == ' ' || **p == '\t'))
+		(*p)++;
+}
+
+/* The value in quotes at p; false when it does not end. */
+static bool take_quoted(const char **p, const char *end, char out[BOARD_TEXT])
+{
+	size_t n = 0;
+
+	if (*p == end || **p != '"')
+		return false;
+	for ((*p)++; *p < end && **p != '"'; (*p)++) {
+		char c = **p;
+
+		if (c == '\\' && *p + 1 < end) {
+			c = *++*p;
+			c = c == 'n' ? '\n' : c;
+		}
+		if (n + 1 < BOARD_TEXT)
+			out[n++] = c;
+	}
+	out[n] = 0;
+	if (*p == end)
+		return false;
+	(*p)++;
+	return true;
+}
+
+static bool take_labels(const char **p, const char *end, struct sample *s)
+{
+	if (*p == end || **p != '{')
+		return true;
+	for ((*p)++; *p < end && **p != '}';) {
+		char ignored[BOARD_TEXT];
+		bool room = s->n_labels < LABELS_MAX;
+		struct slice label;
+
+		skip_blanks(p, end);
+		label = take_name(p, end);
+		if (!label.n || *p == end || *(*p)++ != '=' || !take_quoted(p, end, room ? s->label[s->n_labels].value : ignored))
+			return false;
+		if (room)
+			s->label[s->n_labels++].key = label;
+		skip_blanks(p, end);
+		if (*p < end && **p == ',')
+			(*p)++;
+		skip_blanks(p, end);
+	}
+	if (*p == end)
+		return false;
+	(*p)++;
+	return true;
+}
+
+/* False for comments, blank lines and what is none. */
+static bool read_sample(struct slice line, struct sample *s)
+{
+	const char *p = line.p, *end = line.p + line.n;
+	char number[64], *rest;
+	size_t n;
+
+	s->n_labels = 0;
+	s->name = take_name(&p, end);
+	if (!s->name.n || !take_labels(&p, end, s))
+		return false;
+	skip_blanks(&p, end);
+	n = (size_t)(end - p) < sizeof number - 1 ? (size_t)(end - p) : sizeof number - 1;
+	memcpy(number, p, n);
+	number[n] = 0;
+	s->value = strtod(number, &rest);
+	return rest != number;
+}
+
+static const char *label_of(const struct sample *s, const char *key)
+{
+	for (size_t i = 0; i < s->n_labels; i++)
+		if (slice_is(s->label[i].key, key))
+			return s->label[i].value;
+	return NULL;
+}
+
+/* --- a text ------------------------------------------------------------------------------------ */
+
+/* The rest of `name` behind `prefix`; NULL when it does not begin so. */
+static const char *behind(struct slice name, const char *prefix, size_t *n)
+{
+	size_t length = strlen(prefix);
+
+	if (name.n < length || memcmp(name.p, prefix, length))
+		return NULL;
+	*n = name.n - length;
+	return name.p + length;
+}
+
+static void take_bucket(struct scrape_counts *h, double bound, double count)
+{
+	size_t at = 0;
+
+	while (at < h->n && h->bound[at] < bound)
+		at++;
+	if (at < h->n && h->bound[at] == bound) {
+		h->count[at] += count; /* of another model */
+		return;
+	}
+	if (h->n == SCRAPE_BOUNDS)
+		return;
+	memmove(&h->bound[at + 1], &h->bound[at], (h->n - at) * sizeof *h->bound);
+	memmove(&h->count[at + 1], &h->count[at], (h->n - at) * sizeof *h->count);
+	h->bound[at] = bound;
+	h->count[at] = count;
+	h->n++;
+}
+
+static bool take_histogram(struct scrape_values *v, const struct sample *s)
+{
+	for (size_t i = 0; i < sizeof histograms / sizeof *histograms; i++) {
+		struct scrape_counts *h = &v->histogram[histograms[i].histogram];
+		size_t n;
+		const char *rest = behind(s->name, histograms[i].name, &n);
+		const char *bound = label_of(s, "le");
+
+		if (!rest || !isfinite(s->value))
+			continue;
+		if (n == 4 && !memcmp(rest, "_sum", 4))
+			h->sum += s->value;
+		else if (n == 6 && !memcmp(rest, "_count", 6))
+			h->total += s->value;
+		else if (n == 7 && !memcmp(rest, "_bucket", 7) && bound && !isnan(strtod(bound, NULL)))
+			take_bucket(h, strtod(bound, NULL), s->value);
+		else
+			continue;
+		return true;
+	}
+	return false;
+}
+
+static bool take_number(struct scrape_values *v, const struct sample *s)
+{
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		const char *value = numbers[i].label ? label_of(s, numbers[i].label) : NULL;
+		double *to = &v->number[numbers[i].number];
+
+		if (!slice_is(s->name, numbers[i].name) || (numbers[i].label && (!value || strcmp(value, numbers[i].value))))
+			continue;
+		*to = isnan(*to) ? s->value : *to + s->value;
+		return true;
+	}
+	return false;
+}
+
+static bool take_alarm(struct scrape_values *v, const struct sample *s)
+{
+	const char *id = label_of(s, "alarm");
+	enum alarm_type type = id ? alarm_by_id(slice_of(id)) : ALARM_TYPE_COUNT;
+
+	if (!slice_is(s->name, "rwkv_alarm_active"))
+		return false;
+	if (type != ALARM_TYPE_COUNT)
+		v->alarm[type] |= s->value > 0;
+	return true;
+}
+
+static void forget(struct scrape_values *v)
+{
+	*v = (struct scrape_values){ .number = { 0 } };
+	for (int i = 0; i < SCRAPE_NUMBERS; i++)
+		v->number[i] = (double)NAN;
+}
+
+/* Beside logs each instance is a row, in a process each model. */
+static struct scrape_row *row_of(struct scrape *s, const struct sample *sample)
+{
+	const char *name = label_of(sample, "instance");
+	struct scrape_row *row;
+
+	name = name ? name : label_of(sample, "model");
+	name = name ? name : "";
+	for (size_t i = 0; i < s->n_rows; i++)
+		if (!strcmp(s->row[i].name, name))
+			return &s->row[i];
+	if (s->n_rows == SCRAPE_ROWS)
+		return &s->row[SCRAPE_ROWS - 1];
+	row = &s->row[s->n_rows++];
+	*row = (struct scrape_row){ .name = "" };
+	forget(&row->now);
+	forget(&row->before);
+	snprintf(row->name, sizeof row->name, "%s", name);
+	for (size_t i = 0; i < BOARD_POINTS; i++)
+		row->latency[i] = (double)NAN;
+	return row;
+}
+
+static void push(double point[BOARD_POINTS], double value)
+{
+	memmove(point, point + 1, (BOARD_POINTS - 1) * sizeof *point);
+	point[BOARD_POINTS - 1] = value;
+}
+
+/* --- what happened between two texts --------------------------------------------------------------- */
+
+/* Mean of what came since the text before; of all when that is the first, or the counters began anew. */
+static double recent_mean(const struct scrape_counts *now, const struct scrape_counts *before)
+{
+	bool anew = now->total < before->total;
+	double total = now->total - (anew ? 0 : before->total), sum = now->sum - (anew ? 0 : before->sum);
+
+	return total > 0 ? sum / total : (double)NAN;
+}
+
+static double rate(double now, double before, double seconds)
+{
+	if (isnan(now) || isnan(before) || !(seconds > 0))
+		return (double)NAN;
+	return (now - (before <= now ? before : 0)) / seconds;
+}
+
+static void add_number(double *to, double value)
+{
+	*to = isnan(*to) ? value : isnan(value) ? *to : *to + value;
+}
+
+/* Gauges that are one thing for several models are not added up. */
+static bool is_shared(int number)
+{
+	return number == SCRAPE_VRAM_DEVICE || number == SCRAPE_VRAM_LIMIT || number == SCRAPE_GPU || number == SCRAPE_MEMORY ||
+	       number == SCRAPE_REPETITION || number == SCRAPE_UP;
+}
+
+static void add_values(struct scrape_values *to, const struct scrape_values *v)
+{
+	for (int i = 0; i < SCRAPE_HISTOGRAMS; i++) {
+		const struct scrape_counts *h = &v->histogram[i];
+
+		to->histogram[i].sum += h->sum;
+		to->histogram[i].total += h->total;
+		for (size_t k = 0; k < h->n; k++)
+			take_bucket(&to->histogram[i], h->bound[k], h->count[k]);
+	}
+	for (int i = 0; i < SCRAPE_NUMBERS; i++)
+		if (is_shared(i))
+			to->number[i] = fmax(to->number[i], v->number[i]);
+		else
+			add_number(&to->number[i], v->number[i]);
+	for (int i = 0; i < ALARM_TYPE_COUNT; i++)
+		to->alarm[i] |= v->alarm[i];
+}
+
+static void total_of(const struct scrape *s, struct scrape_values *now, struct scrape_values *before)
+{
+	forget(now);
+	forget(before);
+	for (size_t i = 0; i < s->n_rows; i++) {
+		add_values(now, &s->row[i].now);
+		add_values(before, &s->row[i].before);
+	}
+}
+
+static double seconds_between(const struct scrape *s)
+{
+	return s->before_us ? (double)(s->time_us - s->before_us) / 1e6 : (double)NAN;
+}
+
+static const struct {
+	enum metric_id metric;
+	int histogram; /* -1: of `number` */
+	enum scrape_number number;
+	double scale, offset;
+} shown[] = {
+	{ M_TOKEN_LATENCY_MS, SCRAPE_LATENCY, 0, 1000, 0 },
+	{ M_THROUGHPUT_TPS, -1, SCRAPE_DECODE_TOKENS, 1, 0 },
+	{ M_TIME_TO_FIRST_TOKEN_MS, SCRAPE_FIRST_TOKEN, 0, 1000, 0 },
+	{ M_CHUNK_PROCESS_TIME_MS, SCRAPE_CHUNK, 0, 1000, 0 },
+	{ M_LOGITS_ENTROPY, SCRAPE_ENTROPY, 0, 1, 0 },
+	{ M_TOKEN_REPETITION_PCT, -1, SCRAPE_REPETITION, 100, 0 },
+	{ M_STATE_SIMILARITY, SCRAPE_DISTANCE, 0, -1, 1 },
+	{ M_GPU_UTILIZATION_PCT, -1, SCRAPE_GPU, 100, 0 },
+	{ M_PROCESS_MEMORY_MB, -1, SCRAPE_MEMORY, 1.0 / 1048576, 0 },
+	{ M_QUANT_KL_NATS, SCRAPE_KL, 0, 1, 0 },
+};
+
+enum { SHOWN = sizeof shown / sizeof *shown };
+_Static_assert((int)SHOWN <= (int)BOARD_METRICS, "one place each");
+
+static double now_of(size_t i, const struct scrape_values *now, const struct scrape_values *before, double seconds)
+{
+	double value;
+
+	if (shown[i].histogram >= 0)
+		value = recent_mean(&now->histogram[shown[i].histogram], &before->histogram[shown[i].histogram]);
+	else if (shown[i].number == SCRAPE_DECODE_TOKENS)
+		value = rate(now->number[SCRAPE_DECODE_TOKENS], before->number[SCRAPE_DECODE_TOKENS], seconds);
+	else
+		value = now->number[shown[i].number];
+	return value * shown[i].scale + shown[i].offset;
+}
+
+static void note_alarms(struct scrape_row *row, int64_t time_us)
+{
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
+		if (!row->now.alarm[type])
+			continue;
+		if (!row->before.alarm[type])
+			row->alarm_from_us[type] = time_us;
+		row->alarm_to_us[type] = time_us;
+	}
+}
+
+static void note_points(struct scrape *s)
+{
+	struct scrape_values now, before;
+
+	total_of(s, &now, &before);
+	for (size_t i = 0; i < SHOWN; i++)
+		push(s->point[i], now_of(i, &now, &before, seconds_between(s)));
+	for (size_t i = 0; i < s->n_rows; i++)
+		push(s->row[i].latency, 1000 * recent_mean(&s->row[i].now.histogram[SCRAPE_LATENCY],
+							   &s->row[i].before.histogram[SCRAPE_LATENCY]));
+}
+
+static bool read_text(struct scrape *s, struct slice text)
+{
+	bool any = false;
+
+	while (text.n) {
+		const char *end = memchr(text.p, '\n', text.n);
+		struct slice line = { text.p, end ? (size_t)(end - text.p) : text.n };
+		struct sample sample;
+		struct scrape_values *v;
+
+		text.p += line.n + (end != NULL);
+		text.n -= line.n + (end != NULL);
+		if (!read_sample(line, &sample) || sample.name.n < 5 || memcmp(sample.name.p, "rwkv_", 5))
+			continue;
+		any = true;
+		if (!label_of(&sample, "model") && !label_of(&sample, "instance"))
+			continue; /* about the process that answers */
+		v = &row_of(s, &sample)->now;
+		if (!take_histogram(v, &sample) && !take_number(v, &sample))
+			take_alarm(v, &sample);
+	}
+	return any;
+}
+
+bool scrape_take(struct scrape *s, struct slice text, int64_t time_us)
+{
+	struct scrape *next = malloc(sizeof *next);
+	bool any;
+
+	if (!next)
+		return false;
+	*next = *s;
+	for (size_t i = 0; i < next->n_rows; i++) {
+		next->row[i].before = next->row[i].now;
+		forget(&next->row[i].now);
+	}
+	if (!next->texts)
+		for (size_t i = 0; i < BOARD_METRICS; i++)
+			for (size_t k = 0; k < BOARD_POINTS; k++)
+				next->point[i][k] = (double)NAN;
+	any = read_text(next, text);
+	if (any) {
+		next->first_us = next->texts++ ? next->first_us : time_us;
+		next->before_us = next->time_us;
+		next->time_us = time_us;
+		next->trouble[0] = 0;
+		for (size_t i = 0; i < next->n_rows; i++)
+			note_alarms(&next->row[i], time_us);
+		note_points(next);
+		*s = *next;
+	}
+	free(next);
+	return any;
+}
+
+/* --- a board ------------------------------------------------------------------------------------------- */
+
+/* The quantile of cumulative counts, values spread evenly in their bucket; NAN when there are none. */
+static double quantile(const struct scrape_counts *h, double q)
+{
+	double rank = q * h->total, below = 0, from = 0;
+
+	for (size_t i = 0; i < h->n; i++) {
+		if (h->count[i] >= rank && h->count[i] > below)
+			return isinf(h->bound[i]) ? from : from + (h->bound[i] - from) * (rank - below) / (h->count[i] - below);
+		below = fmax(below, h->count[i]);
+		from = isinf(h->bound[i]) ? from : h->bound[i];
+	}
+	return (double)NAN;
+}
+
+static double last_known(const double point[BOARD_POINTS])
+{
+	for (size_t i = BOARD_POINTS; i-- > 0;)
+		if (isfinite(point[i]))
+			return point[i];
+	return (double)NAN;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Of the points, for what has no histogram. */
+static double point_quantile(const double point[BOARD_POINTS], double q)
+{
+	double known[BOARD_POINTS];
+	size_t n = 0;
+
+	for (size_t i = 0; i < BOARD_POINTS; i++)
+		if (isfinite(point[i]))
+			known[n++] = point[i];
+	if (!n)
+		return (double)NAN;
+	qsort(known, n, sizeof *known, ascending);
+	return known[(size_t)(q * (double)(n - 1) + 0.5)];
+}
+
+static void sum_points(double out[BOARD_POINTS], const struct scrape *s, size_t n, size_t metric)
+{
+	for (size_t k = 0; k < BOARD_POINTS; k++) {
+		double sum = 0, count = 0;
+
+		for (size_t i = 0; i < n; i++)
+			if (s[i].texts && isfinite(s[i].point[metric][k])) {
+				sum += s[i].point[metric][k];
+				count++;
+			}
+		out[k] = !count ? (double)NAN : shown[metric].metric == M_THROUGHPUT_TPS ? sum : sum / count;
+	}
+}
+
+static void take_metrics(struct board *b, const struct scrape *s, size_t n, const struct scrape_values *all)
+{
+	for (size_t i = 0; i < SHOWN; i++) {
+		const struct scrape_counts *h = shown[i].histogram >= 0 ? &all->histogram[shown[i].histogram] : NULL;
+		struct board_metric *m = &b->metric[b->n_metrics];
+		bool turned = shown[i].scale < 0;
+
+		*m = (struct board_metric){ .metric = shown[i].metric, .limit = (double)NAN };
+		sum_points(m->point, s, n, i);
+		m->now = last_known(m->point);
+		m->p50 = h ? quantile(h, 0.5) * shown[i].scale + shown[i].offset : point_quantile(m->point, 0.5);
+		m->p95 = h ? quantile(h, turned ? 0.05 : 0.95) * shown[i].scale + shown[i].offset : point_quantile(m->point, 0.95);
+		b->n_metrics += isfinite(m->now) || isfinite(m->p50);
+	}
+}
+
+static double vram_of(const struct scrape_values *v)
+{
+	double used = isnan(v->number[SCRAPE_VRAM_DEVICE]) ? v->number[SCRAPE_VRAM_PROCESS] : v->number[SCRAPE_VRAM_DEVICE];
+
+	return used / 1048576;
+}
+
+static uint64_t whole(double value)
+{
+	return value > 0 && value < 9e18 ? (uint64_t)value : 0;
+}
+
+static void take_row(struct board_row *out, const struct scrape_row *row, double seconds)
+{
+	const struct scrape_values *v = &row->now;
+
+	*out = (struct board_row){
+		.records = whole(v->histogram[SCRAPE_LATENCY].total),
+		.tokens = whole(v->number[SCRAPE_DECODE_TOKENS]) + whole(v->number[SCRAPE_PREFILL_TOKENS]),
+		.throughput = rate(v->number[SCRAPE_DECODE_TOKENS], row->before.number[SCRAPE_DECODE_TOKENS], seconds),
+		.latency_p50 = 1000 * quantile(&v->histogram[SCRAPE_LATENCY], 0.5),
+		.latency_p95 = 1000 * quantile(&v->histogram[SCRAPE_LATENCY], 0.95),
+		.vram = vram_of(v),
+		.bad = v->number[SCRAPE_NONFINITE] > 0,
+	};
+	snprintf(out->name, sizeof out->name, "%s", row->name);
+	memcpy(out->point, row->latency, sizeof out->point);
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
+		out->events += v->alarm[type];
+}
+
+static void take_alarms(struct board *b, const struct scrape *s, const struct scrape_row *row)
+{
+	for (int type = 0; type < ALARM_TYPE_COUNT && b->n_alarms < BOARD_ALARMS; type++) {
+		struct board_alarm *a = &b->alarm[b->n_alarms];
+
+		if (!row->alarm_to_us[type])
+			continue;
+		*a = (struct board_alarm){ .type = (enum alarm_type)type, .severity = alarm_specs[type].severity,
+					   .from_us = row->alarm_from_us[type], .to_us = row->alarm_to_us[type],
+					   .worst = (double)NAN, .limit = (double)NAN,
+					   .firing = row->alarm_to_us[type] == s->time_us };
+		snprintf(a->session, sizeof a->session, "%s", row->name);
+		b->n_alarms++;
+	}
+}
+
+static int latest_first(const void *a, const void *b)
+{
+	const struct board_alarm *x = a, *y = b;
+
+	if (x->firing != y->firing)
+		return x->firing ? -1 : 1;
+	return x->from_us != y->from_us ? (x->from_us > y->from_us ? -1 : 1) : (int)x->type - (int)y->type;
+}
+
+static void judge(struct board *b, const struct scrape_values *all)
+{
+	bool critical = all->number[SCRAPE_NONFINITE] > 0, any = *b->trouble || b->dropped || !b->records;
+
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
+		any |= all->alarm[type];
+		critical |= all->alarm[type] && alarm_specs[type].severity == SEVERITY_CRITICAL;
+	}
+	b->verdict = critical ? VERDICT_CRITICAL : any ? VERDICT_ATTENTION : VERDICT_HEALTHY;
+}
+
+static void take_target(struct board *b, const struct scrape *s, struct scrape_values *all)
+{
+	for (size_t i = 0; i < s->n_rows; i++) {
+		add_values(all, &s->row[i].now);
+		if (b->n_rows < BOARD_ROWS)
+			take_row(&b->row[b->n_rows++], &s->row[i], seconds_between(s));
+		b->rows_total++;
+		take_alarms(b, s, &s->row[i]);
+	}
+	if (*s->trouble)
+		snprintf(b->trouble, sizeof b->trouble, "%s", s->trouble);
+	b->from_us = s->texts && (!b->from_us || s->first_us < b->from_us) ? s->first_us : b->from_us;
+	b->to_us = s->time_us > b->to_us ? s->time_us : b->to_us;
+	if (s->texts > 1)
+		b->point_seconds = (double)(s->time_us - s->first_us) / 1e6 / (double)(s->texts - 1);
+}
+
+void board_from_scrapes(struct board *out, const struct scrape *s, size_t n, const char *source)
+{
+	struct scrape_values all;
+
+	*out = (struct board){ .by_instance = true, .point_seconds = (double)NAN };
+	snprintf(out->source, sizeof out->source, "%s", source);
+	forget(&all);
+	for (size_t i = 0; i < n; i++)
+		take_target(out, &s[i], &all);
+	take_metrics(out, s, n, &all);
+	out->records = whole(all.histogram[SCRAPE_LATENCY].total + all.histogram[SCRAPE_CHUNK].total);
+	out->tokens = whole(all.number[SCRAPE_DECODE_TOKENS]) + whole(all.number[SCRAPE_PREFILL_TOKENS]);
+	out->sessions = out->rows_total;
+	out->dropped = whole(all.number[SCRAPE_DROPPED]);
+	out->vram_used = vram_of(&all);
+	out->vram_limit = all.number[SCRAPE_VRAM_LIMIT] / 1048576;
+	out->alarms_total = out->n_alarms;
+	if (out->n_alarms)
+		qsort(out->alarm, out->n_alarms, sizeof *out->alarm, latest_first);
+	judge(out, &all);
+}

@@ -1,0 +1,188 @@
+/* What our own exporter writes is what the dashboard reads back. */
+#include "test.h"
+
+#include "export/snapshot.h"
+#include "tui/scrape.h"
+
+#include <math.h>
+
+static int64_t now_us = 1757594096000000;
+
+static uint64_t mono_ns(void *ctx)
+{
+	(void)ctx;
+	return (uint64_t)now_us * 1000;
+}
+
+static int64_t wall_us(void *ctx)
+{
+	(void)ctx;
+	return now_us;
+}
+
+static const struct clock test_clock = { mono_ns, wall_us, NULL };
+
+static struct exporter *begin(void)
+{
+	static const struct exporter_options opts = { .clock = &test_clock };
+	struct exporter *e = exporter_open(&opts);
+
+	assert_non_null(e);
+	return e;
+}
+
+static void push(struct exporter *e, const char *session, enum event_type event, double ms, const char *alarm)
+{
+	struct field_values fields = { 0 }, extra = { 0 };
+	struct record rec = { .time_us = now_us, .event = event, .phase = PHASE_DECODE, .token_count = 1, .session = &fields,
+			      .extra = &extra, .sequence_length = 9 };
+
+	fields_set_text(&fields, F_SESSION_ID, slice_of(session));
+	fields_set_text(&fields, F_MODEL_NAME, slice_of("RWKV-x070 \"中\""));
+	fields_set_text(&fields, F_STRATEGY, slice_of("cpu fp32"));
+	if (alarm) {
+		fields_set_text(&extra, F_ALARM_TYPE, slice_of(alarm));
+		fields_set_text(&extra, F_RULE, slice_of(alarm));
+	}
+	if (event == EVENT_INFERENCE_STEP) {
+		record_set(&rec, M_TOKEN_LATENCY_MS, ms);
+		record_set(&rec, M_CHUNK_PROCESS_TIME_MS, ms);
+		record_set(&rec, M_LOGITS_ENTROPY, 3);
+		record_set(&rec, M_STATE_SIMILARITY, 0.9);
+		record_set(&rec, M_TOKEN_REPETITION_PCT, 12);
+		record_set(&rec, M_VRAM_USED_MB, 2048);
+	}
+	exporter_take(e, &rec);
+}
+
+static bool take(struct scrape *s, struct exporter *e)
+{
+	struct buf text = { 0 };
+	bool any;
+
+	exporter_write(e, EXPOSITION_TEXT, &text);
+	any = scrape_take(s, buf_slice(&text), now_us);
+	buf_free(&text);
+	return any;
+}
+
+static const struct board_metric *metric_of(const struct board *b, enum metric_id m)
+{
+	for (size_t i = 0; i < b->n_metrics; i++)
+		if (b->metric[i].metric == m)
+			return &b->metric[i];
+	fail_msg("%s is not on the board", metric_specs[m].id);
+	return NULL;
+}
+
+static void differences_of_texts_are_what_happens(void **state)
+{
+	struct scrape *s = calloc(1, sizeof *s);
+	struct board *b = calloc(1, sizeof *b);
+	struct exporter *e = begin();
+
+	(void)state;
+	assert_true(s && b);
+	for (int i = 0; i < 100; i++)
+		push(e, "rwkv-sess-000001", EVENT_INFERENCE_STEP, 30, NULL);
+	assert_true(take(s, e));
+	now_us += 2000000;
+	for (int i = 0; i < 50; i++)
+		push(e, "rwkv-sess-000001", EVENT_INFERENCE_STEP, 90, NULL);
+	assert_true(take(s, e));
+	board_from_scrapes(b, s, 1, "test");
+	assert_float_equal(metric_of(b, M_TOKEN_LATENCY_MS)->now, 90, 1e-9);
+	assert_float_equal(metric_of(b, M_TOKEN_LATENCY_MS)->point[BOARD_POINTS - 2], 30, 1e-9);
+	assert_true(metric_of(b, M_TOKEN_LATENCY_MS)->p50 > 25 && metric_of(b, M_TOKEN_LATENCY_MS)->p50 < 50);
+	assert_true(metric_of(b, M_TOKEN_LATENCY_MS)->p95 > 75 && metric_of(b, M_TOKEN_LATENCY_MS)->p95 <= 100);
+	assert_float_equal(metric_of(b, M_THROUGHPUT_TPS)->now, 25, 1e-9);
+	assert_float_equal(metric_of(b, M_LOGITS_ENTROPY)->now, 3, 1e-9);
+	assert_float_equal(metric_of(b, M_STATE_SIMILARITY)->now, 0.9, 1e-9);
+	assert_float_equal(metric_of(b, M_TOKEN_REPETITION_PCT)->now, 12, 1e-9);
+	assert_float_equal(b->vram_used, 2048, 1e-9);
+	assert_int_equal(b->tokens, 150);
+	for (size_t i = 0; i < b->n_metrics; i++) /* what was never said is not there, and not 0 */
+		assert_true(b->metric[i].metric != M_GPU_UTILIZATION_PCT && b->metric[i].metric != M_QUANT_KL_NATS);
+	assert_int_equal(b->n_rows, 1);
+	assert_string_equal(b->row[0].name, "RWKV-x070 \"中\"");
+	assert_float_equal(b->row[0].throughput, 25, 1e-9);
+	assert_int_equal(b->verdict, VERDICT_HEALTHY);
+	exporter_close(e);
+	free(b);
+	free(s);
+}
+
+static void alarms_come_and_go(void **state)
+{
+	struct scrape *s = calloc(1, sizeof *s);
+	struct board *b = calloc(1, sizeof *b);
+	struct exporter *e = begin();
+
+	(void)state;
+	assert_true(s && b);
+	push(e, "rwkv-sess-000001", EVENT_INFERENCE_STEP, 30, NULL);
+	push(e, "rwkv-sess-000001", EVENT_ALARM, 0, "non_finite");
+	assert_true(take(s, e));
+	board_from_scrapes(b, s, 1, "test");
+	assert_int_equal(b->verdict, VERDICT_CRITICAL);
+	assert_int_equal(b->n_alarms, 1);
+	assert_true(b->alarm[0].firing && b->alarm[0].type == ALARM_NON_FINITE);
+	assert_int_equal(b->row[0].events, 1);
+	now_us += 1000000;
+	push(e, "rwkv-sess-000001", EVENT_ALARM_RESOLVED, 0, "non_finite");
+	assert_true(take(s, e));
+	board_from_scrapes(b, s, 1, "test");
+	assert_int_equal(b->verdict, VERDICT_HEALTHY);
+	assert_int_equal(b->n_alarms, 1);
+	assert_false(b->alarm[0].firing);
+	exporter_close(e);
+	free(b);
+	free(s);
+}
+
+static void counters_that_fell_began_anew(void **state)
+{
+	static const char *const texts[] = {
+		"rwkv_tokens_total{model=\"m\",phase=\"decode\"} 1000\nrwkv_token_duration_seconds_sum{model=\"m\"} 30\n"
+		"rwkv_token_duration_seconds_count{model=\"m\"} 1000\n",
+		"rwkv_tokens_total{model=\"m\",phase=\"decode\"} 20\nrwkv_token_duration_seconds_sum{model=\"m\"} 1\n"
+		"rwkv_token_duration_seconds_count{model=\"m\"} 20\n",
+	};
+	struct scrape *s = calloc(1, sizeof *s);
+	struct board *b = calloc(1, sizeof *b);
+
+	(void)state;
+	assert_true(s && b);
+	for (int i = 0; i < 2; i++)
+		assert_true(scrape_take(s, slice_of(texts[i]), 1000000 + i * 1000000));
+	board_from_scrapes(b, s, 1, "test");
+	assert_float_equal(metric_of(b, M_THROUGHPUT_TPS)->now, 20, 1e-9);
+	assert_float_equal(metric_of(b, M_TOKEN_LATENCY_MS)->now, 50, 1e-9);
+	free(b);
+	free(s);
+}
+
+static void what_is_not_ours_is_refused(void **state)
+{
+	static const char *const texts[] = { "", "<html>404</html>", "# HELP up x\nup 1\n", "rwkv_", "{\"a\":1}" };
+	struct scrape *s = calloc(1, sizeof *s);
+
+	(void)state;
+	assert_non_null(s);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		assert_false(scrape_take(s, slice_of(texts[i]), 1000000));
+	assert_int_equal(s->texts, 0);
+	free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(differences_of_texts_are_what_happens),
+		cmocka_unit_test(alarms_come_and_go),
+		cmocka_unit_test(counters_that_fell_began_anew),
+		cmocka_unit_test(what_is_not_ours_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
