@@ -1,6 +1,6 @@
 /* How fast the runtime is, next to what the memory allows in the same run.
  *
- *     runtime_bench [--quick] [--fp32|--fp16|--bf16|--int8] [--threads N] [--model F] [--write F]
+ *     runtime_bench [--quick] [--skip-zeros] [--fp32|--fp16|--bf16|--int8] [--threads N] [--model F] [--write F]
  *
  * Without a model: random weights in the shape of RWKV-7 0.1B (12 x 768, vocabulary 65,536),
  * 16-bit. Decoding reads every weight but the embedding once per token, so its limit is
@@ -257,12 +257,14 @@ int main(int argc, char **argv)
 			out = argv[++i];
 		else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
 			threads = (int)strtol(argv[++i], NULL, 10);
+		else if (!strcmp(argv[i], "--skip-zeros"))
+			options.skip_zeros = true;
 		else if (!strcmp(argv[i], "--int8"))
 			options.strategy = "cpu fp32i8";
 		else if (!strcmp(argv[i], "--fp32") || !strcmp(argv[i], "--fp16") || !strcmp(argv[i], "--bf16"))
 			dtype = argv[i][2] == 'b' ? "BF16" : strcmp(argv[i], "--fp32") ? "F16" : "F32";
 		else
-			return fprintf(stderr, "usage: runtime_bench [--quick] [--fp32|--fp16|--bf16|--int8] "
+			return fprintf(stderr, "usage: runtime_bench [--quick] [--skip-zeros] [--fp32|--fp16|--bf16|--int8] "
 					       "[--threads N] [--model F] [--write F]\n"), 2;
 	}
 	if (!path)

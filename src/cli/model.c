@@ -6,7 +6,7 @@ enum { THREADS_MAX = 256 };
 
 int cli_model_open(struct model **out, const struct options *opts, struct err *err)
 {
-	struct model_options how = { .strategy = opts->strategy };
+	struct model_options how = { .strategy = opts->strategy, .skip_zeros = opts->skip_zeros };
 	int rc = opts->model ? model_open(out, opts->model, &how, err) : model_open_embedded(out, &how, err);
 
 	if (rc == -ERR_OPEN && !err->hint[0])

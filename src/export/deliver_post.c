@@ -225,7 +225,79 @@ enum sent post_json(struct post *p, struct slice body, struct buf *answer, struc
 	return judge(p, rc, a);
 }
 
+/* What an answer that is being fetched may still take. */
+struct fetch {
+	struct buf *out;
+	size_t left;
+};
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *ctx)
+{
+	struct fetch *f = ctx;
+	size_t n = size * count;
+
+	if (n > f->left)
+		return 0; /* too much: curl ends with CURLE_WRITE_ERROR */
+	f->left -= n;
+	buf_add(f->out, bytes, n);
+	return f->out->failed ? 0 : n;
+}
+
+static int fetch_with(CURL *c, struct fetch *f, const char *url, unsigned timeout_ms, struct err *err)
+{
+	char shown[160];
+	long status = 0;
+	CURLcode rc;
+
+	post_redact(shown, sizeof shown, url);
+	curl.easy_setopt(c, CURLOPT_URL, url);
+	curl.easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl.easy_setopt(c, CURLOPT_USERAGENT, "rwkvmon/" RWKVMON_VERSION);
+	curl.easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+	curl.easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body);
+	curl.easy_setopt(c, CURLOPT_WRITEDATA, f);
+	curl.easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+#if LIBCURL_VERSION_NUM >= 0x075500
+	curl.easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	curl.easy_setopt(c, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+	rc = curl.easy_perform(c);
+	if (rc == CURLE_WRITE_ERROR)
+		return err_set(err, ERR_FORMAT, "%s: its answer is too long", shown);
+	if (rc)
+		return err_set(err, ERR_OPEN, "%s: %s", shown, curl.easy_strerror(rc));
+	curl.easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+	return status == 200 ? 0 : err_set(err, ERR_OPEN, "%s: it answered with status %ld", shown, status);
+}
+
+int http_fetch(struct buf *out, const char *url, size_t limit, unsigned timeout_ms, struct err *err)
+{
+	struct fetch f = { out, limit };
+	int rc = check_url("watch", url, err);
+	CURL *c;
+
+	if (rc)
+		return rc;
+	pthread_once(&once, load);
+	c = loaded ? curl.easy_init() : NULL;
+	if (!c) {
+		err_set(err, ERR_UNSUPPORTED, "libcurl.so.4 cannot be loaded: nothing can be fetched");
+		return err_hint(err, "install it (Debian: libcurl4)");
+	}
+	rc = fetch_with(c, &f, url, timeout_ms, err);
+	curl.easy_cleanup(c);
+	return rc;
+}
+
 #else /* built without */
+
+int http_fetch(struct buf *out, const char *url, size_t limit, unsigned timeout_ms, struct err *err)
+{
+	(void)out, (void)url, (void)limit, (void)timeout_ms;
+	err_set(err, ERR_UNSUPPORTED, "this build has no libcurl: nothing can be fetched");
+	return err_hint(err, "build again with its headers (Debian: libcurl4-openssl-dev)");
+}
 
 void deliver_version(char *text, size_t n)
 {

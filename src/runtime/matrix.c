@@ -142,25 +142,14 @@ static float sum_of(const float *x, size_t n)
 
 static void scale_inputs(struct run *run, const struct matrix *w, const float *x, size_t x_stride, size_t n)
 {
-	for (size_t t = 0; t < n; t++)
-		for (size_t c = 0; c < w->cols; c++)
-			run->scaled[t * w->cols + c] = x[t * x_stride + c] * w->col_scale[c];
-}
-
-/* From sums over q to sums over W, for the parts of W that do not depend on q. */
-static void finish_int8(const struct run *run, const struct matrix *w, float *y, size_t y_stride, const float *x,
-			size_t x_stride, size_t n)
-{
 	for (size_t t = 0; t < n; t++) {
-		float half = 0.5F * sum_of(run->scaled + t * w->cols, w->cols);
-		float all = sum_of(x + t * x_stride, w->cols);
-		float low = linear_kernels()->dot(x + t * x_stride, w->col_low, w->cols);
+		const float *in = x + t * x_stride;
+		float *scaled = run->scaled + t * w->cols;
 
-		for (size_t r = 0; r < w->rows; r++) {
-			float *out = y + t * y_stride + r;
-
-			*out = w->row_scale[r] * (*out + half) + low + w->row_low[r] * all;
-		}
+		for (size_t c = 0; c < w->cols; c++)
+			scaled[c] = in[c] * w->col_scale[c];
+		run->terms[t] = (struct int8_terms){ .half = 0.5F * sum_of(scaled, w->cols), .all = sum_of(in, w->cols),
+						     .low = linear_kernels()->dot(in, w->col_low, w->cols) };
 	}
 }
 
@@ -168,47 +157,113 @@ struct product {
 	struct linear_args args;
 	linear_fn fn;
 	const struct matrix *w;
+	const struct int8_terms *terms; /* NULL: w is no int8 */
+	bool one_by_one;		/* every token as if it were alone: the same sums in the same order */
+	pass_activation then;		/* may be NULL */
+	const float *bias;
 };
+
+/* From sums over q to sums over W, rows from .. from + n - 1 of one token. */
+static void finish_int8(const struct matrix *w, const struct int8_terms *t, float *y, size_t from, size_t n)
+{
+	for (size_t r = 0; r < n; r++)
+		y[r] = w->row_scale[from + r] * (y[r] + t->half) + t->low + w->row_low[from + r] * t->all;
+}
+
+/* A few rows at a time, which stay in the cache for all tokens. */
+static void each_alone(const struct product *p, const struct linear_args *a)
+{
+	static const size_t bytes[WEIGHT_TYPES] = { 4, 2, 2, 1 };
+	enum { CACHED_ROWS = 96 };
+
+	for (size_t r = 0; r < a->rows; r += CACHED_ROWS)
+		for (size_t t = 0; t < a->n; t++) {
+			struct linear_args one = *a;
+
+			one.n = 1;
+			one.rows = a->rows - r < CACHED_ROWS ? a->rows - r : CACHED_ROWS;
+			one.y += t * a->y_stride + r;
+			one.x += t * a->x_stride;
+			one.w = (const char *)a->w + (p->w->by_columns ? r : r * a->w_stride) * bytes[p->w->type];
+			p->fn(&one);
+		}
+}
 
 enum {
 	ROWS_UNIT = 96,         /* rows a thread takes at once: whole tiles, whole cache lines of y */
+	TOKENS_UNIT = 4,        /* the same for tokens, where rows are too few to share */
 	WORTH_SHARING = 1 << 16 /* products below this many multiplications stay on one thread */
 };
 
-static void some_rows(void *ctx, int part, int parts)
+/* Rows are shared, or tokens where rows do not give every thread two units and tokens do; a thread has
+ * never a single one of several tokens, which the kernels would sum in another order. */
+static void some_products(void *ctx, int part, int parts)
 {
 	static const size_t bytes[WEIGHT_TYPES] = { 4, 2, 2, 1 };
 	const struct product *p = ctx;
 	struct linear_args a = p->args;
-	size_t from, to;
+	bool by_tokens = a.rows < 2 * ROWS_UNIT * (size_t)parts && a.n >= 2 * TOKENS_UNIT * (size_t)parts;
+	size_t r = 0, t = 0, end;
 
-	pool_slice(a.rows, ROWS_UNIT, part, parts, &from, &to);
-	if (from == to)
+	if (by_tokens) {
+		pool_slice(a.n, TOKENS_UNIT, part, parts, &t, &end);
+		a.n = end - t;
+	} else {
+		pool_slice(a.rows, ROWS_UNIT, part, parts, &r, &end);
+		a.rows = end - r;
+	}
+	if (!a.n || !a.rows)
 		return;
-	a.rows = to - from;
-	a.y += from;
-	a.w = (const char *)a.w + (p->w->by_columns ? from : from * a.w_stride) * bytes[p->w->type];
-	p->fn(&a);
+	a.y += t * a.y_stride + r;
+	a.x += t * a.x_stride;
+	a.w = (const char *)a.w + (p->w->by_columns ? r : r * a.w_stride) * bytes[p->w->type];
+	if (p->one_by_one)
+		each_alone(p, &a);
+	else
+		p->fn(&a);
+	for (size_t i = 0; i < a.n; i++) {
+		float *y = a.y + i * a.y_stride;
+
+		if (p->terms)
+			finish_int8(p->w, p->terms + t + i, y, r, a.rows);
+		if (p->then)
+			p->then(y, p->bias ? p->bias + r : NULL, a.rows);
+	}
+}
+
+static void share(struct run *run, const struct product *product)
+{
+	const struct linear_kernels *k = linear_kernels();
+	const struct matrix *w = product->w;
+	struct product p = *product;
+
+	p.one_by_one = run->exact_chunks && p.args.n > 1;
+	p.fn = (w->skip_zeros && p.args.n == 1 ? k->nonzero_columns : w->by_columns ? k->by_columns : k->by_rows)[w->type];
+	p.args.w = w->p;
+	p.args.w_stride = w->stride;
+	p.args.rows = w->rows;
+	p.args.cols = w->cols;
+	if (w->type == WEIGHT_U8) {
+		scale_inputs(run, w, p.args.x, p.args.x_stride, p.args.n);
+		p.terms = run->terms;
+		p.args.x = run->scaled;
+		p.args.x_stride = w->cols;
+	}
+	if (w->rows * w->cols * p.args.n < WORTH_SHARING)
+		some_products(&p, 0, 1);
+	else
+		pool_run(run->pool, some_products, &p);
 }
 
 void pass_product(struct run *run, const struct matrix *w, float *y, size_t y_stride, const float *x, size_t x_stride,
 		  size_t n)
 {
-	const struct linear_kernels *k = linear_kernels();
-	bool int8 = w->type == WEIGHT_U8;
-	struct product p = { .w = w, .fn = (w->by_columns ? k->by_columns : k->by_rows)[w->type],
-			     .args = { .y = y, .w = w->p, .x = x, .y_stride = y_stride, .w_stride = w->stride,
-				       .x_stride = x_stride, .rows = w->rows, .cols = w->cols, .n = n } };
+	share(run, &(struct product){ .w = w, .args = { .y = y, .y_stride = y_stride, .x = x, .x_stride = x_stride, .n = n } });
+}
 
-	if (int8) {
-		scale_inputs(run, w, x, x_stride, n);
-		p.args.x = run->scaled;
-		p.args.x_stride = w->cols;
-	}
-	if (w->rows * w->cols * n < WORTH_SHARING)
-		some_rows(&p, 0, 1);
-	else
-		pool_run(run->pool, some_rows, &p);
-	if (int8)
-		finish_int8(run, w, y, y_stride, x, x_stride, n);
+void pass_activated(struct run *run, const struct matrix *w, float *y, const float *x, size_t n, pass_activation then,
+		    const float *bias)
+{
+	share(run, &(struct product){ .w = w, .then = then, .bias = bias,
+				      .args = { .y = y, .y_stride = w->rows, .x = x, .x_stride = w->cols, .n = n } });
 }

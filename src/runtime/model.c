@@ -21,6 +21,7 @@ struct loader {
 	struct err *err;
 	uint64_t copy_limit; /* bytes; keeps what a small file can ask for small */
 	uint64_t weights_of[WEIGHT_TYPES]; /* how many are kept in each type */
+	bool skip_zeros;
 };
 
 /* -- which version --------------------------------------------------------------------- */
@@ -330,6 +331,32 @@ static int quantise(struct loader *l, struct matrix *m)
 	return 0;
 }
 
+/* The same weights column by column, so that those of a zero need not be read. In squares, which stay in the cache. */
+static int by_columns(struct loader *l, struct matrix *m)
+{
+	static const size_t bytes_of[WEIGHT_TYPES] = { 4, 2, 2, 1 };
+	enum { SQUARE = 64 };
+	size_t each = bytes_of[m->type];
+	unsigned char *copy = m->by_columns ? NULL : copy_memory(l, m->rows * m->cols, each);
+
+	if (!m->by_columns && !copy)
+		return -ERR_NOMEM;
+	for (size_t r0 = 0; copy && r0 < m->rows; r0 += SQUARE)
+		for (size_t c0 = 0; c0 < m->cols; c0 += SQUARE)
+			for (size_t r = r0; r < m->rows && r < r0 + SQUARE; r++)
+				for (size_t c = c0; c < m->cols && c < c0 + SQUARE; c++)
+					memcpy(copy + (c * m->rows + r) * each,
+					       (const unsigned char *)m->p + (r * m->stride + c) * each, each);
+	if (copy) {
+		l->m->info.weight_bytes -= m->rows * m->cols * each;
+		m->p = copy;
+		m->by_columns = true;
+		m->stride = m->rows;
+	}
+	m->skip_zeros = true;
+	return 0;
+}
+
 /* What a file has as int8 can only be used as int8. */
 static int keep_int8(struct loader *l, size_t layer, const struct matrix *m)
 {
@@ -388,6 +415,8 @@ static int load_block(struct loader *l, size_t layer)
 		rc = load(l, name, w->kind, w->shape, block + w->offset);
 		if (!rc && w->kind != KIND_VECTOR)
 			rc = apply_strategy(l, layer, w->kind, (void *)(block + w->offset));
+		if (!rc && l->skip_zeros && !strcmp(w->tensor, "ffn.value.weight"))
+			rc = by_columns(l, (void *)(block + w->offset));
 	}
 	return rc;
 }
@@ -557,6 +586,7 @@ static int build(struct model **out, struct tensor_file *file, const struct mode
 	m->file = file;
 	m->info.copied_bytes = file->unpacked_bytes;
 	l.copy_limit += file->unpacked_bytes;
+	l.skip_zeros = options && options->skip_zeros;
 	m->ln_x_eps = options && options->ln_x_eps > 0 ? options->ln_x_eps : LN_X_EPS;
 	rc = load_all(&l, options ? options->strategy : NULL);
 	if (rc) {

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,8 @@ struct model_info {
  * A file that holds int8 (int8.h) is used as it is and only under a strategy with i8. */
 struct model_options {
 	const char *strategy; /* NULL = "cpu fp32", for a file of int8 "cpu fp32i8" */
+	bool skip_zeros;      /* ffn.value is copied, rows and columns exchanged, and a single token reads only what
+			       * belongs to activations that are not 0: faster where most are, exact always */
 	float ln_x_eps; /* of the group norm in v5-v7; 0 = the official 64e-5. rwkv.cpp computes v5 with 1e-5 */
 };
 

@@ -1,17 +1,101 @@
 #include "runtime/pass.h"
 
-void pass_mix(const struct run *run, float *out, const float *m, size_t n)
+#include <math.h>
+
+/* -- all tokens, on all threads ----------------------------------------------------------- */
+
+struct tokens {
+	pass_tokens_fn fn;
+	void *ctx;
+	size_t n;
+};
+
+static void some_tokens(void *ctx, int part, int parts)
 {
-	size_t width = run->model->info.n_embd;
+	const struct tokens *t = ctx;
+	size_t from, to;
 
-	for (size_t t = 0; t < n; t++) {
-		const float *was = run->xx + t * width, *is = was + width;
-		float *o = out + t * width;
+	pool_slice(t->n, 1, part, parts, &from, &to);
+	if (from < to)
+		t->fn(t->ctx, from, to);
+}
 
-		for (size_t i = 0; i < width; i++)
-			o[i] = is[i] + (was[i] - is[i]) * m[i];
+void pass_tokens(struct run *run, size_t n, pass_tokens_fn fn, void *ctx)
+{
+	if (n == 1)
+		fn(ctx, 0, 1);
+	else
+		pool_run(run->pool, some_tokens, &(struct tokens){ fn, ctx, n });
+}
+
+struct mixing {
+	const float *xx, *m;
+	float *out;
+	size_t width;
+};
+
+static void mix_some(void *ctx, size_t from, size_t to)
+{
+	const struct mixing *x = ctx;
+
+	for (size_t t = from; t < to; t++) {
+		const float *was = x->xx + t * x->width, *is = was + x->width;
+		float *o = x->out + t * x->width;
+
+		for (size_t i = 0; i < x->width; i++)
+			o[i] = is[i] + (was[i] - is[i]) * x->m[i];
 	}
 }
+
+static void blend_some(void *ctx, size_t from, size_t to)
+{
+	const struct mixing *x = ctx;
+
+	for (size_t t = from; t < to; t++) {
+		const float *was = x->xx + t * x->width, *is = was + x->width;
+		float *o = x->out + t * x->width;
+
+		for (size_t i = 0; i < x->width; i++)
+			o[i] = is[i] * x->m[i] + was[i] * (1 - x->m[i]);
+	}
+}
+
+void pass_mix(struct run *run, float *out, const float *m, size_t n)
+{
+	pass_tokens(run, n, mix_some, &(struct mixing){ run->xx, m, out, run->model->info.n_embd });
+}
+
+void pass_blend(struct run *run, float *out, const float *m, size_t n)
+{
+	pass_tokens(run, n, blend_some, &(struct mixing){ run->xx, m, out, run->model->info.n_embd });
+}
+
+/* -- what becomes of products -------------------------------------------------------------- */
+
+void pass_relu2(float *y, const float *bias, size_t n)
+{
+	(void)bias;
+	for (size_t i = 0; i < n; i++) {
+		float positive = y[i] < 0 ? 0 : y[i]; /* NaN stays */
+
+		y[i] = positive * positive;
+	}
+}
+
+void pass_tanh(float *y, const float *bias, size_t n)
+{
+	(void)bias;
+	for (size_t i = 0; i < n; i++)
+		y[i] = tanhf(y[i]);
+}
+
+void pass_sigmoid(float *y, const float *bias, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = sigmoid(bias ? y[i] + bias[i] : y[i]);
+}
+
+/* -- shared halves of blocks ---------------------------------------------------------------- */
 
 void pass_watch(struct run *run, size_t layer, size_t tensor, const struct wkv_change *change)
 {
@@ -25,47 +109,23 @@ void pass_watch(struct run *run, size_t layer, size_t tensor, const struct wkv_c
 	s->change_norm2 += change->change_norm2;
 }
 
-void pass_blend(const struct run *run, float *out, const float *m, size_t n)
-{
-	size_t width = run->model->info.n_embd;
-
-	for (size_t t = 0; t < n; t++) {
-		const float *was = run->xx + t * width, *is = was + width;
-		float *o = out + t * width;
-
-		for (size_t i = 0; i < width; i++)
-			o[i] = is[i] * m[i] + was[i] * (1 - m[i]);
-	}
-}
-
 void pass_add(struct run *run, const float *y, size_t n)
 {
 	for (size_t i = 0; i < n * run->model->info.n_embd; i++)
 		run->x[i] += y[i];
 }
 
-void pass_relu2(float *h, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		float positive = h[i] < 0 ? 0 : h[i]; /* NaN stays */
-
-		h[i] = positive * positive;
-	}
-}
-
 void pass_channel_mix(struct run *run, const struct pass_ffn *ffn, size_t n)
 {
-	const struct model_info *info = &run->model->info;
 	float *r = run->c[0];
 
 	ffn->mix(run, run->mixed, ffn->m_r, n);
-	pass_matrix(run, ffn->receptance, r, run->mixed, n);
+	pass_activated(run, ffn->receptance, r, run->mixed, n, pass_sigmoid, NULL);
 	ffn->mix(run, run->mixed, ffn->m_k, n);
-	pass_matrix(run, ffn->key, run->hidden, run->mixed, n);
-	pass_relu2(run->hidden, n * info->n_ffn);
+	pass_activated(run, ffn->key, run->hidden, run->mixed, n, pass_relu2, NULL);
 	pass_matrix(run, ffn->value, run->mixed, run->hidden, n);
-	for (size_t i = 0; i < n * info->n_embd; i++)
-		run->x[i] += sigmoid(r[i]) * run->mixed[i];
+	for (size_t i = 0; i < n * run->model->info.n_embd; i++)
+		run->x[i] += r[i] * run->mixed[i];
 }
 
 struct heads {

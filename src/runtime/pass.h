@@ -9,9 +9,17 @@
 
 #define LN_EPS 1e-5F /* torch's default, which RWKV trains with */
 
+/* Of one input x of an int8 matrix: the parts of a product that do not depend on q. */
+struct int8_terms {
+	float half; /* sum x col_scale / 2 */
+	float low;  /* sum x col_low */
+	float all;  /* sum x */
+};
+
 struct run {
 	const struct model *model;
 	size_t chunk_len;
+	bool exact_chunks;
 	struct arena arena;
 	struct pool *pool; /* NULL: one thread */
 
@@ -34,17 +42,18 @@ struct run {
 	float *v_first; /* v7: v of block 0 */
 	float *hidden;  /* (T, F) */
 	float *scaled;  /* (T, widest input): inputs of int8 matrices times their scales */
+	struct int8_terms *terms; /* (T) */
 	float *low, *low2; /* (T, widest rank) */
 };
 
 /* out (n, C) from xx and the vector before it: the token shift. */
-typedef void (*pass_mix_fn)(const struct run *run, float *out, const float *m, size_t n);
+typedef void (*pass_mix_fn)(struct run *run, float *out, const float *m, size_t n);
 
 /* xx + (previous - xx) m, as v6 and v7 have it. */
-void pass_mix(const struct run *run, float *out, const float *m, size_t n);
+void pass_mix(struct run *run, float *out, const float *m, size_t n);
 
 /* xx m + previous (1 - m), as v4 and v5 have it. */
-void pass_blend(const struct run *run, float *out, const float *m, size_t n);
+void pass_blend(struct run *run, float *out, const float *m, size_t n);
 
 /* x += sigmoid(R mix(m_r)) V relu(K mix(m_k))^2: the channel mix of v4, v5, v6. */
 struct pass_ffn {
@@ -70,14 +79,26 @@ void pass_output(struct run *run, float *o, const float *ln_w, const float *ln_b
 /* x += y (n, C) */
 void pass_add(struct run *run, const float *y, size_t n);
 
-/* In place: relu(h)^2 */
-void pass_relu2(float *h, size_t n);
+/* Calls fn(ctx, from, to) for all of n tokens, cut into a stretch per thread. */
+typedef void (*pass_tokens_fn)(void *ctx, size_t from, size_t to);
+void pass_tokens(struct run *run, size_t n, pass_tokens_fn fn, void *ctx);
+
+/* What becomes of products, in place and element by element: n of them from one token; `bias` are those
+ * of the same rows, or NULL. */
+typedef void (*pass_activation)(float *y, const float *bias, size_t n);
+void pass_relu2(float *y, const float *bias, size_t n);	 /* relu(y)^2 */
+void pass_tanh(float *y, const float *bias, size_t n);	 /* tanh(y) */
+void pass_sigmoid(float *y, const float *bias, size_t n); /* sigmoid(y), or of y + bias */
 
 /* y (n, rows) = W x for each of x (n, cols); strides in floats. */
 void pass_product(struct run *run, const struct matrix *w, float *y, size_t y_stride, const float *x, size_t x_stride,
 		  size_t n);
 
-/* The same with y and x dense. */
+/* The same with y and x dense, and what becomes of them: `then` runs on the thread that made the products. */
+void pass_activated(struct run *run, const struct matrix *w, float *y, const float *x, size_t n, pass_activation then,
+		    const float *bias);
+
+/* The same with nothing more to be done. */
 static inline void pass_matrix(struct run *run, const struct matrix *w, float *y, const float *x, size_t n)
 {
 	pass_product(run, w, y, w->rows, x, w->cols, n);

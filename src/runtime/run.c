@@ -156,6 +156,7 @@ static void allocate(struct run *run)
 		run->c[i] = arena_alloc(a, n * width, sizeof *run->c[i]);
 	run->v_first = arena_alloc(a, n * width, sizeof *run->v_first);
 	run->scaled = arena_alloc(a, n * (width > info->n_ffn ? width : info->n_ffn), sizeof *run->scaled);
+	run->terms = arena_alloc(a, n, sizeof *run->terms);
 	run->hidden = arena_alloc(a, n * info->n_ffn, sizeof *run->hidden);
 	run->low = arena_alloc(a, n * widest_rank(run->model), sizeof *run->low);
 	run->low2 = arena_alloc(a, n * widest_rank(run->model), sizeof *run->low2);
@@ -171,6 +172,7 @@ int run_open(struct run **out, const struct model *m, const struct run_config *c
 		return err_set(err, ERR_NOMEM, "no memory for a run of %s", model_label(m));
 	run->model = m;
 	run->chunk_len = cfg && cfg->chunk_len ? cfg->chunk_len : RUN_CHUNK_DEFAULT;
+	run->exact_chunks = cfg && cfg->exact_chunks;
 	if (run->chunk_len > RUN_CHUNK_MAX)
 		run->chunk_len = RUN_CHUNK_MAX;
 	allocate(run);
@@ -238,6 +240,21 @@ static void embed(struct run *run, const uint32_t *tokens, size_t n)
 	}
 }
 
+struct norms {
+	const float *x, *weight, *bias;
+	float *out;
+	size_t width;
+};
+
+static void some_norms(void *ctx, size_t from, size_t to)
+{
+	const struct norms *n = ctx;
+
+	for (size_t t = from; t < to; t++)
+		linear_kernels()->layer_norm(n->out + t * n->width, n->x + t * n->width, n->weight, n->bias, n->width,
+					     LN_EPS);
+}
+
 /* Fills run->xx for a half block and moves its shift vector on to the last token. */
 static void shift(struct run *run, size_t layer, size_t tensor, const float *weight, const float *bias, size_t n)
 {
@@ -246,9 +263,7 @@ static void shift(struct run *run, size_t layer, size_t tensor, const float *wei
 	struct wkv_change change = { 0 };
 
 	memcpy(run->xx, state, width * sizeof *state);
-	for (size_t t = 0; t < n; t++)
-		linear_kernels()->layer_norm(run->xx + (t + 1) * width, run->x + t * width, weight, bias,
-			width, LN_EPS);
+	pass_tokens(run, n, some_norms, &(struct norms){ run->x, weight, bias, run->xx + width, width });
 	memcpy(state, run->xx + n * width, width * sizeof *state);
 	if (run->watching) {
 		wkv_kernels()->compare(&change, run->xx, state, width);
@@ -262,13 +277,11 @@ static void unembed(struct run *run, const float *x, float *out, size_t n)
 	const struct model *m = run->model;
 	size_t width = m->info.n_embd;
 
-	for (size_t t = 0; t < n; t++)
-		linear_kernels()->layer_norm(run->xx + t * width, x + t * width, m->ln_out_w, m->ln_out_b,
-			width, LN_EPS);
+	pass_tokens(run, n, some_norms, &(struct norms){ x, m->ln_out_w, m->ln_out_b, run->xx, width });
 	pass_matrix(run, &m->head, out, run->xx, n);
 }
 
-static void forward_chunk(struct run *run, const uint32_t *tokens, size_t n, float *all_logits)
+static void forward_chunk(struct run *run, const uint32_t *tokens, size_t n, float *all_logits, bool no_logits)
 {
 	const struct model *m = run->model;
 	size_t width = m->info.n_embd, vocab = m->info.n_vocab;
@@ -285,7 +298,7 @@ static void forward_chunk(struct run *run, const uint32_t *tokens, size_t n, flo
 	if (all_logits) {
 		unembed(run, run->x, all_logits, n);
 		memcpy(run->logits, all_logits + (n - 1) * vocab, vocab * sizeof *run->logits);
-	} else {
+	} else if (!no_logits) {
 		unembed(run, run->x + (n - 1) * width, run->logits, 1);
 	}
 }
@@ -320,7 +333,7 @@ static void tell(struct run *run, const struct run_call *call, const uint32_t *t
 		run->stats[i].nonfinite = count_nonfinite(&run->tensors[i], &run->stats[i]);
 	call->tap->end(call->tap->ctx, &(struct tap_step){
 		.tokens = tokens, .n_tokens = n, .prefill = call->prefill,
-		.logits = run->logits, .vocab = info->n_vocab,
+		.logits = call->no_logits ? NULL : run->logits, .vocab = info->n_vocab,
 		.state = run->tensors, .n_state = run->n_tensors,
 		.stats = run->watching ? run->stats : NULL, .n_stats = run->watching ? run->n_tensors : 0,
 		.decay = run->decay, .n_layer = info->n_layer, .n_decay = info->n_att });
@@ -353,7 +366,7 @@ int run_forward(struct run *run, const struct run_call *call, struct err *err)
 			tap->begin(tap->ctx);
 		start_watching(run, tap && tap->wants_state_stats && n == 1);
 		forward_chunk(run, call->tokens + at, n,
-			      call->all_logits ? call->all_logits + at * run->model->info.n_vocab : NULL);
+			      call->all_logits ? call->all_logits + at * run->model->info.n_vocab : NULL, call->no_logits);
 		if (tap)
 			tell(run, call, call->tokens + at, n);
 	}

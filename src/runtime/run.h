@@ -23,6 +23,7 @@ struct run_config {
 	size_t chunk_len; /* most tokens of one forward call; 0 = RUN_CHUNK_DEFAULT, at most RUN_CHUNK_MAX */
 	int threads;      /* that share the work of one token, the caller included; 0 = 1. The numbers are
 			   * the same with any count. */
+	bool exact_chunks; /* a chunk gives bit for bit what its tokens one by one give; slower by about half */
 };
 
 /* *out is NULL on error. cfg may be NULL. The state is zero (a new sequence). */
@@ -34,6 +35,7 @@ struct run_call {
 	size_t n;
 	bool prefill;           /* told to the tap: part of a prompt */
 	float *all_logits;      /* (n, n_vocab): those after each token; NULL = only the last are computed */
+	bool no_logits;         /* not even those: run_logits stays as it was */
 	const struct tap *tap;  /* may be NULL; called once per chunk */
 };
 

@@ -80,7 +80,7 @@ static void time_mix(struct run *run, size_t layer, size_t n)
 	pass_blend(run, run->mixed, b->mix_v, n);
 	pass_matrix(run, &b->value, v, run->mixed, n);
 	pass_blend(run, run->mixed, b->mix_r, n);
-	pass_matrix(run, &b->receptance, r, run->mixed, n);
+	pass_activated(run, &b->receptance, r, run->mixed, n, pass_sigmoid, NULL);
 	pass_decay(run, layer, b->decay);
 
 	for (size_t i = AA; run->watching && i <= PP; i++)
@@ -91,7 +91,7 @@ static void time_mix(struct run *run, size_t layer, size_t n)
 	for (size_t i = AA; run->watching && i <= PP; i++)
 		watch(run, layer, i, run->c[4 + i - AA]);
 	for (size_t i = 0; i < n * width; i++)
-		o[i] *= sigmoid(r[i]);
+		o[i] *= r[i];
 	pass_matrix(run, &b->output, run->mixed, o, n);
 	pass_add(run, run->mixed, n);
 }

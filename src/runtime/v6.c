@@ -38,9 +38,7 @@ static int prepare(struct model *m, void *block, struct err *err)
 static void ranks(struct run *run, const struct block *b, float *z, size_t n)
 {
 	pass_mix(run, run->mixed, b->maa_x, n);
-	pass_matrix(run, &b->maa_w1, z, run->mixed, n);
-	for (size_t i = 0; i < n * b->maa_w1.rows; i++)
-		z[i] = tanhf(z[i]);
+	pass_activated(run, &b->maa_w1, z, run->mixed, n, pass_tanh, NULL);
 }
 
 /* run->mixed (n, C) = xx + d (maa_j + z_j maa_w2[j]) */
@@ -62,18 +60,17 @@ static void mix(struct run *run, const struct block *b, const float *z, int j, c
 	}
 }
 
+static void to_decay(float *w, const float *bias, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		w[i] = expf(-expf(bias[i] + w[i]));
+}
+
 /* w (n, A) = exp(-exp(time_decay + tanh(x_w decay_w1) decay_w2)) from run->mixed */
 static void decay(struct run *run, const struct block *b, float *w, size_t n)
 {
-	size_t width = run->model->info.n_att;
-
-	pass_matrix(run, &b->decay_w1, run->low, run->mixed, n);
-	for (size_t i = 0; i < n * b->decay_w1.rows; i++)
-		run->low[i] = tanhf(run->low[i]);
-	pass_matrix(run, &b->decay_w2, w, run->low, n);
-	for (size_t t = 0; t < n; t++)
-		for (size_t i = 0; i < width; i++)
-			w[t * width + i] = expf(-expf(b->time_decay[i] + w[t * width + i]));
+	pass_activated(run, &b->decay_w1, run->low, run->mixed, n, pass_tanh, NULL);
+	pass_activated(run, &b->decay_w2, w, run->low, n, to_decay, b->time_decay);
 }
 
 static void time_mix(struct run *run, size_t layer, size_t n)

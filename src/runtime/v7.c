@@ -17,40 +17,26 @@ static const struct weight_spec weights[] = {
 
 static const float DECAY_SCALE = -0.606531F; /* -exp(-1/2): w stays above exp(-exp(-1/2)) = 0.545 */
 
-/* y += b */
-static void add_bias(float *y, const float *b, size_t n, size_t width)
+static void to_decay(float *w, const float *bias, size_t n)
 {
-	for (size_t t = 0; t < n; t++)
-		for (size_t i = 0; i < width; i++)
-			y[t * width + i] += b[i];
+	for (size_t i = 0; i < n; i++)
+		w[i] = expf(DECAY_SCALE * sigmoid(bias[i] + w[i]));
 }
 
 /* w (n, C) = exp(-0.606531 sigmoid(w0 + tanh(x_w w1) w2)), in (0.545, 1) */
 static void decay(struct run *run, const struct block *b, float *w, size_t n)
 {
-	size_t width = run->model->info.n_embd;
-
 	pass_mix(run, run->mixed, b->x_w, n);
-	pass_matrix(run, &b->w1, run->low, run->mixed, n);
-	for (size_t i = 0; i < n * b->w1.rows; i++)
-		run->low[i] = tanhf(run->low[i]);
-	pass_matrix(run, &b->w2, w, run->low, n);
-	add_bias(w, b->w0, n, width);
-	for (size_t i = 0; i < n * width; i++)
-		w[i] = expf(DECAY_SCALE * sigmoid(w[i]));
+	pass_activated(run, &b->w1, run->low, run->mixed, n, pass_tanh, NULL);
+	pass_activated(run, &b->w2, w, run->low, n, to_decay, b->w0);
 }
 
 /* a (n, C) = sigmoid(a0 + (x_a a1) a2): the rate at which the state learns */
 static void learning_rate(struct run *run, const struct block *b, float *a, size_t n)
 {
-	size_t width = run->model->info.n_embd;
-
 	pass_mix(run, run->mixed, b->x_a, n);
 	pass_matrix(run, &b->a1, run->low, run->mixed, n);
-	pass_matrix(run, &b->a2, a, run->low, n);
-	add_bias(a, b->a0, n, width);
-	for (size_t i = 0; i < n * width; i++)
-		a[i] = sigmoid(a[i]);
+	pass_activated(run, &b->a2, a, run->low, n, pass_sigmoid, b->a0);
 }
 
 /* v (n, C); block 0 defines v_first, later blocks lean towards it:
@@ -66,19 +52,16 @@ static void values(struct run *run, const struct block *b, float *v, float *lean
 		return;
 	}
 	pass_matrix(run, &b->v1, run->low, run->mixed, n);
-	pass_matrix(run, &b->v2, lean, run->low, n);
-	add_bias(lean, b->v0, n, width);
+	pass_activated(run, &b->v2, lean, run->low, n, pass_sigmoid, b->v0);
 	for (size_t i = 0; i < n * width; i++)
-		v[i] += (run->v_first[i] - v[i]) * sigmoid(lean[i]);
+		v[i] += (run->v_first[i] - v[i]) * lean[i];
 }
 
 /* g (n, C) = sigmoid(x_g g1) g2 */
 static void gate(struct run *run, const struct block *b, float *g, size_t n)
 {
 	pass_mix(run, run->mixed, b->x_g, n);
-	pass_matrix(run, &b->g1, run->low, run->mixed, n);
-	for (size_t i = 0; i < n * b->g1.rows; i++)
-		run->low[i] = sigmoid(run->low[i]);
+	pass_activated(run, &b->g1, run->low, run->mixed, n, pass_sigmoid, NULL);
 	pass_matrix(run, &b->g2, g, run->low, n);
 }
 
@@ -124,11 +107,30 @@ static void read_out(const struct model *m, const struct block *b, float *o, con
 
 struct wkv7_call {
 	struct run *run;
+	const struct block *block;
 	float *state; /* (H, N, N) */
-	const float *r, *w, *k, *v, *kappa, *b;
-	float *o;
+	const float *r, *w, *v, *g;
+	float *k, *kappa, *a, *o; /* a becomes kappa a */
 	size_t n;
 };
+
+static void keys_of_some(void *ctx, size_t from, size_t to)
+{
+	const struct wkv7_call *c = ctx;
+	size_t width = c->run->model->info.n_att;
+
+	for (size_t at = from * width; at < to * width; at += width)
+		keys(&c->run->model->info, c->block, c->k + at, c->kappa + at, c->a + at);
+}
+
+static void read_some(void *ctx, size_t from, size_t to)
+{
+	const struct wkv7_call *c = ctx;
+	size_t width = c->run->model->info.n_att;
+
+	for (size_t at = from * width; at < to * width; at += width)
+		read_out(c->run->model, c->block, c->o + at, c->r + at, c->k + at, c->v + at, c->g + at);
+}
 
 static void wkv7_head(void *ctx, size_t head, struct wkv_change *change)
 {
@@ -140,7 +142,7 @@ static void wkv7_head(void *ctx, size_t head, struct wkv_change *change)
 
 		wkv_kernels()->wkv7(&(struct wkv7_args){ .o = c->o + at, .s = c->state + head * size * size,
 							 .r = c->r + at, .w = c->w + at, .k = c->k + at, .v = c->v + at,
-							 .kappa = c->kappa + at, .b = c->b + at, .n = size,
+							 .kappa = c->kappa + at, .b = c->a + at, .n = size,
 							 .change = change });
 	}
 }
@@ -148,11 +150,10 @@ static void wkv7_head(void *ctx, size_t head, struct wkv_change *change)
 static void time_mix(struct run *run, size_t layer, size_t n)
 {
 	const struct block *b = model_block(run->model, layer);
-	const struct model_info *info = &run->model->info;
 	float *r = run->c[0], *w = run->c[1], *k = run->c[2], *v = run->c[3], *a = run->c[4], *g = run->c[5];
 	float *kappa = run->c[6], *o = run->c[7];
-	struct wkv7_call call = { run, pass_state(run, layer, 1), r, w, k, v, kappa, a, o, n };
-	size_t width = info->n_att;
+	struct wkv7_call call = { .run = run, .block = b, .state = pass_state(run, layer, 1), .r = r, .w = w, .v = v, .g = g,
+				  .k = k, .kappa = kappa, .a = a, .o = o, .n = n };
 
 	pass_mix(run, run->mixed, b->x_r, n);
 	pass_matrix(run, &b->receptance, r, run->mixed, n);
@@ -162,12 +163,10 @@ static void time_mix(struct run *run, size_t layer, size_t n)
 	decay(run, b, w, n);
 	learning_rate(run, b, a, n);
 	gate(run, b, g, n);
-	pass_decay(run, layer, w + (n - 1) * width);
-	for (size_t at = 0; at < n * width; at += width)
-		keys(info, b, k + at, kappa + at, a + at);
+	pass_decay(run, layer, w + (n - 1) * run->model->info.n_att);
+	pass_tokens(run, n, keys_of_some, &call);
 	pass_heads(run, layer, 1, wkv7_head, &call);
-	for (size_t at = 0; at < n * width; at += width)
-		read_out(run->model, b, o + at, r + at, k + at, v + at, g + at);
+	pass_tokens(run, n, read_some, &call);
 	pass_matrix(run, &b->output, run->mixed, o, n);
 	pass_add(run, run->mixed, n);
 }
@@ -178,8 +177,7 @@ static void channel_mix(struct run *run, size_t layer, size_t n)
 	const struct block *b = model_block(run->model, layer);
 
 	pass_mix(run, run->mixed, b->ffn_x_k, n);
-	pass_matrix(run, &b->ffn_key, run->hidden, run->mixed, n);
-	pass_relu2(run->hidden, n * run->model->info.n_ffn);
+	pass_activated(run, &b->ffn_key, run->hidden, run->mixed, n, pass_relu2, NULL);
 	pass_matrix(run, &b->ffn_value, run->mixed, run->hidden, n);
 	pass_add(run, run->mixed, n);
 }

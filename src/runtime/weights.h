@@ -20,6 +20,7 @@ struct matrix {
 	enum weight_type type;
 	bool by_columns;
 	size_t rows, cols, stride;
+	bool skip_zeros; /* by_columns, and inputs are mostly 0: their columns are left out */
 	/* int8 only: W[r][c] = (q + 1/2) row_scale[r] col_scale[c] + row_low[r] + col_low[c] */
 	const float *row_scale, *row_low, *col_scale, *col_low;
 };

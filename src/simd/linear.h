@@ -44,6 +44,9 @@ struct linear_kernels {
 	bool (*runs_here)(void);
 	linear_fn by_rows[WEIGHT_TYPES];
 	linear_fn by_columns[WEIGHT_TYPES];
+	/* The same for a single x (n = 1), where columns that x is 0 for are not even read: sums are the same,
+	 * but what is not finite in such a column goes unseen. */
+	linear_fn nonzero_columns[WEIGHT_TYPES];
 	float (*dot)(const float *a, const float *b, size_t n);
 	/* y = (x - mean) / sqrt(variance + eps) * weight + bias; population variance, as in
 	 * torch.nn.functional.layer_norm. y may be x. */

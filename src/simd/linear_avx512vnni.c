@@ -52,11 +52,11 @@ static void cut(digits out, const float *x, size_t n, float scale)
 }
 
 /* Lanes stay below 2^24, so that they are floats exactly: 4,096 columns are 64 steps of at most 4 * 255 * 128. */
-static float join(const __m512i sum[DIGITS])
+ALWAYS_INLINE float join(const __m512i sum[DIGITS])
 {
 	vec all = _mm512_cvtepi32_ps(sum[DIGITS - 1]);
 
-	for (int k = DIGITS - 2; k >= 0; k--)
+	UNROLL for (int k = DIGITS - 2; k >= 0; k--)
 		all = vec_fma(all, vec_set1(256), _mm512_cvtepi32_ps(sum[k]));
 	return vec_sum(all);
 }
@@ -121,6 +121,7 @@ const struct linear_kernels linear_avx512vnni = {
 	.runs_here = runs_here,
 	.by_rows = { rows_f32, rows_f16, rows_bf16, rows_bytes },
 	.by_columns = { columns_f32, columns_f16, columns_bf16, columns_u8 },
+	.nonzero_columns = { nonzero_f32, nonzero_f16, nonzero_bf16, nonzero_u8 },
 	.dot = dot,
 	.layer_norm = layer_norm,
 };

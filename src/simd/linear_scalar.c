@@ -79,6 +79,7 @@ const struct linear_kernels linear_scalar = {
 	.runs_here = runs_here,
 	.by_rows = { rows_f32, rows_f16, rows_bf16, rows_u8 },
 	.by_columns = { columns_f32, columns_f16, columns_bf16, columns_u8 },
+	.nonzero_columns = { columns_f32, columns_f16, columns_bf16, columns_u8 },
 	.dot = dot,
 	.layer_norm = layer_norm,
 };

@@ -11,6 +11,7 @@
 #if defined(RWKVMON_SIMD_VEC_AVX512_H) || defined(RWKVMON_SIMD_VEC_AVX2_H) || defined(RWKVMON_SIMD_VEC_NEON_H)
 
 #include <math.h>
+#include <stdint.h>
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
@@ -194,10 +195,60 @@ ALWAYS_INLINE void by_rows(const struct linear_args *a, enum weight_type type)
 		rows_band(a, r, 1, type);
 }
 
+/* A single x: y takes the sums of `streams` columns at a time, so that the matrix is read in its own order. */
+ALWAYS_INLINE void columns_stream(const struct linear_args *a, const uint32_t *columns, size_t streams, bool first,
+				  enum weight_type type)
+{
+	vec x[STREAMS];
+
+	UNROLL for (size_t s = 0; s < streams; s++)
+		x[s] = vec_set1(a->x[columns[s]]);
+	for (size_t r = 0; r < a->rows; r += VEC_LANES) {
+		size_t part = a->rows - r < VEC_LANES ? a->rows - r : 0;
+		vec sum = first ? vec_zero() : part ? vec_load_part(a->y + r, part) : vec_load(a->y + r);
+
+		UNROLL for (size_t s = 0; s < streams; s++) {
+			size_t at = columns[s] * a->w_stride + r;
+
+			sum = vec_fma(part ? vec_load_weight_part(a->w, at, part, type) : vec_load_weight(a->w, at, type),
+				      x[s], sum);
+		}
+		if (part)
+			vec_store_part(a->y + r, sum, part);
+		else
+			vec_store(a->y + r, sum);
+	}
+}
+
+ALWAYS_INLINE void by_columns_one(const struct linear_args *a, bool skip_zeros, enum weight_type type)
+{
+	uint32_t columns[STREAM_COLS];
+	bool first = true;
+
+	for (size_t c0 = 0; c0 < a->cols; c0 += STREAM_COLS) {
+		size_t cols = a->cols - c0 < STREAM_COLS ? a->cols - c0 : STREAM_COLS, n = 0, i = 0;
+
+		for (size_t c = c0; c < c0 + cols; c++) {
+			columns[n] = (uint32_t)c;
+			n += !skip_zeros || a->x[c] != 0;
+		}
+		for (; i + STREAMS <= n; i += STREAMS, first = false)
+			columns_stream(a, columns + i, STREAMS, first, type);
+		for (; i < n; i++, first = false)
+			columns_stream(a, columns + i, 1, first, type);
+	}
+	for (size_t r = 0; first && r < a->rows; r++)
+		a->y[r] = 0;
+}
+
 ALWAYS_INLINE void by_columns(const struct linear_args *a, enum weight_type type)
 {
 	size_t r = 0;
 
+	if (a->n == 1 && a->cols) {
+		by_columns_one(a, false, type);
+		return;
+	}
 	for (; r + TILE_ROWS * VEC_LANES <= a->rows; r += TILE_ROWS * VEC_LANES)
 		columns_band(a, r, TILE_ROWS, 0, type);
 	for (; r + VEC_LANES <= a->rows; r += VEC_LANES)
@@ -214,6 +265,10 @@ ALWAYS_INLINE void by_columns(const struct linear_args *a, enum weight_type type
 	static void columns_##name(const struct linear_args *a) \
 	{                                                       \
 		by_columns(a, type);                            \
+	}                                                       \
+	static void nonzero_##name(const struct linear_args *a) \
+	{                                                       \
+		by_columns_one(a, true, type);                  \
 	}
 PRODUCTS(f32, WEIGHT_F32)
 PRODUCTS(f16, WEIGHT_F16)
@@ -277,6 +332,7 @@ static void layer_norm(float *y, const float *x, const float *weight, const floa
 #define LINEAR_TABLE                                                          \
 	.by_rows = { rows_f32, rows_f16, rows_bf16, rows_u8 },                \
 	.by_columns = { columns_f32, columns_f16, columns_bf16, columns_u8 }, \
+	.nonzero_columns = { nonzero_f32, nonzero_f16, nonzero_bf16, nonzero_u8 }, \
 	.dot = dot, .layer_norm = layer_norm
 
 #endif

@@ -53,6 +53,15 @@ def main(kind, source, out, back):
     w.add_block_count(layers)
     w.add_embedding_length(model["emb.weight"].shape[1])
     w.add_wkv_head_size(model["blocks.0.att.r_k"].shape[1])
+    # What llama.cpp itself wants to know besides.
+    w.add_vocab_size(model["emb.weight"].shape[0])
+    w.add_context_length(1 << 20)
+    w.add_feed_forward_length(model["blocks.0.ffn.key.weight"].shape[0])
+    w.add_head_count(0)
+    w.add_layer_norm_eps(1e-5)
+    w.add_tokenizer_model("no_vocab")
+    for letter, key in (("w", "decay"), ("a", "iclr"), ("v", "value_residual_mix"), ("g", "gate")):
+        w.add_uint32(f"rwkv7.attention.{key}_lora_rank", model[f"blocks.0.att.{letter}1"].shape[1])
 
     def add(name, a, ours, undo=lambda x: x):
         a = np.ascontiguousarray(a)
@@ -70,11 +79,14 @@ def main(kind, source, out, back):
         if part.removeprefix("att.") in LOWRANK:
             add(f"blk.{i}.time_mix_{part[4:]}.weight", a.T, name, lambda x: x.T)
         elif part in NAMES:
-            add(f"blk.{i}.{NAMES[part]}.{suffix}", a.reshape(-1) if a.ndim == 3 else a, name)
+            flat = a.reshape(-1) if a.ndim == 3 or part == "att.r_k" else a
+            if part == "ffn.x_k":
+                flat = a.reshape(1, 1, -1)
+            add(f"blk.{i}.{NAMES[part]}.{suffix}", flat, name, lambda x, shape=a.shape: x.reshape(shape))
         elif not part.startswith("att.x_"):
             raise SystemExit(f"{name}: a tensor this script does not know")
     for i in range(layers):
-        mixes = np.stack([model[f"blocks.{i}.att.x_{m}"].reshape(1, 1, -1) for m in "rwkvag"])
+        mixes = np.stack([model[f"blocks.{i}.att.x_{m}"].reshape(1, 1, -1) for m in "rwkvag"])  # (6, 1, 1, C)
         add(f"blk.{i}.time_mix_lerp_fused.weight", mixes, f"blocks.{i}.fused")
         for j, m in enumerate("rwkvag"):
             reread[f"blocks.{i}.att.x_{m}"] = reread[f"blocks.{i}.fused"][j]

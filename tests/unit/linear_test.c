@@ -96,6 +96,7 @@ static void products_agree_at_every_tail(void **state)
 			check_product(type, 4, n + 64, 1, false);
 			check_product(type, n, 19, 1, false);
 			check_product(type, n, 5, 1, true);
+			check_product(type, n + 64, 7, 1, true);
 			check_product(type, 7, n, 3, false);
 			check_product(type, 13, 11, n, false);
 			check_product(type, n, 9, 5, true);
@@ -108,6 +109,31 @@ static void products_agree_at_every_tail(void **state)
 		check_product(type, 5, 2 * 4096, 1, false);
 		check_product(type, 259, 131, 6, true);
 	}
+}
+
+/* Zeros in x leave columns out and change no sum; what stands in those columns is not read. */
+static void columns_of_zeros_are_left_out(void **state)
+{
+	(void)state;
+	for (const struct linear_kernels *const *k = linear_all; *k; k++)
+		for (enum weight_type type = 0; (*k)->runs_here() && type < WEIGHT_TYPES; type++)
+			for (size_t cols = 1; cols <= 67; cols++) {
+				size_t rows = 1 + cols * 7 % 45;
+				float *x = floats(cols), *want = floats(rows), *got = floats(rows);
+				void *w = weights(rows * cols, type);
+				struct linear_args a = { want, w, x, rows, rows, cols, rows, cols, 1 };
+
+				for (size_t c = 0; c < cols; c++)
+					x[c] = (c * cols) % 5 < 3 ? 0 : x[c]; /* at cols = 1: all */
+				linear_all[0]->by_columns[type](&a);
+				for (size_t c = 0; k != linear_all && type == WEIGHT_F32 && c < cols; c++)
+					for (size_t r = 0; x[c] == 0 && r < rows; r++)
+						((float *)w)[c * rows + r] = NAN;
+				a.y = got;
+				(*k)->nonzero_columns[type](&a);
+				assert_near((*k)->name, got, want, rows, type == WEIGHT_U8 ? 1e-3 : 1e-5);
+				free(x), free(want), free(got), free(w);
+			}
 }
 
 /* A NaN or an infinity in one weight reaches its own row and no other. */
@@ -364,6 +390,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(products_agree_at_every_tail),
+		cmocka_unit_test(columns_of_zeros_are_left_out),
 		cmocka_unit_test(nonfinite_weights_stay_in_their_row),
 		cmocka_unit_test(bytes_keep_the_precision_of_x),
 		cmocka_unit_test(nonfinite_inputs_reach_every_row),

@@ -294,6 +294,37 @@ static void broken_states_are_counted(void **state)
 	free(flat);
 }
 
+/* The same function, whatever the weights' type: only the order of sums may differ. */
+static void leaving_zeros_out_changes_nothing(void **state)
+{
+	static const char *const strategies[] = { "cpu fp32", "cpu bf16", "cpu fp32i8" };
+	static const char text[] = "It was the best of times";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++) {
+		float logits[2][256];
+
+		for (int skip = 0; skip < 2; skip++) {
+			struct model_options options = { .strategy = strategies[i], .skip_zeros = skip };
+			struct model *m;
+			struct run *run;
+
+			assert_int_equal(model_open_embedded(&m, &options, NULL), 0);
+			assert_int_equal(run_open(&run, m, NULL, NULL), 0);
+			for (const char *p = text; *p; p++) {
+				uint32_t token = (unsigned char)*p;
+
+				assert_int_equal(run_forward(run, &(struct run_call){ .tokens = &token, .n = 1 }, NULL), 0);
+			}
+			memcpy(logits[skip], run_logits(run), sizeof logits[skip]);
+			run_close(run);
+			model_close(m);
+		}
+		for (int v = 0; v < 256; v++)
+			assert_true(fabsf(logits[0][v] - logits[1][v]) < 1e-4F);
+	}
+}
+
 /* A state-tuning file for the embedded model, every value another; [h][i][j] of block b. */
 static float trained_value(size_t b, size_t h, size_t i, size_t j)
 {
@@ -393,6 +424,7 @@ int main(void)
 		cmocka_unit_test(foreign_strategies_are_refused),
 		cmocka_unit_test(broken_states_are_counted),
 		cmocka_unit_test(a_trained_state_lies_transposed),
+		cmocka_unit_test(leaving_zeros_out_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
