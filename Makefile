@@ -86,6 +86,7 @@ docs: all
 	@build/rwkvmon export man >docs/rwkvmon.1
 bench-analyze: all
 	@cmake --build build -j$(JOBS) --target analyze_bench
+	@build/bench/analyze_bench 1 21
 	@build/bench/analyze_bench 100 7
 	@build/bench/analyze_bench 1000 3
 

@@ -5,11 +5,13 @@
  *
  * The logs are the same bytes every time: 8 sessions alive, 10,000 records each, in four
  * forms: as our own writer has them, as Python's json.dumps has them, with the keys of
- * every line in another order, and with floats of 17 digits. Prints medians of CPU time,
- * because rounds alternate and machines drift; the ratio to wc is taken within each round.
- * jq and Python read one form once, up to 100 MB; what is not installed is SKIPPED. */
+ * every line in another order, and with floats of 17 digits. Prints medians, because
+ * rounds alternate and machines drift; ratios to wc, of CPU time and of wall time, are taken within each round.
+ * jq and Python read one form once, up to 100 MB; what is not installed is SKIPPED. RWKVMON_SIMDJSON names
+ * bench/peers/simdjson_read.cpp, built, to be in the rounds. */
 #include "base/clock.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -213,22 +215,24 @@ static double median(double *v, size_t n)
 	return v[n / 2];
 }
 
-enum { ROUNDS_MAX = 99, COMMANDS = 4 };
+enum { ROUNDS_MAX = 99, COMMANDS = 7 };
 
 static void print_costs(const char *name, struct cost own[ROUNDS_MAX], struct cost wc[ROUNDS_MAX], int rounds, double bytes,
 			uint64_t lines)
 {
-	double wall[ROUNDS_MAX], cpu[ROUNDS_MAX], ratio[ROUNDS_MAX], mib = 0;
+	double wall[ROUNDS_MAX], cpu[ROUNDS_MAX], ratio[ROUNDS_MAX], wall_ratio[ROUNDS_MAX], mib = 0;
 
 	for (int i = 0; i < rounds; i++) {
 		wall[i] = own[i].wall;
 		cpu[i] = own[i].cpu;
 		ratio[i] = own[i].cpu / wc[i].cpu;
+		wall_ratio[i] = own[i].wall / wc[i].wall;
 		mib = fmax(mib, own[i].mib);
 	}
-	printf("%-22s %7.3f s wall  %7.3f s cpu  %6.0f MB/s  %6.0f ns/line  %6.2f x wc  %6.1f MiB\n", name,
+	printf("%-24s %7.4f s wall  %7.4f s cpu  %6.0f MB/s  %6.0f ns/line  %6.2f x wc cpu  %6.2f x wc wall  %6.1f MiB\n", name,
 	       median(wall, (size_t)rounds), median(cpu, (size_t)rounds), bytes / median(cpu, (size_t)rounds) / 1e6,
-	       median(cpu, (size_t)rounds) / (double)lines * 1e9, median(ratio, (size_t)rounds), mib);
+	       median(cpu, (size_t)rounds) / (double)lines * 1e9, median(ratio, (size_t)rounds),
+	       median(wall_ratio, (size_t)rounds), mib);
 	fflush(stdout);
 }
 
@@ -272,33 +276,53 @@ static void measure_others(const char *log, double bytes, uint64_t lines)
 /* False when the log cannot be written. */
 static bool measure(const struct form *form, const char *log, const char *program, double mb, int rounds, bool others)
 {
-	static const char *const names[COMMANDS] = { "wc -l", "cat", "analyze --format json", "analyze --format text" };
+	static const char *const names[COMMANDS] = { "wc -l",		   "cat",	       "plain read",	 "analyze, 1 thread",
+						     "analyze, 2 threads", "analyze, as text", "simdjson" };
 	static struct cost cost[COMMANDS][ROUNDS_MAX];
 	uint64_t lines = make_log(log, (size_t)(mb * 1e6), form->put);
 	struct stat st;
 
 	if (!lines || stat(log, &st))
 		return false;
-	const char *const commands[COMMANDS][6] = {
+	const char *simdjson = getenv("RWKVMON_SIMDJSON");
+	const char *const commands[COMMANDS][8] = {
 		{ "wc", "-l", log },
 		{ "cat", log },
-		{ program, "analyze", "--format", "json", log },
+		{ "/proc/self/exe", "--read", log },
+		{ program, "analyze", "--format", "json", "--threads", "1", log },
+		{ program, "analyze", "--format", "json", "--threads", "2", log },
 		{ program, "analyze", "--format", "text", log },
+		{ simdjson, log },
 	};
 	for (int round = 0; round < rounds; round++)
 		for (int c = 0; c < COMMANDS; c++)
-			cost[c][round] = run(commands[c]);
+			if (commands[c][0])
+				cost[c][round] = run(commands[c]);
 	printf("\n%s: %.1f MB, %llu lines, %d rounds, medians\n", form->name, (double)st.st_size / 1e6, (unsigned long long)lines,
 	       rounds);
-	for (int c = 0; c < COMMANDS; c++)
+	for (int c = 0; c < COMMANDS && commands[c][0]; c++)
 		print_costs(names[c], cost[c], cost[0], rounds, (double)st.st_size, lines);
 	if (others)
 		measure_others(log, (double)st.st_size, lines);
 	return true;
 }
 
+/* All that any reader must do: the bytes of a file into one buffer. */
+static int read_plainly(const char *path)
+{
+	static char buffer[128 << 10];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	while ((n = read(fd, buffer, sizeof buffer)) > 0)
+		;
+	return n ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 3 && !strcmp(argv[1], "--read"))
+		return read_plainly(argv[2]);
 	double mb = argc > 1 ? strtod(argv[1], NULL) : 100;
 	int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 7;
 	char log[200], program[400];

@@ -40,11 +40,11 @@ void analyze_close(struct analysis *a)
 	free(a);
 }
 
-static bool wanted(const struct analysis *a, const struct record *rec)
+static bool wanted(const struct analysis *a, const struct record *rec, struct slice session_id)
 {
 	const struct analyze_options *o = &a->opts;
 
-	return (!o->session || slice_is(fields_text(rec->session, F_SESSION_ID), o->session)) &&
+	return (!o->session || slice_is(session_id, o->session)) &&
 	       (!o->since_us || rec->time_us >= o->since_us) && (!o->until_us || rec->time_us <= o->until_us);
 }
 
@@ -167,7 +167,7 @@ static void judge(struct analysis *a, struct session *s, const struct record *re
 		a->summary[f->type] = f->summary;
 		a->advice[f->type] = f->action;
 		events_add(&a->events, &s->open[f->type], s->id, rec->time_us,
-			   1000 * rules_cooldown_ms(rules, f->rule), f);
+			   f->cooldown_us, f);
 	}
 	a->violating += types != 0;
 	if (rules)
@@ -206,15 +206,15 @@ static void take_gap(struct analysis *a, const struct record *rec)
 }
 
 /* What is no step is over with this. */
-static struct place place_record(struct analysis *a, const struct record *rec)
+static struct place place_record(struct analysis *a, const struct record *rec, struct slice session_id)
 {
 	struct place nowhere = { .session = PLACE_NOWHERE };
 	struct rule_finding none[RULES_MAX];
 	struct session *s;
 
-	if (rec->event != EVENT_SESSION_START && !wanted(a, rec))
+	if (rec->event != EVENT_SESSION_START && !wanted(a, rec, session_id))
 		return nowhere;
-	s = sessions_find(&a->sessions, fields_text(rec->session, F_SESSION_ID));
+	s = sessions_find(&a->sessions, session_id);
 	if (!s) {
 		a->failed = true;
 		return nowhere;
@@ -243,17 +243,20 @@ static struct place place_record(struct analysis *a, const struct record *rec)
 
 static bool make_places(struct gather *g, size_t n)
 {
-	struct place *grown = n > g->place_cap ? realloc(g->place, n * sizeof *grown) : g->place;
+	struct place *grown;
 
+	if (n <= g->place_cap)
+		return true;
+	grown = realloc(g->place, n * sizeof *grown);
 	g->failed |= !grown;
 	if (!grown)
 		return false;
 	g->place = grown;
-	g->place_cap = n > g->place_cap ? n : g->place_cap;
+	g->place_cap = n;
 	return true;
 }
 
-void analyze_place(struct analysis *a, struct gather *g, const struct record *rec, size_t n)
+void analyze_place(struct analysis *a, struct gather *g, const struct decoded *d, size_t n)
 {
 	if (!make_places(g, n)) {
 		a->failed = true;
@@ -261,13 +264,18 @@ void analyze_place(struct analysis *a, struct gather *g, const struct record *re
 	}
 	take_notice(a, g);
 	for (size_t i = 0; i < n; i++)
-		g->place[i] = place_record(a, &rec[i]);
+		g->place[i] = place_record(a, &d[i].rec, d[i].session_id);
 }
 
 void analyze_push(struct analysis *a, const struct record *rec)
 {
-	analyze_place(a, &a->gather, rec, 1);
-	gather_add(&a->gather, rec, 1);
+	struct decoded one;
+
+	one.rec = *rec;
+	one.session_id = fields_text(rec->session, F_SESSION_ID);
+	one.decimal = 0;
+	analyze_place(a, &a->gather, &one, 1);
+	gather_add(&a->gather, &one, 1);
 }
 
 struct gather *analyze_helper(struct analysis *a, struct err *err)

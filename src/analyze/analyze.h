@@ -13,7 +13,7 @@
 #define RWKVMON_ANALYZE_ANALYZE_H
 
 #include "analyze/findings.h"
-#include "record/record.h"
+#include "record/codec.h"
 #include "rules/rules.h"
 #include "spec/input.h"
 
@@ -37,8 +37,8 @@ void analyze_push(struct analysis *a, const struct record *rec);
  * touches the helper alone. analyze_take, when all are done, merges and closes the helper. */
 struct gather;
 struct gather *analyze_helper(struct analysis *a, struct err *err); /* NULL: *err says why */
-void analyze_place(struct analysis *a, struct gather *helper, const struct record *rec, size_t n);
-void gather_add(struct gather *helper, const struct record *rec, size_t n);
+void analyze_place(struct analysis *a, struct gather *helper, const struct decoded *d, size_t n);
+void gather_add(struct gather *helper, const struct decoded *d, size_t n);
 void analyze_take(struct analysis *a, struct gather *helper);
 
 /* Adds what `from` has seen; `from` is closed. Both have the same options. */

@@ -2,7 +2,7 @@
  *
  * This is where an accumulator belongs that does not care about order. It is a small module of its own with
  *
- *     X_add(x, record)      [hot] for every step
+ *     X_add(x, record)      [hot] for every step; what gains from it takes whole columns instead (struct step_group)
  *     X_merge(into, from)   the same as if from's steps had been added to into
  *     X_free(x)             a zeroed struct is empty
  *     X_failed(x)           memory ran out
@@ -26,6 +26,7 @@
 #include "analyze/sample.h"
 #include "analyze/tracks.h"
 #include "analyze/worst.h"
+#include "record/codec.h"
 #include "stats/buckets.h"
 
 /* Channels of a series: the metrics, then some of them once more for one phase alone. */
@@ -57,6 +58,16 @@ struct place {
 
 enum { PLACE_OTHERS = -1, PLACE_NOWHERE = -2 };
 
+/* Steps of one session and phase that are added together, metric by metric: their numbers in what was placed. */
+enum { GROUPS = 16, GROUP_MAX = 512 };
+
+struct step_group {
+	struct place place;
+	enum phase phase;
+	size_t n;
+	uint16_t at[GROUP_MAX];
+};
+
 struct gather {
 	struct numbers *session; /* (cap), by index; those beyond n are empty */
 	size_t n, cap;
@@ -67,13 +78,14 @@ struct gather {
 	uint64_t losses;       /* of series that were taken notice of */
 	struct place *place;   /* (place_cap), of the records placed last */
 	size_t place_cap;
+	struct step_group group[GROUPS];
 	bool failed;
 };
 
 bool gather_open(struct gather *g);
 
-/* [hot] rec (n) were placed in g->place. */
-void gather_add(struct gather *g, const struct record *rec, size_t n);
+/* [hot] d (n) were placed in g->place. */
+void gather_add(struct gather *g, const struct decoded *d, size_t n);
 
 /* The session's numbers, made when they are not there; NULL when memory is out. */
 struct numbers *gather_session(struct gather *g, size_t index);

@@ -1,5 +1,7 @@
 #include "analyze/tracks.h"
 
+#include "stats/quantiles.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -21,14 +23,76 @@ static struct track *track_of(struct tracks *t, enum metric_id m)
 	return t->metric[m];
 }
 
-static void add_value(struct tracks *t, enum metric_id m, double v)
+static void sketch_value(struct track *track, enum metric_id m, double v, uint64_t times)
+{
+	sketch_add_times(&track->sketch, is_similarity(m) ? 1 - v : v, times);
+}
+
+/* A walk over counts goes on in a track. */
+struct pour {
+	struct track *into;
+	enum metric_id metric;
+};
+
+static void pour_into_sketch(void *ctx, int64_t value, uint32_t count)
+{
+	struct pour *p = ctx;
+
+	sketch_value(p->into, p->metric, (double)value / metric_specs[p->metric].scale, count);
+}
+
+static void spill(struct track *track, enum metric_id m)
+{
+	if (track->spilled)
+		return;
+	counts_walk(&track->counts, pour_into_sketch, &(struct pour){ track, m });
+	track->sketch.failed |= track->counts.failed;
+	counts_free(&track->counts);
+	track->spilled = true;
+}
+
+static void pour_into_track(void *ctx, int64_t value, uint32_t count)
+{
+	struct pour *p = ctx;
+
+	if (!p->into->spilled && counts_add_times(&p->into->counts, value, count))
+		return;
+	spill(p->into, p->metric);
+	pour_into_sketch(ctx, value, count);
+}
+
+struct range tracks_add_decimals(struct tracks *t, enum metric_id m, const int64_t *v, size_t n)
 {
 	struct track *track = track_of(t, m);
+	struct range range = { 0 };
+	size_t at = 0;
+
+	if (!track)
+		return range;
+	range = moments_add_decimals(&track->moments, v, n);
+	if (!track->spilled)
+		at = counts_add(&track->counts, v, n);
+	if (at < n)
+		spill(track, m);
+	for (double scale = metric_specs[m].scale; at < n; at++)
+		sketch_value(track, m, (double)v[at] / scale, 1);
+	return range;
+}
+
+void tracks_add_value(struct tracks *t, enum metric_id m, double v)
+{
+	struct track *track = track_of(t, m);
+	int64_t scaled;
 
 	if (!track)
 		return;
-	moments_add(&track->moments, v);
-	sketch_add(&track->sketch, is_similarity(m) ? 1 - v : v);
+	if (moments_decimal(&track->moments, v, &scaled)) {
+		tracks_add_decimals(t, m, &scaled, 1);
+		return;
+	}
+	moments_add_other(&track->moments, v);
+	spill(track, m);
+	sketch_value(track, m, v, 1);
 }
 
 void tracks_add(struct tracks *t, const struct record *rec)
@@ -37,7 +101,7 @@ void tracks_add(struct tracks *t, const struct record *rec)
 	for (uint64_t have = rec->have; have; have &= have - 1) {
 		enum metric_id m = (enum metric_id)__builtin_ctzll(have);
 
-		add_value(t, m, rec->metric[m]);
+		tracks_add_value(t, m, rec->metric[m]);
 	}
 	for (uint64_t broken = rec->nonfinite; broken; broken &= broken - 1)
 		t->nonfinite[__builtin_ctzll(broken)]++;
@@ -54,7 +118,12 @@ void tracks_merge(struct tracks *into, const struct tracks *from)
 		if (!track)
 			continue;
 		moments_merge(&track->moments, &from->metric[m]->moments);
-		sketch_merge(&track->sketch, &from->metric[m]->sketch);
+		if (from->metric[m]->spilled) {
+			spill(track, (enum metric_id)m);
+			sketch_merge(&track->sketch, &from->metric[m]->sketch);
+		} else if (track->spilled || !counts_add_table(&track->counts, &from->metric[m]->counts)) {
+			counts_walk(&from->metric[m]->counts, pour_into_track, &(struct pour){ track, (enum metric_id)m });
+		}
 	}
 }
 
@@ -64,8 +133,40 @@ bool tracks_failed(const struct tracks *t)
 
 	for (int m = 0; m < METRIC_COUNT; m++)
 		if (t->metric[m])
-			failed |= t->metric[m]->moments.failed || t->metric[m]->sketch.failed;
+			failed |= t->metric[m]->moments.failed || t->metric[m]->sketch.failed || t->metric[m]->counts.failed;
 	return failed;
+}
+
+/* Passes a walk over counts on as one over values. */
+struct passed_on {
+	sketch_visit *visit;
+	void *ctx;
+	double scale;
+};
+
+static void pass_on(void *ctx, int64_t value, uint32_t count)
+{
+	struct passed_on *p = ctx;
+	double v = (double)value / p->scale;
+
+	p->visit(p->ctx, v, v, count);
+}
+
+/* For similarities that have spilled, of 1 - value. */
+static void track_walk(const struct track *track, sketch_visit *visit, void *ctx)
+{
+	if (track->spilled)
+		sketch_walk(&track->sketch, visit, ctx);
+	else
+		counts_walk(&track->counts, pass_on, &(struct passed_on){ visit, ctx, track->moments.scale });
+}
+
+static void exact_quantiles(const struct track *track, const double q[4], double out[4])
+{
+	struct quantiles qs = quantiles_of(q, 4, track->counts.n);
+
+	track_walk(track, quantiles_visit, &qs);
+	quantiles_tell(&qs, track->moments.min, track->moments.max, out);
 }
 
 static void quantiles(const struct track *track, bool of_complement, double out[4])
@@ -73,6 +174,10 @@ static void quantiles(const struct track *track, bool of_complement, double out[
 	static const double straight[4] = { 0.5, 0.9, 0.95, 0.99 }, mirrored[4] = { 0.01, 0.05, 0.1, 0.5 };
 	double min = track->moments.min, max = track->moments.max, got[4];
 
+	if (!track->spilled && track->counts.n) {
+		exact_quantiles(track, straight, out);
+		return;
+	}
 	if (!of_complement) {
 		sketch_quantiles(&track->sketch, min, max, straight, out, 4);
 		return;
@@ -160,12 +265,12 @@ void tracks_histogram(const struct tracks *t, enum metric_id m, struct histogram
 	out->low = track->moments.min;
 	out->high = track->moments.max;
 	if (out->low <= 0)
-		sketch_walk(&track->sketch, least_positive, &out->low);
+		track_walk(track, least_positive, &out->low);
 	out->n = out->low < out->high ? FINDINGS_HISTOGRAM_BINS : 1;
 	spread.log_low = log10(out->low);
 	if (out->n > 1)
 		spread.bins_per_log = (double)out->n / (log10(out->high) - spread.log_low);
-	sketch_walk(&track->sketch, spread_run, &spread);
+	track_walk(track, spread_run, &spread);
 }
 
 /* Runs of 1 - value become runs of the value. */
@@ -187,10 +292,10 @@ void tracks_walk(const struct tracks *t, enum metric_id m, sketch_visit *visit, 
 
 	if (!t->metric[m])
 		return;
-	if (is_similarity(m))
+	if (is_similarity(m) && t->metric[m]->spilled)
 		sketch_walk(&t->metric[m]->sketch, visit_mirrored, &mirror);
 	else
-		sketch_walk(&t->metric[m]->sketch, visit, ctx);
+		track_walk(t->metric[m], visit, ctx);
 }
 
 void tracks_free(struct tracks *t)
@@ -198,6 +303,7 @@ void tracks_free(struct tracks *t)
 	for (int m = 0; m < METRIC_COUNT; m++)
 		if (t->metric[m]) {
 			moments_free(&t->metric[m]->moments);
+			counts_free(&t->metric[m]->counts);
 			sketch_free(&t->metric[m]->sketch);
 			free(t->metric[m]);
 		}

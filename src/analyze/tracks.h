@@ -6,12 +6,16 @@
 
 #include "analyze/findings.h"
 #include "record/record.h"
+#include "stats/counts.h"
 #include "stats/moments.h"
 #include "stats/sketch.h"
 
+/* Quantiles are exact while the values are decimals that fit the table; after that, all of them are in the sketch. */
 struct track {
 	struct moments moments;
+	struct counts counts; /* of values times the metric's scale */
 	struct sketch sketch; /* of 1 - value for similarities */
+	bool spilled;	      /* from counts into the sketch */
 };
 
 struct tracks {
@@ -21,7 +25,13 @@ struct tracks {
 	bool failed;
 };
 
+/* [hot] One step. */
 void tracks_add(struct tracks *t, const struct record *rec);
+
+/* [hot] Values of one metric, n = 1..DECIMALS_MAX: decimals, times the metric's scale and less than 2^51 in size, or any
+ * other finite one. The steps they are of are for the caller to count. */
+struct range tracks_add_decimals(struct tracks *t, enum metric_id m, const int64_t *v, size_t n);
+void tracks_add_value(struct tracks *t, enum metric_id m, double v);
 void tracks_merge(struct tracks *into, const struct tracks *from);
 bool tracks_failed(const struct tracks *t);
 void tracks_summary(const struct tracks *t, enum metric_id m, struct summary *out);

@@ -48,7 +48,9 @@ static void detect(void)
 	/* Every processor with AVX2 and FMA has F16C; clang 14 cannot ask for it by name. */
 	features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 	features.avx512 = features.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-			  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+			  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+			  __builtin_cpu_supports("avx512cd");
+	features.vbmi2 = features.avx512 && __builtin_cpu_supports("avx512vbmi2");
 	features.avx512vnni = features.avx512 && __builtin_cpu_supports("avx512vnni");
 #elif defined(__aarch64__)
 	features.neon = true;

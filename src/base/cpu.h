@@ -9,8 +9,9 @@
 
 struct cpu_features {
 	bool avx2;   /* AVX2, FMA and F16C */
-	bool avx512; /* AVX-512 F, BW, DQ, VL */
+	bool avx512; /* AVX-512 F, BW, DQ, VL, CD */
 	bool avx512vnni; /* and VNNI: products of bytes */
+	bool vbmi2;  /* AVX-512 VBMI2: bytes can be compressed */
 	bool neon;   /* aarch64 */
 };
 

@@ -4,7 +4,9 @@
 #include "cli/analysis.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/crew.h"
 #include "cli/progress.h"
+#include "read/mapping.h"
 #include "read/read.h"
 
 #include <signal.h>
@@ -76,12 +78,12 @@ static void catch_interrupts(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
-static int read_all(struct analysis *a, const struct options *opts, struct findings *out, struct err *err)
+static int read_all(struct analysis *a, const struct options *opts, const struct mapping *map, struct findings *out,
+		    struct err *err)
 {
 	struct progress progress = progress_start(!opts->quiet);
-	struct read_options how = { .progress = show_progress, .ctx = &progress };
+	struct read_options how = { .progress = show_progress, .ctx = &progress, .map = mapping_fields(map) };
 	struct reader *reader = NULL;
-	struct record rec;
 	int rc;
 
 	if (opts->follow) {
@@ -89,10 +91,8 @@ static int read_all(struct analysis *a, const struct options *opts, struct findi
 		catch_interrupts();
 	}
 	rc = read_open(&reader, opts->argument, opts->n_arguments, &how, err);
-	while (!rc && (rc = read_next(reader, &rec, err)) > 0) {
-		analyze_push(a, &rec);
-		rc = 0;
-	}
+	if (!rc)
+		rc = crew_read(reader, a, opts->follow ? 1 : crew_size(reader, opts->read_threads), err);
 	progress_clear(&progress);
 	if (!rc)
 		rc = analyze_finish(a, read_input(reader), out, err);
@@ -103,15 +103,19 @@ static int read_all(struct analysis *a, const struct options *opts, struct findi
 static int analyze(const struct options *opts, struct analyze_options *how, struct findings *out, struct err *err)
 {
 	struct ruleset *rules = NULL;
+	struct mapping *map = NULL;
 	struct analysis *a = NULL;
 	int rc = ruleset_open(&rules, opts->rules ? opts->rules : "baseline", err);
 
 	how->rules = rules;
+	if (!rc && opts->map)
+		rc = mapping_open(&map, opts->map, err);
 	if (!rc)
 		rc = analyze_open(&a, how, err);
 	if (!rc)
-		rc = read_all(a, opts, out, err);
+		rc = read_all(a, opts, map, out, err);
 	analyze_close(a);
+	mapping_close(map);
 	ruleset_close(rules);
 	return rc;
 }

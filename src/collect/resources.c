@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const uint64_t FIRST_NS = 250000000, EVERY_NS = UINT64_C(5) * 1000000000;
+static const uint64_t FIRST_NS = 250000000, LOOK_NS = 250000000, EVERY_NS = UINT64_C(5) * 1000000000;
+enum { VRAM_TOKENS = 100 };
 
 enum { VRAM, PROCESS_VRAM, GPU, CPU, MACHINE_CPU, MEMORY, SAMPLED };
 static const enum metric_id sampled[SAMPLED] = {
@@ -29,11 +30,13 @@ struct cpu_times {
 
 struct resources {
 	_Atomic double latest[SAMPLED]; /* NaN: unknown */
+	_Atomic uint64_t tokens;	/* fed so far; written by the caller's thread */
+	uint64_t tokens_at_vram;	/* when the GPU's memory was sampled last */
 	struct cpu_times before;
 	struct nvml *nvml;
 	double vram_total_mb;
 	const char *gpu_source; /* NULL: no GPU is known; it and the total are of the first look */
-	bool looked;
+	bool looked, ticked;
 	struct limits limits;
 	struct worker worker;
 };
@@ -95,6 +98,7 @@ static void sample_gpu(struct resources *r, double value[SAMPLED])
 	struct drm_card card = { NAN, NAN, NAN };
 	const char *source = "nvml";
 
+	r->tokens_at_vram = atomic_load_explicit(&r->tokens, memory_order_relaxed);
 	value[VRAM] = value[PROCESS_VRAM] = value[GPU] = NAN;
 	if (r->nvml) {
 		nvml_memory(r->nvml, &value[VRAM], &card.total_mb);
@@ -135,10 +139,35 @@ static void sample(struct resources *r)
 	r->before = now;
 }
 
+static void sample_vram(struct resources *r)
+{
+	double value[SAMPLED];
+
+	sample_gpu(r, value);
+	atomic_store_explicit(&r->latest[VRAM], value[VRAM], memory_order_relaxed);
+	atomic_store_explicit(&r->latest[PROCESS_VRAM], value[PROCESS_VRAM], memory_order_relaxed);
+}
+
+enum resources_due resources_due(uint64_t since_all_ns, uint64_t tokens_since_vram)
+{
+	if (since_all_ns + LOOK_NS / 2 >= EVERY_NS)
+		return RESOURCES_ALL;
+	return tokens_since_vram >= VRAM_TOKENS ? RESOURCES_VRAM : RESOURCES_NONE;
+}
+
+/* The first look is of everything: the one at opening had nothing to form a share with. */
 static uint64_t tick(void *ctx)
 {
-	sample(ctx);
-	return EVERY_NS;
+	struct resources *r = ctx;
+	uint64_t fed = atomic_load_explicit(&r->tokens, memory_order_relaxed) - r->tokens_at_vram;
+	enum resources_due due = resources_due(clock_mono_ns(&clock_system) - r->before.mono_ns, fed);
+
+	if (due == RESOURCES_ALL || !r->ticked)
+		sample(r);
+	else if (due == RESOURCES_VRAM)
+		sample_vram(r);
+	r->ticked = true;
+	return r->gpu_source ? LOOK_NS : EVERY_NS;
 }
 
 struct resources *resources_open(void)
@@ -170,9 +199,13 @@ void resources_close(struct resources *r)
 	free(r);
 }
 
-void resources_fill(const struct resources *r, struct record *out)
+void resources_fill(struct resources *r, size_t tokens, struct record *out)
 {
-	for (int i = 0; r && i < SAMPLED; i++) {
+	if (!r)
+		return;
+	/* One writer: a plain addition, which the sampling thread may read. */
+	atomic_store_explicit(&r->tokens, atomic_load_explicit(&r->tokens, memory_order_relaxed) + tokens, memory_order_relaxed);
+	for (int i = 0; i < SAMPLED; i++) {
 		double value = atomic_load_explicit(&r->latest[i], memory_order_relaxed);
 
 		if (!isnan(value))

@@ -70,7 +70,7 @@ static void observe(struct rwkvmon *mon, const struct rwkvmon_step *step, uint64
 		r->n_layer_norm = mon->n_norms;
 	}
 	observer_call(mon->observer, &call, r);
-	resources_fill(mon->resources, r);
+	resources_fill(mon->resources, step->n_tokens, r);
 	for (size_t i = 0; i < step->n_numbers; i++)
 		if (step->numbers[i].metric >= 0 && step->numbers[i].metric < METRIC_COUNT && isfinite(step->numbers[i].value))
 			record_set(r, (enum metric_id)step->numbers[i].metric, step->numbers[i].value);

@@ -100,8 +100,8 @@ static int repair_tail(struct segment *s, bool locked)
 
 		if (end < s->size && locked && !ftruncate(s->fd, (off_t)end))
 			s->size = end;
-	} else if (s->size && pread(s->fd, &last, 1, (off_t)s->size - 1) == 1 && last != '\n') {
-		size_t done;
+	} else if (s->size && (pread(s->fd, &last, 1, (off_t)s->size - 1) != 1 || last != '\n')) {
+		size_t done; /* a blank line too many is nothing; two lines in one would be lost */
 		int rc = write_all(s->fd, (struct slice){ "\n", 1 }, &done);
 
 		if (rc)

@@ -95,14 +95,15 @@ static int open_common(struct reader **out, struct err *err)
 
 /* When the first record of a file was written; false when that is not to be seen near its
  * beginning, or it is no file: what a pipe holds can be read only once. */
-static bool first_time(const char *path, int64_t *us)
+static bool first_time(const char *path, const struct field_map *map, int64_t *us)
 {
 	struct reader *r;
 	struct record rec;
 	struct stat st;
 	bool found;
+	const struct read_options opts = { .map = map };
 
-	if (!strcmp(path, "-") || stat(path, &st) || !S_ISREG(st.st_mode) || read_open(&r, &path, 1, NULL, NULL))
+	if (!strcmp(path, "-") || stat(path, &st) || !S_ISREG(st.st_mode) || read_open(&r, &path, 1, &opts, NULL))
 		return false;
 	r->looks_until = LOOK_BYTES;
 	found = read_next(r, &rec, NULL) > 0;
@@ -113,7 +114,7 @@ static bool first_time(const char *path, int64_t *us)
 
 /* Rotated files in the order they were written. A file without a time stays behind the one
  * it was named after. */
-static int order_by_time(struct sources *s, struct err *err)
+static int order_by_time(struct sources *s, const struct field_map *map, struct err *err)
 {
 	int64_t *time = calloc(s->n, sizeof *time);
 
@@ -124,7 +125,7 @@ static int order_by_time(struct sources *s, struct err *err)
 		int64_t us = 0;
 		size_t at = i;
 
-		if (!first_time(path, &us))
+		if (!first_time(path, map, &us))
 			us = i ? time[i - 1] : INT64_MIN;
 		for (; at && time[at - 1] > us; at--) {
 			time[at] = time[at - 1];
@@ -146,9 +147,10 @@ int read_open(struct reader **out, const char *const *paths, size_t n, const str
 		return rc;
 	if (opts)
 		(*out)->opts = *opts;
+	(*out)->decoder.map = (*out)->opts.map;
 	rc = sources_find(&(*out)->sources, paths, n, err);
 	if (!rc && (*out)->sources.n > 1)
-		rc = order_by_time(&(*out)->sources, err);
+		rc = order_by_time(&(*out)->sources, (*out)->opts.map, err);
 	if (rc) {
 		read_close(*out);
 		*out = NULL;
@@ -572,6 +574,11 @@ void read_account(struct reader *r, const struct tally *t)
 	in->skipped_lines += t->skipped;
 }
 
+const struct field_map *read_map(const struct reader *r)
+{
+	return r->opts.map;
+}
+
 uint64_t read_total_bytes(const struct reader *r)
 {
 	return r->sources.total_bytes;
@@ -588,6 +595,8 @@ static int no_log(const struct reader *r, struct err *err)
 	else
 		err_set(err, ERR_FORMAT, "%s: no log: none of its %llu lines is a record (line %llu: %s)", name,
 			(unsigned long long)in->lines, (unsigned long long)in->skipped[0].line, in->skipped[0].reason);
+	if (r->opts.map)
+		return err_hint(err, "the mapping file must name where each line has its time stamp, and in which form");
 	return err_hint(err, "a log has one JSON object per line with \"event_type\" and \"timestamp\"; "
 			     "`rwkvmon run --log FILE` writes one");
 }

@@ -35,6 +35,8 @@ struct read_options {
 	 * when a signal interrupts a read. */
 	bool (*stop)(void *stop_ctx);
 	void *stop_ctx;
+
+	const struct field_map *map; /* borrowed; NULL: the logs are ours */
 };
 
 struct reader;
@@ -89,6 +91,9 @@ void read_account(struct reader *r, const struct tally *t);
 
 /* After the last block: 0, or that no line of the input was a record. */
 int read_end(struct reader *r, struct err *err);
+
+/* That of the options. */
+const struct field_map *read_map(const struct reader *r);
 
 /* Bytes that lie ahead, before any decompression; 0: unknown. */
 uint64_t read_total_bytes(const struct reader *r);

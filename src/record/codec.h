@@ -18,6 +18,16 @@ struct decoded {
 
 struct layouts;
 struct decoder_slot;
+struct paths;
+
+/* Lines of another program: where their values stand, and what all of them have in common. */
+struct field_map {
+	const struct paths *paths;
+	bool all_steps; /* lines say no event type: each is a step */
+	enum phase phase;
+	uint32_t token_count;	       /* 0: as the lines say */
+	struct field_values session;   /* those of a line that has none of its own */
+};
 
 /* Where decoding keeps what the lines themselves cannot hold; zeroed before first use. */
 struct record_decoder {
@@ -27,6 +37,7 @@ struct record_decoder {
 	size_t held;		 /* records that must stay valid */
 	struct layouts *layouts; /* how earlier lines were built; NULL: none learned yet */
 	bool any_order;		 /* set it to take every line the long way */
+	const struct field_map *map; /* borrowed; NULL: the lines are ours */
 };
 
 /* Why a line was not taken: the reasons that reports count skipped lines by. */

@@ -36,6 +36,8 @@ struct decoder_slot {
 
 struct parser {
 	const char *p, *end;
+	const struct paths *paths;
+	const struct field_map *map; /* NULL: the line is ours */
 	struct decoder_slot *slot;
 	struct decoded *decoded;
 	struct record *out; /* of it */
@@ -279,11 +281,66 @@ static void store_metric(struct decoded *d, enum metric_id m, const struct numbe
 	}
 }
 
-static void store_number(struct parser *s, const struct path *t, const struct number *number)
+/* Units of microseconds in 10^exponent of what a number counts. */
+static int time_exponent(enum time_form form)
 {
-	double value = number->value;
-	bool whole = value >= 0 && value <= 9007199254740992.0;
+	switch (form) {
+	case TIME_SECONDS:
+		return 6;
+	case TIME_MILLISECONDS:
+		return 3;
+	case TIME_NANOSECONDS:
+		return -3;
+	default:
+		return 0;
+	}
+}
 
+/* A number of seconds, milliseconds, … since 1970, whose digits are all that it is. */
+static bool time_of(const struct number *number, enum time_form form, int64_t *us)
+{
+	int exponent = number->exponent + time_exponent(form);
+	uint64_t digits = number->digits;
+
+	if (form == TIME_ISO || number->negative || !number->whole)
+		return false;
+	for (; exponent < 0 && digits; exponent++)
+		digits /= 10;
+	for (; exponent > 0 && digits; exponent--)
+		if (__builtin_mul_overflow(digits, 10, &digits))
+			return false;
+	*us = (int64_t)digits;
+	return digits < UINT64_C(253402300800000000); /* the year 10000 */
+}
+
+/* In our unit. Powers of ten move the point alone, so that a decimal stays one. */
+static void apply(const struct reading *how, struct number *number)
+{
+	if (how->exponent && number->whole) {
+		number->exponent += how->exponent;
+		number->whole = decimal_to_double(number->digits, number->exponent, &number->value);
+		if (number->negative)
+			number->value = -number->value;
+	}
+	if (how->exponent && !number->whole)
+		number->value *= pow(10, how->exponent);
+	if (how->factor != 1) {
+		number->value *= how->factor;
+		number->whole = false;
+	}
+}
+
+static void store_number(struct parser *s, const struct path *t, struct number *number)
+{
+	double value;
+	bool whole;
+
+	if (t->reading && t->kind == PATH_FIELD && t->id == F_TIMESTAMP)
+		s->has_time = time_of(number, t->reading->time, &s->out->time_us);
+	else if (t->reading)
+		apply(t->reading, number);
+	value = number->value;
+	whole = value >= 0 && value <= 9007199254740992.0;
 	if (t->kind == PATH_METRIC) {
 		store_metric(s->decoded, (enum metric_id)t->id, number);
 		return;
@@ -306,24 +363,61 @@ static void store_number(struct parser *s, const struct path *t, const struct nu
 	}
 }
 
-static void store_event(struct parser *s, struct slice text)
+/* What the word stands for; -1: nothing that is known. */
+static int meaning(const struct reading *how, struct slice word)
 {
-	s->out->event = event_by_id(text);
+	for (size_t i = 0; i < how->n_words; i++)
+		if (slice_is(word, how->word[i].word))
+			return how->word[i].means;
+	return -1;
+}
+
+static void store_event(struct parser *s, const struct path *t, struct slice text)
+{
+	int event = t->reading && t->reading->word ? meaning(t->reading, text) : (int)event_by_id(text);
+
+	s->out->event = event < 0 ? EVENT_TYPE_COUNT : (enum event_type)event;
 	s->bad_event = s->out->event == EVENT_TYPE_COUNT;
 	s->has_event = true;
 }
 
+static enum phase phase_of(const struct path *t, struct slice text)
+{
+	int phase = t->reading && t->reading->word ? meaning(t->reading, text) : -1;
+
+	if (phase >= 0)
+		return (enum phase)phase;
+	return slice_is(text, "prefill") ? PHASE_PREFILL : slice_is(text, "decode") ? PHASE_DECODE : PHASE_UNKNOWN;
+}
+
+/* Other programs put numbers into quotes. */
+static void store_quoted_number(struct parser *s, const struct path *t, struct slice text)
+{
+	struct parser inside = { .p = text.p, .end = text.p + text.n };
+	struct number number;
+
+	if (take_number(&inside, &number) && inside.p == inside.end)
+		store_number(s, t, &number);
+}
+
 static void store_text(struct parser *s, const struct path *t, struct slice text)
 {
+	if (s->map && (t->kind == PATH_METRIC || field_specs[t->id].kind == KIND_COUNT || field_specs[t->id].kind == KIND_NUMBER ||
+		       (t->id == F_TIMESTAMP && t->reading && t->reading->time != TIME_ISO))) {
+		store_quoted_number(s, t, text);
+		return;
+	}
+	if (t->kind != PATH_FIELD)
+		return;
 	switch (field_specs[t->id].kind) {
 	case KIND_TIME:
 		s->has_time = time_parse(text, &s->out->time_us);
 		break;
 	case KIND_EVENT:
-		store_event(s, text);
+		store_event(s, t, text);
 		break;
 	case KIND_PHASE:
-		s->out->phase = slice_is(text, "prefill") ? PHASE_PREFILL : slice_is(text, "decode") ? PHASE_DECODE : PHASE_UNKNOWN;
+		s->out->phase = phase_of(t, text);
 		break;
 	case KIND_TEXT:
 		if (t->id == F_TEXT)
@@ -393,7 +487,7 @@ static bool take_object(struct parser *s, const struct path *at, int depth)
 		if (!take(s, ':'))
 			return false;
 		skip_space(s);
-		if (!take_value(s, path_find(at, key), depth + 1))
+		if (!take_value(s, path_find(s->paths, at, key), depth + 1))
 			return false;
 		skip_space(s);
 	} while (take(s, ','));
@@ -408,7 +502,7 @@ static bool take_text_value(struct parser *s, const struct path *at)
 	if (!take_string(s, &text))
 		return false;
 	note_leaf(s, LEAF_TEXT, from + 1, s->p - 1, at);
-	if (at && at->kind == PATH_FIELD)
+	if (at && at->kind != PATH_OBJECT)
 		store_text(s, at, text);
 	return true;
 }
@@ -481,13 +575,26 @@ static void begin(struct decoder_slot *slot, struct decoded *d)
 	out->details = NULL;
 }
 
-static enum decode_result decode_any(struct decoder_slot *slot, struct slice line, struct decoded *out,
-				     struct leaves *leaves)
+/* What all lines of a map have in common, until the line says otherwise. */
+static void begin_mapped(struct parser *s)
 {
-	struct parser s = { .p = line.p, .end = line.p + line.n, .slot = slot, .decoded = out, .out = &out->rec,
-			    .line = line, .leaves = leaves };
+	s->slot->session = s->map->session;
+	s->out->phase = s->map->phase;
+	s->out->token_count = s->map->token_count;
+	s->has_token_count = s->map->token_count;
+	s->out->event = EVENT_INFERENCE_STEP;
+	s->has_event = s->map->all_steps;
+}
+
+static enum decode_result decode_any(const struct record_decoder *d, struct decoder_slot *slot, struct slice line,
+				     struct decoded *out, struct leaves *leaves)
+{
+	struct parser s = { .p = line.p, .end = line.p + line.n, .paths = d->map ? d->map->paths : paths_own(), .map = d->map,
+			    .slot = slot, .decoded = out, .out = &out->rec, .line = line, .leaves = leaves };
 
 	begin(slot, out);
+	if (s.map)
+		begin_mapped(&s);
 	take_word(&s, "\xef\xbb\xbf");
 	skip_space(&s);
 	if (s.p == s.end || *s.p != '{')
@@ -509,7 +616,6 @@ static enum decode_result decode_any(struct decoder_slot *slot, struct slice lin
 
 static bool set_up(struct record_decoder *d)
 {
-	paths_init();
 	if (!d->slot)
 		d->slot = calloc(SLOTS, sizeof *d->slot);
 	return d->slot;
@@ -523,7 +629,7 @@ enum decode_result record_decode(struct record_decoder *d, struct slice line, st
 	record_decoder_release(d);
 	if (!set_up(d))
 		return DECODE_MALFORMED;
-	result = decode_any(&d->slot[0], line, &decoded, NULL);
+	result = decode_any(d, &d->slot[0], line, &decoded, NULL);
 	*out = decoded.rec;
 	return result;
 }
@@ -532,7 +638,7 @@ void record_decoder_feed(struct record_decoder *d, struct slice text)
 {
 	d->p = text.p;
 	d->end = text.p + text.n;
-	if (!d->layouts && !d->any_order)
+	if (!d->layouts && !d->any_order && !d->map)
 		d->layouts = layouts_open(); /* NULL: then every line goes the long way */
 	if (d->layouts)
 		layouts_feed(d->layouts);
@@ -584,7 +690,7 @@ static enum decode_result decode_long_way(struct record_decoder *d, struct slice
 	bool may_learn = d->layouts && (!d->held || !layouts_crowded(d->layouts));
 	struct leaves *leaves = may_learn ? layouts_leaves(d->layouts, line) : NULL;
 	struct decoder_slot *slot = &d->slot[d->n_slots];
-	enum decode_result result = decode_any(slot, line, out, leaves);
+	enum decode_result result = decode_any(d, slot, line, out, leaves);
 
 	if (result != DECODE_OK)
 		return result;
@@ -630,5 +736,5 @@ void record_decoder_free(struct record_decoder *d)
 	for (size_t i = 0; d->slot && i < SLOTS; i++)
 		buf_free(&d->slot[i].unescaped);
 	free(d->slot);
-	*d = (struct record_decoder){ .any_order = d->any_order };
+	*d = (struct record_decoder){ .any_order = d->any_order, .map = d->map };
 }

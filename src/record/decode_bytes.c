@@ -5,7 +5,7 @@ const double decimal_powers[23] = { 1e0,  1e1,  1e2,  1e3,	1e4,  1e5,  1e6,  1e7
 
 enum { POWERS_64 = 20 }; /* 10^19 is the last below 2^64 */
 
-static const uint64_t whole_power[POWERS_64] = {
+const uint64_t whole_power[POWERS_64] = {
 	1u,
 	10u,
 	100u,
@@ -38,15 +38,31 @@ static double power_of_2(int exponent)
 	return value;
 }
 
+/* high * 2^64 + low over `by`, which is greater than high. */
+static uint64_t divide_128(uint64_t high, uint64_t low, uint64_t by, uint64_t *rest)
+{
+#if defined(__x86_64__)
+	uint64_t quotient;
+
+	/* One instruction; the compiler would call a function for the general case. */
+	__asm__("divq %4" : "=a"(quotient), "=d"(*rest) : "a"(low), "d"(high), "r"(by) : "cc");
+	return quotient;
+#else
+	unsigned __int128 over = (unsigned __int128)high << 64 | low;
+
+	*rest = (uint64_t)(over % by);
+	return (uint64_t)(over / by);
+#endif
+}
+
 /* digits / divisor, both with bit 63 set after the shift: the quotient has 63 or 64 bits,
  * and whether anything is left over can only break a tie: one rounding. */
 static double divide(uint64_t digits, uint64_t divisor)
 {
 	int up = __builtin_clzll(digits), down = __builtin_clzll(divisor);
-	unsigned __int128 over = (unsigned __int128)(digits << up) << 63;
-	uint64_t by = divisor << down, quotient = (uint64_t)(over / by);
+	uint64_t over = digits << up, rest, quotient = divide_128(over >> 1, over << 63, divisor << down, &rest);
 
-	quotient |= over % by != 0;
+	quotient |= rest != 0;
 	return (double)quotient * power_of_2(down - up - 63);
 }
 

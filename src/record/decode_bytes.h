@@ -62,6 +62,7 @@ static inline size_t plain_prefix(const char *p, const char *end)
 }
 
 extern const double decimal_powers[23]; /* 10^0 .. 10^22, all exact */
+extern const uint64_t whole_power[20];	/* 10^0 .. 10^19 */
 
 bool long_decimal_to_double(uint64_t digits, int exponent, double *out);
 

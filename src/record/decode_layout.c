@@ -35,10 +35,11 @@ struct layouts {
 
 struct layouts *layouts_open(void)
 {
-	struct layouts *ls = calloc(1, sizeof *ls);
+	struct layouts *ls = aligned_alloc(64, (sizeof *ls + 63) / 64 * 64);
 
 	if (!ls)
 		return NULL;
+	memset(ls, 0, sizeof *ls);
 	ls->match = layout_match_scalar;
 	ls->find = marks_find_scalar;
 #if defined(__x86_64__)
@@ -46,6 +47,10 @@ struct layouts *layouts_open(void)
 		ls->match = layout_match_avx2;
 		ls->find = marks_find_avx2;
 	}
+	if (cpu_features()->avx512)
+		ls->match = layout_match_avx512;
+	if (cpu_features()->vbmi2)
+		ls->find = marks_find_vbmi2;
 #endif
 	return ls;
 }
@@ -190,6 +195,50 @@ static void anchor(struct operand *o, struct slice line, size_t value, uint16_t 
 	o->colon = (uint16_t)(*colons - 1);
 }
 
+/* The fixed bytes before operand i in pieces; false: too many. */
+static bool add_segments(struct lanes *s, size_t i, size_t fixed, size_t bytes)
+{
+	for (size_t skip = 0; skip < bytes; skip += SEGMENT_BYTES) {
+		size_t n = bytes - skip < SEGMENT_BYTES ? bytes - skip : SEGMENT_BYTES;
+
+		if (s->n_segments == SEGMENTS_MAX)
+			return false;
+		s->segment[s->n_segments] = (struct segment){ (uint16_t)i, (uint16_t)skip, (uint16_t)(fixed + skip) };
+		s->mask[s->n_segments++] = n == SEGMENT_BYTES ? UINT64_MAX : (UINT64_C(1) << n) - 1;
+	}
+	return true;
+}
+
+/* False: the operands do not all have a place of their own, or bytes before the line would have to be read. */
+static bool lay_lanes(struct layout *l)
+{
+	struct lanes *s = &l->lanes;
+
+	memset(s, 0, sizeof *s);
+	if (!l->n || l->n > LANES_MAX || l->operand[0].fixed_bytes < 8)
+		return false;
+	for (size_t i = 0; i < l->n; i++) {
+		const struct operand *o = &l->operand[i];
+		bool is_count = o->kind == OPERAND_SEQUENCE_LENGTH || o->kind == OPERAND_SEQUENCE || o->kind == OPERAND_TOKEN_COUNT;
+
+		if (!o->anchored || !add_segments(s, i, o->fixed, o->fixed_bytes))
+			return false;
+		s->start_mark[i] = o->colon;
+		s->start_gap[i] = o->gap;
+		s->end_mark[i] = i + 1 < l->n ? o[1].colon : l->colons;
+		s->end_gap[i] = i + 1 < l->n ? o[1].gap - o[1].fixed_bytes : -(int32_t)l->tail_bytes;
+		s->counts |= (uint32_t)is_count << i;
+		if (o->kind != OPERAND_METRIC)
+			continue;
+		if (s->have & metric_bit(o->metric))
+			return false;
+		s->have |= metric_bit(o->metric);
+		s->metrics |= UINT32_C(1) << i;
+		s->decimals[i] = metric_specs[o->metric].decimals;
+	}
+	return add_segments(s, l->n, l->tail, l->tail_bytes);
+}
+
 void layouts_learn(struct layouts *ls, struct slice line, const struct record *out)
 {
 	const struct leaves *leaves = &ls->leaves;
@@ -222,6 +271,7 @@ void layouts_learn(struct layouts *ls, struct slice line, const struct record *o
 	l->extra = *out->extra;
 	move_texts(&l->session, line.p, l->line);
 	move_texts(&l->extra, line.p, l->line);
+	l->has_lanes = lay_lanes(l);
 }
 
 /* Digits only; false when one is none. */
@@ -237,17 +287,34 @@ static bool take_digits(const char *p, size_t n, int64_t *value)
 	return fine;
 }
 
+/* ":SS.mmmZ" */
+static bool take_milliseconds(const char *p, int64_t *us)
+{
+	const uint64_t others = UINT64_C(0xff000000ff0000ff), digits = ~others;
+	const uint64_t want = UINT64_C(0x5a0000002e00003a);
+	uint64_t x = load8(p), d = (x & digits) - (UINT64_C(0x3030303030303030) & digits);
+
+	/* A byte below '0' borrows and, like one above '9', has a bit among the high ones afterwards. */
+	if ((x & others) != want || ((d | (d + (UINT64_C(0x0606060606060606) & digits))) & UINT64_C(0xf0f0f0f0f0f0f0f0) & digits))
+		return false;
+	*us = (int64_t)((d >> 8 & 0xff) * 10000000 + (d >> 16 & 0xff) * 1000000 + (d >> 32 & 0xff) * 100000 +
+			(d >> 40 & 0xff) * 10000 + (d >> 48 & 0xff) * 1000);
+	return *us < 60000000;
+}
+
 /* "…:SS.mmmZ" or "…:SS.uuuuuuZ" behind the minute; what has another form is left to time_parse. */
 static bool in_minute(struct slice text, int64_t *us)
 {
 	const char *p = text.p;
 	int64_t second, fraction;
 
-	if ((text.n != 24 && text.n != 27) || p[text.n - 1] != 'Z' || p[16] != ':' || p[19] != '.')
+	if (text.n == 24)
+		return take_milliseconds(p + MINUTE_BYTES, us);
+	if (text.n != 27 || p[26] != 'Z' || p[16] != ':' || p[19] != '.')
 		return false;
-	if (!take_digits(p + 17, 2, &second) || second > 59 || !take_digits(p + 20, text.n - 21, &fraction))
+	if (!take_digits(p + 17, 2, &second) || second > 59 || !take_digits(p + 20, 6, &fraction))
 		return false;
-	*us = second * 1000000 + fraction * (text.n == 24 ? 1000 : 1);
+	*us = second * 1000000 + fraction;
 	return true;
 }
 

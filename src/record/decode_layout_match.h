@@ -27,6 +27,27 @@ struct operand {
 	uint16_t colon; /* which colon of the line, from 0 */
 };
 
+/* The operands of a layout side by side, for instructions that take many at once. Lane i is operand i; it begins
+ * start_gap behind mark start_mark, and ends end_gap behind mark end_mark. */
+enum { LANES_MAX = 32, SEGMENTS_MAX = 96, SEGMENT_BYTES = 64 };
+
+struct lanes {
+	_Alignas(64) uint32_t start_mark[LANES_MAX];
+	int32_t start_gap[LANES_MAX];
+	uint32_t end_mark[LANES_MAX];
+	int32_t end_gap[LANES_MAX];
+	int64_t decimals[LANES_MAX]; /* of the metric */
+	uint32_t metrics, counts;    /* bit i: lane i is one */
+	uint64_t have;		     /* metrics of the lanes; each stands in one alone */
+
+	/* Fixed bytes in pieces: `skip` behind the end of operand before - 1, or of nothing. */
+	size_t n_segments;
+	struct segment {
+		uint16_t before, skip, fixed;
+	} segment[SEGMENTS_MAX];
+	uint64_t mask[SEGMENTS_MAX]; /* which bytes of a piece there are */
+};
+
 struct layout {
 	char line[LAYOUT_LINE_MAX + LAYOUT_PADDING];
 	struct operand operand[LEAVES_MAX];
@@ -35,6 +56,8 @@ struct layout {
 	uint16_t colons;		      /* of the whole line */
 	struct record fixed;		      /* all but the operands */
 	struct field_values session, extra;   /* texts point into `line` */
+	bool has_lanes;
+	struct lanes lanes;
 };
 
 /* The minute that the latest time stamps began with: "2025-09-11T12:34". */
@@ -56,8 +79,8 @@ typedef size_t marks_find(const char *from, const char *end, uint32_t *mark, con
 typedef bool layout_match(struct layout *l, struct minute *minute, const char *base, const uint32_t *mark, const char *p,
 			  struct decoded *out);
 
-layout_match layout_match_scalar, layout_match_avx2;
-marks_find marks_find_scalar, marks_find_avx2;
+layout_match layout_match_scalar, layout_match_avx2, layout_match_avx512;
+marks_find marks_find_scalar, marks_find_avx2, marks_find_vbmi2;
 
 /* A time stamp; the minute is remembered. */
 bool layout_time(struct minute *minute, struct slice text, int64_t *us);

@@ -20,7 +20,7 @@ static inline bool short_decimal(const char *p, size_t n, uint64_t *digits, int 
 bool layout_match_scalar(struct layout *l, struct minute *minute, const char *base, const uint32_t *mark, const char *p,
 			 struct decoded *out)
 {
-	return match_layout((struct layout_steps){ same_bytes, is_plain, short_decimal }, l, minute, base, mark, p, out);
+	return match_layout((struct layout_steps){ same_bytes, is_plain, short_decimal, 16 }, l, minute, base, mark, p, out);
 }
 
 /* Bit 7 of each byte that equals c. */

@@ -13,9 +13,10 @@ struct layout_steps {
 	/* No '"', '\\' or control character among the n bytes? */
 	bool (*is_plain)(const char *p, size_t n);
 
-	/* n bytes, 1..16, that are digits, perhaps with one point between: the number without its point, and how many
+	/* n bytes, 1..most, that are digits, perhaps with one point between: the number without its point, and how many
 	 * digits stand behind it. False: something else. */
-	bool (*short_decimal)(const char *p, size_t n, uint64_t *digits, int *fraction);
+	bool (*decimal)(const char *p, size_t n, uint64_t *digits, int *fraction);
+	size_t most;
 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -63,8 +64,8 @@ static inline bool long_decimal(const char **p, const char *end, uint64_t *digit
 ALWAYS_INLINE bool layout_decimal(struct layout_steps steps, const char *p, const char *end, uint64_t *digits,
 				  int *fraction)
 {
-	if (end - p <= 16)
-		return end > p && steps.short_decimal(p, (size_t)(end - p), digits, fraction);
+	if ((size_t)(end - p) <= steps.most && end > p && steps.decimal(p, (size_t)(end - p), digits, fraction))
+		return true;
 	return long_decimal(&p, end, digits, fraction) && p == end;
 }
 

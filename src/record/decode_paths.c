@@ -1,4 +1,4 @@
-/* decode_paths.c - built once from the field and metric tables.
+/* decode_paths.c - keys of our own logs, built once from the field and metric tables, or of others'.
  *
  * A row is (object, key) -> path. A key may also hold several steps at once, as writers of
  * flat JSON have them: {"accuracy.logits_entropy": 4.2} is {"accuracy": {"logits_entropy": 4.2}}. */
@@ -9,22 +9,26 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdlib.h>
 
-enum { KEY_MAX_BYTES = 64, ROWS_MAX = 512, SLOT_BITS = 11, SLOTS = 1 << SLOT_BITS };
+enum { KEY_MAX_BYTES = PATH_KEY_MAX + 1, ROWS_MAX = 512, SLOT_BITS = 11, SLOTS = 1 << SLOT_BITS };
 
 const struct path path_top = { .kind = PATH_OBJECT };
 
-static struct row {
-	char key[KEY_MAX_BYTES];
-	uint16_t n, in; /* bytes of key; node it stands in */
-	struct path is;
-} rows[ROWS_MAX];
+struct paths {
+	struct row {
+		char key[KEY_MAX_BYTES];
+		uint16_t n, in; /* bytes of key; node it stands in */
+		struct path is;
+	} row[ROWS_MAX];
+	uint16_t slot[SLOTS]; /* row + 1; 0: free */
+	uint16_t n_rows, n_nodes;
+};
 
-static uint16_t slots[SLOTS]; /* row + 1; 0: free */
-static uint16_t n_rows, n_nodes;
-static pthread_once_t rows_once = PTHREAD_ONCE_INIT;
+static struct paths own;
+static pthread_once_t own_once = PTHREAD_ONCE_INIT;
 
-static_assert(3 * (METRIC_COUNT + FIELD_COUNT) < ROWS_MAX, "every path, in each object above it");
+static_assert(3 * (METRIC_COUNT + FIELD_COUNT) + 20 < ROWS_MAX, "every path, in each object above it");
 
 static uint64_t load(const char *p, size_t n)
 {
@@ -54,10 +58,10 @@ static size_t slot_of(uint16_t in, struct slice key)
 	return a * UINT64_C(0xff51afd7ed558ccd) >> (64 - SLOT_BITS);
 }
 
-static const struct path *find(uint16_t in, struct slice key)
+static const struct path *find(const struct paths *p, uint16_t in, struct slice key)
 {
-	for (size_t at = slot_of(in, key); slots[at]; at = (at + 1) % SLOTS) {
-		const struct row *row = &rows[slots[at] - 1];
+	for (size_t at = slot_of(in, key); p->slot[at]; at = (at + 1) % SLOTS) {
+		const struct row *row = &p->row[p->slot[at] - 1];
 
 		if (row->n == key.n && row->in == in && !memcmp(row->key, key.p, key.n))
 			return &row->is;
@@ -65,22 +69,22 @@ static const struct path *find(uint16_t in, struct slice key)
 	return NULL;
 }
 
-static void add(uint16_t in, struct slice key, struct path is)
+static void add(struct paths *p, uint16_t in, struct slice key, struct path is)
 {
-	struct row *row = &rows[n_rows++];
+	struct row *row = &p->row[p->n_rows++];
 	size_t at = slot_of(in, key);
 
-	while (slots[at])
+	while (p->slot[at])
 		at = (at + 1) % SLOTS;
-	slots[at] = n_rows;
+	p->slot[at] = p->n_rows;
 	memcpy(row->key, key.p, key.n);
 	row->n = (uint16_t)key.n;
 	row->in = in;
 	row->is = is;
 }
 
-/* The path as one key of the top and of every object it leads through. */
-static void add_everywhere(struct slice path, struct path is)
+/* The path as one key of the top and of every object it leads through, which are there. */
+static void add_everywhere(struct paths *p, struct slice path, struct path is)
 {
 	uint16_t in = 0;
 
@@ -88,47 +92,74 @@ static void add_everywhere(struct slice path, struct path is)
 		struct slice rest = { path.p + at, path.n - at };
 		const char *dot = memchr(rest.p, '.', rest.n);
 
-		if (!find(in, rest))
-			add(in, rest, is);
+		if (!find(p, in, rest))
+			add(p, in, rest, is);
 		if (!dot)
 			return;
-		in = find(in, (struct slice){ rest.p, (size_t)(dot - rest.p) })->node;
+		in = find(p, in, (struct slice){ rest.p, (size_t)(dot - rest.p) })->node;
 		at = (size_t)(dot + 1 - path.p);
 	}
 }
 
-static void add_path(const char *text, enum path_kind kind, int id)
+static bool has_room(const struct paths *p, const char *path)
 {
-	size_t n = strlen(text);
+	size_t dots = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		struct slice object = { text, i };
-
-		if (text[i] == '.' && !find(0, object))
-			add_everywhere(object, (struct path){ .node = ++n_nodes, .kind = PATH_OBJECT });
-	}
-	add_everywhere((struct slice){ text, n }, (struct path){ .node = ++n_nodes, .id = (uint16_t)id, .kind = kind });
+	for (const char *at = path; *at; at++)
+		dots += *at == '.';
+	return strlen(path) <= PATH_KEY_MAX && p->n_rows + (dots + 1) * (dots + 2) < ROWS_MAX;
 }
 
-static void fill(void)
+bool paths_add(struct paths *p, const char *path, enum path_kind kind, int id, const struct reading *reading)
+{
+	size_t n = strlen(path);
+
+	if (!has_room(p, path) || find(p, 0, (struct slice){ path, n }))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		struct slice object = { path, i };
+		const struct path *known = path[i] == '.' ? find(p, 0, object) : NULL;
+
+		if (known && known->kind != PATH_OBJECT)
+			return false;
+		if (path[i] == '.' && !known)
+			add_everywhere(p, object, (struct path){ .node = ++p->n_nodes, .kind = PATH_OBJECT });
+	}
+	add_everywhere(p, (struct slice){ path, n },
+		       (struct path){ .node = ++p->n_nodes, .id = (uint16_t)id, .kind = kind, .reading = reading });
+	return true;
+}
+
+static void fill_own(void)
 {
 	for (int m = 0; m < METRIC_COUNT; m++) {
 		char path[KEY_MAX_BYTES];
 
 		snprintf(path, sizeof path, "%s.%s", metric_group_keys[metric_specs[m].group], metric_specs[m].key);
-		add_path(path, PATH_METRIC, m);
+		paths_add(&own, path, PATH_METRIC, m, NULL);
 	}
 	for (int f = 0; f < FIELD_COUNT; f++)
 		if (field_specs[f].kind != KIND_METRICS && field_specs[f].kind != KIND_DETAILS)
-			add_path(field_specs[f].path, PATH_FIELD, f);
+			paths_add(&own, field_specs[f].path, PATH_FIELD, f, NULL);
 }
 
-void paths_init(void)
+const struct paths *paths_own(void)
 {
-	pthread_once(&rows_once, fill);
+	pthread_once(&own_once, fill_own);
+	return &own;
 }
 
-const struct path *path_find(const struct path *in, struct slice key)
+struct paths *paths_open(void)
 {
-	return in ? find(in->node, key) : NULL;
+	return calloc(1, sizeof(struct paths));
+}
+
+void paths_close(struct paths *p)
+{
+	free(p);
+}
+
+const struct path *path_find(const struct paths *p, const struct path *in, struct slice key)
+{
+	return in ? find(p, in->node, key) : NULL;
 }

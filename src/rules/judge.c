@@ -174,7 +174,7 @@ void judge_tell(const struct judged *j, struct rule_finding *f)
 
 	*f = (struct rule_finding){ .type = rule->alarm, .severity = rule->severity, .metric = rule->when[0].metric,
 				    .rule = rule->name, .summary = rule->summary, .action = rule->action,
-				    .value = NAN, .limit = NAN, .firing = j->firing, .kind = rule->kind };
+				    .cooldown_us = rule->cooldown_us, .value = NAN, .limit = NAN, .firing = j->firing, .kind = rule->kind };
 	if (rule->alarm == ALARM_MODE_COLLAPSE && j->bad_to >= j->bad_from && j->bad_to) {
 		f->first_bad_token = j->bad_from;
 		f->tokens_wasted = j->bad_to - j->bad_from + 1;

@@ -302,14 +302,6 @@ size_t rules_inherit(struct rules *to, const struct rules *from, struct rule_fin
 	return n;
 }
 
-int64_t rules_cooldown_ms(const struct rules *r, const char *rule)
-{
-	for (size_t i = 0; i < judged_n(r); i++)
-		if (!strcmp(r->judged[i].rule->name, rule))
-			return r->judged[i].rule->cooldown_us / 1000;
-	return 0;
-}
-
 /* What the log keeps of the metric: further digits are those of a machine's order of summation. */
 static double as_logged(enum metric_id m, double value)
 {

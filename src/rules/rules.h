@@ -42,6 +42,7 @@ struct rule_finding {
 	enum metric_id metric;
 	const char *rule;
 	const char *const *summary, *const *action; /* [LANG_COUNT] */
+	int64_t cooldown_us; /* the rule's */
 	double value, limit; /* value: the rule's aggregate at this record */
 	bool violated;	     /* at this record, before `for`, hysteresis and cooldown */
 	bool firing;	     /* after them: the alarm is on */
@@ -85,9 +86,6 @@ uint32_t rules_limits_version(const struct rules *r);
 /* `to` is fresh and judges on: what is known of the session, baselines, and alarms that are on (by the rule's name) come
  * from `from`. Alarms of rules that are no more are resolved: returns how many findings were put into out. */
 size_t rules_inherit(struct rules *to, const struct rules *from, struct rule_finding out[RULES_MAX]);
-
-/* Milliseconds in which an alarm of this rule is not repeated. */
-int64_t rules_cooldown_ms(const struct rules *r, const char *rule);
 
 /* The alarm as a record that sinks can write: fills *out and *extra, which must outlive it. */
 void rules_alarm_record(const struct rule_finding *f, const struct record *rec, enum lang lang, struct record *out,

@@ -121,6 +121,11 @@ static void cover(struct buckets *b, int64_t low, int64_t high)
 	b->last = high;
 }
 
+int64_t buckets_number(const struct buckets *b, int64_t time_us)
+{
+	return milliseconds(time_us) >> b->width_bits;
+}
+
 size_t buckets_at(struct buckets *b, int64_t time_us)
 {
 	int64_t ms = milliseconds(time_us), i = ms >> b->width_bits;
@@ -130,27 +135,32 @@ size_t buckets_at(struct buckets *b, int64_t time_us)
 	return slot(b, ms >> b->width_bits);
 }
 
-void buckets_add(struct buckets *b, size_t at, size_t channel, double scale, double value)
+static struct bucket_cell *cell_of(struct buckets *b, size_t at, size_t channel)
 {
-	static const double most = 1099511627776.0; /* 2^40 */
-	double scaled = value * scale;
-	struct bucket_cell *cell;
-
 	if (!b->cell[channel])
 		b->cell[channel] = calloc(b->cap, sizeof **b->cell);
 	if (!b->cell[channel]) {
 		b->failed = true;
-		return;
+		return NULL;
 	}
-	scaled = scaled > most ? most : scaled < -most ? -most : scaled;
-	cell = &b->cell[channel][at];
-	if (!cell->count++) {
-		*cell = (struct bucket_cell){ .count = 1, .min = value, .max = value, .sum = llrint(scaled) };
-		return;
-	}
-	cell->min = value < cell->min ? value : cell->min;
-	cell->max = value > cell->max ? value : cell->max;
-	add_saturating(&cell->sum, llrint(scaled));
+	return &b->cell[channel][at];
+}
+
+void buckets_add(struct buckets *b, size_t at, size_t channel, double scale, double value)
+{
+	struct bucket_cell *cell = cell_of(b, at, channel);
+	double scaled = fmax(-(double)BUCKETS_MOST, fmin((double)BUCKETS_MOST, value * scale));
+
+	if (cell)
+		merge_cell(cell, &(struct bucket_cell){ .count = 1, .min = value, .max = value, .sum = llrint(scaled) });
+}
+
+void buckets_add_sum(struct buckets *b, size_t at, size_t channel, const struct bucket_cell *sum)
+{
+	struct bucket_cell *cell = cell_of(b, at, channel);
+
+	if (cell)
+		merge_cell(cell, sum);
 }
 
 void buckets_merge(struct buckets *into, const struct buckets *from)

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define BUCKETS_MOST (INT64_C(1) << 40) /* larger values are cut to it in the sum */
+
 struct bucket_cell {
 	uint64_t count;
 	double min, max;
@@ -40,6 +42,12 @@ size_t buckets_at(struct buckets *b, int64_t time_us);
 
 /* [hot] `at` is from the latest buckets_at; the value is finite. */
 void buckets_add(struct buckets *b, size_t at, size_t channel, double scale, double value);
+
+/* [hot] The same for several values, whose sum is that of decimals of 1/scale, each at most BUCKETS_MOST in size. */
+void buckets_add_sum(struct buckets *b, size_t at, size_t channel, const struct bucket_cell *sum);
+
+/* The number of the bucket that the moment is in, at the present width. */
+int64_t buckets_number(const struct buckets *b, int64_t time_us);
 
 /* Of equal cap and channels. */
 void buckets_merge(struct buckets *into, const struct buckets *from);

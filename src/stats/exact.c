@@ -60,6 +60,21 @@ void exact_add_product(struct exact *e, double a, double b)
 		subtract_at(e->w, bit / 64, piece);
 }
 
+void exact_add(struct exact *e, double a)
+{
+	int exponent, bit;
+	uint64_t mantissa = mantissa_of(a, &exponent), piece[3];
+
+	bit = exponent + 64 * EXACT_POINT; /* at least 1102 */
+	piece[0] = mantissa << bit % 64;
+	piece[1] = bit % 64 ? mantissa >> (64 - bit % 64) : 0;
+	piece[2] = 0;
+	if (signbit(a))
+		subtract_at(e->w, bit / 64, piece);
+	else
+		add_at(e->w, bit / 64, piece);
+}
+
 void exact_merge(struct exact *into, const struct exact *from)
 {
 	uint64_t carry = 0;

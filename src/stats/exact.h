@@ -28,7 +28,9 @@ struct exact {
 	uint64_t w[EXACT_WORDS];
 };
 
-/* Adds a * b; both finite. b = 1 adds a. */
+void exact_add(struct exact *e, double a); /* finite */
+
+/* Adds a * b; both finite. */
 void exact_add_product(struct exact *e, double a, double b);
 void exact_merge(struct exact *into, const struct exact *from);
 

@@ -48,23 +48,94 @@ static void merge_rest(struct exact **into, const struct exact *from, size_t n, 
 		exact_merge(*into + i, from + i);
 }
 
-void moments_add(struct moments *m, double v)
+static void widen(struct moments *m, double v)
 {
-	int64_t scaled;
-
-	v += 0.0; /* no -0 */
 	if (!m->count || v < m->min)
 		m->min = v;
 	if (!m->count || v > m->max)
 		m->max = v;
 	m->count++;
-	if (is_decimal(v, m->scale, &scaled)) {
-		m->sum += scaled;
-		add_product(m->square, scaled, scaled);
-	} else if (rest_of(&m->rest, 2, &m->failed)) {
-		exact_add_product(&m->rest[0], v, 1);
-		exact_add_product(&m->rest[1], v, v);
+}
+
+void moments_add_other(struct moments *m, double v)
+{
+	widen(m, v);
+	if (!rest_of(&m->rest, 2, &m->failed))
+		return;
+	exact_add(&m->rest[0], v);
+	exact_add_product(&m->rest[1], v, v);
+}
+
+void moments_add(struct moments *m, double v)
+{
+	int64_t scaled;
+
+	v += 0.0; /* no -0 */
+	if (!is_decimal(v, m->scale, &scaled)) {
+		moments_add_other(m, v);
+		return;
 	}
+	widen(m, v);
+	m->sum += scaled;
+	add_product(m->square, scaled, scaled);
+}
+
+bool moments_decimal(const struct moments *m, double v, int64_t *scaled)
+{
+	const int64_t most = INT64_C(1) << 51;
+
+	return is_decimal(v, m->scale, scaled) && *scaled < most && *scaled > -most;
+}
+
+/* Products of n numbers below 2^26 in size, n <= DECIMALS_MAX, sum up to less than 2^62. */
+enum { SMALL_BITS = 26 };
+
+static bool are_small(int64_t low, int64_t high)
+{
+	return low > -((int64_t)1 << SMALL_BITS) && high < (int64_t)1 << SMALL_BITS;
+}
+
+static struct range range_of(const int64_t *v, size_t n)
+{
+	struct range r = { v[0], v[0], v[0] }; /* 2^10 numbers below 2^52 do not overflow */
+
+	for (size_t i = 1; i < n; i++) {
+		r.low = v[i] < r.low ? v[i] : r.low;
+		r.high = v[i] > r.high ? v[i] : r.high;
+		r.sum += v[i];
+	}
+	return r;
+}
+
+static int64_t sum_of_products(const int64_t *x, const int64_t *y, size_t n)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += x[i] * y[i];
+	return sum;
+}
+
+/* w += the sum of x * y; `small`: none of them reaches 2^SMALL_BITS. */
+static void add_products(uint64_t w[3], const int64_t *x, const int64_t *y, size_t n, bool small)
+{
+	if (small)
+		add_product(w, sum_of_products(x, y, n), 1);
+	for (size_t i = 0; !small && i < n; i++)
+		add_product(w, x[i], y[i]);
+}
+
+struct range moments_add_decimals(struct moments *m, const int64_t *v, size_t n)
+{
+	struct range r = range_of(v, n);
+	double low = (double)r.low / m->scale, high = (double)r.high / m->scale;
+
+	m->min = !m->count || low < m->min ? low : m->min;
+	m->max = !m->count || high > m->max ? high : m->max;
+	m->count += n;
+	m->sum += r.sum;
+	add_products(m->square, v, v, n, are_small(r.low, r.high));
+	return r;
 }
 
 void moments_merge(struct moments *into, const struct moments *from)
@@ -177,12 +248,25 @@ void comoments_add(struct comoments *c, double x, double y)
 		add_product(c->yy, sy, sy);
 		add_product(c->xy, sx, sy);
 	} else if (rest_of(&c->rest, 5, &c->failed)) {
-		exact_add_product(&c->rest[0], x, 1);
-		exact_add_product(&c->rest[1], y, 1);
+		exact_add(&c->rest[0], x);
+		exact_add(&c->rest[1], y);
 		exact_add_product(&c->rest[2], x, x);
 		exact_add_product(&c->rest[3], y, y);
 		exact_add_product(&c->rest[4], x, y);
 	}
+}
+
+void comoments_add_decimals(struct comoments *c, const int64_t *x, const int64_t *y, size_t n)
+{
+	struct range of_x = range_of(x, n), of_y = range_of(y, n);
+	bool small = are_small(of_x.low, of_x.high) && are_small(of_y.low, of_y.high);
+
+	c->count += n;
+	c->x += of_x.sum;
+	c->y += of_y.sum;
+	add_products(c->xx, x, x, n, small);
+	add_products(c->yy, y, y, n, small);
+	add_products(c->xy, x, y, n, small);
 }
 
 void comoments_merge(struct comoments *into, const struct comoments *from)

@@ -1,5 +1,7 @@
 #include "stats/sketch.h"
 
+#include "stats/quantiles.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,31 +57,35 @@ static uint64_t bin_count(const struct sketch_page *page, size_t bin)
 	return page->bin[bin] + (page->carry ? (uint64_t)page->carry[bin] << 16 : 0);
 }
 
-static void add_to_bin(struct sketch *s, double v)
+static void add_to_bin(struct sketch *s, double v, uint64_t times)
 {
-	uint64_t bits = size_bits(v);
+	uint64_t bits = size_bits(v), sum;
 	struct sketch_side *side = &s->side[v < 0];
 	uint32_t key = (uint32_t)(bits >> PAGE_SHIFT);
 	size_t bin = bits >> BIN_SHIFT & (SKETCH_PAGE_BINS - 1);
 	struct sketch_page *page;
 
 	if (!bits) {
-		s->zeros++;
+		s->zeros += times;
 		return;
 	}
 	page = key - side->first < side->n ? side->page[key - side->first] : NULL;
 	if (!page)
 		page = make_page(side, key);
-	if (!page)
+	if (!page) {
 		s->failed = true;
-	else if (!++page->bin[bin])
-		carry_over(s, page, bin, 1);
+		return;
+	}
+	sum = page->bin[bin] + times;
+	page->bin[bin] = (uint16_t)sum;
+	if (sum >> 16)
+		carry_over(s, page, bin, (uint32_t)(sum >> 16));
 }
 
 static void spill(struct sketch *s)
 {
 	for (uint64_t i = 0; i < s->count; i++)
-		add_to_bin(s, s->few[i]);
+		add_to_bin(s, s->few[i], 1);
 	free(s->few);
 	s->few = NULL;
 	s->few_cap = 0;
@@ -102,18 +108,24 @@ static void keep(struct sketch *s, double v)
 	s->few[s->count++] = v;
 }
 
-void sketch_add(struct sketch *s, double v)
+void sketch_add_times(struct sketch *s, double v, uint64_t times)
 {
 	if (s->failed)
 		return;
-	if (!s->spilled && s->count < SKETCH_FEW) {
-		keep(s, v);
+	if (!s->spilled && s->count + times <= SKETCH_FEW) {
+		for (; times; times--)
+			keep(s, v);
 		return;
 	}
 	if (!s->spilled)
 		spill(s);
-	s->count++;
-	add_to_bin(s, v);
+	s->count += times;
+	add_to_bin(s, v, times);
+}
+
+void sketch_add(struct sketch *s, double v)
+{
+	sketch_add_times(s, v, 1);
 }
 
 static void merge_page(struct sketch *s, struct sketch_page *into, const struct sketch_page *from)
@@ -231,61 +243,15 @@ void sketch_walk(const struct sketch *s, sketch_visit *visit, void *ctx)
 			walk_page(up->page[i], up->first + i, false, visit, ctx);
 }
 
-enum { QUANTILES_MAX = 16 };
-
-/* Picks the values at ascending ranks out of a walk. */
-struct picker {
-	uint64_t rank[QUANTILES_MAX];
-	double value[QUANTILES_MAX];
-	size_t at;
-};
-
-/* Of each quantile the rank below it and the rank above it: each row ascends for itself. */
-struct pickers {
-	struct picker below, above;
-	size_t n;
-	uint64_t passed;
-};
-
-static void pick(struct picker *p, size_t n, uint64_t passed, double low, double high, uint64_t count)
-{
-	for (; p->at < n && p->rank[p->at] < passed + count; p->at++)
-		p->value[p->at] = low + (high - low) * (((double)(p->rank[p->at] - passed) + 0.5) / (double)count);
-}
-
-static void pick_both(void *ctx, double low, double high, uint64_t count)
-{
-	struct pickers *p = ctx;
-
-	pick(&p->below, p->n, p->passed, low, high, count);
-	pick(&p->above, p->n, p->passed, low, high, count);
-	p->passed += count;
-}
-
-static double within(double v, double min, double max)
-{
-	return fmax(min, fmin(max, v));
-}
-
 void sketch_quantiles(const struct sketch *s, double min, double max, const double *q, double *out, size_t n)
 {
-	struct pickers pickers = { .n = n };
+	struct quantiles qs;
 
 	for (size_t i = 0; i < n; i++)
 		out[i] = (double)NAN;
 	if (!s->count || s->failed || n > QUANTILES_MAX)
 		return;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t below = (uint64_t)(q[i] * (double)(s->count - 1));
-
-		pickers.below.rank[i] = below;
-		pickers.above.rank[i] = below + (below + 1 < s->count);
-	}
-	sketch_walk(s, pick_both, &pickers);
-	for (size_t i = 0; i < n; i++) {
-		double part = q[i] * (double)(s->count - 1) - (double)pickers.below.rank[i];
-		double a = within(pickers.below.value[i], min, max), b = within(pickers.above.value[i], min, max);
-
-		out[i] = within(a + (b - a) * part, a, b);
-	}
+	qs = quantiles_of(q, n, s->count);
+	sketch_walk(s, quantiles_visit, &qs);
+	quantiles_tell(&qs, min, max, out);
 }

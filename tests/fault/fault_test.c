@@ -9,6 +9,7 @@
 
 #include "faults.h"
 #include "log/log.h"
+#include "read/read.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -171,6 +172,172 @@ static void a_failed_sync_is_told_and_never_taken_back(void **state)
 		assert_non_null(strstr(text.p, "a power cut may lose them: Input/output error"));
 		buf_free(&text);
 	}
+}
+
+/* --- rarer ways of a file system --------------------------------------------------------------- */
+
+/* The holder of the lock is stopped: after some tries it is done without, and nothing is lost. */
+static void a_lock_that_nobody_releases_is_done_without(void **state)
+{
+	char path[256];
+	struct log *log;
+	struct found f;
+	size_t files;
+
+	(void)state;
+	path_in(path, "held.log");
+	remove_log(path);
+	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 3000), 0);
+	fault_arm((struct fault){ FAULT_FLOCK, 1, true, EWOULDBLOCK, 0 });
+	for (uint64_t i = 0; i < 40; i++) {
+		write_steps(log, i, 1);
+		log_sink(log)->flush(log_sink(log));
+	}
+	fault_disarm();
+	assert_int_equal(log_close(log, NULL, NULL), 0);
+	f = read_all(path, &files);
+	assert_int_equal(f.steps, 40);
+	assert_int_equal(f.sum, 39 * 40 / 2);
+	assert_int_equal(f.bad, 0);
+}
+
+static void what_somebody_truncates_is_ended_and_gone_on_with(void **state)
+{
+	(void)state;
+	for (int z = 0; z < 2; z++) {
+		char path[256];
+		struct log *log;
+		struct found f;
+
+		path_in(path, plain_and_zst[z]);
+		remove_log(path);
+		assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
+		write_steps(log, 0, 3);
+		log_sink(log)->flush(log_sink(log));
+		assert_int_equal(truncate(path, 40), 0);
+		write_steps(log, 3, 2);
+		assert_int_equal(log_close(log, NULL, NULL), 0);
+		f = read_file(path);
+		assert_int_equal(f.steps, 2);
+		assert_int_equal(f.bad, z ? 0 : 1);
+	}
+}
+
+/* Some file systems know no RENAME_NOREPLACE: a name that is taken stays taken there too. */
+static void rotation_does_without_noreplace(void **state)
+{
+	char path[256];
+	struct log *log;
+	struct found f;
+	size_t files;
+
+	(void)state;
+	path_in(path, "old-fs.log");
+	remove_log(path);
+	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 1500), 0);
+	fault_arm((struct fault){ FAULT_RENAME, 1, true, EINVAL, 0 });
+	for (uint64_t i = 0; i < STEPS; i++) {
+		write_steps(log, i, 1);
+		log_sink(log)->flush(log_sink(log));
+	}
+	assert_true(fault_hits() > 3);
+	fault_disarm();
+	assert_int_equal(log_close(log, NULL, NULL), 0);
+	f = read_all(path, &files);
+	assert_true(files > 3);
+	assert_int_equal(f.steps, STEPS);
+	assert_int_equal(f.bad, 0);
+}
+
+static void files_that_cannot_be_synced_are_no_trouble(void **state)
+{
+	static const int errors[] = { EINVAL, EROFS, ENOTSUP };
+	static const enum fault_call calls[] = { FAULT_FDATASYNC, FAULT_FSYNC };
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		char path[256];
+		struct log *log;
+
+		path_in(path, "nosync.log");
+		remove_log(path);
+		fault_arm((struct fault){ calls[i % 2], 1, true, errors[i / 2], 0 });
+		assert_int_equal(open_log(&log, path, LOG_SYNC_RECORD, 0), 0);
+		write_steps(log, 0, 2);
+		assert_int_equal(log_close(log, NULL, NULL), 0);
+		fault_disarm();
+		assert_int_equal(read_file(path).gaps, 0);
+	}
+}
+
+/* By the program's own reader, which steps over what is damaged. */
+static size_t steps_read(const char *path)
+{
+	struct reader *reader;
+	struct record r;
+	size_t n = 0;
+
+	assert_int_equal(read_open(&reader, &path, 1, NULL, NULL), 0);
+	while (read_next(reader, &r, NULL) == 1)
+		n += r.event == EVENT_INFERENCE_STEP;
+	read_close(reader);
+	return n;
+}
+
+/* Faults on top of each other: the tail is torn, and ending it fails at first, for want of space or by half. */
+static void a_repair_that_fails_is_tried_again(void **state)
+{
+	static const int errors[] = { ENOSPC, EIO, EINTR };
+
+	(void)state;
+	for (int z = 0; z < 2; z++)
+		for (int e = 0; e < 3; e++)
+			for (int call = 0; call < 3; call++) {
+				static const enum fault_call calls[] = { FAULT_WRITE, FAULT_FTRUNCATE, FAULT_PREAD };
+				char path[256];
+				struct log *log;
+				struct stat st;
+
+				path_in(path, plain_and_zst[z]);
+				remove_log(path);
+				for (int run = 0; run < 2; run++) {
+					assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
+					write_steps(log, (uint64_t)run * 3, 3);
+					assert_int_equal(log_close(log, NULL, NULL), 0);
+				}
+				assert_int_equal(stat(path, &st), 0);
+				assert_int_equal(truncate(path, st.st_size - 10), 0); /* torn */
+				assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
+				write_steps(log, 6, 3);
+				fault_arm((struct fault){ calls[call], 1, false, errors[e], 0 });
+				log_sink(log)->flush(log_sink(log));
+				fault_disarm();
+				log_close(log, NULL, NULL);
+				assert_true(steps_read(path) >= 6 - (z ? 3 : 1) + 3); /* all but the torn frame or line */
+			}
+}
+
+static void a_name_without_a_directory_will_do(void **state)
+{
+	const struct log_config cfg = { .path = "here.log", .session_id = "rwkv-sess-000001", .sync = LOG_SYNC_RECORD,
+					.rotate_bytes = 1500, .keep = 2, .clock = &clock_system };
+	char before[512], path[256];
+	struct log *log;
+	struct found f;
+	size_t files;
+
+	(void)state;
+	assert_non_null(getcwd(before, sizeof before));
+	assert_int_equal(chdir(dir), 0);
+	assert_int_equal(log_open(&log, &cfg, NULL), 0);
+	write_steps(log, 0, STEPS);
+	assert_int_equal(log_close(log, NULL, NULL), 0);
+	assert_int_equal(chdir(before), 0);
+	path_in(path, "here.log");
+	f = read_all(path, &files);
+	assert_int_equal(files, 3);
+	assert_int_equal(f.bad, 0);
+	assert_true(f.steps > 0 && f.steps < STEPS);
 }
 
 static void a_small_disk_fills_and_empties(void **state)
@@ -608,6 +775,12 @@ int main(void)
 		cmocka_unit_test(every_call_fails_in_turn),
 		cmocka_unit_test(without_locks_all_is_written_too),
 		cmocka_unit_test(a_failed_sync_is_told_and_never_taken_back),
+		cmocka_unit_test(a_lock_that_nobody_releases_is_done_without),
+		cmocka_unit_test(what_somebody_truncates_is_ended_and_gone_on_with),
+		cmocka_unit_test(rotation_does_without_noreplace),
+		cmocka_unit_test(files_that_cannot_be_synced_are_no_trouble),
+		cmocka_unit_test(a_repair_that_fails_is_tried_again),
+		cmocka_unit_test(a_name_without_a_directory_will_do),
 		cmocka_unit_test(a_small_disk_fills_and_empties),
 		cmocka_unit_test(kill_nine_loses_nothing_that_was_flushed),
 		cmocka_unit_test(memory_runs_out_everywhere),

@@ -71,7 +71,7 @@ expect "compare as Markdown" 0 "" "$rwkvmon" compare --lang en --format markdown
 says "it has a table" "| Token latency |"
 expect "compare as JSON" 0 "" "$rwkvmon" compare --json "$pair/a.log" "$pair/b.log"
 says "it has a verdict" '"verdict":"slower"'
-expect "a gate that shuts" 1 'token_latency_ms p95 > 5%: it is 19.9' "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 5%' "$pair/a.log" "$pair/b.log"
+expect "a gate that shuts" 1 'token_latency_ms p95 > 5%: it is 20' "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 5%' "$pair/a.log" "$pair/b.log"
 expect "a gate that stays open" 0 "" "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 25%' "$pair/a.log" "$pair/b.log"
 expect "the other way round" 0 "" "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 5%' "$pair/b.log" "$pair/a.log"
 expect "equal logs pass" 0 "" "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 0%, token_latency_ms median > 0%' "$pair/a.log" "$pair/a.log"

@@ -403,6 +403,28 @@ static void a_torn_log_is_repaired_and_goes_on(void **state)
 	buf_free(&text);
 }
 
+static void a_file_per_session_or_process(void **state)
+{
+	float logits[256] = { 0 }, st[256] = { 1 };
+	struct rwkvmon_totals totals[3] = { { .struct_size = sizeof totals[0] }, { .struct_size = sizeof totals[0] }, { .struct_size = sizeof totals[0] } };
+	uint32_t token = 1;
+	struct lines *l;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		rwkvmon *mon = open_log(in_dir(i < 2 ? "own-{session}.log" : "own-{pid}.log"), 1);
+
+		step(mon, &token, 1, logits, st);
+		assert_int_equal(rwkvmon_close(mon, &totals[i]), 0);
+		l = read_log(totals[i].log_path);
+		assert_int_equal(l->n_steps, 1);
+		lines_free(l);
+	}
+	assert_string_not_equal(totals[0].log_path, totals[1].log_path);
+	assert_non_null(strstr(totals[0].log_path, "own-rwkv-sess-"));
+	assert_int_equal(strtol(strstr(totals[2].log_path, "own-") + 4, NULL, 10), getpid());
+}
+
 static void a_null_handle_is_fine(void **state)
 {
 	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
@@ -541,6 +563,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_is_told_at_the_end_and_stops_nothing),
 		cmocka_unit_test(bad_configurations_are_refused_with_advice),
 		cmocka_unit_test(a_torn_log_is_repaired_and_goes_on),
+		cmocka_unit_test(a_file_per_session_or_process),
 		cmocka_unit_test(a_null_handle_is_fine),
 		cmocka_unit_test(careless_callers_are_told_or_forgiven),
 		cmocka_unit_test(numbers_of_the_caller_win),

@@ -104,6 +104,9 @@ static void names_say_what_and_when(void **state)
 	log_name_expand(&b, "x-{session}-{time}-{what}.log", "s1", wall_base);
 	assert_string_equal(b.p, "x-s1-20250911T123456.789Z-{what}.log");
 	buf_clear(&b);
+	log_name_expand(&b, "x-{pid}.log", "s1", wall_base);
+	assert_int_equal(strtol(b.p + 2, NULL, 10), getpid());
+	buf_clear(&b);
 	log_name_expand(&b, "", "s1", wall_base);
 	assert_memory_equal(b.p, "rwkv_monitor_2025", 17);
 	buf_free(&b);

@@ -22,7 +22,7 @@ static void gpu_numbers_are_nvmls_or_absent(void **state)
 	(void)state;
 	assert_non_null(r);
 	resources_describe(r, &session);
-	resources_fill(r, &rec);
+	resources_fill(r, 1, &rec);
 	if (getenv("RWKVMON_FAKE_NVML")) {
 		assert_float_equal(rec.metric[M_VRAM_USED_MB], 2731, 0);
 		assert_float_equal(rec.metric[M_PROCESS_VRAM_MB], 1500, 0);
@@ -42,6 +42,17 @@ static void gpu_numbers_are_nvmls_or_absent(void **state)
 	resources_close(r);
 	if (real)
 		dlclose(real);
+}
+
+static void each_sample_has_its_cadence(void **state)
+{
+	const uint64_t second = 1000000000;
+
+	(void)state;
+	assert_int_equal(resources_due(1 * second, 99), RESOURCES_NONE);
+	assert_int_equal(resources_due(1 * second, 100), RESOURCES_VRAM);
+	assert_int_equal(resources_due(5 * second, 0), RESOURCES_ALL);
+	assert_int_equal(resources_due(5 * second, 1000), RESOURCES_ALL);
 }
 
 /* --- a machine made of files ---------------------------------------------------------- */
@@ -122,6 +133,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gpu_numbers_are_nvmls_or_absent),
+		cmocka_unit_test(each_sample_has_its_cadence),
 		cmocka_unit_test(control_groups_are_respected),
 		cmocka_unit_test(the_kernel_tells_of_other_gpus),
 	};

@@ -1,0 +1,175 @@
+#include "cli/crew.h"
+
+#include "base/cpu.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+
+enum { BATCH = 512, CREW_DEFAULT_MAX = 16, PATIENCE = 200 };
+static const uint64_t BYTES_PER_THREAD = 2 << 20; /* less is read before another thread has begun */
+
+struct crew {
+	struct reader *reader;
+	struct analysis *analysis;
+
+	pthread_mutex_t reading;
+	uint64_t taken; /* blocks */
+	bool over;	/* no more blocks, or an error */
+	int rc;
+	struct err err;
+
+	pthread_mutex_t placing;
+	pthread_cond_t placed_more;
+	_Atomic uint64_t placed; /* blocks; changed under `placing` */
+};
+
+struct member {
+	struct crew *crew;
+	struct gather *numbers;
+	struct block block;
+	struct record_decoder decoder;
+	struct decoded *records; /* (BATCH) */
+	uint64_t number;	 /* of the block */
+};
+
+/* The next block into m; false at the end. */
+static bool take_block(struct member *m)
+{
+	struct crew *c = m->crew;
+	int rc = 0;
+
+	pthread_mutex_lock(&c->reading);
+	if (!c->over)
+		rc = read_block(c->reader, &m->block, &c->err);
+	if (rc <= 0)
+		c->over = true;
+	if (rc < 0)
+		c->rc = rc;
+	m->number = c->taken;
+	c->taken += rc > 0;
+	pthread_mutex_unlock(&c->reading);
+	return rc > 0;
+}
+
+/* Most often the others are about to be done. */
+static void wait_for_turn(struct member *m)
+{
+	struct crew *c = m->crew;
+
+	for (int i = 0; i < PATIENCE && c->placed != m->number; i++)
+		sched_yield();
+	if (c->placed == m->number)
+		return;
+	pthread_mutex_lock(&c->placing);
+	while (c->placed != m->number)
+		pthread_cond_wait(&c->placed_more, &c->placing);
+	pthread_mutex_unlock(&c->placing);
+}
+
+static void pass_turn(struct crew *c)
+{
+	pthread_mutex_lock(&c->placing);
+	c->placed++;
+	pthread_cond_broadcast(&c->placed_more);
+	pthread_mutex_unlock(&c->placing);
+}
+
+/* A block is placed as a whole: its later parts are decoded while the others wait. */
+static void work_through(struct member *m)
+{
+	struct record_decoder *d = &m->decoder;
+
+	record_decoder_feed(d, m->block.text);
+	for (unsigned part = 0; !part || d->p != d->end; part++) {
+		struct tally tally;
+		size_t n;
+
+		record_decoder_release(d);
+		n = read_records(&m->block, d, part, m->records, BATCH, &tally);
+		if (!part)
+			wait_for_turn(m);
+		read_account(m->crew->reader, &tally);
+		analyze_place(m->crew->analysis, m->numbers, m->records, n);
+		if (d->p == d->end)
+			pass_turn(m->crew);
+		gather_add(m->numbers, m->records, n);
+	}
+}
+
+static void *work(void *ctx)
+{
+	struct member *m = ctx;
+
+	while (take_block(m))
+		work_through(m);
+	return NULL;
+}
+
+static bool join_crew(struct member *m, struct crew *c, struct err *err)
+{
+	*m = (struct member){ .crew = c, .decoder.map = read_map(c->reader) };
+	m->records = malloc(BATCH * sizeof *m->records);
+	if (!m->records) {
+		err_set(err, ERR_NOMEM, "no memory to read with");
+		return false;
+	}
+	m->numbers = analyze_helper(c->analysis, err);
+	return m->numbers;
+}
+
+static void leave_crew(struct member *m)
+{
+	if (m->numbers)
+		analyze_take(m->crew->analysis, m->numbers);
+	block_free(&m->block);
+	record_decoder_free(&m->decoder);
+	free(m->records);
+}
+
+unsigned crew_size(const struct reader *r, uint64_t most)
+{
+	uint64_t cores = (uint64_t)cpu_count(), bytes = read_total_bytes(r);
+
+	if (most == UINT64_MAX)
+		most = cores < CREW_DEFAULT_MAX ? cores : CREW_DEFAULT_MAX;
+	if (most > CREW_MAX)
+		most = CREW_MAX;
+	if (bytes && most > 1 + bytes / BYTES_PER_THREAD)
+		most = 1 + bytes / BYTES_PER_THREAD;
+	return most ? (unsigned)most : 1;
+}
+
+/* The helpers work until there are no more blocks; the caller works with them. */
+static void work_together(struct member *m, unsigned n)
+{
+	pthread_t thread[CREW_MAX];
+	unsigned started = 1;
+
+	while (started < n && !pthread_create(&thread[started], NULL, work, &m[started]))
+		started++;
+	work(&m[0]);
+	for (unsigned i = 1; i < started; i++)
+		pthread_join(thread[i], NULL);
+}
+
+int crew_read(struct reader *r, struct analysis *a, unsigned threads, struct err *err)
+{
+	struct crew crew = { .reader = r, .analysis = a, .reading = PTHREAD_MUTEX_INITIALIZER,
+			     .placing = PTHREAD_MUTEX_INITIALIZER, .placed_more = PTHREAD_COND_INITIALIZER };
+	struct member member[CREW_MAX];
+	unsigned n = 0;
+	bool fine = true;
+
+	while (n < threads && fine)
+		fine = join_crew(&member[n++], &crew, err);
+	if (fine)
+		work_together(member, n);
+	while (n)
+		leave_crew(&member[--n]);
+	if (!fine)
+		return -ERR_NOMEM;
+	if (crew.rc && err)
+		*err = crew.err;
+	return crew.rc ? crew.rc : read_end(r, err);
+}

@@ -1,0 +1,22 @@
+/* crew.h - several threads read a log and analyse it: the same findings as one thread's, to the bit.
+ *
+ * Each takes the next block, makes records of it, waits until the blocks before it have been placed, places its
+ * own, and adds its numbers up by itself. One waits for another at two points only: while a block is taken and while
+ * records are placed.
+ */
+#ifndef RWKVMON_CLI_CREW_H
+#define RWKVMON_CLI_CREW_H
+
+#include "analyze/analyze.h"
+#include "read/read.h"
+
+enum { CREW_MAX = 32 };
+
+/* Threads that such an input is worth, of at most `most` (UINT64_MAX: as many as there are cores). */
+unsigned crew_size(const struct reader *r, uint64_t most);
+
+/* Reads to the end with so many threads, 1..CREW_MAX, the caller's among them. When a thread cannot be started, the
+ * others do its work. */
+int crew_read(struct reader *r, struct analysis *a, unsigned threads, struct err *err);
+
+#endif

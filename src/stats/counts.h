@@ -1,0 +1,43 @@
+/* counts.h - how often each of some whole numbers occurs: every quantile of them, exact.
+ *
+ * Numbers are counted in steps of the largest power of ten (at most 10^6) that divides all of
+ * them, so that 32.5 counts like 325 although it is kept as 32500. When they span more than
+ * COUNTS_BINS steps, or a number occurs 2^32 times, the table is full. Whether it gets full
+ * depends on the numbers alone, not on their order or on how they were split.
+ *
+ * Ownership  a zeroed struct is empty; counts_free releases.
+ * Errors     memory that runs out fills the table too, and sets `failed`.
+ */
+#ifndef RWKVMON_STATS_COUNTS_H
+#define RWKVMON_STATS_COUNTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { COUNTS_BINS = 4096 };
+
+struct counts {
+	uint64_t n;
+	int64_t step;	   /* a power of ten; 0: nothing was counted */
+	int64_t low, high; /* least and greatest number, in steps */
+	int64_t base;	   /* number of bin[0] */
+	size_t cap;
+	uint32_t *bin; /* (cap) */
+	bool failed;
+};
+
+/* [hot] Adds v (n), each less than 2^53 in size, up to the first that does not fit; returns how many. */
+size_t counts_add(struct counts *c, const int64_t *v, size_t n);
+bool counts_add_times(struct counts *c, int64_t v, uint32_t times); /* false: it does not fit */
+
+/* Adds all of `from` at once; false: that takes other steps or more bins, and nothing was added. */
+bool counts_add_table(struct counts *into, const struct counts *from);
+
+/* Ascending; value is in ones, not in steps. */
+typedef void counts_visit(void *ctx, int64_t value, uint32_t count);
+void counts_walk(const struct counts *c, counts_visit *visit, void *ctx);
+
+void counts_free(struct counts *c);
+
+#endif
