@@ -12,6 +12,7 @@
 #   make eval-alarms   precision and recall of the alarms under injected faults (docs/ALARMS.md)
 #   make bench-runtime   the runtime alone, in every precision (docs/PERFORMANCE.md)
 #   make bench-collect   what watching costs a call
+#   make bench-python    the same in Python, on the real rwkv package
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make clean
 #
@@ -76,6 +77,12 @@ bench-runtime: all
 bench-collect: all
 	@cmake --build build -j$(JOBS) --target collect_bench
 	@bench/collect_bench.sh build
+
+.PHONY: bench-python
+bench-python: all
+	@tools/deps all
+	@python=$$(tests/python/environment build/python-env) && RWKVMON_LIBRARY=build/librwkvmon.so.0 \
+		PYTHONPATH=tests/python/setup:python $$python bench/python_bench.py
 
 docs: all
 	@build/rwkvmon export log-format >docs/LOG-FORMAT.md

@@ -163,7 +163,7 @@ struct rwkvmon_step {
 	size_t text_bytes;
 };
 
-/* How a handle did, from rwkvmon_close. */
+/* How a handle did, from rwkvmon_close, or does, from rwkvmon_so_far. */
 struct rwkvmon_totals {
 	size_t struct_size; /* sizeof(struct rwkvmon_totals), set by you; 0: the members below */
 	uint64_t records, tokens; /* forward calls seen, tokens fed */
@@ -220,6 +220,10 @@ RWKVMON_API int rwkvmon_reload_rules(rwkvmon *mon, char *error);
 
 /* The number of a metric's id ("vram_used_mb"), or -1. */
 RWKVMON_API int rwkvmon_metric(const char *id);
+
+/* How it is doing so far, from the handle's thread: the same numbers, and in `trouble` what went wrong
+ * with the log up to now. Alarms that wait for receivers are not counted. */
+RWKVMON_API void rwkvmon_so_far(const rwkvmon *mon, struct rwkvmon_totals *totals);
 
 /* Drains, delivers alarms (2 s at most), writes `session_end`, flushes, joins the threads, frees. totals may be NULL.
  * Returns 0, or a negative number when records could not be written (totals->trouble). */

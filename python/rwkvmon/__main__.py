@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import runpy
 import sys
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 from . import hook
 from ._native import SYNCS, RwkvmonError, version
@@ -27,12 +28,28 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--fsync", choices=sorted(SYNCS), default="interval", help="when the log must have reached the disk")
     p.add_argument("--rotate-bytes", type=int, default=0, metavar="N", help="begin a new file beyond this size")
     p.add_argument("--budget", type=float, default=0.0, metavar="PCT", help="what watching may cost, in %% of the calls' time (default 1; below 0 whatever it takes)")
+    p.add_argument("--listen", metavar="[ADDR:PORT]", help="/metrics for Prometheus (default 127.0.0.1:8000)")
+    p.add_argument("--listen-token", metavar="TEXT", help="what who asks must send as a bearer token")
+    p.add_argument("--alarm-file", metavar="FILE", help="alarms as JSON lines")
+    p.add_argument("--webhook", metavar="URL", help="gets a POST per alarm")
+    p.add_argument("--webhook-template", choices=["json", "slack", "feishu", "dingtalk", "wecom"], help="in the form that service takes")
+    p.add_argument("--alertmanager", metavar="URL", help="gets the alarms, such as http://127.0.0.1:9093")
     p.add_argument("--lang", choices=["en", "zh"], help="language of alarm texts")
     p.add_argument("--version", action="version", version="%(prog)s " + _version())
     p.add_argument("-m", dest="module", action="store_true", help="what follows is a module's name, as in python -m")
     p.add_argument("script", help="the script")
     p.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
     return p
+
+
+def _with_address(argv: Sequence[str]) -> List[str]:
+    """--listen may stand alone: then what follows is no address."""
+    out = list(argv)
+    if "--listen" in out:
+        at = out.index("--listen")
+        if at + 1 == len(out) or not re.fullmatch(r"\S*:\d+", out[at + 1]):
+            out[at] = "--listen="
+    return out
 
 
 def _version() -> str:
@@ -52,14 +69,16 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(_with_address(sys.argv[1:] if argv is None else argv))
     if not args.module and not os.path.exists(args.script):
         print(f"python -m rwkvmon: {args.script}: no such file", file=sys.stderr)
         return 3
     hook.install(Options(
         log=None if args.log == "none" else args.log, rules=args.rules, alarms=not args.quiet, log_tokens=args.log_tokens,
         session_id=args.session_id, model_name=args.model_name, chunk_len=args.chunk_len, lang=args.lang, fsync=args.fsync,
-        rotate_bytes=args.rotate_bytes, budget_pct=args.budget))
+        rotate_bytes=args.rotate_bytes, budget_pct=args.budget, listen=args.listen, listen_token=args.listen_token,
+        alarm_file=args.alarm_file, webhook_url=args.webhook, webhook_template=args.webhook_template,
+        alertmanager_url=args.alertmanager))
     _run(args)
     return 0
 

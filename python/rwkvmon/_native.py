@@ -39,6 +39,9 @@ class Config(ctypes.Structure):
         ("penalty_decay", c_double), ("top_k", c_uint32), ("seed", c_uint64),
         ("log_sync", c_int), ("log_rotate_bytes", c_uint64), ("log_rotate_seconds", c_uint64), ("log_keep", c_uint32),
         ("log_state_norms", c_int), ("overhead_budget_pct", c_double),
+        ("alarm_file", c_char_p), ("alarm_command", POINTER(c_char_p)), ("webhook_url", c_char_p),
+        ("webhook_template", c_char_p), ("alertmanager_url", c_char_p),
+        ("listen", c_char_p), ("listen_token", c_char_p), ("metrics_textfile", c_char_p),
     ]
 
 
@@ -83,6 +86,7 @@ class Totals(ctypes.Structure):
         ("records", c_uint64), ("tokens", c_uint64), ("dropped", c_uint64), ("alarms", c_uint64),
         ("seconds", c_double), ("overhead_seconds", c_double),
         ("log_path", c_char * 1024), ("trouble", c_char * ERROR_BYTES),
+        ("undelivered", c_uint64), ("undelivered_why", c_char * ERROR_BYTES),
     ]
 
 
@@ -115,6 +119,7 @@ def program_path() -> str:
 
 _CALLS: List[Tuple[str, object, List[object]]] = [
     ("rwkvmon_open", c_int, [POINTER(c_void_p), POINTER(Config), c_char_p]),
+    ("rwkvmon_url", c_char_p, [c_void_p]),
     ("rwkvmon_begin", None, [c_void_p]),
     ("rwkvmon_end", None, [c_void_p, POINTER(Step)]),
     ("rwkvmon_new_sequence", None, [c_void_p]),

@@ -38,7 +38,13 @@ def _config(options: Options, what: Description) -> Config:
         vocab_size=what.vocab_size, model_bytes=what.model_bytes, load_time_ms=what.load_time_ms,
         log_sync=_native.SYNCS[options.fsync], log_rotate_bytes=options.rotate_bytes,
         log_rotate_seconds=options.rotate_seconds, log_keep=options.keep, log_state_norms=options.state_norms,
-        overhead_budget_pct=options.budget_pct)
+        overhead_budget_pct=options.budget_pct, alarm_file=_bytes(options.alarm_file), webhook_url=_bytes(options.webhook_url),
+        webhook_template=_bytes(options.webhook_template), alertmanager_url=_bytes(options.alertmanager_url),
+        listen=_bytes(options.listen), listen_token=_bytes(options.listen_token),
+        metrics_textfile=_bytes(options.metrics_textfile))
+    if options.alarm_command:
+        words = [*(word.encode() for word in options.alarm_command), None]
+        config.alarm_command = (ctypes.c_char_p * len(words))(*words)
     if what.sampler:
         config.has_sampler = 1
         for name in ("temperature", "top_p", "alpha_frequency", "alpha_presence", "penalty_decay", "top_k", "seed"):
@@ -58,6 +64,12 @@ class Collector:
         why = ctypes.create_string_buffer(_native.ERROR_BYTES)
         if self._lib.rwkvmon_open(byref(self._handle), byref(_config(options, what)), why):
             raise RwkvmonError(why.value.decode(errors="replace"))
+
+    @property
+    def url(self) -> str:
+        """Where /metrics is; "" when nothing listens."""
+        said: bytes = self._lib.rwkvmon_url(self._handle)
+        return said.decode()
 
     def begin(self) -> None:
         """The forward call begins."""
@@ -106,6 +118,9 @@ class Collector:
         handle, self._handle = self._handle, ctypes.c_void_p()
         if self._lib.rwkvmon_close(handle, byref(totals)):
             print(f"rwkvmon: {totals.trouble.decode(errors='replace')}", file=sys.stderr)
+        if totals.undelivered:
+            print(f"rwkvmon: {totals.undelivered} alarms were not delivered: {totals.undelivered_why.decode(errors='replace')}",
+                  file=sys.stderr)
         self.totals = totals
         return totals
 

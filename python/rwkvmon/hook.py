@@ -11,11 +11,11 @@ from typing import Any, Optional, Sequence
 from . import model as model_module
 from .options import Options
 
-_TARGET = "rwkv.model"
+_TARGETS = ("rwkv.model", "rwkv_pip.model", "rwkv_pip.beta.model")  # the package; RWKV-Runner's copies of it
 
 
 def _replace(module: Any) -> None:
-    module.RWKV = model_module.logging_class(getattr(module.RWKV, "rwkvmon_base", module.RWKV))
+    module.RWKV = model_module.logging_class(module)
 
 
 class _Loader(importlib.abc.Loader):
@@ -38,7 +38,7 @@ class _Loader(importlib.abc.Loader):
 
 class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name: str, path: Optional[Sequence[str]], target: Optional[ModuleType] = None) -> Optional[ModuleSpec]:
-        if name != _TARGET:
+        if name not in _TARGETS:
             return None
         for finder in sys.meta_path:
             if finder is self:
@@ -53,7 +53,8 @@ class _Finder(importlib.abc.MetaPathFinder):
 def install(options: Options = Options()) -> None:
     """From now on rwkv.model.RWKV is watched, also if it was imported before."""
     model_module.default_options = options
-    if _TARGET in sys.modules:
-        _replace(sys.modules[_TARGET])
-    elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    for name in _TARGETS:
+        if name in sys.modules:
+            _replace(sys.modules[name])
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())

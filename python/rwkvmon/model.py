@@ -68,6 +68,12 @@ def _of_script(names: Dict[str, Any]) -> Tuple[Optional[int], Optional[Sampler]]
     return chunk_len if isinstance(chunk_len, int) else None, sampler
 
 
+def _of_runner(caller: Any) -> Tuple[Optional[int], Optional[Sampler]]:
+    """RWKV-Runner's object around the model."""
+    chunk_len = getattr(caller, "CHUNK_LEN", None)
+    return chunk_len if isinstance(chunk_len, int) else None, None
+
+
 def _ask_callers() -> Tuple[int, Optional[Sampler]]:
     """Chunk length and sampling, which the model is never told, from whoever calls it. Once per model."""
     frame: Optional[FrameType] = sys._getframe(1)
@@ -76,7 +82,7 @@ def _ask_callers() -> Tuple[int, Optional[Sampler]]:
     for _ in range(_FRAMES):
         if frame is None:
             break
-        for said in (_of_pipeline(frame.f_locals.get("args")), _of_script(frame.f_globals)):
+        for said in (_of_pipeline(frame.f_locals.get("args")), _of_script(frame.f_globals), _of_runner(frame.f_locals.get("self"))):
             chunk_len, sampler = chunk_len or said[0], sampler or said[1]
         frame = frame.f_back
     return chunk_len or _CHUNK_LEN, sampler
@@ -110,10 +116,10 @@ def _device(model: Any, module: Any) -> str:
 _classes: Dict[int, type] = {}  # by the id of their base, which they keep alive
 
 
-def logging_class(base: Optional[type] = None) -> type:
-    """The watched subclass of `base`, by default of rwkv.model.RWKV as it was imported."""
-    module = import_package("rwkv.model", "rwkvmon.LoggingRWKV")
-    base = base or getattr(module.RWKV, "rwkvmon_base", module.RWKV)
+def logging_class(module: Any = None) -> type:
+    """The watched subclass of a module's RWKV, by default of rwkv.model's as it was imported."""
+    module = module or import_package("rwkv.model", "rwkvmon.LoggingRWKV")
+    base = getattr(module.RWKV, "rwkvmon_base", module.RWKV)
     if id(base) not in _classes:
         _classes[id(base)] = _make_class(base, module)
     return _classes[id(base)]

@@ -180,6 +180,7 @@ class Monitor:
     def _after_fork(self) -> None:
         """In a child: the parent's handles are the parent's; its threads do not exist here."""
         self._pid, self._lock, self._streams, self._poll = os.getpid(), threading.Lock(), [], None
+        self._options = replace(self._options, listen=None, metrics_textfile=None)  # the parent's address, the parent's file
         if "multiprocessing.util" in sys.modules:  # multiprocessing leaves without atexit
             sys.modules["multiprocessing.util"].Finalize(self, Monitor.close, args=(self,), exitpriority=0)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Sequence
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,10 @@ class Options:
     lang          "en" or "zh": language of alarm texts
     fsync         "interval" (every second), "never", "record"
     rotate_bytes, rotate_seconds, keep   begin a new file beyond this size or age; how many old ones stay
+    listen        "ADDR:PORT" where Prometheus gets /metrics, "" for 127.0.0.1:8000; listen_token: what it must send;
+                  metrics_textfile: a file for node_exporter instead
+    alarm_file, alarm_command (argv), webhook_url, webhook_template ("json", "slack", "feishu", "dingtalk", "wecom"),
+                  alertmanager_url: where alarms go besides
     budget_pct    what watching may cost, in % of the forward calls' time (0: 1 %; below 0: whatever it takes); beyond it calls
                   are sampled
     """
@@ -39,6 +43,14 @@ class Options:
     keep: int = 0
     state_norms: bool = False
     budget_pct: float = 0.0
+    listen: Optional[str] = None
+    listen_token: Optional[str] = None
+    metrics_textfile: Optional[str] = None
+    alarm_file: Optional[str] = None
+    alarm_command: Sequence[str] = ()
+    webhook_url: Optional[str] = None
+    webhook_template: Optional[str] = None
+    alertmanager_url: Optional[str] = None
 
     def log_path(self) -> Optional[str]:
         """The path with the default name spelled out, so that all handles of a process share one file."""

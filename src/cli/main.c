@@ -12,6 +12,7 @@
 typedef int command_fn(const struct options *opts, struct err *err);
 
 static command_fn *const commands[COMMAND_COUNT] = {
+	[COMMAND_DOCTOR] = command_doctor,
 	[COMMAND_RUN] = command_run,
 	[COMMAND_CHAT] = command_chat,
 	[COMMAND_EVAL] = command_eval,
@@ -26,7 +27,8 @@ static command_fn *const commands[COMMAND_COUNT] = {
 
 static int fail(const struct err *err)
 {
-	fprintf(stderr, "rwkvmon: %s\n", err->text);
+	if (err->text[0]) /* an answer on standard output may have said it all */
+		fprintf(stderr, "rwkvmon: %s\n", err->text);
 	if (err->hint[0])
 		fprintf(stderr, "         %s\n", err->hint);
 	return err_exit_code(err->code);

@@ -65,7 +65,7 @@ struct rwkvmon {
 	struct sink *sink[SINKS_MAX];
 	size_t n_sinks;
 	uint64_t dropped_told, dropped_marked; /* in gap records; in steps */
-	uint64_t alarms[ALARM_TYPE_COUNT];
+	_Atomic uint64_t alarms[ALARM_TYPE_COUNT]; /* read by the caller's thread too */
 	uint64_t flushed_ns;
 };
 

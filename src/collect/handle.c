@@ -261,6 +261,31 @@ static void unguard_signals(const sigset_t *before)
 	pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
+static void count_so_far(const struct rwkvmon *mon, struct rwkvmon_totals *t)
+{
+	t->seconds = (double)(clock_mono_ns(mon->clock) - mon->open_ns) / 1e9;
+	t->overhead_seconds = (double)mon->overhead_ns / 1e9;
+	t->records = mon->records;
+	t->tokens = mon->tokens;
+	t->alarms = alarm_count(mon);
+	t->dropped = mon->dropped + (mon->log ? log_dropped(mon->log) : 0);
+	if (mon->log)
+		snprintf(t->log_path, sizeof t->log_path, "%s", log_path(mon->log));
+}
+
+void rwkvmon_so_far(const rwkvmon *mon, struct rwkvmon_totals *totals)
+{
+	struct rwkvmon_totals t = { 0 };
+	struct err err = { 0 };
+
+	if (collector_is_ours(mon)) {
+		count_so_far(mon, &t);
+		if (mon->log && log_trouble(mon->log, &err))
+			copy_error(t.trouble, &err);
+	}
+	give_totals(totals, &t);
+}
+
 int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 {
 	struct rwkvmon_totals t = { 0 };
@@ -276,15 +301,9 @@ int rwkvmon_close(rwkvmon *mon, struct rwkvmon_totals *totals)
 	worker_stop(&mon->writer);
 	guard_signals(&before);
 	collector_drain(mon);
-	t.seconds = (double)(clock_mono_ns(mon->clock) - mon->open_ns) / 1e9;
-	t.overhead_seconds = (double)mon->overhead_ns / 1e9;
-	t.records = mon->records;
-	t.tokens = mon->tokens;
-	t.alarms = alarm_count(mon);
+	count_so_far(mon, &t);
 	collector_close_receivers(mon, &t);
 	deliver_end(mon, &t);
-	if (mon->log)
-		snprintf(t.log_path, sizeof t.log_path, "%s", log_path(mon->log));
 	rc = log_close(mon->log, &lost, &err);
 	mon->log = NULL;
 	t.dropped = mon->dropped + lost;

@@ -33,8 +33,8 @@ struct log {
 
 	uint64_t gap; /* forward calls lost since the last gap record */
 	bool gap_due;
-	uint64_t dropped;
-	int write_errno, sync_errno; /* the first of each; 0: none */
+	_Atomic uint64_t dropped;	     /* these three may be read by any thread */
+	_Atomic int write_errno, sync_errno; /* the first of each; 0: none */
 	bool failing;	  /* the last attempt to write did not take all */
 	int sync_failing; /* errno of the sync that failed last, told in the log; 0: it works */
 };
@@ -363,14 +363,16 @@ static uint64_t count_steps(struct slice lines)
 	return n;
 }
 
-static int tell_trouble(struct log *log, uint64_t dropped, struct err *err)
+static int tell_trouble(const struct log *log, uint64_t dropped, struct err *err)
 {
-	if (dropped && !log->write_errno)
-		log->write_errno = EAGAIN; /* another process would not let go of the lock */
-	if (log->write_errno) {
-		err_set_os(err, ERR_WRITE, log->write_errno, "%s: the log could not be written (%llu records lost)", log->path,
+	int failed = log->write_errno;
+
+	if (dropped && !failed)
+		failed = EAGAIN; /* another process would not let go of the lock */
+	if (failed) {
+		err_set_os(err, ERR_WRITE, failed, "%s: the log could not be written (%llu records lost)", log->path,
 			   (unsigned long long)dropped);
-		return err_hint(err, log->write_errno == ENOSPC ? "free some space, or put the log on another disk" :
+		return err_hint(err, failed == ENOSPC ? "free some space, or put the log on another disk" :
 								  "check the disk and the rights on the log's directory");
 	}
 	if (log->sync_errno) {
@@ -378,6 +380,11 @@ static int tell_trouble(struct log *log, uint64_t dropped, struct err *err)
 		return err_hint(err, "check the disk: a power cut may have lost what a gap record names");
 	}
 	return 0;
+}
+
+int log_trouble(const struct log *log, struct err *err)
+{
+	return tell_trouble(log, log->dropped, err);
 }
 
 /* Another process may hold the lock for a moment: wait for it, but not for ever. */

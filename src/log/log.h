@@ -53,8 +53,9 @@ struct sink *log_sink(struct log *log);
 
 const char *log_path(const struct log *log);
 
-/* Forward calls that were lost so far. */
+/* [any thread] Forward calls that were lost so far; 0, or an error that says what went wrong with the file. */
 uint64_t log_dropped(const struct log *log);
+int log_trouble(const struct log *log, struct err *err);
 
 /* Flushes, syncs, closes, frees. *dropped gets the forward calls that did not reach the
  * file. An error says why, also when only earlier writes failed. */

@@ -5,6 +5,9 @@ import json
 import math
 import multiprocessing
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -268,6 +271,54 @@ class DropIn(Case):
         model.monitor.close()
 
 
+class Hook(Case):
+    """python -m rwkvmon and programs that import the class by other ways. Each in a process of its own."""
+
+    def run_script(self, text, *arguments):
+        script = os.path.join(self.dir.name, "script.py")
+        with open(script, "w") as f:
+            f.write(text)
+        done = subprocess.run([sys.executable, "-m", "rwkvmon", "--log", self.log, "--quiet", script, *arguments],
+                              capture_output=True, text=True, cwd=self.dir.name)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_every_way_to_import(self):
+        for i, way in enumerate(("from rwkv.model import RWKV", "import rwkv.model; RWKV = rwkv.model.RWKV",
+                                 "import importlib; RWKV = importlib.import_module('rwkv.model').RWKV")):
+            self.log = os.path.join(self.dir.name, f"{i}.log")
+            self.run_script(f"{way}\nmodel = RWKV({ANY_MODEL!r}, 'cpu fp32')\nmodel.forward([1, 2, 3], None)\n")
+            self.assertEqual([s["token_count"] for s in events(self.log)], [3])
+            self.assertEqual(len(events(self.log, "session_end")), 1)
+
+    def test_runners_copy_of_the_package(self):
+        """RWKV-Runner carries the package as rwkv_pip and asks it from an object with CHUNK_LEN."""
+        import rwkv.model
+
+        folder = os.path.join(self.dir.name, "rwkv_pip")
+        os.mkdir(folder)
+        shutil.copy(rwkv.model.__file__, folder)
+        self.run_script(f"""
+from rwkv_pip.model import RWKV
+class Text:
+    def __init__(self):
+        self.model, self.state, self.CHUNK_LEN = RWKV({ANY_MODEL!r}, "cpu fp32"), None, 3
+    def run_rnn(self, tokens):
+        while tokens:
+            out, self.state = self.model.forward(tokens[:self.CHUNK_LEN], self.state)
+            tokens = tokens[self.CHUNK_LEN:]
+Text().run_rnn([1, 2, 3, 4, 5])
+""")
+        self.assertEqual([s["token_count"] for s in events(self.log)], [3, 2])
+        self.assertEqual(events(self.log, "session_start")[0]["metadata"]["chunk_len"], 3)
+
+    def test_a_script_that_fails_leaves_a_whole_log(self):
+        with self.assertRaisesRegex(AssertionError, "ValueError: of the script"):
+            self.run_script(f"from rwkv.model import RWKV\nRWKV({ANY_MODEL!r}, 'cpu fp32').forward([1], None)\n"
+                            "raise ValueError('of the script')\n")
+        self.assertEqual((len(events(self.log)), len(events(self.log, "session_end"))), (1, 1))
+
+
 class Sequences(Case):
     def lengths(self):
         return [(s["sequence"], s["sequence_length"]) for s in events(self.log)]
@@ -400,7 +451,7 @@ class Device(Case):
         model = self.on_device()
         model.forward([1, 2], None)
         until = threading.Event()
-        for _ in range(200):
+        for _ in range(1200):
             if os.path.exists(self.log) and events(self.log):
                 break
             until.wait(0.05)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -77,6 +78,36 @@ class Collecting(Folder):
         steps = [e for e in RWKVLogAnalyzer(self.log).entries() if e["event_type"] == "inference_step"]
         self.assertEqual([s["accuracy"]["logits_entropy"] for s in steps], [2.5] * 3)
         self.assertEqual(steps[0]["metadata"], {"model_name": "m", "strategy": "s", "chunk_len": 7})
+
+    def test_metrics_and_alarms_go_where_options_say(self):
+        alarms, heard = self.path("alarms.jsonl"), self.path("heard")
+        options = Options(log=None, alarms=False, listen="127.0.0.1:0", alarm_file=alarms,
+                          alarm_command=["sh", "-c", 'cat >>"$0"', heard])
+        with Collector(options, Description(model_name="heard")) as mon:
+            for _ in range(30):
+                mon.begin()
+                mon.end([1], numbers=[("nonfinite_logits", 3)])
+            def scraped():
+                with urllib.request.urlopen(mon.url + "/metrics", timeout=60) as answer:
+                    return answer.read().decode()
+
+            self.wait_until(lambda: re.search(r"^rwkv\w*tokens\w*total\{.*\} 30$", scraped(), re.M))
+            for path in (alarms, heard):
+                self.wait_until(lambda: '"alarm_type":"non_finite"' in self.text_of(path).replace(" ", ""))
+
+    def wait_until(self, condition):
+        for _ in range(1200):
+            if condition():
+                return
+            time.sleep(0.05)
+        self.fail("it did not come about in a minute")
+
+    @staticmethod
+    def text_of(path):
+        if not os.path.exists(path):
+            return ""
+        with open(path) as f:
+            return f.read()
 
     def test_what_is_wrong_is_said(self):
         with self.assertRaisesRegex(RwkvmonError, "fsync.*expected interval, never, record"):
@@ -207,6 +238,14 @@ class CommandLine(Folder):
         missing = self.run_module("nothing.py")
         self.assertEqual((missing.returncode, missing.stderr.strip()), (3, "python -m rwkvmon: nothing.py: no such file"))
         self.assertEqual(self.run_module("--no-such-option", "x.py").returncode, 2)
+
+    def test_listen_may_stand_alone(self):
+        from rwkvmon.__main__ import _parser, _with_address
+
+        for given, address in ((["--listen", "x.py", "a:1"], ""), (["--listen", "0.0.0.0:9", "x.py", "a:1"], "0.0.0.0:9"),
+                               (["--listen=:7", "x.py", "a:1"], ":7"), (["x.py", "a:1"], None)):
+            args = _parser().parse_args(_with_address(given))
+            self.assertEqual((args.listen, args.script, args.arguments), (address, "x.py", ["a:1"]))
 
     def test_a_script_runs_as_ever(self):
         with open(self.path("script.py"), "w") as f:

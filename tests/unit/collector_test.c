@@ -101,6 +101,12 @@ static void every_number_of_a_session_is_right(void **state)
 	step(mon, &next, 1, logits, st);
 	rwkvmon_new_sequence(mon);
 	step(mon, &next, 1, logits, st);
+	rwkvmon_so_far(mon, &totals);
+	assert_int_equal(totals.records, 4);
+	assert_int_equal(totals.tokens, 103);
+	assert_string_equal(totals.trouble, "");
+	assert_true(totals.overhead_seconds > 0);
+	rwkvmon_so_far(mon, NULL);
 	assert_int_equal(rwkvmon_close(mon, &totals), 0);
 	assert_int_equal(totals.records, 4);
 	assert_int_equal(totals.tokens, 103);
@@ -308,6 +314,12 @@ static void the_budget_samples_less_often_and_recovers(void **state)
 	for (int i = 0; i < 64 * 8; i++)
 		budget_spent(&b, 15000, 20000); /* a tiny model: nobody notices 15 µs */
 	assert_int_equal(b.stride, 1);
+	for (int i = 0; i < 64 * 8; i++)
+		budget_spent(&b, i % 16 ? 50000 : 20000000, 20000000); /* preempted now and then: not our doing */
+	assert_int_equal(b.stride, 1);
+	for (int i = 0; i < 64 * 8; i++)
+		budget_spent(&b, 500000, 20000000); /* the looks themselves have grown */
+	assert_true(b.stride > 1);
 }
 
 enum { BURST = 20000 };
@@ -355,6 +367,13 @@ static void a_full_disk_is_told_at_the_end_and_stops_nothing(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++)
 		step(mon, &token, 1, logits, st);
+	do { /* it is told as soon as the writer has tried */
+		rwkvmon_so_far(mon, &totals);
+		usleep(1000);
+	} while (!*totals.trouble);
+	assert_non_null(strstr(totals.trouble, "No space left on device"));
+	assert_int_equal(totals.records, 100);
+	assert_string_equal(totals.log_path, "/dev/full");
 	assert_true(rwkvmon_close(mon, &totals) < 0);
 	assert_int_equal(totals.records, 100);
 	assert_true(totals.dropped >= 100);
@@ -433,6 +452,8 @@ static void a_null_handle_is_fine(void **state)
 	rwkvmon_begin(NULL);
 	rwkvmon_end(NULL, NULL);
 	rwkvmon_new_sequence(NULL);
+	rwkvmon_so_far(NULL, &totals);
+	assert_int_equal(totals.records, 0);
 	assert_int_equal(rwkvmon_close(NULL, &totals), 0);
 }
 

@@ -1,0 +1,213 @@
+#!/bin/sh
+# `rwkvmon doctor` on machines that a fixture breaks, one check at a time: programs in PATH, /proc and /sys are the
+# test's, models are real.
+#     doctor_test.sh BUILD_DIR
+set -u
+rwkvmon=$(cd "$1" && pwd)/rwkvmon
+here=$(cd "$(dirname "$0")/../.." && pwd)
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failed=0 passed=0
+pass() { passed=$((passed + 1)); }
+fail() { printf 'FAILED: %s\n' "$1"; failed=$((failed + 1)); }
+said() { # PATTERN NAME: in the last answer
+	if grep -qE "$1" "$dir/out"; then pass; else fail "$2"; cat "$dir/out"; fi
+}
+python=$(command -v python3)
+v7=$here/models/tiny-rwkv7.pth v6=$here/tests/fuzz/corpus/pth/model_v6.pth
+
+# --- a machine that is in order: a GPU, its driver, all tools, torch and rwkv ----------------------
+program() { # NAME: its script on standard input
+	cat >"$dir/bin/$1"
+	chmod +x "$dir/bin/$1"
+}
+healthy() {
+	rm -rf "$dir/bin" "$dir/root"
+	mkdir -p "$dir/bin" "$dir/root/proc" "$dir/root/sys/bus/pci/devices/0000:01:00.0" "$dir/cuda/bin"
+	printf 'MemTotal: 33554432 kB\nMemAvailable: 25165824 kB\n' >"$dir/root/proc/meminfo"
+	echo 0x10de >"$dir/root/sys/bus/pci/devices/0000:01:00.0/vendor"
+	echo 0x030000 >"$dir/root/sys/bus/pci/devices/0000:01:00.0/class"
+	program nvidia-smi <<-'SH'
+		#!/bin/sh
+		case ${1-} in
+		--query*) echo "NVIDIA GeForce RTX 3060, 535.54, 12288, 11000, 8.6" ;;
+		*) echo "| NVIDIA-SMI 535.54    Driver Version: 535.54    CUDA Version: 12.2 |" ;;
+		esac
+	SH
+	printf '#!/bin/sh\necho 12.2.0\n' | program c++
+	printf '#!/bin/sh\necho 1.11.1\n' | program ninja
+	printf '#!/bin/sh\necho "Cuda compilation tools, release 12.1, V12.1.105"\n' | program nvcc
+	cp "$dir/bin/nvcc" "$dir/cuda/bin/nvcc"
+	answers "python=3.11.2" "torch=2.3.0+cu121" "torch_cuda=12.1" "torch_gpu=1" "rwkv=0.8.32" "rwkv_7=1"
+}
+answers() { # LINE...: what Python says
+	{
+		echo '#!/bin/sh'
+		for line in "$@"; do echo "echo '$line'"; done
+	} | program python3
+}
+doctor() { # VARIABLE=VALUE... -- OPTION...
+	set -- "$@" --json --lang en
+	vars=
+	while [ "$1" != -- ]; do
+		vars="$vars $1"
+		shift
+	done
+	shift
+	# shellcheck disable=SC2086 # a list of assignments without blanks
+	env -u RWKV_V7_ON -u RWKV_CUDA_ON -u CUDA_HOME -u CUDA_PATH -u CXX PATH="$dir/bin:/usr/bin:/bin" RWKVMON_DOCTOR_ROOT="$dir/root" \
+		$vars "$rwkvmon" doctor "$@" >"$dir/out" 2>"$dir/err"
+	code=$?
+}
+expect() { # NAME CHECK STATE PATTERN: of the last answer; a problem is the only one, has a fix, and exits 1
+	if "$python" "$here/tests/integration/doctor_check.py" "$2" "$3" "$4" "$code" <"$dir/out" >"$dir/why" 2>&1; then
+		pass
+	else
+		fail "$1: $(tail -n 1 "$dir/why")"
+		cat "$dir/err"
+	fi
+}
+
+# --- in order -------------------------------------------------------------------------------------
+healthy
+doctor RWKV_V7_ON=1 RWKV_CUDA_ON=1 -- --model "$v7"
+for check in gpu:RTX.3060 cuda_toolkit:12.1 ninja:1.11.1 compiler:12.2.0 custom_kernel:8.6 python:3.11.2 torch:2.3.0 rwkv:0.8.32 \
+	model_file:RWKV-7 rwkv_v7_on:^1 'memory:cuda fp16'; do
+	expect "in order: $check" "${check%%:*}" fine "${check#*:}"
+done
+said '"strategies":\[{"strategy":"cuda fp16",[^}]*"fits":true},{"strategy":"cpu fp32",[^}]*"fits":true},{"strategy":"cpu bf16",' "the strategies"
+
+# --- GPU and driver ---------------------------------------------------------------------------------
+rm "$dir/bin/nvidia-smi"
+doctor -- ; expect "a card without a driver" gpu problem "nvidia-smi is not"
+printf '#!/bin/sh\necho "NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver." >&2\nexit 9\n' | program nvidia-smi
+doctor -- ; expect "a driver that fails" gpu problem "could not communicate"
+printf '#!/bin/sh\nsleep 300\n' | program nvidia-smi
+doctor -- ; expect "a driver that hangs" gpu problem "no answer"
+healthy
+program nvidia-smi <<'SH'
+#!/bin/sh
+case ${1-} in
+*compute_cap*) echo 'Field "compute_cap" is not a valid field to query.'; exit 2 ;;
+--query*) echo "Tesla K80, 450.36, 11441, 11000" ;;
+esac
+SH
+doctor -- ; expect "an old driver's nvidia-smi" gpu fine "Tesla K80"
+rm -rf "$dir/bin/nvidia-smi" "$dir/root/sys"
+doctor -- ; expect "no GPU" gpu unused "no NVIDIA GPU"
+doctor RWKV_V7_ON=1 -- --model "$v7" --strategy "cpu fp32"; expect "the processor will do" memory fine "cpu fp32"
+doctor -- --strategy "cuda fp16"; expect "a strategy for a GPU that is not there" gpu problem "wants a GPU"
+
+# --- tools of the kernel ------------------------------------------------------------------------------
+healthy; rm "$dir/bin/nvcc"
+doctor RWKV_CUDA_ON=1 -- ; expect "no nvcc" cuda_toolkit problem "neither in CUDA_HOME"
+doctor CUDA_HOME="$dir/nowhere" -- ; expect "a wrong CUDA_HOME" cuda_toolkit problem "no bin/nvcc"
+doctor CUDA_HOME="$dir/cuda" -- ; expect "a right CUDA_HOME" cuda_toolkit fine "12.1"
+doctor -- ; expect "no nvcc, and no use for it" cuda_toolkit unused "RWKV_CUDA_ON"
+healthy; printf '#!/bin/sh\nexit 1\n' | program ninja
+doctor RWKV_CUDA_ON=1 -- ; expect "no ninja" ninja problem "does not run"
+doctor -- ; expect "no ninja, and no use for it" ninja unused "RWKV_CUDA_ON"
+healthy; printf '#!/bin/sh\necho 7.5.0\n' | program c++
+doctor -- ; expect "an old compiler" compiler problem "7.5.0"
+healthy
+doctor RWKV_CUDA_ON=1 CXX=no-such-compiler -- ; expect "no compiler" compiler problem "no-such-compiler"
+sed -i 's/8\.6/5.2/' "$dir/bin/nvidia-smi"
+doctor RWKV_CUDA_ON=1 -- ; expect "an old GPU with the custom kernel" custom_kernel problem "5.2"
+doctor -- ; expect "an old GPU without it" custom_kernel unused "RWKV_CUDA_ON"
+healthy; rm -rf "$dir/bin/nvidia-smi" "$dir/root/sys"
+doctor RWKV_CUDA_ON=1 -- ; expect "the custom kernel without a GPU" custom_kernel problem "no GPU"
+
+# --- Python ---------------------------------------------------------------------------------------------
+healthy; answers "python=3.6.9" "torch=1.10.0" "rwkv=0.8.0" torch_cuda=11.3 torch_gpu=1
+doctor -- ; expect "an old Python" python problem "3.6.9"
+doctor -- --python "$dir/no-python"; expect "no Python" python problem "no such program"
+healthy; answers "python=3.11.2" "torch_error=ModuleNotFoundError: No module named torch" "rwkv=0.8.32"
+doctor -- ; expect "no torch" torch problem "No module named torch"
+answers "python=3.11.2" "torch=2.3.0+cpu" "torch_cuda=" "torch_gpu=0" "rwkv=0.8.32"
+doctor -- ; expect "a torch for the processor beside a GPU" torch problem "build for the processor"
+answers "python=3.11.2" "torch=2.8.0+cu130" "torch_cuda=13.0" "torch_gpu=0" "rwkv=0.8.32"
+doctor -- ; expect "a torch that the driver is too old for" torch problem "13.0.*12.2"
+answers "python=3.11.2" "torch=2.3.0+cu121" "torch_cuda=12.1" "torch_gpu=0" "rwkv=0.8.32"
+doctor -- ; expect "a torch that does not see the GPU" torch problem "does not see"
+answers "python=3.11.2" "torch=1.13.1" "torch_cuda=11.7" "torch_gpu=1" "rwkv=0.8.32" "rwkv_7=1"
+doctor RWKV_V7_ON=1 -- --model "$v7"; expect "a torch too old for RWKV-7" torch problem "1.13.1.*2.1"
+answers "python=3.11.2" "torch=2.3.0+cu121" "torch_cuda=12.1" "torch_gpu=1" "rwkv_error=PackageNotFoundError: rwkv"
+doctor -- ; expect "no rwkv" rwkv problem "PackageNotFoundError"
+answers "python=3.11.2" "torch=2.3.0+cu121" "torch_cuda=12.1" "torch_gpu=1" "rwkv=0.8.20" "rwkv_7=0"
+doctor RWKV_V7_ON=1 -- --model "$v7"; expect "an rwkv without RWKV-7" rwkv problem "0.8.20"
+healthy
+doctor -- --python "$python"
+said '"id":"python","state":"fine","title":"Python","found":"3' "what the real Python answers"
+said '"id":"torch","state":"[a-z]*","title":"torch","found":"[^"]*[0-9a-z]' "what the real Python says of torch"
+
+# --- the model ----------------------------------------------------------------------------------------------
+doctor -- --model "$v7"; expect "RWKV-7 without RWKV_V7_ON" rwkv_v7_on problem "not set"
+doctor RWKV_V7_ON=0 -- --model "$v7"; expect "RWKV-7 with RWKV_V7_ON=0" rwkv_v7_on problem "is 0"
+doctor RWKV_V7_ON=1 -- --model "$v6"; expect "RWKV-6 with RWKV_V7_ON" rwkv_v7_on problem "RWKV-6"
+doctor -- --model "$v6"; expect "RWKV-6 as it should be" rwkv_v7_on fine "not set, as RWKV-6"
+head -c 3000000 "$v7" >"$dir/short.pth"
+doctor RWKV_V7_ON=1 -- --model "$dir/short.pth"; expect "a download that broke off" model_file problem "short.pth"
+echo '<html>404</html>' >"$dir/page.pth"
+doctor RWKV_V7_ON=1 -- --model "$dir/page.pth"; expect "a page instead of a model" model_file problem "page.pth"
+doctor RWKV_V7_ON=1 -- --model "$dir/none.pth"; expect "no file" model_file problem "none.pth"
+
+# --- its tokenizer --------------------------------------------------------------------------------------------
+i=0
+while [ $i -lt 256 ]; do
+	printf "%d b'\\\\x%02x' 1\n" $((i + 1)) $i
+	i=$((i + 1))
+done >"$dir/bytes.txt"
+doctor RWKV_V7_ON=1 -- --model "$v7" --tokenizer "$dir/bytes.txt"
+expect "a tokenizer that is too large" tokenizer problem "257 tokens for a vocabulary of 256"
+printf '{"model":{"vocab":{"a":0,"b":255}},"added_tokens":[{"id":4,"content":"<s>"}]}' >"$dir/fits.json"
+doctor RWKV_V7_ON=1 -- --model "$v7" --tokenizer "$dir/fits.json"
+expect "a tokenizer that fits" tokenizer fine "256 tokens for a vocabulary of 256"
+printf '{"model":{"vocab":{"a":0,"b":50276}}}' >"$dir/20B.json"
+doctor RWKV_V7_ON=1 -- --model "$v7" --tokenizer "$dir/20B.json"; expect "another model's tokenizer" tokenizer problem "50277 tokens"
+doctor RWKV_V7_ON=1 -- --model "$v7" --tokenizer "$dir/page.pth"; expect "no tokenizer" tokenizer problem "page.pth"
+
+# --- memory and strategies --------------------------------------------------------------------------------------
+sed -i 's/11000/100/' "$dir/bin/nvidia-smi"
+doctor RWKV_V7_ON=1 -- --model "$v7" --strategy "cuda fp16"; expect "a full GPU" memory problem "does not fit"
+said '"fix":"take \\"cpu fp32\\""' "the strategy that is suggested"
+doctor RWKV_V7_ON=1 -- --model "$v7"; expect "a full GPU, and no wish" memory fine '"cpu fp32" fits'
+healthy
+doctor -- --model "$v6" --strategy "cuda fp16 *1 -> cpu fp32"; expect "a split" memory fine 'GPU memory'
+doctor RWKV_V7_ON=1 -- --model "$v7" --strategy "cuda fp16i8"; expect "what RWKV-7 cannot do" memory problem "RWKV-7 takes one device"
+doctor RWKV_V7_ON=1 -- --model "$v7" --strategy "cuda fp17"; expect "no strategy" memory problem "fp17"
+rm -rf "$dir/bin/nvidia-smi" "$dir/root/sys"
+printf 'MemTotal: 33554432 kB\nMemAvailable: 1024 kB\n' >"$dir/root/proc/meminfo"
+doctor -- --model "$v6"; expect "no memory" memory problem "no strategy fits"
+
+# --- disk and conversion ----------------------------------------------------------------------------------------
+healthy
+doctor RWKV_V7_ON=1 -- --model "$v7"; expect "too small a file to tell" disk unused "too small"
+"$python" - "$dir/large.safetensors" <<'PY'
+import json, struct, sys
+n = 24 << 20
+head = json.dumps({"x": {"dtype": "F32", "shape": [n // 4], "data_offsets": [0, n]}}).encode()
+open(sys.argv[1], "wb").write(struct.pack("<Q", len(head)) + head + bytes(n))
+PY
+doctor -- --model "$dir/large.safetensors" --disk-mb-s 100000000
+said '"id":"disk","state":"problem".*local SSD' "a disk below the limit"
+doctor -- --model "$dir/large.safetensors" --disk-mb-s 0
+said '"id":"disk","state":"fine"' "a disk above the limit"
+cp "$here/models/tiny-rwkv7.safetensors" "$dir/made.safetensors"
+cp "$v7" "$dir/made.pth"
+touch -d '2024-01-01' "$dir/made.safetensors"
+doctor RWKV_V7_ON=1 -- --model "$dir/made.safetensors"; expect "a stale conversion" conversion problem "made.pth is newer"
+touch -d '2023-01-01' "$dir/made.pth"
+doctor RWKV_V7_ON=1 -- --model "$dir/made.safetensors"; expect "a fresh conversion" conversion fine "newer than"
+
+# --- for people ------------------------------------------------------------------------------------------------
+for lang in en zh; do
+	PATH="$dir/bin:/usr/bin:/bin" RWKVMON_DOCTOR_ROOT="$dir/root" RWKV_V7_ON=0 "$rwkvmon" doctor --model "$v7" --lang $lang >"$dir/out" 2>"$dir/err"
+	code=$?
+	said 'export RWKV_V7_ON=1' "text in $lang"
+	[ $code = 1 ] && [ ! -s "$dir/err" ] && pass || fail "exit status and silence in $lang: $code, $(cat "$dir/err")"
+done
+"$rwkvmon" doctor something >"$dir/out" 2>&1
+[ $? = 2 ] && pass || fail "usage: an argument is refused"
+
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
