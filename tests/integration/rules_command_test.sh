@@ -101,7 +101,7 @@ mkfifo words
 setsid "$rwkvmon" chat --rules live.yaml --tokens 20 --log chat.log --alarm-file alarms <words >text 2>said &
 chat=$!
 exec 9>words
-answers() { for _ in $(seq 1200); do [ "$(grep -c '"phase":"decode"' chat.log 2>/dev/null)" -ge "$1" ] && return 0; sleep 0.05; done; cat said; return 1; }
+answers() { for _ in $(seq 1200); do [ "$(cat chat.log 2>/dev/null | grep -c '"phase":"decode"')" -ge "$1" ] && return 0; sleep 0.05; done; cat said; return 1; }
 comes() { for _ in $(seq 1200); do grep -qF -- "$2" "$1" 2>/dev/null && return 0; sleep 0.05; done; echo "in $1:"; cat "$1"; return 1; }
 echo hello >&9
 ok "it speaks" answers 20
