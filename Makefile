@@ -90,6 +90,7 @@ docs: all
 	@build/rwkvmon export rules >docs/RULES.md
 	@build/rwkvmon export schema >docs/log.schema.json
 	@build/rwkvmon export alerts >docs/PROMETHEUS-ALERTS.md
+	@build/rwkvmon export diagnosis >docs/DIAGNOSIS.md
 	@build/rwkvmon export man >docs/rwkvmon.1
 bench-analyze: all
 	@cmake --build build -j$(JOBS) --target analyze_bench

@@ -228,7 +228,7 @@ static enum grade test_MEMORY_GREW_TOO(struct walk *w)
 static enum grade test_OTHERS_BUSY(struct walk *w)
 {
 	const struct shift *s = &w->x->shift;
-	bool fell, busier;
+	bool fell, busier, crowded;
 
 	if (!s->cpu_known)
 		return NO;
@@ -236,7 +236,8 @@ static enum grade test_OTHERS_BUSY(struct walk *w)
 	say2(w, E_MACHINE_BUSY, s->slow_machine, s->fast_machine);
 	fell = s->slow_cpu < 0.9 * s->fast_cpu;
 	busier = s->slow_machine > s->fast_machine + 10 || s->slow_machine > 90;
-	return fell && busier ? SURE : fell || s->slow_machine > s->fast_machine + 15 ? LIKELY : NO;
+	crowded = s->slow_machine > 90 && s->slow_cpu < 80; /* the machine is full, and not with this process */
+	return fell && busier ? SURE : fell || crowded || s->slow_machine > s->fast_machine + 15 ? LIKELY : NO;
 }
 
 /* By exclusion: nothing else changed. */
@@ -519,13 +520,15 @@ static enum grade test_REPEATS(struct walk *w)
 	return s->count < 50 ? NO : graded(violated_pct(w, ALARM_HIGH_REPETITION), 5, 20);
 }
 
+enum { JUMPS_MIN = 3 }; /* live alarms; a control token may cause one */
+
 static enum grade test_JUMPED(struct walk *w)
 {
 	uint64_t live = w->f->live_alarms[ALARM_STATE_DIVERGENCE], jumps = w->f->anomaly_by_type[ALARM_STATE_DIVERGENCE];
 
 	if (w->f->metric[M_STATE_SIMILARITY].count)
 		say2(w, E_JUMPS, (double)(jumps > live ? jumps : live), w->f->metric[M_STATE_SIMILARITY].min);
-	return live || violated(w, ALARM_STATE_DIVERGENCE, 0.02) ? SURE :
+	return live >= JUMPS_MIN || violated(w, ALARM_STATE_DIVERGENCE, 0.02) ? SURE :
 	       violated(w, ALARM_STATE_DIVERGENCE, 0.005)	 ? LIKELY :
 								   NO;
 }

@@ -86,10 +86,11 @@ static double fast_period(const struct group *g, size_t n)
 	return sorted[n / 4];
 }
 
-/* Marks the parts; true when a slow part lasts: three groups in a row and half a second in all. */
+/* Marks the parts; true when a slow part lasts: half a second in all, and three groups in a row, or two that take three
+ * times as long. */
 static bool mark_parts(struct group *g, size_t n)
 {
-	double fast = fast_period(g, n), slow_ms = 0;
+	double fast = fast_period(g, n), slow_ms = 0, slow_calls = 0;
 	size_t run = 0, longest = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -99,8 +100,9 @@ static bool mark_parts(struct group *g, size_t n)
 		run = slow ? run + 1 : 0;
 		longest = run > longest ? run : longest;
 		slow_ms += slow ? period(&g[i]) * g[i].calls : 0;
+		slow_calls += slow ? g[i].calls : 0;
 	}
-	return longest >= 3 && slow_ms >= SLOW_LASTS_MS;
+	return slow_ms >= SLOW_LASTS_MS && longest >= (slow_ms > 3 * fast * slow_calls ? 2 : 3);
 }
 
 static void times_of_part(const struct group *g, size_t n, enum part part, double *decode_ms, double *pause_ms)

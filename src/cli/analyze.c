@@ -4,6 +4,7 @@
 #include "cli/analysis.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/pictures.h"
 #include "cli/crew.h"
 #include "cli/progress.h"
 #include "read/mapping.h"
@@ -13,7 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const struct format formats[] = { { "text", report_text }, { "json", report_json }, { "html", report_html }, { NULL, NULL } };
+static const struct format formats[] = { { "text", report_text }, { "json", report_json }, { "html", report_html },
+				    { "markdown", report_markdown }, { "csv", report_csv }, { NULL, NULL } };
 
 const struct format *format_find(const struct format *list, const char *name, struct err *err)
 {
@@ -156,6 +158,15 @@ int analysis_write(report_fn *draw, const struct options *opts, const struct fin
 	return rc;
 }
 
+static int draw_charts(const struct options *opts, const struct findings *f, struct err *err)
+{
+	int drawn, rc = pictures_write(opts->charts, f, args_lang(opts->lang), &drawn, err);
+
+	if (!rc && !opts->quiet)
+		fprintf(stderr, "%d pictures written to %s\n", drawn, opts->charts);
+	return rc;
+}
+
 int command_analyze(const struct options *opts, struct err *err)
 {
 	struct findings findings = { 0 };
@@ -176,6 +187,8 @@ int command_analyze(const struct options *opts, struct err *err)
 		rc = analysis_diagnose(&diagnosis, &findings, opts, err);
 	if (!rc)
 		rc = analysis_write(format->draw, opts, &findings, page ? &diagnosis : NULL, err);
+	if (!rc && opts->charts)
+		rc = draw_charts(opts, &findings, err);
 	if (!rc)
 		rc = gate_judge(&bad, &findings, err);
 	findings_free(&findings);

@@ -26,6 +26,9 @@ void report_text(struct buf *out, const struct findings *f, const struct report_
 void report_json(struct buf *out, const struct findings *f, const struct report_options *opts);
 void report_html(struct buf *out, const struct findings *f, const struct report_options *opts);
 
+void report_markdown(struct buf *out, const struct findings *f, const struct report_options *opts);
+void report_csv(struct buf *out, const struct findings *f, const struct report_options *opts);
+
 /* opts->diagnosis is not NULL. */
 void report_diagnosis_text(struct buf *out, const struct findings *f, const struct report_options *opts);
 void report_diagnosis_json(struct buf *out, const struct findings *f, const struct report_options *opts);

@@ -148,7 +148,7 @@ static uint64_t span_of(const struct judged *j, double value)
 {
 	uint64_t span = 1;
 
-	if (j->rule->kind == COLLAPSE_LOOP && value >= 1)
+	if (j->rule->kind == COLLAPSE_LOOP && value >= 1 && value < 1e15)
 		return (uint64_t)value;
 	for (size_t i = 0; i < j->rule->n_when; i++)
 		span = j->when[i].values.cap > span ? j->when[i].values.cap : span;

@@ -44,7 +44,7 @@ expect "mistyped option" 2 'did you mean --temperature' "$rwkvmon" run --temprat
 expect "missing value" 2 '--tokens: its N is missing' "$rwkvmon" run --tokens
 expect "bad number" 2 'found "many"' "$rwkvmon" run --tokens many
 expect "stray argument" 2 'takes no argument' "$rwkvmon" run hello
-expect "bad format" 2 'expected text, json or html' "$rwkvmon" analyze --format xml x.log
+expect "bad format" 2 'expected text, json, html, markdown or csv' "$rwkvmon" analyze --format xml x.log
 expect "a condition that is so" 1 '--fail-on token_latency_ms p95 > 60: it is 83.375 ms; high_latency: 13 records' \
 	"$rwkvmon" analyze --fail-on 'token_latency_ms p95 > 60, throughput_tps max > 1e9, high_latency' "$here/../logs/worked.log"
 says "the report comes all the same" "Anomalies"
@@ -95,6 +95,46 @@ for command in "" run eval analyze compare watch; do
 	"$rwkvmon" $command --help --lang en | awk -v what="help of ${command:-all}" '
 		length($0) > 80 { print "FAILED: " what " has a line of " length($0) " columns"; bad = 1 } END { exit bad }' || failed=$((failed + 1))
 done
+
+# --- diagnose, and forms to paste -----------------------------------------------------
+worked=$here/../logs/worked.log
+expect "diagnosis" 0 "" "$rwkvmon" diagnose "$worked" --lang en
+says "it says that a state does not grow" "RWKV state does not grow"
+says "it has a fix" "What to do"
+expect "bandwidth is a number" 2 'expected GB/s such as 45.5, or measure' "$rwkvmon" diagnose "$worked" --bandwidth fast
+expect "diagnosis has forms" 2 'expected text, json, mermaid, html or markdown' "$rwkvmon" diagnose "$worked" --format csv
+expect "Mermaid" 0 "" "$rwkvmon" diagnose "$worked" --format mermaid
+says "the path is lit" "linkStyle"
+expect "measured bandwidth" 0 "" "$rwkvmon" diagnose "$worked" --bandwidth measure --format json
+says "it says where it comes from" '"bandwidth":{"source":"measured"'
+expect "Markdown" 0 "" "$rwkvmon" analyze "$worked" --format markdown --lang zh
+says "it is Chinese" "关键统计指标"
+expect "CSV" 0 "" "$rwkvmon" analyze "$worked" --format csv
+says "columns are the log's keys" "timestamp,records,token_latency_ms,throughput_tps"
+python3 - "$dir/out" <<'P' && passed=$((passed + 1)) || fail "CSV is no table"
+import csv, sys
+rows = list(csv.reader(open(sys.argv[1], newline="")))
+assert len(rows) > 3 and len({len(r) for r in rows}) == 1, {len(r) for r in rows}
+assert sum(int(r[1]) for r in rows[1:]) == 156
+P
+if command -v gnuplot >/dev/null; then
+	for lang in en zh; do
+		expect "pictures" 0 "10 pictures written" "$rwkvmon" analyze "$worked" --charts "$dir/pictures it's $lang" --lang $lang
+		grep -v "pictures written" "$dir/err" >"$dir/noise" && { fail "gnuplot complained"; cat "$dir/noise"; }
+		for chart in performance_trends latency_distribution state_evolution accuracy resources; do
+			file="$dir/pictures it's $lang/$chart"
+			[ "$(head -c 4 "$file.png" | od -An -tx1 | tr -d ' ')" = 89504e47 ] && passed=$((passed + 1)) || fail "$file.png is no PNG"
+			python3 -c 'import sys, xml.dom.minidom as m; d = m.parse(sys.argv[1]); assert d.getElementsByTagName("path")' "$file.svg" &&
+				passed=$((passed + 1)) || fail "$file.svg is no SVG with lines"
+		done
+	done
+	grep -q "性能趋势" "$dir/pictures it's zh/performance_trends.svg" && passed=$((passed + 1)) || fail "a picture has no Chinese title"
+else
+	echo "SKIPPED: pictures: gnuplot is not installed"
+fi
+mkdir "$dir/no-tools" && ln -s "$(command -v sh)" "$dir/no-tools/sh"
+PATH="$dir/no-tools" "$rwkvmon" analyze "$worked" --charts "$dir/no-pictures" --quiet >/dev/null 2>"$dir/err"
+[ $? = 4 ] && grep -q "apt-get install gnuplot-nox" "$dir/err" && passed=$((passed + 1)) || { fail "missing gnuplot"; cat "$dir/err"; }
 
 # --- run and its log -----------------------------------------------------------------
 expect "run" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --log "$dir/a.log"

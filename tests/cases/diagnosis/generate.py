@@ -326,7 +326,7 @@ def _(out):
     run.prompt(256, PREFILL, **USUAL)
     for i in range(800):
         run.step(DECODE, accuracy={"state_similarity": 0.21} if i > 100 and i % 60 < 4 else None, **USUAL)
-        if i == 404:
+        if i in (164, 404, 644):
             run.put({"event_type": "alarm", "alarm_type": "state_divergence", "severity": "warning", "rule": "state_divergence",
                      "value": 0.21, "limit": 0.8, "state": "firing"})
 

@@ -1,0 +1,213 @@
+/* markdown_report.c - findings to paste into an issue, a wiki or a chat: verdict, numbers, anomalies with their advice. */
+#include "report/markdown.h"
+#include "report/report.h"
+#include "report/terminal.h"
+#include "report/verdict_text.h"
+
+#include "base/clock.h"
+
+enum { SESSIONS_SHOWN = 20, EVENTS_SHOWN = 20 };
+
+struct md {
+	struct buf *out;
+	enum lang lang;
+};
+
+static void cell(struct md *md, const char *text)
+{
+	buf_str(md->out, " ");
+	md_text(md->out, text);
+	buf_str(md->out, " |");
+}
+
+static void cell_value(struct md *md, enum metric_id m, double value)
+{
+	char shown[TERM_TEXT];
+
+	cell(md, term_value(shown, m, value));
+}
+
+static void cell_count(struct md *md, uint64_t n)
+{
+	char shown[TERM_TEXT];
+
+	cell(md, term_count(shown, n));
+}
+
+static void cell_time(struct md *md, int64_t us)
+{
+	char iso[TIME_TEXT_BYTES];
+
+	time_format(iso, us);
+	cell(md, iso);
+}
+
+/* A heading row: the first column is of words, the others of numbers. */
+static void heads(struct md *md, const enum text_id *ids, size_t n)
+{
+	buf_str(md->out, "|");
+	for (size_t i = 0; i < n; i++)
+		cell(md, text(ids[i], md->lang));
+	buf_str(md->out, "\n|---|");
+	for (size_t i = 1; i < n; i++)
+		buf_str(md->out, "---:|");
+	buf_char(md->out, '\n');
+}
+
+#define HEADS(md, ...)                                                                                                \
+	heads(md, (const enum text_id[]){ __VA_ARGS__ }, sizeof((const enum text_id[]){ __VA_ARGS__ }) / sizeof(enum text_id))
+
+static void verdict(struct md *md, const struct findings *f)
+{
+	static const enum text_id names[VERDICT_COUNT] = { TEXT_PAGE_HEALTHY, TEXT_PAGE_ATTENTION, TEXT_PAGE_CRITICAL };
+	struct buf sentence = { 0 };
+
+	verdict_sentence(&sentence, f, md->lang);
+	md_heading(md->out, 1, text(TEXT_PAGE_TITLE, md->lang));
+	buf_str(md->out, "**");
+	md_text(md->out, text(f->records ? names[f->verdict] : TEXT_PAGE_EMPTY, md->lang));
+	buf_str(md->out, "** ");
+	md_text(md->out, sentence.p ? sentence.p : "");
+	buf_char(md->out, '\n');
+	md->out->failed |= sentence.failed;
+	buf_free(&sentence);
+}
+
+static void input(struct md *md, const struct findings *f)
+{
+	md_heading(md->out, 2, text(TEXT_TERM_INPUT, md->lang));
+	HEADS(md, TEXT_PAGE_FILES, TEXT_PAGE_RECORDS, TEXT_PAGE_TOKENS, TEXT_PAGE_SESSIONS, TEXT_PAGE_SKIPPED);
+	for (size_t i = 0; i < f->n_files && i < 1; i++) {
+		buf_str(md->out, "|");
+		cell(md, f->files[i]);
+		cell_count(md, f->records);
+		cell_count(md, f->tokens);
+		cell_count(md, f->sessions_total);
+		cell_count(md, f->skipped_lines);
+		buf_char(md->out, '\n');
+	}
+}
+
+static void metrics(struct md *md, const char *title, const struct summary s[METRIC_COUNT])
+{
+	bool any = false;
+
+	for (int m = 0; m < METRIC_COUNT; m++) {
+		if (!s[m].count)
+			continue;
+		if (!any) {
+			md_heading(md->out, 2, title);
+			HEADS(md, TEXT_PAGE_METRIC, TEXT_PAGE_MIN, TEXT_PAGE_MEDIAN, TEXT_TERM_P95, TEXT_PAGE_MAX, TEXT_PAGE_MEAN);
+		}
+		any = true;
+		buf_str(md->out, "|");
+		cell(md, metric_specs[m].label[md->lang]);
+		cell_value(md, (enum metric_id)m, s[m].min);
+		cell_value(md, (enum metric_id)m, s[m].p50);
+		cell_value(md, (enum metric_id)m, s[m].p95);
+		cell_value(md, (enum metric_id)m, s[m].max);
+		cell_value(md, (enum metric_id)m, s[m].mean);
+		buf_char(md->out, '\n');
+	}
+}
+
+static void anomaly_types(struct md *md, const struct findings *f)
+{
+	char share[TERM_TEXT];
+
+	HEADS(md, TEXT_PAGE_TYPE, TEXT_PAGE_RECORDS, TEXT_PAGE_OF_RECORDS, TEXT_PAGE_LIVE, TEXT_PAGE_ADVICE);
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++) {
+		const char *advice = f->anomaly_advice[t][md->lang];
+
+		if (!f->anomaly_by_type[t] && !f->live_alarms[t])
+			continue;
+		buf_str(md->out, "|");
+		cell(md, alarm_specs[t].label[md->lang]);
+		cell_count(md, f->anomaly_by_type[t]);
+		cell(md, term_share(share, f->anomaly_by_type[t], f->records));
+		cell_count(md, f->live_alarms[t]);
+		cell(md, advice ? advice : "");
+		buf_char(md->out, '\n');
+	}
+}
+
+static void events(struct md *md, const struct findings *f)
+{
+	md_heading(md->out, 3, text(TEXT_PAGE_EVENTS, md->lang));
+	HEADS(md, TEXT_PAGE_FROM, TEXT_PAGE_TYPE, TEXT_PAGE_WORST, TEXT_PAGE_LIMIT_HEAD, TEXT_PAGE_RECORDS, TEXT_PAGE_SESSION);
+	for (size_t i = 0; i < f->n_events && i < EVENTS_SHOWN; i++) {
+		const struct anomaly_event *e = &f->event[i];
+
+		buf_str(md->out, "|");
+		cell_time(md, e->from_us);
+		cell(md, alarm_specs[e->type].label[md->lang]);
+		cell_value(md, e->metric, e->worst);
+		cell_value(md, e->metric, e->limit);
+		cell_count(md, e->records);
+		cell(md, e->session_id);
+		buf_char(md->out, '\n');
+	}
+	if (f->events_total > EVENTS_SHOWN) {
+		char more[TERM_TEXT];
+
+		buf_char(md->out, '\n');
+		md_filled(md->out, text(TEXT_TERM_MORE_EVENTS, md->lang), term_count(more, f->events_total - EVENTS_SHOWN));
+		buf_char(md->out, '\n');
+	}
+}
+
+static void anomalies(struct md *md, const struct findings *f)
+{
+	md_heading(md->out, 2, text(TEXT_PAGE_ANOMALIES, md->lang));
+	if (!f->anomaly_records && !f->n_events) {
+		md_text(md->out, text(TEXT_PAGE_NO_ANOMALIES, md->lang));
+		buf_char(md->out, '\n');
+		return;
+	}
+	anomaly_types(md, f);
+	if (f->n_events)
+		events(md, f);
+}
+
+static void sessions(struct md *md, const struct findings *f)
+{
+	if (f->n_sessions < 2)
+		return;
+	md_heading(md->out, 2, text(TEXT_PAGE_SESSIONS, md->lang));
+	HEADS(md, TEXT_PAGE_SESSION, TEXT_PAGE_MODEL, TEXT_PAGE_RECORDS, TEXT_PAGE_TOKENS, TEXT_TERM_LATENCY_P50, TEXT_TERM_CORRELATION);
+	for (size_t i = 0; i < f->n_sessions && i < SESSIONS_SHOWN; i++) {
+		const struct session_findings *s = &f->session[i];
+		char r[TERM_TEXT];
+
+		buf_str(md->out, "|");
+		cell(md, s->session_id);
+		cell(md, s->model_name);
+		cell_count(md, s->records);
+		cell_count(md, s->tokens);
+		cell_value(md, M_TOKEN_LATENCY_MS, s->metric[M_TOKEN_LATENCY_MS].p50);
+		cell(md, term_number(r, s->similarity_entropy_pearson));
+		buf_char(md->out, '\n');
+	}
+	if (f->sessions_total > SESSIONS_SHOWN) {
+		char more[TERM_TEXT];
+
+		buf_char(md->out, '\n');
+		md_filled(md->out, text(TEXT_TERM_MORE_SESSIONS, md->lang), term_count(more, f->sessions_total - SESSIONS_SHOWN));
+		buf_char(md->out, '\n');
+	}
+}
+
+void report_markdown(struct buf *out, const struct findings *f, const struct report_options *opts)
+{
+	struct md md = { out, opts->lang };
+
+	verdict(&md, f);
+	input(&md, f);
+	if (!f->records)
+		return;
+	anomalies(&md, f);
+	metrics(&md, text(TEXT_PAGE_STATISTICS, opts->lang), f->metric);
+	metrics(&md, text(TEXT_PAGE_PREFILL, opts->lang), f->phase[PHASE_PREFILL]);
+	metrics(&md, text(TEXT_PAGE_DECODE, opts->lang), f->phase[PHASE_DECODE]);
+	sessions(&md, f);
+}

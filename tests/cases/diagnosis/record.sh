@@ -1,0 +1,40 @@
+#!/bin/sh
+# Records the logs of real runs that lie here, each with one fault put in, and compresses them.
+#     record.sh BUILD_DIR [NAME]      on a machine that does nothing else
+set -eu
+build=$(cd "$1" && pwd)
+only=${2:-}
+cd "$(dirname "$0")"
+
+record() { # NAME FAULT SECONDS
+	[ -z "$only" ] || [ "$only" = "$1" ] || return 0
+	rm -f "$1.log" "$1.log.zst"
+	taskset -c 0 "$build/tests/faulty" "$1.log" "$2" "$3"
+	zstd -q -19 --rm "$1.log"
+}
+
+# 11 s alone, then a program that computes on the same processor.
+contend() {
+	sleep 11
+	timeout 11 taskset -c 0 sh -c 'while :; do :; done' || true
+}
+
+for tokens in 600 4000; do
+	name=healthy__real_cli_${tokens}_tokens
+	rm -f "$name.log" "$name.log.zst"
+	"$build/rwkvmon" run --tokens $tokens --seed 5 --quiet --log "$name.log" >/dev/null
+	zstd -q -19 --rm "$name.log"
+done
+record healthy__real_run_4_s healthy 4
+record caller__real_growing_sleep growing_sleep 6
+record penalties_over_all_tokens__real_rescan rescan 6
+record history_refed__real_chat refed 5
+record chunk_too_small__real_chunk_len_1 chunk_1 3
+record memory_growth__real_kept_logits memory 22
+record state_leak__real_state_not_reset leak 3
+record non_finite__real_spoilt_state nan 4
+if [ -z "$only" ] || [ "$only" = other_load__real_busy_neighbour ]; then
+	contend &
+	record other_load__real_busy_neighbour healthy 22
+	wait
+fi
