@@ -90,6 +90,9 @@ docs: all
 	@build/rwkvmon export rules >docs/RULES.md
 	@build/rwkvmon export schema >docs/log.schema.json
 	@build/rwkvmon export alerts >docs/PROMETHEUS-ALERTS.md
+	@build/rwkvmon export prometheus-rules --lang en --docs-url file:///usr/local/share/doc/rwkvmon >deploy/prometheus/rwkvmon-rules.yml
+	@build/rwkvmon export grafana --lang en >deploy/grafana/dashboards/rwkv-monitor.json
+	@build/rwkvmon export grafana --lang zh >deploy/grafana/dashboards/rwkv-monitor.zh.json
 	@build/rwkvmon export diagnosis >docs/DIAGNOSIS.md
 	@build/rwkvmon export man >docs/rwkvmon.1
 bench-analyze: all

@@ -60,5 +60,7 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/rwkvmon-config-version.cmak
 install(EXPORT rwkvmon-targets NAMESPACE rwkvmon:: DESTINATION ${RWKVMON_CMAKE_DIR})
 install(FILES ${CMAKE_BINARY_DIR}/rwkvmon-config.cmake ${CMAKE_BINARY_DIR}/rwkvmon-config-version.cmake
 	DESTINATION ${RWKVMON_CMAKE_DIR})
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/deploy DESTINATION ${CMAKE_INSTALL_DATADIR}/rwkvmon)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md" PATTERN "*.json")
 install(FILES ${CMAKE_SOURCE_DIR}/docs/rwkvmon.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${CMAKE_SOURCE_DIR}/docs/rwkvmon.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)

@@ -8,7 +8,11 @@ embed_files(rwkvmon_core
 	web_report_html=${CMAKE_SOURCE_DIR}/web/report.html
 	web_diagnosis_html=${CMAKE_SOURCE_DIR}/web/diagnosis.html
 	web_report_css=${CMAKE_SOURCE_DIR}/web/report.css
+	web_charts_js=${CMAKE_SOURCE_DIR}/web/charts.js
 	web_report_js=${CMAKE_SOURCE_DIR}/web/report.js
+	web_live_html=${CMAKE_SOURCE_DIR}/web/live.html
+	web_live_css=${CMAKE_SOURCE_DIR}/web/live.css
+	web_live_js=${CMAKE_SOURCE_DIR}/web/live.js
 	web_uplot_js=${UPLOT}/dist/uPlot.iife.min.js
 	web_uplot_css=${UPLOT}/dist/uPlot.min.css
 	web_uplot_licence=${UPLOT}/LICENSE)

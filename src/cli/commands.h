@@ -11,6 +11,7 @@ int command_run(const struct options *opts, struct err *err);
 int command_chat(const struct options *opts, struct err *err);
 int command_eval(const struct options *opts, struct err *err);
 int command_convert(const struct options *opts, struct err *err);
+int command_serve(const struct options *opts, struct err *err);
 int command_doctor(const struct options *opts, struct err *err);
 int command_export(const struct options *opts, struct err *err);
 int command_analyze(const struct options *opts, struct err *err);

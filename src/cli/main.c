@@ -21,6 +21,7 @@ static command_fn *const commands[COMMAND_COUNT] = {
 	[COMMAND_WATCH] = command_watch,
 	[COMMAND_COMPARE] = command_compare,
 	[COMMAND_DIAGNOSE] = command_diagnose,
+	[COMMAND_SERVE] = command_serve,
 	[COMMAND_EXPORT] = command_export,
 	[COMMAND_CONVERT] = command_convert,
 };

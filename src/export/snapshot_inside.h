@@ -54,7 +54,7 @@ struct export_session {
 	uint64_t id_hash;
 	char id[LABEL_TEXT_MAX];
 	struct group *group;
-	int64_t last_us;    /* time of its latest record */
+	int64_t last_us;    /* time of its latest record: what is old is silent, whenever it is read */
 	int64_t seen_us;    /* when that came, by our clock */
 	uint64_t have[2];   /* bit s: gauge s has a value */
 	double gauge[SERIES_COUNT];
@@ -90,7 +90,7 @@ _Static_assert(SERIES_COUNT <= 128, "`have` is two words");
 /* Is the session alive, as far as one can tell at that time of our clock? */
 static inline bool session_is_live(const struct exporter *e, const struct export_session *s, int64_t now_us)
 {
-	return s->used && s->live && !(e->opts.silent_us && now_us - s->seen_us > e->opts.silent_us);
+	return s->used && s->live && !(e->opts.silent_us && now_us - s->last_us > e->opts.silent_us);
 }
 
 #endif

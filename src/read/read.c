@@ -280,6 +280,8 @@ static int open_source(struct reader *r, struct err *err)
 	if (r->fd < 0)
 		return err_set_os(err, ERR_OPEN, errno, "%s: cannot be opened", source_name(r));
 	posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	if (r->opts.opened)
+		r->opts.opened(r->opts.opened_ctx, r->fd);
 	return 0;
 }
 

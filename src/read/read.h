@@ -36,6 +36,9 @@ struct read_options {
 	bool (*stop)(void *stop_ctx);
 	void *stop_ctx;
 
+	/* Called with each file that is opened to be read, the new one after a rotation too. NULL: never. */
+	void (*opened)(void *opened_ctx, int fd);
+	void *opened_ctx;
 	const struct field_map *map; /* borrowed; NULL: the logs are ours */
 };
 

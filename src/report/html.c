@@ -8,6 +8,7 @@
 extern const char web_report_html[], web_report_html_end[];
 extern const char web_diagnosis_html[], web_diagnosis_html_end[];
 extern const char web_report_css[], web_report_css_end[];
+extern const char web_charts_js[], web_charts_js_end[];
 extern const char web_report_js[], web_report_js_end[];
 extern const char web_uplot_js[], web_uplot_js_end[];
 extern const char web_uplot_css[], web_uplot_css_end[];
@@ -54,6 +55,7 @@ static void fill_script(struct buf *out, const struct page *p)
 {
 	(void)p;
 	add_file(out, FILE_BYTES(web_uplot_js));
+	add_file(out, FILE_BYTES(web_charts_js));
 	add_file(out, FILE_BYTES(web_report_js));
 }
 
@@ -66,7 +68,7 @@ static void fill_licence(struct buf *out, const struct page *p)
 /* Bytes that the page may still take, with what follows the raw findings set aside. */
 static size_t bytes_left(const struct buf *out)
 {
-	size_t fixed = FILE_BYTES(web_uplot_js).n + FILE_BYTES(web_report_js).n + 4096;
+	size_t fixed = FILE_BYTES(web_uplot_js).n + FILE_BYTES(web_charts_js).n + FILE_BYTES(web_report_js).n + 4096;
 
 	return out->used + fixed < PAGE_BYTES_MAX ? PAGE_BYTES_MAX - out->used - fixed : 0;
 }

@@ -216,7 +216,7 @@ static void bucket_numbers(struct buf *out, const char *name, const struct bucke
 	buf_str(out, n ? "]" : "[]");
 }
 
-static void put_series(struct buf *out, const struct series *s, const char *session)
+void page_series(struct buf *out, const struct series *s, const char *session)
 {
 	bool first = true;
 
@@ -251,12 +251,12 @@ static void model_series(struct buf *out, const struct page *p)
 
 	key(out, "series", false);
 	buf_char(out, '[');
-	put_series(out, &p->f->series, NULL);
+	page_series(out, &p->f->series, NULL);
 	for (size_t i = 0; i < p->f->n_sessions && p->f->n_sessions > 1; i++) {
 		if (!p->f->session[i].series)
 			continue;
 		buf_clear(&one);
-		put_series(&one, p->f->session[i].series, p->f->session[i].session_id);
+		page_series(&one, p->f->session[i].series, p->f->session[i].session_id);
 		if (one.failed || one.used > left)
 			continue;
 		left -= one.used;

@@ -40,6 +40,7 @@ void page_insights(struct buf *out, const struct page *p);
 void page_diagrams(struct buf *out, const struct page *p);
 void page_skipped(struct buf *out, const struct page *p);
 void page_model(struct buf *out, const struct page *p); /* JSON: what report.js draws */
+void page_series(struct buf *out, const struct series *s, const char *session); /* one of the model's */
 
 /* True when the panel has something to draw. */
 bool page_panel_occurs(const struct findings *f, enum panel_id panel);

@@ -1,0 +1,171 @@
+/* The live page in Chromium, over real runs that go on and a hostile log.
+ *
+ *   node live_test.mjs [--shots DIR] RWKVMON WORK_DIR
+ *
+ * Numbers move; a new instance appears; the page comes back after the server was restarted; nothing a log says runs;
+ * 360 px and dark; no error, no request to anywhere else. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { copyFileSync, mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { chromium } from "playwright-core";
+
+const args = process.argv.slice(2);
+const shots = args.includes("--shots") ? resolve(args.splice(args.indexOf("--shots"), 2)[1]) : null;
+const [rwkvmon, work] = args;
+const children = new Set();
+const logs = join(work, "logs");
+
+mkdirSync(logs, { recursive: true });
+
+function start(...argv) {
+	const child = spawn(rwkvmon, argv, { stdio: ["ignore", "ignore", "pipe"] });
+
+	children.add(child);
+	child.on("exit", () => children.delete(child));
+	return child;
+}
+
+const stop = child => new Promise(done => { child.on("exit", done); child.kill("SIGTERM"); });
+
+/* The first line on standard error that looks like an address. */
+const addressOf = child => new Promise((done, fail) => {
+	let said = "";
+
+	child.stderr.on("data", data => {
+		said += data;
+		const match = /http:\/\/[0-9.:]+/.exec(said);
+		if (match)
+			done(match[0]);
+	});
+	child.on("exit", () => fail(new Error(`ended early: ${said}`)));
+});
+
+const run = name => start("run", "--prompt", "It was a dark night", "--tokens", "100000000", "--log", join(logs, `${name}.log`), "--quiet");
+const serve = (listen, ...more) => start("serve", logs, "--listen", listen, "--lang", "en", ...more);
+
+const runs = [run("one")];
+let server = serve("127.0.0.1:0");
+const url = await addressOf(server);
+const browser = await chromium.launch({
+	executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+	args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync"],
+});
+const context = await browser.newContext({ viewport: { width: 1280, height: 1000 } });
+const page = await context.newPage();
+const problems = [];
+let restarting = false;
+
+page.on("console", m => ["error", "warning"].includes(m.type()) && !restarting && !/willReadFrequently/.test(m.text()) && problems.push(m.text()));
+page.on("pageerror", e => problems.push(e.stack ?? String(e)));
+page.on("dialog", d => { problems.push(`dialog: ${d.message()}`); d.dismiss(); });
+page.on("request", r => { if (!r.url().startsWith(url) && !r.url().startsWith("data:")) problems.push(`request: ${r.url()}`); });
+page.setDefaultTimeout(120_000);
+
+const shoot = async what => shots && page.screenshot({ path: join(shots, `live.${what}.png`), fullPage: true });
+const tokens = name => page.evaluate(n => {
+	const article = [...document.querySelectorAll("article")].find(a => a.querySelector("h2 span").textContent.includes(n));
+	return +(/([\d,]+) tokens/.exec(article?.querySelector(".what").textContent ?? "")?.[1].replaceAll(",", "") ?? -1);
+}, name);
+const until = async (what, test) => {
+	for (let i = 0; i < 600; i++) {
+		if (await test())
+			return;
+		await page.waitForTimeout(200);
+	}
+	assert.fail(`waited in vain for: ${what}`);
+};
+const moves = async (what, name) => {
+	const before = await tokens(name);
+	await until(what, async () => await tokens(name) > before);
+};
+
+const tests = {
+	async "numbers of a running instance move"() {
+		await page.goto(url);
+		await page.waitForSelector("article .tile");
+		await page.waitForSelector("article canvas");
+		await moves("more tokens", ":");
+		assert.equal(await page.textContent("article h2 small"), "up");
+	},
+	async "its charts get what comes"() {
+		const newest = () => page.evaluate(() => document.querySelector("article [data-panel] canvas").getContext("2d")
+			.getImageData(0, 0, 400, 200).data.reduce((a, b) => (a * 31 + b) | 0, 0));
+		const before = await newest();
+		await until("another picture", async () => await newest() !== before);
+	},
+	async "a new log appears beside it"() {
+		runs.push(run("two"));
+		await until("a second column", async () => await page.locator("article").count() === 2);
+		await moves("more tokens", ":");
+		await page.waitForSelector("article:nth-of-type(2) canvas");
+		await page.waitForTimeout(4000);
+		await shoot("two");
+	},
+	async "what a log says stays text"() {
+		copyFileSync(join(work, "hostile.log"), join(logs, "hostile.log"));
+		await until("the hostile instance", async () => await page.locator("article").count() === 3);
+		assert.equal(await page.locator("article img").count(), 0);
+		assert.match(await page.locator("article").nth(2).locator(".what").textContent(), /<\/script><img src=x onerror=alert\(1\)>/);
+	},
+	async "it fits into 360 px"() {
+		await page.setViewportSize({ width: 360, height: 740 });
+		await page.waitForTimeout(500);
+		assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "sideways scrolling");
+		await shoot("phone");
+		await page.setViewportSize({ width: 1280, height: 1000 });
+	},
+	async "dark mode is dark"() {
+		await page.emulateMedia({ colorScheme: "dark" });
+		const light = await page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).slice(0, 3).reduce((a, b) => a + +b, 0));
+		assert.ok(light < 150, `background of ${light}`);
+		await page.waitForTimeout(300);
+		await shoot("dark");
+		await page.emulateMedia({ colorScheme: "light" });
+	},
+	async "it comes back after the server was restarted"() {
+		restarting = true;
+		await stop(server);
+		await page.waitForSelector("#link[data-lost]");
+		server = serve(url.slice("http://".length));
+		await addressOf(server);
+		await until("the connection", async () => !await page.locator("#link[data-lost]").count());
+		restarting = false;
+		await moves("more tokens", ":");
+	},
+	async "a run that ends is down"() {
+		await stop(runs.pop());
+		await until("the badge", async () => (await page.locator("article h2 small.tone-none").count()) === 2); /* and the hostile log's, which is old */
+	},
+	async "the token opens the page"() {
+		const guarded = serve("127.0.0.1:0", "--token", "a-token-for-the-page");
+		const there = await addressOf(guarded);
+		const other = await browser.newContext();
+		const visitor = await other.newPage();
+
+		assert.equal((await visitor.goto(there)).status(), 401);
+		await visitor.goto(`${there}/?token=a-token-for-the-page`);
+		await visitor.waitForSelector("article");
+		assert.equal(new URL(visitor.url()).search, "");
+		await other.close();
+		await stop(guarded);
+	},
+};
+
+let failed = 0;
+for (const [name, test] of Object.entries(tests)) {
+	try {
+		await test();
+		console.log(`ok: ${name}`);
+	} catch (e) {
+		console.log(`FAILED: ${name}: ${e.message}`);
+		failed++;
+	}
+}
+for (const p of problems)
+	console.log(`FAILED: ${p}`);
+await browser.close();
+for (const child of children)
+	child.kill("SIGKILL");
+process.exit(failed || problems.length ? 1 : 0);
