@@ -24,7 +24,8 @@ static inline bool same_record(const struct record *a, const struct record *b)
 	if (a->time_us != b->time_us || a->event != b->event || a->phase != b->phase || a->sequence != b->sequence ||
 	    a->token_count != b->token_count || a->sequence_length != b->sequence_length || a->have != b->have ||
 	    a->nonfinite != b->nonfinite || a->tokens != b->tokens || a->n_tokens != b->n_tokens ||
-	    a->details != b->details || !a->text.p != !b->text.p || !slice_equal(a->text, b->text))
+	    a->details != b->details || a->n_layer_norm != b->n_layer_norm ||
+	    (a->n_layer_norm && memcmp(a->layer_norm, b->layer_norm, a->n_layer_norm * sizeof *a->layer_norm)) || !a->text.p != !b->text.p || !slice_equal(a->text, b->text))
 		return false;
 	for (int m = 0; m < METRIC_COUNT; m++)
 		if (record_has(a, (enum metric_id)m) && memcmp(&a->metric[m], &b->metric[m], sizeof(double)))

@@ -58,7 +58,7 @@ static size_t group_points(const struct ledger *c, struct group out[GROUPS_MAX])
 		const struct ledger_point *p = &c->point[i];
 		struct group *g = &out[n];
 
-		if (!g->calls)
+		if (!(g->calls > 0))
 			g->from_us = p->from_us;
 		g->to_us = p->to_us;
 		g->calls += (double)p->calls;

@@ -27,6 +27,7 @@ enum {
 	FINDINGS_WORST = 5,		/* worst moments of one metric */
 	FINDINGS_INSTANCES_MAX = 64,	/* instances listed */
 	FINDINGS_OCTAVES = 32,		/* of the position in a sequence */
+	FINDINGS_LAYERS_MAX = 256,	/* whose norms are followed */
 };
 
 /* Of one metric over some records. count, min, max are exact; mean and stddev (sample,
@@ -120,6 +121,11 @@ struct by_position {
 	double mean[FINDINGS_OCTAVES];	  /* NAN where there are none */
 };
 
+/* Norm of one layer's state over a session; NAN when it never was finite. */
+struct layer_norm {
+	double first, last, min, max;
+};
+
 /* A step at which something first went wrong. */
 struct first_bad {
 	bool known;
@@ -135,6 +141,8 @@ struct state_evolution {
 	uint64_t pairs; /* that the correlation with entropy is of */
 	struct first_bad first_nonfinite; /* of logits or state */
 	struct first_bad first_bad; /* of that, a loop, a jump, a leak: what rules or live alarms say first */
+	struct layer_norm *layer;   /* (n_layers); NULL: the log has no norms */
+	size_t n_layers;
 };
 
 /* All sessions of one host:pid. */

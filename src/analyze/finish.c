@@ -80,7 +80,7 @@ static void take_series(struct arena *arena, const struct buckets *b, struct ser
 	}
 }
 
-static void take_state(const struct session *s, const struct numbers *n, struct session_findings *out)
+static void take_state(struct arena *arena, const struct session *s, const struct numbers *n, struct session_findings *out)
 {
 	const struct summary *change = &out->metric[M_STATE_CHANGE];
 
@@ -90,6 +90,7 @@ static void take_state(const struct session *s, const struct numbers *n, struct 
 		.first_nonfinite = n->nonfinite,
 		.first_bad = s->first_bad,
 	};
+	out->state.layer = norms_tell(&n->norms, arena, &out->state.n_layers);
 	first_bad_merge(&out->state.first_bad, &n->nonfinite);
 	out->similarity_entropy_pearson = comoments_pearson(&n->similarity_entropy);
 	out->collapse_warning = out->similarity_entropy_pearson < -0.5 && out->state.pairs >= FINDINGS_COLLAPSE_PAIRS;
@@ -112,7 +113,7 @@ static bool take_session(struct arena *arena, const struct session *s, const str
 		.to_us = s->to_us,
 	};
 	fine = session_summaries(n, out->metric);
-	take_state(s, n, out);
+	take_state(arena, s, n, out);
 	for (int phase = 0; phase < PHASE_COUNT; phase++)
 		out->jitter[phase] = jitter_of(&s->jitter.sum[phase]);
 	return fine;

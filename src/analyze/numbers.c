@@ -146,6 +146,7 @@ static void add_each(struct numbers *n, struct tracks *tracks, const struct deco
 		const struct record *rec = &d[g->at[i]].rec;
 
 		first_bad_nonfinite(&n->nonfinite, rec);
+		norms_add(&n->norms, rec);
 		for (uint64_t broken = rec->nonfinite; broken; broken &= broken - 1)
 			tracks->nonfinite[__builtin_ctzll(broken)]++;
 	}
@@ -196,12 +197,13 @@ void numbers_merge(struct numbers *into, const struct numbers *from)
 	set_scales(&into->similarity_entropy);
 	comoments_merge(&into->similarity_entropy, &from->similarity_entropy);
 	first_bad_merge(&into->nonfinite, &from->nonfinite);
+	norms_merge(&into->norms, &from->norms);
 	merge_series(into, from->series);
 }
 
 bool numbers_failed(const struct numbers *n)
 {
-	bool failed = n->failed || n->similarity_entropy.failed || (n->series && n->series->failed);
+	bool failed = n->failed || n->norms.failed || n->similarity_entropy.failed || (n->series && n->series->failed);
 
 	for (int phase = 0; phase < PHASE_COUNT; phase++)
 		failed |= n->phase[phase] && tracks_failed(n->phase[phase]);
@@ -216,6 +218,7 @@ void numbers_free(struct numbers *n)
 		free(n->phase[phase]);
 	}
 	comoments_free(&n->similarity_entropy);
+	norms_free(&n->norms);
 	free_series(n);
 	*n = (struct numbers){ .failed = false };
 }

@@ -22,6 +22,7 @@
 #define RWKVMON_ANALYZE_NUMBERS_H
 
 #include "analyze/first_bad.h"
+#include "analyze/norms.h"
 #include "analyze/profile.h"
 #include "analyze/sample.h"
 #include "analyze/tracks.h"
@@ -42,6 +43,7 @@ struct numbers {
 	struct tracks *phase[PHASE_COUNT]; /* NULL: no step of that phase */
 	struct comoments similarity_entropy;
 	struct first_bad nonfinite;
+	struct norms norms;
 	struct buckets *series; /* (SERIES_CHANNELS); NULL: has none of its own */
 	bool failed;
 };

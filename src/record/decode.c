@@ -10,10 +10,11 @@
 #include "record/decode_layout.h"
 #include "record/decode_paths.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
-enum { DEPTH_MAX = 64, NUMBER_MAX_BYTES = 400, SLOTS = 16 };
+enum { DEPTH_MAX = 64, NUMBER_MAX_BYTES = 400, SLOTS = 16, NORMS_MAX = 512 };
 
 const char *const decode_reasons[DECODE_RESULT_COUNT] = {
 	[DECODE_OK] = "fine",
@@ -32,6 +33,7 @@ struct decoder_slot {
 	struct field_values session; /* SESSION fields */
 	struct field_values extra;   /* EXTRA fields */
 	struct buf unescaped;	     /* texts that had escapes */
+	struct buf norms;	     /* floats: norms of layers */
 };
 
 struct parser {
@@ -521,6 +523,35 @@ static bool take_number_value(struct parser *s, const struct path *at)
 	return true;
 }
 
+/* An array of numbers; what is none, null too, becomes NAN. More than NORMS_MAX are not kept. */
+static bool take_norms(struct parser *s, int depth)
+{
+	struct buf *norms = &s->slot->norms;
+
+	buf_clear(norms); /* of two, the last counts */
+	s->p++;
+	if (depth + 1 > DEPTH_MAX)
+		return false;
+	skip_space(s);
+	if (take(s, ']'))
+		return true;
+	do {
+		struct number number = { .value = (double)NAN };
+		bool is_number;
+		float norm;
+
+		skip_space(s);
+		is_number = s->p < s->end && (*s->p == '-' || is_digit(*s->p));
+		if (is_number ? !take_number(s, &number) : !take_value(s, NULL, depth + 1))
+			return false;
+		norm = fabs(number.value) <= FLT_MAX ? (float)number.value : (float)NAN;
+		if (norms->used < NORMS_MAX * sizeof norm)
+			buf_add(norms, &norm, sizeof norm);
+		skip_space(s);
+	} while (take(s, ','));
+	return take(s, ']');
+}
+
 /* `at` is what the value is, or NULL when nobody knows. */
 static bool take_value(struct parser *s, const struct path *at, int depth)
 {
@@ -532,6 +563,8 @@ static bool take_value(struct parser *s, const struct path *at, int depth)
 	case '{':
 		return take_object(s, at, depth);
 	case '[':
+		if (at && at->kind == PATH_FIELD && at->id == F_LAYER_NORMS)
+			return take_norms(s, depth);
 		if (!take_array(s, depth, &elements))
 			return false;
 		if (at && at->kind == PATH_FIELD && at->id == F_TOKENS)
@@ -557,6 +590,7 @@ static void begin(struct decoder_slot *slot, struct decoded *d)
 	memset(slot->session.have, 0, sizeof slot->session.have);
 	memset(slot->extra.have, 0, sizeof slot->extra.have);
 	buf_clear(&slot->unescaped);
+	buf_clear(&slot->norms);
 	d->decimal = 0;
 	out->time_us = 0;
 	out->event = EVENT_TYPE_COUNT;
@@ -610,6 +644,10 @@ static enum decode_result decode_any(const struct record_decoder *d, struct deco
 		return DECODE_BAD_TIMESTAMP;
 	if (s.out->event == EVENT_INFERENCE_STEP && !s.has_token_count)
 		s.out->token_count = s.out->n_tokens ? (uint32_t)s.out->n_tokens : 1;
+	if (slot->norms.used && !slot->norms.failed) {
+		s.out->layer_norm = (const float *)(const void *)slot->norms.p;
+		s.out->n_layer_norm = slot->norms.used / sizeof(float);
+	}
 	out->session_id = fields_text(&slot->session, F_SESSION_ID);
 	return DECODE_OK;
 }
@@ -676,7 +714,7 @@ static void keep_slot(struct record_decoder *d, struct decoded *out)
 {
 	struct decoder_slot *slot = &d->slot[d->n_slots], *before = d->n_slots ? slot - 1 : NULL;
 
-	if (before && !slot->unescaped.used && same_fields(&before->session, &slot->session) &&
+	if (before && !slot->unescaped.used && !slot->norms.used && same_fields(&before->session, &slot->session) &&
 	    same_fields(&before->extra, &slot->extra)) {
 		out->rec.session = &before->session;
 		out->rec.extra = &before->extra;
@@ -694,7 +732,7 @@ static enum decode_result decode_long_way(struct record_decoder *d, struct slice
 
 	if (result != DECODE_OK)
 		return result;
-	if (leaves && !slot->unescaped.used)
+	if (leaves && !slot->unescaped.used && !slot->norms.used) /* a layout has no place for an array's values */
 		layouts_learn(d->layouts, line, &out->rec);
 	keep_slot(d, out);
 	return DECODE_OK;
@@ -733,8 +771,10 @@ bool record_decode_next(struct record_decoder *d, struct decoded *out, enum deco
 void record_decoder_free(struct record_decoder *d)
 {
 	layouts_close(d->layouts);
-	for (size_t i = 0; d->slot && i < SLOTS; i++)
+	for (size_t i = 0; d->slot && i < SLOTS; i++) {
 		buf_free(&d->slot[i].unescaped);
+		buf_free(&d->slot[i].norms);
+	}
 	free(d->slot);
 	*d = (struct record_decoder){ .any_order = d->any_order, .map = d->map };
 }

@@ -104,6 +104,32 @@ static void put_first_bad(struct buf *out, const struct first_bad *b)
 	buf_char(out, '}');
 }
 
+static void put_norms(struct buf *out, const struct state_evolution *s)
+{
+	enum { DECIMALS = 4 };
+	bool none = true;
+
+	if (!s->n_layers) {
+		buf_str(out, "null");
+		return;
+	}
+	buf_char(out, '[');
+	for (size_t i = 0; i < s->n_layers; i++) {
+		const double v[] = { s->layer[i].first, s->layer[i].last, s->layer[i].min, s->layer[i].max };
+		static const char *const names[] = { "first", "last", "min", "max" };
+		bool first = true;
+
+		comma(out, &none);
+		buf_char(out, '{');
+		for (size_t k = 0; k < 4; k++) {
+			key(out, &first, names[k]);
+			buf_json_decimal(out, v[k], DECIMALS);
+		}
+		buf_char(out, '}');
+	}
+	buf_char(out, ']');
+}
+
 static void put_state(struct buf *out, const struct session_findings *s)
 {
 	bool first = true;
@@ -118,6 +144,8 @@ static void put_state(struct buf *out, const struct session_findings *s)
 	put_first_bad(out, &s->state.first_nonfinite);
 	key(out, &first, "first_bad");
 	put_first_bad(out, &s->state.first_bad);
+	key(out, &first, "norms");
+	put_norms(out, &s->state);
 	buf_char(out, '}');
 }
 

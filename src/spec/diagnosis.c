@@ -41,7 +41,7 @@ enum answer_id answers_first(enum question_id q)
 
 enum answer_id answers_end(enum question_id q)
 {
-	int a = answers_first(q);
+	int a = (int)answers_first(q);
 
 	while (a < ANSWER_COUNT && answer_specs[a].question == q)
 		a++;

@@ -492,7 +492,7 @@ static void sum_points(double out[BOARD_POINTS], const struct scrape *s, size_t 
 				sum += s[i].point[metric][k];
 				count++;
 			}
-		out[k] = !count ? (double)NAN : shown[metric].metric == M_THROUGHPUT_TPS ? sum : sum / count;
+		out[k] = !(count > 0) ? (double)NAN : shown[metric].metric == M_THROUGHPUT_TPS ? sum : sum / count;
 	}
 }
 

@@ -370,6 +370,39 @@ static void assert_same_json(const struct findings *a, const struct findings *b)
 	buf_free(&y);
 }
 
+/* A step with the norms of two layers. */
+static void push_norms(struct analysis *a, int64_t time_us, float first, float second)
+{
+	struct made m;
+	float norm[2] = { first, second };
+
+	make(&m, EVENT_INFERENCE_STEP, 1, time_us);
+	m.rec.layer_norm = norm;
+	m.rec.n_layer_norm = 2;
+	analyze_push(a, &m.rec);
+}
+
+static void norms_of_layers_are_followed(void **state)
+{
+	struct analysis *whole = begin(NULL), *part = begin(NULL);
+	struct findings f;
+	const struct layer_norm *layer;
+
+	(void)state;
+	push_norms(part, 4000000, 8, NAN); /* the end of the log comes first */
+	push_norms(part, 3000000, 9, NAN);
+	push_norms(whole, 1000000, 2, NAN);
+	push_norms(whole, 2000000, 1, NAN);
+	push_latency(whole, 1, 2500000, 5);
+	analyze_merge(part, whole);
+	f = finish(part);
+	assert_int_equal(f.session[0].state.n_layers, 2);
+	layer = f.session[0].state.layer;
+	assert_true(layer[0].first == 2 && layer[0].last == 8 && layer[0].min == 1 && layer[0].max == 9);
+	assert_true(isnan(layer[1].first) && isnan(layer[1].max));
+	findings_free(&f);
+}
+
 static void parts_merge_into_the_whole(void **state)
 {
 	enum { N = 4000, PARTS = 3 };
@@ -407,6 +440,7 @@ int main(void)
 		cmocka_unit_test(nothing_makes_empty_findings),
 		cmocka_unit_test(lists_are_capped_and_totals_are_not),
 		cmocka_unit_test(only_whole_series_of_large_sessions_are_kept),
+		cmocka_unit_test(norms_of_layers_are_followed),
 		cmocka_unit_test(parts_merge_into_the_whole),
 	};
 

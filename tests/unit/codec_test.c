@@ -76,9 +76,12 @@ static void every_metric_and_field_survives_the_round_trip(void **state)
 	for (size_t e = 0; e < sizeof events / sizeof *events; e++) {
 		struct record r = { .time_us = 1757594096789000, .event = events[e], .session = &s, .extra = &extra,
 				    .sequence = 3, .token_count = 7, .sequence_length = 99, .phase = PHASE_DECODE };
+		static const float norms[] = { 10.5F, NAN, 0.25F };
 		struct record back;
 		struct buf b = { 0 };
 
+		r.layer_norm = norms;
+		r.n_layer_norm = 3;
 		for (int m = 0; m < METRIC_COUNT; m++)
 			record_set(&r, (enum metric_id)m, (m + 1) / metric_specs[m].scale);
 		record_encode(&b, &r);
@@ -100,6 +103,8 @@ static void every_metric_and_field_survives_the_round_trip(void **state)
 		if (r.event == EVENT_INFERENCE_STEP) {
 			assert_true(back.have == r.have && back.sequence == 3 && back.token_count == 7);
 			assert_true(back.sequence_length == 99 && back.phase == PHASE_DECODE);
+			assert_int_equal(back.n_layer_norm, 3);
+			assert_true(back.layer_norm[0] == 10.5F && isnan(back.layer_norm[1]) && back.layer_norm[2] == 0.25F);
 			for (int m = 0; m < METRIC_COUNT; m++)
 				assert_true(back.metric[m] == r.metric[m]);
 		}

@@ -34,6 +34,8 @@ static const char *const seeds[] = {
 	"\"accuracy\":{\"logits_entropy\":NaN,\"logits_entropy\":1.5,\"state_similarity\":Infinity},\"token_count\":2}",
 	"\xef\xbb\xbf { \"event_type\" : \"inference_step\" , \"timestamp\" : \"2025-09-11 12:34:56.7\" , \"session_id\" : "
 	"\"a\\u0041\", \"accuracy.logits_entropy\" : 1.25 }",
+	"{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"session_id\":\"s\",\"event_type\":\"inference_step\",\"accuracy\":"
+	"{\"logits_entropy\":4.2,\"state_norms\":[1.5,null,0.25]},\"token_count\":1}",
 	"{\"timestamp\":\"2025-09-11T12:34:57.000Z\",\"session_id\":\"s\",\"event_type\":\"gap\",\"dropped\":12,\"reason\":\"full\"}",
 };
 
