@@ -26,11 +26,9 @@ for kind in ordinary hostile torn few published many; do
 done
 "$build/rwkvmon" analyze "$work/ordinary.log" --format html --lang zh -o "$work/ordinary.zh.html"
 python3 "$page/../cases/diagnosis/generate.py" "$work/cases"
-for cause in other_load healthy not_enough_data chunk_too_small; do
-	for lang in en zh; do
-		set -- "$work/cases/$cause"__*.log
-		"$build/rwkvmon" diagnose "$1" --format html --lang $lang -o "$work/diagnosis.$cause.$lang.html"
-	done
+for page_of in chunk_too_small.en healthy.zh not_enough_data.en other_load.zh; do
+	set -- "$work/cases/${page_of%.*}"__*.log
+	"$build/rwkvmon" diagnose "$1" --format html --lang "${page_of#*.}" -o "$work/diagnosis.$page_of.html"
 done
 "$build/rwkvmon" diagnose "$work/hostile.log" --format html -o "$work/diagnosis.hostile.html"
 

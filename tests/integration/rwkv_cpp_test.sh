@@ -69,5 +69,17 @@ check "a log that cannot be written stops nothing" watched env RWKVMON_RWKV_LIBR
 cp err said
 check "and is told" grep -q "not watching" said
 
+# The block of docs/INTEGRATIONS.md as it is written; the drop-in stands for the real library.
+mkdir -p guide/rwkv.cpp/build
+ln -s "$dropin/librwkv.so" guide/rwkv.cpp/build/librwkv.so
+ln -s "$build" guide/build
+ln -s "$model" guide/model.bin
+printf '#!/bin/sh\nexec "%s" "$1" x.logits\n' "$program" >guide/your-program
+chmod +x guide/your-program
+awk '/^## / { here = $0 == "## rwkv.cpp" } /^```/ { inside = here && $0 == "```sh"; next } inside' \
+	"$here/../../docs/INTEGRATIONS.md" >guide/block.sh
+check "the guide's block" sh -c "cd guide && [ -s block.sh ] && sh -eu block.sh"
+check "its report" grep -q "<html lang=" guide/report.html
+
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -294,7 +294,7 @@ for (const file of args) {
 	const page = await bare.newPage();
 	await run("verdict and headings are there without JavaScript", async () => {
 		await page.goto(pathToFileURL(resolve(file)).href);
-		assert.ok((await page.locator("#verdict, #diagnosis").first().textContent()).length > 2);
+		assert.ok((await page.locator("#verdict, #diagnosis").first().textContent()).trim().length > 1);
 	});
 	await bare.close();
 }
