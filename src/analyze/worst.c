@@ -75,9 +75,9 @@ void worst_add(struct worst *w, const struct record *rec, int32_t session)
 	for (uint64_t have = rec->have & (greater_is_worse | smaller_is_worse); have; have &= have - 1) {
 		enum metric_id m = (enum metric_id)__builtin_ctzll(have);
 		double bad = smaller_is_worse & metric_bit(m) ? -rec->metric[m] : rec->metric[m];
-		const struct worst_step *last = &w->of[m][FINDINGS_WORST - 1];
+		const struct worst_step *last = w->n[m] < FINDINGS_WORST ? NULL : &w->of[m][FINDINGS_WORST - 1];
 
-		if (w->n[m] < FINDINGS_WORST || bad > last->bad || (bad == last->bad && rec->time_us <= last->time_us))
+		if (!last || bad > last->bad || (bad == last->bad && rec->time_us <= last->time_us))
 			take(w, m, bad, rec, session);
 	}
 }
