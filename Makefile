@@ -9,6 +9,7 @@
 #   make bench      speed and cost, measured on this machine
 #   make docs            write docs/ anew from the tables in src/spec/
 #   make bench-analyze   the analyzer alone, on logs of 100 MB and 1 GB
+#   make eval-alarms   precision and recall of the alarms under injected faults (docs/ALARMS.md)
 #   make bench-runtime   the runtime alone, in every precision (docs/PERFORMANCE.md)
 #   make bench-collect   what watching costs a call
 #   make bench-python    the same in Python, on the real rwkv package
@@ -54,6 +55,11 @@ fault:
 	@$(MAKE) all TESTS=ON
 	@tools/test-fault
 
+eval-alarms:
+	@tools/deps web build test
+	@$(MAKE) all TESTS=ON
+	@build/tests/alarm_eval
+
 soak:
 	@tools/deps web build test
 	@$(MAKE) all TESTS=ON
@@ -81,6 +87,7 @@ bench-python: all
 docs: all
 	@build/rwkvmon export log-format >docs/LOG-FORMAT.md
 	@build/rwkvmon export metrics >docs/METRICS.md
+	@build/rwkvmon export rules >docs/RULES.md
 	@build/rwkvmon export schema >docs/log.schema.json
 	@build/rwkvmon export alerts >docs/PROMETHEUS-ALERTS.md
 	@build/rwkvmon export prometheus-rules --lang en --docs-url file:///usr/local/share/doc/rwkvmon >deploy/prometheus/rwkvmon-rules.yml
@@ -100,4 +107,4 @@ install: all
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: all demo test test-all fault soak bench bench-collect bench-analyze bench-runtime docs install clean
+.PHONY: eval-alarms all demo test test-all fault soak bench bench-collect bench-analyze bench-runtime docs install clean

@@ -213,6 +213,11 @@ RWKVMON_API void rwkvmon_new_sequence_from(rwkvmon *mon, const struct rwkvmon_st
 RWKVMON_API int rwkvmon_set_number(rwkvmon *mon, const char *path, double value, char *error);
 RWKVMON_API int rwkvmon_set_text(rwkvmon *mon, const char *path, const char *text, char *error);
 
+/* Reads the rule file anew, for the next records; alarms that are on stay on as long as a rule of their name is there.
+ * From the handle's thread, not from a signal handler. On error the old rules stay and `error` (RWKVMON_ERROR_BYTES, or
+ * NULL) says what is wrong with the file. */
+RWKVMON_API int rwkvmon_reload_rules(rwkvmon *mon, char *error);
+
 /* The number of a metric's id ("vram_used_mb"), or -1. */
 RWKVMON_API int rwkvmon_metric(const char *id);
 

@@ -15,6 +15,7 @@ int command_serve(const struct options *opts, struct err *err);
 int command_doctor(const struct options *opts, struct err *err);
 int command_export(const struct options *opts, struct err *err);
 int command_analyze(const struct options *opts, struct err *err);
+int command_rules(const struct options *opts, struct err *err);
 int command_watch(const struct options *opts, struct err *err);
 int command_compare(const struct options *opts, struct err *err);
 int command_diagnose(const struct options *opts, struct err *err);

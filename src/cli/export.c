@@ -16,6 +16,7 @@ static const struct document {
 	{ "schema", document_schema, NULL },
 	{ "log-format", document_log_format, NULL },
 	{ "metrics", document_metrics, NULL },
+	{ "rules", document_rules, NULL },
 	{ "diagnosis", document_diagnosis, NULL },
 	{ "man", document_man, NULL },
 };
@@ -45,6 +46,6 @@ int command_export(const struct options *opts, struct err *err)
 	for (int i = 0; opts->n_arguments == 1 && i < DOCUMENTS; i++)
 		if (!strcmp(opts->argument[0], documents[i].name))
 			return print(&documents[i], opts, err);
-	err_set(err, ERR_USAGE, "export: expected one of grafana, prometheus-rules, alerts, schema, log-format, metrics, diagnosis, man");
+	err_set(err, ERR_USAGE, "export: expected one of grafana, prometheus-rules, alerts, schema, log-format, metrics, rules, diagnosis, man");
 	return err_hint(err, "`rwkvmon export grafana` prints the dashboard, `rwkvmon export schema` the JSON Schema of a log line");
 }

@@ -4,9 +4,11 @@
 #include "base/file.h"
 #include "cli/model.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t interrupted;
 
@@ -30,12 +32,52 @@ void generation_resume(void)
 	interrupted = 0;
 }
 
+/* SIGHUP asks a program without a terminal to read its rules anew; from one that had a terminal, it says that this is
+ * gone, and is an interrupt. */
+static volatile sig_atomic_t hung_up;
+static bool had_terminal;
+
+static bool has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static void on_hangup(int number)
+{
+	if (had_terminal && !has_terminal()) /* open and close are safe in a handler */
+		on_signal(number);
+	else
+		hung_up = 1;
+}
+
 void generation_catch_signals(void)
 {
 	struct sigaction act = { .sa_handler = on_signal }; /* no SA_RESTART: a waiting read returns */
+	struct sigaction hangup = { .sa_handler = on_hangup, .sa_flags = SA_RESTART }, before;
 
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
+	had_terminal = has_terminal();
+	if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler != SIG_IGN) /* nohup means it */
+		sigaction(SIGHUP, &hangup, NULL);
+}
+
+static void reload_rules(const struct generation *g)
+{
+	const char *name = g->opts->rules ? g->opts->rules : "thresholds";
+	char why[RWKVMON_ERROR_BYTES];
+
+	hung_up = 0;
+	if (!g->watch.mon)
+		return;
+	if (rwkvmon_reload_rules(g->watch.mon, why))
+		fprintf(stderr, "\nrwkvmon: %s\nthe rules stay as they were\n", why);
+	else if (!g->opts->quiet)
+		fprintf(stderr, "\nrwkvmon: %s: rules read anew\n", name);
 }
 
 static uint64_t count_or(uint64_t given, uint64_t otherwise)
@@ -178,6 +220,8 @@ int generation_draw(struct generation *g, uint32_t *token, struct slice *bytes, 
 
 int generation_feed(struct generation *g, uint32_t token, struct err *err)
 {
+	if (hung_up)
+		reload_rules(g);
 	g->made++;
 	return feed(g, &token, 1, false, &g->decode_ns, err);
 }

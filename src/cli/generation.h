@@ -52,6 +52,8 @@ void generation_say_undelivered(const struct rwkvmon_totals *totals);
 
 /* SIGINT or SIGTERM when one has come; both commands look at it between tokens. */
 int generation_interrupted(void);
+
+/* Besides those, SIGHUP reads the rule file anew before the next token. */
 void generation_catch_signals(void);
 void generation_resume(void); /* forgets an interrupt */
 

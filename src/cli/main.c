@@ -17,6 +17,7 @@ static command_fn *const commands[COMMAND_COUNT] = {
 	[COMMAND_CHAT] = command_chat,
 	[COMMAND_EVAL] = command_eval,
 	[COMMAND_ANALYZE] = command_analyze,
+	[COMMAND_RULES] = command_rules,
 	[COMMAND_WATCH] = command_watch,
 	[COMMAND_COMPARE] = command_compare,
 	[COMMAND_DIAGNOSE] = command_diagnose,

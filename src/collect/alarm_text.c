@@ -5,15 +5,19 @@
 
 #include <unistd.h>
 
-static void add_reading(struct buf *line, const struct record *r)
-{
-	double value = fields_number(r->extra, F_VALUE, 0), limit = fields_number(r->extra, F_LIMIT, 0);
+struct text_sink {
+	struct sink sink; /* first */
+	enum lang lang;
+};
 
-	buf_str(line, " (");
-	buf_json_decimal(line, value, 3);
-	buf_str(line, ", limit ");
-	buf_json_decimal(line, limit, 3);
-	buf_char(line, ')');
+static void add_reading(struct buf *line, const struct record *r, enum lang lang)
+{
+	struct buf reading = { 0 };
+
+	format_reading(&reading, r, lang);
+	if (reading.used)
+		buf_printf(line, " (%.*s)", SLICE_ARG(buf_slice(&reading)));
+	buf_free(&reading);
 }
 
 static void write_alarm(struct sink *s, const struct record *r)
@@ -22,7 +26,6 @@ static void write_alarm(struct sink *s, const struct record *r)
 	struct buf line = { 0 };
 	struct slice type, summary;
 
-	(void)s;
 	if (r->event != EVENT_ALARM && r->event != EVENT_ALARM_RESOLVED)
 		return;
 	type = fields_text(r->extra, F_ALARM_TYPE);
@@ -30,7 +33,7 @@ static void write_alarm(struct sink *s, const struct record *r)
 	if (to_terminal)
 		buf_str(&line, "\r\n\033[J"); /* text and a progress line may stand here */
 	buf_printf(&line, "%s %.*s: %.*s", r->event == EVENT_ALARM ? "[ALARM]" : "[RESOLVED]", SLICE_ARG(type), SLICE_ARG(summary));
-	add_reading(&line, r);
+	add_reading(&line, r, ((const struct text_sink *)(const void *)s)->lang);
 	if (r->event == EVENT_ALARM && fields_text(r->extra, F_ACTION).n)
 		buf_printf(&line, "\n        %.*s", SLICE_ARG(fields_text(r->extra, F_ACTION)));
 	buf_char(&line, '\n');
@@ -39,9 +42,9 @@ static void write_alarm(struct sink *s, const struct record *r)
 	buf_free(&line);
 }
 
-struct sink *alarm_text_sink(void)
+struct sink *alarm_text_sink(enum lang lang)
 {
-	static struct sink sink = { .write = write_alarm };
+	static struct text_sink sinks[LANG_COUNT] = { { { .write = write_alarm }, LANG_EN }, { { .write = write_alarm }, LANG_ZH } };
 
-	return &sink;
+	return &sinks[lang].sink;
 }

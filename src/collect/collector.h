@@ -24,6 +24,12 @@
 
 enum { SINKS_MAX = 8, NORMS_MAX = 256 };
 
+/* What judges the records: changed as a whole when the rules are read anew. */
+struct rule_program {
+	struct ruleset *set;
+	struct rules *rules;
+};
+
 struct rwkvmon {
 	struct ring ring;
 	const struct clock *clock;
@@ -42,22 +48,23 @@ struct rwkvmon {
 	size_t n_norms; /* layers whose norms go into the log */
 	bool log_tokens, log_text, block_when_full;
 	_Atomic uint64_t dropped; /* the ring was full */
+	_Atomic(struct rule_program *) next_rules; /* read anew, not yet taken over by the writer; NULL: none */
 
 	/* Written once by open, read by both. */
 	struct arena arena;
 	struct field_values session;
 	enum lang lang;
+	const char *rules_name; /* as given: a shipped set, or a file */
 
 	/* The writer's side. */
 	struct worker writer;
-	struct ruleset *ruleset;
-	struct rules *rules;
+	struct rule_program *program;
 	struct log *log; /* NULL: none */
 	struct publish *publish; /* NULL: no numbers for Prometheus */
 	struct deliver *deliver; /* NULL: alarms go nowhere else */
 	struct sink *sink[SINKS_MAX];
 	size_t n_sinks;
-	uint64_t dropped_told; /* in gap records */
+	uint64_t dropped_told, dropped_marked; /* in gap records; in steps */
 	_Atomic uint64_t alarms[ALARM_TYPE_COUNT]; /* read by the caller's thread too */
 	uint64_t flushed_ns;
 };
@@ -94,6 +101,9 @@ void collector_deliver(struct rwkvmon *mon, const struct record *r);
 /* The session's fields from the caller's configuration; texts are copied into the arena. */
 void collector_describe(struct rwkvmon *mon, const struct rwkvmon_config *cfg);
 
+int collector_open_rules(struct rule_program **out, const char *name, struct err *err);
+void collector_free_rules(struct rule_program *p); /* NULL is fine */
+
 /* Opens the sinks that the configuration names: the log, standard error, receivers of alarms. */
 int collector_open_sinks(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struct err *err);
 
@@ -101,6 +111,6 @@ int collector_open_sinks(struct rwkvmon *mon, const struct rwkvmon_config *cfg, 
 void collector_close_receivers(struct rwkvmon *mon, struct rwkvmon_totals *t);
 
 /* The "[ALARM] …" sink. */
-struct sink *alarm_text_sink(void);
+struct sink *alarm_text_sink(enum lang lang);
 
 #endif

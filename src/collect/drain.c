@@ -9,12 +9,8 @@ static void to_sinks(struct rwkvmon *mon, const struct record *r)
 		mon->sink[i]->write(mon->sink[i], r);
 }
 
-void collector_deliver(struct rwkvmon *mon, const struct record *r)
+static void tell_alarms(struct rwkvmon *mon, const struct record *r, const struct rule_finding *finding, size_t n)
 {
-	struct rule_finding finding[RULES_MAX];
-	size_t n = rules_eval(mon->rules, r, finding);
-
-	to_sinks(mon, r);
 	for (size_t i = 0; i < n; i++) {
 		struct field_values extra;
 		struct record alarm;
@@ -25,6 +21,31 @@ void collector_deliver(struct rwkvmon *mon, const struct record *r)
 		rules_alarm_record(&finding[i], r, mon->lang, &alarm, &extra);
 		to_sinks(mon, &alarm);
 	}
+}
+
+void collector_deliver(struct rwkvmon *mon, const struct record *r)
+{
+	struct rule_finding finding[RULES_MAX];
+	size_t n = rules_eval(mon->program->rules, r, finding);
+
+	to_sinks(mon, r);
+	tell_alarms(mon, r, finding, n);
+}
+
+/* Takes over rules that were read anew; alarms of rules that are no more are resolved. */
+static void change_rules(struct rwkvmon *mon)
+{
+	struct rule_program *next = atomic_exchange_explicit(&mon->next_rules, NULL, memory_order_acq_rel);
+	struct record now = { .time_us = clock_wall_us(mon->clock), .event = EVENT_INFERENCE_STEP, .session = &mon->session };
+	struct rule_finding gone[RULES_MAX];
+	size_t n;
+
+	if (!next)
+		return;
+	n = rules_inherit(next->rules, mon->program->rules, gone);
+	tell_alarms(mon, &now, gone, n);
+	collector_free_rules(mon->program);
+	mon->program = next;
 }
 
 static void tell_dropped(struct rwkvmon *mon)
@@ -39,6 +60,16 @@ static void tell_dropped(struct rwkvmon *mon)
 	fields_set_text(&extra, F_REASON, slice_of("ring full"));
 	mon->dropped_told = dropped;
 	to_sinks(mon, &gap);
+}
+
+/* Records lost since the one before: told by the next one, so that a rule can judge it. */
+static void mark_dropped(struct rwkvmon *mon, struct record *r)
+{
+	uint64_t dropped = atomic_load_explicit(&mon->dropped, memory_order_relaxed) + (mon->log ? log_dropped(mon->log) : 0);
+
+	if (dropped > mon->dropped_marked)
+		record_set(r, M_RECORDS_DROPPED, (double)(dropped - mon->dropped_marked));
+	mon->dropped_marked = dropped;
 }
 
 /* An entry is a record, its layers' norms, token ids, text and own fields; the pointers are set to where they lie. */
@@ -72,9 +103,11 @@ uint64_t collector_drain(void *ctx)
 	const void *entry;
 	size_t n;
 
+	change_rules(mon);
 	while ((entry = ring_front(&mon->ring, &n))) {
 		struct record r = unpack(mon, entry);
 
+		mark_dropped(mon, &r);
 		collector_deliver(mon, &r);
 		ring_pop(&mon->ring);
 	}

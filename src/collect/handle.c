@@ -25,10 +25,11 @@ static int open_parts(struct rwkvmon *mon, const struct rwkvmon_config *cfg, str
 {
 	int rc = ring_open(&mon->ring, cfg->ring_bytes ? cfg->ring_bytes : 1 << 20, err);
 
+	mon->rules_name = arena_copy(&mon->arena, slice_of(cfg->rules ? cfg->rules : "thresholds"));
+	if (!rc && !mon->rules_name)
+		rc = err_set(err, ERR_NOMEM, "no memory for the rules' name");
 	if (!rc)
-		rc = ruleset_open(&mon->ruleset, cfg->rules ? cfg->rules : "thresholds", err);
-	if (!rc)
-		rc = rules_open(&mon->rules, mon->ruleset, RULES_LIVE, err);
+		rc = collector_open_rules(&mon->program, mon->rules_name, err);
 	if (rc)
 		return rc;
 	mon->observer = observer_open();
@@ -64,8 +65,8 @@ static void free_parts(struct rwkvmon *mon)
 {
 	resources_close(mon->resources);
 	observer_close(mon->observer);
-	rules_close(mon->rules);
-	ruleset_close(mon->ruleset);
+	collector_free_rules(mon->program);
+	collector_free_rules(mon->next_rules);
 	deliver_close(mon->deliver, 0, NULL, 0);
 	publish_close(mon->publish, NULL);
 	log_close(mon->log, NULL, NULL);
@@ -166,6 +167,23 @@ int rwkvmon_set_text(rwkvmon *mon, const char *path, const char *text, char *err
 	}
 	buf_free(&json);
 	return rc;
+}
+
+int rwkvmon_reload_rules(rwkvmon *mon, char *error)
+{
+	struct rule_program *next;
+	struct err err = { 0 };
+	int rc;
+
+	if (!collector_is_ours(mon))
+		return 0;
+	rc = collector_open_rules(&next, mon->rules_name, &err);
+	if (rc) {
+		copy_error(error, &err);
+		return rc;
+	}
+	collector_free_rules(atomic_exchange_explicit(&mon->next_rules, next, memory_order_acq_rel));
+	return 0;
 }
 
 int rwkvmon_metric(const char *id)

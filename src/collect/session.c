@@ -66,7 +66,7 @@ void collector_describe(struct rwkvmon *mon, const struct rwkvmon_config *cfg)
 	set_copy(mon, F_RUNTIME_VERSION, cfg->runtime_version);
 	set_copy(mon, F_RUNTIME_FLAGS, cfg->runtime_flags);
 	set_sampler(mon, cfg);
-	set_copy(mon, F_RULES, ruleset_name(mon->ruleset));
+	set_copy(mon, F_RULES, ruleset_name(mon->program->set));
 	set_copy(mon, F_TOOL_VERSION, RWKVMON_VERSION);
 	resources_describe(mon->resources, &mon->session);
 }

@@ -93,6 +93,6 @@ int collector_open_sinks(struct rwkvmon *mon, const struct rwkvmon_config *cfg, 
 	if (!rc)
 		rc = open_publish(mon, cfg, err);
 	if (!rc && cfg->alarms_to_stderr)
-		add_sink(mon, alarm_text_sink());
+		add_sink(mon, alarm_text_sink(mon->lang));
 	return rc;
 }

@@ -34,8 +34,16 @@ unsigned attempt_ms(const struct attempt *a, unsigned most)
 
 void format_json_line(const struct receiver *r, struct buf *out, const struct record *alarm)
 {
+	struct slice instance = fields_text(alarm->session, F_INSTANCE);
+
 	(void)r;
 	record_encode(out, alarm);
+	if (out->failed || !instance.n)
+		return;
+	out->used -= 2; /* "}\n": the log says it once, but here nothing stands before */
+	buf_str(out, ",\"instance\":");
+	buf_json_string(out, instance);
+	buf_str(out, "}\n");
 }
 
 void format_reading(struct buf *out, const struct record *alarm, enum lang lang)
@@ -50,6 +58,11 @@ void format_reading(struct buf *out, const struct record *alarm, enum lang lang)
 		return;
 	buf_str(out, lang == LANG_ZH ? ",限值 " : ", limit ");
 	buf_json_decimal(out, limit, 3);
+	if (!fields_have(alarm->extra, F_TOKENS_WASTED))
+		return;
+	buf_printf(out, lang == LANG_ZH ? ";%.*s 始于 Token %.0f,浪费 %.0f 个 Token" : "; %.*s since token %.0f, %.0f tokens wasted",
+		   SLICE_ARG(fields_text(alarm->extra, F_KIND)), fields_number(alarm->extra, F_FIRST_BAD_TOKEN, 0),
+		   fields_number(alarm->extra, F_TOKENS_WASTED, 0));
 }
 
 /* --- queues ------------------------------------------------------------------------------ */

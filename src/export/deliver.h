@@ -11,6 +11,7 @@
 #ifndef RWKVMON_EXPORT_DELIVER_H
 #define RWKVMON_EXPORT_DELIVER_H
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "record/sink.h"
@@ -38,6 +39,10 @@ struct sink *deliver_sink(struct deliver *d);
 /* Tries to deliver what is queued, for at most wait_ms; alerts that still fire are resolved at Alertmanager. Returns
  * how many alarms a receiver never got (one that two missed counts twice); `why` (n bytes) gets who and why. */
 uint64_t deliver_close(struct deliver *d, unsigned wait_ms, char *why, size_t n);
+
+/* An alarm's numbers for people: "value 61.2, limit 50", and of a collapse "; loop since token 690, 86 tokens wasted".
+ * Nothing when it has none: its rule is gone. */
+void format_reading(struct buf *out, const struct record *alarm, enum lang lang);
 
 /* "libcurl 7.88.1", or why there is none. */
 void deliver_version(char *text, size_t n);

@@ -48,7 +48,9 @@ static int spawn(const struct command_receiver *c, int input, pid_t *pid)
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&files, STDERR_FILENO, STDOUT_FILENO);
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 34) /* elsewhere, what is not O_CLOEXEC goes along */
 	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+#endif
 	posix_spawnattr_init(&how);
 	sigemptyset(&none);
 	sigfillset(&all);

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { ANSWER_MAX_BYTES = 4096, CONNECT_MS = 3000, POST_MS = 5000 };

@@ -52,10 +52,7 @@ int receiver_command(struct receiver **out, const char *const *argv, struct err 
 int receiver_webhook(struct receiver **out, const char *url, const char *template, enum lang lang, struct err *err);
 int receiver_alertmanager(struct receiver **out, const char *url, enum lang lang, const struct clock *clock, struct err *err);
 
-/* The alarm as the log has it, on one line. */
+/* The alarm as the log has it, and the instance at its end, on one line. */
 void format_json_line(const struct receiver *r, struct buf *out, const struct record *alarm);
-
-/* "value 61.2 ms, limit 50 ms": the alarm's numbers. */
-void format_reading(struct buf *out, const struct record *alarm, enum lang lang);
 
 #endif

@@ -250,9 +250,10 @@ static void take_step(struct export_session *s, const struct record *r)
 	take_derived(s, r);
 }
 
-/* Which way a model collapsed is in the rule's name. */
-static size_t collapse_kind(struct slice rule)
+/* Which way a model collapsed: the rule's kind, or what its name says. */
+static size_t collapse_kind(const struct field_values *alarm)
 {
+	struct slice kind = fields_text(alarm, F_KIND), rule = kind.n ? kind : fields_text(alarm, F_RULE);
 	const struct family_spec *f = &family_specs[FAM_COLLAPSE_EVENTS];
 
 	for (size_t k = 0; k < f->n_values; k++)
@@ -273,7 +274,7 @@ static void take_alarm(struct export_session *s, const struct record *r)
 		s->alarms_on[type]--;
 	set_gauge(s, (size_t)S_ALARM_ACTIVE + type, s->alarms_on[type] > 0);
 	if (type == ALARM_MODE_COLLAPSE && r->event == EVENT_ALARM)
-		count(s->group, S_COLLAPSE_EVENTS + collapse_kind(fields_text(r->extra, F_RULE)), 1);
+		count(s->group, S_COLLAPSE_EVENTS + collapse_kind(r->extra), 1);
 }
 
 static void set_overhead(struct export_session *s, double total)

@@ -1,5 +1,7 @@
 #include "observe/observe.h"
 
+#include "observe/cycle.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -8,6 +10,7 @@ enum {
 	RATE_TOKENS = 100,	 /* throughput is that of the last so many tokens … */
 	RATE_CALLS = 128,	 /* a power of two above RATE_TOKENS */
 };
+static const double JUMP_LEAST = 1e-4; /* sums in another order differ by less */
 static const uint64_t RATE_SPAN_NS = UINT64_C(10) * 1000000000; /* … or of the last 10 s */
 static const uint64_t PAUSE_NS = 1000000000;			/* a longer gap is a waiting user */
 
@@ -35,6 +38,7 @@ struct observer {
 
 	uint32_t recent[REPETITION_WINDOW]; /* ring of the sequence's last tokens */
 	double repetition_pct;		    /* NAN until the 100th token */
+	struct cycle cycle;
 
 	void *logits; /* (n_logits) of the call before, for the surprisal, in logits_cap bytes */
 	size_t logits_cap, n_logits;
@@ -44,6 +48,7 @@ struct observer {
 	void *state; /* (n_state) floats after the call before, in state_cap bytes */
 	size_t state_cap, n_state;
 	double leak; /* of the sequence that begins; NAN: not checked */
+	double left2; /* squared norm of the state that the call before left, when summed; NAN unknown */
 };
 
 struct observer *observer_open(void)
@@ -54,6 +59,7 @@ struct observer *observer_open(void)
 		o->repetition_pct = NAN;
 		o->log_sum_exp = NAN;
 		o->leak = NAN;
+		o->left2 = NAN;
 	}
 	return o;
 }
@@ -78,6 +84,8 @@ void observer_new_sequence(struct observer *o)
 	o->log_sum_exp = NAN;
 	o->n_state = 0;
 	o->leak = NAN;
+	o->left2 = NAN;
+	cycle_reset(&o->cycle);
 }
 
 static bool is_zero(const struct observed_tensor *t)
@@ -211,6 +219,21 @@ static double repetition_pct(const uint32_t recent[REPETITION_WINDOW])
 	return 100.0 * (REPETITION_WINDOW - distinct) / REPETITION_WINDOW;
 }
 
+/* Only what was generated counts: a prompt may repeat itself. A caller that names no phase generates one by one. */
+static void observe_cycle(struct observer *o, const struct observed_call *c, struct record *out)
+{
+	bool generated = c->phase == PHASE_DECODE || (c->phase == PHASE_UNKNOWN && c->n_tokens == 1);
+
+	for (size_t i = 0; i < c->n_tokens; i++)
+		cycle_push(&o->cycle, c->tokens[i], generated);
+	if (2 * cycle_share(&o->cycle) > CYCLE_WINDOW)
+		record_set(out, M_REPEAT_SHARE_PCT, 100.0 * cycle_share(&o->cycle) / CYCLE_WINDOW);
+	if (!cycle_repeats(&o->cycle))
+		return;
+	record_set(out, M_REPEAT_CYCLE_TOKENS, o->cycle.run);
+	record_set(out, M_REPEAT_CYCLE_PERIOD, o->cycle.period);
+}
+
 /* Sampled by the call that completes each 100 tokens; later records carry it on. */
 static void observe_tokens(struct observer *o, const struct observed_call *c, struct record *out)
 {
@@ -242,6 +265,8 @@ static void observe_logits(struct observer *o, const struct observed_call *c, st
 		record_set(out, M_NONFINITE_LOGITS, (double)(s.nan + s.inf));
 		if (s.nan)
 			record_set(out, M_NAN_LOGITS, (double)s.nan);
+		if (s.inf)
+			record_set(out, M_INF_LOGITS, (double)s.inf);
 		return;
 	}
 	record_set(out, M_LOGITS_ENTROPY, s.entropy);
@@ -304,6 +329,25 @@ static bool compare_state(struct observer *o, const struct observed_call *c, str
 	return comparable;
 }
 
+/* A sum of squares that is infinite has met no NaN. */
+static void observe_nonfinite(const struct state_sums *all, struct record *out)
+{
+	if (!all->nonfinite)
+		return;
+	record_set(out, M_NONFINITE_STATE, (double)all->nonfinite);
+	record_set(out, isinf(all->new2) ? M_INF_STATE : M_NAN_STATE, 1);
+}
+
+/* Sums compare the states before and after a call, so that a state exchanged between two calls shows only here. */
+static void observe_jump(struct observer *o, const struct state_sums *all, struct record *out)
+{
+	double left = sqrt(o->left2), given = sqrt(all->old2), jump = fabs(given - left) / fmax(left, given);
+
+	if (o->begun && jump > JUMP_LEAST)
+		record_set(out, M_STATE_JUMP, jump);
+	o->left2 = all->new2;
+}
+
 static uint64_t state_bytes(const struct observed_call *c)
 {
 	uint64_t bytes = 0;
@@ -336,8 +380,9 @@ static void observe_state(struct observer *o, const struct observed_call *c, str
 	}
 	all = sums[PART_SHIFT];
 	add_sums(&all, &sums[PART_WKV]);
-	if (all.nonfinite)
-		record_set(out, M_NONFINITE_STATE, (double)all.nonfinite);
+	observe_nonfinite(&all, out);
+	if (c->sums)
+		observe_jump(o, &all, out);
 	if (!comparable)
 		return;
 	set_known(out, M_STATE_SIMILARITY, cosine(&all));
@@ -353,6 +398,7 @@ void observer_call(struct observer *o, const struct observed_call *c, struct rec
 	observe_time(o, c, out);
 	observe_first_token(o, c, out);
 	observe_tokens(o, c, out);
+	observe_cycle(o, c, out);
 	observe_logits(o, c, out);
 	observe_state(o, c, out);
 	if (!o->begun && !isnan(o->leak))

@@ -17,6 +17,13 @@ struct ruleset;
  * *out is NULL on error; a bad file is refused as file:line:column, what was found, what was expected. */
 int ruleset_open(struct ruleset **out, const char *name, struct err *err);
 void ruleset_close(struct ruleset *set);
+
+/* The same, and says every mistake of the file, not only the first, which *err holds. */
+int ruleset_check(struct ruleset **out, const char *name, void (*say)(void *ctx, const struct err *mistake), void *ctx,
+		  struct err *err);
+int ruleset_check_text(struct ruleset **out, struct slice text, const char *name,
+		       void (*say)(void *ctx, const struct err *mistake), void *ctx, struct err *err);
+const char *ruleset_shipped(size_t i); /* the name of the i-th shipped set; NULL beyond the last */
 const char *ruleset_name(const struct ruleset *set);
 
 /* LIVE judges windows, waits through the warm-up; REPLAY follows the set's own `replay:`
@@ -40,6 +47,11 @@ struct rule_finding {
 	bool violated;	     /* at this record, before `for`, hysteresis and cooldown */
 	bool firing;	     /* after them: the alarm is on */
 	bool changed;	     /* it went on or off with this record */
+
+	/* Of mode_collapse; else COLLAPSE_NONE and 0. */
+	enum collapse_kind kind;
+	uint64_t first_bad_token; /* of the sequence, from 1 */
+	uint64_t tokens_wasted;	  /* from there on */
 };
 
 enum { RULES_MAX = 64 };
@@ -70,6 +82,10 @@ enum { RULE_LIMITS_MAX = 4 * RULES_MAX };
  * rules_limits_version, which is never 0, does. */
 size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX]);
 uint32_t rules_limits_version(const struct rules *r);
+
+/* `to` is fresh and judges on: what is known of the session, baselines, and alarms that are on (by the rule's name) come
+ * from `from`. Alarms of rules that are no more are resolved: returns how many findings were put into out. */
+size_t rules_inherit(struct rules *to, const struct rules *from, struct rule_finding out[RULES_MAX]);
 
 /* The alarm as a record that sinks can write: fills *out and *extra, which must outlive it. */
 void rules_alarm_record(const struct rule_finding *f, const struct record *rec, enum lang lang, struct record *out,

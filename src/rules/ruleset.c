@@ -1,4 +1,6 @@
-/* ruleset.c - rule files into rules: every key is one row of `keys`. */
+/* ruleset.c - rule files into rules: every key is one row of keys.def.
+ *
+ * Reading goes on after a mistake, so that all of them can be told at once. */
 #include "rules/ruleset.h"
 
 #include "base/file.h"
@@ -7,8 +9,9 @@
 #include "stats/window.h"
 
 #include <math.h>
+#include <stdarg.h>
 
-enum { FILE_MAX_BYTES = 1 << 20, LEARN_DEFAULT = 50 };
+enum { FILE_MAX_BYTES = 1 << 20, LEARN_DEFAULT = 50, KEYS_MAX = 32 };
 
 extern const unsigned char rules_thresholds[], rules_thresholds_end[];
 extern const unsigned char rules_baseline[], rules_baseline_end[];
@@ -23,10 +26,15 @@ static const struct {
 	{ "byte", rules_byte, rules_byte_end },
 };
 
+enum { SHIPPED = sizeof shipped / sizeof *shipped };
+
 struct reader {
 	const char *file;
 	struct ruleset *set;
-	struct err *err;
+	struct err *err;		/* the first mistake */
+	size_t mistakes;
+	void (*say)(void *ctx, const struct err *mistake); /* NULL: the first is enough */
+	void *ctx;
 };
 
 typedef int read_fn(struct reader *r, const struct yaml_node *node, void *to);
@@ -37,57 +45,95 @@ struct key {
 	size_t offset; /* of what it fills, from the start of the struct the mapping describes */
 };
 
+static int mistake(struct reader *r, const struct err *e)
+{
+	if (!r->mistakes++ && r->err)
+		*r->err = *e;
+	if (r->say)
+		r->say(r->ctx, e);
+	return -(int)e->code;
+}
+
+__attribute__((format(printf, 3, 4))) static int wrong(struct reader *r, const struct yaml_node *at, const char *fmt, ...)
+{
+	struct err e = { 0 };
+	char text[400];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	yaml_error(&e, ERR_RULE, r->file, at, "%s", text);
+	return mistake(r, &e);
+}
+
 static int expected(struct reader *r, const struct yaml_node *at, const char *what)
 {
 	static const char *const kinds[] = { "a word", "a list", "a mapping" };
 
-	return yaml_error(r->err, ERR_RULE, r->file, at, "found %s%s%s; expected %s", at->text ? "\"" : kinds[at->kind],
-			  at->text ? at->text : "", at->text ? "\"" : "", what);
+	if (at->text)
+		return wrong(r, at, "found \"%.80s\"; expected %s", at->text, what);
+	return wrong(r, at, "found %s; expected %s", kinds[at->kind], what);
 }
 
 /* "Expected one of …", with the nearest known word first when there is one. */
 static int unknown_word(struct reader *r, const struct yaml_node *at, const char *what, const char *const *known, size_t n)
 {
 	struct suggestion s = { .word = slice_of(at->text) };
+	struct err e = { 0 };
 	char list[256];
 	size_t used = 0;
-	int rc;
 
 	list[0] = 0;
 	for (size_t i = 0; i < n; i++) {
 		suggest_offer(&s, known[i]);
-		used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
-		if (used >= sizeof list)
-			used = sizeof list - 1;
+		if (used < sizeof list)
+			used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
 	}
-	rc = yaml_error(r->err, ERR_RULE, r->file, at, "found \"%s\"; expected %s: %s", at->text, what, list);
+	if (used >= sizeof list)
+		memcpy(list + sizeof list - 4, "…", 4);
+	yaml_error(&e, ERR_RULE, r->file, at, "found \"%.80s\"; expected %s: %s", at->text, what, list);
 	if (s.best)
-		err_hint(r->err, "did you mean \"%s\"?", s.best);
-	return rc;
+		err_hint(&e, "did you mean \"%s\"?", s.best);
+	return mistake(r, &e);
+}
+
+static bool is_repeated(const struct yaml_node *node, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (!strcmp(node->key[j]->text, node->key[i]->text))
+			return true;
+	return false;
+}
+
+/* One pair of a mapping. */
+static int read_pair(struct reader *r, const struct yaml_node *node, size_t i, const struct key *keys, size_t n, void *to)
+{
+	const char *known[KEYS_MAX];
+
+	if (is_repeated(node, i))
+		return wrong(r, node->key[i], "found \"%.80s\" a second time; expected each key once", node->key[i]->text);
+	for (size_t k = 0; k < n; k++) {
+		known[k] = keys[k].name;
+		if (!strcmp(keys[k].name, node->key[i]->text))
+			return keys[k].read(r, node->item[i], (char *)to + keys[k].offset);
+	}
+	return unknown_word(r, node->key[i], "one of the keys", known, n);
 }
 
 /* Fills the struct at `to` from a mapping whose keys are rows of `keys`. */
 static int read_mapping(struct reader *r, const struct yaml_node *node, const struct key *keys, size_t n, void *to)
 {
-	const char *known[32];
+	int first = 0;
 
 	if (node->kind != YAML_MAPPING)
 		return expected(r, node, "a mapping (key: value)");
-	for (size_t i = 0; i < n; i++)
-		known[i] = keys[i].name;
 	for (size_t i = 0; i < node->n; i++) {
-		size_t k = 0;
-		int rc;
+		int rc = read_pair(r, node, i, keys, n, to);
 
-		while (k < n && strcmp(keys[k].name, node->key[i]->text))
-			k++;
-		if (k == n)
-			return unknown_word(r, node->key[i], "one of the keys", known, n);
-		rc = keys[k].read(r, node->item[i], (char *)to + keys[k].offset);
-		if (rc)
-			return rc;
+		first = first ? first : rc;
 	}
-	return 0;
+	return first;
 }
 
 static bool number_of(const struct yaml_node *node, double *out)
@@ -215,13 +261,33 @@ static int read_severity(struct reader *r, const struct yaml_node *node, void *t
 	return rc;
 }
 
+const char *const aggregate_names[5] = { "last", "mean", "median", "min", "max" };
+
 static int read_aggregate(struct reader *r, const struct yaml_node *node, void *to)
 {
-	static const char *const words[] = { "last", "mean", "median", "min", "max" };
 	int word = 0;
-	int rc = read_word(r, node, "an aggregate", words, sizeof words / sizeof *words, &word);
+	int rc = read_word(r, node, "an aggregate", aggregate_names, 5, &word);
 
 	*(enum aggregate *)to = (enum aggregate)word;
+	return rc;
+}
+
+/* The first word of both tables is the default, "". */
+static int read_kind(struct reader *r, const struct yaml_node *node, void *to)
+{
+	int word = 0;
+	int rc = read_word(r, node, "a kind of collapse", collapse_ids + 1, COLLAPSE_KIND_COUNT - 1, &word);
+
+	*(enum collapse_kind *)to = (enum collapse_kind)(word + 1);
+	return rc;
+}
+
+static int read_phase(struct reader *r, const struct yaml_node *node, void *to)
+{
+	int word = 0;
+	int rc = read_word(r, node, "a phase", phase_ids + 1, PHASE_COUNT - 1, &word);
+
+	*(enum phase *)to = (enum phase)(word + 1);
 	return rc;
 }
 
@@ -245,7 +311,7 @@ static int read_texts(struct reader *r, const struct yaml_node *node, void *to)
 	return 0;
 }
 
-/* Which number a relative limit is relative to: `baseline`, or a number of session_start. */
+/* Which number a relative limit is relative to: `baseline`, a number of session_start, or a metric. */
 struct relative {
 	const char *of;
 	double times, otherwise;
@@ -253,12 +319,10 @@ struct relative {
 
 static int relate(struct reader *r, const struct yaml_node *node, const struct relative *rel, struct limit *limit)
 {
-	const char *known[FIELD_COUNT + 1] = { "baseline" };
+	const char *known[FIELD_COUNT + METRIC_COUNT + 1] = { "baseline" };
 	size_t n = 1;
 
-	limit->value = rel->times;
-	limit->otherwise = rel->otherwise;
-	limit->kind = LIMIT_BASELINE;
+	*limit = (struct limit){ .kind = LIMIT_BASELINE, .value = rel->times, .otherwise = rel->otherwise };
 	if (!strcmp(rel->of, "baseline"))
 		return 0;
 	limit->kind = LIMIT_FIELD;
@@ -268,8 +332,15 @@ static int relate(struct reader *r, const struct yaml_node *node, const struct r
 		if (field_specs[f].owner != OWNER_SESSION || field_specs[f].kind == KIND_TEXT || !dot)
 			continue;
 		known[n++] = dot + 1;
-		limit->field = (enum field_id)f;
+		limit->of.field = (enum field_id)f;
 		if (!strcmp(dot + 1, rel->of))
+			return 0;
+	}
+	limit->kind = LIMIT_METRIC;
+	for (int m = 0; m < METRIC_COUNT; m++) {
+		known[n++] = metric_specs[m].id;
+		limit->of.metric = (enum metric_id)m;
+		if (!strcmp(metric_specs[m].id, rel->of))
 			return 0;
 	}
 	return unknown_word(r, yaml_get(node, "of"), "what the limit is relative to", known, n);
@@ -278,9 +349,8 @@ static int relate(struct reader *r, const struct yaml_node *node, const struct r
 static int read_limit(struct reader *r, const struct yaml_node *node, void *to)
 {
 	static const struct key keys[] = {
-		{ "of", read_text, offsetof(struct relative, of) },
-		{ "times", read_positive, offsetof(struct relative, times) },
-		{ "otherwise", read_number, offsetof(struct relative, otherwise) },
+#define LIMIT_KEY(name, read, member, expected, help) { name, read, offsetof(struct relative, member) },
+#include "rules/keys_rows.h"
 	};
 	struct relative rel = { .times = 1, .otherwise = NAN };
 	struct limit *limit = to;
@@ -301,45 +371,76 @@ static int read_limit(struct reader *r, const struct yaml_node *node, void *to)
 static int read_sudden(struct reader *r, const struct yaml_node *node, void *to)
 {
 	static const struct key keys[] = {
-		{ "deviations", read_positive, offsetof(struct rule, deviations) },
-		{ "of", read_records, offsetof(struct rule, deviations_of) },
+#define SUDDEN_KEY(name, read, member, expected, help) { name, read, offsetof(struct sudden, member) },
+#include "rules/keys_rows.h"
 	};
 
+	*(struct sudden *)to = (struct sudden){ .deviations = 6, .of = 256 };
 	return read_mapping(r, node, keys, sizeof keys / sizeof *keys, to);
 }
 
+static const struct condition no_condition = { .metric = METRIC_COUNT, .over = 1, .missing = NAN };
+
+static int complete_condition(struct reader *r, const struct yaml_node *node, const struct condition *c)
+{
+	if (c->metric == METRIC_COUNT)
+		return wrong(r, node, "found no `metric`; expected what is judged, such as `metric: token_latency_ms`");
+	if (c->above.kind == LIMIT_NONE && c->below.kind == LIMIT_NONE && !c->sudden.of)
+		return wrong(r, node, "found no limit; expected `above`, `below` or `sudden`");
+	if (c->by != BY_LAST && c->over == 1)
+		return wrong(r, node, "found `by: %s` of one record; expected `over` beside it", aggregate_names[c->by]);
+	return 0;
+}
+
+static int read_condition(struct reader *r, const struct yaml_node *node, struct condition *c)
+{
+	static const struct key keys[] = {
+#define WHEN_KEY(name, read, member, expected, help) { name, read, offsetof(struct condition, member) },
+#include "rules/keys_rows.h"
+	};
+	int rc;
+
+	*c = no_condition;
+	rc = read_mapping(r, node, keys, sizeof keys / sizeof *keys, c);
+	return rc ? rc : complete_condition(r, node, c);
+}
+
+/* `to` is n_when of a struct rule; the conditions stand before it. */
+static int read_and(struct reader *r, const struct yaml_node *node, void *to)
+{
+	struct rule *rule = (struct rule *)(void *)((char *)to - offsetof(struct rule, n_when));
+	int first = 0;
+
+	if (node->kind != YAML_SEQUENCE || !node->n || node->n >= CONDITIONS_MAX)
+		return expected(r, node, "a list of 1 to 3 conditions");
+	for (size_t i = 0; i < node->n; i++) {
+		int rc = read_condition(r, node->item[i], &rule->when[1 + i]);
+
+		first = first ? first : rc;
+	}
+	rule->n_when = 1 + node->n;
+	return first;
+}
+
 static const struct key rule_keys[] = {
-	{ "name", read_text, offsetof(struct rule, name) },
-	{ "alarm", read_alarm, offsetof(struct rule, alarm) },
-	{ "metric", read_metric, offsetof(struct rule, metric) },
-	{ "severity", read_severity, offsetof(struct rule, severity) },
-	{ "above", read_limit, offsetof(struct rule, above) },
-	{ "below", read_limit, offsetof(struct rule, below) },
-	{ "over", read_records, offsetof(struct rule, over) },
-	{ "by", read_aggregate, offsetof(struct rule, by) },
-	{ "sudden", read_sudden, 0 },
-	{ "for", read_duration, offsetof(struct rule, for_us) },
-	{ "cooldown", read_duration, offsetof(struct rule, cooldown_us) },
-	{ "clear", read_share, offsetof(struct rule, clear) },
-	{ "warmup", read_count, offsetof(struct rule, warmup) },
-	{ "after_tokens", read_count, offsetof(struct rule, after_tokens) },
-	{ "missing", read_number, offsetof(struct rule, missing) },
-	{ "summary", read_texts, offsetof(struct rule, summary) },
-	{ "action", read_texts, offsetof(struct rule, action) },
+#define RULE_KEY(name, read, member, expected, help) { name, read, offsetof(struct rule, member) },
+#define WHEN_KEY(name, read, member, expected, help) { name, read, offsetof(struct rule, when[0].member) },
+#include "rules/keys_rows.h"
 };
 
 #define WARMUP_UNSET UINT64_MAX /* the set's own warm-up holds */
 
 static int complete_rule(struct reader *r, const struct yaml_node *node, struct rule *rule)
 {
+	int rc;
+
 	if (rule->alarm == ALARM_TYPE_COUNT)
-		return yaml_error(r->err, ERR_RULE, r->file, node, "the rule has no `alarm`; expected one of alarms.def's types");
-	if (rule->metric == METRIC_COUNT)
-		return yaml_error(r->err, ERR_RULE, r->file, node, "the rule has no `metric`");
-	if (rule->above.kind == LIMIT_NONE && rule->below.kind == LIMIT_NONE)
-		return yaml_error(r->err, ERR_RULE, r->file, node, "the rule has no limit; expected `above` or `below`");
-	if (rule->deviations > 0 && rule->below.kind == LIMIT_NONE)
-		return yaml_error(r->err, ERR_RULE, r->file, node, "`sudden` judges drops; expected `below` beside it");
+		return wrong(r, node, "found no `alarm`; expected what is raised, such as `alarm: high_latency`");
+	rc = complete_condition(r, node, &rule->when[0]);
+	if (rc)
+		return rc;
+	if (rule->kind && rule->alarm != ALARM_MODE_COLLAPSE)
+		return wrong(r, node, "found `kind` in a rule of %s; expected it only in mode_collapse", alarm_specs[rule->alarm].id);
 	if (!rule->name)
 		rule->name = alarm_specs[rule->alarm].id;
 	if (rule->severity == SEVERITY_COUNT)
@@ -355,36 +456,44 @@ static int read_rule(struct reader *r, const struct yaml_node *node, struct rule
 {
 	int rc;
 
-	*rule = (struct rule){ .alarm = ALARM_TYPE_COUNT, .metric = METRIC_COUNT, .severity = SEVERITY_COUNT, .over = 1,
-			       .deviations_of = 256, .cooldown_us = 60000000, .clear = 0.1,
-			       .warmup = WARMUP_UNSET, .missing = NAN };
+	*rule = (struct rule){ .alarm = ALARM_TYPE_COUNT, .severity = SEVERITY_COUNT, .when = { no_condition }, .n_when = 1,
+			       .cooldown_us = 60000000, .clear = 0.1, .warmup = WARMUP_UNSET };
 	rc = read_mapping(r, node, rule_keys, sizeof rule_keys / sizeof *rule_keys, rule);
 	return rc ? rc : complete_rule(r, node, rule);
 }
 
+static const struct rule *find_name(const struct rule *rules, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rules[i].name && !strcmp(rules[i].name, name))
+			return &rules[i];
+	return NULL;
+}
+
 static int read_rules(struct reader *r, const struct yaml_node *node, void *to)
 {
-	struct ruleset *set = to;
+	struct ruleset *set = r->set;
 	struct rule *rules;
+	int first = 0;
+
+	(void)to;
 
 	if (node->kind != YAML_SEQUENCE || !node->n || node->n > RULES_MAX)
 		return expected(r, node, "a list of 1 to 64 rules");
 	rules = arena_alloc(&set->arena, node->n, sizeof *rules);
 	if (!rules)
-		return err_set(r->err, ERR_NOMEM, "%s: no memory for its rules", r->file);
+		return wrong(r, node, "no memory for the rules");
 	for (size_t i = 0; i < node->n; i++) {
 		int rc = read_rule(r, node->item[i], &rules[i]);
 
-		if (rc)
-			return rc;
-		for (size_t j = 0; j < i; j++)
-			if (!strcmp(rules[i].name, rules[j].name))
-				return yaml_error(r->err, ERR_RULE, r->file, node->item[i],
-						  "a second rule named \"%s\"; give one of them a `name`", rules[i].name);
+		if (!rc && find_name(rules, i, rules[i].name))
+			rc = wrong(r, node->item[i], "found a second rule named \"%.80s\"; expected a `name` that tells them apart",
+				   rules[i].name);
+		first = first ? first : rc;
 	}
 	set->rule = rules;
 	set->n = node->n;
-	return 0;
+	return first;
 }
 
 static int read_flagged_count(struct reader *r, const struct yaml_node *node, void *to)
@@ -410,106 +519,144 @@ static int read_override(struct reader *r, const struct yaml_node *node, void *t
 	return read_mapping(r, node, keys, sizeof keys / sizeof *keys, to);
 }
 
+/* A metric's baseline, or after how many records it is learned. */
+static int read_baseline_of(struct reader *r, const struct yaml_node *key, const struct yaml_node *value)
+{
+	enum metric_id m;
+	int rc;
+
+	if (!strcmp(key->text, "learn"))
+		return read_records(r, value, &r->set->learn_records);
+	rc = read_metric(r, key, &m);
+	return rc ? rc : read_number(r, value, &r->set->baseline[m]);
+}
+
 static int read_baseline(struct reader *r, const struct yaml_node *node, void *to)
 {
-	struct ruleset *set = to;
+	int first = 0;
 
+	(void)to;
 	if (node->kind == YAML_SCALAR && !strcmp(node->text, "learn")) {
-		set->learn_records = LEARN_DEFAULT;
+		r->set->learn_records = LEARN_DEFAULT;
 		return 0;
 	}
 	if (node->kind != YAML_MAPPING)
 		return expected(r, node, "`learn`, or { token_latency_ms: 50, … }");
 	for (size_t i = 0; i < node->n; i++) {
-		enum metric_id m;
-		int rc = read_metric(r, node->key[i], &m);
+		int rc = read_baseline_of(r, node->key[i], node->item[i]);
 
-		if (!rc)
-			rc = read_number(r, node->item[i], &set->baseline[m]);
-		if (rc)
-			return rc;
+		first = first ? first : rc;
 	}
-	return 0;
+	return first;
 }
 
 static int read_when(struct reader *r, const struct yaml_node *node, void *to)
 {
-	static const struct key keys[] = { { "vocab_size_at_most", read_count, offsetof(struct ruleset, vocab_at_most) } };
+	static const struct key keys[] = { { "vocab_size_at_most", read_count, 0 } };
 
 	return read_mapping(r, node, keys, 1, to);
 }
 
+/* Only shipped sets may be named: a file that names itself has no end. */
 static int read_overlays(struct reader *r, const struct yaml_node *node, void *to)
 {
-	struct ruleset *set = to;
+	static const char *const overlays[] = { "byte" };
+	int word;
+	int rc;
 
 	if (node->kind != YAML_SEQUENCE || node->n > 1)
 		return expected(r, node, "a list of at most one overlay, such as [byte]");
-	return node->n ? ruleset_open(&set->overlay, node->item[0]->text ? node->item[0]->text : "", r->err) : 0;
+	if (!node->n)
+		return 0;
+	rc = read_word(r, node->item[0], "an overlay", overlays, 1, &word);
+	return rc ? rc : ruleset_open(to, overlays[word], r->err);
 }
 
 static const struct key set_keys[] = {
-	{ "name", read_text, offsetof(struct ruleset, name) },
-	{ "overlays", read_overlays, 0 },
-	{ "when", read_when, 0 },
-	{ "live", read_override, offsetof(struct ruleset, live) },
-	{ "replay", read_override, offsetof(struct ruleset, replay) },
-	{ "baseline", read_baseline, 0 },
-	{ "rules", read_rules, 0 },
+#define SET_KEY(name, read, member, expected, help) { name, read, offsetof(struct ruleset, member) },
+#include "rules/keys_rows.h"
 };
 
-static int read_set(struct ruleset *set, struct slice text, const char *file, struct err *err)
+static int read_set(struct reader *r, struct slice text)
 {
-	struct reader r = { .file = file, .set = set, .err = err };
+	struct ruleset *set = r->set;
 	const struct yaml_node *root;
-	int rc = yaml_parse(&root, &set->arena, text, file, err);
+	struct err e = { 0 };
 
-	if (!rc)
-		rc = read_mapping(&r, root, set_keys, sizeof set_keys / sizeof *set_keys, set);
-	if (!rc && !set->n)
-		rc = yaml_error(err, ERR_RULE, file, root, "there are no rules; expected a list `rules`");
-	if (!rc && !set->name)
-		set->name = arena_copy(&set->arena, slice_of(file));
-	return rc;
+	if (yaml_parse(&root, &set->arena, text, r->file, &e))
+		return mistake(r, &e);
+	read_mapping(r, root, set_keys, sizeof set_keys / sizeof *set_keys, set);
+	if (!r->mistakes && !set->n)
+		wrong(r, root, "found no rules; expected a list `rules`");
+	if (!set->name)
+		set->name = arena_copy(&set->arena, slice_of(r->file));
+	if (set->arena.failed) {
+		err_set(&e, ERR_NOMEM, "%s: no memory for its rules", r->file);
+		mistake(r, &e);
+	}
+	return r->mistakes ? -1 : 0;
 }
 
-static int open_text(struct ruleset **out, struct slice text, const char *file, struct err *err)
+static int open_text(struct ruleset **out, struct slice text, struct reader *r)
 {
 	struct ruleset *set = calloc(1, sizeof *set);
-	int rc;
+	struct err first = { 0 };
+	struct err *given = r->err;
 
 	if (!set)
-		return err_set(err, ERR_NOMEM, "%s: no memory for its rules", file);
+		return err_set(r->err, ERR_NOMEM, "%s: no memory for its rules", r->file);
 	for (int m = 0; m < METRIC_COUNT; m++)
 		set->baseline[m] = NAN;
-	rc = read_set(set, text, file, err);
-	if (rc) {
-		ruleset_close(set);
-		set = NULL;
+	r->set = set;
+	r->err = &first;
+	if (!read_set(r, text)) {
+		*out = set;
+		return 0;
 	}
-	*out = set;
-	return rc;
+	ruleset_close(set);
+	if (given)
+		*given = first;
+	return -(int)first.code;
 }
 
-int ruleset_open(struct ruleset **out, const char *name, struct err *err)
+int ruleset_check_text(struct ruleset **out, struct slice text, const char *name,
+		       void (*say)(void *ctx, const struct err *mistake), void *ctx, struct err *err)
+{
+	struct reader r = { .file = name, .err = err, .say = say, .ctx = ctx };
+
+	*out = NULL;
+	return open_text(out, text, &r);
+}
+
+int ruleset_check(struct ruleset **out, const char *name, void (*say)(void *ctx, const struct err *mistake), void *ctx,
+		  struct err *err)
 {
 	struct buf text = { 0 };
 	int rc;
 
 	*out = NULL;
-	for (size_t i = 0; i < sizeof shipped / sizeof *shipped; i++)
+	for (size_t i = 0; i < SHIPPED; i++)
 		if (!strcmp(name, shipped[i].name))
-			return open_text(out,
-					 (struct slice){ (const char *)shipped[i].from,
-							 (size_t)(shipped[i].to - shipped[i].from) },
-					 name, err);
+			return ruleset_check_text(
+				out, (struct slice){ (const char *)shipped[i].from, (size_t)(shipped[i].to - shipped[i].from) }, name,
+				say, ctx, err);
 	rc = file_read(&text, name, FILE_MAX_BYTES, err);
 	if (rc)
 		err_hint(err, "name a shipped set (thresholds, baseline) or the path of a rule file");
 	else
-		rc = open_text(out, buf_slice(&text), name, err);
+		rc = ruleset_check_text(out, buf_slice(&text), name, say, ctx, err);
 	buf_free(&text);
 	return rc;
+}
+
+int ruleset_open(struct ruleset **out, const char *name, struct err *err)
+{
+	return ruleset_check(out, name, NULL, NULL, err);
+}
+
+const char *ruleset_shipped(size_t i)
+{
+	return i < SHIPPED ? shipped[i].name : NULL;
 }
 
 void ruleset_close(struct ruleset *set)

@@ -189,6 +189,8 @@ static int cut(struct encoding *e, struct slice text, bool normalised, stretch_f
 	size_t from = 0, at = 0;
 	int rc = 0;
 
+	if (!text.n)
+		return 0; /* text.p may be NULL */
 	while (at < text.n && !rc) {
 		const struct bpe_added *a = added_at(e->b, (struct slice){ text.p + at, text.n - at }, normalised);
 

@@ -9,6 +9,8 @@ const struct alarm_spec alarm_specs[ALARM_TYPE_COUNT] = {
 
 const char *const severity_ids[SEVERITY_COUNT] = { "warning", "critical" };
 
+const char *const collapse_ids[COLLAPSE_KIND_COUNT] = { "", "loop", "low_entropy", "state_freeze" };
+
 const char *const event_ids[EVENT_TYPE_COUNT] = {
 #define EVENT(name, id, meaning) [EVENT_##name] = id,
 #include "spec/events.def"

@@ -7,6 +7,9 @@
 
 enum severity { SEVERITY_WARNING, SEVERITY_CRITICAL, SEVERITY_COUNT };
 
+/* How a model collapses: `kind` of mode_collapse. */
+enum collapse_kind { COLLAPSE_NONE, COLLAPSE_LOOP, COLLAPSE_LOW_ENTROPY, COLLAPSE_STATE_FREEZE, COLLAPSE_KIND_COUNT };
+
 enum alarm_type {
 #define ALARM(name, ...) ALARM_##name,
 #include "spec/alarms.def"
@@ -21,6 +24,7 @@ struct alarm_spec {
 };
 
 extern const struct alarm_spec alarm_specs[ALARM_TYPE_COUNT];
+extern const char *const collapse_ids[COLLAPSE_KIND_COUNT]; /* "", "loop", "low_entropy", "state_freeze" */
 extern const char *const severity_ids[SEVERITY_COUNT]; /* "warning", "critical" */
 
 /* ALARM_TYPE_COUNT when there is none. */

@@ -17,6 +17,7 @@ same() { # WHAT FILE
 }
 same log-format LOG-FORMAT.md
 same metrics METRICS.md
+same rules RULES.md
 same diagnosis DIAGNOSIS.md
 same man rwkvmon.1
 same schema log.schema.json

@@ -159,13 +159,13 @@ static void nonfinite_numbers_alarm_and_are_counted(void **state)
 	logits[3] = logits[4] = st[9] = 0;
 	step(mon, &token, 1, logits, st);
 	assert_int_equal(rwkvmon_close(mon, &totals), 0);
-	assert_int_equal(totals.alarms, 2); /* logits and state */
+	assert_int_equal(totals.alarms, 3); /* NaN and infinity in the logits, NaN in the state */
 	l = read_log(path);
 	assert_int_equal(l->step[1].metric[M_NONFINITE_LOGITS], 2);
 	assert_int_equal(l->step[1].metric[M_NONFINITE_STATE], 1);
 	assert_false(record_has(&l->step[1], M_LOGITS_ENTROPY));
-	assert_int_equal(l->by_event[EVENT_ALARM], 2);
-	assert_int_equal(l->by_event[EVENT_ALARM_RESOLVED], 2);
+	assert_int_equal(l->by_event[EVENT_ALARM], 3);
+	assert_int_equal(l->by_event[EVENT_ALARM_RESOLVED], 3);
 	assert_non_null(strstr(l->text.p, "\"alarm_type\":\"non_finite\",\"severity\":\"critical\",\"details\":{\"timestamp\""));
 	lines_free(l);
 }

@@ -216,6 +216,134 @@ static void a_baseline_can_be_learned(void **state)
 	ruleset_close(set);
 }
 
+/* A record with two metrics, at a second and a token of a sequence; the findings' number. */
+static size_t feed2(struct rules *r, int at, uint32_t sequence, const double *a, enum metric_id ma, const double *b, enum metric_id mb,
+		    struct rule_finding f[RULES_MAX])
+{
+	struct record rec = { .time_us = at * INT64_C(1000000), .event = EVENT_INFERENCE_STEP, .session = &nothing, .phase = PHASE_DECODE,
+			      .sequence = sequence, .sequence_length = (uint64_t)at };
+
+	if (a)
+		record_set(&rec, ma, *a);
+	if (b)
+		record_set(&rec, mb, *b);
+	return rules_eval(r, &rec, f);
+}
+
+static void a_limit_may_follow_another_metric(void **state)
+{
+	struct ruleset *set = set_of("rules: [{alarm: high_vram_usage, metric: process_vram_mb, above: {of: vram_used_mb, times: 0.5}, warmup: 0}]");
+	struct rules *r = rules_of(set, RULES_LIVE);
+	struct rule_finding f[RULES_MAX];
+	double used = 1000, own = 501;
+
+	(void)state;
+	assert_int_equal(feed2(r, 1, 0, &own, M_PROCESS_VRAM_MB, &used, M_VRAM_USED_MB, f), 1);
+	assert_true(f[0].firing && f[0].changed && f[0].limit == 500);
+	used = 2000;
+	assert_int_equal(feed2(r, 2, 0, &own, M_PROCESS_VRAM_MB, &used, M_VRAM_USED_MB, f), 1);
+	assert_true(f[0].changed && !f[0].firing);
+	assert_int_equal(feed2(r, 3, 0, &own, M_PROCESS_VRAM_MB, NULL, M_VRAM_USED_MB, f), 0); /* unknown: no limit */
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void a_change_may_be_sudden_in_both_directions(void **state)
+{
+	struct ruleset *set = set_of("rules: [{alarm: slow_chunk, metric: chunk_process_time_ms, cooldown: 0, warmup: 0,"
+				     " sudden: {deviations: 5, of: 16, least: 3}}]");
+	struct rules *r = rules_of(set, RULES_LIVE);
+
+	(void)state;
+	assert_string_equal(feed(r, 0, M_CHUNK_PROCESS_TIME_MS, 900), ""); /* nothing is usual yet */
+	for (int i = 1; i < 40; i++)
+		assert_string_equal(feed(r, i, M_CHUNK_PROCESS_TIME_MS, 100 + 0.1 * (i % 3)), "");
+	assert_string_equal(feed(r, 41, M_CHUNK_PROCESS_TIME_MS, 102.9), ""); /* many deviations, but not 3 ms */
+	assert_string_equal(feed(r, 42, M_CHUNK_PROCESS_TIME_MS, 104), "vfc");
+	assert_string_equal(feed(r, 43, M_CHUNK_PROCESS_TIME_MS, 100), "c");
+	assert_string_equal(feed(r, 44, M_CHUNK_PROCESS_TIME_MS, 90), "vfc");
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void conditions_are_joined(void **state)
+{
+	struct ruleset *set = set_of("rules: [{alarm: high_repetition, metric: token_repetition_pct, above: 50, clear: 0, cooldown: 0,"
+				     " warmup: 0, and: [{metric: logits_entropy, below: 1, over: 3, by: max}]}]");
+	struct rules *r = rules_of(set, RULES_LIVE);
+	struct rule_finding f[RULES_MAX];
+	double much = 60, little = 40, low = 0.5, high = 2;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) /* the second condition's window is not full yet */
+		assert_int_equal(feed2(r, i, 0, &much, M_TOKEN_REPETITION_PCT, &low, M_LOGITS_ENTROPY, f), 0);
+	assert_int_equal(feed2(r, 2, 0, &much, M_TOKEN_REPETITION_PCT, &low, M_LOGITS_ENTROPY, f), 1);
+	assert_true(f[0].changed && f[0].firing && f[0].value == 60 && f[0].limit == 50); /* the first one's */
+	assert_int_equal(feed2(r, 3, 0, &much, M_TOKEN_REPETITION_PCT, &high, M_LOGITS_ENTROPY, f), 1);
+	assert_true(f[0].changed && !f[0].firing); /* one of them is enough to end it */
+	for (int i = 4; i < 8; i++)
+		assert_int_equal(feed2(r, i, 0, &little, M_TOKEN_REPETITION_PCT, &low, M_LOGITS_ENTROPY, f), 0);
+	assert_int_equal(feed2(r, 8, 0, NULL, M_TOKEN_REPETITION_PCT, &low, M_LOGITS_ENTROPY, f), 0); /* missing data never fires */
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void a_collapse_says_where_it_began_and_what_it_cost(void **state)
+{
+	struct ruleset *set = set_of("rules: [{alarm: mode_collapse, kind: loop, metric: repeat_cycle_tokens, above: 20, missing: 0, clear: 0,"
+				     " cooldown: 0, warmup: 0, phase: decode}]");
+	struct rules *r = rules_of(set, RULES_LIVE);
+	struct rule_finding f[RULES_MAX];
+
+	(void)state;
+	for (uint32_t sequence = 0; sequence < 2; sequence++) {
+		int from = sequence ? 50 : 300; /* the first token that repeats */
+
+		for (int at = 1; at <= from + 60; at++) {
+			double run = at - from + 1;
+			size_t n = feed2(r, at + 1000 * (int)sequence, sequence, NULL, M_LOGITS_ENTROPY, run >= 16 ? &run : NULL,
+					 M_REPEAT_CYCLE_TOKENS, f);
+
+			assert_int_equal(n, run > 20);
+			if (!n)
+				continue;
+			assert_int_equal(f[0].kind, COLLAPSE_LOOP);
+			assert_int_equal(f[0].first_bad_token, from + 1000 * (int)sequence);
+			assert_int_equal(f[0].tokens_wasted, at - from + 1);
+			assert_int_equal(f[0].changed, run == 21);
+		}
+		assert_int_equal(feed2(r, from + 61 + 1000 * (int)sequence, sequence, NULL, M_LOGITS_ENTROPY, NULL, M_LOGITS_ENTROPY, f), 1);
+		assert_true(f[0].changed && !f[0].firing && f[0].tokens_wasted == 61); /* the total */
+	}
+	rules_close(r);
+	ruleset_close(set);
+}
+
+static void rules_read_anew_keep_what_is_on(void **state)
+{
+	struct ruleset *old = set_of("rules: [{name: a, alarm: high_latency, metric: token_latency_ms, above: 10, warmup: 0},"
+				     " {name: b, alarm: slow_chunk, metric: token_latency_ms, above: 10, warmup: 0}]");
+	struct ruleset *new = set_of("rules: [{name: a, alarm: high_latency, metric: token_latency_ms, above: 50, warmup: 0},"
+				     " {name: c, alarm: low_throughput, metric: token_latency_ms, above: 1}]");
+	struct rules *was = rules_of(old, RULES_LIVE), *is = rules_of(new, RULES_LIVE);
+	struct rule_finding f[RULES_MAX];
+	double slow = 20;
+
+	(void)state;
+	for (int i = 0; i < 25; i++)
+		feed2(was, i, 0, &slow, M_TOKEN_LATENCY_MS, NULL, M_TOKEN_LATENCY_MS, f);
+	assert_int_equal(rules_inherit(is, was, f), 1); /* b is no more: off */
+	assert_string_equal(f[0].rule, "b");
+	assert_true(f[0].changed && !f[0].firing);
+	assert_int_equal(feed2(is, 26, 0, &slow, M_TOKEN_LATENCY_MS, NULL, M_TOKEN_LATENCY_MS, f), 2);
+	assert_true(!strcmp(f[0].rule, "a") && f[0].changed && !f[0].firing); /* was on, and is inside its new limit */
+	assert_true(!strcmp(f[1].rule, "c") && f[1].firing);		      /* the warm-up is over, also for new rules */
+	rules_close(was);
+	rules_close(is);
+	ruleset_close(old);
+	ruleset_close(new);
+}
+
 static void bad_files_are_refused_with_place_and_advice(void **state)
 {
 	static const struct {
@@ -223,16 +351,23 @@ static void bad_files_are_refused_with_place_and_advice(void **state)
 	} cases[] = {
 		{ "rules:\n  - alarm: high_latncy\n", ":2:12: ", "found \"high_latncy\"", "high_latency" },
 		{ "rules:\n  - alarm: high_latency\n    metrik: x\n", ":3:5: ", "found \"metrik\"", "metric" },
-		{ "rules:\n  - alarm: high_latency\n    metric: token_latency_ms\n", ":2:5: ", "has no limit", NULL },
+		{ "rules:\n  - alarm: high_latency\n    metric: token_latency_ms\n", ":2:5: ", "found no limit", NULL },
 		{ "rules:\n  - {alarm: high_latency, metric: token_latency_ms, above: fast}\n", ":2:60: ", "found \"fast\"", NULL },
 		{ "rules:\n  - {alarm: high_latency, metric: token_latency_ms, above: 1, for: soon}\n", ":2:68: ", "duration", NULL },
 		{ "rules:\n  - {alarm: high_latency, metric: token_latency_ms, above: {of: vram, times: 2}}\n", ":2:65: ", "found \"vram\"", NULL },
 		{ "rules: 5\n", ":1:8: ", "list", NULL },
 		{ "rules: [\n", ":2:1: ", "is no YAML", NULL },
 		{ "", "", "is empty", NULL },
-		{ "name: x\n", ":1:1: ", "no rules", NULL },
+		{ "name: x\n", ":1:1: ", "found no rules", NULL },
 		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1}, {alarm: high_latency, metric: token_latency_ms, above: 2}]",
 		  ":1:68: ", "second rule", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1, above: 2}]", ":1:67: ", "second time", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1, by: mean}]", ":1:9: ", "`by: mean` of one record", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1, kind: loop}]", ":1:9: ", "only in mode_collapse", NULL },
+		{ "rules: [{alarm: mode_collapse, metric: token_latency_ms, above: 1, kind: lop}]", ":1:74: ", "kind of collapse", "loop" },
+		{ "rules: [{alarm: mode_collapse, metric: token_latency_ms, above: 1, and: [{metric: logits_entropy}]}]", ":1:74: ", "found no limit", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1, and: []}]", ":1:72: ", "1 to 3 conditions", NULL },
+		{ "overlays: [thresholds]", ":1:12: ", "found \"thresholds\"", NULL },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -331,6 +466,11 @@ int main(void)
 		cmocka_unit_test(relative_limits_follow_what_they_name),
 		cmocka_unit_test(a_drop_is_sudden_only_against_the_recent_past),
 		cmocka_unit_test(a_baseline_can_be_learned),
+		cmocka_unit_test(a_limit_may_follow_another_metric),
+		cmocka_unit_test(a_change_may_be_sudden_in_both_directions),
+		cmocka_unit_test(conditions_are_joined),
+		cmocka_unit_test(a_collapse_says_where_it_began_and_what_it_cost),
+		cmocka_unit_test(rules_read_anew_keep_what_is_on),
 		cmocka_unit_test(violations_alone_are_those_of_the_whole_evaluation),
 		cmocka_unit_test(bad_files_are_refused_with_place_and_advice),
 	};

@@ -1,0 +1,47 @@
+/* judge.h - one rule over the records of one session: windows, verdicts, the alarm's way on and off. */
+#ifndef RWKVMON_RULES_JUDGE_H
+#define RWKVMON_RULES_JUDGE_H
+
+#include "rules/ruleset.h"
+#include "stats/window.h"
+
+/* One condition in one session. */
+struct observed {
+	const struct condition *is;
+	struct window values; /* of the aggregate */
+	struct window recent; /* for `sudden`; cap 0 when not asked for */
+	double above, below;  /* the limits, as they are now; NAN: none (yet), or relative to another metric */
+};
+
+/* One rule in one session. */
+struct judged {
+	const struct rule *rule;
+	uint64_t warmup;
+	struct observed when[CONDITIONS_MAX]; /* (rule->n_when) */
+	bool applies;			      /* its set's overlay, or the set itself, judges this type in this session */
+
+	/* The alarm. */
+	int64_t violated_since_us; /* INT64_MIN: not violated */
+	int64_t fired_us;	   /* INT64_MIN: never */
+	bool firing;
+	uint32_t bad_sequence; /* where a collapse began, and its last token so far; bad_to 0: never */
+	uint64_t bad_from, bad_to;
+};
+
+/* Judges the n-th record of the session (from 1). False: nothing to tell. */
+bool judge(struct judged *j, uint64_t n, const struct record *rec, struct rule_finding *f);
+
+/* Judges every value for itself, and can do without windows. */
+static inline bool judges_alone(const struct judged *j)
+{
+	return j->rule->n_when == 1 && j->when[0].values.cap == 1 && !j->when[0].recent.cap && !j->rule->phase &&
+	       j->rule->alarm != ALARM_MODE_COLLAPSE;
+}
+
+/* [hot] The same for such rules, without windows and without the alarm's own state: true when violated. */
+bool judge_alone(const struct judged *j, uint64_t n, const struct record *rec, struct rule_finding *f);
+
+/* The alarm as it stands, without a value. */
+void judge_tell(const struct judged *j, struct rule_finding *f);
+
+#endif

@@ -1,0 +1,121 @@
+#!/bin/bash
+# rules list, check, replay, and rules read anew by SIGHUP.
+set -u
+rwkvmon=$1/rwkvmon here=$(cd "$(dirname "$0")/../.." && pwd)
+dir=$(mktemp -d)
+cd "$dir" || exit 1
+trap 'kill $chat 2>/dev/null; rm -rf "$dir"' EXIT
+failed=0 chat=
+export LC_ALL=C.UTF-8
+
+ok() { # WHAT CONDITION...
+	if "${@:2}"; then echo "ok: $1"; else echo "not ok: $1"; failed=1; fi
+}
+ends() { # STATUS COMMAND...
+	"${@:2}" >out 2>said
+	local got=$?
+	[ $got = "$1" ] || { echo "status $got, expected $1"; cat out said; return 1; }
+}
+says() { grep -qF -- "$2" "$1" || { echo "in $1:"; cat "$1"; return 1; }; }
+
+# --- list, check ------------------------------------------------------------------------------------
+ok "list: what ships" ends 0 "$rwkvmon" rules list
+for name in thresholds baseline byte; do ok "list has $name" says out "$name: "; done
+ok "list as JSON" ends 0 "$rwkvmon" rules list thresholds --json
+ok "which is JSON" python3 -c 'import json
+sets = json.load(open("out"))
+assert [s["name"] for s in sets] == ["thresholds"] and len(sets[0]["rules"]) > 15
+assert all(r["summary"] and r["violated_when"] for r in sets[0]["rules"])'
+for file in thresholds baseline byte; do
+	ok "check: $file.yaml is fine" ends 0 "$rwkvmon" rules check "$here/src/rules/$file.yaml"
+done
+cat >bad.yaml <<'YAML'
+name: bad
+rules:
+  - alarm: high_latncy
+    metric: token_latency_ms
+    abov: 50
+    for: soon
+  - alarm: high_vram_usage
+    metric: vram_used_mb
+    above: { of: vram_totl_mb, times: 0.8 }
+  - alarm: mode_collapse
+    metric: repeat_cycle_tokens
+    above: 64
+    kind: lop
+colour: red
+YAML
+ok "check: mistakes are usage errors" ends 2 "$rwkvmon" rules check bad.yaml
+for mistake in 'bad.yaml:3:12: found "high_latncy"; expected an alarm type' 'did you mean "high_latency"?' \
+	'bad.yaml:5:5: found "abov"; expected one of the keys' 'did you mean "above"?' \
+	'bad.yaml:6:10: found "soon"; expected a duration' 'bad.yaml:9:18: found "vram_totl_mb"; expected what the limit is relative to' \
+	'did you mean "vram_total_mb"?' 'bad.yaml:13:11: found "lop"; expected a kind of collapse' 'bad.yaml:14:1: found "colour"' \
+	'6 mistakes'; do
+	ok "all are told: $mistake" says said "$mistake"
+done
+ok "check as JSON" ends 2 "$rwkvmon" rules check bad.yaml "$here/src/rules/byte.yaml" --json
+ok "which counts them" python3 -c 'import json
+bad, fine = json.load(open("out"))
+assert len(bad["mistakes"]) == 6 and bad["rules"] == 0 and fine["mistakes"] == [] and fine["rules"] > 3'
+ok "a file that is not there is unreadable input" ends 3 "$rwkvmon" rules check none.yaml
+ok "list of a bad file" ends 2 "$rwkvmon" rules list bad.yaml
+ok "an unknown action" ends 2 "$rwkvmon" rules chek bad.yaml
+ok "names the near one" says said 'did you mean "check"'
+
+# --- replay: what would have fired is what did ----------------------------------------------------------
+cat >moves.yaml <<'YAML'
+name: moves
+rules:
+  - { alarm: abnormal_entropy, metric: logits_entropy, above: 2, cooldown: 0, clear: 0.5, warmup: 0 }
+  - { alarm: state_divergence, metric: state_similarity, sudden: { deviations: 4, of: 64 }, cooldown: 0, severity: critical }
+  - { alarm: high_latency, metric: token_latency_ms, above: { of: chunk_process_time_ms, times: 2 }, warmup: 0 }
+  - { alarm: high_repetition, metric: token_repetition_pct, above: 40, and: [ { metric: logits_entropy, over: 50, by: mean, below: 1.2 } ], cooldown: 0 }
+YAML
+"$rwkvmon" run --rules moves.yaml --tokens 1500 --seed 3 --quiet --log a.log </dev/null >text 2>said
+ok "replay" ends 0 "$rwkvmon" rules replay moves.yaml a.log --json
+ok "is what happened live" python3 - <<'PY'
+import json
+log = [json.loads(line) for line in open("a.log")]
+live = [(r["rule"], r["timestamp"], r["value"]) for r in log if r["event_type"] == "alarm"]
+off = [(r["rule"], r["timestamp"]) for r in log if r["event_type"] == "alarm_resolved"]
+said = json.load(open("out"))
+got = [(a["rule"], a["from"], a["value"]) for a in said["alarms"]]
+assert [g[:2] for g in got] == [l[:2] for l in live], (len(got), len(live))
+assert all(abs(g[2] - l[2]) < 1e-3 for g, l in zip(got, live))
+assert sorted((a["rule"], a["to"]) for a in said["alarms"] if a["to"]) == sorted(off)
+assert said["alarms_total"] == len(live) == sum(said["by_type"].values()) and said["records"] == 1501 and said["sessions"] == 1
+assert {r for r, _, _ in live} >= {"abnormal_entropy", "state_divergence", "high_repetition"}, {r for r, _, _ in live}
+assert not [l for l in live if l[0] == "high_latency"]  # one token a call: latency is chunk time
+PY
+ok "as text" ends 0 "$rwkvmon" rules replay moves.yaml a.log --lang zh
+ok "in Chinese" says out "条记录"
+ok "only a time" ends 0 "$rwkvmon" rules replay moves.yaml a.log --until 2001-01-01T00:00:00Z
+ok "in which nothing was" says out "in 0 records"
+ok "no rules, no logs" ends 2 "$rwkvmon" rules replay moves.yaml
+ok "a log that is none" ends 3 "$rwkvmon" rules replay moves.yaml moves.yaml
+
+# --- read anew --------------------------------------------------------------------------------------------
+cp moves.yaml live.yaml
+printf 'name: other\nrules: [ { alarm: high_latency, metric: token_latency_ms, above: 0, warmup: 0 } ]\n' >other.yaml
+mkfifo words
+setsid "$rwkvmon" chat --rules live.yaml --tokens 20 --log chat.log --alarm-file alarms <words >text 2>said &
+chat=$!
+exec 9>words
+answers() { for _ in $(seq 1200); do [ "$(cat chat.log 2>/dev/null | grep -c '"phase":"decode"')" -ge "$1" ] && return 0; sleep 0.05; done; cat said; return 1; }
+comes() { for _ in $(seq 1200); do grep -qF -- "$2" "$1" 2>/dev/null && return 0; sleep 0.05; done; echo "in $1:"; cat "$1"; return 1; }
+echo hello >&9
+ok "it speaks" answers 20
+cp bad.yaml live.yaml
+kill -HUP $chat
+echo hello >&9
+ok "a broken file is told" comes said 'live.yaml:3:12: found "high_latncy"'
+ok "and the old rules stay" comes said "the rules stay as they were"
+cp other.yaml live.yaml
+kill -HUP $chat
+echo hello >&9
+ok "a good one is taken" comes said "live.yaml: rules read anew"
+ok "and judges" comes alarms '"rule":"high_latency"'
+exec 9>&-
+wait $chat
+ok "nothing was lost by it" says chat.log '"dropped":0'
+exit $failed
