@@ -178,7 +178,7 @@ static void count_alarm(struct trial *t, const struct record *rec)
 static void end(struct trial *t)
 {
 	const char *log = t->log;
-	struct reader *r;
+	struct reader *r = NULL;
 	struct record rec;
 
 	if (rwkvmon_close(t->mon, NULL) || read_open(&r, &log, 1, NULL, NULL))

@@ -50,7 +50,7 @@ static void feed(struct rules *r, enum rules_mode mode)
 static void judge(const struct ruleset *set, const struct ruleset *other)
 {
 	struct rule_finding gone[RULES_MAX];
-	struct rules *live, *replay, *next;
+	struct rules *live = NULL, *replay = NULL, *next = NULL;
 
 	require(!rules_open(&live, set, RULES_LIVE, NULL) && !rules_open(&replay, set, RULES_REPLAY, NULL) &&
 		!rules_open(&next, other, RULES_LIVE, NULL));
