@@ -119,6 +119,13 @@ static bool on_panel(enum panel_id panel, enum metric_id m)
 	return false;
 }
 
+/* Accuracy limits depend on the vocabulary and are drawn only when they judged; but 0.8 is the published mark of
+ * every similarity chart. */
+static bool holds_everywhere(enum metric_id m)
+{
+	return metric_specs[m].group != METRIC_ACCURACY || m == M_STATE_SIMILARITY;
+}
+
 static void panel_limits(struct buf *out, const struct findings *f, enum panel_id panel)
 {
 	bool first = true;
@@ -131,9 +138,7 @@ static void panel_limits(struct buf *out, const struct findings *f, enum panel_i
 	for (size_t i = 0; i < limit_spec_count; i++) {
 		enum metric_id m = limit_specs[i].metric;
 
-		/* Accuracy limits depend on the vocabulary: they are drawn only when they judged. */
-		if (limit_specs[i].panel == panel && f->metric[m].count && !judged(f, m) &&
-		    metric_specs[m].group != METRIC_ACCURACY)
+		if (limit_specs[i].panel == panel && f->metric[m].count && !judged(f, m) && holds_everywhere(m))
 			put_limit(out, m, limit_specs[i].value, &first);
 	}
 	buf_char(out, ']');

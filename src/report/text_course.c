@@ -65,7 +65,7 @@ static void put_move(struct term *t, enum metric_id m, double before, double aft
 	char a[TERM_TEXT], b[TERM_TEXT], line[3 * TERM_TEXT];
 
 	snprintf(line, sizeof line, "%s %s %s", term_number(a, before), arrow(t), term_value(b, m, after));
-	term_left(t, direction_tint(m, after - before), line, 28);
+	term_left(t, direction_tint(m, after - before), line, 25);
 }
 
 static void put_trend(struct term *t, const struct findings *f, enum metric_id m)
@@ -73,13 +73,15 @@ static void put_trend(struct term *t, const struct findings *f, enum metric_id m
 	const struct trend *trend = &f->trend[m];
 	char slope[TERM_TEXT], error[TERM_TEXT];
 	struct buf line = { 0 };
+	bool minutes = f->to_us - f->from_us < INT64_C(3600000000);
+	double per = minutes ? 1.0 / 60 : 1;
 
 	indent(t);
 	term_left(t, TINT_PLAIN, metric_specs[m].label[t->lang], LABEL);
 	put_move(t, m, trend->start, trend->start + trend->change);
-	term_fill(&line, t->lang, TEXT_TERM_TREND,
-		  (const char *const[]){ term_number(slope, trend->slope_per_hour),
-					 term_number(error, (trend->high - trend->low) / 2) });
+	term_fill(&line, t->lang, minutes ? TEXT_TERM_TREND_MINUTE : TEXT_TERM_TREND_HOUR,
+		  (const char *const[]){ term_number(slope, trend->slope_per_hour * per),
+					 term_number(error, (trend->high - trend->low) / 2 * per) });
 	term_left(t, TINT_DIM, line.p ? line.p : "", t->columns - t->at);
 	t->out->failed |= line.failed;
 	buf_free(&line);
