@@ -80,7 +80,7 @@ press() { tmux -L $socket send-keys "$@"; }
 # begin NAME: a terminal of 80x24 in which the dashboard runs; when it has ended, the modes of the terminal are told
 begin() {
 	socket=rwkvmon-watch-$$-$1 # its own server: one that is just leaving takes no one in
-	head -40 "$here/../logs/worked.log" >"$dir/$1.log"
+	head -30 "$here/../logs/worked.log" >"$dir/$1.log"
 	tmux -L $socket -f /dev/null new-session -d -x 80 -y 24 \
 		"stty -g >$dir/$1.before; env TERM=screen-256color '$rwkvmon' watch --lang en --interval 0.2 $dir/$1.log 2>&1; echo \"left with \$?\"; stty -g >$dir/$1.after; echo done >$dir/$1.done; sleep 60"
 }
@@ -93,9 +93,9 @@ end() { # NAME EXIT_CODE
 }
 
 begin keys
-shows "39 records"
+shows "29 records"
 shows "HEALTHY"
-tail -n +41 "$here/../logs/worked.log" >>"$dir/keys.log"
+tail -n +31 "$here/../logs/worked.log" >>"$dir/keys.log"
 shows "156 records"
 shows "State divergence"
 press '?'
@@ -124,7 +124,7 @@ pane_child() { ps -o pid= --ppid "$(tmux -L $socket list-panes -F '#{pane_pid}')
 for how in TERM:0 INT:0 HUP:0 SEGV:139 ABRT:134; do
 	signal=${how%:*}
 	begin "$signal"
-	shows "39 records"
+	shows "29 records"
 	kill -"$signal" "$(pane_child)"
 	end "$signal" "${how#*:}"
 done
