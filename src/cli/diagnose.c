@@ -1,10 +1,6 @@
-/* diagnose.c - logs in, one named cause out: read → analyze → diagnose → report. */
-#include "base/memory.h"
+/* diagnose.c - logs in, one named cause out. */
 #include "cli/analysis.h"
 #include "cli/commands.h"
-
-#include <math.h>
-#include <stdlib.h>
 
 static const struct format formats[] = {
 	{ "text", report_diagnosis_text },
@@ -14,32 +10,6 @@ static const struct format formats[] = {
 	{ "markdown", report_diagnosis_markdown },
 	{ NULL, NULL },
 };
-
-static int measure(double *gb_s, struct err *err)
-{
-	*gb_s = memory_bandwidth_gb_s();
-	return isfinite(*gb_s) ? 0 : err_set(err, ERR_NOMEM, "--bandwidth measure: no memory to read through");
-}
-
-int analysis_diagnose(struct diagnosis *out, const struct findings *f, const struct options *opts, struct err *err)
-{
-	struct diagnose_options how = { .bandwidth_gb_s = NAN };
-	const char *given = opts->bandwidth;
-	char *end;
-	int rc = 0;
-
-	if (given && !strcmp(given, "measure")) {
-		how.bandwidth_is_measured = true;
-		rc = measure(&how.bandwidth_gb_s, err);
-	} else if (given) {
-		how.bandwidth_gb_s = strtod(given, &end);
-		if (!*given || *end || !(how.bandwidth_gb_s > 0) || !isfinite(how.bandwidth_gb_s))
-			rc = err_set(err, ERR_USAGE, "--bandwidth: found \"%s\", expected GB/s such as 45.5, or measure", given);
-	}
-	if (!rc)
-		diagnose(out, f, &how);
-	return rc;
-}
 
 int command_diagnose(const struct options *opts, struct err *err)
 {

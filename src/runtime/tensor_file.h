@@ -126,6 +126,9 @@ int shards_check_named(const struct tensor_file *f, const char *path, struct err
 int tensor_file_add(struct tensor_file *f, const struct tensor *view, struct slice storage, uint64_t offset,
 		    struct err *err);
 
+/* Once all are added: sorts them by name, refuses a name that stands twice. */
+int tensor_file_index(struct tensor_file *f, struct err *err);
+
 /* Text of the file with everything unprintable replaced, for messages. */
 enum { PRINTABLE_BYTES = 81 };
 const char *printable(char out[PRINTABLE_BYTES], struct slice text);
