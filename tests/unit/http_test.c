@@ -232,7 +232,8 @@ static void the_token_opens(void **state)
 static void a_taken_port_is_told(void **state)
 {
 	struct http *h = start(NULL), *second;
-	const struct http_config cfg = { .listen = http_url(h) + strlen("http://"), .route = routes, .n_routes = 3 };
+	char *where = strdup(http_url(h) + strlen("http://")); /* outlives the server that told it */
+	const struct http_config cfg = { .listen = where, .route = routes, .n_routes = 3 };
 	struct err err = { 0 };
 
 	(void)state;
@@ -243,6 +244,7 @@ static void a_taken_port_is_told(void **state)
 	http_close(h);
 	assert_int_equal(http_open(&second, &cfg, &err), 0); /* it is free again at once */
 	http_close(second);
+	free(where);
 }
 
 /* Reads until `text` has come. */
