@@ -149,7 +149,7 @@ expect "prompt from a pipe" 0 "" sh -c "printf 'ROMEO:' | $rwkvmon run --tokens 
 says "JSON summary" '"tokens":5,'
 mkfifo "$dir/fifo"
 expect "log into a pipe nobody reads" 4 "the log cannot be opened" timeout 20 "$rwkvmon" run --tokens 5 --prompt x --log "$dir/fifo"
-expect "log into a pipe whose reader leaves" 4 "" sh -c "head -c 100 $dir/fifo >/dev/null & sleep 0.2; timeout 20 $rwkvmon run --tokens 3000 --prompt x --log $dir/fifo"
+expect "log into a pipe whose reader leaves" 4 "" sh -c "head -c 100 $dir/fifo >/dev/null & sleep 0.2; timeout 120 $rwkvmon run --tokens 3000 --prompt x --log $dir/fifo"
 expect "a limit on file sizes" 4 "File too large" sh -c "ulimit -f 10; $rwkvmon run --tokens 300 --prompt x --log $dir/limited.log"
 expect "log into a missing directory" 4 "the log cannot be opened for writing" "$rwkvmon" run --tokens 1 --prompt x --log "$dir/none/x.log"
 expect "full disk" 4 "No space left on device" "$rwkvmon" run --tokens 50 --prompt x --log /dev/full
