@@ -58,8 +58,10 @@ static int dial(const struct http *h)
 	return fd;
 }
 
-static void send_text(int fd, const char *text, size_t n)
+static void send_text(int fd, const char *text)
 {
+	size_t n = strlen(text);
+
 	while (n) {
 		ssize_t sent = send(fd, text, n, MSG_NOSIGNAL);
 
@@ -89,7 +91,7 @@ static struct buf ask_raw(const struct http *h, const char *request)
 {
 	int fd = dial(h);
 
-	send_text(fd, request, strlen(request));
+	send_text(fd, request);
 	return receive(fd);
 }
 
@@ -180,11 +182,11 @@ static void a_slow_sender_is_shut_out(void **state)
 	(void)state;
 	for (int i = 0; i < 40; i++) {
 		slow[i] = dial(h);
-		send_text(slow[i], "GET /hello HTTP/1.1\r\nHost: 127.0.0.1\r\n", 39);
+		send_text(slow[i], "GET /hello HTTP/1.1\r\nHost: 127.0.0.1\r\n");
 	}
 	expect(ask(h, "GET", "/hello", ""), "200", NULL); /* others are served meanwhile */
 	for (int i = 0; i < 40; i++) {
-		send_text(slow[i], "X", 1);
+		send_text(slow[i], "X");
 		while (recv(slow[i], &byte, 1, 0) > 0)
 			;
 		assert_int_not_equal(errno, EAGAIN);
@@ -270,7 +272,7 @@ static void events_arrive_as_they_happen(void **state)
 	news = 1;
 	for (int i = 0; i < 3; i++) {
 		fd[i] = dial(h);
-		send_text(fd[i], "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 43);
+		send_text(fd[i], "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
 		await(fd[i], &got[i], "data: 0\n\n");
 	}
 	assert_non_null(strstr(got[0].p, "Content-Type: text/event-stream"));
