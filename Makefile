@@ -23,6 +23,9 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 WERROR ?= OFF
 TESTS  ?= OFF
 
+# Minutes in a real browser and with real servers: test-all.
+REAL = ^(page_test|live_test|prometheus_test)$$
+
 MAKEFLAGS += --no-print-directory
 CONFIGURE = cmake --preset release --log-level=WARNING -DRWKVMON_WERROR=$(WERROR) -DRWKVMON_TESTS=$(TESTS) \
 	-DCMAKE_INSTALL_PREFIX=$(PREFIX)
@@ -43,11 +46,12 @@ demo: all
 test:
 	@tools/deps web build test
 	@$(MAKE) all TESTS=ON
-	@tools/run-tests build
+	@tools/run-tests build -E '$(REAL)'
 
 test-all:
 	@tools/deps all
 	@$(MAKE) test
+	@tools/run-tests build -R '$(REAL)'
 	@tools/test-all
 
 fault:
