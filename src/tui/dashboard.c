@@ -252,9 +252,10 @@ static void put_metric_heads(struct frame *f, const struct board *b, const struc
 		frame_put(f, row, end - wide, TINT_DIM, head, wide);
 		frame_put(f, row, end, TINT_DIM, " ", 1);
 	}
+	if (!isfinite(b->point_seconds) || !b->n_metrics)
+		return;
 	snprintf(span, sizeof span, " %s ", term_lasted(lasted, (int64_t)(b->point_seconds * 1e6 * (double)n)));
-	if (isfinite(b->point_seconds) && b->n_metrics)
-		frame_put_right(f, row, f->columns - SIDE - n, TINT_DIM, span, n);
+	frame_put_right(f, row, f->columns - SIDE - n, TINT_DIM, span, n);
 }
 
 /* Used against what is allowed. */
