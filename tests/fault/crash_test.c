@@ -8,6 +8,7 @@
  *
  * RWKVMON_FAULT=long runs more of them. */
 #include "log_files.h"
+#include "scratch.h"
 
 #include "faults.h"
 #include "log/log.h"
@@ -295,18 +296,14 @@ static void the_same_in_zstd(void **state)
 static int make_dir(void **state)
 {
 	(void)state;
-	snprintf(dir, sizeof dir, "%s/rwkvmon-crash-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 	fields_set_text(&session, F_SESSION_ID, slice_of("rwkv-sess-000001"));
-	return mkdtemp(dir) ? 0 : -1;
+	return scratch_make(dir, sizeof dir, "crash");
 }
 
 static int remove_dir(void **state)
 {
-	char command[100];
-
 	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", dir);
-	return system(command);
+	return scratch_remove(dir);
 }
 
 int main(void)

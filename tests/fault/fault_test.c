@@ -6,6 +6,7 @@
  *
  * RWKVMON_FAULT=long runs the long form. */
 #include "log_files.h"
+#include "scratch.h"
 
 #include "faults.h"
 #include "log/log.h"
@@ -754,19 +755,14 @@ static void eight_threads_account_for_every_record(void **state)
 static int make_dir(void **state)
 {
 	(void)state;
-	/* In memory where that is possible: thousands of real syncs would only take time. */
-	snprintf(dir, sizeof dir, "%s/rwkvmon-fault-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 	fields_set_text(&session, F_SESSION_ID, slice_of("rwkv-sess-000001"));
-	return mkdtemp(dir) ? 0 : -1;
+	return scratch_make(dir, sizeof dir, "fault");
 }
 
 static int remove_dir(void **state)
 {
-	char command[100];
-
 	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", dir);
-	return system(command);
+	return scratch_remove(dir);
 }
 
 int main(void)

@@ -5,6 +5,7 @@
  * second handle is opened, used and closed. After a tenth of the rounds everything is as large as it
  * will ever be. `make soak` runs RWKVMON_SOAK_ROUNDS=20000, about ten minutes. */
 #include "log_files.h"
+#include "scratch.h"
 
 #include <dirent.h>
 #include <rwkvmon.h>
@@ -142,17 +143,13 @@ static void nothing_grows(void **state)
 static int make_dir(void **state)
 {
 	(void)state;
-	snprintf(dir, sizeof dir, "%s/rwkvmon-soak-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
-	return mkdtemp(dir) ? 0 : -1;
+	return scratch_make(dir, sizeof dir, "soak");
 }
 
 static int remove_dir(void **state)
 {
-	char command[100];
-
 	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", dir);
-	return system(command);
+	return scratch_remove(dir);
 }
 
 int main(void)

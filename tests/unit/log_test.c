@@ -1,5 +1,6 @@
 /* The log: names, rotation, retention, compression, repair, lost files, several writers. */
 #include "log_files.h"
+#include "scratch.h"
 
 #include "log/frames.h"
 #include "log/log.h"
@@ -336,18 +337,14 @@ static void several_writers_share_a_file(void **state)
 static int make_dir(void **state)
 {
 	(void)state;
-	snprintf(dir, sizeof dir, "/tmp/rwkvmon-log-XXXXXX");
 	fields_set_text(&session, F_SESSION_ID, slice_of("rwkv-sess-000001"));
-	return mkdtemp(dir) ? 0 : -1;
+	return scratch_make(dir, sizeof dir, "log");
 }
 
 static int remove_dir(void **state)
 {
-	char command[100];
-
 	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", dir);
-	return system(command);
+	return scratch_remove(dir);
 }
 
 int main(void)
