@@ -437,10 +437,60 @@ static void the_embedded_model_is_what_was_trained(void **state)
 	check_embedded(64);
 }
 
+/* -- small models of every other version, carried by the project: tests/golden/versions/make.py ------------ */
+
+enum { OWN_TOKENS = 32, OWN_VOCAB = 64 };
+
+static void check_own(const char *version, size_t chunk_len)
+{
+	char path[600];
+	uint32_t tokens[OWN_TOKENS];
+	float *all = malloc(sizeof *all * OWN_TOKENS * OWN_VOCAB), *want, *want_state;
+	struct model *m;
+	struct run *run;
+	struct err err;
+
+	for (uint32_t t = 0; t < OWN_TOKENS; t++)
+		tokens[t] = (7 * t * t + 3 * t + 1) % OWN_VOCAB;
+	snprintf(path, sizeof path, SOURCE_DIR "/tests/golden/versions/v%s.pth", version);
+	if (model_open(&m, path, NULL, &err))
+		fail_msg("%s", err.text);
+	assert_string_equal(model_info(m)->version, version);
+	snprintf(path, sizeof path, SOURCE_DIR "/tests/golden/versions/v%s.logits.f32", version);
+	want = golden_floats(path, OWN_TOKENS * OWN_VOCAB);
+	snprintf(path, sizeof path, SOURCE_DIR "/tests/golden/versions/v%s.state.f32", version);
+	want_state = golden_floats(path, model_info(m)->state_floats);
+	run = open_run(m, chunk_len);
+	for (int sequence = 0; sequence < 2; sequence++) {
+		const struct run_call call = { .tokens = tokens, .n = OWN_TOKENS, .all_logits = all };
+
+		assert_int_equal(run_forward(run, &call, &err), 0);
+		golden_near(version, chunk_len, all, want, OWN_TOKENS * OWN_VOCAB, own_limits.logits);
+		golden_state_near(version, run_state_flat(run), want_state, model_info(m)->state_floats, &own_limits);
+		run_reset(run);
+	}
+	run_close(run);
+	model_close(m);
+	free(all), free(want), free(want_state);
+}
+
+static void every_other_version_agrees_with_the_official_one(void **state)
+{
+	static const char *const versions[] = { "4", "5.0", "5.1", "5.2", "6" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+		check_own(versions[i], 1);
+		check_own(versions[i], 7);
+		check_own(versions[i], OWN_TOKENS);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_embedded_model_is_what_was_trained),
+		cmocka_unit_test(every_other_version_agrees_with_the_official_one),
 		cmocka_unit_test(models_agree_with_the_official_one),
 		cmocka_unit_test(rwkv_cpp_files_agree),
 		cmocka_unit_test(threads_change_nothing),
