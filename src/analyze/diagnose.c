@@ -225,41 +225,100 @@ static enum grade test_MEMORY_GREW_TOO(struct walk *w)
 	return memory_grows(w);
 }
 
+static void say_level(struct walk *w, enum evidence_id id, const struct level *l)
+{
+	if (l->known)
+		say2(w, id, l->slow, l->fast);
+}
+
+static enum grade quota_stopped(const struct shift *s)
+{
+	return s->stopped.known ? graded(s->stopped.slow - s->stopped.fast, 5, 15) : NO;
+}
+
+static enum grade test_QUOTA_STOPPED(struct walk *w)
+{
+	say_level(w, E_QUOTA_SHIFT, &w->x->shift.stopped);
+	return quota_stopped(&w->x->shift);
+}
+
+/* A carried figure is up to 5 s old: of a shorter slow part it says nothing. */
+static bool sampled_within(const struct shift *s)
+{
+	return s->slow_s >= 5;
+}
+
 static enum grade test_OTHERS_BUSY(struct walk *w)
 {
 	const struct shift *s = &w->x->shift;
-	bool fell, busier, crowded;
+	bool fell, busier, crowded, waited;
 
-	if (!s->cpu_known)
-		return NO;
-	say2(w, E_SHARE_FELL, s->slow_cpu, s->fast_cpu);
-	say2(w, E_MACHINE_BUSY, s->slow_machine, s->fast_machine);
-	fell = s->slow_cpu < 0.9 * s->fast_cpu;
-	busier = s->slow_machine > s->fast_machine + 10 || s->slow_machine > 90;
-	crowded = s->slow_machine > 90 && s->slow_cpu < 80; /* the machine is full, and not with this process */
-	return fell && busier ? SURE : fell || crowded || s->slow_machine > s->fast_machine + 15 ? LIKELY : NO;
+	say_level(w, E_WAITING_SHIFT, &s->waiting);
+	if (quota_stopped(s))
+		return NO; /* what stopped it explains the waiting and the share */
+	waited = s->waiting.known && s->waiting.slow > s->waiting.fast + 10;
+	if (!s->cpu.known || !s->machine.known)
+		return waited ? SURE : NO;
+	say_level(w, E_SHARE_FELL, &s->cpu);
+	say_level(w, E_MACHINE_BUSY, &s->machine);
+	fell = s->cpu.slow < 0.9 * s->cpu.fast;
+	busier = s->machine.slow > s->machine.fast + 10 || s->machine.slow > 90;
+	crowded = s->machine.slow > 90 && s->cpu.slow < 80; /* the machine is full, and not with this process */
+	return waited || (fell && busier) ? SURE : fell || crowded || s->machine.slow > s->machine.fast + 15 ? LIKELY : NO;
 }
 
-/* By exclusion: nothing else changed. */
+static bool fell_by_tenth(const struct level *l)
+{
+	return l->known && l->slow < 0.9 * l->fast;
+}
+
 static enum grade test_CLOCK_FELL(struct walk *w)
 {
 	const struct shift *s = &w->x->shift;
+	bool hot = s->hot.known && s->hot.slow > s->hot.fast;
 
-	if (s->clock_known) {
-		say2(w, E_CLOCK, s->slow_clock, s->fast_clock);
-		return s->slow_clock < 0.9 * s->fast_clock ? SURE : NO;
-	}
-	if (test_OTHERS_BUSY(w))
+	say_level(w, E_CLOCK, &s->clock);
+	say_level(w, E_HOT, &s->hot);
+	return fell_by_tenth(&s->clock) ? SURE : hot ? LIKELY : NO;
+}
+
+static enum grade test_GPU_CLOCK_FELL(struct walk *w)
+{
+	const struct shift *s = &w->x->shift;
+	bool hot = s->gpu_hot.known && s->gpu_hot.slow > s->gpu_hot.fast + 20;
+
+	if (!w->x->cuda)
 		return NO;
-	if (s->cpu_known || (w->x->cuda && s->gpu_known && s->slow_gpu > s->fast_gpu - 5))
-		return LIKELY;
-	miss(w, E_WANT_CPU);
-	return NO;
+	say_level(w, E_GPU_CLOCK, &s->gpu_clock);
+	say_level(w, E_GPU_HOT_SHIFT, &s->gpu_hot);
+	say_level(w, E_GPU_POWER_SHIFT, &s->gpu_power);
+	return fell_by_tenth(&s->gpu_clock) ? SURE : hot ? LIKELY : NO;
+}
+
+/* By exclusion, and only where the clock itself is not recorded. */
+static enum grade test_NOTHING_ELSE(struct walk *w)
+{
+	const struct shift *s = &w->x->shift;
+	bool on_cpu = s->cpu.known && s->machine.known, on_gpu = w->x->cuda && s->gpu.known && s->gpu.slow > s->gpu.fast - 5;
+
+	if (!on_cpu && !on_gpu)
+		miss(w, E_WANT_CPU);
+	if (w->x->cuda ? s->gpu_clock.known : s->clock.known)
+		return NO;
+	miss(w, w->x->cuda ? E_WANT_GPU_CLOCK : E_WANT_CLOCK);
+	if (!sampled_within(s)) {
+		miss(w, E_WANT_CPU);
+		return NO;
+	}
+	if ((!on_cpu && !on_gpu) || quota_stopped(s) || test_OTHERS_BUSY(w))
+		return NO;
+	say1(w, E_BY_EXCLUSION, NAN);
+	return WEAK;
 }
 
 static enum grade test_NOT_RECORDED(struct walk *w)
 {
-	if (!w->x->shift.cpu_known)
+	if (!w->x->shift.cpu.known || !w->x->shift.machine.known)
 		miss(w, E_WANT_CPU);
 	return SURE;
 }
@@ -388,6 +447,35 @@ static enum grade test_CHUNK_FITS(struct walk *w)
 
 enum { GPU_BUSY_PCT = 50 };
 
+/* The metric in decode, or at all; NULL: never seen. */
+static const struct summary *in_decode(const struct walk *w, enum metric_id m)
+{
+	const struct summary *s = &w->f->phase[PHASE_DECODE][m];
+
+	s = s->count ? s : &w->f->metric[m];
+	return s->count ? s : NULL;
+}
+
+static enum grade test_QUOTA_SHORT(struct walk *w)
+{
+	const struct summary *s = in_decode(w, M_CPU_QUOTA_STOPPED_PCT);
+
+	if (!s)
+		return NO;
+	say1(w, E_QUOTA, s->mean);
+	return graded(s->mean, 10, 25);
+}
+
+static enum grade test_GPU_HOT(struct walk *w)
+{
+	const struct summary *s = in_decode(w, M_GPU_THERMAL_THROTTLED_PCT);
+
+	if (!w->x->cuda || !s)
+		return NO;
+	say1(w, E_GPU_HOT, s->mean);
+	return graded(s->mean, 25, 50);
+}
+
 static enum grade test_LAYERS_ELSEWHERE(struct walk *w)
 {
 	if (!w->x->cuda)
@@ -398,12 +486,11 @@ static enum grade test_LAYERS_ELSEWHERE(struct walk *w)
 
 static enum grade test_GPU_WAITS(struct walk *w)
 {
-	const struct summary *s = &w->f->phase[PHASE_DECODE][M_GPU_UTILIZATION_PCT];
+	const struct summary *s = in_decode(w, M_GPU_UTILIZATION_PCT);
 
-	s = s->count ? s : &w->f->metric[M_GPU_UTILIZATION_PCT];
 	if (!w->x->cuda)
 		return NO;
-	if (!s->count) {
+	if (!s) {
 		miss(w, E_WANT_GPU);
 		return NO;
 	}
@@ -661,6 +748,10 @@ static void take_gain(struct diagnosis *d, const struct facts *x, const struct l
 
 	d->gain_unit = 'p';
 	switch (d->cause) {
+	case CAUSE_CPU_QUOTA:
+		d->gain = s->fell ? 100 * (1 - s->fast_decode / s->slow_decode) : (double)NAN;
+		break;
+	case CAUSE_GPU_THROTTLING:
 	case CAUSE_OTHER_LOAD:
 	case CAUSE_THROTTLING:
 	case CAUSE_SWAPPING:

@@ -127,9 +127,7 @@ static enum part part_at(const struct group *g, size_t n, int64_t time_us)
 	return PART_NEITHER;
 }
 
-/* The metric's mean in both parts; false when one of them has none. */
-static bool metric_in_parts(const struct findings *f, enum metric_id m, const struct group *g, size_t n, double *slow,
-			    double *fast)
+static struct level metric_in_parts(const struct findings *f, enum metric_id m, const struct group *g, size_t n)
 {
 	double sum[PART_COUNT] = { 0 }, count[PART_COUNT] = { 0 };
 	const struct series *s = &f->series;
@@ -143,16 +141,37 @@ static bool metric_in_parts(const struct findings *f, enum metric_id m, const st
 		sum[part] += b->mean * (double)b->count;
 		count[part] += (double)b->count;
 	}
-	*slow = sum[PART_SLOW] / count[PART_SLOW];
-	*fast = sum[PART_FAST] / count[PART_FAST];
-	return count[PART_SLOW] > 0 && count[PART_FAST] > 0;
+	return (struct level){ count[PART_SLOW] > 0 && count[PART_FAST] > 0, sum[PART_SLOW] / count[PART_SLOW],
+			       sum[PART_FAST] / count[PART_FAST] };
+}
+
+static double seconds_of_part(const struct group *g, size_t n, enum part part)
+{
+	double us = 0;
+
+	for (size_t i = 0; i < n; i++)
+		us += g[i].part == part ? (double)(g[i].to_us - g[i].from_us) : 0;
+	return us / 1e6;
+}
+
+static void levels_of(struct shift *out, const struct findings *f, const struct group *g, size_t n)
+{
+	out->cpu = metric_in_parts(f, M_CPU_UTILIZATION_PCT, g, n);
+	out->machine = metric_in_parts(f, M_MACHINE_CPU_UTILIZATION_PCT, g, n);
+	out->waiting = metric_in_parts(f, M_CPU_WAITING_PCT, g, n);
+	out->stopped = metric_in_parts(f, M_CPU_QUOTA_STOPPED_PCT, g, n);
+	out->clock = metric_in_parts(f, M_CPU_CLOCK_MHZ, g, n);
+	out->hot = metric_in_parts(f, M_CPU_THERMAL_THROTTLES, g, n);
+	out->gpu = metric_in_parts(f, M_GPU_UTILIZATION_PCT, g, n);
+	out->gpu_clock = metric_in_parts(f, M_GPU_CLOCK_MHZ, g, n);
+	out->gpu_hot = metric_in_parts(f, M_GPU_THERMAL_THROTTLED_PCT, g, n);
+	out->gpu_power = metric_in_parts(f, M_GPU_POWER_THROTTLED_PCT, g, n);
 }
 
 static void shift_of(struct shift *out, const struct findings *f, const struct ledger *c)
 {
 	struct group group[GROUPS_MAX + 1] = { { 0 } };
 	size_t n = group_points(c, group);
-	bool machine;
 
 	if (n < GROUPS_MIN)
 		return;
@@ -161,10 +180,8 @@ static void shift_of(struct shift *out, const struct findings *f, const struct l
 	times_of_part(group, n, PART_FAST, &out->fast_decode, &out->fast_pause);
 	out->known = isfinite(out->slow_decode) && isfinite(out->fast_decode);
 	out->fell &= out->known;
-	out->cpu_known = metric_in_parts(f, M_CPU_UTILIZATION_PCT, group, n, &out->slow_cpu, &out->fast_cpu);
-	machine = metric_in_parts(f, M_MACHINE_CPU_UTILIZATION_PCT, group, n, &out->slow_machine, &out->fast_machine);
-	out->cpu_known &= machine;
-	out->gpu_known = metric_in_parts(f, M_GPU_UTILIZATION_PCT, group, n, &out->slow_gpu, &out->fast_gpu);
+	out->slow_s = seconds_of_part(group, n, PART_SLOW);
+	levels_of(out, f, group, n);
 }
 
 /* --- growth -------------------------------------------------------------------------------- */

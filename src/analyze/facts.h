@@ -7,14 +7,20 @@
 #include "analyze/ledger.h"
 #include "analyze/diagnose.h"
 
+/* A metric's mean in both parts. */
+struct level {
+	bool known; /* in both */
+	double slow, fast;
+};
+
 /* The slow part of the log beside the fast one: stretches whose decode takes at least 1.35 times, and at most 1.15
  * times, as long as a fast stretch (the 25th percentile). */
 struct shift {
 	bool known; /* there are stretches enough */
 	bool fell;  /* a slow part that lasts */
 	double slow_decode, fast_decode, slow_pause, fast_pause; /* ms per call */
-	bool cpu_known, gpu_known, clock_known;
-	double slow_cpu, fast_cpu, slow_machine, fast_machine, slow_gpu, fast_gpu, slow_clock, fast_clock;
+	double slow_s; /* that the slow part lasts; figures sampled every 5 s say nothing of less */
+	struct level cpu, machine, waiting, stopped, clock, hot, gpu, gpu_clock, gpu_hot, gpu_power;
 };
 
 /* A resource at the run's beginning (warm-up left out) and end. */

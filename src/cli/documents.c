@@ -110,7 +110,7 @@ void document_metrics(struct buf *out)
 
 	buf_str(out, "# Metrics\n\n<!-- Written by `rwkvmon export metrics`; edit src/spec/metrics.def. -->\n\n"
 		     "A number that is not known is absent. Resources are sampled every 5 s on a thread of their own and carried by\n"
-		     "every record; GPU numbers come from NVML, else from the kernel (`metadata.host.gpu_source` says which).\n\n"
+		     "every record, what slows a machine down (clock, heat, quota, waiting) by the first one after each sample; GPU numbers come from NVML, else from the kernel (`metadata.host.gpu_source` says which).\n\n"
 		     "When watching exceeds its budget (1 % of the forward time unless set, and 20 µs a call), logits and states that the\n"
 		     "runtime does not sum itself are looked at in two neighbouring calls of every 4 to 64; `sampled_every` tells.\n");
 	for (int g = 0; g < METRIC_GROUP_COUNT; g++) {

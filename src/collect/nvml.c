@@ -21,14 +21,20 @@ struct nvml_process {
 	unsigned gpu_instance, compute_instance;
 };
 
-enum { PROCESSES_MAX = 256 };
+enum { PROCESSES_MAX = 256, CLOCK_SM = 1 };
+
+/* Bits of nvmlClocksThrottleReasons; a capped application clock and an idle GPU are none of its faults. */
+enum { POWER_CAP = 0x4, HW_SLOWDOWN = 0x8, SW_THERMAL = 0x20, HW_THERMAL = 0x40, HW_POWER_BRAKE = 0x80 };
 
 struct nvml {
 	void *library, *device;
 	int (*shutdown)(void);
 	int (*get_memory)(void *device, struct nvml_memory *out);
 	int (*get_rates)(void *device, struct nvml_rates *out);
-	int (*get_processes)(void *device, unsigned *n, struct nvml_process *out); /* may be NULL */
+	/* These may be NULL. */
+	int (*get_processes)(void *device, unsigned *n, struct nvml_process *out);
+	int (*get_clock)(void *device, int kind, unsigned *mhz);
+	int (*get_reasons)(void *device, unsigned long long *bits);
 	char name[96];
 };
 
@@ -68,6 +74,11 @@ static bool start(struct nvml *n)
 		n->name[0] = 0;
 	if (!find(n->library, "nvmlDeviceGetComputeRunningProcesses_v3", &n->get_processes))
 		n->get_processes = NULL;
+	if (!find(n->library, "nvmlDeviceGetClockInfo", &n->get_clock))
+		n->get_clock = NULL;
+	if (!find(n->library, "nvmlDeviceGetCurrentClocksThrottleReasons", &n->get_reasons) &&
+	    !find(n->library, "nvmlDeviceGetCurrentClocksEventReasons", &n->get_reasons)) /* its later name */
+		n->get_reasons = NULL;
 	return true;
 }
 
@@ -132,6 +143,29 @@ bool nvml_utilization(struct nvml *n, double *pct)
 	if (!n || n->get_rates(n->device, &r))
 		return false;
 	*pct = r.gpu;
+	return true;
+}
+
+bool nvml_clock(struct nvml *n, double *mhz)
+{
+	unsigned now;
+
+	if (!n || !n->get_clock || n->get_clock(n->device, CLOCK_SM, &now))
+		return false;
+	*mhz = now;
+	return true;
+}
+
+bool nvml_throttling(struct nvml *n, double *heat_pct, double *power_pct)
+{
+	unsigned long long bits;
+
+	if (!n || !n->get_reasons || n->get_reasons(n->device, &bits))
+		return false;
+	*heat_pct = bits & (SW_THERMAL | HW_THERMAL) ? 100 : 0;
+	*power_pct = bits & (POWER_CAP | HW_POWER_BRAKE) ? 100 : 0;
+	if (bits & HW_SLOWDOWN && !(bits & (HW_THERMAL | HW_POWER_BRAKE)))
+		*heat_pct = *power_pct = 100; /* an old driver does not say which */
 	return true;
 }
 

@@ -4,6 +4,7 @@
 #include "collect/drm.h"
 #include "collect/limits.h"
 #include "collect/nvml.h"
+#include "collect/slowdown.h"
 #include "collect/small_file.h"
 #include "collect/worker.h"
 
@@ -21,6 +22,14 @@ static const enum metric_id sampled[SAMPLED] = {
 	[CPU] = M_CPU_UTILIZATION_PCT, [MACHINE_CPU] = M_MACHINE_CPU_UTILIZATION_PCT, [MEMORY] = M_PROCESS_MEMORY_MB,
 };
 
+/* Written once a sample, with the first call after it: what slows a machine down changes the log by a few bytes in 5 s. */
+enum { CPU_CLOCK, CPU_HOT, CPU_STOPPED, CPU_WAITING, GPU_CLOCK, GPU_HOT, GPU_POWER, SPARSE };
+static const enum metric_id sparse[SPARSE] = {
+	[CPU_CLOCK] = M_CPU_CLOCK_MHZ,	    [CPU_HOT] = M_CPU_THERMAL_THROTTLES, [CPU_STOPPED] = M_CPU_QUOTA_STOPPED_PCT,
+	[CPU_WAITING] = M_CPU_WAITING_PCT,  [GPU_CLOCK] = M_GPU_CLOCK_MHZ,	 [GPU_HOT] = M_GPU_THERMAL_THROTTLED_PCT,
+	[GPU_POWER] = M_GPU_POWER_THROTTLED_PCT,
+};
+
 /* Counters whose differences are utilisation. */
 struct cpu_times {
 	uint64_t mono_ns;
@@ -29,10 +38,13 @@ struct cpu_times {
 };
 
 struct resources {
-	_Atomic double latest[SAMPLED]; /* NaN: unknown */
+	_Atomic double latest[SAMPLED], latest_sparse[SPARSE]; /* NaN: unknown */
+	_Atomic unsigned samples; /* of everything, so far */
+	unsigned samples_written; /* the caller's: whose sparse values are in a record */
 	_Atomic uint64_t tokens;	/* fed so far; written by the caller's thread */
 	uint64_t tokens_at_vram;	/* when the GPU's memory was sampled last */
 	struct cpu_times before;
+	struct slowdown_before slowdown;
 	struct nvml *nvml;
 	double vram_total_mb;
 	const char *gpu_source; /* NULL: no GPU is known; it and the total are of the first look */
@@ -118,6 +130,20 @@ static void sample_gpu(struct resources *r, double value[SAMPLED])
 	r->looked = true;
 }
 
+static void sample_sparse(struct resources *r, double seconds)
+{
+	struct slowdown s = slowdown_look(&r->slowdown, "", seconds);
+	double value[SPARSE] = { [CPU_CLOCK] = s.clock_mhz, [CPU_HOT] = s.hot, [CPU_STOPPED] = s.stopped_pct,
+				 [CPU_WAITING] = s.waiting_pct, [GPU_CLOCK] = NAN, [GPU_HOT] = NAN, [GPU_POWER] = NAN };
+
+	nvml_clock(r->nvml, &value[GPU_CLOCK]);
+	nvml_throttling(r->nvml, &value[GPU_HOT], &value[GPU_POWER]);
+	for (int i = 0; i < SPARSE; i++)
+		atomic_store_explicit(&r->latest_sparse[i], value[i], memory_order_relaxed);
+	if (seconds > 0)
+		atomic_fetch_add_explicit(&r->samples, 1, memory_order_release);
+}
+
 static void sample(struct resources *r)
 {
 	struct cpu_times now = cpu_times();
@@ -136,6 +162,7 @@ static void sample(struct resources *r)
 	value[MEMORY] = resident_mb();
 	for (int i = 0; i < SAMPLED; i++)
 		atomic_store_explicit(&r->latest[i], value[i], memory_order_relaxed);
+	sample_sparse(r, r->before.mono_ns ? seconds : 0);
 	r->before = now;
 }
 
@@ -178,6 +205,8 @@ struct resources *resources_open(void)
 		return NULL;
 	for (int i = 0; i < SAMPLED; i++)
 		r->latest[i] = NAN;
+	for (int i = 0; i < SPARSE; i++)
+		r->latest_sparse[i] = NAN;
 	r->vram_total_mb = NAN;
 	r->limits = limits_find("");
 	r->nvml = nvml_open();
@@ -199,18 +228,30 @@ void resources_close(struct resources *r)
 	free(r);
 }
 
+static void set_known(struct record *out, enum metric_id m, const _Atomic double *latest)
+{
+	double value = atomic_load_explicit(latest, memory_order_relaxed);
+
+	if (!isnan(value))
+		record_set(out, m, value);
+}
+
 void resources_fill(struct resources *r, size_t tokens, struct record *out)
 {
+	unsigned samples;
+
 	if (!r)
 		return;
 	/* One writer: a plain addition, which the sampling thread may read. */
 	atomic_store_explicit(&r->tokens, atomic_load_explicit(&r->tokens, memory_order_relaxed) + tokens, memory_order_relaxed);
-	for (int i = 0; i < SAMPLED; i++) {
-		double value = atomic_load_explicit(&r->latest[i], memory_order_relaxed);
-
-		if (!isnan(value))
-			record_set(out, sampled[i], value);
-	}
+	for (int i = 0; i < SAMPLED; i++)
+		set_known(out, sampled[i], &r->latest[i]);
+	samples = atomic_load_explicit(&r->samples, memory_order_acquire);
+	if (samples == r->samples_written)
+		return;
+	r->samples_written = samples;
+	for (int i = 0; i < SPARSE; i++)
+		set_known(out, sparse[i], &r->latest_sparse[i]);
 }
 
 void resources_describe(const struct resources *r, struct field_values *session)

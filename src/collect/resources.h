@@ -2,7 +2,8 @@
  *
  * The first sample comes after a quarter of a second, later ones every 5 s; the GPU's memory
  * also every 100 tokens (at most four times a second). Unknown stays
- * unknown: NaN, never 0. GPU numbers come from NVML when its library
+ * unknown: NaN, never 0. What slows a machine down (clock, heat, quota, waiting) goes into the first
+ * call's record after each sample, everything else into every record. GPU numbers come from NVML when its library
  * can be loaded, else from the kernel; session_start names the source. Shares of CPU are of
  * what a control group leaves to this process.
  *

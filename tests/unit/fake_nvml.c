@@ -14,6 +14,8 @@ int nvmlDeviceGetMemoryInfo(void *device, struct memory *m);
 int nvmlDeviceGetUtilizationRates(void *device, struct rates *r);
 int nvmlDeviceGetName(void *device, char *name, unsigned bytes);
 int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *n, struct process *p);
+int nvmlDeviceGetClockInfo(void *device, int kind, unsigned *mhz);
+int nvmlDeviceGetCurrentClocksThrottleReasons(void *device, unsigned long long *bits);
 
 static int device_0;
 
@@ -49,5 +51,17 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *n, struct pr
 	p[0] = (struct process){ 1, 999ULL << 20, 0, 0 };
 	p[1] = (struct process){ (unsigned)getpid(), 1500ULL << 20, 0, 0 };
 	*n = 2;
+	return device != &device_0;
+}
+
+int nvmlDeviceGetClockInfo(void *device, int kind, unsigned *mhz)
+{
+	*mhz = kind == 1 ? 1410 : 99;
+	return device != &device_0;
+}
+
+int nvmlDeviceGetCurrentClocksThrottleReasons(void *device, unsigned long long *bits)
+{
+	*bits = 0x20 | 0x2; /* hot, and an application clock is set */
 	return device != &device_0;
 }

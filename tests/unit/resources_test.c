@@ -3,12 +3,15 @@
 #include "test.h"
 
 #include "base/cpu.h"
+#include "collect/cgroup.h"
 #include "collect/drm.h"
 #include "collect/limits.h"
 #include "collect/resources.h"
+#include "collect/slowdown.h"
 
 #include <dlfcn.h>
 #include <math.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,6 +116,101 @@ static void the_kernel_tells_of_other_gpus(void **state)
 	assert_float_equal(card.busy_pct, 33, 0);
 }
 
+static void quotas_of_both_versions_are_read(void **state)
+{
+	(void)state;
+	put("/proc/self/cgroup", "0::/a/b\n");
+	assert_true(isnan(cgroup_stopped_s(root)));
+	put("/sys/fs/cgroup/a/b/cpu.stat", "usage_usec 9\nnr_periods 4\nnr_throttled 2\nthrottled_usec 1500000\n");
+	assert_float_equal(cgroup_stopped_s(root), 1.5, 1e-9);
+	put("/sys/fs/cgroup/a/cpu.stat", "usage_usec 9\nthrottled_usec 500000\n"); /* the group above has a quota too */
+	assert_float_equal(cgroup_stopped_s(root), 2, 1e-9);
+	/* In a container the group's own name is unknown; what it sees of version 1 is at the top. */
+	put("/proc/self/cgroup", "5:memory:/x\n4:cpuacct,cpu:/docker/123\n0::/\n");
+	put("/sys/fs/cgroup/cpu/cpu.stat", "nr_periods 4\nnr_throttled 2\nthrottled_time 250000000\n");
+	assert_float_equal(cgroup_stopped_s(root), 0.25, 1e-9);
+	put("/sys/fs/cgroup/cpu/docker/123/cpu.stat", "throttled_time 2000000000\n");
+	assert_float_equal(cgroup_stopped_s(root), 2.25, 1e-9);
+}
+
+static void slowdown_is_clock_heat_quota_and_waiting(void **state)
+{
+	struct slowdown_before before = { .n_threads = 0 };
+	struct slowdown s;
+
+	(void)state;
+	s = slowdown_look(&before, "/nowhere", 5);
+	assert_true(isnan(s.clock_mhz) && isnan(s.hot) && isnan(s.stopped_pct) && isnan(s.waiting_pct));
+	before = (struct slowdown_before){ .n_threads = 0 };
+	put("/proc/self/cgroup", "0::/q\n");
+	put("/sys/fs/cgroup/q/cpu.stat", "throttled_usec 1000000\n");
+	put("/proc/self/task/11/schedstat", "1000000000 0 3\n");
+	put("/proc/self/task/11/stat", "11 (a name) b) R 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 17 0 0\n");
+	slowdown_look(&before, root, 0);
+	put("/sys/fs/cgroup/q/cpu.stat", "throttled_usec 3000000\n");
+	put("/proc/self/task/11/schedstat", "4000000000 500000000 9\n");
+	put("/proc/self/task/12/schedstat", "1000000000 500000000 9\n"); /* a new one */
+	put("/proc/self/task/12/stat", "12 (n) R 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 0 0\n");
+	put("/sys/devices/system/cpu/cpu17/cpufreq/scaling_cur_freq", "2000000\n");
+	put("/proc/cpuinfo", "processor\t: 0\ncpu MHz\t\t: 999.0\nprocessor\t: 1\ncpu MHz\t\t: 1200.5\nflags\t\t: fpu tsc\n");
+	s = slowdown_look(&before, root, 5);
+	assert_float_equal(s.clock_mhz, 2000, 0); /* a constant of cpuinfo is no clock */
+	assert_float_equal(s.stopped_pct, 40, 1e-9);
+	assert_float_equal(s.waiting_pct, 20, 1e-9); /* 1 s beside 4 s that they ran */
+	put("/proc/self/task/11/schedstat", "5000000000 500000000 9\n");
+	put("/proc/self/task/12/schedstat", "4000000000 500000000 9\n");
+	put("/proc/cpuinfo", "processor\t: 1\ncpu MHz\t\t: 1200.0\nflags\t\t: fpu aperfmperf tsc\n");
+	s = slowdown_look(&before, root, 5);
+	assert_float_equal(s.clock_mhz, 1400, 1e-9); /* 1 s at 2000, 3 s at 1200 */
+	assert_float_equal(s.stopped_pct, 0, 0);
+	assert_float_equal(s.waiting_pct, 0, 0);
+}
+
+static void heat_is_counted_where_the_kernel_counts(void **state)
+{
+	struct slowdown_before before = { .n_threads = 0 };
+	cpu_set_t may;
+	char path[120];
+	size_t cpu = 0;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof may, &may), 0);
+	while (!CPU_ISSET(cpu, &may))
+		cpu++;
+	snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%zu/thermal_throttle/core_throttle_count", cpu);
+	put(path, "4\n");
+	slowdown_look(&before, root, 0);
+	put(path, "11\n");
+	assert_float_equal(slowdown_look(&before, root, 5).hot, 7, 0);
+	assert_float_equal(slowdown_look(&before, root, 5).hot, 0, 0);
+}
+
+/* Once a sample, with the first call after it. */
+static void what_slows_down_is_written_once(void **state)
+{
+	struct resources *r = resources_open();
+	struct record rec = { 0 };
+
+	(void)state;
+	assert_non_null(r);
+	if (access("/proc/thread-self/schedstat", R_OK))
+		print_message("SKIPPED: this kernel does not count how long threads wait\n");
+	else
+		while (!record_has(&rec, M_CPU_WAITING_PCT)) /* the first look comes soon */
+			resources_fill(r, 1, &rec);
+	if (getenv("RWKVMON_FAKE_NVML")) {
+		assert_float_equal(rec.metric[M_GPU_CLOCK_MHZ], 1410, 0);
+		assert_float_equal(rec.metric[M_GPU_THERMAL_THROTTLED_PCT], 100, 0);
+		assert_float_equal(rec.metric[M_GPU_POWER_THROTTLED_PCT], 0, 0);
+	}
+	rec = (struct record){ 0 };
+	resources_fill(r, 1, &rec);
+	assert_true(record_has(&rec, M_PROCESS_MEMORY_MB));
+	assert_false(record_has(&rec, M_CPU_WAITING_PCT));
+	assert_false(record_has(&rec, M_GPU_CLOCK_MHZ));
+	resources_close(r);
+}
+
 static int make_root(void **state)
 {
 	(void)state;
@@ -136,6 +234,10 @@ int main(void)
 		cmocka_unit_test(each_sample_has_its_cadence),
 		cmocka_unit_test(control_groups_are_respected),
 		cmocka_unit_test(the_kernel_tells_of_other_gpus),
+		cmocka_unit_test(quotas_of_both_versions_are_read),
+		cmocka_unit_test(slowdown_is_clock_heat_quota_and_waiting),
+		cmocka_unit_test(heat_is_counted_where_the_kernel_counts),
+		cmocka_unit_test(what_slows_down_is_written_once),
 	};
 
 	return cmocka_run_group_tests(tests, make_root, remove_root);

@@ -21,7 +21,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { STREAMS = 12, PROMPT = 96, TOKENS_MAX = 1 << 20 };
+enum { STREAMS = 48, PROMPT = 96, TOKENS_MAX = 1 << 20 };
 
 struct bench {
 	struct model *model;

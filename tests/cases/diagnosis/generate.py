@@ -28,6 +28,7 @@ class Run:
         self.now = 1_757_594_096.0 + 1000 * seed
         self.fixed = {"model_name": "RWKV-x070-World-1.5B", "strategy": strategy, "chunk_len": chunk_len}
         self.sequence, self.length = -1, 0
+        self.next_sample = self.now + 0.25
         about = dict(self.fixed, model_version="7", n_layer=24, n_embd=2048, vocab_size=65536,
                      model_bytes=model_bytes, load_time_ms=1800.0,
                      runtime={"name": "rwkv", "version": "0.8.32", "flags": flags},
@@ -59,7 +60,7 @@ class Run:
         self.now += 0.5
 
     def step(self, ms_per_token, tokens=1, prefill=False, pause_ms=0.4, cpu=None, machine=None, memory=None, gpu=None,
-             vram=None, accuracy=None, **more):
+             vram=None, accuracy=None, slowdown=None, **more):
         self.now += (self.noisy(pause_ms) + self.noisy(ms_per_token) * tokens) / 1000
         call = self.noisy(ms_per_token) * tokens
         self.length += tokens
@@ -69,6 +70,7 @@ class Run:
                            ("machine_cpu_utilization_pct", machine), ("process_memory_mb", memory)):
             if value is not None:
                 resources[key] = round(value, 2)
+        resources.update(self.sampled(slowdown))
         told = {"logits_entropy": round(min(max(r.gauss(3.4, 0.8), 1.3), 7.5), 4), "state_similarity": round(r.gauss(0.93, 0.01), 6)}
         if self.length >= 100:
             told["token_repetition_pct"] = round(max(r.gauss(8, 1.5), 0), 2)
@@ -79,6 +81,13 @@ class Run:
                                   "chunk_process_time_ms": round(call, 3)},
                   "resources": resources, "accuracy": told, "metadata": self.fixed, "sequence": self.sequence,
                   "phase": "prefill" if prefill else "decode", "token_count": tokens, **more})
+
+    def sampled(self, figures, every_s=5):
+        """What the collector takes every 5 s stands in one step's record after each sample."""
+        if not figures or self.now < self.next_sample:
+            return {}
+        self.next_sample = self.now + every_s
+        return figures
 
     def prompt(self, tokens, ms_per_token, chunk=None, **more):
         self.new_sequence()
@@ -221,6 +230,72 @@ def _(out):
     run.prompt(256, PREFILL, **USUAL)
     for i in range(2000):
         run.step(DECODE if i < 1200 else 2 * DECODE, **dict(USUAL, gpu=82.0 if i < 1200 else 91.0))
+
+
+@case("throttling__clock_fell_to_half")
+def _(out):
+    run = Run(out, 35, strategy="cpu fp32", gpu=None, chunk_len=64)
+    usual = dict(cpu=96.0, machine=97.0, memory=3100.0)
+    cool = {"cpu_clock_mhz": 4100, "cpu_thermal_throttles": 0, "cpu_quota_stopped_pct": 0.0, "cpu_waiting_pct": 0.4}
+    run.prompt(64, 5, slowdown=cool, **usual)
+    for i in range(1600):
+        run.step(16 if i < 900 else 30, slowdown=cool if i < 900 else dict(cool, cpu_clock_mhz=2200, cpu_thermal_throttles=31),
+                 **usual)
+
+
+@case("not_enough_data__slower_at_the_same_clock")
+def _(out):
+    run = Run(out, 36, strategy="cpu fp32", gpu=None, chunk_len=64)
+    usual = dict(cpu=96.0, machine=97.0, memory=3100.0)
+    cool = {"cpu_clock_mhz": 4100, "cpu_thermal_throttles": 0, "cpu_quota_stopped_pct": 0.0, "cpu_waiting_pct": 0.4}
+    for i in range(1600):
+        run.step(16 if i < 900 else 30, slowdown=cool, **usual)
+
+
+@case("not_enough_data__two_seconds_on_a_busy_machine")
+def _(out):
+    run = Run(out, 37, strategy="cpu fp32", gpu=None, chunk_len=64)
+    for i in range(400):
+        run.step(3 if i < 200 else 9, cpu=88.0, machine=89.0, memory=300.0, slowdown={"cpu_waiting_pct": 1.0})
+
+
+@case("other_load__threads_wait")
+def _(out):
+    run = Run(out, 38, strategy="cpu fp32", gpu=None, chunk_len=64)
+    for i in range(1600):
+        run.step(16 if i < 900 else 30, cpu=70.0, machine=72.0, memory=3100.0,
+                 slowdown={"cpu_waiting_pct": 0.4 if i < 900 else 46.0})
+
+
+@case("cpu_quota__limit_lowered_while_running")
+def _(out):
+    run = Run(out, 39, strategy="cpu fp32", gpu=None, chunk_len=64)
+    for i in range(1600):
+        run.step(16 if i < 900 else 33, cpu=95.0, machine=52.0 if i < 900 else 27.0, memory=3100.0,
+                 slowdown={"cpu_quota_stopped_pct": 0.0 if i < 900 else 51.3, "cpu_waiting_pct": 0.5 if i < 900 else 52.0})
+
+
+@case("cpu_quota__two_processors_for_eight_threads")
+def _(out):
+    usual(Run(out, 40, strategy="cpu fp32", gpu=None, chunk_len=64, start={"host": {"cores": 2, "memory_mb": 8000.0}}), 1,
+          300, decode=130, prefill=20, gpu=None, vram=None, cpu=99.0, machine=26.0,
+          slowdown={"cpu_quota_stopped_pct": 74.0, "cpu_waiting_pct": 75.0})
+
+
+@case("gpu_throttling__hot_after_two_minutes")
+def _(out):
+    run = Run(out, 41)
+    cool = {"gpu_clock_mhz": 1875, "gpu_thermal_throttled_pct": 0, "gpu_power_throttled_pct": 100}
+    hot = {"gpu_clock_mhz": 1065, "gpu_thermal_throttled_pct": 100, "gpu_power_throttled_pct": 100}
+    run.prompt(256, PREFILL, slowdown=cool, **USUAL)
+    for i in range(2600):
+        run.step(DECODE if i < 1800 else 1.75 * DECODE, slowdown=cool if i < 1800 else hot, **USUAL)
+
+
+@case("gpu_throttling__hot_from_the_start")
+def _(out):
+    usual(Run(out, 42), 1, 300, decode=81, prefill=2, gpu=99.0,
+          slowdown={"gpu_clock_mhz": 420, "gpu_thermal_throttled_pct": 100, "gpu_power_throttled_pct": 0})
 
 
 @case("penalties_over_all_tokens__five_stories")

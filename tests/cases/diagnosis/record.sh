@@ -19,8 +19,22 @@ contend() {
 	timeout 11 taskset -c 0 sh -c 'while :; do :; done' || true
 }
 
+# 11 s without a limit, then with 30 % of a processor: needs root and the cpu controller of control groups, version 1 or 2.
+limit() {
+	group=/sys/fs/cgroup/cpu/rwkvmon-case file=cpu.cfs_quota_us value=30000
+	[ -d /sys/fs/cgroup/cpu ] || { group=/sys/fs/cgroup/rwkvmon-case file=cpu.max value="30000 100000"; }
+	mkdir -p "$group" && [ -w "$group/$file" ] || { echo "SKIPPED: no CPU quota may be set here ($group)"; return 1; }
+	sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' - "$group" \
+		taskset -c 0 "$build/tests/faulty" "$1.log" healthy 22 &
+	sleep 11
+	echo "$value" >"$group/$file"
+	wait $!
+	rmdir "$group"
+}
+
 for tokens in 600 4000; do
 	name=healthy__real_cli_${tokens}_tokens
+	[ -z "$only" ] || [ "$only" = "$name" ] || continue
 	rm -f "$name.log" "$name.log.zst"
 	"$build/rwkvmon" run --tokens $tokens --seed 5 --quiet --log "$name.log" >/dev/null
 	zstd -q -19 --rm "$name.log"
@@ -37,4 +51,7 @@ if [ -z "$only" ] || [ "$only" = other_load__real_busy_neighbour ]; then
 	contend &
 	record other_load__real_busy_neighbour healthy 22
 	wait
+fi
+if [ -z "$only" ] || [ "$only" = cpu_quota__real_limit_lowered ]; then
+	limit cpu_quota__real_limit_lowered && zstd -q -f -19 --rm cpu_quota__real_limit_lowered.log
 fi

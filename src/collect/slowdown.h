@@ -1,0 +1,35 @@
+/* slowdown.h - what kept this process from running at full speed: a slow clock, heat, its control group's CPU quota,
+ * or waiting for a processor that others use.
+ *
+ * All are differences of the kernel's counters since the look before; the clock is that of the processors on which the
+ * process's threads ran, weighted by how long each ran.
+ * Cost       a few small files per thread and processor: for a sampling thread.
+ * `root` stands before /proc and /sys, "" outside of tests. Unknown is NAN. */
+#ifndef RWKVMON_COLLECT_SLOWDOWN_H
+#define RWKVMON_COLLECT_SLOWDOWN_H
+
+#include <stddef.h>
+
+enum { SLOWDOWN_THREADS = 256 }; /* more are not looked at */
+
+struct slowdown {
+	double clock_mhz;   /* the kernel's reading, never a guest's constant */
+	double hot;	    /* times one of the processors it may use throttled itself */
+	double stopped_pct; /* of the time since, by the CPU quota; of several processors the sum, at most 100 */
+	double waiting_pct; /* of the time its threads wanted to run */
+};
+
+/* What the next look is held against; a zeroed one was never used. */
+struct slowdown_before {
+	double stopped_s, hot;
+	size_t n_threads;
+	struct slowdown_thread {
+		long id;
+		double ran_s, waited_s;
+	} thread[SLOWDOWN_THREADS];
+};
+
+/* `seconds` since the look before; 0: there was none, and only the clock is told. */
+struct slowdown slowdown_look(struct slowdown_before *before, const char *root, double seconds);
+
+#endif
