@@ -2,6 +2,7 @@
  *
  *     make bench-analyze          100 MB and 1 GB
  *     cmake --build build --target analyze_bench && build/bench/analyze_bench [MB [ROUNDS]]
+ *     build/bench/analyze_bench --make MB FILE      only writes such a log, in our own writer's order
  *
  * The logs are the same bytes every time: 8 sessions alive, 10,000 records each, in four
  * forms: as our own writer has them, as Python's json.dumps has them, with the keys of
@@ -323,6 +324,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--read"))
 		return read_plainly(argv[2]);
+	if (argc == 4 && !strcmp(argv[1], "--make"))
+		return make_log(argv[3], (size_t)(strtod(argv[2], NULL) * 1e6), put_own) ? 0 : 4;
 	double mb = argc > 1 ? strtod(argv[1], NULL) : 100;
 	int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 7;
 	char log[200], program[400];

@@ -23,8 +23,8 @@ struct compare_side;
 /* The first `warmup` steps of each session are left out. */
 int compare_side_open(struct compare_side **out, uint64_t warmup, struct err *err);
 
-/* [hot] Any event; only steps count. */
-void compare_side_add(struct compare_side *s, const struct record *rec);
+/* [hot] Any event, in the order of the log; only steps count. */
+void compare_side_add(struct compare_side *s, const struct record *rec, struct slice session_id);
 void compare_side_close(struct compare_side *s);
 
 /* The same sides give the same answer: what is drawn is drawn from a fixed seed. *out is empty on error. */

@@ -102,9 +102,9 @@ static struct compare_block *find_block(struct compare_side *s, uint32_t session
 }
 
 /* NULL when memory is out. */
-static struct compare_session *session_of(struct compare_side *s, const struct record *rec, uint32_t *index)
+static struct compare_session *session_of(struct compare_side *s, struct slice session_id, uint32_t *index)
 {
-	struct session *of = sessions_find(&s->sessions, fields_text(rec->session, F_SESSION_ID));
+	struct session *of = sessions_find(&s->sessions, session_id);
 	size_t n = s->n_session ? s->n_session : 16;
 	struct compare_session *grown;
 
@@ -125,14 +125,14 @@ static struct compare_session *session_of(struct compare_side *s, const struct r
 	return &s->session[*index];
 }
 
-void compare_side_add(struct compare_side *s, const struct record *rec)
+void compare_side_add(struct compare_side *s, const struct record *rec, struct slice session_id)
 {
 	struct compare_session *session;
 	uint32_t index, number;
 
 	if (rec->event != EVENT_INFERENCE_STEP)
 		return;
-	session = session_of(s, rec, &index);
+	session = session_of(s, session_id, &index);
 	s->failed |= !session;
 	if (!session)
 		return;

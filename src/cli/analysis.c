@@ -77,11 +77,11 @@ static void catch_interrupts(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
-static int read_all(struct analysis *a, const struct options *opts, const struct mapping *map, struct findings *out,
-		    struct err *err)
+int analysis_read_logs(struct analysis *a, const struct log_set *logs, const struct options *opts, struct findings *out,
+		       struct err *err)
 {
 	struct progress progress = progress_start(!opts->quiet);
-	struct read_options how = { .progress = show_progress, .ctx = &progress, .map = mapping_fields(map) };
+	struct read_options how = { .progress = show_progress, .ctx = &progress, .map = mapping_fields(logs->map) };
 	struct reader *reader = NULL;
 	int rc;
 
@@ -89,9 +89,9 @@ static int read_all(struct analysis *a, const struct options *opts, const struct
 		how.stop = is_interrupted;
 		catch_interrupts();
 	}
-	rc = read_open(&reader, opts->argument, opts->n_arguments, &how, err);
+	rc = read_open(&reader, logs->path, logs->n, &how, err);
 	if (!rc)
-		rc = crew_read(reader, a, opts->follow ? 1 : crew_size(reader, opts->read_threads), err);
+		rc = crew_read(reader, a, logs->witness, opts->follow ? 1 : crew_size(reader, opts->read_threads), err);
 	progress_clear(&progress);
 	if (!rc)
 		rc = analyze_finish(a, read_input(reader), out, err);
@@ -112,7 +112,8 @@ static int analyze(const struct options *opts, struct analyze_options *how, stru
 	if (!rc)
 		rc = analyze_open(&a, how, err);
 	if (!rc)
-		rc = read_all(a, opts, map, out, err);
+		rc = analysis_read_logs(a, &(struct log_set){ .path = opts->argument, .n = opts->n_arguments, .map = map }, opts,
+					out, err);
 	analyze_close(a);
 	mapping_close(map);
 	ruleset_close(rules);

@@ -4,6 +4,7 @@
 
 #include "analyze/analyze.h"
 #include "analyze/diagnose.h"
+#include "cli/crew.h"
 #include "report/report.h"
 #include "spec/options.h"
 
@@ -16,6 +17,18 @@ struct format {
 
 /* Of the list that ends with a NULL name; NULL: *err lists what there is. No name is the first. */
 const struct format *format_find(const struct format *list, const char *name, struct err *err);
+
+/* Logs to be read as one. */
+struct log_set {
+	const char *const *path; /* (n) */
+	size_t n;
+	const struct mapping *map;	    /* NULL: they are ours */
+	const struct crew_witness *witness; /* NULL: none */
+};
+
+/* Reads them into the analysis, with the threads, the progress and the patience that the options ask for. */
+int analysis_read_logs(struct analysis *a, const struct log_set *logs, const struct options *opts, struct findings *out,
+		       struct err *err);
 
 /* Reads the logs that the options name, as they say; *how has what the command wants beside. */
 int analysis_read(const struct options *opts, struct analyze_options *how, struct findings *out, struct err *err);

@@ -3,22 +3,22 @@
 #include "analyze/compare.h"
 #include "analyze/gate.h"
 #include "base/file.h"
+#include "cli/analysis.h"
 #include "cli/args.h"
 #include "cli/commands.h"
-#include "read/read.h"
 #include "report/compare.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static const struct format {
+static const struct compare_format {
 	const char *name;
 	compare_report_fn *draw;
 } formats[] = { { "text", compare_text }, { "markdown", compare_markdown }, { "json", compare_json } };
 
 /* NULL: there is no such format. */
-static const struct format *find_format(const struct options *opts)
+static const struct compare_format *find_format(const struct options *opts)
 {
 	const char *name = opts->compare_format ? opts->compare_format : opts->json ? "json" : "text";
 
@@ -59,26 +59,24 @@ static int find_groups(const struct options *opts, struct group group[2], struct
 	return 0;
 }
 
+static void see(void *ctx, const struct decoded *d, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		compare_side_add(ctx, &d[i].rec, d[i].session_id);
+}
+
 /* One side read to its end: its blocks, and its findings for alarms and absolute limits. */
 static int read_side(const struct group *group, struct compare_side *side, const struct ruleset *rules,
-		     struct findings *findings, struct err *err)
+		     const struct options *opts, struct findings *findings, struct err *err)
 {
+	const struct crew_witness witness = { .see = see, .ctx = side };
+	const struct log_set logs = { .path = group->path, .n = group->n, .witness = &witness };
 	struct analyze_options how = { .rules = rules, .no_session_series = true };
-	struct reader *reader = NULL;
 	struct analysis *a = NULL;
-	struct record rec;
 	int rc = analyze_open(&a, &how, err);
 
 	if (!rc)
-		rc = read_open(&reader, group->path, group->n, NULL, err);
-	while (!rc && (rc = read_next(reader, &rec, err)) > 0) {
-		compare_side_add(side, &rec);
-		analyze_push(a, &rec);
-		rc = 0;
-	}
-	if (!rc)
-		rc = analyze_finish(a, read_input(reader), findings, err);
-	read_close(reader);
+		rc = analysis_read_logs(a, &logs, opts, findings, err);
 	analyze_close(a);
 	return rc;
 }
@@ -138,7 +136,7 @@ static int judge(const struct conditions *bad, const struct comparison *c, const
 
 /* --- the command ------------------------------------------------------------------------ */
 
-static int write_report(const struct format *format, const struct options *opts, const struct comparison *c,
+static int write_report(const struct compare_format *format, const struct options *opts, const struct comparison *c,
 			const struct compare_input *in, struct err *err)
 {
 	const char *path = opts->output ? opts->output : "-";
@@ -155,7 +153,7 @@ static int write_report(const struct format *format, const struct options *opts,
 	return rc;
 }
 
-static int compare(const struct options *opts, const struct format *format, const struct conditions *bad,
+static int compare(const struct options *opts, const struct compare_format *format, const struct conditions *bad,
 		   const struct group group[2], struct err *err)
 {
 	uint64_t warmup = opts->warmup == UINT64_MAX ? COMPARE_WARMUP : opts->warmup;
@@ -168,7 +166,7 @@ static int compare(const struct options *opts, const struct format *format, cons
 	for (int i = 0; i < 2 && !rc; i++) {
 		rc = compare_side_open(&side[i], warmup, err);
 		if (!rc)
-			rc = read_side(&group[i], side[i], rules, &findings[i], err);
+			rc = read_side(&group[i], side[i], rules, opts, &findings[i], err);
 	}
 	if (!rc)
 		rc = compare_sides(side[0], side[1], &c, err);
@@ -190,7 +188,7 @@ static int compare(const struct options *opts, const struct format *format, cons
 
 int command_compare(const struct options *opts, struct err *err)
 {
-	const struct format *format = find_format(opts);
+	const struct compare_format *format = find_format(opts);
 	struct conditions bad = { .n = 0 };
 	struct group group[2] = { 0 };
 	int rc;

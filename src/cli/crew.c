@@ -12,6 +12,7 @@ static const uint64_t BYTES_PER_THREAD = 2 << 20; /* less is read before another
 struct crew {
 	struct reader *reader;
 	struct analysis *analysis;
+	const struct crew_witness *witness; /* NULL: none */
 
 	pthread_mutex_t reading;
 	uint64_t taken; /* blocks */
@@ -91,6 +92,8 @@ static void work_through(struct member *m)
 			wait_for_turn(m);
 		read_account(m->crew->reader, &tally);
 		analyze_place(m->crew->analysis, m->numbers, m->records, n);
+		if (m->crew->witness)
+			m->crew->witness->see(m->crew->witness->ctx, m->records, n);
 		if (d->p == d->end)
 			pass_turn(m->crew);
 		gather_add(m->numbers, m->records, n);
@@ -153,9 +156,9 @@ static void work_together(struct member *m, unsigned n)
 		pthread_join(thread[i], NULL);
 }
 
-int crew_read(struct reader *r, struct analysis *a, unsigned threads, struct err *err)
+int crew_read(struct reader *r, struct analysis *a, const struct crew_witness *witness, unsigned threads, struct err *err)
 {
-	struct crew crew = { .reader = r, .analysis = a, .reading = PTHREAD_MUTEX_INITIALIZER,
+	struct crew crew = { .reader = r, .analysis = a, .witness = witness, .reading = PTHREAD_MUTEX_INITIALIZER,
 			     .placing = PTHREAD_MUTEX_INITIALIZER, .placed_more = PTHREAD_COND_INITIALIZER };
 	struct member member[CREW_MAX];
 	unsigned n = 0;

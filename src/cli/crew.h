@@ -15,8 +15,14 @@ enum { CREW_MAX = 32 };
 /* Threads that such an input is worth, of at most `most` (UINT64_MAX: as many as there are cores). */
 unsigned crew_size(const struct reader *r, uint64_t most);
 
+/* Sees every record, in the log's order and from one thread at a time, before the analysis adds it up. */
+struct crew_witness {
+	void (*see)(void *ctx, const struct decoded *d, size_t n);
+	void *ctx;
+};
+
 /* Reads to the end with so many threads, 1..CREW_MAX, the caller's among them. When a thread cannot be started, the
- * others do its work. */
-int crew_read(struct reader *r, struct analysis *a, unsigned threads, struct err *err);
+ * others do its work. `witness` may be NULL. */
+int crew_read(struct reader *r, struct analysis *a, const struct crew_witness *witness, unsigned threads, struct err *err);
 
 #endif

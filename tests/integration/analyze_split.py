@@ -56,6 +56,13 @@ def make_ordered(path):
             line(step)
 
 
+def comparison(rwkvmon, a, b, threads):
+    done = subprocess.run([rwkvmon, "compare", "--json", "--threads", str(threads), a, b], capture_output=True, check=False)
+    if done.returncode:
+        sys.exit("FAIL: compare %s %s: exit code %d: %s" % (a, b, done.returncode, done.stderr.decode()))
+    return json.loads(done.stdout)
+
+
 def analysis(rwkvmon, paths, *options):
     done = subprocess.run([rwkvmon, "analyze", "--format", "json", *options, *paths], capture_output=True, check=False)
     if done.returncode:
@@ -135,6 +142,13 @@ def main():
                 whole["input"]["bytes"] = size[0]
                 for path in paths:
                     os.unlink(path)
+    whole = comparison(rwkvmon, troubles, ordered, 1)
+    for threads in 2, 3, 8:
+        other = comparison(rwkvmon, troubles, ordered, threads)
+        runs += 1
+        if other != whole:
+            bad += 1
+            print("FAIL: compare, %d threads: %s" % (threads, first_difference(whole, other)))
     print("%d analyses, %d differ" % (runs, bad))
     return 1 if bad else 0
 

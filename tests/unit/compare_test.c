@@ -39,7 +39,7 @@ static void push(struct compare_side *s, unsigned session, enum phase phase, dou
 	ms = rint(ms * 1000) / 1000;
 	record_set(&rec, M_TOKEN_LATENCY_MS, ms);
 	record_set(&rec, M_THROUGHPUT_TPS, rint(1e5 / ms) / 100);
-	compare_side_add(s, &rec);
+	compare_side_add(s, &rec, fields_text(rec.session, F_SESSION_ID));
 }
 
 /* n decode steps around `ms` with 10 % noise, each related to the one before by `related`. */
