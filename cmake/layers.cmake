@@ -17,8 +17,11 @@ foreach(row IN LISTS LAYER_ROWS)
 	add_library(layer_${layer} OBJECT ${sources})
 	target_link_libraries(layer_${layer} PRIVATE rwkvmon_flags)
 	add_dependencies(layer_${layer} check_layers)
+	if(layer MATCHES "^(runtime|stats|analyze)$") # their plain loops as vectors
+		target_compile_options(layer_${layer} PRIVATE "$<$<CONFIG:RelWithDebInfo>:-O3>")
+	endif()
 	if(layer STREQUAL "runtime")
-		target_compile_options(layer_runtime PRIVATE "$<$<CONFIG:RelWithDebInfo>:-O3;-fno-trapping-math>") # its plain loops as vectors
+		target_compile_options(layer_runtime PRIVATE "$<$<CONFIG:RelWithDebInfo>:-fno-trapping-math>")
 	endif()
 	list(APPEND LAYERS ${layer})
 	foreach(isa IN ITEMS avx2 avx512 avx512vnni)

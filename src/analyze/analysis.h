@@ -1,10 +1,11 @@
 /* analysis.h - the inside of an analysis, shared by analyze.c (which fills it) and finish.c (which reads it out).
  *
- * Steps pass two stations. Each new accumulator belongs into exactly one of them:
+ * Steps come in batches, sorted by session (batch.h), and pass two stations. Each new accumulator belongs into exactly
+ * one of them:
  *
- *   analyze_place   one step after the other in the order of the log, on one thread at a time whatever the number of
- *                   threads: which session it is, counts, rules, all that depends on what came before. Costs the whole
- *                   program its time, so it is short: no arithmetic over all metrics.
+ *   analyze_place   in the order of the log, on one thread at a time whatever the number of threads: which session it
+ *                   is, counts, rules, all that depends on what came before. Costs the whole program its time, so it is
+ *                   short: no arithmetic over all metrics.
  *   gather_add      numbers.h: any order, any thread, merged exactly afterwards. The dear work belongs here.
  *
  * The findings are the same to the bit for any number of threads and any split of the input into files. */

@@ -18,7 +18,7 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 		a->ledger = malloc(sizeof *a->ledger);
 		a->failed |= !a->ledger || !ledger_open(a->ledger);
 	}
-	if (!gather_open(&a->gather) || (opts->session && !a->own_session)) {
+	if (!gather_open(&a->gather, &a->opts) || (opts->session && !a->own_session)) {
 		analyze_close(a);
 		return err_set(err, ERR_NOMEM, "no memory for the analysis");
 	}
@@ -40,18 +40,10 @@ void analyze_close(struct analysis *a)
 	free(a);
 }
 
-static bool wanted(const struct analysis *a, const struct record *rec, struct slice session_id)
-{
-	const struct analyze_options *o = &a->opts;
-
-	return (!o->session || slice_is(session_id, o->session)) &&
-	       (!o->since_us || rec->time_us >= o->since_us) && (!o->until_us || rec->time_us <= o->until_us);
-}
-
 /* The first name a session goes by stays. */
-static void learn_text(struct analysis *a, char **known, const struct record *rec, enum field_id f)
+static void learn_text(struct analysis *a, char **known, const struct field_values *said, enum field_id f)
 {
-	struct slice text = fields_text(rec->session, f);
+	struct slice text = fields_text(said, f);
 
 	if (*known || !text.n)
 		return;
@@ -59,11 +51,11 @@ static void learn_text(struct analysis *a, char **known, const struct record *re
 	a->failed |= !*known;
 }
 
-static void learn_names(struct analysis *a, struct session *s, const struct record *rec)
+static void learn_names(struct analysis *a, struct session *s, const struct field_values *said)
 {
-	learn_text(a, &s->model_name, rec, F_MODEL_NAME);
-	learn_text(a, &s->strategy, rec, F_STRATEGY);
-	learn_text(a, &s->instance, rec, F_INSTANCE);
+	learn_text(a, &s->model_name, said, F_MODEL_NAME);
+	learn_text(a, &s->strategy, said, F_STRATEGY);
+	learn_text(a, &s->instance, said, F_INSTANCE);
 }
 
 static void lose_series(struct analysis *a, struct session *s)
@@ -115,18 +107,29 @@ static void widen_span(int64_t *from_us, int64_t *to_us, bool first, int64_t tim
 	*to_us = first || time_us > *to_us ? time_us : *to_us;
 }
 
-static void count_step(struct analysis *a, struct session *s, const struct record *rec)
+/* When, which sequences, how many tokens. */
+static void count_steps(struct analysis *a, struct session *s, const struct columns *c, size_t from, size_t n)
 {
-	uint32_t sequence = rec->sequence;
+	int64_t first = c->time_us[from], last = first;
+	uint32_t low = c->sequence[from], high = low;
+	uint64_t tokens = 0;
 
-	widen_span(&a->from_us, &a->to_us, !a->records, rec->time_us);
-	a->records++;
-	a->tokens += rec->token_count;
-	widen_span(&s->from_us, &s->to_us, !s->records, rec->time_us);
-	s->first_sequence = !s->records || sequence < s->first_sequence ? sequence : s->first_sequence;
-	s->last_sequence = !s->records || sequence > s->last_sequence ? sequence : s->last_sequence;
-	s->records++;
-	s->tokens += rec->token_count;
+	for (size_t row = from; row < from + n; row++) {
+		widen_span(&first, &last, false, c->time_us[row]);
+		low = c->sequence[row] < low ? c->sequence[row] : low;
+		high = c->sequence[row] > high ? c->sequence[row] : high;
+		tokens += c->token_count[row];
+	}
+	widen_span(&a->from_us, &a->to_us, !a->records, first);
+	widen_span(&a->from_us, &a->to_us, false, last);
+	widen_span(&s->from_us, &s->to_us, !s->records, first);
+	widen_span(&s->from_us, &s->to_us, false, last);
+	s->first_sequence = !s->records || low < s->first_sequence ? low : s->first_sequence;
+	s->last_sequence = !s->records || high > s->last_sequence ? high : s->last_sequence;
+	a->records += n;
+	s->records += n;
+	a->tokens += tokens;
+	s->tokens += tokens;
 }
 
 static struct rules *rules_of(struct analysis *a, struct session *s)
@@ -149,11 +152,10 @@ static void note_limits(struct analysis *a, struct session *s)
 	s->limits_version = version;
 }
 
-static void judge(struct analysis *a, struct session *s, const struct record *rec)
+/* What the rules found at one step. */
+static void take_found(struct analysis *a, struct session *s, const struct columns *c, size_t row,
+		       const struct rule_finding *found, size_t n)
 {
-	struct rule_finding found[RULES_MAX];
-	struct rules *rules = rules_of(a, s);
-	size_t n = rules ? rules_violated(rules, rec, found) : 0;
 	uint64_t types = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -162,28 +164,159 @@ static void judge(struct analysis *a, struct session *s, const struct record *re
 		if (!(types >> f->type & 1))
 			a->by_type[f->type]++;
 		types |= UINT64_C(1) << f->type;
-		if (first_bad_counts(f->type))
-			first_bad_note(&s->first_bad, f->type, rec);
+		if (first_bad_counts(f->type)) {
+			struct record rec;
+
+			columns_record(c, row, &rec);
+			first_bad_note(&s->first_bad, f->type, &rec);
+		}
 		a->summary[f->type] = f->summary;
 		a->advice[f->type] = f->action;
-		events_add(&a->events, &s->open[f->type], s->id, rec->time_us,
-			   f->cooldown_us, f);
+		events_add(&a->events, &s->open[f->type], s->id, c->time_us[row], f->cooldown_us, f);
 	}
 	a->violating += types != 0;
-	if (rules)
-		note_limits(a, s);
 }
 
-static struct place place_step(struct analysis *a, struct session *s, const struct record *rec)
+/* The session of a run's steps, listed; NULL: memory is out. */
+static struct session *enter(struct analysis *a, struct batch_run *run, const struct columns *c)
 {
+	struct session *s = run->session = sessions_find(&a->sessions, run->id);
+	const struct field_values *before = NULL;
+
+	run->place = (struct place){ .session = PLACE_NOWHERE };
+	a->failed |= !s;
+	if (!s)
+		return NULL;
+	for (size_t row = run->from; row < (size_t)run->from + run->n; row++) {
+		if (c->session[row] != before)
+			learn_names(a, s, c->session[row]);
+		before = c->session[row];
+	}
 	sessions_list(&a->sessions, s);
 	own_series(a, s);
-	count_step(a, s, rec);
-	if (a->ledger)
-		ledger_step(a->ledger, &s->ledger, rec);
-	jitter_add(&s->jitter, a->jitter, rec);
-	judge(a, s, rec);
-	return (struct place){ s->listed ? (int32_t)s->index : PLACE_OTHERS, s->has_series };
+	run->place = (struct place){ s->listed ? (int32_t)s->index : PLACE_OTHERS, s->has_series };
+	return s;
+}
+
+static void note_step(struct analysis *a, struct session *s, const struct columns *c, size_t row)
+{
+	struct record rec;
+
+	if (!a->ledger)
+		return;
+	columns_record(c, row, &rec);
+	ledger_step(a->ledger, &s->ledger, &rec);
+}
+
+/* One step after the other: the way for rules that need it, and when there are so many sessions that some have to give way. */
+static void place_singly(struct analysis *a, struct batch *b, const struct batch_part *part)
+{
+	for (size_t i = part->from; i < (size_t)part->from + part->n; i++) {
+		size_t row = b->in_order[i];
+		struct batch_run *run = &b->run[b->run_of[row]];
+		struct batch_run one = { .id = run->id, .from = (uint16_t)row, .n = 1 };
+		struct session *s = enter(a, &one, b->rows);
+		struct rule_finding found[RULES_MAX];
+		struct record rec;
+
+		run->place = one.place;
+		if (!s)
+			continue;
+		count_steps(a, s, b->rows, row, 1);
+		note_step(a, s, b->rows, row);
+		jitter_add(&s->jitter, a->jitter, b->rows, row, 1);
+		if (!rules_of(a, s))
+			continue;
+		columns_record(b->rows, row, &rec);
+		take_found(a, s, b->rows, row, found, rules_violated(s->rules, &rec, found));
+		note_limits(a, s);
+	}
+}
+
+/* Sessions are told by the run that they stand in last, as if they had been found step by step. */
+static void touch_in_order(struct analysis *a, const struct batch *b, const struct batch_part *part)
+{
+	uint16_t left[COLUMNS_ROWS];
+
+	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
+		left[i] = b->run[i].n;
+	for (size_t i = part->from; part->n_runs > 1 && i < (size_t)part->from + part->n; i++) {
+		uint16_t run = b->run_of[b->in_order[i]];
+
+		if (!--left[run])
+			sessions_find(&a->sessions, b->run[run].id);
+	}
+}
+
+static void judge_together(struct analysis *a, const struct batch *b, const struct batch_part *part)
+{
+	uint64_t violated[COLUMNS_ROWS];
+	bool any = false;
+
+	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++) {
+		const struct batch_run *run = &b->run[i];
+
+		any |= rules_screen(run->session->rules, b->rows, run->from, run->n, run->any, run->all, violated + run->from);
+		note_limits(a, run->session);
+	}
+	for (size_t i = part->from; any && i < (size_t)part->from + part->n; i++) {
+		size_t row = b->in_order[i], n = 0;
+		struct session *s = b->run[b->run_of[row]].session;
+		struct rule_finding found[RULES_MAX];
+
+		for (uint64_t left = violated[row]; left; left &= left - 1)
+			rules_tell(s->rules, __builtin_ctzll(left), b->rows, row, &found[n++]);
+		take_found(a, s, b->rows, row, found, n);
+	}
+}
+
+static void place_together(struct analysis *a, struct batch *b, const struct batch_part *part)
+{
+	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++) {
+		struct batch_run *run = &b->run[i];
+
+		if (!run->session)
+			continue;
+		count_steps(a, run->session, b->rows, run->from, run->n);
+		jitter_add(&run->session->jitter, a->jitter, b->rows, run->from, run->n);
+	}
+	touch_in_order(a, b, part);
+	for (size_t i = part->from; a->ledger && i < (size_t)part->from + part->n; i++)
+		note_step(a, b->run[b->run_of[b->in_order[i]]].session, b->rows, b->in_order[i]);
+	if (a->opts.rules)
+		judge_together(a, b, part);
+}
+
+/* May a session have to give up its rules or its series for one of the part? Then it matters when. */
+static bool is_crowded(const struct analysis *a, const struct batch *b, const struct batch_part *part)
+{
+	size_t owners = a->n_owners;
+
+	if (a->sessions.n_active + part->n_runs > SESSIONS_ACTIVE_MAX)
+		return true;
+	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++) {
+		const struct session *s = sessions_known(&a->sessions, b->run[i].id);
+
+		owners += !s || (!s->has_series && !s->series_lost);
+	}
+	return owners > SERIES_OWNERS_MAX;
+}
+
+/* All sessions of the part, in the order of their first steps; false: their steps have to go singly. */
+static bool enter_all(struct analysis *a, struct batch *b, const struct batch_part *part)
+{
+	bool together = true;
+
+	if (is_crowded(a, b, part))
+		return false;
+	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++) {
+		struct session *s = enter(a, &b->run[i], b->rows);
+
+		if (!s || (a->opts.rules && !rules_of(a, s)))
+			return false;
+		together &= !s->rules || rules_judge_alone(s->rules);
+	}
+	return together;
 }
 
 static void take_alarm(struct analysis *a, struct session *s, const struct record *rec)
@@ -206,83 +339,77 @@ static void take_gap(struct analysis *a, const struct record *rec)
 }
 
 /* What is no step is over with this. */
-static struct place place_record(struct analysis *a, const struct record *rec, struct slice session_id)
+static void take_event(struct analysis *a, const struct columns *c, size_t row)
 {
-	struct place nowhere = { .session = PLACE_NOWHERE };
+	struct session *s = sessions_find(&a->sessions, c->session_id[row]);
 	struct rule_finding none[RULES_MAX];
-	struct session *s;
+	struct record rec;
 
-	if (rec->event != EVENT_SESSION_START && !wanted(a, rec, session_id))
-		return nowhere;
-	s = sessions_find(&a->sessions, session_id);
-	if (!s) {
-		a->failed = true;
-		return nowhere;
-	}
-	learn_names(a, s, rec);
-	switch (rec->event) {
-	case EVENT_INFERENCE_STEP:
-		return place_step(a, s, rec);
+	a->failed |= !s;
+	if (!s)
+		return;
+	columns_record(c, row, &rec);
+	learn_names(a, s, rec.session);
+	switch (rec.event) {
 	case EVENT_SESSION_START:
 		if (a->ledger)
-			ledger_start(a->ledger, rec);
+			ledger_start(a->ledger, &rec);
 		if (rules_of(a, s))
-			rules_violated(s->rules, rec, none);
+			rules_violated(s->rules, &rec, none);
 		break;
 	case EVENT_ALARM:
-		take_alarm(a, s, rec);
+		take_alarm(a, s, &rec);
 		break;
 	case EVENT_GAP:
-		take_gap(a, rec);
+		take_gap(a, &rec);
 		break;
 	default:
 		break;
 	}
-	return nowhere;
 }
 
-static bool make_places(struct gather *g, size_t n)
+void analyze_place(struct analysis *a, struct gather *g)
 {
-	struct place *grown;
+	struct batch *b = g->batch;
 
-	if (n <= g->place_cap)
-		return true;
-	grown = realloc(g->place, n * sizeof *grown);
-	g->failed |= !grown;
-	if (!grown)
-		return false;
-	g->place = grown;
-	g->place_cap = n;
-	return true;
-}
-
-void analyze_place(struct analysis *a, struct gather *g, const struct decoded *d, size_t n)
-{
-	if (!make_places(g, n)) {
-		a->failed = true;
-		return;
-	}
 	take_notice(a, g);
-	for (size_t i = 0; i < n; i++)
-		g->place[i] = place_record(a, &d[i].rec, d[i].session_id);
+	for (size_t i = 0; i < b->n_parts; i++) {
+		const struct batch_part *part = &b->part[i];
+
+		if (enter_all(a, b, part))
+			place_together(a, b, part);
+		else
+			place_singly(a, b, part);
+		if (part->event >= 0)
+			take_event(a, b->log, (size_t)part->event);
+	}
 }
 
 void analyze_push(struct analysis *a, const struct record *rec)
 {
+	struct gather *g = &a->gather;
 	struct decoded one;
 
+	if (!g->pushed)
+		g->pushed = aligned_alloc(64, sizeof *g->pushed);
+	a->failed |= !g->pushed;
+	if (!g->pushed)
+		return;
 	one.rec = *rec;
 	one.session_id = fields_text(rec->session, F_SESSION_ID);
 	one.decimal = 0;
-	analyze_place(a, &a->gather, &one, 1);
-	gather_add(&a->gather, &one, 1);
+	g->pushed->n = g->pushed->n_whole = 0;
+	columns_add(g->pushed, &one);
+	gather_sort(g, g->pushed);
+	analyze_place(a, g);
+	gather_add(g);
 }
 
 struct gather *analyze_helper(struct analysis *a, struct err *err)
 {
 	struct gather *g = malloc(sizeof *g);
 
-	if (g && gather_open(g)) {
+	if (g && gather_open(g, &a->opts)) {
 		g->losses = a->losses;
 		return g;
 	}

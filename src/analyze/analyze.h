@@ -13,7 +13,7 @@
 #define RWKVMON_ANALYZE_ANALYZE_H
 
 #include "analyze/findings.h"
-#include "record/codec.h"
+#include "record/columns.h"
 #include "rules/rules.h"
 #include "spec/input.h"
 
@@ -32,13 +32,15 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 /* [hot] Any event; what is not known is ignored. */
 void analyze_push(struct analysis *a, const struct record *rec);
 
-/* The same in two halves, for several threads that each have a helper and take turns with blocks of records: first, in
- * the order of the log and by one thread at a time, analyze_place; then, at the same time as others, gather_add, which
- * touches the helper alone. analyze_take, when all are done, merges and closes the helper. */
+/* The same for many at once and in three steps, for several threads that each have a helper and take turns with blocks of
+ * records: gather_sort, at the same time as others; analyze_place, in the order of the log and by one thread at a time;
+ * gather_add, at the same time as others again. The columns stay as they are until then. analyze_take, when all are
+ * done, merges and closes the helper. */
 struct gather;
 struct gather *analyze_helper(struct analysis *a, struct err *err); /* NULL: *err says why */
-void analyze_place(struct analysis *a, struct gather *helper, const struct decoded *d, size_t n);
-void gather_add(struct gather *helper, const struct decoded *d, size_t n);
+void gather_sort(struct gather *helper, const struct columns *c);
+void analyze_place(struct analysis *a, struct gather *helper);
+void gather_add(struct gather *helper);
 void analyze_take(struct analysis *a, struct gather *helper);
 
 /* Adds what `from` has seen; `from` is closed. Both have the same options. */

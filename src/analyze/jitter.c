@@ -21,18 +21,35 @@ static void compare(struct jitter_sum sum[PHASE_COUNT], struct jitter_sum *all, 
 	add(&all[b->phase], 1, us);
 }
 
-void jitter_add(struct jitter_track *t, struct jitter_sum *all, const struct record *rec)
+static void add_call(struct jitter_track *t, struct jitter_sum *all, const struct jitter_call *call)
 {
-	double ms = rec->metric[M_CHUNK_PROCESS_TIME_MS];
-	struct jitter_call call = { .phase = rec->phase, .tokens = rec->token_count };
-
-	if (!record_has(rec, M_CHUNK_PROCESS_TIME_MS) || !(ms >= 0 && ms < LONGEST_MS))
-		return;
-	call.us = (uint64_t)llrint(ms * 1000);
-	compare(t->sum, all, &t->last, &call);
+	compare(t->sum, all, &t->last, call);
 	if (!t->first.tokens)
-		t->first = call;
-	t->last = call;
+		t->first = *call;
+	t->last = *call;
+}
+
+static bool call_of(const struct columns *c, size_t row, struct jitter_call *out)
+{
+	double ms;
+
+	if (!(c->have[row] & metric_bit(M_CHUNK_PROCESS_TIME_MS)))
+		return false;
+	ms = columns_value(c, row, M_CHUNK_PROCESS_TIME_MS);
+	*out = (struct jitter_call){ .phase = (enum phase)c->phase[row], .tokens = c->token_count[row] };
+	if (!(ms >= 0 && ms < LONGEST_MS))
+		return false;
+	out->us = (uint64_t)llrint(ms * 1000);
+	return true;
+}
+
+void jitter_add(struct jitter_track *t, struct jitter_sum *all, const struct columns *c, size_t from, size_t n)
+{
+	struct jitter_call call;
+
+	for (size_t row = from; row < from + n; row++)
+		if (call_of(c, row, &call))
+			add_call(t, all, &call);
 }
 
 void jitter_merge(struct jitter_track *into, const struct jitter_track *from, struct jitter_sum *all)

@@ -9,7 +9,7 @@
 #define RWKVMON_ANALYZE_JITTER_H
 
 #include "analyze/findings.h"
-#include "record/record.h"
+#include "record/columns.h"
 
 struct jitter_sum {
 	uint64_t pairs, us; /* of absolute differences; stays where it would overflow */
@@ -27,8 +27,8 @@ struct jitter_track {
 	struct jitter_sum sum[PHASE_COUNT];
 };
 
-/* [hot] `all` (PHASE_COUNT) takes the same difference. */
-void jitter_add(struct jitter_track *t, struct jitter_sum *all, const struct record *rec);
+/* [hot] n steps of the session: rows from.. of c. `all` (PHASE_COUNT) takes the same differences. */
+void jitter_add(struct jitter_track *t, struct jitter_sum *all, const struct columns *c, size_t from, size_t n);
 
 /* from's calls follow those of `into`. */
 void jitter_merge(struct jitter_track *into, const struct jitter_track *from, struct jitter_sum *all);

@@ -38,15 +38,15 @@ static void set_scales(struct comoments *c)
 	c->scale_y = metric_specs[M_LOGITS_ENTROPY].scale;
 }
 
-/* Steps of one session and phase, in one bucket of its series. */
+/* Steps of one session and phase that stand side by side. */
 struct steps {
-	const struct decoded *d;
-	const uint16_t *at; /* (n), numbers in d */
-	size_t n;
+	const struct columns *c;
+	size_t from, n;
 	enum phase phase;
+	uint64_t any, all; /* as those of a run */
 	struct tracks *tracks;
 	struct buckets *series;
-	size_t bucket;
+	size_t bucket; /* all of them are in it */
 };
 
 static void add_sum(const struct steps *s, enum metric_id m, const struct bucket_cell *sum)
@@ -84,98 +84,114 @@ static void add_decimals(const struct steps *s, enum metric_id m, const int64_t 
 	}
 }
 
-/* One metric of the steps; `all`: each of them has it as a decimal. */
-static void add_column(const struct steps *s, enum metric_id m, bool all)
+/* One metric, when not all of the steps have it as a decimal. */
+static void add_mixed(const struct steps *s, enum metric_id m)
 {
-	int64_t v[GROUP_MAX];
+	int64_t v[COLUMNS_ROWS];
 	size_t n = 0;
 
-	for (size_t i = 0; all && i < s->n; i++)
-		v[i] = s->d[s->at[i]].scaled[m];
-	for (size_t i = 0; !all && i < s->n; i++) {
-		const struct decoded *d = &s->d[s->at[i]];
-
-		if (d->decimal >> m & 1)
-			v[n++] = d->scaled[m];
-		else if (record_has(&d->rec, m))
-			add_value(s, m, d->rec.metric[m]);
-	}
-	add_decimals(s, m, v, all ? s->n : n);
+	for (size_t row = s->from; row < s->from + s->n; row++)
+		if (s->c->decimal[row] >> m & 1)
+			v[n++] = s->c->scaled[m][row];
+		else if (s->c->have[row] >> m & 1)
+			add_value(s, m, s->c->value[m][row]);
+	add_decimals(s, m, v, n);
 }
 
 static void add_steps(const struct steps *s)
 {
-	uint64_t any = 0, all = UINT64_MAX;
+	for (uint64_t any = s->any; any; any &= any - 1) {
+		enum metric_id m = (enum metric_id)__builtin_ctzll(any);
 
-	for (size_t i = 0; i < s->n; i++) {
-		any |= s->d[s->at[i]].rec.have;
-		all &= s->d[s->at[i]].decimal;
-	}
-	for (; any; any &= any - 1) {
-		int m = __builtin_ctzll(any);
-
-		add_column(s, (enum metric_id)m, all >> m & 1);
+		if (s->all >> m & 1)
+			add_decimals(s, m, s->c->scaled[m] + s->from, s->n);
+		else
+			add_mixed(s, m);
 	}
 }
 
-static void add_pairs(struct comoments *c, const struct decoded *d, const struct step_group *g)
+static void add_pairs(struct comoments *c, const struct steps *s)
 {
 	const uint64_t both = metric_bit(M_STATE_SIMILARITY) | metric_bit(M_LOGITS_ENTROPY);
-	int64_t x[GROUP_MAX], y[GROUP_MAX];
-	size_t n = 0;
+	const int64_t *x = s->c->scaled[M_STATE_SIMILARITY], *y = s->c->scaled[M_LOGITS_ENTROPY];
 
-	for (size_t i = 0; i < g->n; i++) {
-		const struct decoded *s = &d[g->at[i]];
-
-		if ((s->decimal & both) == both) {
-			x[n] = s->scaled[M_STATE_SIMILARITY];
-			y[n++] = s->scaled[M_LOGITS_ENTROPY];
-		} else if ((s->rec.have & both) == both) {
-			comoments_add(c, s->rec.metric[M_STATE_SIMILARITY], s->rec.metric[M_LOGITS_ENTROPY]);
-		}
+	if ((s->all & both) == both) {
+		comoments_add_decimals(c, x + s->from, y + s->from, s->n);
+		return;
 	}
-	if (n)
-		comoments_add_decimals(c, x, y, n);
+	for (size_t row = s->from; (s->any & both) == both && row < s->from + s->n; row++)
+		if ((s->c->decimal[row] & both) == both)
+			comoments_add_decimals(c, x + row, y + row, 1);
+		else if ((s->c->have[row] & both) == both)
+			comoments_add(c, columns_value(s->c, row, M_STATE_SIMILARITY), columns_value(s->c, row, M_LOGITS_ENTROPY));
 }
 
-/* What every single step is looked at for. */
-static void add_each(struct numbers *n, struct tracks *tracks, const struct decoded *d, const struct step_group *g)
+/* What few steps have. */
+static void add_rare(struct numbers *n, const struct steps *s)
 {
-	tracks->records += g->n;
-	for (size_t i = 0; i < g->n; i++) {
-		const struct record *rec = &d[g->at[i]].rec;
+	const uint64_t counts = metric_bit(M_NONFINITE_LOGITS) | metric_bit(M_NONFINITE_STATE);
 
-		first_bad_nonfinite(&n->nonfinite, rec);
-		norms_add(&n->norms, rec);
-		for (uint64_t broken = rec->nonfinite; broken; broken &= broken - 1)
-			tracks->nonfinite[__builtin_ctzll(broken)]++;
+	for (size_t row = s->from; row < s->from + s->n; row++) {
+		struct record rec;
+
+		if (!s->c->nonfinite[row] && !(s->c->have[row] & counts) && !s->c->whole[row])
+			continue;
+		columns_record(s->c, row, &rec);
+		first_bad_nonfinite(&n->nonfinite, &rec);
+		norms_add(&n->norms, &rec);
+		for (uint64_t broken = rec.nonfinite; broken; broken &= broken - 1)
+			s->tracks->nonfinite[__builtin_ctzll(broken)]++;
 	}
 }
 
-/* Steps from `from` on that are in one bucket. */
-static size_t in_one_bucket(struct buckets *series, const struct decoded *d, const struct step_group *g, size_t from, size_t *bucket)
+/* How many of them, from the first on, have the same phase. */
+static size_t in_one_phase(const struct columns *c, size_t from, size_t n)
 {
-	size_t n = from + 1;
-	int64_t number;
+	size_t i = 1;
 
-	*bucket = buckets_at(series, d[g->at[from]].rec.time_us);
-	number = buckets_number(series, d[g->at[from]].rec.time_us);
-	while (n < g->n && buckets_number(series, d[g->at[n]].rec.time_us) == number)
-		n++;
-	return n - from;
+	while (i < n && c->phase[from + i] == c->phase[from])
+		i++;
+	return i;
 }
 
-static void numbers_add(struct numbers *n, struct buckets *series, const struct decoded *d, const struct step_group *g)
+/* How many, from the first on, are in one bucket, and which. */
+static size_t in_one_bucket(struct buckets *series, const struct columns *c, size_t from, size_t n, size_t *bucket)
 {
-	struct steps s = { .d = d, .at = g->at, .phase = g->phase, .tracks = phase_of(n, g->phase), .series = series };
+	size_t i = 1;
+	int64_t first, next;
 
+	*bucket = buckets_at(series, c->time_us[from]);
+	buckets_times(series, c->time_us[from], &first, &next);
+	while (i < n && c->time_us[from + i] >= first && c->time_us[from + i] < next)
+		i++;
+	return i;
+}
+
+static void add_phase(struct numbers *n, struct steps s)
+{
+	size_t end = s.from + s.n;
+
+	s.tracks = phase_of(n, s.phase);
 	if (!s.tracks)
 		return;
-	add_each(n, s.tracks, d, g);
-	add_pairs(&n->similarity_entropy, d, g);
-	for (size_t from = 0; from < g->n; from += s.n, s.at += s.n) {
-		s.n = in_one_bucket(series, d, g, from, &s.bucket);
+	s.tracks->records += s.n;
+	add_rare(n, &s);
+	add_pairs(&n->similarity_entropy, &s);
+	for (; s.from < end; s.from += s.n) {
+		s.n = in_one_bucket(s.series, s.c, s.from, end - s.from, &s.bucket);
 		add_steps(&s);
+	}
+}
+
+static void numbers_add(struct numbers *n, struct buckets *series, const struct columns *c, const struct batch_run *run)
+{
+	struct steps s = { .c = c, .any = run->any, .all = run->all, .series = series };
+	size_t end = (size_t)run->from + run->n;
+
+	for (s.from = run->from; s.from < end; s.from += s.n) {
+		s.n = in_one_phase(c, s.from, end - s.from);
+		s.phase = (enum phase)c->phase[s.from];
+		add_phase(n, s);
 	}
 }
 
@@ -223,11 +239,12 @@ void numbers_free(struct numbers *n)
 	*n = (struct numbers){ .failed = false };
 }
 
-bool gather_open(struct gather *g)
+bool gather_open(struct gather *g, const struct analyze_options *opts)
 {
-	*g = (struct gather){ .n = 0 };
+	*g = (struct gather){ .opts = opts };
 	set_scales(&g->others.similarity_entropy);
-	g->failed = !open_series(&g->others);
+	g->batch = aligned_alloc(64, sizeof *g->batch);
+	g->failed = !g->batch || !open_series(&g->others);
 	return !g->failed;
 }
 
@@ -259,49 +276,32 @@ void gather_lose_series(struct gather *g, size_t index)
 	free_series(&g->session[index]);
 }
 
-static void add_group(struct gather *g, const struct decoded *d, struct step_group *group)
+void gather_sort(struct gather *g, const struct columns *c)
+{
+	batch_sort(g->batch, c, g->opts);
+}
+
+static void add_run(struct gather *g, const struct columns *c, const struct batch_run *run)
 {
 	struct numbers *n = &g->others;
 	struct buckets *series = g->others.series;
 
-	if (group->n && group->place.session >= 0)
-		n = gather_session(g, (size_t)group->place.session);
-	if (group->n && n && group->place.has_series && (n->series || open_series(n)))
+	if (run->place.session >= 0)
+		n = gather_session(g, (size_t)run->place.session);
+	if (n && run->place.has_series && (n->series || open_series(n)))
 		series = n->series;
-	if (group->n && n)
-		numbers_add(n, series, d, group);
-	group->n = 0;
+	if (n)
+		numbers_add(n, series, c, run);
+	worst_add(&g->worst, c, run);
+	sample_add(&g->sample, c, run->from, run->n);
+	profile_add(&g->profile, c, run->from, run->n, run->all);
 }
 
-/* The group that a step belongs to: made empty when it was another's, or full. */
-static struct step_group *group_of(struct gather *g, const struct decoded *d, struct place place, enum phase phase)
+void gather_add(struct gather *g)
 {
-	struct step_group *group = &g->group[((unsigned)place.session * PHASE_COUNT + phase) % GROUPS];
-
-	if (group->n == GROUP_MAX || group->place.session != place.session || group->phase != phase ||
-	    group->place.has_series != place.has_series) {
-		add_group(g, d, group);
-		group->place = place;
-		group->phase = phase;
-	}
-	return group;
-}
-
-void gather_add(struct gather *g, const struct decoded *d, size_t n)
-{
-	for (size_t i = 0; i < n && !g->failed; i++) {
-		struct step_group *group;
-
-		if (g->place[i].session == PLACE_NOWHERE)
-			continue;
-		group = group_of(g, d, g->place[i], d[i].rec.phase);
-		group->at[group->n++] = (uint16_t)i;
-		worst_add(&g->worst, &d[i].rec, g->place[i].session);
-		sample_add(&g->sample, &d[i].rec);
-		profile_add(&g->profile, &d[i].rec);
-	}
-	for (size_t i = 0; i < GROUPS; i++)
-		add_group(g, d, &g->group[i]);
+	for (size_t i = 0; i < g->batch->n_runs && !g->failed; i++)
+		if (g->batch->run[i].place.session != PLACE_NOWHERE)
+			add_run(g, g->batch->rows, &g->batch->run[i]);
 }
 
 void gather_merge_overall(struct gather *into, const struct gather *from, const int32_t *index)
@@ -341,6 +341,7 @@ void gather_free(struct gather *g)
 	worst_free(&g->worst);
 	sample_free(&g->sample);
 	free(g->session);
-	free(g->place);
+	free(g->batch);
+	free(g->pushed);
 	*g = (struct gather){ .n = 0 };
 }

@@ -2,7 +2,7 @@
  *
  * This is where an accumulator belongs that does not care about order. It is a small module of its own with
  *
- *     X_add(x, record)      [hot] for every step; what gains from it takes whole columns instead (struct step_group)
+ *     X_add(x, columns, from, n)  [hot] steps of one session that stand side by side
  *     X_merge(into, from)   the same as if from's steps had been added to into
  *     X_free(x)             a zeroed struct is empty
  *     X_failed(x)           memory ran out
@@ -21,13 +21,13 @@
 #ifndef RWKVMON_ANALYZE_NUMBERS_H
 #define RWKVMON_ANALYZE_NUMBERS_H
 
+#include "analyze/batch.h"
 #include "analyze/first_bad.h"
 #include "analyze/norms.h"
 #include "analyze/profile.h"
 #include "analyze/sample.h"
 #include "analyze/tracks.h"
 #include "analyze/worst.h"
-#include "record/codec.h"
 #include "stats/buckets.h"
 
 /* Channels of a series: the metrics, then some of them once more for one phase alone. */
@@ -52,24 +52,6 @@ void numbers_merge(struct numbers *into, const struct numbers *from);
 bool numbers_failed(const struct numbers *n);
 void numbers_free(struct numbers *n);
 
-/* Where a record's numbers go, as analyze_place has decided. */
-struct place {
-	int32_t session; /* index of the listed session; PLACE_OTHERS, PLACE_NOWHERE */
-	bool has_series; /* the session keeps a series of its own */
-};
-
-enum { PLACE_OTHERS = -1, PLACE_NOWHERE = -2 };
-
-/* Steps of one session and phase that are added together, metric by metric: their numbers in what was placed. */
-enum { GROUPS = 16, GROUP_MAX = 512 };
-
-struct step_group {
-	struct place place;
-	enum phase phase;
-	size_t n;
-	uint16_t at[GROUP_MAX];
-};
-
 struct gather {
 	struct numbers *session; /* (cap), by index; those beyond n are empty */
 	size_t n, cap;
@@ -77,17 +59,14 @@ struct gather {
 	struct worst worst;	/* of all steps, as are the next two */
 	struct sample sample;
 	struct profile profile;
-	uint64_t losses;       /* of series that were taken notice of */
-	struct place *place;   /* (place_cap), of the records placed last */
-	size_t place_cap;
-	struct step_group group[GROUPS];
+	uint64_t losses; /* of series that were taken notice of */
+	const struct analyze_options *opts;
+	struct batch *batch;	/* being added */
+	struct columns *pushed; /* for analyze_push; NULL: never called */
 	bool failed;
 };
 
-bool gather_open(struct gather *g);
-
-/* [hot] d (n) were placed in g->place. */
-void gather_add(struct gather *g, const struct decoded *d, size_t n);
+bool gather_open(struct gather *g, const struct analyze_options *opts);
 
 /* The session's numbers, made when they are not there; NULL when memory is out. */
 struct numbers *gather_session(struct gather *g, size_t index);

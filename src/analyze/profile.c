@@ -12,21 +12,59 @@ static size_t octave_of(uint64_t position)
 	return octave < FINDINGS_OCTAVES ? octave : FINDINGS_OCTAVES - 1;
 }
 
-void profile_add(struct profile *p, const struct record *rec)
-{
-	static const double most = 1099511627776.0; /* 2^40 */
-	size_t octave;
+#define MOST (INT64_C(1) << 40)
 
-	if (rec->phase == PHASE_PREFILL || !rec->sequence_length)
-		return;
-	octave = octave_of(rec->sequence_length);
+static __int128 sum_of_decimals(const int64_t *v, size_t n)
+{
+	int64_t sum = 0; /* of at most COLUMNS_ROWS */
+
+	for (size_t i = 0; i < n; i++)
+		sum += v[i] < -MOST ? -MOST : v[i] > MOST ? MOST : v[i];
+	return sum;
+}
+
+/* Steps in one octave. */
+static void add_octave(struct profile *p, size_t octave, const struct columns *c, size_t from, size_t n, uint64_t all)
+{
 	for (size_t i = 0; i < PROFILE_METRICS; i++) {
 		enum metric_id m = followed[i];
 
-		if (!record_has(rec, m))
+		if (all >> m & 1) {
+			p->at[i][octave].count += n;
+			p->at[i][octave].sum += sum_of_decimals(c->scaled[m] + from, n);
 			continue;
-		p->at[i][octave].count++;
-		p->at[i][octave].sum += llrint(fmax(-most, fmin(most, rec->metric[m] * metric_specs[m].scale)));
+		}
+		for (size_t row = from; row < from + n; row++) {
+			double scaled;
+
+			if (!(c->have[row] >> m & 1))
+				continue;
+			scaled = columns_value(c, row, m) * metric_specs[m].scale;
+			p->at[i][octave].count++;
+			p->at[i][octave].sum += llrint(fmax(-(double)MOST, fmin((double)MOST, scaled)));
+		}
+	}
+}
+
+static bool counts(const struct columns *c, size_t row)
+{
+	return c->phase[row] != PHASE_PREFILL && c->sequence_length[row];
+}
+
+void profile_add(struct profile *p, const struct columns *c, size_t from, size_t n, uint64_t all)
+{
+	size_t end = from + n;
+
+	for (; from < end; from += n) {
+		size_t octave;
+
+		n = 1;
+		if (!counts(c, from))
+			continue;
+		octave = octave_of(c->sequence_length[from]);
+		while (from + n < end && counts(c, from + n) && octave_of(c->sequence_length[from + n]) == octave)
+			n++;
+		add_octave(p, octave, c, from, n, all);
 	}
 }
 

@@ -8,7 +8,7 @@
 #define RWKVMON_ANALYZE_PROFILE_H
 
 #include "analyze/findings.h"
-#include "record/record.h"
+#include "record/columns.h"
 
 enum { PROFILE_METRICS = 6 };
 
@@ -19,7 +19,8 @@ struct profile {
 	} at[PROFILE_METRICS][FINDINGS_OCTAVES];
 };
 
-void profile_add(struct profile *p, const struct record *rec); /* [hot] */
+/* [hot] Rows from.. of c; `all`: metrics that each of them has as a decimal. */
+void profile_add(struct profile *p, const struct columns *c, size_t from, size_t n, uint64_t all);
 void profile_merge(struct profile *into, const struct profile *from);
 
 /* Into f->position, for metrics that occur. */

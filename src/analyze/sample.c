@@ -11,24 +11,25 @@ static uint64_t mix(uint64_t h, uint64_t word)
 	return h ^ h >> 32;
 }
 
-static uint64_t bits_of(const struct record *rec, int metric)
+static uint64_t bits_of(const struct columns *c, size_t row, int metric)
 {
+	double value = columns_value(c, row, (enum metric_id)metric);
 	uint64_t bits;
 
-	memcpy(&bits, &rec->metric[metric], sizeof bits);
+	memcpy(&bits, &value, sizeof bits);
 	return bits;
 }
 
 /* From what tells two steps apart: when, where in its sequence, its first number and its last. */
-static uint64_t lot_of(const struct record *rec)
+static uint64_t lot_of(const struct columns *c, size_t row)
 {
-	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), (uint64_t)rec->time_us);
+	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), (uint64_t)c->time_us[row]), have = c->have[row];
 
-	h = mix(h, rec->sequence_length ^ (uint64_t)rec->sequence << 32);
-	if (!rec->have)
+	h = mix(h, c->sequence_length[row] ^ (uint64_t)c->sequence[row] << 32);
+	if (!have)
 		return mix(h, 0);
-	h = mix(h, bits_of(rec, __builtin_ctzll(rec->have)));
-	return mix(h, bits_of(rec, 63 - __builtin_clzll(rec->have)));
+	h = mix(h, bits_of(c, row, __builtin_ctzll(have)));
+	return mix(h, bits_of(c, row, 63 - __builtin_clzll(have)));
 }
 
 static void swap(struct sample_step *a, struct sample_step *b)
@@ -89,21 +90,30 @@ static bool keep(struct sample *s, const struct sample_step *step)
 	return true;
 }
 
-void sample_add(struct sample *s, const struct record *rec)
+static void take(struct sample *s, const struct columns *c, size_t row, uint64_t lot)
 {
-	struct sample_step step;
-	uint64_t lot;
+	struct sample_step step = { .lot = lot, .have = c->have[row], .sequence_length = c->sequence_length[row] };
 
-	if (rec->phase == PHASE_PREFILL)
-		return;
-	s->seen++;
-	lot = lot_of(rec);
-	if (s->n == SAMPLE_STEPS && lot >= s->step[0].lot)
-		return;
-	step = (struct sample_step){ .lot = lot, .have = rec->have, .sequence_length = rec->sequence_length };
-	for (uint64_t have = rec->have; have; have &= have - 1)
-		step.metric[__builtin_ctzll(have)] = rec->metric[__builtin_ctzll(have)];
+	for (uint64_t have = step.have; have; have &= have - 1) {
+		int m = __builtin_ctzll(have);
+
+		step.metric[m] = columns_value(c, row, (enum metric_id)m);
+	}
 	keep(s, &step);
+}
+
+void sample_add(struct sample *s, const struct columns *c, size_t from, size_t n)
+{
+	for (size_t row = from; row < from + n; row++) {
+		uint64_t lot;
+
+		if (c->phase[row] == PHASE_PREFILL)
+			continue;
+		s->seen++;
+		lot = lot_of(c, row);
+		if (s->n < SAMPLE_STEPS || lot < s->step[0].lot)
+			take(s, c, row, lot);
+	}
 }
 
 void sample_merge(struct sample *into, const struct sample *from)

@@ -9,7 +9,7 @@
 #define RWKVMON_ANALYZE_SAMPLE_H
 
 #include "analyze/findings.h"
-#include "record/record.h"
+#include "record/columns.h"
 
 enum { SAMPLE_STEPS = 2048 };
 
@@ -27,8 +27,8 @@ struct sample {
 	bool failed;
 };
 
-/* [hot] One hash and one compare for most steps. */
-void sample_add(struct sample *s, const struct record *rec);
+/* [hot] Rows from.. of c: one hash and one compare for most steps. */
+void sample_add(struct sample *s, const struct columns *c, size_t from, size_t n);
 void sample_merge(struct sample *into, const struct sample *from);
 void sample_free(struct sample *s);
 

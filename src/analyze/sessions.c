@@ -4,7 +4,7 @@
 
 enum { SLOTS_FIRST = 256, OTHER_FIRST = 4096, OTHER_MAX = 1 << 22 };
 
-static uint64_t hash_of(struct slice id)
+uint64_t session_hash(struct slice id)
 {
 	uint64_t h = id.n * UINT64_C(0x9e3779b97f4a7c15), word;
 
@@ -145,19 +145,31 @@ static struct session *add(struct sessions *t, struct slice id, uint64_t hash)
 	return s;
 }
 
+static struct session *look_up(const struct sessions *t, struct slice id, uint64_t hash)
+{
+	struct session *s = t->n_slots ? t->slot[hash & (t->n_slots - 1)] : NULL;
+
+	while (s && (s->hash != hash || !is_session(s, id)))
+		s = s->chain;
+	return s;
+}
+
+struct session *sessions_known(const struct sessions *t, struct slice id)
+{
+	id = session_cut(id);
+	return t->latest && is_session(t->latest, id) ? t->latest : look_up(t, id, session_hash(id));
+}
+
 struct session *sessions_find(struct sessions *t, struct slice id)
 {
 	struct session *s = t->latest;
 	uint64_t hash;
 
-	id.n = id.n < SESSION_TEXT_MAX ? id.n : SESSION_TEXT_MAX;
-	id.p = id.n ? id.p : "";
+	id = session_cut(id);
 	if (s && is_session(s, id))
 		return s;
-	hash = hash_of(id);
-	s = t->n_slots ? t->slot[hash & (t->n_slots - 1)] : NULL;
-	while (s && (s->hash != hash || !is_session(s, id)))
-		s = s->chain;
+	hash = session_hash(id);
+	s = look_up(t, id, hash);
 	if (!s)
 		s = add(t, id, hash);
 	return s ? touch(t, s) : NULL;

@@ -55,11 +55,22 @@ struct sessions {
 	bool failed;
 };
 
+/* What is kept of an id. */
+static inline struct slice session_cut(struct slice id)
+{
+	return (struct slice){ id.n ? id.p : "", id.n < SESSION_TEXT_MAX ? id.n : SESSION_TEXT_MAX };
+}
+
+uint64_t session_hash(struct slice id);
+
 /* A copy of at most SESSION_TEXT_MAX bytes, NUL-terminated; NULL when memory is out. */
 char *session_text(struct slice text);
 
-/* The session of that id, made when it is new; NULL when memory is out. */
+/* The session of that id, made when it is new; NULL when memory is out. It is then the one seen last. */
 struct session *sessions_find(struct sessions *t, struct slice id);
+
+/* NULL: it would be new. */
+struct session *sessions_known(const struct sessions *t, struct slice id);
 
 /* Marks a session as one with steps: lists it, or counts it among the others. */
 void sessions_list(struct sessions *t, struct session *s);

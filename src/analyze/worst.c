@@ -70,15 +70,54 @@ static void take(struct worst *w, enum metric_id m, double bad, const struct rec
 	insert(w, m, &step);
 }
 
-void worst_add(struct worst *w, const struct record *rec, int32_t session)
+/* Is a step of that badness among the worst so far, or perhaps, where it is equal to the last of them? */
+static bool may_enter(const struct worst *w, enum metric_id m, double bad, int64_t time_us)
 {
-	for (uint64_t have = rec->have & (greater_is_worse | smaller_is_worse); have; have &= have - 1) {
-		enum metric_id m = (enum metric_id)__builtin_ctzll(have);
-		double bad = smaller_is_worse & metric_bit(m) ? -rec->metric[m] : rec->metric[m];
-		const struct worst_step *last = w->n[m] < FINDINGS_WORST ? NULL : &w->of[m][FINDINGS_WORST - 1];
+	const struct worst_step *last = w->n[m] < FINDINGS_WORST ? NULL : &w->of[m][FINDINGS_WORST - 1];
 
-		if (!last || bad > last->bad || (bad == last->bad && rec->time_us <= last->time_us))
-			take(w, m, bad, rec, session);
+	return !last || bad > last->bad || (bad == last->bad && time_us <= last->time_us);
+}
+
+static double badness(enum metric_id m, double value)
+{
+	return smaller_is_worse & metric_bit(m) ? -value : value;
+}
+
+/* The worst of a column of decimals. */
+static double worst_decimal(enum metric_id m, const int64_t *v, size_t n)
+{
+	int64_t low = v[0], high = v[0];
+
+	for (size_t i = 1; i < n; i++) {
+		low = v[i] < low ? v[i] : low;
+		high = v[i] > high ? v[i] : high;
+	}
+	return badness(m, (double)(smaller_is_worse & metric_bit(m) ? low : high) / metric_specs[m].scale);
+}
+
+static void add_metric(struct worst *w, enum metric_id m, const struct columns *c, const struct batch_run *run)
+{
+	for (size_t row = run->from; row < (size_t)run->from + run->n; row++) {
+		struct record rec;
+		double bad;
+
+		if (!(c->have[row] >> m & 1))
+			continue;
+		bad = badness(m, columns_value(c, row, m));
+		if (!may_enter(w, m, bad, c->time_us[row]))
+			continue;
+		columns_record(c, row, &rec);
+		take(w, m, bad, &rec, run->place.session);
+	}
+}
+
+void worst_add(struct worst *w, const struct columns *c, const struct batch_run *run)
+{
+	for (uint64_t any = run->any & (greater_is_worse | smaller_is_worse); any; any &= any - 1) {
+		enum metric_id m = (enum metric_id)__builtin_ctzll(any);
+
+		if (!(run->all >> m & 1) || may_enter(w, m, worst_decimal(m, c->scaled[m] + run->from, run->n), INT64_MIN))
+			add_metric(w, m, c, run);
 	}
 }
 

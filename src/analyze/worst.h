@@ -8,8 +8,7 @@
 #ifndef RWKVMON_ANALYZE_WORST_H
 #define RWKVMON_ANALYZE_WORST_H
 
-#include "analyze/findings.h"
-#include "record/record.h"
+#include "analyze/batch.h"
 
 struct worst_step {
 	double bad; /* the value, turned so that greater is worse */
@@ -28,8 +27,8 @@ struct worst {
 	bool failed;
 };
 
-/* [hot] One compare for each metric unless the step is among the worst. */
-void worst_add(struct worst *w, const struct record *rec, int32_t session);
+/* [hot] The steps of a run. */
+void worst_add(struct worst *w, const struct columns *c, const struct batch_run *run);
 
 /* from's sessions are renumbered by index[old] when it is not NULL. */
 void worst_merge(struct worst *into, const struct worst *from, const int32_t *index);

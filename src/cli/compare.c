@@ -59,10 +59,14 @@ static int find_groups(const struct options *opts, struct group group[2], struct
 	return 0;
 }
 
-static void see(void *ctx, const struct decoded *d, size_t n)
+static void see(void *ctx, const struct columns *c)
 {
-	for (size_t i = 0; i < n; i++)
-		compare_side_add(ctx, &d[i].rec, d[i].session_id);
+	for (size_t row = 0; row < c->n; row++) {
+		struct record rec;
+
+		columns_record(c, row, &rec);
+		compare_side_add(ctx, &rec, c->session_id[row]);
+	}
 }
 
 /* One side read to its end: its blocks, and its findings for alarms and absolute limits. */

@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
-enum { BATCH = 512, CREW_DEFAULT_MAX = 16, PATIENCE = 200 };
+enum { CREW_DEFAULT_MAX = 16, PATIENCE = 200 };
 static const uint64_t BYTES_PER_THREAD = 2 << 20; /* less is read before another thread has begun */
 
 struct crew {
@@ -30,8 +30,8 @@ struct member {
 	struct gather *numbers;
 	struct block block;
 	struct record_decoder decoder;
-	struct decoded *records; /* (BATCH) */
-	uint64_t number;	 /* of the block */
+	struct columns *records;
+	uint64_t number; /* of the block */
 };
 
 /* The next block into m; false at the end. */
@@ -84,19 +84,19 @@ static void work_through(struct member *m)
 	record_decoder_feed(d, m->block.text);
 	for (unsigned part = 0; !part || d->p != d->end; part++) {
 		struct tally tally;
-		size_t n;
 
 		record_decoder_release(d);
-		n = read_records(&m->block, d, part, m->records, BATCH, &tally);
+		read_records(&m->block, d, part, m->records, &tally);
+		gather_sort(m->numbers, m->records);
 		if (!part)
 			wait_for_turn(m);
 		read_account(m->crew->reader, &tally);
-		analyze_place(m->crew->analysis, m->numbers, m->records, n);
+		analyze_place(m->crew->analysis, m->numbers);
 		if (m->crew->witness)
-			m->crew->witness->see(m->crew->witness->ctx, m->records, n);
+			m->crew->witness->see(m->crew->witness->ctx, m->records);
 		if (d->p == d->end)
 			pass_turn(m->crew);
-		gather_add(m->numbers, m->records, n);
+		gather_add(m->numbers);
 	}
 }
 
@@ -112,7 +112,7 @@ static void *work(void *ctx)
 static bool join_crew(struct member *m, struct crew *c, struct err *err)
 {
 	*m = (struct member){ .crew = c, .decoder.map = read_map(c->reader) };
-	m->records = malloc(BATCH * sizeof *m->records);
+	m->records = aligned_alloc(64, sizeof *m->records);
 	if (!m->records) {
 		err_set(err, ERR_NOMEM, "no memory to read with");
 		return false;

@@ -17,7 +17,7 @@ unsigned crew_size(const struct reader *r, uint64_t most);
 
 /* Sees every record, in the log's order and from one thread at a time, before the analysis adds it up. */
 struct crew_witness {
-	void (*see)(void *ctx, const struct decoded *d, size_t n);
+	void (*see)(void *ctx, const struct columns *c);
 	void *ctx;
 };
 

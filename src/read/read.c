@@ -525,29 +525,43 @@ static void note_skipped(struct tally *t, enum decode_result why)
 		t->first[t->n_first++] = (struct skipped_line){ t->name, t->lines, decode_reasons[why] };
 }
 
-size_t read_records(const struct block *b, struct record_decoder *d, unsigned part, struct decoded *out, size_t n,
-		    struct tally *t)
+static void begin_tally(struct tally *t, const struct block *b, unsigned part)
+{
+	*t = (struct tally){ .name = b->name, .n_first = 0 };
+	if (part)
+		return;
+	t->begins = b->begins;
+	t->lost = b->lost;
+	t->lost_line = b->lost_line;
+}
+
+/* The next line; false: there is none. *got: it is a record. */
+static bool next_line(struct record_decoder *d, struct tally *t, struct decoded *out, bool *got)
 {
 	enum decode_result result;
-	size_t got = 0;
 
-	*t = (struct tally){ .name = b->name, .n_first = 0 };
-	if (!part) {
-		t->begins = b->begins;
-		t->lost = b->lost;
-		t->lost_line = b->lost_line;
-	}
-	while (got < n && !record_decoder_full(d) && record_decode_next(d, &out[got], &result)) {
-		t->lines++;
-		if (result == DECODE_OK)
-			got++;
-		else if (result == DECODE_BLANK)
-			t->blank++;
-		else
-			note_skipped(t, result);
-	}
-	t->records = got;
-	return got;
+	if (!record_decode_next(d, out, &result))
+		return false;
+	t->lines++;
+	*got = result == DECODE_OK;
+	t->records += *got;
+	if (result == DECODE_BLANK)
+		t->blank++;
+	else if (!*got)
+		note_skipped(t, result);
+	return true;
+}
+
+void read_records(const struct block *b, struct record_decoder *d, unsigned part, struct columns *out, struct tally *t)
+{
+	struct decoded one;
+	bool got;
+
+	begin_tally(t, b, part);
+	out->n = out->n_whole = 0;
+	while (!columns_full(out) && !record_decoder_full(d) && next_line(d, t, &one, &got))
+		if (got)
+			columns_add(out, &one);
 }
 
 static void list_skipped(struct input_stats *in, struct skipped_line line)
@@ -609,11 +623,15 @@ int read_end(struct reader *r, struct err *err)
 	return r->input.records ? 0 : no_log(r, err);
 }
 
-static size_t next_record(struct reader *r, unsigned part, struct decoded *out)
+/* Of what is left of the block. */
+static bool next_record(struct reader *r, unsigned part, struct decoded *out)
 {
 	struct tally tally;
-	size_t got = read_records(&r->block, &r->decoder, part, out, 1, &tally);
+	bool got = false;
 
+	begin_tally(&tally, &r->block, part);
+	while (!got && next_line(&r->decoder, &tally, out, &got))
+		;
 	read_account(r, &tally);
 	return got;
 }
@@ -622,10 +640,10 @@ int read_next(struct reader *r, struct record *rec, struct err *err)
 {
 	struct record_decoder *d = &r->decoder;
 	struct decoded decoded;
-	size_t got;
+	bool got;
 
 	record_decoder_release(d);
-	got = d->p != d->end ? next_record(r, 1, &decoded) : 0;
+	got = d->p != d->end && next_record(r, 1, &decoded);
 	while (!got) {
 		int rc = read_block(r, &r->block, err);
 

@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "record/codec.h"
+#include "record/columns.h"
 #include "spec/input.h"
 
 #include <sys/types.h>
@@ -86,10 +87,9 @@ struct tally {
 int read_block(struct reader *r, struct block *b, struct err *err);
 void block_free(struct block *b);
 
-/* The next records of a block that d was fed, at most n, and what came of their lines. Less than n: the decoder wants
- * to be released, or the block is over (d->p == d->end). `part` is of 0.. and set to 0 for a new block. */
-size_t read_records(const struct block *b, struct record_decoder *d, unsigned part, struct decoded *out, size_t n,
-		    struct tally *t);
+/* The next records of a block that d was fed, as many as there is room for, and what came of their lines. The decoder is
+ * to be released before. `part` is of 0.. and set to 0 for a new block; d->p == d->end: the block is over. */
+void read_records(const struct block *b, struct record_decoder *d, unsigned part, struct columns *out, struct tally *t);
 void read_account(struct reader *r, const struct tally *t);
 
 /* After the last block: 0, or that no line of the input was a record. */

@@ -218,3 +218,93 @@ bool judge_alone(const struct judged *j, uint64_t n, const struct record *rec, s
 	f->firing = false;
 	return true;
 }
+
+/* --- many records at once ------------------------------------------------------------ */
+
+#define NO_DECIMAL (INT64_C(1) << 53) /* all decimals are smaller in size */
+
+/* The greatest decimal that is not above the limit. NaN: there is no limit. */
+static int64_t most_within(double above, double scale)
+{
+	double near = floor(above * scale);
+	int64_t most;
+
+	if (!(near < (double)NO_DECIMAL))
+		return NO_DECIMAL;
+	if (near < -(double)NO_DECIMAL)
+		return -NO_DECIMAL;
+	most = (int64_t)near;
+	while ((double)most / scale > above)
+		most--;
+	while ((double)(most + 1) / scale <= above)
+		most++;
+	return most;
+}
+
+static bool rows_in_time(const struct judged *j, const struct judged_rows *rows, size_t i)
+{
+	return rows->before + i + 1 > j->warmup && rows->c->sequence_length[rows->from + i] >= j->rule->after_tokens;
+}
+
+static bool judge_decimals(const struct judged *j, const struct judged_rows *rows, uint64_t bit, uint64_t *violated)
+{
+	const struct observed *o = &j->when[0];
+	double scale = metric_specs[o->is->metric].scale;
+	const int64_t *v = rows->c->scaled[o->is->metric] + rows->from;
+	int64_t most = most_within(o->above, scale), least = -most_within(-o->below, scale), beyond_any = 0;
+	bool any = false;
+
+	for (size_t i = 0; i < rows->n; i++)
+		beyond_any |= (most - v[i]) | (v[i] - least); /* neither overflows: below 0 when beyond */
+	for (size_t i = 0; beyond_any < 0 && i < rows->n; i++) {
+		bool hit = (v[i] > most || v[i] < least) && rows_in_time(j, rows, i);
+
+		violated[i] |= hit ? bit : 0;
+		any |= hit;
+	}
+	return any;
+}
+
+static double value_at(const struct condition *c, const struct columns *columns, size_t row)
+{
+	return columns->have[row] >> c->metric & 1 ? columns_value(columns, row, c->metric) : c->missing;
+}
+
+static double limit_at(const struct limit *limit, double settled, const struct columns *c, size_t row)
+{
+	if (limit->kind != LIMIT_METRIC)
+		return settled;
+	return c->have[row] >> limit->of.metric & 1 ? columns_value(c, row, limit->of.metric) * limit->value : limit->otherwise;
+}
+
+bool judge_rows(const struct judged *j, const struct judged_rows *rows, uint64_t bit, uint64_t *violated)
+{
+	const struct observed *o = &j->when[0];
+	const struct condition *c = o->is;
+	bool settled = c->above.kind != LIMIT_METRIC && c->below.kind != LIMIT_METRIC, any = false;
+
+	if (settled && !(rows->any >> c->metric & 1) && !beyond(c->missing, o->above, o->below))
+		return false;
+	if (settled && rows->all >> c->metric & 1)
+		return judge_decimals(j, rows, bit, violated);
+	for (size_t i = 0; i < rows->n; i++) {
+		size_t row = rows->from + i;
+		bool hit = beyond(value_at(c, rows->c, row), limit_at(&c->above, o->above, rows->c, row),
+				  limit_at(&c->below, o->below, rows->c, row)) && rows_in_time(j, rows, i);
+
+		violated[i] |= hit ? bit : 0;
+		any |= hit;
+	}
+	return any;
+}
+
+void judge_tell_row(const struct judged *j, const struct columns *c, size_t row, struct rule_finding *f)
+{
+	const struct observed *o = &j->when[0];
+
+	judge_tell(j, f);
+	f->value = value_at(o->is, c, row);
+	f->limit = nearest_limit(f->value, limit_at(&o->is->above, o->above, c, row), limit_at(&o->is->below, o->below, c, row));
+	f->violated = true;
+	f->firing = false;
+}

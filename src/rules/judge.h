@@ -2,6 +2,7 @@
 #ifndef RWKVMON_RULES_JUDGE_H
 #define RWKVMON_RULES_JUDGE_H
 
+#include "record/columns.h"
 #include "rules/ruleset.h"
 #include "stats/window.h"
 
@@ -40,6 +41,20 @@ static inline bool judges_alone(const struct judged *j)
 
 /* [hot] The same for such rules, without windows and without the alarm's own state: true when violated. */
 bool judge_alone(const struct judged *j, uint64_t n, const struct record *rec, struct rule_finding *f);
+
+/* Some steps of the session that stand side by side. */
+struct judged_rows {
+	const struct columns *c;
+	size_t from, n;
+	uint64_t any, all; /* metrics that one of them has; that each of them has as a decimal */
+	uint64_t before;   /* steps of the session before them */
+};
+
+/* [hot] judge_alone for many: sets `bit` in violated (rows->n) where it is true. Returns whether it is anywhere. */
+bool judge_rows(const struct judged *j, const struct judged_rows *rows, uint64_t bit, uint64_t *violated);
+
+/* What judge_alone tells of a row at which it is true. */
+void judge_tell_row(const struct judged *j, const struct columns *c, size_t row, struct rule_finding *f);
 
 /* The alarm as it stands, without a value. */
 void judge_tell(const struct judged *j, struct rule_finding *f);

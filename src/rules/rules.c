@@ -12,6 +12,7 @@ struct rules {
 	double baseline[METRIC_COUNT]; /* NAN: none (yet) */
 	struct window learning[METRIC_COUNT];
 	bool overlaid;
+	bool alone; /* every rule that applies judges each record alone, and there are at most 64 */
 	uint32_t limits_version; /* grows when limits may have changed */
 	struct judged *judged; /* (set->n), then those of the overlay */
 	double *memory;
@@ -116,6 +117,7 @@ static void settle(struct rules *r)
 
 	r->overlaid = r->set->overlay && vocab > 0 && vocab <= (double)r->set->overlay->vocab_at_most;
 	r->limits_version++;
+	r->alone = judged_n(r) <= 64 && !r->set->learn_records;
 	for (size_t i = 0; i < judged_n(r); i++) {
 		struct judged *j = &r->judged[i];
 
@@ -124,6 +126,7 @@ static void settle(struct rules *r)
 			j->when[c].above = limit_value(r, j->when[c].is, &j->when[c].is->above);
 			j->when[c].below = limit_value(r, j->when[c].is, &j->when[c].is->below);
 		}
+		r->alone &= !j->applies || judges_alone(j);
 	}
 }
 
@@ -232,6 +235,31 @@ size_t rules_violated(struct rules *r, const struct record *rec, struct rule_fin
 					       judge(j, r->records, rec, &out[n]) && out[n].violated;
 	}
 	return n;
+}
+
+bool rules_judge_alone(const struct rules *r)
+{
+	return r->alone;
+}
+
+bool rules_screen(struct rules *r, const struct columns *c, size_t from, size_t n, uint64_t any, uint64_t all,
+		  uint64_t *violated)
+{
+	struct judged_rows rows = { .c = c, .from = from, .n = n, .any = any, .all = all, .before = r->records };
+	size_t rules = judged_n(r);
+	bool is_any = false;
+
+	r->records += n;
+	memset(violated, 0, n * sizeof *violated);
+	for (size_t i = 0; i < rules; i++)
+		if (r->judged[i].applies)
+			is_any |= judge_rows(&r->judged[i], &rows, UINT64_C(1) << i, violated);
+	return is_any;
+}
+
+void rules_tell(const struct rules *r, int rule, const struct columns *c, size_t row, struct rule_finding *out)
+{
+	judge_tell_row(&r->judged[rule], c, row, out);
 }
 
 size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX])

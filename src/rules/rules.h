@@ -66,6 +66,17 @@ size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding
  * rules are asked by one of the two from its beginning to its end. */
 size_t rules_violated(struct rules *r, const struct record *rec, struct rule_finding out[RULES_MAX]);
 
+/* Does each of the rules that apply judge every record alone, and can be asked by rules_screen? */
+bool rules_judge_alone(const struct rules *r);
+
+/* [hot] rules_violated for the n steps of the session that are rows from.. of c. any, all: metrics that one of them has;
+ * that each of them has as a decimal. violated (n): bit i is set where rule i is violated, of which rules_tell tells more.
+ * Returns whether one is. */
+struct columns;
+bool rules_screen(struct rules *r, const struct columns *c, size_t from, size_t n, uint64_t any, uint64_t all,
+		  uint64_t *violated);
+void rules_tell(const struct rules *r, int rule, const struct columns *c, size_t row, struct rule_finding *out);
+
 /* One side of a rule's limit as it stands in this session: relative ones resolved, the
  * overlay's rules in place of those they stand in for. */
 struct rule_limit {

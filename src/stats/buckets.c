@@ -121,9 +121,12 @@ static void cover(struct buckets *b, int64_t low, int64_t high)
 	b->last = high;
 }
 
-int64_t buckets_number(const struct buckets *b, int64_t time_us)
+void buckets_times(const struct buckets *b, int64_t time_us, int64_t *from_us, int64_t *to_us)
 {
-	return milliseconds(time_us) >> b->width_bits;
+	int64_t width_us = INT64_C(1000) << b->width_bits, i = milliseconds(time_us) >> b->width_bits;
+
+	*from_us = i * width_us;
+	*to_us = *from_us + width_us;
 }
 
 size_t buckets_at(struct buckets *b, int64_t time_us)

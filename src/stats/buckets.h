@@ -46,8 +46,8 @@ void buckets_add(struct buckets *b, size_t at, size_t channel, double scale, dou
 /* [hot] The same for several values, whose sum is that of decimals of 1/scale, each at most BUCKETS_MOST in size. */
 void buckets_add_sum(struct buckets *b, size_t at, size_t channel, const struct bucket_cell *sum);
 
-/* The number of the bucket that the moment is in, at the present width. */
-int64_t buckets_number(const struct buckets *b, int64_t time_us);
+/* The times *from_us..*to_us (not itself) that are in the same bucket at the present width. */
+void buckets_times(const struct buckets *b, int64_t time_us, int64_t *from_us, int64_t *to_us);
 
 /* Of equal cap and channels. */
 void buckets_merge(struct buckets *into, const struct buckets *from);

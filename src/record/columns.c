@@ -1,0 +1,86 @@
+#include "record/columns.h"
+
+void columns_add(struct columns *c, const struct decoded *d)
+{
+	const struct record *r = &d->rec;
+	size_t row = c->n++;
+
+	c->time_us[row] = r->time_us;
+	c->sequence_length[row] = r->sequence_length;
+	c->have[row] = r->have;
+	c->nonfinite[row] = r->nonfinite;
+	c->decimal[row] = d->decimal & r->have;
+	c->sequence[row] = r->sequence;
+	c->token_count[row] = r->token_count;
+	c->event[row] = (uint8_t)r->event;
+	c->phase[row] = (uint8_t)r->phase;
+	c->session[row] = r->session;
+	c->session_id[row] = d->session_id;
+	for (uint64_t have = r->have; have; have &= have - 1) {
+		int m = __builtin_ctzll(have);
+
+		c->value[m][row] = r->metric[m];
+		c->scaled[m][row] = d->decimal >> m & 1 ? d->scaled[m] : 0;
+	}
+	c->whole[row] = 0;
+	if (r->event == EVENT_INFERENCE_STEP && !r->n_layer_norm)
+		return;
+	c->record[c->n_whole++] = *r;
+	c->whole[row] = (uint8_t)c->n_whole;
+}
+
+void columns_record(const struct columns *c, size_t row, struct record *out)
+{
+	static const struct field_values none;
+
+	if (c->whole[row]) {
+		*out = c->record[c->whole[row] - 1];
+		return;
+	}
+	*out = (struct record){ .time_us = c->time_us[row], .event = (enum event_type)c->event[row],
+				.phase = (enum phase)c->phase[row], .sequence = c->sequence[row],
+				.token_count = c->token_count[row], .sequence_length = c->sequence_length[row],
+				.have = c->have[row], .nonfinite = c->nonfinite[row], .session = c->session[row], .extra = &none };
+	for (uint64_t have = out->have; have; have &= have - 1) {
+		enum metric_id m = (enum metric_id)__builtin_ctzll(have);
+
+		out->metric[m] = columns_value(c, row, m);
+	}
+}
+
+#define PICK(column)                                 \
+	do                                           \
+		for (size_t i = 0; i < n; i++)       \
+			out->column[i] = from->column[row[i]]; \
+	while (0)
+
+void columns_pick(struct columns *out, const struct columns *from, const uint16_t *row, size_t n, uint64_t any)
+{
+	uint64_t other = 0;
+
+	out->n = n;
+	out->n_whole = from->n_whole;
+	PICK(time_us);
+	PICK(sequence_length);
+	PICK(have);
+	PICK(nonfinite);
+	PICK(decimal);
+	PICK(sequence);
+	PICK(token_count);
+	PICK(event);
+	PICK(phase);
+	PICK(whole);
+	PICK(session);
+	PICK(session_id);
+	for (size_t i = 0; i < n; i++)
+		other |= out->have[i] & ~out->decimal[i];
+	for (; any; any &= any - 1) {
+		int m = __builtin_ctzll(any);
+
+		PICK(scaled[m]);
+		if (other >> m & 1)
+			PICK(value[m]);
+	}
+	for (size_t i = 0; i < from->n_whole; i++)
+		out->record[i] = from->record[i];
+}
