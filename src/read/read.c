@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 128 << 10, LOOK_BYTES = 256 << 10, PROGRESS_BYTES = 8 << 20, MAGIC_BYTES = 6 };
+enum { BLOCK_BYTES = 256 << 10, LOOK_BYTES = 256 << 10, PROGRESS_BYTES = 8 << 20, MAGIC_BYTES = 6 };
 
 struct reader {
 	struct sources sources;
@@ -559,9 +559,16 @@ void read_records(const struct block *b, struct record_decoder *d, unsigned part
 
 	begin_tally(t, b, part);
 	out->n = out->n_whole = 0;
-	while (!columns_full(out) && !record_decoder_full(d) && next_line(d, t, &one, &got))
+	while (!columns_full(out) && !record_decoder_full(d)) {
+		size_t lines = record_decode_run(d, out);
+
+		t->lines += lines;
+		t->records += lines;
+		if (columns_full(out) || !next_line(d, t, &one, &got))
+			return;
 		if (got)
 			columns_add(out, &one);
+	}
 }
 
 static void list_skipped(struct input_stats *in, struct skipped_line line)

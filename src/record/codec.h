@@ -72,6 +72,10 @@ void record_decoder_feed(struct record_decoder *d, struct slice text);
  * compared with it, and only their values are read. False at the end of the text. What lines became stays valid until
  * record_decoder_release, which must be called when record_decoder_full says so. */
 bool record_decode_next(struct record_decoder *d, struct decoded *out, enum decode_result *result);
+
+/* [hot] As many of the next lines as can be taken together into rows of c; how many. 0: record_decode_next takes the next. */
+struct columns;
+size_t record_decode_run(struct record_decoder *d, struct columns *c);
 bool record_decoder_full(const struct record_decoder *d);
 void record_decoder_release(struct record_decoder *d);
 

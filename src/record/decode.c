@@ -768,6 +768,14 @@ bool record_decode_next(struct record_decoder *d, struct decoded *out, enum deco
 	return true;
 }
 
+size_t record_decode_run(struct record_decoder *d, struct columns *c)
+{
+	size_t lines = d->layouts ? layouts_run(d->layouts, &d->p, d->end, c) : 0;
+
+	d->held += lines;
+	return lines;
+}
+
 void record_decoder_free(struct record_decoder *d)
 {
 	layouts_close(d->layouts);

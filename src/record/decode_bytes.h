@@ -79,21 +79,25 @@ static inline bool decimal_to_double(uint64_t digits, int exponent, double *out)
 
 /* digits * 10^-fraction in units of the metric's last decimal, when that is a whole number of at most 51 bits: then no
  * other such number has the same double. */
-static inline void decoded_scale(struct decoded *d, enum metric_id m, uint64_t digits, int fraction, bool negative)
+static inline bool decimal_scale(enum metric_id m, uint64_t digits, int fraction, bool negative, int64_t *out)
 {
 	static const uint32_t powers[] = { 1, 10, 100, 1000, 10000, 100000, 1000000 };
 	const uint64_t most = UINT64_C(1) << 51;
 	unsigned lacking = (unsigned)(metric_specs[m].decimals - fraction);
 	uint64_t scaled;
 
-	d->decimal &= ~metric_bit(m);
 	if (lacking > 6 || digits >= UINT64_C(1) << 44)
-		return;
+		return false;
 	scaled = digits * powers[lacking];
-	if (scaled >= most)
-		return;
-	d->scaled[m] = negative ? -(int64_t)scaled : (int64_t)scaled;
-	d->decimal |= metric_bit(m);
+	*out = negative ? -(int64_t)scaled : (int64_t)scaled;
+	return scaled < most;
+}
+
+static inline void decoded_scale(struct decoded *d, enum metric_id m, uint64_t digits, int fraction, bool negative)
+{
+	d->decimal &= ~metric_bit(m);
+	if (decimal_scale(m, digits, fraction, negative, &d->scaled[m]))
+		d->decimal |= metric_bit(m);
 }
 
 #endif

@@ -10,6 +10,7 @@
 
 enum {
 	LAYOUTS_MAX = 8,
+	RUN_PAUSE_MAX = 64, /* lines until a run is tried again */
 	PATIENCE = 32,	  /* lines in a row that match nothing, until only … */
 	RETRY_EVERY = 64, /* … one of so many is tried and learned */
 };
@@ -23,10 +24,12 @@ struct marks {
 
 struct layouts {
 	layout_match *match;
+	layout_run *run; /* NULL: there is none for this processor */
 	marks_find *find;
 	struct layout *order[LAYOUTS_MAX]; /* (n), the one matched last first */
 	size_t n;
 	unsigned missed; /* in a row */
+	unsigned run_pause, run_wait; /* lines to wait after a run of none; of them to come */
 	struct minute minute;
 	struct marks marks;
 	struct leaves leaves;
@@ -47,8 +50,10 @@ struct layouts *layouts_open(void)
 		ls->match = layout_match_avx2;
 		ls->find = marks_find_avx2;
 	}
-	if (cpu_features()->avx512)
+	if (cpu_features()->avx512) {
 		ls->match = layout_match_avx512;
+		ls->run = layout_run_avx512;
+	}
 	if (cpu_features()->vbmi2)
 		ls->find = marks_find_vbmi2;
 #endif
@@ -114,6 +119,39 @@ bool layouts_match(struct layouts *ls, const char **p, const char *end, struct d
 		return true;
 	}
 	return false;
+}
+
+/* Where lines differ from one to the next, runs are tried less and less often. */
+static void learn_from_run(struct layouts *ls, size_t lines)
+{
+	if (lines)
+		ls->run_pause = 0;
+	else if (ls->run_pause < RUN_PAUSE_MAX)
+		ls->run_pause = 2 * ls->run_pause + 1;
+	ls->run_wait = ls->run_pause;
+}
+
+size_t layouts_run(struct layouts *ls, const char **p, const char *end, struct columns *c)
+{
+	struct layout *l = ls->n ? ls->order[0] : NULL;
+	size_t marks, all = 0, lines = RUN_LINES;
+
+	if (ls->run_wait) {
+		ls->run_wait--;
+		return 0;
+	}
+	if (!ls->run || !l || !l->has_lanes || pauses(ls))
+		return 0;
+	marks = l->colons + 1u;
+	while (lines == RUN_LINES && c->n + RUN_LINES <= COLUMNS_ROWS && find_marks(ls, *p, end, RUN_LINES * marks)) {
+		lines = ls->run(l, &ls->minute, ls->marks.base, ls->marks.at + ls->marks.next, *p, c);
+		learn_from_run(ls, lines);
+		all += lines;
+		ls->marks.next += lines * marks;
+		if (lines)
+			*p = ls->marks.base + ls->marks.at[ls->marks.next - 1] + 1;
+	}
+	return all;
 }
 
 struct leaves *layouts_leaves(struct layouts *ls, struct slice line)

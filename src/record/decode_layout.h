@@ -15,7 +15,7 @@
 #ifndef RWKVMON_RECORD_DECODE_LAYOUT_H
 #define RWKVMON_RECORD_DECODE_LAYOUT_H
 
-#include "record/codec.h"
+#include "record/columns.h"
 #include "record/decode_paths.h"
 
 enum { LAYOUT_LINE_MAX = 4096, LEAVES_MAX = 96 };
@@ -46,6 +46,9 @@ void layouts_feed(struct layouts *ls);
 /* The line at *p of a text that ends at `end`: when it matches, *out is complete and *p behind the line end; otherwise
  * *out is undefined. */
 bool layouts_match(struct layouts *ls, const char **p, const char *end, struct decoded *out);
+
+/* The same for many lines from *p on that are built like the one before: returns how many of them became rows of c. */
+size_t layouts_run(struct layouts *ls, const char **p, const char *end, struct columns *c);
 
 /* Where the long way notes this line's leaves, in their order; NULL: not worth it. */
 struct leaves *layouts_leaves(struct layouts *ls, struct slice line);

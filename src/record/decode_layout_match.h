@@ -79,6 +79,13 @@ typedef size_t marks_find(const char *from, const char *end, uint32_t *mark, con
 typedef bool layout_match(struct layout *l, struct minute *minute, const char *base, const uint32_t *mark, const char *p,
 			  struct decoded *out);
 
+/* Eight lines of that layout at once, the first at p; `mark`: their marks, all of them. Returns how many of the lines,
+ * from the first on, match, and are rows of c now; those that do not take the other way. */
+typedef size_t layout_run(struct layout *l, struct minute *minute, const char *base, const uint32_t *mark, const char *p,
+			  struct columns *c);
+enum { RUN_LINES = 8 };
+
+layout_run layout_run_avx512;
 layout_match layout_match_scalar, layout_match_avx2, layout_match_avx512;
 marks_find marks_find_scalar, marks_find_avx2, marks_find_vbmi2;
 

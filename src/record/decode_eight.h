@@ -1,0 +1,67 @@
+/* decode_eight.h - eight short decimals at once, with AVX-512. */
+#ifndef RWKVMON_RECORD_DECODE_EIGHT_H
+#define RWKVMON_RECORD_DECODE_EIGHT_H
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+
+/* What is known of 8 lanes. */
+struct eight {
+	__m512i number, scaled, fraction; /* digits without the point; times 10^decimals; digits behind the point */
+	__mmask8 fine, whole, decimal; /* read; without a point; scaled holds */
+};
+
+static inline __m512i powers_of_ten(__m512i exponent)
+{
+	return _mm512_permutexvar_epi64(exponent, _mm512_setr_epi64(1, 10, 100, 1000, 10000, 100000, 1000000, 10000000));
+}
+
+static inline __m512d value_of_eight(const struct eight *e)
+{
+	return _mm512_div_pd(_mm512_cvtepi64_pd(e->number),
+			     _mm512_permutexvar_pd(e->fraction, _mm512_setr_pd(1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7)));
+}
+
+/* Numbers of 1..8 characters: digits, and perhaps a point between two of them. The last character of a number is the
+ * highest byte of its lane; bytes before its first count as the digit 0. */
+static inline struct eight take_eight(const char *base, __m256i ends, __m512i length, __m512i decimals)
+{
+	const __m512i one = _mm512_set1_epi64(1), eight = _mm512_set1_epi64(8), zero = _mm512_setzero_si512();
+	__m512i text = _mm512_i32gather_epi64(ends, base - 8, 1);
+	__m512i unused = _mm512_sub_epi64(_mm512_set1_epi64(64), _mm512_slli_epi64(length, 3));
+	__m512i first = _mm512_srlv_epi64(_mm512_xor_si512(text, _mm512_set1_epi8('0')), unused);
+	__m512i digit = _mm512_sllv_epi64(first, unused);
+	__mmask64 others = _mm512_cmpgt_epu8_mask(digit, _mm512_set1_epi8(9));
+	__m512i points = _mm512_movm_epi8(_mm512_cmpeq_epi8_mask(digit, _mm512_set1_epi8('.' ^ '0')));
+	__m512i point = _mm512_and_si512(points, _mm512_sub_epi64(zero, points)); /* its lowest bit */
+	__m512i above = _mm512_slli_epi64(point, 8);
+	__mmask8 pointed = _mm512_test_epi64_mask(point, point);
+	__m512i fraction = _mm512_maskz_srli_epi64(pointed, _mm512_sub_epi64(_mm512_lzcnt_epi64(point), _mm512_set1_epi64(7)), 3);
+	__m512i before = _mm512_sub_epi64(_mm512_sub_epi64(length, fraction), _mm512_maskz_mov_epi64(pointed, one));
+	__m512i low = _mm512_slli_epi64(_mm512_and_si512(digit, _mm512_sub_epi64(point, one)), 8);
+	__m512i high = _mm512_andnot_si512(_mm512_sub_epi64(above, one), digit);
+	struct eight e = { .fraction = fraction };
+	__mmask8 bad;
+
+	digit = _mm512_mask_or_epi64(digit, pointed, low, high);
+	digit = _mm512_maddubs_epi16(digit, _mm512_set1_epi16(0x010a));
+	digit = _mm512_madd_epi16(digit, _mm512_set1_epi32(0x00010064));
+	e.number = _mm512_add_epi64(_mm512_mul_epu32(digit, _mm512_set1_epi64(10000)), _mm512_srli_epi64(digit, 32));
+
+	/* Something that is neither digit nor point, a second point, a point at either end, a needless 0 in front. */
+	bad = _mm512_test_epi64_mask(_mm512_xor_si512(_mm512_movm_epi8(others), _mm512_sub_epi64(above, point)),
+				     _mm512_set1_epi64(-1));
+	bad |= _mm512_cmplt_epi64_mask(before, one);
+	bad |= _mm512_mask_cmplt_epi64_mask(pointed, fraction, one);
+	bad |= _mm512_cmpgt_epi64_mask(before, one) & _mm512_testn_epi64_mask(first, _mm512_set1_epi64(0xff));
+	bad |= _mm512_cmpgt_epi64_mask(length, eight);
+	e.fine = (__mmask8)~bad;
+	e.whole = (__mmask8)~pointed;
+	decimals = _mm512_sub_epi64(decimals, fraction);
+	e.decimal = _mm512_cmpge_epi64_mask(decimals, zero);
+	e.scaled = _mm512_mul_epu32(e.number, powers_of_ten(decimals));
+	return e;
+}
+
+#endif
+#endif

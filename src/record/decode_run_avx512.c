@@ -1,0 +1,293 @@
+/* decode_run_avx512.c - eight lines of one layout at once, operand by operand: each becomes eight rows of a column. */
+#if defined(__x86_64__)
+#include "record/decode_eight.h"
+#include "record/decode_layout_x86.h"
+
+/* The lines, and what is known of them so far. Places count from `base`. */
+struct run {
+	struct layout *l;
+	struct minute *minute;
+	const char *base;
+	const uint32_t *mark;
+	__m256i first; /* each line's first mark */
+	struct columns *c;
+	size_t row;	 /* of the first line */
+	__mmask8 fine;	 /* lines that match so far */
+	__m512i decimal; /* each row's */
+
+	/* Of operand i in line k: [i][k]. ends[0] are the lines' beginnings, ends[i + 1] those of operand i. */
+	_Alignas(64) uint32_t start[LANES_MAX][RUN_LINES], ends[LANES_MAX + 1][RUN_LINES];
+};
+
+static inline __m256i marks_of(const struct run *r, uint32_t mark)
+{
+	return _mm256_i32gather_epi32((const int *)(const void *)(r->mark + mark), r->first, 4);
+}
+
+static inline void store8(uint32_t *to, __m256i v)
+{
+	_mm256_store_si256((__m256i *)(void *)to, v);
+}
+
+static inline __m256i load_places(const uint32_t *from)
+{
+	return _mm256_load_si256((const __m256i *)(const void *)from);
+}
+
+/* Each line ends with a line end, and begins behind the one before. */
+static inline void place_lines(struct run *r, const char *p)
+{
+	__m256i stop = marks_of(r, r->l->colons), begin = _mm256_add_epi32(stop, _mm256_set1_epi32(1));
+	__m256i byte = _mm256_i32gather_epi32((const int *)(const void *)r->base, stop, 1);
+
+	r->fine = _mm256_cmpeq_epi32_mask(_mm256_and_si256(byte, _mm256_set1_epi32(0xff)), _mm256_set1_epi32('\n'));
+	begin = _mm256_permutevar8x32_epi32(begin, _mm256_setr_epi32(0, 0, 1, 2, 3, 4, 5, 6));
+	store8(r->ends[0], _mm256_mask_set1_epi32(begin, 1, (int)(p - r->base)));
+}
+
+/* Operands do not overlap; the first stands where it does in the layout, and so do all others by their construction. */
+static inline void place_operands(struct run *r)
+{
+	const struct lanes *s = &r->l->lanes;
+
+	for (size_t i = 0; i < r->l->n; i++) {
+		__m256i start = _mm256_add_epi32(marks_of(r, s->start_mark[i]), _mm256_set1_epi32(s->start_gap[i]));
+		__m256i end = _mm256_add_epi32(marks_of(r, s->end_mark[i]), _mm256_set1_epi32(s->end_gap[i]));
+
+		store8(r->start[i], start);
+		store8(r->ends[i + 1], end);
+		r->fine &= _mm256_cmpge_epi32_mask(end, start);
+	}
+	r->fine &= _mm256_cmpeq_epi32_mask(_mm256_sub_epi32(load_places(r->start[0]), load_places(r->ends[0])),
+					   _mm256_set1_epi32(r->l->operand[0].fixed_bytes));
+}
+
+/* What stands between the operands is the layout's. */
+static inline void compare_fixed(struct run *r)
+{
+	const struct lanes *s = &r->l->lanes;
+
+	for (unsigned fine = r->fine; fine; fine &= fine - 1) {
+		int k = __builtin_ctz(fine);
+		__mmask64 differ = 0;
+
+		for (size_t i = 0; i < s->n_segments; i++) {
+			__m512i want = _mm512_loadu_si512(r->l->line + s->segment[i].fixed);
+			const char *at = r->base + r->ends[s->segment[i].before][k] + s->segment[i].skip;
+
+			differ |= _mm512_mask_cmpneq_epi8_mask(s->mask[i], want, _mm512_loadu_si512(at));
+		}
+		if (differ)
+			r->fine &= (__mmask8)~(1u << k);
+	}
+}
+
+static inline struct slice text_at(const struct run *r, size_t i, int k)
+{
+	return (struct slice){ r->base + r->start[i][k], r->ends[i + 1][k] - r->start[i][k] };
+}
+
+static inline struct eight eight_of(const struct run *r, size_t i)
+{
+	__m256i end = load_places(r->ends[i + 1]), length = _mm256_sub_epi32(end, load_places(r->start[i]));
+
+	return take_eight(r->base, end, _mm512_cvtepi32_epi64(length), _mm512_set1_epi64(r->l->lanes.decimals[i]));
+}
+
+/* A number of more characters, or a negative one. */
+static bool take_long(const struct run *r, size_t i, int k, uint64_t *digits, int *fraction, bool *negative, double *value)
+{
+	struct slice text = text_at(r, i, k);
+	const char *end = text.p + text.n;
+
+	*negative = text.n && *text.p == '-';
+	return layout_decimal(X86_STEPS, text.p + *negative, end, digits, fraction) &&
+	       decimal_to_double(*digits, -*fraction, value);
+}
+
+static bool take_long_metric(struct run *r, size_t i, int k, enum metric_id m)
+{
+	size_t row = r->row + (size_t)k;
+	uint64_t digits;
+	int fraction;
+	bool negative;
+	double value;
+
+	if (!take_long(r, i, k, &digits, &fraction, &negative, &value))
+		return false;
+	r->c->value[m][row] = negative ? -value : value;
+	if (decimal_scale(m, digits, fraction, negative, &r->c->scaled[m][row]))
+		r->decimal = _mm512_mask_or_epi64(r->decimal, (__mmask8)(1u << k), r->decimal, _mm512_set1_epi64((int64_t)metric_bit(m)));
+	return true;
+}
+
+static inline void take_metrics(struct run *r, size_t i, enum metric_id m)
+{
+	struct eight e = eight_of(r, i);
+	__mmask8 scaled = e.fine & e.decimal;
+
+	_mm512_storeu_si512(r->c->scaled[m] + r->row, e.scaled);
+	r->decimal = _mm512_mask_or_epi64(r->decimal, scaled, r->decimal, _mm512_set1_epi64((int64_t)metric_bit(m)));
+	if (scaled == 0xff)
+		return;
+	_mm512_storeu_pd(r->c->value[m] + r->row, value_of_eight(&e));
+	for (unsigned left = r->fine & (unsigned)~e.fine; left; left &= left - 1)
+		if (!take_long_metric(r, i, __builtin_ctz(left), m))
+			r->fine &= (__mmask8)~(left & -left);
+}
+
+/* Whole numbers of at most `most`. */
+static inline void take_counts(struct run *r, size_t i, uint64_t most, uint64_t out[RUN_LINES])
+{
+	struct eight e = eight_of(r, i);
+
+	_mm512_storeu_si512(out, e.number);
+	for (unsigned left = r->fine & (unsigned)~(e.fine & e.whole); left; left &= left - 1) {
+		int k = __builtin_ctz(left);
+		struct slice text = text_at(r, i, k);
+
+		if (!take_count(X86_STEPS, text.p, text.p + text.n, most, &out[k]))
+			r->fine &= (__mmask8)~(1u << k);
+	}
+}
+
+static inline void take_small_counts(struct run *r, size_t i, uint32_t *column)
+{
+	uint64_t count[RUN_LINES];
+
+	take_counts(r, i, UINT32_MAX, count);
+	for (int k = 0; k < RUN_LINES; k++)
+		column[r->row + (size_t)k] = (uint32_t)count[k];
+}
+
+/* Numbers that nobody knows have to be numbers all the same. */
+static inline void skip_numbers(struct run *r, size_t i)
+{
+	struct eight e = eight_of(r, i);
+
+	for (unsigned left = r->fine & (unsigned)~e.fine; left; left &= left - 1) {
+		struct slice text = text_at(r, i, __builtin_ctz(left));
+
+		if (!skip_number(X86_STEPS, text.p, text.p + text.n))
+			r->fine &= (__mmask8)~(left & -left);
+	}
+}
+
+/* "2025-09-11T12:34:56.789Z" within the minute that is known; which of them are. */
+static inline __mmask8 take_milliseconds_of_8(struct run *r, size_t i)
+{
+	const __m512i form = _mm512_set1_epi64(0x5a3030302e30303a); /* ":00.000Z" */
+	const __m512i most = _mm512_set1_epi64(0x0009090900090500);
+	__m256i start = load_places(r->start[i]), length = _mm256_sub_epi32(load_places(r->ends[i + 1]), start);
+	__mmask8 fine = _mm256_cmpeq_epi32_mask(length, _mm256_set1_epi32(24));
+	__m512i digits = _mm512_xor_si512(_mm512_i32gather_epi64(start, r->base + MINUTE_BYTES, 1), form), ms, us;
+	__m128i minute = _mm_loadu_si128((const __m128i *)(const void *)r->minute->text);
+
+	fine &= (__mmask8)~_mm512_test_epi64_mask(_mm512_movm_epi8(_mm512_cmpgt_epu8_mask(digits, most)), _mm512_set1_epi64(-1));
+	for (int k = 0; k < RUN_LINES; k++) {
+		__m128i text = _mm_loadu_si128((const __m128i *)(const void *)(r->base + r->start[i][k]));
+
+		if (_mm_cmpneq_epi8_mask(text, minute))
+			fine &= (__mmask8)~(1u << k);
+	}
+	ms = _mm512_maddubs_epi16(digits, _mm512_set1_epi64(0x00010a6400010a00)); /* tens, ones; hundreds + tens, ones */
+	ms = _mm512_madd_epi16(ms, _mm512_set1_epi64(0x0001000103e803e8));	  /* milliseconds of the seconds; the rest */
+	ms = _mm512_add_epi64(_mm512_srli_epi64(ms, 32), _mm512_and_si512(ms, _mm512_set1_epi64(0xffffffff)));
+	us = _mm512_add_epi64(_mm512_mul_epu32(ms, _mm512_set1_epi64(1000)), _mm512_set1_epi64(r->minute->us));
+	_mm512_storeu_si512(r->c->time_us + r->row, us);
+	return fine;
+}
+
+static inline void take_times(struct run *r, size_t i)
+{
+	for (unsigned left = r->fine & (unsigned)~take_milliseconds_of_8(r, i); left; left &= left - 1) {
+		int k = __builtin_ctz(left);
+		struct slice text = text_at(r, i, k);
+
+		if (!is_plain(text.p, text.n) || !layout_time(r->minute, text, &r->c->time_us[r->row + (size_t)k]))
+			r->fine &= (__mmask8)~(1u << k);
+	}
+}
+
+static inline void take_texts(struct run *r, size_t i, bool is_session)
+{
+	for (int k = 0; k < RUN_LINES; k++) {
+		struct slice text = text_at(r, i, k);
+
+		if (!(r->fine >> k & 1))
+			continue;
+		if (!is_plain(text.p, text.n))
+			r->fine &= (__mmask8)~(1u << k);
+		if (is_session)
+			r->c->session_id[r->row + (size_t)k] = text;
+	}
+}
+
+static inline void take_operands(struct run *r, size_t i)
+{
+	const struct operand *o = &r->l->operand[i];
+
+	switch (o->kind) {
+	case OPERAND_METRIC:
+		take_metrics(r, i, (enum metric_id)o->metric);
+		break;
+	case OPERAND_NUMBER:
+		skip_numbers(r, i);
+		break;
+	case OPERAND_SEQUENCE_LENGTH:
+		take_counts(r, i, UINT64_C(1) << 53, r->c->sequence_length + r->row);
+		break;
+	case OPERAND_SEQUENCE:
+		take_small_counts(r, i, r->c->sequence);
+		break;
+	case OPERAND_TOKEN_COUNT:
+		take_small_counts(r, i, r->c->token_count);
+		break;
+	case OPERAND_TIME:
+		take_times(r, i);
+		break;
+	default:
+		take_texts(r, i, o->kind == OPERAND_SESSION_ID);
+	}
+}
+
+/* What all lines of the layout have in common, where no operand says otherwise. */
+static inline void put_fixed(struct columns *c, size_t row, const struct layout *l)
+{
+	for (size_t at = row; at < row + RUN_LINES; at++) {
+		c->event[at] = (uint8_t)l->fixed.event;
+		c->phase[at] = (uint8_t)l->fixed.phase;
+		c->sequence[at] = l->fixed.sequence;
+		c->token_count[at] = l->fixed.token_count;
+		c->sequence_length[at] = l->fixed.sequence_length;
+		c->have[at] = l->fixed.have;
+		c->nonfinite[at] = l->fixed.nonfinite;
+		c->session[at] = &l->session;
+		c->session_id[at] = (struct slice){ "", 0 };
+		c->whole[at] = 0;
+	}
+}
+
+size_t layout_run_avx512(struct layout *l, struct minute *minute, const char *base, const uint32_t *mark, const char *p,
+			 struct columns *c)
+{
+	struct run r = { .l = l, .minute = minute, .base = base, .mark = mark, .c = c, .row = c->n, .decimal = _mm512_setzero_si512() };
+	size_t lines;
+
+	r.first = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(l->colons + 1));
+	place_lines(&r, p);
+	place_operands(&r);
+	if (!(r.fine & 1))
+		return 0;
+	put_fixed(c, r.row, l);
+	compare_fixed(&r);
+	for (size_t i = 0; i < l->n; i++)
+		take_operands(&r, i);
+	_mm512_storeu_si512(c->decimal + r.row, r.decimal);
+	lines = (size_t)__builtin_ctz(~(unsigned)r.fine);
+	c->n += lines;
+	return lines;
+}
+#else
+typedef int no_avx512_here; /* a translation unit is not empty */
+#endif
