@@ -3,6 +3,8 @@
 #include "record/decode_eight.h"
 #include "record/decode_layout_x86.h"
 
+#define UNROLL_RUN _Pragma("GCC unroll 8")
+
 /* The lines, and what is known of them so far. Places count from `base`. */
 struct run {
 	struct layout *l;
@@ -35,9 +37,9 @@ static inline __m256i load_places(const uint32_t *from)
 }
 
 /* Each line ends with a line end, and begins behind the one before. */
-static inline void place_lines(struct run *r, const char *p)
+static inline void place_lines(struct run *r, __m256i stop, const char *p)
 {
-	__m256i stop = marks_of(r, r->l->colons), begin = _mm256_add_epi32(stop, _mm256_set1_epi32(1));
+	__m256i begin = _mm256_add_epi32(stop, _mm256_set1_epi32(1));
 	__m256i byte = _mm256_i32gather_epi32((const int *)(const void *)r->base, stop, 1);
 
 	r->fine = _mm256_cmpeq_epi32_mask(_mm256_and_si256(byte, _mm256_set1_epi32(0xff)), _mm256_set1_epi32('\n'));
@@ -46,14 +48,16 @@ static inline void place_lines(struct run *r, const char *p)
 }
 
 /* Operands do not overlap; the first stands where it does in the layout, and so do all others by their construction. */
-static inline void place_operands(struct run *r)
+static inline void place_operands(struct run *r, __m256i stop)
 {
 	const struct lanes *s = &r->l->lanes;
+	__m256i here = marks_of(r, s->start_mark[0]), next;
 
-	for (size_t i = 0; i < r->l->n; i++) {
-		__m256i start = _mm256_add_epi32(marks_of(r, s->start_mark[i]), _mm256_set1_epi32(s->start_gap[i]));
-		__m256i end = _mm256_add_epi32(marks_of(r, s->end_mark[i]), _mm256_set1_epi32(s->end_gap[i]));
+	for (size_t i = 0; i < r->l->n; i++, here = next) {
+		__m256i start = _mm256_add_epi32(here, _mm256_set1_epi32(s->start_gap[i])), end;
 
+		next = i + 1 < r->l->n ? marks_of(r, s->start_mark[i + 1]) : stop; /* its end mark */
+		end = _mm256_add_epi32(next, _mm256_set1_epi32(s->end_gap[i]));
 		store8(r->start[i], start);
 		store8(r->ends[i + 1], end);
 		r->fine &= _mm256_cmpge_epi32_mask(end, start);
@@ -62,24 +66,27 @@ static inline void place_operands(struct run *r)
 					   _mm256_set1_epi32(r->l->operand[0].fixed_bytes));
 }
 
-/* What stands between the operands is the layout's. */
+/* What stands between the operands is the layout's: differences of all pieces are gathered line by line. */
 static inline void compare_fixed(struct run *r)
 {
 	const struct lanes *s = &r->l->lanes;
+	__m512i differ[RUN_LINES];
 
-	for (unsigned fine = r->fine; fine; fine &= fine - 1) {
-		int k = __builtin_ctz(fine);
-		__mmask64 differ = 0;
+	UNROLL_RUN for (int k = 0; k < RUN_LINES; k++)
+		differ[k] = _mm512_setzero_si512();
+	for (size_t i = 0; i < s->n_segments; i++) {
+		const uint32_t *ends = r->ends[s->segment[i].before];
+		const char *at = r->base + s->segment[i].skip;
+		__m512i want = _mm512_maskz_loadu_epi8(s->mask[i], r->l->line + s->segment[i].fixed);
 
-		for (size_t i = 0; i < s->n_segments; i++) {
-			__m512i want = _mm512_loadu_si512(r->l->line + s->segment[i].fixed);
-			const char *at = r->base + r->ends[s->segment[i].before][k] + s->segment[i].skip;
+		UNROLL_RUN for (int k = 0; k < RUN_LINES; k++) {
+			__m512i piece = _mm512_maskz_loadu_epi8(s->mask[i], at + ends[k]);
 
-			differ |= _mm512_mask_cmpneq_epi8_mask(s->mask[i], want, _mm512_loadu_si512(at));
+			differ[k] = _mm512_ternarylogic_epi64(differ[k], piece, want, 0xf6); /* differ | (piece ^ want) */
 		}
-		if (differ)
-			r->fine &= (__mmask8)~(1u << k);
 	}
+	UNROLL_RUN for (int k = 0; k < RUN_LINES; k++)
+		r->fine &= (__mmask8)~((_mm512_test_epi64_mask(differ[k], differ[k]) ? 1u : 0u) << k);
 }
 
 static inline struct slice text_at(const struct run *r, size_t i, int k)
@@ -271,12 +278,21 @@ static inline void put_fixed(struct columns *c, size_t row, const struct layout 
 size_t layout_run_avx512(struct layout *l, struct minute *minute, const char *base, const uint32_t *mark, const char *p,
 			 struct columns *c)
 {
-	struct run r = { .l = l, .minute = minute, .base = base, .mark = mark, .c = c, .row = c->n, .decimal = _mm512_setzero_si512() };
+	struct run r;
+	__m256i stop;
 	size_t lines;
 
+	r.l = l;
+	r.minute = minute;
+	r.base = base;
+	r.mark = mark;
+	r.c = c;
+	r.row = c->n;
+	r.decimal = _mm512_setzero_si512();
 	r.first = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(l->colons + 1));
-	place_lines(&r, p);
-	place_operands(&r);
+	stop = marks_of(&r, l->colons);
+	place_lines(&r, stop, p);
+	place_operands(&r, stop);
 	if (!(r.fine & 1))
 		return 0;
 	put_fixed(c, r.row, l);
