@@ -19,6 +19,18 @@ static bool is_wanted(const struct analyze_options *o, const struct columns *c, 
 	       (!o->until_us || c->time_us[row] <= o->until_us);
 }
 
+/* Our own ids have 16 bytes. */
+static bool is_same(struct slice a, struct slice b)
+{
+	uint64_t x[2], y[2];
+
+	if (a.n != sizeof x || b.n != sizeof y)
+		return slice_equal(a, b);
+	memcpy(x, a.p, sizeof x);
+	memcpy(y, b.p, sizeof y);
+	return x[0] == y[0] && x[1] == y[1];
+}
+
 /* The run of the part that steps of that session are in. */
 static uint16_t run_of(struct sorting *s, struct batch_part *part, struct slice id)
 {
@@ -26,7 +38,7 @@ static uint16_t run_of(struct sorting *s, struct batch_part *part, struct slice 
 	struct batch *b = s->b;
 
 	for (; s->slot[at]; at = (at + 1) % SLOTS)
-		if (slice_equal(b->run[s->slot[at] - 1].id, id))
+		if (is_same(b->run[s->slot[at] - 1].id, id))
 			return (uint16_t)(s->slot[at] - 1);
 	b->run[b->n_runs] = (struct batch_run){ .id = id, .all = UINT64_MAX };
 	part->n_runs++;
@@ -59,7 +71,7 @@ static void tell_runs_apart(struct sorting *s, const struct analyze_options *wan
 			part = begin_part(s, n);
 			continue;
 		}
-		if (!part->n++ || !slice_equal(latest, c->session_id[row])) {
+		if (!part->n++ || !is_same(latest, c->session_id[row])) {
 			latest = c->session_id[row];
 			run = run_of(s, part, session_cut(latest));
 		}
@@ -109,6 +121,6 @@ void batch_sort(struct batch *b, const struct columns *log, const struct analyze
 		return;
 	for (size_t i = 0; i < b->n_runs; i++)
 		any |= b->run[i].any;
-	columns_pick(&b->sorted, log, s.row, n, any);
+	columns_pick_steps(&b->sorted, log, s.row, n, any);
 	b->rows = &b->sorted;
 }

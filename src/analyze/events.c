@@ -113,20 +113,38 @@ static void begin(struct events *e, struct event_list_end *end, const char *sess
 	thin(e);
 }
 
+bool events_go_on(const struct event_list_end *end, int64_t from_us, int64_t to_us, int64_t cooldown_us)
+{
+	return end->any && to_us <= end->to_us + cooldown_us && from_us >= end->from_us - cooldown_us;
+}
+
+static void go_on(struct event_list_end *end, const struct anomaly_event *more, int64_t cooldown_us)
+{
+	end->from_us = more->from_us < end->from_us ? more->from_us : end->from_us;
+	end->to_us = more->to_us > end->to_us ? more->to_us : end->to_us;
+	if (end->event)
+		end->event->cooldown_us = cooldown_us;
+}
+
+void events_add_more(struct event_list_end *end, const struct anomaly_event *more, int64_t cooldown_us)
+{
+	if (end->event)
+		extend(&end->event->is, more);
+	go_on(end, more, cooldown_us);
+}
+
 void events_add(struct events *e, struct event_list_end *end, const char *session_id, int64_t time_us,
 		int64_t cooldown_us, const struct rule_finding *f)
 {
 	struct anomaly_event now = { .type = f->type, .severity = f->severity, .from_us = time_us, .to_us = time_us,
 				     .records = 1, .worst = f->value, .limit = f->limit, .metric = f->metric };
 
-	if (!end->any || time_us > end->to_us + cooldown_us || time_us < end->from_us - cooldown_us)
-		begin(e, end, session_id, &now);
-	else if (end->event)
-		extend(&end->event->is, &now);
-	end->from_us = time_us < end->from_us ? time_us : end->from_us;
-	end->to_us = time_us > end->to_us ? time_us : end->to_us;
-	if (end->event)
-		end->event->cooldown_us = cooldown_us;
+	if (events_go_on(end, time_us, time_us, cooldown_us)) {
+		events_add_more(end, &now, cooldown_us);
+		return;
+	}
+	begin(e, end, session_id, &now);
+	go_on(end, &now, cooldown_us);
 }
 
 void events_detach(struct event_list_end end[ALARM_TYPE_COUNT])

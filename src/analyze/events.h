@@ -38,6 +38,12 @@ struct events {
 void events_add(struct events *e, struct event_list_end *end, const char *session_id, int64_t time_us,
 		int64_t cooldown_us, const struct rule_finding *f);
 
+/* Would records of from_us..to_us all go on with the session's latest event, whatever their order? */
+bool events_go_on(const struct event_list_end *end, int64_t from_us, int64_t to_us, int64_t cooldown_us);
+
+/* Then they may be added together. */
+void events_add_more(struct event_list_end *end, const struct anomaly_event *more, int64_t cooldown_us);
+
 /* The session goes: its events stay. */
 void events_detach(struct event_list_end end[ALARM_TYPE_COUNT]);
 

@@ -43,7 +43,8 @@ struct steps {
 	const struct columns *c;
 	size_t from, n;
 	enum phase phase;
-	uint64_t any, all; /* as those of a run */
+	uint64_t any, all;	   /* as those of a run */
+	const struct range *range; /* (METRIC_COUNT), of those in `all`; NULL: the steps are not the whole run */
 	struct tracks *tracks;
 	struct buckets *series;
 	size_t bucket; /* all of them are in it */
@@ -65,16 +66,13 @@ static void add_value(const struct steps *s, enum metric_id m, double v)
 	add_sum(s, m, &(struct bucket_cell){ .count = 1, .min = v, .max = v, .sum = llrint(scaled) });
 }
 
-static void add_decimals(const struct steps *s, enum metric_id m, const int64_t *v, size_t n)
+static void add_decimals(const struct steps *s, enum metric_id m, const int64_t *v, size_t n, const struct range *r)
 {
 	double scale = metric_specs[m].scale;
-	struct range r;
 
-	if (!n)
-		return;
-	r = tracks_add_decimals(s->tracks, m, v, n);
-	if (r.low >= -BUCKETS_MOST && r.high <= BUCKETS_MOST) {
-		add_sum(s, m, &(struct bucket_cell){ n, (double)r.low / scale, (double)r.high / scale, r.sum });
+	tracks_add_decimals(s->tracks, m, v, n, r);
+	if (r->low >= -BUCKETS_MOST && r->high <= BUCKETS_MOST) {
+		add_sum(s, m, &(struct bucket_cell){ n, (double)r->low / scale, (double)r->high / scale, r->sum });
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -95,7 +93,17 @@ static void add_mixed(const struct steps *s, enum metric_id m)
 			v[n++] = s->c->scaled[m][row];
 		else if (s->c->have[row] >> m & 1)
 			add_value(s, m, s->c->value[m][row]);
-	add_decimals(s, m, v, n);
+	if (n) {
+		struct range r = range_of(v, n);
+
+		add_decimals(s, m, v, n, &r);
+	}
+}
+
+/* One metric that all of the steps have as a decimal. */
+static struct range range_of_steps(const struct steps *s, enum metric_id m)
+{
+	return s->range ? s->range[m] : range_of(s->c->scaled[m] + s->from, s->n);
 }
 
 static void add_steps(const struct steps *s)
@@ -103,10 +111,13 @@ static void add_steps(const struct steps *s)
 	for (uint64_t any = s->any; any; any &= any - 1) {
 		enum metric_id m = (enum metric_id)__builtin_ctzll(any);
 
-		if (s->all >> m & 1)
-			add_decimals(s, m, s->c->scaled[m] + s->from, s->n);
-		else
+		if (s->all >> m & 1) {
+			struct range r = range_of_steps(s, m);
+
+			add_decimals(s, m, s->c->scaled[m] + s->from, s->n, &r);
+		} else {
 			add_mixed(s, m);
+		}
 	}
 }
 
@@ -116,13 +127,13 @@ static void add_pairs(struct comoments *c, const struct steps *s)
 	const int64_t *x = s->c->scaled[M_STATE_SIMILARITY], *y = s->c->scaled[M_LOGITS_ENTROPY];
 
 	if ((s->all & both) == both) {
-		comoments_add_decimals(c, x + s->from, y + s->from, s->n);
+		struct range of_x = range_of_steps(s, M_STATE_SIMILARITY), of_y = range_of_steps(s, M_LOGITS_ENTROPY);
+
+		comoments_add_decimals(c, x + s->from, y + s->from, s->n, &of_x, &of_y);
 		return;
 	}
 	for (size_t row = s->from; (s->any & both) == both && row < s->from + s->n; row++)
-		if ((s->c->decimal[row] & both) == both)
-			comoments_add_decimals(c, x + row, y + row, 1);
-		else if ((s->c->have[row] & both) == both)
+		if ((s->c->have[row] & both) == both)
 			comoments_add(c, columns_value(s->c, row, M_STATE_SIMILARITY), columns_value(s->c, row, M_LOGITS_ENTROPY));
 }
 
@@ -178,18 +189,23 @@ static void add_phase(struct numbers *n, struct steps s)
 	add_rare(n, &s);
 	add_pairs(&n->similarity_entropy, &s);
 	for (; s.from < end; s.from += s.n) {
-		s.n = in_one_bucket(s.series, s.c, s.from, end - s.from, &s.bucket);
+		size_t n_left = end - s.from;
+
+		s.n = in_one_bucket(s.series, s.c, s.from, n_left, &s.bucket);
+		s.range = s.n == n_left ? s.range : NULL;
 		add_steps(&s);
 	}
 }
 
-static void numbers_add(struct numbers *n, struct buckets *series, const struct columns *c, const struct batch_run *run)
+static void numbers_add(struct numbers *n, struct buckets *series, const struct columns *c, const struct batch_run *run,
+			const struct range *range)
 {
 	struct steps s = { .c = c, .any = run->any, .all = run->all, .series = series };
 	size_t end = (size_t)run->from + run->n;
 
 	for (s.from = run->from; s.from < end; s.from += s.n) {
 		s.n = in_one_phase(c, s.from, end - s.from);
+		s.range = s.n == run->n ? range : NULL;
 		s.phase = (enum phase)c->phase[s.from];
 		add_phase(n, s);
 	}
@@ -285,16 +301,19 @@ static void add_run(struct gather *g, const struct columns *c, const struct batc
 {
 	struct numbers *n = &g->others;
 	struct buckets *series = g->others.series;
+	struct range range[METRIC_COUNT];
 
+	for (uint64_t all = run->all & run->any; all; all &= all - 1)
+		range[__builtin_ctzll(all)] = range_of(c->scaled[__builtin_ctzll(all)] + run->from, run->n);
 	if (run->place.session >= 0)
 		n = gather_session(g, (size_t)run->place.session);
 	if (n && run->place.has_series && (n->series || open_series(n)))
 		series = n->series;
 	if (n)
-		numbers_add(n, series, c, run);
-	worst_add(&g->worst, c, run);
+		numbers_add(n, series, c, run, range);
+	worst_add(&g->worst, c, run, range);
 	sample_add(&g->sample, c, run->from, run->n);
-	profile_add(&g->profile, c, run->from, run->n, run->all);
+	profile_add(&g->profile, c, run, range);
 }
 
 void gather_add(struct gather *g)

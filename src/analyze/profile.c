@@ -14,24 +14,19 @@ static size_t octave_of(uint64_t position)
 
 #define MOST (INT64_C(1) << 40)
 
-static __int128 sum_of_decimals(const int64_t *v, size_t n)
-{
-	int64_t sum = 0; /* of at most COLUMNS_ROWS */
-
-	for (size_t i = 0; i < n; i++)
-		sum += v[i] < -MOST ? -MOST : v[i] > MOST ? MOST : v[i];
-	return sum;
-}
-
-/* Steps in one octave. */
-static void add_octave(struct profile *p, size_t octave, const struct columns *c, size_t from, size_t n, uint64_t all)
+/* Some steps of a run that are in one octave; range: theirs, or NULL. */
+static void add_octave(struct profile *p, size_t octave, const struct columns *c, size_t from, size_t n, uint64_t all,
+		       const struct range *range)
 {
 	for (size_t i = 0; i < PROFILE_METRICS; i++) {
 		enum metric_id m = followed[i];
+		struct range r = { .low = -MOST - 1 };
 
-		if (all >> m & 1) {
+		if (all >> m & 1)
+			r = range ? range[m] : range_of(c->scaled[m] + from, n);
+		if (r.low >= -MOST && r.high <= MOST) {
 			p->at[i][octave].count += n;
-			p->at[i][octave].sum += sum_of_decimals(c->scaled[m] + from, n);
+			p->at[i][octave].sum += r.sum;
 			continue;
 		}
 		for (size_t row = from; row < from + n; row++) {
@@ -51,11 +46,11 @@ static bool counts(const struct columns *c, size_t row)
 	return c->phase[row] != PHASE_PREFILL && c->sequence_length[row];
 }
 
-void profile_add(struct profile *p, const struct columns *c, size_t from, size_t n, uint64_t all)
+void profile_add(struct profile *p, const struct columns *c, const struct batch_run *run, const struct range *range)
 {
-	size_t end = from + n;
+	size_t end = (size_t)run->from + run->n, n;
 
-	for (; from < end; from += n) {
+	for (size_t from = run->from; from < end; from += n) {
 		size_t octave;
 
 		n = 1;
@@ -64,7 +59,7 @@ void profile_add(struct profile *p, const struct columns *c, size_t from, size_t
 		octave = octave_of(c->sequence_length[from]);
 		while (from + n < end && counts(c, from + n) && octave_of(c->sequence_length[from + n]) == octave)
 			n++;
-		add_octave(p, octave, c, from, n, all);
+		add_octave(p, octave, c, from, n, run->all & run->any, n == run->n ? range : NULL);
 	}
 }
 

@@ -7,8 +7,8 @@
 #ifndef RWKVMON_ANALYZE_PROFILE_H
 #define RWKVMON_ANALYZE_PROFILE_H
 
-#include "analyze/findings.h"
-#include "record/columns.h"
+#include "analyze/batch.h"
+#include "stats/range.h"
 
 enum { PROFILE_METRICS = 6 };
 
@@ -19,8 +19,8 @@ struct profile {
 	} at[PROFILE_METRICS][FINDINGS_OCTAVES];
 };
 
-/* [hot] Rows from.. of c; `all`: metrics that each of them has as a decimal. */
-void profile_add(struct profile *p, const struct columns *c, size_t from, size_t n, uint64_t all);
+/* [hot] The steps of a run; range (METRIC_COUNT): of the metrics that each of them has as a decimal. */
+void profile_add(struct profile *p, const struct columns *c, const struct batch_run *run, const struct range *range);
 void profile_merge(struct profile *into, const struct profile *from);
 
 /* Into f->position, for metrics that occur. */

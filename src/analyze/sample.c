@@ -32,29 +32,29 @@ static uint64_t lot_of(const struct columns *c, size_t row)
 	return mix(h, bits_of(c, row, 63 - __builtin_clzll(have)));
 }
 
-static void swap(struct sample_step *a, struct sample_step *b)
+static void swap(struct sample_lot *a, struct sample_lot *b)
 {
-	struct sample_step other = *a;
+	struct sample_lot other = *a;
 
 	*a = *b;
 	*b = other;
 }
 
-static void rise(struct sample_step *step, size_t at)
+static void rise(struct sample_lot *heap, size_t at)
 {
-	for (size_t up; at && step[up = (at - 1) / 2].lot < step[at].lot; at = up)
-		swap(&step[up], &step[at]);
+	for (size_t up; at && heap[up = (at - 1) / 2].lot < heap[at].lot; at = up)
+		swap(&heap[up], &heap[at]);
 }
 
-static void sink(struct sample_step *step, size_t n)
+static void sink(struct sample_lot *heap, size_t n)
 {
 	size_t at = 0, down;
 
 	while ((down = 2 * at + 1) < n) {
-		down += down + 1 < n && step[down + 1].lot > step[down].lot;
-		if (step[down].lot <= step[at].lot)
+		down += down + 1 < n && heap[down + 1].lot > heap[down].lot;
+		if (heap[down].lot <= heap[at].lot)
 			return;
-		swap(&step[down], &step[at]);
+		swap(&heap[down], &heap[at]);
 		at = down;
 	}
 }
@@ -62,44 +62,49 @@ static void sink(struct sample_step *step, size_t n)
 static bool grow(struct sample *s)
 {
 	size_t cap = s->cap ? 2 * s->cap : 64;
-	struct sample_step *grown = realloc(s->step, cap * sizeof *grown);
+	struct sample_step *step = realloc(s->step, cap * sizeof *step);
+	struct sample_lot *heap;
 
-	s->failed |= !grown;
-	if (!grown)
-		return false;
-	s->step = grown;
-	s->cap = cap;
-	return true;
+	s->step = step ? step : s->step;
+	heap = step ? realloc(s->heap, cap * sizeof *heap) : NULL;
+	s->heap = heap ? heap : s->heap;
+	s->failed |= !heap;
+	s->cap = heap ? cap : s->cap;
+	return heap;
 }
 
-/* The place for a step of that lot, whose lot is set; NULL when it is not among the smallest. The caller fills the
- * rest: the heap goes by lots alone, so the place is found after them. */
-static bool keep(struct sample *s, const struct sample_step *step)
+/* The place for a step of that lot; NULL when it is not among the smallest. */
+static struct sample_step *place_of(struct sample *s, uint64_t lot)
 {
+	size_t at = s->n;
+
 	if (s->n == SAMPLE_STEPS) {
-		if (step->lot >= s->step[0].lot)
-			return false;
-		s->step[0] = *step;
-		sink(s->step, s->n);
-		return true;
+		if (lot >= s->heap[0].lot)
+			return NULL;
+		at = s->heap[0].step;
+		s->heap[0].lot = lot;
+		sink(s->heap, s->n);
+		return &s->step[at];
 	}
 	if (s->n == s->cap && !grow(s))
-		return false;
-	s->step[s->n] = *step;
-	rise(s->step, s->n++);
-	return true;
+		return NULL;
+	s->heap[at] = (struct sample_lot){ lot, at };
+	rise(s->heap, s->n++);
+	return &s->step[at];
 }
 
 static void take(struct sample *s, const struct columns *c, size_t row, uint64_t lot)
 {
-	struct sample_step step = { .lot = lot, .have = c->have[row], .sequence_length = c->sequence_length[row] };
+	struct sample_step *step = place_of(s, lot);
 
-	for (uint64_t have = step.have; have; have &= have - 1) {
+	if (!step)
+		return;
+	*step = (struct sample_step){ .lot = lot, .have = c->have[row], .sequence_length = c->sequence_length[row] };
+	for (uint64_t have = step->have; have; have &= have - 1) {
 		int m = __builtin_ctzll(have);
 
-		step.metric[m] = columns_value(c, row, (enum metric_id)m);
+		step->metric[m] = columns_value(c, row, (enum metric_id)m);
 	}
-	keep(s, &step);
 }
 
 void sample_add(struct sample *s, const struct columns *c, size_t from, size_t n)
@@ -111,7 +116,7 @@ void sample_add(struct sample *s, const struct columns *c, size_t from, size_t n
 			continue;
 		s->seen++;
 		lot = lot_of(c, row);
-		if (s->n < SAMPLE_STEPS || lot < s->step[0].lot)
+		if (s->n < SAMPLE_STEPS || lot < s->heap[0].lot)
 			take(s, c, row, lot);
 	}
 }
@@ -120,13 +125,18 @@ void sample_merge(struct sample *into, const struct sample *from)
 {
 	into->failed |= from->failed;
 	into->seen += from->seen;
-	for (size_t i = 0; i < from->n; i++)
-		keep(into, &from->step[i]);
+	for (size_t i = 0; i < from->n; i++) {
+		struct sample_step *step = place_of(into, from->step[i].lot);
+
+		if (step)
+			*step = from->step[i];
+	}
 }
 
 void sample_free(struct sample *s)
 {
 	free(s->step);
+	free(s->heap);
 	*s = (struct sample){ .n = 0 };
 }
 

@@ -20,8 +20,14 @@ struct sample_step {
 	double metric[METRIC_COUNT]; /* 0 where unknown */
 };
 
+struct sample_lot {
+	uint64_t lot;
+	size_t step; /* which has drawn it */
+};
+
 struct sample {
-	struct sample_step *step; /* (n of cap), a heap: the greatest lot first */
+	struct sample_step *step; /* (n of cap) */
+	struct sample_lot *heap;  /* (n of cap): the greatest lot first */
 	size_t n, cap;
 	uint64_t seen;
 	bool failed;

@@ -4,17 +4,25 @@
 
 enum { SLOTS_FIRST = 256, OTHER_FIRST = 4096, OTHER_MAX = 1 << 22 };
 
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+	h = (h ^ word) * UINT64_C(0xff51afd7ed558ccd);
+	return h ^ h >> 32;
+}
+
 uint64_t session_hash(struct slice id)
 {
 	uint64_t h = id.n * UINT64_C(0x9e3779b97f4a7c15), word;
+	size_t i = 0;
 
-	for (size_t i = 0; i < id.n; i += sizeof word) {
-		size_t n = id.n - i < sizeof word ? id.n - i : sizeof word;
-
+	for (; i + sizeof word <= id.n; i += sizeof word) {
+		memcpy(&word, id.p + i, sizeof word);
+		h = mix(h, word);
+	}
+	if (i < id.n) {
 		word = 0;
-		memcpy(&word, id.p + i, n);
-		h = (h ^ word) * UINT64_C(0xff51afd7ed558ccd);
-		h ^= h >> 32;
+		memcpy(&word, id.p + i, id.n - i);
+		h = mix(h, word);
 	}
 	return h ? h : 1;
 }

@@ -61,22 +61,20 @@ static void pour_into_track(void *ctx, int64_t value, uint32_t count)
 	pour_into_sketch(ctx, value, count);
 }
 
-struct range tracks_add_decimals(struct tracks *t, enum metric_id m, const int64_t *v, size_t n)
+void tracks_add_decimals(struct tracks *t, enum metric_id m, const int64_t *v, size_t n, const struct range *r)
 {
 	struct track *track = track_of(t, m);
-	struct range range = { 0 };
 	size_t at = 0;
 
 	if (!track)
-		return range;
-	range = moments_add_decimals(&track->moments, v, n);
+		return;
+	moments_add_decimals(&track->moments, v, n, r);
 	if (!track->spilled)
 		at = counts_add(&track->counts, v, n);
 	if (at < n)
 		spill(track, m);
 	for (double scale = metric_specs[m].scale; at < n; at++)
 		sketch_value(track, m, (double)v[at] / scale, 1);
-	return range;
 }
 
 void tracks_add_value(struct tracks *t, enum metric_id m, double v)
@@ -87,7 +85,9 @@ void tracks_add_value(struct tracks *t, enum metric_id m, double v)
 	if (!track)
 		return;
 	if (moments_decimal(&track->moments, v, &scaled)) {
-		tracks_add_decimals(t, m, &scaled, 1);
+		struct range r = range_of(&scaled, 1);
+
+		tracks_add_decimals(t, m, &scaled, 1, &r);
 		return;
 	}
 	moments_add_other(&track->moments, v);

@@ -28,9 +28,9 @@ struct tracks {
 /* [hot] One step. */
 void tracks_add(struct tracks *t, const struct record *rec);
 
-/* [hot] Values of one metric, n = 1..DECIMALS_MAX: decimals, times the metric's scale and less than 2^51 in size, or any
- * other finite one. The steps they are of are for the caller to count. */
-struct range tracks_add_decimals(struct tracks *t, enum metric_id m, const int64_t *v, size_t n);
+/* [hot] Values of one metric, n = 1..RANGE_MOST: decimals, times the metric's scale and less than 2^51 in size, whose range
+ * is r; or any other finite one. The steps they are of are for the caller to count. */
+void tracks_add_decimals(struct tracks *t, enum metric_id m, const int64_t *v, size_t n, const struct range *r);
 void tracks_add_value(struct tracks *t, enum metric_id m, double v);
 void tracks_merge(struct tracks *into, const struct tracks *from);
 bool tracks_failed(const struct tracks *t);

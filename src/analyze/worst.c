@@ -83,18 +83,6 @@ static double badness(enum metric_id m, double value)
 	return smaller_is_worse & metric_bit(m) ? -value : value;
 }
 
-/* The worst of a column of decimals. */
-static double worst_decimal(enum metric_id m, const int64_t *v, size_t n)
-{
-	int64_t low = v[0], high = v[0];
-
-	for (size_t i = 1; i < n; i++) {
-		low = v[i] < low ? v[i] : low;
-		high = v[i] > high ? v[i] : high;
-	}
-	return badness(m, (double)(smaller_is_worse & metric_bit(m) ? low : high) / metric_specs[m].scale);
-}
-
 static void add_metric(struct worst *w, enum metric_id m, const struct columns *c, const struct batch_run *run)
 {
 	for (size_t row = run->from; row < (size_t)run->from + run->n; row++) {
@@ -111,12 +99,18 @@ static void add_metric(struct worst *w, enum metric_id m, const struct columns *
 	}
 }
 
-void worst_add(struct worst *w, const struct columns *c, const struct batch_run *run)
+/* The worst of a column of decimals. */
+static double worst_of(const struct range *r, enum metric_id m)
+{
+	return badness(m, (double)(smaller_is_worse & metric_bit(m) ? r->low : r->high) / metric_specs[m].scale);
+}
+
+void worst_add(struct worst *w, const struct columns *c, const struct batch_run *run, const struct range *range)
 {
 	for (uint64_t any = run->any & (greater_is_worse | smaller_is_worse); any; any &= any - 1) {
 		enum metric_id m = (enum metric_id)__builtin_ctzll(any);
 
-		if (!(run->all >> m & 1) || may_enter(w, m, worst_decimal(m, c->scaled[m] + run->from, run->n), INT64_MIN))
+		if (!(run->all >> m & 1) || may_enter(w, m, worst_of(&range[m], m), INT64_MIN))
 			add_metric(w, m, c, run);
 	}
 }

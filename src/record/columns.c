@@ -54,12 +54,13 @@ void columns_record(const struct columns *c, size_t row, struct record *out)
 			out->column[i] = from->column[row[i]]; \
 	while (0)
 
-void columns_pick(struct columns *out, const struct columns *from, const uint16_t *row, size_t n, uint64_t any)
+void columns_pick_steps(struct columns *out, const struct columns *from, const uint16_t *row, size_t n, uint64_t any)
 {
 	uint64_t other = 0;
 
 	out->n = n;
 	out->n_whole = from->n_whole;
+	memset(out->event, EVENT_INFERENCE_STEP, n);
 	PICK(time_us);
 	PICK(sequence_length);
 	PICK(have);
@@ -67,11 +68,9 @@ void columns_pick(struct columns *out, const struct columns *from, const uint16_
 	PICK(decimal);
 	PICK(sequence);
 	PICK(token_count);
-	PICK(event);
 	PICK(phase);
 	PICK(whole);
 	PICK(session);
-	PICK(session_id);
 	for (size_t i = 0; i < n; i++)
 		other |= out->have[i] & ~out->decimal[i];
 	for (; any; any &= any - 1) {

@@ -48,7 +48,8 @@ static inline double columns_value(const struct columns *c, size_t row, enum met
 /* The row as a record; of steps without norms, texts and tokens are left out. */
 void columns_record(const struct columns *c, size_t row, struct record *out);
 
-/* Rows row[0..n) of `from`, n <= COLUMNS_ROWS, in that order; `any`: metrics that one of them has. */
-void columns_pick(struct columns *out, const struct columns *from, const uint16_t *row, size_t n, uint64_t any);
+/* Rows row[0..n) of `from`, n <= COLUMNS_ROWS, in that order, but for their session ids: all are steps. `any`: metrics that
+ * one of them has. */
+void columns_pick_steps(struct columns *out, const struct columns *from, const uint16_t *row, size_t n, uint64_t any);
 
 #endif

@@ -298,13 +298,18 @@ bool judge_rows(const struct judged *j, const struct judged_rows *rows, uint64_t
 	return any;
 }
 
-void judge_tell_row(const struct judged *j, const struct columns *c, size_t row, struct rule_finding *f)
+void judge_value_of_row(const struct judged *j, const struct columns *c, size_t row, double *value, double *limit)
 {
 	const struct observed *o = &j->when[0];
 
+	*value = value_at(o->is, c, row);
+	*limit = nearest_limit(*value, limit_at(&o->is->above, o->above, c, row), limit_at(&o->is->below, o->below, c, row));
+}
+
+void judge_tell_row(const struct judged *j, const struct columns *c, size_t row, struct rule_finding *f)
+{
 	judge_tell(j, f);
-	f->value = value_at(o->is, c, row);
-	f->limit = nearest_limit(f->value, limit_at(&o->is->above, o->above, c, row), limit_at(&o->is->below, o->below, c, row));
+	judge_value_of_row(j, c, row, &f->value, &f->limit);
 	f->violated = true;
 	f->firing = false;
 }

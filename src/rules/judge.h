@@ -54,6 +54,7 @@ struct judged_rows {
 bool judge_rows(const struct judged *j, const struct judged_rows *rows, uint64_t bit, uint64_t *violated);
 
 /* What judge_alone tells of a row at which it is true. */
+void judge_value_of_row(const struct judged *j, const struct columns *c, size_t row, double *value, double *limit);
 void judge_tell_row(const struct judged *j, const struct columns *c, size_t row, struct rule_finding *f);
 
 /* The alarm as it stands, without a value. */

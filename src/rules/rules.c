@@ -262,6 +262,11 @@ void rules_tell(const struct rules *r, int rule, const struct columns *c, size_t
 	judge_tell_row(&r->judged[rule], c, row, out);
 }
 
+void rules_tell_value(const struct rules *r, int rule, const struct columns *c, size_t row, double *value, double *limit)
+{
+	judge_value_of_row(&r->judged[rule], c, row, value, limit);
+}
+
 size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX])
 {
 	size_t n = 0;

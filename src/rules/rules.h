@@ -77,6 +77,9 @@ bool rules_screen(struct rules *r, const struct columns *c, size_t from, size_t 
 		  uint64_t *violated);
 void rules_tell(const struct rules *r, int rule, const struct columns *c, size_t row, struct rule_finding *out);
 
+/* [hot] Of these the two that rows differ in. */
+void rules_tell_value(const struct rules *r, int rule, const struct columns *c, size_t row, double *value, double *limit);
+
 /* One side of a rule's limit as it stands in this session: relative ones resolved, the
  * overlay's rules in place of those they stand in for. */
 struct rule_limit {

@@ -87,55 +87,24 @@ bool moments_decimal(const struct moments *m, double v, int64_t *scaled)
 	return is_decimal(v, m->scale, scaled) && *scaled < most && *scaled > -most;
 }
 
-/* Products of n numbers below 2^26 in size, n <= DECIMALS_MAX, sum up to less than 2^62. */
-enum { SMALL_BITS = 26 };
-
-static bool are_small(int64_t low, int64_t high)
-{
-	return low > -((int64_t)1 << SMALL_BITS) && high < (int64_t)1 << SMALL_BITS;
-}
-
-static struct range range_of(const int64_t *v, size_t n)
-{
-	struct range r = { v[0], v[0], v[0] }; /* 2^10 numbers below 2^52 do not overflow */
-
-	for (size_t i = 1; i < n; i++) {
-		r.low = v[i] < r.low ? v[i] : r.low;
-		r.high = v[i] > r.high ? v[i] : r.high;
-		r.sum += v[i];
-	}
-	return r;
-}
-
-static int64_t sum_of_products(const int64_t *x, const int64_t *y, size_t n)
-{
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += x[i] * y[i];
-	return sum;
-}
-
-/* w += the sum of x * y; `small`: none of them reaches 2^SMALL_BITS. */
-static void add_products(uint64_t w[3], const int64_t *x, const int64_t *y, size_t n, bool small)
+/* w += the sum of x * y: `sum` where they are small. */
+static void add_products(uint64_t w[3], const int64_t *x, const int64_t *y, size_t n, bool small, int64_t sum)
 {
 	if (small)
-		add_product(w, sum_of_products(x, y, n), 1);
+		add_product(w, sum, 1);
 	for (size_t i = 0; !small && i < n; i++)
 		add_product(w, x[i], y[i]);
 }
 
-struct range moments_add_decimals(struct moments *m, const int64_t *v, size_t n)
+void moments_add_decimals(struct moments *m, const int64_t *v, size_t n, const struct range *r)
 {
-	struct range r = range_of(v, n);
-	double low = (double)r.low / m->scale, high = (double)r.high / m->scale;
+	double low = (double)r->low / m->scale, high = (double)r->high / m->scale;
 
 	m->min = !m->count || low < m->min ? low : m->min;
 	m->max = !m->count || high > m->max ? high : m->max;
 	m->count += n;
-	m->sum += r.sum;
-	add_products(m->square, v, v, n, are_small(r.low, r.high));
-	return r;
+	m->sum += r->sum;
+	add_products(m->square, v, v, n, range_is_small(r), r->squares);
 }
 
 void moments_merge(struct moments *into, const struct moments *from)
@@ -256,17 +225,17 @@ void comoments_add(struct comoments *c, double x, double y)
 	}
 }
 
-void comoments_add_decimals(struct comoments *c, const int64_t *x, const int64_t *y, size_t n)
+void comoments_add_decimals(struct comoments *c, const int64_t *x, const int64_t *y, size_t n, const struct range *of_x,
+			    const struct range *of_y)
 {
-	struct range of_x = range_of(x, n), of_y = range_of(y, n);
-	bool small = are_small(of_x.low, of_x.high) && are_small(of_y.low, of_y.high);
+	bool small = range_is_small(of_x) && range_is_small(of_y);
 
 	c->count += n;
-	c->x += of_x.sum;
-	c->y += of_y.sum;
-	add_products(c->xx, x, x, n, small);
-	add_products(c->yy, y, y, n, small);
-	add_products(c->xy, x, y, n, small);
+	c->x += of_x->sum;
+	c->y += of_y->sum;
+	add_products(c->xx, x, x, n, range_is_small(of_x), of_x->squares);
+	add_products(c->yy, y, y, n, range_is_small(of_y), of_y->squares);
+	add_products(c->xy, x, y, n, small, small ? range_products(x, y, n) : 0);
 }
 
 void comoments_merge(struct comoments *into, const struct comoments *from)

@@ -11,15 +11,7 @@
 #define RWKVMON_STATS_MOMENTS_H
 
 #include "stats/exact.h"
-
-#include <stddef.h>
-
-enum { DECIMALS_MAX = 1024 }; /* numbers at once */
-
-/* Of some whole numbers. */
-struct range {
-	int64_t low, high, sum;
-};
+#include "stats/range.h"
 
 struct moments {
 	double scale; /* 10^decimals */
@@ -39,8 +31,8 @@ bool moments_decimal(const struct moments *m, double v, int64_t *scaled);
 /* [hot] The same as moments_add when v is known to be no such decimal. */
 void moments_add_other(struct moments *m, double v);
 
-/* [hot] The same for the values v[i] / scale, n = 1..DECIMALS_MAX, each |v[i]| < 2^52. */
-struct range moments_add_decimals(struct moments *m, const int64_t *v, size_t n);
+/* [hot] The same for the values v[i] / scale, n = 1..RANGE_MOST, each |v[i]| < 2^52; r is their range. */
+void moments_add_decimals(struct moments *m, const int64_t *v, size_t n, const struct range *r);
 void moments_merge(struct moments *into, const struct moments *from); /* of equal scale */
 double moments_mean(const struct moments *m);			      /* NAN when count is 0 */
 double moments_stddev(const struct moments *m); /* of a sample (n - 1); NAN when count < 2 */
@@ -58,7 +50,8 @@ struct comoments {
 };
 
 void comoments_add(struct comoments *c, double x, double y);
-void comoments_add_decimals(struct comoments *c, const int64_t *x, const int64_t *y, size_t n); /* as above */
+void comoments_add_decimals(struct comoments *c, const int64_t *x, const int64_t *y, size_t n, const struct range *of_x,
+			    const struct range *of_y); /* as above */
 void comoments_merge(struct comoments *into, const struct comoments *from);
 double comoments_pearson(const struct comoments *c); /* NAN when count < 2 or one of them is constant */
 void comoments_free(struct comoments *c);

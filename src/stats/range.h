@@ -1,0 +1,31 @@
+/* range.h - what one loop over some whole numbers says of them.
+ *
+ * Ownership  plain values.
+ * Cost       with AVX-512 eight numbers at a time.
+ */
+#ifndef RWKVMON_STATS_RANGE_H
+#define RWKVMON_STATS_RANGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { RANGE_MOST = 1024 }; /* numbers at once */
+
+struct range {
+	int64_t low, high, sum;
+	int64_t squares; /* their sum; only when range_is_small */
+};
+
+/* [hot] n = 1..RANGE_MOST numbers, each less than 2^52 in size: sums do not overflow. */
+struct range range_of(const int64_t *v, size_t n);
+
+/* Products of n numbers below 2^26 in size, n <= RANGE_MOST, sum up to at most 2^62. */
+static inline int range_is_small(const struct range *r)
+{
+	return r->low > -(INT64_C(1) << 26) && r->high < INT64_C(1) << 26;
+}
+
+/* [hot] The sum of x[i] * y[i]; both are small. */
+int64_t range_products(const int64_t *x, const int64_t *y, size_t n);
+
+#endif

@@ -1,0 +1,42 @@
+#if defined(__x86_64__)
+#include "stats/range_kernels.h"
+
+#include <immintrin.h>
+
+static inline __mmask8 rest_of(size_t n)
+{
+	return (__mmask8)(n >= 8 ? 0xff : (1u << n) - 1);
+}
+
+/* Squares are of the low 32 bits: right where numbers are small. */
+struct range range_of_avx512(const int64_t *v, size_t n)
+{
+	__m512i low = _mm512_set1_epi64(v[0]), high = low, sum = _mm512_setzero_si512(), squares = sum;
+
+	for (size_t i = 0; i < n; i += 8) {
+		__mmask8 rest = rest_of(n - i);
+		__m512i x = _mm512_maskz_loadu_epi64(rest, v + i);
+
+		low = _mm512_mask_min_epi64(low, rest, low, x);
+		high = _mm512_mask_max_epi64(high, rest, high, x);
+		sum = _mm512_add_epi64(sum, x);
+		squares = _mm512_add_epi64(squares, _mm512_mul_epi32(x, x));
+	}
+	return (struct range){ _mm512_reduce_min_epi64(low), _mm512_reduce_max_epi64(high), _mm512_reduce_add_epi64(sum),
+			       _mm512_reduce_add_epi64(squares) };
+}
+
+int64_t range_products_avx512(const int64_t *x, const int64_t *y, size_t n)
+{
+	__m512i sum = _mm512_setzero_si512();
+
+	for (size_t i = 0; i < n; i += 8) {
+		__mmask8 rest = rest_of(n - i);
+
+		sum = _mm512_add_epi64(sum, _mm512_mul_epi32(_mm512_maskz_loadu_epi64(rest, x + i), _mm512_maskz_loadu_epi64(rest, y + i)));
+	}
+	return _mm512_reduce_add_epi64(sum);
+}
+#else
+typedef int no_avx512_here; /* a translation unit is not empty */
+#endif
