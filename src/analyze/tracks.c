@@ -28,6 +28,17 @@ static void sketch_value(struct track *track, enum metric_id m, double v, uint64
 	sketch_add_times(&track->sketch, is_similarity(m) ? 1 - v : v, times);
 }
 
+static void sketch_decimals(struct track *track, enum metric_id m, const int64_t *decimal, size_t n)
+{
+	double v[RANGE_MOST], scale = metric_specs[m].scale;
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = (double)decimal[i] / scale;
+	for (size_t i = 0; is_similarity(m) && i < n; i++)
+		v[i] = 1 - v[i];
+	sketch_add_all(&track->sketch, v, n);
+}
+
 /* A walk over counts goes on in a track. */
 struct pour {
 	struct track *into;
@@ -69,12 +80,14 @@ void tracks_add_decimals(struct tracks *t, enum metric_id m, const int64_t *v, s
 	if (!track)
 		return;
 	moments_add_decimals(&track->moments, v, n, r);
-	if (!track->spilled)
+	if (!track->spilled && r->low == r->high)
+		at = counts_add_times(&track->counts, r->low, (uint32_t)n) ? n : 0;
+	else if (!track->spilled)
 		at = counts_add(&track->counts, v, n);
-	if (at < n)
-		spill(track, m);
-	for (double scale = metric_specs[m].scale; at < n; at++)
-		sketch_value(track, m, (double)v[at] / scale, 1);
+	if (at == n)
+		return;
+	spill(track, m);
+	sketch_decimals(track, m, v + at, n - at);
 }
 
 void tracks_add_value(struct tracks *t, enum metric_id m, double v)

@@ -107,10 +107,14 @@ static double worst_of(const struct range *r, enum metric_id m)
 
 void worst_add(struct worst *w, const struct columns *c, const struct batch_run *run, const struct range *range)
 {
+	int64_t earliest = c->time_us[run->from];
+
+	for (size_t row = run->from; row < (size_t)run->from + run->n; row++)
+		earliest = c->time_us[row] < earliest ? c->time_us[row] : earliest;
 	for (uint64_t any = run->any & (greater_is_worse | smaller_is_worse); any; any &= any - 1) {
 		enum metric_id m = (enum metric_id)__builtin_ctzll(any);
 
-		if (!(run->all >> m & 1) || may_enter(w, m, worst_of(&range[m], m), INT64_MIN))
+		if (!(run->all >> m & 1) || may_enter(w, m, worst_of(&range[m], m), earliest))
 			add_metric(w, m, c, run);
 	}
 }

@@ -4,6 +4,7 @@
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
+#include <stdint.h>
 
 /* What is known of 8 lanes. */
 struct eight {
@@ -22,12 +23,25 @@ static inline __m512d value_of_eight(const struct eight *e)
 			     _mm512_permutexvar_pd(e->fraction, _mm512_setr_pd(1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7)));
 }
 
+/* The texts of eight lanes: a lane's last byte is the highest. */
+static inline __m512i texts_of_eight(const char *base, __m256i ends)
+{
+	return _mm512_i32gather_epi64(ends, base - 8, 1);
+}
+
+/* Digits, whose first is the lowest byte and whose last the highest, as a number. */
+static inline __m512i join_digits(__m512i digit)
+{
+	digit = _mm512_maddubs_epi16(digit, _mm512_set1_epi16(0x010a));
+	digit = _mm512_madd_epi16(digit, _mm512_set1_epi32(0x00010064));
+	return _mm512_add_epi64(_mm512_mul_epu32(digit, _mm512_set1_epi64(10000)), _mm512_srli_epi64(digit, 32));
+}
+
 /* Numbers of 1..8 characters: digits, and perhaps a point between two of them. The last character of a number is the
  * highest byte of its lane; bytes before its first count as the digit 0. */
-static inline struct eight take_eight(const char *base, __m256i ends, __m512i length, __m512i decimals)
+static inline struct eight take_eight(__m512i text, __m512i length, __m512i decimals)
 {
 	const __m512i one = _mm512_set1_epi64(1), eight = _mm512_set1_epi64(8), zero = _mm512_setzero_si512();
-	__m512i text = _mm512_i32gather_epi64(ends, base - 8, 1);
 	__m512i unused = _mm512_sub_epi64(_mm512_set1_epi64(64), _mm512_slli_epi64(length, 3));
 	__m512i first = _mm512_srlv_epi64(_mm512_xor_si512(text, _mm512_set1_epi8('0')), unused);
 	__m512i digit = _mm512_sllv_epi64(first, unused);
@@ -44,9 +58,7 @@ static inline struct eight take_eight(const char *base, __m256i ends, __m512i le
 	__mmask8 bad;
 
 	digit = _mm512_mask_or_epi64(digit, pointed, low, high);
-	digit = _mm512_maddubs_epi16(digit, _mm512_set1_epi16(0x010a));
-	digit = _mm512_madd_epi16(digit, _mm512_set1_epi32(0x00010064));
-	e.number = _mm512_add_epi64(_mm512_mul_epu32(digit, _mm512_set1_epi64(10000)), _mm512_srli_epi64(digit, 32));
+	e.number = join_digits(digit);
 
 	/* Something that is neither digit nor point, a second point, a point at either end, a needless 0 in front. */
 	bad = _mm512_test_epi64_mask(_mm512_xor_si512(_mm512_movm_epi8(others), _mm512_sub_epi64(above, point)),
@@ -61,6 +73,30 @@ static inline struct eight take_eight(const char *base, __m256i ends, __m512i le
 	e.decimal = _mm512_cmpge_epi64_mask(decimals, zero);
 	e.scaled = _mm512_mul_epu32(e.number, powers_of_ten(decimals));
 	return e;
+}
+
+/* Most columns have the same number of digits behind the point in every line: the lanes of which that is true, with their
+ * numbers. 0 <= fraction <= 6. */
+static inline __mmask8 take_eight_alike(__m512i text, __m512i length, int fraction, __m512i *number)
+{
+	const int point = 8 * (7 - fraction); /* its first bit */
+	__m512i unused = _mm512_sub_epi64(_mm512_set1_epi64(64), _mm512_slli_epi64(length, 3));
+	__m512i first = _mm512_srlv_epi64(_mm512_xor_si512(text, _mm512_set1_epi8('0')), unused);
+	__m512i digit = _mm512_sllv_epi64(first, unused);
+	__m512i least = _mm512_set1_epi64(fraction ? fraction + 2 : 1);
+	__mmask8 fine = _mm512_cmple_epi64_mask(length, _mm512_set1_epi64(8)) & _mm512_cmpge_epi64_mask(length, least);
+
+	fine &= (__mmask8)~(_mm512_cmpgt_epi64_mask(length, least) & _mm512_testn_epi64_mask(first, _mm512_set1_epi64(0xff)));
+	if (fraction) {
+		__m512i at_point = _mm512_set1_epi64(INT64_C(0xff) << point), before = _mm512_set1_epi64((INT64_C(1) << point) - 1);
+		__m512i low = _mm512_slli_epi64(_mm512_and_si512(digit, before), 8);
+
+		fine &= _mm512_cmpeq_epi64_mask(_mm512_and_si512(digit, at_point), _mm512_set1_epi64((int64_t)('.' ^ '0') << point));
+		digit = _mm512_ternarylogic_epi64(digit, _mm512_or_si512(at_point, before), low, 0xba); /* (digit & ~mask) | low */
+	}
+	fine &= (__mmask8)~_mm512_test_epi64_mask(_mm512_movm_epi8(_mm512_cmpgt_epu8_mask(digit, _mm512_set1_epi8(9))), _mm512_set1_epi64(-1));
+	*number = join_digits(digit);
+	return fine;
 }
 
 #endif

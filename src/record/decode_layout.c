@@ -247,6 +247,15 @@ static bool add_segments(struct lanes *s, size_t i, size_t fixed, size_t bytes)
 	return true;
 }
 
+/* Digits behind the point of operand i in the layout's own line. */
+static uint8_t fraction_of(const struct layout *l, size_t i)
+{
+	const char *from = l->line + l->operand[i].fixed + l->operand[i].fixed_bytes;
+	const char *to = l->line + (i + 1 < l->n ? l->operand[i + 1].fixed : l->tail), *point = memchr(from, '.', (size_t)(to - from));
+
+	return point && to - point - 1 <= FRACTION_MAX ? (uint8_t)(to - point - 1) : 0;
+}
+
 /* False: the operands do not all have a place of their own, or bytes before the line would have to be read. */
 static bool lay_lanes(struct layout *l)
 {
@@ -266,6 +275,7 @@ static bool lay_lanes(struct layout *l)
 		s->end_mark[i] = i + 1 < l->n ? o[1].colon : l->colons;
 		s->end_gap[i] = i + 1 < l->n ? o[1].gap - o[1].fixed_bytes : -(int32_t)l->tail_bytes;
 		s->counts |= (uint32_t)is_count << i;
+		s->fraction[i] = fraction_of(l, i);
 		if (o->kind != OPERAND_METRIC)
 			continue;
 		if (s->have & metric_bit(o->metric))

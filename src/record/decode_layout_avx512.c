@@ -29,7 +29,7 @@ static inline void take_lanes(const struct lanes *s, size_t at, const char *base
 {
 	__m256i start = _mm256_load_si256((const __m256i *)(const void *)(all->start + at));
 	__m256i end = _mm256_loadu_si256((const __m256i *)(const void *)(all->end + 1 + at));
-	struct eight e = take_eight(base, end, _mm512_cvtepi32_epi64(_mm256_sub_epi32(end, start)),
+	struct eight e = take_eight(texts_of_eight(base, end), _mm512_cvtepi32_epi64(_mm256_sub_epi32(end, start)),
 				    _mm512_load_si512(s->decimals + at));
 
 	_mm512_store_pd(all->value + at, value_of_eight(&e));

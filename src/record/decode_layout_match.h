@@ -29,7 +29,7 @@ struct operand {
 
 /* The operands of a layout side by side, for instructions that take many at once. Lane i is operand i; it begins
  * start_gap behind mark start_mark, and ends end_gap behind mark end_mark. */
-enum { LANES_MAX = 32, SEGMENTS_MAX = 96, SEGMENT_BYTES = 64 };
+enum { FRACTION_MAX = 6, LANES_MAX = 32, SEGMENTS_MAX = 96, SEGMENT_BYTES = 64 };
 
 struct lanes {
 	_Alignas(64) uint32_t start_mark[LANES_MAX];
@@ -37,6 +37,7 @@ struct lanes {
 	uint32_t end_mark[LANES_MAX];
 	int32_t end_gap[LANES_MAX];
 	int64_t decimals[LANES_MAX]; /* of the metric */
+	uint8_t fraction[LANES_MAX]; /* digits behind the point, as seen lately; at most FRACTION_MAX */
 	uint32_t metrics, counts;    /* bit i: lane i is one */
 	uint64_t have;		     /* metrics of the lanes; each stands in one alone */
 

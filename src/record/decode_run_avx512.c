@@ -94,11 +94,33 @@ static inline struct slice text_at(const struct run *r, size_t i, int k)
 	return (struct slice){ r->base + r->start[i][k], r->ends[i + 1][k] - r->start[i][k] };
 }
 
+static void learn_fraction(uint8_t *fraction, const struct eight *e)
+{
+	int64_t last = _mm512_reduce_max_epi64(_mm512_maskz_mov_epi64(e->fine, e->fraction));
+
+	*fraction = last <= FRACTION_MAX ? (uint8_t)last : *fraction;
+}
+
+/* The number of operand i in each line. */
 static inline struct eight eight_of(const struct run *r, size_t i)
 {
-	__m256i end = load_places(r->ends[i + 1]), length = _mm256_sub_epi32(end, load_places(r->start[i]));
+	struct lanes *s = &r->l->lanes;
+	__m256i end = load_places(r->ends[i + 1]);
+	__m512i length = _mm512_cvtepi32_epi64(_mm256_sub_epi32(end, load_places(r->start[i]))), text = texts_of_eight(r->base, end);
+	int fraction = s->fraction[i], lacking = (int)s->decimals[i] - fraction;
+	struct eight e;
 
-	return take_eight(r->base, end, _mm512_cvtepi32_epi64(length), _mm512_set1_epi64(r->l->lanes.decimals[i]));
+	e.fine = take_eight_alike(text, length, fraction, &e.number);
+	if ((r->fine & ~e.fine) || lacking < 0) {
+		e = take_eight(text, length, _mm512_set1_epi64(s->decimals[i]));
+		learn_fraction(&s->fraction[i], &e);
+		return e;
+	}
+	e.fraction = _mm512_set1_epi64(fraction);
+	e.scaled = lacking ? _mm512_mul_epu32(e.number, _mm512_set1_epi64((int64_t)whole_power[lacking])) : e.number;
+	e.whole = fraction ? 0 : 0xff;
+	e.decimal = 0xff;
+	return e;
 }
 
 /* A number of more characters, or a negative one. */

@@ -1,5 +1,6 @@
 #include "stats/counts.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,10 +92,13 @@ static size_t add_known(struct counts *c, const int64_t *v, size_t n)
 	uint32_t *bin = c->bin + (c->low - c->base);
 	size_t k = 0;
 
-	for (; k < n; k++) {
-		int64_t i = c->step == 1 ? v[k] : (int64_t)((double)v[k] * per_step + (v[k] < 0 ? -0.5 : 0.5));
+	if (c->step == 1)
+		for (; k < n && (uint64_t)(v[k] - c->low) <= span && bin[v[k] - c->low] != UINT32_MAX; k++)
+			bin[v[k] - c->low]++;
+	for (; c->step > 1 && k < n; k++) {
+		int64_t i = llrint((double)v[k] * per_step);
 
-		if (i * c->step != v[k] || (uint64_t)(i - c->low) > span || !(bin[i - c->low] + 1))
+		if (i * c->step != v[k] || (uint64_t)(i - c->low) > span || bin[i - c->low] == UINT32_MAX)
 			break;
 		bin[i - c->low]++;
 	}

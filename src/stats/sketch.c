@@ -57,7 +57,7 @@ static uint64_t bin_count(const struct sketch_page *page, size_t bin)
 	return page->bin[bin] + (page->carry ? (uint64_t)page->carry[bin] << 16 : 0);
 }
 
-static void add_to_bin(struct sketch *s, double v, uint64_t times)
+static inline void add_to_bin(struct sketch *s, double v, uint64_t times)
 {
 	uint64_t bits = size_bits(v), sum;
 	struct sketch_side *side = &s->side[v < 0];
@@ -149,6 +149,17 @@ static void merge_side(struct sketch *s, struct sketch_side *into, const struct 
 		else if (from->page[i])
 			s->failed = true;
 	}
+}
+
+void sketch_add_all(struct sketch *s, const double *v, size_t n)
+{
+	size_t i = 0;
+
+	for (; i < n && !s->spilled; i++)
+		sketch_add(s, v[i]);
+	s->count += n - i;
+	for (; i < n; i++)
+		add_to_bin(s, v[i], 1);
 }
 
 void sketch_merge(struct sketch *into, const struct sketch *from)

@@ -40,6 +40,7 @@ struct sketch {
 
 /* [hot] v is finite. */
 void sketch_add(struct sketch *s, double v);
+void sketch_add_all(struct sketch *s, const double *v, size_t n);
 void sketch_add_times(struct sketch *s, double v, uint64_t times);
 void sketch_merge(struct sketch *into, const struct sketch *from);
 void sketch_free(struct sketch *s);
