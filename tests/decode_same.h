@@ -2,7 +2,9 @@
 #ifndef RWKVMON_TESTS_DECODE_SAME_H
 #define RWKVMON_TESTS_DECODE_SAME_H
 
-#include "record/codec.h"
+#include "record/columns.h"
+
+#include <stdlib.h>
 
 static inline bool same_values(const struct field_values *a, const struct field_values *b)
 {
@@ -76,6 +78,73 @@ static inline bool decoded_alike(struct record_decoder *quick, struct record_dec
 		       decimals_hold(&a) && decimals_hold(&b);
 	free(text);
 	return same;
+}
+
+/* Is the row what the long way says of its line? */
+static inline bool same_row(const struct columns *c, size_t row, const struct decoded *line)
+{
+	struct record rec;
+
+	columns_record(c, row, &rec);
+	if (rec.time_us != line->rec.time_us || rec.event != line->rec.event || rec.phase != line->rec.phase ||
+	    rec.sequence != line->rec.sequence || rec.token_count != line->rec.token_count ||
+	    rec.sequence_length != line->rec.sequence_length || rec.have != line->rec.have ||
+	    rec.nonfinite != line->rec.nonfinite || rec.n_layer_norm != line->rec.n_layer_norm ||
+	    c->decimal[row] != (line->decimal & line->rec.have) || !slice_equal(c->session_id[row], line->session_id))
+		return false;
+	for (int m = 0; m < METRIC_COUNT; m++)
+		if (record_has(&rec, (enum metric_id)m) && columns_value(c, row, (enum metric_id)m) != line->rec.metric[m])
+			return false; /* -0 is 0 where it is a decimal */
+	return slice_equal(fields_text(rec.session, F_MODEL_NAME), fields_text(line->rec.session, F_MODEL_NAME)) &&
+	       slice_equal(fields_text(rec.session, F_STRATEGY), fields_text(line->rec.session, F_STRATEGY));
+}
+
+/* The rows that quick made of the next lines, and those lines one by one. */
+static inline bool same_rows(const struct columns *c, size_t from, struct record_decoder *plain)
+{
+	enum decode_result result;
+	struct decoded line;
+
+	for (size_t row = from; row < c->n; row++) {
+		record_decoder_release(plain);
+		if (!record_decode_next(plain, &line, &result) || result != DECODE_OK || !same_row(c, row, &line))
+			return false;
+	}
+	return true;
+}
+
+/* A text of several lines, taken in runs where that goes; each line has its end. c: memory to work in. *in_runs += lines that were. */
+static inline bool decoded_runs_alike(struct record_decoder *quick, struct record_decoder *plain, struct slice lines,
+				      struct columns *c, size_t *in_runs)
+{
+	char *text = text_of_line(lines);
+	bool same = true, more = true;
+
+	if (!text)
+		return true;
+	record_decoder_feed(quick, (struct slice){ text, lines.n });
+	record_decoder_feed(plain, (struct slice){ text, lines.n });
+	while (same && more) {
+		enum decode_result x, y;
+		struct decoded a, b;
+
+		record_decoder_release(quick);
+		record_decoder_release(plain);
+		c->n = c->n_whole = 0;
+		*in_runs += record_decode_run(quick, c);
+		same = same_rows(c, 0, plain) && quick->p == plain->p;
+		more = record_decode_next(quick, &a, &x);
+		if (!same || !more)
+			break;
+		same = record_decode_next(plain, &b, &y) && x == y && quick->p == plain->p;
+		c->n = c->n_whole = 0;
+		if (same && x == DECODE_OK) {
+			columns_add(c, &a);
+			same = same_row(c, 0, &b);
+		}
+	}
+	free(text);
+	return same && quick->p == quick->end;
 }
 
 #endif

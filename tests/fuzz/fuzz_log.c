@@ -1,5 +1,5 @@
-/* Bytes as a log: reader, decoder, rules, analysis and both plain reports. The first byte
- * chooses how much the reader gets at a time and which rule set judges. */
+/* Bytes as a log: reader, decoder, rules, analysis and both plain reports, record by record and block by block, which must
+ * say the same. The first byte chooses how much the reader gets at a time and which rule set judges. */
 #include "analyze/analyze.h"
 #include "base/utf8.h"
 #include "read/read.h"
@@ -76,17 +76,71 @@ static void check_text(const struct buf *text)
 	}
 }
 
-static void report(const struct findings *f, enum lang lang)
+static void report(const struct findings *f, enum lang lang, struct buf *json)
 {
 	struct report_options opts = { .lang = lang };
-	struct buf json = { 0 }, text = { 0 };
+	struct buf text = { 0 };
 
-	report_json(&json, f, &opts);
+	report_json(json, f, &opts);
 	report_text(&text, f, &opts);
-	require(!json.failed && !text.failed && json.p[json.used - 1] == '\n' && text.p[text.used - 1] == '\n');
+	require(!json->failed && !text.failed && json->p[json->used - 1] == '\n' && text.p[text.used - 1] == '\n');
 	check_text(&text);
-	buf_free(&json);
 	buf_free(&text);
+}
+
+static void push_records(struct analysis *a, struct reader *r)
+{
+	struct record rec;
+
+	while (read_next(r, &rec, NULL) > 0)
+		analyze_push(a, &rec);
+}
+
+/* The way that `analyze` takes. */
+static void push_blocks(struct analysis *a, struct reader *r)
+{
+	struct gather *helper = analyze_helper(a, NULL);
+	struct columns *c = aligned_alloc(64, sizeof *c);
+	struct record_decoder d = { 0 };
+	struct block block = { 0 };
+
+	require(helper && c);
+	while (read_block(r, &block, NULL) > 0) {
+		record_decoder_feed(&d, block.text);
+		for (unsigned part = 0; !part || d.p != d.end; part++) {
+			struct tally tally;
+
+			record_decoder_release(&d);
+			read_records(&block, &d, part, c, &tally);
+			read_account(r, &tally);
+			gather_sort(helper, c);
+			analyze_place(a, helper);
+			gather_add(helper);
+		}
+	}
+	read_end(r, NULL);
+	analyze_take(a, helper);
+	block_free(&block);
+	record_decoder_free(&d);
+	free(c);
+}
+
+static void analyze(const struct analyze_options *opts, struct bytes bytes, enum lang lang,
+		    void (*push)(struct analysis *, struct reader *), struct buf *json)
+{
+	struct findings f;
+	struct analysis *a;
+	struct reader *r;
+
+	require(!analyze_open(&a, opts, NULL));
+	require(!read_open_stream(&r, "fuzz", pull, &bytes, NULL));
+	push(a, r);
+	require(!analyze_finish(a, read_input(r), &f, NULL));
+	check(&f);
+	report(&f, lang, json);
+	findings_free(&f);
+	read_close(r);
+	analyze_close(a);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -97,25 +151,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static struct ruleset *sets[2];
 	struct bytes bytes = { .p = data + 1, .n = n ? n - 1 : 0, .most = n ? steps[data[0] & 3] : 1 };
 	struct analyze_options opts = { 0 };
-	struct findings f;
-	struct analysis *a;
-	struct reader *r;
-	struct record rec;
+	struct buf one[2] = { 0 };
+	enum lang lang;
 
 	if (!sets[0] && (ruleset_open(&sets[0], "baseline", NULL) || ruleset_open(&sets[1], "thresholds", NULL)))
 		abort();
 	if (!n)
 		return 0;
 	opts.rules = sets[data[0] >> 2 & 1];
-	require(!analyze_open(&a, &opts, NULL));
-	require(!read_open_stream(&r, "fuzz", pull, &bytes, NULL));
-	while (read_next(r, &rec, NULL) > 0)
-		analyze_push(a, &rec);
-	require(!analyze_finish(a, read_input(r), &f, NULL));
-	check(&f);
-	report(&f, data[0] & 8 ? LANG_ZH : LANG_EN);
-	findings_free(&f);
-	read_close(r);
-	analyze_close(a);
+	lang = data[0] & 8 ? LANG_ZH : LANG_EN;
+	analyze(&opts, bytes, lang, push_records, &one[0]);
+	analyze(&opts, bytes, lang, push_blocks, &one[1]);
+	require(slice_equal(buf_slice(&one[0]), buf_slice(&one[1])));
+	buf_free(&one[0]);
+	buf_free(&one[1]);
 	return 0;
 }

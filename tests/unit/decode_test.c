@@ -112,6 +112,46 @@ static void mutated_lines_mean_the_same_by_both_ways(void **state)
 	record_decoder_free(&plain);
 }
 
+/* Lines that are alike, some of them changed: runs of them mean what each line means alone. */
+static void runs_of_lines_mean_the_same(void **state)
+{
+	enum { LINES = 40 };
+	struct record_decoder quick = { 0 }, plain = { .any_order = true };
+	struct columns *c = aligned_alloc(64, sizeof *c);
+	char *text = malloc(LINES * (LINE_MAX_BYTES + 1));
+	size_t in_runs = 0;
+
+	(void)state;
+	assert_true(c && text);
+	for (int round = 0; round < 20000; round++) {
+		const char *from = seeds[below(round % 4 ? 2 : SEEDS)];
+		uint32_t changes = below(4);
+		size_t n = 0;
+
+		for (int line = 0; line < LINES; line++) {
+			size_t bytes = strlen(from);
+
+			memcpy(text + n, from, bytes);
+			if (changes && !below(LINES / changes))
+				for (uint32_t times = 1 + below(2); times; times--)
+					bytes = mutate(text + n, bytes);
+			for (size_t i = 0; i < bytes; i++)
+				if (is_digit(text[n + i]) && !below(8)) /* most often still a number, and a time */
+					text[n + i] = (char)('0' + below(10));
+			n += bytes;
+			text[n++] = '\n';
+		}
+		if (!decoded_runs_alike(&quick, &plain, (struct slice){ text, n }, c, &in_runs))
+			fail_msg("decoded otherwise: %.*s", (int)n, text);
+	}
+	if (!in_runs)
+		print_message("SKIPPED: runs of lines: no AVX-512 here\n");
+	record_decoder_free(&quick);
+	record_decoder_free(&plain);
+	free(text);
+	free(c);
+}
+
 /* Values change from line to line, the rest does not. */
 static void values_of_any_form_are_read_right(void **state)
 {
@@ -161,6 +201,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mutated_lines_mean_the_same_by_both_ways),
+		cmocka_unit_test(runs_of_lines_mean_the_same),
 		cmocka_unit_test(values_of_any_form_are_read_right),
 		cmocka_unit_test(decimals_become_the_nearest_double),
 	};

@@ -1,8 +1,10 @@
 /* Moments, correlation, quantiles, time buckets: right, and the same however the input is split. */
 #include "test.h"
 
+#include "base/cpu.h"
 #include "stats/buckets.h"
 #include "stats/moments.h"
+#include "stats/range_kernels.h"
 #include "stats/sketch.h"
 
 #include <math.h>
@@ -429,9 +431,39 @@ static void buckets_stay_within_their_cap(void **state)
 	buckets_free(&b);
 }
 
+#if defined(__x86_64__)
+static void range_kernels_agree_at_every_length(void **state)
+{
+	int64_t x[RANGE_MOST + 8], y[RANGE_MOST + 8];
+
+	(void)state;
+	if (!cpu_features()->avx512) {
+		print_message("SKIPPED: ranges: no AVX-512 here\n");
+		return;
+	}
+	for (size_t n = 1; n <= RANGE_MOST; n += n < 80 ? 1 : 59)
+		for (int bits = 26; bits <= 52; bits += 26) {
+			for (size_t i = 0; i < n + 8; i++) { /* what stands behind them is of no matter */
+				x[i] = (int64_t)(next_bits() >> (64 - bits)) * (next_bits() & 1 ? 1 : -1);
+				y[i] = (int64_t)(next_bits() >> (64 - bits)) * (next_bits() & 1 ? 1 : -1);
+			}
+			struct range a = range_of_scalar(x, n), b = range_of_avx512(x, n);
+
+			assert_true(a.low == b.low && a.high == b.high && a.sum == b.sum);
+			if (bits > 26)
+				continue;
+			assert_true(range_is_small(&a) && a.squares == b.squares);
+			assert_true(range_products_scalar(x, y, n) == range_products_avx512(x, y, n));
+		}
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+#if defined(__x86_64__)
+		cmocka_unit_test(range_kernels_agree_at_every_length),
+#endif
 		cmocka_unit_test(moments_agree_with_long_double),
 		cmocka_unit_test(cancellation_loses_nothing),
 		cmocka_unit_test(extreme_values_do_not_overflow),
