@@ -1,14 +1,20 @@
 /* What watching costs the tokens per second of the built-in runtime at a real model's size.
  *
- *     overhead_bench MODEL [PAIRS [TOKENS]]
+ *     overhead_bench MODEL [ROUNDS [SECONDS]]
  *
- * In turns, off and on: TOKENS tokens unwatched, then as many watched, the log's last line included. What is
- * compared is the CPU time of the whole process, the collector's threads too, so that neighbours on the
- * machine matter little. Printed is the median of on / off - 1 over the pairs with its 95 % interval
- * (order statistics), once with the sums that the runtime makes while it updates the state, once as any
- * other runtime is watched: the state is handed over as it lies. */
+ * A round is one block of SECONDS of each way of watching, and one unwatched; the order turns from round to round. A
+ * watched block is one session, from its opening to its close. What is compared is the CPU time of the whole process per
+ * token, the collector's threads too, so that neighbours on the machine matter little. Printed is the median over the
+ * rounds of on / off - 1 with its 95 % interval (order statistics: the sign test's), and beside it what can be had without
+ * a comparison: CPU time of the inference thread inside begin and end, of each thread of the collector by its own clock,
+ * and of opening and closing, in percent of an unwatched token.
+ *
+ * On a machine whose speed drifts by some percent in ten seconds, that interval is wide. So there follow turns: within one
+ * session, 8 tokens watched and 8 not, in turns, order swapped, and the CPU time of the inference thread alone is compared;
+ * what its caches lose to the watching is in it. The collector's threads are added from their own clocks. */
 #include "runtime/run.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <rwkvmon.h>
 #include <stdio.h>
@@ -17,7 +23,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAIRS_MAX = 200, TENSORS_MAX = 256 };
+enum { ROUNDS_MAX = 100, TENSORS_MAX = 256, THREADS_MAX = 2, TURN_TOKENS = 8, TURNS_MAX = 20000 };
+
+static const char *const threads[THREADS_MAX] = { "rwkvmon-log", "rwkvmon-res" };
+
+enum way { OFF, SUMS, API, API_ALL, WAYS };
+static const char *const way_names[WAYS] = {
+	[SUMS] = "state summed by the runtime",
+	[API] = "state handed over, budget 1 %",
+	[API_ALL] = "state handed over, no budget",
+};
 
 struct watch {
 	rwkvmon *mon;
@@ -26,12 +41,17 @@ struct watch {
 	struct rwkvmon_state_sums sums[TENSORS_MAX];
 };
 
-static double cpu_s(void)
+static double clock_s(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double cpu_s(void)
+{
+	return clock_s(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static void on_begin(void *ctx)
@@ -72,22 +92,82 @@ static void feed(struct run *run, const struct tap *tap, int tokens)
 	}
 }
 
-static double watched_s(struct run *run, const char *log, int looks, int tokens, double *own_us)
+/* CPU time of this process's thread of that name, in seconds. */
+static double thread_s(const char *name)
 {
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = log, .model_name = "0.1B" };
-	static struct watch w;
-	const struct tap tap = { .ctx = &w, .begin = on_begin, .end = on_end, .wants_state_stats = !looks };
-	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
-	double start;
+	DIR *d = opendir("/proc/self/task");
+	const struct dirent *entry;
+	double found = 0;
 
-	w.looks = looks;
-	if (rwkvmon_open(&w.mon, &cfg, NULL))
+	while (d && (entry = readdir(d))) {
+		char path[300], comm[32] = "";
+		unsigned long long ns = 0;
+		FILE *f;
+
+		snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+		f = fopen(path, "r");
+		if (f && fscanf(f, "%31s", comm) == 1 && !strcmp(comm, name)) {
+			FILE *stat;
+
+			snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", entry->d_name);
+			stat = fopen(path, "r");
+			if (stat && fscanf(stat, "%llu", &ns) == 1)
+				found = (double)ns / 1e9;
+			if (stat)
+				fclose(stat);
+		}
+		if (f)
+			fclose(f);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* Per token, in seconds of CPU time. */
+struct block {
+	double all, call, thread[THREADS_MAX], open_close;
+};
+
+static struct block unwatched(struct run *run, int tokens)
+{
+	double start = cpu_s();
+
+	feed(run, NULL, tokens);
+	return (struct block){ .all = (cpu_s() - start) / tokens };
+}
+
+static struct tap open_watch(struct watch *w, const char *log, enum way way)
+{
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = log, .model_name = "0.1B",
+				      .overhead_budget_pct = way == API_ALL ? -1 : 0 };
+
+	w->looks = way != SUMS;
+	if (rwkvmon_open(&w->mon, &cfg, NULL))
 		exit(4);
-	start = cpu_s();
+	return (struct tap){ .ctx = w, .begin = on_begin, .end = on_end, .wants_state_stats = way == SUMS };
+}
+
+static struct block watched(struct run *run, const char *log, enum way way, int tokens)
+{
+	static struct watch w;
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
+	double start = cpu_s(), opened, fed, looked, end;
+	const struct tap tap = open_watch(&w, log, way);
+	struct block b = { 0 };
+
+	opened = cpu_s();
 	feed(run, &tap, tokens);
+	fed = cpu_s();
+	for (int i = 0; i < THREADS_MAX; i++)
+		b.thread[i] = thread_s(threads[i]) / tokens;
+	looked = cpu_s();
 	rwkvmon_close(w.mon, &totals);
-	*own_us = totals.overhead_seconds / (double)totals.records * 1e6;
-	return cpu_s() - start;
+	end = cpu_s();
+	b.all = (end - looked + fed - start) / tokens;
+	b.open_close = (end - looked + opened - start) / tokens;
+	b.call = totals.overhead_seconds / tokens;
+	return b;
 }
 
 static int by_value(const void *a, const void *b)
@@ -97,68 +177,135 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The last sampled_every in the log: 1 when each call was looked at. */
-static int stride_of(const char *log)
+/* Records and looks at everything in the log: the budget leaves some out. */
+static double looked_pct(const char *log)
 {
-	static const char key[] = "\"sampled_every\":";
 	FILE *f = fopen(log, "r");
 	char line[8192];
-	int stride = 1;
+	double records = 0, looks = 0;
 
 	while (f && fgets(line, sizeof line, f)) {
-		const char *at = strstr(line, key);
-
-		stride = at ? (int)strtol(at + sizeof key - 1, NULL, 10) : stride;
+		records += strstr(line, "\"inference_step\"") != NULL;
+		looks += strstr(line, "\"logits_entropy\"") != NULL;
 	}
 	if (f)
 		fclose(f);
-	return stride;
+	return records > 0 ? 100 * looks / records : 0;
 }
 
-static void measure(struct run *run, int looks, int pairs, int tokens)
+static double median(double *x, int n)
 {
-	double loss[PAIRS_MAX], own[PAIRS_MAX], call_us[PAIRS_MAX], spread = 0.98 * sqrt(pairs);
+	qsort(x, (size_t)n, sizeof *x, by_value);
+	return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+/* The median over the rounds of one member of the blocks, in percent of the unwatched token of the same round. */
+static double part_pct(struct block block[][WAYS], int rounds, enum way way, size_t offset)
+{
+	double x[ROUNDS_MAX];
+
+	for (int r = 0; r < rounds; r++)
+		x[r] = 100 * *(double *)(void *)((char *)&block[r][way] + offset) / block[r][OFF].all;
+	return median(x, rounds);
+}
+
+static void say(struct block block[][WAYS], int rounds, enum way way, double looked)
+{
+	double loss[ROUNDS_MAX], spread = 0.98 * sqrt(rounds);
+	int low = (int)fmax(0, floor(rounds / 2.0 - spread)), high = (int)fmin(rounds - 1, ceil(rounds / 2.0 + spread) - 1);
+
+	for (int r = 0; r < rounds; r++)
+		loss[r] = 100 * (block[r][way].all / block[r][OFF].all - 1);
+	printf("%-30s %+.2f %% ", way_names[way], median(loss, rounds));
+	printf("(95 %%: %+.2f to %+.2f)   begin+end %.3f %%  writer %.3f %%  sampler %.3f %%  open+close %.3f %%   %.0f %% of the calls looked at\n",
+	       loss[low], loss[high], part_pct(block, rounds, way, offsetof(struct block, call)),
+	       part_pct(block, rounds, way, offsetof(struct block, thread[0])),
+	       part_pct(block, rounds, way, offsetof(struct block, thread[1])),
+	       part_pct(block, rounds, way, offsetof(struct block, open_close)), looked);
+}
+
+/* Median of on / off - 1 over the turns, in percent, with its interval and where it came from. */
+static void take_turns(struct run *run, enum way way, int turns, double threads_pct)
+{
+	static double loss[TURNS_MAX];
+	static struct watch w;
 	char log[] = "/tmp/rwkvmon-overhead-XXXXXX";
-	int fd = mkstemp(log), low = (int)fmax(0, floor(pairs / 2.0 - spread)), high = (int)fmin(pairs - 1, ceil(pairs / 2.0 + spread));
+	int fd = mkstemp(log), low = (int)fmax(0, turns / 2.0 - 0.98 * sqrt(turns)), high = (int)(turns / 2.0 + 0.98 * sqrt(turns));
+	struct tap tap;
 
 	if (fd < 0)
 		exit(4);
 	close(fd);
-	for (int i = 0; i < pairs; i++) {
-		double on = 0, start;
+	tap = open_watch(&w, log, way);
+	for (int i = 0; i < turns; i++) {
+		double s[2]; /* unwatched, watched */
 
-		if (i % 2)
-			on = watched_s(run, log, looks, tokens, &own[i]);
-		start = cpu_s();
-		feed(run, NULL, tokens);
-		call_us[i] = (cpu_s() - start) / tokens * 1e6;
-		if (i % 2 == 0)
-			on = watched_s(run, log, looks, tokens, &own[i]);
-		loss[i] = 100 * (on / (call_us[i] * tokens / 1e6) - 1);
+		for (int k = 0; k < 2; k++) {
+			int on = (i + k) % 2;
+			double start = clock_s(CLOCK_THREAD_CPUTIME_ID);
+
+			feed(run, on ? &tap : NULL, TURN_TOKENS);
+			s[on] = clock_s(CLOCK_THREAD_CPUTIME_ID) - start;
+		}
+		loss[i] = 100 * (s[1] / s[0] - 1);
 	}
-	qsort(loss, (size_t)pairs, sizeof *loss, by_value);
-	qsort(own, (size_t)pairs, sizeof *own, by_value);
-	qsort(call_us, (size_t)pairs, sizeof *call_us, by_value);
-	printf("%-34s token %8.0f us   begin+end %6.1f us (%.2f %%)   CPU time on / off: %+.2f %% (95 %%: %+.2f to %+.2f)   every %d\n",
-	       looks ? "state looked at through the API" : "state summed by the runtime", call_us[pairs / 2], own[pairs / 2],
-	       100 * own[pairs / 2] / call_us[pairs / 2], loss[pairs / 2], loss[low], loss[high], stride_of(log));
+	rwkvmon_close(w.mon, NULL);
 	unlink(log);
+	median(loss, turns);
+	printf("%-30s %+.2f %% (95 %%: %+.2f to %+.2f) of the inference thread in %d turns; %+.2f %% with the collector's threads\n",
+	       way_names[way], loss[turns / 2], loss[low], loss[high], turns, loss[turns / 2] + threads_pct);
+}
+
+static void measure(struct run *run, int rounds, int tokens)
+{
+	static struct block block[ROUNDS_MAX][WAYS];
+	double off[ROUNDS_MAX], looked[WAYS] = { 0 };
+
+	for (int r = 0; r < rounds; r++)
+		for (int k = 0; k < WAYS; k++) {
+			enum way way = (enum way)((r % 2 ? WAYS - 1 - k : k) + r) % WAYS;
+			char log[] = "/tmp/rwkvmon-overhead-XXXXXX";
+			int fd = way == OFF ? -1 : mkstemp(log);
+
+			if (way != OFF && fd < 0)
+				exit(4);
+			block[r][way] = way == OFF ? unwatched(run, tokens) : watched(run, log, way, tokens);
+			if (way != OFF) {
+				looked[way] = looked_pct(log);
+				close(fd);
+				unlink(log);
+			}
+		}
+	for (int r = 0; r < rounds; r++)
+		off[r] = block[r][OFF].all * 1e6;
+	printf("%d rounds of blocks of %d tokens; an unwatched token is %.0f us\n", rounds, tokens, median(off, rounds));
+	for (int way = OFF + 1; way < WAYS; way++)
+		say(block, rounds, (enum way)way, looked[way]);
+	for (int way = OFF + 1; way < WAYS; way++) {
+		int turns = 2 * rounds * tokens / (3 * TURN_TOKENS); /* a third more tokens than a way's sessions above */
+
+		take_turns(run, (enum way)way, turns < TURNS_MAX ? turns : TURNS_MAX,
+			   part_pct(block, rounds, (enum way)way, offsetof(struct block, thread[0])) +
+				   part_pct(block, rounds, (enum way)way, offsetof(struct block, thread[1])));
+	}
 }
 
 int main(int argc, char **argv)
 {
-	int pairs = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 30, tokens = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 30;
+	int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 6;
+	double seconds = argc > 3 ? strtod(argv[3], NULL) : 10, start;
 	struct err err = { 0 };
 	struct model *model;
 	struct run *run;
 
-	if (argc < 2 || pairs < 4 || pairs > PAIRS_MAX || tokens < 1)
-		return fprintf(stderr, "usage: overhead_bench MODEL [PAIRS (4 to %d) [TOKENS]]\n", PAIRS_MAX), 2;
+	if (argc < 2 || rounds < 4 || rounds > ROUNDS_MAX || !(seconds > 0))
+		return fprintf(stderr, "usage: overhead_bench MODEL [ROUNDS (4 to %d) [SECONDS]]\n", ROUNDS_MAX), 2;
 	if (model_open(&model, argv[1], NULL, &err) || run_open(&run, model, NULL, &err))
 		return fprintf(stderr, "%s\n", err.text), 4;
-	feed(run, NULL, tokens);
-	measure(run, 0, pairs, tokens);
-	measure(run, 1, pairs, tokens);
+	feed(run, NULL, 5); /* touches every page */
+	start = cpu_s();
+	feed(run, NULL, 20);
+	measure(run, rounds, (int)fmax(10, seconds / ((cpu_s() - start) / 20)));
 	run_close(run);
 	model_close(model);
 	return 0;

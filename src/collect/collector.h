@@ -67,6 +67,7 @@ struct rwkvmon {
 	uint64_t dropped_told, dropped_marked; /* in gap records; in steps */
 	_Atomic uint64_t alarms[ALARM_TYPE_COUNT]; /* read by the caller's thread too */
 	uint64_t flushed_ns;
+	bool in_a_hurry; /* --fsync record: a record waits 10 ms at most */
 };
 
 /* How often this process is a child of one that used the library. A handle made before a
@@ -92,7 +93,7 @@ static inline void collector_take_struct(void *to, size_t size, const void *from
 	memcpy(to, from, given < size ? given : size);
 }
 
-/* Empties the ring into rules and sinks; flushes sinks every 100 ms. */
+/* Empties the ring into rules and sinks; flushes sinks every 100 ms. Called when the ring is half full, else for each flush. */
 uint64_t collector_drain(void *mon); /* a worker's tick */
 
 /* One record to all sinks, and the alarms that follow from it. */

@@ -1,7 +1,7 @@
 /* drain.c - the writer thread: ring → rules → sinks. */
 #include "collect/collector.h"
 
-static const uint64_t POLL_NS = 10000000, FLUSH_NS = 100000000;
+static const uint64_t FLUSH_NS = 100000000, SOON_NS = 10000000;
 
 static void to_sinks(struct rwkvmon *mon, const struct record *r)
 {
@@ -97,13 +97,11 @@ static struct record unpack(const struct rwkvmon *mon, const void *entry)
 	return r;
 }
 
-uint64_t collector_drain(void *ctx)
+static void empty_ring(struct rwkvmon *mon)
 {
-	struct rwkvmon *mon = ctx;
 	const void *entry;
 	size_t n;
 
-	change_rules(mon);
 	while ((entry = ring_front(&mon->ring, &n))) {
 		struct record r = unpack(mon, entry);
 
@@ -111,12 +109,30 @@ uint64_t collector_drain(void *ctx)
 		collector_deliver(mon, &r);
 		ring_pop(&mon->ring);
 	}
+}
+
+static void flush_sinks(struct rwkvmon *mon)
+{
+	for (size_t i = 0; i < mon->n_sinks; i++)
+		if (mon->sink[i]->flush)
+			mon->sink[i]->flush(mon->sink[i]);
+	mon->flushed_ns = clock_mono_ns(mon->clock);
+}
+
+/* Waking up costs more than the few records that come meanwhile: all wait for the next flush, unless the
+ * ring fills (worker_call in step.c) or each record is to reach the disk. */
+uint64_t collector_drain(void *ctx)
+{
+	struct rwkvmon *mon = ctx;
+	uint64_t since_ns;
+
+	change_rules(mon);
+	empty_ring(mon);
 	tell_dropped(mon);
-	if (clock_mono_ns(mon->clock) - mon->flushed_ns >= FLUSH_NS) {
-		for (size_t i = 0; i < mon->n_sinks; i++)
-			if (mon->sink[i]->flush)
-				mon->sink[i]->flush(mon->sink[i]);
-		mon->flushed_ns = clock_mono_ns(mon->clock);
+	since_ns = clock_mono_ns(mon->clock) - mon->flushed_ns;
+	if (since_ns >= FLUSH_NS) {
+		flush_sinks(mon);
+		since_ns = 0;
 	}
-	return POLL_NS;
+	return mon->in_a_hurry ? SOON_NS : FLUSH_NS - since_ns;
 }

@@ -116,6 +116,7 @@ int rwkvmon_open(rwkvmon **out, const struct rwkvmon_config *config, char *error
 	mon->log_tokens = cfg.log_tokens;
 	mon->log_text = cfg.log_text;
 	mon->block_when_full = cfg.block_when_full;
+	mon->in_a_hurry = cfg.log_sync == RWKVMON_SYNC_RECORD;
 	mon->n_norms = cfg.log_state_norms && cfg.n_layer <= NORMS_MAX ? cfg.n_layer : 0;
 	mon->budget = budget_of(cfg.overhead_budget_pct);
 	rc = start(mon, &cfg, &err);

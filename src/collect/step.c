@@ -81,8 +81,12 @@ static void *reserve(struct rwkvmon *mon, size_t n)
 	const struct timespec moment = { .tv_nsec = 50000 };
 	void *entry;
 
-	while (!(entry = ring_reserve(&mon->ring, n)) && mon->block_when_full && n <= mon->ring.cap / 4)
+	while (!(entry = ring_reserve(&mon->ring, n))) {
+		worker_call(&mon->writer);
+		if (!mon->block_when_full || n > mon->ring.cap / 4)
+			break;
 		nanosleep(&moment, NULL);
+	}
 	return entry;
 }
 
@@ -155,6 +159,8 @@ void rwkvmon_end(rwkvmon *mon, const struct rwkvmon_step *given)
 	if (entry) {
 		load(mon, &step, &cargo, r);
 		ring_commit(&mon->ring);
+		if (ring_is_half_full(&mon->ring))
+			worker_call(&mon->writer);
 	} else {
 		atomic_fetch_add_explicit(&mon->dropped, 1, memory_order_relaxed);
 	}

@@ -8,6 +8,7 @@
 #include "record/codec.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { CHUNK_BYTES = 64 << 10, PENDING_MAX_BYTES = 4 << 20, CLOSE_TRIES = 100 };
@@ -17,6 +18,8 @@ const char *const log_sync_names[LOG_SYNC_COUNT] = {
 	[LOG_SYNC_INTERVAL] = "interval", [LOG_SYNC_NEVER] = "never", [LOG_SYNC_RECORD] = "record"
 };
 
+enum cut { CUT_NONE, CUT_STEP, CUT_OTHER };
+
 struct log {
 	struct sink sink; /* first: a sink pointer is a log pointer */
 	struct log_config cfg;
@@ -25,7 +28,8 @@ struct log {
 	struct packer *packer; /* NULL: plain lines */
 	const struct field_values *session; /* of the records; NULL before the first */
 
-	struct buf pending; /* lines not yet written; on a pipe it may begin inside one */
+	struct buf pending; /* whole lines not yet written; on a pipe it may begin inside one */
+	enum cut cut;	    /* … which is a forward call's, or not */
 	struct buf head;    /* session_start once more: the first line of the next file; empty when not due */
 	uint64_t file_since_ns, synced_ns;
 	int64_t stamp_us; /* of the last rotated name */
@@ -83,7 +87,7 @@ static void drop(struct log *log, const struct record *r, int why)
 		log->write_errno = why;
 	log->gap_due = true;
 	log->gap += step;
-	log->dropped += step;
+	atomic_fetch_add_explicit(&log->dropped, step, memory_order_relaxed);
 }
 
 /* --- pending into the file ---------------------------------------------------------- */
@@ -146,7 +150,7 @@ static void begin_with_session(struct log *log)
 	struct record start = { .time_us = clock_wall_us(log->cfg.clock), .event = EVENT_SESSION_START, .session = log->session };
 
 	buf_clear(&log->head);
-	if (log->session && log->file.regular)
+	if (log->file.regular)
 		encode(&log->head, &start);
 }
 
@@ -204,7 +208,7 @@ static int put(struct log *log, struct slice lines, size_t *taken)
 	return rc;
 }
 
-/* As many whole lines as a chunk holds, at least one. */
+/* As many whole lines as a chunk holds, at least one: pending ends with a line end. */
 static struct slice next_chunk(const struct buf *pending, size_t at)
 {
 	const char *from = pending->p + at;
@@ -213,7 +217,7 @@ static struct slice next_chunk(const struct buf *pending, size_t at)
 
 	if (!end)
 		end = memchr(from, '\n', left);
-	return (struct slice){ from, end ? (size_t)(end + 1 - from) : left };
+	return (struct slice){ from, (size_t)(end + 1 - from) };
 }
 
 static int write_chunk(struct log *log, struct slice chunk, size_t *taken)
@@ -227,6 +231,28 @@ static int write_chunk(struct log *log, struct slice chunk, size_t *taken)
 	if (!rc)
 		buf_clear(&log->head);
 	return rc ? rc : put(log, chunk, taken);
+}
+
+/* A whole line has its event; an alarm's holds a step inside, after its own. */
+static bool is_step(const char *line)
+{
+	static const char event[] = "\"event_type\":\"", step[] = "inference_step\"";
+	size_t n = strcspn(line, "\n");
+	const char *at = memmem(line, n, event, sizeof event - 1);
+
+	return !strncmp(at + sizeof event - 1, step, sizeof step - 1);
+}
+
+/* What the line is that pending begins inside of, once it begins at `at`. */
+static enum cut cut_at(const struct log *log, size_t at)
+{
+	const char *from = log->pending.p, *end = memrchr(from, '\n', at);
+
+	if (end && end + 1 == from + at)
+		return CUT_NONE;
+	if (!end && log->cut)
+		return log->cut;
+	return is_step(end ? end + 1 : from) ? CUT_STEP : CUT_OTHER;
 }
 
 static int write_pending(struct log *log)
@@ -244,8 +270,10 @@ static int write_pending(struct log *log)
 		note_write(log, rc);
 	}
 	log->failing = rc != 0;
-	if (at)
-		memmove(log->pending.p, log->pending.p + at, log->pending.used - at);
+	if (at) {
+		log->cut = cut_at(log, at);
+		memmove(log->pending.p, log->pending.p + at, log->pending.used + 1 - at);
+	}
 	log->pending.used -= at;
 	return rc;
 }
@@ -346,29 +374,23 @@ uint64_t log_dropped(const struct log *log)
 	return log->dropped;
 }
 
-/* Lines whose own event is a step; an alarm's line holds a step inside. */
-static uint64_t count_steps(struct slice lines)
+/* Forward calls that never reached the file as a whole line. */
+static uint64_t count_pending(const struct log *log)
 {
-	static const char event[] = "\"event_type\":\"", step[] = "inference_step\"";
+	enum cut cut = log->cut;
 	uint64_t n = 0;
 
-	while (lines.n) {
-		const char *end = memchr(lines.p, '\n', lines.n);
-		size_t line = end ? (size_t)(end + 1 - lines.p) : lines.n;
-		const char *at = memmem(lines.p, line, event, sizeof event - 1);
-
-		n += end && at && !strncmp(at + sizeof event - 1, step, sizeof step - 1);
-		lines = (struct slice){ lines.p + line, lines.n - line };
+	for (size_t at = 0; at < log->pending.used; at += strcspn(log->pending.p + at, "\n") + 1) {
+		n += cut ? cut == CUT_STEP : is_step(log->pending.p + at);
+		cut = CUT_NONE;
 	}
 	return n;
 }
 
 static int tell_trouble(const struct log *log, uint64_t dropped, struct err *err)
 {
-	int failed = log->write_errno;
+	const int failed = log->write_errno;
 
-	if (dropped && !failed)
-		failed = EAGAIN; /* another process would not let go of the lock */
 	if (failed) {
 		err_set_os(err, ERR_WRITE, failed, "%s: the log could not be written (%llu records lost)", log->path,
 			   (unsigned long long)dropped);
@@ -407,7 +429,9 @@ int log_close(struct log *log, uint64_t *dropped, struct err *err)
 	if (log->path)
 		write_last(log);
 	leave_file(log);
-	lost = log->dropped + count_steps(buf_slice(&log->pending));
+	lost = log->dropped + count_pending(log);
+	if (log->pending.used && !log->write_errno)
+		log->write_errno = EAGAIN; /* nobody reads the pipe, or another process would not let go of the lock */
 	if (dropped)
 		*dropped = lost;
 	rc = tell_trouble(log, lost, err);

@@ -148,8 +148,6 @@ int segment_append(struct segment *s, struct slice lines, size_t *taken)
 	int lock, rc;
 
 	*taken = 0;
-	if (s->fd < 0)
-		return EBADF;
 	if (!s->regular)
 		return write_all(s->fd, lines, taken);
 	lock = take_lock(s);
@@ -211,8 +209,6 @@ int segment_sync(struct segment *s)
 {
 	int rc;
 
-	if (s->fd < 0)
-		return 0;
 	rc = fdatasync(s->fd) ? sync_error() : 0;
 	if (!rc && s->regular && !s->name_synced) {
 		rc = sync_name(s->path);

@@ -17,15 +17,14 @@ static size_t common_objects(const char *open, const char *path, size_t path_obj
 {
 	size_t same = 0;
 
-	for (size_t i = 0; i <= path_objects; i++) {
+	for (size_t i = 0;; i++) { /* ends with the shorter of the two, or where they part */
 		bool open_ends = !open[i] || open[i] == '.', path_ends = i == path_objects || path[i] == '.';
 
 		if (open_ends && path_ends)
 			same = i;
 		if (!open[i] || i == path_objects || open[i] != path[i])
-			break;
+			return same;
 	}
-	return same;
 }
 
 static void close_objects(struct line_writer *w, size_t keep)
@@ -184,60 +183,87 @@ static void write_count(struct line_writer *w, const char *path, uint64_t count)
 
 static void write_object(struct line_writer *w, const struct record *r);
 
-/* The fields whose values are members of struct record. */
-static void write_record_field(struct line_writer *w, enum field_id f, const struct record *r)
-{
-	const char *path = field_specs[f].path;
+/* --- fields whose values are members of struct record -------------------------------- */
 
-	switch (f) {
-	case F_TIMESTAMP:
-		write_time(w, path, r->time_us);
-		break;
-	case F_EVENT_TYPE:
-		write_string(w, path, slice_of(event_ids[r->event]));
-		break;
-	case F_SEQUENCE_LENGTH:
-		write_count(w, path, r->sequence_length);
-		break;
-	case F_LAYER_NORMS:
-		write_norms(w, path, r);
-		write_own(w, r, OWN_ACCURACY);
-		break;
-	case F_SAMPLED_EVERY:
-		if (r->sampled_every > 1)
-			write_count(w, path, r->sampled_every);
-		break;
-	case F_SEQUENCE:
-		write_own(w, r, OWN_METADATA); /* the first field after metadata */
-		write_count(w, path, r->sequence);
-		break;
-	case F_TOKEN_COUNT:
-		write_count(w, path, r->token_count);
-		break;
-	case F_PHASE:
-		if (r->phase)
-			write_string(w, path, slice_of(phase_ids[r->phase]));
-		break;
-	case F_METRICS:
-		write_metrics(w, r);
-		break;
-	case F_TOKENS:
-		write_tokens(w, path, r);
-		break;
-	case F_TEXT:
-		if (r->text.p)
-			write_string(w, path, r->text);
-		break;
-	case F_DETAILS:
-		if (!r->details)
-			break;
-		write_key(w, path);
-		write_object(&(struct line_writer){ .out = w->out }, r->details);
-		break;
-	default:
-		break;
-	}
+static void write_timestamp(struct line_writer *w, const char *path, const struct record *r)
+{
+	write_time(w, path, r->time_us);
 }
+
+static void write_event(struct line_writer *w, const char *path, const struct record *r)
+{
+	write_string(w, path, slice_of(event_ids[r->event]));
+}
+
+static void write_sequence_length(struct line_writer *w, const char *path, const struct record *r)
+{
+	write_count(w, path, r->sequence_length);
+}
+
+static void write_groups(struct line_writer *w, const char *path, const struct record *r)
+{
+	(void)path; /* each metric has its own */
+	write_metrics(w, r);
+}
+
+static void write_layer_norms(struct line_writer *w, const char *path, const struct record *r)
+{
+	write_norms(w, path, r);
+	write_own(w, r, OWN_ACCURACY);
+}
+
+static void write_details(struct line_writer *w, const char *path, const struct record *r)
+{
+	if (!r->details)
+		return;
+	write_key(w, path);
+	write_object(&(struct line_writer){ .out = w->out }, r->details);
+}
+
+static void write_sequence(struct line_writer *w, const char *path, const struct record *r)
+{
+	write_own(w, r, OWN_METADATA); /* the first field after metadata */
+	write_count(w, path, r->sequence);
+}
+
+static void write_phase(struct line_writer *w, const char *path, const struct record *r)
+{
+	if (r->phase)
+		write_string(w, path, slice_of(phase_ids[r->phase]));
+}
+
+static void write_token_count(struct line_writer *w, const char *path, const struct record *r)
+{
+	write_count(w, path, r->token_count);
+}
+
+static void write_sampled_every(struct line_writer *w, const char *path, const struct record *r)
+{
+	if (r->sampled_every > 1)
+		write_count(w, path, r->sampled_every);
+}
+
+static void write_text(struct line_writer *w, const char *path, const struct record *r)
+{
+	if (r->text.p)
+		write_string(w, path, r->text);
+}
+
+/* One row per field that belongs to the record itself. */
+static void (*const field_writers[FIELD_COUNT])(struct line_writer *w, const char *path, const struct record *r) = {
+	[F_TIMESTAMP] = write_timestamp,
+	[F_EVENT_TYPE] = write_event,
+	[F_SEQUENCE_LENGTH] = write_sequence_length,
+	[F_METRICS] = write_groups,
+	[F_LAYER_NORMS] = write_layer_norms,
+	[F_DETAILS] = write_details,
+	[F_SEQUENCE] = write_sequence,
+	[F_PHASE] = write_phase,
+	[F_TOKEN_COUNT] = write_token_count,
+	[F_SAMPLED_EVERY] = write_sampled_every,
+	[F_TOKENS] = write_tokens,
+	[F_TEXT] = write_text,
+};
 
 static void write_value(struct line_writer *w, enum field_id f, const struct field_values *values)
 {
@@ -260,7 +286,7 @@ static void write_object(struct line_writer *w, const struct record *r)
 		if (!field_in_event((enum field_id)f, r->event))
 			continue;
 		if (field_specs[f].owner == OWNER_RECORD)
-			write_record_field(w, (enum field_id)f, r);
+			field_writers[f](w, field_specs[f].path, r);
 		else
 			write_value(w, (enum field_id)f, field_specs[f].owner == OWNER_SESSION ? r->session : r->extra);
 	}

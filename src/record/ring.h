@@ -82,6 +82,17 @@ static inline void *ring_reserve(struct ring *r, size_t n)
 	return ring_header(r, head + skip) + 1;
 }
 
+/* [producer] Is the consumer behind by half the ring? */
+static inline bool ring_is_half_full(struct ring *r)
+{
+	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+
+	if (head - r->tail_seen <= r->cap / 2)
+		return false;
+	r->tail_seen = atomic_load_explicit(&r->tail, memory_order_acquire);
+	return head - r->tail_seen > r->cap / 2;
+}
+
 /* The lines behind are asked for, so that the next entry finds them when the consumer had them last. */
 static inline void ring_commit(struct ring *r)
 {

@@ -4,13 +4,8 @@
  * The oracle is always the same: records in the files + records told as dropped = records
  * produced, and no damaged line but one that a kill tore.
  *
- * RWKVMON_FAULT=long runs the long form. */
-#include "log_files.h"
-#include "scratch.h"
-
-#include "faults.h"
-#include "log/log.h"
-#include "read/read.h"
+ * RWKVMON_FAULT=long runs the long form, RWKVMON_FAULT_ONLY=NAME one test (* and ? match). */
+#include "fault_log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,50 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[64];
-
-static bool is_long(void)
-{
-	const char *form = getenv("RWKVMON_FAULT");
-
-	return form && !strcmp(form, "long");
-}
-
-static void path_in(char path[256], const char *name)
-{
-	snprintf(path, 256, "%s/%s", dir, name);
-}
-
-static void remove_log(const char *path)
-{
-	char command[400];
-
-	snprintf(command, sizeof command, "rm -f %.*s*", (int)strcspn(path, "."), path);
-	assert_int_equal(system(command), 0);
-}
-
 /* --- the log alone: one thread, so that the Nth call is always the same -------------------- */
-
-static struct field_values session;
-static const char *const plain_and_zst[] = { "log.log", "log.log.zst" };
-
-static void write_steps(struct log *log, uint64_t first, int n)
-{
-	for (int i = 0; i < n; i++) {
-		struct record r = { .time_us = clock_wall_us(&clock_system), .event = EVENT_INFERENCE_STEP, .session = &session,
-				    .sequence_length = first + (uint64_t)i, .token_count = 1 };
-
-		log_sink(log)->write(log_sink(log), &r);
-	}
-}
-
-static int open_log(struct log **log, const char *path, enum log_sync sync, uint64_t rotate_bytes)
-{
-	struct log_config cfg = { .path = path, .session_id = "rwkv-sess-000001", .sync = sync, .rotate_bytes = rotate_bytes,
-				  .clock = &clock_system };
-
-	return log_open(log, &cfg, NULL);
-}
 
 enum { STEPS = 60 };
 
@@ -87,7 +39,7 @@ static bool run_with(struct fault f, const char *path)
 	if (!rc) {
 		for (uint64_t i = 0; i < STEPS; i += 5) {
 			write_steps(log, i, 5);
-			log_sink(log)->flush(log_sink(log));
+			flush(log);
 		}
 		rc = log_close(log, &dropped, &err);
 		fault_disarm();
@@ -138,7 +90,7 @@ static void without_locks_all_is_written_too(void **state)
 		assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
 		write_steps(log, 0, 3);
 		fault_arm((struct fault){ FAULT_FLOCK, 1, true, ENOLCK, 0 }); /* as on some network disks */
-		log_sink(log)->flush(log_sink(log));
+		flush(log);
 		fault_disarm();
 		assert_int_equal(log_close(log, NULL, NULL), 0);
 		f = read_all(path, &files);
@@ -175,172 +127,6 @@ static void a_failed_sync_is_told_and_never_taken_back(void **state)
 	}
 }
 
-/* --- rarer ways of a file system --------------------------------------------------------------- */
-
-/* The holder of the lock is stopped: after some tries it is done without, and nothing is lost. */
-static void a_lock_that_nobody_releases_is_done_without(void **state)
-{
-	char path[256];
-	struct log *log;
-	struct found f;
-	size_t files;
-
-	(void)state;
-	path_in(path, "held.log");
-	remove_log(path);
-	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 3000), 0);
-	fault_arm((struct fault){ FAULT_FLOCK, 1, true, EWOULDBLOCK, 0 });
-	for (uint64_t i = 0; i < 40; i++) {
-		write_steps(log, i, 1);
-		log_sink(log)->flush(log_sink(log));
-	}
-	fault_disarm();
-	assert_int_equal(log_close(log, NULL, NULL), 0);
-	f = read_all(path, &files);
-	assert_int_equal(f.steps, 40);
-	assert_int_equal(f.sum, 39 * 40 / 2);
-	assert_int_equal(f.bad, 0);
-}
-
-static void what_somebody_truncates_is_ended_and_gone_on_with(void **state)
-{
-	(void)state;
-	for (int z = 0; z < 2; z++) {
-		char path[256];
-		struct log *log;
-		struct found f;
-
-		path_in(path, plain_and_zst[z]);
-		remove_log(path);
-		assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
-		write_steps(log, 0, 3);
-		log_sink(log)->flush(log_sink(log));
-		assert_int_equal(truncate(path, 40), 0);
-		write_steps(log, 3, 2);
-		assert_int_equal(log_close(log, NULL, NULL), 0);
-		f = read_file(path);
-		assert_int_equal(f.steps, 2);
-		assert_int_equal(f.bad, z ? 0 : 1);
-	}
-}
-
-/* Some file systems know no RENAME_NOREPLACE: a name that is taken stays taken there too. */
-static void rotation_does_without_noreplace(void **state)
-{
-	char path[256];
-	struct log *log;
-	struct found f;
-	size_t files;
-
-	(void)state;
-	path_in(path, "old-fs.log");
-	remove_log(path);
-	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 1500), 0);
-	fault_arm((struct fault){ FAULT_RENAME, 1, true, EINVAL, 0 });
-	for (uint64_t i = 0; i < STEPS; i++) {
-		write_steps(log, i, 1);
-		log_sink(log)->flush(log_sink(log));
-	}
-	assert_true(fault_hits() > 3);
-	fault_disarm();
-	assert_int_equal(log_close(log, NULL, NULL), 0);
-	f = read_all(path, &files);
-	assert_true(files > 3);
-	assert_int_equal(f.steps, STEPS);
-	assert_int_equal(f.bad, 0);
-}
-
-static void files_that_cannot_be_synced_are_no_trouble(void **state)
-{
-	static const int errors[] = { EINVAL, EROFS, ENOTSUP };
-	static const enum fault_call calls[] = { FAULT_FDATASYNC, FAULT_FSYNC };
-
-	(void)state;
-	for (size_t i = 0; i < 6; i++) {
-		char path[256];
-		struct log *log;
-
-		path_in(path, "nosync.log");
-		remove_log(path);
-		fault_arm((struct fault){ calls[i % 2], 1, true, errors[i / 2], 0 });
-		assert_int_equal(open_log(&log, path, LOG_SYNC_RECORD, 0), 0);
-		write_steps(log, 0, 2);
-		assert_int_equal(log_close(log, NULL, NULL), 0);
-		fault_disarm();
-		assert_int_equal(read_file(path).gaps, 0);
-	}
-}
-
-/* By the program's own reader, which steps over what is damaged. */
-static size_t steps_read(const char *path)
-{
-	struct reader *reader;
-	struct record r;
-	size_t n = 0;
-
-	assert_int_equal(read_open(&reader, &path, 1, NULL, NULL), 0);
-	while (read_next(reader, &r, NULL) == 1)
-		n += r.event == EVENT_INFERENCE_STEP;
-	read_close(reader);
-	return n;
-}
-
-/* Faults on top of each other: the tail is torn, and ending it fails at first, for want of space or by half. */
-static void a_repair_that_fails_is_tried_again(void **state)
-{
-	static const int errors[] = { ENOSPC, EIO, EINTR };
-
-	(void)state;
-	for (int z = 0; z < 2; z++)
-		for (int e = 0; e < 3; e++)
-			for (int call = 0; call < 3; call++) {
-				static const enum fault_call calls[] = { FAULT_WRITE, FAULT_FTRUNCATE, FAULT_PREAD };
-				char path[256];
-				struct log *log;
-				struct stat st;
-
-				path_in(path, plain_and_zst[z]);
-				remove_log(path);
-				for (int run = 0; run < 2; run++) {
-					assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
-					write_steps(log, (uint64_t)run * 3, 3);
-					assert_int_equal(log_close(log, NULL, NULL), 0);
-				}
-				assert_int_equal(stat(path, &st), 0);
-				assert_int_equal(truncate(path, st.st_size - 10), 0); /* torn */
-				assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
-				write_steps(log, 6, 3);
-				fault_arm((struct fault){ calls[call], 1, false, errors[e], 0 });
-				log_sink(log)->flush(log_sink(log));
-				fault_disarm();
-				log_close(log, NULL, NULL);
-				assert_true(steps_read(path) >= 6 - (z ? 3 : 1) + 3); /* all but the torn frame or line */
-			}
-}
-
-static void a_name_without_a_directory_will_do(void **state)
-{
-	const struct log_config cfg = { .path = "here.log", .session_id = "rwkv-sess-000001", .sync = LOG_SYNC_RECORD,
-					.rotate_bytes = 1500, .keep = 2, .clock = &clock_system };
-	char before[512], path[256];
-	struct log *log;
-	struct found f;
-	size_t files;
-
-	(void)state;
-	assert_non_null(getcwd(before, sizeof before));
-	assert_int_equal(chdir(dir), 0);
-	assert_int_equal(log_open(&log, &cfg, NULL), 0);
-	write_steps(log, 0, STEPS);
-	assert_int_equal(log_close(log, NULL, NULL), 0);
-	assert_int_equal(chdir(before), 0);
-	path_in(path, "here.log");
-	f = read_all(path, &files);
-	assert_int_equal(files, 3);
-	assert_int_equal(f.bad, 0);
-	assert_true(f.steps > 0 && f.steps < STEPS);
-}
-
 static void a_small_disk_fills_and_empties(void **state)
 {
 	char mount_at[256], path[300], ballast[300];
@@ -362,14 +148,14 @@ static void a_small_disk_fills_and_empties(void **state)
 		snprintf(ballast, sizeof ballast, "%s/ballast", mount_at);
 		assert_int_equal(open_log(&log, path, LOG_SYNC_INTERVAL, 0), 0);
 		write_steps(log, 0, 10);
-		log_sink(log)->flush(log_sink(log));
+		flush(log);
 		fd = open(ballast, O_CREAT | O_WRONLY, 0644);
 		while (write(fd, fill, sizeof fill) > 0)
 			;
 		close(fd);
 		for (produced = 10; produced < 40000; produced += 100) {
 			write_steps(log, produced, 100);
-			log_sink(log)->flush(log_sink(log));
+			flush(log);
 			if (produced == 20010)
 				assert_int_equal(unlink(ballast), 0); /* somebody frees space */
 		}
@@ -406,7 +192,7 @@ static void write_until_killed(struct shared *s, const char *path)
 	for (;;) {
 		for (int i = 0; i < 20; i++)
 			write_steps(log, ++s->produced, 1);
-		log_sink(log)->flush(log_sink(log));
+		flush(log);
 		s->flushed = s->produced;
 	}
 }
@@ -752,31 +538,12 @@ static void eight_threads_account_for_every_record(void **state)
 	}
 }
 
-static int make_dir(void **state)
-{
-	(void)state;
-	fields_set_text(&session, F_SESSION_ID, slice_of("rwkv-sess-000001"));
-	return scratch_make(dir, sizeof dir, "fault");
-}
-
-static int remove_dir(void **state)
-{
-	(void)state;
-	return scratch_remove(dir);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_call_fails_in_turn),
 		cmocka_unit_test(without_locks_all_is_written_too),
 		cmocka_unit_test(a_failed_sync_is_told_and_never_taken_back),
-		cmocka_unit_test(a_lock_that_nobody_releases_is_done_without),
-		cmocka_unit_test(what_somebody_truncates_is_ended_and_gone_on_with),
-		cmocka_unit_test(rotation_does_without_noreplace),
-		cmocka_unit_test(files_that_cannot_be_synced_are_no_trouble),
-		cmocka_unit_test(a_repair_that_fails_is_tried_again),
-		cmocka_unit_test(a_name_without_a_directory_will_do),
 		cmocka_unit_test(a_small_disk_fills_and_empties),
 		cmocka_unit_test(kill_nine_loses_nothing_that_was_flushed),
 		cmocka_unit_test(memory_runs_out_everywhere),
@@ -788,5 +555,6 @@ int main(void)
 		cmocka_unit_test(eight_threads_account_for_every_record),
 	};
 
+	cmocka_set_test_filter(getenv("RWKVMON_FAULT_ONLY"));
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

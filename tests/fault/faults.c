@@ -1,5 +1,6 @@
 #include "faults.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -9,6 +10,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include <zstd.h>
+#include <zstd_errors.h>
 
 const char *const fault_names[FAULT_CALL_COUNT] = {
 #define X(name) #name,
@@ -16,21 +19,36 @@ const char *const fault_names[FAULT_CALL_COUNT] = {
 #undef X
 };
 
-static struct fault armed;	  /* written while `nth` is 0 */
-static _Atomic unsigned nth, calls, hits;
+/* Written while `nth` is 0. */
+static struct slot {
+	struct fault fault;
+	_Atomic unsigned nth, calls;
+} armed[3];
+static _Atomic unsigned hits;
 static _Atomic int64_t clock_offset_s;
+
+static void arm(struct slot *s, struct fault f)
+{
+	s->fault = f;
+	s->calls = 0;
+	s->nth = f.nth;
+}
 
 void fault_arm(struct fault f)
 {
-	armed = f;
-	calls = 0;
 	hits = 0;
-	nth = f.nth;
+	arm(&armed[0], f);
+}
+
+void fault_add(struct fault f)
+{
+	arm(armed[1].nth ? &armed[2] : &armed[1], f);
 }
 
 void fault_disarm(void)
 {
-	nth = 0;
+	for (size_t i = 0; i < sizeof armed / sizeof *armed; i++)
+		armed[i].nth = 0;
 }
 
 unsigned fault_hits(void)
@@ -50,21 +68,30 @@ void fault_clock_jump(int64_t seconds)
 	clock_offset_s += seconds;
 }
 
+static bool has_its_turn(struct slot *s, enum fault_call call)
+{
+	unsigned from = s->nth, n;
+
+	if (!from || s->fault.call != call)
+		return false;
+	n = ++s->calls;
+	return s->fault.persistent ? n >= from : n == from;
+}
+
 static bool fails(enum fault_call call)
 {
-	unsigned from = nth, n;
+	const struct fault *f = NULL;
 
-	if (!from || armed.call != call)
-		return false;
-	n = ++calls;
-	if (armed.persistent ? n < from : n != from)
+	for (size_t i = 0; !f && i < sizeof armed / sizeof *armed; i++)
+		f = has_its_turn(&armed[i], call) ? &armed[i].fault : NULL;
+	if (!f)
 		return false;
 	hits++;
-	if (armed.slow_us) {
-		usleep(armed.slow_us);
+	if (f->slow_us) {
+		usleep(f->slow_us);
 		return false;
 	}
-	errno = armed.error;
+	errno = f->error;
 	return true;
 }
 
@@ -88,6 +115,12 @@ WRAP(int, flock, (int fd, int how), FAULT_FLOCK, -1, fd, how)
 WRAP(int, fstat, (int fd, struct stat *st), FAULT_FSTAT, -1, fd, st)
 WRAP(int, stat, (const char *path, struct stat *st), FAULT_STAT, -1, path, st)
 WRAP(int, renameat2, (int a, const char *from, int b, const char *to, unsigned how), FAULT_RENAME, -1, a, from, b, to, how)
+WRAP(int, rename, (const char *from, const char *to), FAULT_OLD_RENAME, -1, from, to)
+WRAP(int, unlink, (const char *path), FAULT_UNLINK, -1, path)
+WRAP(DIR *, opendir, (const char *path), FAULT_OPENDIR, NULL, path)
+WRAP(ZSTD_CCtx *, ZSTD_createCCtx, (void), FAULT_ZSTD, NULL)
+WRAP(size_t, ZSTD_compress2, (ZSTD_CCtx *c, void *to, size_t cap, const void *from, size_t n), FAULT_ZSTD,
+     (size_t)-ZSTD_error_memory_allocation, c, to, cap, from, n)
 WRAP(int, pthread_create, (pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *c), FAULT_THREAD, EAGAIN, t, a, f, c)
 
 int __real_open(const char *path, int flags, ...);
@@ -124,7 +157,9 @@ ssize_t __wrap_write(int fd, const void *p, size_t n)
 			watcher(FAULT_WRITE, (size_t)put);
 		return put;
 	}
-	return armed.error ? -1 : __real_write(fd, p, n > 1 ? n / 2 : n);
+	if (errno == FAULT_NOTHING)
+		return 0;
+	return errno ? -1 : __real_write(fd, p, n > 1 ? n / 2 : n);
 }
 
 int __real_fdatasync(int fd);

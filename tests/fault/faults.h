@@ -20,6 +20,10 @@
 	X(STAT)        \
 	X(CLOSE)       \
 	X(RENAME)      \
+	X(OLD_RENAME)  \
+	X(UNLINK)      \
+	X(OPENDIR)     \
+	X(ZSTD)        \
 	X(THREAD)
 
 enum fault_call {
@@ -35,11 +39,14 @@ struct fault {
 	enum fault_call call;
 	unsigned nth;	 /* from 1; 0: none */
 	bool persistent; /* every call from the nth on */
-	int error;	 /* errno; 0 with WRITE: a short write of half the bytes */
+	int error;	 /* errno; with WRITE also 0: half the bytes are taken, and FAULT_NOTHING: none, and no error named */
 	unsigned slow_us; /* the call takes so long, and works */
 };
 
+enum { FAULT_NOTHING = -1 };
+
 void fault_arm(struct fault f);
+void fault_add(struct fault f); /* one more, two at most: faults on top of each other. Calls that an earlier one fails do not count */
 void fault_disarm(void);
 unsigned fault_hits(void); /* calls that failed since fault_arm */
 

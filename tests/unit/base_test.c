@@ -1,12 +1,14 @@
-/* Errors, text building, time, UTF-8: what everything else stands on. */
+/* Errors, text building, time, UTF-8, bells: what everything else stands on. */
 #include "test.h"
 
+#include "base/bell.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/utf8.h"
 
 #include <math.h>
+#include <pthread.h>
 
 static void decimals_are_rounded_and_trimmed(void **state)
 {
@@ -150,6 +152,51 @@ static void errors_carry_text_hint_and_exit_code(void **state)
 	assert_int_equal(err_set(NULL, ERR_WRITE, "nobody listens"), -ERR_WRITE);
 }
 
+/* --- bells --------------------------------------------------------------------------------- */
+
+static const uint64_t HOUR_NS = UINT64_C(3600) * 1000000000;
+enum { ROUNDS = 20000 };
+
+struct table {
+	struct bell call, answer;
+	int asked, answered; /* what a ring makes visible */
+};
+
+static void *answer(void *ctx)
+{
+	struct table *t = ctx;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		while (!bell_wait(&t->call, HOUR_NS))
+			;
+		t->answered = t->asked;
+		bell_ring(&t->answer);
+	}
+	return NULL;
+}
+
+/* A ring that got lost would make this wait for an hour. */
+static void a_bell_is_always_heard(void **state)
+{
+	static struct table t;
+	pthread_t other;
+
+	(void)state;
+	assert_false(bell_wait(&t.call, 1000));
+	bell_ring(&t.call);
+	bell_ring(&t.call); /* as good as once */
+	assert_true(bell_wait(&t.call, HOUR_NS));
+	assert_int_equal(pthread_create(&other, NULL, answer, &t), 0);
+	for (int i = 1; i <= ROUNDS; i++) {
+		t.asked = i;
+		bell_ring(&t.call);
+		while (!bell_wait(&t.answer, HOUR_NS))
+			;
+		assert_int_equal(t.answered, i);
+	}
+	pthread_join(other, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +208,7 @@ int main(void)
 		cmocka_unit_test(times_of_other_writers_are_understood),
 		cmocka_unit_test(utf8_is_only_cut_between_characters),
 		cmocka_unit_test(errors_carry_text_hint_and_exit_code),
+		cmocka_unit_test(a_bell_is_always_heard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,29 @@ static void every_metric_and_field_survives_the_round_trip(void **state)
 	record_decoder_free(&d);
 }
 
+/* What is unknown is absent, and own fields may be all that an object holds. */
+static void what_is_unknown_is_left_out(void **state)
+{
+	static const char own[] = "\"a\":1\"b\":2\"c\":3\"d\":4\"e\":5";
+	struct field_values extra = { 0 };
+	struct record r = { .time_us = 1757594096789000, .event = EVENT_INFERENCE_STEP, .own = own, .own_bytes = { 5, 5, 5, 5, 5 },
+			    .text = slice_of("x") };
+	struct record gap = { .time_us = 1757594096789000, .event = EVENT_GAP, .extra = &extra };
+	struct buf b = { 0 };
+
+	(void)state;
+	record_set(&r, M_TOKEN_LATENCY_MS, NAN);
+	fields_set_number(&extra, F_DROPPED, INFINITY);
+	record_encode(&b, &r);
+	assert_string_equal(b.p, "{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"event_type\":\"inference_step\",\"sequence_length\":0,"
+				 "\"performance\":{\"a\":1},\"resources\":{\"b\":2},\"accuracy\":{\"c\":3},\"metadata\":{\"d\":4},"
+				 "\"sequence\":0,\"token_count\":0,\"text\":\"x\",\"e\":5}\n");
+	buf_clear(&b);
+	record_encode(&b, &gap);
+	assert_string_equal(b.p, "{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"event_type\":\"gap\"}\n");
+	buf_free(&b);
+}
+
 #define HEAD "{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"event_type\":\"inference_step\""
 
 static void troubles_of_other_writers_are_understood(void **state)
@@ -215,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_published_example_is_written_to_the_letter),
 		cmocka_unit_test(every_metric_and_field_survives_the_round_trip),
+		cmocka_unit_test(what_is_unknown_is_left_out),
 		cmocka_unit_test(troubles_of_other_writers_are_understood),
 		cmocka_unit_test(numbers_are_read_exactly),
 		cmocka_unit_test(nonfinite_and_null_are_told_apart),

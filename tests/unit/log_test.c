@@ -101,6 +101,9 @@ static void names_say_what_and_when(void **state)
 	assert_false(log_name_is_rotated("run.log", "run2.20250911T123456.789Z.log"));
 	assert_false(log_name_is_rotated("run.log", "run.20250911T123456.789Z.log.zst"));
 	assert_false(log_name_is_rotated("run.log", "run.2025-911T123456.789Z.log"));
+	assert_false(log_name_is_rotated("run.log", "ran.20250911T123456.789Z.log"));
+	assert_false(log_name_is_rotated("run.log", "run-20250911T123456.789Z.log"));
+	assert_false(log_name_is_rotated("run.log", "run.20250911T123456.789Z.lag"));
 	buf_clear(&b);
 	log_name_expand(&b, "x-{session}-{time}-{what}.log", "s1", wall_base);
 	assert_string_equal(b.p, "x-s1-20250911T123456.789Z-{what}.log");
@@ -298,6 +301,30 @@ static void damage_in_the_middle_cuts_nothing(void **state)
 	buf_free(&whole);
 }
 
+/* zstd has a kind of block that is one byte, repeated; the packer makes it of long runs. */
+static void frames_of_long_runs_have_their_end_too(void **state)
+{
+	const char *path = in_dir("runs.zst");
+	size_t n = 300000, bound = ZSTD_compressBound(n), frame;
+	char *run = malloc(n), *packed = malloc(bound);
+	int fd;
+
+	(void)state;
+	memset(run, 'a', n);
+	frame = ZSTD_compress(packed, bound, run, n, 3);
+	assert_false(ZSTD_isError(frame));
+	unlink(path);
+	append_bytes(path, packed, frame);
+	append_bytes(path, packed, frame);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(frames_whole_end(fd, 0, 2 * frame), 2 * frame);
+	for (size_t cut = frame + 1; cut < 2 * frame; cut++)
+		assert_int_equal(frames_whole_end(fd, 0, cut), frame);
+	close(fd);
+	free(run);
+	free(packed);
+}
+
 enum { WRITERS = 4, EACH = 3000 };
 
 static void *write_some(void *path)
@@ -357,6 +384,7 @@ int main(void)
 		cmocka_unit_test(a_lost_directory_comes_back),
 		cmocka_unit_test(a_tail_torn_at_every_byte_is_repaired),
 		cmocka_unit_test(damage_in_the_middle_cuts_nothing),
+		cmocka_unit_test(frames_of_long_runs_have_their_end_too),
 		cmocka_unit_test(several_writers_share_a_file),
 	};
 

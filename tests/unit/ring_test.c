@@ -71,6 +71,28 @@ static void what_is_reserved_is_unseen_until_commit(void **state)
 	ring_close(&r);
 }
 
+static void the_producer_sees_when_half_is_full(void **state)
+{
+	struct ring r;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(ring_open(&r, 4096, NULL), 0);
+	for (int i = 0; i < 20; i++) { /* 5 entries of 504 + 8 bytes are more than half, again and again */
+		for (int k = 0; k < 5; k++) {
+			assert_non_null(ring_reserve(&r, 504));
+			ring_commit(&r);
+			assert_int_equal(ring_is_half_full(&r), k == 4);
+		}
+		for (int k = 0; k < 5; k++) {
+			assert_non_null(ring_front(&r, &n));
+			ring_pop(&r);
+		}
+		assert_false(ring_is_half_full(&r));
+	}
+	ring_close(&r);
+}
+
 enum { RECORDS = 300000 };
 
 static void *produce(void *ctx)
@@ -117,6 +139,7 @@ int main(void)
 		cmocka_unit_test(entries_come_out_as_they_went_in),
 		cmocka_unit_test(a_full_ring_refuses_and_recovers),
 		cmocka_unit_test(what_is_reserved_is_unseen_until_commit),
+		cmocka_unit_test(the_producer_sees_when_half_is_full),
 		cmocka_unit_test(two_threads_lose_nothing),
 	};
 
