@@ -409,14 +409,19 @@ int log_trouble(const struct log *log, struct err *err)
 	return tell_trouble(log, log->dropped, err);
 }
 
-/* Another process may hold the lock for a moment: wait for it, but not for ever. */
+/* Other processes may hold the lock for a moment, or rotate faster than we open: wait for them, but not for ever. */
 static void write_last(struct log *log)
 {
 	const struct timespec moment = { .tv_nsec = 5000000 };
+	int rc;
 
 	flush(&log->sink);
-	for (int i = 0; i < CLOSE_TRIES && write_pending(log) == EAGAIN; i++)
+	for (int i = 0; i < CLOSE_TRIES; i++) {
+		rc = write_pending(log);
+		if (rc != EAGAIN && rc != ESTALE)
+			return;
 		nanosleep(&moment, NULL);
+	}
 }
 
 int log_close(struct log *log, uint64_t *dropped, struct err *err)

@@ -177,6 +177,8 @@ int segment_rename(struct segment *s, const char *to)
 	if (lock == EAGAIN)
 		return EAGAIN;
 	rc = still_named(s) ? rename_new(s->path, to) : ESTALE;
+	if (rc == ENOENT) /* without the lock, another process may be faster still */
+		rc = ESTALE;
 	if (lock == 0)
 		flock(s->fd, LOCK_UN);
 	return rc;

@@ -327,15 +327,22 @@ static void frames_of_long_runs_have_their_end_too(void **state)
 
 enum { WRITERS = 4, EACH = 3000 };
 
-static void *write_some(void *path)
+struct writer {
+	pthread_t thread;
+	struct log *log;
+	int rc;
+	struct err err;
+};
+
+static void *write_some(void *ctx)
 {
-	struct log *log = open_with((struct log_config){ .rotate_bytes = 60000, .sync = LOG_SYNC_NEVER }, path);
+	struct writer *w = ctx;
 
 	for (int i = 0; i < EACH; i += 30) {
-		write_steps(log, 1, 30);
-		flush(log);
+		write_steps(w->log, 1, 30);
+		flush(w->log);
 	}
-	assert_int_equal(log_close(log, NULL, NULL), 0);
+	w->rc = log_close(w->log, NULL, &w->err);
 	return NULL;
 }
 
@@ -345,16 +352,21 @@ static void several_writers_share_a_file(void **state)
 
 	(void)state;
 	for (int z = 0; z < 2; z++) {
-		pthread_t thread[WRITERS];
+		struct writer writer[WRITERS];
 		char path[256];
 		struct found f;
 		size_t files;
 
 		snprintf(path, sizeof path, "%s", in_dir(names[z]));
 		for (int i = 0; i < WRITERS; i++)
-			assert_int_equal(pthread_create(&thread[i], NULL, write_some, path), 0);
+			writer[i].log = open_with((struct log_config){ .rotate_bytes = 60000, .sync = LOG_SYNC_NEVER }, path);
 		for (int i = 0; i < WRITERS; i++)
-			pthread_join(thread[i], NULL);
+			assert_int_equal(pthread_create(&writer[i].thread, NULL, write_some, &writer[i]), 0);
+		for (int i = 0; i < WRITERS; i++) {
+			pthread_join(writer[i].thread, NULL);
+			if (writer[i].rc)
+				fail_msg("%s", writer[i].err.text);
+		}
 		f = read_all(path, &files);
 		assert_int_equal(f.steps, WRITERS * EACH);
 		assert_int_equal(f.bad, 0);
