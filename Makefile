@@ -8,7 +8,7 @@
 #   make soak       ten minutes of watching: nothing grows
 #   make bench      speed and cost, measured on this machine
 #   make docs            write docs/ anew from the tables in src/spec/
-#   make bench-analyze   the analyzer alone, on logs of 100 MB and 1 GB
+#   make bench-analyze   the analyzer beside wc, cat, jq, pandas and DuckDB (bench/environment installs the last two)
 #   make eval-alarms   precision and recall of the alarms under injected faults (docs/ALARMS.md)
 #   make bench-runtime   the runtime alone, in every precision (docs/PERFORMANCE.md)
 #   make bench-collect   what watching costs a call
@@ -99,6 +99,7 @@ docs: all
 	@build/rwkvmon export grafana --lang zh >deploy/grafana/dashboards/rwkv-monitor.zh.json
 	@build/rwkvmon export diagnosis >docs/DIAGNOSIS.md
 	@build/rwkvmon export man >docs/rwkvmon.1
+bench-analyze: PATH := $(CURDIR)/build/bench-python/bin:$(PATH)
 bench-analyze: all
 	@cmake --build build -j$(JOBS) --target analyze_bench
 	@build/bench/analyze_bench 1 21

@@ -8,7 +8,8 @@
  * forms: as our own writer has them, as Python's json.dumps has them, with the keys of
  * every line in another order, and with floats of 17 digits. Prints medians, because
  * rounds alternate and machines drift; ratios to wc, of CPU time and of wall time, are taken within each round.
- * jq and Python read one form once, up to 100 MB; what is not installed is SKIPPED. RWKVMON_SIMDJSON names
+ * jq, Python, pandas and DuckDB read one form once, up to 100 MB; what is not installed is SKIPPED (bench/environment
+ * installs the last two where `make bench-analyze` looks for them). RWKVMON_SIMDJSON names
  * bench/peers/simdjson_read.cpp, built, to be in the rounds. */
 #include "base/clock.h"
 
@@ -251,6 +252,14 @@ static void measure_others(const char *log, double bytes, uint64_t lines)
 	static const char pandas[] = "import json,sys,pandas\n"
 				     "d=pandas.json_normalize([json.loads(l) for l in open(sys.argv[1])])\n"
 				     "print(d.describe(percentiles=[.5,.9,.95,.99]))";
+	static const char duckdb[] =
+		"import duckdb,sys\n"
+		"paths='performance.token_latency_ms performance.throughput_tps performance.chunk_process_time_ms "
+		"resources.vram_used_mb resources.gpu_utilization_pct resources.state_size_bytes accuracy.logits_entropy "
+		"accuracy.token_repetition_pct accuracy.state_similarity'.split()\n"
+		"each='count({0}),min({0}),max({0}),avg({0}),stddev({0}),quantile_cont({0},[.5,.9,.95,.99])'\n"
+		"print(duckdb.execute('select session_id,'+','.join(each.format(p) for p in paths)+"
+		"\" from read_json(?,format='newline_delimited') group by all\",[sys.argv[1]]).fetchall())";
 	const struct {
 		const char *name, *test;
 		const char *command[6];
@@ -258,6 +267,7 @@ static void measure_others(const char *log, double bytes, uint64_t lines)
 		{ "jq, one metric", "command -v jq >/dev/null", { "jq", ".performance.token_latency_ms", log } },
 		{ "Python json, one metric", "command -v python3 >/dev/null", { "python3", "-c", python, log } },
 		{ "Python json + pandas", "python3 -c 'import pandas' 2>/dev/null", { "python3", "-c", pandas, log } },
+		{ "DuckDB, per session", "python3 -c 'import duckdb' 2>/dev/null", { "python3", "-c", duckdb, log } },
 	};
 	const char *const wc[] = { "wc", "-l", log, NULL };
 
@@ -265,7 +275,7 @@ static void measure_others(const char *log, double bytes, uint64_t lines)
 		struct cost own[ROUNDS_MAX], of_wc[ROUNDS_MAX];
 
 		if (!is_installed(others[i].test)) {
-			printf("%-22s SKIPPED: not installed\n", others[i].name);
+			printf("%-24s SKIPPED: not installed (docs/PERFORMANCE.md says how)\n", others[i].name);
 			continue;
 		}
 		of_wc[0] = run(wc);
