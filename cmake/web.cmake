@@ -6,7 +6,6 @@ if(NOT EXISTS ${UPLOT}/dist/uPlot.iife.min.js)
 endif()
 embed_files(rwkvmon_core
 	web_report_html=${CMAKE_SOURCE_DIR}/web/report.html
-	web_diagnosis_html=${CMAKE_SOURCE_DIR}/web/diagnosis.html
 	web_report_css=${CMAKE_SOURCE_DIR}/web/report.css
 	web_charts_js=${CMAKE_SOURCE_DIR}/web/charts.js
 	web_report_js=${CMAKE_SOURCE_DIR}/web/report.js

@@ -144,13 +144,16 @@ function setUpRaw() {
 	});
 }
 
+/* Paper shows what is folded away on the screen. */
 function setUpPrint() {
-	const back = {};
+	const back = { opened: [] };
 
 	addEventListener("beforeprint", () => {
 		back.theme = root.dataset.theme;
 		root.dataset.theme = "light";
 		root.classList.add("printing");
+		back.opened = [...$$("details.section-details:not([open])")];
+		back.opened.forEach(d => (d.open = true));
 		drawAll();
 	});
 	addEventListener("afterprint", () => {
@@ -159,6 +162,7 @@ function setUpPrint() {
 		else
 			delete root.dataset.theme;
 		root.classList.remove("printing");
+		back.opened.forEach(d => (d.open = false));
 		drawAll();
 	});
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, IO, Iterator, List, Optional, Union
 
 from ._imports import import_package
 from ._native import RwkvmonError, program_path
+from ._zstd import open_zstd
 
 if TYPE_CHECKING:
     import pandas
@@ -29,7 +30,7 @@ Path = Union[str, "os.PathLike[str]"]
 
 def _open(path: str) -> IO[bytes]:
     if path.endswith(".zst"):
-        raise RwkvmonError(f"{path}: Python's library reads no zstd\nzstd -d {path}, and read the result")
+        return open_zstd(path)
     return gzip.open(path) if path.endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
 
 

@@ -1,5 +1,7 @@
 #include "read/unpack.h"
 
+#include "spec/skipped.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -121,7 +123,7 @@ static size_t inflate_some(struct unpack *u, void *buffer, size_t n)
 	if (rc == Z_STREAM_END)
 		rc = inflateReset(&u->gzip);
 	if (rc != Z_OK && rc != Z_BUF_ERROR) {
-		u->damage = "damaged gzip data: what follows is lost";
+		u->damage = skipped_specs[SKIPPED_GZIP].text[LANG_EN];
 		u->inside = false;
 		u->done = true;
 	}
@@ -180,7 +182,7 @@ static size_t decompress_some(struct unpack *u, void *buffer, size_t n)
 		return out.pos;
 	}
 	u->at = in.pos;
-	leave_frame(u, "damaged zstd data: lost up to the next frame");
+	leave_frame(u, skipped_specs[SKIPPED_ZSTD].text[LANG_EN]);
 	return out.pos;
 }
 
@@ -209,7 +211,7 @@ ssize_t unpack_pull(void *ctx, void *buffer, size_t n)
 			return -1;
 		} else if (u->at == before && rest == u->cap) {
 			u->done = true; /* a full block that nothing can be made of */
-			u->damage = "damaged compressed data";
+			u->damage = skipped_specs[SKIPPED_COMPRESSED].text[LANG_EN];
 		}
 	}
 	return 0;

@@ -18,12 +18,8 @@ enum { DEPTH_MAX = 64, NUMBER_MAX_BYTES = 400, SLOTS = 16, NORMS_MAX = 512 };
 
 const char *const decode_reasons[DECODE_RESULT_COUNT] = {
 	[DECODE_OK] = "fine",
-	[DECODE_NOT_OBJECT] = "not a JSON object",
-	[DECODE_MALFORMED] = "damaged or incomplete JSON",
-	[DECODE_NO_EVENT_TYPE] = "a JSON object without a known event_type",
-	[DECODE_BAD_TIMESTAMP] = "no readable timestamp",
-	[DECODE_TOO_LONG] = "longer than 16 MiB",
-	[DECODE_BLANK] = "a blank line",
+#define LINE(name, en, zh) [DECODE_##name] = (en),
+#include "spec/skipped.def"
 };
 
 /* --- the line -------------------------------------------------------------------- */

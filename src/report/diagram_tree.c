@@ -6,7 +6,7 @@
 
 #include "base/utf8.h"
 
-enum { ROW = 27, BOX = 20, INDENT = 26, QUESTION_WIDTH = 330, PILL_AT = 232, WIDTH = 700 };
+enum { ROW = 24, BOX = 19, INDENT = 26, QUESTION_WIDTH = 330, PILL_AT = 232, WIDTH = 700 };
 
 struct drawing {
 	struct buf *out;

@@ -6,7 +6,6 @@
 
 /* web/report.html with its style, script and the chart library, and the library's licence. */
 extern const char web_report_html[], web_report_html_end[];
-extern const char web_diagnosis_html[], web_diagnosis_html_end[];
 extern const char web_report_css[], web_report_css_end[];
 extern const char web_charts_js[], web_charts_js_end[];
 extern const char web_report_js[], web_report_js_end[];
@@ -27,9 +26,20 @@ static void fill_version(struct buf *out, const struct page *p)
 	buf_str(out, RWKVMON_VERSION);
 }
 
+static void fill_heading(struct buf *out, const struct page *p)
+{
+	put_str(out, words(p, p->diagnosis_page ? TEXT_PAGE_DIAGNOSIS_TITLE : TEXT_PAGE_TITLE));
+}
+
+/* Where what one wants to know begins. */
+static void fill_answer(struct buf *out, const struct page *p)
+{
+	buf_str(out, p->diagnosis_page ? "diagnosis" : "verdict");
+}
+
 static void fill_title(struct buf *out, const struct page *p)
 {
-	put_str(out, words(p, TEXT_PAGE_TITLE));
+	fill_heading(out, p);
 	if (p->f->n_files) {
 		const char *slash = strrchr(p->f->files[0], '/');
 
@@ -102,7 +112,8 @@ static void fill_footer(struct buf *out, const struct page *p)
 	put_filled(out, p, TEXT_PAGE_FOOTER, (const char *[]){ RWKVMON_VERSION, NULL });
 }
 
-/* {{name}} in the template is filled by the function of that name, {{PAGE_NAME}} by that text. */
+/* {{name}} in the template is filled by the function of that name, {{PAGE_NAME}} by that text; what is between
+ * {{report_only}} and {{end}} is left out of the diagnosis's page. */
 static const struct filler {
 	const char *name;
 	void (*fill)(struct buf *out, const struct page *p);
@@ -110,6 +121,8 @@ static const struct filler {
 	{ "lang", fill_lang },
 	{ "version", fill_version },
 	{ "title", fill_title },
+	{ "heading", fill_heading },
+	{ "answer", fill_answer },
 	{ "style", fill_style },
 	{ "uplot_licence", fill_licence },
 	{ "facts", page_facts },
@@ -145,30 +158,44 @@ static void fill(struct buf *out, const struct page *p, struct slice name)
 			put_str(out, words(p, (enum text_id)id));
 }
 
-static void put_page(struct buf *out, const struct page *page, struct slice rest)
+/* The text behind `mark`. */
+static struct slice behind(struct slice text, const char *mark)
 {
+	const char *at = memmem(text.p, text.n, mark, strlen(mark));
+	struct slice rest = text;
+
+	if (at) {
+		rest.p = at + strlen(mark);
+		rest.n -= (size_t)(rest.p - text.p);
+	}
+	return rest;
+}
+
+static void put_page(struct buf *out, const struct page *page)
+{
+	struct slice rest = FILE_BYTES(web_report_html);
 	const char *open, *shut;
 
 	while ((open = memmem(rest.p, rest.n, "{{", 2)) &&
 	       (shut = memmem(open, rest.n - (size_t)(open - rest.p), "}}", 2))) {
+		struct slice name = { open + 2, (size_t)(shut - open - 2) };
+
 		buf_add(out, rest.p, (size_t)(open - rest.p));
-		fill(out, page, (struct slice){ open + 2, (size_t)(shut - open - 2) });
-		rest.n -= (size_t)(shut + 2 - rest.p);
-		rest.p = shut + 2;
+		rest = behind(rest, "}}");
+		if (page->diagnosis_page && slice_is(name, "report_only"))
+			rest = behind(rest, "{{end}}");
+		else
+			fill(out, page, name);
 	}
 	buf_add(out, rest.p, rest.n);
 }
 
 void report_html(struct buf *out, const struct findings *f, const struct report_options *o)
 {
-	const struct page page = { .f = f, .lang = o->lang, .diagnosis = o->diagnosis };
-
-	put_page(out, &page, FILE_BYTES(web_report_html));
+	put_page(out, &(struct page){ .f = f, .lang = o->lang, .diagnosis = o->diagnosis });
 }
 
 void report_diagnosis_html(struct buf *out, const struct findings *f, const struct report_options *o)
 {
-	const struct page page = { .f = f, .lang = o->lang, .diagnosis = o->diagnosis, .diagnosis_page = true };
-
-	put_page(out, &page, FILE_BYTES(web_diagnosis_html));
+	put_page(out, &(struct page){ .f = f, .lang = o->lang, .diagnosis = o->diagnosis, .diagnosis_page = true });
 }

@@ -36,8 +36,8 @@ static void trend_row(struct buf *out, const struct page *p, enum metric_id m)
 	const struct trend *t = &p->f->trend[m];
 
 	metric_head(out, p, m);
-	table_value(out, m, t->start);
-	table_value(out, m, t->start + t->change);
+	table_value(out, m, metric_possible(m, t->start));
+	table_value(out, m, metric_possible(m, t->start + t->change));
 	table_value(out, m, t->slope_per_hour);
 	buf_str(out, "<td class=\"n\">");
 	put_value(out, m, t->low);

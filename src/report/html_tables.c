@@ -1,6 +1,7 @@
 /* The tables: anomalies, statistics, sessions, skipped lines. */
 #include "report/page.h"
 #include "report/table.h"
+#include "spec/skipped.h"
 
 #include <math.h>
 
@@ -402,7 +403,7 @@ void page_skipped(struct buf *out, const struct page *p)
 		buf_str(out, "<tr>");
 		table_log_text(out, f->skipped[i].file);
 		table_count(out, f->skipped[i].line);
-		table_log_text(out, f->skipped[i].reason);
+		table_log_text(out, skipped_reason(f->skipped[i].reason, p->lang));
 		buf_str(out, "</tr>\n");
 	}
 	table_end(out);

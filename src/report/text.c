@@ -6,6 +6,7 @@
 #include "report/terminal.h"
 #include "report/text_course.h"
 #include "report/verdict_text.h"
+#include "spec/skipped.h"
 
 #include <math.h>
 
@@ -611,7 +612,7 @@ static void put_skipped(struct term *t, const struct findings *f)
 		indent(t);
 		term_left(t, TINT_PLAIN, place, 36);
 		term_put(t, TINT_PLAIN, " ");
-		term_left(t, TINT_DIM, s->reason, t->columns - t->at);
+		term_left(t, TINT_DIM, skipped_reason(s->reason, t->lang), t->columns - t->at);
 		term_newline(t);
 	}
 	put_more(t, TEXT_TERM_MORE_LINES, f->skipped_lines - n);

@@ -78,7 +78,7 @@ static void put_trend(struct term *t, const struct findings *f, enum metric_id m
 
 	indent(t);
 	term_left(t, TINT_PLAIN, metric_specs[m].label[t->lang], LABEL);
-	put_move(t, m, trend->start, trend->start + trend->change);
+	put_move(t, m, metric_possible(m, trend->start), metric_possible(m, trend->start + trend->change));
 	term_fill(&line, t->lang, minutes ? TEXT_TERM_TREND_MINUTE : TEXT_TERM_TREND_HOUR,
 		  (const char *const[]){ term_number(slope, trend->slope_per_hour * per),
 					 term_number(error, (trend->high - trend->low) / 2 * per) });

@@ -1,6 +1,8 @@
 #include "spec/metrics.h"
 
 #include <assert.h>
+#include <math.h>
+#include <string.h>
 
 static_assert(METRIC_COUNT <= 64, "a record's `have` bits are one word");
 
@@ -37,4 +39,18 @@ enum metric_id metric_by_id(struct slice id)
 	while (m < METRIC_COUNT && !slice_is(id, metric_specs[m].id))
 		m++;
 	return (enum metric_id)m;
+}
+
+/* Cosines. */
+static bool is_similarity(enum metric_id m)
+{
+	return m == M_STATE_SIMILARITY || m == M_STATE_SIMILARITY_SHIFT || m == M_STATE_SIMILARITY_WKV;
+}
+
+double metric_possible(enum metric_id m, double value)
+{
+	double least = is_similarity(m) ? -1 : 0;
+	double most = is_similarity(m) || m == M_QUANT_TOP1_AGREE ? 1 : !strcmp(metric_specs[m].unit, "%") ? 100 : INFINITY;
+
+	return value < least ? least : value > most ? most : value;
 }

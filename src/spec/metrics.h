@@ -42,6 +42,9 @@ extern const char *const metric_group_keys[METRIC_GROUP_COUNT]; /* "performance"
 /* The metric of that published id, or METRIC_COUNT. */
 enum metric_id metric_by_id(struct slice id);
 
+/* The nearest value that the metric can have: what is drawn of a line that was fitted through it. */
+double metric_possible(enum metric_id m, double value);
+
 static inline uint64_t metric_bit(enum metric_id m)
 {
 	return UINT64_C(1) << m;

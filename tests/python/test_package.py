@@ -79,6 +79,22 @@ class Collecting(Folder):
         self.assertEqual([s["accuracy"]["logits_entropy"] for s in steps], [2.5] * 3)
         self.assertEqual(steps[0]["metadata"], {"model_name": "m", "strategy": "s", "chunk_len": 7})
 
+    def test_a_compressed_log_reads_the_same(self):
+        self.log = self.path("run.log.zst")
+        self.write_log([(2.5, 0.9)] * 300)
+        entries = list(RWKVLogAnalyzer(self.log).entries())
+        self.assertEqual(sum(e["event_type"] == "inference_step" for e in entries), 300)
+        with open(self.log, "rb") as f:
+            packed = f.read()
+        with open(self.log, "wb") as f:
+            f.write(packed[:-40])  # a kill tears the last frame
+        torn = list(RWKVLogAnalyzer(self.log).entries())
+        self.assertTrue(torn and torn == entries[:len(torn)])
+        with open(self.log, "wb") as f:
+            f.write(b"not zstd at all")
+        with self.assertRaisesRegex(RwkvmonError, "damaged zstd data"):
+            list(RWKVLogAnalyzer(self.log).entries())
+
     def test_metrics_and_alarms_go_where_options_say(self):
         alarms, heard = self.path("alarms.jsonl"), self.path("heard")
         options = Options(log=None, alarms=False, listen="127.0.0.1:0", alarm_file=alarms,

@@ -8,6 +8,7 @@
 #include "spec/metrics.h"
 #include "spec/options.h"
 #include "spec/pairs.h"
+#include "spec/skipped.h"
 #include "spec/text.h"
 
 #include <ctype.h>
@@ -67,6 +68,7 @@ static void words_of_reports(void **state)
 static void metrics_alarms_charts(void **state)
 {
 	(void)state;
+	CHECK_ALL(skipped_specs, SKIPPED_COUNT, text);
 	CHECK_ALL(metric_specs, METRIC_COUNT, label);
 	CHECK_ALL(metric_specs, METRIC_COUNT, help);
 	CHECK_ALL(alarm_specs, ALARM_TYPE_COUNT, label);
