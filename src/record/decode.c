@@ -226,12 +226,50 @@ struct number {
 	bool negative, whole; /* whole: digits and exponent are all of it */
 };
 
+/* A number without exponent and with at most 7 digits on either side of its point, in the midst of a line: all but few
+ * are of that kind. False: it is none, and nothing was taken. */
+static inline bool take_short_number(struct parser *s, struct number *out)
+{
+	const char *at = s->p + (*s->p == '-');
+	uint64_t x;
+	unsigned n, fraction = 0;
+
+	if (s->end - s->p < 20)
+		return false;
+	x = load8(at);
+	n = digits_of_8(x);
+	if (!n || n == 8 || (*at == '0' && n > 1))
+		return false;
+	out->digits = value_of_digits_of_8(x, n);
+	at += n;
+	if (*at == '.') {
+		x = load8(at + 1);
+		fraction = digits_of_8(x);
+		if (!fraction || fraction == 8)
+			return false;
+		out->digits = out->digits * whole_power[fraction] + value_of_digits_of_8(x, fraction);
+		at += 1 + fraction;
+	}
+	if ((*at | 32) == 'e')
+		return false;
+	out->negative = *s->p == '-';
+	out->exponent = -(int)fraction;
+	out->whole = true;
+	out->value = (double)(int64_t)out->digits / decimal_powers[fraction];
+	out->value = out->negative ? -out->value : out->value;
+	s->p = at;
+	return true;
+}
+
 static bool take_number(struct parser *s, struct number *out)
 {
 	const char *from = s->p, *fraction;
-	bool negative = take(s, '-');
+	bool negative;
 	int kept = 0;
 
+	if (take_short_number(s, out))
+		return true;
+	negative = take(s, '-');
 	*out = (struct number){ .negative = negative };
 	if (take_word(s, "Infinity")) {
 		out->value = negative ? -INFINITY : INFINITY;

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 /* The first of them lowest, whatever the machine. */
 static inline uint64_t load8(const char *p)
@@ -41,6 +44,21 @@ static inline uint64_t value_of_8_digits(uint64_t x)
 	return (x & UINT64_C(0x0000ffff0000ffff)) * UINT64_C(42949672960001) >> 32;
 }
 
+/* How many of the bytes are digits, from the first on: eight in a word. A carry can mark only bytes above a right one. */
+static inline unsigned digits_of_8(uint64_t x)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t digit = x ^ ones * '0', others = (digit | (digit + ones * 0x76)) & ones * 0x80;
+
+	return others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
+}
+
+/* The number of the first n of them, 1..8, which are digits. */
+static inline uint64_t value_of_digits_of_8(uint64_t x, unsigned n)
+{
+	return value_of_8_digits(x << (64 - 8 * n));
+}
+
 /* Bytes before the first '"', '\\' or control character, or all. A borrow can mark only
  * bytes above a right one, so the lowest mark is right. */
 static inline size_t plain_prefix(const char *p, const char *end)
@@ -48,6 +66,16 @@ static inline size_t plain_prefix(const char *p, const char *end)
 	const uint64_t ones = UINT64_C(0x0101010101010101), tops = UINT64_C(0x8080808080808080);
 	const char *at = p;
 
+#if defined(__SSE2__)
+	for (; end - at >= 16; at += 16) {
+		__m128i x = _mm_loadu_si128((const __m128i *)(const void *)at);
+		__m128i marked = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+		int bits = _mm_movemask_epi8(_mm_or_si128(marked, _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x)));
+
+		if (bits)
+			return (size_t)(at - p) + (size_t)__builtin_ctz((unsigned)bits);
+	}
+#endif
 	for (; end - at >= 8; at += 8) {
 		uint64_t x = load8(at), quote = x ^ ones * '"', escape = x ^ ones * '\\';
 		uint64_t marks = ((quote - ones) & ~quote) | ((escape - ones) & ~escape) | ((x - ones * 0x20) & ~x);

@@ -15,8 +15,14 @@ enum { KEY_MAX_BYTES = PATH_KEY_MAX + 1, ROWS_MAX = 512, SLOT_BITS = 11, SLOTS =
 
 const struct path path_top = { .kind = PATH_OBJECT };
 
+/* The first and the last eight bytes of a key, which may overlap: all of it up to 16. */
+struct ends {
+	uint64_t first, last;
+};
+
 struct paths {
 	struct row {
+		struct ends ends;
 		char key[KEY_MAX_BYTES];
 		uint16_t n, in; /* bytes of key; node it stands in */
 		struct path is;
@@ -38,32 +44,36 @@ static uint64_t load(const char *p, size_t n)
 	return x;
 }
 
-/* The ends of a key tell our keys apart; its length and place are mixed in. */
-static size_t slot_of(uint16_t in, struct slice key)
+static inline struct ends ends_of(struct slice key)
 {
-	uint64_t a = 0, b = 0;
+	if (key.n >= 8)
+		return (struct ends){ load(key.p, 8), load(key.p + key.n - 8, 8) };
+	if (key.n >= 4)
+		return (struct ends){ load(key.p, 4), load(key.p + key.n - 4, 4) };
+	if (!key.n)
+		return (struct ends){ 0, 0 };
+	return (struct ends){ (uint64_t)(unsigned char)key.p[0] << 8 | (unsigned char)key.p[key.n / 2],
+			      (unsigned char)key.p[key.n - 1] };
+}
 
-	if (key.n >= 8) {
-		a = load(key.p, 8);
-		b = load(key.p + key.n - 8, 8);
-	} else if (key.n >= 4) {
-		a = load(key.p, 4);
-		b = load(key.p + key.n - 4, 4);
-	} else if (key.n) {
-		a = (uint64_t)(unsigned char)key.p[0] << 16 | (uint64_t)(unsigned char)key.p[key.n / 2] << 8 |
-		    (unsigned char)key.p[key.n - 1];
-	}
-	a = (a ^ (b << 29 | b >> 35)) + (in + 1u) * UINT64_C(0x9e3779b97f4a7c15) + key.n;
+/* The ends tell our keys apart; length and place are mixed in. */
+static inline size_t slot_of(uint16_t in, struct ends ends, size_t n)
+{
+	uint64_t a = (ends.first ^ (ends.last << 29 | ends.last >> 35)) + (in + 1u) * UINT64_C(0x9e3779b97f4a7c15) + n;
+
 	a ^= a >> 32;
 	return a * UINT64_C(0xff51afd7ed558ccd) >> (64 - SLOT_BITS);
 }
 
 static const struct path *find(const struct paths *p, uint16_t in, struct slice key)
 {
-	for (size_t at = slot_of(in, key); p->slot[at]; at = (at + 1) % SLOTS) {
+	struct ends ends = ends_of(key);
+
+	for (size_t at = slot_of(in, ends, key.n); p->slot[at]; at = (at + 1) % SLOTS) {
 		const struct row *row = &p->row[p->slot[at] - 1];
 
-		if (row->n == key.n && row->in == in && !memcmp(row->key, key.p, key.n))
+		if (row->n == key.n && row->in == in && row->ends.first == ends.first && row->ends.last == ends.last &&
+		    (key.n <= 16 || !memcmp(row->key + 8, key.p + 8, key.n - 16)))
 			return &row->is;
 	}
 	return NULL;
@@ -72,7 +82,8 @@ static const struct path *find(const struct paths *p, uint16_t in, struct slice 
 static void add(struct paths *p, uint16_t in, struct slice key, struct path is)
 {
 	struct row *row = &p->row[p->n_rows++];
-	size_t at = slot_of(in, key);
+	struct ends ends = ends_of(key);
+	size_t at = slot_of(in, ends, key.n);
 
 	while (p->slot[at])
 		at = (at + 1) % SLOTS;
@@ -80,6 +91,7 @@ static void add(struct paths *p, uint16_t in, struct slice key, struct path is)
 	memcpy(row->key, key.p, key.n);
 	row->n = (uint16_t)key.n;
 	row->in = in;
+	row->ends = ends;
 	row->is = is;
 }
 
