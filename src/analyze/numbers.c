@@ -58,12 +58,20 @@ static void add_sum(const struct steps *s, enum metric_id m, const struct bucket
 			buckets_add_sum(s->series, s->bucket, SERIES_APART + i, sum);
 }
 
-static void add_value(const struct steps *s, enum metric_id m, double v)
+static void add_others(const struct steps *s, enum metric_id m, const double *v, size_t n)
 {
-	double most = (double)BUCKETS_MOST, scaled = fmax(-most, fmin(most, v * metric_specs[m].scale));
+	double most = (double)BUCKETS_MOST, scale = metric_specs[m].scale;
+	struct bucket_cell sum = { .count = n, .min = v[0], .max = v[0] };
 
-	tracks_add_value(s->tracks, m, v);
-	add_sum(s, m, &(struct bucket_cell){ .count = 1, .min = v, .max = v, .sum = llrint(scaled) });
+	tracks_add_others(s->tracks, m, v, n);
+	for (size_t i = 0; i < n; i++) {
+		double scaled = v[i] * scale;
+
+		sum.min = v[i] < sum.min ? v[i] : sum.min;
+		sum.max = v[i] > sum.max ? v[i] : sum.max;
+		sum.sum += llrint(scaled > most ? most : scaled < -most ? -most : scaled);
+	}
+	add_sum(s, m, &sum);
 }
 
 static void add_decimals(const struct steps *s, enum metric_id m, const int64_t *v, size_t n, const struct range *r)
@@ -85,19 +93,24 @@ static void add_decimals(const struct steps *s, enum metric_id m, const int64_t 
 /* One metric, when not all of the steps have it as a decimal. */
 static void add_mixed(const struct steps *s, enum metric_id m)
 {
-	int64_t v[COLUMNS_ROWS];
-	size_t n = 0;
+	int64_t decimal[COLUMNS_ROWS];
+	double value[COLUMNS_ROWS], other[COLUMNS_ROWS];
+	size_t decimals = 0, values = 0, others;
 
 	for (size_t row = s->from; row < s->from + s->n; row++)
 		if (s->c->decimal[row] >> m & 1)
-			v[n++] = s->c->scaled[m][row];
+			decimal[decimals++] = s->c->scaled[m][row];
 		else if (s->c->have[row] >> m & 1)
-			add_value(s, m, s->c->value[m][row]);
-	if (n) {
-		struct range r = range_of(v, n);
+			value[values++] = s->c->value[m][row];
+	others = values - moments_part(metric_specs[m].scale, value, values, decimal + decimals, other);
+	decimals += values - others;
+	if (decimals) {
+		struct range r = range_of(decimal, decimals);
 
-		add_decimals(s, m, v, n, &r);
+		add_decimals(s, m, decimal, decimals, &r);
 	}
+	if (others)
+		add_others(s, m, other, others);
 }
 
 /* One metric that all of the steps have as a decimal. */
@@ -121,9 +134,23 @@ static void add_steps(const struct steps *s)
 	}
 }
 
+static const uint64_t both = UINT64_C(1) << M_STATE_SIMILARITY | UINT64_C(1) << M_LOGITS_ENTROPY;
+
+static void add_mixed_pairs(struct comoments *c, const struct steps *s)
+{
+	double x[COLUMNS_ROWS], y[COLUMNS_ROWS];
+	size_t n = 0;
+
+	for (size_t row = s->from; row < s->from + s->n; row++)
+		if ((s->c->have[row] & both) == both) {
+			x[n] = columns_value(s->c, row, M_STATE_SIMILARITY);
+			y[n++] = columns_value(s->c, row, M_LOGITS_ENTROPY);
+		}
+	comoments_add_pairs(c, x, y, n);
+}
+
 static void add_pairs(struct comoments *c, const struct steps *s)
 {
-	const uint64_t both = metric_bit(M_STATE_SIMILARITY) | metric_bit(M_LOGITS_ENTROPY);
 	const int64_t *x = s->c->scaled[M_STATE_SIMILARITY], *y = s->c->scaled[M_LOGITS_ENTROPY];
 
 	if ((s->all & both) == both) {
@@ -132,9 +159,8 @@ static void add_pairs(struct comoments *c, const struct steps *s)
 		comoments_add_decimals(c, x + s->from, y + s->from, s->n, &of_x, &of_y);
 		return;
 	}
-	for (size_t row = s->from; (s->any & both) == both && row < s->from + s->n; row++)
-		if ((s->c->have[row] & both) == both)
-			comoments_add(c, columns_value(s->c, row, M_STATE_SIMILARITY), columns_value(s->c, row, M_LOGITS_ENTROPY));
+	if ((s->any & both) == both)
+		add_mixed_pairs(c, s);
 }
 
 /* What few steps have. */

@@ -90,22 +90,34 @@ void tracks_add_decimals(struct tracks *t, enum metric_id m, const int64_t *v, s
 	sketch_decimals(track, m, v + at, n - at);
 }
 
-void tracks_add_value(struct tracks *t, enum metric_id m, double v)
+void tracks_add_others(struct tracks *t, enum metric_id m, const double *v, size_t n)
 {
 	struct track *track = track_of(t, m);
-	int64_t scaled;
+	double complement[RANGE_MOST];
 
 	if (!track)
 		return;
-	if (moments_decimal(&track->moments, v, &scaled)) {
-		struct range r = range_of(&scaled, 1);
-
-		tracks_add_decimals(t, m, &scaled, 1, &r);
-		return;
-	}
-	moments_add_other(&track->moments, v);
+	moments_add_others(&track->moments, v, n);
 	spill(track, m);
-	sketch_value(track, m, v, 1);
+	for (size_t i = 0; is_similarity(m) && i < n; i++)
+		complement[i] = 1 - v[i];
+	sketch_add_all(&track->sketch, is_similarity(m) ? complement : v, n);
+}
+
+/* Any values. */
+static void add_values(struct tracks *t, enum metric_id m, const double *v, size_t n)
+{
+	int64_t decimal[RANGE_MOST];
+	double other[RANGE_MOST];
+	size_t decimals = moments_part(metric_specs[m].scale, v, n, decimal, other);
+
+	if (decimals) {
+		struct range r = range_of(decimal, decimals);
+
+		tracks_add_decimals(t, m, decimal, decimals, &r);
+	}
+	if (decimals < n)
+		tracks_add_others(t, m, other, n - decimals);
 }
 
 void tracks_add(struct tracks *t, const struct record *rec)
@@ -114,7 +126,7 @@ void tracks_add(struct tracks *t, const struct record *rec)
 	for (uint64_t have = rec->have; have; have &= have - 1) {
 		enum metric_id m = (enum metric_id)__builtin_ctzll(have);
 
-		tracks_add_value(t, m, rec->metric[m]);
+		add_values(t, m, &rec->metric[m], 1);
 	}
 	for (uint64_t broken = rec->nonfinite; broken; broken &= broken - 1)
 		t->nonfinite[__builtin_ctzll(broken)]++;

@@ -110,6 +110,8 @@ static inline struct eight eight_of(const struct run *r, size_t i)
 	int fraction = s->fraction[i], lacking = (int)s->decimals[i] - fraction;
 	struct eight e;
 
+	if (_mm512_cmpgt_epi64_mask(length, _mm512_set1_epi64(8)) == 0xff)
+		return (struct eight){ .fine = 0 };
 	e.fine = take_eight_alike(text, length, fraction, &e.number);
 	if ((r->fine & ~e.fine) || lacking < 0) {
 		e = take_eight(text, length, _mm512_set1_epi64(s->decimals[i]));

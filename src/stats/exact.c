@@ -75,6 +75,102 @@ void exact_add(struct exact *e, double a)
 		add_at(e->w, bit / 64, piece);
 }
 
+/* --- many at once: whole numbers of one power of two ------------------------------------ */
+
+enum { SPREAD_MOST = 10, FIELD_BITS = 0x7ff }; /* mantissas of 53 bits, moved up by so many, fit 63 */
+
+static int field_of(double v)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &v, sizeof bits);
+	return (int)(bits >> 52 & FIELD_BITS);
+}
+
+/* The least exponent field; -1: zeros and subnormals are among them, or they are too far apart. */
+static int least_field(const double *v, size_t n)
+{
+	int least = FIELD_BITS, most = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int field = field_of(v[i]);
+
+		least = field < least ? field : least;
+		most = field > most ? field : most;
+	}
+	return least && most - least <= SPREAD_MOST ? least : -1;
+}
+
+/* v in units of 2^(least - 1075). */
+static inline int64_t whole(double v, int least)
+{
+	uint64_t bits;
+	int64_t size;
+
+	memcpy(&bits, &v, sizeof bits);
+	size = (int64_t)(((bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52) << ((int)(bits >> 52 & FIELD_BITS) - least));
+	return bits >> 63 ? -size : size;
+}
+
+/* Two's complement, 192 bits, times 2^exponent. */
+static void add_words(struct exact *e, const uint64_t w[3], int exponent)
+{
+	int bit = exponent + 64 * EXACT_POINT, at = bit / 64, up = bit % 64;
+	uint64_t above = w[2] >> 63 ? UINT64_MAX : 0, carry = 0;
+
+	for (int i = 0; at < EXACT_WORDS; i++, at++) {
+		uint64_t high = i < 3 ? w[i] : above, low = i && i < 4 ? w[i - 1] : i ? above : 0;
+		uint64_t piece = up ? high << up | low >> (64 - up) : high;
+		u128 sum = (u128)e->w[at] + piece + carry;
+
+		e->w[at] = (uint64_t)sum;
+		carry = (uint64_t)(sum >> 64);
+		if (i > 3 && ((!above && !carry) || (above && carry))) /* what is left to add is 0 */
+			return;
+	}
+}
+
+static void add_to_words(uint64_t w[3], i128 value)
+{
+	u128 low = (u128)w[0] + (uint64_t)value;
+	u128 mid = (u128)w[1] + (uint64_t)((u128)value >> 64) + (uint64_t)(low >> 64);
+
+	w[0] = (uint64_t)low;
+	w[1] = (uint64_t)mid;
+	w[2] += (value < 0 ? UINT64_MAX : 0) + (uint64_t)(mid >> 64);
+}
+
+void exact_add_all(struct exact *e, const double *a, size_t n)
+{
+	int least = least_field(a, n);
+	uint64_t w[3] = { 0 };
+	i128 sum = 0;
+
+	for (size_t i = 0; least < 0 && i < n; i++)
+		exact_add(e, a[i]);
+	if (least < 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		sum += whole(a[i], least);
+	add_to_words(w, sum);
+	add_words(e, w, least - 1075);
+}
+
+void exact_add_products(struct exact *e, const double *a, const double *b, size_t n)
+{
+	int of_a = least_field(a, n), of_b = a == b ? of_a : least_field(b, n);
+	uint64_t w[3] = { 0 };
+
+	if (of_a < 0 || of_b < 0) {
+		for (size_t i = 0; i < n; i++)
+			exact_add_product(e, a[i], b[i]);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		add_to_words(w, (i128)whole(a[i], of_a) * whole(b[i], of_b));
+	add_words(e, w, of_a + of_b - 2 * 1075);
+}
+
 void exact_merge(struct exact *into, const struct exact *from)
 {
 	uint64_t carry = 0;

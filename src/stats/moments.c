@@ -57,13 +57,21 @@ static void widen(struct moments *m, double v)
 	m->count++;
 }
 
-void moments_add_other(struct moments *m, double v)
+void moments_add_others(struct moments *m, const double *v, size_t n)
 {
-	widen(m, v);
+	double low = v[0], high = v[0];
+
+	for (size_t i = 1; i < n; i++) {
+		low = v[i] < low ? v[i] : low;
+		high = v[i] > high ? v[i] : high;
+	}
+	m->min = !m->count || low < m->min ? low : m->min;
+	m->max = !m->count || high > m->max ? high : m->max;
+	m->count += n;
 	if (!rest_of(&m->rest, 2, &m->failed))
 		return;
-	exact_add(&m->rest[0], v);
-	exact_add_product(&m->rest[1], v, v);
+	exact_add_all(&m->rest[0], v, n);
+	exact_add_products(&m->rest[1], v, v, n);
 }
 
 void moments_add(struct moments *m, double v)
@@ -72,7 +80,7 @@ void moments_add(struct moments *m, double v)
 
 	v += 0.0; /* no -0 */
 	if (!is_decimal(v, m->scale, &scaled)) {
-		moments_add_other(m, v);
+		moments_add_others(m, &v, 1);
 		return;
 	}
 	widen(m, v);
@@ -105,6 +113,32 @@ void moments_add_decimals(struct moments *m, const int64_t *v, size_t n, const s
 	m->count += n;
 	m->sum += r->sum;
 	add_products(m->square, v, v, n, range_is_small(r), r->squares);
+}
+
+/* Is it told at once that v is no decimal? What is too large for a look at its rounded value is told apart with care. */
+static bool is_plainly_other(double v, double scale)
+{
+	const double round = 6755399441055744.0; /* 1.5 * 2^52: adding it rounds to a whole number */
+	double near = v * scale, whole = (near + round) - round;
+
+	return (fabs(near) < 1125899906842624.0) & (whole / scale != v);
+}
+
+size_t moments_part(double scale, const double *v, size_t n, int64_t *decimal, double *other)
+{
+	const struct moments of = { .scale = scale };
+	uint8_t plainly[RANGE_MOST];
+	size_t decimals = 0, others = 0;
+
+	for (size_t i = 0; i < n; i++)
+		plainly[i] = is_plainly_other(v[i], scale);
+	for (size_t i = 0; i < n; i++) {
+		if (!plainly[i] && moments_decimal(&of, v[i], &decimal[decimals]))
+			decimals++;
+		else
+			other[others++] = v[i];
+	}
+	return decimals;
 }
 
 void moments_merge(struct moments *into, const struct moments *from)
@@ -223,6 +257,35 @@ void comoments_add(struct comoments *c, double x, double y)
 		exact_add_product(&c->rest[3], y, y);
 		exact_add_product(&c->rest[4], x, y);
 	}
+}
+
+/* One of each pair is no decimal. */
+static void add_other_pairs(struct comoments *c, const double *x, const double *y, size_t n)
+{
+	c->count += n;
+	if (!n || !rest_of(&c->rest, 5, &c->failed))
+		return;
+	exact_add_all(&c->rest[0], x, n);
+	exact_add_all(&c->rest[1], y, n);
+	exact_add_products(&c->rest[2], x, x, n);
+	exact_add_products(&c->rest[3], y, y, n);
+	exact_add_products(&c->rest[4], x, y, n);
+}
+
+void comoments_add_pairs(struct comoments *c, const double *x, const double *y, size_t n)
+{
+	double a[RANGE_MOST], b[RANGE_MOST];
+	size_t others = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!is_plainly_other(x[i], c->scale_x) && !is_plainly_other(y[i], c->scale_y)) {
+			comoments_add(c, x[i], y[i]);
+			continue;
+		}
+		a[others] = x[i];
+		b[others++] = y[i];
+	}
+	add_other_pairs(c, a, b, others);
 }
 
 void comoments_add_decimals(struct comoments *c, const int64_t *x, const int64_t *y, size_t n, const struct range *of_x,

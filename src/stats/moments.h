@@ -28,8 +28,12 @@ void moments_add(struct moments *m, double v);
 /* Is v the double nearest to *scaled / scale, |*scaled| < 2^51? */
 bool moments_decimal(const struct moments *m, double v, int64_t *scaled);
 
-/* [hot] The same as moments_add when v is known to be no such decimal. */
-void moments_add_other(struct moments *m, double v);
+/* [hot] The same as moments_add when v is known to be no such decimal; for n = 1..RANGE_MOST of them. */
+void moments_add_others(struct moments *m, const double *v, size_t n);
+
+/* [hot] Tells n <= RANGE_MOST values apart: decimals, times scale, go to `decimal`, the others to `other`. Returns how many are
+ * decimals. */
+size_t moments_part(double scale, const double *v, size_t n, int64_t *decimal, double *other);
 
 /* [hot] The same for the values v[i] / scale, n = 1..RANGE_MOST, each |v[i]| < 2^52; r is their range. */
 void moments_add_decimals(struct moments *m, const int64_t *v, size_t n, const struct range *r);
@@ -50,6 +54,7 @@ struct comoments {
 };
 
 void comoments_add(struct comoments *c, double x, double y);
+void comoments_add_pairs(struct comoments *c, const double *x, const double *y, size_t n); /* [hot] n <= RANGE_MOST */
 void comoments_add_decimals(struct comoments *c, const int64_t *x, const int64_t *y, size_t n, const struct range *of_x,
 			    const struct range *of_y); /* as above */
 void comoments_merge(struct comoments *into, const struct comoments *from);
