@@ -99,5 +99,59 @@ static inline __mmask8 take_eight_alike(__m512i text, __m512i length, int fracti
 	return fine;
 }
 
+/* Numbers of 10..20 characters with a point that has 8..17 digits behind it, as programs write that print doubles in full.
+ * Bytes before a number are read: 24 from its end. */
+static inline struct eight take_eight_long(const char *base, __m256i starts, __m256i ends)
+{
+	const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi64(1), dot = _mm512_set1_epi8('.' ^ '0');
+	const __m512i nines = _mm512_set1_epi8(9), ascii = _mm512_set1_epi8('0'), all = _mm512_set1_epi64(-1);
+	__m512i length = _mm512_cvtepi32_epi64(_mm256_sub_epi32(ends, starts)), bits = _mm512_slli_epi64(length, 3);
+	__m512i last = _mm512_xor_si512(texts_of_eight(base, ends), ascii);
+	__m512i middle = _mm512_xor_si512(texts_of_eight(base - 8, ends), ascii), first = _mm512_xor_si512(texts_of_eight(base - 16, ends), ascii);
+	__m512i point, before, after;
+	__mmask8 in_middle, fine;
+	struct eight e;
+
+	/* What is before the number counts as nothing: shifts by 64 and more leave no bit. */
+	middle = _mm512_and_si512(middle, _mm512_sllv_epi64(all, _mm512_max_epi64(zero, _mm512_sub_epi64(_mm512_set1_epi64(128), bits))));
+	first = _mm512_and_si512(first, _mm512_sllv_epi64(all, _mm512_sub_epi64(_mm512_set1_epi64(192), bits)));
+
+	/* The point's lowest bit, and the digits without it: those before it move up by a byte. */
+	point = _mm512_movm_epi8(_mm512_cmpeq_epi8_mask(middle, dot));
+	in_middle = _mm512_test_epi64_mask(point, point);
+	point = _mm512_mask_mov_epi64(_mm512_movm_epi8(_mm512_cmpeq_epi8_mask(first, dot)), in_middle, point);
+	fine = _mm512_test_epi64_mask(point, point);
+	point = _mm512_and_si512(point, _mm512_sub_epi64(zero, point));
+	before = _mm512_sub_epi64(point, one);
+	after = _mm512_andnot_si512(_mm512_sub_epi64(_mm512_slli_epi64(point, 8), one), all);
+	e.fraction = _mm512_srli_epi64(_mm512_sub_epi64(_mm512_lzcnt_epi64(point), _mm512_set1_epi64(7)), 3);
+	e.fraction = _mm512_add_epi64(e.fraction, _mm512_mask_mov_epi64(_mm512_set1_epi64(16), in_middle, _mm512_set1_epi64(8)));
+	{
+		__m512i parted = _mm512_mask_mov_epi64(first, in_middle, middle);
+		__m512i from_first = _mm512_maskz_srli_epi64(in_middle, first, 56);
+
+		parted = _mm512_or_si512(_mm512_and_si512(parted, after), _mm512_slli_epi64(_mm512_and_si512(parted, before), 8));
+		middle = _mm512_mask_or_epi64(middle, in_middle, parted, from_first);
+		first = _mm512_mask_mov_epi64(parted, in_middle, _mm512_slli_epi64(first, 8));
+	}
+	fine &= _mm512_cmple_epi64_mask(length, _mm512_set1_epi64(20)) & _mm512_cmpge_epi64_mask(length, _mm512_set1_epi64(10));
+	fine &= _mm512_cmpge_epi64_mask(length, _mm512_add_epi64(e.fraction, _mm512_set1_epi64(2)));
+	fine &= _mm256_cmpge_epi32_mask(starts, _mm256_set1_epi32(24));
+	fine &= (__mmask8)~_mm512_test_epi64_mask(
+		_mm512_movm_epi8(_mm512_cmpgt_epu8_mask(last, nines) | _mm512_cmpgt_epu8_mask(middle, nines) | _mm512_cmpgt_epu8_mask(first, nines)), all);
+	{ /* a needless 0 in front */
+		__m256i begin = _mm256_i32gather_epi32((const int *)(const void *)base, starts, 1);
+		__mmask8 is_0 = _mm256_cmpeq_epi32_mask(_mm256_and_si256(begin, _mm256_set1_epi32(0xff)), _mm256_set1_epi32('0'));
+
+		fine &= (__mmask8)~(is_0 & _mm512_cmpgt_epi64_mask(length, _mm512_add_epi64(e.fraction, _mm512_set1_epi64(2))));
+	}
+	e.number = _mm512_add_epi64(_mm512_mullo_epi64(join_digits(first), _mm512_set1_epi64(INT64_C(10000000000000000))),
+				    _mm512_add_epi64(_mm512_mul_epu32(join_digits(middle), _mm512_set1_epi64(100000000)), join_digits(last)));
+	e.scaled = zero;
+	e.fine = fine;
+	e.whole = e.decimal = 0;
+	return e;
+}
+
 #endif
 #endif

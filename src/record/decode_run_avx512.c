@@ -101,17 +101,19 @@ static void learn_fraction(uint8_t *fraction, const struct eight *e)
 	*fraction = last <= FRACTION_MAX ? (uint8_t)last : *fraction;
 }
 
-/* The number of operand i in each line. */
+static inline __m512i lengths_of(const struct run *r, size_t i)
+{
+	return _mm512_cvtepi32_epi64(_mm256_sub_epi32(load_places(r->ends[i + 1]), load_places(r->start[i])));
+}
+
+/* The number of operand i in each line, of 8 characters at most. */
 static inline struct eight eight_of(const struct run *r, size_t i)
 {
 	struct lanes *s = &r->l->lanes;
-	__m256i end = load_places(r->ends[i + 1]);
-	__m512i length = _mm512_cvtepi32_epi64(_mm256_sub_epi32(end, load_places(r->start[i]))), text = texts_of_eight(r->base, end);
+	__m512i length = lengths_of(r, i), text = texts_of_eight(r->base, load_places(r->ends[i + 1]));
 	int fraction = s->fraction[i], lacking = (int)s->decimals[i] - fraction;
 	struct eight e;
 
-	if (_mm512_cmpgt_epi64_mask(length, _mm512_set1_epi64(8)) == 0xff)
-		return (struct eight){ .fine = 0 };
 	e.fine = take_eight_alike(text, length, fraction, &e.number);
 	if ((r->fine & ~e.fine) || lacking < 0) {
 		e = take_eight(text, length, _mm512_set1_epi64(s->decimals[i]));
@@ -152,19 +154,48 @@ static bool take_long_metric(struct run *r, size_t i, int k, enum metric_id m)
 	return true;
 }
 
+static void take_long_metrics(struct run *r, size_t i, enum metric_id m, unsigned left)
+{
+	for (; left; left &= left - 1)
+		if (!take_long_metric(r, i, __builtin_ctz(left), m))
+			r->fine &= (__mmask8)~(left & -left);
+}
+
+/* Doubles in full: they have more digits than the metric's decimals. */
+static void take_full_metrics(struct run *r, size_t i, enum metric_id m)
+{
+	struct eight e = take_eight_long(r->base, load_places(r->start[i]), load_places(r->ends[i + 1]));
+	uint64_t number[RUN_LINES], fraction[RUN_LINES];
+	unsigned slow = r->fine & (unsigned)~e.fine;
+
+	_mm512_storeu_si512(number, e.number);
+	_mm512_storeu_si512(fraction, e.fraction);
+	for (unsigned left = r->fine & e.fine; left; left &= left - 1) {
+		int k = __builtin_ctz(left);
+
+		if (!decimal_to_double(number[k], -(int)fraction[k], &r->c->value[m][r->row + (size_t)k]))
+			slow |= 1u << k;
+	}
+	take_long_metrics(r, i, m, slow);
+}
+
 static inline void take_metrics(struct run *r, size_t i, enum metric_id m)
 {
-	struct eight e = eight_of(r, i);
-	__mmask8 scaled = e.fine & e.decimal;
+	struct eight e;
+	__mmask8 scaled;
 
+	if (_mm512_cmpgt_epi64_mask(lengths_of(r, i), _mm512_set1_epi64(8)) == 0xff) {
+		take_full_metrics(r, i, m);
+		return;
+	}
+	e = eight_of(r, i);
+	scaled = e.fine & e.decimal;
 	_mm512_storeu_si512(r->c->scaled[m] + r->row, e.scaled);
 	r->decimal = _mm512_mask_or_epi64(r->decimal, scaled, r->decimal, _mm512_set1_epi64((int64_t)metric_bit(m)));
 	if (scaled == 0xff)
 		return;
 	_mm512_storeu_pd(r->c->value[m] + r->row, value_of_eight(&e));
-	for (unsigned left = r->fine & (unsigned)~e.fine; left; left &= left - 1)
-		if (!take_long_metric(r, i, __builtin_ctz(left), m))
-			r->fine &= (__mmask8)~(left & -left);
+	take_long_metrics(r, i, m, r->fine & (unsigned)~e.fine);
 }
 
 /* Whole numbers of at most `most`. */
