@@ -17,7 +17,7 @@ foreach(row IN LISTS LAYER_ROWS)
 	add_library(layer_${layer} OBJECT ${sources})
 	target_link_libraries(layer_${layer} PRIVATE rwkvmon_flags)
 	add_dependencies(layer_${layer} check_layers)
-	if(layer MATCHES "^(runtime|stats|analyze)$") # their plain loops as vectors
+	if(layer MATCHES "^(record|rules|runtime|stats|analyze)$") # their plain loops as vectors
 		target_compile_options(layer_${layer} PRIVATE "$<$<CONFIG:RelWithDebInfo>:-O3>")
 	endif()
 	if(layer STREQUAL "runtime")

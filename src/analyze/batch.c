@@ -60,18 +60,19 @@ static void tell_runs_apart(struct sorting *s, const struct analyze_options *wan
 {
 	const struct columns *c = s->b->log;
 	struct batch_part *part = begin_part(s, 0);
+	bool wants_all = !wanted->session && !wanted->since_us && !wanted->until_us;
 	struct slice latest = { 0 };
 	uint16_t n = 0, run = 0;
 
 	for (size_t row = 0; row < c->n; row++) {
-		if (c->event[row] != EVENT_SESSION_START && !is_wanted(wanted, c, row))
+		if (!wants_all && c->event[row] != EVENT_SESSION_START && !is_wanted(wanted, c, row))
 			continue;
 		if (c->event[row] != EVENT_INFERENCE_STEP) {
 			part->event = (int)row;
 			part = begin_part(s, n);
 			continue;
 		}
-		if (!part->n++ || !is_same(latest, c->session_id[row])) {
+		if (!part->n++ || part->n_runs > 1 || !is_same(latest, c->session_id[row])) {
 			latest = c->session_id[row];
 			run = run_of(s, part, session_cut(latest));
 		}

@@ -36,7 +36,7 @@ static void add_octave(struct profile *p, size_t octave, const struct columns *c
 				continue;
 			scaled = columns_value(c, row, m) * metric_specs[m].scale;
 			p->at[i][octave].count++;
-			p->at[i][octave].sum += llrint(fmax(-(double)MOST, fmin((double)MOST, scaled)));
+			p->at[i][octave].sum += llrint(scaled > (double)MOST ? (double)MOST : scaled < -(double)MOST ? -(double)MOST : scaled);
 		}
 	}
 }
