@@ -45,13 +45,18 @@ struct parser {
 	bool has_token_count;
 };
 
-static void skip_space(struct parser *s)
+static inline bool is_space(char c)
 {
-	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' || *s->p == '\r' || *s->p == '\n'))
+	return (unsigned char)c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
+}
+
+static inline void skip_space(struct parser *s)
+{
+	while (s->p < s->end && is_space(*s->p))
 		s->p++;
 }
 
-static bool take(struct parser *s, char c)
+static inline bool take(struct parser *s, char c)
 {
 	if (s->p == s->end || *s->p != c)
 		return false;
