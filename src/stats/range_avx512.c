@@ -22,8 +22,11 @@ struct range range_of_avx512(const int64_t *v, size_t n)
 		sum = _mm512_add_epi64(sum, x);
 		squares = _mm512_add_epi64(squares, _mm512_mul_epi32(x, x));
 	}
-	return (struct range){ _mm512_reduce_min_epi64(low), _mm512_reduce_max_epi64(high), _mm512_reduce_add_epi64(sum),
-			       _mm512_reduce_add_epi64(squares) };
+	struct range r = { _mm512_reduce_min_epi64(low), _mm512_reduce_max_epi64(high), _mm512_reduce_add_epi64(sum), 0 };
+
+	if (range_is_small(&r)) /* else the sum would overflow */
+		r.squares = _mm512_reduce_add_epi64(squares);
+	return r;
 }
 
 int64_t range_products_avx512(const int64_t *x, const int64_t *y, size_t n)
