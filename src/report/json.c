@@ -168,6 +168,31 @@ static void put_jitter(struct buf *out, const struct jitter jitter[PHASE_COUNT])
 	buf_char(out, '}');
 }
 
+static void put_distribution(struct buf *out, const struct histogram of[PHASE_COUNT])
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	for (int phase = 0; phase < PHASE_COUNT; phase++) {
+		const struct histogram *h = &of[phase];
+		bool in = true;
+
+		if (!h->n)
+			continue;
+		key(out, &first, phase == PHASE_UNKNOWN ? "unknown" : phase_ids[phase]);
+		buf_char(out, '{');
+		member_double(out, &in, "low", h->low);
+		member_double(out, &in, "high", h->high);
+		key(out, &in, "steps");
+		for (size_t i = 0; i < h->n; i++) {
+			buf_char(out, i ? ',' : '[');
+			buf_u64(out, h->bin[i]);
+		}
+		buf_str(out, "]}");
+	}
+	buf_char(out, '}');
+}
+
 static void put_session(struct buf *out, const struct session_findings *s)
 {
 	bool first = true;
@@ -527,5 +552,7 @@ void report_json(struct buf *out, const struct findings *f, const struct report_
 	key(out, &first, "instances");
 	put_instances(out, f);
 	member_u64(out, &first, "instances_total", f->instances_total);
+	key(out, &first, "distribution");
+	put_distribution(out, f->latency);
 	buf_str(out, "}\n");
 }

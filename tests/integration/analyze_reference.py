@@ -3,6 +3,7 @@
   analyze_reference.py make FILE     writes a seeded log with every trouble a log can have
   analyze_reference.py check JSON FILE...   compares `rwkvmon analyze --format json` with the files
 """
+import bisect
 import datetime
 import json
 import math
@@ -451,6 +452,25 @@ def check_positions(got, steps):
             close("by_position " + key, o["mean"], sum(v) / (len(v) * 10 ** decimals(key)), 1e-12)
 
 
+def check_distribution(got, steps):
+    """Bins of equal width in log10; an edge of a bin may lie half a percent off when values were sketched."""
+    values = {}
+    for r in steps:
+        v = value_of(r, "performance", "token_latency_ms")
+        if v is not None and math.isfinite(v) and v > 0:
+            values.setdefault(r.get("phase", "unknown"), []).append(v)
+    same("phases of the distribution", sorted(got), sorted(values))
+    for phase, found in got.items():
+        v, n = sorted(values[phase]), len(found["steps"])
+        same(phase + " distribution", sum(found["steps"]), len(v))
+        close(phase + " distribution high", found["high"], v[-1], 1e-12)
+        for i in range(1, n):
+            edge = found["low"] * (found["high"] / found["low"]) ** (i / n)
+            below = sum(found["steps"][:i])
+            if not bisect.bisect_left(v, edge * 0.994) <= below <= bisect.bisect_right(v, edge * 1.006):
+                problems.append("%s distribution: %d steps below %.9g" % (phase, below, edge))
+
+
 def first_nonfinite(steps):
     bad = [r for r in steps if any(v is not None and not math.isfinite(v) for group, keys in PATHS.items() for key in keys
                                    for v in [value_of(r, group, key)])]
@@ -495,6 +515,7 @@ def check(got, paths):
     check_worst(got["worst"], steps)
     check_correlations(got["correlations"], steps)
     check_positions(got["by_position"], steps)
+    check_distribution(got["distribution"], steps)
     same("instances", [(i["instance"], i["sessions"], i["records"], i["metrics"]) for i in got["instances"]],
          [(None, len(sessions), len(steps), got["metrics"])])
     check_limits(got["anomalies"]["limits"])
