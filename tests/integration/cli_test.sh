@@ -84,6 +84,17 @@ expect "three without --vs" 2 'put --vs between them' "$rwkvmon" compare "$pair/
 expect "nothing behind --vs" 2 'expected two' "$rwkvmon" compare "$pair/a.log" --vs
 expect "a side that is not there" 3 'nowhere.log' "$rwkvmon" compare "$pair/a.log" "$pair/nowhere.log"
 
+# --- progress -------------------------------------------------------------------------
+for i in 1 2 3 4 5 6 7 8; do cat "$here/../logs/worked.log" "$here/../logs/worked.log"; done >"$dir/some.log"
+for i in 1 2 3 4 5 6 7 8; do cat "$dir/some.log" "$dir/some.log"; done >"$dir/long.log"
+cat "$dir/long.log" "$dir/long.log" >"$dir/longer.log"
+for command in "analyze $dir/longer.log" "compare $dir/longer.log $dir/long.log"; do
+	# shellcheck disable=SC2086
+	python3 "$here/progress_check.py" "$rwkvmon" $command && passed=$((passed + 1)) || fail "no progress of ${command%% *}"
+	# shellcheck disable=SC2086
+	python3 "$here/progress_check.py" "$rwkvmon" $command --quiet >/dev/null 2>&1 && fail "progress of a quiet ${command%% *}"
+done
+
 expect "no log named" 2 'no log is named' "$rwkvmon" analyze
 expect "help of a command" 0 "" "$rwkvmon" run --help
 says "it shows an example" 'rwkvmon run --prompt'
