@@ -231,40 +231,37 @@ struct number {
 	bool negative, whole; /* whole: digits and exponent are all of it */
 };
 
-/* A number without exponent and with at most 7 digits on either side of its point, in the midst of a line: all but few
- * are of that kind. False: it is none, and nothing was taken. */
-static inline bool take_short_number(struct parser *s, struct number *out)
+/* A number without exponent and with at most 7 digits on either side of its point, 20 bytes before the line's end or more:
+ * all but few are of that kind. Returns what stands behind it; NULL: it is another. */
+static inline const char *short_number(const char *p, struct number *out)
 {
-	const char *at = s->p + (*s->p == '-');
-	uint64_t x;
-	unsigned n, fraction = 0;
+	const char *at = p + (*p == '-');
+	uint64_t x = load8(at);
+	unsigned n = digits_of_8(x), fraction = 0;
 
-	if (s->end - s->p < 20)
-		return false;
-	x = load8(at);
-	n = digits_of_8(x);
 	if (!n || n == 8 || (*at == '0' && n > 1))
-		return false;
+		return NULL;
 	out->digits = value_of_digits_of_8(x, n);
 	at += n;
 	if (*at == '.') {
 		x = load8(at + 1);
 		fraction = digits_of_8(x);
 		if (!fraction || fraction == 8)
-			return false;
+			return NULL;
 		out->digits = out->digits * whole_power[fraction] + value_of_digits_of_8(x, fraction);
 		at += 1 + fraction;
 	}
 	if ((*at | 32) == 'e')
-		return false;
-	out->negative = *s->p == '-';
+		return NULL;
+	out->negative = *p == '-';
 	out->exponent = -(int)fraction;
 	out->whole = true;
 	out->value = (double)(int64_t)out->digits / decimal_powers[fraction];
 	out->value = out->negative ? -out->value : out->value;
-	s->p = at;
-	return true;
+	return at;
 }
+
+enum { SHORT_NUMBER_BYTES = 20 };
 
 static bool take_number(struct parser *s, struct number *out)
 {
@@ -272,8 +269,11 @@ static bool take_number(struct parser *s, struct number *out)
 	bool negative;
 	int kept = 0;
 
-	if (take_short_number(s, out))
+	if (s->end - from >= SHORT_NUMBER_BYTES && (from = short_number(from, out))) {
+		s->p = from;
 		return true;
+	}
+	from = s->p;
 	negative = take(s, '-');
 	*out = (struct number){ .negative = negative };
 	if (take_word(s, "Infinity")) {
@@ -510,10 +510,84 @@ static bool take_array(struct parser *s, int depth, size_t *elements)
 	return take(s, ']');
 }
 
-static bool take_object(struct parser *s, const struct path *at, int depth)
+/* A plain text between quotes. Returns what stands behind it; NULL: it is another, or none. */
+static inline const char *plain_text(const char *p, const char *end, struct slice *out)
+{
+	size_t n;
+
+	if (*p != '"')
+		return NULL;
+	n = plain_prefix(p + 1, end);
+	*out = (struct slice){ p + 1, n };
+	p += n + 1;
+	return p < end && *p == '"' ? p + 1 : NULL;
+}
+
+/* The value, when it is a short number or a plain text. Returns what stands behind it; NULL: it is another. */
+static inline const char *take_plain_value(struct parser *s, const char *p, const struct path *at)
+{
+	bool known = at && at->kind != PATH_OBJECT;
+	struct number number;
+	struct slice text;
+	const char *next;
+
+	if (*p == '"') {
+		next = plain_text(p, s->end, &text);
+		if (!next)
+			return NULL;
+		note_leaf(s, LEAF_TEXT, p + 1, next - 1, at);
+		if (known)
+			store_text(s, at, text);
+		return next;
+	}
+	next = short_number(p, &number);
+	if (!next)
+		return NULL;
+	note_leaf(s, LEAF_NUMBER, p, next, at);
+	if (known)
+		store_number(s, at, &number);
+	return next;
+}
+
+/* Members of an object as most writers make them: a plain key and such a value, at most one space behind ':' and ','. The
+ * place is kept in a register while they last: what waits for memory makes up half of a parser's time. Stops behind the last
+ * such value; false: there was none. */
+static bool take_plain_members(struct parser *s, const struct path *at)
+{
+	enum { ROOM = 96 }; /* what is looked at without asking for the line's end; longer keys are few */
+	const char *p = s->p, *next;
+	struct slice key;
+	bool taken = false;
+
+	while (s->end - p >= ROOM && (next = plain_text(p, s->end, &key)) && key.n < ROOM / 2 && *next == ':') {
+		next += 1 + (next[1] == ' ');
+		if (*next == '{' || !(next = take_plain_value(s, next, path_find(s->paths, at, key))))
+			break;
+		taken = true;
+		s->p = next;
+		if (next == s->end || *next != ',')
+			break;
+		p = next + 1;
+		p += p < s->end && *p == ' ';
+	}
+	return taken;
+}
+
+static bool take_member(struct parser *s, const struct path *at, int depth)
 {
 	struct slice key;
 
+	if (!take_string(s, &key))
+		return false;
+	skip_space(s);
+	if (!take(s, ':'))
+		return false;
+	skip_space(s);
+	return take_value(s, path_find(s->paths, at, key), depth + 1);
+}
+
+static bool take_object(struct parser *s, const struct path *at, int depth)
+{
 	s->p++;
 	if (depth > DEPTH_MAX)
 		return false;
@@ -522,13 +596,7 @@ static bool take_object(struct parser *s, const struct path *at, int depth)
 		return true;
 	do {
 		skip_space(s);
-		if (!take_string(s, &key))
-			return false;
-		skip_space(s);
-		if (!take(s, ':'))
-			return false;
-		skip_space(s);
-		if (!take_value(s, path_find(s->paths, at, key), depth + 1))
+		if (!take_plain_members(s, at) && !take_member(s, at, depth))
 			return false;
 		skip_space(s);
 	} while (take(s, ','));
@@ -765,7 +833,7 @@ static void keep_slot(struct record_decoder *d, struct decoded *out)
 static enum decode_result decode_long_way(struct record_decoder *d, struct slice line, struct decoded *out)
 {
 	bool may_learn = d->layouts && (!d->held || !layouts_crowded(d->layouts));
-	struct leaves *leaves = may_learn ? layouts_leaves(d->layouts, line) : NULL;
+	struct leaves *leaves = d->layouts ? layouts_leaves(d->layouts, line, may_learn) : NULL;
 	struct decoder_slot *slot = &d->slot[d->n_slots];
 	enum decode_result result = decode_any(d, slot, line, out, leaves);
 

@@ -154,9 +154,9 @@ size_t layouts_run(struct layouts *ls, const char **p, const char *end, struct c
 	return all;
 }
 
-struct leaves *layouts_leaves(struct layouts *ls, struct slice line)
+struct leaves *layouts_leaves(struct layouts *ls, struct slice line, bool may_learn)
 {
-	bool wanted = !pauses(ls) && line.n && line.n <= LAYOUT_LINE_MAX;
+	bool wanted = may_learn && !pauses(ls) && line.n && line.n <= LAYOUT_LINE_MAX;
 
 	ls->missed++;
 	ls->leaves.n = 0;

@@ -50,8 +50,9 @@ bool layouts_match(struct layouts *ls, const char **p, const char *end, struct d
 /* The same for many lines from *p on that are built like the one before: returns how many of them became rows of c. */
 size_t layouts_run(struct layouts *ls, const char **p, const char *end, struct columns *c);
 
-/* Where the long way notes this line's leaves, in their order; NULL: not worth it. */
-struct leaves *layouts_leaves(struct layouts *ls, struct slice line);
+/* The next line takes the long way. Returns where that notes the line's leaves, in their order; NULL: not worth it, or
+ * not to be learned. */
+struct leaves *layouts_leaves(struct layouts *ls, struct slice line, bool may_learn);
 
 /* The line, whose leaves were noted, was decoded as *out; no text had escapes. Records of the layout that has to give
  * way lose their texts: layouts_crowded says whether one has. */
