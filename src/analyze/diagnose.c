@@ -466,6 +466,21 @@ static enum grade test_QUOTA_SHORT(struct walk *w)
 	return graded(s->mean, 10, 25);
 }
 
+/* All cores at once and wide vectors do not reach the highest clock: half of it asks for a reason. */
+static enum grade test_CLOCK_LOW(struct walk *w)
+{
+	const struct summary *clock = in_decode(w, M_CPU_CLOCK_MHZ), *hot = in_decode(w, M_CPU_THERMAL_THROTTLES);
+	double most = fields_number(&w->c->about, F_HOST_CPU_MAX_MHZ, NAN), share = clock ? clock->mean / most : (double)NAN;
+
+	if (w->x->cuda)
+		return NO;
+	if (isfinite(share))
+		say3(w, E_CLOCK_LOW, clock->mean, most, 100 * share);
+	if (hot)
+		say1(w, E_HOT_MEAN, hot->mean);
+	return share < 0.4 ? SURE : share < 0.5 || (hot && hot->mean >= 1) ? LIKELY : NO;
+}
+
 static enum grade test_GPU_HOT(struct walk *w)
 {
 	const struct summary *s = in_decode(w, M_GPU_THERMAL_THROTTLED_PCT);

@@ -50,6 +50,7 @@ struct resources {
 	const char *gpu_source; /* NULL: no GPU is known; it and the total are of the first look */
 	bool looked, ticked;
 	struct limits limits;
+	double most_mhz; /* of a processor */
 	struct worker worker;
 };
 
@@ -209,6 +210,7 @@ struct resources *resources_open(void)
 		r->latest_sparse[i] = NAN;
 	r->vram_total_mb = NAN;
 	r->limits = limits_find("");
+	r->most_mhz = slowdown_most_mhz("");
 	r->nvml = nvml_open();
 	sample(r);
 	if (worker_start(&r->worker, "rwkvmon-res", tick, r, FIRST_NS)) {
@@ -260,6 +262,8 @@ void resources_describe(const struct resources *r, struct field_values *session)
 	if (!r)
 		return;
 	fields_set_number(session, F_HOST_CORES, fmax(1, round(r->limits.cores)));
+	if (!isnan(r->most_mhz))
+		fields_set_number(session, F_HOST_CPU_MAX_MHZ, round(r->most_mhz));
 	if (!isnan(r->limits.memory_mb))
 		fields_set_number(session, F_HOST_MEMORY_MB, floor(r->limits.memory_mb));
 	if (r->gpu_source)

@@ -163,6 +163,19 @@ static double hot_ever(const char *root)
 	return known ? sum + (isnan(package) ? 0 : package) : (double)NAN;
 }
 
+double slowdown_most_mhz(const char *root)
+{
+	double most = NAN;
+	cpu_set_t may;
+
+	if (sched_getaffinity(0, sizeof may, &may))
+		return NAN;
+	for (size_t i = 0; i < PROCESSORS_MAX; i++)
+		if (CPU_ISSET(i, &may))
+			most = fmax(most, small_file_number("%s/sys/devices/system/cpu/cpu%zu/cpufreq/cpuinfo_max_freq", root, i) / 1e3);
+	return most;
+}
+
 struct slowdown slowdown_look(struct slowdown_before *before, const char *root, double seconds)
 {
 	struct slowdown out = { NAN, NAN, NAN, NAN };

@@ -32,4 +32,7 @@ struct slowdown_before {
 /* `seconds` since the look before; 0: there was none, and only the clock is told. */
 struct slowdown slowdown_look(struct slowdown_before *before, const char *root, double seconds);
 
+/* The highest frequency a processor this process may use can reach. */
+double slowdown_most_mhz(const char *root);
+
 #endif

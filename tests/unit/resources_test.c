@@ -166,7 +166,7 @@ static void slowdown_is_clock_heat_quota_and_waiting(void **state)
 	assert_float_equal(s.waiting_pct, 0, 0);
 }
 
-static void heat_is_counted_where_the_kernel_counts(void **state)
+static void heat_and_the_highest_clock_are_the_kernels(void **state)
 {
 	struct slowdown_before before = { .n_threads = 0 };
 	cpu_set_t may;
@@ -183,6 +183,10 @@ static void heat_is_counted_where_the_kernel_counts(void **state)
 	put(path, "11\n");
 	assert_float_equal(slowdown_look(&before, root, 5).hot, 7, 0);
 	assert_float_equal(slowdown_look(&before, root, 5).hot, 0, 0);
+	assert_true(isnan(slowdown_most_mhz(root)));
+	snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%zu/cpufreq/cpuinfo_max_freq", cpu);
+	put(path, "4600000\n");
+	assert_float_equal(slowdown_most_mhz(root), 4600, 0);
 }
 
 /* Once a sample, with the first call after it. */
@@ -236,7 +240,7 @@ int main(void)
 		cmocka_unit_test(the_kernel_tells_of_other_gpus),
 		cmocka_unit_test(quotas_of_both_versions_are_read),
 		cmocka_unit_test(slowdown_is_clock_heat_quota_and_waiting),
-		cmocka_unit_test(heat_is_counted_where_the_kernel_counts),
+		cmocka_unit_test(heat_and_the_highest_clock_are_the_kernels),
 		cmocka_unit_test(what_slows_down_is_written_once),
 	};
 
