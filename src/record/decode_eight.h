@@ -88,10 +88,10 @@ static inline __mmask8 take_eight_alike(__m512i text, __m512i length, int fracti
 
 	fine &= (__mmask8)~(_mm512_cmpgt_epi64_mask(length, least) & _mm512_testn_epi64_mask(first, _mm512_set1_epi64(0xff)));
 	if (fraction) {
-		__m512i at_point = _mm512_set1_epi64(INT64_C(0xff) << point), before = _mm512_set1_epi64((INT64_C(1) << point) - 1);
+		__m512i at_point = _mm512_set1_epi64(0xffLL << point), before = _mm512_set1_epi64((1LL << point) - 1);
 		__m512i low = _mm512_slli_epi64(_mm512_and_si512(digit, before), 8);
 
-		fine &= _mm512_cmpeq_epi64_mask(_mm512_and_si512(digit, at_point), _mm512_set1_epi64((int64_t)('.' ^ '0') << point));
+		fine &= _mm512_cmpeq_epi64_mask(_mm512_and_si512(digit, at_point), _mm512_set1_epi64((long long)('.' ^ '0') << point));
 		digit = _mm512_ternarylogic_epi64(digit, _mm512_or_si512(at_point, before), low, 0xba); /* (digit & ~mask) | low */
 	}
 	fine &= (__mmask8)~_mm512_test_epi64_mask(_mm512_movm_epi8(_mm512_cmpgt_epu8_mask(digit, _mm512_set1_epi8(9))), _mm512_set1_epi64(-1));
