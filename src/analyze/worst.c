@@ -1,5 +1,6 @@
 #include "analyze/worst.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define METRIC_IF(name, better, wanted) (BETTER_##better == BETTER_##wanted ? UINT64_C(1) << M_##name : 0)
@@ -83,19 +84,28 @@ static double badness(enum metric_id m, double value)
 	return smaller_is_worse & metric_bit(m) ? -value : value;
 }
 
+/* Values below this are surely not among the worst. */
+static double least_bad(const struct worst *w, enum metric_id m)
+{
+	return w->n[m] < FINDINGS_WORST ? -INFINITY : w->of[m][FINDINGS_WORST - 1].bad;
+}
+
 static void add_metric(struct worst *w, enum metric_id m, const struct columns *c, const struct batch_run *run)
 {
+	double sign = badness(m, 1), least = least_bad(w, m);
+
 	for (size_t row = run->from; row < (size_t)run->from + run->n; row++) {
 		struct record rec;
 		double bad;
 
-		if (!(c->have[row] >> m & 1))
+		if (!(c->have[row] >> m & 1) || (!(c->decimal[row] >> m & 1) && sign * c->value[m][row] < least))
 			continue;
 		bad = badness(m, columns_value(c, row, m));
 		if (!may_enter(w, m, bad, c->time_us[row]))
 			continue;
 		columns_record(c, row, &rec);
 		take(w, m, bad, &rec, run->place.session);
+		least = least_bad(w, m);
 	}
 }
 

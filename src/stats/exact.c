@@ -101,15 +101,20 @@ static int least_field(const double *v, size_t n)
 	return least && most - least <= SPREAD_MOST ? least : -1;
 }
 
-/* v in units of 2^(least - 1075). */
-static inline int64_t whole(double v, int least)
+bool exact_common(const double *v, size_t n, int64_t *whole, int *exponent)
 {
-	uint64_t bits;
-	int64_t size;
+	int least = least_field(v, n);
 
-	memcpy(&bits, &v, sizeof bits);
-	size = (int64_t)(((bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52) << ((int)(bits >> 52 & FIELD_BITS) - least));
-	return bits >> 63 ? -size : size;
+	for (size_t i = 0; least >= 0 && i < n; i++) {
+		uint64_t bits;
+		int64_t size;
+
+		memcpy(&bits, &v[i], sizeof bits);
+		size = (int64_t)(((bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52) << ((int)(bits >> 52 & FIELD_BITS) - least));
+		whole[i] = bits >> 63 ? -size : size;
+	}
+	*exponent = least - 1075;
+	return least >= 0;
 }
 
 /* Two's complement, 192 bits, times 2^exponent. */
@@ -140,35 +145,24 @@ static void add_to_words(uint64_t w[3], i128 value)
 	w[2] += (value < 0 ? UINT64_MAX : 0) + (uint64_t)(mid >> 64);
 }
 
-void exact_add_all(struct exact *e, const double *a, size_t n)
+void exact_add_wholes(struct exact *e, const int64_t *v, size_t n, int exponent)
 {
-	int least = least_field(a, n);
 	uint64_t w[3] = { 0 };
 	i128 sum = 0;
 
-	for (size_t i = 0; least < 0 && i < n; i++)
-		exact_add(e, a[i]);
-	if (least < 0)
-		return;
 	for (size_t i = 0; i < n; i++)
-		sum += whole(a[i], least);
+		sum += v[i];
 	add_to_words(w, sum);
-	add_words(e, w, least - 1075);
+	add_words(e, w, exponent);
 }
 
-void exact_add_products(struct exact *e, const double *a, const double *b, size_t n)
+void exact_add_whole_products(struct exact *e, const int64_t *a, const int64_t *b, size_t n, int exponent)
 {
-	int of_a = least_field(a, n), of_b = a == b ? of_a : least_field(b, n);
 	uint64_t w[3] = { 0 };
 
-	if (of_a < 0 || of_b < 0) {
-		for (size_t i = 0; i < n; i++)
-			exact_add_product(e, a[i], b[i]);
-		return;
-	}
 	for (size_t i = 0; i < n; i++)
-		add_to_words(w, (i128)whole(a[i], of_a) * whole(b[i], of_b));
-	add_words(e, w, of_a + of_b - 2 * 1075);
+		add_to_words(w, (i128)a[i] * b[i]);
+	add_words(e, w, exponent);
 }
 
 void exact_merge(struct exact *into, const struct exact *from)

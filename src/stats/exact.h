@@ -34,9 +34,11 @@ void exact_add(struct exact *e, double a); /* finite */
 /* Adds a * b; both finite. */
 void exact_add_product(struct exact *e, double a, double b);
 
-/* [hot] The same for n = 1..1024 of them; where their exponents are near each other, at a fraction of the cost. */
-void exact_add_all(struct exact *e, const double *a, size_t n);
-void exact_add_products(struct exact *e, const double *a, const double *b, size_t n);
+/* [hot] Are the n numbers near enough to each other to be whole numbers of one power of two, 2^*exponent? Then these, and
+ * sums of them and of their products, cost a fraction of the above. n <= 1024. */
+bool exact_common(const double *v, size_t n, int64_t *whole, int *exponent);
+void exact_add_wholes(struct exact *e, const int64_t *v, size_t n, int exponent);
+void exact_add_whole_products(struct exact *e, const int64_t *a, const int64_t *b, size_t n, int exponent); /* of a product */
 void exact_merge(struct exact *into, const struct exact *from);
 
 /* (-1)^negative * sum of w[i] * 2^(64 * (i + exponent)), trimmed at both ends; n = 0 is zero. */

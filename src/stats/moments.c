@@ -57,6 +57,23 @@ static void widen(struct moments *m, double v)
 	m->count++;
 }
 
+/* Sum and sum of squares. */
+static void add_sums(struct exact *sum, struct exact *squares, const double *v, size_t n)
+{
+	int64_t whole[RANGE_MOST];
+	int exponent;
+
+	if (exact_common(v, n, whole, &exponent)) {
+		exact_add_wholes(sum, whole, n, exponent);
+		exact_add_whole_products(squares, whole, whole, n, 2 * exponent);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		exact_add(sum, v[i]);
+		exact_add_product(squares, v[i], v[i]);
+	}
+}
+
 void moments_add_others(struct moments *m, const double *v, size_t n)
 {
 	double low = v[0], high = v[0];
@@ -70,8 +87,7 @@ void moments_add_others(struct moments *m, const double *v, size_t n)
 	m->count += n;
 	if (!rest_of(&m->rest, 2, &m->failed))
 		return;
-	exact_add_all(&m->rest[0], v, n);
-	exact_add_products(&m->rest[1], v, v, n);
+	add_sums(&m->rest[0], &m->rest[1], v, n);
 }
 
 void moments_add(struct moments *m, double v)
@@ -262,14 +278,24 @@ void comoments_add(struct comoments *c, double x, double y)
 /* One of each pair is no decimal. */
 static void add_other_pairs(struct comoments *c, const double *x, const double *y, size_t n)
 {
+	int64_t a[RANGE_MOST], b[RANGE_MOST];
+	int of_a, of_b;
+
 	c->count += n;
 	if (!n || !rest_of(&c->rest, 5, &c->failed))
 		return;
-	exact_add_all(&c->rest[0], x, n);
-	exact_add_all(&c->rest[1], y, n);
-	exact_add_products(&c->rest[2], x, x, n);
-	exact_add_products(&c->rest[3], y, y, n);
-	exact_add_products(&c->rest[4], x, y, n);
+	if (exact_common(x, n, a, &of_a) && exact_common(y, n, b, &of_b)) {
+		exact_add_wholes(&c->rest[0], a, n, of_a);
+		exact_add_wholes(&c->rest[1], b, n, of_b);
+		exact_add_whole_products(&c->rest[2], a, a, n, 2 * of_a);
+		exact_add_whole_products(&c->rest[3], b, b, n, 2 * of_b);
+		exact_add_whole_products(&c->rest[4], a, b, n, of_a + of_b);
+		return;
+	}
+	add_sums(&c->rest[0], &c->rest[2], x, n);
+	add_sums(&c->rest[1], &c->rest[3], y, n);
+	for (size_t i = 0; i < n; i++)
+		exact_add_product(&c->rest[4], x[i], y[i]);
 }
 
 void comoments_add_pairs(struct comoments *c, const double *x, const double *y, size_t n)
