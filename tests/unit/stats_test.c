@@ -431,6 +431,33 @@ static void buckets_stay_within_their_cap(void **state)
 	buckets_free(&b);
 }
 
+/* Numbers near each other, of either sign: sums of columns are those of single numbers, to the bit. */
+static void sums_of_columns_are_exact(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 2000; round++) {
+		double a[300], b[300], from = ldexp(1, (int)(next_bits() % 1800) - 900);
+		size_t n = 1 + next_bits() % 300;
+		int64_t x[300], y[300];
+		struct exact one[2] = { 0 }, all[2] = { 0 };
+		int of_x, of_y;
+
+		for (size_t i = 0; i < n; i++) {
+			a[i] = from * (1 + 500 * next_unit()) * (next_bits() & 1 ? 1 : -1);
+			b[i] = (0.01 + next_unit()) * (next_bits() & 1 ? 1 : -1);
+			exact_add(&one[0], a[i]);
+			exact_add_product(&one[1], a[i], b[i]);
+		}
+		assert_true(exact_common(a, n, x, &of_x) && exact_common(b, n, y, &of_y));
+		exact_add_wholes(&all[0], x, n, of_x);
+		exact_add_whole_products(&all[1], x, y, n, of_x + of_y);
+		assert_memory_equal(one, all, sizeof one);
+		a[n / 2] = round % 2 ? 0 : 4096 * from;
+		a[0] = n > 1 ? from : a[0];
+		assert_true(n < 2 || !exact_common(a, n, x, &of_x));
+	}
+}
+
 #if defined(__x86_64__)
 static void range_kernels_agree_at_every_length(void **state)
 {
@@ -471,6 +498,7 @@ int main(void)
 		cmocka_unit_test(correlation_agrees_with_long_double),
 		cmocka_unit_test(correlation_ignores_the_base),
 		cmocka_unit_test(exact_sums_agree_with_integers),
+		cmocka_unit_test(sums_of_columns_are_exact),
 		cmocka_unit_test(quantiles_are_within_half_a_percent),
 		cmocka_unit_test(nothing_has_no_quantile),
 		cmocka_unit_test(bins_carry_beyond_their_bits),
