@@ -119,7 +119,7 @@ static void plain_read(const void *p, size_t bytes)
 
 struct logits_case {
 	size_t n;
-	enum dtype dtype;
+	enum value_type dtype;
 	void *values, *copy;
 };
 
@@ -133,7 +133,7 @@ static void read_logits(void *ctx)
 {
 	struct logits_case *c = ctx;
 
-	plain_read(c->values, c->n * dtype_bytes(c->dtype));
+	plain_read(c->values, c->n * value_bytes(c->dtype));
 }
 
 static void observe_logits(void *ctx)
@@ -158,7 +158,7 @@ static void observe_state(void *ctx)
 	struct state_case *c = ctx;
 	struct state_sums s = { 0 };
 
-	state_observe(c->old, c->now, DTYPE_F32, c->n, &s);
+	state_observe(c->old, c->now, VALUE_F32, c->n, &s);
 	sink ^= (uint64_t)s.dot;
 }
 
@@ -189,7 +189,7 @@ static void *room(size_t bytes)
 	return p;
 }
 
-static void bench_logits(size_t n, enum dtype dtype)
+static void bench_logits(size_t n, enum value_type dtype)
 {
 	static const char *const names[] = { "fp32", "fp16", "bf16" };
 	struct logits_case c = { n, dtype, room(n * 4), room(n * 4) };
@@ -202,8 +202,8 @@ static void bench_logits(size_t n, enum dtype dtype)
 		uint16_t half;
 
 		memcpy(&bits, &f, sizeof bits);
-		half = dtype == DTYPE_BF16 ? (uint16_t)(bits >> 16) : (uint16_t)(0x3000 + rand() % 0x1000);
-		if (dtype == DTYPE_F32)
+		half = dtype == VALUE_BF16 ? (uint16_t)(bits >> 16) : (uint16_t)(0x3000 + rand() % 0x1000);
+		if (dtype == VALUE_F32)
 			((float *)c.values)[i] = f;
 		else
 			((uint16_t *)c.values)[i] = half;
@@ -387,9 +387,9 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		read_naive(argv[1]);
 	printf("kernels: %s\n", cpu_features_name());
-	for (int dtype = DTYPE_F32; dtype < DTYPE_COUNT; dtype++)
+	for (int dtype = VALUE_F32; dtype < VALUE_TYPE_COUNT; dtype++)
 		for (size_t i = 0; i < sizeof vocab / sizeof *vocab; i++)
-			bench_logits(vocab[i], (enum dtype)dtype);
+			bench_logits(vocab[i], (enum value_type)dtype);
 	bench_state("0.1B", 608256);
 	bench_state("1.5B", 3244032);
 	bench_token("0.1B", 12, 768, 0);

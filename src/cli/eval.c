@@ -89,7 +89,7 @@ static void see_state(struct evaluation *e, struct seen *s, bool first)
 	const struct tap_state *t = run_state(e->run, &n);
 
 	for (size_t i = 0; i < n; at += t[i++].n)
-		state_observe(e->state + at, t[i].p, DTYPE_F32, t[i].n, &part[t[i].part]);
+		state_observe(e->state + at, t[i].p, VALUE_F32, t[i].n, &part[t[i].part]);
 	s->similarity = s->similarity_shift = s->similarity_wkv = s->change = NAN;
 	if (first)
 		return;
@@ -118,14 +118,14 @@ static void see_logits(const struct evaluation *e, struct seen *s, uint32_t toke
 {
 	struct logits_stats now, then;
 
-	logits_observe(after, DTYPE_F32, e->vocab, NULL, &now);
+	logits_observe(after, VALUE_F32, e->vocab, NULL, &now);
 	s->token = token;
 	s->entropy = now.entropy;
 	s->argmax = argmax(after, e->vocab);
 	s->surprisal = NAN;
 	if (!before)
 		return;
-	logits_observe(before, DTYPE_F32, e->vocab, NULL, &then);
+	logits_observe(before, VALUE_F32, e->vocab, NULL, &then);
 	s->surprisal = then.log_sum_exp - (double)before[token];
 }
 

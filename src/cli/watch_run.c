@@ -37,7 +37,7 @@ static size_t compare_chunk(struct watch_run *w, const struct tap_step *step)
 	size_t at = 0;
 
 	for (size_t i = 0; i < step->n_state; at += step->state[i++].n)
-		state_observe(w->before + at, step->state[i].p, DTYPE_F32, step->state[i].n, &part[step->state[i].part == TAP_WKV]);
+		state_observe(w->before + at, step->state[i].p, VALUE_F32, step->state[i].n, &part[step->state[i].part == TAP_WKV]);
 	for (int i = 0; i < 2; i++)
 		w->sums[i] = (struct rwkvmon_state_sums){ i ? RWKVMON_WKV : RWKVMON_SHIFT, part[i].dot, part[i].old2, part[i].new2,
 							  part[i].change2, part[i].nonfinite };

@@ -11,7 +11,7 @@ void rwkvmon_begin(rwkvmon *mon)
 }
 
 /* rwkvmon.h's enums are the same numbers by construction. */
-_Static_assert((int)RWKVMON_F32 == (int)DTYPE_F32 && (int)RWKVMON_BF16 == (int)DTYPE_BF16, "dtypes");
+_Static_assert((int)RWKVMON_F32 == (int)VALUE_F32 && (int)RWKVMON_BF16 == (int)VALUE_BF16, "dtypes");
 _Static_assert((int)RWKVMON_SHIFT == (int)PART_SHIFT && (int)RWKVMON_WKV == (int)PART_WKV, "parts");
 _Static_assert((int)RWKVMON_PREFILL == (int)PHASE_PREFILL && (int)RWKVMON_DECODE == (int)PHASE_DECODE, "phases");
 _Static_assert((int)RWKVMON_FINISH_LENGTH == (int)FINISH_LENGTH && (int)RWKVMON_FINISH_ERROR == (int)FINISH_ERROR, "finishes");
@@ -50,9 +50,9 @@ static void observe(struct rwkvmon *mon, const struct rwkvmon_step *step, uint64
 		.n_tokens = step->n_tokens,
 		.phase = (enum phase)step->phase,
 		.ends_prefill = step->ends_prefill,
-		.logits = (unsigned)step->logits_dtype < DTYPE_COUNT ? step->logits : NULL,
+		.logits = (unsigned)step->logits_dtype < VALUE_TYPE_COUNT ? step->logits : NULL,
 		.n_logits = step->n_logits,
-		.logits_dtype = (enum dtype)step->logits_dtype,
+		.logits_dtype = (enum value_type)step->logits_dtype,
 		.state = (const struct observed_tensor *)(const void *)step->state,
 		.n_state = step->n_state,
 		.sums = step->n_sums ? sums : NULL,

@@ -9,6 +9,7 @@ enum {
 	REPETITION_WINDOW = 100, /* tokens */
 	RATE_TOKENS = 100,	 /* throughput is that of the last so many tokens … */
 	RATE_CALLS = 128,	 /* a power of two above RATE_TOKENS */
+	LINE_BYTES = 64,	 /* of a cache, of a vector */
 };
 static const double JUMP_LEAST = 1e-4; /* sums in another order differ by less */
 static const uint64_t RATE_SPAN_NS = UINT64_C(10) * 1000000000; /* … or of the last 10 s */
@@ -42,7 +43,7 @@ struct observer {
 
 	void *logits; /* (n_logits) of the call before, for the surprisal, in logits_cap bytes */
 	size_t logits_cap, n_logits;
-	enum dtype logits_dtype;
+	enum value_type logits_dtype;
 	double log_sum_exp; /* of those; NAN unknown */
 
 	void *state; /* (n_state) floats after the call before, in state_cap bytes */
@@ -91,7 +92,7 @@ void observer_new_sequence(struct observer *o)
 static bool is_zero(const struct observed_tensor *t)
 {
 	const char *p = t->p;
-	size_t bytes = t->n * dtype_bytes(t->dtype);
+	size_t bytes = t->n * value_bytes(t->dtype);
 
 	return !bytes || (!*p && !memcmp(p, p + 1, bytes - 1));
 }
@@ -100,7 +101,7 @@ static bool is_same(const struct observed_tensor *a, const struct observed_tenso
 {
 	if (!b)
 		return is_zero(a);
-	return a->n == b->n && a->dtype == b->dtype && !memcmp(a->p, b->p, a->n * dtype_bytes(a->dtype));
+	return a->n == b->n && a->dtype == b->dtype && !memcmp(a->p, b->p, a->n * value_bytes(a->dtype));
 }
 
 void observer_check_start(struct observer *o, const struct observed_tensor *state, size_t n,
@@ -121,8 +122,8 @@ void observer_check_start(struct observer *o, const struct observed_tensor *stat
 		const struct observed_tensor *want = declared ? &declared[i] : NULL;
 
 		for (size_t k = 0; k < state[i].n; k++) {
-			double a = (double)dtype_value(state[i].p, state[i].dtype, k);
-			double b = want ? (double)dtype_value(want->p, want->dtype, k) : 0;
+			double a = (double)value_float(state[i].p, state[i].dtype, k);
+			double b = want ? (double)value_float(want->p, want->dtype, k) : 0;
 
 			apart2 += (a - b) * (a - b);
 			a2 += a * a;
@@ -139,7 +140,7 @@ static bool make_room(void **p, size_t *cap, size_t bytes)
 	if (bytes <= *cap)
 		return true;
 	free(*p);
-	*p = malloc(bytes);
+	*p = aligned_alloc(LINE_BYTES, (bytes + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES); /* no store crosses a line */
 	*cap = *p ? bytes : 0;
 	return *p != NULL;
 }
@@ -254,11 +255,11 @@ static void observe_logits(struct observer *o, const struct observed_call *c, st
 	struct logits_stats s;
 
 	if (c->n_tokens == 1 && !isnan(o->log_sum_exp) && c->tokens[0] < o->n_logits)
-		record_set(out, M_SURPRISAL_NATS, o->log_sum_exp - (double)dtype_value(o->logits, o->logits_dtype, c->tokens[0]));
+		record_set(out, M_SURPRISAL_NATS, o->log_sum_exp - (double)value_float(o->logits, o->logits_dtype, c->tokens[0]));
 	o->log_sum_exp = NAN;
 	if (!c->logits || !c->n_logits || c->little)
 		return;
-	o->n_logits = make_room(&o->logits, &o->logits_cap, c->n_logits * dtype_bytes(c->logits_dtype)) ? c->n_logits : 0;
+	o->n_logits = make_room(&o->logits, &o->logits_cap, c->n_logits * value_bytes(c->logits_dtype)) ? c->n_logits : 0;
 	o->logits_dtype = c->logits_dtype;
 	logits_observe(c->logits, c->logits_dtype, c->n_logits, o->n_logits ? o->logits : NULL, &s);
 	if (s.nan + s.inf) {
@@ -353,7 +354,7 @@ static uint64_t state_bytes(const struct observed_call *c)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < c->n_state; i++)
-		bytes += c->state[i].n * dtype_bytes(c->state[i].dtype);
+		bytes += c->state[i].n * value_bytes(c->state[i].dtype);
 	return bytes ? bytes : c->state_bytes;
 }
 

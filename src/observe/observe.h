@@ -15,9 +15,9 @@
 enum state_part { PART_SHIFT, PART_WKV, PART_COUNT }; /* token-shift vectors; recurrent matrices */
 
 struct observed_tensor {
-	const void *p; /* (n) values of type dtype */
+	const void *p; /* (n) values of that type */
 	size_t n;
-	enum dtype dtype;
+	enum value_type dtype;
 	enum state_part part;
 };
 
@@ -29,7 +29,7 @@ struct observed_call {
 	bool ends_prefill;
 	const void *logits; /* (n_logits) after the last token, or NULL */
 	size_t n_logits;
-	enum dtype logits_dtype;
+	enum value_type logits_dtype;
 	const struct observed_tensor *state; /* (n_state) after the call, or NULL */
 	size_t n_state;
 	const struct state_sums *sums; /* (PART_COUNT): the state's change, already summed; or NULL */

@@ -35,21 +35,21 @@ static void bind(void)
 			kernels = observe_kernels_all[i];
 }
 
-size_t dtype_bytes(enum dtype t)
+size_t value_bytes(enum value_type t)
 {
-	return t == DTYPE_F32 ? 4 : 2;
+	return t == VALUE_F32 ? 4 : 2;
 }
 
 /* --- logits ------------------------------------------------------------------------- */
 
 /* The largest of a few values spread over all: near the top, and never above it. */
-static float sampled_top(const void *logits, enum dtype t, size_t n)
+static float sampled_top(const void *logits, enum value_type t, size_t n)
 {
 	size_t stride = n / SAMPLES > STRIDE_MIN ? n / SAMPLES + 1 : STRIDE_MIN;
 	float top = -INFINITY;
 
 	for (size_t i = 0; i < n; i += stride) {
-		float x = dtype_value(logits, t, i);
+		float x = value_float(logits, t, i);
 
 		top = x > top ? x : top;
 	}
@@ -63,12 +63,12 @@ static bool is_right(const struct logits_sums *s)
 }
 
 /* Counts what is not finite; the largest of the rest. */
-static float look_closely(const void *logits, enum dtype t, size_t n, struct logits_stats *out)
+static float look_closely(const void *logits, enum value_type t, size_t n, struct logits_stats *out)
 {
 	float top = -INFINITY;
 
 	for (size_t i = 0; i < n; i++) {
-		float x = dtype_value(logits, t, i);
+		float x = value_float(logits, t, i);
 
 		out->nan += isnan(x) != 0;
 		out->inf += isinf(x) != 0;
@@ -77,7 +77,7 @@ static float look_closely(const void *logits, enum dtype t, size_t n, struct log
 	return top;
 }
 
-void logits_observe(const void *logits, enum dtype t, size_t n, void *copy, struct logits_stats *out)
+void logits_observe(const void *logits, enum value_type t, size_t n, void *copy, struct logits_stats *out)
 {
 	const double ln2 = 0.69314718055994530942;
 	struct logits_sums s;
@@ -101,16 +101,16 @@ void logits_observe(const void *logits, enum dtype t, size_t n, void *copy, stru
 
 /* --- the state ------------------------------------------------------------------------ */
 
-static uint64_t count_nonfinite(const void *values, enum dtype t, size_t n)
+static uint64_t count_nonfinite(const void *values, enum value_type t, size_t n)
 {
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < n; i++)
-		count += isfinite(dtype_value(values, t, i)) ? 0 : 1;
+		count += isfinite(value_float(values, t, i)) ? 0 : 1;
 	return count;
 }
 
-void state_observe(float *old, const void *now, enum dtype t, size_t n, struct state_sums *sums)
+void state_observe(float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums)
 {
 	struct state_sums s = { 0 };
 

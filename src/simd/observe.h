@@ -15,23 +15,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_COUNT };
+enum value_type { VALUE_F32, VALUE_F16, VALUE_BF16, VALUE_TYPE_COUNT };
 
 /* Bytes of one value. */
-size_t dtype_bytes(enum dtype t);
+size_t value_bytes(enum value_type t);
 
 /* Value i of an array at any alignment. */
-static inline float dtype_value(const void *values, enum dtype t, size_t i)
+static inline float value_float(const void *values, enum value_type t, size_t i)
 {
 	uint16_t half;
 	float value;
 
-	if (t == DTYPE_F32) {
+	if (t == VALUE_F32) {
 		memcpy(&value, (const char *)values + 4 * i, sizeof value);
 		return value;
 	}
 	memcpy(&half, (const char *)values + 2 * i, sizeof half);
-	return t == DTYPE_F16 ? float_of_f16(half) : float_of_bf16(half);
+	return t == VALUE_F16 ? float_of_f16(half) : float_of_bf16(half);
 }
 
 struct logits_stats {
@@ -42,7 +42,7 @@ struct logits_stats {
 };
 
 /* Of n logits of type t, at any alignment. They also go to copy, as they are, unless it is NULL. */
-void logits_observe(const void *logits, enum dtype t, size_t n, void *copy, struct logits_stats *out);
+void logits_observe(const void *logits, enum value_type t, size_t n, void *copy, struct logits_stats *out);
 
 /* Sums over a state or a part of it; add up over tensors. */
 struct state_sums {
@@ -55,7 +55,7 @@ struct state_sums {
 
 /* Compares `old` (n floats) with `now` (n values of type t, any alignment), adds to *sums, and
  * leaves the widened values of `now` in `old`. */
-void state_observe(float *old, const void *now, enum dtype t, size_t n, struct state_sums *sums);
+void state_observe(float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums);
 
 /* --- for tests: the kernels of every instruction set ------------------------------ */
 
@@ -71,9 +71,9 @@ struct observe_kernels {
 	bool (*runs_here)(void);
 	/* Sums relative to `ref`. When all is finite, |top| < 1e30 and no t is above 32, they are right;
 	 * a NaN or an infinity makes sum or weighted non-finite. */
-	void (*logits)(const void *x, enum dtype t, size_t n, void *copy, float ref, struct logits_sums *out);
+	void (*logits)(const void *x, enum value_type t, size_t n, void *copy, float ref, struct logits_sums *out);
 	/* dot, old2, new2, change2 of *sums; old becomes now */
-	void (*compare)(float *old, const void *now, enum dtype t, size_t n, struct state_sums *sums);
+	void (*compare)(float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums);
 };
 
 extern const struct observe_kernels *const observe_kernels_all[]; /* NULL-terminated; the scalar set first */

@@ -9,11 +9,11 @@ static bool always(void)
 	return true;
 }
 
-static void logits(const void *x, enum dtype t, size_t n, void *copy, float ref, struct logits_sums *out)
+static void logits(const void *x, enum value_type t, size_t n, void *copy, float ref, struct logits_sums *out)
 {
 	*out = (struct logits_sums){ .offset = -(double)ref * (double)OBSERVE_LOG2E, .top = -INFINITY };
 	for (size_t i = 0; i < n; i++) {
-		float value = dtype_value(x, t, i);
+		float value = value_float(x, t, i);
 		double power = (double)value * (double)OBSERVE_LOG2E + out->offset, term = exp2(power);
 
 		out->top = value > out->top ? value : out->top;
@@ -21,13 +21,13 @@ static void logits(const void *x, enum dtype t, size_t n, void *copy, float ref,
 		out->weighted += power * term;
 	}
 	if (copy)
-		memcpy(copy, x, n * dtype_bytes(t));
+		memcpy(copy, x, n * value_bytes(t));
 }
 
-static void compare(float *old, const void *now, enum dtype t, size_t n, struct state_sums *sums)
+static void compare(float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums)
 {
 	for (size_t i = 0; i < n; i++) {
-		float is = dtype_value(now, t, i);
+		float is = value_float(now, t, i);
 		double a = (double)old[i], b = (double)is;
 
 		sums->dot += a * b;

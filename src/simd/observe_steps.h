@@ -24,7 +24,7 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-_Static_assert((int)DTYPE_F32 == (int)WEIGHT_F32 && (int)DTYPE_F16 == (int)WEIGHT_F16 && (int)DTYPE_BF16 == (int)WEIGHT_BF16,
+_Static_assert((int)VALUE_F32 == (int)WEIGHT_F32 && (int)VALUE_F16 == (int)WEIGHT_F16 && (int)VALUE_BF16 == (int)WEIGHT_BF16,
 	       "values are loaded as weights are");
 
 enum {
@@ -97,18 +97,18 @@ ALWAYS_INLINE void logits_block(const char *x, enum weight_type type, size_t n, 
 }
 
 /* Fewer than STEP values. */
-static inline void logits_rest(const char *x, enum dtype t, size_t n, vec offset, struct logits_sums *out)
+static inline void logits_rest(const char *x, enum value_type t, size_t n, vec offset, struct logits_sums *out)
 {
 	float room[STEP];
 
 	for (size_t i = 0; i < STEP; i++)
-		room[i] = i < n ? dtype_value(x, t, i) : FILLER;
+		room[i] = i < n ? value_float(x, t, i) : FILLER;
 	logits_block((const char *)room, WEIGHT_F32, STEP, NULL, offset, out);
 }
 
-ALWAYS_INLINE void logits_of(const char *x, enum dtype t, size_t n, char *copy, float ref, struct logits_sums *out)
+ALWAYS_INLINE void logits_of(const char *x, enum value_type t, size_t n, char *copy, float ref, struct logits_sums *out)
 {
-	const size_t bytes = t == DTYPE_F32 ? 4 : 2, whole = n - n % STEP;
+	const size_t bytes = t == VALUE_F32 ? 4 : 2, whole = n - n % STEP;
 	const vec offset = vec_set1(-ref * OBSERVE_LOG2E);
 
 	*out = (struct logits_sums){ .offset = (double)(-ref * OBSERVE_LOG2E), .top = -INFINITY };
@@ -126,14 +126,14 @@ ALWAYS_INLINE void logits_of(const char *x, enum dtype t, size_t n, char *copy, 
 		logits_rest(x + whole * bytes, t, n - whole, offset, out);
 }
 
-static void logits(const void *x, enum dtype t, size_t n, void *copy, float ref, struct logits_sums *out)
+static void logits(const void *x, enum value_type t, size_t n, void *copy, float ref, struct logits_sums *out)
 {
-	if (t == DTYPE_F32)
-		logits_of(x, DTYPE_F32, n, copy, ref, out);
-	else if (t == DTYPE_F16)
-		logits_of(x, DTYPE_F16, n, copy, ref, out);
+	if (t == VALUE_F32)
+		logits_of(x, VALUE_F32, n, copy, ref, out);
+	else if (t == VALUE_F16)
+		logits_of(x, VALUE_F16, n, copy, ref, out);
 	else
-		logits_of(x, DTYPE_BF16, n, copy, ref, out);
+		logits_of(x, VALUE_BF16, n, copy, ref, out);
 }
 
 /* --- the state ------------------------------------------------------------------------ */
@@ -204,11 +204,11 @@ ALWAYS_INLINE void compare_of(float *old, const char *now, enum weight_type type
 		compare_block(old + i, now + i * (type == WEIGHT_F32 ? 4 : 2), type, n - i < COMPARED ? n - i : COMPARED, sums);
 }
 
-static void compare(float *old, const void *now, enum dtype t, size_t n, struct state_sums *sums)
+static void compare(float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums)
 {
-	if (t == DTYPE_F32)
+	if (t == VALUE_F32)
 		compare_of(old, now, WEIGHT_F32, n, sums);
-	else if (t == DTYPE_F16)
+	else if (t == VALUE_F16)
 		compare_of(old, now, WEIGHT_F16, n, sums);
 	else
 		compare_of(old, now, WEIGHT_BF16, n, sums);

@@ -53,7 +53,7 @@ static void on_end(void *ctx, const struct tap_step *step)
 	struct record r = { 0 };
 
 	for (size_t i = 0; i < step->n_state; i++)
-		state[i] = (struct observed_tensor){ step->state[i].p, step->state[i].n, DTYPE_F32,
+		state[i] = (struct observed_tensor){ step->state[i].p, step->state[i].n, VALUE_F32,
 						     step->state[i].part == TAP_WKV ? PART_WKV : PART_SHIFT };
 	observer_call(w->by_state, &call, &r);
 	check(w, &r);

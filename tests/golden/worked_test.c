@@ -82,8 +82,8 @@ static void deliver(struct worked *w, struct record *r)
 /* Entropy follows from `flat`: that many equally likely tokens. */
 static void step(struct worked *w, size_t n_tokens, double call_ms, int flat, float turn)
 {
-	struct observed_tensor tensors[] = { { w->state, STATE / 4, DTYPE_F32, PART_SHIFT },
-					     { w->state + STATE / 4, 3 * STATE / 4, DTYPE_F32, PART_WKV } };
+	struct observed_tensor tensors[] = { { w->state, STATE / 4, VALUE_F32, PART_SHIFT },
+					     { w->state + STATE / 4, 3 * STATE / 4, VALUE_F32, PART_WKV } };
 	uint64_t end = w->now_ns + (uint64_t)(call_ms * 1e6);
 	uint32_t tokens[64];
 	struct observed_call call = { .begin_ns = w->now_ns, .end_ns = end, .tokens = tokens, .n_tokens = n_tokens,

@@ -125,11 +125,12 @@ static void what_is_unknown_is_left_out(void **state)
 
 	(void)state;
 	record_set(&r, M_TOKEN_LATENCY_MS, NAN);
+	r.sampled_every = 4;
 	fields_set_number(&extra, F_DROPPED, INFINITY);
 	record_encode(&b, &r);
 	assert_string_equal(b.p, "{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"event_type\":\"inference_step\",\"sequence_length\":0,"
 				 "\"performance\":{\"a\":1},\"resources\":{\"b\":2},\"accuracy\":{\"c\":3},\"metadata\":{\"d\":4},"
-				 "\"sequence\":0,\"token_count\":0,\"text\":\"x\",\"e\":5}\n");
+				 "\"sequence\":0,\"token_count\":0,\"sampled_every\":4,\"text\":\"x\",\"e\":5}\n");
 	buf_clear(&b);
 	record_encode(&b, &gap);
 	assert_string_equal(b.p, "{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"event_type\":\"gap\"}\n");

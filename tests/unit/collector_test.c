@@ -523,6 +523,76 @@ static void numbers_of_the_caller_win(void **state)
 	lines_free(l);
 }
 
+/* What users write stays out of the log unless the program that serves them says otherwise. */
+static void texts_and_tokens_are_logged_only_when_asked(void **state)
+{
+	static const char secret[] = "my \"secret\"\n";
+	uint32_t tokens[] = { 4711, 12 };
+	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = tokens, .n_tokens = 2, .text = secret, .text_bytes = sizeof secret - 1 };
+
+	(void)state;
+	for (int asked = 0; asked < 4; asked++) {
+		const char *path = in_dir("private.log");
+		struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = path, .log_tokens = asked & 1, .log_text = asked & 2 };
+		rwkvmon *mon;
+		struct lines *l;
+
+		unlink(path);
+		assert_int_equal(rwkvmon_open(&mon, &cfg, NULL), 0);
+		rwkvmon_end(mon, &s);
+		s.text = NULL; /* a call without text */
+		rwkvmon_end(mon, &s);
+		s.text = secret;
+		assert_int_equal(rwkvmon_close(mon, NULL), 0);
+		l = read_log(path);
+		assert_int_equal(l->n_steps, 2);
+		assert_int_equal(strstr(l->text.p, "secret") != NULL, (asked & 2) != 0);
+		assert_int_equal(strstr(l->text.p, "4711") != NULL, asked & 1);
+		if (asked & 2)
+			assert_non_null(strstr(l->text.p, "\"text\":\"my \\\"secret\\\"\\n\""));
+		if (asked & 1)
+			assert_non_null(strstr(l->text.p, "\"tokens\":[4711,12]"));
+		lines_free(l);
+	}
+}
+
+/* The same numbers, however wide they are handed over, tensor by tensor. */
+static void tensors_of_one_state_may_have_any_types(void **state)
+{
+	static const uint16_t half[2][2] = { { 0x3c00, 0xc000 }, { 0x3c00, 0x4000 } };	 /* 1, -2; then 1, 2 in fp16 */
+	static const uint16_t brain[2][2] = { { 0x3f80, 0x4040 }, { 0xbf80, 0x4040 } }; /* 1, 3; then -1, 3 in bf16 */
+	static const float whole[2][1] = { { 2 }, { 2 } };
+	static const float logits[2] = { 0, 0 };
+	static const uint16_t half_logits[2] = { 0, 0 };
+	const char *path = in_dir("mixed.log");
+	rwkvmon *mon = open_log(path, 1);
+	uint32_t token = 1;
+	struct lines *l;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct rwkvmon_tensor tensors[] = { { half[i], 2, RWKVMON_F16, RWKVMON_SHIFT },
+						    { brain[i], 2, RWKVMON_BF16, RWKVMON_WKV },
+						    { whole[i], 1, RWKVMON_F32, RWKVMON_WKV } };
+		struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = &token, .n_tokens = 1, .state = tensors, .n_state = 3,
+					  .logits = i ? (const void *)half_logits : logits, .n_logits = 2,
+					  .logits_dtype = i ? RWKVMON_BF16 : RWKVMON_F32 };
+
+		rwkvmon_begin(mon);
+		rwkvmon_end(mon, &s);
+	}
+	assert_int_equal(rwkvmon_close(mon, NULL), 0);
+	l = read_log(path);
+	assert_int_equal(l->step[1].metric[M_STATE_SIZE_BYTES], 2 * 2 + 2 * 2 + 4);
+	assert_float_equal(l->step[1].metric[M_STATE_SIMILARITY_SHIFT], -3.0 / 5, 1e-6);
+	assert_float_equal(l->step[1].metric[M_STATE_SIMILARITY_WKV], 12.0F / 14, 1e-6);
+	assert_float_equal(l->step[1].metric[M_STATE_SIMILARITY], 9.0F / 19, 1e-6);
+	for (int i = 0; i < 2; i++)
+		assert_float_equal(l->step[i].metric[M_LOGITS_ENTROPY], logf(2), 1e-4);
+	assert_float_equal(l->step[1].metric[M_SURPRISAL_NATS], logf(2), 1e-4);
+	lines_free(l);
+}
+
 static void *one_handle(void *ctx)
 {
 	rwkvmon *mon = open_log(ctx, 1);
@@ -588,6 +658,8 @@ int main(void)
 		cmocka_unit_test(a_null_handle_is_fine),
 		cmocka_unit_test(careless_callers_are_told_or_forgiven),
 		cmocka_unit_test(numbers_of_the_caller_win),
+		cmocka_unit_test(texts_and_tokens_are_logged_only_when_asked),
+		cmocka_unit_test(tensors_of_one_state_may_have_any_types),
 		cmocka_unit_test(handles_of_several_threads_do_not_meet),
 	};
 

@@ -33,16 +33,16 @@ static void close_to(double got, double want, double relative, const char *what,
 }
 
 /* n values in each type, exact size; the same numbers as far as the type holds them. */
-static void *values_of(const float *x, enum dtype t, size_t n)
+static void *values_of(const float *x, enum value_type t, size_t n)
 {
-	char *to = malloc(n * dtype_bytes(t) + 1);
+	char *to = malloc(n * value_bytes(t) + 1);
 
 	for (size_t i = 0; i < n; i++) {
-		uint16_t half = t == DTYPE_F16 ? f16_of_float(x[i]) : bf16_of_float(x[i]);
+		uint16_t half = t == VALUE_F16 ? f16_of_float(x[i]) : bf16_of_float(x[i]);
 
-		memcpy(to + i * dtype_bytes(t), t == DTYPE_F32 ? (const void *)&x[i] : &half, dtype_bytes(t));
+		memcpy(to + i * value_bytes(t), t == VALUE_F32 ? (const void *)&x[i] : &half, value_bytes(t));
 	}
-	to = realloc(to, n * dtype_bytes(t));
+	to = realloc(to, n * value_bytes(t));
 	return to;
 }
 
@@ -56,30 +56,30 @@ static void logits_sums_agree_with_scalar(void **state)
 {
 	(void)state;
 	for (size_t n = 1; n; n = next_length(n))
-		for (int t = 0; t < DTYPE_COUNT; t++) {
+		for (int t = 0; t < VALUE_TYPE_COUNT; t++) {
 			float *x = floats(n, -30, 12);
-			void *in = values_of(x, (enum dtype)t, n), *copy = malloc(n * dtype_bytes((enum dtype)t));
+			void *in = values_of(x, (enum value_type)t, n), *copy = malloc(n * value_bytes((enum value_type)t));
 			struct logits_sums want, got;
 			float ref;
 
-			observe_kernels_all[0]->logits(in, (enum dtype)t, n, NULL, 9, &want);
+			observe_kernels_all[0]->logits(in, (enum value_type)t, n, NULL, 9, &want);
 			ref = want.top;
-			observe_kernels_all[0]->logits(in, (enum dtype)t, n, NULL, ref, &want);
+			observe_kernels_all[0]->logits(in, (enum value_type)t, n, NULL, ref, &want);
 			for (size_t k = 0; observe_kernels_all[k]; k++) {
 				const struct observe_kernels *kernel = observe_kernels_all[k];
 
 				if (!kernel->runs_here())
 					continue;
-				memset(copy, 0x5a, n * dtype_bytes((enum dtype)t));
-				kernel->logits(in, (enum dtype)t, n, copy, ref, &got);
+				memset(copy, 0x5a, n * value_bytes((enum value_type)t));
+				kernel->logits(in, (enum value_type)t, n, copy, ref, &got);
 				assert_true(got.top == want.top);
 				close_to(log2(got.sum) - got.offset, log2(want.sum) - want.offset, 2e-7, "log of the sum", kernel->name, n);
 				close_to(log2(got.sum) - got.weighted / got.sum, log2(want.sum) - want.weighted / want.sum, 5e-7, "entropy",
 					 kernel->name, n);
-				assert_memory_equal(copy, in, n * dtype_bytes((enum dtype)t));
-				kernel->logits(in, (enum dtype)t, n, NULL, ref, &want);
+				assert_memory_equal(copy, in, n * value_bytes((enum value_type)t));
+				kernel->logits(in, (enum value_type)t, n, NULL, ref, &want);
 				assert_true(got.sum == want.sum && got.weighted == want.weighted); /* the copy changes nothing */
-				observe_kernels_all[0]->logits(in, (enum dtype)t, n, NULL, ref, &want);
+				observe_kernels_all[0]->logits(in, (enum value_type)t, n, NULL, ref, &want);
 			}
 			free(copy);
 			free(in);
@@ -91,17 +91,17 @@ static void compare_agrees_with_scalar(void **state)
 {
 	(void)state;
 	for (size_t n = 1; n; n = next_length(n))
-		for (int t = 0; t < DTYPE_COUNT; t++)
+		for (int t = 0; t < VALUE_TYPE_COUNT; t++)
 			for (size_t k = 1; observe_kernels_all[k]; k++) {
 				const struct observe_kernels *kernel = observe_kernels_all[k];
 				float *x = floats(n, -3, 3), *old = floats(n, -3, 3), *same = malloc(n * sizeof *same);
-				void *now = values_of(x, (enum dtype)t, n);
+				void *now = values_of(x, (enum value_type)t, n);
 				struct state_sums want = { 0 }, got = { 0 };
 
 				memcpy(same, old, n * sizeof *same);
 				if (kernel->runs_here()) {
-					observe_kernels_all[0]->compare(old, now, (enum dtype)t, n, &want);
-					kernel->compare(same, now, (enum dtype)t, n, &got);
+					observe_kernels_all[0]->compare(old, now, (enum value_type)t, n, &want);
+					kernel->compare(same, now, (enum value_type)t, n, &got);
 					close_to(got.dot / sqrt(want.old2 * want.new2), want.dot / sqrt(want.old2 * want.new2), 5e-7, "dot",
 						 kernel->name, n);
 					close_to(got.old2, want.old2, 1e-6, "old2", kernel->name, n);
@@ -134,9 +134,9 @@ static void one_bad_value_poisons_every_kernel(void **state)
 					for (size_t i = 0; i < n; i++)
 						x[i] = old[i] = (float)i / 7;
 					x[at] = bad[b];
-					observe_kernels_all[k]->logits(x, DTYPE_F32, n, NULL, 10, &sums);
+					observe_kernels_all[k]->logits(x, VALUE_F32, n, NULL, 10, &sums);
 					assert_true(!isfinite(sums.sum) || !isfinite(sums.weighted));
-					observe_kernels_all[k]->compare(old, x, DTYPE_F32, n, &s);
+					observe_kernels_all[k]->compare(old, x, VALUE_F32, n, &s);
 					assert_true(!isfinite(s.new2));
 				}
 }
@@ -150,9 +150,9 @@ static void every_half_is_widened_exactly(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 65536; i++)
 		half[i] = (uint16_t)i;
-	for (int t = DTYPE_F16; t <= DTYPE_BF16; t++) {
+	for (int t = VALUE_F16; t <= VALUE_BF16; t++) {
 		for (size_t i = 0; i < 65536; i++)
-			want[i] = dtype_value(half, (enum dtype)t, i);
+			want[i] = value_float(half, (enum value_type)t, i);
 		for (size_t k = 0; observe_kernels_all[k]; k++) {
 			struct state_sums sums = { 0 };
 
@@ -161,7 +161,7 @@ static void every_half_is_widened_exactly(void **state)
 			for (size_t n = 65536 - 40; n <= 65536; n++) { /* every tail */
 				memset(got, 0, sizeof got);
 				got[n] = 42;
-				observe_kernels_all[k]->compare(got, half, (enum dtype)t, n, &sums);
+				observe_kernels_all[k]->compare(got, half, (enum value_type)t, n, &sums);
 				assert_memory_equal(got, want, n * sizeof *got);
 				assert_float_equal(got[n], 42, 0);
 			}
@@ -174,20 +174,20 @@ static void any_alignment_will_do(void **state)
 	char room[4 * 300 + 4];
 
 	(void)state;
-	for (int t = 0; t < DTYPE_COUNT; t++)
+	for (int t = 0; t < VALUE_TYPE_COUNT; t++)
 		for (size_t shift = 0; shift < 4; shift++) {
 			float *x = floats(300, -3, 3), old[300] = { 0 };
-			void *in = values_of(x, (enum dtype)t, 300);
+			void *in = values_of(x, (enum value_type)t, 300);
 			struct state_sums sums = { 0 }, want = { 0 };
 			struct logits_stats a, b;
 
-			memcpy(room + shift, in, 300 * dtype_bytes((enum dtype)t));
-			logits_observe(in, (enum dtype)t, 300, NULL, &a);
-			logits_observe(room + shift, (enum dtype)t, 300, NULL, &b);
+			memcpy(room + shift, in, 300 * value_bytes((enum value_type)t));
+			logits_observe(in, (enum value_type)t, 300, NULL, &a);
+			logits_observe(room + shift, (enum value_type)t, 300, NULL, &b);
 			assert_memory_equal(&a, &b, sizeof a);
-			state_observe(old, in, (enum dtype)t, 300, &want);
+			state_observe(old, in, (enum value_type)t, 300, &want);
 			memset(old, 0, sizeof old);
-			state_observe(old, room + shift, (enum dtype)t, 300, &sums);
+			state_observe(old, room + shift, (enum value_type)t, 300, &sums);
 			assert_true(sums.new2 == want.new2);
 			free(in);
 			free(x);
@@ -225,7 +225,7 @@ static void entropy_follows_its_definition(void **state)
 
 				for (size_t i = 0; rising && i < sizes[s]; i++)
 					x[i] += (float)i / (float)sizes[s] * spans[r]; /* the reference keeps moving */
-				logits_observe(x, DTYPE_F32, sizes[s], NULL, &got);
+				logits_observe(x, VALUE_F32, sizes[s], NULL, &got);
 				if (!(fabs(got.entropy - entropy_by_definition(x, sizes[s])) < 4e-6))
 					fail_msg("n = %zu, span %g: entropy %.9g, by definition %.9g", sizes[s], (double)spans[r],
 						 got.entropy, entropy_by_definition(x, sizes[s]));
@@ -243,7 +243,7 @@ static void nonfinite_logits_are_counted_by_kind(void **state)
 		x[i] = (float)(i % 17);
 	x[3] = x[2000] = NAN;
 	x[2999] = -INFINITY;
-	logits_observe(x, DTYPE_F32, 3000, NULL, &s);
+	logits_observe(x, VALUE_F32, 3000, NULL, &s);
 	assert_int_equal(s.nan, 2);
 	assert_int_equal(s.inf, 1);
 	assert_true(isnan(s.entropy));
@@ -264,13 +264,13 @@ static void halves_are_widened_exactly(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		float copy = 9;
 
-		state_observe(&copy, &cases[i].half, DTYPE_F16, 1, &sums);
+		state_observe(&copy, &cases[i].half, VALUE_F16, 1, &sums);
 		assert_true(copy == cases[i].value);
 	}
-	state_observe(old, brain, DTYPE_BF16, 2, &sums);
+	state_observe(old, brain, VALUE_BF16, 2, &sums);
 	assert_true(old[0] == 1 && old[1] == -2);
 	assert_int_equal(sums.nonfinite, 0);
-	state_observe(old, (const uint16_t[]){ 0x7c00, 0xfe00 }, DTYPE_F16, 2, &sums);
+	state_observe(old, (const uint16_t[]){ 0x7c00, 0xfe00 }, VALUE_F16, 2, &sums);
 	assert_int_equal(sums.nonfinite, 2);
 }
 
@@ -292,7 +292,7 @@ static void a_reference_that_does_not_fit_is_replaced(void **state)
 			x[4001] = tops[i]; /* not one of the samples */
 			x[4003] = tops[i] - 1;
 			want = entropy_by_definition(x, 5000);
-			logits_observe(x, DTYPE_F32, 5000, NULL, &got);
+			logits_observe(x, VALUE_F32, 5000, NULL, &got);
 			assert_true(got.nan + got.inf == 0);
 			assert_true(got.max >= (double)tops[i]);
 			if (!(fabs(got.entropy - want) < 1e-5))
@@ -310,16 +310,16 @@ static void a_nan_among_the_samples_is_counted_too(void **state)
 	(void)state;
 	x[0] = x[2] = NAN;
 	x[4] = INFINITY;
-	logits_observe(x, DTYPE_F32, 128, NULL, &s);
+	logits_observe(x, VALUE_F32, 128, NULL, &s);
 	assert_int_equal(s.nan, 2);
 	assert_int_equal(s.inf, 1);
 	for (int i = 0; i < 128; i++)
 		x[i] = NAN;
-	logits_observe(x, DTYPE_F32, 128, NULL, &s);
+	logits_observe(x, VALUE_F32, 128, NULL, &s);
 	assert_int_equal(s.nan, 128);
 	for (int i = 0; i < 128; i++)
 		x[i] = -INFINITY;
-	logits_observe(x, DTYPE_F32, 128, NULL, &s);
+	logits_observe(x, VALUE_F32, 128, NULL, &s);
 	assert_int_equal(s.inf, 128);
 	assert_true(isnan(s.log_sum_exp));
 }
