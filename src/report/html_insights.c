@@ -161,7 +161,7 @@ static void correlation_row(struct buf *out, const struct page *p, const struct 
 	buf_printf(out, "</th><td class=\"n\">%s%.2f</td><td class=\"n\">%s%.2f … %s%.2f</td>", c->r < 0 ? "−" : "", fabs(c->r),
 		   c->low < 0 ? "−" : "", fabs(c->low), c->high < 0 ? "−" : "", fabs(c->high));
 	table_count(out, c->steps);
-	buf_str(out, "<td>");
+	buf_str(out, "<td class=\"prose\">");
 	put_str(out, pair->meaning[p->lang]);
 	buf_str(out, "</td></tr>\n");
 }
