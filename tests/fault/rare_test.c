@@ -216,6 +216,30 @@ static void a_full_file_waits_for_its_lock(void **state)
 	assert_int_equal(f.bad, 0);
 }
 
+/* Another process has rotated it already: nothing is renamed twice. */
+static void a_full_file_that_is_gone_is_begun_anew(void **state)
+{
+	struct log *log;
+	struct found f;
+	size_t files;
+	char path[256], moved[256];
+
+	(void)state;
+	path_in(path, "gone.log");
+	path_in(moved, "gone.20250911T123456.789Z.log");
+	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 1000), 0);
+	write_steps(log, 0, 5);
+	flush(log);
+	assert_int_equal(rename(path, moved), 0);
+	write_steps(log, 5, 5);
+	assert_int_equal(log_close(log, NULL, NULL), 0);
+	f = read_all(path, &files);
+	assert_int_equal(files, 2);
+	assert_int_equal(f.steps, 10);
+	assert_int_equal(f.sum, 45);
+	assert_int_equal(f.bad, 0);
+}
+
 /* A thousand names tried, all taken: the file goes on growing. */
 static void without_a_free_name_the_file_grows(void **state)
 {
@@ -670,6 +694,7 @@ int main(void)
 		cmocka_unit_test(a_repair_that_fails_is_tried_again),
 		cmocka_unit_test(a_name_without_a_directory_will_do),
 		cmocka_unit_test(a_full_file_waits_for_its_lock),
+		cmocka_unit_test(a_full_file_that_is_gone_is_begun_anew),
 		cmocka_unit_test(without_a_free_name_the_file_grows),
 		cmocka_unit_test(what_cannot_be_removed_stays_for_next_time),
 		cmocka_unit_test(a_line_may_be_longer_than_a_chunk),
