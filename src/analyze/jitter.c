@@ -31,16 +31,20 @@ static void add_call(struct jitter_track *t, struct jitter_sum *all, const struc
 
 static bool call_of(const struct columns *c, size_t row, struct jitter_call *out)
 {
-	double ms;
+	const uint64_t chunk = metric_bit(M_CHUNK_PROCESS_TIME_MS);
+	int64_t us;
 
-	if (!(c->have[row] & metric_bit(M_CHUNK_PROCESS_TIME_MS)))
+	if (!(c->have[row] & chunk))
 		return false;
-	ms = columns_value(c, row, M_CHUNK_PROCESS_TIME_MS);
-	*out = (struct jitter_call){ .phase = (enum phase)c->phase[row], .tokens = c->token_count[row] };
-	if (!(ms >= 0 && ms < LONGEST_MS))
-		return false;
-	out->us = (uint64_t)llrint(ms * 1000);
-	return true;
+	if (c->decimal[row] & chunk) { /* of three decimals: whole microseconds */
+		us = c->scaled[M_CHUNK_PROCESS_TIME_MS][row];
+	} else {
+		double ms = c->value[M_CHUNK_PROCESS_TIME_MS][row];
+
+		us = ms >= 0 && ms < LONGEST_MS ? llrint(ms * 1000) : -1;
+	}
+	*out = (struct jitter_call){ (enum phase)c->phase[row], c->token_count[row], (uint64_t)us };
+	return us >= 0 && us < INT64_C(1000) * LONGEST_MS;
 }
 
 void jitter_add(struct jitter_track *t, struct jitter_sum *all, const struct columns *c, size_t from, size_t n)

@@ -54,6 +54,25 @@ void columns_record(const struct columns *c, size_t row, struct record *out)
 			out->column[i] = from->column[row[i]]; \
 	while (0)
 
+/* What few rows have. */
+static void pick_rare(struct columns *out, const struct columns *from, const uint16_t *row, size_t n)
+{
+	uint64_t broken = 0;
+
+	for (size_t i = 0; i < from->n; i++)
+		broken |= from->nonfinite[i];
+	if (broken)
+		PICK(nonfinite);
+	else
+		memset(out->nonfinite, 0, n * sizeof *out->nonfinite);
+	if (from->n_whole)
+		PICK(whole);
+	else
+		memset(out->whole, 0, n * sizeof *out->whole);
+	for (size_t i = 0; i < from->n_whole; i++)
+		out->record[i] = from->record[i];
+}
+
 void columns_pick_steps(struct columns *out, const struct columns *from, const uint16_t *row, size_t n, uint64_t any)
 {
 	uint64_t other = 0;
@@ -64,12 +83,10 @@ void columns_pick_steps(struct columns *out, const struct columns *from, const u
 	PICK(time_us);
 	PICK(sequence_length);
 	PICK(have);
-	PICK(nonfinite);
 	PICK(decimal);
 	PICK(sequence);
 	PICK(token_count);
 	PICK(phase);
-	PICK(whole);
 	PICK(session);
 	for (size_t i = 0; i < n; i++)
 		other |= out->have[i] & ~out->decimal[i];
@@ -80,6 +97,5 @@ void columns_pick_steps(struct columns *out, const struct columns *from, const u
 		if (other >> m & 1)
 			PICK(value[m]);
 	}
-	for (size_t i = 0; i < from->n_whole; i++)
-		out->record[i] = from->record[i];
+	pick_rare(out, from, row, n);
 }
