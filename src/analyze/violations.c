@@ -1,7 +1,5 @@
 #include "analyze/violations.h"
 
-#include <math.h>
-
 struct rules *violations_rules(struct analysis *a, struct session *s)
 {
 	if (s->rules || !a->opts.rules)
@@ -72,34 +70,17 @@ enum { BROKEN_MAX = 64 };
 
 static struct broken sum_up(const struct batch *b, const struct batch_run *run, int rule, const uint64_t *violated)
 {
-	struct broken out = { .session = run->session };
-	struct anomaly_event *e = &out.event;
+	const struct rules *rules = run->session->rules;
+	struct rule_sum sum = rules_sum(rules, rule, b->rows, run->from, run->n, run->all & run->any, violated + run->from);
+	size_t row = run->from;
+	struct rule_finding f;
 
-	for (size_t row = run->from; row < (size_t)run->from + run->n; row++) {
-		double value, limit;
-
-		if (!(violated[row] >> rule & 1))
-			continue;
-		if (!e->records++) {
-			struct rule_finding f;
-
-			rules_tell(run->session->rules, rule, b->rows, row, &f);
-			*e = (struct anomaly_event){ .type = f.type, .severity = f.severity, .metric = f.metric, .records = 1,
-						     .from_us = b->rows->time_us[row], .to_us = b->rows->time_us[row],
-						     .worst = f.value, .limit = f.limit };
-			out.cooldown_us = f.cooldown_us;
-			out.summary = f.summary;
-			out.advice = f.action;
-			continue;
-		}
-		widen_span(&e->from_us, &e->to_us, false, b->rows->time_us[row]);
-		rules_tell_value(run->session->rules, rule, b->rows, row, &value, &limit);
-		if (fabs(value - limit) > fabs(e->worst - e->limit)) {
-			e->worst = value;
-			e->limit = limit;
-		}
-	}
-	return out;
+	while (!(violated[row] >> rule & 1))
+		row++;
+	rules_tell(rules, rule, b->rows, row, &f);
+	return (struct broken){ .session = run->session, .cooldown_us = f.cooldown_us, .summary = f.summary, .advice = f.action,
+				.event = { .type = f.type, .severity = f.severity, .metric = f.metric, .records = sum.records,
+					   .from_us = sum.from_us, .to_us = sum.to_us, .worst = sum.worst, .limit = sum.limit } };
 }
 
 /* What the part's runs break; false: some of it begins an event, or has to be looked at step by step for another reason. */

@@ -298,7 +298,7 @@ bool judge_rows(const struct judged *j, const struct judged_rows *rows, uint64_t
 	return any;
 }
 
-void judge_value_of_row(const struct judged *j, const struct columns *c, size_t row, double *value, double *limit)
+static void value_of_row(const struct judged *j, const struct columns *c, size_t row, double *value, double *limit)
 {
 	const struct observed *o = &j->when[0];
 
@@ -306,10 +306,65 @@ void judge_value_of_row(const struct judged *j, const struct columns *c, size_t 
 	*limit = nearest_limit(*value, limit_at(&o->is->above, o->above, c, row), limit_at(&o->is->below, o->below, c, row));
 }
 
+static void find_worst(const struct judged *j, const struct judged_rows *rows, uint64_t bit, const uint64_t *violated,
+		       struct rule_sum *sum)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < rows->n; i++) {
+		double value, limit;
+
+		if (!(violated[i] & bit))
+			continue;
+		value_of_row(j, rows->c, rows->from + i, &value, &limit);
+		if (any && !(fabs(value - limit) > fabs(sum->worst - sum->limit)))
+			continue;
+		any = true;
+		sum->worst = value;
+		sum->limit = limit;
+	}
+}
+
+/* Of decimals between low and high with limits that stay: the farther of the two. False: neither is. */
+static bool worst_of_ends(const struct judged *j, int64_t low, int64_t high, struct rule_sum *sum)
+{
+	const struct observed *o = &j->when[0];
+	double scale = metric_specs[o->is->metric].scale, value[2] = { (double)low / scale, (double)high / scale };
+	double limit[2] = { nearest_limit(value[0], o->above, o->below), nearest_limit(value[1], o->above, o->below) };
+	double far[2] = { fabs(value[0] - limit[0]), fabs(value[1] - limit[1]) };
+	int farther = far[1] > far[0];
+
+	sum->worst = value[farther];
+	sum->limit = limit[farther];
+	return low == high || far[0] != far[1];
+}
+
+struct rule_sum judge_sum(const struct judged *j, const struct judged_rows *rows, uint64_t bit, const uint64_t *violated)
+{
+	const struct condition *c = j->when[0].is;
+	const int64_t *time_us = rows->c->time_us + rows->from, *v = rows->c->scaled[c->metric] + rows->from;
+	bool ends_tell = rows->all >> c->metric & 1 && c->above.kind != LIMIT_METRIC && c->below.kind != LIMIT_METRIC;
+	struct rule_sum sum = { .from_us = INT64_MAX, .to_us = INT64_MIN };
+	int64_t low = INT64_MAX, high = INT64_MIN;
+
+	for (size_t i = 0; i < rows->n; i++) {
+		if (!(violated[i] & bit))
+			continue;
+		sum.records++;
+		sum.from_us = time_us[i] < sum.from_us ? time_us[i] : sum.from_us;
+		sum.to_us = time_us[i] > sum.to_us ? time_us[i] : sum.to_us;
+		low = ends_tell && v[i] < low ? v[i] : low;
+		high = ends_tell && v[i] > high ? v[i] : high;
+	}
+	if (!ends_tell || !worst_of_ends(j, low, high, &sum))
+		find_worst(j, rows, bit, violated, &sum);
+	return sum;
+}
+
 void judge_tell_row(const struct judged *j, const struct columns *c, size_t row, struct rule_finding *f)
 {
 	judge_tell(j, f);
-	judge_value_of_row(j, c, row, &f->value, &f->limit);
+	value_of_row(j, c, row, &f->value, &f->limit);
 	f->violated = true;
 	f->firing = false;
 }

@@ -53,8 +53,10 @@ struct judged_rows {
 /* [hot] judge_alone for many: sets `bit` in violated (rows->n) where it is true. Returns whether it is anywhere. */
 bool judge_rows(const struct judged *j, const struct judged_rows *rows, uint64_t bit, uint64_t *violated);
 
+/* [hot] Those of the rows at which violated (rows->n) has the bit; one at least. */
+struct rule_sum judge_sum(const struct judged *j, const struct judged_rows *rows, uint64_t bit, const uint64_t *violated);
+
 /* What judge_alone tells of a row at which it is true. */
-void judge_value_of_row(const struct judged *j, const struct columns *c, size_t row, double *value, double *limit);
 void judge_tell_row(const struct judged *j, const struct columns *c, size_t row, struct rule_finding *f);
 
 /* The alarm as it stands, without a value. */

@@ -262,9 +262,12 @@ void rules_tell(const struct rules *r, int rule, const struct columns *c, size_t
 	judge_tell_row(&r->judged[rule], c, row, out);
 }
 
-void rules_tell_value(const struct rules *r, int rule, const struct columns *c, size_t row, double *value, double *limit)
+struct rule_sum rules_sum(const struct rules *r, int rule, const struct columns *c, size_t from, size_t n, uint64_t all,
+			  const uint64_t *violated)
 {
-	judge_value_of_row(&r->judged[rule], c, row, value, limit);
+	struct judged_rows rows = { .c = c, .from = from, .n = n, .all = all };
+
+	return judge_sum(&r->judged[rule], &rows, UINT64_C(1) << rule, violated);
 }
 
 size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX])

@@ -77,8 +77,15 @@ bool rules_screen(struct rules *r, const struct columns *c, size_t from, size_t 
 		  uint64_t *violated);
 void rules_tell(const struct rules *r, int rule, const struct columns *c, size_t row, struct rule_finding *out);
 
-/* [hot] Of these the two that rows differ in. */
-void rules_tell_value(const struct rules *r, int rule, const struct columns *c, size_t row, double *value, double *limit);
+/* [hot] Some steps of the session, which break one rule: those of n rows from.. of c at which violated (n) has its bit. At least
+ * one has. `worst` is the value farthest beyond its limit, of equal ones the first. */
+struct rule_sum {
+	uint64_t records;
+	int64_t from_us, to_us;
+	double worst, limit;
+};
+struct rule_sum rules_sum(const struct rules *r, int rule, const struct columns *c, size_t from, size_t n, uint64_t all,
+			  const uint64_t *violated);
 
 /* One side of a rule's limit as it stands in this session: relative ones resolved, the
  * overlay's rules in place of those they stand in for. */
