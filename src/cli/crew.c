@@ -34,13 +34,24 @@ struct member {
 	uint64_t number; /* of the block */
 };
 
+/* Most often the lock is free again before a sleeping thread would have been woken. */
+static void lock_soon(pthread_mutex_t *mutex)
+{
+	for (int i = 0; i < PATIENCE; i++) {
+		if (!pthread_mutex_trylock(mutex))
+			return;
+		sched_yield();
+	}
+	pthread_mutex_lock(mutex);
+}
+
 /* The next block into m; false at the end. */
 static bool take_block(struct member *m)
 {
 	struct crew *c = m->crew;
 	int rc = 0;
 
-	pthread_mutex_lock(&c->reading);
+	lock_soon(&c->reading);
 	if (!c->over)
 		rc = read_block(c->reader, &m->block, &c->err);
 	if (rc <= 0)
