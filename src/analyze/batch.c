@@ -108,11 +108,12 @@ static bool put_in_order(struct sorting *s, size_t n)
 
 void batch_sort(struct batch *b, const struct columns *log, const struct analyze_options *wanted)
 {
-	struct sorting s = { .b = b };
 	const struct batch_part *last;
+	struct sorting s;
 	uint64_t any = 0;
 	size_t n;
 
+	s.b = b;
 	b->log = b->rows = log;
 	b->n_parts = b->n_runs = 0;
 	tell_runs_apart(&s, wanted);

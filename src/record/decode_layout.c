@@ -276,6 +276,7 @@ static bool lay_lanes(struct layout *l)
 		s->end_gap[i] = i + 1 < l->n ? o[1].gap - o[1].fixed_bytes : -(int32_t)l->tail_bytes;
 		s->counts |= (uint32_t)is_count << i;
 		s->fraction[i] = fraction_of(l, i);
+		s->has_session |= o->kind == OPERAND_SESSION_ID;
 		if (o->kind != OPERAND_METRIC)
 			continue;
 		if (s->have & metric_bit(o->metric))

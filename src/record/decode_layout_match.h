@@ -40,6 +40,7 @@ struct lanes {
 	uint8_t fraction[LANES_MAX]; /* digits behind the point, as seen lately; at most FRACTION_MAX */
 	uint32_t metrics, counts;    /* bit i: lane i is one */
 	uint64_t have;		     /* metrics of the lanes; each stands in one alone */
+	bool has_session;	     /* one of the lanes is the session's id */
 
 	/* Fixed bytes in pieces: `skip` behind the end of operand before - 1, or of nothing. */
 	size_t n_segments;

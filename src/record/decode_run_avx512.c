@@ -313,21 +313,32 @@ static inline void take_operands(struct run *r, size_t i)
 	}
 }
 
+static inline void store_all(void *eight_longs, uint64_t value)
+{
+	_mm512_storeu_si512(eight_longs, _mm512_set1_epi64((long long)value));
+}
+
+static inline void store_all_32(uint32_t *to, uint32_t value)
+{
+	_mm256_storeu_si256((__m256i *)(void *)to, _mm256_set1_epi32((int)value));
+}
+
 /* What all lines of the layout have in common, where no operand says otherwise. */
 static inline void put_fixed(struct columns *c, size_t row, const struct layout *l)
 {
-	for (size_t at = row; at < row + RUN_LINES; at++) {
-		c->event[at] = (uint8_t)l->fixed.event;
-		c->phase[at] = (uint8_t)l->fixed.phase;
-		c->sequence[at] = l->fixed.sequence;
-		c->token_count[at] = l->fixed.token_count;
-		c->sequence_length[at] = l->fixed.sequence_length;
-		c->have[at] = l->fixed.have;
-		c->nonfinite[at] = l->fixed.nonfinite;
-		c->session[at] = &l->session;
+	const struct record *fixed = &l->fixed;
+
+	memset(c->event + row, (int)fixed->event, RUN_LINES);
+	memset(c->phase + row, (int)fixed->phase, RUN_LINES);
+	memset(c->whole + row, 0, RUN_LINES);
+	store_all_32(c->sequence + row, fixed->sequence);
+	store_all_32(c->token_count + row, fixed->token_count);
+	store_all(c->sequence_length + row, fixed->sequence_length);
+	store_all(c->have + row, fixed->have);
+	store_all(c->nonfinite + row, fixed->nonfinite);
+	store_all(c->session + row, (uintptr_t)&l->session);
+	for (size_t at = row; !l->lanes.has_session && at < row + RUN_LINES; at++)
 		c->session_id[at] = (struct slice){ "", 0 };
-		c->whole[at] = 0;
-	}
 }
 
 size_t layout_run_avx512(struct layout *l, struct minute *minute, const char *base, const uint32_t *mark, const char *p,

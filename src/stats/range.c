@@ -29,7 +29,7 @@ int64_t range_products_scalar(const int64_t *x, const int64_t *y, size_t n)
 struct range range_of(const int64_t *v, size_t n)
 {
 #if defined(__x86_64__)
-	if (cpu_features()->avx512)
+	if (n > 4 && cpu_features()->avx512)
 		return range_of_avx512(v, n);
 #endif
 	return range_of_scalar(v, n);
