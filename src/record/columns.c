@@ -54,24 +54,18 @@ void columns_record(const struct columns *c, size_t row, struct record *out)
 			out->column[i] = from->column[row[i]]; \
 	while (0)
 
-/* What few rows have. */
-static void pick_rare(struct columns *out, const struct columns *from, const uint16_t *row, size_t n)
-{
-	uint64_t broken = 0;
-
-	for (size_t i = 0; i < from->n; i++)
-		broken |= from->nonfinite[i];
-	if (broken)
-		PICK(nonfinite);
-	else
-		memset(out->nonfinite, 0, n * sizeof *out->nonfinite);
-	if (from->n_whole)
-		PICK(whole);
-	else
-		memset(out->whole, 0, n * sizeof *out->whole);
-	for (size_t i = 0; i < from->n_whole; i++)
-		out->record[i] = from->record[i];
-}
+/* The same for columns that most often hold one value for all rows. */
+#define PICK_OR_FILL(column)                                     \
+	do {                                                     \
+		bool same = true;                                \
+                                                                 \
+		for (size_t i = 0; i < from->n; i++)             \
+			same &= from->column[i] == from->column[0]; \
+		for (size_t i = 0; same && i < n; i++)           \
+			out->column[i] = from->column[0];        \
+		if (!same)                                       \
+			PICK(column);                            \
+	} while (0)
 
 void columns_pick_steps(struct columns *out, const struct columns *from, const uint16_t *row, size_t n, uint64_t any)
 {
@@ -82,12 +76,14 @@ void columns_pick_steps(struct columns *out, const struct columns *from, const u
 	memset(out->event, EVENT_INFERENCE_STEP, n);
 	PICK(time_us);
 	PICK(sequence_length);
-	PICK(have);
-	PICK(decimal);
-	PICK(sequence);
-	PICK(token_count);
-	PICK(phase);
-	PICK(session);
+	PICK_OR_FILL(have);
+	PICK_OR_FILL(nonfinite);
+	PICK_OR_FILL(decimal);
+	PICK_OR_FILL(sequence);
+	PICK_OR_FILL(token_count);
+	PICK_OR_FILL(phase);
+	PICK_OR_FILL(whole);
+	PICK_OR_FILL(session);
 	for (size_t i = 0; i < n; i++)
 		other |= out->have[i] & ~out->decimal[i];
 	for (; any; any &= any - 1) {
@@ -97,5 +93,6 @@ void columns_pick_steps(struct columns *out, const struct columns *from, const u
 		if (other >> m & 1)
 			PICK(value[m]);
 	}
-	pick_rare(out, from, row, n);
+	for (size_t i = 0; i < from->n_whole; i++)
+		out->record[i] = from->record[i];
 }

@@ -440,7 +440,7 @@ static void sums_of_columns_are_exact(void **state)
 		size_t n = 1 + next_bits() % 300;
 		int64_t x[300], y[300];
 		struct exact one[2] = { 0 }, all[2] = { 0 };
-		int of_x, of_y;
+		int of_x = 0, of_y = 0;
 
 		for (size_t i = 0; i < n; i++) {
 			a[i] = from * (1 + 500 * next_unit()) * (next_bits() & 1 ? 1 : -1);
