@@ -16,6 +16,7 @@ struct decoded {
 	int64_t scaled[METRIC_COUNT];
 };
 
+struct columns;
 struct layouts;
 struct decoder_slot;
 struct paths;
@@ -74,7 +75,6 @@ void record_decoder_feed(struct record_decoder *d, struct slice text);
 bool record_decode_next(struct record_decoder *d, struct decoded *out, enum decode_result *result);
 
 /* [hot] As many of the next lines as can be taken together into rows of c; how many. 0: record_decode_next takes the next. */
-struct columns;
 size_t record_decode_run(struct record_decoder *d, struct columns *c);
 bool record_decoder_full(const struct record_decoder *d);
 void record_decoder_release(struct record_decoder *d);

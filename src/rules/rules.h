@@ -12,6 +12,7 @@
 #include "record/record.h"
 
 struct ruleset;
+struct columns;
 
 /* `name` is a shipped set ("thresholds", "baseline") or the path of a rule file.
  * *out is NULL on error; a bad file is refused as file:line:column, what was found, what was expected. */
@@ -72,7 +73,6 @@ bool rules_judge_alone(const struct rules *r);
 /* [hot] rules_violated for the n steps of the session that are rows from.. of c. any, all: metrics that one of them has;
  * that each of them has as a decimal. violated (n): bit i is set where rule i is violated, of which rules_tell tells more.
  * Returns whether one is. */
-struct columns;
 bool rules_screen(struct rules *r, const struct columns *c, size_t from, size_t n, uint64_t any, uint64_t all,
 		  uint64_t *violated);
 void rules_tell(const struct rules *r, int rule, const struct columns *c, size_t row, struct rule_finding *out);

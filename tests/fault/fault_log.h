@@ -55,6 +55,17 @@ static inline int open_log(struct log **log, const char *path, enum log_sync syn
 	return log_open(log, &cfg, NULL);
 }
 
+/* A new log of that name; path: where it is. */
+static inline struct log *opened(char path[256], const char *name, enum log_sync sync, uint64_t rotate_bytes)
+{
+	struct log *log;
+
+	path_in(path, name);
+	remove_log(path);
+	assert_int_equal(open_log(&log, path, sync, rotate_bytes), 0);
+	return log;
+}
+
 static inline int make_dir(void **state)
 {
 	(void)state;

@@ -85,9 +85,7 @@ static void without_locks_all_is_written_too(void **state)
 		struct found f;
 		size_t files;
 
-		path_in(path, plain_and_zst[z]);
-		remove_log(path);
-		assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
+		log = opened(path, plain_and_zst[z], LOG_SYNC_NEVER, 0);
 		write_steps(log, 0, 3);
 		fault_arm((struct fault){ FAULT_FLOCK, 1, true, ENOLCK, 0 }); /* as on some network disks */
 		flush(log);

@@ -26,9 +26,7 @@ static void a_lock_that_nobody_releases_is_done_without(void **state)
 	size_t files;
 
 	(void)state;
-	path_in(path, "held.log");
-	remove_log(path);
-	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 3000), 0);
+	log = opened(path, "held.log", LOG_SYNC_NEVER, 3000);
 	fault_arm((struct fault){ FAULT_FLOCK, 1, true, EWOULDBLOCK, 0 });
 	for (uint64_t i = 0; i < 40; i++) {
 		write_steps(log, i, 1);
@@ -50,9 +48,7 @@ static void what_somebody_truncates_is_ended_and_gone_on_with(void **state)
 		struct log *log;
 		struct found f;
 
-		path_in(path, plain_and_zst[z]);
-		remove_log(path);
-		assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
+		log = opened(path, plain_and_zst[z], LOG_SYNC_NEVER, 0);
 		write_steps(log, 0, 3);
 		flush(log);
 		assert_int_equal(truncate(path, 40), 0);
@@ -76,9 +72,7 @@ static void rotation_does_without_noreplace(void **state)
 		size_t files;
 		char path[256];
 
-		path_in(path, "old-fs.log");
-		remove_log(path);
-		assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 1500), 0);
+		log = opened(path, "old-fs.log", LOG_SYNC_NEVER, 1500);
 		fault_arm((struct fault){ FAULT_RENAME, 1, true, errors[e], 0 });
 		fault_add((struct fault){ FAULT_OLD_RENAME, 1, false, EBUSY, 0 }); /* and the old way fails at first */
 		for (uint64_t i = 0; i < STEPS; i++) {
@@ -197,9 +191,7 @@ static void a_full_file_waits_for_its_lock(void **state)
 	char path[256];
 
 	(void)state;
-	path_in(path, "full.log");
-	remove_log(path);
-	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 1000), 0);
+	log = opened(path, "full.log", LOG_SYNC_NEVER, 1000);
 	write_steps(log, 0, 5);
 	flush(log);
 	fault_arm((struct fault){ FAULT_FLOCK, 1, true, EWOULDBLOCK, 0 });
@@ -249,9 +241,7 @@ static void without_a_free_name_the_file_grows(void **state)
 	char path[256];
 
 	(void)state;
-	path_in(path, "names.log");
-	remove_log(path);
-	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 1000), 0);
+	log = opened(path, "names.log", LOG_SYNC_NEVER, 1000);
 	write_steps(log, 0, 5);
 	flush(log);
 	fault_arm((struct fault){ FAULT_RENAME, 1, true, EEXIST, 0 });
@@ -323,8 +313,7 @@ static void a_line_may_be_longer_than_a_chunk(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 30000; i++)
 		tokens[i] = i;
-	path_in(path, "long.log");
-	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
+	log = opened(path, "long.log", LOG_SYNC_NEVER, 0);
 	for (int i = 0; i < 3; i++) {
 		write_steps(log, 0, 1);
 		log_sink(log)->write(log_sink(log), &r);
@@ -475,8 +464,7 @@ static void a_file_replaced_by_a_pipe_goes_on_there(void **state)
 	int fd;
 
 	(void)state;
-	path_in(path, "becomes-pipe.log");
-	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
+	log = opened(path, "becomes-pipe.log", LOG_SYNC_NEVER, 0);
 	write_steps(log, 0, 1);
 	flush(log);
 	assert_int_equal(unlink(path) | mkfifo(path, 0600), 0);
@@ -499,8 +487,7 @@ static void a_write_that_takes_nothing_is_an_error(void **state)
 	char path[256];
 
 	(void)state;
-	path_in(path, "nothing.log");
-	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
+	log = opened(path, "nothing.log", LOG_SYNC_NEVER, 0);
 	fault_arm((struct fault){ FAULT_WRITE, 1, false, FAULT_NOTHING, 0 });
 	write_steps(log, 0, 2);
 	flush(log);
@@ -517,9 +504,7 @@ static void a_file_truncated_to_nothing_is_begun_again(void **state)
 		struct log *log;
 		char path[256];
 
-		path_in(path, plain_and_zst[z]);
-		remove_log(path);
-		assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
+		log = opened(path, plain_and_zst[z], LOG_SYNC_NEVER, 0);
 		write_steps(log, 0, 2);
 		flush(log);
 		assert_int_equal(truncate(path, 0), 0);
@@ -537,9 +522,7 @@ static void a_torn_frame_without_the_lock_is_left_alone(void **state)
 	char path[256];
 
 	(void)state;
-	path_in(path, plain_and_zst[1]);
-	remove_log(path);
-	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
+	log = opened(path, plain_and_zst[1], LOG_SYNC_NEVER, 0);
 	write_steps(log, 0, 3);
 	assert_int_equal(log_close(log, NULL, NULL), 0);
 	assert_int_equal(stat(path, &before), 0);
@@ -633,8 +616,7 @@ static void a_file_that_another_process_rotated_is_no_trouble(void **state)
 	char path[256];
 
 	(void)state;
-	path_in(path, "race.log");
-	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 1000), 0);
+	log = opened(path, "race.log", LOG_SYNC_NEVER, 1000);
 	write_steps(log, 0, 5);
 	flush(log);
 	fault_arm((struct fault){ FAULT_RENAME, 1, true, ENOENT, 0 });
@@ -654,8 +636,7 @@ static void a_name_that_keeps_vanishing_is_not_chased(void **state)
 	char path[256];
 
 	(void)state;
-	path_in(path, "vanish.log");
-	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0);
+	log = opened(path, "vanish.log", LOG_SYNC_NEVER, 0);
 	write_steps(log, 0, 2);
 	fault_arm((struct fault){ FAULT_STAT, 1, true, ENOENT, 0 });
 	flush(log);
