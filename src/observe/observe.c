@@ -436,6 +436,8 @@ static void observe_state(struct observer *o, const struct observed_call *c, str
 
 	if (bytes)
 		record_set(out, M_STATE_SIZE_BYTES, (double)bytes);
+	if (!c->sums)
+		o->left2 = NAN; /* what this call leaves is not known */
 	if (c->sums) {
 		memcpy(sums, c->sums, sizeof sums);
 		for (size_t i = 0; c->layer_norm && c->layer_norm2 && i < c->n_layer; i++)
@@ -447,6 +449,7 @@ static void observe_state(struct observer *o, const struct observed_call *c, str
 	} else if (c->n_state) {
 		comparable = compare_state(o, c, sums) && comparable;
 	} else {
+		o->n_state = 0;
 		return;
 	}
 	all = sums[PART_SHIFT];
