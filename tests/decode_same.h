@@ -80,6 +80,15 @@ static inline bool decoded_alike(struct record_decoder *quick, struct record_dec
 	return same;
 }
 
+/* The session's name apart, which rows have for themselves. */
+static inline bool same_session(const struct field_values *a, const struct field_values *b)
+{
+	struct field_values x = *a, y = *b;
+
+	x.v[F_SESSION_ID].text = y.v[F_SESSION_ID].text = (struct slice){ "", 0 };
+	return same_values(&x, &y);
+}
+
 /* Is the row what the long way says of its line? */
 static inline bool same_row(const struct columns *c, size_t row, const struct decoded *line)
 {
@@ -95,8 +104,7 @@ static inline bool same_row(const struct columns *c, size_t row, const struct de
 	for (int m = 0; m < METRIC_COUNT; m++)
 		if (record_has(&rec, (enum metric_id)m) && columns_value(c, row, (enum metric_id)m) != line->rec.metric[m])
 			return false; /* -0 is 0 where it is a decimal */
-	return slice_equal(fields_text(rec.session, F_MODEL_NAME), fields_text(line->rec.session, F_MODEL_NAME)) &&
-	       slice_equal(fields_text(rec.session, F_STRATEGY), fields_text(line->rec.session, F_STRATEGY));
+	return same_session(rec.session, line->rec.session);
 }
 
 /* The rows that quick made of the next lines, and those lines one by one. */
@@ -113,7 +121,8 @@ static inline bool same_rows(const struct columns *c, size_t from, struct record
 	return true;
 }
 
-/* A text of several lines, taken in runs where that goes; each line has its end. c: memory to work in. *in_runs += lines that were. */
+/* A text of several lines, taken in runs where that goes; each line has its end. c: memory to work in. *in_runs += lines that
+ * were. What lines became is held as long as it may be. */
 static inline bool decoded_runs_alike(struct record_decoder *quick, struct record_decoder *plain, struct slice lines,
 				      struct columns *c, size_t *in_runs)
 {
@@ -122,13 +131,15 @@ static inline bool decoded_runs_alike(struct record_decoder *quick, struct recor
 
 	if (!text)
 		return true;
+	record_decoder_release(quick);
 	record_decoder_feed(quick, (struct slice){ text, lines.n });
 	record_decoder_feed(plain, (struct slice){ text, lines.n });
 	while (same && more) {
 		enum decode_result x, y;
 		struct decoded a, b;
 
-		record_decoder_release(quick);
+		if (record_decoder_full(quick))
+			record_decoder_release(quick);
 		record_decoder_release(plain);
 		c->n = c->n_whole = 0;
 		*in_runs += record_decode_run(quick, c);

@@ -18,6 +18,7 @@ struct decoded {
 
 struct columns;
 struct layouts;
+struct members;
 struct decoder_slot;
 struct paths;
 
@@ -37,6 +38,7 @@ struct record_decoder {
 	size_t n_slots;
 	size_t held;		 /* records that must stay valid */
 	struct layouts *layouts; /* how earlier lines were built; NULL: none learned yet */
+	struct members *members; /* the way through keys in any order; NULL: there is none */
 	bool any_order;		 /* set it to take every line the long way */
 	const struct field_map *map; /* borrowed; NULL: the lines are ours */
 };

@@ -2,12 +2,13 @@
  *
  * A strict JSON parser but for two things that Python's json writes: bare NaN and
  * Infinity. Lines that are built like one before them take a shorter way
- * (decode_layout.h), with the same result. */
+ * (decode_layout.h), and so do steps whose keys stand in any order (decode_members.h), with the same result. */
 #include "record/codec.h"
 
 #include "base/clock.h"
 #include "record/decode_bytes.h"
 #include "record/decode_layout.h"
+#include "record/decode_members.h"
 #include "record/decode_paths.h"
 
 #include <float.h>
@@ -783,10 +784,14 @@ void record_decoder_feed(struct record_decoder *d, struct slice text)
 {
 	d->p = text.p;
 	d->end = text.p + text.n;
-	if (!d->layouts && !d->any_order && !d->map)
+	if (!d->layouts && !d->any_order && !d->map) {
 		d->layouts = layouts_open(); /* NULL: then every line goes the long way */
+		d->members = d->layouts ? members_open() : NULL;
+	}
 	if (d->layouts)
 		layouts_feed(d->layouts);
+	if (d->members)
+		members_feed(d->members, text.p);
 }
 
 bool record_decoder_full(const struct record_decoder *d)
@@ -875,10 +880,25 @@ bool record_decode_next(struct record_decoder *d, struct decoded *out, enum deco
 	return true;
 }
 
+/* Lines that no layout fits, but have the session's fields of the line before that took the long way. */
+static size_t decode_members(struct record_decoder *d, struct columns *c)
+{
+	const struct decoder_slot *slot = d->n_slots ? &d->slot[d->n_slots - 1] : NULL;
+	size_t lines;
+
+	if (!d->members || !slot || slot->unescaped.used || !layouts_missed(d->layouts))
+		return 0;
+	lines = members_run(d->members, &d->p, d->end, &slot->session, c);
+	layouts_pass(d->layouts, lines);
+	return lines;
+}
+
 size_t record_decode_run(struct record_decoder *d, struct columns *c)
 {
 	size_t lines = d->layouts ? layouts_run(d->layouts, &d->p, d->end, c) : 0;
 
+	if (!lines)
+		lines = decode_members(d, c);
 	d->held += lines;
 	return lines;
 }
@@ -886,6 +906,7 @@ size_t record_decode_run(struct record_decoder *d, struct columns *c)
 void record_decoder_free(struct record_decoder *d)
 {
 	layouts_close(d->layouts);
+	members_close(d->members);
 	for (size_t i = 0; d->slot && i < SLOTS; i++) {
 		buf_free(&d->slot[i].unescaped);
 		buf_free(&d->slot[i].norms);

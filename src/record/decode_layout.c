@@ -12,7 +12,8 @@ enum {
 	LAYOUTS_MAX = 8,
 	RUN_PAUSE_MAX = 64, /* lines until a run is tried again */
 	PATIENCE = 32,	  /* lines in a row that match nothing, until only … */
-	RETRY_EVERY = 64, /* … one of so many is tried and learned */
+	RETRY_EVERY = 64, /* … one of so many is tried and learned; */
+	RETRY_PASSED = 2048 /* one of so many where lines go another way than the long one */
 };
 
 /* Of the text from `base` on. */
@@ -29,6 +30,7 @@ struct layouts {
 	struct layout *order[LAYOUTS_MAX]; /* (n), the one matched last first */
 	size_t n;
 	unsigned missed; /* in a row */
+	size_t passed;	 /* lines that went another way since the last of them was tried */
 	unsigned run_pause, run_wait; /* lines to wait after a run of none; of them to come */
 	struct minute minute;
 	struct marks marks;
@@ -125,10 +127,25 @@ bool layouts_match(struct layouts *ls, const char **p, const char *end, struct d
 static void learn_from_run(struct layouts *ls, size_t lines)
 {
 	if (lines)
-		ls->run_pause = 0;
+		ls->run_pause = ls->missed = 0;
 	else if (ls->run_pause < RUN_PAUSE_MAX)
 		ls->run_pause = 2 * ls->run_pause + 1;
 	ls->run_wait = ls->run_pause;
+}
+
+bool layouts_missed(const struct layouts *ls)
+{
+	return ls->missed;
+}
+
+void layouts_pass(struct layouts *ls, size_t lines)
+{
+	ls->passed += lines;
+	if (ls->passed < RETRY_PASSED)
+		return;
+	ls->passed = 0;
+	ls->missed = 2 * RETRY_EVERY; /* the next line is tried */
+	ls->run_wait = 0;
 }
 
 size_t layouts_run(struct layouts *ls, const char **p, const char *end, struct columns *c)

@@ -50,6 +50,10 @@ bool layouts_match(struct layouts *ls, const char **p, const char *end, struct d
 /* The same for many lines from *p on that are built like the one before: returns how many of them became rows of c. */
 size_t layouts_run(struct layouts *ls, const char **p, const char *end, struct columns *c);
 
+/* Did the last line that layouts were asked for match none of them? So many lines went another way than theirs since. */
+bool layouts_missed(const struct layouts *ls);
+void layouts_pass(struct layouts *ls, size_t lines);
+
 /* The next line takes the long way. Returns where that notes the line's leaves, in their order; NULL: not worth it, or
  * not to be learned. */
 struct leaves *layouts_leaves(struct layouts *ls, struct slice line, bool may_learn);

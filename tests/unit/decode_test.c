@@ -152,6 +152,288 @@ static void runs_of_lines_mean_the_same(void **state)
 	free(c);
 }
 
+/* --- keys in another order on every line ------------------------------------------- */
+
+enum { PIECES_MAX = 16, PIECE_BYTES = 700, TEXT_MAX_BYTES = 1 << 16 };
+
+/* Members of an object, which are joined in an order drawn anew. */
+struct pieces {
+	char piece[PIECES_MAX][PIECE_BYTES];
+	size_t n;
+	bool spaced;
+};
+
+static void add_piece(struct pieces *p, const char *key, const char *value)
+{
+	snprintf(p->piece[p->n++], PIECE_BYTES, "\"%s\":%s%s", key, p->spaced ? " " : "", value);
+}
+
+static void add_number(struct pieces *p, const char *key)
+{
+	double v = (double)below(1u << below(24)) / (1u << below(12));
+	char text[40];
+
+	snprintf(text, sizeof text, "%.*f", below(40) ? below(20) ? 2 : (int)below(9) : 16, v);
+	add_piece(p, key, text);
+}
+
+static void put_pieces(struct pieces *p, char *out, size_t bytes)
+{
+	size_t n = 0;
+
+	out[n++] = '{';
+	for (; p->n; p->n--) {
+		size_t i = below((uint32_t)p->n);
+
+		n += (size_t)snprintf(out + n, bytes - n, "%s%s", p->piece[i], p->n == 1 ? "}" : p->spaced ? ", " : ",");
+		memmove(p->piece[i], p->piece[p->n - 1], PIECE_BYTES);
+	}
+}
+
+static void add_object(struct pieces *p, const char *key, struct pieces *members)
+{
+	char text[PIECE_BYTES - 100];
+
+	put_pieces(members, text, sizeof text);
+	add_piece(p, key, text);
+}
+
+/* What a text's lines have in common: members that each has, and fields of the session. */
+struct habits {
+	bool spaced, nested, more;
+	uint32_t session;
+};
+
+static void add_metadata(struct pieces *top, const struct habits *h)
+{
+	struct pieces metadata = { .spaced = h->spaced }, runtime = { .spaced = h->spaced };
+	char model[40];
+
+	snprintf(model, sizeof model, "\"model, {%u}:\"", h->session);
+	add_piece(&metadata, "model_name", model);
+	add_piece(&metadata, "strategy", "\"cuda fp16i8\"");
+	add_piece(&metadata, "chunk_len", "256");
+	if (h->nested) {
+		add_piece(&runtime, "name", "\"\"");
+		add_piece(&runtime, "version", "\"1.2.3: a version that is longer than thirty-two bytes\"");
+		add_object(&metadata, "runtime", &runtime);
+		add_piece(&metadata, "load_time_ms", "1234.5678901");
+		add_piece(&metadata, "model_bytes", "3221225472");
+	}
+	add_object(top, "metadata", &metadata);
+}
+
+static void add_metrics(struct pieces *top, const struct habits *h)
+{
+	struct pieces group = { .spaced = h->spaced }, decay = { .spaced = h->spaced };
+
+	add_number(&group, "throughput_tps");
+	add_number(&group, "token_latency_ms");
+	add_number(&group, "chunk_process_time_ms");
+	add_object(top, "performance", &group);
+	add_number(&group, "vram_used_mb");
+	if (below(10))
+		add_number(&group, "gpu_utilization_pct");
+	add_piece(&group, "state_size_bytes", "1048576");
+	add_object(top, "resources", &group);
+	add_number(&group, "logits_entropy");
+	add_number(&group, "state_similarity");
+	if (h->nested) {
+		add_number(&decay, "p5");
+		add_number(&decay, "p50");
+		add_object(&group, "decay_half_life_tokens", &decay);
+	}
+	add_object(top, "accuracy", &group);
+}
+
+static size_t put_shuffled(char *line, const struct habits *h)
+{
+	struct pieces top = { .spaced = h->spaced };
+	char text[64];
+
+	snprintf(text, sizeof text, "\"2025-09-11T12:3%u:%02u.%03u%sZ\"", below(20) ? 4 : 5, below(60), below(1000), below(20) ? "" : "123");
+	add_piece(&top, "timestamp", text);
+	snprintf(text, sizeof text, "\"rwkv-sess-%06x\"", below(1u << 24));
+	add_piece(&top, "session_id", text);
+	add_piece(&top, "event_type", "\"inference_step\"");
+	snprintf(text, sizeof text, "%u", below(1u << below(32)));
+	add_piece(&top, "sequence_length", text);
+	add_metrics(&top, h);
+	add_metadata(&top, h);
+	if (h->more) {
+		add_piece(&top, "sequence", text);
+		add_piece(&top, "token_count", below(10) ? "1" : "4294967295");
+		add_piece(&top, "phase", below(3) ? "\"decode\"" : below(2) ? "\"prefill\"" : "\"warming\"");
+		add_piece(&top, "sampled_every", "4");
+		add_piece(&top, "text", below(8) ? "\" x: }, \xe4\xbd\xa0\"" : "\":\""); /* the latter takes the long way */
+	}
+	put_pieces(&top, line, LINE_MAX_BYTES);
+	return strlen(line);
+}
+
+/* Lines of any order, through a decoder that knows no line yet. */
+static void check_lines(const char *text, size_t n, struct columns *c, size_t *in_runs)
+{
+	struct record_decoder quick = { 0 }, plain = { .any_order = true };
+
+	if (!decoded_runs_alike(&quick, &plain, (struct slice){ text, n }, c, in_runs))
+		fail_msg("decoded otherwise: %.*s", (int)n, text);
+	record_decoder_free(&quick);
+	record_decoder_free(&plain);
+}
+
+static struct habits draw_habits(void)
+{
+	return (struct habits){ .spaced = below(2), .nested = below(2), .more = below(2), .session = below(9) };
+}
+
+static void report_runs(size_t in_runs, size_t lines)
+{
+	if (!in_runs)
+		print_message("SKIPPED: keys in any order: no AVX-512 with VBMI2 here\n");
+	else
+		assert_true(in_runs > lines / 4);
+}
+
+/* Some lines changed, some of another session. */
+static void lines_in_any_order_mean_the_same(void **state)
+{
+	struct columns *c = aligned_alloc(64, sizeof *c);
+	char *text = malloc(TEXT_MAX_BYTES);
+	size_t in_runs = 0, all = 0;
+
+	(void)state;
+	assert_true(c && text);
+	for (int round = 0; round < 4000; round++) {
+		struct habits h = draw_habits();
+		uint32_t lines = 2 + below(24), changes = below(4);
+		size_t n = 0;
+
+		for (uint32_t i = 0; i < lines; i++) {
+			size_t bytes = put_shuffled(text + n, &h);
+
+			if (changes && !below(lines / changes + 1))
+				bytes = mutate(text + n, bytes);
+			if (!below(30))
+				h.session++;
+			if (!below(40))
+				bytes = 0;
+			n += bytes;
+			if (!below(40))
+				text[n++] = '\r';
+			text[n++] = '\n';
+		}
+		check_lines(text, n, c, &in_runs);
+		all += lines;
+	}
+	report_runs(in_runs, all);
+	free(text);
+	free(c);
+}
+
+/* Four lines, the third of which is `line`, behind others that differ in order alone. */
+static void check_among_others(const char *line, size_t bytes, const struct habits *h, char *text, struct columns *c, size_t *in_runs)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < 4; i++) {
+		if (i == 2)
+			memcpy(text + n, line, bytes);
+		n += i == 2 ? bytes : put_shuffled(text + n, h);
+		text[n++] = '\n';
+	}
+	check_lines(text, n, c, in_runs);
+}
+
+/* Each byte taken away, replaced, and others put before it. */
+static void every_byte_of_a_line_counts(void **state)
+{
+	static const char bytes[] = "\"\\{}[],: :0159-+.eEx\x01\t\r\n\xff";
+	struct habits h = { .spaced = true, .nested = true, .more = true };
+	struct columns *c = aligned_alloc(64, sizeof *c);
+	char line[LINE_MAX_BYTES], changed[LINE_MAX_BYTES], *text = malloc(TEXT_MAX_BYTES);
+	size_t in_runs = 0, n, all = 0;
+
+	(void)state;
+	assert_true(c && text);
+	for (int round = 0; round < 2; round++) {
+		h.spaced = round;
+		n = put_shuffled(line, &h);
+		for (size_t at = 0; at < n; at++)
+			for (size_t b = 0; b < sizeof bytes; b++) /* the terminating 0, too */
+				for (size_t old = 0; old < 2; old++, all += 4) {
+					memcpy(changed, line, at);
+					changed[at] = bytes[b];
+					memcpy(changed + at + 1, line + at + old, n - at - old);
+					check_among_others(changed, n + 1 - old, &h, text, c, &in_runs);
+				}
+		for (size_t at = 0; at < n; at++, all += 4) {
+			memcpy(changed, line, at);
+			memcpy(changed + at, line + at + 1, n - at - 1);
+			check_among_others(changed, n - 1, &h, text, c, &in_runs);
+			check_among_others(line, at, &h, text, c, &in_runs); /* cut off */
+		}
+	}
+	report_runs(in_runs, all);
+	free(text);
+	free(c);
+}
+
+/* What a hostile or careless writer could make of a member. */
+static void troubles_of_lines_in_any_order_are_seen(void **state)
+{
+	static const char *const members[] = {
+		"\"session_id\":\":\"", "\"session_id\":\":\\\"logits_entropy\\\":1\"", "\"session_id\":\"a\\\\\"", "\"text\":\":}\"",
+		"\"text\":\"\"", "\"text\":\"}\"", "\"text\":\"},\"", "\"text\":\"},{\"", "\"text\":\"a\", \"text\":\"b\"", "\"te\\u0078t\":\"a\"",
+		"\"text\":{\"text\":\"a\"}", "\"text\":{}", "\"text\":[]", "\"text\":null", "\"text\":", "\"text\"", "\"text\":1", "\"text\" :\"a\"",
+		"\"text\":  \"a\"", "\"text\":\t\"a\"", "\"text\":\"a\" ", "\"text\":\"a\"}", "\"text\":\"a\"}}", "\"text\":\"a\" }", " \"text\":\"a\"", "  \"text\":\"a\"",
+		"\"accuracy\":{\"logits_entropy\":5}", "\"accuracy\":{\"quant_kl_nats\":5}", "\"accuracy\":{}", "\"accuracy\":{{}}", "\"accuracy\":1",
+		"\"accuracy\":{\"performance\":{\"records_dropped\":1}}", "\"performance\":{\"logits_entropy\":1}", "\"logits_entropy\":1", "\"performance\":{\"records_dropped\":1}}",
+		"\"accuracy\":{\"decay_half_life_tokens\":{\"p95\":1}}", "\"accuracy\":{\"decay_half_life_tokens\":{\"p95\":1}", "\"accuracy\":{\"p95\":1}", "\"p95\":1",
+		"\"accuracy.quant_kl_nats\":5", "\"unknown\":1", "\"unknown\":{\"sequence\":1}", "\"\":1", "\":\":1", "\"::\":\"::\"",
+		"\"accuracy\":{\"quant_kl_nats\":01}", "\"accuracy\":{\"quant_kl_nats\":1.}", "\"accuracy\":{\"quant_kl_nats\":-}", "\"accuracy\":{\"quant_kl_nats\":-0}",
+		"\"accuracy\":{\"quant_kl_nats\":1e5}", "\"accuracy\":{\"quant_kl_nats\":NaN}", "\"accuracy\":{\"quant_kl_nats\":-Infinity}", "\"accuracy\":{\"quant_kl_nats\":null}",
+		"\"accuracy\":{\"quant_kl_nats\":}", "\"accuracy\":{\"quant_kl_nats\":\"1\"}", "\"accuracy\":{\"quant_kl_nats\":-12.5}", "\"accuracy\":{\"quant_kl_nats\":0.1234567}",
+		"\"accuracy\":{\"quant_kl_nats\":0.12345678901234567}", "\"accuracy\":{\"quant_kl_nats\":123456789012345678901234567890}", "\"accuracy\":{\"quant_kl_nats\":.5}",
+		"\"accuracy\":{\"quant_kl_nats\":1 }", "\"accuracy\":{ \"quant_kl_nats\":1}", "\"accuracy\":{  \"quant_kl_nats\":1}", "\"accuracy\":{\"quant_kl_nats\":1,}", "\"accuracy\":{,\"quant_kl_nats\":1}",
+		"\"sequence\":4294967296", "\"sequence\":-1", "\"sequence\":1.5", "\"sequence\":1.0", "\"token_count\":0", "\"token_count\":\"1\"", "\"tokens\":[1,2]", "\"token_count\":1e2",
+		"\"phase\":\"\"", "\"phase\":\"decod\"", "\"phase\":\"dec\\u006fde\"", "\"phase\":7", "\"event_type\":\"inference_step\"", "\"event_type\":\"gap\"", "\"timestamp\":\"x\"",
+		"\"timestamp\":\"2025-09-11T12:34:56+01:00\"", "\"instance\":\"a\"", "\"instance\":\"\"", "\"metadata\":{\"rules\":\"\"}", "\"severity\":\"warning\"", "\"alarm_type\":\"a\"",
+		"\"sampled_every\":x", "\"sampled_every\":-2.5", "\"sampled_every\":\"\"", "\xef\xbb\xbf", "\"text\":\"\x7f\xff\"", "\"text\":\"\x1f\"", "\"accuracy\":{\"state_norms\":[1,2]}", "",
+		"\"accuracy\":}", "\"accuracy\":x}", "\"accuracy\":{\"logits_entropy\":x}", "\"accuracy\":{\"logits_entropy\":\"\"}",
+		"\"text\":\"", "\"sequence_length\":x", "\"sequence_length\":7", "\"session_id\":x", "\"session_id\":\"b\"",
+		"\"timestamp\":\"2025-09-11T12:34:56.789Z\"", "\"metadata\":{\"chunk_len\":257}", "\"metadata\":{\"model_name\":x}",
+		"{\"text\":\"a\"}", "}", "{", "\"", ",", ":", "\":",
+	};
+	struct columns *c = aligned_alloc(64, sizeof *c);
+	char line[LINE_MAX_BYTES + 200], *text = malloc(TEXT_MAX_BYTES);
+	size_t in_runs = 0, all = 0;
+
+	(void)state;
+	assert_true(c && text);
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+		for (int round = 0; round < 40; round++, all += 4) {
+			struct habits h = draw_habits();
+			size_t n, m = strlen(members[i]);
+
+			h.more = false;
+			n = put_shuffled(line, &h);
+			if (round & 1) { /* at the line's end, or at its beginning */
+				n += (size_t)snprintf(line + n - 1, 200, ",%s}", members[i]) - 1;
+			} else {
+				memmove(line + m + 1, line, n);
+				memcpy(line + 1, members[i], m);
+				line[0] = '{';
+				line[m + 1] = ',';
+				n += m + 1;
+			}
+			check_among_others(line, n, &h, text, c, &in_runs);
+		}
+	report_runs(in_runs, all);
+	free(text);
+	free(c);
+}
+
 /* Values change from line to line, the rest does not. */
 static void values_of_any_form_are_read_right(void **state)
 {
@@ -202,6 +484,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mutated_lines_mean_the_same_by_both_ways),
 		cmocka_unit_test(runs_of_lines_mean_the_same),
+		cmocka_unit_test(lines_in_any_order_mean_the_same),
+		cmocka_unit_test(every_byte_of_a_line_counts),
+		cmocka_unit_test(troubles_of_lines_in_any_order_are_seen),
 		cmocka_unit_test(values_of_any_form_are_read_right),
 		cmocka_unit_test(decimals_become_the_nearest_double),
 	};
