@@ -14,7 +14,6 @@ static struct member_keys own;
 static pthread_once_t own_once = PTHREAD_ONCE_INIT;
 
 static_assert(METRIC_COUNT + MEMBER_FIELDS_MAX < UINT8_MAX, "a slot fits a byte");
-static_assert(sizeof(struct member_key) == 64, "one key, one line of the cache");
 
 /* --- the keys --------------------------------------------------------------------- */
 
@@ -31,73 +30,83 @@ static struct member_key *find_key(struct slice text)
 	return NULL;
 }
 
+static uint32_t role_of(unsigned slot, unsigned parent, unsigned inside)
+{
+	return slot << ROLE_SLOT | parent << ROLE_PARENT | inside << ROLE_INSIDE;
+}
+
 /* A key that stands in one object only; NULL: there is no room, or it is there already, and then nobody knows it. */
-static struct member_key *add_key(struct slice text, uint8_t parent)
+static struct member_key *add_key(struct slice text, unsigned parent)
 {
 	struct member_key *key = find_key(text);
+	size_t lacking = MEMBER_KEY_MAX - text.n;
 
 	if (key)
-		key->length = UINT32_MAX;
+		key->length = 0;
 	if (key || text.n < 2 || text.n > MEMBER_KEY_MAX || own.n == MEMBER_KEYS_MAX)
 		return NULL;
 	key = &own.key[own.n++];
-	*key = (struct member_key){ .length = (uint32_t)text.n, .slot = MEMBER_SLOT_NOWHERE, .parent = parent, .inside = parent,
-				    .separator = ',' };
-	memcpy(key->text + MEMBER_KEY_BYTES - text.n, text.p, text.n);
+	key->length = (uint32_t)text.n;
+	key->role = role_of(MEMBER_SLOT_NOWHERE, parent, parent);
+	key->text[lacking] = '"';
+	memcpy(key->text + lacking + 1, text.p, text.n);
+	memset(key->mask + lacking, 0xff, text.n + 1);
 	return key;
 }
 
-static void open_object(struct member_key *key, uint8_t object)
+static unsigned inside_of(const struct member_key *key)
 {
-	key->object = UINT32_MAX;
-	key->inside = object;
-	key->separator = '{';
+	return key->role >> ROLE_INSIDE & (MEMBER_OBJECTS - 1);
 }
 
-/* The object of that name there; NO_OBJECT: it cannot be had. */
-static uint8_t object_of(struct slice text, uint8_t parent)
+static bool is_object_in(const struct member_key *key, unsigned parent)
+{
+	return key->role >> ROLE_IS_OBJECT && (key->role >> ROLE_PARENT & (MEMBER_OBJECTS - 1)) == parent;
+}
+
+/* The object of that name there; OBJECT_NONE: it cannot be had. */
+static unsigned object_of(struct slice text, unsigned parent)
 {
 	struct member_key *key = find_key(text);
-	uint8_t object = (uint8_t)own.n_objects;
+	unsigned object = (unsigned)own.n_objects;
 
-	if (key && key->object && key->parent == parent)
-		return key->inside;
-	if (own.n_objects == MEMBER_OBJECTS_MAX)
-		return NO_OBJECT;
+	if (key && is_object_in(key, parent))
+		return inside_of(key);
+	if (object == OBJECT_NONE)
+		return OBJECT_NONE;
 	key = add_key(text, parent);
 	if (!key)
-		return NO_OBJECT;
-	open_object(key, object);
+		return OBJECT_NONE;
+	key->role = role_of(MEMBER_SLOT_NOWHERE, parent, object) | UINT32_C(1) << ROLE_IS_OBJECT;
 	own.n_objects++;
-	own.depth[object] = (uint8_t)(own.depth[parent] + 1);
-	own.up[1][object] = parent;
+	own.up[1][object] = (uint16_t)parent;
 	return object;
 }
 
 /* The key at the end of a path, in an object. */
-static struct member_key *add_path(const char *path, uint8_t parent)
+static struct member_key *add_path(const char *path, unsigned parent)
 {
 	struct slice rest = slice_of(path);
 	const char *dot;
 
-	while (parent != NO_OBJECT && (dot = memchr(rest.p, '.', rest.n))) {
+	while (parent != OBJECT_NONE && (dot = memchr(rest.p, '.', rest.n))) {
 		size_t n = (size_t)(dot - rest.p);
 
 		parent = object_of((struct slice){ rest.p, n }, parent);
 		rest = (struct slice){ dot + 1, rest.n - n - 1 };
 	}
-	return parent == NO_OBJECT ? NULL : add_key(rest, parent);
+	return parent == OBJECT_NONE ? NULL : add_key(rest, parent);
 }
 
 static void add_metric(enum metric_id m)
 {
-	uint8_t group = object_of(slice_of(metric_group_keys[metric_specs[m].group]), 0);
+	unsigned group = object_of(slice_of(metric_group_keys[metric_specs[m].group]), 0);
 	struct member_key *key = add_path(metric_specs[m].key, group);
 
 	if (!key)
 		return;
-	key->metric = metric_bit(m);
-	key->slot = (uint8_t)m;
+	key->slots[0] = metric_bit(m);
+	key->role += (unsigned)m - MEMBER_SLOT_NOWHERE;
 }
 
 /* Fields that a step can have; an array is out of the ordinary. */
@@ -116,8 +125,8 @@ static void add_field(enum field_id f)
 
 	if (!key)
 		return;
-	key->field = bit;
-	key->slot = (uint8_t)(METRIC_COUNT + own.n_fields);
+	key->slots[1] = bit;
+	key->role -= (unsigned)(MEMBER_FIELDS_MAX - own.n_fields);
 	own.of_session |= field_specs[f].owner == OWNER_SESSION ? bit : 0;
 	own.needed |= f == F_TIMESTAMP || f == F_EVENT_TYPE ? bit : 0;
 	own.field[own.n_fields++] = f;
@@ -125,35 +134,32 @@ static void add_field(enum field_id f)
 
 static void fill_objects(void)
 {
-	memset(own.up, NO_OBJECT, sizeof own.up);
+	for (unsigned closed = 0; closed <= CLOSED_MAX; closed++)
+		for (unsigned i = 0; i < MEMBER_OBJECTS; i++)
+			own.up[closed][i] = closed ? OBJECT_NONE : (uint16_t)i;
 	own.n_objects = 1;
-	own.depth[0] = 1;
+	own.up[1][0] = OBJECT_OUTSIDE;
 	own.n = KEYS_RESERVED;
-	own.key[KEY_UNKNOWN].length = UINT32_MAX;
-	own.key[KEY_UNKNOWN].slot = own.key[KEY_TOP].slot = MEMBER_SLOT_NOWHERE;
-	open_object(&own.key[KEY_TOP], 0);
+	own.key[KEY_UNKNOWN].role = role_of(MEMBER_SLOT_NOWHERE, OBJECT_NONE, OBJECT_NONE);
+	own.key[KEY_LINE_END].role = role_of(MEMBER_SLOT_NOWHERE, OBJECT_OUTSIDE, 0) | UINT32_C(1) << ROLE_IS_OBJECT |
+				     UINT32_C(1) << ROLE_IS_LINE_END;
 }
 
 /* After more closings than one, from what one does. */
 static void fill_up(void)
 {
-	for (size_t i = 0; i < MEMBER_OBJECTS_MAX; i++)
-		own.up[0][i] = (uint8_t)i;
-	for (size_t closed = 2; closed <= CLOSED_MAX; closed++)
-		for (size_t i = 0; i < MEMBER_OBJECTS_MAX; i++) {
-			uint8_t above = own.up[closed - 1][i];
-
-			own.up[closed][i] = above == NO_OBJECT ? NO_OBJECT : own.up[1][above];
-		}
+	for (unsigned closed = 2; closed <= CLOSED_MAX; closed++)
+		for (unsigned i = 0; i < MEMBER_OBJECTS; i++)
+			own.up[closed][i] = own.up[1][own.up[closed - 1][i]];
 }
 
 static uint64_t mix_of(const struct member_key *key)
 {
-	char text[MEMBER_KEY_BYTES + 4] = "\"";
+	char text[MEMBER_KEY_BYTES + 2];
 
-	memcpy(text + 1, key->text + MEMBER_KEY_BYTES - key->length, key->length);
-	memcpy(text + 1 + key->length, "\":", 2);
-	return member_mix(text + 1, key->length);
+	memcpy(text, key->text, MEMBER_KEY_BYTES);
+	memcpy(text + MEMBER_KEY_BYTES, "\":", 2);
+	return member_mix(text + MEMBER_KEY_BYTES - key->length, key->length);
 }
 
 /* False: two keys have the same index. */
@@ -163,7 +169,7 @@ static bool fill_index(void)
 	for (size_t i = KEYS_RESERVED; i < own.n; i++) {
 		size_t at;
 
-		if (own.key[i].length > MEMBER_KEY_MAX)
+		if (!own.key[i].length)
 			continue;
 		at = member_index(&own, mix_of(&own.key[i]));
 		if (own.index[at])
@@ -195,19 +201,27 @@ static void fill_own(void)
 
 /* --- when ------------------------------------------------------------------------- */
 
+static bool can_take(void)
+{
+#if defined(__x86_64__)
+	return cpu_features()->avx512;
+#else
+	return false;
+#endif
+}
+
 struct members *members_open(void)
 {
-	struct members *ms = NULL;
+	struct members *ms = can_take() ? calloc(1, sizeof *ms) : NULL;
 
-#if defined(__x86_64__)
-	if (cpu_features()->avx512 && cpu_features()->vbmi2)
-		ms = calloc(1, sizeof *ms);
-#endif
 	if (!ms)
 		return NULL;
 	pthread_once(&own_once, fill_own);
 	ms->keys = &own;
 	ms->most = FIRST_LINES;
+#if defined(__x86_64__)
+	ms->find = cpu_features()->vbmi2 ? members_find_vbmi2 : members_find_avx512;
+#endif
 	return ms;
 }
 
@@ -226,8 +240,8 @@ void members_feed(struct members *ms, const char *text)
 /* Where the lines went another way, their marks are over. */
 static void pass_marks(struct key_marks *m, const char *p)
 {
-	for (; m->next < m->n && m->base + m->at[m->next] < p; m->next++)
-		m->lines -= m->base[m->at[m->next]] == '\n';
+	for (; m->next < m->n && key_mark(m, m->next) < p; m->next++)
+		m->lines -= *key_mark(m, m->next) == '\n';
 }
 
 /* Whole lines from p on, as far as they are known: MEMBER_LINES, or those that the text, or the room for marks, ends with. */
@@ -238,7 +252,7 @@ static size_t lines_at(struct members *ms, const char *p, const char *end)
 	if (m->base)
 		pass_marks(m, p);
 	if (!m->base || (m->lines < MEMBER_LINES && m->upto < end))
-		members_find_avx512(m, p, end);
+		ms->find(m, p, end);
 	return m->lines < MEMBER_LINES ? m->lines : MEMBER_LINES;
 }
 
@@ -282,7 +296,7 @@ size_t members_run(struct members *ms, const char **p, const char *end, const st
 		lines = n ? members_take_avx512(ms, *p, n, c) : 0;
 		all += lines;
 		if (lines)
-			*p = ms->marks.base + ms->marks.at[ms->marks.next - 1] + 1;
+			*p = key_mark(&ms->marks, ms->marks.next - 1) + 1;
 	} while (lines == MEMBER_LINES && all < most);
 	learn(ms, all, *p == end ? all : most);
 	return all;

@@ -9,7 +9,7 @@
  * text nor plain decimal; white space but for one blank behind ':' and ','; another event; fields of the session that
  * differ from those of the line before that took the long way.
  *
- * Takes AVX-512 with VBMI2; elsewhere such lines go the long way.
+ * Takes AVX-512; elsewhere such lines go the long way.
  *
  * Ownership  members_open creates, members_close destroys. Rows point to the session they were compared with, and their
  *            session ids into the text.

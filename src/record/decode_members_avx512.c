@@ -4,7 +4,7 @@
 #include "record/decode_layout_x86.h"
 #include "record/decode_members_keys.h"
 
-#define MEMBERS_TARGET __attribute__((target("avx512vbmi2,lzcnt,bmi,bmi2,popcnt")))
+#define MEMBERS_TARGET __attribute__((target("lzcnt,bmi,bmi2,popcnt")))
 #define UNROLL_LINES _Pragma("GCC unroll 8")
 
 /* Eight lines. Places count from `base`. */
@@ -13,133 +13,228 @@ struct eight_lines {
 	const char *base;
 	struct columns *c;
 	size_t row;	 /* of the first line */
-	uint32_t safe;	 /* a place that can be read, for values that are not there */
+	uint64_t safe;	 /* a place that can be read, for values that are not there */
 	__mmask8 lanes;	 /* lines there are */
 	__mmask8 fine;	 /* lines that are understood so far */
 	__m512i decimal; /* each row's */
 	size_t after[MEMBER_LINES]; /* marks, up to each line's end */
 
-	/* Line k: values it has; the value in slot s: [s][k], as far as it has one. */
+	/* Line k: values it has; where the value in slot s stands, as far as it has one: [s][k], its start, its end << 32. */
 	_Alignas(64) uint64_t metrics[MEMBER_LINES], fields[MEMBER_LINES];
-	_Alignas(64) uint32_t start[MEMBER_SLOTS][MEMBER_LINES], end[MEMBER_SLOTS][MEMBER_LINES];
+	_Alignas(64) uint64_t place[MEMBER_SLOTS][MEMBER_LINES];
 };
 
 /* --- marks ------------------------------------------------------------------------ */
 
-MEMBERS_TARGET
-static inline size_t put_marks(uint32_t *mark, __mmask64 marked, uint32_t from)
-{
-	const __m512i numbers = _mm512_set_epi64(0x3f3e3d3c3b3a3938, 0x3736353433323130, 0x2f2e2d2c2b2a2928, 0x2726252423222120,
-						 0x1f1e1d1c1b1a1918, 0x1716151413121110, 0x0f0e0d0c0b0a0908, 0x0706050403020100);
-	__m512i found = _mm512_maskz_compress_epi8(marked, numbers), base = _mm512_set1_epi32((int)from);
-	size_t many = (size_t)__builtin_popcountll(marked);
+/* Of 64 bytes at p, of which `within` belong to the text. */
+struct marked {
+	uint64_t keys, ends, blank_behind;
+	uint64_t quote_last; /* the byte before is a quote; then: the last of these */
+};
 
-	_mm512_storeu_si512(mark, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(found))));
+static inline void mark_bytes(const char *p, uint64_t within, struct marked *out)
+{
+	__m512i x = _mm512_loadu_si512(p);
+	uint64_t quotes = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('"'));
+
+	out->ends = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('\n')) & within;
+	out->keys = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(':')) & (quotes << 1 | out->quote_last) & within;
+	out->blank_behind = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p + 1), _mm512_set1_epi8(' '));
+	out->quote_last = quotes >> 63;
+}
+
+/* How the marks of 64 bytes, the first of them at place from / 2, are written; returns how many. */
+typedef size_t put_marks(uint32_t *to, const struct marked *marked, uint32_t from);
+
+/* A constant where it is used, so that nothing is called through it. */
+ALWAYS_INLINE void find_marks(put_marks *put, struct key_marks *m, const char *from, const char *end)
+{
+	struct marked marked = { .quote_last = 0 };
+	size_t n = 1, lines = 0;
+	const char *at = from;
+
+	m->at[0] = UINT32_MAX - 1; /* one before the base */
+	if (end - from > DECODE_LINE_MAX)
+		end = from + DECODE_LINE_MAX;
+	for (; at < end && n <= KEY_MARKS_MAX - 64; at += 64) {
+		mark_bytes(at, end - at < 64 ? (UINT64_C(1) << (end - at)) - 1 : UINT64_MAX, &marked);
+		n += put(m->at + n, &marked, 2 * (uint32_t)(at - from));
+		lines += (size_t)__builtin_popcountll(marked.ends);
+	}
+	m->base = from;
+	m->upto = at < end ? at : end;
+	m->n = n;
+	m->next = 1;
+	m->lines = lines;
+}
+
+/* Four at a time, so that their number costs no branch; what is written too much is overwritten. */
+static inline size_t put_by_bits(uint32_t *to, const struct marked *marked, uint32_t from)
+{
+	uint64_t left = marked->keys | marked->ends;
+	size_t found = (size_t)__builtin_popcountll(left), i = 0;
+
+	do
+		for (int k = 0; k < 4; k++, i++, left &= left - 1) {
+			unsigned bit = (unsigned)__builtin_ctzll(left | UINT64_C(1) << 63);
+
+			to[i] = from + 2 * bit + (marked->blank_behind >> bit & 1);
+		}
+	while (i < found);
+	return found;
+}
+
+void members_find_avx512(struct key_marks *m, const char *from, const char *end)
+{
+	find_marks(put_by_bits, m, from, end);
+}
+
+/* Up to 16 at a time: the numbers of marked bytes are compressed, then widened. */
+__attribute__((target("avx512vbmi2")))
+static inline size_t put_compressed(uint32_t *to, const struct marked *marked, uint32_t from)
+{
+	const __m512i numbers = _mm512_set_epi64(0x7e7c7a7876747270, 0x6e6c6a6866646260, 0x5e5c5a5856545250, 0x4e4c4a4846444240,
+						 0x3e3c3a3836343230, 0x2e2c2a2826242220, 0x1e1c1a1816141210, 0x0e0c0a0806040200);
+	__m512i found = _mm512_mask_add_epi8(numbers, marked->blank_behind, numbers, _mm512_set1_epi8(1)), base = _mm512_set1_epi32((int)from);
+	size_t many = (size_t)__builtin_popcountll(marked->keys | marked->ends);
+
+	found = _mm512_maskz_compress_epi8(marked->keys | marked->ends, found);
+	_mm512_storeu_si512(to, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(found))));
 	if (__builtin_expect(many > 16, 0))
 		for (size_t i = 16; i < many; i += 16) {
 			found = _mm512_shuffle_i64x2(found, found, 0x39); /* the next 16 bytes come first */
-			_mm512_storeu_si512(mark + i, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(found))));
+			_mm512_storeu_si512(to + i, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(found))));
 		}
 	return many;
 }
 
-MEMBERS_TARGET
-void members_find_avx512(struct key_marks *m, const char *from, const char *end)
+__attribute__((target("avx512vbmi2")))
+void members_find_vbmi2(struct key_marks *m, const char *from, const char *end)
 {
-	const __m512i colon = _mm512_set1_epi8(':'), quote = _mm512_set1_epi8('"'), line_end = _mm512_set1_epi8('\n');
-	uint64_t last = 0; /* the byte before was a quote */
-	const char *at = from;
-
-	m->base = from;
-	m->n = m->next = m->lines = 0;
-	for (; at < end && m->n <= KEY_MARKS_MAX - KEY_MARKS_AT_ONCE; at += 64) {
-		__m512i x = _mm512_loadu_si512(at);
-		uint64_t quotes = _mm512_cmpeq_epi8_mask(x, quote), within = end - at < 64 ? (UINT64_C(1) << (end - at)) - 1 : UINT64_MAX;
-		uint64_t ends = _mm512_cmpeq_epi8_mask(x, line_end) & within;
-		uint64_t keys = _mm512_cmpeq_epi8_mask(x, colon) & (quotes << 1 | last) & within;
-
-		m->n += put_marks(m->at + m->n, keys | ends, (uint32_t)(at - from));
-		m->lines += (size_t)__builtin_popcountll(ends);
-		last = quotes >> 63;
-	}
-	m->upto = at < end ? at : end;
+	find_marks(put_compressed, m, from, end);
 }
 
 /* --- where values stand ----------------------------------------------------------- */
 
-/* Braces that close objects right before p. */
+/* A line: marks first..end, the latter its line end. */
+struct line {
+	size_t first, end;
+	uint64_t metrics, fields;
+};
+
+/* Looks up the line's keys, one by one. False: one is unknown, unless it shows as one that stands nowhere. */
 MEMBERS_TARGET
-static inline uint64_t closings_before(const char *p)
+static inline bool find_keys(struct members *ms, struct line *line)
 {
-	return _lzcnt_u64(load8(p - 8) ^ UINT64_C(0x7d7d7d7d7d7d7d7d)) / 8;
-}
+	const struct member_keys *keys = ms->keys;
+	const char *colon;
+	struct found_keys *found = &ms->found;
+	__m256i differ = _mm256_setzero_si256();
+	__m128i slots = _mm_setzero_si128();
+	size_t i = line->first;
 
-static inline void place_value(struct eight_lines *w, int k, const struct member_key *key, uint32_t start, uint32_t end)
-{
-	w->start[key->slot][k] = start;
-	w->end[key->slot][k] = end;
-}
-
-/* The line at `begin`, whose marks are at m->at + next. What stands between its values is what their keys want; what
- * does not have an object's form shows in `wrong`. Returns the number of its marks; 0: something is out of the ordinary. */
-MEMBERS_TARGET
-static inline size_t take_apart(struct eight_lines *w, int k, size_t next, uint32_t begin)
-{
-	const struct member_keys *keys = w->ms->keys;
-	const uint32_t *first = w->ms->marks.at + next, *mark = first;
-	const char *base = w->base, *stop;
-	const struct member_key *before = &keys->key[KEY_TOP]; /* the key of the value before */
-	uint32_t start = begin, end;			       /* of that value */
-	uint64_t metrics = 0, fields = 0, values = 0, closed, wrong = 0;
-
-	for (; base[*mark] != '\n'; mark++) {
-		const char *colon = base + *mark;
+	for (; *(colon = key_mark(&ms->marks, i)) != '\n'; i++) {
 		__m256i text = _mm256_loadu_si256((const __m256i *)(const void *)(colon - 1 - MEMBER_KEY_BYTES));
-		uint32_t length = _lzcnt_u32(_mm256_cmpeq_epi8_mask(text, _mm256_set1_epi8('"')));
-		const char *quote = colon - 2 - length, *separator = quote - 1 - (quote[-1] == ' ');
-		const struct member_key *key = &keys->key[keys->index[member_index(keys, member_mix(quote + 1, length))]];
-		__mmask32 in_key = (__mmask32)(UINT64_C(0xffffffff) << (32 - length));
+		size_t length = _lzcnt_u32(_mm256_cmpeq_epi8_mask(text, _mm256_set1_epi8('"')));
+		const char *key_text = colon - 1 - length;
+		const struct member_key *key = &keys->key[keys->index[member_index(keys, member_mix(key_text, length))]];
+		__m256i other = _mm256_xor_si256(text, _mm256_load_si256((const __m256i *)(const void *)key->text));
 
-		wrong |= _mm256_mask_cmpneq_epi8_mask(in_key, text, _mm256_load_si256((const __m256i *)(const void *)key->text));
-		wrong |= length ^ key->length;
-		closed = closings_before(separator);
-		end = (uint32_t)(separator - base) - (uint32_t)closed;
-		wrong |= (unsigned char)*separator ^ before->separator;
-		wrong |= (end - start) & before->object;
-		wrong |= keys->up[closed][before->inside] ^ key->parent;
-		place_value(w, k, before, start, end);
-		metrics |= key->metric;
-		fields |= key->field;
-		values += !key->object;
-		start = *mark + 1 + (colon[1] == ' ');
-		before = key;
+		differ = _mm256_ternarylogic_epi64(differ, other, _mm256_load_si256((const __m256i *)(const void *)key->mask), 0xf8); /* differ | (other & mask) */
+		slots = _mm_or_si128(slots, _mm_load_si128((const __m128i *)(const void *)key->slots));
+		found->length[i] = (uint32_t)length;
+		found->gap[i] = load4(key_text - 5);
+		found->role[i] = key->role;
 	}
-	stop = base + *mark;
-	stop -= stop[-1] == '\r';
-	closed = closings_before(stop);
-	end = (uint32_t)(stop - base) - (uint32_t)closed;
-	wrong |= closed ^ keys->depth[before->inside];
-	wrong |= before->object;
-	wrong |= values ^ (uint64_t)(__builtin_popcountll(metrics) + __builtin_popcountll(fields)); /* one stands twice */
-	wrong |= *mark - begin > LAYOUT_LINE_MAX;
-	place_value(w, k, before, start, end);
-	w->metrics[k] = metrics;
-	w->fields[k] = fields;
-	return wrong ? 0 : (size_t)(mark + 1 - first);
+	found->role[line->first - 1] = found->role[i] = keys->key[KEY_LINE_END].role;
+	found->gap[i] = load4(colon - 3);
+	found->length[i] = (uint32_t)-3; /* as if a key began behind it */
+	line->end = i;
+	line->metrics = (uint64_t)_mm_cvtsi128_si64(slots);
+	line->fields = (uint64_t)_mm_extract_epi64(slots, 1);
+	return _mm256_testz_si256(differ, differ);
+}
+
+static inline void put_value_places(uint64_t *to, __m512i start, __m512i end)
+{
+	const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+	const __m512i high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+
+	_mm512_storeu_si512(to, _mm512_permutex2var_epi32(start, low, end));
+	_mm512_storeu_si512(to + 8, _mm512_permutex2var_epi32(start, high, end));
+}
+
+/* What stands between a value and the next key, or the line end: 16 of them, of which `used` are the line's. It is what the
+ * keys on both sides want, or a bit is set; the value ends before it. *values += values that are no objects. */
+MEMBERS_TARGET
+static inline __mmask16 check_gaps(struct members *ms, size_t at, __mmask16 used, size_t *values)
+{
+	const __m512i braces = _mm512_set1_epi32(0x7d7d7d), ones = _mm512_set1_epi32(1), nibble = _mm512_set1_epi32(15);
+	const struct found_keys *found = &ms->found;
+	__m512i gap = _mm512_loadu_si512(found->gap + at), key = _mm512_loadu_si512(found->role + at);
+	__m512i before = _mm512_loadu_si512(found->role + at - 1), start = _mm512_loadu_si512(ms->marks.at + at - 1);
+	__m512i end = _mm512_sub_epi32(_mm512_srli_epi32(_mm512_loadu_si512(ms->marks.at + at), 1), _mm512_loadu_si512(found->length + at));
+	__mmask16 blank = _mm512_cmpeq_epi32_mask(_mm512_srli_epi32(gap, 24), _mm512_set1_epi32(' '));
+	__mmask16 object = _mm512_movepi32_mask(before), is_end = _mm512_test_epi32_mask(key, _mm512_set1_epi32(1 << ROLE_IS_LINE_END)), wrong;
+	__mmask16 is_crlf = _mm512_mask_cmpeq_epi32_mask(is_end, _mm512_srli_epi32(gap, 16), _mm512_set1_epi32('\n' << 8 | '\r')), cut = blank | is_crlf;
+	__m512i want = _mm512_mask_mov_epi32(_mm512_set1_epi32(','), object, _mm512_set1_epi32('{')), closed, inside, parent;
+
+	/* The separator is in the highest byte then, and before it what closes objects. */
+	start = _mm512_add_epi32(_mm512_add_epi32(_mm512_srai_epi32(start, 1), ones), _mm512_and_si512(start, ones));
+	gap = _mm512_mask_slli_epi32(gap, cut, gap, 8);
+	end = _mm512_sub_epi32(end, _mm512_set1_epi32(3));
+	end = _mm512_mask_sub_epi32(end, cut, end, ones);
+	want = _mm512_mask_mov_epi32(_mm512_mask_mov_epi32(want, is_end, _mm512_set1_epi32('\n')), is_crlf, _mm512_set1_epi32('\r'));
+	wrong = _mm512_cmpneq_epi32_mask(_mm512_srli_epi32(gap, 24), want) | (object & is_end);
+	closed = _mm512_or_si512(_mm512_slli_epi32(_mm512_xor_si512(gap, braces), 8), _mm512_set1_epi32(0x80));
+	closed = _mm512_srli_epi32(_mm512_lzcnt_epi32(closed), 3);
+	end = _mm512_sub_epi32(end, closed);
+	wrong |= _mm512_mask_cmpneq_epi32_mask(object, start, end);
+
+	inside = _mm512_and_si512(_mm512_srli_epi32(before, ROLE_INSIDE), nibble);
+	inside = _mm512_permutex2var_epi16(_mm512_load_si512(ms->keys->up[0]), _mm512_or_si512(inside, _mm512_slli_epi32(closed, 4)),
+					   _mm512_load_si512(ms->keys->up[2]));
+	parent = _mm512_and_si512(_mm512_srli_epi32(key, ROLE_PARENT), nibble);
+	wrong |= _mm512_cmpneq_epi32_mask(_mm512_and_si512(inside, nibble), parent);
+	put_value_places(ms->found.place + at, start, end);
+	*values += (size_t)__builtin_popcount(used & ~object);
+	return wrong & used;
+}
+
+/* The line k whose marks begin at `first`. Returns the first of the next line; 0: something is out of the ordinary. */
+MEMBERS_TARGET
+static inline size_t take_apart(struct eight_lines *w, size_t k, size_t first)
+{
+	struct members *ms = w->ms;
+	struct line line = { .first = first };
+	__mmask16 wrong = 0;
+	size_t values = 0;
+
+	if (!find_keys(ms, &line))
+		return 0;
+	for (size_t at = first; at <= line.end; at += 16) {
+		size_t left = line.end + 1 - at;
+
+		wrong |= check_gaps(ms, at, (__mmask16)(left < 16 ? (1u << left) - 1 : 0xffff), &values);
+	}
+	for (size_t at = first; at <= line.end; at++)
+		w->place[ms->found.role[at - 1] & UINT8_MAX][k] = ms->found.place[at];
+	w->metrics[k] = line.metrics;
+	w->fields[k] = line.fields;
+	if (wrong || values != (size_t)(__builtin_popcountll(line.metrics) + __builtin_popcountll(line.fields)) || /* one stands twice */
+	    ms->marks.at[line.end] - ms->marks.at[first - 1] > 2 * LAYOUT_LINE_MAX)
+		return 0;
+	return line.end + 1;
 }
 
 /* How many of the n lines are built as they should be, from the first on. */
 MEMBERS_TARGET
-static inline size_t take_lines_apart(struct eight_lines *w, uint32_t begin, size_t n)
+static inline size_t take_lines_apart(struct eight_lines *w, size_t n)
 {
-	const struct key_marks *m = &w->ms->marks;
-	size_t next = m->next, marks, k = 0;
+	size_t next = w->ms->marks.next, k = 0;
 
-	for (; k < n && (marks = take_apart(w, (int)k, next, begin)); k++) {
-		next += marks;
-		begin = m->at[next - 1] + 1;
+	for (; k < n && (next = take_apart(w, k, next)); k++)
 		w->after[k] = next;
-	}
 	for (size_t i = k; i < MEMBER_LINES; i++)
 		w->metrics[i] = w->fields[i] = 0;
 	return k;
@@ -153,17 +248,11 @@ struct eight_values {
 	__m256i start, end;
 };
 
-static inline __m256i load_places(const uint32_t *from)
-{
-	return _mm256_load_si256((const __m256i *)(const void *)from);
-}
-
 /* Those in the slot; none is empty where lines are fine. */
 static inline struct eight_values values_in(struct eight_lines *w, size_t slot, __mmask8 present)
 {
-	__m256i safe = _mm256_set1_epi32((int)w->safe);
-	struct eight_values v = { present, _mm256_mask_mov_epi32(safe, present, load_places(w->start[slot])),
-				  _mm256_mask_mov_epi32(safe, present, load_places(w->end[slot])) };
+	__m512i place = _mm512_mask_load_epi64(_mm512_set1_epi64((int64_t)(w->safe * (UINT64_C(1) << 32 | 1))), present, w->place[slot]);
+	struct eight_values v = { present, _mm512_cvtepi64_epi32(place), _mm512_cvtepi64_epi32(_mm512_srli_epi64(place, 32)) };
 
 	w->fine &= (__mmask8)(~present | _mm256_cmpgt_epi32_mask(v.end, v.start));
 	v.present &= w->fine;
@@ -172,7 +261,9 @@ static inline struct eight_values values_in(struct eight_lines *w, size_t slot, 
 
 static inline struct slice text_at(const struct eight_lines *w, size_t slot, int k)
 {
-	return (struct slice){ w->base + w->start[slot][k], w->end[slot][k] - w->start[slot][k] };
+	uint32_t start = (uint32_t)w->place[slot][k], end = (uint32_t)(w->place[slot][k] >> 32);
+
+	return (struct slice){ w->base + start, end - start };
 }
 
 static inline void learn_fraction(uint8_t *fraction, const struct eight *e, __mmask8 present)
@@ -345,8 +436,7 @@ static inline void unquote(struct eight_lines *w, size_t slot, struct eight_valu
 
 		if (text.n < 2 || *text.p != '"' || text.p[text.n - 1] != '"')
 			v->present &= (__mmask8)~(1u << k);
-		w->start[slot][k]++;
-		w->end[slot][k]--;
+		w->place[slot][k] -= (UINT64_C(1) << 32) - 1;
 	}
 	v->start = _mm256_add_epi32(v->start, _mm256_set1_epi32(1));
 	v->end = _mm256_sub_epi32(v->end, _mm256_set1_epi32(1));
@@ -365,7 +455,7 @@ static inline __mmask8 take_milliseconds_of_8(struct eight_lines *w, size_t slot
 
 	fine &= (__mmask8)~_mm512_test_epi64_mask(_mm512_movm_epi8(_mm512_cmpgt_epu8_mask(digits, most)), _mm512_set1_epi64(-1));
 	for (unsigned left = fine; left; left &= left - 1) {
-		__m128i text = _mm_loadu_si128((const __m128i *)(const void *)(w->base + w->start[slot][__builtin_ctz(left)]));
+		__m128i text = _mm_loadu_si128((const __m128i *)(const void *)(w->base + (uint32_t)w->place[slot][__builtin_ctz(left)]));
 
 		if (_mm_cmpneq_epi8_mask(text, minute))
 			fine &= (__mmask8)~(left & -left);
@@ -521,8 +611,8 @@ size_t members_take_avx512(struct members *ms, const char *p, size_t n, struct c
 	w.c = c;
 	w.row = c->n;
 	w.decimal = _mm512_setzero_si512();
-	w.safe = (uint32_t)(p - w.base);
-	w.lanes = (__mmask8)((1u << take_lines_apart(&w, w.safe, n)) - 1);
+	w.safe = (uint64_t)(p - w.base);
+	w.lanes = (__mmask8)((1u << take_lines_apart(&w, n)) - 1);
 	metrics = _mm512_load_si512(w.metrics);
 	fields = _mm512_load_si512(w.fields);
 	w.fine = w.lanes & _mm512_cmpeq_epi64_mask(_mm512_and_si512(fields, _mm512_set1_epi64((int64_t)common)), _mm512_set1_epi64((int64_t)want));

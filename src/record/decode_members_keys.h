@@ -8,31 +8,37 @@
 
 enum {
 	MEMBER_KEY_MAX = 31,
-	MEMBER_KEY_BYTES = 32,
+	MEMBER_KEY_BYTES = 32, /* with the quote before it */
 	MEMBER_KEYS_MAX = 128,
-	MEMBER_OBJECTS_MAX = 16,
 	MEMBER_FIELDS_MAX = 64,
-	MEMBER_INDEX_BITS = 11,
-	CLOSED_MAX = 8, /* braces in a row that are told apart */
-	NO_OBJECT = 0xff
+	MEMBER_INDEX_BITS = 11
 };
 
 /* Slots: a place for each value. Metrics come first, then fields as they are found in the table; the last is for what has no value. */
 enum { MEMBER_SLOT_NOWHERE = METRIC_COUNT + MEMBER_FIELDS_MAX, MEMBER_SLOTS };
 
-struct member_key {
-	_Alignas(64) char text[MEMBER_KEY_BYTES]; /* right-aligned, zeros before it */
-	uint64_t metric, field;			  /* the bit of its slot, in one of them */
-	uint32_t length;			  /* of text */
-	uint32_t object;			  /* all bits: its value is an object; 0: it has a slot */
-	uint8_t slot;
-	uint8_t parent;	   /* object it stands in */
-	uint8_t inside;	   /* object in which the next key stands, when none is closed before it */
-	uint8_t separator; /* what stands before that key */
+/* Objects by number: 0 is the line, others follow. */
+enum { OBJECT_NONE = 14 /* no key is there */, OBJECT_OUTSIDE = 15, MEMBER_OBJECTS = 16, CLOSED_MAX = 3 /* braces in a row */ };
+
+/* What is known of a key beside its text, in four bytes. */
+enum {
+	ROLE_SLOT = 0,	 /* of its value */
+	ROLE_PARENT = 8, /* first bit: the object it stands in */
+	ROLE_INSIDE = 16, /* the object in which the next key stands, when none is closed before it */
+	ROLE_IS_LINE_END = 30,
+	ROLE_IS_OBJECT = 31 /* its value is one */
 };
 
-/* Keys 0 and 1 are none that a line could have: one that matches nothing, and what opens the line. */
-enum { KEY_UNKNOWN, KEY_TOP, KEYS_RESERVED };
+struct member_key {
+	_Alignas(64) char text[MEMBER_KEY_BYTES]; /* right-aligned, from its quote on */
+	char mask[MEMBER_KEY_BYTES];		  /* bytes of text: all bits of them */
+	_Alignas(64) uint64_t slots[2];		  /* the bit of its slot: of a metric; of a field */
+	uint32_t role;
+	uint32_t length; /* without the quote; 0: nobody knows it */
+};
+
+/* Keys 0 and 1 are none that a line could have: one that is always in the wrong place, and what ends a line and opens the next. */
+enum { KEY_UNKNOWN, KEY_LINE_END, KEYS_RESERVED };
 
 struct member_keys {
 	struct member_key key[MEMBER_KEYS_MAX];
@@ -40,10 +46,9 @@ struct member_keys {
 	uint64_t multiplier;		       /* with it no two keys have the same index */
 	size_t n;
 
-	/* Object 0 is the line. */
 	size_t n_objects;
-	uint8_t up[CLOSED_MAX + 1][MEMBER_OBJECTS_MAX]; /* where one is after so many closings; NO_OBJECT: nowhere */
-	uint8_t depth[MEMBER_OBJECTS_MAX];		/* closings that end the line */
+	/* Where one is after so many closings; OBJECT_NONE: nowhere. */
+	_Alignas(64) uint16_t up[CLOSED_MAX + 1][MEMBER_OBJECTS];
 
 	size_t n_fields;
 	enum field_id field[MEMBER_FIELDS_MAX]; /* of slot METRIC_COUNT + i */
@@ -70,20 +75,40 @@ static inline size_t member_index(const struct member_keys *keys, uint64_t mix)
 	return mix * keys->multiplier >> (64 - MEMBER_INDEX_BITS);
 }
 
-/* Marks are the places of colons behind a quote and of line ends, counted from `base`. */
-enum { KEY_MARKS_MAX = 2048, KEY_MARKS_AT_ONCE = 64 };
+/* Marks are the places of colons behind a quote and of line ends, counted from `base`: twice the place, and 1 when a blank
+ * stands behind it. Mark 0 is the line end before the base. */
+enum { KEY_MARKS_MAX = 2048, KEY_MARKS_ROOM = KEY_MARKS_MAX + 80 };
 
 struct key_marks {
 	const char *base, *upto; /* NULL: of no text */
 	size_t n, next;		 /* next: first of the present line */
 	size_t lines;		 /* whole ones from there on */
-	uint32_t at[KEY_MARKS_MAX + KEY_MARKS_AT_ONCE];
+	uint32_t at[KEY_MARKS_ROOM];
 };
+
+static inline const char *key_mark(const struct key_marks *m, size_t i)
+{
+	return m->base + (m->at[i] >> 1);
+}
+
+/* What is found out about the keys of a line, by mark. */
+struct found_keys {
+	uint32_t length[KEY_MARKS_ROOM];
+	uint32_t gap[KEY_MARKS_ROOM]; /* the four bytes before the key, or up to the line end */
+	uint32_t role[KEY_MARKS_ROOM];
+	uint64_t place[KEY_MARKS_ROOM]; /* of the value before: its start, its end << 32 */
+};
+
+/* Marks of from..end, a line's beginning, as many as there is room for. */
+typedef void members_find(struct key_marks *m, const char *from, const char *end);
+members_find members_find_avx512, members_find_vbmi2;
 
 struct members {
 	const struct member_keys *keys;
+	members_find *find;
 	const char *text;
 	struct key_marks marks;
+	struct found_keys found;
 	struct minute minute;
 	const struct field_values *session;
 	uint64_t session_fields;	/* bits of those it has */
@@ -93,9 +118,6 @@ struct members {
 };
 
 enum { MEMBER_LINES = 8, MEMBER_READ_BEFORE = 64 /* bytes before a line that may be read */ };
-
-/* Marks of from..end, a line's beginning, as many as there is room for. */
-void members_find_avx512(struct key_marks *m, const char *from, const char *end);
 
 /* The first `n` lines at the marks, 1..MEMBER_LINES, the first at p; returns how many of them became rows of c. The marks
  * of these are over then. */

@@ -2,7 +2,9 @@
 #include "test.h"
 
 #include "decode_same.h"
+#include "base/cpu.h"
 #include "record/decode_bytes.h"
+#include "record/decode_members_keys.h"
 
 #include <math.h>
 
@@ -290,7 +292,7 @@ static struct habits draw_habits(void)
 static void report_runs(size_t in_runs, size_t lines)
 {
 	if (!in_runs)
-		print_message("SKIPPED: keys in any order: no AVX-512 with VBMI2 here\n");
+		print_message("SKIPPED: keys in any order: no AVX-512 here\n");
 	else
 		assert_true(in_runs > lines / 4);
 }
@@ -434,6 +436,57 @@ static void troubles_of_lines_in_any_order_are_seen(void **state)
 	free(c);
 }
 
+#if defined(__x86_64__)
+static void check_marks(const struct key_marks *m, const char *text, size_t n)
+{
+	size_t found = 1, lines = 0;
+
+	for (size_t i = 0; i < (size_t)(m->upto - text); i++) {
+		if (text[i] != '\n' && (text[i] != ':' || !i || text[i - 1] != '"'))
+			continue;
+		lines += text[i] == '\n';
+		assert_true(found < m->n);
+		assert_int_equal(m->at[found++], 2 * i + (text[i + 1] == ' '));
+	}
+	assert_int_equal(found, m->n);
+	assert_int_equal(lines, m->lines);
+	assert_true(m->base == text && m->next == 1 && (m->upto == text + n || m->n > KEY_MARKS_MAX - 64));
+}
+
+static void marks_of_keys_are_found(void **state)
+{
+	enum { BYTES = 6000 };
+	static const char often[] = "\"::\n \"\": ", seldom[] = "abcdefghijklmnopqrstuvwxyz\"\":";
+	struct key_marks *m = malloc(sizeof *m);
+	char text[BYTES + DECODE_PADDING];
+
+	(void)state;
+	assert_non_null(m);
+	for (int round = 0; round < 2000 && cpu_features()->avx512; round++) {
+		const char *bytes = round % 2 ? often : seldom;
+		size_t n = below(BYTES);
+
+		for (size_t i = 0; i < sizeof text; i++)
+			text[i] = bytes[below((uint32_t)strlen(bytes))];
+		members_find_avx512(m, text, text + n);
+		check_marks(m, text, n);
+		if (!cpu_features()->vbmi2)
+			continue;
+		members_find_vbmi2(m, text, text + n);
+		check_marks(m, text, n);
+	}
+	if (!cpu_features()->vbmi2)
+		print_message("SKIPPED: marks of keys: no AVX-512 with VBMI2 here\n");
+	free(m);
+}
+#else
+static void marks_of_keys_are_found(void **state)
+{
+	(void)state;
+	print_message("SKIPPED: marks of keys: no AVX-512 here\n");
+}
+#endif
+
 /* Values change from line to line, the rest does not. */
 static void values_of_any_form_are_read_right(void **state)
 {
@@ -484,6 +537,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mutated_lines_mean_the_same_by_both_ways),
 		cmocka_unit_test(runs_of_lines_mean_the_same),
+		cmocka_unit_test(marks_of_keys_are_found),
 		cmocka_unit_test(lines_in_any_order_mean_the_same),
 		cmocka_unit_test(every_byte_of_a_line_counts),
 		cmocka_unit_test(troubles_of_lines_in_any_order_are_seen),
