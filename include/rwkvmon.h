@@ -19,7 +19,7 @@
  * Threads    one handle belongs to one thread; handles are independent of each other.
  *            Logging, rules and sampling run on threads of the handle's own.
  * Cost       rwkvmon_begin and rwkvmon_end take no lock, do no I/O and allocate nothing
- *            (but room for a copy of logits and state when these grow, in practice once).
+ *            (but room for copies of logits and state when these grow, in practice once).
  *            When the ring to the writer is full, the record is dropped and counted; with
  *            `block_when_full` the call waits instead.
  * Errors     0, or a negative number and a text. Nothing here prints (but for alarms, to
@@ -152,7 +152,8 @@ struct rwkvmon_step {
 
 	const struct rwkvmon_tensor *state; /* (n_state) after the call; or NULL */
 	size_t n_state;
-	const struct rwkvmon_state_sums *sums; /* (n_sums): instead of comparing `state`; or NULL */
+	const struct rwkvmon_state_sums *sums; /* (n_sums): instead of comparing `state`; or NULL. With both, `state` is
+						* read only when rwkvmon_wants_state() says so, for state_drift */
 	size_t n_sums;
 	uint64_t state_bytes; /* when `state` is not given */
 
@@ -186,6 +187,11 @@ RWKVMON_API const char *rwkvmon_url(const rwkvmon *mon);
 /* [hot] The forward call begins, ends. NULL handles are fine. */
 RWKVMON_API void rwkvmon_begin(rwkvmon *mon);
 RWKVMON_API void rwkvmon_end(rwkvmon *mon, const struct rwkvmon_step *step);
+
+/* [hot] 1 when the rwkvmon_end that comes next, with so many tokens, would read a state given beside sums: at the first
+ * call of a sequence, and about every 100 tokens. Who has the state in memory gives it with every call and
+ * need not ask; who would have to fetch it from a device asks first. 0 for a NULL handle. */
+RWKVMON_API int rwkvmon_wants_state(const rwkvmon *mon, size_t n_tokens);
 
 /* A request's answer is complete: why, for rwkv_requests_total. Who never calls it has no such series. */
 enum rwkvmon_finish { RWKVMON_FINISH_STOP, RWKVMON_FINISH_LENGTH, RWKVMON_FINISH_ABORT, RWKVMON_FINISH_ERROR };

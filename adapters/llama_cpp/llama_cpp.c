@@ -4,7 +4,8 @@
  *
  * llama_decode is passed on and becomes one record: its time until the logits are there, tokens, the logits after
  * the last token, and the recurrent state through llama_state_seq_get_data. That copies the state, so it is taken
- * as often as STATE_BUDGET of the decoding time allows, in pairs: before and after a call. A batch of several
+ * as often as STATE_BUDGET of the decoding time allows, in pairs: before and after a call; and once when a sequence
+ * begins and every 100 tokens, for its drift. A batch of several
  * sequences is recorded with its time and tokens alone. environment.h says where the log goes.
  *
  * Threads  a context is one thread's, as in llama.cpp; contexts may be opened and freed on any. */
@@ -39,6 +40,7 @@ struct watched {
 	bool recurrent, began, has_before;
 	llama_seq_id sequence;
 	struct state before, after;
+	struct rwkvmon_tensor *tensors; /* (n_layer, PARTS), for what lies in `before` */
 	double decode_ms, state_ms;
 	uint64_t state_bytes;
 };
@@ -133,6 +135,7 @@ void llama_free(struct llama_context *ctx)
 		environment_close(w->mon);
 		free(w->before.bytes);
 		free(w->after.bytes);
+		free(w->tensors);
 		free(w);
 	}
 	real_free(ctx);
@@ -246,27 +249,48 @@ static bool can_afford(const struct watched *w)
 	return w->recurrent && w->mon && w->state_ms <= STATE_BUDGET * w->decode_ms;
 }
 
-/* Whether *sums were filled: there was a state before this call, and one after it. */
-static bool observe_state(struct watched *w, struct rwkvmon_state_sums sums[PARTS])
+/* The layers of the state that was fetched last; NULL: out of memory. */
+static const struct rwkvmon_tensor *lay_out(struct watched *w)
 {
-	bool pair = w->has_before, compared = false;
+	const struct state *s = &w->before;
+
+	if (!w->tensors)
+		w->tensors = calloc((size_t)w->n_layer * PARTS, sizeof *w->tensors);
+	for (size_t i = 0; w->tensors && i < (size_t)w->n_layer; i++) {
+		const uint8_t *shift = s->bytes + s->shift_at + i * (s->shift_bytes + LAYER_HEADER) + LAYER_HEADER;
+		const uint8_t *wkv = s->bytes + s->wkv_at + i * (s->wkv_bytes + LAYER_HEADER) + LAYER_HEADER;
+
+		w->tensors[PARTS * i] = (struct rwkvmon_tensor){ shift, s->shift_bytes / sizeof(float), RWKVMON_F32, RWKVMON_SHIFT };
+		w->tensors[PARTS * i + 1] = (struct rwkvmon_tensor){ wkv, s->wkv_bytes / sizeof(float), RWKVMON_F32, RWKVMON_WKV };
+	}
+	return w->tensors;
+}
+
+/* Sums when there was a state before this call and one after it; the state itself when its drift is due. */
+static void observe_state(struct watched *w, struct rwkvmon_state_sums sums[PARTS], struct rwkvmon_step *step)
+{
+	bool pair = w->has_before, begins_pair = !pair && can_afford(w);
+	bool wanted = w->recurrent && rwkvmon_wants_state(w->mon, step->n_tokens);
 	double began = now_ms();
 
-	if (!pair && !can_afford(w))
-		return false;
+	if (!pair && !begins_pair && !wanted)
+		return;
 	w->has_before = fetch(w, &w->after);
-	if (w->has_before && pair)
-		compared = compare(w, sums);
+	if (w->has_before && pair && compare(w, sums)) {
+		step->sums = sums;
+		step->n_sums = PARTS;
+	}
 	if (w->has_before) { /* after this call is before the next */
 		struct state swap = w->before;
 
 		w->before = w->after;
 		w->after = swap;
+		step->state = wanted ? lay_out(w) : NULL;
+		step->n_state = step->state ? (size_t)w->n_layer * PARTS : 0;
 	}
 	w->state_ms += now_ms() - began;
-	if (pair && !can_afford(w))
+	if (!begins_pair && !can_afford(w))
 		w->has_before = false; /* the next pair, when there is time for it */
-	return compared;
 }
 
 /* -- decoding -------------------------------------------------------------------------------------- */
@@ -312,10 +336,8 @@ static void end(struct watched *w, const struct llama_batch *b, llama_seq_id seq
 		step.ends_prefill = b->n_tokens > 1;
 	}
 	w->decode_ms += now_ms() - began_ms;
-	if (sequence >= 0 && observe_state(w, sums)) {
-		step.sums = sums;
-		step.n_sums = PARTS;
-	}
+	if (sequence >= 0)
+		observe_state(w, sums, &step);
 	if (w->recurrent && !w->state_bytes)
 		w->state_bytes = llama_state_seq_get_size(w->ctx, w->sequence);
 	step.state_bytes = w->state_bytes;

@@ -9,6 +9,7 @@ tests, where the processor plays the device) scalars are read when the next call
 """
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from .collector import Collector
 from .tensors import Tensor, parts_of, state_bytes
 
 _SUMS = 5  # dot, old², new², change², non-finite
+_DRIFT, _DRIFT_SUMS = -1, 3  # in a part's place; dot, first², now²
+_DRIFT_TOKENS = 100  # from one sample of the drift to the next, as the library takes them
 _WINDOW = 32  # looked-at calls between two judgements of the cost
 _PENDING_MAX = 64
 _Key = Tuple[str, int]  # device, part
@@ -121,6 +124,8 @@ class DeviceWatch:
         self.budget = Budget((budget_pct or 1.0) / 100)
         self._told_stride = 1
         self._old: Optional[Dict[_Key, Tensor]] = None
+        self._first: Dict[_Key, Tensor] = {}  # after the sequence's first call
+        self._fed, self._due = 0, False  # tokens of the sequence; a sample of the drift is due
         self._pending: Deque[Pending] = deque()
         self._start: Any = None
         self._started_at = 0.0
@@ -145,10 +150,15 @@ class DeviceWatch:
         """It was queued. Logits and state are looked at behind it, before anything the caller queues next."""
         pending = Pending(tokens, fresh, phase, state_bytes(state), self._start, self._clock.mark())
         now = time.perf_counter()
+        self._due = not fresh and (self._due or self._fed // _DRIFT_TOKENS != (self._fed + len(tokens)) // _DRIFT_TOKENS)
+        self._fed = len(tokens) if fresh else self._fed + len(tokens)
         if self.budget.takes():
             self._look(pending, logits if logits.dim() == 1 else logits[-1], state)
         else:
             self._old = None
+            if fresh:  # there is no second chance to keep it
+                with self._torch.no_grad():
+                    self._first = self._flat(state)
         pending.done = self._clock.mark()
         self.budget.spent((time.perf_counter() - now) * 1e3)
         if len(self._pending) == _PENDING_MAX:
@@ -178,6 +188,18 @@ class DeviceWatch:
         change = new - old
         return [dot(old, new), dot(old, old), dot(new, new), dot(change, change), bad]
 
+    def _drift_scalars(self, new: Dict[_Key, Tensor]) -> Dict[str, List[Tensor]]:
+        """Against the sequence's first state, per device; nothing when it cannot be compared with."""
+        dot = self._torch.dot
+        found: Dict[str, List[Tensor]] = {}
+        if {k: t.shape for k, t in new.items()} != {k: t.shape for k, t in self._first.items()}:
+            return found
+        for key, now in new.items():
+            first = self._first[key]
+            sums = [dot(first, now), dot(first, first), dot(now, now)]
+            found[key[0]] = [a + b for a, b in zip(found[key[0]], sums)] if key[0] in found else sums
+        return found
+
     def _logits_scalars(self, logits: Tensor) -> List[Tensor]:
         x = logits.float()
         entropy = self._torch.special.entr(self._torch.softmax(x, dim=-1)).sum()
@@ -194,6 +216,13 @@ class DeviceWatch:
                 layout, scalars = found.setdefault(key[0], ([], []))
                 layout.append(key)
                 scalars += self._state_scalars((self._old or {}).get(key), flat)
+            if pending.fresh:
+                self._first = new
+            for device, sums in (self._drift_scalars(new) if self._due else {}).items():
+                layout, scalars = found[device]
+                layout.append((device, _DRIFT))
+                scalars += sums
+            self._due = False
             for layout, scalars in found.values():
                 pending.layout.append(layout)
                 self._send(self._torch.stack(scalars), pending)
@@ -214,6 +243,7 @@ class DeviceWatch:
         ms = self._clock.between_ms(p.start, p.end)
         numbers = [("chunk_process_time_ms", ms), ("token_latency_ms", ms / len(p.tokens))]
         sums: List[StateSums] = []
+        drift = [0.0] * _DRIFT_SUMS
         if p.scalars and isinstance(self._clock, Events):
             self.budget.spent(self._clock.between_ms(p.end, p.done))
         for layout, scalars in zip(p.layout, p.scalars):
@@ -222,9 +252,14 @@ class DeviceWatch:
                 if key is None:
                     (entropy, bad), values = values[:2], values[2:]
                     numbers.append(("nonfinite_logits", bad) if bad else ("logits_entropy", entropy))
+                elif key[1] == _DRIFT:
+                    drift, values = [a + b for a, b in zip(drift, values)], values[_DRIFT_SUMS:]
                 else:
                     (dot, old, new, change, bad), values = values[:_SUMS], values[_SUMS:]
                     sums.append(StateSums(key[1], dot, old, new, change, int(bad)))
+        norms = math.sqrt(drift[1]) * math.sqrt(drift[2])
+        if norms > 0 and math.isfinite(norms):
+            numbers.append(("state_drift", 1 - max(-1.0, min(1.0, drift[0] / norms))))
         if p.fresh:
             self._collector.new_sequence()
         if self.budget.stride != self._told_stride:

@@ -136,6 +136,19 @@ struct first_bad {
 	double layer;		  /* the first non-finite one; NAN unknown */
 };
 
+/* A sample of the state's drift from the start of its sequence. */
+struct drift_at {
+	int64_t time_us;
+	uint32_t sequence;
+	uint64_t sequence_length; /* that step's tokens included; 0: unknown */
+	double value;		  /* 1 - cosine: 0 where it began, 1 at right angles, 2 opposite */
+};
+
+struct drift {
+	uint64_t samples; /* 0: none, and the rest means nothing */
+	struct drift_at first, last, most;
+};
+
 struct state_evolution {
 	double path;	/* sum of the relative changes: the way the state went, in norms of itself; NAN unknown */
 	uint64_t pairs; /* that the correlation with entropy is of */
@@ -143,6 +156,7 @@ struct state_evolution {
 	struct first_bad first_bad; /* of that, a loop, a jump, a leak: what rules or live alarms say first */
 	struct layer_norm *layer;   /* (n_layers); NULL: the log has no norms */
 	size_t n_layers;
+	struct drift drift;
 };
 
 /* All sessions of one host:pid. */

@@ -89,6 +89,7 @@ static void take_state(struct arena *arena, const struct session *s, const struc
 		.pairs = n->similarity_entropy.count,
 		.first_nonfinite = n->nonfinite,
 		.first_bad = s->first_bad,
+		.drift = n->drift,
 	};
 	out->state.layer = norms_tell(&n->norms, arena, &out->state.n_layers);
 	first_bad_merge(&out->state.first_bad, &n->nonfinite);

@@ -166,7 +166,7 @@ static void add_pairs(struct comoments *c, const struct steps *s)
 /* What few steps have. */
 static void add_rare(struct numbers *n, const struct steps *s)
 {
-	const uint64_t counts = metric_bit(M_NONFINITE_LOGITS) | metric_bit(M_NONFINITE_STATE);
+	const uint64_t counts = metric_bit(M_NONFINITE_LOGITS) | metric_bit(M_NONFINITE_STATE) | metric_bit(M_STATE_DRIFT);
 
 	for (size_t row = s->from; row < s->from + s->n; row++) {
 		struct record rec;
@@ -176,6 +176,7 @@ static void add_rare(struct numbers *n, const struct steps *s)
 		columns_record(s->c, row, &rec);
 		first_bad_nonfinite(&n->nonfinite, &rec);
 		norms_add(&n->norms, &rec);
+		drift_add(&n->drift, &rec);
 		for (uint64_t broken = rec.nonfinite; broken; broken &= broken - 1)
 			s->tracks->nonfinite[__builtin_ctzll(broken)]++;
 	}
@@ -256,6 +257,7 @@ void numbers_merge(struct numbers *into, const struct numbers *from)
 	comoments_merge(&into->similarity_entropy, &from->similarity_entropy);
 	first_bad_merge(&into->nonfinite, &from->nonfinite);
 	norms_merge(&into->norms, &from->norms);
+	drift_merge(&into->drift, &from->drift);
 	merge_series(into, from->series);
 }
 

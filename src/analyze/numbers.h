@@ -22,6 +22,7 @@
 #define RWKVMON_ANALYZE_NUMBERS_H
 
 #include "analyze/batch.h"
+#include "analyze/drift.h"
 #include "analyze/first_bad.h"
 #include "analyze/norms.h"
 #include "analyze/profile.h"
@@ -44,6 +45,7 @@ struct numbers {
 	struct comoments similarity_entropy;
 	struct first_bad nonfinite;
 	struct norms norms;
+	struct drift drift;
 	struct buckets *series; /* (SERIES_CHANNELS); NULL: has none of its own */
 	bool failed;
 };

@@ -3,7 +3,8 @@
 #include <math.h>
 
 static const enum metric_id followed[PROFILE_METRICS] = { M_TOKEN_LATENCY_MS, M_LOGITS_ENTROPY, M_TOKEN_REPETITION_PCT,
-							  M_STATE_SIMILARITY, M_STATE_CHANGE,   M_SURPRISAL_NATS };
+							  M_STATE_SIMILARITY, M_STATE_CHANGE,   M_SURPRISAL_NATS,
+							  M_STATE_DRIFT };
 
 static size_t octave_of(uint64_t position)
 {
@@ -15,13 +16,15 @@ static size_t octave_of(uint64_t position)
 #define MOST (INT64_C(1) << 40)
 
 /* Some steps of a run that are in one octave; range: theirs, or NULL. */
-static void add_octave(struct profile *p, size_t octave, const struct columns *c, size_t from, size_t n, uint64_t all,
-		       const struct range *range)
+static void add_octave(struct profile *p, size_t octave, const struct columns *c, size_t from, size_t n, uint64_t any,
+		       uint64_t all, const struct range *range)
 {
 	for (size_t i = 0; i < PROFILE_METRICS; i++) {
 		enum metric_id m = followed[i];
 		struct range r = { .low = -MOST - 1 };
 
+		if (!(any >> m & 1))
+			continue;
 		if (all >> m & 1)
 			r = range ? range[m] : range_of(c->scaled[m] + from, n);
 		if (r.low >= -MOST && r.high <= MOST) {
@@ -59,7 +62,7 @@ void profile_add(struct profile *p, const struct columns *c, const struct batch_
 		octave = octave_of(c->sequence_length[from]);
 		while (from + n < end && counts(c, from + n) && octave_of(c->sequence_length[from + n]) == octave)
 			n++;
-		add_octave(p, octave, c, from, n, run->all & run->any, n == run->n ? range : NULL);
+		add_octave(p, octave, c, from, n, run->any, run->all & run->any, n == run->n ? range : NULL);
 	}
 }
 

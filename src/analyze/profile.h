@@ -10,7 +10,7 @@
 #include "analyze/batch.h"
 #include "stats/range.h"
 
-enum { PROFILE_METRICS = 6 };
+enum { PROFILE_METRICS = 7 };
 
 struct profile {
 	struct {

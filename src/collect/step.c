@@ -76,6 +76,11 @@ static void observe(struct rwkvmon *mon, const struct rwkvmon_step *step, uint64
 			record_set(r, (enum metric_id)step->numbers[i].metric, step->numbers[i].value);
 }
 
+int rwkvmon_wants_state(const rwkvmon *mon, size_t n_tokens)
+{
+	return collector_is_ours(mon) && n_tokens && observer_wants_state(mon->observer, n_tokens, !budget_takes_all(&mon->budget));
+}
+
 static void *reserve(struct rwkvmon *mon, size_t n)
 {
 	const struct timespec moment = { .tv_nsec = 50000 };

@@ -7,6 +7,7 @@
 
 enum {
 	REPETITION_WINDOW = 100, /* tokens */
+	DRIFT_TOKENS = 100,	 /* from one sample of the drift to the next */
 	RATE_TOKENS = 100,	 /* throughput is that of the last so many tokens … */
 	RATE_CALLS = 128,	 /* a power of two above RATE_TOKENS */
 	LINE_BYTES = 64,	 /* of a cache, of a vector */
@@ -48,6 +49,10 @@ struct observer {
 
 	void *state; /* (n_state) floats after the call before, in state_cap bytes */
 	size_t state_cap, n_state;
+	void *first; /* (n_first) floats after the sequence's first call, in first_cap bytes */
+	size_t first_cap, n_first; /* 0: unknown */
+	bool drift_due;		   /* tokens enough have passed since the last sample */
+
 	double leak; /* of the sequence that begins; NAN: not checked */
 	double left2; /* squared norm of the state that the call before left, when summed; NAN unknown */
 };
@@ -71,6 +76,7 @@ void observer_close(struct observer *o)
 		return;
 	free(o->logits);
 	free(o->state);
+	free(o->first);
 	free(o);
 }
 
@@ -84,6 +90,8 @@ void observer_new_sequence(struct observer *o)
 	o->repetition_pct = NAN;
 	o->log_sum_exp = NAN;
 	o->n_state = 0;
+	o->n_first = 0;
+	o->drift_due = false;
 	o->leak = NAN;
 	o->left2 = NAN;
 	cycle_reset(&o->cycle);
@@ -235,6 +243,18 @@ static void observe_cycle(struct observer *o, const struct observed_call *c, str
 	record_set(out, M_REPEAT_CYCLE_PERIOD, o->cycle.period);
 }
 
+static bool crosses_sample(uint64_t before, size_t n_tokens)
+{
+	return before / DRIFT_TOKENS != (before + n_tokens) / DRIFT_TOKENS;
+}
+
+bool observer_wants_state(const struct observer *o, size_t n_tokens, bool little)
+{
+	if (!o->begun)
+		return true;
+	return !little && o->n_first && (o->drift_due || crosses_sample(o->sequence_length, n_tokens));
+}
+
 /* Sampled by the call that completes each 100 tokens; later records carry it on. */
 static void observe_tokens(struct observer *o, const struct observed_call *c, struct record *out)
 {
@@ -248,6 +268,7 @@ static void observe_tokens(struct observer *o, const struct observed_call *c, st
 		o->repetition_pct = repetition_pct(o->recent);
 	if (!isnan(o->repetition_pct))
 		record_set(out, M_TOKEN_REPETITION_PCT, o->repetition_pct);
+	o->drift_due |= o->begun && crosses_sample(before, c->n_tokens);
 }
 
 static void observe_logits(struct observer *o, const struct observed_call *c, struct record *out)
@@ -279,7 +300,7 @@ static double cosine(const struct state_sums *s)
 	double norms = sqrt(s->old2) * sqrt(s->new2);
 	double c = s->dot / norms;
 
-	return norms > 0 ? fmax(-1, fmin(1, c)) : NAN;
+	return norms > 0 && isfinite(norms) ? fmax(-1, fmin(1, c)) : NAN;
 }
 
 static void set_known(struct record *out, enum metric_id m, double value)
@@ -297,17 +318,23 @@ static void add_sums(struct state_sums *to, const struct state_sums *from)
 	to->nonfinite += from->nonfinite;
 }
 
+static size_t state_values(const struct observed_call *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_state; i++)
+		n += c->state[i].n;
+	return n;
+}
+
 /* Compares the state with the copy kept of it and renews the copy; false when there is
  * nothing to compare with. */
 static bool compare_state(struct observer *o, const struct observed_call *c, struct state_sums sums[PART_COUNT])
 {
 	size_t per_layer = c->layer_norm && c->n_layer && c->n_state % c->n_layer == 0 ? c->n_state / c->n_layer : 0;
-	bool comparable;
-	size_t n = 0, at = 0;
+	size_t n = state_values(c), at = 0;
+	bool comparable = n == o->n_state;
 
-	for (size_t i = 0; i < c->n_state; i++)
-		n += c->state[i].n;
-	comparable = n == o->n_state;
 	if (!make_room(&o->state, &o->state_cap, n * sizeof(float))) {
 		o->n_state = 0;
 		return false;
@@ -358,6 +385,49 @@ static uint64_t state_bytes(const struct observed_call *c)
 	return bytes ? bytes : c->state_bytes;
 }
 
+static void widen(float *to, const struct observed_tensor *t)
+{
+	struct state_sums none = { 0 };
+
+	if (t->dtype == VALUE_F32) {
+		memcpy(to, t->p, t->n * sizeof *to);
+		return;
+	}
+	memset(to, 0, t->n * sizeof *to); /* what it is compared with on the way */
+	state_observe(to, t->p, t->dtype, t->n, &none);
+}
+
+/* A state to come back to: taken even when little is to be looked at, since there is no second chance. */
+static void keep_first(struct observer *o, const struct observed_call *c)
+{
+	size_t n = state_values(c), at = 0;
+
+	if (!n || !make_room(&o->first, &o->first_cap, n * sizeof(float)))
+		return;
+	for (size_t i = 0; i < c->n_state; at += c->state[i++].n)
+		widen((float *)o->first + at, &c->state[i]);
+	o->n_first = n;
+}
+
+/* How far the state has turned away from the first one. A sample that is due waits for a call that hands the state over
+ * and is looked at. */
+static void observe_drift(struct observer *o, const struct observed_call *c, struct record *out)
+{
+	struct state_sums all = { 0 };
+	size_t at = 0;
+
+	if (!o->begun)
+		keep_first(o, c);
+	if (!o->drift_due || !c->n_state || c->little)
+		return;
+	o->drift_due = false;
+	if (!o->n_first || state_values(c) != o->n_first)
+		return;
+	for (size_t i = 0; i < c->n_state; at += c->state[i++].n)
+		state_relate((const float *)o->first + at, c->state[i].p, c->state[i].dtype, c->state[i].n, &all);
+	set_known(out, M_STATE_DRIFT, 1 - cosine(&all));
+}
+
 static void observe_state(struct observer *o, const struct observed_call *c, struct record *out)
 {
 	struct state_sums sums[PART_COUNT] = { 0 }, all;
@@ -366,6 +436,8 @@ static void observe_state(struct observer *o, const struct observed_call *c, str
 
 	if (bytes)
 		record_set(out, M_STATE_SIZE_BYTES, (double)bytes);
+	if (!c->sums)
+		o->left2 = NAN; /* what this call leaves is not known */
 	if (c->sums) {
 		memcpy(sums, c->sums, sizeof sums);
 		for (size_t i = 0; c->layer_norm && c->layer_norm2 && i < c->n_layer; i++)
@@ -377,6 +449,7 @@ static void observe_state(struct observer *o, const struct observed_call *c, str
 	} else if (c->n_state) {
 		comparable = compare_state(o, c, sums) && comparable;
 	} else {
+		o->n_state = 0;
 		return;
 	}
 	all = sums[PART_SHIFT];
@@ -402,6 +475,7 @@ void observer_call(struct observer *o, const struct observed_call *c, struct rec
 	observe_cycle(o, c, out);
 	observe_logits(o, c, out);
 	observe_state(o, c, out);
+	observe_drift(o, c, out);
 	if (!o->begun && !isnan(o->leak))
 		record_set(out, M_STATE_LEAK, o->leak);
 	o->begun = true;

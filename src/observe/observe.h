@@ -32,7 +32,8 @@ struct observed_call {
 	enum value_type logits_dtype;
 	const struct observed_tensor *state; /* (n_state) after the call, or NULL */
 	size_t n_state;
-	const struct state_sums *sums; /* (PART_COUNT): the state's change, already summed; or NULL */
+	const struct state_sums *sums; /* (PART_COUNT): the state's change, already summed; or NULL. With both, the state
+					* is read only when observer_wants_state */
 	bool little;		       /* leave out what is expensive: logits, and the state where it is not summed */
 	float *layer_norm;	       /* (n_layer): gets the norm of each layer's state; NULL: not asked for */
 	size_t n_layer;
@@ -52,6 +53,10 @@ void observer_new_sequence(struct observer *o);
  * first record tells how far they are apart. Reads both once; more only when they differ. */
 void observer_check_start(struct observer *o, const struct observed_tensor *state, size_t n,
 			  const struct observed_tensor *declared, size_t n_declared);
+
+/* [hot] Will the call that ends with so many tokens read a state that comes beside sums? The first of a sequence keeps
+ * it, that which completes each 100 tokens is compared with it. */
+bool observer_wants_state(const struct observer *o, size_t n_tokens, bool little);
 
 /* [hot] Fills what the call tells: sequence numbers, token counts, phase and metrics.
  * Leaves time, event, session and sampled resources to the caller. */

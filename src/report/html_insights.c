@@ -1,4 +1,6 @@
-/* What stands out: trends, sudden changes, worst moments, correlations, where states first went wrong. */
+/* What stands out: trends, sudden changes, worst moments, correlations, where states first went wrong, how
+ * far they drifted. */
+#include "report/drifted.h"
 #include "report/page.h"
 #include "report/table.h"
 #include "spec/pairs.h"
@@ -224,6 +226,50 @@ static void first_bad(struct buf *out, const struct page *p)
 		table_end(out);
 }
 
+/* ---- drift */
+
+static void drift_row(struct buf *out, const struct session_findings *s)
+{
+	const struct drift *d = &s->state.drift;
+
+	buf_str(out, "<tr>");
+	table_log_text(out, s->session_id);
+	table_count(out, d->samples);
+	table_value(out, M_STATE_DRIFT, d->first.value);
+	table_value(out, M_STATE_DRIFT, d->last.value);
+	table_value(out, M_STATE_DRIFT, d->most.value);
+	time_cell(out, d->most.time_us);
+	table_count(out, d->most.sequence_length);
+	buf_str(out, "</tr>\n");
+}
+
+static void drift(struct buf *out, const struct page *p)
+{
+	const struct session_findings *shown[SESSIONS_SHOWN];
+	size_t all, n = drifted_sessions(p->f, shown, SESSIONS_SHOWN, &all);
+
+	if (!n)
+		return;
+	heading(out, p, TEXT_PAGE_DRIFT);
+	buf_str(out, "<p class=\"note\">");
+	put_str(out, words(p, TEXT_PAGE_DRIFT_HELP));
+	buf_str(out, "</p>\n");
+	table_begin(out, words(p, TEXT_PAGE_DRIFT));
+	table_head_words(out, p, TEXT_PAGE_SESSION, false);
+	table_head_words(out, p, TEXT_PAGE_SAMPLES, true);
+	table_head_words(out, p, TEXT_PAGE_FIRST, true);
+	table_head_words(out, p, TEXT_PAGE_LAST, true);
+	table_head_words(out, p, TEXT_PAGE_GREATEST, true);
+	table_head_words(out, p, TEXT_PAGE_GREATEST_AT, false);
+	table_head_words(out, p, TEXT_PAGE_POSITION, true);
+	table_body(out);
+	for (size_t i = 0; i < n; i++)
+		drift_row(out, shown[i]);
+	table_end(out);
+	if (all > n)
+		table_note(out, p, TEXT_PAGE_SESSIONS_CUT, n, all);
+}
+
 void page_insights(struct buf *out, const struct page *p)
 {
 	struct buf inside = { 0 };
@@ -232,6 +278,7 @@ void page_insights(struct buf *out, const struct page *p)
 	changes(&inside, p);
 	correlations(&inside, p);
 	first_bad(&inside, p);
+	drift(&inside, p);
 	moments(&inside, p);
 	if (inside.used) {
 		buf_str(out, "<section aria-labelledby=\"insights\"><h2 id=\"insights\">");

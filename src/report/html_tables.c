@@ -5,20 +5,6 @@
 
 #include <math.h>
 
-static void note_two(struct buf *out, const struct page *p, enum text_id id, uint64_t a, uint64_t b)
-{
-	struct buf first = { 0 }, second = { 0 };
-
-	put_count(&first, a);
-	put_count(&second, b);
-	buf_str(out, "<p class=\"note\">");
-	if (!first.failed && !second.failed)
-		put_filled(out, p, id, (const char *[]){ first.p, second.p, NULL });
-	buf_str(out, "</p>\n");
-	buf_free(&first);
-	buf_free(&second);
-}
-
 /* ---- anomalies */
 
 static void severity_chip(struct buf *out, const struct page *p, enum severity severity)
@@ -146,7 +132,7 @@ static void events_table(struct buf *out, const struct page *p)
 		event_row(out, p, i);
 	table_end(out);
 	if (f->events_total > n)
-		note_two(out, p, TEXT_PAGE_EVENTS_CUT, n, f->events_total);
+		table_note(out, p, TEXT_PAGE_EVENTS_CUT, n, f->events_total);
 }
 
 static bool any_anomaly(const struct findings *f)
@@ -379,7 +365,7 @@ void page_sessions(struct buf *out, const struct page *p)
 		session_row(out, p, &f->session[i]);
 	table_end(out);
 	if (f->sessions_total > n)
-		note_two(out, p, TEXT_PAGE_SESSIONS_CUT, n, f->sessions_total);
+		table_note(out, p, TEXT_PAGE_SESSIONS_CUT, n, f->sessions_total);
 	buf_str(out, "</section>");
 }
 
@@ -408,6 +394,6 @@ void page_skipped(struct buf *out, const struct page *p)
 	}
 	table_end(out);
 	if (f->skipped_lines > f->n_skipped)
-		note_two(out, p, TEXT_PAGE_SKIPPED_CUT, f->n_skipped, f->skipped_lines);
+		table_note(out, p, TEXT_PAGE_SKIPPED_CUT, f->n_skipped, f->skipped_lines);
 	buf_str(out, "</section>");
 }

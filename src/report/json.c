@@ -130,6 +130,35 @@ static void put_norms(struct buf *out, const struct state_evolution *s)
 	buf_char(out, ']');
 }
 
+static void put_drift_at(struct buf *out, bool *first, const char *name, const struct drift_at *d)
+{
+	bool in = true;
+
+	key(out, first, name);
+	buf_char(out, '{');
+	member_double(out, &in, "value", d->value);
+	member_time(out, &in, "at", d->time_us, true);
+	member_u64(out, &in, "sequence", d->sequence);
+	member_u64(out, &in, "sequence_length", d->sequence_length);
+	buf_char(out, '}');
+}
+
+static void put_drift(struct buf *out, const struct drift *d)
+{
+	bool first = true;
+
+	if (!d->samples) {
+		buf_str(out, "null");
+		return;
+	}
+	buf_char(out, '{');
+	member_u64(out, &first, "samples", d->samples);
+	put_drift_at(out, &first, "first", &d->first);
+	put_drift_at(out, &first, "last", &d->last);
+	put_drift_at(out, &first, "max", &d->most);
+	buf_char(out, '}');
+}
+
 static void put_state(struct buf *out, const struct session_findings *s)
 {
 	bool first = true;
@@ -146,6 +175,8 @@ static void put_state(struct buf *out, const struct session_findings *s)
 	put_first_bad(out, &s->state.first_bad);
 	key(out, &first, "norms");
 	put_norms(out, &s->state);
+	key(out, &first, "drift");
+	put_drift(out, &s->state.drift);
 	buf_char(out, '}');
 }
 

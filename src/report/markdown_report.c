@@ -1,4 +1,5 @@
 /* markdown_report.c - findings to paste into an issue, a wiki or a chat: verdict, numbers, anomalies with their advice. */
+#include "report/drifted.h"
 #include "report/markdown.h"
 #include "report/report.h"
 #include "report/terminal.h"
@@ -169,6 +170,15 @@ static void anomalies(struct md *md, const struct findings *f)
 		events(md, f);
 }
 
+static void more_sessions(struct md *md, uint64_t n)
+{
+	char more[TERM_TEXT];
+
+	buf_char(md->out, '\n');
+	md_filled(md->out, text(TEXT_TERM_MORE_SESSIONS, md->lang), term_count(more, n));
+	buf_char(md->out, '\n');
+}
+
 static void sessions(struct md *md, const struct findings *f)
 {
 	if (f->n_sessions < 2)
@@ -188,13 +198,35 @@ static void sessions(struct md *md, const struct findings *f)
 		cell(md, term_number(r, s->similarity_entropy_pearson));
 		buf_char(md->out, '\n');
 	}
-	if (f->sessions_total > SESSIONS_SHOWN) {
-		char more[TERM_TEXT];
+	if (f->sessions_total > SESSIONS_SHOWN)
+		more_sessions(md, f->sessions_total - SESSIONS_SHOWN);
+}
 
-		buf_char(md->out, '\n');
-		md_filled(md->out, text(TEXT_TERM_MORE_SESSIONS, md->lang), term_count(more, f->sessions_total - SESSIONS_SHOWN));
+static void drift(struct md *md, const struct findings *f)
+{
+	const struct session_findings *shown[SESSIONS_SHOWN];
+	size_t all, n = drifted_sessions(f, shown, SESSIONS_SHOWN, &all);
+
+	if (!n)
+		return;
+	md_heading(md->out, 2, text(TEXT_PAGE_DRIFT, md->lang));
+	md_text(md->out, text(TEXT_PAGE_DRIFT_HELP, md->lang));
+	buf_str(md->out, "\n\n");
+	HEADS(md, TEXT_PAGE_SESSION, TEXT_PAGE_SAMPLES, TEXT_PAGE_FIRST, TEXT_PAGE_LAST, TEXT_PAGE_GREATEST, TEXT_PAGE_POSITION);
+	for (size_t i = 0; i < n; i++) {
+		const struct drift *d = &shown[i]->state.drift;
+
+		buf_str(md->out, "|");
+		cell(md, shown[i]->session_id);
+		cell_count(md, d->samples);
+		cell_value(md, M_STATE_DRIFT, d->first.value);
+		cell_value(md, M_STATE_DRIFT, d->last.value);
+		cell_value(md, M_STATE_DRIFT, d->most.value);
+		cell_count(md, d->most.sequence_length);
 		buf_char(md->out, '\n');
 	}
+	if (all > n)
+		more_sessions(md, all - n);
 }
 
 void report_markdown(struct buf *out, const struct findings *f, const struct report_options *opts)
@@ -210,4 +242,5 @@ void report_markdown(struct buf *out, const struct findings *f, const struct rep
 	metrics(&md, text(TEXT_PAGE_PREFILL, opts->lang), f->phase[PHASE_PREFILL]);
 	metrics(&md, text(TEXT_PAGE_DECODE, opts->lang), f->phase[PHASE_DECODE]);
 	sessions(&md, f);
+	drift(&md, f);
 }

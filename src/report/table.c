@@ -49,3 +49,17 @@ void table_log_text(struct buf *out, const char *text)
 	put_log_text(out, text);
 	buf_str(out, "</span></td>");
 }
+
+void table_note(struct buf *out, const struct page *p, enum text_id id, uint64_t a, uint64_t b)
+{
+	struct buf first = { 0 }, second = { 0 };
+
+	put_count(&first, a);
+	put_count(&second, b);
+	buf_str(out, "<p class=\"note\">");
+	if (!first.failed && !second.failed)
+		put_filled(out, p, id, (const char *[]){ first.p, second.p, NULL });
+	buf_str(out, "</p>\n");
+	buf_free(&first);
+	buf_free(&second);
+}

@@ -15,4 +15,7 @@ void table_count(struct buf *out, uint64_t count);
 void table_value(struct buf *out, enum metric_id m, double value);
 void table_log_text(struct buf *out, const char *text);
 
+/* Under a table: the words of `id`, with two counts. */
+void table_note(struct buf *out, const struct page *p, enum text_id id, uint64_t a, uint64_t b);
+
 #endif

@@ -665,6 +665,7 @@ void report_text(struct buf *out, const struct findings *f, const struct report_
 		text_instances(&t, f);
 		put_sessions(&t, f);
 		text_first_bad(&t, f);
+		text_drift(&t, f);
 		put_anomalies(&t, f);
 	}
 	put_skipped(&t, f);

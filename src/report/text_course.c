@@ -1,10 +1,12 @@
 #include "report/text_course.h"
 
 #include "base/clock.h"
+#include "report/drifted.h"
 
 #include <math.h>
 
-enum { INDENT = 2, LABEL = 22, CHANGES_SHOWN = 8, WORST_SHOWN = 6, TOGETHER_SHOWN = 4, INSTANCES_SHOWN = 8, BAD_SHOWN = 5 };
+enum { INDENT = 2, LABEL = 22, CHANGES_SHOWN = 8, WORST_SHOWN = 6, TOGETHER_SHOWN = 4, INSTANCES_SHOWN = 8, BAD_SHOWN = 5,
+       DRIFTED_SHOWN = 5 };
 
 static const char *word(const struct term *t, enum text_id id)
 {
@@ -203,6 +205,19 @@ void text_together(struct term *t, const struct findings *f)
 
 enum { NUMBER = 10 };
 
+static void put_more(struct term *t, enum text_id id, uint64_t n)
+{
+	char v[TERM_TEXT];
+	struct buf line = { 0 };
+
+	term_fill(&line, t->lang, id, (const char *const[]){ term_count(v, n) });
+	indent(t);
+	term_put(t, TINT_DIM, line.p ? line.p : "");
+	t->out->failed |= line.failed;
+	buf_free(&line);
+	term_newline(t);
+}
+
 static void put_instance(struct term *t, const struct instance_findings *in)
 {
 	char v[TERM_TEXT];
@@ -222,8 +237,6 @@ void text_instances(struct term *t, const struct findings *f)
 	static const enum text_id heads[] = { TEXT_TERM_SESSIONS_HEAD, TEXT_TERM_RECORDS_HEAD, TEXT_TERM_LATENCY_P50,
 					      TEXT_TERM_LATENCY_P95, TEXT_TERM_SPEED };
 	size_t n = f->n_instances < INSTANCES_SHOWN ? f->n_instances : INSTANCES_SHOWN;
-	char v[TERM_TEXT];
-	struct buf line = { 0 };
 
 	if (f->n_instances < 2)
 		return;
@@ -234,13 +247,47 @@ void text_instances(struct term *t, const struct findings *f)
 	term_newline(t);
 	for (size_t i = 0; i < n; i++)
 		put_instance(t, &f->instance[i]);
-	if (f->instances_total == n)
-		return;
-	term_fill(&line, t->lang, TEXT_TERM_MORE_INSTANCES, (const char *const[]){ term_count(v, f->instances_total - n) });
+	if (f->instances_total > n)
+		put_more(t, TEXT_TERM_MORE_INSTANCES, f->instances_total - n);
+}
+
+/* --- drift ------------------------------------------------------------------------------------ */
+
+static void put_drift(struct term *t, const struct session_findings *s)
+{
+	const struct drift *d = &s->state.drift;
+	char v[TERM_TEXT];
+
 	indent(t);
-	term_put(t, TINT_DIM, line.p ? line.p : "");
-	t->out->failed |= line.failed;
-	buf_free(&line);
+	term_left(t, TINT_PLAIN, *s->session_id ? s->session_id : "-", t->columns - INDENT - 5 * NUMBER - 2);
+	term_right(t, TINT_PLAIN, term_count(v, d->samples), NUMBER);
+	term_right(t, TINT_PLAIN, term_number(v, d->first.value), NUMBER);
+	term_right(t, TINT_PLAIN, term_number(v, d->last.value), NUMBER);
+	term_right(t, TINT_PLAIN, term_number(v, d->most.value), NUMBER);
+	term_right(t, TINT_DIM, d->most.sequence_length ? term_count(v, d->most.sequence_length) : "-", NUMBER + 2);
+	term_newline(t);
+}
+
+void text_drift(struct term *t, const struct findings *f)
+{
+	static const enum text_id heads[] = { TEXT_TERM_SAMPLES, TEXT_TERM_FIRST, TEXT_TERM_LAST, TEXT_TERM_MAX };
+	const struct session_findings *shown[DRIFTED_SHOWN];
+	size_t all, n = drifted_sessions(f, shown, DRIFTED_SHOWN, &all);
+
+	if (!n)
+		return;
+	term_heading(t, TEXT_TERM_DRIFT, NULL);
+	indent(t);
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION), t->columns - INDENT - 5 * NUMBER - 2);
+	for (size_t i = 0; i < 4; i++)
+		term_right(t, TINT_DIM, word(t, heads[i]), NUMBER);
+	term_right(t, TINT_DIM, word(t, TEXT_TERM_AT_TOKEN), NUMBER + 2);
+	term_newline(t);
+	for (size_t i = 0; i < n; i++)
+		put_drift(t, shown[i]);
+	if (all > n)
+		put_more(t, TEXT_TERM_MORE_SESSIONS, all - n);
+	term_wrap(t, TINT_DIM, word(t, TEXT_TERM_DRIFT_REMARK), INDENT);
 	term_newline(t);
 }
 

@@ -10,6 +10,9 @@ void text_worst(struct term *t, const struct findings *f);
 void text_together(struct term *t, const struct findings *f);
 void text_instances(struct term *t, const struct findings *f);
 
+/* How far states turned away from where their sequences began, the farthest first. */
+void text_drift(struct term *t, const struct findings *f);
+
 /* Lines under the sessions: where each of them first went wrong. */
 void text_first_bad(struct term *t, const struct findings *f);
 

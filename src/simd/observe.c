@@ -122,3 +122,9 @@ void state_observe(float *old, const void *now, enum value_type t, size_t n, str
 	sums->change2 += s.change2;
 	sums->nonfinite += isfinite(s.new2) ? 0 : count_nonfinite(now, t, n);
 }
+
+void state_relate(const float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums)
+{
+	pthread_once(&once, bind);
+	kernels->relate(old, now, t, n, sums);
+}

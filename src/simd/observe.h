@@ -57,6 +57,9 @@ struct state_sums {
  * leaves the widened values of `now` in `old`. */
 void state_observe(float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums);
 
+/* The same, and `old` stays as it is. Non-finite values are not counted: the sums tell that there are some. */
+void state_relate(const float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums);
+
 /* --- for tests: the kernels of every instruction set ------------------------------ */
 
 /* Over terms 2^t, t = x log2 e + offset: the reference that keeps them in range is in the offset. */
@@ -74,6 +77,8 @@ struct observe_kernels {
 	void (*logits)(const void *x, enum value_type t, size_t n, void *copy, float ref, struct logits_sums *out);
 	/* dot, old2, new2, change2 of *sums; old becomes now */
 	void (*compare)(float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums);
+	/* The same sums; old stays */
+	void (*relate)(const float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums);
 };
 
 extern const struct observe_kernels *const observe_kernels_all[]; /* NULL-terminated; the scalar set first */

@@ -24,18 +24,23 @@ static void logits(const void *x, enum value_type t, size_t n, void *copy, float
 		memcpy(copy, x, n * value_bytes(t));
 }
 
-static void compare(float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums)
+static void relate(const float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums)
 {
 	for (size_t i = 0; i < n; i++) {
-		float is = value_float(now, t, i);
-		double a = (double)old[i], b = (double)is;
+		double a = (double)old[i], b = (double)value_float(now, t, i);
 
 		sums->dot += a * b;
 		sums->old2 += a * a;
 		sums->new2 += b * b;
 		sums->change2 += (b - a) * (b - a);
-		old[i] = is;
 	}
 }
 
-const struct observe_kernels observe_scalar = { "scalar", always, logits, compare };
+static void compare(float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums)
+{
+	relate(old, now, t, n, sums);
+	for (size_t i = 0; i < n; i++)
+		old[i] = value_float(now, t, i);
+}
+
+const struct observe_kernels observe_scalar = { "scalar", always, logits, compare, relate };

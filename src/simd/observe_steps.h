@@ -160,7 +160,8 @@ static inline void compared_flush(const struct compared c[2], struct state_sums 
 	sums->change2 += (double)vec_sum(vec_add(c[0].change2, c[1].change2));
 }
 
-ALWAYS_INLINE void compare_rest(struct compared *c, float *old, const void *now, enum weight_type type, size_t n)
+/* `renewed` is `old`, which becomes now; or NULL, known when this is compiled: nothing is written. */
+ALWAYS_INLINE void compare_rest(struct compared *c, const float *old, float *renewed, const void *now, enum weight_type type, size_t n)
 {
 	size_t whole = n - n % VEC_LANES, rest = n - whole;
 
@@ -168,18 +169,21 @@ ALWAYS_INLINE void compare_rest(struct compared *c, float *old, const void *now,
 		vec is = vec_load_weight(now, 0, type);
 
 		compared_add(c, vec_load(old), is);
-		vec_store(old, is);
+		if (renewed)
+			vec_store(renewed, is);
 	}
 	if (rest) {
 		vec is = vec_load_weight_part(now, whole, rest, type);
 
 		compared_add(c, vec_load_part(old + whole, rest), is);
-		vec_store_part(old + whole, is, rest);
+		if (renewed)
+			vec_store_part(renewed + whole, is, rest);
 	}
 }
 
 /* At most COMPARED values. */
-ALWAYS_INLINE void compare_block(float *old, const char *now, enum weight_type type, size_t n, struct state_sums *sums)
+ALWAYS_INLINE void compare_block(const float *old, float *renewed, const char *now, enum weight_type type, size_t n,
+				 struct state_sums *sums)
 {
 	const struct compared none = { vec_zero(), vec_zero(), vec_zero(), vec_zero() };
 	const size_t bytes = type == WEIGHT_F32 ? 4 : 2;
@@ -191,30 +195,44 @@ ALWAYS_INLINE void compare_block(float *old, const char *now, enum weight_type t
 
 		compared_add(&c[0], vec_load(old + i), a);
 		compared_add(&c[1], vec_load(old + i + VEC_LANES), b);
-		vec_store(old + i, a);
-		vec_store(old + i + VEC_LANES, b);
+		if (renewed) {
+			vec_store(renewed + i, a);
+			vec_store(renewed + i + VEC_LANES, b);
+		}
 	}
-	compare_rest(c, old + i, now + i * bytes, type, n - i);
+	compare_rest(c, old + i, renewed ? renewed + i : NULL, now + i * bytes, type, n - i);
 	compared_flush(c, sums);
 }
 
-ALWAYS_INLINE void compare_of(float *old, const char *now, enum weight_type type, size_t n, struct state_sums *sums)
+ALWAYS_INLINE void compare_of(const float *old, float *renewed, const char *now, enum weight_type type, size_t n,
+			      struct state_sums *sums)
 {
 	for (size_t i = 0; i < n; i += COMPARED)
-		compare_block(old + i, now + i * (type == WEIGHT_F32 ? 4 : 2), type, n - i < COMPARED ? n - i : COMPARED, sums);
+		compare_block(old + i, renewed ? renewed + i : NULL, now + i * (type == WEIGHT_F32 ? 4 : 2), type,
+			      n - i < COMPARED ? n - i : COMPARED, sums);
 }
 
 static void compare(float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums)
 {
 	if (t == VALUE_F32)
-		compare_of(old, now, WEIGHT_F32, n, sums);
+		compare_of(old, old, now, WEIGHT_F32, n, sums);
 	else if (t == VALUE_F16)
-		compare_of(old, now, WEIGHT_F16, n, sums);
+		compare_of(old, old, now, WEIGHT_F16, n, sums);
 	else
-		compare_of(old, now, WEIGHT_BF16, n, sums);
+		compare_of(old, old, now, WEIGHT_BF16, n, sums);
 }
 
-#define OBSERVE_TABLE .logits = logits, .compare = compare
+static void relate(const float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums)
+{
+	if (t == VALUE_F32)
+		compare_of(old, NULL, now, WEIGHT_F32, n, sums);
+	else if (t == VALUE_F16)
+		compare_of(old, NULL, now, WEIGHT_F16, n, sums);
+	else
+		compare_of(old, NULL, now, WEIGHT_BF16, n, sums);
+}
+
+#define OBSERVE_TABLE .logits = logits, .compare = compare, .relate = relate
 
 #endif
 #endif

@@ -1,4 +1,4 @@
-/* What the observer says of entropy and state, against the official implementation's doubles,
+/* What the observer says of entropy, state and its drift, against the official implementation's doubles,
  * at every position: from the state itself, and from the sums the runtime hands over. */
 #include "golden.h"
 
@@ -33,6 +33,10 @@ static void check(const struct watched *w, const struct record *r)
 		  limits.cosine);
 	near_json(w, "similarity of the matrices", r, M_STATE_SIMILARITY_WKV, json_array_get(json_object_get(parts, "att_kv"), w->at),
 		  limits.cosine);
+	if (!w->at || (w->at + 1) % 100)
+		assert_false(record_has(r, M_STATE_DRIFT));
+	else
+		near_json(w, "drift", r, M_STATE_DRIFT, json_array_get(json_object_get(w->set, "drift"), w->at / 100), limits.cosine);
 	if (w->at) /* the loss of the token fed, under the logits before it */
 		near_json(w, "surprisal", r, M_SURPRISAL_NATS, json_array_get(json_object_get(w->set, "nll_next_nats"), w->at - 1),
 			  2 * limits.logits + limits.entropy);
@@ -108,6 +112,31 @@ static void the_embedded_model_is_observed_right(void **state)
 	json_decref(golden);
 }
 
+/* drift.json says how far the official package's states went. */
+static void states_drift_as_the_official_ones(void **state)
+{
+	json_t *golden = json_load_file("tests/golden/drift.json", 0, NULL);
+	const char *name;
+	json_t *set;
+
+	(void)state;
+	assert_int_equal(json_object_size(golden), 6);
+	json_object_foreach(golden, name, set) {
+		char path[64];
+		struct model *m;
+
+		snprintf(path, sizeof path, "tests/golden/versions/%s.pth", name);
+		assert_int_equal(json_array_size(json_object_get(set, "drift")), 3);
+		if (strcmp(name, "embedded"))
+			assert_int_equal(model_open(&m, path, NULL, NULL), 0);
+		else
+			assert_int_equal(model_open_embedded(&m, NULL, NULL), 0);
+		watch(name, m, set, json_object_get(set, "tokens"));
+		model_close(m);
+	}
+	json_decref(golden);
+}
+
 static void official_models_are_observed_right(void **state)
 {
 	static const char *const names[][2] = { { "rand-v7", "rand-v7.fp32.pth" }, { "tiny-v7", "tiny-v7.bf16.pth" } };
@@ -140,6 +169,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_embedded_model_is_observed_right),
+		cmocka_unit_test(states_drift_as_the_official_ones),
 		cmocka_unit_test(official_models_are_observed_right),
 	};
 

@@ -15,7 +15,7 @@ EVENTS = {"inference_step", "session_start", "session_end", "alarm", "alarm_reso
 PATHS = {
     "performance": ["token_latency_ms", "throughput_tps", "chunk_process_time_ms", "time_to_first_token_ms"],
     "resources": ["vram_used_mb", "gpu_utilization_pct", "state_size_bytes", "cpu_utilization_pct"],
-    "accuracy": ["logits_entropy", "token_repetition_pct", "state_similarity", "surprisal_nats"],
+    "accuracy": ["logits_entropy", "token_repetition_pct", "state_similarity", "surprisal_nats", "state_drift"],
 }
 COOLDOWN_US = 60_000_000
 RULES = [  # the shipped rule set `baseline`, every record judged alone
@@ -75,6 +75,9 @@ def step(rng, session, us, i):
     if session % 3 == 0:
         record["phase"] = "prefill" if i % 40 == 0 else "decode"
         record["token_count"] = 256 if i % 40 == 0 else 1
+    if i % 25 == 24 and session != 4:
+        record["accuracy"]["state_drift"] = num(rng.uniform(0, 0.5)) if i % 75 else float("nan")
+        record["sequence"] = i // 512
     if i % 97 == 0:
         record["accuracy"]["logits_entropy"] = rng.choice([float("nan"), float("inf"), float("-inf")])
     if i % 89 == 0:
@@ -309,7 +312,7 @@ def student(freedom):
 
 
 def decimals(key):
-    for end, n in (("_ms", 3), ("_tps", 2), ("_mb", 1), ("_bytes", 0), ("_pct", 2), ("similarity", 6)):
+    for end, n in (("_ms", 3), ("_tps", 2), ("_mb", 1), ("_bytes", 0), ("_pct", 2), ("similarity", 6), ("_drift", 6)):
         if key.endswith(end):
             return n
     return 4  # nats
@@ -438,7 +441,7 @@ def jitter(steps):
 
 def check_positions(got, steps):
     for group, key in (("performance", "token_latency_ms"), ("accuracy", "logits_entropy"), ("accuracy", "token_repetition_pct"),
-                       ("accuracy", "state_similarity"), ("accuracy", "surprisal_nats")):
+                       ("accuracy", "state_similarity"), ("accuracy", "surprisal_nats"), ("accuracy", "state_drift")):
         octaves = {}
         for r in steps:
             v = value_of(r, group, key)
@@ -475,7 +478,19 @@ def first_nonfinite(steps):
     bad = [r for r in steps if any(v is not None and not math.isfinite(v) for group, keys in PATHS.items() for key in keys
                                    for v in [value_of(r, group, key)])]
     r = min(bad, key=lambda r: r["us"], default=None)
-    return r and {"alarm_type": "non_finite", "at": iso(r["us"]), "sequence": 0, "sequence_length": r["sequence_length"]}
+    return r and {"alarm_type": "non_finite", "at": iso(r["us"]), "sequence": r.get("sequence", 0),
+                  "sequence_length": r["sequence_length"]}
+
+
+def drift(steps):
+    """First, last and greatest of the samples there are; of equal ones the earliest is the greatest."""
+    found = [(r["us"], r.get("sequence", 0), r["sequence_length"], v) for r in steps
+             for v in [value_of(r, "accuracy", "state_drift")] if v is not None and math.isfinite(v)]
+    if not found:
+        return None
+    told = lambda s: {"value": s[3], "at": iso(s[0]), "sequence": s[1], "sequence_length": s[2]}
+    return {"samples": len(found), "first": told(min(found)), "last": told(max(found)),
+            "max": told(min(found, key=lambda s: (-s[3], s)))}
 
 
 def check(got, paths):
@@ -510,6 +525,7 @@ def check(got, paths):
              want is not None and want < -0.5 and s["state"]["pairs"] >= 30)
         same(s["session_id"] + " first_nonfinite", s["state"]["first_nonfinite"], first_nonfinite(of))
         same(s["session_id"] + " first_bad", s["state"]["first_bad"], first_nonfinite(of))
+        same(s["session_id"] + " drift", s["state"]["drift"], drift(of))
         same(s["session_id"] + " jitter", s["jitter"], jitter(steps).get(s["session_id"], {}))
     same("jitter", got["jitter"], jitter(steps).get(None, {}))
     check_worst(got["worst"], steps)

@@ -42,6 +42,10 @@ assert seen, "the state was never compared"
 for key in ("state_similarity", "state_similarity_shift", "state_similarity_wkv", "state_change"):
     worst = max(abs(s["accuracy"][key] - w[key]) for s, w in seen)
     assert worst < 1e-4, (key, worst)
+drift = [s for s in steps if "state_drift" in s["accuracy"]]
+assert [s["sequence_length"] for s in drift] == [100, 200] * 2, [s["sequence_length"] for s in drift]
+assert [s["accuracy"]["state_drift"] for s in drift[:2]] == [s["accuracy"]["state_drift"] for s in drift[2:]]
+assert all(0 < s["accuracy"]["state_drift"] < 2 for s in drift)
 start = next(r for r in rows if r["event_type"] == "session_start")["metadata"]
 assert start["model_version"] == "7" and start["vocab_size"] == 256 and start["runtime"]["name"] == "llama.cpp", start
 assert all("token_latency_ms" in s["performance"] for s in steps)

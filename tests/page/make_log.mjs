@@ -46,6 +46,7 @@ function step(at, i, session, model) {
 				state_similarity_shift: round(0.81 + 0.1 * (random() - 0.5), 6),
 				state_similarity_wkv: round(0.985 + 0.008 * (random() - 0.5), 6),
 				state_change: round(loop ? 0.04 : 0.3 + 0.1 * (random() - 0.5), 6),
+				...(i % 100 === 99 && { state_drift: round(0.7 + 0.2 * random(), 6) }),
 				surprisal_nats: round(2.2 * random() + 0.3, 4),
 			}),
 		},

@@ -423,16 +423,18 @@ class Device(Case):
         model.monitor.close()
 
     def test_agrees_with_the_library(self):
-        self.speak(self.watched())
+        self.speak(self.watched(), 210)
         there = events(self.log)
         self.log += ".device"
-        self.speak(self.on_device())
+        self.speak(self.on_device(), 210)
         here = events(self.log)
+        self.assertEqual([e["sequence_length"] for e in here if "state_drift" in e["accuracy"]], [100, 200])
         self.assertEqual(len(here), len(there))
         for a, b in zip(here, there):
             self.assertEqual((a["phase"], a["token_count"], a["sequence_length"]), (b["phase"], b["token_count"], b["sequence_length"]))
             self.assertEqual(a["resources"]["state_size_bytes"], b["resources"]["state_size_bytes"])
-            for key in ("logits_entropy", "state_similarity", "state_similarity_shift", "state_similarity_wkv", "state_change"):
+            for key in ("logits_entropy", "state_similarity", "state_similarity_shift", "state_similarity_wkv", "state_change",
+                        "state_drift"):
                 self.assertEqual(key in a["accuracy"], key in b["accuracy"], key)
                 if key in b["accuracy"]:
                     self.assertAlmostEqual(a["accuracy"][key], b["accuracy"][key], delta=2e-4)
@@ -446,6 +448,8 @@ class Device(Case):
         self.assertLess(len(looked), 200)
         self.assertGreater(steps[-1]["accuracy"]["device_sampled_every"], 1)
         self.assertTrue(all("state_similarity" in s["accuracy"] for s in looked[1:]))
+        # A state that moved on in calls that were not looked at has not been exchanged.
+        self.assertEqual([s["sequence_length"] for s in steps if "state_jump" in s.get("accuracy", {})], [])
 
     def test_the_last_record_does_not_wait_for_the_next_call(self):
         model = self.on_device()

@@ -403,6 +403,42 @@ static void norms_of_layers_are_followed(void **state)
 	findings_free(&f);
 }
 
+static void push_drift(struct analysis *a, unsigned session, int64_t time_us, uint64_t at, double drift)
+{
+	struct made m;
+
+	make(&m, EVENT_INFERENCE_STEP, session, time_us);
+	m.rec.sequence_length = at;
+	record_set(&m.rec, M_STATE_DRIFT, drift);
+	analyze_push(a, &m.rec);
+}
+
+static void drift_is_told_per_session(void **state)
+{
+	struct analysis *whole = begin(NULL), *part = begin(NULL);
+	struct findings f;
+	const struct drift *d;
+
+	(void)state;
+	push_drift(part, 1, 4000000, 400, 0.5); /* the end of the log comes first */
+	push_drift(part, 1, 3000000, 300, 0.75);
+	push_drift(whole, 1, 1000000, 100, 0.25);
+	push_drift(whole, 1, 2000000, 200, 0.75); /* as far as the next one, and before it */
+	push_latency(whole, 1, 5000000, 5);
+	push_latency(whole, 2, 5000000, 5);
+	analyze_merge(part, whole);
+	f = finish(part);
+	d = &f.session[0].state.drift;
+	assert_int_equal(d->samples, 4);
+	assert_true(d->first.value == 0.25 && d->first.sequence_length == 100 && d->first.time_us == 1000000);
+	assert_true(d->last.value == 0.5 && d->last.sequence_length == 400);
+	assert_true(d->most.value == 0.75 && d->most.sequence_length == 200);
+	assert_int_equal(f.session[1].state.drift.samples, 0);
+	assert_int_equal(f.position[M_STATE_DRIFT]->count[8], 2); /* tokens 256 to 511 */
+	assert_true(f.position[M_STATE_DRIFT]->mean[8] == 0.625);
+	findings_free(&f);
+}
+
 static void parts_merge_into_the_whole(void **state)
 {
 	enum { N = 4000, PARTS = 3 };
@@ -441,6 +477,7 @@ int main(void)
 		cmocka_unit_test(lists_are_capped_and_totals_are_not),
 		cmocka_unit_test(only_whole_series_of_large_sessions_are_kept),
 		cmocka_unit_test(norms_of_layers_are_followed),
+		cmocka_unit_test(drift_is_told_per_session),
 		cmocka_unit_test(parts_merge_into_the_whole),
 	};
 

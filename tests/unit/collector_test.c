@@ -523,6 +523,55 @@ static void numbers_of_the_caller_win(void **state)
 	lines_free(l);
 }
 
+/* The state that a call is given is that of the call before; of which sums may not be known. */
+static void sums_of_calls_apart_are_no_exchanged_state(void **state)
+{
+	const char *path = in_dir("apart.log");
+	static const double norm2[][2] = { { 1, 4 }, { 4, 9 }, { 0, 0 }, { 25, 36 }, { 100, 81 } }; /* given, left; 0: not summed */
+	struct rwkvmon_state_sums sums = { .part = RWKVMON_WKV };
+	uint32_t token = 1;
+	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = &token, .n_tokens = 1, .sums = &sums };
+	rwkvmon *mon = open_log(path, 1);
+	struct lines *l;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		sums.old_norm2 = norm2[i][0];
+		sums.new_norm2 = norm2[i][1];
+		s.n_sums = norm2[i][0] > 0;
+		rwkvmon_end(mon, &s);
+	}
+	assert_int_equal(rwkvmon_close(mon, NULL), 0);
+	l = read_log(path);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(record_has(&l->step[i], M_STATE_JUMP), i == 4);
+	assert_float_equal(l->step[4].metric[M_STATE_JUMP], 0.4, 1e-6); /* 6 was left, 10 is given */
+	lines_free(l);
+}
+
+/* A state that is shown now and then is not compared over the calls in between. */
+static void states_of_calls_apart_are_not_compared(void **state)
+{
+	const char *path = in_dir("states-apart.log");
+	float values[4] = { 1, 2, 3, 4 };
+	struct rwkvmon_tensor tensor = { values, 4, RWKVMON_F32, RWKVMON_WKV };
+	uint32_t token = 1;
+	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = &token, .n_tokens = 1, .state = &tensor };
+	rwkvmon *mon = open_log(path, 1);
+	struct lines *l;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		s.n_state = i != 2;
+		rwkvmon_end(mon, &s);
+	}
+	assert_int_equal(rwkvmon_close(mon, NULL), 0);
+	l = read_log(path);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(record_has(&l->step[i], M_STATE_SIMILARITY), i == 1 || i == 4);
+	lines_free(l);
+}
+
 /* What users write stays out of the log unless the program that serves them says otherwise. */
 static void texts_and_tokens_are_logged_only_when_asked(void **state)
 {
@@ -658,6 +707,8 @@ int main(void)
 		cmocka_unit_test(a_null_handle_is_fine),
 		cmocka_unit_test(careless_callers_are_told_or_forgiven),
 		cmocka_unit_test(numbers_of_the_caller_win),
+		cmocka_unit_test(sums_of_calls_apart_are_no_exchanged_state),
+		cmocka_unit_test(states_of_calls_apart_are_not_compared),
 		cmocka_unit_test(texts_and_tokens_are_logged_only_when_asked),
 		cmocka_unit_test(tensors_of_one_state_may_have_any_types),
 		cmocka_unit_test(handles_of_several_threads_do_not_meet),

@@ -35,7 +35,7 @@ static const struct shape shapes[] = {
 	{ M_LOGITS_ENTROPY, 3.4, 0.7, 2.4 },	  { M_TOKEN_REPETITION_PCT, 8.3, 3, 3 },
 	{ M_STATE_SIMILARITY, 0.92, 0.02, 0.04 }, { M_SURPRISAL_NATS, 2.1, 0.5, 2 },
 	{ M_STATE_SIMILARITY_SHIFT, 0.81, 0.03, 0.05 }, { M_STATE_SIMILARITY_WKV, 0.984, 0.004, 0.006 },
-	{ M_STATE_CHANGE, 0.31, 0.06, 0.1 },
+	{ M_STATE_CHANGE, 0.31, 0.06, 0.1 },	  { M_STATE_DRIFT, 0.8, 0.1, 0.1 },
 };
 
 static bool sparse(enum metric_id m)

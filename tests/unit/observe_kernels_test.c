@@ -96,12 +96,15 @@ static void compare_agrees_with_scalar(void **state)
 				const struct observe_kernels *kernel = observe_kernels_all[k];
 				float *x = floats(n, -3, 3), *old = floats(n, -3, 3), *same = malloc(n * sizeof *same);
 				void *now = values_of(x, (enum value_type)t, n);
-				struct state_sums want = { 0 }, got = { 0 };
+				struct state_sums want = { 0 }, got = { 0 }, related = { 0 };
 
 				memcpy(same, old, n * sizeof *same);
 				if (kernel->runs_here()) {
+					kernel->relate(same, now, (enum value_type)t, n, &related);
+					assert_memory_equal(same, old, n * sizeof *same);
 					observe_kernels_all[0]->compare(old, now, (enum value_type)t, n, &want);
 					kernel->compare(same, now, (enum value_type)t, n, &got);
+					assert_memory_equal(&related, &got, sizeof got); /* the copy changes nothing */
 					close_to(got.dot / sqrt(want.old2 * want.new2), want.dot / sqrt(want.old2 * want.new2), 5e-7, "dot",
 						 kernel->name, n);
 					close_to(got.old2, want.old2, 1e-6, "old2", kernel->name, n);
@@ -136,6 +139,12 @@ static void one_bad_value_poisons_every_kernel(void **state)
 					x[at] = bad[b];
 					observe_kernels_all[k]->logits(x, VALUE_F32, n, NULL, 10, &sums);
 					assert_true(!isfinite(sums.sum) || !isfinite(sums.weighted));
+					observe_kernels_all[k]->relate(old, x, VALUE_F32, n, &s);
+					assert_true(!isfinite(s.new2) && !isfinite(s.dot));
+					s = (struct state_sums){ 0 };
+					observe_kernels_all[k]->relate(x, old, VALUE_F32, n, &s);
+					assert_true(!isfinite(s.old2) && !isfinite(s.dot));
+					s = (struct state_sums){ 0 };
 					observe_kernels_all[k]->compare(old, x, VALUE_F32, n, &s);
 					assert_true(!isfinite(s.new2));
 				}
