@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS_MAX = 100, TENSORS_MAX = 256, THREADS_MAX = 2, TURN_TOKENS = 8, TURNS_MAX = 20000 };
+enum { ROUNDS_MAX = 100, TENSORS_MAX = 256, THREADS_MAX = 2, TURN_TOKENS = 8, TURNS_MAX = 20000, SAMPLES_MAX = 4096 };
 
 static const char *const threads[THREADS_MAX] = { "rwkvmon-log", "rwkvmon-res" };
 
@@ -37,9 +37,14 @@ static const char *const way_names[WAYS] = {
 struct watch {
 	rwkvmon *mon;
 	int looks; /* hands over the state itself */
+	int calls, drifted; /* of the session; the one before sampled the drift */
 	struct rwkvmon_tensor state[TENSORS_MAX];
 	struct rwkvmon_state_sums sums[TENSORS_MAX];
 };
+
+/* CPU time of rwkvmon_end where the runtime sums: [1] of calls that sample the drift, [0] of those right after. */
+static double end_us[2][SAMPLES_MAX];
+static int n_end_us[2];
 
 static double clock_s(clockid_t clock)
 {
@@ -64,11 +69,21 @@ static enum rwkvmon_part part_of(enum tap_part part)
 	return part == TAP_WKV ? RWKVMON_WKV : RWKVMON_SHIFT;
 }
 
+static void end_timed(struct watch *w, const struct rwkvmon_step *step, int samples)
+{
+	double start = clock_s(CLOCK_THREAD_CPUTIME_ID);
+
+	rwkvmon_end(w->mon, step);
+	if (n_end_us[samples] < SAMPLES_MAX)
+		end_us[samples][n_end_us[samples]++] = 1e6 * (clock_s(CLOCK_THREAD_CPUTIME_ID) - start);
+}
+
 static void on_end(void *ctx, const struct tap_step *s)
 {
 	struct watch *w = ctx;
 	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = s->tokens, .n_tokens = s->n_tokens, .phase = RWKVMON_DECODE,
 				     .logits = s->logits, .n_logits = s->vocab, .state = w->state, .sums = w->sums };
+	int samples;
 
 	for (size_t i = 0; i < s->n_state && i < TENSORS_MAX; i++)
 		w->state[step.n_state++] = (struct rwkvmon_tensor){ s->state[i].p, s->state[i].n, RWKVMON_F32, part_of(s->state[i].part) };
@@ -78,7 +93,12 @@ static void on_end(void *ctx, const struct tap_step *s)
 		w->sums[step.n_sums++] = (struct rwkvmon_state_sums){ part_of(from->part), from->dot,	     from->old_norm2,
 								      from->new_norm2,	   from->change_norm2, from->nonfinite };
 	}
-	rwkvmon_end(w->mon, &step);
+	samples = !w->looks && w->calls++ && rwkvmon_wants_state(w->mon, s->n_tokens);
+	if (samples || w->drifted)
+		end_timed(w, &step, samples);
+	else
+		rwkvmon_end(w->mon, &step);
+	w->drifted = samples;
 }
 
 static void feed(struct run *run, const struct tap *tap, int tokens)
@@ -143,6 +163,7 @@ static struct tap open_watch(struct watch *w, const char *log, enum way way)
 				      .overhead_budget_pct = way == API_ALL ? -1 : 0 };
 
 	w->looks = way != SUMS;
+	w->calls = w->drifted = 0;
 	if (rwkvmon_open(&w->mon, &cfg, NULL))
 		exit(4);
 	return (struct tap){ .ctx = w, .begin = on_begin, .end = on_end, .wants_state_stats = way == SUMS };
@@ -288,6 +309,9 @@ static void measure(struct run *run, int rounds, int tokens)
 			   part_pct(block, rounds, (enum way)way, offsetof(struct block, thread[0])) +
 				   part_pct(block, rounds, (enum way)way, offsetof(struct block, thread[1])));
 	}
+	if (n_end_us[0] && n_end_us[1])
+		printf("rwkvmon_end with a sample of the drift %.0f us, after it %.0f us (medians of %d)\n", median(end_us[1], n_end_us[1]),
+		       median(end_us[0], n_end_us[0]), n_end_us[1]);
 }
 
 int main(int argc, char **argv)

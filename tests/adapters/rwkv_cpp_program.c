@@ -1,6 +1,6 @@
 /* A program written for rwkv.cpp: knows rwkv.h and no more. It is run with the drop-in and, unchanged, with the proxy.
  *
- *     rwkv_cpp_program MODEL LOGITS_OUT     feeds 40 bytes; exit code 0 when the API keeps its word
+ *     rwkv_cpp_program MODEL LOGITS_OUT     feeds 120 bytes; exit code 0 when the API keeps its word
  *
  * LOGITS_OUT gets the logits after each of them, as raw floats. */
 #include "rwkv.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKENS = 40 };
+enum { TOKENS = 120 };
 
 #define CHECK(x)                                                               \
 	do {                                                                   \

@@ -18,7 +18,7 @@ check() { # NAME COMMAND...
 	shift
 	if "$@" >out 2>err; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name"; sed 's/^/    /' err out; fi
 }
-tokens=$(awk 'BEGIN { for (i = 0; i < 40; i++) printf "%s%d", i ? "," : "", 32 + i * 7 % 90 }')
+tokens=$(awk 'BEGIN { for (i = 0; i < 120; i++) printf "%s%d", i ? "," : "", 32 + i * 7 % 90 }')
 
 check "the drop-in" env LD_LIBRARY_PATH="$dropin" "$program" "$model" dropin.logits
 check "eval" "$build/rwkvmon" eval --model "$model" --tokens "$tokens" --all-logits --logits-out eval.logits
@@ -35,14 +35,15 @@ import glob, json, subprocess, sys
 logs = [[json.loads(line) for line in open(name)] for name in glob.glob("rwkv-sess-*.log")]
 first, clone = sorted(logs, key=lambda l: -sum(r["event_type"] == "inference_step" for r in l))
 steps = [r for r in first if r["event_type"] == "inference_step"]
-assert len(steps) == 40, len(steps)
+assert len(steps) == 120, len(steps)
 assert all(s["sequence"] == 0 and s["phase"] == "decode" and s["sequence_length"] == i + 1 for i, s in enumerate(steps))
 assert all("logits_entropy" in s["accuracy"] for s in steps)
 assert all(0 <= s["accuracy"]["state_similarity"] <= 1 and "state_similarity_wkv" in s["accuracy"] for s in steps[1:])
+assert [s["sequence_length"] for s in steps if 0 < s["accuracy"].get("state_drift", 0) < 2] == [100]
 start = next(r for r in first if r["event_type"] == "session_start")["metadata"]
 assert start["model_name"] == "tiny-rwkv7" and start["vocab_size"] == 256 and start["model_bytes"] > 3e6, start
 steps = [r for r in clone if r["event_type"] == "inference_step"]
-assert [s["token_count"] for s in steps] == [40] * 6 and [s["sequence"] for s in steps] == list(range(6)), steps
+assert [s["token_count"] for s in steps] == [120] * 15 and [s["sequence"] for s in steps] == list(range(15)), steps
 assert all(s["phase"] == "prefill" for s in steps)
 PY
 check "entropies are those of eval" sh -c "
