@@ -7,6 +7,8 @@
  * RWKVMON_FAULT=long runs the long form, RWKVMON_FAULT_ONLY=NAME one test (* and ? match). */
 #include "fault_log.h"
 
+#include "observe/observe.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -310,6 +312,30 @@ static void memory_runs_out_everywhere(void **state)
 			}
 }
 
+/* The copies of the last state and of the first are taken in this order; without one, the other's metric stays. */
+static void memory_for_a_copy_costs_what_needs_it(void **state)
+{
+	static const uint32_t tokens[100] = { 0 };
+	float values[64] = { 1, 2 };
+	struct observed_tensor tensor = { values, 64, VALUE_F32, PART_WKV };
+	struct observed_call call = { .end_ns = 1, .tokens = tokens, .n_tokens = 100, .state = &tensor, .n_state = 1 };
+
+	(void)state;
+	for (unsigned nth = 0; nth <= 2; nth++) {
+		struct observer *o = observer_open();
+		struct record r;
+
+		fault_arm((struct fault){ FAULT_MALLOC, nth, false, ENOMEM, 0 });
+		observer_call(o, &call, &r);
+		fault_disarm();
+		assert_int_equal(fault_hits(), nth > 0);
+		observer_call(o, &call, &r);
+		assert_int_equal(record_has(&r, M_STATE_SIMILARITY), nth != 1);
+		assert_int_equal(record_has(&r, M_STATE_DRIFT), nth != 2);
+		observer_close(o);
+	}
+}
+
 static void threads_that_cannot_start_are_told(void **state)
 {
 	bool opened;
@@ -545,6 +571,7 @@ int main(void)
 		cmocka_unit_test(a_small_disk_fills_and_empties),
 		cmocka_unit_test(kill_nine_loses_nothing_that_was_flushed),
 		cmocka_unit_test(memory_runs_out_everywhere),
+		cmocka_unit_test(memory_for_a_copy_costs_what_needs_it),
 		cmocka_unit_test(threads_that_cannot_start_are_told),
 		cmocka_unit_test(a_slow_disk_costs_records_not_time),
 		cmocka_unit_test(the_clock_may_jump),
