@@ -121,6 +121,11 @@ class RWKVLogAnalyzer:
         return path
 
 
+def _drift(session: "pandas.DataFrame") -> Any:
+    """The samples there are: 1 - cosine of the state with the one after its sequence's first call."""
+    return session["state_drift"].dropna() if "state_drift" in session else []
+
+
 def _draw(session: "pandas.DataFrame", session_id: str, output_file: str) -> bool:
     """False when matplotlib is not there."""
     try:
@@ -132,6 +137,9 @@ def _draw(session: "pandas.DataFrame", session_id: str, output_file: str) -> boo
     figure = Figure(figsize=(10, 6), layout="constrained" if matplotlib.__version_info__ >= (3, 6) else None)
     similarity = figure.subplots()
     similarity.plot(session["timestamp"], session["state_similarity"], color="tab:cyan", label="state_similarity")
+    drift = _drift(session)
+    if len(drift):
+        similarity.plot(session["timestamp"][drift.index], drift, "o", color="tab:orange", label="state_drift")
     similarity.axhline(0.8, color="tab:red", linestyle="--", label="0.8")
     similarity.set_ylabel("cosine similarity of adjacent states")
     similarity.set_xlabel("time (UTC)")
@@ -159,6 +167,9 @@ def analyze_state_evolution(analyzer: RWKVLogAnalyzer, session_id: str, output_f
         warnings.warn("no picture of the state's evolution: pip install matplotlib", stacklevel=2)
     correlation = float(session["state_similarity"].corr(session["logits_entropy"]))
     print(f"correlation of state similarity with entropy: {correlation:.2f}")
+    drift = _drift(session)
+    if len(drift):
+        print(f"drift from the sequence's start: {drift.iloc[0]:.2f} first, {drift.iloc[-1]:.2f} last, {drift.max():.2f} at most")
     if correlation < _COLLAPSE:
         warnings.warn(f"{session_id}: state similarity and entropy are strongly anticorrelated ({correlation:.2f}): "
                       "risk of mode collapse", stacklevel=2)

@@ -64,12 +64,13 @@ class Folder(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.folder.name, name)
 
-    def write_log(self, numbers, **what):
-        """One record per (entropy, similarity)."""
+    def write_log(self, numbers, drift=(), **what):
+        """One record per (entropy, similarity); the first have a drift too."""
         with Collector(Options(log=self.log, alarms=False), Description(**what)) as mon:
-            for entropy, similarity in numbers:
+            for i, (entropy, similarity) in enumerate(numbers):
                 mon.begin()
-                mon.end([1], numbers=[("logits_entropy", entropy), ("state_similarity", similarity)])
+                mon.end([1], numbers=[("logits_entropy", entropy), ("state_similarity", similarity)]
+                        + [("state_drift", d) for d in drift[i:i + 1]])
 
 
 class Collecting(Folder):
@@ -198,7 +199,7 @@ class Analyzing(Folder):
         numbers = [(1.0 + 0.01 * i, 0.9 - 0.001 * i) for i in range(100)]
         for direction, fine in ((numbers, False), ([(e, 1.8 - s) for e, s in numbers], True)):
             self.log = self.path(f"{fine}.log")
-            self.write_log(direction)
+            self.write_log(direction, drift=[0.25, 0.75, 0.5] if fine else [])
             analyzer = RWKVLogAnalyzer(self.log)
             session = analyzer.analysis["sessions"][0]
             picture = self.path(f"{fine}.png")
@@ -209,6 +210,7 @@ class Analyzing(Folder):
             self.assertEqual(len(collapse), 0 if fine else 1)
             self.assertEqual(session["state"]["collapse_warning"], not fine)
             self.assertIn("-1.00" if not fine else "1.00", said.getvalue())
+            self.assertEqual("0.25 first, 0.50 last, 0.75 at most" in said.getvalue(), fine)
             if os.path.exists(picture):
                 with open(picture, "rb") as f:
                     self.assertEqual(f.read(8), b"\x89PNG\r\n\x1a\n")
