@@ -2,12 +2,14 @@
 
 #include "analyze/sessions.h"
 
-enum { SLOTS = 2 * COLUMNS_ROWS };
+enum { SLOT_BITS = 10, SLOTS = 1 << SLOT_BITS };
+_Static_assert(SLOTS >= 2 * COLUMNS_ROWS, "slots are never more than half full");
 
 /* While a batch is being sorted. */
 struct sorting {
 	struct batch *b;
 	uint16_t slot[SLOTS];	      /* 1 + run of the part; 0: free */
+	uint64_t key[COLUMNS_ROWS];   /* of the id, by run */
 	uint16_t run[COLUMNS_ROWS];   /* by row of the log */
 	uint16_t taken[COLUMNS_ROWS]; /* rows of the log that are steps, in order */
 	uint16_t row[COLUMNS_ROWS];   /* of the log, by row of the batch */
@@ -31,16 +33,29 @@ static bool is_same(struct slice a, struct slice b)
 	return x[0] == y[0] && x[1] == y[1];
 }
 
+/* Ids differ in their last bytes, most often. */
+static uint64_t key_of(struct slice id)
+{
+	uint64_t key;
+
+	if (id.n < sizeof key)
+		return session_hash(id);
+	memcpy(&key, id.p + id.n - sizeof key, sizeof key);
+	return key;
+}
+
 /* The run of the part that steps of that session are in. */
 static uint16_t run_of(struct sorting *s, struct batch_part *part, struct slice id)
 {
-	size_t at = session_hash(id) % SLOTS;
+	uint64_t key = key_of(id);
+	size_t at = key * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SLOT_BITS);
 	struct batch *b = s->b;
 
 	for (; s->slot[at]; at = (at + 1) % SLOTS)
-		if (is_same(b->run[s->slot[at] - 1].id, id))
+		if (s->key[s->slot[at] - 1] == key && is_same(b->run[s->slot[at] - 1].id, id))
 			return (uint16_t)(s->slot[at] - 1);
-	b->run[b->n_runs] = (struct batch_run){ .id = id, .all = UINT64_MAX };
+	b->run[b->n_runs] = (struct batch_run){ .id = id };
+	s->key[b->n_runs] = key;
 	part->n_runs++;
 	s->slot[at] = (uint16_t)++b->n_runs;
 	return (uint16_t)(b->n_runs - 1);
@@ -77,8 +92,6 @@ static void tell_runs_apart(struct sorting *s, const struct analyze_options *wan
 			run = run_of(s, part, session_cut(latest));
 		}
 		s->b->run[run].n++;
-		s->b->run[run].any |= c->have[row];
-		s->b->run[run].all &= c->decimal[row];
 		s->run[row] = run;
 		s->taken[n++] = (uint16_t)row;
 	}
@@ -106,11 +119,38 @@ static bool put_in_order(struct sorting *s, size_t n)
 	return moved;
 }
 
+/* Is each of n elements equal to its neighbour? */
+static bool is_one(const void *column, size_t n, size_t bytes)
+{
+	return !memcmp(column, (const char *)column + bytes, (n - 1) * bytes);
+}
+
+static void describe_runs(struct batch *b)
+{
+	for (size_t i = 0; i < b->n_runs; i++) {
+		struct batch_run *run = &b->run[i];
+
+		run->held = columns_held(b->rows, run->from, run->n);
+		run->one_phase = is_one(b->rows->phase + run->from, run->n, sizeof *b->rows->phase);
+		run->one_count = is_one(b->rows->token_count + run->from, run->n, sizeof *b->rows->token_count);
+	}
+}
+
+/* The rows in order. */
+static const struct columns *pick(struct batch *b, const uint16_t *row, size_t n)
+{
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < n; i++)
+		any |= b->log->have[row[i]];
+	columns_pick_steps(&b->sorted, b->log, row, n, any);
+	return &b->sorted;
+}
+
 void batch_sort(struct batch *b, const struct columns *log, const struct analyze_options *wanted)
 {
 	const struct batch_part *last;
 	struct sorting s;
-	uint64_t any = 0;
 	size_t n;
 
 	s.b = b;
@@ -119,10 +159,7 @@ void batch_sort(struct batch *b, const struct columns *log, const struct analyze
 	tell_runs_apart(&s, wanted);
 	last = &b->part[b->n_parts - 1];
 	n = (size_t)last->from + last->n;
-	if (!put_in_order(&s, n))
-		return;
-	for (size_t i = 0; i < b->n_runs; i++)
-		any |= b->run[i].any;
-	columns_pick_steps(&b->sorted, log, s.row, n, any);
-	b->rows = &b->sorted;
+	if (put_in_order(&s, n))
+		b->rows = pick(b, s.row, n);
+	describe_runs(b);
 }

@@ -24,7 +24,8 @@ struct session;
 struct batch_run {
 	struct slice id; /* cut to SESSION_TEXT_MAX */
 	uint16_t from, n;
-	uint64_t any, all; /* metrics that one of them has; that each of them has as a decimal */
+	struct held held;
+	bool one_phase, one_count; /* all of them have the same phase; the same number of tokens */
 	struct session *session;
 	struct place place;
 };

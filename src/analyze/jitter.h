@@ -8,8 +8,8 @@
 #ifndef RWKVMON_ANALYZE_JITTER_H
 #define RWKVMON_ANALYZE_JITTER_H
 
+#include "analyze/batch.h"
 #include "analyze/findings.h"
-#include "record/columns.h"
 
 struct jitter_sum {
 	uint64_t pairs, us; /* of absolute differences; stays where it would overflow */
@@ -27,8 +27,8 @@ struct jitter_track {
 	struct jitter_sum sum[PHASE_COUNT];
 };
 
-/* [hot] n steps of the session: rows from.. of c. `all` (PHASE_COUNT) takes the same differences. */
-void jitter_add(struct jitter_track *t, struct jitter_sum *all, const struct columns *c, size_t from, size_t n);
+/* [hot] Steps of the session. `all` (PHASE_COUNT) takes the same differences. */
+void jitter_add(struct jitter_track *t, struct jitter_sum *all, const struct columns *c, const struct batch_run *run);
 
 /* from's calls follow those of `into`. */
 void jitter_merge(struct jitter_track *into, const struct jitter_track *from, struct jitter_sum *all);

@@ -1,5 +1,7 @@
 #include "analyze/numbers.h"
 
+#include "analyze/ranges.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -43,8 +45,8 @@ struct steps {
 	const struct columns *c;
 	size_t from, n;
 	enum phase phase;
-	uint64_t any, all;	   /* as those of a run */
-	const struct range *range; /* (METRIC_COUNT), of those in `all`; NULL: the steps are not the whole run */
+	struct held held;
+	const struct ranges *ranges; /* NULL: the steps are not the whole run */
 	struct tracks *tracks;
 	struct buckets *series;
 	size_t bucket; /* all of them are in it */
@@ -58,20 +60,10 @@ static void add_sum(const struct steps *s, enum metric_id m, const struct bucket
 			buckets_add_sum(s->series, s->bucket, SERIES_APART + i, sum);
 }
 
-static void add_others(const struct steps *s, enum metric_id m, const double *v, size_t n)
+static void add_others(const struct steps *s, enum metric_id m, const double *v, size_t n, const struct real_range *r)
 {
-	double most = (double)BUCKETS_MOST, scale = metric_specs[m].scale;
-	struct bucket_cell sum = { .count = n, .min = v[0], .max = v[0] };
-
-	tracks_add_others(s->tracks, m, v, n);
-	for (size_t i = 0; i < n; i++) {
-		double scaled = v[i] * scale;
-
-		sum.min = v[i] < sum.min ? v[i] : sum.min;
-		sum.max = v[i] > sum.max ? v[i] : sum.max;
-		sum.sum += llrint(scaled > most ? most : scaled < -most ? -most : scaled);
-	}
-	add_sum(s, m, &sum);
+	tracks_add_others(s->tracks, m, v, n, r);
+	add_sum(s, m, &(struct bucket_cell){ n, r->low, r->high, r->sum });
 }
 
 static void add_decimals(const struct steps *s, enum metric_id m, const int64_t *v, size_t n, const struct range *r)
@@ -109,26 +101,42 @@ static void add_mixed(const struct steps *s, enum metric_id m)
 
 		add_decimals(s, m, decimal, decimals, &r);
 	}
-	if (others)
-		add_others(s, m, other, others);
+	if (others) {
+		struct real_range r = real_range_of(other, others, metric_specs[m].scale, (double)BUCKETS_MOST);
+
+		add_others(s, m, other, others, &r);
+	}
+}
+
+/* One metric that all of the steps have as a double; false: some of these are decimals all the same. */
+static bool add_doubles(const struct steps *s, enum metric_id m)
+{
+	const double *v = s->c->value[m] + s->from;
+	struct real_range r;
+
+	if (!range_is_plainly_other(v, s->n, metric_specs[m].scale))
+		return false;
+	r = s->ranges ? s->ranges->real[m] : ranges_real(s->c, s->from, s->n, m);
+	add_others(s, m, v, s->n, &r);
+	return true;
 }
 
 /* One metric that all of the steps have as a decimal. */
 static struct range range_of_steps(const struct steps *s, enum metric_id m)
 {
-	return s->range ? s->range[m] : range_of(s->c->scaled[m] + s->from, s->n);
+	return s->ranges ? s->ranges->decimal[m] : range_of(s->c->scaled[m] + s->from, s->n);
 }
 
 static void add_steps(const struct steps *s)
 {
-	for (uint64_t any = s->any; any; any &= any - 1) {
+	for (uint64_t any = s->held.any; any; any &= any - 1) {
 		enum metric_id m = (enum metric_id)__builtin_ctzll(any);
 
-		if (s->all >> m & 1) {
+		if (s->held.decimals >> m & 1) {
 			struct range r = range_of_steps(s, m);
 
 			add_decimals(s, m, s->c->scaled[m] + s->from, s->n, &r);
-		} else {
+		} else if (!(s->held.doubles >> m & 1) || !add_doubles(s, m)) {
 			add_mixed(s, m);
 		}
 	}
@@ -153,25 +161,34 @@ static void add_pairs(struct comoments *c, const struct steps *s)
 {
 	const int64_t *x = s->c->scaled[M_STATE_SIMILARITY], *y = s->c->scaled[M_LOGITS_ENTROPY];
 
-	if ((s->all & both) == both) {
+	if ((s->held.decimals & both) == both) {
 		struct range of_x = range_of_steps(s, M_STATE_SIMILARITY), of_y = range_of_steps(s, M_LOGITS_ENTROPY);
 
 		comoments_add_decimals(c, x + s->from, y + s->from, s->n, &of_x, &of_y);
 		return;
 	}
-	if ((s->any & both) == both)
+	if ((s->held.any & both) == both)
 		add_mixed_pairs(c, s);
+}
+
+static const uint64_t rare_metrics = UINT64_C(1) << M_NONFINITE_LOGITS | UINT64_C(1) << M_NONFINITE_STATE | UINT64_C(1) << M_STATE_DRIFT;
+
+static uint64_t is_rare(const struct columns *c, size_t row)
+{
+	return c->nonfinite[row] | (c->have[row] & rare_metrics) | c->whole[row];
 }
 
 /* What few steps have. */
 static void add_rare(struct numbers *n, const struct steps *s)
 {
-	const uint64_t counts = metric_bit(M_NONFINITE_LOGITS) | metric_bit(M_NONFINITE_STATE) | metric_bit(M_STATE_DRIFT);
+	uint64_t any = 0;
 
-	for (size_t row = s->from; row < s->from + s->n; row++) {
+	for (size_t row = s->from; row < s->from + s->n; row++)
+		any |= is_rare(s->c, row);
+	for (size_t row = s->from; any && row < s->from + s->n; row++) {
 		struct record rec;
 
-		if (!s->c->nonfinite[row] && !(s->c->have[row] & counts) && !s->c->whole[row])
+		if (!is_rare(s->c, row))
 			continue;
 		columns_record(s->c, row, &rec);
 		first_bad_nonfinite(&n->nonfinite, &rec);
@@ -195,11 +212,14 @@ static size_t in_one_phase(const struct columns *c, size_t from, size_t n)
 /* How many, from the first on, are in one bucket, and which. */
 static size_t in_one_bucket(struct buckets *series, const struct columns *c, size_t from, size_t n, size_t *bucket)
 {
+	struct range times = range_of(c->time_us + from, n);
 	size_t i = 1;
 	int64_t first, next;
 
 	*bucket = buckets_at(series, c->time_us[from]);
 	buckets_times(series, c->time_us[from], &first, &next);
+	if (times.low >= first && times.high < next)
+		return n;
 	while (i < n && c->time_us[from + i] >= first && c->time_us[from + i] < next)
 		i++;
 	return i;
@@ -219,20 +239,20 @@ static void add_phase(struct numbers *n, struct steps s)
 		size_t n_left = end - s.from;
 
 		s.n = in_one_bucket(s.series, s.c, s.from, n_left, &s.bucket);
-		s.range = s.n == n_left ? s.range : NULL;
+		s.ranges = s.n == n_left ? s.ranges : NULL;
 		add_steps(&s);
 	}
 }
 
 static void numbers_add(struct numbers *n, struct buckets *series, const struct columns *c, const struct batch_run *run,
-			const struct range *range)
+			const struct ranges *ranges)
 {
-	struct steps s = { .c = c, .any = run->any, .all = run->all, .series = series };
+	struct steps s = { .c = c, .held = run->held, .series = series };
 	size_t end = (size_t)run->from + run->n;
 
 	for (s.from = run->from; s.from < end; s.from += s.n) {
-		s.n = in_one_phase(c, s.from, end - s.from);
-		s.range = s.n == run->n ? range : NULL;
+		s.n = run->one_phase ? run->n : in_one_phase(c, s.from, end - s.from);
+		s.ranges = s.n == run->n ? ranges : NULL;
 		s.phase = (enum phase)c->phase[s.from];
 		add_phase(n, s);
 	}
@@ -329,19 +349,18 @@ static void add_run(struct gather *g, const struct columns *c, const struct batc
 {
 	struct numbers *n = &g->others;
 	struct buckets *series = g->others.series;
-	struct range range[METRIC_COUNT];
+	struct ranges ranges;
 
-	for (uint64_t all = run->all & run->any; all; all &= all - 1)
-		range[__builtin_ctzll(all)] = range_of(c->scaled[__builtin_ctzll(all)] + run->from, run->n);
+	ranges_of(&ranges, c, run);
 	if (run->place.session >= 0)
 		n = gather_session(g, (size_t)run->place.session);
 	if (n && run->place.has_series && (n->series || open_series(n)))
 		series = n->series;
 	if (n)
-		numbers_add(n, series, c, run, range);
-	worst_add(&g->worst, c, run, range);
+		numbers_add(n, series, c, run, &ranges);
+	worst_add(&g->worst, c, run, &ranges);
 	sample_add(&g->sample, c, run->from, run->n);
-	profile_add(&g->profile, c, run, range);
+	profile_add(&g->profile, c, run, &ranges);
 }
 
 void gather_add(struct gather *g)

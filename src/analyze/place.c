@@ -24,12 +24,12 @@ static void learn_names(struct analysis *a, struct session *s, const struct fiel
 /* When, which sequences, how many tokens. */
 static void count_steps(struct analysis *a, struct session *s, const struct columns *c, size_t from, size_t n)
 {
-	int64_t first = c->time_us[from], last = first;
+	struct range times = range_of(c->time_us + from, n);
+	int64_t first = times.low, last = times.high;
 	uint32_t low = c->sequence[from], high = low;
 	uint64_t tokens = 0;
 
 	for (size_t row = from; row < from + n; row++) {
-		widen_span(&first, &last, false, c->time_us[row]);
 		low = c->sequence[row] < low ? c->sequence[row] : low;
 		high = c->sequence[row] > high ? c->sequence[row] : high;
 		tokens += c->token_count[row];
@@ -83,7 +83,7 @@ static void place_singly(struct analysis *a, struct batch *b, const struct batch
 	for (size_t i = part->from; i < (size_t)part->from + part->n; i++) {
 		size_t row = b->in_order[i];
 		struct batch_run *run = &b->run[b->run_of[row]];
-		struct batch_run one = { .id = run->id, .from = (uint16_t)row, .n = 1 };
+		struct batch_run one = { .id = run->id, .from = (uint16_t)row, .n = 1, .one_phase = true, .one_count = true };
 		struct session *s = enter(a, &one, b->rows);
 
 		run->place = one.place;
@@ -91,7 +91,7 @@ static void place_singly(struct analysis *a, struct batch *b, const struct batch
 			continue;
 		count_steps(a, s, b->rows, row, 1);
 		note_step(a, s, b->rows, row);
-		jitter_add(&s->jitter, a->jitter, b->rows, row, 1);
+		jitter_add(&s->jitter, a->jitter, b->rows, &one);
 		violations_judge_row(a, s, b->rows, row);
 	}
 }
@@ -119,7 +119,7 @@ static void place_together(struct analysis *a, struct batch *b, const struct bat
 		if (!run->session)
 			continue;
 		count_steps(a, run->session, b->rows, run->from, run->n);
-		jitter_add(&run->session->jitter, a->jitter, b->rows, run->from, run->n);
+		jitter_add(&run->session->jitter, a->jitter, b->rows, run);
 	}
 	touch_in_order(a, b, part);
 	for (size_t i = part->from; a->ledger && i < (size_t)part->from + part->n; i++)

@@ -1,5 +1,7 @@
 #include "analyze/profile.h"
 
+#include "stats/buckets.h"
+
 #include <math.h>
 
 static const enum metric_id followed[PROFILE_METRICS] = { M_TOKEN_LATENCY_MS, M_LOGITS_ENTROPY, M_TOKEN_REPETITION_PCT,
@@ -13,33 +15,45 @@ static size_t octave_of(uint64_t position)
 	return octave < FINDINGS_OCTAVES ? octave : FINDINGS_OCTAVES - 1;
 }
 
-#define MOST (INT64_C(1) << 40)
+/* The sum of a metric that all of the steps have, when it is cheap to tell: theirs are the ranges, or NULL. */
+static bool sum_of(enum metric_id m, const struct columns *c, size_t from, size_t n, const struct held *held,
+		   const struct ranges *ranges, int64_t *sum)
+{
+	struct range r = { .low = -BUCKETS_MOST - 1 };
 
-/* Some steps of a run that are in one octave; range: theirs, or NULL. */
-static void add_octave(struct profile *p, size_t octave, const struct columns *c, size_t from, size_t n, uint64_t any,
-		       uint64_t all, const struct range *range)
+	if (held->doubles >> m & 1) {
+		*sum = (ranges ? ranges->real[m] : ranges_real(c, from, n, m)).sum;
+		return true;
+	}
+	if (held->decimals >> m & 1)
+		r = ranges ? ranges->decimal[m] : range_of(c->scaled[m] + from, n);
+	*sum = r.sum;
+	return r.low >= -BUCKETS_MOST && r.high <= BUCKETS_MOST;
+}
+
+/* Some steps of a run that are in one octave. */
+static void add_octave(struct profile *p, size_t octave, const struct columns *c, size_t from, size_t n, const struct held *held,
+		       const struct ranges *ranges)
 {
 	for (size_t i = 0; i < PROFILE_METRICS; i++) {
 		enum metric_id m = followed[i];
-		struct range r = { .low = -MOST - 1 };
+		int64_t sum;
 
-		if (!(any >> m & 1))
+		if (!(held->any >> m & 1))
 			continue;
-		if (all >> m & 1)
-			r = range ? range[m] : range_of(c->scaled[m] + from, n);
-		if (r.low >= -MOST && r.high <= MOST) {
+		if (sum_of(m, c, from, n, held, ranges, &sum)) {
 			p->at[i][octave].count += n;
-			p->at[i][octave].sum += r.sum;
+			p->at[i][octave].sum += sum;
 			continue;
 		}
 		for (size_t row = from; row < from + n; row++) {
-			double scaled;
+			double value;
 
 			if (!(c->have[row] >> m & 1))
 				continue;
-			scaled = columns_value(c, row, m) * metric_specs[m].scale;
+			value = columns_value(c, row, m);
 			p->at[i][octave].count++;
-			p->at[i][octave].sum += llrint(scaled > (double)MOST ? (double)MOST : scaled < -(double)MOST ? -(double)MOST : scaled);
+			p->at[i][octave].sum += real_range_of(&value, 1, metric_specs[m].scale, (double)BUCKETS_MOST).sum;
 		}
 	}
 }
@@ -49,7 +63,20 @@ static bool counts(const struct columns *c, size_t row)
 	return c->phase[row] != PHASE_PREFILL && c->sequence_length[row];
 }
 
-void profile_add(struct profile *p, const struct columns *c, const struct batch_run *run, const struct range *range)
+/* How many of n steps, the first of which counts, are in its octave from there on. */
+static size_t in_octave(const struct columns *c, size_t from, size_t n, bool one_phase, size_t octave)
+{
+	struct range at = range_of((const int64_t *)c->sequence_length + from, n); /* below 2^53 */
+	size_t i = 1;
+
+	if (one_phase && at.low > 0 && octave_of((uint64_t)at.low) == octave && octave_of((uint64_t)at.high) == octave)
+		return n;
+	while (i < n && counts(c, from + i) && octave_of(c->sequence_length[from + i]) == octave)
+		i++;
+	return i;
+}
+
+void profile_add(struct profile *p, const struct columns *c, const struct batch_run *run, const struct ranges *ranges)
 {
 	size_t end = (size_t)run->from + run->n, n;
 
@@ -60,9 +87,8 @@ void profile_add(struct profile *p, const struct columns *c, const struct batch_
 		if (!counts(c, from))
 			continue;
 		octave = octave_of(c->sequence_length[from]);
-		while (from + n < end && counts(c, from + n) && octave_of(c->sequence_length[from + n]) == octave)
-			n++;
-		add_octave(p, octave, c, from, n, run->any, run->all & run->any, n == run->n ? range : NULL);
+		n = in_octave(c, from, end - from, run->one_phase, octave);
+		add_octave(p, octave, c, from, n, &run->held, n == run->n ? ranges : NULL);
 	}
 }
 

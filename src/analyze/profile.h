@@ -8,7 +8,7 @@
 #define RWKVMON_ANALYZE_PROFILE_H
 
 #include "analyze/batch.h"
-#include "stats/range.h"
+#include "analyze/ranges.h"
 
 enum { PROFILE_METRICS = 7 };
 
@@ -19,8 +19,8 @@ struct profile {
 	} at[PROFILE_METRICS][FINDINGS_OCTAVES];
 };
 
-/* [hot] The steps of a run; range (METRIC_COUNT): of the metrics that each of them has as a decimal. */
-void profile_add(struct profile *p, const struct columns *c, const struct batch_run *run, const struct range *range);
+/* [hot] The steps of a run, with their ranges. */
+void profile_add(struct profile *p, const struct columns *c, const struct batch_run *run, const struct ranges *ranges);
 void profile_merge(struct profile *into, const struct profile *from);
 
 /* Into f->position, for metrics that occur. */

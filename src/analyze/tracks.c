@@ -28,17 +28,6 @@ static void sketch_value(struct track *track, enum metric_id m, double v, uint64
 	sketch_add_times(&track->sketch, is_similarity(m) ? 1 - v : v, times);
 }
 
-static void sketch_decimals(struct track *track, enum metric_id m, const int64_t *decimal, size_t n)
-{
-	double v[RANGE_MOST], scale = metric_specs[m].scale;
-
-	for (size_t i = 0; i < n; i++)
-		v[i] = (double)decimal[i] / scale;
-	for (size_t i = 0; is_similarity(m) && i < n; i++)
-		v[i] = 1 - v[i];
-	sketch_add_all(&track->sketch, v, n);
-}
-
 /* A walk over counts goes on in a track. */
 struct pour {
 	struct track *into;
@@ -83,21 +72,21 @@ void tracks_add_decimals(struct tracks *t, enum metric_id m, const int64_t *v, s
 	if (!track->spilled && r->low == r->high)
 		at = counts_add_times(&track->counts, r->low, (uint32_t)n) ? n : 0;
 	else if (!track->spilled)
-		at = counts_add(&track->counts, v, n);
+		at = counts_add(&track->counts, v, n, r->low, r->high);
 	if (at == n)
 		return;
 	spill(track, m);
-	sketch_decimals(track, m, v + at, n - at);
+	sketch_add_decimals(&track->sketch, v + at, n - at, metric_specs[m].scale, is_similarity(m));
 }
 
-void tracks_add_others(struct tracks *t, enum metric_id m, const double *v, size_t n)
+void tracks_add_others(struct tracks *t, enum metric_id m, const double *v, size_t n, const struct real_range *r)
 {
 	struct track *track = track_of(t, m);
 	double complement[RANGE_MOST];
 
 	if (!track)
 		return;
-	moments_add_others(&track->moments, v, n);
+	moments_add_others(&track->moments, v, n, r);
 	spill(track, m);
 	for (size_t i = 0; is_similarity(m) && i < n; i++)
 		complement[i] = 1 - v[i];
@@ -116,8 +105,11 @@ static void add_values(struct tracks *t, enum metric_id m, const double *v, size
 
 		tracks_add_decimals(t, m, decimal, decimals, &r);
 	}
-	if (decimals < n)
-		tracks_add_others(t, m, other, n - decimals);
+	if (decimals < n) {
+		struct real_range r = real_range_of(other, n - decimals, 1, 0);
+
+		tracks_add_others(t, m, other, n - decimals, &r);
+	}
 }
 
 void tracks_add(struct tracks *t, const struct record *rec)

@@ -31,7 +31,7 @@ void tracks_add(struct tracks *t, const struct record *rec);
 /* [hot] Values of one metric, n = 1..RANGE_MOST: decimals, times the metric's scale and less than 2^51 in size, whose range
  * is r; or others (moments_part tells them apart). The steps they are of are for the caller to count. */
 void tracks_add_decimals(struct tracks *t, enum metric_id m, const int64_t *v, size_t n, const struct range *r);
-void tracks_add_others(struct tracks *t, enum metric_id m, const double *v, size_t n);
+void tracks_add_others(struct tracks *t, enum metric_id m, const double *v, size_t n, const struct real_range *r);
 void tracks_merge(struct tracks *into, const struct tracks *from);
 bool tracks_failed(const struct tracks *t);
 void tracks_summary(const struct tracks *t, enum metric_id m, struct summary *out);

@@ -71,7 +71,7 @@ enum { BROKEN_MAX = 64 };
 static struct broken sum_up(const struct batch *b, const struct batch_run *run, int rule, const uint64_t *violated)
 {
 	const struct rules *rules = run->session->rules;
-	struct rule_sum sum = rules_sum(rules, rule, b->rows, run->from, run->n, run->all & run->any, violated + run->from);
+	struct rule_sum sum = rules_sum(rules, rule, b->rows, run->from, run->n, &run->held, violated + run->from);
 	size_t row = run->from;
 	struct rule_finding f;
 
@@ -143,7 +143,8 @@ void violations_judge_part(struct analysis *a, const struct batch *b, const stru
 	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++) {
 		const struct batch_run *run = &b->run[i];
 
-		any |= rules_screen(run->session->rules, b->rows, run->from, run->n, run->any, run->all, violated + run->from);
+		any |= rules_screen(run->session->rules, b->rows, run->from, run->n, &run->held,
+				    violated + run->from);
 		note_limits(a, run->session);
 	}
 	if (!any)

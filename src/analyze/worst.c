@@ -109,22 +109,28 @@ static void add_metric(struct worst *w, enum metric_id m, const struct columns *
 	}
 }
 
-/* The worst of a column of decimals. */
-static double worst_of(const struct range *r, enum metric_id m)
+/* The worst of a column, where it is known; else as bad as can be. */
+static double worst_of(const struct held *held, const struct ranges *r, enum metric_id m)
 {
-	return badness(m, (double)(smaller_is_worse & metric_bit(m) ? r->low : r->high) / metric_specs[m].scale);
+	bool low = smaller_is_worse & metric_bit(m);
+
+	if (held->decimals >> m & 1)
+		return badness(m, (double)(low ? r->decimal[m].low : r->decimal[m].high) / metric_specs[m].scale);
+	if (held->doubles >> m & 1)
+		return badness(m, low ? r->real[m].low : r->real[m].high);
+	return INFINITY;
 }
 
-void worst_add(struct worst *w, const struct columns *c, const struct batch_run *run, const struct range *range)
+void worst_add(struct worst *w, const struct columns *c, const struct batch_run *run, const struct ranges *ranges)
 {
 	int64_t earliest = c->time_us[run->from];
 
 	for (size_t row = run->from; row < (size_t)run->from + run->n; row++)
 		earliest = c->time_us[row] < earliest ? c->time_us[row] : earliest;
-	for (uint64_t any = run->any & (greater_is_worse | smaller_is_worse); any; any &= any - 1) {
+	for (uint64_t any = run->held.any & (greater_is_worse | smaller_is_worse); any; any &= any - 1) {
 		enum metric_id m = (enum metric_id)__builtin_ctzll(any);
 
-		if (!(run->all >> m & 1) || may_enter(w, m, worst_of(&range[m], m), earliest))
+		if (may_enter(w, m, worst_of(&run->held, ranges, m), earliest))
 			add_metric(w, m, c, run);
 	}
 }

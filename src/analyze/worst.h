@@ -9,7 +9,7 @@
 #define RWKVMON_ANALYZE_WORST_H
 
 #include "analyze/batch.h"
-#include "stats/range.h"
+#include "analyze/ranges.h"
 
 struct worst_step {
 	double bad; /* the value, turned so that greater is worse */
@@ -28,8 +28,8 @@ struct worst {
 	bool failed;
 };
 
-/* [hot] The steps of a run; range (METRIC_COUNT): of the metrics that each of them has as a decimal. */
-void worst_add(struct worst *w, const struct columns *c, const struct batch_run *run, const struct range *range);
+/* [hot] The steps of a run, with their ranges. */
+void worst_add(struct worst *w, const struct columns *c, const struct batch_run *run, const struct ranges *ranges);
 
 /* from's sessions are renumbered by index[old] when it is not NULL. */
 void worst_merge(struct worst *into, const struct worst *from, const int32_t *index);

@@ -48,23 +48,38 @@ void columns_record(const struct columns *c, size_t row, struct record *out)
 	}
 }
 
+struct held columns_held(const struct columns *c, size_t from, size_t n)
+{
+	uint64_t any = 0, all = UINT64_MAX, decimal = 0, decimals = UINT64_MAX;
+
+	for (size_t row = from; row < from + n; row++) {
+		any |= c->have[row];
+		all &= c->have[row];
+		decimal |= c->decimal[row];
+		decimals &= c->decimal[row];
+	}
+	return (struct held){ any, decimals & all, all & ~decimal };
+}
+
 #define PICK(column)                                 \
 	do                                           \
 		for (size_t i = 0; i < n; i++)       \
 			out->column[i] = from->column[row[i]]; \
 	while (0)
 
-/* The same for columns that most often hold one value for all rows. */
-#define PICK_OR_FILL(column)                                     \
-	do {                                                     \
-		bool same = true;                                \
-                                                                 \
-		for (size_t i = 0; i < from->n; i++)             \
-			same &= from->column[i] == from->column[0]; \
-		for (size_t i = 0; same && i < n; i++)           \
-			out->column[i] = from->column[0];        \
-		if (!same)                                       \
-			PICK(column);                            \
+/* The same for columns that most often hold one value for all rows: whether they do is told without branches. */
+#define PICK_OR_FILL(column, type, bits)                                                \
+	do {                                                                            \
+		const type first = from->column[0];                                     \
+		bits apart = 0;                                                         \
+                                                                                        \
+		for (size_t i = 0; i < from->n; i++)                                    \
+			apart |= (bits)((bits)from->column[i] ^ (bits)first);           \
+		if (apart)                                                              \
+			PICK(column);                                                   \
+		else                                                                    \
+			for (size_t i = 0; i < n; i++)                                  \
+				out->column[i] = first;                                 \
 	} while (0)
 
 void columns_pick_steps(struct columns *out, const struct columns *from, const uint16_t *row, size_t n, uint64_t any)
@@ -76,14 +91,14 @@ void columns_pick_steps(struct columns *out, const struct columns *from, const u
 	memset(out->event, EVENT_INFERENCE_STEP, n);
 	PICK(time_us);
 	PICK(sequence_length);
-	PICK_OR_FILL(have);
-	PICK_OR_FILL(nonfinite);
-	PICK_OR_FILL(decimal);
-	PICK_OR_FILL(sequence);
-	PICK_OR_FILL(token_count);
-	PICK_OR_FILL(phase);
-	PICK_OR_FILL(whole);
-	PICK_OR_FILL(session);
+	PICK_OR_FILL(have, uint64_t, uint64_t);
+	PICK_OR_FILL(nonfinite, uint64_t, uint64_t);
+	PICK_OR_FILL(decimal, uint64_t, uint64_t);
+	PICK_OR_FILL(sequence, uint32_t, uint32_t);
+	PICK_OR_FILL(token_count, uint32_t, uint32_t);
+	PICK_OR_FILL(phase, uint8_t, uint8_t);
+	PICK_OR_FILL(whole, uint8_t, uint8_t);
+	PICK_OR_FILL(session, struct field_values *, uintptr_t);
 	for (size_t i = 0; i < n; i++)
 		other |= out->have[i] & ~out->decimal[i];
 	for (; any; any &= any - 1) {

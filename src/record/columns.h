@@ -31,6 +31,16 @@ struct columns {
 	struct record record[COLUMNS_WHOLE];
 };
 
+/* What some rows have, as bits of metrics. */
+struct held {
+	uint64_t any;	   /* one of them has it */
+	uint64_t decimals; /* each has it as a decimal */
+	uint64_t doubles;  /* each has it, and none as a decimal */
+};
+
+/* Of rows from.., n of them. */
+struct held columns_held(const struct columns *c, size_t from, size_t n);
+
 static inline bool columns_full(const struct columns *c)
 {
 	return c->n == COLUMNS_ROWS || c->n_whole == COLUMNS_WHOLE;

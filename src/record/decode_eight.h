@@ -23,10 +23,20 @@ static inline __m512d value_of_eight(const struct eight *e)
 			     _mm512_permutexvar_pd(e->fraction, _mm512_setr_pd(1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7)));
 }
 
-/* The texts of eight lanes: a lane's last byte is the highest. */
-static inline __m512i texts_of_eight(const char *base, __m256i ends)
+static inline __m128i two_texts(const char *from, const uint32_t at[2])
 {
-	return _mm512_i32gather_epi64(ends, base - 8, 1);
+	__m128i low = _mm_loadl_epi64((const __m128i *)(const void *)(from + at[0]));
+
+	return _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(low), (const double *)(const void *)(from + at[1])));
+}
+
+/* The texts of eight lanes: a lane's last byte is the highest. Single loads take half the time of a gather. */
+static inline __m512i texts_of_eight(const char *base, const uint32_t end[8])
+{
+	__m256i low = _mm256_set_m128i(two_texts(base - 8, end + 2), two_texts(base - 8, end));
+	__m256i high = _mm256_set_m128i(two_texts(base - 8, end + 6), two_texts(base - 8, end + 4));
+
+	return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
 /* Digits, whose first is the lowest byte and whose last the highest, as a number. */
@@ -75,39 +85,55 @@ static inline struct eight take_eight(__m512i text, __m512i length, __m512i deci
 	return e;
 }
 
+/* What numbers have in common that have so many digits behind the point: where the point is, what stands before it, and how
+ * few characters there are. */
+struct alike {
+	uint64_t point, point_is, moved; /* of the 8 bytes */
+	int64_t least;
+};
+
+static const struct alike alike_by_fraction[] = {
+#define ALIKE(fraction)                                                                                                          \
+	{ UINT64_C(0xff) << 8 * (7 - (fraction)), (uint64_t)('.' ^ '0') << 8 * (7 - (fraction)),                                 \
+	  (UINT64_C(0x100) << 8 * (7 - (fraction))) - 1, (fraction) + 2 }
+	{ 0, 0, 0, 1 }, ALIKE(1), ALIKE(2), ALIKE(3), ALIKE(4), ALIKE(5), ALIKE(6),
+#undef ALIKE
+};
+
 /* Most columns have the same number of digits behind the point in every line: the lanes of which that is true, with their
- * numbers. 0 <= fraction <= 6. */
+ * numbers. 0 <= fraction <= 6. What is wrong gathers in a vector: instructions that make masks are slower. */
 static inline __mmask8 take_eight_alike(__m512i text, __m512i length, int fraction, __m512i *number)
 {
-	const int point = 8 * (7 - fraction); /* its first bit */
+	const struct alike *a = &alike_by_fraction[fraction];
+	__m512i point = _mm512_set1_epi64((int64_t)a->point), moved = _mm512_set1_epi64((int64_t)a->moved);
 	__m512i unused = _mm512_sub_epi64(_mm512_set1_epi64(64), _mm512_slli_epi64(length, 3));
 	__m512i first = _mm512_srlv_epi64(_mm512_xor_si512(text, _mm512_set1_epi8('0')), unused);
 	__m512i digit = _mm512_sllv_epi64(first, unused);
-	__m512i least = _mm512_set1_epi64(fraction ? fraction + 2 : 1);
-	__mmask8 fine = _mm512_cmple_epi64_mask(length, _mm512_set1_epi64(8)) & _mm512_cmpge_epi64_mask(length, least);
+	__m512i more = _mm512_sub_epi64(length, _mm512_set1_epi64(a->least)), room = _mm512_sub_epi64(_mm512_set1_epi64(8), length);
+	__m512i zero_first = _mm512_sub_epi64(_mm512_and_si512(first, _mm512_set1_epi64(0xff)), _mm512_set1_epi64(1));
+	__m512i wrong, low;
 
-	fine &= (__mmask8)~(_mm512_cmpgt_epi64_mask(length, least) & _mm512_testn_epi64_mask(first, _mm512_set1_epi64(0xff)));
-	if (fraction) {
-		__m512i at_point = _mm512_set1_epi64(0xffLL << point), before = _mm512_set1_epi64((1LL << point) - 1);
-		__m512i low = _mm512_slli_epi64(_mm512_and_si512(digit, before), 8);
-
-		fine &= _mm512_cmpeq_epi64_mask(_mm512_and_si512(digit, at_point), _mm512_set1_epi64((long long)('.' ^ '0') << point));
-		digit = _mm512_ternarylogic_epi64(digit, _mm512_or_si512(at_point, before), low, 0xba); /* (digit & ~mask) | low */
-	}
-	fine &= (__mmask8)~_mm512_test_epi64_mask(_mm512_movm_epi8(_mm512_cmpgt_epu8_mask(digit, _mm512_set1_epi8(9))), _mm512_set1_epi64(-1));
+	/* Signs: too short, too long; a needless 0 in front. */
+	wrong = _mm512_andnot_si512(_mm512_sub_epi64(more, _mm512_set1_epi64(1)), zero_first);
+	wrong = _mm512_srai_epi64(_mm512_ternarylogic_epi64(wrong, more, room, 0xfe), 63);
+	wrong = _mm512_ternarylogic_epi64(wrong, _mm512_and_si512(digit, point), _mm512_set1_epi64((int64_t)a->point_is), 0xf6);
+	low = _mm512_slli_epi64(_mm512_andnot_si512(point, _mm512_and_si512(digit, moved)), 8);
+	digit = _mm512_ternarylogic_epi64(digit, moved, low, 0xba); /* (digit & ~moved) | low */
+	wrong = _mm512_or_si512(wrong, _mm512_subs_epu8(digit, _mm512_set1_epi8(9)));
 	*number = join_digits(digit);
-	return fine;
+	return _mm512_testn_epi64_mask(wrong, wrong);
 }
 
 /* Numbers of 10..20 characters with a point that has 8..17 digits behind it, as programs write that print doubles in full.
  * Bytes before a number are read: 24 from its end. */
-static inline struct eight take_eight_long(const char *base, __m256i starts, __m256i ends)
+static inline struct eight take_eight_long(const char *base, const uint32_t start[8], const uint32_t end[8])
 {
+	__m256i starts = _mm256_loadu_si256((const __m256i *)(const void *)start), ends = _mm256_loadu_si256((const __m256i *)(const void *)end);
 	const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi64(1), dot = _mm512_set1_epi8('.' ^ '0');
 	const __m512i nines = _mm512_set1_epi8(9), ascii = _mm512_set1_epi8('0'), all = _mm512_set1_epi64(-1);
 	__m512i length = _mm512_cvtepi32_epi64(_mm256_sub_epi32(ends, starts)), bits = _mm512_slli_epi64(length, 3);
-	__m512i last = _mm512_xor_si512(texts_of_eight(base, ends), ascii);
-	__m512i middle = _mm512_xor_si512(texts_of_eight(base - 8, ends), ascii), first = _mm512_xor_si512(texts_of_eight(base - 16, ends), ascii);
+	__m512i last = _mm512_xor_si512(texts_of_eight(base, end), ascii);
+	__m512i middle = _mm512_xor_si512(texts_of_eight(base - 8, end), ascii), first = _mm512_xor_si512(texts_of_eight(base - 16, end), ascii);
 	__m512i point, before, after;
 	__mmask8 in_middle, fine;
 	struct eight e;
@@ -151,6 +177,23 @@ static inline struct eight take_eight_long(const char *base, __m256i starts, __m
 	e.fine = fine;
 	e.whole = e.decimal = 0;
 	return e;
+}
+
+/* The doubles nearest to numbers below 2^64 over 10^fraction, 8 <= fraction <= 17; returns the lanes that are sure. Quotient
+ * and remainder of the rounded number are exact (FMA), and so is what rounding took from it: the quotient is corrected by
+ * theirs, with an error below 2^-50 of the correction. Sure is what both ends of a wider margin round to. */
+static inline __mmask8 divide_eight(__m512i number, __m512i fraction, __m512d *value)
+{
+	const __m512d low = _mm512_setr_pd(1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15), high = _mm512_setr_pd(1e16, 1e17, 1, 1, 1, 1, 1, 1);
+	__m512d power = _mm512_permutex2var_pd(low, _mm512_sub_epi64(fraction, _mm512_set1_epi64(8)), high);
+	__m512d rounded = _mm512_cvtepu64_pd(number), quotient = _mm512_div_pd(rounded, power), correction, margin, other;
+
+	correction = _mm512_cvtepi64_pd(_mm512_sub_epi64(number, _mm512_cvtpd_epu64(rounded)));
+	correction = _mm512_div_pd(_mm512_add_pd(_mm512_fnmadd_pd(quotient, power, rounded), correction), power);
+	margin = _mm512_mul_pd(_mm512_abs_pd(correction), _mm512_set1_pd(0x1p-48));
+	*value = _mm512_add_pd(quotient, _mm512_add_pd(correction, margin));
+	other = _mm512_add_pd(quotient, _mm512_sub_pd(correction, margin));
+	return _mm512_cmp_pd_mask(*value, other, _CMP_EQ_OQ);
 }
 
 #endif

@@ -20,7 +20,7 @@ enum {
 struct marks {
 	const char *base, *upto; /* NULL: of no text */
 	size_t n, next;		 /* next: first of the present line */
-	uint32_t at[MARKS_MAX + MARKS_AT_ONCE];
+	uint16_t at[MARKS_MAX + MARKS_AT_ONCE];
 };
 
 struct layouts {
@@ -110,11 +110,11 @@ bool layouts_match(struct layouts *ls, const char **p, const char *end, struct d
 	for (size_t i = 0; i < ls->n; i++) {
 		struct layout *l = ls->order[i];
 
-		if (!find_marks(ls, *p, end, l->colons + 1u) ||
+		if (!find_marks(ls, *p, end, l->marks + 1u) ||
 		    !ls->match(l, &ls->minute, ls->marks.base, ls->marks.at + ls->marks.next, *p, out))
 			continue;
-		*p = ls->marks.base + ls->marks.at[ls->marks.next + l->colons] + 1;
-		ls->marks.next += l->colons + 1u;
+		*p = ls->marks.base + ls->marks.at[ls->marks.next + l->marks] + 1;
+		ls->marks.next += l->marks + 1u;
 		if (i)
 			move_to_front(ls, i);
 		ls->missed = 0;
@@ -157,9 +157,9 @@ size_t layouts_run(struct layouts *ls, const char **p, const char *end, struct c
 		ls->run_wait--;
 		return 0;
 	}
-	if (!ls->run || !l || !l->has_lanes || pauses(ls))
+	if (!ls->run || !l || !l->has_lanes || !l->lanes.runs || pauses(ls))
 		return 0;
-	marks = l->colons + 1u;
+	marks = l->marks + 1u;
 	while (lines == RUN_LINES && c->n + RUN_LINES <= COLUMNS_ROWS && find_marks(ls, *p, end, RUN_LINES * marks)) {
 		lines = ls->run(l, &ls->minute, ls->marks.base, ls->marks.at + ls->marks.next, *p, c);
 		learn_from_run(ls, lines);
@@ -230,24 +230,26 @@ static struct layout *next_layout(struct layouts *ls)
 	return ls->order[0];
 }
 
-static uint16_t colons_in(const char *p, size_t n)
+static uint16_t marks_in(const char *p, size_t n)
 {
-	uint16_t colons = 0;
+	uint16_t marks = 0;
 
 	for (size_t i = 0; i < n; i++)
-		colons = (uint16_t)(colons + (p[i] == ':'));
-	return colons;
+		marks = (uint16_t)(marks + is_mark(p[i]));
+	return marks;
 }
 
-/* The colon that stands before the value, if one does so since the value before. */
-static void anchor(struct operand *o, struct slice line, size_t value, uint16_t *colons)
+/* The last mark before the value, if there is one since the value before: its colon, in general. */
+static void anchor(struct operand *o, struct slice line, size_t value, uint16_t *marks)
 {
-	const char *fixed = line.p + o->fixed, *colon = memrchr(fixed, ':', o->fixed_bytes);
+	size_t mark = value;
 
-	o->anchored = colon && value - (size_t)(colon - line.p) <= UINT8_MAX;
-	o->gap = o->anchored ? (uint8_t)(value - (size_t)(colon - line.p)) : 0;
-	*colons = (uint16_t)(*colons + colons_in(fixed, o->fixed_bytes));
-	o->colon = (uint16_t)(*colons - 1);
+	while (mark > o->fixed && !is_mark(line.p[mark - 1]))
+		mark--;
+	o->anchored = mark > o->fixed && value - (mark - 1) <= UINT8_MAX;
+	o->gap = o->anchored ? (uint8_t)(value - (mark - 1)) : 0;
+	*marks = (uint16_t)(*marks + marks_in(line.p + o->fixed, o->fixed_bytes));
+	o->mark = (uint16_t)(*marks - 1);
 }
 
 /* The fixed bytes before operand i in pieces; false: too many. */
@@ -262,6 +264,24 @@ static bool add_segments(struct lanes *s, size_t i, size_t fixed, size_t bytes)
 		s->mask[s->n_segments++] = n == SEGMENT_BYTES ? UINT64_MAX : (UINT64_C(1) << n) - 1;
 	}
 	return true;
+}
+
+static void swap_segments(struct lanes *s, size_t a, size_t b)
+{
+	struct segment segment = s->segment[a];
+	uint64_t mask = s->mask[a];
+
+	s->segment[a] = s->segment[b];
+	s->mask[a] = s->mask[b];
+	s->segment[b] = segment;
+	s->mask[b] = mask;
+}
+
+static void put_short_first(struct lanes *s)
+{
+	for (size_t i = 0; i < s->n_segments; i++)
+		if (s->mask[i] <= UINT32_MAX)
+			swap_segments(s, i, s->n_short++);
 }
 
 /* Digits behind the point of operand i in the layout's own line. */
@@ -287,9 +307,9 @@ static bool lay_lanes(struct layout *l)
 
 		if (!o->anchored || !add_segments(s, i, o->fixed, o->fixed_bytes))
 			return false;
-		s->start_mark[i] = o->colon;
+		s->start_mark[i] = o->mark;
 		s->start_gap[i] = o->gap;
-		s->end_mark[i] = i + 1 < l->n ? o[1].colon : l->colons;
+		s->end_mark[i] = i + 1 < l->n ? o[1].mark : l->marks;
 		s->end_gap[i] = i + 1 < l->n ? o[1].gap - o[1].fixed_bytes : -(int32_t)l->tail_bytes;
 		s->counts |= (uint32_t)is_count << i;
 		s->fraction[i] = fraction_of(l, i);
@@ -302,13 +322,17 @@ static bool lay_lanes(struct layout *l)
 		s->metrics |= UINT32_C(1) << i;
 		s->decimals[i] = metric_specs[o->metric].decimals;
 	}
-	return add_segments(s, l->n, l->tail, l->tail_bytes);
+	s->runs = l->marks < RUN_MARKS;
+	if (!add_segments(s, l->n, l->tail, l->tail_bytes))
+		return false;
+	put_short_first(s);
+	return true;
 }
 
 void layouts_learn(struct layouts *ls, struct slice line, const struct record *out)
 {
 	const struct leaves *leaves = &ls->leaves;
-	uint16_t colons = 0;
+	uint16_t marks = 0;
 	struct layout *l;
 	size_t at = 0;
 
@@ -323,14 +347,14 @@ void layouts_learn(struct layouts *ls, struct slice line, const struct record *o
 			continue;
 		o->fixed = (uint16_t)at;
 		o->fixed_bytes = (uint16_t)(leaves->leaf[i].from - at);
-		anchor(o, line, leaves->leaf[i].from, &colons);
+		anchor(o, line, leaves->leaf[i].from, &marks);
 		at = leaves->leaf[i].to;
-		colons = (uint16_t)(colons + colons_in(line.p + leaves->leaf[i].from, at - leaves->leaf[i].from));
+		marks = (uint16_t)(marks + marks_in(line.p + leaves->leaf[i].from, at - leaves->leaf[i].from));
 		l->n++;
 	}
 	l->tail = (uint16_t)at;
 	l->tail_bytes = (uint16_t)(line.n - at);
-	l->colons = (uint16_t)(colons + colons_in(line.p + at, line.n - at));
+	l->marks = (uint16_t)(marks + marks_in(line.p + at, line.n - at));
 	memcpy(l->line, line.p, line.n);
 	l->fixed = *out;
 	l->session = *out->session;

@@ -11,11 +11,16 @@ struct all {
 	uint32_t fine, whole, decimal;
 };
 
-/* The places of 16 lanes; false: they are out of order, and the line is built in another way. */
-static inline bool place_lanes(const struct lanes *s, size_t at, size_t n, const uint32_t *mark, struct all *all)
+static inline __m512i marks_at(__m512i number, const uint16_t *mark)
 {
-	__m512i start = _mm512_i32gather_epi32(_mm512_load_si512(s->start_mark + at), mark, 4);
-	__m512i end = _mm512_i32gather_epi32(_mm512_load_si512(s->end_mark + at), mark, 4);
+	return _mm512_and_si512(_mm512_i32gather_epi32(number, mark, sizeof *mark), _mm512_set1_epi32(0xffff));
+}
+
+/* The places of 16 lanes; false: they are out of order, and the line is built in another way. */
+static inline bool place_lanes(const struct lanes *s, size_t at, size_t n, const uint16_t *mark, struct all *all)
+{
+	__m512i start = marks_at(_mm512_load_si512(s->start_mark + at), mark);
+	__m512i end = marks_at(_mm512_load_si512(s->end_mark + at), mark);
 	__mmask16 used = (__mmask16)(n >= 16 ? 0xffff : (1u << n) - 1);
 
 	start = _mm512_add_epi32(start, _mm512_load_si512(s->start_gap + at));
@@ -29,7 +34,7 @@ static inline void take_lanes(const struct lanes *s, size_t at, const char *base
 {
 	__m256i start = _mm256_load_si256((const __m256i *)(const void *)(all->start + at));
 	__m256i end = _mm256_loadu_si256((const __m256i *)(const void *)(all->end + 1 + at));
-	struct eight e = take_eight(texts_of_eight(base, end), _mm512_cvtepi32_epi64(_mm256_sub_epi32(end, start)),
+	struct eight e = take_eight(texts_of_eight(base, all->end + 1 + at), _mm512_cvtepi32_epi64(_mm256_sub_epi32(end, start)),
 				    _mm512_load_si512(s->decimals + at));
 
 	_mm512_store_pd(all->value + at, value_of_eight(&e));
@@ -82,14 +87,14 @@ static inline bool give_lanes(struct layout *l, struct minute *minute, const cha
 	return true;
 }
 
-bool layout_match_avx512(struct layout *l, struct minute *minute, const char *base, const uint32_t *mark, const char *p,
+bool layout_match_avx512(struct layout *l, struct minute *minute, const char *base, const uint16_t *mark, const char *p,
 			 struct decoded *out)
 {
 	struct all all;
 
 	if (!l->has_lanes)
 		return match_layout(X86_STEPS, l, minute, base, mark, p, out);
-	if (base[mark[l->colons]] != '\n')
+	if (base[mark[l->marks]] != '\n')
 		return false;
 	all.end[0] = (uint32_t)(p - base);
 	all.fine = all.whole = all.decimal = 0;
@@ -104,34 +109,64 @@ bool layout_match_avx512(struct layout *l, struct minute *minute, const char *ba
 	return give_lanes(l, minute, base, &all, out);
 }
 
-/* The places of up to 16 marks at a time: the numbers of marked bytes are compressed, then widened. */
+/* Marks among 64 bytes: how many, and their numbers, from the first on. */
+struct marked {
+	size_t n;
+	__m512i number;
+};
+
 __attribute__((target("avx512vbmi2")))
-size_t marks_find_vbmi2(const char *from, const char *end, uint32_t *mark, const char **upto)
+static inline struct marked marks_of_64(const char *p)
 {
-	const __m512i colon = _mm512_set1_epi8(':'), line_end = _mm512_set1_epi8('\n');
 	const __m512i numbers = _mm512_set_epi64(0x3f3e3d3c3b3a3938, 0x3736353433323130, 0x2f2e2d2c2b2a2928, 0x2726252423222120,
 						 0x1f1e1d1c1b1a1918, 0x1716151413121110, 0x0f0e0d0c0b0a0908, 0x0706050403020100);
+	__m512i x = _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi8((char)MARK_BITS));
+	__mmask64 is = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(MARK));
+
+	return (struct marked){ (size_t)__builtin_popcountll(_cvtmask64_u64(is)), _mm512_maskz_compress_epi8(is, numbers) };
+}
+
+/* The first eight. */
+static inline void put_few_marks(const struct marked *m, __m128i base, uint16_t *mark)
+{
+	_mm_storeu_si128((__m128i *)(void *)mark, _mm_add_epi16(base, _mm_cvtepu8_epi16(_mm512_castsi512_si128(m->number))));
+}
+
+/* All that there can be. */
+static void put_many_marks(const struct marked *m, __m128i base, uint16_t *mark)
+{
+	__m512i from = _mm512_broadcastw_epi16(base), low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(m->number));
+	__m512i high = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(m->number, 1));
+
+	_mm512_storeu_si512(mark, _mm512_add_epi16(from, low));
+	_mm512_storeu_si512(mark + 32, _mm512_add_epi16(from, high));
+}
+
+/* The numbers of marked bytes are compressed, then widened. Two times 64 bytes a round: it takes little longer than one. */
+__attribute__((target("avx512vbmi2")))
+size_t marks_find_vbmi2(const char *from, const char *end, uint16_t *mark, const char **upto)
+{
+	__m128i base = _mm_setzero_si128(), next;
 	const char *at = from;
 	size_t n = 0;
 
-	for (; end - at >= 64 && n <= MARKS_MAX - MARKS_AT_ONCE; at += 64) {
-		__m512i x = _mm512_loadu_si512(at), base = _mm512_set1_epi32((int)(at - from));
-		__mmask64 marked = _mm512_cmpeq_epi8_mask(x, colon) | _mm512_cmpeq_epi8_mask(x, line_end);
-		__m512i found = _mm512_maskz_compress_epi8(marked, numbers);
-		size_t many = (size_t)__builtin_popcountll(marked);
+	end = marks_end(from, end);
+	for (; end - at >= 128 && n <= MARKS_MAX - MARKS_AT_ONCE; at += 128) {
+		struct marked a = marks_of_64(at), b = marks_of_64(at + 64);
 
-		_mm512_storeu_si512(mark + n, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(found))));
-		if (__builtin_expect(many > 16, 0))
-			for (size_t i = 16; i < many; i += 16) {
-				found = _mm512_shuffle_i64x2(found, found, 0x39); /* the next 16 bytes come first */
-				_mm512_storeu_si512(mark + n + i,
-						    _mm512_add_epi32(base, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(found))));
-			}
-		n += many;
+		next = _mm_add_epi16(base, _mm_set1_epi16(64));
+		put_few_marks(&a, base, mark + n);
+		put_few_marks(&b, next, mark + n + a.n);
+		if (__builtin_expect((a.n > 8) | (b.n > 8), 0)) {
+			put_many_marks(&a, base, mark + n);
+			put_many_marks(&b, next, mark + n + a.n);
+		}
+		n += a.n + b.n;
+		base = _mm_add_epi16(next, _mm_set1_epi16(64));
 	}
 	for (; at < end && n <= MARKS_MAX - MARKS_AT_ONCE; at++)
-		if (*at == ':' || *at == '\n')
-			mark[n++] = (uint32_t)(at - from);
+		if (is_mark(*at))
+			mark[n++] = (uint16_t)(at - from);
 	*upto = at;
 	return n;
 }

@@ -167,7 +167,7 @@ static inline void take_fixed(const struct layout *l, struct decoded *out)
 	out->decimal = 0;
 }
 
-/* Where the number or plain text at p is over, for values that are not followed by a colon's place. */
+/* Where the number or plain text at p is over, for values that are not followed by a mark's place. */
 static inline const char *value_end(const char *p, const char *stop, bool text)
 {
 	while (p < stop && (text ? *p != '"' : is_digit(*p) || *p == '.' || *p == '-'))
@@ -177,14 +177,14 @@ static inline const char *value_end(const char *p, const char *stop, bool text)
 
 /* Each round needs the places of this and of the next value; neither depends on what was read in the round before. */
 ALWAYS_INLINE bool match_layout(struct layout_steps steps, struct layout *l, struct minute *minute, const char *base,
-				const uint32_t *mark, const char *p, struct decoded *out)
+				const uint16_t *mark, const char *p, struct decoded *out)
 {
-	const char *stop = base + mark[l->colons], *at = p, *start;
+	const char *stop = base + mark[l->marks], *at = p, *start;
 
 	if (*stop != '\n')
 		return false;
 	take_fixed(l, out);
-	start = l->n && l->operand[0].anchored ? base + mark[l->operand[0].colon] + l->operand[0].gap : p + l->operand[0].fixed_bytes;
+	start = l->n && l->operand[0].anchored ? base + mark[l->operand[0].mark] + l->operand[0].gap : p + l->operand[0].fixed_bytes;
 	for (size_t i = 0; i < l->n; i++) {
 		const struct operand *o = &l->operand[i], *next = o + 1;
 		bool last = i + 1 == l->n;
@@ -193,7 +193,7 @@ ALWAYS_INLINE bool match_layout(struct layout_steps steps, struct layout *l, str
 		if (start - at != o->fixed_bytes || start > stop || !steps.same_bytes(l->line + o->fixed, at, o->fixed_bytes))
 			return false;
 		if (!last && next->anchored)
-			next_start = base + mark[next->colon] + next->gap;
+			next_start = base + mark[next->mark] + next->gap;
 		end = next_start ? next_start - (last ? l->tail_bytes : next->fixed_bytes)
 				 : value_end(start, stop, o->kind >= OPERAND_TIME);
 		if (end < start || end > stop || !take_operand(steps, l, o, minute, start, end, out))

@@ -273,6 +273,18 @@ static inline void learn_fraction(uint8_t *fraction, const struct eight *e, __mm
 	*fraction = last <= FRACTION_MAX ? (uint8_t)last : *fraction;
 }
 
+struct places {
+	_Alignas(32) uint32_t at[MEMBER_LINES];
+};
+
+static inline struct places places_of(__m256i v)
+{
+	struct places p;
+
+	_mm256_store_si256((__m256i *)(void *)p.at, v);
+	return p;
+}
+
 static inline __m512i lengths_of(const struct eight_values *v)
 {
 	return _mm512_cvtepi32_epi64(_mm256_sub_epi32(v->end, v->start));
@@ -281,7 +293,7 @@ static inline __m512i lengths_of(const struct eight_values *v)
 /* Numbers of 8 characters at most. */
 static inline struct eight numbers_of(const struct eight_lines *w, size_t slot, const struct eight_values *v, int decimals)
 {
-	__m512i length = lengths_of(v), text = texts_of_eight(w->base, v->end);
+	__m512i length = lengths_of(v), text = texts_of_eight(w->base, places_of(v->end).at);
 	uint8_t *fraction = &w->ms->fraction[slot];
 	int lacking = decimals - *fraction;
 	struct eight e;
@@ -334,19 +346,12 @@ static void take_long_metrics(struct eight_lines *w, enum metric_id m, unsigned 
 /* Doubles in full: they have more digits than the metric's decimals. */
 static void take_full_metrics(struct eight_lines *w, enum metric_id m, const struct eight_values *v)
 {
-	struct eight e = take_eight_long(w->base, v->start, v->end);
-	uint64_t number[MEMBER_LINES], fraction[MEMBER_LINES];
-	unsigned slow = v->present & (unsigned)~e.fine;
+	struct eight e = take_eight_long(w->base, places_of(v->start).at, places_of(v->end).at);
+	__m512d value;
+	__mmask8 sure = divide_eight(e.number, e.fraction, &value) & e.fine;
 
-	_mm512_storeu_si512(number, e.number);
-	_mm512_storeu_si512(fraction, e.fraction);
-	for (unsigned left = v->present & e.fine; left; left &= left - 1) {
-		int k = __builtin_ctz(left);
-
-		if (!decimal_to_double(number[k], -(int)fraction[k], &w->c->value[m][w->row + (size_t)k]))
-			slow |= 1u << k;
-	}
-	take_long_metrics(w, m, slow);
+	_mm512_mask_storeu_pd(w->c->value[m] + w->row, v->present, value);
+	take_long_metrics(w, m, v->present & (unsigned)~sure);
 }
 
 static inline void take_metrics(struct eight_lines *w, enum metric_id m, __mmask8 present)

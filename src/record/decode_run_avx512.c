@@ -10,12 +10,13 @@ struct run {
 	struct layout *l;
 	struct minute *minute;
 	const char *base;
-	const uint32_t *mark;
-	__m256i first; /* each line's first mark */
 	struct columns *c;
 	size_t row;	 /* of the first line */
-	__mmask8 fine;	 /* lines that match so far */
-	__m512i decimal; /* each row's */
+	__mmask8 fine;	  /* lines that match so far */
+	uint64_t decimal; /* of all rows … */
+	__m512i some_decimal; /* … and of some */
+
+	_Alignas(64) uint16_t mark[RUN_MARKS][RUN_LINES]; /* of each line */
 
 	/* Of operand i in line k: [i][k]. ends[0] are the lines' beginnings, ends[i + 1] those of operand i. */
 	_Alignas(64) uint32_t start[LANES_MAX][RUN_LINES], ends[LANES_MAX + 1][RUN_LINES];
@@ -23,7 +24,32 @@ struct run {
 
 static inline __m256i marks_of(const struct run *r, uint32_t mark)
 {
-	return _mm256_i32gather_epi32((const int *)(const void *)(r->mark + mark), r->first, 4);
+	return _mm256_cvtepu16_epi32(_mm_load_si128((const __m128i *)(const void *)r->mark[mark]));
+}
+
+static inline __m512i eight_marks_of_4(const uint16_t *mark, size_t stride)
+{
+	const __m128i *one = (const __m128i *)(const void *)mark, *two = (const __m128i *)(const void *)(mark + stride);
+	const __m128i *three = (const __m128i *)(const void *)(mark + 2 * stride), *four = (const __m128i *)(const void *)(mark + 3 * stride);
+	__m256i low = _mm256_set_m128i(_mm_loadu_si128(two), _mm_loadu_si128(one));
+	__m256i high = _mm256_set_m128i(_mm_loadu_si128(four), _mm_loadu_si128(three));
+
+	return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+/* The marks of a line stand side by side; afterwards those of one place in all lines do. */
+static inline void transpose_marks(struct run *r, const uint16_t *mark, size_t stride)
+{
+	const __m512i first_four = _mm512_set_epi64(0x003b0033002b0023, 0x001b0013000b0003, 0x003a0032002a0022, 0x001a0012000a0002,
+						    0x0039003100290021, 0x0019001100090001, 0x0038003000280020, 0x0018001000080000);
+	const __m512i last_four = _mm512_add_epi16(first_four, _mm512_set1_epi16(4));
+
+	for (size_t at = 0; at < stride; at += 8) {
+		__m512i upper = eight_marks_of_4(mark + at, stride), lower = eight_marks_of_4(mark + at + 4 * stride, stride);
+
+		_mm512_store_si512(r->mark[at], _mm512_permutex2var_epi16(upper, first_four, lower));
+		_mm512_store_si512(r->mark[at + 4], _mm512_permutex2var_epi16(upper, last_four, lower));
+	}
 }
 
 static inline void store8(uint32_t *to, __m256i v)
@@ -51,7 +77,7 @@ static inline void place_lines(struct run *r, __m256i stop, const char *p)
 static inline void place_operands(struct run *r, __m256i stop)
 {
 	const struct lanes *s = &r->l->lanes;
-	__m256i here = marks_of(r, s->start_mark[0]), next;
+	__m256i here = marks_of(r, s->start_mark[0]), next, signs = _mm256_setzero_si256();
 
 	for (size_t i = 0; i < r->l->n; i++, here = next) {
 		__m256i start = _mm256_add_epi32(here, _mm256_set1_epi32(s->start_gap[i])), end;
@@ -60,33 +86,59 @@ static inline void place_operands(struct run *r, __m256i stop)
 		end = _mm256_add_epi32(next, _mm256_set1_epi32(s->end_gap[i]));
 		store8(r->start[i], start);
 		store8(r->ends[i + 1], end);
-		r->fine &= _mm256_cmpge_epi32_mask(end, start);
+		signs = _mm256_or_si256(signs, _mm256_sub_epi32(end, start));
 	}
+	r->fine &= _mm256_cmpge_epi32_mask(signs, _mm256_setzero_si256());
 	r->fine &= _mm256_cmpeq_epi32_mask(_mm256_sub_epi32(load_places(r->start[0]), load_places(r->ends[0])),
 					   _mm256_set1_epi32(r->l->operand[0].fixed_bytes));
 }
 
-/* What stands between the operands is the layout's: differences of all pieces are gathered line by line. */
+/* Differences of a piece from what it ought to be are gathered line by line. Most pieces are short: loads of half the width
+ * touch a second line of the cache half as often. */
+static inline void compare_short(const struct run *r, size_t i, __m256i differ[RUN_LINES])
+{
+	const struct segment *s = &r->l->lanes.segment[i];
+	const __mmask32 mask = (__mmask32)r->l->lanes.mask[i];
+	const uint32_t *ends = r->ends[s->before];
+	const char *at = r->base + s->skip;
+	__m256i want = _mm256_maskz_loadu_epi8(mask, r->l->line + s->fixed);
+
+	UNROLL_RUN for (int k = 0; k < RUN_LINES; k++) /* differ | (piece ^ want) */
+		differ[k] = _mm256_ternarylogic_epi64(differ[k], _mm256_maskz_loadu_epi8(mask, at + ends[k]), want, 0xf6);
+}
+
+static inline void compare_long(const struct run *r, size_t i, __m512i differ[RUN_LINES])
+{
+	const struct segment *s = &r->l->lanes.segment[i];
+	const __mmask64 mask = r->l->lanes.mask[i];
+	const uint32_t *ends = r->ends[s->before];
+	const char *at = r->base + s->skip;
+	__m512i want = _mm512_maskz_loadu_epi8(mask, r->l->line + s->fixed);
+
+	UNROLL_RUN for (int k = 0; k < RUN_LINES; k++)
+		differ[k] = _mm512_ternarylogic_epi64(differ[k], _mm512_maskz_loadu_epi8(mask, at + ends[k]), want, 0xf6);
+}
+
+/* What stands between the operands is the layout's. */
 static inline void compare_fixed(struct run *r)
 {
 	const struct lanes *s = &r->l->lanes;
-	__m512i differ[RUN_LINES];
+	__m256i in_short[RUN_LINES];
+	__m512i in_long[RUN_LINES];
 
-	UNROLL_RUN for (int k = 0; k < RUN_LINES; k++)
-		differ[k] = _mm512_setzero_si512();
-	for (size_t i = 0; i < s->n_segments; i++) {
-		const uint32_t *ends = r->ends[s->segment[i].before];
-		const char *at = r->base + s->segment[i].skip;
-		__m512i want = _mm512_maskz_loadu_epi8(s->mask[i], r->l->line + s->segment[i].fixed);
-
-		UNROLL_RUN for (int k = 0; k < RUN_LINES; k++) {
-			__m512i piece = _mm512_maskz_loadu_epi8(s->mask[i], at + ends[k]);
-
-			differ[k] = _mm512_ternarylogic_epi64(differ[k], piece, want, 0xf6); /* differ | (piece ^ want) */
-		}
+	UNROLL_RUN for (int k = 0; k < RUN_LINES; k++) {
+		in_short[k] = _mm256_setzero_si256();
+		in_long[k] = _mm512_setzero_si512();
 	}
-	UNROLL_RUN for (int k = 0; k < RUN_LINES; k++)
-		r->fine &= (__mmask8)~((_mm512_test_epi64_mask(differ[k], differ[k]) ? 1u : 0u) << k);
+	for (size_t i = 0; i < s->n_short; i++)
+		compare_short(r, i, in_short);
+	for (size_t i = s->n_short; i < s->n_segments; i++)
+		compare_long(r, i, in_long);
+	UNROLL_RUN for (int k = 0; k < RUN_LINES; k++) {
+		__m512i differ = _mm512_or_si512(in_long[k], _mm512_zextsi256_si512(in_short[k]));
+
+		r->fine &= (__mmask8)~((_mm512_test_epi64_mask(differ, differ) ? 1u : 0u) << k);
+	}
 }
 
 static inline struct slice text_at(const struct run *r, size_t i, int k)
@@ -110,7 +162,7 @@ static inline __m512i lengths_of(const struct run *r, size_t i)
 static inline struct eight eight_of(const struct run *r, size_t i)
 {
 	struct lanes *s = &r->l->lanes;
-	__m512i length = lengths_of(r, i), text = texts_of_eight(r->base, load_places(r->ends[i + 1]));
+	__m512i length = lengths_of(r, i), text = texts_of_eight(r->base, r->ends[i + 1]);
 	int fraction = s->fraction[i], lacking = (int)s->decimals[i] - fraction;
 	struct eight e;
 
@@ -150,7 +202,8 @@ static bool take_long_metric(struct run *r, size_t i, int k, enum metric_id m)
 		return false;
 	r->c->value[m][row] = negative ? -value : value;
 	if (decimal_scale(m, digits, fraction, negative, &r->c->scaled[m][row]))
-		r->decimal = _mm512_mask_or_epi64(r->decimal, (__mmask8)(1u << k), r->decimal, _mm512_set1_epi64((int64_t)metric_bit(m)));
+		r->some_decimal = _mm512_mask_or_epi64(r->some_decimal, (__mmask8)(1u << k), r->some_decimal,
+						      _mm512_set1_epi64((int64_t)metric_bit(m)));
 	return true;
 }
 
@@ -164,19 +217,12 @@ static void take_long_metrics(struct run *r, size_t i, enum metric_id m, unsigne
 /* Doubles in full: they have more digits than the metric's decimals. */
 static void take_full_metrics(struct run *r, size_t i, enum metric_id m)
 {
-	struct eight e = take_eight_long(r->base, load_places(r->start[i]), load_places(r->ends[i + 1]));
-	uint64_t number[RUN_LINES], fraction[RUN_LINES];
-	unsigned slow = r->fine & (unsigned)~e.fine;
+	struct eight e = take_eight_long(r->base, r->start[i], r->ends[i + 1]);
+	__m512d value;
+	__mmask8 sure = divide_eight(e.number, e.fraction, &value) & e.fine;
 
-	_mm512_storeu_si512(number, e.number);
-	_mm512_storeu_si512(fraction, e.fraction);
-	for (unsigned left = r->fine & e.fine; left; left &= left - 1) {
-		int k = __builtin_ctz(left);
-
-		if (!decimal_to_double(number[k], -(int)fraction[k], &r->c->value[m][r->row + (size_t)k]))
-			slow |= 1u << k;
-	}
-	take_long_metrics(r, i, m, slow);
+	_mm512_storeu_pd(r->c->value[m] + r->row, value);
+	take_long_metrics(r, i, m, r->fine & (unsigned)~sure);
 }
 
 static inline void take_metrics(struct run *r, size_t i, enum metric_id m)
@@ -191,9 +237,11 @@ static inline void take_metrics(struct run *r, size_t i, enum metric_id m)
 	e = eight_of(r, i);
 	scaled = e.fine & e.decimal;
 	_mm512_storeu_si512(r->c->scaled[m] + r->row, e.scaled);
-	r->decimal = _mm512_mask_or_epi64(r->decimal, scaled, r->decimal, _mm512_set1_epi64((int64_t)metric_bit(m)));
-	if (scaled == 0xff)
+	if (scaled == 0xff) {
+		r->decimal |= metric_bit(m);
 		return;
+	}
+	r->some_decimal = _mm512_mask_or_epi64(r->some_decimal, scaled, r->some_decimal, _mm512_set1_epi64((int64_t)metric_bit(m)));
 	_mm512_storeu_pd(r->c->value[m] + r->row, value_of_eight(&e));
 	take_long_metrics(r, i, m, r->fine & (unsigned)~e.fine);
 }
@@ -218,8 +266,7 @@ static inline void take_small_counts(struct run *r, size_t i, uint32_t *column)
 	uint64_t count[RUN_LINES];
 
 	take_counts(r, i, UINT32_MAX, count);
-	for (int k = 0; k < RUN_LINES; k++)
-		column[r->row + (size_t)k] = (uint32_t)count[k];
+	_mm256_storeu_si256((__m256i *)(void *)(column + r->row), _mm512_cvtepi64_epi32(_mm512_loadu_si512(count)));
 }
 
 /* Numbers that nobody knows have to be numbers all the same. */
@@ -341,7 +388,7 @@ static inline void put_fixed(struct columns *c, size_t row, const struct layout 
 		c->session_id[at] = (struct slice){ "", 0 };
 }
 
-size_t layout_run_avx512(struct layout *l, struct minute *minute, const char *base, const uint32_t *mark, const char *p,
+size_t layout_run_avx512(struct layout *l, struct minute *minute, const char *base, const uint16_t *mark, const char *p,
 			 struct columns *c)
 {
 	struct run r;
@@ -351,12 +398,12 @@ size_t layout_run_avx512(struct layout *l, struct minute *minute, const char *ba
 	r.l = l;
 	r.minute = minute;
 	r.base = base;
-	r.mark = mark;
 	r.c = c;
 	r.row = c->n;
-	r.decimal = _mm512_setzero_si512();
-	r.first = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(l->colons + 1));
-	stop = marks_of(&r, l->colons);
+	r.decimal = 0;
+	r.some_decimal = _mm512_setzero_si512();
+	transpose_marks(&r, mark, l->marks + 1u);
+	stop = marks_of(&r, l->marks);
 	place_lines(&r, stop, p);
 	place_operands(&r, stop);
 	if (!(r.fine & 1))
@@ -365,7 +412,7 @@ size_t layout_run_avx512(struct layout *l, struct minute *minute, const char *ba
 	compare_fixed(&r);
 	for (size_t i = 0; i < l->n; i++)
 		take_operands(&r, i);
-	_mm512_storeu_si512(c->decimal + r.row, r.decimal);
+	_mm512_storeu_si512(c->decimal + r.row, _mm512_or_si512(r.some_decimal, _mm512_set1_epi64((int64_t)r.decimal)));
 	lines = (size_t)__builtin_ctz(~(unsigned)r.fine);
 	c->n += lines;
 	return lines;

@@ -241,27 +241,54 @@ static int64_t most_within(double above, double scale)
 	return most;
 }
 
+void judge_settle(struct observed *o, double above, double below)
+{
+	double scale = metric_specs[o->is->metric].scale;
+
+	o->above = above;
+	o->below = below;
+	o->most = most_within(above, scale);
+	o->least = -most_within(-below, scale);
+}
+
 static bool rows_in_time(const struct judged *j, const struct judged_rows *rows, size_t i)
 {
 	return rows->before + i + 1 > j->warmup && rows->c->sequence_length[rows->from + i] >= j->rule->after_tokens;
 }
 
+/* 1 or 0, without a branch: neither difference overflows, and one is negative when v is outside. */
+static inline uint64_t is_outside(int64_t v, int64_t least, int64_t most)
+{
+	return (uint64_t)((most - v) | (v - least)) >> 63;
+}
+
 static bool judge_decimals(const struct judged *j, const struct judged_rows *rows, uint64_t bit, uint64_t *violated)
 {
 	const struct observed *o = &j->when[0];
-	double scale = metric_specs[o->is->metric].scale;
-	const int64_t *v = rows->c->scaled[o->is->metric] + rows->from;
-	int64_t most = most_within(o->above, scale), least = -most_within(-o->below, scale), beyond_any = 0;
-	bool any = false;
+	const int64_t *v = rows->c->scaled[o->is->metric] + rows->from, most = o->most, least = o->least;
+	bool always_in_time = rows->before >= j->warmup && !j->rule->after_tokens, any = false;
+	uint64_t beyond_any = 0;
 
 	for (size_t i = 0; i < rows->n; i++)
-		beyond_any |= (most - v[i]) | (v[i] - least); /* neither overflows: below 0 when beyond */
-	for (size_t i = 0; beyond_any < 0 && i < rows->n; i++) {
-		bool hit = (v[i] > most || v[i] < least) && rows_in_time(j, rows, i);
+		beyond_any |= is_outside(v[i], least, most);
+	for (size_t i = 0; beyond_any && always_in_time && i < rows->n; i++)
+		violated[i] |= bit & -is_outside(v[i], least, most);
+	for (size_t i = 0; beyond_any && !always_in_time && i < rows->n; i++) {
+		bool hit = is_outside(v[i], least, most) && rows_in_time(j, rows, i);
 
 		violated[i] |= hit ? bit : 0;
 		any |= hit;
 	}
+	return always_in_time ? beyond_any : any;
+}
+
+static bool any_beyond(const struct observed *o, const double *v, size_t n)
+{
+	const double above = o->above, below = o->below;
+	int any = 0;
+
+	for (size_t i = 0; i < n; i++)
+		any |= (v[i] > above) | (v[i] < below);
 	return any;
 }
 
@@ -283,10 +310,12 @@ bool judge_rows(const struct judged *j, const struct judged_rows *rows, uint64_t
 	const struct condition *c = o->is;
 	bool settled = c->above.kind != LIMIT_METRIC && c->below.kind != LIMIT_METRIC, any = false;
 
-	if (settled && !(rows->any >> c->metric & 1) && !beyond(c->missing, o->above, o->below))
+	if (settled && !(rows->held.any >> c->metric & 1) && !beyond(c->missing, o->above, o->below))
 		return false;
-	if (settled && rows->all >> c->metric & 1)
+	if (settled && rows->held.decimals >> c->metric & 1)
 		return judge_decimals(j, rows, bit, violated);
+	if (settled && rows->held.doubles >> c->metric & 1 && !any_beyond(o, rows->c->value[c->metric] + rows->from, rows->n))
+		return false;
 	for (size_t i = 0; i < rows->n; i++) {
 		size_t row = rows->from + i;
 		bool hit = beyond(value_at(c, rows->c, row), limit_at(&c->above, o->above, rows->c, row),
@@ -343,7 +372,7 @@ struct rule_sum judge_sum(const struct judged *j, const struct judged_rows *rows
 {
 	const struct condition *c = j->when[0].is;
 	const int64_t *time_us = rows->c->time_us + rows->from, *v = rows->c->scaled[c->metric] + rows->from;
-	bool ends_tell = rows->all >> c->metric & 1 && c->above.kind != LIMIT_METRIC && c->below.kind != LIMIT_METRIC;
+	bool ends_tell = rows->held.decimals >> c->metric & 1 && c->above.kind != LIMIT_METRIC && c->below.kind != LIMIT_METRIC;
 	struct rule_sum sum = { .from_us = INT64_MAX, .to_us = INT64_MIN };
 	int64_t low = INT64_MAX, high = INT64_MIN;
 

@@ -12,6 +12,7 @@ struct observed {
 	struct window values; /* of the aggregate */
 	struct window recent; /* for `sudden`; cap 0 when not asked for */
 	double above, below;  /* the limits, as they are now; NAN: none (yet), or relative to another metric */
+	int64_t most, least;  /* decimals of the metric that are within them */
 };
 
 /* One rule in one session. */
@@ -39,6 +40,9 @@ static inline bool judges_alone(const struct judged *j)
 	       j->rule->alarm != ALARM_MODE_COLLAPSE;
 }
 
+/* The limits are these from now on. */
+void judge_settle(struct observed *o, double above, double below);
+
 /* [hot] The same for such rules, without windows and without the alarm's own state: true when violated. */
 bool judge_alone(const struct judged *j, uint64_t n, const struct record *rec, struct rule_finding *f);
 
@@ -46,7 +50,7 @@ bool judge_alone(const struct judged *j, uint64_t n, const struct record *rec, s
 struct judged_rows {
 	const struct columns *c;
 	size_t from, n;
-	uint64_t any, all; /* metrics that one of them has; that each of them has as a decimal */
+	struct held held;
 	uint64_t before;   /* steps of the session before them */
 };
 

@@ -123,8 +123,9 @@ static void settle(struct rules *r)
 
 		j->applies = i < r->set->n ? !replaced(r, j->rule) : r->overlaid && stands_in(r, j->rule);
 		for (size_t c = 0; c < j->rule->n_when; c++) {
-			j->when[c].above = limit_value(r, j->when[c].is, &j->when[c].is->above);
-			j->when[c].below = limit_value(r, j->when[c].is, &j->when[c].is->below);
+			const struct condition *is = j->when[c].is;
+
+			judge_settle(&j->when[c], limit_value(r, is, &is->above), limit_value(r, is, &is->below));
 		}
 		r->alone &= !j->applies || judges_alone(j);
 	}
@@ -242,10 +243,10 @@ bool rules_judge_alone(const struct rules *r)
 	return r->alone;
 }
 
-bool rules_screen(struct rules *r, const struct columns *c, size_t from, size_t n, uint64_t any, uint64_t all,
+bool rules_screen(struct rules *r, const struct columns *c, size_t from, size_t n, const struct held *held,
 		  uint64_t *violated)
 {
-	struct judged_rows rows = { .c = c, .from = from, .n = n, .any = any, .all = all, .before = r->records };
+	struct judged_rows rows = { .c = c, .from = from, .n = n, .held = *held, .before = r->records };
 	size_t rules = judged_n(r);
 	bool is_any = false;
 
@@ -262,10 +263,10 @@ void rules_tell(const struct rules *r, int rule, const struct columns *c, size_t
 	judge_tell_row(&r->judged[rule], c, row, out);
 }
 
-struct rule_sum rules_sum(const struct rules *r, int rule, const struct columns *c, size_t from, size_t n, uint64_t all,
+struct rule_sum rules_sum(const struct rules *r, int rule, const struct columns *c, size_t from, size_t n, const struct held *held,
 			  const uint64_t *violated)
 {
-	struct judged_rows rows = { .c = c, .from = from, .n = n, .all = all };
+	struct judged_rows rows = { .c = c, .from = from, .n = n, .held = *held };
 
 	return judge_sum(&r->judged[rule], &rows, UINT64_C(1) << rule, violated);
 }

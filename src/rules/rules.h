@@ -13,6 +13,7 @@
 
 struct ruleset;
 struct columns;
+struct held;
 
 /* `name` is a shipped set ("thresholds", "baseline") or the path of a rule file.
  * *out is NULL on error; a bad file is refused as file:line:column, what was found, what was expected. */
@@ -70,10 +71,9 @@ size_t rules_violated(struct rules *r, const struct record *rec, struct rule_fin
 /* Does each of the rules that apply judge every record alone, and can be asked by rules_screen? */
 bool rules_judge_alone(const struct rules *r);
 
-/* [hot] rules_violated for the n steps of the session that are rows from.. of c. any, all: metrics that one of them has;
- * that each of them has as a decimal. violated (n): bit i is set where rule i is violated, of which rules_tell tells more.
+/* [hot] rules_violated for the n steps of the session that are rows from.. of c. held: what these have. violated (n): bit i is set where rule i is violated, of which rules_tell tells more.
  * Returns whether one is. */
-bool rules_screen(struct rules *r, const struct columns *c, size_t from, size_t n, uint64_t any, uint64_t all,
+bool rules_screen(struct rules *r, const struct columns *c, size_t from, size_t n, const struct held *held,
 		  uint64_t *violated);
 void rules_tell(const struct rules *r, int rule, const struct columns *c, size_t row, struct rule_finding *out);
 
@@ -84,7 +84,7 @@ struct rule_sum {
 	int64_t from_us, to_us;
 	double worst, limit;
 };
-struct rule_sum rules_sum(const struct rules *r, int rule, const struct columns *c, size_t from, size_t n, uint64_t all,
+struct rule_sum rules_sum(const struct rules *r, int rule, const struct columns *c, size_t from, size_t n, const struct held *held,
 			  const uint64_t *violated);
 
 /* One side of a rule's limit as it stands in this session: relative ones resolved, the

@@ -27,8 +27,9 @@ struct counts {
 	bool failed;
 };
 
-/* [hot] Adds v (n), each less than 2^53 in size, up to the first that does not fit; returns how many. */
-size_t counts_add(struct counts *c, const int64_t *v, size_t n);
+/* [hot] Adds v (n), each less than 2^53 in size and within least..most, up to the first that does not fit; returns how
+ * many. */
+size_t counts_add(struct counts *c, const int64_t *v, size_t n, int64_t least, int64_t most);
 bool counts_add_times(struct counts *c, int64_t v, uint32_t times); /* false: it does not fit */
 
 /* Adds all of `from` at once; false: that takes other steps or more bins, and nothing was added. */

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Is v the double nearest to *scaled / scale? Products of two such integers fit 106 bits. */
 static bool is_decimal(double v, double scale, int64_t *scaled)
@@ -74,16 +75,10 @@ static void add_sums(struct exact *sum, struct exact *squares, const double *v, 
 	}
 }
 
-void moments_add_others(struct moments *m, const double *v, size_t n)
+void moments_add_others(struct moments *m, const double *v, size_t n, const struct real_range *r)
 {
-	double low = v[0], high = v[0];
-
-	for (size_t i = 1; i < n; i++) {
-		low = v[i] < low ? v[i] : low;
-		high = v[i] > high ? v[i] : high;
-	}
-	m->min = !m->count || low < m->min ? low : m->min;
-	m->max = !m->count || high > m->max ? high : m->max;
+	m->min = !m->count || r->low < m->min ? r->low : m->min;
+	m->max = !m->count || r->high > m->max ? r->high : m->max;
 	m->count += n;
 	if (!rest_of(&m->rest, 2, &m->failed))
 		return;
@@ -96,7 +91,7 @@ void moments_add(struct moments *m, double v)
 
 	v += 0.0; /* no -0 */
 	if (!is_decimal(v, m->scale, &scaled)) {
-		moments_add_others(m, &v, 1);
+		moments_add_others(m, &v, 1, &(struct real_range){ v, v, 0 });
 		return;
 	}
 	widen(m, v);
@@ -131,25 +126,17 @@ void moments_add_decimals(struct moments *m, const int64_t *v, size_t n, const s
 	add_products(m->square, v, v, n, range_is_small(r), r->squares);
 }
 
-/* Is it told at once that v is no decimal? What is too large for a look at its rounded value is told apart with care. */
-static bool is_plainly_other(double v, double scale)
-{
-	const double round = 6755399441055744.0; /* 1.5 * 2^52: adding it rounds to a whole number */
-	double near = v * scale, whole = (near + round) - round;
-
-	return (fabs(near) < 1125899906842624.0) & (whole / scale != v);
-}
-
 size_t moments_part(double scale, const double *v, size_t n, int64_t *decimal, double *other)
 {
 	const struct moments of = { .scale = scale };
-	uint8_t plainly[RANGE_MOST];
 	size_t decimals = 0, others = 0;
 
-	for (size_t i = 0; i < n; i++)
-		plainly[i] = is_plainly_other(v[i], scale);
+	if (range_is_plainly_other(v, n, scale)) {
+		memcpy(other, v, n * sizeof *v);
+		return 0;
+	}
 	for (size_t i = 0; i < n; i++) {
-		if (!plainly[i] && moments_decimal(&of, v[i], &decimal[decimals]))
+		if (moments_decimal(&of, v[i], &decimal[decimals]))
 			decimals++;
 		else
 			other[others++] = v[i];
@@ -303,8 +290,12 @@ void comoments_add_pairs(struct comoments *c, const double *x, const double *y, 
 	double a[RANGE_MOST], b[RANGE_MOST];
 	size_t others = 0;
 
+	if (range_is_plainly_other(x, n, c->scale_x) || range_is_plainly_other(y, n, c->scale_y)) {
+		add_other_pairs(c, x, y, n);
+		return;
+	}
 	for (size_t i = 0; i < n; i++) {
-		if (!is_plainly_other(x[i], c->scale_x) && !is_plainly_other(y[i], c->scale_y)) {
+		if (!range_is_plainly_other(&x[i], 1, c->scale_x) && !range_is_plainly_other(&y[i], 1, c->scale_y)) {
 			comoments_add(c, x[i], y[i]);
 			continue;
 		}

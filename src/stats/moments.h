@@ -28,8 +28,8 @@ void moments_add(struct moments *m, double v);
 /* Is v the double nearest to *scaled / scale, |*scaled| < 2^51? */
 bool moments_decimal(const struct moments *m, double v, int64_t *scaled);
 
-/* [hot] The same as moments_add when v is known to be no such decimal; for n = 1..RANGE_MOST of them. */
-void moments_add_others(struct moments *m, const double *v, size_t n);
+/* [hot] The same as moments_add when v is known to be no such decimal; for n = 1..RANGE_MOST of them, with their range. */
+void moments_add_others(struct moments *m, const double *v, size_t n, const struct real_range *r);
 
 /* [hot] Tells n <= RANGE_MOST values apart: decimals, times scale, go to `decimal`, the others to `other`. Returns how many are
  * decimals. */

@@ -2,19 +2,50 @@
 
 #include "base/cpu.h"
 
+#include <math.h>
+
 struct range range_of_scalar(const int64_t *v, size_t n)
 {
 	struct range r = { v[0], v[0], 0, 0 };
-	uint64_t squares = 0; /* wraps where they are not small, and means nothing there */
+	uint64_t sum = 0, squares = 0; /* they wrap where they mean nothing */
 
 	for (size_t i = 0; i < n; i++) {
 		r.low = v[i] < r.low ? v[i] : r.low;
 		r.high = v[i] > r.high ? v[i] : r.high;
-		r.sum += v[i];
+		sum += (uint64_t)v[i];
 		squares += (uint64_t)v[i] * (uint64_t)v[i];
 	}
+	r.sum = (int64_t)sum;
 	r.squares = (int64_t)squares;
 	return r;
+}
+
+struct real_range real_range_of_scalar(const double *v, size_t n, double scale, double most)
+{
+	struct real_range r = { v[0], v[0], 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		double scaled = v[i] * scale;
+
+		r.low = v[i] < r.low ? v[i] : r.low;
+		r.high = v[i] > r.high ? v[i] : r.high;
+		r.sum += llrint(scaled > most ? most : scaled < -most ? -most : scaled);
+	}
+	return r;
+}
+
+/* Rounding by a number that leaves no room for a fraction. */
+bool range_is_plainly_other_scalar(const double *v, size_t n, double scale)
+{
+	const double round = 0x1.8p52;
+	int all = 1;
+
+	for (size_t i = 0; i < n; i++) {
+		double near = v[i] * scale, whole = (near + round) - round;
+
+		all &= (fabs(near) < 0x1p50) & (whole / scale != v[i]);
+	}
+	return all;
 }
 
 int64_t range_products_scalar(const int64_t *x, const int64_t *y, size_t n)
@@ -33,6 +64,24 @@ struct range range_of(const int64_t *v, size_t n)
 		return range_of_avx512(v, n);
 #endif
 	return range_of_scalar(v, n);
+}
+
+struct real_range real_range_of(const double *v, size_t n, double scale, double most)
+{
+#if defined(__x86_64__)
+	if (n > 4 && cpu_features()->avx512)
+		return real_range_of_avx512(v, n, scale, most);
+#endif
+	return real_range_of_scalar(v, n, scale, most);
+}
+
+bool range_is_plainly_other(const double *v, size_t n, double scale)
+{
+#if defined(__x86_64__)
+	if (cpu_features()->avx512)
+		return range_is_plainly_other_avx512(v, n, scale);
+#endif
+	return range_is_plainly_other_scalar(v, n, scale);
 }
 
 int64_t range_products(const int64_t *x, const int64_t *y, size_t n)

@@ -6,6 +6,7 @@
 #ifndef RWKVMON_STATS_RANGE_H
 #define RWKVMON_STATS_RANGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,7 +17,7 @@ struct range {
 	int64_t squares; /* their sum; only when range_is_small */
 };
 
-/* [hot] n = 1..RANGE_MOST numbers, each less than 2^52 in size: sums do not overflow. */
+/* [hot] n = 1..RANGE_MOST numbers. While each is less than 2^52 in size, the sum is one; of others, only low and high hold. */
 struct range range_of(const int64_t *v, size_t n);
 
 /* Products of n numbers below 2^26 in size, n <= RANGE_MOST, sum up to at most 2^62. */
@@ -24,6 +25,18 @@ static inline int range_is_small(const struct range *r)
 {
 	return r->low > -(INT64_C(1) << 26) && r->high < INT64_C(1) << 26;
 }
+
+/* The same of doubles; the sum is that of v * scale, each rounded and at most `most` in size. */
+struct real_range {
+	double low, high;
+	int64_t sum;
+};
+
+/* [hot] n = 1..RANGE_MOST finite numbers; most <= 2^52. */
+struct real_range real_range_of(const double *v, size_t n, double scale, double most);
+
+/* [hot] Is it plain of every one of n numbers that it is not the double nearest to a whole number / scale? False says nothing. */
+bool range_is_plainly_other(const double *v, size_t n, double scale);
 
 /* [hot] The sum of x[i] * y[i]; both are small. */
 int64_t range_products(const int64_t *x, const int64_t *y, size_t n);

@@ -1,12 +1,13 @@
-#include "stats/sketch.h"
+#include "stats/sketch_kernels.h"
 
+#include "base/cpu.h"
 #include "stats/quantiles.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_SHIFT = 50, BIN_SHIFT = 44, WINDOW_STEP = 8 };
+enum { PAGE_SHIFT = 50, BIN_SHIFT = SKETCH_BIN_SHIFT, WINDOW_STEP = 8, KEYS_AT_ONCE = SKETCH_KEYS_AT_ONCE };
 
 static uint64_t size_bits(double v)
 {
@@ -151,15 +152,91 @@ static void merge_side(struct sketch *s, struct sketch_side *into, const struct 
 	}
 }
 
+/* Values whose pages are there: how many of them, from the first on. Zero has no page, and the least numbers share its key. */
+static size_t add_known(struct sketch *s, const uint32_t *key, size_t n)
+{
+	const struct sketch_side *side = &s->side[0];
+	const uint32_t first = side->first, pages = first ? side->n : 0;
+	struct sketch_page *const *page = side->page;
+	size_t i = 0;
+
+	for (; i < n; i++) {
+		uint32_t k = key[i] / SKETCH_PAGE_BINS - first;
+		uint16_t *bin;
+
+		if (k >= pages || !page[k])
+			break;
+		bin = &page[k]->bin[key[i] % SKETCH_PAGE_BINS];
+		if (*bin == UINT16_MAX)
+			break;
+		++*bin;
+	}
+	return i;
+}
+
+static void keys_of(const double *v, size_t n, uint32_t *key)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t bits;
+
+		memcpy(&bits, &v[i], sizeof bits);
+		key[i] = (uint32_t)(bits >> BIN_SHIFT);
+	}
+}
+
 void sketch_add_all(struct sketch *s, const double *v, size_t n)
 {
+	uint32_t key[KEYS_AT_ONCE];
 	size_t i = 0;
 
 	for (; i < n && !s->spilled; i++)
 		sketch_add(s, v[i]);
 	s->count += n - i;
-	for (; i < n; i++)
-		add_to_bin(s, v[i], 1);
+	for (size_t most; i < n; i += most) {
+		most = n - i < KEYS_AT_ONCE ? n - i : KEYS_AT_ONCE;
+		keys_of(v + i, most, key);
+		for (size_t k = add_known(s, key, most); k < most; k += add_known(s, key + k, most - k))
+			add_to_bin(s, v[i + k++], 1);
+	}
+}
+
+void sketch_keys_scalar(const int64_t *v, size_t n, double scale, bool complement, uint32_t *key)
+{
+	double x[KEYS_AT_ONCE];
+
+	for (size_t i = 0; i < n; i++)
+		x[i] = (double)v[i] / scale;
+	for (size_t i = 0; complement && i < n; i++)
+		x[i] = 1 - x[i];
+	keys_of(x, n, key);
+}
+
+static double decimal_value(int64_t v, double scale, bool complement)
+{
+	double x = (double)v / scale;
+
+	return complement ? 1 - x : x;
+}
+
+void sketch_add_decimals(struct sketch *s, const int64_t *v, size_t n, double scale, bool complement)
+{
+	sketch_keys *keys = sketch_keys_scalar;
+	uint32_t key[KEYS_AT_ONCE];
+	size_t i = 0;
+
+#if defined(__x86_64__)
+	if (cpu_features()->avx512)
+		keys = sketch_keys_avx512;
+#endif
+	for (; i < n && !s->spilled; i++)
+		sketch_add(s, decimal_value(v[i], scale, complement));
+	s->count += n - i;
+	for (size_t most; i < n; i += most) {
+		most = n - i < KEYS_AT_ONCE ? n - i : KEYS_AT_ONCE;
+		keys(v + i, most, scale, complement, key);
+		for (size_t k = add_known(s, key, most); k < most; k += add_known(s, key + k, most - k))
+			add_to_bin(s, decimal_value(v[i + k++], scale, complement), 1);
+	}
 }
 
 void sketch_merge(struct sketch *into, const struct sketch *from)

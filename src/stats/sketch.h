@@ -41,6 +41,9 @@ struct sketch {
 /* [hot] v is finite. */
 void sketch_add(struct sketch *s, double v);
 void sketch_add_all(struct sketch *s, const double *v, size_t n);
+
+/* [hot] The numbers v[i] / scale, or 1 - v[i] / scale; with AVX-512 eight at a time. */
+void sketch_add_decimals(struct sketch *s, const int64_t *v, size_t n, double scale, bool complement);
 void sketch_add_times(struct sketch *s, double v, uint64_t times);
 void sketch_merge(struct sketch *into, const struct sketch *from);
 void sketch_free(struct sketch *s);

@@ -23,7 +23,7 @@ static const char *const seeds[] = {
 	"{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"session_id\":\"rwkv-sess-8f4e2d\",\"event_type\":\"inference_step\","
 	"\"sequence_length\":128,\"performance\":{\"token_latency_ms\":32.5,\"throughput_tps\":156.2},\"resources\":"
 	"{\"vram_used_mb\":2457,\"gpu_utilization_pct\":78},\"accuracy\":{\"logits_entropy\":4.2,\"state_similarity\":-0.92},"
-	"\"metadata\":{\"model_name\":\"m\",\"strategy\":\"cuda fp16i8\",\"chunk_len\":256},\"sequence\":3,\"phase\":\"decode\","
+	"\"metadata\":{\"model_name\":\"m\",\"strategy\":\"cuda fp16i8 *10+\",\"chunk_len\":256},\"sequence\":3,\"phase\":\"decode\","
 	"\"token_count\":1}",
 	"{\"timestamp\": \"2025-09-11T12:34:56.789012Z\", \"session_id\": \"rwkv-sess-8f4e2d\", \"event_type\": "
 	"\"inference_step\", \"performance\": {\"token_latency_ms\": 32.512345678901234, \"throughput_tps\": "
@@ -510,6 +510,52 @@ static void values_of_any_form_are_read_right(void **state)
 	record_decoder_free(&plain);
 }
 
+/* A number of 8..17 digits behind the point: any, or as near to the middle of two doubles as 19 digits come. */
+static int put_full_double(char *text, size_t room)
+{
+	int behind = 8 + (int)below(10), before = 1 + (int)below(19 - (unsigned)behind > 3 ? 3 : 19 - (unsigned)behind);
+	uint64_t whole = below(before == 1 ? 10 : before == 2 ? 100 : 1000);
+	double v = (double)whole + (double)below(UINT32_MAX) / 4294967296.0 + (double)below(1u << 20) / 0x1p52;
+
+	if (below(2))
+		return snprintf(text, room, "%.*Lf", behind, ((long double)v + (long double)nextafter(v, INFINITY)) / 2);
+	return snprintf(text, room, "%.*f", behind, v);
+}
+
+static void full_doubles_in_runs_are_the_nearest(void **state)
+{
+	enum { LINES = 64 };
+	struct record_decoder quick = { 0 }, plain = { .any_order = true };
+	struct columns *c = aligned_alloc(64, sizeof *c);
+	char *text = malloc(LINES * LINE_MAX_BYTES);
+	size_t in_runs = 0;
+
+	(void)state;
+	assert_true(c && text);
+	for (int round = 0; round < 5000; round++) {
+		size_t n = 0;
+
+		for (int line = 0; line < LINES; line++) {
+			char a[40], b[40];
+
+			put_full_double(a, sizeof a);
+			put_full_double(b, sizeof b);
+			n += (size_t)snprintf(text + n, LINE_MAX_BYTES,
+					      "{\"timestamp\":\"2025-09-11T12:34:56.%03uZ\",\"session_id\":\"s\",\"event_type\":"
+					      "\"inference_step\",\"sequence_length\":%u,\"performance\":{\"token_latency_ms\":%s,"
+					      "\"throughput_tps\":%s},\"token_count\":1}\n", below(1000), below(100000), a, b);
+		}
+		if (!decoded_runs_alike(&quick, &plain, (struct slice){ text, n }, c, &in_runs))
+			fail_msg("decoded otherwise: %.*s", (int)n, text);
+	}
+	if (!in_runs)
+		print_message("SKIPPED: doubles in runs: no AVX-512 here\n");
+	record_decoder_free(&quick);
+	record_decoder_free(&plain);
+	free(text);
+	free(c);
+}
+
 static void decimals_become_the_nearest_double(void **state)
 {
 	(void)state;
@@ -542,6 +588,7 @@ int main(void)
 		cmocka_unit_test(every_byte_of_a_line_counts),
 		cmocka_unit_test(troubles_of_lines_in_any_order_are_seen),
 		cmocka_unit_test(values_of_any_form_are_read_right),
+		cmocka_unit_test(full_doubles_in_runs_are_the_nearest),
 		cmocka_unit_test(decimals_become_the_nearest_double),
 	};
 

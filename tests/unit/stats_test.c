@@ -4,7 +4,9 @@
 #include "base/cpu.h"
 #include "stats/buckets.h"
 #include "stats/moments.h"
+#include "stats/counts.h"
 #include "stats/range_kernels.h"
+#include "stats/sketch_kernels.h"
 #include "stats/sketch.h"
 
 #include <math.h>
@@ -483,12 +485,121 @@ static void range_kernels_agree_at_every_length(void **state)
 			assert_true(range_products_scalar(x, y, n) == range_products_avx512(x, y, n));
 		}
 }
+
+/* Decimals, those that miss one narrowly, halves, and what is too large. */
+static double draw_real(void)
+{
+	double v = (double)(int64_t)(next_bits() >> 40) / 1000;
+
+	switch (next_bits() % 8) {
+	case 0:
+		return nextafter(v, INFINITY);
+	case 1:
+		return -v;
+	case 2:
+		return v + 0.0005;
+	case 3:
+		return (next_bits() & 1 ? 1e300 : -1e300);
+	case 4:
+		return ldexp((double)(next_bits() >> 11), -60);
+	default:
+		return v;
+	}
+}
+
+static void kernels_of_doubles_agree_at_every_length(void **state)
+{
+	double v[RANGE_MOST + 8];
+
+	(void)state;
+	if (!cpu_features()->avx512) {
+		print_message("SKIPPED: ranges of doubles: no AVX-512 here\n");
+		return;
+	}
+	for (size_t n = 1; n <= RANGE_MOST; n += n < 80 ? 1 : 59)
+		for (int round = 0; round < 20; round++) {
+			for (size_t i = 0; i < n + 8; i++)
+				v[i] = round < 10 ? draw_real() : nextafter((double)(next_bits() >> 40) / 1000, 0);
+			if (round == 15)
+				v[next_bits() % n] = 0.125;
+			struct real_range a = real_range_of_scalar(v, n, 1000, 0x1p40), b = real_range_of_avx512(v, n, 1000, 0x1p40);
+
+			assert_true(a.low == b.low && a.high == b.high && a.sum == b.sum);
+			assert_true(range_is_plainly_other_scalar(v, n, 1000) == range_is_plainly_other_avx512(v, n, 1000));
+			assert_true(round < 15 || range_is_plainly_other_scalar(v, n, 1000) == (round != 15));
+		}
+}
+
+static void bins_agree_at_every_length(void **state)
+{
+	int64_t v[SKETCH_KEYS_AT_ONCE + 8];
+	uint32_t a[SKETCH_KEYS_AT_ONCE + 1], b[SKETCH_KEYS_AT_ONCE + 1];
+
+	(void)state;
+	if (!cpu_features()->avx512) {
+		print_message("SKIPPED: bins: no AVX-512 here\n");
+		return;
+	}
+	for (size_t n = 1; n <= SKETCH_KEYS_AT_ONCE; n++)
+		for (int round = 0; round < 8; round++) {
+			for (size_t i = 0; i < n + 8; i++)
+				v[i] = (int64_t)(next_bits() >> (12 + next_bits() % 50)) * (next_bits() & 1 ? 1 : -1);
+			a[n] = b[n] = 77; /* what stands behind them stays */
+			sketch_keys_scalar(v, n, 1e6, round % 2, a);
+			sketch_keys_avx512(v, n, 1e6, round % 2, b);
+			assert_memory_equal(a, b, (n + 1) * sizeof *a);
+		}
+}
 #endif
+
+/* Decimals counted by the column mean what they mean one by one. */
+static void columns_of_decimals_are_counted_like_values(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 400; round++) {
+		struct sketch one = { 0 }, all = { 0 };
+		struct counts by_one = { 0 }, by_all = { 0 };
+		double q[3] = { 0.1, 0.5, 0.99 }, want[3], got[3];
+		bool complement = round % 2;
+
+		for (int part = 0; part < 12; part++) {
+			int64_t v[300], step = round % 3 ? 1 : 1000, least = INT64_MAX, most = INT64_MIN;
+			size_t n = 1 + next_bits() % 300, fit = 0;
+
+			for (size_t i = 0; i < n; i++) {
+				v[i] = step * (int64_t)(next_bits() % (part % 4 == 3 ? 6000 : 900)) - (round % 5 ? 0 : 300);
+				least = v[i] < least ? v[i] : least;
+				most = v[i] > most ? v[i] : most;
+				sketch_add(&one, complement ? 1 - (double)v[i] / 1e6 : (double)v[i] / 1e6);
+			}
+			sketch_add_decimals(&all, v, n, 1e6, complement);
+			while (fit < n && counts_add_times(&by_one, v[fit], 1))
+				fit++;
+			assert_int_equal(counts_add(&by_all, v, n, least, most), fit);
+			if (fit < n)
+				break;
+		}
+		assert_true(one.count == all.count && one.zeros == all.zeros && by_one.n == by_all.n && by_one.step == by_all.step);
+		assert_true(by_one.low == by_all.low && by_one.high == by_all.high);
+		for (int64_t i = by_one.low; i <= by_one.high; i++)
+			assert_int_equal(by_one.bin[i - by_one.base], by_all.bin[i - by_all.base]);
+		sketch_quantiles(&one, -1, 7, q, want, 3);
+		sketch_quantiles(&all, -1, 7, q, got, 3);
+		assert_memory_equal(want, got, sizeof want);
+		sketch_free(&one);
+		sketch_free(&all);
+		counts_free(&by_one);
+		counts_free(&by_all);
+	}
+}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(columns_of_decimals_are_counted_like_values),
 #if defined(__x86_64__)
+		cmocka_unit_test(kernels_of_doubles_agree_at_every_length),
+		cmocka_unit_test(bins_agree_at_every_length),
 		cmocka_unit_test(range_kernels_agree_at_every_length),
 #endif
 		cmocka_unit_test(moments_agree_with_long_double),

@@ -1,0 +1,14 @@
+/* sketch_kernels.h - the loops of sketch.c, one file per instruction set. */
+#ifndef RWKVMON_STATS_SKETCH_KERNELS_H
+#define RWKVMON_STATS_SKETCH_KERNELS_H
+
+#include "stats/sketch.h"
+
+/* A bin's number: the upper bits of the double, its sign among them. */
+enum { SKETCH_BIN_SHIFT = 44, SKETCH_KEYS_AT_ONCE = 256 };
+
+/* The bins of v[i] / scale, or of 1 - v[i] / scale; n <= SKETCH_KEYS_AT_ONCE. */
+typedef void sketch_keys(const int64_t *v, size_t n, double scale, bool complement, uint32_t *key);
+sketch_keys sketch_keys_scalar, sketch_keys_avx512;
+
+#endif
