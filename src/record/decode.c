@@ -889,7 +889,8 @@ static size_t decode_members(struct record_decoder *d, struct columns *c)
 	if (!d->members || !slot || slot->unescaped.used || !layouts_missed(d->layouts))
 		return 0;
 	lines = members_run(d->members, &d->p, d->end, &slot->session, c);
-	layouts_pass(d->layouts, lines);
+	if (lines)
+		layouts_pass(d->layouts, lines);
 	return lines;
 }
 

@@ -8,7 +8,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { PAUSE_MAX = 64, FIRST_LINES = MEMBER_LINES };
+enum {
+	FIRST_LINES = MEMBER_LINES,
+	FIRST_BYTES = 2 * LAYOUT_LINE_MAX, /* that are looked through for them */
+	WORTH_LINES = 4,		   /* of a try */
+	PAUSE_MAX = 255			   /* calls */
+};
 
 static struct member_keys own;
 static pthread_once_t own_once = PTHREAD_ONCE_INIT;
@@ -201,28 +206,35 @@ static void fill_own(void)
 
 /* --- when ------------------------------------------------------------------------- */
 
-static bool can_take(void)
-{
 #if defined(__x86_64__)
-	return cpu_features()->avx512;
-#else
-	return false;
-#endif
+static void choose(struct members *ms)
+{
+	const struct cpu_features *cpu = cpu_features();
+
+	ms->take = cpu->avx512 ? members_take_avx512 : cpu->avx2 ? members_take_avx2 : NULL;
+	ms->find = cpu->avx512 && cpu->vbmi2 ? members_find_vbmi2 : members_find_avx2;
 }
+#else
+static void choose(struct members *ms)
+{
+	ms->take = NULL;
+}
+#endif
 
 struct members *members_open(void)
 {
-	struct members *ms = can_take() ? calloc(1, sizeof *ms) : NULL;
+	struct members *ms = calloc(1, sizeof *ms);
 
 	if (!ms)
 		return NULL;
 	pthread_once(&own_once, fill_own);
 	ms->keys = &own;
 	ms->most = FIRST_LINES;
-#if defined(__x86_64__)
-	ms->find = cpu_features()->vbmi2 ? members_find_vbmi2 : members_find_avx512;
-#endif
-	return ms;
+	choose(ms);
+	if (ms->take)
+		return ms;
+	free(ms);
+	return NULL;
 }
 
 void members_close(struct members *ms)
@@ -236,7 +248,6 @@ void members_feed(struct members *ms, const char *text)
 	ms->marks.base = NULL;
 }
 
-#if defined(__x86_64__)
 /* Where the lines went another way, their marks are over. */
 static void pass_marks(struct key_marks *m, const char *p)
 {
@@ -244,7 +255,7 @@ static void pass_marks(struct key_marks *m, const char *p)
 		m->lines -= *key_mark(m, m->next) == '\n';
 }
 
-/* Whole lines from p on, as far as they are known: MEMBER_LINES, or those that the text, or the room for marks, ends with. */
+/* Whole lines from p on: MEMBER_LINES, or as many as the text, or what is looked through of it, ends with. */
 static size_t lines_at(struct members *ms, const char *p, const char *end)
 {
 	struct key_marks *m = &ms->marks;
@@ -252,7 +263,7 @@ static size_t lines_at(struct members *ms, const char *p, const char *end)
 	if (m->base)
 		pass_marks(m, p);
 	if (!m->base || (m->lines < MEMBER_LINES && m->upto < end))
-		ms->find(m, p, end);
+		ms->find(m, p, ms->most > FIRST_LINES || end - p < FIRST_BYTES ? end : p + FIRST_BYTES);
 	return m->lines < MEMBER_LINES ? m->lines : MEMBER_LINES;
 }
 
@@ -272,7 +283,7 @@ static bool look_at_session(struct members *ms, const struct field_values *sessi
 /* Where it does well, it is tried for longer; where it does not, less and less often. */
 static void learn(struct members *ms, size_t lines, size_t most)
 {
-	if (lines)
+	if (lines >= WORTH_LINES || lines == most)
 		ms->pause = 0;
 	else if (ms->pause < PAUSE_MAX)
 		ms->pause = 2 * ms->pause + 1;
@@ -293,18 +304,11 @@ size_t members_run(struct members *ms, const char **p, const char *end, const st
 	do {
 		n = lines_at(ms, *p, end);
 		n = n < most - all ? n : most - all;
-		lines = n ? members_take_avx512(ms, *p, n, c) : 0;
+		lines = n ? ms->take(ms, n, c) : 0;
 		all += lines;
 		if (lines)
 			*p = key_mark(&ms->marks, ms->marks.next - 1) + 1;
-	} while (lines == MEMBER_LINES && all < most);
+	} while (lines && lines == n && all < most);
 	learn(ms, all, *p == end ? all : most);
 	return all;
 }
-#else
-size_t members_run(struct members *ms, const char **p, const char *end, const struct field_values *session, struct columns *c)
-{
-	(void)ms, (void)p, (void)end, (void)session, (void)c;
-	return 0;
-}
-#endif

@@ -6,10 +6,10 @@
  *
  * Every byte is compared or read. A line is left to the long way when anything about it is out of the ordinary: a key
  * that is unknown, stands twice or elsewhere, has escapes or is longer than MEMBER_KEY_MAX; a value that is neither plain
- * text nor plain decimal; white space but for one blank behind ':' and ','; another event; fields of the session that
+ * text nor plain decimal; white space but for one blank behind ':', ',' and '{'; another event; fields of the session that
  * differ from those of the line before that took the long way.
  *
- * Takes AVX-512; elsewhere such lines go the long way.
+ * Takes AVX-512, or AVX2, which reads values one by one; elsewhere such lines go the long way.
  *
  * Ownership  members_open creates, members_close destroys. Rows point to the session they were compared with, and their
  *            session ids into the text.

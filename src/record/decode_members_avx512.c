@@ -1,11 +1,7 @@
 /* decode_members_avx512.c - lines taken apart at their keys, then eight of them at once, value by value. */
 #if defined(__x86_64__)
 #include "record/decode_eight.h"
-#include "record/decode_layout_x86.h"
-#include "record/decode_members_keys.h"
-
-#define MEMBERS_TARGET __attribute__((target("lzcnt,bmi,bmi2,popcnt")))
-#define UNROLL_LINES _Pragma("GCC unroll 8")
+#include "record/decode_members_x86.h"
 
 /* Eight lines. Places count from `base`. */
 struct eight_lines {
@@ -26,12 +22,6 @@ struct eight_lines {
 
 /* --- marks ------------------------------------------------------------------------ */
 
-/* Of 64 bytes at p, of which `within` belong to the text. */
-struct marked {
-	uint64_t keys, ends, blank_behind;
-	uint64_t quote_last; /* the byte before is a quote; then: the last of these */
-};
-
 static inline void mark_bytes(const char *p, uint64_t within, struct marked *out)
 {
 	__m512i x = _mm512_loadu_si512(p);
@@ -41,52 +31,6 @@ static inline void mark_bytes(const char *p, uint64_t within, struct marked *out
 	out->keys = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(':')) & (quotes << 1 | out->quote_last) & within;
 	out->blank_behind = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p + 1), _mm512_set1_epi8(' '));
 	out->quote_last = quotes >> 63;
-}
-
-/* How the marks of 64 bytes, the first of them at place from / 2, are written; returns how many. */
-typedef size_t put_marks(uint32_t *to, const struct marked *marked, uint32_t from);
-
-/* A constant where it is used, so that nothing is called through it. */
-ALWAYS_INLINE void find_marks(put_marks *put, struct key_marks *m, const char *from, const char *end)
-{
-	struct marked marked = { .quote_last = 0 };
-	size_t n = 1, lines = 0;
-	const char *at = from;
-
-	m->at[0] = UINT32_MAX - 1; /* one before the base */
-	if (end - from > DECODE_LINE_MAX)
-		end = from + DECODE_LINE_MAX;
-	for (; at < end && n <= KEY_MARKS_MAX - 64; at += 64) {
-		mark_bytes(at, end - at < 64 ? (UINT64_C(1) << (end - at)) - 1 : UINT64_MAX, &marked);
-		n += put(m->at + n, &marked, 2 * (uint32_t)(at - from));
-		lines += (size_t)__builtin_popcountll(marked.ends);
-	}
-	m->base = from;
-	m->upto = at < end ? at : end;
-	m->n = n;
-	m->next = 1;
-	m->lines = lines;
-}
-
-/* Four at a time, so that their number costs no branch; what is written too much is overwritten. */
-static inline size_t put_by_bits(uint32_t *to, const struct marked *marked, uint32_t from)
-{
-	uint64_t left = marked->keys | marked->ends;
-	size_t found = (size_t)__builtin_popcountll(left), i = 0;
-
-	do
-		for (int k = 0; k < 4; k++, i++, left &= left - 1) {
-			unsigned bit = (unsigned)__builtin_ctzll(left | UINT64_C(1) << 63);
-
-			to[i] = from + 2 * bit + (marked->blank_behind >> bit & 1);
-		}
-	while (i < found);
-	return found;
-}
-
-void members_find_avx512(struct key_marks *m, const char *from, const char *end)
-{
-	find_marks(put_by_bits, m, from, end);
 }
 
 /* Up to 16 at a time: the numbers of marked bytes are compressed, then widened. */
@@ -111,49 +55,10 @@ static inline size_t put_compressed(uint32_t *to, const struct marked *marked, u
 __attribute__((target("avx512vbmi2")))
 void members_find_vbmi2(struct key_marks *m, const char *from, const char *end)
 {
-	find_marks(put_compressed, m, from, end);
+	find_marks(mark_bytes, put_compressed, m, from, end);
 }
 
 /* --- where values stand ----------------------------------------------------------- */
-
-/* A line: marks first..end, the latter its line end. */
-struct line {
-	size_t first, end;
-	uint64_t metrics, fields;
-};
-
-/* Looks up the line's keys, one by one. False: one is unknown, unless it shows as one that stands nowhere. */
-MEMBERS_TARGET
-static inline bool find_keys(struct members *ms, struct line *line)
-{
-	const struct member_keys *keys = ms->keys;
-	const char *colon;
-	struct found_keys *found = &ms->found;
-	__m256i differ = _mm256_setzero_si256();
-	__m128i slots = _mm_setzero_si128();
-	size_t i = line->first;
-
-	for (; *(colon = key_mark(&ms->marks, i)) != '\n'; i++) {
-		__m256i text = _mm256_loadu_si256((const __m256i *)(const void *)(colon - 1 - MEMBER_KEY_BYTES));
-		size_t length = _lzcnt_u32(_mm256_cmpeq_epi8_mask(text, _mm256_set1_epi8('"')));
-		const char *key_text = colon - 1 - length;
-		const struct member_key *key = &keys->key[keys->index[member_index(keys, member_mix(key_text, length))]];
-		__m256i other = _mm256_xor_si256(text, _mm256_load_si256((const __m256i *)(const void *)key->text));
-
-		differ = _mm256_ternarylogic_epi64(differ, other, _mm256_load_si256((const __m256i *)(const void *)key->mask), 0xf8); /* differ | (other & mask) */
-		slots = _mm_or_si128(slots, _mm_load_si128((const __m128i *)(const void *)key->slots));
-		found->length[i] = (uint32_t)length;
-		found->gap[i] = load4(key_text - 5);
-		found->role[i] = key->role;
-	}
-	found->role[line->first - 1] = found->role[i] = keys->key[KEY_LINE_END].role;
-	found->gap[i] = load4(colon - 3);
-	found->length[i] = (uint32_t)-3; /* as if a key began behind it */
-	line->end = i;
-	line->metrics = (uint64_t)_mm_cvtsi128_si64(slots);
-	line->fields = (uint64_t)_mm_extract_epi64(slots, 1);
-	return _mm256_testz_si256(differ, differ);
-}
 
 static inline void put_value_places(uint64_t *to, __m512i start, __m512i end)
 {
@@ -164,39 +69,47 @@ static inline void put_value_places(uint64_t *to, __m512i start, __m512i end)
 	_mm512_storeu_si512(to + 8, _mm512_permutex2var_epi32(start, high, end));
 }
 
+/* Where values begin, by the marks before them. */
+static inline __m512i value_starts(__m512i mark)
+{
+	const __m512i one = _mm512_set1_epi32(1);
+
+	return _mm512_add_epi32(_mm512_add_epi32(_mm512_srai_epi32(mark, 1), one), _mm512_and_si512(mark, one));
+}
+
+/* Lanes whose next key does not stand in the object where one is behind a value, after so many closings. */
+static inline __mmask16 elsewhere(const struct member_keys *keys, __m512i before, __m512i key, __m512i closed)
+{
+	const __m512i object = _mm512_set1_epi32(MEMBER_OBJECTS - 1);
+	__m512i inside = _mm512_and_si512(_mm512_srli_epi32(before, ROLE_INSIDE), object);
+
+	inside = _mm512_or_si512(inside, _mm512_slli_epi32(closed, 4));
+	inside = _mm512_permutex2var_epi16(_mm512_load_si512(keys->up[0]), inside, _mm512_load_si512(keys->up[2]));
+	return _mm512_test_epi32_mask(_mm512_xor_si512(inside, _mm512_srli_epi32(key, ROLE_PARENT)), object);
+}
+
 /* What stands between a value and the next key, or the line end: 16 of them, of which `used` are the line's. It is what the
  * keys on both sides want, or a bit is set; the value ends before it. *values += values that are no objects. */
 MEMBERS_TARGET
 static inline __mmask16 check_gaps(struct members *ms, size_t at, __mmask16 used, size_t *values)
 {
-	const __m512i braces = _mm512_set1_epi32(0x7d7d7d), ones = _mm512_set1_epi32(1), nibble = _mm512_set1_epi32(15);
-	const struct found_keys *found = &ms->found;
+	struct found_keys *found = &ms->found;
 	__m512i gap = _mm512_loadu_si512(found->gap + at), key = _mm512_loadu_si512(found->role + at);
-	__m512i before = _mm512_loadu_si512(found->role + at - 1), start = _mm512_loadu_si512(ms->marks.at + at - 1);
+	__m512i before = _mm512_loadu_si512(found->role + at - 1), start = value_starts(_mm512_loadu_si512(ms->marks.at + at - 1));
 	__m512i end = _mm512_sub_epi32(_mm512_srli_epi32(_mm512_loadu_si512(ms->marks.at + at), 1), _mm512_loadu_si512(found->length + at));
-	__mmask16 blank = _mm512_cmpeq_epi32_mask(_mm512_srli_epi32(gap, 24), _mm512_set1_epi32(' '));
-	__mmask16 object = _mm512_movepi32_mask(before), is_end = _mm512_test_epi32_mask(key, _mm512_set1_epi32(1 << ROLE_IS_LINE_END)), wrong;
-	__mmask16 is_crlf = _mm512_mask_cmpeq_epi32_mask(is_end, _mm512_srli_epi32(gap, 16), _mm512_set1_epi32('\n' << 8 | '\r')), cut = blank | is_crlf;
-	__m512i want = _mm512_mask_mov_epi32(_mm512_set1_epi32(','), object, _mm512_set1_epi32('{')), closed, inside, parent;
+	__mmask16 object = _mm512_movepi32_mask(before), is_end = _mm512_test_epi32_mask(key, _mm512_set1_epi32(1 << ROLE_IS_LINE_END));
+	__mmask16 crlf = _mm512_mask_cmpeq_epi32_mask(is_end, _mm512_srli_epi32(gap, 16), _mm512_set1_epi32('\n' << 8 | '\r'));
+	__mmask16 cut = crlf | _mm512_cmpeq_epi32_mask(_mm512_srli_epi32(gap, 24), _mm512_set1_epi32(' ')), wrong;
+	__m512i want = _mm512_mask_set1_epi32(_mm512_mask_set1_epi32(_mm512_set1_epi32(','), object, '{'), is_end, '\n'), closed;
 
 	/* The separator is in the highest byte then, and before it what closes objects. */
-	start = _mm512_add_epi32(_mm512_add_epi32(_mm512_srai_epi32(start, 1), ones), _mm512_and_si512(start, ones));
 	gap = _mm512_mask_slli_epi32(gap, cut, gap, 8);
-	end = _mm512_sub_epi32(end, _mm512_set1_epi32(3));
-	end = _mm512_mask_sub_epi32(end, cut, end, ones);
-	want = _mm512_mask_mov_epi32(_mm512_mask_mov_epi32(want, is_end, _mm512_set1_epi32('\n')), is_crlf, _mm512_set1_epi32('\r'));
-	wrong = _mm512_cmpneq_epi32_mask(_mm512_srli_epi32(gap, 24), want) | (object & is_end);
-	closed = _mm512_or_si512(_mm512_slli_epi32(_mm512_xor_si512(gap, braces), 8), _mm512_set1_epi32(0x80));
-	closed = _mm512_srli_epi32(_mm512_lzcnt_epi32(closed), 3);
-	end = _mm512_sub_epi32(end, closed);
-	wrong |= _mm512_mask_cmpneq_epi32_mask(object, start, end);
-
-	inside = _mm512_and_si512(_mm512_srli_epi32(before, ROLE_INSIDE), nibble);
-	inside = _mm512_permutex2var_epi16(_mm512_load_si512(ms->keys->up[0]), _mm512_or_si512(inside, _mm512_slli_epi32(closed, 4)),
-					   _mm512_load_si512(ms->keys->up[2]));
-	parent = _mm512_and_si512(_mm512_srli_epi32(key, ROLE_PARENT), nibble);
-	wrong |= _mm512_cmpneq_epi32_mask(_mm512_and_si512(inside, nibble), parent);
-	put_value_places(ms->found.place + at, start, end);
+	wrong = _mm512_cmpneq_epi32_mask(_mm512_srli_epi32(gap, 24), _mm512_mask_set1_epi32(want, crlf, '\r')) | (object & is_end);
+	closed = _mm512_slli_epi32(_mm512_xor_si512(gap, _mm512_set1_epi32(0x7d7d7d)), 8);
+	closed = _mm512_srli_epi32(_mm512_lzcnt_epi32(_mm512_or_si512(closed, _mm512_set1_epi32(0x80))), 3);
+	end = _mm512_sub_epi32(_mm512_mask_sub_epi32(end, cut, end, _mm512_set1_epi32(1)), _mm512_add_epi32(closed, _mm512_set1_epi32(3)));
+	wrong |= _mm512_mask_cmpneq_epi32_mask(object, start, end) | elsewhere(ms->keys, before, key, closed);
+	put_value_places(found->place + at, start, end);
 	*values += (size_t)__builtin_popcount(used & ~object);
 	return wrong & used;
 }
@@ -221,10 +134,7 @@ static inline size_t take_apart(struct eight_lines *w, size_t k, size_t first)
 		w->place[ms->found.role[at - 1] & UINT8_MAX][k] = ms->found.place[at];
 	w->metrics[k] = line.metrics;
 	w->fields[k] = line.fields;
-	if (wrong || values != (size_t)(__builtin_popcountll(line.metrics) + __builtin_popcountll(line.fields)) || /* one stands twice */
-	    ms->marks.at[line.end] - ms->marks.at[first - 1] > 2 * LAYOUT_LINE_MAX)
-		return 0;
-	return line.end + 1;
+	return fits(ms, &line, values) && !wrong ? line.end + 1 : 0;
 }
 
 /* How many of the n lines are built as they should be, from the first on. */
@@ -311,17 +221,6 @@ static inline struct eight numbers_of(const struct eight_lines *w, size_t slot, 
 	return e;
 }
 
-/* A number of more characters, or a negative one. */
-static bool take_long(struct slice text, uint64_t *digits, int *fraction, bool *negative, double *value)
-{
-	*negative = *text.p == '-';
-	if (!layout_decimal(X86_STEPS, text.p + *negative, text.p + text.n, digits, fraction) ||
-	    !decimal_to_double(*digits, -*fraction, value))
-		return false;
-	*value = *negative ? -*value : *value;
-	return true;
-}
-
 static bool take_long_metric(struct eight_lines *w, enum metric_id m, int k)
 {
 	size_t row = w->row + (size_t)k;
@@ -329,7 +228,7 @@ static bool take_long_metric(struct eight_lines *w, enum metric_id m, int k)
 	int fraction;
 	bool negative;
 
-	if (!take_long(text_at(w, m, k), &digits, &fraction, &negative, &w->c->value[m][row]))
+	if (!read_number(text_at(w, m, k), &digits, &fraction, &negative, &w->c->value[m][row]))
 		return false;
 	if (decimal_scale(m, digits, fraction, negative, &w->c->scaled[m][row]))
 		w->decimal = _mm512_mask_or_epi64(w->decimal, (__mmask8)(1u << k), w->decimal, _mm512_set1_epi64((int64_t)metric_bit(m)));
@@ -426,7 +325,7 @@ static inline void compare_numbers(struct eight_lines *w, size_t slot, const str
 		bool negative;
 		double value;
 
-		if (take_long(text_at(w, slot, __builtin_ctz(left)), &digits, &fraction, &negative, &value) && value == want)
+		if (read_number(text_at(w, slot, __builtin_ctz(left)), &digits, &fraction, &negative, &value) && value == want)
 			same |= (__mmask8)(left & -left);
 	}
 	w->fine &= (__mmask8)~(v->present & ~same);
@@ -603,7 +502,7 @@ static inline void put_defaults(struct eight_lines *w)
 }
 
 MEMBERS_TARGET
-size_t members_take_avx512(struct members *ms, const char *p, size_t n, struct columns *c)
+size_t members_take_avx512(struct members *ms, size_t n, struct columns *c)
 {
 	const struct member_keys *keys = ms->keys;
 	uint64_t common = keys->of_session | keys->needed, want = ms->session_fields | keys->needed;
@@ -616,7 +515,7 @@ size_t members_take_avx512(struct members *ms, const char *p, size_t n, struct c
 	w.c = c;
 	w.row = c->n;
 	w.decimal = _mm512_setzero_si512();
-	w.safe = (uint64_t)(p - w.base);
+	w.safe = ms->marks.at[ms->marks.next] >> 1;
 	w.lanes = (__mmask8)((1u << take_lines_apart(&w, n)) - 1);
 	metrics = _mm512_load_si512(w.metrics);
 	fields = _mm512_load_si512(w.fields);

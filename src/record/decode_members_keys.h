@@ -18,7 +18,7 @@ enum {
 enum { MEMBER_SLOT_NOWHERE = METRIC_COUNT + MEMBER_FIELDS_MAX, MEMBER_SLOTS };
 
 /* Objects by number: 0 is the line, others follow. */
-enum { OBJECT_NONE = 14 /* no key is there */, OBJECT_OUTSIDE = 15, MEMBER_OBJECTS = 16, CLOSED_MAX = 3 /* braces in a row */ };
+enum { OBJECT_NONE = 14 /* no key is there */, OBJECT_OUTSIDE, MEMBER_OBJECTS, CLOSED_MAX = 3 /* braces in a row */ };
 
 /* What is known of a key beside its text, in four bytes. */
 enum {
@@ -101,11 +101,19 @@ struct found_keys {
 
 /* Marks of from..end, a line's beginning, as many as there is room for. */
 typedef void members_find(struct key_marks *m, const char *from, const char *end);
-members_find members_find_avx512, members_find_vbmi2;
+members_find members_find_avx2, members_find_vbmi2;
+
+struct members;
+
+/* The first `n` lines at the marks, 1..MEMBER_LINES; returns how many of them became rows of c. The marks of these are over
+ * then. */
+typedef size_t members_take(struct members *ms, size_t n, struct columns *c);
+members_take members_take_avx2, members_take_avx512;
 
 struct members {
 	const struct member_keys *keys;
 	members_find *find;
+	members_take *take;
 	const char *text;
 	struct key_marks marks;
 	struct found_keys found;
@@ -118,9 +126,5 @@ struct members {
 };
 
 enum { MEMBER_LINES = 8, MEMBER_READ_BEFORE = 64 /* bytes before a line that may be read */ };
-
-/* The first `n` lines at the marks, 1..MEMBER_LINES, the first at p; returns how many of them became rows of c. The marks
- * of these are over then. */
-size_t members_take_avx512(struct members *ms, const char *p, size_t n, struct columns *c);
 
 #endif
