@@ -162,6 +162,7 @@ static inline struct eight take_eight_long(const char *base, const uint32_t star
 	}
 	fine &= _mm512_cmple_epi64_mask(length, _mm512_set1_epi64(20)) & _mm512_cmpge_epi64_mask(length, _mm512_set1_epi64(10));
 	fine &= _mm512_cmpge_epi64_mask(length, _mm512_add_epi64(e.fraction, _mm512_set1_epi64(2)));
+	fine &= _mm512_cmple_epi64_mask(e.fraction, _mm512_set1_epi64(17));
 	fine &= _mm256_cmpge_epi32_mask(starts, _mm256_set1_epi32(24));
 	fine &= (__mmask8)~_mm512_test_epi64_mask(
 		_mm512_movm_epi8(_mm512_cmpgt_epu8_mask(last, nines) | _mm512_cmpgt_epu8_mask(middle, nines) | _mm512_cmpgt_epu8_mask(first, nines)), all);

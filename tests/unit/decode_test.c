@@ -27,7 +27,7 @@ static const char *const seeds[] = {
 	"\"token_count\":1}",
 	"{\"timestamp\": \"2025-09-11T12:34:56.789012Z\", \"session_id\": \"rwkv-sess-8f4e2d\", \"event_type\": "
 	"\"inference_step\", \"performance\": {\"token_latency_ms\": 32.512345678901234, \"throughput_tps\": "
-	"0.91234567890123456}, \"accuracy\": {\"logits_entropy\": 4.2, \"token_repetition_pct\": 0}, \"metadata\": "
+	"0.91234567890123456}, \"accuracy\": {\"logits_entropy\": 4.212345678901234567, \"token_repetition_pct\": 0}, \"metadata\": "
 	"{\"model_name\": \"m\"}}",
 	"{\"accuracy\":{\"state_similarity\":0.92,\"logits_entropy\":4},\"event_type\":\"inference_step\",\"token_count\":7,"
 	"\"extra\":{\"a\":[1,2.5,\"x\"],\"b\":\"y\",\"c\":null},\"phase\":\"prefill\",\"timestamp\":\"2025-09-11T20:34:56+08:00\","
@@ -175,7 +175,7 @@ static void add_number(struct pieces *p, const char *key)
 	double v = (double)below(1u << below(24)) / (1u << below(12));
 	char text[40];
 
-	snprintf(text, sizeof text, "%.*f", below(40) ? below(20) ? 2 : (int)below(9) : 16, v);
+	snprintf(text, sizeof text, "%.*f", below(40) ? below(20) ? 2 : (int)below(9) : 8 + (int)below(12), v);
 	add_piece(p, key, text);
 }
 
