@@ -182,7 +182,7 @@ static void exact_quantiles(const struct track *track, const double q[4], double
 {
 	struct quantiles qs = quantiles_of(q, 4, track->counts.n);
 
-	track_walk(track, quantiles_visit, &qs);
+	counts_visit_quantiles(&track->counts, track->moments.scale, &qs);
 	quantiles_tell(&qs, track->moments.min, track->moments.max, out);
 }
 

@@ -172,6 +172,30 @@ void counts_walk(const struct counts *c, counts_visit *visit, void *ctx)
 			visit(ctx, i * c->step, c->bin[i - c->base]);
 }
 
+void counts_visit_quantiles(const struct counts *c, double scale, struct quantiles *qs)
+{
+	enum { BLOCK = 32 };
+
+	for (int64_t i = c->low, next; c->n && i <= c->high; i = next) {
+		const uint32_t *bin = c->bin + (i - c->base);
+		uint64_t sum = 0;
+
+		next = i + BLOCK <= c->high ? i + BLOCK : c->high + 1;
+		for (int64_t k = 0; k < next - i; k++)
+			sum += bin[k];
+		if (sum <= quantiles_unasked(qs)) {
+			quantiles_skip(qs, sum);
+			continue;
+		}
+		for (int64_t k = 0; k < next - i; k++) {
+			double v = (double)((i + k) * c->step) / scale;
+
+			if (bin[k])
+				quantiles_visit(qs, v, v, bin[k]);
+		}
+	}
+}
+
 void counts_free(struct counts *c)
 {
 	free(c->bin);

@@ -11,6 +11,8 @@
 #ifndef RWKVMON_STATS_COUNTS_H
 #define RWKVMON_STATS_COUNTS_H
 
+#include "stats/quantiles.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +40,9 @@ bool counts_add_table(struct counts *into, const struct counts *from);
 /* Ascending; value is in ones, not in steps. */
 typedef void counts_visit(void *ctx, int64_t value, uint32_t count);
 void counts_walk(const struct counts *c, counts_visit *visit, void *ctx);
+
+/* A walk for quantiles, of numbers / scale: what they do not ask for is passed by the block. */
+void counts_visit_quantiles(const struct counts *c, double scale, struct quantiles *qs);
 
 void counts_free(struct counts *c);
 

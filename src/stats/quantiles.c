@@ -30,6 +30,23 @@ void quantiles_visit(void *ctx, double low, double high, uint64_t count)
 	qs->passed += count;
 }
 
+static uint64_t unasked(const struct rank_picker *p, size_t n, uint64_t passed)
+{
+	return p->at < n ? p->rank[p->at] - passed : UINT64_MAX;
+}
+
+uint64_t quantiles_unasked(const struct quantiles *qs)
+{
+	uint64_t below = unasked(&qs->below, qs->n, qs->passed), above = unasked(&qs->above, qs->n, qs->passed);
+
+	return below < above ? below : above;
+}
+
+void quantiles_skip(struct quantiles *qs, uint64_t count)
+{
+	qs->passed += count;
+}
+
 static double within(double v, double min, double max)
 {
 	return fmax(min, fmin(max, v));

@@ -30,6 +30,10 @@ struct quantiles quantiles_of(const double *q, size_t n, uint64_t count);
 /* A run of values in ascending order: count values spread evenly over low..high. ctx is the struct quantiles. */
 void quantiles_visit(void *ctx, double low, double high, uint64_t count);
 
+/* How many of the next values no quantile asks for; quantiles_skip passes so many, or fewer, unseen. */
+uint64_t quantiles_unasked(const struct quantiles *qs);
+void quantiles_skip(struct quantiles *qs, uint64_t count);
+
 /* After the walk; within min..max. */
 void quantiles_tell(const struct quantiles *qs, double min, double max, double *out);
 
