@@ -45,22 +45,45 @@ static void lock_soon(pthread_mutex_t *mutex)
 	pthread_mutex_lock(mutex);
 }
 
+static void stop_reading(struct crew *c, int rc, const struct err *err)
+{
+	c->over = true;
+	if (c->rc || !rc)
+		return;
+	c->rc = rc;
+	c->err = *err;
+}
+
+/* Its bytes are read while others take theirs. What cannot be read is an empty block, so that the others have their turn. */
+static void fetch_block(struct member *m)
+{
+	struct err err;
+	int rc = block_fetch(&m->block, &err);
+
+	if (!rc)
+		return;
+	lock_soon(&m->crew->reading);
+	stop_reading(m->crew, rc, &err);
+	pthread_mutex_unlock(&m->crew->reading);
+}
+
 /* The next block into m; false at the end. */
 static bool take_block(struct member *m)
 {
 	struct crew *c = m->crew;
+	struct err err;
 	int rc = 0;
 
 	lock_soon(&c->reading);
 	if (!c->over)
-		rc = read_block(c->reader, &m->block, &c->err);
+		rc = read_block(c->reader, &m->block, &err);
 	if (rc <= 0)
-		c->over = true;
-	if (rc < 0)
-		c->rc = rc;
+		stop_reading(c, rc, &err);
 	m->number = c->taken;
 	c->taken += rc > 0;
 	pthread_mutex_unlock(&c->reading);
+	if (rc > 0)
+		fetch_block(m);
 	return rc > 0;
 }
 

@@ -1,6 +1,7 @@
 /* read.c - sources become blocks of whole lines, blocks become records.
  *
- * The buffer holds start..end; `scanned` bytes of it are known to hold no line end. Whole
+ * A plain file's first block is read as it comes; from there on a block is a part of the file, to be read by whoever
+ * takes it (parts.h). All else comes through the buffer. The buffer holds start..end; `scanned` bytes of it are known to hold no line end. Whole
  * lines leave with the buffer: the block takes it, and what is left begins another. */
 #include "read/read.h"
 
@@ -31,6 +32,9 @@ struct reader {
 	struct unpack *unpack; /* stands before pull; NULL: the source is plain */
 	uint64_t raw_bytes;    /* pulled, as they lie in the files */
 	uint64_t looks_until;  /* bytes after which a first look gives up; 0: reads all */
+
+	struct part_file *file; /* goes out in parts; NULL: comes through the buffer */
+	off_t part_at;		/* where the next part begins */
 
 	char *buffer;
 	size_t cap, start, end, scanned;
@@ -183,6 +187,7 @@ void read_close(struct reader *r)
 		return;
 	if (r->fd > STDIN_FILENO)
 		close(r->fd);
+	part_file_release(r->file);
 	unpack_close(r->unpack);
 	record_decoder_free(&r->decoder);
 	block_free(&r->block);
@@ -289,6 +294,8 @@ static void close_source(struct reader *r)
 {
 	if (r->fd > STDIN_FILENO)
 		close(r->fd);
+	part_file_release(r->file);
+	r->file = NULL;
 	unpack_close(r->unpack);
 	r->unpack = NULL;
 	r->fd = -1;
@@ -487,8 +494,78 @@ static int next_block(struct reader *r, struct block *b, struct err *err)
 	}
 }
 
+/* --- parts of a plain file -------------------------------------------------------- */
+
+static bool may_go_in_parts(const struct reader *r)
+{
+	struct stat st;
+
+	return !r->file && !r->unpack && !r->opts.stop && !r->looks_until && !r->at_end && r->fd > STDIN_FILENO &&
+	       !fstat(r->fd, &st) && S_ISREG(st.st_mode);
+}
+
+/* A block has gone out: the next line begins at the buffer's start. Without memory all goes on as before. */
+static void begin_parts(struct reader *r)
+{
+	size_t rest = r->end - r->start;
+	off_t at = lseek(r->fd, 0, SEEK_CUR);
+
+	if (at < 0 || !(r->file = part_file_open(r->fd)))
+		return;
+	r->fd = -1;
+	r->part_at = at - (off_t)rest;
+	r->raw_bytes -= rest;
+	r->input.bytes -= rest;
+	r->start = r->end = r->scanned = 0;
+}
+
+static size_t part_bytes(const struct reader *r)
+{
+	off_t left = part_file_bytes(r->file) - r->part_at, most = BLOCK_BYTES - r->part_at % BLOCK_BYTES;
+
+	return left <= 0 ? 0 : (size_t)(left < most ? left : most);
+}
+
+/* 1: the next part; 0: there is none. */
+static int take_part(struct reader *r, struct block *b)
+{
+	size_t n = part_bytes(r);
+
+	if (!n)
+		return 0;
+	b->part = (struct part){ part_file_keep(r->file), r->part_at, n };
+	r->part_at += (off_t)n;
+	r->raw_bytes += n;
+	r->input.bytes += n;
+	report_progress(r, false);
+	return 1;
+}
+
+static void drop_part(struct block *b)
+{
+	part_file_release(b->part.file);
+	b->part.file = NULL;
+}
+
+int block_fetch(struct block *b, struct err *err)
+{
+	struct part_lines lines;
+	int rc;
+
+	if (!b->part.file)
+		return 0;
+	rc = part_read(&b->part, &b->memory, &b->cap, &lines, b->name, err);
+	drop_part(b);
+	if (rc)
+		return rc;
+	b->text = lines.text;
+	b->lost_behind = lines.too_long ? decode_reasons[DECODE_TOO_LONG] : NULL;
+	return 0;
+}
+
 int read_block(struct reader *r, struct block *b, struct err *err)
 {
+	drop_part(b);
 	while (r->at < r->sources.n) {
 		int rc = r->is_open ? 0 : open_source(r, err);
 
@@ -496,13 +573,15 @@ int read_block(struct reader *r, struct block *b, struct err *err)
 			return rc;
 		b->name = source_name(r);
 		b->begins = r->begins;
-		b->lost = NULL;
+		b->lost = b->lost_behind = NULL;
 		b->lost_line = false;
 		b->text = (struct slice){ "", 0 };
-		rc = next_block(r, b, err);
+		rc = r->file ? take_part(r, b) : next_block(r, b, err);
 		if (r->looks_until && r->input.bytes > r->looks_until)
 			return 0;
 		r->begins &= !rc;
+		if (rc > 0 && !b->lost && may_go_in_parts(r))
+			begin_parts(r);
 		if (rc)
 			return rc;
 		close_source(r);
@@ -512,6 +591,7 @@ int read_block(struct reader *r, struct block *b, struct err *err)
 
 void block_free(struct block *b)
 {
+	drop_part(b);
 	free(b->memory);
 	*b = (struct block){ .memory = NULL };
 }
@@ -552,12 +632,11 @@ static bool next_line(struct record_decoder *d, struct tally *t, struct decoded 
 	return true;
 }
 
-void read_records(const struct block *b, struct record_decoder *d, unsigned part, struct columns *out, struct tally *t)
+static void fill_columns(struct record_decoder *d, struct columns *out, struct tally *t)
 {
 	struct decoded one;
 	bool got;
 
-	begin_tally(t, b, part);
 	out->n = out->n_whole = 0;
 	while (!columns_full(out) && !record_decoder_full(d)) {
 		size_t lines = record_decode_run(d, out);
@@ -571,10 +650,31 @@ void read_records(const struct block *b, struct record_decoder *d, unsigned part
 	}
 }
 
+/* With the last part, what was lost behind the text. */
+static void end_tally(struct tally *t, const struct block *b, const struct record_decoder *d)
+{
+	t->lost_behind = d->p == d->end ? b->lost_behind : NULL;
+}
+
+void read_records(const struct block *b, struct record_decoder *d, unsigned part, struct columns *out, struct tally *t)
+{
+	begin_tally(t, b, part);
+	fill_columns(d, out, t);
+	end_tally(t, b, d);
+}
+
 static void list_skipped(struct input_stats *in, struct skipped_line line)
 {
 	if (in->n_skipped < INPUT_SKIPPED_MAX)
 		in->skipped[in->n_skipped++] = line;
+}
+
+/* Counts as a line: something that was written is lost. */
+static void list_lost(struct input_stats *in, const char *name, uint64_t line, const char *reason)
+{
+	list_skipped(in, (struct skipped_line){ name, line, reason });
+	in->lines++;
+	in->skipped_lines++;
 }
 
 void read_account(struct reader *r, const struct tally *t)
@@ -584,15 +684,16 @@ void read_account(struct reader *r, const struct tally *t)
 	if (t->begins)
 		r->line = 0;
 	r->line += t->lost_line;
-	if (t->lost) { /* counts as a line: something that was written is lost */
-		list_skipped(in, (struct skipped_line){ t->name, r->line, t->lost });
-		in->lines++;
-		in->skipped_lines++;
-	}
+	if (t->lost)
+		list_lost(in, t->name, r->line, t->lost);
 	for (size_t i = 0; i < t->n_first; i++)
 		list_skipped(in, (struct skipped_line){ t->name, r->line + t->first[i].line, t->first[i].reason });
 	r->line += t->lines;
 	in->lines += t->lines - t->blank;
+	if (t->lost_behind) {
+		r->line++;
+		list_lost(in, t->name, r->line, t->lost_behind);
+	}
 	in->records += t->records;
 	in->skipped_lines += t->skipped;
 }
@@ -639,6 +740,7 @@ static bool next_record(struct reader *r, unsigned part, struct decoded *out)
 	begin_tally(&tally, &r->block, part);
 	while (!got && next_line(&r->decoder, &tally, out, &got))
 		;
+	end_tally(&tally, &r->block, &r->decoder);
 	read_account(r, &tally);
 	return got;
 }
@@ -654,6 +756,8 @@ int read_next(struct reader *r, struct record *rec, struct err *err)
 	while (!got) {
 		int rc = read_block(r, &r->block, err);
 
+		if (rc > 0 && (rc = block_fetch(&r->block, err)) == 0)
+			rc = 1;
 		if (rc <= 0)
 			return rc ? rc : r->looks_until ? 0 : read_end(r, err);
 		record_decoder_feed(d, r->block.text);

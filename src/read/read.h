@@ -7,8 +7,8 @@
  * Ownership  read_open creates, read_close destroys; texts of read_input() live that long.
  *            A record and what it points to are valid until the next read_next.
  * Threads    a reader belongs to one thread at a time. Several may share the work: each takes a
- *            block (one at a time), makes records of it (at the same time as others), and
- *            accounts for it (one at a time, in the order in which the blocks were taken).
+ *            block (one at a time), fetches its text and makes records of it (at the same time as
+ *            others), and accounts for it (one at a time, in the order in which the blocks were taken).
  * Cost       read(2) into one buffer per block that grows to the longest line, at most
  *            READ_LINE_MAX; no allocation per line.
  * Errors     0 or a negative ERR code; *err names the file.
@@ -17,6 +17,7 @@
 #define RWKVMON_READ_READ_H
 
 #include "base/err.h"
+#include "read/parts.h"
 #include "record/codec.h"
 #include "record/columns.h"
 #include "spec/input.h"
@@ -66,17 +67,19 @@ int read_next(struct reader *r, struct record *rec, struct err *err);
 /* Whole lines of one source. Zeroed before first use; its memory is used again for the next. */
 struct block {
 	struct slice text; /* may be empty */
+	struct part part;  /* of a plain file: where the text is still to be fetched from */
 	const char *name;  /* of the source */
 	bool begins;	   /* the first of its source: lines count from 1 */
 	const char *lost;  /* why something was lost before the text, or NULL */
 	bool lost_line;	   /* it was a line, and counts as one */
+	const char *lost_behind; /* why a line was lost behind the text, or NULL */
 	char *memory;
 	size_t cap;
 };
 
 /* What came of a block, or of a part of it. */
 struct tally {
-	const char *name, *lost;
+	const char *name, *lost, *lost_behind;
 	bool begins, lost_line;
 	uint64_t lines, blank, records, skipped;
 	struct skipped_line first[INPUT_SKIPPED_MAX]; /* skipped ones; their numbers count from the part's first line, 1 */
@@ -85,6 +88,9 @@ struct tally {
 
 /* 1: a block; 0: the end; negative: it cannot be read. */
 int read_block(struct reader *r, struct block *b, struct err *err);
+
+/* Gets the block's text, at the same time as others get theirs. 0, or negative: it cannot be read, and is empty. */
+int block_fetch(struct block *b, struct err *err);
 void block_free(struct block *b);
 
 /* The next records of a block that d was fed, as many as there is room for, and what came of their lines. The decoder is

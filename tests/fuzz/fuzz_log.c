@@ -105,7 +105,7 @@ static void push_blocks(struct analysis *a, struct reader *r)
 	struct block block = { 0 };
 
 	require(helper && c);
-	while (read_block(r, &block, NULL) > 0) {
+	while (read_block(r, &block, NULL) > 0 && !block_fetch(&block, NULL)) {
 		record_decoder_feed(&d, block.text);
 		for (unsigned part = 0; !part || d.p != d.end; part++) {
 			struct tally tally;
