@@ -450,6 +450,105 @@ static void rotated_files_are_read_in_time_order(void **state)
 	assert_int_equal(rmdir(in_dir("rotated")), 0);
 }
 
+enum { PART = 256 << 10 };
+
+/* A line of so many bytes, its end included: a step if it is long enough for one, else blanks, or no log. */
+static void put_line(struct buf *b, size_t bytes, unsigned kind)
+{
+	static const char begin[] = "{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"session_id\":\"s\",\"event_type\":"
+				    "\"inference_step\",\"sequence_length\":7,\"text\":\"";
+	static const char end[] = "\"}\n";
+	size_t least = strlen(begin) + strlen(end);
+
+	if (bytes >= least && kind)
+		buf_add(b, begin, strlen(begin));
+	for (size_t n = bytes >= least && kind ? bytes - least : bytes - 1; n; n--)
+		buf_char(b, bytes < least ? ' ' : 'x');
+	buf_add(b, bytes >= least && kind ? end : "\n", bytes >= least && kind ? strlen(end) : 1);
+}
+
+static void same_from_a_file(const struct buf *text)
+{
+	const char *path = in_dir("parts.log");
+	struct outcome stream = read_bytes(text->p, text->used, 0), file = { 0 };
+	struct reader *r;
+
+	assert_int_equal(file_write(path, (struct slice){ text->p, text->used }, NULL), 0);
+	assert_int_equal(read_open(&r, &path, 1, NULL, &file.err), 0);
+	drain(r, &file);
+	assert_int_equal(file.rc, stream.rc);
+	assert_int_equal(file.records, stream.records);
+	assert_int_equal(file.sum, stream.sum);
+	assert_int_equal(file.in.bytes, text->used);
+	assert_int_equal(file.in.lines, stream.in.lines);
+	assert_int_equal(file.in.skipped_lines, stream.in.skipped_lines);
+	assert_string_equal(file.reasons, stream.reasons);
+	unlink(path);
+}
+
+/* Lines of any length, some ending at a part's last byte or beside it; the last has perhaps no end. */
+static void parts_of_a_file_hold_every_line_once(void **state)
+{
+	unsigned seed = 1;
+
+	(void)state;
+	for (int round = 0; round < 40; round++) {
+		struct buf text = { 0 };
+
+		while (text.used < 5 * PART) {
+			size_t to_end = PART - text.used % PART, bytes;
+
+			seed = seed * 1103515245 + 12345;
+			bytes = 1 + (seed >> 16) % (round % 4 == 3 ? 3 * PART : 2000);
+			if (bytes + 2 > to_end && round % 4 < 3)
+				bytes = to_end - 1 + (seed >> 8) % 3;
+			put_line(&text, bytes ? bytes : 1, (seed >> 4) % 16);
+		}
+		text.used -= round % 2 ? 1u : 0u; /* perhaps without the last line's end */
+		assert_false(text.failed);
+		same_from_a_file(&text);
+		buf_free(&text);
+	}
+}
+
+static void overlong_lines_in_parts_are_skipped(void **state)
+{
+	(void)state;
+	for (int at_end = 0; at_end < 3; at_end++) {
+		struct buf text = { 0 };
+
+		for (size_t n = 0; n < 3000; n++)
+			put_line(&text, 200, 1);
+		put_line(&text, READ_LINE_MAX + 2u + (at_end == 2 ? 3u * PART : 0), 1);
+		for (size_t n = 0; at_end != 1 && n < 3000; n++)
+			put_line(&text, 200, n != 5);
+		text.used -= at_end == 1;
+		assert_false(text.failed);
+		same_from_a_file(&text);
+		buf_free(&text);
+	}
+}
+
+static void a_part_that_cannot_be_read_is_an_error(void **state)
+{
+	const char *path = in_dir("unreadable.log");
+	struct part part = { .from = 5, .n = 10 };
+	struct part_lines lines;
+	struct err err;
+	char *memory = NULL;
+	size_t cap = 0;
+
+	(void)state;
+	part.file = part_file_open(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	assert_non_null(part.file);
+	assert_int_equal(part_read(&part, &memory, &cap, &lines, path, &err), -ERR_READ);
+	assert_non_null(strstr(err.text, path));
+	part_file_release(part_file_keep(part.file));
+	part_file_release(part.file);
+	free(memory);
+	unlink(path);
+}
+
 static void what_cannot_be_opened_is_named(void **state)
 {
 	static const struct {
@@ -492,6 +591,9 @@ int main(void)
 		cmocka_unit_test(directories_and_patterns_name_their_logs),
 		cmocka_unit_test(a_growing_file_is_followed_through_rotation),
 		cmocka_unit_test(rotated_files_are_read_in_time_order),
+		cmocka_unit_test(parts_of_a_file_hold_every_line_once),
+		cmocka_unit_test(overlong_lines_in_parts_are_skipped),
+		cmocka_unit_test(a_part_that_cannot_be_read_is_an_error),
 		cmocka_unit_test(what_cannot_be_opened_is_named),
 	};
 
