@@ -301,6 +301,8 @@ static bool lay_lanes(struct layout *l)
 	memset(s, 0, sizeof *s);
 	if (!l->n || l->n > LANES_MAX || l->operand[0].fixed_bytes < 8)
 		return false;
+	for (size_t i = l->n; i < LANES_MAX; i++)
+		s->end_gap[i] = 8; /* lanes of no operand are read, too: nothing before the line */
 	for (size_t i = 0; i < l->n; i++) {
 		const struct operand *o = &l->operand[i];
 		bool is_count = o->kind == OPERAND_SEQUENCE_LENGTH || o->kind == OPERAND_SEQUENCE || o->kind == OPERAND_TOKEN_COUNT;
