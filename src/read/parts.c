@@ -1,6 +1,6 @@
 #include "read/parts.h"
 
-#include "read/read.h"
+#include "record/codec.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -108,7 +108,7 @@ static int read_to_line_end(struct reading *r, const char **end, const char *nam
 	size_t n = r->part->n, looked = n, more = TAIL_BYTES;
 	int rc = read_on(r, n + 1 + more, name, err);
 
-	while (!rc && !(*end = end_of_last(r, looked)) && !r->at_end && r->got - n <= READ_LINE_MAX) {
+	while (!rc && !(*end = end_of_last(r, looked)) && !r->at_end && r->got - n <= DECODE_LINE_MAX) {
 		looked = r->got;
 		more *= 4;
 		rc = read_on(r, r->got + more, name, err);
@@ -130,7 +130,7 @@ static void tell_lines(struct reading *r, const char *end, struct part_lines *ou
 		return;
 	}
 	/* The last line has no end yet: the file's last, or one that is too long. */
-	out->too_long = (size_t)(text + r->got - (last + 1)) > READ_LINE_MAX;
+	out->too_long = (size_t)(text + r->got - (last + 1)) > DECODE_LINE_MAX;
 	if (out->too_long) {
 		out->text = (struct slice){ before + 1, (size_t)(last - before) };
 		return;

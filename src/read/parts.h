@@ -34,7 +34,7 @@ struct part {
 /* What memory holds afterwards. */
 struct part_lines {
 	struct slice text; /* whole lines, the file's last with a line end in any case */
-	bool too_long;	   /* the part's last line has more than READ_LINE_MAX bytes and is not among them */
+	bool too_long;	   /* the part's last line has more than DECODE_LINE_MAX bytes and is not among them */
 };
 
 /* Into *memory, *cap bytes that grow as needed; DECODE_PADDING bytes behind the text can be read. 0, or negative: memory is
