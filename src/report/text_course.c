@@ -70,20 +70,34 @@ static void put_move(struct term *t, enum metric_id m, double before, double aft
 	term_left(t, direction_tint(m, after - before), line, 25);
 }
 
+/* Slopes are told per unit of time that a log is longer than. */
+struct slope_unit {
+	double per_hour;
+	enum text_id text;
+};
+
+static struct slope_unit slope_unit_of(int64_t span_us)
+{
+	if (span_us >= INT64_C(3600000000))
+		return (struct slope_unit){ 1, TEXT_TERM_TREND_HOUR };
+	if (span_us >= INT64_C(60000000))
+		return (struct slope_unit){ 60, TEXT_TERM_TREND_MINUTE };
+	return (struct slope_unit){ 3600, TEXT_TERM_TREND_SECOND };
+}
+
 static void put_trend(struct term *t, const struct findings *f, enum metric_id m)
 {
 	const struct trend *trend = &f->trend[m];
 	char slope[TERM_TEXT], error[TERM_TEXT];
 	struct buf line = { 0 };
-	bool minutes = f->to_us - f->from_us < INT64_C(3600000000);
-	double per = minutes ? 1.0 / 60 : 1;
+	struct slope_unit unit = slope_unit_of(f->to_us - f->from_us);
 
 	indent(t);
 	term_left(t, TINT_PLAIN, metric_specs[m].label[t->lang], LABEL);
 	put_move(t, m, metric_possible(m, trend->start), metric_possible(m, trend->start + trend->change));
-	term_fill(&line, t->lang, minutes ? TEXT_TERM_TREND_MINUTE : TEXT_TERM_TREND_HOUR,
-		  (const char *const[]){ term_number(slope, trend->slope_per_hour * per),
-					 term_number(error, (trend->high - trend->low) / 2 * per) });
+	term_fill(&line, t->lang, unit.text,
+		  (const char *const[]){ term_number(slope, trend->slope_per_hour / unit.per_hour),
+					 term_number(error, (trend->high - trend->low) / 2 / unit.per_hour) });
 	term_left(t, TINT_DIM, line.p ? line.p : "", t->columns - t->at);
 	t->out->failed |= line.failed;
 	buf_free(&line);
