@@ -118,5 +118,16 @@ static inline bool x86_decimal(const char *p, size_t n, uint64_t *digits, int *f
 
 #define X86_STEPS ((struct layout_steps){ same_bytes, is_plain, x86_decimal, 20 })
 
+/* A number of any length; text.n > 0. */
+static inline bool read_number(struct slice text, uint64_t *digits, int *fraction, bool *negative, double *value)
+{
+	*negative = *text.p == '-';
+	if (!layout_decimal(X86_STEPS, text.p + *negative, text.p + text.n, digits, fraction) ||
+	    !decimal_to_double(*digits, -*fraction, value))
+		return false;
+	*value = *negative ? -*value : *value;
+	return true;
+}
+
 #endif
 #endif

@@ -1,18 +1,14 @@
 /* decode_members_avx512.c - lines taken apart at their keys, then eight of them at once, value by value. */
 #if defined(__x86_64__)
-#include "record/decode_eight.h"
+#include "record/decode_eight_rows.h"
 #include "record/decode_members_x86.h"
 
-/* Eight lines. Places count from `base`. */
+/* Eight lines. */
 struct eight_lines {
 	struct members *ms;
-	const char *base;
-	struct columns *c;
-	size_t row;	 /* of the first line */
-	uint64_t safe;	 /* a place that can be read, for values that are not there */
-	__mmask8 lanes;	 /* lines there are */
-	__mmask8 fine;	 /* lines that are understood so far */
-	__m512i decimal; /* each row's */
+	struct eight_rows rows;
+	uint64_t safe;	/* a place that can be read, for values that are not there */
+	__mmask8 lanes; /* lines there are */
 	size_t after[MEMBER_LINES]; /* marks, up to each line's end */
 
 	/* Line k: values it has; where the value in slot s stands, as far as it has one: [s][k], its start, its end << 32. */
@@ -154,346 +150,163 @@ static inline size_t take_lines_apart(struct eight_lines *w, size_t n)
 
 /* A value of each line that has it. */
 struct eight_values {
-	__mmask8 present;
-	__m256i start, end;
+	struct eight_texts texts; /* their places: */
+	_Alignas(32) uint32_t start[MEMBER_LINES], end[MEMBER_LINES];
 };
+
+static inline void store_places(uint32_t to[MEMBER_LINES], __m256i place)
+{
+	_mm256_store_si256((__m256i *)(void *)to, place);
+}
 
 /* Those in the slot; none is empty where lines are fine. */
-static inline struct eight_values values_in(struct eight_lines *w, size_t slot, __mmask8 present)
+static inline void values_in(struct eight_lines *w, size_t slot, __mmask8 present, struct eight_values *v)
 {
 	__m512i place = _mm512_mask_load_epi64(_mm512_set1_epi64((int64_t)(w->safe * (UINT64_C(1) << 32 | 1))), present, w->place[slot]);
-	struct eight_values v = { present, _mm512_cvtepi64_epi32(place), _mm512_cvtepi64_epi32(_mm512_srli_epi64(place, 32)) };
+	__m256i start = _mm512_cvtepi64_epi32(place), end = _mm512_cvtepi64_epi32(_mm512_srli_epi64(place, 32));
 
-	w->fine &= (__mmask8)(~present | _mm256_cmpgt_epi32_mask(v.end, v.start));
-	v.present &= w->fine;
-	return v;
-}
-
-static inline struct slice text_at(const struct eight_lines *w, size_t slot, int k)
-{
-	uint32_t start = (uint32_t)w->place[slot][k], end = (uint32_t)(w->place[slot][k] >> 32);
-
-	return (struct slice){ w->base + start, end - start };
-}
-
-static inline void learn_fraction(uint8_t *fraction, const struct eight *e, __mmask8 present)
-{
-	int64_t last = _mm512_reduce_max_epi64(_mm512_maskz_mov_epi64(e->fine & present, e->fraction));
-
-	*fraction = last <= FRACTION_MAX ? (uint8_t)last : *fraction;
-}
-
-struct places {
-	_Alignas(32) uint32_t at[MEMBER_LINES];
-};
-
-static inline struct places places_of(__m256i v)
-{
-	struct places p;
-
-	_mm256_store_si256((__m256i *)(void *)p.at, v);
-	return p;
-}
-
-static inline __m512i lengths_of(const struct eight_values *v)
-{
-	return _mm512_cvtepi32_epi64(_mm256_sub_epi32(v->end, v->start));
-}
-
-/* Numbers of 8 characters at most. */
-static inline struct eight numbers_of(const struct eight_lines *w, size_t slot, const struct eight_values *v, int decimals)
-{
-	__m512i length = lengths_of(v), text = texts_of_eight(w->base, places_of(v->end).at);
-	uint8_t *fraction = &w->ms->fraction[slot];
-	int lacking = decimals - *fraction;
-	struct eight e;
-
-	e.fine = take_eight_alike(text, length, *fraction, &e.number);
-	if ((v->present & ~e.fine) || lacking < 0) {
-		e = take_eight(text, length, _mm512_set1_epi64(decimals));
-		learn_fraction(fraction, &e, v->present);
-		return e;
-	}
-	e.fraction = _mm512_set1_epi64(*fraction);
-	e.scaled = lacking ? _mm512_mul_epu32(e.number, _mm512_set1_epi64((int64_t)whole_power[lacking])) : e.number;
-	e.whole = *fraction ? 0 : 0xff;
-	e.decimal = 0xff;
-	return e;
-}
-
-static bool take_long_metric(struct eight_lines *w, enum metric_id m, int k)
-{
-	size_t row = w->row + (size_t)k;
-	uint64_t digits;
-	int fraction;
-	bool negative;
-
-	if (!read_number(text_at(w, m, k), &digits, &fraction, &negative, &w->c->value[m][row]))
-		return false;
-	if (decimal_scale(m, digits, fraction, negative, &w->c->scaled[m][row]))
-		w->decimal = _mm512_mask_or_epi64(w->decimal, (__mmask8)(1u << k), w->decimal, _mm512_set1_epi64((int64_t)metric_bit(m)));
-	return true;
-}
-
-static void take_long_metrics(struct eight_lines *w, enum metric_id m, unsigned left)
-{
-	for (; left; left &= left - 1)
-		if (!take_long_metric(w, m, __builtin_ctz(left)))
-			w->fine &= (__mmask8)~(left & -left);
-}
-
-/* Doubles in full: they have more digits than the metric's decimals. */
-static void take_full_metrics(struct eight_lines *w, enum metric_id m, const struct eight_values *v)
-{
-	struct eight e = take_eight_long(w->base, places_of(v->start).at, places_of(v->end).at);
-	__m512d value;
-	__mmask8 sure = divide_eight(e.number, e.fraction, &value) & e.fine;
-
-	_mm512_mask_storeu_pd(w->c->value[m] + w->row, v->present, value);
-	take_long_metrics(w, m, v->present & (unsigned)~sure);
-}
-
-static inline void take_metrics(struct eight_lines *w, enum metric_id m, __mmask8 present)
-{
-	struct eight_values v = values_in(w, m, present);
-	struct eight e;
-	__mmask8 scaled;
-
-	if ((_mm512_cmpgt_epi64_mask(lengths_of(&v), _mm512_set1_epi64(8)) & v.present) == v.present) {
-		take_full_metrics(w, m, &v);
-		return;
-	}
-	e = numbers_of(w, m, &v, metric_specs[m].decimals);
-	scaled = e.fine & e.decimal & v.present;
-	_mm512_mask_storeu_epi64(w->c->scaled[m] + w->row, v.present, e.scaled);
-	w->decimal = _mm512_mask_or_epi64(w->decimal, scaled, w->decimal, _mm512_set1_epi64((int64_t)metric_bit(m)));
-	if (scaled == v.present)
-		return;
-	_mm512_mask_storeu_pd(w->c->value[m] + w->row, v.present, value_of_eight(&e));
-	take_long_metrics(w, m, v.present & (unsigned)~e.fine);
-}
-
-/* Whole numbers of at most `most`; 0 where there is none. */
-static inline void take_counts(struct eight_lines *w, size_t slot, const struct eight_values *v, uint64_t most, uint64_t out[MEMBER_LINES])
-{
-	struct eight e = numbers_of(w, slot, v, 0);
-
-	_mm512_mask_storeu_epi64(out, v->present, e.number);
-	for (unsigned left = v->present & (unsigned)~(e.fine & e.whole); left; left &= left - 1) {
-		int k = __builtin_ctz(left);
-		struct slice text = text_at(w, slot, k);
-
-		if (!take_count(X86_STEPS, text.p, text.p + text.n, most, &out[k]))
-			w->fine &= (__mmask8)~(1u << k);
-	}
-}
-
-static inline void take_small_counts(struct eight_lines *w, size_t slot, const struct eight_values *v, uint32_t *column)
-{
-	uint64_t count[MEMBER_LINES];
-
-	take_counts(w, slot, v, UINT32_MAX, count);
-	for (unsigned left = v->present; left; left &= left - 1) {
-		int k = __builtin_ctz(left);
-
-		column[w->row + (size_t)k] = (uint32_t)count[k];
-	}
-}
-
-/* Numbers that have no column have to be numbers all the same. */
-static inline void skip_numbers(struct eight_lines *w, size_t slot, const struct eight_values *v)
-{
-	struct eight e = numbers_of(w, slot, v, 0);
-
-	for (unsigned left = v->present & (unsigned)~e.fine; left; left &= left - 1) {
-		struct slice text = text_at(w, slot, __builtin_ctz(left));
-
-		if (!skip_number(X86_STEPS, text.p, text.p + text.n))
-			w->fine &= (__mmask8)~(left & -left);
-	}
+	w->rows.fine &= (__mmask8)(~present | _mm256_cmpgt_epi32_mask(end, start));
+	store_places(v->start, start);
+	store_places(v->end, end);
+	v->texts = (struct eight_texts){ present & w->rows.fine, v->start, v->end };
 }
 
 /* The session's number. */
-static inline void compare_numbers(struct eight_lines *w, size_t slot, const struct eight_values *v, double want)
+static inline void compare_numbers(struct eight_rows *r, const struct eight_texts *t, uint8_t *at_point, double want)
 {
-	struct eight e = numbers_of(w, slot, v, 0);
+	struct eight e = numbers_of(r, t, at_point, 0);
 	__mmask8 same = e.fine & _mm512_cmp_pd_mask(value_of_eight(&e), _mm512_set1_pd(want), _CMP_EQ_OQ);
 
-	for (unsigned left = v->present & (unsigned)~e.fine; left; left &= left - 1) {
+	for (unsigned left = t->present & (unsigned)~e.fine; left; left &= left - 1) {
 		uint64_t digits;
 		int fraction;
 		bool negative;
 		double value;
 
-		if (read_number(text_at(w, slot, __builtin_ctz(left)), &digits, &fraction, &negative, &value) && value == want)
+		if (read_number(text_of_line(r, t, __builtin_ctz(left)), &digits, &fraction, &negative, &value) && value == want)
 			same |= (__mmask8)(left & -left);
 	}
-	w->fine &= (__mmask8)~(v->present & ~same);
+	r->fine &= (__mmask8)~(t->present & ~same);
 }
 
 /* Texts without their quotes; lines that have none there are not fine. */
-static inline void unquote(struct eight_lines *w, size_t slot, struct eight_values *v)
+static inline void unquote(struct eight_rows *r, struct eight_values *v)
 {
-	for (unsigned left = v->present; left; left &= left - 1) {
-		int k = __builtin_ctz(left);
-		struct slice text = text_at(w, slot, k);
+	for (unsigned left = v->texts.present; left; left &= left - 1) {
+		struct slice text = text_of_line(r, &v->texts, __builtin_ctz(left));
 
 		if (text.n < 2 || *text.p != '"' || text.p[text.n - 1] != '"')
-			v->present &= (__mmask8)~(1u << k);
-		w->place[slot][k] -= (UINT64_C(1) << 32) - 1;
+			v->texts.present &= (__mmask8)~(left & -left);
 	}
-	v->start = _mm256_add_epi32(v->start, _mm256_set1_epi32(1));
-	v->end = _mm256_sub_epi32(v->end, _mm256_set1_epi32(1));
-	w->fine &= v->present;
-}
-
-/* "2025-09-11T12:34:56.789Z" within the minute that is known; which of them are. */
-static inline __mmask8 take_milliseconds_of_8(struct eight_lines *w, size_t slot, const struct eight_values *v)
-{
-	const __m512i form = _mm512_set1_epi64(0x5a3030302e30303a); /* ":00.000Z" */
-	const __m512i most = _mm512_set1_epi64(0x0009090900090500);
-	__m256i length = _mm256_sub_epi32(v->end, v->start);
-	__mmask8 fine = _mm256_cmpeq_epi32_mask(length, _mm256_set1_epi32(24)) & v->present;
-	__m512i digits = _mm512_xor_si512(_mm512_i32gather_epi64(v->start, w->base + MINUTE_BYTES, 1), form), ms, us;
-	__m128i minute = _mm_loadu_si128((const __m128i *)(const void *)w->ms->minute.text);
-
-	fine &= (__mmask8)~_mm512_test_epi64_mask(_mm512_movm_epi8(_mm512_cmpgt_epu8_mask(digits, most)), _mm512_set1_epi64(-1));
-	for (unsigned left = fine; left; left &= left - 1) {
-		__m128i text = _mm_loadu_si128((const __m128i *)(const void *)(w->base + (uint32_t)w->place[slot][__builtin_ctz(left)]));
-
-		if (_mm_cmpneq_epi8_mask(text, minute))
-			fine &= (__mmask8)~(left & -left);
-	}
-	ms = _mm512_maddubs_epi16(digits, _mm512_set1_epi64(0x00010a6400010a00)); /* tens, ones; hundreds + tens, ones */
-	ms = _mm512_madd_epi16(ms, _mm512_set1_epi64(0x0001000103e803e8));	  /* milliseconds of the seconds; the rest */
-	ms = _mm512_add_epi64(_mm512_srli_epi64(ms, 32), _mm512_and_si512(ms, _mm512_set1_epi64(0xffffffff)));
-	us = _mm512_add_epi64(_mm512_mul_epu32(ms, _mm512_set1_epi64(1000)), _mm512_set1_epi64(w->ms->minute.us));
-	_mm512_mask_storeu_epi64(w->c->time_us + w->row, fine, us);
-	return fine;
-}
-
-static inline void take_times(struct eight_lines *w, size_t slot, struct eight_values *v)
-{
-	unquote(w, slot, v);
-	for (unsigned left = v->present & (unsigned)~take_milliseconds_of_8(w, slot, v); left; left &= left - 1) {
-		int k = __builtin_ctz(left);
-		struct slice text = text_at(w, slot, k);
-
-		if (!is_plain(text.p, text.n) || !layout_time(&w->ms->minute, text, &w->c->time_us[w->row + (size_t)k]))
-			w->fine &= (__mmask8)~(1u << k);
-	}
+	store_places(v->start, _mm256_add_epi32(load_places(v->start), _mm256_set1_epi32(1)));
+	store_places(v->end, _mm256_sub_epi32(load_places(v->end), _mm256_set1_epi32(1)));
+	r->fine &= v->texts.present;
 }
 
 /* Other events go another way. */
-static inline void take_events(struct eight_lines *w, size_t slot, const struct eight_values *v)
+static inline void take_events(struct eight_rows *r, const struct eight_texts *t)
 {
 	const __m128i want = _mm_loadu_si128((const __m128i *)(const void *)"\"inference_step\"");
 
-	for (unsigned left = v->present; left; left &= left - 1) {
-		struct slice text = text_at(w, slot, __builtin_ctz(left));
+	for (unsigned left = t->present; left; left &= left - 1) {
+		struct slice text = text_of_line(r, t, __builtin_ctz(left));
 
 		if (text.n != sizeof want || _mm_cmpneq_epi8_mask(want, _mm_loadu_si128((const __m128i *)(const void *)text.p)))
-			w->fine &= (__mmask8)~(left & -left);
+			spoil_line(r, __builtin_ctz(left));
 	}
 }
 
-static inline void take_phases(struct eight_lines *w, size_t slot, struct eight_values *v)
+static inline void take_phases(struct eight_rows *r, const struct eight_texts *t)
 {
-	unquote(w, slot, v);
-	for (unsigned left = v->present; left; left &= left - 1) {
+	for (unsigned left = t->present; left; left &= left - 1) {
 		int k = __builtin_ctz(left);
-		struct slice text = text_at(w, slot, k);
+		struct slice text = text_of_line(r, t, k);
 
-		w->c->phase[w->row + (size_t)k] = slice_is(text, "decode") ? PHASE_DECODE : slice_is(text, "prefill") ? PHASE_PREFILL : PHASE_UNKNOWN;
+		r->c->phase[r->row + (size_t)k] = slice_is(text, "decode") ? PHASE_DECODE : slice_is(text, "prefill") ? PHASE_PREFILL : PHASE_UNKNOWN;
 		if (!is_plain(text.p, text.n))
-			w->fine &= (__mmask8)~(1u << k);
-	}
-}
-
-static inline void take_texts(struct eight_lines *w, size_t slot, struct eight_values *v, bool is_session)
-{
-	unquote(w, slot, v);
-	for (unsigned left = v->present; left; left &= left - 1) {
-		int k = __builtin_ctz(left);
-		struct slice text = text_at(w, slot, k);
-
-		if (!is_plain(text.p, text.n))
-			w->fine &= (__mmask8)~(1u << k);
-		if (is_session)
-			w->c->session_id[w->row + (size_t)k] = text;
+			spoil_line(r, k);
 	}
 }
 
 /* The session's text, which is plain. */
-static inline void compare_texts(struct eight_lines *w, size_t slot, struct eight_values *v, struct slice want)
+static inline void compare_texts(struct eight_rows *r, const struct eight_texts *t, struct slice want)
 {
-	unquote(w, slot, v);
-	for (unsigned left = v->present; left; left &= left - 1) {
-		struct slice text = text_at(w, slot, __builtin_ctz(left));
+	for (unsigned left = t->present; left; left &= left - 1) {
+		struct slice text = text_of_line(r, t, __builtin_ctz(left));
 
 		if (text.n != want.n || !same_bytes(want.p, text.p, text.n))
-			w->fine &= (__mmask8)~(left & -left);
+			spoil_line(r, __builtin_ctz(left));
 	}
 }
 
-static inline void take_others(struct eight_lines *w, size_t slot, enum field_id f, struct eight_values *v)
+static inline bool is_quoted(enum field_id f)
+{
+	return field_specs[f].kind == KIND_TEXT || f == F_TIMESTAMP || f == F_PHASE;
+}
+
+static inline void take_others(struct eight_lines *w, enum field_id f, const struct eight_texts *t, uint8_t *fraction)
 {
 	bool of_session = field_specs[f].owner == OWNER_SESSION, is_text = field_specs[f].kind == KIND_TEXT;
 
 	if (of_session && is_text)
-		compare_texts(w, slot, v, w->ms->session->v[f].text);
+		compare_texts(&w->rows, t, w->ms->session->v[f].text);
 	else if (of_session)
-		compare_numbers(w, slot, v, w->ms->session->v[f].number);
+		compare_numbers(&w->rows, t, fraction, w->ms->session->v[f].number);
 	else if (is_text)
-		take_texts(w, slot, v, false);
+		take_texts(&w->rows, t, false);
 	else
-		skip_numbers(w, slot, v);
+		skip_numbers(&w->rows, t, fraction);
 }
 
 static inline void take_fields(struct eight_lines *w, size_t i, __mmask8 present)
 {
 	enum field_id f = w->ms->keys->field[i];
 	size_t slot = METRIC_COUNT + i;
-	struct eight_values v = values_in(w, slot, present);
+	uint8_t *fraction = &w->ms->fraction[slot];
+	struct eight_rows *r = &w->rows;
+	struct eight_values v;
 
+	values_in(w, slot, present, &v);
+	if (is_quoted(f))
+		unquote(r, &v);
 	switch (f) {
 	case F_TIMESTAMP:
-		take_times(w, slot, &v);
+		take_times(r, &v.texts);
 		break;
 	case F_SESSION_ID:
-		take_texts(w, slot, &v, true);
+		take_texts(r, &v.texts, true);
 		break;
 	case F_EVENT_TYPE:
-		take_events(w, slot, &v);
+		take_events(r, &v.texts);
 		break;
 	case F_PHASE:
-		take_phases(w, slot, &v);
+		take_phases(r, &v.texts);
 		break;
 	case F_SEQUENCE_LENGTH:
-		take_counts(w, slot, &v, UINT64_C(1) << 53, w->c->sequence_length + w->row);
+		take_counts(r, &v.texts, fraction, UINT64_C(1) << 53, r->c->sequence_length + r->row);
 		break;
 	case F_SEQUENCE:
-		take_small_counts(w, slot, &v, w->c->sequence);
+		take_small_counts(r, &v.texts, fraction, r->c->sequence);
 		break;
 	case F_TOKEN_COUNT:
-		take_small_counts(w, slot, &v, w->c->token_count);
+		take_small_counts(r, &v.texts, fraction, r->c->token_count);
 		break;
 	default:
-		take_others(w, slot, f, &v);
+		take_others(w, f, &v.texts, fraction);
 	}
 }
 
 /* What rows hold where a line does not say otherwise. */
 static inline void put_defaults(struct eight_lines *w)
 {
-	struct columns *c = w->c;
+	struct columns *c = w->rows.c;
 
-	_mm512_mask_storeu_epi64(c->sequence_length + w->row, w->lanes, _mm512_setzero_si512());
-	_mm512_mask_storeu_epi64(c->nonfinite + w->row, w->lanes, _mm512_setzero_si512());
-	_mm512_mask_storeu_epi64(c->session + w->row, w->lanes, _mm512_set1_epi64((int64_t)(uintptr_t)w->ms->session));
-	_mm256_mask_storeu_epi32(c->sequence + w->row, w->lanes, _mm256_setzero_si256());
-	_mm256_mask_storeu_epi32(c->token_count + w->row, w->lanes, _mm256_set1_epi32(1));
-	for (size_t row = w->row; row < w->row + (size_t)__builtin_popcount(w->lanes); row++) {
+	_mm512_mask_storeu_epi64(c->sequence_length + w->rows.row, w->lanes, _mm512_setzero_si512());
+	_mm512_mask_storeu_epi64(c->nonfinite + w->rows.row, w->lanes, _mm512_setzero_si512());
+	_mm512_mask_storeu_epi64(c->session + w->rows.row, w->lanes, _mm512_set1_epi64((int64_t)(uintptr_t)w->ms->session));
+	_mm256_mask_storeu_epi32(c->sequence + w->rows.row, w->lanes, _mm256_setzero_si256());
+	_mm256_mask_storeu_epi32(c->token_count + w->rows.row, w->lanes, _mm256_set1_epi32(1));
+	for (size_t row = w->rows.row; row < w->rows.row + (size_t)__builtin_popcount(w->lanes); row++) {
 		c->event[row] = EVENT_INFERENCE_STEP;
 		c->phase[row] = PHASE_UNKNOWN;
 		c->whole[row] = 0;
@@ -511,31 +324,30 @@ size_t members_take_avx512(struct members *ms, size_t n, struct columns *c)
 	size_t lines;
 
 	w.ms = ms;
-	w.base = ms->marks.base;
-	w.c = c;
-	w.row = c->n;
-	w.decimal = _mm512_setzero_si512();
+	w.rows = (struct eight_rows){ .base = ms->marks.base, .c = c, .row = c->n, .minute = &ms->minute };
 	w.safe = ms->marks.at[ms->marks.next] >> 1;
 	w.lanes = (__mmask8)((1u << take_lines_apart(&w, n)) - 1);
 	metrics = _mm512_load_si512(w.metrics);
 	fields = _mm512_load_si512(w.fields);
-	w.fine = w.lanes & _mm512_cmpeq_epi64_mask(_mm512_and_si512(fields, _mm512_set1_epi64((int64_t)common)), _mm512_set1_epi64((int64_t)want));
-	if (!(w.fine & 1))
+	w.rows.fine = w.lanes & _mm512_cmpeq_epi64_mask(_mm512_and_si512(fields, _mm512_set1_epi64((int64_t)common)), _mm512_set1_epi64((int64_t)want));
+	if (!(w.rows.fine & 1))
 		return 0;
 	put_defaults(&w);
-	for (uint64_t any = (uint64_t)_mm512_reduce_or_epi64(_mm512_maskz_mov_epi64(w.fine, metrics)); any; any &= any - 1) {
+	for (uint64_t any = (uint64_t)_mm512_reduce_or_epi64(_mm512_maskz_mov_epi64(w.rows.fine, metrics)); any; any &= any - 1) {
 		enum metric_id m = (enum metric_id)__builtin_ctzll(any);
+		struct eight_values v;
 
-		take_metrics(&w, m, w.fine & _mm512_test_epi64_mask(metrics, _mm512_set1_epi64((int64_t)metric_bit(m))));
+		values_in(&w, m, w.rows.fine & _mm512_test_epi64_mask(metrics, _mm512_set1_epi64((int64_t)metric_bit(m))), &v);
+		take_metrics(&w.rows, &v.texts, m, &ms->fraction[m]);
 	}
-	for (uint64_t any = (uint64_t)_mm512_reduce_or_epi64(_mm512_maskz_mov_epi64(w.fine, fields)); any; any &= any - 1) {
+	for (uint64_t any = (uint64_t)_mm512_reduce_or_epi64(_mm512_maskz_mov_epi64(w.rows.fine, fields)); any; any &= any - 1) {
 		size_t i = (size_t)__builtin_ctzll(any);
 
-		take_fields(&w, i, w.fine & _mm512_test_epi64_mask(fields, _mm512_set1_epi64((int64_t)(any & -any))));
+		take_fields(&w, i, w.rows.fine & _mm512_test_epi64_mask(fields, _mm512_set1_epi64((int64_t)(any & -any))));
 	}
-	_mm512_mask_storeu_epi64(c->have + w.row, w.lanes, metrics);
-	_mm512_mask_storeu_epi64(c->decimal + w.row, w.lanes, w.decimal);
-	lines = (size_t)__builtin_ctz(~(unsigned)w.fine);
+	_mm512_mask_storeu_epi64(c->have + w.rows.row, w.lanes, metrics);
+	put_decimal(&w.rows, w.lanes);
+	lines = (size_t)__builtin_ctz(~(unsigned)w.rows.fine);
 	if (!lines)
 		return 0;
 	c->n += lines;

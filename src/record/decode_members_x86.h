@@ -109,18 +109,5 @@ static inline bool fits(const struct members *ms, const struct line *line, size_
 	       ms->marks.at[line->end] - ms->marks.at[line->first - 1] <= 2 * LAYOUT_LINE_MAX;
 }
 
-/* --- values ----------------------------------------------------------------------- */
-
-/* A number of any length; text.n > 0. */
-static inline bool read_number(struct slice text, uint64_t *digits, int *fraction, bool *negative, double *value)
-{
-	*negative = *text.p == '-';
-	if (!layout_decimal(X86_STEPS, text.p + *negative, text.p + text.n, digits, fraction) ||
-	    !decimal_to_double(*digits, -*fraction, value))
-		return false;
-	*value = *negative ? -*value : *value;
-	return true;
-}
-
 #endif
 #endif
