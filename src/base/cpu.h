@@ -23,6 +23,16 @@ const char *cpu_features_name(void);
 /* Text of the processor's name, e.g. from /proc/cpuinfo; never NULL. */
 const char *cpu_model_name(void);
 
+/* A moment in which the processor does little: for loops that wait for another thread. */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
 /* Cores this process may run on. */
 int cpu_count(void);
 

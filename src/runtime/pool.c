@@ -1,5 +1,7 @@
 #include "runtime/pool.h"
 
+#include "base/cpu.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,19 +32,12 @@ struct pool {
 	struct worker workers[];
 };
 
-static void relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#endif
-}
-
 static void wait_for_turn(struct pool *p, unsigned seen)
 {
 	for (int i = 0; i < SPINS; i++) {
 		if (atomic_load(&p->turn) != seen)
 			return;
-		relax();
+		cpu_relax();
 	}
 	pthread_mutex_lock(&p->mutex);
 	atomic_fetch_add(&p->sleeping, 1);
@@ -150,7 +145,7 @@ void pool_run(struct pool *p, void (*fn)(void *ctx, int part, int parts), void *
 	fn(ctx, 0, p->threads);
 	for (int spins = 0; atomic_load(&p->pending); spins++)
 		if (spins < SPINS)
-			relax();
+			cpu_relax();
 		else
 			sched_yield(); /* the others want this core */
 }
