@@ -496,12 +496,13 @@ static int next_block(struct reader *r, struct block *b, struct err *err)
 
 /* --- parts of a plain file -------------------------------------------------------- */
 
+/* What the kernel makes up as it is read says it has no bytes, and comes as a stream. */
 static bool may_go_in_parts(const struct reader *r)
 {
 	struct stat st;
 
 	return !r->file && !r->unpack && !r->opts.stop && !r->looks_until && !r->at_end && r->fd > STDIN_FILENO &&
-	       !fstat(r->fd, &st) && S_ISREG(st.st_mode);
+	       !fstat(r->fd, &st) && S_ISREG(st.st_mode) && st.st_size >= lseek(r->fd, 0, SEEK_CUR);
 }
 
 /* A block has gone out: the next line begins at the buffer's start. Without memory all goes on as before. */
