@@ -713,6 +713,9 @@ static void walk_down(struct walk *w)
 	while (!answer_specs[a = ask(w, q, &grade)].to_cause)
 		q = (enum question_id)answer_specs[a].target;
 	w->d->cause = (enum cause_id)answer_specs[a].target;
+	for (int other = 0; other < ANSWER_COUNT; other++) /* another question may have led there, too */
+		if (answer_specs[other].to_cause && answer_specs[other].target == answer_specs[a].target)
+			w->d->ruled_out[other] = false;
 	w->d->confidence = grade == SURE ? CONFIDENCE_HIGH : grade == LIKELY ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
 }
 

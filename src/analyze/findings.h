@@ -212,6 +212,7 @@ struct findings {
 	struct series series;
 	struct histogram latency[PHASE_COUNT]; /* token_latency_ms */
 
+	bool filtered;			  /* only steps of a session, or within times, were asked for */
 	struct session_findings *session; /* (n_sessions), in order of their first record */
 	size_t n_sessions;
 	uint64_t sessions_total;

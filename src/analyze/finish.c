@@ -282,6 +282,7 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	bool fine = !a->failed && !a->sessions.failed && !a->events.failed && !gather_failed(&a->gather);
 
 	*out = (struct findings){
+		.filtered = a->opts.session || a->opts.since_us || a->opts.until_us,
 		.records = a->records, .from_us = a->from_us, .to_us = a->to_us, .tokens = a->tokens
 	};
 	if (input)

@@ -7,6 +7,7 @@
 static const enum metric_id followed[PROFILE_METRICS] = { M_TOKEN_LATENCY_MS, M_LOGITS_ENTROPY, M_TOKEN_REPETITION_PCT,
 							  M_STATE_SIMILARITY, M_STATE_CHANGE,   M_SURPRISAL_NATS,
 							  M_STATE_DRIFT };
+enum { FOLLOWED_DRIFT = PROFILE_METRICS - 1 };
 
 static size_t octave_of(uint64_t position)
 {
@@ -76,10 +77,29 @@ static size_t in_octave(const struct columns *c, size_t from, size_t n, bool one
 	return i;
 }
 
+/* A sequence that was fed drifts as one that is generated does; only what a step costs is another thing in prefill. */
+static void add_fed_drift(struct profile *p, const struct columns *c, const struct batch_run *run)
+{
+	if (!(run->held.any >> M_STATE_DRIFT & 1))
+		return;
+	for (size_t row = run->from; row < (size_t)run->from + run->n; row++) {
+		size_t octave;
+		double value;
+
+		if (c->phase[row] != PHASE_PREFILL || !c->sequence_length[row] || !(c->have[row] >> M_STATE_DRIFT & 1))
+			continue;
+		octave = octave_of(c->sequence_length[row]);
+		value = columns_value(c, row, M_STATE_DRIFT);
+		p->at[FOLLOWED_DRIFT][octave].count++;
+		p->at[FOLLOWED_DRIFT][octave].sum += real_range_of(&value, 1, metric_specs[M_STATE_DRIFT].scale, (double)BUCKETS_MOST).sum;
+	}
+}
+
 void profile_add(struct profile *p, const struct columns *c, const struct batch_run *run, const struct ranges *ranges)
 {
 	size_t end = (size_t)run->from + run->n, n;
 
+	add_fed_drift(p, c, run);
 	for (size_t from = run->from; from < end; from += n) {
 		size_t octave;
 

@@ -122,7 +122,7 @@ static void tell_lines(struct reading *r, const char *end, struct part_lines *ou
 	size_t n = r->part->n, within = r->got < n ? r->got : n; /* line ends here begin lines of the part */
 	const char *before = memchr(text, '\n', within), *last = memrchr(text, '\n', within);
 
-	*out = (struct part_lines){ .text = { text, 0 } };
+	*out = (struct part_lines){ .text = { text, 0 }, .shrunk = r->at_end && r->got < n + 1 };
 	if (!before || before + 1 == text + r->got)
 		return;
 	if (end) {

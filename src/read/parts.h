@@ -35,6 +35,7 @@ struct part {
 struct part_lines {
 	struct slice text; /* whole lines, the file's last with a line end in any case */
 	bool too_long;	   /* the part's last line has more than DECODE_LINE_MAX bytes and is not among them */
+	bool shrunk;	   /* the file ended within the part, or before it */
 };
 
 /* Into *memory, *cap bytes that grow as needed; DECODE_PADDING bytes behind the text can be read. 0, or negative: memory is

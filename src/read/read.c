@@ -7,6 +7,7 @@
 
 #include "read/sources.h"
 #include "read/unpack.h"
+#include "spec/skipped.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +36,7 @@ struct reader {
 
 	struct part_file *file; /* goes out in parts; NULL: comes through the buffer */
 	off_t part_at;		/* where the next part begins */
+	off_t file_bytes;	/* as last seen */
 
 	char *buffer;
 	size_t cap, start, end, scanned;
@@ -43,6 +45,7 @@ struct reader {
 	uint64_t reported_bytes;
 
 	uint64_t line; /* last accounted for, of its source; blank ones count */
+	bool shrunk;   /* that the source became shorter has been told */
 
 	struct block block; /* of read_next */
 	struct record_decoder decoder;
@@ -515,6 +518,7 @@ static void begin_parts(struct reader *r)
 		return;
 	r->fd = -1;
 	r->part_at = at - (off_t)rest;
+	r->file_bytes = part_file_bytes(r->file);
 	r->raw_bytes -= rest;
 	r->input.bytes -= rest;
 	r->start = r->end = r->scanned = 0;
@@ -522,18 +526,22 @@ static void begin_parts(struct reader *r)
 
 static size_t part_bytes(const struct reader *r)
 {
-	off_t left = part_file_bytes(r->file) - r->part_at, most = BLOCK_BYTES - r->part_at % BLOCK_BYTES;
+	off_t left = r->file_bytes - r->part_at, most = BLOCK_BYTES - r->part_at % BLOCK_BYTES;
 
 	return left <= 0 ? 0 : (size_t)(left < most ? left : most);
 }
 
-/* 1: the next part; 0: there is none. */
+/* 1: the next part, or what there is to say; 0: there is none. */
 static int take_part(struct reader *r, struct block *b)
 {
-	size_t n = part_bytes(r);
+	off_t bytes = part_file_bytes(r->file);
+	size_t n;
 
+	b->shrunk = bytes < r->file_bytes;
+	r->file_bytes = bytes;
+	n = part_bytes(r);
 	if (!n)
-		return 0;
+		return b->shrunk;
 	b->part = (struct part){ part_file_keep(r->file), r->part_at, n };
 	r->part_at += (off_t)n;
 	r->raw_bytes += n;
@@ -561,6 +569,7 @@ int block_fetch(struct block *b, struct err *err)
 		return rc;
 	b->text = lines.text;
 	b->lost_behind = lines.too_long ? decode_reasons[DECODE_TOO_LONG] : NULL;
+	b->shrunk |= lines.shrunk;
 	return 0;
 }
 
@@ -575,7 +584,7 @@ int read_block(struct reader *r, struct block *b, struct err *err)
 		b->name = source_name(r);
 		b->begins = r->begins;
 		b->lost = b->lost_behind = NULL;
-		b->lost_line = false;
+		b->lost_line = b->shrunk = false;
 		b->text = (struct slice){ "", 0 };
 		rc = r->file ? take_part(r, b) : next_block(r, b, err);
 		if (r->looks_until && r->input.bytes > r->looks_until)
@@ -655,6 +664,7 @@ static void fill_columns(struct record_decoder *d, struct columns *out, struct t
 static void end_tally(struct tally *t, const struct block *b, const struct record_decoder *d)
 {
 	t->lost_behind = d->p == d->end ? b->lost_behind : NULL;
+	t->shrunk = d->p == d->end && b->shrunk;
 }
 
 void read_records(const struct block *b, struct record_decoder *d, unsigned part, struct columns *out, struct tally *t)
@@ -682,8 +692,10 @@ void read_account(struct reader *r, const struct tally *t)
 {
 	struct input_stats *in = &r->input;
 
-	if (t->begins)
+	if (t->begins) {
 		r->line = 0;
+		r->shrunk = false;
+	}
 	r->line += t->lost_line;
 	if (t->lost)
 		list_lost(in, t->name, r->line, t->lost);
@@ -695,6 +707,9 @@ void read_account(struct reader *r, const struct tally *t)
 		r->line++;
 		list_lost(in, t->name, r->line, t->lost_behind);
 	}
+	if (t->shrunk && !r->shrunk)
+		list_lost(in, t->name, r->line, skipped_specs[SKIPPED_SHRUNK].text[LANG_EN]);
+	r->shrunk |= t->shrunk;
 	in->records += t->records;
 	in->skipped_lines += t->skipped;
 }

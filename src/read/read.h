@@ -73,6 +73,7 @@ struct block {
 	const char *lost;  /* why something was lost before the text, or NULL */
 	bool lost_line;	   /* it was a line, and counts as one */
 	const char *lost_behind; /* why a line was lost behind the text, or NULL */
+	bool shrunk;		 /* the file has become shorter: what was there is lost */
 	char *memory;
 	size_t cap;
 };
@@ -80,7 +81,7 @@ struct block {
 /* What came of a block, or of a part of it. */
 struct tally {
 	const char *name, *lost, *lost_behind;
-	bool begins, lost_line;
+	bool begins, lost_line, shrunk;
 	uint64_t lines, blank, records, skipped;
 	struct skipped_line first[INPUT_SKIPPED_MAX]; /* skipped ones; their numbers count from the part's first line, 1 */
 	size_t n_first;

@@ -30,7 +30,7 @@ static void time_data(struct buf *out, const struct findings *f, enum panel_id p
 
 	buf_printf(out, "$%s << END\n", panel_specs[panel].id);
 	for (size_t i = 0; i < s->n; i++) {
-		buf_printf(out, "%.3f", (double)(s->from_us + (int64_t)i * s->width_us + s->width_us / 2) / 1e6);
+		buf_printf(out, "%.6f", (double)(s->from_us + (int64_t)i * s->width_us + s->width_us / 2) / 1e6);
 		for (size_t k = 0; k < line_spec_count; k++) {
 			const struct bucket *b;
 

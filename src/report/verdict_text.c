@@ -92,7 +92,7 @@ void verdict_sentence(struct buf *out, const struct findings *f, enum lang lang)
 	char all[TERM_TEXT];
 
 	if (!f->records)
-		buf_str(out, text(TEXT_VERDICT_EMPTY, lang));
+		buf_str(out, text(f->filtered ? TEXT_VERDICT_FILTERED : TEXT_VERDICT_EMPTY, lang));
 	else if (f->anomaly_records)
 		say_broken(out, f, lang);
 	else

@@ -445,7 +445,7 @@ def check_positions(got, steps):
         octaves = {}
         for r in steps:
             v = value_of(r, group, key)
-            if r.get("phase") != "prefill" and r.get("sequence_length", 0) > 0 and v is not None and math.isfinite(v):
+            if (r.get("phase") != "prefill" or key == "state_drift") and r.get("sequence_length", 0) > 0 and v is not None and math.isfinite(v):
                 octaves.setdefault(r["sequence_length"].bit_length() - 1, []).append(round(v * 10 ** decimals(key)))
         if not octaves:
             same("by_position " + key, got.get(key), None)

@@ -549,6 +549,33 @@ static void a_part_that_cannot_be_read_is_an_error(void **state)
 	unlink(path);
 }
 
+static void a_file_that_becomes_shorter_says_so(void **state)
+{
+	const char *path = in_dir("shorter.log");
+	struct buf text = { 0 };
+	struct outcome o = { 0 };
+	struct record rec;
+	struct reader *r;
+
+	(void)state;
+	while (text.used < 8 * PART)
+		put_line(&text, 500, 1);
+	for (int left = 0; left < 2; left++) {
+		assert_int_equal(file_write(path, (struct slice){ text.p, text.used }, NULL), 0);
+		assert_int_equal(read_open(&r, &path, 1, NULL, &o.err), 0);
+		assert_int_equal(read_next(r, &rec, &o.err), 1); /* the first block is there */
+		assert_int_equal(truncate(path, left * (3 * PART + 250)), 0);
+		memset(&o, 0, sizeof o);
+		drain(r, &o);
+		assert_int_equal(o.rc, 0);
+		assert_in_range(o.records, 500, left ? 1700 : 600);
+		assert_non_null(strstr(o.reasons, "became shorter while it was read"));
+		assert_in_range(o.in.skipped_lines, 1, 2); /* a torn line, perhaps, too */
+	}
+	buf_free(&text);
+	unlink(path);
+}
+
 static void what_cannot_be_opened_is_named(void **state)
 {
 	static const struct {
@@ -594,6 +621,7 @@ int main(void)
 		cmocka_unit_test(parts_of_a_file_hold_every_line_once),
 		cmocka_unit_test(overlong_lines_in_parts_are_skipped),
 		cmocka_unit_test(a_part_that_cannot_be_read_is_an_error),
+		cmocka_unit_test(a_file_that_becomes_shorter_says_so),
 		cmocka_unit_test(what_cannot_be_opened_is_named),
 	};
 
