@@ -87,30 +87,37 @@ static int read_side(const struct group *group, struct compare_side *side, const
 
 /* --- the gate ------------------------------------------------------------------------- */
 
-/* The estimate of a statistic that has one; NULL else. */
-static const struct estimate *estimate_of(const struct difference *d, enum statistic statistic)
-{
-	static const signed char of[STATISTIC_COUNT_OF] = {
-		[STATISTIC_P50] = 1 + COMPARED_MEDIAN, [STATISTIC_P90] = 1 + COMPARED_P90, [STATISTIC_P95] = 1 + COMPARED_P95,
-		[STATISTIC_P99] = 1 + COMPARED_P99,    [STATISTIC_MEAN] = 1 + COMPARED_MEAN,
-	};
+/* 1 + which estimate a statistic's change is; 0: it has none. */
+static const signed char estimates[STATISTIC_COUNT_OF] = {
+	[STATISTIC_P50] = 1 + COMPARED_MEDIAN, [STATISTIC_P90] = 1 + COMPARED_P90, [STATISTIC_P95] = 1 + COMPARED_P95,
+	[STATISTIC_P99] = 1 + COMPARED_P99,    [STATISTIC_MEAN] = 1 + COMPARED_MEAN,
+};
 
-	return of[statistic] ? &d->of[of[statistic] - 1] : NULL;
+static bool is_change(const struct condition *c)
+{
+	return c->type == ALARM_TYPE_COUNT && c->percent;
+}
+
+/* Before anything is read. */
+static int check_changes(const struct conditions *bad, struct err *err)
+{
+	for (size_t i = 0; i < bad->n; i++)
+		if (is_change(&bad->of[i]) && !estimates[bad->of[i].statistic])
+			return err_set(err, ERR_USAGE, "--fail-on: \"%.*s\": a change is known of p50 (median), p90, p95, p99 and mean",
+				       SLICE_ARG(bad->of[i].text));
+	return 0;
 }
 
 /* A change in percent counts when it is there beyond doubt: its interval lies on one side of 0. */
 static int judge_change(const struct condition *c, const struct comparison *comparison, struct err *err)
 {
 	const struct difference *d = comparison_row(comparison, c->metric, c->phase);
-	const struct estimate *e = d ? estimate_of(d, c->statistic) : NULL;
+	const struct estimate *e = d ? &d->of[estimates[c->statistic] - 1] : NULL;
 	double change;
 
 	if (!d)
 		return err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: the two logs have no %s in common",
 			       SLICE_ARG(c->text), metric_specs[c->metric].id);
-	if (!e)
-		return err_set(err, ERR_USAGE, "--fail-on: \"%.*s\": a change is known of p50 (median), p90, p95, p99 and mean",
-			       SLICE_ARG(c->text));
 	if (!isfinite(e->relative) || !isfinite(e->relative_low))
 		return err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: too few steps on one of the sides",
 			       SLICE_ARG(c->text));
@@ -128,8 +135,7 @@ static int judge(const struct conditions *bad, const struct comparison *c, const
 	for (size_t i = 0; i < bad->n; i++) {
 		const struct condition *condition = &bad->of[i];
 		struct conditions one = { .of = { *condition }, .n = 1 };
-		bool change = condition->type == ALARM_TYPE_COUNT && condition->percent;
-		int rc = change ? judge_change(condition, c, err) : gate_judge(&one, b, err);
+		int rc = is_change(condition) ? judge_change(condition, c, err) : gate_judge(&one, b, err);
 
 		if (rc && rc != -ERR_VERDICT)
 			return rc;
@@ -202,6 +208,8 @@ int command_compare(const struct options *opts, struct err *err)
 	rc = find_groups(opts, group, err);
 	if (!rc && opts->fail_on)
 		rc = conditions_parse(&bad, opts->fail_on, "--fail-on", err);
+	if (!rc)
+		rc = check_changes(&bad, err);
 	if (!rc)
 		rc = compare(opts, format, &bad, group, err);
 	buf_free(&group[0].name);
