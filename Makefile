@@ -103,7 +103,7 @@ bench-analyze: PATH := $(CURDIR)/build/bench-python/bin:$(PATH)
 bench-analyze: all
 	@cmake --build build -j$(JOBS) --target analyze_bench
 	@build/bench/analyze_bench 1 21
-	@build/bench/analyze_bench 100 7
+	@build/bench/analyze_bench 100 9
 	@build/bench/analyze_bench 1000 3
 
 install: all
