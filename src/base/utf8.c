@@ -57,6 +57,11 @@ uint32_t utf8_decode(const char *p, size_t *bytes)
 	return c;
 }
 
+int utf8_turns_text(uint32_t c)
+{
+	return c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
 size_t utf8_whole_prefix(const char *p, size_t n)
 {
 	for (size_t back = 1; back <= 3 && back <= n; back++) {

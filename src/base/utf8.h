@@ -12,6 +12,9 @@ size_t utf8_char_bytes(const char *p, size_t n);
 /* The character at p, which must be valid; *bytes gets its length. */
 uint32_t utf8_decode(const char *p, size_t *bytes);
 
+/* Does the character change the direction of text, what stands behind it too? Text from outside must not. */
+int utf8_turns_text(uint32_t character);
+
 /* Length of the longest prefix of n bytes that does not end inside a character: what
  * may be printed now while the rest waits for its continuation bytes. */
 size_t utf8_whole_prefix(const char *p, size_t n);

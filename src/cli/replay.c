@@ -221,8 +221,9 @@ void replay_text(struct buf *out, const struct replay *r, const struct ruleset *
 		add_alarm_text(out, &r->alarm[i], lang);
 	if (r->total > r->n)
 		buf_printf(out, zh ? "…另有 %llu 次告警\n" : "… and %llu more\n", (unsigned long long)(r->total - r->n));
-	buf_printf(out, zh ? "%s:%llu 条记录、%llu 个会话中会告警 %llu 次" : "%s: in %llu records of %llu sessions there would have been %llu alarms",
-		   ruleset_name(set), (unsigned long long)r->records, (unsigned long long)r->sessions, (unsigned long long)r->total);
+	buf_printf(out, zh ? "%s:%llu 条记录、%llu 个会话%s中会告警 %llu 次%s" : "%s: in %llu records of %llu session%s there would have been %llu alarm%s",
+		   ruleset_name(set), (unsigned long long)r->records, (unsigned long long)r->sessions, zh || r->sessions == 1 ? "" : "s",
+		   (unsigned long long)r->total, zh || r->total == 1 ? "" : "s");
 	for (int t = 0, first = 1; t < ALARM_TYPE_COUNT; t++)
 		if (r->by_type[t]) {
 			buf_printf(out, "%s %s %llu", first ? ":" : ",", alarm_specs[t].id, (unsigned long long)r->by_type[t]);

@@ -120,6 +120,7 @@ static void say_mistake(void *ctx, const struct err *e)
 static int check_file(struct buf *out, const char *name, const struct options *opts, size_t *total, struct err *err)
 {
 	struct mistakes m = { .json = opts->json ? out : NULL };
+	bool zh = args_lang(opts->lang) == LANG_ZH;
 	struct ruleset *set;
 	int rc;
 
@@ -132,7 +133,7 @@ static int check_file(struct buf *out, const char *name, const struct options *o
 	if (opts->json)
 		buf_printf(out, "],\"rules\":%zu}", set ? set->n : 0);
 	else if (!rc)
-		buf_printf(out, args_lang(opts->lang) == LANG_ZH ? "%s:正确,%zu 条规则\n" : "%s: fine, %zu rules\n", name, set->n);
+		buf_printf(out, zh ? "%s:正确,%zu 条规则%s\n" : "%s: fine, %zu rule%s\n", name, set->n, zh || set->n == 1 ? "" : "s");
 	ruleset_close(set);
 	*total += m.n;
 	return m.n ? 0 : rc;

@@ -1,11 +1,25 @@
 #include "report/markdown.h"
 
+#include "base/utf8.h"
+
+/* Bytes of a character that would turn the text around; 0: it is another. */
+static size_t turning(const char *text)
+{
+	size_t bytes = utf8_char_bytes(text, strlen(text) < 4 ? strlen(text) : 4);
+
+	return bytes && utf8_turns_text(utf8_decode(text, &bytes)) ? bytes : 0;
+}
+
 void md_text(struct buf *out, const char *text)
 {
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
+		size_t turns = c < 0x80 ? 0 : turning(text);
 
-		if (c < 0x20 || c == 0x7f) {
+		if (turns) {
+			buf_str(out, "\xef\xbf\xbd");
+			text += turns - 1;
+		} else if (c < 0x20 || c == 0x7f) {
 			buf_char(out, ' ');
 		} else if (c == '<') {
 			buf_str(out, "&lt;");

@@ -37,7 +37,9 @@ void put_text(struct buf *out, struct slice text)
 		const char *e = entity((unsigned char)text.p[i]);
 		size_t n = e ? 0 : utf8_char_bytes(text.p + i, text.n - i);
 
-		if (n)
+		size_t bytes;
+
+		if (n && !utf8_turns_text(utf8_decode(text.p + i, &bytes)))
 			buf_add(out, text.p + i, n);
 		else
 			buf_str(out, e ? e : REPLACEMENT);
