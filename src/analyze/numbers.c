@@ -377,8 +377,25 @@ void gather_merge_overall(struct gather *into, const struct gather *from, const 
 	profile_merge(&into->profile, &from->profile);
 }
 
-void gather_merge(struct gather *into, const struct gather *from)
+/* No step was ever added. */
+static bool is_empty(const struct gather *g)
 {
+	bool empty = !g->n && !g->failed;
+
+	for (int phase = 0; phase < PHASE_COUNT; phase++)
+		empty &= !g->others.phase[phase];
+	return empty;
+}
+
+void gather_merge(struct gather *into, struct gather *from)
+{
+	struct gather nothing = *into;
+
+	if (is_empty(into)) {
+		*into = *from;
+		*from = nothing;
+		return;
+	}
 	into->failed |= from->failed;
 	for (size_t i = 0; i < from->n; i++) {
 		struct numbers *n = gather_session(into, i);

@@ -79,8 +79,8 @@ void gather_lose_series(struct gather *g, size_t index);
 /* What is kept of all steps together; from's sessions are index[old] in `into`, or the same when it is NULL. */
 void gather_merge_overall(struct gather *into, const struct gather *from, const int32_t *index);
 
-/* Of equal lists of sessions. */
-void gather_merge(struct gather *into, const struct gather *from);
+/* Of equal lists of sessions. What is merged into nothing is taken as it is: `from` gets the nothing then. */
+void gather_merge(struct gather *into, struct gather *from);
 bool gather_failed(const struct gather *g);
 void gather_free(struct gather *g);
 
