@@ -32,6 +32,15 @@ static bool sum_of(enum metric_id m, const struct columns *c, size_t from, size_
 	return r.low >= -BUCKETS_MOST && r.high <= BUCKETS_MOST;
 }
 
+static void add_value(struct profile *p, size_t followed_metric, size_t octave, const struct columns *c, size_t row)
+{
+	enum metric_id m = followed[followed_metric];
+	double value = columns_value(c, row, m);
+
+	p->at[followed_metric][octave].count++;
+	p->at[followed_metric][octave].sum += real_range_of(&value, 1, metric_specs[m].scale, (double)BUCKETS_MOST).sum;
+}
+
 /* Some steps of a run that are in one octave. */
 static void add_octave(struct profile *p, size_t octave, const struct columns *c, size_t from, size_t n, const struct held *held,
 		       const struct ranges *ranges)
@@ -47,15 +56,9 @@ static void add_octave(struct profile *p, size_t octave, const struct columns *c
 			p->at[i][octave].sum += sum;
 			continue;
 		}
-		for (size_t row = from; row < from + n; row++) {
-			double value;
-
-			if (!(c->have[row] >> m & 1))
-				continue;
-			value = columns_value(c, row, m);
-			p->at[i][octave].count++;
-			p->at[i][octave].sum += real_range_of(&value, 1, metric_specs[m].scale, (double)BUCKETS_MOST).sum;
-		}
+		for (size_t row = from; row < from + n; row++)
+			if (c->have[row] >> m & 1)
+				add_value(p, i, octave, c, row);
 	}
 }
 
@@ -82,17 +85,9 @@ static void add_fed_drift(struct profile *p, const struct columns *c, const stru
 {
 	if (!(run->held.any >> M_STATE_DRIFT & 1))
 		return;
-	for (size_t row = run->from; row < (size_t)run->from + run->n; row++) {
-		size_t octave;
-		double value;
-
-		if (c->phase[row] != PHASE_PREFILL || !c->sequence_length[row] || !(c->have[row] >> M_STATE_DRIFT & 1))
-			continue;
-		octave = octave_of(c->sequence_length[row]);
-		value = columns_value(c, row, M_STATE_DRIFT);
-		p->at[FOLLOWED_DRIFT][octave].count++;
-		p->at[FOLLOWED_DRIFT][octave].sum += real_range_of(&value, 1, metric_specs[M_STATE_DRIFT].scale, (double)BUCKETS_MOST).sum;
-	}
+	for (size_t row = run->from; row < (size_t)run->from + run->n; row++)
+		if (c->phase[row] == PHASE_PREFILL && c->sequence_length[row] && c->have[row] >> M_STATE_DRIFT & 1)
+			add_value(p, FOLLOWED_DRIFT, octave_of(c->sequence_length[row]), c, row);
 }
 
 void profile_add(struct profile *p, const struct columns *c, const struct batch_run *run, const struct ranges *ranges)

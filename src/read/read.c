@@ -1,8 +1,8 @@
 /* read.c - sources become blocks of whole lines, blocks become records.
  *
  * A plain file's first block is read as it comes; from there on a block is a part of the file, to be read by whoever
- * takes it (parts.h). All else comes through the buffer. The buffer holds start..end; `scanned` bytes of it are known to hold no line end. Whole
- * lines leave with the buffer: the block takes it, and what is left begins another. */
+ * takes it (parts.h). All else comes through the buffer, which holds start..end; `scanned` bytes of it are known to hold no
+ * line end. Whole lines leave with the buffer: the block takes it, and what is left begins another. */
 #include "read/read.h"
 
 #include "read/sources.h"
