@@ -6,9 +6,11 @@
  *
  * NAIVE holds lines "key microseconds", from collect_bench_python.py. */
 #include "base/cpu.h"
+#include "observe/verdict.h"
 #include "record/ring.h"
 #include "simd/observe.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <rwkvmon.h>
 #include <stdio.h>
@@ -81,22 +83,22 @@ static volatile uint64_t sink;
 typedef uint64_t wide_64 __attribute__((vector_size(64), aligned(64)));
 typedef uint64_t wide_32 __attribute__((vector_size(32), aligned(32)));
 
-#define PLAIN_READ(name, wide, attributes)                                  \
-	attributes static void name(const void *p, size_t bytes)            \
-	{                                                                   \
-		const wide *w = p;                                          \
-		wide a = { 0 }, b = a, c = a, d = a;                        \
-		size_t i = 0;                                               \
-                                                                            \
-		for (; i + 4 <= bytes / sizeof *w; i += 4) {                \
-			a |= w[i];                                          \
-			b |= w[i + 1];                                      \
-			c |= w[i + 2];                                      \
-			d |= w[i + 3];                                      \
-		}                                                           \
-		a |= b | c | d;                                             \
-		for (size_t k = 0; k < sizeof a / sizeof a[0]; k++)         \
-			sink ^= a[k];                                       \
+#define PLAIN_READ(name, wide, attributes)                                                                             \
+	attributes static void name(const void *p, size_t bytes)                                                       \
+	{                                                                                                              \
+		const wide *w = p;                                                                                     \
+		wide a = { 0 }, b = a, c = a, d = a;                                                                   \
+		size_t i = 0;                                                                                          \
+                                                                                                                       \
+		for (; i + 4 <= bytes / sizeof *w; i += 4) {                                                           \
+			a |= w[i];                                                                                     \
+			b |= w[i + 1];                                                                                 \
+			c |= w[i + 2];                                                                                 \
+			d |= w[i + 3];                                                                                 \
+		}                                                                                                      \
+		a |= b | c | d;                                                                                        \
+		for (size_t k = 0; k < sizeof a / sizeof a[0]; k++)                                                    \
+			sink ^= a[k];                                                                                  \
 	}
 
 #if defined(__x86_64__)
@@ -220,7 +222,8 @@ static void bench_logits(size_t n, enum value_type dtype)
 	}
 	compare(read_logits, observe_logits, &c, n < 1000 ? 2000 : 200, &read_us, &us);
 	snprintf(key, sizeof key, "logits-%s-%zu", names[dtype], n);
-	printf("logits %6zu %s  read %7.2f us   all numbers and a copy %7.2f us %5.1f x", n, names[dtype], read_us, us, us / read_us);
+	printf("logits %6zu %s  read %7.2f us   all numbers and a copy %7.2f us %5.1f x", n, names[dtype], read_us, us,
+	       us / read_us);
 	say_naive(naive_us(key), us);
 	free(c.values);
 	free(c.copy);
@@ -239,7 +242,8 @@ static void bench_state(const char *name, size_t n)
 	printf("state  %-12s read %7.1f us   compared and kept      %7.1f us %5.2f x", name, read_us, us, us / read_us);
 	say_naive(naive_us(key), us);
 	compare(read_state, relate_state, &c, 3, &read_us, &us);
-	printf("state  %-12s read %7.1f us   compared, for its drift %6.1f us %5.2f x\n", name, read_us, us, us / read_us);
+	printf("state  %-12s read %7.1f us   compared, for its drift %6.1f us %5.2f x\n", name, read_us, us,
+	       us / read_us);
 	free(c.old);
 	free(c.now);
 }
@@ -274,7 +278,8 @@ static void say(const char *what, size_t bytes, double *ns, size_t n)
 {
 	double p50 = quantile(ns, n, 0.5), p99 = quantile(ns, n, 0.99), p999 = quantile(ns, n, 0.999);
 
-	printf("%-34s %4zu bytes   p50 %6.1f ns   p99 %7.1f ns   p99.9 %8.1f ns  (means of %d)\n", what, bytes, p50, p99, p999, BATCH);
+	printf("%-34s %4zu bytes   p50 %6.1f ns   p99 %7.1f ns   p99.9 %8.1f ns  (means of %d)\n", what, bytes, p50,
+	       p99, p999, BATCH);
 }
 
 static void bench_ring(size_t bytes)
@@ -337,6 +342,46 @@ static void bench_calls(void)
 	say("rwkvmon_begin + rwkvmon_end", sizeof(struct rwkvmon_step), ns, sizeof ns / sizeof *ns);
 }
 
+/* What the verdict costs a token: what is noted in rwkvmon_end, and rwkvmon_verdict after it, of a text that repeats.
+ */
+static void bench_verdict(void)
+{
+	static double ns[2][ROUNDS * 100];
+	static struct verdict_state noted;
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .vocab_size = 65536 };
+	struct record r = { .phase = PHASE_DECODE, .token_count = 1 };
+	struct rwkvmon_verdict v = { .struct_size = sizeof v };
+	uint32_t token = 0;
+	struct rwkvmon_step step = {
+		.struct_size = sizeof step, .tokens = &token, .n_tokens = 1, .phase = RWKVMON_DECODE
+	};
+	rwkvmon *mon;
+
+	if (rwkvmon_open(&mon, &cfg, NULL))
+		exit(4);
+	verdict_reset(&noted, 65536);
+	record_set(&r, M_LOGITS_ENTROPY, 2.5);
+	record_set(&r, M_STATE_SIMILARITY_SHIFT, 0.9);
+	for (size_t i = 0; i < ROUNDS * 100; i++) {
+		double start;
+
+		token = (uint32_t)i % 50;
+		rwkvmon_end(mon, &step);
+		start = now_us(CLOCK_MONOTONIC);
+		for (int k = 0; k < BATCH; k++)
+			verdict_note(&noted, &r);
+		ns[0][i] = (now_us(CLOCK_MONOTONIC) - start) * 1e3 / BATCH;
+		start = now_us(CLOCK_MONOTONIC);
+		for (int k = 0; k < BATCH; k++)
+			rwkvmon_verdict(mon, &v);
+		ns[1][i] = (now_us(CLOCK_MONOTONIC) - start) * 1e3 / BATCH;
+		sink ^= v.fires ^ noted.guess_sum;
+	}
+	rwkvmon_close(mon, NULL);
+	say("the verdict: noted in rwkvmon_end", sizeof noted, ns[0], ROUNDS * 100);
+	say("the verdict: rwkvmon_verdict", sizeof v, ns[1], ROUNDS * 100);
+}
+
 /* --- a whole token --------------------------------------------------------------------- */
 
 enum { LAYERS_MAX = 24, VOCAB = 65536, TOKENS = 31 };
@@ -345,15 +390,21 @@ enum { LAYERS_MAX = 24, VOCAB = 65536, TOKENS = 31 };
  * that the built-in runtime makes while it updates it. */
 static void bench_token(const char *name, size_t layers, size_t width, int summed)
 {
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = "/dev/null", .overhead_budget_pct = -1,
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg,
+				      .log_path = "/dev/null",
+				      .overhead_budget_pct = -1,
 				      .n_layer = (uint32_t)layers };
 	size_t shift = width, wkv = width * 64, n = layers * (2 * shift + wkv);
 	float *state = room(n * 4), *logits = room((size_t)VOCAB * 4);
 	struct rwkvmon_tensor tensor[3 * LAYERS_MAX];
 	struct rwkvmon_state_sums sums[3 * LAYERS_MAX];
 	uint32_t token = 1;
-	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = &token, .n_tokens = 1, .phase = RWKVMON_DECODE,
-				     .logits = logits, .n_logits = VOCAB };
+	struct rwkvmon_step step = { .struct_size = sizeof step,
+				     .tokens = &token,
+				     .n_tokens = 1,
+				     .phase = RWKVMON_DECODE,
+				     .logits = logits,
+				     .n_logits = VOCAB };
 	double us[TOKENS], ours, theirs;
 	char key[32];
 	float *at = state;
@@ -386,10 +437,169 @@ static void bench_token(const char *name, size_t layers, size_t width, int summe
 	ours = quantile(us, TOKENS, 0.5);
 	snprintf(key, sizeof key, "state-%s", name);
 	theirs = naive_us(key) > 0 ? naive_us("logits-fp32-65536") + naive_us(key) + naive_us("record") : 0;
-	printf("a token of %s, all of it, %-33s %7.1f us        ", name, summed ? "state summed by the runtime" : "state looked at", ours);
+	printf("a token of %s, all of it, %-33s %7.1f us        ", name,
+	       summed ? "state summed by the runtime" : "state looked at", ours);
 	say_naive(theirs, ours);
 	free(state);
 	free(logits);
+}
+
+/* --- many streams ------------------------------------------------------------------------ */
+
+enum { STREAMS = 256, IDLE_STREAMS = 10000, IDLE_SECONDS = 10, HANDLES = 512 };
+
+/* The logits of a batch lie in one matrix, as a model leaves them. */
+struct batch {
+	float *logits, *copies; /* (STREAMS, VOCAB) */
+	struct rwkvmon_step step[STREAMS];
+	uint32_t token[STREAMS];
+	rwkvmon *mon;
+};
+
+static void observe_one_row(void *ctx)
+{
+	const struct batch *b = ctx;
+	struct logits_stats s;
+
+	for (int i = 0; i < STREAMS; i++)
+		logits_observe(b->logits, VALUE_F32, VOCAB, b->copies, &s);
+	sink ^= (uint64_t)(s.entropy * 1e6);
+}
+
+static void observe_all_rows(void *ctx)
+{
+	const struct batch *b = ctx;
+	struct logits_stats s;
+
+	for (size_t i = 0; i < STREAMS; i++)
+		logits_observe(b->logits + i * VOCAB, VALUE_F32, VOCAB, b->copies + i * VOCAB, &s);
+	sink ^= (uint64_t)(s.entropy * 1e6);
+}
+
+static void end_batch(void *ctx)
+{
+	struct batch *b = ctx;
+
+	rwkvmon_begin(b->mon);
+	rwkvmon_end_batch(b->mon, b->step, STREAMS);
+}
+
+static void observe_one_row_alone(void *ctx)
+{
+	const struct batch *b = ctx;
+	struct logits_stats s;
+
+	for (int i = 0; i < STREAMS; i++)
+		logits_observe(b->logits, VALUE_F32, VOCAB, NULL, &s);
+	sink ^= (uint64_t)(s.entropy * 1e6);
+}
+
+/* A handle and its streams; each step's logits are a row of their own, or all the first. */
+static void open_batch(struct batch *b, uint64_t state_memory_bytes, bool one_row)
+{
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg,
+				      .log_path = "/dev/null",
+				      .overhead_budget_pct = -1,
+				      .state_memory_bytes = state_memory_bytes };
+
+	if (rwkvmon_open(&b->mon, &cfg, NULL))
+		exit(4);
+	for (size_t i = 0; i < STREAMS; i++) {
+		b->step[i] = (struct rwkvmon_step){ .struct_size = sizeof *b->step,
+						    .tokens = &b->token[i],
+						    .n_tokens = 1,
+						    .phase = RWKVMON_DECODE,
+						    .logits = b->logits + (one_row ? 0 : i * VOCAB),
+						    .n_logits = VOCAB };
+		rwkvmon_stream_open(&b->step[i].stream, b->mon, NULL, NULL);
+	}
+	end_batch(b);
+}
+
+/* What a batch adds to its arithmetic, where nothing waits for memory: one row for all, of which no copies are kept. */
+static void bench_batch_in_cache(void)
+{
+	struct batch b = { .logits = room((size_t)VOCAB * 4) };
+	double alone_us, ours_us;
+
+	for (size_t i = 0; i < VOCAB; i++)
+		b.logits[i] = (float)(i * 7919 % 977) / 60 - 8;
+	open_batch(&b, 1, true);
+	compare(observe_one_row_alone, end_batch, &b, 1, &alone_us, &ours_us);
+	printf("rwkvmon_end_batch, %d streams, one row in the cache, no copies  %7.2f us a stream; the arithmetic "
+	       "alone %5.2f us "
+	       "(%.3f x)\n",
+	       STREAMS, ours_us / STREAMS, alone_us / STREAMS, ours_us / alone_us);
+	rwkvmon_close(b.mon, NULL);
+	free(b.logits);
+}
+
+/* Against the same arithmetic alone: on one row that stays in the cache, and on all rows, each with its own copy. */
+static void bench_batch(void)
+{
+	struct batch b = { .logits = room((size_t)STREAMS * VOCAB * 4), .copies = room((size_t)STREAMS * VOCAB * 4) };
+	double hot_us, ours_us, cold_us, again_us;
+
+	for (size_t i = 0; i < (size_t)STREAMS * VOCAB; i++)
+		b.logits[i] = (float)(i * 7919 % 977) / 60 - 8;
+	open_batch(&b, 0, false);
+	compare(observe_one_row, end_batch, &b, 1, &hot_us, &ours_us);
+	compare(observe_all_rows, end_batch, &b, 1, &cold_us, &again_us);
+	printf("rwkvmon_end_batch, %d streams of %d logits  %7.2f us a stream; the arithmetic alone %5.2f us in the "
+	       "cache (%.2f x), "
+	       "%5.2f us in memory (%.2f x)\n",
+	       STREAMS, VOCAB, ours_us / STREAMS, hot_us / STREAMS, ours_us / hot_us, cold_us / STREAMS,
+	       again_us / cold_us);
+	rwkvmon_close(b.mon, NULL);
+	free(b.logits);
+	free(b.copies);
+}
+
+static double heap_bytes(void)
+{
+	return (double)mallinfo2().uordblks;
+}
+
+static void bench_idle(int streams)
+{
+	const struct timespec pause = { .tv_sec = IDLE_SECONDS };
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = "/dev/null" };
+	double before, opened_us, start, idle_us;
+	rwkvmon_stream *stream;
+	rwkvmon *mon;
+
+	if (rwkvmon_open(&mon, &cfg, NULL))
+		exit(4);
+	before = heap_bytes();
+	start = now_us(CLOCK_THREAD_CPUTIME_ID);
+	for (int i = 0; i < streams; i++)
+		if (rwkvmon_stream_open(&stream, mon, NULL, NULL))
+			exit(4);
+	opened_us = now_us(CLOCK_THREAD_CPUTIME_ID) - start;
+	before = heap_bytes() - before;
+	nanosleep(&pause, NULL); /* until the writer rests */
+	start = now_us(CLOCK_PROCESS_CPUTIME_ID);
+	nanosleep(&pause, NULL);
+	idle_us = now_us(CLOCK_PROCESS_CPUTIME_ID) - start;
+	printf("%6d idle streams  opened in %.2f us and %.0f bytes each  idle %.4f %% of a core\n", streams,
+	       streams ? opened_us / streams : 0, streams ? before / streams : 0, idle_us / IDLE_SECONDS / 1e4);
+	rwkvmon_close(mon, NULL);
+}
+
+/* Handles of one process, as of a server with a log for each of its models; closing them waits for the disk. */
+static void bench_handles(void)
+{
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = "/dev/null" };
+	double start = now_us(CLOCK_MONOTONIC), cpu = now_us(CLOCK_PROCESS_CPUTIME_ID);
+	rwkvmon *mon[HANDLES];
+
+	for (int i = 0; i < HANDLES; i++)
+		if (rwkvmon_open(&mon[i], &cfg, NULL))
+			exit(4);
+	printf("%6d handles       opened in %.0f ms, %.0f ms of a core\n", HANDLES,
+	       (now_us(CLOCK_MONOTONIC) - start) / 1e3, (now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu) / 1e3);
+	for (int i = 0; i < HANDLES; i++)
+		rwkvmon_close(mon[i], NULL);
 }
 
 int main(int argc, char **argv)
@@ -411,5 +621,11 @@ int main(int argc, char **argv)
 	bench_ring(64);
 	bench_ring(320);
 	bench_calls();
+	bench_verdict();
+	bench_batch_in_cache();
+	bench_batch();
+	bench_idle(0);
+	bench_idle(IDLE_STREAMS);
+	bench_handles();
 	return 0;
 }

@@ -3,15 +3,15 @@
  *     overhead_bench MODEL [ROUNDS [SECONDS]]
  *
  * A round is one block of SECONDS of each way of watching, and one unwatched; the order turns from round to round. A
- * watched block is one session, from its opening to its close. What is compared is the CPU time of the whole process per
- * token, the collector's threads too, so that neighbours on the machine matter little. Printed is the median over the
- * rounds of on / off - 1 with its 95 % interval (order statistics: the sign test's), and beside it what can be had without
- * a comparison: CPU time of the inference thread inside begin and end, of each thread of the collector by its own clock,
- * and of opening and closing, in percent of an unwatched token.
+ * watched block is one session, from its opening to its close. What is compared is the CPU time of the whole process
+ * per token, the collector's threads too, so that neighbours on the machine matter little. Printed is the median over
+ * the rounds of on / off - 1 with its 95 % interval (order statistics: the sign test's), and beside it what can be had
+ * without a comparison: CPU time of the inference thread inside begin and end, of the collector's threads by their
+ * own clocks, and of opening and closing, in percent of an unwatched token.
  *
- * On a machine whose speed drifts by some percent in ten seconds, that interval is wide. So there follow turns: within one
- * session, 8 tokens watched and 8 not, in turns, order swapped, and the CPU time of the inference thread alone is compared;
- * what its caches lose to the watching is in it. The collector's threads are added from their own clocks. */
+ * On a machine whose speed drifts by some percent in ten seconds, that interval is wide. So there follow turns: within
+ * one session, 8 tokens watched and 8 not, in turns, order swapped, and the CPU time of the inference thread alone is
+ * compared; what its caches lose to the watching is in it. The collector's threads are added from their own clocks. */
 #include "runtime/run.h"
 
 #include <dirent.h>
@@ -23,9 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS_MAX = 100, TENSORS_MAX = 256, THREADS_MAX = 2, TURN_TOKENS = 8, TURNS_MAX = 20000, SAMPLES_MAX = 4096 };
+enum { ROUNDS_MAX = 100, TENSORS_MAX = 256, TURN_TOKENS = 8, TURNS_MAX = 20000, SAMPLES_MAX = 4096 };
 
-static const char *const threads[THREADS_MAX] = { "rwkvmon-log", "rwkvmon-res" };
+static const char threads[] = "rwkvmon-log"; /* the pool's, which also look at the machine */
 
 enum way { OFF, SUMS, API, API_ALL, WAYS };
 static const char *const way_names[WAYS] = {
@@ -36,7 +36,7 @@ static const char *const way_names[WAYS] = {
 
 struct watch {
 	rwkvmon *mon;
-	int looks; /* hands over the state itself */
+	int looks;          /* hands over the state itself */
 	int calls, drifted; /* of the session; the one before sampled the drift */
 	struct rwkvmon_tensor state[TENSORS_MAX];
 	struct rwkvmon_state_sums sums[TENSORS_MAX];
@@ -81,17 +81,25 @@ static void end_timed(struct watch *w, const struct rwkvmon_step *step, int samp
 static void on_end(void *ctx, const struct tap_step *s)
 {
 	struct watch *w = ctx;
-	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = s->tokens, .n_tokens = s->n_tokens, .phase = RWKVMON_DECODE,
-				     .logits = s->logits, .n_logits = s->vocab, .state = w->state, .sums = w->sums };
+	struct rwkvmon_step step = { .struct_size = sizeof step,
+				     .tokens = s->tokens,
+				     .n_tokens = s->n_tokens,
+				     .phase = RWKVMON_DECODE,
+				     .logits = s->logits,
+				     .n_logits = s->vocab,
+				     .state = w->state,
+				     .sums = w->sums };
 	int samples;
 
 	for (size_t i = 0; i < s->n_state && i < TENSORS_MAX; i++)
-		w->state[step.n_state++] = (struct rwkvmon_tensor){ s->state[i].p, s->state[i].n, RWKVMON_F32, part_of(s->state[i].part) };
+		w->state[step.n_state++] =
+			(struct rwkvmon_tensor){ s->state[i].p, s->state[i].n, RWKVMON_F32, part_of(s->state[i].part) };
 	for (size_t i = 0; i < s->n_stats && i < TENSORS_MAX && !w->looks; i++) {
-		const struct tap_state_stats *from = &s->stats[i];
+		const struct state_sums *from = &s->stats[i].sums;
 
-		w->sums[step.n_sums++] = (struct rwkvmon_state_sums){ part_of(from->part), from->dot,	     from->old_norm2,
-								      from->new_norm2,	   from->change_norm2, from->nonfinite };
+		w->sums[step.n_sums++] =
+			(struct rwkvmon_state_sums){ part_of(s->stats[i].part), from->dot,          from->old_norm2,
+						     from->new_norm2,           from->change_norm2, from->nonfinite };
 	}
 	samples = !w->looks && w->calls++ && rwkvmon_wants_state(w->mon, s->n_tokens);
 	if (samples || w->drifted)
@@ -112,7 +120,7 @@ static void feed(struct run *run, const struct tap *tap, int tokens)
 	}
 }
 
-/* CPU time of this process's thread of that name, in seconds. */
+/* CPU time of this process's threads of that name, in seconds. */
 static double thread_s(const char *name)
 {
 	DIR *d = opendir("/proc/self/task");
@@ -132,7 +140,7 @@ static double thread_s(const char *name)
 			snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", entry->d_name);
 			stat = fopen(path, "r");
 			if (stat && fscanf(stat, "%llu", &ns) == 1)
-				found = (double)ns / 1e9;
+				found += (double)ns / 1e9;
 			if (stat)
 				fclose(stat);
 		}
@@ -146,7 +154,7 @@ static double thread_s(const char *name)
 
 /* Per token, in seconds of CPU time. */
 struct block {
-	double all, call, thread[THREADS_MAX], open_close;
+	double all, call, threads, open_close;
 };
 
 static struct block unwatched(struct run *run, int tokens)
@@ -159,7 +167,9 @@ static struct block unwatched(struct run *run, int tokens)
 
 static struct tap open_watch(struct watch *w, const char *log, enum way way)
 {
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = log, .model_name = "0.1B",
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg,
+				      .log_path = log,
+				      .model_name = "0.1B",
 				      .overhead_budget_pct = way == API_ALL ? -1 : 0 };
 
 	w->looks = way != SUMS;
@@ -180,8 +190,7 @@ static struct block watched(struct run *run, const char *log, enum way way, int 
 	opened = cpu_s();
 	feed(run, &tap, tokens);
 	fed = cpu_s();
-	for (int i = 0; i < THREADS_MAX; i++)
-		b.thread[i] = thread_s(threads[i]) / tokens;
+	b.threads = thread_s(threads) / tokens;
 	looked = cpu_s();
 	rwkvmon_close(w.mon, &totals);
 	end = cpu_s();
@@ -233,15 +242,16 @@ static double part_pct(struct block block[][WAYS], int rounds, enum way way, siz
 static void say(struct block block[][WAYS], int rounds, enum way way, double looked)
 {
 	double loss[ROUNDS_MAX], spread = 0.98 * sqrt(rounds);
-	int low = (int)fmax(0, floor(rounds / 2.0 - spread)), high = (int)fmin(rounds - 1, ceil(rounds / 2.0 + spread) - 1);
+	int low = (int)fmax(0, floor(rounds / 2.0 - spread)),
+	    high = (int)fmin(rounds - 1, ceil(rounds / 2.0 + spread) - 1);
 
 	for (int r = 0; r < rounds; r++)
 		loss[r] = 100 * (block[r][way].all / block[r][OFF].all - 1);
 	printf("%-30s %+.2f %% ", way_names[way], median(loss, rounds));
-	printf("(95 %%: %+.2f to %+.2f)   begin+end %.3f %%  writer %.3f %%  sampler %.3f %%  open+close %.3f %%   %.0f %% of the calls looked at\n",
+	printf("(95 %%: %+.2f to %+.2f)   begin+end %.3f %%  writer and sampler %.3f %%  open+close %.3f %%   "
+	       "%.0f %% of the calls looked at\n",
 	       loss[low], loss[high], part_pct(block, rounds, way, offsetof(struct block, call)),
-	       part_pct(block, rounds, way, offsetof(struct block, thread[0])),
-	       part_pct(block, rounds, way, offsetof(struct block, thread[1])),
+	       part_pct(block, rounds, way, offsetof(struct block, threads)),
 	       part_pct(block, rounds, way, offsetof(struct block, open_close)), looked);
 }
 
@@ -251,7 +261,8 @@ static void take_turns(struct run *run, enum way way, int turns, double threads_
 	static double loss[TURNS_MAX];
 	static struct watch w;
 	char log[] = "/tmp/rwkvmon-overhead-XXXXXX";
-	int fd = mkstemp(log), low = (int)fmax(0, turns / 2.0 - 0.98 * sqrt(turns)), high = (int)(turns / 2.0 + 0.98 * sqrt(turns));
+	int fd = mkstemp(log), low = (int)fmax(0, turns / 2.0 - 0.98 * sqrt(turns)),
+	    high = (int)(turns / 2.0 + 0.98 * sqrt(turns));
 	struct tap tap;
 
 	if (fd < 0)
@@ -273,7 +284,8 @@ static void take_turns(struct run *run, enum way way, int turns, double threads_
 	rwkvmon_close(w.mon, NULL);
 	unlink(log);
 	median(loss, turns);
-	printf("%-30s %+.2f %% (95 %%: %+.2f to %+.2f) of the inference thread in %d turns; %+.2f %% with the collector's threads\n",
+	printf("%-30s %+.2f %% (95 %%: %+.2f to %+.2f) of the inference thread in %d turns; %+.2f %% with the "
+	       "collector's threads\n",
 	       way_names[way], loss[turns / 2], loss[low], loss[high], turns, loss[turns / 2] + threads_pct);
 }
 
@@ -299,19 +311,20 @@ static void measure(struct run *run, int rounds, int tokens)
 		}
 	for (int r = 0; r < rounds; r++)
 		off[r] = block[r][OFF].all * 1e6;
-	printf("%d rounds of blocks of %d tokens; an unwatched token is %.0f us\n", rounds, tokens, median(off, rounds));
+	printf("%d rounds of blocks of %d tokens; an unwatched token is %.0f us\n", rounds, tokens,
+	       median(off, rounds));
 	for (int way = OFF + 1; way < WAYS; way++)
 		say(block, rounds, (enum way)way, looked[way]);
 	for (int way = OFF + 1; way < WAYS; way++) {
-		int turns = 2 * rounds * tokens / (3 * TURN_TOKENS); /* a third more tokens than a way's sessions above */
+		int turns =
+			2 * rounds * tokens / (3 * TURN_TOKENS); /* a third more tokens than a way's sessions above */
 
 		take_turns(run, (enum way)way, turns < TURNS_MAX ? turns : TURNS_MAX,
-			   part_pct(block, rounds, (enum way)way, offsetof(struct block, thread[0])) +
-				   part_pct(block, rounds, (enum way)way, offsetof(struct block, thread[1])));
+			   part_pct(block, rounds, (enum way)way, offsetof(struct block, threads)));
 	}
 	if (n_end_us[0] && n_end_us[1])
-		printf("rwkvmon_end with a sample of the drift %.0f us, after it %.0f us (medians of %d)\n", median(end_us[1], n_end_us[1]),
-		       median(end_us[0], n_end_us[0]), n_end_us[1]);
+		printf("rwkvmon_end with a sample of the drift %.0f us, after it %.0f us (medians of %d)\n",
+		       median(end_us[1], n_end_us[1]), median(end_us[0], n_end_us[0]), n_end_us[1]);
 }
 
 int main(int argc, char **argv)

@@ -32,7 +32,8 @@ def run(name, *extra):
     return said, scrapes
 
 
-everything = ("--listen", "127.0.0.1:0", "--alarm-file", f"{where}/alarms", "--webhook", "http://127.0.0.1:1/", "--alertmanager", "http://127.0.0.1:1")
+everything = ("--listen", "127.0.0.1:0", "--alarm-to", f"file+{where}/alarms", "--alarm-to", "webhook+http://127.0.0.1:1/",
+              "--alarm-to", "alertmanager+http://127.0.0.1:1")
 own, rate, scrapes = {False: [], True: []}, {False: [], True: []}, 0
 for i in range(pairs):
     for on in ((False, True) if i % 2 else (True, False)):

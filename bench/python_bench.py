@@ -1,12 +1,14 @@
 """What watching costs the package rwkv on the processor: the same model with and without, in alternation.
 
-    python_bench.py [--pairs N] [--tokens N] [--chunk N]
+    python_bench.py [--pairs N] [--tokens N] [--chunk N] [--chats N]
 
 A random model of 0.1B's shape (12 layers of 768, vocabulary 65,536), once as RWKV-7 and once as RWKV-6, fp32. A pair
 is a block of tokens through the watched forward and one through the package's own, the order changing
-from pair to pair; the ratio of a pair is that of its medians per token. Needs torch and rwkv.
+from pair to pair; the ratio of a pair is that of its medians per token. With --chats, that many conversations take turns.
+Needs torch and rwkv.
 """
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -65,42 +67,47 @@ def random_model(torch, version):
     return z
 
 
-def block(torch, forward, tokens, chunk):
-    """Milliseconds of the median call over a block that begins with no state."""
-    state, times = None, []
+def block(forward, tokens, chunk, chats):
+    """Milliseconds of the median call over a block that begins with no states."""
+    states, times = [None] * chats, []
     for at in range(tokens):
         ids = [(at * chunk + i) % VOCAB for i in range(chunk)]
         start = time.perf_counter()
-        out, state = forward(ids, state)
+        out, states[at % chats] = forward(ids, states[at % chats])
         times.append(time.perf_counter() - start)
     return statistics.median(times) * 1e3
 
 
-def measure(version, pairs, tokens, chunk):
+def measure(version, pairs, tokens, chunk, chats):
     import torch
     from rwkvmon import LoggingRWKV, Options
 
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, f"random-v{version}-0.1B")
         torch.save(random_model(torch, version), path + ".pth")
-        model = LoggingRWKV(model=path, strategy="cpu fp32", monitor=Options(log=os.path.join(folder, "run.log"), alarms=False))
+        model = LoggingRWKV(model=path, strategy="cpu fp32", monitor=Options(log=os.path.join(folder, "run.log"), alarms_to_stderr=False))
 
-        def plain(ids, state):
-            return LoggingRWKV.rwkvmon_base.forward(model, ids, state)
+        def watched(n):
+            return block(model.forward, n, chunk, chats)
+
+        def plain(n):
+            with model.monitor.unwatched():
+                return block(lambda ids, state: LoggingRWKV.rwkvmon_base.forward(model, ids, state), n, chunk, chats)
 
         ratios, with_ms, without_ms = [], [], []
-        for forward in (plain, model.forward):
-            block(torch, forward, 3, chunk)
+        for way in (plain, watched):
+            way(3)
         for i in range(pairs):
-            got = {}
-            for forward in ((plain, model.forward) if i % 2 else (model.forward, plain)):
-                got[forward] = block(torch, forward, tokens, chunk)
-            with_ms.append(got[model.forward])
+            got = {way: way(tokens) for way in ((plain, watched) if i % 2 else (watched, plain))}
+            with_ms.append(got[watched])
             without_ms.append(got[plain])
-            ratios.append(got[model.forward] / got[plain])
+            ratios.append(got[watched] / got[plain])
         model.monitor.close()
+        with open(os.path.join(folder, "run.log"), encoding="utf-8") as log:
+            logged = sum(json.loads(line)["event_type"] == "inference_step" for line in log)
+        assert logged == 3 + pairs * tokens, f"{logged} calls are in the log: what was measured as unwatched was watched"
     ratios.sort()
-    print(f"RWKV-{version} 0.1B fp32, {chunk} token(s) a call, {torch.get_num_threads()} threads: without "
+    print(f"RWKV-{version} 0.1B fp32, {chunk} token(s) a call, {chats} conversation(s), {torch.get_num_threads()} threads: without "
           f"{statistics.median(without_ms):.2f} ms, with {statistics.median(with_ms):.2f} ms; ratio: median "
           f"{statistics.median(ratios):.4f}, middle half {ratios[pairs // 4]:.4f} to {ratios[-1 - pairs // 4]:.4f} ({pairs} pairs of {tokens} calls)",
           flush=True)
@@ -111,14 +118,15 @@ def main():
     p.add_argument("--pairs", type=int, default=24)
     p.add_argument("--tokens", type=int, default=12)
     p.add_argument("--chunk", type=int, default=1)
+    p.add_argument("--chats", type=int, default=1)
     p.add_argument("--only", type=int, choices=(6, 7), help=argparse.SUPPRESS)
     args = p.parse_args()
     if args.only:
-        measure(args.only, args.pairs, args.tokens, args.chunk)
+        measure(args.only, args.pairs, args.tokens, args.chunk, args.chats)
         return
     for version in (7, 6):
         done = subprocess.run([sys.executable, __file__, "--only", str(version), "--pairs", str(args.pairs), "--tokens", str(args.tokens),
-                               "--chunk", str(args.chunk)], capture_output=True, text=True,
+                               "--chunk", str(args.chunk), "--chats", str(args.chats)], capture_output=True, text=True,
                               env={**os.environ, "RWKV_V7_ON": str(int(version == 7)), "RWKV_JIT_ON": "1", "RWKV_CUDA_ON": "0"})
         if done.returncode:
             sys.exit(done.stderr)

@@ -42,8 +42,8 @@ def run(log, *extra):
 
 
 threading.Thread(target=scrape, daemon=True).start()
-arms = {"log alone": [], "log, exporter, file, webhook, Alertmanager": ["--listen", "127.0.0.1:18765", "--alarm-file", where + "/alarms",
-                                                                      "--webhook", f"{web}/{how}", "--alertmanager", web + "/ok"]}
+arms = {"log alone": [], "log, exporter, file, webhook, Alertmanager": ["--listen", "127.0.0.1:18765", "--alarm-to", f"file+{where}/alarms",
+                                                                      "--alarm-to", f"webhook+{web}/{how}", "--alarm-to", f"alertmanager+{web}/ok"]}
 got = {arm: [] for arm in arms}
 for i in range(pairs):
     for arm in sorted(arms, reverse=i % 2):

@@ -1,6 +1,7 @@
 /* How fast the runtime is, next to what the memory allows in the same run.
  *
- *     runtime_bench [--quick] [--sparse] [--skip-zeros] [--fp32|--fp16|--bf16|--int8] [--threads N] [--model F] [--write F]
+ *     runtime_bench [--quick] [--sparse] [--skip-zeros] [--fp32|--fp16|--bf16|--int8] [--threads N] [--model F]
+ * [--write F]
  *
  * Without a model: random weights in the shape of RWKV-7 0.1B (12 x 768, vocabulary 65,536),
  * 16-bit. Decoding reads every weight but the embedding once per token, so its limit is
@@ -87,28 +88,46 @@ static void block(struct image *m, int layer)
 		size_t rows, cols;
 		float middle, scale;
 	} rows[] = {
-		{ "ln1.weight", 1, WIDTH, 1, 0.1F }, { "ln1.bias", 1, WIDTH, 0, 0.1F },
-		{ "ln2.weight", 1, WIDTH, 1, 0.1F }, { "ln2.bias", 1, WIDTH, 0, 0.1F },
-		{ "att.x_r", 1, WIDTH, 0.5F, 0.5F }, { "att.x_w", 1, WIDTH, 0.5F, 0.5F },
-		{ "att.x_k", 1, WIDTH, 0.5F, 0.5F }, { "att.x_v", 1, WIDTH, 0.5F, 0.5F },
-		{ "att.x_a", 1, WIDTH, 0.5F, 0.5F }, { "att.x_g", 1, WIDTH, 0.5F, 0.5F },
-		{ "att.r_k", HEADS, WIDTH / HEADS, 0, 0.1F }, { "att.w0", 1, WIDTH, -3, 3 },
-		{ "att.w1", WIDTH, 64, 0, 0.06F }, { "att.w2", 64, WIDTH, 0, 0.2F },
-		{ "att.a0", 1, WIDTH, 0, 1 }, { "att.a1", WIDTH, 64, 0, 0.06F }, { "att.a2", 64, WIDTH, 0, 0.2F },
-		{ "att.v0", 1, WIDTH, 0, 1 }, { "att.v1", WIDTH, 32, 0, 0.06F }, { "att.v2", 32, WIDTH, 0, 0.2F },
-		{ "att.g1", WIDTH, 128, 0, 0.06F }, { "att.g2", 128, WIDTH, 0, 0.2F },
-		{ "att.k_k", 1, WIDTH, 0.85F, 0.1F }, { "att.k_a", 1, WIDTH, 1, 0.1F },
-		{ "att.receptance.weight", WIDTH, WIDTH, 0, 0.06F }, { "att.key.weight", WIDTH, WIDTH, 0, 0.06F },
-		{ "att.value.weight", WIDTH, WIDTH, 0, 0.06F }, { "att.output.weight", WIDTH, WIDTH, 0, 0.06F },
-		{ "att.ln_x.weight", 1, WIDTH, 1, 0.1F }, { "att.ln_x.bias", 1, WIDTH, 0, 0.1F },
-		{ "ffn.x_k", 1, WIDTH, 0.5F, 0.5F }, { "ffn.key.weight", FFN, WIDTH, 0, 0.06F },
+		{ "ln1.weight", 1, WIDTH, 1, 0.1F },
+		{ "ln1.bias", 1, WIDTH, 0, 0.1F },
+		{ "ln2.weight", 1, WIDTH, 1, 0.1F },
+		{ "ln2.bias", 1, WIDTH, 0, 0.1F },
+		{ "att.x_r", 1, WIDTH, 0.5F, 0.5F },
+		{ "att.x_w", 1, WIDTH, 0.5F, 0.5F },
+		{ "att.x_k", 1, WIDTH, 0.5F, 0.5F },
+		{ "att.x_v", 1, WIDTH, 0.5F, 0.5F },
+		{ "att.x_a", 1, WIDTH, 0.5F, 0.5F },
+		{ "att.x_g", 1, WIDTH, 0.5F, 0.5F },
+		{ "att.r_k", HEADS, WIDTH / HEADS, 0, 0.1F },
+		{ "att.w0", 1, WIDTH, -3, 3 },
+		{ "att.w1", WIDTH, 64, 0, 0.06F },
+		{ "att.w2", 64, WIDTH, 0, 0.2F },
+		{ "att.a0", 1, WIDTH, 0, 1 },
+		{ "att.a1", WIDTH, 64, 0, 0.06F },
+		{ "att.a2", 64, WIDTH, 0, 0.2F },
+		{ "att.v0", 1, WIDTH, 0, 1 },
+		{ "att.v1", WIDTH, 32, 0, 0.06F },
+		{ "att.v2", 32, WIDTH, 0, 0.2F },
+		{ "att.g1", WIDTH, 128, 0, 0.06F },
+		{ "att.g2", 128, WIDTH, 0, 0.2F },
+		{ "att.k_k", 1, WIDTH, 0.85F, 0.1F },
+		{ "att.k_a", 1, WIDTH, 1, 0.1F },
+		{ "att.receptance.weight", WIDTH, WIDTH, 0, 0.06F },
+		{ "att.key.weight", WIDTH, WIDTH, 0, 0.06F },
+		{ "att.value.weight", WIDTH, WIDTH, 0, 0.06F },
+		{ "att.output.weight", WIDTH, WIDTH, 0, 0.06F },
+		{ "att.ln_x.weight", 1, WIDTH, 1, 0.1F },
+		{ "att.ln_x.bias", 1, WIDTH, 0, 0.1F },
+		{ "ffn.x_k", 1, WIDTH, 0.5F, 0.5F },
+		{ "ffn.key.weight", FFN, WIDTH, 0, 0.06F },
 		{ "ffn.value.weight", WIDTH, FFN, 0, 0.03F },
 	};
 	char name[64];
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		snprintf(name, sizeof name, "blocks.%d.%s", layer, rows[i].name);
-		tensor(m, name, rows[i].rows, rows[i].cols, rows[i].middle + (m->sparse ? lean(rows[i].name) : 0), rows[i].scale);
+		tensor(m, name, rows[i].rows, rows[i].cols, rows[i].middle + (m->sparse ? lean(rows[i].name) : 0),
+		       rows[i].scale);
 	}
 }
 
@@ -183,9 +202,15 @@ static double read_bandwidth(const unsigned char *p, size_t bytes)
 	double began = seconds();
 
 	rows = rows < sizeof y / sizeof *y ? rows : sizeof y / sizeof *y;
-	linear_kernels()->by_rows[WEIGHT_F32](&(struct linear_args){ .y = y, .w = p, .x = x, .y_stride = rows,
-								     .w_stride = COLS, .x_stride = COLS, .rows = rows,
-								     .cols = COLS, .n = 1 });
+	linear_kernels()->by_rows[WEIGHT_F32](&(struct linear_args){ .y = y,
+								     .w = p,
+								     .x = x,
+								     .y_stride = rows,
+								     .w_stride = COLS,
+								     .x_stride = COLS,
+								     .rows = rows,
+								     .cols = COLS,
+								     .n = 1 });
 	return (double)(rows * COLS * sizeof(float)) / (seconds() - began);
 }
 
@@ -198,8 +223,8 @@ static double tokens_per_second(struct run *run, size_t n, size_t per_call)
 		tokens[i] = (uint32_t)(i * 7919 % 256);
 	began = seconds();
 	for (size_t at = 0; at < n; at += per_call)
-		run_forward(run, &(struct run_call){ .tokens = tokens + at, .n = per_call,
-			.prefill = per_call > 1 }, NULL);
+		run_forward(run, &(struct run_call){ .tokens = tokens + at, .n = per_call, .prefill = per_call > 1 },
+			    NULL);
 	free(tokens);
 	return (double)n / (seconds() - began);
 }
@@ -277,15 +302,17 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--fp32") || !strcmp(argv[i], "--fp16") || !strcmp(argv[i], "--bf16"))
 			dtype = argv[i][2] == 'b' ? "BF16" : strcmp(argv[i], "--fp32") ? "F16" : "F32";
 		else
-			return fprintf(stderr, "usage: runtime_bench [--quick] [--sparse] [--skip-zeros] [--fp32|--fp16|--bf16|--int8] "
-					       "[--threads N] [--model F] [--write F]\n"), 2;
+			return fprintf(stderr, "usage: runtime_bench [--quick] [--sparse] [--skip-zeros] "
+					       "[--fp32|--fp16|--bf16|--int8] "
+					       "[--threads N] [--model F] [--write F]\n"),
+			       2;
 	}
 	if (!path)
 		image = build(dtype, sparse, &n);
 	if (out && image)
 		return store(out, image, n);
-	rc = path ? model_open(&m, path, &options, &err) :
-		    model_open_memory(&m, image, n, "random 0.1B", &options, &err);
+	rc = path ? model_open(&m, path, &options, &err)
+		  : model_open_memory(&m, image, n, "random 0.1B", &options, &err);
 	if (rc)
 		return fprintf(stderr, "runtime_bench: %s\n", err.text), err_exit_code(err.code);
 	printf("%s: RWKV-%s, %zu x %zu, vocabulary %zu, %s, %.1f M parameters; opened in %.1f ms; kernels %s, %s\n",

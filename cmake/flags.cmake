@@ -19,7 +19,22 @@ if(RWKVMON_SANITIZE)
 	target_link_options(rwkvmon_flags INTERFACE -fsanitize=${RWKVMON_SANITIZE})
 endif()
 
-# Kernels are compiled once per instruction set; simd/dispatch.c chooses at run time.
+# Hardening, where no sanitizer does better: checked copies, guarded stacks, tables of the linker that cannot be written
+# once the program runs, marked branch targets where the compiler knows them (tests/integration/hardening_test.sh).
+include(CheckCCompilerFlag)
+include(CheckPIESupported)
+check_pie_supported(LANGUAGES C)
+check_c_compiler_flag(-fcf-protection=full HAS_CF_PROTECTION)
+if(NOT RWKVMON_SANITIZE)
+	target_compile_options(rwkvmon_flags INTERFACE "$<$<COMPILE_LANGUAGE:C>:-fstack-protector-strong>"
+		"$<$<AND:$<COMPILE_LANGUAGE:C>,$<NOT:$<CONFIG:Debug>>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>")
+	if(HAS_CF_PROTECTION)
+		target_compile_options(rwkvmon_flags INTERFACE "$<$<COMPILE_LANGUAGE:C>:-fcf-protection=full>")
+	endif()
+	target_link_options(rwkvmon_flags INTERFACE LINKER:-z,relro LINKER:-z,now LINKER:-z,noexecstack)
+endif()
+
+# Kernels are compiled once per instruction set; a table in src/simd/ is chosen from at run time.
 # A file's name says what it may use: *_avx2.c, *_avx512.c, *_neon.c.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
 	set(SIMD_FLAGS_avx2 -mavx2 -mfma -mf16c)

@@ -17,7 +17,7 @@ foreach(row IN LISTS LAYER_ROWS)
 	add_library(layer_${layer} OBJECT ${sources})
 	target_link_libraries(layer_${layer} PRIVATE rwkvmon_flags)
 	add_dependencies(layer_${layer} check_layers)
-	if(layer MATCHES "^(record|rules|runtime|stats|analyze)$") # their plain loops as vectors
+	if(layer MATCHES "^(record|forecast|learn|rules|runtime|stats|analyze)$") # their plain loops as vectors
 		target_compile_options(layer_${layer} PRIVATE "$<$<CONFIG:RelWithDebInfo>:-O3>")
 	endif()
 	if(layer STREQUAL "runtime")
@@ -32,7 +32,7 @@ foreach(row IN LISTS LAYER_ROWS)
 		endif()
 	endforeach()
 
-	# Each header compiles alone.
+	# Each header compiles alone: checked where there are tests.
 	file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/src/${layer}/*.h)
 	foreach(header IN LISTS headers)
 		string(MAKE_C_IDENTIFIER ${header} id)
@@ -41,5 +41,9 @@ foreach(row IN LISTS LAYER_ROWS)
 		list(APPEND header_probes ${probe})
 	endforeach()
 endforeach()
-add_library(check_headers OBJECT ${header_probes} ${CMAKE_SOURCE_DIR}/cmake/public_header.c)
+set(when EXCLUDE_FROM_ALL)
+if(RWKVMON_TESTS)
+	set(when)
+endif()
+add_library(check_headers OBJECT ${when} ${header_probes} ${CMAKE_SOURCE_DIR}/cmake/public_header.c)
 target_link_libraries(check_headers PRIVATE rwkvmon_flags)

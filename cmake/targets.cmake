@@ -1,5 +1,5 @@
 # The shared library other programs link, and the command-line program.
-set(COLLECTOR_LAYERS base stats spec simd record observe rules log export collect)
+set(COLLECTOR_LAYERS base stats spec simd record forecast observe rules log export collect)
 
 # rwkvmon: everything of the collector. rwkvmon_core: all layers but cli, for tests and the program.
 add_library(rwkvmon SHARED)
@@ -12,20 +12,23 @@ foreach(layer IN LISTS LAYERS)
 		target_sources(rwkvmon_core PRIVATE $<TARGET_OBJECTS:layer_${layer}>)
 	endif()
 endforeach()
-embed_files(layer_rules rules_thresholds=${CMAKE_SOURCE_DIR}/src/rules/thresholds.yaml
+embed_files(layer_rules rules_default=${CMAKE_SOURCE_DIR}/src/rules/default.yaml
+	rules_thresholds=${CMAKE_SOURCE_DIR}/src/rules/thresholds.yaml
 	rules_baseline=${CMAKE_SOURCE_DIR}/src/rules/baseline.yaml rules_byte=${CMAKE_SOURCE_DIR}/src/rules/byte.yaml)
-if(CURL_FOUND)
-	target_compile_definitions(layer_export PRIVATE RWKVMON_HAS_CURL=1)
-	target_include_directories(layer_export PRIVATE ${CURL_INCLUDE_DIRS})
-else()
-	target_compile_definitions(layer_export PRIVATE RWKVMON_HAS_CURL=0)
-endif()
+foreach(layer IN ITEMS export proxy) # both load these libraries when they need them
+	if(CURL_FOUND)
+		target_compile_definitions(layer_${layer} PRIVATE RWKVMON_HAS_CURL=1)
+		target_include_directories(layer_${layer} PRIVATE ${CURL_INCLUDE_DIRS})
+	else()
+		target_compile_definitions(layer_${layer} PRIVATE RWKVMON_HAS_CURL=0)
+	endif()
+	if(MICROHTTPD_FOUND)
+		target_compile_definitions(layer_${layer} PRIVATE RWKVMON_HTTP)
+		target_include_directories(layer_${layer} PRIVATE ${MICROHTTPD_INCLUDE_DIRS})
+	endif()
+endforeach()
 set(COLLECTOR_LIBRARIES PkgConfig::YAML PkgConfig::ZSTD Threads::Threads ${CMAKE_DL_LIBS} m)
-if(MICROHTTPD_FOUND)
-	target_compile_definitions(layer_export PRIVATE RWKVMON_HTTP)
-	target_link_libraries(layer_export PRIVATE PkgConfig::MICROHTTPD)
-	list(APPEND COLLECTOR_LIBRARIES PkgConfig::MICROHTTPD)
-else()
+if(NOT MICROHTTPD_FOUND)
 	message(WARNING "libmicrohttpd is missing: no /metrics and no live page in this build")
 endif()
 target_link_libraries(rwkvmon PRIVATE rwkvmon_flags ${COLLECTOR_LIBRARIES})
@@ -62,5 +65,7 @@ install(FILES ${CMAKE_BINARY_DIR}/rwkvmon-config.cmake ${CMAKE_BINARY_DIR}/rwkvm
 	DESTINATION ${RWKVMON_CMAKE_DIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/deploy DESTINATION ${CMAKE_INSTALL_DATADIR}/rwkvmon)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md" PATTERN "*.json")
+install(FILES ${CMAKE_SOURCE_DIR}/LICENSE ${CMAKE_SOURCE_DIR}/NOTICE ${CMAKE_SOURCE_DIR}/SECURITY.md
+	DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${CMAKE_SOURCE_DIR}/docs/rwkvmon.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${CMAKE_SOURCE_DIR}/docs/rwkvmon.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)

@@ -9,6 +9,8 @@ embed_files(rwkvmon_core
 	web_report_css=${CMAKE_SOURCE_DIR}/web/report.css
 	web_charts_js=${CMAKE_SOURCE_DIR}/web/charts.js
 	web_report_js=${CMAKE_SOURCE_DIR}/web/report.js
+	web_tune_html=${CMAKE_SOURCE_DIR}/web/tune.html
+	web_tune_css=${CMAKE_SOURCE_DIR}/web/tune.css
 	web_live_html=${CMAKE_SOURCE_DIR}/web/live.html
 	web_live_css=${CMAKE_SOURCE_DIR}/web/live.css
 	web_live_js=${CMAKE_SOURCE_DIR}/web/live.js

@@ -7,7 +7,10 @@
 #include <vector>
 
 struct Close {
-	void operator()(rwkvmon *mon) const { rwkvmon_close(mon, nullptr); }
+	void operator()(rwkvmon *mon) const
+	{
+		rwkvmon_close(mon, nullptr);
+	}
 };
 using Monitor = std::unique_ptr<rwkvmon, Close>;
 

@@ -14,8 +14,11 @@ int main(void)
 		float logits[256] = { 0 };
 		rwkvmon_begin(mon);
 		logits[token] = 9; /* your forward call */
-		rwkvmon_end(mon, &(struct rwkvmon_step){ .struct_size = sizeof(struct rwkvmon_step), .tokens = &token,
-							 .n_tokens = 1, .logits = logits, .n_logits = 256 });
+		rwkvmon_end(mon, &(struct rwkvmon_step){ .struct_size = sizeof(struct rwkvmon_step),
+							 .tokens = &token,
+							 .n_tokens = 1,
+							 .logits = logits,
+							 .n_logits = 256 });
 	}
 	return rwkvmon_close(mon, NULL);
 }

@@ -7,15 +7,20 @@ enum { STREAMS = 4, TOKENS = 200 };
 
 static void *stream(void *name)
 {
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = "threads.log", .model_name = "my model",
-				      .instance = name, .block_when_full = 1 };
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg,
+				      .log_path = "threads.log",
+				      .model_name = "my model",
+				      .instance = name,
+				      .block_when_full = 1 };
 	char why[RWKVMON_ERROR_BYTES];
 	rwkvmon *mon;
 
 	if (rwkvmon_open(&mon, &cfg, why))
 		fprintf(stderr, "%s\n", why);
 	for (uint32_t i = 0; i < TOKENS; i++) {
-		struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = &i, .n_tokens = 1, .phase = RWKVMON_DECODE };
+		struct rwkvmon_step step = {
+			.struct_size = sizeof step, .tokens = &i, .n_tokens = 1, .phase = RWKVMON_DECODE
+		};
 
 		if (i == TOKENS / 2)
 			rwkvmon_new_sequence(mon);

@@ -26,14 +26,20 @@ def build_native() -> Path:
         return Path(prebuilt)
     if not (ROOT / "CMakeLists.txt").exists():
         raise SystemExit("rwkvmon: the C sources are not beside this folder; install from a clone: pip install ./python")
-    where = ROOT / "build-python"
     for command in (
-        ["tools/deps", "web", "build"],  # names what is missing, says why, installs it
+        ["tools/deps", "--check", "web", "build"],  # names what is missing, says why, and stops
         ["make", "web/node_modules/.done"],
-        ["cmake", "-S", ".", "-B", str(where), "-DCMAKE_BUILD_TYPE=Release", "-DRWKVMON_TESTS=OFF"],
-        ["cmake", "--build", str(where), "-j", str(os.cpu_count() or 2), "--target", "rwkvmon", "rwkvmon_cli"],
     ):
         subprocess.run(command, cwd=ROOT, check=True)
+    made = ROOT / "build"  # by `make`: only what changed since is compiled
+    if (made / "CMakeCache.txt").exists() and os.access(made, os.W_OK):
+        where = made
+    else:
+        where = ROOT / "build-python"
+        subprocess.run(["cmake", "-S", ".", "-B", str(where), "-DCMAKE_BUILD_TYPE=Release", "-DRWKVMON_TESTS=OFF"],
+                       cwd=ROOT, check=True)
+    subprocess.run(["cmake", "--build", str(where), "-j", str(os.cpu_count() or 2), "--target", "rwkvmon", "rwkvmon_cli"],
+                   cwd=ROOT, check=True)
     return where
 
 
@@ -45,6 +51,9 @@ class BuildWithNative(build_py):
         native = build_native()
         for name in FILES:
             shutil.copy(native / name, to / name)
+        for name in ("LICENSE", "NOTICE"):  # a prebuilt library may come without the sources
+            if (ROOT / name).exists():
+                shutil.copy(ROOT / name, to / name)
 
 
 class PlatformWheel(bdist_wheel):

@@ -13,21 +13,28 @@ static inline bool same_values(const struct field_values *a, const struct field_
 	for (int f = 0; f < FIELD_COUNT; f++) {
 		if (!fields_have(a, (enum field_id)f))
 			continue;
-		if (field_specs[f].kind == KIND_TEXT ? !slice_equal(a->v[f].text, b->v[f].text)
-						     : memcmp(&a->v[f].number, &b->v[f].number, sizeof(double)) != 0)
+		if (field_is_text((enum field_id)f) ? !slice_equal(a->v[f].text, b->v[f].text)
+						    : memcmp(&a->v[f].number, &b->v[f].number, sizeof(double)) != 0)
 			return false;
 	}
 	return true;
+}
+
+static inline bool same_gpus(const struct record *a, const struct record *b)
+{
+	return a->n_gpus == b->n_gpus && (!a->n_gpus || !memcmp(a->gpu, b->gpu, a->n_gpus * sizeof *a->gpu));
 }
 
 /* To the bit: -0 is not 0. */
 static inline bool same_record(const struct record *a, const struct record *b)
 {
 	if (a->time_us != b->time_us || a->event != b->event || a->phase != b->phase || a->sequence != b->sequence ||
-	    a->token_count != b->token_count || a->sequence_length != b->sequence_length || a->have != b->have ||
-	    a->nonfinite != b->nonfinite || a->tokens != b->tokens || a->n_tokens != b->n_tokens ||
-	    a->details != b->details || a->n_layer_norm != b->n_layer_norm ||
-	    (a->n_layer_norm && memcmp(a->layer_norm, b->layer_norm, a->n_layer_norm * sizeof *a->layer_norm)) || !a->text.p != !b->text.p || !slice_equal(a->text, b->text))
+	    a->token_count != b->token_count || a->batch_size != b->batch_size || a->ordinal != b->ordinal ||
+	    a->sequence_length != b->sequence_length || a->have != b->have || a->nonfinite != b->nonfinite ||
+	    a->tokens != b->tokens || a->n_tokens != b->n_tokens || a->details != b->details ||
+	    a->n_layer_norm != b->n_layer_norm ||
+	    (a->n_layer_norm && memcmp(a->layer_norm, b->layer_norm, a->n_layer_norm * sizeof *a->layer_norm)) ||
+	    !same_gpus(a, b) || !a->text.p != !b->text.p || !slice_equal(a->text, b->text))
 		return false;
 	for (int m = 0; m < METRIC_COUNT; m++)
 		if (record_has(a, (enum metric_id)m) && memcmp(&a->metric[m], &b->metric[m], sizeof(double)))
@@ -58,28 +65,6 @@ static inline bool decimals_hold(const struct decoded *d)
 	return true;
 }
 
-/* `quick` has learned from other lines; `plain` has any_order set. The line holds no line end. */
-static inline bool decoded_alike(struct record_decoder *quick, struct record_decoder *plain, struct slice line)
-{
-	char *text = text_of_line(line);
-	enum decode_result x = DECODE_OK, y = DECODE_OK;
-	struct decoded a, b;
-	bool same;
-
-	if (!text)
-		return true;
-	record_decoder_release(quick);
-	record_decoder_release(plain);
-	record_decoder_feed(quick, (struct slice){ text, line.n + 1 });
-	record_decoder_feed(plain, (struct slice){ text, line.n + 1 });
-	same = record_decode_next(quick, &a, &x) && record_decode_next(plain, &b, &y) && x == y && quick->p == plain->p;
-	if (same && x == DECODE_OK)
-		same = same_record(&a.rec, &b.rec) && slice_equal(a.session_id, b.session_id) && a.decimal == b.decimal &&
-		       decimals_hold(&a) && decimals_hold(&b);
-	free(text);
-	return same;
-}
-
 /* The session's name apart, which rows have for themselves. */
 static inline bool same_session(const struct field_values *a, const struct field_values *b)
 {
@@ -97,14 +82,54 @@ static inline bool same_row(const struct columns *c, size_t row, const struct de
 	columns_record(c, row, &rec);
 	if (rec.time_us != line->rec.time_us || rec.event != line->rec.event || rec.phase != line->rec.phase ||
 	    rec.sequence != line->rec.sequence || rec.token_count != line->rec.token_count ||
+	    rec.batch_size != line->rec.batch_size || rec.ordinal != line->rec.ordinal ||
 	    rec.sequence_length != line->rec.sequence_length || rec.have != line->rec.have ||
 	    rec.nonfinite != line->rec.nonfinite || rec.n_layer_norm != line->rec.n_layer_norm ||
-	    c->decimal[row] != (line->decimal & line->rec.have) || !slice_equal(c->session_id[row], line->session_id))
+	    !same_gpus(&rec, &line->rec) || c->decimal[row] != (line->decimal & line->rec.have) ||
+	    !slice_equal(c->session_id[row], line->session_id))
 		return false;
 	for (int m = 0; m < METRIC_COUNT; m++)
-		if (record_has(&rec, (enum metric_id)m) && columns_value(c, row, (enum metric_id)m) != line->rec.metric[m])
+		if (record_has(&rec, (enum metric_id)m) &&
+		    columns_value(c, row, (enum metric_id)m) != line->rec.metric[m])
 			return false; /* -0 is 0 where it is a decimal */
 	return same_session(rec.session, line->rec.session);
+}
+
+/* Memory for one line's row. */
+static inline struct columns *columns_for_one(void)
+{
+	static struct columns c;
+
+	c.n = c.n_whole = 0;
+	return &c;
+}
+
+/* `quick` has learned from other lines; `plain` has any_order set. The line holds no line end. */
+static inline bool decoded_alike(struct record_decoder *quick, struct record_decoder *plain, struct slice line)
+{
+	struct columns *c = columns_for_one();
+	char *text = text_of_line(line);
+	enum decode_result x = DECODE_OK, y = DECODE_OK;
+	struct decoded a, b;
+	bool same;
+
+	if (!text)
+		return true;
+	record_decoder_release(quick);
+	record_decoder_release(plain);
+	record_decoder_feed(quick, (struct slice){ text, line.n + 1 });
+	record_decoder_feed(plain, (struct slice){ text, line.n + 1 });
+	same = record_decode_next(plain, &b, &y);
+	if (same && record_decode_run(quick, c)) {
+		same = y == DECODE_OK && c->n == 1 && quick->p == plain->p && same_row(c, 0, &b);
+	} else if (same) {
+		same = record_decode_next(quick, &a, &x) && x == y && quick->p == plain->p;
+		if (same && x == DECODE_OK)
+			same = same_record(&a.rec, &b.rec) && slice_equal(a.session_id, b.session_id) &&
+			       a.decimal == b.decimal && decimals_hold(&a) && decimals_hold(&b);
+	}
+	free(text);
+	return same;
 }
 
 /* The rows that quick made of the next lines, and those lines one by one. */
@@ -121,8 +146,8 @@ static inline bool same_rows(const struct columns *c, size_t from, struct record
 	return true;
 }
 
-/* A text of several lines, taken in runs where that goes; each line has its end. c: memory to work in. *in_runs += lines that
- * were. What lines became is held as long as it may be. */
+/* A text of several lines, taken in runs where that goes; each line has its end. c: memory to work in. *in_runs +=
+ * lines that were. What lines became is held as long as it may be. */
 static inline bool decoded_runs_alike(struct record_decoder *quick, struct record_decoder *plain, struct slice lines,
 				      struct columns *c, size_t *in_runs)
 {

@@ -25,12 +25,11 @@ static inline bool golden_limits(struct golden_limits *out)
 
 	snprintf(path, sizeof path, "%s/goldens/tolerances.json", shared_dir());
 	all = json_load_file(path, 0, NULL);
-	*out = (struct golden_limits){ golden_limit(all, "logits_max_abs"),
-				       golden_limit(all, "state_max_abs_over_state_absmax"),
-				       golden_limit(all, "state_relative_l2"),
-				       golden_limit(all, "entropy_nats_abs"),
-				       golden_limit(all, "state_cosine_abs"),
-				       golden_limit(all, "median_decay_abs") };
+	*out = (struct golden_limits){
+		golden_limit(all, "logits_max_abs"),    golden_limit(all, "state_max_abs_over_state_absmax"),
+		golden_limit(all, "state_relative_l2"), golden_limit(all, "entropy_nats_abs"),
+		golden_limit(all, "state_cosine_abs"),  golden_limit(all, "median_decay_abs")
+	};
 	json_decref(all);
 	return all && out->logits > 0;
 }

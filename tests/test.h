@@ -21,12 +21,12 @@ static inline const char *shared_dir(void)
 }
 
 /* Says loudly that something was not tested, and why. */
-#define SKIP_LOUDLY(...)                         \
-	do {                                     \
-		fprintf(stderr, "SKIPPED: ");    \
-		fprintf(stderr, __VA_ARGS__);    \
-		fprintf(stderr, "\n");           \
-		skip();                          \
+#define SKIP_LOUDLY(...)                                                                                               \
+	do {                                                                                                           \
+		fprintf(stderr, "SKIPPED: ");                                                                          \
+		fprintf(stderr, __VA_ARGS__);                                                                          \
+		fprintf(stderr, "\n");                                                                                 \
+		skip();                                                                                                \
 	} while (0)
 
 #endif

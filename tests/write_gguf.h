@@ -20,10 +20,10 @@
 enum gguf_type { GGUF_F32 = 0, GGUF_F16 = 1, GGUF_Q8_0 = 8, GGUF_BF16 = 30 };
 
 struct gguf_how {
-	enum gguf_type type;  /* of the matrices */
-	bool through_q8;      /* values as Q8_0 rounds them, whatever the type */
-	bool fused;           /* mixes in one tensor, as since 2024-12 */
-	unsigned rescale;     /* 0: none */
+	enum gguf_type type; /* of the matrices */
+	bool through_q8;     /* values as Q8_0 rounds them, whatever the type */
+	bool fused;          /* mixes in one tensor, as since 2024-12 */
+	unsigned rescale;    /* 0: none */
 };
 
 struct gguf_writer {
@@ -128,29 +128,46 @@ static inline float *gguf_swapped(const struct tensor *t, uint64_t shape[4])
 static const struct {
 	const char *ours, *theirs;
 } gguf_v6_names[] = {
-	{ "ln1.weight", "attn_norm.weight" }, { "ln1.bias", "attn_norm.bias" },
-	{ "ln2.weight", "attn_norm_2.weight" }, { "ln2.bias", "attn_norm_2.bias" },
-	{ "att.time_maa_x", "time_mix_lerp_x.weight" }, { "att.time_maa_w", "time_mix_lerp_w.weight" },
-	{ "att.time_maa_k", "time_mix_lerp_k.weight" }, { "att.time_maa_v", "time_mix_lerp_v.weight" },
-	{ "att.time_maa_r", "time_mix_lerp_r.weight" }, { "att.time_maa_g", "time_mix_lerp_g.weight" },
-	{ "att.time_maa_w1", "time_mix_w1.weight" }, { "att.time_maa_w2", "time_mix_w2.weight" },
-	{ "att.time_decay", "time_mix_decay.weight" }, { "att.time_decay_w1", "time_mix_decay_w1.weight" },
-	{ "att.time_decay_w2", "time_mix_decay_w2.weight" }, { "att.time_faaaa", "time_mix_first.weight" },
-	{ "att.receptance.weight", "time_mix_receptance.weight" }, { "att.key.weight", "time_mix_key.weight" },
-	{ "att.value.weight", "time_mix_value.weight" }, { "att.gate.weight", "time_mix_gate.weight" },
-	{ "att.output.weight", "time_mix_output.weight" }, { "att.ln_x.weight", "time_mix_ln.weight" },
-	{ "att.ln_x.bias", "time_mix_ln.bias" }, { "ffn.time_maa_k", "channel_mix_lerp_k.weight" },
-	{ "ffn.time_maa_r", "channel_mix_lerp_r.weight" }, { "ffn.key.weight", "channel_mix_key.weight" },
-	{ "ffn.value.weight", "channel_mix_value.weight" }, { "ffn.receptance.weight", "channel_mix_receptance.weight" },
+	{ "ln1.weight", "attn_norm.weight" },
+	{ "ln1.bias", "attn_norm.bias" },
+	{ "ln2.weight", "attn_norm_2.weight" },
+	{ "ln2.bias", "attn_norm_2.bias" },
+	{ "att.time_maa_x", "time_mix_lerp_x.weight" },
+	{ "att.time_maa_w", "time_mix_lerp_w.weight" },
+	{ "att.time_maa_k", "time_mix_lerp_k.weight" },
+	{ "att.time_maa_v", "time_mix_lerp_v.weight" },
+	{ "att.time_maa_r", "time_mix_lerp_r.weight" },
+	{ "att.time_maa_g", "time_mix_lerp_g.weight" },
+	{ "att.time_maa_w1", "time_mix_w1.weight" },
+	{ "att.time_maa_w2", "time_mix_w2.weight" },
+	{ "att.time_decay", "time_mix_decay.weight" },
+	{ "att.time_decay_w1", "time_mix_decay_w1.weight" },
+	{ "att.time_decay_w2", "time_mix_decay_w2.weight" },
+	{ "att.time_faaaa", "time_mix_first.weight" },
+	{ "att.receptance.weight", "time_mix_receptance.weight" },
+	{ "att.key.weight", "time_mix_key.weight" },
+	{ "att.value.weight", "time_mix_value.weight" },
+	{ "att.gate.weight", "time_mix_gate.weight" },
+	{ "att.output.weight", "time_mix_output.weight" },
+	{ "att.ln_x.weight", "time_mix_ln.weight" },
+	{ "att.ln_x.bias", "time_mix_ln.bias" },
+	{ "ffn.time_maa_k", "channel_mix_lerp_k.weight" },
+	{ "ffn.time_maa_r", "channel_mix_lerp_r.weight" },
+	{ "ffn.key.weight", "channel_mix_key.weight" },
+	{ "ffn.value.weight", "channel_mix_value.weight" },
+	{ "ffn.receptance.weight", "channel_mix_receptance.weight" },
 };
 
 /* NULL: a tensor this form has no place for, or one that is fused. */
 static inline const char *gguf_name(char out[96], const struct gguf_writer *w, const char *ours, unsigned *block)
 {
 	static const char *const ends[][2] = {
-		{ "emb.weight", "token_embd.weight" }, { "head.weight", "output.weight" },
-		{ "ln_out.weight", "output_norm.weight" }, { "ln_out.bias", "output_norm.bias" },
-		{ "blocks.0.ln0.weight", "token_embd_norm.weight" }, { "blocks.0.ln0.bias", "token_embd_norm.bias" },
+		{ "emb.weight", "token_embd.weight" },
+		{ "head.weight", "output.weight" },
+		{ "ln_out.weight", "output_norm.weight" },
+		{ "ln_out.bias", "output_norm.bias" },
+		{ "blocks.0.ln0.weight", "token_embd_norm.weight" },
+		{ "blocks.0.ln0.bias", "token_embd_norm.bias" },
 	};
 	char *rest;
 

@@ -2,6 +2,14 @@
  *
  * rwkvCharts(model) draws one model (src/report/html_model.c says what is in it); a page may have several. Knows no
  * metric by name. Texts from a log reach the page through textContent only. */
+/* %s takes the next value, {one|many} is worded for the value before it. */
+const rwkvFill = (template, ...values) => {
+	let value = "";
+
+	return template.replace(/%s|\{([^|{}]*)\|([^{}]*)\}/g, (found, one, many) =>
+		found === "%s" ? value = String(values.shift()) : value === "1" ? one : many);
+};
+
 const rwkvCharts = (() => {
 "use strict";
 
@@ -10,7 +18,6 @@ const words = model.text;
 const $ = (selector, within = document) => within.querySelector(selector);
 const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
 const known = value => value !== null && value !== undefined;
-const fill = (template, ...values) => values.reduce((text, v) => text.replace("%s", () => v), template);
 
 function element(tag, attributes = {}, ...children) {
 	const e = document.createElement(tag);
@@ -111,7 +118,7 @@ function timeTicks(u, splits, axis, space, step) {
 	});
 }
 
-/* ---- state of the page: what is looked at */
+/* ---- state of the page: the session and the range that are shown */
 
 const span = () => {
 	const s = model.series[0];
@@ -186,7 +193,7 @@ function timeData(panel) {
 
 let ink;
 
-/* Canvas cannot read light-dark(); the style of an element can. */
+/* A canvas cannot evaluate light-dark(), but an element's computed style can. */
 function readColours() {
 	const probe = document.body.appendChild(element("span", { hidden: "" }));
 	const read = name => {
@@ -204,19 +211,29 @@ function readColours() {
 
 const faint = (colour, alpha) => `rgba(${colour.match(/[\d.]+/g).slice(0, 3).join(",")}, ${alpha})`;
 
-/* One line whose values are all positive and not nearly the same. */
-function logPossible(panel) {
-	const { min, max, decimals } = model.metric[panel.lines[0].metric];
+/* True if the lines of a panel are so far apart that the lower ones would coincide with the axis, as percentiles of a
+ * half-life do. */
+function liesApart(panel) {
+	const means = panel.lines.map(l => model.metric[l.metric].mean).filter(m => Number.isFinite(m));
 
-	return panel.lines.length === 1 && panel.lines[0].band && min >= 10 ** -decimals && max > 3 * min;
+	return means.length > 1 && Math.max(...means) > 20 * Math.min(...means);
 }
 
-/* Peaks that would press the usual values flat against the axis. */
+/* Values that are all positive and not nearly the same: of one line, or of lines that lie apart. */
+function logPossible(panel) {
+	const metrics = panel.lines.map(l => model.metric[l.metric]);
+	const low = Math.min(...metrics.map(m => m.min));
+
+	return metrics.every(m => m.min >= 10 ** -m.decimals) && Math.max(...metrics.map(m => m.max)) > 3 * low &&
+		(panel.lines.length === 1 ? panel.lines[0].band : liesApart(panel));
+}
+
+/* True if peaks would flatten the usual values against the axis. */
 function hasPeaks(panel) {
 	const { metric } = panel.lines[0];
 	const means = model.series[0].metric[metric]?.mean.filter(known).sort((a, b) => a - b) ?? [];
 
-	return logPossible(panel) && model.metric[metric].max > 20 * means[Math.floor(means.length / 2)];
+	return model.metric[metric].max > 20 * means[Math.floor(means.length / 2)];
 }
 
 /* The range of values, widened to a limit that is near enough not to flatten the line. */
@@ -248,15 +265,22 @@ function yRange(panel, log) {
 	};
 }
 
-function drawLimits(u, limits) {
+/* If a panel has several lines, a limit has the colour of its line. */
+function limitInk(panel, limit) {
+	const at = panel.lines.findIndex(l => l.metric === limit.metric);
+
+	return panel.lines.length > 1 && at >= 0 ? ink.lines[at % 3] : ink.bad;
+}
+
+function drawLimits(u, panel) {
 	const { ctx, bbox } = u;
 	const ratio = uPlot.pxRatio;
 
 	ctx.save();
 	ctx.font = ink.font.replace("11px", `${10.5 * ratio}px`);
 	ctx.textAlign = "right";
-	const shown = limits.filter(l => l.value >= u.scales.y.min && l.value <= u.scales.y.max)
-		.map(l => ({ y: Math.round(u.valToPos(l.value, "y", true)), label: String(+l.value.toPrecision(6)) }))
+	const shown = panel.limits.filter(l => l.value >= u.scales.y.min && l.value <= u.scales.y.max)
+		.map(l => ({ y: Math.round(u.valToPos(l.value, "y", true)), label: String(+l.value.toPrecision(6)), ink: limitInk(panel, l) }))
 		.sort((a, b) => a.y - b.y);
 	shown.forEach((limit, i) => {
 		const next = shown[i + 1];
@@ -268,14 +292,14 @@ function drawLimits(u, limits) {
 		const { label } = limit;
 		const below = y - bbox.top < 16 * ratio;
 
-		ctx.strokeStyle = ink.bad;
+		ctx.strokeStyle = limit.ink;
 		ctx.lineWidth = ratio;
 		ctx.setLineDash([5 * ratio, 4 * ratio]);
 		ctx.beginPath();
 		ctx.moveTo(bbox.left, y);
 		ctx.lineTo(bbox.left + bbox.width, y);
 		ctx.stroke();
-		ctx.fillStyle = ink.bad;
+		ctx.fillStyle = limit.ink;
 		ctx.textBaseline = below ? "top" : "bottom";
 		ctx.strokeStyle = ink.panel;
 		ctx.lineWidth = 3 * ratio;
@@ -290,7 +314,26 @@ function drawLimits(u, limits) {
 /* With one session chosen, only its own events. */
 const inView = event => !view.session || event.session === model.series[view.session].session;
 
-/* Where anomalies of the panel's metrics lie: a wash, and a bar along the top edge. */
+/* Moments at which a metric of the panel left its usual range: a lane along the bottom edge. */
+function drawUnusual(u, moments) {
+	const { ctx, bbox } = u;
+	const ratio = uPlot.pxRatio;
+
+	ctx.save();
+	ctx.beginPath();
+	ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+	ctx.clip();
+	ctx.fillStyle = ink.soft;
+	for (const m of moments) {
+		const from = u.valToPos(m.from_us / 1e6, "x", true);
+		const width = Math.max(3 * ratio, u.valToPos(m.to_us / 1e6, "x", true) - from);
+
+		ctx.fillRect(from, bbox.top + bbox.height - 6 * ratio, width, 6 * ratio);
+	}
+	ctx.restore();
+}
+
+/* Anomalies of the panel's metrics: a tinted background, and a bar along the top edge. */
 function drawEvents(u, events) {
 	const { ctx, bbox } = u;
 	const ratio = uPlot.pxRatio;
@@ -299,7 +342,7 @@ function drawEvents(u, events) {
 	ctx.beginPath();
 	ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
 	ctx.clip();
-	for (const severity of ["warning", "critical"]) {
+	for (const severity of ["info", "warning", "critical"]) {
 		const wash = new Path2D(), edge = new Path2D();
 
 		for (const e of events) {
@@ -311,7 +354,7 @@ function drawEvents(u, events) {
 			wash.rect(from, bbox.top, width, bbox.height);
 			edge.rect(from, bbox.top, width, 3 * ratio);
 		}
-		const colour = severity === "critical" ? ink.bad : ink.warn;
+		const colour = { info: ink.soft, warning: ink.warn, critical: ink.bad }[severity];
 		ctx.fillStyle = faint(colour, 0.14);
 		ctx.fill(wash);
 		ctx.fillStyle = colour;
@@ -410,7 +453,7 @@ class Panel {
 		this.box = $(".plot", figure);
 		this.histogram = spec.phase !== undefined;
 		this.hidden = new Set();
-		this.log = !this.histogram && hasPeaks(spec);
+		this.log = !this.histogram && logPossible(spec) && (spec.lines.length > 1 || hasPeaks(spec));
 		this.legend = $(".legend", figure);
 		this.values = [];
 		this.box.tabIndex = 0;
@@ -428,6 +471,11 @@ class Panel {
 		this.u = new uPlot(...(this.histogram ? this.histogramOptions() : this.timeOptions()), this.box);
 		this.empty = this.box.appendChild(element("p", { class: "empty" }, words.PAGE_NOT_IN_SESSION));
 		this.showEmpty();
+	}
+
+	/* The model of a live page has none. */
+	unusual() {
+		return (model.unusual || []).filter(m => this.spec.lines.some(l => l.metric === m.metric));
 	}
 
 	events() {
@@ -463,7 +511,7 @@ class Panel {
 			moves.reset();
 	}
 
-	/* Of a histogram, which has a range of its own. */
+	/* For a histogram, which has a range of its own. */
 	show(from, to) {
 		this.range = [from, to];
 		this.u.setScale("x", { min: from, max: to });
@@ -513,8 +561,8 @@ class Panel {
 				points: { ...base.cursor.points, show: (u, i) => u.series[i].metric && cursorPoint(u, i) },
 			},
 			hooks: {
-				drawClear: [u => drawEvents(u, this.events().filter(inView))],
-				draw: [u => drawLimits(u, this.spec.limits)],
+				drawClear: [u => drawEvents(u, this.events().filter(inView)), u => drawUnusual(u, this.unusual())],
+				draw: [u => drawLimits(u, this.spec)],
 				setSelect: [u => this.selected(u)],
 				setCursor: [u => this.cursorMoved(u)],
 			},
@@ -684,7 +732,7 @@ function shortLabel(lines, line) {
 	return /^\(.+\)$/.test(rest) ? rest.slice(1, -1) : label;
 }
 
-/* Points only where a line would show nothing: a value with no neighbour. */
+/* Draws points only for values without a neighbour, which a line would not show. */
 function lonely(u, series, show, gaps) {
 	const data = u.data[series];
 	const count = data.filter(known).length;
@@ -771,7 +819,7 @@ function drawInto(place) {
 	}
 }
 
-/* The model's series have new values: who looks at all of it goes on doing so. */
+/* The model's series have new values: a view of the whole range stays a view of the whole range. */
 function refresh() {
 	const follows = !zoomed();
 
@@ -783,7 +831,7 @@ function refresh() {
 		look(...whole);
 }
 
-return { $, $$, known, fill, element, quantity, plain, day, clock, moment, two, whole, view, plots, zoomed, look, moves,
+return { $, $$, known, fill: rwkvFill, element, quantity, plain, day, clock, moment, two, whole, view, plots, zoomed, look, moves,
 	drawInto, drawAll, resizeAll, refresh };
 };
 })();

@@ -1,6 +1,8 @@
 /* live.js - the live page: what the server sends becomes one column per instance, its charts drawn by charts.js.
  *
- * hello {lang, text}, instance {facts, drawn: {charts, model}}, tick {facts, series}: see src/cli/live.c.
+ * hello {lang, text}, instance {facts, drawn: {charts, model}}, tick {facts, series}, names [of those that are shown],
+ * many: see src/cli/live.c. Where there are many instances, the page is an overview of /api/v1/fleet, and one of them is
+ * looked at as #instance=NAME.
  * Texts from the log reach the page through textContent only. */
 (() => {
 "use strict";
@@ -41,14 +43,17 @@ class Column {
 		this.name = element("span");
 		this.what = element("p", { class: "what" });
 		this.tiles = element("div", { class: "tiles" });
+		this.judged = element("p", { class: "judged" });
 		this.alarms = element("ul", { class: "alarms" });
+		this.actions = element("p", { class: "actions" });
 		this.charts = element("div");
-		this.article = element("article", {}, element("h2", {}, this.name, this.badge), this.what, this.tiles, this.alarms, this.charts);
+		this.article = element("article", {}, element("h2", {}, this.name, this.badge), this.what, this.judged, this.tiles,
+			this.alarms, this.actions, this.charts);
 		place.append(this.article);
 		this.show(facts);
 	}
 
-	/* New metrics occurred, or the page has just connected: everything anew. */
+	/* New metrics occurred, or the page has just connected: rebuilds everything. */
 	rebuild(facts) {
 		this.model = facts.drawn.model;
 		this.drawer = rwkvCharts(this.model);
@@ -80,9 +85,12 @@ class Column {
 		this.name.textContent = facts.instance;
 		this.badge.textContent = facts.up ? words.LIVE_UP : words.LIVE_DOWN;
 		this.badge.className = facts.up ? "tone-good" : "tone-none";
-		this.what.replaceChildren(`${facts.model} · ${facts.strategy} · ${facts.tokens.toLocaleString("en")} ${words.LIVE_TOKENS} · `,
+		this.what.replaceChildren(`${facts.model} · ${facts.strategy} · ${rwkvFill(words.LIVE_TOKENS, facts.tokens.toLocaleString("en"))} · `,
 			timeElement(facts.last));
+		this.judged.className = "judged " + ({ healthy: "tone-good", critical: "tone-bad", attention: "tone-warn" }[facts.judged.verdict] ?? "tone-none");
+		this.judged.replaceChildren(element("b", {}, facts.judged.word), ` ${facts.judged.text}`);
 		this.alarms.replaceChildren(...facts.alarms.map(alarm => this.alarm(alarm)));
+		this.actions.textContent = facts.actions_text;
 		this.tiles.replaceChildren(...(this.model ? TILES.filter(m => m in facts.now && m in this.model.metric) : [])
 			.slice(0, 6).map(m => this.tile(m, facts.now[m])));
 	}
@@ -93,11 +101,11 @@ class Column {
 	}
 
 	alarm(alarm) {
-		return element("li", { class: alarm.severity === "critical" ? "tone-bad" : "tone-warn" },
+		return element("li", { class: { info: "tone-none", critical: "tone-bad" }[alarm.severity] ?? "tone-warn" },
 			element("b", {}, alarm.label), ` ${alarm.summary} `, timeElement(alarm.since));
 	}
 
-	/* The newest buckets replace or follow those that are there; as many old ones go. */
+	/* The newest buckets replace or follow the present ones; as many old ones are dropped. */
 	tick(facts) {
 		if (this.model)
 			this.append(this.model.series[0], facts.series);
@@ -146,12 +154,24 @@ function hello(data) {
 	root.lang = data.lang;
 	document.title = words.LIVE_TITLE;
 	document.getElementById("title").textContent = words.LIVE_TITLE;
+	document.getElementById("back").textContent = `← ${words.LIVE_OVERVIEW}`;
 	document.getElementById("foot").textContent = `rwkvmon ${data.version}`;
 	document.getElementById("theme").setAttribute("aria-label", words.LIVE_THEME);
 	link.textContent = words.LIVE_CONNECTED;
 	link.removeAttribute("data-lost");
 	if (!columns.size)
-		place.replaceChildren(element("p", {}, words.LIVE_NOTHING));
+		place.replaceChildren(element("p", {}, about() && fleet ? words.LIVE_NO_DETAIL : words.LIVE_NOTHING));
+}
+
+/* Removes instances that made room for others. */
+function keepOnly(names) {
+	for (const [name, c] of columns)
+		if (!names.includes(name)) {
+			c.article.remove();
+			columns.delete(name);
+		}
+	for (const c of columns.values())
+		c.article.classList.toggle("wide", columns.size === 1);
 }
 
 function lost() {
@@ -172,20 +192,189 @@ function setUpTheme() {
 	dark.addEventListener("change", redraw);
 }
 
-const source = new EventSource("events");
+/* ---- many instances */
 
-source.addEventListener("hello", e => hello(JSON.parse(e.data)));
-source.addEventListener("instance", e => {
-	const facts = JSON.parse(e.data);
+const FLEET_EVERY_MS = 5000;
+const HEAT_MAX = 320; /* pixels high */
+const TONES = { critical: "tone-bad", attention: "tone-warn", healthy: "tone-good" };
+const overview = document.getElementById("overview");
+let fleet = null; /* the latest answer */
+let shown = [];   /* its instances that match, in their order */
+let parts = null; /* elements of the overview */
+let only = "all";
 
-	column(facts).rebuild(facts);
-});
-source.addEventListener("tick", e => {
-	const facts = JSON.parse(e.data);
+function about() {
+	return location.hash.startsWith("#instance=") ? decodeURIComponent(location.hash.slice(10)) : "";
+}
 
-	column(facts).tick(facts);
-});
-source.addEventListener("error", lost);
+function isTroubled(row) {
+	return row.verdict === "critical" || row.verdict === "attention";
+}
+
+function matches(row, wanted) {
+	const group = fleet.groups[row.group] ?? {};
+	const text = [row.instance, row.title, row.cause, row.state, group.model_name, group.strategy, group.device].join(" ").toLowerCase();
+
+	return text.includes(wanted) && (only === "all" || (only === "silent" ? row.state === "silent" : isTroubled(row)));
+}
+
+function cell(content, number = false) {
+	return element("td", number ? { class: "n" } : {}, content ?? "–");
+}
+
+const digits = (value, n = 4) => value === null ? "–" : Number(value.toPrecision(n)).toLocaleString("en");
+
+function fleetRow(row) {
+	const group = fleet.groups[row.group];
+	const why = [row.peers?.text, isTroubled(row) && !(row.peers && row.cause === "unlike_peers") ? row.title : null].filter(Boolean).join("; ");
+	const line = element("tr", { class: TONES[row.verdict] ?? "tone-none" },
+		element("th", { scope: "row" }, element("a", { href: `#instance=${encodeURIComponent(row.instance)}` }, row.instance)),
+		cell(group ? [group.model_name, group.strategy, group.device].filter(Boolean).join(", ") : null),
+		cell(digits(row.throughput_tps), true), cell(digits(row.token_latency_ms), true), cell(digits(row.times_peers, 3), true),
+		cell(String(row.alarms), true), cell(why || "–"), cell(row.state));
+
+	line.append(element("td", {}, row.to ? timeElement(row.to) : "–"));
+	return line;
+}
+
+/* From blue (half of what is usual) over the page's own colour to red (twice). */
+function heatColour(ms, usual) {
+	const at = Math.max(-1, Math.min(1, Math.log2(ms / usual)));
+
+	return at > 0 ? `rgba(220, 50, 40, ${0.08 + 0.92 * at})` : `rgba(50, 110, 220, ${0.08 - 0.92 * at})`;
+}
+
+/* If several instances share a line of pixels, the worst one is drawn. */
+function drawHeat() {
+	const slices = shown[0]?.course.length ?? 1;
+	const canvas = parts.heat;
+	const height = Math.min(HEAT_MAX, Math.max(shown.length * 14, 14));
+	const each = height / Math.max(shown.length, 1);
+	const context = canvas.getContext("2d");
+
+	canvas.width = canvas.clientWidth || 800;
+	canvas.height = height;
+	for (let i = shown.length - 1; i >= 0; i--) {
+		const usual = fleet.groups[shown[i].group]?.token_latency_ms ?? shown[i].token_latency_ms;
+		shown[i].course.forEach((ms, c) => {
+			const x = Math.floor(c * canvas.width / slices), y = Math.floor(i * each);
+			const right = Math.floor((c + 1) * canvas.width / slices), bottom = Math.max(y + 1, Math.floor((i + 1) * each) - (each > 6 ? 1 : 0));
+			if (ms === null)
+				return;
+			context.clearRect(x, y, right - x, bottom - y);
+			context.fillStyle = heatColour(ms, usual);
+			context.fillRect(x, y, right - x, bottom - y);
+		});
+	}
+}
+
+function rowAt(event) {
+	const box = parts.heat.getBoundingClientRect();
+
+	return shown[Math.floor((event.clientY - box.top) / box.height * shown.length)];
+}
+
+function showFleet() {
+	shown = fleet.instances.filter(row => matches(row, parts.search.value.trim().toLowerCase()));
+	parts.verdict.className = `judged ${TONES[fleet.verdict] ?? "tone-none"}`;
+	parts.verdict.textContent = fleet.verdict_text;
+	parts.count.textContent = `${shown.length.toLocaleString("en")} ${words.LIVE_SHOWN} ${fleet.instances_total.toLocaleString("en")}`;
+	parts.body.replaceChildren(...shown.map(fleetRow));
+	drawHeat();
+}
+
+function filterButton(name, label) {
+	const button = element("button", { type: "button", class: "quiet", "aria-pressed": String(name === only) }, label);
+
+	button.addEventListener("click", () => {
+		only = name;
+		for (const other of parts.filters)
+			other.setAttribute("aria-pressed", String(other === button));
+		showFleet();
+	});
+	return button;
+}
+
+function buildOverview() {
+	const heads = ["INSTANCE", "GROUP", "SPEED", "LATENCY", "PEERS", "ALARMS", "WHY", "STATE", "SEEN"];
+	const numbers = new Set(["SPEED", "LATENCY", "PEERS", "ALARMS"]);
+
+	parts = {
+		verdict: element("p"),
+		search: element("input", { type: "search", placeholder: words.LIVE_SEARCH, "aria-label": words.LIVE_SEARCH }),
+		filters: [],
+		count: element("p", { class: "count", role: "status" }),
+		heat: element("canvas", { role: "img", "aria-label": words.LIVE_HEAT, title: words.LIVE_HEAT }),
+		body: element("tbody"),
+	};
+	parts.filters = [["all", words.LIVE_ALL], ["trouble", words.LIVE_TROUBLED], ["silent", words.LIVE_SILENT]].map(([n, label]) => filterButton(n, label));
+	parts.search.addEventListener("input", showFleet);
+	parts.heat.addEventListener("click", e => location.hash = `#instance=${encodeURIComponent(rowAt(e)?.instance ?? "")}`);
+	parts.heat.addEventListener("mousemove", e => parts.heat.title = rowAt(e)?.instance ?? words.LIVE_HEAT);
+	overview.replaceChildren(element("h2", {}, words.LIVE_OVERVIEW), parts.verdict,
+		element("div", { class: "controls" }, parts.search, ...parts.filters, parts.count), parts.heat,
+		element("div", { class: "scroll rows", role: "group", tabindex: "0", "aria-label": words.LIVE_OVERVIEW },
+			element("table", {}, element("thead", {}, element("tr", {}, ...heads.map(h =>
+				element("th", numbers.has(h) ? { scope: "col", class: "n" } : { scope: "col" }, words[`LIVE_${h}`])))), parts.body)));
+}
+
+async function askFleet() {
+	const answer = await fetch("api/v1/fleet");
+
+	if (!answer.ok || about())
+		return;
+	fleet = await answer.json();
+	if (!parts)
+		buildOverview();
+	place.replaceChildren();
+	columns.clear();
+	overview.hidden = false;
+	showFleet();
+}
+
+/* The server has more instances than the page shows side by side: shows the overview. */
+function many() {
+	if (about() || (fleet && Date.now() - askedAt < FLEET_EVERY_MS))
+		return;
+	askedAt = Date.now();
+	askFleet().catch(lost);
+}
+
+let askedAt = 0;
+let source;
+
+function listen() {
+	const one = about();
+
+	source?.close();
+	columns.clear();
+	place.replaceChildren();
+	overview.hidden = !fleet || one !== "";
+	document.getElementById("back").hidden = one === "";
+	askedAt = 0;
+	source = new EventSource(one ? `events?about=${encodeURIComponent(one)}` : "events");
+	source.addEventListener("hello", e => hello(JSON.parse(e.data)));
+	source.addEventListener("many", many);
+	source.addEventListener("instance", e => {
+		const facts = JSON.parse(e.data);
+
+		column(facts).rebuild(facts);
+	});
+	source.addEventListener("tick", e => {
+		const facts = JSON.parse(e.data);
+
+		column(facts).tick(facts);
+	});
+	source.addEventListener("names", e => keepOnly(JSON.parse(e.data)));
+	source.addEventListener("error", lost);
+}
+
+window.addEventListener("hashchange", listen);
+listen();
 setUpTheme();
-new ResizeObserver(() => columns.forEach(c => c.drawer?.resizeAll())).observe(document.body);
+new ResizeObserver(() => {
+	columns.forEach(c => c.drawer?.resizeAll());
+	if (fleet && !overview.hidden)
+		drawHeat();
+}).observe(document.body);
 })();

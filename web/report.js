@@ -1,4 +1,4 @@
-/* report.js - the report page around its charts (charts.js): controls, times, what is looked at, print.
+/* report.js - the report page around its charts (charts.js): controls, times, the shown range, print.
  * Texts from the log reach the page through textContent only. */
 (() => {
 "use strict";
@@ -41,7 +41,7 @@ function showRange() {
 	remember();
 }
 
-/* The address keeps what is looked at, so that it can be passed on. */
+/* The address keeps the shown session and range, so that a link to them can be shared. */
 function remember() {
 	const parts = [];
 
@@ -144,7 +144,7 @@ function setUpRaw() {
 	});
 }
 
-/* Paper shows what is folded away on the screen. */
+/* In print, folded sections are shown. */
 function setUpPrint() {
 	const back = { opened: [] };
 

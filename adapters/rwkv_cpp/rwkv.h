@@ -2,7 +2,7 @@
  * and layouts are that library's, the words are ours. Two libraries of this folder offer it:
  *
  *     dropin  our runtime behind it: any model file that rwkvmon reads
- *     proxy   the real library behind it, watched
+ *     shim    the real library behind it, watched
  *
  * Ownership  rwkv_init_from_file and rwkv_clone_context create a context, rwkv_free destroys it; clones share the
  *            model and outlive the context they came from. Buffers belong to the caller.
@@ -67,18 +67,20 @@ RWKV_API void rwkv_free(struct rwkv_context *ctx); /* NULL is fine */
 
 /* state_in NULL: a new sequence. state_out, logits_out: written unless NULL; state_out may be state_in. Without
  * logits_out the logits are not computed. tokens NULL: prepares only. */
-RWKV_API bool rwkv_eval(struct rwkv_context *ctx, uint32_t token, const float *state_in, float *state_out, float *logits_out);
+RWKV_API bool rwkv_eval(struct rwkv_context *ctx, uint32_t token, const float *state_in, float *state_out,
+			float *logits_out);
 RWKV_API bool rwkv_eval_sequence(struct rwkv_context *ctx, const uint32_t *tokens, size_t n, const float *state_in,
 				 float *state_out, float *logits_out);
-RWKV_API bool rwkv_eval_sequence_in_chunks(struct rwkv_context *ctx, const uint32_t *tokens, size_t n, size_t chunk_size,
-					   const float *state_in, float *state_out, float *logits_out);
+RWKV_API bool rwkv_eval_sequence_in_chunks(struct rwkv_context *ctx, const uint32_t *tokens, size_t n,
+					   size_t chunk_size, const float *state_in, float *state_out,
+					   float *logits_out);
 
 RWKV_API size_t rwkv_get_n_vocab(const struct rwkv_context *ctx);
 RWKV_API size_t rwkv_get_n_embed(const struct rwkv_context *ctx);
 RWKV_API size_t rwkv_get_n_layer(const struct rwkv_context *ctx);
 RWKV_API size_t rwkv_get_state_len(const struct rwkv_context *ctx);
 RWKV_API size_t rwkv_get_logits_len(const struct rwkv_context *ctx);
-RWKV_API uint32_t rwkv_get_state_buffer_element_count(const struct rwkv_context *ctx);  /* older names of the same */
+RWKV_API uint32_t rwkv_get_state_buffer_element_count(const struct rwkv_context *ctx); /* older names of the same */
 RWKV_API uint32_t rwkv_get_logits_buffer_element_count(const struct rwkv_context *ctx);
 
 /* The state a new sequence starts from. */

@@ -58,7 +58,8 @@ int main()
 	std::vector<double> ours, peer;
 
 	quill::Backend::start();
-	Logger *logger = Frontend::create_or_get_logger("handover", Frontend::create_or_get_sink<quill::NullSink>("null"));
+	Logger *logger =
+		Frontend::create_or_get_logger("handover", Frontend::create_or_get_sink<quill::NullSink>("null"));
 	Frontend::preallocate();
 	if (ours_open())
 		return 4;

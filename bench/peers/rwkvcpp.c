@@ -24,8 +24,8 @@ int engine_open(const char *path, int threads, const char *option)
 
 int engine_feed(const uint32_t *tokens, size_t n)
 {
-	return n == 1 ? !rwkv_eval(context, *tokens, state, state, logits) :
-			!rwkv_eval_sequence(context, tokens, n, state, state, logits);
+	return n == 1 ? !rwkv_eval(context, *tokens, state, state, logits)
+		      : !rwkv_eval_sequence(context, tokens, n, state, state, logits);
 }
 
 const float *engine_logits(size_t *n)

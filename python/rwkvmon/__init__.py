@@ -2,26 +2,30 @@
 
     from rwkvmon import LoggingRWKV                    # drop-in for rwkv.model.RWKV
     model = LoggingRWKV(model="RWKV-x070", strategy="cpu fp32")
-    out, state = model.forward(tokens, state)          # watched; the same as ever
+    out, state = model.forward(tokens, state)          # watched; same results
 
-    python -m rwkvmon script.py                        # the same for a script that stays as it is
+    rwkvmon.watch(model)                               # a model of transformers, flash-linear-attention, Albatross, …
+    python -m rwkvmon script.py                        # the same for a script, without a change to it
 
     from rwkvmon import RWKVLogAnalyzer
     RWKVLogAnalyzer("run.log").generate_performance_report("report.html")
 
-LoggingRWKV needs torch and rwkv, RWKVLogAnalyzer.df needs pandas; nothing else needs anything.
-"""
+LoggingRWKV needs torch and rwkv, RWKVLogAnalyzer.df needs pandas; everything else needs only the standard library. """
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, List
 
-from ._native import RwkvmonError, version
+from ._native import (BF16, DECODE, F16, F32, FINISH_ABORT, FINISH_ERROR, FINISH_LENGTH, FINISH_STOP, PHASE_UNKNOWN, PREFILL, SHIFT, WKV,
+                      RwkvmonError, StateSums, TensorView, version)
 from .analyzer import RWKVLogAnalyzer, analyze_state_evolution
-from .collector import Collector
+from .collector import Collector, Stream, views
 from .metrics import start_http_server, update_prometheus_metrics
 from .options import Description, Options, Sampler
+from .tensors import view_of, views_of
+from .verdict import Verdict
 
 if TYPE_CHECKING:
+    from .adapters import watch
     from .monitor import Monitor
 
     class LoggingRWKV:
@@ -37,15 +41,20 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """LoggingRWKV is made when it is asked for: only then are torch and rwkv needed."""
+    """Creates LoggingRWKV on first access, because only it needs torch and rwkv."""
     if name == "LoggingRWKV":
         from .model import logging_class
 
         return logging_class()
+    if name == "watch":
+        from .adapters import watch as found
+
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__: List[str] = [
-    "Collector", "Description", "Options", "RWKVLogAnalyzer", "RwkvmonError", "Sampler",
-    "analyze_state_evolution", "start_http_server", "update_prometheus_metrics", "version",
+    "BF16", "Collector", "DECODE", "Description", "F16", "F32", "FINISH_ABORT", "FINISH_ERROR", "FINISH_LENGTH", "FINISH_STOP", "Options",
+    "PHASE_UNKNOWN", "PREFILL", "RWKVLogAnalyzer", "RwkvmonError", "SHIFT", "Sampler", "StateSums", "Stream", "TensorView", "Verdict",
+    "WKV", "analyze_state_evolution", "start_http_server", "update_prometheus_metrics", "version", "view_of", "views", "views_of", "watch",
 ]

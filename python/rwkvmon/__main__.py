@@ -1,4 +1,4 @@
-"""python -m rwkvmon [options] script.py args…: runs a script that uses rwkv.model.RWKV, watched."""
+"""python -m rwkvmon [options] script.py args…: runs a script that uses a model of adapters.RUNTIMES, watched."""
 from __future__ import annotations
 
 import argparse
@@ -6,49 +6,81 @@ import os
 import re
 import runpy
 import sys
-from typing import List, Optional, Sequence
+from dataclasses import replace
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type, Union
 
 from . import hook
-from ._native import SYNCS, RwkvmonError, version
-from .options import Options
+from ._native import RwkvmonError, version
+from ._settings import Setting
+from .collector import Collector, check
+from .options import ALL, Options, value_of
+
+_FLAGS = {f"--{s.name}" for s in ALL if s.kind == "flag"}
+_WITH_VALUE = {f"--{s.name}" for s in ALL if s.kind != "flag"}
+
+
+class _Once(argparse.Action):
+    """Refuses an option that is given twice, instead of silently overriding the first."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Union[str, Sequence[Any], None],
+                 option_string: Optional[str] = None) -> None:
+        if getattr(namespace, self.dest) is not None:
+            raise argparse.ArgumentError(self, "is given twice")
+        setattr(namespace, self.dest, values)
+
+
+def _converter(s: Setting) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        try:
+            return value_of(s, text)
+        except ValueError as e:
+            raise argparse.ArgumentTypeError(str(e)) from None
+    return convert
+
+
+def _add(p: argparse._ArgumentGroup, s: Setting) -> None:
+    how: Dict[str, Any] = {"dest": s.member, "action": "append" if s.kind == "list" else _Once,
+                           "help": s.help.replace("%", "%%") + (" (also --%s=no)" % s.name if s.kind == "flag" else "")}
+    if s.kind in ("word", "choice"):
+        how["choices"] = s.argument.split("|")
+    else:
+        how["metavar"] = s.argument or "yes|no"
+    if s.kind in ("flag", "count", "number", "mode"):
+        how["type"] = _converter(s)
+    p.add_argument(f"--{s.name}", **how)
 
 
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m rwkvmon", allow_abbrev=False,
-        description="Runs a script that uses rwkv.model.RWKV, unchanged, and writes a log of every forward call.",
+        description="Runs a script unchanged and writes a log of every forward call of its RWKV models: of the package rwkv, "
+                    "transformers, flash-linear-attention, Albatross or rwkv_lightning.",
         epilog="afterwards:  rwkvmon analyze LOG --format html -o report.html")
-    p.add_argument("--log", default="", metavar="FILE", help='where the log goes (default rwkv_monitor_DATE_TIME.log); "none" for none')
-    p.add_argument("--rules", metavar="NAME|FILE", help="rules that judge live: thresholds (default), baseline, or a file")
-    p.add_argument("--quiet", action="store_true", help="no alarms on standard error")
-    p.add_argument("--log-tokens", action="store_true", help="token ids into the log")
-    p.add_argument("--session-id", metavar="ID", help="instead of a random one")
-    p.add_argument("--model-name", metavar="NAME", help="instead of the model file's")
-    p.add_argument("--chunk-len", type=int, metavar="N", help="instead of what the script seems to use")
-    p.add_argument("--fsync", choices=sorted(SYNCS), default="interval", help="when the log must have reached the disk")
-    p.add_argument("--rotate-bytes", type=int, default=0, metavar="N", help="begin a new file beyond this size")
-    p.add_argument("--budget", type=float, default=0.0, metavar="PCT", help="what watching may cost, in %% of the calls' time (default 1; below 0 whatever it takes)")
-    p.add_argument("--listen", metavar="[ADDR:PORT]", help="/metrics for Prometheus (default 127.0.0.1:8000)")
-    p.add_argument("--listen-token", metavar="TEXT", help="what who asks must send as a bearer token")
-    p.add_argument("--alarm-file", metavar="FILE", help="alarms as JSON lines")
-    p.add_argument("--webhook", metavar="URL", help="gets a POST per alarm")
-    p.add_argument("--webhook-template", choices=["json", "slack", "feishu", "dingtalk", "wecom"], help="in the form that service takes")
-    p.add_argument("--alertmanager", metavar="URL", help="gets the alarms, such as http://127.0.0.1:9093")
-    p.add_argument("--lang", choices=["en", "zh"], help="language of alarm texts")
+    p.add_argument("-q", "--quiet", action="store_true", help="no alarms on standard error")
     p.add_argument("--version", action="version", version="%(prog)s " + _version())
+    settings = p.add_argument_group("settings of the monitor")
+    for s in ALL:
+        _add(settings, s)
     p.add_argument("-m", dest="module", action="store_true", help="what follows is a module's name, as in python -m")
     p.add_argument("script", help="the script")
     p.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
     return p
 
 
-def _with_address(argv: Sequence[str]) -> List[str]:
-    """--listen may stand alone: then what follows is no address."""
+def _with_values(argv: Sequence[str]) -> List[str]:
+    """Gives flags and --listen without a value their implied value, so that they may come directly before the
+    script."""
     out = list(argv)
-    if "--listen" in out:
-        at = out.index("--listen")
-        if at + 1 == len(out) or not re.fullmatch(r"\S*:\d+", out[at + 1]):
-            out[at] = "--listen="
+    at = 0
+    while at < len(out) and out[at].startswith("-"):
+        word, following = out[at], out[at + 1] if at + 1 < len(out) else ""
+        if word in _FLAGS:
+            out[at] += "=yes"
+        elif word == "--listen" and not re.fullmatch(r"\S*:\d+", following):
+            out[at] += "="
+        elif word in _WITH_VALUE:
+            at += 1
+        at += 1
     return out
 
 
@@ -68,18 +100,50 @@ def _run(args: argparse.Namespace) -> None:
     runpy.run_path(args.script, run_name="__main__")
 
 
+def parse(argv: Sequence[str]) -> Tuple[argparse.Namespace, Options]:
+    """Parses the command line, and takes settings it lacks from the environment: what to run, and how to watch it."""
+    args = _parser().parse_args(_with_values(argv))
+    given = {s.member: getattr(args, s.member) for s in ALL if getattr(args, s.member) is not None}
+    if args.quiet:
+        given.setdefault("alarms_to_stderr", False)
+    if given.get("log") == "none":
+        given["log"] = None
+    return args, Options.from_environment(**given)
+
+
+def _nothing_watched(script: str, error: Optional[Type[BaseException]]) -> str:
+    """The message for a script that left no log; `error` is the exception that ended it, or None."""
+    said = "python -m rwkvmon: NOTHING WAS WATCHED and no log was written: "
+    if error is not None and not issubclass(error, SystemExit):
+        return (f"{said}{error.__name__} ended {script} before a model was ready.\n"
+                "    The error stands below; `rwkvmon doctor` finds what is wrong with torch, rwkv and the model file.")
+    return (f"{said}{script} made no model that is known: rwkv.model.RWKV,\n"
+            "    transformers' RwkvForCausalLM, fla's RWKV7ForCausalLM, RWKV_x070. Other runtimes: docs/INTEGRATIONS.md;\n"
+            "    a model in a program other than Python that the script starts is not seen.")
+
+
+def _size(log: Optional[str]) -> int:
+    return os.path.getsize(log) if log and os.path.exists(log) else 0
+
+
 def main(argv: Optional[List[str]] = None) -> int:
-    args = _parser().parse_args(_with_address(sys.argv[1:] if argv is None else argv))
-    if not args.module and not os.path.exists(args.script):
-        print(f"python -m rwkvmon: {args.script}: no such file", file=sys.stderr)
-        return 3
-    hook.install(Options(
-        log=None if args.log == "none" else args.log, rules=args.rules, alarms=not args.quiet, log_tokens=args.log_tokens,
-        session_id=args.session_id, model_name=args.model_name, chunk_len=args.chunk_len, lang=args.lang, fsync=args.fsync,
-        rotate_bytes=args.rotate_bytes, budget_pct=args.budget, listen=args.listen, listen_token=args.listen_token,
-        alarm_file=args.alarm_file, webhook_url=args.webhook, webhook_template=args.webhook_template,
-        alertmanager_url=args.alertmanager))
-    _run(args)
+    try:
+        args, options = parse(sys.argv[1:] if argv is None else argv)
+        if not args.module and not os.path.exists(args.script):
+            print(f"python -m rwkvmon: {args.script}: no such file", file=sys.stderr)
+            return 3
+        check(options)
+    except RwkvmonError as e:
+        print(f"python -m rwkvmon: {e}", file=sys.stderr)
+        return 2
+    options = replace(options, log=options.log_path())  # of child processes too
+    before = _size(options.log)
+    hook.install(options)
+    try:
+        _run(args)
+    finally:  # a script that ends by itself, too
+        if not Collector.opened and _size(options.log) == before:
+            print(_nothing_watched(args.script, sys.exc_info()[0]), file=sys.stderr)
     return 0
 
 

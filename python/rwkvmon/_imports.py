@@ -1,4 +1,4 @@
-"""Packages that are needed for some things only."""
+"""Imports of packages that only some features need."""
 from __future__ import annotations
 
 import importlib
@@ -10,7 +10,7 @@ class MissingPackage(ImportError):
 
 
 def import_package(name: str, what_for: str) -> Any:
-    """The module `name`; when its package, or torch, is not installed, says how to get it."""
+    """Imports the module `name`; if its package, or torch, is not installed, the error says how to install it."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as e:

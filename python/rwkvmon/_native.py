@@ -1,8 +1,7 @@
-"""librwkvmon through ctypes: the structs and calls of rwkvmon.h, and where its files lie.
+"""librwkvmon through ctypes: the structs and calls of rwkvmon.h, and where its files are.
 
-Structs begin with their size, so that a newer library understands what stands here; what it
-knows beyond that keeps its default. tests/integration/python_test.sh compares every offset
-with the header's.
+Structs begin with their size, so that a newer library understands the ones declared here; its newer members keep their
+defaults. tests/integration/python_test.sh compares every offset with the header's.
 """
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ ERROR_BYTES = 800
 F32, F16, BF16 = range(3)
 SHIFT, WKV = range(2)
 PHASE_UNKNOWN, PREFILL, DECODE = range(3)
-SYNCS = {"interval": 0, "never": 1, "record": 2}
+FINISH_STOP, FINISH_LENGTH, FINISH_ABORT, FINISH_ERROR = range(4)
 
 
 class Config(ctypes.Structure):
@@ -37,11 +36,12 @@ class Config(ctypes.Structure):
         ("has_sampler", c_int),
         ("temperature", c_double), ("top_p", c_double), ("alpha_frequency", c_double), ("alpha_presence", c_double),
         ("penalty_decay", c_double), ("top_k", c_uint32), ("seed", c_uint64),
-        ("log_sync", c_int), ("log_rotate_bytes", c_uint64), ("log_rotate_seconds", c_uint64), ("log_keep", c_uint32),
+        ("fsync", c_int), ("log_rotate_bytes", c_uint64), ("log_rotate_seconds", c_uint64), ("log_keep", c_uint32),
         ("log_state_norms", c_int), ("overhead_budget_pct", c_double),
-        ("alarm_file", c_char_p), ("alarm_command", POINTER(c_char_p)), ("webhook_url", c_char_p),
-        ("webhook_template", c_char_p), ("alertmanager_url", c_char_p),
+        ("alarm_to", POINTER(c_char_p)), ("alarm_spool", c_char_p),
         ("listen", c_char_p), ("listen_token", c_char_p), ("metrics_textfile", c_char_p),
+        ("log_mode", c_uint32), ("goal", c_char_p), ("owned", c_void_p),
+        ("state_memory_bytes", c_uint64), ("max_streams", c_uint32),
     ]
 
 
@@ -74,8 +74,23 @@ class Step(ctypes.Structure):
         ("state", POINTER(TensorView)), ("n_state", c_size_t),
         ("sums", POINTER(StateSums)), ("n_sums", c_size_t), ("state_bytes", c_uint64),
         ("numbers", POINTER(Number)), ("n_numbers", c_size_t),
-        ("text", c_char_p), ("text_bytes", c_size_t),
+        ("text", c_char_p), ("text_bytes", c_size_t), ("batch_size", c_uint32),
+        ("stream", c_void_p), ("began_ns", c_uint64),
     ]
+
+
+class Start(ctypes.Structure):
+    """struct rwkvmon_start"""
+
+    _fields_ = [("struct_size", c_size_t), ("state", POINTER(TensorView)), ("n_state", c_size_t),
+                ("declared", POINTER(TensorView)), ("n_declared", c_size_t)]
+
+
+class StreamConfig(ctypes.Structure):
+    """struct rwkvmon_stream_config"""
+
+    _fields_ = [("struct_size", c_size_t), ("session_id", c_char_p), ("request_id", c_char_p), ("label", c_char_p),
+                ("model_name", c_char_p), ("candidates", c_uint32)]
 
 
 class Totals(ctypes.Structure):
@@ -87,7 +102,42 @@ class Totals(ctypes.Structure):
         ("seconds", c_double), ("overhead_seconds", c_double),
         ("log_path", c_char * 1024), ("trouble", c_char * ERROR_BYTES),
         ("undelivered", c_uint64), ("undelivered_why", c_char * ERROR_BYTES),
+        ("streams", c_uint64), ("streams_refused", c_uint64),
     ]
+
+
+class VerdictStruct(ctypes.Structure):
+    """struct rwkvmon_verdict"""
+
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("fires", c_uint32), ("critical", c_uint32), ("advice", c_uint32),
+        ("sure", c_double), ("first_bad_token", c_uint64), ("go_back_tokens", c_uint64),
+        ("temperature", c_double), ("top_p", c_double), ("alpha_frequency", c_double),
+        ("alarms", c_uint64), ("alarms_age", c_uint64), ("repeat_share", c_double), ("mean_entropy", c_double),
+    ]
+
+
+class Change(ctypes.Structure):
+    """struct rwkvmon_change"""
+
+    _fields_ = [("key", c_char_p), ("before", c_double), ("after", c_double)]
+
+
+class Action(ctypes.Structure):
+    """struct rwkvmon_action"""
+
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("action", c_char_p), ("alarm_type", c_char_p), ("reason", c_char_p),
+        ("first_bad_token", c_uint64), ("attempt", c_uint64), ("tokens_saved", c_uint64),
+        ("changes", POINTER(Change)), ("n_changes", c_size_t), ("stream", c_void_p),
+    ]
+
+
+# The bits of enum rwkvmon_sign and enum rwkvmon_advice, from the lowest.
+SIGNS = ("loop", "near_loop", "low_entropy", "high_entropy", "freeze", "non_finite", "state_jump", "state_leak")
+ADVICE = ("stop", "go_back", "sampling", "reset", "precision")
 
 
 class RwkvmonError(Exception):
@@ -100,7 +150,7 @@ def _beside(name: str) -> Optional[str]:
 
 
 def library_path() -> str:
-    """Of librwkvmon: $RWKVMON_LIBRARY, the one that came with the package, or the system's."""
+    """Path of librwkvmon: $RWKVMON_LIBRARY, the one that came with the package, or the system's."""
     found = os.environ.get("RWKVMON_LIBRARY") or _beside("librwkvmon.so.0") or ctypes.util.find_library("rwkvmon")
     if not found:
         raise RwkvmonError("librwkvmon is not found\n"
@@ -109,7 +159,7 @@ def library_path() -> str:
 
 
 def program_path() -> str:
-    """Of the program rwkvmon: $RWKVMON_PROGRAM, the one that came with the package, or the first in PATH."""
+    """Path of the program rwkvmon: $RWKVMON_PROGRAM, the one that came with the package, or the first in PATH."""
     found = os.environ.get("RWKVMON_PROGRAM") or _beside("rwkvmon") or shutil.which("rwkvmon")
     if not found:
         raise RwkvmonError("the program rwkvmon is not found\n"
@@ -118,11 +168,27 @@ def program_path() -> str:
 
 
 _CALLS: List[Tuple[str, object, List[object]]] = [
+    ("rwkvmon_config_set", c_int, [POINTER(Config), c_char_p, c_char_p, c_char_p]),
+    ("rwkvmon_config_free", None, [POINTER(Config)]),
     ("rwkvmon_open", c_int, [POINTER(c_void_p), POINTER(Config), c_char_p]),
     ("rwkvmon_url", c_char_p, [c_void_p]),
-    ("rwkvmon_begin", None, [c_void_p]),
+    ("rwkvmon_begin_from", None, [c_void_p, c_void_p, POINTER(TensorView), c_size_t]),
     ("rwkvmon_end", None, [c_void_p, POINTER(Step)]),
-    ("rwkvmon_new_sequence", None, [c_void_p]),
+    ("rwkvmon_end_batch", None, [c_void_p, POINTER(Step), c_size_t]),
+    ("rwkvmon_stream_open", c_int, [POINTER(c_void_p), c_void_p, POINTER(StreamConfig), c_char_p]),
+    ("rwkvmon_stream_branch", c_int, [POINTER(c_void_p), c_void_p, c_void_p, POINTER(StreamConfig), c_char_p]),
+    ("rwkvmon_stream_close", None, [c_void_p, c_void_p]),
+    ("rwkvmon_stream_new_sequence", None, [c_void_p, c_void_p, POINTER(Start)]),
+    ("rwkvmon_stream_wants_state", c_int, [c_void_p, c_void_p, c_size_t]),
+    ("rwkvmon_stream_verdict", None, [c_void_p, c_void_p, POINTER(VerdictStruct)]),
+    ("rwkvmon_stream_went_back", None, [c_void_p, c_void_p, c_size_t]),
+    ("rwkvmon_finished", None, [c_void_p, c_int]),
+    ("rwkvmon_set_text", c_int, [c_void_p, c_char_p, c_char_p, c_char_p]),
+    ("rwkvmon_reload_rules", c_int, [c_void_p, c_char_p]),
+    ("rwkvmon_so_far", None, [c_void_p, POINTER(Totals)]),
+    ("rwkvmon_alarm", c_int, [c_char_p]),
+    ("rwkvmon_alarm_type", c_char_p, [c_int]),
+    ("rwkvmon_acted", c_int, [c_void_p, POINTER(Action)]),
     ("rwkvmon_set_number", c_int, [c_void_p, c_char_p, c_double, c_char_p]),
     ("rwkvmon_metric", c_int, [c_char_p]),
     ("rwkvmon_close", c_int, [c_void_p, POINTER(Totals)]),
@@ -161,5 +227,5 @@ def lib() -> ctypes.CDLL:
 
 
 def version() -> str:
-    """Of the library, such as "0.1.0"."""
+    """Version of the library, such as "0.1.0"."""
     return str(lib().rwkvmon_version().decode())

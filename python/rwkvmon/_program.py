@@ -1,4 +1,4 @@
-"""The command rwkvmon that pip puts in place: the program that came with the package."""
+"""The command rwkvmon that pip installs: it runs the program that came with the package."""
 from __future__ import annotations
 
 import os

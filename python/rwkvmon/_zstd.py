@@ -1,4 +1,4 @@
-"""Reads .zst with the system's libzstd: Python itself knows zstd from 3.14 on."""
+"""Reads .zst with the system's libzstd, because Python itself supports zstd only from 3.14 on."""
 from __future__ import annotations
 
 import ctypes
@@ -36,7 +36,7 @@ def _library() -> Any:
 
 
 class _Unpacked(io.RawIOBase):
-    """The bytes behind frame after frame. A last frame that was cut off gives what is there of it."""
+    """The decompressed bytes of all frames. A last frame that was cut off gives as much as it holds."""
 
     def __init__(self, path: str, library: Any) -> None:
         self._path, self._zstd = path, library

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import warnings
+import zlib
 from typing import TYPE_CHECKING, Any, Dict, IO, Iterator, List, Optional, Union
 
 from ._imports import import_package
@@ -55,8 +56,31 @@ def flatten(entry: Dict[str, Any]) -> Dict[str, Any]:
     return row
 
 
+_LINE_MAX = 16 << 20  # bytes, as the program has it
+
+
+def _lines(log: IO[bytes]) -> Iterator[bytes]:
+    """Whole lines, pieces of longer ones than any record has; a compressed file that was cut off ends where it was cut."""
+    while True:
+        try:
+            line = log.readline(_LINE_MAX + 1)
+        except (EOFError, zlib.error, OSError) as e:
+            if isinstance(e, OSError) and not isinstance(e, gzip.BadGzipFile):
+                raise
+            yield b"damaged"  # counts as a line that is none
+            return
+        if not line:
+            return
+        yield line
+
+
+def _no_option(path: str) -> str:
+    """The same file, under a name that no program takes for an option or for standard input."""
+    return os.path.join(os.curdir, path) if path.startswith("-") else path
+
+
 class RWKVLogAnalyzer:
-    """A log file: `df` has a row per forward call; `skipped_lines` counts what was no record.
+    """A log file: `df` has a row per forward call; `skipped_lines` counts lines that are not records.
 
     `analysis` and the report come from the program rwkvmon, which reads any number of files of any size;
     `df` is for your own questions and holds the whole log in memory.
@@ -71,15 +95,15 @@ class RWKVLogAnalyzer:
             raise FileNotFoundError(f"{self.log_file_path}: no such log")
 
     def entries(self) -> Iterator[Dict[str, Any]]:
-        """Every record, as it stands in the log; lines that are none are counted and left out."""
+        """Every record as it is in the log; lines that are not records are counted and left out."""
         self.skipped_lines = 0
-        with _open(self.log_file_path) as lines:
-            for line in lines:
+        with _open(self.log_file_path) as log:
+            for line in _lines(log):
                 if not line.strip():
                     continue
                 try:
-                    entry = json.loads(line.decode("utf-8-sig", errors="replace"))
-                except ValueError:
+                    entry = json.loads(line.decode("utf-8-sig", errors="replace")) if len(line) <= _LINE_MAX else None
+                except (ValueError, RecursionError):  # no JSON, or too deep to be a record
                     entry = None
                 if isinstance(entry, dict) and "event_type" in entry:
                     yield entry
@@ -99,7 +123,8 @@ class RWKVLogAnalyzer:
         return self._df
 
     def _program(self, *arguments: str) -> str:
-        done = subprocess.run([program_path(), "analyze", self.log_file_path, "--quiet", *arguments], capture_output=True)
+        log = _no_option(self.log_file_path)
+        done = subprocess.run([program_path(), "analyze", log, "--quiet", *arguments], capture_output=True)
         if done.returncode:
             raise RwkvmonError(done.stderr.decode(errors="replace").strip())
         return done.stdout.decode()
@@ -117,17 +142,17 @@ class RWKVLogAnalyzer:
 
         lang is "en" or "zh"; by default the language of the environment."""
         path = os.fspath(output_file)
-        self._program("--format", "html", "-o", path, *(["--lang", lang] if lang else []))
+        self._program("--format", "html", "-o", _no_option(path), *(["--lang", lang] if lang else []))
         return path
 
 
 def _drift(session: "pandas.DataFrame") -> Any:
-    """The samples there are: 1 - cosine of the state with the one after its sequence's first call."""
+    """The available samples: 1 - cosine similarity of the state and the state after its sequence's first call."""
     return session["state_drift"].dropna() if "state_drift" in session else []
 
 
 def _draw(session: "pandas.DataFrame", session_id: str, output_file: str) -> bool:
-    """False when matplotlib is not there."""
+    """False when matplotlib is not installed."""
     try:
         import matplotlib
     except ModuleNotFoundError:
@@ -148,16 +173,17 @@ def _draw(session: "pandas.DataFrame", session_id: str, output_file: str) -> boo
     entropy.set_ylabel("entropy of the logits, nats")
     similarity.set_title(f"State evolution of {session_id}")
     figure.legend(loc="outside lower center" if matplotlib.__version_info__ >= (3, 7) else "lower center", ncols=3)
-    figure.autofmt_xdate()
+    similarity.tick_params(axis="x", rotation=30)
     figure.savefig(output_file)
     return True
 
 
 def analyze_state_evolution(analyzer: RWKVLogAnalyzer, session_id: str, output_file: Path = "state_evolution.png") -> bool:
-    """How a session's state moved, and whether it moves against the entropy.
+    """Shows how a session's state changed, and whether its similarity is correlated with entropy.
 
-    Draws state_evolution.png when matplotlib is there. Returns False, and warns, when similarity and entropy are
-    strongly anticorrelated (below -0.5): the state changes least where the model is least sure, a sign of mode collapse."""
+    Draws state_evolution.png if matplotlib is installed. Returns False, and warns, when similarity and entropy are
+    strongly anticorrelated (below -0.5): the state changes least where the model is most certain, a sign of mode
+    collapse."""
     df = analyzer.df
     session = df[df["session_id"] == session_id]
     if session.empty:

@@ -5,85 +5,108 @@
         logits, state = forward(tokens)
         mon.end(tokens, logits=view_of(logits), state=[...])
 
-A handle is used by one thread at a time. Buffers are read during the call and never kept.
+A program with many conversations has a stream for each, in one log:
+
+        chat = mon.stream(request_id="req-17")
+        chat.begin()
+        logits, state = forward(tokens)
+        chat.end(tokens, logits=view_of(logits))
+        mon.end_batch([a.step(x, logits=...), b.step(y, logits=...)])    # of one forward call over both
+        chat.close()
+
+Several threads may use a handle and its streams: calls wait for each other. Buffers are read during the call and never kept.
 """
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
+import threading
+import time
 from ctypes import byref, c_uint32
+from functools import lru_cache
 from types import TracebackType
-from typing import Dict, List, Optional, Sequence, Tuple, Type
+from typing import Dict, List, Optional, Sequence, Tuple, Type, cast
 
 from . import _native
-from ._native import Config, Number, RwkvmonError, StateSums, Step, TensorView, Totals
+from ._native import Config, Number, RwkvmonError, StateSums, Step, StreamConfig, TensorView, Totals
 from .options import Description, Options
+from .verdict import Verdict, verdict_of
 
 
 def _bytes(text: Optional[str]) -> Optional[bytes]:
     return None if text is None else text.encode()
 
 
-def _config(options: Options, what: Description) -> Config:
-    if options.fsync not in _native.SYNCS:
-        raise RwkvmonError(f'fsync: found "{options.fsync}", expected {", ".join(_native.SYNCS)}')
+def config_of(options: Options, what: Description) -> Config:
+    """Both as the library takes them; rwkvmon_config_free frees what it copied. A value that it refuses is an RwkvmonError."""
     config = Config(
-        struct_size=ctypes.sizeof(Config), log_path=_bytes(options.log), rules=_bytes(options.rules),
-        session_id=_bytes(options.session_id), instance=_bytes(options.instance), lang=_bytes(options.lang),
-        log_tokens=options.log_tokens, alarms_to_stderr=options.alarms,
-        model_name=_bytes(options.model_name or what.model_name), model_version=_bytes(what.model_version),
-        strategy=_bytes(options.strategy or what.strategy), runtime_name=_bytes(what.runtime_name),
+        struct_size=ctypes.sizeof(Config), model_name=_bytes(what.model_name), model_version=_bytes(what.model_version),
+        strategy=_bytes(what.strategy), runtime_name=_bytes(what.runtime_name),
         runtime_version=_bytes(what.runtime_version), runtime_flags=_bytes(what.runtime_flags),
-        chunk_len=options.chunk_len or what.chunk_len, n_layer=what.n_layer, n_embd=what.n_embd,
-        vocab_size=what.vocab_size, model_bytes=what.model_bytes, load_time_ms=what.load_time_ms,
-        log_sync=_native.SYNCS[options.fsync], log_rotate_bytes=options.rotate_bytes,
-        log_rotate_seconds=options.rotate_seconds, log_keep=options.keep, log_state_norms=options.state_norms,
-        overhead_budget_pct=options.budget_pct, alarm_file=_bytes(options.alarm_file), webhook_url=_bytes(options.webhook_url),
-        webhook_template=_bytes(options.webhook_template), alertmanager_url=_bytes(options.alertmanager_url),
-        listen=_bytes(options.listen), listen_token=_bytes(options.listen_token),
-        metrics_textfile=_bytes(options.metrics_textfile))
-    if options.alarm_command:
-        words = [*(word.encode() for word in options.alarm_command), None]
-        config.alarm_command = (ctypes.c_char_p * len(words))(*words)
+        chunk_len=what.chunk_len, n_layer=what.n_layer, n_embd=what.n_embd,
+        vocab_size=what.vocab_size, model_bytes=what.model_bytes, load_time_ms=what.load_time_ms)
     if what.sampler:
         config.has_sampler = 1
         for name in ("temperature", "top_p", "alpha_frequency", "alpha_presence", "penalty_decay", "top_k", "seed"):
             setattr(config, name, getattr(what.sampler, name))
+    library = _native.lib()
+    why = ctypes.create_string_buffer(_native.ERROR_BYTES)
+    for name, text in options.texts():
+        if library.rwkvmon_config_set(byref(config), name.encode(), text.encode(), why):
+            library.rwkvmon_config_free(byref(config))
+            raise RwkvmonError(why.value.decode(errors="replace"))
     return config
 
 
-class Collector:
-    """A handle. `totals` is set by close()."""
+def check(options: Options) -> None:
+    """Raises an RwkvmonError that names the setting whose value cannot be."""
+    _native.lib().rwkvmon_config_free(byref(config_of(options, Description())))
 
-    def __init__(self, options: Options = Options(), what: Description = Description()) -> None:
-        self._lib = _native.lib()
-        self._handle = ctypes.c_void_p()
+
+class Stream:
+    """One conversation, a session of the log: made by Collector.stream() or branch(). The Collector is its own first one."""
+
+    def __init__(self, owner: "Optional[Collector]", stream: Optional[int]) -> None:
+        self._owner: "Collector" = owner if owner is not None else cast("Collector", self)
+        self._stream = ctypes.c_void_p(stream)
         self._tokens = (c_uint32 * 256)()
-        self._metrics: Dict[str, int] = {}
-        self.totals: Optional[Totals] = None
-        why = ctypes.create_string_buffer(_native.ERROR_BYTES)
-        if self._lib.rwkvmon_open(byref(self._handle), byref(_config(options, what)), why):
-            raise RwkvmonError(why.value.decode(errors="replace"))
+        self._began_ns = 0
+        self._closed = False  # its memory may be another stream's by now
 
     @property
-    def url(self) -> str:
-        """Where /metrics is; "" when nothing listens."""
-        said: bytes = self._lib.rwkvmon_url(self._handle)
-        return said.decode()
+    def _handle(self) -> ctypes.c_void_p:
+        return self._owner.handle
 
-    def begin(self) -> None:
-        """The forward call begins."""
-        self._lib.rwkvmon_begin(self._handle)
+    @property
+    def _lib(self) -> ctypes.CDLL:
+        return _native.lib()
 
-    def end(self, tokens: Sequence[int], *, phase: int = _native.PHASE_UNKNOWN, logits: Optional[TensorView] = None,
-            state: Optional["ctypes.Array[TensorView]"] = None, sums: Sequence[StateSums] = (), state_bytes: int = 0,
-            numbers: Sequence[Tuple[str, float]] = ()) -> None:
-        """It ended: logits and state as memory of this process, or sums and numbers for what lies elsewhere."""
+    @property
+    def _lock(self) -> threading.RLock:
+        return self._owner.lock
+
+    def begin(self, state: Optional["ctypes.Array[TensorView]"] = None) -> None:
+        """Call this before a forward call. With the state that the call is given, in the order of end()'s, a state other than the
+        one that the last call left is reported (`state_jump`), and the call is compared with what it was given."""
+        if state is not None and not self._closed:
+            with self._lock:
+                self._lib.rwkvmon_begin_from(self._handle, self._stream, state, len(state))
+        self._began_ns = time.monotonic_ns()
+
+    def step(self, tokens: Sequence[int], *, phase: int = _native.PHASE_UNKNOWN, logits: Optional[TensorView] = None,
+             state: Optional["ctypes.Array[TensorView]"] = None, sums: Sequence[StateSums] = (), state_bytes: int = 0,
+             numbers: Sequence[Tuple[str, float]] = ()) -> Step:
+        """What end() says of the call, for Collector.end_batch(); good until the stream's next one."""
+        if self._closed:
+            raise RwkvmonError("the stream is closed")
         n = len(tokens)
         if n > len(self._tokens):
             self._tokens = (c_uint32 * n)()
         self._tokens[:n] = list(tokens)
-        step = Step(struct_size=ctypes.sizeof(Step), tokens=self._tokens, n_tokens=n, phase=phase, state_bytes=state_bytes)
+        step = Step(struct_size=ctypes.sizeof(Step), tokens=self._tokens, n_tokens=n, phase=phase, state_bytes=state_bytes,
+                    stream=self._stream, began_ns=self._began_ns)
+        self._began_ns = 0
         if logits is not None:
             step.logits, step.n_logits, step.logits_dtype = logits.data, logits.count, logits.dtype
         if state is not None:
@@ -91,31 +114,178 @@ class Collector:
         if sums:
             step.sums, step.n_sums = (StateSums * len(sums))(*sums), len(sums)
         if numbers:
-            step.numbers = (Number * len(numbers))(*[Number(self._metric(name), value) for name, value in numbers])
+            step.numbers = (Number * len(numbers))(*[Number(_metric(name), value) for name, value in numbers])
             step.n_numbers = len(numbers)
-        self._lib.rwkvmon_end(self._handle, byref(step))
+        return step
 
-    def _metric(self, name: str) -> int:
-        if name not in self._metrics:
-            self._metrics[name] = self._lib.rwkvmon_metric(name.encode())
-        return self._metrics[name]
+    def end(self, tokens: Sequence[int], *, phase: int = _native.PHASE_UNKNOWN, logits: Optional[TensorView] = None,
+            state: Optional["ctypes.Array[TensorView]"] = None, sums: Sequence[StateSums] = (), state_bytes: int = 0,
+            numbers: Sequence[Tuple[str, float]] = ()) -> None:
+        """Call this after a forward call: logits and state in this process's memory, or sums and numbers for tensors
+        elsewhere."""
+        step = self.step(tokens, phase=phase, logits=logits, state=state, sums=sums, state_bytes=state_bytes, numbers=numbers)
+        with self._lock:
+            self._lib.rwkvmon_end(self._handle, byref(step))
 
     def new_sequence(self) -> None:
         """The next call begins a new sequence: its state starts afresh."""
-        self._lib.rwkvmon_new_sequence(self._handle)
+        with self._lock:
+            self._lib.rwkvmon_stream_new_sequence(self._handle, self._stream, None)
+
+    def new_sequence_from(self, state: "ctypes.Array[TensorView]", declared: "Optional[ctypes.Array[TensorView]]") -> None:
+        """The same, and the first record says how far the state it is given lies from the declared one (None: all zero)."""
+        start = _native.Start(struct_size=ctypes.sizeof(_native.Start), state=state, n_state=len(state))
+        if declared is not None:
+            start.declared, start.n_declared = declared, len(declared)
+        with self._lock:
+            self._lib.rwkvmon_stream_new_sequence(self._handle, self._stream, byref(start))
+
+    def wants_state(self, n_tokens: int) -> bool:
+        """Would the next end(), with so many tokens, read a state that is given beside sums?"""
+        with self._lock:
+            return bool(self._lib.rwkvmon_stream_wants_state(self._handle, self._stream, n_tokens))
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict after the last end()."""
+        said = _native.VerdictStruct(struct_size=ctypes.sizeof(_native.VerdictStruct))
+        if self._closed:
+            return Verdict()
+        with self._lock:
+            self._lib.rwkvmon_stream_verdict(self._handle, self._stream, byref(said))
+        return verdict_of(said)
+
+    def went_back(self, n_tokens: int) -> None:
+        """Reports that the state was rewound to before the last n tokens; the next call continues from there."""
+        with self._lock:
+            self._lib.rwkvmon_stream_went_back(self._handle, self._stream, n_tokens)
+
+    def acted(self, action: str, alarm_type: str, reason: str = "", first_bad_token: int = 0, attempt: int = 0,
+              tokens_saved: int = 0, changes: Sequence[Tuple[str, float, float]] = ()) -> None:
+        """A line of the log that says what was done about an alarm; of each change its name, before and after."""
+        rows = (_native.Change * len(changes))(*[_native.Change(key.encode(), before, after) for key, before, after in changes])
+        said = _native.Action(ctypes.sizeof(_native.Action), action.encode(), alarm_type.encode(), reason.encode() or None,
+                              first_bad_token, attempt, tokens_saved, rows, len(changes), self._stream)
+        with self._lock:
+            failed = self._lib.rwkvmon_acted(self._handle, byref(said))
+        if failed:
+            raise RwkvmonError(f"no such action or change: {action}, {[key for key, _, _ in changes]}")
 
     def set_number(self, path: str, value: float) -> None:
-        """A field of your own in every later step; NaN removes it."""
-        why = ctypes.create_string_buffer(_native.ERROR_BYTES)
-        if self._lib.rwkvmon_set_number(self._handle, path.encode(), value, why):
-            raise RwkvmonError(why.value.decode(errors="replace"))
+        """A field of your own in every later step of all streams; NaN removes it."""
+        self._owner.set_own(path, value)
+
+    def branch(self, request_id: Optional[str] = None, label: Optional[str] = None, session_id: Optional[str] = None,
+               candidates: int = 1) -> "Stream":
+        """A stream that goes on where this one is: with its length, its repetitions, and what its next call is compared with.
+        It may be that of other conversations too: of so many `candidates`, which the log then says."""
+        return self._owner.open_stream(self, request_id, label, session_id, candidates)
 
     def close(self) -> Optional[Totals]:
-        """Drains, writes `session_end`, frees. Trouble with the log is told on standard error, once."""
-        if not self._handle:
+        """Its `session_end` follows its last record; one that had no call leaves nothing in the log."""
+        with self._lock:
+            if not self._closed:
+                self._lib.rwkvmon_stream_close(self._handle, self._stream)
+            self._closed = True
+        return None
+
+
+@lru_cache(maxsize=None)
+def _metric(name: str) -> int:
+    return int(_native.lib().rwkvmon_metric(name.encode()))
+
+
+class Collector(Stream):
+    """A handle. `totals` is set by close()."""
+
+    opened = 0  # in this process
+
+    def __init__(self, options: Options = Options(), what: Description = Description()) -> None:
+        super().__init__(None, None)
+        self.handle, self.lock = ctypes.c_void_p(), threading.RLock()
+        self._own: Dict[str, float] = {}  # fields of one's own, as they are now
+        self.totals: Optional[Totals] = None
+        why = ctypes.create_string_buffer(_native.ERROR_BYTES)
+        config = config_of(options, what)
+        failed = self._lib.rwkvmon_open(byref(self.handle), byref(config), why)
+        self._lib.rwkvmon_config_free(byref(config))
+        if failed:
+            raise RwkvmonError(why.value.decode(errors="replace"))
+        Collector.opened += 1
+
+    @property
+    def url(self) -> str:
+        """Address of /metrics; "" if the handle does not listen."""
+        said: bytes = self._lib.rwkvmon_url(self.handle)
+        return said.decode()
+
+    def stream(self, request_id: Optional[str] = None, label: Optional[str] = None, session_id: Optional[str] = None) -> Stream:
+        """A conversation of its own. Beyond `max_streams` an RwkvmonError."""
+        return self.open_stream(None, request_id, label, session_id)
+
+    def open_stream(self, branch_of: Optional[Stream], request_id: Optional[str], label: Optional[str],
+                    session_id: Optional[str], candidates: int = 1) -> Stream:
+        config = StreamConfig(ctypes.sizeof(StreamConfig), _bytes(session_id), _bytes(request_id), _bytes(label), None, candidates)
+        out, why = ctypes.c_void_p(), ctypes.create_string_buffer(_native.ERROR_BYTES)
+        with self.lock:
+            if branch_of is None:
+                failed = self._lib.rwkvmon_stream_open(byref(out), self.handle, byref(config), why)
+            else:
+                failed = self._lib.rwkvmon_stream_branch(byref(out), self.handle, branch_of._stream, byref(config), why)
+        if failed:
+            raise RwkvmonError(why.value.decode(errors="replace"))
+        return Stream(self, out.value)
+
+    def end_batch(self, steps: Sequence[Step]) -> None:
+        """One forward call over several streams ended; Stream.step() makes what there is to say of each."""
+        together = (Step * len(steps))(*steps)
+        with self.lock:
+            self._lib.rwkvmon_end_batch(self.handle, together, len(steps))
+
+    def finished(self, why: int) -> None:
+        """A request's answer is complete: _native.FINISH_STOP, FINISH_LENGTH, FINISH_ABORT or FINISH_ERROR."""
+        self._lib.rwkvmon_finished(self.handle, why)
+
+    def set_own(self, path: str, value: float) -> None:
+        if self._own.get(path, math.nan) == value or (math.isnan(value) and path not in self._own):
+            return
+        why = ctypes.create_string_buffer(_native.ERROR_BYTES)
+        with self.lock:
+            failed = self._lib.rwkvmon_set_number(self.handle, path.encode(), value, why)
+        if failed:
+            raise RwkvmonError(why.value.decode(errors="replace"))
+        self._own[path] = value
+        if math.isnan(value):
+            del self._own[path]
+
+    def set_text(self, path: str, text: Optional[str]) -> None:
+        """A field of your own in every later step of all streams; None removes it."""
+        why = ctypes.create_string_buffer(_native.ERROR_BYTES)
+        with self.lock:
+            if self._lib.rwkvmon_set_text(self.handle, path.encode(), _bytes(text), why):
+                raise RwkvmonError(why.value.decode(errors="replace"))
+
+    def reload_rules(self) -> None:
+        """Reads the rule file again; what is wrong with it is an RwkvmonError, and the old rules stay."""
+        why = ctypes.create_string_buffer(_native.ERROR_BYTES)
+        if self._lib.rwkvmon_reload_rules(self.handle, why):
+            raise RwkvmonError(why.value.decode(errors="replace"))
+
+    def so_far(self) -> Totals:
+        """How it is doing, of all streams."""
+        totals = Totals(struct_size=ctypes.sizeof(Totals))
+        with self.lock:
+            self._lib.rwkvmon_so_far(self.handle, byref(totals))
+        return totals
+
+    def close(self) -> Optional[Totals]:
+        """Writes what is pending and `session_end`, and frees the handle. Problems with the log are reported on
+        standard error, once."""
+        if not self.handle:
             return self.totals
         totals = Totals(struct_size=ctypes.sizeof(Totals))
-        handle, self._handle = self._handle, ctypes.c_void_p()
+        with self.lock:
+            handle, self.handle = self.handle, ctypes.c_void_p()
         if self._lib.rwkvmon_close(handle, byref(totals)):
             print(f"rwkvmon: {totals.trouble.decode(errors='replace')}", file=sys.stderr)
         if totals.undelivered:
@@ -137,4 +307,4 @@ def views(n: int) -> "ctypes.Array[TensorView]":
     return (TensorView * n)()
 
 
-__all__: List[str] = ["Collector", "StateSums", "TensorView", "views"]
+__all__: List[str] = ["Collector", "StateSums", "Stream", "TensorView", "views"]

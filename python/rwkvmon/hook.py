@@ -1,25 +1,40 @@
-"""Watches models that a program makes with rwkv.model.RWKV, without a change to the program."""
+"""Watches models that a program makes, with rwkv.model.RWKV or another class of adapters.RUNTIMES, without a change to it."""
 from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
+import json
+import os
 import sys
+from dataclasses import asdict, replace
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Optional, Sequence
 
+from . import adapters
 from . import model as model_module
 from .options import Options
 
-_TARGETS = ("rwkv.model", "rwkv_pip.model", "rwkv_pip.beta.model")  # the package; RWKV-Runner's copies of it
+
+_CHILDREN = "_RWKVMON_CHILDREN"  # the variable that hands the options on to the Pythons that this one starts
+_MODULES = "_RWKVMON_MODULES"  # and the one that tells them which modules have models
+_IN_CHILD = str(Path(__file__).parent / "_children")  # what they run first
+
+
+def _is_target(name: str) -> bool:
+    return any(runtime.modules.match(name) for runtime in adapters.RUNTIMES)
 
 
 def _replace(module: Any) -> None:
-    module.RWKV = model_module.logging_class(module)
+    if adapters.RUNTIMES[0].modules.match(module.__name__):  # the package; RWKV-Runner's copies of it
+        module.RWKV = model_module.logging_class(module)
+    else:
+        adapters.watch_new(module)
 
 
 class _Loader(importlib.abc.Loader):
-    """The real loader, and our class in place of RWKV once the module is there."""
+    """The real loader; once the module is loaded, its models are watched."""
 
     def __init__(self, real: Any) -> None:
         self._real = real
@@ -38,7 +53,7 @@ class _Loader(importlib.abc.Loader):
 
 class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name: str, path: Optional[Sequence[str]], target: Optional[ModuleType] = None) -> Optional[ModuleSpec]:
-        if name not in _TARGETS:
+        if not _is_target(name):
             return None
         for finder in sys.meta_path:
             if finder is self:
@@ -50,11 +65,27 @@ class _Finder(importlib.abc.MetaPathFinder):
         return None
 
 
-def install(options: Options = Options()) -> None:
-    """From now on rwkv.model.RWKV is watched, also if it was imported before."""
+def install(options: Options = Options()) -> _Finder:
+    """Models are watched from now on, even if their module was imported before; those of Pythons that this one starts too."""
     model_module.default_options = options
-    for name in _TARGETS:
-        if name in sys.modules:
-            _replace(sys.modules[name])
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    for name, module in list(sys.modules.items()):
+        if _is_target(name):
+            _replace(module)
+    finder = next((finder for finder in sys.meta_path if isinstance(finder, _Finder)), None) or _Finder()
+    if finder not in sys.meta_path:
+        sys.meta_path.insert(0, finder)
+    _install_in_children(options)
+    return finder
+
+
+def _install_in_children(options: Options) -> None:
+    """Into the same log. Forked children need nothing."""
+    os.environ[_CHILDREN] = json.dumps(asdict(options))
+    os.environ[_MODULES] = "|".join(f"(?:{runtime.modules.pattern})" for runtime in adapters.RUNTIMES)
+    folders = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder and folder != _IN_CHILD]
+    os.environ["PYTHONPATH"] = os.pathsep.join([_IN_CHILD, *folders])
+
+
+def install_in_child() -> _Finder:
+    """In a Python that was started. The parent's address, file of metrics and session are the parent's."""
+    return install(replace(Options(**json.loads(os.environ[_CHILDREN])), listen=None, metrics_textfile=None, session_id=None))

@@ -31,7 +31,7 @@ def _tokens_of(entry: Dict[str, Any]) -> int:
 
 
 def update_prometheus_metrics(log_entry: Dict[str, Any]) -> None:
-    """Takes a step of a log in; other events, and what the entry does not know, change nothing."""
+    """Updates the gauges from a step of a log; other events, and values that the entry lacks, change nothing."""
     if log_entry.get("event_type", "inference_step") != "inference_step":
         return
     with _lock:
@@ -43,7 +43,7 @@ def update_prometheus_metrics(log_entry: Dict[str, Any]) -> None:
 
 
 def exposition() -> str:
-    """What a scrape gets."""
+    """The text that a scrape gets."""
     with _lock:
         values = dict(_values)
     return "".join(f"# HELP {name} {text}\n# TYPE {name} {kind}\n{name} {values[name]:.10g}\n"
@@ -63,11 +63,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Scrapes are no news."""
+        """Does not log scrapes."""
 
 
 def start_http_server(port: int = 8000, addr: str = "127.0.0.1") -> Tuple[ThreadingHTTPServer, threading.Thread]:
-    """Serves /metrics from a thread of its own; reachable from this machine alone unless `addr` says otherwise.
+    """Serves /metrics from its own thread; reachable only from this machine unless `addr` says otherwise.
 
     Returns the server and its thread: server.shutdown() ends them. Port 0 takes a free one (server.server_port)."""
     server = ThreadingHTTPServer((addr, port), _Handler)

@@ -1,65 +1,104 @@
-"""What a user can say about monitoring; everything has a default."""
+"""The options of monitoring; all have defaults."""
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import dataclass
-from typing import Optional, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+
+from ._native import RwkvmonError
+from ._settings import SETTINGS, Setting, Settings
+
+
+OWN: Tuple[Setting, ...] = (  # of this package alone: the library runs no model
+    Setting("shadow", "shadow", "count", "N",
+            "Compare the logits of one token in N with those of a better precision: a second model in memory, and its time for "
+            "that token (default 0: none)"),
+    Setting("shadow_strategy", "shadow-strategy", "text", "TEXT",
+            'That precision, such as "cuda fp16" beside "cuda fp16i8" (default: the same places in fp32)'),
+)
+ALL: Tuple[Setting, ...] = (*SETTINGS, *OWN)
+_SECRET = ("listen_token", "alarm_to")  # addresses of receivers hold tokens
 
 
 @dataclass(frozen=True)
-class Options:
-    """How a model is watched. What is left out is found out, or the library's default.
+class Options(Settings):
+    """How a model is watched: every setting of docs/SETTINGS.md, under the name of its option with _; and those of OWN.
 
-    log           the log's path; "" is rwkv_monitor_DATE_TIME.log here, None is no log. {pid}, {session} and
-                  {time} in it are filled in; a name that ends in .zst is compressed
-    rules         "thresholds" (default), "baseline", or the path of a rule file
-    alarms        alarms also on standard error
-    log_tokens    token ids into the log
-    session_id    instead of a random one; model_name, strategy, chunk_len: instead of what is found
-    lang          "en" or "zh": language of alarm texts
-    fsync         "interval" (every second), "never", "record"
-    rotate_bytes, rotate_seconds, keep   begin a new file beyond this size or age; how many old ones stay
-    listen        "ADDR:PORT" where Prometheus gets /metrics, "" for 127.0.0.1:8000; listen_token: what it must send;
-                  metrics_textfile: a file for node_exporter instead
-    alarm_file, alarm_command (argv), webhook_url, webhook_template ("json", "slack", "feishu", "dingtalk", "wecom"),
-                  alertmanager_url: where alarms go besides
-    budget_pct    what watching may cost, in % of the forward calls' time (0: 1 %; below 0: whatever it takes); beyond it calls
-                  are sampled
-    """
+    Options that are left out are detected, or get the library's default. log=None means no log, "" means
+    rwkv_monitor_DATE_TIME.log here. """
 
-    log: Optional[str] = ""
-    rules: Optional[str] = None
-    alarms: bool = True
-    log_tokens: bool = False
-    session_id: Optional[str] = None
-    instance: Optional[str] = None
-    model_name: Optional[str] = None
-    strategy: Optional[str] = None
-    chunk_len: Optional[int] = None
-    lang: Optional[str] = None
-    fsync: str = "interval"
-    rotate_bytes: int = 0
-    rotate_seconds: int = 0
-    keep: int = 0
-    state_norms: bool = False
-    budget_pct: float = 0.0
-    listen: Optional[str] = None
-    listen_token: Optional[str] = None
-    metrics_textfile: Optional[str] = None
-    alarm_file: Optional[str] = None
-    alarm_command: Sequence[str] = ()
-    webhook_url: Optional[str] = None
-    webhook_template: Optional[str] = None
-    alertmanager_url: Optional[str] = None
+    shadow: int = 0
+    shadow_strategy: Optional[str] = None
+
+    @classmethod
+    def from_environment(cls, **given: Any) -> "Options":
+        """What the variables of docs/SETTINGS.md (RWKVMON_LOG_KEEP) say, and over it what is given here."""
+        said: Dict[str, Any] = {}
+        for setting in ALL:
+            variable = "RWKVMON_" + setting.name.replace("-", "_").upper()
+            text = os.environ.get(variable)
+            if text and setting.member not in given:
+                try:
+                    said[setting.member] = value_of(setting, text)
+                except ValueError as e:
+                    raise RwkvmonError(f"{variable}: {e}") from None
+        return cls(**said, **given)
+
+    def __repr__(self) -> str:
+        """The options that differ from the defaults, without those that may hold secrets."""
+        given = ((f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default)
+        shown = (f"{name}=…" if name in _SECRET else f"{name}={value!r}" for name, value in given)
+        return f"Options({', '.join(shown)})"
 
     def log_path(self) -> Optional[str]:
         """The path with the default name spelled out, so that all handles of a process share one file."""
         return time.strftime("rwkv_monitor_%Y%m%d_%H%M%S.log") if self.log == "" else self.log
 
+    def texts(self) -> Iterator[Tuple[str, str]]:
+        """Names and values for rwkvmon_config_set."""
+        for setting in SETTINGS:
+            value = getattr(self, setting.member)
+            for one in (value if setting.kind == "list" and not isinstance(value, str) else (value,)):
+                text = _text(setting, one)
+                if text is not None:
+                    yield setting.name, text
+
+
+def value_of(setting: Setting, text: str) -> Any:
+    """Parses a text from the command line or the environment; a ValueError says what was expected."""
+    if setting.kind == "flag":
+        if text not in ("yes", "no", "1", "0", "on", "off", "true", "false"):
+            raise ValueError(f'found "{text}", expected yes or no')
+        return text in ("yes", "1", "on", "true")
+    if setting.kind == "list":
+        return [line for line in text.split("\n") if line]
+    if setting.kind == "output":
+        return None if text == "none" else text
+    if setting.kind in _NUMBERS:
+        read, expected = _NUMBERS[setting.kind]
+        try:
+            return read(text)
+        except ValueError:
+            raise ValueError(f'found "{text}", expected {expected}') from None
+    return text
+
+
+_NUMBERS: Dict[str, Tuple[Callable[[str], Any], str]] = {
+    "count": (int, "a whole number"), "number": (float, "a number"), "mode": (lambda text: int(text, 8), "an octal number")}
+
+
+def _text(setting: Setting, value: object) -> Optional[str]:
+    if value is None:
+        return "none" if setting.kind == "output" else None
+    if setting.kind == "flag":
+        return "yes" if value else "no"
+    return format(value, "o") if setting.kind == "mode" and isinstance(value, int) else str(value)
+
 
 @dataclass(frozen=True)
 class Sampler:
-    """How tokens are drawn."""
+    """The sampling settings."""
 
     temperature: float = 1.0
     top_p: float = 1.0
@@ -72,7 +111,7 @@ class Sampler:
 
 @dataclass(frozen=True)
 class Description:
-    """What is watched; unknown stays None or 0."""
+    """Describes the model that is watched; unknown values are None or 0."""
 
     model_name: Optional[str] = None
     model_version: Optional[str] = None

@@ -1,4 +1,4 @@
-"""Torch tensors in this process's memory, described for the library without a copy."""
+"""Describes torch tensors in this process's memory for the library, without a copy."""
 from __future__ import annotations
 
 import ctypes
@@ -25,6 +25,24 @@ def state_bytes(state: Sequence[Tensor]) -> int:
     return sum(t.numel() * t.element_size() for t in state)
 
 
+def view_of(tensor: Tensor, part: int = _native.WKV) -> TensorView:
+    """Describes a torch tensor on the processor, contiguous fp32, fp16 or bf16, for Stream.end(): logits, or one tensor of a
+    state, of the part SHIFT or WKV. The view keeps the tensor alive; nothing is copied."""
+    dtype = {"float32": _native.F32, "float16": _native.F16, "bfloat16": _native.BF16}.get(str(tensor.dtype).rpartition(".")[2])
+    if dtype is None or tensor.device.type != "cpu" or not tensor.is_contiguous():
+        raise _native.RwkvmonError(f"a tensor of {tensor.dtype} on {tensor.device}; expected a contiguous one of float32, float16 or "
+                                   "bfloat16 on the processor\nuse .cpu(), .float() and .contiguous(), or give sums and numbers instead")
+    view = TensorView(data=tensor.data_ptr(), count=tensor.numel(), dtype=dtype, part=part)
+    view.tensor = tensor
+    return view
+
+
+def views_of(tensors: Sequence[Tensor], n_layer: int) -> "ctypes.Array[TensorView]":
+    """Describes a state: a list of tensors in the order of the package `rwkv`, three a layer (shift, matrices, shift) or, of
+    RWKV-4, five. They must live until the call that is given the views is over."""
+    return (TensorView * len(tensors))(*[view_of(t, part) for t, part in zip(tensors, parts_of(len(tensors), n_layer))])
+
+
 class CpuViews:
     """Views of one stream's tensors; the ctypes memory is kept from call to call."""
 
@@ -48,7 +66,7 @@ class CpuViews:
         view.dtype = dtype
 
     def logits(self, tensor: Tensor) -> TensorView:
-        """The last row, when there are several."""
+        """Describes the logits; of several rows, the last."""
         self._alive.clear()
         self._point(self._logits, tensor if tensor.dim() == 1 else tensor[-1])
         return self._logits

@@ -1,33 +1,41 @@
-/* analysis.h - the inside of an analysis, shared by analyze.c (which fills it) and finish.c (which reads it out).
+/* analysis.h - internals of an analysis, shared by analyze.c (which fills it) and finish.c (which reads it).
  *
  * Steps come in batches, sorted by session (batch.h), and pass two stations. Each new accumulator belongs into exactly
  * one of them:
  *
- *   analyze_place   in the order of the log, on one thread at a time whatever the number of threads: which session it
- *                   is, counts, rules, all that depends on what came before. Costs the whole program its time, so it is
- *                   short: no arithmetic over all metrics.
- *   gather_add      numbers.h: any order, any thread, merged exactly afterwards. The dear work belongs here.
+ * - analyze_in_order: in the order of the log, on one thread at a time. It finds the session, counts, judges rules, and
+ *   does all that depends on earlier steps. Its time limits the whole program, so it is short: no arithmetic over all
+ *   metrics.
+ * - gathering_add (accumulators.h): in any order, on any thread, merged exactly afterwards. Expensive work belongs
+ * here.
  *
- * The findings are the same to the bit for any number of threads and any split of the input into files. */
+ * The findings are bit-identical for any number of threads and any split of the input into files. */
 #ifndef RWKVMON_ANALYZE_ANALYSIS_H
 #define RWKVMON_ANALYZE_ANALYSIS_H
 
+#include "analyze/accumulators.h"
+#include "analyze/actions.h"
 #include "analyze/analyze.h"
-#include "analyze/ledger.h"
 #include "analyze/limits.h"
-#include "analyze/numbers.h"
+#include "analyze/minutes.h"
 #include "analyze/sessions.h"
+#include "analyze/time_breakdown.h"
+#include "record/lineage.h"
 
-enum { SERIES_OWNERS_MAX = 2 * FINDINGS_CHARTED_SESSIONS };
+enum { SERIES_SESSIONS_MAX = 2 * FINDINGS_CHARTED_SESSIONS };
 
 struct analysis {
-	struct analyze_options opts; /* session points to own_session */
+	size_t sessions_from, sessions_most; /* what analyze_finish takes; most 0: all */
+	struct analyze_options opts;         /* session points to own_session */
 	char *own_session;
 	struct sessions sessions;
-	struct gather gather; /* the numbers; those of other threads are merged into it */
-	struct session *owner[SERIES_OWNERS_MAX]; /* sessions with a series */
-	size_t n_owners;
-	uint64_t losses; /* of series */
+	struct gathering gather;                    /* the numbers; those of other threads are merged into it */
+	struct session *owner[SERIES_SESSIONS_MAX]; /* sessions with a series */
+	size_t n_series_sessions;
+	uint64_t losses;        /* of series */
+	uint64_t part;          /* of a batch: the serial number of the one at hand */
+	struct rule_hits *hits; /* of its rows; NULL: not asked for yet, as the next */
+	struct judge_room *room;
 
 	int64_t from_us, to_us;
 	uint64_t records, tokens;
@@ -35,11 +43,15 @@ struct analysis {
 	const char *const *summary[ALARM_TYPE_COUNT]; /* [LANG_COUNT], the rule set's; NULL: none was broken */
 	const char *const *advice[ALARM_TYPE_COUNT];
 	struct events events;
-	struct limits limits; /* that judged a step */
+	struct limits limits;    /* that judged a step */
+	struct learned *learned; /* by the rules, from all sessions in the order of the log; NULL: not asked for yet */
 	struct jitter_sum jitter[PHASE_COUNT];
-	uint64_t live_alarms[ALARM_TYPE_COUNT];
+	uint64_t live_alarms[ALARM_TYPE_COUNT], live_collapse[COLLAPSE_KIND_COUNT];
 	uint64_t dropped;
-	struct ledger_book *ledger; /* NULL unless asked for */
+	struct action_counts actions;
+	struct time_book *times;
+	struct unusual_minutes minutes; /* of roll-ups */
+	struct lineage *lineage;        /* of session_starts; NULL: none came yet */
 	bool failed;
 };
 

@@ -1,5 +1,7 @@
+/* analyze.c - an analysis is opened, fed, merged with others of the same options, and closed. */
 #include "analyze/analysis.h"
-#include "analyze/owners.h"
+#include "analyze/series_sessions.h"
+#include "rules/windows.h"
 
 #include <stdlib.h>
 
@@ -11,15 +13,15 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 	if (!a)
 		return err_set(err, ERR_NOMEM, "no memory for the analysis");
 	a->opts = *opts;
+	a->sessions.most = opts->most_sessions;
 	if (opts->session) {
 		a->own_session = session_text(slice_of(opts->session));
 		a->opts.session = a->own_session;
 	}
-	if (opts->ledger) {
-		a->ledger = malloc(sizeof *a->ledger);
-		a->failed |= !a->ledger || !ledger_open(a->ledger);
-	}
-	if (!gather_open(&a->gather, &a->opts) || (opts->session && !a->own_session)) {
+	a->times = malloc(sizeof *a->times);
+	if (a->times)
+		time_breakdown_open(a->times);
+	if (!gathering_open(&a->gather, &a->opts) || (opts->session && !a->own_session) || !a->times) {
 		analyze_close(a);
 		return err_set(err, ERR_NOMEM, "no memory for the analysis");
 	}
@@ -32,17 +34,49 @@ void analyze_close(struct analysis *a)
 	if (!a)
 		return;
 	sessions_free(&a->sessions);
-	gather_free(&a->gather);
+	gathering_free(&a->gather);
 	events_free(&a->events);
-	if (a->ledger)
-		ledger_close(a->ledger);
-	free(a->ledger);
+	learned_close(a->learned);
+	if (a->times)
+		time_breakdown_close(a->times);
+	free(a->times);
+	unusual_minutes_close(&a->minutes);
+	lineage_close(a->lineage);
+	if (a->hits)
+		free(a->hits->hit);
+	free(a->hits);
+	judge_room_close(a->room);
 	free(a->own_session);
 	free(a);
 }
+
+size_t analyze_push_columns(struct analysis *a, const struct columns *c)
+{
+	size_t wanted = gathering_sort(&a->gather, c);
+
+	analyze_in_order(a, &a->gather);
+	gathering_add(&a->gather);
+	return wanted;
+}
+
+void analyze_hand_over(struct analysis *from, struct analysis *to)
+{
+	free(to->gather.batch);
+	to->gather.batch = from->gather.batch;
+	from->gather.batch = NULL;
+	if (to->hits)
+		free(to->hits->hit);
+	free(to->hits);
+	to->hits = from->hits;
+	from->hits = NULL;
+	judge_room_close(to->room);
+	to->room = from->room;
+	from->room = NULL;
+}
+
 void analyze_push(struct analysis *a, const struct record *rec)
 {
-	struct gather *g = &a->gather;
+	struct gathering *g = &a->gather;
 	struct decoded one;
 
 	if (!g->pushed)
@@ -53,33 +87,32 @@ void analyze_push(struct analysis *a, const struct record *rec)
 	one.rec = *rec;
 	one.session_id = fields_text(rec->session, F_SESSION_ID);
 	one.decimal = 0;
+	one.who = 0;
 	g->pushed->n = g->pushed->n_whole = 0;
 	columns_add(g->pushed, &one);
-	gather_sort(g, g->pushed);
-	analyze_place(a, g);
-	gather_add(g);
+	analyze_push_columns(a, g->pushed);
 }
 
-struct gather *analyze_helper(struct analysis *a, struct err *err)
+struct gathering *analyze_helper(struct analysis *a, struct err *err)
 {
-	struct gather *g = malloc(sizeof *g);
+	struct gathering *g = malloc(sizeof *g);
 
-	if (g && gather_open(g, &a->opts)) {
+	if (g && gathering_open(g, &a->opts)) {
 		g->losses = a->losses;
 		return g;
 	}
 	if (g)
-		gather_free(g);
+		gathering_free(g);
 	free(g);
 	err_set(err, ERR_NOMEM, "no memory for the analysis");
 	return NULL;
 }
 
-void analyze_take(struct analysis *a, struct gather *helper)
+void analyze_take(struct analysis *a, struct gathering *helper)
 {
-	owners_notice(a, helper);
-	gather_merge(&a->gather, helper);
-	gather_free(helper);
+	series_sessions_notice(a, helper);
+	gathering_merge(&a->gather, helper);
+	gathering_free(helper);
 	free(helper);
 }
 
@@ -107,10 +140,10 @@ static void merge_span(struct session *into, const struct session *from)
 		into->last_sequence = from->last_sequence;
 }
 
-static void merge_session(struct analysis *a, struct session *from, struct gather *numbers)
+static void merge_session(struct analysis *a, struct session *from, struct gathering *numbers)
 {
 	struct session *into = sessions_find(&a->sessions, (struct slice){ from->id, from->id_bytes });
-	struct numbers *n;
+	struct accumulators *n;
 
 	if (!into) {
 		a->failed = true;
@@ -118,20 +151,24 @@ static void merge_session(struct analysis *a, struct session *from, struct gathe
 	}
 	sessions_list(&a->sessions, into);
 	if (into->listed)
-		owners_merge(a, into, from);
+		series_sessions_merge(a, into, from);
 	if (!into->has_series)
-		gather_lose_series(numbers, from->index);
-	n = into->listed ? gather_session(&a->gather, into->index) : &a->gather.others;
+		gathering_lose_series(numbers, from->index);
+	n = into->listed ? gathering_session(&a->gather, into->index) : &a->gather.others;
 	if (n && from->index < numbers->n)
-		numbers_merge(n, &numbers->session[from->index]);
+		accumulators_merge(n, &numbers->session[from->index]);
 	merge_span(into, from);
 	jitter_merge(&into->jitter, &from->jitter, a->jitter);
+	missing_merge(&into->missing, &from->missing);
 	first_bad_merge(&into->first_bad, &from->first_bad);
 	into->records += from->records;
 	into->tokens += from->tokens;
 	steal_text(&into->model_name, &from->model_name);
 	steal_text(&into->strategy, &from->strategy);
 	steal_text(&into->instance, &from->instance);
+	steal_text(&into->device, &from->device);
+	session_tally_add(&into->tally, &from->tally);
+	into->ended = from->ended;
 }
 
 static void merge_counts(struct analysis *into, const struct analysis *from)
@@ -144,7 +181,10 @@ static void merge_counts(struct analysis *into, const struct analysis *from)
 	into->tokens += from->tokens;
 	into->violating += from->violating;
 	into->dropped += from->dropped;
+	actions_merge(&into->actions, &from->actions);
 	into->failed |= from->failed;
+	for (int kind = 0; kind < COLLAPSE_KIND_COUNT; kind++)
+		into->live_collapse[kind] += from->live_collapse[kind];
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
 		into->by_type[type] += from->by_type[type];
 		into->live_alarms[type] += from->live_alarms[type];
@@ -169,7 +209,7 @@ static void merge_overall(struct analysis *into, const struct analysis *from)
 
 		index[i] = s && s->listed ? (int32_t)s->index : PLACE_OTHERS;
 	}
-	gather_merge_overall(&into->gather, &from->gather, index);
+	gathering_merge_overall(&into->gather, &from->gather, index);
 	free(index);
 }
 
@@ -181,11 +221,10 @@ void analyze_merge(struct analysis *into, struct analysis *from)
 	for (size_t i = 0; i < from->sessions.other_cap; i++)
 		if (from->sessions.other[i])
 			sessions_count(&into->sessions, from->sessions.other[i]);
-	numbers_merge(&into->gather.others, &from->gather.others);
+	accumulators_merge(&into->gather.others, &from->gather.others);
 	merge_overall(into, from);
 	events_merge(&into->events, &from->events);
-	if (into->ledger && from->ledger)
-		ledger_merge(into->ledger, from->ledger);
+	time_breakdown_merge(into->times, from->times);
 	limits_merge(&into->limits, &from->limits);
 	analyze_close(from);
 }

@@ -1,50 +1,75 @@
-/* analyze.h - records in, findings out, in memory that does not grow with the log.
+/* analyze.h - turns records into findings, in memory that does not grow with the log.
  *
  * Ownership  analyze_open creates, analyze_close destroys; findings own themselves.
  *            Records are read during the call and never kept. The rule set is borrowed.
- * Threads    an analysis belongs to one thread; several may run over parts of the input
- *            and be merged. Numbers then are the same to the bit; anomalies are when no
- *            session is split between them, or no rule of the set uses a window.
- * Bounds     10,000 sessions keep numbers of their own, all others count in the overall
- *            numbers; rules keep the state of the 1,024 sessions seen last.
- * Errors     memory running out is remembered and told by analyze_finish.
+ * Threads    an analysis belongs to one thread; several may run over parts of the input and be merged. Numbers are then
+ *            bit-identical; anomalies are identical if no session is split between them, or no rule of the set uses a
+ *            window.
+ * Bounds     10,000 sessions have their own numbers, all others count only in the overall numbers; rules keep the state
+ *            of the 1,024 sessions seen last.
+ * Errors     if memory runs out, this is remembered and reported by analyze_finish.
  */
 #ifndef RWKVMON_ANALYZE_ANALYZE_H
 #define RWKVMON_ANALYZE_ANALYZE_H
 
+#include "analyze/diagnose.h"
 #include "analyze/findings.h"
 #include "record/columns.h"
 #include "rules/rules.h"
 #include "spec/input.h"
 
+struct stated_limits; /* analyze/foreseen.h */
+struct trained;       /* learn/trained.h */
+struct learning;      /* analyze/learning.h */
+
 struct analyze_options {
-	const struct ruleset *rules; /* judges the anomalies; NULL: none are looked for */
-	const char *session;	     /* only steps of this session; NULL: all */
-	int64_t since_us, until_us;  /* only steps from..to; 0: no bound */
-	bool ledger;		     /* gather what the diagnosis needs */
-	bool no_session_series;	     /* sessions need no series of their own: faster, smaller */
+	const struct ruleset *rules;        /* by which anomalies are judged; NULL: no anomalies */
+	const char *session;                /* only steps of this session; NULL: all */
+	int64_t since_us, until_us;         /* only steps from..to; 0: no bound */
+	struct diagnose_options diagnose;   /* what the user says about machine and goal */
+	bool foresee;                       /* also forecast what comes next */
+	bool look_for_unusual;              /* also find moments that differ from those before them */
+	const struct stated_limits *limits; /* for that, borrowed; NULL: none is stated */
+	const struct trained *trained;      /* a trained model that forecasts too, borrowed; NULL: none */
+	struct learning *learning;          /* takes each instance's points, to train on; NULL: nobody does */
+	bool no_session_series;             /* sessions need no series of their own: faster, smaller */
+	size_t most_sessions;               /* are listed, about 25 KiB each; 0: FINDINGS_SESSIONS_MAX */
 };
 
 struct analysis;
 
 int analyze_open(struct analysis **out, const struct analyze_options *opts, struct err *err);
 
-/* [hot] Any event; what is not known is ignored. */
+/* [hot] Adds a record of any event; unknown ones are ignored. */
 void analyze_push(struct analysis *a, const struct record *rec);
 
-/* The same for many at once and in three steps, for several threads that each have a helper and take turns with blocks of
- * records: gather_sort, at the same time as others; analyze_place, in the order of the log and by one thread at a time;
- * gather_add, at the same time as others again. The columns stay as they are until then. analyze_take, when all are
- * done, merges and closes the helper. */
-struct gather;
-struct gather *analyze_helper(struct analysis *a, struct err *err); /* NULL: *err says why */
-void gather_sort(struct gather *helper, const struct columns *c);
-void analyze_place(struct analysis *a, struct gather *helper);
-void gather_add(struct gather *helper);
-void analyze_take(struct analysis *a, struct gather *helper);
+/* [hot] The same for many at once. */
+size_t analyze_push_columns(struct analysis *a, const struct columns *c); /* as gathering_sort says */
 
-/* Adds what `from` has seen; `from` is closed. Both have the same options. */
+/* The room that `from` sorts batches in, megabytes, goes over to `to`, whose own is freed: for many analyses that take
+ * turns on one thread. It holds nothing between two pushes. */
+void analyze_hand_over(struct analysis *from, struct analysis *to);
+
+/* And in three steps, for several threads that each have a helper and take turns with blocks
+ * of records: gathering_sort, at the same time as others, which says how many rows are best taken at once of a log like
+ * this; analyze_in_order, in the order of the log and by one thread
+ * at a time; gathering_add, at the same time as others again. The columns stay as they are until then. analyze_take,
+ * when all are done, merges and closes the helper. */
+struct gathering;
+struct gathering *analyze_helper(struct analysis *a, struct err *err); /* NULL: *err says why */
+size_t gathering_sort(struct gathering *helper, const struct columns *c);
+void analyze_in_order(struct analysis *a, struct gathering *helper);
+void gathering_add(struct gathering *helper);
+size_t gathering_sessions(const struct gathering *helper); /* that it has numbers of: about 5 KiB each */
+void analyze_take(struct analysis *a, struct gathering *helper);
+
+/* Adds the contents of `from`, which is closed. Both must have the same options. */
 void analyze_merge(struct analysis *into, struct analysis *from);
+
+/* For the next analyze_finish: only so many sessions (0: all) from this one on, of analyze_sessions. All else stays
+ * whole. */
+void analyze_page(struct analysis *a, size_t from, size_t most);
+size_t analyze_sessions(const struct analysis *a); /* number of sessions that have their own numbers */
 
 /* `input` (texts are copied) may be NULL. The analysis may go on afterwards. *out is empty on error. */
 int analyze_finish(const struct analysis *a, const struct input_stats *input, struct findings *out, struct err *err);

@@ -1,6 +1,8 @@
-/* batch.h - a batch of records in order: the steps of each session side by side, for loops over one session's columns.
+/* batch.h - sorts a batch of records so that the steps of each session are consecutive, for loops over one session's
+ * columns.
  *
- * The log's order stays known. What is no step cuts a batch into parts, because it may change how later steps are taken.
+ * The log's order is kept. A record that is not a step divides a batch into parts, because it may change how later
+ * steps are processed.
  *
  * Ownership  borrows the columns it was made of.
  */
@@ -9,8 +11,9 @@
 
 #include "analyze/analyze.h"
 #include "record/columns.h"
+#include "record/decode_known.h"
 
-/* Where steps' numbers go, as analyze_place has decided. */
+/* Where steps' numbers go, as analyze_in_order has decided. */
 struct place {
 	int32_t session; /* index of the listed session; PLACE_OTHERS, PLACE_NOWHERE */
 	bool has_series; /* the session keeps a series of its own */
@@ -20,7 +23,7 @@ enum { PLACE_OTHERS = -1, PLACE_NOWHERE = -2 };
 
 struct session;
 
-/* Rows of one session in the log's order: from..from + n of `rows`. */
+/* Rows of one session in the log's order: from..from + n of `rows`, at most RANGE_MOST. */
 struct batch_run {
 	struct slice id; /* cut to SESSION_TEXT_MAX */
 	uint16_t from, n;
@@ -28,25 +31,40 @@ struct batch_run {
 	bool one_phase, one_count; /* all of them have the same phase; the same number of tokens */
 	struct session *session;
 	struct place place;
+	int next; /* run of the same session in its part; -1: none */
 };
 
-/* Steps that follow each other in the log, and the record that is none after them. */
+/* Steps that follow each other in the log, of at most PART_SESSIONS sessions, and the record that is none after them.
+ */
+enum { PART_SESSIONS = 1024, BATCH_PARTS_MAX = COLUMNS_WHOLE + 1 + COLUMNS_ROWS / PART_SESSIONS };
+
 struct batch_part {
 	uint16_t run, n_runs;
 	uint16_t from, n; /* rows */
-	int event;	  /* row of `log`; -1: none */
+	int event;        /* row of `log`; -1: none */
 };
 
 struct batch {
 	const struct columns *log;  /* as they came */
 	const struct columns *rows; /* steps alone: by part, then by run */
 	size_t n_parts, n_runs;
-	struct batch_part part[COLUMNS_WHOLE + 1];
+	size_t n_sessions; /* of the part being sorted */
+	struct batch_part part[BATCH_PARTS_MAX];
 	struct batch_run run[COLUMNS_ROWS];
 	uint16_t in_order[COLUMNS_ROWS]; /* (part.from, part.n) rows in the log's order */
-	uint16_t run_of[COLUMNS_ROWS];	 /* by row */
-	struct columns sorted;		 /* what `rows` is, unless it is `log` */
+	uint16_t run_of[COLUMNS_ROWS];   /* the run of each, in the same order */
+	uint16_t slot[KNOWN_SESSIONS];   /* by `who`: 1 + the latest run of the part being sorted; 0: none */
+	uint16_t who[COLUMNS_ROWS];      /* by run */
+	uint16_t taken[COLUMNS_ROWS];    /* what row of `log` each is: what goes by the log's order reads these */
+	uint16_t row[COLUMNS_ROWS];      /* of the log, by row */
+	struct columns sorted;           /* what `rows` is, unless it is `log` */
 };
+
+/* A zeroed one. NULL: no memory. */
+struct batch *batch_open(void);
+
+/* The number of rows per batch that makes processing by columns worthwhile, if the next rows are like these. */
+size_t batch_rows_wanted(const struct batch *b);
 
 /* Takes the records that are wanted. */
 void batch_sort(struct batch *b, const struct columns *log, const struct analyze_options *wanted);

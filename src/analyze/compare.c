@@ -1,15 +1,25 @@
-/* compare.c - blocks of two sides become differences with intervals. */
+/* compare.c - computes differences with confidence intervals from the blocks of two sides. */
 #include "analyze/compare_side.h"
 
-#include "stats/trend.h"
+#include "base/array.h"
+#include "stats/student.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { DRAWS = 1000, BINS_MAX = 2048, STEPS_LEAST = 20, UNITS_LEAST = 2 };
+enum { DRAWS = 1000, BINS_MAX = 2048, STEPS_LEAST = 20, UNITS_LEAST = 2, SAMPLES_LEAST = 6 };
 
-/* What is smaller than this share of A is no difference, however sure it is. */
-static const double MATTERS = 0.01;
+/* A difference smaller than the first share of A does not matter, however certain it is. If an interval contains 0 and
+ * extends beyond the second share, the result is undecided. */
+static const double MATTERS = 0.01, TOO_WIDE = 0.1;
+
+/* Minimum number of independent stretches of steps per side for an interval. */
+static const double INDEPENDENT_LEAST = 4;
+
+/* Of the differences that are told, the share that may be none: of the decisive one, and of all others together. */
+static const double DOUBT = 0.05;
+
+static const enum metric_id speed[] = { M_TOKEN_LATENCY_MS, M_THROUGHPUT_TPS, M_CHUNK_PROCESS_TIME_MS };
 
 static const double quantile_of[COMPARED_COUNT] = { 0.5, 0.95, 0.9, 0.99, NAN };
 
@@ -27,27 +37,24 @@ struct table {
 	size_t n, cap;
 	double *value; /* (bins), ascending */
 	size_t bins;
-	size_t units[2];
-	uint64_t *count[2]; /* (bins), of a whole side */
+	size_t units[2];     /* blocks with a value */
+	uint64_t *count[2];  /* (bins), of a whole side */
 	uint32_t side, unit; /* of the cells that are added now */
-	bool negated, failed;
+	uint32_t run[2][COMPARE_BLOCKS];
+	size_t runs[2];
+	bool failed;
 };
 
 static void add_cell(void *ctx, double low, double high, uint64_t count)
 {
 	struct table *t = ctx;
 
-	if (t->n == t->cap) {
-		size_t cap = t->cap ? 2 * t->cap : 1024;
-		struct cell *grown = realloc(t->cell, cap * sizeof *grown);
-
-		t->failed |= !grown;
-		if (!grown)
-			return;
-		t->cell = grown;
-		t->cap = cap;
+	if (!array_grow(&t->cell, t->n, &t->cap, 1024, sizeof *t->cell)) {
+		t->failed = true;
+		return;
 	}
-	t->cell[t->n++] = (struct cell){ .value = low + (high - low) / 2, .count = count, .side = t->side, .unit = t->unit };
+	t->cell[t->n++] =
+		(struct cell){ .value = low + (high - low) / 2, .count = count, .side = t->side, .unit = t->unit };
 }
 
 static int by_value(const void *a, const void *b)
@@ -102,26 +109,33 @@ static void free_table(struct table *t)
 	free(t->count[1]);
 }
 
-static void add_side(struct table *t, const struct compare_side *s, uint32_t side, bool by_session, enum metric_id m,
-		     enum phase phase)
+/* Blocks without a value of the metric are no units. */
+static void add_side(struct table *t, const struct compare_side *s, uint32_t side, enum metric_id m, enum phase phase)
 {
+	uint32_t run[COMPARE_BLOCKS], again[COMPARE_BLOCKS];
+
+	compare_side_runs(s, run);
+	memset(again, 0xff, sizeof again);
 	t->side = side;
 	for (size_t i = 0; i < s->n; i++) {
-		bool next = i && (!by_session || s->block[i]->session != s->block[i - 1]->session);
+		size_t before = t->n;
 
-		t->units[side] += !i || next;
-		t->unit = (uint32_t)t->units[side] - 1;
-		tracks_walk(&s->block[i]->phase[phase], m, add_cell, t);
+		t->unit = (uint32_t)t->units[side];
+		metric_stats_walk(&s->block[i]->phase[phase], m, add_cell, t);
+		if (t->n == before)
+			continue;
+		if (again[run[i]] == UINT32_MAX)
+			again[run[i]] = (uint32_t)t->runs[side]++;
+		t->run[side][t->units[side]++] = again[run[i]];
 	}
 }
 
 /* False when memory is out. */
-static bool make_table(struct table *t, const struct compare_side *const side[2], bool by_session, enum metric_id m,
-		       enum phase phase)
+static bool make_table(struct table *t, const struct compare_side *const side[2], enum metric_id m, enum phase phase)
 {
 	*t = (struct table){ .n = 0 };
 	for (uint32_t i = 0; i < 2; i++)
-		add_side(t, side[i], i, by_session, m, phase);
+		add_side(t, side[i], i, m, phase);
 	t->value = malloc((t->n + 1) * sizeof *t->value);
 	for (int i = 0; i < 2; i++)
 		t->count[i] = calloc(t->n + 1, sizeof *t->count[i]);
@@ -197,6 +211,12 @@ static uint64_t next_random(uint64_t *state)
 	return z ^ z >> 31;
 }
 
+static void add_cells(const struct table *t, size_t from, size_t to, uint64_t *count)
+{
+	for (size_t i = from; i < to; i++)
+		count[t->cell[i].bin] += t->cell[i].count;
+}
+
 /* Units of one side, drawn as often as there are: their counts. `start` (units + 1): where their cells begin. */
 static void draw(const struct table *t, size_t units, const size_t *start, uint64_t *random, uint64_t *count)
 {
@@ -204,8 +224,7 @@ static void draw(const struct table *t, size_t units, const size_t *start, uint6
 	for (size_t k = 0; k < units; k++) {
 		size_t unit = (size_t)(next_random(random) % units);
 
-		for (size_t i = start[unit]; i < start[unit + 1]; i++)
-			count[t->cell[i].bin] += t->cell[i].count;
+		add_cells(t, start[unit], start[unit + 1], count);
 	}
 }
 
@@ -226,31 +245,6 @@ static int ascending(const void *a, const void *b)
 	double x = *(const double *)a, y = *(const double *)b;
 
 	return (x > y) - (x < y);
-}
-
-/* Few units make intervals that are too narrow: theirs are widened as Student's are. */
-static double widening(const struct table *t)
-{
-	double n = (double)(t->units[0] < t->units[1] ? t->units[0] : t->units[1]);
-
-	return trend_student95(fmax(n - 1, 3)) / trend_student95(1e9) * sqrt(n / (n - 1));
-}
-
-/* drawn (DRAWS) are differences as they came out; they are sorted. */
-static void interval(struct estimate *e, double *drawn, double center, double widen)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < DRAWS; i++)
-		if (isfinite(drawn[i])) /* a draw may have no step of the phase */
-			drawn[n++] = drawn[i];
-	if (n < DRAWS / 2)
-		return;
-	qsort(drawn, n, sizeof *drawn, ascending);
-	e->low = e->difference + widen * (drawn[n / 40] - center);
-	e->high = e->difference + widen * (drawn[n - 1 - n / 40] - center);
-	e->relative_low = e->a != 0 ? e->low / fabs(e->a) : (double)NAN;
-	e->relative_high = e->a != 0 ? e->high / fabs(e->a) : (double)NAN;
 }
 
 struct drawing {
@@ -288,59 +282,273 @@ static bool make_drawing(const struct table *t, struct drawing *d, struct arena 
 	return true;
 }
 
+/* Consecutive blocks of a run are correlated if the metric's memory is longer than a block: uses the correlation of
+ * their means, corrected for bias. */
+static double independent_blocks(const struct table *t, uint32_t side, const double *mean)
+{
+	double together = 0, apart = 0, of_run[COMPARE_BLOCKS] = { 0 }, r, n = (double)t->units[side];
+	size_t in_run[COMPARE_BLOCKS] = { 0 };
+
+	for (size_t i = 0; i < t->units[side]; i++) {
+		of_run[t->run[side][i]] += mean[i];
+		in_run[t->run[side][i]]++;
+	}
+	for (size_t i = 0; i < t->units[side]; i++) {
+		uint32_t run = t->run[side][i];
+		double off = mean[i] - of_run[run] / (double)in_run[run];
+
+		apart += off * off;
+		if (i && t->run[side][i - 1] == run)
+			together += off * (mean[i - 1] - of_run[run] / (double)in_run[run]);
+	}
+	r = apart > 0 ? fmax(together / apart, 0) : 0;
+	r = fmin(r + (apart > 0 ? (1 + 4 * r) / n : 0), 0.95);
+	return n * (1 - r) / (1 + r);
+}
+
+/* Each block's mean. */
+static void block_means(const struct table *t, uint32_t side, const size_t *start, double *mean)
+{
+	for (size_t unit = 0; unit < t->units[side]; unit++) {
+		double sum = 0, n = 0;
+
+		for (size_t i = start[unit]; i < start[unit + 1]; i++) {
+			sum += (double)t->cell[i].count * t->value[t->cell[i].bin];
+			n += (double)t->cell[i].count;
+		}
+		mean[unit] = sum / n;
+	}
+}
+
+/* Each run's statistics: of[COMPARED_COUNT * run + which]. */
+static void run_statistics(const struct table *t, uint32_t side, const struct drawing *d, double *of)
+{
+	for (size_t run = 0; run < t->runs[side]; run++) {
+		memset(d->count, 0, t->bins * sizeof *d->count);
+		for (size_t unit = 0; unit < t->units[side]; unit++)
+			if (t->run[side][unit] == run)
+				add_cells(t, d->start[side][unit], d->start[side][unit + 1], d->count);
+		statistics(t, d->count, of + COMPARED_COUNT * run);
+	}
+}
+
+static void set_interval(struct estimate *e, double low, double high)
+{
+	e->low = low;
+	e->high = high;
+	e->relative_low = e->a != 0 ? low / fabs(e->a) : (double)NAN;
+	e->relative_high = e->a != 0 ? high / fabs(e->a) : (double)NAN;
+}
+
+/* As of a normal distribution whose middle 95 % are the interval. */
+static double chance_of_interval(const struct estimate *e)
+{
+	double reach = e->difference > 0 ? e->difference - e->low : e->high - e->difference;
+
+	if (!(reach > 0))
+		return e->difference == 0 ? 1 : 0;
+	return student_chance(student_reach(DOUBT, INFINITY) * e->difference / reach, INFINITY);
+}
+
+/* Drawn differences as they came out, around their center, widened; they are sorted. */
+static void interval_of_draws(struct estimate *e, double *drawn, double center, double widen)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < DRAWS; i++)
+		if (isfinite(drawn[i])) /* a draw may have no step of the phase */
+			drawn[n++] = drawn[i];
+	if (n < DRAWS / 2)
+		return;
+	qsort(drawn, n, sizeof *drawn, ascending);
+	set_interval(e, e->difference + widen * (drawn[n / 40] - center),
+		     e->difference + widen * (drawn[n - 1 - n / 40] - center));
+	e->chance = chance_of_interval(e);
+}
+
+static double variance_of(const double *v, size_t n)
+{
+	double mean = 0, square = 0;
+
+	for (size_t i = 0; i < n; i++)
+		mean += v[i] / (double)n;
+	for (size_t i = 0; i < n; i++)
+		square += (v[i] - mean) * (v[i] - mean);
+	return square / (double)(n - 1);
+}
+
+static bool all_positive(const double *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(v[i * COMPARED_COUNT] > 0))
+			return false;
+	return true;
+}
+
+/* One statistic of a side's runs, or its logarithm: their mean, and the variance of that. */
+struct level {
+	double mean, variance;
+};
+
+static struct level level_of(const double *v, size_t n, bool shares)
+{
+	double of[COMPARE_BLOCKS];
+	struct level l = { .mean = 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		of[i] = shares ? log(v[i * COMPARED_COUNT]) : v[i * COMPARED_COUNT];
+		l.mean += of[i] / (double)n;
+	}
+	l.variance = variance_of(of, n) / (double)n;
+	return l;
+}
+
+/* Satterthwaite's: fewer, when one side's runs lie farther apart than the other's. Of few runs that is seen only
+ * roughly, so each side's variance is taken halfway to that of both: as few as Welch's test allows would cost a third
+ * of the power between sides that are alike. */
+static double freedom_of(const struct level side[2], const size_t n[2])
+{
+	double pooled = 0, sum = 0, parts = 0;
+
+	for (int i = 0; i < 2; i++)
+		pooled += side[i].variance * (double)n[i] * (double)(n[i] - 1) / (double)(n[0] + n[1] - 2);
+	for (int i = 0; i < 2; i++) {
+		double part = (side[i].variance + pooled / (double)n[i]) / 2;
+
+		sum += part;
+		parts += part * part / (double)(n[i] - 1);
+	}
+	return parts > 0 ? sum * sum / parts : (double)(n[0] + n[1] - 2);
+}
+
+static void set_levels(struct estimate *e, double a, double b)
+{
+	e->a = a;
+	e->b = b;
+	e->difference = b - a;
+	e->relative = a != 0 ? (b - a) / fabs(a) : (double)NAN;
+}
+
+/* Student's interval from one number per run of a side (n[0] and n[1] of them), of logarithms if all are positive; the
+ * estimate becomes that of a typical run, the (geometric) mean of each side's, because only its error is known: steps
+ * of all runs together have their median near the middle run's and their p95 near the slowest's. The error is at least
+ * that of the block bootstrap, because few runs may be close together by chance. */
+static void interval_of_runs(struct estimate *e, const double *const run[2], const size_t n[2], const double *drawn)
+{
+	bool shares = all_positive(run[0], n[0]) && all_positive(run[1], n[1]);
+	struct level side[2] = { level_of(run[0], n[0], shares), level_of(run[1], n[1], shares) };
+	double freedom = freedom_of(side, n), center = side[1].mean - side[0].mean, error, least, reach;
+
+	set_levels(e, shares ? exp(side[0].mean) : side[0].mean, shares ? exp(side[1].mean) : side[1].mean);
+	error = sqrt(side[0].variance + side[1].variance);
+	least = sqrt(variance_of(drawn, DRAWS)) / (shares ? sqrt(e->a * e->b) : 1);
+	error = isfinite(least) ? fmax(error, least) : error;
+	if (!isfinite(error))
+		return;
+	e->chance = error > 0 ? student_chance(center / error, freedom) : center == 0;
+	reach = error * student_reach(DOUBT, freedom);
+	if (shares)
+		set_interval(e, e->a * expm1(center - reach), e->a * expm1(center + reach));
+	else
+		set_interval(e, center - reach, center + reach);
+}
+
+/* With few independent blocks, intervals would be too narrow: they are widened as in Student's distribution, and by the
+ * ratio of blocks to independent blocks. */
+static double widening(const struct table *t, const double independent[2])
+{
+	double least = fmin(independent[0], independent[1]);
+	double memory = fmax((double)t->units[0] / independent[0], (double)t->units[1] / independent[1]);
+
+	return sqrt(memory * least / (least - 1)) * student_reach(DOUBT, least - 1) / student_reach(DOUBT, INFINITY);
+}
+
+static bool enough_runs(const struct table *t)
+{
+	return t->runs[0] >= COMPARE_RUNS && t->runs[1] >= COMPARE_RUNS;
+}
+
 /* False when memory is out. */
 static bool estimate(const struct table *t, struct difference *row)
 {
 	struct arena arena = { 0 };
 	struct drawing d;
-	double of[2][COMPARED_COUNT];
-	bool fine = make_drawing(t, &d, &arena);
+	double of[2][COMPARED_COUNT], *run[2], mean[COMPARE_BLOCKS];
+	bool fine = make_drawing(t, &d, &arena), by_run = enough_runs(t);
 
-	if (fine) {
+	for (int side = 0; side < 2; side++)
+		run[side] = arena_alloc(&arena, t->runs[side] * COMPARED_COUNT + 1, sizeof **run);
+	fine &= !arena.failed;
+	if (fine)
 		draw_all(t, &d);
-		for (int side = 0; side < 2; side++)
-			statistics(t, t->count[side], of[side]);
-		for (int i = 0; i < COMPARED_COUNT; i++)
-			interval(&row->of[i], d.difference[i], of[1][i] - of[0][i], widening(t));
+	for (uint32_t side = 0; fine && side < 2; side++) {
+		statistics(t, t->count[side], of[side]);
+		run_statistics(t, side, &d, run[side]);
+		block_means(t, side, d.start[side], mean);
+		row->independent[side] = by_run ? (double)t->runs[side] : independent_blocks(t, side, mean);
 	}
+	for (int i = 0; fine && i < COMPARED_COUNT; i++)
+		if (by_run)
+			interval_of_runs(&row->of[i], (const double *const[]){ run[0] + i, run[1] + i }, t->runs,
+					 d.difference[i]);
+		else if (fmin(row->independent[0], row->independent[1]) >= INDEPENDENT_LEAST)
+			interval_of_draws(&row->of[i], d.difference[i], of[1][i] - of[0][i],
+					  widening(t, row->independent));
 	arena_free(&arena);
 	return fine;
 }
 
 /* --- verdicts -------------------------------------------------------------------------- */
 
-static enum difference_verdict judge(enum metric_id m, const struct estimate *e)
+static enum difference_verdict side_of(enum metric_id m, const struct estimate *e)
 {
 	enum metric_better better = metric_specs[m].better;
 	bool higher = e->difference > 0;
 
-	if (!isfinite(e->low) || !isfinite(e->high))
-		return DIFFERENCE_UNKNOWN;
-	if (e->low <= 0 && 0 <= e->high)
-		return DIFFERENCE_NONE;
-	if (fabs(e->relative) < MATTERS)
-		return DIFFERENCE_NONE;
 	if (better == BETTER_NEITHER)
 		return higher ? DIFFERENCE_HIGHER : DIFFERENCE_LOWER;
 	return higher == (better == BETTER_HIGHER) ? DIFFERENCE_BETTER : DIFFERENCE_WORSE;
 }
 
+static bool is_wide(const struct estimate *e)
+{
+	return isfinite(e->relative_low) && (e->relative_low < -TOO_WIDE || e->relative_high > TOO_WIDE);
+}
+
+/* *reason comes in as what is known of the metric's steps. */
+static enum difference_verdict judge(enum metric_id m, const struct estimate *e, bool by_run,
+				     enum difference_reason *reason)
+{
+	bool holds_nothing = e->low <= 0 && 0 <= e->high;
+
+	if (*reason == REASON_NONE && (!isfinite(e->low) || !isfinite(e->high)))
+		*reason = REASON_FEW_STEPS;
+	if (*reason == REASON_NONE && holds_nothing && is_wide(e))
+		*reason = REASON_WIDE;
+	if (*reason != REASON_NONE)
+		return DIFFERENCE_UNKNOWN;
+	if (holds_nothing || fabs(e->relative) < MATTERS)
+		return DIFFERENCE_NONE;
+	*reason = by_run ? REASON_NONE : REASON_FEW_RUNS;
+	return by_run ? side_of(m, e) : DIFFERENCE_IN_RUNS;
+}
+
 static void summarize(const struct compare_side *s, enum metric_id m, enum phase phase, struct summary *out, bool *fine)
 {
-	struct tracks whole = { .records = 0 };
+	struct metric_stats whole = { .records = 0 };
 
 	for (size_t i = 0; i < s->n; i++)
-		tracks_merge(&whole, &s->block[i]->phase[phase]);
-	tracks_summary(&whole, m, out);
-	*fine &= !tracks_failed(&whole);
-	tracks_free(&whole);
+		metric_stats_merge(&whole, &s->block[i]->phase[phase]);
+	metric_stats_summary(&whole, m, out);
+	*fine &= !metric_stats_failed(&whole);
+	metric_stats_free(&whole);
 }
 
 static struct estimate point_of(double a, double b)
 {
 	double nan = (double)NAN, difference = b - a;
 
-	return (struct estimate){ a, b, difference, nan, nan, a != 0 ? difference / fabs(a) : nan, nan, nan };
+	return (struct estimate){ a, b, difference, nan, nan, a != 0 ? difference / fabs(a) : nan, nan, nan, nan };
 }
 
 static void points(struct difference *row)
@@ -354,29 +562,69 @@ static void points(struct difference *row)
 	row->of[COMPARED_MEAN] = point_of(a->mean, b->mean);
 }
 
+/* A level that changes at events and not by sampling is known exactly, no matter how often it is written. */
+static bool is_sampled(enum metric_id m)
+{
+	return metric_specs[m].group == METRIC_RESOURCES && m != M_STATE_SIZE_BYTES && m != M_VRAM_USED_MB &&
+	       m != M_PROCESS_VRAM_MB;
+}
+
+/* The reason, if any, why nothing can be said about this metric. */
+static enum difference_reason steps_of(const struct difference *row, const struct compare_side *const side[2],
+				       const struct table *t)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct summary *s = i ? &row->b : &row->a;
+
+		if (s->count < STEPS_LEAST || t->units[i] < UNITS_LEAST)
+			return REASON_FEW_STEPS;
+		if (!enough_runs(t) && is_sampled(row->metric) &&
+		    side[i]->samples[row->phase][row->metric].n < SAMPLES_LEAST)
+			return REASON_FEW_SAMPLES;
+	}
+	return REASON_NONE;
+}
+
+/* Intervals and verdicts; false when memory is out. */
+static bool judge_row(struct difference *row, const struct compare_side *const side[2], const struct table *t)
+{
+	bool by_run = enough_runs(t);
+	enum difference_reason p95;
+
+	row->reason = steps_of(row, side, t);
+	if (row->reason == REASON_NONE && !estimate(t, row))
+		return false;
+	if (row->reason == REASON_NONE && !by_run && fmin(row->independent[0], row->independent[1]) < INDEPENDENT_LEAST)
+		row->reason = REASON_SHORT_RUNS;
+	p95 = row->reason;
+	row->median = judge(row->metric, &row->of[COMPARED_MEDIAN], by_run, &row->reason);
+	row->p95 = judge(row->metric, &row->of[COMPARED_P95], by_run, &p95);
+	return true;
+}
+
 /* One metric in one phase; false when memory is out. */
-static bool compare_row(struct comparison *c, const struct compare_side *const side[2], enum metric_id m, enum phase phase)
+static bool compare_row(struct comparison *c, const struct compare_side *const side[2], enum metric_id m,
+			enum phase phase)
 {
 	struct difference *row = &c->row[c->n];
 	struct table table;
 	bool fine = true;
 
-	*row = (struct difference){ .metric = m, .phase = phase, .cliffs_delta = (double)NAN };
+	*row = (struct difference){
+		.metric = m, .phase = phase, .cliffs_delta = (double)NAN, .independent = { (double)NAN, (double)NAN }
+	};
 	summarize(side[0], m, phase, &row->a, &fine);
 	summarize(side[1], m, phase, &row->b, &fine);
 	if (!fine || !row->a.count || !row->b.count)
 		return fine;
 	c->n++;
 	points(row);
-	fine = make_table(&table, side, c->by_session, m, phase);
-	if (fine)
+	fine = make_table(&table, side, m, phase);
+	if (fine) {
 		row->cliffs_delta = cliffs_delta(&table);
-	if (fine && row->a.count >= STEPS_LEAST && row->b.count >= STEPS_LEAST && table.units[0] >= UNITS_LEAST &&
-	    table.units[1] >= UNITS_LEAST)
-		fine = estimate(&table, row);
+		fine = judge_row(row, side, &table);
+	}
 	free_table(&table);
-	row->median = judge(m, &row->of[COMPARED_MEDIAN]);
-	row->p95 = judge(m, &row->of[COMPARED_P95]);
 	return fine;
 }
 
@@ -391,29 +639,79 @@ const struct difference *comparison_row(const struct comparison *c, enum metric_
 	return NULL;
 }
 
-/* The speed of decoding decides, or else of what there is. */
+/* The verdict is that of the decode speed, or of the next available speed. */
 static void decide(struct comparison *c)
 {
-	static const enum metric_id speed[] = { M_TOKEN_LATENCY_MS, M_THROUGHPUT_TPS, M_CHUNK_PROCESS_TIME_MS };
-
 	for (size_t i = 0; i < sizeof speed / sizeof *speed && !c->deciding; i++) {
 		const struct difference *row = comparison_row(c, speed[i], PHASE_UNKNOWN);
 
-		if (row && row->median != DIFFERENCE_UNKNOWN)
+		if (row && row->reason != REASON_FEW_STEPS)
 			c->deciding = row;
 	}
 	c->verdict = c->deciding ? c->deciding->median : DIFFERENCE_UNKNOWN;
 }
 
-static struct compared_side about(const struct compare_side *s, bool by_session)
+/* --- many questions at once ------------------------------------------------------------- */
+
+/* The verdict's question, in its three units. */
+static bool is_decisive(const struct comparison *c, const struct difference *d)
 {
-	return (struct compared_side){ .sessions = s->sessions.n_listed + s->sessions.n_other, .records = s->records,
-				       .left_out = s->left_out, .units = by_session ? s->sessions.n_listed : s->n };
+	bool is_speed = false;
+
+	for (size_t i = 0; i < sizeof speed / sizeof *speed; i++)
+		is_speed |= d->metric == speed[i];
+	return is_speed && c->deciding && d->phase == c->deciding->phase;
 }
 
-static bool draws_sessions(const struct compare_side *s)
+/* The largest chance with which a difference is told: of n equals one in twenty would be told by its own interval, so
+ * that of all that are told no more than that share may be wrong (Benjamini and Hochberg). < 0: none is. */
+static double chance_allowed(const struct comparison *c, double *chance)
 {
-	return s->sessions.n_listed >= COMPARE_SESSIONS && !s->joined;
+	double allowed = -1;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		for (int which = COMPARED_MEDIAN; which <= COMPARED_P95; which++)
+			if (isfinite(c->row[i].of[which].chance))
+				chance[n++] = c->row[i].of[which].chance;
+	qsort(chance, n, sizeof *chance, ascending);
+	for (size_t i = 0; i < n; i++)
+		if (chance[i] <= DOUBT * (double)(i + 1) / (double)n)
+			allowed = chance[i];
+	return allowed;
+}
+
+static bool is_told(enum difference_verdict v)
+{
+	return v != DIFFERENCE_UNKNOWN && v != DIFFERENCE_NONE;
+}
+
+/* Takes back what is told of other metrics than the decisive one, as far as so many comparisons bring that about by
+ * chance. */
+static void judge_together(struct comparison *c, double *scratch)
+{
+	double allowed = chance_allowed(c, scratch);
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct difference *d = &c->row[i];
+
+		if (is_told(d->p95) && d->of[COMPARED_P95].chance > allowed)
+			d->p95 = DIFFERENCE_UNKNOWN;
+		if (is_decisive(c, d) || !is_told(d->median) || d->of[COMPARED_MEDIAN].chance <= allowed)
+			continue;
+		d->median = DIFFERENCE_UNKNOWN;
+		d->reason = REASON_MANY;
+	}
+}
+
+static struct compared_side about(const struct compare_side *s)
+{
+	uint32_t run[COMPARE_BLOCKS];
+
+	return (struct compared_side){ .sessions = s->sessions.n_listed + s->sessions.n_other,
+				       .records = s->records,
+				       .left_out = s->left_out,
+				       .runs = compare_side_runs(s, run) };
 }
 
 int compare_sides(const struct compare_side *a, const struct compare_side *b, struct comparison *out, struct err *err)
@@ -421,18 +719,25 @@ int compare_sides(const struct compare_side *a, const struct compare_side *b, st
 	static const enum phase order[] = { PHASE_DECODE, PHASE_PREFILL, PHASE_UNKNOWN };
 	const struct compare_side *const side[2] = { a, b };
 	bool fine = !compare_side_failed(a) && !compare_side_failed(b);
+	double *scratch;
 
-	*out = (struct comparison){ .by_session = draws_sessions(a) && draws_sessions(b) };
-	out->side[0] = about(a, out->by_session);
-	out->side[1] = about(b, out->by_session);
+	*out = (struct comparison){ .n = 0 };
+	for (int i = 0; i < 2; i++)
+		out->side[i] = about(side[i]);
+	out->by_run = out->side[0].runs >= COMPARE_RUNS && out->side[1].runs >= COMPARE_RUNS;
+	for (int i = 0; i < 2; i++)
+		out->side[i].units = out->by_run ? out->side[i].runs : side[i]->n;
 	out->row = arena_alloc(&out->arena, METRIC_COUNT * PHASE_COUNT + 1, sizeof *out->row);
-	fine &= out->row != NULL;
+	scratch = arena_alloc(&out->arena, 2 * METRIC_COUNT * PHASE_COUNT, sizeof *scratch);
+	fine &= out->row && scratch;
 	for (size_t k = 0; k < sizeof order / sizeof *order; k++)
 		for (int m = 0; fine && m < METRIC_COUNT; m++)
 			fine = compare_row(out, side, (enum metric_id)m, order[k]);
 	decide(out);
-	if (fine)
+	if (fine) {
+		judge_together(out, scratch);
 		return 0;
+	}
 	comparison_free(out);
 	return err_set(err, ERR_NOMEM, "no memory for the comparison");
 }

@@ -1,9 +1,13 @@
-/* compare.h - two groups of logs against each other: how much differs, and how sure that is.
+/* compare.h - compares two groups of logs: how much they differ, and how certain that is.
  *
- * Prefill and decode are never mixed, and each session's first steps are left out. Each side is kept as at most
- * COMPARE_BLOCKS blocks of steps in a row of one session, each with the numbers of its steps. The intervals come from
- * drawing blocks again and again (a bootstrap): steps in a row resemble each other, so that drawing single steps would
- * promise too much. With COMPARE_SESSIONS sessions on both sides, whole sessions are drawn instead.
+ * Prefill and decode are never mixed, and each session's first steps are excluded. With COMPARE_RUNS runs on both sides
+ * the intervals are Student's, from one number per run, and include the variation from run to run. A run is a session;
+ * sessions of one instance whose steps interleave are one run. With fewer runs nothing can be said about other runs;
+ * then the intervals come from a bootstrap over blocks of consecutive steps, at most COMPARE_BLOCKS per side, and are
+ * widened according to the correlation of neighbouring blocks.
+ *
+ * One question is decisive: the speed of decoding. Its interval stands alone. What is told of all other metrics
+ * is told so that of these differences together no more than one in twenty is expected to be none.
  *
  * Ownership  *_open creates, *_close destroys; records are read during the call and never kept.
  * Threads    a side belongs to one thread.
@@ -16,7 +20,7 @@
 #include "base/err.h"
 #include "record/record.h"
 
-enum { COMPARE_BLOCKS = 64, COMPARE_SESSIONS = 5, COMPARE_WARMUP = 20 };
+enum { COMPARE_BLOCKS = 64, COMPARE_RUNS = 3, COMPARE_WARMUP = 20 };
 
 struct compare_side;
 
@@ -27,7 +31,7 @@ int compare_side_open(struct compare_side **out, uint64_t warmup, struct err *er
 void compare_side_add(struct compare_side *s, const struct record *rec, struct slice session_id);
 void compare_side_close(struct compare_side *s);
 
-/* The same sides give the same answer: what is drawn is drawn from a fixed seed. *out is empty on error. */
+/* The same sides give the same result: the random seed is fixed. *out is empty on error. */
 int compare_sides(const struct compare_side *a, const struct compare_side *b, struct comparison *out, struct err *err);
 
 #endif

@@ -1,3 +1,4 @@
+/* compare_side.c - steps go into blocks of equal length; when there are too many, neighbours are joined. */
 #include "analyze/compare_side.h"
 
 #include <stdlib.h>
@@ -19,7 +20,7 @@ int compare_side_open(struct compare_side **out, uint64_t warmup, struct err *er
 static void free_block(struct compare_block *b)
 {
 	for (int phase = 0; phase < PHASE_COUNT; phase++)
-		tracks_free(&b->phase[phase]);
+		metric_stats_free(&b->phase[phase]);
 	free(b);
 }
 
@@ -56,7 +57,7 @@ static void join_equal(struct compare_side *s)
 			continue;
 		}
 		for (int phase = 0; phase < PHASE_COUNT; phase++)
-			tracks_merge(&into->phase[phase], &from->phase[phase]);
+			metric_stats_merge(&into->phase[phase], &from->phase[phase]);
 		free_block(from);
 	}
 	s->n = n;
@@ -125,6 +126,18 @@ static struct compare_session *session_of(struct compare_side *s, struct slice s
 	return &s->session[*index];
 }
 
+static void count_samples(struct compare_side *s, const struct record *rec)
+{
+	for (int m = 0; m < METRIC_COUNT; m++) {
+		struct compare_samples *seen = &s->samples[rec->phase][m];
+
+		if (metric_specs[m].group != METRIC_RESOURCES || !record_has(rec, (enum metric_id)m))
+			continue;
+		seen->n += !seen->n || rec->metric[m] != seen->last;
+		seen->last = rec->metric[m];
+	}
+}
+
 void compare_side_add(struct compare_side *s, const struct record *rec, struct slice session_id)
 {
 	struct compare_session *session;
@@ -136,6 +149,11 @@ void compare_side_add(struct compare_side *s, const struct record *rec, struct s
 	s->failed |= !session;
 	if (!session)
 		return;
+	if (!session->steps) {
+		session->from = s->records + s->left_out;
+		session->instance = session_hash(fields_text(rec->session, F_INSTANCE));
+	}
+	session->to = s->records + s->left_out;
 	if (session->steps++ < s->warmup) {
 		s->left_out++;
 		return;
@@ -146,9 +164,48 @@ void compare_side_add(struct compare_side *s, const struct record *rec, struct s
 	if (!session->open)
 		return;
 	s->records++;
-	tracks_add(&session->open->phase[rec->phase], rec);
+	metric_stats_add(&session->open->phase[rec->phase], rec);
+	count_samples(s, rec);
 	while (s->n > COMPARE_BLOCKS)
 		halve(s);
+}
+
+/* Of the sessions that share the blocks of one number: when the side saw them. */
+static struct compare_session whole_of(const struct compare_side *s, uint32_t number)
+{
+	struct compare_session whole = { .from = UINT64_MAX };
+
+	for (size_t i = (size_t)number << s->joined; i < (size_t)(number + 1) << s->joined && i < s->n_session; i++) {
+		const struct compare_session *of = &s->session[i];
+
+		if (!of->steps)
+			continue;
+		whole.instance = of->instance;
+		whole.from = of->from < whole.from ? of->from : whole.from;
+		whole.to = of->to > whole.to ? of->to : whole.to;
+	}
+	return whole;
+}
+
+static bool same_run(const struct compare_side *s, uint32_t a, uint32_t b)
+{
+	struct compare_session x = whole_of(s, a), y = whole_of(s, b);
+
+	return a == b || ((s->joined || x.instance == y.instance) && x.from <= y.to && y.from <= x.to);
+}
+
+size_t compare_side_runs(const struct compare_side *s, uint32_t run[COMPARE_BLOCKS])
+{
+	size_t runs = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		size_t k = 0;
+
+		while (k < i && !same_run(s, s->block[k]->session, s->block[i]->session))
+			k++;
+		run[i] = k < i ? run[k] : (uint32_t)runs++;
+	}
+	return runs;
 }
 
 bool compare_side_failed(const struct compare_side *s)
@@ -157,6 +214,6 @@ bool compare_side_failed(const struct compare_side *s)
 
 	for (size_t i = 0; i < s->n; i++)
 		for (int phase = 0; phase < PHASE_COUNT; phase++)
-			failed |= tracks_failed(&s->block[i]->phase[phase]);
+			failed |= metric_stats_failed(&s->block[i]->phase[phase]);
 	return failed;
 }

@@ -1,3 +1,4 @@
+/* drift.c - the first, the last and the largest sample, by time, so that merging does not depend on order. */
 #include "analyze/drift.h"
 
 static bool before(const struct drift_at *a, const struct drift_at *b)

@@ -1,7 +1,8 @@
-/* drift.h - how far a session's states turned away from those their sequences began with: first seen, last, and most.
+/* drift.h - how far a session's states moved away from the start of their sequences: the first, last and largest
+ * sample.
  *
- * First and last go by time, then by sequence, position and value; of equal ones the earliest is the most. So all
- * depend on the steps alone.
+ * First and last are by time, then by sequence, position and value; of equal largest ones, the earliest is kept. So all
+ * depend only on the steps.
  */
 #ifndef RWKVMON_ANALYZE_DRIFT_H
 #define RWKVMON_ANALYZE_DRIFT_H

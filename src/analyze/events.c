@@ -1,3 +1,4 @@
+/* events.c - violations of one type in one session grow into runs; the lightest are dropped when there are too many. */
 #include "analyze/events.h"
 
 #include <math.h>
@@ -8,7 +9,7 @@ static double beyond(const struct anomaly_event *e)
 	return fabs(e->worst - e->limit);
 }
 
-static void take_worst(struct anomaly_event *into, const struct anomaly_event *from)
+static void keep_worst(struct anomaly_event *into, const struct anomaly_event *from)
 {
 	if (!(beyond(from) > beyond(into)))
 		return;
@@ -23,7 +24,7 @@ static void extend(struct anomaly_event *into, const struct anomaly_event *by)
 	into->to_us = by->to_us > into->to_us ? by->to_us : into->to_us;
 	into->severity = by->severity > into->severity ? by->severity : into->severity;
 	into->records += by->records;
-	take_worst(into, by);
+	keep_worst(into, by);
 }
 
 static void drop(struct event *e)
@@ -82,7 +83,7 @@ static void thin(struct events *e)
 		drop(e->event[--e->n]);
 }
 
-static bool make_room(struct events *e)
+static bool reserve_list(struct events *e)
 {
 	if (!e->event)
 		e->event = malloc((EVENTS_KEPT + 1) * sizeof *e->event);
@@ -92,7 +93,7 @@ static bool make_room(struct events *e)
 
 static void begin(struct events *e, struct event_list_end *end, const char *session_id, const struct anomaly_event *is)
 {
-	struct event *event = make_room(e) ? calloc(1, sizeof *event) : NULL;
+	struct event *event = reserve_list(e) ? calloc(1, sizeof *event) : NULL;
 
 	if (end->event)
 		end->event->end = NULL;
@@ -113,11 +114,6 @@ static void begin(struct events *e, struct event_list_end *end, const char *sess
 	thin(e);
 }
 
-bool events_go_on(const struct event_list_end *end, int64_t from_us, int64_t to_us, int64_t cooldown_us)
-{
-	return end->any && to_us <= end->to_us + cooldown_us && from_us >= end->from_us - cooldown_us;
-}
-
 static void go_on(struct event_list_end *end, const struct anomaly_event *more, int64_t cooldown_us)
 {
 	end->from_us = more->from_us < end->from_us ? more->from_us : end->from_us;
@@ -126,24 +122,22 @@ static void go_on(struct event_list_end *end, const struct anomaly_event *more, 
 		end->event->cooldown_us = cooldown_us;
 }
 
-void events_add_more(struct event_list_end *end, const struct anomaly_event *more, int64_t cooldown_us)
-{
-	if (end->event)
-		extend(&end->event->is, more);
-	go_on(end, more, cooldown_us);
-}
-
-void events_add(struct events *e, struct event_list_end *end, const char *session_id, int64_t time_us,
+void events_add(struct events *e, struct event_list_end *end, const char *session_id, int64_t time_us, bool again,
 		int64_t cooldown_us, const struct rule_finding *f)
 {
-	struct anomaly_event now = { .type = f->type, .severity = f->severity, .from_us = time_us, .to_us = time_us,
-				     .records = 1, .worst = f->value, .limit = f->limit, .metric = f->metric };
+	struct anomaly_event now = { .type = f->type,
+				     .severity = f->severity,
+				     .from_us = time_us,
+				     .to_us = time_us,
+				     .records = !again,
+				     .worst = f->value,
+				     .limit = f->limit,
+				     .metric = f->metric };
 
-	if (events_go_on(end, time_us, time_us, cooldown_us)) {
-		events_add_more(end, &now, cooldown_us);
-		return;
-	}
-	begin(e, end, session_id, &now);
+	if (!end->any || time_us > end->to_us + cooldown_us || time_us < end->from_us - cooldown_us)
+		begin(e, end, session_id, &now);
+	else if (end->event)
+		extend(&end->event->is, &now);
 	go_on(end, &now, cooldown_us);
 }
 

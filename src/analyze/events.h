@@ -1,8 +1,7 @@
-/* events.h - violating records become events: runs of one alarm type in one session.
+/* events.h - groups violating records into events: runs of one alarm type in one session.
  *
- * A record within the rule's cooldown of the run's last one extends it. More than
- * EVENTS_KEPT events are thinned to FINDINGS_EVENTS_MAX: critical ones and those of many
- * records stay; all are counted.
+ * A record within the rule's cooldown of the run's last one extends it. If there are more than EVENTS_KEPT events, only
+ * FINDINGS_EVENTS_MAX are kept: critical ones and those with many records; all are counted.
  */
 #ifndef RWKVMON_ANALYZE_EVENTS_H
 #define RWKVMON_ANALYZE_EVENTS_H
@@ -24,7 +23,7 @@ struct event {
 struct event_list_end {
 	bool any;
 	int64_t from_us, to_us; /* of the latest event */
-	struct event *event; /* NULL when it was thinned out */
+	struct event *event;    /* NULL when it was thinned out */
 };
 
 struct events {
@@ -34,15 +33,9 @@ struct events {
 	bool failed;
 };
 
-/* A record of that session violates the rule. */
-void events_add(struct events *e, struct event_list_end *end, const char *session_id, int64_t time_us,
+/* A record of that session violates the rule; `again`: it has been added for another rule of that type. */
+void events_add(struct events *e, struct event_list_end *end, const char *session_id, int64_t time_us, bool again,
 		int64_t cooldown_us, const struct rule_finding *f);
-
-/* Would records of from_us..to_us all go on with the session's latest event, whatever their order? */
-bool events_go_on(const struct event_list_end *end, int64_t from_us, int64_t to_us, int64_t cooldown_us);
-
-/* Then they may be added together. */
-void events_add_more(struct event_list_end *end, const struct anomaly_event *more, int64_t cooldown_us);
 
 /* The session goes: its events stay. */
 void events_detach(struct event_list_end end[ALARM_TYPE_COUNT]);

@@ -1,26 +1,40 @@
+/* facts.c - computes the numbers that the diagnosis tests from the sums of one part of a log. */
 #include "analyze/facts.h"
 
+#include "rules/rules.h"
+
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* --- lines through sums --------------------------------------------------------------- */
+/* --- pauses: lines through sums ------------------------------------------------------------ */
 
-double line_correlation(const struct ledger_line *l)
+/* Pearson's; NAN when undefined. */
+static double correlation(const struct sums_line *l)
 {
 	double xx = l->n * l->xx - l->x * l->x, yy = l->n * l->yy - l->y * l->y, xy = l->n * l->xy - l->x * l->y;
 
 	return l->n >= 2 && xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : (double)NAN;
 }
 
-/* Least squares of pause on length and time together. */
-static void pauses_of(struct pauses *out, const struct ledger *c)
+/* Least squares of pause on length and time together; where they go together, on the better of both. */
+static void pauses_of(struct pauses *out, const struct time_part *c)
 {
-	const struct ledger_line *l = &c->pause_length, *t = &c->pause_time;
-	double n = l->n, ll = l->xx - l->x * l->x / n, tt = t->xx - t->x * t->x / n, lt = c->length_time - l->x * t->x / n;
+	const struct sums_line *l = &c->pause_length, *t = &c->pause_time;
+	double n = l->n, ll = l->xx - l->x * l->x / n, tt = t->xx - t->x * t->x / n,
+	       lt = c->length_time - l->x * t->x / n;
 	double lp = l->xy - l->x * l->y / n, tp = t->xy - t->x * t->y / n, det = ll * tt - lt * lt, by_length, by_time;
+	const double between = 2.56; /* standard deviations between the tenth and the ninetieth percentile */
+	double r_length = correlation(l), r_time = correlation(t);
+	const struct sums_line *better = r_time > r_length || isnan(r_length) ? t : l;
+	double xx = better == t ? tt : ll, xp = better == t ? tp : lp;
 
-	if (n < 16 || !(ll > 0) || !(tt > 0) || lt * lt / (ll * tt) > 0.95)
+	*out = (struct pauses){ .r = fmax(isnan(r_length) ? -1 : r_length, isnan(r_time) ? -1 : r_time) };
+	if (n < 16 || !(xx > 0))
+		return;
+	out->grows_ms = xp / xx * between * sqrt(xx / n);
+	if (!(ll > 0) || !(tt > 0) || lt * lt / (ll * tt) > 0.95)
 		return;
 	out->apart = true;
 	out->per_1000_tokens = (lp * tt - tp * lt) / det;
@@ -32,41 +46,61 @@ static void pauses_of(struct pauses *out, const struct ledger *c)
 
 /* --- slow part and fast part ------------------------------------------------------------- */
 
-enum { GROUPS_MAX = LEDGER_POINTS_MAX, GROUPS_WANTED = 48, GROUP_CALLS_MIN = 8, GROUPS_MIN = 6 };
-enum { SLOW_LASTS_MS = 500 };
+enum { GROUP_CALLS_MIN = 8, GROUPS_MIN = 6 };
 
-enum part { PART_NEITHER, PART_FAST, PART_SLOW, PART_COUNT };
+enum side { SIDE_NEITHER, SIDE_FAST, SIDE_SLOW, SIDE_COUNT };
 
 struct group {
-	int64_t from_us, to_us;
-	double calls, decode_ms, pause_ms; /* ms: sums */
-	enum part part;
+	struct stretch sum;
+	double decode_ms, pause_ms,
+		period_ms; /* means; of decode the geometric one, which few slow calls hardly move */
+	enum side side;
 };
 
-static double period(const struct group *g)
+static void add(struct stretch *a, const struct stretch *b)
 {
-	return (g->decode_ms + fmax(g->pause_ms, 0)) / g->calls;
+	a->from_us = a->calls ? a->from_us : b->from_us;
+	a->to_us = b->to_us;
+	a->calls += b->calls;
+	a->decode_calls += b->decode_calls;
+	a->decode_ln += b->decode_ln;
+	a->batch_ln += b->batch_ln;
+	a->pauses += b->pauses;
+	a->pause_ms += b->pause_ms;
+	for (int l = 0; l < LEVEL_COUNT; l++) {
+		a->level[l] += b->level[l];
+		a->seen[l] += b->seen[l];
+	}
 }
 
-/* Neighbouring points until each group has calls enough to mean something. */
-static size_t group_points(const struct ledger *c, struct group out[GROUPS_MAX])
+/* How much longer a call takes with more streams in it: the cost of a larger batch is not a slowdown. */
+static double batch_slope(const struct sums_line *l)
 {
-	double least = fmax((double)c->decode_calls / GROUPS_WANTED, GROUP_CALLS_MIN);
+	double xx = l->xx - l->x * l->x / l->n, xy = l->xy - l->x * l->y / l->n;
+
+	return l->n > 0 && xx > 0 ? fmin(fmax(xy / xx, 0), 1) : 0;
+}
+
+/* Neighbouring stretches until each group has calls enough to mean something; what is left over is too little. */
+static size_t group_stretches(const struct time_part *c, struct group out[])
+{
+	const double slope = batch_slope(&c->batch);
+	double least = fmax((double)c->decode_calls / STRETCHES_MAX, GROUP_CALLS_MIN);
 	size_t n = 0;
 
-	for (size_t i = 0; i < c->n_points; i++) {
-		const struct ledger_point *p = &c->point[i];
+	out[0] = (struct group){ .side = SIDE_NEITHER };
+	for (size_t i = 0; i < c->n_stretches; i++) {
 		struct group *g = &out[n];
 
-		if (!(g->calls > 0))
-			g->from_us = p->from_us;
-		g->to_us = p->to_us;
-		g->calls += (double)p->calls;
-		g->decode_ms += p->decode_ms * (double)p->calls;
-		g->pause_ms += isfinite(p->pause_ms) ? p->pause_ms * (double)p->calls : 0;
-		n += g->calls >= least;
+		add(&g->sum, &c->stretch[i]);
+		if ((double)g->sum.decode_calls < least)
+			continue;
+		g->decode_ms = exp((g->sum.decode_ln - slope * g->sum.batch_ln) / (double)g->sum.decode_calls);
+		g->pause_ms = g->sum.pauses ? fmax(g->sum.pause_ms / (double)g->sum.pauses, 0) : 0;
+		g->period_ms = g->decode_ms + g->pause_ms;
+		out[++n] = (struct group){ .side = SIDE_NEITHER };
 	}
-	return n; /* what is left over is too little to count */
+	return n;
 }
 
 static int ascending(const void *a, const void *b)
@@ -76,173 +110,387 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double fast_period(const struct group *g, size_t n)
+static double quantile(double *v, size_t n, double q)
 {
-	double sorted[GROUPS_MAX];
-
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = period(&g[i]);
-	qsort(sorted, n, sizeof *sorted, ascending);
-	return sorted[n / 4];
+	qsort(v, n, sizeof *v, ascending);
+	return v[(size_t)(q * (double)(n - 1) + 0.5)];
 }
 
-/* Marks the parts; true when a slow part lasts: half a second in all, and three groups in a row, or two that take three
- * times as long. */
-static bool mark_parts(struct group *g, size_t n)
+/* How much neighbours differ by chance, as a logarithm: the median is not moved by a few true steps. */
+static double noise_of(const struct group *g, size_t n)
 {
-	double fast = fast_period(g, n), slow_ms = 0, slow_calls = 0;
-	size_t run = 0, longest = 0;
+	double step[STRETCHES_MAX];
 
+	for (size_t i = 1; i < n; i++)
+		step[i - 1] = fabs(log(g[i].period_ms / g[i - 1].period_ms));
+	return quantile(step, n - 1, 0.5) * 1.4826 / sqrt(2);
+}
+
+/* Do more stretches lie between the sides than on the slow one, which is not far off? Then the speed drifts about its
+ * level, and there is no slow part. */
+static bool drifts(const struct group *g, size_t n, double times)
+{
+	size_t of[SIDE_COUNT] = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		of[g[i].side]++;
+	return of[SIDE_NEITHER] > of[SIDE_SLOW] && times < limit_of(T_BURSTS_RATIO);
+}
+
+/* Marks both sides; true when a slow part lasts, in a row, or in all and clearly. */
+static bool mark_sides(struct group *g, size_t n, double ratio, struct shift *out)
+{
+	double period[STRETCHES_MAX], fast, slow_ms = 0, slow_calls = 0, far = fmax(log(ratio), 4 * noise_of(g, n));
+	size_t run = 0, longest = 0, last = 0;
+
+	for (size_t i = 0; i < n; i++)
+		period[i] = g[i].period_ms;
+	fast = quantile(period, n, 0.1);
 	for (size_t i = 0; i < n; i++) {
-		bool slow = i > 0 && period(&g[i]) > 1.35 * fast;
+		double is = log(g[i].period_ms / fast);
+		bool slow = i > 0 && is > far;
 
-		g[i].part = slow ? PART_SLOW : period(&g[i]) < 1.15 * fast ? PART_FAST : PART_NEITHER;
+		g[i].side = slow ? SIDE_SLOW : is < far / 2 ? SIDE_FAST : SIDE_NEITHER;
+		if (slow && !out->since_us)
+			out->since_us = g[i].sum.from_us;
+		out->runs += slow && !run;
 		run = slow ? run + 1 : 0;
 		longest = run > longest ? run : longest;
-		slow_ms += slow ? period(&g[i]) * g[i].calls : 0;
-		slow_calls += slow ? g[i].calls : 0;
+		last = slow ? i : last;
+		slow_ms += slow ? g[i].period_ms * (double)g[i].sum.decode_calls : 0;
+		slow_calls += slow ? (double)g[i].sum.decode_calls : 0;
 	}
-	return slow_ms >= SLOW_LASTS_MS && longest >= (slow_ms > 3 * fast * slow_calls ? 2 : 3);
+	out->slow_alone = out->runs == 1 && last + 1 == n;
+	if (ratio >= limit_of(T_SLOW_RATIO) && slow_calls > 0 && drifts(g, n, slow_ms / (fast * slow_calls)))
+		return false;
+	if (slow_ms >= limit_of(T_BURSTS_MS) && slow_ms > limit_of(T_BURSTS_RATIO) * fast * slow_calls)
+		return true;
+	return slow_ms >= limit_of(T_SLOW_LASTS_MS) && longest >= (slow_ms > 3 * fast * slow_calls ? 2 : 3);
 }
 
-static void times_of_part(const struct group *g, size_t n, enum part part, double *decode_ms, double *pause_ms)
+static void times_of_side(const struct group *g, size_t n, enum side side, double *decode_ms, double *pause_ms)
 {
-	double calls = 0, decode = 0, pause = 0;
+	double calls = 0, decode = 0, pauses = 0, pause = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (g[i].part == part) {
-			calls += g[i].calls;
-			decode += g[i].decode_ms;
-			pause += g[i].pause_ms;
+		if (g[i].side == side) {
+			calls += (double)g[i].sum.decode_calls;
+			decode += g[i].decode_ms * (double)g[i].sum.decode_calls;
+			pauses += (double)g[i].sum.pauses;
+			pause += g[i].sum.pause_ms;
 		}
 	*decode_ms = decode / calls;
-	*pause_ms = fmax(pause / calls, 0);
+	*pause_ms = pauses > 0 ? fmax(pause / pauses, 0) : 0;
 }
 
-static enum part part_at(const struct group *g, size_t n, int64_t time_us)
+static struct level level_on_sides(const struct group *g, size_t n, enum level_id l)
 {
-	for (size_t i = 0; i < n; i++)
-		if (time_us >= g[i].from_us && time_us < g[i].to_us)
-			return g[i].part;
-	return PART_NEITHER;
-}
+	double sum[SIDE_COUNT] = { 0 }, count[SIDE_COUNT] = { 0 };
 
-static struct level metric_in_parts(const struct findings *f, enum metric_id m, const struct group *g, size_t n)
-{
-	double sum[PART_COUNT] = { 0 }, count[PART_COUNT] = { 0 };
-	const struct series *s = &f->series;
-
-	for (size_t i = 0; s->metric[m] && i < s->n; i++) {
-		const struct bucket *b = &s->metric[m][i];
-		enum part part = part_at(g, n, s->from_us + (int64_t)i * s->width_us + s->width_us / 2);
-
-		if (!b->count)
-			continue;
-		sum[part] += b->mean * (double)b->count;
-		count[part] += (double)b->count;
+	for (size_t i = 0; i < n; i++) {
+		sum[g[i].side] += g[i].sum.level[l];
+		count[g[i].side] += (double)g[i].sum.seen[l];
 	}
-	return (struct level){ count[PART_SLOW] > 0 && count[PART_FAST] > 0, sum[PART_SLOW] / count[PART_SLOW],
-			       sum[PART_FAST] / count[PART_FAST] };
+	return (struct level){ count[SIDE_SLOW] > 0 && count[SIDE_FAST] > 0, sum[SIDE_SLOW] / count[SIDE_SLOW],
+			       sum[SIDE_FAST] / count[SIDE_FAST] };
 }
 
-static double seconds_of_part(const struct group *g, size_t n, enum part part)
+/* The last group that had begun at that time; n: none had. */
+static size_t group_at(const struct group *g, size_t n, int64_t time_us)
 {
-	double us = 0;
+	size_t at = n;
 
-	for (size_t i = 0; i < n; i++)
-		us += g[i].part == part ? (double)(g[i].to_us - g[i].from_us) : 0;
-	return us / 1e6;
+	for (size_t i = 0; i < n && g[i].sum.from_us <= time_us; i++)
+		at = i;
+	return at;
 }
 
-static void levels_of(struct shift *out, const struct findings *f, const struct group *g, size_t n)
+static struct level device_on_sides(const struct group *g, size_t n, const struct devices *all, const struct device *d,
+				    enum gpu_value v)
 {
-	out->cpu = metric_in_parts(f, M_CPU_UTILIZATION_PCT, g, n);
-	out->machine = metric_in_parts(f, M_MACHINE_CPU_UTILIZATION_PCT, g, n);
-	out->waiting = metric_in_parts(f, M_CPU_WAITING_PCT, g, n);
-	out->stopped = metric_in_parts(f, M_CPU_QUOTA_STOPPED_PCT, g, n);
-	out->clock = metric_in_parts(f, M_CPU_CLOCK_MHZ, g, n);
-	out->hot = metric_in_parts(f, M_CPU_THERMAL_THROTTLES, g, n);
-	out->gpu = metric_in_parts(f, M_GPU_UTILIZATION_PCT, g, n);
-	out->gpu_clock = metric_in_parts(f, M_GPU_CLOCK_MHZ, g, n);
-	out->gpu_hot = metric_in_parts(f, M_GPU_THERMAL_THROTTLED_PCT, g, n);
-	out->gpu_power = metric_in_parts(f, M_GPU_POWER_THROTTLED_PCT, g, n);
+	double sum[SIDE_COUNT] = { 0 }, count[SIDE_COUNT] = { 0 };
+
+	for (size_t i = 0; i < d->n; i++) {
+		size_t at = group_at(g, n, device_bucket_us(all, &d->bucket[i]));
+
+		if (at == n || !d->bucket[i].seen[v])
+			continue;
+		sum[g[at].side] += d->bucket[i].sum[v];
+		count[g[at].side] += d->bucket[i].seen[v];
+	}
+	return (struct level){ count[SIDE_SLOW] > 0 && count[SIDE_FAST] > 0, sum[SIDE_SLOW] / count[SIDE_SLOW],
+			       sum[SIDE_FAST] / count[SIDE_FAST] };
 }
 
-static void shift_of(struct shift *out, const struct findings *f, const struct ledger *c)
+static void devices_on_sides(struct shift *out, const struct group *g, size_t n, const struct devices *all)
 {
-	struct group group[GROUPS_MAX + 1] = { { 0 } };
-	size_t n = group_points(c, group);
-
-	if (n < GROUPS_MIN)
-		return;
-	out->fell = mark_parts(group, n);
-	times_of_part(group, n, PART_SLOW, &out->slow_decode, &out->slow_pause);
-	times_of_part(group, n, PART_FAST, &out->fast_decode, &out->fast_pause);
-	out->known = isfinite(out->slow_decode) && isfinite(out->fast_decode);
-	out->fell &= out->known;
-	out->slow_s = seconds_of_part(group, n, PART_SLOW);
-	levels_of(out, f, group, n);
+	for (size_t i = 0; i < all->n; i++)
+		out->device[i] = (struct clocks){
+			.clock = device_on_sides(g, n, all, &all->device[i], GPU_CLOCK_MHZ),
+			.hot = device_on_sides(g, n, all, &all->device[i], GPU_HOT_PCT),
+			.power = device_on_sides(g, n, all, &all->device[i], GPU_POWER_PCT),
+		};
 }
 
-/* --- growth -------------------------------------------------------------------------------- */
+static void shift_of(struct shift *out, const struct time_part *c, double ratio)
+{
+	struct group *group = malloc((STRETCHES_MAX + 1) * sizeof *group);
+	size_t n = group ? group_stretches(c, group) : 0;
+
+	*out = (struct shift){ .known = false };
+	if (n >= GROUPS_MIN) {
+		out->fell = mark_sides(group, n, ratio, out);
+		times_of_side(group, n, SIDE_SLOW, &out->slow_decode, &out->slow_pause);
+		times_of_side(group, n, SIDE_FAST, &out->fast_decode, &out->fast_pause);
+		out->known = isfinite(out->slow_decode) && isfinite(out->fast_decode);
+		out->fell &= out->known;
+		for (size_t i = 0; i < n; i++)
+			if (group[i].side == SIDE_SLOW)
+				out->slow_s += (double)(group[i].sum.to_us - group[i].sum.from_us) / 1e6;
+		for (int l = 0; l < LEVEL_COUNT; l++)
+			out->level[l] = level_on_sides(group, n, (enum level_id)l);
+		devices_on_sides(out, group, n, &c->devices);
+		out->others = (struct level){
+			out->level[L_CPU].known && out->level[L_MACHINE].known,
+			fmax(out->level[L_MACHINE].slow - out->level[L_CPU].slow, 0),
+			fmax(out->level[L_MACHINE].fast - out->level[L_CPU].fast, 0),
+		};
+	}
+	free(group);
+}
+
+/* --- levels --------------------------------------------------------------------------------- */
+
+/* A metric that was always 0 counts as unknown. */
+static void steady_of(struct steady *out, const struct time_part *c, enum level_id l)
+{
+	double value[STRETCHES_MAX], sum = 0, seen = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_stretches; i++) {
+		const struct stretch *s = &c->stretch[i];
+
+		if (!s->seen[l])
+			continue;
+		value[n++] = s->level[l] / (double)s->seen[l];
+		sum += s->level[l];
+		seen += (double)s->seen[l];
+	}
+	*out = (struct steady){ .known = sum > 0, .samples = seen, .mean = sum / seen, .highest = (double)NAN };
+	if (n)
+		out->highest = quantile(value, n, 0.9);
+}
 
 enum { TENTHS = 10 };
 
-static void growth_of(struct growth *out, const struct findings *f, enum metric_id m)
+/* From the means of the tenths that have one, in order. */
+static void growth_from(struct growth *out, const double *mean, size_t n)
 {
-	const struct bucket *b = f->series.metric[m];
+	if (n < 4)
+		return;
+	out->known = mean[n - 1] > 0;
+	out->from = mean[0];
+	out->to = mean[n - 1];
+	out->goes_on = (mean[n - 1] - mean[n / 2]) / fmax(mean[n / 2] - mean[0], 1e-9) * (double)(n / 2) /
+		       (double)(n - 1 - n / 2);
+	for (size_t i = 1; i < n; i++)
+		out->rises += mean[i] > mean[i - 1] * 1.0005 ? 1 : 0;
+	for (size_t i = 2; i < n; i++)
+		out->steepest = fmax(out->steepest, (mean[i] - mean[i - 2]) / fmax(out->to - out->from, 1e-9));
+	out->rises /= (double)(n - 1);
+}
+
+static void growth_of(struct growth *out, const struct time_part *c, enum level_id l)
+{
 	double mean[TENTHS];
 	size_t n = 0;
 
-	for (size_t k = 1; b && k <= TENTHS; k++) { /* the first eleventh is warm-up */
-		size_t from = k * f->series.n / (TENTHS + 1), to = (k + 1) * f->series.n / (TENTHS + 1);
+	*out = (struct growth){ .known = false };
+	for (size_t k = 1; k <= TENTHS; k++) { /* the first eleventh is warm-up */
+		size_t from = k * c->n_stretches / (TENTHS + 1), to = (k + 1) * c->n_stretches / (TENTHS + 1);
 		double sum = 0, count = 0;
 
 		for (size_t i = from; i < to; i++) {
-			sum += b[i].count ? b[i].mean * (double)b[i].count : 0;
-			count += (double)b[i].count;
+			sum += c->stretch[i].level[l];
+			count += (double)c->stretch[i].seen[l];
 		}
-		if (count > 0)
-			mean[n++] = sum / count;
+		if (!(count > 0))
+			continue;
+		out->since_us = n ? out->since_us : c->stretch[from].from_us;
+		mean[n++] = sum / count;
 	}
-	if (n < 4)
-		return;
-	out->known = true;
-	out->from = mean[0];
-	out->to = mean[n - 1];
-	for (size_t i = 1; i < n; i++)
-		out->rises += mean[i] > mean[i - 1] * 1.001 ? 1 : 0;
-	out->rises /= (double)(n - 1);
+	growth_from(out, mean, n);
+}
+
+/* The same of a GPU's own samples. */
+static void device_growth(struct growth *out, const struct devices *all, const struct device *d, enum gpu_value v)
+{
+	double mean[TENTHS];
+	size_t n = 0;
+
+	*out = (struct growth){ .known = false };
+	for (size_t k = 1; k <= TENTHS; k++) {
+		size_t from = k * d->n / (TENTHS + 1), to = (k + 1) * d->n / (TENTHS + 1);
+		double sum = 0, count = 0;
+
+		for (size_t i = from; i < to; i++) {
+			sum += d->bucket[i].sum[v];
+			count += d->bucket[i].seen[v];
+		}
+		if (!(count > 0))
+			continue;
+		out->since_us = n ? out->since_us : device_bucket_us(all, &d->bucket[from]);
+		mean[n++] = sum / count;
+	}
+	growth_from(out, mean, n);
+}
+
+static void device_of(struct device_fact *out, const struct facts *x, const struct devices *all, const struct device *d)
+{
+	*out = (struct device_fact){
+		.of = d,
+		.used = strategy_uses(slice_of(x->strategy), d->name),
+		.full_pct = device_fullness(d),
+		.used_mb = device_mean(d, GPU_USED_MB),
+		.total_mb = device_mean(d, GPU_TOTAL_MB),
+		.busy_pct = d->gpu_used ? device_mean(d, GPU_UTILIZATION_PCT) : (double)NAN,
+		.hot_pct = device_mean(d, GPU_HOT_PCT),
+		.samples = (double)d->seen[GPU_HOT_PCT],
+	};
+	device_growth(&out->memory, all, d, GPU_PROCESS_MB);
+	if (!out->memory.known)
+		device_growth(&out->memory, all, d, GPU_USED_MB);
+}
+
+static void devices_of(struct facts *x, const struct time_part *c)
+{
+	x->gpus = c->gpus_named > 1 ? (double)c->gpus_named : 1;
+	x->n_devices = c->devices.n;
+	for (size_t i = 0; i < x->n_devices; i++)
+		device_of(&x->device[i], x, &c->devices, &c->devices.device[i]);
+}
+
+/* --- how sure the model was ------------------------------------------------------------------- */
+
+static void entropy_join(struct stretch *into, const struct stretch *s)
+{
+	into->entropies += s->entropies;
+	into->entropy += s->entropy;
+	into->entropy2 += s->entropy2;
+}
+
+/* Standard deviation of entropy over its mean; NAN: there is none. */
+static double spread_of(const struct stretch *s)
+{
+	double n = (double)s->entropies, mean = s->entropy / n;
+
+	return sqrt(fmax(s->entropy2 / n - mean * mean, 0)) / mean;
+}
+
+/* Of many healthy instances one has, by chance, a smaller spread than it would have for long. */
+static double doubt_of(const struct stretch *s, double spread, double judged)
+{
+	double error = spread * sqrt((0.5 + spread * spread) / (double)s->entropies);
+
+	return judged > 1 ? sqrt(2 * log(judged)) * error : 0;
+}
+
+/* From the end back, as long as hardly any token is one that it was unsure of. The stretch in which it began holds
+ * other tokens, too: it does not count for the spread. */
+static void sureness_of(struct sureness *out, const struct time_part *c, double judged)
+{
+	double tokens = 0, unsure = 0, sum = 0, before = 0, before_n = 0;
+	struct stretch inner = { .calls = 0 }, last = { .calls = 0 };
+	size_t i = c->n_stretches;
+
+	*out = (struct sureness){ .before_nats = (double)NAN };
+	for (; i > 0; i--) {
+		const struct stretch *s = &c->stretch[i - 1];
+		double n = (double)s->entropies, expected = limit_of(T_SURE_UNSURE_PCT) / 100 * n;
+
+		if (n > 0 && (double)s->unsure > expected + 3 * sqrt(expected) + 1) /* more than chance */
+			break;
+		tokens += n;
+		unsure += (double)s->unsure;
+		sum += s->entropy;
+		entropy_join(&inner, &last);
+		last = *s;
+		out->since_us = s->from_us;
+	}
+	if (!i)
+		entropy_join(&inner, &last);
+	for (; i > 0; i--) {
+		before += c->stretch[i - 1].entropy;
+		before_n += (double)c->stretch[i - 1].entropies;
+	}
+	out->tokens = tokens;
+	out->mean_nats = tokens > 0 ? sum / tokens : (double)NAN;
+	out->spread = spread_of(&inner);
+	out->doubt = doubt_of(&inner, out->spread, judged);
+	out->unsure_pct = tokens > 0 ? 100 * unsure / tokens : (double)NAN;
+	if (before_n > 0)
+		out->before_nats = before / before_n;
+}
+
+bool is_sure(const struct sureness *s)
+{
+	return s->tokens >= limit_of(T_SURE_TOKENS) && s->mean_nats < limit_of(T_SURE_NATS) &&
+	       s->unsure_pct <= 2 * limit_of(T_SURE_UNSURE_PCT) && s->spread + s->doubt < limit_of(T_SURE_SPREAD);
+}
+
+/* --- how much it repeats ---------------------------------------------------------------------- */
+
+static void repeating_of(struct repeating *out, const struct time_part *c)
+{
+	double rate[2] = { 0 }, rates[2] = { 0 }, nats[2] = { 0 }, tokens[2] = { 0 };
+
+	for (size_t i = 0; i < c->n_stretches; i++) {
+		const struct stretch *s = &c->stretch[i];
+		bool high = s->level[L_REPETITION] > limit_of(T_NEAR_LOOP_RATE) * (double)s->seen[L_REPETITION];
+
+		rate[high] += s->level[L_REPETITION];
+		rates[high] += (double)s->seen[L_REPETITION];
+		nats[high] += s->entropy;
+		tokens[high] += (double)s->entropies;
+	}
+	*out = (struct repeating){ .tokens = tokens[true],
+				   .rate = rate[true] / rates[true],
+				   .nats = nats[true] / tokens[true],
+				   .other_rate = rate[false] / rates[false],
+				   .other_nats = nats[false] / tokens[false] };
 }
 
 /* --- what the session said about itself ------------------------------------------------------ */
 
-static const char *text_of(const struct ledger *c, enum field_id f)
+static const char *text_of(const struct time_part *c, enum field_id f)
 {
 	struct slice text = fields_text(&c->about, f);
 
 	return text.n ? text.p : "";
 }
 
-static void strategy_of(struct facts *x, const struct findings *f, const struct ledger *c)
+static void strategy_of(struct facts *x, const struct time_part *c)
 {
-	const char *runtime = text_of(c, F_RUNTIME_NAME);
-
+	x->runtime = text_of(c, F_RUNTIME_NAME);
+	x->version = text_of(c, F_MODEL_VERSION);
 	x->strategy = text_of(c, F_STRATEGY);
-	if (!*x->strategy && f->n_sessions)
-		x->strategy = f->session[0].strategy;
+	if (!*x->strategy)
+		x->strategy = c->strategy;
 	x->flags = text_of(c, F_RUNTIME_FLAGS);
 	x->gpu = text_of(c, F_HOST_GPU);
 	x->cuda = strstr(x->strategy, "cuda") != NULL;
 	x->fp16 = strstr(x->strategy, "fp16") != NULL;
+	x->int8 = strstr(x->strategy, "i8") || strstr(x->strategy, "int8") || strstr(x->strategy, "i4") ||
+		  strstr(x->strategy, "q8") || strstr(x->strategy, "Q8") || strstr(x->strategy, "q4") ||
+		  strstr(x->strategy, "Q4");
 	x->offloaded = x->cuda && (strstr(x->strategy, "cpu") || strchr(x->strategy, '+'));
 	x->kernel_off = strstr(x->flags, "RWKV_CUDA_ON=0") != NULL;
 	x->kernel_unsaid = *x->flags && !strstr(x->flags, "RWKV_CUDA_ON") &&
-			   (!strcmp(runtime, "rwkv") || !strcmp(runtime, "ChatRWKV"));
+			   (!strcmp(x->runtime, "rwkv") || !strcmp(x->runtime, "ChatRWKV"));
 }
 
 /* The embedding is looked up, not read through; it stays in two or four bytes. */
-static double read_per_token(const struct ledger *c, const char *strategy)
+static double read_per_token(const struct time_part *c, const char *strategy)
 {
 	double bytes = fields_number(&c->about, F_MODEL_BYTES, NAN), width = strstr(strategy, "fp32") ? 4 : 2;
 	double embedding = fields_number(&c->about, F_VOCAB_SIZE, 0) * fields_number(&c->about, F_N_EMBD, 0) * width;
@@ -250,7 +498,7 @@ static double read_per_token(const struct ledger *c, const char *strategy)
 	return bytes - embedding > 0.5 * bytes ? bytes - embedding : bytes;
 }
 
-static double vendor_bandwidth(const char *gpu)
+static double card_bandwidth(const char *gpu)
 {
 	static const struct {
 		const char *name;
@@ -266,56 +514,80 @@ static double vendor_bandwidth(const char *gpu)
 	return NAN;
 }
 
-static void bandwidth_of(struct facts *x, const struct ledger *c, const struct diagnose_options *opts)
+/* Of several GPUs that take turns, when all have the same; which of different ones reads how much is not known. */
+static double vendor_bandwidth(const char *gpus)
 {
-	x->bytes_per_token = read_per_token(c, x->strategy);
-	x->achieved_gb_s = x->bytes_per_token / x->decode_token_ms / 1e6;
-	x->bandwidth_gb_s = opts->bandwidth_gb_s;
-	x->bandwidth_source = opts->bandwidth_is_measured ? BANDWIDTH_MEASURED : BANDWIDTH_GIVEN;
-	if (isfinite(x->bandwidth_gb_s))
-		return;
-	if (x->cuda)
-		x->bandwidth_gb_s = vendor_bandwidth(x->gpu);
-	x->bandwidth_source = isfinite(x->bandwidth_gb_s) ? BANDWIDTH_VENDOR : BANDWIDTH_UNKNOWN;
+	double all = NAN;
+	char one[128];
+
+	for (const char *p = gpus; *p; p += strspn(p, ", ")) {
+		size_t n = strcspn(p, ",");
+		double gb_s;
+
+		snprintf(one, sizeof one, "%.*s", (int)(n < sizeof one ? n : sizeof one - 1), p);
+		gb_s = card_bandwidth(one);
+		if (p != gpus && gb_s != all)
+			return NAN;
+		all = gb_s;
+		p += n;
+	}
+	return all;
 }
 
-/* Weights, and a runtime's own 1 GiB; a whole card's figure says less about this process. */
-static void vram_of(struct facts *x, const struct findings *f, const struct ledger *c)
+/* More than the memory can deliver means that a figure is wrong: then nothing is known. */
+static void bandwidth_of(struct facts *x, const struct time_part *c, const struct diagnose_options *opts)
 {
-	const struct summary *own = &f->metric[M_PROCESS_VRAM_MB], *card = &f->metric[M_VRAM_USED_MB];
-	double bytes = fields_number(&c->about, F_MODEL_BYTES, NAN);
+	x->bytes_per_token = read_per_token(c, x->strategy);
+	x->achieved_gb_s = x->bytes_per_token / x->median_ms / 1e6;
+	x->bandwidth_gb_s = opts->bandwidth_gb_s > 0 ? opts->bandwidth_gb_s : (double)NAN;
+	x->bandwidth_source = opts->bandwidth_is_measured ? BANDWIDTH_MEASURED : BANDWIDTH_GIVEN;
+	if (!isfinite(x->bandwidth_gb_s)) {
+		if (x->cuda)
+			x->bandwidth_gb_s = vendor_bandwidth(x->gpu);
+		x->bandwidth_source = isfinite(x->bandwidth_gb_s) ? BANDWIDTH_VENDOR : BANDWIDTH_UNKNOWN;
+	}
+	if (x->achieved_gb_s > x->bandwidth_gb_s)
+		x->achieved_gb_s = (double)NAN;
+}
 
-	x->vram_mb = card->count && card->max > 0 ? card->p50 : (double)NAN;
-	x->vram_plan_mb = x->cuda && !x->offloaded && own->count && own->max > 0 ? bytes / 1048576 + 1024 : (double)NAN;
-	if (isfinite(x->vram_plan_mb))
-		x->vram_mb = own->p50;
+/* Weights, and a runtime's own 1 GiB; of layers elsewhere, or on two devices, it cannot be said. */
+static void vram_plan(struct facts *x, const struct time_part *c)
+{
+	double bytes = fields_number(&c->about, F_MODEL_BYTES, NAN);
+	bool alone = x->cuda && !x->offloaded && !strstr(x->strategy, "->");
+
+	x->vram_plan_mb = alone ? bytes / 1048576 + limit_of(T_VRAM_RUNTIME_MB) : (double)NAN;
 }
 
 /* --- time and its shares ----------------------------------------------------------------------- */
 
-static void shares_of(struct facts *x, const struct ledger *c)
+static void shares_of(struct facts *x, const struct time_part *c)
 {
-	double pause = fmax(c->pause_ms, 0), all = c->prefill_ms + c->decode_ms + pause;
+	double pause = fmax(c->pause_ms - c->stall_pause_ms, 0), all = c->prefill_ms + c->decode_ms + pause;
+	double pauses = (double)(c->pause.n - c->stall_pauses);
 
 	x->prefill_share = all > 0 ? c->prefill_ms / all : 0;
 	x->decode_share = all > 0 ? c->decode_ms / all : 0;
 	x->pause_share = all > 0 ? pause / all : 0;
 	x->prefill_token_ms = c->prefill_ms / (double)c->prefill_tokens;
 	x->decode_token_ms = c->decode_ms / (double)c->decode_tokens;
+	x->median_ms = sizes_quantile(&c->decode, 0.5);
+	x->speed_tps = 1000 / (x->decode_token_ms + (pauses > 0 ? pause / pauses : 0));
 }
 
-static void chunks_of(struct facts *x, const struct ledger *c)
+static void chunks_of(struct facts *x, const struct time_part *c)
 {
 	double tokens = 0, weighted = 0;
-	int biggest = LEDGER_BINS - 1;
+	int biggest = TIME_BINS - 1;
 
-	for (int i = 0; i < LEDGER_BINS; i++) {
-		const struct ledger_bin *b = &c->by_chunk[i];
+	for (int i = 0; i < TIME_BINS; i++) {
+		const struct chunk_bin *b = &c->by_chunk[i];
 
 		tokens += (double)b->tokens;
-		weighted += b->calls ? b->length / (double)b->calls * (double)b->tokens : 0;
+		weighted += b->calls ? (double)b->tokens / (double)b->calls * (double)b->tokens : 0;
 	}
 	x->chunk_tokens = weighted / tokens;
+	x->chunk_calls = c->prompts ? (double)c->prefill_calls / (double)c->prompts : 0;
 	x->big_chunk_token_ms = x->small_chunk_token_ms = NAN;
 	while (biggest > 0 && c->by_chunk[biggest].calls < 3)
 		biggest--;
@@ -326,42 +598,176 @@ static void chunks_of(struct facts *x, const struct ledger *c)
 		}
 }
 
-static void repetition_of(struct repetition *out, const struct ledger *c)
+static double first_above(const struct time_part *c, double least, double *ms)
 {
-	const struct ledger_bin *early = NULL, *late = NULL;
+	double n = 0;
 
-	for (int i = 0; i < LEDGER_BINS; i++)
-		if (c->by_length[i].repetitions >= 16) {
-			early = early ? early : &c->by_length[i];
-			late = &c->by_length[i];
+	*ms = 0;
+	for (size_t i = 0; i < c->n_first; i++)
+		if (!c->first[i].prefill && c->first[i].ms / c->first[i].tokens > least) {
+			n++;
+			*ms += c->first[i].ms / c->first[i].tokens;
 		}
-	if (early == late)
-		return;
-	*out = (struct repetition){
-		.known = true,
-		.early_pct = early->repetition_pct / (double)early->repetitions,
-		.early_tokens = early->length / (double)early->calls,
-		.late_pct = late->repetition_pct / (double)late->repetitions,
-		.late_tokens = late->length / (double)late->calls,
-	};
+	return n;
 }
 
-void facts_of(struct facts *out, const struct findings *f, const struct diagnose_options *opts)
+/* Decode calls beyond `least` ms per token; the first calls of a process are another matter. */
+static void slow_calls(struct slow_calls *out, const struct time_part *c, double median, double least)
 {
-	const struct ledger *c = f->ledger;
-	const struct summary *gpu = &f->metric[M_GPU_UTILIZATION_PCT];
+	double first_ms, first, n, ms, all = 0;
 
-	*out = (struct facts){ .strategy = "", .flags = "", .gpu = "", .bandwidth_gb_s = NAN, .achieved_gb_s = NAN,
-			       .bytes_per_token = NAN, .gpu_idle_pct = gpu->count ? 100 - gpu->mean : (double)NAN };
-	if (!c)
+	sizes_above(&c->decode, least, &n, &ms);
+	first = first_above(c, least, &first_ms);
+	n = fmax(n - first, 0);
+	ms = n > 0 ? fmax(ms - first_ms, 0) : 0;
+	for (size_t i = 0; i < SIZE_BINS; i++)
+		all += c->decode.sum[i];
+	all -= first_ms;
+	*out = (struct slow_calls){ .n = n,
+				    .ms = ms,
+				    .share_pct = 100 * n / (double)c->decode.n,
+				    .time_pct = all > 0 ? 100 * fmax(ms - n * median, 0) / all : 0,
+				    .times = n > 0 ? ms / n / median : 0 };
+}
+
+/* The smallest ms per token of the first calls that are prompts, excluding the given one. */
+static double least_first(const struct time_part *c, const struct first_call *but)
+{
+	double least = INFINITY;
+
+	for (size_t i = 0; i < c->n_first; i++)
+		if (c->first[i].prefill && &c->first[i] != but)
+			least = fmin(least, c->first[i].ms / c->first[i].tokens);
+	return least;
+}
+
+/* ms per token of prompts that are no first calls: of that octave of lengths, or of all. */
+static double later_prefill(const struct time_part *c, int at)
+{
+	double ms = 0, tokens = 0;
+
+	for (int i = 0; i < TIME_BINS; i++)
+		if (at < 0 || i == at) {
+			ms += c->by_chunk[i].ms;
+			tokens += (double)c->by_chunk[i].tokens;
+		}
+	for (size_t i = 0; i < c->n_first; i++)
+		if (c->first[i].prefill && (at < 0 || octave_of(c->first[i].tokens) == (size_t)at)) {
+			ms -= c->first[i].ms;
+			tokens -= c->first[i].tokens;
+		}
+	return tokens > 0 ? ms / tokens : INFINITY;
+}
+
+/* What a call of that kind takes later on. Of a prompt that is the only one the bound is known: a GPU reads
+ * PREFILL_AT_ONCE tokens in about the time of one, a CPU needs a third of the time for each, as does a GPU without the
+ * kernel or with layers elsewhere. */
+static double usual_ms(const struct facts *x, const struct time_part *c, const struct first_call *call)
+{
+	enum { PREFILL_AT_ONCE = 40 };
+	const bool at_once = x->cuda && !x->kernel_off && !x->offloaded;
+	double per_token;
+
+	if (!call->prefill)
+		return x->median_ms * call->tokens;
+	per_token = later_prefill(c, (int)octave_of(call->tokens));
+	if (!isfinite(per_token))
+		per_token = fmin(later_prefill(c, -1), least_first(c, call));
+	if (!isfinite(per_token))
+		per_token = at_once ? x->median_ms / PREFILL_AT_ONCE : x->median_ms / 3;
+	return fmax(per_token * call->tokens, x->median_ms);
+}
+
+static void first_calls(struct first_calls *out, const struct facts *x, const struct time_part *c)
+{
+	*out = (struct first_calls){ .ms = (double)NAN, .usual_ms = (double)NAN };
+	if (c->decode_calls + c->prefill_calls < 4 * FIRST_CALLS || !isfinite(x->median_ms))
 		return;
-	strategy_of(out, f, c);
-	shares_of(out, c);
-	chunks_of(out, c);
-	bandwidth_of(out, c, opts);
-	vram_of(out, f, c);
-	shift_of(&out->shift, f, c);
-	growth_of(&out->memory, f, M_PROCESS_MEMORY_MB);
-	pauses_of(&out->pauses, c);
-	repetition_of(&out->repetition, c);
+	out->ms = out->usual_ms = 0;
+	for (size_t i = 0; i < c->n_first; i++) {
+		double usual = usual_ms(x, c, &c->first[i]);
+
+		if (c->first[i].ms < limit_of(T_FIRST_TIMES) / 2 * usual)
+			continue;
+		out->ms += c->first[i].ms;
+		out->usual_ms += usual;
+		out->calls++;
+	}
+}
+
+/* --- all ------------------------------------------------------------------------------------------- */
+
+/* The use of GPUs that take turns in a call, together: one after the other is busy. NAN: unknown. */
+static double busy_together(const struct facts *x)
+{
+	double sum = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < x->n_devices; i++)
+		if (x->device[i].used && isfinite(x->device[i].busy_pct)) {
+			sum += x->device[i].busy_pct;
+			n++;
+		}
+	return n && (double)n >= x->gpus ? sum : (double)NAN;
+}
+
+/* Utilisation while calls ran: the highest tenth, or the mean over the busy share, whichever is more. Of several GPUs
+ * the log holds the mean. */
+static double gpu_busy(const struct facts *x, const struct time_part *c)
+{
+	double share = 0, span = (double)(c->to_us - c->from_us) / 1e3, mean = busy_together(x), highest = mean;
+	const struct steady *all = &x->level[L_GPU];
+
+	if (!all->known && !isfinite(mean))
+		return (double)NAN;
+	if (all->known) {
+		mean = fmax(x->gpus * all->mean, isfinite(mean) ? mean : 0);
+		highest = x->gpus * all->highest;
+	}
+	for (size_t i = 0; i < c->n_stretches; i++)
+		share += c->stretch[i].call_ms;
+	share = span > 0 ? fmin(share / span, 1) : 1;
+	return fmin(fmax(highest, mean / fmax(share, 0.05)), 100);
+}
+
+/* The goal given by the user now, otherwise that of the session_start. */
+static double goal_of(const struct time_part *p, const struct diagnose_options *opts)
+{
+	double said = rules_goal_of(fields_text(&p->about, F_GOAL));
+
+	if (opts->goal_tps > 0)
+		return opts->goal_tps;
+	return said > 0 ? said : (double)NAN;
+}
+
+void facts_of(struct facts *out, const struct time_part *p, const struct diagnose_options *opts)
+{
+	*out = (struct facts){ .p = p, .seconds = (double)(p->to_us - p->from_us) / 1e6 };
+	strategy_of(out, p);
+	shares_of(out, p);
+	chunks_of(out, p);
+	bandwidth_of(out, p, opts);
+	vram_plan(out, p);
+	devices_of(out, p);
+	shift_of(&out->shift, p, limit_of(T_SLOW_RATIO));
+	shift_of(&out->mild, p, limit_of(T_MILD_RATIO));
+	growth_of(&out->repetition, p, L_REPETITION);
+	growth_of(&out->memory, p, L_MEMORY);
+	growth_of(&out->vram, p, L_OWN_VRAM);
+	if (!out->vram.known)
+		growth_of(&out->vram, p, L_VRAM);
+	pauses_of(&out->pauses, p);
+	slow_calls(&out->tail, p, out->median_ms, limit_of(T_TAIL_TIMES) * out->median_ms);
+	slow_calls(&out->stalls, p, out->median_ms,
+		   fmax(limit_of(T_STALL_MS), limit_of(T_STALL_TIMES) * out->median_ms));
+	sureness_of(&out->sure, p, (double)opts->judged);
+	repeating_of(&out->repeating, p);
+	first_calls(&out->first, out, p);
+	for (int l = 0; l < LEVEL_COUNT; l++)
+		steady_of(&out->level[l], p, (enum level_id)l);
+	out->others_pct = out->level[L_CPU].known && out->level[L_MACHINE].known
+				  ? fmax(out->level[L_MACHINE].mean - out->level[L_CPU].mean, 0)
+				  : (double)NAN;
+	out->gpu_busy_pct = gpu_busy(out, p);
+	out->goal_tps = goal_of(p, opts);
 }

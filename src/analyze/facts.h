@@ -1,33 +1,52 @@
-/* facts.h - what the tests of the diagnosis look at, gathered once from the findings and the ledger.
+/* facts.h - the numbers of one part of a log that the tests of the diagnosis use.
  *
- * Ownership  texts are borrowed from the findings. Unknown numbers are NAN. */
+ * Ownership  borrows texts of the findings. NAN marks values that the log does not have. */
 #ifndef RWKVMON_ANALYZE_FACTS_H
 #define RWKVMON_ANALYZE_FACTS_H
 
-#include "analyze/ledger.h"
 #include "analyze/diagnose.h"
+#include "analyze/time_breakdown.h"
 
-/* A metric's mean in both parts. */
+/* A sampled metric in the slow part and in the fast part of a log. */
 struct level {
-	bool known; /* in both */
+	bool known;
 	double slow, fast;
 };
 
-/* The slow part of the log beside the fast one: stretches whose decode takes at least 1.35 times, and at most 1.15
- * times, as long as a fast stretch (the 25th percentile). */
-struct shift {
-	bool known; /* there are stretches enough */
-	bool fell;  /* a slow part that lasts */
-	double slow_decode, fast_decode, slow_pause, fast_pause; /* ms per call */
-	double slow_s; /* that the slow part lasts; figures sampled every 5 s say nothing of less */
-	struct level cpu, machine, waiting, stopped, clock, hot, gpu, gpu_clock, gpu_hot, gpu_power;
+/* What a clock, heat and power were on both sides. */
+struct clocks {
+	struct level clock, hot, power;
 };
 
-/* A resource at the run's beginning (warm-up left out) and end. */
+/* A sampled metric over the whole part. */
+struct steady {
+	bool known;     /* seen, and not always 0 */
+	double samples; /* steps that have it */
+	double mean;    /* of the steps */
+	double highest; /* of a tenth of the stretches */
+};
+
+/* The slow stretches compared with the fast ones. `fell`: the slow ones come last. */
+struct shift {
+	bool known, fell;
+	bool slow_alone; /* all slow stretches lie in one run that reaches the end */
+	size_t runs;     /* of slow stretches in a row */
+	double slow_decode, fast_decode, slow_pause, fast_pause; /* ms per call */
+	double slow_s;
+	int64_t since_us;
+	struct level level[LEVEL_COUNT];
+	struct level others;            /* the machine's load without this process */
+	struct clocks device[GPUS_MAX]; /* of each GPU of the part's devices */
+};
+
+/* A sampled figure at the part's beginning (warm-up left out) and end. */
 struct growth {
 	bool known;
 	double from, to;
-	double rises; /* share of its tenths that are above the one before */
+	double steepest;  /* the largest rise within two tenths, as a share of the whole */
+	double rises;     /* share of its tenths that are above the one before */
+	double goes_on;   /* growth of the second half over that of the first */
+	int64_t since_us; /* of its first tenth */
 };
 
 /* Pauses as a + b * length + c * time. */
@@ -35,33 +54,77 @@ struct pauses {
 	bool apart; /* length and time can be told apart */
 	double per_1000_tokens, per_minute;
 	double length_share; /* of the growth */
+	double grows_ms;     /* over what is between the tenth and the ninetieth percentile */
+	double r;            /* correlation, with the better of both */
 };
 
-struct repetition {
-	bool known;
-	double early_pct, early_tokens, late_pct, late_tokens;
+/* The calls that took far longer than the median. */
+struct slow_calls {
+	double n, ms, share_pct; /* of the calls */
+	double time_pct;         /* of decode's time that they took beyond the median */
+	double times;            /* their mean over the median */
+};
+
+/* The last stretches of the log in which the model was hardly ever uncertain. */
+struct sureness {
+	double tokens, mean_nats, unsure_pct; /* of them */
+	int64_t since_us;
+	double spread;      /* standard deviation of entropy over its mean */
+	double doubt;       /* how much larger it may be, given how many instances are judged */
+	double before_nats; /* NAN: it was so from the start */
+};
+
+/* The stretches of the log that repeat more than any content does, beside all others; NAN where there are none. */
+struct repeating {
+	double tokens, rate, nats;
+	double other_rate, other_nats;
+};
+
+/* Is the model so certain, for so long, that something is wrong? */
+bool is_sure(const struct sureness *s);
+
+struct first_calls {
+	double ms, usual_ms; /* of the first few calls; NAN unknown */
+	double calls;
+};
+
+/* One of several GPUs. */
+struct device_fact {
+	const struct device *of;
+	bool used;                                             /* by the strategy */
+	double full_pct, used_mb, total_mb, busy_pct, hot_pct; /* NAN unknown; the first: of a tenth of the time */
+	double samples;                                        /* of its heat */
+	struct growth memory;
 };
 
 struct facts {
-	const char *strategy, *flags, *gpu; /* "" when unknown */
-	bool cuda, fp16, offloaded, kernel_off, kernel_unsaid;
+	const struct time_part *p;
+	const char *strategy, *flags, *gpu, *runtime, *version; /* "" when unknown */
+	struct device_fact device[GPUS_MAX];
+	size_t n_devices;
+	double gpus; /* that take turns in a call; 1: one, or none */
+	bool cuda, fp16, int8, offloaded, kernel_off, kernel_unsaid;
 	double prefill_share, decode_share, pause_share; /* of the time in a sequence */
-	double prefill_token_ms, decode_token_ms;
-	double chunk_tokens; /* of a prefill call, weighted by tokens */
+	double seconds;                                  /* from the first step to the last */
+	double prefill_token_ms, decode_token_ms, median_ms;
+	double chunk_tokens, chunk_calls;                /* of a prefill call, weighted by tokens; calls in a prompt */
 	double big_chunk_token_ms, small_chunk_token_ms; /* NAN unless both sizes occur */
-	double gpu_idle_pct;
-	double vram_mb, vram_plan_mb;
+	double speed_tps, goal_tps;                      /* of a stream while it generates */
+	double vram_plan_mb;
 	double bytes_per_token, bandwidth_gb_s, achieved_gb_s;
 	enum bandwidth_source bandwidth_source;
-	struct shift shift;
-	struct growth memory;
+	struct shift shift, mild; /* mild: a smaller difference counts */
+	struct growth memory, vram, repetition;
 	struct pauses pauses;
-	struct repetition repetition;
+	struct slow_calls tail, stalls;
+	struct sureness sure;
+	struct repeating repeating;
+	struct first_calls first;
+	struct steady level[LEVEL_COUNT];
+	double others_pct;   /* the machine's load without this process */
+	double gpu_busy_pct; /* while calls ran */
 };
 
-void facts_of(struct facts *out, const struct findings *f, const struct diagnose_options *opts);
-
-/* Pearson's; NAN when undefined. */
-double line_correlation(const struct ledger_line *l);
+void facts_of(struct facts *out, const struct time_part *p, const struct diagnose_options *opts);
 
 #endif

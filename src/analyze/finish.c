@@ -1,8 +1,13 @@
-/* finish.c - the numbers gathered become findings. */
+/* finish.c - turns the accumulated numbers into findings. */
 #include "analyze/analysis.h"
-#include "analyze/course.h"
+#include "analyze/departures.h"
+#include "analyze/foreseen.h"
 #include "analyze/instances.h"
-#include "analyze/verdict.h"
+#include "analyze/judgement.h"
+#include "analyze/learning.h"
+#include "analyze/peers.h"
+#include "analyze/trends.h"
+#include "rules/ruleset.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +17,7 @@ static const char *copy(struct arena *arena, const char *text)
 	return arena_copy(arena, slice_of(text ? text : ""));
 }
 
-static void take_input(struct findings *f, const struct input_stats *in)
+static void fill_input(struct findings *f, const struct input_stats *in)
 {
 	f->files = arena_alloc(&f->arena, in->n_files + 1, sizeof *f->files);
 	for (size_t i = 0; f->files && i < in->n_files; i++)
@@ -29,10 +34,10 @@ static void take_input(struct findings *f, const struct input_stats *in)
 }
 
 /* Of one session, its phases together; most sessions have one phase worth merging. */
-static bool session_summaries(const struct numbers *n, struct summary out[METRIC_COUNT])
+static bool session_summaries(const struct accumulators *n, struct summary out[METRIC_COUNT])
 {
-	const struct tracks *only = NULL;
-	struct tracks whole = { .records = 0 };
+	const struct metric_stats *only = NULL;
+	struct metric_stats whole = { .records = 0 };
 	int phases = 0;
 	bool failed;
 
@@ -43,11 +48,45 @@ static bool session_summaries(const struct numbers *n, struct summary out[METRIC
 		}
 	for (int phase = 0; phases > 1 && phase < PHASE_COUNT; phase++)
 		if (n->phase[phase])
-			tracks_merge(&whole, n->phase[phase]);
-	tracks_summaries(phases == 1 ? only : &whole, out);
-	failed = tracks_failed(phases == 1 ? only : &whole);
-	tracks_free(&whole);
+			metric_stats_merge(&whole, n->phase[phase]);
+	metric_stats_summaries(phases == 1 ? only : &whole, out);
+	failed = metric_stats_failed(phases == 1 ? only : &whole);
+	metric_stats_free(&whole);
 	return !failed;
+}
+
+struct summary session_metric(const struct session_findings *s, enum metric_id m)
+{
+	static const struct metric_stats none = { .records = 0 };
+	struct summary out;
+
+	if (s->metrics >> m & 1)
+		return s->summary[__builtin_popcountll(s->metrics & (metric_bit(m) - 1))];
+	metric_stats_summary(&none, m, &out);
+	out.missing = s->records;
+	return out;
+}
+
+void session_metrics(const struct session_findings *s, struct summary out[METRIC_COUNT])
+{
+	for (int m = 0; m < METRIC_COUNT; m++)
+		out[m] = session_metric(s, (enum metric_id)m);
+}
+
+bool session_set_metrics(struct session_findings *s, const struct summary from[METRIC_COUNT], struct arena *arena)
+{
+	struct summary *kept;
+	size_t n = 0;
+
+	s->metrics = 0;
+	for (int m = 0; m < METRIC_COUNT; m++)
+		if (from[m].count || from[m].nonfinite)
+			s->metrics |= metric_bit((enum metric_id)m);
+	s->summary = kept = arena_alloc(arena, (size_t)__builtin_popcountll(s->metrics) + 1, sizeof *kept);
+	for (uint64_t left = kept ? s->metrics : 0; left; left &= left - 1)
+		kept[n++] = from[__builtin_ctzll(left)];
+	s->metrics = kept ? s->metrics : 0;
+	return kept;
 }
 
 static struct bucket *bucket_row(struct arena *arena, const struct buckets *b, size_t channel, double scale, size_t n)
@@ -65,11 +104,12 @@ static struct bucket *bucket_row(struct arena *arena, const struct buckets *b, s
 	return row;
 }
 
-static void take_series(struct arena *arena, const struct buckets *b, struct series *out)
+static void fill_series(struct arena *arena, const struct buckets *b, struct series *out)
 {
 	int64_t width_us = (int64_t)1000 << b->width_bits;
 
-	*out = (struct series){ .from_us = b->first * width_us, .width_us = width_us,
+	*out = (struct series){ .from_us = b->first * width_us,
+				.width_us = width_us,
 				.n = b->any ? (size_t)(b->last - b->first + 1) : 0 };
 	for (size_t m = 0; m < METRIC_COUNT; m++)
 		out->metric[m] = bucket_row(arena, b, m, metric_specs[m].scale, out->n);
@@ -80,12 +120,13 @@ static void take_series(struct arena *arena, const struct buckets *b, struct ser
 	}
 }
 
-static void take_state(struct arena *arena, const struct session *s, const struct numbers *n, struct session_findings *out)
+static void fill_state(struct arena *arena, const struct session *s, const struct accumulators *n,
+		       struct session_findings *out)
 {
-	const struct summary *change = &out->metric[M_STATE_CHANGE];
+	const struct summary change = session_metric(out, M_STATE_CHANGE);
 
 	out->state = (struct state_evolution){
-		.path = change->count ? change->mean * (double)change->count : (double)NAN,
+		.path = change.count ? change.mean * (double)change.count : (double)NAN,
 		.pairs = n->similarity_entropy.count,
 		.first_nonfinite = n->nonfinite,
 		.first_bad = s->first_bad,
@@ -94,12 +135,14 @@ static void take_state(struct arena *arena, const struct session *s, const struc
 	out->state.layer = norms_tell(&n->norms, arena, &out->state.n_layers);
 	first_bad_merge(&out->state.first_bad, &n->nonfinite);
 	out->similarity_entropy_pearson = comoments_pearson(&n->similarity_entropy);
-	out->collapse_warning = out->similarity_entropy_pearson < -0.5 && out->state.pairs >= FINDINGS_COLLAPSE_PAIRS;
+	out->collapse_warning =
+		out->similarity_entropy_pearson < limit_of(T_COLLAPSE_R) && out->state.pairs >= FINDINGS_COLLAPSE_PAIRS;
 }
 
-static bool take_session(struct arena *arena, const struct session *s, const struct numbers *n,
+static bool fill_session(struct arena *arena, const struct session *s, const struct accumulators *n,
 			 struct session_findings *out)
 {
+	struct summary metric[METRIC_COUNT];
 	bool fine;
 
 	*out = (struct session_findings){
@@ -113,55 +156,87 @@ static bool take_session(struct arena *arena, const struct session *s, const str
 		.from_us = s->from_us,
 		.to_us = s->to_us,
 	};
-	fine = session_summaries(n, out->metric);
-	take_state(arena, s, n, out);
+	fine = session_summaries(n, metric);
+	fine &= session_set_metrics(out, metric, arena);
+	fill_state(arena, s, n, out);
 	for (int phase = 0; phase < PHASE_COUNT; phase++)
 		out->jitter[phase] = jitter_of(&s->jitter.sum[phase]);
 	return fine;
 }
 
-static bool take_sessions(struct findings *f, const struct analysis *a)
+static bool fill_sessions(struct findings *f, const struct analysis *a)
 {
 	const struct sessions *t = &a->sessions;
 	bool fine = a->gather.n == t->n_listed;
 
+	const size_t from = a->sessions_from < t->n_listed ? a->sessions_from : t->n_listed;
+	const size_t left = t->n_listed - from,
+		     most = a->sessions_most && a->sessions_most < left ? a->sessions_most : left;
+
 	f->sessions_total = t->n_listed + t->n_other;
-	f->session = arena_alloc(&f->arena, t->n_listed + 1, sizeof *f->session);
-	for (size_t i = 0; fine && f->session && i < t->n_listed; i++)
-		fine &= take_session(&f->arena, t->listed[i], &a->gather.session[i], &f->session[f->n_sessions++]);
+	for (size_t i = 0; !f->filtered && i < t->n_listed; i++)
+		f->missing_records += missing_count(&t->listed[i]->missing, t->listed[i]->records);
+	f->sessions_from = from;
+	f->session = arena_alloc(&f->arena, most + 1, sizeof *f->session);
+	for (size_t i = from; fine && f->session && i < from + most; i++)
+		fine &= fill_session(&f->arena, t->listed[i], &a->gather.session[i], &f->session[f->n_sessions++]);
 	return fine;
+}
+
+/* Whatever page of the sessions is listed, all of them are judged. */
+static void judge_sessions(struct findings *f, const struct analysis *a)
+{
+	f->collapse = (struct collapse_findings){ .worst = (double)NAN, .session_id = "" };
+	for (size_t i = 0; i < a->sessions.n_listed && i < a->gather.n; i++) {
+		const struct session *s = a->sessions.listed[i];
+		const struct accumulators *n = &a->gather.session[i];
+		double r = comoments_pearson(&n->similarity_entropy);
+
+		bad_session_note(f->first_bad, &f->arena, s, &s->first_bad);
+		bad_session_note(f->first_bad, &f->arena, s, &n->nonfinite);
+		bad_session_note_alarms(f->first_alarm, &f->arena, s);
+		if (!isfinite(r) || n->similarity_entropy.count < FINDINGS_COLLAPSE_PAIRS)
+			continue;
+		f->collapse.warned += r < limit_of(T_COLLAPSE_R) ? s->records : 0;
+		if (f->collapse.worst <= r)
+			continue;
+		f->collapse.worst = r;
+		f->collapse.session_id = copy(&f->arena, s->id);
+	}
 }
 
 /* The largest sessions keep their series, in `session[i].series`. */
 static void chart_sessions(struct findings *f, const struct analysis *a)
 {
-	bool charted[SERIES_OWNERS_MAX] = { false };
+	bool charted[SERIES_SESSIONS_MAX] = { false };
 
-	for (size_t round = 0; round < a->n_owners && round < FINDINGS_CHARTED_SESSIONS; round++) {
-		size_t best = SERIES_OWNERS_MAX, i;
+	for (size_t round = 0; round < a->n_series_sessions && round < FINDINGS_CHARTED_SESSIONS; round++) {
+		size_t best = SERIES_SESSIONS_MAX, i;
 		struct series *series = arena_alloc(&f->arena, 1, sizeof *series);
 
-		for (size_t k = 0; k < a->n_owners; k++)
+		for (size_t k = 0; k < a->n_series_sessions; k++)
 			if (!charted[k] &&
-			    (best == SERIES_OWNERS_MAX || a->owner[k]->records > a->owner[best]->records))
+			    (best == SERIES_SESSIONS_MAX || a->owner[k]->records > a->owner[best]->records))
 				best = k;
 		charted[best] = true;
 		i = a->owner[best]->index;
-		if (!series || i >= f->n_sessions || !a->gather.session[i].series)
+		if (!series || !a->gather.session[i].series)
 			return;
-		take_series(&f->arena, a->gather.session[i].series, series);
-		f->session[i].series = series;
+		if (i < f->sessions_from || i - f->sessions_from >= f->n_sessions)
+			continue;
+		fill_series(&f->arena, a->gather.session[i].series, series);
+		f->session[i - f->sessions_from].series = series;
 	}
 }
 
 static bool whole_series(struct findings *f, const struct analysis *a)
 {
-	const struct gather *g = &a->gather;
+	const struct gathering *g = &a->gather;
 	struct buckets whole;
 	bool fine;
 
-	if (!a->n_owners) {
-		take_series(&f->arena, g->others.series, &f->series);
+	if (!a->n_series_sessions) {
+		fill_series(&f->arena, g->others.series, &f->series);
 		return true;
 	}
 	fine = buckets_open(&whole, FINDINGS_BUCKETS_MAX, SERIES_CHANNELS);
@@ -172,63 +247,128 @@ static bool whole_series(struct findings *f, const struct analysis *a)
 			buckets_merge(&whole, g->session[i].series);
 	fine &= !whole.failed;
 	if (fine)
-		take_series(&f->arena, &whole, &f->series);
+		fill_series(&f->arena, &whole, &f->series);
 	buckets_free(&whole);
 	return fine;
 }
 
 /* All steps of one phase, and the same added to `whole`. */
-static bool take_phase(struct findings *f, const struct analysis *a, enum phase phase, struct tracks *whole)
+static bool fill_phase(struct findings *f, const struct analysis *a, enum phase phase, struct metric_stats *whole)
 {
-	struct tracks of_phase = { .records = 0 };
+	struct metric_stats of_phase = { .records = 0 };
 	bool fine;
 
 	if (a->gather.others.phase[phase])
-		tracks_merge(&of_phase, a->gather.others.phase[phase]);
+		metric_stats_merge(&of_phase, a->gather.others.phase[phase]);
 	for (size_t i = 0; i < a->gather.n; i++)
 		if (a->gather.session[i].phase[phase])
-			tracks_merge(&of_phase, a->gather.session[i].phase[phase]);
-	tracks_summaries(&of_phase, f->phase[phase]);
-	tracks_histogram(&of_phase, M_TOKEN_LATENCY_MS, &f->latency[phase]);
-	tracks_merge(whole, &of_phase);
-	fine = !tracks_failed(&of_phase);
-	tracks_free(&of_phase);
+			metric_stats_merge(&of_phase, a->gather.session[i].phase[phase]);
+	metric_stats_summaries(&of_phase, f->phase[phase]);
+	metric_stats_histogram(&of_phase, M_TOKEN_LATENCY_MS, &f->latency[phase]);
+	metric_stats_merge(whole, &of_phase);
+	fine = !metric_stats_failed(&of_phase);
+	metric_stats_free(&of_phase);
 	return fine;
 }
 
-static bool take_metrics(struct findings *f, const struct analysis *a)
+static bool fill_metrics(struct findings *f, const struct analysis *a)
 {
-	struct tracks whole = { .records = 0 };
+	struct metric_stats whole = { .records = 0 };
 	bool fine = true;
 
 	for (int phase = 0; phase < PHASE_COUNT; phase++)
-		fine &= take_phase(f, a, (enum phase)phase, &whole);
-	tracks_summaries(&whole, f->metric);
-	fine &= !tracks_failed(&whole);
-	tracks_free(&whole);
+		fine &= fill_phase(f, a, (enum phase)phase, &whole);
+	metric_stats_summaries(&whole, f->metric);
+	fine &= !metric_stats_failed(&whole);
+	metric_stats_free(&whole);
 	return fine;
 }
 
-static void take_course(struct findings *f)
+/* Adds to f->change, which has room for it. */
+static void find_trends(struct findings *f, const struct series *s, const char *instance, struct trend *trend)
 {
-	struct change_point *change = arena_alloc(&f->arena, METRIC_COUNT * FINDINGS_CHANGES_MAX, sizeof *change);
-
-	f->change = change;
 	for (int m = 0; m < METRIC_COUNT; m++) {
-		course_trend(&f->series, (enum metric_id)m, &f->trend[m]);
-		if (change)
-			f->n_changes += course_changes(&f->series, (enum metric_id)m, &change[f->n_changes]);
+		size_t n = trends_changes(s, (enum metric_id)m, &f->change[f->n_changes]);
+
+		trends_trend(s, (enum metric_id)m, &trend[m]);
+		for (; n; n--)
+			f->change[f->n_changes++].instance = instance;
 	}
 }
 
-/* What is kept of all steps together. */
-static void take_overall(struct findings *f, const struct analysis *a)
+/* The series of an instance is that of its sessions which have one; n: how many these are. */
+static bool instance_series(const struct analysis *a, const char *instance, struct arena *arena, struct series *out,
+			    size_t *n)
 {
-	const char **id = arena_alloc(&f->arena, f->n_sessions + 1, sizeof *id);
+	const struct buckets *of[SERIES_SESSIONS_MAX];
+	struct buckets whole;
+	bool fine;
+
+	*n = 0;
+	for (size_t i = 0; i < a->n_series_sessions; i++) {
+		const struct session *s = a->owner[i];
+
+		if (s->index < a->gather.n && a->gather.session[s->index].series &&
+		    !strcmp(s->instance ? s->instance : "", instance))
+			of[(*n)++] = a->gather.session[s->index].series;
+	}
+	if (!*n)
+		return true;
+	fine = buckets_open(&whole, FINDINGS_BUCKETS_MAX, SERIES_CHANNELS);
+	for (size_t i = 0; fine && i < *n; i++)
+		buckets_merge(&whole, of[i]);
+	fine &= !whole.failed;
+	if (fine)
+		fill_series(arena, &whole, out);
+	buckets_free(&whole);
+	return fine && !arena->failed;
+}
+
+static bool instance_trends(struct findings *f, const struct analysis *a, struct instance_findings *in)
+{
+	struct arena scratch = { 0 };
+	struct series series;
+	size_t n;
+	bool fine = instance_series(a, in->instance, &scratch, &series, &n);
+
+	if (fine && n) {
+		in->trend = arena_alloc(&f->arena, METRIC_COUNT, sizeof *in->trend);
+		if (in->trend)
+			find_trends(f, &series, in->instance, in->trend);
+	}
+	arena_free(&scratch);
+	return fine;
+}
+
+/* Different levels of two processes are not a change: each instance is examined separately. */
+static bool fill_trends(struct findings *f, const struct analysis *a)
+{
+	size_t most = f->instances_total > 1 ? SERIES_SESSIONS_MAX : 1;
+	bool fine = true;
+
+	f->change = arena_alloc(&f->arena, most * METRIC_COUNT * FINDINGS_CHANGES_MAX, sizeof *f->change);
+	if (!f->change)
+		return false;
+	if (f->instances_total <= 1) {
+		find_trends(f, &f->series, NULL, f->trend);
+		return true;
+	}
+	for (int m = 0; m < METRIC_COUNT; m++)
+		f->trend[m].slope_per_hour = (double)NAN;
+	for (size_t i = 0; fine && i < f->n_instances; i++)
+		fine = instance_trends(f, a, &f->instance[i]);
+	return fine;
+}
+
+/* What is kept of all steps together. */
+static void fill_overall(struct findings *f, const struct analysis *a)
+{
+	const struct sessions *t = &a->sessions;
+	const char **id = arena_alloc(&f->arena, t->n_listed + 1, sizeof *id);
 	bool varies[METRIC_COUNT];
 
-	for (size_t i = 0; id && i < f->n_sessions; i++)
-		id[i] = f->session[i].session_id;
+	for (size_t i = 0; id && i < t->n_listed; i++)
+		id[i] = copy(&f->arena, t->listed[i]->id);
 	for (int m = 0; m < METRIC_COUNT; m++)
 		varies[m] = f->metric[m].min < f->metric[m].max;
 	if (id)
@@ -241,63 +381,164 @@ static void take_overall(struct findings *f, const struct analysis *a)
 		f->jitter[phase] = jitter_of(&a->jitter[phase]);
 }
 
-static void take_words(struct arena *arena, const char *const *words, const char *out[LANG_COUNT])
+static void copy_words(struct arena *arena, const char *const *words, const char *out[LANG_COUNT])
 {
 	for (int lang = 0; words && lang < LANG_COUNT; lang++)
 		out[lang] = copy(arena, words[lang]);
 }
 
-static void take_anomalies(struct findings *f, const struct analysis *a)
+/* A rule about the fullest of several GPUs has nothing to judge where there is one: that is no gap. */
+static char *unjudged(struct arena *arena, const struct findings *f, const struct ruleset *set)
 {
-	f->rule_set = copy(&f->arena, a->opts.rules ? ruleset_name(a->opts.rules) : "");
+	struct buf names = { 0 };
+	uint64_t have = 0;
+	char *out;
+
+	for (int m = 0; m < METRIC_COUNT; m++)
+		have |= f->metric[m].count || f->metric[m].nonfinite ? metric_bit((enum metric_id)m) : 0;
+	for (size_t i = 0; have && i < set->n; i++) {
+		enum metric_id lacking = rule_lacks(&set->rule[i], have);
+
+		if (lacking != METRIC_COUNT && lacking != M_VRAM_FULLEST_PCT)
+			buf_printf(&names, "%s%s (%s)", names.used ? ", " : "", set->rule[i].name,
+				   metric_specs[lacking].id);
+	}
+	out = names.used && !names.failed ? arena_copy(arena, buf_slice(&names)) : NULL;
+	buf_free(&names);
+	return out;
+}
+
+static void fill_anomalies(struct findings *f, const struct analysis *a)
+{
+	f->rule_set = copy(&f->arena, a->opts.rules ? ruleset_name(a->opts.rules) : "none");
+	f->unjudged = a->opts.rules ? unjudged(&f->arena, f, a->opts.rules) : NULL;
 	f->limit = limits_list(&a->limits, &f->arena, &f->n_limits);
 	f->anomaly_records = a->violating;
 	memcpy(f->anomaly_by_type, a->by_type, sizeof f->anomaly_by_type);
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
-		take_words(&f->arena, a->summary[type], f->anomaly_summary[type]);
-		take_words(&f->arena, a->advice[type], f->anomaly_advice[type]);
+		copy_words(&f->arena, a->summary[type], f->anomaly_summary[type]);
+		copy_words(&f->arena, a->advice[type], f->anomaly_advice[type]);
 	}
 	f->event = events_list(&a->events, &f->arena, &f->n_events);
 	f->events_total = a->events.total;
 	memcpy(f->live_alarms, a->live_alarms, sizeof f->live_alarms);
+	memcpy(f->live_collapse, a->live_collapse, sizeof f->live_collapse);
 	f->dropped = a->dropped;
+	f->actions = a->actions;
 }
 
-/* Prompts that are not over yet count too, without an end to them in the analysis. */
-static bool take_ledger(struct findings *f, const struct analysis *a)
+/* Exchanges that are not over yet count too, without an end to them in the analysis. */
+static bool fill_times(struct findings *f, const struct analysis *a)
 {
-	struct ledger_book now = *a->ledger;
+	struct time_breakdown *t = time_breakdown_finish(a->times, &f->arena);
 
-	for (size_t i = 0; i < a->sessions.n_listed; i++) {
-		struct ledger_track track = a->sessions.listed[i]->ledger;
+	for (size_t i = 0; t && i < a->sessions.n_listed; i++)
+		time_breakdown_count_open(t, &a->sessions.listed[i]->times, a->sessions.listed[i]->id);
+	f->time_breakdown = t;
+	return t;
+}
 
-		ledger_end(&now, &track);
+/* session_start of that instance; NULL: it has none. */
+static const struct field_values *about(const struct findings *f, const char *instance)
+{
+	for (size_t i = 0; i < f->time_breakdown->n_parts; i++) {
+		const struct time_part *p = &f->time_breakdown->part[i];
+
+		if (p->has_start && (!instance || (p->instance && !strcmp(p->instance, instance))))
+			return &p->about;
 	}
-	f->ledger = ledger_finish(&now, &f->arena);
-	return f->ledger != NULL;
+	return NULL;
+}
+
+/* What is told of each instance's series by itself: memory, disks and what is usual are its own. */
+static bool look_ahead_and_back(struct findings *f, const struct analysis *a, const struct series *s,
+				const char *instance)
+{
+	if (a->opts.foresee)
+		foreseen_add(f, s, instance, about(f, instance), &a->opts);
+	if (a->opts.learning && !learning_add(a->opts.learning, f, s, instance))
+		return false;
+	return !a->opts.look_for_unusual || departures_add(f, s, instance);
+}
+
+static bool fill_by_series(struct findings *f, const struct analysis *a)
+{
+	size_t n = f->n_instances < FORESEEN_INSTANCES_MAX ? f->n_instances : FORESEEN_INSTANCES_MAX;
+	struct arena scratch = { 0 };
+	struct series series;
+	bool fine = true;
+	size_t sessions;
+
+	f->foreseen = arena_alloc(&f->arena, (n + 1) * METRIC_COUNT, sizeof *f->foreseen);
+	f->departure = arena_alloc(&f->arena, (n + 1) * DEPARTURES_MAX, sizeof *f->departure);
+	if (!f->foreseen || !f->departure)
+		return false;
+	if (f->instances_total <= 1)
+		return look_ahead_and_back(f, a, &f->series, NULL);
+	for (size_t i = 0; fine && i < n; i++) {
+		const char *instance = f->instance[i].instance;
+
+		fine = instance_series(a, instance, &scratch, &series, &sessions);
+		if (fine && sessions)
+			fine = look_ahead_and_back(f, a, &series, instance);
+	}
+	arena_free(&scratch);
+	return fine;
+}
+
+static bool fill_judgement(struct findings *f, const struct diagnose_options *opts)
+{
+	struct judgement *j = arena_alloc(&f->arena, 1, sizeof *j);
+
+	if (!j)
+		return false;
+	judge_findings(j, f, opts);
+	f->judgement = j;
+	return true;
+}
+
+void analyze_page(struct analysis *a, size_t from, size_t most)
+{
+	a->sessions_from = from;
+	a->sessions_most = most;
+}
+
+size_t analyze_sessions(const struct analysis *a)
+{
+	return a->sessions.n_listed;
 }
 
 int analyze_finish(const struct analysis *a, const struct input_stats *input, struct findings *out, struct err *err)
 {
-	bool fine = !a->failed && !a->sessions.failed && !a->events.failed && !gather_failed(&a->gather);
+	bool fine = !a->failed && !a->sessions.failed && !a->events.failed && !gathering_failed(&a->gather);
+	struct diagnose_options opts = a->opts.diagnose;
 
-	*out = (struct findings){
-		.filtered = a->opts.session || a->opts.since_us || a->opts.until_us,
-		.records = a->records, .from_us = a->from_us, .to_us = a->to_us, .tokens = a->tokens
-	};
+	*out = (struct findings){ .filtered = a->opts.session || a->opts.since_us || a->opts.until_us,
+				  .records = a->records,
+				  .from_us = a->from_us,
+				  .to_us = a->to_us,
+				  .tokens = a->tokens };
 	if (input)
-		take_input(out, input);
-	fine &= take_metrics(out, a);
-	fine &= take_sessions(out, a);
+		fill_input(out, input);
+	fine &= fill_metrics(out, a);
+	fine &= fill_sessions(out, a);
 	fine &= whole_series(out, a);
+	judge_sessions(out, a);
 	chart_sessions(out, a);
-	take_course(out);
-	take_overall(out, a);
-	fine &= instances_tell(out, a);
-	take_anomalies(out, a);
-	if (a->ledger)
-		fine &= take_ledger(out, a);
-	out->verdict = verdict_of(out);
+	fill_overall(out, a);
+	fill_anomalies(out, a);
+	fine &= fill_times(out, a);
+	fine &= fine && instances_tell(out, a) && peers_tell(out, a);
+	fine &= fine && fill_trends(out, a);
+	opts.judged = out->instances_total;
+	fine &= fine && instances_judge(out, &opts);
+	if (a->minutes.points)
+		fine &= fine && unusual_minutes_tell(&a->minutes, out);
+	else if (a->opts.foresee || a->opts.look_for_unusual || a->opts.learning)
+		fine &= fine && fill_by_series(out, a);
+	fine &= fine && fill_judgement(out, &opts);
+	if (fine)
+		instance_judge_alone(out);
 	if (fine && !out->arena.failed)
 		return 0;
 	findings_free(out);

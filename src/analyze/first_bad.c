@@ -1,3 +1,4 @@
+/* first_bad.c - keeps the earlier of two bad steps, by time and then by place in the sequence. */
 #include "analyze/first_bad.h"
 
 #include <math.h>
@@ -17,10 +18,14 @@ void first_bad_merge(struct first_bad *into, const struct first_bad *from)
 		*into = *from;
 }
 
-void first_bad_note(struct first_bad *f, enum alarm_type type, const struct record *rec)
+void first_bad_note(struct first_bad *f, enum alarm_type type, const struct record *rec, uint64_t token)
 {
-	struct first_bad now = { .known = true, .type = type, .time_us = rec->time_us, .sequence = rec->sequence,
-				 .sequence_length = rec->sequence_length, .layer = (double)NAN };
+	struct first_bad now = { .known = true,
+				 .type = type,
+				 .time_us = rec->time_us,
+				 .sequence = rec->sequence,
+				 .sequence_length = token ? token : rec->sequence_length,
+				 .layer = (double)NAN };
 
 	if (record_has(rec, M_NONFINITE_LAYER))
 		now.layer = rec->metric[M_NONFINITE_LAYER];
@@ -33,7 +38,7 @@ void first_bad_nonfinite(struct first_bad *f, const struct record *rec)
 		   (record_has(rec, M_NONFINITE_STATE) && rec->metric[M_NONFINITE_STATE] > 0);
 
 	if (bad)
-		first_bad_note(f, ALARM_NON_FINITE, rec);
+		first_bad_note(f, ALARM_NON_FINITE, rec, 0);
 }
 
 bool first_bad_counts(enum alarm_type type)

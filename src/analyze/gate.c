@@ -1,8 +1,12 @@
+/* gate.c - evaluates --fail-on conditions against findings or a comparison. */
 #include "analyze/gate.h"
+
+#include "analyze/judgement.h"
 
 #include <math.h>
 
-double summary_statistic(const struct summary *s, enum statistic statistic)
+/* NAN: unknown. */
+static double summary_statistic(const struct summary *s, enum statistic statistic)
 {
 	double nan = (double)NAN;
 
@@ -35,7 +39,9 @@ double summary_statistic(const struct summary *s, enum statistic statistic)
 	return nan;
 }
 
-double gate_value(const struct condition *c, const struct findings *f)
+/* The number that a condition is about; NAN when the log has no such metric. Of an alarm type: steps that break a
+ * limit and alarms raised live. */
+static double gate_value(const struct condition *c, const struct findings *f)
 {
 	const struct summary *metric = c->phase ? f->phase[c->phase] : f->metric;
 
@@ -61,7 +67,8 @@ int gate_check(const struct conditions *conditions, struct err *err)
 	for (size_t i = 0; i < conditions->n; i++) {
 		const struct condition *c = &conditions->of[i];
 
-		if (c->type != ALARM_TYPE_COUNT || !c->percent || !strcmp(metric_specs[c->metric].unit, "%"))
+		if (c->judged || c->type != ALARM_TYPE_COUNT || !c->percent ||
+		    !strcmp(metric_specs[c->metric].unit, "%"))
 			continue;
 		err_set(err, ERR_USAGE, "--fail-on: \"%.*s\": a change in percent needs two logs", SLICE_ARG(c->text));
 		return err_hint(err, "use rwkvmon compare, or give the limit in the metric's unit%s%s",
@@ -87,21 +94,46 @@ int gate_add(struct err *err, const struct condition *c, double value, const cha
 	return -ERR_VERDICT;
 }
 
+/* A condition that cannot be judged does not pass. */
+static int judge_verdict(const struct condition *c, const struct findings *f, struct err *err)
+{
+	const struct judgement *j = f->judgement;
+	enum verdict least = c->judged == JUDGED_CRITICAL ? VERDICT_CRITICAL : VERDICT_ATTENTION;
+
+	if (j->verdict == VERDICT_UNDECIDED)
+		return err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: %s", SLICE_ARG(c->text),
+			       err_words(cause_specs[j->diagnosis.cause].title[LANG_EN]));
+	if (j->verdict < least)
+		return 0;
+	if (err->code != ERR_VERDICT)
+		return err_set(err, ERR_VERDICT, "--fail-on %.*s: %s", SLICE_ARG(c->text),
+			       err_words(cause_specs[j->diagnosis.cause].title[LANG_EN]));
+	return -ERR_VERDICT;
+}
+
 int gate_judge(const struct conditions *conditions, const struct findings *f, struct err *err)
 {
-	int rc = 0;
+	int rc = 0, verdict;
 
 	for (size_t i = 0; i < conditions->n; i++) {
 		const struct condition *c = &conditions->of[i];
 		double value = gate_value(c, f);
 		bool alarm = c->type != ALARM_TYPE_COUNT;
 
-		if (!f->records || isnan(value))
+		if (!f->records || (!c->judged && isnan(value)))
 			return cannot_judge(c, f, err);
+		if (c->judged) {
+			verdict = judge_verdict(c, f, err);
+			if (verdict && verdict != -ERR_VERDICT)
+				return verdict;
+			rc = verdict ? verdict : rc;
+			continue;
+		}
 		if (alarm && value > 0)
 			rc = gate_add(err, c, value, value > 1 ? "records" : "record");
 		else if (!alarm && condition_holds(c, value))
-			rc = gate_add(err, c, value, statistic_specs[c->statistic].is_count ? "" : metric_specs[c->metric].unit);
+			rc = gate_add(err, c, value,
+				      statistic_specs[c->statistic].is_count ? "" : metric_specs[c->metric].unit);
 	}
 	return rc;
 }

@@ -1,110 +1,439 @@
+/* instances.c - groups sessions by instance, merges their numbers, and judges each instance. */
 #include "analyze/instances.h"
 
+#include "analyze/facts.h"
+#include "analyze/judgement.h"
+#include "analyze/slowdown.h"
+
+#include <math.h>
 #include <stdlib.h>
 
-/* A listed session under its instance. */
-struct member {
-	const char *instance;
-	size_t session;
-};
+const char *const instance_state_ids[INSTANCE_STATE_COUNT] = { "running", "ended", "silent" };
+
+static const int64_t SILENT_US = INT64_C(300) * 1000000;
+
+static const char *known(const char *text)
+{
+	return text ? text : "";
+}
+
+static const char *kept(struct findings *f, const char *text)
+{
+	return text && *text ? arena_copy(&f->arena, slice_of(text)) : "";
+}
+
+/* --- who belongs to whom ---------------------------------------------------------------- */
 
 static int by_instance(const void *a, const void *b)
 {
-	const struct member *x = a, *y = b;
-	int order = strcmp(x->instance, y->instance);
+	const struct session *x = *(const struct session *const *)a, *y = *(const struct session *const *)b;
+	int order = strcmp(known(x->instance), known(y->instance));
 
-	return order ? order : (x->session > y->session) - (x->session < y->session);
+	return order ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-/* Where a run of equal instances begins, in order of their first sessions. */
+/* Sessions of one instance, in order of their first steps. */
 struct group {
-	const struct member *member; /* (n) */
+	const struct session *const *session; /* (n) */
 	size_t n;
 };
 
 static int by_first_session(const void *a, const void *b)
 {
-	const struct group *x = a, *y = b;
+	size_t x = (*((const struct group *)a)->session)->index, y = (*((const struct group *)b)->session)->index;
 
-	return (x->member->session > y->member->session) - (x->member->session < y->member->session);
+	return (x > y) - (x < y);
 }
 
-static size_t find_groups(const struct member *member, size_t n, struct group *group)
+static size_t find_groups(const struct session *const *session, size_t n, struct group *group)
 {
 	size_t found = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!i || strcmp(member[i].instance, member[i - 1].instance))
-			group[found++] = (struct group){ .member = &member[i] };
+		if (!i || strcmp(known(session[i]->instance), known(session[i - 1]->instance)))
+			group[found++] = (struct group){ .session = &session[i] };
 		group[found - 1].n++;
 	}
+	qsort(group, found, sizeof *group, by_first_session);
 	return found;
 }
 
-static void count(struct instance_findings *out, const struct session_findings *s)
+/* --- its numbers -------------------------------------------------------------------------- */
+
+/* What an instance says of itself: its largest session that says it. */
+static const char *said(const struct group *g, char *const *(*of)(const struct session *))
 {
-	out->from_us = out->sessions && out->from_us < s->from_us ? out->from_us : s->from_us;
-	out->to_us = out->sessions && out->to_us > s->to_us ? out->to_us : s->to_us;
+	const struct session *best = NULL;
+
+	for (size_t i = 0; i < g->n; i++)
+		if (*of(g->session[i]) && (!best || g->session[i]->records > best->records))
+			best = g->session[i];
+	return best ? *of(best) : NULL;
+}
+
+static char *const *model_of(const struct session *s)
+{
+	return &s->model_name;
+}
+
+static char *const *strategy_of(const struct session *s)
+{
+	return &s->strategy;
+}
+
+static char *const *device_of(const struct session *s)
+{
+	return &s->device;
+}
+
+static void count(struct instance_findings *out, const struct session *s)
+{
+	widen_span(&out->from_us, &out->to_us, !out->sessions, s->from_us);
+	widen_span(&out->from_us, &out->to_us, false, s->to_us);
 	out->sessions++;
 	out->records += s->records;
 	out->tokens += s->tokens;
 }
 
-static bool summarize(const struct analysis *a, const struct group *g, struct summary out[METRIC_COUNT])
+static enum instance_state state_of(const struct findings *f, const struct instance_findings *in, const struct group *g)
 {
-	struct tracks whole = { .records = 0 };
-	bool fine;
+	bool ended = true;
 
 	for (size_t i = 0; i < g->n; i++)
-		for (int phase = 0; phase < PHASE_COUNT; phase++) {
-			const struct tracks *of = a->gather.session[g->member[i].session].phase[phase];
+		ended &= g->session[i]->ended;
+	return ended ? INSTANCE_ENDED : f->to_us - in->to_us > SILENT_US ? INSTANCE_SILENT : INSTANCE_RUNNING;
+}
 
-			if (of)
-				tracks_merge(&whole, of);
-		}
-	tracks_summaries(&whole, out);
-	fine = !tracks_failed(&whole);
-	tracks_free(&whole);
+/* Steps of one phase of all its sessions: those of a single session as they are, else merged into `room`. */
+static const struct metric_stats *steps_of(const struct analysis *a, const struct group *g, int phase,
+					   struct metric_stats *room)
+{
+	*room = (struct metric_stats){ .records = 0 };
+	if (g->n == 1)
+		return a->gather.session[g->session[0]->index].phase[phase];
+	for (size_t i = 0; i < g->n; i++) {
+		const struct metric_stats *of = a->gather.session[g->session[i]->index].phase[phase];
+
+		if (of)
+			metric_stats_merge(room, of);
+	}
+	return room->records ? room : NULL;
+}
+
+static bool summarize(const struct analysis *a, const struct group *g, struct instance_findings *out,
+		      struct instance_evidence *evidence)
+{
+	struct metric_stats room[PHASE_COUNT], whole = { .records = 0 };
+	const struct metric_stats *of[PHASE_COUNT], *only = NULL;
+	int phases = 0;
+	bool fine = true;
+
+	for (int phase = 0; phase < PHASE_COUNT; phase++) {
+		of[phase] = steps_of(a, g, phase, &room[phase]);
+		phases += of[phase] != NULL;
+		only = of[phase] ? of[phase] : only;
+	}
+	for (int phase = 0; phases > 1 && phase < PHASE_COUNT; phase++)
+		if (of[phase])
+			metric_stats_merge(&whole, of[phase]);
+	metric_stats_summaries(phases == 1 ? only : &whole, out->metric);
+	if (of[PHASE_DECODE] || of[PHASE_UNKNOWN])
+		metric_stats_summary(of[PHASE_DECODE] ? of[PHASE_DECODE] : of[PHASE_UNKNOWN], M_TOKEN_LATENCY_MS,
+				     &out->decode_latency);
+	if (of[PHASE_PREFILL])
+		metric_stats_summary(of[PHASE_PREFILL], M_CHUNK_PROCESS_TIME_MS, &evidence->prefill_chunk_ms);
+	for (int phase = 0; phase < PHASE_COUNT; phase++) {
+		fine &= !metric_stats_failed(&room[phase]);
+		metric_stats_free(&room[phase]);
+	}
+	fine &= !metric_stats_failed(&whole);
+	metric_stats_free(&whole);
 	return fine;
 }
 
-static bool tell(const struct findings *f, const struct analysis *a, const struct group *g, struct instance_findings *out)
-{
-	const struct summary *known = NULL; /* of one session, or of all, it is */
+/* --- its evidence --------------------------------------------------------------------------- */
 
-	*out = (struct instance_findings){ .instance = g->member->instance };
+static void note_collapse(struct findings *f, struct instance_evidence *e, const struct session *s,
+			  const struct accumulators *n)
+{
+	double r = comoments_pearson(&n->similarity_entropy);
+
+	if (!isfinite(r) || n->similarity_entropy.count < FINDINGS_COLLAPSE_PAIRS)
+		return;
+	e->collapse.warned += r < limit_of(T_COLLAPSE_R) ? s->records : 0;
+	if (e->collapse.worst <= r)
+		return;
+	e->collapse.worst = r;
+	e->collapse.session_id = kept(f, s->id);
+}
+
+static void note_part(struct instance_evidence *e, uint16_t part)
+{
+	for (size_t i = 0; i < e->n_parts; i++)
+		if (e->part[i] == part)
+			return;
+	if (e->n_parts < INSTANCE_PARTS_MAX)
+		e->part[e->n_parts++] = part;
+}
+
+static void gather_evidence(struct findings *f, const struct analysis *a, const struct group *g,
+			    struct instance_evidence *out)
+{
+	out->collapse = (struct collapse_findings){ .worst = (double)NAN, .session_id = "" };
+	for (size_t i = 0; i < g->n; i++) {
+		const struct session *s = g->session[i];
+		const struct accumulators *n = &a->gather.session[s->index];
+
+		session_tally_add(&out->tally, &s->tally);
+		bad_session_note(out->first_bad, &f->arena, s, &s->first_bad);
+		bad_session_note(out->first_bad, &f->arena, s, &n->nonfinite);
+		bad_session_note_alarms(out->first_alarm, &f->arena, s);
+		note_collapse(f, out, s, n);
+		if (s->times.part)
+			note_part(out, (uint16_t)(s->times.part - 1));
+	}
+}
+
+static enum phase of_decode(const struct findings *f)
+{
+	return f->phase[PHASE_DECODE][M_TOKEN_LATENCY_MS].count ? PHASE_DECODE : PHASE_UNKNOWN;
+}
+
+static bool tell(struct findings *f, const struct analysis *a, const struct group *g, struct instance_findings *out)
+{
+	struct instance_evidence *evidence = arena_alloc(&f->arena, 1, sizeof *evidence);
+	bool fine = evidence;
+
+	*out = (struct instance_findings){
+		.instance = kept(f, g->session[0]->instance),
+		.model_name = kept(f, said(g, model_of)),
+		.strategy = kept(f, said(g, strategy_of)),
+		.device = kept(f, said(g, device_of)),
+		.evidence = evidence,
+		.group = SIZE_MAX,
+		.slower = (double)NAN,
+		.times_slower = (double)NAN,
+		.session_id = "",
+	};
 	for (size_t i = 0; i < g->n; i++)
-		count(out, &f->session[g->member[i].session]);
-	if (g->n == f->sessions_total)
-		known = f->metric;
-	else if (g->n == 1)
-		known = f->session[g->member->session].metric;
-	if (!known)
-		return summarize(a, g, out->metric);
-	memcpy(out->metric, known, sizeof out->metric);
+		count(out, g->session[i]);
+	out->state = state_of(f, out, g);
+	if (!fine)
+		return false;
+	gather_evidence(f, a, g, evidence);
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
+		out->alarms += evidence->tally.alarmed[type];
+	out->violating = evidence->tally.violating;
+	if (g->n != f->sessions_total)
+		return summarize(a, g, out, evidence);
+	memcpy(out->metric, f->metric, sizeof out->metric); /* the only instance */
+	out->decode_latency = f->phase[of_decode(f)][M_TOKEN_LATENCY_MS];
 	return true;
 }
 
 bool instances_tell(struct findings *f, const struct analysis *a)
 {
-	struct member *member = malloc((f->n_sessions + 1) * sizeof *member);
-	struct group *group = malloc((f->n_sessions + 1) * sizeof *group);
-	bool fine = member && group;
+	const size_t most = a->sessions.n_listed < a->gather.n ? a->sessions.n_listed : a->gather.n;
+	const struct session **session = calloc(most + 1, sizeof(const struct session *));
+	struct group *group = calloc(most + 1, sizeof *group);
+	bool fine = session && group;
 	size_t n = 0;
 
-	for (size_t i = 0; fine && i < f->n_sessions; i++)
-		member[i] = (struct member){ f->session[i].instance, i };
-	if (fine && f->n_sessions) {
-		qsort(member, f->n_sessions, sizeof *member, by_instance);
-		n = find_groups(member, f->n_sessions, group);
-		qsort(group, n, sizeof *group, by_first_session);
+	for (size_t i = 0; fine && i < most; i++)
+		session[i] = a->sessions.listed[i];
+	if (fine && most) {
+		qsort(session, most, sizeof *session, by_instance);
+		n = find_groups(session, most, group);
 	}
 	f->instances_total = n;
-	n = n < FINDINGS_INSTANCES_MAX ? n : FINDINGS_INSTANCES_MAX;
 	f->instance = arena_alloc(&f->arena, n + 1, sizeof *f->instance);
 	for (; fine && f->instance && f->n_instances < n; f->n_instances++)
 		fine = tell(f, a, &group[f->n_instances], &f->instance[f->n_instances]);
-	free(member);
+	free(session);
 	free(group);
 	return fine;
+}
+
+/* --- its verdict ------------------------------------------------------------------------------ */
+
+/* The findings as they were if there was only this instance, as far as a diagnosis looks at them. */
+static void view_of(struct findings *view, struct time_breakdown *times, struct peer_outlier *own,
+		    const struct findings *f, struct instance_findings *in)
+{
+	const struct instance_evidence *e = in->evidence;
+
+	if (in->outlier)
+		*own = *in->outlier;
+	*view = (struct findings){
+		.records = in->records,
+		.from_us = in->from_us,
+		.to_us = in->to_us,
+		.tokens = in->tokens,
+		.sessions_total = in->sessions,
+		.collapse = e->collapse,
+		.rule_set = f->rule_set,
+		.anomaly_records = e->tally.violating,
+		.dropped = e->tally.dropped,
+		.time_breakdown = times,
+		.peers = { .outlier = own, .n_outliers = in->outlier != NULL },
+		.instance = in,
+		.n_instances = 1,
+		.slowdown = f->slowdown,
+	};
+	memcpy(view->metric, in->metric, sizeof view->metric);
+	view->phase[PHASE_PREFILL][M_CHUNK_PROCESS_TIME_MS] = e->prefill_chunk_ms;
+	memcpy(view->first_bad, e->first_bad, sizeof view->first_bad);
+	memcpy(view->first_alarm, e->first_alarm, sizeof view->first_alarm);
+	memcpy(view->anomaly_by_type, e->tally.violated, sizeof view->anomaly_by_type);
+	memcpy(view->live_alarms, e->tally.alarmed, sizeof view->live_alarms);
+	memcpy(view->live_collapse, e->tally.collapsed, sizeof view->live_collapse);
+	times->n_parts = 0;
+	for (size_t i = 0; i < e->n_parts && e->part[i] < f->time_breakdown->n_parts; i++)
+		times->part[times->n_parts++] = f->time_breakdown->part[e->part[i]];
+}
+
+static void take_judgement(struct instance_findings *in, const struct judgement *j)
+{
+	in->verdict = j->verdict;
+	in->cause = j->diagnosis.cause;
+	in->confidence = j->diagnosis.confidence;
+	in->since_us = j->diagnosis.since_us;
+	in->session_id = j->diagnosis.session_id;
+}
+
+void instance_judge_alone(struct findings *f)
+{
+	if (f->n_instances == 1 && f->instances_total == 1)
+		take_judgement(&f->instance[0], f->judgement);
+}
+
+static void judge(struct instance_findings *in, struct judgement *j, const struct findings *view,
+		  const struct diagnose_options *opts)
+{
+	judge_findings(j, view, opts);
+	take_judgement(in, j);
+	if (!in->outlier || cause_is_bad(cause_specs[in->cause].kind))
+		return;
+	in->verdict = VERDICT_ATTENTION; /* the walk ended before it came to the peers */
+	in->cause = CAUSE_UNLIKE_PEERS;
+	in->confidence = CONFIDENCE_MEDIUM;
+	in->since_us = in->outlier->since_us;
+}
+
+/* By the part with most steps: it became slower once, and stayed so. */
+static void pace(struct instance_findings *in, const struct time_breakdown *times, struct facts *x,
+		 const struct diagnose_options *opts)
+{
+	const struct time_part *largest = NULL;
+
+	for (size_t i = 0; i < times->n_parts; i++)
+		largest = !largest || times->part[i].steps > largest->steps ? &times->part[i] : largest;
+	if (!largest || largest->mixed)
+		return;
+	facts_of(x, largest, opts);
+	in->timed = x->shift.known || (double)largest->steps >= limit_of(T_STEPS);
+	if (!x->shift.fell || !x->shift.slow_alone || x->shift.slow_decode < limit_of(T_SLOWED) * x->shift.fast_decode)
+		return;
+	in->times_slower = x->shift.slow_decode / x->shift.fast_decode;
+	in->slower_us = x->shift.since_us;
+}
+
+/* Whether it became slower, of each; then what it is, beside the others. */
+bool instances_judge(struct findings *f, const struct diagnose_options *opts)
+{
+	struct time_part *part = malloc(INSTANCE_PARTS_MAX * sizeof *part);
+	struct findings *view = malloc(sizeof *view);
+	struct judgement *j = malloc(sizeof *j);
+	struct facts *x = malloc(sizeof *x);
+	const size_t n = f->n_instances > 1 ? f->n_instances : 0;
+	struct time_breakdown times = { .part = part };
+	struct peer_outlier own;
+	bool fine = part && view && j && x;
+
+	for (size_t i = 0; fine && i < n; i++) {
+		view_of(view, &times, &own, f, &f->instance[i]);
+		pace(&f->instance[i], &times, x, opts);
+	}
+	fine = fine && slowdown_tell(f);
+	for (size_t i = 0; fine && i < n; i++) {
+		view_of(view, &times, &own, f, &f->instance[i]);
+		judge(&f->instance[i], j, view, opts);
+	}
+	free(part);
+	free(view);
+	free(j);
+	free(x);
+	return fine;
+}
+
+/* --- its course ------------------------------------------------------------------------------- */
+
+/* Decode calls of one slice of the log's time: logarithms of their milliseconds per token. */
+struct slice_sums {
+	double ln, calls;
+};
+
+/* A stretch counts for each slice by its share of it. */
+static void add_stretch(const struct stretch *s, double from_us, double slice_us, struct slice_sums *sums, size_t n)
+{
+	const double begin = ((double)s->from_us - from_us) / slice_us, end = ((double)s->to_us - from_us) / slice_us;
+	const double width = fmax(end - begin, 1e-9);
+
+	for (size_t c = (size_t)fmax(begin, 0); s->decode_calls && c < n && (double)c <= end; c++) {
+		const double share = (fmin((double)c + 1, begin + width) - fmax((double)c, begin)) / width;
+
+		sums[c].ln += fmax(share, 0) * s->decode_ln;
+		sums[c].calls += fmax(share, 0) * (double)s->decode_calls;
+	}
+}
+
+void instance_course(const struct findings *f, const struct instance_findings *in, double out[INSTANCE_SLICES])
+{
+	const double slice_us = ((double)(f->to_us - f->from_us) + 1) / INSTANCE_SLICES;
+	const struct instance_evidence *e = in->evidence;
+	struct slice_sums sums[INSTANCE_SLICES] = { { 0 } };
+
+	for (size_t k = 0; k < e->n_parts && e->part[k] < f->time_breakdown->n_parts; k++) {
+		const struct time_part *p = &f->time_breakdown->part[e->part[k]];
+
+		for (size_t i = 0; i < p->n_stretches; i++)
+			add_stretch(&p->stretch[i], (double)f->from_us, slice_us, sums, INSTANCE_SLICES);
+	}
+	for (size_t c = 0; c < INSTANCE_SLICES; c++)
+		out[c] = sums[c].calls > 0 ? exp(sums[c].ln / sums[c].calls) : (double)NAN;
+}
+
+/* --- their order -------------------------------------------------------------------------------- */
+
+static int more(double x, double y)
+{
+	return (x < y) - (x > y);
+}
+
+static int by_trouble(const void *a, const void *b)
+{
+	const struct instance_findings *x = *(const struct instance_findings *const *)a,
+				       *y = *(const struct instance_findings *const *)b;
+	const int order[] = {
+		more(x->verdict, y->verdict),
+		more(x->state == INSTANCE_SILENT, y->state == INSTANCE_SILENT),
+		more(x->trouble, y->trouble),
+		more(x->times_slower > 1 ? x->times_slower : 1, y->times_slower > 1 ? y->times_slower : 1),
+		more((double)x->alarms, (double)y->alarms),
+		more((double)x->violating, (double)y->violating),
+		(x > y) - (x < y),
+	};
+
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+		if (order[i])
+			return order[i];
+	return 0;
+}
+
+void instances_by_trouble(const struct findings *f, const struct instance_findings **out)
+{
+	for (size_t i = 0; i < f->n_instances; i++)
+		out[i] = &f->instance[i];
+	if (f->n_instances)
+		qsort(out, f->n_instances, sizeof *out, by_trouble);
 }

@@ -1,10 +1,31 @@
-/* instances.h - the sessions of each host:pid together. */
+/* instances.h - groups sessions by instance (host:pid), and judges each instance by itself.
+ *
+ * Bounds  of sessions that are listed (analyze.h), whatever page of them is asked for.
+ */
 #ifndef RWKVMON_ANALYZE_INSTANCES_H
 #define RWKVMON_ANALYZE_INSTANCES_H
 
 #include "analyze/analysis.h"
 
+enum { INSTANCE_PARTS_MAX = 8 };
+
+/* What an instance is judged by, in addition to its numbers. */
+struct instance_evidence {
+	struct session_tally tally;
+	struct summary prefill_chunk_ms; /* of its prefill calls */
+	struct bad_session first_bad[ALARM_TYPE_COUNT], first_alarm[ALARM_TYPE_COUNT];
+	struct collapse_findings collapse;
+	uint16_t part[INSTANCE_PARTS_MAX]; /* (n_parts): of the time breakdown */
+	size_t n_parts;
+};
+
 /* Fills f->instance once its sessions are there; false when memory is out. */
 bool instances_tell(struct findings *f, const struct analysis *a);
+
+/* A verdict and a cause for each of several, once all else of the findings is there; false when memory is out. */
+bool instances_judge(struct findings *f, const struct diagnose_options *opts);
+
+/* An only one has the verdict of the findings. */
+void instance_judge_alone(struct findings *f);
 
 #endif

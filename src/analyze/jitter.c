@@ -1,3 +1,4 @@
+/* jitter.c - compares each call with the one before it of equal phase and size. */
 #include "analyze/jitter.h"
 
 #include "stats/range.h"
@@ -54,8 +55,10 @@ static bool call_of(const struct columns *c, size_t row, struct jitter_call *out
 	return us >= 0 && us < INT64_C(1000) * LONGEST_MS;
 }
 
-/* Calls of one kind, each with its time as a decimal: differences without branches. False: they are not of that kind. */
-static bool add_alike(struct jitter_track *t, struct jitter_sum *all, const struct columns *c, const struct batch_run *run)
+/* Calls of one kind, each with its time as a decimal: differences without branches. False: they are not of that kind.
+ */
+static bool add_alike(struct jitter_track *t, struct jitter_sum *all, const struct columns *c,
+		      const struct batch_run *run)
 {
 	const int64_t *us = c->scaled[M_CHUNK_PROCESS_TIME_MS] + run->from;
 	enum phase phase = (enum phase)c->phase[run->from];

@@ -1,7 +1,7 @@
-/* jitter.h - how much a call's time differs from that of the call before it in the same session.
+/* jitter.h - how much a call's time differs from that of the previous call in the same session.
  *
- * Only calls of equal phase and equal number of tokens are compared: the last, shorter chunk of a prompt is no jitter.
- * Needs the order of the log. Times count in whole microseconds, so that sums depend on the calls alone.
+ * Only calls with the same phase and number of tokens are compared: the last, shorter chunk of a prompt is not jitter.
+ * Needs the order of the log. Times are counted in whole microseconds, so that sums depend only on the calls.
  *
  * Ownership  plain values; a zeroed struct is empty.
  */

@@ -1,3 +1,4 @@
+/* limits.c - a small set of limits, kept without duplicates. */
 #include "analyze/limits.h"
 
 static int order(const struct rule_limit *a, const struct rule_limit *b)

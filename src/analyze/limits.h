@@ -1,4 +1,4 @@
-/* limits.h - which limits judged at least one step: a set, mergeable, the same for any split.
+/* limits.h - the set of limits by which at least one step was judged; mergeable, and the same for any split.
  *
  * Limits differ by session when they are relative. A set holds FINDINGS_LIMITS_MAX; of
  * more, those that come first in order (by metric, alarm type, side, value) are kept.

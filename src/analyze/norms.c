@@ -1,9 +1,10 @@
+/* norms.c - first, last, least and greatest norm per layer, by time. */
 #include "analyze/norms.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-static bool make_room(struct norms *n, size_t layers)
+static bool grow_layers(struct norms *n, size_t layers)
 {
 	struct layer_norms *grown;
 
@@ -43,7 +44,7 @@ static void join(struct layer_norms *into, const struct layer_norms *from)
 
 void norms_add(struct norms *n, const struct record *rec)
 {
-	if (!rec->n_layer_norm || !make_room(n, rec->n_layer_norm))
+	if (!rec->n_layer_norm || !grow_layers(n, rec->n_layer_norm))
 		return;
 	for (size_t i = 0; i < n->n && i < rec->n_layer_norm; i++) {
 		struct norm_at at = { rec->time_us, rec->sequence_length, rec->layer_norm[i] };
@@ -56,7 +57,7 @@ void norms_add(struct norms *n, const struct record *rec)
 void norms_merge(struct norms *into, const struct norms *from)
 {
 	into->failed |= from->failed;
-	if (!make_room(into, from->n))
+	if (!grow_layers(into, from->n))
 		return;
 	for (size_t i = 0; i < from->n; i++)
 		join(&into->layer[i], &from->layer[i]);

@@ -1,6 +1,6 @@
-/* norms.h - the norms of a session's layers: where they began, where they ended, how far they went.
+/* norms.h - the norms of the layers of a session's state: first, last, minimum and maximum.
  *
- * First and last go by time, then by position in the sequence, then by size, so that they depend on the steps alone.
+ * First and last are by time, then by position in the sequence, then by size, so that they depend only on the steps.
  *
  * Ownership  a zeroed struct is empty; norms_free releases. Costs memory once a step has norms.
  */

@@ -1,3 +1,4 @@
+/* profile.c - means by octave of the position in a sequence. */
 #include "analyze/profile.h"
 
 #include "stats/buckets.h"
@@ -42,8 +43,8 @@ static void add_value(struct profile *p, size_t followed_metric, size_t octave, 
 }
 
 /* Some steps of a run that are in one octave. */
-static void add_octave(struct profile *p, size_t octave, const struct columns *c, size_t from, size_t n, const struct held *held,
-		       const struct ranges *ranges)
+static void add_octave(struct profile *p, size_t octave, const struct columns *c, size_t from, size_t n,
+		       const struct held *held, const struct ranges *ranges)
 {
 	for (size_t i = 0; i < PROFILE_METRICS; i++) {
 		enum metric_id m = followed[i];
@@ -127,7 +128,8 @@ void profile_tell(const struct profile *p, struct findings *f)
 
 			any |= n;
 			out->count[octave] = n;
-			out->mean[octave] = (double)p->at[i][octave].sum / ((double)n * metric_specs[followed[i]].scale);
+			out->mean[octave] =
+				(double)p->at[i][octave].sum / ((double)n * metric_specs[followed[i]].scale);
 			if (!n)
 				out->mean[octave] = (double)NAN;
 		}

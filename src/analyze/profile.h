@@ -1,6 +1,6 @@
-/* profile.h - metrics by how far into its sequence a step was: does anything change as sequences grow long?
+/* profile.h - metrics by position in the sequence, to see whether anything changes as sequences grow.
  *
- * Positions are told apart by octaves of sequence_length. Prefill is left out: its calls stand for many positions.
+ * Positions are grouped by octaves of sequence_length. Prefill is left out, because its calls cover many positions.
  *
  * Ownership  plain values; a zeroed struct is empty.
  */

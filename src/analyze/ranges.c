@@ -1,3 +1,4 @@
+/* ranges.c - finds the range of each metric of a run once. */
 #include "analyze/ranges.h"
 
 #include "stats/buckets.h"

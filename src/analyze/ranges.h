@@ -1,4 +1,4 @@
-/* ranges.h - the ranges of the metrics that all steps of a run have, each found once for all who need it.
+/* ranges.h - the ranges of the metrics that all steps of a run have, each computed once for all users.
  *
  * Ownership  plain values.
  */
@@ -9,7 +9,7 @@
 #include "stats/range.h"
 
 struct ranges {
-	struct range decimal[METRIC_COUNT]; /* of held.decimals */
+	struct range decimal[METRIC_COUNT];   /* of held.decimals */
 	struct real_range real[METRIC_COUNT]; /* of held.doubles */
 };
 

@@ -1,3 +1,5 @@
+/* sample.c - a bottom-k sample by hash, so that it is the same for any split; Pearson over its columns, in order of
+ * time. */
 #include "analyze/sample.h"
 
 #include <math.h>
@@ -20,7 +22,8 @@ static uint64_t bits_of(const struct columns *c, size_t row, int metric)
 	return bits;
 }
 
-/* From what tells two steps apart. When, and where in its sequence, make the upper half of the lot: it decides most often. */
+/* From what tells two steps apart. When, and where in its sequence, make the upper half of the lot: it decides most
+ * often. */
 static uint64_t upper_lot(const struct columns *c, size_t row)
 {
 	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), (uint64_t)c->time_us[row]);
@@ -100,17 +103,25 @@ static struct sample_step *place_of(struct sample *s, uint64_t lot)
 	return &s->step[at];
 }
 
+static int slot_of(enum metric_id metric)
+{
+	return __builtin_popcountll(sample_metrics & (metric_bit(metric) - 1));
+}
+
 static void take(struct sample *s, const struct columns *c, size_t row, uint64_t lot)
 {
 	struct sample_step *step = place_of(s, lot);
 
 	if (!step)
 		return;
-	*step = (struct sample_step){ .lot = lot, .have = c->have[row], .sequence_length = c->sequence_length[row] };
-	for (uint64_t have = step->have; have; have &= have - 1) {
-		int m = __builtin_ctzll(have);
+	step->lot = lot;
+	step->time_us = c->time_us[row];
+	step->have = c->have[row];
+	step->sequence_length = c->sequence_length[row];
+	for (uint64_t have = step->have & sample_metrics; have; have &= have - 1) {
+		enum metric_id m = (enum metric_id)__builtin_ctzll(have);
 
-		step->metric[m] = columns_value(c, row, (enum metric_id)m);
+		step->metric[slot_of(m)] = columns_value(c, row, m);
 	}
 }
 
@@ -153,59 +164,81 @@ static bool column_of(const struct sample_step *s, int column, double *out)
 		*out = (double)s->sequence_length;
 		return s->sequence_length > 0;
 	}
-	*out = s->metric[column];
+	*out = s->metric[slot_of((enum metric_id)column)];
 	return s->have >> column & 1;
 }
 
-/* Steps that have both columns, and their means. */
-static size_t means_of(const struct sample *s, const struct pair_spec *pair, double mean[2])
-{
-	size_t n = 0;
-	double a, b;
+/* The values of a pair's columns, of the steps that have both, in order of time. */
+struct couple {
+	double a[SAMPLE_STEPS], b[SAMPLE_STEPS];
+	size_t n;
+};
 
-	mean[0] = mean[1] = 0;
-	for (size_t i = 0; i < s->n; i++)
-		if (column_of(&s->step[i], pair->a, &a) && column_of(&s->step[i], pair->b, &b)) {
-			mean[0] += a;
-			mean[1] += b;
-			n++;
-		}
-	mean[0] /= (double)n;
-	mean[1] /= (double)n;
-	return n;
+/* NAN when one of them is constant; else both are scaled to a mean of 0 and a sum of squares of n. */
+static double pearson(struct couple *c)
+{
+	double mean[2] = { 0, 0 }, aa = 0, bb = 0, ab = 0, n = (double)c->n;
+
+	for (size_t i = 0; i < c->n; i++) {
+		mean[0] += c->a[i] / n;
+		mean[1] += c->b[i] / n;
+	}
+	for (size_t i = 0; i < c->n; i++) {
+		c->a[i] -= mean[0];
+		c->b[i] -= mean[1];
+		aa += c->a[i] * c->a[i];
+		bb += c->b[i] * c->b[i];
+		ab += c->a[i] * c->b[i];
+	}
+	if (!(aa > 1e-18 * n * mean[0] * mean[0]) || !(bb > 1e-18 * n * mean[1] * mean[1]))
+		return (double)NAN;
+	for (size_t i = 0; i < c->n; i++) {
+		c->a[i] /= sqrt(aa / n);
+		c->b[i] /= sqrt(bb / n);
+	}
+	return fmax(-1, fmin(1, ab / sqrt(aa * bb)));
 }
 
-/* NAN when one of them is constant. */
-static double pearson(const struct sample *s, const struct pair_spec *pair, const double mean[2])
+static double autocorrelation(const double *x, size_t n, size_t lag)
 {
-	double aa = 0, bb = 0, ab = 0, a, b;
+	double sum = 0;
 
-	for (size_t i = 0; i < s->n; i++)
-		if (column_of(&s->step[i], pair->a, &a) && column_of(&s->step[i], pair->b, &b)) {
-			a -= mean[0];
-			b -= mean[1];
-			aa += a * a;
-			bb += b * b;
-			ab += a * b;
-		}
-	if (!(aa > 1e-18 * (double)s->n * mean[0] * mean[0]) || !(bb > 1e-18 * (double)s->n * mean[1] * mean[1]))
-		return (double)NAN;
-	return fmax(-1, fmin(1, ab / sqrt(aa * bb)));
+	for (size_t i = lag; i < n; i++)
+		sum += x[i] * x[i - lag];
+	return sum / (double)(n - lag);
+}
+
+/* Two series that both remember move together by chance: Bartlett's n / (1 + 2 sum of the products of their
+ * autocorrelations), over lags 1, 2, 3, 4, 6, 9, ... with straight lines between, until the products are small. */
+static double independent_steps(const struct couple *c)
+{
+	double sum = 0, before = 1;
+
+	for (size_t lag = 1, from = 0; lag <= c->n / 3 && before > 0; from = lag, lag += lag < 3 ? 1 : lag / 2) {
+		double product = autocorrelation(c->a, c->n, lag) * autocorrelation(c->b, c->n, lag);
+
+		product = product > 0.02 ? product : 0;
+		sum += (before + product) / 2 * (double)(lag - from) + (product - before) / 2;
+		before = product;
+	}
+	return (double)c->n / (1 + 2 * sum);
 }
 
 /* Fisher's transformation makes r nearly normal. */
 static void interval(struct correlation *c)
 {
-	double z = atanh(c->r), error = 1.959963984540054 / sqrt((double)c->steps - 3);
+	double z = atanh(c->r), error = 1.959963984540054 / sqrt(c->independent - 3);
 
-	c->low = tanh(z - error);
-	c->high = tanh(z + error);
+	c->low = c->independent > 4 ? tanh(z - error) : -1;
+	c->high = c->independent > 4 ? tanh(z + error) : 1;
 }
 
-static int by_lot(const void *a, const void *b)
+static int by_time(const void *a, const void *b)
 {
-	const struct sample_step *x = a, *y = b;
+	const struct sample_step *x = *(const struct sample_step *const *)a, *y = *(const struct sample_step *const *)b;
 
+	if (x->time_us != y->time_us)
+		return x->time_us < y->time_us ? -1 : 1;
 	return x->lot != y->lot ? (x->lot < y->lot ? -1 : 1) : 0;
 }
 
@@ -217,30 +250,40 @@ static int strongest(const void *a, const void *b)
 	return rx != ry ? (rx > ry ? -1 : 1) : (int)x->pair - (int)y->pair;
 }
 
+static void couple_of(struct couple *out, const struct sample_step *const *step, size_t n, const struct pair_spec *pair)
+{
+	out->n = 0;
+	for (size_t i = 0; i < n; i++)
+		out->n += column_of(step[i], pair->a, &out->a[out->n]) && column_of(step[i], pair->b, &out->b[out->n]);
+}
+
 size_t sample_correlations(const struct sample *s, struct correlation out[PAIR_COUNT])
 {
-	struct sample_step *step = malloc((s->n + 1) * sizeof *step);
-	struct sample sorted = { .step = step, .n = step ? s->n : 0 };
+	const struct sample_step **step = malloc((s->n + 1) * sizeof *step);
+	struct couple *couple = malloc(sizeof *couple);
 	size_t n = 0;
 
-	if (sorted.n) { /* sums of doubles depend on their order: it must not be that of arrival */
-		memcpy(step, s->step, s->n * sizeof *step);
-		qsort(step, s->n, sizeof *step, by_lot);
-	}
-	for (int pair = 0; pair < PAIR_COUNT; pair++) {
-		double mean[2];
-		struct correlation c = { .pair = (enum pair_id)pair,
-					 .steps = means_of(&sorted, &pair_specs[pair], mean) };
+	for (size_t i = 0; step && i < s->n; i++)
+		step[i] = &s->step[i];
+	if (step && s->n)
+		qsort(step, s->n, sizeof *step,
+		      by_time); /* not the order of arrival, on which sums of doubles would depend */
+	for (int pair = 0; step && couple && pair < PAIR_COUNT; pair++) {
+		struct correlation c = { .pair = (enum pair_id)pair };
 
+		couple_of(couple, step, s->n, &pair_specs[pair]);
+		c.steps = couple->n;
 		if (c.steps < CORRELATION_STEPS)
 			continue;
-		c.r = pearson(&sorted, &pair_specs[pair], mean);
+		c.r = pearson(couple);
 		if (isnan(c.r))
 			continue;
+		c.independent = independent_steps(couple);
 		interval(&c);
 		out[n++] = c;
 	}
 	free(step);
+	free(couple);
 	qsort(out, n, sizeof *out, strongest);
 	return n;
 }

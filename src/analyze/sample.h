@@ -1,7 +1,8 @@
-/* sample.h - a uniform sample of the steps that are no prefill, and how its columns move together.
+/* sample.h - a uniform sample of all steps except prefill, and the correlations of its columns.
  *
- * Each step has a number that is as good as drawn by lot, made from what it holds; the SAMPLE_STEPS smallest are kept.
- * So the sample depends on the steps alone, whoever adds them in what order; up to SAMPLE_STEPS it is all of them.
+ * Each step has a pseudo-random number computed from its contents; the SAMPLE_STEPS smallest are kept. So the sample
+ * depends only on the steps, not on the thread or order in which they are added; up to SAMPLE_STEPS steps, it contains
+ * all of them.
  *
  * Ownership  a zeroed struct is empty; sample_free releases.
  */
@@ -10,14 +11,30 @@
 
 #include "analyze/findings.h"
 #include "record/columns.h"
+#include "spec/pairs.h"
 
-enum { SAMPLE_STEPS = 2048 };
+/* The metrics that stand in a pair. */
+#define PAIR(a, b, ...) | UINT64_C(1) << M_##a | UINT64_C(1) << M_##b
+static const uint64_t sample_metrics = (0
+#include "spec/pairs.def"
+					) &
+				       ~(UINT64_C(1) << M_POSITION);
+
+enum {
+	SAMPLE_STEPS = 2048,
+	SAMPLE_METRICS = __builtin_popcountll((0
+#include "spec/pairs.def"
+					       ) &
+					      ~(UINT64_C(1) << M_POSITION))
+};
+#undef PAIR
 
 struct sample_step {
 	uint64_t lot;
-	uint64_t have;
-	uint64_t sequence_length; /* 0: unknown */
-	double metric[METRIC_COUNT]; /* 0 where unknown */
+	int64_t time_us;
+	uint64_t have;                 /* of all metrics */
+	uint64_t sequence_length;      /* 0: unknown */
+	double metric[SAMPLE_METRICS]; /* sample_metrics in order; unset where unknown */
 };
 
 struct sample_lot {

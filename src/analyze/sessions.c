@@ -1,5 +1,9 @@
+/* sessions.c - a hash table by id; guests in order of use, so that the oldest goes first. */
 #include "analyze/sessions.h"
 
+#include "base/array.h"
+
+#include <math.h>
 #include <stdlib.h>
 
 enum { SLOTS_FIRST = 256, OTHER_FIRST = 4096, OTHER_MAX = 1 << 22 };
@@ -25,6 +29,42 @@ uint64_t session_hash(struct slice id)
 		h = mix(h, word);
 	}
 	return h ? h : 1;
+}
+
+void session_tally_add(struct session_tally *into, const struct session_tally *from)
+{
+	into->violating += from->violating;
+	into->dropped += from->dropped;
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
+		into->violated[type] += from->violated[type];
+		into->alarmed[type] += from->alarmed[type];
+		if (from->alarmed_us[type] &&
+		    (!into->alarmed_us[type] || from->alarmed_us[type] < into->alarmed_us[type]))
+			into->alarmed_us[type] = from->alarmed_us[type];
+	}
+	for (int kind = 0; kind < COLLAPSE_KIND_COUNT; kind++)
+		into->collapsed[kind] += from->collapsed[kind];
+}
+
+void bad_session_note(struct bad_session first[ALARM_TYPE_COUNT], struct arena *arena, const struct session *s,
+		      const struct first_bad *b)
+{
+	struct bad_session *known = &first[b->type];
+
+	if (!b->known || (known->at.known && known->at.time_us <= b->time_us))
+		return;
+	*known = (struct bad_session){ *b, arena_copy(arena, slice_of(s->id ? s->id : "")),
+				       arena_copy(arena, slice_of(s->instance ? s->instance : "")) };
+}
+
+void bad_session_note_alarms(struct bad_session first[ALARM_TYPE_COUNT], struct arena *arena, const struct session *s)
+{
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
+		bad_session_note(first, arena, s,
+				 &(struct first_bad){ .known = s->tally.alarmed_us[t] != 0,
+						      .type = (enum alarm_type)t,
+						      .time_us = s->tally.alarmed_us[t],
+						      .layer = (double)NAN });
 }
 
 char *session_text(struct slice text)
@@ -72,6 +112,8 @@ static void free_session(struct session *s)
 	free(s->model_name);
 	free(s->strategy);
 	free(s->instance);
+	free(s->device);
+	free(s->minutes);
 	free(s);
 }
 
@@ -162,10 +204,9 @@ static struct session *look_up(const struct sessions *t, struct slice id, uint64
 	return s;
 }
 
-struct session *sessions_known(const struct sessions *t, struct slice id)
+void sessions_touch(struct sessions *t, struct session *s)
 {
-	id = session_cut(id);
-	return t->latest && is_session(t->latest, id) ? t->latest : look_up(t, id, session_hash(id));
+	touch(t, s);
 }
 
 struct session *sessions_find(struct sessions *t, struct slice id)
@@ -224,21 +265,14 @@ void sessions_list(struct sessions *t, struct session *s)
 {
 	if (s->listed || s->counted)
 		return;
-	if (t->n_listed == FINDINGS_SESSIONS_MAX) {
+	if (t->n_listed == (t->most ? t->most : FINDINGS_SESSIONS_MAX)) {
 		s->counted = true;
 		sessions_count(t, s->hash);
 		return;
 	}
-	if (t->n_listed == t->listed_cap) {
-		size_t cap = t->listed_cap ? t->listed_cap * 2 : 16;
-		struct session **grown = realloc(t->listed, cap * sizeof(struct session *));
-
-		if (!grown) {
-			t->failed = true;
-			return;
-		}
-		t->listed = grown;
-		t->listed_cap = cap;
+	if (!array_grow(&t->listed, t->n_listed, &t->listed_cap, 16, sizeof(struct session *))) {
+		t->failed = true;
+		return;
 	}
 	s->index = t->n_listed;
 	t->listed[t->n_listed++] = s;

@@ -1,8 +1,8 @@
-/* sessions.h - which session a record belongs to, and what is known of it.
+/* sessions.h - finds the session of a record, and keeps what is known about it.
  *
  * A session is a guest until its first step lists it, if there is room. Listed sessions
- * stay; guests go when ACTIVE_MAX others have been seen since. A session's rules' state
- * goes by the same order, and begins anew when the session comes back.
+ * stay; guests go when ACTIVE_MAX others have been seen since. The state of a session's rules is dropped in the same
+ * order, and starts again when the session comes back.
  *
  * Ownership  the table owns sessions; pointers to listed ones stay valid, pointers to
  *            guests until the next sessions_find.
@@ -10,35 +10,60 @@
 #ifndef RWKVMON_ANALYZE_SESSIONS_H
 #define RWKVMON_ANALYZE_SESSIONS_H
 
-#include "analyze/ledger.h"
+#include "analyze/batch.h"
 #include "analyze/events.h"
 #include "analyze/first_bad.h"
 #include "analyze/jitter.h"
+#include "analyze/missing.h"
+#include "analyze/time_breakdown.h"
 #include "record/record.h"
 #include "rules/rules.h"
 
-enum { SESSIONS_ACTIVE_MAX = 1024, SESSION_TEXT_MAX = 512 };
+enum { SESSIONS_ACTIVE_MAX = PART_SESSIONS, SESSION_TEXT_MAX = 512 };
+
+/* What was found at its steps, and what the collector itself said. */
+struct session_tally {
+	uint64_t violating, violated[ALARM_TYPE_COUNT]; /* steps: of any type, of each */
+	uint64_t alarmed[ALARM_TYPE_COUNT], collapsed[COLLAPSE_KIND_COUNT], dropped;
+	int64_t alarmed_us[ALARM_TYPE_COUNT]; /* the first of each; 0: no time is known */
+};
+
+void session_tally_add(struct session_tally *into, const struct session_tally *from);
+
+struct session;
+
+/* Into `first`, by what went wrong, if it was earlier than what is there; copies are the arena's. The second does so
+ * for each type of alarm that the session's collector wrote. */
+void bad_session_note(struct bad_session first[ALARM_TYPE_COUNT], struct arena *arena, const struct session *s,
+		      const struct first_bad *b);
+void bad_session_note_alarms(struct bad_session first[ALARM_TYPE_COUNT], struct arena *arena, const struct session *s);
 
 struct session {
-	struct session *chain;	       /* next of the same hash slot */
+	struct session *chain;         /* next of the same hash slot */
 	struct session *newer, *older; /* among the active ones */
 	bool active, listed;
 	bool counted; /* among the others, for want of room in the list */
+	bool ended;   /* its session_end was its last line */
 
 	uint64_t hash;
-	char *id, *model_name, *strategy, *instance; /* NULL: unknown; at most SESSION_TEXT_MAX bytes */
+	char *id, *model_name, *strategy, *instance, *device; /* NULL: unknown; at most SESSION_TEXT_MAX bytes */
 	size_t id_bytes;
 	uint64_t records, tokens;
 	uint32_t first_sequence, last_sequence;
 	int64_t from_us, to_us;
 	struct jitter_track jitter;
+	struct missing_track missing;
 	struct first_bad first_bad; /* of what rules and live alarms say */
+	struct session_tally tally;
 	size_t index; /* in the list, when listed */
 	bool has_series;
 	bool series_lost; /* it had one, but it was too small to be kept */
+	uint64_t part;    /* serial number of the latest part of a batch that it has steps in, */
+	int run;          /* and its first run of that */
 	struct rules *rules;
-	struct ledger_track ledger;
-	uint32_t limits_version; /* of those limits of the rules that are noted; 0: none */
+	struct time_progress times;
+	struct instance_minutes *minutes; /* its own past, if it is of roll-ups: analyze/minutes.h */
+	uint32_t limits_version;          /* of those limits of the rules that are noted; 0: none */
 	struct event_list_end open[ALARM_TYPE_COUNT];
 };
 
@@ -47,10 +72,11 @@ struct sessions {
 	size_t n_slots, n;
 	struct session **listed; /* (n_listed), in order of their first step */
 	size_t n_listed, listed_cap;
+	size_t most; /* that are listed; 0: FINDINGS_SESSIONS_MAX */
 	struct session *newest, *oldest;
 	size_t n_active;
 	struct session *latest; /* found last: most records follow one of their own */
-	uint64_t *other;	/* hashes of sessions with steps that could not be listed */
+	uint64_t *other;        /* hashes of sessions with steps that could not be listed */
 	size_t n_other, other_cap;
 	bool failed;
 };
@@ -69,8 +95,8 @@ char *session_text(struct slice text);
 /* The session of that id, made when it is new; NULL when memory is out. It is then the one seen last. */
 struct session *sessions_find(struct sessions *t, struct slice id);
 
-/* NULL: it would be new. */
-struct session *sessions_known(const struct sessions *t, struct slice id);
+/* It is the one seen last. */
+void sessions_touch(struct sessions *t, struct session *s);
 
 /* Marks a session as one with steps: lists it, or counts it among the others. */
 void sessions_list(struct sessions *t, struct session *s);

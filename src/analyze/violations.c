@@ -1,11 +1,20 @@
+/* violations.c - asks the rules about runs of steps, counts what they say and makes events of it. */
 #include "analyze/violations.h"
+
+#include <stdlib.h>
+
+#include "rules/judge.h"
 
 struct rules *violations_rules(struct analysis *a, struct session *s)
 {
 	if (s->rules || !a->opts.rules)
 		return s->rules;
-	if (rules_open(&s->rules, a->opts.rules, RULES_REPLAY, NULL))
+	if (!a->learned)
+		a->learned = learned_open(ruleset_learned_metrics(a->opts.rules));
+	if (!a->learned || rules_open(&s->rules, a->opts.rules, RULES_REPLAY, a->learned, NULL))
 		a->failed = true;
+	else
+		rules_set_goal(s->rules, a->opts.diagnose.goal_tps);
 	s->limits_version = 0;
 	return s->rules;
 }
@@ -21,28 +30,31 @@ static void note_limits(struct analysis *a, struct session *s)
 }
 
 /* What the rules found at one step. */
-static void take_found(struct analysis *a, struct session *s, const struct columns *c, size_t row,
-		       const struct rule_finding *found, size_t n)
+static void count_found(struct analysis *a, struct session *s, const struct columns *c, size_t row,
+			const struct rule_finding *found, size_t n)
 {
 	uint64_t types = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct rule_finding *f = &found[i];
 
-		if (!(types >> f->type & 1))
-			a->by_type[f->type]++;
+		bool again = types >> f->type & 1;
+
+		a->by_type[f->type] += !again;
+		s->tally.violated[f->type] += !again;
 		types |= UINT64_C(1) << f->type;
 		if (first_bad_counts(f->type)) {
 			struct record rec;
 
 			columns_record(c, row, &rec);
-			first_bad_note(&s->first_bad, f->type, &rec);
+			first_bad_note(&s->first_bad, f->type, &rec, f->first_bad_token);
 		}
 		a->summary[f->type] = f->summary;
 		a->advice[f->type] = f->action;
-		events_add(&a->events, &s->open[f->type], s->id, c->time_us[row], f->cooldown_us, f);
+		events_add(&a->events, &s->open[f->type], s->id, c->time_us[row], again, f->cooldown_us, f);
 	}
 	a->violating += types != 0;
+	s->tally.violating += types != 0;
 }
 
 void violations_judge_row(struct analysis *a, struct session *s, const struct columns *c, size_t row)
@@ -50,111 +62,85 @@ void violations_judge_row(struct analysis *a, struct session *s, const struct co
 	struct rules *rules = violations_rules(a, s);
 	struct rule_finding found[RULES_MAX];
 	struct record rec;
+	size_t n, violated = 0;
 
 	if (!rules)
 		return;
 	columns_record(c, row, &rec);
-	take_found(a, s, c, row, found, rules_violated(rules, &rec, found));
+	n = rules_eval(rules, &rec, found);
+	for (size_t i = 0; i < n; i++)
+		if (found[i].violated)
+			found[violated++] = found[i];
+	count_found(a, s, c, row, found, violated);
 	note_limits(a, s);
 }
 
-/* The steps of a run that break one rule. */
-struct broken {
-	struct session *session;
-	struct anomaly_event event; /* they make up, or go on with */
-	int64_t cooldown_us;
-	const char *const *summary, *const *advice;
-};
-
-enum { BROKEN_MAX = 64 };
-
-static struct broken sum_up(const struct batch *b, const struct batch_run *run, int rule, const uint64_t *violated)
+static bool open_judging(struct analysis *a)
 {
-	const struct rules *rules = run->session->rules;
-	struct rule_sum sum = rules_sum(rules, rule, b->rows, run->from, run->n, &run->held, violated + run->from);
-	size_t row = run->from;
-	struct rule_finding f;
-
-	while (!(violated[row] >> rule & 1))
-		row++;
-	rules_tell(rules, rule, b->rows, row, &f);
-	return (struct broken){ .session = run->session, .cooldown_us = f.cooldown_us, .summary = f.summary, .advice = f.action,
-				.event = { .type = f.type, .severity = f.severity, .metric = f.metric, .records = sum.records,
-					   .from_us = sum.from_us, .to_us = sum.to_us, .worst = sum.worst, .limit = sum.limit } };
+	a->hits = a->hits ? a->hits : calloc(1, sizeof *a->hits);
+	a->room = a->room ? a->room : judge_room_open(a->opts.rules, RULES_REPLAY);
+	a->failed |= !a->hits || !a->room;
+	return !a->failed;
 }
 
-/* What the part's runs break; false: some of it begins an event, or has to be looked at step by step for another reason. */
-static bool sum_up_part(const struct batch *b, const struct batch_part *part, const uint64_t *violated,
-			struct broken broken[BROKEN_MAX], size_t *n)
+/* The rules of a session that learn nothing, over its rows of the part; run: its first. */
+static void judge_session(struct analysis *a, struct batch *b, int run)
 {
-	*n = 0;
-	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++) {
-		const struct batch_run *run = &b->run[i];
-		uint64_t rules = 0, types = 0;
+	struct rules *rules = b->run[run].session->rules;
+	uint64_t ahead = 0;
 
-		for (size_t row = run->from; row < (size_t)run->from + run->n; row++)
-			rules |= violated[row];
-		for (; rules; rules &= rules - 1) {
-			struct broken *out = &broken[*n];
+	for (; run >= 0; run = b->run[run].next) {
+		const struct batch_run *rows = &b->run[run];
 
-			if (*n == BROKEN_MAX)
-				return false;
-			*out = sum_up(b, run, __builtin_ctzll(rules), violated);
-			if (types >> out->event.type & 1 || first_bad_counts(out->event.type) ||
-			    !events_go_on(&run->session->open[out->event.type], out->event.from_us, out->event.to_us, out->cooldown_us))
-				return false;
-			types |= UINT64_C(1) << out->event.type;
-			++*n;
-		}
+		rules_judge_rows(rules,
+				 &(struct judged_rows){ .c = b->rows,
+							.from = rows->from,
+							.n = rows->n,
+							.held = rows->held,
+							.one_phase = rows->one_phase,
+							.room = a->room },
+				 ahead, a->hits);
+		ahead += rows->n;
 	}
-	return true;
+	if (!rules_learn(rules))
+		rules_pass(rules, ahead);
 }
 
-static void take_broken(struct analysis *a, const struct broken *broken)
-{
-	enum alarm_type type = broken->event.type;
+enum { MANY = 16 }; /* runs: of fewer, all is near */
 
-	a->by_type[type] += broken->event.records;
-	a->summary[type] = broken->summary;
-	a->advice[type] = broken->advice;
-	events_add_more(&broken->session->open[type], &broken->event, broken->cooldown_us);
+/* Memory of the sessions of coming rows is asked for ahead: with many sessions alive each row is another's. */
+static void expect(const struct batch *b, size_t i, size_t end)
+{
+	static const int steps[] = { 12, 8, 4 };
+
+	for (size_t k = 0; k < sizeof steps / sizeof *steps; k++)
+		if (i + (size_t)steps[k] < end)
+			rules_expect(b->run[b->run_of[i + (size_t)steps[k]]].session->rules, steps[k]);
 }
 
-static void take_in_order(struct analysis *a, const struct batch *b, const struct batch_part *part, const uint64_t *violated)
+void violations_judge_part(struct analysis *a, struct batch *b, const struct batch_part *part)
 {
-	for (size_t i = part->from; i < (size_t)part->from + part->n; i++) {
-		size_t row = b->in_order[i], n = 0;
-		struct session *s = b->run[b->run_of[row]].session;
+	bool learn = a->learned && ruleset_learned_metrics(a->opts.rules);
+
+	if (!part->n_runs || !open_judging(a))
+		return;
+	rule_hits_begin(a->hits, b->rows->n);
+	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
+		if (b->run[i].session->run == (int)i)
+			judge_session(a, b, (int)i);
+	for (size_t i = part->from; (learn || a->hits->n) && i < (size_t)part->from + part->n; i++) {
+		size_t row = b->in_order[i];
+		struct session *s = b->run[b->run_of[i]].session;
 		struct rule_finding found[RULES_MAX];
 
-		for (uint64_t left = violated[row]; left; left &= left - 1)
-			rules_tell(s->rules, __builtin_ctzll(left), b->rows, row, &found[n++]);
-		take_found(a, s, b->rows, row, found, n);
+		if (learn && part->n_runs > MANY)
+			expect(b, i, (size_t)part->from + part->n);
+		if (learn)
+			rules_learn_row(s->rules, b->log, b->taken[i], a->hits, row);
+		if (a->hits->of_row[row])
+			count_found(a, s, b->rows, row, found, rule_hits_at(a->hits, row, found));
 	}
-}
-
-void violations_judge_part(struct analysis *a, const struct batch *b, const struct batch_part *part)
-{
-	uint64_t violated[COLUMNS_ROWS];
-	struct broken broken[BROKEN_MAX];
-	bool any = false;
-	size_t n;
-
-	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++) {
-		const struct batch_run *run = &b->run[i];
-
-		any |= rules_screen(run->session->rules, b->rows, run->from, run->n, &run->held,
-				    violated + run->from);
-		note_limits(a, run->session);
-	}
-	if (!any)
-		return;
-	if (!sum_up_part(b, part, violated, broken, &n)) {
-		take_in_order(a, b, part, violated);
-		return;
-	}
-	for (size_t row = part->from; row < (size_t)part->from + part->n; row++)
-		a->violating += violated[row] != 0;
-	for (size_t i = 0; i < n; i++)
-		take_broken(a, &broken[i]);
+	a->failed |= a->hits->failed;
+	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
+		note_limits(a, b->run[i].session);
 }

@@ -13,7 +13,7 @@ struct rules *violations_rules(struct analysis *a, struct session *s);
 /* One step of the session: a row. */
 void violations_judge_row(struct analysis *a, struct session *s, const struct columns *c, size_t row);
 
-/* [hot] All steps of a part, whose sessions have rules that judge alone. */
-void violations_judge_part(struct analysis *a, const struct batch *b, const struct batch_part *part);
+/* [hot] All steps of a part, of which each session has rules that can be asked in steps. */
+void violations_judge_part(struct analysis *a, struct batch *b, const struct batch_part *part);
 
 #endif

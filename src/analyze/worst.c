@@ -1,3 +1,4 @@
+/* worst.c - the N worst steps per metric, by value, then by time. */
 #include "analyze/worst.h"
 
 #include <math.h>
@@ -60,9 +61,14 @@ static bool has_room(struct worst *w, enum metric_id m)
 
 static void take(struct worst *w, enum metric_id m, double bad, const struct record *rec, int32_t session)
 {
-	struct worst_step step = { .bad = bad, .time_us = rec->time_us, .session = session, .sequence = rec->sequence,
-				   .token_count = rec->token_count, .sequence_length = rec->sequence_length,
-				   .phase = rec->phase, .have = rec->have };
+	struct worst_step step = { .bad = bad,
+				   .time_us = rec->time_us,
+				   .session = session,
+				   .sequence = rec->sequence,
+				   .token_count = rec->token_count,
+				   .sequence_length = rec->sequence_length,
+				   .phase = rec->phase,
+				   .have = rec->have };
 
 	if (!has_room(w, m))
 		return;
@@ -157,9 +163,15 @@ void worst_free(struct worst *w)
 
 static void tell(struct moment *out, enum metric_id m, const struct worst_step *s, const char *session_id)
 {
-	*out = (struct moment){ .metric = m, .value = s->metric[m], .session_id = session_id, .time_us = s->time_us,
-				.phase = s->phase, .sequence = s->sequence, .sequence_length = s->sequence_length,
-				.token_count = s->token_count, .have = s->have };
+	*out = (struct moment){ .metric = m,
+				.value = s->metric[m],
+				.session_id = session_id,
+				.time_us = s->time_us,
+				.phase = s->phase,
+				.sequence = s->sequence,
+				.sequence_length = s->sequence_length,
+				.token_count = s->token_count,
+				.have = s->have };
 	memcpy(out->of, s->metric, sizeof out->of);
 }
 

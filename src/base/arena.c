@@ -1,3 +1,4 @@
+/* arena.c - allocates from blocks of doubling size; arena_free releases all of them at once. */
 #include "base/arena.h"
 
 #include <stdalign.h>
@@ -5,22 +6,23 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { BLOCK_BYTES = 1 << 16 };
+enum { BLOCK_FIRST = 1 << 12, BLOCK_MOST = 1 << 16 }; /* bytes */
 
 struct arena_block {
 	struct arena_block *older;
-	size_t used, cap; /* bytes of data */
+	size_t used, cap; /* bytes of data; ARENA_READ_AFTER more follow, which nothing uses */
 	alignas(max_align_t) unsigned char data[];
 };
 
 static struct arena_block *block_with(struct arena *a, size_t bytes)
 {
-	size_t cap = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
 	struct arena_block *b = a->newest;
+	size_t cap = !b ? BLOCK_FIRST : b->cap < BLOCK_MOST / 2 ? 2 * b->cap : BLOCK_MOST;
 
 	if (b && b->cap - b->used >= bytes)
 		return b;
-	b = calloc(1, sizeof *b + cap);
+	cap = bytes > cap ? bytes : cap;
+	b = calloc(1, sizeof *b + cap + ARENA_READ_AFTER);
 	if (!b)
 		return NULL;
 	b->cap = cap;

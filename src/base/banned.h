@@ -1,7 +1,7 @@
-/* banned.h - functions whose misuse is easy and whose replacement is at hand.
+/* banned.h - forbids functions that are easy to misuse and have a safe replacement.
  *
- * The build includes this file before every source file. Use snprintf, memcpy with a
- * length, strtok-free scanning, strtol, gmtime_r. */
+ * The build includes this file before every source file. Use snprintf, memcpy with a length, scanning without strtok,
+ * strtol, gmtime_r. */
 #ifndef RWKVMON_BASE_BANNED_H
 #define RWKVMON_BASE_BANNED_H
 
@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+/* With _FORTIFY_SOURCE, compilers other than gcc define these as macros. */
+#undef sprintf
+#undef vsprintf
 
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets strtok atoi atol atoll atof
 #pragma GCC poison asctime ctime gmtime localtime tmpnam mktemp

@@ -1,7 +1,8 @@
-/* bell.h - a thread sleeps until it is called or a time has passed; calling takes no lock.
+/* bell.h - lets a thread sleep until it is woken or a time has passed; waking it takes no lock.
  *
- * Threads  one waits, any may ring. What was written before bell_ring is seen after the bell_wait that heard it.
- * Cost     of ringing: an atomic exchange, and, when no earlier ring is unheard, a system call that never waits.
+ * Threads  one waits, any may ring. Writes made before bell_ring are visible after the bell_wait that it ended.
+ * Cost     ringing takes an atomic exchange and, unless an earlier ring is still pending, a system call that never
+ *          waits.
  */
 #ifndef RWKVMON_BASE_BELL_H
 #define RWKVMON_BASE_BELL_H
@@ -11,13 +12,13 @@
 #include <stdint.h>
 
 struct bell {
-	_Atomic uint32_t rung; /* a zeroed bell is silent */
+	_Atomic uint32_t rung; /* 0: not rung; a zeroed struct is valid */
 };
 
 void bell_ring(struct bell *b);
 
-/* true as soon as the bell has been rung, at once if it was before: it is silent again. false after ns, now and then
- * earlier: an earlier ring's call may come late. */
+/* Returns true as soon as the bell is rung, immediately if it was rung before, and resets it. Returns false after ns,
+ * occasionally earlier, because the system call of an earlier ring may arrive late. */
 bool bell_wait(struct bell *b, uint64_t ns);
 
 #endif

@@ -1,3 +1,4 @@
+/* buf.c - a buffer that grows by doubling; formats numbers for JSON. */
 #include "base/buf.h"
 
 #include "base/utf8.h"
@@ -63,7 +64,12 @@ void buf_str(struct buf *b, const char *text)
 
 void buf_char(struct buf *b, char c)
 {
-	buf_add(b, &c, 1);
+	if (b->failed || b->used + 2 > b->cap) {
+		buf_add(b, &c, 1);
+		return;
+	}
+	b->p[b->used++] = c;
+	b->p[b->used] = 0;
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)
@@ -89,9 +95,12 @@ struct slice buf_slice(const struct buf *b)
 	return (struct slice){ b->p, b->used };
 }
 
+/* A bit for each byte 0x20..0x7e except '"', '\\', '<', '>' and '&'. */
 static bool plain_in_json(unsigned char c)
 {
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+	static const uint32_t plain[8] = { 0, 0xafffffbb, 0xefffffff, 0x7fffffff };
+
+	return plain[c / 32] >> c % 32 & 1;
 }
 
 static void json_escape(struct buf *b, unsigned char c)
@@ -105,6 +114,22 @@ static void json_escape(struct buf *b, unsigned char c)
 			return;
 		}
 	buf_printf(b, "\\u%04x", c);
+}
+
+/* A character outside ASCII. Characters that a terminal would interpret, that change the text's direction or that are
+ * invisible are escaped. */
+static size_t json_character(struct buf *b, const char *p, size_t left)
+{
+	size_t n = utf8_char_bytes(p, left), bytes;
+	uint32_t c = n ? utf8_decode(p, &bytes) : 0xfffd;
+
+	if (!n)
+		buf_str(b, "\xef\xbf\xbd");
+	else if (utf8_may_be_shown(c))
+		buf_add(b, p, n);
+	else
+		buf_printf(b, "\\u%04x", (unsigned)c);
+	return n ? n : 1;
 }
 
 void buf_json_string(struct buf *b, struct slice text)
@@ -124,19 +149,15 @@ void buf_json_string(struct buf *b, struct slice text)
 		if ((unsigned char)text.p[i] < 0x80) {
 			json_escape(b, (unsigned char)text.p[i++]);
 		} else {
-			size_t n = utf8_char_bytes(text.p + i, text.n - i);
-
-			buf_str(b, n ? "" : "\xef\xbf\xbd");
-			buf_add(b, text.p + i, n);
-			i += n ? n : 1;
+			i += json_character(b, text.p + i, text.n - i);
 		}
 	}
 	buf_char(b, '"');
 }
 
-/* The digits behind the point of m * 2^-shift, as few as tell the double from its
- * neighbours, the last one rounded (Steele and White). m is no power of two, its unit in
- * the last place 2^-shift, 1 <= shift <= 110. */
+/* Writes the digits after the decimal point of m * 2^-shift: as few as distinguish the double from its neighbours, the
+ * last one rounded (Steele and White). m is not a power of two, its unit in the last place is 2^-shift, 1 <= shift <=
+ * 110. */
 static void put_fraction(struct buf *b, uint64_t m, int shift)
 {
 	typedef unsigned __int128 wide; /* holds 10 * whole */
@@ -159,7 +180,7 @@ static void put_fraction(struct buf *b, uint64_t m, int shift)
 	} while (!low && !high);
 }
 
-/* Doubles of everyday size without printf, which is ten times slower. */
+/* Formats doubles of common magnitude without printf, which is ten times slower. */
 static bool put_everyday(struct buf *b, double value)
 {
 	uint64_t bits, m;
@@ -199,6 +220,28 @@ void buf_json_double(struct buf *b, double value)
 			break;
 	}
 	buf_str(b, text);
+}
+
+void buf_shell_word(struct buf *b, const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+	const char *at = text;
+
+	while (*at && (strchr(plain, *at) || (unsigned char)*at >= 0x80))
+		at++;
+	if (*text == '-' && text[1])
+		buf_str(b, "./");
+	if (*text && !*at) {
+		buf_str(b, text);
+		return;
+	}
+	buf_char(b, '\'');
+	for (; *text; text++)
+		if (*text == '\'')
+			buf_str(b, "'\\''");
+		else
+			buf_char(b, *text);
+	buf_char(b, '\'');
 }
 
 void buf_u64(struct buf *b, uint64_t value)

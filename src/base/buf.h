@@ -1,4 +1,4 @@
-/* buf.h - a growing run of bytes that text is built in.
+/* buf.h - a growing buffer in which text is built.
  *
  * Invariants  `used <= cap`; when `p` is not NULL, p[used] is 0, so that p is a C string.
  * Failure     `failed` sticks: append everything, test once at the end.
@@ -37,6 +37,10 @@ void buf_json_double(struct buf *b, double value);
 /* Rounded to `decimals` (0..9) with trailing zeros dropped: 32.5, 2457, 0.92.
  * `null` when not finite. */
 void buf_json_decimal(struct buf *b, double value, int decimals);
+
+/* One word of a POSIX shell's command: quoted where it holds anything that the shell would take apart, and with ./
+ * before a dash that a program would take for an option ("-" alone stays). */
+void buf_shell_word(struct buf *b, const char *text);
 
 void buf_u64(struct buf *b, uint64_t value);
 

@@ -1,3 +1,4 @@
+/* clock.c - the system's clocks; formats and parses RFC 3339. */
 #include "base/clock.h"
 
 #include <time.h>
@@ -86,7 +87,7 @@ void time_format(char out[TIME_TEXT_BYTES], int64_t unix_us)
 }
 
 /* Reads exactly `digits` digits at *p. */
-static bool take_number(const char **p, const char *end, int digits, int *value)
+static bool parse_number(const char **p, const char *end, int digits, int *value)
 {
 	int v = 0;
 
@@ -101,7 +102,7 @@ static bool take_number(const char **p, const char *end, int digits, int *value)
 	return true;
 }
 
-static bool take_char(const char **p, const char *end, char c)
+static bool parse_char(const char **p, const char *end, char c)
 {
 	if (*p == end || **p != c)
 		return false;
@@ -109,12 +110,12 @@ static bool take_char(const char **p, const char *end, char c)
 	return true;
 }
 
-static bool take_fraction(const char **p, const char *end, int *microseconds)
+static bool parse_fraction(const char **p, const char *end, int *microseconds)
 {
 	int unit = 100000;
 
 	*microseconds = 0;
-	if (!take_char(p, end, '.') && !take_char(p, end, ','))
+	if (!parse_char(p, end, '.') && !parse_char(p, end, ','))
 		return true;
 	if (*p == end || **p < '0' || **p > '9')
 		return false;
@@ -123,18 +124,18 @@ static bool take_fraction(const char **p, const char *end, int *microseconds)
 	return true;
 }
 
-static bool take_offset(const char **p, const char *end, int *minutes)
+static bool parse_offset(const char **p, const char *end, int *minutes)
 {
 	int sign, hour, minute = 0;
 
 	*minutes = 0;
-	if (*p == end || take_char(p, end, 'Z') || take_char(p, end, 'z'))
+	if (*p == end || parse_char(p, end, 'Z') || parse_char(p, end, 'z'))
 		return true;
-	sign = take_char(p, end, '+') ? 1 : take_char(p, end, '-') ? -1 : 0;
-	if (!sign || !take_number(p, end, 2, &hour))
+	sign = parse_char(p, end, '+') ? 1 : parse_char(p, end, '-') ? -1 : 0;
+	if (!sign || !parse_number(p, end, 2, &hour))
 		return false;
-	take_char(p, end, ':');
-	if (*p < end && !take_number(p, end, 2, &minute))
+	parse_char(p, end, ':');
+	if (*p < end && !parse_number(p, end, 2, &minute))
 		return false;
 	*minutes = sign * (hour * 60 + minute);
 	return hour < 24 && minute < 60;
@@ -153,17 +154,18 @@ bool time_parse(struct slice text, int64_t *unix_us)
 	const char *p = text.p, *end = text.p + text.n;
 	int year, month, day, hour, minute, second, us, offset;
 
-	if (!take_number(&p, end, 4, &year) || !take_char(&p, end, '-') || !take_number(&p, end, 2, &month) ||
-	    !take_char(&p, end, '-') || !take_number(&p, end, 2, &day))
+	if (!parse_number(&p, end, 4, &year) || !parse_char(&p, end, '-') || !parse_number(&p, end, 2, &month) ||
+	    !parse_char(&p, end, '-') || !parse_number(&p, end, 2, &day))
 		return false;
-	if (!take_char(&p, end, 'T') && !take_char(&p, end, ' '))
+	if (!parse_char(&p, end, 'T') && !parse_char(&p, end, ' '))
 		return false;
-	if (!take_number(&p, end, 2, &hour) || !take_char(&p, end, ':') || !take_number(&p, end, 2, &minute) ||
-	    !take_char(&p, end, ':') || !take_number(&p, end, 2, &second))
+	if (!parse_number(&p, end, 2, &hour) || !parse_char(&p, end, ':') || !parse_number(&p, end, 2, &minute) ||
+	    !parse_char(&p, end, ':') || !parse_number(&p, end, 2, &second))
 		return false;
-	if (!take_fraction(&p, end, &us) || !take_offset(&p, end, &offset) || p != end)
+	if (!parse_fraction(&p, end, &us) || !parse_offset(&p, end, &offset) || p != end)
 		return false;
-	if (month < 1 || month > 12 || day < 1 || day > month_days(year, month) || hour > 23 || minute > 59 || second > 60)
+	if (month < 1 || month > 12 || day < 1 || day > month_days(year, month) || hour > 23 || minute > 59 ||
+	    second > 60)
 		return false;
 	*unix_us = ((days_from_date(year, month, day) * 24 + hour) * 60 + minute - offset) * 60000000 +
 		   (int64_t)second * 1000000 + us;

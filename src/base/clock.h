@@ -1,6 +1,6 @@
 /* clock.h - time as a parameter, so that tests decide what time it is.
  *
- * mono_ns never goes back and has no meaning but differences; wall_us is Unix time.
+ * mono_ns never goes back, and only its differences have a meaning; wall_us is Unix time.
  */
 #ifndef RWKVMON_BASE_CLOCK_H
 #define RWKVMON_BASE_CLOCK_H

@@ -1,3 +1,4 @@
+/* cpu.c - queries the processor's features once; RWKVMON_SIMD may limit them. */
 #include "base/cpu.h"
 
 #include <pthread.h>
@@ -9,18 +10,21 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct cpu_features features;
+static bool unknown_ceiling;
 static char model_name[96] = "unknown";
 
-static void lower_to(const char *ceiling)
+/* false: unknown value, and nothing is limited. */
+static bool lower_to(const char *ceiling)
 {
-	if (!ceiling)
-		return;
 	if (!strcmp(ceiling, "scalar"))
 		features = (struct cpu_features){ 0 };
 	else if (!strcmp(ceiling, "avx2"))
-		features.avx512 = features.avx512vnni = false;
+		features.avx512 = features.avx512vnni = features.vbmi2 = false;
 	else if (!strcmp(ceiling, "avx512"))
 		features.avx512vnni = false;
+	else
+		return !strcmp(ceiling, "avx512vnni") || !strcmp(ceiling, "neon"); /* the highest: nothing to lower */
+	return true;
 }
 
 static void read_model_name(void)
@@ -43,6 +47,8 @@ static void read_model_name(void)
 
 static void detect(void)
 {
+	const char *ceiling;
+
 #if defined(__x86_64__)
 	__builtin_cpu_init();
 	/* Every processor with AVX2 and FMA has F16C; clang 14 cannot ask for it by name. */
@@ -55,7 +61,8 @@ static void detect(void)
 #elif defined(__aarch64__)
 	features.neon = true;
 #endif
-	lower_to(getenv("RWKVMON_SIMD"));
+	ceiling = secure_getenv("RWKVMON_SIMD");
+	unknown_ceiling = ceiling && *ceiling && !lower_to(ceiling);
 	read_model_name();
 }
 
@@ -63,6 +70,12 @@ const struct cpu_features *cpu_features(void)
 {
 	pthread_once(&once, detect);
 	return &features;
+}
+
+bool cpu_ceiling_is_known(void)
+{
+	pthread_once(&once, detect);
+	return !unknown_ceiling;
 }
 
 const char *cpu_features_name(void)

@@ -12,7 +12,7 @@
 
 enum err_code {
 	ERR_OK,
-#define ERR(name, exit, meaning) ERR_##name,
+#define ERR(name, exit) ERR_##name,
 #include "base/errors.def"
 #undef ERR
 	ERR_CODE_COUNT
@@ -25,10 +25,9 @@ struct err {
 };
 
 /* Fills *err (NULL is fine) and returns -code. */
-int err_set(struct err *err, enum err_code code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int err_set(struct err *err, enum err_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same, and appends ": strerror(os_errno)" when os_errno is not 0. */
+/* The same, and appends ": " and strerror(os_errno) when os_errno is not 0. */
 int err_set_os(struct err *err, enum err_code code, int os_errno, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -38,7 +37,12 @@ int err_hint(struct err *err, const char *fmt, ...) __attribute__((format(printf
 /* Process exit code of an error; 0 for ERR_OK. */
 int err_exit_code(enum err_code code);
 
-/* Static text, e.g. "file is truncated". */
-const char *err_meaning(enum err_code code);
+/* Selects another language for errors: `to` translates an English format or text (NULL: no translation). Called once by
+ * main, before any thread is started; without it errors are in English. */
+typedef const char *err_translate_fn(const char *english);
+void err_translate(err_translate_fn *to);
+
+/* Translates a text that is used as a value in an error. */
+const char *err_words(const char *english) __attribute__((format_arg(1)));
 
 #endif

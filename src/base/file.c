@@ -1,4 +1,7 @@
+/* file.c - maps, reads and replaces whole files; detects what is not a regular file. */
 #include "base/file.h"
+
+#include "base/charset.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -6,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 static int map_descriptor(struct file_map *out, int fd, const char *path, struct err *err)
@@ -28,7 +33,7 @@ static int map_descriptor(struct file_map *out, int fd, const char *path, struct
 
 int file_map(struct file_map *out, const char *path, struct err *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* so that a pipe is refused instead of waited for */
 	int rc;
 
 	*out = (struct file_map){ 0 };
@@ -44,6 +49,19 @@ void file_unmap(struct file_map *m)
 	if (m->p)
 		munmap((void *)(uintptr_t)m->p, m->n);
 	*m = (struct file_map){ 0 };
+}
+
+void file_forget(const struct file_map *m, const void *p, size_t n)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = (uintptr_t)p, to = from + n, begin = (uintptr_t)m->p;
+
+	if (!m->p || from < begin || to > begin + m->n)
+		return;
+	from = (from + page - 1) / page * page;
+	to = to / page * page;
+	if (from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED); /* at worst the pages stay */
 }
 
 static int read_descriptor(struct buf *out, int fd, const char *path, size_t limit, struct err *err)
@@ -67,14 +85,70 @@ static int read_descriptor(struct buf *out, int fd, const char *path, size_t lim
 	}
 }
 
-int file_read(struct buf *out, const char *path, size_t limit, struct err *err)
+/* Does the pipe have a writer, or data in it? Reads nothing from it. */
+static bool has_writer(int fd)
 {
-	bool is_stdin = !strcmp(path, "-");
-	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	int probe[2];
+	ssize_t n;
+
+	if (pipe2(probe, O_CLOEXEC | O_NONBLOCK))
+		return true; /* unknown: reading will wait */
+	n = tee(fd, probe[1], 1, SPLICE_F_NONBLOCK);
+	close(probe[0]);
+	close(probe[1]);
+	return n != 0;
+}
+
+static int wait_for_writer(int fd, const char *path, bool (*stop)(void *ctx), void *ctx, struct err *err)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	int waited_ms = 0;
+
+	for (; !has_writer(fd); waited_ms += 10) {
+		if (stop ? stop(ctx) : waited_ms >= FILE_PIPE_WAIT_MS)
+			return err_set(err, ERR_READ, "%s: is a pipe to which nobody writes", path);
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+static int check_stream(int fd, const char *path, bool (*stop)(void *ctx), void *ctx, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return err_set_os(err, ERR_READ, errno, "%s: cannot be examined", path);
+	if (S_ISDIR(st.st_mode))
+		return err_set(err, ERR_READ, "%s: is a directory", path);
+	if (S_ISBLK(st.st_mode) || (S_ISCHR(st.st_mode) && st.st_rdev != makedev(1, 3) && !isatty(fd))) /* 1, 3: null */
+		return err_set(err, ERR_READ, "%s: is a device, not a file", path);
+	return S_ISFIFO(st.st_mode) ? wait_for_writer(fd, path, stop, ctx, err) : 0;
+}
+
+int file_open_stream(const char *path, bool (*stop)(void *ctx), void *ctx, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	int rc;
 
 	if (fd < 0)
 		return err_set_os(err, ERR_OPEN, errno, "%s: cannot be opened", path);
+	rc = check_stream(fd, path, stop, ctx, err);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fd;
+}
+
+int file_read(struct buf *out, const char *path, size_t limit, struct err *err)
+{
+	bool is_stdin = !strcmp(path, "-");
+	int fd = is_stdin ? STDIN_FILENO : file_open_stream(path, NULL, NULL, err);
+	int rc;
+
+	if (fd < 0)
+		return fd;
 	rc = read_descriptor(out, fd, is_stdin ? "standard input" : path, limit, err);
 	if (!is_stdin)
 		close(fd);
@@ -96,6 +170,19 @@ int file_write_all(int fd, struct slice bytes)
 	return 0;
 }
 
+int file_say(int fd, struct slice text)
+{
+	struct buf out = { 0 };
+	int rc;
+
+	if (charset_is_utf8())
+		return file_write_all(fd, text);
+	charset_encode(&out, text);
+	rc = out.failed ? ENOMEM : file_write_all(fd, buf_slice(&out));
+	buf_free(&out);
+	return rc;
+}
+
 static int write_beside(const char *path, const char *beside, struct slice bytes, struct err *err)
 {
 	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -114,7 +201,7 @@ static int write_beside(const char *path, const char *beside, struct slice bytes
 	return err_set_os(err, ERR_WRITE, os_errno, "%s: cannot be written", path);
 }
 
-/* Something that is no regular file (a pipe, /dev/full, a terminal) is written in place. */
+/* Writes in place to what is not a regular file (a pipe, /dev/full, a terminal). */
 static int write_in_place(const char *path, struct slice bytes, struct err *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -137,15 +224,25 @@ bool file_replaceable(const char *path, char **replace)
 	return *replace;
 }
 
+static int answer(int failed, struct err *err)
+{
+	return !failed ? 0
+		       : err_set_os(err, failed == EPIPE ? ERR_CLOSED : ERR_WRITE, failed,
+				    "standard output: cannot be written");
+}
+
+int file_write_text(const char *path, struct slice text, struct err *err)
+{
+	return strcmp(path, "-") ? file_write(path, text, err) : answer(file_say(STDOUT_FILENO, text), err);
+}
+
 int file_write(const char *path, struct slice bytes, struct err *err)
 {
 	char *beside = NULL, *target;
 	int rc;
 
-	if (!strcmp(path, "-")) {
-		rc = file_write_all(STDOUT_FILENO, bytes);
-		return rc ? err_set_os(err, ERR_WRITE, rc, "standard output: cannot be written") : 0;
-	}
+	if (!strcmp(path, "-"))
+		return answer(file_write_all(STDOUT_FILENO, bytes), err);
 	if (!file_replaceable(path, &target))
 		return err_set(err, ERR_NOMEM, "%s: no memory to write it", path);
 	if (!target)

@@ -1,7 +1,9 @@
+/* memory.c - measures memory bandwidth: reads a block larger than the caches several times and takes the best pass. */
 #include "base/memory.h"
 
 #include "base/clock.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -18,7 +20,7 @@ struct part {
 	pthread_t thread;
 };
 
-/* Many sums side by side: the compiler makes wide loads of them, and no addition waits for the one before. */
+/* Keeps many sums in parallel, so that the compiler uses wide loads and no addition waits for the previous one. */
 static void *read_part(void *ctx)
 {
 	struct part *part = ctx;
@@ -64,4 +66,11 @@ double memory_bandwidth_gb_s(void)
 		best = fmax(best, one_pass(block, threads));
 	free(block);
 	return best > 0 ? best : (double)NAN;
+}
+
+void memory_share(void)
+{
+#if defined(__GLIBC__)
+	mallopt(M_ARENA_MAX, 1);
+#endif
 }

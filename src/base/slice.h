@@ -1,4 +1,4 @@
-/* slice.h - bytes that somebody else owns: not terminated, may hold any byte. */
+/* slice.h - a view of bytes that another object owns: not NUL-terminated, may hold any byte. */
 #ifndef RWKVMON_BASE_SLICE_H
 #define RWKVMON_BASE_SLICE_H
 

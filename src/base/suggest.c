@@ -1,3 +1,4 @@
+/* suggest.c - finds the word that was probably meant by its edit distance. */
 #include "base/suggest.h"
 
 enum { WORD_MAX = 64 };

@@ -5,13 +5,13 @@
 #include "base/slice.h"
 
 struct suggestion {
-	struct slice word;	/* what was typed */
-	const char *best;	/* nearest so far, or NULL */
+	struct slice word; /* what was typed */
+	const char *best;  /* the nearest word so far, or NULL */
 	size_t best_distance;
 };
 
-/* Offer the known words one by one; `best` stays NULL when none is near (a third of the
- * word's letters may differ). */
+/* Offer the known words one by one; `best` stays NULL when none is close enough (a third of the word's letters may
+ * differ). */
 void suggest_offer(struct suggestion *s, const char *known);
 
 #endif

@@ -1,8 +1,10 @@
+/* utf8.c - decodes UTF-8 strictly; knows the widths with which terminals draw characters. */
 #include "base/utf8.h"
 
 #include <stdbool.h>
+#include <string.h>
 
-/* Length a lead byte announces, 0 when it cannot lead. */
+/* Length of the character that begins with this byte, 0 when no character can. */
 static size_t announced(unsigned char lead)
 {
 	if (lead < 0x80)
@@ -14,7 +16,7 @@ static size_t announced(unsigned char lead)
 	return lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
 }
 
-/* The second byte excludes overlong forms, surrogates and what lies beyond U+10FFFF. */
+/* Checking the second byte excludes overlong forms, surrogates and values beyond U+10FFFF. */
 static bool second_fits(unsigned char lead, unsigned char second)
 {
 	unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
@@ -23,7 +25,7 @@ static bool second_fits(unsigned char lead, unsigned char second)
 	return second >= low && second <= high;
 }
 
-/* How many of the character's bytes are there and right; 0 when it is broken. */
+/* Number of the character's bytes that are present and valid; 0 when it is broken. */
 static size_t present_bytes(const char *p, size_t n)
 {
 	size_t want = n ? announced((unsigned char)p[0]) : 0;
@@ -57,9 +59,57 @@ uint32_t utf8_decode(const char *p, size_t *bytes)
 	return c;
 }
 
-int utf8_turns_text(uint32_t c)
+size_t utf8_encode(char to[4], uint32_t c)
 {
-	return c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+	if (c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		c = 0xfffd;
+	if (c < 0x80) {
+		to[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		to[0] = (char)(0xc0 | c >> 6);
+		to[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		to[0] = (char)(0xe0 | c >> 12);
+		to[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		to[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	to[0] = (char)(0xf0 | c >> 18);
+	to[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	to[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	to[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
+int utf8_may_be_shown(uint32_t c)
+{
+	return !(c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+		 (c >= 0x2060 && c <= 0x206f) || c == 0xfeff);
+}
+
+void utf8_clean(char *text)
+{
+	char *to = text;
+	size_t left = strlen(text);
+
+	while (left) {
+		size_t n = utf8_char_bytes(text, left), bytes;
+		bool shown = n && (*text == '\n' || *text == '\t' || utf8_may_be_shown(utf8_decode(text, &bytes)));
+
+		n = n ? n : 1;
+		if (shown)
+			memmove(to, text, n);
+		else
+			*to = '?';
+		to += shown ? n : 1;
+		text += n;
+		left -= n;
+	}
+	*to = 0;
 }
 
 size_t utf8_whole_prefix(const char *p, size_t n)

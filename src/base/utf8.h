@@ -1,4 +1,4 @@
-/* utf8.h - where characters begin and end, and how wide a terminal draws them. */
+/* utf8.h - finds where characters begin and end, and how wide a terminal draws them. */
 #ifndef RWKVMON_BASE_UTF8_H
 #define RWKVMON_BASE_UTF8_H
 
@@ -12,8 +12,15 @@ size_t utf8_char_bytes(const char *p, size_t n);
 /* The character at p, which must be valid; *bytes gets its length. */
 uint32_t utf8_decode(const char *p, size_t *bytes);
 
-/* Does the character change the direction of text, what stands behind it too? Text from outside must not. */
-int utf8_turns_text(uint32_t character);
+/* Writes a character's bytes (1..4) and returns how many; an invalid character becomes U+FFFD. */
+size_t utf8_encode(char to[4], uint32_t character);
+
+/* May the character be shown if it comes from outside? Control characters (C0, DEL, C1) and characters that change the
+ * text's direction or are invisible may not. */
+int utf8_may_be_shown(uint32_t character);
+
+/* Replaces in place characters that may not be shown, and invalid bytes, by '?'; line ends and tabs stay. */
+void utf8_clean(char *text);
 
 /* Length of the longest prefix of n bytes that does not end inside a character: what
  * may be printed now while the rest waits for its continuation bytes. */

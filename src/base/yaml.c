@@ -1,3 +1,4 @@
+/* yaml.c - copies libyaml's document into an arena, with positions; depth and size are bounded. */
 #include "base/yaml.h"
 
 #include <stdarg.h>
@@ -10,7 +11,7 @@ struct copier {
 	yaml_document_t *doc;
 	struct arena *arena;
 	size_t nodes;
-	const char *trouble; /* NULL while all is well */
+	const char *trouble; /* NULL while there is no error */
 };
 
 static const struct yaml_node *copy_node(struct copier *c, int id, int depth);
@@ -61,8 +62,8 @@ static const struct yaml_node *copy_node(struct copier *c, int id, int depth)
 		to->kind = YAML_MAPPING;
 		copy_mapping(c, to, from, depth + 1);
 	} else {
-		to->text = arena_copy(c->arena,
-				      (struct slice){ (const char *)from->data.scalar.value, from->data.scalar.length });
+		to->text = arena_copy(
+			c->arena, (struct slice){ (const char *)from->data.scalar.value, from->data.scalar.length });
 	}
 	return to;
 }
@@ -77,7 +78,60 @@ static int copy_document(const struct yaml_node **out, struct arena *a, yaml_doc
 	*out = copy_node(&c, 1, 0);
 	if (a->failed)
 		return err_set(err, ERR_NOMEM, "%s: no memory to read it", name);
-	return c.trouble ? err_set(err, ERR_RULE, "%s: %s", name, c.trouble) : 0;
+	return c.trouble ? err_set(err, ERR_RULE, "%s: %s", name, err_words(c.trouble)) : 0;
+}
+
+static int refuse_large(const yaml_event_t *at, const char *name, struct err *err)
+{
+	return err_set(err, ERR_RULE, "%s:%zu:%zu: is too deep or too large: at most %d levels and %d values", name,
+		       at->start_mark.line + 1, at->start_mark.column + 1, DEPTH_MAX, NODES_MAX);
+}
+
+static int not_yaml(const yaml_parser_t *parser, const char *name, struct err *err)
+{
+	return err_set(err, ERR_RULE, "%s:%zu:%zu: is no YAML: %s", name, parser->problem_mark.line + 1,
+		       parser->problem_mark.column + 1, parser->problem ? parser->problem : "cannot be read");
+}
+
+static int refuse_second(const yaml_event_t *at, const char *name, struct err *err)
+{
+	return err_set(err, ERR_RULE, "%s:%zu:%zu: begins a second YAML document; expected one in a file", name,
+		       at->start_mark.line + 1, at->start_mark.column + 1);
+}
+
+/* Runs before a document is built, because the library's time and memory grow with the square of the depth, and because
+ * loading reads the first document alone. */
+static int check_size(struct slice text, const char *name, struct err *err)
+{
+	yaml_parser_t parser;
+	yaml_event_t e;
+	int depth = 0, nodes = 0, documents = 0, rc = 0;
+	bool over = false;
+
+	if (!yaml_parser_initialize(&parser))
+		return err_set(err, ERR_NOMEM, "%s: no memory to read it", name);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text.p, text.n);
+	while (!rc && !over) {
+		if (!yaml_parser_parse(&parser, &e)) {
+			rc = not_yaml(&parser, name, err);
+			break;
+		}
+		documents += e.type == YAML_DOCUMENT_START_EVENT;
+		nodes += e.type == YAML_SCALAR_EVENT || e.type == YAML_ALIAS_EVENT;
+		if (e.type == YAML_SEQUENCE_START_EVENT || e.type == YAML_MAPPING_START_EVENT) {
+			depth++;
+			nodes++;
+		}
+		depth -= e.type == YAML_SEQUENCE_END_EVENT || e.type == YAML_MAPPING_END_EVENT;
+		over = e.type == YAML_STREAM_END_EVENT;
+		if (depth > DEPTH_MAX || nodes > NODES_MAX)
+			rc = refuse_large(&e, name, err);
+		else if (documents > 1)
+			rc = refuse_second(&e, name, err);
+		yaml_event_delete(&e);
+	}
+	yaml_parser_delete(&parser);
+	return rc;
 }
 
 int yaml_parse(const struct yaml_node **out, struct arena *a, struct slice text, const char *name, struct err *err)
@@ -87,12 +141,15 @@ int yaml_parse(const struct yaml_node **out, struct arena *a, struct slice text,
 	int rc;
 
 	*out = NULL;
+	text.p = text.p ? text.p : ""; /* the library would end the program on NULL */
+	rc = check_size(text, name, err);
+	if (rc)
+		return rc;
 	if (!yaml_parser_initialize(&parser))
 		return err_set(err, ERR_NOMEM, "%s: no memory to read it", name);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text.p, text.n);
 	if (!yaml_parser_load(&parser, &doc)) {
-		rc = err_set(err, ERR_RULE, "%s:%zu:%zu: is no YAML: %s", name, parser.problem_mark.line + 1,
-			     parser.problem_mark.column + 1, parser.problem ? parser.problem : "cannot be read");
+		rc = not_yaml(&parser, name, err);
 		yaml_parser_delete(&parser);
 		return rc;
 	}
@@ -116,7 +173,7 @@ int yaml_error(struct err *err, enum err_code code, const char *name, const stru
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
+	vsnprintf(text, sizeof text, err_words(fmt), args);
 	va_end(args);
 	return err_set(err, code, "%s:%d:%d: %s", name, at->line, at->column, text);
 }

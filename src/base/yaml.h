@@ -1,4 +1,4 @@
-/* yaml.h - a YAML document as a tree whose nodes know where they stand in the text.
+/* yaml.h - a YAML document as a tree whose nodes know their position in the text.
  *
  * Ownership  nodes live in the caller's arena; texts are NUL-terminated copies.
  * Limits     depth 32, 10,000 nodes (aliases count as often as they are used).
@@ -13,9 +13,9 @@ enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 
 struct yaml_node {
 	enum yaml_kind kind;
-	int line, column;	       /* from 1 */
-	const char *text;	       /* of a scalar */
-	size_t n;		       /* items of a sequence, pairs of a mapping */
+	int line, column;              /* from 1 */
+	const char *text;              /* of a scalar */
+	size_t n;                      /* items of a sequence, pairs of a mapping */
 	const struct yaml_node **key;  /* (n), mappings only; always scalars */
 	const struct yaml_node **item; /* (n): items or values */
 };

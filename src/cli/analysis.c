@@ -1,13 +1,14 @@
-/* analysis.c - logs in, an answer out: read → analyze → diagnose → report. */
+/* analysis.c - reads logs and writes a report: read → analyze → diagnose → report. */
 #include "cli/analysis.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/args.h"
 #include "cli/commands.h"
-#include "cli/crew.h"
+#include "cli/parallel_read.h"
 #include "cli/progress.h"
+#include "cli/tell.h"
 #include "read/mapping.h"
-#include "read/read.h"
+#include "read/partial.h"
 
 #include <math.h>
 #include <signal.h>
@@ -29,13 +30,70 @@ const struct format *format_find(const struct format *list, const char *name, st
 	return NULL;
 }
 
+/* --- what the user says about machine and goal --------------------------------------------- */
+
+static int measure(double *gb_s, struct err *err)
+{
+	*gb_s = memory_bandwidth_gb_s();
+	return isfinite(*gb_s) ? 0 : err_set(err, ERR_NOMEM, "--bandwidth measure: no memory to read through");
+}
+
+static int parse_bandwidth(struct diagnose_options *out, const char *given, struct err *err)
+{
+	char *end;
+
+	if (!given)
+		return 0;
+	out->bandwidth_is_measured = !strcmp(given, "measure");
+	if (out->bandwidth_is_measured)
+		return measure(&out->bandwidth_gb_s, err);
+	out->bandwidth_gb_s = strtod(given, &end);
+	if (*given && !*end && out->bandwidth_gb_s > 0 && isfinite(out->bandwidth_gb_s))
+		return 0;
+	return err_set(err, ERR_USAGE, "--bandwidth: found \"%s\", expected GB/s such as 45.5, or measure", given);
+}
+
+/* 20tps, 50ms, or a bare number of tokens per second. */
+static int parse_goal(struct diagnose_options *out, const char *given, struct err *err)
+{
+	double value;
+	char *unit;
+
+	if (!given)
+		return 0;
+	value = strtod(given, &unit);
+	if (unit != given && value > 0 && isfinite(value) && (!*unit || !strcmp(unit, "tps") || !strcmp(unit, "ms"))) {
+		out->goal_tps = strcmp(unit, "ms") ? value : 1000 / value;
+		return 0;
+	}
+	return err_set(err, ERR_USAGE,
+		       "--goal: found \"%s\", expected tokens per second such as 20tps, or 50ms a token", given);
+}
+
+int analysis_told(struct diagnose_options *out, const struct options *opts, struct err *err)
+{
+	int rc = parse_bandwidth(out, opts->bandwidth, err);
+
+	out->rules_are_own = opts->rules != NULL;
+	return rc ? rc : parse_goal(out, opts->goal, err);
+}
+
+int analysis_rules(struct ruleset **out, const struct options *opts, struct err *err)
+{
+	*out = NULL;
+	if (opts->rules && !strcmp(opts->rules, "none"))
+		return 0;
+	return ruleset_open(out, opts->rules ? opts->rules : RULES_DEFAULT, err);
+}
+
 /* --- reading ------------------------------------------------------------------------- */
 
-static int parse_bound(int64_t *out, const char *option, const char *text, struct err *err)
+int analysis_parse_time(int64_t *out, const char *option, const char *text, struct err *err)
 {
 	if (!text || time_parse(slice_of(text), out))
 		return 0;
-	return err_set(err, ERR_USAGE, "--%s: found \"%s\", expected a time such as 2025-09-11T12:34:56Z", option, text);
+	return err_set(err, ERR_USAGE, "--%s: found \"%s\", expected a time such as 2025-09-11T12:34:56Z", option,
+		       text);
 }
 
 static void show_progress(void *ctx, uint64_t done, uint64_t total)
@@ -62,19 +120,113 @@ static void note_interrupt(int signal)
 	interrupted = 1;
 }
 
-static bool is_interrupted(void *ctx)
+bool analysis_interrupted(void *ctx)
 {
 	(void)ctx;
 	return interrupted;
 }
 
 /* Without SA_RESTART, so that a read that waits comes back; the second signal ends the program. */
-static void catch_interrupts(void)
+void analysis_catch_interrupts(void)
 {
 	struct sigaction action = { .sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND };
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+}
+
+static int some_input(const struct options *opts, struct err *err)
+{
+	if (opts->n_arguments)
+		return 0;
+	err_set(err, ERR_USAGE, "no log is named");
+	return err_hint(err, "name files or directories, or - for standard input: %s",
+			command_specs[COMMAND_ANALYZE].example);
+}
+
+static int no_effect(const char *option, const char *beside, struct err *err)
+{
+	return err_set(err, ERR_USAGE, "--%s has no effect with --%s", option, beside);
+}
+
+static int push_parts(struct analysis *a, struct partials *parts, struct err *err)
+{
+	struct columns *rows = aligned_alloc(64, sizeof *rows);
+	int rc = rows ? 1 : err_set(err, ERR_NOMEM, "no memory to read with");
+
+	while (rc > 0 && (rc = partials_next(parts, rows, err)) > 0)
+		analyze_push_columns(a, rows);
+	free(rows);
+	return rc;
+}
+
+/* Gives the same result as reading the logs from which the parts were made. */
+static int analysis_merge(struct analysis *a, const struct log_set *parts, const struct options *opts,
+			  struct findings *out, struct err *err)
+{
+	struct partials *p = NULL;
+	int rc;
+
+	if (opts->follow)
+		return no_effect("follow", "merge", err);
+	if (parts->map)
+		return no_effect("map", "merge", err);
+	rc = partials_open(&p, parts->path, parts->n, err);
+	if (!rc)
+		rc = push_parts(a, p, err);
+	if (!rc)
+		rc = analyze_finish(a, partials_input(p), out, err);
+	partials_close(p);
+	return rc;
+}
+
+/* Options of an analysis belong to the command that merges the parts. */
+static int check_partial(const struct options *opts, struct err *err)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} later[] = {
+		{ "merge", opts->merge },     { "format", opts->format },       { "charts", opts->charts },
+		{ "goal", opts->goal },       { "bandwidth", opts->bandwidth }, { "follow", opts->follow },
+		{ "session", opts->session }, { "since", opts->since },         { "until", opts->until },
+		{ "fail-on", opts->fail_on }, { "rules", opts->rules },
+	};
+
+	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+		if (later[i].given) {
+			no_effect(later[i].name, "partial", err);
+			return err_hint(err, "give it to the analyze --merge that puts the parts together");
+		}
+	if (opts->output)
+		return 0;
+	err_set(err, ERR_USAGE, "--partial: no file is named to write the part to");
+	return err_hint(err, "rwkvmon analyze --partial -o host17.part LOG...");
+}
+
+int analysis_write_part(const struct options *opts, struct err *err)
+{
+	struct progress progress = progress_start(!opts->quiet);
+	struct read_options how = { .progress = show_progress, .ctx = &progress };
+	struct mapping *map = NULL;
+	struct reader *reader = NULL;
+	int rc = check_partial(opts, err);
+
+	if (!rc)
+		rc = some_input(opts, err);
+	if (!rc && opts->map)
+		rc = mapping_open(&map, opts->map, err);
+	how.map = mapping_fields(map);
+	if (!rc)
+		rc = read_open(&reader, opts->argument, opts->n_arguments, &how, err);
+	if (!rc)
+		rc = partial_write(opts->output, reader, err);
+	progress_clear(&progress);
+	read_close(reader);
+	mapping_close(map);
+	if (!rc && strcmp(opts->output, "-") && !opts->quiet)
+		tell("written to %s\n", opts->output);
+	return rc;
 }
 
 int analysis_read_logs(struct analysis *a, const struct log_set *logs, const struct options *opts, struct findings *out,
@@ -85,13 +237,16 @@ int analysis_read_logs(struct analysis *a, const struct log_set *logs, const str
 	struct reader *reader = NULL;
 	int rc;
 
+	if (opts->merge)
+		return analysis_merge(a, logs, opts, out, err);
 	if (opts->follow) {
-		how.stop = is_interrupted;
-		catch_interrupts();
+		how.stop = analysis_interrupted;
+		analysis_catch_interrupts();
 	}
 	rc = read_open(&reader, logs->path, logs->n, &how, err);
 	if (!rc)
-		rc = crew_read(reader, a, logs->witness, opts->follow ? 1 : crew_size(reader, opts->read_threads), err);
+		rc = parallel_read(reader, a, logs->observer,
+				   opts->follow ? 1 : parallel_read_threads(reader, opts->read_threads), err);
 	progress_clear(&progress);
 	if (!rc)
 		rc = analyze_finish(a, read_input(reader), out, err);
@@ -104,7 +259,7 @@ static int analyze(const struct options *opts, struct analyze_options *how, stru
 	struct ruleset *rules = NULL;
 	struct mapping *map = NULL;
 	struct analysis *a = NULL;
-	int rc = ruleset_open(&rules, opts->rules ? opts->rules : "baseline", err);
+	int rc = analysis_rules(&rules, opts, err);
 
 	how->rules = rules;
 	if (!rc && opts->map)
@@ -112,8 +267,9 @@ static int analyze(const struct options *opts, struct analyze_options *how, stru
 	if (!rc)
 		rc = analyze_open(&a, how, err);
 	if (!rc)
-		rc = analysis_read_logs(a, &(struct log_set){ .path = opts->argument, .n = opts->n_arguments, .map = map }, opts,
-					out, err);
+		rc = analysis_read_logs(a,
+					&(struct log_set){ .path = opts->argument, .n = opts->n_arguments, .map = map },
+					opts, out, err);
 	analyze_close(a);
 	mapping_close(map);
 	ruleset_close(rules);
@@ -122,65 +278,38 @@ static int analyze(const struct options *opts, struct analyze_options *how, stru
 
 int analysis_read(const struct options *opts, struct analyze_options *how, struct findings *out, struct err *err)
 {
-	int rc;
+	int rc = some_input(opts, err);
 
-	if (!opts->n_arguments) {
-		err_set(err, ERR_USAGE, "no log is named");
-		return err_hint(err, "name files or directories, or - for standard input: %s", command_specs[COMMAND_ANALYZE].example);
-	}
 	how->session = opts->session;
-	rc = parse_bound(&how->since_us, "since", opts->since, err);
 	if (!rc)
-		rc = parse_bound(&how->until_us, "until", opts->until, err);
+		rc = analysis_told(&how->diagnose, opts, err);
+	if (!rc)
+		rc = analysis_parse_time(&how->since_us, "since", opts->since, err);
+	if (!rc)
+		rc = analysis_parse_time(&how->until_us, "until", opts->until, err);
 	if (!rc && opts->since && opts->until && how->until_us < how->since_us)
 		rc = err_set(err, ERR_USAGE, "--until lies before --since: nothing can be between them");
 	return rc ? rc : analyze(opts, how, out, err);
 }
 
-/* --- diagnosing ----------------------------------------------------------------------- */
-
-static int measure(double *gb_s, struct err *err)
-{
-	*gb_s = memory_bandwidth_gb_s();
-	return isfinite(*gb_s) ? 0 : err_set(err, ERR_NOMEM, "--bandwidth measure: no memory to read through");
-}
-
-int analysis_diagnose(struct diagnosis *out, const struct findings *f, const struct options *opts, struct err *err)
-{
-	struct diagnose_options how = { .bandwidth_gb_s = NAN };
-	const char *given = opts->bandwidth;
-	char *end;
-	int rc = 0;
-
-	if (given && !strcmp(given, "measure")) {
-		how.bandwidth_is_measured = true;
-		rc = measure(&how.bandwidth_gb_s, err);
-	} else if (given) {
-		how.bandwidth_gb_s = strtod(given, &end);
-		if (!*given || *end || !(how.bandwidth_gb_s > 0) || !isfinite(how.bandwidth_gb_s))
-			rc = err_set(err, ERR_USAGE, "--bandwidth: found \"%s\", expected GB/s such as 45.5, or measure", given);
-	}
-	if (!rc)
-		diagnose(out, f, &how);
-	return rc;
-}
-
 /* --- answering ------------------------------------------------------------------------ */
 
-int analysis_write(report_fn *draw, const struct options *opts, const struct findings *f, const struct diagnosis *diagnosis,
-		   struct err *err)
+int analysis_write(const struct format *format, const struct options *opts, const struct findings *f, struct err *err)
 {
 	const char *path = opts->output ? opts->output : "-";
-	struct report_options how = { .lang = args_lang(opts->lang), .hint_input = opts->argument[0], .diagnosis = diagnosis };
+	struct report_options how = { .lang = args_lang(opts->lang),
+				      .hint_input = opts->argument,
+				      .n_hint_input = opts->n_arguments,
+				      .hint_map = opts->map,
+				      .hint_merge = opts->merge };
 	struct buf out = { 0 };
 	int rc;
 
-	how.color = !strcmp(path, "-") && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	draw(&out, f, &how);
-	rc = out.failed ? err_set(err, ERR_NOMEM, "no memory for the report") : file_write(path, buf_slice(&out), err);
-	buf_free(&out);
+	how.color = !strcmp(path, "-") && args_color();
+	how.ascii = !strcmp(path, "-") && !tell_draws();
+	format->draw(&out, f, &how);
+	rc = answer_to(path, &out, !strcmp(format->name, "text"), err);
 	if (!rc && strcmp(path, "-") && !opts->quiet)
-		fprintf(stderr, "written to %s\n", path);
+		tell("written to %s\n", path);
 	return rc;
 }
-

@@ -1,10 +1,10 @@
-/* analysis.h - what every command does that reads logs and answers: read them, write the answer. */
+/* analysis.h - what all commands that analyse logs share: reading the logs, writing the result. */
 #ifndef RWKVMON_CLI_ANALYSIS_H
 #define RWKVMON_CLI_ANALYSIS_H
 
 #include "analyze/analyze.h"
 #include "analyze/diagnose.h"
-#include "cli/crew.h"
+#include "cli/parallel_read.h"
 #include "report/report.h"
 #include "spec/options.h"
 
@@ -15,29 +15,44 @@ struct format {
 	report_fn *draw;
 };
 
-/* Of the list that ends with a NULL name; NULL: *err lists what there is. No name is the first. */
+/* Looks the name up in the list, which ends with a NULL name. NULL: there is none, and *err lists the names. Without a
+ * name: the first. */
 const struct format *format_find(const struct format *list, const char *name, struct err *err);
 
 /* Logs to be read as one. */
 struct log_set {
 	const char *const *path; /* (n) */
 	size_t n;
-	const struct mapping *map;	    /* NULL: they are ours */
-	const struct crew_witness *witness; /* NULL: none */
+	const struct mapping *map;            /* NULL: they are ours */
+	const struct read_observer *observer; /* NULL: none */
 };
 
-/* Reads them into the analysis, with the threads, the progress and the patience that the options ask for. */
+/* Reads them, or with --merge the parts that they are, into the analysis, with the threads, the progress and the
+ * patience that the options ask for. */
 int analysis_read_logs(struct analysis *a, const struct log_set *logs, const struct options *opts, struct findings *out,
 		       struct err *err);
 
-/* Reads the logs that the options name, as they say; *how has what the command wants beside. */
+/* Reads the logs that the options name, in the way that the options say; *how holds what the command wants in
+ * addition. */
 int analysis_read(const struct options *opts, struct analyze_options *how, struct findings *out, struct err *err);
 
-/* Draws and writes where --output says. `diagnosis` may be NULL. */
-int analysis_write(report_fn *draw, const struct options *opts, const struct findings *f, const struct diagnosis *diagnosis,
-		   struct err *err);
+/* --partial: writes what an analysis needs from the logs into the file that --output names. */
+int analysis_write_part(const struct options *opts, struct err *err);
 
-/* Walks the tree with what --bandwidth says. */
-int analysis_diagnose(struct diagnosis *out, const struct findings *f, const struct options *opts, struct err *err);
+/* Draws and writes where --output says. */
+int analysis_write(const struct format *format, const struct options *opts, const struct findings *f, struct err *err);
+
+/* From here on the first Ctrl-C is noted, and the second ends the program. */
+void analysis_catch_interrupts(void);
+bool analysis_interrupted(void *ctx);
+
+/* The rule set that --rules names, or the default one; "none" is NULL, by which nothing is judged. */
+int analysis_rules(struct ruleset **out, const struct options *opts, struct err *err);
+
+/* The time that --since or --until names; *out stays where there is none. */
+int analysis_parse_time(int64_t *out, const char *option, const char *text, struct err *err);
+
+/* What --bandwidth, --goal and --rules say. */
+int analysis_told(struct diagnose_options *out, const struct options *opts, struct err *err);
 
 #endif

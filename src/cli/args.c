@@ -1,11 +1,20 @@
+/* args.c - parses argv by the option table, and prints help from the same rows. */
 #include "cli/args.h"
 
+#include "base/file.h"
 #include "base/suggest.h"
-#include "base/utf8.h"
+#include "base/yaml.h"
+#include "report/terminal.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+/* Which options were given, (option_specs_n). */
+struct given {
+	bool *seen;
+};
 
 static bool taken_by(const struct option_spec *o, enum command_id command)
 {
@@ -25,12 +34,37 @@ static void set_defaults(struct options *opts)
 	}
 }
 
-static int bad_value(const struct option_spec *o, const char *value, const char *expected, struct err *err)
+static int bad_value(const char *label, const char *value, const char *expected, struct err *err)
 {
-	return err_set(err, ERR_USAGE, "--%s: found \"%s\", expected %s", o->name, value, expected);
+	return err_set(err, ERR_USAGE, "%s: found \"%s\", expected %s", label, value, err_words(expected));
 }
 
-static int store(struct options *opts, const struct option_spec *o, const char *value, struct err *err)
+/* Keeps the setting for rwkvmon_config_set, and refuses at once a value that it would refuse. */
+static int store_setting(struct options *opts, const struct option_spec *o, const char *label, const char *value,
+			 struct err *err)
+{
+	enum setting_id id = (enum setting_id)o->offset;
+	struct setting_value read;
+
+	opts->setting[opts->n_settings++] = (struct option_setting){ id, value };
+	return setting_read(&read, &setting_specs[id], label, value, err);
+}
+
+static int add_to_list(const char **list, const char *label, const char *value, struct err *err)
+{
+	size_t n = 0;
+
+	while (list[n])
+		n++;
+	if (n == OPTION_TIMES)
+		return err_set(err, ERR_USAGE, "%s: given more than %d times", label, OPTION_TIMES);
+	list[n] = value;
+	return 0;
+}
+
+/* `label` names what the user wrote: "--top-k", "RWKVMON_LOG_KEEP". */
+static int store(struct options *opts, const struct option_spec *o, const char *label, const char *value,
+		 struct err *err)
 {
 	void *member = (char *)opts + o->offset;
 	char *end;
@@ -46,13 +80,17 @@ static int store(struct options *opts, const struct option_spec *o, const char *
 	case OPTION_IS_COUNT:
 		*(uint64_t *)member = strtoull(value, &end, 10);
 		if (!*value || *end || errno || strchr(value, '-') || *(uint64_t *)member > (UINT64_C(1) << 53))
-			return bad_value(o, value, "a whole number from 0 to 9007199254740992", err);
+			return bad_value(label, value, "a whole number from 0 to 9007199254740992", err);
 		return 0;
 	case OPTION_IS_NUMBER:
 		*(double *)member = strtod(value, &end);
 		if (!*value || *end || !isfinite(*(double *)member) || *(double *)member < 0)
-			return bad_value(o, value, "a number that is not negative", err);
+			return bad_value(label, value, "a number that is not negative", err);
 		return 0;
+	case OPTION_IS_LIST:
+		return add_to_list(member, label, value, err);
+	case OPTION_IS_SETTING:
+		return store_setting(opts, o, label, value, err);
 	}
 	return 0;
 }
@@ -87,69 +125,261 @@ static bool is_optional(const struct option_spec *o)
 	return *o->argument == '[';
 }
 
-/* Of the word after an option whose value may be left out: is it that value? */
+/* For an option whose value may be left out: is the next word its value? */
 static bool may_be_address(const char *word)
 {
 	return *word != '-' && (strchr(word, ':') || word[strspn(word, "0123456789.")] == 0);
 }
 
+static bool is_flag(const struct option_spec *o)
+{
+	return o->kind == OPTION_IS_FLAG;
+}
+
+/* A flag that may be given a value, with `=` only: --log-tokens, --log-tokens=no. */
+static bool is_setting_flag(const struct option_spec *o)
+{
+	return o->kind == OPTION_IS_SETTING && setting_specs[o->offset].kind == SETTING_IS_FLAG;
+}
+
+static bool may_repeat(const struct option_spec *o)
+{
+	return o->kind == OPTION_IS_LIST ||
+	       (o->kind == OPTION_IS_SETTING && setting_specs[o->offset].kind == SETTING_IS_LIST);
+}
+
+/* Refuses a repeated option, instead of silently overriding the first. */
+static int note_given(struct given *given, const struct option_spec *o, struct err *err)
+{
+	bool *seen = &given->seen[o - option_specs];
+
+	if (*seen && !may_repeat(o)) {
+		err_set(err, ERR_USAGE, "--%s is given twice", o->name);
+		return err_hint(err, "give it once: it takes one value");
+	}
+	*seen = true;
+	return 0;
+}
+
 /* Takes the option at argv[*i]; *i ends at the last word used. */
-static int take_option(struct options *opts, enum command_id command, int argc, char **argv, int *i, struct err *err)
+static int parse_option(struct options *opts, struct given *given, enum command_id command, int argc, char **argv,
+			int *i, struct err *err)
 {
 	const char *word = argv[*i], *value = NULL;
 	bool is_long = word[1] == '-';
 	const char *equals = is_long ? strchr(word, '=') : NULL;
+	char label[64];
 	struct slice name = { word + 1 + is_long, equals ? (size_t)(equals - word - 2) : strlen(word + 1 + is_long) };
 	const struct option_spec *o = find(command, name, is_long ? 0 : word[1]);
 
 	if (!o)
 		return unknown_option(command, name, err);
+	if (note_given(given, o, err))
+		return -ERR_USAGE;
 	if (!is_long && word[2])
 		value = word + 2; /* -n100 */
 	if (equals)
 		value = equals + 1;
-	if (o->kind == OPTION_IS_FLAG && value)
+	if (is_flag(o) && value)
 		return err_set(err, ERR_USAGE, "--%s takes no value", o->name);
 	if (!value && is_optional(o) && (*i + 1 == argc || !may_be_address(argv[*i + 1])))
 		value = "";
-	if (o->kind != OPTION_IS_FLAG && !value) {
+	if (!value && is_setting_flag(o))
+		value = "yes";
+	if (!is_flag(o) && !value) {
 		if (*i + 1 == argc)
 			return err_set(err, ERR_USAGE, "--%s: its %s is missing", o->name, o->argument);
 		value = argv[++*i];
 	}
-	return store(opts, o, value, err);
+	snprintf(label, sizeof label, "--%s", o->name);
+	return store(opts, o, label, value, err);
+}
+
+/* The setting that an option sets: its own row, or, for an option that only `run` has (--strategy), the row with that
+ * name that is not an option. SETTING_COUNT: none. */
+static enum setting_id setting_of(const struct option_spec *o)
+{
+	if (o->kind == OPTION_IS_SETTING)
+		return (enum setting_id)o->offset;
+	for (size_t i = 0; i < option_specs_n; i++)
+		if (option_specs[i].kind == OPTION_IS_SETTING && !option_specs[i].commands &&
+		    !strcmp(option_specs[i].name, o->name))
+			return (enum setting_id)option_specs[i].offset;
+	return SETTING_COUNT;
+}
+
+/* An option that was not given takes the value of its environment variable (for --log-keep: RWKVMON_LOG_KEEP). */
+static int store_variables(struct options *opts, struct given *given, enum command_id command, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < option_specs_n && !rc; i++) {
+		const struct option_spec *o = &option_specs[i];
+		enum setting_id id = setting_of(o);
+		char name[SETTING_VARIABLE_BYTES];
+		struct setting_value read;
+		const char *value;
+
+		if (!taken_by(o, command) || given->seen[i] || id == SETTING_COUNT)
+			continue;
+		setting_variable(name, &setting_specs[id]);
+		value = secure_getenv(name);
+		if (!value || !*value)
+			continue;
+		given->seen[i] = true;
+		rc = setting_read(&read, &setting_specs[id], name, value, err);
+		if (!rc)
+			rc = store(opts, o, name, value, err);
+	}
+	return rc;
+}
+
+enum { SETTINGS_MAX_BYTES = 1 << 20 };
+
+/* Options that choose the file, or that apply before it is read, cannot be in it. */
+static bool may_be_in_file(const struct option_spec *o)
+{
+	return strcmp(o->name, "settings") && strcmp(o->name, "help") && strcmp(o->name, "lang");
+}
+
+static int unknown_key(const char *path, const struct yaml_node *key, enum command_id command, struct err *err)
+{
+	struct suggestion s = { .word = slice_of(key->text) };
+
+	for (size_t i = 0; i < option_specs_n; i++)
+		if (taken_by(&option_specs[i], command) && may_be_in_file(&option_specs[i]))
+			suggest_offer(&s, option_specs[i].name);
+	yaml_error(err, ERR_FORMAT, path, key, "there is no option \"%s\"", key->text);
+	if (s.best)
+		return err_hint(err, "did you mean %s? `rwkvmon %s --help` lists all", s.best,
+				command_specs[command].name);
+	return err_hint(err, "names are those of `rwkvmon %s --help`, without the dashes", command_specs[command].name);
+}
+
+/* One line of --settings; an option that was given already stays. */
+static int store_line(struct options *opts, struct given *given, enum command_id command, const struct yaml_node *key,
+		      const struct yaml_node *value, struct err *err)
+{
+	static const struct setting_spec yes_or_no = { .kind = SETTING_IS_FLAG };
+	const struct option_spec *o = find(command, slice_of(key->text), 0);
+	struct setting_value read;
+	char label[128];
+	int rc = 0;
+
+	if (!o || !may_be_in_file(o))
+		return unknown_key(opts->settings, key, command, err);
+	if (value->kind != YAML_SCALAR)
+		return yaml_error(err, ERR_FORMAT, opts->settings, value, "expected one value for %s", key->text);
+	if (given->seen[o - option_specs])
+		return 0;
+	given->seen[o - option_specs] = true;
+	snprintf(label, sizeof label, "%s:%d: %s", opts->settings, value->line, key->text);
+	if (is_flag(o) && ((rc = setting_read(&read, &yes_or_no, label, value->text, err)) || !read.count))
+		return rc;
+	return store(opts, o, label, value->text, err);
+}
+
+/* What was set neither by an option nor by a variable takes its value from the file that --settings names. */
+static int store_file(struct options *opts, struct given *given, enum command_id command, struct err *err)
+{
+	const struct yaml_node *root = NULL;
+	struct buf text = { 0 };
+	int rc = file_read(&text, opts->settings, SETTINGS_MAX_BYTES, err);
+
+	if (!rc)
+		rc = yaml_parse(&root, &opts->file, buf_slice(&text), opts->settings, err);
+	buf_free(&text);
+	if (!rc && (!root || root->kind != YAML_MAPPING)) {
+		err_set(err, ERR_FORMAT, "%s: expected options, one a line", opts->settings);
+		rc = err_hint(err, "such as: threads: 2");
+	}
+	for (size_t i = 0; !rc && i < root->n; i++)
+		rc = store_line(opts, given, command, root->key[i], root->item[i], err);
+	return rc;
+}
+
+static int reserve_words(struct options *opts, struct given *given, int argc, struct err *err)
+{
+	opts->argument = calloc((size_t)argc + 1, sizeof *opts->argument);
+	opts->setting = calloc((size_t)argc + SETTING_COUNT, sizeof *opts->setting);
+	given->seen = calloc(option_specs_n, sizeof *given->seen);
+	return opts->argument && opts->setting && given->seen
+		       ? 0
+		       : err_set(err, ERR_NOMEM, "no memory for the command line");
+}
+
+/* Reports a variable whose name is almost one of ours, such as RWKVMON_LOGKEEP: it is probably a misspelling. */
+static void tell_misspelt_variables(enum lang lang)
+{
+	static const char ours[] = "RWKVMON_";
+
+	for (char **at = environ; *at; at++) {
+		struct slice name = { *at, strcspn(*at, "=") };
+		struct suggestion near = { .word = { *at + sizeof ours - 1, name.n - (sizeof ours - 1) } };
+		char known[SETTING_COUNT][SETTING_VARIABLE_BYTES], found[64];
+		bool is_known = false;
+
+		if (strncmp(*at, ours, sizeof ours - 1) || near.word.n < 5 || name.n >= sizeof found)
+			continue;
+		for (int i = 0; i < SETTING_COUNT; i++) {
+			setting_variable(known[i], &setting_specs[i]);
+			is_known |= slice_is(name, known[i]);
+			suggest_offer(&near, known[i] + sizeof ours - 1);
+		}
+		snprintf(found, sizeof found, "%.*s", SLICE_ARG(name));
+		if (!is_known && near.best && near.best_distance <= 2)
+			args_say(lang, TEXT_MISSPELT_VARIABLE, found, near.best);
+	}
+}
+
+static int check_arguments(const struct options *opts, enum command_id command, struct err *err)
+{
+	if (opts->lang && lang_of(opts->lang) == LANG_COUNT)
+		return err_set(err, ERR_USAGE, "--lang: found \"%s\", expected en or zh", opts->lang);
+	if (!opts->n_arguments || *command_specs[command].arguments || opts->help)
+		return 0;
+	err_set(err, ERR_USAGE, "%s: takes no argument, but found \"%s\"", command_specs[command].name,
+		opts->argument[0]);
+	return err_hint(err, "quote texts that hold spaces; `rwkvmon %s --help` shows an example",
+			command_specs[command].name);
 }
 
 int args_parse(struct options *opts, enum command_id command, int argc, char **argv, struct err *err)
 {
 	bool only_arguments = false;
-	int rc = 0;
+	struct given given = { 0 };
+	int rc;
 
 	set_defaults(opts);
-	opts->argument = calloc((size_t)argc + 1, sizeof *opts->argument);
-	if (!opts->argument)
-		return err_set(err, ERR_NOMEM, "no memory for the command line");
+	rc = reserve_words(opts, &given, argc, err);
 	for (int i = 0; i < argc && !rc; i++) {
 		opts->n_before_vs = opts->vs ? opts->n_before_vs : opts->n_arguments;
 		if (!only_arguments && !strcmp(argv[i], "--"))
 			only_arguments = true;
 		else if (!only_arguments && argv[i][0] == '-' && argv[i][1])
-			rc = take_option(opts, command, argc, argv, &i, err);
+			rc = parse_option(opts, &given, command, argc, argv, &i, err);
 		else
 			opts->argument[opts->n_arguments++] = argv[i];
 	}
 	opts->n_before_vs = opts->vs ? opts->n_before_vs : opts->n_arguments;
-	if (!rc && opts->n_arguments && !*command_specs[command].arguments && !opts->help) {
-		rc = err_set(err, ERR_USAGE, "%s: takes no argument, but found \"%s\"", command_specs[command].name, opts->argument[0]);
-		err_hint(err, "quote texts that hold spaces; `rwkvmon %s --help` shows an example", command_specs[command].name);
-	}
-	return rc;
+	opts->n_given = opts->n_settings;
+	if (!rc)
+		rc = store_variables(opts, &given, command, err);
+	if (!rc && opts->settings && !opts->help)
+		rc = store_file(opts, &given, command, err);
+	free(given.seen);
+	if (!rc && (command == COMMAND_RUN || command == COMMAND_CHAT))
+		tell_misspelt_variables(args_lang(opts->lang));
+	return rc ? rc : check_arguments(opts, command, err);
 }
 
 void args_free(struct options *opts)
 {
 	free(opts->argument);
+	free(opts->setting);
+	arena_free(&opts->file);
 	opts->argument = NULL;
+	opts->setting = NULL;
 }
 
 enum command_id args_command(const char *word, struct err *err)
@@ -162,7 +392,9 @@ enum command_id args_command(const char *word, struct err *err)
 		suggest_offer(&s, command_specs[c].name);
 	}
 	err_set(err, ERR_USAGE, "there is no command \"%s\"", word);
-	if (s.best)
+	if (*word == '-')
+		err_hint(err, "the command comes first, its options after it: `rwkvmon analyze --lang zh run.log`");
+	else if (s.best)
 		err_hint(err, "did you mean `rwkvmon %s`? `rwkvmon --help` lists all commands", s.best);
 	else
 		err_hint(err, "`rwkvmon --help` lists all commands");
@@ -171,7 +403,7 @@ enum command_id args_command(const char *word, struct err *err)
 
 enum lang args_lang(const char *given)
 {
-	static const char *const variables[] = { "LC_ALL", "LC_MESSAGES", "LANG" };
+	static const char *const variables[] = { "RWKVMON_LANG", "LC_ALL", "LC_MESSAGES", "LANG" };
 	enum lang lang = lang_of(given);
 
 	for (size_t i = 0; i < sizeof variables / sizeof *variables && lang == LANG_COUNT; i++) {
@@ -184,6 +416,23 @@ enum lang args_lang(const char *given)
 	return lang == LANG_COUNT ? LANG_EN : lang;
 }
 
+void args_say_list(enum lang lang, enum text_id id, const char *const *values)
+{
+	struct buf said = { 0 };
+
+	text_fill_list(&said, lang, id, values);
+	if (said.p)
+		file_say(STDERR_FILENO, buf_slice(&said));
+	buf_free(&said);
+}
+
+bool args_color(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && (!term || strcmp(term, "dumb"));
+}
+
 static void pad_to(struct buf *out, size_t from_column, size_t column)
 {
 	do
@@ -194,51 +443,21 @@ static void pad_to(struct buf *out, size_t from_column, size_t column)
 /* Text in the columns from `indent` to 80, broken at spaces (Chinese: anywhere). */
 static void wrap(struct buf *out, const char *text, size_t indent)
 {
-	size_t column = indent;
+	struct term t = term_begin(out, &(struct report_options){ .columns = REPORT_COLUMNS });
 
-	while (*text) {
-		size_t space = strcspn(text, " "), n = space;
-		char word[512];
-
-		n = n < sizeof word - 1 ? n : sizeof word - 1;
-		memcpy(word, text, n);
-		word[n] = 0;
-		if (column > indent && column + 1 + utf8_columns(word) > 80) {
-			buf_char(out, '\n');
-			pad_to(out, 0, indent);
-			column = indent;
-		} else if (column > indent) {
-			buf_char(out, ' ');
-			column++;
-		}
-		buf_str(out, word);
-		column += utf8_columns(word);
-		text += n + strspn(text + n, " ");
-	}
-	buf_char(out, '\n');
+	t.at = indent;
+	term_wrap(&t, TINT_PLAIN, text, indent);
+	term_newline(&t);
 }
 
 void args_help(struct buf *out, enum lang lang)
 {
-	static const char *const head[LANG_COUNT] = {
-		"rwkvmon watches RWKV language models from inside: speed, memory, state.\n\n"
-		"Usage: rwkvmon COMMAND [OPTIONS]\n\n",
-		"rwkvmon 从内部监控 RWKV 语言模型:速度、内存、循环状态。\n\n用法:rwkvmon 命令 [选项]\n\n",
-	};
-	static const char *const tail[LANG_COUNT] = {
-		"\n`rwkvmon COMMAND --help` tells more; `rwkvmon --version` what is built in.\n"
-		"Exit codes: 0 fine, 1 bad news that was asked for, 2 usage,\n"
-		"            3 unreadable input, 4 disk or memory\n",
-		"\n详见 `rwkvmon 命令 --help`;`rwkvmon --version` 列出内置功能。\n"
-		"退出码:0 正常,1 所问之事不妙,2 用法错误,3 输入不可读,4 磁盘或内存故障\n",
-	};
-
-	buf_str(out, head[lang]);
+	buf_str(out, text(TEXT_HELP_HEAD, lang));
 	for (int c = 0; c < COMMAND_COUNT; c++) {
 		buf_printf(out, "  %-9s", command_specs[c].name);
 		wrap(out, command_specs[c].help[lang], 11);
 	}
-	buf_str(out, tail[lang]);
+	buf_str(out, text(TEXT_HELP_TAIL, lang));
 }
 
 static void option_help(struct buf *out, const struct option_spec *o, enum lang lang)
@@ -259,14 +478,38 @@ static void option_help(struct buf *out, const struct option_spec *o, enum lang 
 	wrap(out, o->help[lang], HELP_COLUMN);
 }
 
+/* The values that may replace WHAT. */
+static void exports_help(struct buf *out, enum lang lang)
+{
+	enum { HELP_COLUMN = 21 };
+
+	buf_str(out, "WHAT:\n");
+	for (int i = 0; i < EXPORT_COUNT; i++) {
+		buf_printf(out, "  %s", export_specs[i].name);
+		pad_to(out, 2 + strlen(export_specs[i].name), HELP_COLUMN);
+		wrap(out, export_specs[i].help[lang], HELP_COLUMN);
+	}
+	buf_char(out, '\n');
+}
+
 void args_command_help(struct buf *out, enum command_id command, enum lang lang)
 {
-	static const char *const words[LANG_COUNT][3] = { { "Usage", "Options", "Example" }, { "用法", "选项", "示例" } };
+	bool in_settings = false;
 	const struct command_spec *c = &command_specs[command];
 
-	buf_printf(out, "%s\n\n%s: rwkvmon %s [OPTIONS] %s\n\n%s:\n", c->help[lang], words[lang][0], c->name, c->arguments, words[lang][1]);
-	for (size_t i = 0; i < option_specs_n; i++)
-		if (taken_by(&option_specs[i], command))
-			option_help(out, &option_specs[i], lang);
-	buf_printf(out, "\n%s:\n  %s\n", words[lang][2], c->example);
+	wrap(out, c->help[lang], 0);
+	buf_char(out, '\n');
+	text_fill(out, lang, TEXT_HELP_USAGE, c->name, *c->arguments ? " " : "", c->arguments);
+	if (command == COMMAND_EXPORT)
+		exports_help(out, lang);
+	buf_str(out, text(TEXT_HELP_OPTIONS, lang));
+	for (size_t i = 0; i < option_specs_n; i++) {
+		if (!taken_by(&option_specs[i], command))
+			continue;
+		if (option_specs[i].kind == OPTION_IS_SETTING && !in_settings)
+			buf_str(out, text(TEXT_HELP_SETTINGS, lang));
+		in_settings = option_specs[i].kind == OPTION_IS_SETTING;
+		option_help(out, &option_specs[i], lang);
+	}
+	text_fill(out, lang, TEXT_HELP_EXAMPLE, c->example);
 }

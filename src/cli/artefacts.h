@@ -8,11 +8,12 @@
 struct artefact_options {
 	enum lang lang;
 	const char *grafana_url; /* where links to the dashboard begin */
-	const char *docs_url;	 /* where links to docs/ begin */
-	bool grafana_com;	 /* the variant that grafana.com takes: with __inputs */
+	const char *docs_url;    /* where links to docs/ begin */
+	bool grafana_com;        /* the variant that grafana.com takes: with __inputs */
 };
 
 void artefact_prometheus_rules(struct buf *out, const struct artefact_options *o);
+void artefact_victorialogs(struct buf *out, const struct artefact_options *o);
 void document_alerts(struct buf *out);
 void artefact_grafana(struct buf *out, const struct artefact_options *o);
 

@@ -1,3 +1,4 @@
+/* ask.c - fork, exec, read with a deadline, kill when it passes. */
 #include "cli/ask.h"
 
 #include "base/clock.h"
@@ -38,7 +39,8 @@ static bool start(pid_t *pid, const char *const *argv, int out)
 	return !rc;
 }
 
-/* Until the end of the output or the deadline; what does not fit is read and dropped. False: too late. */
+/* Reads until the end of the output or the deadline; what does not fit is read and dropped. False: the deadline
+ * passed. */
 static bool listen_to(struct asked *out, int fd, uint64_t deadline_ns)
 {
 	size_t used = 0;
@@ -101,7 +103,7 @@ void ask(struct asked *out, const char *const *argv, int seconds)
 		out->exit = wait_for(pid, deadline_ns);
 	}
 	close(pipe_fd[0]);
-	/* glibc before 2.24 tells of a missing program by this status. */
+	/* glibc before 2.24 reports a missing program by this status. */
 	if (out->found && out->exit == 127 && !out->text[0])
 		out->found = false;
 }

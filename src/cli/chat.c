@@ -6,11 +6,11 @@
  * Lines that begin with + are commands. Each turn remembers the state before it, so that
  * it can be taken back or asked again. */
 #include "base/file.h"
+#include "cli/answer.h"
 #include "cli/args.h"
 #include "cli/commands.h"
-#include "cli/generation.h"
 #include "cli/model.h"
-#include "cli/screen.h"
+#include "cli/tell.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -19,11 +19,11 @@
 
 enum { TURNS_MAX = 32, ANSWER_TOKENS_DEFAULT = 1000, INTRO_MAX_BYTES = 64 << 20 };
 
-/* What was there before a turn, and what was said then. */
+/* The state before a turn, and what was said in the turn. */
 struct turn {
-	float *state;	/* (state_floats) */
-	char *fed;	/* the text that began it */
-	char *said;	/* the answer; NULL while there is none */
+	float *state; /* (state_floats) */
+	char *fed;    /* the text that began it */
+	char *said;   /* the answer; NULL while there is none */
 };
 
 struct chat {
@@ -71,42 +71,35 @@ static int remember_turn(struct chat *c, const char *fed, struct err *err)
 	return 0;
 }
 
-static bool ended(const struct buf *said)
-{
-	return said->used >= 2 && !memcmp(said->p + said->used - 2, "\n\n", 2);
-}
-
-/* Draws an answer until it ends, is long enough, or Ctrl-C stops it. */
-static int answer(struct chat *c, bool until_blank_line, struct err *err)
+/* Draws an answer until it ends, is long enough, or Ctrl-C or an action stops it. */
+static int answer_turn(struct chat *c, bool until_blank_line, struct err *err)
 {
 	uint64_t wanted = c->g.opts->count == UINT64_MAX ? ANSWER_TOKENS_DEFAULT : c->g.opts->count;
-	struct slice bytes;
-	uint32_t token;
+	struct answer a;
 	bool stopped = false;
-	int rc = 0;
+	int rc;
 
 	buf_clear(&c->screen.kept);
-	for (uint64_t i = 0; i < wanted && !rc && !stopped && !generation_interrupted(); i++) {
-		rc = generation_draw(&c->g, &token, &bytes, err);
-		if (!rc)
-			rc = screen_say(&c->screen, bytes, err);
-		if (!rc)
-			rc = generation_feed(&c->g, token, err);
-		stopped = until_blank_line && ended(&c->screen.kept);
+	rc = answer_begin(&a, &c->g, &c->screen, wanted, err);
+	while (!rc && !stopped && answer_goes_on(&a)) {
+		rc = answer_next(&a, err);
+		stopped = until_blank_line && answer_ends_in(&a, slice_of("\n\n"));
 	}
-	watch_run_answered(&c->g.watch, rc, generation_interrupted(), stopped);
+	if (!rc)
+		rc = answer_end(&a, err);
+	watch_run_answered(&c->g.watch, rc, generation_interrupted(), stopped || a.stopped);
 	if (stopped)
 		return rc;
 	if (!rc)
 		rc = screen_end(&c->screen, err);
-	if (!rc && until_blank_line) /* cut short: the next message must find the form it expects */
+	if (!rc && until_blank_line) /* the answer was cut short: end it in the form that the next message expects */
 		rc = generation_prompt(&c->g, slice_of("\n\n"), err);
 	if (!rc)
 		rc = screen_say(&c->screen, slice_of("\n\n"), err);
 	return rc;
 }
 
-static int take_turn(struct chat *c, const char *fed, bool free_text, struct err *err)
+static int run_turn(struct chat *c, const char *fed, bool free_text, struct err *err)
 {
 	int rc = remember_turn(c, fed, err);
 
@@ -117,7 +110,7 @@ static int take_turn(struct chat *c, const char *fed, bool free_text, struct err
 	if (!rc)
 		rc = generation_prompt(&c->g, slice_of(fed), err);
 	if (!rc)
-		rc = answer(c, !free_text, err);
+		rc = answer_turn(c, !free_text, err);
 	if (!rc)
 		c->turn[c->n_turns - 1].said = strdup(c->screen.kept.p ? c->screen.kept.p : "");
 	return rc;
@@ -134,12 +127,12 @@ static int say_message(struct chat *c, const char *message, struct err *err)
 		if (*p != '\r' && !(*p == '\n' && p[1] == '\n'))
 			buf_char(&fed, *p);
 	buf_printf(&fed, "\n\n%s:", c->bot);
-	rc = fed.failed ? err_set(err, ERR_NOMEM, "no memory for the message") : take_turn(c, fed.p, false, err);
+	rc = fed.failed ? err_set(err, ERR_NOMEM, "no memory for the message") : run_turn(c, fed.p, false, err);
 	buf_free(&fed);
 	return rc;
 }
 
-/* The conversation goes on from an earlier state: for the monitor a new sequence. */
+/* Continues the conversation from an earlier state; the monitor sees this as a new sequence. */
 static void go_back(struct chat *c)
 {
 	struct turn *last = &c->turn[--c->n_turns];
@@ -148,9 +141,15 @@ static void go_back(struct chat *c)
 	watch_run_new_sequence(&c->g.watch);
 }
 
-static int note(struct chat *c, const char *en, const char *zh)
+static int note(struct chat *c, enum text_id id)
 {
-	fprintf(stderr, "%s\n", args_lang(c->g.opts->lang) == LANG_ZH ? zh : en);
+	tell("%s\n", text(id, args_lang(c->g.opts->lang)));
+	return 0;
+}
+
+static int note_trouble(const struct err *trouble)
+{
+	tell("%s\n", trouble->text);
 	return 0;
 }
 
@@ -161,13 +160,13 @@ static int do_reset(struct chat *c, const char *argument, struct err *err)
 	(void)argument;
 	forget_turns(c);
 	generation_restart(&c->g);
-	note(c, "a new conversation", "新的对话");
+	note(c, TEXT_CHAT_NEW);
 	return introduce(c, err);
 }
 
 static int do_generate(struct chat *c, const char *argument, struct err *err)
 {
-	return take_turn(c, argument, true, err);
+	return run_turn(c, argument, true, err);
 }
 
 static int do_retry(struct chat *c, const char *argument, struct err *err)
@@ -178,12 +177,12 @@ static int do_retry(struct chat *c, const char *argument, struct err *err)
 
 	(void)argument;
 	if (!c->n_turns)
-		return note(c, "nothing was said yet", "尚无内容可重试");
+		return note(c, TEXT_CHAT_NOTHING);
 	go_back(c);
 	buf_str(&fed, c->turn[c->n_turns].fed);
 	forget_turn(&c->turn[c->n_turns]);
 	free_text = !fed.used || fed.p[fed.used - 1] != ':';
-	rc = fed.failed ? err_set(err, ERR_NOMEM, "no memory to ask again") : take_turn(c, fed.p, free_text, err);
+	rc = fed.failed ? err_set(err, ERR_NOMEM, "no memory to ask again") : run_turn(c, fed.p, free_text, err);
 	buf_free(&fed);
 	return rc;
 }
@@ -193,10 +192,10 @@ static int do_undo(struct chat *c, const char *argument, struct err *err)
 	(void)argument;
 	(void)err;
 	if (!c->n_turns)
-		return note(c, "nothing was said yet", "尚无内容可撤销");
+		return note(c, TEXT_CHAT_NOTHING);
 	go_back(c);
 	forget_turn(&c->turn[c->n_turns]);
-	return note(c, "the last turn is taken back", "已撤销上一轮");
+	return note(c, TEXT_CHAT_UNDONE);
 }
 
 /* The turns that can be taken back, numbered, each text without the blank lines that end it. */
@@ -205,14 +204,14 @@ static int do_history(struct chat *c, const char *argument, struct err *err)
 	(void)argument;
 	(void)err;
 	if (!c->n_turns)
-		return note(c, "nothing was said yet", "尚无对话");
+		return note(c, TEXT_CHAT_NOTHING);
 	for (size_t i = 0; i < c->n_turns; i++) {
 		const struct turn *t = &c->turn[i];
 		size_t n = t->said ? strlen(t->said) : 0;
 
 		while (n && t->said[n - 1] == '\n')
 			n--;
-		fprintf(stderr, "%zu  %s%.*s\n", i + 1, t->fed, (int)n, t->said ? t->said : "");
+		tell("%zu  %s%.*s\n", i + 1, t->fed, (int)n, t->said ? t->said : "");
 	}
 	return 0;
 }
@@ -223,10 +222,10 @@ static int do_save(struct chat *c, const char *argument, struct err *err)
 
 	(void)err;
 	if (!*argument)
-		return note(c, "+save needs a file", "+save 需要文件名");
+		return note(c, TEXT_CHAT_SAVE_WHAT);
 	if (cli_state_save(c->g.run, c->g.model, argument, &trouble))
-		return note(c, trouble.text, trouble.text);
-	return note(c, "saved", "已保存");
+		return note_trouble(&trouble);
+	return note(c, TEXT_CHAT_SAVED);
 }
 
 static int do_load(struct chat *c, const char *argument, struct err *err)
@@ -235,12 +234,12 @@ static int do_load(struct chat *c, const char *argument, struct err *err)
 
 	(void)err;
 	if (!*argument)
-		return note(c, "+load needs a file", "+load 需要文件名");
+		return note(c, TEXT_CHAT_LOAD_WHAT);
 	if (run_load_state(c->g.run, argument, &trouble))
-		return note(c, trouble.text, trouble.text);
+		return note_trouble(&trouble);
 	forget_turns(c);
 	watch_run_new_sequence(&c->g.watch);
-	return note(c, "loaded", "已载入");
+	return note(c, TEXT_CHAT_LOADED);
 }
 
 static int do_quit(struct chat *c, const char *argument, struct err *err)
@@ -256,17 +255,13 @@ static int do_help(struct chat *c, const char *argument, struct err *err);
 static const struct chat_command {
 	const char *name;
 	command_fn *run;
-	const char *help[LANG_COUNT];
+	enum text_id help;
 } commands[] = {
-	{ "+reset", do_reset, { "forget everything and begin anew", "清空并重新开始" } },
-	{ "+gen", do_generate, { "TEXT: go on from TEXT freely, as no conversation", "文本:不按对话格式,自由续写" } },
-	{ "+retry", do_retry, { "another answer to the last message", "重新回答上一条" } },
-	{ "+undo", do_undo, { "take the last turn back (up to 32)", "撤销上一轮(最多 32 轮)" } },
-	{ "+history", do_history, { "what was said, as far back as +undo reaches", "显示对话记录(+undo 可撤销的范围)" } },
-	{ "+save", do_save, { "FILE: write the state, to go on later", "文件:保存状态" } },
-	{ "+load", do_load, { "FILE: go on from a saved state", "文件:载入状态" } },
-	{ "+help", do_help, { "this list", "本列表" } },
-	{ "+quit", do_quit, { "end (or Ctrl-D); Ctrl-C only stops an answer", "结束(或 Ctrl-D);Ctrl-C 只中止回答" } },
+	{ "+reset", do_reset, TEXT_CHAT_RESET },       { "+gen", do_generate, TEXT_CHAT_GEN },
+	{ "+retry", do_retry, TEXT_CHAT_RETRY },       { "+undo", do_undo, TEXT_CHAT_UNDO },
+	{ "+history", do_history, TEXT_CHAT_HISTORY }, { "+save", do_save, TEXT_CHAT_SAVE },
+	{ "+load", do_load, TEXT_CHAT_LOAD },          { "+help", do_help, TEXT_CHAT_HELP },
+	{ "+quit", do_quit, TEXT_CHAT_QUIT },
 };
 
 static int do_help(struct chat *c, const char *argument, struct err *err)
@@ -276,7 +271,7 @@ static int do_help(struct chat *c, const char *argument, struct err *err)
 	(void)argument;
 	(void)err;
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-		fprintf(stderr, "  %-9s %s\n", commands[i].name, commands[i].help[lang]);
+		tell("  %-9s %s\n", commands[i].name, text(commands[i].help, lang));
 	return 0;
 }
 
@@ -288,11 +283,11 @@ static int obey(struct chat *c, const char *line, struct err *err)
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		if (strlen(commands[i].name) == n && !strncmp(commands[i].name, line, n))
 			return commands[i].run(c, argument, err);
-	note(c, "there is no such command:", "没有这个命令:");
+	note(c, TEXT_CHAT_NO_COMMAND);
 	return do_help(c, "", err);
 }
 
-/* The next line without its end; NULL: no more. Ctrl-C at the prompt only wipes it. */
+/* The next line without its line end; NULL: there are no more lines. Ctrl-C at the prompt only clears the line. */
 static char *read_line(struct chat *c, char **room, size_t *cap)
 {
 	bool asks = isatty(STDIN_FILENO);
@@ -302,12 +297,12 @@ static char *read_line(struct chat *c, char **room, size_t *cap)
 
 		generation_resume();
 		if (asks)
-			fprintf(stderr, "%s: ", c->user);
+			tell("%s: ", c->user);
 		errno = 0;
 		n = getline(room, cap, stdin);
 		if (n < 0 && errno == EINTR && generation_interrupted() == SIGINT) {
 			clearerr(stdin);
-			fputc('\n', stderr);
+			tell("\n");
 			continue;
 		}
 		if (n < 0)
@@ -337,27 +332,29 @@ static int converse(struct chat *c, struct err *err)
 static int introduce(struct chat *c, struct err *err)
 {
 	const struct options *o = c->g.opts;
-	struct buf text = { 0 };
+	struct buf intro = { 0 };
 	int rc = 0;
 
 	if (o->state)
 		return 0; /* it brings its own past */
 	if (o->prompt_file)
-		rc = file_read(&text, o->prompt_file, INTRO_MAX_BYTES, err);
+		rc = file_read(&intro, o->prompt_file, INTRO_MAX_BYTES, err);
 	else if (o->prompt)
-		buf_str(&text, o->prompt);
+		buf_str(&intro, o->prompt);
 	else
-		buf_printf(&text, "%s: Hello!\n\n%s: Hello! Ask me anything, and I will do my best to help.\n\n", c->user, c->bot);
+		buf_printf(&intro, "%s: Hello!\n\n%s: Hello! Ask me anything, and I will do my best to help.\n\n",
+			   c->user, c->bot);
 	if (!rc)
-		rc = text.failed ? err_set(err, ERR_NOMEM, "no memory for the introduction") :
-				   generation_prompt(&c->g, buf_slice(&text), err);
-	buf_free(&text);
+		rc = intro.failed ? err_set(err, ERR_NOMEM, "no memory for the introduction")
+				  : generation_prompt(&c->g, buf_slice(&intro), err);
+	buf_free(&intro);
 	return rc;
 }
 
 int command_chat(const struct options *opts, struct err *err)
 {
-	struct chat c = { .screen = screen_open(false, false), .user = opts->user ? opts->user : "User",
+	struct chat c = { .screen = screen_open(false, false),
+			  .user = opts->user ? opts->user : "User",
 			  .bot = opts->bot ? opts->bot : "Assistant" };
 	struct sampler_config defaults = sampler_defaults();
 	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
@@ -374,7 +371,7 @@ int command_chat(const struct options *opts, struct err *err)
 	if (!rc)
 		rc = introduce(&c, err);
 	if (!rc && !opts->quiet)
-		note(&c, "+help lists what can be done besides talking", "输入 +help 查看可用命令");
+		note(&c, TEXT_CHAT_HINT);
 	if (!rc)
 		rc = converse(&c, err);
 	if (!rc)
@@ -382,7 +379,7 @@ int command_chat(const struct options *opts, struct err *err)
 	forget_turns(&c);
 	log_rc = generation_close(&c.g, &totals, &log_err);
 	if (!rc && !opts->quiet && *totals.log_path)
-		fprintf(stderr, args_lang(opts->lang) == LANG_ZH ? "日志:%s\n" : "log: %s\n", totals.log_path);
+		args_say(args_lang(opts->lang), TEXT_LOG_FILE, totals.log_path);
 	generation_say_undelivered(&totals);
 	if (!rc && log_rc) {
 		*err = log_err;

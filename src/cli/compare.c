@@ -1,11 +1,12 @@
 /* compare.c - two groups of logs in, their differences out: read → compare, analyze → report. */
-#include "analyze/analyze.h"
 #include "analyze/compare.h"
+#include "analyze/analyze.h"
 #include "analyze/gate.h"
 #include "base/file.h"
 #include "cli/analysis.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/tell.h"
 #include "report/compare.h"
 
 #include <math.h>
@@ -43,8 +44,9 @@ static int find_groups(const struct options *opts, struct group group[2], struct
 	if (!first || first >= opts->n_arguments || (!opts->vs && opts->n_arguments != 2)) {
 		rc = err_set(err, ERR_USAGE, "compare: found %zu log%s, expected two: A B", opts->n_arguments,
 			     opts->n_arguments == 1 ? "" : "s");
-		err_hint(err, "name two files, directories or quoted patterns; with more a side, put --vs between them: "
-			      "rwkvmon compare a1.log a2.log --vs b1.log b2.log");
+		err_hint(err,
+			 "name two files, directories or quoted patterns; with more a side, put --vs between them: "
+			 "rwkvmon compare a1.log a2.log --vs b1.log b2.log");
 		return rc;
 	}
 	group[0] = (struct group){ .path = opts->argument, .n = first };
@@ -73,8 +75,8 @@ static void see(void *ctx, const struct columns *c)
 static int read_side(const struct group *group, struct compare_side *side, const struct ruleset *rules,
 		     const struct options *opts, struct findings *findings, struct err *err)
 {
-	const struct crew_witness witness = { .see = see, .ctx = side };
-	const struct log_set logs = { .path = group->path, .n = group->n, .witness = &witness };
+	const struct read_observer observer = { .see = see, .ctx = side };
+	const struct log_set logs = { .path = group->path, .n = group->n, .observer = &observer };
 	struct analyze_options how = { .rules = rules, .no_session_series = true };
 	struct analysis *a = NULL;
 	int rc = analyze_open(&a, &how, err);
@@ -89,7 +91,7 @@ static int read_side(const struct group *group, struct compare_side *side, const
 
 /* 1 + which estimate a statistic's change is; 0: it has none. */
 static const signed char estimates[STATISTIC_COUNT_OF] = {
-	[STATISTIC_P50] = 1 + COMPARED_MEDIAN, [STATISTIC_P90] = 1 + COMPARED_P90, [STATISTIC_P95] = 1 + COMPARED_P95,
+	[STATISTIC_P50] = 1 + COMPARED_MEDIAN, [STATISTIC_P90] = 1 + COMPARED_P90,   [STATISTIC_P95] = 1 + COMPARED_P95,
 	[STATISTIC_P99] = 1 + COMPARED_P99,    [STATISTIC_MEAN] = 1 + COMPARED_MEAN,
 };
 
@@ -103,39 +105,62 @@ static int check_changes(const struct conditions *bad, struct err *err)
 {
 	for (size_t i = 0; i < bad->n; i++)
 		if (is_change(&bad->of[i]) && !estimates[bad->of[i].statistic])
-			return err_set(err, ERR_USAGE, "--fail-on: \"%.*s\": a change is known of p50 (median), p90, p95, p99 and mean",
+			return err_set(err, ERR_USAGE,
+				       "--fail-on: \"%.*s\": a change is known of p50 (median), p90, p95, p99 and mean",
 				       SLICE_ARG(bad->of[i].text));
 	return 0;
 }
 
-/* A change in percent counts when it is there beyond doubt: its interval lies on one side of 0. */
-static int judge_change(const struct condition *c, const struct comparison *comparison, struct err *err)
+/* Explains why a change as bad as the option's limit still passes. */
+static void say_not_counted(const struct condition *c, const struct estimate *e, const struct options *opts)
+{
+	if (!opts->quiet)
+		tell("--fail-on: \"%.*s\" not counted: it is %+.3g %%, but the interval is %+.3g to %+.3g %%\n",
+		     SLICE_ARG(c->text), 100 * e->relative, 100 * e->relative_low, 100 * e->relative_high);
+}
+
+static const char *too_few(enum difference_reason reason)
+{
+	return reason == REASON_FEW_SAMPLES  ? "too few samples"
+	       : reason == REASON_SHORT_RUNS ? "steps resemble those long before them: too short runs"
+					     : "too few steps";
+}
+
+/* A change in percent counts only if its whole interval is on one side of 0. */
+static int judge_change(const struct condition *c, const struct comparison *comparison, const struct options *opts,
+			struct err *err)
 {
 	const struct difference *d = comparison_row(comparison, c->metric, c->phase);
 	const struct estimate *e = d ? &d->of[estimates[c->statistic] - 1] : NULL;
 	double change;
 
 	if (!d)
-		return err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: the two logs have no %s in common",
+		return err_set(err, ERR_FORMAT,
+			       "--fail-on: \"%.*s\" cannot be judged: the two logs have no %s in common",
 			       SLICE_ARG(c->text), metric_specs[c->metric].id);
 	if (!isfinite(e->relative) || !isfinite(e->relative_low))
-		return err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: too few steps on one of the sides",
-			       SLICE_ARG(c->text));
+		return err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: %s on one of the sides",
+			       SLICE_ARG(c->text), err_words(too_few(d->reason)));
 	change = 100 * e->relative;
-	if (!condition_holds(c, change) || (e->low <= 0 && 0 <= e->high && change != 0))
+	if (!condition_holds(c, change))
 		return 0;
-	return gate_add(err, c, change, "%");
+	if (e->low <= 0 && 0 <= e->high && change != 0) {
+		say_not_counted(c, e, opts);
+		return 0;
+	}
+	return gate_add(err, c, change, comparison->by_run ? "%" : "% (fewer than 3 runs a side)");
 }
 
 /* Changes are those from A to B; everything else is asked about B. */
-static int judge(const struct conditions *bad, const struct comparison *c, const struct findings *b, struct err *err)
+static int judge(const struct conditions *bad, const struct comparison *c, const struct findings *b,
+		 const struct options *opts, struct err *err)
 {
 	int verdict = 0;
 
 	for (size_t i = 0; i < bad->n; i++) {
 		const struct condition *condition = &bad->of[i];
 		struct conditions one = { .of = { *condition }, .n = 1 };
-		int rc = is_change(condition) ? judge_change(condition, c, err) : gate_judge(&one, b, err);
+		int rc = is_change(condition) ? judge_change(condition, c, opts, err) : gate_judge(&one, b, err);
 
 		if (rc && rc != -ERR_VERDICT)
 			return rc;
@@ -154,12 +179,12 @@ static int write_report(const struct compare_format *format, const struct option
 	struct buf out = { 0 };
 	int rc;
 
-	how.color = !strcmp(path, "-") && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	how.color = !strcmp(path, "-") && args_color();
+	how.ascii = !strcmp(path, "-") && !tell_draws();
 	format->draw(&out, c, in, &how);
-	rc = out.failed ? err_set(err, ERR_NOMEM, "no memory for the report") : file_write(path, buf_slice(&out), err);
-	buf_free(&out);
+	rc = answer_to(path, &out, !strcmp(format->name, "text"), err);
 	if (!rc && strcmp(path, "-") && !opts->quiet)
-		fprintf(stderr, "written to %s\n", path);
+		tell("written to %s\n", path);
 	return rc;
 }
 
@@ -171,7 +196,7 @@ static int compare(const struct options *opts, const struct compare_format *form
 	struct findings findings[2] = { 0 };
 	struct comparison c = { .n = 0 };
 	struct ruleset *rules = NULL;
-	int rc = ruleset_open(&rules, opts->rules ? opts->rules : "baseline", err);
+	int rc = analysis_rules(&rules, opts, err);
 
 	for (int i = 0; i < 2 && !rc; i++) {
 		rc = compare_side_open(&side[i], warmup, err);
@@ -181,12 +206,12 @@ static int compare(const struct options *opts, const struct compare_format *form
 	if (!rc)
 		rc = compare_sides(side[0], side[1], &c, err);
 	if (!rc)
-		rc = write_report(format, opts, &c,
-				  &(struct compare_input){ { group[0].name.p, group[1].name.p },
-							   { &findings[0], &findings[1] } },
-				  err);
+		rc = write_report(
+			format, opts, &c,
+			&(struct compare_input){ { group[0].name.p, group[1].name.p }, { &findings[0], &findings[1] } },
+			err);
 	if (!rc)
-		rc = judge(bad, &c, &findings[1], err);
+		rc = judge(bad, &c, &findings[1], opts, err);
 	comparison_free(&c);
 	for (int i = 0; i < 2; i++) {
 		findings_free(&findings[i]);
@@ -204,7 +229,8 @@ int command_compare(const struct options *opts, struct err *err)
 	int rc;
 
 	if (!format)
-		return err_set(err, ERR_USAGE, "--format: found \"%s\", expected text, markdown or json", opts->compare_format);
+		return err_set(err, ERR_USAGE, "--format: found \"%s\", expected text, markdown or json",
+			       opts->compare_format);
 	rc = find_groups(opts, group, err);
 	if (!rc && opts->fail_on)
 		rc = conditions_parse(&bad, opts->fail_on, "--fail-on", err);

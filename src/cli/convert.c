@@ -1,10 +1,14 @@
-/* convert.c - a model file as .safetensors, and what that is worth: size and load time of both. */
+/* convert.c - writes a model file as .safetensors, and prints the size and load time of both files. */
+#include "runtime/convert.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/doctor.h"
 #include "cli/progress.h"
-#include "runtime/convert.h"
+#include "cli/tell.h"
 #include "runtime/model.h"
+#include "spec/text.h"
 
 #include <math.h>
 
@@ -18,6 +22,9 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 	snprintf(text, sizeof text, "%.0f of %.0f MB", (double)done / 1e6, (double)total / 1e6);
 	progress_draw(p, "converting", (double)done / (double)total, text);
 }
+
+/* A file that opens faster than this is too small for a meaningful time. */
+static const double WORTH_TELLING_MS = 50;
 
 /* Milliseconds until the model could generate: the quicker of two tries, the file being cached by then. */
 static int time_load(const char *path, const char *strategy, double *ms, struct err *err)
@@ -37,32 +44,59 @@ static int time_load(const char *path, const char *strategy, double *ms, struct 
 	return 0;
 }
 
-static int say(const struct options *opts, const char *out, const struct convert_result *r, double before_ms, double after_ms,
-	       struct err *err)
+static void add_json(struct buf *to, const struct convert_result *r, double before_ms, double after_ms)
+{
+	struct json out = { .out = to };
+
+	jw_object(&out);
+	jw_put_u64(&out, "tensors", r->tensors);
+	jw_put_u64(&out, "in_bytes", r->in_bytes);
+	jw_put_u64(&out, "out_bytes", r->out_bytes);
+	jw_put_u64(&out, "overflowed", r->overflowed);
+	jw_put_double(&out, "load_ms_before", before_ms);
+	jw_put_double(&out, "load_ms_after", after_ms);
+	jw_end(&out);
+	buf_char(to, '\n');
+}
+
+static int say(const struct options *opts, const char *out, const struct convert_result *r, double before_ms,
+	       double after_ms, struct err *err)
 {
 	struct buf text = { 0 };
-	int rc;
 
 	if (opts->json) {
-		buf_printf(&text, "{\"tensors\":%llu,\"in_bytes\":%llu,\"out_bytes\":%llu,\"overflowed\":%llu,\"load_ms_before\":",
-			   (unsigned long long)r->tensors, (unsigned long long)r->in_bytes, (unsigned long long)r->out_bytes,
-			   (unsigned long long)r->overflowed);
-		buf_json_double(&text, before_ms);
-		buf_str(&text, ",\"load_ms_after\":");
-		buf_json_double(&text, after_ms);
-		buf_str(&text, "}\n");
+		add_json(&text, r, before_ms, after_ms);
 	} else {
-		buf_printf(&text, "%s: %llu tensors, %.1f MB (%.2f of the original), opens in %.2f ms (%.2f of the original)\n", out,
+		buf_printf(&text, "%s: %llu tensors, %.1f MB (%.2f of the original)", out,
 			   (unsigned long long)r->tensors, (double)r->out_bytes / 1e6,
-			   (double)r->out_bytes / (double)(r->in_bytes ? r->in_bytes : 1), after_ms,
-			   before_ms > 0 ? after_ms / before_ms : 1);
+			   (double)r->out_bytes / (double)(r->in_bytes ? r->in_bytes : 1));
+		if (before_ms >= WORTH_TELLING_MS)
+			buf_printf(&text, ", opens in %.2f ms (%.2f of the original)", after_ms, after_ms / before_ms);
+		buf_char(&text, '\n');
 		if (r->overflowed)
-			buf_printf(&text, "warning: %llu values were too large for fp16 and became infinite; use bf16\n",
+			buf_printf(&text,
+				   "warning: %llu values were too large for fp16 and became infinite; use bf16\n",
 				   (unsigned long long)r->overflowed);
 	}
-	rc = text.failed ? err_set(err, ERR_NOMEM, "no memory for the answer") : file_write("-", buf_slice(&text), err);
-	buf_free(&text);
-	return rc;
+	return answer(&text, !opts->json, err);
+}
+
+/* Damage inside would only be packed again; NaN and Inf may be meant. */
+static int look_inside(const char *path, enum lang lang, struct err *err)
+{
+	struct model_facts facts = { .named = true };
+	char n[24];
+
+	weights_look(&facts, path);
+	if (facts.damaged_storages) {
+		err_set(err, ERR_FORMAT, "%s: storage %s does not match its CRC-32: the file is damaged inside", path,
+			facts.damaged);
+		return err_hint(err, "download it again, and compare its SHA-256 with the page it came from");
+	}
+	snprintf(n, sizeof n, "%zu", facts.nonfinite_tensors);
+	if (facts.nonfinite_tensors)
+		args_say(lang, TEXT_CONVERT_NONFINITE, facts.nonfinite, n);
+	return 0;
 }
 
 int command_convert(const struct options *opts, struct err *err)
@@ -78,7 +112,10 @@ int command_convert(const struct options *opts, struct err *err)
 		err_set(err, ERR_USAGE, "convert: name one model file, and where the result goes");
 		return err_hint(err, "%s", command_specs[COMMAND_CONVERT].example);
 	}
-	rc = time_load(opts->argument[0], strategy, &before_ms, err); /* refuses what is no model before anything is written */
+	rc = time_load(opts->argument[0], strategy, &before_ms,
+		       err); /* refuses what is no model before anything is written */
+	if (!rc)
+		rc = look_inside(opts->argument[0], args_lang(opts->lang), err);
 	if (!rc)
 		rc = convert_to_safetensors(opts->argument[0], opts->output, &how, &result, err);
 	progress_clear(&progress);

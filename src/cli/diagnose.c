@@ -3,26 +3,20 @@
 #include "cli/commands.h"
 
 static const struct format formats[] = {
-	{ "text", report_diagnosis_text },
-	{ "json", report_diagnosis_json },
-	{ "mermaid", report_diagnosis_mermaid },
-	{ "html", report_diagnosis_html },
-	{ "markdown", report_diagnosis_markdown },
-	{ NULL, NULL },
+	{ "text", report_diagnosis_text },         { "json", report_diagnosis_json },
+	{ "mermaid", report_diagnosis_mermaid },   { "html", report_diagnosis_html },
+	{ "markdown", report_diagnosis_markdown }, { NULL, NULL },
 };
 
 int command_diagnose(const struct options *opts, struct err *err)
 {
 	const struct format *format = format_find(formats, opts->format, err);
-	struct analyze_options how = { .ledger = true, .no_session_series = true };
+	struct analyze_options how = { .no_session_series = true };
 	struct findings findings = { 0 };
-	struct diagnosis diagnosis;
 	int rc = format ? analysis_read(opts, &how, &findings, err) : -ERR_USAGE;
 
 	if (!rc)
-		rc = analysis_diagnose(&diagnosis, &findings, opts, err);
-	if (!rc)
-		rc = analysis_write(format->draw, opts, &findings, &diagnosis, err);
+		rc = analysis_write(format, opts, &findings, err);
 	findings_free(&findings);
 	return rc;
 }

@@ -1,26 +1,20 @@
+/* doctor.c - draws the checks as text or JSON. */
 #include "cli/doctor.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/tell.h"
 #include "report/terminal.h"
+#include "spec/text.h"
 
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* `text` with each %s taking the next word. Words come from files and programs: cleaned by who draws. */
-static const char *const *fill(struct buf *out, const char *text, const char *const *word)
-{
-	for (; *text; text++)
-		if (text[0] == '%' && text[1] == 's')
-			buf_str(out, *word++), text++;
-		else
-			buf_char(out, *text);
-	return word;
-}
-
-/* What was found, and what to do about it (may be empty). */
+/* What was found, and what to do about it (may be empty). Words come from files and programs: the caller removes
+ * control characters. */
 static void words_of(const struct answer *a, enum lang lang, struct buf *found, struct buf *fix)
 {
 	const struct finding_spec *spec = &finding_specs[a->found];
@@ -29,7 +23,7 @@ static void words_of(const struct answer *a, enum lang lang, struct buf *found, 
 	for (int i = 0; i < ANSWER_WORDS; i++)
 		word[i] = a->word[i];
 	word[ANSWER_WORDS] = "";
-	fill(fix, spec->fix[lang], fill(found, spec->text[lang], word));
+	text_fill_words(fix, spec->fix[lang], text_fill_words(found, spec->text[lang], word));
 }
 
 static int count_problems(const struct answer answers[CHECK_COUNT])
@@ -43,50 +37,55 @@ static int count_problems(const struct answer answers[CHECK_COUNT])
 
 /* -- as JSON ------------------------------------------------------------------------------- */
 
-static void json_text(struct buf *out, const char *key, const char *text)
-{
-	buf_printf(out, ",\"%s\":", key);
-	buf_json_string(out, slice_of(text));
-}
-
-static void json_check(struct buf *out, enum check_id id, const struct answer *a, enum lang lang)
+static void put_check(struct json *out, enum check_id id, const struct answer *a, enum lang lang)
 {
 	struct buf found = { 0 }, fix = { 0 };
 	const struct finding_spec *spec = &finding_specs[a->found];
 
 	words_of(a, lang, &found, &fix);
-	buf_printf(out, "%s{\"id\":\"%s\",\"state\":\"%s\"", id ? "," : "", check_specs[id].id, finding_state_names[spec->state]);
-	json_text(out, "title", check_specs[id].title[lang]);
-	json_text(out, "found", found.p ? found.p : "");
+	jw_object(out);
+	jw_put_text(out, "id", check_specs[id].id);
+	jw_put_text(out, "state", finding_state_names[spec->state]);
+	jw_put_text(out, "title", check_specs[id].title[lang]);
+	jw_put_text(out, "found", found.p ? found.p : "");
 	if (spec->state == FINDING_PROBLEM)
-		json_text(out, "fix", fix.p ? fix.p : "");
-	buf_char(out, '}');
-	out->failed |= found.failed || fix.failed;
+		jw_put_text(out, "fix", fix.p ? fix.p : "");
+	jw_end(out);
+	out->out->failed |= found.failed || fix.failed;
 	buf_free(&found);
 	buf_free(&fix);
 }
 
-static void json_plans(struct buf *out, const struct facts *f)
+static void put_plans(struct json *out, const struct set_up *f)
 {
 	struct plan plans[PLANS_MAX];
 	size_t n = f->model.readable ? plans_make(plans, f) : 0;
 
-	buf_str(out, "],\"strategies\":[");
+	jw_put_array(out, "strategies");
 	for (size_t i = 0; i < n; i++) {
-		buf_printf(out, "%s{\"strategy\":", i ? "," : "");
-		buf_json_string(out, slice_of(plans[i].strategy));
-		buf_printf(out, ",\"ram_bytes\":%llu,\"vram_bytes\":%llu,\"fits\":%s}", (unsigned long long)plans[i].ram,
-			   (unsigned long long)plans[i].vram, plans[i].fits ? "true" : "false");
+		jw_object(out);
+		jw_put_text(out, "strategy", plans[i].strategy);
+		jw_put_u64(out, "ram_bytes", plans[i].ram);
+		jw_put_u64(out, "vram_bytes", plans[i].vram);
+		jw_put_bool(out, "fits", plans[i].fits);
+		jw_end(out);
 	}
+	jw_end(out);
 }
 
-static void draw_json(struct buf *out, const struct answer answers[CHECK_COUNT], const struct facts *f)
+static void draw_json(struct buf *to, const struct answer answers[CHECK_COUNT], const struct set_up *f)
 {
-	buf_printf(out, "{\"problems\":%d,\"checks\":[", count_problems(answers));
+	struct json json = { .out = to }, *out = &json;
+
+	jw_object(out);
+	jw_put_i64(out, "problems", count_problems(answers));
+	jw_put_array(out, "checks");
 	for (int i = 0; i < CHECK_COUNT; i++)
-		json_check(out, (enum check_id)i, &answers[i], f->lang);
-	json_plans(out, f);
-	buf_str(out, "]}\n");
+		put_check(out, (enum check_id)i, &answers[i], f->lang);
+	jw_end(out);
+	put_plans(out, f);
+	jw_end(out);
+	buf_char(to, '\n');
 }
 
 /* -- for people ---------------------------------------------------------------------------- */
@@ -135,18 +134,19 @@ static size_t columns(void)
 	return !known ? 80 : size.ws_col < 50 ? 50 : size.ws_col > 120 ? 120 : size.ws_col;
 }
 
-static void draw_text(struct buf *out, const struct answer answers[CHECK_COUNT], const struct facts *f)
+static void draw_text(struct buf *out, const struct answer answers[CHECK_COUNT], const struct set_up *f)
 {
-	struct term t = { .out = out, .lang = f->lang, .color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"), .columns = columns() };
+	struct term t = { .out = out, .lang = f->lang, .color = args_color(), .columns = columns() };
 	int problems = count_problems(answers);
+	char n[TERM_TEXT];
 
 	for (int i = 0; i < CHECK_COUNT; i++)
 		draw_check(&t, (enum check_id)i, &answers[i]);
 	term_newline(&t);
 	if (problems)
-		buf_printf(out, f->lang == LANG_ZH ? "发现 %d 个问题。\n" : problems == 1 ? "%d problem found.\n" : "%d problems found.\n", problems);
+		text_fill(out, f->lang, TEXT_DOCTOR_PROBLEMS, term_count(n, (uint64_t)problems));
 	else
-		buf_str(out, f->lang == LANG_ZH ? "未发现问题。\n" : "No problem found.\n");
+		buf_str(out, text(TEXT_DOCTOR_FINE, f->lang));
 }
 
 int command_doctor(const struct options *opts, struct err *err)
@@ -154,7 +154,7 @@ int command_doctor(const struct options *opts, struct err *err)
 	const char *root = getenv("RWKVMON_DOCTOR_ROOT"); /* a test's machine */
 	struct answer answers[CHECK_COUNT];
 	struct buf text = { 0 };
-	struct facts facts;
+	struct set_up facts;
 	int rc, problems;
 
 	if (opts->n_arguments) {
@@ -168,8 +168,7 @@ int command_doctor(const struct options *opts, struct err *err)
 		draw_json(&text, answers, &facts);
 	else
 		draw_text(&text, answers, &facts);
-	rc = text.failed ? err_set(err, ERR_NOMEM, "no memory for the answer") : file_write("-", buf_slice(&text), err);
-	buf_free(&text);
+	rc = answer(&text, !opts->json, err);
 	if (rc || !problems)
 		return rc;
 	return err_set(err, ERR_VERDICT, "%s", "");

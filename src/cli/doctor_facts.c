@@ -1,4 +1,4 @@
-/* doctor_facts.c - what the machine, its programs and the model file say. */
+/* doctor_facts.c - gathers facts about the machine, its programs and the model file. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/args.h"
@@ -53,7 +53,8 @@ static bool is_nvidia_display(const char *root, const char *device)
 
 	return small_file_read(vendor, sizeof vendor, "%s/sys/bus/pci/devices/%s/vendor", root, device) &&
 	       !strncmp(vendor, "0x10de", 6) &&
-	       small_file_read(kind, sizeof kind, "%s/sys/bus/pci/devices/%s/class", root, device) && !strncmp(kind, "0x03", 4);
+	       small_file_read(kind, sizeof kind, "%s/sys/bus/pci/devices/%s/class", root, device) &&
+	       !strncmp(kind, "0x03", 4);
 }
 
 static bool find_card(const char *root)
@@ -93,14 +94,17 @@ static void read_query(struct gpu_facts *g, const char *text)
 
 static void gather_gpu(struct gpu_facts *g, const char *root)
 {
-	static const char *const queries[] = { "--query-gpu=name,driver_version,memory.total,memory.free,compute_cap",
-					       "--query-gpu=name,driver_version,memory.total,memory.free" }; /* older drivers */
+	static const char *const queries[] = {
+		"--query-gpu=name,driver_version,memory.total,memory.free,compute_cap",
+		"--query-gpu=name,driver_version,memory.total,memory.free"
+	}; /* older drivers */
 	struct asked said = { 0 };
 
 	g->total_mb = g->free_mb = NAN;
 	g->card = find_card(root);
 	for (int i = 0; i < 2 && !g->works && said.exit >= 0; i++) {
-		ask(&said, (const char *const[]){ "nvidia-smi", queries[i], "--format=csv,noheader,nounits", NULL }, SECONDS_SHORT);
+		ask(&said, (const char *const[]){ "nvidia-smi", queries[i], "--format=csv,noheader,nounits", NULL },
+		    SECONDS_SHORT);
 		g->smi = said.found;
 		if (!said.found)
 			return;
@@ -176,24 +180,30 @@ static void gather_tools(struct tool_facts *t, const char *root)
 /* -- Python ------------------------------------------------------------------------------ */
 
 /* A line NAME=VALUE for each thing it finds; imports torch, but nothing of rwkv. */
-static const char questions[] =
-	"import sys\n"
-	"print('python=%d.%d.%d' % sys.version_info[:3])\n"
-	"def why(e): return (type(e).__name__ + ': ' + str(e)).splitlines()[0]\n"
-	"try:\n"
-	"    import torch\n"
-	"    print('torch=' + torch.__version__)\n"
-	"    print('torch_cuda=' + str(torch.version.cuda or ''))\n"
-	"    print('torch_gpu=%d' % torch.cuda.is_available())\n"
-	"except BaseException as e:\n"
-	"    print('torch_error=' + why(e))\n"
-	"try:\n"
-	"    from importlib import metadata, util\n"
-	"    print('rwkv=' + metadata.version('rwkv'))\n"
-	"    with open(util.find_spec('rwkv.model').origin, encoding='utf-8') as f:\n"
-	"        print('rwkv_7=%d' % ('RWKV_x070' in f.read()))\n"
-	"except BaseException as e:\n"
-	"    print('rwkv_error=' + why(e))\n";
+static const char questions[] = "import sys\n"
+				"if sys.path[:1] == ['']: del sys.path[0]  # nothing of the working directory runs\n"
+				"print('python=%d.%d.%d' % sys.version_info[:3])\n"
+				"def why(e): return (type(e).__name__ + ': ' + str(e)).splitlines()[0]\n"
+				"try:\n"
+				"    import torch\n"
+				"    print('torch=' + torch.__version__)\n"
+				"    print('torch_cuda=' + str(torch.version.cuda or ''))\n"
+				"    print('torch_gpu=%d' % torch.cuda.is_available())\n"
+				"    print('torch_arch=' + ' '.join(torch.cuda.get_arch_list()))\n"
+				"    print('torch_mps=%d' % torch.backends.mps.is_available())\n"
+				"    x = torch.ones(2, 2, dtype=torch.half)\n"
+				"    try: torch.nn.functional.layer_norm(x @ x, (2,)); print('torch_half=1')\n"
+				"    except RuntimeError: print('torch_half=0')\n"
+				"except BaseException as e:\n"
+				"    print('torch_error=' + why(e))\n"
+				"try:\n"
+				"    from importlib import metadata, util\n"
+				"    print('torch_dml=%d' % bool(util.find_spec('torch_directml')))\n"
+				"    print('rwkv=' + metadata.version('rwkv'))\n"
+				"    with open(util.find_spec('rwkv.model').origin, encoding='utf-8') as f:\n"
+				"        print('rwkv_7=%d' % ('RWKV_x070' in f.read()))\n"
+				"except BaseException as e:\n"
+				"    print('rwkv_error=' + why(e))\n";
 
 /* The value of the line that begins with `name`. */
 static void value_of(char out[FACT], const char *text, const char *name)
@@ -219,6 +229,10 @@ static void gather_python(struct python_facts *p, const char *program)
 	value_of(p->torch, said.text, "torch");
 	value_of(p->torch_cuda, said.text, "torch_cuda");
 	value_of(p->torch_error, said.text, "torch_error");
+	value_of(p->torch_arch, said.text, "torch_arch");
+	value_of(p->torch_mps, said.text, "torch_mps");
+	value_of(p->torch_dml, said.text, "torch_dml");
+	value_of(p->torch_half, said.text, "torch_half");
 	value_of(flag, said.text, "torch_gpu");
 	p->torch_sees_gpu = *flag == '1';
 	value_of(p->rwkv, said.text, "rwkv");
@@ -266,7 +280,8 @@ static void find_source(struct model_facts *m, const char *path, const struct st
 		*m->source = 0;
 	else
 		m->stale = source.st_mtim.tv_sec > made->st_mtim.tv_sec ||
-			   (source.st_mtim.tv_sec == made->st_mtim.tv_sec && source.st_mtim.tv_nsec > made->st_mtim.tv_nsec);
+			   (source.st_mtim.tv_sec == made->st_mtim.tv_sec &&
+			    source.st_mtim.tv_nsec > made->st_mtim.tv_nsec);
 }
 
 static void note_converted(struct model_facts *m, const char *path)
@@ -305,6 +320,7 @@ static void gather_model(struct model_facts *m, const char *path)
 	m->n_vocab = model_info(model)->n_vocab;
 	m->parameters = model_info(model)->parameters;
 	model_close(model);
+	weights_look(m, path);
 }
 
 /* One more than the largest id of a Hugging Face tokenizer.json; 0 when it is none. */
@@ -315,10 +331,11 @@ static size_t json_tokens(const char *path)
 	const char *token;
 	size_t i;
 
-	json_object_foreach(json_object_get(json_object_get(all, "model"), "vocab"), token, id)
-		most = json_integer_value(id) > most ? json_integer_value(id) : most;
-	json_array_foreach(json_object_get(all, "added_tokens"), i, id)
-		most = json_integer_value(json_object_get(id, "id")) > most ? json_integer_value(json_object_get(id, "id")) : most;
+	json_object_foreach(json_object_get(json_object_get(all, "model"), "vocab"), token, id) most =
+		json_integer_value(id) > most ? json_integer_value(id) : most;
+	json_array_foreach(json_object_get(all, "added_tokens"), i, id) most =
+		json_integer_value(json_object_get(id, "id")) > most ? json_integer_value(json_object_get(id, "id"))
+								     : most;
 	json_decref(all);
 	return most < 0 ? 0 : (size_t)most + 1;
 }
@@ -353,12 +370,26 @@ static double free_ram_mb(const char *root)
 	return *available ? fmin(strtod(available, NULL) / 1024, isnan(limit) ? INFINITY : limit) : limit;
 }
 
-void facts_gather(struct facts *out, const struct options *opts, const char *root)
+/* Parts whose GPU takes its memory from the machine's; nvidia-smi says [N/A] for it. */
+static bool shares_memory(const struct gpu_facts *g)
 {
-	*out = (struct facts){ .opts = opts, .lang = args_lang(opts->lang) };
+	static const char *const parts[] = { "GB10", "Thor", "Orin", "Xavier", "Tegra" };
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		found |= g->works && strstr(g->name, parts[i]);
+	return found;
+}
+
+void facts_gather(struct set_up *out, const struct options *opts, const char *root)
+{
+	*out = (struct set_up){ .opts = opts, .lang = args_lang(opts->lang) };
 	copy(out->v7_on, getenv("RWKV_V7_ON"));
+	copy(out->de_version, getenv("RWKV_DE_VERSION"));
 	out->free_ram_mb = free_ram_mb(root);
 	gather_gpu(&out->gpu, root);
+	if (isnan(out->gpu.free_mb) && shares_memory(&out->gpu))
+		out->gpu.free_mb = out->free_ram_mb;
 	gather_tools(&out->tool, root);
 	gather_python(&out->python, opts->python);
 	gather_model(&out->model, opts->model);

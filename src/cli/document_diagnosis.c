@@ -3,6 +3,8 @@
 
 #include "report/mermaid.h"
 
+#include <math.h>
+
 static void stars(struct buf *out, int n)
 {
 	for (int i = 1; i <= 5; i++)
@@ -17,50 +19,114 @@ static void gain(struct buf *out, const char *words)
 	buf_str(out, bar ? bar + 1 : words);
 }
 
+static void fixes(struct buf *out, enum cause_id cause)
+{
+	for (size_t i = 0; i < fix_count; i++)
+		if (fix_specs[i].cause == cause)
+			buf_printf(out, "- Fix %s: %s\n- 对策（%s）：%s\n", situation_texts[fix_specs[i].when][LANG_EN],
+				   fix_specs[i].text[LANG_EN], situation_texts[fix_specs[i].when][LANG_ZH],
+				   fix_specs[i].text[LANG_ZH]);
+}
+
 static void one_cause(struct buf *out, const struct cause_spec *c)
 {
-	buf_printf(out, "### `%s`: %s · %s\n\n%s\n\n%s\n\n", c->id, c->title[LANG_EN], c->title[LANG_ZH], c->meaning[LANG_EN],
-		   c->meaning[LANG_ZH]);
+	buf_printf(out, "### `%s`: %s · %s\n\n%s\n\n%s\n\n", c->id, c->title[LANG_EN], c->title[LANG_ZH],
+		   c->meaning[LANG_EN], c->meaning[LANG_ZH]);
 	buf_printf(out, "- **Fix** %s\n- **对策** %s\n", c->fix[LANG_EN], c->fix[LANG_ZH]);
-	if (c->kind != CAUSE_IS_FAULT) {
+	fixes(out, (enum cause_id)(c - cause_specs));
+	if (!cause_is_bad(c->kind)) {
 		buf_char(out, '\n');
 		return;
 	}
 	buf_str(out, "- Expected: ");
 	gain(out, c->gain[LANG_EN]);
-	buf_printf(out, ". %s\n- 预期:", c->basis[LANG_EN]);
+	buf_printf(out, ". %s\n- 预期：", c->basis[LANG_EN]);
 	gain(out, c->gain[LANG_ZH]);
-	buf_printf(out, "。%s\n- Difficulty · 难度: ", c->basis[LANG_ZH]);
+	buf_printf(out, "。%s\n- Difficulty · 难度：", c->basis[LANG_ZH]);
 	stars(out, c->difficulty);
 	buf_str(out, "\n\n");
+}
+
+static void thresholds(struct buf *out)
+{
+	buf_str(out, "## Limits\n\nEvery number that the tests use. `sure`: the value from which (or down to which) "
+		     "the confidence "
+		     "is high instead of medium.\n\n"
+		     "| id | limit | sure | meaning | 含义 |\n"
+		     "|---|---|---|---|---|\n");
+	for (int i = 0; i < THRESHOLD_COUNT; i++) {
+		const struct threshold_spec *t = &threshold_specs[i];
+
+		buf_printf(out, "| `%s` | %g%s%s | ", t->id, t->value, *t->unit ? " " : "", t->unit);
+		if (!isnan(t->sure))
+			buf_printf(out, "%g", t->sure);
+		buf_printf(out, " | %s | %s |\n", t->text[LANG_EN], t->text[LANG_ZH]);
+	}
+	buf_char(out, '\n');
 }
 
 void document_diagnosis(struct buf *out)
 {
 	buf_str(out,
 		"# Diagnosis\n\n<!-- Written by `rwkvmon export diagnosis`; edit src/spec/diagnosis.def. -->\n\n"
-		"`rwkvmon diagnose LOG…` walks this tree on a log and ends in one named cause, with the numbers that speak for it,\n"
-		"what was ruled out, how sure it is, one fix and what to expect of it; or in `healthy`; or in `not_enough_data`, with\n"
-		"what is missing. `--format json` is for programs, `mermaid` the tree below with the path lit, `html` a page.\n\n"
-		"- At each question the first answer whose test holds is taken; the last one needs no test. Other causes whose tests\n"
-		"  hold are listed as also seen.\n"
-		"- A log is cut into up to 48 stretches of equally many decode calls. Its slow part are those that take more than 1.35\n"
-		"  times as long as a fast one (the 25th percentile), the fast part those within 1.15 times. The speed fell when three\n"
-		"  slow stretches (two, if they take three times as long) lie in a row and last half a second in all.\n"
-		"- What changed between both parts decides: memory, time stopped by the container's CPU quota, this process's share of\n"
-		"  the processor and the time its threads waited for one, the whole machine's load, the clock and the heat of processor\n"
-		"  and GPU. When the clock is not recorded and nothing else changed, throttling is concluded by exclusion, and the\n"
-		"  answer says so and is less sure; of a slow part shorter than the 5 s between samples it is not concluded at all.\n"
-		"- Pauses between calls are held against the tokens of the sequence and against time, both at once, by least squares.\n"
-		"- The memory's bandwidth is what `--bandwidth GB/s` says, what `--bandwidth measure` measures on this machine, or the\n"
-		"  maker's figure for the GPU that the log names (src/spec/gpus.def); the answer says which. A token reads the weights\n"
-		"  without the embedding once.\n"
-		"- An RWKV state does not grow. When something else does, the answer says so beside it.\n"
-		"- What a log says about itself (`session_start`) is taken from its first session: name one with `--session` when a log\n"
-		"  holds several models.\n\n"
+		"`rwkvmon diagnose LOG…` walks this tree on a log. The result is one named cause, with the figures "
+		"that support it, the\n"
+		"causes that were ruled out, the confidence, one fix and its expected effect; or `healthy`; or "
+		"`not_enough_data`, with a\n"
+		"list of what is missing. `--format json` is for programs, `mermaid` is the tree below with the path "
+		"highlighted, `html` is\n"
+		"a page.\n\n"
+		"`rwkvmon analyze`, its page, `serve` and `watch` give the same verdict, with the same cause.\n\n"
+		"- At each question, the first answer whose test holds is taken; the last answer needs no test. Other "
+		"causes whose tests\n"
+		"  hold are listed as also true. A cause for which the log has no data is neither taken nor ruled out: "
+		"it is listed as not\n"
+		"  measured.\n"
+		"- A part of the log is one model with one strategy on one host. Each part is diagnosed separately, so "
+		"a file in which the\n"
+		"  model is replaced does not look like a slowdown. The most severe answer of all parts is reported.\n"
+		"- Order: non-finite numbers, the state, the output, memory, loading, falls of the speed, permanent "
+		"limits of the speed,\n"
+		"  the set-up. A steady speed is not a fault unless a goal was set (`--goal 20tps`); without a goal, "
+		"what limits the speed\n"
+		"  is given as advice.\n"
+		"- Calls are grouped into up to 256 stretches with equal numbers of calls. The slow part consists of "
+		"the stretches that\n"
+		"  take longer than a fast one (the 10th percentile) by more than the limit below and by more than "
+		"four times the noise\n"
+		"  between neighbours. The cause is decided by what changed between the two parts. If the clock is not "
+		"recorded and\n"
+		"  nothing else changed, throttling is concluded by exclusion; the answer then says so, with less "
+		"confidence.\n"
+		"- A pause is the time from the end of the process's previous call, of any session, to the start of "
+		"this call, inside a\n"
+		"  sequence. Sessions that take turns therefore have no pauses, and neither does a user who thinks "
+		"before the next prompt.\n"
+		"  Pauses are regressed on the tokens of the sequence and on time together, by least squares.\n"
+		"- The load of other programs is the load of the machine minus that of this process. A GPU metric is "
+		"that of the time in\n"
+		"  which calls ran; one that is always 0 counts as unknown.\n"
+		"- The memory's bandwidth is given by `--bandwidth GB/s`, measured on this machine by `--bandwidth "
+		"measure`, or taken from\n"
+		"  the manufacturer's figure for the GPU that the log names (src/spec/gpus.def); the answer says "
+		"which. Each token reads\n"
+		"  all weights except the embedding once. A share above 100 % means that one of the figures is wrong; "
+		"it is not used.\n"
+		"- Of several GPUs, the worst that the strategy uses is judged, and named (`device`): the fullest, the "
+		"one whose clock\n"
+		"  fell, the one whose memory grows. GPUs that share a model's layers take turns: their use is added "
+		"up.\n"
+		"- Confidence is how certain it is that the named cause is the reason. If calls became slower and the "
+		"log does not hold\n"
+		"  what would tell why, the answer says so, with medium confidence; `not_enough_data` always has low "
+		"confidence.\n"
+		"- Live alarms in the log are evidence. A log that holds one is not healthy.\n"
+		"- An RWKV state does not grow. If something else grows, the answer says so.\n\n"
 		"## The tree\n\n```mermaid\n");
 	mermaid_tree(out, NULL, LANG_EN);
-	buf_str(out, "```\n\n## Causes\n\n");
+	buf_str(out, "```\n\n");
+	thresholds(out);
+	buf_str(out, "## Causes\n\n");
 	for (int c = 0; c < CAUSE_COUNT; c++)
 		one_cause(out, &cause_specs[c]);
 }

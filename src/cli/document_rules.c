@@ -1,7 +1,7 @@
 /* document_rules.c - docs/RULES.md: the keys of a rule file, the alarm types, and the sets that ship. */
 #include "cli/documents.h"
 #include "rules/describe.h"
-#include "rules/ruleset.h"
+#include "rules/plan.h"
 
 static void rows(struct buf *out, const char *title)
 {
@@ -27,6 +27,12 @@ static void keys(struct buf *out)
 	rows(out, "A relative limit");
 #define LIMIT_KEY(name, read, member, expected, help) row(out, name, expected, help);
 #include "rules/keys_rows.h"
+	rows(out, "`forecast`");
+#define FORECAST_KEY(name, read, member, expected, help) row(out, name, expected, help);
+#include "rules/keys_rows.h"
+	rows(out, "`unusual`");
+#define UNUSUAL_KEY(name, read, member, expected, help) row(out, name, expected, help);
+#include "rules/keys_rows.h"
 	rows(out, "`sudden`");
 #define SUDDEN_KEY(name, read, member, expected, help) row(out, name, expected, help);
 #include "rules/keys_rows.h"
@@ -36,8 +42,12 @@ static void one_set(struct buf *out, const struct ruleset *set)
 {
 	buf_printf(out, "\n### `%s`\n\n", set->name);
 	if (set->vocab_at_most)
-		buf_printf(out, "Stands in for the rules of the same alarm type when the vocabulary has at most %llu tokens.\n\n",
+		buf_printf(out,
+			   "Replaces the rules of the same alarm type if the vocabulary has at most %llu "
+			   "tokens.\n\n",
 			   (unsigned long long)set->vocab_at_most);
+	buf_printf(out, "Keeps at most %.1f KiB of windows per session.\n\n",
+		   (double)(set->plan[RULES_LIVE]->doubles * sizeof(double)) / 1024);
 	buf_str(out, "| rule | alarm | severity | violated when | what to do |\n|---|---|---|---|---|\n");
 	for (size_t i = 0; i < set->n; i++) {
 		const struct rule *r = &set->rule[i];
@@ -52,11 +62,25 @@ void document_rules(struct buf *out)
 {
 	const char *name;
 
-	buf_str(out, "# Rule files\n\n<!-- Written by `rwkvmon export rules`; edit src/rules/keys.def and src/rules/*.yaml. -->\n\n"
-		     "YAML. ALARMS.md tells what the alarms mean and where they go; `rwkvmon rules check FILE` names every mistake,\n"
-		     "`rwkvmon rules replay FILE LOG...` says what would have fired.\n\n## Keys\n");
+	buf_str(out, "# Rule files\n\n<!-- Written by `rwkvmon export rules`; edit src/rules/keys.def and "
+		     "src/rules/*.yaml. -->\n\n"
+		     "Rule files are YAML. ALARMS.md explains what the alarms mean and where they are sent; `rwkvmon "
+		     "rules check FILE` lists every\n"
+		     "mistake, `rwkvmon rules replay FILE LOG...` shows what would have fired.\n\n"
+		     "## Keys\n");
 	keys(out);
-	buf_str(out, "\n## The sets that ship\n");
+	buf_str(out, "\n## What is kept of a session\n\n"
+		     "Windows: the last values of a metric, in records of the rule's phase. Conditions of all rules "
+		     "that look at "
+		     "the same values share\n"
+		     "one window, which is as long as the longest of them needs. A rule whose limit is relative to "
+		     "something "
+		     "that is not known (a number\n"
+		     "of session_start, the vocabulary's size, a goal) keeps nothing until it is; then it judges as "
+		     "soon as its "
+		     "windows are full, which they\n"
+		     "may be already for the sake of another rule.\n");
+	buf_str(out, "\n## Rule sets included\n");
 	for (size_t i = 0; (name = ruleset_shipped(i)); i++) {
 		struct ruleset *set;
 

@@ -1,11 +1,16 @@
-/* eval.c - feed given tokens, hand out logits, state, and what a monitor would see at each token. */
+/* eval.c - feeds given tokens, and prints logits, state, and what a monitor would measure at each token. */
 #include "base/file.h"
+#include "base/json.h"
+#include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/doctor.h"
 #include "cli/model.h"
+#include "cli/tell.h"
 #include "record/record.h"
 #include "runtime/run.h"
 #include "runtime/tokenizer.h"
 #include "simd/observe.h"
+#include "spec/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -14,22 +19,39 @@
 
 enum { TOKENS_FILE_MAX_BYTES = 256 << 20 };
 
-/* Numbers separated by anything else; `name` is where they come from. */
+/* Between two ids: white space and at most one comma, brackets as JSON has them. The end of it; SIZE_MAX: something
+ * else. */
+static size_t skip_separator(struct slice text, size_t i)
+{
+	size_t commas = 0;
+
+	for (; i < text.n && !isdigit((unsigned char)text.p[i]); i++) {
+		commas += text.p[i] == ',';
+		if (!isspace((unsigned char)text.p[i]) && !strchr(",[]", text.p[i]))
+			return SIZE_MAX;
+	}
+	return commas > 1 ? SIZE_MAX : i;
+}
+
+/* `name` is where they come from. */
 static int parse_tokens(struct token_list *list, struct slice text, const char *name, struct err *err)
 {
-	for (size_t i = 0; i < text.n;) {
-		int rc = 0;
+	for (size_t i = 0, from; i < text.n;) {
 		uint64_t value = 0;
-		size_t from = i;
+		int rc;
 
-		while (i < text.n && isdigit((unsigned char)text.p[i]) && value <= UINT32_MAX)
-			value = value * 10 + (uint64_t)(text.p[i++] - '0');
-		if (value > UINT32_MAX || (i > from && from && text.p[from - 1] == '-'))
-			return err_set(err, ERR_USAGE, "%s: byte %zu: a token id must be from 0 to 4294967295", name, from);
-		if (i > from)
-			rc = token_list_add(list, (uint32_t)value, err);
-		else if (isalpha((unsigned char)text.p[i++]))
-			return err_set(err, ERR_USAGE, "%s: byte %zu: found a letter, expected token ids such as 1,2,3", name, from);
+		from = i;
+		i = skip_separator(text, i);
+		if (i == SIZE_MAX)
+			return err_set(err, ERR_USAGE, "%s: byte %zu: expected token ids such as 1,2,3", name, from);
+		if (i == text.n)
+			break;
+		for (from = i; i < text.n && isdigit((unsigned char)text.p[i]) && value <= UINT32_MAX; i++)
+			value = value * 10 + (uint64_t)(text.p[i] - '0');
+		if (value > UINT32_MAX)
+			return err_set(err, ERR_USAGE, "%s: byte %zu: a token id must be from 0 to 4294967295", name,
+				       from);
+		rc = token_list_add(list, (uint32_t)value, err);
 		if (rc)
 			return rc;
 	}
@@ -59,7 +81,8 @@ static int read_tokens(struct token_list *list, const struct options *opts, stru
 
 /* One token as a monitor sees it; NAN: unknown. */
 struct seen {
-	uint32_t token, argmax;
+	uint32_t token, argmax; /* of the finite logits */
+	uint64_t nonfinite;     /* logits */
 	double entropy, surprisal;
 	double similarity, similarity_shift, similarity_wkv, change;
 };
@@ -68,15 +91,15 @@ struct evaluation {
 	struct run *run;
 	size_t vocab, state_floats;
 	struct seen *seen; /* (tokens) */
-	float *all;	   /* (chunk, vocab) */
-	float *before;	   /* the logits before the call: (vocab) */
-	float *state;	   /* the state before it */
+	float *all;        /* (chunk, vocab) */
+	float *before;     /* the logits before the call: (vocab) */
+	float *state;      /* the state before it */
 	FILE *logits_out;  /* every token's logits go here; NULL: not asked for */
 };
 
 static double cosine(const struct state_sums *s)
 {
-	double norms = sqrt(s->old2) * sqrt(s->new2);
+	double norms = sqrt(s->old_norm2) * sqrt(s->new_norm2);
 
 	return norms > 0 ? s->dot / norms : NAN;
 }
@@ -94,14 +117,11 @@ static void see_state(struct evaluation *e, struct seen *s, bool first)
 	if (first)
 		return;
 	all = part[TAP_SHIFT];
-	all.dot += part[TAP_WKV].dot;
-	all.old2 += part[TAP_WKV].old2;
-	all.new2 += part[TAP_WKV].new2;
-	all.change2 += part[TAP_WKV].change2;
+	state_sums_add(&all, &part[TAP_WKV]);
 	s->similarity = cosine(&all);
 	s->similarity_shift = cosine(&part[TAP_SHIFT]);
 	s->similarity_wkv = cosine(&part[TAP_WKV]);
-	s->change = sqrt(all.change2 / all.old2);
+	s->change = sqrt(all.change_norm2 / all.old_norm2);
 }
 
 static uint32_t argmax(const float *x, size_t n)
@@ -109,12 +129,13 @@ static uint32_t argmax(const float *x, size_t n)
 	size_t best = 0;
 
 	for (size_t i = 1; i < n; i++)
-		if (x[i] > x[best])
+		if (x[i] > x[best] || isnan(x[best]))
 			best = i;
 	return (uint32_t)best;
 }
 
-static void see_logits(const struct evaluation *e, struct seen *s, uint32_t token, const float *before, const float *after)
+static void see_logits(const struct evaluation *e, struct seen *s, uint32_t token, const float *before,
+		       const float *after)
 {
 	struct logits_stats now, then;
 
@@ -122,6 +143,7 @@ static void see_logits(const struct evaluation *e, struct seen *s, uint32_t toke
 	s->token = token;
 	s->entropy = now.entropy;
 	s->argmax = argmax(after, e->vocab);
+	s->nonfinite = now.nan + now.inf;
 	s->surprisal = NAN;
 	if (!before)
 		return;
@@ -151,28 +173,40 @@ static int feed(struct evaluation *e, const struct token_list *tokens, size_t fr
 	return 0;
 }
 
-static void add_known(struct buf *out, const char *key, double value)
+static void add_token(struct json *out, const struct seen *s, size_t vocab)
 {
-	buf_printf(out, ",\"%s\":", key);
-	buf_json_double(out, value);
+	jw_break(out);
+	jw_object(out);
+	jw_put_u64(out, "token", s->token);
+	if (s->nonfinite == vocab)
+		jw_put_null(out, "argmax");
+	else
+		jw_put_u64(out, "argmax", s->argmax);
+	if (s->nonfinite)
+		jw_put_u64(out, metric_specs[M_NONFINITE_LOGITS].id, s->nonfinite);
+	jw_put_double(out, metric_specs[M_LOGITS_ENTROPY].id, s->entropy);
+	jw_put_double(out, metric_specs[M_SURPRISAL_NATS].id, s->surprisal);
+	jw_put_double(out, metric_specs[M_STATE_SIMILARITY].id, s->similarity);
+	jw_put_double(out, metric_specs[M_STATE_SIMILARITY_SHIFT].id, s->similarity_shift);
+	jw_put_double(out, metric_specs[M_STATE_SIMILARITY_WKV].id, s->similarity_wkv);
+	jw_put_double(out, metric_specs[M_STATE_CHANGE].id, s->change);
+	jw_end(out);
 }
 
-static void add_json(struct buf *out, const struct model_info *info, const struct evaluation *e, size_t n)
+static void add_json(struct buf *to, const struct model_info *info, const struct evaluation *e, size_t n)
 {
-	buf_printf(out, "{\"model_version\":\"%s\",\"vocab_size\":%zu,\"tokens\":[", info->version, info->n_vocab);
-	for (size_t i = 0; i < n; i++) {
-		const struct seen *s = &e->seen[i];
+	struct json out = { .out = to };
 
-		buf_printf(out, "%s\n{\"token\":%u,\"argmax\":%u", i ? "," : "", s->token, s->argmax);
-		add_known(out, metric_specs[M_LOGITS_ENTROPY].id, s->entropy);
-		add_known(out, metric_specs[M_SURPRISAL_NATS].id, s->surprisal);
-		add_known(out, metric_specs[M_STATE_SIMILARITY].id, s->similarity);
-		add_known(out, metric_specs[M_STATE_SIMILARITY_SHIFT].id, s->similarity_shift);
-		add_known(out, metric_specs[M_STATE_SIMILARITY_WKV].id, s->similarity_wkv);
-		add_known(out, metric_specs[M_STATE_CHANGE].id, s->change);
-		buf_char(out, '}');
-	}
-	buf_str(out, "\n]}\n");
+	jw_object(&out);
+	jw_put_text(&out, "model_version", info->version);
+	jw_put_u64(&out, "vocab_size", info->n_vocab);
+	jw_put_array(&out, "tokens");
+	for (size_t i = 0; i < n; i++)
+		add_token(&out, &e->seen[i], e->vocab);
+	buf_char(to, '\n');
+	jw_end(&out);
+	jw_end(&out);
+	buf_char(to, '\n');
 }
 
 static void add_cell(struct buf *out, double value)
@@ -185,9 +219,14 @@ static void add_cell(struct buf *out, double value)
 
 static void add_table(struct buf *out, const struct evaluation *e, size_t n)
 {
-	buf_printf(out, "%8s  %8s  %8s  %10s  %10s  %10s\n", "position", "token", "likeliest", "entropy", "surprisal", "similarity");
+	buf_printf(out, "%8s  %8s  %8s  %10s  %10s  %10s\n", "position", "token", "likeliest", "entropy", "surprisal",
+		   "similarity");
 	for (size_t i = 0; i < n; i++) {
-		buf_printf(out, "%8zu  %8u  %9u", i, e->seen[i].token, e->seen[i].argmax);
+		buf_printf(out, "%8zu  %8u  ", i, e->seen[i].token);
+		if (e->seen[i].nonfinite == e->vocab)
+			buf_printf(out, "%9s", "-");
+		else
+			buf_printf(out, "%9u", e->seen[i].argmax);
 		add_cell(out, e->seen[i].entropy);
 		add_cell(out, e->seen[i].surprisal);
 		add_cell(out, e->seen[i].similarity);
@@ -195,7 +234,38 @@ static void add_table(struct buf *out, const struct evaluation *e, size_t n)
 	}
 }
 
-static int write_answer(const struct options *opts, const struct model *m, const struct evaluation *e, size_t n, struct err *err)
+/* NaN cannot be compared: the highest of such logits says nothing about the model. */
+static void warn_nonfinite(const struct evaluation *e, size_t n, const struct options *opts)
+{
+	char with[24], all[24];
+	struct buf model = { 0 };
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		found += e->seen[i].nonfinite > 0;
+	snprintf(with, sizeof with, "%zu", found);
+	snprintf(all, sizeof all, "%zu", n);
+	if (found && opts->model)
+		buf_shell_word(&model, opts->model);
+	if (found)
+		args_say(args_lang(opts->lang), TEXT_EVAL_NONFINITE, with, all, model.p ? model.p : "FILE");
+	buf_free(&model);
+}
+
+/* The zip of a .pth has a CRC-32 for each storage; Python does not look at them. */
+static void warn_damaged(const struct options *opts)
+{
+	struct model_facts facts = { .named = true };
+
+	if (!opts->model)
+		return;
+	weights_look_at_checksums(&facts, opts->model);
+	if (facts.damaged_storages)
+		args_say(args_lang(opts->lang), TEXT_EVAL_DAMAGED, facts.damaged, opts->model);
+}
+
+static int write_answer(const struct options *opts, const struct model *m, const struct evaluation *e, size_t n,
+			struct err *err)
 {
 	struct slice last = { (const char *)run_logits(e->run), e->vocab * sizeof(float) };
 	struct slice state = { (const char *)run_state_flat(e->run), e->state_floats * sizeof(float) };
@@ -210,10 +280,11 @@ static int write_answer(const struct options *opts, const struct model *m, const
 		add_json(&out, model_info(m), e, n);
 	else if (!opts->logits_out && !opts->state_out)
 		add_table(&out, e, n);
-	if (!rc && out.failed)
-		rc = err_set(err, ERR_NOMEM, "no memory for the answer");
-	if (!rc && out.used)
-		rc = file_write("-", buf_slice(&out), err);
+	if (!rc) {
+		warn_nonfinite(e, n, opts);
+		warn_damaged(opts);
+		return answer(&out, !opts->json, err);
+	}
 	buf_free(&out);
 	return rc;
 }
@@ -235,17 +306,19 @@ static int close_logits_out(struct evaluation *e, const char *path, struct err *
 	e->logits_out = NULL;
 	if (!f)
 		return 0;
-	return (f == stdout ? fflush(f) : fclose(f)) ? err_set_os(err, ERR_WRITE, errno, "%s: cannot be written", path) : 0;
+	return (f == stdout ? fflush(f) : fclose(f)) ? err_set_os(err, ERR_WRITE, errno, "%s: cannot be written", path)
+						     : 0;
 }
 
 static int evaluate(const struct options *opts, const struct model *m, const struct token_list *tokens, struct err *err)
 {
 	const struct model_info *info = model_info(m);
 	struct evaluation e = { .vocab = info->n_vocab, .state_floats = info->state_floats };
-	size_t chunk = opts->chunk_len == UINT64_MAX || !opts->chunk_len ? 1 : opts->chunk_len;
+	size_t chunk = opts->chunk_len == UINT64_MAX ? 1 : opts->chunk_len;
 	int rc;
 
-	chunk = chunk > RUN_CHUNK_MAX ? RUN_CHUNK_MAX : chunk;
+	if (!chunk || chunk > RUN_CHUNK_MAX)
+		return err_set(err, ERR_USAGE, "--chunk-len: expected 1 to %d tokens", RUN_CHUNK_MAX);
 	rc = cli_run_open(&e.run, m, opts, chunk, err);
 	e.seen = calloc(tokens->n, sizeof *e.seen);
 	e.all = calloc(chunk * e.vocab, sizeof *e.all);

@@ -1,51 +1,72 @@
 /* export.c - prints what other programs and readers need: documents and configuration made from the tables. */
 #include "base/file.h"
+#include "base/suggest.h"
 #include "cli/args.h"
 #include "cli/artefacts.h"
 #include "cli/commands.h"
 #include "cli/documents.h"
+#include "cli/export_article.h"
+#include "cli/tell.h"
 
 static const struct document {
-	const char *name;
-	void (*write)(struct buf *out);					    /* one of both */
+	void (*write)(struct buf *out); /* one of both */
 	void (*write_for)(struct buf *out, const struct artefact_options *o);
-} documents[] = {
-	{ "grafana", NULL, artefact_grafana },
-	{ "prometheus-rules", NULL, artefact_prometheus_rules },
-	{ "alerts", document_alerts, NULL },
-	{ "schema", document_schema, NULL },
-	{ "log-format", document_log_format, NULL },
-	{ "metrics", document_metrics, NULL },
-	{ "rules", document_rules, NULL },
-	{ "diagnosis", document_diagnosis, NULL },
-	{ "man", document_man, NULL },
+} documents[EXPORT_COUNT] = {
+	[EXPORT_GRAFANA] = { .write_for = artefact_grafana },
+	[EXPORT_PROMETHEUS_RULES] = { .write_for = artefact_prometheus_rules },
+	[EXPORT_VICTORIALOGS] = { .write_for = artefact_victorialogs },
+	[EXPORT_ALERTS] = { document_alerts, NULL },
+	[EXPORT_SCHEMA] = { document_schema, NULL },
+	[EXPORT_LOG_FORMAT] = { document_log_format, NULL },
+	[EXPORT_METRICS] = { document_metrics, NULL },
+	[EXPORT_RULES] = { document_rules, NULL },
+	[EXPORT_DIAGNOSIS] = { document_diagnosis, NULL },
+	[EXPORT_SETTINGS] = { document_settings, NULL },
+	[EXPORT_PYTHON_SETTINGS] = { document_python_settings, NULL },
+	[EXPORT_MAN] = { document_man, NULL },
 };
-
-enum { DOCUMENTS = sizeof documents / sizeof *documents };
 
 static int print(const struct document *d, const struct options *opts, struct err *err)
 {
 	const struct artefact_options how = { .lang = args_lang(opts->lang),
-					      .grafana_url = opts->grafana_url ? opts->grafana_url : "http://localhost:3000",
+					      .grafana_url =
+						      opts->grafana_url ? opts->grafana_url : "http://localhost:3000",
 					      .docs_url = opts->docs_url ? opts->docs_url : "file://" RWKVMON_DOC_DIR,
 					      .grafana_com = opts->grafana_com };
 	struct buf text = { 0 };
-	int rc;
 
 	if (d->write)
 		d->write(&text);
 	else
 		d->write_for(&text, &how);
-	rc = text.failed ? err_set(err, ERR_NOMEM, "no memory for the document") : file_write("-", buf_slice(&text), err);
-	buf_free(&text);
-	return rc;
+	return answer(&text, false, err);
+}
+
+static int unknown(const char *what, struct err *err)
+{
+	struct suggestion near = { .word = slice_of(what ? what : "") };
+	char names[240] = "";
+
+	for (int i = 0; i < EXPORT_COUNT; i++) {
+		size_t n = strlen(names);
+
+		snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", export_specs[i].name);
+		suggest_offer(&near, export_specs[i].name);
+	}
+	if (what)
+		err_set(err, ERR_USAGE, "export: found \"%.40s\", expected one of %s", what, names);
+	else
+		err_set(err, ERR_USAGE, "export: expected one of %s", names);
+	return what && near.best ? err_hint(err, "did you mean `rwkvmon export %s`?", near.best)
+				 : err_hint(err, "`rwkvmon export --help` says what they are");
 }
 
 int command_export(const struct options *opts, struct err *err)
 {
-	for (int i = 0; opts->n_arguments == 1 && i < DOCUMENTS; i++)
-		if (!strcmp(opts->argument[0], documents[i].name))
+	if (opts->n_arguments && !strcmp(opts->argument[0], export_specs[EXPORT_ARTICLE].name))
+		return export_article(opts, err);
+	for (int i = 0; opts->n_arguments == 1 && i < EXPORT_COUNT; i++)
+		if (!strcmp(opts->argument[0], export_specs[i].name))
 			return print(&documents[i], opts, err);
-	err_set(err, ERR_USAGE, "export: expected one of grafana, prometheus-rules, alerts, schema, log-format, metrics, rules, diagnosis, man");
-	return err_hint(err, "`rwkvmon export grafana` prints the dashboard, `rwkvmon export schema` the JSON Schema of a log line");
+	return unknown(opts->n_arguments == 1 ? opts->argument[0] : NULL, err);
 }

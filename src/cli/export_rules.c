@@ -14,11 +14,11 @@ static void add_entry(struct buf *out, const char *indent, const char *key, cons
 	buf_char(out, '\n');
 }
 
-static double limit_of(enum metric_id m)
+static double drawn_limit(enum metric_id m)
 {
 	for (size_t i = 0; i < limit_spec_count; i++)
 		if (limit_specs[i].metric == m)
-			return limit_specs[i].value;
+			return limit_of(limit_specs[i].threshold);
 	return 0;
 }
 
@@ -30,7 +30,7 @@ static void add_filled(struct buf *out, const struct alert_rule *a)
 	buf_add(out, a->expression, at ? (size_t)(at - a->expression) : strlen(a->expression));
 	if (!at)
 		return;
-	buf_json_double(out, limit_of(a->metric) * a->scale);
+	buf_json_double(out, drawn_limit(a->metric) * a->scale);
 	buf_str(out, at + 1);
 }
 
@@ -56,7 +56,10 @@ static void add_links(struct buf *out, const struct alert_rule *a, const struct 
 	if (!url.failed)
 		add_entry(out, "          ", "runbook_url", url.p);
 	buf_clear(&url);
-	buf_printf(&url, "%s/d/rwkv-monitor?var-model={{ $labels.model | urlquery }}&var-instance={{ $labels.instance | urlquery }}", o->grafana_url);
+	buf_printf(&url,
+		   "%s/d/rwkv-monitor?var-model={{ $labels.model | urlquery }}&var-instance={{ $labels.instance | "
+		   "urlquery }}",
+		   o->grafana_url);
 	if (!url.failed)
 		add_entry(out, "          ", "dashboard_url", url.p);
 	out->failed = out->failed || url.failed;
@@ -79,13 +82,14 @@ static void add_alert(struct buf *out, const struct alert_rule *a, const struct 
 /* What runbook_url points to: the same table for people. */
 void document_alerts(struct buf *out)
 {
-	buf_str(out, "# Alerts of `rwkvmon export prometheus-rules`\n\n<!-- Written by `rwkvmon export alerts`; edit src/spec/prometheus.def. -->\n\n"
+	buf_str(out, "# Alerts of `rwkvmon export prometheus-rules`\n\n<!-- Written by `rwkvmon export alerts`; edit "
+		     "src/spec/prometheus.def. -->\n\n"
 		     "How to load and to route them: [PROMETHEUS.md](PROMETHEUS.md).\n");
 	for (size_t i = 0; i < alert_rule_count; i++) {
 		const struct alert_rule *a = &alert_rules[i];
 
-		buf_printf(out, "\n### %s\n\n%s\n\n%s\n\nSeverity %s; after %s", a->name, a->description[LANG_EN], a->description[LANG_ZH],
-			   a->severity, a->wait);
+		buf_printf(out, "\n### %s\n\n%s\n\n%s\n\nSeverity %s; after %s", a->name, a->description[LANG_EN],
+			   a->description[LANG_ZH], a->severity, a->wait);
 		if (strcmp(a->keep, "0s"))
 			buf_printf(out, ", kept for %s", a->keep);
 		buf_str(out, ":\n\n    ");
@@ -96,8 +100,9 @@ void document_alerts(struct buf *out)
 
 void artefact_prometheus_rules(struct buf *out, const struct artefact_options *o)
 {
-	buf_str(out, "# Written by `rwkvmon export prometheus-rules`. Needs Prometheus 2.42 or newer (keep_firing_for).\n"
-		     "groups:\n  - name: rwkvmon-records\n    rules:\n");
+	buf_str(out,
+		"# Written by `rwkvmon export prometheus-rules`. Needs Prometheus 2.42 or newer (keep_firing_for).\n"
+		"groups:\n  - name: rwkvmon-records\n    rules:\n");
 	for (size_t i = 0; i < record_rule_count; i++) {
 		buf_printf(out, "      - record: %s\n", record_rules[i].name);
 		add_entry(out, "        ", "expr", record_rules[i].expression);

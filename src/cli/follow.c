@@ -1,44 +1,63 @@
+/* follow.c - one thread reads all followed files; follow_look finds new ones. */
 #include "cli/follow.h"
 
+#include "base/clock.h"
+#include "base/file.h"
+#include "cli/follow_known.h"
 #include "read/read.h"
 #include "read/sources.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { FILES_MAX = 256, KNOWN_MAX = 4 * FILES_MAX };
-
-/* A file that was seen: the one we read, or what was renamed away from its name. */
-struct known {
-	dev_t device;
-	ino_t inode;
+enum {
+	HELD_MAX = 128,
+	TURN_BYTES = 8 << 20,
+	TURN_BYTES_MOST = 64 << 20, /* for a line that is longer */
+	SCAN_MS = 1000,
+	PAUSE_MS = 100, /* between turns */
+	SLOW_PAUSE_MS = 500,
+	SCANS_GONE = 3,
+	TROUBLES_MAX = 64,
+	LEFT_OUT_MAX = 1024, /* reported entries of directories */
 };
 
-struct followed {
+/* A pipe or a terminal that was named: read by a thread of its own as long as it lasts. */
+struct stream {
 	struct follow *owner;
-	char *path;
+	const char *path;
+	struct columns *rows;
 	pthread_t thread;
-	struct err trouble;
-	_Atomic bool failed; /* and then trouble says why */
-	bool told;
 };
 
 struct follow {
 	const char *const *names;
 	size_t n_names;
-	follow_take *take;
-	void *ctx;
-	struct followed file[FILES_MAX];
-	size_t n_files, left_out;
-	pthread_mutex_t lock;	       /* of what is known */
-	struct known known[KNOWN_MAX]; /* a ring */
-	size_t n_known;
+	struct follow_options how;
+	struct buf places; /* as of this turn */
 	_Atomic bool stopping;
+
+	struct known_list known; /* the reading thread's, as is the next */
+	struct columns *rows;
+	uint64_t turn;
+	uint64_t left_out[LEFT_OUT_MAX]; /* ring of hashes of what was reported */
+	size_t n_left_out;
+	pthread_t thread;
+	bool running;
+	struct stream *stream; /* (n_streams) */
+	size_t n_streams;
+	atomic_size_t n_files;
+
+	pthread_mutex_t lock; /* of the troubles, a ring */
+	struct err trouble[TROUBLES_MAX];
+	size_t n_trouble, n_told;
 };
 
 static bool is_stopping(void *ctx)
@@ -46,123 +65,392 @@ static bool is_stopping(void *ctx)
 	return atomic_load_explicit(&((struct follow *)ctx)->stopping, memory_order_relaxed);
 }
 
-static bool is_known(const struct follow *f, const struct stat *st)
-{
-	size_t n = f->n_known < KNOWN_MAX ? f->n_known : KNOWN_MAX;
-
-	for (size_t i = 0; i < n; i++)
-		if (f->known[i].device == st->st_dev && f->known[i].inode == st->st_ino)
-			return true;
-	return false;
-}
-
-static void remember(struct follow *f, const struct stat *st)
+/* A caller that has not asked for a long time gets only the latest ones. */
+static void tell(struct follow *f, const struct err *err)
 {
 	pthread_mutex_lock(&f->lock);
-	if (!is_known(f, st))
-		f->known[f->n_known++ % KNOWN_MAX] = (struct known){ st->st_dev, st->st_ino };
+	f->trouble[f->n_trouble++ % TROUBLES_MAX] = *err;
+	if (f->n_trouble - f->n_told > TROUBLES_MAX)
+		f->n_told = f->n_trouble - TROUBLES_MAX;
 	pthread_mutex_unlock(&f->lock);
 }
 
-/* A reader goes from a rotated file to the next by itself: what it reads is not new to follow_look. */
-static void on_opened(void *ctx, int fd)
+bool follow_trouble(struct follow *f, struct err *err)
 {
-	struct stat st;
+	bool any;
 
-	if (!fstat(fd, &st))
-		remember(ctx, &st);
+	pthread_mutex_lock(&f->lock);
+	any = f->n_told < f->n_trouble;
+	if (any)
+		*err = f->trouble[f->n_told++ % TROUBLES_MAX];
+	pthread_mutex_unlock(&f->lock);
+	return any;
 }
 
-/* All records that there are; with a `stop` also those that come. */
-static int read_whole(struct followed *file, bool (*stop)(void *), struct err *err)
+static const char *base_name(const char *path)
 {
-	const struct read_options how = { .stop = stop, .stop_ctx = file->owner, .opened = on_opened, .opened_ctx = file->owner };
-	const char *slash = strrchr(file->path, '/'), *path = file->path;
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* --- reading what has grown ----------------------------------------------------------- */
+
+static void tell_broken(struct follow *f, struct known *k, const struct err *err)
+{
+	if (!k->told)
+		tell(f, err);
+	k->told = true;
+}
+
+/* Reads a piece of the file. If no line of the first piece is a record, this is reported once. */
+static void read_piece(struct follow *f, struct known *k, int fd, uint64_t most)
+{
 	struct reader *reader;
-	struct record r;
-	int rc = read_open(&reader, &path, 1, &how, err);
+	struct slice lines;
+	struct err err = { 0 };
+	const struct input_stats *in;
+	int rc = read_open_at(&reader, k->path, fd, k->at, most, &err);
 
-	if (rc)
-		return rc;
-	while (!is_stopping(file->owner) && (rc = read_next(reader, &r, err)) > 0)
-		file->owner->take(file->owner->ctx, &r, slash ? slash + 1 : file->path);
+	if (rc) {
+		tell_broken(f, k, &err);
+		return;
+	}
+	while (!is_stopping(f) && (rc = read_columns(reader, f->rows, &lines, &err)) > 0)
+		f->how.take(f->how.ctx, f->rows, lines, base_name(k->path));
+	in = read_input(reader);
+	if (rc < 0) {
+		tell_broken(f, k, &err);
+	} else if (!k->at && in->skipped_lines && !in->records) {
+		err_set(&err, ERR_FORMAT, "%s: no log so far: line %llu: %s", k->path,
+			(unsigned long long)in->skipped[0].line, err_words(in->skipped[0].reason));
+		tell_broken(f, k, &err);
+	}
+	k->at = rc < 0 ? k->size : read_place(reader);
 	read_close(reader);
-	return rc < 0 ? rc : 0;
 }
 
-/* A compressed file is complete, or its writer keeps it: it is read as it stands. */
-static void *read_file(void *ctx)
+/* Remembers the file's beginning as far as it goes, and compares it whenever the file has changed. */
+static bool begins_anew(struct known *k, int fd)
 {
-	struct followed *file = ctx;
-	int rc = read_whole(file, is_stopping, &file->trouble);
+	bool packed;
 
-	if (rc == -ERR_UNSUPPORTED)
-		rc = read_whole(file, NULL, &file->trouble);
-	if (rc && !is_stopping(file->owner))
-		atomic_store_explicit(&file->failed, true, memory_order_release);
-	return NULL;
-}
-
-static bool is_followed(const struct follow *f, const char *path)
-{
-	for (size_t i = 0; i < f->n_files; i++)
-		if (!strcmp(f->file[i].path, path))
-			return true;
+	if (k->size < k->at || (k->head.n && !head_is(&k->head, fd)))
+		return true;
+	if (k->head.n < HEAD_BYTES)
+		k->head = head_of(fd, &packed);
 	return false;
 }
 
+static void read_grown(struct follow *f, struct known *k, int fd)
+{
+	const off_t before = k->at;
+
+	for (off_t most = TURN_BYTES; most <= TURN_BYTES_MOST && k->at == before && !is_stopping(f); most *= 2) {
+		read_piece(f, k, fd, (uint64_t)most);
+		k->more = k->size - before > most;
+		if (!k->more)
+			return;
+	}
+}
+
+static int open_known(struct known *k, struct stat *st)
+{
+	int fd = open(k->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || fstat(fd, st) || st->st_dev != k->device || st->st_ino != k->inode) {
+		if (fd >= 0)
+			close(fd); /* the name belongs to another file by now: the next scan handles it */
+		return -1;
+	}
+	return fd;
+}
+
+/* Closes the descriptor of the file that has been unchanged longest. */
+static void hold(struct follow *f, struct known *k, int fd)
+{
+	struct known *oldest = NULL;
+
+	for (size_t i = 0; f->known.n_held >= HELD_MAX && i < f->known.n; i++)
+		if (f->known.file[i]->fd >= 0 && (!oldest || f->known.file[i]->used < oldest->used))
+			oldest = f->known.file[i];
+	if (oldest)
+		known_let_go(&f->known, oldest);
+	k->fd = fd;
+	f->known.n_held++;
+}
+
+static unsigned turns_per_scan(const struct follow *f)
+{
+	return f->how.slowly ? SCAN_MS / SLOW_PAUSE_MS : SCAN_MS / PAUSE_MS;
+}
+
+/* Has the file changed since it was last read? *st is its present state. A file without a descriptor is checked once
+ * per scan.
+ */
+static bool has_changed(const struct follow *f, const struct known *k, struct stat *st)
+{
+	if (k->fd < 0 && f->turn % turns_per_scan(f))
+		return false;
+	if (k->fd >= 0 ? fstat(k->fd, st) : stat(k->path, st))
+		return false;
+	return st->st_size != k->size || k->more;
+}
+
+/* A copy waits until what it was copied from is truncated or gone, unless it has grown beyond it. */
+static bool waits_for_twin(struct known *k, const struct stat *st)
+{
+	struct stat twin;
+
+	if (!k->twin || (k->twin->fd >= 0 ? fstat(k->twin->fd, &twin) : stat(k->twin->path, &twin)))
+		return k->twin != NULL;
+	if (st->st_size <= twin.st_size || twin.st_size < k->twin->at)
+		return true;
+	k->twin = NULL;
+	return false;
+}
+
+static void look_at(struct follow *f, struct known *k)
+{
+	struct stat st;
+
+	if (!has_changed(f, k, &st) || waits_for_twin(k, &st))
+		return;
+	if (k->fd < 0) {
+		int fd = open_known(k, &st);
+
+		if (fd < 0)
+			return;
+		hold(f, k, fd);
+	}
+	k->size = st.st_size;
+	k->used = f->turn;
+	if (begins_anew(k, k->fd)) {
+		known_restart(&f->known, k);
+		begins_anew(k, k->fd);
+	}
+	if (k->size > k->at)
+		read_grown(f, k, k->fd);
+}
+
+/* --- looking for files ----------------------------------------------------------------- */
+
+static bool was_told(struct follow *f, const struct skipped_line *l)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (const char *p = l->file; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
+	hash ^= (uint64_t)(uintptr_t)l->reason; /* one of a table */
+	for (size_t i = 0; i < LEFT_OUT_MAX && i < f->n_left_out; i++)
+		if (f->left_out[i] == hash)
+			return true;
+	f->left_out[f->n_left_out++ % LEFT_OUT_MAX] = hash;
+	return false;
+}
+
+static void tell_left_out(struct follow *f, const struct sources *found)
+{
+	size_t n = found->n_left_out < INPUT_SKIPPED_MAX ? found->n_left_out : INPUT_SKIPPED_MAX;
+	struct err err;
+
+	for (size_t i = 0; i < n; i++)
+		if (!was_told(f, &found->left_out[i])) {
+			err_set(&err, ERR_OPEN, "%s: left out: %s", found->left_out[i].file,
+				err_words(found->left_out[i].reason));
+			tell(f, &err);
+		}
+}
+
+static void rename_known(struct known *k, const char *path)
+{
+	char *copy = strcmp(k->path, path) ? strdup(path) : NULL;
+
+	if (!copy)
+		return;
+	free(k->path);
+	k->path = copy;
+}
+
+static void find_file(struct follow *f, const struct source *file)
+{
+	struct known *k = known_find(&f->known, file->device, file->inode);
+	struct stat st;
+	int fd;
+
+	if (k) {
+		rename_known(k, file->path);
+		k->seen = true;
+		return;
+	}
+	fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	k = known_find(&f->known, st.st_dev, st.st_ino);
+	k = k ? k : known_add(&f->known, file->path, &st, fd);
+	if (!k || k->fd >= 0) {
+		close(fd);
+		return;
+	}
+	k->seen = true;
+	k->size = 0; /* nothing of it was read */
+	k->used = f->turn;
+	hold(f, k, fd);
+}
+
+/* A file that has lost its name is read to its end; its writer may need a moment to notice the loss. */
+static void leave_gone(struct follow *f)
+{
+	for (size_t i = 0; i < f->known.n; i++) {
+		struct known *k = f->known.file[i];
+		off_t before = k->at;
+
+		if (k->seen)
+			k->scans_gone = 0;
+		if (k->seen || k->fd < 0)
+			continue;
+		look_at(f, k);
+		if (k->at != before)
+			k->scans_gone = 0;
+		if (k->scans_gone++ >= SCANS_GONE)
+			known_let_go(&f->known, k);
+	}
+	known_forget_gone(&f->known);
+}
+
+static void scan(struct follow *f)
+{
+	for (size_t i = 0; i < f->known.n; i++)
+		f->known.file[i]->seen = false;
+	for (size_t i = 0; i < f->n_names; i++) {
+		struct sources found;
+
+		sources_find(&found, &f->names[i], 1, false, NULL);
+		for (size_t k = 0; k < found.n; k++)
+			if (found.file[k].regular)
+				find_file(f, &found.file[k]);
+		tell_left_out(f, &found);
+		sources_free(&found);
+	}
+	leave_gone(f);
+	atomic_store(&f->n_files, f->known.n + f->n_streams);
+}
+
+/* A file that was not reached yet counts as read to its end where it does not grow any more. */
+static bool is_more(const struct follow *f)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < f->known.n; i++)
+		more |= f->known.file[i]->more;
+	return more;
+}
+
+static void tell_turn(struct follow *f, bool more)
+{
+	if (!f->how.turned)
+		return;
+	buf_clear(&f->places);
+	known_places(&f->known, &f->places);
+	f->how.turned(f->how.ctx, buf_slice(&f->places), !more);
+}
+
+static void pause_turn(const struct follow *f, bool more)
+{
+	const int64_t ms = f->how.slowly && !more ? SLOW_PAUSE_MS : PAUSE_MS;
+
+	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
+}
+
+static void *run(void *ctx)
+{
+	struct follow *f = ctx;
+	bool more;
+
+	while (!is_stopping(f)) {
+		f->turn++;
+		if (f->turn % turns_per_scan(f) == 0)
+			scan(f);
+		for (size_t i = 0; i < f->known.n && !is_stopping(f); i++)
+			look_at(f, f->known.file[i]);
+		more = is_more(f);
+		tell_turn(f, more);
+		if (!is_stopping(f))
+			pause_turn(f, more);
+	}
+	return NULL;
+}
+
+/* --- pipes ------------------------------------------------------------------------------ */
+
+static void *read_stream(void *ctx)
+{
+	struct stream *s = ctx;
+	const struct read_options how = { .stop = is_stopping, .stop_ctx = s->owner };
+	struct reader *reader;
+	struct slice lines;
+	struct err err = { 0 };
+	int rc = read_open(&reader, &s->path, 1, &how, &err);
+
+	while (!rc && !is_stopping(s->owner) && (rc = read_columns(reader, s->rows, &lines, &err)) > 0) {
+		s->owner->how.take(s->owner->how.ctx, s->rows, lines, base_name(s->path));
+		rc = 0;
+	}
+	if (rc < 0 && !is_stopping(s->owner))
+		tell(s->owner, &err);
+	read_close(reader);
+	return NULL;
+}
+
 /* Signals stay with the thread that waits for them. */
-static bool start_thread(struct followed *file)
+static bool start_thread(pthread_t *thread, void *(*work)(void *), void *ctx)
 {
 	sigset_t all, before;
 	int rc;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	rc = pthread_create(&file->thread, NULL, read_file, file);
+	rc = pthread_create(thread, NULL, work, ctx);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return !rc;
 }
 
-static void add_file(struct follow *f, const char *path)
+static bool is_stream(const char *name)
 {
-	struct followed *file = &f->file[f->n_files];
 	struct stat st;
-	bool known;
 
-	if (stat(path, &st) || is_followed(f, path))
-		return;
-	pthread_mutex_lock(&f->lock);
-	known = is_known(f, &st); /* one of ours, renamed by rotation */
-	pthread_mutex_unlock(&f->lock);
-	if (known)
-		return;
-	if (f->n_files == FILES_MAX) {
-		f->left_out++;
-		remember(f, &st);
-		return;
-	}
-	*file = (struct followed){ .owner = f, .path = strdup(path) };
-	if (!file->path || !start_thread(file)) {
-		free(file->path);
-		f->left_out++;
-		return;
-	}
-	f->n_files++;
-	remember(f, &st);
+	return !stat(name, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
-void follow_look(struct follow *f)
+static struct columns *rows_open(void)
 {
-	for (size_t i = 0; i < f->n_names; i++) {
-		struct sources found;
-
-		if (!sources_find(&found, &f->names[i], 1, NULL))
-			for (size_t k = 0; k < found.n; k++)
-				add_file(f, found.path[k]);
-		sources_free(&found);
-	}
+	return aligned_alloc(64, sizeof(struct columns));
 }
+
+static bool start(struct follow *f)
+{
+	f->rows = rows_open();
+	f->stream = calloc(f->n_names ? f->n_names : 1, sizeof *f->stream);
+	for (size_t i = 0; f->rows && f->stream && i < f->n_names; i++)
+		if (is_stream(f->names[i])) {
+			struct stream *s = &f->stream[f->n_streams];
+
+			*s = (struct stream){ .owner = f, .path = f->names[i], .rows = rows_open() };
+			if (!s->rows || !start_thread(&s->thread, read_stream, s)) {
+				free(s->rows);
+				return false;
+			}
+			f->n_streams++;
+		}
+	scan(f);
+	f->running = f->rows && f->stream && start_thread(&f->thread, run, f);
+	return f->running;
+}
+
+/* --- open, close ------------------------------------------------------------------------ */
 
 /* A directory may be empty and a pattern match nothing yet; a file must be there. */
 static int try_name(const char *name, struct err *err)
@@ -179,7 +467,8 @@ static int try_name(const char *name, struct err *err)
 	return err_hint(err, "name a log file, or the directory where logs will be");
 }
 
-int follow_open(struct follow **out, const char *const *names, size_t n, follow_take *take, void *ctx, struct err *err)
+int follow_open(struct follow **out, const char *const *names, size_t n, const struct follow_options *how,
+		struct err *err)
 {
 	struct follow *f;
 
@@ -193,31 +482,19 @@ int follow_open(struct follow **out, const char *const *names, size_t n, follow_
 	pthread_mutex_init(&f->lock, NULL);
 	f->names = names;
 	f->n_names = n;
-	f->take = take;
-	f->ctx = ctx;
-	follow_look(f);
+	f->how = *how;
+	known_resume(&f->known, how->places);
+	if (!start(f)) {
+		follow_close(f);
+		return err_set(err, ERR_SYSTEM, "the threads that read the logs cannot be started");
+	}
 	*out = f;
 	return 0;
 }
 
-const struct err *follow_trouble(struct follow *f)
+size_t follow_files(struct follow *f)
 {
-	for (size_t i = 0; i < f->n_files; i++)
-		if (!f->file[i].told && atomic_load_explicit(&f->file[i].failed, memory_order_acquire)) {
-			f->file[i].told = true;
-			return &f->file[i].trouble;
-		}
-	return NULL;
-}
-
-size_t follow_files(const struct follow *f)
-{
-	return f->n_files;
-}
-
-size_t follow_left_out(const struct follow *f)
-{
-	return f->left_out;
+	return atomic_load(&f->n_files);
 }
 
 void follow_close(struct follow *f)
@@ -225,10 +502,16 @@ void follow_close(struct follow *f)
 	if (!f)
 		return;
 	atomic_store(&f->stopping, true);
-	for (size_t i = 0; i < f->n_files; i++) {
-		pthread_join(f->file[i].thread, NULL);
-		free(f->file[i].path);
+	if (f->running)
+		pthread_join(f->thread, NULL);
+	for (size_t i = 0; i < f->n_streams; i++) {
+		pthread_join(f->stream[i].thread, NULL);
+		free(f->stream[i].rows);
 	}
+	known_free_all(&f->known);
+	buf_free(&f->places);
 	pthread_mutex_destroy(&f->lock);
+	free(f->stream);
+	free(f->rows);
 	free(f);
 }

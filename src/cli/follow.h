@@ -1,33 +1,48 @@
-/* follow.h - many growing logs at once: one thread per file, new files of directories and patterns picked up.
+/* follow.h - any number of growing logs at once; new files of directories and patterns are picked up.
  *
- * A file that rotation renamed is not read a second time under its new name: files are known
- * by device and inode as well as by name.
+ * One thread finds files that have grown and reads them; of an unchanged file, only a few words are kept in memory. A
+ * file is known by device and inode, and by its first bytes: what rotation renames, copies (copytruncate) or compresses
+ * is not read a second time, and what is truncated is read from its beginning, however much it has grown since. A file
+ * that is gone is read to its end and forgotten.
  *
  * Ownership  follow_open creates, follow_close stops the threads and destroys.
- * Threads    `take` is called from the files' threads, several at once.
- * Bounds     256 files; more are told by follow_left_out.
+ * Threads    `take` is called from the thread that reads, and from one for each pipe that was named.
+ * Bounds     HELD_MAX descriptors; about 300 bytes per file that is there; a turn reads TURN_BYTES of a file.
  */
 #ifndef RWKVMON_CLI_FOLLOW_H
 #define RWKVMON_CLI_FOLLOW_H
 
 #include "base/err.h"
-#include "record/record.h"
+#include "record/columns.h"
+
+#include <stdbool.h>
 
 struct follow;
 
-typedef void follow_take(void *ctx, const struct record *r, const char *file); /* file: its name without folders */
+/* Rows in the order of the log, which may be changed, and the lines they are of, some of which may have become none.
+ * file: its name without folders. */
+typedef void follow_take(void *ctx, struct columns *rows, struct slice lines, const char *file);
+
+struct follow_options {
+	follow_take *take;
+	/* Called when all files were looked at, from the thread that reads them: `places`, a line each, is up to where.
+	 * Files that are read on from there, by another follow_open, give what comes after. Pipes have no places. NULL:
+	 * nobody asks. */
+	void (*turned)(void *ctx, struct slice places, bool all_read);
+	void *ctx;
+	struct slice places; /* of an earlier one; empty: all is read from the beginning */
+	bool slowly;         /* looks for news twice a second, not ten times: a turn costs more than its lines */
+};
 
 /* Names are files, directories and patterns; each must be there, but a directory may still be empty. */
-int follow_open(struct follow **out, const char *const *names, size_t n, follow_take *take, void *ctx, struct err *err);
+int follow_open(struct follow **out, const char *const *names, size_t n, const struct follow_options *how,
+		struct err *err);
 
-/* Looks for new files. Once a second or so, from one thread. */
-void follow_look(struct follow *f);
+/* What cannot be read (any more), each once; false: nothing new. */
+bool follow_trouble(struct follow *f, struct err *err);
 
-/* Of a file that cannot be read (any more), each once; NULL: none. */
-const struct err *follow_trouble(struct follow *f);
-
-size_t follow_files(const struct follow *f);
-size_t follow_left_out(const struct follow *f);
+/* Files and pipes that are followed now. */
+size_t follow_files(struct follow *f);
 
 void follow_close(struct follow *f);
 

@@ -1,8 +1,13 @@
+/* generation.c - opens model, tokenizer, sampler and watch; draws and feeds tokens; signals set flags. */
 #include "cli/generation.h"
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "cli/args.h"
 #include "cli/model.h"
+#include "cli/tell.h"
+#include "rules/rules.h"
+#include "runtime/weight_check.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -32,7 +37,7 @@ void generation_resume(void)
 	interrupted = 0;
 }
 
-/* SIGHUP asks a program without a terminal to read its rules anew; from one that had a terminal, it says that this is
+/* SIGHUP asks a program without a terminal to read its rules again; from one that had a terminal, it says that this is
  * gone, and is an interrupt. */
 static volatile sig_atomic_t hung_up;
 static bool had_terminal;
@@ -68,16 +73,16 @@ void generation_catch_signals(void)
 
 static void reload_rules(const struct generation *g)
 {
-	const char *name = g->opts->rules ? g->opts->rules : "thresholds";
+	const char *given = option_setting(g->opts, SETTING_rules), *name = given ? given : RULES_DEFAULT;
 	char why[RWKVMON_ERROR_BYTES];
 
 	hung_up = 0;
 	if (!g->watch.mon)
 		return;
 	if (rwkvmon_reload_rules(g->watch.mon, why))
-		fprintf(stderr, "\nrwkvmon: %s\nthe rules stay as they were\n", why);
+		tell("\nrwkvmon: %s\nthe rules stay as they were\n", why);
 	else if (!g->opts->quiet)
-		fprintf(stderr, "\nrwkvmon: %s: rules read anew\n", name);
+		tell("\nrwkvmon: %s: rules reloaded\n", name);
 }
 
 static uint64_t count_or(uint64_t given, uint64_t otherwise)
@@ -90,15 +95,34 @@ static double number_or(double given, double otherwise)
 	return isnan(given) ? otherwise : given;
 }
 
+/* An option that could have no effect was not meant so. */
+static int check_effect(const struct options *opts, struct err *err)
+{
+	const char *log = option_setting(opts, SETTING_log_path);
+
+	for (size_t i = 0; i < opts->n_given; i++) {
+		enum setting_id id = opts->setting[i].id;
+		const char *name = setting_specs[id].name;
+		bool of_log = !strncmp(name, "log-", 4) || id == SETTING_fsync;
+
+		if (of_log && log && !strcmp(log, "none") && strcmp(opts->setting[i].value, "no"))
+			return err_set(err, ERR_USAGE, "--%s has no effect without a log, and --log is none", name);
+		if (id == SETTING_listen_token && !option_setting(opts, SETTING_listen))
+			return err_set(err, ERR_USAGE, "--%s has no effect without --listen", name);
+	}
+	return 0;
+}
+
 static int check_options(const struct options *o, struct err *err)
 {
 	if (!isnan(o->top_p) && o->top_p > 1)
 		return err_set(err, ERR_USAGE, "--top-p: found %g, expected a share from 0 to 1", o->top_p);
 	if (!isnan(o->penalty_decay) && o->penalty_decay > 1)
-		return err_set(err, ERR_USAGE, "--penalty-decay: found %g, expected a factor from 0 to 1", o->penalty_decay);
+		return err_set(err, ERR_USAGE, "--penalty-decay: found %g, expected a factor from 0 to 1",
+			       o->penalty_decay);
 	if (o->chunk_len != UINT64_MAX && (!o->chunk_len || o->chunk_len > RUN_CHUNK_MAX))
 		return err_set(err, ERR_USAGE, "--chunk-len: expected 1 to %d tokens", RUN_CHUNK_MAX);
-	return 0;
+	return check_effect(o, err);
 }
 
 static struct sampler_config sampling_of(const struct options *o, struct sampler_config c, size_t vocab)
@@ -124,8 +148,8 @@ static const char *fitting_vocabulary(size_t n_vocab)
 	return "give the vocabulary it was trained with by --tokenizer, or use `rwkvmon eval` with token ids";
 }
 
-/* A tokenizer must not speak ids that the model does not know; far fewer tokens than the vocabulary
- * has room for mean the wrong one too. */
+/* A tokenizer must not produce ids that the model does not have. If it has far fewer tokens than the model's
+ * vocabulary, it is the wrong tokenizer, too. */
 static bool fits(const struct tokenizer *t, size_t n_vocab)
 {
 	size_t speaks = tokenizer_vocab(t);
@@ -141,14 +165,15 @@ static int check_pairing(const struct generation *g, struct err *err)
 
 	if (fits(g->tokenizer, vocab))
 		return 0;
-	err_set(err, ERR_UNSUPPORTED, "%s: has a vocabulary of %zu, but the tokenizer \"%s\" speaks %zu tokens", model_label(g->model),
-		vocab, tokenizer_name(g->tokenizer), tokenizer_vocab(g->tokenizer));
+	err_set(err, ERR_UNSUPPORTED, "%s: has a vocabulary of %zu, but the tokenizer \"%s\" speaks %zu tokens",
+		model_label(g->model), vocab, tokenizer_name(g->tokenizer), tokenizer_vocab(g->tokenizer));
 	if (vocab <= BYTE_VOCAB_MAX)
 		return err_hint(err, "leave --tokenizer out: this model's tokens are bytes");
 	return err_hint(err, "%s", fitting_vocabulary(vocab));
 }
 
-int generation_open(struct generation *g, const struct options *opts, const struct sampler_config *defaults, struct err *err)
+int generation_open(struct generation *g, const struct options *opts, const struct sampler_config *defaults,
+		    struct err *err)
 {
 	int rc = check_options(opts, err);
 
@@ -156,7 +181,8 @@ int generation_open(struct generation *g, const struct options *opts, const stru
 	if (!rc)
 		rc = cli_model_open(&g->model, opts, err);
 	if (!rc)
-		rc = opts->tokenizer ? tokenizer_open(&g->tokenizer, opts->tokenizer, err) : tokenizer_open_bytes(&g->tokenizer, err);
+		rc = opts->tokenizer ? tokenizer_open(&g->tokenizer, opts->tokenizer, err)
+				     : tokenizer_open_bytes(&g->tokenizer, err);
 	if (!rc)
 		rc = check_pairing(g, err);
 	if (rc)
@@ -167,7 +193,23 @@ int generation_open(struct generation *g, const struct options *opts, const stru
 		rc = sampler_open(&g->sampler, model_info(g->model)->n_vocab, &g->sampling, err);
 	if (!rc)
 		rc = shadow_open(&g->shadow, opts, g->chunk_len, err);
-	return rc;
+	g->drawing = g->sampling;
+	return rc ? rc : acting_open(&g->acting, opts, g->run, err);
+}
+
+/* A model that is built in is known to be whole. */
+static size_t look_at_weights(const struct generation *g)
+{
+	struct weight_findings found;
+	char text[WEIGHT_TEXT];
+	struct err err;
+
+	if (!g->opts->model || g->opts->unwatched || weight_check_model(&found, g->model, &err))
+		return 0;
+	for (size_t i = 0; i < found.n && i < WEIGHT_FINDINGS && !g->opts->quiet; i++)
+		fprintf(stderr, "rwkvmon: %s: %s\n", model_label(g->model),
+			weight_finding_text(text, &found.finding[i], args_lang(g->opts->lang)));
+	return found.n;
 }
 
 int generation_watch(struct generation *g, struct err *err)
@@ -175,10 +217,12 @@ int generation_watch(struct generation *g, struct err *err)
 	int rc = watch_run_open(&g->watch, g->opts, g->model, g->tokenizer, &g->sampling, g->chunk_len, err);
 
 	g->watch.shadow = &g->shadow;
+	g->watch.damaged_tensors = look_at_weights(g);
 	return rc;
 }
 
-static int feed(struct generation *g, const uint32_t *tokens, size_t n, bool prefill, uint64_t *spent_ns, struct err *err)
+static int feed(struct generation *g, const uint32_t *tokens, size_t n, bool prefill, uint64_t *spent_ns,
+		struct err *err)
 {
 	struct run_call call = { .tokens = tokens, .n = n, .prefill = prefill, .tap = watch_run_tap(&g->watch) };
 	int rc = shadow_feed(&g->shadow, g->run, tokens, n, err);
@@ -205,17 +249,42 @@ int generation_prompt(struct generation *g, struct slice text, struct err *err)
 	return rc;
 }
 
-int generation_draw(struct generation *g, uint32_t *token, struct slice *bytes, struct err *err)
+int generation_draw(struct generation *g, uint32_t *token, struct err *err)
 {
 	uint64_t start = clock_mono_ns(&clock_system);
 	int rc = sampler_draw(g->sampler, run_logits(g->run), token, err);
 
+	if (!rc)
+		rc = token_list_add(&g->said, *token, err);
 	if (rc)
 		return rc;
-	*bytes = tokenizer_bytes(g->tokenizer, *token);
-	sampler_seen(g->sampler, *token, *bytes);
+	sampler_seen(g->sampler, *token, tokenizer_bytes(g->tokenizer, *token));
 	g->decode_ns += clock_mono_ns(&clock_system) - start;
 	return 0;
+}
+
+/* From the checkpoint to the target unwatched: the monitor has seen these tokens. */
+static int feed_again(struct generation *g, const uint32_t *tokens, size_t n, struct err *err)
+{
+	struct run_call call = { .tokens = tokens, .n = n, .prefill = true };
+
+	return n ? run_forward(g->run, &call, err) : 0;
+}
+
+int generation_go_back(struct generation *g, size_t begin, size_t target, struct err *err)
+{
+	uint64_t start = clock_mono_ns(&clock_system);
+	size_t from = (size_t)checkpoints_return(g->acting.checkpoints, g->run, target);
+	int rc = feed_again(g, g->said.ids + begin + from, target - from, err);
+
+	g->acting.fed_again += target - from;
+	rwkvmon_went_back(g->watch.mon, g->said.n - begin - target);
+	g->said.n = begin + target;
+	sampler_reset(g->sampler);
+	for (size_t i = 0; i < g->said.n; i++)
+		sampler_seen(g->sampler, g->said.ids[i], tokenizer_bytes(g->tokenizer, g->said.ids[i]));
+	g->decode_ns += clock_mono_ns(&clock_system) - start;
+	return rc;
 }
 
 int generation_feed(struct generation *g, uint32_t token, struct err *err)
@@ -231,6 +300,7 @@ void generation_restart(struct generation *g)
 	run_reset(g->run);
 	shadow_reset(&g->shadow);
 	sampler_reset(g->sampler);
+	g->said.n = 0;
 	watch_run_new_sequence(&g->watch);
 }
 
@@ -245,6 +315,8 @@ int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct
 {
 	int rc = watch_run_close(&g->watch, totals, err);
 
+	acting_close(&g->acting);
+	token_list_free(&g->said);
 	shadow_close(&g->shadow);
 	sampler_close(g->sampler);
 	run_close(g->run);
@@ -256,5 +328,5 @@ int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct
 void generation_say_undelivered(const struct rwkvmon_totals *totals)
 {
 	if (totals->undelivered)
-		fprintf(stderr, "rwkvmon: %s\n", totals->undelivered_why);
+		tell("rwkvmon: %s\n", totals->undelivered_why);
 }

@@ -1,9 +1,10 @@
-/* generation.h - a model that speaks under monitoring: what `run` and `chat` share.
+/* generation.h - a model that generates text under monitoring: what `run` and `chat` share.
  *
  * Holds model, tokenizer, sampler and collector together and counts time and tokens. */
 #ifndef RWKVMON_CLI_GENERATION_H
 #define RWKVMON_CLI_GENERATION_H
 
+#include "cli/acting.h"
 #include "cli/watch_run.h"
 #include "runtime/run.h"
 #include "runtime/sampler.h"
@@ -18,7 +19,10 @@ struct generation {
 	struct run *run;
 	struct tokenizer *tokenizer;
 	struct sampler *sampler;
-	struct sampler_config sampling;
+	struct sampler_config sampling; /* as given */
+	struct sampler_config drawing;  /* as it is now */
+	struct token_list said;         /* what was drawn since the sampler began afresh */
+	struct acting acting;
 	size_t chunk_len;
 	struct watch_run watch;
 	struct shadow shadow;
@@ -28,15 +32,20 @@ struct generation {
 
 /* Checks the options that both commands take and opens everything but the collector.
  * `defaults` stand where the options say nothing. */
-int generation_open(struct generation *g, const struct options *opts, const struct sampler_config *defaults, struct err *err);
+int generation_open(struct generation *g, const struct options *opts, const struct sampler_config *defaults,
+		    struct err *err);
 int generation_watch(struct generation *g, struct err *err);
 
 /* Feeds a text as a prompt; an empty one becomes token 0, which begins a text. */
 int generation_prompt(struct generation *g, struct slice text, struct err *err);
 
-/* Draws the next token; feeds it. Between the two it may be shown: *bytes are its text. */
-int generation_draw(struct generation *g, uint32_t *token, struct slice *bytes, struct err *err);
+/* Draws the next token, which becomes the last one said; feeds it. */
+int generation_draw(struct generation *g, uint32_t *token, struct err *err);
 int generation_feed(struct generation *g, uint32_t token, struct err *err);
+
+/* Goes back to the point at which `target` of the tokens since `begin` (where the checkpoints begin) had been fed:
+ * state, logits, penalties and monitoring are as they were then. The random numbers are not reset. */
+int generation_go_back(struct generation *g, size_t begin, size_t target, struct err *err);
 
 /* A new sequence: state, penalties and monitoring start afresh (from --state when given). */
 void generation_restart(struct generation *g);
@@ -50,10 +59,10 @@ int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct
 /* What receivers of alarms missed, on standard error; nothing when they missed nothing. */
 void generation_say_undelivered(const struct rwkvmon_totals *totals);
 
-/* SIGINT or SIGTERM when one has come; both commands look at it between tokens. */
+/* SIGINT or SIGTERM if one has arrived, otherwise 0; both commands check it between tokens. */
 int generation_interrupted(void);
 
-/* Besides those, SIGHUP reads the rule file anew before the next token. */
+/* Besides those, SIGHUP reads the rule file again before the next token. */
 void generation_catch_signals(void);
 void generation_resume(void); /* forgets an interrupt */
 

@@ -1,3 +1,4 @@
+/* live_window.c - a ring of buckets in the log's own time. */
 #include "cli/live_window.h"
 
 #include <math.h>

@@ -11,15 +11,15 @@
 enum { LIVE_BUCKETS = 300, LIVE_BUCKETS_MIN = 30, LIVE_WIDTH_US = 2000000 };
 
 struct live_window {
-	int64_t first, last; /* numbers of the oldest (ever) and the newest bucket; 0: none yet */
+	int64_t first, last;               /* numbers of the oldest (ever) and the newest bucket; 0: none yet */
 	struct bucket *cell[METRIC_COUNT]; /* (LIVE_BUCKETS), a ring by bucket number */
-	uint64_t have; /* bit m: the metric has occurred */
+	uint64_t have;                     /* bit m: the metric has occurred */
 };
 
 void live_window_free(struct live_window *w);
 void live_window_push(struct live_window *w, const struct record *r);
 
-/* The newest n buckets (fewer as long as there were fewer, but a minute) as a series in the arena; metrics that never
+/* The newest n buckets as a series in the arena (as many as there are, but at least a minute); metrics that never
  * occurred are NULL. */
 void live_window_series(const struct live_window *w, size_t n, struct arena *arena, struct series *out);
 

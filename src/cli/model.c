@@ -1,3 +1,4 @@
+/* model.c - opens what --model, --strategy and --state name. */
 #include "cli/model.h"
 
 #include "base/file.h"
@@ -16,7 +17,8 @@ int cli_model_open(struct model **out, const struct options *opts, struct err *e
 
 int cli_run_open(struct run **out, const struct model *m, const struct options *opts, size_t chunk_len, struct err *err)
 {
-	struct run_config cfg = { .chunk_len = chunk_len, .threads = opts->threads == UINT64_MAX ? 1 : (int)opts->threads };
+	struct run_config cfg = { .chunk_len = chunk_len,
+				  .threads = opts->threads == UINT64_MAX ? 1 : (int)opts->threads };
 	int rc;
 
 	*out = NULL;

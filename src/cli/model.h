@@ -9,7 +9,8 @@
 int cli_model_open(struct model **out, const struct options *opts, struct err *err);
 
 /* A stream through the model with --threads, starting from --state when that is given. */
-int cli_run_open(struct run **out, const struct model *m, const struct options *opts, size_t chunk_len, struct err *err);
+int cli_run_open(struct run **out, const struct model *m, const struct options *opts, size_t chunk_len,
+		 struct err *err);
 
 /* What people call it: the file's name without folder and ending. */
 void cli_model_name(char *out, size_t bytes, const char *path);

@@ -1,3 +1,4 @@
+/* pictures.c - one gnuplot process per picture, its script on standard input. */
 #include "cli/pictures.h"
 
 #include "report/gnuplot.h"
@@ -9,10 +10,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The script goes in on standard input; what gnuplot complains of comes out on standard error. */
+static int no_gnuplot(struct err *err)
+{
+	err_set(err, ERR_SYSTEM, "--charts: gnuplot is not installed, which draws them");
+	return err_hint(err, "Debian, Ubuntu: apt-get install gnuplot-nox; macOS: brew install gnuplot");
+}
+
+int pictures_possible(struct err *err)
+{
+	return system("command -v gnuplot >/dev/null") ? no_gnuplot(err) : 0;
+}
+
+/* The script is gnuplot's standard input; its error messages come from its standard error. */
 static int draw(const struct buf *script, const char *path, struct err *err)
 {
-	FILE *gnuplot = popen("command -v gnuplot >/dev/null || exit 127; LC_ALL=C.UTF-8 exec gnuplot", "w"); /* no word of a user is in this command */
+	FILE *gnuplot = popen("command -v gnuplot >/dev/null || exit 127; LC_ALL=C.UTF-8 exec gnuplot",
+			      "w"); /* no word of a user is in this command */
 	bool written;
 	int status;
 
@@ -20,17 +33,15 @@ static int draw(const struct buf *script, const char *path, struct err *err)
 		return err_set_os(err, ERR_SYSTEM, errno, "gnuplot cannot be started");
 	written = fwrite(script->p, 1, script->used, gnuplot) == script->used;
 	status = pclose(gnuplot);
-	if (status == -1 || !WIFEXITED(status) || WEXITSTATUS(status) == 127) {
-		err_set(err, ERR_SYSTEM, "--charts: gnuplot is not installed");
-		return err_hint(err, "Debian, Ubuntu: apt-get install gnuplot-nox; macOS: brew install gnuplot");
-	}
+	if (status == -1 || !WIFEXITED(status) || WEXITSTATUS(status) == 127)
+		return no_gnuplot(err);
 	if (!written || WEXITSTATUS(status))
 		return err_set(err, ERR_SYSTEM, "%s: gnuplot could not draw it (its own message stands above)", path);
 	return 0;
 }
 
-static int one_picture(const char *folder, const struct findings *f, enum chart_id chart, enum picture kind, enum lang lang,
-		       int *drawn, struct err *err)
+static int one_picture(const char *folder, const struct findings *f, enum chart_id chart, enum picture kind,
+		       enum lang lang, int *drawn, struct err *err)
 {
 	struct buf path = { 0 }, script = { 0 };
 	int rc = 0;
@@ -58,6 +69,6 @@ int pictures_write(const char *folder, const struct findings *f, enum lang lang,
 		for (int kind = 0; kind < PICTURE_COUNT && !rc; kind++)
 			rc = one_picture(folder, f, (enum chart_id)chart, (enum picture)kind, lang, drawn, err);
 	if (!*drawn)
-		rmdir(folder); /* which fails, as it should, when something is in it */
+		rmdir(folder); /* fails if the folder is not empty, as it should */
 	return rc;
 }

@@ -1,3 +1,4 @@
+/* progress.c - one line, drawn again when it is due, and only on a terminal. */
 #include "cli/progress.h"
 
 #include "base/file.h"
@@ -12,7 +13,8 @@ static const uint64_t EVERY_NS = 100000000;
 
 struct progress progress_start(bool wanted)
 {
-	return (struct progress){ .enabled = wanted && isatty(STDERR_FILENO), .start_ns = clock_mono_ns(&clock_system) };
+	return (struct progress){ .enabled = wanted && isatty(STDERR_FILENO),
+				  .start_ns = clock_mono_ns(&clock_system) };
 }
 
 bool progress_due(struct progress *p)
@@ -67,7 +69,7 @@ static void write_around(struct progress *p, const char *before, struct buf *lin
 	buf_add(&out, line->p, line->used);
 	buf_str(&out, after);
 	if (!line->failed && !out.failed) {
-		file_write_all(STDERR_FILENO, buf_slice(&out));
+		file_say(STDERR_FILENO, buf_slice(&out));
 		p->shown = true;
 	}
 	buf_free(&out);

@@ -1,6 +1,6 @@
 /* progress.h - one line on standard error that says how far long work has come.
  *
- * Shown on a terminal only, at most ten times a second; gone when the work is done. */
+ * Shown on a terminal only, at most ten times a second; removed when the work is done. */
 #ifndef RWKVMON_CLI_PROGRESS_H
 #define RWKVMON_CLI_PROGRESS_H
 
@@ -8,9 +8,9 @@
 #include "base/clock.h"
 
 struct progress {
-	bool shown;	    /* a line stands there now */
+	bool shown; /* a line stands there now */
 	bool enabled;
-	uint64_t drawn_ns;  /* last time */
+	uint64_t drawn_ns; /* last time */
 	uint64_t start_ns;
 };
 
@@ -19,8 +19,8 @@ struct progress progress_start(bool wanted);
 /* Is it time to draw again? Cheap enough to ask at every step. */
 bool progress_due(struct progress *p);
 
-/* The same on the line below text that is being written to the same terminal: `column` is
- * where that text stands; progress_clear_below() makes room for more of it. */
+/* The same on the line below text that is being written to the same terminal: `column` is the column at which that text
+ * ends; progress_clear_below() makes room for more of it. */
 void progress_draw_below(struct progress *p, const char *label, double share, const char *text, size_t column);
 void progress_clear_below(struct progress *p);
 

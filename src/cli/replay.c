@@ -1,9 +1,17 @@
+/* replay.c - gives every session its own rule state, and lists which alarms fire and resolve. */
 #include "cli/replay.h"
 
+#include "base/array.h"
 #include "base/clock.h"
+#include "base/json.h"
+#include "cli/analysis.h"
 #include "cli/progress.h"
 #include "read/read.h"
+#include "report/terminal.h"
 #include "rules/describe.h"
+#include "rules/learned.h"
+#include "rules/ruleset.h"
+#include "spec/text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,8 +31,16 @@ static void leave(struct replay_seat *s)
 	*s = (struct replay_seat){ 0 };
 }
 
+static void add_learning(struct replay *r, const struct replay_seat *s)
+{
+	struct rules_learning more = rules_learning(s->rules);
+
+	r->learning.silent += more.silent;
+	r->learning.judged += more.judged;
+}
+
 /* Room for one more: at the end, or that of the session not seen for longest. */
-static struct replay_seat *make_room(struct replay *r)
+static struct replay_seat *free_seat(struct replay *r)
 {
 	struct replay_seat *oldest = r->seat;
 
@@ -32,12 +48,13 @@ static struct replay_seat *make_room(struct replay *r)
 		return &r->seat[r->n_seats++];
 	for (size_t i = 1; i < r->n_seats; i++)
 		oldest = r->seat[i].last < oldest->last ? &r->seat[i] : oldest;
+	add_learning(r, oldest);
 	leave(oldest);
 	r->evicted++;
 	return oldest;
 }
 
-/* The session's seat: mostly that of the record before, which stands first. */
+/* The session's place: usually that of the record before, which is therefore tried first. */
 static struct replay_seat *find_seat(struct replay *r, const struct ruleset *set, struct slice id)
 {
 	struct replay_seat *seat;
@@ -51,9 +68,9 @@ static struct replay_seat *find_seat(struct replay *r, const struct ruleset *set
 			r->seat[0] = found;
 			return r->seat;
 		}
-	seat = make_room(r);
+	seat = free_seat(r);
 	seat->id = strndup(id.p ? id.p : "", id.n);
-	if (!seat->id || rules_open(&seat->rules, set, RULES_LIVE, NULL)) {
+	if (!seat->id || rules_open(&seat->rules, set, RULES_LIVE, r->learned, NULL)) {
 		leave(seat);
 		r->n_seats -= seat == &r->seat[r->n_seats - 1];
 		r->failed = true;
@@ -65,22 +82,15 @@ static struct replay_seat *find_seat(struct replay *r, const struct ruleset *set
 
 static void went_on(struct replay *r, const struct replay_seat *seat, const struct rule_finding *f, int64_t time_us)
 {
-	size_t cap = r->cap ? 2 * r->cap : 64;
-	struct replay_alarm *grown;
 	char *session;
 
 	r->total++;
 	r->by_type[f->type]++;
 	if (r->n == REPLAY_ALARMS_MAX)
 		return;
-	if (r->n == r->cap) {
-		grown = realloc(r->alarm, cap * sizeof *grown);
-		if (!grown) {
-			r->failed = true;
-			return;
-		}
-		r->alarm = grown;
-		r->cap = cap;
+	if (!array_grow(&r->alarm, r->n, &r->cap, 64, sizeof *r->alarm)) {
+		r->failed = true;
+		return;
 	}
 	session = strdup(seat->id);
 	r->failed |= !session;
@@ -103,25 +113,23 @@ static void went_off(struct replay *r, const struct replay_seat *seat, const str
 	}
 }
 
-static void take(struct replay *r, const struct ruleset *set, const struct record *rec)
+static void take(struct replay *r, const struct ruleset *set, struct record *rec)
 {
 	struct replay_seat *seat = find_seat(r, set, fields_text(rec->session, F_SESSION_ID));
 	struct rule_finding found[RULES_MAX];
-	size_t n = seat ? rules_eval(seat->rules, rec, found) : 0;
+	struct field_values whole;
+	size_t n;
 
+	if (rec->event == EVENT_SESSION_START)
+		rec->session = lineage_of(r->lineage, rec, &whole);
+	n = seat ? rules_eval(seat->rules, rec, found) : 0;
 	r->records += rec->event == EVENT_INFERENCE_STEP;
+	r->have |= rec->have | rec->nonfinite;
 	if (seat)
 		seat->last = r->records;
 	for (size_t i = 0; i < n; i++)
 		if (found[i].changed)
 			(found[i].firing ? went_on : went_off)(r, seat, &found[i], rec->time_us);
-}
-
-static int parse_bound(int64_t *out, const char *option, const char *text, struct err *err)
-{
-	if (!text || time_parse(slice_of(text), out))
-		return 0;
-	return err_set(err, ERR_USAGE, "--%s: found \"%s\", expected a time such as 2025-09-11T12:34:56Z", option, text);
 }
 
 static void show_progress(void *ctx, uint64_t done, uint64_t total)
@@ -143,20 +151,22 @@ static bool is_wanted(const struct record *rec, const struct options *opts, int6
 	return rec->event == EVENT_SESSION_START || (rec->time_us >= since && rec->time_us <= until);
 }
 
-int replay_run(struct replay *r, const struct ruleset *set, const struct options *opts, const char *const *logs, size_t n,
-	       struct err *err)
+int replay_run(struct replay *r, const struct ruleset *set, const struct options *opts, const char *const *logs,
+	       size_t n, struct err *err)
 {
 	struct progress progress = progress_start(!opts->quiet);
 	struct read_options how = { .progress = show_progress, .ctx = &progress };
 	int64_t since = INT64_MIN, until = INT64_MAX;
 	struct reader *reader = NULL;
 	struct record rec;
-	int rc = parse_bound(&since, "since", opts->since, err);
+	int rc = analysis_parse_time(&since, "since", opts->since, err);
 
 	if (!rc)
-		rc = parse_bound(&until, "until", opts->until, err);
+		rc = analysis_parse_time(&until, "until", opts->until, err);
 	r->seat = calloc(REPLAY_SESSIONS_MAX, sizeof *r->seat);
-	if (!rc && !r->seat)
+	r->learned = learned_open(ruleset_learned_metrics(set));
+	r->lineage = lineage_open();
+	if (!rc && !(r->seat && r->learned && r->lineage))
 		rc = err_set(err, ERR_NOMEM, "no memory to replay rules");
 	if (!rc)
 		rc = read_open(&reader, logs, n, &how, err);
@@ -165,6 +175,8 @@ int replay_run(struct replay *r, const struct ruleset *set, const struct options
 			take(r, set, &rec);
 		rc = r->failed ? err_set(err, ERR_NOMEM, "no memory to replay rules") : 0;
 	}
+	for (size_t i = 0; i < r->n_seats; i++)
+		add_learning(r, &r->seat[i]);
 	progress_clear(&progress);
 	read_close(reader);
 	return rc;
@@ -176,6 +188,8 @@ void replay_free(struct replay *r)
 		free(r->alarm[i].session);
 	for (size_t i = 0; i < r->n_seats; i++)
 		leave(&r->seat[i]);
+	learned_close(r->learned);
+	lineage_close(r->lineage);
 	free(r->alarm);
 	free(r->seat);
 	*r = (struct replay){ 0 };
@@ -183,107 +197,128 @@ void replay_free(struct replay *r)
 
 /* --- what came out ------------------------------------------------------------------------------- */
 
-static void add_plain(struct buf *out, const char *text)
-{
-	for (; *text; text++)
-		buf_char(out, (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
-}
-
 static void add_alarm_text(struct buf *out, const struct replay_alarm *a, enum lang lang)
 {
-	char time[TIME_TEXT_BYTES];
+	char time[TIME_TEXT_BYTES], token[TERM_TEXT], wasted[TERM_TEXT];
 
 	time_format(time, a->from_us);
 	buf_printf(out, "%s  %s (%s) ", time, alarm_specs[a->is.type].id, severity_ids[a->is.severity]);
 	if (a->to_us == INT64_MAX) {
-		buf_str(out, lang == LANG_ZH ? "直到日志结束" : "until the log's end");
+		buf_str(out, text(TEXT_REPLAY_TO_END, lang));
 	} else {
-		buf_str(out, lang == LANG_ZH ? "持续 " : "for ");
+		buf_str(out, text(TEXT_REPLAY_FOR, lang));
 		rule_describe_duration(out, a->to_us - a->from_us);
 	}
 	buf_printf(out, "\n    %s: ", a->is.rule);
 	buf_json_decimal(out, a->is.value, 3);
-	buf_str(out, lang == LANG_ZH ? ",限值 " : ", limit ");
+	buf_str(out, text(TEXT_ALARM_LIMIT, lang));
 	buf_json_decimal(out, a->is.limit, 3);
 	if (a->is.kind)
-		buf_printf(out, lang == LANG_ZH ? ";%s,始于 Token %llu,浪费 %llu 个" : "; %s since token %llu, %llu wasted",
-			   collapse_ids[a->is.kind], (unsigned long long)a->is.first_bad_token, (unsigned long long)a->is.tokens_wasted);
+		text_fill(out, lang, TEXT_ALARM_COLLAPSE, collapse_ids[a->is.kind],
+			  term_count(token, a->is.first_bad_token), term_count(wasted, a->is.tokens_wasted));
 	buf_str(out, "; ");
-	add_plain(out, a->session);
+	buf_str(out, a->session);
 	buf_printf(out, "\n    %s\n", a->is.summary[lang]);
+}
+
+static void add_unjudged(struct buf *out, const struct replay *r, const struct ruleset *set, enum lang lang)
+{
+	struct buf names = { 0 };
+
+	for (size_t i = 0; r->records && i < set->n; i++) {
+		enum metric_id lacking = rule_lacks(&set->rule[i], r->have);
+
+		if (lacking != METRIC_COUNT)
+			buf_printf(&names, "%s%s (%s)", names.used ? text(TEXT_COMMA, lang) : "", set->rule[i].name,
+				   metric_specs[lacking].id);
+	}
+	buf_char(&names, 0);
+	if (names.used > 1 && !names.failed)
+		text_fill(out, lang, TEXT_REPLAY_UNJUDGED, names.p);
+	buf_free(&names);
 }
 
 void replay_text(struct buf *out, const struct replay *r, const struct ruleset *set, enum lang lang)
 {
-	bool zh = lang == LANG_ZH;
+	char n[3][TERM_TEXT];
 
 	for (size_t i = 0; i < r->n; i++)
 		add_alarm_text(out, &r->alarm[i], lang);
 	if (r->total > r->n)
-		buf_printf(out, zh ? "…另有 %llu 次告警\n" : "… and %llu more\n", (unsigned long long)(r->total - r->n));
-	buf_printf(out, zh ? "%s:%llu 条记录、%llu 个会话%s中会告警 %llu 次%s" : "%s: in %llu records of %llu session%s there would have been %llu alarm%s",
-		   ruleset_name(set), (unsigned long long)r->records, (unsigned long long)r->sessions, zh || r->sessions == 1 ? "" : "s",
-		   (unsigned long long)r->total, zh || r->total == 1 ? "" : "s");
+		text_fill(out, lang, TEXT_REPLAY_MORE, term_count(n[0], r->total - r->n));
+	text_fill(out, lang, TEXT_REPLAY_TOTAL, ruleset_name(set), term_count(n[0], r->total),
+		  term_count(n[1], r->records), term_count(n[2], r->sessions));
 	for (int t = 0, first = 1; t < ALARM_TYPE_COUNT; t++)
 		if (r->by_type[t]) {
-			buf_printf(out, "%s %s %llu", first ? ":" : ",", alarm_specs[t].id, (unsigned long long)r->by_type[t]);
+			buf_printf(out, "%s%s %llu", text(first ? TEXT_COLON : TEXT_COMMA, lang), alarm_specs[t].id,
+				   (unsigned long long)r->by_type[t]);
 			first = 0;
 		}
 	buf_char(out, '\n');
+	if (r->learning.silent)
+		text_fill(out, lang, TEXT_REPLAY_JUDGED, term_count(n[0], r->learning.judged),
+			  term_count(n[1], r->learning.silent));
+	add_unjudged(out, r, set, lang);
 	if (r->evicted)
-		buf_printf(out, zh ? "同时运行的会话超过 %d 个:%llu 个会话曾被重新开始判定\n" :
-				     "More than %d sessions ran side by side: %llu were judged from anew\n",
-			   REPLAY_SESSIONS_MAX, (unsigned long long)r->evicted);
+		text_fill(out, lang, TEXT_REPLAY_EVICTED, term_count(n[0], REPLAY_SESSIONS_MAX),
+			  term_count(n[1], r->evicted));
 }
 
-static void add_time(struct buf *out, const char *key, int64_t us)
+static void add_alarm_json(struct json *out, const struct replay_alarm *a, enum lang lang)
 {
-	char time[TIME_TEXT_BYTES];
-
-	buf_printf(out, ",\"%s\":", key);
-	if (us == INT64_MAX) {
-		buf_str(out, "null");
-		return;
+	jw_object(out);
+	jw_put_text(out, "alarm_type", alarm_specs[a->is.type].id);
+	jw_put_text(out, "severity", severity_ids[a->is.severity]);
+	jw_put_text(out, "rule", a->is.rule);
+	jw_put_text(out, "session_id", a->session);
+	jw_put_time(out, "from", a->from_us, a->from_us != INT64_MAX);
+	jw_put_time(out, "to", a->to_us, a->to_us != INT64_MAX);
+	jw_put_text(out, "metric", metric_specs[a->is.metric].id);
+	jw_put_double(out, "value", a->is.value);
+	jw_put_double(out, "limit", a->is.limit);
+	if (a->is.kind) {
+		jw_put_text(out, "kind", collapse_ids[a->is.kind]);
+		jw_put_u64(out, "first_bad_token", a->is.first_bad_token);
+		jw_put_u64(out, "tokens_wasted", a->is.tokens_wasted);
 	}
-	time_format(time, us);
-	buf_printf(out, "\"%s\"", time);
+	jw_put_text(out, "summary", a->is.summary[lang]);
+	jw_end(out);
 }
 
-static void add_alarm_json(struct buf *out, const struct replay_alarm *a, enum lang lang)
+void replay_json(struct buf *to, const struct replay *r, const struct ruleset *set, enum lang lang)
 {
-	buf_printf(out, "{\"alarm_type\":\"%s\",\"severity\":\"%s\",\"rule\":", alarm_specs[a->is.type].id, severity_ids[a->is.severity]);
-	buf_json_string(out, slice_of(a->is.rule));
-	buf_str(out, ",\"session_id\":");
-	buf_json_string(out, slice_of(a->session));
-	add_time(out, "from", a->from_us);
-	add_time(out, "to", a->to_us);
-	buf_printf(out, ",\"metric\":\"%s\",\"value\":", metric_specs[a->is.metric].id);
-	buf_json_double(out, a->is.value);
-	buf_str(out, ",\"limit\":");
-	buf_json_double(out, a->is.limit);
-	if (a->is.kind)
-		buf_printf(out, ",\"kind\":\"%s\",\"first_bad_token\":%llu,\"tokens_wasted\":%llu", collapse_ids[a->is.kind],
-			   (unsigned long long)a->is.first_bad_token, (unsigned long long)a->is.tokens_wasted);
-	buf_str(out, ",\"summary\":");
-	buf_json_string(out, slice_of(a->is.summary[lang]));
-	buf_char(out, '}');
-}
+	struct json json = { .out = to }, *out = &json;
 
-void replay_json(struct buf *out, const struct replay *r, const struct ruleset *set, enum lang lang)
-{
-	buf_str(out, "{\"rules\":");
-	buf_json_string(out, slice_of(ruleset_name(set)));
-	buf_printf(out, ",\"records\":%llu,\"sessions\":%llu,\"alarms_total\":%llu,\"by_type\":{", (unsigned long long)r->records,
-		   (unsigned long long)r->sessions, (unsigned long long)r->total);
-	for (int t = 0, first = 1; t < ALARM_TYPE_COUNT; t++)
-		if (r->by_type[t]) {
-			buf_printf(out, "%s\"%s\":%llu", first ? "" : ",", alarm_specs[t].id, (unsigned long long)r->by_type[t]);
-			first = 0;
-		}
-	buf_str(out, "},\"alarms\":[");
-	for (size_t i = 0; i < r->n; i++) {
-		buf_str(out, i ? "," : "");
+	jw_object(out);
+	jw_put_text(out, "rules", ruleset_name(set));
+	jw_put_u64(out, "records", r->records);
+	jw_put_u64(out, "sessions", r->sessions);
+	jw_put_u64(out, "alarms_total", r->total);
+	jw_put_object(out, "by_type");
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
+		if (r->by_type[t])
+			jw_put_u64(out, alarm_specs[t].id, r->by_type[t]);
+	jw_end(out);
+	jw_put_object(out, "learned");
+	jw_put_u64(out, "judged", r->learning.judged);
+	jw_put_u64(out, "silent", r->learning.silent);
+	jw_end(out);
+	jw_put_array(out, "unjudged");
+	for (size_t i = 0; r->records && i < set->n; i++) {
+		enum metric_id lacking = rule_lacks(&set->rule[i], r->have);
+
+		if (lacking == METRIC_COUNT)
+			continue;
+		jw_object(out);
+		jw_put_text(out, "rule", set->rule[i].name);
+		jw_put_text(out, "metric", metric_specs[lacking].id);
+		jw_end(out);
+	}
+	jw_end(out);
+	jw_put_array(out, "alarms");
+	for (size_t i = 0; i < r->n; i++)
 		add_alarm_json(out, &r->alarm[i], lang);
-	}
-	buf_str(out, "]}\n");
+	jw_end(out);
+	jw_end(out);
+	buf_char(to, '\n');
 }

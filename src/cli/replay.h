@@ -1,16 +1,18 @@
-/* replay.h - rules over logs as if they had judged live: which alarms would have gone on, when, and when off again. */
+/* replay.h - applies rules to logs as if they had judged live: which alarms would have fired, when, and when they would
+ * have resolved. */
 #ifndef RWKVMON_CLI_REPLAY_H
 #define RWKVMON_CLI_REPLAY_H
 
 #include "base/buf.h"
+#include "record/lineage.h"
 #include "rules/rules.h"
 #include "spec/options.h"
 
 enum { REPLAY_ALARMS_MAX = 10000, REPLAY_SESSIONS_MAX = 1024 };
 
 struct replay_alarm {
-	struct rule_finding is; /* as it went on; a collapse's tokens as they were at its end */
-	char *session;		/* owned */
+	struct rule_finding is; /* as it fired; a collapse's tokens as they were at its end */
+	char *session;          /* owned */
 	int64_t from_us, to_us; /* to_us: INT64_MAX while it is on at the log's end */
 };
 
@@ -23,13 +25,17 @@ struct replay {
 	uint64_t records, sessions;
 	uint64_t evicted; /* sessions whose state had to go because more than REPLAY_SESSIONS_MAX ran side by side */
 	struct replay_seat *seat; /* (n_seats) */
+	struct learned *learned;  /* by all sessions */
+	struct lineage *lineage;
 	size_t n_seats;
-	bool failed; /* memory ran out */
+	struct rules_learning learning;
+	uint64_t have; /* metrics that some record has, as in struct record */
+	bool failed;   /* memory ran out */
 };
 
 /* Reads the logs; replay_free also after an error. The set is borrowed and must outlive it. */
-int replay_run(struct replay *r, const struct ruleset *set, const struct options *opts, const char *const *logs, size_t n,
-	       struct err *err);
+int replay_run(struct replay *r, const struct ruleset *set, const struct options *opts, const char *const *logs,
+	       size_t n, struct err *err);
 void replay_free(struct replay *r);
 
 void replay_text(struct buf *out, const struct replay *r, const struct ruleset *set, enum lang lang);

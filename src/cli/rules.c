@@ -1,94 +1,103 @@
 /* rules.c - rules list, check, replay. */
 #include "base/file.h"
+#include "base/json.h"
 #include "base/suggest.h"
+#include "base/utf8.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/replay.h"
+#include "cli/tell.h"
 #include "rules/describe.h"
 
 #include <stdio.h>
 
 typedef int action_fn(const struct options *opts, const char *const *names, size_t n, struct err *err);
 
-static int print(struct buf *out, struct err *err)
+/* Names and words of rule files and logs stand in it; JSON has them escaped. */
+static int print(struct buf *out, bool json, struct err *err)
 {
-	int rc = out->failed ? err_set(err, ERR_NOMEM, "no memory for the answer") : file_write("-", buf_slice(out), err);
-
-	buf_free(out);
-	return rc;
+	if (!json && out->p) {
+		utf8_clean(out->p);
+		out->used = strlen(out->p);
+	}
+	return answer(out, !json, err);
 }
 
 /* --- list ------------------------------------------------------------------------------------- */
 
 static void list_rule_text(struct buf *out, const struct rule *rule, enum lang lang)
 {
-	buf_printf(out, "  %-22s %-21s %-9s ", rule->name, alarm_specs[rule->alarm].id, severity_ids[rule->severity]);
+	buf_printf(out, "  %-24s %-21s %-9s ", rule->name, alarm_specs[rule->alarm].id, severity_ids[rule->severity]);
 	rule_describe(out, rule);
 	buf_printf(out, "\n      %s\n", rule->summary[lang]);
 }
 
-static void list_rule_json(struct buf *out, const struct rule *rule, enum lang lang)
+static void list_rule_json(struct json *out, const struct rule *rule, enum lang lang)
 {
 	struct buf says = { 0 };
 
 	rule_describe(&says, rule);
-	buf_str(out, "{\"name\":");
-	buf_json_string(out, slice_of(rule->name));
-	buf_printf(out, ",\"alarm_type\":\"%s\",\"severity\":\"%s\",\"violated_when\":", alarm_specs[rule->alarm].id,
-		   severity_ids[rule->severity]);
-	buf_json_string(out, buf_slice(&says));
-	buf_str(out, ",\"for_seconds\":");
-	buf_json_double(out, (double)rule->for_us / 1e6);
-	buf_str(out, ",\"cooldown_seconds\":");
-	buf_json_double(out, (double)rule->cooldown_us / 1e6);
-	buf_str(out, ",\"clear\":");
-	buf_json_double(out, rule->clear);
-	buf_str(out, ",\"summary\":");
-	buf_json_string(out, slice_of(rule->summary[lang]));
-	buf_str(out, ",\"action\":");
-	buf_json_string(out, slice_of(rule->action[lang]));
-	buf_char(out, '}');
-	out->failed |= says.failed;
+	jw_object(out);
+	jw_put_text(out, "name", rule->name);
+	jw_put_text(out, "alarm_type", alarm_specs[rule->alarm].id);
+	jw_put_text(out, "severity", severity_ids[rule->severity]);
+	jw_put_slice(out, "violated_when", buf_slice(&says));
+	jw_put_double(out, "for_seconds", (double)rule->for_us / 1e6);
+	jw_put_double(out, "cooldown_seconds", (double)rule->cooldown_us / 1e6);
+	jw_put_double(out, "clear", rule->clear);
+	jw_put_text(out, "summary", rule->summary[lang]);
+	jw_put_text(out, "action", rule->action[lang]);
+	jw_end(out);
+	out->out->failed |= says.failed;
 	buf_free(&says);
 }
 
-static void list_set(struct buf *out, const struct ruleset *set, enum lang lang, bool json, bool first)
+static void list_set_json(struct json *out, const struct ruleset *set, enum lang lang)
 {
-	if (json) {
-		buf_printf(out, "%s{\"name\":", first ? "" : ",");
-		buf_json_string(out, slice_of(set->name));
-		buf_str(out, ",\"rules\":[");
-	} else {
-		buf_printf(out, lang == LANG_ZH ? "%s%s:%zu 条规则%s%s\n" : "%s%s: %zu rules%s%s\n", first ? "" : "\n", set->name, set->n,
-			   set->vocab_at_most ? (lang == LANG_ZH ? ",用于字节级模型" : ", for models whose tokens are bytes") : "",
-			   set->overlay ? (lang == LANG_ZH ? ",附加 byte" : ", with byte laid over") : "");
-	}
-	for (size_t i = 0; i < set->n; i++) {
-		if (json && i)
-			buf_char(out, ',');
-		(json ? list_rule_json : list_rule_text)(out, &set->rule[i], lang);
-	}
-	if (json)
-		buf_str(out, "]}");
+	jw_object(out);
+	jw_put_text(out, "name", set->name);
+	jw_put_array(out, "rules");
+	for (size_t i = 0; i < set->n; i++)
+		list_rule_json(out, &set->rule[i], lang);
+	jw_end(out);
+	jw_end(out);
+}
+
+static void list_set_text(struct buf *out, const struct ruleset *set, enum lang lang)
+{
+	buf_printf(out, lang == LANG_ZH ? "%s%s：%zu 条规则%s%s\n" : "%s%s: %zu rules%s%s\n", out->used ? "\n" : "",
+		   set->name, set->n,
+		   set->vocab_at_most ? (lang == LANG_ZH ? "，用于字节级模型" : ", for models whose tokens are bytes")
+				      : "",
+		   set->overlay ? (lang == LANG_ZH ? "，附加 byte" : ", with byte laid over") : "");
+	for (size_t i = 0; i < set->n; i++)
+		list_rule_text(out, &set->rule[i], lang);
 }
 
 static int list(const struct options *opts, const char *const *names, size_t n, struct err *err)
 {
 	struct buf out = { 0 };
+	struct json json = { .out = &out };
 	int rc = 0;
 
-	buf_str(&out, opts->json ? "[" : "");
+	if (opts->json)
+		jw_array(&json);
 	for (size_t i = 0; !rc && (n ? i < n : ruleset_shipped(i) != NULL); i++) {
 		struct ruleset *set;
 
 		rc = ruleset_open(&set, n ? names[i] : ruleset_shipped(i), err);
-		if (!rc)
-			list_set(&out, set, args_lang(opts->lang), opts->json, !i);
+		if (!rc && opts->json)
+			list_set_json(&json, set, args_lang(opts->lang));
+		else if (!rc)
+			list_set_text(&out, set, args_lang(opts->lang));
 		ruleset_close(set);
 	}
-	buf_str(&out, opts->json ? "]\n" : "");
+	if (opts->json) {
+		jw_end(&json);
+		buf_char(&out, '\n');
+	}
 	if (!rc)
-		return print(&out, err);
+		return print(&out, opts->json, err);
 	buf_free(&out);
 	return rc;
 }
@@ -96,7 +105,7 @@ static int list(const struct options *opts, const char *const *names, size_t n, 
 /* --- check ---------------------------------------------------------------------------------------- */
 
 struct mistakes {
-	struct buf *json; /* NULL: say them on standard error */
+	struct json *json; /* NULL: say them on standard error */
 	size_t n;
 };
 
@@ -106,18 +115,17 @@ static void say_mistake(void *ctx, const struct err *e)
 
 	m->n++;
 	if (!m->json) {
-		fprintf(stderr, "%s\n%s%s%s", e->text, e->hint[0] ? "    " : "", e->hint, e->hint[0] ? "\n" : "");
+		tell("%s\n%s%s%s", e->text, e->hint[0] ? "    " : "", e->hint, e->hint[0] ? "\n" : "");
 		return;
 	}
-	buf_str(m->json, m->n > 1 ? ",{\"text\":" : "{\"text\":");
-	buf_json_string(m->json, slice_of(e->text));
-	buf_str(m->json, ",\"hint\":");
-	buf_json_string(m->json, slice_of(e->hint));
-	buf_char(m->json, '}');
+	jw_object(m->json);
+	jw_put_text(m->json, "text", e->text);
+	jw_put_text(m->json, "hint", e->hint);
+	jw_end(m->json);
 }
 
 /* One file. A file that cannot be read is an error of its own; its mistakes are not. */
-static int check_file(struct buf *out, const char *name, const struct options *opts, size_t *total, struct err *err)
+static int check_file(struct json *out, const char *name, const struct options *opts, size_t *total, struct err *err)
 {
 	struct mistakes m = { .json = opts->json ? out : NULL };
 	bool zh = args_lang(opts->lang) == LANG_ZH;
@@ -125,15 +133,19 @@ static int check_file(struct buf *out, const char *name, const struct options *o
 	int rc;
 
 	if (opts->json) {
-		buf_str(out, "{\"file\":");
-		buf_json_string(out, slice_of(name));
-		buf_str(out, ",\"mistakes\":[");
+		jw_object(out);
+		jw_put_text(out, "file", name);
+		jw_put_array(out, "mistakes");
 	}
 	rc = ruleset_check(&set, name, say_mistake, &m, err);
-	if (opts->json)
-		buf_printf(out, "],\"rules\":%zu}", set ? set->n : 0);
-	else if (!rc)
-		buf_printf(out, zh ? "%s:正确,%zu 条规则%s\n" : "%s: fine, %zu rule%s\n", name, set->n, zh || set->n == 1 ? "" : "s");
+	if (opts->json) {
+		jw_end(out);
+		jw_put_u64(out, "rules", set ? set->n : 0);
+		jw_end(out);
+	} else if (!rc) {
+		buf_printf(out->out, zh ? "%s：正确，%zu 条规则%s\n" : "%s: fine, %zu rule%s\n", name, set->n,
+			   zh || set->n == 1 ? "" : "s");
+	}
 	ruleset_close(set);
 	*total += m.n;
 	return m.n ? 0 : rc;
@@ -142,23 +154,27 @@ static int check_file(struct buf *out, const char *name, const struct options *o
 static int check(const struct options *opts, const char *const *names, size_t n, struct err *err)
 {
 	struct buf out = { 0 };
+	struct json json = { .out = &out };
 	size_t mistakes = 0;
 	int rc = 0;
 
 	if (!n)
 		return err_set(err, ERR_USAGE, "rules check: no rule file is named");
-	buf_str(&out, opts->json ? "[" : "");
-	for (size_t i = 0; !rc && i < n; i++) {
-		buf_str(&out, opts->json && i ? "," : "");
-		rc = check_file(&out, names[i], opts, &mistakes, err);
+	if (opts->json)
+		jw_array(&json);
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = check_file(&json, names[i], opts, &mistakes, err);
+	if (opts->json) {
+		jw_end(&json);
+		buf_char(&out, '\n');
 	}
-	buf_str(&out, opts->json ? "]\n" : "");
 	if (rc)
 		buf_free(&out);
 	else
-		rc = print(&out, err);
+		rc = print(&out, opts->json, err);
 	if (!rc && mistakes)
-		rc = err_set(err, ERR_RULE, "rules check: %zu mistake%s", mistakes, mistakes > 1 ? "s" : "");
+		rc = err_set(err, ERR_RULE, mistakes > 1 ? "rules check: %zu mistakes" : "rules check: %zu mistake",
+			     mistakes);
 	return rc;
 }
 
@@ -180,7 +196,7 @@ static int replay(const struct options *opts, const char *const *names, size_t n
 		rc = replay_run(&result, set, opts, names + 1, n - 1, err);
 	if (!rc) {
 		(opts->json ? replay_json : replay_text)(&out, &result, set, args_lang(opts->lang));
-		rc = print(&out, err);
+		rc = print(&out, opts->json, err);
 	}
 	replay_free(&result);
 	ruleset_close(set);

@@ -1,16 +1,19 @@
 /* run.c - generate text under monitoring. */
 #include "base/file.h"
+#include "base/json.h"
+#include "cli/answer.h"
 #include "cli/args.h"
 #include "cli/commands.h"
-#include "cli/generation.h"
-#include "cli/screen.h"
+#include "cli/tell.h"
+#include "report/terminal.h"
+#include "spec/text.h"
 
 #include <math.h>
 #include <unistd.h>
 
 enum { TOKENS_DEFAULT = 256, PROMPT_MAX_BYTES = 64 << 20 };
 
-/* Said when nobody says anything: the built-in model was trained on novels. */
+/* The prompt if none is given: the built-in model was trained on novels. */
 static const char opening[] = "It was a dark and stormy night, and";
 
 static int read_prompt(struct buf *text, const struct options *o, struct err *err)
@@ -19,74 +22,83 @@ static int read_prompt(struct buf *text, const struct options *o, struct err *er
 
 	if (o->prompt && o->prompt_file)
 		return err_set(err, ERR_USAGE, "run: --prompt and --prompt-file exclude each other");
+	if (file && file_read(text, file, PROMPT_MAX_BYTES, err))
+		return -(int)err->code;
+	if (file && o->prompt_file && !text->used)
+		return err_set(err, ERR_FORMAT, "%s: is empty", file);
 	if (file)
-		return file_read(text, file, PROMPT_MAX_BYTES, err);
+		return 0;
 	buf_str(text, o->prompt ? o->prompt : o->model ? "" : opening);
 	return 0;
 }
 
 static int generate(struct generation *g, struct screen *screen, uint64_t wanted, struct err *err)
 {
-	struct slice bytes;
-	uint32_t token;
-	int rc = 0;
+	struct answer a;
+	int rc = answer_begin(&a, g, screen, wanted, err);
 
-	while (!rc && g->made < wanted && !generation_interrupted()) {
-		rc = generation_draw(g, &token, &bytes, err);
-		if (!rc)
-			rc = screen_say(screen, bytes, err);
-		if (!rc)
-			rc = generation_feed(g, token, err);
-		screen_progress(screen, g->made, wanted, (double)g->decode_ns / 1e9);
+	while (!rc && answer_goes_on(&a)) {
+		rc = answer_next(&a, err);
+		screen_progress(screen, answer_tokens(&a), wanted, (double)g->decode_ns / 1e9);
 	}
 	screen_progress_end(screen);
-	watch_run_answered(&g->watch, rc, generation_interrupted(), false);
+	if (!rc)
+		rc = answer_end(&a, err);
+	watch_run_answered(&g->watch, rc, generation_interrupted(), a.stopped);
 	return rc;
 }
 
-static void add_json(struct buf *out, const struct generation *g, struct slice text, const struct rwkvmon_totals *t)
+static void add_acts(struct json *out, const struct acting *a)
 {
-	buf_printf(out, "{\"prompt_tokens\":%llu,\"tokens\":%llu,\"prefill_seconds\":", (unsigned long long)g->prompt_tokens,
-		   (unsigned long long)g->made);
-	buf_json_double(out, (double)g->prefill_ns / 1e9);
-	buf_str(out, ",\"decode_seconds\":");
-	buf_json_double(out, (double)g->decode_ns / 1e9);
-	buf_str(out, ",\"tokens_per_second\":");
-	buf_json_double(out, g->decode_ns ? (double)g->made * 1e9 / (double)g->decode_ns : NAN);
-	buf_printf(out, ",\"seed\":%llu,\"alarms\":%llu,\"records\":%llu,\"dropped\":%llu,\"overhead_seconds\":",
-		   (unsigned long long)g->sampling.seed, (unsigned long long)t->alarms, (unsigned long long)t->records,
-		   (unsigned long long)t->dropped);
-	buf_json_double(out, t->overhead_seconds);
-	buf_str(out, ",\"log\":");
-	if (*t->log_path)
-		buf_json_string(out, slice_of(t->log_path));
-	else
-		buf_str(out, "null");
-	buf_str(out, ",\"text\":");
-	buf_json_string(out, text);
-	buf_str(out, "}\n");
+	if (!a->any)
+		return;
+	jw_put_u64(out, "rewinds", a->rewinds);
+	jw_put_u64(out, "tokens_taken_back", a->taken_back);
+	jw_put_u64(out, "tokens_fed_again", a->fed_again);
+	if (a->stopped)
+		jw_put_text(out, "stopped_by", a->stopped);
+}
+
+static void add_json(struct buf *to, const struct generation *g, struct slice text, const struct rwkvmon_totals *t)
+{
+	struct json out = { .out = to };
+
+	jw_object(&out);
+	jw_put_u64(&out, "prompt_tokens", g->prompt_tokens);
+	jw_put_u64(&out, "tokens", g->made);
+	jw_put_double(&out, "prefill_seconds", (double)g->prefill_ns / 1e9);
+	jw_put_double(&out, "decode_seconds", (double)g->decode_ns / 1e9);
+	jw_put_double(&out, "tokens_per_second", g->decode_ns ? (double)g->made * 1e9 / (double)g->decode_ns : NAN);
+	add_acts(&out, &g->acting);
+	jw_put_u64(&out, "seed", g->sampling.seed);
+	jw_put_u64(&out, "alarms", t->alarms);
+	jw_put_u64(&out, "records", t->records);
+	jw_put_u64(&out, "dropped", t->dropped);
+	jw_put_double(&out, "overhead_seconds", t->overhead_seconds);
+	jw_put_known_text(&out, "log", t->log_path);
+	jw_put_slice(&out, "text", text.p ? text : slice_of(""));
+	jw_end(&out);
+	buf_char(to, '\n');
 }
 
 /* Numbers for people, on standard error. */
 static void say_summary(const struct generation *g, const struct rwkvmon_totals *t)
 {
 	double prefill = (double)g->prefill_ns / 1e9, decode = (double)g->decode_ns / 1e9;
-	double rate = decode > 0 ? (double)g->made / decode : 0, overhead_ms = t->overhead_seconds * 1e3;
-	double share = 100 * t->overhead_seconds / (prefill + decode);
-	unsigned long long prompt = g->prompt_tokens, made = g->made, seed = g->sampling.seed, alarms = t->alarms;
+	double rate = decode > 0 ? (double)g->made / decode : 0, overhead = t->overhead_seconds;
+	enum lang lang = args_lang(g->opts->lang);
+	char prompt[TERM_TEXT], took[32], made[TERM_TEXT], speed[TERM_TEXT], seed[24], alarms[TERM_TEXT], cost[32],
+		share[32];
 
-	if (args_lang(g->opts->lang) == LANG_ZH)
-		fprintf(stderr,
-			"\n提示词 %llu 个 Token,%.3f 秒;生成 %llu 个 Token,%.0f tokens/s(种子 %llu)\n"
-			"告警 %llu 次;监控用时 %.3f 毫秒,占 %.2f %%\n%s%s%s",
-			prompt, prefill, made, rate, seed, alarms, overhead_ms, share, *t->log_path ? "日志:" : "",
-			t->log_path, *t->log_path ? "\n" : "");
-	else
-		fprintf(stderr,
-			"\n%llu prompt tokens in %.3f s, %llu tokens at %.0f tokens/s (seed %llu)\n"
-			"%llu alarms; monitoring took %.3f ms, %.2f %% of the time\n%s%s%s",
-			prompt, prefill, made, rate, seed, alarms, overhead_ms, share, *t->log_path ? "log: " : "",
-			t->log_path, *t->log_path ? "\n" : "");
+	snprintf(took, sizeof took, "%.3f", prefill);
+	snprintf(seed, sizeof seed, "%llu", (unsigned long long)g->sampling.seed);
+	snprintf(cost, sizeof cost, "%.3f", overhead * 1e3);
+	snprintf(share, sizeof share, "%.2f", 100 * overhead / (prefill + decode));
+	tell("\n");
+	args_say(lang, TEXT_RUN_SUMMARY, term_count(prompt, g->prompt_tokens), took, term_count(made, g->made),
+		 term_count(speed, (uint64_t)(rate + 0.5)), seed, term_count(alarms, t->alarms), cost, share);
+	if (*t->log_path)
+		args_say(lang, TEXT_LOG_FILE, t->log_path);
 }
 
 static int finish(struct generation *g, struct screen *screen, const struct rwkvmon_totals *t, struct err *err)
@@ -99,7 +111,8 @@ static int finish(struct generation *g, struct screen *screen, const struct rwkv
 	else
 		buf_char(&out, '\n');
 	if (!rc)
-		rc = out.failed ? err_set(err, ERR_NOMEM, "no memory for the summary") : file_write("-", buf_slice(&out), err);
+		rc = out.failed ? err_set(err, ERR_NOMEM, "no memory for the summary")
+				: file_write("-", buf_slice(&out), err);
 	buf_free(&out);
 	if (!rc && !g->opts->quiet)
 		say_summary(g, t);

@@ -1,15 +1,15 @@
 /* schema.c - the field and metric tables as a JSON Schema. */
 #include "cli/documents.h"
 
+#include "base/json.h"
 #include "spec/fields.h"
 #include "spec/metrics.h"
 
 /* Properties come in the order of the log, so objects open and close but never come back.
  * Invariant: `open` is the path of the innermost open object. */
 struct schema_writer {
-	struct buf *out;
+	struct json out;
 	char open[96];
-	bool comma;
 };
 
 static size_t shared(const char *open, const char *path)
@@ -32,19 +32,25 @@ static void close_to(struct schema_writer *w, size_t keep)
 		char *dot = strrchr(w->open, '.');
 
 		*(dot ? dot : w->open) = 0;
-		buf_str(w->out, "}}");
-		w->comma = true;
+		jw_end(&w->out); /* its properties */
+		jw_end(&w->out);
 	}
 }
 
-static void name(struct schema_writer *w, struct slice key)
+static void open_object(struct schema_writer *w, struct slice name)
 {
-	buf_str(w->out, w->comma ? ",\n" : "\n");
-	buf_json_string(w->out, key);
-	buf_str(w->out, ": ");
-	w->comma = true;
+	size_t n = strlen(w->open);
+	char key[sizeof w->open];
+
+	snprintf(key, sizeof key, "%.*s", SLICE_ARG(name));
+	snprintf(w->open + n, sizeof w->open - n, "%s%s", n ? "." : "", key);
+	jw_break(&w->out);
+	jw_put_object(&w->out, key);
+	jw_put_text(&w->out, "type", "object");
+	jw_put_object(&w->out, "properties");
 }
 
+/* type: an object's members as JSON. */
 static void property(struct schema_writer *w, const char *path, const char *type, const char *help)
 {
 	size_t at = shared(w->open, path);
@@ -52,55 +58,66 @@ static void property(struct schema_writer *w, const char *path, const char *type
 
 	close_to(w, at);
 	path += at + (at ? 1 : 0);
-	while ((dot = strchr(path, '.'))) {
-		size_t n = strlen(w->open);
-
-		name(w, (struct slice){ path, (size_t)(dot - path) });
-		buf_str(w->out, "{\"type\": \"object\", \"properties\": {");
-		snprintf(w->open + n, sizeof w->open - n, "%s%.*s", n ? "." : "", (int)(dot - path), path);
-		w->comma = false;
-		path = dot + 1;
-	}
-	name(w, slice_of(path));
-	buf_printf(w->out, "{%s, \"description\": ", type);
-	buf_json_string(w->out, slice_of(help));
-	buf_char(w->out, '}');
+	for (; (dot = strchr(path, '.')); path = dot + 1)
+		open_object(w, (struct slice){ path, (size_t)(dot - path) });
+	jw_break(&w->out);
+	jw_put_object(&w->out, path);
+	jw_members(&w->out, slice_of(type));
+	jw_put_text(&w->out, "description", help);
+	jw_end(&w->out);
 }
 
 static const char *type_of(enum field_kind kind)
 {
 	switch (kind) {
 	case KIND_TIME:
-		return "\"type\": \"string\", \"pattern\": \"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\\\.[0-9]{3}Z$\"";
+		return "{\"type\": \"string\", \"pattern\": "
+		       "\"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\\\.[0-9]{3}Z$\"}";
 	case KIND_COUNT:
-		return "\"type\": \"integer\", \"minimum\": 0";
+		return "{\"type\": \"integer\", \"minimum\": 0}";
 	case KIND_NUMBER:
-		return "\"type\": \"number\"";
+		return "{\"type\": \"number\"}";
 	case KIND_TOKENS:
-		return "\"type\": \"array\", \"items\": {\"type\": \"integer\", \"minimum\": 0}";
+		return "{\"type\": \"array\", \"items\": {\"type\": \"integer\", \"minimum\": 0}}";
 	case KIND_NUMBERS:
-		return "\"type\": \"array\", \"items\": {\"type\": [\"number\", \"null\"]}";
+		return "{\"type\": \"array\", \"items\": {\"type\": [\"number\", \"null\"]}}";
+	case KIND_GPUS:
+		return "{\"type\": \"array\", \"items\": {\"type\": \"object\", \"properties\": {"
+		       "\"device\": {\"type\": \"string\"}"
+#define GPU_VALUE(name, key, ...) ", \"" key "\": {\"type\": \"number\"}"
+#include "spec/gpu_values.def"
+		       "}, \"required\": [\"device\"]}}";
 	case KIND_DETAILS:
-		return "\"$ref\": \"#\"";
+		return "{\"$ref\": \"#\"}";
+	case KIND_JSON:
+		return "{\"type\": \"object\", \"additionalProperties\": {\"type\": \"object\", \"properties\": {"
+		       "\"count\": {\"type\": \"integer\", \"minimum\": 0}, \"sum\": {\"type\": \"number\"}, "
+		       "\"min\": {\"type\": \"number\"}, \"max\": {\"type\": \"number\"}, "
+		       "\"sketch\": {\"type\": \"string\"}}, \"required\": [\"count\"]}}";
 	case KIND_PHASE:
-		return "\"enum\": [\"prefill\", \"decode\"]";
+		return "{\"enum\": [\"prefill\", \"decode\"]}";
 	default:
-		return "\"type\": \"string\"";
+		return "{\"type\": \"string\"}";
 	}
 }
 
 static void event_property(struct schema_writer *w, const struct field_spec *f)
 {
 	struct buf type = { 0 };
+	struct json out = { .out = &type, .spaced = true };
 
-	buf_str(&type, "\"enum\": [");
+	jw_object(&out);
+	jw_put_array(&out, "enum");
 	for (int e = 0; e < EVENT_TYPE_COUNT; e++)
-		buf_printf(&type, "%s\"%s\"", e ? ", " : "", event_ids[e]);
-	buf_char(&type, ']');
-	property(w, f->path, type.failed ? "" : type.p, f->help);
+		jw_text(&out, event_ids[e]);
+	jw_end(&out);
+	jw_end(&out);
+	w->out.out->failed |= type.failed;
+	property(w, f->path, type.failed ? "{}" : type.p, f->help);
 	buf_free(&type);
 }
 
+/* The GPUs stand at the end of their group, as in the log. */
 static void metric_properties(struct schema_writer *w)
 {
 	for (int m = 0; m < METRIC_COUNT; m++) {
@@ -108,20 +125,32 @@ static void metric_properties(struct schema_writer *w)
 		char path[96], help[400];
 
 		snprintf(path, sizeof path, "%s.%s", metric_group_keys[s->group], s->key);
-		snprintf(help, sizeof help, "%s%s%s%s", s->help[LANG_EN], *s->unit ? " Unit: " : "", s->unit, *s->unit ? "." : "");
-		property(w, path, "\"type\": \"number\"", help);
+		snprintf(help, sizeof help, "%s%s%s%s", s->help[LANG_EN], *s->unit ? " Unit: " : "", s->unit,
+			 *s->unit ? "." : "");
+		property(w, path, "{\"type\": \"number\"}", help);
+		if (s->group == METRIC_RESOURCES && metric_specs[m + 1].group != METRIC_RESOURCES)
+			property(w, field_specs[F_GPUS].path, type_of(KIND_GPUS), field_specs[F_GPUS].help);
 	}
 }
 
 void document_schema(struct buf *out)
 {
-	struct schema_writer w = { .out = out };
+	struct schema_writer w = { .out = { .out = out, .spaced = true } };
 
-	buf_str(out, "{\"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"
-		     "\"title\": \"rwkvmon log, format 1: one line\",\n"
-		     "\"type\": \"object\",\n"
-		     "\"required\": [\"timestamp\", \"session_id\", \"event_type\"],\n"
-		     "\"properties\": {");
+	jw_object(&w.out);
+	jw_put_text(&w.out, "$schema", "https://json-schema.org/draft/2020-12/schema");
+	jw_break(&w.out);
+	jw_put_text(&w.out, "title", "rwkvmon log, format 1: one line");
+	jw_break(&w.out);
+	jw_put_text(&w.out, "type", "object");
+	jw_break(&w.out);
+	jw_put_array(&w.out, "required");
+	jw_text(&w.out, "timestamp");
+	jw_text(&w.out, "session_id");
+	jw_text(&w.out, "event_type");
+	jw_end(&w.out);
+	jw_break(&w.out);
+	jw_put_object(&w.out, "properties");
 	for (int f = 0; f < FIELD_COUNT; f++) {
 		const struct field_spec *s = &field_specs[f];
 
@@ -129,9 +158,12 @@ void document_schema(struct buf *out)
 			metric_properties(&w);
 		else if (s->kind == KIND_EVENT)
 			event_property(&w, s);
-		else
+		else if (s->kind != KIND_GPUS)
 			property(&w, s->path, type_of(s->kind), s->help);
 	}
 	close_to(&w, 0);
-	buf_str(out, "\n}}\n");
+	buf_char(out, '\n');
+	jw_end(&w.out);
+	jw_end(&w.out);
+	buf_char(out, '\n');
 }

@@ -1,13 +1,19 @@
+/* screen.c - text goes out as it is; the progress line is taken away before it and put back after it. */
 #include "cli/screen.h"
 
+#include "base/charset.h"
 #include "base/file.h"
 #include "base/utf8.h"
+#include "cli/tell.h"
 
 #include <unistd.h>
 
+enum { RESUME_BYTES = 60 };
+
 struct screen screen_open(bool silent, bool with_progress)
 {
-	return (struct screen){ .silent = silent, .progress = progress_start(with_progress),
+	return (struct screen){ .silent = silent,
+				.progress = progress_start(with_progress),
 				.terminal = !silent && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO) };
 }
 
@@ -20,7 +26,6 @@ static int write_to_terminal(struct screen *s, struct slice text, struct err *er
 {
 	size_t columns = progress_columns();
 	struct buf out = { 0 };
-	int rc;
 
 	for (size_t i = 0, n; i < text.n; i += n) {
 		char shown[8] = { 0 };
@@ -37,9 +42,7 @@ static int write_to_terminal(struct screen *s, struct slice text, struct err *er
 		if (!s->column) /* the progress line is where the text goes now */
 			progress_clear_below(&s->progress);
 	}
-	rc = out.failed ? err_set(err, ERR_NOMEM, "no memory for the text") : file_write("-", buf_slice(&out), err);
-	buf_free(&out);
-	return rc;
+	return answer(&out, !charset_is_ascii(), err); /* ASCII alone would make most texts of a model unreadable */
 }
 
 /* Shows what was kept since `from`. */
@@ -71,6 +74,38 @@ int screen_end(struct screen *s, struct err *err)
 	return show_since(s, from, err);
 }
 
+void screen_forget(struct screen *s)
+{
+	buf_clear(&s->kept);
+	s->stream = (struct text_stream){ 0 };
+}
+
+void screen_recall(struct screen *s, struct slice bytes)
+{
+	text_stream_push(&s->stream, bytes, &s->kept);
+}
+
+void screen_note(struct screen *s, const char *line)
+{
+	screen_progress_end(s);
+	tell("%s%s\n", s->column ? "\n" : "", line);
+	s->column = 0;
+}
+
+int screen_resume(struct screen *s, struct err *err)
+{
+	size_t from = s->kept.used > RESUME_BYTES ? s->kept.used - RESUME_BYTES : 0;
+	const char *p = s->kept.p;
+	int rc;
+
+	if (!s->terminal || !s->kept.used || s->kept.failed)
+		return 0;
+	while (from && from < s->kept.used && p[from] != ' ' && p[from] != '\n')
+		from++;
+	rc = write_to_terminal(s, slice_of("… "), err);
+	return rc ? rc : write_to_terminal(s, (struct slice){ p + from, s->kept.used - from }, err);
+}
+
 void screen_progress(struct screen *s, uint64_t done, uint64_t wanted, double seconds)
 {
 	bool wiped = s->terminal && s->progress.enabled && !s->progress.shown; /* by a line break of the text */
@@ -79,8 +114,8 @@ void screen_progress(struct screen *s, uint64_t done, uint64_t wanted, double se
 
 	if (!progress_due(&s->progress) && !wiped)
 		return;
-	snprintf(text, sizeof text, "%llu/%llu tokens  %.0f tokens/s", (unsigned long long)done, (unsigned long long)wanted,
-		 seconds > 0 ? (double)done / seconds : 0);
+	snprintf(text, sizeof text, "%llu/%llu tokens  %.0f tokens/s", (unsigned long long)done,
+		 (unsigned long long)wanted, seconds > 0 ? (double)done / seconds : 0);
 	if (s->terminal)
 		progress_draw_below(&s->progress, "generating", share, text, s->column);
 	else

@@ -24,10 +24,21 @@ void screen_free(struct screen *s);
 /* Bytes of the next token, or any text. */
 int screen_say(struct screen *s, struct slice bytes, struct err *err);
 
-/* The last character is complete, or never will be. */
+/* No more bytes come: the last character is complete, or will never be. */
 int screen_end(struct screen *s, struct err *err);
 
-/* done of wanted tokens in so many seconds; drawn when it is time. */
+/* Forgets what was said; then remembers `text` as said before, without showing it again. What a terminal shows stays
+ * there. */
+void screen_forget(struct screen *s);
+void screen_recall(struct screen *s, struct slice bytes);
+
+/* A line on standard error, between the text's lines. */
+void screen_note(struct screen *s, const char *line);
+
+/* On a terminal, after text was taken back: shows the last words that remain, because the text continues there. */
+int screen_resume(struct screen *s, struct err *err);
+
+/* Progress: `done` of `wanted` tokens in so many seconds; drawn when it is due. */
 void screen_progress(struct screen *s, uint64_t done, uint64_t wanted, double seconds);
 void screen_progress_end(struct screen *s);
 

@@ -1,3 +1,4 @@
+/* shadow.c - feeds the same tokens to a second run in fp32 and compares the logits. */
 #include "cli/shadow.h"
 
 #include "stats/divergence.h"
@@ -22,7 +23,8 @@ int shadow_open(struct shadow *s, const struct options *opts, size_t chunk_len, 
 		return 0;
 	rc = check_mode(s, opts, err);
 	if (!rc)
-		rc = opts->model ? model_open(&s->model, opts->model, &full, err) : model_open_embedded(&s->model, &full, err);
+		rc = opts->model ? model_open(&s->model, opts->model, &full, err)
+				 : model_open_embedded(&s->model, &full, err);
 	if (!rc)
 		rc = run_open(&s->run, s->model, &(struct run_config){ .chunk_len = chunk_len }, err);
 	if (!rc && opts->state)

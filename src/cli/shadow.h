@@ -1,4 +1,4 @@
-/* shadow.h - the same model in full precision beside a quantised one, to see what is lost.
+/* shadow.h - runs the same model in full precision beside a quantised one, to measure what quantisation loses.
  *
  *   one_step     1 of N tokens is fed to the shadow from the quantised run's own state:
  *                the error of a single step
@@ -20,7 +20,7 @@ struct shadow {
 	struct run *run;
 	uint64_t every, fed;
 	bool accumulated;
-	bool compares; /* with the call that is running */
+	bool compares;                   /* with the call that is running */
 	struct rwkvmon_number number[2]; /* quant_kl_nats, quant_top1_agree */
 };
 

@@ -1,14 +1,16 @@
 /* watch.c - a dashboard over running logs: read --follow → analyze → board → terminal; or over addresses of /metrics:
  * fetch → scrape → board → terminal.
  *
- * One thread reads each log and pushes its records under a lock, or fetches each address; the main thread takes a board
+ * One thread reads each log and pushes its rows under a lock, or fetches each address; the main thread takes a board
  * under the same lock whenever it draws, so that keys never wait for a disk or a network. */
 #include "analyze/analyze.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "cli/analysis.h"
 #include "cli/args.h"
 #include "cli/commands.h"
-#include "export/deliver_post.h"
+#include "cli/metrics_address.h"
+#include "cli/tell.h"
 #include "read/read.h"
 #include "tui/console.h"
 #include "tui/scrape.h"
@@ -19,7 +21,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LOGS_MAX = 64, ROWS = 24, COLUMNS = 80, KEY_MS = 100, FETCH_MS = 3000, TEXT_MAX_BYTES = 4 << 20 };
+enum { LOGS_MAX = 64, ROWS = 24, COLUMNS = 80, KEY_MS = 100 };
 
 struct watch;
 
@@ -28,7 +30,7 @@ struct log_thread {
 	const char *path;
 	pthread_t thread;
 	bool started;
-	struct err err; /* why it ended; code 0 when it was asked to */
+	struct err err; /* why it ended; code 0 if it was told to end */
 	atomic_bool failed;
 };
 
@@ -58,16 +60,18 @@ static void *follow(void *ctx)
 	struct watch *w = log->watch;
 	struct read_options how = { .stop = asked_to_stop, .stop_ctx = w };
 	struct reader *reader = NULL;
-	struct record rec;
-	int rc = read_open(&reader, &log->path, 1, &how, &log->err);
+	struct columns *rows = aligned_alloc(64, sizeof *rows);
+	int rc = rows ? read_open(&reader, &log->path, 1, &how, &log->err)
+		      : err_set(&log->err, ERR_NOMEM, "no memory to read %s", log->path);
 
-	while (!rc && !atomic_load(&w->stop) && (rc = read_next(reader, &rec, &log->err)) > 0) {
+	while (!rc && !atomic_load(&w->stop) && (rc = read_columns(reader, rows, NULL, &log->err)) > 0) {
 		pthread_mutex_lock(&w->lock);
-		analyze_push(w->analysis, &rec);
+		analyze_push_columns(w->analysis, rows);
 		pthread_mutex_unlock(&w->lock);
 		rc = 0;
 	}
 	read_close(reader);
+	free(rows);
 	if (rc < 0 && !atomic_load(&w->stop))
 		atomic_store(&log->failed, true);
 	return NULL;
@@ -75,39 +79,17 @@ static void *follow(void *ctx)
 
 /* --- addresses ------------------------------------------------------------------------- */
 
-static bool is_address(const char *argument)
-{
-	return !strncmp(argument, "http://", 7) || !strncmp(argument, "https://", 8);
-}
-
-/* "http://host:8000" is that of its /metrics. */
-static void address_of(struct buf *out, const char *argument)
-{
-	const char *path = strchr(strstr(argument, "://") + 3, '/');
-
-	buf_str(out, argument);
-	if (!path || !path[1])
-		buf_str(out, path ? "metrics" : "/metrics");
-}
-
 /* Fetches once and takes what comes; what goes wrong is the scrape's trouble. */
 static int fetch(struct watch *w, size_t i, const char *argument, struct err *err)
 {
-	struct buf url = { 0 }, text = { 0 };
-	bool any = false;
-	int rc;
+	struct buf text = { 0 };
+	int rc = metrics_fetch(&text, argument, err);
 
-	address_of(&url, argument);
-	rc = url.failed ? err_set(err, ERR_NOMEM, "no memory to fetch") : http_fetch(&text, url.p, TEXT_MAX_BYTES, FETCH_MS, err);
 	pthread_mutex_lock(&w->lock);
-	if (!rc)
-		any = scrape_take(&w->scrape[i], buf_slice(&text), clock_wall_us(&clock_system));
-	if (!rc && !any)
-		rc = err_set(err, ERR_FORMAT, "%.100s: no metric of rwkvmon in it", url.p);
+	rc = rc ? rc : metrics_take(&w->scrape[i], buf_slice(&text), argument, err);
 	if (rc)
 		snprintf(w->scrape[i].trouble, sizeof w->scrape[i].trouble, "%.250s", err->text);
 	pthread_mutex_unlock(&w->lock);
-	buf_free(&url);
 	buf_free(&text);
 	return rc;
 }
@@ -126,7 +108,8 @@ static void *fetch_on(void *ctx)
 		struct err err;
 
 		fetch(w, (size_t)(target - w->log), target->path, &err); /* trouble is shown */
-		for (unsigned waited = 0; waited < atomic_load(&w->interval_ms) && !atomic_load(&w->stop); waited += KEY_MS)
+		for (unsigned waited = 0; waited < atomic_load(&w->interval_ms) && !atomic_load(&w->stop);
+		     waited += KEY_MS)
 			pause_ms(KEY_MS);
 	}
 	return NULL;
@@ -138,11 +121,12 @@ static int open_scrapes(struct watch *w, const struct options *opts, struct err 
 	size_t addresses = 0;
 
 	for (size_t i = 0; i < opts->n_arguments; i++)
-		addresses += is_address(opts->argument[i]);
+		addresses += metrics_is_address(opts->argument[i]);
 	if (!addresses)
 		return 0;
 	if (addresses < opts->n_arguments || addresses > SCRAPE_TARGETS)
-		return err_set(err, ERR_USAGE, "watch: expected logs alone, or at most %d addresses alone", SCRAPE_TARGETS);
+		return err_set(err, ERR_USAGE, "watch: expected logs alone, or at most %d addresses alone",
+			       SCRAPE_TARGETS);
 	w->scrape = calloc(addresses, sizeof *w->scrape);
 	return w->scrape ? 0 : err_set(err, ERR_NOMEM, "no memory for what is fetched");
 }
@@ -150,13 +134,15 @@ static int open_scrapes(struct watch *w, const struct options *opts, struct err 
 static int open_watch(struct watch *w, const struct options *opts, struct err *err)
 {
 	struct analyze_options how = { .session = opts->session };
-	int rc = ruleset_open(&w->rules, opts->rules ? opts->rules : "thresholds", err);
+	int rc = analysis_rules(&w->rules, opts, err);
 
 	pthread_mutex_init(&w->lock, NULL);
 	atomic_init(&w->stop, false);
 	atomic_init(&w->interval_ms, 1000);
 	how.rules = w->rules;
-	snprintf(w->source, sizeof w->source, opts->n_arguments > 1 ? "%s +%zu" : "%s", opts->argument[0], opts->n_arguments - 1);
+	snprintf(w->source, sizeof w->source, opts->n_arguments > 1 ? "%s +%zu" : "%s", opts->argument[0],
+		 opts->n_arguments - 1);
+	rc = rc ? rc : analysis_told(&how.diagnose, opts, err);
 	rc = rc ? rc : open_scrapes(w, opts, err);
 	return rc ? rc : analyze_open(&w->analysis, &how, err);
 }
@@ -211,30 +197,24 @@ static int print_frame(const struct board *board, struct dashboard_view *view, s
 {
 	struct frame frame;
 	struct buf out = { 0 };
-	int rc;
 
 	if (!frame_open(&frame, size_from("LINES", ROWS), size_from("COLUMNS", COLUMNS)))
 		return err_set(err, ERR_NOMEM, "no memory for the screen");
 	dashboard_draw(&frame, board, view);
 	frame_text(&out, &frame);
 	frame_free(&frame);
-	rc = out.failed ? err_set(err, ERR_NOMEM, "no memory for the frame") : file_write("-", buf_slice(&out), err);
-	buf_free(&out);
-	return rc;
+	return answer(&out, true, err);
 }
 
 static int print_json(const struct board *board, struct err *err)
 {
 	struct buf out = { 0 };
-	int rc;
 
 	board_json(&out, board);
-	rc = out.failed ? err_set(err, ERR_NOMEM, "no memory for the frame") : file_write("-", buf_slice(&out), err);
-	buf_free(&out);
-	return rc;
+	return answer(&out, false, err);
 }
 
-/* Two texts, so that it is known what happens between them. */
+/* Needs two texts: rates are differences between them. */
 static int fetch_once(struct watch *w, const struct options *opts, double interval_s, struct err *err)
 {
 	int rc = 0;
@@ -253,13 +233,10 @@ static int fetch_once(struct watch *w, const struct options *opts, double interv
 static int read_once(struct watch *w, const struct options *opts, struct board *board, struct err *err)
 {
 	struct reader *reader = NULL;
-	struct record rec;
 	int rc = read_open(&reader, opts->argument, opts->n_arguments, NULL, err);
 
-	while (!rc && (rc = read_next(reader, &rec, err)) > 0) {
-		analyze_push(w->analysis, &rec);
-		rc = 0;
-	}
+	if (!rc)
+		rc = parallel_read(reader, w->analysis, NULL, parallel_read_threads(reader, UINT64_MAX), err);
 	if (!rc)
 		rc = look(w, read_input(reader), board, err);
 	read_close(reader);
@@ -287,7 +264,7 @@ static int once(struct watch *w, const struct options *opts, struct dashboard_vi
 
 /* --- the screen ------------------------------------------------------------------------------ */
 
-/* What is not there is said before the screen opens. */
+/* Reports missing logs before the screen opens. */
 static int probe(const char *path, struct err *err)
 {
 	struct reader *reader = NULL;
@@ -305,7 +282,8 @@ static int probe(const char *path, struct err *err)
 static int start(struct watch *w, const struct options *opts, struct err *err)
 {
 	if (opts->n_arguments > LOGS_MAX)
-		return err_set(err, ERR_USAGE, "watch: %zu logs, at most %d can be watched at once", opts->n_arguments, LOGS_MAX);
+		return err_set(err, ERR_USAGE, "watch: %zu logs, at most %d can be watched at once", opts->n_arguments,
+			       LOGS_MAX);
 	for (size_t i = 0; i < opts->n_arguments; i++) {
 		struct log_thread *log = &w->log[i];
 		int rc = w->scrape ? 0 : probe(opts->argument[i], err);
@@ -336,7 +314,7 @@ static int show(const struct board *board, struct dashboard_view *view, struct e
 	return 0;
 }
 
-/* Keys until the user leaves; the board is looked at anew after each interval. */
+/* Keys until the user leaves; the board is looked at again after each interval. */
 static int run_screen(struct watch *w, struct dashboard_view *view, struct err *err)
 {
 	struct board *board = calloc(1, sizeof *board);
@@ -366,7 +344,7 @@ static int interactive(struct watch *w, const struct options *opts, struct dashb
 	int rc = start(w, opts, err);
 
 	if (!rc)
-		rc = console_open(!getenv("NO_COLOR"), err);
+		rc = console_open(args_color(), err);
 	if (rc)
 		return rc;
 	rc = run_screen(w, view, err);
@@ -377,14 +355,17 @@ static int interactive(struct watch *w, const struct options *opts, struct dashb
 int command_watch(const struct options *opts, struct err *err)
 {
 	bool screen = !opts->once && !opts->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-	struct dashboard_view view = { .lang = args_lang(opts->lang), .focus = DASH_ROWS,
+	struct dashboard_view view = { .lang = args_lang(opts->lang),
+				       .ascii = !tell_draws(),
+				       .focus = DASH_ROWS,
 				       .interval_s = isnan(opts->interval) ? 1 : fmax(opts->interval, 0.1) };
 	struct watch w = { .analysis = NULL };
 	int rc;
 
 	if (!opts->n_arguments) {
 		err_set(err, ERR_USAGE, "watch: no log is named");
-		return err_hint(err, "name files, directories, or addresses such as http://127.0.0.1:8000: %s", command_specs[COMMAND_WATCH].example);
+		return err_hint(err, "name files, directories, or addresses such as http://127.0.0.1:8000: %s",
+				command_specs[COMMAND_WATCH].example);
 	}
 	rc = open_watch(&w, opts, err);
 	if (!rc)

@@ -1,10 +1,11 @@
+/* watch_run.c - turns the runtime's tap into begin and end of rwkvmon.h. */
 #include "cli/watch_run.h"
 
 #include "base/cpu.h"
 #include "cli/args.h"
 #include "cli/model.h"
-#include "cli/receivers.h"
-#include "log/log.h"
+#include "cli/monitor.h"
+#include "cli/tell.h"
 #include "simd/observe.h"
 #include "stats/select.h"
 
@@ -17,7 +18,7 @@ static void on_begin(void *ctx)
 }
 
 /* Room for one row per tensor; grows with the first call only. */
-static bool make_room(struct watch_run *w, size_t n)
+static bool reserve_rows(struct watch_run *w, size_t n)
 {
 	if (n <= w->cap)
 		return true;
@@ -29,18 +30,28 @@ static bool make_room(struct watch_run *w, size_t n)
 	return w->cap;
 }
 
-/* What the runtime sums for single tokens, for a chunk: the state is compared with the one
- * before, which becomes the one before the next chunk. */
+static enum rwkvmon_part part_of(enum tap_part part)
+{
+	return part == TAP_WKV ? RWKVMON_WKV : RWKVMON_SHIFT;
+}
+
+static struct rwkvmon_state_sums sums_of(enum rwkvmon_part part, const struct state_sums *s)
+{
+	return (struct rwkvmon_state_sums){ part, s->dot, s->old_norm2, s->new_norm2, s->change_norm2, s->nonfinite };
+}
+
+/* Computes for a chunk what the runtime sums for single tokens: compares the state with the one before the chunk, and
+ * keeps it for the next chunk. */
 static size_t compare_chunk(struct watch_run *w, const struct tap_step *step)
 {
 	struct state_sums part[2] = { 0 };
 	size_t at = 0;
 
 	for (size_t i = 0; i < step->n_state; at += step->state[i++].n)
-		state_observe(w->before + at, step->state[i].p, VALUE_F32, step->state[i].n, &part[step->state[i].part == TAP_WKV]);
+		state_observe(w->before + at, step->state[i].p, VALUE_F32, step->state[i].n,
+			      &part[step->state[i].part == TAP_WKV]);
 	for (int i = 0; i < 2; i++)
-		w->sums[i] = (struct rwkvmon_state_sums){ i ? RWKVMON_WKV : RWKVMON_SHIFT, part[i].dot, part[i].old2, part[i].new2,
-							  part[i].change2, part[i].nonfinite };
+		w->sums[i] = sums_of(i ? RWKVMON_WKV : RWKVMON_SHIFT, &part[i]);
 	return 2;
 }
 
@@ -48,17 +59,13 @@ static void fill_state(struct watch_run *w, const struct tap_step *step, struct 
 {
 	size_t rows = step->n_stats > step->n_state ? step->n_stats : step->n_state;
 
-	if (!make_room(w, rows))
+	if (!reserve_rows(w, rows))
 		return;
 	for (size_t i = 0; i < step->n_state; i++)
 		w->state[i] = (struct rwkvmon_tensor){ step->state[i].p, step->state[i].n, RWKVMON_F32,
-						       step->state[i].part == TAP_WKV ? RWKVMON_WKV : RWKVMON_SHIFT };
-	for (size_t i = 0; i < step->n_stats; i++) {
-		const struct tap_state_stats *s = &step->stats[i];
-
-		w->sums[i] = (struct rwkvmon_state_sums){ s->part == TAP_WKV ? RWKVMON_WKV : RWKVMON_SHIFT, s->dot, s->old_norm2,
-							  s->new_norm2, s->change_norm2, s->nonfinite };
-	}
+						       part_of(step->state[i].part) };
+	for (size_t i = 0; i < step->n_stats; i++)
+		w->sums[i] = sums_of(part_of(step->stats[i].part), &step->stats[i].sums);
 	out->state = w->state;
 	out->n_state = step->n_state;
 	out->sums = w->sums;
@@ -108,7 +115,7 @@ static void fill_decay(struct watch_run *w, const struct tap_step *step, struct 
 static void fill_first_bad_layer(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
 {
 	for (size_t i = 0; i < step->n_stats; i++)
-		if (step->stats[i].nonfinite) {
+		if (step->stats[i].sums.nonfinite) {
 			w->number[out->n_numbers++] =
 				(struct rwkvmon_number){ rwkvmon_metric("nonfinite_layer"), step->stats[i].layer };
 			return;
@@ -121,6 +128,21 @@ static void fill_shadow(struct watch_run *w, const struct tap_step *step, struct
 
 	for (size_t i = 0; i < n; i++)
 		w->number[out->n_numbers++] = w->shadow->number[i];
+}
+
+static void fill_surprisal(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
+{
+	if (step->n_surprisal)
+		w->number[out->n_numbers++] =
+			(struct rwkvmon_number){ rwkvmon_metric("surprisal_nats"), step->surprisal };
+}
+
+static void fill_damage(struct watch_run *w, struct rwkvmon_step *out)
+{
+	if (w->damaged_tensors)
+		w->number[out->n_numbers++] =
+			(struct rwkvmon_number){ rwkvmon_metric("damaged_tensors"), (double)w->damaged_tensors };
+	w->damaged_tensors = 0;
 }
 
 /* The text of a call's tokens, as far as it fits; decode calls have one. */
@@ -140,8 +162,11 @@ static void fill_text(struct watch_run *w, const struct tap_step *step, struct r
 static void on_end(void *ctx, const struct tap_step *step)
 {
 	struct watch_run *w = ctx;
-	struct rwkvmon_step out = { .struct_size = sizeof out, .tokens = step->tokens, .n_tokens = step->n_tokens,
-				    .phase = step->prefill ? RWKVMON_PREFILL : RWKVMON_DECODE, .logits = step->logits,
+	struct rwkvmon_step out = { .struct_size = sizeof out,
+				    .tokens = step->tokens,
+				    .n_tokens = step->n_tokens,
+				    .phase = step->prefill ? RWKVMON_PREFILL : RWKVMON_DECODE,
+				    .logits = step->logits,
 				    .n_logits = step->vocab };
 	struct buf text = { 0 };
 
@@ -153,84 +178,60 @@ static void on_end(void *ctx, const struct tap_step *step)
 	fill_decay(w, step, &out);
 	fill_first_bad_layer(w, step, &out);
 	fill_shadow(w, step, &out);
+	fill_surprisal(w, step, &out);
+	fill_damage(w, &out);
 	fill_text(w, step, &out, &text);
 	rwkvmon_end(w->mon, &out);
 	buf_free(&text);
-}
-
-static const char *log_of(const struct options *o)
-{
-	if (!o->log)
-		return "";
-	return strcmp(o->log, "none") ? o->log : NULL;
-}
-
-/* "never", "interval" or "record", in the order of enum rwkvmon_sync. */
-static int sync_of(const char *name, enum rwkvmon_sync *out, struct err *err)
-{
-	int i = 0;
-
-	while (name && i < LOG_SYNC_COUNT && strcmp(name, log_sync_names[i]))
-		i++;
-	*out = (enum rwkvmon_sync)i;
-	return i < LOG_SYNC_COUNT ? 0 : err_set(err, ERR_USAGE, "--fsync: found \"%s\", expected never, interval or record", name);
-}
-
-static uint64_t count_or_0(uint64_t given)
-{
-	return given == UINT64_MAX ? 0 : given;
 }
 
 int watch_run_open(struct watch_run *w, const struct options *opts, const struct model *m, const struct tokenizer *t,
 		   const struct sampler_config *sampling, size_t chunk_len, struct err *err)
 {
 	const struct model_info *info = model_info(m);
-	char why[RWKVMON_ERROR_BYTES], *second_line;
+	char why[RWKVMON_ERROR_BYTES];
 	struct rwkvmon_config cfg = {
-		.struct_size = sizeof cfg, .log_path = log_of(opts), .rules = opts->rules, .lang = lang_codes[args_lang(opts->lang)],
-		.log_tokens = opts->log_tokens, .log_text = opts->log_text, .alarms_to_stderr = !opts->quiet,
-		.model_name = w->name, .model_version = info->version, .strategy = info->strategy,
-		.runtime_name = "rwkvmon", .runtime_version = rwkvmon_version(), .runtime_flags = cpu_features_name(),
-		.chunk_len = (uint32_t)chunk_len, .n_layer = (uint32_t)info->n_layer, .n_embd = (uint32_t)info->n_embd,
-		.vocab_size = (uint32_t)info->n_vocab, .model_bytes = info->weight_bytes, .load_time_ms = (double)info->load_ns / 1e6,
-		.has_sampler = 1, .temperature = sampling->temperature, .top_p = sampling->top_p,
-		.alpha_frequency = sampling->frequency, .alpha_presence = sampling->presence,
-		.log_rotate_bytes = count_or_0(opts->log_rotate_bytes), .log_rotate_seconds = count_or_0(opts->log_rotate_seconds),
-		.log_keep = (uint32_t)count_or_0(opts->log_keep),
-		.penalty_decay = sampling->penalty_decay, .top_k = (uint32_t)sampling->top_k, .seed = sampling->seed,
+		.struct_size = sizeof cfg,
+		.lang = lang_codes[args_lang(opts->lang)],
+		.model_name = w->name,
+		.model_version = info->version,
+		.strategy = info->strategy,
+		.runtime_name = "rwkvmon",
+		.runtime_version = rwkvmon_version(),
+		.runtime_flags = cpu_features_name(),
+		.chunk_len = (uint32_t)chunk_len,
+		.n_layer = (uint32_t)info->n_layer,
+		.n_embd = (uint32_t)info->n_embd,
+		.vocab_size = (uint32_t)info->n_vocab,
+		.model_bytes = info->weight_bytes,
+		.load_time_ms = (double)info->load_ns / 1e6,
+		.has_sampler = 1,
+		.temperature = sampling->temperature,
+		.top_p = sampling->top_p,
+		.alpha_frequency = sampling->frequency,
+		.alpha_presence = sampling->presence,
+		.penalty_decay = sampling->penalty_decay,
+		.top_k = (uint32_t)sampling->top_k,
+		.seed = sampling->seed,
 	};
-	struct receivers to = { 0 };
 	int rc;
 
-	*w = (struct watch_run){ .tokenizer = t, .log_text = opts->log_text };
+	*w = (struct watch_run){ .tokenizer = t };
 	cli_model_name(w->name, sizeof w->name, opts->model);
-	w->tap = (struct tap){ .ctx = w, .begin = on_begin, .end = on_end, .wants_state_stats = true };
-	rc = sync_of(opts->fsync, &cfg.log_sync, err);
-	if (!rc)
-		rc = receivers_open(&to, opts, err);
-	if (rc) {
-		receivers_free(&to);
-		return rc;
-	}
-	cfg.alarm_file = opts->alarm_file;
-	cfg.alarm_command = to.command.word;
-	cfg.webhook_url = to.webhook;
-	cfg.webhook_template = opts->webhook_template;
-	cfg.alertmanager_url = to.alertmanager;
-	cfg.listen = opts->listen;
-	cfg.listen_token = to.token;
-	cfg.metrics_textfile = opts->metrics_textfile;
-	rc = opts->unwatched ? 0 : rwkvmon_open(&w->mon, &cfg, why);
-	receivers_free(&to);
+	w->tap = (struct tap){
+		.ctx = w, .begin = on_begin, .end = on_end, .wants_state_stats = true, .wants_surprisal = true
+	};
+	rc = monitor_configure(&cfg, opts, why);
+	if ((opts->on[0] || opts->adapt_sampling) && !option_setting(opts, SETTING_overhead_budget_pct))
+		cfg.overhead_budget_pct =
+			-1; /* every call is measured, so that the same seed leads to the same actions */
+	w->log_text = cfg.log_text;
+	if (!rc && !opts->unwatched)
+		rc = rwkvmon_open(&w->mon, &cfg, why);
+	rwkvmon_config_free(&cfg);
 	if (!rc && *rwkvmon_url(w->mon) && !opts->quiet)
-		fprintf(stderr, "%s/metrics\n", rwkvmon_url(w->mon));
-	if (!rc)
-		return 0;
-	second_line = strchr(why, '\n');
-	if (second_line)
-		*second_line++ = 0;
-	err_set(err, (enum err_code)-rc, "%s", why);
-	return second_line ? err_hint(err, "%s", second_line) : rc;
+		tell("%s/metrics\n", rwkvmon_url(w->mon));
+	return monitor_said(err, rc, why);
 }
 
 void watch_run_prompt(struct watch_run *w, const struct run *run, size_t n)
@@ -252,10 +253,10 @@ void watch_run_prompt(struct watch_run *w, const struct run *run, size_t n)
 
 void watch_run_answered(struct watch_run *w, int rc, bool interrupted, bool stopped)
 {
-	rwkvmon_finished(w->mon, rc	     ? RWKVMON_FINISH_ERROR :
-				 interrupted ? RWKVMON_FINISH_ABORT :
-				 stopped     ? RWKVMON_FINISH_STOP :
-					       RWKVMON_FINISH_LENGTH);
+	rwkvmon_finished(w->mon, rc            ? RWKVMON_FINISH_ERROR
+				 : interrupted ? RWKVMON_FINISH_ABORT
+				 : stopped     ? RWKVMON_FINISH_STOP
+					       : RWKVMON_FINISH_LENGTH);
 }
 
 void watch_run_new_sequence(struct watch_run *w)
@@ -271,7 +272,6 @@ const struct tap *watch_run_tap(const struct watch_run *w)
 int watch_run_close(struct watch_run *w, struct rwkvmon_totals *totals, struct err *err)
 {
 	int rc = rwkvmon_close(w->mon, totals);
-	char *second_line = strchr(totals->trouble, '\n');
 
 	w->mon = NULL;
 	free(w->state);
@@ -282,10 +282,5 @@ int watch_run_close(struct watch_run *w, struct rwkvmon_totals *totals, struct e
 	w->decay = NULL;
 	w->state = NULL;
 	w->sums = NULL;
-	if (!rc)
-		return 0;
-	if (second_line)
-		*second_line++ = 0;
-	err_set(err, (enum err_code)-rc, "%s", totals->trouble);
-	return second_line ? err_hint(err, "%s", second_line) : rc;
+	return monitor_said(err, rc, totals->trouble);
 }

@@ -21,7 +21,7 @@ struct watch_run {
 	struct tap tap;
 	const struct tokenizer *tokenizer;
 	bool log_text;
-	size_t prompt_left; /* tokens of the prompt not yet fed */
+	size_t prompt_left;           /* tokens of the prompt not yet fed */
 	struct rwkvmon_tensor *state; /* (n_state) */
 	struct rwkvmon_state_sums *sums;
 	size_t cap;
@@ -30,8 +30,9 @@ struct watch_run {
 	float *decay; /* (decay_cap): room to find percentiles in */
 	size_t decay_cap;
 	uint64_t tokens;
-	struct rwkvmon_number number[6]; /* half-lives, first bad layer, the shadow's two */
-	struct shadow *shadow; /* borrowed; may be NULL */
+	size_t damaged_tensors;          /* what the check of the weights found; reported with the next call */
+	struct rwkvmon_number number[9]; /* half-lives, first bad layer, the shadow's two, surprisal, damaged tensors */
+	struct shadow *shadow;           /* borrowed; may be NULL */
 	char name[256];
 };
 

@@ -1,4 +1,4 @@
-/* alarm_text.c - alarms for people, one line each on standard error. */
+/* alarm_text.c - prints alarms for people on standard error, one line each. */
 #include "collect/collector.h"
 
 #include "base/file.h"
@@ -31,20 +31,22 @@ static void write_alarm(struct sink *s, const struct record *r)
 	type = fields_text(r->extra, F_ALARM_TYPE);
 	summary = fields_text(r->extra, F_SUMMARY);
 	if (to_terminal)
-		buf_str(&line, "\r\n\033[J"); /* text and a progress line may stand here */
-	buf_printf(&line, "%s %.*s: %.*s", r->event == EVENT_ALARM ? "[ALARM]" : "[RESOLVED]", SLICE_ARG(type), SLICE_ARG(summary));
+		buf_str(&line, "\r\n\033[J"); /* there may be text and a progress line here */
+	buf_printf(&line, "%s %.*s: %.*s", r->event == EVENT_ALARM ? "[ALARM]" : "[RESOLVED]", SLICE_ARG(type),
+		   SLICE_ARG(summary));
 	add_reading(&line, r, ((const struct text_sink *)(const void *)s)->lang);
 	if (r->event == EVENT_ALARM && fields_text(r->extra, F_ACTION).n)
 		buf_printf(&line, "\n        %.*s", SLICE_ARG(fields_text(r->extra, F_ACTION)));
 	buf_char(&line, '\n');
 	if (!line.failed)
-		file_write_all(STDERR_FILENO, buf_slice(&line)); /* a closed stderr is the caller's wish */
+		file_say(STDERR_FILENO, buf_slice(&line)); /* a closed stderr is the caller's wish */
 	buf_free(&line);
 }
 
 struct sink *alarm_text_sink(enum lang lang)
 {
-	static struct text_sink sinks[LANG_COUNT] = { { { .write = write_alarm }, LANG_EN }, { { .write = write_alarm }, LANG_ZH } };
+	static struct text_sink sinks[LANG_COUNT] = { { { .write = write_alarm }, LANG_EN },
+						      { { .write = write_alarm }, LANG_ZH } };
 
 	return &sinks[lang].sink;
 }

@@ -1,3 +1,4 @@
+/* cgroup.c - walks the cgroup's path upwards and adds up throttled time. */
 #include "collect/cgroup.h"
 
 #include "collect/small_file.h"
@@ -21,7 +22,8 @@ static double stopped_s(const struct hierarchy *h, const char *root, const char 
 	char text[2048];
 	const char *at;
 
-	if (!small_file_read(text, sizeof text, "%s%s%s/cpu.stat", root, h->mount, group) || !(at = strstr(text, h->key)))
+	if (!small_file_read(text, sizeof text, "%s%s%s/cpu.stat", root, h->mount, group) ||
+	    !(at = strstr(text, h->key)))
 		return NAN;
 	return strtod(at + strlen(h->key), NULL) / h->per_s;
 }

@@ -1,6 +1,6 @@
-/* cgroup.h - how this process's control groups hold its processor time back.
+/* cgroup.h - how long control groups stopped this process because of their CPU quota.
  *
- * `root` stands before /proc and /sys, "" outside of tests. */
+ * `root` is put before /proc and /sys; it is "" outside tests. */
 #ifndef RWKVMON_COLLECT_CGROUP_H
 #define RWKVMON_COLLECT_CGROUP_H
 

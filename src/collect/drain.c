@@ -1,15 +1,44 @@
 /* drain.c - the writer thread: ring → rules → sinks. */
+#include "collect/acted.h"
 #include "collect/collector.h"
 
 static const uint64_t FLUSH_NS = 100000000, SOON_NS = 10000000;
+static const uint64_t AWAKE_NS = 3000000000, DORMANT_NS = 5000000000;
 
-static void to_sinks(struct rwkvmon *mon, const struct record *r)
+void collector_number(struct rwkvmon_stream *s, struct record *r)
 {
-	for (size_t i = 0; i < mon->n_sinks; i++)
-		mon->sink[i]->write(mon->sink[i], r);
+	if (r->event == EVENT_INFERENCE_STEP)
+		s->steps_numbered = r->ordinal;
+	else
+		s->others_numbered++;
+	r->ordinal = s->steps_numbered + s->others_numbered;
 }
 
-static void tell_alarms(struct rwkvmon *mon, const struct record *r, const struct rule_finding *finding, size_t n)
+/* The log can drop records only while it is given one. */
+static void to_sinks(struct rwkvmon_stream *s, const struct record *r)
+{
+	struct rwkvmon *mon = s->mon;
+	uint64_t lost = mon->log ? log_dropped(mon->log) : 0;
+
+	for (size_t i = 0; i < mon->n_sinks; i++)
+		mon->sink[i]->write(mon->sink[i], r);
+	s->lost += (mon->log ? log_dropped(mon->log) : 0) - lost;
+}
+
+/* Several rules may raise one alarm: it is firing while one of them is violated. */
+static void count_firing(struct rwkvmon_stream *s, const struct rule_finding *f)
+{
+	uint64_t bit = UINT64_C(1) << f->type, on = atomic_load_explicit(&s->alarms_on, memory_order_relaxed);
+
+	if (f->firing)
+		s->firing[f->type]++;
+	else if (s->firing[f->type])
+		s->firing[f->type]--;
+	on = s->firing[f->type] ? on | bit : on & ~bit;
+	atomic_store_explicit(&s->alarms_on, on, memory_order_relaxed);
+}
+
+static void tell_alarms(struct rwkvmon_stream *s, const struct record *r, const struct rule_finding *finding, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct field_values extra;
@@ -17,69 +46,118 @@ static void tell_alarms(struct rwkvmon *mon, const struct record *r, const struc
 
 		if (!finding[i].changed)
 			continue;
-		mon->alarms[finding[i].type] += finding[i].firing;
-		rules_alarm_record(&finding[i], r, mon->lang, &alarm, &extra);
-		to_sinks(mon, &alarm);
+		s->alarms[finding[i].type] += finding[i].firing;
+		s->mon->alarms[finding[i].type] += finding[i].firing;
+		count_firing(s, &finding[i]);
+		rules_alarm_record(&finding[i], r, s->mon->lang, &alarm, &extra);
+		collector_number(s, &alarm);
+		to_sinks(s, &alarm);
 	}
 }
 
-void collector_deliver(struct rwkvmon *mon, const struct record *r)
+void collector_deliver(struct rwkvmon_stream *s, const struct record *r)
 {
 	struct rule_finding finding[RULES_MAX];
-	size_t n = rules_eval(mon->program->rules, r, finding);
+	size_t n = s->rules ? rules_eval(s->rules, r, finding) : 0;
 
-	to_sinks(mon, r);
-	tell_alarms(mon, r, finding, n);
+	to_sinks(s, r);
+	tell_alarms(s, r, finding, n);
 }
 
-/* Takes over rules that were read anew; alarms of rules that are no more are resolved. */
+/* Alarms whose rules no longer exist are resolved. */
+static void change_rules_of(struct rwkvmon_stream *s, struct rules *next)
+{
+	struct record now = { .time_us = clock_wall_us(s->mon->clock),
+			      .event = EVENT_INFERENCE_STEP,
+			      .session = stream_session(s) };
+	struct rule_finding gone[RULES_MAX];
+
+	tell_alarms(s, &now, gone, rules_inherit(next, s->rules, gone));
+	s->rules = next;
+}
+
+/* Switches to rules that were read again, first for the handle's own stream, which keeps what was learned. */
 static void change_rules(struct rwkvmon *mon)
 {
 	struct rule_program *next = atomic_exchange_explicit(&mon->next_rules, NULL, memory_order_acq_rel);
-	struct record now = { .time_us = clock_wall_us(mon->clock), .event = EVENT_INFERENCE_STEP, .session = &mon->session };
-	struct rule_finding gone[RULES_MAX];
-	size_t n;
 
 	if (!next)
 		return;
-	n = rules_inherit(next->rules, mon->program->rules, gone);
-	tell_alarms(mon, &now, gone, n);
+	change_rules_of(&mon->self, next->rules);
+	for (struct rwkvmon_stream *s = mon->started; s; s = s->right) {
+		struct rules *before = s->rules, *now = NULL;
+
+		if (before && !rules_open(&now, next->set, RULES_LIVE, rules_learned(next->rules), NULL))
+			change_rules_of(s, now);
+		s->rules = now;
+		rules_close(before);
+	}
 	collector_free_rules(mon->program);
 	mon->program = next;
 }
 
-static void tell_dropped(struct rwkvmon *mon)
+static void tell_gap(struct rwkvmon_stream *s, uint64_t dropped, const char *reason)
 {
-	uint64_t dropped = atomic_load_explicit(&mon->dropped, memory_order_relaxed);
 	struct field_values extra = { 0 };
-	struct record gap = { .time_us = clock_wall_us(mon->clock), .event = EVENT_GAP, .session = &mon->session, .extra = &extra };
+	struct record gap = { .time_us = clock_wall_us(s->mon->clock),
+			      .event = EVENT_GAP,
+			      .session = stream_session(s),
+			      .extra = &extra };
 
-	if (dropped == mon->dropped_told)
+	fields_set_number(&extra, F_DROPPED, (double)dropped);
+	fields_set_text(&extra, F_REASON, slice_of(reason));
+	collector_number(s, &gap);
+	to_sinks(s, &gap);
+}
+
+void collector_tell_dropped(struct rwkvmon_stream *s)
+{
+	uint64_t dropped = atomic_load_explicit(&s->dropped, memory_order_relaxed);
+
+	if (dropped == s->dropped_told)
 		return;
-	fields_set_number(&extra, F_DROPPED, (double)(dropped - mon->dropped_told));
-	fields_set_text(&extra, F_REASON, slice_of("ring full"));
-	mon->dropped_told = dropped;
-	to_sinks(mon, &gap);
+	tell_gap(s, dropped - s->dropped_told, "ring full");
+	s->dropped_told = dropped;
 }
 
-/* Records lost since the one before: told by the next one, so that a rule can judge it. */
-static void mark_dropped(struct rwkvmon *mon, struct record *r)
+/* Calls that belong to no stream are reported by the handle's own stream. */
+static void tell_unknown(struct rwkvmon *mon)
 {
-	uint64_t dropped = atomic_load_explicit(&mon->dropped, memory_order_relaxed) + (mon->log ? log_dropped(mon->log) : 0);
+	uint64_t unknown = atomic_load_explicit(&mon->unknown, memory_order_relaxed);
 
-	if (dropped > mon->dropped_marked)
-		record_set(r, M_RECORDS_DROPPED, (double)(dropped - mon->dropped_marked));
-	mon->dropped_marked = dropped;
+	if (unknown == mon->unknown_told)
+		return;
+	tell_gap(&mon->self, unknown - mon->unknown_told, "streams beyond max-streams, or closed before");
+	mon->unknown_told = unknown;
 }
 
-/* An entry is a record, its layers' norms, token ids, text and own fields; the pointers are set to where they lie. */
-static struct record unpack(const struct rwkvmon *mon, const void *entry)
+/* Records lost since the previous one; reported in the next one, so that a rule can judge their number. */
+static void mark_dropped(struct rwkvmon_stream *s, struct record *r)
 {
-	struct record r;
-	const char *tail = (const char *)entry + sizeof r;
+	uint64_t dropped = atomic_load_explicit(&s->dropped, memory_order_relaxed) + s->lost;
 
-	memcpy(&r, entry, sizeof r);
-	r.session = &mon->session;
+	if (dropped > s->dropped_marked)
+		record_set(r, M_RECORDS_DROPPED, (double)(dropped - s->dropped_marked));
+	s->dropped_marked = dropped;
+}
+
+/* An entry is a record, its GPUs, its layers' norms, token ids, text and own fields; the pointers are set to where they
+ * lie. */
+static struct record unpack(struct rwkvmon *mon, const struct carried *entry)
+{
+	struct record r = entry->record;
+	const char *tail = (const char *)(entry + 1);
+
+	r.session = stream_session(entry->stream);
+	if (r.event == EVENT_ACTION) {
+		acted_unpack(tail, &mon->action);
+		r.extra = &mon->action;
+		return r;
+	}
+	if (r.gpu) {
+		r.gpu = (const struct gpu_sample *)(const void *)tail;
+		tail += r.n_gpus * sizeof *r.gpu;
+	}
 	if (r.layer_norm) {
 		r.layer_norm = (const float *)(const void *)tail;
 		tail += mon->n_norms * sizeof *r.layer_norm;
@@ -97,18 +175,42 @@ static struct record unpack(const struct rwkvmon *mon, const void *entry)
 	return r;
 }
 
-static void empty_ring(struct rwkvmon *mon)
+static void deliver_step(struct rwkvmon_stream *s, struct record *r)
+{
+	uint64_t step = r->ordinal;
+
+	record_as_logged(r);
+	mark_dropped(s, r);
+	collector_number(s, r);
+	collector_deliver(s, r);
+	atomic_store_explicit(&s->judged, step, memory_order_relaxed);
+}
+
+/* False: it was empty. */
+static bool empty_ring(struct rwkvmon *mon)
 {
 	const void *entry;
+	bool any = false;
 	size_t n;
 
 	while ((entry = ring_front(&mon->ring, &n))) {
+		struct rwkvmon_stream *s = ((const struct carried *)entry)->stream;
 		struct record r = unpack(mon, entry);
 
-		mark_dropped(mon, &r);
-		collector_deliver(mon, &r);
+		if (s != &mon->self) {
+			stream_start(s, r.time_us);
+			collector_tell_dropped(s);
+		}
+		if (r.event == EVENT_INFERENCE_STEP) {
+			deliver_step(s, &r);
+		} else {
+			collector_number(s, &r);
+			to_sinks(s, &r);
+		}
 		ring_pop(&mon->ring);
+		any = true;
 	}
+	return any;
 }
 
 static void flush_sinks(struct rwkvmon *mon)
@@ -119,20 +221,41 @@ static void flush_sinks(struct rwkvmon *mon)
 	mon->flushed_ns = clock_mono_ns(mon->clock);
 }
 
+/* An idle handle is checked only every 5 s, so that its sinks keep their time limits; a record that comes then wakes
+ * the writer (collector_wake). One more usual tick finds records that came just before the flag was set. */
+static uint64_t rest(struct rwkvmon *mon, uint64_t usual_ns)
+{
+	if (clock_mono_ns(mon->clock) - mon->active_ns < AWAKE_NS)
+		return usual_ns;
+	if (!atomic_exchange_explicit(&mon->dormant, true, memory_order_relaxed))
+		return usual_ns;
+	return DORMANT_NS;
+}
+
 /* Waking up costs more than the few records that come meanwhile: all wait for the next flush, unless the
- * ring fills (worker_call in step.c) or each record is to reach the disk. */
+ * ring fills (pool_call in step.c) or each record is to reach the disk. */
 uint64_t collector_drain(void *ctx)
 {
 	struct rwkvmon *mon = ctx;
-	uint64_t since_ns;
+	struct rwkvmon_stream *closed = stream_take_closed(mon);
+	uint64_t now_ns, since_ns;
+	bool any;
 
 	change_rules(mon);
-	empty_ring(mon);
-	tell_dropped(mon);
-	since_ns = clock_mono_ns(mon->clock) - mon->flushed_ns;
-	if (since_ns >= FLUSH_NS) {
+	any = empty_ring(mon) || closed;
+	ring_touch(&mon->ring);
+	stream_end_all(closed);
+	collector_tell_dropped(&mon->self);
+	tell_unknown(mon);
+	if (any || !atomic_load_explicit(&mon->dormant, memory_order_relaxed))
+		resources_look_at_disk(mon->resources);
+	now_ns = clock_mono_ns(mon->clock);
+	since_ns = now_ns - mon->flushed_ns;
+	if (since_ns + POOL_SLACK_NS >= FLUSH_NS) {
 		flush_sinks(mon);
 		since_ns = 0;
 	}
-	return mon->in_a_hurry ? SOON_NS : FLUSH_NS - since_ns;
+	if (any || !mon->active_ns || (mon->log && log_waits(mon->log)))
+		mon->active_ns = now_ns;
+	return rest(mon, mon->in_a_hurry ? SOON_NS : FLUSH_NS - since_ns);
 }

@@ -1,3 +1,4 @@
+/* drm.c - fdinfo and sysfs of the kernel's graphics drivers. */
 #include "collect/drm.h"
 
 #include "collect/small_file.h"
@@ -23,7 +24,7 @@ static double bytes_of(const char *text, const char *key)
 	return value * (!strncmp(unit, "KiB", 3) ? 1024 : !strncmp(unit, "MiB", 3) ? MIB : 1);
 }
 
-/* A file of a client that was counted already is the same memory seen again. */
+/* A second file of the same client describes memory that was already counted. */
 static bool is_known(double clients[CLIENTS_MAX], size_t *n, double client)
 {
 	for (size_t i = 0; i < *n; i++)
@@ -36,7 +37,8 @@ static bool is_known(double clients[CLIENTS_MAX], size_t *n, double client)
 
 static double vram_bytes(const char *text)
 {
-	static const char *const keys[] = { "drm-resident-vram0", "drm-resident-vram", "drm-total-vram0", "drm-memory-vram" };
+	static const char *const keys[] = { "drm-resident-vram0", "drm-resident-vram", "drm-total-vram0",
+					    "drm-memory-vram" };
 	double bytes = NAN;
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys && isnan(bytes); i++)
@@ -75,7 +77,8 @@ struct drm_card drm_card_find(const char *root)
 
 		if (!isnan(used))
 			return (struct drm_card){
-				used / MIB, small_file_number("%s/sys/class/drm/card%d/device/mem_info_vram_total", root, i) / MIB,
+				used / MIB,
+				small_file_number("%s/sys/class/drm/card%d/device/mem_info_vram_total", root, i) / MIB,
 				small_file_number("%s/sys/class/drm/card%d/device/gpu_busy_percent", root, i)
 			};
 	}

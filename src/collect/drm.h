@@ -1,8 +1,7 @@
-/* drm.h - GPU numbers from the kernel, for GPUs that NVML does not know.
+/* drm.h - GPU metrics from the kernel, for GPUs that NVML does not support.
  *
- * fdinfo: what this process's open DRM files say (every driver since Linux 5.19).
- * amdgpu: what its driver says of the whole card.
- * `root` stands before /proc and /sys, "" outside of tests. Unknown is NAN. */
+ * fdinfo: what this process's open DRM files say (every driver since Linux 5.19). amdgpu: what its driver reports about
+ * the whole card. `root` stands before /proc and /sys, "" outside of tests. Unknown is NAN. */
 #ifndef RWKVMON_COLLECT_DRM_H
 #define RWKVMON_COLLECT_DRM_H
 

@@ -1,3 +1,4 @@
+/* own_fields.c - renders fields into JSON once, when they change. */
 #include "collect/own_fields.h"
 
 #include "base/buf.h"
@@ -82,7 +83,8 @@ static int check(const struct own_fields *own, const char *path, bool is_new, st
 
 	if (place_of(path, &name) == OWN_PLACE_COUNT || !is_name(name))
 		return err_set(err, ERR_USAGE,
-			       "\"%.80s\": expected name, or performance., resources., accuracy. or metadata. and a name of letters, "
+			       "\"%.80s\": expected name, or performance., resources., accuracy. or metadata. and a "
+			       "name of letters, "
 			       "digits and _, at most %d",
 			       path, NAME_MAX_BYTES);
 	if (is_taken(path))
@@ -102,7 +104,8 @@ int own_fields_set(struct own_fields *own, const char *path, struct slice json_v
 		return rc;
 	place_of(path, &name);
 	if (strlen(name) + 4 + json_value.n >= OWN_JSON_BYTES) /* quotes, colon, comma */
-		return err_set(err, ERR_USAGE, "\"%s\": the value is longer than %d bytes", path, OWN_JSON_BYTES - NAME_MAX_BYTES - 4);
+		return err_set(err, ERR_USAGE, "\"%s\": the value is longer than %d bytes", path,
+			       OWN_JSON_BYTES - NAME_MAX_BYTES - 4);
 	f = f ? f : &own->field[own->n++];
 	f->place = place_of(path, &name);
 	snprintf(f->path, sizeof f->path, "%s", path);

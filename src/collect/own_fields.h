@@ -1,4 +1,4 @@
-/* own_fields.h - fields of the caller's own, rendered once and copied into every record.
+/* own_fields.h - the caller's own fields, rendered once and copied into every record.
  *
  * Threads  the caller's thread only; what the writer sees are copies in the ring.
  */
@@ -8,7 +8,12 @@
 #include "base/err.h"
 #include "record/record.h"
 
-enum { OWN_FIELDS_MAX = 16, OWN_PATH_BYTES = 64, OWN_JSON_BYTES = 320, OWN_BLOB_BYTES = OWN_FIELDS_MAX * OWN_JSON_BYTES };
+enum {
+	OWN_FIELDS_MAX = 16,
+	OWN_PATH_BYTES = 64,
+	OWN_JSON_BYTES = 320,
+	OWN_BLOB_BYTES = OWN_FIELDS_MAX * OWN_JSON_BYTES
+};
 
 struct own_fields {
 	struct own_field {
@@ -23,8 +28,8 @@ struct own_fields {
 	uint16_t place_bytes[OWN_PLACE_COUNT];
 };
 
-/* Sets or replaces. `path` is "name" or "group.name", group one of the log's; a name is
- * letters, digits and _, and none that the log has already. */
+/* Sets or replaces a field. `path` is "name" or "group.name" with a group of the log; a name consists of letters,
+ * digits and _, and must not be one of the log's own. */
 int own_fields_set(struct own_fields *own, const char *path, struct slice json_value, struct err *err);
 
 /* Nothing to remove is fine. */

@@ -1,3 +1,4 @@
+/* publish.c - one exporter and one server per process, shared by its handles. */
 #include "collect/publish.h"
 
 #include "base/file.h"
@@ -21,7 +22,7 @@ struct publish {
 	struct sink sink;
 	struct publish_config cfg;
 	struct server *server; /* NULL: none */
-	char *textfile;
+	char *textfile, *instance;
 	uint64_t written_ns;
 	struct err trouble; /* of the latest write */
 };
@@ -105,9 +106,9 @@ static int write_textfile(struct publish *p, struct err *err)
 	struct buf text = { 0 };
 	int rc;
 
-	exporter_write(exporter, EXPOSITION_TEXT, &text);
-	rc = text.failed ? err_set(err, ERR_NOMEM, "no memory for %s", p->textfile) :
-			   file_write(p->textfile, buf_slice(&text), err);
+	exporter_write_for(exporter, EXPOSITION_TEXT, p->instance, &text);
+	rc = text.failed ? err_set(err, ERR_NOMEM, "no memory for %s", p->textfile)
+			 : file_write(p->textfile, buf_slice(&text), err);
 	buf_free(&text);
 	p->written_ns = clock_mono_ns(p->cfg.clock);
 	return rc;
@@ -119,7 +120,8 @@ static int begin_textfile(struct publish *p, struct err *err)
 	if (!p->cfg.textfile)
 		return 0;
 	p->textfile = strdup(p->cfg.textfile);
-	return p->textfile ? write_textfile(p, err) : err_set(err, ERR_NOMEM, "no memory for a name");
+	p->instance = strndup(p->cfg.instance.p, p->cfg.instance.n);
+	return p->textfile && p->instance ? write_textfile(p, err) : err_set(err, ERR_NOMEM, "no memory for a name");
 }
 
 /* --- the sink ------------------------------------------------------------------------- */
@@ -203,6 +205,7 @@ int publish_open(struct publish **out, const struct publish_config *config, stru
 	pthread_mutex_unlock(&lock);
 	if (rc) {
 		free(p->textfile);
+		free(p->instance);
 		free(p);
 		return rc;
 	}
@@ -235,12 +238,13 @@ int publish_close(struct publish *p, struct err *err)
 	leave_exporter();
 	pthread_mutex_unlock(&lock);
 	free(p->textfile);
+	free(p->instance);
 	free(p);
 	return rc;
 }
 
-/* In a child after fork the lock may be held for ever and the threads are not there: what
- * was is left lying, and the child begins with nothing. */
+/* In a child after fork, the lock may be held for ever and the threads do not exist: the child abandons the old state
+ * and begins with an empty one. */
 void publish_forget(void)
 {
 	static const struct server none;

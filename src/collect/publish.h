@@ -1,7 +1,7 @@
-/* publish.h - a handle's numbers for Prometheus: at an address, in a file.
+/* publish.h - publishes a handle's metrics for Prometheus, at an address and in a file.
  *
  * All handles of a process share one exporter, and one server per address: the sums over
- * them are what a scrape sees. Both end with the last handle that wants them.
+ * them are what a scrape sees. Both end with the last handle that uses them.
  *
  * Threads    publish_open and publish_close may be called from any; the sink belongs to the
  *            handle's writer thread.
@@ -18,13 +18,14 @@
 struct publish;
 
 struct publish_config {
-	const char *listen;   /* NULL: no server */
-	const char *token;    /* NULL: none */
-	const char *textfile; /* NULL: none; written every 15 s and at the end, by renaming */
+	const char *listen;      /* NULL: no server */
+	const char *token;       /* NULL: none */
+	const char *textfile;    /* NULL: none; written every 15 s and at the end, by renaming */
 	struct slice session_id; /* lives as long as the handle */
+	struct slice instance;   /* likewise; on every series of the file */
 	const struct clock *clock;
 
-	/* What the handle knows of itself; called by the sink's thread, and at the end. */
+	/* Passes on what only the handle knows about itself; called by the sink's thread, and at the end. */
 	void (*own)(void *ctx, struct exporter_own *out);
 	void *ctx;
 };

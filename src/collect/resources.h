@@ -1,10 +1,11 @@
-/* resources.h - what process, machine and GPU are using, sampled on a thread of its own.
+/* resources.h - the resource use of process, machine and GPU, sampled on a thread of the pool, once for all handles
+ * with the same strategy.
  *
  * The first sample comes after a quarter of a second, later ones every 5 s; the GPU's memory
- * also every 100 tokens (at most four times a second). Unknown stays
- * unknown: NaN, never 0. What slows a machine down (clock, heat, quota, waiting) goes into the first
- * call's record after each sample, everything else into every record. GPU numbers come from NVML when its library
- * can be loaded, else from the kernel; session_start names the source. Shares of CPU are of
+ * also every 100 tokens (at most four times a second). Unknown values are NaN, never 0. What slows a machine down
+ * (clock, heat, quota, waiting) and free disk go into the first call's record after each sample, everything else into
+ * every record. GPU numbers come from NVML when its library can be loaded, else from the kernel; session_start names
+ * the source. Shares of CPU are of
  * what a control group leaves to this process.
  *
  * Threads  resources_fill may be called from any one thread; it takes no lock.
@@ -17,11 +18,21 @@
 
 struct resources;
 
-struct resources *resources_open(void); /* NULL: no memory or no thread; go on without */
+/* `strategy` names the GPUs (see nvml.h), `log_path` the file whose disk is watched; both may be NULL. */
+struct resources *resources_open(const char *strategy,
+				 const char *log_path); /* NULL: no memory or no thread; go on without */
 void resources_close(struct resources *r);
+void resources_forget(void); /* in a child of fork */
+
+/* [writer] Samples the log's disk, every 5 s: a disk that hangs blocks only the log's own writer. */
+void resources_look_at_disk(struct resources *r);
 
 /* [hot] Puts the latest samples into the record of a call with so many tokens; a NULL r has none. */
 void resources_fill(struct resources *r, size_t tokens, struct record *out);
+
+/* [hot] Of several GPUs each, for the first call after a sample: for the record that resources_fill comes next for.
+ * Returns how many; 0: nothing. */
+size_t resources_gpus(const struct resources *r, struct gpu_sample out[GPUS_MAX]);
 
 /* Sets host.* and vram_total_mb of session_start; texts live as long as r. */
 void resources_describe(const struct resources *r, struct field_values *session);
@@ -30,8 +41,8 @@ void resources_describe(const struct resources *r, struct field_values *session)
 
 enum resources_due { RESOURCES_NONE, RESOURCES_VRAM, RESOURCES_ALL };
 
-/* What a look at this time takes, so long after the last sample of everything and so many tokens
- * after the last one of the GPU's memory. */
+/* What a sample at this time takes: depends on the time since the last full sample and on the tokens since the last
+ * sample of the GPU's memory. */
 enum resources_due resources_due(uint64_t since_all_ns, uint64_t tokens_since_vram);
 
 #endif

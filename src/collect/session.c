@@ -1,4 +1,4 @@
-/* session.c - what session_start says, from the caller's configuration and the machine. */
+/* session.c - the contents of session_start, from the caller's configuration and the machine. */
 #include "collect/collector.h"
 
 #include <sys/random.h>
@@ -16,14 +16,24 @@ static void set_known(struct rwkvmon *mon, enum field_id f, double number)
 		fields_set_number(&mon->session, f, number);
 }
 
+static const uint64_t SESSION_ID_BITS = (UINT64_C(1) << 48) - 1;
+
+void collector_random_id(char id[SESSION_ID_BYTES], uint64_t salt)
+{
+	uint64_t random = 0;
+
+	/* If the kernel provides no random bits, the clock's lowest bits and the process id distinguish most
+	 * streams. */
+	if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+		random = salt ^ (uint64_t)getpid() << 32;
+	snprintf(id, SESSION_ID_BYTES, "rwkv-sess-%012llx", (unsigned long long)(random & SESSION_ID_BITS));
+}
+
 static void set_session_id(struct rwkvmon *mon, const char *given)
 {
-	unsigned char random[3] = { 0 };
-	char id[32];
+	char id[SESSION_ID_BYTES];
 
-	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-		memcpy(random, &mon->open_ns, sizeof random);
-	snprintf(id, sizeof id, "rwkv-sess-%02x%02x%02x", random[0], random[1], random[2]);
+	collector_random_id(id, mon->open_ns);
 	set_copy(mon, F_SESSION_ID, given && *given ? given : id);
 }
 
@@ -67,6 +77,9 @@ void collector_describe(struct rwkvmon *mon, const struct rwkvmon_config *cfg)
 	set_copy(mon, F_RUNTIME_FLAGS, cfg->runtime_flags);
 	set_sampler(mon, cfg);
 	set_copy(mon, F_RULES, ruleset_name(mon->program->set));
+	set_copy(mon, F_GOAL, cfg->goal);
 	set_copy(mon, F_TOOL_VERSION, RWKVMON_VERSION);
 	resources_describe(mon->resources, &mon->session);
+	mon->session_of_stream = mon->session;
+	fields_set_text(&mon->session_of_stream, F_STREAM_OF, fields_text(&mon->session, F_SESSION_ID));
 }

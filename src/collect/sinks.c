@@ -1,5 +1,9 @@
-/* sinks.c - where records and alarms go: one row of the configuration, one sink. */
+/* sinks.c - opens the sinks for records and alarms that the configuration names. */
 #include "collect/collector.h"
+
+#include <sys/stat.h>
+
+#define SPOOL_NAME "rwkv_alarms.spool"
 
 enum { RECEIVERS_WAIT_MS = 2000 }; /* how long a close waits for receivers of alarms */
 
@@ -12,10 +16,11 @@ static int open_log(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struc
 {
 	const struct log_config log = { .path = cfg->log_path,
 					.session_id = fields_text(&mon->session, F_SESSION_ID).p,
-					.sync = (enum log_sync)cfg->log_sync,
+					.sync = (enum log_sync)cfg->fsync,
 					.rotate_bytes = cfg->log_rotate_bytes,
 					.rotate_seconds = cfg->log_rotate_seconds,
 					.keep = cfg->log_keep,
+					.mode = cfg->log_mode,
 					.clock = mon->clock };
 	int rc = cfg->log_path ? log_open(&mon->log, &log, err) : 0;
 
@@ -24,17 +29,32 @@ static int open_log(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struc
 	return rc;
 }
 
+/* In the folder of the log if that is a file; beside a pipe or a device there is no folder for it. */
+static void default_spool(const struct log *log, struct buf *out)
+{
+	const char *path = log ? log_path(log) : "", *slash = strrchr(path, '/');
+	struct stat st;
+
+	if (!stat(path, &st) && S_ISREG(st.st_mode))
+		buf_printf(out, "%.*s" SPOOL_NAME, slash ? (int)(slash + 1 - path) : 0, path);
+}
+
 static int open_deliver(struct rwkvmon *mon, const struct rwkvmon_config *cfg, struct err *err)
 {
-	const struct deliver_config to = { .file = cfg->alarm_file,
-					   .command = cfg->alarm_command,
-					   .webhook = cfg->webhook_url,
-					   .template = cfg->webhook_template,
-					   .alertmanager = cfg->alertmanager_url,
-					   .lang = mon->lang,
-					   .clock = mon->clock };
-	int rc = deliver_wanted(&to) ? deliver_open(&mon->deliver, &to, err) : 0;
+	struct deliver_config to = { .to = cfg->alarm_to, .lang = mon->lang, .clock = mon->clock };
+	struct buf spool = { 0 };
+	int rc;
 
+	if (!cfg->alarm_to || !*cfg->alarm_to)
+		return 0;
+	if (!cfg->alarm_spool)
+		default_spool(mon->log, &spool);
+	else if (strcmp(cfg->alarm_spool, "none"))
+		buf_str(&spool, cfg->alarm_spool);
+	to.spool = spool.p;
+	rc = spool.failed ? err_set(err, ERR_NOMEM, "no memory for the spool's name")
+			  : deliver_open(&mon->deliver, &to, err);
+	buf_free(&spool);
 	if (mon->deliver)
 		add_sink(mon, deliver_sink(mon->deliver));
 	return rc;
@@ -55,6 +75,7 @@ static int open_publish(struct rwkvmon *mon, const struct rwkvmon_config *cfg, s
 					   .token = cfg->listen_token,
 					   .textfile = cfg->metrics_textfile,
 					   .session_id = fields_text(&mon->session, F_SESSION_ID),
+					   .instance = fields_text(&mon->session, F_INSTANCE),
 					   .clock = mon->clock,
 					   .own = own_numbers,
 					   .ctx = mon };

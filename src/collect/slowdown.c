@@ -1,3 +1,4 @@
+/* slowdown.c - processor clock, heat, quota and waiting time since the last look. */
 #include "collect/slowdown.h"
 
 #include "collect/cgroup.h"
@@ -151,14 +152,15 @@ static double hot_ever(const char *root)
 
 		if (!CPU_ISSET(i, &may))
 			continue;
-		core = small_file_number("%s/sys/devices/system/cpu/cpu%zu/thermal_throttle/core_throttle_count", root, i);
+		core = small_file_number("%s/sys/devices/system/cpu/cpu%zu/thermal_throttle/core_throttle_count", root,
+					 i);
 		if (isnan(core))
 			continue;
 		known = true;
 		sum += core;
 		if (isnan(package))
-			package = small_file_number("%s/sys/devices/system/cpu/cpu%zu/thermal_throttle/package_throttle_count",
-						    root, i);
+			package = small_file_number(
+				"%s/sys/devices/system/cpu/cpu%zu/thermal_throttle/package_throttle_count", root, i);
 	}
 	return known ? sum + (isnan(package) ? 0 : package) : (double)NAN;
 }
@@ -172,7 +174,9 @@ double slowdown_most_mhz(const char *root)
 		return NAN;
 	for (size_t i = 0; i < PROCESSORS_MAX; i++)
 		if (CPU_ISSET(i, &may))
-			most = fmax(most, small_file_number("%s/sys/devices/system/cpu/cpu%zu/cpufreq/cpuinfo_max_freq", root, i) / 1e3);
+			most = fmax(most, small_file_number("%s/sys/devices/system/cpu/cpu%zu/cpufreq/cpuinfo_max_freq",
+							    root, i) /
+						  1e3);
 	return most;
 }
 

@@ -14,12 +14,12 @@ enum { SLOWDOWN_THREADS = 256 }; /* more are not looked at */
 
 struct slowdown {
 	double clock_mhz;   /* the kernel's reading, never a guest's constant */
-	double hot;	    /* times one of the processors it may use throttled itself */
+	double hot;         /* times one of the processors it may use throttled itself */
 	double stopped_pct; /* of the time since, by the CPU quota; of several processors the sum, at most 100 */
 	double waiting_pct; /* of the time its threads wanted to run */
 };
 
-/* What the next look is held against; a zeroed one was never used. */
+/* The counters with which the next sample is compared; a zeroed struct means that there is no sample yet. */
 struct slowdown_before {
 	double stopped_s, hot;
 	size_t n_threads;
@@ -29,7 +29,7 @@ struct slowdown_before {
 	} thread[SLOWDOWN_THREADS];
 };
 
-/* `seconds` since the look before; 0: there was none, and only the clock is told. */
+/* `seconds` since the last sample; 0: there was none, and only the clock is reported. */
 struct slowdown slowdown_look(struct slowdown_before *before, const char *root, double seconds);
 
 /* The highest frequency a processor this process may use can reach. */

@@ -1,3 +1,4 @@
+/* small_file.c - one open, one read, one number. */
 #include "collect/small_file.h"
 
 #include <math.h>

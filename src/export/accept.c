@@ -15,7 +15,7 @@ static struct slice trimmed(struct slice s)
 	return s;
 }
 
-/* What stands before the next `end`; *rest goes on after it. */
+/* The text before the next `end`; *rest continues after it. */
 static struct slice next_part(struct slice *rest, char end)
 {
 	const char *at = rest->n ? memchr(rest->p, end, rest->n) : NULL;
@@ -31,7 +31,7 @@ static bool same_word(struct slice s, const char *word)
 	return s.n == strlen(word) && !strncasecmp(s.p, word, s.n);
 }
 
-/* "q=0.5" is 0.5; what is no number is 0. */
+/* "q=0.5" gives 0.5; anything that is not a number gives 0. */
 static double weight_of(struct slice value)
 {
 	char text[16];

@@ -1,10 +1,12 @@
-/* deliver_alertmanager.c - alarms as alerts of Alertmanager's API v2.
+/* deliver_alertmanager.c - sends alarms as alerts to Alertmanager's API v2.
  *
- * Its protocol is one of states, not of events: what fires is sent again and again (RESEND_NS) with an end that lies
- * four times as far ahead, so that it resolves by itself when this process dies; what is resolved is sent with its end
- * for RESOLVED_KEPT_US more, in case the first such message was lost. Identity is in the labels, numbers are in the
- * annotations: otherwise each new value would be another alert. */
+ * Its protocol transmits states, not events: a firing alert is sent repeatedly (every RESEND_NS) with an end that is
+ * four times as far ahead, so that it resolves by itself when this process dies; a resolved alert is sent with its end
+ * for another RESOLVED_KEPT_US, in case the first such message was lost. Labels identify the alert and numbers are
+ * annotations; otherwise each new value would be another alert. */
+#include "base/json.h"
 #include "export/deliver_post.h"
+#include "export/url.h"
 
 #include <stdlib.h>
 
@@ -14,9 +16,11 @@ static const int64_t ENDS_AFTER_US = INT64_C(4) * 45 * 1000000, RESOLVED_KEPT_US
 
 struct alert {
 	char *rule;
-	char *parts; /* "labels":{…},"annotations":{…} */
+	char *parts;                /* {"labels":{…},"annotations":{…}} */
 	int64_t starts_us, ends_us; /* ends_us: INT64_MAX while it fires */
-	bool told;		    /* its latest change has arrived */
+	bool told;                  /* its latest change has arrived */
+	bool arrived;               /* it has been sent at least once */
+	bool critical, late; /* late: of an earlier session that is over; it ends by itself once it has arrived */
 };
 
 struct alertmanager {
@@ -31,42 +35,44 @@ struct alertmanager {
 
 /* --- writer thread: the alarm in Alertmanager's words ----------------------------------------- */
 
-static void add_pair(struct buf *out, const char *key, struct slice value)
+/* What is not known is left out. */
+static void add_pair(struct json *out, const char *key, struct slice value)
 {
-	if (!value.n)
-		return;
-	if (out->used && out->p[out->used - 1] != '{')
-		buf_char(out, ',');
-	buf_printf(out, "\"%s\":", key);
-	buf_json_string(out, value);
+	if (value.n)
+		jw_put_slice(out, key, value);
 }
 
-static void add_reading(struct buf *out, const struct record *alarm, enum lang lang)
+static void add_reading(struct json *out, const struct record *alarm, enum lang lang)
 {
 	struct buf text = { 0 };
 
 	format_reading(&text, alarm, lang);
 	add_pair(out, "reading", buf_slice(&text));
-	out->failed |= text.failed;
+	out->out->failed |= text.failed;
 	buf_free(&text);
 }
 
-static void format(const struct receiver *receiver, struct buf *out, const struct record *alarm)
+/* An object, which gets its times when it is sent. */
+static void format(const struct receiver *receiver, struct buf *to, const struct record *alarm)
 {
 	const struct alertmanager *am = (const struct alertmanager *)(const void *)receiver;
+	struct json out = { .out = to };
 
-	buf_str(out, "\"labels\":{");
-	add_pair(out, "alertname", fields_text(alarm->extra, F_ALARM_TYPE));
-	add_pair(out, "rule", fields_text(alarm->extra, F_RULE));
-	add_pair(out, "severity", fields_text(alarm->extra, F_SEVERITY));
-	add_pair(out, "model", fields_text(alarm->session, F_MODEL_NAME));
-	add_pair(out, "instance", fields_text(alarm->session, F_INSTANCE));
-	add_pair(out, "session_id", fields_text(alarm->session, F_SESSION_ID));
-	buf_str(out, "},\"annotations\":{");
-	add_pair(out, "summary", fields_text(alarm->extra, F_SUMMARY));
-	add_pair(out, "description", fields_text(alarm->extra, F_ACTION));
-	add_reading(out, alarm, am->lang);
-	buf_char(out, '}');
+	jw_object(&out);
+	jw_put_object(&out, "labels");
+	add_pair(&out, "alertname", fields_text(alarm->extra, F_ALARM_TYPE));
+	add_pair(&out, "rule", fields_text(alarm->extra, F_RULE));
+	add_pair(&out, "severity", fields_text(alarm->extra, F_SEVERITY));
+	add_pair(&out, "model", fields_text(alarm->session, F_MODEL_NAME));
+	add_pair(&out, "instance", fields_text(alarm->session, F_INSTANCE));
+	add_pair(&out, "session_id", fields_text(alarm->session, F_SESSION_ID));
+	jw_end(&out);
+	jw_put_object(&out, "annotations");
+	add_pair(&out, "summary", fields_text(alarm->extra, F_SUMMARY));
+	add_pair(&out, "description", fields_text(alarm->extra, F_ACTION));
+	add_reading(&out, alarm, am->lang);
+	jw_end(&out);
+	jw_end(&out);
 }
 
 /* --- delivery thread ----------------------------------------------------------------------------- */
@@ -93,7 +99,7 @@ static struct alert *find(struct alertmanager *am, struct slice rule)
 	return am->alert[am->n].rule ? &am->alert[am->n++] : NULL;
 }
 
-/* Takes the change in; it is sent with all others. */
+/* Records the change; it is sent together with all others. */
 static enum sent take(struct receiver *receiver, const struct message *m, struct attempt *a)
 {
 	struct alertmanager *am = (struct alertmanager *)(void *)receiver;
@@ -109,6 +115,8 @@ static enum sent take(struct receiver *receiver, const struct message *m, struct
 		free(alert->parts);
 		alert->parts = parts;
 		alert->starts_us = m->time_us;
+		alert->critical = m->critical;
+		alert->late = m->late;
 	} else if (alert->parts) {
 		free(parts);
 	} else {
@@ -122,34 +130,32 @@ static enum sent take(struct receiver *receiver, const struct message *m, struct
 	return SENT;
 }
 
-static void add_time(struct buf *out, const char *key, int64_t time_us)
+static void add_alerts(const struct alertmanager *am, struct buf *to, int64_t now_us)
 {
-	char text[TIME_TEXT_BYTES];
+	struct json out = { .out = to };
 
-	time_format(text, time_us);
-	buf_printf(out, ",\"%s\":\"%s\"", key, text);
-}
-
-static void add_alerts(const struct alertmanager *am, struct buf *out, int64_t now_us)
-{
-	buf_char(out, '[');
+	jw_array(&out);
 	for (size_t i = 0; i < am->n; i++) {
 		const struct alert *alert = &am->alert[i];
 		int64_t ends_us = alert->ends_us == INT64_MAX ? now_us + ENDS_AFTER_US : alert->ends_us;
 
-		buf_printf(out, "%s{%s", i ? "," : "", alert->parts);
-		add_time(out, "startsAt", alert->starts_us);
-		add_time(out, "endsAt", ends_us / 1000 > alert->starts_us / 1000 ? ends_us : alert->starts_us + 1000);
-		buf_char(out, '}');
+		jw_object(&out);
+		jw_members(&out, slice_of(alert->parts));
+		jw_put_time(&out, "startsAt", alert->starts_us, true);
+		jw_put_time(&out, "endsAt",
+			    ends_us / 1000 > alert->starts_us / 1000 ? ends_us : alert->starts_us + 1000, true);
+		jw_end(&out);
 	}
-	buf_char(out, ']');
+	jw_end(&out);
 }
 
 /* All have arrived: forgets what was resolved long enough ago, and plans the next time. */
 static void settle(struct alertmanager *am, int64_t now_us)
 {
 	for (size_t i = am->n; i-- > 0;) {
-		am->alert[i].told = true;
+		am->alert[i].told = am->alert[i].arrived = true;
+		if (am->alert[i].late && am->alert[i].ends_us == INT64_MAX)
+			am->alert[i].ends_us = now_us + ENDS_AFTER_US;
 		if (am->alert[i].ends_us != INT64_MAX && now_us - am->alert[i].ends_us > RESOLVED_KEPT_US)
 			forget(am, i);
 	}
@@ -170,11 +176,11 @@ static enum sent send_all(struct receiver *receiver, struct attempt *a)
 		snprintf(a->why, sizeof a->why, "no memory for the alerts");
 		return SEND_LATER;
 	}
-	sent = post_json(am->post, buf_slice(&body), NULL, a);
+	sent = post_json(am->post, NULL, buf_slice(&body), NULL, a);
 	buf_free(&body);
 	if (sent == SENT)
 		settle(am, now_us);
-	return sent == SENT ? SENT : SEND_LATER; /* the state stays true: it is told when it can be */
+	return sent == SENT ? SENT : SEND_LATER; /* the state remains valid: it is sent as soon as possible */
 }
 
 /* A session that ends takes its alerts with it. */
@@ -183,7 +189,7 @@ static void resolve_all(struct receiver *receiver, int64_t now_us)
 	struct alertmanager *am = (struct alertmanager *)(void *)receiver;
 
 	for (size_t i = 0; i < am->n; i++)
-		if (am->alert[i].ends_us == INT64_MAX) {
+		if (am->alert[i].ends_us == INT64_MAX && !am->alert[i].late) {
 			am->alert[i].ends_us = now_us;
 			am->alert[i].told = false;
 			am->dirty = true;
@@ -192,14 +198,22 @@ static void resolve_all(struct receiver *receiver, int64_t now_us)
 		am->r.resend_ns = 0;
 }
 
-static size_t untold(const struct receiver *receiver)
+/* An alert of which only the end was not delivered ends by itself, so that it is no longer critical. */
+static void untold(const struct receiver *receiver, void (*tell)(void *ctx, const struct message *m), void *ctx)
 {
 	const struct alertmanager *am = (const struct alertmanager *)(const void *)receiver;
-	size_t n = 0;
 
-	for (size_t i = 0; i < am->n; i++)
-		n += !am->alert[i].told;
-	return n;
+	for (size_t i = 0; i < am->n; i++) {
+		const struct alert *alert = &am->alert[i];
+		const struct message m = { .time_us = alert->starts_us,
+					   .firing = true,
+					   .critical = alert->critical && !alert->arrived,
+					   .rule = slice_of(alert->rule),
+					   .text = slice_of(alert->parts) };
+
+		if (!alert->told)
+			tell(ctx, &m);
+	}
 }
 
 static void alertmanager_close(struct receiver *receiver)
@@ -225,23 +239,24 @@ static int open_post(struct alertmanager *am, const char *url, struct err *err)
 	buf_add(&full, url, n);
 	if (n < tail || strncmp(url + n - tail, path, tail))
 		buf_str(&full, path);
-	rc = full.failed ? err_set(err, ERR_NOMEM, "no memory for Alertmanager's address") :
-			   post_open(&am->post, "Alertmanager", full.p, err);
+	rc = full.failed ? err_set(err, ERR_NOMEM, "no memory for Alertmanager's address")
+			 : post_open(&am->post, "Alertmanager", full.p, err);
 	buf_free(&full);
 	return rc;
 }
 
-int receiver_alertmanager(struct receiver **out, const char *url, enum lang lang, const struct clock *clock, struct err *err)
+int receiver_alertmanager_open(struct receiver **out, const struct receiver_setup *setup, struct err *err)
 {
+	const char *url = setup->address;
 	struct alertmanager *am = calloc(1, sizeof *am);
 	char where[200];
 	int rc;
 
 	if (!am)
 		return err_set(err, ERR_NOMEM, "no memory for Alertmanager");
-	post_redact(where, sizeof where, url);
-	am->clock = clock;
-	am->lang = lang;
+	url_redact(where, sizeof where, url);
+	am->clock = setup->clock;
+	am->lang = setup->lang;
 	am->r.format = format;
 	am->r.send = take;
 	am->r.resend = send_all;

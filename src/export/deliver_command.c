@@ -1,7 +1,9 @@
-/* deliver_command.c - a program per alarm: no shell, the alarm's JSON on its standard input.
+/* deliver_command.c - runs a program for each alarm, without a shell, with the alarm's JSON on its standard input.
  *
- * It gets a process group of its own and COMMAND_MS; then the group is killed. What it prints goes to standard error,
- * since standard output is the watched program's. It inherits no other descriptor, no blocked and no ignored signal. */
+ * It runs in its own process group and may take COMMAND_MS; after that, or when it has ended, what is left of the group
+ * is killed. Its output goes to standard error, because standard output belongs to the watched program. It inherits no
+ * other descriptor, and no blocked or ignored signal. */
+#include "base/json_read.h"
 #include "export/deliver_receiver.h"
 
 #include <errno.h>
@@ -10,6 +12,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,17 +26,21 @@ struct command_receiver {
 	char *argv[ARGUMENTS_MAX + 1];
 };
 
-/* What became of the child: exit status, -signal, or GONE when the host program reaped it before us. */
-enum { STILL_RUNNING = 1 << 16, GONE };
+/* What became of the child: exit status, -signal, GONE when the host program reaped it before us, KILLED by us. */
+enum { STILL_RUNNING = 1 << 16, GONE, KILLED };
 
+/* As long as the child is not reaped, no other process group can get its number. So its leftovers are killed first. */
 static int look_after(pid_t pid)
 {
+	siginfo_t ended = { 0 };
 	int status;
-	pid_t got = waitpid(pid, &status, WNOHANG);
 
-	if (!got || (got < 0 && errno == EINTR))
+	if (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT))
+		return errno == EINTR ? STILL_RUNNING : GONE;
+	if (!ended.si_pid)
 		return STILL_RUNNING;
-	if (got < 0)
+	kill(-pid, SIGKILL);
+	if (waitpid(pid, &status, 0) < 0)
 		return GONE;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
@@ -48,7 +55,7 @@ static int spawn(const struct command_receiver *c, int input, pid_t *pid)
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&files, STDERR_FILENO, STDOUT_FILENO);
-#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 34) /* elsewhere, what is not O_CLOEXEC goes along */
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 34) /* older: what is not O_CLOEXEC is inherited */
 	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
 #endif
 	posix_spawnattr_init(&how);
@@ -80,8 +87,8 @@ static bool feed(int to, struct slice *left)
 	return true;
 }
 
-/* Feeds the child and waits for its end; beyond the time it is killed with all it began. */
-static int attend(pid_t pid, int to, struct slice text, const struct attempt *a)
+/* Feeds the child and waits for its end; after the deadline it is killed with everything it started. */
+static int attend(pid_t pid, int to, struct slice text, struct attempt *a)
 {
 	const struct timespec moment = { .tv_nsec = POLL_MS * 1000000L };
 	uint64_t started = clock_mono_ns(a->clock);
@@ -93,13 +100,14 @@ static int attend(pid_t pid, int to, struct slice text, const struct attempt *a)
 		if (ms >= COMMAND_MS || !attempt_ms(a, 1)) {
 			kill(-pid, SIGKILL);
 			waitpid(pid, NULL, 0);
-			became = -SIGKILL;
+			snprintf(a->why, sizeof a->why, "it was killed after %.1f s", (double)ms / 1000);
+			became = KILLED;
 			break;
 		}
 		if (to >= 0 && text.n && feed(to, &text) && text.n)
 			continue;
 		if (to >= 0) {
-			close(to); /* all is said, or nobody listens */
+			close(to); /* everything is written, or the reader closed its end */
 			to = -1;
 		}
 		nanosleep(&moment, NULL);
@@ -113,13 +121,11 @@ static enum sent judge(int became, struct attempt *a)
 {
 	if (!became || became == GONE)
 		return SENT;
-	if (became == -SIGKILL)
-		snprintf(a->why, sizeof a->why, "it was killed after %d s", COMMAND_MS / 1000);
-	else if (became < 0)
+	if (became < 0)
 		snprintf(a->why, sizeof a->why, "it ended by signal %d", -became);
-	else
+	else if (became != KILLED)
 		snprintf(a->why, sizeof a->why, "it ended with status %d", became);
-	return SEND_NEVER; /* it has seen the alarm: what it did need not be wanted twice */
+	return SEND_NEVER; /* it has seen the alarm, and its effect may not be wanted twice */
 }
 
 static enum sent run_command(struct receiver *receiver, const struct message *m, struct attempt *a)
@@ -153,56 +159,93 @@ static void command_close(struct receiver *receiver)
 	free(c);
 }
 
-/* Whether the program is there is known now, not at the first alarm. */
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return !access(path, X_OK) && !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+/* Checks that the program exists now, not only at the first alarm. */
 static int check_program(const char *program, struct err *err)
 {
 	const char *path = getenv("PATH");
 	char candidate[4096];
 
 	if (!*program)
-		return err_set(err, ERR_USAGE, "the alarm command is empty");
+		return err_set(err, ERR_USAGE, "alarm-to: command+ names no program");
 	if (strchr(program, '/') || !path)
-		return access(program, X_OK) ? err_set_os(err, ERR_USAGE, errno, "%s: cannot be run as the alarm command", program) : 0;
+		return is_program(program) ? 0
+					   : err_set_os(err, ERR_USAGE, access(program, X_OK) ? errno : EISDIR,
+							"%s: cannot be run as the alarm command", program);
 	while (*path) {
 		size_t n = strcspn(path, ":");
 
 		snprintf(candidate, sizeof candidate, "%.*s/%s", (int)n, path, program);
-		if (!access(candidate, X_OK))
+		if (is_program(candidate))
 			return 0;
 		path += n + (path[n] == ':');
 	}
 	err_set(err, ERR_USAGE, "%s: there is no such program in PATH to be run as the alarm command", program);
-	return err_hint(err, "no shell is involved: for a pipeline, name a script");
+	return err_hint(err, "no shell is involved: for arguments write command+[\"PROGRAM\",\"ARGUMENT\"], for a "
+			     "pipeline name a script");
 }
 
-int receiver_command(struct receiver **out, const char *const *argv, struct err *err)
+static int add_word(struct command_receiver *c, size_t *n, const char *word, struct err *err)
 {
-	struct command_receiver *c;
+	if (*n == ARGUMENTS_MAX)
+		return err_set(err, ERR_USAGE, "alarm-to: a command of more than %d words", ARGUMENTS_MAX);
+	c->argv[*n] = strdup(word ? word : "");
+	return c->argv[(*n)++] ? 0 : err_set(err, ERR_NOMEM, "no memory for the alarm command");
+}
+
+/* ["PROGRAM","ARGUMENT"] */
+static int parse_list(struct command_receiver *c, struct slice list, struct err *err)
+{
+	struct slice element;
+	size_t at = 0, n = 0;
+	int rc = 0;
+
+	while (!rc && json_read_element(list, &at, &element)) {
+		struct buf word = { 0 };
+
+		if (json_read_text(&word, element) && !word.failed && strlen(word.p ? word.p : "") == word.used)
+			rc = add_word(c, &n, word.p, err);
+		else
+			at = SIZE_MAX;
+		buf_free(&word);
+		if (at == SIZE_MAX)
+			break;
+	}
+	if (rc || (n && at != SIZE_MAX))
+		return rc;
+	err_set(err, ERR_USAGE, "alarm-to: expected a list of texts behind command+, as JSON");
+	return err_hint(err, "such as command+[\"/usr/local/bin/page\",\"--team\",\"on call\"]");
+}
+
+int receiver_command_open(struct receiver **out, const struct receiver_setup *setup, struct err *err)
+{
+	struct command_receiver *c = calloc(1, sizeof *c);
 	size_t n = 0;
 	int rc;
 
-	while (argv[n])
-		n++;
-	if (!n || n > ARGUMENTS_MAX)
-		return err_set(err, ERR_USAGE, "the alarm command has %zu words; expected 1 to %d", n, ARGUMENTS_MAX);
-	rc = check_program(argv[0], err);
-	if (rc)
-		return rc;
-	c = calloc(1, sizeof *c);
 	if (!c)
 		return err_set(err, ERR_NOMEM, "no memory for the alarm command");
 	c->r.format = format_json_line;
 	c->r.send = run_command;
 	c->r.close = command_close;
 	c->r.resend_ns = UINT64_MAX;
-	for (size_t i = 0; i < n; i++)
-		if (!(c->argv[i] = strdup(argv[i])))
-			rc = ERR_NOMEM;
-	if (rc || asprintf(&c->r.label, "the alarm command %s", argv[0]) < 0) {
+	rc = *setup->address == '[' ? parse_list(c, slice_of(setup->address), err)
+				    : add_word(c, &n, setup->address, err);
+	if (!rc)
+		rc = check_program(c->argv[0], err);
+	if (!rc && asprintf(&c->r.label, "the alarm command %s", c->argv[0]) < 0) {
 		c->r.label = NULL;
-		command_close(&c->r);
-		return err_set(err, ERR_NOMEM, "no memory for the alarm command");
+		rc = err_set(err, ERR_NOMEM, "no memory for the alarm command");
 	}
-	*out = &c->r;
-	return 0;
+	if (rc)
+		command_close(&c->r);
+	else
+		*out = &c->r;
+	return rc;
 }

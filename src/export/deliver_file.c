@@ -16,7 +16,7 @@ struct file_receiver {
 
 static int open_append(const char *path)
 {
-	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
+	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 }
 
 /* Whole lines, also where several processes share the file; a torn one is ended first. */
@@ -50,10 +50,14 @@ static void file_close(struct receiver *receiver)
 	free(f);
 }
 
-int receiver_file(struct receiver **out, const char *path, struct err *err)
+int receiver_file_open(struct receiver **out, const struct receiver_setup *setup, struct err *err)
 {
-	struct file_receiver *f = calloc(1, sizeof *f);
+	const char *path = setup->address;
+	struct file_receiver *f;
 
+	if (!*path)
+		return err_set(err, ERR_USAGE, "alarm-to: file+ names no file");
+	f = calloc(1, sizeof *f);
 	if (!f || !(f->path = strdup(path)) || asprintf(&f->r.label, "the alarm file %s", path) < 0) {
 		if (f)
 			free(f->path);

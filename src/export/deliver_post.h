@@ -1,6 +1,6 @@
 /* deliver_post.h - HTTP through libcurl, which is loaded when it is first needed.
  *
- * Only http and https; redirects are not followed; what the answer says beyond 4 KiB is not read. */
+ * Only http and https; redirects are not followed; at most 4 KiB of an answer are read. */
 #ifndef RWKVMON_EXPORT_DELIVER_POST_H
 #define RWKVMON_EXPORT_DELIVER_POST_H
 
@@ -12,14 +12,15 @@ struct post; /* an address, and the connection to it */
 int post_open(struct post **out, const char *what, const char *url, struct err *err);
 void post_close(struct post *p);
 
-/* Sends JSON. A status of 2xx is SENT; 408, 429, 5xx and no answer are SEND_LATER; the rest SEND_NEVER.
- * *answer (NULL: not wanted) gets the beginning of the answer. */
-enum sent post_json(struct post *p, struct slice body, struct buf *answer, struct attempt *a);
+/* How the receiver is known and how it knows us: `token` (NULL: none) is sent as `Authorization: Bearer`, `ca` (NULL:
+ * the system's) is a file of certificates that its own is checked by. */
+int post_secure(struct post *p, const char *token, const char *ca, struct err *err);
 
-/* GET: the body of an answer with status 200, at most `limit` bytes of it, within timeout_ms. Appends to *out. */
-int http_fetch(struct buf *out, const char *url, size_t limit, unsigned timeout_ms, struct err *err);
+/* How long a request may take, instead of 5 s: large ones, by a slow line. */
+void post_wait(struct post *p, unsigned ms);
 
-/* Scheme, host and port of an address, as far as it may be shown. */
-void post_redact(char *out, size_t n, const char *url);
+/* Sends JSON to `url` (NULL: where it was opened). A status of 2xx is SENT; 408, 429, 5xx and no answer are SEND_LATER;
+ * the rest SEND_NEVER. *answer (NULL: not wanted) gets the beginning of the answer. */
+enum sent post_json(struct post *p, const char *url, struct slice body, struct buf *answer, struct attempt *a);
 
 #endif

@@ -2,6 +2,7 @@
 #include "export/deliver_receiver.h"
 
 #include "record/codec.h"
+#include "spec/text.h"
 
 #include <math.h>
 
@@ -15,33 +16,39 @@ unsigned attempt_ms(const struct attempt *a, unsigned most)
 
 void format_json_line(const struct receiver *r, struct buf *out, const struct record *alarm)
 {
-	struct slice instance = fields_text(alarm->session, F_INSTANCE);
-
 	(void)r;
 	record_encode(out, alarm);
-	if (out->failed || !instance.n)
-		return;
-	out->used -= 2; /* "}\n": the log says it once, but here nothing stands before */
-	buf_str(out, ",\"instance\":");
-	buf_json_string(out, instance);
-	buf_str(out, "}\n");
+}
+
+/* Older logs do not name the metric. */
+static void put_unit(struct buf *out, const struct record *alarm)
+{
+	const enum metric_id m = metric_by_id(fields_text(alarm->extra, F_RULE_METRIC));
+	const char *unit = m == METRIC_COUNT ? "" : metric_specs[m].unit;
+
+	if (*unit && strcmp(unit, "count") != 0)
+		buf_printf(out, " %s", unit);
 }
 
 void format_reading(struct buf *out, const struct record *alarm, enum lang lang)
 {
 	double value = fields_number(alarm->extra, F_VALUE, NAN), limit = fields_number(alarm->extra, F_LIMIT, NAN);
+	char kind[40], token[32], wasted[32];
 
 	if (isnan(value))
 		return;
-	buf_str(out, lang == LANG_ZH ? "当前值 " : "value ");
+	buf_str(out, text(TEXT_ALARM_VALUE, lang));
 	buf_json_decimal(out, value, 3);
+	put_unit(out, alarm);
 	if (isnan(limit))
 		return;
-	buf_str(out, lang == LANG_ZH ? ",限值 " : ", limit ");
+	buf_str(out, text(TEXT_ALARM_LIMIT, lang));
 	buf_json_decimal(out, limit, 3);
+	put_unit(out, alarm);
 	if (!fields_have(alarm->extra, F_TOKENS_WASTED))
 		return;
-	buf_printf(out, lang == LANG_ZH ? ";%.*s 始于 Token %.0f,浪费 %.0f 个 Token" : "; %.*s since token %.0f, %.0f tokens wasted",
-		   SLICE_ARG(fields_text(alarm->extra, F_KIND)), fields_number(alarm->extra, F_FIRST_BAD_TOKEN, 0),
-		   fields_number(alarm->extra, F_TOKENS_WASTED, 0));
+	snprintf(kind, sizeof kind, "%.*s", SLICE_ARG(fields_text(alarm->extra, F_KIND)));
+	snprintf(token, sizeof token, "%.0f", fields_number(alarm->extra, F_FIRST_BAD_TOKEN, 0));
+	snprintf(wasted, sizeof wasted, "%.0f", fields_number(alarm->extra, F_TOKENS_WASTED, 0));
+	text_fill(out, lang, TEXT_ALARM_COLLAPSE, kind, token, wasted);
 }

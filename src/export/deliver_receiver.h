@@ -1,4 +1,8 @@
-/* deliver_receiver.h - what deliver.c asks of each kind of receiver. */
+/* deliver_receiver.h - the interface of a kind of receiver: open an address, render an alarm, send it.
+ *
+ * Threads  format runs on the writer thread and only reads; send, resend, last and unsent run on the receiver's own
+ * thread.
+ */
 #ifndef RWKVMON_EXPORT_DELIVER_RECEIVER_H
 #define RWKVMON_EXPORT_DELIVER_RECEIVER_H
 
@@ -12,8 +16,13 @@ struct message {
 	struct message *next;
 	int64_t time_us; /* of the record that fired or resolved it */
 	bool firing;
+	bool critical;
+	bool late;               /* of an earlier session, from the spool */
 	struct slice rule, text; /* inside this block */
 };
+
+/* Copies rule and text behind the message; NULL: no memory. The caller frees it. */
+struct message *message_new(const struct message *facts);
 
 enum sent { SENT, SEND_LATER, SEND_NEVER };
 
@@ -21,36 +30,50 @@ enum sent { SENT, SEND_LATER, SEND_NEVER };
 struct attempt {
 	const struct clock *clock;
 	const _Atomic uint64_t *deadline_ns; /* nothing goes on beyond; moves when the handle is closed */
-	uint64_t retry_after_ns;	     /* the receiver asked to wait so long; 0: it did not */
-	char why[160];			     /* no secrets */
+	uint64_t retry_after_ns;             /* the receiver asked to wait this long; 0: it did not ask */
+	long status;                         /* of the answer; 0: there was none */
+	char why[200];                       /* no secrets */
 };
 
 /* Milliseconds until the deadline, at most `most`. */
 unsigned attempt_ms(const struct attempt *a, unsigned most);
 
 struct receiver {
-	char *label; /* for people */
-	void (*format)(const struct receiver *r, struct buf *out, const struct record *alarm);  /* writer thread */
-	enum sent (*send)(struct receiver *r, const struct message *m, struct attempt *a);      /* delivery thread */
+	char *label;                                                                           /* for people */
+	void (*format)(const struct receiver *r, struct buf *out, const struct record *alarm); /* writer thread */
+	enum sent (*send)(struct receiver *r, const struct message *m, struct attempt *a);
 	enum sent (*resend)(struct receiver *r, struct attempt *a); /* at resend_ns; NULL: never */
-	void (*last)(struct receiver *r, int64_t now_us);	    /* before the last tries; may be NULL */
-	size_t (*unsent)(const struct receiver *r);		    /* besides the queue; may be NULL */
-	void (*close)(struct receiver *r);			    /* frees it and its label */
-	uint64_t resend_ns;					    /* UINT64_MAX: not */
-
-	/* deliver.c's */
-	struct message *oldest, *newest;
-	size_t queued;
-	uint64_t due_ns; /* not before */
-	unsigned failures;
-	uint64_t lost;
-	char why[160];
+	void (*last)(struct receiver *r, int64_t now_us);           /* when all has arrived at the end; may be NULL */
+	/* The messages that it stored and could not deliver, one by one; may be NULL. */
+	void (*unsent)(const struct receiver *r, void (*tell)(void *ctx, const struct message *m), void *ctx);
+	void (*close)(struct receiver *r); /* frees it and its label */
+	uint64_t resend_ns;                /* UINT64_MAX: not */
 };
 
-int receiver_file(struct receiver **out, const char *path, struct err *err);
-int receiver_command(struct receiver **out, const char *const *argv, struct err *err);
-int receiver_webhook(struct receiver **out, const char *url, const char *template, enum lang lang, struct err *err);
-int receiver_alertmanager(struct receiver **out, const char *url, enum lang lang, const struct clock *clock, struct err *err);
+/* What a receiver is opened with; texts are copied. */
+struct receiver_setup {
+	const char *address; /* behind KIND+ */
+	enum lang lang;
+	const struct clock *clock;
+};
+
+/* A row of receivers.def. */
+struct receiver_kind {
+	const char *name, *address;
+	const char *help[LANG_COUNT];
+	int (*open)(struct receiver **out, const struct receiver_setup *setup, struct err *err);
+};
+
+extern const struct receiver_kind receiver_kinds[];
+extern const size_t receiver_kinds_n;
+
+#define RECEIVER(kind, ...)                                                                                            \
+	int receiver_##kind##_open(struct receiver **out, const struct receiver_setup *setup, struct err *err);
+#include "export/receivers.def"
+#undef RECEIVER
+
+/* Opens what KIND+ADDRESS names. */
+int receiver_open(struct receiver **out, const char *text, const struct receiver_setup *setup, struct err *err);
 
 /* The alarm as the log has it, and the instance at its end, on one line. */
 void format_json_line(const struct receiver *r, struct buf *out, const struct record *alarm);

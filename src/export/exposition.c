@@ -1,4 +1,4 @@
-/* exposition.c - what an exporter knows, as Prometheus text 0.0.4 or OpenMetrics 1.0.
+/* exposition.c - writes an exporter's values as Prometheus text 0.0.4 or OpenMetrics 1.0.
  *
  * Families stand in the order of families.def, each once; a family without a known series
  * is left out. The two formats differ in the names of counter and info families, in units,
@@ -18,6 +18,7 @@ const char *const exposition_content_type[EXPOSITION_COUNT] = {
 struct writer {
 	const struct exporter *e;
 	enum exposition format;
+	const char *instance; /* label of every series; NULL: the group's, if it has one */
 	struct buf *out;
 	int64_t now_us;
 	uint64_t begin_ns;
@@ -42,14 +43,15 @@ static void add_number(struct buf *out, double value, bool canonical)
 		buf_str(out, ".0");
 }
 
-/* Label values come from logs: bytes that are no UTF-8 become U+FFFD, control characters spaces. */
+/* Label values come from logs: bytes that are no UTF-8, and what other readers take for a line's end (U+2028), become
+ * U+FFFD, control characters spaces. */
 static void add_escaped(struct buf *out, const char *text, bool quotes)
 {
 	size_t n = strlen(text);
 
-	for (size_t i = 0, bytes; i < n; i += bytes ? bytes : 1) {
+	for (size_t i = 0, bytes, same; i < n; i += bytes ? bytes : 1) {
 		bytes = utf8_char_bytes(text + i, n - i);
-		if (!bytes)
+		if (!bytes || (bytes > 1 && !utf8_may_be_shown(utf8_decode(text + i, &same))))
 			buf_str(out, "\xEF\xBF\xBD");
 		else if (text[i] == '\\')
 			buf_str(out, "\\\\");
@@ -107,9 +109,12 @@ static void open_sample(struct writer *w, const struct family_spec *f, const str
 {
 	add_head(w, f);
 	buf_printf(w->out, "%s%s{", f->prom, suffix);
+	if (w->instance)
+		add_label(w->out, "instance", w->instance);
 	if (!g)
 		return;
-	add_label(w->out, "instance", g->instance);
+	if (!w->instance)
+		add_label(w->out, "instance", g->instance);
 	add_label(w->out, "model", g->model);
 	add_label(w->out, "backend", g->backend);
 	if (f->gpu)
@@ -127,7 +132,8 @@ static void end_sample(struct writer *w, double value)
 	buf_char(w->out, '\n');
 }
 
-static void add_sample(struct writer *w, const struct family_spec *f, const struct group *g, size_t value_index, double value)
+static void add_sample(struct writer *w, const struct family_spec *f, const struct group *g, size_t value_index,
+		       double value)
 {
 	open_sample(w, f, g, "");
 	add_label(w->out, f->label, f->values[value_index]);
@@ -175,7 +181,8 @@ static double window_mean_of(const struct window_gauge *window, int64_t now_us)
 }
 
 /* Of the sessions that are alive; NAN: none knows it. */
-static double gauge_over_sessions(const struct writer *w, const struct group *g, const struct family_spec *f, size_t series)
+static double gauge_over_sessions(const struct writer *w, const struct group *g, const struct family_spec *f,
+				  size_t series)
 {
 	double value = NAN;
 	int64_t latest = INT64_MIN;
@@ -185,7 +192,8 @@ static double gauge_over_sessions(const struct writer *w, const struct group *g,
 
 		if (s->group != g || !session_is_live(w->e, s, w->now_us) || !series_have(s->have, series))
 			continue;
-		if (isnan(value) || (f->over == OVER_MAX && s->gauge[series] > value) || (f->over == OVER_LAST && s->last_us >= latest))
+		if (isnan(value) || (f->over == OVER_MAX && s->gauge[series] > value) ||
+		    (f->over == OVER_LAST && s->last_us >= latest))
 			value = s->gauge[series];
 		else if (f->over == OVER_SUM)
 			value += s->gauge[series];
@@ -264,6 +272,8 @@ static void add_process(struct writer *w, enum family_id id)
 		end_sample(w, 1);
 	} else if (id == FAM_PROCESS_CPU && w->e->opts.own_process) {
 		add_sample(w, f, NULL, 0, processor_seconds());
+	} else if (id == FAM_OTHER_LABEL_SETS) {
+		add_sample(w, f, NULL, 0, (double)w->e->n_others);
 	} else if (id == FAM_SCRAPE_DURATION) {
 		add_sample(w, f, NULL, 0, (double)(clock_mono_ns(w->e->opts.clock) - w->begin_ns) / 1e9);
 	}
@@ -283,7 +293,16 @@ static void add_family(struct writer *w, enum family_id id)
 
 void exporter_write(struct exporter *e, enum exposition format, struct buf *out)
 {
-	struct writer w = { .e = e, .format = format, .out = out, .now_us = clock_wall_us(e->opts.clock),
+	exporter_write_for(e, format, NULL, out);
+}
+
+void exporter_write_for(struct exporter *e, enum exposition format, const char *instance, struct buf *out)
+{
+	struct writer w = { .e = e,
+			    .format = format,
+			    .instance = instance,
+			    .out = out,
+			    .now_us = clock_wall_us(e->opts.clock),
 			    .begin_ns = clock_mono_ns(e->opts.clock) };
 
 	if (!buf_reserve(out, 1 << 15))

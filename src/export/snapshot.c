@@ -1,3 +1,4 @@
+/* snapshot.c - counters and histograms per label group; sessions that wrote last. */
 #include "export/snapshot_inside.h"
 
 #include <math.h>
@@ -44,7 +45,8 @@ static void copy_text(char to[LABEL_TEXT_MAX], struct slice text, const char *ot
 
 static bool group_is(const struct group *g, const struct group *wanted)
 {
-	return !strcmp(g->model, wanted->model) && !strcmp(g->backend, wanted->backend) && !strcmp(g->instance, wanted->instance);
+	return !strcmp(g->model, wanted->model) && !strcmp(g->backend, wanted->backend) &&
+	       !strcmp(g->instance, wanted->instance);
 }
 
 static bool group_in_use(const struct exporter *e, const struct group *g)
@@ -57,7 +59,7 @@ static bool group_in_use(const struct exporter *e, const struct group *g)
 	return false;
 }
 
-/* The place of a label set that nobody uses any more, or that of "other". */
+/* The place of a label set that is no longer used, or that of "other". */
 static struct group **room_for_group(struct exporter *e)
 {
 	for (size_t i = 0; e->n_groups == GROUPS_MAX && i < GROUPS_MAX; i++)
@@ -72,6 +74,30 @@ static struct group **room_for_group(struct exporter *e)
 	return &e->group[e->n_groups < GROUPS_MAX ? e->n_groups++ : GROUPS_MAX];
 }
 
+static uint64_t hash_more(uint64_t h, const char *text)
+{
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * UINT64_C(1099511628211);
+	return (h ^ 0xff) * UINT64_C(1099511628211);
+}
+
+/* Counts a label set that is summed up with others, once. */
+static void count_other(struct exporter *e, const struct group *wanted)
+{
+	const uint64_t h =
+		hash_more(hash_more(hash_more(UINT64_C(14695981039346656037), wanted->instance), wanted->model),
+			  wanted->backend) |
+		1;
+	size_t at = h >> 32 & (2 * OTHERS_MAX - 1);
+
+	while (e->others[at] && e->others[at] != h)
+		at = (at + 1) & (2 * OTHERS_MAX - 1);
+	if (e->others[at] || e->n_others == OTHERS_MAX)
+		return;
+	e->others[at] = h;
+	e->n_others++;
+}
+
 static struct group *find_group(struct exporter *e, const struct record *r)
 {
 	struct group wanted = { 0 }, **place;
@@ -84,8 +110,11 @@ static struct group *find_group(struct exporter *e, const struct record *r)
 		if (e->group[i] && group_is(e->group[i], &wanted))
 			return e->group[i];
 	place = room_for_group(e);
+	if (place == &e->group[GROUPS_MAX])
+		count_other(e, &wanted);
 	if (!*place) {
 		if (place == &e->group[GROUPS_MAX]) {
+			copy_text(wanted.instance, slice_of(e->opts.by_instance ? "other" : ""), "");
 			copy_text(wanted.model, slice_of("other"), "");
 			copy_text(wanted.backend, slice_of("other"), "");
 		}
@@ -164,7 +193,8 @@ static void feed(struct export_session *s, size_t series, int64_t time_us, doubl
 static void end_request(struct export_session *s)
 {
 	struct request *q = &s->request;
-	double seconds = (double)(q->end_us - q->begin_us) / 1e6, after_first = (double)(q->end_us - q->prefill_end_us) / 1e6;
+	double seconds = (double)(q->end_us - q->begin_us) / 1e6,
+	       after_first = (double)(q->end_us - q->prefill_end_us) / 1e6;
 
 	if (!q->open)
 		return;
@@ -179,17 +209,45 @@ static void begin_request(struct request *q, const struct record *r, int64_t beg
 	*q = (struct request){ .open = true, .sequence = r->sequence, .begin_us = begin_us };
 }
 
+/* An observer outside the server (the proxy) reports when a request ends: all its output tokens are then known,
+ * including the first. */
+static void end_told_request(struct export_session *s, const struct record *r)
+{
+	struct request *q = &s->request;
+	uint64_t outputs = q->open ? q->decoded + r->token_count : 0;
+
+	observe(s->group, FAM_REQUEST_DURATION, r->metric[M_REQUEST_DURATION_MS] / 1e3, 1);
+	if (outputs > 1 && q->prefill_end_us)
+		observe(s->group, FAM_PER_OUTPUT_TOKEN,
+			(double)(r->time_us - q->prefill_end_us) / 1e6 / (double)(outputs - 1), 1);
+	q->open = false;
+}
+
+/* A prompt's record without times only gives the number of tokens. */
+static bool tells_time(const struct record *r)
+{
+	return r->have & (metric_bit(M_CHUNK_PROCESS_TIME_MS) | metric_bit(M_TOKEN_LATENCY_MS) |
+			  metric_bit(M_TIME_TO_FIRST_TOKEN_MS));
+}
+
+/* From the start of the call to its end, as far as it is known. */
+static double call_ms(const struct record *r)
+{
+	return record_has(r, M_CHUNK_PROCESS_TIME_MS)    ? r->metric[M_CHUNK_PROCESS_TIME_MS]
+	       : record_has(r, M_TIME_TO_FIRST_TOKEN_MS) ? r->metric[M_TIME_TO_FIRST_TOKEN_MS]
+							 : 0;
+}
+
 /* A request goes from a prompt to the next; the token that the prefill's logits give is its
  * first output, so that n decoded tokens are n + 1 outputs. */
 static void follow_request(struct export_session *s, const struct record *r, bool decode)
 {
 	struct request *q = &s->request;
-	double call_ms = record_has(r, M_CHUNK_PROCESS_TIME_MS) ? r->metric[M_CHUNK_PROCESS_TIME_MS] : 0;
 	bool told = record_has(r, M_TIME_TO_FIRST_TOKEN_MS);
 
 	if (!q->open || r->sequence != q->sequence || (q->decoding && !decode)) {
 		end_request(s);
-		begin_request(q, r, r->time_us - (int64_t)(call_ms * 1e3));
+		begin_request(q, r, r->time_us - (int64_t)(call_ms(r) * 1e3));
 	}
 	if (!decode)
 		q->prefill_end_us = r->time_us;
@@ -205,7 +263,7 @@ static void follow_request(struct export_session *s, const struct record *r, boo
 
 /* --- records -------------------------------------------------------------------------- */
 
-static void take_times(struct export_session *s, const struct record *r, bool decode, uint64_t tokens)
+static void count_times(struct export_session *s, const struct record *r, bool decode, uint64_t tokens)
 {
 	count(s->group, S_TOKENS + (decode ? 1 : 0), (double)tokens);
 	if (decode)
@@ -217,7 +275,7 @@ static void take_times(struct export_session *s, const struct record *r, bool de
 }
 
 /* What is more than one metric times a factor. */
-static void take_derived(struct export_session *s, const struct record *r)
+static void count_derived(struct export_session *s, const struct record *r)
 {
 	double worst = 0;
 
@@ -234,20 +292,23 @@ static void take_derived(struct export_session *s, const struct record *r)
 		set_gauge(s, S_STATE_NORM, worst / sqrt(r->metric[M_STATE_SIZE_BYTES] / 4 / (double)r->n_layer_norm));
 }
 
-static void take_step(struct export_session *s, const struct record *r)
+static void count_step(struct export_session *s, const struct record *r)
 {
-	uint64_t tokens = r->token_count ? r->token_count : 1;
+	uint64_t tokens = r->token_count; /* 0: an earlier record reported them, or a later one will */
 	bool decode = r->phase == PHASE_DECODE || (r->phase == PHASE_UNKNOWN && tokens == 1);
 
-	take_times(s, r, decode, tokens);
-	follow_request(s, r, decode);
+	count_times(s, r, decode, tokens);
+	if (record_has(r, M_REQUEST_DURATION_MS))
+		end_told_request(s, r);
+	else if (decode || tells_time(r))
+		follow_request(s, r, decode);
 	for (size_t i = 0; i < family_feed_count; i++) {
 		const struct family_feed *from = &family_feeds[i];
 
 		if (record_has(r, from->metric))
 			feed(s, from->series, r->time_us, r->metric[from->metric] * from->scale + from->offset);
 	}
-	take_derived(s, r);
+	count_derived(s, r);
 }
 
 /* Which way a model collapsed: the rule's kind, or what its name says. */
@@ -262,7 +323,7 @@ static size_t collapse_kind(const struct field_values *alarm)
 	return 0;
 }
 
-static void take_alarm(struct export_session *s, const struct record *r)
+static void count_alarm(struct export_session *s, const struct record *r)
 {
 	enum alarm_type type = r->extra ? alarm_by_id(fields_text(r->extra, F_ALARM_TYPE)) : ALARM_TYPE_COUNT;
 
@@ -285,7 +346,7 @@ static void set_overhead(struct export_session *s, double total)
 	}
 }
 
-static void take_end(struct export_session *s, const struct record *r)
+static void count_end(struct export_session *s, const struct record *r)
 {
 	end_request(s);
 	if (r->extra)
@@ -305,7 +366,7 @@ static void describe_strategy(struct group *g, struct slice strategy)
 	copy_text(g->info[4], slice_of(device), "");
 }
 
-static void take_start(struct export_session *s, const struct record *r)
+static void count_start(struct export_session *s, const struct record *r)
 {
 	struct slice version = fields_text(r->session, F_MODEL_VERSION), strategy = fields_text(r->session, F_STRATEGY);
 	double vocab = fields_number(r->session, F_VOCAB_SIZE, 0), vram = fields_number(r->session, F_VRAM_TOTAL_MB, 0);
@@ -335,7 +396,8 @@ static uint64_t hash_of(struct slice id)
 
 static bool session_is(const struct export_session *s, uint64_t hash, struct slice id)
 {
-	return s->used && s->id_hash == hash && !strncmp(s->id, id.p, id.n < LABEL_TEXT_MAX ? id.n : LABEL_TEXT_MAX - 1);
+	return s->used && s->id_hash == hash &&
+	       !strncmp(s->id, id.p, id.n < LABEL_TEXT_MAX ? id.n : LABEL_TEXT_MAX - 1);
 }
 
 static struct export_session *find_session(struct exporter *e, struct slice id)
@@ -352,7 +414,7 @@ static struct export_session *find_session(struct exporter *e, struct slice id)
 	return NULL;
 }
 
-/* A free place, else an ended session's, else that of the longest silent one. */
+/* A free place, otherwise an ended session's, otherwise that of the session silent for longest. */
 static struct export_session *room_for_session(struct exporter *e)
 {
 	struct export_session *oldest = &e->session[0];
@@ -395,13 +457,29 @@ static void take(struct exporter *e, const struct record *r)
 	s->seen_us = clock_wall_us(e->opts.clock);
 	s->last_us = r->time_us;
 	switch (r->event) {
-	case EVENT_INFERENCE_STEP: take_step(s, r); break;
-	case EVENT_SESSION_START: take_start(s, r); break;
-	case EVENT_SESSION_END: take_end(s, r); break;
+	case EVENT_INFERENCE_STEP:
+		count_step(s, r);
+		break;
+	case EVENT_SESSION_START:
+		count_start(s, r);
+		break;
+	case EVENT_SESSION_END:
+		count_end(s, r);
+		break;
 	case EVENT_ALARM:
-	case EVENT_ALARM_RESOLVED: take_alarm(s, r); break;
-	case EVENT_GAP: count(s->group, S_DROPPED, r->extra ? fields_number(r->extra, F_DROPPED, 0) : 0); break;
-	case EVENT_TYPE_COUNT: break;
+	case EVENT_ALARM_RESOLVED:
+		count_alarm(s, r);
+		break;
+	case EVENT_GAP:
+		count(s->group, S_DROPPED, r->extra ? fields_number(r->extra, F_DROPPED, 0) : 0);
+		break;
+	case EVENT_ACTION:
+		count(s->group,
+		      (size_t)S_ACTIONS + act_by_id(r->extra ? fields_text(r->extra, F_ACTION) : slice_of("")), 1);
+		break;
+	case EVENT_ROLLUP:
+	case EVENT_TYPE_COUNT:
+		break;
 	}
 }
 
@@ -422,7 +500,8 @@ void exporter_set_own(struct exporter *e, struct slice session_id, const struct 
 		set_overhead(s, own->overhead_seconds);
 	for (int i = 0; s && i < FINISH_COUNT; i++)
 		if (own->finished[i] > s->finished_told[i]) {
-			count(s->group, (size_t)S_REQUESTS + (size_t)i, (double)(own->finished[i] - s->finished_told[i]));
+			count(s->group, (size_t)S_REQUESTS + (size_t)i,
+			      (double)(own->finished[i] - s->finished_told[i]));
 			s->finished_told[i] = own->finished[i];
 		}
 	pthread_mutex_unlock(&e->lock);

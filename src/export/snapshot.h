@@ -1,14 +1,13 @@
-/* snapshot.h - records become the numbers behind /metrics: counters, gauges, histograms.
+/* snapshot.h - turns records into the values of /metrics: counters, gauges, histograms.
  *
- * One exporter serves all handles of a process, or all logs that `serve` follows. Numbers
- * are kept per label set (model and backend; beside logs also instance); gauges per session,
- * so that what a closed session said last does not stay.
+ * One exporter serves all handles of a process, or all logs that `serve` follows. Values are kept per label set (model
+ * and backend; for logs also instance), and gauges per session, so that the last value of a closed session does not
+ * persist.
  *
  * Ownership  exporter_open creates, exporter_close destroys; texts of records are copied.
- * Threads    any; one lock, held while one record is taken or one text is written. The
- *            inference thread never comes here.
- * Cost       exporter_take: about a microsecond, no allocation but for new sessions.
- * Bounds     64 label sets, then "other"; 512 live sessions, then the longest silent goes.
+ * Threads    any; one lock, held while one record is added or one text is written. The inference thread never takes it.
+ * Cost       exporter_take: about a microsecond; allocates only for new sessions.
+ * Bounds     64 label sets, then "other"; 512 live sessions, then the one silent for longest is dropped.
  */
 #ifndef RWKVMON_EXPORT_SNAPSHOT_H
 #define RWKVMON_EXPORT_SNAPSHOT_H
@@ -23,9 +22,9 @@ struct exporter;
 
 struct exporter_options {
 	const struct clock *clock;
-	bool by_instance;    /* beside logs: every series says whose it is */
-	bool own_process;    /* in the process that is watched: its processor time is known */
-	int64_t silent_us;   /* a session silent for so long is down; 0: only its end says so */
+	bool by_instance;  /* beside logs: every series says whose it is */
+	bool own_process;  /* in the process that is watched: its processor time is known */
+	int64_t silent_us; /* a session silent for so long is down; 0: only its end says so */
 };
 
 /* NULL: no memory. */
@@ -56,7 +55,11 @@ enum exposition exposition_accepted(struct slice accept);
 
 extern const char *const exposition_content_type[EXPOSITION_COUNT];
 
-/* Appends everything known now. Two calls in a row write the same but for the time they took. */
+/* Appends everything known now. Two consecutive calls write the same text, except for the time they took. */
 void exporter_write(struct exporter *e, enum exposition format, struct buf *out);
+
+/* The same with a label `instance` on every series, those of the process too: files that are gathered together must not
+ * have a series in common. */
+void exporter_write_for(struct exporter *e, enum exposition format, const char *instance, struct buf *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* snapshot_inside.h - what an exporter keeps: shared by snapshot.c (which fills it) and
- * exposition.c (which writes it out). */
+/* snapshot_inside.h - the internals of an exporter, shared by snapshot.c (which fills it) and exposition.c (which
+ * writes it). */
 #ifndef RWKVMON_EXPORT_SNAPSHOT_INSIDE_H
 #define RWKVMON_EXPORT_SNAPSHOT_INSIDE_H
 
@@ -9,8 +9,9 @@
 
 enum {
 	GROUPS_MAX = 64,
+	OTHERS_MAX = 1024,
 	LIVE_SESSIONS_MAX = 512,
-	WINDOW_SECONDS = 60, /* fixed: a gauge must not depend on who scrapes how often */
+	WINDOW_SECONDS = 60, /* fixed, because a gauge must not depend on how often it is scraped */
 	LABEL_TEXT_MAX = 128,
 	INFO_LABELS = 5,
 };
@@ -35,7 +36,7 @@ struct window_gauge {
 struct group {
 	char instance[LABEL_TEXT_MAX], model[LABEL_TEXT_MAX], backend[LABEL_TEXT_MAX], gpu[LABEL_TEXT_MAX];
 	char info[INFO_LABELS][LABEL_TEXT_MAX]; /* of rwkv_model_info */
-	uint64_t have[2];			/* bit s: counter or window s has a value */
+	uint64_t have[2];                       /* bit s: counter or window s has a value */
 	double counter[SERIES_COUNT];
 	struct histogram_counts *histogram[FAMILY_COUNT]; /* NULL until needed */
 	struct window_gauge *window[FAMILY_COUNT];
@@ -54,13 +55,13 @@ struct export_session {
 	uint64_t id_hash;
 	char id[LABEL_TEXT_MAX];
 	struct group *group;
-	int64_t last_us;    /* time of its latest record: what is old is silent, whenever it is read */
-	int64_t seen_us;    /* when that came, by our clock */
-	uint64_t have[2];   /* bit s: gauge s has a value */
+	int64_t last_us;  /* time of its latest record: what is old is silent, whenever it is read */
+	int64_t seen_us;  /* when that came, by our clock */
+	uint64_t have[2]; /* bit s: gauge s has a value */
 	double gauge[SERIES_COUNT];
 	unsigned alarms_on[ALARM_TYPE_COUNT]; /* rules that fire it */
-	double log_vocab;   /* ln(vocabulary size); 0: unknown */
-	double n_layer;	    /* 0: unknown */
+	double log_vocab;                     /* ln(vocabulary size); 0: unknown */
+	double n_layer;                       /* 0: unknown */
 	double overhead_told;
 	uint64_t finished_told[FINISH_COUNT];
 	struct request request;
@@ -71,6 +72,8 @@ struct exporter {
 	pthread_mutex_t lock;
 	struct group *group[GROUPS_MAX + 1]; /* the last one: "other" */
 	size_t n_groups;
+	uint64_t others[2 * OTHERS_MAX]; /* hashes of the label sets in it: open addressing, 0: free */
+	size_t n_others;
 	struct export_session session[LIVE_SESSIONS_MAX];
 	size_t last; /* session that the latest record belonged to */
 };

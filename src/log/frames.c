@@ -1,3 +1,4 @@
+/* frames.c - each write is a whole zstd frame, so that a torn tail costs one frame. */
 #include "log/frames.h"
 
 #include <stdlib.h>
@@ -55,7 +56,7 @@ bool packer_pack(struct packer *p, struct slice lines, struct slice *frame)
 	return !ZSTD_isError(n);
 }
 
-/* --- finding the end of what is whole (RFC 8878, section 3.1) ----------------------- */
+/* --- finding the end of the last whole frame (RFC 8878, section 3.1) ---------------- */
 
 enum frame_state { FRAME_WHOLE, FRAME_TORN, FRAME_BAD, FRAME_UNREADABLE };
 
@@ -101,7 +102,7 @@ static enum frame_state blocks_end(const struct frame_reader *r, uint64_t *at)
 			return got;
 		if ((header >> 1 & 3) == 3)
 			return FRAME_BAD;
-		*at += sizeof b + ((header >> 1 & 3) == 1 ? 1 : header >> 3); /* a run is one byte */
+		*at += sizeof b + ((header >> 1 & 3) == 1 ? 1 : header >> 3); /* a run-length block stores one byte */
 		if (header & 1)
 			return FRAME_WHOLE;
 	}

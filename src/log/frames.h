@@ -1,8 +1,7 @@
-/* frames.h - zstd, one whole frame per write.
+/* frames.h - compresses with zstd, one whole frame per write.
  *
- * A frame holds whole lines and has a checksum; frames simply follow each other, which is
- * what every zstd reader understands. So what was written stays readable whatever happens
- * after it, and several processes may append to one file.
+ * A frame holds whole lines and has a checksum. Frames follow each other directly, which every zstd reader understands.
+ * So everything written stays readable whatever happens later, and several processes may append to one file.
  *
  * Threads  a packer belongs to one thread.
  */
@@ -19,10 +18,10 @@ void packer_close(struct packer *p);
 /* The lines as one frame; valid until the next call. false: out of memory. */
 bool packer_pack(struct packer *p, struct slice lines, struct slice *frame);
 
-/* Where the last whole frame of a file ends, looking from `from`, which must be the start
- * of a frame, to `size`. Less than size: a torn frame stands there, and nothing whole after
- * it. Damage in the middle is stepped over: whole frames behind it are kept. A read error
- * counts as "all is whole": nothing is cut off on a guess. */
+/* Where the last whole frame of a file ends, searching from `from`, which must be the start of a frame, to `size`. If
+ * the result is less than size, a torn frame follows, and no whole frame after it. Damage in the middle is skipped:
+ * whole frames after it are kept. After a read error everything counts as whole, so that nothing is cut off on a
+ * guess. */
 uint64_t frames_whole_end(int fd, uint64_t from, uint64_t size);
 
 #endif

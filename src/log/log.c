@@ -14,10 +14,6 @@
 enum { CHUNK_BYTES = 64 << 10, PENDING_MAX_BYTES = 4 << 20, CLOSE_TRIES = 100 };
 static const uint64_t SECOND_NS = 1000000000;
 
-const char *const log_sync_names[LOG_SYNC_COUNT] = {
-	[LOG_SYNC_INTERVAL] = "interval", [LOG_SYNC_NEVER] = "never", [LOG_SYNC_RECORD] = "record"
-};
-
 enum cut { CUT_NONE, CUT_STEP, CUT_OTHER };
 
 struct log {
@@ -25,27 +21,29 @@ struct log {
 	struct log_config cfg;
 	char *path;
 	struct segment file;
-	struct packer *packer; /* NULL: plain lines */
+	struct packer *packer;              /* NULL: plain lines */
 	const struct field_values *session; /* of the records; NULL before the first */
 
 	struct buf pending; /* whole lines not yet written; on a pipe it may begin inside one */
-	enum cut cut;	    /* … which is a forward call's, or not */
-	struct buf head;    /* session_start once more: the first line of the next file; empty when not due */
+	enum cut cut;       /* the kind of line inside which pending begins */
+	struct buf head;    /* copy of session_start: the first line of the next file; empty when none is due */
 	uint64_t file_since_ns, synced_ns;
-	int64_t stamp_us; /* of the last rotated name */
+	int64_t stamp_us; /* time in the name of the file rotated last */
 	bool unsynced;
 
-	uint64_t gap; /* forward calls lost since the last gap record */
+	uint64_t gap;         /* forward calls lost since the last gap record */
+	uint64_t gap_ordinal; /* of the last line lost */
 	bool gap_due;
-	_Atomic uint64_t dropped;	     /* these three may be read by any thread */
+	_Atomic uint64_t dropped;            /* the three below may be read by any thread */
 	_Atomic int write_errno, sync_errno; /* the first of each; 0: none */
-	bool failing;	  /* the last attempt to write did not take all */
-	int sync_failing; /* errno of the sync that failed last, told in the log; 0: it works */
+	bool failing;                        /* the last attempt to write was incomplete */
+	int sync_failing;                    /* errno of the last failed sync, as reported in the log; 0: the last one
+					      * succeeded */
 };
 
 /* --- records into pending ----------------------------------------------------------- */
 
-/* false, and nothing added, when memory is out. */
+/* false, and nothing is added, when memory runs out. */
 static bool encode(struct buf *to, const struct record *r)
 {
 	size_t before = to->used;
@@ -58,27 +56,32 @@ static bool encode(struct buf *to, const struct record *r)
 	return false;
 }
 
-static bool add_gap(struct log *log, uint64_t lost, const char *reason)
+/* ordinal: of the last line that the gap replaces; 0: it replaces none. */
+static bool add_gap(struct log *log, uint64_t lost, uint64_t ordinal, const char *reason)
 {
 	struct field_values extra = { 0 };
-	struct record gap = { .time_us = clock_wall_us(log->cfg.clock), .event = EVENT_GAP, .session = log->session, .extra = &extra };
+	struct record gap = { .time_us = clock_wall_us(log->cfg.clock),
+			      .event = EVENT_GAP,
+			      .ordinal = ordinal,
+			      .session = log->session,
+			      .extra = &extra };
 
 	fields_set_number(&extra, F_DROPPED, (double)lost);
 	fields_set_text(&extra, F_REASON, slice_of(reason));
 	return encode(&log->pending, &gap);
 }
 
-/* Once there is room again, the hole is told where it is. */
+/* Writes the gap record at the position of the lost lines, once there is room again. */
 static bool tell_gap(struct log *log)
 {
-	if (!add_gap(log, log->gap, "log could not be written"))
+	if (!add_gap(log, log->gap, log->gap_ordinal, "log could not be written"))
 		return false;
 	log->gap = 0;
 	log->gap_due = false;
 	return true;
 }
 
-/* `why` counts when nothing worse went before: a full buffer has its own cause. */
+/* `why` is recorded only if no write error came first: a full buffer is then its consequence. */
 static void drop(struct log *log, const struct record *r, int why)
 {
 	bool step = r->event == EVENT_INFERENCE_STEP;
@@ -87,6 +90,7 @@ static void drop(struct log *log, const struct record *r, int why)
 		log->write_errno = why;
 	log->gap_due = true;
 	log->gap += step;
+	log->gap_ordinal = r->ordinal;
 	atomic_fetch_add_explicit(&log->dropped, step, memory_order_relaxed);
 }
 
@@ -103,16 +107,17 @@ static void tell_sync(struct log *log, int rc)
 	struct err text;
 
 	if (rc && rc != log->sync_failing) {
-		err_set_os(&text, ERR_WRITE, rc, "the disk did not confirm the lines before this one; a power cut may lose them");
-		add_gap(log, 0, text.text);
+		err_set_os(&text, ERR_WRITE, rc,
+			   "the disk did not confirm the lines before this one; a power cut may lose them");
+		add_gap(log, 0, 0, text.text);
 	}
 	log->sync_failing = rc;
 	if (rc && !log->sync_errno)
 		log->sync_errno = rc;
 }
 
-/* The kernel may have forgotten the pages of a sync that failed: asking again would be
- * told "fine" for data that is gone. So the lines count as unconfirmed for good. */
+/* After a failed sync the kernel may have dropped the pages; another sync would then report success for data that is
+ * gone. So these lines count as unconfirmed for ever. */
 static void sync_now(struct log *log)
 {
 	if (log->unsynced)
@@ -138,16 +143,19 @@ static void leave_file(struct log *log)
 
 static int enter_file(struct log *log)
 {
-	int rc = segment_open(&log->file, log->path, log->packer != NULL);
+	int rc = segment_open(&log->file, log->path, log->packer != NULL, log->cfg.mode ? log->cfg.mode : LOG_MODE);
 
 	log->file_since_ns = clock_mono_ns(log->cfg.clock);
 	return rc;
 }
 
-/* A file that begins now is told whose it is. */
+/* A new file begins with its session_start. */
 static void begin_with_session(struct log *log)
 {
-	struct record start = { .time_us = clock_wall_us(log->cfg.clock), .event = EVENT_SESSION_START, .session = log->session };
+	struct record start = { .time_us = clock_wall_us(log->cfg.clock),
+				.event = EVENT_SESSION_START,
+				.ordinal = 1, /* the ordinal of the session's first line, which is repeated */
+				.session = log->session };
 
 	buf_clear(&log->head);
 	if (log->file.regular)
@@ -175,7 +183,7 @@ static bool is_full(const struct log *log, size_t more)
 	       (log->cfg.rotate_seconds && age_ns / SECOND_NS >= log->cfg.rotate_seconds);
 }
 
-/* A file that cannot be renamed goes on growing: records matter more than its size. */
+/* A file that cannot be renamed continues to grow: records matter more than its size. */
 static int rotate(struct log *log)
 {
 	int rc = rotation_rename(&log->file, clock_wall_us(log->cfg.clock), &log->stamp_us);
@@ -208,7 +216,7 @@ static int put(struct log *log, struct slice lines, size_t *taken)
 	return rc;
 }
 
-/* As many whole lines as a chunk holds, at least one: pending ends with a line end. */
+/* As many whole lines as fit into a chunk, at least one; pending ends with a line end. */
 static struct slice next_chunk(const struct buf *pending, size_t at)
 {
 	const char *from = pending->p + at;
@@ -233,7 +241,7 @@ static int write_chunk(struct log *log, struct slice chunk, size_t *taken)
 	return rc ? rc : put(log, chunk, taken);
 }
 
-/* A whole line has its event; an alarm's holds a step inside, after its own. */
+/* A whole line contains its event; the line of an alarm also contains a step, after its own event. */
 static bool is_step(const char *line)
 {
 	static const char event[] = "\"event_type\":\"", step[] = "inference_step\"";
@@ -243,7 +251,7 @@ static bool is_step(const char *line)
 	return !strncmp(at + sizeof event - 1, step, sizeof step - 1);
 }
 
-/* What the line is that pending begins inside of, once it begins at `at`. */
+/* The kind of line inside which pending begins, if it begins at `at`. */
 static enum cut cut_at(const struct log *log, size_t at)
 {
 	const char *from = log->pending.p, *end = memrchr(from, '\n', at);
@@ -265,7 +273,7 @@ static int write_pending(struct log *log)
 
 		rc = write_chunk(log, next_chunk(&log->pending, at), &taken);
 		at += taken;
-		if (rc == ESTALE && !stale++) /* moved or deleted: go on in a file of the right name */
+		if (rc == ESTALE && !stale++) /* moved or deleted: continue in a file with the right name */
 			rc = next_file(log);
 		note_write(log, rc);
 	}
@@ -328,7 +336,7 @@ static int open_parts(struct log *log, struct err *err)
 		buf_free(&path);
 		return no_memory(err);
 	}
-	log->path = path.p; /* its memory is ours now */
+	log->path = path.p; /* the log owns its memory now */
 	if (log_name_is_zst(log->path) && !(log->packer = packer_open()))
 		return no_memory(err);
 	rc = enter_file(log);
@@ -369,6 +377,12 @@ const char *log_path(const struct log *log)
 	return log->path;
 }
 
+bool log_waits(const struct log *log)
+{
+	return log->pending.used || log->gap_due || log->head.used ||
+	       (log->unsynced && log->cfg.sync != LOG_SYNC_NEVER);
+}
+
 uint64_t log_dropped(const struct log *log)
 {
 	return log->dropped;
@@ -392,10 +406,10 @@ static int tell_trouble(const struct log *log, uint64_t dropped, struct err *err
 	const int failed = log->write_errno;
 
 	if (failed) {
-		err_set_os(err, ERR_WRITE, failed, "%s: the log could not be written (%llu records lost)", log->path,
+		err_set_os(err, ERR_WRITE, failed, "%s: the log could not be written (records lost: %llu)", log->path,
 			   (unsigned long long)dropped);
-		return err_hint(err, failed == ENOSPC ? "free some space, or put the log on another disk" :
-								  "check the disk and the rights on the log's directory");
+		return err_hint(err, failed == ENOSPC ? "free some space, or put the log on another disk"
+						      : "check the disk and the rights on the log's directory");
 	}
 	if (log->sync_errno) {
 		err_set_os(err, ERR_WRITE, log->sync_errno, "%s: the disk did not confirm all lines", log->path);
@@ -409,7 +423,8 @@ int log_trouble(const struct log *log, struct err *err)
 	return tell_trouble(log, log->dropped, err);
 }
 
-/* Other processes may hold the lock for a moment, or rotate faster than we open: wait for them, but not for ever. */
+/* Other processes may hold the lock for a moment, or rotate faster than this one opens: wait for them, but not for
+ * ever. */
 static void write_last(struct log *log)
 {
 	const struct timespec moment = { .tv_nsec = 5000000 };
@@ -436,7 +451,7 @@ int log_close(struct log *log, uint64_t *dropped, struct err *err)
 	leave_file(log);
 	lost = log->dropped + count_pending(log);
 	if (log->pending.used && !log->write_errno)
-		log->write_errno = EAGAIN; /* nobody reads the pipe, or another process would not let go of the lock */
+		log->write_errno = EAGAIN; /* the pipe has no reader, or another process did not release the lock */
 	if (dropped)
 		*dropped = lost;
 	rc = tell_trouble(log, lost, err);

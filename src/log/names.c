@@ -1,12 +1,13 @@
+/* names.c - fills in {pid}, {session} and {time}; knows rotated names. */
 #include "log/names.h"
 
 #include <ctype.h>
 #include <time.h>
 #include <unistd.h>
 
-/* "20250911T123456.789Z"; a time stamp's pattern, letter by letter: d is a digit. */
+/* Pattern of a time stamp such as "20250911T123456.789Z": d is a digit. */
 static const char stamp_pattern[] = "ddddddddTdddddd.dddZ";
-enum { STAMP_BYTES = sizeof stamp_pattern - 1 };
+enum { STAMP_BYTES = sizeof stamp_pattern - 1, SESSION_BYTES = 100 };
 
 static void add_stamp(struct buf *out, int64_t wall_us)
 {
@@ -30,6 +31,20 @@ static void add_default(struct buf *out, int64_t wall_us)
 	buf_str(out, name);
 }
 
+static bool is_plain(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+/* Appends the id so that it is always part of one file name: not a folder, not hidden, not too long. */
+static void add_session(struct buf *out, const char *id)
+{
+	size_t n = strnlen(id, SESSION_BYTES);
+
+	for (size_t i = 0; i < n; i++)
+		buf_char(out, is_plain(id[i]) || (id[i] == '.' && i) ? id[i] : '_');
+}
+
 static bool starts(const char *p, const char *word)
 {
 	return !strncmp(p, word, strlen(word));
@@ -44,7 +59,7 @@ void log_name_expand(struct buf *out, const char *path, const char *session_id, 
 			buf_printf(out, "%ld", (long)getpid());
 			path += strlen("{pid}");
 		} else if (starts(path, "{session}")) {
-			buf_str(out, session_id);
+			add_session(out, session_id);
 			path += strlen("{session}");
 		} else if (starts(path, "{time}")) {
 			add_stamp(out, wall_us);

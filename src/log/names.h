@@ -1,11 +1,11 @@
-/* names.h - what the files of a log are called.
+/* names.h - the names of a log's files.
  *
  *     run.log                              the file that is being written
  *     run.20250911T123456.789Z.log         what it held until then (UTC): sorting by name,
  *                                          as readers of a directory do, is sorting by time
  *     run.20250911T123456.789Z.log.zst     the same of run.log.zst
  *
- * Texts are returned in buffers of the caller; buf.failed tells that memory was out.
+ * Texts are returned in buffers of the caller; buf.failed is set if memory ran out.
  */
 #ifndef RWKVMON_LOG_NAMES_H
 #define RWKVMON_LOG_NAMES_H
@@ -15,10 +15,11 @@
 #include <stdbool.h>
 
 /* The path a caller gave: "" becomes rwkv_monitor_YYYYmmdd_HHMMSS.log (local time);
- * {pid}, {session} and {time} (as above) are filled in. */
+ * {pid}, {session} and {time} (as above) are filled in. In a session id, every character except letters, digits, - _
+ * and . becomes _, so that it never names a folder. */
 void log_name_expand(struct buf *out, const char *path, const char *session_id, int64_t wall_us);
 
-/* What `path` is renamed to at that time. */
+/* The name that `path` gets when it is rotated at that time. */
 void log_name_rotated(struct buf *out, const char *path, int64_t wall_us);
 
 /* Is `name` (without its directory) a rotated file of `path`? */

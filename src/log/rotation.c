@@ -1,3 +1,4 @@
+/* rotation.c - renames without replacing another file; removes the oldest files, by name. */
 #include "log/rotation.h"
 
 #include "log/names.h"
@@ -46,7 +47,7 @@ static int remove_in(const char *path, const char *name)
 	return rc;
 }
 
-/* The rotated files that are there, and the oldest of them. */
+/* Counts the rotated files and finds the oldest. */
 static int look(const char *path, size_t *n, char oldest[NAME_MAX + 1])
 {
 	struct buf dir = { 0 };

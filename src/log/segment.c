@@ -1,3 +1,4 @@
+/* segment.c - locks, repairs the tail, appends whole lines, syncs. */
 #include "log/segment.h"
 
 #include "log/frames.h"
@@ -14,16 +15,16 @@
 
 enum { LOCK_TRIES = 5, LOCK_MISSES_MAX = 20 };
 
-int segment_open(struct segment *s, const char *path, bool zst)
+int segment_open(struct segment *s, const char *path, bool zst, unsigned mode)
 {
 	const int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK;
 	struct stat st;
 	bool special = !stat(path, &st) && !S_ISREG(st.st_mode);
 
 	*s = (struct segment){ .path = path, .zst = zst };
-	/* A pipe or a device is only written, and never waited for: who opened it for reading
-	 * too would be its own reader and block for ever when the real one leaves. */
-	s->fd = open(path, (special ? O_WRONLY : O_RDWR) | flags, 0644);
+	/* A pipe or a device is opened only for writing, and never waited for: a process that also opened it for
+	 * reading would be its own reader, and block for ever when the real reader leaves. */
+	s->fd = open(path, (special ? O_WRONLY : O_RDWR) | flags, (mode_t)mode);
 	if (s->fd < 0)
 		return errno;
 	if (!special)
@@ -42,11 +43,12 @@ int segment_close(struct segment *s)
 	int rc = s->fd >= 0 && close(s->fd) ? errno : 0;
 
 	s->fd = -1;
-	return rc == EINTR ? 0 : rc; /* Linux has closed it all the same */
+	return rc == EINTR ? 0 : rc; /* Linux has closed it nevertheless */
 }
 
-/* 0: ours; EAGAIN: somebody else's; ENOTSUP: this file system has none, or nobody lets go. */
-static int take_lock(struct segment *s)
+/* 0: this process holds the lock; EAGAIN: another process does; ENOTSUP: the file system has no locks, or the holder
+ * never releases it. */
+static int lock_file(struct segment *s)
 {
 	const struct timespec moment = { .tv_nsec = 200000 };
 
@@ -67,7 +69,7 @@ static bool still_named(const struct segment *s)
 	struct stat st;
 
 	if (stat(s->path, &st))
-		return errno != ENOENT && errno != ENOTDIR; /* cannot tell: stay */
+		return errno != ENOENT && errno != ENOTDIR; /* unknown: stay with this file */
 	return st.st_dev == s->dev && st.st_ino == s->ino;
 }
 
@@ -86,14 +88,14 @@ static int write_all(int fd, struct slice bytes, size_t *done)
 	return 0;
 }
 
-/* What a dead writer left: a torn frame is cut off, a torn line is ended. */
+/* Repairs the tail that a dead writer left: cuts off a torn frame, ends a torn line. */
 static int repair_tail(struct segment *s, bool locked)
 {
 	char last = '\n';
 
 	if (s->size == s->good_end)
 		return 0;
-	if (s->size < s->good_end) /* somebody truncated it */
+	if (s->size < s->good_end) /* another process truncated it */
 		s->good_end = 0;
 	if (s->zst) {
 		uint64_t end = frames_whole_end(s->fd, s->good_end, s->size);
@@ -101,7 +103,7 @@ static int repair_tail(struct segment *s, bool locked)
 		if (end < s->size && locked && !ftruncate(s->fd, (off_t)end))
 			s->size = end;
 	} else if (s->size && (pread(s->fd, &last, 1, (off_t)s->size - 1) != 1 || last != '\n')) {
-		size_t done; /* a blank line too many is nothing; two lines in one would be lost */
+		size_t done; /* an extra blank line is harmless; two lines joined in one would be lost */
 		int rc = write_all(s->fd, (struct slice){ "\n", 1 }, &done);
 
 		if (rc)
@@ -138,7 +140,7 @@ static int append_regular(struct segment *s, struct slice lines, bool locked, si
 	if (done > *taken && locked && !ftruncate(s->fd, (off_t)(s->size + *taken)))
 		done = *taken;
 	if (done == *taken)
-		s->good_end = s->size + *taken; /* else the next append repairs */
+		s->good_end = s->size + *taken; /* otherwise the next append repairs it */
 	s->size += done;
 	return rc;
 }
@@ -150,7 +152,7 @@ int segment_append(struct segment *s, struct slice lines, size_t *taken)
 	*taken = 0;
 	if (!s->regular)
 		return write_all(s->fd, lines, taken);
-	lock = take_lock(s);
+	lock = lock_file(s);
 	if (lock == EAGAIN)
 		return EAGAIN;
 	rc = still_named(s) ? append_regular(s, lines, lock == 0, taken) : ESTALE;
@@ -172,26 +174,26 @@ static int rename_new(const char *from, const char *to)
 
 int segment_rename(struct segment *s, const char *to)
 {
-	int lock = take_lock(s), rc;
+	int lock = lock_file(s), rc;
 
 	if (lock == EAGAIN)
 		return EAGAIN;
 	rc = still_named(s) ? rename_new(s->path, to) : ESTALE;
-	if (rc == ENOENT) /* without the lock, another process may be faster still */
+	if (rc == ENOENT) /* without the lock, another process may still be faster */
 		rc = ESTALE;
 	if (lock == 0)
 		flock(s->fd, LOCK_UN);
 	return rc;
 }
 
-/* A file system that cannot sync this kind of file has nothing to lose either. */
+/* A file system that cannot sync this kind of file cannot lose its data either. */
 static int sync_error(void)
 {
 	return errno == EINVAL || errno == EROFS || errno == ENOTSUP ? 0 : errno;
 }
 
-/* The name of a new or renamed file is on the disk when its directory is. One that may not be
- * read cannot be synced: the kernel's own time must do. */
+/* The name of a new or renamed file is on the disk once its directory is synced. A directory that may not be read
+ * cannot be synced, so its time is left to the kernel. */
 static int sync_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');

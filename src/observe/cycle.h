@@ -1,11 +1,18 @@
-/* cycle.h - repetition: does the text go in circles, exactly or nearly, and since when?
+/* cycle.h - detects repetition: whether the text repeats itself, exactly or nearly, and since when.
  *
- * The last CYCLE_GRAM tokens are looked up in a table of where each such run of tokens last stood. That gives a
- * period; from then on each token is compared with the one a period before. The period stays as long as it is held to
- * for most of CYCLE_WINDOW tokens; else the next run of tokens that is found gives a new one.
+ * The last CYCLE_GRAM tokens are looked up in a table of where each such run of tokens last occurred. That gives a
+ * period; from then on each token is compared with the one a period before. The period stays as long as most of
+ * CYCLE_WINDOW tokens follow it; otherwise the next run of tokens that is found gives a new one, and the run of equal
+ * tokens is counted backwards as far as it goes, so that a false start has no effect.
  *
- * Cost     O(1) per token: one hash, one look into a table of 4,096 places, one comparison; when a period is taken,
- *          at most 128 comparisons. No allocation.
+ * Tokens are stored as 16 bits: exact for vocabularies up to 65,536; for larger ones a fingerprint, of which one in
+ * 65,536 is wrong. Older runs of tokens drop out of the table by chance; each token of a repetition gives another
+ * chance to find it.
+ *
+ * Cost     O(1) per token: one hash, one look into a table of 2,048 places (a short ring has fewer), one comparison;
+ *          when a period is taken, as many comparisons as tokens have repeated, CYCLE_RING at most.
+ * Memory   16.1 KiB when it is opened whole; else 1.9 KiB until the sequence has 384 tokens, and about twice as much
+ *          from 384, 768, 1,536 and 3,072 on. Without memory, what is kept stays as short as it is.
  * Bounds   periods up to CYCLE_PERIOD_MAX tokens are found.
  */
 #ifndef RWKVMON_OBSERVE_CYCLE_H
@@ -14,30 +21,89 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CYCLE_GRAM = 8, CYCLE_PERIOD_MAX = 1024, CYCLE_PLACES = 4096, CYCLE_WINDOW = 100 };
-
-struct cycle {
-	uint32_t token[2 * CYCLE_PERIOD_MAX]; /* ring of the sequence's last tokens */
-	uint32_t place[CYCLE_PLACES];	      /* by hash: 1 + the position of a run's last token; 0: none */
-	uint32_t n;			      /* tokens of the sequence */
-	uint32_t generated;		      /* of these, since the last prompt */
-	uint32_t period;		      /* 0: none */
-	uint32_t run;			      /* last tokens in a row that equal the one a period before, all generated */
-	uint64_t equal[2];		      /* bit i: so does the token i before the last */
+enum {
+	CYCLE_GRAM = 8,
+	CYCLE_RING = 6144, /* a power of two times CYCLE_SMALL */
+	CYCLE_SMALL = 384,
+	CYCLE_PERIOD_MAX = CYCLE_RING - 128, /* a window of tokens, and what they are compared with */
+	CYCLE_PLACES = 2048,
+	CYCLE_WINDOW = 100,
+	CYCLE_NEAR = 40, /* tokens that make a near repetition, if more than two variations of it went; twice as many */
+			 /* if two went, four times as many if one did: cells of a table do so, too, for a while */
+	CYCLE_EVIDENCE = 4, /* tokens beyond a whole period that make a repetition of it */
+	CYCLE_SHORT = 100,  /* so long a period, or a shorter one, */
+	CYCLE_ENOUGH = 97,  /* is a repetition with so many tokens, whole or not */
 };
 
-void cycle_reset(struct cycle *c);
+struct cycle {
+	uint16_t *token;    /* (cap) ring of the sequence's last tokens; NULL: none yet */
+	uint16_t *place;    /* by hash: 1 + the position, modulo 65,535, of a run's last token; 0: none */
+	uint32_t cap;       /* of the ring */
+	uint32_t shift;     /* of a hash, to the number of a place */
+	uint64_t n;         /* tokens of the sequence */
+	uint32_t held;      /* of these, in the ring */
+	uint64_t generated; /* of these, since the last prompt */
+	uint32_t period;    /* 0: none */
+	uint32_t at;        /* of the next token in the ring */
+	uint64_t run;       /* last tokens in a row that equal the one a period before, all generated */
+	uint64_t equal[2];  /* bit i: so does the token i before the last */
 
-/* [hot] The next token. What was not generated (a prompt) may repeat itself as it likes. */
+	/* Near repetition: the last tokens, of which few differ from those one or two periods before. In a loop, a
+	 * token that differs once is the same again a period later; in a table's columns it differs again. */
+	struct cycle_near {
+		uint32_t run;         /* tokens; 0: no near repetition */
+		int32_t score;        /* falls below 0 if too many differ */
+		uint32_t back, again; /* tokens behind one that differed: as two periods before, and different again */
+	} near;
+};
+
+/* Of a struct that is all zero: takes all memory now; false: there is none. Without it, memory comes with the tokens.
+ */
+bool cycle_open_whole(struct cycle *c);
+void cycle_close(struct cycle *c);
+
+/* Makes *to, of which nothing is kept, a copy; false: no memory, and it is empty. */
+bool cycle_copy(struct cycle *to, const struct cycle *from);
+
+void cycle_reset(struct cycle *c); /* keeps the memory */
+
+/* [hot] Adds the next token. Repetition among tokens that were not generated (a prompt) does not count. */
 void cycle_push(struct cycle *c, uint32_t token, bool generated);
 
-/* Is it an exact repetition by now: two periods, and 16 tokens? */
-static inline bool cycle_repeats(const struct cycle *c)
+/* Removes the last n tokens, because the sequence was rewound. */
+void cycle_back(struct cycle *c, uint64_t n);
+
+/* Writes the last tokens in the ring, oldest first, as stored; at most cap; returns how many. */
+uint32_t cycle_last(const struct cycle *c, uint32_t *to, uint32_t cap);
+
+/* How many tokens in a row make an exact repetition: a whole period and a little of the next, 16 at least. */
+static inline uint32_t cycle_needed(uint32_t period)
 {
-	return c->period && c->run >= 16 && c->run >= 2 * c->period;
+	uint32_t needed = period + CYCLE_EVIDENCE;
+
+	if (period <= CYCLE_SHORT && needed > CYCLE_ENOUGH)
+		return CYCLE_ENOUGH;
+	return needed > 16 ? needed : 16;
 }
 
-/* How many of the last CYCLE_WINDOW generated tokens equal the one a period before; 0 before there are so many. */
+/* Is it an exact repetition by now? */
+static inline bool cycle_repeats(const struct cycle *c)
+{
+	return c->period && c->run >= cycle_needed(c->period);
+}
+
+/* Is it a repetition with small variations that no table has: a whole period and more? In rows of zeros ("0,0," or
+ * "0x00, 0x00, "), the same comes back every two to four tokens. */
+static inline bool cycle_nearly(const struct cycle *c)
+{
+	uint32_t back = c->near.back, needed = back > 2 ? CYCLE_NEAR : back > 1 ? 2 * CYCLE_NEAR : 4 * CYCLE_NEAR;
+
+	return c->period > 4 && c->near.run >= needed && c->near.run >= c->period + CYCLE_NEAR / 2 && back &&
+	       back >= 8 * c->near.again;
+}
+
+/* How many of the last CYCLE_WINDOW tokens equal the one a period before; 0 until those and the period before them were
+ * generated: a copy of the prompt, such as code that is to be changed, is not a repetition. */
 uint32_t cycle_share(const struct cycle *c);
 
 #endif

@@ -1,4 +1,4 @@
-/* mapping.c - a mapping is one YAML mapping: one of our names, then a path, or how its value is to be read. */
+/* mapping.c - a mapping file is one YAML mapping: one of our names, then a path, or how to read the value. */
 #include "read/mapping.h"
 
 #include "base/file.h"
@@ -18,7 +18,7 @@ struct mapping {
 	bool has_time, has_metric;
 };
 
-/* What a name of ours stands for. */
+/* The metric or field that one of our names stands for. */
 struct target {
 	const char *name;
 	enum path_kind kind;
@@ -44,8 +44,9 @@ static int expected(const struct parsing *p, const struct yaml_node *at, const c
 {
 	static const char *const kinds[] = { "a word", "a list", "a mapping" };
 
-	return yaml_error(p->err, ERR_MAP, p->file, at, "found %s%s%s; expected %s", at->text ? "\"" : kinds[at->kind],
-			  at->text ? at->text : "", at->text ? "\"" : "", what);
+	return yaml_error(p->err, ERR_MAP, p->file, at, "found %s%s%s; expected %s",
+			  at->text ? "\"" : err_words(kinds[at->kind]), at->text ? at->text : "", at->text ? "\"" : "",
+			  err_words(what));
 }
 
 static int unknown_word(const struct parsing *p, const struct yaml_node *at, const char *what, struct suggestion *s)
@@ -57,8 +58,9 @@ static int unknown_word(const struct parsing *p, const struct yaml_node *at, con
 	return rc;
 }
 
-/* The place of the node's word in `words`; -1, with an error, when it is none of them. */
-static int word_of(const struct parsing *p, const struct yaml_node *at, const char *what, const char *const *words, int n)
+/* The index of the node's word in `words`; -1, with an error, if it is none of them. */
+static int word_of(const struct parsing *p, const struct yaml_node *at, const char *what, const char *const *words,
+		   int n)
 {
 	struct suggestion s = { .word = slice_of(at->text ? at->text : "") };
 
@@ -76,7 +78,8 @@ static bool is_mappable(int f)
 {
 	const struct field_spec *s = &field_specs[f];
 
-	if (s->kind == KIND_METRICS || s->kind == KIND_DETAILS || s->kind == KIND_TOKENS || s->kind == KIND_NUMBERS)
+	if (s->kind == KIND_METRICS || s->kind == KIND_DETAILS || s->kind == KIND_TOKENS || s->kind == KIND_NUMBERS ||
+	    s->kind == KIND_GPUS || s->kind == KIND_JSON)
 		return false;
 	return s->owner != OWNER_EXTRA && (field_in_event((enum field_id)f, EVENT_INFERENCE_STEP) || f == F_INSTANCE);
 }
@@ -89,7 +92,8 @@ static void list_targets(struct parsing *p)
 		const char *dot = strrchr(field_specs[f].path, '.');
 
 		if (is_mappable(f))
-			p->target[p->n_targets++] = (struct target){ dot ? dot + 1 : field_specs[f].path, PATH_FIELD, f };
+			p->target[p->n_targets++] =
+				(struct target){ dot ? dot + 1 : field_specs[f].path, PATH_FIELD, f };
 	}
 }
 
@@ -104,10 +108,11 @@ static int find_target(const struct parsing *p, const struct yaml_node *name, st
 		}
 		suggest_offer(&s, p->target[i].name);
 	}
-	return unknown_word(p, name, "a name of ours: timestamp, session_id, phase, a metric such as token_latency_ms", &s);
+	return unknown_word(p, name, "a name of ours: timestamp, session_id, phase, a metric such as token_latency_ms",
+			    &s);
 }
 
-static int take_scalar(const struct parsing *p, const struct yaml_node *node, const char *what, const char **out)
+static int read_scalar(const struct parsing *p, const struct yaml_node *node, const char *what, const char **out)
 {
 	if (node->kind != YAML_SCALAR || !node->text[0])
 		return expected(p, node, what);
@@ -122,7 +127,7 @@ static int read_entry(const struct parsing *p, const struct yaml_node *node, str
 
 	*e = (struct entry){ .at_path = node, .at_value = node };
 	if (node->kind != YAML_MAPPING)
-		return take_scalar(p, node, "a path such as request.duration, or { path: …, scale: … }", &e->path);
+		return read_scalar(p, node, "a path such as request.duration, or { path: …, scale: … }", &e->path);
 	for (size_t i = 0; i < node->n; i++) {
 		const struct yaml_node *item = node->item[i];
 		int rc = 0;
@@ -130,11 +135,11 @@ static int read_entry(const struct parsing *p, const struct yaml_node *node, str
 		switch (word_of(p, node->key[i], "path, value, scale, format or words", keys, 5)) {
 		case 0:
 			e->at_path = item;
-			rc = take_scalar(p, item, "a path such as request.duration", &e->path);
+			rc = read_scalar(p, item, "a path such as request.duration", &e->path);
 			break;
 		case 1:
 			e->at_value = item;
-			rc = take_scalar(p, item, "a value that all lines share", &e->value);
+			rc = read_scalar(p, item, "a value that all lines share", &e->value);
 			break;
 		case 2:
 			e->scale = item;
@@ -152,7 +157,8 @@ static int read_entry(const struct parsing *p, const struct yaml_node *node, str
 			return rc;
 	}
 	if (!e->path == !e->value)
-		return yaml_error(p->err, ERR_MAP, p->file, node, "expected either `path` (where it stands) or `value` (the same for all lines)");
+		return yaml_error(p->err, ERR_MAP, p->file, node,
+				  "expected either `path` (where it stands) or `value` (the same for all lines)");
 	return 0;
 }
 
@@ -164,8 +170,11 @@ static int read_scale(const struct parsing *p, const struct yaml_node *node, str
 	double exponent = scale > 0 ? rint(log10(scale)) : 0;
 
 	if (!node->text || end == node->text || *end || !isfinite(scale) || scale == 0)
-		return expected(p, node, "a number that turns the value into our unit, such as 1000 for seconds as milliseconds");
-	if (scale > 0 && fabs(exponent) <= 22 && strtod(node->text, NULL) == (exponent < 0 ? 1 / pow(10, -exponent) : pow(10, exponent)))
+		return expected(
+			p, node,
+			"a number that turns the value into our unit, such as 1000 for seconds as milliseconds");
+	if (scale > 0 && fabs(exponent) <= 22 &&
+	    strtod(node->text, NULL) == (exponent < 0 ? 1 / pow(10, -exponent) : pow(10, exponent)))
 		out->exponent = (int)exponent;
 	else
 		out->factor = scale;
@@ -188,7 +197,8 @@ static int meaning_of(const struct parsing *p, const struct target *t, const str
 	return word_of(p, node, "prefill or decode", phase_ids, PHASE_COUNT);
 }
 
-static int read_words(const struct parsing *p, const struct target *t, const struct yaml_node *node, struct reading *out)
+static int read_words(const struct parsing *p, const struct target *t, const struct yaml_node *node,
+		      struct reading *out)
 {
 	struct reading_word *word;
 
@@ -223,9 +233,11 @@ static int check_entry(const struct parsing *p, const struct target *t, const st
 	if (e->words && !is_word)
 		return yaml_error(p->err, ERR_MAP, p->file, e->words, "`words` goes with event_type and phase alone");
 	if (e->value && (t->kind == PATH_METRIC || kind == KIND_TIME || kind == KIND_EVENT))
-		return yaml_error(p->err, ERR_MAP, p->file, e->at_value, "%s cannot be the same for all lines: expected `path`", t->name);
+		return yaml_error(p->err, ERR_MAP, p->file, e->at_value,
+				  "%s cannot be the same for all lines: expected `path`", t->name);
 	if (e->value && is_number && t->id != F_TOKEN_COUNT && t->id != F_CHUNK_LEN)
-		return yaml_error(p->err, ERR_MAP, p->file, e->at_value, "%s cannot be the same for all lines: expected `path`", t->name);
+		return yaml_error(p->err, ERR_MAP, p->file, e->at_value,
+				  "%s cannot be the same for all lines: expected `path`", t->name);
 	return 0;
 }
 
@@ -275,8 +287,10 @@ static int add_path(const struct parsing *p, const struct target *t, const struc
 	if (rc || paths_add(p->m->paths, e->path, t->kind, t->id, how))
 		return rc;
 	if (strlen(e->path) > PATH_KEY_MAX)
-		return yaml_error(p->err, ERR_MAP, p->file, e->at_path, "the path is longer than %d bytes", PATH_KEY_MAX);
-	return yaml_error(p->err, ERR_MAP, p->file, e->at_path, "\"%s\" is used twice, or leads through or to another path", e->path);
+		return yaml_error(p->err, ERR_MAP, p->file, e->at_path, "the path is longer than %d bytes",
+				  PATH_KEY_MAX);
+	return yaml_error(p->err, ERR_MAP, p->file, e->at_path,
+			  "\"%s\" is used twice, or leads through or to another path", e->path);
 }
 
 static int read_name(struct parsing *p, const struct yaml_node *name, const struct yaml_node *node)

@@ -1,4 +1,4 @@
-/* mapping.h - a file that says where another program's log has what ours has: docs/MAPPING.md.
+/* mapping.h - reads a file that maps the keys of another program's log to our fields: docs/MAPPING.md.
  *
  * Ownership  mapping_open creates, mapping_close destroys; the field map lives in between.
  * Errors     "FILE:LINE:COLUMN: what was found, what was expected", with the nearest known word.

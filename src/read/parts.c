@@ -1,3 +1,4 @@
+/* parts.c - cuts a file at line ends near equal shares of its bytes. */
 #include "read/parts.h"
 
 #include "record/codec.h"
@@ -10,7 +11,7 @@
 
 enum {
 	TAIL_BYTES = 1024, /* read behind a part at once, for its last line's end */
-	LINE_BYTES = 64,   /* of the cache: copies are fast where both sides begin at the same place of one */
+	LINE_BYTES = 64,   /* bytes of a cache line: copies are fast if both sides begin at the same offset in one */
 };
 
 struct part_file {
@@ -50,13 +51,13 @@ off_t part_file_bytes(const struct part_file *f)
 	return fstat(f->fd, &st) ? 0 : st.st_size;
 }
 
-/* The part as it is being read: text is the byte before it, then the part, then what is behind. */
+/* The part while it is being read: `text` holds the byte before it, then the part, then what follows. */
 struct reading {
 	const struct part *part;
 	char **memory;
 	size_t *cap;
-	size_t at;  /* of the text in memory */
-	size_t got; /* bytes of the text */
+	size_t at;   /* of the text in memory */
+	size_t got;  /* bytes of the text */
 	bool at_end; /* of the file */
 };
 
@@ -65,8 +66,8 @@ static char *text_of(const struct reading *r)
 	return *r->memory + r->at;
 }
 
-/* Room for so many bytes of the text, and what must stand behind them. */
-static bool make_room(struct reading *r, size_t bytes)
+/* Makes room for this many bytes of the text, and for the padding after them. */
+static bool reserve_text(struct reading *r, size_t bytes)
 {
 	size_t least = 2 * LINE_BYTES + bytes + 1 + DECODE_PADDING;
 	char *grown = *r->cap < least ? realloc(*r->memory, least) : *r->memory;
@@ -81,10 +82,11 @@ static bool make_room(struct reading *r, size_t bytes)
 /* Reads on until the text has so many bytes, or the file ends. */
 static int read_on(struct reading *r, size_t bytes, const char *name, struct err *err)
 {
-	if (!make_room(r, bytes))
+	if (!reserve_text(r, bytes))
 		return err_set(err, ERR_NOMEM, "no memory to read with");
 	while (r->got < bytes && !r->at_end) {
-		ssize_t n = pread(r->part->file->fd, text_of(r) + r->got, bytes - r->got, r->part->from - 1 + (off_t)r->got);
+		ssize_t n = pread(r->part->file->fd, text_of(r) + r->got, bytes - r->got,
+				  r->part->from - 1 + (off_t)r->got);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -102,7 +104,7 @@ static const char *end_of_last(const struct reading *r, size_t from)
 	return r->got > from ? memchr(text_of(r) + from, '\n', r->got - from) : NULL;
 }
 
-/* Until the line end at the part's last byte, or behind it. */
+/* Reads until the line end at the part's last byte, or after it. */
 static int read_to_line_end(struct reading *r, const char **end, const char *name, struct err *err)
 {
 	size_t n = r->part->n, looked = n, more = TAIL_BYTES;
@@ -140,13 +142,14 @@ static void tell_lines(struct reading *r, const char *end, struct part_lines *ou
 	out->text = (struct slice){ before + 1, (size_t)(text + r->got - (before + 1)) };
 }
 
-int part_read(const struct part *p, char **memory, size_t *cap, struct part_lines *out, const char *name, struct err *err)
+int part_read(const struct part *p, char **memory, size_t *cap, struct part_lines *out, const char *name,
+	      struct err *err)
 {
 	struct reading r = { .part = p, .memory = memory, .cap = cap };
 	const char *end = NULL;
 	int rc = 0;
 
-	if (!make_room(&r, p->n + 1 + TAIL_BYTES))
+	if (!reserve_text(&r, p->n + 1 + TAIL_BYTES))
 		return err_set(err, ERR_NOMEM, "no memory to read with");
 	r.at = LINE_BYTES - (uintptr_t)*memory % LINE_BYTES + (size_t)p->from % LINE_BYTES - 1;
 	rc = read_to_line_end(&r, &end, name, err);

@@ -1,4 +1,4 @@
-/* parts.h - a file's lines by its bytes, so that several threads read one file at the same time.
+/* parts.h - divides a file into parts by bytes, so that several threads can read one file at the same time.
  *
  * A line belongs to the part in which it begins, wherever it ends.
  *
@@ -16,7 +16,7 @@
 
 struct part_file;
 
-/* Takes over fd. NULL: no memory, and fd stays the caller's. */
+/* Takes over fd. NULL: memory ran out, and fd remains the caller's. */
 struct part_file *part_file_open(int fd);
 struct part_file *part_file_keep(struct part_file *f);
 void part_file_release(struct part_file *f); /* NULL does nothing */
@@ -34,12 +34,13 @@ struct part {
 /* What memory holds afterwards. */
 struct part_lines {
 	struct slice text; /* whole lines, the file's last with a line end in any case */
-	bool too_long;	   /* the part's last line has more than DECODE_LINE_MAX bytes and is not among them */
-	bool shrunk;	   /* the file ended within the part, or before it */
+	bool too_long;     /* the part's last line has more than DECODE_LINE_MAX bytes and is not among them */
+	bool shrunk;       /* the file ended within the part, or before it */
 };
 
-/* Into *memory, *cap bytes that grow as needed; DECODE_PADDING bytes behind the text can be read. 0, or negative: memory is
- * out, or ERR_READ with errno in *err. A file that ends sooner than it did has no more lines. */
-int part_read(const struct part *p, char **memory, size_t *cap, struct part_lines *out, const char *name, struct err *err);
+/* Into *memory, *cap bytes that grow as needed; DECODE_PADDING bytes behind the text can be read. 0, or negative:
+ * memory is out, or ERR_READ with errno in *err. A file that ends sooner than it did has no more lines. */
+int part_read(const struct part *p, char **memory, size_t *cap, struct part_lines *out, const char *name,
+	      struct err *err);
 
 #endif

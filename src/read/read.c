@@ -1,22 +1,33 @@
 /* read.c - sources become blocks of whole lines, blocks become records.
  *
  * A plain file's first block is read as it comes; from there on a block is a part of the file, to be read by whoever
- * takes it (parts.h). All else comes through the buffer, which holds start..end; `scanned` bytes of it are known to hold no
- * line end. Whole lines leave with the buffer: the block takes it, and what is left begins another. */
+ * takes it (parts.h). All else comes through the buffer, which holds start..end; `scanned` bytes of it are known to
+ * hold no line end. Whole lines leave with the buffer: the block takes it, and what is left begins another. */
 #include "read/read.h"
 
+#include "base/file.h"
+#include "read/retext.h"
 #include "read/sources.h"
 #include "read/unpack.h"
 #include "spec/skipped.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 256 << 10, LOOK_BYTES = 256 << 10, PROGRESS_BYTES = 8 << 20, MAGIC_BYTES = 6 };
+enum {
+	BLOCK_BYTES = 256 << 10,
+	BLOCK_BYTES_MAX = 8 << 20,
+	LOOK_BYTES = 256 << 10,
+	PROGRESS_BYTES = 8 << 20,
+	MAGIC_BYTES = 6,
+	STOP_LOOK_MS = 100,
+	HEAD_BYTES = 256, /* by which a followed file is known */
+};
 
 struct reader {
 	struct sources sources;
@@ -25,18 +36,25 @@ struct reader {
 
 	size_t at; /* source being read */
 	bool is_open, at_end;
-	bool looked; /* at the source's first bytes */
-	bool again;  /* the source has been replaced: its name is to be opened once more */
+	bool looked;           /* at the source's first bytes */
+	bool formed;           /* … and at its first lines: what kind of text they are */
+	bool again;            /* the source has been replaced: its name is to be opened once more */
+	char head[HEAD_BYTES]; /* how the followed file began when it was last looked at */
+	size_t n_head;
 	int fd; /* of a file that is ours to close, or -1 */
 	read_pull *pull;
 	void *pull_ctx;
 	struct unpack *unpack; /* stands before pull; NULL: the source is plain */
+	struct retext *retext; /* stands before that; NULL: its lines are as they were written */
 	uint64_t raw_bytes;    /* pulled, as they lie in the files */
+	bool piece;            /* read_open_at: no torn last line, no trouble without a record */
+	off_t from;            /* … and where it began */
+	uint64_t most;         /* … and bytes to pull; 0: all */
 	uint64_t looks_until;  /* bytes after which a first look gives up; 0: reads all */
 
 	struct part_file *file; /* goes out in parts; NULL: comes through the buffer */
-	off_t part_at;		/* where the next part begins */
-	off_t file_bytes;	/* as last seen */
+	off_t part_at;          /* where the next part begins */
+	off_t file_bytes;       /* as last seen */
 
 	char *buffer;
 	size_t cap, start, end, scanned;
@@ -51,14 +69,21 @@ struct reader {
 	struct record_decoder decoder;
 };
 
-static ssize_t pull_fd(void *ctx, void *buffer, size_t n)
-{
-	return read(*(int *)ctx, buffer, n);
-}
-
 static bool asked_to_stop(const struct reader *r)
 {
 	return r->opts.stop && r->opts.stop(r->opts.stop_ctx);
+}
+
+/* A reader that can be stopped must not sleep in read(2) until a pipe's writer writes. */
+static ssize_t pull_fd(void *ctx, void *buffer, size_t n)
+{
+	const struct reader *r = ctx;
+	struct pollfd ready = { .fd = r->fd, .events = POLLIN };
+
+	while (r->opts.stop && r->fd > STDIN_FILENO && !poll(&ready, 1, STOP_LOOK_MS))
+		if (asked_to_stop(r))
+			return 0;
+	return read(r->fd, buffer, n);
 }
 
 /* The bytes of the source as they lie there. */
@@ -67,6 +92,8 @@ static ssize_t pull_raw(void *ctx, void *buffer, size_t n)
 	struct reader *r = ctx;
 	ssize_t got;
 
+	if (r->most && r->raw_bytes >= r->most)
+		return 0;
 	do
 		got = r->pull(r->pull_ctx, buffer, n);
 	while (got < 0 && errno == EINTR && !asked_to_stop(r));
@@ -100,22 +127,46 @@ static int open_common(struct reader **out, struct err *err)
 	return 0;
 }
 
-/* When the first record of a file was written; false when that is not to be seen near its
- * beginning, or it is no file: what a pipe holds can be read only once. */
-static bool first_time(const char *path, const struct field_map *map, int64_t *us)
+/* A reader of one file that is open already, from its beginning. Closes fd. */
+static int open_begin(struct reader **out, const char *path, int fd, const struct field_map *map)
 {
+	int rc = open_common(out, NULL);
+
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	(*out)->decoder.map = (*out)->opts.map = map;
+	(*out)->looks_until = LOOK_BYTES;
+	(*out)->sources.file = calloc(1, sizeof *(*out)->sources.file);
+	if (!(*out)->sources.file) {
+		close(fd);
+		read_close(*out);
+		return -(int)ERR_NOMEM;
+	}
+	(*out)->sources.file[0] = (struct source){ .path = path, .fd = fd, .regular = true };
+	(*out)->sources.n = 1;
+	return 0;
+}
+
+/* The time of a file's first record; false if there is none near its beginning, or if it is not a file: the contents of
+ * a pipe can be read only once. */
+static bool first_time(const struct source *file, const struct field_map *map, int64_t *us)
+{
+	int fd = !file->regular  ? -1
+		 : file->fd >= 0 ? dup(file->fd)
+				 : open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct reader *r;
 	struct record rec;
-	struct stat st;
 	bool found;
-	const struct read_options opts = { .map = map };
 
-	if (!strcmp(path, "-") || stat(path, &st) || !S_ISREG(st.st_mode) || read_open(&r, &path, 1, &opts, NULL))
+	if (fd < 0 || open_begin(&r, file->path, fd, map))
 		return false;
-	r->looks_until = LOOK_BYTES;
 	found = read_next(r, &rec, NULL) > 0;
 	*us = found ? rec.time_us : 0;
 	read_close(r);
+	if (file->fd >= 0)
+		lseek(file->fd, 0, SEEK_SET); /* shared with the one that was read */
 	return found;
 }
 
@@ -128,25 +179,52 @@ static int order_by_time(struct sources *s, const struct field_map *map, struct 
 	if (!time)
 		return no_memory(err);
 	for (size_t i = 0; i < s->n; i++) {
-		const char *path = s->path[i];
+		const struct source file = s->file[i];
 		int64_t us = 0;
 		size_t at = i;
 
-		if (!first_time(path, map, &us))
+		if (!first_time(&file, map, &us))
 			us = i ? time[i - 1] : INT64_MIN;
 		for (; at && time[at - 1] > us; at--) {
 			time[at] = time[at - 1];
-			s->path[at] = s->path[at - 1];
+			s->file[at] = s->file[at - 1];
 		}
 		time[at] = us;
-		s->path[at] = path;
+		s->file[at] = file;
 	}
 	free(time);
 	return 0;
 }
 
-int read_open(struct reader **out, const char *const *paths, size_t n, const struct read_options *opts,
-	      struct err *err)
+static int list_files(struct reader *r, struct err *err)
+{
+	const struct sources *s = &r->sources;
+	const char **path = arena_alloc(&r->sources.arena, s->n, sizeof *path);
+
+	if (!path)
+		return no_memory(err);
+	for (size_t i = 0; i < s->n; i++)
+		path[i] = s->file[i].path;
+	r->input.files = path;
+	r->input.n_files = s->n;
+	return 0;
+}
+
+static void list_lost(struct input_stats *in, const char *name, uint64_t line, const char *reason);
+
+/* Each counts as a skipped line, so that the rest is not mistaken for everything. */
+static void list_left_out(struct reader *r)
+{
+	const struct sources *s = &r->sources;
+
+	for (size_t i = 0; i < s->n_left_out; i++) {
+		const struct skipped_line *l = &s->left_out[i < INPUT_SKIPPED_MAX ? i : INPUT_SKIPPED_MAX - 1];
+
+		list_lost(&r->input, l->file, 0, l->reason);
+	}
+}
+
+int read_open(struct reader **out, const char *const *paths, size_t n, const struct read_options *opts, struct err *err)
 {
 	int rc = open_common(out, err);
 
@@ -155,17 +233,87 @@ int read_open(struct reader **out, const char *const *paths, size_t n, const str
 	if (opts)
 		(*out)->opts = *opts;
 	(*out)->decoder.map = (*out)->opts.map;
-	rc = sources_find(&(*out)->sources, paths, n, err);
+	rc = sources_find(&(*out)->sources, paths, n, true, err);
 	if (!rc && (*out)->sources.n > 1)
 		rc = order_by_time(&(*out)->sources, (*out)->opts.map, err);
+	if (!rc)
+		rc = list_files(*out, err);
 	if (rc) {
 		read_close(*out);
 		*out = NULL;
 		return rc;
 	}
-	(*out)->input.files = (*out)->sources.path;
-	(*out)->input.n_files = (*out)->sources.n;
+	list_left_out(*out);
 	return 0;
+}
+
+int read_open_at(struct reader **out, const char *name, int fd, off_t from, uint64_t most_bytes, struct err *err)
+{
+	int ours = fcntl(fd, F_DUPFD_CLOEXEC, STDIN_FILENO + 1), rc;
+
+	*out = NULL;
+	if (ours < 0 || lseek(ours, from, SEEK_SET) < 0) {
+		rc = err_set_os(err, ERR_READ, errno, "%s: cannot be read", name);
+		if (ours >= 0)
+			close(ours);
+		return rc;
+	}
+	rc = open_begin(out, name, ours, NULL);
+	if (rc)
+		return no_memory(err);
+	(*out)->looks_until = 0;
+	(*out)->piece = true;
+	(*out)->from = from;
+	(*out)->most = most_bytes;
+	return 0;
+}
+
+off_t read_place(const struct reader *r)
+{
+	if (r->retext && !r->unpack)
+		return r->from + (off_t)retext_whole(r->retext);
+	if (r->unpack)
+		return r->from + (off_t)unpack_whole(r->unpack);
+	return r->from + (off_t)(r->raw_bytes - (r->end - r->start));
+}
+
+/* A read_pull from the file's beginning, wherever its place is. */
+struct begin_of {
+	int fd;
+	off_t at;
+};
+
+static ssize_t pull_begin(void *ctx, void *buffer, size_t n)
+{
+	struct begin_of *b = ctx;
+	ssize_t got = pread(b->fd, buffer, n, b->at);
+
+	b->at += got > 0 ? got : 0;
+	return got;
+}
+
+static size_t pull_all(read_pull *pull, void *ctx, char *to, size_t n)
+{
+	size_t have = 0;
+	ssize_t got;
+
+	while (have < n && (got = pull(ctx, to + have, n - have)) > 0)
+		have += (size_t)got;
+	return have;
+}
+
+size_t read_beginning(int fd, char *to, size_t n, bool *packed)
+{
+	struct begin_of raw = { .fd = fd };
+	size_t have = pull_all(pull_begin, &raw, to, n);
+	struct slice begin = { to, have };
+	struct unpack *u = packing_of(begin) ? unpack_open(packing_of(begin), begin, pull_begin, &raw) : NULL;
+
+	*packed = u != NULL;
+	if (u)
+		have = pull_all(unpack_pull, u, to, n);
+	unpack_close(u);
+	return have;
 }
 
 int read_open_stream(struct reader **out, const char *name, read_pull *pull, void *ctx, struct err *err)
@@ -174,11 +322,11 @@ int read_open_stream(struct reader **out, const char *name, read_pull *pull, voi
 
 	if (rc)
 		return rc;
-	(*out)->sources.path[0] = arena_copy(&(*out)->sources.arena, slice_of(name));
+	(*out)->sources.file[0].path = arena_copy(&(*out)->sources.arena, slice_of(name));
 	(*out)->pull = pull;
 	(*out)->pull_ctx = ctx;
-	if ((*out)->sources.path[0])
-		return 0;
+	if ((*out)->sources.file[0].path)
+		return list_files(*out, err);
 	read_close(*out);
 	*out = NULL;
 	return no_memory(err);
@@ -191,6 +339,7 @@ void read_close(struct reader *r)
 	if (r->fd > STDIN_FILENO)
 		close(r->fd);
 	part_file_release(r->file);
+	retext_close(r->retext);
 	unpack_close(r->unpack);
 	record_decoder_free(&r->decoder);
 	block_free(&r->block);
@@ -206,7 +355,7 @@ const struct input_stats *read_input(const struct reader *r)
 
 static const char *source_name(const struct reader *r)
 {
-	return r->sources.path[r->at];
+	return r->sources.file[r->at].path;
 }
 
 static void report_progress(struct reader *r, bool last)
@@ -217,15 +366,18 @@ static void report_progress(struct reader *r, bool last)
 	r->opts.progress(r->opts.ctx, r->raw_bytes, r->sources.total_bytes);
 }
 
-/* What is compressed in a way that is not read here is told by its first bytes. */
+/* Recognises, by its first bytes, a file that is compressed in a form that cannot be read here. */
 static int refuse_compressed(const struct reader *r, struct err *err)
 {
 	static const struct {
 		const char *magic, *format, *command;
 		size_t n;
 	} known[] = {
-		{ "\xfd" "7zXZ", "xz", "xz -d", 5 },
+		{ "\xfd"
+		  "7zXZ",
+		  "xz", "xz -d", 5 },
 		{ "BZh", "bzip2", "bzip2 -d", 3 },
+		{ "\x04\x22\x4d\x18", "lz4", "lz4 -d", 4 },
 	};
 	const char *name = source_name(r);
 
@@ -262,6 +414,7 @@ static int look_at_start(struct reader *r, struct err *err)
 	if (r->opts.stop && r->at + 1 == r->sources.n)
 		return err_set(err, ERR_UNSUPPORTED, "%s: is compressed; only plain files can be followed",
 			       source_name(r));
+	r->most = 0; /* frames come whole */
 	r->unpack = unpack_open(packing, begin, pull_raw, r);
 	if (!r->unpack)
 		return no_memory(err);
@@ -273,20 +426,23 @@ static int look_at_start(struct reader *r, struct err *err)
 
 static int open_source(struct reader *r, struct err *err)
 {
-	r->start = r->end = r->scanned = 0;
-	r->at_end = r->too_long = r->looked = false;
+	r->start = r->end = r->scanned = r->n_head = 0;
+	r->at_end = r->too_long = r->looked = r->formed = false;
 	r->is_open = r->begins = true;
 	if (r->pull && r->pull != pull_fd)
 		return 0;
 	r->pull = pull_fd;
-	r->pull_ctx = &r->fd;
+	r->pull_ctx = r;
 	if (!strcmp(source_name(r), "-")) {
 		r->fd = STDIN_FILENO;
 		return 0;
 	}
-	r->fd = open(source_name(r), O_RDONLY | O_CLOEXEC);
+	r->fd = r->sources.file[r->at].fd; /* ours now */
+	r->sources.file[r->at].fd = -1;
 	if (r->fd < 0)
-		return err_set_os(err, ERR_OPEN, errno, "%s: cannot be opened", source_name(r));
+		r->fd = file_open_stream(source_name(r), r->opts.stop, r->opts.stop_ctx, err);
+	if (r->fd < 0)
+		return r->fd;
 	posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	if (r->opts.opened)
 		r->opts.opened(r->opts.opened_ctx, r->fd);
@@ -299,6 +455,8 @@ static void close_source(struct reader *r)
 		close(r->fd);
 	part_file_release(r->file);
 	r->file = NULL;
+	retext_close(r->retext);
+	r->retext = NULL;
 	unpack_close(r->unpack);
 	r->unpack = NULL;
 	r->fd = -1;
@@ -318,8 +476,8 @@ static bool grow(char **memory, size_t *cap, size_t least)
 	return true;
 }
 
-/* Room for another block behind `end`: what is used up goes first, then the buffer grows. */
-static int make_room(struct reader *r, struct err *err)
+/* Makes room for another block behind `end`: first drops what is used up, then grows the buffer. */
+static int reserve_block(struct reader *r, struct err *err)
 {
 	size_t least;
 
@@ -344,18 +502,36 @@ static size_t room(const struct reader *r)
 
 static ssize_t pull_block(struct reader *r)
 {
+	if (r->retext)
+		return retext_pull(r->retext, r->buffer + r->end, room(r));
 	if (r->unpack)
 		return unpack_pull(r->unpack, r->buffer + r->end, room(r));
 	return pull_raw(r, r->buffer + r->end, room(r));
 }
 
-/* What became of the file whose end was reached. */
+/* Checks what happened to the file whose end was reached. */
 enum fate { FATE_WAITS, FATE_REPLACED, FATE_TRUNCATED };
 
-static enum fate fate_of(const struct reader *r)
+/* Its size does not tell that a file was truncated and has grown beyond what was read of it; its beginning does. */
+static bool begins_anew(struct reader *r)
+{
+	char now[HEAD_BYTES];
+	ssize_t n = pread(r->fd, now, sizeof now, 0);
+	bool anew = n < (ssize_t)r->n_head || memcmp(now, r->head, r->n_head) != 0;
+
+	if (n < 0)
+		return false;
+	memcpy(r->head, now, (size_t)n);
+	r->n_head = (size_t)n;
+	return anew;
+}
+
+static enum fate fate_of(struct reader *r)
 {
 	struct stat ours, named;
 
+	if (begins_anew(r))
+		return FATE_TRUNCATED;
 	if (fstat(r->fd, &ours) || stat(source_name(r), &named))
 		return FATE_WAITS; /* between two rotated files there may be none */
 	if (ours.st_dev != named.st_dev || ours.st_ino != named.st_ino)
@@ -372,51 +548,76 @@ static bool follows(const struct reader *r)
 	return !fstat(r->fd, &st) && S_ISREG(st.st_mode);
 }
 
-/* Waits at the end of a growing file. 0: nothing more comes from it. */
+static void read_anew(struct reader *r)
+{
+	lseek(r->fd, 0, SEEK_SET);
+	r->start = r->end = r->scanned = 0;
+	r->begins = true;
+	r->too_long = r->formed = false;
+	retext_close(r->retext);
+	r->retext = NULL;
+}
+
+/* The next block of a growing file; waits at its end. 0: nothing more comes from it. */
 static ssize_t follow(struct reader *r)
 {
 	const struct timespec pause = { .tv_nsec = 100000000 };
-	ssize_t n = 0;
 
-	while (!n && !asked_to_stop(r)) {
+	for (;;) {
 		enum fate fate = fate_of(r);
+		ssize_t n;
 
-		if (fate == FATE_TRUNCATED) {
-			lseek(r->fd, 0, SEEK_SET);
-			r->start = r->end = r->scanned = 0;
-			r->begins = true;
-			r->too_long = false;
-		}
-		n = pull_raw(r, r->buffer + r->end, room(r)); /* perhaps written before it was replaced */
+		if (fate == FATE_TRUNCATED)
+			read_anew(r);
+		n = pull_block(r); /* perhaps written before it was replaced */
 		r->again = !n && fate == FATE_REPLACED;
-		if (r->again)
-			return 0;
-		if (!n)
-			nanosleep(&pause, NULL);
+		if (n || r->again || asked_to_stop(r))
+			return n;
+		nanosleep(&pause, NULL);
 	}
-	return n;
+}
+
+/* At the first lines: removes what a container or another encoding put around them. */
+static int look_at_lines(struct reader *r, struct err *err)
+{
+	struct slice begin = { r->buffer + r->start, r->end - r->start };
+	enum text_form form = text_form_of(begin, r->at_end);
+	bool goes_on = r->piece || (r->opts.stop && r->at + 1 == r->sources.n);
+
+	if (r->opts.map || r->start)
+		form = FORM_PLAIN; /* another program's lines are looked at by the map */
+	r->formed = form != FORM_UNDECIDED;
+	if (form <= FORM_PLAIN)
+		return 0;
+	r->retext = retext_open(form, begin, goes_on, r->unpack ? unpack_pull : pull_raw,
+				r->unpack ? (void *)r->unpack : (void *)r);
+	if (!r->retext)
+		return no_memory(err);
+	r->input.bytes -= r->end;
+	r->start = r->end = r->scanned = 0;
+	r->at_end = false;
+	return 0;
 }
 
 /* One more block, or at_end. */
 static int fill(struct reader *r, struct err *err)
 {
-	int rc = make_room(r, err);
+	int rc = reserve_block(r, err);
 	ssize_t n;
 
 	if (rc)
 		return rc;
-	n = pull_block(r);
-	if (!n && follows(r))
-		n = follow(r);
+	n = follows(r) ? follow(r) : pull_block(r);
 	if (n < 0)
 		return err_set_os(err, ERR_READ, errno, "%s: cannot be read", source_name(r));
 	r->end += (size_t)n;
 	r->input.bytes += (uint64_t)n;
 	r->at_end = !n;
 	report_progress(r, false);
-	if (r->looked || (r->end < MAGIC_BYTES && n))
+	if (!r->looked && r->end < MAGIC_BYTES && n)
 		return 0;
-	return look_at_start(r, err);
+	rc = r->looked ? 0 : look_at_start(r, err);
+	return rc || r->formed || (r->unpack && !r->end && n) ? rc : look_at_lines(r, err);
 }
 
 /* --- blocks ----------------------------------------------------------------------- */
@@ -430,7 +631,7 @@ static size_t whole_lines(struct reader *r)
 	return end ? (size_t)(end + 1 - r->buffer) : 0;
 }
 
-/* The lines up to there go with the buffer; the rest goes on in the block's memory. */
+/* The lines up to there leave with the buffer; the rest moves to the block's memory, which becomes the new buffer. */
 static int hand_out(struct reader *r, struct block *b, size_t upto, struct err *err)
 {
 	size_t rest = r->end - upto;
@@ -467,6 +668,12 @@ static int lost(struct block *b, const char *reason, bool is_line)
 	return 1;
 }
 
+/* The first lines do not show their form yet: reads more of them before any goes out. */
+static bool waits_for_form(const struct reader *r)
+{
+	return !r->formed && !r->at_end;
+}
+
 /* 1: a block; 0: the source has no more. */
 static int next_block(struct reader *r, struct block *b, struct err *err)
 {
@@ -476,7 +683,7 @@ static int next_block(struct reader *r, struct block *b, struct err *err)
 
 		if (r->too_long && drop_long_line(r))
 			return lost(b, decode_reasons[DECODE_TOO_LONG], true);
-		upto = r->too_long ? 0 : whole_lines(r);
+		upto = r->too_long || waits_for_form(r) ? 0 : whole_lines(r);
 		if (upto)
 			return hand_out(r, b, upto, err);
 		if (r->at_end && r->end == r->start)
@@ -485,6 +692,8 @@ static int next_block(struct reader *r, struct block *b, struct err *err)
 			r->too_long = true;
 			continue;
 		}
+		if (r->at_end && r->piece)
+			return 0;
 		if (r->at_end) {
 			r->buffer[r->end++] = '\n'; /* a torn last line */
 			return hand_out(r, b, r->end, err);
@@ -499,13 +708,14 @@ static int next_block(struct reader *r, struct block *b, struct err *err)
 
 /* --- parts of a plain file -------------------------------------------------------- */
 
-/* What the kernel makes up as it is read says it has no bytes, and comes as a stream. */
+/* A file that the kernel generates while it is read reports a size of 0, and is read as a stream. */
 static bool may_go_in_parts(const struct reader *r)
 {
 	struct stat st;
 
-	return !r->file && !r->unpack && !r->opts.stop && !r->looks_until && !r->at_end && r->fd > STDIN_FILENO &&
-	       !fstat(r->fd, &st) && S_ISREG(st.st_mode) && st.st_size >= lseek(r->fd, 0, SEEK_CUR);
+	return !r->opts.with_text && !r->file && !r->unpack && !r->retext && !r->opts.stop && !r->looks_until &&
+	       !r->piece && !r->at_end && r->fd > STDIN_FILENO && !fstat(r->fd, &st) && S_ISREG(st.st_mode) &&
+	       st.st_size >= lseek(r->fd, 0, SEEK_CUR);
 }
 
 /* A block has gone out: the next line begins at the buffer's start. Without memory all goes on as before. */
@@ -524,22 +734,23 @@ static void begin_parts(struct reader *r)
 	r->start = r->end = r->scanned = 0;
 }
 
-static size_t part_bytes(const struct reader *r)
+static size_t part_bytes(const struct reader *r, size_t wanted)
 {
-	off_t left = r->file_bytes - r->part_at, most = BLOCK_BYTES - r->part_at % BLOCK_BYTES;
+	off_t block = wanted <= BLOCK_BYTES ? BLOCK_BYTES : wanted < BLOCK_BYTES_MAX ? (off_t)wanted : BLOCK_BYTES_MAX;
+	off_t left = r->file_bytes - r->part_at, most = block - r->part_at % BLOCK_BYTES;
 
 	return left <= 0 ? 0 : (size_t)(left < most ? left : most);
 }
 
-/* 1: the next part, or what there is to say; 0: there is none. */
-static int take_part(struct reader *r, struct block *b)
+/* 1: the next part, or a message; 0: there is none. */
+static int claim_part(struct reader *r, struct block *b)
 {
 	off_t bytes = part_file_bytes(r->file);
 	size_t n;
 
 	b->shrunk = bytes < r->file_bytes;
 	r->file_bytes = bytes;
-	n = part_bytes(r);
+	n = part_bytes(r, b->wanted_bytes);
 	if (!n)
 		return b->shrunk;
 	b->part = (struct part){ part_file_keep(r->file), r->part_at, n };
@@ -556,37 +767,68 @@ static void drop_part(struct block *b)
 	b->part.file = NULL;
 }
 
-int block_fetch(struct block *b, struct err *err)
+/* Gets the block's text, or the next piece of it. 0, or negative: it cannot be read, and is empty. */
+static int block_fetch(struct block *b, struct err *err)
 {
+	struct part piece = b->part;
 	struct part_lines lines;
+	size_t most = BLOCK_BYTES - (size_t)(piece.from % BLOCK_BYTES);
 	int rc;
 
 	if (!b->part.file)
 		return 0;
-	rc = part_read(&b->part, &b->memory, &b->cap, &lines, b->name, err);
-	drop_part(b);
-	if (rc)
+	piece.n = piece.n < most ? piece.n : most;
+	rc = part_read(&piece, &b->memory, &b->cap, &lines, b->name, err);
+	b->part.from += (off_t)piece.n;
+	b->part.n -= piece.n;
+	if (rc || !b->part.n || lines.shrunk)
+		drop_part(b);
+	if (rc) {
+		b->text.n = 0;
 		return rc;
+	}
 	b->text = lines.text;
 	b->lost_behind = lines.too_long ? decode_reasons[DECODE_TOO_LONG] : NULL;
 	b->shrunk |= lines.shrunk;
 	return 0;
 }
 
+/* A file that was not named is left out without ending the reading: returns 1, and the block says why. */
+static int lose_source(struct reader *r, struct block *b, int rc)
+{
+	bool found = r->sources.file[r->at].found && !r->looks_until;
+	enum skipped_id why = rc == -ERR_UNSUPPORTED ? SKIPPED_FILE_PACKED
+			      : rc == -ERR_OPEN      ? SKIPPED_FILE_GONE
+						     : SKIPPED_FILE_BROKEN;
+
+	if (!found || rc == -ERR_NOMEM)
+		return rc;
+	b->begins = true;
+	b->text = (struct slice){ "", 0 };
+	close_source(r);
+	return lost(b, skipped_specs[why].text[LANG_EN], false);
+}
+
+static int open_and_take(struct reader *r, struct block *b, struct err *err)
+{
+	int rc = r->is_open ? 0 : open_source(r, err);
+
+	b->name = source_name(r);
+	b->begins = r->begins;
+	b->lost = b->lost_behind = NULL;
+	b->lost_line = b->shrunk = false;
+	b->text = (struct slice){ "", 0 };
+	if (!rc)
+		rc = r->file ? claim_part(r, b) : next_block(r, b, err);
+	return rc < 0 ? lose_source(r, b, rc) : rc;
+}
+
 int read_block(struct reader *r, struct block *b, struct err *err)
 {
 	drop_part(b);
 	while (r->at < r->sources.n) {
-		int rc = r->is_open ? 0 : open_source(r, err);
+		int rc = open_and_take(r, b, err);
 
-		if (rc)
-			return rc;
-		b->name = source_name(r);
-		b->begins = r->begins;
-		b->lost = b->lost_behind = NULL;
-		b->lost_line = b->shrunk = false;
-		b->text = (struct slice){ "", 0 };
-		rc = r->file ? take_part(r, b) : next_block(r, b, err);
 		if (r->looks_until && r->input.bytes > r->looks_until)
 			return 0;
 		r->begins &= !rc;
@@ -594,6 +836,8 @@ int read_block(struct reader *r, struct block *b, struct err *err)
 			begin_parts(r);
 		if (rc)
 			return rc;
+		if (r->piece)
+			return 0; /* stays open: read_place asks where it is */
 		close_source(r);
 	}
 	return 0;
@@ -647,7 +891,6 @@ static void fill_columns(struct record_decoder *d, struct columns *out, struct t
 	struct decoded one;
 	bool got;
 
-	out->n = out->n_whole = 0;
 	while (!columns_full(out) && !record_decoder_full(d)) {
 		size_t lines = record_decode_run(d, out);
 
@@ -667,11 +910,43 @@ static void end_tally(struct tally *t, const struct block *b, const struct recor
 	t->shrunk = d->p == d->end && b->shrunk;
 }
 
-void read_records(const struct block *b, struct record_decoder *d, unsigned part, struct columns *out, struct tally *t)
+/* May the text be dropped, because no row refers to it? Then more of the block fits into the same columns. */
+static bool may_go_on(const struct block *b, const struct record_decoder *d, const struct columns *c)
 {
+	return d->p == d->end && b->part.file && !c->n_whole && !columns_full(c) && !record_decoder_full(d) &&
+	       !b->lost_behind && !b->shrunk;
+}
+
+static int feed_piece(struct block *b, struct record_decoder *d, struct tally *t, struct err *err)
+{
+	int rc = block_fetch(b, err);
+
+	record_decoder_feed(d, b->text);
+	t->bytes += b->text.n;
+	return rc;
+}
+
+int read_records(struct block *b, struct record_decoder *d, unsigned part, struct columns *out, struct tally *t,
+		 struct err *err)
+{
+	int rc = 0;
+
 	begin_tally(t, b, part);
+	out->n = out->n_whole = 0;
+	if (!part || d->p == d->end)
+		rc = feed_piece(b, d, t, err);
 	fill_columns(d, out, t);
+	while (!rc && may_go_on(b, d, out)) {
+		rc = feed_piece(b, d, t, err);
+		fill_columns(d, out, t);
+	}
 	end_tally(t, b, d);
+	return rc;
+}
+
+bool block_over(const struct block *b, const struct record_decoder *d)
+{
+	return d->p == d->end && !b->part.file;
 }
 
 static void list_skipped(struct input_stats *in, struct skipped_line line)
@@ -726,17 +1001,19 @@ uint64_t read_total_bytes(const struct reader *r)
 
 static int no_log(const struct reader *r, struct err *err)
 {
-	const char *name = r->sources.n ? r->sources.path[0] : "-";
+	const char *name = r->sources.n ? r->sources.file[0].path : "-";
 	const struct input_stats *in = &r->input;
 
 	name = strcmp(name, "-") ? name : "standard input";
 	if (!in->lines)
 		err_set(err, ERR_FORMAT, "%s: %s", name, in->bytes ? "holds blank lines only" : "is empty");
 	else
-		err_set(err, ERR_FORMAT, "%s: no log: none of its %llu lines is a record (line %llu: %s)", name,
-			(unsigned long long)in->lines, (unsigned long long)in->skipped[0].line, in->skipped[0].reason);
+		err_set(err, ERR_FORMAT, "%s: no log: none of its lines (%llu) is a record (line %llu: %s)", name,
+			(unsigned long long)in->lines, (unsigned long long)in->skipped[0].line,
+			err_words(in->skipped[0].reason));
 	if (r->opts.map)
-		return err_hint(err, "the mapping file must name where each line has its time stamp, and in which form");
+		return err_hint(err,
+				"the mapping file must name where each line has its time stamp, and in which form");
 	return err_hint(err, "a log has one JSON object per line with \"event_type\" and \"timestamp\"; "
 			     "`rwkvmon run --log FILE` writes one");
 }
@@ -761,6 +1038,34 @@ static bool next_record(struct reader *r, unsigned part, struct decoded *out)
 	return got;
 }
 
+/* 1: a block; 0: the input is over; negative: it cannot be read, or is no log. */
+static int block_or_end(struct reader *r, struct err *err)
+{
+	int rc = read_block(r, &r->block, err);
+
+	return rc || r->looks_until || r->piece ? rc : read_end(r, err);
+}
+
+int read_columns(struct reader *r, struct columns *out, struct slice *lines, struct err *err)
+{
+	struct record_decoder *d = &r->decoder;
+	bool goes_on = !block_over(&r->block, d);
+	const char *from = d->p;
+	struct tally tally;
+	int rc;
+
+	record_decoder_release(d);
+	rc = goes_on ? 1 : block_or_end(r, err);
+	if (rc <= 0)
+		return rc;
+	rc = read_records(&r->block, d, goes_on, out, &tally, err);
+	read_account(r, &tally);
+	from = goes_on ? from : r->block.text.p;
+	if (lines)
+		*lines = (struct slice){ from, (size_t)(d->p - from) };
+	return rc ? rc : 1;
+}
+
 int read_next(struct reader *r, struct record *rec, struct err *err)
 {
 	struct record_decoder *d = &r->decoder;
@@ -770,12 +1075,12 @@ int read_next(struct reader *r, struct record *rec, struct err *err)
 	record_decoder_release(d);
 	got = d->p != d->end && next_record(r, 1, &decoded);
 	while (!got) {
-		int rc = read_block(r, &r->block, err);
+		int rc = block_or_end(r, err);
 
 		if (rc > 0 && (rc = block_fetch(&r->block, err)) == 0)
 			rc = 1;
 		if (rc <= 0)
-			return rc ? rc : r->looks_until ? 0 : read_end(r, err);
+			return rc;
 		record_decoder_feed(d, r->block.text);
 		got = next_record(r, 0, &decoded);
 	}

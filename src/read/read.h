@@ -1,8 +1,8 @@
-/* read.h - logs become records: files, directories and standard input, plain or compressed
- * with gzip or zstd (told by their first bytes), block by block.
+/* read.h - reads records from logs: files, directories and standard input, plain or compressed with gzip or zstd
+ * (recognised by their first bytes), block by block.
  *
- * Damaged, foreign and over-long lines are skipped and counted, never fatal. Blank lines
- * are nothing. CRLF, a byte order mark and a last line without its end are understood.
+ * Damaged, foreign and over-long lines are skipped and counted, never fatal. Blank lines are ignored. CRLF, a byte
+ * order mark and a last line without its end are accepted.
  *
  * Ownership  read_open creates, read_close destroys; texts of read_input() live that long.
  *            A record and what it points to are valid until the next read_next.
@@ -42,9 +42,20 @@ struct read_options {
 	void (*opened)(void *opened_ctx, int fd);
 	void *opened_ctx;
 	const struct field_map *map; /* borrowed; NULL: the logs are ours */
+	bool with_text;              /* each block comes with its text */
 };
 
 struct reader;
+
+/* Reads an open file: the whole lines from byte `from` on; an unfinished last one is not read. About `most_bytes` of it
+ * (0: all). A reader without lines ends with 0. fd stays the caller's, its place moves. */
+int read_open_at(struct reader **out, const char *name, int fd, off_t from, uint64_t most_bytes, struct err *err);
+
+/* After its end: behind what was read, where the next one may begin. */
+off_t read_place(const struct reader *r);
+
+/* The first bytes of a file's text, decompressed if need be (*packed); less than n when it is shorter. */
+size_t read_beginning(int fd, char *to, size_t n, bool *packed);
 
 /* Paths may be files, directories (their *.log and *.jsonl, rotated
  * and compressed ones too), patterns that match
@@ -62,44 +73,53 @@ int read_open_stream(struct reader **out, const char *name, read_pull *pull, voi
  * no line is a record ends with ERR_FORMAT. */
 int read_next(struct reader *r, struct record *rec, struct err *err);
 
+/* The same for several rows at once, as many as fit and came together; there may be none. `lines`, unless it is NULL:
+ * the text they were made of, which lasts as long as they do; of a reader that goes on (stop, read_open_at) or has
+ * with_text. */
+int read_columns(struct reader *r, struct columns *out, struct slice *lines, struct err *err);
+
 /* --- the same in parts, for several threads --- */
 
 /* Whole lines of one source. Zeroed before first use; its memory is used again for the next. */
 struct block {
-	struct slice text; /* may be empty */
-	struct part part;  /* of a plain file: where the text is still to be fetched from */
-	const char *name;  /* of the source */
-	bool begins;	   /* the first of its source: lines count from 1 */
-	const char *lost;  /* why something was lost before the text, or NULL */
-	bool lost_line;	   /* it was a line, and counts as one */
+	struct slice text;       /* may be empty */
+	struct part part;        /* of a plain file: where the text is still to be fetched from */
+	const char *name;        /* of the source */
+	bool begins;             /* the first of its source: lines count from 1 */
+	const char *lost;        /* why something was lost before the text, or NULL */
+	bool lost_line;          /* it was a line, and counts as one */
 	const char *lost_behind; /* why a line was lost behind the text, or NULL */
-	bool shrunk;		 /* the file has become shorter: what was there is lost */
+	bool shrunk;             /* the file has become shorter: what was there is lost */
 	char *memory;
 	size_t cap;
+	size_t wanted_bytes; /* of a plain file: set it to get larger parts */
 };
 
-/* What came of a block, or of a part of it. */
+/* The result of decoding a block, or a part of it. */
 struct tally {
 	const char *name, *lost, *lost_behind;
 	bool begins, lost_line, shrunk;
 	uint64_t lines, blank, records, skipped;
-	struct skipped_line first[INPUT_SKIPPED_MAX]; /* skipped ones; their numbers count from the part's first line, 1 */
+	uint64_t bytes; /* of their text */
+	struct skipped_line
+		first[INPUT_SKIPPED_MAX]; /* skipped ones; their numbers count from the part's first line, 1 */
 	size_t n_first;
 };
 
 /* 1: a block; 0: the end; negative: it cannot be read. */
 int read_block(struct reader *r, struct block *b, struct err *err);
 
-/* Gets the block's text, at the same time as others get theirs. 0, or negative: it cannot be read, and is empty. */
-int block_fetch(struct block *b, struct err *err);
 void block_free(struct block *b);
 
-/* The next records of a block that d was fed, as many as there is room for, and what came of their lines. The decoder is
- * to be released before. `part` is of 0.. and set to 0 for a new block; d->p == d->end: the block is over. */
-void read_records(const struct block *b, struct record_decoder *d, unsigned part, struct columns *out, struct tally *t);
+/* Decodes the next records of a block, as many as fit, and counts their lines; fetches the text first, while other
+ * threads fetch theirs. Release the decoder before. `part` counts from 0 in each block. 0, or negative: some of the
+ * block cannot be read, and the block is over. */
+int read_records(struct block *b, struct record_decoder *d, unsigned part, struct columns *out, struct tally *t,
+		 struct err *err);
+bool block_over(const struct block *b, const struct record_decoder *d);
 void read_account(struct reader *r, const struct tally *t);
 
-/* After the last block: 0, or that no line of the input was a record. */
+/* After the last block: 0, or an error if no line of the input was a record. */
 int read_end(struct reader *r, struct err *err);
 
 /* That of the options. */

@@ -1,21 +1,51 @@
-/* sources.h - the names of a command line become the files to read. */
+/* sources.h - the names of a command line become the files to read.
+ *
+ * A named file must exist. A file that is found in a directory or by a pattern and cannot be read (a dangling link, a
+ * pipe, a file without read permission) is listed as left out; the others are read. A file that has two names, or a
+ * copy with the same bytes, is read once; if both were named, the second is listed as left out. Directories that change
+ * meanwhile are read again until they no longer change.
+ *
+ * Ownership  sources_find fills in, sources_free releases, also after an error.
+ * Bounds     HELD_MAX files are kept open from here on, so that renaming or removing them takes nothing away.
+ */
 #ifndef RWKVMON_READ_SOURCES_H
 #define RWKVMON_READ_SOURCES_H
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "spec/input.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+struct source {
+	const char *path;
+	int fd;     /* open already, at its beginning; -1: by its path */
+	bool found; /* in a directory or by a pattern; false: it was named */
+	bool regular;
+	uint64_t bytes; /* of a regular file, as are device and inode */
+	dev_t device;
+	ino_t inode;
+};
 
 struct sources {
 	struct arena arena;
-	const char **path; /* (n), in the order they are read */
+	struct source *file; /* (n), in the order they are read */
 	size_t n, cap;
+	size_t *place;        /* (2 * cap): indexes + 1 by inode; 0: free */
 	uint64_t total_bytes; /* 0 when one of them does not say */
+	size_t n_held;
+	struct skipped_line left_out[INPUT_SKIPPED_MAX]; /* the first of them; line 0 */
+	size_t n_left_out;                               /* all */
 };
 
-/* Expands directories and patterns, and tries every file. sources_free also after an error. */
-int sources_find(struct sources *s, const char *const *names, size_t n, struct err *err);
+/* `hold`: files are opened and kept so; else they are only looked at. */
+int sources_find(struct sources *s, const char *const *names, size_t n, bool hold, struct err *err);
 void sources_free(struct sources *s);
+
+/* Is it what a directory's logs are called: *.log, *.jsonl, *.ndjson, and what rotation and compression make of them?
+ */
+bool source_is_log(const char *name);
 
 #endif

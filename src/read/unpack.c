@@ -1,3 +1,4 @@
+/* unpack.c - streams of gzip members and zstd frames; damaged frames are skipped and reported. */
 #include "read/unpack.h"
 
 #include "spec/skipped.h"
@@ -18,11 +19,13 @@ struct unpack {
 	void *ctx;
 	unsigned char *in; /* (cap) */
 	size_t at, n, cap; /* of `in`: used up, filled, room */
-	size_t frame;	   /* where this frame began in `in`; NOWHERE: that is gone */
-	bool in_end;	   /* the source has no more */
-	bool inside;	   /* a member or frame has begun and not ended */
-	bool searching;	   /* for the next frame, after damage */
-	bool cut;	   /* a line end is owed: what follows damage begins a line of its own */
+	uint64_t before;   /* bytes of the source that were in `in` and are not any more */
+	uint64_t whole;    /* bytes of the source behind which nothing is open */
+	size_t frame;      /* where this frame began in `in`; NOWHERE: that is gone */
+	bool in_end;       /* the source has no more */
+	bool inside;       /* a member or frame has begun and not ended */
+	bool searching;    /* for the next frame, after damage */
+	bool cut;          /* a line end must be inserted: text after damage begins a new line */
 	bool done;
 	const char *damage;
 	z_stream gzip;
@@ -73,6 +76,11 @@ void unpack_close(struct unpack *u)
 	free(u);
 }
 
+uint64_t unpack_whole(const struct unpack *u)
+{
+	return u->whole;
+}
+
 const char *unpack_damage(struct unpack *u)
 {
 	const char *damage = u->damage;
@@ -81,20 +89,29 @@ const char *unpack_damage(struct unpack *u)
 	return damage;
 }
 
-/* More input behind what is left, and behind a short frame's beginning; -1 with errno. */
-static int refill(struct unpack *u)
+/* Keeps what is left, and a short frame's beginning. */
+static void move_rest(struct unpack *u)
 {
 	size_t from = u->at;
-	ssize_t got;
 
-	if (u->in_end)
-		return 0;
 	if (u->frame != NOWHERE && u->n - u->frame <= u->cap / 2)
 		from = u->frame;
 	u->frame = from == u->frame ? 0 : NOWHERE;
 	memmove(u->in, u->in + from, u->n - from);
+	u->before += from;
 	u->n -= from;
 	u->at -= from;
+}
+
+/* Reads more input; -1 with errno. The unused rest is moved rarely, even if little arrives at a time. */
+static int refill(struct unpack *u)
+{
+	ssize_t got;
+
+	if (u->in_end)
+		return 0;
+	if (u->cap - u->n < u->cap / 4)
+		move_rest(u);
 	got = u->pull(u->ctx, u->in + u->n, u->cap - u->n);
 	if (got < 0)
 		return -1;
@@ -103,7 +120,7 @@ static int refill(struct unpack *u)
 	return 0;
 }
 
-/* Bytes put; what follows a member is another one, or zeros that pad a tape. */
+/* Returns the bytes produced. A member is followed by another one, or by zeros that pad a tape. */
 static size_t inflate_some(struct unpack *u, void *buffer, size_t n)
 {
 	int rc;
@@ -186,33 +203,46 @@ static size_t decompress_some(struct unpack *u, void *buffer, size_t n)
 	return out.pos;
 }
 
+/* `in` produced nothing: more input is needed, or there is none. -1 with errno. */
+static int go_on(struct unpack *u, size_t before)
+{
+	const char *early = u->inside ? "compressed data end too early" : NULL;
+
+	if (u->in_end && (u->at == before || u->at == u->n)) {
+		if (early && u->zstd && u->frame != NOWHERE) {
+			leave_frame(u, early);
+			return 0;
+		}
+		u->done = true;
+		u->damage = early ? early : u->damage;
+		return 0;
+	}
+	if (u->n - u->at < u->cap)
+		return refill(u);
+	if (u->at == before) { /* a full block that nothing can be made of */
+		u->done = true;
+		u->damage = skipped_specs[SKIPPED_COMPRESSED].text[LANG_EN];
+	}
+	return 0;
+}
+
 ssize_t unpack_pull(void *ctx, void *buffer, size_t n)
 {
 	struct unpack *u = ctx;
 
 	while (!u->done) {
-		size_t before = u->at, rest = u->n - u->at;
+		size_t before = u->at;
+		bool searched = u->searching;
 		size_t put = u->packing == PACKED_GZIP ? inflate_some(u, buffer, n) : decompress_some(u, buffer, n);
 
+		if (!u->inside && !u->searching)
+			u->whole = u->before + u->at;
 		if (put)
 			return (ssize_t)put;
-		if (u->at != before && u->at < u->n && !u->searching)
-			continue;
-		if (u->in_end && (u->at == before || u->at == u->n)) {
-			const char *early = u->inside ? "compressed data end too early" : NULL;
-
-			if (early && u->zstd && u->frame != NOWHERE) {
-				leave_frame(u, early);
-				continue;
-			}
-			u->done = true;
-			u->damage = early ? early : u->damage;
-		} else if (u->n - u->at < u->cap && refill(u)) {
+		if (u->searching != searched || (u->at != before && u->at < u->n && !u->searching))
+			continue; /* a frame was found or left, or more is to be had from what is here */
+		if (go_on(u, before))
 			return -1;
-		} else if (u->at == before && rest == u->cap) {
-			u->done = true; /* a full block that nothing can be made of */
-			u->damage = skipped_specs[SKIPPED_COMPRESSED].text[LANG_EN];
-		}
 	}
 	return 0;
 }

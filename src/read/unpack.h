@@ -1,7 +1,7 @@
 /* unpack.h - bytes of a gzip or zstd file as the text they hold, as they come.
  *
- * Several members or frames in a row are one text. Damage ends a gzip text; a zstd text
- * goes on at the next frame. What was told before the damage stays told.
+ * Several members or frames in a row are one text. Damage ends a gzip text; a zstd text continues at the next frame.
+ * Text from before the damage stays valid.
  *
  * Ownership  unpack_open creates, unpack_close destroys.
  * Errors     a source that cannot be read is -1 with errno; damage is no error, see unpack_damage.
@@ -27,6 +27,9 @@ void unpack_close(struct unpack *u);
 
 /* A read_pull whose ctx is the struct unpack. */
 ssize_t unpack_pull(void *ctx, void *buffer, size_t n);
+
+/* Bytes of the source, `begin` included, behind which nothing is open: members or frames that have come whole. */
+uint64_t unpack_whole(const struct unpack *u);
 
 /* The damage met since the last call, in a sentence for people, or NULL. */
 const char *unpack_damage(struct unpack *u);

@@ -1,4 +1,5 @@
-/* codec.h - records as JSON lines and back: twins over spec/fields.def and spec/metrics.def. */
+/* codec.h - encodes records as JSON lines and decodes them; both sides are generated from spec/fields.def and
+ * spec/metrics.def. */
 #ifndef RWKVMON_RECORD_CODEC_H
 #define RWKVMON_RECORD_CODEC_H
 
@@ -8,75 +9,83 @@
 /* Appends one line with its '\n'. Metrics that are not finite are left out. */
 void record_encode(struct buf *out, const struct record *r);
 
-/* What a line of a text became. */
+/* A decoded line. */
 struct decoded {
 	struct record rec;
 	struct slice session_id; /* the line's own: rec.session may be shared by several lines */
-	uint64_t decimal;	 /* bit m: metric[m] is exactly scaled[m] / 10^decimals of m */
+	uint16_t who;            /* a number for the session id: equal for equal ids that the decoder holds */
+	uint64_t decimal;        /* bit m: metric[m] is exactly scaled[m] / 10^decimals, with the decimals of metric
+				  * m */
 	int64_t scaled[METRIC_COUNT];
 };
 
 struct columns;
-struct layouts;
+struct known;
+struct known_fields;
+struct shapes;
 struct members;
 struct decoder_slot;
 struct paths;
 
-/* Lines of another program: where their values stand, and what all of them have in common. */
+/* Describes the lines of another program: where their values are, and what all lines have in common. */
 struct field_map {
 	const struct paths *paths;
-	bool all_steps; /* lines say no event type: each is a step */
+	bool all_steps; /* lines have no event type: each is a step */
 	enum phase phase;
-	uint32_t token_count;	       /* 0: as the lines say */
-	struct field_values session;   /* those of a line that has none of its own */
+	uint32_t token_count;        /* 0: given by the lines */
+	struct field_values session; /* the session fields of a line that has none of its own */
 };
 
-/* Where decoding keeps what the lines themselves cannot hold; zeroed before first use. */
+/* Memory for what decoded records point to and the lines themselves do not contain; zeroed before first use. */
 struct record_decoder {
-	const char *p, *end;	   /* of the text being decoded: what is left of it */
-	struct decoder_slot *slot; /* (n_slots in use) the fields of lines that took the long way */
-	size_t n_slots;
-	size_t held;		 /* records that must stay valid */
-	struct layouts *layouts; /* how earlier lines were built; NULL: none learned yet */
-	struct members *members; /* the way through keys in any order; NULL: there is none */
-	bool any_order;		 /* set it to take every line the long way */
-	const struct field_map *map; /* borrowed; NULL: the lines are ours */
+	const char *p, *end;         /* the rest of the text that is being decoded */
+	struct decoder_slot *slot;   /* (n_slots in use) the fields of lines that the full parser decoded */
+	size_t n_slots, most_slots;  /* most_slots: the largest number ever in use */
+	struct known *known;         /* sessions and their fields; NULL: no text has been fed yet */
+	struct known_fields *latest; /* of the last line that the full parser decoded; NULL: forgotten */
+	struct shapes *shapes;       /* the shapes of earlier lines; NULL: as with any_order */
+	struct members *members;     /* the decoder for keys in any order; NULL: not available */
+	bool any_order;              /* set it to decode every line with the full parser */
+	const struct field_map *map; /* borrowed; NULL: the lines are in our own format */
 };
 
-/* Why a line was not taken: the reasons that reports count skipped lines by. */
+/* Why a line was skipped: the reasons by which reports count skipped lines. */
 enum decode_result {
 	DECODE_OK,
 	DECODE_NOT_OBJECT,    /* not a JSON object */
-	DECODE_MALFORMED,     /* begins like one, but is damaged or cut off */
-	DECODE_NO_EVENT_TYPE, /* an object, but none of ours */
-	DECODE_BAD_TIMESTAMP, /* no time stamp, or none that can be read */
+	DECODE_MALFORMED,     /* begins like an object, but is damaged or cut off */
+	DECODE_NO_EVENT_TYPE, /* an object, but not an event of ours */
+	DECODE_BAD_TIMESTAMP, /* the time stamp is missing or cannot be parsed */
+	DECODE_BAD_COUNT,     /* a count has a fraction, or is larger than its field or a double can hold exactly */
 	DECODE_TOO_LONG,
-	DECODE_BLANK, /* no line at all */
+	DECODE_BLANK, /* a blank line */
 	DECODE_RESULT_COUNT
 };
 
 extern const char *const decode_reasons[DECODE_RESULT_COUNT]; /* English, for people */
 
-/* One line without its line end; any key order and white space, unknown keys, missing
- * groups, null, a BOM, NaN/Infinity, offsets in time stamps are understood.
+/* Decodes one line without its line end. Accepts any key order and white space, unknown keys, missing groups, null, a
+ * BOM, NaN/Infinity, and offsets in time stamps.
  *
- * *out and what it points to are valid until the next call with the same decoder or
- * until the line goes away. Events of unknown type are taken as DECODE_NO_EVENT_TYPE.
- * A step without token_count (other writers) has token_count 1.
- * Cost: one pass over the line; allocates once, and for texts with escapes. */
+ * *out and what it points to are valid until the next call with the same decoder or until the line is freed. An unknown
+ * event type gives DECODE_NO_EVENT_TYPE.
+ * A step without token_count (from other writers) gets token_count 1.
+ * Cost: one pass over the line; allocates only at first use and for texts with escapes. */
 enum decode_result record_decode(struct record_decoder *d, struct slice line, struct record *out);
 
 enum { DECODE_PADDING = 128, DECODE_LINE_MAX = 16 << 20 };
 
-/* A text of whole lines, each with its line end; DECODE_PADDING bytes behind it can be read. */
+/* Feeds a text of whole lines, each with its line end; the DECODE_PADDING bytes after it must be readable. */
 void record_decoder_feed(struct record_decoder *d, struct slice text);
 
-/* The next line of the text, in the same way and at a fraction of the cost: steps built like an earlier one are
- * compared with it, and only their values are read. False at the end of the text. What lines became stays valid until
- * record_decoder_release, which must be called when record_decoder_full says so. */
+/* Decodes the next line of the text in the same way. False at the end of the text. Decoded lines stay valid until
+ * record_decoder_release, which must be called when record_decoder_full returns true. */
 bool record_decode_next(struct record_decoder *d, struct decoded *out, enum decode_result *result);
 
-/* [hot] As many of the next lines as can be taken together into rows of c; how many. 0: record_decode_next takes the next. */
+/* [hot] Decodes as many of the next lines as possible together into rows of c, at a fraction of the cost: steps with
+ * the structure of an earlier one are compared with it, and only their values are parsed. Returns their number;
+ * record_decode_next decodes the line after them.
+ */
 size_t record_decode_run(struct record_decoder *d, struct columns *c);
 bool record_decoder_full(const struct record_decoder *d);
 void record_decoder_release(struct record_decoder *d);

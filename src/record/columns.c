@@ -1,4 +1,7 @@
+/* columns.c - converts a record into a row of columns and back. */
 #include "record/columns.h"
+
+#include <stddef.h>
 
 void columns_add(struct columns *c, const struct decoded *d)
 {
@@ -12,10 +15,13 @@ void columns_add(struct columns *c, const struct decoded *d)
 	c->decimal[row] = d->decimal & r->have;
 	c->sequence[row] = r->sequence;
 	c->token_count[row] = r->token_count;
+	c->batch_size[row] = r->batch_size;
+	c->ordinal[row] = r->ordinal;
 	c->event[row] = (uint8_t)r->event;
 	c->phase[row] = (uint8_t)r->phase;
 	c->session[row] = r->session;
 	c->session_id[row] = d->session_id;
+	c->who[row] = d->who;
 	for (uint64_t have = r->have; have; have &= have - 1) {
 		int m = __builtin_ctzll(have);
 
@@ -23,10 +29,22 @@ void columns_add(struct columns *c, const struct decoded *d)
 		c->scaled[m][row] = d->decimal >> m & 1 ? d->scaled[m] : 0;
 	}
 	c->whole[row] = 0;
-	if (r->event == EVENT_INFERENCE_STEP && !r->n_layer_norm)
+	if (r->event == EVENT_INFERENCE_STEP && !r->n_layer_norm && !r->n_gpus)
 		return;
 	c->record[c->n_whole++] = *r;
 	c->whole[row] = (uint8_t)c->n_whole;
+}
+
+void columns_copy(struct columns *c, const struct columns *from, size_t row)
+{
+	struct decoded one = { .session_id = from->session_id[row],
+			       .who = from->who[row],
+			       .decimal = from->decimal[row] };
+
+	columns_record(from, row, &one.rec);
+	for (uint64_t left = one.decimal; left; left &= left - 1)
+		one.scaled[__builtin_ctzll(left)] = from->scaled[__builtin_ctzll(left)][row];
+	columns_add(c, &one);
 }
 
 void columns_record(const struct columns *c, size_t row, struct record *out)
@@ -37,10 +55,21 @@ void columns_record(const struct columns *c, size_t row, struct record *out)
 		*out = c->record[c->whole[row] - 1];
 		return;
 	}
-	*out = (struct record){ .time_us = c->time_us[row], .event = (enum event_type)c->event[row],
-				.phase = (enum phase)c->phase[row], .sequence = c->sequence[row],
-				.token_count = c->token_count[row], .sequence_length = c->sequence_length[row],
-				.have = c->have[row], .nonfinite = c->nonfinite[row], .session = c->session[row], .extra = &none };
+	/* Clears everything except the metrics, which make up most of a record; only those present are copied. */
+	memset(out, 0, offsetof(struct record, metric));
+	memset((char *)out + offsetof(struct record, tokens), 0, sizeof *out - offsetof(struct record, tokens));
+	out->time_us = c->time_us[row];
+	out->event = (enum event_type)c->event[row];
+	out->phase = (enum phase)c->phase[row];
+	out->sequence = c->sequence[row];
+	out->token_count = c->token_count[row];
+	out->batch_size = c->batch_size[row];
+	out->ordinal = c->ordinal[row];
+	out->sequence_length = c->sequence_length[row];
+	out->have = c->have[row];
+	out->nonfinite = c->nonfinite[row];
+	out->session = c->session[row];
+	out->extra = &none;
 	for (uint64_t have = out->have; have; have &= have - 1) {
 		enum metric_id m = (enum metric_id)__builtin_ctzll(have);
 
@@ -61,25 +90,25 @@ struct held columns_held(const struct columns *c, size_t from, size_t n)
 	return (struct held){ any, decimals & all, all & ~decimal };
 }
 
-#define PICK(column)                                 \
-	do                                           \
-		for (size_t i = 0; i < n; i++)       \
-			out->column[i] = from->column[row[i]]; \
+#define PICK(column)                                                                                                   \
+	do                                                                                                             \
+		for (size_t i = 0; i < n; i++)                                                                         \
+			out->column[i] = from->column[row[i]];                                                         \
 	while (0)
 
-/* The same for columns that most often hold one value for all rows: whether they do is told without branches. */
-#define PICK_OR_FILL(column, type, bits)                                                \
-	do {                                                                            \
-		const type first = from->column[0];                                     \
-		bits apart = 0;                                                         \
-                                                                                        \
-		for (size_t i = 0; i < from->n; i++)                                    \
-			apart |= (bits)((bits)from->column[i] ^ (bits)first);           \
-		if (apart)                                                              \
-			PICK(column);                                                   \
-		else                                                                    \
-			for (size_t i = 0; i < n; i++)                                  \
-				out->column[i] = first;                                 \
+/* The same for columns that usually hold one value for all rows; this is tested without branches. */
+#define PICK_OR_FILL(column, type, bits)                                                                               \
+	do {                                                                                                           \
+		const type first = from->column[0];                                                                    \
+		bits apart = 0;                                                                                        \
+                                                                                                                       \
+		for (size_t i = 0; i < from->n; i++)                                                                   \
+			apart |= (bits)((bits)from->column[i] ^ (bits)first);                                          \
+		if (apart)                                                                                             \
+			PICK(column);                                                                                  \
+		else                                                                                                   \
+			for (size_t i = 0; i < n; i++)                                                                 \
+				out->column[i] = first;                                                                \
 	} while (0)
 
 void columns_pick_steps(struct columns *out, const struct columns *from, const uint16_t *row, size_t n, uint64_t any)
@@ -91,11 +120,13 @@ void columns_pick_steps(struct columns *out, const struct columns *from, const u
 	memset(out->event, EVENT_INFERENCE_STEP, n);
 	PICK(time_us);
 	PICK(sequence_length);
+	PICK(ordinal);
 	PICK_OR_FILL(have, uint64_t, uint64_t);
 	PICK_OR_FILL(nonfinite, uint64_t, uint64_t);
 	PICK_OR_FILL(decimal, uint64_t, uint64_t);
 	PICK_OR_FILL(sequence, uint32_t, uint32_t);
 	PICK_OR_FILL(token_count, uint32_t, uint32_t);
+	PICK_OR_FILL(batch_size, uint32_t, uint32_t);
 	PICK_OR_FILL(phase, uint8_t, uint8_t);
 	PICK_OR_FILL(whole, uint8_t, uint8_t);
 	PICK_OR_FILL(session, struct field_values *, uintptr_t);

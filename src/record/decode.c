@@ -1,21 +1,22 @@
-/* decode.c - one JSON line into a record: any key order, unknown keys, other writers' habits.
+/* decode.c - the full parser: decodes one JSON line into a record, with any key order, unknown keys, and other writers'
+ * variants.
  *
- * A strict JSON parser but for two things that Python's json writes: bare NaN and
- * Infinity. Lines that are built like one before them take a shorter way
- * (decode_layout.h), and so do steps whose keys stand in any order (decode_members.h), with the same result. */
+ * A strict JSON parser, except that it accepts bare NaN and Infinity, which Python's json writes. Lines with the
+ * structure of an earlier one are decoded by a faster path (decode_shape.h), and so are steps with keys in any order
+ * (decode_members.h), with the same result. */
 #include "record/codec.h"
 
 #include "base/clock.h"
 #include "record/decode_bytes.h"
-#include "record/decode_layout.h"
 #include "record/decode_members.h"
 #include "record/decode_paths.h"
+#include "record/decode_shape.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
-enum { DEPTH_MAX = 64, NUMBER_MAX_BYTES = 400, SLOTS = 16, NORMS_MAX = 512 };
+enum { DEPTH_MAX = 64, NUMBER_MAX_BYTES = 400, SLOTS = COLUMNS_WHOLE, NORMS_MAX = 512 };
 
 const char *const decode_reasons[DECODE_RESULT_COUNT] = {
 	[DECODE_OK] = "fine",
@@ -25,24 +26,25 @@ const char *const decode_reasons[DECODE_RESULT_COUNT] = {
 
 /* --- the line -------------------------------------------------------------------- */
 
-/* The fields of a line, or of several that have the same. */
+/* The fields of a line, or of several lines that have the same fields. */
 struct decoder_slot {
 	struct field_values session; /* SESSION fields */
 	struct field_values extra;   /* EXTRA fields */
-	struct buf unescaped;	     /* texts that had escapes */
-	struct buf norms;	     /* floats: norms of layers */
+	struct buf unescaped;        /* texts that had escapes */
+	struct buf norms;            /* floats: norms of layers */
+	struct buf gpus;             /* struct gpu_sample: of several GPUs each */
 };
 
 struct parser {
 	const char *p, *end;
 	const struct paths *paths;
-	const struct field_map *map; /* NULL: the line is ours */
+	const struct field_map *map; /* NULL: the line is in our own format */
 	struct decoder_slot *slot;
 	struct decoded *decoded;
 	struct record *out; /* of it */
 	struct slice line;
-	struct leaves *leaves; /* noted for learning; NULL: not wanted */
-	bool has_event, bad_event, has_time;
+	struct leaves *leaves; /* the line's values, recorded to learn its shape; NULL: not wanted */
+	bool has_event, bad_event, has_time, bad_count;
 	bool has_token_count;
 };
 
@@ -65,7 +67,7 @@ static inline bool take(struct parser *s, char c)
 	return true;
 }
 
-static bool take_word(struct parser *s, const char *word)
+static bool parse_word(struct parser *s, const char *word)
 {
 	size_t n = strlen(word);
 
@@ -75,14 +77,16 @@ static bool take_word(struct parser *s, const char *word)
 	return true;
 }
 
-static bool take_hex4(struct parser *s, uint32_t *value)
+static bool parse_hex4(struct parser *s, uint32_t *value)
 {
 	*value = 0;
 	if (s->end - s->p < 4)
 		return false;
 	for (int i = 0; i < 4; i++) {
 		char c = *s->p++;
-		int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+		int digit = c >= '0' && c <= '9'                 ? c - '0'
+			    : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+								 : -1;
 
 		if (digit < 0)
 			return false;
@@ -104,17 +108,17 @@ static void put_utf8(struct buf *b, uint32_t c)
 }
 
 /* After "\u". A lone surrogate becomes U+FFFD. */
-static bool take_unicode_escape(struct parser *s, struct buf *b)
+static bool parse_unicode_escape(struct parser *s, struct buf *b)
 {
 	uint32_t c, low;
 
-	if (!take_hex4(s, &c))
+	if (!parse_hex4(s, &c))
 		return false;
 	if (c >= 0xd800 && c < 0xdc00 && s->end - s->p >= 6 && s->p[0] == '\\' && s->p[1] == 'u') {
 		const char *before = s->p;
 
 		s->p += 2;
-		if (!take_hex4(s, &low))
+		if (!parse_hex4(s, &low))
 			return false;
 		if (low >= 0xdc00 && low < 0xe000)
 			c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
@@ -125,7 +129,7 @@ static bool take_unicode_escape(struct parser *s, struct buf *b)
 	return true;
 }
 
-static bool take_escape(struct parser *s, struct buf *b)
+static bool parse_escape(struct parser *s, struct buf *b)
 {
 	static const char pairs[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
 	char c;
@@ -134,7 +138,7 @@ static bool take_escape(struct parser *s, struct buf *b)
 		return false;
 	c = *s->p++;
 	if (c == 'u')
-		return take_unicode_escape(s, b);
+		return parse_unicode_escape(s, b);
 	for (const char *pair = pairs; *pair; pair += 2)
 		if (*pair == c) {
 			buf_char(b, pair[1]);
@@ -143,9 +147,9 @@ static bool take_escape(struct parser *s, struct buf *b)
 	return false;
 }
 
-/* The rest of a string that has escapes; `from` is its first byte. The unescaped text is
- * never longer than the line, so one reservation keeps all earlier slices valid. */
-static bool take_escaped(struct parser *s, const char *from, struct slice *out)
+/* Parses the rest of a string that has escapes; `from` is its first byte. The unescaped text is never longer than the
+ * line, so one reservation keeps all earlier slices valid. */
+static bool parse_escaped(struct parser *s, const char *from, struct slice *out)
 {
 	struct buf *b = &s->slot->unescaped;
 	size_t start;
@@ -157,7 +161,7 @@ static bool take_escaped(struct parser *s, const char *from, struct slice *out)
 	while (s->p < s->end && *s->p != '"') {
 		unsigned char c = (unsigned char)*s->p++;
 
-		if (c < 0x20 || (c == '\\' && !take_escape(s, b)))
+		if (c < 0x20 || (c == '\\' && !parse_escape(s, b)))
 			return false;
 		if (c != '\\')
 			buf_char(b, (char)c);
@@ -166,7 +170,7 @@ static bool take_escaped(struct parser *s, const char *from, struct slice *out)
 	return take(s, '"');
 }
 
-static bool take_string(struct parser *s, struct slice *out)
+static bool parse_string(struct parser *s, struct slice *out)
 {
 	const char *from;
 
@@ -175,7 +179,7 @@ static bool take_string(struct parser *s, struct slice *out)
 	from = s->p;
 	s->p += plain_prefix(s->p, s->end);
 	if (s->p < s->end && *s->p == '\\')
-		return take_escaped(s, from, out);
+		return parse_escaped(s, from, out);
 	*out = (struct slice){ from, (size_t)(s->p - from) };
 	return take(s, '"');
 }
@@ -193,7 +197,7 @@ static bool slow_double(const char *from, const char *to, double *out)
 	return true;
 }
 
-static bool take_exponent(struct parser *s, int *exponent)
+static bool parse_exponent(struct parser *s, int *exponent)
 {
 	bool negative;
 	int value = 0;
@@ -212,7 +216,7 @@ static bool take_exponent(struct parser *s, int *exponent)
 	return true;
 }
 
-static bool take_digits(struct parser *s, uint64_t *digits, int *kept)
+static bool parse_digits(struct parser *s, uint64_t *digits, int *kept)
 {
 	const char *from = s->p;
 
@@ -224,16 +228,17 @@ static bool take_digits(struct parser *s, uint64_t *digits, int *kept)
 	return s->p > from;
 }
 
-/* What stands there, and its value: digits * 10^exponent unless it has more than 19 digits or is none. */
+/* A parsed number: its text and value, and value = digits * 10^exponent unless it has more than 19 digits or is not
+ * finite. */
 struct number {
 	double value;
 	uint64_t digits;
 	int exponent;
-	bool negative, whole; /* whole: digits and exponent are all of it */
+	bool negative, whole; /* whole: digits and exponent give the value exactly */
 };
 
-/* A number without exponent and with at most 7 digits on either side of its point, 20 bytes before the line's end or more:
- * all but few are of that kind. Returns what stands behind it; NULL: it is another. */
+/* Parses a number without exponent and with at most 7 digits on either side of its point, at least 20 bytes before the
+ * line's end: almost all numbers are of that kind. Returns the position after it; NULL: it is of another kind. */
 static inline const char *short_number(const char *p, struct number *out)
 {
 	const char *at = p + (*p == '-');
@@ -264,7 +269,7 @@ static inline const char *short_number(const char *p, struct number *out)
 
 enum { SHORT_NUMBER_BYTES = 20 };
 
-static bool take_number(struct parser *s, struct number *out)
+static bool parse_number(struct parser *s, struct number *out)
 {
 	const char *from = s->p, *fraction;
 	bool negative;
@@ -277,25 +282,25 @@ static bool take_number(struct parser *s, struct number *out)
 	from = s->p;
 	negative = take(s, '-');
 	*out = (struct number){ .negative = negative };
-	if (take_word(s, "Infinity")) {
+	if (parse_word(s, "Infinity")) {
 		out->value = negative ? -INFINITY : INFINITY;
 		return true;
 	}
-	if (!negative && take_word(s, "NaN")) {
+	if (!negative && parse_word(s, "NaN")) {
 		out->value = NAN;
 		return true;
 	}
 	if (s->end - s->p >= 2 && *s->p == '0' && is_digit(s->p[1]))
-		return false; /* 01 is no JSON number */
-	if (!take_digits(s, &out->digits, &kept))
+		return false; /* 01 is not a JSON number */
+	if (!parse_digits(s, &out->digits, &kept))
 		return false;
 	if (take(s, '.')) {
 		fraction = s->p;
-		if (!take_digits(s, &out->digits, &kept))
+		if (!parse_digits(s, &out->digits, &kept))
 			return false;
 		out->exponent -= (int)(s->p - fraction < 100000 ? s->p - fraction : 100000);
 	}
-	if (!take_exponent(s, &out->exponent))
+	if (!parse_exponent(s, &out->exponent))
 		return false;
 	out->whole = kept <= 19;
 	if (!out->whole || !decimal_to_double(out->digits, out->exponent, &out->value))
@@ -306,6 +311,22 @@ static bool take_number(struct parser *s, struct number *out)
 }
 
 /* --- values ---------------------------------------------------------------------- */
+
+/* True: it is so large that its double may be another whole number. */
+static bool rounds(const struct number *number)
+{
+	const double value = fabs(number->value);
+
+	if (!(value >= 9007199254740992.0) || isinf(value)) /* 2^53 */
+		return false;
+	return !number->whole || number->exponent || (uint64_t)value != number->digits;
+}
+
+/* A whole-number metric that was written digit by digit. With an exponent (1e+300) a rounded value is what is meant. */
+static bool rounds_digits(const struct number *number)
+{
+	return rounds(number) && !(number->whole && number->exponent > 0);
+}
 
 static void store_metric(struct decoded *d, enum metric_id m, const struct number *number)
 {
@@ -323,7 +344,7 @@ static void store_metric(struct decoded *d, enum metric_id m, const struct numbe
 	}
 }
 
-/* Units of microseconds in 10^exponent of what a number counts. */
+/* The exponent that converts a number in this time unit into microseconds. */
 static int time_exponent(enum time_form form)
 {
 	switch (form) {
@@ -338,7 +359,7 @@ static int time_exponent(enum time_form form)
 	}
 }
 
-/* A number of seconds, milliseconds, … since 1970, whose digits are all that it is. */
+/* Converts a number of seconds, milliseconds, … since 1970 that is exactly given by its digits. */
 static bool time_of(const struct number *number, enum time_form form, int64_t *us)
 {
 	int exponent = number->exponent + time_exponent(form);
@@ -355,7 +376,7 @@ static bool time_of(const struct number *number, enum time_form form, int64_t *u
 	return digits < UINT64_C(253402300800000000); /* the year 10000 */
 }
 
-/* In our unit. Powers of ten move the point alone, so that a decimal stays one. */
+/* Converts the number into our unit. Powers of ten only move the decimal point, so a decimal stays a decimal. */
 static void apply(const struct reading *how, struct number *number)
 {
 	if (how->exponent && number->whole) {
@@ -372,40 +393,78 @@ static void apply(const struct reading *how, struct number *number)
 	}
 }
 
+/* The count as it is written, at most `most`. What is negative, NaN or infinite is how other programs write that they
+ * do not know: false. What cannot be kept exactly is `bad_count`. */
+static bool exact_count(struct parser *s, const struct number *number, uint64_t most, uint64_t *out)
+{
+	double value = number->value;
+
+	if (!(value >= 0) || isinf(value))
+		return false;
+	if (value > (double)most || value != floor(value) || rounds(number)) {
+		s->bad_count = true;
+		return false;
+	}
+	*out = (uint64_t)value;
+	return true;
+}
+
+static void store_small_count(struct parser *s, const struct number *number, uint32_t *out, bool *known)
+{
+	uint64_t count;
+
+	*known = exact_count(s, number, UINT32_MAX, &count);
+	*out = *known ? (uint32_t)count : 0;
+}
+
+/* Of a session or an event. */
+static void store_value(struct parser *s, enum field_id f, const struct number *number)
+{
+	const struct field_spec *spec = &field_specs[f];
+
+	if (!isfinite(number->value) || (spec->kind != KIND_COUNT && spec->kind != KIND_NUMBER) ||
+	    (spec->kind == KIND_COUNT && rounds(number)))
+		return;
+	fields_set_number(spec->owner == OWNER_SESSION ? &s->slot->session : &s->slot->extra, f, number->value);
+}
+
 static void store_number(struct parser *s, const struct path *t, struct number *number)
 {
-	double value;
-	bool whole;
+	const uint64_t most = UINT64_C(1) << 53;
+	uint64_t count = 0;
+	bool known;
 
 	if (t->reading && t->kind == PATH_FIELD && t->id == F_TIMESTAMP)
 		s->has_time = time_of(number, t->reading->time, &s->out->time_us);
 	else if (t->reading)
 		apply(t->reading, number);
-	value = number->value;
-	whole = value >= 0 && value <= 9007199254740992.0;
 	if (t->kind == PATH_METRIC) {
+		s->bad_count |= !metric_specs[t->id].decimals && rounds_digits(number);
 		store_metric(s->decoded, (enum metric_id)t->id, number);
 		return;
 	}
 	switch (t->id) {
 	case F_SEQUENCE_LENGTH:
-		s->out->sequence_length = whole ? (uint64_t)value : 0;
+		s->out->sequence_length = exact_count(s, number, most, &count) ? count : 0;
 		break;
 	case F_SEQUENCE:
-		s->out->sequence = whole && value <= UINT32_MAX ? (uint32_t)value : 0;
+		store_small_count(s, number, &s->out->sequence, &known);
+		break;
+	case F_RECORD:
+		s->out->ordinal = exact_count(s, number, most, &count) ? count + 1 : 0;
+		break;
+	case F_BATCH_SIZE:
+		store_small_count(s, number, &s->out->batch_size, &known);
 		break;
 	case F_TOKEN_COUNT:
-		s->has_token_count = whole && value <= UINT32_MAX;
-		s->out->token_count = s->has_token_count ? (uint32_t)value : 0;
+		store_small_count(s, number, &s->out->token_count, &s->has_token_count);
 		break;
 	default:
-		if ((field_specs[t->id].kind == KIND_COUNT || field_specs[t->id].kind == KIND_NUMBER) && isfinite(value))
-			fields_set_number(field_specs[t->id].owner == OWNER_SESSION ? &s->slot->session : &s->slot->extra,
-					  (enum field_id)t->id, value);
+		store_value(s, (enum field_id)t->id, number);
 	}
 }
 
-/* What the word stands for; -1: nothing that is known. */
+/* The value that the word stands for; -1: unknown word. */
 static int meaning(const struct reading *how, struct slice word)
 {
 	for (size_t i = 0; i < how->n_words; i++)
@@ -432,19 +491,20 @@ static enum phase phase_of(const struct path *t, struct slice text)
 	return slice_is(text, "prefill") ? PHASE_PREFILL : slice_is(text, "decode") ? PHASE_DECODE : PHASE_UNKNOWN;
 }
 
-/* Other programs put numbers into quotes. */
+/* Stores a number that is written in quotes, as other programs do. */
 static void store_quoted_number(struct parser *s, const struct path *t, struct slice text)
 {
 	struct parser inside = { .p = text.p, .end = text.p + text.n };
 	struct number number;
 
-	if (take_number(&inside, &number) && inside.p == inside.end)
+	if (parse_number(&inside, &number) && inside.p == inside.end)
 		store_number(s, t, &number);
 }
 
 static void store_text(struct parser *s, const struct path *t, struct slice text)
 {
-	if (s->map && (t->kind == PATH_METRIC || field_specs[t->id].kind == KIND_COUNT || field_specs[t->id].kind == KIND_NUMBER ||
+	if (s->map && (t->kind == PATH_METRIC || field_specs[t->id].kind == KIND_COUNT ||
+		       field_specs[t->id].kind == KIND_NUMBER ||
 		       (t->id == F_TIMESTAMP && t->reading && t->reading->time != TIME_ISO))) {
 		store_quoted_number(s, t, text);
 		return;
@@ -473,8 +533,7 @@ static void store_text(struct parser *s, const struct path *t, struct slice text
 	}
 }
 
-static void note_leaf(struct parser *s, enum leaf_kind kind, const char *from, const char *to,
-		      const struct path *path)
+static void note_leaf(struct parser *s, enum leaf_kind kind, const char *from, const char *to, const struct path *path)
 {
 	struct leaves *l = s->leaves;
 
@@ -484,15 +543,14 @@ static void note_leaf(struct parser *s, enum leaf_kind kind, const char *from, c
 		l->unfit = true;
 		return;
 	}
-	l->leaf[l->n++] = (struct leaf){ .kind = kind,
-					 .from = (uint32_t)(from - s->line.p),
-					 .to = (uint32_t)(to - s->line.p),
-					 .path = path };
+	l->leaf[l->n++] = (struct leaf){
+		.kind = kind, .from = (uint32_t)(from - s->line.p), .to = (uint32_t)(to - s->line.p), .path = path
+	};
 }
 
-static bool take_value(struct parser *s, const struct path *at, int depth);
+static bool parse_value(struct parser *s, const struct path *at, int depth);
 
-static bool take_array(struct parser *s, int depth, size_t *elements)
+static bool parse_array(struct parser *s, int depth, size_t *elements)
 {
 	*elements = 0;
 	s->p++;
@@ -503,7 +561,7 @@ static bool take_array(struct parser *s, int depth, size_t *elements)
 		return true;
 	do {
 		skip_space(s);
-		if (!take_value(s, NULL, depth + 1))
+		if (!parse_value(s, NULL, depth + 1))
 			return false;
 		++*elements;
 		skip_space(s);
@@ -511,7 +569,7 @@ static bool take_array(struct parser *s, int depth, size_t *elements)
 	return take(s, ']');
 }
 
-/* A plain text between quotes. Returns what stands behind it; NULL: it is another, or none. */
+/* Parses a plain text between quotes. Returns the position after it; NULL: there is no text, or it is not plain. */
 static inline const char *plain_text(const char *p, const char *end, struct slice *out)
 {
 	size_t n;
@@ -524,8 +582,9 @@ static inline const char *plain_text(const char *p, const char *end, struct slic
 	return p < end && *p == '"' ? p + 1 : NULL;
 }
 
-/* The value, when it is a short number or a plain text. Returns what stands behind it; NULL: it is another. */
-static inline const char *take_plain_value(struct parser *s, const char *p, const struct path *at)
+/* Parses the value if it is a short number or a plain text. Returns the position after it; NULL: it is of another
+ * kind. */
+static inline const char *parse_plain_value(struct parser *s, const char *p, const struct path *at)
 {
 	bool known = at && at->kind != PATH_OBJECT;
 	struct number number;
@@ -550,19 +609,19 @@ static inline const char *take_plain_value(struct parser *s, const char *p, cons
 	return next;
 }
 
-/* Members of an object as most writers make them: a plain key and such a value, at most one space behind ':' and ','. The
- * place is kept in a register while they last: what waits for memory makes up half of a parser's time. Stops behind the last
- * such value; false: there was none. */
-static bool take_plain_members(struct parser *s, const struct path *at)
+/* Parses members of an object in the form that most writers use: a plain key and such a value, with at most one space
+ * after ':' and ','. The position is kept in a register meanwhile, because waiting for memory makes up half of a
+ * parser's time. Stops after the last such value; false: there was none. */
+static bool parse_plain_members(struct parser *s, const struct path *at)
 {
-	enum { ROOM = 96 }; /* what is looked at without asking for the line's end; longer keys are few */
+	enum { ROOM = 96 }; /* bytes that are read without checking for the line's end; few keys are longer */
 	const char *p = s->p, *next;
 	struct slice key;
 	bool taken = false;
 
 	while (s->end - p >= ROOM && (next = plain_text(p, s->end, &key)) && key.n < ROOM / 2 && *next == ':') {
 		next += 1 + (next[1] == ' ');
-		if (*next == '{' || !(next = take_plain_value(s, next, path_find(s->paths, at, key))))
+		if (*next == '{' || !(next = parse_plain_value(s, next, path_find(s->paths, at, key))))
 			break;
 		taken = true;
 		s->p = next;
@@ -574,20 +633,20 @@ static bool take_plain_members(struct parser *s, const struct path *at)
 	return taken;
 }
 
-static bool take_member(struct parser *s, const struct path *at, int depth)
+static bool parse_member(struct parser *s, const struct path *at, int depth)
 {
 	struct slice key;
 
-	if (!take_string(s, &key))
+	if (!parse_string(s, &key))
 		return false;
 	skip_space(s);
 	if (!take(s, ':'))
 		return false;
 	skip_space(s);
-	return take_value(s, path_find(s->paths, at, key), depth + 1);
+	return parse_value(s, path_find(s->paths, at, key), depth + 1);
 }
 
-static bool take_object(struct parser *s, const struct path *at, int depth)
+static bool parse_object(struct parser *s, const struct path *at, int depth)
 {
 	s->p++;
 	if (depth > DEPTH_MAX)
@@ -597,19 +656,19 @@ static bool take_object(struct parser *s, const struct path *at, int depth)
 		return true;
 	do {
 		skip_space(s);
-		if (!take_plain_members(s, at) && !take_member(s, at, depth))
+		if (!parse_plain_members(s, at) && !parse_member(s, at, depth))
 			return false;
 		skip_space(s);
 	} while (take(s, ','));
 	return take(s, '}');
 }
 
-static bool take_text_value(struct parser *s, const struct path *at)
+static bool parse_text_value(struct parser *s, const struct path *at)
 {
 	const char *from = s->p;
 	struct slice text;
 
-	if (!take_string(s, &text))
+	if (!parse_string(s, &text))
 		return false;
 	note_leaf(s, LEAF_TEXT, from + 1, s->p - 1, at);
 	if (at && at->kind != PATH_OBJECT)
@@ -617,26 +676,26 @@ static bool take_text_value(struct parser *s, const struct path *at)
 	return true;
 }
 
-static bool take_number_value(struct parser *s, const struct path *at)
+static bool parse_number_value(struct parser *s, const struct path *at)
 {
 	const char *from = s->p;
 	struct number number;
 
-	if (!take_number(s, &number))
+	if (!parse_number(s, &number))
 		return false;
-	if (isfinite(number.value)) /* others count as non-finite: such lines have layouts of their own */
+	if (isfinite(number.value)) /* others count as non-finite; lines with them have their own shapes */
 		note_leaf(s, LEAF_NUMBER, from, s->p, at);
 	if (at && at->kind != PATH_OBJECT)
 		store_number(s, at, &number);
 	return true;
 }
 
-/* An array of numbers; what is none, null too, becomes NAN. More than NORMS_MAX are not kept. */
-static bool take_norms(struct parser *s, int depth)
+/* Parses an array of numbers; any other element, such as null, becomes NAN. Elements beyond NORMS_MAX are dropped. */
+static bool parse_norms(struct parser *s, int depth)
 {
 	struct buf *norms = &s->slot->norms;
 
-	buf_clear(norms); /* of two, the last counts */
+	buf_clear(norms); /* if the key occurs twice, the last one counts */
 	s->p++;
 	if (depth + 1 > DEPTH_MAX)
 		return false;
@@ -650,7 +709,7 @@ static bool take_norms(struct parser *s, int depth)
 
 		skip_space(s);
 		is_number = s->p < s->end && (*s->p == '-' || is_digit(*s->p));
-		if (is_number ? !take_number(s, &number) : !take_value(s, NULL, depth + 1))
+		if (is_number ? !parse_number(s, &number) : !parse_value(s, NULL, depth + 1))
 			return false;
 		norm = fabs(number.value) <= FLT_MAX ? (float)number.value : (float)NAN;
 		if (norms->used < NORMS_MAX * sizeof norm)
@@ -660,8 +719,103 @@ static bool take_norms(struct parser *s, int depth)
 	return take(s, ']');
 }
 
-/* `at` is what the value is, or NULL when nobody knows. */
-static bool take_value(struct parser *s, const struct path *at, int depth)
+/* A member of an object in resources.gpus. */
+static bool parse_gpu_member(struct parser *s, int depth, struct gpu_sample *gpu, bool *named)
+{
+	struct number number = { .value = (double)NAN };
+	struct slice key, text;
+
+	if (!parse_string(s, &key))
+		return false;
+	skip_space(s);
+	if (!take(s, ':'))
+		return false;
+	skip_space(s);
+	if (slice_is(key, "device") && s->p < s->end && *s->p == '"') {
+		if (!parse_string(s, &text))
+			return false;
+		*named = text.n && text.n < GPU_DEVICE_BYTES && !memchr(text.p, 0, text.n);
+		memset(gpu->device, 0, sizeof gpu->device);
+		memcpy(gpu->device, text.p, *named ? text.n : 0);
+		return true;
+	}
+	for (int v = 0; v < GPU_VALUE_COUNT; v++) {
+		if (!slice_is(key, gpu_value_specs[v].key))
+			continue;
+		if (s->p == s->end || (*s->p != '-' && !is_digit(*s->p)))
+			break; /* it is unknown */
+		if (!parse_number(s, &number))
+			return false;
+		gpu->value[v] = isfinite(number.value) ? number.value : (double)NAN;
+		return true;
+	}
+	return parse_value(s, NULL, depth);
+}
+
+static bool parse_gpu(struct parser *s, int depth, struct gpu_sample *gpu, bool *named)
+{
+	*named = false;
+	gpu_sample_begin(gpu, (struct slice){ "", 0 });
+	s->p++;
+	if (depth > DEPTH_MAX)
+		return false;
+	skip_space(s);
+	if (take(s, '}'))
+		return true;
+	do {
+		skip_space(s);
+		if (!parse_gpu_member(s, depth + 1, gpu, named))
+			return false;
+		skip_space(s);
+	} while (take(s, ','));
+	return take(s, '}');
+}
+
+/* Parses resources.gpus. Objects without a name, or beyond GPUS_MAX, and anything else are dropped. A shape has no room
+ * for them. */
+static bool parse_gpus(struct parser *s, int depth)
+{
+	struct buf *gpus = &s->slot->gpus;
+
+	buf_clear(gpus); /* if the key occurs twice, the last one counts */
+	if (s->leaves)
+		s->leaves->unfit = true;
+	s->p++;
+	if (depth + 1 > DEPTH_MAX)
+		return false;
+	skip_space(s);
+	if (take(s, ']'))
+		return true;
+	do {
+		struct gpu_sample gpu;
+		bool named = false;
+
+		skip_space(s);
+		if (s->p < s->end && *s->p == '{' ? !parse_gpu(s, depth + 1, &gpu, &named)
+						  : !parse_value(s, NULL, depth + 1))
+			return false;
+		if (named && gpus->used < GPUS_MAX * sizeof gpu)
+			buf_add(gpus, &gpu, sizeof gpu);
+		skip_space(s);
+	} while (take(s, ','));
+	return take(s, ']');
+}
+
+/* Keeps an object as it is written. A shape cannot tell whether another line has the same one. */
+static bool parse_json(struct parser *s, const struct path *at, int depth)
+{
+	const char *from = s->p;
+
+	if (s->leaves)
+		s->leaves->unfit = true;
+	if (!parse_object(s, NULL, depth))
+		return false;
+	fields_set_text(&s->slot->extra, (enum field_id)at->id, (struct slice){ from, (size_t)(s->p - from) });
+	return true;
+}
+
+/* `at` says what the value is; NULL: its key is unknown. */
+static bool parse_value(struct parser *s, const struct path *at, int depth)
 {
 	size_t elements;
 
@@ -669,25 +823,29 @@ static bool take_value(struct parser *s, const struct path *at, int depth)
 		return false;
 	switch (*s->p) {
 	case '{':
-		return take_object(s, at, depth);
+		if (at && at->kind == PATH_FIELD && field_specs[at->id].kind == KIND_JSON)
+			return parse_json(s, at, depth);
+		return parse_object(s, at, depth);
 	case '[':
 		if (at && at->kind == PATH_FIELD && at->id == F_LAYER_NORMS)
-			return take_norms(s, depth);
-		if (!take_array(s, depth, &elements))
+			return parse_norms(s, depth);
+		if (at && at->kind == PATH_FIELD && at->id == F_GPUS)
+			return parse_gpus(s, depth);
+		if (!parse_array(s, depth, &elements))
 			return false;
 		if (at && at->kind == PATH_FIELD && at->id == F_TOKENS)
 			s->out->n_tokens = elements;
 		return true;
 	case '"':
-		return take_text_value(s, at);
+		return parse_text_value(s, at);
 	case 't':
-		return take_word(s, "true");
+		return parse_word(s, "true");
 	case 'f':
-		return take_word(s, "false");
+		return parse_word(s, "false");
 	case 'n':
-		return take_word(s, "null");
+		return parse_word(s, "null");
 	default:
-		return take_number_value(s, at);
+		return parse_number_value(s, at);
 	}
 }
 
@@ -699,15 +857,19 @@ static void begin(struct decoder_slot *slot, struct decoded *d)
 	memset(slot->extra.have, 0, sizeof slot->extra.have);
 	buf_clear(&slot->unescaped);
 	buf_clear(&slot->norms);
+	buf_clear(&slot->gpus);
 	d->decimal = 0;
 	out->time_us = 0;
 	out->event = EVENT_TYPE_COUNT;
 	out->phase = PHASE_UNKNOWN;
 	out->sequence = out->token_count = 0;
 	out->sequence_length = out->have = out->nonfinite = 0;
-	out->sampled_every = 0;
+	out->sampled_every = out->batch_size = 0;
+	out->ordinal = 0;
 	out->layer_norm = NULL;
 	out->n_layer_norm = 0;
+	out->gpu = NULL;
+	out->n_gpus = 0;
 	out->own = NULL;
 	out->tokens = NULL;
 	out->n_tokens = 0;
@@ -715,9 +877,10 @@ static void begin(struct decoder_slot *slot, struct decoded *d)
 	out->session = &slot->session;
 	out->extra = &slot->extra;
 	out->details = NULL;
+	out->instance = NULL;
 }
 
-/* What all lines of a map have in common, until the line says otherwise. */
+/* Sets what all lines of a map have in common; the line may override it. */
 static void begin_mapped(struct parser *s)
 {
 	s->slot->session = s->map->session;
@@ -728,20 +891,60 @@ static void begin_mapped(struct parser *s)
 	s->has_event = s->map->all_steps;
 }
 
+/* Logs that hold the GPUs alone: which is the fullest. */
+static void find_fullest(struct record *r)
+{
+	double pct;
+	unsigned ordinal;
+	size_t at = gpus_fullest(r->gpu, r->n_gpus, fields_text(r->session, F_STRATEGY), &pct);
+
+	if (at == r->n_gpus || (r->have | r->nonfinite) & metric_bit(M_VRAM_FULLEST_PCT))
+		return;
+	record_set(r, M_VRAM_FULLEST_PCT, metric_as_logged(M_VRAM_FULLEST_PCT, pct));
+	if (gpu_ordinal(r->gpu[at].device, &ordinal))
+		record_set(r, M_VRAM_FULLEST_GPU, ordinal);
+}
+
+/* What was gathered in the line's slot. */
+static void take_arrays(struct parser *s)
+{
+	const struct buf *norms = &s->slot->norms, *gpus = &s->slot->gpus;
+
+	if (norms->used && !norms->failed) {
+		s->out->layer_norm = (const float *)(const void *)norms->p;
+		s->out->n_layer_norm = norms->used / sizeof(float);
+	}
+	if (gpus->used && !gpus->failed && s->out->event == EVENT_INFERENCE_STEP) {
+		s->out->gpu = (const struct gpu_sample *)(const void *)gpus->p;
+		s->out->n_gpus = gpus->used / sizeof(struct gpu_sample);
+		find_fullest(s->out);
+	}
+}
+
 static enum decode_result decode_any(const struct record_decoder *d, struct decoder_slot *slot, struct slice line,
 				     struct decoded *out, struct leaves *leaves)
 {
-	struct parser s = { .p = line.p, .end = line.p + line.n, .paths = d->map ? d->map->paths : paths_own(), .map = d->map,
-			    .slot = slot, .decoded = out, .out = &out->rec, .line = line, .leaves = leaves };
+	struct parser s = { .p = line.p,
+			    .end = line.p + line.n,
+			    .paths = d->map ? d->map->paths : paths_own(),
+			    .map = d->map,
+			    .slot = slot,
+			    .decoded = out,
+			    .out = &out->rec,
+			    .line = line,
+			    .leaves = leaves };
 
 	begin(slot, out);
 	if (s.map)
 		begin_mapped(&s);
-	take_word(&s, "\xef\xbb\xbf");
+	parse_word(&s, "\xef\xbb\xbf");
+	while (s.p < s.end && !*s.p) /* a hole of zero bytes, left when the file was truncated under its writer or by a
+				      * power cut */
+		s.p++;
 	skip_space(&s);
 	if (s.p == s.end || *s.p != '{')
 		return DECODE_NOT_OBJECT;
-	if (!take_object(&s, &path_top, 0))
+	if (!parse_object(&s, &path_top, 0))
 		return DECODE_MALFORMED;
 	skip_space(&s);
 	if (s.p != s.end)
@@ -750,32 +953,35 @@ static enum decode_result decode_any(const struct record_decoder *d, struct deco
 		return DECODE_NO_EVENT_TYPE;
 	if (!s.has_time)
 		return DECODE_BAD_TIMESTAMP;
+	if (s.bad_count)
+		return DECODE_BAD_COUNT;
 	if (s.out->event == EVENT_INFERENCE_STEP && !s.has_token_count)
 		s.out->token_count = s.out->n_tokens ? (uint32_t)s.out->n_tokens : 1;
-	if (slot->norms.used && !slot->norms.failed) {
-		s.out->layer_norm = (const float *)(const void *)slot->norms.p;
-		s.out->n_layer_norm = slot->norms.used / sizeof(float);
-	}
+	take_arrays(&s);
 	out->session_id = fields_text(&slot->session, F_SESSION_ID);
 	return DECODE_OK;
 }
 
-static bool set_up(struct record_decoder *d)
+/* The slot for the next line; NULL: out of memory. */
+static struct decoder_slot *next_slot(struct record_decoder *d)
 {
 	if (!d->slot)
 		d->slot = calloc(SLOTS, sizeof *d->slot);
-	return d->slot;
+	d->most_slots = d->most_slots > d->n_slots ? d->most_slots : d->n_slots + 1;
+	return d->slot ? &d->slot[d->n_slots] : NULL;
 }
 
 enum decode_result record_decode(struct record_decoder *d, struct slice line, struct record *out)
 {
+	struct decoder_slot *slot;
 	struct decoded decoded;
 	enum decode_result result;
 
 	record_decoder_release(d);
-	if (!set_up(d))
+	slot = next_slot(d);
+	if (!slot)
 		return DECODE_MALFORMED;
-	result = decode_any(d, &d->slot[0], line, &decoded, NULL);
+	result = decode_any(d, slot, line, &decoded, NULL);
 	*out = decoded.rec;
 	return result;
 }
@@ -784,69 +990,64 @@ void record_decoder_feed(struct record_decoder *d, struct slice text)
 {
 	d->p = text.p;
 	d->end = text.p + text.n;
-	if (!d->layouts && !d->any_order && !d->map) {
-		d->layouts = layouts_open(); /* NULL: then every line goes the long way */
-		d->members = d->layouts ? members_open() : NULL;
+	if (!d->known)
+		d->known = known_open(); /* NULL: no line can be decoded */
+	if (!d->shapes && d->known && !d->any_order && !d->map) {
+		d->shapes = shapes_open(d->known); /* NULL: then every line is decoded by the full parser */
+		d->members = d->shapes ? members_open() : NULL;
 	}
-	if (d->layouts)
-		layouts_feed(d->layouts);
 	if (d->members)
 		members_feed(d->members, text.p);
 }
 
 bool record_decoder_full(const struct record_decoder *d)
 {
-	return d->n_slots == SLOTS;
+	return d->n_slots == SLOTS || (d->known && known_full(d->known));
 }
 
 void record_decoder_release(struct record_decoder *d)
 {
-	d->n_slots = d->held = 0;
+	d->n_slots = 0;
+	if (!d->known)
+		return;
+	if (known_release(d->known))
+		d->latest = NULL;
 }
 
-/* The session's name apart. */
-static bool same_fields(const struct field_values *a, const struct field_values *b)
+/* Keeps the line's fields as long as the decoder holds the line. A session's name and fields are kept once for all
+ * lines that have the same; a line that has more keeps its slot. False: out of memory. */
+static bool keep(struct record_decoder *d, struct decoder_slot *slot, struct decoded *out)
 {
-	if (memcmp(a->have, b->have, sizeof a->have))
+	bool has_more = out->rec.event != EVENT_INFERENCE_STEP || slot->unescaped.used || slot->norms.used ||
+			slot->gpus.used || slot->extra.have[0] || slot->extra.have[1];
+	int number = known_session(d->known, out->session_id);
+
+	d->latest = known_fields(d->known, &slot->session);
+	if (number < 0 || !d->latest)
 		return false;
-	for (int word = 0; word < 2; word++)
-		for (uint64_t left = a->have[word]; left; left &= left - 1) {
-			int f = 64 * word + __builtin_ctzll(left);
-			bool is_text = field_specs[f].kind == KIND_TEXT;
-
-			if (f != F_SESSION_ID && !(is_text ? slice_equal(a->v[f].text, b->v[f].text)
-							   : a->v[f].number == b->v[f].number))
-				return false;
-		}
+	out->who = (uint16_t)number;
+	out->session_id = known_by_number(d->known, number)->id;
+	if (fields_have(&slot->session, F_SESSION_ID))
+		d->latest->values.v[F_SESSION_ID].text = out->session_id;
+	out->rec.session = &d->latest->values;
+	d->n_slots += has_more;
 	return true;
-}
-
-/* The line's fields are kept as long as it is held; lines that have the same ones share them. */
-static void keep_slot(struct record_decoder *d, struct decoded *out)
-{
-	struct decoder_slot *slot = &d->slot[d->n_slots], *before = d->n_slots ? slot - 1 : NULL;
-
-	if (before && !slot->unescaped.used && !slot->norms.used && same_fields(&before->session, &slot->session) &&
-	    same_fields(&before->extra, &slot->extra)) {
-		out->rec.session = &before->session;
-		out->rec.extra = &before->extra;
-	} else {
-		d->n_slots++;
-	}
 }
 
 static enum decode_result decode_long_way(struct record_decoder *d, struct slice line, struct decoded *out)
 {
-	bool may_learn = d->layouts && (!d->held || !layouts_crowded(d->layouts));
-	struct leaves *leaves = d->layouts ? layouts_leaves(d->layouts, line, may_learn) : NULL;
-	struct decoder_slot *slot = &d->slot[d->n_slots];
-	enum decode_result result = decode_any(d, slot, line, out, leaves);
+	struct leaves *leaves = d->shapes ? shapes_leaves(d->shapes, line) : NULL;
+	struct decoder_slot *slot = d->known ? next_slot(d) : NULL;
+	enum decode_result result = slot ? decode_any(d, slot, line, out, leaves) : DECODE_MALFORMED;
+	bool is_plain = slot && !slot->unescaped.used && !slot->norms.used &&
+			!slot->gpus.used; /* a shape has no room for an array's values */
 
 	if (result != DECODE_OK)
 		return result;
-	if (leaves && !slot->unescaped.used && !slot->norms.used) /* a layout has no place for an array's values */
-		layouts_learn(d->layouts, line, &out->rec);
-	keep_slot(d, out);
+	if (!keep(d, slot, out))
+		return DECODE_MALFORMED;
+	if (leaves && is_plain)
+		shapes_learn(d->shapes, line, &out->rec, d->latest);
 	return DECODE_OK;
 }
 
@@ -865,52 +1066,63 @@ bool record_decode_next(struct record_decoder *d, struct decoded *out, enum deco
 
 	if (d->p == d->end)
 		return false;
-	*result = DECODE_OK;
-	if (d->layouts && layouts_match(d->layouts, &d->p, d->end, out)) {
-		d->held++;
-		return true;
-	}
 	line.n = (size_t)((const char *)memchr(d->p, '\n', (size_t)(d->end - d->p)) - d->p);
 	d->p += line.n + 1;
-	*result = is_blank(line) ? DECODE_BLANK
+	*result = is_blank(line)             ? DECODE_BLANK
 		  : line.n > DECODE_LINE_MAX ? DECODE_TOO_LONG
-		  : set_up(d) ? decode_long_way(d, line, out)
-			      : DECODE_MALFORMED;
-	d->held += *result == DECODE_OK;
+					     : decode_long_way(d, line, out);
 	return true;
 }
 
-/* Lines that no layout fits, but have the session's fields of the line before that took the long way. */
+static const char *begin_of_line(const char *p, size_t lines)
+{
+	while (lines--)
+		p = (const char *)rawmemchr(p, '\n') + 1;
+	return p;
+}
+
+/* Decodes lines that have no shape, but have the session fields of the last line that the full parser decoded. */
 static size_t decode_members(struct record_decoder *d, struct columns *c)
 {
-	const struct decoder_slot *slot = d->n_slots ? &d->slot[d->n_slots - 1] : NULL;
-	size_t lines;
+	const char *begin = d->p;
+	size_t from = c->n, lines;
 
-	if (!d->members || !slot || slot->unescaped.used || !layouts_missed(d->layouts))
+	if (!d->members || !d->latest || !shapes_missed(d->shapes))
 		return 0;
-	lines = members_run(d->members, &d->p, d->end, &slot->session, c);
+	lines = members_run(d->members, &d->p, d->end, &d->latest->values, c);
+	for (size_t row = from; row < c->n; row++) {
+		int number = known_session(d->known, c->session_id[row]);
+
+		if (number < 0) { /* out of memory: the full parser decodes the rest, and reports it */
+			d->p = begin_of_line(begin, row - from);
+			lines = row - from;
+			c->n = row;
+			break;
+		}
+		c->who[row] = (uint16_t)number;
+		c->session_id[row] = known_by_number(d->known, number)->id;
+	}
 	if (lines)
-		layouts_pass(d->layouts, lines);
+		shapes_pass(d->shapes, lines);
 	return lines;
 }
 
 size_t record_decode_run(struct record_decoder *d, struct columns *c)
 {
-	size_t lines = d->layouts ? layouts_run(d->layouts, &d->p, d->end, c) : 0;
+	size_t lines = d->shapes ? shapes_run(d->shapes, &d->p, d->end, c) : 0;
 
-	if (!lines)
-		lines = decode_members(d, c);
-	d->held += lines;
-	return lines;
+	return lines ? lines : d->shapes ? decode_members(d, c) : 0;
 }
 
 void record_decoder_free(struct record_decoder *d)
 {
-	layouts_close(d->layouts);
+	shapes_close(d->shapes);
 	members_close(d->members);
-	for (size_t i = 0; d->slot && i < SLOTS; i++) {
+	known_close(d->known);
+	for (size_t i = 0; i < d->most_slots && d->slot; i++) {
 		buf_free(&d->slot[i].unescaped);
 		buf_free(&d->slot[i].norms);
+		buf_free(&d->slot[i].gpus);
 	}
 	free(d->slot);
 	*d = (struct record_decoder){ .any_order = d->any_order, .map = d->map };

@@ -1,4 +1,4 @@
-/* decode_bytes.h - eight bytes of text at a time, and decimals into doubles: what both decoders share. */
+/* decode_bytes.h - parses eight bytes of text at a time and converts decimals to doubles; shared by all decoders. */
 #ifndef RWKVMON_RECORD_DECODE_BYTES_H
 #define RWKVMON_RECORD_DECODE_BYTES_H
 
@@ -12,7 +12,7 @@
 #include <emmintrin.h>
 #endif
 
-/* The first of them lowest, whatever the machine. */
+/* Loads 8 bytes with the first in the lowest byte, on every machine. */
 static inline uint64_t load8(const char *p)
 {
 	uint64_t x;
@@ -36,7 +36,7 @@ static inline bool are_8_digits(uint64_t x)
 	return ((x & high) | ((x + ones * 6) & high) >> 4) == ones * 0x33;
 }
 
-/* Their number: neighbours are joined three times. */
+/* Value of 8 digits: neighbours are combined three times. */
 static inline uint64_t value_of_8_digits(uint64_t x)
 {
 	x = (x & UINT64_C(0x0f0f0f0f0f0f0f0f)) * 2561 >> 8;
@@ -44,7 +44,8 @@ static inline uint64_t value_of_8_digits(uint64_t x)
 	return (x & UINT64_C(0x0000ffff0000ffff)) * UINT64_C(42949672960001) >> 32;
 }
 
-/* How many of the bytes are digits, from the first on: eight in a word. A carry can mark only bytes above a right one. */
+/* Number of leading bytes of the word (8 bytes) that are digits. A carry can only mark bytes above a correct mark.
+ */
 static inline unsigned digits_of_8(uint64_t x)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);
@@ -53,14 +54,14 @@ static inline unsigned digits_of_8(uint64_t x)
 	return others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
 }
 
-/* The number of the first n of them, 1..8, which are digits. */
+/* Value of the first n (1..8) bytes, which must be digits. */
 static inline uint64_t value_of_digits_of_8(uint64_t x, unsigned n)
 {
 	return value_of_8_digits(x << (64 - 8 * n));
 }
 
-/* Bytes before the first '"', '\\' or control character, or all. A borrow can mark only
- * bytes above a right one, so the lowest mark is right. */
+/* Number of bytes before the first '"', '\\' or control character, or all. A borrow can only mark bytes above a correct
+ * mark, so the lowest mark is correct. */
 static inline size_t plain_prefix(const char *p, const char *end)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101), tops = UINT64_C(0x8080808080808080);
@@ -69,8 +70,10 @@ static inline size_t plain_prefix(const char *p, const char *end)
 #if defined(__SSE2__)
 	for (; end - at >= 16; at += 16) {
 		__m128i x = _mm_loadu_si128((const __m128i *)(const void *)at);
-		__m128i marked = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
-		int bits = _mm_movemask_epi8(_mm_or_si128(marked, _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x)));
+		__m128i marked =
+			_mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+		int bits = _mm_movemask_epi8(
+			_mm_or_si128(marked, _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x)));
 
 		if (bits)
 			return (size_t)(at - p) + (size_t)__builtin_ctz((unsigned)bits);
@@ -89,13 +92,52 @@ static inline size_t plain_prefix(const char *p, const char *end)
 	return (size_t)(at - p);
 }
 
+enum { DIGITS_MAX = 19 }; /* 10^19 - 1 fits 64 bits */
+
+/* Parses up to DIGITS_MAX digits in total; false when there are none or more. */
+static inline bool long_digits(const char **p, const char *end, uint64_t *digits, int *n)
+{
+	const char *from = *p, *at = from;
+
+	for (; end - at >= 8 && *n + 8 <= DIGITS_MAX && are_8_digits(load8(at)); at += 8, *n += 8)
+		*digits = *digits * 100000000 + value_of_8_digits(load8(at));
+	for (; at < end && is_digit(*at); at++) {
+		if (++*n > DIGITS_MAX)
+			return false;
+		*digits = *digits * 10 + (uint64_t)(*at - '0');
+	}
+	*p = at;
+	return at > from;
+}
+
+/* Parses n bytes of digits, optionally with a point between two of them: the value without the point, and the number of
+ * digits after it. False: another character, a leading zero, or more than DIGITS_MAX digits. */
+static inline bool long_decimal(const char *p, size_t bytes, uint64_t *digits, int *fraction)
+{
+	const char *at = p, *end = p + bytes;
+	int n = 0, before;
+
+	*digits = 0;
+	*fraction = 0;
+	if (!bytes || (*at == '0' && bytes > 1 && is_digit(at[1])) || !long_digits(&at, end, digits, &n))
+		return false;
+	before = n = *digits ? n : 0;
+	if (at < end && *at == '.') {
+		at++;
+		if (!long_digits(&at, end, digits, &n))
+			return false;
+		*fraction = n - before;
+	}
+	return at == end;
+}
+
 extern const double decimal_powers[23]; /* 10^0 .. 10^22, all exact */
-extern const uint64_t whole_power[20];	/* 10^0 .. 10^19 */
+extern const uint64_t whole_power[20];  /* 10^0 .. 10^19 */
 
 bool long_decimal_to_double(uint64_t digits, int exponent, double *out);
 
-/* The double nearest to digits * 10^exponent; false when that takes more than one division.
- * Digits of 53 bits and an exact power round once. */
+/* The double nearest to digits * 10^exponent; false when that takes more than one division. If the digits fit 53 bits
+ * and the power is exact, the result is rounded only once. */
 static inline bool decimal_to_double(uint64_t digits, int exponent, double *out)
 {
 	if (digits > UINT64_C(1) << 53 || exponent < -22 || exponent > 22)
@@ -105,7 +147,7 @@ static inline bool decimal_to_double(uint64_t digits, int exponent, double *out)
 	return true;
 }
 
-/* digits * 10^-fraction in units of the metric's last decimal, when that is a whole number of at most 51 bits: then no
+/* digits * 10^-fraction in units of the metric's last decimal, if that is a whole number of at most 51 bits: then no
  * other such number has the same double. */
 static inline bool decimal_scale(enum metric_id m, uint64_t digits, int fraction, bool negative, int64_t *out)
 {

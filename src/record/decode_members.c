@@ -1,4 +1,4 @@
-/* decode_members.c - the keys that a step may have, and when to look for them. */
+/* decode_members.c - the keys that a step may have, and when this decoder is tried. */
 #include "record/decode_members.h"
 
 #include "base/cpu.h"
@@ -10,9 +10,9 @@
 
 enum {
 	FIRST_LINES = MEMBER_LINES,
-	FIRST_BYTES = 2 * LAYOUT_LINE_MAX, /* that are looked through for them */
-	WORTH_LINES = 4,		   /* of a try */
-	PAUSE_MAX = 255			   /* calls */
+	FIRST_BYTES = 2 * MEMBERS_LINE_MAX, /* that are searched for them */
+	WORTH_LINES = 4,                    /* of a try */
+	PAUSE_MAX = 255                     /* calls */
 };
 
 static struct member_keys own;
@@ -40,7 +40,8 @@ static uint32_t role_of(unsigned slot, unsigned parent, unsigned inside)
 	return slot << ROLE_SLOT | parent << ROLE_PARENT | inside << ROLE_INSIDE;
 }
 
-/* A key that stands in one object only; NULL: there is no room, or it is there already, and then nobody knows it. */
+/* Adds a key that occurs in one object only; NULL: there is no room, or the key exists already and is then treated as
+ * unknown. */
 static struct member_key *add_key(struct slice text, unsigned parent)
 {
 	struct member_key *key = find_key(text);
@@ -69,7 +70,7 @@ static bool is_object_in(const struct member_key *key, unsigned parent)
 	return key->role >> ROLE_IS_OBJECT && (key->role >> ROLE_PARENT & (MEMBER_OBJECTS - 1)) == parent;
 }
 
-/* The object of that name there; OBJECT_NONE: it cannot be had. */
+/* The object with that name in the parent; OBJECT_NONE: it cannot be added. */
 static unsigned object_of(struct slice text, unsigned parent)
 {
 	struct member_key *key = find_key(text);
@@ -114,13 +115,13 @@ static void add_metric(enum metric_id m)
 	key->role += (unsigned)m - MEMBER_SLOT_NOWHERE;
 }
 
-/* Fields that a step can have; an array is out of the ordinary. */
+/* Fields that a step can have; arrays are left to the full parser. */
 static bool is_of_steps(enum field_id f)
 {
 	enum field_kind kind = field_specs[f].kind;
 
-	return field_specs[f].owner != OWNER_EXTRA && kind != KIND_TOKENS && kind != KIND_NUMBERS && kind != KIND_METRICS &&
-	       kind != KIND_DETAILS;
+	return field_specs[f].owner != OWNER_EXTRA && kind != KIND_TOKENS && kind != KIND_NUMBERS &&
+	       kind != KIND_GPUS && kind != KIND_METRICS && kind != KIND_DETAILS && kind != KIND_JSON;
 }
 
 static void add_field(enum field_id f)
@@ -184,7 +185,7 @@ static bool fill_index(void)
 	return true;
 }
 
-/* Were there none, lines would go the long way. */
+/* If there were none, all lines would be decoded by the full parser. */
 static void choose_multiplier(void)
 {
 	own.multiplier = UINT64_C(0x9e3779b97f4a7c15);
@@ -248,7 +249,7 @@ void members_feed(struct members *ms, const char *text)
 	ms->marks.base = NULL;
 }
 
-/* Where the lines went another way, their marks are over. */
+/* If other decoders took the lines, their marks are skipped. */
 static void pass_marks(struct key_marks *m, const char *p)
 {
 	for (; m->next < m->n && key_mark(m, m->next) < p; m->next++)
@@ -280,7 +281,7 @@ static bool look_at_session(struct members *ms, const struct field_values *sessi
 	return __builtin_popcountll(ms->session_fields) == fields;
 }
 
-/* Where it does well, it is tried for longer; where it does not, less and less often. */
+/* If this decoder does well, it is used for longer; otherwise it is tried less and less often. */
 static void learn(struct members *ms, size_t lines, size_t most)
 {
 	if (lines >= WORTH_LINES || lines == most)
@@ -291,7 +292,8 @@ static void learn(struct members *ms, size_t lines, size_t most)
 	ms->most = lines < most ? FIRST_LINES : ms->most < COLUMNS_ROWS ? 2 * ms->most : COLUMNS_ROWS;
 }
 
-size_t members_run(struct members *ms, const char **p, const char *end, const struct field_values *session, struct columns *c)
+size_t members_run(struct members *ms, const char **p, const char *end, const struct field_values *session,
+		   struct columns *c)
 {
 	size_t room = COLUMNS_ROWS - c->n, most = room < ms->most ? room : ms->most, all = 0, n, lines;
 

@@ -1,15 +1,15 @@
-/* decode_members.h - the way through steps whose keys stand in another order on every line.
+/* decode_members.h - decodes steps whose keys are in a different order on every line.
  *
- * A line is taken apart at the colons that end its keys. Each key is looked up by itself, and what stands between a value
- * and the next key says whether objects were closed rightly: so no step waits for the one before, and no branch depends
- * on the order. Values of eight lines stand side by side then, and are read together, metric by metric.
+ * A line is split at the colons that end its keys. Each key is looked up by itself, and the text between a value and
+ * the next key shows whether objects were closed correctly: so no operation waits for the previous one, and no branch
+ * depends on the order. Then the values of eight lines are parsed together, metric by metric.
  *
- * Every byte is compared or read. A line is left to the long way when anything about it is out of the ordinary: a key
- * that is unknown, stands twice or elsewhere, has escapes or is longer than MEMBER_KEY_MAX; a value that is neither plain
- * text nor plain decimal; white space but for one blank behind ':', ',' and '{'; another event; fields of the session that
- * differ from those of the line before that took the long way.
+ * Every byte is compared or parsed. A line is left to the full parser if anything about it is unusual: a key that is
+ * unknown, repeated, in another object, has escapes or is longer than MEMBER_KEY_MAX; a value that is neither plain
+ * text nor a plain decimal; white space except one blank after ':', ',' and '{'; another event; session fields that
+ * differ from those of the last line that the full parser decoded.
  *
- * Takes AVX-512, or AVX2, which reads values one by one; elsewhere such lines go the long way.
+ * Needs AVX-512, or AVX2, which parses values one by one; on other processors the full parser decodes such lines.
  *
  * Ownership  members_open creates, members_close destroys. Rows point to the session they were compared with, and their
  *            session ids into the text.
@@ -21,14 +21,16 @@
 
 struct members;
 
-struct members *members_open(void); /* NULL: no memory, or not for this processor */
+struct members *members_open(void); /* NULL: out of memory, or not available on this processor */
 void members_close(struct members *ms);
 
-/* The text at hand is another one, and begins there. */
+/* Starts with another text. */
 void members_feed(struct members *ms, const char *text);
 
-/* Lines from *p on of a text that ends at `end`, until one is out of the ordinary, or it is time to try another way:
- * returns how many became rows of c. `session`: the fields all of them must have; its texts have no escapes. */
-size_t members_run(struct members *ms, const char **p, const char *end, const struct field_values *session, struct columns *c);
+/* Decodes lines from *p on, of a text that ends at `end`, until one is unusual, or it is time to try another decoder.
+ * Returns how many became rows of c. `session`: the session fields that all of them must have; its texts have no
+ * escapes. */
+size_t members_run(struct members *ms, const char **p, const char *end, const struct field_values *session,
+		   struct columns *c);
 
 #endif

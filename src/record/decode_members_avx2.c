@@ -1,4 +1,4 @@
-/* decode_members_avx2.c - lines taken apart at their keys, one by one. */
+/* decode_members_avx2.c - splits lines at their keys, one line at a time. */
 #if defined(__x86_64__)
 #include "record/decode_members_x86.h"
 
@@ -29,9 +29,9 @@ void members_find_avx2(struct key_marks *m, const char *from, const char *end)
 	find_marks(mark_bytes, put_by_bits, m, from, end);
 }
 
-/* --- where values stand ----------------------------------------------------------- */
+/* --- positions of values ---------------------------------------------------------- */
 
-/* What is being made of a line. */
+/* The row that is being built from a line. */
 struct row {
 	struct members *ms;
 	struct columns *c;
@@ -40,8 +40,8 @@ struct row {
 	uint64_t place[MEMBER_SLOTS]; /* of its values: start, end << 32 */
 };
 
-/* What stands between a value and the next key, or the line end, is what the keys on both sides want; else not 0. The value's
- * place ends before it. */
+/* Returns 0 if the text between a value and the next key, or the line end, is what the keys on both sides require. The
+ * value ends before that text. */
 MEMBERS_TARGET
 static inline uint32_t check_gap(const struct members *ms, size_t i, uint64_t *place)
 {
@@ -58,12 +58,13 @@ static inline uint32_t check_gap(const struct members *ms, size_t i, uint64_t *p
 	end = (ms->marks.at[i] >> 1) - found->length[i] - 3 - cut - closed;
 	*place = start | (uint64_t)end << 32;
 	return (gap >> 24 ^ want) | (object & is_end) | (object & (start != end)) |
-	       (ms->keys->up[closed][before >> ROLE_INSIDE & (MEMBER_OBJECTS - 1)] ^ (key >> ROLE_PARENT & (MEMBER_OBJECTS - 1)));
+	       (ms->keys->up[closed][before >> ROLE_INSIDE & (MEMBER_OBJECTS - 1)] ^
+		(key >> ROLE_PARENT & (MEMBER_OBJECTS - 1)));
 }
 
-/* Returns the mark behind the line whose marks begin at `first`; 0: something is out of the ordinary. */
+/* Returns the mark after the line whose marks begin at `first`; 0: the line is unusual. */
 MEMBERS_TARGET
-static inline size_t take_apart(struct row *r, size_t first, struct line *line)
+static inline size_t split_line(struct row *r, size_t first, struct line *line)
 {
 	uint32_t wrong = 0;
 	size_t values = 0;
@@ -99,7 +100,7 @@ static inline bool unquote(struct slice *text)
 	return true;
 }
 
-static inline bool take_metric_value(struct row *r, enum metric_id m)
+static inline bool fill_metric(struct row *r, enum metric_id m)
 {
 	struct slice text;
 	uint64_t digits;
@@ -113,13 +114,23 @@ static inline bool take_metric_value(struct row *r, enum metric_id m)
 	return true;
 }
 
-static inline bool take_small_count(struct slice text, uint32_t *out)
+static inline bool parse_small_count(struct slice text, uint32_t *out)
 {
 	uint64_t count;
 
-	if (!take_count(X86_STEPS, text.p, text.p + text.n, UINT32_MAX, &count))
+	if (!read_count(text, UINT32_MAX, &count))
 		return false;
 	*out = (uint32_t)count;
+	return true;
+}
+
+static inline bool parse_ordinal(struct slice text, uint64_t *out)
+{
+	uint64_t number;
+
+	if (!read_count(text, UINT64_C(1) << 53, &number))
+		return false;
+	*out = number + 1;
 	return true;
 }
 
@@ -133,7 +144,7 @@ static bool is_session_number(struct slice text, double want)
 	return read_number(text, &digits, &fraction, &negative, &value) && value == want;
 }
 
-static inline bool take_phase(struct slice text, uint8_t *out)
+static inline bool parse_phase(struct slice text, uint8_t *out)
 {
 	if (!unquote(&text) || !is_plain(text.p, text.n))
 		return false;
@@ -141,19 +152,20 @@ static inline bool take_phase(struct slice text, uint8_t *out)
 	return true;
 }
 
-static bool take_other(const struct row *r, enum field_id f, struct slice text)
+static bool check_other(const struct row *r, enum field_id f, struct slice text)
 {
 	bool of_session = field_specs[f].owner == OWNER_SESSION, is_text = field_specs[f].kind == KIND_TEXT;
 	const union field_value *want = &r->ms->session->v[f];
 
 	if (!is_text)
-		return of_session ? is_session_number(text, want->number) : skip_number(X86_STEPS, text.p, text.p + text.n);
+		return of_session ? is_session_number(text, want->number) : is_number(text);
 	if (!unquote(&text))
 		return false;
-	return of_session ? text.n == want->text.n && same_bytes(want->text.p, text.p, text.n) : is_plain(text.p, text.n);
+	return of_session ? text.n == want->text.n && same_bytes(want->text.p, text.p, text.n)
+			  : is_plain(text.p, text.n);
 }
 
-static inline bool take_field(struct row *r, size_t i)
+static inline bool fill_field(struct row *r, size_t i)
 {
 	enum field_id f = r->ms->keys->field[i];
 	struct columns *c = r->c;
@@ -163,7 +175,8 @@ static inline bool take_field(struct row *r, size_t i)
 		return false;
 	switch (f) {
 	case F_TIMESTAMP:
-		return unquote(&text) && is_plain(text.p, text.n) && layout_time(&r->ms->minute, text, &c->time_us[r->at]);
+		return unquote(&text) && is_plain(text.p, text.n) &&
+		       minute_time(&r->ms->minute, text, &c->time_us[r->at]);
 	case F_SESSION_ID:
 		if (!unquote(&text) || !is_plain(text.p, text.n))
 			return false;
@@ -172,25 +185,30 @@ static inline bool take_field(struct row *r, size_t i)
 	case F_EVENT_TYPE:
 		return slice_is(text, "\"inference_step\"");
 	case F_PHASE:
-		return take_phase(text, &c->phase[r->at]);
+		return parse_phase(text, &c->phase[r->at]);
 	case F_SEQUENCE_LENGTH:
-		return take_count(X86_STEPS, text.p, text.p + text.n, UINT64_C(1) << 53, &c->sequence_length[r->at]);
+		return read_count(text, UINT64_C(1) << 53, &c->sequence_length[r->at]);
 	case F_SEQUENCE:
-		return take_small_count(text, &c->sequence[r->at]);
+		return parse_small_count(text, &c->sequence[r->at]);
 	case F_TOKEN_COUNT:
-		return take_small_count(text, &c->token_count[r->at]);
+		return parse_small_count(text, &c->token_count[r->at]);
+	case F_BATCH_SIZE:
+		return parse_small_count(text, &c->batch_size[r->at]);
+	case F_RECORD:
+		return parse_ordinal(text, &c->ordinal[r->at]);
 	default:
-		return take_other(r, f, text);
+		return check_other(r, f, text);
 	}
 }
 
-/* What a row holds where the line does not say otherwise. */
+/* The values of a row that the line may override. */
 static inline void put_defaults(const struct row *r)
 {
 	struct columns *c = r->c;
 
 	c->sequence_length[r->at] = c->nonfinite[r->at] = 0;
-	c->sequence[r->at] = 0;
+	c->sequence[r->at] = c->batch_size[r->at] = 0;
+	c->ordinal[r->at] = 0;
 	c->token_count[r->at] = 1;
 	c->event[r->at] = EVENT_INFERENCE_STEP;
 	c->phase[r->at] = PHASE_UNKNOWN;
@@ -199,7 +217,7 @@ static inline void put_defaults(const struct row *r)
 	c->session_id[r->at] = (struct slice){ "", 0 };
 }
 
-static inline bool take_values(struct row *r, const struct line *line)
+static inline bool fill_row(struct row *r, const struct line *line)
 {
 	const struct member_keys *keys = r->ms->keys;
 
@@ -207,10 +225,10 @@ static inline bool take_values(struct row *r, const struct line *line)
 		return false;
 	put_defaults(r);
 	for (uint64_t left = line->metrics; left; left &= left - 1)
-		if (!take_metric_value(r, (enum metric_id)__builtin_ctzll(left)))
+		if (!fill_metric(r, (enum metric_id)__builtin_ctzll(left)))
 			return false;
 	for (uint64_t left = line->fields; left; left &= left - 1)
-		if (!take_field(r, (size_t)__builtin_ctzll(left)))
+		if (!fill_field(r, (size_t)__builtin_ctzll(left)))
 			return false;
 	return true;
 }
@@ -226,8 +244,8 @@ size_t members_take_avx2(struct members *ms, size_t n, struct columns *c)
 	for (struct line line; lines < n; lines++) {
 		r.at = c->n;
 		r.decimal = 0;
-		next = take_apart(&r, ms->marks.next, &line);
-		if (!next || !take_values(&r, &line))
+		next = split_line(&r, ms->marks.next, &line);
+		if (!next || !fill_row(&r, &line))
 			break;
 		c->have[r.at] = line.metrics;
 		c->decimal[r.at] = r.decimal;

@@ -1,17 +1,17 @@
-/* decode_members_x86.h - marks and keys with AVX2: what both instruction sets share. */
+/* decode_members_x86.h - marks and keys with AVX2; shared by the AVX2 and AVX-512 decoders. */
 #ifndef RWKVMON_RECORD_DECODE_MEMBERS_X86_H
 #define RWKVMON_RECORD_DECODE_MEMBERS_X86_H
 
 #if defined(__AVX2__)
-#include "record/decode_layout_x86.h"
 #include "record/decode_members_keys.h"
+#include "record/decode_values_avx2.h"
 
 /* Every processor with AVX2 has these. */
 #define MEMBERS_TARGET __attribute__((target("lzcnt,bmi,bmi2,popcnt")))
 
 /* --- marks ------------------------------------------------------------------------ */
 
-/* Of 64 bytes, of which `within` belong to the text. */
+/* The marks of 64 bytes, of which `within` belong to the text. */
 struct marked {
 	uint64_t keys, ends, blank_behind;
 	uint64_t quote_last; /* the byte before is a quote; then: the last of these */
@@ -22,8 +22,9 @@ typedef void mark_bytes_of_64(const char *p, uint64_t within, struct marked *out
 /* How the marks of 64 bytes, the first of them at place from / 2, are written; returns how many. */
 typedef size_t put_marks(uint32_t *to, const struct marked *marked, uint32_t from);
 
-/* Constants where they are used, so that nothing is called through them. */
-ALWAYS_INLINE void find_marks(mark_bytes_of_64 *mark_bytes, put_marks *put, struct key_marks *m, const char *from, const char *end)
+/* Always inlined, so that its function arguments are constants and not called indirectly. */
+static inline __attribute__((always_inline)) void find_marks(mark_bytes_of_64 *mark_bytes, put_marks *put,
+							     struct key_marks *m, const char *from, const char *end)
 {
 	struct marked marked = { .quote_last = 0 };
 	size_t n = 1, lines = 0;
@@ -44,7 +45,7 @@ ALWAYS_INLINE void find_marks(mark_bytes_of_64 *mark_bytes, put_marks *put, stru
 	m->lines = lines;
 }
 
-/* Four at a time, so that their number costs no branch; what is written too much is overwritten. */
+/* Four at a time, so that their number costs no branch; surplus entries are overwritten. */
 static inline size_t put_by_bits(uint32_t *to, const struct marked *marked, uint32_t from)
 {
 	uint64_t left = marked->keys | marked->ends;
@@ -68,7 +69,8 @@ struct line {
 	uint64_t metrics, fields;
 };
 
-/* Looks up the line's keys, one by one. False: one is unknown, unless it shows as one that stands nowhere. */
+/* Looks up the line's keys, one by one. False: a key is unknown, unless that shows later as a key in the wrong
+ * object. */
 MEMBERS_TARGET
 static inline bool find_keys(struct members *ms, struct line *line)
 {
@@ -81,12 +83,15 @@ static inline bool find_keys(struct members *ms, struct line *line)
 
 	for (; *(colon = key_mark(&ms->marks, i)) != '\n'; i++) {
 		__m256i text = _mm256_loadu_si256((const __m256i *)(const void *)(colon - 1 - MEMBER_KEY_BYTES));
-		size_t length = _lzcnt_u32((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(text, _mm256_set1_epi8('"'))));
+		size_t length =
+			_lzcnt_u32((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(text, _mm256_set1_epi8('"'))));
 		const char *key_text = colon - 1 - length;
-		const struct member_key *key = &keys->key[keys->index[member_index(keys, member_mix(key_text, length))]];
+		const struct member_key *key =
+			&keys->key[keys->index[member_index(keys, member_mix(key_text, length))]];
 		__m256i other = _mm256_xor_si256(text, _mm256_load_si256((const __m256i *)(const void *)key->text));
 
-		differ = _mm256_or_si256(differ, _mm256_and_si256(other, _mm256_load_si256((const __m256i *)(const void *)key->mask)));
+		differ = _mm256_or_si256(
+			differ, _mm256_and_si256(other, _mm256_load_si256((const __m256i *)(const void *)key->mask)));
 		slots = _mm_or_si128(slots, _mm_load_si128((const __m128i *)(const void *)key->slots));
 		found->length[i] = (uint32_t)length;
 		found->gap[i] = load4(key_text - 5);
@@ -101,12 +106,12 @@ static inline bool find_keys(struct members *ms, struct line *line)
 	return _mm256_testz_si256(differ, differ);
 }
 
-/* The keys of the line, `values` of which are no objects, do not stand twice, and the line is not too long. */
+/* True if the keys of the line, `values` of which are not objects, are all different, and the line is not too long. */
 MEMBERS_TARGET
 static inline bool fits(const struct members *ms, const struct line *line, size_t values)
 {
 	return values == (size_t)(__builtin_popcountll(line->metrics) + __builtin_popcountll(line->fields)) &&
-	       ms->marks.at[line->end] - ms->marks.at[line->first - 1] <= 2 * LAYOUT_LINE_MAX;
+	       ms->marks.at[line->end] - ms->marks.at[line->first - 1] <= 2 * MEMBERS_LINE_MAX;
 }
 
 #endif

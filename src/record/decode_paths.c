@@ -1,7 +1,7 @@
-/* decode_paths.c - keys of our own logs, built once from the field and metric tables, or of others'.
+/* decode_paths.c - the keys of our own logs, built once from the field and metric tables, or of other programs' logs.
  *
- * A row is (object, key) -> path. A key may also hold several steps at once, as writers of
- * flat JSON have them: {"accuracy.logits_entropy": 4.2} is {"accuracy": {"logits_entropy": 4.2}}. */
+ * A row is (object, key) -> path. A key may also hold several path steps at once, as in flat JSON:
+ * {"accuracy.logits_entropy": 4.2} is {"accuracy": {"logits_entropy": 4.2}}. */
 #include "record/decode_paths.h"
 
 #include "spec/fields.h"
@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { KEY_MAX_BYTES = PATH_KEY_MAX + 1, ROWS_MAX = 512, SLOT_BITS = 11, SLOTS = 1 << SLOT_BITS };
+enum { KEY_MAX_BYTES = PATH_KEY_MAX + 1, ROWS_MAX = 640, SLOT_BITS = 11, SLOTS = 1 << SLOT_BITS };
 
 const struct path path_top = { .kind = PATH_OBJECT };
 
@@ -56,7 +56,7 @@ static inline struct ends ends_of(struct slice key)
 			      (unsigned char)key.p[key.n - 1] };
 }
 
-/* The ends tell our keys apart; length and place are mixed in. */
+/* The ends distinguish our keys; length and object are mixed in. */
 static inline size_t slot_of(uint16_t in, struct ends ends, size_t n)
 {
 	uint64_t a = (ends.first ^ (ends.last << 29 | ends.last >> 35)) + (in + 1u) * UINT64_C(0x9e3779b97f4a7c15) + n;

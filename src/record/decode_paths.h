@@ -1,4 +1,4 @@
-/* decode_paths.h - which JSON path is which metric or field: found by the key and the object it stands in. */
+/* decode_paths.h - finds the metric or field of a JSON path, by the key and the object that contains it. */
 #ifndef RWKVMON_RECORD_DECODE_PATHS_H
 #define RWKVMON_RECORD_DECODE_PATHS_H
 
@@ -9,22 +9,22 @@
 
 enum { PATH_KEY_MAX = 63 }; /* bytes of a path */
 
-/* How another program's value becomes ours. */
+/* How to convert another program's value into ours. */
 struct reading {
 	int exponent;  /* times 10^exponent, */
 	double factor; /* and times this */
 	enum time_form { TIME_ISO, TIME_SECONDS, TIME_MILLISECONDS, TIME_MICROSECONDS, TIME_NANOSECONDS } time;
 
-	/* (n_words) texts that stand for an event type or a phase; NULL: they are called as they are here. */
+	/* (n_words) texts that mean an event type or a phase; NULL: our own words. */
 	const struct reading_word {
 		const char *word;
 		int means;
-	} *word;
+	} * word;
 	size_t n_words;
 };
 
 enum path_kind {
-	PATH_OBJECT, /* only leads on */
+	PATH_OBJECT, /* an object that contains other paths */
 	PATH_METRIC,
 	PATH_FIELD
 };
@@ -33,7 +33,7 @@ struct path {
 	uint16_t node; /* of the object it is, for what stands in it; 0: the whole line */
 	uint16_t id;   /* enum metric_id or field_id */
 	enum path_kind kind;
-	const struct reading *reading; /* NULL: as it stands */
+	const struct reading *reading; /* NULL: without conversion */
 };
 
 extern const struct path path_top;
@@ -47,11 +47,11 @@ const struct paths *paths_own(void);
 struct paths *paths_open(void); /* none; NULL: no memory */
 void paths_close(struct paths *p);
 
-/* "a.b" is b in the object a, or the key "a.b". False: the path, or one that leads through it, is taken, or it has no
- * room. `reading` is borrowed. */
+/* "a.b" is b in the object a, or the key "a.b". False: the path, or one that leads through it, exists already, or there
+ * is no room. `reading` is borrowed. */
 bool paths_add(struct paths *p, const char *path, enum path_kind kind, int id, const struct reading *reading);
 
-/* NULL when nobody knows that key there. `in` NULL: an object nobody knows. */
+/* NULL when the key is unknown there. `in` NULL: an unknown object. */
 const struct path *path_find(const struct paths *p, const struct path *in, struct slice key);
 
 #endif

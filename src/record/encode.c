@@ -1,4 +1,4 @@
-/* encode.c - a record as one JSON line, walking the field table. */
+/* encode.c - writes a record as one JSON line, following the field table. */
 #include "record/codec.h"
 
 #include "base/clock.h"
@@ -17,7 +17,7 @@ static size_t common_objects(const char *open, const char *path, size_t path_obj
 {
 	size_t same = 0;
 
-	for (size_t i = 0;; i++) { /* ends with the shorter of the two, or where they part */
+	for (size_t i = 0;; i++) { /* ends with the shorter of the two, or where they differ */
 		bool open_ends = !open[i] || open[i] == '.', path_ends = i == path_objects || path[i] == '.';
 
 		if (open_ends && path_ends)
@@ -75,7 +75,7 @@ static void enter_objects(struct line_writer *w, const char *path)
 	w->open[objects] = 0;
 }
 
-/* Positions the writer so that the value of `path` may follow. */
+/* Writes the key of `path`, so that its value may follow. */
 static void write_key(struct line_writer *w, const char *path)
 {
 	const char *last_dot = strrchr(path, '.');
@@ -85,7 +85,7 @@ static void write_key(struct line_writer *w, const char *path)
 	write_name(w, path, strlen(path));
 }
 
-/* Fields of the caller's own, rendered by who made the record. */
+/* Writes the caller's own fields, which were rendered by whoever made the record. */
 static void write_own(struct line_writer *w, const struct record *r, enum own_place place)
 {
 	const char *from = r->own;
@@ -103,9 +103,42 @@ static void write_own(struct line_writer *w, const struct record *r, enum own_pl
 	w->comma = true;
 }
 
-_Static_assert((int)METRIC_PERFORMANCE == (int)OWN_PERFORMANCE && (int)METRIC_RESOURCES == (int)OWN_RESOURCES, "groups are places");
+_Static_assert((int)METRIC_PERFORMANCE == (int)OWN_PERFORMANCE && (int)METRIC_RESOURCES == (int)OWN_RESOURCES,
+	       "groups are places");
 
-/* The own fields of accuracy follow later: the layers' norms still belong to that group. */
+static void write_gpu(struct line_writer *w, const struct gpu_sample *g)
+{
+	write_key(w, "device");
+	buf_json_string(w->out, slice_of(g->device));
+	for (int v = 0; v < GPU_VALUE_COUNT; v++)
+		if (isfinite(g->value[v])) {
+			write_key(w, gpu_value_specs[v].key);
+			buf_json_decimal(w->out, g->value[v], gpu_value_specs[v].decimals);
+		}
+}
+
+static void write_gpus(struct line_writer *w, const struct record *r)
+{
+	if (!r->gpu || !r->n_gpus)
+		return;
+	write_key(w, field_specs[F_GPUS].path);
+	for (size_t i = 0; i < r->n_gpus; i++) {
+		buf_add(w->out, i ? ",{" : "[{", 2);
+		write_gpu(&(struct line_writer){ .out = w->out }, &r->gpu[i]);
+		buf_char(w->out, '}');
+	}
+	buf_char(w->out, ']');
+}
+
+/* What stands behind the metrics of a group. */
+static void end_group(struct line_writer *w, const struct record *r, enum metric_group group)
+{
+	if (group == METRIC_RESOURCES)
+		write_gpus(w, r);
+	write_own(w, r, (enum own_place)group);
+}
+
+/* The caller's own fields of accuracy follow later, because the layer norms also belong to that group. */
 static void write_metrics(struct line_writer *w, const struct record *r)
 {
 	enum metric_group at = METRIC_PERFORMANCE;
@@ -119,7 +152,7 @@ static void write_metrics(struct line_writer *w, const struct record *r)
 		if (!isfinite(r->metric[m]))
 			continue;
 		for (; at < s->group; at++)
-			write_own(w, r, (enum own_place)at);
+			end_group(w, r, at);
 		memcpy(path, metric_group_keys[s->group], group);
 		path[group] = '.';
 		memcpy(path + group + 1, s->key, strlen(s->key) + 1);
@@ -127,7 +160,7 @@ static void write_metrics(struct line_writer *w, const struct record *r)
 		buf_json_decimal(w->out, r->metric[m], s->decimals);
 	}
 	for (; at < METRIC_ACCURACY; at++)
-		write_own(w, r, (enum own_place)at);
+		end_group(w, r, at);
 }
 
 static void write_norms(struct line_writer *w, const char *path, const struct record *r)
@@ -206,6 +239,14 @@ static void write_groups(struct line_writer *w, const char *path, const struct r
 	write_metrics(w, r);
 }
 
+/* They stand inside their group: write_metrics has written them. */
+static void write_nothing(struct line_writer *w, const char *path, const struct record *r)
+{
+	(void)w;
+	(void)path;
+	(void)r;
+}
+
 static void write_layer_norms(struct line_writer *w, const char *path, const struct record *r)
 {
 	write_norms(w, path, r);
@@ -228,7 +269,7 @@ static void write_sequence(struct line_writer *w, const char *path, const struct
 
 static void write_phase(struct line_writer *w, const char *path, const struct record *r)
 {
-	if (r->phase)
+	if (r->phase > PHASE_UNKNOWN && r->phase < PHASE_COUNT)
 		write_string(w, path, slice_of(phase_ids[r->phase]));
 }
 
@@ -243,6 +284,18 @@ static void write_sampled_every(struct line_writer *w, const char *path, const s
 		write_count(w, path, r->sampled_every);
 }
 
+static void write_ordinal(struct line_writer *w, const char *path, const struct record *r)
+{
+	if (r->ordinal)
+		write_count(w, path, r->ordinal - 1);
+}
+
+static void write_batch_size(struct line_writer *w, const char *path, const struct record *r)
+{
+	if (r->batch_size > 1)
+		write_count(w, path, r->batch_size);
+}
+
 static void write_text(struct line_writer *w, const char *path, const struct record *r)
 {
 	if (r->text.p)
@@ -255,6 +308,7 @@ static void (*const field_writers[FIELD_COUNT])(struct line_writer *w, const cha
 	[F_EVENT_TYPE] = write_event,
 	[F_SEQUENCE_LENGTH] = write_sequence_length,
 	[F_METRICS] = write_groups,
+	[F_GPUS] = write_nothing,
 	[F_LAYER_NORMS] = write_layer_norms,
 	[F_DETAILS] = write_details,
 	[F_SEQUENCE] = write_sequence,
@@ -263,6 +317,8 @@ static void (*const field_writers[FIELD_COUNT])(struct line_writer *w, const cha
 	[F_SAMPLED_EVERY] = write_sampled_every,
 	[F_TOKENS] = write_tokens,
 	[F_TEXT] = write_text,
+	[F_RECORD] = write_ordinal,
+	[F_BATCH_SIZE] = write_batch_size,
 };
 
 static void write_value(struct line_writer *w, enum field_id f, const struct field_values *values)
@@ -273,10 +329,28 @@ static void write_value(struct line_writer *w, enum field_id f, const struct fie
 		return;
 	if (s->kind == KIND_TEXT) {
 		write_string(w, s->path, values->v[f].text);
+	} else if (s->kind == KIND_JSON) {
+		write_key(w, s->path);
+		buf_add(w->out, values->v[f].text.p, values->v[f].text.n);
 	} else if (isfinite(values->v[f].number)) {
 		write_key(w, s->path);
 		buf_json_double(w->out, values->v[f].number);
 	}
+}
+
+/* Does a stream's session_start leave it out, since its instance's said it? */
+static bool is_said(const struct record *r, enum field_id f)
+{
+	const struct field_values *of = r->instance;
+
+	if (r->event != EVENT_SESSION_START || !of || field_in_event(f, EVENT_INFERENCE_STEP))
+		return false;
+	if (!fields_have(of, f) || !fields_have(r->session, f))
+		return false;
+	if (!field_is_text(f))
+		return of->v[f].number == r->session->v[f].number;
+	return of->v[f].text.n == r->session->v[f].text.n &&
+	       !memcmp(of->v[f].text.p, r->session->v[f].text.p, of->v[f].text.n);
 }
 
 static void write_object(struct line_writer *w, const struct record *r)
@@ -287,7 +361,7 @@ static void write_object(struct line_writer *w, const struct record *r)
 			continue;
 		if (field_specs[f].owner == OWNER_RECORD)
 			field_writers[f](w, field_specs[f].path, r);
-		else
+		else if (!is_said(r, (enum field_id)f))
 			write_value(w, (enum field_id)f, field_specs[f].owner == OWNER_SESSION ? r->session : r->extra);
 	}
 	if (r->event == EVENT_INFERENCE_STEP)

@@ -1,16 +1,18 @@
-/* ring.h - variable-sized entries from one producer to one consumer, without a lock.
+/* ring.h - passes variable-sized entries from one producer to one consumer, without a lock.
  *
  *     | entry | entry | … free … |        head: written by the producer only
  *       ^tail             ^head           tail: written by the consumer only
  *
  * An entry is a 8-byte header (its payload's size) and the payload, padded to 8 bytes; it
- * never wraps: when it does not fit before the end, a skip entry fills the rest. head and
- * tail only grow; their difference is what is in use, so they are compared unsigned.
+ * never wraps: when it does not fit before the end, a skip entry fills the rest. head and tail only grow; their
+ * difference is the number of bytes in use, so they are compared as unsigned numbers.
  *
  * Threads    one producer thread, one consumer thread.
- * Cost       reserve and commit: two loads, one store, no system call, no page fault (the buffer
- *            is touched when it is opened); the payload is written in place. Inline: a call
- *            would cost as much as they do.
+ * Cost       reserve and commit: two loads, one store, no system call; the payload is written in place. Inline: a
+ *            call would cost as much as they do.
+ * Memory     what lies less than RING_TOUCHED bytes beyond the entries is in memory: from the start, and then as
+ *            ring_touch sees to it. Who puts more than that between two calls of it waits for a page fault at each
+ *            page (0.3 us), once. Many rings of which little is used take little.
  */
 #ifndef RWKVMON_RECORD_RING_H
 #define RWKVMON_RECORD_RING_H
@@ -23,11 +25,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RING_LINE = 64 }; /* bytes that move between processors together */
+enum { RING_LINE = 64 /* bytes that move between processors together */, RING_TOUCHED = 64 << 10 };
 
 struct ring {
-	unsigned char *bytes; /* (cap) */
-	uint64_t cap;	      /* a power of two */
+	unsigned char *bytes; /* (cap), in `memory` */
+	void *memory;
+	uint64_t cap; /* a power of two */
 
 	/* The producer's line: its own counter and the tail it saw last. */
 	alignas(RING_LINE) _Atomic uint64_t head;
@@ -37,6 +40,7 @@ struct ring {
 	/* The consumer's line. */
 	alignas(RING_LINE) _Atomic uint64_t tail;
 	uint64_t head_seen;
+	uint64_t touched; /* bytes of the buffer that are in memory */
 };
 
 /* cap_bytes is rounded up to a power of two, at least 4096. */
@@ -65,8 +69,8 @@ static inline bool ring_has_room(struct ring *r, uint64_t head, uint64_t bytes)
 	return r->cap - (head - r->tail_seen) >= bytes;
 }
 
-/* [producer] Room for n bytes (8-aligned), or NULL when the ring is full or n is more than
- * a quarter of it. What is reserved becomes visible with ring_commit. */
+/* [producer] Reserves n bytes (8-aligned); NULL when the ring is full or n is more than a quarter of it. They become
+ * visible with ring_commit. */
 static inline void *ring_reserve(struct ring *r, size_t n)
 {
 	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
@@ -82,7 +86,7 @@ static inline void *ring_reserve(struct ring *r, size_t n)
 	return ring_header(r, head + skip) + 1;
 }
 
-/* [producer] Is the consumer behind by half the ring? */
+/* [producer] Is at least half of the ring in use? */
 static inline bool ring_is_half_full(struct ring *r)
 {
 	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
@@ -93,7 +97,7 @@ static inline bool ring_is_half_full(struct ring *r)
 	return head - r->tail_seen > r->cap / 2;
 }
 
-/* The lines behind are asked for, so that the next entry finds them when the consumer had them last. */
+/* Prefetches the cache lines after the entry for the next one, since the consumer may have used them last. */
 static inline void ring_commit(struct ring *r)
 {
 	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed) + r->reserved;
@@ -107,5 +111,8 @@ static inline void ring_commit(struct ring *r)
 /* [consumer] The oldest entry, or NULL. It stays until ring_pop. */
 const void *ring_front(struct ring *r, size_t *n);
 void ring_pop(struct ring *r);
+
+/* [consumer] Takes the memory that the next RING_TOUCHED bytes of entries will need. */
+void ring_touch(struct ring *r);
 
 #endif

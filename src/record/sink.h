@@ -1,7 +1,8 @@
-/* sink.h - where records go: the log, stderr, exporters. The drain loop calls every sink in turn.
+/* sink.h - the interface of destinations of records: the log, stderr, exporters. The drain loop calls every sink in
+ * turn.
  *
- * Threads  all calls come from the writer thread. A sink may fail inside; it counts and
- *          reports through its own means, never by stopping the others.
+ * Threads  all calls come from the writer thread. A sink that fails counts and reports this itself, and never stops the
+ *          others.
  */
 #ifndef RWKVMON_RECORD_SINK_H
 #define RWKVMON_RECORD_SINK_H

@@ -11,7 +11,7 @@
 #include "report/terminal.h"
 
 struct compare_input {
-	const char *name[2]; /* how the sides were named */
+	const char *name[2];                /* how the sides were named */
 	const struct findings *findings[2]; /* of all their records, warm-up included */
 };
 
@@ -20,9 +20,13 @@ typedef void compare_report_fn(struct buf *out, const struct comparison *c, cons
 
 compare_report_fn compare_text, compare_markdown, compare_json;
 
-/* The verdict as a word ("slower") and as a sentence. */
+/* The verdict of a row as a word ("slower"); the overall verdict as a word, and as a sentence. */
 const char *compare_word(const struct difference *d, enum difference_verdict verdict, enum lang lang);
+const char *compare_headline(const struct comparison *c, enum lang lang);
 void compare_sentence(struct buf *out, const struct comparison *c, enum lang lang);
+
+/* How much a side holds, and what of it was not read. */
+void compare_side_words(struct buf *out, const struct compared_side *side, const struct findings *f, enum lang lang);
 
 /* "+1.25 %", and "+0.4 … +2.1 %"; "-" when unknown. */
 const char *compare_percent(char out[TERM_TEXT], double share);

@@ -22,6 +22,7 @@ static enum tint tint_of(enum difference_verdict verdict)
 		return TINT_BAD;
 	case DIFFERENCE_HIGHER:
 	case DIFFERENCE_LOWER:
+	case DIFFERENCE_IN_RUNS:
 		return TINT_WARN;
 	default:
 		return TINT_PLAIN;
@@ -33,7 +34,7 @@ static void put_verdict(struct term *t, const struct comparison *c)
 	struct buf sentence = { 0 };
 
 	term_put(t, tint_of(c->verdict), t->ascii ? "* " : "\xe2\x97\x8f ");
-	term_put(t, tint_of(c->verdict), compare_word(c->deciding, c->verdict, t->lang));
+	term_put(t, tint_of(c->verdict), compare_headline(c, t->lang));
 	term_put(t, TINT_PLAIN, "  ");
 	compare_sentence(&sentence, c, t->lang);
 	if (sentence.p)
@@ -45,31 +46,23 @@ static void put_verdict(struct term *t, const struct comparison *c)
 
 static void put_wrapped(struct term *t, enum tint tint, enum text_id id, const char *const *args)
 {
-	struct buf line = { 0 };
-
-	term_fill(&line, t->lang, id, args);
-	if (line.p)
-		term_wrap(t, tint, line.p, INDENT);
-	t->out->failed |= line.failed;
-	buf_free(&line);
+	term_say(t, tint, INDENT, id, args);
 	term_newline(t);
 }
 
-static void put_side(struct term *t, const char *letter, const char *name, const struct compared_side *side)
+static void put_side(struct term *t, const struct comparison *c, const struct compare_input *in, int side)
 {
-	char shown[TERM_TEXT], sessions[TERM_TEXT], steps[TERM_TEXT], left_out[TERM_TEXT];
+	char shown[TERM_TEXT];
 	struct buf line = { 0 };
 
 	term_left(t, TINT_PLAIN, "", INDENT);
-	term_put(t, TINT_BOLD, letter);
-	term_put(t, TINT_PLAIN, "  ");
-	term_put(t, TINT_PLAIN, term_clean(shown, t, name, t->columns - t->at, true));
+	term_put(t, TINT_BOLD, side ? "B  " : "A  ");
+	term_put(t, TINT_PLAIN, term_clean(shown, t, in->name[side], t->columns - t->at, true));
 	term_newline(t);
-	term_fill(&line, t->lang, TEXT_COMPARE_SIDE,
-		  (const char *const[]){ term_count(sessions, side->sessions), term_count(steps, side->records),
-					 term_count(left_out, side->left_out) });
+	compare_side_words(&line, &c->side[side], in->findings[side], t->lang);
 	term_left(t, TINT_PLAIN, "", INDENT + 3);
-	term_put(t, TINT_DIM, line.p ? line.p : "");
+	if (line.p)
+		term_wrap(t, TINT_DIM, line.p, INDENT + 3);
 	t->out->failed |= line.failed;
 	buf_free(&line);
 	term_newline(t);
@@ -81,9 +74,9 @@ static void put_input(struct term *t, const struct comparison *c, const struct c
 	const char *const units[] = { term_count(a, c->side[0].units), term_count(b, c->side[1].units) };
 
 	term_heading(t, TEXT_COMPARE_INPUT, NULL);
-	put_side(t, "A", in->name[0], &c->side[0]);
-	put_side(t, "B", in->name[1], &c->side[1]);
-	put_wrapped(t, TINT_DIM, c->by_session ? TEXT_COMPARE_BY_SESSION : TEXT_COMPARE_BY_BLOCK, units);
+	put_side(t, c, in, 0);
+	put_side(t, c, in, 1);
+	put_wrapped(t, TINT_DIM, c->by_run ? TEXT_COMPARE_BY_RUN : TEXT_COMPARE_BY_BLOCK, units);
 }
 
 static void head(struct term *t, enum text_id id, size_t columns)
@@ -95,7 +88,8 @@ static void put_value(struct term *t, enum metric_id m, double value)
 {
 	char v[TERM_TEXT];
 
-	term_right(t, TINT_PLAIN, strcmp(metric_specs[m].unit, "bytes") ? term_number(v, value) : term_bytes(v, value), VALUE);
+	term_right(t, TINT_PLAIN, strcmp(metric_specs[m].unit, "bytes") ? term_number(v, value) : term_bytes(v, value),
+		   VALUE);
 }
 
 static void put_row(struct term *t, const struct difference *d)
@@ -115,7 +109,7 @@ static void put_row(struct term *t, const struct difference *d)
 	term_newline(t);
 }
 
-/* Of prefill, what a prompt's user feels; of other steps, what differs from a constant. */
+/* For prefill, the metrics that a user notices; for other steps, the metrics that are not constant. */
 static bool is_shown(const struct difference *d)
 {
 	bool constant = d->a.min == d->a.max && d->b.min == d->b.max && d->a.min == d->b.min;
@@ -145,18 +139,27 @@ static void put_phase(struct term *t, const struct comparison *c, enum phase pha
 	}
 }
 
+/* A row that is shown has an interval without 0, and is called unclear all the same. */
+static bool is_one_of_many(const struct comparison *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->row[i].reason == REASON_MANY && is_shown(&c->row[i]))
+			return true;
+	return false;
+}
+
 void compare_text(struct buf *out, const struct comparison *c, const struct compare_input *in,
 		  const struct report_options *opts)
 {
-	size_t columns = opts->columns ? opts->columns : REPORT_COLUMNS;
-	struct term t = { .out = out, .lang = opts->lang, .color = opts->color, .ascii = opts->ascii,
-			  .columns = columns < REPORT_COLUMNS ? REPORT_COLUMNS : columns };
+	struct term t = term_begin(out, opts);
 
 	put_verdict(&t, c);
 	put_input(&t, c, in);
 	put_phase(&t, c, PHASE_DECODE, TEXT_TERM_DECODE);
 	put_phase(&t, c, PHASE_PREFILL, TEXT_TERM_PREFILL);
 	put_phase(&t, c, PHASE_UNKNOWN, TEXT_COMPARE_ALL_STEPS);
+	if (is_one_of_many(c))
+		put_wrapped(&t, TINT_DIM, TEXT_COMPARE_WHY_MANY, NULL);
 }
 
 /* --- Markdown -------------------------------------------------------------------------- */
@@ -192,10 +195,12 @@ static void put_markdown_phase(struct buf *out, const struct comparison *c, enum
 		if (c->row[i].phase != phase || !is_shown(&c->row[i]))
 			continue;
 		if (!any)
-			buf_printf(out, "\n| %s | %s | %s | %s | %s | %s | %s | |\n|---|---:|---:|---:|---:|---:|---|---|\n",
-				   text(title, lang), text(TEXT_COMPARE_MEDIAN_A, lang), text(TEXT_COMPARE_MEDIAN_B, lang),
-				   text(TEXT_COMPARE_CHANGE, lang), text(TEXT_COMPARE_INTERVAL, lang),
-				   text(TEXT_COMPARE_P95, lang), text(TEXT_COMPARE_EFFECT, lang));
+			buf_printf(out,
+				   "\n| %s | %s | %s | %s | %s | %s | %s | |\n|---|---:|---:|---:|---:|---:|---|---|\n",
+				   text(title, lang), text(TEXT_COMPARE_MEDIAN_A, lang),
+				   text(TEXT_COMPARE_MEDIAN_B, lang), text(TEXT_COMPARE_CHANGE, lang),
+				   text(TEXT_COMPARE_INTERVAL, lang), text(TEXT_COMPARE_P95, lang),
+				   text(TEXT_COMPARE_EFFECT, lang));
 		any = true;
 		put_markdown_row(out, &c->row[i], lang);
 	}
@@ -205,23 +210,20 @@ void compare_markdown(struct buf *out, const struct comparison *c, const struct 
 		      const struct report_options *opts)
 {
 	static const char letters[2] = "AB";
-	char sessions[TERM_TEXT], steps[TERM_TEXT], left_out[TERM_TEXT];
 
-	buf_printf(out, "**%s** ", compare_word(c->deciding, c->verdict, opts->lang));
+	buf_printf(out, "**%s** ", compare_headline(c, opts->lang));
 	compare_sentence(out, c, opts->lang);
 	buf_str(out, "\n\n");
 	for (int i = 0; i < 2; i++) {
-		const struct compared_side *side = &c->side[i];
-
 		buf_printf(out, "- %c: ", letters[i]);
 		put_plain(out, in->name[i]);
 		buf_str(out, " (");
-		term_fill(out, opts->lang, TEXT_COMPARE_SIDE,
-			  (const char *const[]){ term_count(sessions, side->sessions), term_count(steps, side->records),
-						 term_count(left_out, side->left_out) });
+		compare_side_words(out, &c->side[i], in->findings[i], opts->lang);
 		buf_str(out, ")\n");
 	}
 	put_markdown_phase(out, c, PHASE_DECODE, TEXT_TERM_DECODE, opts->lang);
 	put_markdown_phase(out, c, PHASE_PREFILL, TEXT_TERM_PREFILL, opts->lang);
 	put_markdown_phase(out, c, PHASE_UNKNOWN, TEXT_COMPARE_ALL_STEPS, opts->lang);
+	if (is_one_of_many(c))
+		buf_printf(out, "\n%s\n", text(TEXT_COMPARE_WHY_MANY, opts->lang));
 }

@@ -2,6 +2,7 @@
 #include "report/compare.h"
 
 #include "report/terminal.h"
+#include "spec/skipped.h"
 
 #include <math.h>
 
@@ -11,6 +12,7 @@ const char *compare_word(const struct difference *d, enum difference_verdict ver
 		[DIFFERENCE_UNKNOWN] = TEXT_COMPARE_UNKNOWN, [DIFFERENCE_NONE] = TEXT_COMPARE_SAME,
 		[DIFFERENCE_BETTER] = TEXT_COMPARE_BETTER,   [DIFFERENCE_WORSE] = TEXT_COMPARE_WORSE,
 		[DIFFERENCE_HIGHER] = TEXT_COMPARE_HIGHER,   [DIFFERENCE_LOWER] = TEXT_COMPARE_LOWER,
+		[DIFFERENCE_IN_RUNS] = TEXT_COMPARE_DIFFERS,
 	};
 	bool speed = d && metric_specs[d->metric].group == METRIC_PERFORMANCE;
 
@@ -47,11 +49,47 @@ const char *compare_interval(char out[TERM_TEXT], const struct estimate *e, bool
 	return out;
 }
 
+void compare_side_words(struct buf *out, const struct compared_side *side, const struct findings *f, enum lang lang)
+{
+	char runs[TERM_TEXT], sessions[TERM_TEXT], steps[TERM_TEXT], left_out[TERM_TEXT], skipped[TERM_TEXT];
+
+	text_fill(out, lang, TEXT_COMPARE_SIDE, term_count(runs, side->runs), term_count(sessions, side->sessions),
+		  term_count(steps, side->records), term_count(left_out, side->left_out));
+	if (!f->n_skipped)
+		return;
+	buf_str(out, text(TEXT_SEMICOLON, lang));
+	text_fill(out, lang, TEXT_COMPARE_SKIPPED, term_count(skipped, f->skipped_lines), f->skipped[0].file,
+		  skipped_reason(f->skipped[0].reason, lang));
+}
+
 static enum text_id phase_word(enum phase phase)
 {
-	static const enum text_id words[PHASE_COUNT] = { TEXT_COMPARE_IN_UNKNOWN, TEXT_COMPARE_IN_PREFILL, TEXT_COMPARE_IN_DECODE };
+	static const enum text_id words[PHASE_COUNT] = { TEXT_COMPARE_IN_UNKNOWN, TEXT_COMPARE_IN_PREFILL,
+							 TEXT_COMPARE_IN_DECODE };
 
 	return words[phase];
+}
+
+static void put_reason(struct buf *out, const struct comparison *c, const struct difference *d, enum lang lang)
+{
+	static const enum text_id words[DIFFERENCE_REASONS] = {
+		[REASON_FEW_SAMPLES] = TEXT_COMPARE_WHY_SAMPLES,
+		[REASON_SHORT_RUNS] = TEXT_COMPARE_WHY_SHORT,
+		[REASON_WIDE] = TEXT_COMPARE_WHY_WIDE,
+		[REASON_FEW_RUNS] = TEXT_COMPARE_WHY_RUNS,
+	};
+
+	if (d->median == DIFFERENCE_NONE)
+		buf_str(out, text(c->by_run ? TEXT_COMPARE_NO_MATTER : TEXT_COMPARE_WHY_SAME, lang));
+	else if (words[d->reason])
+		buf_str(out, text(words[d->reason], lang));
+}
+
+const char *compare_headline(const struct comparison *c, enum lang lang)
+{
+	if (c->verdict == DIFFERENCE_IN_RUNS)
+		return text(TEXT_COMPARE_DIFFERS_HERE, lang);
+	return compare_word(c->deciding, c->verdict, lang);
 }
 
 void compare_sentence(struct buf *out, const struct comparison *c, enum lang lang)
@@ -65,12 +103,10 @@ void compare_sentence(struct buf *out, const struct comparison *c, enum lang lan
 		return;
 	}
 	e = &d->of[COMPARED_MEDIAN];
-	term_fill(out, lang, TEXT_COMPARE_SENTENCE,
-		  (const char *const[]){ metric_specs[d->metric].label[lang], text(phase_word(d->phase), lang),
-					 term_value(a, d->metric, e->a), term_value(b, d->metric, e->b),
-					 compare_percent(change, e->relative), compare_interval(interval, e, false) });
-	if (d->median == DIFFERENCE_NONE)
-		buf_str(out, text(TEXT_COMPARE_NO_MATTER, lang));
+	text_fill(out, lang, TEXT_COMPARE_SENTENCE, metric_specs[d->metric].label[lang],
+		  text(phase_word(d->phase), lang), term_value(a, d->metric, e->a), term_value(b, d->metric, e->b),
+		  compare_percent(change, e->relative), compare_interval(interval, e, false));
+	put_reason(out, c, d, lang);
 }
 
 static int effect_of(double delta)

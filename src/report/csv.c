@@ -1,6 +1,7 @@
-/* csv.c - the log's course as one flat table (RFC 4180): a row per stretch of time, columns called as in the log.
+/* csv.c - writes the metrics over time as one flat table (RFC 4180): a row per stretch of time, with the log's names as
+ * columns.
  *
- * Numbers are means of the stretch; `records` counts its steps with a latency. Rows of nothing are left out. */
+ * Numbers are means of the stretch; `records` counts its steps with a latency. Empty rows are left out. */
 #include "report/report.h"
 
 #include "base/clock.h"

@@ -1,158 +1,177 @@
 /* diagnosis_json.c - the diagnosis as one JSON object for other programs: ids beside sentences. */
+#include "base/json.h"
 #include "report/diagnosis_words.h"
+#include "report/fleet.h"
 #include "report/report.h"
+#include "report/verdict_text.h"
 
 #include <math.h>
 
-static void text_member(struct buf *out, const char *key, const char *value)
-{
-	buf_printf(out, "\"%s\":", key);
-	buf_json_string(out, slice_of(value));
-}
-
-static void number_member(struct buf *out, const char *key, double value)
-{
-	buf_printf(out, ",\"%s\":", key);
-	buf_json_double(out, value);
-}
-
-static void put_evidence(struct buf *out, const struct evidence *e, enum lang lang)
+static void put_evidence(struct json *out, const struct evidence *e, enum lang lang)
 {
 	struct buf sentence = { 0 };
 	size_t numbers = strlen(evidence_specs[e->id].units) - (strchr(evidence_specs[e->id].units, 'T') != NULL);
 
 	evidence_sentence(&sentence, e, lang);
-	buf_char(out, '{');
-	text_member(out, "id", evidence_specs[e->id].id);
-	buf_str(out, ",");
-	text_member(out, "text", sentence.p ? sentence.p : "");
-	buf_str(out, ",\"values\":[");
-	for (size_t i = 0; i < numbers; i++) {
-		buf_str(out, i ? "," : "");
-		buf_json_double(out, e->value[i]);
-	}
-	buf_str(out, "]}");
-	out->failed |= sentence.failed;
+	jw_object(out);
+	jw_put_text(out, "id", evidence_specs[e->id].id);
+	jw_put_text(out, "text", sentence.p ? sentence.p : "");
+	jw_put_array(out, "values");
+	for (size_t i = 0; i < numbers; i++)
+		jw_double(out, e->value[i]);
+	jw_end(out);
+	jw_end(out);
+	out->out->failed |= sentence.failed;
 	buf_free(&sentence);
 }
 
-static void evidence_of(struct buf *out, const struct diagnosis *d, int answer, enum lang lang)
+static void evidence_of(struct json *out, const struct diagnosis *d, int answer, enum lang lang)
 {
-	bool first = true;
-
-	buf_str(out, ",\"evidence\":[");
+	jw_put_array(out, "evidence");
 	for (size_t i = 0; i < d->n_evidence; i++) {
 		const struct evidence *e = &d->evidence[i];
 
 		if (answer < 0 ? !evidence_speaks_for(d, e) : (int)e->answer != answer)
 			continue;
-		buf_str(out, first ? "" : ",");
-		first = false;
 		put_evidence(out, e, lang);
 	}
-	buf_char(out, ']');
+	jw_end(out);
 }
 
-static void put_cause(struct buf *out, const struct diagnosis *d, enum lang lang)
+static void put_cause(struct json *out, const struct diagnosis *d, enum lang lang)
 {
 	const struct cause_spec *cause = &cause_specs[d->cause];
 	struct buf gain = { 0 };
 
 	gain_words(&gain, d, lang);
-	text_member(out, "cause", cause->id);
-	buf_str(out, ",");
-	text_member(out, "title", cause->title[lang]);
-	buf_printf(out, ",\"healthy\":%s,\"confidence\":\"%s\",", cause->kind == CAUSE_IS_FINE ? "true" : "false",
-		   confidence_ids[d->confidence]);
-	text_member(out, "meaning", cause->meaning[lang]);
+	jw_put_text(out, "cause", cause->id);
+	jw_put_text(out, "title", cause->title[lang]);
+	jw_put_bool(out, "healthy", cause->kind == CAUSE_IS_FINE);
+	jw_put_text(out, "confidence", confidence_ids[d->confidence]);
+	jw_put_text(out, "meaning", cause->meaning[lang]);
 	evidence_of(out, d, -1, lang);
-	buf_str(out, ",");
-	text_member(out, "fix", cause->fix[lang]);
-	buf_printf(out, ",\"difficulty\":%d,\"gain\":{", cause->difficulty);
-	text_member(out, "text", gain.p ? gain.p : "");
-	number_member(out, "value", d->gain);
-	buf_str(out, ",");
-	text_member(out, "basis", cause->basis[lang]);
-	buf_char(out, '}');
-	out->failed |= gain.failed;
+	jw_put_text(out, "fix", fix_words(d, d->cause, lang));
+	jw_put_i64(out, "difficulty", cause->difficulty);
+	jw_put_object(out, "gain");
+	jw_put_text(out, "text", gain.p ? gain.p : "");
+	jw_put_double(out, "value", d->gain);
+	jw_put_text(out, "basis", cause->basis[lang]);
+	jw_end(out);
+	out->out->failed |= gain.failed;
 	buf_free(&gain);
 }
 
-static void put_path(struct buf *out, const struct diagnosis *d, enum lang lang)
+static void put_path(struct json *out, const struct diagnosis *d, enum lang lang)
 {
-	buf_str(out, ",\"path\":[");
+	jw_put_array(out, "path");
 	for (size_t i = 0; i < d->n_steps; i++) {
-		buf_str(out, i ? ",{" : "{");
-		text_member(out, "id", question_specs[d->step[i].question].id);
-		buf_str(out, ",");
-		text_member(out, "question", question_specs[d->step[i].question].text[lang]);
-		buf_str(out, ",");
-		text_member(out, "answer", answer_specs[d->step[i].answer].text[lang]);
-		buf_char(out, '}');
+		jw_object(out);
+		jw_put_text(out, "id", question_specs[d->step[i].question].id);
+		jw_put_text(out, "question", question_specs[d->step[i].question].text[lang]);
+		jw_put_text(out, "answer", answer_specs[d->step[i].answer].text[lang]);
+		jw_end(out);
 	}
-	buf_char(out, ']');
+	jw_end(out);
 }
 
-static void put_ruled_out(struct buf *out, const struct diagnosis *d, enum lang lang)
+/* The answers that `listed` marks; for those that were ruled out, with the evidence against them. */
+static void put_answers(struct json *out, const char *key, const struct diagnosis *d, const bool listed[ANSWER_COUNT],
+			enum lang lang)
 {
-	bool first = true;
-
-	buf_str(out, ",\"ruled_out\":[");
+	jw_put_array(out, key);
 	for (int a = 0; a < ANSWER_COUNT; a++) {
-		if (!d->ruled_out[a])
+		if (!listed[a])
 			continue;
-		buf_str(out, first ? "{" : ",{");
-		first = false;
-		text_member(out, "cause", answer_specs[a].to_cause ? cause_specs[answer_specs[a].target].id :
-								      question_specs[answer_specs[a].target].id);
-		buf_str(out, ",");
-		text_member(out, "title", answer_title((enum answer_id)a, lang));
-		evidence_of(out, d, a, lang);
-		buf_char(out, '}');
+		jw_object(out);
+		jw_put_text(out, "cause",
+			    answer_specs[a].to_cause ? cause_specs[answer_specs[a].target].id
+						     : question_specs[answer_specs[a].target].id);
+		jw_put_text(out, "title", answer_title((enum answer_id)a, lang));
+		if (listed == d->ruled_out)
+			evidence_of(out, d, a, lang);
+		jw_end(out);
 	}
-	buf_char(out, ']');
+	jw_end(out);
 }
 
-static void put_rest(struct buf *out, const struct diagnosis *d, enum lang lang)
+static void put_causes(struct json *out, const char *key, const struct diagnosis *d, const enum cause_id *cause,
+		       size_t n, enum lang lang)
 {
-	buf_str(out, ",\"also\":[");
-	for (size_t i = 0; i < d->n_also; i++) {
-		buf_str(out, i ? ",{" : "{");
-		text_member(out, "cause", cause_specs[d->also[i]].id);
-		buf_str(out, ",");
-		text_member(out, "title", cause_specs[d->also[i]].title[lang]);
-		buf_str(out, ",");
-		text_member(out, "fix", cause_specs[d->also[i]].fix[lang]);
-		buf_char(out, '}');
+	jw_put_array(out, key);
+	for (size_t i = 0; i < n; i++) {
+		jw_object(out);
+		jw_put_text(out, "cause", cause_specs[cause[i]].id);
+		jw_put_text(out, "title", cause_specs[cause[i]].title[lang]);
+		jw_put_text(out, "fix", fix_words(d, cause[i], lang));
+		jw_end(out);
 	}
-	buf_str(out, "],\"missing\":[");
+	jw_end(out);
+}
+
+static void put_rest(struct json *out, const struct diagnosis *d, enum lang lang)
+{
+	put_causes(out, "also", d, d->also, d->n_also, lang);
+	put_causes(out, "advice", d, d->advice, d->n_advice, lang);
+	put_answers(out, "not_measured", d, d->not_measured, lang);
+	jw_put_array(out, "missing");
 	for (size_t i = 0; i < d->n_missing; i++) {
-		buf_str(out, i ? ",{" : "{");
-		text_member(out, "id", evidence_specs[d->missing[i]].id);
-		buf_str(out, ",");
-		text_member(out, "text", evidence_specs[d->missing[i]].text[lang]);
-		buf_char(out, '}');
+		jw_object(out);
+		jw_put_text(out, "id", evidence_specs[d->missing[i]].id);
+		jw_put_text(out, "text", evidence_specs[d->missing[i]].text[lang]);
+		jw_end(out);
 	}
-	buf_str(out, "]");
+	jw_end(out);
 }
 
-void report_diagnosis_json(struct buf *out, const struct findings *f, const struct report_options *opts)
+static void put_bandwidth(struct json *out, const struct diagnosis *d)
 {
-	const struct diagnosis *d = opts->diagnosis;
+	jw_put_object(out, "bandwidth");
+	jw_put_text(out, "source", bandwidth_source_ids[d->bandwidth_source]);
+	jw_put_double(out, "available_gb_s", d->bandwidth_gb_s);
+	jw_put_double(out, "achieved_gb_s", d->achieved_gb_s);
+	jw_put_double(out, "bytes_per_token", d->bytes_per_token);
+	jw_end(out);
+}
 
-	buf_str(out, "{\"input\":{\"files\":[");
-	for (size_t i = 0; i < f->n_files; i++) {
-		buf_str(out, i ? "," : "");
-		buf_json_string(out, slice_of(f->files[i]));
+void judgement_json(struct json *out, const struct findings *f, enum lang lang)
+{
+	const struct judgement *j = f->judgement;
+	struct buf sentence = { 0 };
+
+	verdict_sentence(&sentence, f, lang);
+	jw_put_text(out, "verdict", verdict_ids[j->verdict]);
+	jw_put_text(out, "verdict_text", sentence.p ? sentence.p : "");
+	jw_put_known_text(out, "session_id", j->diagnosis.session_id);
+	jw_put_known_text(out, "instance", j->instance);
+	jw_put_known_text(out, "device", j->diagnosis.device);
+	jw_put_time(out, "since", j->diagnosis.since_us, j->diagnosis.since_us != 0);
+	put_cause(out, &j->diagnosis, lang);
+	put_rest(out, &j->diagnosis, lang);
+	if (f->n_instances > 1) {
+		jw_key(out, "fleet");
+		fleet_causes_json(out, f, lang);
 	}
-	buf_printf(out, "],\"records\":%llu},", (unsigned long long)f->records);
-	put_cause(out, d, opts->lang);
+	out->out->failed |= sentence.failed;
+	buf_free(&sentence);
+}
+
+void report_diagnosis_json(struct buf *to, const struct findings *f, const struct report_options *opts)
+{
+	struct json json = { .out = to }, *out = &json;
+	const struct diagnosis *d = &f->judgement->diagnosis;
+
+	jw_object(out);
+	jw_put_object(out, "input");
+	jw_put_array(out, "files");
+	for (size_t i = 0; i < f->n_files; i++)
+		jw_text(out, f->files[i]);
+	jw_end(out);
+	jw_put_u64(out, "records", f->records);
+	jw_end(out);
+	judgement_json(out, f, opts->lang);
 	put_path(out, d, opts->lang);
-	put_ruled_out(out, d, opts->lang);
-	put_rest(out, d, opts->lang);
-	buf_printf(out, ",\"bandwidth\":{\"source\":\"%s\"", bandwidth_source_ids[d->bandwidth_source]);
-	number_member(out, "available_gb_s", d->bandwidth_gb_s);
-	number_member(out, "achieved_gb_s", d->achieved_gb_s);
-	number_member(out, "bytes_per_token", d->bytes_per_token);
-	buf_str(out, "}}\n");
+	put_answers(out, "ruled_out", d, d->ruled_out, opts->lang);
+	put_bandwidth(out, d);
+	jw_end(out);
+	buf_char(to, '\n');
 }

@@ -1,27 +1,55 @@
 /* diagnosis_markdown.c - the diagnosis to paste into an issue or a wiki, with its path as a Mermaid block. */
 #include "report/diagnosis_words.h"
+#include "report/fleet.h"
 #include "report/markdown.h"
 #include "report/mermaid.h"
 #include "report/report.h"
 
-static void put_evidence(struct buf *out, const struct diagnosis *d, bool speaks_for, enum lang lang)
+static void put_evidence(struct buf *out, const struct diagnosis *d, enum lang lang)
 {
 	struct buf sentence = { 0 };
 
 	for (size_t i = 0; i < d->n_evidence; i++) {
-		if (evidence_speaks_for(d, &d->evidence[i]) != speaks_for)
+		if (!evidence_speaks_for(d, &d->evidence[i]))
 			continue;
 		buf_clear(&sentence);
 		evidence_sentence(&sentence, &d->evidence[i], lang);
 		buf_str(out, "- ");
-		if (!speaks_for) {
-			md_text(out, answer_title(d->evidence[i].answer, lang));
-			buf_str(out, lang == LANG_ZH ? ":" : ": ");
-		}
 		md_text(out, sentence.p ? sentence.p : "");
 		buf_char(out, '\n');
 	}
 	buf_free(&sentence);
+}
+
+static void put_ruled_out(struct buf *out, const struct diagnosis *d, enum lang lang)
+{
+	struct buf why = { 0 };
+
+	for (int a = 0; a < ANSWER_COUNT; a++) {
+		buf_clear(&why);
+		if (!ruled_out_words(&why, d, (enum answer_id)a, lang))
+			continue;
+		buf_str(out, "- ");
+		md_text(out, answer_title((enum answer_id)a, lang));
+		buf_str(out, text(TEXT_COLON, lang));
+		md_text(out, why.p);
+		buf_char(out, '\n');
+	}
+	buf_free(&why);
+}
+
+static void put_causes(struct buf *out, const struct diagnosis *d, enum text_id heading, const enum cause_id *cause,
+		       size_t n, enum lang lang)
+{
+	if (n)
+		md_heading(out, 2, text(heading, lang));
+	for (size_t i = 0; i < n; i++) {
+		buf_str(out, "- ");
+		md_text(out, cause_specs[cause[i]].title[lang]);
+		buf_str(out, text(TEXT_COLON, lang));
+		md_text(out, fix_words(d, cause[i], lang));
+		buf_char(out, '\n');
+	}
 }
 
 static void put_fix(struct buf *out, const struct diagnosis *d, enum lang lang)
@@ -31,9 +59,9 @@ static void put_fix(struct buf *out, const struct diagnosis *d, enum lang lang)
 
 	md_heading(out, 2, text(TEXT_DIAGNOSIS_FIX, lang));
 	buf_str(out, "**");
-	md_text(out, cause->fix[lang]);
+	md_text(out, fix_words(d, d->cause, lang));
 	buf_str(out, "**\n");
-	if (cause->kind == CAUSE_IS_FAULT) {
+	if (cause_is_bad(cause->kind)) {
 		gain_words(&gain, d, lang);
 		buf_printf(out, "\n| %s | %s | %s |\n|---|---|---|\n| ", text(TEXT_DIAGNOSIS_GAIN, lang),
 			   text(TEXT_DIAGNOSIS_BASIS, lang), text(TEXT_DIAGNOSIS_DIFFICULTY, lang));
@@ -48,17 +76,18 @@ static void put_fix(struct buf *out, const struct diagnosis *d, enum lang lang)
 	buf_free(&gain);
 }
 
+static void put_line(void *ctx, const char *words, enum verdict verdict)
+{
+	(void)verdict;
+	buf_str(ctx, "- ");
+	md_text(ctx, words);
+	buf_char(ctx, '\n');
+}
+
 static void put_rest(struct buf *out, const struct diagnosis *d, enum lang lang)
 {
-	if (d->n_also)
-		md_heading(out, 2, text(TEXT_DIAGNOSIS_ALSO, lang));
-	for (size_t i = 0; i < d->n_also; i++) {
-		buf_str(out, "- ");
-		md_text(out, cause_specs[d->also[i]].title[lang]);
-		buf_str(out, lang == LANG_ZH ? ":" : ": ");
-		md_text(out, cause_specs[d->also[i]].fix[lang]);
-		buf_char(out, '\n');
-	}
+	put_causes(out, d, TEXT_DIAGNOSIS_ALSO, d->also, d->n_also, lang);
+	put_causes(out, d, TEXT_DIAGNOSIS_ADVICE, d->advice, d->n_advice, lang);
 	if (d->n_missing)
 		md_heading(out, 2, text(TEXT_DIAGNOSIS_MISSING, lang));
 	for (size_t i = 0; i < d->n_missing; i++) {
@@ -70,20 +99,22 @@ static void put_rest(struct buf *out, const struct diagnosis *d, enum lang lang)
 
 void report_diagnosis_markdown(struct buf *out, const struct findings *f, const struct report_options *opts)
 {
-	const struct diagnosis *d = opts->diagnosis;
+	const struct diagnosis *d = &f->judgement->diagnosis;
 	enum lang lang = opts->lang;
 
-	(void)f;
 	md_heading(out, 1, cause_specs[d->cause].title[lang]);
 	md_text(out, cause_specs[d->cause].meaning[lang]);
 	buf_str(out, " (");
-	md_filled(out, text(TEXT_DIAGNOSIS_CONFIDENCE, lang), text(confidence_text(d->confidence), lang));
+	text_fill(out, lang, TEXT_DIAGNOSIS_CONFIDENCE, text(confidence_text(d->confidence), lang));
 	buf_str(out, ")\n");
 	md_heading(out, 2, text(TEXT_DIAGNOSIS_EVIDENCE, lang));
-	put_evidence(out, d, true, lang);
+	put_evidence(out, d, lang);
 	put_fix(out, d, lang);
+	if (f->n_instances > 1)
+		md_heading(out, 2, text(TEXT_FLEET_CAUSES, lang));
+	fleet_causes_each(f, lang, put_line, out);
 	md_heading(out, 2, text(TEXT_DIAGNOSIS_RULED_OUT, lang));
-	put_evidence(out, d, false, lang);
+	put_ruled_out(out, d, lang);
 	put_rest(out, d, lang);
 	md_heading(out, 2, text(TEXT_DIAGNOSIS_TREE, lang));
 	buf_str(out, "```mermaid\n");

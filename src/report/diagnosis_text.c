@@ -1,13 +1,18 @@
 /* diagnosis_text.c - the diagnosis for a terminal: the cause first, then why, then what to do. */
 #include "report/diagnosis_words.h"
+#include "report/fleet.h"
 #include "report/report.h"
 #include "report/terminal.h"
+#include "report/verdict_text.h"
 
 enum { INDENT = 2, PATH_COLUMN = 52 };
 
 static enum tint tint_of(enum cause_kind kind)
 {
-	return kind == CAUSE_IS_FINE ? TINT_GOOD : kind == CAUSE_IS_FAULT ? TINT_BAD : TINT_WARN;
+	return kind == CAUSE_IS_FINE        ? TINT_GOOD
+	       : kind == CAUSE_IS_UNDECIDED ? TINT_DIM
+	       : kind == CAUSE_IS_GRAVE     ? TINT_BAD
+					    : TINT_WARN;
 }
 
 static const char *word(const struct term *t, enum text_id id)
@@ -33,25 +38,23 @@ static void put_item(struct term *t, enum tint tint, const char *mark, const str
 static void put_cause(struct term *t, const struct diagnosis *d)
 {
 	const struct cause_spec *cause = &cause_specs[d->cause];
-	struct buf line = { 0 };
+	struct buf sure = { 0 }, line = { 0 };
 
-	term_put(t, tint_of(cause->kind), t->ascii ? "* " : "● ");
 	term_put(t, tint_of(cause->kind), cause->title[t->lang]);
-	buf_str(&line, "  (");
-	term_fill(&line, t->lang, TEXT_DIAGNOSIS_CONFIDENCE, (const char *const[]){ word(t, confidence_text(d->confidence)) });
-	buf_str(&line, ")");
+	text_fill(&sure, t->lang, TEXT_DIAGNOSIS_CONFIDENCE, word(t, confidence_text(d->confidence)));
+	text_fill(&line, t->lang, TEXT_DIAGNOSIS_IN_BRACKETS, sure.p ? sure.p : "");
 	term_put(t, TINT_DIM, line.p ? line.p : "");
 	term_newline(t);
 	term_wrap(t, TINT_PLAIN, cause->meaning[t->lang], INDENT);
 	term_newline(t);
+	buf_free(&sure);
 	buf_free(&line);
 }
 
-/* Whether any evidence speaks for the cause (or against it). */
-static bool has_evidence(const struct diagnosis *d, bool for_it)
+static bool has_evidence(const struct diagnosis *d)
 {
 	for (size_t i = 0; i < d->n_evidence; i++)
-		if (evidence_speaks_for(d, &d->evidence[i]) == for_it)
+		if (evidence_speaks_for(d, &d->evidence[i]))
 			return true;
 	return false;
 }
@@ -60,7 +63,7 @@ static void put_evidence(struct term *t, const struct diagnosis *d)
 {
 	struct buf sentence = { 0 };
 
-	if (!has_evidence(d, true))
+	if (!has_evidence(d))
 		return;
 	term_heading(t, TEXT_DIAGNOSIS_EVIDENCE, NULL);
 	for (size_t i = 0; i < d->n_evidence; i++) {
@@ -89,9 +92,9 @@ static void put_fix(struct term *t, const struct diagnosis *d)
 
 	term_heading(t, TEXT_DIAGNOSIS_FIX, NULL);
 	term_left(t, TINT_PLAIN, "", INDENT);
-	term_wrap(t, TINT_BOLD, cause->fix[t->lang], INDENT);
+	term_wrap(t, TINT_BOLD, fix_words(d, d->cause, t->lang), INDENT);
 	term_newline(t);
-	if (cause->kind == CAUSE_IS_FAULT) {
+	if (cause_is_bad(cause->kind)) {
 		gain_words(&words, d, t->lang);
 		put_labelled(t, TEXT_DIAGNOSIS_GAIN, words.p ? words.p : "");
 		put_labelled(t, TEXT_DIAGNOSIS_BASIS, cause->basis[t->lang]);
@@ -121,32 +124,36 @@ static void put_path(struct term *t, const struct diagnosis *d)
 
 static void put_ruled_out(struct term *t, const struct diagnosis *d)
 {
-	struct buf line = { 0 };
+	struct buf why = { 0 }, line = { 0 };
+	bool first = true;
 
-	if (!has_evidence(d, false))
-		return;
-	term_heading(t, TEXT_DIAGNOSIS_RULED_OUT, NULL);
-	for (size_t i = 0; i < d->n_evidence; i++) {
-		if (evidence_speaks_for(d, &d->evidence[i]))
-			continue;
+	for (int a = 0; a < ANSWER_COUNT; a++) {
+		buf_clear(&why);
 		buf_clear(&line);
-		buf_printf(&line, "%s%s", answer_title(d->evidence[i].answer, t->lang), t->lang == LANG_ZH ? ":" : ": ");
-		evidence_sentence(&line, &d->evidence[i], t->lang);
+		if (!ruled_out_words(&why, d, (enum answer_id)a, t->lang))
+			continue;
+		if (first)
+			term_heading(t, TEXT_DIAGNOSIS_RULED_OUT, NULL);
+		first = false;
+		buf_printf(&line, "%s%s%s", answer_title((enum answer_id)a, t->lang), word(t, TEXT_COLON), why.p);
 		put_item(t, TINT_GOOD, t->ascii ? "-" : "✓", &line);
 	}
+	buf_free(&why);
 	buf_free(&line);
 }
 
-static void put_also(struct term *t, const struct diagnosis *d)
+static void put_others(struct term *t, const struct diagnosis *d, enum text_id heading, const enum cause_id *cause,
+		       size_t n)
 {
 	struct buf line = { 0 };
 
-	if (d->n_also)
-		term_heading(t, TEXT_DIAGNOSIS_ALSO, NULL);
-	for (size_t i = 0; i < d->n_also; i++) {
+	if (n)
+		term_heading(t, heading, NULL);
+	for (size_t i = 0; i < n; i++) {
 		buf_clear(&line);
-		buf_printf(&line, "%s. %s", cause_specs[d->also[i]].title[t->lang], cause_specs[d->also[i]].fix[t->lang]);
-		put_item(t, TINT_WARN, "!", &line);
+		buf_printf(&line, "%s%s%s", cause_specs[cause[i]].title[t->lang], word(t, TEXT_STOP_AND),
+			   fix_words(d, cause[i], t->lang));
+		put_item(t, heading == TEXT_DIAGNOSIS_ALSO ? TINT_WARN : TINT_DIM, "!", &line);
 	}
 	buf_free(&line);
 }
@@ -169,15 +176,18 @@ static void put_missing(struct term *t, const struct diagnosis *d)
 
 void report_diagnosis_text(struct buf *out, const struct findings *f, const struct report_options *opts)
 {
-	size_t columns = opts->columns > REPORT_COLUMNS ? opts->columns : REPORT_COLUMNS;
-	struct term t = { .out = out, .lang = opts->lang, .color = opts->color, .ascii = opts->ascii, .columns = columns };
+	struct term t = term_begin(out, opts);
+	const struct diagnosis *d = &f->judgement->diagnosis;
 
-	(void)f;
-	put_cause(&t, opts->diagnosis);
-	put_evidence(&t, opts->diagnosis);
-	put_fix(&t, opts->diagnosis);
-	put_path(&t, opts->diagnosis);
-	put_ruled_out(&t, opts->diagnosis);
-	put_also(&t, opts->diagnosis);
-	put_missing(&t, opts->diagnosis);
+	verdict_line(&t, f);
+	term_newline(&t);
+	put_cause(&t, d);
+	put_evidence(&t, d);
+	put_fix(&t, d);
+	fleet_causes_text(&t, f);
+	put_path(&t, d);
+	put_ruled_out(&t, d);
+	put_others(&t, d, TEXT_DIAGNOSIS_ALSO, d->also, d->n_also);
+	put_others(&t, d, TEXT_DIAGNOSIS_ADVICE, d->advice, d->n_advice);
+	put_missing(&t, d);
 }

@@ -1,15 +1,19 @@
+/* diagnosis_words.c - fills the texts of diagnosis.def with numbers. */
 #include "report/diagnosis_words.h"
 
 #include "report/terminal.h"
 
 #include <math.h>
 
-static void plural(char out[TERM_TEXT], double n, const char *one, const char *many, enum lang lang)
+static void tokens(char out[TERM_TEXT], double n, enum lang lang)
 {
+	struct buf words = { 0 };
 	char number[TERM_TEXT];
 
 	term_number(number, rint(n));
-	snprintf(out, TERM_TEXT, "%.60s %s", number, lang == LANG_ZH ? "个 Token" : n < 1.5 ? one : many);
+	text_fill(&words, lang, TEXT_TERM_TOKENS, number);
+	snprintf(out, TERM_TEXT, "%.200s", words.p ? words.p : number);
+	buf_free(&words);
 }
 
 static void ratio(char out[TERM_TEXT], double value)
@@ -61,7 +65,7 @@ static void value_text(char out[TERM_TEXT], char unit, double value, const char 
 		snprintf(out, TERM_TEXT, "%.60s s", number);
 		break;
 	case 't':
-		plural(out, value, "token", "tokens", lang);
+		tokens(out, value, lang);
 		break;
 	case 'r':
 		snprintf(out, TERM_TEXT, "%.60s tokens/s", number);
@@ -71,15 +75,14 @@ static void value_text(char out[TERM_TEXT], char unit, double value, const char 
 	}
 }
 
+/* texts: one more than the words take. */
 static void fill(struct buf *out, const char *words, char texts[][TERM_TEXT])
 {
-	const char *hole;
+	const char *values[EVIDENCE_VALUES + 1];
 
-	for (size_t i = 0; (hole = strstr(words, "%s")); i++, words = hole + 2) {
-		buf_add(out, words, (size_t)(hole - words));
-		buf_str(out, texts[i]);
-	}
-	buf_str(out, words);
+	for (size_t i = 0; i <= EVIDENCE_VALUES; i++)
+		values[i] = texts[i];
+	text_fill_words(out, words, values);
 }
 
 void evidence_sentence(struct buf *out, const struct evidence *e, enum lang lang)
@@ -97,10 +100,15 @@ void evidence_sentence(struct buf *out, const struct evidence *e, enum lang lang
 	fill(out, spec->text[lang], texts);
 }
 
+const char *fix_words(const struct diagnosis *d, enum cause_id cause, enum lang lang)
+{
+	return cause_fix(cause, d->situations, lang);
+}
+
 void gain_words(struct buf *out, const struct diagnosis *d, enum lang lang)
 {
 	const char *words = cause_specs[d->cause].gain[lang], *bar = strchr(words, '|');
-	char with[512], texts[2][TERM_TEXT] = { "" };
+	char with[512], texts[EVIDENCE_VALUES + 1][TERM_TEXT] = { "" };
 
 	if (!bar || !isfinite(d->gain) || d->gain <= 0) {
 		buf_str(out, bar ? bar + 1 : words);
@@ -119,9 +127,9 @@ void difficulty_stars(struct buf *out, int difficulty)
 
 enum text_id confidence_text(enum confidence c)
 {
-	return c == CONFIDENCE_HIGH   ? TEXT_DIAGNOSIS_SURE :
-	       c == CONFIDENCE_MEDIUM ? TEXT_DIAGNOSIS_LIKELY :
-					TEXT_DIAGNOSIS_WEAK;
+	return c == CONFIDENCE_HIGH     ? TEXT_DIAGNOSIS_SURE
+	       : c == CONFIDENCE_MEDIUM ? TEXT_DIAGNOSIS_LIKELY
+					: TEXT_DIAGNOSIS_WEAK;
 }
 
 const char *answer_title(enum answer_id a, enum lang lang)
@@ -129,6 +137,22 @@ const char *answer_title(enum answer_id a, enum lang lang)
 	const struct answer_spec *s = &answer_specs[a];
 
 	return s->to_cause ? cause_specs[s->target].title[lang] : s->text[lang];
+}
+
+bool ruled_out_words(struct buf *out, const struct diagnosis *d, enum answer_id a, enum lang lang)
+{
+	bool any = false;
+
+	if (!d->ruled_out[a])
+		return false;
+	for (size_t i = 0; i < d->n_evidence; i++) {
+		if (d->evidence[i].answer != a)
+			continue;
+		buf_str(out, !any ? "" : text(TEXT_BLANK, lang));
+		evidence_sentence(out, &d->evidence[i], lang);
+		any = true;
+	}
+	return any;
 }
 
 bool evidence_speaks_for(const struct diagnosis *d, const struct evidence *e)

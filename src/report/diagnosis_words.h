@@ -1,6 +1,6 @@
-/* diagnosis_words.h - a diagnosis in sentences: what its text, JSON, Markdown, page and pictures all say.
+/* diagnosis_words.h - the sentences of a diagnosis, shared by its text, JSON, Markdown, page and pictures.
  *
- * Texts hold what a log supplied (names, strategies): whoever writes them escapes or cleans them. */
+ * Texts contain parts of a log (names, strategies): whoever writes them must escape or clean them. */
 #ifndef RWKVMON_REPORT_DIAGNOSIS_WORDS_H
 #define RWKVMON_REPORT_DIAGNOSIS_WORDS_H
 
@@ -9,6 +9,10 @@
 #include "spec/text.h"
 
 void evidence_sentence(struct buf *out, const struct evidence *e, enum lang lang);
+/* The advice for a cause (the diagnosis's own, or another one) in this set-up. */
+const char *fix_words(const struct diagnosis *d, enum cause_id cause, enum lang lang);
+/* Why that answer is ruled out, in one or more sentences; false: it is not, or there is nothing to say. */
+bool ruled_out_words(struct buf *out, const struct diagnosis *d, enum answer_id a, enum lang lang);
 /* "latency down by 38 %", or the cause's gain without a number. */
 void gain_words(struct buf *out, const struct diagnosis *d, enum lang lang);
 /* Five stars, so many of them full. */

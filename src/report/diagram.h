@@ -8,7 +8,7 @@
 #include "report/page.h"
 #include "spec/diagrams.h"
 
-/* The bottleneck tree with the path lit. */
+/* The bottleneck tree with the path highlighted. */
 void diagram_tree(struct buf *out, const struct page *p, const struct diagnosis *d);
 void diagram_boxes(struct buf *out, const struct page *p, enum diagram_id diagram);
 

@@ -11,10 +11,11 @@ struct point {
 
 static struct point center(const struct box_spec *b)
 {
-	return (struct point){ b->column * CELL_WIDTH + CELL_WIDTH / 2.0, b->row * CELL_HEIGHT + CELL_HEIGHT / 2.0 + TOP };
+	return (struct point){ b->column * CELL_WIDTH + CELL_WIDTH / 2.0,
+			       b->row * CELL_HEIGHT + CELL_HEIGHT / 2.0 + TOP };
 }
 
-/* Where the line from the box's middle to `to` leaves the box. */
+/* The point at which the line from the box's middle to `to` leaves the box. */
 static struct point border(const struct box_spec *b, struct point to)
 {
 	struct point c = center(b);
@@ -58,8 +59,8 @@ static void put_box(struct buf *out, const struct box_spec *b, enum lang lang)
 {
 	struct point c = center(b);
 
-	buf_printf(out, "<rect class=\"box\" x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" rx=\"6\"/>", c.x - BOX_WIDTH / 2.0,
-		   c.y - BOX_HEIGHT / 2.0, BOX_WIDTH, BOX_HEIGHT);
+	buf_printf(out, "<rect class=\"box\" x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" rx=\"6\"/>",
+		   c.x - BOX_WIDTH / 2.0, c.y - BOX_HEIGHT / 2.0, BOX_WIDTH, BOX_HEIGHT);
 	put_lines(out, "box-name", c.x, c.y, b->text[lang]);
 	buf_char(out, '\n');
 }
@@ -88,16 +89,20 @@ static void begin(struct buf *out, const struct page *p, enum diagram_id diagram
 			rows = box_specs[b].row >= rows ? box_specs[b].row + 1 : rows;
 		}
 	buf_printf(out,
-		   "<svg class=\"diagram\" role=\"img\" aria-labelledby=\"%s-name %s-says\" viewBox=\"0 0 %d %d\" style=\"width:%dpx\">\n"
+		   "<svg class=\"diagram\" role=\"img\" aria-labelledby=\"%s-name %s-says\" viewBox=\"0 0 %d %d\" "
+		   "style=\"width:%dpx\">\n"
 		   "<title id=\"%s-name\">",
-		   spec->id, spec->id, columns * CELL_WIDTH, rows * CELL_HEIGHT + TOP + 4, columns * CELL_WIDTH, spec->id);
+		   spec->id, spec->id, columns * CELL_WIDTH, rows * CELL_HEIGHT + TOP + 4, columns * CELL_WIDTH,
+		   spec->id);
 	put_str(out, spec->title[p->lang]);
 	buf_printf(out, "</title><desc id=\"%s-says\">", spec->id);
 	put_str(out, spec->says[p->lang]);
-	buf_printf(out,
-		   "</desc>\n<defs><marker id=\"arrowhead-%d\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" "
-		   "markerHeight=\"8\" orient=\"auto\"><path class=\"arrowhead\" d=\"M0 0 8 4 0 8z\"/></marker></defs>\n",
-		   (int)diagram);
+	buf_printf(
+		out,
+		"</desc>\n<defs><marker id=\"arrowhead-%d\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" "
+		"markerWidth=\"8\" "
+		"markerHeight=\"8\" orient=\"auto\"><path class=\"arrowhead\" d=\"M0 0 8 4 0 8z\"/></marker></defs>\n",
+		(int)diagram);
 }
 
 void diagram_boxes(struct buf *out, const struct page *p, enum diagram_id diagram)

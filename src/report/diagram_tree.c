@@ -53,19 +53,18 @@ static bool on_path(const struct drawing *g, enum question_id q)
 static void put_pill(struct drawing *g, int x, enum answer_id a, bool taken)
 {
 	const struct answer_spec *s = &answer_specs[a];
-	const char *words = s->to_cause ? cause_specs[s->target].title[g->p->lang] : question_specs[s->target].text[g->p->lang];
-	const char *kind = !s->to_cause					? "elsewhere" :
-			   cause_specs[s->target].kind == CAUSE_IS_FINE ? "fine" :
-									  "cause";
+	const char *words =
+		s->to_cause ? cause_specs[s->target].title[g->p->lang] : question_specs[s->target].text[g->p->lang];
+	const char *kind = !s->to_cause ? "elsewhere" : cause_specs[s->target].kind == CAUSE_IS_FINE ? "fine" : "cause";
 
-	buf_printf(g->out, "<rect class=\"%s%s%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"10\"/>", kind, lit(taken),
-		   g->d->ruled_out[a] ? " out" : "", x, g->y, text_width(words, taken) + 18, BOX);
+	buf_printf(g->out, "<rect class=\"%s%s%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"10\"/>", kind,
+		   lit(taken), g->d->ruled_out[a] ? " out" : "", x, g->y, text_width(words, taken) + 18, BOX);
 	put_label(g, x + 9, g->y, taken ? "word lit" : g->d->ruled_out[a] ? "word out" : "word", words);
 }
 
 static void draw_question(struct drawing *g, enum question_id q, int depth);
 
-/* A row: from the trunk to the right, the answer, then what it leads to. */
+/* Draws a row: from the trunk to the right, first the answer, then what it leads to. */
 static void draw_answer(struct drawing *g, enum answer_id a, int depth, int trunk_from)
 {
 	const struct answer_spec *s = &answer_specs[a];
@@ -77,7 +76,9 @@ static void draw_answer(struct drawing *g, enum answer_id a, int depth, int trun
 	put_line(g, trunk, trunk_from, g->y + BOX / 2, trunk + 12, taken);
 	put_label(g, trunk + 16, g->y, taken ? "answer lit" : "answer", s->text[g->p->lang]);
 	if (s->to_cause || elsewhere) {
-		put_pill(g, depth * INDENT + PILL_AT, a, taken);
+		int pill = depth * INDENT + PILL_AT, behind = trunk + 16 + text_width(s->text[g->p->lang], taken) + 8;
+
+		put_pill(g, pill > behind ? pill : behind, a, taken);
 		g->y += ROW;
 		return;
 	}
@@ -93,8 +94,8 @@ static void draw_question(struct drawing *g, enum question_id q, int depth)
 	enum answer_id a = answers_first(q), end = answers_end(q), last = end - 1;
 
 	g->drawn[q] = true;
-	buf_printf(g->out, "<rect class=\"question%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"5\"/>", lit(here), x, g->y,
-		   QUESTION_WIDTH, BOX + 2);
+	buf_printf(g->out, "<rect class=\"question%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"5\"/>",
+		   lit(here), x, g->y, QUESTION_WIDTH, BOX + 2);
 	put_label(g, x + 9, g->y + 1, here ? "ask lit" : "ask", question_specs[q].text[g->p->lang]);
 	from = g->y + BOX + 2;
 	g->y += ROW;
@@ -105,12 +106,13 @@ static void draw_question(struct drawing *g, enum question_id q, int depth)
 		return;
 	}
 	put_line(g, trunk, from, g->y + ROW - 4, 0, diagnosis_took(g->d, last));
-	put_label(g, trunk + 16, g->y, diagnosis_took(g->d, last) ? "answer lit" : "answer", answer_specs[last].text[g->p->lang]);
+	put_label(g, trunk + 16, g->y, diagnosis_took(g->d, last) ? "answer lit" : "answer",
+		  answer_specs[last].text[g->p->lang]);
 	g->y += ROW - 4;
 	draw_question(g, (enum question_id)answer_specs[last].target, depth);
 }
 
-/* For those who hear it: the path in words. */
+/* For screen readers: the path in words. */
 static void put_description(struct drawing *g)
 {
 	for (size_t i = 0; i < g->d->n_steps; i++) {
@@ -127,9 +129,13 @@ void diagram_tree(struct buf *out, const struct page *p, const struct diagnosis 
 	struct buf inside = { 0 };
 	struct drawing g = { .out = &inside, .p = p, .d = d, .y = 4 };
 
-	draw_question(&g, Q_ENOUGH, 0);
-	buf_printf(out, "<svg class=\"diagram tree\" role=\"img\" aria-labelledby=\"tree-name tree-says\" viewBox=\"-4 0 %d %d\" "
-		   "style=\"width:%dpx\">\n<title id=\"tree-name\">", WIDTH, g.y + 4, WIDTH);
+	draw_question(&g, Q_FINITE, 0);
+	buf_printf(
+		out,
+		"<svg class=\"diagram tree%s\" role=\"img\" aria-labelledby=\"tree-name tree-says\" viewBox=\"-4 0 %d "
+		"%d\" "
+		"style=\"width:%dpx\">\n<title id=\"tree-name\">",
+		cause_specs[d->cause].kind == CAUSE_IS_FINE ? " well" : "", WIDTH, g.y + 4, WIDTH);
 	put_str(out, words(p, TEXT_DIAGNOSIS_TREE));
 	buf_str(out, "</title><desc id=\"tree-says\">");
 	g.out = out;

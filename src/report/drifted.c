@@ -1,3 +1,4 @@
+/* drifted.c - sorts sessions by their largest drift. */
 #include "report/drifted.h"
 
 size_t drifted_sessions(const struct findings *f, const struct session_findings *out[], size_t most, size_t *all)

@@ -1,3 +1,4 @@
+/* gnuplot.c - writes data and commands of one chart. */
 #include "report/gnuplot.h"
 
 #include "report/page.h"
@@ -21,6 +22,18 @@ static void quoted(struct buf *out, const char *text)
 		buf_char(out, *text);
 	}
 	buf_char(out, '\'');
+}
+
+/* A file, also when its name begins with |, which would be a command. */
+static void quoted_path(struct buf *out, const char *path)
+{
+	struct buf file = { 0 };
+
+	buf_printf(&file, "%s%s", *path == '/' || *path == '.' ? "" : "./", path);
+	out->failed |= file.failed;
+	if (!file.failed)
+		quoted(out, file.p);
+	buf_free(&file);
 }
 
 /* One row per bucket: time, mean, min, max of each line. */
@@ -52,9 +65,11 @@ static void limits(struct buf *out, const struct findings *f, enum panel_id pane
 	buf_str(out, "unset arrow\n");
 	for (size_t i = 0; i < f->n_limits; i++)
 		for (size_t k = 0; k < line_spec_count; k++)
-			if (line_specs[k].panel == panel && line_specs[k].metric == f->limit[i].metric && isfinite(f->limit[i].value))
+			if (line_specs[k].panel == panel && line_specs[k].metric == f->limit[i].metric &&
+			    isfinite(f->limit[i].value))
 				buf_printf(out,
-					   "set arrow from graph 0, first %.6g to graph 1, first %.6g nohead dashtype 2 linecolor rgb '#b3261e'\n",
+					   "set arrow from graph 0, first %.6g to graph 1, first %.6g nohead dashtype "
+					   "2 linecolor rgb '#b3261e'\n",
 					   f->limit[i].value, f->limit[i].value);
 }
 
@@ -96,7 +111,8 @@ static void ranges(struct buf *out, const struct findings *f, enum panel_id pane
 	if (high > low)
 		buf_str(out, "set yrange [*:*]\n");
 	else
-		buf_printf(out, "set yrange [%.9g:%.9g]\n", low - fmax(fabs(low) / 10, 1), high + fmax(fabs(high) / 10, 1));
+		buf_printf(out, "set yrange [%.9g:%.9g]\n", low - fmax(fabs(low) / 10, 1),
+			   high + fmax(fabs(high) / 10, 1));
 }
 
 static void time_panel(struct buf *out, const struct findings *f, enum panel_id panel, enum lang lang)
@@ -117,10 +133,12 @@ static void time_panel(struct buf *out, const struct findings *f, enum panel_id 
 			continue;
 		buf_str(out, n ? ", " : "");
 		if (line_specs[k].style == LINE_BAND)
-			buf_printf(out, "$%s using 1:%d:%d with filledcurves fillcolor rgb '%s' fillstyle transparent solid 0.18 notitle, ",
+			buf_printf(out,
+				   "$%s using 1:%d:%d with filledcurves fillcolor rgb '%s' fillstyle transparent solid "
+				   "0.18 notitle, ",
 				   panel_specs[panel].id, column + 1, column + 2, colours[n % COLOURS]);
-		buf_printf(out, "$%s using 1:%d with lines linewidth 1.6 linecolor rgb '%s' title ", panel_specs[panel].id, column,
-			   colours[n % COLOURS]);
+		buf_printf(out, "$%s using 1:%d with lines linewidth 1.6 linecolor rgb '%s' title ",
+			   panel_specs[panel].id, column, colours[n % COLOURS]);
 		quoted(out, metric_specs[m].label[lang]);
 		buf_str(out, " noenhanced");
 		column += 3;
@@ -140,7 +158,8 @@ static void histogram_panel(struct buf *out, const struct findings *f, enum pane
 
 		buf_printf(out, "%.6g %.6g %.6g %llu\n", sqrt(from * to), from, to, (unsigned long long)h->bin[i]);
 	}
-	buf_str(out, "END\nunset arrow\nset xdata\nset format x '%g'\nset logscale x\nset xrange [*:*]\nset yrange [0:*]\n");
+	buf_str(out,
+		"END\nunset arrow\nset xdata\nset format x '%g'\nset logscale x\nset xrange [*:*]\nset yrange [0:*]\n");
 	panel_title(out, panel, first_metric(panel), lang);
 	buf_printf(out, "plot $%s using 1:4:2:3 with boxes fillstyle solid 0.7 linecolor rgb '%s' notitle\n",
 		   panel_specs[panel].id, colours[0]);
@@ -164,12 +183,14 @@ bool gnuplot_chart(struct buf *out, const struct findings *f, enum chart_id char
 		panels += panel_specs[i].chart == chart && drawable(f, (enum panel_id)i);
 	if (!panels)
 		return false;
-	buf_printf(out, "set encoding utf8\nset terminal %s size %d,%d font '%s,10' background rgb 'white'\nset output ",
+	buf_printf(out,
+		   "set encoding utf8\nset terminal %s size %d,%d font '%s,10' background rgb 'white'\nset output ",
 		   kind == PICTURE_PNG ? "pngcairo" : "svg", WIDTH, TITLE_HEIGHT + panels * PANEL_HEIGHT, font);
-	quoted(out, path);
+	quoted_path(out, path);
 	buf_printf(out, "\nset multiplot layout %d,1 title ", panels);
 	quoted(out, chart_specs[chart].title[lang]);
-	buf_str(out, " noenhanced\nset grid linecolor rgb '#e2e4e8'\nset border 3 linecolor rgb '#9aa1ad'\nset tics nomirror\nset key above right horizontal\nset datafile missing 'NaN'\nset lmargin 10\n");
+	buf_str(out, " noenhanced\nset grid linecolor rgb '#e2e4e8'\nset border 3 linecolor rgb '#9aa1ad'\nset tics "
+		     "nomirror\nset key above right horizontal\nset datafile missing 'NaN'\nset lmargin 10\n");
 	for (int i = 0; i < PANEL_COUNT; i++) {
 		enum panel_id panel = (enum panel_id)i;
 

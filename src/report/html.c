@@ -1,6 +1,8 @@
+/* html.c - fills the marks of page.html: style, script, texts, charts, raw findings. */
 #include "report/report.h"
 
 #include "report/page.h"
+#include "report/template.h"
 
 #include <string.h>
 
@@ -31,7 +33,7 @@ static void fill_heading(struct buf *out, const struct page *p)
 	put_str(out, words(p, p->diagnosis_page ? TEXT_PAGE_DIAGNOSIS_TITLE : TEXT_PAGE_TITLE));
 }
 
-/* Where what one wants to know begins. */
+/* The place where the answer begins. */
 static void fill_answer(struct buf *out, const struct page *p)
 {
 	buf_str(out, p->diagnosis_page ? "diagnosis" : "verdict");
@@ -112,6 +114,13 @@ static void fill_footer(struct buf *out, const struct page *p)
 	put_filled(out, p, TEXT_PAGE_FOOTER, (const char *[]){ RWKVMON_VERSION, NULL });
 }
 
+static void fill_model(struct buf *out, const struct page *p)
+{
+	struct json json = { .out = out };
+
+	page_model(&json, p);
+}
+
 /* {{name}} in the template is filled by the function of that name, {{PAGE_NAME}} by that text; what is between
  * {{report_only}} and {{end}} is left out of the diagnosis's page. */
 static const struct filler {
@@ -128,6 +137,7 @@ static const struct filler {
 	{ "facts", page_facts },
 	{ "verdict", page_verdict },
 	{ "diagnosis", page_diagnosis },
+	{ "forecast", page_forecast },
 	{ "insights", page_insights },
 	{ "diagrams", page_diagrams },
 	{ "tiles", page_tiles },
@@ -136,66 +146,37 @@ static const struct filler {
 	{ "statistics", page_statistics },
 	{ "sessions", page_sessions },
 	{ "skipped", page_skipped },
-	{ "model", page_model },
+	{ "model", fill_model },
 	{ "raw", fill_raw },
 	{ "footer", fill_footer },
 	{ "script", fill_script },
 };
 
-static const char *const text_names[TEXT_COUNT] = {
-#define TEXT(name, en, zh) [TEXT_##name] = #name,
-#include "spec/text.def"
-#undef TEXT
-};
-
-static void fill(struct buf *out, const struct page *p, struct slice name)
+static bool fill(struct buf *out, struct slice name, const void *ctx)
 {
+	const struct page *p = ctx;
+
+	if (p->diagnosis_page && slice_is(name, "report_only"))
+		return false;
 	for (size_t i = 0; i < sizeof fillers / sizeof *fillers; i++)
 		if (slice_is(name, fillers[i].name))
 			fillers[i].fill(out, p);
-	for (int id = 0; id < TEXT_COUNT; id++)
-		if (slice_is(name, text_names[id]))
-			put_str(out, words(p, (enum text_id)id));
-}
-
-/* The text behind `mark`. */
-static struct slice behind(struct slice text, const char *mark)
-{
-	const char *at = memmem(text.p, text.n, mark, strlen(mark));
-	struct slice rest = text;
-
-	if (at) {
-		rest.p = at + strlen(mark);
-		rest.n -= (size_t)(rest.p - text.p);
-	}
-	return rest;
+	template_text(out, name, p->lang);
+	return true;
 }
 
 static void put_page(struct buf *out, const struct page *page)
 {
-	struct slice rest = FILE_BYTES(web_report_html);
-	const char *open, *shut;
-
-	while ((open = memmem(rest.p, rest.n, "{{", 2)) &&
-	       (shut = memmem(open, rest.n - (size_t)(open - rest.p), "}}", 2))) {
-		struct slice name = { open + 2, (size_t)(shut - open - 2) };
-
-		buf_add(out, rest.p, (size_t)(open - rest.p));
-		rest = behind(rest, "}}");
-		if (page->diagnosis_page && slice_is(name, "report_only"))
-			rest = behind(rest, "{{end}}");
-		else
-			fill(out, page, name);
-	}
-	buf_add(out, rest.p, rest.n);
+	template_fill(out, FILE_BYTES(web_report_html), fill, page);
 }
 
 void report_html(struct buf *out, const struct findings *f, const struct report_options *o)
 {
-	put_page(out, &(struct page){ .f = f, .lang = o->lang, .diagnosis = o->diagnosis });
+	put_page(out, &(struct page){ .f = f, .lang = o->lang, .diagnosis = &f->judgement->diagnosis });
 }
 
 void report_diagnosis_html(struct buf *out, const struct findings *f, const struct report_options *o)
 {
-	put_page(out, &(struct page){ .f = f, .lang = o->lang, .diagnosis = o->diagnosis, .diagnosis_page = true });
+	put_page(out, &(struct page){
+			      .f = f, .lang = o->lang, .diagnosis = &f->judgement->diagnosis, .diagnosis_page = true });
 }

@@ -1,4 +1,4 @@
-/* The chart sections: places that report.js draws into, with the same data as small tables. */
+/* html_charts.c - the chart sections: elements that report.js draws into, with the same data as small tables. */
 #include "report/page.h"
 
 #include <math.h>
@@ -14,6 +14,17 @@ bool page_panel_occurs(const struct findings *f, enum panel_id panel)
 	for (size_t i = 0; i < line_spec_count; i++)
 		if (line_specs[i].panel == panel && f->series.metric[line_specs[i].metric])
 			return true;
+	return false;
+}
+
+/* Has the panel more than a single dot to show? */
+static bool page_panel_drawn(const struct findings *f, enum panel_id panel)
+{
+	if (panel_phase(panel) != PHASE_COUNT)
+		return page_panel_occurs(f, panel);
+	for (size_t i = 0; i < line_spec_count; i++)
+		if (line_specs[i].panel == panel && f->metric[line_specs[i].metric].count > 1)
+			return page_panel_occurs(f, panel);
 	return false;
 }
 
@@ -91,8 +102,8 @@ static void trend_table(struct buf *out, const struct page *p, enum panel_id pan
 		put_time(out, s->from_us + (int64_t)from * s->width_us);
 		buf_str(out, "</th>");
 		for (size_t k = 0; k < n; k++) {
-			struct bucket b = s->metric[m[k]] ? slice_of_time(s->metric[m[k]], from, to)
-							  : slice_of_time(NULL, 0, 0);
+			struct bucket b =
+				s->metric[m[k]] ? slice_of_time(s->metric[m[k]], from, to) : slice_of_time(NULL, 0, 0);
 
 			cell(out, m[k], b.mean);
 			if (n == 1) {
@@ -112,8 +123,12 @@ static void distribution_table(struct buf *out, const struct page *p, enum panel
 		const char *name;
 		double value;
 	} columns[] = {
-		{ words(p, TEXT_PAGE_MIN), s->min }, { "p50", s->p50 }, { "p90", s->p90 },
-		{ "p95", s->p95 },		     { "p99", s->p99 }, { words(p, TEXT_PAGE_MAX), s->max },
+		{ words(p, TEXT_PAGE_MIN), s->min },
+		{ "p50", s->p50 },
+		{ "p90", s->p90 },
+		{ "p95", s->p95 },
+		{ "p99", s->p99 },
+		{ words(p, TEXT_PAGE_MAX), s->max },
 	};
 	size_t n = sizeof columns / sizeof *columns;
 
@@ -126,7 +141,7 @@ static void distribution_table(struct buf *out, const struct page *p, enum panel
 	buf_str(out, "</tr></tbody></table>");
 }
 
-/* What a picture's line shows, for those who hear it: goes into an attribute. */
+/* What a chart's line shows, for screen readers; written into an attribute. */
 static void put_description(struct buf *out, const struct page *p, enum metric_id m, const struct summary *s)
 {
 	const struct {
@@ -174,29 +189,44 @@ static void put_panels(struct buf *out, const struct page *p, enum chart_id char
 	for (int i = 0; i < PANEL_COUNT; i++) {
 		enum panel_id panel = (enum panel_id)i;
 
-		if (panel_specs[panel].chart == chart && page_panel_occurs(p->f, panel))
+		if (panel_specs[panel].chart == chart && page_panel_drawn(p->f, panel))
 			put_panel(out, p, panel);
 	}
 }
 
-/* One quiet line instead of empty charts. */
-static void put_absent(struct buf *out, const struct page *p, enum chart_id chart)
+/* The titles of the chart's panels that are not drawn, of those that occur in the log or of those that do not. */
+static void put_undrawn(struct buf *out, const struct page *p, enum chart_id chart, bool occurs, enum text_id sentence)
 {
 	struct buf names = { 0 };
-	const char *comma = p->lang == LANG_ZH ? "、" : ", ";
+	const char *comma = text(TEXT_COMMA, p->lang);
 
-	for (int panel = 0; panel < PANEL_COUNT; panel++)
-		if (panel_specs[panel].chart == chart && panel != PANEL_OTHER_HISTOGRAM &&
-		    !page_panel_occurs(p->f, (enum panel_id)panel)) {
-			buf_str(&names, names.used ? comma : "");
-			put_str(&names, panel_specs[panel].title[p->lang]);
+	for (int i = 0; i < PANEL_COUNT; i++) {
+		enum panel_id panel = (enum panel_id)i;
+
+		if (panel_specs[i].chart != chart || panel == PANEL_OTHER_HISTOGRAM || page_panel_drawn(p->f, panel) ||
+		    page_panel_occurs(p->f, panel) != occurs)
+			continue;
+		buf_str(&names, names.used ? comma : "");
+		put_str(&names, panel_specs[i].title[p->lang]);
+		if (occurs) {
+			buf_char(&names, ' ');
+			put_value(&names, first_metric(panel), p->f->metric[first_metric(panel)].p50);
+			buf_printf(&names, " %s", metric_specs[first_metric(panel)].unit);
 		}
+	}
 	if (names.used && !names.failed) {
 		buf_str(out, "<p class=\"note\">");
-		put_filled(out, p, TEXT_PAGE_NOT_IN_LOG, (const char *[]){ names.p, NULL });
+		put_filled(out, p, sentence, (const char *[]){ names.p, NULL });
 		buf_str(out, "</p>\n");
 	}
 	buf_free(&names);
+}
+
+/* One quiet line instead of empty charts, and of charts of a single dot. */
+static void put_absent(struct buf *out, const struct page *p, enum chart_id chart)
+{
+	put_undrawn(out, p, chart, true, TEXT_PAGE_ONE_VALUE);
+	put_undrawn(out, p, chart, false, TEXT_PAGE_NOT_IN_LOG);
 }
 
 /* How similarity and entropy move together, per charted session. */

@@ -1,6 +1,8 @@
-/* The diagnosis on the page: cause, evidence, fix, path, what was ruled out, the tree; and the diagrams at its end. */
+/* html_diagnosis.c - the diagnosis on the page: cause, evidence, fix, path, ruled-out causes, the tree, and the
+ * background diagrams. */
 #include "report/diagnosis_words.h"
 #include "report/diagram.h"
+#include "report/fleet.h"
 #include "report/mermaid.h"
 #include "report/page.h"
 
@@ -11,6 +13,8 @@ static enum tone tone_of(const struct diagnosis *d)
 		return TONE_GOOD;
 	case CAUSE_IS_UNDECIDED:
 		return TONE_NONE;
+	case CAUSE_IS_GRAVE:
+		return TONE_BAD;
 	case CAUSE_IS_FAULT:
 		break;
 	}
@@ -41,38 +45,58 @@ static void put_cause(struct buf *out, const struct page *p, const struct diagno
 	buf_str(out, "<div><h3>");
 	put_str(out, cause->title[p->lang]);
 	buf_str(out, " <span class=\"chip\">");
-	put_filled(out, p, TEXT_DIAGNOSIS_CONFIDENCE, (const char *[]){ words(p, confidence_text(d->confidence)), NULL });
+	put_filled(out, p, TEXT_DIAGNOSIS_CONFIDENCE,
+		   (const char *[]){ words(p, confidence_text(d->confidence)), NULL });
 	buf_str(out, "</span></h3><p>");
 	put_str(out, cause->meaning[p->lang]);
 	buf_str(out, "</p></div></div>\n");
 }
 
-/* Evidence for the cause (or of what it is not), as a list. */
-static void put_evidence(struct buf *out, const struct page *p, const struct diagnosis *d, bool speaks_for)
+static void put_evidence(struct buf *out, const struct page *p, const struct diagnosis *d)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < d->n_evidence; i++) {
-		const struct evidence *e = &d->evidence[i];
-
-		if (evidence_speaks_for(d, e) != speaks_for)
+		if (!evidence_speaks_for(d, &d->evidence[i]))
 			continue;
 		if (!any) {
 			buf_str(out, "<h3>");
-			put_words(out, p, speaks_for ? TEXT_DIAGNOSIS_EVIDENCE : TEXT_DIAGNOSIS_RULED_OUT);
-			buf_printf(out, "</h3><ul class=\"%s\">\n", speaks_for ? "evidence" : "evidence out");
+			put_words(out, p, TEXT_DIAGNOSIS_EVIDENCE);
+			buf_str(out, "</h3><ul class=\"evidence\">\n");
 		}
 		any = true;
 		buf_str(out, "<li>");
-		if (!speaks_for) {
-			buf_str(out, "<b>");
-			put_str(out, answer_title(e->answer, p->lang));
-			buf_str(out, "</b> ");
-		}
-		put_sentence(out, p, e);
+		put_sentence(out, p, &d->evidence[i]);
 		buf_str(out, "</li>\n");
 	}
 	buf_str(out, any ? "</ul>\n" : "");
+}
+
+/* Each cause once, with why. */
+static void put_ruled_out(struct buf *out, const struct page *p, const struct diagnosis *d)
+{
+	struct buf why = { 0 };
+	bool any = false;
+
+	for (int a = 0; a < ANSWER_COUNT; a++) {
+		buf_clear(&why);
+		if (!ruled_out_words(&why, d, (enum answer_id)a, p->lang))
+			continue;
+		if (!any) {
+			buf_str(out, "<h3>");
+			put_words(out, p, TEXT_DIAGNOSIS_RULED_OUT);
+			buf_str(out, "</h3><ul class=\"evidence out\">\n");
+		}
+		any = true;
+		buf_str(out, "<li><b>");
+		put_str(out, answer_title((enum answer_id)a, p->lang));
+		buf_str(out, "</b> ");
+		put_text(out, buf_slice(&why));
+		buf_str(out, "</li>\n");
+	}
+	buf_str(out, any ? "</ul>\n" : "");
+	out->failed |= why.failed;
+	buf_free(&why);
 }
 
 static void put_term(struct buf *out, const struct page *p, enum text_id name, const char *value)
@@ -105,9 +129,9 @@ static void put_fix(struct buf *out, const struct page *p, const struct diagnosi
 	buf_str(out, "<h3>");
 	put_words(out, p, TEXT_DIAGNOSIS_FIX);
 	buf_str(out, "</h3><p class=\"fix\">");
-	put_str(out, cause->fix[p->lang]);
+	put_str(out, fix_words(d, d->cause, p->lang));
 	buf_str(out, "</p>\n");
-	if (cause->kind == CAUSE_IS_FAULT) {
+	if (cause_is_bad(cause->kind)) {
 		gain_words(&gain, d, p->lang);
 		buf_str(out, "<dl class=\"facts\">");
 		put_term(out, p, TEXT_DIAGNOSIS_GAIN, gain.p ? gain.p : "");
@@ -119,11 +143,31 @@ static void put_fix(struct buf *out, const struct page *p, const struct diagnosi
 	buf_free(&gain);
 }
 
+static void put_line(void *ctx, const char *words, enum verdict verdict)
+{
+	(void)verdict;
+	buf_str(ctx, "<li>");
+	put_log_text(ctx, words);
+	buf_str(ctx, "</li>\n");
+}
+
+/* Of a log of several instances: how many have which cause. */
+static void put_instances(struct buf *out, const struct page *p)
+{
+	if (p->f->n_instances < 2)
+		return;
+	buf_str(out, "<h3>");
+	put_words(out, p, TEXT_FLEET_CAUSES);
+	buf_str(out, "</h3><ul class=\"evidence\">\n");
+	fleet_causes_each(p->f, p->lang, put_line, out);
+	buf_str(out, "</ul>\n");
+}
+
 static void put_path(struct buf *out, const struct page *p, const struct diagnosis *d)
 {
 	buf_str(out, "<h3>");
 	put_words(out, p, TEXT_DIAGNOSIS_PATH);
-	buf_str(out, "</h3><ol class=\"path\">\n");
+	buf_printf(out, "</h3><ol class=\"path%s\">\n", tone_of(d) == TONE_GOOD ? " well" : "");
 	for (size_t i = 0; i < d->n_steps; i++) {
 		buf_str(out, "<li><span>");
 		put_str(out, question_specs[d->step[i].question].text[p->lang]);
@@ -134,18 +178,19 @@ static void put_path(struct buf *out, const struct page *p, const struct diagnos
 	buf_str(out, "</ol>\n");
 }
 
-static void put_also(struct buf *out, const struct page *p, const struct diagnosis *d)
+static void put_others(struct buf *out, const struct page *p, const struct diagnosis *d, enum text_id heading,
+		       const enum cause_id *cause, size_t n)
 {
-	if (!d->n_also)
+	if (!n)
 		return;
 	buf_str(out, "<h3>");
-	put_words(out, p, TEXT_DIAGNOSIS_ALSO);
+	put_words(out, p, heading);
 	buf_str(out, "</h3><ul class=\"evidence\">\n");
-	for (size_t i = 0; i < d->n_also; i++) {
+	for (size_t i = 0; i < n; i++) {
 		buf_str(out, "<li><b>");
-		put_str(out, cause_specs[d->also[i]].title[p->lang]);
+		put_str(out, cause_specs[cause[i]].title[p->lang]);
 		buf_str(out, "</b> ");
-		put_str(out, cause_specs[d->also[i]].fix[p->lang]);
+		put_str(out, fix_words(d, cause[i], p->lang));
 		buf_str(out, "</li>\n");
 	}
 	buf_str(out, "</ul>\n");
@@ -204,20 +249,22 @@ void page_diagnosis(struct buf *out, const struct page *p)
 	buf_str(out, "</h2>\n");
 	put_cause(out, p, d);
 	buf_str(out, "<div class=\"halves\"><div>");
-	put_evidence(out, p, d, true);
+	put_evidence(out, p, d);
 	put_fix(out, p, d);
-	put_also(out, p, d);
+	put_instances(out, p);
+	put_others(out, p, d, TEXT_DIAGNOSIS_ALSO, d->also, d->n_also);
+	put_others(out, p, d, TEXT_DIAGNOSIS_ADVICE, d->advice, d->n_advice);
 	buf_str(out, "</div><div>");
 	put_path(out, p, d);
 	buf_str(out, "</div></div>\n");
 	if (p->diagnosis_page) {
-		put_evidence(out, p, d, false);
+		put_ruled_out(out, p, d);
 		put_missing(out, p, d);
 	} else {
 		buf_str(out, "<details class=\"section-details\"><summary>");
 		put_words(out, p, TEXT_DIAGNOSIS_RULED_OUT);
 		buf_str(out, "</summary>");
-		put_evidence(out, p, d, false);
+		put_ruled_out(out, p, d);
 		put_missing(out, p, d);
 		buf_str(out, "</details>\n");
 	}

@@ -1,13 +1,15 @@
-/* What stands out: trends, sudden changes, worst moments, correlations, where states first went wrong, how
- * far they drifted. */
+/* html_insights.c - the insights on the page: trends, sudden changes, worst moments, correlations, first bad tokens,
+ * drift of states. */
 #include "report/drifted.h"
+#include "report/fleet.h"
 #include "report/page.h"
 #include "report/table.h"
+#include "report/unusual_words.h"
 #include "spec/pairs.h"
 
 #include <math.h>
 
-enum { MOMENTS_SHOWN = 3, SESSIONS_SHOWN = 10 };
+enum { MOMENTS_SHOWN = 3, SESSIONS_SHOWN = 10, PEERS_SHOWN = 50 };
 
 static void heading(struct buf *out, const struct page *p, enum text_id id)
 {
@@ -33,11 +35,26 @@ static void time_cell(struct buf *out, int64_t us)
 
 /* ---- trends */
 
-static void trend_row(struct buf *out, const struct page *p, enum metric_id m)
+/* A column that only a log of several instances has. */
+static void instance_head(struct buf *out, const struct page *p)
 {
-	const struct trend *t = &p->f->trend[m];
+	if (p->f->instances_total > 1)
+		table_head_words(out, p, TEXT_PAGE_INSTANCE, false);
+}
+
+static void instance_cell(struct buf *out, const struct page *p, const char *instance)
+{
+	if (p->f->instances_total > 1)
+		table_log_text(out, instance && *instance ? instance : "-");
+}
+
+static void trend_row(struct buf *out, const struct page *p, const char *instance, const struct trend *of,
+		      enum metric_id m)
+{
+	const struct trend *t = &of[m];
 
 	metric_head(out, p, m);
+	instance_cell(out, p, instance);
 	table_value(out, m, metric_possible(m, t->start));
 	table_value(out, m, metric_possible(m, t->start + t->change));
 	table_value(out, m, t->slope_per_hour);
@@ -48,26 +65,36 @@ static void trend_row(struct buf *out, const struct page *p, enum metric_id m)
 	buf_str(out, "</td></tr>\n");
 }
 
-static void trends(struct buf *out, const struct page *p)
+/* Returns whether the table has begun. */
+static bool trend_rows(struct buf *out, const struct page *p, const char *instance, const struct trend *of, bool begun)
 {
-	bool any = false;
-
 	for (int m = 0; m < METRIC_COUNT; m++) {
-		if (!p->f->trend[m].significant)
+		if (!of[m].significant)
 			continue;
-		if (!any) {
+		if (!begun) {
 			heading(out, p, TEXT_PAGE_TRENDS);
 			table_begin(out, words(p, TEXT_PAGE_TRENDS));
 			table_head_words(out, p, TEXT_PAGE_METRIC, false);
+			instance_head(out, p);
 			table_head_words(out, p, TEXT_PAGE_BEFORE, true);
 			table_head_words(out, p, TEXT_PAGE_AFTER, true);
 			table_head_words(out, p, TEXT_PAGE_PER_HOUR, true);
 			table_head_words(out, p, TEXT_PAGE_INTERVAL, true);
 			table_body(out);
 		}
-		any = true;
-		trend_row(out, p, (enum metric_id)m);
+		begun = true;
+		trend_row(out, p, instance, of, (enum metric_id)m);
 	}
+	return begun;
+}
+
+static void trends(struct buf *out, const struct page *p)
+{
+	bool any = trend_rows(out, p, NULL, p->f->trend, false);
+
+	for (size_t i = 0; i < p->f->n_instances; i++)
+		if (p->f->instance[i].trend)
+			any = trend_rows(out, p, p->f->instance[i].instance, p->f->instance[i].trend, any);
 	if (any)
 		table_end(out);
 }
@@ -81,6 +108,7 @@ static void changes(struct buf *out, const struct page *p)
 	heading(out, p, TEXT_PAGE_CHANGES);
 	table_begin(out, words(p, TEXT_PAGE_CHANGES));
 	table_head_words(out, p, TEXT_PAGE_METRIC, false);
+	instance_head(out, p);
 	table_head_words(out, p, TEXT_PAGE_AT, false);
 	table_head_words(out, p, TEXT_PAGE_BEFORE, true);
 	table_head_words(out, p, TEXT_PAGE_AFTER, true);
@@ -89,6 +117,7 @@ static void changes(struct buf *out, const struct page *p)
 		const struct change_point *c = &p->f->change[i];
 
 		metric_head(out, p, c->metric);
+		instance_cell(out, p, c->instance);
 		time_cell(out, c->time_us);
 		table_value(out, c->metric, c->before);
 		table_value(out, c->metric, c->after);
@@ -97,13 +126,74 @@ static void changes(struct buf *out, const struct page *p)
 	table_end(out);
 }
 
+/* ---- instances unlike their peers */
+
+static void outlier_row(struct buf *out, const struct page *p, const struct peer_outlier *o)
+{
+	metric_head(out, p, o->metric);
+	table_log_text(out, o->instance);
+	table_value(out, o->metric, o->value);
+	table_value(out, o->metric, o->usual);
+	buf_str(out, "<td class=\"n\">");
+	buf_printf(out, "%.3g", o->z);
+	buf_str(out, "</td></tr>\n");
+}
+
+static void note_words(struct buf *out, struct buf *words)
+{
+	if (words->used) {
+		buf_str(out, "<p class=\"note\">");
+		put_log_text(out, words->p);
+		buf_str(out, "</p>\n");
+	}
+	out->failed |= words->failed;
+	buf_free(words);
+}
+
+/* Whether instances became slower together, and which groups have hosts of two kinds. */
+static void peer_notes(struct buf *out, const struct page *p)
+{
+	struct buf words = { 0 };
+
+	slowdown_words(&words, p->f, p->lang);
+	note_words(out, &words);
+	for (size_t i = 0; i < p->f->peers.n_mixtures; i++) {
+		mixture_words(&words, p->f, &p->f->peers.mixture[i], p->lang);
+		note_words(out, &words);
+	}
+}
+
+static void peers(struct buf *out, const struct page *p)
+{
+	const struct peer_findings *found = &p->f->peers;
+
+	if (!found->n_outliers && !found->n_mixtures && !p->f->slowdown.slowed)
+		return;
+	heading(out, p, TEXT_TERM_PEERS);
+	peer_notes(out, p);
+	if (!found->n_outliers)
+		return;
+	table_begin(out, words(p, TEXT_TERM_PEERS));
+	table_head_words(out, p, TEXT_PAGE_METRIC, false);
+	table_head_words(out, p, TEXT_PAGE_INSTANCE, false);
+	table_head_words(out, p, TEXT_PAGE_VALUE, true);
+	table_head_words(out, p, TEXT_PAGE_PEERS_MEDIAN, true);
+	table_head_words(out, p, TEXT_PAGE_ROBUST_Z, true);
+	table_body(out);
+	for (size_t i = 0; i < found->n_outliers && i < PEERS_SHOWN; i++)
+		outlier_row(out, p, &found->outlier[i]);
+	table_end(out);
+	if (found->n_outliers > PEERS_SHOWN)
+		table_note(out, p, TEXT_PAGE_PEERS_CUT, PEERS_SHOWN, found->n_outliers);
+}
+
 /* ---- worst moments */
 
 static const char *phase_word(const struct page *p, enum phase phase)
 {
-	return phase == PHASE_PREFILL ? words(p, TEXT_TERM_PREFILL) :
-	       phase == PHASE_DECODE  ? words(p, TEXT_TERM_DECODE) :
-					"–";
+	return phase == PHASE_PREFILL  ? words(p, TEXT_TERM_PREFILL)
+	       : phase == PHASE_DECODE ? words(p, TEXT_TERM_DECODE)
+				       : "–";
 }
 
 static void moment_row(struct buf *out, const struct page *p, const struct moment *m)
@@ -149,7 +239,8 @@ static bool tells(const struct correlation *c)
 {
 	enum pair_sign sign = pair_specs[c->pair].sign;
 
-	return fabs(c->r) >= 0.3 && (c->low > 0 || c->high < 0) && (sign == PAIR_ANY || (sign == PAIR_UP) == (c->r > 0));
+	return fabs(c->r) >= 0.3 && (c->low > 0 || c->high < 0) &&
+	       (sign == PAIR_ANY || (sign == PAIR_UP) == (c->r > 0));
 }
 
 static void correlation_row(struct buf *out, const struct page *p, const struct correlation *c)
@@ -160,8 +251,8 @@ static void correlation_row(struct buf *out, const struct page *p, const struct 
 	put_str(out, pair_column_label(pair->a, p->lang));
 	buf_str(out, " ↔ ");
 	put_str(out, pair_column_label(pair->b, p->lang));
-	buf_printf(out, "</th><td class=\"n\">%s%.2f</td><td class=\"n\">%s%.2f … %s%.2f</td>", c->r < 0 ? "−" : "", fabs(c->r),
-		   c->low < 0 ? "−" : "", fabs(c->low), c->high < 0 ? "−" : "", fabs(c->high));
+	buf_printf(out, "</th><td class=\"n\">%s%.2f</td><td class=\"n\">%s%.2f … %s%.2f</td>", c->r < 0 ? "−" : "",
+		   fabs(c->r), c->low < 0 ? "−" : "", fabs(c->low), c->high < 0 ? "−" : "", fabs(c->high));
 	table_count(out, c->steps);
 	buf_str(out, "<td class=\"prose\">");
 	put_str(out, pair->meaning[p->lang]);
@@ -200,7 +291,8 @@ static void first_bad(struct buf *out, const struct page *p)
 
 	for (size_t i = 0; i < p->f->n_sessions && n < SESSIONS_SHOWN; i++) {
 		const struct session_findings *s = &p->f->session[i];
-		const struct first_bad *b = s->state.first_nonfinite.known ? &s->state.first_nonfinite : &s->state.first_bad;
+		const struct first_bad *b =
+			s->state.first_nonfinite.known ? &s->state.first_nonfinite : &s->state.first_bad;
 
 		if (!b->known)
 			continue;
@@ -279,6 +371,8 @@ void page_insights(struct buf *out, const struct page *p)
 	correlations(&inside, p);
 	first_bad(&inside, p);
 	drift(&inside, p);
+	peers(&inside, p);
+	page_unusual(&inside, p);
 	moments(&inside, p);
 	if (inside.used) {
 		buf_str(out, "<section aria-labelledby=\"insights\"><h2 id=\"insights\">");

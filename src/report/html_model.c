@@ -1,4 +1,4 @@
-/* The page's data as one JSON object, which report.js draws without knowing any metric:
+/* html_model.c - the page's data as one JSON object, which report.js draws without knowing any metric:
  *
  *  { "lang", "text": {PAGE_…: words},
  *    "metric": {id: {"label", "unit", "decimals", "statistics": {mean, min, max, p50, …}}},
@@ -8,90 +8,53 @@
  *    "events": [{"label", "severity", "session", "from_us", "to_us", "metric", "worst", "limit"}] }
  *
  * The first series is the whole log's ("session": null); arrays hold null where nothing is. */
+#include "analyze/departures.h"
 #include "report/page.h"
 
 #include <math.h>
 
-static void key(struct buf *out, const char *name, bool first)
+/* Six digits suffice: a screen shows fewer. */
+enum { DIGITS = 6 };
+
+static void short_number(struct json *out, const char *key, double value)
 {
-	buf_str(out, first ? "\"" : ",\"");
-	buf_str(out, name);
-	buf_str(out, "\":");
+	jw_put_digits(out, key, value, DIGITS);
 }
 
-static void key_string(struct buf *out, const char *name, const char *value, bool first)
+static void model_texts(struct json *out, const struct page *p)
 {
-	key(out, name, first);
-	buf_json_string(out, slice_of(value));
-}
-
-/* Six digits are more than a screen shows. */
-static void number(struct buf *out, double value)
-{
-	if (isfinite(value))
-		buf_printf(out, "%.6g", value);
-	else
-		buf_str(out, "null");
-}
-
-static void key_number(struct buf *out, const char *name, double value)
-{
-	key(out, name, false);
-	number(out, value);
-}
-
-static void model_texts(struct buf *out, const struct page *p)
-{
-	bool first = true;
-
-	key(out, "text", false);
-	buf_char(out, '{');
-#define TEXT(name, en, zh)                                                                                            \
-	if (!strncmp(#name, "PAGE_", 5)) {                                                                            \
-		key_string(out, #name, words(p, TEXT_##name), first);                                                 \
-		first = false;                                                                                        \
-	}
+	jw_put_object(out, "text");
+#define TEXT(name, en, zh)                                                                                             \
+	if (!strncmp(#name, "PAGE_", 5))                                                                               \
+		jw_put_text(out, #name, words(p, TEXT_##name));
 #include "spec/text.def"
 #undef TEXT
-	buf_char(out, '}');
+	jw_end(out);
 }
 
-static void model_metrics(struct buf *out, const struct page *p)
+static void model_metrics(struct json *out, const struct page *p)
 {
-	bool first = true;
-
-	key(out, "metric", false);
-	buf_char(out, '{');
+	jw_put_object(out, "metric");
 	for (int m = 0; m < METRIC_COUNT; m++) {
 		const struct summary *s = &p->f->metric[m];
 
 		if (!s->count)
 			continue;
-		key(out, metric_specs[m].id, first);
-		first = false;
-		buf_char(out, '{');
-		key_string(out, "label", metric_specs[m].label[p->lang], true);
-		key_string(out, "unit", metric_specs[m].unit, false);
-		key_number(out, "decimals", metric_specs[m].decimals);
-		key_number(out, "mean", s->mean);
-		key_number(out, "min", s->min);
-		key_number(out, "max", s->max);
-		buf_char(out, '}');
+		jw_put_object(out, metric_specs[m].id);
+		jw_put_text(out, "label", metric_specs[m].label[p->lang]);
+		jw_put_text(out, "unit", metric_specs[m].unit);
+		short_number(out, "decimals", metric_specs[m].decimals);
+		short_number(out, "mean", s->mean);
+		short_number(out, "min", s->min);
+		short_number(out, "max", s->max);
+		jw_end(out);
 	}
-	buf_char(out, '}');
+	jw_end(out);
 }
 
-/* ---- limits: those that judged this log; where none did, those that the chart declares */
+/* ---- limits: those that judged this log, and no others */
 
-static bool judged(const struct findings *f, enum metric_id m)
-{
-	for (size_t i = 0; i < f->n_limits; i++)
-		if (f->limit[i].metric == m && isfinite(f->limit[i].value))
-			return true;
-	return false;
-}
-
-/* A limit that differs from session to session is no line across a chart. */
+/* A limit that differs between sessions is not drawn as a line across the chart. */
 static bool moves(const struct findings *f, const struct limit_in_force *limit)
 {
 	enum { LINES_MAX = 3 };
@@ -102,13 +65,12 @@ static bool moves(const struct findings *f, const struct limit_in_force *limit)
 	return n > LINES_MAX;
 }
 
-static void put_limit(struct buf *out, enum metric_id m, double value, bool *first)
+static void put_limit(struct json *out, enum metric_id m, double value)
 {
-	buf_str(out, *first ? "{" : ",{");
-	*first = false;
-	key_string(out, "metric", metric_specs[m].id, true);
-	key_number(out, "value", value);
-	buf_char(out, '}');
+	jw_object(out);
+	jw_put_text(out, "metric", metric_specs[m].id);
+	short_number(out, "value", value);
+	jw_end(out);
 }
 
 static bool on_panel(enum panel_id panel, enum metric_id m)
@@ -119,47 +81,27 @@ static bool on_panel(enum panel_id panel, enum metric_id m)
 	return false;
 }
 
-/* Accuracy limits depend on the vocabulary and are drawn only when they judged; but 0.8 is the published mark of
- * every similarity chart. */
-static bool holds_everywhere(enum metric_id m)
+static void panel_limits(struct json *out, const struct findings *f, enum panel_id panel)
 {
-	return metric_specs[m].group != METRIC_ACCURACY || m == M_STATE_SIMILARITY;
-}
-
-static void panel_limits(struct buf *out, const struct findings *f, enum panel_id panel)
-{
-	bool first = true;
-
-	key(out, "limits", false);
-	buf_char(out, '[');
+	jw_put_array(out, "limits");
 	for (size_t i = 0; i < f->n_limits; i++)
 		if (on_panel(panel, f->limit[i].metric) && isfinite(f->limit[i].value) && !moves(f, &f->limit[i]))
-			put_limit(out, f->limit[i].metric, f->limit[i].value, &first);
-	for (size_t i = 0; i < limit_spec_count; i++) {
-		enum metric_id m = limit_specs[i].metric;
-
-		if (limit_specs[i].panel == panel && f->metric[m].count && !judged(f, m) && holds_everywhere(m))
-			put_limit(out, m, limit_specs[i].value, &first);
-	}
-	buf_char(out, ']');
+			put_limit(out, f->limit[i].metric, f->limit[i].value);
+	jw_end(out);
 }
 
-static void panel_lines(struct buf *out, const struct findings *f, enum panel_id panel)
+static void panel_lines(struct json *out, const struct findings *f, enum panel_id panel)
 {
-	bool first = true;
-
-	key(out, "lines", false);
-	buf_char(out, '[');
+	jw_put_array(out, "lines");
 	for (size_t i = 0; i < line_spec_count; i++) {
 		if (line_specs[i].panel != panel || !f->metric[line_specs[i].metric].count)
 			continue;
-		buf_str(out, first ? "{" : ",{");
-		first = false;
-		key_string(out, "metric", metric_specs[line_specs[i].metric].id, true);
-		key(out, "band", false);
-		buf_str(out, line_specs[i].style == LINE_BAND ? "true}" : "false}");
+		jw_object(out);
+		jw_put_text(out, "metric", metric_specs[line_specs[i].metric].id);
+		jw_put_bool(out, "band", line_specs[i].style == LINE_BAND);
+		jw_end(out);
 	}
-	buf_char(out, ']');
+	jw_end(out);
 }
 
 static const char *phase_name(enum phase phase)
@@ -167,27 +109,23 @@ static const char *phase_name(enum phase phase)
 	return phase == PHASE_UNKNOWN ? "unknown" : phase_ids[phase];
 }
 
-static void model_panels(struct buf *out, const struct page *p)
+static void model_panels(struct json *out, const struct page *p)
 {
-	bool first = true;
-
-	key(out, "panels", false);
-	buf_char(out, '[');
+	jw_put_array(out, "panels");
 	for (int panel = 0; panel < PANEL_COUNT; panel++) {
 		enum phase phase = panel_phase((enum panel_id)panel);
 
-		if (!page_panel_occurs(p->f, (enum panel_id)panel))
+		if (!page_panel_occurs(p->f, (enum panel_id)panel)) /* the live page draws those of a single dot, too */
 			continue;
-		buf_str(out, first ? "{" : ",{");
-		first = false;
-		key_string(out, "id", panel_specs[panel].id, true);
+		jw_object(out);
+		jw_put_text(out, "id", panel_specs[panel].id);
 		if (phase != PHASE_COUNT)
-			key_string(out, "phase", phase_name(phase), false);
+			jw_put_text(out, "phase", phase_name(phase));
 		panel_lines(out, p->f, (enum panel_id)panel);
 		panel_limits(out, p->f, (enum panel_id)panel);
-		buf_char(out, '}');
+		jw_end(out);
 	}
-	buf_char(out, ']');
+	jw_end(out);
 }
 
 /* ---- series */
@@ -208,125 +146,134 @@ static bool charted(enum metric_id m)
 	return false;
 }
 
-static void bucket_numbers(struct buf *out, const char *name, const struct bucket *b, size_t n, size_t field)
+static void bucket_numbers(struct json *out, const char *name, const struct bucket *b, size_t n, size_t field)
 {
-	key(out, name, field == offsetof(struct bucket, mean));
+	jw_put_array(out, name);
 	for (size_t i = 0; i < n; i++) {
 		double value;
 
 		memcpy(&value, (const char *)&b[i] + field, sizeof value);
-		buf_char(out, i ? ',' : '[');
-		number(out, b[i].count ? value : NAN);
+		jw_digits(out, b[i].count ? value : NAN, DIGITS);
 	}
-	buf_str(out, n ? "]" : "[]");
+	jw_end(out);
 }
 
-void page_series(struct buf *out, const struct series *s, const char *session)
+void page_series(struct json *out, const struct series *s, const char *session)
 {
-	bool first = true;
-
-	buf_str(out, "{\"session\":");
-	if (session)
-		buf_json_string(out, shown_part(session));
-	else
-		buf_str(out, "null");
-	buf_printf(out, ",\"from_us\":%lld,\"width_us\":%lld,\"n\":%zu,\"metric\":{", (long long)s->from_us,
-		   (long long)s->width_us, s->n);
+	jw_object(out);
+	jw_put_slice(out, "session", session ? shown_part(session) : (struct slice){ 0 });
+	jw_put_i64(out, "from_us", s->from_us);
+	jw_put_i64(out, "width_us", s->width_us);
+	jw_put_u64(out, "n", s->n);
+	jw_put_object(out, "metric");
 	for (int m = 0; m < METRIC_COUNT; m++) {
 		if (!s->metric[m] || !charted((enum metric_id)m))
 			continue;
-		key(out, metric_specs[m].id, first);
-		first = false;
-		buf_char(out, '{');
+		jw_put_object(out, metric_specs[m].id);
 		bucket_numbers(out, "mean", s->metric[m], s->n, offsetof(struct bucket, mean));
 		if (banded((enum metric_id)m)) {
 			bucket_numbers(out, "min", s->metric[m], s->n, offsetof(struct bucket, min));
 			bucket_numbers(out, "max", s->metric[m], s->n, offsetof(struct bucket, max));
 		}
-		buf_char(out, '}');
+		jw_end(out);
 	}
-	buf_str(out, "}}");
+	jw_end(out);
+	jw_end(out);
 }
 
 /* The whole log's, then as many sessions' own as PAGE_SERIES_BYTES hold. */
-static void model_series(struct buf *out, const struct page *p)
+static void model_series(struct json *out, const struct page *p)
 {
 	struct buf one = { 0 };
 	size_t left = PAGE_SERIES_BYTES;
 
-	key(out, "series", false);
-	buf_char(out, '[');
+	jw_put_array(out, "series");
 	page_series(out, &p->f->series, NULL);
 	for (size_t i = 0; i < p->f->n_sessions && p->f->n_sessions > 1; i++) {
+		struct json alone = { .out = &one };
+
 		if (!p->f->session[i].series)
 			continue;
 		buf_clear(&one);
-		page_series(&one, p->f->session[i].series, p->f->session[i].session_id);
+		page_series(&alone, p->f->session[i].series, p->f->session[i].session_id);
 		if (one.failed || one.used > left)
 			continue;
 		left -= one.used;
-		buf_char(out, ',');
-		buf_add(out, one.p, one.used);
+		jw_raw(out, buf_slice(&one));
 	}
-	buf_char(out, ']');
+	jw_end(out);
 	buf_free(&one);
 }
 
-static void model_histograms(struct buf *out, const struct page *p)
+static void model_histograms(struct json *out, const struct page *p)
 {
-	bool first = true;
-
-	key(out, "histogram", false);
-	buf_char(out, '{');
+	jw_put_object(out, "histogram");
 	for (int phase = 0; phase < PHASE_COUNT; phase++) {
 		const struct histogram *h = &p->f->latency[phase];
 		const struct summary *s = &p->f->phase[phase][M_TOKEN_LATENCY_MS];
 
 		if (!h->n)
 			continue;
-		key(out, phase_name((enum phase)phase), first);
-		first = false;
-		buf_str(out, "{\"bin\":[");
+		jw_put_object(out, phase_name((enum phase)phase));
+		jw_put_array(out, "bin");
 		for (size_t i = 0; i < h->n; i++)
-			buf_printf(out, "%s%llu", i ? "," : "", (unsigned long long)h->bin[i]);
-		buf_char(out, ']');
-		key_number(out, "low", h->low);
-		key_number(out, "high", h->high);
-		key_number(out, "p50", s->p50);
-		key_number(out, "p95", s->p95);
-		key_number(out, "p99", s->p99);
-		buf_char(out, '}');
+			jw_u64(out, h->bin[i]);
+		jw_end(out);
+		short_number(out, "low", h->low);
+		short_number(out, "high", h->high);
+		short_number(out, "p50", s->p50);
+		short_number(out, "p95", s->p95);
+		short_number(out, "p99", s->p99);
+		jw_end(out);
 	}
-	buf_char(out, '}');
+	jw_end(out);
 }
 
-static void model_events(struct buf *out, const struct page *p)
+static void model_events(struct json *out, const struct page *p)
 {
-	key(out, "events", false);
-	buf_char(out, '[');
+	jw_put_array(out, "events");
 	for (size_t i = 0; i < p->f->n_events && i < PAGE_EVENTS_MAX; i++) {
 		const struct anomaly_event *e = &p->f->event[i];
 
-		buf_str(out, i ? ",{" : "{");
-		key_string(out, "label", alarm_specs[e->type].label[p->lang], true);
-		key_string(out, "severity", severity_ids[e->severity], false);
-		key(out, "session", false);
-		buf_json_string(out, shown_part(e->session_id));
-		key_string(out, "metric", metric_specs[e->metric].id, false);
-		buf_printf(out, ",\"from_us\":%lld,\"to_us\":%lld}", (long long)e->from_us, (long long)e->to_us);
+		jw_object(out);
+		jw_put_text(out, "label", alarm_specs[e->type].label[p->lang]);
+		jw_put_text(out, "severity", severity_ids[e->severity]);
+		jw_put_slice(out, "session", shown_part(e->session_id));
+		jw_put_text(out, "metric", metric_specs[e->metric].id);
+		jw_put_i64(out, "from_us", e->from_us);
+		jw_put_i64(out, "to_us", e->to_us);
+		jw_end(out);
 	}
-	buf_char(out, ']');
+	jw_end(out);
 }
 
-void page_model(struct buf *out, const struct page *p)
+/* A lane along the lower edge of the charts that draw the metric. */
+static void model_unusual(struct json *out, const struct page *p)
 {
-	buf_char(out, '{');
-	key_string(out, "lang", lang_codes[p->lang], true);
+	jw_put_array(out, "unusual");
+	for (size_t i = 0; i < p->f->n_departures; i++)
+		for (size_t k = 0; k < p->f->departure[i].n; k++) {
+			const struct departure *d = &p->f->departure[i];
+
+			jw_object(out);
+			jw_put_text(out, "metric", metric_specs[d->of[k].metric].id);
+			jw_put_i64(out, "from_us", d->from_us);
+			jw_put_i64(out, "to_us", d->to_us);
+			jw_end(out);
+		}
+	jw_end(out);
+}
+
+void page_model(struct json *out, const struct page *p)
+{
+	jw_object(out);
+	jw_put_text(out, "lang", lang_codes[p->lang]);
 	model_texts(out, p);
 	model_metrics(out, p);
 	model_panels(out, p);
 	model_series(out, p);
 	model_histograms(out, p);
 	model_events(out, p);
-	buf_char(out, '}');
+	model_unusual(out, p);
+	jw_end(out);
 }

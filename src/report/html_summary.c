@@ -1,5 +1,6 @@
-/* The top of the page: what was read, the verdict, the key numbers. */
+/* html_summary.c - the top of the page: what was read, the verdict, the key numbers. */
 #include "report/page.h"
+#include "report/session_texts.h"
 #include "report/verdict_text.h"
 
 #include <math.h>
@@ -44,41 +45,18 @@ static void fact_files(struct buf *out, const struct page *p)
 	fact_end(out);
 }
 
-/* The distinct values that `field` picks from the sessions, the first few of them. */
-static void fact_of_sessions(struct buf *out, const struct page *p, enum text_id name,
-			     const char *(*field)(const struct session_findings *))
+static void fact_of_sessions(struct buf *out, const struct page *p, enum text_id name, session_text *of)
 {
-	enum { SHOWN = 3, LOOKED_AT = 1000 };
-	const char *seen[SHOWN];
-	size_t n = 0;
+	struct buf texts = { 0 };
 
-	for (size_t i = 0; i < p->f->n_sessions && i < LOOKED_AT && n < SHOWN; i++) {
-		const char *value = field(&p->f->session[i]);
-		size_t k = 0;
-
-		while (k < n && strcmp(seen[k], value))
-			k++;
-		if (k == n && *value)
-			seen[n++] = value;
+	session_texts(&texts, p->f, of, p->lang);
+	if (texts.used) {
+		fact_begin(out, p, name);
+		put_log_text(out, texts.p);
+		fact_end(out);
 	}
-	if (!n)
-		return;
-	fact_begin(out, p, name);
-	for (size_t i = 0; i < n; i++) {
-		buf_str(out, i ? ", " : "");
-		put_log_text(out, seen[i]);
-	}
-	fact_end(out);
-}
-
-static const char *model_of(const struct session_findings *s)
-{
-	return s->model_name;
-}
-
-static const char *strategy_of(const struct session_findings *s)
-{
-	return s->strategy;
+	out->failed |= texts.failed;
+	buf_free(&texts);
 }
 
 static void fact_count(struct buf *out, const struct page *p, enum text_id name, uint64_t count)
@@ -93,8 +71,8 @@ void page_facts(struct buf *out, const struct page *p)
 	const struct findings *f = p->f;
 
 	buf_str(out, "<dl class=\"facts\">\n");
-	fact_of_sessions(out, p, TEXT_PAGE_MODEL, model_of);
-	fact_of_sessions(out, p, TEXT_PAGE_STRATEGY, strategy_of);
+	fact_of_sessions(out, p, TEXT_PAGE_MODEL, session_model);
+	fact_of_sessions(out, p, TEXT_PAGE_STRATEGY, session_strategy);
 	fact_files(out, p);
 	if (f->records) {
 		fact_begin(out, p, TEXT_PAGE_SPAN);
@@ -111,7 +89,11 @@ void page_facts(struct buf *out, const struct page *p)
 	fact_count(out, p, TEXT_PAGE_SESSIONS, f->sessions_total);
 	if (f->rule_set && *f->rule_set) {
 		fact_begin(out, p, TEXT_PAGE_RULES);
+		buf_str(out, "<span title=\"");
+		put_str(out, words(p, rule_set_why(f)));
+		buf_str(out, "\">");
 		put_log_text(out, f->rule_set);
+		buf_str(out, "</span>");
 		fact_end(out);
 	}
 	buf_str(out, "</dl>");
@@ -124,29 +106,38 @@ static const struct {
 	enum tone tone;
 } verdicts[VERDICT_COUNT] = {
 	[VERDICT_HEALTHY] = { TEXT_PAGE_HEALTHY, TONE_GOOD },
+	[VERDICT_UNDECIDED] = { TEXT_PAGE_UNDECIDED, TONE_NONE },
 	[VERDICT_ATTENTION] = { TEXT_PAGE_ATTENTION, TONE_WARN },
 	[VERDICT_CRITICAL] = { TEXT_PAGE_CRITICAL, TONE_BAD },
 };
 
-/* The same sentence that every report says, and what could not be read. */
+static void count_told(struct buf *out, const struct page *p, uint64_t n, enum text_id words)
+{
+	struct buf count = { 0 };
+
+	put_count(&count, n);
+	out->failed |= count.failed;
+	if (n && !count.failed) {
+		buf_str(out, "<p>");
+		put_filled(out, p, words, (const char *[]){ count.p, NULL });
+		buf_str(out, "</p>");
+	}
+	buf_free(&count);
+}
+
 static void reasons(struct buf *out, const struct page *p)
 {
-	struct buf sentence = { 0 }, skipped = { 0 };
+	struct buf sentence = { 0 };
 
 	verdict_sentence(&sentence, p->f, p->lang);
-	put_count(&skipped, p->f->skipped_lines);
-	out->failed |= sentence.failed || skipped.failed;
+	out->failed |= sentence.failed;
 	buf_str(out, "<div class=\"why\"><p>");
 	put_text(out, buf_slice(&sentence));
 	buf_str(out, "</p>");
-	if (p->f->skipped_lines && !skipped.failed) {
-		buf_str(out, "<p>");
-		put_filled(out, p, TEXT_PAGE_SKIPPED_WHY, (const char *[]){ skipped.p, NULL });
-		buf_str(out, "</p>");
-	}
+	count_told(out, p, p->f->skipped_lines, TEXT_PAGE_SKIPPED_WHY);
+	count_told(out, p, p->f->missing_records, TEXT_PAGE_MISSING_WHY);
 	buf_str(out, "</div>");
 	buf_free(&sentence);
-	buf_free(&skipped);
 }
 
 /* The alarm type with the most records among those not in `taken`. */
@@ -185,8 +176,8 @@ static void causes(struct buf *out, const struct page *p)
 
 void page_verdict(struct buf *out, const struct page *p)
 {
-	enum tone tone = p->f->records ? verdicts[p->f->verdict].tone : TONE_NONE;
-	enum text_id name = p->f->records ? verdicts[p->f->verdict].name : TEXT_PAGE_EMPTY;
+	enum tone tone = p->f->records ? verdicts[p->f->judgement->verdict].tone : TONE_NONE;
+	enum text_id name = p->f->records ? verdicts[p->f->judgement->verdict].name : TEXT_PAGE_EMPTY;
 
 	buf_printf(out, "<section class=\"verdict %s\" aria-labelledby=\"verdict\">\n", tone_classes[tone]);
 	put_icon(out, tone);
@@ -209,14 +200,10 @@ static const struct tile {
 	enum metric_id metric;
 	enum statistic big, more[2];
 } tiles[] = {
-	{ M_TOKEN_LATENCY_MS, S_MEDIAN, { S_P95, S_MAX } },
-	{ M_THROUGHPUT_TPS, S_MEAN, { S_MEDIAN, S_MIN } },
-	{ M_TIME_TO_FIRST_TOKEN_MS, S_MEDIAN, { S_P95, S_MAX } },
-	{ M_VRAM_USED_MB, S_MAX, { S_MEAN, S_NONE } },
-	{ M_PROCESS_MEMORY_MB, S_MAX, { S_MEAN, S_NONE } },
-	{ M_LOGITS_ENTROPY, S_MEAN, { S_MIN, S_MAX } },
-	{ M_TOKEN_REPETITION_PCT, S_MEAN, { S_P95, S_MAX } },
-	{ M_STATE_SIMILARITY, S_MEDIAN, { S_MIN, S_MAX } },
+	{ M_TOKEN_LATENCY_MS, S_MEDIAN, { S_P95, S_MAX } },       { M_THROUGHPUT_TPS, S_MEAN, { S_MEDIAN, S_MIN } },
+	{ M_TIME_TO_FIRST_TOKEN_MS, S_MEDIAN, { S_P95, S_MAX } }, { M_VRAM_USED_MB, S_MAX, { S_MEAN, S_NONE } },
+	{ M_PROCESS_MEMORY_MB, S_MAX, { S_MEAN, S_NONE } },       { M_LOGITS_ENTROPY, S_MEAN, { S_MIN, S_MAX } },
+	{ M_TOKEN_REPETITION_PCT, S_MEAN, { S_P95, S_MAX } },     { M_STATE_SIMILARITY, S_MEDIAN, { S_MIN, S_MAX } },
 };
 
 static double statistic_of(const struct summary *s, enum statistic which)

@@ -1,4 +1,6 @@
-/* The tables: anomalies, statistics, sessions, skipped lines. */
+/* html_tables.c - the tables of the page: anomalies, statistics, sessions, skipped lines. */
+#include "report/actions.h"
+#include "report/gpus.h"
 #include "report/page.h"
 #include "report/table.h"
 #include "spec/skipped.h"
@@ -9,11 +11,13 @@
 
 static void severity_chip(struct buf *out, const struct page *p, enum severity severity)
 {
+	static const enum text_id names[SEVERITY_COUNT] = { TEXT_TERM_NOTICE, TEXT_PAGE_WARNING,
+							    TEXT_PAGE_CRITICAL_LEVEL };
 	enum tone tone = severity_tone(severity);
 
 	buf_printf(out, "<span class=\"chip %s\">", tone_classes[tone]);
 	put_icon(out, tone);
-	put_str(out, words(p, severity == SEVERITY_CRITICAL ? TEXT_PAGE_CRITICAL_LEVEL : TEXT_PAGE_WARNING));
+	put_str(out, words(p, names[severity]));
 	buf_str(out, "</span>");
 }
 
@@ -83,7 +87,7 @@ static void event_row(struct buf *out, const struct page *p, size_t at)
 	buf_str(out, "</button></td></tr>\n");
 }
 
-/* What the broken rules say about what to do. */
+/* The advice of the rules that were broken. */
 static void advice_list(struct buf *out, const struct page *p)
 {
 	bool any = false;
@@ -143,8 +147,36 @@ static bool any_anomaly(const struct findings *f)
 	return f->n_events > 0;
 }
 
+static void unjudged_rules(struct buf *out, const struct page *p)
+{
+	struct buf line = { 0 };
+
+	if (!p->f->unjudged)
+		return;
+	text_fill(&line, p->lang, TEXT_TERM_UNJUDGED, p->f->unjudged);
+	buf_str(out, "<p class=\"note\">");
+	put_log_text(out, line.p ? line.p : "");
+	buf_str(out, "</p>");
+	buf_free(&line);
+}
+
+static void done(struct buf *out, const struct page *p)
+{
+	struct buf said = { 0 };
+
+	actions_text(&said, &p->f->actions, p->lang);
+	if (said.used) {
+		buf_str(out, "<p>");
+		put_str(out, said.p);
+		buf_str(out, "</p>\n");
+	}
+	buf_free(&said);
+}
+
 void page_anomalies(struct buf *out, const struct page *p)
 {
+	unjudged_rules(out, p);
+	done(out, p);
 	if (!any_anomaly(p->f)) {
 		buf_str(out, "<p>");
 		put_str(out, words(p, TEXT_PAGE_NO_ANOMALIES));
@@ -230,7 +262,7 @@ static void absent_metrics(struct buf *out, const struct page *p)
 
 	for (int m = 0; m < METRIC_COUNT; m++)
 		if (metric_specs[m].core && !p->f->metric[m].count) {
-			buf_str(&names, !names.used ? "" : p->lang == LANG_ZH ? "、" : ", ");
+			buf_str(&names, !names.used ? "" : text(TEXT_COMMA, p->lang));
 			put_str(&names, metric_specs[m].label[p->lang]);
 		}
 	if (names.used && !names.failed) {
@@ -239,6 +271,28 @@ static void absent_metrics(struct buf *out, const struct page *p)
 		buf_str(out, "</p>\n");
 	}
 	buf_free(&names);
+}
+
+/* Only where the log tells several apart. */
+static void gpu_list(struct buf *out, const struct page *p)
+{
+	struct buf lines = { 0 };
+
+	gpus_text(&lines, p->f, p->lang);
+	if (lines.used && lines.p) {
+		buf_str(out, "<ul>");
+		for (const char *line = lines.p; *line; line += strcspn(line, "\n") + 1) {
+			char one[512];
+
+			snprintf(one, sizeof one, "%.*s", (int)strcspn(line, "\n"), line);
+			buf_str(out, "<li>");
+			put_log_text(out, one);
+			buf_str(out, "</li>");
+		}
+		buf_str(out, "</ul>\n");
+	}
+	out->failed |= lines.failed;
+	buf_free(&lines);
 }
 
 void page_statistics(struct buf *out, const struct page *p)
@@ -253,6 +307,7 @@ void page_statistics(struct buf *out, const struct page *p)
 	if (any_value(p->f->metric))
 		statistics_table(out, p, TEXT_PAGE_OVERALL, p->f->metric);
 	absent_metrics(out, p);
+	gpu_list(out, p);
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
 		if (!any_value(p->f->phase[order[i]]))
 			continue;
@@ -289,7 +344,7 @@ static double known(const struct summary *s, double value)
 	return s->count ? value : NAN;
 }
 
-/* Otherwise the head of the page has said it. */
+/* Otherwise the top of the page shows it already. */
 static bool several_models(const struct findings *f)
 {
 	for (size_t i = 1; i < f->n_sessions && i < PAGE_SESSIONS_MAX; i++)
@@ -301,8 +356,9 @@ static bool several_models(const struct findings *f)
 
 static void session_row(struct buf *out, const struct page *p, const struct session_findings *s)
 {
-	const struct summary *latency = &s->metric[M_TOKEN_LATENCY_MS], *speed = &s->metric[M_THROUGHPUT_TPS];
-	const struct summary *similarity = &s->metric[M_STATE_SIMILARITY];
+	const struct summary latency = session_metric(s, M_TOKEN_LATENCY_MS),
+			     speed = session_metric(s, M_THROUGHPUT_TPS);
+	const struct summary similarity = session_metric(s, M_STATE_SIMILARITY);
 
 	buf_str(out, "<tr><th scope=\"row\"><span class=\"long\">");
 	put_log_text(out, s->session_id);
@@ -318,10 +374,10 @@ static void session_row(struct buf *out, const struct page *p, const struct sess
 	buf_str(out, "</td>");
 	table_count(out, s->records);
 	table_count(out, s->tokens);
-	table_value(out, M_TOKEN_LATENCY_MS, known(latency, latency->p50));
-	table_value(out, M_TOKEN_LATENCY_MS, known(latency, latency->p95));
-	table_value(out, M_THROUGHPUT_TPS, known(speed, speed->mean));
-	table_value(out, M_STATE_SIMILARITY, known(similarity, similarity->p50));
+	table_value(out, M_TOKEN_LATENCY_MS, known(&latency, latency.p50));
+	table_value(out, M_TOKEN_LATENCY_MS, known(&latency, latency.p95));
+	table_value(out, M_THROUGHPUT_TPS, known(&speed, speed.mean));
+	table_value(out, M_STATE_SIMILARITY, known(&similarity, similarity.p50));
 	correlation_cell(out, p, s);
 	buf_str(out, "</tr>\n");
 }

@@ -1,3 +1,4 @@
+/* live_page.c - the page's model and words as JSON. */
 #include "report/live_page.h"
 
 #include "report/page.h"
@@ -31,12 +32,6 @@ void live_file_add(struct buf *out, enum live_file file)
 	}
 }
 
-static void add_string(struct buf *out, const char *key, const char *text)
-{
-	buf_printf(out, "\"%s\":", key);
-	buf_json_string(out, slice_of(text));
-}
-
 static bool chart_occurs(const struct findings *f, int chart)
 {
 	for (int p = 0; p < PANEL_COUNT; p++)
@@ -45,66 +40,55 @@ static bool chart_occurs(const struct findings *f, int chart)
 	return false;
 }
 
-static void add_chart(struct buf *out, const struct findings *f, int chart, enum lang lang)
+static void add_chart(struct json *out, const struct findings *f, int chart, enum lang lang)
 {
-	bool first = true;
-
-	buf_char(out, '{');
-	add_string(out, "title", chart_specs[chart].title[lang]);
-	buf_char(out, ',');
-	add_string(out, "question", chart_specs[chart].question[lang]);
-	buf_str(out, ",\"panels\":[");
+	jw_object(out);
+	jw_put_text(out, "title", chart_specs[chart].title[lang]);
+	jw_put_text(out, "question", chart_specs[chart].question[lang]);
+	jw_put_array(out, "panels");
 	for (int p = 0; p < PANEL_COUNT; p++) {
 		if ((int)panel_specs[p].chart != chart || !page_panel_occurs(f, (enum panel_id)p))
 			continue;
-		buf_str(out, first ? "{" : ",{");
-		first = false;
-		add_string(out, "id", panel_specs[p].id);
-		buf_char(out, ',');
-		add_string(out, "title", panel_specs[p].title[lang]);
-		buf_char(out, '}');
+		jw_object(out);
+		jw_put_text(out, "id", panel_specs[p].id);
+		jw_put_text(out, "title", panel_specs[p].title[lang]);
+		jw_end(out);
 	}
-	buf_str(out, "]}");
+	jw_end(out);
+	jw_end(out);
 }
 
-void live_page_model(struct buf *out, const struct findings *f, enum lang lang)
+void live_page_model(struct json *out, const struct findings *f, enum lang lang)
 {
 	const struct page page = { .f = f, .lang = lang };
-	bool first = true;
 
-	buf_str(out, "{\"charts\":[");
-	for (int c = 0; c < CHART_COUNT; c++) {
-		if (!chart_occurs(f, c))
-			continue;
-		if (!first)
-			buf_char(out, ',');
-		first = false;
-		add_chart(out, f, c, lang);
-	}
-	buf_str(out, "],\"model\":");
+	jw_object(out);
+	jw_put_array(out, "charts");
+	for (int c = 0; c < CHART_COUNT; c++)
+		if (chart_occurs(f, c))
+			add_chart(out, f, c, lang);
+	jw_end(out);
+	jw_key(out, "model");
 	page_model(out, &page);
-	buf_char(out, '}');
+	jw_end(out);
 }
 
-void live_page_series(struct buf *out, const struct series *s)
+void live_page_series(struct json *out, const struct series *s)
 {
 	page_series(out, s, NULL);
 }
 
-void live_page_words(struct buf *out, enum lang lang)
+void live_page_words(struct json *out, enum lang lang)
 {
-	bool first = true;
-
-	buf_str(out, "{");
-	add_string(out, "lang", lang == LANG_ZH ? "zh-CN" : "en");
-	buf_str(out, ",\"version\":\"" RWKVMON_VERSION "\",\"text\":{");
-#define TEXT(name, en, zh)                                                                                            \
-	if (!strncmp(#name, "LIVE_", 5)) {                                                                            \
-		buf_str(out, first ? "" : ",");                                                                       \
-		add_string(out, #name, text(TEXT_##name, lang));                                                      \
-		first = false;                                                                                        \
-	}
+	jw_object(out);
+	jw_put_text(out, "lang", lang == LANG_ZH ? "zh-CN" : "en");
+	jw_put_text(out, "version", RWKVMON_VERSION);
+	jw_put_object(out, "text");
+#define TEXT(name, en, zh)                                                                                             \
+	if (!strncmp(#name, "LIVE_", 5))                                                                               \
+		jw_put_text(out, #name, text(TEXT_##name, lang));
 #include "spec/text.def"
 #undef TEXT
-	buf_str(out, "}}");
+	jw_end(out);
+	jw_end(out);
 }

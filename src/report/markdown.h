@@ -1,4 +1,4 @@
-/* markdown.h - text that Markdown shows as it is. */
+/* markdown.h - escapes text so that Markdown shows it literally. */
 #ifndef RWKVMON_REPORT_MARKDOWN_H
 #define RWKVMON_REPORT_MARKDOWN_H
 
@@ -8,7 +8,5 @@
 void md_text(struct buf *out, const char *text);
 /* A blank line, the heading, a blank line. */
 void md_heading(struct buf *out, int level, const char *text);
-/* `words` with its %s replaced. */
-void md_filled(struct buf *out, const char *words, const char *value);
 
 #endif

@@ -1,13 +1,16 @@
-/* markdown_report.c - findings to paste into an issue, a wiki or a chat: verdict, numbers, anomalies with their advice. */
+/* markdown_report.c - findings to paste into an issue, a wiki or a chat: verdict, numbers, anomalies with their advice.
+ */
+#include "report/actions.h"
 #include "report/drifted.h"
 #include "report/markdown.h"
 #include "report/report.h"
+#include "report/session_texts.h"
 #include "report/terminal.h"
 #include "report/verdict_text.h"
 
 #include "base/clock.h"
 
-enum { SESSIONS_SHOWN = 20, EVENTS_SHOWN = 20 };
+enum { FILES_SHOWN = 20, SESSIONS_SHOWN = 20, EVENTS_SHOWN = 20 };
 
 struct md {
 	struct buf *out;
@@ -55,18 +58,20 @@ static void heads(struct md *md, const enum text_id *ids, size_t n)
 	buf_char(md->out, '\n');
 }
 
-#define HEADS(md, ...)                                                                                                \
-	heads(md, (const enum text_id[]){ __VA_ARGS__ }, sizeof((const enum text_id[]){ __VA_ARGS__ }) / sizeof(enum text_id))
+#define HEADS(md, ...)                                                                                                 \
+	heads(md, (const enum text_id[]){ __VA_ARGS__ },                                                               \
+	      sizeof((const enum text_id[]){ __VA_ARGS__ }) / sizeof(enum text_id))
 
 static void verdict(struct md *md, const struct findings *f)
 {
-	static const enum text_id names[VERDICT_COUNT] = { TEXT_PAGE_HEALTHY, TEXT_PAGE_ATTENTION, TEXT_PAGE_CRITICAL };
+	static const enum text_id names[VERDICT_COUNT] = { TEXT_PAGE_HEALTHY, TEXT_PAGE_UNDECIDED, TEXT_PAGE_ATTENTION,
+							   TEXT_PAGE_CRITICAL };
 	struct buf sentence = { 0 };
 
 	verdict_sentence(&sentence, f, md->lang);
 	md_heading(md->out, 1, text(TEXT_PAGE_TITLE, md->lang));
 	buf_str(md->out, "**");
-	md_text(md->out, text(f->records ? names[f->verdict] : TEXT_PAGE_EMPTY, md->lang));
+	md_text(md->out, text(f->records ? names[f->judgement->verdict] : TEXT_PAGE_EMPTY, md->lang));
 	buf_str(md->out, "** ");
 	md_text(md->out, sentence.p ? sentence.p : "");
 	buf_char(md->out, '\n');
@@ -74,19 +79,63 @@ static void verdict(struct md *md, const struct findings *f)
 	buf_free(&sentence);
 }
 
+static void cell_files(struct md *md, const struct findings *f)
+{
+	struct buf names = { 0 };
+	char more[TERM_TEXT];
+
+	for (size_t i = 0; i < f->n_files && i < FILES_SHOWN; i++)
+		buf_printf(&names, "%s%s", i ? ", " : "", f->files[i]);
+	if (f->n_files > FILES_SHOWN) {
+		buf_str(&names, ", ");
+		text_fill(&names, md->lang, TEXT_PAGE_MORE, term_count(more, f->n_files - FILES_SHOWN));
+	}
+	cell(md, names.p ? names.p : "");
+	md->out->failed |= names.failed;
+	buf_free(&names);
+}
+
+/* A line of its own, when it is known. */
+static void said_of_sessions(struct md *md, const struct findings *f, enum text_id name, session_text *of)
+{
+	struct buf texts = { 0 };
+
+	session_texts(&texts, f, of, md->lang);
+	if (texts.used) {
+		buf_char(md->out, '\n');
+		md_text(md->out, text(name, md->lang));
+		buf_str(md->out, text(TEXT_COLON, md->lang));
+		md_text(md->out, texts.p);
+		buf_char(md->out, '\n');
+	}
+	md->out->failed |= texts.failed;
+	buf_free(&texts);
+}
+
+static void missing_records(struct md *md, uint64_t n)
+{
+	char count[TERM_TEXT];
+
+	buf_char(md->out, '\n');
+	text_fill(md->out, md->lang, TEXT_TERM_MISSING_COUNT, term_count(count, n));
+	buf_char(md->out, '\n');
+}
+
 static void input(struct md *md, const struct findings *f)
 {
 	md_heading(md->out, 2, text(TEXT_TERM_INPUT, md->lang));
 	HEADS(md, TEXT_PAGE_FILES, TEXT_PAGE_RECORDS, TEXT_PAGE_TOKENS, TEXT_PAGE_SESSIONS, TEXT_PAGE_SKIPPED);
-	for (size_t i = 0; i < f->n_files && i < 1; i++) {
-		buf_str(md->out, "|");
-		cell(md, f->files[i]);
-		cell_count(md, f->records);
-		cell_count(md, f->tokens);
-		cell_count(md, f->sessions_total);
-		cell_count(md, f->skipped_lines);
-		buf_char(md->out, '\n');
-	}
+	buf_str(md->out, "|");
+	cell_files(md, f);
+	cell_count(md, f->records);
+	cell_count(md, f->tokens);
+	cell_count(md, f->sessions_total);
+	cell_count(md, f->skipped_lines);
+	buf_char(md->out, '\n');
+	said_of_sessions(md, f, TEXT_PAGE_MODEL, session_model);
+	said_of_sessions(md, f, TEXT_PAGE_STRATEGY, session_strategy);
+	if (f->missing_records)
+		missing_records(md, f->missing_records);
 }
 
 static void metrics(struct md *md, const char *title, const struct summary s[METRIC_COUNT])
@@ -98,7 +147,8 @@ static void metrics(struct md *md, const char *title, const struct summary s[MET
 			continue;
 		if (!any) {
 			md_heading(md->out, 2, title);
-			HEADS(md, TEXT_PAGE_METRIC, TEXT_PAGE_MIN, TEXT_PAGE_MEDIAN, TEXT_TERM_P95, TEXT_PAGE_MAX, TEXT_PAGE_MEAN);
+			HEADS(md, TEXT_PAGE_METRIC, TEXT_PAGE_MIN, TEXT_PAGE_MEDIAN, TEXT_TERM_P95, TEXT_PAGE_MAX,
+			      TEXT_PAGE_MEAN);
 		}
 		any = true;
 		buf_str(md->out, "|");
@@ -135,7 +185,8 @@ static void anomaly_types(struct md *md, const struct findings *f)
 static void events(struct md *md, const struct findings *f)
 {
 	md_heading(md->out, 3, text(TEXT_PAGE_EVENTS, md->lang));
-	HEADS(md, TEXT_PAGE_FROM, TEXT_PAGE_TYPE, TEXT_PAGE_WORST, TEXT_PAGE_LIMIT_HEAD, TEXT_PAGE_RECORDS, TEXT_PAGE_SESSION);
+	HEADS(md, TEXT_PAGE_FROM, TEXT_PAGE_TYPE, TEXT_PAGE_WORST, TEXT_PAGE_LIMIT_HEAD, TEXT_PAGE_RECORDS,
+	      TEXT_PAGE_SESSION);
 	for (size_t i = 0; i < f->n_events && i < EVENTS_SHOWN; i++) {
 		const struct anomaly_event *e = &f->event[i];
 
@@ -152,14 +203,26 @@ static void events(struct md *md, const struct findings *f)
 		char more[TERM_TEXT];
 
 		buf_char(md->out, '\n');
-		md_filled(md->out, text(TEXT_TERM_MORE_EVENTS, md->lang), term_count(more, f->events_total - EVENTS_SHOWN));
+		text_fill(md->out, md->lang, TEXT_TERM_MORE_EVENTS, term_count(more, f->events_total - EVENTS_SHOWN));
 		buf_char(md->out, '\n');
 	}
 }
 
 static void anomalies(struct md *md, const struct findings *f)
 {
+	struct buf done = { 0 };
+
 	md_heading(md->out, 2, text(TEXT_PAGE_ANOMALIES, md->lang));
+	if (f->unjudged) {
+		text_fill(md->out, md->lang, TEXT_TERM_UNJUDGED, f->unjudged);
+		buf_str(md->out, "\n\n");
+	}
+	actions_text(&done, &f->actions, md->lang);
+	if (done.used) {
+		md_text(md->out, done.p);
+		buf_str(md->out, "\n\n");
+	}
+	buf_free(&done);
 	if (!f->anomaly_records && !f->n_events) {
 		md_text(md->out, text(TEXT_PAGE_NO_ANOMALIES, md->lang));
 		buf_char(md->out, '\n');
@@ -175,7 +238,7 @@ static void more_sessions(struct md *md, uint64_t n)
 	char more[TERM_TEXT];
 
 	buf_char(md->out, '\n');
-	md_filled(md->out, text(TEXT_TERM_MORE_SESSIONS, md->lang), term_count(more, n));
+	text_fill(md->out, md->lang, TEXT_TERM_MORE_SESSIONS, term_count(more, n));
 	buf_char(md->out, '\n');
 }
 
@@ -184,7 +247,8 @@ static void sessions(struct md *md, const struct findings *f)
 	if (f->n_sessions < 2)
 		return;
 	md_heading(md->out, 2, text(TEXT_PAGE_SESSIONS, md->lang));
-	HEADS(md, TEXT_PAGE_SESSION, TEXT_PAGE_MODEL, TEXT_PAGE_RECORDS, TEXT_PAGE_TOKENS, TEXT_TERM_LATENCY_P50, TEXT_TERM_CORRELATION);
+	HEADS(md, TEXT_PAGE_SESSION, TEXT_PAGE_MODEL, TEXT_PAGE_RECORDS, TEXT_PAGE_TOKENS, TEXT_TERM_LATENCY_P50,
+	      TEXT_TERM_CORRELATION);
 	for (size_t i = 0; i < f->n_sessions && i < SESSIONS_SHOWN; i++) {
 		const struct session_findings *s = &f->session[i];
 		char r[TERM_TEXT];
@@ -194,7 +258,7 @@ static void sessions(struct md *md, const struct findings *f)
 		cell(md, s->model_name);
 		cell_count(md, s->records);
 		cell_count(md, s->tokens);
-		cell_value(md, M_TOKEN_LATENCY_MS, s->metric[M_TOKEN_LATENCY_MS].p50);
+		cell_value(md, M_TOKEN_LATENCY_MS, session_metric(s, M_TOKEN_LATENCY_MS).p50);
 		cell(md, term_number(r, s->similarity_entropy_pearson));
 		buf_char(md->out, '\n');
 	}
@@ -212,7 +276,8 @@ static void drift(struct md *md, const struct findings *f)
 	md_heading(md->out, 2, text(TEXT_PAGE_DRIFT, md->lang));
 	md_text(md->out, text(TEXT_PAGE_DRIFT_HELP, md->lang));
 	buf_str(md->out, "\n\n");
-	HEADS(md, TEXT_PAGE_SESSION, TEXT_PAGE_SAMPLES, TEXT_PAGE_FIRST, TEXT_PAGE_LAST, TEXT_PAGE_GREATEST, TEXT_PAGE_POSITION);
+	HEADS(md, TEXT_PAGE_SESSION, TEXT_PAGE_SAMPLES, TEXT_PAGE_FIRST, TEXT_PAGE_LAST, TEXT_PAGE_GREATEST,
+	      TEXT_PAGE_POSITION);
 	for (size_t i = 0; i < n; i++) {
 		const struct drift *d = &shown[i]->state.drift;
 

@@ -1,3 +1,4 @@
+/* markup.c - numbers, times, units and escaped text as HTML. */
 #include "report/page.h"
 
 #include "base/clock.h"
@@ -39,7 +40,7 @@ void put_text(struct buf *out, struct slice text)
 
 		size_t bytes;
 
-		if (n && !utf8_turns_text(utf8_decode(text.p + i, &bytes)))
+		if (n && utf8_may_be_shown(utf8_decode(text.p + i, &bytes)))
 			buf_add(out, text.p + i, n);
 		else
 			buf_str(out, e ? e : REPLACEMENT);
@@ -91,14 +92,7 @@ void put_log_text(struct buf *out, const char *text)
 
 void put_filled(struct buf *out, const struct page *p, enum text_id id, const char *const *markup)
 {
-	const char *at = words(p, id), *hole;
-
-	while ((hole = strstr(at, "%s")) && *markup) {
-		put_text(out, (struct slice){ at, (size_t)(hole - at) });
-		buf_str(out, *markup++);
-		at = hole + 2;
-	}
-	put_str(out, at);
+	text_fill_as(out, words(p, id), markup, put_text);
 }
 
 void put_count(struct buf *out, uint64_t value)
@@ -225,5 +219,7 @@ void put_icon(struct buf *out, enum tone tone)
 
 enum tone severity_tone(enum severity s)
 {
-	return s == SEVERITY_CRITICAL ? TONE_BAD : TONE_WARN;
+	static const enum tone tones[SEVERITY_COUNT] = { TONE_NONE, TONE_WARN, TONE_BAD };
+
+	return tones[s];
 }

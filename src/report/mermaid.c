@@ -1,3 +1,4 @@
+/* mermaid.c - writes questions and causes as a flow chart; the path taken is highlighted. */
 #include "report/mermaid.h"
 
 #include "report/report.h"
@@ -60,7 +61,7 @@ static void light_up(struct buf *out, const struct diagnosis *d)
 {
 	bool first = true;
 
-	buf_str(out, "  classDef lit fill:#fde9c8,stroke:#a35a00,stroke-width:3px,color:#1a1a1a\n"
+	buf_str(out, "  classDef lit fill:#dbe7fb,stroke:#2457a8,stroke-width:3px,color:#1a1a1a\n"
 		     "  classDef cause fill:#fbd5d0,stroke:#b3261e,stroke-width:4px,color:#1a1a1a\n"
 		     "  classDef fine fill:#d6f0df,stroke:#16703a,stroke-width:4px,color:#1a1a1a\n");
 	for (int q = 0; q < QUESTION_COUNT; q++)
@@ -88,8 +89,7 @@ void mermaid_tree(struct buf *out, const struct diagnosis *d, enum lang lang)
 
 void report_diagnosis_mermaid(struct buf *out, const struct findings *f, const struct report_options *opts)
 {
-	(void)f;
-	mermaid_tree(out, opts->diagnosis, opts->lang);
+	mermaid_tree(out, &f->judgement->diagnosis, opts->lang);
 }
 
 /* --- boxes and arrows ------------------------------------------------------------------ */

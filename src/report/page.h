@@ -7,8 +7,8 @@
 #ifndef RWKVMON_REPORT_PAGE_H
 #define RWKVMON_REPORT_PAGE_H
 
-#include "analyze/diagnose.h"
-#include "base/buf.h"
+#include "analyze/judgement.h"
+#include "base/json.h"
 #include "spec/charts.h"
 #include "spec/text.h"
 
@@ -16,14 +16,14 @@ struct page {
 	const struct findings *f;
 	enum lang lang;
 	const struct diagnosis *diagnosis; /* NULL: none was made */
-	bool diagnosis_page;		    /* the page is about it: its tree is open */
+	bool diagnosis_page;               /* the page is about it: its tree is open */
 };
 
 enum {
 	PAGE_BYTES_MAX = 2 * 1000 * 1000,
-	PAGE_LOG_TEXT_MAX = 120, /* bytes shown of a text that a log supplied */
-	PAGE_EVENTS_MAX = 200,	 /* anomaly events listed and drawn */
-	PAGE_SESSIONS_MAX = 100, /* sessions listed */
+	PAGE_LOG_TEXT_MAX = 120,        /* bytes shown of a text that a log supplied */
+	PAGE_EVENTS_MAX = 200,          /* anomaly events listed and drawn */
+	PAGE_SESSIONS_MAX = 100,        /* sessions listed */
 	PAGE_SERIES_BYTES = 700 * 1024, /* of the model: sessions' own series stop here */
 };
 
@@ -37,10 +37,11 @@ void page_anomalies(struct buf *out, const struct page *p);
 void page_statistics(struct buf *out, const struct page *p);
 void page_sessions(struct buf *out, const struct page *p);
 void page_insights(struct buf *out, const struct page *p);
+void page_forecast(struct buf *out, const struct page *p); /* nothing if there is no result */
 void page_diagrams(struct buf *out, const struct page *p);
 void page_skipped(struct buf *out, const struct page *p);
-void page_model(struct buf *out, const struct page *p); /* JSON: what report.js draws */
-void page_series(struct buf *out, const struct series *s, const char *session); /* one of the model's */
+void page_model(struct json *out, const struct page *p);                         /* JSON: what report.js draws */
+void page_series(struct json *out, const struct series *s, const char *session); /* one of the model's */
 
 /* True when the panel has something to draw. */
 bool page_panel_occurs(const struct findings *f, enum panel_id panel);

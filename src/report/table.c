@@ -1,3 +1,4 @@
+/* table.c - opens, fills and closes tables of the page. */
 #include "report/table.h"
 
 void table_begin(struct buf *out, const char *label)

@@ -1,3 +1,4 @@
+/* terminal.c - columns are counted as a terminal draws them. */
 #include "report/terminal.h"
 
 #include "base/utf8.h"
@@ -5,11 +6,20 @@
 #include <math.h>
 
 static const char *const tint_codes[TINT_COUNT] = {
-	[TINT_PLAIN] = "", [TINT_BOLD] = "\x1b[1m", [TINT_DIM] = "\x1b[2m", [TINT_GOOD] = "\x1b[32m",
-	[TINT_WARN] = "\x1b[33m", [TINT_BAD] = "\x1b[1;31m",
+	[TINT_PLAIN] = "",        [TINT_BOLD] = "\x1b[1m",  [TINT_DIM] = "\x1b[2m",
+	[TINT_GOOD] = "\x1b[32m", [TINT_WARN] = "\x1b[33m", [TINT_BAD] = "\x1b[1;31m",
 };
 
 /* --- numbers for people ------------------------------------------------------------ */
+
+struct term term_begin(struct buf *out, const struct report_options *opts)
+{
+	return (struct term){ .out = out,
+			      .lang = opts->lang,
+			      .color = opts->color,
+			      .ascii = opts->ascii,
+			      .columns = opts->columns > REPORT_COLUMNS ? opts->columns : REPORT_COLUMNS };
+}
 
 const char *term_count(char out[TERM_TEXT], uint64_t value)
 {
@@ -134,9 +144,7 @@ static size_t shown_char(const char *p, size_t n, size_t *columns)
 	if (!bytes)
 		return 0;
 	c = utf8_decode(p, &bytes);
-	/* C0, DEL, C1; marks that turn the direction of text or are invisible. */
-	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	    (c >= 0x2060 && c <= 0x206f) || c == 0xfeff)
+	if (!utf8_may_be_shown(c))
 		return 0;
 	memcpy(one, p, bytes);
 	*columns = utf8_columns(one);
@@ -202,18 +210,6 @@ const char *term_clean(char out[TERM_TEXT], const struct term *t, const char *te
 	return out;
 }
 
-void term_fill(struct buf *out, enum lang lang, enum text_id id, const char *const *args)
-{
-	for (const char *p = text(id, lang); *p; p++) {
-		if (p[0] == '%' && p[1] == 's') {
-			buf_str(out, *args++);
-			p++;
-		} else {
-			buf_char(out, *p);
-		}
-	}
-}
-
 void term_put(struct term *t, enum tint tint, const char *text)
 {
 	bool tinted = t->color && tint != TINT_PLAIN && *text;
@@ -224,7 +220,7 @@ void term_put(struct term *t, enum tint tint, const char *text)
 	t->at += utf8_columns(text);
 }
 
-void term_repeat(struct term *t, enum tint tint, const char *text, size_t times)
+static void term_repeat(struct term *t, enum tint tint, const char *text, size_t times)
 {
 	struct buf b = { 0 };
 
@@ -295,16 +291,18 @@ void term_heading(struct term *t, enum text_id id, const char *remark)
 	term_newline(t);
 }
 
-/* The length of the piece that must not be broken: a word with its blank, or one wide character. */
-static size_t piece_bytes(const char *p)
+/* The length of the piece that must not be broken: a word with its blank, what fits of one that no line can hold, or
+ * one wide character. */
+static size_t piece_bytes(const char *p, size_t room)
 {
-	size_t n = strlen(p), at = 0, columns = 1;
+	size_t n = strlen(p), at = 0, columns = 1, width = 0;
 
 	while (at < n) {
 		size_t bytes = shown_char(p + at, n - at, &columns);
 
 		bytes = bytes ? bytes : 1;
-		if (at && columns > 1)
+		width += columns;
+		if (at && (columns > 1 || width > room))
 			break;
 		at += bytes;
 		if (columns > 1 || p[at - 1] == ' ')
@@ -317,17 +315,18 @@ static size_t piece_bytes(const char *p)
 static bool is_closing(const char *p)
 {
 	return !strncmp(p, "\xef\xbc\x8c", 3) || !strncmp(p, "\xe3\x80\x82", 3) || !strncmp(p, "\xef\xbc\x9a", 3) ||
-	       !strncmp(p, "\xef\xbc\x9b", 3) || !strncmp(p, "\xef\xbc\x89", 3);
+	       !strncmp(p, "\xef\xbc\x9b", 3) || !strncmp(p, "\xef\xbc\x89", 3) || !strncmp(p, "\xe3\x80\x81", 3);
 }
 
 void term_wrap(struct term *t, enum tint tint, const char *text, size_t indent)
 {
+	const size_t room = t->columns > indent + 3 ? t->columns - indent - 2 : 1; /* 2: a full stop in Chinese */
 	char piece[TERM_TEXT];
 
 	if (t->at < indent)
 		pad(t, indent - t->at);
 	while (*text) {
-		size_t n = piece_bytes(text), columns, trimmed;
+		size_t n = piece_bytes(text, room), columns, trimmed;
 
 		if (is_closing(text + n))
 			n += 3;
@@ -343,4 +342,26 @@ void term_wrap(struct term *t, enum tint tint, const char *text, size_t indent)
 		}
 		term_put(t, tint, piece);
 	}
+}
+
+void term_say(struct term *t, enum tint tint, size_t indent, enum text_id id, const char *const *args)
+{
+	struct buf line = { 0 };
+
+	text_fill_list(&line, t->lang, id, args);
+	if (line.p)
+		term_wrap(t, tint, line.p, indent);
+	t->out->failed |= line.failed;
+	buf_free(&line);
+}
+
+void term_more(struct term *t, size_t indent, enum text_id id, uint64_t n)
+{
+	char count[TERM_TEXT];
+
+	if (!n)
+		return;
+	term_left(t, TINT_PLAIN, "", indent);
+	term_say(t, TINT_DIM, indent, id, (const char *const[]){ term_count(count, n) });
+	term_newline(t);
 }

@@ -1,8 +1,7 @@
 /* terminal.h - text that fits columns: padding, cutting, wrapping, colours, numbers for people.
  *
- * Everything measures in terminal columns (East Asian wide characters are 2), so that
- * tables stay straight in both languages. Texts that a log supplied go through
- * term_clean, which leaves nothing that could steer a terminal. */
+ * All widths are in terminal columns (East Asian wide characters take 2), so that tables are aligned in both languages.
+ * Texts from a log go through term_clean, which removes everything that could control a terminal. */
 #ifndef RWKVMON_REPORT_TERMINAL_H
 #define RWKVMON_REPORT_TERMINAL_H
 
@@ -21,6 +20,9 @@ struct term {
 	size_t at; /* columns used of the present line */
 };
 
+/* At least REPORT_COLUMNS wide. */
+struct term term_begin(struct buf *out, const struct report_options *opts);
+
 enum { TERM_TEXT = 640 }; /* bytes of a short text, NUL included */
 
 /* The short text of a value. Unknown (not finite) is a dash. */
@@ -37,17 +39,17 @@ const char *term_clean(char out[TERM_TEXT], const struct term *t, const char *te
 /* The same, of any length and in full. */
 void term_clean_all(struct buf *out, const struct term *t, const char *text);
 
-/* The words of `id` with each %s taking the next of args. */
-void term_fill(struct buf *out, enum lang lang, enum text_id id, const char *const *args);
-
 void term_left(struct term *t, enum tint tint, const char *text, size_t columns);
 void term_right(struct term *t, enum tint tint, const char *text, size_t columns);
 void term_put(struct term *t, enum tint tint, const char *text); /* as wide as it is */
-void term_repeat(struct term *t, enum tint tint, const char *text, size_t times);
-void term_newline(struct term *t); /* drops blanks at the end of the line */
+void term_newline(struct term *t);                               /* drops blanks at the end of the line */
 /* A heading with a rule to the right margin, and an optional remark at its end. */
 void term_heading(struct term *t, enum text_id id, const char *remark);
-/* Words from column `indent` on, broken to fit; the line begun so far counts. */
+/* Words from column `indent` on, broken to fit; what is already on the line counts. */
 void term_wrap(struct term *t, enum tint tint, const char *text, size_t indent);
+/* The same of a text with its values filled in. */
+void term_say(struct term *t, enum tint tint, size_t indent, enum text_id id, const char *const *args);
+/* A line of its own: n more of them; nothing for 0. */
+void term_more(struct term *t, size_t indent, enum text_id id, uint64_t n);
 
 #endif

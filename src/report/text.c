@@ -1,10 +1,14 @@
 /* text.c - findings for a terminal: the verdict first, then the evidence, then what to do next. */
+#include "report/actions.h"
 #include "report/report.h"
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "report/gpus.h"
+#include "report/session_texts.h"
 #include "report/terminal.h"
-#include "report/text_course.h"
+#include "report/text_trends.h"
+#include "report/unusual_words.h"
 #include "report/verdict_text.h"
 #include "spec/skipped.h"
 
@@ -22,49 +26,15 @@ static void indent(struct term *t)
 	term_left(t, TINT_PLAIN, "", INDENT);
 }
 
-/* --- verdict ----------------------------------------------------------------------- */
-
-static void put_verdict(struct term *t, const struct findings *f)
-{
-	static const struct {
-		enum text_id word;
-		enum tint tint;
-	} of[VERDICT_COUNT] = {
-		[VERDICT_HEALTHY] = { TEXT_VERDICT_HEALTHY, TINT_GOOD },
-		[VERDICT_ATTENTION] = { TEXT_VERDICT_ATTENTION, TINT_WARN },
-		[VERDICT_CRITICAL] = { TEXT_VERDICT_CRITICAL, TINT_BAD },
-	};
-	struct buf sentence = { 0 };
-
-	term_put(t, of[f->verdict].tint, t->ascii ? "* " : "\xe2\x97\x8f ");
-	term_put(t, of[f->verdict].tint, word(t, of[f->verdict].word));
-	term_put(t, TINT_PLAIN, "  ");
-	verdict_sentence(&sentence, f, t->lang);
-	if (sentence.p)
-		term_wrap(t, TINT_PLAIN, sentence.p, t->at);
-	t->out->failed |= sentence.failed;
-	buf_free(&sentence);
-	term_newline(t);
-}
-
 /* --- what was read ----------------------------------------------------------------- */
 
-/* "3 sessions": a noun has two forms, "session|sessions", where the language has. */
 static void say(struct buf *line, const struct term *t, uint64_t n, enum text_id noun)
 {
-	const char *words = word(t, noun), *bar = strchr(words, '|');
 	char count[TERM_TEXT];
 
 	if (line->used)
 		buf_str(line, t->ascii ? ", " : " \xc2\xb7 ");
-	buf_str(line, term_count(count, n));
-	buf_char(line, ' ');
-	if (!bar)
-		buf_str(line, words);
-	else if (n == 1)
-		buf_add(line, words, (size_t)(bar - words));
-	else
-		buf_str(line, bar + 1);
+	text_fill(line, t->lang, noun, term_count(count, n));
 }
 
 static void put_amounts(struct term *t, const struct findings *f)
@@ -76,6 +46,8 @@ static void put_amounts(struct term *t, const struct findings *f)
 	say(&line, t, f->lines, TEXT_TERM_LINES);
 	if (f->skipped_lines)
 		say(&line, t, f->skipped_lines, TEXT_TERM_SKIPPED_COUNT);
+	if (f->missing_records)
+		say(&line, t, f->missing_records, TEXT_TERM_MISSING_COUNT);
 	say(&line, t, f->records, TEXT_TERM_RECORDS);
 	say(&line, t, f->tokens, TEXT_TERM_TOKENS);
 	say(&line, t, f->sessions_total, TEXT_TERM_SESSION_COUNT);
@@ -103,16 +75,21 @@ static void put_span(struct term *t, const struct findings *f)
 
 static void put_model(struct term *t, const struct findings *f)
 {
-	const struct session_findings *s = f->n_sessions ? &f->session[0] : NULL;
+	struct buf model = { 0 }, strategy = { 0 };
 	char line[3 * TERM_TEXT];
 
-	if (!s || (!*s->model_name && !*s->strategy))
-		return;
-	snprintf(line, sizeof line, "%s %.250s%s%.250s", word(t, TEXT_TERM_MODEL), s->model_name,
-		 *s->strategy ? ", " : "", s->strategy);
-	indent(t);
-	term_left(t, TINT_PLAIN, line, t->columns - INDENT);
-	term_newline(t);
+	session_texts(&model, f, session_model, t->lang);
+	session_texts(&strategy, f, session_strategy, t->lang);
+	if (model.used || strategy.used) {
+		snprintf(line, sizeof line, "%s %.250s%s%.250s", word(t, TEXT_TERM_MODEL), model.p ? model.p : "",
+			 strategy.used ? ", " : "", strategy.p ? strategy.p : "");
+		indent(t);
+		term_left(t, TINT_PLAIN, line, t->columns - INDENT);
+		term_newline(t);
+	}
+	t->out->failed |= model.failed || strategy.failed;
+	buf_free(&model);
+	buf_free(&strategy);
 }
 
 static void put_input(struct term *t, const struct findings *f)
@@ -257,8 +234,8 @@ static void put_spark(struct term *t, const struct findings *f, enum metric_id m
 
 static void put_trends(struct term *t, const struct findings *f)
 {
-	static const enum metric_id shown[] = { M_TOKEN_LATENCY_MS, M_THROUGHPUT_TPS, M_VRAM_USED_MB, M_LOGITS_ENTROPY,
-						M_TOKEN_REPETITION_PCT, M_STATE_SIMILARITY };
+	static const enum metric_id shown[] = { M_TOKEN_LATENCY_MS, M_THROUGHPUT_TPS,       M_VRAM_USED_MB,
+						M_LOGITS_ENTROPY,   M_TOKEN_REPETITION_PCT, M_STATE_SIMILARITY };
 	bool any = false;
 
 	for (size_t i = 0; f->series.n > 1 && i < sizeof shown / sizeof *shown; i++) {
@@ -369,10 +346,10 @@ static void put_session(struct term *t, const struct session_findings *s)
 	term_left(t, TINT_PLAIN, *s->session_id ? s->session_id : "-", t->columns - INDENT - SESSION_NUMBERS);
 	term_right(t, TINT_PLAIN, term_count(v, s->records), COLUMN);
 	term_right(t, TINT_PLAIN, term_count(v, s->tokens), COLUMN);
-	number(t, M_TOKEN_LATENCY_MS, s->metric[M_TOKEN_LATENCY_MS].p95, COLUMN);
-	number(t, M_THROUGHPUT_TPS, s->metric[M_THROUGHPUT_TPS].p50, COLUMN);
-	number(t, M_LOGITS_ENTROPY, s->metric[M_LOGITS_ENTROPY].mean, COLUMN);
-	number(t, M_STATE_SIMILARITY, s->metric[M_STATE_SIMILARITY].mean, COLUMN);
+	number(t, M_TOKEN_LATENCY_MS, session_metric(s, M_TOKEN_LATENCY_MS).p95, COLUMN);
+	number(t, M_THROUGHPUT_TPS, session_metric(s, M_THROUGHPUT_TPS).p50, COLUMN);
+	number(t, M_LOGITS_ENTROPY, session_metric(s, M_LOGITS_ENTROPY).mean, COLUMN);
+	number(t, M_STATE_SIMILARITY, session_metric(s, M_STATE_SIMILARITY).mean, COLUMN);
 	term_right(t, s->collapse_warning ? TINT_WARN : TINT_PLAIN,
 		   isnan(s->similarity_entropy_pearson)
 			   ? "-"
@@ -395,21 +372,6 @@ static size_t next_largest(const struct findings *f, size_t after, size_t shown)
 			best = i;
 	}
 	return best;
-}
-
-static void put_more(struct term *t, enum text_id id, uint64_t n)
-{
-	char v[TERM_TEXT];
-	struct buf line = { 0 };
-
-	if (!n)
-		return;
-	term_fill(&line, t->lang, id, (const char *const[]){ term_count(v, n) });
-	indent(t);
-	if (line.p)
-		term_put(t, TINT_DIM, line.p);
-	buf_free(&line);
-	term_newline(t);
 }
 
 static void put_sessions(struct term *t, const struct findings *f)
@@ -435,7 +397,7 @@ static void put_sessions(struct term *t, const struct findings *f)
 		put_session(t, &f->session[at]);
 		warned |= f->session[at].collapse_warning;
 	}
-	put_more(t, TEXT_TERM_MORE_SESSIONS, f->sessions_total - n);
+	term_more(t, INDENT, TEXT_TERM_MORE_SESSIONS, f->sessions_total - n);
 	if (warned) {
 		term_wrap(t, TINT_WARN, word(t, TEXT_TERM_COLLAPSE_NOTE), INDENT);
 		term_newline(t);
@@ -446,12 +408,16 @@ static void put_sessions(struct term *t, const struct findings *f)
 
 static enum tint severity_tint(enum severity s)
 {
-	return s == SEVERITY_CRITICAL ? TINT_BAD : TINT_WARN;
+	static const enum tint tints[SEVERITY_COUNT] = { TINT_DIM, TINT_WARN, TINT_BAD };
+
+	return tints[s];
 }
 
 static const char *severity_word(const struct term *t, enum severity s)
 {
-	return word(t, s == SEVERITY_CRITICAL ? TEXT_TERM_SEVERE : TEXT_TERM_WARNING);
+	static const enum text_id names[SEVERITY_COUNT] = { TEXT_TERM_NOTICE, TEXT_TERM_WARNING, TEXT_TERM_SEVERE };
+
+	return word(t, names[s]);
 }
 
 static void put_type(struct term *t, const struct findings *f, enum alarm_type type)
@@ -573,7 +539,20 @@ static void put_events(struct term *t, const struct findings *f)
 	term_newline(t);
 	for (size_t i = 0; i < n; i++)
 		put_event(t, shown[i], when);
-	put_more(t, TEXT_TERM_MORE_EVENTS, f->events_total - n);
+	term_more(t, INDENT, TEXT_TERM_MORE_EVENTS, f->events_total - n);
+}
+
+static void put_done(struct term *t, const struct findings *f)
+{
+	struct buf done = { 0 };
+
+	actions_text(&done, &f->actions, t->lang);
+	if (done.used) {
+		term_left(t, TINT_PLAIN, "", INDENT);
+		term_wrap(t, TINT_PLAIN, done.p, INDENT);
+		term_newline(t);
+	}
+	buf_free(&done);
 }
 
 static void put_anomalies(struct term *t, const struct findings *f)
@@ -581,10 +560,21 @@ static void put_anomalies(struct term *t, const struct findings *f)
 	char name[TERM_TEXT];
 	struct buf remark = { 0 };
 
-	term_fill(&remark, t->lang, TEXT_TERM_JUDGED_BY,
-		  (const char *const[]){ term_clean(name, t, f->rule_set ? f->rule_set : "-", 24, true) });
+	text_fill(&remark, t->lang, TEXT_TERM_JUDGED_BY,
+		  term_clean(name, t, f->rule_set ? f->rule_set : "-", 24, true));
 	term_heading(t, TEXT_TERM_ANOMALIES, remark.p);
 	buf_free(&remark);
+	term_left(t, TINT_PLAIN, "", INDENT);
+	term_wrap(t, TINT_DIM, word(t, rule_set_why(f)), INDENT);
+	term_newline(t);
+	if (f->unjudged) {
+		text_fill(&remark, t->lang, TEXT_TERM_UNJUDGED, f->unjudged);
+		term_left(t, TINT_PLAIN, "", INDENT);
+		term_wrap(t, TINT_DIM, remark.p, INDENT);
+		term_newline(t);
+		buf_free(&remark);
+	}
+	put_done(t, f);
 	if (!f->anomaly_records) {
 		term_wrap(t, TINT_GOOD, word(t, TEXT_TERM_NO_ANOMALY), INDENT);
 		term_newline(t);
@@ -594,12 +584,36 @@ static void put_anomalies(struct term *t, const struct findings *f)
 	put_events(t, f);
 }
 
+/* Only where the log tells several apart. */
+static void put_gpus(struct term *t, const struct findings *f)
+{
+	struct buf lines = { 0 }, clean = { 0 };
+
+	gpus_text(&lines, f, t->lang);
+	if (lines.used && lines.p) {
+		term_heading(t, TEXT_TERM_GPUS, NULL);
+		for (const char *line = lines.p; *line; line += strcspn(line, "\n") + 1) {
+			char one[3 * TERM_TEXT];
+
+			snprintf(one, sizeof one, "%.*s", (int)strcspn(line, "\n"), line);
+			buf_clear(&clean);
+			term_clean_all(&clean, t, one);
+			indent(t);
+			term_wrap(t, TINT_PLAIN, clean.p ? clean.p : "", INDENT);
+			term_newline(t);
+		}
+	}
+	t->out->failed |= lines.failed || clean.failed;
+	buf_free(&lines);
+	buf_free(&clean);
+}
+
 /* --- skipped lines, next steps ------------------------------------------------------ */
 
 static void put_skipped(struct term *t, const struct findings *f)
 {
 	size_t n = f->n_skipped < SKIPPED_SHOWN ? f->n_skipped : SKIPPED_SHOWN;
-	char name[TERM_TEXT], place[2 * TERM_TEXT];
+	char name[TERM_TEXT], line[24], place[2 * TERM_TEXT];
 
 	if (!f->skipped_lines)
 		return;
@@ -607,61 +621,93 @@ static void put_skipped(struct term *t, const struct findings *f)
 	for (size_t i = 0; i < n; i++) {
 		const struct skipped_line *s = &f->skipped[i];
 
-		snprintf(place, sizeof place, "%s:%llu", term_clean(name, t, s->file, 24, true),
-			 (unsigned long long)s->line);
+		snprintf(line, sizeof line, ":%llu", (unsigned long long)s->line);
+		snprintf(place, sizeof place, "%s%s", term_clean(name, t, s->file, 24, true), s->line ? line : "");
 		indent(t);
 		term_left(t, TINT_PLAIN, place, 36);
 		term_put(t, TINT_PLAIN, " ");
 		term_left(t, TINT_DIM, skipped_reason(s->reason, t->lang), t->columns - t->at);
 		term_newline(t);
 	}
-	put_more(t, TEXT_TERM_MORE_LINES, f->skipped_lines - n);
+	term_more(t, INDENT, TEXT_TERM_MORE_LINES, f->skipped_lines - n);
 }
 
-/* The command is whole, so that it can be copied; what it is for only where there is room. */
-static void put_command(struct term *t, const char *options, const char *input, enum text_id why)
+/* As a shell takes them; of many files there is no short command. */
+static void add_input(struct buf *out, const struct report_options *opts)
 {
-	enum { WHY_AT = 58 };
-	struct buf line = { 0 };
-	char shown[TERM_TEXT];
+	enum { NAMED = 3 };
 
-	buf_printf(&line, "rwkvmon analyze %s %s", options, input);
+	if (opts->hint_map) {
+		buf_str(out, "--map ");
+		buf_shell_word(out, opts->hint_map);
+		buf_char(out, ' ');
+	}
+	buf_str(out, opts->hint_merge ? "--merge" : "");
+	if (!opts->n_hint_input || opts->n_hint_input > NAMED) {
+		buf_str(out, opts->hint_merge ? " PART..." : opts->n_hint_input ? "LOG..." : "LOG");
+		return;
+	}
+	for (size_t i = 0; i < opts->n_hint_input; i++) {
+		buf_str(out, i || opts->hint_merge ? " " : "");
+		buf_shell_word(out, opts->hint_input[i]);
+	}
+}
+
+/* Whole, so that it can be copied: on two lines when it is long. */
+static void put_command(struct term *t, const char *options, const struct report_options *opts, enum text_id why)
+{
+	enum { WHY_AT = 58, COMMAND = 16 /* columns of "rwkvmon analyze " */ };
+	struct buf input = { 0 }, shown = { 0 };
+	bool split;
+
+	add_input(&input, opts);
+	term_clean_all(&shown, t, input.p ? input.p : "");
 	indent(t);
-	term_put(t, TINT_BOLD, term_clean(shown, t, line.p ? line.p : "", t->columns - INDENT, false));
+	term_put(t, TINT_BOLD, "rwkvmon analyze ");
+	term_put(t, TINT_BOLD, options);
+	split = shown.p && INDENT + COMMAND + strlen(options) + 1 + utf8_columns(shown.p) > t->columns;
+	term_put(t, TINT_BOLD, split ? " \\" : " ");
+	if (split) {
+		term_newline(t);
+		term_left(t, TINT_PLAIN, "", (size_t)2 * INDENT);
+	}
+	term_put(t, TINT_BOLD, shown.p ? shown.p : "");
 	if (t->at + 2 <= WHY_AT) {
 		term_left(t, TINT_PLAIN, "", WHY_AT - t->at);
 		term_left(t, TINT_DIM, word(t, why), t->columns - t->at);
 	}
-	t->out->failed |= line.failed;
-	buf_free(&line);
+	t->out->failed |= input.failed || shown.failed;
+	buf_free(&input);
+	buf_free(&shown);
 	term_newline(t);
 }
 
-static void put_next(struct term *t, const struct findings *f, const char *input)
+static void put_next(struct term *t, const struct findings *f, const struct report_options *opts)
 {
 	term_heading(t, TEXT_TERM_NEXT, NULL);
-	put_command(t, "--format html -o report.html", input, TEXT_TERM_NEXT_HTML);
-	put_command(t, "--format json", input, TEXT_TERM_NEXT_JSON);
+	put_command(t, "--format html -o report.html", opts, TEXT_TERM_NEXT_HTML);
+	put_command(t, "--format json", opts, TEXT_TERM_NEXT_JSON);
 	if (f->rule_set && strcmp(f->rule_set, "thresholds"))
-		put_command(t, "--rules thresholds", input, TEXT_TERM_NEXT_RULES);
+		put_command(t, "--rules thresholds", opts, TEXT_TERM_NEXT_RULES);
 }
 
 void report_text(struct buf *out, const struct findings *f, const struct report_options *opts)
 {
-	size_t columns = opts->columns ? opts->columns : REPORT_COLUMNS;
-	struct term t = { .out = out, .lang = opts->lang, .color = opts->color, .ascii = opts->ascii,
-			  .columns = columns < REPORT_COLUMNS ? REPORT_COLUMNS : columns };
+	struct term t = term_begin(out, opts);
 
-	put_verdict(&t, f);
+	verdict_line(&t, f);
 	put_input(&t, f);
 	if (f->records) {
 		put_metrics(&t, f);
+		put_gpus(&t, f);
 		put_trends(&t, f);
 		text_changes(&t, f);
 		put_distribution(&t, f);
 		put_phases(&t, f);
+		text_unusual(&t, f, 0);
 		text_worst(&t, f);
 		text_together(&t, f);
+		text_peers(&t, f);
 		text_instances(&t, f);
 		put_sessions(&t, f);
 		text_first_bad(&t, f);
@@ -669,5 +715,5 @@ void report_text(struct buf *out, const struct findings *f, const struct report_
 		put_anomalies(&t, f);
 	}
 	put_skipped(&t, f);
-	put_next(&t, f, opts->hint_input ? opts->hint_input : "LOG");
+	put_next(&t, f, opts);
 }

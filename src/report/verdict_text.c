@@ -1,105 +1,176 @@
+/* verdict_text.c - the judgement as one sentence. */
 #include "report/verdict_text.h"
 
-#include "report/terminal.h"
+#include "analyze/time_breakdown.h"
+#include "base/clock.h"
+#include "report/diagnosis_words.h"
+#include "report/fleet.h"
 
-#include <math.h>
-
-const char *const verdict_ids[VERDICT_COUNT] = { "healthy", "attention", "critical" };
-
-static bool has_nonfinite(const struct findings *f)
+enum text_id verdict_word(enum verdict v)
 {
-	for (int m = 0; m < METRIC_COUNT; m++)
-		if (f->metric[m].nonfinite)
-			return true;
-	return f->metric[M_NONFINITE_LOGITS].max > 0 || f->metric[M_NONFINITE_STATE].max > 0;
+	static const enum text_id words[VERDICT_COUNT] = { [VERDICT_HEALTHY] = TEXT_VERDICT_HEALTHY,
+							   [VERDICT_UNDECIDED] = TEXT_VERDICT_UNDECIDED,
+							   [VERDICT_ATTENTION] = TEXT_VERDICT_ATTENTION,
+							   [VERDICT_CRITICAL] = TEXT_VERDICT_CRITICAL };
+
+	return words[v];
 }
 
-static uint64_t live_alarms(const struct findings *f)
+enum tint verdict_tint(enum verdict v)
 {
-	uint64_t n = 0;
+	static const enum tint tints[VERDICT_COUNT] = { [VERDICT_HEALTHY] = TINT_GOOD,
+							[VERDICT_UNDECIDED] = TINT_DIM,
+							[VERDICT_ATTENTION] = TINT_WARN,
+							[VERDICT_CRITICAL] = TINT_BAD };
 
-	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
-		n += f->live_alarms[type];
-	return n;
+	return tints[v];
 }
 
-static uint64_t collapse_warnings(const struct findings *f)
+enum text_id rule_set_why(const struct findings *f)
 {
-	uint64_t n = 0;
+	static const char *const published[] = { "thresholds", "baseline", "byte" };
+	const char *set = f->rule_set ? f->rule_set : "";
 
-	for (size_t i = 0; i < f->n_sessions; i++)
-		n += f->session[i].collapse_warning;
-	return n;
+	for (size_t i = 0; i < sizeof published / sizeof *published; i++)
+		if (!strcmp(set, published[i]))
+			return TEXT_JUDGED_PUBLISHED;
+	if (!strcmp(set, "none"))
+		return TEXT_JUDGED_NOT;
+	return strcmp(set, "default") ? TEXT_JUDGED_OWN : TEXT_JUDGED_LEARNED;
 }
 
-static int commonest(const struct findings *f)
+/* The first number that the test of the cause looked at; when it looked at none, that of the answer before it. */
+static void say_evidence(struct buf *out, const struct diagnosis *d, enum lang lang)
 {
-	int most = 0;
-
-	for (int type = 1; type < ALARM_TYPE_COUNT; type++)
-		if (f->anomaly_by_type[type] > f->anomaly_by_type[most])
-			most = type;
-	return most;
+	for (size_t step = d->n_steps; step > 0; step--)
+		for (size_t i = 0; i < d->n_evidence; i++)
+			if (d->evidence[i].answer == d->step[step - 1].answer) {
+				buf_str(out, text(TEXT_BLANK, lang));
+				evidence_sentence(out, &d->evidence[i], lang);
+				return;
+			}
 }
 
-/* The event to name: severe first, then the one with most records. */
-/* How far beyond its limit, as a share of the limit. */
-static double excess(const struct anomaly_event *e)
+static void say_place(struct buf *out, const struct judgement *j, enum lang lang)
 {
-	return fabs(e->worst - e->limit) / fmax(fabs(e->limit), 1e-9);
+	const struct diagnosis *d = &j->diagnosis;
+	char since[TIME_TEXT_BYTES], token[TERM_TEXT];
+
+	if (*d->device && d->part && !d->part->devices.n) /* evidence of several GPUs names it */
+		text_fill(out, lang, TEXT_VERDICT_DEVICE, d->device);
+	if (*d->session_id)
+		text_fill(out, lang, TEXT_VERDICT_SESSION, d->session_id);
+	else if (*j->instance)
+		text_fill(out, lang, TEXT_VERDICT_INSTANCE, j->instance);
+	if (!d->since_us)
+		return;
+	time_format(since, d->since_us);
+	if (d->since_token)
+		text_fill(out, lang, TEXT_VERDICT_SINCE_TOKEN, since, term_count(token, d->since_token));
+	else
+		text_fill(out, lang, TEXT_VERDICT_SINCE, since);
 }
 
-static const struct anomaly_event *gravest(const struct findings *f)
+static void say_others(struct buf *out, enum text_id words, const enum cause_id *cause, size_t n, enum lang lang)
 {
-	const struct anomaly_event *best = NULL;
+	struct buf titles = { 0 };
 
-	for (size_t i = 0; i < f->n_events; i++) {
-		const struct anomaly_event *e = &f->event[i];
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&titles, "%s%s", !i ? "" : text(TEXT_SEMICOLON, lang), cause_specs[cause[i]].title[lang]);
+	if (n && titles.p)
+		text_fill(out, lang, words, titles.p);
+	out->failed |= titles.failed;
+	buf_free(&titles);
+}
 
-		if (!best || e->severity > best->severity ||
-		    (e->severity == best->severity && excess(e) > excess(best)))
-			best = e;
+/* Names the instance that differs most from its peers, the number of others that differ, and what slowed them down
+ * together. */
+static void say_peers(struct buf *out, const struct findings *f, enum lang lang)
+{
+	const struct peer_outlier *worst = f->peers.outlier;
+	char others[TERM_TEXT];
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n_instances; i++)
+		n += f->instance[i].outlier != NULL;
+
+	if ((!n && f->judgement->diagnosis.cause == CAUSE_UNLIKE_PEERS) || f->slowdown.scope == SLOWDOWN_COMMON) {
+		buf_str(out, text(TEXT_BLANK, lang));
+		slowdown_words(out, f, lang);
 	}
-	return best;
+	if (!n)
+		return;
+	while (!worst->is_worse)
+		worst++;
+	buf_str(out, text(TEXT_BLANK, lang));
+	buf_str(out, worst->instance);
+	buf_str(out, text(TEXT_COLON, lang));
+	peer_words(out, f, worst, lang);
+	buf_str(out, text(TEXT_STOP, lang));
+	if (n > 1)
+		text_fill(out, lang, TEXT_FLEET_OTHERS, term_count(others, n - 1));
 }
 
-static void say_count(struct buf *out, enum lang lang, enum text_id id, uint64_t n)
+/* Limits that were broken without being the cause: the verdict mentions whatever the tables list. */
+static void say_beyond(struct buf *out, const struct findings *f, enum lang lang)
 {
+	struct buf types = { 0 };
 	char count[TERM_TEXT];
 
-	if (n)
-		term_fill(out, lang, id, (const char *const[]){ term_count(count, n) });
-}
-
-static void say_broken(struct buf *out, const struct findings *f, enum lang lang)
-{
-	char some[TERM_TEXT], all[TERM_TEXT], share[TERM_TEXT], worst[TERM_TEXT], limit[TERM_TEXT];
-	const struct anomaly_event *e = gravest(f);
-
-	term_fill(out, lang, TEXT_VERDICT_BROKEN,
-		  (const char *const[]){ term_count(some, f->anomaly_records), term_count(all, f->records),
-					 term_share(share, f->anomaly_records, f->records),
-					 alarm_specs[commonest(f)].label[lang] });
-	if (e)
-		term_fill(out, lang, TEXT_VERDICT_WORST,
-			  (const char *const[]){ alarm_specs[e->type].label[lang],
-						 term_value(worst, e->metric, e->worst),
-						 term_value(limit, e->metric, e->limit) });
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++) {
+		if (!f->anomaly_by_type[t])
+			continue;
+		if (types.used)
+			buf_str(&types, text(TEXT_SEMICOLON, lang));
+		text_fill(&types, lang, TEXT_VERDICT_BEYOND_EACH, alarm_specs[t].label[lang],
+			  term_count(count, f->anomaly_by_type[t]));
+	}
+	if (types.used && types.p)
+		text_fill(out, lang, TEXT_VERDICT_BEYOND, types.p);
+	out->failed |= types.failed;
+	buf_free(&types);
 }
 
 void verdict_sentence(struct buf *out, const struct findings *f, enum lang lang)
 {
+	const struct judgement *j = f->judgement;
+	const struct diagnosis *d = &j->diagnosis;
 	char all[TERM_TEXT];
 
-	if (!f->records)
+	if (!f->records && d->cause == CAUSE_NOT_ENOUGH) {
 		buf_str(out, text(f->filtered ? TEXT_VERDICT_FILTERED : TEXT_VERDICT_EMPTY, lang));
-	else if (f->anomaly_records)
-		say_broken(out, f, lang);
-	else
-		term_fill(out, lang, TEXT_VERDICT_FINE, (const char *const[]){ term_count(all, f->records) });
-	if (has_nonfinite(f))
-		buf_str(out, text(TEXT_VERDICT_NONFINITE, lang));
-	say_count(out, lang, TEXT_VERDICT_LIVE, live_alarms(f));
-	say_count(out, lang, TEXT_VERDICT_COLLAPSE, collapse_warnings(f));
-	say_count(out, lang, TEXT_VERDICT_DROPPED, f->dropped);
+		return;
+	}
+	if (j->verdict == VERDICT_HEALTHY) {
+		text_fill(out, lang, TEXT_VERDICT_FINE, term_count(all, f->records));
+		say_beyond(out, f, lang);
+		say_others(out, TEXT_VERDICT_ADVICE, d->advice, d->n_advice, lang);
+		return;
+	}
+	buf_str(out, cause_specs[d->cause].title[lang]);
+	buf_str(out, text(TEXT_STOP, lang));
+	if (d->cause != CAUSE_UNLIKE_PEERS) {
+		say_evidence(out, d, lang);
+		if (j->verdict != VERDICT_UNDECIDED)
+			say_place(out, j, lang);
+	}
+	say_peers(out, f, lang);
+	say_others(out, TEXT_VERDICT_ALSO, d->also, d->n_also, lang);
+}
+
+void verdict_line(struct term *t, const struct findings *f)
+{
+	struct buf sentence = { 0 }, clean = { 0 };
+	enum verdict verdict = f->judgement->verdict;
+
+	term_put(t, verdict_tint(verdict), t->ascii ? "* " : "\xe2\x97\x8f ");
+	term_put(t, verdict_tint(verdict), text(verdict_word(verdict), t->lang));
+	term_put(t, TINT_PLAIN, "  ");
+	verdict_sentence(&sentence, f, t->lang);
+	term_clean_all(&clean, t, sentence.p ? sentence.p : "");
+	term_wrap(t, TINT_PLAIN, clean.p ? clean.p : "", t->at);
+	term_newline(t);
+	t->out->failed |= sentence.failed || clean.failed;
+	buf_free(&sentence);
+	buf_free(&clean);
 }

@@ -1,13 +1,21 @@
-/* verdict_text.h - the verdict in one plain sentence: the first thing every report says. */
+/* verdict_text.h - the verdict in a word and in one plain sentence: the first thing every report says. */
 #ifndef RWKVMON_REPORT_VERDICT_TEXT_H
 #define RWKVMON_REPORT_VERDICT_TEXT_H
 
-#include "analyze/findings.h"
+#include "analyze/judgement.h"
 #include "base/buf.h"
-#include "spec/lang.h"
+#include "report/terminal.h"
 
-extern const char *const verdict_ids[VERDICT_COUNT]; /* "healthy", "attention", "critical" */
+enum text_id verdict_word(enum verdict v);
+enum tint verdict_tint(enum verdict v);
 
+/* Why this rule set was used. */
+enum text_id rule_set_why(const struct findings *f);
+
+/* What happened, to which session or instance and since when, and what else was found. It may contain text of a log. */
 void verdict_sentence(struct buf *out, const struct findings *f, enum lang lang);
+
+/* A dot in the verdict's colour, the word and the sentence: a terminal's first line. */
+void verdict_line(struct term *t, const struct findings *f);
 
 #endif

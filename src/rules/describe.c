@@ -1,3 +1,4 @@
+/* describe.c - describes a rule in words: its conditions, phase, vocabularies and duration. */
 #include "rules/describe.h"
 
 #include <math.h>
@@ -10,23 +11,42 @@ static void add_limit(struct buf *out, const struct condition *c, const struct l
 	case LIMIT_BASELINE:
 		buf_json_double(out, limit->value);
 		buf_str(out, " x baseline");
-		return;
+		break;
 	case LIMIT_FIELD:
 		buf_json_double(out, limit->value);
 		buf_printf(out, " x %s", strrchr(field_specs[limit->of.field].path, '.') + 1);
-		return;
+		break;
 	case LIMIT_METRIC:
 		buf_json_double(out, limit->value);
 		buf_printf(out, " x %s", metric_specs[limit->of.metric].id);
+		break;
+	case LIMIT_VOCAB:
+		buf_json_double(out, limit->value);
+		buf_str(out, " x ln(vocab_size)");
+		break;
+	case LIMIT_GOAL:
+		buf_json_double(out, limit->value);
+		buf_str(out, " x goal");
+		break;
+	case LIMIT_LEARNED:
+		buf_json_double(out, limit->value);
+		buf_str(out, " x normal and ");
+		buf_json_double(out, limit->deviations);
+		buf_str(out, " spreads (its usual variation) from it");
 		return;
 	default:
 		buf_json_double(out, limit->value);
 		if (*unit)
 			buf_printf(out, " %s", unit);
 	}
+	if (limit->plus == 0)
+		return;
+	buf_str(out, limit->plus < 0 ? " - " : " + ");
+	buf_json_double(out, fabs(limit->plus));
 }
 
-static void add_side(struct buf *out, const struct condition *c, const struct limit *limit, const char *sign, bool second)
+static void add_side(struct buf *out, const struct condition *c, const struct limit *limit, const char *sign,
+		     bool second)
 {
 	if (limit->kind == LIMIT_NONE)
 		return;
@@ -43,6 +63,22 @@ static void add_condition(struct buf *out, const struct condition *c)
 	buf_str(out, metric_specs[c->metric].id);
 	add_side(out, c, &c->below, "<", false);
 	add_side(out, c, &c->above, ">", c->below.kind != LIMIT_NONE);
+	if (c->unusual.once_in > 0) {
+		buf_str(out, " so unusual that it comes once in ");
+		buf_json_double(out, c->unusual.once_in);
+		buf_str(out, " records");
+	}
+	if (c->unusual.beyond > 0) {
+		buf_str(out, " outside all that was seen in the session by more than ");
+		buf_json_double(out, c->unusual.beyond);
+		buf_str(out, " times its range");
+	}
+	if (c->forecast.within_us) {
+		buf_str(out, " within ");
+		rule_describe_duration(out, c->forecast.within_us);
+		buf_str(out, ", if it goes on as in the last ");
+		rule_describe_duration(out, c->forecast.over_us);
+	}
 	if (!c->sudden.of)
 		return;
 	buf_printf(out, "%s ", bare ? "" : ",");
@@ -58,6 +94,10 @@ void rule_describe(struct buf *out, const struct rule *rule)
 	}
 	if (rule->phase)
 		buf_printf(out, ", in %s", phase_ids[rule->phase]);
+	if (rule->vocab.above)
+		buf_printf(out, ", vocabulary above %llu", (unsigned long long)rule->vocab.above);
+	if (rule->vocab.at_most != UINT64_MAX)
+		buf_printf(out, ", vocabulary at most %llu", (unsigned long long)rule->vocab.at_most);
 	if (!rule->for_us)
 		return;
 	buf_str(out, " for ");

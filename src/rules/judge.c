@@ -1,119 +1,45 @@
-/* judge.c - a rule is judged on its aggregate: limit violated, then `for`, then the cooldown, then on; off again once
- * the value has come back by the share `clear` of the limit. */
-#include "rules/judge.h"
+/* judge.c - when the limits of a rule are violated for the time `for`, and the cooldown is over, its alarm fires; it
+ * resolves once the value is back inside the limit by the share `clear`. */
+#include "rules/conditions.h"
 
-#include <math.h>
-
-/* What a condition says about one record. */
-struct verdict {
-	bool ready, violated, clear;
-	double value, limit;
-};
-
-/* The limit of a record: most stay the same for a session. */
-static double limit_now(const struct limit *limit, double settled, const struct record *rec)
+/* Of a quiet rule: takes in rows at which it is not violated, and returns the first that has to be judged. */
+static size_t pass_by(struct sight *s, size_t from, size_t to)
 {
-	if (limit->kind != LIMIT_METRIC)
-		return settled;
-	return record_has(rec, limit->of.metric) ? rec->metric[limit->of.metric] * limit->value : limit->otherwise;
-}
+	size_t taken[CONDITIONS_MAX], next = s->rows->before + to > s->rule->warmup ? from : to;
 
-static double aggregate(const struct observed *o)
-{
-	switch (o->values.cap == 1 ? BY_LAST : o->is->by) {
-	case BY_MEAN:
-		return window_mean(&o->values);
-	case BY_MEDIAN:
-		return window_median(&o->values);
-	case BY_MIN:
-		return window_min(&o->values);
-	case BY_MAX:
-		return window_max(&o->values);
-	default:
-		return o->values.v[(o->values.next + o->values.cap - 1) % o->values.cap];
+	for (size_t i = 0; i < s->rule->is->n_when; i++) {
+		sight_face(s, i);
+		taken[i] = next < to ? condition_ways[s->c->kind].next(s, from, to) : from;
+		next = taken[i] > next ? taken[i] : next;
 	}
-}
-
-/* Between which values nothing is sudden: all of them while too little has been seen to tell. */
-static void usual_range(const struct observed *o, double *low, double *high)
-{
-	const struct sudden *s = &o->is->sudden;
-	double median, far = INFINITY;
-
-	median = window_median(&o->recent);
-	if (o->recent.n >= 2 && o->recent.n >= o->recent.cap / 8)
-		far = fmax(s->deviations * window_mad(&o->recent, median), s->least);
-	*low = isinf(far) ? -INFINITY : median - far;
-	*high = isinf(far) ? INFINITY : median + far;
-}
-
-/* The limit a value has crossed, or the nearer one while it is inside. */
-static double nearest_limit(double value, double above, double below)
-{
-	if (isnan(above) || value < below)
-		return below;
-	if (isnan(below) || value > above)
-		return above;
-	return value - below < above - value ? below : above;
-}
-
-/* NaN limits compare false: no limit, no violation. */
-static bool beyond(double value, double above, double below)
-{
-	return value > above || value < below;
-}
-
-/* Holds the value against the limits and against what is usual; where there are no limits, what is usual is the limit. */
-static void hold_against(const struct observed *o, double clear, double above, double below, struct verdict *v)
-{
-	bool bare = o->is->above.kind == LIMIT_NONE && o->is->below.kind == LIMIT_NONE;
-	double low, high;
-
-	v->violated = bare || beyond(v->value, above, below);
-	if (v->violated && o->recent.cap) {
-		usual_range(o, &low, &high);
-		above = bare || above < high ? high : above; /* a side without a limit (NaN) stays without */
-		below = bare || below > low ? low : below;
-		v->violated = beyond(v->value, above, below);
+	for (size_t i = 0; i < s->rule->is->n_when; i++) {
+		sight_face(s, i);
+		if (taken[i] < next && condition_ways[s->c->kind].take)
+			condition_ways[s->c->kind].take(s, taken[i], next);
 	}
-	v->clear = bare ? !v->violated :
-			  !beyond(v->value, above - clear * fabs(above), below + clear * fabs(below));
-	v->limit = nearest_limit(v->value, above, below);
+	return next;
 }
 
-static struct verdict look(const struct rule *rule, struct observed *o, const struct record *rec, bool in_time)
+/* Judges all conditions; value and limit are those of the first. A quiet rule stays so as soon as one is not violated:
+ * the others are only asked if they have to take the row in. */
+static struct verdict look(struct sight *s, size_t row)
 {
-	const struct condition *c = o->is;
-	double raw = record_has(rec, c->metric) ? rec->metric[c->metric] : c->missing;
-	struct verdict v = { .value = NAN, .limit = NAN };
+	bool quiet = judged_is_quiet(s->j);
+	bool in_time =
+		s->rows->before + row + 1 > s->rule->warmup && length_at(s->rows, row) >= s->rule->is->after_tokens;
+	struct verdict all = { 0 };
 
-	if (isnan(raw))
-		return v;
-	window_push(&o->values, raw);
-	v.ready = in_time && o->values.n == o->values.cap;
-	if (v.ready) {
-		v.value = aggregate(o);
-		hold_against(o, rule->clear, limit_now(&c->above, o->above, rec), limit_now(&c->below, o->below, rec), &v);
-	}
-	if (o->recent.cap && record_has(rec, c->metric) && rec->sequence_length >= rule->after_tokens)
-		window_push(&o->recent, raw);
-	return v;
-}
+	for (size_t i = 0; i < s->rule->is->n_when; i++) {
+		struct verdict one;
 
-static bool is_in_time(const struct judged *j, uint64_t n, const struct record *rec)
-{
-	return n > j->warmup && rec->sequence_length >= j->rule->after_tokens;
-}
-
-/* All conditions together; value and limit are the first one's. */
-static struct verdict look_at_all(struct judged *j, uint64_t n, const struct record *rec)
-{
-	bool in_time = is_in_time(j, n, rec);
-	struct verdict all = look(j->rule, &j->when[0], rec, in_time);
-
-	for (size_t i = 1; i < j->rule->n_when; i++) {
-		struct verdict one = look(j->rule, &j->when[i], rec, in_time);
-
+		sight_face(s, i);
+		if (quiet && i && !all.violated && !condition_ways[s->c->kind].take)
+			continue;
+		one = condition_ways[s->c->kind].look(s, row, in_time);
+		if (!i) {
+			all = one;
+			continue;
+		}
 		all.ready &= one.ready;
 		all.violated &= one.violated;
 		all.clear |= one.clear;
@@ -122,10 +48,9 @@ static struct verdict look_at_all(struct judged *j, uint64_t n, const struct rec
 	return all;
 }
 
-/* Moves the alarm on or off; true when it changed. */
-static bool move(struct judged *j, int64_t now_us, const struct verdict *v)
+/* Fires or resolves the alarm; true when it changed. */
+static bool move(struct judged *j, const struct rule *rule, int64_t now_us, const struct verdict *v)
 {
-	const struct rule *rule = j->rule;
 	bool was = j->firing;
 
 	if (!v->violated)
@@ -142,59 +67,79 @@ static bool move(struct judged *j, int64_t now_us, const struct verdict *v)
 	return was != j->firing;
 }
 
-/* Tokens that make up what was seen: a loop's value says how many have repeated themselves (the share is one of 100),
- * everything else has gone on for as long as its windows are. */
-static uint64_t span_of(const struct judged *j, double value)
+/* The number of tokens that the finding covers: for a loop, the value says how many tokens repeat (a share is of 100
+ * tokens); everything else has lasted for as long as its windows are. */
+static uint64_t span_of(const struct sight *s, double value)
 {
 	uint64_t span = 1;
 
-	if (j->rule->kind == COLLAPSE_LOOP && value >= 1 && value < 1e15)
+	if (s->rule->is->kind == COLLAPSE_LOOP && value >= 1 && value < 1e15)
 		return (uint64_t)value;
-	for (size_t i = 0; i < j->rule->n_when; i++)
-		span = j->when[i].values.cap > span ? j->when[i].values.cap : span;
+	for (size_t i = 0; i < s->rule->is->n_when; i++) {
+		size_t over = s->s->plan->condition[s->rule->first + i].over;
+
+		span = over > span ? over : span;
+	}
 	return span;
 }
 
-static void follow_collapse(struct judged *j, const struct record *rec, const struct verdict *v, bool was_violated)
+static void follow_collapse(struct sight *s, size_t row, const struct verdict *v, bool was_violated)
 {
-	uint64_t span, at = rec->sequence_length;
+	uint64_t span, at = length_at(s->rows, row);
+	uint32_t sequence = sequence_at(s->rows, row);
 
 	if (!v->violated)
 		return;
-	span = span_of(j, v->value);
-	if (!was_violated || !j->bad_to || j->bad_sequence != rec->sequence)
-		j->bad_from = at > span ? at - span + 1 : 1;
-	j->bad_to = at;
-	j->bad_sequence = rec->sequence;
+	span = span_of(s, v->value);
+	if (!was_violated || !s->j->bad_to || s->j->bad_sequence != sequence)
+		s->j->bad_from = at > span ? at - span + 1 : 1;
+	s->j->bad_to = at;
+	s->j->bad_sequence = sequence;
 }
 
-void judge_tell(const struct judged *j, struct rule_finding *f)
+void judge_tell(const struct judged *j, const struct rule *rule, struct rule_finding *f)
 {
-	const struct rule *rule = j->rule;
-
-	*f = (struct rule_finding){ .type = rule->alarm, .severity = rule->severity, .metric = rule->when[0].metric,
-				    .rule = rule->name, .summary = rule->summary, .action = rule->action,
-				    .cooldown_us = rule->cooldown_us, .value = NAN, .limit = NAN, .firing = j->firing, .kind = rule->kind };
+	*f = (struct rule_finding){ .type = rule->alarm,
+				    .severity = rule->severity,
+				    .metric = rule->when[0].metric,
+				    .rule = rule->name,
+				    .summary = rule->summary,
+				    .action = rule->action,
+				    .cooldown_us = rule->cooldown_us,
+				    .value = NAN,
+				    .limit = NAN,
+				    .firing = j->firing,
+				    .kind = rule->kind };
 	if (rule->alarm == ALARM_MODE_COLLAPSE && j->bad_to >= j->bad_from && j->bad_to) {
 		f->first_bad_token = j->bad_from;
 		f->tokens_wasted = j->bad_to - j->bad_from + 1;
 	}
 }
 
-bool judge(struct judged *j, uint64_t n, const struct record *rec, struct rule_finding *f)
+/* Marks what is being learned as doubtful, because a rule is violated: faults must not become normal. */
+static void doubt(struct sight *s)
 {
-	bool was_violated = j->violated_since_us != INT64_MIN, changed;
-	struct verdict v;
+	for (size_t i = 0; i < s->rule->is->n_when; i++) {
+		sight_face(s, i);
+		if (s->c->kind == CONDITION_LEARNED && sight_level(s))
+			level_doubt(sight_level(s));
+	}
+}
 
-	if (j->rule->phase && rec->phase && rec->phase != j->rule->phase)
-		return false;
-	v = look_at_all(j, n, rec);
-	changed = v.ready && move(j, rec->time_us, &v);
-	if (j->rule->alarm == ALARM_MODE_COLLAPSE)
-		follow_collapse(j, rec, &v, was_violated);
+/* False: no finding. */
+static bool judge(struct sight *s, size_t row, struct rule_finding *f)
+{
+	bool was_violated = s->j->violated_since_us != INT64_MIN, changed;
+	struct verdict v = look(s, row);
+
+	changed = v.ready && move(s->j, s->rule->is, time_at(s->rows, row), &v);
+	if (s->rule->is->alarm == ALARM_MODE_COLLAPSE)
+		follow_collapse(s, row, &v, was_violated);
+	if (v.violated || (v.ready && s->j->firing))
+		doubt(s);
 	if (!v.violated && !changed)
 		return false;
-	judge_tell(j, f);
+	judge_tell(s->j, s->rule->is, f);
 	f->value = v.value;
 	f->limit = v.limit;
 	f->violated = v.violated;
@@ -202,198 +147,119 @@ bool judge(struct judged *j, uint64_t n, const struct record *rec, struct rule_f
 	return true;
 }
 
-bool judge_alone(const struct judged *j, uint64_t n, const struct record *rec, struct rule_finding *f)
+static void judge_stretch(struct sight *s, size_t from, size_t to, judge_found *found, void *ctx)
 {
-	const struct observed *o = &j->when[0];
-	const struct condition *c = o->is;
-	double value = record_has(rec, c->metric) ? rec->metric[c->metric] : c->missing;
-	double above = limit_now(&c->above, o->above, rec), below = limit_now(&c->below, o->below, rec);
+	for (; from < to; from++) {
+		struct rule_finding f;
 
-	if (!beyond(value, above, below) || !is_in_time(j, n, rec))
-		return false;
-	judge_tell(j, f);
-	f->value = value;
-	f->limit = nearest_limit(value, above, below);
-	f->violated = true;
-	f->firing = false;
-	return true;
-}
-
-/* --- many records at once ------------------------------------------------------------ */
-
-#define NO_DECIMAL (INT64_C(1) << 53) /* all decimals are smaller in size */
-
-/* The greatest decimal that is not above the limit. NaN: there is no limit. */
-static int64_t most_within(double above, double scale)
-{
-	double near = floor(above * scale);
-	int64_t most;
-
-	if (!(near < (double)NO_DECIMAL))
-		return NO_DECIMAL;
-	if (near < -(double)NO_DECIMAL)
-		return -NO_DECIMAL;
-	most = (int64_t)near;
-	while ((double)most / scale > above)
-		most--;
-	while ((double)(most + 1) / scale <= above)
-		most++;
-	return most;
-}
-
-void judge_settle(struct observed *o, double above, double below)
-{
-	double scale = metric_specs[o->is->metric].scale;
-
-	o->above = above;
-	o->below = below;
-	o->most = most_within(above, scale);
-	o->least = -most_within(-below, scale);
-}
-
-static bool rows_in_time(const struct judged *j, const struct judged_rows *rows, size_t i)
-{
-	return rows->before + i + 1 > j->warmup && rows->c->sequence_length[rows->from + i] >= j->rule->after_tokens;
-}
-
-/* 1 or 0, without a branch: neither difference overflows, and one is negative when v is outside. */
-static inline uint64_t is_outside(int64_t v, int64_t least, int64_t most)
-{
-	return (uint64_t)((most - v) | (v - least)) >> 63;
-}
-
-static bool judge_decimals(const struct judged *j, const struct judged_rows *rows, uint64_t bit, uint64_t *violated)
-{
-	const struct observed *o = &j->when[0];
-	const int64_t *v = rows->c->scaled[o->is->metric] + rows->from, most = o->most, least = o->least;
-	bool always_in_time = rows->before >= j->warmup && !j->rule->after_tokens, any = false;
-	uint64_t beyond_any = 0;
-
-	for (size_t i = 0; i < rows->n; i++)
-		beyond_any |= is_outside(v[i], least, most);
-	for (size_t i = 0; beyond_any && always_in_time && i < rows->n; i++)
-		violated[i] |= bit & -is_outside(v[i], least, most);
-	for (size_t i = 0; beyond_any && !always_in_time && i < rows->n; i++) {
-		bool hit = is_outside(v[i], least, most) && rows_in_time(j, rows, i);
-
-		violated[i] |= hit ? bit : 0;
-		any |= hit;
+		if (judged_is_quiet(s->j))
+			from = pass_by(s, from, to);
+		if (from < to && judge(s, from, &f))
+			found(ctx, s->rows->from + from, (size_t)(s->rule - s->s->plan->rule), &f);
 	}
-	return always_in_time ? beyond_any : any;
 }
 
-static bool any_beyond(const struct observed *o, const double *v, size_t n)
+/* How often something, nothing was known to be normal; of a rule that learns. */
+static void note_known(struct sight *s)
 {
-	const double above = o->above, below = o->below;
-	int any = 0;
-
-	for (size_t i = 0; i < n; i++)
-		any |= (v[i] > above) | (v[i] < below);
-	return any;
-}
-
-static double value_at(const struct condition *c, const struct columns *columns, size_t row)
-{
-	return columns->have[row] >> c->metric & 1 ? columns_value(columns, row, c->metric) : c->missing;
-}
-
-static double limit_at(const struct limit *limit, double settled, const struct columns *c, size_t row)
-{
-	if (limit->kind != LIMIT_METRIC)
-		return settled;
-	return c->have[row] >> limit->of.metric & 1 ? columns_value(c, row, limit->of.metric) * limit->value : limit->otherwise;
-}
-
-bool judge_rows(const struct judged *j, const struct judged_rows *rows, uint64_t bit, uint64_t *violated)
-{
-	const struct observed *o = &j->when[0];
-	const struct condition *c = o->is;
-	bool settled = c->above.kind != LIMIT_METRIC && c->below.kind != LIMIT_METRIC, any = false;
-
-	if (settled && !(rows->held.any >> c->metric & 1) && !beyond(c->missing, o->above, o->below))
-		return false;
-	if (settled && rows->held.decimals >> c->metric & 1)
-		return judge_decimals(j, rows, bit, violated);
-	if (settled && rows->held.doubles >> c->metric & 1 && !any_beyond(o, rows->c->value[c->metric] + rows->from, rows->n))
-		return false;
-	for (size_t i = 0; i < rows->n; i++) {
-		size_t row = rows->from + i;
-		bool hit = beyond(value_at(c, rows->c, row), limit_at(&c->above, o->above, rows->c, row),
-				  limit_at(&c->below, o->below, rows->c, row)) && rows_in_time(j, rows, i);
-
-		violated[i] |= hit ? bit : 0;
-		any |= hit;
+	for (size_t i = 0; i < s->rule->is->n_when; i++) {
+		sight_face(s, i);
+		if (s->c->kind == CONDITION_LEARNED && !isnan(sight_value(s, 0)))
+			*(level_is_known(sight_level(s)) ? &s->s->compared : &s->s->silent) += 1;
 	}
-	return any;
 }
 
-static void value_of_row(const struct judged *j, const struct columns *c, size_t row, double *value, double *limit)
+/* Stretches of rows whose phase is the rule's. */
+static void judge_rule(struct sight *s, size_t rule, judge_found *found, void *ctx)
 {
-	const struct observed *o = &j->when[0];
+	const struct judged_rows *rows = s->rows;
+	enum phase wanted;
 
-	*value = value_at(o->is, c, row);
-	*limit = nearest_limit(*value, limit_at(&o->is->above, o->above, c, row), limit_at(&o->is->below, o->below, c, row));
+	s->rule = &s->s->plan->rule[rule];
+	s->j = &s->s->judged[rule];
+	wanted = s->rule->is->phase;
+	for (size_t at = 0, end; at < rows->n; at = end) {
+		bool fits = is_of_phase(rows, at, wanted);
+
+		end = rows->one_phase || !wanted ? rows->n : at + 1;
+		while (end < rows->n && is_of_phase(rows, end, wanted) == fits)
+			end++;
+		if (fits && s->rule->learns && !s->rule->plainly)
+			note_known(s);
+		if (fits)
+			judge_stretch(s, at, end, found, ctx);
+	}
+	rule_mask_put(&s->s->busy, rule, !judged_is_quiet(s->j));
 }
 
-static void find_worst(const struct judged *j, const struct judged_rows *rows, uint64_t bit, const uint64_t *violated,
-		       struct rule_sum *sum)
+/* How many values beyond the bounds the window will hold with this one. */
+static inline uint32_t far_with(const struct seen *seen, const struct plan_plain *p, double value)
 {
-	bool any = false;
+	const struct window *v = &seen->values;
+	uint32_t comes = beyond(value, p->above, p->below);
+	uint32_t goes = v->n == v->cap && beyond(v->v[v->next], p->above, p->below);
 
-	for (size_t i = 0; i < rows->n; i++) {
-		double value, limit;
+	return seen->n_far + comes - goes;
+}
 
-		if (!(violated[i] & bit))
+/* The rules that learn plainly, of the one row: most rows only go into their windows. */
+static void judge_plainly(struct sight *s, judge_found *found, void *ctx)
+{
+	const struct plan *plan = s->s->plan;
+	const struct plan_plain *end = plan->plain + plan->n_plain;
+
+	for (const struct plan_plain *p = plan->plain; p < end; p++) {
+		const struct normal *normal = &s->rows->normal[p->metric];
+		struct seen *seen = &s->s->seen[p->window];
+		uint32_t far;
+
+		if (!seen->on || !is_of_phase(s->rows, 0, p->phase))
 			continue;
-		value_of_row(j, rows->c, rows->from + i, &value, &limit);
-		if (any && !(fabs(value - limit) > fabs(sum->worst - sum->limit)))
+		if (isnan(normal->times)) {
+			s->s->silent += isnan(normal->value) ? 0 : 1;
 			continue;
-		any = true;
-		sum->worst = value;
-		sum->limit = limit;
+		}
+		s->s->compared++;
+		far = far_with(seen, p, normal->times);
+		if ((far >= p->far_least && seen->values.n + 1 >= p->at_least) || rule_mask_has(&s->s->busy, p->rule))
+			judge_rule(s, p->rule, found, ctx);
+		seen->n_far = (uint16_t)far;
+		window_push(&seen->values, normal->times);
 	}
 }
 
-/* Of decimals between low and high with limits that stay: the farther of the two. False: neither is. */
-static bool worst_of_ends(const struct judged *j, int64_t low, int64_t high, struct rule_sum *sum)
+static void judge_mask(struct sight *s, const struct rule_mask *rules, judge_found *found, void *ctx)
 {
-	const struct observed *o = &j->when[0];
-	double scale = metric_specs[o->is->metric].scale, value[2] = { (double)low / scale, (double)high / scale };
-	double limit[2] = { nearest_limit(value[0], o->above, o->below), nearest_limit(value[1], o->above, o->below) };
-	double far[2] = { fabs(value[0] - limit[0]), fabs(value[1] - limit[1]) };
-	int farther = far[1] > far[0];
+	for (size_t word = 0; word < PLAN_RULES / 64; word++)
+		for (uint64_t todo = rules->bit[word]; todo; todo &= todo - 1) {
+			unsigned bit = (unsigned)__builtin_ctzll(todo);
+			const struct plan_rule *p = &s->s->plan->rule[64 * word + bit];
 
-	sum->worst = value[farther];
-	sum->limit = limit[farther];
-	return low == high || far[0] != far[1];
+			if (!(p->needs & ~s->rows->held.any) || rule_mask_has(&s->s->busy, 64 * word + bit))
+				judge_rule(s, 64 * word + bit, found, ctx);
+		}
 }
 
-struct rule_sum judge_sum(const struct judged *j, const struct judged_rows *rows, uint64_t bit, const uint64_t *violated)
+void judge_rows(struct judging *s, const struct judged_rows *rows, judge_found *found, void *ctx)
 {
-	const struct condition *c = j->when[0].is;
-	const int64_t *time_us = rows->c->time_us + rows->from, *v = rows->c->scaled[c->metric] + rows->from;
-	bool ends_tell = rows->held.decimals >> c->metric & 1 && c->above.kind != LIMIT_METRIC && c->below.kind != LIMIT_METRIC;
-	struct rule_sum sum = { .from_us = INT64_MAX, .to_us = INT64_MIN };
-	int64_t low = INT64_MAX, high = INT64_MIN;
+	struct sight sight;
 
-	for (size_t i = 0; i < rows->n; i++) {
-		if (!(violated[i] & bit))
-			continue;
-		sum.records++;
-		sum.from_us = time_us[i] < sum.from_us ? time_us[i] : sum.from_us;
-		sum.to_us = time_us[i] > sum.to_us ? time_us[i] : sum.to_us;
-		low = ends_tell && v[i] < low ? v[i] : low;
-		high = ends_tell && v[i] > high ? v[i] : high;
-	}
-	if (!ends_tell || !worst_of_ends(j, low, high, &sum))
-		find_worst(j, rows, bit, violated, &sum);
-	return sum;
+	sight.s = s;
+	sight.rows = rows;
+	if (rows->room)
+		judge_room_turn(rows->room);
+	judge_mask(&sight, &s->plain, found, ctx);
+	windows_feed(s->plan, s->seen, rows);
 }
 
-void judge_tell_row(const struct judged *j, const struct columns *c, size_t row, struct rule_finding *f)
+void judge_learning(struct judging *s, const struct judged_rows *one, judge_found *found, void *ctx)
 {
-	judge_tell(j, f);
-	value_of_row(j, c, row, &f->value, &f->limit);
-	f->violated = true;
-	f->firing = false;
+	struct sight sight;
+
+	sight.s = s;
+	sight.rows = one;
+	if (one->normal)
+		judge_plainly(&sight, found, ctx);
+	judge_mask(&sight, &s->learning, found, ctx);
+	windows_feed_ordered(s->plan, s->seen, one);
 }

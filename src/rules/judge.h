@@ -1,69 +1,75 @@
-/* judge.h - one rule over the records of one session: windows, verdicts, the alarm's way on and off. */
+/* judge.h - judges rules over records of one session: windows, verdicts, firing and resolving.
+ *
+ * Rows are judged many at once, from columns, or one by one, from a record or a row; both are the same code, and give
+ * the same findings. Windows are fed after all rules have judged, once for all conditions that share them.
+ */
 #ifndef RWKVMON_RULES_JUDGE_H
 #define RWKVMON_RULES_JUDGE_H
 
-#include "record/columns.h"
-#include "rules/ruleset.h"
-#include "stats/window.h"
+#include "forecast/beyond.h"
+#include "forecast/foretell.h"
+#include "forecast/unusual.h"
+#include "rules/windows.h"
 
-/* One condition in one session. */
-struct observed {
-	const struct condition *is;
-	struct window values; /* of the aggregate */
-	struct window recent; /* for `sudden`; cap 0 when not asked for */
-	double above, below;  /* the limits, as they are now; NAN: none (yet), or relative to another metric */
-	int64_t most, least;  /* decimals of the metric that are within them */
+/* The limits of a condition, as they are now; NAN: none (yet), or relative to another metric. */
+struct limits_now {
+	double above, below;
 };
 
 /* One rule in one session. */
 struct judged {
-	const struct rule *rule;
-	uint64_t warmup;
-	struct observed when[CONDITIONS_MAX]; /* (rule->n_when) */
-	bool applies;			      /* its set's overlay, or the set itself, judges this type in this session */
-
-	/* The alarm. */
 	int64_t violated_since_us; /* INT64_MIN: not violated */
-	int64_t fired_us;	   /* INT64_MIN: never */
+	int64_t fired_us;          /* INT64_MIN: never */
+	uint64_t bad_from, bad_to; /* where a collapse began, and its last token so far; bad_to 0: never */
+	uint32_t bad_sequence;
 	bool firing;
-	uint32_t bad_sequence; /* where a collapse began, and its last token so far; bad_to 0: never */
-	uint64_t bad_from, bad_to;
+	bool applies; /* the rule is used in this session: its set's overlay, or the set itself, judges its type */
 };
 
-/* Judges the n-th record of the session (from 1). False: nothing to tell. */
-bool judge(struct judged *j, uint64_t n, const struct record *rec, struct rule_finding *f);
+/* A set of rules of a plan. */
+struct rule_mask {
+	uint64_t bit[PLAN_RULES / 64];
+};
 
-/* Judges every value for itself, and can do without windows. */
-static inline bool judges_alone(const struct judged *j)
+static inline bool rule_mask_has(const struct rule_mask *m, size_t rule)
 {
-	return j->rule->n_when == 1 && j->when[0].values.cap == 1 && !j->when[0].recent.cap && !j->rule->phase &&
-	       j->rule->alarm != ALARM_MODE_COLLAPSE;
+	return m->bit[rule / 64] >> rule % 64 & 1;
 }
 
-/* The limits are these from now on. */
-void judge_settle(struct observed *o, double above, double below);
+static inline void rule_mask_put(struct rule_mask *m, size_t rule, bool in)
+{
+	m->bit[rule / 64] = (m->bit[rule / 64] & ~(UINT64_C(1) << rule % 64)) | (uint64_t)in << rule % 64;
+}
 
-/* [hot] The same for such rules, without windows and without the alarm's own state: true when violated. */
-bool judge_alone(const struct judged *j, uint64_t n, const struct record *rec, struct rule_finding *f);
-
-/* Some steps of the session that stand side by side. */
-struct judged_rows {
-	const struct columns *c;
-	size_t from, n;
-	struct held held;
-	uint64_t before;   /* steps of the session before them */
+/* What one session has of a plan. */
+struct judging {
+	const struct plan *plan;
+	struct seen *seen;                /* (plan->n_windows) */
+	struct rule_mask learning, plain; /* that are judged: those that learn, but not plainly; those that do not */
+	struct rule_mask busy;            /* firing, or violated for less time than they have to be */
+	uint64_t silent, compared;        /* records for which nothing, something was learned; once for each rule */
+	struct judged *judged;            /* (plan->n_rules) */
+	struct limits_now *limits;        /* (plan->n_conditions) */
+	struct foretell *ahead;           /* (plan->n_ahead) */
+	struct unusual *unusual;          /* (plan->n_unusual) */
+	struct beyond *beyond;            /* (plan->n_beyond) */
 };
 
-/* [hot] judge_alone for many: sets `bit` in violated (rows->n) where it is true. Returns whether it is anywhere. */
-bool judge_rows(const struct judged *j, const struct judged_rows *rows, uint64_t bit, uint64_t *violated);
+/* A finding at one of the rows; rules come in any order. */
+typedef void judge_found(void *ctx, size_t row, size_t rule, const struct rule_finding *f);
 
-/* [hot] Those of the rows at which violated (rows->n) has the bit; one at least. */
-struct rule_sum judge_sum(const struct judged *j, const struct judged_rows *rows, uint64_t bit, const uint64_t *violated);
-
-/* What judge_alone tells of a row at which it is true. */
-void judge_tell_row(const struct judged *j, const struct columns *c, size_t row, struct rule_finding *f);
+/* [hot] Judges the rules that do not learn, those that do of one row, and feeds their windows. Reports what is violated
+ * or has changed. */
+void judge_rows(struct judging *s, const struct judged_rows *rows, judge_found *found, void *ctx);
+void judge_learning(struct judging *s, const struct judged_rows *one, judge_found *found, void *ctx);
 
 /* The alarm as it stands, without a value. */
-void judge_tell(const struct judged *j, struct rule_finding *f);
+void judge_tell(const struct judged *j, const struct rule *rule, struct rule_finding *f);
+
+/* No violation, no alarm and nothing pending. */
+static inline bool judged_is_quiet(const struct judged *j)
+{
+	return !j->firing && j->violated_since_us == INT64_MIN;
+}
 
 #endif

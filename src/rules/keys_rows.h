@@ -11,6 +11,12 @@
 #ifndef LIMIT_KEY
 #define LIMIT_KEY(...)
 #endif
+#ifndef UNUSUAL_KEY
+#define UNUSUAL_KEY(...)
+#endif
+#ifndef FORECAST_KEY
+#define FORECAST_KEY(...)
+#endif
 #ifndef SUDDEN_KEY
 #define SUDDEN_KEY(...)
 #endif
@@ -19,4 +25,6 @@
 #undef RULE_KEY
 #undef WHEN_KEY
 #undef LIMIT_KEY
+#undef UNUSUAL_KEY
+#undef FORECAST_KEY
 #undef SUDDEN_KEY

@@ -2,71 +2,57 @@
 #include "rules/judge.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 
-struct rules {
-	const struct ruleset *set;
-	enum rules_mode mode;
-	uint64_t records;	       /* steps seen */
-	double session[FIELD_COUNT];   /* numbers of session_start; NAN unknown */
-	double baseline[METRIC_COUNT]; /* NAN: none (yet) */
-	struct window learning[METRIC_COUNT];
-	bool overlaid;
-	bool alone; /* every rule that applies judges each record alone, and there are at most 64 */
-	uint32_t limits_version; /* grows when limits may have changed */
-	struct judged *judged; /* (set->n), then those of the overlay */
-	double *memory;
+/* The numbers of session_start have places of their own, in the order of fields.def. */
+enum {
+	SESSION_NUMBERS = 0
+#define FIELD(name, path, field_kind, field_owner, ...)                                                                \
+	+(OWNER_##field_owner == OWNER_SESSION && KIND_##field_kind != KIND_TEXT)
+#include "spec/fields.def"
+#undef FIELD
 };
 
-static size_t over_of(const struct rules *r, const struct condition *c, bool own)
-{
-	const struct rules_override *o = r->mode == RULES_LIVE ? &r->set->live : &r->set->replay;
+struct rules {
+	/* What every step that is judged in the order of the log needs stands first. */
+	struct learned *learned;
+	struct scope_place place;            /* where this session learns */
+	struct scope *scope;                 /* the same for the present record; NULL: nothing is to be learned */
+	const struct field_values *scope_of; /* the fields that said where; only compared */
+	uint64_t decoded;                    /* tokens since the last prompt, decoded one by one */
+	uint64_t records;                    /* steps seen */
+	uint32_t stream;                     /* tells this session from others of the scope */
+	uint32_t limits_version;             /* grows when limits may have changed */
+	struct judging judging;
 
-	return own && o->has_over ? o->over : c->over;
+	const struct ruleset *set;
+	struct learned *own;               /* this session's alone, to be freed; else sessions learn together */
+	uint64_t instance;                 /* as last named */
+	double goal_tps, session_goal_tps; /* the speed that is wanted, as the caller, as session_start says; 0: none */
+	struct window *learning;           /* [METRIC_COUNT], of sets that learn their baseline; else NULL */
+	double *baseline;                  /* [METRIC_COUNT], NAN: none yet; NULL: the set's own */
+	double session[SESSION_NUMBERS];   /* numbers of session_start; NAN unknown */
+	double vocab;                      /* one of them */
+};
+
+static bool is_session_number(enum field_id f)
+{
+	return field_specs[f].owner == OWNER_SESSION && field_specs[f].kind != KIND_TEXT;
 }
 
-static uint64_t warmup_of(const struct rules *r, const struct rule *rule)
+static double session_number(const struct rules *r, enum field_id field)
 {
-	const struct rules_override *o = r->mode == RULES_LIVE ? &r->set->live : &r->set->replay;
+	size_t place = 0;
 
-	if (rule->warmup != UINT64_MAX)
-		return rule->warmup;
-	if (o->has_warmup)
-		return o->warmup;
-	return r->mode == RULES_LIVE ? 20 : 0;
+	for (int f = 0; f < (int)field; f++)
+		place += is_session_number((enum field_id)f);
+	return is_session_number(field) ? r->session[place] : NAN;
 }
 
-/* Doubles that the windows of a set's rules need. */
-static size_t window_doubles(const struct rules *r, const struct ruleset *set, bool own)
+static double baseline_of(const struct rules *r, enum metric_id m)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < set->n; i++)
-		for (size_t c = 0; c < set->rule[i].n_when; c++)
-			n += over_of(r, &set->rule[i].when[c], own) + set->rule[i].when[c].sudden.of;
-	return n;
-}
-
-static double *take_window(struct window *w, size_t cap, double *memory)
-{
-	*w = (struct window){ .v = memory, .cap = cap };
-	return memory + cap;
-}
-
-static double *set_up(const struct rules *r, struct judged *judged, const struct ruleset *set, bool own, double *memory)
-{
-	for (size_t i = 0; i < set->n; i++) {
-		const struct rule *rule = &set->rule[i];
-
-		judged[i] = (struct judged){ .rule = rule, .warmup = warmup_of(r, rule), .violated_since_us = INT64_MIN,
-					     .fired_us = INT64_MIN };
-		for (size_t c = 0; c < rule->n_when; c++) {
-			judged[i].when[c].is = &rule->when[c];
-			memory = take_window(&judged[i].when[c].values, over_of(r, &rule->when[c], own), memory);
-			memory = take_window(&judged[i].when[c].recent, rule->when[c].sudden.of, memory);
-		}
-	}
-	return memory;
+	return r->baseline ? r->baseline[m] : r->set->baseline[m];
 }
 
 /* NAN when there is no limit (yet), or it depends on the record. */
@@ -78,88 +64,228 @@ static double limit_value(const struct rules *r, const struct condition *c, cons
 	case LIMIT_ABSOLUTE:
 		return limit->value;
 	case LIMIT_BASELINE:
-		base = r->baseline[c->metric];
-		return isnan(base) ? limit->otherwise : base * limit->value;
+		base = baseline_of(r, c->metric);
+		return isnan(base) ? limit->otherwise : base * limit->value + limit->plus;
 	case LIMIT_FIELD:
-		base = r->session[limit->of.field];
-		return isnan(base) ? limit->otherwise : base * limit->value;
+		base = session_number(r, limit->of.field);
+		return isnan(base) ? limit->otherwise : base * limit->value + limit->plus;
+	case LIMIT_GOAL:
+		base = r->goal_tps > 0 ? r->goal_tps : r->session_goal_tps;
+		if (!(base > 0))
+			return limit->otherwise;
+		base = metric_specs[c->metric].better == BETTER_HIGHER ? base : 1000 / base;
+		return base * limit->value + limit->plus;
+	case LIMIT_VOCAB:
+		base = r->vocab;
+		return !(base > 1) ? limit->otherwise : log(base) * limit->value + limit->plus;
 	default:
 		return NAN;
 	}
 }
 
-static bool replaced(const struct rules *r, const struct rule *rule)
+/* Is the rule for models of that vocabulary? An unknown one counts as large. */
+static bool suits_vocab(const struct rules *r, const struct vocab_range *range)
 {
-	for (size_t i = 0; r->overlaid && i < r->set->overlay->n; i++)
-		if (r->set->overlay->rule[i].alarm == rule->alarm)
-			return true;
-	return false;
+	double vocab = r->vocab;
+
+	if (isnan(vocab))
+		return range->at_most == UINT64_MAX;
+	return vocab > (double)range->above && vocab <= (double)range->at_most;
 }
 
-/* An overlay's rule stands in only for a type that the set judges. */
-static bool stands_in(const struct rules *r, const struct rule *rule)
+/* An overlay's rules stand in for those of the same type, of which there must be some. */
+static bool judges(const struct ruleset *set, enum alarm_type alarm)
 {
-	for (size_t i = 0; i < r->set->n; i++)
-		if (r->set->rule[i].alarm == rule->alarm)
+	for (size_t i = 0; i < set->n; i++)
+		if (set->rule[i].alarm == alarm)
 			return true;
 	return false;
 }
 
 static size_t judged_n(const struct rules *r)
 {
-	return r->set->n + (r->set->overlay ? r->set->overlay->n : 0);
+	return r->judging.plan->n_rules;
+}
+
+static bool rule_applies(const struct rules *r, const struct plan_rule *p)
+{
+	double vocab = r->vocab;
+	bool overlaid = r->set->overlay && vocab > 0 && vocab <= (double)r->set->overlay->vocab_at_most;
+
+	return suits_vocab(r, &p->is->vocab) && (p->own ? !(overlaid && judges(r->set->overlay, p->is->alarm))
+							: overlaid && judges(r->set, p->is->alarm));
+}
+
+/* Is there no such limit, and will be none unless the session says more? */
+static bool is_no_limit(const struct limit *limit, double now)
+{
+	return limit->kind == LIMIT_NONE ||
+	       (isnan(now) && (limit->kind == LIMIT_FIELD || limit->kind == LIMIT_VOCAB || limit->kind == LIMIT_GOAL));
+}
+
+/* Does a condition lack its limits? Until they are known nothing is kept for the rule. */
+static bool rule_waits(const struct rules *r, const struct plan_rule *p)
+{
+	for (size_t i = p->first; i < p->first + p->is->n_when; i++) {
+		const struct condition *c = r->judging.plan->condition[i].is;
+		const struct limits_now *now = &r->judging.limits[i];
+
+		if (is_no_limit(&c->above, now->above) && is_no_limit(&c->below, now->below) && !c->sudden.of &&
+		    !condition_is_unusual(c))
+			return true;
+	}
+	return false;
+}
+
+/* Windows that a judged rule looks at are fed. */
+static void look_at_windows(struct judging *s, const struct plan_rule *p)
+{
+	for (size_t i = p->first; i < p->first + p->is->n_when; i++) {
+		const struct plan_condition *c = &s->plan->condition[i];
+
+		if (c->window != PLAN_NO_WINDOW)
+			s->seen[c->window].on = true;
+		if (c->recent != PLAN_NO_WINDOW)
+			s->seen[c->recent].on = true;
+	}
 }
 
 /* After what limits and overlay depend on has changed. */
 static void settle(struct rules *r)
 {
-	double vocab = r->session[F_VOCAB_SIZE];
+	struct judging *s = &r->judging;
 
-	r->overlaid = r->set->overlay && vocab > 0 && vocab <= (double)r->set->overlay->vocab_at_most;
 	r->limits_version++;
-	r->alone = judged_n(r) <= 64 && !r->set->learn_records;
-	for (size_t i = 0; i < judged_n(r); i++) {
-		struct judged *j = &r->judged[i];
+	for (size_t i = 0; i < s->plan->n_conditions; i++) {
+		const struct condition *is = s->plan->condition[i].is;
 
-		j->applies = i < r->set->n ? !replaced(r, j->rule) : r->overlaid && stands_in(r, j->rule);
-		for (size_t c = 0; c < j->rule->n_when; c++) {
-			const struct condition *is = j->when[c].is;
+		s->limits[i] = (struct limits_now){ limit_value(r, is, &is->above), limit_value(r, is, &is->below) };
+	}
+	for (size_t i = 0; i < s->plan->n_windows; i++)
+		s->seen[i].on = false;
+	for (size_t i = 0; i < s->plan->n_rules; i++) {
+		const struct plan_rule *p = &s->plan->rule[i];
+		struct judged *j = &s->judged[i];
+		bool judged;
 
-			judge_settle(&j->when[c], limit_value(r, is, &is->above), limit_value(r, is, &is->below));
-		}
-		r->alone &= !j->applies || judges_alone(j);
+		j->applies = rule_applies(r, p);
+		judged = j->applies && (!rule_waits(r, p) || !judged_is_quiet(j));
+		rule_mask_put(&s->plain, i, judged && !p->learns);
+		rule_mask_put(&s->learning, i, judged && p->learns && !p->plainly);
+		rule_mask_put(&s->busy, i, !judged_is_quiet(j));
+		if (judged)
+			look_at_windows(s, p);
 	}
 }
 
-int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mode, struct err *err)
+static uint64_t learned_by(const struct ruleset *set)
 {
-	struct rules *r = calloc(1, sizeof *r);
-	size_t overlay = set->overlay ? set->overlay->n : 0, doubles;
-	double *memory;
+	uint64_t metrics = 0;
+
+	for (size_t i = 0; set && i < set->n; i++)
+		for (size_t c = 0; c < set->rule[i].n_when; c++)
+			if (condition_is_learned(&set->rule[i].when[c]))
+				metrics |= metric_bit(set->rule[i].when[c].metric);
+	return metrics;
+}
+
+uint64_t ruleset_learned_metrics(const struct ruleset *set)
+{
+	return learned_by(set) | learned_by(set->overlay);
+}
+
+/* False: no memory. */
+static bool join_learned(struct rules *r, struct learned *shared)
+{
+	uint64_t metrics = ruleset_learned_metrics(r->set);
+
+	if (!metrics)
+		return true;
+	r->own = shared ? NULL : learned_open(metrics);
+	r->learned = shared ? shared : r->own;
+	r->stream = r->learned ? learned_stream(r->learned) : 0;
+	return r->learned;
+}
+
+/* The next n structs of that size; at: what is used of `memory` (NULL: it is only measured). */
+static void *cut(char *memory, size_t *at, size_t n, size_t bytes)
+{
+	size_t begin = *at;
+
+	*at += (n * bytes + 63) / 64 * 64;
+	return memory ? memory + begin : NULL;
+}
+
+/* Hands out the memory, or only measures it, and returns how much it is. What is kept of windows is valid up to their
+ * counts, and so is not touched. */
+static size_t lay_out(struct rules *r, char *memory)
+{
+	struct judging *s = &r->judging;
+	const struct plan *plan = s->plan;
+	size_t own = sizeof *r, to_line = memory ? -(uintptr_t)(memory + own) % 64 : 63;
+	size_t learn = r->set->learn_records, at = own + to_line, zeroed = at;
+	double *v;
+
+	s->judged = cut(memory, &at, plan->n_rules, sizeof *s->judged);
+	s->limits = cut(memory, &at, plan->n_conditions, sizeof *s->limits);
+	s->seen = cut(memory, &at, plan->n_windows, sizeof *s->seen);
+	s->ahead = cut(memory, &at, plan->n_ahead, sizeof *s->ahead);
+	s->unusual = cut(memory, &at, plan->n_unusual, sizeof *s->unusual);
+	s->beyond = cut(memory, &at, plan->n_beyond, sizeof *s->beyond);
+	r->learning = cut(memory, &at, learn ? METRIC_COUNT : 0, sizeof *r->learning);
+	r->baseline = learn ? cut(memory, &at, METRIC_COUNT, sizeof *r->baseline) : NULL;
+	if (memory)
+		memset(memory + zeroed, 0, at - zeroed);
+	v = cut(memory, &at, plan->doubles + METRIC_COUNT * learn, sizeof *v);
+	for (size_t i = 0; memory && i < plan->n_windows; i++)
+		s->seen[i] =
+			(struct seen){ .values = { .v = v + plan->window[i].at, .cap = (uint32_t)plan->window[i].span },
+				       .low = { INFINITY, INFINITY },
+				       .high = { -INFINITY, -INFINITY } };
+	for (size_t m = 0; memory && learn && m < METRIC_COUNT; m++)
+		r->learning[m] = (struct window){ .v = v + plan->doubles + m * learn, .cap = (uint32_t)learn };
+	return at;
+}
+
+static void begin(struct rules *r)
+{
+	struct judging *s = &r->judging;
+
+	for (size_t i = 0; i < s->plan->n_rules; i++)
+		s->judged[i].violated_since_us = s->judged[i].fired_us = INT64_MIN;
+	for (size_t i = 0; i < s->plan->n_conditions; i++) {
+		const struct plan_condition *c = &s->plan->condition[i];
+
+		if (c->kind == CONDITION_AHEAD)
+			s->ahead[c->state].over_us = c->is->forecast.over_us;
+		if (c->kind == CONDITION_UNUSUAL) /* a token is short: what goes wrong takes many */
+			s->unusual[c->state].wait = UNUSUAL_WAIT_MOST;
+		if (c->kind == CONDITION_BEYOND)
+			s->beyond[c->state].wait = UNUSUAL_WAIT_MOST;
+	}
+	if (r->baseline)
+		memcpy(r->baseline, r->set->baseline, METRIC_COUNT * sizeof *r->baseline);
+	for (size_t i = 0; i < SESSION_NUMBERS; i++)
+		r->session[i] = NAN;
+	r->vocab = NAN;
+}
+
+int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mode, struct learned *learned,
+	       struct err *err)
+{
+	struct rules fresh = { .set = set, .judging.plan = set->plan[mode] }, *r;
 
 	*out = NULL;
-	if (!r)
-		return err_set(err, ERR_NOMEM, "no memory for the rules' state");
-	r->set = set;
-	r->mode = mode;
-	doubles = window_doubles(r, set, true) + (set->overlay ? window_doubles(r, set->overlay, false) : 0) +
-		  METRIC_COUNT * set->learn_records;
-	r->judged = calloc(set->n + overlay, sizeof *r->judged);
-	r->memory = memory = calloc(doubles ? doubles : 1, sizeof *r->memory);
-	if (!r->judged || !r->memory) {
+	r = malloc(lay_out(&fresh, NULL)); /* aligned blocks of this size leave gaps between them */
+	if (r) {
+		*r = fresh;
+		lay_out(r, (char *)r);
+		begin(r);
+	}
+	if (!r || !join_learned(r, learned)) {
 		rules_close(r);
 		return err_set(err, ERR_NOMEM, "no memory for the rules' state");
 	}
-	memory = set_up(r, r->judged, set, true, memory);
-	if (set->overlay)
-		memory = set_up(r, r->judged + set->n, set->overlay, false, memory);
-	for (int m = 0; m < METRIC_COUNT; m++) {
-		r->baseline[m] = set->baseline[m];
-		r->learning[m] = (struct window){ .v = memory, .cap = set->learn_records };
-		memory += set->learn_records;
-	}
-	for (int f = 0; f < FIELD_COUNT; f++)
-		r->session[f] = NAN;
 	settle(r);
 	*out = r;
 	return 0;
@@ -167,18 +293,50 @@ int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mo
 
 void rules_close(struct rules *r)
 {
-	if (!r)
-		return;
-	free(r->judged);
-	free(r->memory);
+	if (r)
+		learned_close(r->own);
 	free(r);
+}
+
+struct learned *rules_learned(const struct rules *r)
+{
+	return r->learned;
+}
+
+double rules_goal_of(struct slice text)
+{
+	char copy[32], *unit;
+	double value;
+
+	if (!text.n || text.n >= sizeof copy)
+		return 0;
+	memcpy(copy, text.p, text.n);
+	copy[text.n] = 0;
+	value = strtod(copy, &unit);
+	if (!(value > 0) || !isfinite(value))
+		return 0;
+	return !strcmp(unit, "tps") ? value : !strcmp(unit, "ms") ? 1000 / value : 0;
+}
+
+void rules_set_goal(struct rules *r, double tps)
+{
+	r->goal_tps = tps;
+	settle(r);
 }
 
 static void learn_session(struct rules *r, const struct field_values *session)
 {
-	for (int f = 0; f < FIELD_COUNT; f++)
-		if (field_specs[f].owner == OWNER_SESSION && field_specs[f].kind != KIND_TEXT && fields_have(session, (enum field_id)f))
-			r->session[f] = session->v[f].number;
+	size_t place = 0;
+
+	r->session_goal_tps = rules_goal_of(fields_text(session, F_GOAL));
+	for (int f = 0; f < FIELD_COUNT; f++) {
+		if (!is_session_number((enum field_id)f))
+			continue;
+		if (fields_have(session, (enum field_id)f))
+			r->session[place] = session->v[f].number;
+		place++;
+	}
+	r->vocab = session_number(r, F_VOCAB_SIZE);
 	settle(r);
 }
 
@@ -192,104 +350,278 @@ static void learn_baseline(struct rules *r, const struct record *rec)
 		window_push(w, rec->metric[m]);
 		if (w->n < w->cap)
 			continue;
-		r->baseline[m] = window_median(w);
+		r->baseline[m] = values_median(w->v, w->n);
 		settle(r);
 	}
 }
 
-/* What every record does before it is judged; false: it is not judged. */
-static bool take_record(struct rules *r, const struct record *rec)
+/* What of a step tells where it learns. */
+struct step {
+	const struct field_values *session;
+	enum phase phase;
+	uint32_t token_count, batch_size;
+};
+
+/* Where the session learns: it may move when it starts again with another model. */
+static void find_scope(struct rules *r, const struct step *step, bool prompt)
 {
-	if (rec->event == EVENT_SESSION_START)
+	if (!r->learned)
+		return;
+	r->scope = step->session == r->scope_of ? learned_again(r->learned, &r->place) : NULL;
+	if (!r->scope) {
+		uint64_t instance = learned_instance(step->session);
+
+		r->instance = instance ? instance : r->instance;
+		r->place = learned_scope(r->learned, r->instance, step->session);
+		r->scope = r->place.scope;
+	}
+	r->scope_of = step->session;
+	if (r->scope)
+		scope_note(r->scope, r->stream, step->batch_size, r->decoded, prompt ? step->token_count : 0);
+}
+
+/* What every step does before it is judged. */
+static void note_step(struct rules *r, const struct step *step)
+{
+	bool prompt = step->phase == PHASE_PREFILL || (!step->phase && step->token_count > 1);
+
+	r->records++;
+	r->decoded = prompt ? 0 : r->decoded + step->token_count;
+	find_scope(r, step, prompt);
+}
+
+/* What every record does before it is judged; false: it is not judged. */
+static bool note_record(struct rules *r, const struct record *rec)
+{
+	if (rec->event == EVENT_SESSION_START) {
 		learn_session(r, rec->session);
+		r->instance = learned_instance(rec->session);
+		r->scope_of = NULL;
+	}
 	if (rec->event != EVENT_INFERENCE_STEP)
 		return false;
-	r->records++;
 	if (r->set->learn_records)
 		learn_baseline(r, rec);
+	note_step(r, &(struct step){ rec->session, rec->phase, rec->token_count, rec->batch_size });
 	return true;
+}
+
+/* One row, by the rules that learn. Then the next ones are held against it, unless it was found wanting. */
+static void judge_one(struct rules *r, struct judged_rows *one, judge_found *found, void *ctx)
+{
+	struct normal normal[METRIC_COUNT];
+	uint64_t learn = r->scope ? learned_metrics(r->learned) : 0;
+
+	if (learn) {
+		scope_levels(r->scope, normal);
+		one->normal = normal;
+	}
+	for (uint64_t left = learn; left; left &= left - 1) {
+		enum metric_id m = (enum metric_id)__builtin_ctzll(left);
+		struct normal *n = &normal[m];
+
+		n->value = judged_metric(one, 0, m);
+		n->times = level_is_known(n->level) ? n->value / n->level->normal : (double)NAN;
+	}
+	judge_learning(&r->judging, one, found, ctx);
+	for (learn &= one->held.any; learn; learn &= learn - 1) {
+		const struct normal *n = &normal[__builtin_ctzll(learn)];
+
+		if (n->level)
+			level_learn(n->level, n->value);
+	}
+}
+
+struct found {
+	struct rule_finding *out; /* (n), at most RULES_MAX, by rule */
+	size_t n, rule[RULES_MAX];
+};
+
+static void take_found(void *ctx, size_t row, size_t rule, const struct rule_finding *f)
+{
+	struct found *found = ctx;
+	size_t at = found->n;
+
+	(void)row;
+	if (found->n == RULES_MAX)
+		return;
+	for (; at && found->rule[at - 1] > rule; at--) {
+		found->rule[at] = found->rule[at - 1];
+		found->out[at] = found->out[at - 1];
+	}
+	found->rule[at] = rule;
+	found->out[at] = *f;
+	found->n++;
 }
 
 size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding out[RULES_MAX])
 {
-	size_t n = 0, rules = judged_n(r);
+	struct judged_rows one = { .record = rec, .n = 1, .one_phase = true, .before = r->records };
+	struct found found = { .out = out };
 
-	if (!take_record(r, rec))
+	if (!note_record(r, rec))
 		return 0;
-	for (size_t i = 0; i < rules && n < RULES_MAX; i++)
-		if (r->judged[i].applies)
-			n += judge(&r->judged[i], r->records, rec, &out[n]);
-	return n;
+	one.held = (struct held){ .any = rec->have, .doubles = rec->have };
+	judge_rows(&r->judging, &one, take_found, &found);
+	judge_one(r, &one, take_found, &found);
+	return found.n;
 }
 
-size_t rules_violated(struct rules *r, const struct record *rec, struct rule_finding out[RULES_MAX])
+/* --- many records at once ------------------------------------------------------------ */
+
+bool rules_in_steps(const struct rules *r)
 {
-	size_t n = 0, rules = judged_n(r);
+	return !r->set->learn_records;
+}
 
-	if (!take_record(r, rec))
-		return 0;
-	for (size_t i = 0; i < rules && n < RULES_MAX; i++) {
-		struct judged *j = &r->judged[i];
+void rule_hits_begin(struct rule_hits *hits, size_t rows)
+{
+	hits->n = 0;
+	memset(hits->of_row, 0, rows * sizeof *hits->of_row);
+}
 
-		if (j->applies)
-			n += judges_alone(j) ? judge_alone(j, r->records, rec, &out[n]) :
-					       judge(j, r->records, rec, &out[n]) && out[n].violated;
+void rule_hits_add(struct rule_hits *hits, size_t row, size_t rule, const struct rule_finding *f)
+{
+	if (hits->n == hits->cap) {
+		size_t cap = hits->cap ? 2 * hits->cap : 256;
+		struct rule_hit *grown = cap < UINT32_MAX ? realloc(hits->hit, cap * sizeof *grown) : NULL;
+
+		hits->failed |= !grown;
+		if (!grown)
+			return;
+		hits->hit = grown;
+		hits->cap = cap;
 	}
+	hits->hit[hits->n++] = (struct rule_hit){ .rule = rule, .next = hits->of_row[row], .is = *f };
+	hits->of_row[row] = (uint32_t)hits->n;
+}
+
+static int by_rule(const void *a, const void *b)
+{
+	const struct rule_hit *x = *(const struct rule_hit *const *)a, *y = *(const struct rule_hit *const *)b;
+
+	return (x->rule > y->rule) - (x->rule < y->rule);
+}
+
+size_t rule_hits_at(const struct rule_hits *hits, size_t row, struct rule_finding out[RULES_MAX])
+{
+	const struct rule_hit *hit[RULES_MAX];
+	size_t n = 0;
+
+	for (uint32_t at = hits->of_row[row]; at && n < RULES_MAX; at = hits->hit[at - 1].next)
+		hit[n++] = &hits->hit[at - 1];
+	qsort(hit, n, sizeof *hit, by_rule);
+	for (size_t i = 0; i < n; i++)
+		out[i] = hit[i]->is;
 	return n;
 }
 
-bool rules_judge_alone(const struct rules *r)
+static void add_hit(void *ctx, size_t row, size_t rule, const struct rule_finding *f)
 {
-	return r->alone;
+	if (f->violated)
+		rule_hits_add(ctx, row, rule, f);
 }
 
-bool rules_screen(struct rules *r, const struct columns *c, size_t from, size_t n, const struct held *held,
-		  uint64_t *violated)
+void rules_judge_rows(struct rules *r, const struct judged_rows *rows, uint64_t ahead, struct rule_hits *hits)
 {
-	struct judged_rows rows = { .c = c, .from = from, .n = n, .held = *held, .before = r->records };
-	size_t rules = judged_n(r);
-	bool is_any = false;
+	struct judged_rows these = *rows;
 
+	these.before = r->records + ahead;
+	judge_rows(&r->judging, &these, add_hit, hits);
+}
+
+void rules_expect(const struct rules *r, int steps)
+{
+	const struct judging *s = &r->judging;
+
+	if (steps > 8) {
+		for (size_t at = 0; at < offsetof(struct rules, judging.busy); at += 64)
+			__builtin_prefetch((const char *)r + at);
+		return;
+	}
+	for (size_t i = 0; i < s->plan->n_plain; i++) {
+		const struct seen *seen = &s->seen[s->plan->plain[i].window];
+
+		if (steps > 4)
+			__builtin_prefetch(seen);
+		else
+			__builtin_prefetch(seen->values.v + seen->values.next, 1);
+	}
+}
+
+/* A hit of the one row. */
+struct one_hit {
+	struct rule_hits *hits;
+	size_t as;
+};
+
+static void add_one_hit(void *ctx, size_t row, size_t rule, const struct rule_finding *f)
+{
+	const struct one_hit *one = ctx;
+
+	(void)row;
+	add_hit(one->hits, one->as, rule, f);
+}
+
+void rules_learn_row(struct rules *r, const struct columns *c, size_t row, struct rule_hits *hits, size_t as)
+{
+	struct one_hit hit = { hits, as };
+	struct judged_rows one = { .c = c, .from = row, .n = 1, .one_phase = true, .before = r->records };
+
+	note_step(r, &(struct step){ c->session[row], (enum phase)c->phase[row], c->token_count[row],
+				     c->batch_size[row] });
+	if (!r->scope)
+		return;
+	one.held = (struct held){ .any = c->have[row], .doubles = c->have[row] };
+	judge_one(r, &one, add_one_hit, &hit);
+}
+
+bool rules_learn(const struct rules *r)
+{
+	return r->learned;
+}
+
+void rules_pass(struct rules *r, size_t n)
+{
 	r->records += n;
-	memset(violated, 0, n * sizeof *violated);
-	for (size_t i = 0; i < rules; i++)
-		if (r->judged[i].applies)
-			is_any |= judge_rows(&r->judged[i], &rows, UINT64_C(1) << i, violated);
-	return is_any;
 }
 
-void rules_tell(const struct rules *r, int rule, const struct columns *c, size_t row, struct rule_finding *out)
+/* One limit among several conditions is none alone, unless the others only ask for what is absent. */
+static bool limits_alone(const struct rule *is)
 {
-	judge_tell_row(&r->judged[rule], c, row, out);
-}
-
-struct rule_sum rules_sum(const struct rules *r, int rule, const struct columns *c, size_t from, size_t n, const struct held *held,
-			  const uint64_t *violated)
-{
-	struct judged_rows rows = { .c = c, .from = from, .n = n, .held = *held };
-
-	return judge_sum(&r->judged[rule], &rows, UINT64_C(1) << rule, violated);
+	for (size_t i = 1; i < is->n_when; i++)
+		if (!condition_asks_for_absence(&is->when[i]))
+			return false;
+	return true;
 }
 
 size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX])
 {
+	const struct judging *s = &r->judging;
 	size_t n = 0;
 
 	for (size_t i = 0; i < judged_n(r); i++) {
-		const struct judged *j = &r->judged[i];
-		const struct observed *o = &j->when[0];
-		struct rule_limit limit = { o->is->metric, j->rule->alarm, j->rule->severity, true, o->above };
+		const struct plan_rule *p = &s->plan->rule[i];
+		const struct limits_now *now = &s->limits[p->first];
+		struct rule_limit limit = { p->is->when[0].metric, p->is->alarm, p->is->severity, true, now->above };
 
-		if (!j->applies || j->rule->n_when > 1) /* one limit among several conditions is none alone */
+		/* What will be has another limit. */
+		if (!s->judged[i].applies || s->plan->condition[p->first].kind == CONDITION_AHEAD ||
+		    !limits_alone(p->is))
 			continue;
-		if (!isnan(o->above))
+		if (!isnan(now->above))
 			out[n++] = limit;
 		limit.above = false;
-		limit.value = o->below;
-		if (!isnan(o->below))
+		limit.value = now->below;
+		if (!isnan(now->below))
 			out[n++] = limit;
 	}
 	return n;
+}
+
+struct rules_learning rules_learning(const struct rules *r)
+{
+	return (struct rules_learning){ r->judging.silent, r->judging.compared };
 }
 
 uint32_t rules_limits_version(const struct rules *r)
@@ -299,9 +631,12 @@ uint32_t rules_limits_version(const struct rules *r)
 
 static struct judged *find_judged(const struct rules *r, const struct rule *like)
 {
-	for (size_t i = 0; i < judged_n(r); i++)
-		if (r->judged[i].applies && r->judged[i].rule->alarm == like->alarm && !strcmp(r->judged[i].rule->name, like->name))
-			return &r->judged[i];
+	for (size_t i = 0; i < judged_n(r); i++) {
+		const struct rule *is = r->judging.plan->rule[i].is;
+
+		if (r->judging.judged[i].applies && is->alarm == like->alarm && !strcmp(is->name, like->name))
+			return &r->judging.judged[i];
+	}
 	return NULL;
 }
 
@@ -315,34 +650,49 @@ static void inherit_alarm(struct judged *to, const struct judged *from)
 	to->bad_to = from->bad_to;
 }
 
-size_t rules_inherit(struct rules *to, const struct rules *from, struct rule_finding out[RULES_MAX])
+/* What was learned goes on when the same metrics are to be. */
+static void inherit_learned(struct rules *to, struct rules *from)
+{
+	struct learned *own = to->own;
+
+	if (!own || !from->own || learned_metrics(own) != learned_metrics(from->own))
+		return;
+	to->own = to->learned = from->own;
+	from->own = from->learned = own;
+	from->scope = NULL;
+	from->scope_of = NULL; /* from->place is that of `to` now */
+	to->stream = from->stream;
+}
+
+size_t rules_inherit(struct rules *to, struct rules *from, struct rule_finding out[RULES_MAX])
 {
 	size_t n = 0;
 
+	inherit_learned(to, from);
 	to->records = from->records;
 	memcpy(to->session, from->session, sizeof to->session);
+	to->vocab = from->vocab;
+	to->goal_tps = from->goal_tps;
+	to->session_goal_tps = from->session_goal_tps;
 	for (int m = 0; m < METRIC_COUNT; m++)
 		if (to->set->learn_records && from->set->learn_records)
 			to->baseline[m] = from->baseline[m];
 	settle(to);
 	for (size_t i = 0; i < judged_n(from); i++) {
-		struct judged *now = find_judged(to, from->judged[i].rule);
+		const struct rule *rule = from->judging.plan->rule[i].is;
+		const struct judged *was = &from->judging.judged[i];
+		struct judged *now = find_judged(to, rule);
 
 		if (now) {
-			inherit_alarm(now, &from->judged[i]);
-		} else if (from->judged[i].firing && n < RULES_MAX) {
-			judge_tell(&from->judged[i], &out[n]);
+			inherit_alarm(now, was);
+		} else if (was->firing && n < RULES_MAX) {
+			judge_tell(was, rule, &out[n]);
 			out[n].firing = false;
 			out[n++].changed = true;
 		}
 	}
+	settle(to); /* what fires is judged */
 	return n;
-}
-
-/* What the log keeps of the metric: further digits are those of a machine's order of summation. */
-static double as_logged(enum metric_id m, double value)
-{
-	return round(value * metric_specs[m].scale) / metric_specs[m].scale;
 }
 
 void rules_alarm_record(const struct rule_finding *f, const struct record *rec, enum lang lang, struct record *out,
@@ -352,7 +702,8 @@ void rules_alarm_record(const struct rule_finding *f, const struct record *rec, 
 	fields_set_text(extra, F_ALARM_TYPE, slice_of(alarm_specs[f->type].id));
 	fields_set_text(extra, F_SEVERITY, slice_of(severity_ids[f->severity]));
 	fields_set_text(extra, F_RULE, slice_of(f->rule));
-	fields_set_number(extra, F_VALUE, as_logged(f->metric, f->value));
+	fields_set_text(extra, F_RULE_METRIC, slice_of(metric_specs[f->metric].id));
+	fields_set_number(extra, F_VALUE, metric_as_logged(f->metric, f->value));
 	fields_set_number(extra, F_LIMIT, f->limit);
 	fields_set_text(extra, F_STATE, slice_of(f->firing ? "firing" : "resolved"));
 	fields_set_text(extra, F_SUMMARY, slice_of(f->summary[lang]));
@@ -363,6 +714,9 @@ void rules_alarm_record(const struct rule_finding *f, const struct record *rec, 
 		fields_set_number(extra, F_FIRST_BAD_TOKEN, (double)f->first_bad_token);
 		fields_set_number(extra, F_TOKENS_WASTED, (double)f->tokens_wasted);
 	}
-	*out = (struct record){ .time_us = rec->time_us, .event = f->firing ? EVENT_ALARM : EVENT_ALARM_RESOLVED,
-				.session = rec->session, .extra = extra, .details = rec };
+	*out = (struct record){ .time_us = rec->time_us,
+				.event = f->firing ? EVENT_ALARM : EVENT_ALARM_RESOLVED,
+				.session = rec->session,
+				.extra = extra,
+				.details = rec };
 }

@@ -1,4 +1,5 @@
-/* rules.h - rule text becomes a program; (state, record) becomes alarms. Pure, so live and replay are one code.
+/* rules.h - reads rules and judges records: (state, record) gives alarms. Pure functions, so live judging and replay
+ * use the same code.
  *
  * Ownership  ruleset_* own the program (immutable, shared); rules_* own one session's state.
  * Threads    a ruleset may be shared by threads, a `struct rules` belongs to one.
@@ -9,18 +10,21 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "record/record.h"
+#include "record/columns.h"
 
 struct ruleset;
-struct columns;
-struct held;
+struct learned;
+struct judged_rows;
 
-/* `name` is a shipped set ("thresholds", "baseline") or the path of a rule file.
- * *out is NULL on error; a bad file is refused as file:line:column, what was found, what was expected. */
+#define RULES_DEFAULT "default" /* the set that is used unless another is named */
+
+/* `name` is a shipped set ("default", "thresholds", "baseline"), "baseline=50ms,100tps" with your own numbers, or the
+ * path of a rule file. *out is NULL on error; for a bad file the error gives file:line:column, what was found and what
+ * was expected. */
 int ruleset_open(struct ruleset **out, const char *name, struct err *err);
 void ruleset_close(struct ruleset *set);
 
-/* The same, and says every mistake of the file, not only the first, which *err holds. */
+/* The same, and reports every mistake of the file; *err holds the first. */
 int ruleset_check(struct ruleset **out, const char *name, void (*say)(void *ctx, const struct err *mistake), void *ctx,
 		  struct err *err);
 int ruleset_check_text(struct ruleset **out, struct slice text, const char *name,
@@ -28,67 +32,97 @@ int ruleset_check_text(struct ruleset **out, struct slice text, const char *name
 const char *ruleset_shipped(size_t i); /* the name of the i-th shipped set; NULL beyond the last */
 const char *ruleset_name(const struct ruleset *set);
 
-/* LIVE judges windows, waits through the warm-up; REPLAY follows the set's own `replay:`
- * settings (the shipped `baseline` judges every single record there). */
+/* LIVE skips the warm-up and judges windows; REPLAY also applies the set's `replay:` settings. */
 enum rules_mode { RULES_LIVE, RULES_REPLAY };
 
 struct rules; /* one session's state */
 
-int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mode, struct err *err);
+/* learned: shared by sessions that learn together, in the order of their records; NULL: this session learns alone. It
+ * must outlive the rules. */
+int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mode, struct learned *learned,
+	       struct err *err);
 void rules_close(struct rules *r);
 
-/* What one rule says about one record. */
+/* What it learns in, for rules_open of another session beside it; NULL: nothing is learned. */
+struct learned *rules_learned(const struct rules *r);
+
+/* Sets the goal, tokens/s, which overrides that of session_start; 0: use that of session_start. */
+void rules_set_goal(struct rules *r, double tps);
+
+/* A stated speed, "20tps" or "50ms" a token, in tokens/s; 0: neither. */
+double rules_goal_of(struct slice text);
+
+/* The metrics that a set's rules need to learn, for learned_open. */
+uint64_t ruleset_learned_metrics(const struct ruleset *set);
+
+/* The number of records that could not be compared with a learned level yet, and of those that were; for sets with such
+ * rules. */
+struct rules_learning {
+	uint64_t silent, judged;
+};
+struct rules_learning rules_learning(const struct rules *r);
+
+/* The finding of one rule for one record. */
 struct rule_finding {
 	enum alarm_type type;
 	enum severity severity;
 	enum metric_id metric;
 	const char *rule;
 	const char *const *summary, *const *action; /* [LANG_COUNT] */
-	int64_t cooldown_us; /* the rule's */
-	double value, limit; /* value: the rule's aggregate at this record */
-	bool violated;	     /* at this record, before `for`, hysteresis and cooldown */
-	bool firing;	     /* after them: the alarm is on */
-	bool changed;	     /* it went on or off with this record */
+	int64_t cooldown_us;                        /* the rule's */
+	double value, limit;                        /* value: the rule's aggregate at this record */
+	bool violated;                              /* at this record, before `for`, hysteresis and cooldown */
+	bool firing;                                /* after them: the alarm is on */
+	bool changed;                               /* it went on or off with this record */
 
-	/* Of mode_collapse; else COLLAPSE_NONE and 0. */
+	/* For mode_collapse; otherwise COLLAPSE_NONE and 0. */
 	enum collapse_kind kind;
 	uint64_t first_bad_token; /* of the sequence, from 1 */
-	uint64_t tokens_wasted;	  /* from there on */
+	uint64_t tokens_wasted;   /* from there on */
 };
 
 enum { RULES_MAX = 64 };
 
-/* Judges one step (other events are ignored but session_start, which sets what relative
- * limits and the byte overlay need). Returns how many findings were put into out: one per
- * rule that is violated or that changed. At most RULES_MAX. */
+/* Judges one step (other events are ignored, except session_start, which sets what relative limits and the byte overlay
+ * need). Returns how many findings were put into out: one per rule that is violated or that changed. At most
+ * RULES_MAX. */
 size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding out[RULES_MAX]);
 
-/* [hot] The rules that are violated at this record, one finding each; alarms do not go on or off. For replay: the same
- * records as rules_eval calls violated, at a fraction of its cost where a rule judges every record alone. A session's
- * rules are asked by one of the two from its beginning to its end. */
-size_t rules_violated(struct rules *r, const struct record *rec, struct rule_finding out[RULES_MAX]);
-
-/* Does each of the rules that apply judge every record alone, and can be asked by rules_screen? */
-bool rules_judge_alone(const struct rules *r);
-
-/* [hot] rules_violated for the n steps of the session that are rows from.. of c. held: what these have. violated (n): bit i is set where rule i is violated, of which rules_tell tells more.
- * Returns whether one is. */
-bool rules_screen(struct rules *r, const struct columns *c, size_t from, size_t n, const struct held *held,
-		  uint64_t *violated);
-void rules_tell(const struct rules *r, int rule, const struct columns *c, size_t row, struct rule_finding *out);
-
-/* [hot] Some steps of the session, which break one rule: those of n rows from.. of c at which violated (n) has its bit. At least
- * one has. `worst` is the value farthest beyond its limit, of equal ones the first. */
-struct rule_sum {
-	uint64_t records;
-	int64_t from_us, to_us;
-	double worst, limit;
+/* Many steps of a session at once, for replay: the rules that are violated at them, as rules_eval says it. A session's
+ * steps are judged in one of the two ways from its beginning to its end; session_start goes to rules_eval.
+ *
+ * Rules that learn nothing depend on their session alone: rules_judge_rows asks them of many steps of one session
+ * before another's. Those that learn, from all sessions, are asked afterwards, step by step in the order of the log, by
+ * rules_learn_row; where nothing is learned, rules_pass says instead how many steps there were. */
+struct rule_hit {
+	size_t rule;
+	uint32_t next; /* 1 + another one of the same row; 0: none */
+	struct rule_finding is;
 };
-struct rule_sum rules_sum(const struct rules *r, int rule, const struct columns *c, size_t from, size_t n, const struct held *held,
-			  const uint64_t *violated);
 
-/* One side of a rule's limit as it stands in this session: relative ones resolved, the
- * overlay's rules in place of those they stand in for. */
+struct rule_hits {
+	struct rule_hit *hit; /* (n) */
+	size_t n, cap;
+	bool failed;                   /* no memory */
+	uint32_t of_row[COLUMNS_ROWS]; /* 1 + one of them; 0: none */
+};
+
+void rule_hits_begin(struct rule_hits *hits, size_t rows); /* none, of so many rows */
+void rule_hits_add(struct rule_hits *hits, size_t row, size_t rule, const struct rule_finding *f);
+size_t rule_hits_at(const struct rule_hits *hits, size_t row, struct rule_finding out[RULES_MAX]); /* by rule */
+
+bool rules_in_steps(const struct rules *r); /* can the rules be judged in this way? */
+bool rules_learn(const struct rules *r);    /* is anything learned? */
+void rules_pass(struct rules *r, size_t n);
+
+/* [hot] `ahead`: steps before these that rules_learn_row or rules_pass has not been told of yet. */
+void rules_judge_rows(struct rules *r, const struct judged_rows *rows, uint64_t ahead, struct rule_hits *hits);
+void rules_expect(const struct rules *r, int steps); /* rules_learn_row comes so many steps later: 12, 8, 4 */
+/* `as`: the row for which the hits are added. */
+void rules_learn_row(struct rules *r, const struct columns *c, size_t row, struct rule_hits *hits, size_t as);
+
+/* One side of a rule's limit in this session, with relative limits resolved, and the overlay's rules instead of those
+ * that they replace. */
 struct rule_limit {
 	enum metric_id metric;
 	enum alarm_type type;
@@ -99,14 +133,15 @@ struct rule_limit {
 
 enum { RULE_LIMITS_MAX = 4 * RULES_MAX };
 
-/* The limits that records are judged by at present; their number. They stay the same while
+/* The limits by which records are judged at present; returns their number. They stay the same while
  * rules_limits_version, which is never 0, does. */
 size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX]);
 uint32_t rules_limits_version(const struct rules *r);
 
-/* `to` is fresh and judges on: what is known of the session, baselines, and alarms that are on (by the rule's name) come
- * from `from`. Alarms of rules that are no more are resolved: returns how many findings were put into out. */
-size_t rules_inherit(struct rules *to, const struct rules *from, struct rule_finding out[RULES_MAX]);
+/* The new rules `to` take over from `from`: the session's data, baselines, what was learned, and firing alarms (by the
+ * rule's name). Afterwards `from` may only be passed to rules_close. Alarms whose rule no longer exists are resolved;
+ * returns how many findings were put into out. */
+size_t rules_inherit(struct rules *to, struct rules *from, struct rule_finding out[RULES_MAX]);
 
 /* The alarm as a record that sinks can write: fills *out and *extra, which must outlive it. */
 void rules_alarm_record(const struct rule_finding *f, const struct record *rec, enum lang lang, struct record *out,

@@ -1,11 +1,12 @@
-/* ruleset.c - rule files into rules: every key is one row of keys.def.
+/* ruleset.c - reads rule files; every key is one row of keys.def.
  *
- * Reading goes on after a mistake, so that all of them can be told at once. */
+ * Reading continues after a mistake, so that all mistakes can be reported at once. */
 #include "rules/ruleset.h"
 
 #include "base/file.h"
 #include "base/suggest.h"
 #include "base/yaml.h"
+#include "rules/plan.h"
 #include "stats/window.h"
 
 #include <math.h>
@@ -13,7 +14,10 @@
 
 enum { FILE_MAX_BYTES = 1 << 20, LEARN_DEFAULT = 50, KEYS_MAX = 32 };
 
+extern const unsigned char rules_default[], rules_default_end[];
 extern const unsigned char rules_thresholds[], rules_thresholds_end[];
+#define OWN_BASELINE "baseline=" /* the shipped set, with the caller's own numbers behind it */
+
 extern const unsigned char rules_baseline[], rules_baseline_end[];
 extern const unsigned char rules_byte[], rules_byte_end[];
 
@@ -21,6 +25,7 @@ static const struct {
 	const char *name;
 	const unsigned char *from, *to;
 } shipped[] = {
+	{ RULES_DEFAULT, rules_default, rules_default_end },
 	{ "thresholds", rules_thresholds, rules_thresholds_end },
 	{ "baseline", rules_baseline, rules_baseline_end },
 	{ "byte", rules_byte, rules_byte_end },
@@ -31,7 +36,7 @@ enum { SHIPPED = sizeof shipped / sizeof *shipped };
 struct reader {
 	const char *file;
 	struct ruleset *set;
-	struct err *err;		/* the first mistake */
+	struct err *err; /* the first mistake */
 	size_t mistakes;
 	void (*say)(void *ctx, const struct err *mistake); /* NULL: the first is enough */
 	void *ctx;
@@ -54,30 +59,34 @@ static int mistake(struct reader *r, const struct err *e)
 	return -(int)e->code;
 }
 
-__attribute__((format(printf, 3, 4))) static int wrong(struct reader *r, const struct yaml_node *at, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int wrong(struct reader *r, const struct yaml_node *at, const char *fmt,
+						       ...)
 {
 	struct err e = { 0 };
 	char text[400];
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
+	vsnprintf(text, sizeof text, err_words(fmt), args);
 	va_end(args);
 	yaml_error(&e, ERR_RULE, r->file, at, "%s", text);
 	return mistake(r, &e);
 }
 
-static int expected(struct reader *r, const struct yaml_node *at, const char *what)
+static int expected(struct reader *r, const struct yaml_node *at, const char *english)
 {
-	static const char *const kinds[] = { "a word", "a list", "a mapping" };
+	const char *what = err_words(english);
 
 	if (at->text)
 		return wrong(r, at, "found \"%.80s\"; expected %s", at->text, what);
-	return wrong(r, at, "found %s; expected %s", kinds[at->kind], what);
+	if (at->kind == YAML_SEQUENCE)
+		return wrong(r, at, "found a list of %zu; expected %s", at->n, what);
+	return wrong(r, at, "found a mapping; expected %s", what);
 }
 
 /* "Expected one of …", with the nearest known word first when there is one. */
-static int unknown_word(struct reader *r, const struct yaml_node *at, const char *what, const char *const *known, size_t n)
+static int unknown_word(struct reader *r, const struct yaml_node *at, const char *what, const char *const *known,
+			size_t n)
 {
 	struct suggestion s = { .word = slice_of(at->text) };
 	struct err e = { 0 };
@@ -92,7 +101,7 @@ static int unknown_word(struct reader *r, const struct yaml_node *at, const char
 	}
 	if (used >= sizeof list)
 		memcpy(list + sizeof list - 4, "…", 4);
-	yaml_error(&e, ERR_RULE, r->file, at, "found \"%.80s\"; expected %s: %s", at->text, what, list);
+	yaml_error(&e, ERR_RULE, r->file, at, "found \"%.80s\"; expected %s: %s", at->text, err_words(what), list);
 	if (s.best)
 		err_hint(&e, "did you mean \"%s\"?", s.best);
 	return mistake(r, &e);
@@ -107,12 +116,14 @@ static bool is_repeated(const struct yaml_node *node, size_t i)
 }
 
 /* One pair of a mapping. */
-static int read_pair(struct reader *r, const struct yaml_node *node, size_t i, const struct key *keys, size_t n, void *to)
+static int read_pair(struct reader *r, const struct yaml_node *node, size_t i, const struct key *keys, size_t n,
+		     void *to)
 {
 	const char *known[KEYS_MAX];
 
 	if (is_repeated(node, i))
-		return wrong(r, node->key[i], "found \"%.80s\" a second time; expected each key once", node->key[i]->text);
+		return wrong(r, node->key[i], "found \"%.80s\" a second time; expected each key once",
+			     node->key[i]->text);
 	for (size_t k = 0; k < n; k++) {
 		known[k] = keys[k].name;
 		if (!strcmp(keys[k].name, node->key[i]->text))
@@ -158,7 +169,9 @@ static int read_positive(struct reader *r, const struct yaml_node *node, void *t
 
 static int read_share(struct reader *r, const struct yaml_node *node, void *to)
 {
-	return number_of(node, to) && *(double *)to >= 0 && *(double *)to < 1 ? 0 : expected(r, node, "a share from 0 to below 1");
+	return number_of(node, to) && *(double *)to >= 0 && *(double *)to < 1
+		       ? 0
+		       : expected(r, node, "a share from 0 to below 1");
 }
 
 static int read_count(struct reader *r, const struct yaml_node *node, void *to)
@@ -239,8 +252,8 @@ static int read_metric(struct reader *r, const struct yaml_node *node, void *to)
 }
 
 /* One of a fixed set of words; its place in the list is the enum's value. */
-static int read_word(struct reader *r, const struct yaml_node *node, const char *what, const char *const *words, size_t n,
-		     int *to)
+static int read_word(struct reader *r, const struct yaml_node *node, const char *what, const char *const *words,
+		     size_t n, int *to)
 {
 	if (node->kind != YAML_SCALAR)
 		return expected(r, node, what);
@@ -261,12 +274,12 @@ static int read_severity(struct reader *r, const struct yaml_node *node, void *t
 	return rc;
 }
 
-const char *const aggregate_names[5] = { "last", "mean", "median", "min", "max" };
+const char *const aggregate_names[AGGREGATE_COUNT] = { "last", "mean", "median", "min", "max", "p90", "spread" };
 
 static int read_aggregate(struct reader *r, const struct yaml_node *node, void *to)
 {
 	int word = 0;
-	int rc = read_word(r, node, "an aggregate", aggregate_names, 5, &word);
+	int rc = read_word(r, node, "an aggregate", aggregate_names, AGGREGATE_COUNT, &word);
 
 	*(enum aggregate *)to = (enum aggregate)word;
 	return rc;
@@ -289,6 +302,14 @@ static int read_phase(struct reader *r, const struct yaml_node *node, void *to)
 
 	*(enum phase *)to = (enum phase)(word + 1);
 	return rc;
+}
+
+static int read_vocab(struct reader *r, const struct yaml_node *node, void *to)
+{
+	static const struct key keys[] = { { "above", read_count, offsetof(struct vocab_range, above) },
+					   { "at_most", read_count, offsetof(struct vocab_range, at_most) } };
+
+	return read_mapping(r, node, keys, sizeof keys / sizeof *keys, to);
 }
 
 /* A text in every language, or one text for all. */
@@ -314,17 +335,36 @@ static int read_texts(struct reader *r, const struct yaml_node *node, void *to)
 /* Which number a relative limit is relative to: `baseline`, a number of session_start, or a metric. */
 struct relative {
 	const char *of;
-	double times, otherwise;
+	double times, plus, deviations, otherwise;
 };
+
+/* Words of its own, besides numbers of session_start and metrics. */
+static const struct {
+	const char *word;
+	enum limit_kind kind;
+} relatives[] = {
+	{ "baseline", LIMIT_BASELINE },
+	{ "learned", LIMIT_LEARNED },
+	{ "ln_vocab_size", LIMIT_VOCAB },
+	{ "goal", LIMIT_GOAL },
+};
+
+enum { RELATIVES = sizeof relatives / sizeof *relatives };
 
 static int relate(struct reader *r, const struct yaml_node *node, const struct relative *rel, struct limit *limit)
 {
-	const char *known[FIELD_COUNT + METRIC_COUNT + 1] = { "baseline" };
-	size_t n = 1;
+	const char *known[FIELD_COUNT + METRIC_COUNT + RELATIVES];
+	size_t n = 0;
 
-	*limit = (struct limit){ .kind = LIMIT_BASELINE, .value = rel->times, .otherwise = rel->otherwise };
-	if (!strcmp(rel->of, "baseline"))
-		return 0;
+	*limit = (struct limit){
+		.value = rel->times, .plus = rel->plus, .deviations = rel->deviations, .otherwise = rel->otherwise
+	};
+	for (size_t i = 0; i < RELATIVES; i++) {
+		known[n++] = relatives[i].word;
+		limit->kind = relatives[i].kind;
+		if (!strcmp(rel->of, relatives[i].word))
+			return 0;
+	}
 	limit->kind = LIMIT_FIELD;
 	for (int f = 0; f < FIELD_COUNT; f++) {
 		const char *dot = strrchr(field_specs[f].path, '.');
@@ -352,7 +392,7 @@ static int read_limit(struct reader *r, const struct yaml_node *node, void *to)
 #define LIMIT_KEY(name, read, member, expected, help) { name, read, offsetof(struct relative, member) },
 #include "rules/keys_rows.h"
 	};
-	struct relative rel = { .times = 1, .otherwise = NAN };
+	struct relative rel = { .times = 1, .deviations = 5, .otherwise = NAN };
 	struct limit *limit = to;
 	int rc;
 
@@ -379,16 +419,82 @@ static int read_sudden(struct reader *r, const struct yaml_node *node, void *to)
 	return read_mapping(r, node, keys, sizeof keys / sizeof *keys, to);
 }
 
+static int read_forecast(struct reader *r, const struct yaml_node *node, void *to)
+{
+	static const struct key keys[] = {
+#define FORECAST_KEY(name, read, member, expected, help) { name, read, offsetof(struct foresight, member) },
+#include "rules/keys_rows.h"
+	};
+	struct foresight *f = to;
+	int rc;
+
+	*f = (struct foresight){ .over_us = 30000000 };
+	rc = read_mapping(r, node, keys, sizeof keys / sizeof *keys, f);
+	if (rc)
+		return rc;
+	if (f->within_us <= 0)
+		return wrong(r, node, "found no `within`; expected how far ahead, such as `within: 120s`");
+	return f->over_us >= 1000000 ? 0 : expected(r, node, "`over` of at least 1s");
+}
+
+static int read_rate(struct reader *r, const struct yaml_node *node, void *to)
+{
+	return number_of(node, to) && *(double *)to >= 10 && *(double *)to <= 1e9
+		       ? 0
+		       : expected(r, node, "a number of records from 10 to 1e9");
+}
+
+static int read_beyond(struct reader *r, const struct yaml_node *node, void *to)
+{
+	return number_of(node, to) && *(double *)to >= 0.01 && *(double *)to <= 1000
+		       ? 0
+		       : expected(r, node, "a share of the range seen, from 0.01 to 1000");
+}
+
+static int read_unusual(struct reader *r, const struct yaml_node *node, void *to)
+{
+	static const struct key keys[] = {
+#define UNUSUAL_KEY(name, read, member, expected, help) { name, read, offsetof(struct rare, member) },
+#include "rules/keys_rows.h"
+	};
+	struct rare *rare = to;
+	int rc = read_mapping(r, node, keys, sizeof keys / sizeof *keys, rare);
+
+	if (rc || (rare->once_in > 0) != (rare->beyond > 0))
+		return rc;
+	return wrong(r, node,
+		     "found neither or both of `once_in` and `beyond`; expected one, such as `once_in: 100000`");
+}
+
+static int complete_unusual(struct reader *r, const struct yaml_node *node, const struct condition *c)
+{
+	if (c->above.kind != LIMIT_NONE || c->below.kind != LIMIT_NONE || c->over > 1 || c->sudden.of ||
+	    c->forecast.within_us || !isnan(c->missing))
+		return wrong(r, node, "found `unusual` beside other keys of a condition; expected it alone");
+	return 0;
+}
+
 static const struct condition no_condition = { .metric = METRIC_COUNT, .over = 1, .missing = NAN };
 
 static int complete_condition(struct reader *r, const struct yaml_node *node, const struct condition *c)
 {
 	if (c->metric == METRIC_COUNT)
 		return wrong(r, node, "found no `metric`; expected what is judged, such as `metric: token_latency_ms`");
+	if (condition_is_unusual(c))
+		return complete_unusual(r, node, c);
 	if (c->above.kind == LIMIT_NONE && c->below.kind == LIMIT_NONE && !c->sudden.of)
 		return wrong(r, node, "found no limit; expected `above`, `below` or `sudden`");
 	if (c->by != BY_LAST && c->over == 1)
-		return wrong(r, node, "found `by: %s` of one record; expected `over` beside it", aggregate_names[c->by]);
+		return wrong(r, node, "found `by: %s` of one record; expected `over` beside it",
+			     aggregate_names[c->by]);
+	if (condition_is_learned(c) && c->sudden.of)
+		return wrong(r, node, "found `sudden` beside `of: learned`; expected one of them");
+	if (condition_is_learned(c) && (c->by == BY_MEAN || c->by == BY_SPREAD))
+		return wrong(r, node, "found `by: %s` beside `of: learned`; expected median, min or max",
+			     aggregate_names[c->by]);
+	if (c->forecast.within_us && (c->over > 1 || c->sudden.of || condition_is_learned(c) || !isnan(c->missing)))
+		return wrong(r, node,
+			     "found `forecast` beside `over`, `sudden`, `missing` or `of: learned`; expected it alone");
 	return 0;
 }
 
@@ -430,6 +536,15 @@ static const struct key rule_keys[] = {
 
 #define WARMUP_UNSET UINT64_MAX /* the set's own warm-up holds */
 
+static bool forecasts(const struct rule *rule)
+{
+	bool does = false;
+
+	for (size_t i = 0; i < rule->n_when; i++)
+		does |= rule->when[i].forecast.within_us > 0;
+	return does;
+}
+
 static int complete_rule(struct reader *r, const struct yaml_node *node, struct rule *rule)
 {
 	int rc;
@@ -440,7 +555,14 @@ static int complete_rule(struct reader *r, const struct yaml_node *node, struct 
 	if (rc)
 		return rc;
 	if (rule->kind && rule->alarm != ALARM_MODE_COLLAPSE)
-		return wrong(r, node, "found `kind` in a rule of %s; expected it only in mode_collapse", alarm_specs[rule->alarm].id);
+		return wrong(r, node, "found `kind` in a rule of %s; expected it only in mode_collapse",
+			     alarm_specs[rule->alarm].id);
+	if (forecasts(rule) && rule->n_when > 1)
+		return wrong(r, node, "found `forecast` in a rule with `and`; expected one condition");
+	if (rule->alarm == ALARM_FORECAST && rule->severity == SEVERITY_CRITICAL)
+		return wrong(r, node,
+			     "found `severity: critical` in a rule of forecast; expected warning or info: nothing has "
+			     "happened yet");
 	if (!rule->name)
 		rule->name = alarm_specs[rule->alarm].id;
 	if (rule->severity == SEVERITY_COUNT)
@@ -456,8 +578,14 @@ static int read_rule(struct reader *r, const struct yaml_node *node, struct rule
 {
 	int rc;
 
-	*rule = (struct rule){ .alarm = ALARM_TYPE_COUNT, .severity = SEVERITY_COUNT, .when = { no_condition }, .n_when = 1,
-			       .cooldown_us = 60000000, .clear = 0.1, .warmup = WARMUP_UNSET };
+	*rule = (struct rule){ .alarm = ALARM_TYPE_COUNT,
+			       .severity = SEVERITY_COUNT,
+			       .when = { no_condition },
+			       .n_when = 1,
+			       .cooldown_us = 60000000,
+			       .clear = 0.1,
+			       .warmup = WARMUP_UNSET,
+			       .vocab = { .at_most = UINT64_MAX } };
 	rc = read_mapping(r, node, rule_keys, sizeof rule_keys / sizeof *rule_keys, rule);
 	return rc ? rc : complete_rule(r, node, rule);
 }
@@ -487,7 +615,8 @@ static int read_rules(struct reader *r, const struct yaml_node *node, void *to)
 		int rc = read_rule(r, node->item[i], &rules[i]);
 
 		if (!rc && find_name(rules, i, rules[i].name))
-			rc = wrong(r, node->item[i], "found a second rule named \"%.80s\"; expected a `name` that tells them apart",
+			rc = wrong(r, node->item[i],
+				   "found a second rule named \"%.80s\"; expected a `name` that tells them apart",
 				   rules[i].name);
 		first = first ? first : rc;
 	}
@@ -557,7 +686,7 @@ static int read_when(struct reader *r, const struct yaml_node *node, void *to)
 	return read_mapping(r, node, keys, 1, to);
 }
 
-/* Only shipped sets may be named: a file that names itself has no end. */
+/* Only included sets may be named, because a file that names itself would never end. */
 static int read_overlays(struct reader *r, const struct yaml_node *node, void *to)
 {
 	static const char *const overlays[] = { "byte" };
@@ -590,6 +719,8 @@ static int read_set(struct reader *r, struct slice text)
 		wrong(r, root, "found no rules; expected a list `rules`");
 	if (!set->name)
 		set->name = arena_copy(&set->arena, slice_of(r->file));
+	for (int mode = RULES_LIVE; !r->mistakes && mode <= RULES_REPLAY; mode++)
+		set->plan[mode] = plan_make(set, (enum rules_mode)mode);
 	if (set->arena.failed) {
 		err_set(&e, ERR_NOMEM, "%s: no memory for its rules", r->file);
 		mistake(r, &e);
@@ -628,6 +759,42 @@ int ruleset_check_text(struct ruleset **out, struct slice text, const char *name
 	return open_text(out, text, &r);
 }
 
+/* "50ms,100tps": what the set's baseline is, instead of the published numbers. */
+static int read_own_baseline(struct ruleset *set, const char *name, const char *text, struct err *err)
+{
+	for (bool more = true; more;) {
+		char *unit;
+		double value = strtod(text, &unit);
+		size_t n = strcspn(unit, ",");
+		int m = n == 2 && !memcmp(unit, "ms", 2)    ? M_TOKEN_LATENCY_MS
+			: n == 3 && !memcmp(unit, "tps", 3) ? M_THROUGHPUT_TPS
+							    : METRIC_COUNT;
+
+		if (m == METRIC_COUNT || !(value > 0) || !isfinite(value))
+			return err_set(
+				err, ERR_USAGE,
+				"%s: expected milliseconds a token, tokens per second, or both: baseline=50ms,100tps",
+				name);
+		set->baseline[m] = value;
+		more = unit[n] == ',';
+		text = unit + n + 1;
+	}
+	return 0;
+}
+
+static int open_own_baseline(struct ruleset **out, const char *name, struct err *err)
+{
+	int rc = ruleset_open(out, "baseline", err);
+
+	if (!rc)
+		rc = read_own_baseline(*out, name, name + strlen(OWN_BASELINE), err);
+	if (rc) {
+		ruleset_close(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
 int ruleset_check(struct ruleset **out, const char *name, void (*say)(void *ctx, const struct err *mistake), void *ctx,
 		  struct err *err)
 {
@@ -635,14 +802,17 @@ int ruleset_check(struct ruleset **out, const char *name, void (*say)(void *ctx,
 	int rc;
 
 	*out = NULL;
+	if (!strncmp(name, OWN_BASELINE, strlen(OWN_BASELINE)))
+		return open_own_baseline(out, name, err);
 	for (size_t i = 0; i < SHIPPED; i++)
 		if (!strcmp(name, shipped[i].name))
-			return ruleset_check_text(
-				out, (struct slice){ (const char *)shipped[i].from, (size_t)(shipped[i].to - shipped[i].from) }, name,
-				say, ctx, err);
+			return ruleset_check_text(out,
+						  (struct slice){ (const char *)shipped[i].from,
+								  (size_t)(shipped[i].to - shipped[i].from) },
+						  name, say, ctx, err);
 	rc = file_read(&text, name, FILE_MAX_BYTES, err);
 	if (rc)
-		err_hint(err, "name a shipped set (thresholds, baseline) or the path of a rule file");
+		err_hint(err, "name a shipped set (default, thresholds, baseline) or the path of a rule file");
 	else
 		rc = ruleset_check_text(out, buf_slice(&text), name, say, ctx, err);
 	buf_free(&text);
@@ -652,6 +822,14 @@ int ruleset_check(struct ruleset **out, const char *name, void (*say)(void *ctx,
 int ruleset_open(struct ruleset **out, const char *name, struct err *err)
 {
 	return ruleset_check(out, name, NULL, NULL, err);
+}
+
+enum metric_id rule_lacks(const struct rule *rule, uint64_t have)
+{
+	for (size_t i = 0; i < rule->n_when; i++)
+		if (isnan(rule->when[i].missing) && !(have & metric_bit(rule->when[i].metric)))
+			return rule->when[i].metric;
+	return METRIC_COUNT;
 }
 
 const char *ruleset_shipped(size_t i)

@@ -1,8 +1,10 @@
+/* convert.c - plans the file, then streams tensors into it, quantising them if requested. */
 #include "runtime/convert.h"
 
 #include "base/buf.h"
 #include "base/file.h"
 #include "runtime/int8.h"
+#include "runtime/safetensors_write.h"
 #include "runtime/weights.h"
 #include "simd/half.h"
 
@@ -31,7 +33,7 @@ struct conversion {
 	size_t n_entries;
 	const char *path;
 	FILE *f;
-	uint64_t data_at; /* in the file */
+	uint64_t data_at;     /* in the file */
 	uint64_t done, total; /* bytes of data */
 	struct convert_result *result;
 	struct err *err;
@@ -146,39 +148,37 @@ static int plan(struct conversion *c)
 	return 0;
 }
 
-static void add_to_header(struct buf *out, const struct conversion *c, const struct entry *e)
+static void add_to_header(struct json *out, const struct conversion *c, const struct entry *e)
 {
+	struct tensor t = *e->t;
 	char name[PRINTABLE_BYTES + NAME_BYTES];
 
-	if (e->scale >= 0) { /* of a matrix: its name is a known one */
+	t.dtype = entry_type(c, e);
+	if (e->scale >= 0) { /* the name of a matrix is a known one, and fits */
 		snprintf(name, sizeof name, "%s%s", e->t->name, int8_suffixes[e->scale]);
-		buf_json_string(out, slice_of(name));
-	} else {
-		buf_json_string(out, slice_of(e->t->name));
+		t.name = name;
+		t.n_dims = 1;
+		t.shape[0] = t.count = entry_count(e);
 	}
-	buf_printf(out, ":{\"dtype\":\"%s\",\"shape\":[", dtype_specs[entry_type(c, e)].safetensors);
-	if (e->scale >= 0)
-		buf_u64(out, entry_count(e));
-	for (int d = 0; e->scale < 0 && d < e->t->n_dims; d++)
-		buf_printf(out, "%s%llu", d ? "," : "", (unsigned long long)e->t->shape[d]);
-	buf_printf(out, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)e->at,
-		   (unsigned long long)(e->at + entry_bytes(c, e)));
+	safetensors_put(out, &t, e->at);
 }
 
-/* The header, padded with spaces so that the data begin at a multiple of 64 bytes. */
 static void add_header(struct buf *out, const struct conversion *c)
 {
-	buf_str(out, "{\"__metadata__\":{\"format\":\"pt\"");
-	if (c->int8)
-		buf_str(out, ",\"rwkvmon_int8\":\"1\",\"strategy\":\"cpu fp32i8\"");
-	buf_char(out, '}');
-	for (size_t i = 0; i < c->n_entries; i++) {
-		buf_char(out, ',');
-		add_to_header(out, c, &c->entries[i]);
+	struct json json = { .out = out };
+
+	jw_object(&json);
+	jw_put_object(&json, "__metadata__");
+	jw_put_text(&json, "format", "pt");
+	if (c->int8) {
+		jw_put_text(&json, "rwkvmon_int8", "1");
+		jw_put_text(&json, "strategy", "cpu fp32i8");
 	}
-	buf_char(out, '}');
-	while ((out->used + 8) % 64 && !out->failed)
-		buf_char(out, ' ');
+	jw_end(&json);
+	for (size_t i = 0; i < c->n_entries; i++)
+		add_to_header(&json, c, &c->entries[i]);
+	jw_end(&json);
+	safetensors_pad(out);
 }
 
 /* -- writing --------------------------------------------------------------------------------- */
@@ -389,7 +389,8 @@ static int write_safely(struct conversion *c)
 static int refuse_converted(const struct tensor_file *f, struct err *err)
 {
 	if (f->converted) {
-		err_set(err, ERR_UNSUPPORTED, "%s: was already converted for the strategy \"%s\"", f->label, f->converted);
+		err_set(err, ERR_UNSUPPORTED, "%s: was already converted for the strategy \"%s\"", f->label,
+			f->converted);
 		return err_hint(err, "convert the checkpoint it was made from");
 	}
 	if (int8_is(f)) {

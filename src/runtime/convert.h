@@ -1,7 +1,7 @@
-/* convert.h - any model file this runtime reads, as .safetensors.
+/* convert.h - converts any model file that this runtime reads into .safetensors.
  *
- * The result holds the same tensors under the same names, contiguous and aligned, so that
- * it is mapped without a copy: it starts as fast as the disk reads it.
+ * The result holds the same tensors under the same names, contiguous and aligned, so that it can be mapped without a
+ * copy and opens as fast as the disk reads it.
  *
  * Errors  negative codes; a half-written file is removed, an existing one stays until the
  *         new one is whole.
@@ -27,7 +27,7 @@ struct convert_options {
 struct convert_result {
 	uint64_t in_bytes, out_bytes; /* of the files */
 	uint64_t tensors;
-	uint64_t overflowed; /* finite values that became infinite in fp16 */
+	uint64_t overflowed; /* number of finite values that became infinite in fp16 */
 };
 
 int convert_to_safetensors(const char *in, const char *out, const struct convert_options *opts,

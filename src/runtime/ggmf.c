@@ -1,8 +1,8 @@
-/* The container of rwkv.cpp. Source: its FILE_FORMAT description and converter.
- *     6 x int32: "ggmf", version 100 or 101, n_vocab, n_embed, n_layer, type
+/* ggmf.c - reads the container of rwkv.cpp. Source: its FILE_FORMAT description and converter. 6 x int32: "ggmf",
+ *     version 100 or 101, n_vocab, n_embed, n_layer, type
  *     per tensor: int32 dimensions, name length, type; dimensions, fastest first; name; data
- * until the end; nothing is aligned. Some tensors are stored in another form than the official
- * one; they are brought back to it, so that a model does not care where it came from. */
+ * until the end; nothing is aligned. Some tensors are stored in a form other than the official one; they are converted
+ * back to it, so that the model's origin does not matter. */
 #include "runtime/ggml.h"
 
 #include <math.h>
@@ -44,14 +44,6 @@ static const char *take(struct reader *r, uint64_t n)
 	return p;
 }
 
-static void set_strides(struct tensor *t)
-{
-	uint64_t step = 1;
-
-	for (int d = t->n_dims; d-- > 0; step *= t->shape[d])
-		t->stride[d] = step;
-}
-
 /* Dimensions in the official order; false when they make no sense. */
 static bool read_shape(const char *dims, struct tensor *t)
 {
@@ -64,7 +56,7 @@ static bool read_shape(const char *dims, struct tensor *t)
 		t->shape[d] = n;
 		t->count *= n;
 	}
-	set_strides(t);
+	tensor_set_strides(t);
 	return true;
 }
 
@@ -80,7 +72,7 @@ static bool is_swapped(const char *name)
 {
 	static const char *const tails[] = {
 		".time_maa_w1", ".time_maa_w2", ".time_decay_w1", ".time_decay_w2", ".att.w1", ".att.w2",
-		".att.a1",	".att.a2",	".att.v1",	  ".att.v2",	    ".att.g1", ".att.g2",
+		".att.a1",      ".att.a2",      ".att.v1",        ".att.v2",        ".att.g1", ".att.g2",
 	};
 
 	for (size_t i = 0; i < sizeof tails / sizeof *tails; i++)
@@ -107,9 +99,11 @@ static int refuse_type(struct reader *r, const char *name, uint32_t type)
 {
 	char text[PRINTABLE_BYTES];
 
-	err_set(r->err, ERR_UNSUPPORTED, "%s: tensor %s has type %u in a file of version %u; expected FP32, "
+	err_set(r->err, ERR_UNSUPPORTED,
+		"%s: tensor %s has type %u in a file of version %u; expected FP32, "
 		"FP16, Q4_0, Q4_1, "
-		"Q5_0, Q5_1 or Q8_0", r->f->label, printable(text, slice_of(name)), type, r->version);
+		"Q5_0, Q5_1 or Q8_0",
+		r->f->label, printable(text, slice_of(name)), type, r->version);
 	return err_hint(r->err, "Quantise it again from the FP16 file with a current rwkv.cpp.");
 }
 
@@ -127,10 +121,11 @@ static int read_tensor(struct reader *r)
 	name_bytes = read_le(p + 4, 4);
 	kind = (uint32_t)read_le(p + 8, 4);
 	if (!n_dims || n_dims > 4 || !name_bytes || name_bytes > NAME_MAX_BYTES)
-		return err_set(r->err, ERR_FORMAT, "%s: a tensor of %llu dimensions and a name of %llu bytes "
-				"behind %zu whole ones",
+		return err_set(r->err, ERR_FORMAT,
+			       "%s: a tensor of %llu dimensions and a name of %llu bytes "
+			       "behind %zu whole ones",
 			       r->f->label, (unsigned long long)n_dims, (unsigned long long)name_bytes,
-				r->f->n_tensors);
+			       r->f->n_tensors);
 	dims = take(r, 4 * n_dims);
 	text = dims ? take(r, name_bytes) : NULL;
 	if (!text)
@@ -174,14 +169,14 @@ static int rewrite(struct reader *r, struct tensor *t, double (*form)(double), i
 	t->n_dims = n_dims;
 	if (n_dims == 1)
 		t->shape[0] = t->count;
-	set_strides(t);
+	tensor_set_strides(t);
 	t->dtype = DTYPE_F32;
 	t->data = (const uint8_t *)out;
 	t->storage_count = t->count;
 	return 0;
 }
 
-/* What kind of file it is shows in block 0. */
+/* Block 0 shows which kind of file it is. */
 static bool has(const struct tensor_file *f, const char *name)
 {
 	for (size_t i = 0; i < f->n_tensors; i++)
@@ -241,8 +236,8 @@ int ggmf_read(struct tensor_file *f, struct slice bytes, struct err *err)
 		return cut_off(&r);
 	r.version = (uint32_t)read_le(head + 4, 4);
 	if (r.version != 100 && r.version != 101) {
-		err_set(err, ERR_UNSUPPORTED, "%s: an rwkv.cpp file of version %u; expected 100 or 101",
-			f->label, r.version);
+		err_set(err, ERR_UNSUPPORTED, "%s: an rwkv.cpp file of version %u; expected 100 or 101", f->label,
+			r.version);
 		return err_hint(err, "Convert it again with a current rwkv.cpp.");
 	}
 	while (r.in.n && !rc)

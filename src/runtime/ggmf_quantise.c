@@ -1,4 +1,5 @@
-/* Source of blocks and rounding: ggml's quantize_row_*_ref; of the container: ggmf.c. */
+/* ggmf_quantise.c - quantises a file of rwkv.cpp. Source of blocks and rounding: ggml's quantize_row_*_ref; of the
+ * container: ggmf.c. */
 #include "runtime/ggmf_quantise.h"
 
 #include "base/buf.h"
@@ -125,7 +126,8 @@ static const struct format {
 	size_t bytes;
 	void (*block)(const float *x, unsigned char *out);
 } formats[] = {
-	{ "Q4_0", 2, 18, q4_0 }, { "Q4_1", 3, 20, q4_1 }, { "Q5_0", 7, 22, q5_0 }, { "Q5_1", 8, 24, q5_1 }, { "Q8_0", 9, 34, q8_0 },
+	{ "Q4_0", 2, 18, q4_0 }, { "Q4_1", 3, 20, q4_1 }, { "Q5_0", 7, 22, q5_0 },
+	{ "Q5_1", 8, 24, q5_1 }, { "Q8_0", 9, 34, q8_0 },
 };
 
 static const struct format *format_of(const char *name)
@@ -172,7 +174,8 @@ static int put(struct job *j, const void *bytes, size_t n)
 
 static int put_u32(struct job *j, uint32_t v)
 {
-	unsigned char b[4] = { (unsigned char)v, (unsigned char)(v >> 8), (unsigned char)(v >> 16), (unsigned char)(v >> 24) };
+	unsigned char b[4] = { (unsigned char)v, (unsigned char)(v >> 8), (unsigned char)(v >> 16),
+			       (unsigned char)(v >> 24) };
 
 	return put(j, b, sizeof b);
 }
@@ -231,7 +234,8 @@ static int copy_tensor(struct job *j)
 		count *= n;
 	}
 	if (type > 1)
-		return err_set(j->err, ERR_UNSUPPORTED, "%s: holds type %u; expected a file of FP32 or FP16", j->from, type);
+		return err_set(j->err, ERR_UNSUPPORTED, "%s: holds type %u; expected a file of FP32 or FP16", j->from,
+			       type);
 	data = take(j, count * (type ? 2 : 4));
 	if (!data)
 		return cut_off(j);

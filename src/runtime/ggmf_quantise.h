@@ -1,4 +1,5 @@
-/* ggmf_quantise.h - an FP32 or FP16 file of rwkv.cpp with its large matrices as blocks of 32 small integers. */
+/* ggmf_quantise.h - converts the large matrices of an FP32 or FP16 file of rwkv.cpp into blocks of 32 small
+ * integers. */
 #ifndef RWKVMON_RUNTIME_GGMF_QUANTISE_H
 #define RWKVMON_RUNTIME_GGMF_QUANTISE_H
 

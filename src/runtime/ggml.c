@@ -1,3 +1,4 @@
+/* ggml.c - unpacks blocks of quantised values into floats. */
 #include "runtime/ggml.h"
 
 #include "simd/half.h"
@@ -5,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK = 32, LOW_BYTES = BLOCK / 2 };
+enum { BLOCK = 32, LOW_BYTES = BLOCK / 2, SUPER = 256 }; /* elements of a block; of a block of the K types */
 
 static float f16_at(const uint8_t *p)
 {
@@ -53,18 +54,86 @@ static void q8_0(const uint8_t *p, float *out) /* d, 32 int8: q d */
 		out[j] = (float)(int8_t)p[2 + j] * f16_at(p);
 }
 
+/* Scale and minimum j of 8, 6 bits each, in 12 bytes: the first four of both in the low bits of bytes 0-7; of the
+ * others the low four bits in bytes 8-11, the high two in the high bits of bytes 0-7. */
+static void six_bits(const uint8_t *p, int j, float *scale, float *min)
+{
+	if (j < 4) {
+		*scale = (float)(p[j] & 63);
+		*min = (float)(p[j + 4] & 63);
+	} else {
+		*scale = (float)((p[j + 4] & 15) | p[j - 4] >> 6 << 4);
+		*min = (float)(p[j + 4] >> 4 | p[j] >> 6 << 4);
+	}
+}
+
+/* Eight runs of 32 elements, each with a scale and a minimum: q d scale - m min. Two runs share 32 bytes of nibbles;
+ * bit i of high[j] is the fifth bit of element j of run i, or high is NULL. */
+static void runs_of_32(const uint8_t *p, const uint8_t *high, const uint8_t *nibbles, float *out)
+{
+	float d = f16_at(p), m = f16_at(p + 2);
+
+	for (int i = 0; i < SUPER / 32; i++) {
+		const uint8_t *q = nibbles + i / 2 * 32;
+		float scale, min;
+
+		six_bits(p + 4, i, &scale, &min);
+		for (int j = 0; j < 32; j++) {
+			int low = i % 2 ? q[j] >> 4 : q[j] & 15, fifth = high ? (high[j] >> i & 1) << 4 : 0;
+
+			out[i * 32 + j] = d * scale * (float)(low | fifth) - m * min;
+		}
+	}
+}
+
+static void q4_k(const uint8_t *p, float *out) /* d, m, 12 bytes of scales, nibbles */
+{
+	runs_of_32(p, NULL, p + 16, out);
+}
+
+static void q5_k(const uint8_t *p, float *out) /* d, m, 12 bytes of scales, 32 of high bits, nibbles */
+{
+	runs_of_32(p, p + 16, p + 48, out);
+}
+
+/* 128 bytes of nibbles, 64 of pairs of high bits, 16 scales for 16 elements each, d: (q - 32) d scale. Each half of the
+ * elements is four runs of 32: their nibbles are the low and then the high ones of 64 bytes, their pairs of high bits
+ * the four in 32 bytes. */
+static void q6_k(const uint8_t *p, float *out)
+{
+	const int8_t *scales = (const int8_t *)(p + 192);
+	float d = f16_at(p + 208);
+
+	for (int i = 0; i < SUPER; i++) {
+		int half = i / 128, run = i / 32 % 4, j = i % 32;
+		int low = p[half * 64 + run % 2 * 32 + j] >> (run / 2 * 4) & 15;
+		int high = p[128 + half * 32 + j] >> (run * 2) & 3;
+
+		out[i] = d * (float)scales[i / 16] * (float)((low | high << 4) - 32);
+	}
+}
+
 static const struct ggml_type {
 	uint32_t id;
 	const char *name;
-	size_t bytes; /* of a block, or of an element */
+	size_t bytes;                                     /* of a block, or of an element */
 	void (*unpack)(const uint8_t *block, float *out); /* NULL: elements of `dtype`; bytes 0: refused */
 	enum dtype dtype;
+	size_t elements; /* of a block */
 } types[] = {
-	{ 0, "fp32", 4, NULL, DTYPE_F32 },  { 1, "fp16", 2, NULL, DTYPE_F16 }, { 30, "bf16", 2, NULL, DTYPE_BF16 },
-	{ 2, "Q4_0", 18, q4_0, DTYPE_F32 }, { 3, "Q4_1", 20, q4_1, DTYPE_F32 }, { 6, "Q5_0", 22, q5_0, DTYPE_F32 },
-	{ 7, "Q5_1", 24, q5_1, DTYPE_F32 }, { 8, "Q8_0", 34, q8_0, DTYPE_F32 }, { 10, "Q2_K", 0, NULL, 0 },
-	{ 11, "Q3_K", 0, NULL, 0 },	    { 12, "Q4_K", 0, NULL, 0 },	       { 13, "Q5_K", 0, NULL, 0 },
-	{ 14, "Q6_K", 0, NULL, 0 },
+	{ 0, "fp32", 4, NULL, DTYPE_F32, 1 },
+	{ 1, "fp16", 2, NULL, DTYPE_F16, 1 },
+	{ 30, "bf16", 2, NULL, DTYPE_BF16, 1 },
+	{ 2, "Q4_0", 18, q4_0, DTYPE_F32, BLOCK },
+	{ 3, "Q4_1", 20, q4_1, DTYPE_F32, BLOCK },
+	{ 6, "Q5_0", 22, q5_0, DTYPE_F32, BLOCK },
+	{ 7, "Q5_1", 24, q5_1, DTYPE_F32, BLOCK },
+	{ 8, "Q8_0", 34, q8_0, DTYPE_F32, BLOCK },
+	{ 12, "Q4_K", 144, q4_k, DTYPE_F32, SUPER },
+	{ 13, "Q5_K", 176, q5_k, DTYPE_F32, SUPER },
+	{ 14, "Q6_K", 210, q6_k, DTYPE_F32, SUPER },
+	{ 10, "Q2_K", 0, NULL, 0, 1 },
+	{ 11, "Q3_K", 0, NULL, 0, 1 },
 };
 
 static const struct ggml_type *type_of(uint32_t id)
@@ -90,7 +159,7 @@ uint64_t ggml_bytes(uint32_t type, uint64_t count)
 		return 0;
 	if (!t->unpack)
 		return count * t->bytes;
-	return count % BLOCK ? 0 : count / BLOCK * t->bytes;
+	return count % t->elements ? 0 : count / t->elements * t->bytes;
 }
 
 int ggml_unpack(struct tensor_file *f, const char *name, uint32_t type, uint64_t count, const char *bytes,
@@ -112,8 +181,8 @@ int ggml_unpack(struct tensor_file *f, const char *name, uint32_t type, uint64_t
 			       printable(text, slice_of(name)), (unsigned long long)count, t->name);
 	}
 	f->unpacked_bytes += count * sizeof *out;
-	for (uint64_t b = 0; b < count / BLOCK; b++)
-		t->unpack((const uint8_t *)bytes + b * t->bytes, out + b * BLOCK);
+	for (uint64_t b = 0; b < count / t->elements; b++)
+		t->unpack((const uint8_t *)bytes + b * t->bytes, out + b * t->elements);
 	*storage = (struct slice){ (const char *)out, (size_t)count * sizeof *out };
 	return 0;
 }
@@ -141,7 +210,8 @@ static void scale_all(char *to, struct slice from, enum dtype dtype, float facto
 	for (size_t i = 0; dtype != DTYPE_F32 && i + 2 <= from.n; i += 2) {
 		uint16_t x = (uint16_t)read_le(from.p + i, 2);
 
-		x = dtype == DTYPE_F16 ? f16_of_float(float_of_f16(x) * factor) : bf16_of_float(float_of_bf16(x) * factor);
+		x = dtype == DTYPE_F16 ? f16_of_float(float_of_f16(x) * factor)
+				       : bf16_of_float(float_of_bf16(x) * factor);
 		memcpy(to + i, &x, 2);
 	}
 }
@@ -170,8 +240,9 @@ int ggml_add_lerps(struct tensor_file *f, long block, const char *prefix, const 
 	int rc = 0;
 
 	for (int i = 0; letters[i] && !rc; i++) {
-		struct tensor t = { .name = name, .dtype = fused->dtype, .n_dims = 1, .shape = { width },
-			.stride = { 1 } };
+		struct tensor t = {
+			.name = name, .dtype = fused->dtype, .n_dims = 1, .shape = { width }, .stride = { 1 }
+		};
 
 		snprintf(name, sizeof name, "blocks.%ld.%s%c", block, prefix, letters[i]);
 		rc = tensor_file_add(f, &t, storage, (uint64_t)i * width, err);

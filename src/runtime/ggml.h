@@ -1,8 +1,8 @@
 /* ggml.h - element types of ggml's files, and what its two containers share. Private to runtime/.
  *
  * fp32, fp16 and bf16 are used where they lie; block-quantised types become fp32 in memory.
- * Source of the block layouts: the type descriptions of ggml (ggml-common.h). All blocks hold
- * 32 elements; low nibbles are elements 0-15, high nibbles 16-31.
+ * Source of the block layouts: the type descriptions of ggml (ggml-common.h). Blocks hold 32 elements, whose low
+ * nibbles are elements 0-15 and high nibbles 16-31, or 256 in the K types.
  */
 #ifndef RWKVMON_RUNTIME_GGML_H
 #define RWKVMON_RUNTIME_GGML_H
@@ -15,8 +15,8 @@ uint64_t ggml_bytes(uint32_t type, uint64_t count);
 /* Name of a type, also of those that are only known to be refused. */
 const char *ggml_type_name(uint32_t type);
 
-/* Elements behind `bytes` as a storage for tensor_file_add. Quantised ones are unpacked into
- * f's memory, at most 8 times the file's own size in all. */
+/* The elements in `bytes`, as a storage for tensor_file_add. Quantised ones are unpacked into f's memory, at most 8
+ * times the file's own size in all. */
 int ggml_unpack(struct tensor_file *f, const char *name, uint32_t type, uint64_t count, const char *bytes,
 		struct slice *storage, enum dtype *dtype, struct err *err);
 

@@ -1,5 +1,5 @@
-/* The container of llama.cpp, for RWKV-6 and 7. Source: the GGUF specification in ggml's docs.
- *     "GGUF", u32 version, u64 tensors, u64 pairs
+/* gguf.c - reads the container of llama.cpp, for RWKV-6 and 7. Source: the GGUF specification in ggml's docs. "GGUF",
+ *     u32 version, u64 tensors, u64 pairs
  *     pairs: string key, u32 type, value
  *     tensors: string name, u32 dimensions, u64 each, fastest first; u32 type, u64 offset
  *     data, aligned (general.alignment, 32 by default); offsets count from its start
@@ -47,7 +47,7 @@ static const char *take(struct reader *r, uint64_t n)
 	return p;
 }
 
-static bool take_number(struct reader *r, int bytes, uint64_t *out)
+static bool read_number(struct reader *r, int bytes, uint64_t *out)
 {
 	const char *p = take(r, (uint64_t)bytes);
 
@@ -56,11 +56,11 @@ static bool take_number(struct reader *r, int bytes, uint64_t *out)
 	return p;
 }
 
-static bool take_string(struct reader *r, struct slice *out)
+static bool read_string(struct reader *r, struct slice *out)
 {
 	uint64_t n;
 
-	if (!take_number(r, 8, &n))
+	if (!read_number(r, 8, &n))
 		return false;
 	out->p = take(r, n);
 	out->n = (size_t)n;
@@ -75,12 +75,13 @@ static bool skip_value(struct reader *r, uint64_t type, int depth)
 	uint64_t of, n;
 
 	if (type == VALUE_STRING)
-		return take_string(r, &text);
+		return read_string(r, &text);
 	if (type != VALUE_ARRAY)
 		return type < VALUE_TYPES && take(r, sizes[type]);
-	if (depth == ARRAY_DEPTH_MAX || !take_number(r, 4, &of) || !take_number(r, 8, &n))
+	if (depth == ARRAY_DEPTH_MAX || !read_number(r, 4, &of) || !read_number(r, 8, &n))
 		return false;
-	for (uint64_t i = 0; i < n; i++) /* every element takes a byte at least: ends with the file */
+	for (uint64_t i = 0; i < n;
+	     i++) /* every element takes at least one byte, so that the loop ends at the end of the file */
 		if (!skip_value(r, of, depth + 1))
 			return false;
 	return true;
@@ -99,16 +100,16 @@ static bool read_pair(struct reader *r)
 	struct slice key;
 	uint64_t type;
 
-	if (!take_string(r, &key) || !take_number(r, 4, &type))
+	if (!read_string(r, &key) || !read_number(r, 4, &type))
 		return false;
 	if (slice_is(key, "general.architecture") && type == VALUE_STRING)
-		return take_string(r, &r->arch);
+		return read_string(r, &r->arch);
 	if (slice_is(key, "general.alignment") && type == VALUE_U32)
-		return take_number(r, 4, &r->alignment);
+		return read_number(r, 4, &r->alignment);
 	if (type == VALUE_U32 && ends_in(key, ".wkv.head_size"))
-		return take_number(r, 4, &r->head_size);
+		return read_number(r, 4, &r->head_size);
 	if (type == VALUE_U32 && ends_in(key, ".rescale_every_n_layers"))
-		return take_number(r, 4, &r->rescale_every);
+		return read_number(r, 4, &r->rescale_every);
 	return skip_value(r, type, 0);
 }
 
@@ -236,21 +237,13 @@ struct row {
 	uint64_t offset;
 };
 
-static void set_strides(struct tensor *t)
-{
-	uint64_t step = 1;
-
-	for (int d = t->n_dims; d-- > 0; step *= t->shape[d])
-		t->stride[d] = step;
-}
-
 static int read_row(struct reader *r, struct row *out)
 {
 	struct slice name;
 	uint64_t n_dims, v;
 
 	*out = (struct row){ .t = { .count = 1 } };
-	if (!take_string(r, &name) || !take_number(r, 4, &n_dims))
+	if (!read_string(r, &name) || !read_number(r, 4, &n_dims))
 		return cut_off(r);
 	if (!n_dims || n_dims > 4)
 		return err_set(r->err, ERR_FORMAT, "%s: a tensor of %llu dimensions; expected 1 to 4", r->f->label,
@@ -258,15 +251,15 @@ static int read_row(struct reader *r, struct row *out)
 	snprintf(out->name, sizeof out->name, "%.*s", name.n < sizeof out->name ? (int)name.n : 0, name.p);
 	out->t.n_dims = (int)n_dims;
 	for (int d = out->t.n_dims; d-- > 0;) {
-		if (!take_number(r, 8, &v))
+		if (!read_number(r, 8, &v))
 			return cut_off(r);
 		if (!v || v > INT32_MAX || out->t.count > ((uint64_t)1 << 48) / v)
 			return err_set(r->err, ERR_SHAPE, "%s: a tensor has an impossible shape", r->f->label);
 		out->t.shape[d] = v;
 		out->t.count *= v;
 	}
-	set_strides(&out->t);
-	if (!take_number(r, 4, &v) || !take_number(r, 8, &out->offset))
+	tensor_set_strides(&out->t);
+	if (!read_number(r, 4, &v) || !read_number(r, 8, &out->offset))
 		return cut_off(r);
 	out->type = (uint32_t)v;
 	return 0;
@@ -297,8 +290,9 @@ static int add_row(struct reader *r, struct row *row, struct slice data)
 	if (!how)
 		return 0;
 	if (!bytes || (bytes < row->t.count * 2 && row->t.shape[row->t.n_dims - 1] % 32)) {
-		err_set(r->err, ERR_UNSUPPORTED, "%s: tensor %s is %s; expected F32, F16, BF16, Q4_0, Q4_1, "
-			"Q5_0, Q5_1 or Q8_0",
+		err_set(r->err, ERR_UNSUPPORTED,
+			"%s: tensor %s is %s; expected F32, F16, BF16, Q4_0, Q4_1, "
+			"Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K",
 			r->f->label, row->name, ggml_type_name(row->type));
 		return err_hint(r->err, "Convert the model to F16 or Q8_0 with llama.cpp's llama-quantize.");
 	}
@@ -312,10 +306,10 @@ static int add_row(struct reader *r, struct row *row, struct slice data)
 		return rc;
 	row->t.name = name;
 	if (how->action == LERPS)
-		return row->t.shape[0] == strlen(r->version->lerps) ?
-			ggml_add_lerps(r->f, block, how->ours, r->version->lerps, &row->t, storage, r->err) :
-			err_set(r->err, ERR_SHAPE, "%s: tensor %s does not hold %zu vectors", r->f->label, row->name,
-				strlen(r->version->lerps));
+		return row->t.shape[0] == strlen(r->version->lerps)
+			       ? ggml_add_lerps(r->f, block, how->ours, r->version->lerps, &row->t, storage, r->err)
+			       : err_set(r->err, ERR_SHAPE, "%s: tensor %s does not hold %zu vectors", r->f->label,
+					 row->name, strlen(r->version->lerps));
 	if (how->action == RESCALED && r->rescale_every)
 		rc = undo_rescaling(r, row, block, storage.p != data.p + row->offset, &storage);
 	if (rc)
@@ -326,7 +320,7 @@ static int add_row(struct reader *r, struct row *row, struct slice data)
 		row->t.n_dims = 2;
 		row->t.shape[0] = row->t.count / r->head_size;
 		row->t.shape[1] = r->head_size;
-		set_strides(&row->t);
+		tensor_set_strides(&row->t);
 	}
 	return tensor_file_add(r->f, &row->t, storage, 0, r->err);
 }
@@ -355,17 +349,20 @@ static int check_header(struct reader *r)
 	char text[PRINTABLE_BYTES];
 
 	if (!r->alignment || r->alignment > 1 << 20)
-		return err_set(r->err, ERR_FORMAT, "%s: an alignment of %llu bytes; expected a small power of "
-				"two", r->f->label,
-			       (unsigned long long)r->alignment);
+		return err_set(r->err, ERR_FORMAT,
+			       "%s: an alignment of %llu bytes; expected a small power of "
+			       "two",
+			       r->f->label, (unsigned long long)r->alignment);
 	for (size_t i = 0; i < sizeof versions / sizeof *versions; i++)
 		if (slice_is(r->arch, versions[i].arch))
 			r->version = &versions[i];
 	if (r->version)
 		return 0;
-	err_set(r->err, ERR_UNSUPPORTED, "%s: a GGUF file of architecture \"%s\"; expected \"rwkv6\" or \"rwkv7\"", r->f->label,
-		printable(text, r->arch));
-	return err_hint(r->err, "Give the original .pth or .safetensors file: of llama.cpp's files only those two versions are read.");
+	err_set(r->err, ERR_UNSUPPORTED, "%s: a GGUF file of architecture \"%s\"; expected \"rwkv6\" or \"rwkv7\"",
+		r->f->label, printable(text, r->arch));
+	return err_hint(
+		r->err,
+		"Give the original .pth or .safetensors file: of llama.cpp's files only those two versions are read.");
 }
 
 int gguf_read(struct tensor_file *f, struct slice bytes, struct err *err)
@@ -374,18 +371,25 @@ int gguf_read(struct tensor_file *f, struct slice bytes, struct err *err)
 	uint64_t version, tensors, pairs;
 	int rc;
 
-	if (!take(&r, 4) || !take_number(&r, 4, &version) || !take_number(&r, 8, &tensors) ||
-	    !take_number(&r, 8, &pairs))
+	if (!take(&r, 4) || !read_number(&r, 4, &version) || !read_number(&r, 8, &tensors) ||
+	    !read_number(&r, 8, &pairs))
 		return cut_off(&r);
+	if (version && !(version & 0xffff)) { /* a small number in big-endian order */
+		err_set(err, ERR_UNSUPPORTED, "%s: is a big-endian GGUF file", f->label);
+		return err_hint(err,
+				"Convert the model again for little-endian machines (convert_hf_to_gguf.py without "
+				"--bigendian).");
+	}
 	if (version < 2 || version > 3) {
 		err_set(err, ERR_UNSUPPORTED, "%s: GGUF version %llu; expected 2 or 3", f->label,
 			(unsigned long long)version);
 		return err_hint(err, "Convert the model again with a current llama.cpp.");
 	}
 	if (pairs > PAIRS_MAX || tensors > TENSORS_MAX)
-		return err_set(err, ERR_FORMAT, "%s: claims %llu tensors and %llu header entries; expected at "
-				"most %d", f->label,
-			       (unsigned long long)tensors, (unsigned long long)pairs, TENSORS_MAX);
+		return err_set(err, ERR_FORMAT,
+			       "%s: claims %llu tensors and %llu header entries; expected at "
+			       "most %d",
+			       f->label, (unsigned long long)tensors, (unsigned long long)pairs, TENSORS_MAX);
 	for (uint64_t i = 0; i < pairs; i++)
 		if (!read_pair(&r))
 			return cut_off(&r);

@@ -1,3 +1,4 @@
+/* int8.c - a quantised matrix and its scales under their names. */
 #include "runtime/int8.h"
 
 const char *const int8_suffixes[INT8_SCALES] = { ".row_scale", ".row_low", ".col_scale", ".col_low" };
@@ -33,14 +34,19 @@ int int8_find_scales(const struct tensor *out[INT8_SCALES], const struct tensor_
 		snprintf(name, sizeof name, "%s%s", t->name, int8_suffixes[i]);
 		out[i] = tensor_find(f, name);
 		if (!out[i]) {
-			err_set(err, ERR_UNSUPPORTED, "%s: tensor %s holds uint8 without %s; expected fp32, fp16, bf16, "
-				"or int8 as rwkvmon writes it", f->label, t->name, name);
-			return err_hint(err, "Give the original file, or one made from it by rwkvmon convert --to int8.");
+			err_set(err, ERR_UNSUPPORTED,
+				"%s: tensor %s holds uint8 without %s; expected fp32, fp16, bf16, "
+				"or int8 as rwkvmon writes it",
+				f->label, t->name, name);
+			return err_hint(err,
+					"Give the original file, or one made from it by rwkvmon convert --to int8.");
 		}
 		rc = check(f, out[i], t->shape[t->n_dims - (int8_is_by_row(i) ? 2 : 1)], err);
 	}
 	if (!rc && (!tensor_is_contiguous(t) || t->storage_count < t->count))
-		rc = err_set(err, ERR_UNSUPPORTED, "%s: tensor %s holds uint8 that do not lie behind one another; "
-			"expected rows", f->label, t->name);
+		rc = err_set(err, ERR_UNSUPPORTED,
+			     "%s: tensor %s holds uint8 that do not lie behind one another; "
+			     "expected rows",
+			     f->label, t->name);
 	return rc;
 }

@@ -1,4 +1,4 @@
-/* int8.h - quantised matrices as they lie in a .safetensors file. Private to runtime/.
+/* int8.h - the layout of quantised matrices in a .safetensors file. Private to runtime/.
  *
  * A matrix NAME (rows, cols) that the strategy "cpu fp32i8" would quantise is kept as
  *     NAME            U8  (rows, cols)
@@ -24,10 +24,10 @@ static inline bool int8_is_by_row(int scale)
 	return scale < INT8_COL_SCALE;
 }
 
-/* Whether the file holds a model in this form: told by its head, the one matrix every version has. */
+/* Whether the file holds a model in this form, recognised by its head, the one matrix that every version has. */
 bool int8_is(const struct tensor_file *f);
 
-/* The four tensors that belong to t: dense fp32 of t's own sizes, or an error that names what is not. */
+/* The four tensors that belong to t: dense fp32 in t's own sizes, or an error that names the one that is not. */
 int int8_find_scales(const struct tensor *out[INT8_SCALES], const struct tensor_file *f, const struct tensor *t,
 		     struct err *err);
 

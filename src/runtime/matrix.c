@@ -1,3 +1,4 @@
+/* matrix.c - computes products by rows, divided among threads; int8 with scales per row and column. */
 #include "runtime/pass.h"
 
 #include "simd/half.h"
@@ -148,7 +149,8 @@ static void scale_inputs(struct run *run, const struct matrix *w, const float *x
 
 		for (size_t c = 0; c < w->cols; c++)
 			scaled[c] = in[c] * w->col_scale[c];
-		run->terms[t] = (struct int8_terms){ .half = 0.5F * sum_of(scaled, w->cols), .all = sum_of(in, w->cols),
+		run->terms[t] = (struct int8_terms){ .half = 0.5F * sum_of(scaled, w->cols),
+						     .all = sum_of(in, w->cols),
 						     .low = linear_kernels()->dot(in, w->col_low, w->cols) };
 	}
 }
@@ -158,8 +160,8 @@ struct product {
 	linear_fn fn;
 	const struct matrix *w;
 	const struct int8_terms *terms; /* NULL: w is no int8 */
-	bool one_by_one;		/* every token as if it were alone: the same sums in the same order */
-	pass_activation then;		/* may be NULL */
+	bool one_by_one;      /* each token is computed as if it were alone: the same sums in the same order */
+	pass_activation then; /* may be NULL */
 	const float *bias;
 };
 
@@ -195,8 +197,8 @@ enum {
 	WORTH_SHARING = 1 << 16 /* products below this many multiplications stay on one thread */
 };
 
-/* Rows are shared, or tokens where rows do not give every thread two units and tokens do; a thread has
- * never a single one of several tokens, which the kernels would sum in another order. */
+/* Divides the rows, or the tokens if the rows do not give every thread two units and the tokens do. A thread never gets
+ * a single one of several tokens: the kernels would sum it in another order. */
 static void some_products(void *ctx, int part, int parts)
 {
 	static const size_t bytes[WEIGHT_TYPES] = { 4, 2, 2, 1 };
@@ -238,7 +240,9 @@ static void share(struct run *run, const struct product *product)
 	struct product p = *product;
 
 	p.one_by_one = run->exact_chunks && p.args.n > 1;
-	p.fn = (w->skip_zeros && p.args.n == 1 ? k->nonzero_columns : w->by_columns ? k->by_columns : k->by_rows)[w->type];
+	p.fn = (w->skip_zeros && p.args.n == 1 ? k->nonzero_columns
+		: w->by_columns                ? k->by_columns
+					       : k->by_rows)[w->type];
 	p.args.w = w->p;
 	p.args.w_stride = w->stride;
 	p.args.rows = w->rows;
@@ -258,12 +262,15 @@ static void share(struct run *run, const struct product *product)
 void pass_product(struct run *run, const struct matrix *w, float *y, size_t y_stride, const float *x, size_t x_stride,
 		  size_t n)
 {
-	share(run, &(struct product){ .w = w, .args = { .y = y, .y_stride = y_stride, .x = x, .x_stride = x_stride, .n = n } });
+	share(run, &(struct product){ .w = w,
+				      .args = { .y = y, .y_stride = y_stride, .x = x, .x_stride = x_stride, .n = n } });
 }
 
 void pass_activated(struct run *run, const struct matrix *w, float *y, const float *x, size_t n, pass_activation then,
 		    const float *bias)
 {
-	share(run, &(struct product){ .w = w, .then = then, .bias = bias,
+	share(run, &(struct product){ .w = w,
+				      .then = then,
+				      .bias = bias,
 				      .args = { .y = y, .y_stride = w->rows, .x = x, .x_stride = w->cols, .n = n } });
 }

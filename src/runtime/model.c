@@ -1,8 +1,9 @@
-/* From a list of named tensors to a model: which version it is, which tensors it needs,
- * whether their shapes fit each other. */
+/* model.c - makes a model from a list of named tensors: finds its version, the tensors it needs, and checks that their
+ * shapes fit each other. */
 #include "runtime/model.h"
 
 #include "base/clock.h"
+#include "runtime/attention.h"
 #include "runtime/int8.h"
 #include "runtime/weights.h"
 
@@ -19,7 +20,7 @@ struct loader {
 	struct model *m;
 	const struct tensor_file *file;
 	struct err *err;
-	uint64_t copy_limit; /* bytes; keeps what a small file can ask for small */
+	uint64_t copy_limit;               /* bytes; limits how much memory a small file can request */
 	uint64_t weights_of[WEIGHT_TYPES]; /* how many are kept in each type */
 	bool skip_zeros;
 };
@@ -49,16 +50,53 @@ static const struct arch *which_v5(const struct tensor_file *f)
 	return decay && decay->n_dims == 2 && decay->shape[1] > 1 ? &arch_v5_2 : &arch_v5_1;
 }
 
+/* 7a has a gate by token, 7b attention beside it. */
+static const struct arch *which_v7(const struct tensor_file *f)
+{
+	if (any_name_contains(f, ".qkv."))
+		return &arch_v7b;
+	return any_name_contains(f, ".ffn.s_emb") ? &arch_v7a : &arch_v7;
+}
+
+/* Checkpoints of other programs, by a piece of their tensors' names. */
+static const struct {
+	const char *name, *is;
+} foreign[] = {
+	{ ".lora_A", "holds LoRA factors only: merge them into their base model first" },
+	{ ".lora_B", "holds LoRA factors only: merge them into their base model first" },
+	{ "module.blocks.",
+	  "has names that begin with module.: it was saved inside a training wrapper; save its .module" },
+	{ "_orig_mod.", "has names with _orig_mod.: it was saved from a compiled model; save the model itself" },
+	{ "_forward_module.", "has names with _forward_module.: it was saved inside a training wrapper" },
+	{ "rwkv.blocks.0.attention.time_maa_", "is RWKV-6 in the form of transformers" },
+	{ "rwkv.blocks.0.attention.gate.", "is RWKV-5 in the form of transformers" },
+	{ "rwkv.blocks.", "is RWKV-4 in the form of transformers" },
+	{ "model.layers.0.attn.x_proj.", "is RWKV-6 in the form of flash-linear-attention (Hugging Face)" },
+	{ "model.layers.0.attn.r_proj", "is RWKV-7 in the form of flash-linear-attention (Hugging Face)" },
+	{ "model.layers.0.self_attn.", "is no RWKV model but a transformer (Llama and its like)" },
+	{ "model.layers.", "is a model in the form of Hugging Face" },
+};
+
+/* Release candidates of RWKV-8: the channel mix is multiplied by a table (rc00), time mixing is ROSA (2025 and later).
+ */
+static bool is_eight(const struct tensor_file *f)
+{
+	return any_name_contains(f, ".ffn.enn.") || any_name_contains(f, ".qkv.ennk.") || any_name_contains(f, ".rosa");
+}
+
 static const char *what_else(const struct tensor_file *f)
 {
-	if (any_name_contains(f, "ffn.s_emb"))
-		return "is RWKV-7a (DeepEmbed)";
-	if (any_name_contains(f, ".qkv."))
-		return "is RWKV-7b (with attention layers)";
+	if (is_eight(f))
+		return "is a release candidate of RWKV-8, whose formulas are not settled";
 	if (has(f, "blocks.0.att.time_curve") || has(f, "blocks.0.att.time_w") || has(f, "blocks.0.att.time_mix"))
 		return "is RWKV version 1, 2 or 3";
 	if (any_name_contains(f, ".att.time_state"))
 		return "holds a trained initial state and no model";
+	if (strstr(f->label, "-of-") && strstr(f->label, ".gguf"))
+		return "is one part of a GGUF file in several: join them with `llama-gguf-split --merge`";
+	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+		if (any_name_contains(f, foreign[i].name))
+			return foreign[i].is;
 	if (any_name_contains(f, "blocks."))
 		return "has blocks of an unknown kind";
 	return "is no RWKV model: none of its tensors is named blocks.0.…";
@@ -70,10 +108,10 @@ static int detect(struct loader *l)
 	const struct tensor_file *f = l->file;
 	const struct arch *arch = NULL;
 
-	if (any_name_contains(f, "ffn.s_emb") || any_name_contains(f, ".qkv."))
+	if (is_eight(f))
 		arch = NULL;
 	else if (has(f, "blocks.0.att.r_k"))
-		arch = &arch_v7;
+		arch = which_v7(f);
 	else if (has(f, "blocks.0.att.time_maa_x"))
 		arch = &arch_v6;
 	else if (has(f, "blocks.0.att.ln_x.weight"))
@@ -85,7 +123,7 @@ static int detect(struct loader *l)
 		return 0;
 	err_set(l->err, ERR_UNSUPPORTED, "%s: %s; expected RWKV version 4, 5, 6 or 7", f->label, what_else(f));
 	return err_hint(l->err, "Give a checkpoint in its official form (emb.weight, blocks.0.ln1.weight, …), "
-			"as published by BlinkDL.");
+				"as published by BlinkDL: for a file of another form, the .pth it was converted from.");
 }
 
 /* -- one tensor ------------------------------------------------------------------------ */
@@ -110,8 +148,8 @@ static void expected_text(char *out, size_t bytes, const struct loader *l, const
 	snprintf(out, bytes, "[");
 	for (const char *d = shape; *d && used < bytes; d++) {
 		size_t known = l->m->dims.of[(unsigned char)*d];
-		int n = known ? snprintf(out + used, bytes - used, "%s%c = %zu", d == shape ? "" : ", ", *d, known) :
-				snprintf(out + used, bytes - used, "%s%c", d == shape ? "" : ", ", *d);
+		int n = known ? snprintf(out + used, bytes - used, "%s%c = %zu", d == shape ? "" : ", ", *d, known)
+			      : snprintf(out + used, bytes - used, "%s%c", d == shape ? "" : ", ", *d);
 
 		used += n > 0 ? (size_t)n : bytes;
 	}
@@ -274,7 +312,7 @@ static void transpose(struct matrix *m)
 static int load(struct loader *l, const char *name, enum weight_kind kind, const char *shape, void *out)
 {
 	const struct tensor *t = find(l, name);
-	bool may_be_int8 = kind == KIND_MATRIX && out != &l->m->emb; /* rows of emb are looked up, not multiplied */
+	bool may_be_int8 = kind == KIND_MATRIX;
 	int rc;
 
 	if (!t)
@@ -325,8 +363,14 @@ static int quantise(struct loader *l, struct matrix *m)
 	q.col_low = q.col_scale + m->cols;
 	matrix_quantise(m, &q);
 	free(q.scratch);
-	*m = (struct matrix){ .p = q.q, .type = WEIGHT_U8, .rows = m->rows, .cols = m->cols, .stride = m->cols,
-			      .row_scale = q.row_scale, .row_low = q.row_low, .col_scale = q.col_scale,
+	*m = (struct matrix){ .p = q.q,
+			      .type = WEIGHT_U8,
+			      .rows = m->rows,
+			      .cols = m->cols,
+			      .stride = m->cols,
+			      .row_scale = q.row_scale,
+			      .row_low = q.row_low,
+			      .col_scale = q.col_scale,
 			      .col_low = q.col_low };
 	return 0;
 }
@@ -365,10 +409,12 @@ static int keep_int8(struct loader *l, size_t layer, const struct matrix *m)
 	l->weights_of[WEIGHT_U8] += m->rows * m->cols;
 	if (want->int8)
 		return 0;
-	err_set(l->err, ERR_UNSUPPORTED, "%s: holds int8 weights; strategy \"%s\" asks for %s in layer %zu; expected "
-		"\"cpu fp32i8\"", l->file->label, l->m->strategy.text, strategy_dtype_name(want->dtype), layer);
+	err_set(l->err, ERR_UNSUPPORTED,
+		"%s: holds int8 weights; strategy \"%s\" asks for %s in layer %zu; expected "
+		"\"cpu fp32i8\"",
+		l->file->label, l->m->strategy.text, strategy_dtype_name(want->dtype), layer);
 	return err_hint(l->err, "Leave the strategy out, or give the file this one was converted from: what int8 lost "
-			"cannot be brought back.");
+				"cannot be brought back.");
 }
 
 /* Low-rank factors stay what they are under int8, as in the official package. */
@@ -378,6 +424,7 @@ static int apply_strategy(struct loader *l, size_t layer, enum weight_kind kind,
 	const struct strategy_layer *want = &l->m->strategy.layers[layer];
 	enum weight_type type = types[want->dtype];
 	size_t count = m->rows * m->cols, before = count * (m->type == WEIGHT_F32 ? 4 : 2);
+	const void *given = m->p;
 	int rc = 0;
 
 	if (m->type == WEIGHT_U8)
@@ -388,6 +435,8 @@ static int apply_strategy(struct loader *l, size_t layer, enum weight_kind kind,
 		rc = convert(l, m, type);
 	else
 		before = 0;
+	if (before && !rc)
+		tensor_file_copied(l->m->file, given);
 	l->m->info.weight_bytes -= before;
 	l->weights_of[m->type] += count;
 	return rc;
@@ -447,7 +496,7 @@ static int count_layers(struct loader *l)
 static int load_ends(struct loader *l)
 {
 	struct model *m = l->m;
-	int rc = load(l, "emb.weight", KIND_MATRIX, "VC", &m->emb);
+	int rc = load(l, "emb.weight", KIND_TABLE, "VC", &m->emb);
 
 	if (!rc)
 		rc = load(l, "blocks.0.ln0.weight", KIND_VECTOR, "C", &m->ln0_w);
@@ -464,7 +513,7 @@ static int load_ends(struct loader *l)
 	return rc;
 }
 
-/* What no tensor says by itself: A is C unless a tensor has it, N is A / H. v4 has no heads. */
+/* Sizes that no tensor states: A is C unless a tensor has it, N is A / H. v4 has no heads. */
 static int complete_dims(struct loader *l)
 {
 	size_t *of = l->m->dims.of;
@@ -476,8 +525,9 @@ static int complete_dims(struct loader *l)
 	if (!of['N'])
 		of['N'] = of['A'] / of['H'];
 	if (of['A'] % of['H'] || of['A'] / of['H'] != of['N'])
-		return err_set(l->err, ERR_SHAPE, "%s: %zu heads of %zu channels; expected them to make up the "
-				"width %zu",
+		return err_set(l->err, ERR_SHAPE,
+			       "%s: %zu heads of %zu channels; expected them to make up the "
+			       "width %zu",
 			       l->file->label, of['H'], of['N'], of['A']);
 	return 0;
 }
@@ -500,11 +550,15 @@ static int read_strategy(struct loader *l, const char *text)
 
 	for (size_t i = 0; !rc && i < s->n; i++)
 		if (strcmp(s->layers[i].device, "cpu")) {
-			rc = err_set(l->err, ERR_UNSUPPORTED, "strategy \"%s\" computes layer %zu on %s; "
-				"expected cpu", s->text, i,
-				     s->layers[i].device);
-			err_hint(l->err, "This runtime runs on the processor: use \"cpu fp32\", \"cpu bf16\" or \"cpu fp32i8\". "
-				"On a GPU, let ChatRWKV compute and watch it: python -m rwkvmon SCRIPT (docs/INTEGRATIONS.md).");
+			rc = err_set(l->err, ERR_UNSUPPORTED,
+				     "strategy \"%s\" computes layer %zu on %s; "
+				     "expected cpu",
+				     s->text, i, s->layers[i].device);
+			err_hint(
+				l->err,
+				"This runtime runs on the processor: use \"cpu fp32\", \"cpu bf16\" or \"cpu fp32i8\". "
+				"On a GPU, let ChatRWKV compute and watch it: python -m rwkvmon SCRIPT "
+				"(docs/INTEGRATIONS.md).");
 		}
 	l->m->info.strategy = s->text;
 	return rc;
@@ -531,6 +585,8 @@ static void fill_info(struct loader *l)
 	info->dtype = names[most];
 	for (size_t i = 0; i < m->arch->n_state; i++)
 		info->state_floats += info->n_layer * dims_count(&m->dims, m->arch->state[i].shape);
+	info->context = attention_context_floats(m) ? MODEL_CONTEXT_MAX : 0;
+	info->state_floats += attention_context_floats(m);
 }
 
 static int load_all(struct loader *l, const char *strategy)
@@ -541,11 +597,12 @@ static int load_all(struct loader *l, const char *strategy)
 	if (l->file->converted) {
 		char text[PRINTABLE_BYTES];
 
-		err_set(l->err, ERR_UNSUPPORTED, "%s: was converted for the strategy \"%s\"; expected the "
+		err_set(l->err, ERR_UNSUPPORTED,
+			"%s: was converted for the strategy \"%s\"; expected the "
 			"original checkpoint",
 			l->file->label, printable(text, slice_of(l->file->converted)));
 		return err_hint(l->err, "Give the .pth the conversion started from: converted weights are "
-				"rescaled and rounded.");
+					"rescaled and rounded.");
 	}
 	rc = detect(l);
 	if (!rc)
@@ -570,7 +627,7 @@ static int load_all(struct loader *l, const char *strategy)
 	return rc;
 }
 
-/* Takes the file over, whether it works out or not. */
+/* Takes the file over, also on error. */
 static int build(struct model **out, struct tensor_file *file, const struct model_options *options, uint64_t started_ns,
 		 struct err *err)
 {

@@ -1,3 +1,4 @@
+/* pass.c - token shift, channel mixing, heads, activation functions. */
 #include "runtime/pass.h"
 
 #include <math.h>
@@ -97,16 +98,10 @@ void pass_sigmoid(float *y, const float *bias, size_t n)
 
 /* -- shared halves of blocks ---------------------------------------------------------------- */
 
-void pass_watch(struct run *run, size_t layer, size_t tensor, const struct wkv_change *change)
+void pass_watch(struct run *run, size_t layer, size_t tensor, const struct state_sums *change)
 {
-	struct tap_state_stats *s = &run->stats[layer * run->per_layer + tensor];
-
-	if (!run->watching)
-		return;
-	s->dot += change->dot;
-	s->old_norm2 += change->old_norm2;
-	s->new_norm2 += change->new_norm2;
-	s->change_norm2 += change->change_norm2;
+	if (run->watching)
+		state_sums_add(&run->stats[layer * run->per_layer + tensor].sums, change);
 }
 
 void pass_add(struct run *run, const float *y, size_t n)
@@ -162,7 +157,7 @@ struct wkv6_call {
 	size_t n;
 };
 
-static void wkv6_head(void *ctx, size_t head, struct wkv_change *change)
+static void wkv6_head(void *ctx, size_t head, struct state_sums *change)
 {
 	const struct wkv6_call *c = ctx;
 	const struct model_info *info = &c->run->model->info;
@@ -171,11 +166,15 @@ static void wkv6_head(void *ctx, size_t head, struct wkv_change *change)
 	for (size_t t = 0; t < c->n; t++) {
 		size_t at = t * info->n_att + head * size;
 
-		wkv_kernels()->wkv6(&(struct wkv6_args){ .o = c->p->o + at, .s = c->state + head * size * size,
-							 .r = c->p->r + at, .k = c->p->k + at, .v = c->p->v + at,
+		wkv_kernels()->wkv6(&(struct wkv6_args){ .o = c->p->o + at,
+							 .s = c->state + head * size * size,
+							 .r = c->p->r + at,
+							 .k = c->p->k + at,
+							 .v = c->p->v + at,
 							 .w = c->p->w + t * c->p->w_stride + head * size,
 							 .u = c->p->u + head * size,
-							 .n = size, .change = change });
+							 .n = size,
+							 .change = change });
 	}
 }
 

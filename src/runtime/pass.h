@@ -1,7 +1,8 @@
-/* pass.h - a forward pass under way: what the architectures share. Private to runtime/. */
+/* pass.h - the parts of a forward pass that the architectures share. Private to runtime/. */
 #ifndef RWKVMON_RUNTIME_PASS_H
 #define RWKVMON_RUNTIME_PASS_H
 
+#include "runtime/attention.h"
 #include "runtime/pool.h"
 #include "runtime/run.h"
 #include "runtime/weights.h"
@@ -9,11 +10,20 @@
 
 #define LN_EPS 1e-5F /* torch's default, which RWKV trains with */
 
-/* Of one input x of an int8 matrix: the parts of a product that do not depend on q. */
+/* For one input x of an int8 matrix: the parts of a product that do not depend on q. */
 struct int8_terms {
 	float half; /* sum x col_scale / 2 */
 	float low;  /* sum x col_low */
 	float all;  /* sum x */
+};
+
+/* What gates the channel mix of v7a and v7b, for a chunk of T tokens. */
+struct deep_embed {
+	const uint32_t *tokens; /* (T) */
+	float *embedded;        /* (T, C): their normalised embeddings; NULL: the model has no such gate */
+	float *rows;            /* (T, E) */
+	float *row;             /* (E) */
+	float *gate;            /* (T, F) */
 };
 
 struct run {
@@ -29,21 +39,25 @@ struct run {
 	struct tap_state_stats *stats; /* (n_tensors), filled for single tokens when `watching` */
 	size_t n_tensors, per_layer;   /* tensors; of one block */
 	bool watching;
-	struct wkv_change *head_changes; /* (H) of the block at hand */
+	struct state_sums *head_changes; /* (H) of the block at hand */
 
-	float *logits; /* (V) */
-	float *decay;  /* (L, A): of the last token */
+	float *logits;       /* (V) */
+	float *spare_logits; /* (V): those after a token within a chunk; NULL: V is too large */
+	double surprisal;    /* of the chunk, for the tap; NAN: not known */
+	float *decay;        /* (L, A): of the last token */
 
 	/* Scratch for a chunk of T tokens; every buffer is (T, C) unless noted. */
-	float *x;       /* the residual stream */
-	float *xx;      /* (T + 1, C): row 0 is the state's vector, row t + 1 the normalised x of token t */
+	float *x;  /* the residual stream */
+	float *xx; /* (T + 1, C): row 0 is the state's vector, row t + 1 the normalised x of token t */
 	float *mixed;
-	float *c[9];    /* whatever the architecture needs */
-	float *v_first; /* v7: v of block 0 */
-	float *hidden;  /* (T, F) */
-	float *scaled;  /* (T, widest input): inputs of int8 matrices times their scales */
-	struct int8_terms *terms; /* (T) */
-	float *low, *low2; /* (T, widest rank) */
+	float *c[9];                /* whatever the architecture needs */
+	float *v_first;             /* v7: v of block 0 */
+	struct deep_embed deep;     /* v7a, v7b; else empty */
+	struct attention attention; /* v7b; else empty */
+	float *hidden;              /* (T, F) */
+	float *scaled;              /* (T, widest input): inputs of int8 matrices times their scales */
+	struct int8_terms *terms;   /* (T) */
+	float *low, *low2;          /* (T, widest rank) */
 };
 
 /* out (n, C) from xx and the vector before it: the token shift. */
@@ -83,11 +97,10 @@ void pass_add(struct run *run, const float *y, size_t n);
 typedef void (*pass_tokens_fn)(void *ctx, size_t from, size_t to);
 void pass_tokens(struct run *run, size_t n, pass_tokens_fn fn, void *ctx);
 
-/* What becomes of products, in place and element by element: n of them from one token; `bias` are those
- * of the same rows, or NULL. */
+/* An activation applied in place to n products of one token; `bias` holds the biases of the same rows, or is NULL. */
 typedef void (*pass_activation)(float *y, const float *bias, size_t n);
-void pass_relu2(float *y, const float *bias, size_t n);	 /* relu(y)^2 */
-void pass_tanh(float *y, const float *bias, size_t n);	 /* tanh(y) */
+void pass_relu2(float *y, const float *bias, size_t n);   /* relu(y)^2 */
+void pass_tanh(float *y, const float *bias, size_t n);    /* tanh(y) */
 void pass_sigmoid(float *y, const float *bias, size_t n); /* sigmoid(y), or of y + bias */
 
 /* y (n, rows) = W x for each of x (n, cols); strides in floats. */
@@ -106,11 +119,11 @@ static inline void pass_matrix(struct run *run, const struct matrix *w, float *y
 
 /* Calls fn(ctx, head, change) for every head, on all threads, and adds up the changes in the order
  * of heads; `change` is NULL unless watching. */
-typedef void (*pass_head_fn)(void *ctx, size_t head, struct wkv_change *change);
+typedef void (*pass_head_fn)(void *ctx, size_t head, struct state_sums *change);
 void pass_heads(struct run *run, size_t layer, size_t tensor, pass_head_fn fn, void *ctx);
 
 /* Adds what a recurrent update of (layer, tensor of the block) changed; a no-op unless watching. */
-void pass_watch(struct run *run, size_t layer, size_t tensor, const struct wkv_change *change);
+void pass_watch(struct run *run, size_t layer, size_t tensor, const struct state_sums *change);
 
 /* The decay w (C) the last token of the chunk met in this block. */
 static inline void pass_decay(struct run *run, size_t layer, const float *w)

@@ -1,6 +1,8 @@
-/* Source of the opcodes: Python's Lib/pickletools.py; of the arguments of the globals:
- * torch/_utils.py and torch/serialization.py. */
+/* pickle.c - interprets the opcodes of a pickle. Source of the opcodes: Python's Lib/pickletools.py; of the arguments
+ * of the globals: torch/_utils.py and torch/serialization.py. */
 #include "runtime/pickle.h"
+
+#include "base/array.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,7 @@ struct pickle_global {
 static const struct pickle_global globals[] = {
 	{ "torch._utils", "_rebuild_tensor_v2", GLOBAL_TENSOR, 0 },
 	{ "torch._utils", "_rebuild_parameter", GLOBAL_PARAMETER, 0 },
+	{ "torch._utils", "_rebuild_parameter_with_state", GLOBAL_PARAMETER, 0 },
 	{ "collections", "OrderedDict", GLOBAL_DICT, 0 },
 #define DTYPE(name, text, bytes, torch_name, ...) { "torch", torch_name, GLOBAL_STORAGE, DTYPE_##name },
 #include "runtime/dtypes.def"
@@ -63,7 +66,7 @@ static const char *take(struct machine *m, size_t n)
 	return p;
 }
 
-static int take_number(struct machine *m, int bytes, uint64_t *out)
+static int read_number(struct machine *m, int bytes, uint64_t *out)
 {
 	const char *p = take(m, (size_t)bytes);
 
@@ -73,7 +76,7 @@ static int take_number(struct machine *m, int bytes, uint64_t *out)
 	return 0;
 }
 
-static int take_line(struct machine *m, struct slice *out)
+static int read_line(struct machine *m, struct slice *out)
 {
 	const char *p = m->in.p + m->at, *end = memchr(p, '\n', m->in.n - m->at);
 
@@ -88,15 +91,8 @@ static int take_line(struct machine *m, struct slice *out)
 
 static int push(struct machine *m, struct pickle_value v)
 {
-	if (m->depth == m->stack_cap) {
-		size_t cap = m->stack_cap ? 2 * m->stack_cap : 256;
-		struct pickle_value *more = realloc(m->stack, cap * sizeof *more);
-
-		if (!more)
-			return no_memory(m);
-		m->stack = more;
-		m->stack_cap = cap;
-	}
+	if (!array_grow(&m->stack, m->depth, &m->stack_cap, 256, sizeof *m->stack))
+		return no_memory(m);
 	m->stack[m->depth++] = v;
 	return 0;
 }
@@ -206,7 +202,7 @@ static int memo_put(struct machine *m, uint64_t i)
 {
 	const struct pickle_value *v = top(m);
 
-	if (!v || i >= m->in.n) /* an honest pickler numbers from 0 and spends a byte on each */
+	if (!v || i >= m->in.n) /* a real pickler counts from 0 and spends a byte on each */
 		return refuse(m, "an impossible memo entry");
 	if (i >= m->memo_cap) {
 		size_t cap = i + 1 > 2 * m->memo_cap ? (size_t)i + 1 : 2 * m->memo_cap;
@@ -231,20 +227,34 @@ static int memo_get(struct machine *m, uint64_t i)
 
 /* -- what the allowed globals make of their arguments -------------------------------- */
 
+/* PyTorch's own: harmless, but kinds of tensors that are not read here (fp8, sparse, quantised, …). */
+static bool is_torch_tensor(struct slice module, struct slice name)
+{
+	static const char rebuild[] = "_rebuild", fp8[] = "float8";
+
+	return (slice_is(module, "torch._utils") && name.n > 8 && !memcmp(name.p, rebuild, 8)) ||
+	       (slice_is(module, "torch") && name.n > 6 && !memcmp(name.p, fp8, 6)) ||
+	       slice_is(module, "torch.storage");
+}
+
 static int push_global(struct machine *m)
 {
 	struct slice module, name;
 	char text[PRINTABLE_BYTES], text2[PRINTABLE_BYTES];
 
-	if (take_line(m, &module) || take_line(m, &name))
+	if (read_line(m, &module) || read_line(m, &name))
 		return -ERR_TRUNCATED;
 	for (size_t i = 0; i < sizeof globals / sizeof *globals; i++)
 		if (slice_is(module, globals[i].module) && slice_is(name, globals[i].name))
 			return push(m, (struct pickle_value){ .kind = PICKLE_GLOBAL, .global = &globals[i] });
 	err_set(m->err, ERR_UNSUPPORTED, "%s: its pickle asks for %s.%s; expected only tensors and dictionaries",
 		m->label, printable(text, module), printable(text2, name));
+	if (is_torch_tensor(module, name))
+		return err_hint(m->err,
+				"That is a kind of tensor which is not read here (fp8, sparse, quantised): save "
+				"the weights as bf16 or fp16, or as .safetensors.");
 	return err_hint(m->err, "Such a file can run code when Python loads it. Use a plain state_dict, or a "
-			".safetensors file.");
+				".safetensors file.");
 }
 
 /* ("storage", type, key, location, count[, view]) */
@@ -331,8 +341,8 @@ static int reduce(struct machine *m)
 /* Attributes (state_dict's _metadata) are dropped: nothing here needs them. */
 static int build(struct machine *m)
 {
-	if (!top(m) || m->depth < 2 || (m->stack[m->depth - 2].kind != PICKLE_DICT &&
-					m->stack[m->depth - 2].kind != PICKLE_TENSOR))
+	if (!top(m) || m->depth < 2 ||
+	    (m->stack[m->depth - 2].kind != PICKLE_DICT && m->stack[m->depth - 2].kind != PICKLE_TENSOR))
 		return refuse(m, "attributes for something that has none");
 	m->depth--;
 	return 0;
@@ -343,7 +353,7 @@ static int push_text(struct machine *m)
 	uint64_t n = 0;
 	const char *p = NULL;
 
-	if (!take_number(m, 4, &n))
+	if (!read_number(m, 4, &n))
 		p = take(m, (size_t)n);
 	if (!p)
 		return -ERR_TRUNCATED;
@@ -356,7 +366,7 @@ static int push_long(struct machine *m)
 	uint64_t n = 0, v;
 	const char *p = NULL;
 
-	if (!take_number(m, 1, &n))
+	if (!read_number(m, 1, &n))
 		p = take(m, (size_t)n);
 	if (!p)
 		return -ERR_TRUNCATED;
@@ -389,15 +399,15 @@ static int push_unsigned(struct machine *m, int bytes)
 {
 	uint64_t v = 0;
 
-	return take_number(m, bytes, &v) ? -ERR_TRUNCATED :
-	       push_int(m, PICKLE_INT, bytes == 4 ? (int64_t)(int32_t)v : (int64_t)v);
+	return read_number(m, bytes, &v) ? -ERR_TRUNCATED
+					 : push_int(m, PICKLE_INT, bytes == 4 ? (int64_t)(int32_t)v : (int64_t)v);
 }
 
 static int protocol(struct machine *m)
 {
 	uint64_t version = 0;
 
-	if (take_number(m, 1, &version))
+	if (read_number(m, 1, &version))
 		return -ERR_TRUNCATED;
 	if (version == 2)
 		return 0;
@@ -409,51 +419,93 @@ static int memo_op(struct machine *m, int bytes, int (*op)(struct machine *, uin
 {
 	uint64_t i = 0;
 
-	return take_number(m, bytes, &i) ? -ERR_TRUNCATED : op(m, i);
+	return read_number(m, bytes, &i) ? -ERR_TRUNCATED : op(m, i);
 }
 
 static int unknown(struct machine *m, unsigned char op)
 {
-	err_set(m->err, ERR_UNSUPPORTED, "%s: its pickle uses the instruction 0x%02x at byte %zu, which no "
+	err_set(m->err, ERR_UNSUPPORTED,
+		"%s: its pickle uses the instruction 0x%02x at byte %zu, which no "
 		"checkpoint needs",
 		m->label, op, m->at - 1);
 	return err_hint(m->err, "Save a plain state_dict with torch.save, or use a .safetensors file.");
 }
 
+/* Opcodes that take values off the stack and push one instead. */
+static int join(struct machine *m, unsigned char op)
+{
+	switch (op) {
+	case 't':
+		return tuple_above_mark(m);
+	case 0x85:
+		return tuple_of_top(m, 1);
+	case 0x86:
+		return tuple_of_top(m, 2);
+	case 0x87:
+		return tuple_of_top(m, 3);
+	case 'R':
+		return reduce(m);
+	case 'b':
+		return build(m);
+	case 's':
+		return append_top(m, PICKLE_DICT, 2);
+	case 'u':
+		return append_above_mark(m, PICKLE_DICT);
+	case 'a':
+		return append_top(m, PICKLE_LIST, 1);
+	case 'e':
+		return append_above_mark(m, PICKLE_LIST);
+	default:
+		return unknown(m, op);
+	}
+}
+
+/* Opcodes that push a value; all others combine values. */
 static int step(struct machine *m, unsigned char op)
 {
 	switch (op) {
-	case 0x80: return protocol(m);
-	case '}':  return collect(m, PICKLE_DICT, m->depth, 0);
-	case ')':  return collect(m, PICKLE_TUPLE, m->depth, 0);
-	case ']':  return collect(m, PICKLE_LIST, m->depth, 0);
-	case '(':  return push_int(m, PICKLE_MARK, 0);
-	case 'N':  return push_int(m, PICKLE_NONE, 0);
-	case 0x88: return push_int(m, PICKLE_BOOL, 1);
-	case 0x89: return push_int(m, PICKLE_BOOL, 0);
-	case 'K':  return push_unsigned(m, 1);
-	case 'M':  return push_unsigned(m, 2);
-	case 'J':  return push_unsigned(m, 4);
-	case 0x8a: return push_long(m);
-	case 'G':  return push_float(m);
-	case 'X':  return push_text(m);
-	case 'c':  return push_global(m);
-	case 'Q':  return push_storage(m);
-	case 'q':  return memo_op(m, 1, memo_put);
-	case 'r':  return memo_op(m, 4, memo_put);
-	case 'h':  return memo_op(m, 1, memo_get);
-	case 'j':  return memo_op(m, 4, memo_get);
-	case 't':  return tuple_above_mark(m);
-	case 0x85: return tuple_of_top(m, 1);
-	case 0x86: return tuple_of_top(m, 2);
-	case 0x87: return tuple_of_top(m, 3);
-	case 'R':  return reduce(m);
-	case 'b':  return build(m);
-	case 's':  return append_top(m, PICKLE_DICT, 2);
-	case 'u':  return append_above_mark(m, PICKLE_DICT);
-	case 'a':  return append_top(m, PICKLE_LIST, 1);
-	case 'e':  return append_above_mark(m, PICKLE_LIST);
-	default:   return unknown(m, op);
+	case 0x80:
+		return protocol(m);
+	case '}':
+		return collect(m, PICKLE_DICT, m->depth, 0);
+	case ')':
+		return collect(m, PICKLE_TUPLE, m->depth, 0);
+	case ']':
+		return collect(m, PICKLE_LIST, m->depth, 0);
+	case '(':
+		return push_int(m, PICKLE_MARK, 0);
+	case 'N':
+		return push_int(m, PICKLE_NONE, 0);
+	case 0x88:
+		return push_int(m, PICKLE_BOOL, 1);
+	case 0x89:
+		return push_int(m, PICKLE_BOOL, 0);
+	case 'K':
+		return push_unsigned(m, 1);
+	case 'M':
+		return push_unsigned(m, 2);
+	case 'J':
+		return push_unsigned(m, 4);
+	case 0x8a:
+		return push_long(m);
+	case 'G':
+		return push_float(m);
+	case 'X':
+		return push_text(m);
+	case 'c':
+		return push_global(m);
+	case 'Q':
+		return push_storage(m);
+	case 'q':
+		return memo_op(m, 1, memo_put);
+	case 'r':
+		return memo_op(m, 4, memo_put);
+	case 'h':
+		return memo_op(m, 1, memo_get);
+	case 'j':
+		return memo_op(m, 4, memo_get);
+	default:
+		return join(m, op);
 	}
 }
 

@@ -1,4 +1,4 @@
-/* pickle.h - a Python pickle, protocol 2, read as plain data.
+/* pickle.h - reads a Python pickle, protocol 2, as plain data.
  *
  * The machine knows the opcodes torch.save writes and the few global names a checkpoint
  * needs. Every other opcode or name is refused; nothing is imported, called or looked up
@@ -18,13 +18,13 @@ enum pickle_kind {
 	PICKLE_NONE,
 	PICKLE_BOOL,
 	PICKLE_INT,
-	PICKLE_LONG,  /* wider than 64 bits: its bytes in `text` */
+	PICKLE_LONG, /* wider than 64 bits: its bytes in `text` */
 	PICKLE_FLOAT,
 	PICKLE_TEXT,
 	PICKLE_GLOBAL,
 	PICKLE_TUPLE,
 	PICKLE_LIST,
-	PICKLE_DICT,  /* keys and values in turn */
+	PICKLE_DICT, /* keys and values in turn */
 	PICKLE_STORAGE,
 	PICKLE_TENSOR,
 };
@@ -32,7 +32,7 @@ enum pickle_kind {
 struct pickle_storage {
 	struct slice key; /* names the bytes inside the container */
 	enum dtype dtype;
-	uint64_t count;   /* elements promised */
+	uint64_t count; /* elements promised */
 };
 
 struct pickle_tensor {

@@ -1,3 +1,4 @@
+/* pool.c - a round of parts at a time: threads wait for it on a condition and take parts until none is left. */
 #include "runtime/pool.h"
 
 #include "base/cpu.h"
@@ -127,11 +128,6 @@ void pool_close(struct pool *p)
 	free(p);
 }
 
-int pool_threads(const struct pool *p)
-{
-	return p ? p->threads : 1;
-}
-
 void pool_run(struct pool *p, void (*fn)(void *ctx, int part, int parts), void *ctx)
 {
 	if (!p) {
@@ -147,5 +143,5 @@ void pool_run(struct pool *p, void (*fn)(void *ctx, int part, int parts), void *
 		if (spins < SPINS)
 			cpu_relax();
 		else
-			sched_yield(); /* the others want this core */
+			sched_yield(); /* other threads need this core */
 }

@@ -1,4 +1,4 @@
-/* pool.h - the same work cut into parts, one thread each, again and again within a token.
+/* pool.h - divides work into parts, one per thread, many times per token.
  *
  * Ownership  pool_open creates the threads, pool_close joins them.
  * Threads    pool_run is called by one thread, which does part 0 itself.
@@ -20,8 +20,6 @@ enum { POOL_THREADS_MAX = 64 };
 /* threads counts the caller; with 1 *out is NULL, which pool_run and pool_close accept. */
 int pool_open(struct pool **out, int threads, struct err *err);
 void pool_close(struct pool *p);
-
-int pool_threads(const struct pool *p); /* 1 for NULL */
 
 /* [hot] Calls fn(ctx, part, parts) for every part, and returns when all have. */
 void pool_run(struct pool *p, void (*fn)(void *ctx, int part, int parts), void *ctx);

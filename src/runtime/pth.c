@@ -1,10 +1,12 @@
-/* The container of torch.save since 1.6. Source: PKWARE's APPNOTE for zip,
- * torch/serialization.py for what lies inside:
+/* pth.c - reads the container of torch.save since 1.6. Source: PKWARE's APPNOTE for zip, torch/serialization.py for
+ * what lies inside:
  *     PREFIX/data.pkl      the pickle
  *     PREFIX/data/KEY      one storage, raw little-endian
  *     PREFIX/version, …    skipped
  * Local headers carry no sizes (bit 3), so the central directory is the truth. */
 #include "runtime/pth.h"
+
+#include "base/array.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +26,16 @@ struct zip {
 };
 
 enum {
-	END_BYTES = 22, END64_LOCATOR_BYTES = 20, END64_BYTES = 56, CENTRAL_BYTES = 46, LOCAL_BYTES = 30,
-	END_MAGIC = 0x06054b50, END64_LOCATOR_MAGIC = 0x07064b50, END64_MAGIC = 0x06064b50,
-	CENTRAL_MAGIC = 0x02014b50, LOCAL_MAGIC = 0x04034b50,
+	END_BYTES = 22,
+	END64_LOCATOR_BYTES = 20,
+	END64_BYTES = 56,
+	CENTRAL_BYTES = 46,
+	LOCAL_BYTES = 30,
+	END_MAGIC = 0x06054b50,
+	END64_LOCATOR_MAGIC = 0x07064b50,
+	END64_MAGIC = 0x06064b50,
+	CENTRAL_MAGIC = 0x02014b50,
+	LOCAL_MAGIC = 0x04034b50,
 	COMMENT_BYTES_MAX = 0xffff,
 };
 
@@ -104,15 +113,8 @@ static void apply_zip64(struct slice extra, uint64_t *size, uint64_t *packed, ui
 
 static int add_entry(struct zip *z, struct entry e, struct err *err)
 {
-	if (z->n == z->cap) {
-		size_t cap = z->cap ? 2 * z->cap : 256;
-		struct entry *more = realloc(z->entries, cap * sizeof *more);
-
-		if (!more)
-			return err_set(err, ERR_NOMEM, "%s: no memory for its directory", z->label);
-		z->entries = more;
-		z->cap = cap;
-	}
+	if (!array_grow(&z->entries, z->n, &z->cap, 256, sizeof *z->entries))
+		return err_set(err, ERR_NOMEM, "%s: no memory for its directory", z->label);
 	z->entries[z->n++] = e;
 	return 0;
 }
@@ -212,17 +214,36 @@ static bool stored_bytes(void *ctx, struct slice key, struct slice *bytes)
 	return e;
 }
 
+/* A whole model, zipped once more. */
+static bool is_model_name(struct slice name)
+{
+	static const char *const ends[] = { ".pth", ".pt", ".safetensors", ".gguf", ".bin" };
+
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+		size_t n = strlen(ends[i]);
+
+		if (name.n > n && !memcmp(name.p + name.n - n, ends[i], n))
+			return true;
+	}
+	return false;
+}
+
 static int refuse_deflated(const struct zip *z, struct err *err)
 {
 	char name[PRINTABLE_BYTES];
 
 	for (size_t i = 0; i < z->n; i++)
-		if (z->entries[i].method) {
-			err_set(err, ERR_UNSUPPORTED, "%s: entry %s is compressed (zip method %d); torch.save stores "
-				"entries as they are", z->label, printable(name, z->entries[i].name),
-				z->entries[i].method);
+		if (z->entries[i].method && is_model_name(z->entries[i].name)) {
+			err_set(err, ERR_UNSUPPORTED, "%s: is an archive that holds %s", z->label,
+				printable(name, z->entries[i].name));
+			return err_hint(err, "Unpack it (unzip) and name the file inside.");
+		} else if (z->entries[i].method) {
+			err_set(err, ERR_UNSUPPORTED,
+				"%s: entry %s is compressed (zip method %d); torch.save stores "
+				"entries as they are",
+				z->label, printable(name, z->entries[i].name), z->entries[i].method);
 			return err_hint(err, "Zip it again without compression: unzip it, then `zip -0 -r "
-					"new.pth FOLDER`.");
+					     "new.pth FOLDER`.");
 		}
 	return 0;
 }
@@ -284,9 +305,10 @@ static int add_tensor(struct tensor_file *f, const char *name, const struct pick
 		return err_hint(err, "The file is damaged: download it again.");
 	}
 	if (s->count > bytes.n / width) {
-		err_set(err, ERR_TRUNCATED, "%s: tensor %s: its storage %s holds %zu bytes; expected %llu of "
-			"%s", f->label,
-			printable(text, slice_of(name)), printable(key, s->key), bytes.n,
+		err_set(err, ERR_TRUNCATED,
+			"%s: tensor %s: its storage %s holds %zu bytes; expected %llu of "
+			"%s",
+			f->label, printable(text, slice_of(name)), printable(key, s->key), bytes.n,
 			(unsigned long long)s->count, dtype_specs[s->dtype].name);
 		return err_hint(err, "The file is damaged: download it again and compare its checksum.");
 	}

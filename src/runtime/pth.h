@@ -1,4 +1,4 @@
-/* pth.h - from a pickled dictionary of tensors to views; shared by both .pth containers. */
+/* pth.h - turns a pickled dictionary of tensors into views; shared by both .pth containers. */
 #ifndef RWKVMON_RUNTIME_PTH_H
 #define RWKVMON_RUNTIME_PTH_H
 

@@ -1,4 +1,4 @@
-/* The container of torch.save before 1.6. Source: torch/serialization.py (_legacy_save):
+/* pth_legacy.c - reads the container of torch.save before 1.6. Source: torch/serialization.py (_legacy_save):
  *     pickle: magic number    pickle: 1001    pickle: sizes of types
  *     pickle: the object      pickle: list of storage keys, in the order of the data
  *     per storage: int64 element count, raw little-endian data */
@@ -70,7 +70,7 @@ static int collect_types(struct storages *s, const struct pickle_value *root, co
 	return 0;
 }
 
-/* Tensors that share a storage left equal keys; the first of a run answers for all. */
+/* Tensors that share a storage have equal keys; the first of a run stands for all. */
 static size_t drop_twins(struct storages *s)
 {
 	size_t kept = 0;
@@ -96,8 +96,9 @@ static int place_data(struct storages *s, const struct pickle_items *keys, struc
 		uint64_t count;
 
 		if (!found)
-			return err_set(err, ERR_UNSUPPORTED, "%s: holds a storage that no tensor of its "
-					"dictionary uses",
+			return err_set(err, ERR_UNSUPPORTED,
+				       "%s: holds a storage that no tensor of its "
+				       "dictionary uses",
 				       label);
 		count = data.n >= 8 ? read_le(data.p, 8) : UINT64_MAX;
 		if (data.n < 8 || count > (data.n - 8) / dtype_specs[found->dtype].bytes) {
@@ -142,8 +143,8 @@ int pth_legacy_read(struct tensor_file *f, struct slice bytes, struct err *err)
 	rc = collect_types(&s, &v[OBJECT], f->label, err);
 	if (!rc && s.n) {
 		s.n = drop_twins(&s);
-		rc = s.n ? place_data(&s, v[KEYS].items, bytes, f->label, err) :
-			   err_set(err, ERR_FORMAT, "%s: one storage has two element types", f->label);
+		rc = s.n ? place_data(&s, v[KEYS].items, bytes, f->label, err)
+			 : err_set(err, ERR_FORMAT, "%s: one storage has two element types", f->label);
 	}
 	if (!rc)
 		rc = pth_add_tensors(f, &v[OBJECT], stored_bytes, &s, err);

@@ -1,6 +1,8 @@
+/* run.c - allocates a run, feeds chunks, calls the tap. */
 #include "runtime/run.h"
 
 #include "runtime/pass.h"
+#include "simd/observe.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -53,7 +55,7 @@ static void set_time_state(struct run *run, size_t layer, const float *trained)
 				to[i * size + j] = trained[j * size + i];
 }
 
-static int take_trained_state(struct run *run, const struct tensor_file *f, struct err *err)
+static int begin_trained_state(struct run *run, const struct tensor_file *f, struct err *err)
 {
 	const struct model_info *info = &run->model->info;
 	float *trained = malloc(info->n_att * info->head_size * sizeof *trained);
@@ -67,7 +69,8 @@ static int take_trained_state(struct run *run, const struct tensor_file *f, stru
 		t = tensor_find(f, name);
 		if (!t || t->n_dims != 3 || t->shape[0] != info->n_head || t->shape[1] != info->head_size ||
 		    t->shape[2] != info->head_size) {
-			err_set(err, ERR_SHAPE, "%s: tensor %s is missing or has the wrong shape; expected "
+			err_set(err, ERR_SHAPE,
+				"%s: tensor %s is missing or has the wrong shape; expected "
 				"[%zu, %zu, %zu]",
 				f->label, name, info->n_head, info->head_size, info->head_size);
 			err_hint(err, "The state was trained for another model.");
@@ -89,17 +92,40 @@ static int load_trained_state(struct run *run, const char *path, struct err *err
 	int rc = tensor_file_open(&f, path, err);
 
 	if (rc == -ERR_FORMAT) {
-		err_set(err, ERR_SHAPE, "%s: is no state; expected a state-tuning file, or %zu bytes of raw "
+		err_set(err, ERR_SHAPE,
+			"%s: is no state; expected a state-tuning file, or %zu bytes of raw "
 			"state for this "
-			"RWKV-%s model", path, info->state_floats * sizeof(float), info->version);
+			"RWKV-%s model",
+			path, info->state_floats * sizeof(float), info->version);
 		return err_hint(err, "A state belongs to one model: use one that was made with %s.",
 				model_label(run->model));
 	}
 	if (!rc && !run->model->arch->time_state)
 		rc = err_set(err, ERR_UNSUPPORTED, "%s: a trained state; RWKV-%s has none", path, info->version);
 	if (!rc)
-		rc = take_trained_state(run, f, err);
+		rc = begin_trained_state(run, f, err);
 	tensor_file_close(f);
+	return rc;
+}
+
+/* Raw floats of the right number, which come from a file. */
+static int take_state(struct run *run, const void *floats, const char *path, struct err *err)
+{
+	size_t n = run->model->info.state_floats;
+	float *state = malloc(n * sizeof *state); /* aligned, unlike a file's bytes */
+	int rc = state ? 0 : err_set(err, ERR_NOMEM, "%s: no memory", path);
+
+	if (!rc)
+		memcpy(state, floats, n * sizeof *state);
+	if (!rc && !attention_state_is_sound(run, state)) {
+		err_set(err, ERR_SHAPE, "%s: its context has tokens that RWKV-%s models cannot have been fed", path,
+			run->model->info.version);
+		rc = err_hint(err, "A state belongs to one model: use one that was made with %s.",
+			      model_label(run->model));
+	}
+	if (!rc)
+		memcpy(run->initial, state, n * sizeof *state);
+	free(state);
 	return rc;
 }
 
@@ -112,7 +138,7 @@ int run_load_state(struct run *run, const char *path, struct err *err)
 	if (rc)
 		return rc;
 	if (map.n == bytes)
-		memcpy(run->initial, map.p, bytes);
+		rc = take_state(run, map.p, path, err);
 	else
 		rc = load_trained_state(run, path, err);
 	file_unmap(&map);
@@ -122,7 +148,7 @@ int run_load_state(struct run *run, const char *path, struct err *err)
 }
 
 /* The checkpoint itself may carry a trained initial state. */
-static void take_time_states(struct run *run)
+static void load_time_states(struct run *run)
 {
 	const struct model *m = run->model;
 
@@ -148,6 +174,8 @@ static void allocate(struct run *run)
 	run->stats = arena_alloc(a, run->n_tensors, sizeof *run->stats);
 	run->head_changes = arena_alloc(a, info->n_head + 1, sizeof *run->head_changes);
 	run->logits = arena_alloc(a, info->n_vocab, sizeof *run->logits);
+	if (info->n_vocab <= RUN_SURPRISAL_VOCAB)
+		run->spare_logits = arena_alloc(a, info->n_vocab, sizeof *run->spare_logits);
 	run->decay = arena_alloc(a, info->n_layer * info->n_att, sizeof *run->decay);
 	run->x = arena_alloc(a, n * width, sizeof *run->x);
 	run->xx = arena_alloc(a, (n + 1) * width, sizeof *run->xx);
@@ -158,6 +186,15 @@ static void allocate(struct run *run)
 	run->scaled = arena_alloc(a, n * (width > info->n_ffn ? width : info->n_ffn), sizeof *run->scaled);
 	run->terms = arena_alloc(a, n, sizeof *run->terms);
 	run->hidden = arena_alloc(a, n * info->n_ffn, sizeof *run->hidden);
+	if (run->model->dims.of['E']) {
+		size_t cells = run->model->dims.of['E'];
+
+		run->deep.embedded = arena_alloc(a, n * width, sizeof *run->deep.embedded);
+		run->deep.rows = arena_alloc(a, n * cells, sizeof *run->deep.rows);
+		run->deep.row = arena_alloc(a, cells, sizeof *run->deep.row);
+		run->deep.gate = arena_alloc(a, n * info->n_ffn, sizeof *run->deep.gate);
+	}
+	attention_allocate(run);
 	run->low = arena_alloc(a, n * widest_rank(run->model), sizeof *run->low);
 	run->low2 = arena_alloc(a, n * widest_rank(run->model), sizeof *run->low2);
 }
@@ -187,7 +224,7 @@ int run_open(struct run **out, const struct model *m, const struct run_config *c
 		return rc;
 	}
 	lay_out_state(run);
-	take_time_states(run);
+	load_time_states(run);
 	run_reset(run);
 	*out = run;
 	return 0;
@@ -204,9 +241,15 @@ void run_close(struct run *run)
 
 /* -- the state ------------------------------------------------------------------------- */
 
+static void begin_from(struct run *run, const float *state)
+{
+	memcpy(run->state, state, attention_used_floats(run, state) * sizeof *run->state);
+	run->attention.expanded = 0;
+}
+
 void run_reset(struct run *run)
 {
-	memcpy(run->state, run->initial, run->model->info.state_floats * sizeof *run->state);
+	begin_from(run, run->initial);
 }
 
 const struct tap_state *run_state(const struct run *run, size_t *n)
@@ -222,7 +265,17 @@ const float *run_state_flat(const struct run *run)
 
 void run_state_set(struct run *run, const float *flat)
 {
-	memcpy(run->state, flat, run->model->info.state_floats * sizeof *run->state);
+	begin_from(run, flat);
+}
+
+void run_logits_set(struct run *run, const float *logits)
+{
+	memcpy(run->logits, logits, run->model->info.n_vocab * sizeof *run->logits);
+}
+
+const struct model_info *run_model_info(const struct run *run)
+{
+	return &run->model->info;
 }
 
 /* -- one chunk --------------------------------------------------------------------------- */
@@ -238,6 +291,10 @@ static void embed(struct run *run, const uint32_t *tokens, size_t n)
 		matrix_row(&m->emb, tokens[t], x);
 		linear_kernels()->layer_norm(x, x, m->ln0_w, m->ln0_b, width, LN_EPS);
 	}
+	attention_begin(run, tokens, n);
+	run->deep.tokens = tokens;
+	if (run->deep.embedded)
+		memcpy(run->deep.embedded, run->x, n * width * sizeof *run->x);
 }
 
 struct norms {
@@ -260,7 +317,7 @@ static void shift(struct run *run, size_t layer, size_t tensor, const float *wei
 {
 	size_t width = run->model->info.n_embd;
 	float *state = pass_state(run, layer, tensor);
-	struct wkv_change change = { 0 };
+	struct state_sums change = { 0 };
 
 	memcpy(run->xx, state, width * sizeof *state);
 	pass_tokens(run, n, some_norms, &(struct norms){ run->x, weight, bias, run->xx + width, width });
@@ -295,6 +352,7 @@ static void forward_chunk(struct run *run, const uint32_t *tokens, size_t n, flo
 		shift(run, layer, run->per_layer - 1, norms->ln2_w, norms->ln2_b, n);
 		m->arch->channel_mix(run, layer, n);
 	}
+	attention_end(run, n);
 	if (all_logits) {
 		unembed(run, run->x, all_logits, n);
 		memcpy(run->logits, all_logits + (n - 1) * vocab, vocab * sizeof *run->logits);
@@ -306,7 +364,7 @@ static void forward_chunk(struct run *run, const uint32_t *tokens, size_t n, flo
 /* -- the tap ----------------------------------------------------------------------------- */
 
 /* A sum that is not finite means that values are not, or that their squares are too large. */
-static uint64_t count_nonfinite(const struct tap_state *t, const struct tap_state_stats *s)
+static uint64_t count_nonfinite(const struct tap_state *t, const struct state_sums *s)
 {
 	uint64_t n = 0;
 
@@ -317,12 +375,28 @@ static uint64_t count_nonfinite(const struct tap_state *t, const struct tap_stat
 	return n;
 }
 
+/* Mean surprisal of the chunk's tokens but the first, whose logits are those of an earlier call. */
+static void sum_surprisal(struct run *run, const uint32_t *tokens, size_t n)
+{
+	size_t width = run->model->info.n_embd, vocab = run->model->info.n_vocab;
+	double sum = 0;
+
+	for (size_t i = 0; i + 1 < n; i++) {
+		struct logits_stats s;
+
+		unembed(run, run->x + i * width, run->spare_logits, 1);
+		logits_observe(run->spare_logits, VALUE_F32, vocab, NULL, &s);
+		sum += s.log_sum_exp - (double)run->spare_logits[tokens[i + 1]];
+	}
+	run->surprisal = n > 1 ? sum / (double)(n - 1) : NAN;
+}
+
 static void start_watching(struct run *run, bool watch)
 {
 	run->watching = watch;
 	for (size_t i = 0; watch && i < run->n_tensors; i++)
-		run->stats[i] = (struct tap_state_stats){ .layer = run->tensors[i].layer,
-			.part = run->tensors[i].part };
+		run->stats[i] =
+			(struct tap_state_stats){ .layer = run->tensors[i].layer, .part = run->tensors[i].part };
 }
 
 static void tell(struct run *run, const struct run_call *call, const uint32_t *tokens, size_t n)
@@ -330,13 +404,21 @@ static void tell(struct run *run, const struct run_call *call, const uint32_t *t
 	const struct model_info *info = &run->model->info;
 
 	for (size_t i = 0; run->watching && i < run->n_tensors; i++)
-		run->stats[i].nonfinite = count_nonfinite(&run->tensors[i], &run->stats[i]);
-	call->tap->end(call->tap->ctx, &(struct tap_step){
-		.tokens = tokens, .n_tokens = n, .prefill = call->prefill,
-		.logits = call->no_logits ? NULL : run->logits, .vocab = info->n_vocab,
-		.state = run->tensors, .n_state = run->n_tensors,
-		.stats = run->watching ? run->stats : NULL, .n_stats = run->watching ? run->n_tensors : 0,
-		.decay = run->decay, .n_layer = info->n_layer, .n_decay = info->n_att });
+		run->stats[i].sums.nonfinite = count_nonfinite(&run->tensors[i], &run->stats[i].sums);
+	call->tap->end(call->tap->ctx, &(struct tap_step){ .tokens = tokens,
+							   .n_tokens = n,
+							   .prefill = call->prefill,
+							   .logits = call->no_logits ? NULL : run->logits,
+							   .vocab = info->n_vocab,
+							   .surprisal = run->surprisal,
+							   .n_surprisal = isfinite(run->surprisal) ? n - 1 : 0,
+							   .state = run->tensors,
+							   .n_state = run->n_tensors,
+							   .stats = run->watching ? run->stats : NULL,
+							   .n_stats = run->watching ? run->n_tensors : 0,
+							   .decay = run->decay,
+							   .n_layer = info->n_layer,
+							   .n_decay = info->n_att });
 }
 
 static int check_tokens(const struct run *run, const struct run_call *call, struct err *err)
@@ -347,11 +429,17 @@ static int check_tokens(const struct run *run, const struct run_call *call, stru
 		return err_set(err, ERR_USAGE, "no tokens to feed");
 	for (size_t i = 0; i < call->n; i++)
 		if (call->tokens[i] >= vocab) {
-			err_set(err, ERR_USAGE, "token %u at position %zu is not in the vocabulary of %s, "
+			err_set(err, ERR_USAGE,
+				"token %u at position %zu is not in the vocabulary of %s, "
 				"which has %zu",
 				call->tokens[i], i, model_label(run->model), vocab);
 			return err_hint(err, "The tokenizer does not belong to this model.");
 		}
+	if (run->model->info.context && attention_fed(run) + call->n > run->model->info.context) {
+		err_set(err, ERR_USAGE, "%zu tokens after %zu; RWKV-%s reads at most %zu in one sequence", call->n,
+			attention_fed(run), run->model->info.version, run->model->info.context);
+		return err_hint(err, "Ask for fewer tokens, or begin a new sequence.");
+	}
 	return 0;
 }
 
@@ -366,7 +454,11 @@ int run_forward(struct run *run, const struct run_call *call, struct err *err)
 			tap->begin(tap->ctx);
 		start_watching(run, tap && tap->wants_state_stats && n == 1);
 		forward_chunk(run, call->tokens + at, n,
-			      call->all_logits ? call->all_logits + at * run->model->info.n_vocab : NULL, call->no_logits);
+			      call->all_logits ? call->all_logits + at * run->model->info.n_vocab : NULL,
+			      call->no_logits);
+		run->surprisal = NAN;
+		if (tap && tap->wants_surprisal && run->spare_logits)
+			sum_surprisal(run, call->tokens + at, n);
 		if (tap)
 			tell(run, call, call->tokens + at, n);
 	}

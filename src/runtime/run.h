@@ -3,7 +3,7 @@
  * Ownership  run_open creates, run_close destroys; the model must outlive it. Logits and
  *            state belong to the run and change with the next call.
  * Threads    a run belongs to one thread, the tap is called there; runs are independent of
- *            each other. Threads of its own do arithmetic only.
+ *            each other. Its own threads only do arithmetic.
  * Cost       [hot] functions allocate nothing. A forward call reads every weight once per
  *            chunk, so feeding a prompt in chunks is much faster than token by token.
  * Errors     negative codes; a refused call leaves state and logits as they were.
@@ -15,14 +15,19 @@
 #include "runtime/model.h"
 #include "spec/tap.h"
 
-enum { RUN_CHUNK_DEFAULT = 64, RUN_CHUNK_MAX = 4096 };
+enum {
+	RUN_CHUNK_DEFAULT = 64,
+	RUN_CHUNK_MAX = 4096,
+	RUN_SURPRISAL_VOCAB = 4096, /* for larger vocabularies, logits after every token of a prompt are too
+				     * expensive */
+};
 
 struct run;
 
 struct run_config {
-	size_t chunk_len; /* most tokens of one forward call; 0 = RUN_CHUNK_DEFAULT, at most RUN_CHUNK_MAX */
-	int threads;      /* that share the work of one token, the caller included; 0 = 1. The numbers are
-			   * the same with any count. */
+	size_t chunk_len;  /* most tokens of one forward call; 0 = RUN_CHUNK_DEFAULT, at most RUN_CHUNK_MAX */
+	int threads;       /* that share the work of one token, the caller included; 0 = 1. The numbers are
+			    * the same with any count. */
 	bool exact_chunks; /* a chunk gives bit for bit what its tokens one by one give; slower by about half */
 };
 
@@ -33,10 +38,10 @@ void run_close(struct run *run); /* NULL is fine */
 struct run_call {
 	const uint32_t *tokens; /* (n) */
 	size_t n;
-	bool prefill;           /* told to the tap: part of a prompt */
-	float *all_logits;      /* (n, n_vocab): those after each token; NULL = only the last are computed */
-	bool no_logits;         /* not even those: run_logits stays as it was */
-	const struct tap *tap;  /* may be NULL; called once per chunk */
+	bool prefill;          /* passed to the tap: the tokens belong to a prompt */
+	float *all_logits;     /* (n, n_vocab): those after each token; NULL = only the last are computed */
+	bool no_logits;        /* compute no logits at all: run_logits stays as it was */
+	const struct tap *tap; /* may be NULL; called once per chunk */
 };
 
 /* [hot] Feeds n >= 1 tokens, at most chunk_len at a time. */
@@ -61,5 +66,7 @@ const struct tap_state *run_state(const struct run *run, size_t *n);
 /* The same as one flat run, model_info's state_floats long. */
 const float *run_state_flat(const struct run *run);
 void run_state_set(struct run *run, const float *flat);
+void run_logits_set(struct run *run, const float *logits); /* those that belong to a state that was set */
+const struct model_info *run_model_info(const struct run *run);
 
 #endif

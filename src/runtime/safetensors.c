@@ -1,4 +1,4 @@
-/* Source: the format text of huggingface/safetensors:
+/* safetensors.c - reads .safetensors files. Source: the format description of huggingface/safetensors:
  *     u64 header length, JSON header, data
  *     header: { name: { "dtype", "shape", "data_offsets": [begin, end] }, "__metadata__": {…} }
  * Offsets count from the end of the header. */
@@ -42,15 +42,6 @@ static int read_numbers(const json_t *array, uint64_t out[TENSOR_DIMS])
 	return (int)n;
 }
 
-/* Row-major. An overflow here needs a shape that tensor_file_add refuses anyway. */
-static void set_strides(struct tensor *t)
-{
-	uint64_t step = 1;
-
-	for (int d = t->n_dims; d-- > 0; step *= t->shape[d])
-		t->stride[d] = step;
-}
-
 static int add(struct tensor_file *f, const char *name, const json_t *row, struct slice data, struct err *err)
 {
 	struct tensor t = { .name = name };
@@ -71,7 +62,7 @@ static int add(struct tensor_file *f, const char *name, const json_t *row, struc
 			printable(text, slice_of(name)), (unsigned long long)range[1], data.n);
 		return err_hint(err, "The file is incomplete: download it again and compare its size.");
 	}
-	set_strides(&t);
+	tensor_set_strides(&t);
 	data = (struct slice){ data.p + range[0], (size_t)(range[1] - range[0]) };
 	width = dtype_specs[t.dtype].bytes;
 	for (int d = 0; d < t.n_dims; d++)
@@ -80,12 +71,31 @@ static int add(struct tensor_file *f, const char *name, const json_t *row, struc
 	if (data.n % width || count != data.n / width) {
 		char text[PRINTABLE_BYTES], shape[SHAPE_TEXT_BYTES];
 
-		return err_set(err, ERR_SHAPE, "%s: tensor %s %s of %s: found %zu bytes; expected %llu "
-				"elements", f->label,
-			       printable(text, slice_of(name)), tensor_shape_text(shape, &t),
+		return err_set(err, ERR_SHAPE,
+			       "%s: tensor %s %s of %s: found %zu bytes; expected %llu "
+			       "elements",
+			       f->label, printable(text, slice_of(name)), tensor_shape_text(shape, &t),
 			       dtype_specs[t.dtype].name, data.n, (unsigned long long)count);
 	}
 	return tensor_file_add(f, &t, data, 0, err);
+}
+
+/* A download that was resumed at the wrong place is longer than what it describes. */
+static int check_end(const struct tensor_file *f, struct slice data, struct err *err)
+{
+	const uint8_t *end = (const uint8_t *)data.p;
+
+	for (size_t i = 0; i < f->n_tensors; i++) {
+		const struct tensor *t = &f->tensors[i];
+		const uint8_t *behind = t->data + t->storage_count * dtype_specs[t->dtype].bytes;
+
+		end = behind > end ? behind : end;
+	}
+	if (end == (const uint8_t *)data.p + data.n)
+		return 0;
+	err_set(err, ERR_FORMAT, "%s: has %zu bytes behind its last tensor", f->label,
+		(size_t)((const uint8_t *)data.p + data.n - end));
+	return err_hint(err, "The download went wrong: fetch the file again and compare its size.");
 }
 
 static int add_all(struct tensor_file *f, json_t *header, struct slice data, struct err *err)
@@ -94,14 +104,16 @@ static int add_all(struct tensor_file *f, json_t *header, struct slice data, str
 	json_t *row;
 	int rc;
 
-	json_object_foreach(header, name, row) {
+	json_object_foreach(header, name, row)
+	{
 		if (!strcmp(name, "__metadata__"))
 			continue;
 		rc = add(f, name, row, data, err);
 		if (rc)
 			return rc;
 	}
-	return f->n_tensors ? 0 : err_set(err, ERR_FORMAT, "%s: its header names no tensors", f->label);
+	return f->n_tensors ? check_end(f, data, err)
+			    : err_set(err, ERR_FORMAT, "%s: its header names no tensors", f->label);
 }
 
 /* A layout of int8 that this version does not know must not be taken for the one it does (int8.h). */

@@ -1,3 +1,4 @@
+/* sampler.c - penalties, sharpening, top-k and top-p by buckets instead of a full sort. */
 #include "runtime/sampler.h"
 
 #include "base/arena.h"
@@ -10,6 +11,8 @@
  * buckets per power of two. The bucket that holds a threshold is the only one to be sorted. */
 enum { BUCKET_SHIFT = 19, BUCKETS = (0x3f800000 >> BUCKET_SHIFT) + 1 };
 
+static const uint32_t NOTHING = UINT32_MAX;
+
 struct bucket {
 	double mass;
 	uint32_t count;
@@ -19,12 +22,13 @@ struct sampler {
 	struct sampler_config cfg;
 	struct arena arena;
 	size_t vocab;
-	float *p;           /* (vocab): penalised logits, then probabilities */
-	float *sorted;      /* (vocab): members of one bucket */
-	double *counts;     /* (vocab) */
-	uint32_t *seen;     /* (n_seen): tokens in order of their first occurrence */
-	bool *is_seen;      /* (vocab) */
+	float *p;       /* (vocab): penalised logits, then probabilities */
+	float *sorted;  /* (vocab): members of one bucket */
+	double *counts; /* (vocab) */
+	uint32_t *seen; /* (n_seen): tokens in order of their first occurrence */
+	bool *is_seen;  /* (vocab) */
 	size_t n_seen;
+	uint32_t avoided; /* by the next draw; NOTHING */
 	struct bucket *buckets;
 	uint64_t random[4];
 };
@@ -33,8 +37,13 @@ struct sampler_config sampler_defaults(void)
 {
 	static const uint32_t end_of_text = 0;
 
-	return (struct sampler_config){ .temperature = 1, .top_p = 0.85, .presence = 0.2, .frequency = 0.2,
-					.penalty_decay = 0.996, .banned = &end_of_text, .n_banned = 1 };
+	return (struct sampler_config){ .temperature = 1,
+					.top_p = 0.85,
+					.presence = 0.2,
+					.frequency = 0.2,
+					.penalty_decay = 0.996,
+					.banned = &end_of_text,
+					.n_banned = 1 };
 }
 
 /* -- random numbers: Blackman and Vigna, xoshiro256++ 1.0 and splitmix64 ------------------ */
@@ -77,7 +86,7 @@ static int check(const struct sampler_config *c, size_t vocab, struct err *err)
 		return err_set(err, ERR_USAGE, "top_p %g; expected a number from 0 to 1", c->top_p);
 	if (!isfinite(c->presence) || !isfinite(c->frequency))
 		return err_set(err, ERR_USAGE, "penalties %g and %g; expected finite numbers", c->presence,
-				c->frequency);
+			       c->frequency);
 	if (!(c->penalty_decay >= 0 && c->penalty_decay <= 1))
 		return err_set(err, ERR_USAGE, "penalty decay %g; expected a number from 0 to 1", c->penalty_decay);
 	for (size_t i = 0; i < c->n_banned; i++)
@@ -114,6 +123,7 @@ int sampler_open(struct sampler **out, size_t vocab, const struct sampler_config
 	for (size_t i = 0; i < cfg->n_banned; i++)
 		banned[i] = cfg->banned[i];
 	s->cfg.banned = banned;
+	s->avoided = NOTHING;
 	for (int i = 0; i < 4; i++)
 		s->random[i] = splitmix64(&state);
 	*out = s;
@@ -133,6 +143,28 @@ void sampler_reset(struct sampler *s)
 	memset(s->counts, 0, s->vocab * sizeof *s->counts);
 	memset(s->is_seen, 0, s->vocab * sizeof *s->is_seen);
 	s->n_seen = 0;
+}
+
+int sampler_adjust(struct sampler *s, const struct sampler_config *cfg, struct err *err)
+{
+	struct sampler_config next = s->cfg;
+	int rc;
+
+	next.temperature = cfg->temperature;
+	next.top_p = cfg->top_p;
+	next.top_k = cfg->top_k;
+	next.presence = cfg->presence;
+	next.frequency = cfg->frequency;
+	next.penalty_decay = cfg->penalty_decay;
+	rc = check(&next, s->vocab, err);
+	if (!rc)
+		s->cfg = next;
+	return rc;
+}
+
+void sampler_avoid(struct sampler *s, uint32_t token)
+{
+	s->avoided = token;
 }
 
 const float *sampler_probabilities(const struct sampler *s)
@@ -298,15 +330,32 @@ static uint32_t draw(struct sampler *s)
 	return last;
 }
 
+/* Is there a finite logit besides that token's? */
+static bool has_other(const float *p, size_t n, uint32_t token)
+{
+	for (size_t i = 0; i < n; i++)
+		if (i != token && isfinite(p[i]))
+			return true;
+	return false;
+}
+
+static void leave_out_avoided(struct sampler *s)
+{
+	if (s->avoided < s->vocab && has_other(s->p, s->vocab, s->avoided))
+		s->p[s->avoided] = -INFINITY;
+	s->avoided = NOTHING;
+}
+
 int sampler_draw(struct sampler *s, const float *logits, uint32_t *token, struct err *err)
 {
 	double temperature = s->cfg.temperature;
 
 	penalise(s, logits);
+	leave_out_avoided(s);
 	if (!softmax(s->p, s->vocab)) {
 		err_set(err, ERR_UNSUPPORTED, "no logit is finite: there is nothing to sample from");
 		return err_hint(err, "The model overflowed. Run it with the strategy \"cpu fp32\", and check "
-				"that the file is whole.");
+				     "that the file is whole.");
 	}
 	keep_mass(s, temperature > 0 ? s->cfg.top_p : 0);
 	keep_count(s, s->cfg.top_k);

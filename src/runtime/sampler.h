@@ -1,4 +1,4 @@
-/* sampler.h - from logits to the next token, as ChatRWKV's PIPELINE.sample_logits does it:
+/* sampler.h - samples the next token from logits, like ChatRWKV's PIPELINE.sample_logits:
  *
  *   1. on a copy of the logits: banned tokens become -inf; every token seen so far loses
  *      presence + count * frequency
@@ -12,8 +12,8 @@
  * likely token, and a draw between equals. One difference on purpose: with top_p 1 the
  * original often becomes greedy, because its float sum stays below 1; here 1 drops nothing.
  *
- * Logits that are NaN or +infinity are never chosen and count as -infinity: whoever
- * watches the logits reports them. When no finite logit is left, that is an error.
+ * Logits that are NaN or +infinity are never chosen and count as -infinity; the observer of the logits reports them. It
+ * is an error if no finite logit is left.
  *
  * Random numbers are xoshiro256++ seeded through splitmix64, so that a seed gives the same
  * tokens on every machine whose logits are the same.
@@ -31,13 +31,13 @@
 #include <stdint.h>
 
 struct sampler_config {
-	double temperature;   /* >= 0 */
-	double top_p;         /* 0..1 */
-	size_t top_k;         /* 0 = all */
-	double presence;      /* taken from the logit of every token seen */
-	double frequency;     /* times its count */
-	double penalty_decay; /* counts are multiplied by this at every token; 0.996 */
-	bool spare_digits;    /* white space and digits are seen, but their counts stay 0 */
+	double temperature;     /* >= 0 */
+	double top_p;           /* 0..1 */
+	size_t top_k;           /* 0 = all */
+	double presence;        /* taken from the logit of every token seen */
+	double frequency;       /* times its count */
+	double penalty_decay;   /* counts are multiplied by this at every token; 0.996 */
+	bool spare_digits;      /* white space and digits are seen, but their counts stay 0 */
 	const uint32_t *banned; /* (n_banned); copied */
 	size_t n_banned;
 	uint64_t seed;
@@ -54,10 +54,17 @@ void sampler_close(struct sampler *s); /* NULL is fine */
 /* [hot] Draws one token from logits (vocab). */
 int sampler_draw(struct sampler *s, const float *logits, uint32_t *token, struct err *err);
 
-/* [hot] The token was taken: counts decay, its own grows. `text` is its bytes. */
+/* [hot] Notes that the token was taken: counts decay, and its own grows. `text` is its bytes. */
 void sampler_seen(struct sampler *s, uint32_t token, struct slice text);
 
-/* Forgets what was seen; the random numbers go on. */
+/* Changes temperature, top_p, top_k, presence, frequency and penalty decay for later draws; the tokens seen, banned
+ * tokens and random numbers stay. */
+int sampler_adjust(struct sampler *s, const struct sampler_config *cfg, struct err *err);
+
+/* The next draw cannot give this token, unless nothing else is left. */
+void sampler_avoid(struct sampler *s, uint32_t token);
+
+/* Forgets the tokens seen; the random numbers continue. */
 void sampler_reset(struct sampler *s);
 
 /* (vocab) the probabilities the last draw was made from. */

@@ -1,5 +1,5 @@
-/* A checkpoint in several .safetensors files. Source: the index that huggingface/transformers
- * writes beside its shards:
+/* shards.c - reads a checkpoint in several .safetensors files. Source: the index that huggingface/transformers writes
+ * beside its shards:
  *     model.safetensors.index.json           { "metadata": {…}, "weight_map": { TENSOR: FILE, … } }
  *     model-00001-of-00002.safetensors, …
  * Named by its index, or by any shard with the index beside it. Shards lie in the index's own
@@ -68,9 +68,12 @@ static int refuse_name(struct tensor_file *f, const char *tensor, const char *fi
 {
 	char a[PRINTABLE_BYTES], b[PRINTABLE_BYTES];
 
-	err_set(err, ERR_FORMAT, "%s: tensor %s is said to lie in \"%s\"; expected the plain name of a .safetensors "
-		"file", f->label, printable(a, slice_of(tensor)), printable(b, slice_of(file)));
-	return err_hint(err, "Shards are looked for beside the index only: put them there and name them without a folder.");
+	err_set(err, ERR_FORMAT,
+		"%s: tensor %s is said to lie in \"%s\"; expected the plain name of a .safetensors "
+		"file",
+		f->label, printable(a, slice_of(tensor)), printable(b, slice_of(file)));
+	return err_hint(err,
+			"Shards are looked for beside the index only: put them there and name them without a folder.");
 }
 
 /* Opened before, or now. NULL with err set. */
@@ -108,7 +111,8 @@ static int add(struct tensor_file *f, const char *name, const json_t *file, stru
 	struct tensor_file *shard;
 	char a[PRINTABLE_BYTES];
 
-	if (!text || strchr(text, '/') || strchr(text, '\\') || strstr(text, "..") || !ends_in(slice_of(text), shard_end))
+	if (!text || strchr(text, '/') || strchr(text, '\\') || strstr(text, "..") ||
+	    !ends_in(slice_of(text), shard_end))
 		return refuse_name(f, name, text ? text : "something that is no text", err);
 	shard = shard_named(f, text, err);
 	if (!shard)
@@ -119,8 +123,8 @@ static int add(struct tensor_file *f, const char *name, const json_t *file, stru
 			printable(a, slice_of(name)), f->label);
 		return err_hint(err, "Index and shards are not of one model: download all of them again.");
 	}
-	return tensor_file_add(f, t, (struct slice){ (const char *)t->data, t->storage_count * dtype_specs[t->dtype].bytes },
-			       0, err);
+	return tensor_file_add(
+		f, t, (struct slice){ (const char *)t->data, t->storage_count * dtype_specs[t->dtype].bytes }, 0, err);
 }
 
 static int add_all(struct tensor_file *f, const json_t *map, struct err *err)
@@ -129,10 +133,15 @@ static int add_all(struct tensor_file *f, const json_t *map, struct err *err)
 	json_t *file;
 	int rc = 0;
 
-	if (!json_is_object(map) || !json_object_size(map))
-		return err_set(err, ERR_FORMAT, "%s: found no \"weight_map\"; expected the index of a sharded "
-				"checkpoint, which maps tensors to files", f->label);
-	json_object_foreach((json_t *)(uintptr_t)map, name, file) {
+	if (!json_is_object(map) || !json_object_size(map)) {
+		err_set(err, ERR_FORMAT,
+			"%s: found no \"weight_map\"; expected the index of a sharded "
+			"checkpoint, which maps tensors to files",
+			f->label);
+		return err_hint(err, "When a server sent this in place of the model, download the file again.");
+	}
+	json_object_foreach((json_t *)(uintptr_t)map, name, file)
+	{
 		rc = add(f, name, file, err);
 		if (rc)
 			break;
@@ -154,15 +163,17 @@ int shards_read(struct tensor_file *f, struct slice bytes, struct err *err)
 	index = json_loadb(bytes.p, bytes.n, JSON_REJECT_DUPLICATES, &where);
 	if (!json_is_object(index)) {
 		json_decref(index);
-		return err_set(err, ERR_FORMAT, "%s: is no JSON object: %s at byte %d; expected the index of a "
-				"sharded checkpoint", f->label, index ? "wrong type" : where.text, where.position);
+		return err_set(err, ERR_FORMAT,
+			       "%s: is no JSON object: %s at byte %d; expected the index of a "
+			       "sharded checkpoint",
+			       f->label, index ? "wrong type" : where.text, where.position);
 	}
 	rc = add_all(f, json_object_get(index, "weight_map"), err);
 	json_decref(index);
 	return rc;
 }
 
-/* The index must know the shard it was found through: two checkpoints in one folder are told apart. */
+/* The index must name the shard through which it was found: so two checkpoints in one folder are not mixed up. */
 int shards_check_named(const struct tensor_file *f, const char *path, struct err *err)
 {
 	for (size_t i = 0; i < f->n_shards; i++)

@@ -1,3 +1,4 @@
+/* strategy.c - a small parser: segments joined by ->, each a device, a type and a count of layers. */
 #include "runtime/strategy.h"
 
 #include "base/slice.h"
@@ -11,7 +12,7 @@ enum { SEGMENTS_MAX = 32, COUNT_MAX = 100000 };
 
 struct segment {
 	struct strategy_layer layer;
-	size_t count;    /* layers asked for, then given */
+	size_t count; /* layers asked for, then given */
 	bool has_count, plus;
 	size_t streamed; /* of these, the last ones */
 };
@@ -101,10 +102,12 @@ static struct slice trim(struct slice s)
 
 static int refuse(const char *text, struct slice at, struct err *err)
 {
-	err_set(err, ERR_USAGE, "strategy \"%s\": \"%.*s\" is not understood; expected DEVICE DTYPE[i8] [*LAYERS[+]], "
-		"segments joined by \"->\"", text, SLICE_ARG(at));
+	err_set(err, ERR_USAGE,
+		"strategy \"%s\": \"%.*s\" is not understood; expected DEVICE DTYPE[i8] [*LAYERS[+]], "
+		"segments joined by \"->\"",
+		text, SLICE_ARG(at));
 	return err_hint(err, "Devices: cpu, cuda, cuda:N, mps, dml. Types: fp32, fp16, bf16. Example: \"cuda "
-			"fp16i8 *10 -> cpu fp32\".");
+			     "fp16i8 *10 -> cpu fp32\".");
 }
 
 /* Splits at "->", reads each part, rebuilds the text. */
@@ -123,7 +126,7 @@ static int read_segments(struct strategy *out, struct segment seg[SEGMENTS_MAX],
 		if (*n == SEGMENTS_MAX || !read_segment(part, &seg[*n]))
 			return refuse(text, part, err);
 		wrote = snprintf(out->text + used, sizeof out->text - used, "%s%.*s", *n ? " -> " : "",
-			SLICE_ARG(part));
+				 SLICE_ARG(part));
 		if (wrote < 0 || (size_t)wrote >= sizeof out->text - used)
 			return refuse(text, part, err);
 		used += (size_t)wrote;
@@ -148,7 +151,7 @@ static void share_rest(struct segment *seg, size_t n, size_t rest)
 	seg[n - 1].count += rest;
 }
 
-/* Counts are handed out from the left; who comes too late gets nothing. */
+/* Layers are assigned from the left; a segment that comes too late gets none. */
 static void divide(struct segment *seg, size_t n, size_t layers)
 {
 	size_t given = 0, streamer = n;

@@ -4,9 +4,9 @@
  *     cpu fp32        cuda fp16i8 *10 -> cpu fp32        cuda fp16i8 *10+
  *
  * A model has n_layer + 1 layers, the last being ln_out and head. Segments without a count
- * share what is left; what nobody takes goes to the last segment, or is streamed through
- * the one marked "+". Device cpu, cuda, cuda:N, mps or dml; dtype fp32, fp16 or bf16;
- * i4 and i3 are read and mean nothing. Source: rwkv pip package, rwkv/model.py.
+ * share what is left; layers that no segment takes go to the last segment, or are streamed through the one marked "+".
+ * Device cpu, cuda, cuda:N, mps or dml; dtype fp32, fp16 or bf16; i4 and i3 are read and mean nothing. Source: rwkv pip
+ * package, rwkv/model.py.
  *
  * All of it is understood, so that foreign strategies can be explained; the runtime here
  * runs those whose every layer is on the cpu (model.h).
@@ -29,10 +29,10 @@ struct strategy_layer {
 };
 
 struct strategy {
-	char text[256];  /* with exactly one space around each "->" */
-	size_t n;        /* n_layer + 1 */
+	char text[256]; /* with exactly one space around each "->" */
+	size_t n;       /* n_layer + 1 */
 	struct strategy_layer *layers;
-	int rescale;     /* 6 when fp16 occurs: weights of every 6th block are halved once more; otherwise 0 */
+	int rescale; /* 6 when fp16 occurs: weights of every 6th block are halved once more; otherwise 0 */
 };
 
 /* strategy_free(*out) when it returned 0. */

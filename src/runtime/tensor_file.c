@@ -1,5 +1,7 @@
+/* tensor_file.c - the list of tensors, sorted by name, every size checked. */
 #include "runtime/tensor_file.h"
 
+#include "base/array.h"
 #include "simd/half.h"
 
 #include <stdlib.h>
@@ -38,6 +40,14 @@ const char *tensor_shape_text(char out[SHAPE_TEXT_BYTES], const struct tensor *t
 	out[used++] = ']';
 	out[used] = 0;
 	return out;
+}
+
+void tensor_set_strides(struct tensor *t)
+{
+	uint64_t step = 1;
+
+	for (int d = t->n_dims; d-- > 0; step *= t->shape[d])
+		t->stride[d] = step;
 }
 
 bool tensor_is_contiguous(const struct tensor *t)
@@ -115,18 +125,6 @@ static bool measure(const struct tensor *t, uint64_t *count, uint64_t *last)
 	return true;
 }
 
-static int grow(struct tensor_file *f, struct err *err)
-{
-	size_t cap = f->cap_tensors ? 2 * f->cap_tensors : 256;
-	struct tensor *more = realloc(f->tensors, cap * sizeof *more);
-
-	if (!more)
-		return err_set(err, ERR_NOMEM, "%s: no memory for %zu tensors", f->label, cap);
-	f->tensors = more;
-	f->cap_tensors = cap;
-	return 0;
-}
-
 int tensor_file_add(struct tensor_file *f, const struct tensor *view, struct slice storage, uint64_t offset,
 		    struct err *err)
 {
@@ -141,9 +139,10 @@ int tensor_file_add(struct tensor_file *f, const struct tensor *view, struct sli
 		return err_set(err, ERR_SHAPE, "%s: tensor %s has the impossible shape %s", f->label, name,
 			       tensor_shape_text(text, &t));
 	if (t.count && (offset > t.storage_count || last >= t.storage_count - offset)) {
-		err_set(err, ERR_TRUNCATED, "%s: tensor %s %s of %s reaches beyond its data; found %llu elements, "
-			"expected at least %llu", f->label, name, tensor_shape_text(text, &t),
-				dtype_specs[t.dtype].name,
+		err_set(err, ERR_TRUNCATED,
+			"%s: tensor %s %s of %s reaches beyond its data; found %llu elements, "
+			"expected at least %llu",
+			f->label, name, tensor_shape_text(text, &t), dtype_specs[t.dtype].name,
 			(unsigned long long)t.storage_count, (unsigned long long)(offset + last + 1));
 		return err_hint(err, "The file is damaged or incomplete: download it again and compare its checksum.");
 	}
@@ -151,8 +150,8 @@ int tensor_file_add(struct tensor_file *f, const struct tensor *view, struct sli
 	if (!t.name)
 		return err_set(err, ERR_NOMEM, "%s: no memory for tensor names", f->label);
 	t.data = t.count ? (const uint8_t *)storage.p + offset * bytes : NULL;
-	if (f->n_tensors == f->cap_tensors && grow(f, err))
-		return -ERR_NOMEM;
+	if (!array_grow(&f->tensors, f->n_tensors, &f->cap_tensors, 256, sizeof *f->tensors))
+		return err_set(err, ERR_NOMEM, "%s: no memory for %zu tensors", f->label, 2 * f->n_tensors);
 	f->tensors[f->n_tensors++] = t;
 	return 0;
 }
@@ -162,7 +161,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp((*(struct tensor *const *)a)->name, (*(struct tensor *const *)b)->name);
 }
 
-/* Two tensors of one name: nobody can say which is meant. */
+/* Two tensors with the same name: it is unclear which one is meant. */
 int tensor_file_index(struct tensor_file *f, struct err *err)
 {
 	char name[PRINTABLE_BYTES];

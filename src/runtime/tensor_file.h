@@ -8,8 +8,8 @@
  *     ggmf (.bin)    rwkv.cpp; tensors are brought back to their official form
  *     .gguf          llama.cpp, RWKV-6 and 7
  *
- * The container is told by its first bytes, never by its name. All of it is hostile until
- * checked: a tensor in the list lies inside the file whole, whatever its shape and strides say.
+ * The container is recognised by its first bytes, never by its name. All of it is treated as hostile until checked:
+ * every tensor in the list lies completely inside the file, whatever its shape and strides claim.
  *
  * Ownership  tensor_file_close releases everything; tensors point into the mapped file (or
  *            the caller's memory) and into the tensor_file.
@@ -35,10 +35,10 @@ enum dtype {
 };
 
 struct dtype_spec {
-	const char *name;         /* "fp16" */
-	size_t bytes;             /* of one element */
-	const char *torch;        /* "HalfStorage" */
-	const char *safetensors;  /* "F16" */
+	const char *name;        /* "fp16" */
+	size_t bytes;            /* of one element */
+	const char *torch;       /* "HalfStorage" */
+	const char *safetensors; /* "F16" */
 };
 
 extern const struct dtype_spec dtype_specs[DTYPE_COUNT];
@@ -48,20 +48,21 @@ enum { TENSOR_DIMS = 6 }; /* more is refused */
 struct tensor {
 	const char *name; /* UTF-8 as in the file, NUL-terminated */
 	enum dtype dtype;
-	int n_dims;                   /* 0: a scalar */
+	int n_dims; /* 0: a scalar */
 	uint64_t shape[TENSOR_DIMS];
 	uint64_t stride[TENSOR_DIMS]; /* elements; of a dimension of 1 or 0 it means nothing */
 	uint64_t count;               /* product of shape */
 	const uint8_t *data;          /* first element, any alignment; NULL when count is 0 */
 	uint64_t storage_count;       /* elements the file holds for it; smaller than count when some repeat */
+	bool copied;                  /* the model has it in another form */
 };
 
 struct tensor_file {
 	char *label;            /* the path, or what the caller called it */
 	struct tensor *tensors; /* in file order; names are unique */
 	size_t n_tensors;
-	const char *converted;  /* text of the entry that marks a file converted for one strategy, or NULL */
-	uint64_t bytes;         /* of the file */
+	const char *converted;   /* text of the entry that marks a file converted for one strategy, or NULL */
+	uint64_t bytes;          /* of the file */
 	uint64_t unpacked_bytes; /* memory that quantised tensors took */
 	/* private */
 	struct tensor **by_name;
@@ -80,6 +81,11 @@ int tensor_file_open_memory(struct tensor_file **out, const void *bytes, size_t 
 
 void tensor_file_close(struct tensor_file *f); /* NULL is fine */
 
+/* The tensor with this data is in use in another form only: its pages of the file leave the process's memory. They come
+ * back when they are read; tensor_file_forget sends them away again, if the tensor is such a one. */
+void tensor_file_copied(struct tensor_file *f, const void *data);
+void tensor_file_forget(const struct tensor_file *f, const struct tensor *t);
+
 /* NULL when there is none of that name. */
 const struct tensor *tensor_find(const struct tensor_file *f, const char *name);
 
@@ -97,6 +103,9 @@ uint64_t tensor_offset(const struct tensor *t, uint64_t i);
 float tensor_element(const struct tensor *t, uint64_t i);
 
 /* -- for the readers of one container each ------------------------------------------- */
+
+/* Row-major, by its shape. Where that overflows, tensor_file_add refuses the shape. */
+void tensor_set_strides(struct tensor *t);
 
 int pth_read(struct tensor_file *f, struct slice bytes, struct err *err);
 int pth_legacy_read(struct tensor_file *f, struct slice bytes, struct err *err);
@@ -126,7 +135,10 @@ int shards_check_named(const struct tensor_file *f, const char *path, struct err
 int tensor_file_add(struct tensor_file *f, const struct tensor *view, struct slice storage, uint64_t offset,
 		    struct err *err);
 
-/* Once all are added: sorts them by name, refuses a name that stands twice. */
+/* Gives the tensors of an RWKV-6 in web-rwkv's form their official names and shapes; other files stay as they are. */
+int web_rwkv_rename(struct tensor_file *f, struct err *err);
+
+/* To be called once all are added: sorts them by name, refuses a name that occurs twice. */
 int tensor_file_index(struct tensor_file *f, struct err *err);
 
 /* Text of the file with everything unprintable replaced, for messages. */

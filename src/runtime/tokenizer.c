@@ -1,5 +1,7 @@
+/* tokenizer.c - opens whichever kind a file holds; bytes as tokens. */
 #include "runtime/tokenizer.h"
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/utf8.h"
 #include "runtime/tokenizer_kind.h"
@@ -50,6 +52,37 @@ int tokenizer_open_bytes(struct tokenizer **out, struct err *err)
 
 enum { FILE_BYTES_MAX = 1 << 26 };
 
+/* What Notepad puts before a text. */
+static struct slice without_mark(struct slice text)
+{
+	if (text.n >= 3 && !memcmp(text.p, "\xef\xbb\xbf", 3))
+		return (struct slice){ text.p + 3, text.n - 3 };
+	return text;
+}
+
+/* {"1": ...}: the World vocabulary as web-rwkv and Ai00 have it. */
+static bool is_world_json(struct slice text)
+{
+	size_t i = 0;
+
+	while (i < text.n && strchr(" \t\r\n{", text.p[i]) && text.p[i])
+		i++;
+	if (i == text.n || text.p[i++] != '"')
+		return false;
+	for (size_t digits = 0; i < text.n && text.p[i] >= '0' && text.p[i] <= '9'; i++)
+		if (++digits > 7)
+			return false;
+	return i > 1 && i < text.n && text.p[i] == '"' && text.p[i - 1] >= '0' && text.p[i - 1] <= '9';
+}
+
+static int refuse_world_json(const char *path, struct err *err)
+{
+	err_set(err, ERR_UNSUPPORTED, "%s: is the World vocabulary in web-rwkv's JSON", path);
+	return err_hint(err,
+			"Give rwkv_vocab_v20230424.txt, from which it was made (github.com/BlinkDL/ChatRWKV, folder "
+			"tokenizer).");
+}
+
 static bool is_json(struct slice text)
 {
 	while (text.n && strchr(" \t\r\n", text.p[0]) && text.p[0])
@@ -66,10 +99,14 @@ int tokenizer_open(struct tokenizer **out, const char *path, struct err *err)
 	*out = NULL;
 	if (rc)
 		return rc;
-	if (text.n > FILE_BYTES_MAX)
+	text = without_mark(text);
+	if (is_json(text) && is_world_json(text))
+		rc = refuse_world_json(path, err);
+	else if (text.n > FILE_BYTES_MAX)
 		rc = err_set(err, ERR_FORMAT, "%s: is larger than any vocabulary (%d bytes)", path, FILE_BYTES_MAX);
 	else
-		rc = is_json(text) ? tokenizer_open_bpe(out, text, path, err) : tokenizer_open_world(out, text, path, err);
+		rc = is_json(text) ? tokenizer_open_bpe(out, text, path, err)
+				   : tokenizer_open_world(out, text, path, err);
 	file_unmap(&map);
 	return rc;
 }
@@ -104,15 +141,8 @@ struct slice tokenizer_bytes(const struct tokenizer *t, uint32_t id)
 
 int token_list_add(struct token_list *l, uint32_t id, struct err *err)
 {
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? 2 * l->cap : 256;
-		uint32_t *more = realloc(l->ids, cap * sizeof *more);
-
-		if (!more)
-			return err_set(err, ERR_NOMEM, "no memory for %zu tokens", cap);
-		l->ids = more;
-		l->cap = cap;
-	}
+	if (!array_grow(&l->ids, l->n, &l->cap, 256, sizeof *l->ids))
+		return err_set(err, ERR_NOMEM, "no memory for %zu tokens", 2 * l->n);
 	l->ids[l->n++] = id;
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* tokenizer.h - text to token ids and back.
  *
  * Tokens are bytes, not characters: a character may be spread over several tokens. What
- * is shown to a human goes through a text_stream, which holds back the beginning of a
- * character until the rest has come.
+ * is shown to a human goes through a text_stream, which holds back the beginning of a character until the rest has
+ * arrived.
  *
  * Ownership  tokenizer_open_* creates, tokenizer_close destroys; slices of token bytes
  *            belong to the tokenizer.
@@ -17,11 +17,11 @@
 
 struct tokenizer;
 
-/* One token per byte, id = byte: what byte-level models speak. */
+/* One token per byte, id = byte, for byte-level models. */
 int tokenizer_open_bytes(struct tokenizer **out, struct err *err);
 
-/* A vocabulary file, its kind told by its first letter: the World tokenizer's rwkv_vocab_v20230424.txt,
- * or the JSON of a byte-level BPE such as 20B_tokenizer.json. */
+/* A vocabulary file; its first letter shows the kind: the World tokenizer's rwkv_vocab_v20230424.txt, or the JSON of a
+ * byte-level BPE such as 20B_tokenizer.json. */
 int tokenizer_open(struct tokenizer **out, const char *path, struct err *err);
 
 /* The same from text that need not outlive the call. */
@@ -49,7 +49,7 @@ int tokenizer_encode(const struct tokenizer *t, struct slice text, struct token_
 /* The bytes of one token; empty when it has none (end of text) or does not exist. */
 struct slice tokenizer_bytes(const struct tokenizer *t, uint32_t id);
 
-/* Bytes on their way to the screen. A zeroed struct is an empty stream. */
+/* Bytes on their way to the screen; a zeroed struct is an empty stream. */
 struct text_stream {
 	char pending[4]; /* the beginning of a character */
 	size_t n;

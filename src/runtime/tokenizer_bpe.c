@@ -1,5 +1,5 @@
-/* Byte-level BPE: the text is cut at added tokens, normalised, cut into pieces (tokenizer_split.h), and
- * within a piece the pair of neighbours with the lowest rank is merged until no pair is left. */
+/* tokenizer_bpe.c - byte-level BPE: the text is cut at added tokens, normalised, cut into pieces (tokenizer_split.h),
+ * and within a piece the pair of neighbours with the lowest rank is merged until no pair is left. */
 #include "runtime/tokenizer_bpe.h"
 
 #include "runtime/tokenizer_split.h"
@@ -118,7 +118,7 @@ struct room {
 	size_t n;
 };
 
-static int make_room(struct room *room, size_t n, struct err *err)
+static int reserve_symbols(struct room *room, size_t n, struct err *err)
 {
 	struct symbol *symbol;
 	struct candidate *heap;
@@ -137,10 +137,11 @@ static int make_room(struct room *room, size_t n, struct err *err)
 	return 0;
 }
 
-static int encode_piece(const struct bpe *b, struct room *room, struct slice text, struct token_list *out, struct err *err)
+static int encode_piece(const struct bpe *b, struct room *room, struct slice text, struct token_list *out,
+			struct err *err)
 {
 	struct piece p = { .b = b, .n = text.n };
-	int rc = make_room(room, text.n, err);
+	int rc = reserve_symbols(room, text.n, err);
 
 	p.symbol = room->symbol;
 	p.heap = room->heap;
@@ -228,8 +229,8 @@ static int encode_stretch(struct encoding *e, struct slice text)
 	if (!e->b->nfc)
 		return cut(e, text, true, encode_pieces);
 	split_normalise(&normal, text);
-	rc = normal.failed ? err_set(e->err, ERR_NOMEM, "no memory to normalise %zu bytes", text.n) :
-			     cut(e, buf_slice(&normal), true, encode_pieces);
+	rc = normal.failed ? err_set(e->err, ERR_NOMEM, "no memory to normalise %zu bytes", text.n)
+			   : cut(e, buf_slice(&normal), true, encode_pieces);
 	buf_free(&normal);
 	return rc;
 }

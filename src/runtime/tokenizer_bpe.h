@@ -27,7 +27,7 @@ struct bpe {
 	uint32_t of_byte[256];    /* the token of each single byte, or BPE_NONE */
 	struct bpe_merge *merges; /* by left, then right */
 	size_t n_merges;
-	struct bpe_added *added;  /* longest first */
+	struct bpe_added *added; /* longest first */
 	size_t n_added;
 	bool nfc;
 };

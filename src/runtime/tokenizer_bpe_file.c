@@ -1,8 +1,9 @@
-/* The JSON form of HuggingFace's tokenizers, as far as GPT-NeoX's 20B_tokenizer.json uses it:
+/* tokenizer_bpe_file.c - reads the JSON form of HuggingFace's tokenizers, as far as GPT-NeoX's 20B_tokenizer.json uses
+ * it:
  *     model.vocab   {"token": id}, tokens spelled in GPT-2's alphabet of 256 letters, one per byte
  *     model.merges  ["a b", ...] or [["a", "b"], ...], best first
  *     added_tokens  [{id, content, special, normalized, ...}]
- * Whatever else would change the result is refused by name. */
+ * Any other feature that would change the result is refused by name. */
 #include "runtime/tokenizer_bpe.h"
 
 #include "base/utf8.h"
@@ -81,7 +82,8 @@ static void make_alphabet(struct reader *r)
 	}
 }
 
-/* The bytes a token of n <= TOKEN_BYTES_MAX bytes of text stands for: false when it has a letter beyond the alphabet. */
+/* The bytes a token of n <= TOKEN_BYTES_MAX bytes of text stands for: false when it has a letter beyond the alphabet.
+ */
 static bool spell(const struct reader *r, const char *text, size_t n, unsigned char out[TOKEN_BYTES_MAX], size_t *n_out)
 {
 	*n_out = 0;
@@ -99,7 +101,8 @@ static bool spell(const struct reader *r, const char *text, size_t n, unsigned c
 
 static int bad_id(struct reader *r, const char *text)
 {
-	return err_set(r->err, ERR_FORMAT, "%s: the token \"%.64s\" has no id from 0 to %d", r->label, text, ID_LIMIT - 1);
+	return err_set(r->err, ERR_FORMAT, "%s: the token \"%.64s\" has no id from 0 to %d", r->label, text,
+		       ID_LIMIT - 1);
 }
 
 static bool id_of(const json_t *value, uint32_t *out)
@@ -118,13 +121,15 @@ static int count_ids(struct reader *r, const json_t *added)
 	size_t i;
 	uint32_t id;
 
-	json_object_foreach((json_t *)(uintptr_t)r->vocab, text, value) {
+	json_object_foreach((json_t *)(uintptr_t)r->vocab, text, value)
+	{
 		if (!id_of(value, &id))
 			return bad_id(r, text);
 		if (id >= r->b->base.vocab)
 			r->b->base.vocab = id + 1;
 	}
-	json_array_foreach(added, i, value) {
+	json_array_foreach(added, i, value)
+	{
 		text = json_string_value(json_object_get(value, "content"));
 		if (!text || !*text || !id_of(json_object_get(value, "id"), &id))
 			return bad_id(r, text ? text : "");
@@ -151,14 +156,16 @@ static int read_vocab(struct reader *r)
 	json_t *value;
 	int rc = 0;
 
-	json_object_foreach((json_t *)(uintptr_t)r->vocab, text, value) {
+	json_object_foreach((json_t *)(uintptr_t)r->vocab, text, value)
+	{
 		uint32_t id = (uint32_t)json_integer_value(value);
 		size_t n, length = strlen(text);
 
 		if (rc)
 			break;
 		if (length > TOKEN_BYTES_MAX)
-			return err_set(r->err, ERR_FORMAT, "%s: token %u is longer than %d bytes", r->label, id, TOKEN_BYTES_MAX);
+			return err_set(r->err, ERR_FORMAT, "%s: token %u is longer than %d bytes", r->label, id,
+				       TOKEN_BYTES_MAX);
 		if (!spell(r, text, length, bytes, &n)) {
 			rc = set_bytes(r, id, text, length);
 			continue;
@@ -174,7 +181,8 @@ static int longer_first(const void *a, const void *b)
 {
 	const struct bpe_added *x = a, *y = b;
 
-	return x->text.n != y->text.n ? (x->text.n < y->text.n) - (x->text.n > y->text.n) : (x->id > y->id) - (x->id < y->id);
+	return x->text.n != y->text.n ? (x->text.n < y->text.n) - (x->text.n > y->text.n)
+				      : (x->id > y->id) - (x->id < y->id);
 }
 
 /* Added tokens say their text plainly; special ones have none when they are shown. */
@@ -190,7 +198,8 @@ static int read_added(struct reader *r, const json_t *added)
 	b->added = arena_alloc(&b->arena, json_array_size(added) + 1, sizeof *b->added);
 	if (!b->added)
 		return err_set(r->err, ERR_NOMEM, "%s: no memory for a vocabulary", r->label);
-	json_array_foreach(added, i, value) {
+	json_array_foreach(added, i, value)
+	{
 		const char *text = json_string_value(json_object_get(value, "content"));
 		struct bpe_added *a = &b->added[b->n_added++];
 		bool special = json_is_true(json_object_get(value, "special"));
@@ -258,8 +267,8 @@ static int read_merge(struct reader *r, const json_t *merge, struct bpe_merge *o
 	if (look_up(r, half[0], &out->left) && look_up(r, half[1], &out->right) &&
 	    look_up(r, (struct slice){ joined, half[0].n + half[1].n }, &out->into))
 		return 0;
-	err_set(r->err, ERR_FORMAT, "%s: merge %u (\"%.*s\" and \"%.*s\") joins tokens that are not in the vocabulary", r->label,
-		out->rank, SLICE_ARG(half[0]), SLICE_ARG(half[1]));
+	err_set(r->err, ERR_FORMAT, "%s: merge %u (\"%.*s\" and \"%.*s\") joins tokens that are not in the vocabulary",
+		r->label, out->rank, SLICE_ARG(half[0]), SLICE_ARG(half[1]));
 	return err_hint(r->err, "The file is incomplete or was changed: download it again.");
 }
 
@@ -299,8 +308,8 @@ int bpe_read(struct bpe *b, struct slice json, const char *label, struct err *er
 	int rc;
 
 	if (!root)
-		return err_set(err, ERR_FORMAT, "%s:%d:%d: %s; expected a tokenizer's JSON", label, where.line, where.column,
-			       where.text);
+		return err_set(err, ERR_FORMAT, "%s:%d:%d: %s; expected a tokenizer's JSON", label, where.line,
+			       where.column, where.text);
 	r.vocab = json_object_get(model, "vocab");
 	make_alphabet(&r);
 	for (int i = 0; i < 256; i++)

@@ -1,3 +1,4 @@
+/* tokenizer_split.c - the pattern of GPT-2, which GPT-NeoX uses too, written as a scanner. */
 #include "runtime/tokenizer_split.h"
 
 #include "base/utf8.h"
@@ -6,7 +7,7 @@
 #include <stdlib.h>
 #include <utf8proc.h>
 
-enum class { LETTER, NUMBER, SPACE, OTHER };
+enum char_class { LETTER, NUMBER, SPACE, OTHER };
 
 /* \s is White_Space: the separators, and these controls. */
 static bool is_control_space(uint32_t c)
@@ -14,7 +15,7 @@ static bool is_control_space(uint32_t c)
 	return (c >= '\t' && c <= '\r') || c == 0x85;
 }
 
-static enum class class_of(uint32_t c)
+static enum char_class class_of(uint32_t c)
 {
 	switch (utf8proc_category((utf8proc_int32_t)c)) {
 	case UTF8PROC_CATEGORY_LU:
@@ -37,7 +38,7 @@ static enum class class_of(uint32_t c)
 }
 
 /* Class and bytes of the character at p; n > 0. */
-static enum class next(const char *p, size_t n, size_t *bytes)
+static enum char_class next(const char *p, size_t n, size_t *bytes)
 {
 	*bytes = utf8_char_bytes(p, n);
 	if (*bytes)
@@ -60,7 +61,7 @@ static size_t contraction(struct slice text)
 }
 
 /* Bytes of the run of class `c` that begins at `at`. */
-static size_t run_of(struct slice text, size_t at, enum class c)
+static size_t run_of(struct slice text, size_t at, enum char_class c)
 {
 	size_t from = at, bytes;
 
@@ -85,7 +86,7 @@ static size_t spaces(struct slice text)
 size_t split_piece(struct slice text)
 {
 	size_t lead = text.n > 1 && text.p[0] == ' ', bytes, n;
-	enum class c;
+	enum char_class c;
 
 	if (!text.n)
 		return 0;

@@ -1,4 +1,4 @@
-/* The World tokenizer: RWKV's own since version 4 World. Source: BlinkDL's rwkv_vocab_v20230424.txt
+/* tokenizer_world.c - the World tokenizer: RWKV's own since version 4 World. Source: BlinkDL's rwkv_vocab_v20230424.txt
  * and rwkv_tokenizer.py. A line of the vocabulary is
  *     ID SPACE LITERAL SPACE BYTES
  * with a Python literal, 'text', "text" or b'bytes', that may itself contain spaces. Encoding
@@ -6,6 +6,7 @@
 #include "runtime/tokenizer_kind.h"
 
 #include "base/arena.h"
+#include "base/array.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +21,10 @@ struct token {
 struct world {
 	struct tokenizer base;
 	struct arena arena;
-	struct token *sorted;  /* by bytes, so that equal beginnings lie together */
+	struct token *sorted; /* by bytes, so that equal beginnings lie together */
 	size_t n, cap;
-	struct slice *by_id;   /* (vocab) */
-	size_t first[257];     /* sorted[first[b] .. first[b + 1]) begin with byte b */
+	struct slice *by_id; /* (vocab) */
+	size_t first[257];   /* sorted[first[b] .. first[b + 1]) begin with byte b */
 };
 
 /* -- one line ------------------------------------------------------------------------------ */
@@ -65,8 +66,10 @@ static bool put_hex(struct literal *l, size_t digits)
 		return false;
 	for (size_t i = 0; i < digits; i++) {
 		char d = l->in.p[i];
-		int v = d >= '0' && d <= '9' ? d - '0' : d >= 'a' && d <= 'f' ? d - 'a' + 10 :
-			d >= 'A' && d <= 'F' ? d - 'A' + 10 : -1;
+		int v = d >= '0' && d <= '9'   ? d - '0'
+			: d >= 'a' && d <= 'f' ? d - 'a' + 10
+			: d >= 'A' && d <= 'F' ? d - 'A' + 10
+					       : -1;
 
 		if (v < 0)
 			return false;
@@ -80,16 +83,24 @@ static bool put_hex(struct literal *l, size_t digits)
 static bool put_escape(struct literal *l, char c)
 {
 	switch (c) {
-	case 'n': return put(l, '\n');
-	case 'r': return put(l, '\r');
-	case 't': return put(l, '\t');
-	case 'x': return put_hex(l, 2);
-	case 'u': return put_hex(l, 4);
-	case 'U': return put_hex(l, 8);
+	case 'n':
+		return put(l, '\n');
+	case 'r':
+		return put(l, '\r');
+	case 't':
+		return put(l, '\t');
+	case 'x':
+		return put_hex(l, 2);
+	case 'u':
+		return put_hex(l, 4);
+	case 'U':
+		return put_hex(l, 8);
 	case '\\':
 	case '\'':
-	case '"': return put(l, (unsigned char)c);
-	default: return false;
+	case '"':
+		return put(l, (unsigned char)c);
+	default:
+		return false;
 	}
 }
 
@@ -139,15 +150,8 @@ static int add_token(struct world *w, const struct literal *l, uint32_t id, stru
 {
 	struct token *t;
 
-	if (w->n == w->cap) {
-		size_t cap = w->cap ? 2 * w->cap : 1 << 16;
-		struct token *more = realloc(w->sorted, cap * sizeof *more);
-
-		if (!more)
-			return err_set(err, ERR_NOMEM, "no memory for a vocabulary");
-		w->sorted = more;
-		w->cap = cap;
-	}
+	if (!array_grow(&w->sorted, w->n, &w->cap, 1 << 16, sizeof *w->sorted))
+		return err_set(err, ERR_NOMEM, "no memory for a vocabulary");
 	t = &w->sorted[w->n++];
 	t->id = id;
 	t->bytes = (struct slice){ arena_copy(&w->arena, (struct slice){ (const char *)l->out, l->n }), l->n };
@@ -158,7 +162,7 @@ static int add_token(struct world *w, const struct literal *l, uint32_t id, stru
 	return 0;
 }
 
-/* What is wrong with the line, or NULL. */
+/* A message about what is wrong with the line, or NULL. */
 static const char *read_line(struct slice line, struct literal *l, uint32_t *id)
 {
 	const char *first = memchr(line.p, ' ', line.n), *last = memrchr(line.p, ' ', line.n);
@@ -227,8 +231,8 @@ static int build_index(struct world *w, const char *path, struct err *err)
 		if (w->by_id[t->id].p)
 			return err_set(err, ERR_FORMAT, "%s: id %u occurs twice", path, t->id);
 		if (i && slice_equal(t->bytes, w->sorted[i - 1].bytes))
-			return err_set(err, ERR_FORMAT, "%s: tokens %u and %u are equal", path,
-					w->sorted[i - 1].id, t->id);
+			return err_set(err, ERR_FORMAT, "%s: tokens %u and %u are equal", path, w->sorted[i - 1].id,
+				       t->id);
 		w->by_id[t->id] = t->bytes;
 		w->first[(unsigned char)t->bytes.p[0] + 1] = i + 1;
 	}

@@ -1,4 +1,4 @@
-/* RWKV-4 "Dove". Source of the formulas: BlinkDL's ChatRWKV, att_one and ffn_one of v4. */
+/* v4.c - RWKV-4 "Dove". Source of the formulas: BlinkDL's ChatRWKV, att_one and ffn_one of v4. */
 #include "runtime/pass.h"
 
 #include <math.h>
@@ -21,7 +21,7 @@ static const struct weight_spec weights[] = {
 enum { XX, AA, BB, PP, FFN_XX, STATE_ROWS };
 
 static const struct state_row state[STATE_ROWS] = {
-	[XX] = { TAP_SHIFT, "C", 0 }, [AA] = { TAP_WKV, "A", 0 },	 [BB] = { TAP_WKV, "A", 0 },
+	[XX] = { TAP_SHIFT, "C", 0 },    [AA] = { TAP_WKV, "A", 0 },       [BB] = { TAP_WKV, "A", 0 },
 	[PP] = { TAP_WKV, "A", -1e30F }, [FFN_XX] = { TAP_SHIFT, "C", 0 },
 };
 
@@ -49,12 +49,12 @@ static void wkv4(const struct block *b, float *o, const float *k, const float *v
 		float now = b->time_first[i] + k[i], q = fmaxf(pp[i], now);
 		float old = expf(pp[i] - q), new = expf(now - q);
 
-		o[i] = (old * aa[i] + new * v[i]) / (old * bb[i] + new);
+		o[i] = (old * aa[i] + new *v[i]) / (old * bb[i] + new);
 		now = pp[i] + b->w[i];
 		q = fmaxf(now, k[i]);
 		old = expf(now - q);
 		new = expf(k[i] - q);
-		aa[i] = old * aa[i] + new * v[i];
+		aa[i] = old * aa[i] + new *v[i];
 		bb[i] = old * bb[i] + new;
 		pp[i] = q;
 	}
@@ -63,7 +63,7 @@ static void wkv4(const struct block *b, float *o, const float *k, const float *v
 /* The exponent starts at -1e30, whose square only a double holds: the scalar set sums in double. */
 static void watch(struct run *run, size_t layer, size_t tensor, const float *was)
 {
-	struct wkv_change change = { 0 };
+	struct state_sums change = { 0 };
 
 	wkv_all[0]->compare(&change, was, pass_state(run, layer, tensor), run->model->info.n_att);
 	pass_watch(run, layer, tensor, &change);
@@ -100,8 +100,10 @@ static void channel_mix(struct run *run, size_t layer, size_t n)
 {
 	const struct block *b = model_block(run->model, layer);
 
-	pass_channel_mix(run, &(struct pass_ffn){ &b->ffn_key, &b->ffn_value, &b->ffn_receptance, b->ffn_mix_k,
-						  b->ffn_mix_r, pass_blend }, n);
+	pass_channel_mix(run,
+			 &(struct pass_ffn){ &b->ffn_key, &b->ffn_value, &b->ffn_receptance, b->ffn_mix_k, b->ffn_mix_r,
+					     pass_blend },
+			 n);
 }
 
 const struct arch arch_v4 = {

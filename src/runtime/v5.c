@@ -1,5 +1,5 @@
-/* RWKV-5 "Eagle" in its three forms: 5.0 has no gate, 5.1 has one, 5.2 decays every channel by
- * itself. Source of the formulas: BlinkDL's ChatRWKV, att_one_v5, att_one_v5_1, att_one_v5_2. */
+/* v5.c - RWKV-5 "Eagle" in its three forms: 5.0 has no gate, 5.1 has one, 5.2 has a decay per channel. Source of the
+ * formulas: BlinkDL's ChatRWKV, att_one_v5, att_one_v5_1, att_one_v5_2. */
 #include "runtime/pass.h"
 
 #include <math.h>
@@ -48,8 +48,9 @@ static int prepare(struct model *m, void *block, struct err *err)
 	size_t n = m->dims.of['A'], per_value = m->arch == &arch_v5_2 ? 1 : m->dims.of['N'];
 
 	if (!b->time_first && !b->time_faaaa)
-		return err_set(err, ERR_SHAPE, "%s: tensor att.time_faaaa is missing in a block; expected in "
-				"every RWKV-5 model",
+		return err_set(err, ERR_SHAPE,
+			       "%s: tensor att.time_faaaa is missing in a block; expected in "
+			       "every RWKV-5 model",
 			       model_label(m));
 	b->w = arena_alloc(&m->arena, n, sizeof *b->w);
 	b->u = arena_alloc(&m->arena, n, sizeof *b->u);
@@ -89,8 +90,10 @@ static void channel_mix(struct run *run, size_t layer, size_t n)
 {
 	const struct block *b = model_block(run->model, layer);
 
-	pass_channel_mix(run, &(struct pass_ffn){ &b->ffn_key, &b->ffn_value, &b->ffn_receptance, b->ffn_mix_k,
-						  b->ffn_mix_r, pass_blend }, n);
+	pass_channel_mix(run,
+			 &(struct pass_ffn){ &b->ffn_key, &b->ffn_value, &b->ffn_receptance, b->ffn_mix_k, b->ffn_mix_r,
+					     pass_blend },
+			 n);
 }
 
 static const float *time_state(const void *block)
@@ -98,18 +101,18 @@ static const float *time_state(const void *block)
 	return ((const struct block *)block)->time_state;
 }
 
-#define ARCH(name, text)                                             \
-	const struct arch arch_v##name = {                           \
-		.version = text,                                     \
-		.block_bytes = sizeof(struct block),                 \
-		.weights = weights_##name,                           \
-		.n_weights = sizeof weights_##name / sizeof *weights_##name, \
-		.state = state,                                      \
-		.n_state = sizeof state / sizeof *state,             \
-		.prepare = prepare,                                  \
-		.time_mix = time_mix,                                \
-		.channel_mix = channel_mix,                          \
-		.time_state = time_state,                            \
+#define ARCH(name, text)                                                                                               \
+	const struct arch arch_v##name = {                                                                             \
+		.version = text,                                                                                       \
+		.block_bytes = sizeof(struct block),                                                                   \
+		.weights = weights_##name,                                                                             \
+		.n_weights = sizeof weights_##name / sizeof *weights_##name,                                           \
+		.state = state,                                                                                        \
+		.n_state = sizeof state / sizeof *state,                                                               \
+		.prepare = prepare,                                                                                    \
+		.time_mix = time_mix,                                                                                  \
+		.channel_mix = channel_mix,                                                                            \
+		.time_state = time_state,                                                                              \
 	}
 ARCH(5_0, "5.0");
 ARCH(5_1, "5.1");

@@ -1,4 +1,4 @@
-/* RWKV-6 "Finch" (x060). Source of the formulas: BlinkDL's ChatRWKV, att_one_v6_0 and ffn_one_v6. */
+/* v6.c - RWKV-6 "Finch" (x060). Source of the formulas: BlinkDL's ChatRWKV, att_one_v6_0 and ffn_one_v6. */
 #include "runtime/pass.h"
 
 #include <math.h>
@@ -47,7 +47,10 @@ static void mix(struct run *run, const struct block *b, const float *z, int j, c
 	size_t width = run->model->info.n_embd, rank = b->maa_w2.rows / MIXES;
 	size_t element = b->maa_w2.type == WEIGHT_F32 ? 4 : 2;
 	struct matrix second = { .p = (const char *)b->maa_w2.p + (size_t)j * rank * b->maa_w2.stride * element,
-				 .type = b->maa_w2.type, .by_columns = true, .rows = width, .cols = rank,
+				 .type = b->maa_w2.type,
+				 .by_columns = true,
+				 .rows = width,
+				 .cols = rank,
 				 .stride = b->maa_w2.stride };
 
 	pass_product(run, &second, run->mixed, width, z + (size_t)j * rank, MIXES * rank, n);
@@ -92,8 +95,9 @@ static void time_mix(struct run *run, size_t layer, size_t n)
 	mix(run, b, z, 4, b->maa_g, n);
 	pass_matrix(run, &b->gate, g, run->mixed, n);
 	pass_decay(run, layer, w + (n - 1) * width);
-	pass_wkv6(run, &(struct pass_wkv6){ .o = o, .r = r, .k = k, .v = v, .w = w, .u = b->time_faaaa,
-					    .w_stride = width }, layer, n);
+	pass_wkv6(run,
+		  &(struct pass_wkv6){ .o = o, .r = r, .k = k, .v = v, .w = w, .u = b->time_faaaa, .w_stride = width },
+		  layer, n);
 	pass_output(run, o, b->ln_x_w, b->ln_x_b, g, &b->output, n);
 }
 
@@ -101,8 +105,10 @@ static void channel_mix(struct run *run, size_t layer, size_t n)
 {
 	const struct block *b = model_block(run->model, layer);
 
-	pass_channel_mix(run, &(struct pass_ffn){ &b->ffn_key, &b->ffn_value, &b->ffn_receptance, b->ffn_maa_k,
-						  b->ffn_maa_r, pass_mix }, n);
+	pass_channel_mix(run,
+			 &(struct pass_ffn){ &b->ffn_key, &b->ffn_value, &b->ffn_receptance, b->ffn_maa_k, b->ffn_maa_r,
+					     pass_mix },
+			 n);
 }
 
 static const float *time_state(const void *block)

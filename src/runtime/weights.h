@@ -6,9 +6,9 @@
 #ifndef RWKVMON_RUNTIME_WEIGHTS_H
 #define RWKVMON_RUNTIME_WEIGHTS_H
 
+#include "base/arena.h"
 #include "runtime/model.h"
 #include "runtime/strategy.h"
-#include "base/arena.h"
 #include "runtime/tensor_file.h"
 #include "simd/linear.h"
 #include "spec/tap.h"
@@ -25,7 +25,7 @@ struct matrix {
 	const float *row_scale, *row_low, *col_scale, *col_low;
 };
 
-enum weight_kind { KIND_VECTOR, KIND_MATRIX, KIND_LOWRANK, KIND_STACK };
+enum weight_kind { KIND_VECTOR, KIND_MATRIX, KIND_LOWRANK, KIND_STACK, KIND_TABLE };
 enum weight_when { ALWAYS, IF_THERE, NOT_FIRST };
 
 /* Types of a block's members: VECTOR is const float *, the others struct matrix. */
@@ -33,6 +33,7 @@ typedef const float *weight_VECTOR;
 typedef struct matrix weight_MATRIX;
 typedef struct matrix weight_LOWRANK;
 typedef struct matrix weight_STACK; /* (5 * rank, out) by rows: five second factors */
+typedef struct matrix weight_TABLE; /* rows are looked up by token: never int8 */
 
 struct weight_spec {
 	enum weight_kind kind;
@@ -74,7 +75,7 @@ struct arch {
 	const float *(*time_state)(const void *block);
 };
 
-extern const struct arch arch_v4, arch_v5_0, arch_v5_1, arch_v5_2, arch_v6, arch_v7;
+extern const struct arch arch_v4, arch_v5_0, arch_v5_1, arch_v5_2, arch_v6, arch_v7, arch_v7a, arch_v7b;
 
 /* Indexed by the letters of the shapes; 0 is "not met yet". */
 struct dims {
@@ -87,7 +88,7 @@ struct model {
 	struct dims dims;
 	const float *ln0_w, *ln0_b, *ln_out_w, *ln_out_b; /* (C) */
 	struct matrix emb, head;                          /* (V, C) */
-	float ln_x_eps; /* of the group norm behind the wkv step */
+	float ln_x_eps;                                   /* of the group norm behind the wkv step */
 	unsigned char *blocks;                            /* n_layer structs of arch->block_bytes */
 	/* private to model.c */
 	struct strategy strategy;

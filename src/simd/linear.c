@@ -1,3 +1,4 @@
+/* linear.c - binds the widest set that runs here, once. */
 #include "simd/linear.h"
 
 #include "base/cpu.h"
@@ -15,9 +16,7 @@ extern const struct linear_kernels linear_neon;
 const struct linear_kernels *const linear_all[] = {
 	&linear_scalar,
 #if defined(__x86_64__)
-	&linear_avx2,
-	&linear_avx512,
-	&linear_avx512vnni,
+	&linear_avx2,   &linear_avx512, &linear_avx512vnni,
 #elif defined(__aarch64__)
 	&linear_neon,
 #endif

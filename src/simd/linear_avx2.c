@@ -1,3 +1,4 @@
+/* linear_avx2.c - the steps of linear_tiles.h in AVX2 and FMA. */
 #if defined(__x86_64__)
 
 #include "base/cpu.h"

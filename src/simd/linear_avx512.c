@@ -1,3 +1,4 @@
+/* linear_avx512.c - the steps of linear_tiles.h in AVX-512. */
 #if defined(__x86_64__)
 
 #include "base/cpu.h"

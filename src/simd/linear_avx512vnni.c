@@ -1,8 +1,9 @@
-/* AVX-512 with VNNI: the kernels of linear_avx512.c, and one of its own for bytes times a single x.
+/* linear_avx512vnni.c - AVX-512 with VNNI: the kernels of linear_avx512.c, and an additional one for bytes times a
+ * single x.
  *
  * Widening bytes to floats costs more than reading them, so here x becomes fixed point instead: 31 bits below
  * its largest element, cut into four signed bytes, each multiplied with 64 weights by one instruction. The sums are
- * exact integers; what is lost is at most 2^-31 of the largest |x| per element, less than fp32 rounds its sums by. */
+ * exact integers; the error is at most 2^-31 of the largest |x| per element, less than the rounding of fp32 sums. */
 #if defined(__x86_64__)
 
 #include "base/cpu.h"
@@ -42,7 +43,8 @@ static void cut(digits out, const float *x, size_t n, float scale)
 		vec v = n >= i + VEC_LANES ? vec_load(x + i) : n > i ? vec_load_part(x + i, n - i) : vec_zero();
 		__m512i rest = _mm512_cvtps_epi32(_mm512_mul_ps(v, vec_set1(scale)));
 
-		UNROLL for (int k = 0; k < DIGITS; k++) {
+		UNROLL for (int k = 0; k < DIGITS; k++)
+		{
 			__m512i digit = _mm512_srai_epi32(_mm512_slli_epi32(rest, 24), 24);
 
 			_mm_storeu_si128((void *)(out[k] + i), _mm512_cvtepi32_epi8(digit));
@@ -56,34 +58,33 @@ ALWAYS_INLINE float join(const __m512i sum[DIGITS])
 {
 	vec all = _mm512_cvtepi32_ps(sum[DIGITS - 1]);
 
-	UNROLL for (int k = DIGITS - 2; k >= 0; k--)
-		all = vec_fma(all, vec_set1(256), _mm512_cvtepi32_ps(sum[k]));
+	UNROLL for (int k = DIGITS - 2; k >= 0; k--) all = vec_fma(all, vec_set1(256), _mm512_cvtepi32_ps(sum[k]));
 	return vec_sum(all);
 }
 
 /* Columns c0 .. c0 + cols - 1 of `streams` rows, `step` apart. Rounds after the first add to y. */
-ALWAYS_INLINE void bytes_stream(const struct linear_args *a, const digits d, size_t r, size_t step, size_t c0, size_t cols,
-				size_t streams, float unit)
+ALWAYS_INLINE void bytes_stream(const struct linear_args *a, const digits d, size_t r, size_t step, size_t c0,
+				size_t cols, size_t streams, float unit)
 {
 	__m512i sum[STREAMS][DIGITS];
 
-	UNROLL for (size_t s = 0; s < streams; s++)
-		UNROLL for (int k = 0; k < DIGITS; k++)
-			sum[s][k] = _mm512_setzero_si512();
+	UNROLL for (size_t s = 0; s < streams; s++) UNROLL for (int k = 0; k < DIGITS; k++) sum[s][k] =
+		_mm512_setzero_si512();
 	for (size_t c = 0; c < cols; c += BLOCK) {
 		__mmask64 part = cols - c < BLOCK ? (1ULL << (cols - c)) - 1 : ~0ULL;
 		__m512i x[DIGITS];
 
-		UNROLL for (int k = 0; k < DIGITS; k++)
-			x[k] = _mm512_loadu_si512(d[k] + c);
-		UNROLL for (size_t s = 0; s < streams; s++) {
-			__m512i w = _mm512_maskz_loadu_epi8(part, (const uint8_t *)a->w + (r + s * step) * a->w_stride + c0 + c);
+		UNROLL for (int k = 0; k < DIGITS; k++) x[k] = _mm512_loadu_si512(d[k] + c);
+		UNROLL for (size_t s = 0; s < streams; s++)
+		{
+			__m512i w = _mm512_maskz_loadu_epi8(part, (const uint8_t *)a->w + (r + s * step) * a->w_stride +
+									  c0 + c);
 
-			UNROLL for (int k = 0; k < DIGITS; k++)
-				sum[s][k] = _mm512_dpbusd_epi32(sum[s][k], w, x[k]);
+			UNROLL for (int k = 0; k < DIGITS; k++) sum[s][k] = _mm512_dpbusd_epi32(sum[s][k], w, x[k]);
 		}
 	}
-	UNROLL for (size_t s = 0; s < streams; s++) {
+	UNROLL for (size_t s = 0; s < streams; s++)
+	{
 		float *y = a->y + r + s * step, product = join(sum[s]) * unit;
 
 		*y = c0 ? *y + product : product;

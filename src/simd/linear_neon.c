@@ -1,3 +1,4 @@
+/* linear_neon.c - the steps of linear_tiles.h in NEON. */
 #if defined(__aarch64__)
 
 #include "base/cpu.h"

@@ -1,4 +1,4 @@
-/* The reference: plain loops, in the order the formulas are written. */
+/* linear_scalar.c - the reference kernels: plain loops, in the order of the formulas. */
 #include "simd/half.h"
 #include "simd/linear.h"
 
@@ -37,14 +37,14 @@ static inline void product(const struct linear_args *a, size_t row_step, size_t 
 		}
 }
 
-#define PRODUCTS(name, type)                                \
-	static void rows_##name(const struct linear_args *a)    \
-	{                                                       \
-		product(a, a->w_stride, 1, type);               \
-	}                                                       \
-	static void columns_##name(const struct linear_args *a) \
-	{                                                       \
-		product(a, 1, a->w_stride, type);               \
+#define PRODUCTS(name, type)                                                                                           \
+	static void rows_##name(const struct linear_args *a)                                                           \
+	{                                                                                                              \
+		product(a, a->w_stride, 1, type);                                                                      \
+	}                                                                                                              \
+	static void columns_##name(const struct linear_args *a)                                                        \
+	{                                                                                                              \
+		product(a, 1, a->w_stride, type);                                                                      \
 	}
 PRODUCTS(f32, WEIGHT_F32)
 PRODUCTS(f16, WEIGHT_F16)

@@ -34,32 +34,30 @@ ALWAYS_INLINE void rows_tile(const struct linear_args *a, size_t r0, size_t t0, 
 	const float *x = a->x + t0 * a->x_stride;
 	vec sum[8 * TILE_XS];
 
-	UNROLL for (size_t i = 0; i < rows * xs; i++)
-		sum[i] = vec_zero();
+	UNROLL for (size_t i = 0; i < rows * xs; i++) sum[i] = vec_zero();
 	for (size_t c = 0; c < whole; c += VEC_LANES) {
 		vec w[8];
 
-		UNROLL for (size_t r = 0; r < rows; r++)
-			w[r] = vec_load_weight(a->w, (r0 + r) * a->w_stride + c, type);
-		UNROLL for (size_t t = 0; t < xs; t++) {
+		UNROLL for (size_t r = 0; r < rows; r++) w[r] = vec_load_weight(a->w, (r0 + r) * a->w_stride + c, type);
+		UNROLL for (size_t t = 0; t < xs; t++)
+		{
 			vec v = vec_load(x + t * a->x_stride + c);
 
-			UNROLL for (size_t r = 0; r < rows; r++)
-				sum[t * rows + r] = vec_fma(w[r], v, sum[t * rows + r]);
+			UNROLL for (size_t r = 0; r < rows; r++) sum[t * rows + r] =
+				vec_fma(w[r], v, sum[t * rows + r]);
 		}
 	}
 	if (rest) {
-		UNROLL for (size_t r = 0; r < rows; r++) {
+		UNROLL for (size_t r = 0; r < rows; r++)
+		{
 			vec w = vec_load_weight_part(a->w, (r0 + r) * a->w_stride + whole, rest, type);
 
-			UNROLL for (size_t t = 0; t < xs; t++)
-				sum[t * rows + r] = vec_fma(w, vec_load_part(x + t * a->x_stride + whole, rest),
-							    sum[t * rows + r]);
+			UNROLL for (size_t t = 0; t < xs; t++) sum[t * rows + r] =
+				vec_fma(w, vec_load_part(x + t * a->x_stride + whole, rest), sum[t * rows + r]);
 		}
 	}
-	UNROLL for (size_t t = 0; t < xs; t++)
-		UNROLL for (size_t r = 0; r < rows; r++)
-			a->y[(t0 + t) * a->y_stride + r0 + r] = vec_sum(sum[t * rows + r]);
+	UNROLL for (size_t t = 0; t < xs; t++) UNROLL for (size_t r = 0; r < rows; r++)
+		a->y[(t0 + t) * a->y_stride + r0 + r] = vec_sum(sum[t * rows + r]);
 }
 
 /* Rows lie side by side: lanes run along the rows, `rows` counts registers, nothing to fold.
@@ -70,30 +68,30 @@ ALWAYS_INLINE void columns_tile(const struct linear_args *a, size_t r0, size_t t
 	const float *x = a->x + t0 * a->x_stride;
 	vec sum[8 * TILE_XS];
 
-	UNROLL for (size_t i = 0; i < rows * xs; i++)
-		sum[i] = vec_zero();
+	UNROLL for (size_t i = 0; i < rows * xs; i++) sum[i] = vec_zero();
 	for (size_t c = 0; c < a->cols; c++) {
 		vec w[8];
 
-		UNROLL for (size_t r = 0; r < rows; r++)
-			w[r] = part ? vec_load_weight_part(a->w, c * a->w_stride + r0 + r * VEC_LANES, part, type)
-				    : vec_load_weight(a->w, c * a->w_stride + r0 + r * VEC_LANES, type);
-		UNROLL for (size_t t = 0; t < xs; t++) {
+		UNROLL for (size_t r = 0; r < rows; r++) w[r] =
+			part ? vec_load_weight_part(a->w, c * a->w_stride + r0 + r * VEC_LANES, part, type)
+			     : vec_load_weight(a->w, c * a->w_stride + r0 + r * VEC_LANES, type);
+		UNROLL for (size_t t = 0; t < xs; t++)
+		{
 			vec v = vec_set1(x[t * a->x_stride + c]);
 
-			UNROLL for (size_t r = 0; r < rows; r++)
-				sum[t * rows + r] = vec_fma(w[r], v, sum[t * rows + r]);
+			UNROLL for (size_t r = 0; r < rows; r++) sum[t * rows + r] =
+				vec_fma(w[r], v, sum[t * rows + r]);
 		}
 	}
-	UNROLL for (size_t t = 0; t < xs; t++)
-		UNROLL for (size_t r = 0; r < rows; r++) {
-			float *y = a->y + (t0 + t) * a->y_stride + r0 + r * VEC_LANES;
+	UNROLL for (size_t t = 0; t < xs; t++) UNROLL for (size_t r = 0; r < rows; r++)
+	{
+		float *y = a->y + (t0 + t) * a->y_stride + r0 + r * VEC_LANES;
 
-			if (part)
-				vec_store_part(y, sum[t * rows + r], part);
-			else
-				vec_store(y, sum[t * rows + r]);
-		}
+		if (part)
+			vec_store_part(y, sum[t * rows + r], part);
+		else
+			vec_store(y, sum[t * rows + r]);
+	}
 }
 
 /* All vectors for `rows` rows from r0 on. */
@@ -107,8 +105,7 @@ ALWAYS_INLINE void rows_band(const struct linear_args *a, size_t r0, size_t rows
 		rows_tile(a, r0, t, rows, 1, type);
 }
 
-ALWAYS_INLINE void columns_band(const struct linear_args *a, size_t r0, size_t rows, size_t part,
-				enum weight_type type)
+ALWAYS_INLINE void columns_band(const struct linear_args *a, size_t r0, size_t rows, size_t part, enum weight_type type)
 {
 	size_t t = 0;
 
@@ -132,12 +129,12 @@ ALWAYS_INLINE void stream_rows(const struct linear_args *a, const float *arrange
 	size_t whole = cols - cols % PAIR;
 	vec even[STREAMS], odd[STREAMS];
 
-	UNROLL for (size_t s = 0; s < streams; s++)
-		even[s] = odd[s] = vec_zero();
+	UNROLL for (size_t s = 0; s < streams; s++) even[s] = odd[s] = vec_zero();
 	for (size_t c = 0; c < whole; c += PAIR) {
 		vec x0 = vec_load(arranged + c), x1 = vec_load(arranged + c + VEC_LANES);
 
-		UNROLL for (size_t s = 0; s < streams; s++) {
+		UNROLL for (size_t s = 0; s < streams; s++)
+		{
 			vec w0, w1;
 
 			vec_load_pair(a->w, (r + s * step) * a->w_stride + c0 + c, type, &w0, &w1);
@@ -149,15 +146,17 @@ ALWAYS_INLINE void stream_rows(const struct linear_args *a, const float *arrange
 		size_t n = cols - c < VEC_LANES ? cols - c : VEC_LANES;
 		vec x = n < VEC_LANES ? vec_load_part(a->x + c0 + c, n) : vec_load(a->x + c0 + c);
 
-		UNROLL for (size_t s = 0; s < streams; s++) {
+		UNROLL for (size_t s = 0; s < streams; s++)
+		{
 			size_t at = (r + s * step) * a->w_stride + c0 + c;
-			vec w = n < VEC_LANES ? vec_load_weight_part(a->w, at, n, type) :
-						vec_load_weight(a->w, at, type);
+			vec w = n < VEC_LANES ? vec_load_weight_part(a->w, at, n, type)
+					      : vec_load_weight(a->w, at, type);
 
 			even[s] = vec_fma(w, x, even[s]);
 		}
 	}
-	UNROLL for (size_t s = 0; s < streams; s++) {
+	UNROLL for (size_t s = 0; s < streams; s++)
+	{
 		float *y = a->y + r + s * step, sum = vec_sum(vec_add(even[s], odd[s]));
 
 		*y = c0 ? *y + sum : sum;
@@ -201,16 +200,17 @@ ALWAYS_INLINE void columns_stream(const struct linear_args *a, const uint32_t *c
 {
 	vec x[STREAMS];
 
-	UNROLL for (size_t s = 0; s < streams; s++)
-		x[s] = vec_set1(a->x[columns[s]]);
+	UNROLL for (size_t s = 0; s < streams; s++) x[s] = vec_set1(a->x[columns[s]]);
 	for (size_t r = 0; r < a->rows; r += VEC_LANES) {
 		size_t part = a->rows - r < VEC_LANES ? a->rows - r : 0;
 		vec sum = first ? vec_zero() : part ? vec_load_part(a->y + r, part) : vec_load(a->y + r);
 
-		UNROLL for (size_t s = 0; s < streams; s++) {
+		UNROLL for (size_t s = 0; s < streams; s++)
+		{
 			size_t at = columns[s] * a->w_stride + r;
 
-			sum = vec_fma(part ? vec_load_weight_part(a->w, at, part, type) : vec_load_weight(a->w, at, type),
+			sum = vec_fma(part ? vec_load_weight_part(a->w, at, part, type)
+					   : vec_load_weight(a->w, at, type),
 				      x[s], sum);
 		}
 		if (part)
@@ -257,18 +257,18 @@ ALWAYS_INLINE void by_columns(const struct linear_args *a, enum weight_type type
 		columns_band(a, r, 1, a->rows - r, type);
 }
 
-#define PRODUCTS(name, type)                                    \
-	static void rows_##name(const struct linear_args *a)    \
-	{                                                       \
-		by_rows(a, type);                               \
-	}                                                       \
-	static void columns_##name(const struct linear_args *a) \
-	{                                                       \
-		by_columns(a, type);                            \
-	}                                                       \
-	static void nonzero_##name(const struct linear_args *a) \
-	{                                                       \
-		by_columns_one(a, true, type);                  \
+#define PRODUCTS(name, type)                                                                                           \
+	static void rows_##name(const struct linear_args *a)                                                           \
+	{                                                                                                              \
+		by_rows(a, type);                                                                                      \
+	}                                                                                                              \
+	static void columns_##name(const struct linear_args *a)                                                        \
+	{                                                                                                              \
+		by_columns(a, type);                                                                                   \
+	}                                                                                                              \
+	static void nonzero_##name(const struct linear_args *a)                                                        \
+	{                                                                                                              \
+		by_columns_one(a, true, type);                                                                         \
 	}
 PRODUCTS(f32, WEIGHT_F32)
 PRODUCTS(f16, WEIGHT_F16)
@@ -329,11 +329,11 @@ static void layer_norm(float *y, const float *x, const float *weight, const floa
 		y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
 }
 
-#define LINEAR_TABLE                                                          \
-	.by_rows = { rows_f32, rows_f16, rows_bf16, rows_u8 },                \
-	.by_columns = { columns_f32, columns_f16, columns_bf16, columns_u8 }, \
-	.nonzero_columns = { nonzero_f32, nonzero_f16, nonzero_bf16, nonzero_u8 }, \
-	.dot = dot, .layer_norm = layer_norm
+#define LINEAR_TABLE                                                                                                   \
+	.by_rows = { rows_f32, rows_f16, rows_bf16, rows_u8 },                                                         \
+	.by_columns = { columns_f32, columns_f16, columns_bf16, columns_u8 },                                          \
+	.nonzero_columns = { nonzero_f32, nonzero_f16, nonzero_bf16, nonzero_u8 }, .dot = dot,                         \
+	.layer_norm = layer_norm
 
 #endif
 #endif

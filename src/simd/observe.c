@@ -1,5 +1,5 @@
-/* observe.c - the choice of kernels, and what to do when a fixed reference does not fit; the
- * arithmetic is in observe_*.c. */
+/* observe.c - chooses the kernels, and handles logits for which the fixed reference does not fit; the arithmetic is in
+ * observe_*.c. */
 #include "simd/observe.h"
 
 #include "base/cpu.h"
@@ -10,7 +10,7 @@
 
 enum {
 	SAMPLES = 32,
-	STRIDE_MIN = 16, /* values between two samples */
+	STRIDE_MIN = 16,    /* values between two samples */
 	LARGEST_POWER = 32, /* so that a float t is fine enough; see struct observe_kernels */
 };
 
@@ -42,7 +42,7 @@ size_t value_bytes(enum value_type t)
 
 /* --- logits ------------------------------------------------------------------------- */
 
-/* The largest of a few values spread over all: near the top, and never above it. */
+/* The largest of a few samples spread over all values: near the maximum, and never above it. */
 static float sampled_top(const void *logits, enum value_type t, size_t n)
 {
 	size_t stride = n / SAMPLES > STRIDE_MIN ? n / SAMPLES + 1 : STRIDE_MIN;
@@ -62,7 +62,7 @@ static bool is_right(const struct logits_sums *s)
 	       (double)s->top * (double)OBSERVE_LOG2E + s->offset <= LARGEST_POWER;
 }
 
-/* Counts what is not finite; the largest of the rest. */
+/* Counts non-finite values; returns the largest of the rest. */
 static float look_closely(const void *logits, enum value_type t, size_t n, struct logits_stats *out)
 {
 	float top = -INFINITY;
@@ -85,7 +85,8 @@ void logits_observe(const void *logits, enum value_type t, size_t n, void *copy,
 	pthread_once(&once, bind);
 	*out = (struct logits_stats){ .max = NAN, .log_sum_exp = NAN, .entropy = NAN };
 	kernels->logits(logits, t, n, copy, sampled_top(logits, t, n), &s);
-	if (!is_right(&s)) { /* not finite, or the top is far above the samples: relative to it all fits */
+	if (!is_right(&s)) { /* non-finite values, or the maximum is far above the samples: relative to the maximum, all
+			      * values fit */
 		float top = look_closely(logits, t, n, out);
 
 		if (!n || out->nan + out->inf)
@@ -95,6 +96,7 @@ void logits_observe(const void *logits, enum value_type t, size_t n, void *copy,
 			observe_scalar.logits(logits, t, n, NULL, top, &s);
 	}
 	out->max = (double)s.top;
+	out->fp16_most = t == VALUE_F16 ? fmax((double)s.top, (double)s.fp16_low) : 0;
 	out->log_sum_exp = (log2(s.sum) - s.offset) / (double)OBSERVE_LOG2E;
 	out->entropy = fmax(0, ln2 * (log2(s.sum) - s.weighted / s.sum)); /* rounding may say -1e-8 */
 }
@@ -116,11 +118,8 @@ void state_observe(float *old, const void *now, enum value_type t, size_t n, str
 
 	pthread_once(&once, bind);
 	kernels->compare(old, now, t, n, &s);
-	sums->dot += s.dot;
-	sums->old2 += s.old2;
-	sums->new2 += s.new2;
-	sums->change2 += s.change2;
-	sums->nonfinite += isfinite(s.new2) ? 0 : count_nonfinite(now, t, n);
+	s.nonfinite = isfinite(s.new_norm2) ? 0 : count_nonfinite(now, t, n);
+	state_sums_add(sums, &s);
 }
 
 void state_relate(const float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums)

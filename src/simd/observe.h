@@ -1,15 +1,16 @@
-/* observe.h - one pass over logits, one pass over the state.
+/* observe.h - measures logits and states, each in one pass.
  *
  * Numbers  entropy and cosine agree with a double-precision reference to 4e-6 and 1e-6. A non-finite
  *          input makes the sums non-finite and is then counted in a pass of its own.
  * Cost     logits: each value is read once, and once more where the largest stands more
- *          than 22 nats above a few samples of them. State: old and new are read once, the
- *          copy is written in the same pass.
+ *          than 22 nats above a few samples of them. State: the old and the new state are read once, and the copy is
+ *          written in the same pass.
  * Threads  pure functions.
  */
 #ifndef RWKVMON_SIMD_OBSERVE_H
 #define RWKVMON_SIMD_OBSERVE_H
 
+#include "base/state_sums.h"
 #include "simd/half.h"
 
 #include <stdbool.h>
@@ -37,27 +38,19 @@ static inline float value_float(const void *values, enum value_type t, size_t i)
 struct logits_stats {
 	double max;
 	double log_sum_exp; /* ln sum e^x */
-	double entropy;	    /* nats: log_sum_exp - sum x e^x / sum e^x */
+	double entropy;     /* nats: log_sum_exp - sum x e^x / sum e^x */
+	double fp16_most;   /* the largest without its sign; 0: they are not given as fp16 */
 	uint64_t nan, inf;  /* when either is not 0, the numbers above are NAN */
 };
 
-/* Of n logits of type t, at any alignment. They also go to copy, as they are, unless it is NULL. */
+/* Measures n logits of type t, at any alignment, and copies them unchanged to `copy`, unless it is NULL. */
 void logits_observe(const void *logits, enum value_type t, size_t n, void *copy, struct logits_stats *out);
-
-/* Sums over a state or a part of it; add up over tensors. */
-struct state_sums {
-	double dot;    /* sum old * new */
-	double old2;   /* sum old^2 */
-	double new2;   /* sum new^2 */
-	double change2; /* sum (new - old)^2 */
-	uint64_t nonfinite; /* values of new that are NaN or Inf */
-};
 
 /* Compares `old` (n floats) with `now` (n values of type t, any alignment), adds to *sums, and
  * leaves the widened values of `now` in `old`. */
 void state_observe(float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums);
 
-/* The same, and `old` stays as it is. Non-finite values are not counted: the sums tell that there are some. */
+/* The same, without changing `old`. Non-finite values are not counted: they make the sums non-finite. */
 void state_relate(const float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums);
 
 /* --- for tests: the kernels of every instruction set ------------------------------ */
@@ -65,7 +58,8 @@ void state_relate(const float *old, const void *now, enum value_type t, size_t n
 /* Over terms 2^t, t = x log2 e + offset: the reference that keeps them in range is in the offset. */
 struct logits_sums {
 	double offset;
-	float top;	      /* the largest x; NaN may be ignored */
+	float top;            /* the largest x; NaN may be ignored */
+	float fp16_low;       /* the largest -x of fp16, as top */
 	double sum, weighted; /* of 2^t, of t 2^t */
 };
 
@@ -75,7 +69,7 @@ struct observe_kernels {
 	/* Sums relative to `ref`. When all is finite, |top| < 1e30 and no t is above 32, they are right;
 	 * a NaN or an infinity makes sum or weighted non-finite. */
 	void (*logits)(const void *x, enum value_type t, size_t n, void *copy, float ref, struct logits_sums *out);
-	/* dot, old2, new2, change2 of *sums; old becomes now */
+	/* all of *sums except nonfinite; old becomes now */
 	void (*compare)(float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums);
 	/* The same sums; old stays */
 	void (*relate)(const float *old, const void *now, enum value_type t, size_t n, struct state_sums *sums);

@@ -1,3 +1,4 @@
+/* observe_avx2.c - the steps of observe_steps.h in AVX2 and FMA. */
 #if defined(__x86_64__)
 
 #include "base/cpu.h"

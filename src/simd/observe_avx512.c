@@ -1,3 +1,4 @@
+/* observe_avx512.c - the steps of observe_steps.h in AVX-512. */
 #if defined(__x86_64__)
 
 #include "base/cpu.h"

@@ -1,3 +1,4 @@
+/* observe_neon.c - the steps of observe_steps.h in NEON. */
 #if defined(__aarch64__)
 
 #include "base/cpu.h"

@@ -11,12 +11,15 @@ static bool always(void)
 
 static void logits(const void *x, enum value_type t, size_t n, void *copy, float ref, struct logits_sums *out)
 {
-	*out = (struct logits_sums){ .offset = -(double)ref * (double)OBSERVE_LOG2E, .top = -INFINITY };
+	*out = (struct logits_sums){ .offset = -(double)ref * (double)OBSERVE_LOG2E,
+				     .top = -INFINITY,
+				     .fp16_low = -INFINITY };
 	for (size_t i = 0; i < n; i++) {
 		float value = value_float(x, t, i);
 		double power = (double)value * (double)OBSERVE_LOG2E + out->offset, term = exp2(power);
 
 		out->top = value > out->top ? value : out->top;
+		out->fp16_low = -value > out->fp16_low ? -value : out->fp16_low;
 		out->sum += term;
 		out->weighted += power * term;
 	}
@@ -30,9 +33,10 @@ static void relate(const float *old, const void *now, enum value_type t, size_t 
 		double a = (double)old[i], b = (double)value_float(now, t, i);
 
 		sums->dot += a * b;
-		sums->old2 += a * a;
-		sums->new2 += b * b;
-		sums->change2 += (b - a) * (b - a);
+		sums->old_norm2 += a * a;
+		sums->new_norm2 += b * b;
+		sums->change_norm2 += (b - a) * (b - a);
+		sums->fp16_most2 = t == VALUE_F16 && b * b > sums->fp16_most2 ? b * b : sums->fp16_most2;
 	}
 }
 

@@ -1,5 +1,5 @@
-/* vec_avx2.h - one register of floats, in AVX2's words; see vec_avx512.h. Only *_avx2.c
- * files may include this. */
+/* vec_avx2.h - operations on one register of floats, with AVX2; see vec_avx512.h. Only *_avx2.c files may include
+ * this. */
 #ifndef RWKVMON_SIMD_VEC_AVX2_H
 #define RWKVMON_SIMD_VEC_AVX2_H
 

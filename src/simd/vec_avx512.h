@@ -1,5 +1,5 @@
-/* vec_avx512.h - one register of floats, in AVX-512's words. Kernels are written over `vec`;
- * vec_avx2.h says the same in AVX2. Only *_avx512.c files may include this. */
+/* vec_avx512.h - operations on one register of floats, with AVX-512. Kernels are written in terms of `vec`; vec_avx2.h
+ * defines the same operations with AVX2. Only *_avx512.c files may include this. */
 #ifndef RWKVMON_SIMD_VEC_AVX512_H
 #define RWKVMON_SIMD_VEC_AVX512_H
 

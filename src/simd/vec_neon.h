@@ -1,5 +1,5 @@
-/* vec_neon.h - one register of floats, in the words of aarch64's Advanced SIMD; see vec_avx512.h.
- * Only *_neon.c files may include this. */
+/* vec_neon.h - operations on one register of floats, with aarch64's Advanced SIMD; see vec_avx512.h. Only *_neon.c
+ * files may include this. */
 #ifndef RWKVMON_SIMD_VEC_NEON_H
 #define RWKVMON_SIMD_VEC_NEON_H
 

@@ -1,3 +1,4 @@
+/* wkv.c - selects the widest kernel set that this processor supports, once. */
 #include "simd/wkv.h"
 
 #include "base/cpu.h"

@@ -1,3 +1,4 @@
+/* wkv_avx2.c - the steps of wkv_steps.h in AVX2 and FMA. */
 #if defined(__x86_64__)
 
 #include "base/cpu.h"

@@ -1,3 +1,4 @@
+/* wkv_avx512.c - the steps of wkv_steps.h in AVX-512. */
 #if defined(__x86_64__)
 
 #include "base/cpu.h"

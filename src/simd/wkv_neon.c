@@ -1,3 +1,4 @@
+/* wkv_neon.c - the steps of wkv_steps.h in NEON. */
 #if defined(__aarch64__)
 
 #include "base/cpu.h"

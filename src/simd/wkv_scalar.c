@@ -1,4 +1,4 @@
-/* The reference: plain loops, in the order the formulas are written. */
+/* wkv_scalar.c - the reference kernels: plain loops, in the order of the formulas. */
 #include "simd/wkv.h"
 
 extern const struct wkv_kernels wkv_scalar;
@@ -8,7 +8,7 @@ static bool runs_here(void)
 	return true;
 }
 
-static void watch(struct wkv_change *c, float was, float is)
+static void watch(struct state_sums *c, float was, float is)
 {
 	double a = (double)was, b = (double)is;
 
@@ -18,7 +18,7 @@ static void watch(struct wkv_change *c, float was, float is)
 	c->change_norm2 += (b - a) * (b - a);
 }
 
-static void compare(struct wkv_change *change, const float *was, const float *is, size_t n)
+static void compare(struct state_sums *change, const float *was, const float *is, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		watch(change, was[i], is[i]);

@@ -42,7 +42,7 @@ ALWAYS_INLINE void watch(struct watched *sums, vec was, vec is)
 	sums->change = vec_fma(d, d, sums->change);
 }
 
-static inline void watched_flush(struct wkv_change *change, struct watched *sums)
+static inline void watched_flush(struct state_sums *change, struct watched *sums)
 {
 	change->dot += (double)vec_sum(sums->dot);
 	change->old_norm2 += (double)vec_sum(sums->was);
@@ -51,7 +51,7 @@ static inline void watched_flush(struct wkv_change *change, struct watched *sums
 	*sums = watched_none();
 }
 
-static void compare(struct wkv_change *change, const float *was, const float *is, size_t n)
+static void compare(struct state_sums *change, const float *was, const float *is, size_t n)
 {
 	struct watched sums = watched_none();
 

@@ -7,6 +7,7 @@
 #define RWKVMON_SPEC_CHARTS_H
 
 #include "spec/alarms.h"
+#include "spec/diagnosis.h"
 #include "spec/metrics.h"
 
 enum chart_id {
@@ -21,8 +22,12 @@ enum panel_id {
 	PANEL_COUNT
 };
 
-enum panel_kind { PANEL_KIND_TIME, PANEL_KIND_PREFILL_HISTOGRAM, PANEL_KIND_DECODE_HISTOGRAM,
-		  PANEL_KIND_OTHER_HISTOGRAM };
+enum panel_kind {
+	PANEL_KIND_TIME,
+	PANEL_KIND_PREFILL_HISTOGRAM,
+	PANEL_KIND_DECODE_HISTOGRAM,
+	PANEL_KIND_OTHER_HISTOGRAM
+};
 enum line_style { LINE_MEAN, LINE_BAND };
 enum limit_side { LIMIT_OVER, LIMIT_UNDER };
 
@@ -47,8 +52,8 @@ struct line_spec {
 struct limit_spec {
 	enum panel_id panel;
 	enum metric_id metric;
-	enum limit_side side; /* where the bad values are */
-	double value;
+	enum limit_side side; /* the side on which values are bad */
+	enum threshold_id threshold;
 };
 
 extern const struct chart_spec chart_specs[CHART_COUNT];
@@ -58,7 +63,7 @@ extern const size_t line_spec_count;
 extern const struct limit_spec limit_specs[]; /* by panel */
 extern const size_t limit_spec_count;
 
-/* Of a histogram panel's calls; PHASE_COUNT for a panel over time. */
+/* The phase of the calls in a histogram panel; PHASE_COUNT for a panel over time. */
 enum phase panel_phase(enum panel_id panel);
 
 #endif

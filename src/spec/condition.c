@@ -1,3 +1,4 @@
+/* condition.c - parses one condition at a time by recursive descent; errors name the word. */
 #include "spec/condition.h"
 
 #include "base/suggest.h"
@@ -32,10 +33,11 @@ static void skip_space(struct scanner *s)
 
 static bool is_word_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+	       c == '.';
 }
 
-/* The word at p, without moving there; empty when something else stands there. */
+/* The word at p, without advancing; empty when p is not at a word. */
 static struct slice peek_word(const struct scanner *s)
 {
 	const char *end = s->p;
@@ -45,7 +47,7 @@ static struct slice peek_word(const struct scanner *s)
 	return (struct slice){ s->p, (size_t)(end - s->p) };
 }
 
-/* What stands at p, for a message: a word, or whatever reaches to the next blank. */
+/* The text at p for an error message: a word, or everything up to the next blank. */
 static struct slice found_at(const struct scanner *s)
 {
 	struct slice word = peek_word(s);
@@ -62,9 +64,10 @@ static int unexpected(struct scanner *s, const char *expected)
 	int column = (int)(s->p - s->from) + 1;
 
 	if (!found.n)
-		return err_set(s->err, ERR_USAGE, "%s: column %d: it ends here, but expected %s", s->option, column, expected);
+		return err_set(s->err, ERR_USAGE, "%s: column %d: it ends here, but expected %s", s->option, column,
+			       err_words(expected));
 	return err_set(s->err, ERR_USAGE, "%s: column %d: found \"%.*s\", expected %s", s->option, column,
-		       (int)(found.n < 80 ? found.n : 80), found.p, expected);
+		       (int)(found.n < 80 ? found.n : 80), found.p, err_words(expected));
 }
 
 static const char EXAMPLE[] = "such as 'high_latency' or 'token_latency_ms p95 > 60'";
@@ -72,7 +75,7 @@ static const char EXAMPLE[] = "such as 'high_latency' or 'token_latency_ms p95 >
 static int unknown_subject(struct scanner *s)
 {
 	struct suggestion near = { .word = found_at(s) };
-	int rc = unexpected(s, "an alarm type or a metric");
+	int rc = unexpected(s, "attention, critical, an alarm type or a metric");
 
 	for (int m = 0; m < METRIC_COUNT; m++)
 		suggest_offer(&near, metric_specs[m].id);
@@ -81,25 +84,26 @@ static int unknown_subject(struct scanner *s)
 	if (near.best)
 		err_hint(s->err, "did you mean \"%s\"?", near.best);
 	else
-		err_hint(s->err, "%s; docs/METRICS.md lists the metrics", EXAMPLE);
+		err_hint(s->err, "%s; docs/METRICS.md lists the metrics", err_words(EXAMPLE));
 	return rc;
 }
 
 static int unknown_statistic(struct scanner *s)
 {
 	struct suggestion near = { .word = found_at(s) };
-	int rc = unexpected(s, "a statistic: count, missing, nonfinite, min, max, mean, stddev, p50 (or median), p90, p95, p99");
+	int rc = unexpected(
+		s, "a statistic: count, missing, nonfinite, min, max, mean, stddev, p50 (or median), p90, p95, p99");
 
 	for (int i = 0; near.word.n && i < STATISTIC_COUNT_OF; i++)
 		suggest_offer(&near, statistic_specs[i].id);
 	if (near.best)
 		err_hint(s->err, "did you mean \"%s\"?", near.best);
 	else
-		err_hint(s->err, "%s", EXAMPLE);
+		err_hint(s->err, "%s", err_words(EXAMPLE));
 	return rc;
 }
 
-static int take_statistic(struct scanner *s, struct condition *c)
+static int parse_statistic(struct scanner *s, struct condition *c)
 {
 	struct slice word = peek_word(s);
 	int i = slice_is(word, "median") ? STATISTIC_P50 : 0;
@@ -113,13 +117,13 @@ static int take_statistic(struct scanner *s, struct condition *c)
 	return 0;
 }
 
-static int take_comparison(struct scanner *s, struct condition *c)
+static int parse_comparison(struct scanner *s, struct condition *c)
 {
 	skip_space(s);
 	if (*s->p != '>' && *s->p != '<') {
 		int rc = unexpected(s, "a comparison: >, >=, <, <=");
 
-		err_hint(s->err, "%s; the shell needs quotes around it", EXAMPLE);
+		err_hint(s->err, "%s; the shell needs quotes around it", err_words(EXAMPLE));
 		return rc;
 	}
 	c->greater = *s->p++ == '>';
@@ -128,7 +132,7 @@ static int take_comparison(struct scanner *s, struct condition *c)
 	return 0;
 }
 
-static int take_number(struct scanner *s, struct condition *c)
+static int parse_number(struct scanner *s, struct condition *c)
 {
 	char *end;
 
@@ -143,8 +147,8 @@ static int take_number(struct scanner *s, struct condition *c)
 	return 0;
 }
 
-/* "prefill" or "decode", when one of them comes first. */
-static void take_phase(struct scanner *s, struct condition *c)
+/* Parses "prefill" or "decode", if one of them comes first. */
+static void parse_phase(struct scanner *s, struct condition *c)
 {
 	struct slice word = peek_word(s);
 
@@ -156,12 +160,21 @@ static void take_phase(struct scanner *s, struct condition *c)
 		}
 }
 
-static int take_condition(struct scanner *s, struct condition *c)
+static int parse_condition(struct scanner *s, struct condition *c)
 {
-	struct slice word;
+	static const char *const verdicts[JUDGED_COUNT] = {
+		[JUDGED_ATTENTION] = "attention", [JUDGED_CRITICAL] = "critical"
+	};
+	struct slice word = peek_word(s);
 	int rc;
 
-	take_phase(s, c);
+	for (int j = JUDGED_ATTENTION; j < JUDGED_COUNT; j++)
+		if (slice_is(word, verdicts[j])) {
+			c->judged = (enum judged)j;
+			s->p += word.n;
+			return 0;
+		}
+	parse_phase(s, c);
 	word = peek_word(s);
 	c->type = c->phase ? ALARM_TYPE_COUNT : alarm_by_id(word);
 	c->metric = metric_by_id(word);
@@ -171,10 +184,10 @@ static int take_condition(struct scanner *s, struct condition *c)
 	skip_space(s);
 	if (c->type != ALARM_TYPE_COUNT && (c->metric == METRIC_COUNT || !*s->p || *s->p == ','))
 		return 0;
-	c->type = ALARM_TYPE_COUNT; /* a metric of the same name, as state_leak is */
-	rc = take_statistic(s, c);
-	rc = rc ? rc : take_comparison(s, c);
-	return rc ? rc : take_number(s, c);
+	c->type = ALARM_TYPE_COUNT; /* a metric with the same name as an alarm type, such as state_leak */
+	rc = parse_statistic(s, c);
+	rc = rc ? rc : parse_comparison(s, c);
+	return rc ? rc : parse_number(s, c);
 }
 
 static struct slice trimmed(const char *from, const char *to)
@@ -199,7 +212,7 @@ int conditions_parse(struct conditions *out, const char *text, const char *optio
 		*c = (struct condition){ .type = ALARM_TYPE_COUNT };
 		skip_space(&s);
 		from = s.p;
-		rc = take_condition(&s, c);
+		rc = parse_condition(&s, c);
 		if (rc)
 			return rc;
 		c->text = trimmed(from, s.p);

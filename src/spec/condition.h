@@ -1,12 +1,12 @@
-/* condition.h - what a verdict is asked about: the grammar of --fail-on, the same in every command.
+/* condition.h - parses and evaluates the conditions of --fail-on; the grammar is the same in every command.
  *
  *     CONDITIONS  CONDITION { "," CONDITION }
- *     CONDITION   ALARM_TYPE
+ *     CONDITION   "attention" | "critical"
+ *               | ALARM_TYPE
  *               | [ "prefill" | "decode" ] METRIC STATISTIC ( ">" | ">=" | "<" | "<=" ) NUMBER [ "%" ]
  *
- * "median" is another word for p50. Words stand for what alarms.def, metrics.def and
- * statistics.def say. NUMBER% is a share of the metric's unit where that is %, and a
- * change against another log elsewhere.
+ * "median" is another word for p50. The words are those of alarms.def, metrics.def and statistics.def. NUMBER% is a
+ * value if the metric's unit is %, otherwise a change relative to another log.
  *
  * Ownership  conditions point into the text they were read from.
  * Errors     ERR_USAGE names the column, what was found, what was expected, and the nearest word.
@@ -32,10 +32,14 @@ struct statistic_spec {
 
 extern const struct statistic_spec statistic_specs[STATISTIC_COUNT_OF];
 
+/* True if the log's verdict is this one or a worse one. */
+enum judged { JUDGED_NOT, JUDGED_ATTENTION, JUDGED_CRITICAL, JUDGED_COUNT };
+
 struct condition {
-	struct slice text;    /* as it was written */
-	enum alarm_type type; /* ALARM_TYPE_COUNT: a comparison, which the rest is about */
-	enum phase phase;     /* PHASE_UNKNOWN: not said */
+	struct slice text;    /* as the user wrote it */
+	enum judged judged;   /* JUDGED_NOT: the members below hold the condition */
+	enum alarm_type type; /* ALARM_TYPE_COUNT: a comparison, given by the members below */
+	enum phase phase;     /* PHASE_UNKNOWN: not given */
 	enum metric_id metric;
 	enum statistic statistic;
 	bool greater, or_equal; /* > >= < <= */

@@ -6,16 +6,26 @@
 
 #include <stddef.h>
 
-enum dashboard_item_kind { DASH_ROW, DASH_STAT, DASH_SERIES, DASH_HEATMAP, DASH_TIMELINE, DASH_TABLE, DASH_TARGET };
+enum dashboard_item_kind {
+	DASH_ROW,
+	DASH_STAT,
+	DASH_SERIES,
+	DASH_HEATMAP,
+	DASH_GRID,
+	DASH_TIMELINE,
+	DASH_TABLE,
+	DASH_TARGET
+};
 
 struct dashboard_item {
 	enum dashboard_item_kind kind;
-	int width, height;	 /* panels */
-	const char *unit;	 /* panels */
-	enum metric_id metric;	 /* panels: whose limits are thresholds; METRIC_COUNT: none */
-	double scale;		 /* … times this */
+	int width, height;                               /* panels */
+	const char *unit;                                /* panels */
+	enum metric_id metric;                           /* panels: the metric whose limits are the thresholds;
+							  * METRIC_COUNT: none */
+	double scale;                                    /* panels: factor on those limits */
 	const char *title[LANG_COUNT], *say[LANG_COUNT]; /* rows: title only */
-	const char *expression, *legend; /* targets */
+	const char *expression, *legend;                 /* targets */
 };
 
 extern const struct dashboard_item dashboard_items[];

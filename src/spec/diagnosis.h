@@ -33,6 +33,18 @@ enum evidence_id {
 	EVIDENCE_COUNT
 };
 
+enum threshold_id {
+#define THRESHOLD(name, ...) T_##name,
+#include "spec/diagnosis.def"
+	THRESHOLD_COUNT
+};
+
+enum situation {
+#define SITUATION(name, ...) IN_##name,
+#include "spec/diagnosis.def"
+	SITUATION_COUNT
+};
+
 struct question_spec {
 	const char *id; /* "speed" */
 	const char *text[LANG_COUNT];
@@ -45,7 +57,12 @@ struct answer_spec {
 	const char *text[LANG_COUNT];
 };
 
-enum cause_kind { CAUSE_IS_FAULT, CAUSE_IS_FINE, CAUSE_IS_UNDECIDED };
+enum cause_kind { CAUSE_IS_FINE, CAUSE_IS_UNDECIDED, CAUSE_IS_FAULT, CAUSE_IS_GRAVE };
+
+static inline bool cause_is_bad(enum cause_kind kind)
+{
+	return kind == CAUSE_IS_FAULT || kind == CAUSE_IS_GRAVE;
+}
 
 struct cause_spec {
 	const char *id; /* "other_load" */
@@ -61,6 +78,38 @@ struct evidence_spec {
 	const char *units; /* one letter per value, see diagnosis.def */
 	const char *text[LANG_COUNT];
 };
+
+struct threshold_spec {
+	const char *id;
+	double value, sure; /* NAN: there is no value from which the confidence is high */
+	const char *unit;
+	const char *text[LANG_COUNT];
+};
+
+struct fix_spec {
+	enum cause_id cause;
+	enum situation when;
+	const char *text[LANG_COUNT];
+};
+
+extern const struct threshold_spec threshold_specs[THRESHOLD_COUNT];
+extern const struct fix_spec fix_specs[];
+extern const size_t fix_count;
+extern const char *const situation_texts[SITUATION_COUNT][LANG_COUNT];
+
+static inline double limit_of(enum threshold_id t)
+{
+	return threshold_specs[t].value;
+}
+
+/* Value from which (for a lower limit: down to which) the confidence is high. */
+static inline double sure_of(enum threshold_id t)
+{
+	return threshold_specs[t].sure;
+}
+
+/* The fix for the cause in these situations (bits of enum situation). */
+const char *cause_fix(enum cause_id cause, unsigned situations, enum lang lang);
 
 extern const struct question_spec question_specs[QUESTION_COUNT];
 extern const struct answer_spec answer_specs[ANSWER_COUNT]; /* by question, in the order they are tried */

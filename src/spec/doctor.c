@@ -1,3 +1,4 @@
+/* doctor.c - the rows of doctor.def. */
 #include "spec/doctor.h"
 
 const struct check_spec check_specs[CHECK_COUNT] = {
@@ -10,7 +11,7 @@ const struct check_spec check_specs[CHECK_COUNT] = {
 
 const struct finding_spec finding_specs[FOUND_COUNT] = {
 #define CHECK(...)
-#define FINDING(name, state_, en, zh, fix_en, fix_zh)                                                                \
+#define FINDING(name, state_, en, zh, fix_en, fix_zh)                                                                  \
 	[FOUND_##name] = { .state = FINDING_##state_, .text = { en, zh }, .fix = { fix_en, fix_zh } },
 #include "spec/doctor.def"
 #undef CHECK

@@ -1,3 +1,4 @@
+/* families.c - the rows of families.def. */
 #include "spec/families.h"
 
 #define LABEL(label, key, ...) static const char *const values_##label[] = { __VA_ARGS__ };
@@ -13,6 +14,13 @@ static const char *const values_ALARM_TYPE[] = {
 #undef ALARM
 };
 
+static const char key_ACT[] = "action";
+static const char *const values_ACT[] = {
+#define ACT(name, id, ...) id,
+#include "spec/acts.def"
+#undef ACT
+};
+
 #define BOUNDS(set, ...) static const double bounds_##set[] = { __VA_ARGS__ };
 #include "spec/families.def"
 
@@ -20,21 +28,20 @@ static const char *const values_ALARM_TYPE[] = {
 #include "spec/families.def"
 
 const struct family_spec family_specs[FAMILY_COUNT] = {
-#define FAMILY(name, prom_, kind_, unit_, over_, start_, label_, set_, en, zh)                               \
-	[FAM_##name] = { .prom = prom_,                                                                        \
-			 .kind = FAMILY_##kind_,                                                               \
-			 .unit = unit_,                                                                        \
-			 .over = OVER_##over_,                                                                 \
-			 .start = START_##start_,                                                              \
-			 .first = S_##name,                                                                    \
-			 .n_values = LABEL_##label_,                                                           \
-			 .label = key_##label_,                                                                \
-			 .values = values_##label_,                                                            \
-			 .gpu = FAM_##name >= FAM_GPU_MEMORY_USED && FAM_##name <= FAM_GPU_UTILIZATION,        \
-			 .bounds = bounds_##set_,                                                           \
-			 .n_bounds = FAMILY_##kind_ == FAMILY_HISTOGRAM ?                                      \
-					     sizeof bounds_##set_ / sizeof *bounds_##set_ :              \
-					     0,                                                                \
+#define FAMILY(name, prom_, kind_, unit_, over_, start_, label_, set_, en, zh)                                         \
+	[FAM_##name] = { .prom = prom_,                                                                                \
+			 .kind = FAMILY_##kind_,                                                                       \
+			 .unit = unit_,                                                                                \
+			 .over = OVER_##over_,                                                                         \
+			 .start = START_##start_,                                                                      \
+			 .first = S_##name,                                                                            \
+			 .n_values = LABEL_##label_,                                                                   \
+			 .label = key_##label_,                                                                        \
+			 .values = values_##label_,                                                                    \
+			 .gpu = FAM_##name >= FAM_GPU_MEMORY_USED && FAM_##name <= FAM_GPU_UTILIZATION,                \
+			 .bounds = bounds_##set_,                                                                      \
+			 .n_bounds = FAMILY_##kind_ == FAMILY_HISTOGRAM ? sizeof bounds_##set_ / sizeof *bounds_##set_ \
+									: 0,                                           \
 			 .help = { en, zh } },
 #include "spec/families.def"
 };

@@ -1,7 +1,7 @@
 /* families.h - the Prometheus families of families.def as data.
  *
- * A series is one family with one value of its label; the series of a family stand one
- * after the other, so that `S_TOKENS + 1` is the second value's.
+ * A series is one family with one value of its label. The series of a family are consecutive, so `S_TOKENS + 1` is the
+ * series of the second value.
  */
 #ifndef RWKVMON_SPEC_FAMILIES_H
 #define RWKVMON_SPEC_FAMILIES_H
@@ -19,7 +19,7 @@ enum family_id {
 	FAMILY_COUNT
 };
 
-enum { LABEL_ALARM_TYPE = ALARM_TYPE_COUNT };
+enum { LABEL_ALARM_TYPE = ALARM_TYPE_COUNT, LABEL_ACT = ACT_COUNT };
 #define LABEL(label, key, ...) enum { LABEL_##label = sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *) };
 #include "spec/families.def"
 
@@ -37,19 +37,19 @@ struct family_spec {
 	const char *unit; /* "seconds", or "" */
 	enum family_over over;
 	enum family_start start;
-	enum series_id first; /* n_values series from here */
+	enum series_id first; /* the first of n_values consecutive series */
 	size_t n_values;
-	const char *label;	    /* "phase", or "" */
-	const char *const *values;  /* (n_values) of the label */
-	bool gpu;		    /* carries `gpu` */
-	const double *bounds;	    /* (n_bounds), ascending */
-	size_t n_bounds;	    /* 0: no histogram */
+	const char *label;         /* "phase", or "" */
+	const char *const *values; /* (n_values) of the label */
+	bool gpu;                  /* carries `gpu` */
+	const double *bounds;      /* (n_bounds), ascending */
+	size_t n_bounds;           /* 0: not a histogram */
 	const char *help[LANG_COUNT];
 };
 
 extern const struct family_spec family_specs[FAMILY_COUNT];
 
-/* value * scale + offset of each record's metric goes into the series. */
+/* Each record's metric contributes value * scale + offset to the series. */
 struct family_feed {
 	enum series_id series;
 	enum metric_id metric;

@@ -16,8 +16,10 @@ enum field_kind {
 	KIND_NUMBER,
 	KIND_TOKENS,
 	KIND_NUMBERS,
+	KIND_GPUS,
 	KIND_METRICS,
-	KIND_DETAILS
+	KIND_DETAILS,
+	KIND_JSON
 };
 
 enum field_owner { OWNER_RECORD, OWNER_SESSION, OWNER_EXTRA };
@@ -42,7 +44,13 @@ extern const struct field_spec field_specs[FIELD_COUNT];
 /* Is the field written in lines of this event? */
 bool field_in_event(enum field_id f, enum event_type event);
 
-/* Values of TEXT, COUNT and NUMBER fields; `have` bit f says that v[f] is known. */
+/* Is the field's value in struct field_values a text? */
+static inline bool field_is_text(enum field_id f)
+{
+	return field_specs[f].kind == KIND_TEXT || field_specs[f].kind == KIND_JSON;
+}
+
+/* Values of TEXT, JSON, COUNT and NUMBER fields; bit f of `have` is set if v[f] is known. */
 struct field_values {
 	uint64_t have[2];
 	union field_value {
@@ -62,7 +70,7 @@ static inline void fields_set_number(struct field_values *values, enum field_id 
 	values->v[f].number = number;
 }
 
-/* NULL text is nothing to set. */
+/* A NULL text sets nothing. */
 static inline void fields_set_text(struct field_values *values, enum field_id f, struct slice text)
 {
 	if (!text.p)

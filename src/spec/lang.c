@@ -1,3 +1,4 @@
+/* lang.c - finds the language from a locale's name. */
 #include "spec/lang.h"
 
 #include <string.h>

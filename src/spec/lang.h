@@ -1,4 +1,4 @@
-/* lang.h - the languages people read reports in. */
+/* lang.h - the languages of reports and messages. */
 #ifndef RWKVMON_SPEC_LANG_H
 #define RWKVMON_SPEC_LANG_H
 

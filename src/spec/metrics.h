@@ -7,12 +7,7 @@
 
 #include <stdint.h>
 
-enum metric_group {
-	METRIC_PERFORMANCE,
-	METRIC_RESOURCES,
-	METRIC_ACCURACY,
-	METRIC_GROUP_COUNT
-};
+enum metric_group { METRIC_PERFORMANCE, METRIC_RESOURCES, METRIC_ACCURACY, METRIC_GROUP_COUNT };
 
 enum metric_better { BETTER_LOWER, BETTER_HIGHER, BETTER_NEITHER };
 
@@ -26,11 +21,11 @@ enum metric_id {
 struct metric_spec {
 	bool core; /* one of the 12 published metrics */
 	enum metric_group group;
-	const char *id;     /* published: "logits_entropy" */
-	const char *key;    /* path below the group, "decay_half_life_tokens.p50" */
-	const char *unit;   /* "" for pure numbers */
-	int decimals;       /* in the log */
-	double scale;       /* 10^decimals */
+	const char *id;   /* published: "logits_entropy" */
+	const char *key;  /* path below the group, "decay_half_life_tokens.p50" */
+	const char *unit; /* "" for pure numbers */
+	int decimals;     /* in the log */
+	double scale;     /* 10^decimals */
 	enum metric_better better;
 	const char *label[LANG_COUNT];
 	const char *help[LANG_COUNT];
@@ -39,11 +34,14 @@ struct metric_spec {
 extern const struct metric_spec metric_specs[METRIC_COUNT];
 extern const char *const metric_group_keys[METRIC_GROUP_COUNT]; /* "performance", … */
 
-/* The metric of that published id, or METRIC_COUNT. */
+/* The metric with that published id, or METRIC_COUNT. */
 enum metric_id metric_by_id(struct slice id);
 
-/* The nearest value that the metric can have: what is drawn of a line that was fitted through it. */
+/* The nearest value that the metric can have; used for drawing a fitted line. */
 double metric_possible(enum metric_id m, double value);
+
+/* The value rounded to the decimals that the log keeps. */
+double metric_as_logged(enum metric_id m, double value);
 
 static inline uint64_t metric_bit(enum metric_id m)
 {

@@ -1,7 +1,8 @@
+/* pairs.c - the rows of pairs.def. */
 #include "spec/pairs.h"
 
 const struct pair_spec pair_specs[PAIR_COUNT] = {
-#define PAIR(a_, b_, sign_, en, zh)                                                                                  \
+#define PAIR(a_, b_, sign_, en, zh)                                                                                    \
 	[PAIR_##a_##_##b_] = { .a = (int)M_##a_, .b = (int)M_##b_, .sign = PAIR_##sign_, .meaning = { en, zh } },
 #include "spec/pairs.def"
 #undef PAIR

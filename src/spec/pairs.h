@@ -11,14 +11,14 @@ enum pair_id {
 	PAIR_COUNT
 };
 
-/* Columns of a step that can be held against each other: the metrics, then these. */
+/* Columns of a step that can be correlated: the metrics, then these. */
 enum pair_column { M_POSITION = METRIC_COUNT, PAIR_COLUMNS };
 
 enum pair_sign { PAIR_UP, PAIR_DOWN, PAIR_ANY };
 
 struct pair_spec {
-	int a, b; /* enum metric_id, or M_POSITION */
-	enum pair_sign sign; /* of the correlation that `meaning` is about */
+	int a, b;            /* enum metric_id, or M_POSITION */
+	enum pair_sign sign; /* sign of the correlation that `meaning` describes */
 	const char *meaning[LANG_COUNT];
 };
 

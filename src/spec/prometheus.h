@@ -12,7 +12,7 @@ struct record_rule {
 
 struct alert_rule {
 	const char *name, *severity, *wait, *keep; /* `for`, `keep_firing_for`: "5m" */
-	enum metric_id metric;			     /* METRIC_COUNT: no limit is asked for */
+	enum metric_id metric;                     /* METRIC_COUNT: the expression has no limit */
 	double scale;
 	const char *expression; /* @ stands for the metric's limit times scale */
 	const char *summary[LANG_COUNT], *description[LANG_COUNT];

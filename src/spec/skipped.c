@@ -1,3 +1,4 @@
+/* skipped.c - the rows of skipped.def. */
 #include "spec/skipped.h"
 
 #include <string.h>

@@ -17,7 +17,7 @@ struct skipped_spec {
 
 extern const struct skipped_spec skipped_specs[SKIPPED_COUNT];
 
-/* The reason that a reader gave in English, for people; as it is when it is none of these. */
+/* Translates a reason that a reader gave in English; a text that is not in the table is returned unchanged. */
 const char *skipped_reason(const char *english, enum lang lang);
 
 #endif

@@ -1,3 +1,4 @@
+/* buckets.c - if a value is beyond the last bucket, the width doubles and neighbouring buckets are merged. */
 #include "stats/buckets.h"
 
 #include <math.h>
@@ -48,8 +49,8 @@ static void merge_cell(struct bucket_cell *into, const struct bucket_cell *from)
 	add_saturating(&into->sum, from->sum);
 }
 
-/* Buckets of one number after the shift become one. They are gathered in ascending order
- * into cells that lie before them or are the first of them. */
+/* Buckets that have the same number after the shift become one. They are merged in ascending order into cells at or
+ * before the first of them. */
 static void widen_channel(const struct buckets *b, struct bucket_cell *cell, int bits)
 {
 	size_t to = 0;
@@ -112,21 +113,13 @@ static void cover(struct buckets *b, int64_t low, int64_t high)
 		widen(b, bits);
 	low >>= bits;
 	high >>= bits;
-	/* What comes before the first goes on coming: it gets all the room there is. */
+	/* Values earlier than the first bucket will probably be followed by more: they get all free cells. */
 	if (low < b->base)
 		rebase(b, high - (int64_t)b->cap + 1);
 	else if (high - b->base >= (int64_t)b->cap)
 		rebase(b, low);
 	b->first = low;
 	b->last = high;
-}
-
-void buckets_times(const struct buckets *b, int64_t time_us, int64_t *from_us, int64_t *to_us)
-{
-	int64_t width_us = INT64_C(1000) << b->width_bits, i = milliseconds(time_us) >> b->width_bits;
-
-	*from_us = i * width_us;
-	*to_us = *from_us + width_us;
 }
 
 size_t buckets_at(struct buckets *b, int64_t time_us)
@@ -155,7 +148,8 @@ void buckets_add(struct buckets *b, size_t at, size_t channel, double scale, dou
 	double scaled = fmax(-(double)BUCKETS_MOST, fmin((double)BUCKETS_MOST, value * scale));
 
 	if (cell)
-		merge_cell(cell, &(struct bucket_cell){ .count = 1, .min = value, .max = value, .sum = llrint(scaled) });
+		merge_cell(cell,
+			   &(struct bucket_cell){ .count = 1, .min = value, .max = value, .sum = llrint(scaled) });
 }
 
 void buckets_add_sum(struct buckets *b, size_t at, size_t channel, const struct bucket_cell *sum)
@@ -164,6 +158,70 @@ void buckets_add_sum(struct buckets *b, size_t at, size_t channel, const struct 
 
 	if (cell)
 		merge_cell(cell, sum);
+}
+
+bool buckets_places(struct buckets *b, const int64_t *time_us, size_t n, uint32_t *at)
+{
+	int64_t low = time_us[0], high = low;
+	uint32_t apart = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		low = time_us[i] < low ? time_us[i] : low;
+		high = time_us[i] > high ? time_us[i] : high;
+	}
+	buckets_at(b, low);
+	buckets_at(b, high); /* all of them fit now: the width stays */
+	if (milliseconds(low) >> b->width_bits == milliseconds(high) >> b->width_bits) {
+		at[0] = (uint32_t)slot(b, milliseconds(low) >> b->width_bits);
+		return true;
+	}
+	for (size_t i = 0; i < n; i++) {
+		at[i] = (uint32_t)slot(b, milliseconds(time_us[i]) >> b->width_bits);
+		apart |= at[i] ^ at[0];
+	}
+	return !apart;
+}
+
+void buckets_add_rows(struct buckets *b, size_t channel, const uint32_t *at, const double *value, const int64_t *sum,
+		      size_t n)
+{
+	struct bucket_cell *cells = n ? cell_of(b, 0, channel) : NULL;
+
+	for (size_t i = 0; cells && i < n; i++) {
+		struct bucket_cell *cell = &cells[at[i]];
+		bool first = !cell->count++;
+
+		cell->min = first || value[i] < cell->min ? value[i] : cell->min;
+		cell->max = first || value[i] > cell->max ? value[i] : cell->max;
+		add_saturating(&cell->sum, sum[i]);
+	}
+}
+
+/* Consecutive values in one cell are added together, since values are in order of time. */
+void buckets_add_decimals(struct buckets *b, size_t channel, const uint32_t *at, const int64_t *v, double scale,
+			  size_t n)
+{
+	struct bucket_cell *cells = n ? cell_of(b, 0, channel) : NULL;
+
+	for (size_t i = 0, next; cells && i < n; i = next) {
+		int64_t low = v[i], high = low, sum = low;
+		struct bucket_cell *cell = &cells[at[i]];
+		double min = (double)low / scale, max = min;
+
+		for (next = i + 1; next < n && at[next] == at[i]; next++) {
+			low = v[next] < low ? v[next] : low;
+			high = v[next] > high ? v[next] : high;
+			sum += v[next];
+		}
+		if (next > i + 1) {
+			min = (double)low / scale;
+			max = (double)high / scale;
+		}
+		cell->min = !cell->count || min < cell->min ? min : cell->min;
+		cell->max = !cell->count || max > cell->max ? max : cell->max;
+		cell->count += next - i;
+		add_saturating(&cell->sum, sum);
+	}
 }
 
 void buckets_merge(struct buckets *into, const struct buckets *from)

@@ -1,3 +1,4 @@
+/* counts.c - a table of counts over a range that grows, in steps of a power of ten. */
 #include "stats/counts.h"
 
 #include <math.h>
@@ -18,12 +19,51 @@ static int64_t step_of(int64_t v)
 	return step;
 }
 
-/* Room for low..high (in steps), in a window whose size is a power of two. */
-static bool make_room(struct counts *c, int64_t low, int64_t high)
+static uint32_t count_of(const struct counts *c, int64_t i)
+{
+	return c->wide ? c->bin.wide[i - c->base] : c->bin.narrow[i - c->base];
+}
+
+static void put_count(struct counts *c, int64_t i, uint32_t n)
+{
+	if (c->wide)
+		c->bin.wide[i - c->base] = n;
+	else
+		c->bin.narrow[i - c->base] = (uint16_t)n;
+}
+
+static void free_bins(struct counts *c)
+{
+	free(c->wide ? (void *)c->bin.wide : c->bin.narrow);
+}
+
+/* A table of `cap` bins from `base` on takes over what is counted; false: no memory. */
+static bool move_to(struct counts *c, size_t cap, int64_t base, bool wide)
+{
+	struct counts to = *c;
+	void *bins = calloc(cap, wide ? sizeof *to.bin.wide : sizeof *to.bin.narrow);
+
+	c->failed |= !bins;
+	if (!bins)
+		return false;
+	to.cap = cap;
+	to.base = base;
+	to.wide = wide;
+	if (wide)
+		to.bin.wide = bins;
+	else
+		to.bin.narrow = bins;
+	for (int64_t i = c->low; c->n && i <= c->high; i++)
+		put_count(&to, i, count_of(c, i));
+	free_bins(c);
+	*c = to;
+	return true;
+}
+
+/* Makes room for low..high (in steps), in a window whose size is a power of two. */
+static bool cover_range(struct counts *c, int64_t low, int64_t high)
 {
 	size_t cap = c->cap ? c->cap : CAP_FIRST;
-	int64_t base;
-	uint32_t *bin;
 
 	if (high - low >= COUNTS_BINS)
 		return false;
@@ -31,35 +71,34 @@ static bool make_room(struct counts *c, int64_t low, int64_t high)
 		return true;
 	while ((int64_t)cap <= high - low)
 		cap *= 2;
-	base = low - ((int64_t)cap - (high - low + 1)) / 2;
-	bin = calloc(cap, sizeof *bin);
-	if (!bin) {
-		c->failed = true;
-		return false;
-	}
-	for (int64_t i = c->low; c->n && i <= c->high; i++)
-		bin[i - base] = c->bin[i - c->base];
-	free(c->bin);
-	c->bin = bin;
-	c->cap = cap;
-	c->base = base;
+	return move_to(c, cap, low - ((int64_t)cap - (high - low + 1)) / 2, c->wide);
+}
+
+/* Makes room for n numbers more in any bin, as far as 32 bits go; false: no memory. */
+static bool cover_count(struct counts *c, uint64_t n)
+{
+	if (c->wide || c->n + n <= UINT16_MAX)
+		return true;
+	if (c->cap)
+		return move_to(c, c->cap, c->base, true);
+	c->wide = true;
 	return true;
 }
 
-/* The same numbers in smaller steps. */
+/* Converts the table to smaller steps. */
 static bool refine(struct counts *c, int64_t step)
 {
 	int64_t times = c->step / step;
-	struct counts fine = { .step = step, .low = c->low * times, .high = c->high * times };
+	struct counts fine = { .step = step, .low = c->low * times, .high = c->high * times, .wide = c->wide };
 
-	if (!make_room(&fine, fine.low, fine.high)) {
+	if (!cover_range(&fine, fine.low, fine.high)) {
 		c->failed |= fine.failed;
 		return false;
 	}
 	for (int64_t i = c->low; i <= c->high; i++)
-		fine.bin[i * times - fine.base] = c->bin[i - c->base];
+		put_count(&fine, i * times, count_of(c, i));
 	fine.n = c->n;
-	free(c->bin);
+	free_bins(c);
 	*c = fine;
 	return true;
 }
@@ -74,58 +113,92 @@ bool counts_add_times(struct counts *c, int64_t v, uint32_t times)
 		if (!refine(c, c->step / 10))
 			return false;
 	i = v / c->step;
-	if (!make_room(c, c->n && c->low < i ? c->low : i, c->n && c->high > i ? c->high : i) ||
-	    times > UINT32_MAX - c->bin[i - c->base])
+	if (!cover_range(c, c->n && c->low < i ? c->low : i, c->n && c->high > i ? c->high : i) ||
+	    !cover_count(c, times) || times > UINT32_MAX - count_of(c, i))
 		return false;
 	c->low = c->n && c->low < i ? c->low : i;
 	c->high = c->n && c->high > i ? c->high : i;
-	c->bin[i - c->base] += times;
+	put_count(c, i, count_of(c, i) + times);
 	c->n += times;
 	return true;
 }
 
-/* Those that need neither another step nor another window: how many of them. */
+/* Adds numbers while they need neither another step nor another window; returns how many. */
 static size_t add_known(struct counts *c, const int64_t *v, size_t n)
 {
-	const double per_step = 1.0 / (double)c->step;
-	const uint64_t span = (uint64_t)(c->high - c->low);
-	uint32_t *bin = c->bin + (c->low - c->base);
 	size_t k = 0;
 
-	if (c->step == 1)
-		for (; k < n && (uint64_t)(v[k] - c->low) <= span && bin[v[k] - c->low] != UINT32_MAX; k++)
-			bin[v[k] - c->low]++;
-	for (; c->step > 1 && k < n; k++) {
-		int64_t i = llrint((double)v[k] * per_step);
+	for (; k < n && v[k] % c->step == 0; k++) {
+		int64_t i = v[k] / c->step;
 
-		if (i * c->step != v[k] || (uint64_t)(i - c->low) > span || bin[i - c->low] == UINT32_MAX)
+		if (i < c->low || i > c->high || count_of(c, i) == (c->wide ? UINT32_MAX : UINT16_MAX))
 			break;
-		bin[i - c->low]++;
+		put_count(c, i, count_of(c, i) + 1);
 	}
 	c->n += k;
 	return k;
 }
 
-/* The numbers lie within the table, and no bin can overflow: only the step is left to be seen. How many have it. */
-static size_t add_within(struct counts *c, const int64_t *v, size_t n)
+static inline void count_one(const struct counts *c, size_t at, bool wide)
 {
-	const int64_t low = c->low * c->step, step = c->step;
+	if (wide)
+		c->bin.wide[at]++;
+	else
+		c->bin.narrow[at]++;
+}
+
+/* The numbers are within the table, and no bin can overflow: only the step must be checked. Returns how many fit it. */
+static inline size_t add_within(const struct counts *c, const int64_t *v, size_t n, bool wide)
+{
+	const int64_t low = c->base * c->step, step = c->step;
 	const uint64_t per_step = UINT64_MAX / (uint64_t)step + 1; /* 2^64 / step, rounded up: exact below 2^32 */
-	uint32_t *bin = c->bin + (c->low - c->base);
 	size_t k = 0;
 
 	if (step == 1)
 		for (; k < n; k++)
-			bin[v[k] - low]++;
+			count_one(c, (size_t)(v[k] - low), wide);
 	for (; step > 1 && k < n; k++) {
 		uint64_t above = (uint64_t)(v[k] - low), i = (uint64_t)((unsigned __int128)above * per_step >> 64);
 
 		if (i * (uint64_t)step != above)
 			break;
-		bin[i]++;
+		count_one(c, i, wide);
 	}
-	c->n += k;
 	return k;
+}
+
+/* The largest step that divides all of the numbers. */
+static int64_t step_of_all(const int64_t *v, size_t n)
+{
+	int64_t step = STEP_MOST;
+
+	for (size_t i = 0; i < n && step > 1; i++)
+		while (v[i] % step)
+			step /= 10;
+	return step;
+}
+
+/* Extends the window to hold all of the numbers, which are within least..most and include both. False: they do not fit,
+ * and nothing has changed. */
+static bool widen(struct counts *c, const int64_t *v, size_t n, int64_t least, int64_t most)
+{
+	int64_t low, high;
+
+	if (c->n && least >= c->low * c->step && most <= c->high * c->step)
+		return true;
+	if (!c->n)
+		c->step = step_of_all(v, n);
+	if (least % c->step || most % c->step)
+		return false;
+	low = least / c->step;
+	high = most / c->step;
+	low = c->n && c->low < low ? c->low : low;
+	high = c->n && c->high > high ? c->high : high;
+	if (!cover_range(c, low, high))
+		return false;
+	c->low = low;
+	c->high = high;
+	return true;
 }
 
 size_t counts_add(struct counts *c, const int64_t *v, size_t n, int64_t least, int64_t most)
@@ -133,10 +206,15 @@ size_t counts_add(struct counts *c, const int64_t *v, size_t n, int64_t least, i
 	size_t at = 0;
 
 	while (at < n) {
-		if (c->n && c->n <= UINT32_MAX - n && least >= c->low * c->step && most <= c->high * c->step)
-			at += add_within(c, v + at, n - at);
-		else if (c->n)
+		if (c->n <= UINT32_MAX - n && cover_count(c, n - at) && widen(c, v + at, n - at, least, most)) {
+			size_t fit =
+				c->wide ? add_within(c, v + at, n - at, true) : add_within(c, v + at, n - at, false);
+
+			c->n += fit;
+			at += fit;
+		} else if (c->n) {
 			at += add_known(c, v + at, n - at);
+		}
 		if (at < n && !counts_add_times(c, v[at], 1))
 			return at;
 		at += at < n;
@@ -154,10 +232,11 @@ bool counts_add_table(struct counts *into, const struct counts *from)
 		low = into->low < low ? into->low : low;
 		high = into->high > high ? into->high : high;
 	}
-	if ((into->n && into->step != from->step) || into->n + from->n > UINT32_MAX || !make_room(into, low, high))
+	if ((into->n && into->step != from->step) || into->n + from->n > UINT32_MAX || !cover_range(into, low, high) ||
+	    !cover_count(into, from->n))
 		return false;
 	for (int64_t i = from->low; i <= from->high; i++)
-		into->bin[i - into->base] += from->bin[i - from->base];
+		put_count(into, i, count_of(into, i) + count_of(from, i));
 	into->step = from->step;
 	into->low = low;
 	into->high = high;
@@ -168,8 +247,8 @@ bool counts_add_table(struct counts *into, const struct counts *from)
 void counts_walk(const struct counts *c, counts_visit *visit, void *ctx)
 {
 	for (int64_t i = c->low; c->n && i <= c->high; i++)
-		if (c->bin[i - c->base])
-			visit(ctx, i * c->step, c->bin[i - c->base]);
+		if (count_of(c, i))
+			visit(ctx, i * c->step, count_of(c, i));
 }
 
 void counts_visit_quantiles(const struct counts *c, double scale, struct quantiles *qs)
@@ -177,27 +256,26 @@ void counts_visit_quantiles(const struct counts *c, double scale, struct quantil
 	enum { BLOCK = 32 };
 
 	for (int64_t i = c->low, next; c->n && i <= c->high; i = next) {
-		const uint32_t *bin = c->bin + (i - c->base);
 		uint64_t sum = 0;
 
 		next = i + BLOCK <= c->high ? i + BLOCK : c->high + 1;
-		for (int64_t k = 0; k < next - i; k++)
-			sum += bin[k];
+		for (int64_t k = i; k < next; k++)
+			sum += count_of(c, k);
 		if (sum <= quantiles_unasked(qs)) {
 			quantiles_skip(qs, sum);
 			continue;
 		}
-		for (int64_t k = 0; k < next - i; k++) {
-			double v = (double)((i + k) * c->step) / scale;
+		for (int64_t k = i; k < next; k++) {
+			double v = (double)(k * c->step) / scale;
 
-			if (bin[k])
-				quantiles_visit(qs, v, v, bin[k]);
+			if (count_of(c, k))
+				quantiles_visit(qs, v, v, count_of(c, k));
 		}
 	}
 }
 
 void counts_free(struct counts *c)
 {
-	free(c->bin);
+	free_bins(c);
 	*c = (struct counts){ .n = 0 };
 }

@@ -1,12 +1,12 @@
-/* counts.h - how often each of some whole numbers occurs: every quantile of them, exact.
+/* counts.h - counts how often each whole number occurs, which gives exact quantiles.
  *
  * Numbers are counted in steps of the largest power of ten (at most 10^6) that divides all of
  * them, so that 32.5 counts like 325 although it is kept as 32500. When they span more than
- * COUNTS_BINS steps, or a number occurs 2^32 times, the table is full. Whether it gets full
- * depends on the numbers alone, not on their order or on how they were split.
+ * COUNTS_BINS steps, or a number occurs 2^32 times, the table is full. Whether it becomes full depends only on the
+ * numbers, not on their order or on how they were split.
  *
  * Ownership  a zeroed struct is empty; counts_free releases.
- * Errors     memory that runs out fills the table too, and sets `failed`.
+ * Errors     if memory runs out, the table also counts as full, and `failed` is set.
  */
 #ifndef RWKVMON_STATS_COUNTS_H
 #define RWKVMON_STATS_COUNTS_H
@@ -21,27 +21,31 @@ enum { COUNTS_BINS = 4096 };
 
 struct counts {
 	uint64_t n;
-	int64_t step;	   /* a power of ten; 0: nothing was counted */
+	int64_t step;      /* a power of ten; 0: nothing has been counted */
 	int64_t low, high; /* least and greatest number, in steps */
-	int64_t base;	   /* number of bin[0] */
+	int64_t base;      /* number of bin[0] */
 	size_t cap;
-	uint32_t *bin; /* (cap) */
+	bool wide; /* more than UINT16_MAX numbers have been counted */
+	union {
+		uint16_t *narrow;
+		uint32_t *wide;
+	} bin; /* (cap) */
 	bool failed;
 };
 
 /* [hot] Adds v (n), each less than 2^53 in size and within least..most, up to the first that does not fit; returns how
  * many. */
 size_t counts_add(struct counts *c, const int64_t *v, size_t n, int64_t least, int64_t most);
-bool counts_add_times(struct counts *c, int64_t v, uint32_t times); /* false: it does not fit */
+bool counts_add_times(struct counts *c, int64_t v, uint32_t times); /* false: the number does not fit */
 
-/* Adds all of `from` at once; false: that takes other steps or more bins, and nothing was added. */
+/* Adds all of `from` at once; false: that would need other steps or more bins, and nothing was added. */
 bool counts_add_table(struct counts *into, const struct counts *from);
 
 /* Ascending; value is in ones, not in steps. */
 typedef void counts_visit(void *ctx, int64_t value, uint32_t count);
 void counts_walk(const struct counts *c, counts_visit *visit, void *ctx);
 
-/* A walk for quantiles, of numbers / scale: what they do not ask for is passed by the block. */
+/* Walks through numbers / scale for quantiles; values that no quantile needs are skipped block by block. */
 void counts_visit_quantiles(const struct counts *c, double scale, struct quantiles *qs);
 
 void counts_free(struct counts *c);

@@ -1,3 +1,4 @@
+/* divergence.c - Kullback-Leibler divergence from logits, in double precision. */
 #include "stats/divergence.h"
 
 #include <math.h>

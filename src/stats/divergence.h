@@ -1,4 +1,4 @@
-/* divergence.h - how far one next-token distribution is from another. */
+/* divergence.h - the divergence of one next-token distribution from another. */
 #ifndef RWKVMON_STATS_DIVERGENCE_H
 #define RWKVMON_STATS_DIVERGENCE_H
 

@@ -1,3 +1,4 @@
+/* exact.c - a superaccumulator: every bit of a double has its place in an array of words. */
 #include "stats/exact.h"
 
 #include <math.h>
@@ -110,14 +111,15 @@ bool exact_common(const double *v, size_t n, int64_t *whole, int *exponent)
 		int64_t size;
 
 		memcpy(&bits, &v[i], sizeof bits);
-		size = (int64_t)(((bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52) << ((int)(bits >> 52 & FIELD_BITS) - least));
+		size = (int64_t)(((bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52)
+				 << ((int)(bits >> 52 & FIELD_BITS) - least));
 		whole[i] = bits >> 63 ? -size : size;
 	}
 	*exponent = least - 1075;
 	return least >= 0;
 }
 
-/* Two's complement, 192 bits, times 2^exponent. */
+/* Adds a two's complement number of 192 bits, times 2^exponent. */
 static void add_words(struct exact *e, const uint64_t w[3], int exponent)
 {
 	int bit = exponent + 64 * EXACT_POINT, at = bit / 64, up = bit % 64;
@@ -130,7 +132,7 @@ static void add_words(struct exact *e, const uint64_t w[3], int exponent)
 
 		e->w[at] = (uint64_t)sum;
 		carry = (uint64_t)(sum >> 64);
-		if (i > 3 && ((!above && !carry) || (above && carry))) /* what is left to add is 0 */
+		if (i > 3 && ((!above && !carry) || (above && carry))) /* nothing is left to add */
 			return;
 	}
 }
@@ -350,7 +352,7 @@ double big_fraction(const struct big *b, int *exponent)
 	shift = __builtin_clzll(b->w[b->n - 1]);
 	top <<= shift;
 	if (b->n > 2)
-		top |= 1; /* sticky: what lies below can break a tie only */
+		top |= 1; /* sticky bit: lower bits can only break a tie */
 	fraction = ldexp((double)top, -128);
 	*exponent = 64 * (b->n + b->exponent) - shift;
 	if (fraction >= 1) {

@@ -1,4 +1,4 @@
-/* exact.h - sums that lose nothing, so that they do not depend on order and any split merges to the same bits.
+/* exact.h - exact sums, which therefore do not depend on order, and merge to the same bits for any split.
  *
  * `struct exact` holds the sum of products of doubles over their whole range as one
  * fixed-point number. `struct big` is the integer arithmetic that turns such sums into
@@ -34,11 +34,12 @@ void exact_add(struct exact *e, double a); /* finite */
 /* Adds a * b; both finite. */
 void exact_add_product(struct exact *e, double a, double b);
 
-/* [hot] Are the n numbers near enough to each other to be whole numbers of one power of two, 2^*exponent? Then these, and
- * sums of them and of their products, cost a fraction of the above. n <= 1024. */
+/* [hot] Can all n numbers be written as whole multiples of one power of two, 2^*exponent? Then these multiples, and
+ * sums of them and of their products, cost a fraction of the functions above. n <= 1024. */
 bool exact_common(const double *v, size_t n, int64_t *whole, int *exponent);
 void exact_add_wholes(struct exact *e, const int64_t *v, size_t n, int exponent);
-void exact_add_whole_products(struct exact *e, const int64_t *a, const int64_t *b, size_t n, int exponent); /* of a product */
+void exact_add_whole_products(struct exact *e, const int64_t *a, const int64_t *b, size_t n,
+			      int exponent); /* of a product */
 void exact_merge(struct exact *into, const struct exact *from);
 
 /* (-1)^negative * sum of w[i] * 2^(64 * (i + exponent)), trimmed at both ends; n = 0 is zero. */

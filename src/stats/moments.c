@@ -1,3 +1,4 @@
+/* moments.c - sums of decimals as 128- and 192-bit integers; other doubles exactly; divided at the end. */
 #include "stats/moments.h"
 
 #include <math.h>
@@ -103,7 +104,7 @@ bool moments_decimal(const struct moments *m, double v, int64_t *scaled)
 {
 	const int64_t most = INT64_C(1) << 51;
 
-	return is_decimal(v, m->scale, scaled) && *scaled < most && *scaled > -most;
+	return is_decimal(v, m->scale, scaled) && *scaled<most && * scaled> - most;
 }
 
 /* w += the sum of x * y: `sum` where they are small. */
@@ -204,6 +205,47 @@ static void central(struct big *out, uint64_t n, const struct big *products, con
 	big_subtract(out, &square);
 }
 
+/* A size as a whole number of 100 bits, of which millions can be summed up; what is larger is the largest. */
+static u128 whole_of(long double v)
+{
+	uint64_t upper;
+
+	if (v < 0x1p62L) /* the processor converts these, a function all others */
+		return (u128)(int64_t)v;
+	if (v >= 0x1p100L)
+		return (u128)1 << 100;
+	upper = (uint64_t)(int64_t)(v * 0x1p-50L);
+	return ((u128)upper << 50) + (u128)(int64_t)(v - (long double)upper * 0x1p50L);
+}
+
+void moments_take(struct moments *m, uint64_t count, double sum, double squares_about_mean, double min, double max)
+{
+	const long double scaled = (long double)sum * m->scale, n = (long double)count;
+	const long double about = (long double)squares_about_mean * m->scale * m->scale;
+	u128 square;
+
+	if (!count)
+		return;
+	/* The last factor keeps the rounded squares at or above sum^2 / n: no variance is negative. */
+	square = whole_of((scaled * scaled / n + about) * (1 + 0x1p-61L)) + 1;
+	m->min = !m->count || min < m->min ? min : m->min;
+	m->max = !m->count || max > m->max ? max : m->max;
+	m->count += count;
+	m->sum += (i128)whole_of(fabsl(roundl(scaled))) * (scaled < 0 ? -1 : 1);
+	add_192(m->square, (uint64_t)square, (uint64_t)(square >> 64), 0);
+}
+
+double moments_sum(const struct moments *m)
+{
+	struct big sum;
+	double fraction;
+	int exponent;
+
+	whole_sum(&sum, m->sum, m->rest ? &m->rest[0] : NULL, m->scale);
+	fraction = big_fraction(&sum, &exponent);
+	return ldexp(fraction / m->scale, exponent);
+}
+
 double moments_mean(const struct moments *m)
 {
 	struct big sum;
@@ -262,7 +304,7 @@ void comoments_add(struct comoments *c, double x, double y)
 	}
 }
 
-/* One of each pair is no decimal. */
+/* Adds pairs in which at least one value is not a decimal. */
 static void add_other_pairs(struct comoments *c, const double *x, const double *y, size_t n)
 {
 	int64_t a[RANGE_MOST], b[RANGE_MOST];

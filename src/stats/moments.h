@@ -1,7 +1,8 @@
-/* moments.h - count, least, greatest, mean, deviation and correlation of decimals, exact until the last rounding.
+/* moments.h - count, minimum, maximum, mean, standard deviation and correlation of decimals, exact until the last
+ * rounding.
  *
- * Values that are decimal fractions of 1/scale are summed as integers; all others in an
- * `struct exact`, made when the first of them comes. Nothing depends on the order of the
+ * Values that are decimal fractions of 1/scale are summed as integers; all others in a `struct exact`, allocated at the
+ * first such value. Nothing depends on the order of the
  * values, and any split of them merges to the same bits.
  *
  * Ownership  zero a struct and set its scale(s) to begin; *_free releases.
@@ -16,8 +17,8 @@
 struct moments {
 	double scale; /* 10^decimals */
 	uint64_t count;
-	double min, max;    /* of nothing: 0 */
-	i128 sum;	    /* of the decimals, times scale */
+	double min, max;    /* 0 if there is no value */
+	i128 sum;           /* of the decimals, times scale */
 	uint64_t square[3]; /* sum of their squares, times scale^2: 192 bits never wrap */
 	struct exact *rest; /* [2]: sum and sum of squares of the values that are no decimals; or NULL */
 	bool failed;
@@ -28,17 +29,23 @@ void moments_add(struct moments *m, double v);
 /* Is v the double nearest to *scaled / scale, |*scaled| < 2^51? */
 bool moments_decimal(const struct moments *m, double v, int64_t *scaled);
 
-/* [hot] The same as moments_add when v is known to be no such decimal; for n = 1..RANGE_MOST of them, with their range. */
+/* [hot] The same as moments_add for n = 1..RANGE_MOST values that are known not to be such decimals, with their range.
+ */
 void moments_add_others(struct moments *m, const double *v, size_t n, const struct real_range *r);
 
-/* [hot] Tells n <= RANGE_MOST values apart: decimals, times scale, go to `decimal`, the others to `other`. Returns how many are
- * decimals. */
+/* [hot] Separates n <= RANGE_MOST values: decimals, times scale, go to `decimal`, the others to `other`. Returns the
+ * number of decimals. */
 size_t moments_part(double scale, const double *v, size_t n, int64_t *decimal, double *other);
 
 /* [hot] The same for the values v[i] / scale, n = 1..RANGE_MOST, each |v[i]| < 2^52; r is their range. */
 void moments_add_decimals(struct moments *m, const int64_t *v, size_t n, const struct range *r);
 void moments_merge(struct moments *into, const struct moments *from); /* of equal scale */
-double moments_mean(const struct moments *m);			      /* NAN when count is 0 */
+
+/* Adds what is known of `count` values elsewhere: their sum, the sum of their squared distances from their mean, and
+ * their range. Sum and squares are then as exact as these doubles, no longer to the bit. */
+void moments_take(struct moments *m, uint64_t count, double sum, double squares_about_mean, double min, double max);
+double moments_mean(const struct moments *m); /* NAN when count is 0 */
+double moments_sum(const struct moments *m);
 double moments_stddev(const struct moments *m); /* of a sample (n - 1); NAN when count < 2 */
 void moments_free(struct moments *m);
 
@@ -48,7 +55,7 @@ struct comoments {
 	uint64_t count;
 	i128 x, y;
 	uint64_t xx[3], yy[3];
-	uint64_t xy[3];	    /* two's complement */
+	uint64_t xy[3];     /* two's complement */
 	struct exact *rest; /* [5]: x, y, xx, yy, xy of pairs in which one is no decimal; or NULL */
 	bool failed;
 };

@@ -1,3 +1,4 @@
+/* quantiles.c - interpolates between ranks in one pass. */
 #include "stats/quantiles.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* quantiles.h - quantiles picked out of a walk over values in ascending order.
+/* quantiles.h - computes quantiles during one pass over values in ascending order.
  *
  * Linear interpolation between ranks; a run of several values counts as spread evenly.
  */
@@ -16,7 +16,7 @@ struct rank_picker {
 	size_t at;
 };
 
-/* Of each quantile the rank below it and the rank above it: each row ascends for itself. */
+/* For each quantile, the rank below it and the rank above it; each row is ascending. */
 struct quantiles {
 	struct rank_picker below, above;
 	size_t n;
@@ -30,11 +30,11 @@ struct quantiles quantiles_of(const double *q, size_t n, uint64_t count);
 /* A run of values in ascending order: count values spread evenly over low..high. ctx is the struct quantiles. */
 void quantiles_visit(void *ctx, double low, double high, uint64_t count);
 
-/* How many of the next values no quantile asks for; quantiles_skip passes so many, or fewer, unseen. */
+/* How many of the next values no quantile needs; quantiles_skip skips that many, or fewer. */
 uint64_t quantiles_unasked(const struct quantiles *qs);
 void quantiles_skip(struct quantiles *qs, uint64_t count);
 
-/* After the walk; within min..max. */
+/* The results, after the pass; limited to min..max. */
 void quantiles_tell(const struct quantiles *qs, double min, double max, double *out);
 
 #endif

@@ -1,24 +1,10 @@
-#include "stats/range_kernels.h"
+/* range.c - the scalar loops, and the choice of faster ones. */
+#define RANGE_KERNEL(name) name##_scalar
+#include "stats/range_body.h"
 
 #include "base/cpu.h"
 
 #include <math.h>
-
-struct range range_of_scalar(const int64_t *v, size_t n)
-{
-	struct range r = { v[0], v[0], 0, 0 };
-	uint64_t sum = 0, squares = 0; /* they wrap where they mean nothing */
-
-	for (size_t i = 0; i < n; i++) {
-		r.low = v[i] < r.low ? v[i] : r.low;
-		r.high = v[i] > r.high ? v[i] : r.high;
-		sum += (uint64_t)v[i];
-		squares += (uint64_t)v[i] * (uint64_t)v[i];
-	}
-	r.sum = (int64_t)sum;
-	r.squares = (int64_t)squares;
-	return r;
-}
 
 struct real_range real_range_of_scalar(const double *v, size_t n, double scale, double most)
 {
@@ -34,7 +20,7 @@ struct real_range real_range_of_scalar(const double *v, size_t n, double scale, 
 	return r;
 }
 
-/* Rounding by a number that leaves no room for a fraction. */
+/* Rounds by adding a number so large that no fraction bits are left. */
 bool range_is_plainly_other_scalar(const double *v, size_t n, double scale)
 {
 	const double round = 0x1.8p52;
@@ -48,20 +34,13 @@ bool range_is_plainly_other_scalar(const double *v, size_t n, double scale)
 	return all;
 }
 
-int64_t range_products_scalar(const int64_t *x, const int64_t *y, size_t n)
-{
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += x[i] * y[i];
-	return sum;
-}
-
 struct range range_of(const int64_t *v, size_t n)
 {
 #if defined(__x86_64__)
 	if (n > 4 && cpu_features()->avx512)
 		return range_of_avx512(v, n);
+	if (n > 4 && cpu_features()->avx2)
+		return range_of_avx2(v, n);
 #endif
 	return range_of_scalar(v, n);
 }
@@ -89,6 +68,8 @@ int64_t range_products(const int64_t *x, const int64_t *y, size_t n)
 #if defined(__x86_64__)
 	if (cpu_features()->avx512)
 		return range_products_avx512(x, y, n);
+	if (cpu_features()->avx2)
+		return range_products_avx2(x, y, n);
 #endif
 	return range_products_scalar(x, y, n);
 }

@@ -1,7 +1,7 @@
-/* range.h - what one loop over some whole numbers says of them.
+/* range.h - minimum, maximum and sums of some whole numbers, computed in one loop.
  *
  * Ownership  plain values.
- * Cost       with AVX-512 eight numbers at a time.
+ * Cost       whole numbers four at a time with AVX2, all of them eight with AVX-512.
  */
 #ifndef RWKVMON_STATS_RANGE_H
 #define RWKVMON_STATS_RANGE_H
@@ -17,7 +17,8 @@ struct range {
 	int64_t squares; /* their sum; only when range_is_small */
 };
 
-/* [hot] n = 1..RANGE_MOST numbers. While each is less than 2^52 in size, the sum is one; of others, only low and high hold. */
+/* [hot] n = 1..RANGE_MOST numbers. The sum is valid only if each is less than 2^52 in size; otherwise only low and high
+ * are. */
 struct range range_of(const int64_t *v, size_t n);
 
 /* Products of n numbers below 2^26 in size, n <= RANGE_MOST, sum up to at most 2^62. */
@@ -35,7 +36,7 @@ struct real_range {
 /* [hot] n = 1..RANGE_MOST finite numbers; most <= 2^52. */
 struct real_range real_range_of(const double *v, size_t n, double scale, double most);
 
-/* [hot] Is it plain of every one of n numbers that it is not the double nearest to a whole number / scale? False says nothing. */
+/* [hot] Is every one of the n numbers clearly not the double nearest to a whole number / scale? False: undecided. */
 bool range_is_plainly_other(const double *v, size_t n, double scale);
 
 /* [hot] The sum of x[i] * y[i]; both are small. */

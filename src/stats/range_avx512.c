@@ -1,3 +1,4 @@
+/* range_avx512.c - the loops of range.c, eight numbers at a time. */
 #if defined(__x86_64__)
 #include "stats/range_kernels.h"
 
@@ -22,7 +23,8 @@ struct range range_of_avx512(const int64_t *v, size_t n)
 		sum = _mm512_add_epi64(sum, x);
 		squares = _mm512_add_epi64(squares, _mm512_mul_epi32(x, x));
 	}
-	struct range r = { _mm512_reduce_min_epi64(low), _mm512_reduce_max_epi64(high), _mm512_reduce_add_epi64(sum), 0 };
+	struct range r = { _mm512_reduce_min_epi64(low), _mm512_reduce_max_epi64(high), _mm512_reduce_add_epi64(sum),
+			   0 };
 
 	if (range_is_small(&r)) /* else the sum would overflow */
 		r.squares = _mm512_reduce_add_epi64(squares);
@@ -41,9 +43,11 @@ struct real_range real_range_of_avx512(const double *v, size_t n, double scale, 
 
 		low = _mm512_mask_min_pd(low, rest, low, x);
 		high = _mm512_mask_max_pd(high, rest, high, x);
-		sum = _mm512_add_epi64(sum, _mm512_cvtpd_epi64(_mm512_max_pd(below, _mm512_min_pd(limit, _mm512_mul_pd(x, by)))));
+		sum = _mm512_add_epi64(
+			sum, _mm512_cvtpd_epi64(_mm512_max_pd(below, _mm512_min_pd(limit, _mm512_mul_pd(x, by)))));
 	}
-	return (struct real_range){ _mm512_reduce_min_pd(low), _mm512_reduce_max_pd(high), _mm512_reduce_add_epi64(sum) };
+	return (struct real_range){ _mm512_reduce_min_pd(low), _mm512_reduce_max_pd(high),
+				    _mm512_reduce_add_epi64(sum) };
 }
 
 bool range_is_plainly_other_avx512(const double *v, size_t n, double scale)
@@ -69,7 +73,8 @@ int64_t range_products_avx512(const int64_t *x, const int64_t *y, size_t n)
 	for (size_t i = 0; i < n; i += 8) {
 		__mmask8 rest = rest_of(n - i);
 
-		sum = _mm512_add_epi64(sum, _mm512_mul_epi32(_mm512_maskz_loadu_epi64(rest, x + i), _mm512_maskz_loadu_epi64(rest, y + i)));
+		sum = _mm512_add_epi64(sum, _mm512_mul_epi32(_mm512_maskz_loadu_epi64(rest, x + i),
+							     _mm512_maskz_loadu_epi64(rest, y + i)));
 	}
 	return _mm512_reduce_add_epi64(sum);
 }

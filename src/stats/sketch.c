@@ -1,3 +1,4 @@
+/* sketch.c - takes bin numbers directly from a double's bits; pages of bins are allocated when needed. */
 #include "stats/sketch_kernels.h"
 
 #include "base/cpu.h"
@@ -21,8 +22,8 @@ static uint64_t size_bits(double v)
 static bool widen_window(struct sketch_side *side, uint32_t key)
 {
 	uint32_t first = side->n && side->first < key ? side->first : key / WINDOW_STEP * WINDOW_STEP;
-	uint32_t end = side->n && side->first + side->n > key ? side->first + side->n
-							      : (key / WINDOW_STEP + 1) * WINDOW_STEP;
+	uint32_t end =
+		side->n && side->first + side->n > key ? side->first + side->n : (key / WINDOW_STEP + 1) * WINDOW_STEP;
 	struct sketch_page **page = calloc(end - first, sizeof(struct sketch_page *));
 
 	if (!page)
@@ -58,11 +59,20 @@ static uint64_t bin_count(const struct sketch_page *page, size_t bin)
 	return page->bin[bin] + (page->carry ? (uint64_t)page->carry[bin] << 16 : 0);
 }
 
+static inline struct sketch_page *page_of(struct sketch *s, bool negative, uint32_t key)
+{
+	struct sketch_side *side = &s->side[negative];
+	struct sketch_page *page = key - side->first < side->n ? side->page[key - side->first] : NULL;
+
+	if (!page)
+		page = make_page(side, key);
+	s->failed |= !page;
+	return page;
+}
+
 static inline void add_to_bin(struct sketch *s, double v, uint64_t times)
 {
 	uint64_t bits = size_bits(v), sum;
-	struct sketch_side *side = &s->side[v < 0];
-	uint32_t key = (uint32_t)(bits >> PAGE_SHIFT);
 	size_t bin = bits >> BIN_SHIFT & (SKETCH_PAGE_BINS - 1);
 	struct sketch_page *page;
 
@@ -70,13 +80,9 @@ static inline void add_to_bin(struct sketch *s, double v, uint64_t times)
 		s->zeros += times;
 		return;
 	}
-	page = key - side->first < side->n ? side->page[key - side->first] : NULL;
+	page = page_of(s, v < 0, (uint32_t)(bits >> PAGE_SHIFT));
 	if (!page)
-		page = make_page(side, key);
-	if (!page) {
-		s->failed = true;
 		return;
-	}
 	sum = page->bin[bin] + times;
 	page->bin[bin] = (uint16_t)sum;
 	if (sum >> 16)
@@ -129,6 +135,86 @@ void sketch_add(struct sketch *s, double v)
 	sketch_add_times(s, v, 1);
 }
 
+/* The part of n values that falls to bin i of 2^shift. */
+static inline uint64_t part_of(uint64_t n, uint32_t i, unsigned shift)
+{
+	return (n * (i + 1) >> shift) - (n * i >> shift);
+}
+
+/* Adds to n = 2^shift bins their parts, as part_of says, unless one of them would need a carry. n is a constant where
+ * it is called, so that bins are added to many at a time. */
+static inline bool add_even(uint16_t *bin, unsigned n, unsigned shift, uint16_t each, uint16_t rest)
+{
+	uint16_t sum[1 << SKETCH_SHIFT_MOST], full = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		const uint16_t before = (uint16_t)(rest * i), to = (uint16_t)(before + rest);
+		const uint16_t part = (uint16_t)(each + (to >> shift) - (before >> shift));
+
+		sum[i] = (uint16_t)(bin[i] + part);
+		full |= sum[i] < part;
+	}
+	if (!full)
+		memcpy(bin, sum, n * sizeof *bin);
+	return !full;
+}
+
+static bool add_parts(uint16_t *bin, unsigned shift, uint64_t each, uint16_t rest)
+{
+	if (each >= UINT16_MAX)
+		return false;
+	switch (shift) {
+	case 4:
+		return add_even(bin, 16, 4, (uint16_t)each, rest);
+	case 3:
+		return add_even(bin, 8, 3, (uint16_t)each, rest);
+	case 2:
+		return add_even(bin, 4, 2, (uint16_t)each, rest);
+	default:
+		return add_even(bin, 2, 1, (uint16_t)each, rest);
+	}
+}
+
+/* The bins of a run lie in one page; each gets its part, as part_of says. */
+static void add_wide(struct sketch *s, const struct sketch_run *run)
+{
+	struct sketch_page *page = page_of(s, run->value < 0, run->key / SKETCH_PAGE_BINS);
+	const uint64_t each = run->n >> run->shift, rest = run->n & ((UINT64_C(1) << run->shift) - 1);
+	const size_t first = run->key % SKETCH_PAGE_BINS, n = (size_t)1 << run->shift;
+	uint64_t owed = 0;
+
+	if (!page || add_parts(&page->bin[first], run->shift, each, (uint16_t)rest))
+		return;
+	for (size_t i = first; i < first + n; i++) {
+		const uint64_t more = (owed += rest) >> run->shift, sum = page->bin[i] + each + more;
+
+		owed -= more << run->shift;
+		page->bin[i] = (uint16_t)sum;
+		if (sum >> 16)
+			carry_over(s, page, i, (uint32_t)(sum >> 16));
+	}
+}
+
+void sketch_add_run(struct sketch *s, const struct sketch_run *run)
+{
+	if (!run->shift) {
+		sketch_add_times(s, run->value, run->n);
+		return;
+	}
+	if (!s->spilled && s->count + run->n <= SKETCH_FEW) {
+		for (uint32_t i = 0; i < 1u << run->shift; i++)
+			sketch_add_times(s, sketch_middle(run->key + i, 0, run->value < 0),
+					 part_of(run->n, i, run->shift));
+		return;
+	}
+	if (s->failed)
+		return;
+	if (!s->spilled)
+		spill(s);
+	s->count += run->n;
+	add_wide(s, run);
+}
+
 static void merge_page(struct sketch *s, struct sketch_page *into, const struct sketch_page *from)
 {
 	for (size_t bin = 0; bin < SKETCH_PAGE_BINS; bin++) {
@@ -152,7 +238,7 @@ static void merge_side(struct sketch *s, struct sketch_side *into, const struct 
 	}
 }
 
-/* Values whose pages are there: how many of them, from the first on. Zero has no page, and the least numbers share its key. */
+/* Adds values while their pages exist; returns how many. Zero has no page, and the smallest numbers share its key. */
 static size_t add_known(struct sketch *s, const uint32_t *key, size_t n)
 {
 	const struct sketch_side *side = &s->side[0];

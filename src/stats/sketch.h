@@ -1,10 +1,9 @@
 /* sketch.h - quantiles of any number of values in bounded memory.
  *
- * Up to SKETCH_FEW values are kept as they are: quantiles are then exact. More are counted
- * in bins straight from the bits of the double: sign, exponent and the first 8 bits of the
- * mantissa, so that a bin is at most 1/256 = 0.39 % of its values wide, over the whole
- * range of doubles. Pages of 64 bins (a quarter of an octave) come as they are needed.
- * A sketch is a function of the values alone: order and split do not matter.
+ * Up to SKETCH_FEW values are stored, and quantiles are then exact. More values are counted in bins given directly by
+ * the bits of the double: sign, exponent and the first 8 bits of the mantissa, so that a bin is at most 1/256 = 0.39 %
+ * of its values wide, over the whole range of doubles. Pages of 64 bins (a quarter of an octave) are allocated when
+ * needed. A sketch depends only on the values, not on their order or split.
  *
  * Ownership  a zeroed struct is empty; sketch_free releases.
  * Errors     `failed` sticks when memory runs out.
@@ -15,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { SKETCH_FEW = 64, SKETCH_PAGE_BINS = 64 };
 
@@ -31,10 +31,10 @@ struct sketch_side {
 
 struct sketch {
 	uint64_t count, zeros;
-	double *few; /* the values, while there are few */
+	double *few;                /* the values, while there are at most SKETCH_FEW */
 	struct sketch_side side[2]; /* positive, negative */
 	uint32_t few_cap;
-	bool spilled; /* into bins */
+	bool spilled; /* values have been moved into bins */
 	bool failed;
 };
 
@@ -45,6 +45,31 @@ void sketch_add_all(struct sketch *s, const double *v, size_t n);
 /* [hot] The numbers v[i] / scale, or 1 - v[i] / scale; with AVX-512 eight at a time. */
 void sketch_add_decimals(struct sketch *s, const int64_t *v, size_t n, double scale, bool complement);
 void sketch_add_times(struct sketch *s, double v, uint64_t times);
+
+/* Values of a bin that is 2^shift of the sketch's own wide, 0..SKETCH_SHIFT_MOST, and begins with the bin of that key;
+ * they are spread evenly over those. */
+enum { SKETCH_SHIFT_MOST = 4 };
+struct sketch_run {
+	double value; /* in the middle of the bin; 0: zeros */
+	uint64_t n;
+	uint32_t key; /* a multiple of 2^shift */
+	uint8_t shift;
+};
+
+/* How wide its bin is. */
+static inline double sketch_run_width(const struct sketch_run *run)
+{
+	uint64_t bits;
+	double power;
+
+	memcpy(&bits, &run->value, sizeof bits);
+	bits &= UINT64_C(0x7ff) << 52;
+	memcpy(&power, &bits, sizeof power);
+	return power * (double)(1u << run->shift) / 256;
+}
+
+void sketch_add_run(struct sketch *s, const struct sketch_run *run);
+
 void sketch_merge(struct sketch *into, const struct sketch *from);
 void sketch_free(struct sketch *s);
 

@@ -1,3 +1,4 @@
+/* sketch_avx512.c - the bin numbers of eight values at a time. */
 #if defined(__x86_64__)
 #include "stats/sketch_kernels.h"
 

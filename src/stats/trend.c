@@ -1,18 +1,11 @@
+/* trend.c - weighted least squares, with the error widened by the deviations' correlation. */
 #include "stats/trend.h"
+
+#include "stats/noise.h"
+#include "stats/student.h"
 
 #include <math.h>
 #include <stdbool.h>
-
-double trend_student95(double freedom)
-{
-	/* Cornish-Fisher: how far t's quantile lies beyond the normal one, by powers of 1/freedom. */
-	static const double z = 1.959963984540054;
-	double z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z, z9 = z7 * z * z, v = freedom;
-
-	return z + (z3 + z) / (4 * v) + (5 * z5 + 16 * z3 + 3 * z) / (96 * v * v) +
-	       (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / (384 * v * v * v) +
-	       (79 * z9 + 776 * z7 + 1482 * z5 - 1920 * z3 - 945 * z) / (92160 * v * v * v * v);
-}
 
 struct trend_rest trend_rest(const struct trend_point *p, const double *e, size_t n)
 {
@@ -46,18 +39,37 @@ static struct means means_of(const struct trend_point *p, size_t n)
 	return m;
 }
 
-/* The interval around a slope whose points spread by `tt` (weighted mean square) in t. */
-static void interval(struct trend_line *line, const struct trend_point *p, size_t n, double tt)
+/* How far the slope wanders by chance: what the noise between points says, or what the points' distance from the line
+ * says when that is more. `middle` and `tt`: weighted mean and mean square of t. */
+static double slope_error(struct trend_line *line, const struct trend_point *p, size_t n, double middle, double tt)
 {
-	double e[TREND_MAX], error;
+	static const struct trend_cuts none = { .n = 0 };
+	struct noise noise = noise_of(p, n, &none);
+	double e[TREND_MAX], weight = 0, noise_says;
 	struct trend_rest rest;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		e[i] = p[i].value - line->at_start - line->slope * (p[i].t - p[0].t);
+		weight += p[i].weight;
+	}
 	rest = trend_rest(p, e, n);
-	if (rest.independent < TREND_POINTS)
+	for (size_t i = 0; i < n; i++)
+		e[i] = p[i].weight * (p[i].t - middle) / (weight * tt);
+	noise_says = noise_of_contrast(&noise, e, n);
+	line->memory = fmin(noise_memory(&noise), (double)n);
+	line->independent = rest.independent;
+	if (noise_says * tt * (rest.independent - 2) > rest.square)
+		line->independent = 2 + rest.square / (noise_says * tt);
+	return sqrt(fmax(noise_says, rest.square / ((rest.independent - 2) * tt)));
+}
+
+static void interval(struct trend_line *line, const struct trend_point *p, size_t n, double middle, double tt)
+{
+	double error = slope_error(line, p, n, middle, tt);
+
+	if (line->independent < TREND_POINTS)
 		return;
-	error = trend_student95(rest.independent - 2) * sqrt(rest.square / ((rest.independent - 2) * tt));
+	error *= student_reach(0.05, line->independent - 2);
 	line->low = line->slope - error;
 	line->high = line->slope + error;
 }
@@ -72,7 +84,7 @@ static bool is_constant(const struct trend_point *p, size_t n)
 
 struct trend_line trend_fit(const struct trend_point *p, size_t n)
 {
-	struct trend_line line = { (double)NAN, (double)NAN, (double)NAN, (double)NAN };
+	struct trend_line line = { (double)NAN, (double)NAN, (double)NAN, (double)NAN, 0, 0 };
 	struct means m;
 	double tt = 0, tv = 0;
 
@@ -88,9 +100,9 @@ struct trend_line trend_fit(const struct trend_point *p, size_t n)
 	if (!(tt > 0))
 		return line;
 	if (is_constant(p, n))
-		return (struct trend_line){ 0, 0, 0, p[0].value };
+		return (struct trend_line){ 0, 0, 0, p[0].value, (double)n, 1 };
 	line.slope = tv / tt;
 	line.at_start = m.value + line.slope * (p[0].t - m.t);
-	interval(&line, p, n, tt);
+	interval(&line, p, n, m.t, tt);
 	return line;
 }

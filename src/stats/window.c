@@ -1,72 +1,128 @@
+/* window.c - the ring of values, and statistics of what it held. */
 #include "stats/window.h"
 
+#include "stats/select.h"
+
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-void window_push(struct window *w, double value)
+static const double LARGE = 8796093022208; /* 2^43: WINDOW_MAX of them stay below 2^53 */
+
+void window_push_many(struct window *w, const double *value, size_t n)
 {
-	w->v[w->next] = value;
-	w->next = w->next + 1 == w->cap ? 0 : w->next + 1;
-	if (w->n < w->cap)
-		w->n++;
+	size_t left_out = n > w->cap ? n - w->cap : 0, first;
+
+	w->next = (uint32_t)((w->next + left_out) % w->cap);
+	value += left_out;
+	n -= left_out;
+	first = n < w->cap - w->next ? n : w->cap - w->next;
+	memcpy(w->v + w->next, value, first * sizeof *value);
+	memcpy(w->v, value + first, (n - first) * sizeof *value);
+	w->next = (uint32_t)((w->next + n) % w->cap);
+	w->n = w->n + n < w->cap ? (uint32_t)(w->n + n) : w->cap;
 }
 
-double window_mean(const struct window *w)
+void window_copy(const struct window *w, double *out)
 {
-	double sum = 0;
+	size_t oldest = w->n == w->cap ? w->next : 0, first = w->n - oldest;
 
-	for (size_t i = 0; i < w->n; i++)
-		sum += w->v[i];
-	return w->n ? sum / (double)w->n : NAN;
+	memcpy(out, w->v + oldest, first * sizeof *out);
+	memcpy(out + first, w->v, oldest * sizeof *out);
 }
 
-double window_min(const struct window *w)
+double values_whole(double value, double scale)
+{
+	double whole = rint(value * scale);
+
+	return fabs(whole) < LARGE ? whole : (double)NAN;
+}
+
+double values_mean(const double *v, size_t n, double scale)
+{
+	double whole = scale > 0 ? 0 : NAN, sum = 0;
+
+	for (size_t i = 0; i < n && !isnan(whole); i++)
+		whole += values_whole(v[i], scale);
+	if (!n || !isnan(whole))
+		return n ? whole / (double)n / scale : (double)NAN;
+	for (size_t i = 0; i < n; i++)
+		sum += v[i];
+	return sum / (double)n;
+}
+
+double values_min(const double *v, size_t n)
 {
 	double least = NAN;
 
-	for (size_t i = 0; i < w->n; i++)
-		least = fmin(least, w->v[i]);
+	for (size_t i = 0; i < n; i++)
+		least = fmin(least, v[i]);
 	return least;
 }
 
-double window_max(const struct window *w)
+double values_max(const double *v, size_t n)
 {
 	double most = NAN;
 
-	for (size_t i = 0; i < w->n; i++)
-		most = fmax(most, w->v[i]);
+	for (size_t i = 0; i < n; i++)
+		most = fmax(most, v[i]);
 	return most;
 }
 
-static int by_value(const void *a, const void *b)
+/* The median; v (n > 0) is left in another order. */
+static double middle(double *v, size_t n)
 {
-	double x = *(const double *)a, y = *(const double *)b;
+	double upper = select_kth_double(v, n, n / 2), lower;
 
-	return (x > y) - (x < y);
+	if (n % 2)
+		return upper;
+	lower = values_max(v, n / 2);
+	return lower + (upper - lower) / 2;
 }
 
-static double median_of(double *v, size_t n)
+double values_median(const double *v, size_t n)
 {
+	double room[WINDOW_MAX];
+
 	if (!n)
 		return NAN;
-	qsort(v, n, sizeof *v, by_value);
-	return n % 2 ? v[n / 2] : v[n / 2 - 1] + (v[n / 2] - v[n / 2 - 1]) / 2;
+	memcpy(room, v, n * sizeof *v);
+	return middle(room, n);
 }
 
-double window_median(const struct window *w)
+double values_quantile(const double *v, size_t n, double q)
 {
-	double sorted[WINDOW_MAX];
+	double room[WINDOW_MAX], rank = ceil(q * (double)n);
 
-	memcpy(sorted, w->v, w->n * sizeof *sorted);
-	return median_of(sorted, w->n);
+	if (!n)
+		return NAN;
+	memcpy(room, v, n * sizeof *v);
+	return select_kth_double(room, n, rank < 1 ? 0 : (size_t)rank - 1);
 }
 
-double window_mad(const struct window *w, double center)
+double values_spread(const double *v, size_t n)
+{
+	double ln[WINDOW_MAX], mean = 0, sum = 0, squares = 0;
+
+	for (size_t i = 0; i < n; i++)
+		mean += v[i] / (double)n;
+	if (!(mean > 0))
+		return NAN;
+	for (size_t i = 0; i < n; i++) {
+		ln[i] = log(fmax(v[i] / mean, 0.1));
+		sum += ln[i];
+	}
+	for (size_t i = 0; i < n; i++)
+		squares += (ln[i] - sum / (double)n) * (ln[i] - sum / (double)n);
+	return sqrt(squares / (double)n);
+}
+
+double values_mad(const double *v, size_t n, double center)
 {
 	double away[WINDOW_MAX];
 
-	for (size_t i = 0; i < w->n; i++)
-		away[i] = fabs(w->v[i] - center);
-	return median_of(away, w->n);
+	if (!n)
+		return NAN;
+	for (size_t i = 0; i < n; i++)
+		away[i] = fabs(v[i] - center);
+	return middle(away, n);
 }

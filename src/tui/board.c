@@ -1,6 +1,7 @@
+/* board.c - findings into rows, cells and lists. */
 #include "tui/board.h"
 
-#include "report/members.h"
+#include "base/json.h"
 #include "report/verdict_text.h"
 
 #include <math.h>
@@ -10,9 +11,9 @@ static const int64_t STILL_FIRING_US = 10000000;
 
 /* In the order in which they are shown. */
 static const enum metric_id shown[BOARD_METRICS] = {
-	M_TOKEN_LATENCY_MS, M_THROUGHPUT_TPS, M_TIME_TO_FIRST_TOKEN_MS, M_CHUNK_PROCESS_TIME_MS, M_LOGITS_ENTROPY,
-	M_TOKEN_REPETITION_PCT, M_STATE_SIMILARITY, M_SURPRISAL_NATS, M_GPU_UTILIZATION_PCT, M_CPU_UTILIZATION_PCT,
-	M_PROCESS_MEMORY_MB, M_QUANT_KL_NATS,
+	M_TOKEN_LATENCY_MS,    M_THROUGHPUT_TPS,       M_TIME_TO_FIRST_TOKEN_MS, M_CHUNK_PROCESS_TIME_MS,
+	M_LOGITS_ENTROPY,      M_TOKEN_REPETITION_PCT, M_STATE_SIMILARITY,       M_SURPRISAL_NATS,
+	M_GPU_UTILIZATION_PCT, M_CPU_UTILIZATION_PCT,  M_PROCESS_MEMORY_MB,      M_QUANT_KL_NATS,
 };
 
 static void copy(char *out, size_t n, const char *text)
@@ -21,7 +22,7 @@ static void copy(char *out, size_t n, const char *text)
 }
 
 /* The last BOARD_POINTS buckets; NAN where nothing was. */
-static void take_points(const struct series *s, const struct bucket *row, double out[BOARD_POINTS])
+static void fill_points(const struct series *s, const struct bucket *row, double out[BOARD_POINTS])
 {
 	for (size_t i = 0; i < BOARD_POINTS; i++) {
 		size_t back = BOARD_POINTS - 1 - i;
@@ -40,7 +41,7 @@ static double latest(const double point[BOARD_POINTS])
 }
 
 /* The limit that lies nearest to the metric's median. */
-static void take_limit(const struct findings *f, struct board_metric *m)
+static void fill_limit(const struct findings *f, struct board_metric *m)
 {
 	m->limit = (double)NAN;
 	for (size_t i = 0; i < f->n_limits; i++) {
@@ -59,31 +60,32 @@ static const struct bucket *row_of(const struct series *s, enum metric_id m)
 	return s->apart[m] ? s->apart[m] : s->metric[m];
 }
 
-static void take_metric(struct board *b, const struct findings *f, enum metric_id m)
+static void fill_metric(struct board *b, const struct findings *f, enum metric_id m)
 {
-	bool decode = f->series.apart[m] && m != M_CHUNK_PROCESS_TIME_MS;
-	const struct summary *s = decode && f->phase[PHASE_DECODE][m].count ? &f->phase[PHASE_DECODE][m] : &f->metric[m];
+	/* Now, median and p95 are of the same calls. */
+	const struct summary *apart = f->phase[m == M_CHUNK_PROCESS_TIME_MS ? PHASE_PREFILL : PHASE_DECODE];
+	const struct summary *s = f->series.apart[m] && apart[m].count ? &apart[m] : &f->metric[m];
 	struct board_metric *out = &b->metric[b->n_metrics];
 
 	if (!f->metric[m].count)
 		return;
 	*out = (struct board_metric){ .metric = m, .p50 = s->p50, .p95 = s->p95 };
-	take_points(&f->series, row_of(&f->series, m), out->point);
+	fill_points(&f->series, row_of(&f->series, m), out->point);
 	out->now = latest(out->point);
 	if (isnan(out->now))
 		out->now = s->p50;
-	take_limit(f, out);
+	fill_limit(f, out);
 	b->n_metrics++;
 }
 
-static void take_vram(struct board *b, const struct findings *f)
+static void fill_vram(struct board *b, const struct findings *f)
 {
 	double point[BOARD_POINTS];
 
 	b->vram_used = b->vram_limit = (double)NAN;
 	if (!f->metric[M_VRAM_USED_MB].count)
 		return;
-	take_points(&f->series, f->series.metric[M_VRAM_USED_MB], point);
+	fill_points(&f->series, f->series.metric[M_VRAM_USED_MB], point);
 	b->vram_used = latest(point);
 	for (size_t i = 0; i < f->n_limits; i++)
 		if (f->limit[i].metric == M_VRAM_USED_MB && f->limit[i].above)
@@ -101,7 +103,7 @@ static uint64_t events_of(const struct findings *f, const char *session)
 	return n;
 }
 
-static void take_numbers(struct board_row *out, const struct summary metric[METRIC_COUNT])
+static void fill_numbers(struct board_row *out, const struct summary metric[METRIC_COUNT])
 {
 	out->throughput = metric[M_THROUGHPUT_TPS].p50;
 	out->latency_p50 = metric[M_TOKEN_LATENCY_MS].p50;
@@ -109,23 +111,31 @@ static void take_numbers(struct board_row *out, const struct summary metric[METR
 	out->vram = metric[M_VRAM_USED_MB].p50;
 }
 
-static void take_session(struct board_row *out, const struct findings *f, const struct session_findings *s)
+static void fill_session(struct board_row *out, const struct findings *f, const struct session_findings *s)
 {
-	*out = (struct board_row){ .records = s->records, .tokens = s->tokens, .events = events_of(f, s->session_id),
+	struct summary metric[METRIC_COUNT];
+
+	*out = (struct board_row){ .records = s->records,
+				   .tokens = s->tokens,
+				   .events = events_of(f, s->session_id),
 				   .bad = s->state.first_bad.known };
 	copy(out->name, sizeof out->name, *s->session_id ? s->session_id : "-");
-	take_numbers(out, s->metric);
-	take_points(s->series ? s->series : &f->series, s->series ? row_of(s->series, M_TOKEN_LATENCY_MS) : NULL, out->point);
+	session_metrics(s, metric);
+	fill_numbers(out, metric);
+	fill_points(s->series ? s->series : &f->series, s->series ? row_of(s->series, M_TOKEN_LATENCY_MS) : NULL,
+		    out->point);
 }
 
-/* The largest session that has a series stands for its instance's course. */
-static void take_instance(struct board_row *out, const struct findings *f, const struct instance_findings *in)
+/* An instance's trend is that of its largest session with a series. */
+static void fill_instance(struct board_row *out, const struct findings *f, const struct instance_findings *in)
 {
 	const struct session_findings *largest = NULL;
 
-	*out = (struct board_row){ .records = in->records, .tokens = in->tokens };
+	*out = (struct board_row){ .records = in->records,
+				   .tokens = in->tokens,
+				   .bad = in->verdict >= VERDICT_ATTENTION };
 	copy(out->name, sizeof out->name, *in->instance ? in->instance : "-");
-	take_numbers(out, in->metric);
+	fill_numbers(out, in->metric);
 	for (size_t i = 0; i < f->n_sessions; i++) {
 		const struct session_findings *s = &f->session[i];
 
@@ -136,8 +146,8 @@ static void take_instance(struct board_row *out, const struct findings *f, const
 		if (s->series && (!largest || s->records > largest->records))
 			largest = s;
 	}
-	take_points(largest ? largest->series : &f->series, largest ? row_of(largest->series, M_TOKEN_LATENCY_MS) : NULL,
-		    out->point);
+	fill_points(largest ? largest->series : &f->series,
+		    largest ? row_of(largest->series, M_TOKEN_LATENCY_MS) : NULL, out->point);
 }
 
 static int busiest(const void *a, const void *b)
@@ -152,7 +162,7 @@ static int busiest(const void *a, const void *b)
 	return strcmp(x->session_id, y->session_id);
 }
 
-static void take_sessions(struct board *b, const struct findings *f)
+static void fill_sessions(struct board *b, const struct findings *f)
 {
 	const struct session_findings **order = malloc((f->n_sessions + 1) * sizeof(const struct session_findings *));
 
@@ -161,31 +171,43 @@ static void take_sessions(struct board *b, const struct findings *f)
 	if (order && f->n_sessions)
 		qsort(order, f->n_sessions, sizeof *order, busiest);
 	for (size_t i = 0; order && i < f->n_sessions && b->n_rows < BOARD_ROWS; i++)
-		take_session(&b->row[b->n_rows++], f, order[i]);
+		fill_session(&b->row[b->n_rows++], f, order[i]);
 	b->rows_total = f->sessions_total;
 	free(order);
 }
 
-static void take_rows(struct board *b, const struct findings *f)
+static void fill_rows(struct board *b, const struct findings *f)
 {
+	const struct instance_findings **order;
+
 	b->by_instance = f->n_instances > 1;
 	if (!b->by_instance) {
-		take_sessions(b, f);
+		fill_sessions(b, f);
 		return;
 	}
-	for (size_t i = 0; i < f->n_instances && b->n_rows < BOARD_ROWS; i++)
-		take_instance(&b->row[b->n_rows++], f, &f->instance[i]);
+	order = malloc((f->n_instances + 1) * sizeof(const struct instance_findings *));
+	if (order)
+		instances_by_trouble(f, order);
+	for (size_t i = 0; order && i < f->n_instances && b->n_rows < BOARD_ROWS; i++)
+		fill_instance(&b->row[b->n_rows++], f, order[i]);
+	free(order);
 	b->rows_total = f->instances_total;
 }
 
-static void take_alarms(struct board *b, const struct findings *f)
+static void fill_alarms(struct board *b, const struct findings *f)
 {
 	for (size_t i = f->n_events; i-- > 0 && b->n_alarms < BOARD_ALARMS;) {
 		const struct anomaly_event *e = &f->event[i];
 		struct board_alarm *out = &b->alarm[b->n_alarms++];
 
-		*out = (struct board_alarm){ .type = e->type, .severity = e->severity, .metric = e->metric, .from_us = e->from_us,
-					     .to_us = e->to_us, .records = e->records, .worst = e->worst, .limit = e->limit,
+		*out = (struct board_alarm){ .type = e->type,
+					     .severity = e->severity,
+					     .metric = e->metric,
+					     .from_us = e->from_us,
+					     .to_us = e->to_us,
+					     .records = e->records,
+					     .worst = e->worst,
+					     .limit = e->limit,
 					     .firing = f->to_us - e->to_us < STILL_FIRING_US };
 		copy(out->session, sizeof out->session, e->session_id);
 	}
@@ -194,117 +216,114 @@ static void take_alarms(struct board *b, const struct findings *f)
 
 void board_from_findings(struct board *out, const struct findings *f, const char *source)
 {
-	*out = (struct board){ .verdict = f->verdict, .records = f->records, .tokens = f->tokens,
-			       .sessions = f->sessions_total, .dropped = f->dropped, .skipped = f->skipped_lines,
-			       .from_us = f->from_us, .to_us = f->to_us, .point_seconds = (double)f->series.width_us / 1e6 };
+	*out = (struct board){ .verdict = f->judgement->verdict,
+			       .diagnosed = true,
+			       .cause = f->judgement->diagnosis.cause,
+			       .records = f->records,
+			       .tokens = f->tokens,
+			       .sessions = f->sessions_total,
+			       .dropped = f->dropped,
+			       .skipped = f->skipped_lines,
+			       .from_us = f->from_us,
+			       .to_us = f->to_us,
+			       .point_seconds = (double)f->series.width_us / 1e6 };
 	copy(out->source, sizeof out->source, source);
 	for (size_t i = 0; i < BOARD_METRICS; i++)
-		take_metric(out, f, shown[i]);
-	take_vram(out, f);
-	take_rows(out, f);
-	take_alarms(out, f);
+		fill_metric(out, f, shown[i]);
+	fill_vram(out, f);
+	fill_rows(out, f);
+	fill_alarms(out, f);
 }
 
 /* --- JSON ----------------------------------------------------------------------------------- */
 
-static void put_metric(struct buf *out, const struct board_metric *m)
+static void put_metric(struct json *out, const struct board_metric *m)
 {
-	bool first = true, none = true;
-
-	buf_char(out, '{');
-	member_double(out, &first, "now", m->now);
-	member_double(out, &first, "p50", m->p50);
-	member_double(out, &first, "p95", m->p95);
-	member_double(out, &first, "limit", m->limit);
-	member_bool(out, &first, "bad", m->bad);
-	key(out, &first, "points");
-	buf_char(out, '[');
+	jw_object(out);
+	jw_put_double(out, "now", m->now);
+	jw_put_double(out, "p50", m->p50);
+	jw_put_double(out, "p95", m->p95);
+	jw_put_double(out, "limit", m->limit);
+	jw_put_bool(out, "bad", m->bad);
+	jw_put_array(out, "points");
 	for (size_t i = 0; i < BOARD_POINTS; i++) {
-		comma(out, &none);
-		buf_json_double(out, m->point[i]);
+		jw_double(out, m->point[i]);
 	}
-	buf_str(out, "]}");
+	jw_end(out);
+	jw_end(out);
 }
 
-static void put_row(struct buf *out, const struct board_row *r)
+static void put_row(struct json *out, const struct board_row *r)
 {
-	bool first = true;
-
-	buf_char(out, '{');
-	member_text(out, &first, "name", r->name);
-	member_u64(out, &first, "records", r->records);
-	member_u64(out, &first, "tokens", r->tokens);
-	member_double(out, &first, "throughput_tps", r->throughput);
-	member_double(out, &first, "latency_p50_ms", r->latency_p50);
-	member_double(out, &first, "latency_p95_ms", r->latency_p95);
-	member_double(out, &first, "vram_used_mb", r->vram);
-	member_u64(out, &first, "events", r->events);
-	member_bool(out, &first, "went_wrong", r->bad);
-	buf_char(out, '}');
+	jw_object(out);
+	jw_put_text(out, "name", r->name);
+	jw_put_u64(out, "records", r->records);
+	jw_put_u64(out, "tokens", r->tokens);
+	jw_put_double(out, "throughput_tps", r->throughput);
+	jw_put_double(out, "latency_p50_ms", r->latency_p50);
+	jw_put_double(out, "latency_p95_ms", r->latency_p95);
+	jw_put_double(out, "vram_used_mb", r->vram);
+	jw_put_u64(out, "events", r->events);
+	jw_put_bool(out, "went_wrong", r->bad);
+	jw_end(out);
 }
 
-static void put_alarm(struct buf *out, const struct board_alarm *a)
+static void put_alarm(struct json *out, const struct board_alarm *a)
 {
-	bool first = true;
-
-	buf_char(out, '{');
-	member_text(out, &first, "alarm_type", alarm_specs[a->type].id);
-	member_text(out, &first, "severity", severity_ids[a->severity]);
-	member_text(out, &first, "session_id", a->session);
-	member_time(out, &first, "from", a->from_us, true);
-	member_time(out, &first, "to", a->to_us, true);
-	member_bool(out, &first, "firing", a->firing);
-	member_u64(out, &first, "records", a->records);
-	member_text(out, &first, "metric", metric_specs[a->metric].id);
-	member_double(out, &first, "worst", a->worst);
-	member_double(out, &first, "limit", a->limit);
-	buf_char(out, '}');
+	jw_object(out);
+	jw_put_text(out, "alarm_type", alarm_specs[a->type].id);
+	jw_put_text(out, "severity", severity_ids[a->severity]);
+	jw_put_text(out, "session_id", a->session);
+	jw_put_time(out, "from", a->from_us, true);
+	jw_put_time(out, "to", a->to_us, true);
+	jw_put_bool(out, "firing", a->firing);
+	jw_put_u64(out, "records", a->records);
+	jw_put_text(out, "metric", metric_specs[a->metric].id);
+	jw_put_double(out, "worst", a->worst);
+	jw_put_double(out, "limit", a->limit);
+	jw_end(out);
 }
 
-static void put_lists(struct buf *out, bool *first, const struct board *b)
+static void put_lists(struct json *out, const struct board *b)
 {
-	bool none = true;
-
-	key(out, first, b->by_instance ? "instances" : "sessions");
-	buf_char(out, '[');
+	jw_put_array(out, b->by_instance ? "instances" : "sessions");
 	for (size_t i = 0; i < b->n_rows; i++) {
-		comma(out, &none);
 		put_row(out, &b->row[i]);
 	}
-	none = true;
-	buf_str(out, "],\"alarms\":[");
+	jw_end(out);
+	jw_put_array(out, "alarms");
 	for (size_t i = 0; i < b->n_alarms; i++) {
-		comma(out, &none);
 		put_alarm(out, &b->alarm[i]);
 	}
-	buf_char(out, ']');
+	jw_end(out);
 }
 
-void board_json(struct buf *out, const struct board *b)
+void board_json(struct buf *to, const struct board *b)
 {
-	bool first = true, none = true;
+	struct json json = { .out = to }, *out = &json;
 
-	buf_char(out, '{');
-	member_text(out, &first, "source", b->source);
-	member_text(out, &first, "verdict", verdict_ids[b->verdict]);
-	member_time(out, &first, "from", b->from_us, b->records);
-	member_time(out, &first, "to", b->to_us, b->records);
-	member_u64(out, &first, "records", b->records);
-	member_u64(out, &first, "tokens", b->tokens);
-	member_u64(out, &first, "sessions_total", b->sessions);
-	member_u64(out, &first, "dropped", b->dropped);
-	member_u64(out, &first, "skipped_lines", b->skipped);
-	member_double(out, &first, "point_seconds", b->point_seconds);
-	key(out, &first, "metrics");
-	buf_char(out, '{');
+	jw_object(out);
+	jw_put_text(out, "source", b->source);
+	jw_put_text(out, "verdict", verdict_ids[b->verdict]);
+	jw_put_text(out, "cause", b->diagnosed ? cause_specs[b->cause].id : NULL);
+	jw_put_time(out, "from", b->from_us, b->records);
+	jw_put_time(out, "to", b->to_us, b->records);
+	jw_put_u64(out, "records", b->records);
+	jw_put_u64(out, "tokens", b->tokens);
+	jw_put_u64(out, "sessions_total", b->sessions);
+	jw_put_u64(out, "dropped", b->dropped);
+	jw_put_u64(out, "skipped_lines", b->skipped);
+	jw_put_double(out, "point_seconds", b->point_seconds);
+	jw_put_object(out, "metrics");
 	for (size_t i = 0; i < b->n_metrics; i++) {
-		key(out, &none, metric_specs[b->metric[i].metric].id);
+		jw_key(out, metric_specs[b->metric[i].metric].id);
 		put_metric(out, &b->metric[i]);
 	}
-	buf_char(out, '}');
-	member_double(out, &first, "vram_used_mb", b->vram_used);
-	member_double(out, &first, "vram_limit_mb", b->vram_limit);
-	put_lists(out, &first, b);
-	member_u64(out, &first, "alarms_total", b->alarms_total);
-	buf_str(out, "}\n");
+	jw_end(out);
+	jw_put_double(out, "vram_used_mb", b->vram_used);
+	jw_put_double(out, "vram_limit_mb", b->vram_limit);
+	put_lists(out, b);
+	jw_put_u64(out, "alarms_total", b->alarms_total);
+	jw_end(out);
+	buf_char(to, '\n');
 }

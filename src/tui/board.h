@@ -1,4 +1,4 @@
-/* board.h - what the dashboard shows, whatever it comes from: findings of logs, or an exposition that was scraped.
+/* board.h - what the dashboard shows; it is made from findings of logs, or from scraped /metrics.
  *
  * Ownership  plain value; texts are copies, cut to their arrays.
  * Unknown    NAN.
@@ -6,16 +6,16 @@
 #ifndef RWKVMON_TUI_BOARD_H
 #define RWKVMON_TUI_BOARD_H
 
-#include "analyze/findings.h"
+#include "analyze/judgement.h"
 #include "base/buf.h"
 
 enum { BOARD_METRICS = 12, BOARD_POINTS = 64, BOARD_ROWS = 64, BOARD_ALARMS = 100, BOARD_TEXT = 128 };
 
 struct board_metric {
 	enum metric_id metric;
-	double now, p50, p95; /* now: mean of the latest bucket */
-	double limit;	      /* the nearer one to what is usual */
-	bool bad;	      /* now is beyond a limit */
+	double now, p50, p95;       /* now: mean of the latest bucket */
+	double limit;               /* the nearer one to what is usual */
+	bool bad;                   /* now is beyond a limit */
 	double point[BOARD_POINTS]; /* means over time, the latest last */
 };
 
@@ -25,7 +25,7 @@ struct board_row {
 	uint64_t records, tokens, events;
 	double throughput, latency_p50, latency_p95, vram;
 	double point[BOARD_POINTS]; /* of latency; all NAN unknown */
-	bool bad; /* it has gone wrong: non-finite values, a loop, a jump, a leak */
+	bool bad; /* it has gone wrong: non-finite values, a loop, a jump, a leak; an instance: a fault */
 };
 
 struct board_alarm {
@@ -43,15 +43,17 @@ struct board {
 	char source[BOARD_TEXT];
 	char trouble[2 * BOARD_TEXT]; /* why the numbers are old; "" when they are not */
 	enum verdict verdict;
+	bool diagnosed; /* by a log: the verdict has a cause */
+	enum cause_id cause;
 	uint64_t records, tokens, sessions, dropped, skipped;
 	int64_t from_us, to_us; /* of the steps */
-	double point_seconds;	/* between two points; NAN */
+	double point_seconds;   /* between two points; NAN */
 
 	struct board_metric metric[BOARD_METRICS];
 	size_t n_metrics;
 	double vram_used, vram_limit; /* MiB */
 	bool by_instance;
-	struct board_row row[BOARD_ROWS]; /* the busiest first */
+	struct board_row row[BOARD_ROWS]; /* sessions: the busiest first; instances: those in the worst trouble */
 	size_t n_rows;
 	uint64_t rows_total;
 	struct board_alarm alarm[BOARD_ALARMS]; /* the latest first */

@@ -1,5 +1,8 @@
+/* console.c - ncurses, and the terminal restored whatever ends the program. */
 #define _XOPEN_SOURCE_EXTENDED 1
 #include "tui/console.h"
+
+#include "base/charset.h"
 
 #include <curses.h>
 #include <locale.h>
@@ -18,7 +21,7 @@ static void note_end(int signal)
 	ended = 1;
 }
 
-/* The program is about to die where it stands: only what may be called in a handler. */
+/* The program is about to be ended by a signal: only async-signal-safe functions are allowed. */
 static void restore_and_die(int signal)
 {
 	static const char reset[] = "\x1b[?1049l\x1b[?1l\x1b>\x1b[?25h\x1b[0m\r\n";
@@ -32,8 +35,10 @@ static void restore_and_die(int signal)
 
 static void catch_signals(void)
 {
-	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT }, deaths[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
-	struct sigaction end = { .sa_handler = note_end }, death = { .sa_handler = restore_and_die, .sa_flags = (int)SA_RESETHAND };
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT },
+			 deaths[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+	struct sigaction end = { .sa_handler = note_end },
+			 death = { .sa_handler = restore_and_die, .sa_flags = (int)SA_RESETHAND };
 
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
 		sigaction(ends[i], &end, NULL);
@@ -59,9 +64,8 @@ static void set_colors(void)
 int console_open(bool color, struct err *err)
 {
 	has_before = !tcgetattr(STDIN_FILENO, &before);
-	setlocale(LC_CTYPE, "");
-	if (MB_CUR_MAX == 1)
-		setlocale(LC_CTYPE, "C.UTF-8");
+	if (charset_is_utf8() || !setlocale(LC_CTYPE, "")) /* a locale that is not installed shows ASCII */
+		setlocale(LC_CTYPE, charset_is_utf8() ? "C.UTF-8" : "C");
 	if (!newterm(NULL, stdout, stdin)) {
 		const char *term = getenv("TERM");
 
@@ -105,6 +109,16 @@ static attr_t attributes(const struct frame_cell *cell)
 	return cell->reversed ? a | A_REVERSE : a;
 }
 
+static void put_text(int row, int column, const char *text)
+{
+	struct buf shown = { 0 };
+
+	charset_encode(&shown, slice_of(text));
+	if (!shown.failed)
+		mvaddstr(row, column, shown.p);
+	buf_free(&shown);
+}
+
 void console_show(const struct frame *f)
 {
 	erase();
@@ -115,7 +129,7 @@ void console_show(const struct frame *f)
 			if (!cell->text[0] || cell->right_half)
 				continue;
 			attr_set(attributes(cell), has_colors_on ? (short)cell->tint : 0, NULL);
-			mvaddstr((int)row, (int)column, cell->text);
+			put_text((int)row, (int)column, cell->text);
 		}
 	attr_set(A_NORMAL, 0, NULL);
 	refresh();
@@ -125,9 +139,12 @@ static int translate(int key)
 {
 	static const struct {
 		int curses, dash;
-	} keys[] = { { KEY_UP, DASH_UP },     { KEY_DOWN, DASH_DOWN },	 { KEY_LEFT, DASH_LEFT },   { KEY_RIGHT, DASH_RIGHT },
-		     { KEY_HOME, DASH_HOME }, { KEY_END, DASH_END },	 { KEY_PPAGE, DASH_PAGE_UP }, { KEY_NPAGE, DASH_PAGE_DOWN },
-		     { KEY_BTAB, DASH_BACKTAB }, { KEY_BACKSPACE, DASH_BACKSPACE }, { KEY_ENTER, DASH_ENTER }, { 27, DASH_ESCAPE } };
+	} keys[] = { { KEY_UP, DASH_UP },         { KEY_DOWN, DASH_DOWN },
+		     { KEY_LEFT, DASH_LEFT },     { KEY_RIGHT, DASH_RIGHT },
+		     { KEY_HOME, DASH_HOME },     { KEY_END, DASH_END },
+		     { KEY_PPAGE, DASH_PAGE_UP }, { KEY_NPAGE, DASH_PAGE_DOWN },
+		     { KEY_BTAB, DASH_BACKTAB },  { KEY_BACKSPACE, DASH_BACKSPACE },
+		     { KEY_ENTER, DASH_ENTER },   { 27, DASH_ESCAPE } };
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (keys[i].curses == key)

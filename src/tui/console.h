@@ -20,8 +20,8 @@ void console_show(const struct frame *f);
 
 enum { CONSOLE_NONE = -1, CONSOLE_RESIZED = -2, CONSOLE_ENDED = -3 };
 
-/* The next key as dashboard_key wants it, CONSOLE_NONE after timeout_ms without one, CONSOLE_RESIZED, or CONSOLE_ENDED when
- * a signal asks the program to end. */
+/* The next key as dashboard_key wants it, CONSOLE_NONE after timeout_ms without one, CONSOLE_RESIZED, or CONSOLE_ENDED
+ * when a signal asks the program to end. */
 int console_key(int timeout_ms);
 
 #endif

@@ -1,11 +1,14 @@
+/* dashboard.c - draws a board into a frame; keys change the view. */
 #include "tui/dashboard.h"
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "report/verdict_text.h"
 
 #include <math.h>
 
-enum { SIDE = 2, LABEL = 19, NUMBER = 9, NAME = 25, SMALL_ROWS = 24 };
+enum { MIN_COLUMNS = 60, MIN_ROWS = 12 };
+enum { SIDE = 2, LABEL = 19, NUMBER = 9, NAME = 25, SMALL_ROWS = 24, SPARK_LEAST = 6 };
 
 static const double intervals[DASH_INTERVALS] = { 0.2, 0.5, 1, 2, 5, 10, 30 };
 
@@ -54,22 +57,27 @@ static void move_key(struct dashboard_view *v, int key)
 	enum { PAGE = 5 };
 
 	switch (key) {
-	case 'k': case DASH_UP:
+	case 'k':
+	case DASH_UP:
 		scroll(v, 1, true);
 		break;
-	case 'j': case DASH_DOWN:
+	case 'j':
+	case DASH_DOWN:
 		scroll(v, 1, false);
 		break;
 	case DASH_PAGE_UP:
 		scroll(v, PAGE, true);
 		break;
-	case DASH_PAGE_DOWN: case ' ':
+	case DASH_PAGE_DOWN:
+	case ' ':
 		scroll(v, PAGE, false);
 		break;
-	case 'g': case DASH_HOME:
+	case 'g':
+	case DASH_HOME:
 		v->first[v->focus] = 0;
 		break;
-	case 'G': case DASH_END:
+	case 'G':
+	case DASH_END:
 		v->first[v->focus] = SIZE_MAX / 2;
 		break;
 	default:
@@ -84,9 +92,11 @@ bool dashboard_key(struct dashboard_view *v, int key)
 		return true;
 	}
 	switch (key) {
-	case 'q': case 'Q':
+	case 'q':
+	case 'Q':
 		return false;
-	case '?': case 'h':
+	case '?':
+	case 'h':
 		v->help = !v->help;
 		break;
 	case DASH_ESCAPE:
@@ -96,16 +106,19 @@ bool dashboard_key(struct dashboard_view *v, int key)
 	case '/':
 		v->typing = true;
 		break;
-	case '\t': case DASH_RIGHT:
+	case '\t':
+	case DASH_RIGHT:
 		v->focus = (v->focus + 1) % DASH_PANELS;
 		break;
-	case DASH_BACKTAB: case DASH_LEFT:
+	case DASH_BACKTAB:
+	case DASH_LEFT:
 		v->focus = (v->focus + DASH_PANELS - 1) % DASH_PANELS;
 		break;
 	case 'p':
 		v->paused = !v->paused;
 		break;
-	case '+': case '=':
+	case '+':
+	case '=':
 		change_interval(v, 1);
 		break;
 	case '-':
@@ -124,11 +137,13 @@ static const char *word(const struct dashboard_view *v, enum text_id id)
 	return text(id, v->lang);
 }
 
-static void heading(struct frame *f, const struct dashboard_view *v, size_t row, enum dashboard_panel panel, enum text_id id,
-		    const char *remark)
+static void heading(struct frame *f, const struct dashboard_view *v, size_t row, enum dashboard_panel panel,
+		    enum text_id id, const char *remark)
 {
-	size_t at = frame_put(f, row, SIDE, v->focus == panel ? TINT_BOLD : TINT_PLAIN, word(v, id), f->columns) + SIDE + 1;
-	size_t right = utf8_columns(remark) + SIDE, end = f->columns > right + 1 ? f->columns - right - (*remark != 0) : 0;
+	size_t at =
+		frame_put(f, row, SIDE, v->focus == panel ? TINT_BOLD : TINT_PLAIN, word(v, id), f->columns) + SIDE + 1;
+	size_t right = utf8_columns(remark) + SIDE,
+	       end = f->columns > right + 1 ? f->columns - right - (*remark != 0) : 0;
 
 	for (; at < end; at++)
 		frame_put(f, row, at, TINT_DIM, v->ascii ? "-" : "\xe2\x94\x80", 1);
@@ -141,13 +156,15 @@ static void number(struct frame *f, size_t row, size_t column, enum tint tint, e
 {
 	char v[TERM_TEXT];
 
-	frame_put_right(f, row, column, tint, strcmp(metric_specs[m].unit, "bytes") ? term_number(v, value) : term_bytes(v, value),
+	frame_put_right(f, row, column, tint,
+			strcmp(metric_specs[m].unit, "bytes") ? term_number(v, value) : term_bytes(v, value),
 			NUMBER - 1);
 }
 
-/* The latest `columns` points as eighths of a row, from the least to the greatest of them. */
-static void spark(struct frame *f, const struct dashboard_view *v, size_t row, size_t column, size_t columns, enum tint tint,
-		  const double point[BOARD_POINTS])
+/* The latest `columns` points as eighths of a row, from the least to the greatest of them; fewer than SPARK_LEAST show
+ * nothing that can be read. */
+static void spark(struct frame *f, const struct dashboard_view *v, size_t row, size_t column, size_t columns,
+		  enum tint tint, const double point[BOARD_POINTS])
 {
 	static const char *const bars[] = { "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
 					    "\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88" };
@@ -156,6 +173,8 @@ static void spark(struct frame *f, const struct dashboard_view *v, size_t row, s
 	const double *p = point + BOARD_POINTS - n;
 	double low = INFINITY, high = -INFINITY;
 
+	if (n < SPARK_LEAST)
+		return;
 	for (size_t i = 0; i < n; i++) {
 		low = fmin(low, p[i]);
 		high = fmax(high, p[i]);
@@ -178,34 +197,30 @@ static const char *mark(const struct dashboard_view *v, enum tint tint)
 
 /* --- the top ---------------------------------------------------------------------------------- */
 
-/* "3 sessions": a noun has two forms, "session|sessions", where the language has. */
 static const char *amount(char out[TERM_TEXT], const struct dashboard_view *v, uint64_t n, enum text_id noun)
 {
-	const char *words = word(v, noun), *bar = strchr(words, '|');
+	struct buf words = { 0 };
 	char count[TERM_TEXT];
 
-	term_count(count, n);
-	if (bar && n == 1)
-		snprintf(out, TERM_TEXT, "%.40s %.*s", count, (int)(bar - words), words);
-	else
-		snprintf(out, TERM_TEXT, "%.40s %.80s", count, bar ? bar + 1 : words);
+	text_fill(&words, v->lang, noun, term_count(count, n));
+	snprintf(out, TERM_TEXT, "%.200s", words.p ? words.p : count);
+	buf_free(&words);
 	return out;
 }
 
 static void put_top(struct frame *f, const struct board *b, const struct dashboard_view *v)
 {
-	static const enum text_id words[VERDICT_COUNT] = { TEXT_VERDICT_HEALTHY, TEXT_VERDICT_ATTENTION, TEXT_VERDICT_CRITICAL };
-	static const enum tint tints[VERDICT_COUNT] = { TINT_GOOD, TINT_WARN, TINT_BAD };
-	enum tint tint = tints[b->verdict];
+	enum tint tint = verdict_tint(b->verdict);
 	char when[TIME_TEXT_BYTES] = "", counts[TERM_TEXT];
 	size_t at = SIDE, right = f->columns > 44 ? f->columns - 44 : 0;
 
 	at += frame_put(f, 0, at, tint, mark(v, tint), 1) + 1;
-	at += frame_put(f, 0, at, tint, word(v, words[b->verdict]), 20) + 2;
+	at += frame_put(f, 0, at, tint, word(v, verdict_word(b->verdict)), 20) + 2;
 	if (b->records)
 		time_format(when, b->to_us);
 	when[19 < strlen(when) ? 19 : strlen(when)] = 0;
-	frame_put_right(f, 0, right, TINT_DIM, v->paused ? word(v, TEXT_WATCH_PAUSED) : when, f->columns - right - SIDE);
+	frame_put_right(f, 0, right, TINT_DIM, v->paused ? word(v, TEXT_WATCH_PAUSED) : when,
+			f->columns - right - SIDE);
 	frame_put(f, 0, at, TINT_BOLD, b->source, f->columns > at + 22 ? f->columns - at - 22 : 0);
 	at = SIDE;
 	at += frame_put(f, 1, at, TINT_DIM, amount(counts, v, b->records, TEXT_TERM_RECORDS), f->columns) + 2;
@@ -215,6 +230,8 @@ static void put_top(struct frame *f, const struct board *b, const struct dashboa
 		at += frame_put(f, 1, at, TINT_WARN, amount(counts, v, b->dropped, TEXT_WATCH_DROPPED), f->columns) + 2;
 	if (*b->trouble)
 		frame_put(f, 1, at, TINT_BAD, b->trouble, f->columns);
+	else if (b->diagnosed && b->verdict != VERDICT_HEALTHY && f->columns > at + SIDE)
+		frame_put(f, 1, at, tint, cause_specs[b->cause].title[v->lang], f->columns - at - SIDE);
 }
 
 /* --- metrics ------------------------------------------------------------------------------------- */
@@ -240,7 +257,8 @@ static void put_metric(struct frame *f, const struct board_metric *m, const stru
 static void put_metric_heads(struct frame *f, const struct board *b, const struct dashboard_view *v, size_t row)
 {
 	static const enum text_id heads[] = { TEXT_WATCH_NOW, TEXT_TERM_MEDIAN, TEXT_TERM_P95, TEXT_TERM_LIMIT_HEAD };
-	size_t charts = f->columns - SIDE - LABEL - 4 * NUMBER - SIDE, n = charts < BOARD_POINTS ? charts : BOARD_POINTS;
+	size_t charts = f->columns - SIDE - LABEL - 4 * NUMBER - SIDE,
+	       n = charts < BOARD_POINTS ? charts : BOARD_POINTS;
 	char lasted[TERM_TEXT], span[2 * TERM_TEXT];
 
 	heading(f, v, row, DASH_METRICS, TEXT_TERM_METRICS, "");
@@ -252,7 +270,7 @@ static void put_metric_heads(struct frame *f, const struct board *b, const struc
 		frame_put(f, row, end - wide, TINT_DIM, head, wide);
 		frame_put(f, row, end, TINT_DIM, " ", 1);
 	}
-	if (!isfinite(b->point_seconds) || !b->n_metrics)
+	if (!isfinite(b->point_seconds) || !b->n_metrics || n < SPARK_LEAST)
 		return;
 	snprintf(span, sizeof span, " %s ", term_lasted(lasted, (int64_t)(b->point_seconds * 1e6 * (double)n)));
 	frame_put_right(f, row, f->columns - SIDE - n, TINT_DIM, span, n);
@@ -272,8 +290,8 @@ static void put_vram(struct frame *f, const struct board *b, const struct dashbo
 		for (size_t i = 0; i < columns; i++)
 			frame_put(f, row, at + i, i < full ? tint : TINT_DIM,
 				  v->ascii ? (i < full ? "#" : ".") : (i < full ? "\xe2\x96\x88" : "\xe2\x96\x91"), 1);
-		snprintf(line, sizeof line, "%s / %s MiB %3.0f %%", term_number(a, b->vram_used), term_number(l, b->vram_limit),
-			 100 * share);
+		snprintf(line, sizeof line, "%s / %s MiB %3.0f %%", term_number(a, b->vram_used),
+			 term_number(l, b->vram_limit), 100 * share);
 	} else {
 		snprintf(line, sizeof line, "%s MiB", term_number(a, b->vram_used));
 	}
@@ -315,10 +333,20 @@ static bool alarm_wanted(const struct board *b, const struct dashboard_view *v, 
 	       has(alarm_specs[a->type].label[v->lang], v->filter);
 }
 
+enum { ROW_NUMBERS = 5 };
+
+/* As many as fit completely; the chart gets the remaining columns. A frame has at least MIN_COLUMNS: three fit. */
+static size_t numbers_of_row(const struct frame *f)
+{
+	size_t fit = (f->columns - SIDE - NAME - SIDE + 1) / NUMBER;
+
+	return fit < ROW_NUMBERS ? fit : ROW_NUMBERS;
+}
+
 static void put_row(struct frame *f, const struct board *b, const struct dashboard_view *v, size_t i, size_t row)
 {
 	const struct board_row *r = &b->row[i];
-	size_t at = SIDE + NAME, charts = f->columns - at - 5 * NUMBER - SIDE;
+	size_t at = SIDE + NAME, numbers = numbers_of_row(f);
 	enum tint tint = r->bad ? TINT_BAD : r->events ? TINT_WARN : TINT_PLAIN;
 	char n[TERM_TEXT];
 
@@ -326,19 +354,23 @@ static void put_row(struct frame *f, const struct board *b, const struct dashboa
 	frame_put_right(f, row, at, TINT_PLAIN, term_count(n, r->records), NUMBER - 1);
 	number(f, row, at + NUMBER, TINT_PLAIN, M_THROUGHPUT_TPS, r->throughput);
 	number(f, row, at + 2 * NUMBER, TINT_PLAIN, M_TOKEN_LATENCY_MS, r->latency_p95);
-	number(f, row, at + 3 * NUMBER, TINT_PLAIN, M_VRAM_USED_MB, r->vram);
-	frame_put_right(f, row, at + 4 * NUMBER, tint, r->events ? term_count(n, r->events) : "", NUMBER - 1);
+	if (numbers > 3)
+		number(f, row, at + 3 * NUMBER, TINT_PLAIN, M_VRAM_USED_MB, r->vram);
+	if (numbers > 4)
+		frame_put_right(f, row, at + 4 * NUMBER, tint, r->events ? term_count(n, r->events) : "", NUMBER - 1);
 	if (tint != TINT_PLAIN)
 		frame_put(f, row, 0, tint, mark(v, tint), 1);
-	spark(f, v, row, at + 5 * NUMBER, charts, TINT_PLAIN, r->point);
+	if (numbers == ROW_NUMBERS)
+		spark(f, v, row, at + ROW_NUMBERS * NUMBER, f->columns - at - ROW_NUMBERS * NUMBER - SIDE, TINT_PLAIN,
+		      r->point);
 }
 
 static void put_row_heads(struct frame *f, const struct dashboard_view *v, size_t row)
 {
-	static const enum text_id heads[] = { TEXT_TERM_RECORDS_HEAD, TEXT_TERM_SPEED, TEXT_TERM_P95_MS, TEXT_WATCH_VRAM,
-					      TEXT_TERM_EVENTS_HEAD };
+	static const enum text_id heads[] = { TEXT_TERM_RECORDS_HEAD, TEXT_TERM_SPEED, TEXT_TERM_P95_MS,
+					      TEXT_WATCH_VRAM, TEXT_TERM_EVENTS_HEAD };
 
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < numbers_of_row(f); i++) {
 		const char *head = word(v, heads[i]);
 		size_t wide = utf8_columns(head), end = SIDE + NAME + i * NUMBER + NUMBER - 1;
 
@@ -351,7 +383,8 @@ static void put_row_heads(struct frame *f, const struct dashboard_view *v, size_
 static void put_alarm(struct frame *f, const struct board *b, const struct dashboard_view *v, size_t i, size_t row)
 {
 	const struct board_alarm *a = &b->alarm[i];
-	enum tint tint = a->severity == SEVERITY_CRITICAL ? TINT_BAD : TINT_WARN;
+	static const enum tint tints[SEVERITY_COUNT] = { TINT_DIM, TINT_WARN, TINT_BAD };
+	enum tint tint = tints[a->severity];
 	char when[TIME_TEXT_BYTES], n[TERM_TEXT];
 	size_t right = f->columns - SIDE - 3 * NUMBER, label = 22;
 
@@ -361,7 +394,8 @@ static void put_alarm(struct frame *f, const struct board *b, const struct dashb
 		frame_put(f, row, 0, tint, mark(v, tint), 1);
 	frame_put(f, row, SIDE, TINT_DIM, when + 11, 9);
 	frame_put(f, row, SIDE + 10, a->firing ? tint : TINT_DIM, alarm_specs[a->type].label[v->lang], label - 1);
-	frame_put(f, row, SIDE + 10 + label, TINT_PLAIN, a->session, right > SIDE + 11 + label ? right - SIDE - 11 - label : 0);
+	frame_put(f, row, SIDE + 10 + label, TINT_PLAIN, a->session,
+		  right > SIDE + 11 + label ? right - SIDE - 11 - label : 0);
 	frame_put_right(f, row, right, TINT_DIM, term_count(n, a->records), NUMBER - 1);
 	number(f, row, right + NUMBER, TINT_PLAIN, a->metric, a->worst);
 	number(f, row, right + 2 * NUMBER, TINT_DIM, a->metric, a->limit);
@@ -371,8 +405,8 @@ typedef bool wanted_fn(const struct board *b, const struct dashboard_view *v, si
 typedef void put_fn(struct frame *f, const struct board *b, const struct dashboard_view *v, size_t i, size_t row);
 
 /* What fits of n entries into the rows from..to, scrolled; the number of those that are wanted. */
-static size_t put_list(struct frame *f, const struct board *b, struct dashboard_view *v, enum dashboard_panel panel, size_t n,
-		       size_t from, size_t to, wanted_fn *wanted, put_fn *put)
+static size_t put_list(struct frame *f, const struct board *b, struct dashboard_view *v, enum dashboard_panel panel,
+		       size_t n, size_t from, size_t to, wanted_fn *wanted, put_fn *put)
 {
 	size_t all = 0, seen = 0, room = to > from ? to - from : 0, most;
 
@@ -389,14 +423,32 @@ static size_t put_list(struct frame *f, const struct board *b, struct dashboard_
 	return all;
 }
 
-/* "3-8 of 20" when not all is to be seen. */
-static void remark(char out[TERM_TEXT], const struct dashboard_view *v, enum dashboard_panel panel, size_t all, size_t room)
+/* "3-8 / 20" when not all is to be seen, "3-8 / 64 of 1,000" when the board has only some of them. */
+static void remark(char out[TERM_TEXT], const struct dashboard_view *v, enum dashboard_panel panel, size_t all,
+		   size_t room, uint64_t left_out)
 {
 	size_t first = v->first[panel], last = first + room < all ? first + room : all;
+	struct buf of = { 0 };
+	char n[TERM_TEXT];
 
+	if (left_out)
+		text_fill(&of, v->lang, TEXT_WATCH_OF, term_count(n, all + left_out));
 	out[0] = 0;
-	if (all > room)
-		snprintf(out, TERM_TEXT, "%zu-%zu / %zu", first + 1, last, all);
+	if (all > room || left_out)
+		snprintf(out, TERM_TEXT, "%zu-%zu / %zu%s", first + 1, last, all, of.p ? of.p : "");
+	buf_free(&of);
+}
+
+/* The last row of a panel whose board has only some of them: how many there are besides, and how to see them. */
+static void put_left_out(struct frame *f, const struct dashboard_view *v, size_t row, enum text_id id,
+			 uint64_t left_out)
+{
+	struct buf text = { 0 };
+	char n[TERM_TEXT];
+
+	text_fill(&text, v->lang, id, term_count(n, left_out));
+	frame_put(f, row, SIDE, TINT_DIM, text.p ? text.p : "", f->columns - 2 * SIDE);
+	buf_free(&text);
 }
 
 /* --- the bottom, help --------------------------------------------------------------------------------- */
@@ -411,7 +463,8 @@ static void put_bottom(struct frame *f, const struct dashboard_view *v)
 		at += frame_put(f, row, at, TINT_PLAIN, v->filter, f->columns);
 		if (v->typing)
 			frame_put(f, row, at, TINT_BOLD, "_", 1);
-		frame_put_right(f, row, f->columns / 2, TINT_DIM, word(v, TEXT_WATCH_FILTER_KEYS), f->columns - f->columns / 2 - SIDE);
+		frame_put_right(f, row, f->columns / 2, TINT_DIM, word(v, TEXT_WATCH_FILTER_KEYS),
+				f->columns - f->columns / 2 - SIDE);
 		return;
 	}
 	snprintf(line, sizeof line, "%s  %g s", word(v, TEXT_WATCH_KEYS), v->interval_s);
@@ -420,9 +473,9 @@ static void put_bottom(struct frame *f, const struct dashboard_view *v)
 
 static void put_help(struct frame *f, const struct dashboard_view *v)
 {
-	static const enum text_id lines[] = { TEXT_WATCH_HELP_1, TEXT_WATCH_HELP_2, TEXT_WATCH_HELP_3, TEXT_WATCH_HELP_4,
-					      TEXT_WATCH_HELP_5, TEXT_WATCH_HELP_6, TEXT_WATCH_HELP_7, TEXT_WATCH_HELP_8,
-					      TEXT_WATCH_HELP_9 };
+	static const enum text_id lines[] = { TEXT_WATCH_HELP_1, TEXT_WATCH_HELP_2, TEXT_WATCH_HELP_3,
+					      TEXT_WATCH_HELP_4, TEXT_WATCH_HELP_5, TEXT_WATCH_HELP_6,
+					      TEXT_WATCH_HELP_7, TEXT_WATCH_HELP_8, TEXT_WATCH_HELP_9 };
 
 	frame_put(f, 1, SIDE + 1, TINT_BOLD, word(v, TEXT_WATCH_HELP), f->columns);
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
@@ -434,31 +487,38 @@ static void put_help(struct frame *f, const struct dashboard_view *v)
 static void put_lists(struct frame *f, const struct board *b, struct dashboard_view *v, size_t row)
 {
 	size_t end = f->rows - 1, left = end > row + 2 ? end - row - 2 : 0;
+	const uint64_t rows_out = b->rows_total > b->n_rows ? b->rows_total - b->n_rows : 0;
 	size_t rows = left / 2 < b->n_rows ? left / 2 : b->n_rows, alarms, all;
+	const size_t told = rows_out && rows > 1; /* rows that say what is left out */
 	char text[TERM_TEXT];
 
-	if (b->n_alarms < left - rows && b->n_rows > rows) /* what the alarms do not need is theirs */
-		rows = left - (b->n_alarms ? b->n_alarms : 1) < b->n_rows ? left - (b->n_alarms ? b->n_alarms : 1) : b->n_rows;
+	if (b->n_alarms < left - rows && b->n_rows > rows) /* they get the rows that the alarms do not need */
+		rows = left - (b->n_alarms ? b->n_alarms : 1) < b->n_rows ? left - (b->n_alarms ? b->n_alarms : 1)
+									  : b->n_rows;
 	if (!left)
 		return;
 	alarms = left - rows;
-	all = put_list(f, b, v, DASH_ROWS, b->n_rows, row + 1, row + 1 + rows, row_wanted, put_row);
-	remark(text, v, DASH_ROWS, all, rows);
+	all = put_list(f, b, v, DASH_ROWS, b->n_rows, row + 1, row + 1 + rows - told, row_wanted, put_row);
+	remark(text, v, DASH_ROWS, all, rows - told, rows_out);
+	if (told)
+		put_left_out(f, v, row + rows, b->by_instance ? TEXT_TERM_MORE_INSTANCES : TEXT_TERM_MORE_SESSIONS,
+			     rows_out);
 	heading(f, v, row, DASH_ROWS, b->by_instance ? TEXT_TERM_INSTANCES : TEXT_TERM_SESSIONS, text);
 	put_row_heads(f, v, row);
 	row += 1 + rows;
 	all = put_list(f, b, v, DASH_ALARMS, b->n_alarms, row + 1, row + 1 + alarms, alarm_wanted, put_alarm);
-	remark(text, v, DASH_ALARMS, all, alarms);
+	remark(text, v, DASH_ALARMS, all, alarms, b->alarms_total > b->n_alarms ? b->alarms_total - b->n_alarms : 0);
 	heading(f, v, row, DASH_ALARMS, TEXT_TERM_ANOMALIES, text);
 	if (!all && alarms)
-		frame_put(f, row + 1, SIDE, b->n_alarms ? TINT_DIM : TINT_GOOD, word(v, TEXT_TERM_NO_ANOMALY), f->columns);
+		frame_put(f, row + 1, SIDE, b->n_alarms ? TINT_DIM : TINT_GOOD, word(v, TEXT_TERM_NO_ANOMALY),
+			  f->columns);
 }
 
 void dashboard_draw(struct frame *f, const struct board *b, struct dashboard_view *v)
 {
 	size_t row = 2, room = f->rows > 10 ? f->rows - 10 : 1, metrics;
 
-	if (f->columns < 60 || f->rows < 12) {
+	if (f->columns < MIN_COLUMNS || f->rows < MIN_ROWS) {
 		frame_put(f, 0, 0, TINT_PLAIN, word(v, TEXT_WATCH_TOO_SMALL), f->columns);
 		return;
 	}
@@ -469,7 +529,8 @@ void dashboard_draw(struct frame *f, const struct board *b, struct dashboard_vie
 	put_top(f, b, v);
 	room = f->rows > SMALL_ROWS ? BOARD_METRICS : 8 < room ? 8 : room;
 	metrics = b->n_metrics < room ? b->n_metrics : room;
-	v->first[DASH_METRICS] = v->first[DASH_METRICS] + metrics <= b->n_metrics ? v->first[DASH_METRICS] : b->n_metrics - metrics;
+	v->first[DASH_METRICS] =
+		v->first[DASH_METRICS] + metrics <= b->n_metrics ? v->first[DASH_METRICS] : b->n_metrics - metrics;
 	put_metric_heads(f, b, v, row++);
 	for (size_t i = 0; i < metrics; i++)
 		put_metric(f, &b->metric[v->first[DASH_METRICS] + i], v, row++);

@@ -10,8 +10,20 @@
 enum dashboard_panel { DASH_METRICS, DASH_ROWS, DASH_ALARMS, DASH_PANELS };
 
 /* Keys that are no character. */
-enum { DASH_UP = 256, DASH_DOWN, DASH_LEFT, DASH_RIGHT, DASH_PAGE_UP, DASH_PAGE_DOWN, DASH_HOME, DASH_END, DASH_BACKSPACE,
-       DASH_ENTER, DASH_ESCAPE, DASH_BACKTAB };
+enum {
+	DASH_UP = 256,
+	DASH_DOWN,
+	DASH_LEFT,
+	DASH_RIGHT,
+	DASH_PAGE_UP,
+	DASH_PAGE_DOWN,
+	DASH_HOME,
+	DASH_END,
+	DASH_BACKSPACE,
+	DASH_ENTER,
+	DASH_ESCAPE,
+	DASH_BACKTAB
+};
 
 struct dashboard_view {
 	enum lang lang;
@@ -19,7 +31,7 @@ struct dashboard_view {
 	enum dashboard_panel focus;
 	size_t first[DASH_PANELS]; /* rows of each list that are scrolled past */
 	bool paused, help;
-	bool typing;	 /* the filter is being typed */
+	bool typing;     /* the filter is being typed */
 	char filter[64]; /* only rows and alarms whose text has it, whatever the case */
 	double interval_s;
 };

@@ -1,3 +1,4 @@
+/* frame.c - a grid of cells that holds wide characters whole. */
 #include "tui/frame.h"
 
 #include "base/utf8.h"
@@ -18,7 +19,7 @@ void frame_free(struct frame *f)
 	*f = (struct frame){ .rows = 0 };
 }
 
-/* What is written over may be half of a wide character: the other half becomes blank. */
+/* If half of a wide character is overwritten, the other half becomes blank. */
 static void clear(struct frame *f, size_t row, size_t column)
 {
 	struct frame_cell *cell = &f->cell[row * f->columns + column];
@@ -78,12 +79,6 @@ void frame_put_right(struct frame *f, size_t row, size_t column, enum tint tint,
 	size_t wide = utf8_columns(text);
 
 	frame_put(f, row, column + (wide < columns ? columns - wide : 0), tint, text, wide < columns ? wide : columns);
-}
-
-void frame_reverse(struct frame *f, size_t row, size_t column, size_t columns)
-{
-	for (size_t i = column; row < f->rows && i < f->columns && i < column + columns; i++)
-		f->cell[row * f->columns + i].reversed = true;
 }
 
 void frame_text(struct buf *out, const struct frame *f)

@@ -35,9 +35,6 @@ size_t frame_put(struct frame *f, size_t row, size_t column, enum tint tint, con
 /* The same, ending at column + columns. */
 void frame_put_right(struct frame *f, size_t row, size_t column, enum tint tint, const char *text, size_t columns);
 
-/* From there to the row's end. */
-void frame_reverse(struct frame *f, size_t row, size_t column, size_t columns);
-
 /* As plain lines without blanks at their ends; empty lines at the end of the frame are dropped. */
 void frame_text(struct buf *out, const struct frame *f);
 

@@ -1,3 +1,4 @@
+/* scrape.c - reads expositions line by line and takes rates from two of them. */
 #include "tui/scrape.h"
 
 #include <math.h>
@@ -6,30 +7,36 @@
 /* --- which series mean what ------------------------------------------------------------- */
 
 static const struct {
-	const char *name;
-	enum scrape_histogram histogram;
-} histograms[] = {
-	{ "rwkv_token_duration_seconds", SCRAPE_LATENCY },   { "rwkv_time_to_first_token_seconds", SCRAPE_FIRST_TOKEN },
-	{ "rwkv_prefill_chunk_duration_seconds", SCRAPE_CHUNK }, { "rwkv_logits_entropy_nats", SCRAPE_ENTROPY },
-	{ "rwkv_state_cosine_distance", SCRAPE_DISTANCE },	 { "rwkv_quant_kl_nats", SCRAPE_KL },
+	const char *prefix;
+	bool speaks_for_itself; /* series without a label for a model are the server's */
+} sources[] = {
+#define SOURCE(prefix, speaks_for_itself) { prefix, speaks_for_itself },
+#include "tui/scraped.def"
 };
 
 static const struct {
-	const char *name, *label, *value; /* label NULL: any */
+	const char *name;
+	enum scrape_histogram histogram;
+} histograms[] = {
+#define HISTOGRAM(name, meaning) { name, SCRAPE_##meaning },
+#include "tui/scraped.def"
+};
+
+static const struct {
+	const char *name;
+	enum scrape_histogram histogram;
+	size_t part; /* of struct scrape_counts */
+} parts[] = {
+#define PART(name, meaning, member) { name, SCRAPE_##meaning, offsetof(struct scrape_counts, member) },
+#include "tui/scraped.def"
+};
+
+static const struct {
+	const char *name, *label, *value; /* label "": any */
 	enum scrape_number number;
 } numbers[] = {
-	{ "rwkv_tokens_total", "phase", "decode", SCRAPE_DECODE_TOKENS },
-	{ "rwkv_tokens_total", "phase", "prefill", SCRAPE_PREFILL_TOKENS },
-	{ "rwkv_obs_dropped_records_total", NULL, NULL, SCRAPE_DROPPED },
-	{ "rwkv_nonfinite_logits_total", NULL, NULL, SCRAPE_NONFINITE },
-	{ "rwkv_nonfinite_state_values_total", NULL, NULL, SCRAPE_NONFINITE },
-	{ "rwkv_backend_up", NULL, NULL, SCRAPE_UP },
-	{ "rwkv_gpu_memory_used_bytes", "scope", "process", SCRAPE_VRAM_PROCESS },
-	{ "rwkv_gpu_memory_used_bytes", "scope", "device", SCRAPE_VRAM_DEVICE },
-	{ "rwkv_gpu_memory_limit_bytes", NULL, NULL, SCRAPE_VRAM_LIMIT },
-	{ "rwkv_gpu_utilization_ratio", NULL, NULL, SCRAPE_GPU },
-	{ "rwkv_process_resident_memory_bytes", NULL, NULL, SCRAPE_MEMORY },
-	{ "rwkv_repetition_ratio", NULL, NULL, SCRAPE_REPETITION },
+#define NUMBER(name, label, value, meaning) { name, label, value, SCRAPE_##meaning },
+#include "tui/scraped.def"
 };
 
 /* --- reading a line ------------------------------------------------------------------------ */
@@ -51,7 +58,7 @@ static bool is_name_char(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == ':';
 }
 
-static struct slice take_name(const char **p, const char *end)
+static struct slice parse_name(const char **p, const char *end)
 {
 	const char *from = *p;
 
@@ -67,7 +74,7 @@ static void skip_blanks(const char **p, const char *end)
 }
 
 /* The value in quotes at p; false when it does not end. */
-static bool take_quoted(const char **p, const char *end, char out[BOARD_TEXT])
+static bool parse_quoted(const char **p, const char *end, char out[BOARD_TEXT])
 {
 	size_t n = 0;
 
@@ -90,7 +97,7 @@ static bool take_quoted(const char **p, const char *end, char out[BOARD_TEXT])
 	return true;
 }
 
-static bool take_labels(const char **p, const char *end, struct sample *s)
+static bool parse_labels(const char **p, const char *end, struct sample *s)
 {
 	if (*p == end || **p != '{')
 		return true;
@@ -100,8 +107,9 @@ static bool take_labels(const char **p, const char *end, struct sample *s)
 		struct slice label;
 
 		skip_blanks(p, end);
-		label = take_name(p, end);
-		if (!label.n || *p == end || *(*p)++ != '=' || !take_quoted(p, end, room ? s->label[s->n_labels].value : ignored))
+		label = parse_name(p, end);
+		if (!label.n || *p == end || *(*p)++ != '=' ||
+		    !parse_quoted(p, end, room ? s->label[s->n_labels].value : ignored))
 			return false;
 		if (room)
 			s->label[s->n_labels++].key = label;
@@ -116,7 +124,7 @@ static bool take_labels(const char **p, const char *end, struct sample *s)
 	return true;
 }
 
-/* False for comments, blank lines and what is none. */
+/* False for comments, blank lines and anything that is not a sample. */
 static bool read_sample(struct slice line, struct sample *s)
 {
 	const char *p = line.p, *end = line.p + line.n;
@@ -124,8 +132,8 @@ static bool read_sample(struct slice line, struct sample *s)
 	size_t n;
 
 	s->n_labels = 0;
-	s->name = take_name(&p, end);
-	if (!s->name.n || !take_labels(&p, end, s))
+	s->name = parse_name(&p, end);
+	if (!s->name.n || !parse_labels(&p, end, s))
 		return false;
 	skip_blanks(&p, end);
 	n = (size_t)(end - p) < sizeof number - 1 ? (size_t)(end - p) : sizeof number - 1;
@@ -156,7 +164,7 @@ static const char *behind(struct slice name, const char *prefix, size_t *n)
 	return name.p + length;
 }
 
-static void take_bucket(struct scrape_counts *h, double bound, double count)
+static void add_bucket(struct scrape_counts *h, double bound, double count)
 {
 	size_t at = 0;
 
@@ -175,7 +183,7 @@ static void take_bucket(struct scrape_counts *h, double bound, double count)
 	h->n++;
 }
 
-static bool take_histogram(struct scrape_values *v, const struct sample *s)
+static bool add_histogram(struct scrape_values *v, const struct sample *s)
 {
 	for (size_t i = 0; i < sizeof histograms / sizeof *histograms; i++) {
 		struct scrape_counts *h = &v->histogram[histograms[i].histogram];
@@ -190,7 +198,7 @@ static bool take_histogram(struct scrape_values *v, const struct sample *s)
 		else if (n == 6 && !memcmp(rest, "_count", 6))
 			h->total += s->value;
 		else if (n == 7 && !memcmp(rest, "_bucket", 7) && bound && !isnan(strtod(bound, NULL)))
-			take_bucket(h, strtod(bound, NULL), s->value);
+			add_bucket(h, strtod(bound, NULL), s->value);
 		else
 			continue;
 		return true;
@@ -198,13 +206,24 @@ static bool take_histogram(struct scrape_values *v, const struct sample *s)
 	return false;
 }
 
-static bool take_number(struct scrape_values *v, const struct sample *s)
+static void add_part(struct scrape_values *v, const struct sample *s)
+{
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		if (slice_is(s->name, parts[i].name) && isfinite(s->value)) {
+			struct scrape_counts *h = &v->histogram[parts[i].histogram];
+
+			*(double *)(void *)((char *)h + parts[i].part) += s->value;
+		}
+}
+
+static bool set_number(struct scrape_values *v, const struct sample *s)
 {
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-		const char *value = numbers[i].label ? label_of(s, numbers[i].label) : NULL;
+		const char *value = *numbers[i].label ? label_of(s, numbers[i].label) : NULL;
 		double *to = &v->number[numbers[i].number];
 
-		if (!slice_is(s->name, numbers[i].name) || (numbers[i].label && (!value || strcmp(value, numbers[i].value))))
+		if (!slice_is(s->name, numbers[i].name) ||
+		    (*numbers[i].label && (!value || strcmp(value, numbers[i].value))))
 			continue;
 		*to = isnan(*to) ? s->value : *to + s->value;
 		return true;
@@ -212,7 +231,7 @@ static bool take_number(struct scrape_values *v, const struct sample *s)
 	return false;
 }
 
-static bool take_alarm(struct scrape_values *v, const struct sample *s)
+static bool add_alarm(struct scrape_values *v, const struct sample *s)
 {
 	const char *id = label_of(s, "alarm");
 	enum alarm_type type = id ? alarm_by_id(slice_of(id)) : ALARM_TYPE_COUNT;
@@ -231,6 +250,9 @@ static void forget(struct scrape_values *v)
 		v->number[i] = (double)NAN;
 }
 
+/* The name of the last row, in which all count that found no row of their own; /metrics names its own last one so. */
+static const char others[] = "other";
+
 /* Beside logs each instance is a row, in a process each model. */
 static struct scrape_row *row_of(struct scrape *s, const struct sample *sample)
 {
@@ -238,12 +260,14 @@ static struct scrape_row *row_of(struct scrape *s, const struct sample *sample)
 	struct scrape_row *row;
 
 	name = name ? name : label_of(sample, "model");
-	name = name ? name : "";
+	name = name ? name : s->name;
 	for (size_t i = 0; i < s->n_rows; i++)
 		if (!strcmp(s->row[i].name, name))
 			return &s->row[i];
 	if (s->n_rows == SCRAPE_ROWS)
 		return &s->row[SCRAPE_ROWS - 1];
+	if (s->n_rows == SCRAPE_ROWS - 1)
+		name = others;
 	row = &s->row[s->n_rows++];
 	*row = (struct scrape_row){ .name = "" };
 	forget(&row->now);
@@ -262,7 +286,8 @@ static void push(double point[BOARD_POINTS], double value)
 
 /* --- what happened between two texts --------------------------------------------------------------- */
 
-/* Mean of what came since the text before; of all when that is the first, or the counters began anew. */
+/* Mean of what was added since the previous text; of everything, if this is the first text or the counters were
+ * reset. */
 static double recent_mean(const struct scrape_counts *now, const struct scrape_counts *before)
 {
 	bool anew = now->total < before->total;
@@ -283,11 +308,11 @@ static void add_number(double *to, double value)
 	*to = isnan(*to) ? value : isnan(value) ? *to : *to + value;
 }
 
-/* Gauges that are one thing for several models are not added up. */
+/* Gauges that describe the whole process are not added up over its models. */
 static bool is_shared(int number)
 {
-	return number == SCRAPE_VRAM_DEVICE || number == SCRAPE_VRAM_LIMIT || number == SCRAPE_GPU || number == SCRAPE_MEMORY ||
-	       number == SCRAPE_REPETITION || number == SCRAPE_UP;
+	return number == SCRAPE_VRAM_DEVICE || number == SCRAPE_VRAM_LIMIT || number == SCRAPE_GPU ||
+	       number == SCRAPE_MEMORY || number == SCRAPE_REPETITION || number == SCRAPE_UP;
 }
 
 static void add_values(struct scrape_values *to, const struct scrape_values *v)
@@ -298,7 +323,7 @@ static void add_values(struct scrape_values *to, const struct scrape_values *v)
 		to->histogram[i].sum += h->sum;
 		to->histogram[i].total += h->total;
 		for (size_t k = 0; k < h->n; k++)
-			take_bucket(&to->histogram[i], h->bound[k], h->count[k]);
+			add_bucket(&to->histogram[i], h->bound[k], h->count[k]);
 	}
 	for (int i = 0; i < SCRAPE_NUMBERS; i++)
 		if (is_shared(i))
@@ -340,6 +365,7 @@ static const struct {
 	{ M_GPU_UTILIZATION_PCT, -1, SCRAPE_GPU, 100, 0 },
 	{ M_PROCESS_MEMORY_MB, -1, SCRAPE_MEMORY, 1.0 / 1048576, 0 },
 	{ M_QUANT_KL_NATS, SCRAPE_KL, 0, 1, 0 },
+	{ M_REQUESTS_RUNNING, -1, SCRAPE_RUNNING, 1, 0 },
 };
 
 enum { SHOWN = sizeof shown / sizeof *shown };
@@ -381,6 +407,17 @@ static void note_points(struct scrape *s)
 							   &s->row[i].before.histogram[SCRAPE_LATENCY]));
 }
 
+/* The kind of server that writes such series; -1: none that is known. */
+static int source_of(const struct sample *sample)
+{
+	size_t rest;
+
+	for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+		if (behind(sample->name, sources[i].prefix, &rest) && rest)
+			return (int)i;
+	return -1;
+}
+
 static bool read_text(struct scrape *s, struct slice text)
 {
 	bool any = false;
@@ -390,17 +427,19 @@ static bool read_text(struct scrape *s, struct slice text)
 		struct slice line = { text.p, end ? (size_t)(end - text.p) : text.n };
 		struct sample sample;
 		struct scrape_values *v;
+		int source;
 
 		text.p += line.n + (end != NULL);
 		text.n -= line.n + (end != NULL);
-		if (!read_sample(line, &sample) || sample.name.n < 5 || memcmp(sample.name.p, "rwkv_", 5))
+		if (!read_sample(line, &sample) || (source = source_of(&sample)) < 0)
 			continue;
 		any = true;
-		if (!label_of(&sample, "model") && !label_of(&sample, "instance"))
+		if (!sources[source].speaks_for_itself && !label_of(&sample, "model") && !label_of(&sample, "instance"))
 			continue; /* about the process that answers */
 		v = &row_of(s, &sample)->now;
-		if (!take_histogram(v, &sample) && !take_number(v, &sample))
-			take_alarm(v, &sample);
+		add_part(v, &sample);
+		if (!add_histogram(v, &sample) && !set_number(v, &sample))
+			add_alarm(v, &sample);
 	}
 	return any;
 }
@@ -445,11 +484,32 @@ static double quantile(const struct scrape_counts *h, double q)
 
 	for (size_t i = 0; i < h->n; i++) {
 		if (h->count[i] >= rank && h->count[i] > below)
-			return isinf(h->bound[i]) ? from : from + (h->bound[i] - from) * (rank - below) / (h->count[i] - below);
+			return isinf(h->bound[i])
+				       ? from
+				       : from + (h->bound[i] - from) * (rank - below) / (h->count[i] - below);
 		below = fmax(below, h->count[i]);
 		from = isinf(h->bound[i]) ? from : h->bound[i];
 	}
 	return (double)NAN;
+}
+
+static double since(double now, double before)
+{
+	return isnan(now) ? now : now - (before <= now ? before : 0);
+}
+
+struct scrape_step scrape_step(const struct scrape_row *row)
+{
+	const struct scrape_values *now = &row->now, *before = &row->before;
+	const struct scrape_counts *h = &now->histogram[SCRAPE_LATENCY], *was = &before->histogram[SCRAPE_LATENCY];
+
+	return (struct scrape_step){
+		.decode_tokens = since(now->number[SCRAPE_DECODE_TOKENS], before->number[SCRAPE_DECODE_TOKENS]),
+		.decode_seconds = h->total > 0 ? since(h->sum, was->sum) : (double)NAN,
+		.prefill_tokens = since(now->number[SCRAPE_PREFILL_TOKENS], before->number[SCRAPE_PREFILL_TOKENS]),
+		.running = now->number[SCRAPE_RUNNING],
+		.waiting = now->number[SCRAPE_WAITING],
+	};
 }
 
 static double last_known(const double point[BOARD_POINTS])
@@ -482,6 +542,11 @@ static double point_quantile(const double point[BOARD_POINTS], double q)
 	return known[(size_t)(q * (double)(n - 1) + 0.5)];
 }
 
+static bool adds_up(enum metric_id metric)
+{
+	return metric == M_THROUGHPUT_TPS || metric == M_REQUESTS_RUNNING;
+}
+
 static void sum_points(double out[BOARD_POINTS], const struct scrape *s, size_t n, size_t metric)
 {
 	for (size_t k = 0; k < BOARD_POINTS; k++) {
@@ -492,11 +557,11 @@ static void sum_points(double out[BOARD_POINTS], const struct scrape *s, size_t 
 				sum += s[i].point[metric][k];
 				count++;
 			}
-		out[k] = !(count > 0) ? (double)NAN : shown[metric].metric == M_THROUGHPUT_TPS ? sum : sum / count;
+		out[k] = !(count > 0) ? (double)NAN : adds_up(shown[metric].metric) ? sum : sum / count;
 	}
 }
 
-static void take_metrics(struct board *b, const struct scrape *s, size_t n, const struct scrape_values *all)
+static void fill_metrics(struct board *b, const struct scrape *s, size_t n, const struct scrape_values *all)
 {
 	for (size_t i = 0; i < SHOWN; i++) {
 		const struct scrape_counts *h = shown[i].histogram >= 0 ? &all->histogram[shown[i].histogram] : NULL;
@@ -506,15 +571,18 @@ static void take_metrics(struct board *b, const struct scrape *s, size_t n, cons
 		*m = (struct board_metric){ .metric = shown[i].metric, .limit = (double)NAN };
 		sum_points(m->point, s, n, i);
 		m->now = last_known(m->point);
+		h = h && h->n ? h : NULL; /* without buckets the means have to do */
 		m->p50 = h ? quantile(h, 0.5) * shown[i].scale + shown[i].offset : point_quantile(m->point, 0.5);
-		m->p95 = h ? quantile(h, turned ? 0.05 : 0.95) * shown[i].scale + shown[i].offset : point_quantile(m->point, 0.95);
+		m->p95 = h ? quantile(h, turned ? 0.05 : 0.95) * shown[i].scale + shown[i].offset
+			   : point_quantile(m->point, 0.95);
 		b->n_metrics += isfinite(m->now) || isfinite(m->p50);
 	}
 }
 
 static double vram_of(const struct scrape_values *v)
 {
-	double used = isnan(v->number[SCRAPE_VRAM_DEVICE]) ? v->number[SCRAPE_VRAM_PROCESS] : v->number[SCRAPE_VRAM_DEVICE];
+	double used =
+		isnan(v->number[SCRAPE_VRAM_DEVICE]) ? v->number[SCRAPE_VRAM_PROCESS] : v->number[SCRAPE_VRAM_DEVICE];
 
 	return used / 1048576;
 }
@@ -524,7 +592,7 @@ static uint64_t whole(double value)
 	return value > 0 && value < 9e18 ? (uint64_t)value : 0;
 }
 
-static void take_row(struct board_row *out, const struct scrape_row *row, double seconds)
+static void fill_row(struct board_row *out, const struct scrape_row *row, double seconds)
 {
 	const struct scrape_values *v = &row->now;
 
@@ -543,16 +611,22 @@ static void take_row(struct board_row *out, const struct scrape_row *row, double
 		out->events += v->alarm[type];
 }
 
-static void take_alarms(struct board *b, const struct scrape *s, const struct scrape_row *row)
+static void fill_alarms(struct board *b, const struct scrape *s, const struct scrape_row *row)
 {
-	for (int type = 0; type < ALARM_TYPE_COUNT && b->n_alarms < BOARD_ALARMS; type++) {
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
 		struct board_alarm *a = &b->alarm[b->n_alarms];
 
 		if (!row->alarm_to_us[type])
 			continue;
-		*a = (struct board_alarm){ .type = (enum alarm_type)type, .severity = alarm_specs[type].severity,
-					   .from_us = row->alarm_from_us[type], .to_us = row->alarm_to_us[type],
-					   .worst = (double)NAN, .limit = (double)NAN,
+		b->alarms_total++;
+		if (b->n_alarms == BOARD_ALARMS)
+			continue;
+		*a = (struct board_alarm){ .type = (enum alarm_type)type,
+					   .severity = alarm_specs[type].severity,
+					   .from_us = row->alarm_from_us[type],
+					   .to_us = row->alarm_to_us[type],
+					   .worst = (double)NAN,
+					   .limit = (double)NAN,
 					   .firing = row->alarm_to_us[type] == s->time_us };
 		snprintf(a->session, sizeof a->session, "%s", row->name);
 		b->n_alarms++;
@@ -579,14 +653,11 @@ static void judge(struct board *b, const struct scrape_values *all)
 	b->verdict = critical ? VERDICT_CRITICAL : any ? VERDICT_ATTENTION : VERDICT_HEALTHY;
 }
 
-static void take_target(struct board *b, const struct scrape *s, struct scrape_values *all)
+static void fill_target(struct board *b, const struct scrape *s, struct scrape_values *all)
 {
 	for (size_t i = 0; i < s->n_rows; i++) {
 		add_values(all, &s->row[i].now);
-		if (b->n_rows < BOARD_ROWS)
-			take_row(&b->row[b->n_rows++], &s->row[i], seconds_between(s));
-		b->rows_total++;
-		take_alarms(b, s, &s->row[i]);
+		fill_alarms(b, s, &s->row[i]);
 	}
 	if (*s->trouble)
 		snprintf(b->trouble, sizeof b->trouble, "%s", s->trouble);
@@ -594,6 +665,51 @@ static void take_target(struct board *b, const struct scrape *s, struct scrape_v
 	b->to_us = s->time_us > b->to_us ? s->time_us : b->to_us;
 	if (s->texts > 1)
 		b->point_seconds = (double)(s->time_us - s->first_us) / 1e6 / (double)(s->texts - 1);
+}
+
+/* A row of a target, and how bad it is. */
+struct ranked {
+	const struct scrape *of;
+	const struct scrape_row *row;
+	int critical, alarms;
+};
+
+static struct ranked rank(const struct scrape *s, const struct scrape_row *row)
+{
+	struct ranked r = { s, row, row->now.number[SCRAPE_NONFINITE] > 0, 0 };
+
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
+		r.alarms += row->now.alarm[type];
+		r.critical |= row->now.alarm[type] && alarm_specs[type].severity == SEVERITY_CRITICAL;
+	}
+	return r;
+}
+
+static int worst_first(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	if (x->critical != y->critical)
+		return y->critical - x->critical;
+	if (x->alarms != y->alarms)
+		return y->alarms - x->alarms;
+	return x->of != y->of ? (x->of > y->of) - (x->of < y->of) : (x->row > y->row) - (x->row < y->row);
+}
+
+/* Of all targets, at most SCRAPE_TARGETS. */
+static void fill_rows(struct board *b, const struct scrape *s, size_t n)
+{
+	struct ranked all[SCRAPE_TARGETS * SCRAPE_ROWS];
+	size_t found = 0;
+
+	for (size_t i = 0; i < n && i < SCRAPE_TARGETS; i++)
+		for (size_t k = 0; k < s[i].n_rows; k++)
+			all[found++] = rank(&s[i], &s[i].row[k]);
+	if (found)
+		qsort(all, found, sizeof *all, worst_first);
+	for (size_t i = 0; i < found && i < BOARD_ROWS; i++)
+		fill_row(&b->row[b->n_rows++], all[i].row, seconds_between(all[i].of));
+	b->rows_total = found;
 }
 
 void board_from_scrapes(struct board *out, const struct scrape *s, size_t n, const char *source)
@@ -604,15 +720,15 @@ void board_from_scrapes(struct board *out, const struct scrape *s, size_t n, con
 	snprintf(out->source, sizeof out->source, "%s", source);
 	forget(&all);
 	for (size_t i = 0; i < n; i++)
-		take_target(out, &s[i], &all);
-	take_metrics(out, s, n, &all);
+		fill_target(out, &s[i], &all);
+	fill_rows(out, s, n);
+	fill_metrics(out, s, n, &all);
 	out->records = whole(all.histogram[SCRAPE_LATENCY].total + all.histogram[SCRAPE_CHUNK].total);
 	out->tokens = whole(all.number[SCRAPE_DECODE_TOKENS]) + whole(all.number[SCRAPE_PREFILL_TOKENS]);
 	out->sessions = out->rows_total;
 	out->dropped = whole(all.number[SCRAPE_DROPPED]);
 	out->vram_used = vram_of(&all);
 	out->vram_limit = all.number[SCRAPE_VRAM_LIMIT] / 1048576;
-	out->alarms_total = out->n_alarms;
 	if (out->n_alarms)
 		qsort(out->alarm, out->n_alarms, sizeof *out->alarm, latest_first);
 	judge(out, &all);

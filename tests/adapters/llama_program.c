@@ -1,6 +1,7 @@
 /* A program written for llama.cpp: a prompt in one batch, then one token at a time, then a second conversation.
  *
  *     llama_program MODEL.gguf LOGITS_OUT */
+#include <ggml-backend.h>
 #include <llama.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,7 @@ int main(int argc, char **argv)
 	if (argc != 3)
 		return 2;
 	llama_log_set(silent, NULL);
+	ggml_backend_load_all();
 	llama_backend_init();
 	model = llama_model_load_from_file(argv[1], llama_model_default_params());
 	cp.n_ctx = 512;

@@ -1,4 +1,4 @@
-/* A program written for rwkv.cpp: knows rwkv.h and no more. It is run with the drop-in and, unchanged, with the proxy.
+/* A program written for rwkv.cpp: knows rwkv.h and no more. It is run with the drop-in and, unchanged, with the shim.
  *
  *     rwkv_cpp_program MODEL LOGITS_OUT     feeds 120 bytes; exit code 0 when the API keeps its word
  *
@@ -11,12 +11,12 @@
 
 enum { TOKENS = 120 };
 
-#define CHECK(x)                                                               \
-	do {                                                                   \
-		if (!(x)) {                                                    \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
-			exit(1);                                               \
-		}                                                              \
+#define CHECK(x)                                                                                                       \
+	do {                                                                                                           \
+		if (!(x)) {                                                                                            \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                        \
+			exit(1);                                                                                       \
+		}                                                                                                      \
 	} while (0)
 
 static uint32_t tokens[TOKENS];

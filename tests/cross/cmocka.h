@@ -13,20 +13,23 @@ struct CMUnitTest {
 	void (*run)(void **state);
 };
 
-#define cmocka_unit_test(f) { #f, f }
+#define cmocka_unit_test(f)                                                                                            \
+	{                                                                                                              \
+#f, f                                                                                                  \
+	}
 
-#define fail_msg(...)                                           \
-	do {                                                    \
-		fprintf(stderr, "%s:%d: ", __FILE__, __LINE__); \
-		fprintf(stderr, __VA_ARGS__);                   \
-		fprintf(stderr, "\n");                          \
-		exit(1);                                        \
+#define fail_msg(...)                                                                                                  \
+	do {                                                                                                           \
+		fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);                                                        \
+		fprintf(stderr, __VA_ARGS__);                                                                          \
+		fprintf(stderr, "\n");                                                                                 \
+		exit(1);                                                                                               \
 	} while (0)
 
-#define assert_true(x)                      \
-	do {                                \
-		if (!(x))                   \
-			fail_msg("%s", #x); \
+#define assert_true(x)                                                                                                 \
+	do {                                                                                                           \
+		if (!(x))                                                                                              \
+			fail_msg("%s", #x);                                                                            \
 	} while (0)
 #define assert_false(x) assert_true(!(x))
 #define assert_int_equal(a, b) assert_true((long long)(a) == (long long)(b))

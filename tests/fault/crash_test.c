@@ -33,8 +33,8 @@ static uint64_t draw(uint64_t below)
 /* --- one clean run, recorded ---------------------------------------------------------------- */
 
 struct event {
-	size_t size;   /* of the file after it */
-	bool sync;     /* else a write */
+	size_t size; /* of the file after it */
+	bool sync;   /* else a write */
 };
 
 /* What the file holds in the end, and how it came to. */
@@ -42,7 +42,8 @@ static struct {
 	struct buf bytes;
 	struct event event[EVENTS_MAX];
 	size_t n_events;
-	size_t part_end[RECORDS + 1], part_first[RECORDS + 1], n_parts; /* lines, or frames with the first record of each */
+	size_t part_end[RECORDS + 1], part_first[RECORDS + 1],
+		n_parts; /* lines, or frames with the first record of each */
 } run;
 
 static void see(enum fault_call call, size_t n)
@@ -81,7 +82,10 @@ static struct log *open_log(void)
 
 static void write_step(struct log *log, uint64_t number)
 {
-	struct record r = { .time_us = wall_base, .event = EVENT_INFERENCE_STEP, .session = &session, .sequence_length = number,
+	struct record r = { .time_us = wall_base,
+			    .event = EVENT_INFERENCE_STEP,
+			    .session = &session,
+			    .sequence_length = number,
 			    .token_count = 1 };
 
 	log_sink(log)->write(log_sink(log), &r);
@@ -132,7 +136,8 @@ static void record_a_run(bool zst)
 
 /* --- the power fails --------------------------------------------------------------------------- */
 
-/* What may be on the disk: `newer` where a sector made it, else `older`, else nothing. Bytes before `safe` are certain. */
+/* What may be on the disk: `newer` where a sector made it, else `older`, else nothing. Bytes before `safe` are certain.
+ */
 static void cut(struct buf *disk, struct slice older, struct slice newer, size_t safe, size_t size)
 {
 	unsigned survive = (unsigned)draw(101); /* % of the sectors, of this cut */
@@ -167,7 +172,8 @@ static bool is_line(const struct buf *disk, size_t p)
 
 	if (from && disk->used > from - 1 && disk->p[from - 1] != '\n')
 		return false;
-	return is_part(disk, p) || (disk->used == end - 1 && !memcmp(disk->p + from, run.bytes.p + from, end - 1 - from));
+	return is_part(disk, p) ||
+	       (disk->used == end - 1 && !memcmp(disk->p + from, run.bytes.p + from, end - 1 - from));
 }
 
 /* Numbers of the records that are whole on this disk, in `want`. */
@@ -222,7 +228,8 @@ static void check(const struct buf *disk, bool zst, const char *when)
 			at++;
 		else if (got[i] < MARKER)
 			fail_msg("%s, %s: record %llu is read, %s %llu is next", when, path, (unsigned long long)got[i],
-				 at < n_want ? "but" : "nothing, least of all", (unsigned long long)(at < n_want ? want[at] : 0));
+				 at < n_want ? "but" : "nothing, least of all",
+				 (unsigned long long)(at < n_want ? want[at] : 0));
 	if (at < n_want)
 		fail_msg("%s, %s: record %llu is whole on the disk and is not read (%zu of %zu are)", when, path,
 			 (unsigned long long)want[at], at, n_want);
@@ -250,7 +257,8 @@ static void one_cut(size_t event, bool zst)
 			first = e;
 		}
 	size = first < event ? run.event[first + draw(event - first + 1)].size : safe; /* any length since the sync */
-	cut(&disk, (struct slice){ run.bytes.p, safe }, (struct slice){ run.bytes.p, run.event[event].size }, safe, size);
+	cut(&disk, (struct slice){ run.bytes.p, safe }, (struct slice){ run.bytes.p, run.event[event].size }, safe,
+	    size);
 	n = whole_records(&disk, zst, want);
 	for (size_t p = 0; p < run.n_parts && run.part_end[p] <= safe; p++) /* the simulation itself */
 		assert_true(n > run.part_first[p]);
@@ -278,7 +286,8 @@ static void cut_everywhere(bool zst)
 	for (size_t e = 0; e < run.n_events; e++)
 		for (int i = 0; i < times; i++)
 			one_cut(e, zst);
-	printf("%zu power cuts at %zu calls, each with a second one during the repair\n", run.n_events * (size_t)times, run.n_events);
+	printf("%zu power cuts at %zu calls, each with a second one during the repair\n", run.n_events * (size_t)times,
+	       run.n_events);
 }
 
 static void a_power_cut_loses_only_what_no_sync_confirmed(void **state)

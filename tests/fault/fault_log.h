@@ -1,4 +1,5 @@
-/* fault_log.h - a log in a directory of the test's own, written from one thread, so that the Nth call is always the same. */
+/* fault_log.h - a log in a directory of the test's own, written from one thread, so that the Nth call is always the
+ * same. */
 #ifndef RWKVMON_TESTS_FAULT_LOG_H
 #define RWKVMON_TESTS_FAULT_LOG_H
 
@@ -35,8 +36,11 @@ static inline void remove_log(const char *path)
 static inline void write_steps(struct log *log, uint64_t first, int n)
 {
 	for (int i = 0; i < n; i++) {
-		struct record r = { .time_us = clock_wall_us(&clock_system), .event = EVENT_INFERENCE_STEP, .session = &session,
-				    .sequence_length = first + (uint64_t)i, .token_count = 1 };
+		struct record r = { .time_us = clock_wall_us(&clock_system),
+				    .event = EVENT_INFERENCE_STEP,
+				    .session = &session,
+				    .sequence_length = first + (uint64_t)i,
+				    .token_count = 1 };
 
 		log_sink(log)->write(log_sink(log), &r);
 	}
@@ -49,8 +53,12 @@ static inline void flush(struct log *log)
 
 static inline int open_log(struct log **log, const char *path, enum log_sync sync, uint64_t rotate_bytes)
 {
-	struct log_config cfg = { .path = path, .session_id = "rwkv-sess-000001", .sync = sync, .rotate_bytes = rotate_bytes,
-				  .keep = 1000, .clock = &clock_system };
+	struct log_config cfg = { .path = path,
+				  .session_id = "rwkv-sess-000001",
+				  .sync = sync,
+				  .rotate_bytes = rotate_bytes,
+				  .keep = 1000,
+				  .clock = &clock_system };
 
 	return log_open(log, &cfg, NULL);
 }

@@ -47,8 +47,9 @@ static bool run_with(struct fault f, const char *path)
 		fault_disarm();
 		found = read_all(path, &files);
 		if (found.steps + dropped != STEPS || found.bad > (f.call == FAULT_FTRUNCATE ? 1 : 0))
-			fail_msg("%s %u%s errno %d: %zu steps + %llu dropped, %zu damaged lines: %s", fault_names[f.call], f.nth,
-				 f.persistent ? " and on" : "", f.error, found.steps, (unsigned long long)dropped, found.bad, err.text);
+			fail_msg("%s %u%s errno %d: %zu steps + %llu dropped, %zu damaged lines: %s",
+				 fault_names[f.call], f.nth, f.persistent ? " and on" : "", f.error, found.steps,
+				 (unsigned long long)dropped, found.bad, err.text);
 		if (dropped)
 			assert_true(rc < 0);
 	}
@@ -199,7 +200,9 @@ static void write_until_killed(struct shared *s, const char *path)
 
 static void run_until_killed(struct shared *s, const char *path)
 {
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = path, .model_name = "m", .block_when_full = 1 };
+	struct rwkvmon_config cfg = {
+		.struct_size = sizeof cfg, .log_path = path, .model_name = "m", .block_when_full = 1
+	};
 	rwkvmon *mon;
 	uint32_t token = 1;
 	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = &token, .n_tokens = 1 };
@@ -240,7 +243,7 @@ static void kill_one(int round, uint64_t *lost_most)
 	f = read_all(path, &files);
 	if (f.bad > (round % 2 ? 0 : 1))
 		fail_msg("round %d: %zu damaged lines", round, f.bad);
-	f.steps--; /* the repairer's own */
+	f.steps--;                                            /* the repairer's own */
 	assert_int_equal(f.sum, f.steps * (f.steps + 1) / 2); /* 1, 2, 3, … without a hole */
 	assert_true(f.steps >= s->flushed);
 	assert_true(f.steps <= s->produced + 1);
@@ -263,7 +266,9 @@ static void kill_nine_loses_nothing_that_was_flushed(void **state)
 
 static struct rwkvmon_totals run_collector(const char *path, int steps, bool *opened)
 {
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = path, .model_name = "m", .vocab_size = 64 };
+	struct rwkvmon_config cfg = {
+		.struct_size = sizeof cfg, .log_path = path, .model_name = "m", .vocab_size = 64
+	};
 	struct rwkvmon_totals totals = { 0 };
 	char why[RWKVMON_ERROR_BYTES] = "";
 	float logits[64] = { 0 }, values[64] = { 1 };
@@ -275,8 +280,13 @@ static struct rwkvmon_totals run_collector(const char *path, int steps, bool *op
 		assert_true(*why && !mon);
 	for (int i = 0; *opened && i < steps; i++) {
 		struct rwkvmon_tensor state = { values, 64, RWKVMON_F32, RWKVMON_WKV };
-		struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = &token, .n_tokens = 1, .logits = logits,
-					     .n_logits = 64, .state = &state, .n_state = 1 };
+		struct rwkvmon_step step = { .struct_size = sizeof step,
+					     .tokens = &token,
+					     .n_tokens = 1,
+					     .logits = logits,
+					     .n_logits = 64,
+					     .state = &state,
+					     .n_state = 1 };
 
 		rwkvmon_begin(mon);
 		rwkvmon_end(mon, &step);
@@ -322,7 +332,7 @@ static void memory_for_a_copy_costs_what_needs_it(void **state)
 
 	(void)state;
 	for (unsigned nth = 0; nth <= 2; nth++) {
-		struct observer *o = observer_open();
+		struct observer *o = observer_open(NULL);
 		struct record r;
 
 		fault_arm((struct fault){ FAULT_MALLOC, nth, false, ENOMEM, 0 });
@@ -380,7 +390,10 @@ static void a_slow_disk_costs_records_not_time(void **state)
 static void the_clock_may_jump(void **state)
 {
 	static const int64_t jump[] = { 86400, -7200, -400 * 86400, 400 * 86400 };
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .model_name = "m", .log_rotate_bytes = 3000, .log_keep = 100,
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg,
+				      .model_name = "m",
+				      .log_rotate_bytes = 3000,
+				      .log_keep = 100,
 				      .block_when_full = 1 };
 	uint32_t token = 1;
 	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = &token, .n_tokens = 1 };
@@ -521,8 +534,11 @@ struct stress {
 static void *stress(void *ctx)
 {
 	struct stress *s = ctx;
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = s->path, .model_name = "m", .block_when_full = s->block,
-				      .log_sync = RWKVMON_SYNC_NEVER };
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg,
+				      .log_path = s->path,
+				      .model_name = "m",
+				      .block_when_full = s->block,
+				      .fsync = RWKVMON_SYNC_NEVER };
 	uint32_t token = 1;
 	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = &token, .n_tokens = 1 };
 	rwkvmon *mon;

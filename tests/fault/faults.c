@@ -1,3 +1,4 @@
+/* faults.c - wrappers around libc calls that fail when armed. */
 #include "faults.h"
 
 #include <dirent.h>
@@ -96,12 +97,12 @@ static bool fails(enum fault_call call)
 }
 
 /* --wrap sends calls of NAME to __wrap_NAME; __real_NAME is libc's. */
-#define WRAP(type, name, params, call, failed, ...) \
-	type __real_##name params;                   \
-	type __wrap_##name params;                   \
-	type __wrap_##name params                    \
-	{                                            \
-		return fails(call) ? (failed) : __real_##name(__VA_ARGS__); \
+#define WRAP(type, name, params, call, failed, ...)                                                                    \
+	type __real_##name params;                                                                                     \
+	type __wrap_##name params;                                                                                     \
+	type __wrap_##name params                                                                                      \
+	{                                                                                                              \
+		return fails(call) ? (failed) : __real_##name(__VA_ARGS__);                                            \
 	}
 
 WRAP(void *, malloc, (size_t n), FAULT_MALLOC, NULL, n)
@@ -114,14 +115,16 @@ WRAP(int, ftruncate, (int fd, off_t n), FAULT_FTRUNCATE, -1, fd, n)
 WRAP(int, flock, (int fd, int how), FAULT_FLOCK, -1, fd, how)
 WRAP(int, fstat, (int fd, struct stat *st), FAULT_FSTAT, -1, fd, st)
 WRAP(int, stat, (const char *path, struct stat *st), FAULT_STAT, -1, path, st)
-WRAP(int, renameat2, (int a, const char *from, int b, const char *to, unsigned how), FAULT_RENAME, -1, a, from, b, to, how)
+WRAP(int, renameat2, (int a, const char *from, int b, const char *to, unsigned how), FAULT_RENAME, -1, a, from, b, to,
+     how)
 WRAP(int, rename, (const char *from, const char *to), FAULT_OLD_RENAME, -1, from, to)
 WRAP(int, unlink, (const char *path), FAULT_UNLINK, -1, path)
 WRAP(DIR *, opendir, (const char *path), FAULT_OPENDIR, NULL, path)
 WRAP(ZSTD_CCtx *, ZSTD_createCCtx, (void), FAULT_ZSTD, NULL)
-WRAP(size_t, ZSTD_compress2, (ZSTD_CCtx *c, void *to, size_t cap, const void *from, size_t n), FAULT_ZSTD,
+WRAP(size_t, ZSTD_compress2, (ZSTD_CCtx * c, void *to, size_t cap, const void *from, size_t n), FAULT_ZSTD,
      (size_t)-ZSTD_error_memory_allocation, c, to, cap, from, n)
-WRAP(int, pthread_create, (pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *c), FAULT_THREAD, EAGAIN, t, a, f, c)
+WRAP(int, pthread_create, (pthread_t * t, const pthread_attr_t *a, void *(*f)(void *), void *c), FAULT_THREAD, EAGAIN,
+     t, a, f, c)
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);

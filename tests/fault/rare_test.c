@@ -153,14 +153,19 @@ static void a_repair_that_fails_is_tried_again(void **state)
 				flush(log);
 				fault_disarm();
 				log_close(log, NULL, NULL);
-				assert_true(steps_read(path) >= 6 - (z ? 3 : 1) + 3); /* all but the torn frame or line */
+				assert_true(steps_read(path) >=
+					    6 - (z ? 3 : 1) + 3); /* all but the torn frame or line */
 			}
 }
 
 static void a_name_without_a_directory_will_do(void **state)
 {
-	const struct log_config cfg = { .path = "here.log", .session_id = "rwkv-sess-000001", .sync = LOG_SYNC_RECORD,
-					.rotate_bytes = 1500, .keep = 2, .clock = &clock_system };
+	const struct log_config cfg = { .path = "here.log",
+					.session_id = "rwkv-sess-000001",
+					.sync = LOG_SYNC_RECORD,
+					.rotate_bytes = 1500,
+					.keep = 2,
+					.clock = &clock_system };
 	char before[512], path[256];
 	struct log *log;
 	struct found f;
@@ -267,11 +272,10 @@ static void what_cannot_be_removed_stays_for_next_time(void **state)
 		struct fault fault;
 		int want;
 	} cases[] = {
-		{ { FAULT_OPENDIR, 1, false, EACCES, 0 }, EACCES },
-		{ { FAULT_UNLINK, 1, false, EACCES, 0 }, EACCES },
+		{ { FAULT_OPENDIR, 1, false, EACCES, 0 }, EACCES }, { { FAULT_UNLINK, 1, false, EACCES, 0 }, EACCES },
 		{ { FAULT_MALLOC, 1, false, ENOMEM, 0 }, ENOMEM }, /* the directory's name */
 		{ { FAULT_MALLOC, 2, false, ENOMEM, 0 }, ENOMEM }, /* the file's */
-		{ { FAULT_UNLINK, 1, false, ENOENT, 0 }, 0 },	    /* another process was faster */
+		{ { FAULT_UNLINK, 1, false, ENOENT, 0 }, 0 },      /* another process was faster */
 	};
 	struct found f;
 	size_t files;
@@ -305,7 +309,11 @@ static void what_cannot_be_removed_stays_for_next_time(void **state)
 static void a_line_may_be_longer_than_a_chunk(void **state)
 {
 	static uint32_t tokens[30000];
-	struct record r = { .event = EVENT_INFERENCE_STEP, .session = &session, .tokens = tokens, .n_tokens = 30000, .sequence_length = 7 };
+	struct record r = { .event = EVENT_INFERENCE_STEP,
+			    .session = &session,
+			    .tokens = tokens,
+			    .n_tokens = 30000,
+			    .sequence_length = 7 };
 	struct log *log;
 	struct found f;
 	char path[256];
@@ -419,11 +427,14 @@ static void a_pipe_that_nobody_reads_costs_what_did_not_fit(void **state)
 	buf_free(&text);
 }
 
-/* A line longer than the pipe goes out piece by piece; when the end of it never does, it is lost, be it a step's or not. */
+/* A line longer than the pipe goes out piece by piece; when the end of it never does, it is lost, be it a step's or
+ * not. */
 static void a_line_cut_off_by_a_pipe_is_lost(void **state)
 {
 	static uint32_t tokens[5000];
-	const struct record step = { .event = EVENT_INFERENCE_STEP, .session = &session, .tokens = tokens, .n_tokens = 5000 };
+	const struct record step = {
+		.event = EVENT_INFERENCE_STEP, .session = &session, .tokens = tokens, .n_tokens = 5000
+	};
 	const struct record alarm = { .event = EVENT_ALARM, .session = &session, .details = &step };
 
 	(void)state;
@@ -581,9 +592,9 @@ static void half_a_write_and(unsigned nth, bool refused, struct fault then, cons
 	fault_disarm();
 	read = all_steps_read(path);
 	if (read + dropped != STEPS / 4)
-		fail_msg("half of write %u%s, then %s %u%s errno %d, %s: %zu steps + %llu dropped", nth, refused ? " and no more" : "",
-			 fault_names[then.call], then.nth, then.persistent ? " and on" : "", then.error, path, read,
-			 (unsigned long long)dropped);
+		fail_msg("half of write %u%s, then %s %u%s errno %d, %s: %zu steps + %llu dropped", nth,
+			 refused ? " and no more" : "", fault_names[then.call], then.nth,
+			 then.persistent ? " and on" : "", then.error, path, read, (unsigned long long)dropped);
 }
 
 static void faults_come_on_top_of_each_other(void **state)
@@ -602,7 +613,8 @@ static void faults_come_on_top_of_each_other(void **state)
 
 							path_in(path, plain_and_zst[z]);
 							half_a_write_and(nth, refused,
-									 (struct fault){ (enum fault_call)call, then, persistent, error, 0 },
+									 (struct fault){ (enum fault_call)call, then,
+											 persistent, error, 0 },
 									 path);
 						}
 }

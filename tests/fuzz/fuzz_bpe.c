@@ -1,3 +1,4 @@
+/* fuzz_bpe.c - a vocabulary of a BPE tokenizer from any bytes. */
 #include "runtime/tokenizer.h"
 
 #include <stdlib.h>

@@ -37,8 +37,9 @@ static void check_runs(struct slice before, struct slice text, int times)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	/* Lines behind it that have the same fields of the session may have their keys in any order. */
-	static const char first[] = "{\"session_id\": \"s\", \"timestamp\": \"2025-09-11T12:34:56.789Z\", \"event_type\": "
-				    "\"inference_step\", \"metadata\": {\"model_name\": \"m\", \"chunk_len\": 256}}";
+	static const char first[] =
+		"{\"session_id\": \"s\", \"timestamp\": \"2025-09-11T12:34:56.789Z\", \"event_type\": "
+		"\"inference_step\", \"metadata\": {\"model_name\": \"m\", \"chunk_len\": 256}}";
 	struct record_decoder quick = { 0 }, plain = { .any_order = true };
 	const char *p = (const char *)data, *end = p + n;
 

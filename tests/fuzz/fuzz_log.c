@@ -1,5 +1,5 @@
-/* Bytes as a log: reader, decoder, rules, analysis and both plain reports, record by record and block by block, which must
- * say the same. The first byte chooses how much the reader gets at a time and which rule set judges. */
+/* Bytes as a log: reader, decoder, rules, analysis and both plain reports, record by record and block by block, which
+ * must say the same. The first byte chooses how much the reader gets at a time and which rule set judges. */
 #include "analyze/analyze.h"
 #include "base/utf8.h"
 #include "read/read.h"
@@ -47,10 +47,11 @@ static void check(const struct findings *f)
 	for (int m = 0; m < METRIC_COUNT; m++)
 		check_summary(&f->metric[m], f->records);
 	for (size_t i = 0; i < f->n_sessions; i++) {
+		const struct summary latency = session_metric(&f->session[i], M_TOKEN_LATENCY_MS);
 		double r = f->session[i].similarity_entropy_pearson;
 
 		records += f->session[i].records;
-		check_summary(&f->session[i].metric[M_TOKEN_LATENCY_MS], f->session[i].records);
+		check_summary(&latency, f->session[i].records);
 		require(isnan(r) || (r >= -1 && r <= 1));
 	}
 	require(records == f->records);
@@ -99,23 +100,22 @@ static void push_records(struct analysis *a, struct reader *r)
 /* The way that `analyze` takes. */
 static void push_blocks(struct analysis *a, struct reader *r)
 {
-	struct gather *helper = analyze_helper(a, NULL);
+	struct gathering *helper = analyze_helper(a, NULL);
 	struct columns *c = aligned_alloc(64, sizeof *c);
 	struct record_decoder d = { 0 };
 	struct block block = { 0 };
 
 	require(helper && c);
-	while (read_block(r, &block, NULL) > 0 && !block_fetch(&block, NULL)) {
-		record_decoder_feed(&d, block.text);
-		for (unsigned part = 0; !part || d.p != d.end; part++) {
+	while (read_block(r, &block, NULL) > 0) {
+		for (unsigned part = 0; !part || !block_over(&block, &d); part++) {
 			struct tally tally;
 
 			record_decoder_release(&d);
-			read_records(&block, &d, part, c, &tally);
+			require(!read_records(&block, &d, part, c, &tally, NULL));
 			read_account(r, &tally);
-			gather_sort(helper, c);
-			analyze_place(a, helper);
-			gather_add(helper);
+			gathering_sort(helper, c);
+			analyze_in_order(a, helper);
+			gathering_add(helper);
 		}
 	}
 	read_end(r, NULL);

@@ -1,3 +1,4 @@
+/* fuzz_safetensors.c - a .safetensors file from any bytes. */
 #include "fuzz_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -31,7 +31,8 @@ static void start(void)
 		abort();
 	for (int i = 0; i < 3; i++) {
 		char text[80], bytes[160] = { 0 };
-		int n = snprintf(text, sizeof text, "{\"%c\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "wx "[i]);
+		int n = snprintf(text, sizeof text, "{\"%c\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+				 "wx "[i]);
 
 		snprintf(paths[i], sizeof paths[i], "%s/%s", dir, names[i]);
 		bytes[0] = (char)n;

@@ -1,3 +1,4 @@
+/* fuzz_vocab.c - a World vocabulary from any bytes. */
 #include "runtime/tokenizer.h"
 
 #include <stdlib.h>

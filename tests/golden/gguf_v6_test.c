@@ -44,7 +44,8 @@ static float *file_of(const json_t *set, const char *golden, const char *key, si
 	const json_t *file = json_object_get(json_object_get(json_object_get(set, "files"), key), "file");
 	char path[600];
 
-	snprintf(path, sizeof path, "%s/goldens/golden/%s/%s", shared_dir(), golden, file ? json_string_value(file) : "");
+	snprintf(path, sizeof path, "%s/goldens/golden/%s/%s", shared_dir(), golden,
+		 file ? json_string_value(file) : "");
 	return file ? golden_floats(path, n) : NULL;
 }
 
@@ -70,7 +71,8 @@ static void check_golden(const char *golden, const struct model *m)
 		golden_near(golden, 0, got, every, n * vocab, limits.logits);
 	for (size_t t = 0; t < n; t++)
 		assert_true(fabs(golden_entropy(got + t * vocab, vocab) -
-				 json_number_value(json_array_get(json_object_get(set, "entropy_nats"), t))) <= limits.entropy);
+				 json_number_value(json_array_get(json_object_get(set, "entropy_nats"), t))) <=
+			    limits.entropy);
 	golden_near(golden, n, got + (n - 1) * vocab, last, vocab, limits.logits);
 	if (want_state)
 		golden_state_near(golden, state, want_state, state_n, &limits);
@@ -100,7 +102,8 @@ static void files_agree_with_the_official_model(void **state)
 		struct model *m;
 
 		snprintf(path, sizeof path, "%s/goldens/models/rand-v6.%s.pth", shared_dir(), cases[i].type);
-		snprintf(golden, sizeof golden, strcmp(cases[i].type, "fp32") ? "rand-v6.%s" : "rand-v6", cases[i].type);
+		snprintf(golden, sizeof golden, strcmp(cases[i].type, "fp32") ? "rand-v6.%s" : "rand-v6",
+			 cases[i].type);
 		m = open_as_gguf(&bytes, path, &cases[i].how);
 		check_golden(golden, m);
 		model_close(m);
@@ -108,8 +111,8 @@ static void files_agree_with_the_official_model(void **state)
 	}
 }
 
-static void check_equal(const char *checkpoint, const struct gguf_how *a, const struct gguf_how *b, const uint32_t *tokens,
-			size_t n)
+static void check_equal(const char *checkpoint, const struct gguf_how *a, const struct gguf_how *b,
+			const uint32_t *tokens, size_t n)
 {
 	struct buf bytes[2];
 	struct model *m[2] = { open_as_gguf(&bytes[0], checkpoint, a), open_as_gguf(&bytes[1], checkpoint, b) };
@@ -141,7 +144,8 @@ static void q8_0_is_its_rounded_values(void **state)
 		SKIP_LOUDLY("no model at %s", path);
 	for (unsigned rescale = 0; rescale < 3; rescale++)
 		check_equal(path, &(struct gguf_how){ GGUF_Q8_0, false, true, rescale },
-			    &(struct gguf_how){ GGUF_F32, true, true, rescale }, tokens, sizeof tokens / sizeof *tokens);
+			    &(struct gguf_how){ GGUF_F32, true, true, rescale }, tokens,
+			    sizeof tokens / sizeof *tokens);
 }
 
 /* The project's own tiny checkpoint: as GGUF it is the model it was; fused or halved changes nothing. */

@@ -1,5 +1,6 @@
 /* Whole models against the official implementation: every position, in every way to feed them. */
 #include "golden.h"
+#include "scratch.h"
 
 #include "base/cpu.h"
 #include "runtime/run.h"
@@ -9,7 +10,7 @@ static struct golden_limits limits;
 /* What a listener sees of one forward call. */
 struct seen {
 	size_t begins, ends, tokens;
-	struct tap_state_stats sum; /* over all tensors */
+	struct state_sums sum; /* over all tensors */
 	size_t n_stats;
 	double state_norm2;
 	float median_decay[64];
@@ -47,16 +48,12 @@ static void seen_end(void *ctx, const struct tap_step *step)
 	s->tokens += step->n_tokens;
 	s->prefill = step->prefill;
 	s->n_stats = step->n_stats;
-	s->sum = (struct tap_state_stats){ 0 };
+	s->sum = (struct state_sums){ 0 };
 	s->state_norm2 = 0;
 	for (size_t i = 0; i < step->n_stats; i++) {
 		assert_int_equal(step->stats[i].layer, step->state[i].layer);
 		assert_int_equal(step->stats[i].part, step->state[i].part);
-		s->sum.dot += step->stats[i].dot;
-		s->sum.old_norm2 += step->stats[i].old_norm2;
-		s->sum.new_norm2 += step->stats[i].new_norm2;
-		s->sum.change_norm2 += step->stats[i].change_norm2;
-		s->sum.nonfinite += step->stats[i].nonfinite;
+		state_sums_add(&s->sum, &step->stats[i].sums);
 	}
 	for (size_t i = 0; i < step->n_state; i++)
 		for (size_t j = 0; j < step->state[i].n; j++)
@@ -106,11 +103,11 @@ static void check_seen(const struct golden *g, const char *set, size_t at, const
 	double got = s->sum.dot / sqrt(s->sum.old_norm2 * s->sum.new_norm2);
 
 	if (s->sum.new_norm2 < 1e30 && fabs(s->sum.new_norm2 / s->state_norm2 - 1) > 1e-6)
-		fail_msg("%s %s: squared norm at %zu is %.9g, expected %.9g", g->name, set, at,
-			s->sum.new_norm2, s->state_norm2);
+		fail_msg("%s %s: squared norm at %zu is %.9g, expected %.9g", g->name, set, at, s->sum.new_norm2,
+			 s->state_norm2);
 	if (json_is_number(cosine) && !(fabs(got - json_number_value(cosine)) <= limits.cosine))
 		fail_msg("%s %s: cosine at %zu is %.9f, expected %.9f", g->name, set, at, got,
-			json_number_value(cosine));
+			 json_number_value(cosine));
 	assert_int_equal(s->sum.nonfinite, 0);
 	for (size_t i = 0; i < json_array_size(decay ? decay : fixed); i++) {
 		double want = json_number_value(json_array_get(decay ? decay : fixed, i));
@@ -139,7 +136,7 @@ static void check_one_by_one(const struct golden *g, const struct model *m, cons
 	float *state = golden_file(g, set, "final_state", state_n);
 	struct run *run = open_run(m, 0);
 	struct seen seen = { 0 };
-	const struct tap tap = { &seen, seen_begin, seen_end, true };
+	const struct tap tap = { &seen, seen_begin, seen_end, true, false };
 
 	for (size_t t = 0; t < n; t++) {
 		struct run_call call = { .tokens = tokens + t, .n = 1, .prefill = t == 3, .tap = &tap };
@@ -169,7 +166,7 @@ static void check_chunks(const struct golden *g, const struct model *m, const ch
 	float *all = malloc(n * vocab * sizeof *all);
 	struct run *run = open_run(m, chunk_len);
 	struct seen seen = { 0 };
-	const struct tap tap = { &seen, seen_begin, seen_end, true };
+	const struct tap tap = { &seen, seen_begin, seen_end, true, false };
 	struct run_call call = { .tokens = tokens, .n = n, .prefill = true, .tap = &tap };
 
 	for (int round = 0; round < 2; round++) { /* a reset run starts afresh */
@@ -220,31 +217,59 @@ struct model_case {
 };
 
 static const struct model_case cases[] = {
-	{ "rand-v7", "rand-v7.fp32.pth" },	 { "rand-v7", "rand-v7.fp32.safetensors" },
-	{ "rand-v7.bf16", "rand-v7.bf16.pth" },	 { "rand-v7.fp16", "rand-v7.fp16.pth" },
-	{ "rand-v7.fp16", "rand-v7.fp16.safetensors" }, { "tiny-v7", "tiny-v7.bf16.pth" },
+	{ "rand-v7", "rand-v7.fp32.pth" },
+	{ "rand-v7", "rand-v7.fp32.safetensors" },
+	{ "rand-v7.bf16", "rand-v7.bf16.pth" },
+	{ "rand-v7.fp16", "rand-v7.fp16.pth" },
+	{ "rand-v7.fp16", "rand-v7.fp16.safetensors" },
+	{ "tiny-v7", "tiny-v7.bf16.pth" },
 	{ "tiny-v7", "tiny-v7.bf16.safetensors" },
-	{ "rand-v4", "rand-v4.fp32.pth" }, { "rand-v4", "rand-v4.fp32.safetensors" },
-	{ "rand-v4.bf16", "rand-v4.bf16.pth" }, { "rand-v4.fp16", "rand-v4.fp16.pth" },
-	{ "tiny-v4", "tiny-v4.fp32.pth" }, { "rand-v5.0", "rand-v5.0.fp32.pth" },
-	{ "rand-v5.1", "rand-v5.1.fp32.pth" }, { "rand-v5.2", "rand-v5.2.fp32.pth" },
-	{ "rand-v5.2.bf16", "rand-v5.2.bf16.pth" }, { "rand-v5.2.fp16", "rand-v5.2.fp16.pth" },
-	{ "rand-v5.2.fp16", "rand-v5.2.fp16.safetensors" }, { "tiny-v5.2", "tiny-v5.2.fp32.pth" },
-	{ "tiny-v5.2.lnx-eps-1e-5", "tiny-v5.2.fp32.pth" }, { "rand-v6", "rand-v6.fp32.pth" },
-	{ "rand-v6.bf16", "rand-v6.bf16.pth" }, { "rand-v6.bf16", "rand-v6.bf16.safetensors" },
-	{ "rand-v6.fp16", "rand-v6.fp16.pth" }, { "tiny-v6", "tiny-v6.bf16.pth" },
-	{ "rand-v4.fp32i8", "rand-v4.fp32.pth" }, { "rand-v5.2.fp32i8", "rand-v5.2.fp32.pth" },
+	{ "rand-v4", "rand-v4.fp32.pth" },
+	{ "rand-v4", "rand-v4.fp32.safetensors" },
+	{ "rand-v4.bf16", "rand-v4.bf16.pth" },
+	{ "rand-v4.fp16", "rand-v4.fp16.pth" },
+	{ "tiny-v4", "tiny-v4.fp32.pth" },
+	{ "rand-v5.0", "rand-v5.0.fp32.pth" },
+	{ "rand-v5.1", "rand-v5.1.fp32.pth" },
+	{ "rand-v5.2", "rand-v5.2.fp32.pth" },
+	{ "rand-v5.2.bf16", "rand-v5.2.bf16.pth" },
+	{ "rand-v5.2.fp16", "rand-v5.2.fp16.pth" },
+	{ "rand-v5.2.fp16", "rand-v5.2.fp16.safetensors" },
+	{ "tiny-v5.2", "tiny-v5.2.fp32.pth" },
+	{ "tiny-v5.2.lnx-eps-1e-5", "tiny-v5.2.fp32.pth" },
+	{ "rand-v6", "rand-v6.fp32.pth" },
+	{ "rand-v6.bf16", "rand-v6.bf16.pth" },
+	{ "rand-v6.bf16", "rand-v6.bf16.safetensors" },
+	{ "rand-v6.fp16", "rand-v6.fp16.pth" },
+	{ "tiny-v6", "tiny-v6.bf16.pth" },
+	{ "rand-v4.fp32i8", "rand-v4.fp32.pth" },
+	{ "rand-v5.2.fp32i8", "rand-v5.2.fp32.pth" },
 	{ "rand-v6.fp32i8", "rand-v6.fp32.pth" },
-	{ "rand-v7", "../gguf/rand-v7.F32.gguf" }, { "rand-v7.fp16", "../gguf/rand-v7.F16.gguf" },
+	{ "rand-v7", "../gguf/rand-v7.F32.gguf" },
+	{ "rand-v7.fp16", "../gguf/rand-v7.F16.gguf" },
 };
 
 /* rwkv.cpp's files; the goldens computed from their dequantised weights. */
 static const char *const ggmf_cases[] = {
-	"rand-v4-FP16", "rand-v4-Q4_0", "rand-v4-Q4_1", "rand-v4-Q8_0", "rand-v7-Q4_0", "rand-v7-Q4_1", "rand-v7-Q8_0",
-	"tiny-rwkv-4v0-660K-FP16", "tiny-rwkv-4v0-660K-Q5_0", "tiny-rwkv-5v2-730K-FP16",
-	"tiny-rwkv-5v2-730K-FP16.lnx-eps-1e-5", "tiny-rwkv-5v2-730K-FP32", "tiny-rwkv-5v2-730K-FP32.lnx-eps-1e-5",
-	"tiny-rwkv-5v2-730K-Q5_0", "tiny-rwkv-5v2-730K-Q5_0.lnx-eps-1e-5", "tiny-rwkv-5v2-730K-Q5_1",
-	"tiny-rwkv-5v2-730K-Q5_1.lnx-eps-1e-5", "tiny-rwkv-6v0-1m-Q5_0", "tiny-rwkv-6v0-1m-Q5_1",
+	"rand-v4-FP16",
+	"rand-v4-Q4_0",
+	"rand-v4-Q4_1",
+	"rand-v4-Q8_0",
+	"rand-v7-Q4_0",
+	"rand-v7-Q4_1",
+	"rand-v7-Q8_0",
+	"tiny-rwkv-4v0-660K-FP16",
+	"tiny-rwkv-4v0-660K-Q5_0",
+	"tiny-rwkv-5v2-730K-FP16",
+	"tiny-rwkv-5v2-730K-FP16.lnx-eps-1e-5",
+	"tiny-rwkv-5v2-730K-FP32",
+	"tiny-rwkv-5v2-730K-FP32.lnx-eps-1e-5",
+	"tiny-rwkv-5v2-730K-Q5_0",
+	"tiny-rwkv-5v2-730K-Q5_0.lnx-eps-1e-5",
+	"tiny-rwkv-5v2-730K-Q5_1",
+	"tiny-rwkv-5v2-730K-Q5_1.lnx-eps-1e-5",
+	"tiny-rwkv-6v0-1m-Q5_0",
+	"tiny-rwkv-6v0-1m-Q5_1",
 	"tiny-rwkv-7v0-834K-FP16",
 };
 
@@ -263,8 +288,8 @@ static void rwkv_cpp_files_agree(void **state)
 		snprintf(name, sizeof name, "../golden-ggml/%s", ggmf_cases[i]);
 		assert_true(golden_open(&g, name));
 		options.ln_x_eps = (float)json_number_value(json_object_get(g.manifest, "ln_x_eps"));
-		snprintf(path, sizeof path, "%s/goldens/ggml/%.*s.bin", shared_dir(),
-			 (int)strcspn(ggmf_cases[i], "."), ggmf_cases[i]);
+		snprintf(path, sizeof path, "%s/goldens/ggml/%.*s.bin", shared_dir(), (int)strcspn(ggmf_cases[i], "."),
+			 ggmf_cases[i]);
 		if (model_open(&m, path, &options, &err))
 			fail_msg("%s", err.text);
 		check_info(&g, m);
@@ -328,8 +353,9 @@ static void threads_change_nothing(void **state)
 		assert_int_equal(run_open(&one, m, NULL, NULL), 0);
 		for (int threads = 2; threads <= 5; threads++) {
 			run_reset(one);
-			assert_int_equal(run_open(&many, m, &(struct run_config){ .chunk_len = 64,
-				.threads = threads }, NULL), 0);
+			assert_int_equal(
+				run_open(&many, m, &(struct run_config){ .chunk_len = 64, .threads = threads }, NULL),
+				0);
 			for (int round = 0; round < 3; round++) {
 				assert_int_equal(run_forward(one, &call, NULL), 0);
 				assert_int_equal(run_forward(many, &call, NULL), 0);
@@ -370,8 +396,8 @@ static void a_trained_state_starts_the_sequence(void **state)
 	snprintf(path, sizeof path, "%s/short_logits.f32", g.dir);
 	want = golden_floats(path, n * 272);
 	for (int round = 0; round < 2; round++) {
-		assert_int_equal(run_forward(run, &(struct run_call){ .tokens = tokens, .n = n,
-			.all_logits = all }, &err), 0);
+		assert_int_equal(
+			run_forward(run, &(struct run_call){ .tokens = tokens, .n = n, .all_logits = all }, &err), 0);
 		golden_near("time_state", 0, all, want, n * 272, limits.logits);
 		snprintf(path, sizeof path, "%s/short_final_state.f32", g.dir);
 		last = golden_floats(path, model_info(m)->state_floats);
@@ -441,6 +467,17 @@ static void the_embedded_model_is_what_was_trained(void **state)
 
 enum { OWN_TOKENS = 32, OWN_VOCAB = 64 };
 
+/* A context stands behind them in 7b's state. */
+static size_t recurrent_floats(const struct run *run)
+{
+	size_t n, sum = 0;
+	const struct tap_state *tensors = run_state(run, &n);
+
+	for (size_t i = 0; i < n; i++)
+		sum += tensors[i].n;
+	return sum;
+}
+
 static void check_own(const char *version, size_t chunk_len)
 {
 	char path[600];
@@ -459,14 +496,14 @@ static void check_own(const char *version, size_t chunk_len)
 	snprintf(path, sizeof path, SOURCE_DIR "/tests/golden/versions/v%s.logits.f32", version);
 	want = golden_floats(path, OWN_TOKENS * OWN_VOCAB);
 	snprintf(path, sizeof path, SOURCE_DIR "/tests/golden/versions/v%s.state.f32", version);
-	want_state = golden_floats(path, model_info(m)->state_floats);
 	run = open_run(m, chunk_len);
+	want_state = golden_floats(path, recurrent_floats(run));
 	for (int sequence = 0; sequence < 2; sequence++) {
 		const struct run_call call = { .tokens = tokens, .n = OWN_TOKENS, .all_logits = all };
 
 		assert_int_equal(run_forward(run, &call, &err), 0);
 		golden_near(version, chunk_len, all, want, OWN_TOKENS * OWN_VOCAB, own_limits.logits);
-		golden_state_near(version, run_state_flat(run), want_state, model_info(m)->state_floats, &own_limits);
+		golden_state_near(version, run_state_flat(run), want_state, recurrent_floats(run), &own_limits);
 		run_reset(run);
 	}
 	run_close(run);
@@ -476,7 +513,7 @@ static void check_own(const char *version, size_t chunk_len)
 
 static void every_other_version_agrees_with_the_official_one(void **state)
 {
-	static const char *const versions[] = { "4", "5.0", "5.1", "5.2", "6" };
+	static const char *const versions[] = { "4", "5.0", "5.1", "5.2", "6", "7a", "7b" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
@@ -486,9 +523,127 @@ static void every_other_version_agrees_with_the_official_one(void **state)
 	}
 }
 
+/* -- 7b: what its attention remembers ---------------------------------------------------------------------- */
+
+static struct model *open_own(const char *version)
+{
+	char path[600];
+	struct model *m;
+	struct err err;
+
+	snprintf(path, sizeof path, SOURCE_DIR "/tests/golden/versions/v%s.pth", version);
+	if (model_open(&m, path, NULL, &err))
+		fail_msg("%s", err.text);
+	return m;
+}
+
+static int feed(struct run *run, const uint32_t *tokens, size_t n, struct err *err)
+{
+	return run_forward(run, &(struct run_call){ .tokens = tokens, .n = n }, err);
+}
+
+/* Keys and values are made anew, in chunks of any length. */
+static void a_context_comes_back_with_its_state(void **state)
+{
+	static const uint32_t tokens[] = { 5, 9, 1, 63, 9, 9, 20, 33, 2, 40, 41, 5 };
+	enum { N = sizeof tokens / sizeof *tokens, KEPT = 7 };
+	struct model *m = open_own("7b");
+	size_t floats = model_info(m)->state_floats;
+	float *kept = malloc(floats * sizeof *kept);
+	struct run *whole = open_run(m, 1), *other = open_run(m, 3);
+	struct err err;
+
+	(void)state;
+	assert_int_equal(feed(whole, tokens, KEPT, &err), 0);
+	memcpy(kept, run_state_flat(whole), floats * sizeof *kept);
+	assert_int_equal(feed(whole, tokens + KEPT, N - KEPT, &err), 0);
+	assert_int_equal(feed(other, tokens + 2, N - 2, &err), 0); /* another sequence, which must leave nothing */
+	run_state_set(other, kept);
+	assert_int_equal(feed(other, tokens + KEPT, N - KEPT, &err), 0);
+	golden_near("7b, a state that was set", 3, run_logits(other), run_logits(whole), OWN_VOCAB, own_limits.logits);
+	run_reset(other);
+	assert_int_equal(feed(other, tokens, N, &err), 0);
+	golden_near("7b, after a reset", 3, run_logits(other), run_logits(whole), OWN_VOCAB, own_limits.logits);
+	run_close(whole);
+	run_close(other);
+	model_close(m);
+	free(kept);
+}
+
+static void a_full_context_is_refused(void **state)
+{
+	struct model *m = open_own("7b");
+	struct run *run = open_run(m, 512);
+	size_t most = model_info(m)->context;
+	uint32_t *tokens = calloc(most + 1, sizeof *tokens);
+	float before;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(most, MODEL_CONTEXT_MAX);
+	assert_int_equal(feed(run, tokens, most + 1, &err), -ERR_USAGE);
+	assert_int_equal(feed(run, tokens, most, &err), 0);
+	before = run_logits(run)[0];
+	assert_true(isfinite(before));
+	assert_int_equal(feed(run, tokens, 1, &err), -ERR_USAGE);
+	assert_non_null(strstr(err.text, "at most 4096"));
+	assert_true(run_logits(run)[0] == before);
+	run_reset(run);
+	assert_int_equal(feed(run, tokens, 1, &err), 0);
+	run_close(run);
+	model_close(m);
+	free(tokens);
+}
+
+static void write_floats(const char *path, const float *floats, size_t n)
+{
+	FILE *out = fopen(path, "wb");
+
+	assert_non_null(out);
+	assert_int_equal(fwrite(floats, sizeof *floats, n, out), n);
+	assert_int_equal(fclose(out), 0);
+}
+
+/* A count, and ids, that nobody can have been fed: a state's file is hostile. */
+static void a_context_that_cannot_be_is_refused(void **state)
+{
+	static const float counts[] = { 4097, -1, 0.5F, NAN, INFINITY, 1e30F };
+	struct model *m = open_own("7b");
+	struct run *run = open_run(m, 4);
+	size_t floats = model_info(m)->state_floats, at = recurrent_floats(run);
+	float *kept = calloc(floats, sizeof *kept);
+	char dir[80], path[100];
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(scratch_make(dir, sizeof dir, "context"), 0);
+	snprintf(path, sizeof path, "%s/state", dir);
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+		kept[at] = counts[i];
+		write_floats(path, kept, floats);
+		assert_int_equal(run_load_state(run, path, &err), -ERR_SHAPE);
+		assert_non_null(strstr(err.text, "context"));
+	}
+	kept[at] = 1;
+	kept[at + 1] = OWN_VOCAB; /* one past the last */
+	write_floats(path, kept, floats);
+	assert_int_equal(run_load_state(run, path, &err), -ERR_SHAPE);
+	kept[at + 1] = OWN_VOCAB - 1;
+	write_floats(path, kept, floats);
+	assert_int_equal(run_load_state(run, path, &err), 0);
+	assert_int_equal(feed(run, (const uint32_t[]){ 3 }, 1, &err), 0);
+	run_close(run);
+	model_close(m);
+	free(kept);
+	assert_int_equal(scratch_remove(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_context_comes_back_with_its_state),
+		cmocka_unit_test(a_full_context_is_refused),
+		cmocka_unit_test(a_context_that_cannot_be_is_refused),
 		cmocka_unit_test(the_embedded_model_is_what_was_trained),
 		cmocka_unit_test(every_other_version_agrees_with_the_official_one),
 		cmocka_unit_test(models_agree_with_the_official_one),

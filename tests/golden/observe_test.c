@@ -14,31 +14,34 @@ struct watched {
 	size_t at;
 };
 
-static void near_json(const struct watched *w, const char *what, const struct record *r, enum metric_id m, const json_t *want,
-		      double limit)
+static void near_json(const struct watched *w, const char *what, const struct record *r, enum metric_id m,
+		      const json_t *want, double limit)
 {
 	if (!json_is_number(want))
 		return;
 	if (!record_has(r, m) || !(fabs(r->metric[m] - json_number_value(want)) <= limit))
-		fail_msg("%s, %s at %zu: %.9f, expected %.9f", w->name, what, w->at, record_has(r, m) ? r->metric[m] : NAN,
-			 json_number_value(want));
+		fail_msg("%s, %s at %zu: %.9f, expected %.9f", w->name, what, w->at,
+			 record_has(r, m) ? r->metric[m] : NAN, json_number_value(want));
 }
 
 static void check(const struct watched *w, const struct record *r)
 {
 	const json_t *parts = json_object_get(w->set, "state_cosine_parts");
 
-	near_json(w, "entropy", r, M_LOGITS_ENTROPY, json_array_get(json_object_get(w->set, "entropy_nats"), w->at), limits.entropy);
-	near_json(w, "similarity", r, M_STATE_SIMILARITY, json_array_get(json_object_get(w->set, "state_cosine"), w->at),
-		  limits.cosine);
-	near_json(w, "similarity of the matrices", r, M_STATE_SIMILARITY_WKV, json_array_get(json_object_get(parts, "att_kv"), w->at),
-		  limits.cosine);
+	near_json(w, "entropy", r, M_LOGITS_ENTROPY, json_array_get(json_object_get(w->set, "entropy_nats"), w->at),
+		  limits.entropy);
+	near_json(w, "similarity", r, M_STATE_SIMILARITY,
+		  json_array_get(json_object_get(w->set, "state_cosine"), w->at), limits.cosine);
+	near_json(w, "similarity of the matrices", r, M_STATE_SIMILARITY_WKV,
+		  json_array_get(json_object_get(parts, "att_kv"), w->at), limits.cosine);
 	if (!w->at || (w->at + 1) % 100)
 		assert_false(record_has(r, M_STATE_DRIFT));
 	else
-		near_json(w, "drift", r, M_STATE_DRIFT, json_array_get(json_object_get(w->set, "drift"), w->at / 100), limits.cosine);
+		near_json(w, "drift", r, M_STATE_DRIFT, json_array_get(json_object_get(w->set, "drift"), w->at / 100),
+			  limits.cosine);
 	if (w->at) /* the loss of the token fed, under the logits before it */
-		near_json(w, "surprisal", r, M_SURPRISAL_NATS, json_array_get(json_object_get(w->set, "nll_next_nats"), w->at - 1),
+		near_json(w, "surprisal", r, M_SURPRISAL_NATS,
+			  json_array_get(json_object_get(w->set, "nll_next_nats"), w->at - 1),
 			  2 * limits.logits + limits.entropy);
 }
 
@@ -52,8 +55,14 @@ static void on_end(void *ctx, const struct tap_step *step)
 	struct watched *w = ctx;
 	struct observed_tensor state[256];
 	struct state_sums sums[PART_COUNT] = { 0 };
-	struct observed_call call = { .end_ns = 1, .tokens = step->tokens, .n_tokens = step->n_tokens, .phase = PHASE_DECODE,
-				      .logits = step->logits, .n_logits = step->vocab, .state = state, .n_state = step->n_state };
+	struct observed_call call = { .end_ns = 1,
+				      .tokens = step->tokens,
+				      .n_tokens = step->n_tokens,
+				      .phase = PHASE_DECODE,
+				      .logits = step->logits,
+				      .n_logits = step->vocab,
+				      .state = state,
+				      .n_state = step->n_state };
 	struct record r = { 0 };
 
 	for (size_t i = 0; i < step->n_state; i++)
@@ -61,14 +70,8 @@ static void on_end(void *ctx, const struct tap_step *step)
 						     step->state[i].part == TAP_WKV ? PART_WKV : PART_SHIFT };
 	observer_call(w->by_state, &call, &r);
 	check(w, &r);
-	for (size_t i = 0; i < step->n_stats; i++) {
-		struct state_sums *s = &sums[step->stats[i].part == TAP_WKV ? PART_WKV : PART_SHIFT];
-
-		s->dot += step->stats[i].dot;
-		s->old2 += step->stats[i].old_norm2;
-		s->new2 += step->stats[i].new_norm2;
-		s->change2 += step->stats[i].change_norm2;
-	}
+	for (size_t i = 0; i < step->n_stats; i++)
+		state_sums_add(&sums[step->stats[i].part == TAP_WKV ? PART_WKV : PART_SHIFT], &step->stats[i].sums);
 	call.sums = sums;
 	observer_call(w->by_sums, &call, &r);
 	check(w, &r);
@@ -77,7 +80,7 @@ static void on_end(void *ctx, const struct tap_step *step)
 
 static void watch(const char *name, const struct model *m, const json_t *set, const json_t *tokens_json)
 {
-	struct watched w = { observer_open(), observer_open(), set, name, 0 };
+	struct watched w = { observer_open(NULL), observer_open(NULL), set, name, 0 };
 	const struct tap tap = { .ctx = &w, .begin = on_begin, .end = on_end, .wants_state_stats = true };
 	size_t n;
 	uint32_t *tokens = golden_tokens(tokens_json, &n);
@@ -121,7 +124,8 @@ static void states_drift_as_the_official_ones(void **state)
 
 	(void)state;
 	assert_int_equal(json_object_size(golden), 6);
-	json_object_foreach(golden, name, set) {
+	json_object_foreach(golden, name, set)
+	{
 		char path[64];
 		struct model *m;
 

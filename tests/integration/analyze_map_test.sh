@@ -1,20 +1,8 @@
 #!/bin/sh
 # A log in another program's form, read through a mapping file, has the analysis of the same log in ours.
 # Usage: analyze_map_test.sh BUILD_DIR
-build=$1
-rwkvmon=$build/rwkvmon
-here=$(dirname "$0")
+. "$(dirname "$0")/common.sh"
 root=$here/../..
-
-skip() {
-	echo "SKIPPED: analyze_map_test.sh: $1" >&2
-	exit 77
-}
-[ -x "$rwkvmon" ] || skip "$rwkvmon is not built"
-command -v python3 >/dev/null || skip "python3 is not installed; nothing makes the logs"
-
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
 bad=0
 fail() {
 	echo "FAIL: $1"

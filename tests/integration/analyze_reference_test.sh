@@ -1,25 +1,13 @@
 #!/bin/sh
 # `rwkvmon analyze --format json` against an independent analysis in Python's standard library.
 # Usage: analyze_reference_test.sh BUILD_DIR
-build=$1
-rwkvmon=$build/rwkvmon
-here=$(dirname "$0")
-
-skip() {
-	echo "SKIPPED: analyze_reference_test.sh: $1" >&2
-	exit 77
-}
-[ -x "$rwkvmon" ] || skip "$rwkvmon is not built"
-command -v python3 >/dev/null || skip "python3 is not installed; nothing checks the numbers independently"
-
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "$0")/common.sh"
 bad=0
 
 compare() { # NAME FILE...
 	name=$1
 	shift
-	"$rwkvmon" analyze --format json "$@" >"$dir/$name.json" 2>"$dir/$name.err" || {
+	"$rwkvmon" analyze --format json --rules "$here/../rules/single.yaml" "$@" >"$dir/$name.json" 2>"$dir/$name.err" || {
 		echo "FAIL: $name: exit code $?"
 		cat "$dir/$name.err"
 		bad=1

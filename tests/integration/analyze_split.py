@@ -1,6 +1,7 @@
 """Splits logs in many ways, reads them with many numbers of threads, and wants one answer.
 
   analyze_split.py RWKVMON DIRECTORY LOG
+  analyze_split.py RWKVMON DIRECTORY --sets      logs of its own; every instruction set and several threads, to the byte
 """
 import gzip
 import json
@@ -10,6 +11,7 @@ import subprocess
 import sys
 
 STEP_US = 35_000
+FEWER = "RWKVMON_FEWER" in os.environ  # under a sanitizer
 
 
 def stamp(us):
@@ -26,7 +28,7 @@ def make_ordered(path):
         def line(record):
             out.write(json.dumps(record, separators=(",", ":")) + "\n")
 
-        for i in range(30000):
+        for i in range(8000 if FEWER else 30000):
             session = min(int(rng.expovariate(0.1)), 60)
             common = {"timestamp": stamp(12 * 3_600_000_000 + i * STEP_US), "session_id": "s-%d" % session}
             if i % 700 == 350:
@@ -54,6 +56,65 @@ def make_ordered(path):
             if i % 150 == 7:
                 out.write("no record\n")
             line(step)
+
+
+def make_form(path, form, alive, lines):
+    """Lines as some writer has them, of so many sessions alive at a time, which end and make room for others."""
+    rng = random.Random(alive)
+    number = (lambda value, digits: value) if form == "floats" else round
+    begun = alive
+    session = list(range(alive))
+    with open(path, "w", encoding="utf-8") as out:
+        for i in range(lines):
+            k = rng.randrange(alive)
+            if rng.random() < 0.001:
+                begun, session[k] = begun + 1, begun
+            who = session[k]
+            step = {"timestamp": stamp(36_000_000_000 + i * 40_000 // alive), "session_id": "rwkv-sess-%06x" % who,
+                    "event_type": "inference_step", "sequence_length": 1 + i % 5000,
+                    "performance": {"token_latency_ms": number(rng.lognormvariate(3.3, 0.2), 2),
+                                    "throughput_tps": number(rng.gauss(120, 10), 1)},
+                    "resources": {"vram_used_mb": number(2400 + 400 * rng.random(), 0)},
+                    "accuracy": {"logits_entropy": number(rng.gauss(4, 0.5), 3),
+                                 "state_similarity": number(min(1, rng.gauss(0.93, 0.02)), 4)},
+                    "metadata": {"model_name": "m%d" % (who % 4), "strategy": "cuda fp%d" % (16 + who % 3),
+                                 "chunk_len": 64 << who % 2}}
+            if form == "own":
+                step.update(phase="decode", token_count=1, instance="gpu-%d:1" % (who % 64), record=i)
+            if form == "shuffled":
+                step = dict(rng.sample(list(step.items()), len(step)))
+            out.write(json.dumps(step, separators=(", ", ": ") if form == "dumps" else (",", ":")) + "\n")
+
+
+FORMS = [("own", 1), ("own", 128), ("compact", 512), ("compact", 3000), ("dumps", 8), ("shuffled", 8), ("floats", 8)]
+
+
+def check_instruction_sets(rwkvmon, directory):
+    """Bytes: every instruction set that is there, one thread and several, the default rules and none."""
+    said = subprocess.run([rwkvmon, "--version"], capture_output=True, check=True, text=True).stdout
+    native = said.split("kernels: ")[1].split()[0]
+    sets = ["scalar"] + ["avx2"] * native.startswith("avx") + [native] * (native not in ("scalar", "avx2"))
+    for name in ("avx2", "avx512"):
+        if not any(name in known for known in sets):
+            print("SKIPPED: analyze_split: this processor has no %s" % name, file=sys.stderr)
+    bad = runs = 0
+    for form, alive in FORMS:
+        log = os.path.join(directory, "%s-%d.log" % (form, alive))
+        make_form(log, form, alive, 4000 if FEWER else 24000)
+        for rules in "default", "none":
+            answers = {}
+            for simd in sets:
+                for threads in "1", "2", "4":
+                    done = subprocess.run([rwkvmon, "analyze", "--format", "json", "--rules", rules, "--threads", threads, log],
+                                          capture_output=True, check=True, env={**os.environ, "RWKVMON_SIMD": simd})
+                    answers[simd, threads] = done.stdout
+                    runs += 1
+            first = next(iter(answers.values()))
+            for key in (key for key in answers if answers[key] != first):
+                bad += 1
+                print("FAIL: %s, rules %s, %s, %s threads: %s" % (log, rules, *key, first_difference(
+                    json.loads(first), json.loads(answers[key]))))
+    return bad, runs
 
 
 def comparison(rwkvmon, a, b, threads):
@@ -116,6 +177,10 @@ def first_difference(a, b, where=""):
 
 def main():
     rwkvmon, directory, troubles = sys.argv[1:]
+    if troubles == "--sets":
+        bad, runs = check_instruction_sets(rwkvmon, directory)
+        print("%d analyses, %d differ" % (runs, bad))
+        return 1 if bad else 0
     ordered = os.path.join(directory, "ordered.log")
     make_ordered(ordered)
     rng = random.Random(1)
@@ -123,14 +188,14 @@ def main():
     for log in troubles, ordered:
         for rules in "baseline", "thresholds":
             whole = analysis(rwkvmon, [log], "--rules", rules, "--threads", "1")
-            for threads in range(2, 9):
+            for threads in (2, 5) if FEWER else range(2, 9):
                 other = analysis(rwkvmon, [log], "--rules", rules, "--threads", str(threads))
                 runs += 1
                 if other != whole:
                     bad += 1
                     print("FAIL: %s, %s, %d threads: %s" % (log, rules, threads, first_difference(whole, other)))
             whole = without_files(whole)
-            for parts in 2, 3, 7, 20:
+            for parts in (3, 20) if FEWER else (2, 3, 7, 20):
                 paths = split(rng, directory, log, parts)
                 other = without_files(analysis(rwkvmon, rng.sample(paths, parts), "--rules", rules,
                                                "--threads", str(1 + parts % 4)))
@@ -153,4 +218,5 @@ def main():
     return 1 if bad else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,7 +6,7 @@ rwkvmon=$1/rwkvmon
 here=$(cd "$(dirname "$0")" && pwd)
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-export LC_ALL=C
+export LC_ALL=C.UTF-8
 failed=0 passed=0
 
 fail() { printf 'FAILED: %s\n' "$1"; failed=$((failed + 1)); }
@@ -43,16 +43,49 @@ expect "mistyped command" 2 'did you mean `rwkvmon analyze`' "$rwkvmon" analyse
 expect "mistyped option" 2 'did you mean --temperature' "$rwkvmon" run --temprature 1
 expect "missing value" 2 '--tokens: its N is missing' "$rwkvmon" run --tokens
 expect "bad number" 2 'found "many"' "$rwkvmon" run --tokens many
+expect "an error in Chinese" 2 '--tokens：“many”无效，应为 0 到 9007199254740992 的整数' "$rwkvmon" run --tokens many --lang zh
+expect "a file that is missing, in Chinese" 3 'nothing.log：无法打开：没有该文件或目录' env LC_ALL=zh_CN.UTF-8 "$rwkvmon" analyze nothing.log
+expect "an error in English where the locale is Chinese" 2 'found "many"' env LC_ALL=zh_CN.UTF-8 "$rwkvmon" run --lang=en --tokens many
 expect "stray argument" 2 'takes no argument' "$rwkvmon" run hello
 expect "bad format" 2 'expected text, json, html, markdown or csv' "$rwkvmon" analyze --format xml x.log
 expect "a condition that is so" 1 '--fail-on token_latency_ms p95 > 60: it is 83.375 ms; high_latency: 13 records' \
-	"$rwkvmon" analyze --fail-on 'token_latency_ms p95 > 60, throughput_tps max > 1e9, high_latency' "$here/../logs/worked.log"
+	"$rwkvmon" analyze --rules "$here/../rules/single.yaml" --fail-on 'token_latency_ms p95 > 60, throughput_tps max > 1e9, high_latency' "$here/../logs/worked.log"
 says "the report comes all the same" "Anomalies"
 expect "a condition that is not so" 0 "" "$rwkvmon" analyze --fail-on 'decode token_latency_ms p95 > 600' "$here/../logs/worked.log"
 expect "a condition on what is not logged" 3 'the log has no quant_kl_nats' \
 	"$rwkvmon" analyze --fail-on 'quant_kl_nats p95 > 1' "$here/../logs/worked.log"
 expect "a change needs two logs" 2 'use rwkvmon compare' "$rwkvmon" analyze --fail-on 'token_latency_ms p95 > 5%' x.log
 expect "a mistyped condition" 2 'did you mean "token_latency_ms"' "$rwkvmon" analyze --fail-on 'tokn_latency_ms p95 > 5' x.log
+
+# --- the article's parser ----------------------------------------------------------------
+cat >"$dir/article.py" <<'PY'
+import json, sys
+# As the article has it: every key, no default; and update_prometheus_metrics.
+rows = tokens = 0
+for line in sys.stdin:
+    entry = json.loads(line)
+    flat = {
+        "timestamp": entry["timestamp"], "session_id": entry["session_id"], "sequence_length": entry["sequence_length"],
+        "token_latency_ms": entry["performance"]["token_latency_ms"], "throughput_tps": entry["performance"]["throughput_tps"],
+        "chunk_process_time_ms": entry["performance"]["chunk_process_time_ms"],
+        "vram_used_mb": entry["resources"]["vram_used_mb"], "gpu_utilization_pct": entry["resources"]["gpu_utilization_pct"],
+        "state_size_bytes": entry["resources"]["state_size_bytes"], "logits_entropy": entry["accuracy"]["logits_entropy"],
+        "token_repetition_pct": entry["accuracy"]["token_repetition_pct"], "state_similarity": entry["accuracy"]["state_similarity"],
+        "model_name": entry["metadata"]["model_name"], "strategy": entry["metadata"]["strategy"], "chunk_len": entry["metadata"]["chunk_len"],
+    }
+    assert all(v is not None for v in flat.values()), entry
+    tokens += len(entry["tokens"])
+    rows += 1
+print(rows, "steps,", tokens, "tokens")
+PY
+"$rwkvmon" export article "$here/../logs/worked.log" >"$dir/article.log" 2>"$dir/article.err"
+counted=$(python3 -c '
+import json, sys
+steps = [e for e in map(json.loads, open(sys.argv[1])) if e["event_type"] == "inference_step"]
+print(len(steps), "steps,", sum(e["token_count"] for e in steps), "tokens")' "$here/../logs/worked.log")
+expect "the article's parser reads its export" 0 "" python3 "$dir/article.py" <"$dir/article.log"
+says "all steps, and all tokens" "$counted"
+expect "export article wants a log" 2 'expected a log' "$rwkvmon" export article
 
 # --- compare -------------------------------------------------------------------------
 # Two runs of 400 steps: B takes 20 % longer.
@@ -64,13 +97,15 @@ for side in a:30 b:36; do
 			i / 60, i % 60, s, ms * (1 + (i * 7919 % 101 - 50) / 1000) }' >"$pair/${side%%:*}.log"
 done
 expect "compare" 0 "" "$rwkvmon" compare --lang en "$pair/a.log" "$pair/b.log"
-says "the slower one is named so" "slower  Token latency, decode: median 30"
+says "one run a side is not blamed" "differs in these runs  Token latency, decode: median 30"
+says "why" "With fewer than 3 runs per side it is unknown"
 expect "compare in Chinese" 0 "" "$rwkvmon" compare --lang zh "$pair/a.log" "$pair/b.log"
-says "it is Chinese" "更慢"
+says "it is Chinese" "这些运行有差异"
 expect "compare as Markdown" 0 "" "$rwkvmon" compare --lang en --format markdown "$pair/a.log" "$pair/b.log"
 says "it has a table" "| Token latency |"
 expect "compare as JSON" 0 "" "$rwkvmon" compare --json "$pair/a.log" "$pair/b.log"
-says "it has a verdict" '"verdict":"slower"'
+says "it has a verdict" '"verdict":"differs"'
+says "it says why" '"reason":"few runs"'
 expect "a gate that shuts" 1 'token_latency_ms p95 > 5%: it is 20' "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 5%' "$pair/a.log" "$pair/b.log"
 expect "a gate that stays open" 0 "" "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 25%' "$pair/a.log" "$pair/b.log"
 expect "the other way round" 0 "" "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 5%' "$pair/b.log" "$pair/a.log"
@@ -79,6 +114,19 @@ expect "an absolute limit is B's" 1 'token_latency_ms median > 33' "$rwkvmon" co
 expect "a metric that neither has" 3 'no throughput_tps in common' "$rwkvmon" compare --fail-on 'throughput_tps p50 < -5%' "$pair/a.log" "$pair/b.log"
 expect "groups" 0 "" "$rwkvmon" compare --lang en "$pair/a.log" "$pair/a.log" --vs "$pair/b.log"
 says "a group's name" "a.log (+1)"
+# Three runs a side, and 1 % between runs of a side; then two that differ by chance.
+for run in 1:30 2:30.3 3:29.8 4:36 5:36.3 6:35.8; do
+	awk -v ms="${run#*:}" -v s="${run%%:*}" 'BEGIN { for (i = 0; i < 400; i++)
+		printf "{\"timestamp\":\"2025-09-11T12:%02d:%02d.000Z\",\"session_id\":\"rwkv-sess-%s\",\"event_type\":\"inference_step\",\"phase\":\"decode\",\"performance\":{\"token_latency_ms\":%.3f}}\n",
+			i / 60, i % 60, s, ms * (1 + (i * 7919 % 101 - 50) / 1000) }' >"$pair/run${run%%:*}.log"
+done
+expect "three runs a side" 0 "" "$rwkvmon" compare --lang en "$pair"/run[123].log --vs "$pair"/run[456].log
+says "the slower one is named so" "slower  Token latency, decode: median 30"
+expect "a gate over runs" 1 'token_latency_ms p50 > 5%: it is 19.9' "$rwkvmon" compare --fail-on 'token_latency_ms p50 > 5%' "$pair"/run[123].log --vs "$pair"/run[456].log
+awk -v s=x 'BEGIN { for (i = 0; i < 400; i++)
+	printf "{\"timestamp\":\"2025-09-11T12:%02d:%02d.000Z\",\"session_id\":\"rwkv-sess-%s\",\"event_type\":\"inference_step\",\"phase\":\"decode\",\"performance\":{\"token_latency_ms\":%.3f}}\n",
+		i / 60, i % 60, s, 31 + 12 * sin(i / 23) * sin(i / 7) + (i * 7919 % 101) / 50 }' >"$pair/swings.log"
+expect "what a gate does not count" 0 'not counted: it is +5.35 %, but the interval is -' "$rwkvmon" compare --lang en --fail-on 'token_latency_ms p50 > 5%' "$pair/a.log" "$pair/swings.log"
 expect "one side only" 2 'expected two: A B' "$rwkvmon" compare "$pair/a.log"
 expect "three without --vs" 2 'put --vs between them' "$rwkvmon" compare "$pair/a.log" "$pair/a.log" "$pair/b.log"
 expect "nothing behind --vs" 2 'expected two' "$rwkvmon" compare "$pair/a.log" --vs
@@ -102,6 +150,21 @@ expect "Chinese help" 0 "" "$rwkvmon" run --help --lang zh
 says "it is Chinese" "续写的开头"
 expect "version" 0 "" "$rwkvmon" --version
 says "it says what is in" "activations always fp32"
+expect "Chinese help of all" 0 "" "$rwkvmon" --help --lang zh
+says "it is Chinese" "用法"
+python3 - "$rwkvmon" <<'PY' || failed=$((failed + 1))
+import re, subprocess, sys, unicodedata
+ask = lambda *words: subprocess.run([sys.argv[1], *words], capture_output=True, text=True, check=True).stdout
+bad = 0
+for command in re.findall(r"^  (\w+) ", ask("--help", "--lang", "en"), re.M):
+    for lang in "en", "zh":
+        for line in ask(command, "--help", "--lang", lang).split("\n"):
+            columns = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+            if columns > 80 and not line.startswith("  rwkvmon "):  # an example is one line, to be copied
+                print(f"FAILED: help of {command}, {lang}, has a line of {columns} columns: {line}")
+                bad = 1
+sys.exit(bad)
+PY
 for command in "" run eval analyze compare watch; do
 	"$rwkvmon" $command --help --lang en | awk -v what="help of ${command:-all}" '
 		length($0) > 80 { print "FAILED: " what " has a line of " length($0) " columns"; bad = 1 } END { exit bad }' || failed=$((failed + 1))
@@ -110,7 +173,7 @@ done
 # --- diagnose, and forms to paste -----------------------------------------------------
 worked=$here/../logs/worked.log
 expect "diagnosis" 0 "" "$rwkvmon" diagnose "$worked" --lang en
-says "it says that a state does not grow" "RWKV state does not grow"
+says "it names the session" "rwkv-sess-8f4e2d71c05b"
 says "it has a fix" "What to do"
 expect "bandwidth is a number" 2 'expected GB/s such as 45.5, or measure' "$rwkvmon" diagnose "$worked" --bandwidth fast
 expect "diagnosis has forms" 2 'expected text, json, mermaid, html or markdown' "$rwkvmon" diagnose "$worked" --format csv
@@ -120,6 +183,23 @@ expect "measured bandwidth" 0 "" "$rwkvmon" diagnose "$worked" --bandwidth measu
 says "it says where it comes from" '"bandwidth":{"source":"measured"'
 expect "Markdown" 0 "" "$rwkvmon" analyze "$worked" --format markdown --lang zh
 says "it is Chinese" "关键统计指标"
+mkdir "$dir/three"
+for type in fp32 fp32i8 fp16; do
+	sed "s/cuda fp16\"/cpu $type\"/; s/71c05b\"/$type\"/" "$worked" >"$dir/three/$type.log"
+done
+expect "Markdown of three logs" 0 "" "$rwkvmon" analyze "$dir/three" --format markdown --lang en
+for name in fp32.log fp32i8.log fp16.log 'Strategy: mixed: '; do
+	grep -qF "$name" "$dir/out" || fail "Markdown of three logs does not say $name"
+done
+expect "text of three logs" 0 "" "$rwkvmon" analyze "$dir/three" --lang en
+grep -q 'Model RWKV-x070-World-0.1B, mixed: cpu fp' "$dir/out" || fail "text of three logs names one strategy"
+expect "an unknown language" 2 'found "fr", expected en or zh' "$rwkvmon" analyze "$worked" --lang fr
+expect "a locale as language" 0 "" "$rwkvmon" analyze "$worked" --lang zh_CN.UTF-8
+expect "what can be exported" 0 "" "$rwkvmon" export --help --lang en
+for what in grafana prometheus-rules alerts schema log-format metrics rules diagnosis man; do
+	grep -q "^  $what " "$dir/out" || fail "export --help does not list $what"
+done
+expect "what cannot be exported" 2 'did you mean `rwkvmon export grafana`' "$rwkvmon" export grafanna
 expect "CSV" 0 "" "$rwkvmon" analyze "$worked" --format csv
 says "columns are the log's keys" "timestamp,records,token_latency_ms,throughput_tps"
 python3 - "$dir/out" <<'P' && passed=$((passed + 1)) || fail "CSV is no table"
@@ -144,8 +224,8 @@ else
 	echo "SKIPPED: pictures: gnuplot is not installed"
 fi
 mkdir "$dir/no-tools" && ln -s "$(command -v sh)" "$dir/no-tools/sh"
-PATH="$dir/no-tools" "$rwkvmon" analyze "$worked" --charts "$dir/no-pictures" --quiet >/dev/null 2>"$dir/err"
-[ $? = 4 ] && grep -q "apt-get install gnuplot-nox" "$dir/err" && passed=$((passed + 1)) || { fail "missing gnuplot"; cat "$dir/err"; }
+PATH="$dir/no-tools" "$rwkvmon" analyze "$worked" --charts "$dir/no-pictures" --quiet >"$dir/no-report" 2>"$dir/err"
+[ $? = 4 ] && grep -q "apt-get install gnuplot-nox" "$dir/err" && [ ! -s "$dir/no-report" ] && passed=$((passed + 1)) || { fail "missing gnuplot"; cat "$dir/err"; }
 
 # --- run and its log -----------------------------------------------------------------
 expect "run" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --log "$dir/a.log"
@@ -156,6 +236,10 @@ cmp -s "$dir/out" "$dir/text1" && passed=$((passed + 1)) || fail "the same seed 
 [ "$(steps <"$dir/a.log")" = 301 ] && passed=$((passed + 1)) || fail "301 steps expected in the log"
 head -n 1 "$dir/a.log" | grep -q '"event_type":"session_start"' && passed=$((passed + 1)) || fail "the log does not begin with session_start"
 tail -n 1 "$dir/a.log" | grep -q '"event_type":"session_end"' && passed=$((passed + 1)) || fail "the log does not end with session_end"
+"$rwkvmon" run --prompt x --tokens 20000 --quiet --log "$dir/pipe.log" 2>"$dir/err" | head -c 10 >/dev/null
+[ ! -s "$dir/err" ] && passed=$((passed + 1)) || { fail "a reader that had enough is no trouble"; cat "$dir/err"; }
+"$rwkvmon" export article "$dir/pipe.log" 2>"$dir/err" | head -c 10 >/dev/null
+[ ! -s "$dir/err" ] && passed=$((passed + 1)) || { fail "a reader that had enough of export article is no trouble"; cat "$dir/err"; }
 expect "prompt from a pipe" 0 "" sh -c "printf 'ROMEO:' | $rwkvmon run --tokens 5 --seed 1 --log $dir/b.log --json"
 says "JSON summary" '"tokens":5,'
 mkfifo "$dir/fifo"
@@ -198,7 +282,7 @@ fi
 # --- chat ----------------------------------------------------------------------------
 printf 'Who is there?\n+retry\n+undo\n+gen And it\n+save %s\n+reset\n+nonsense\n+load %s\n+load %s\nAnd you?\n+quit\nnever said\n' \
 	"$dir/c.state" "$dir/c.state" "$dir/a.log" >"$dir/talk"
-expect "chat" 0 "the last turn is taken back" sh -c "$rwkvmon chat --tokens 60 --seed 4 --log $dir/chat.log --user ROMEO --bot JULIET <$dir/talk"
+expect "chat" 0 "the last turn was undone" sh -c "$rwkvmon chat --tokens 60 --seed 4 --log $dir/chat.log --user ROMEO --bot JULIET <$dir/talk"
 says "the model is called by its name" "JULIET:"
 grep -q "there is no such command" "$dir/err" && grep -q "is no state" "$dir/err" && grep -q '^saved$' "$dir/err" && grep -q '^loaded$' "$dir/err" &&
 	passed=$((passed + 1)) || fail "chat's commands did not all answer"
@@ -232,11 +316,11 @@ expect "in Chinese too" 0 "慢于光速" "$rwkvmon" run --tokens 60 --prompt x -
 
 # --- the log's files -------------------------------------------------------------------
 expect "rotation" 0 "" "$rwkvmon" run --prompt x --tokens 900 --seed 1 --quiet --log "$dir/rot.log" --log-rotate-bytes 100000
-[ "$(cat "$dir"/rot.*log | grep -c '"event_type":"inference_step"')" = 901 ] && passed=$((passed + 1)) || fail "rotation lost records"
+[ "$(cat "$dir"/rot.*log | grep -cE '^\{"timestamp":"[^"]*","session_id":"[^"]*","event_type":"inference_step"')" = 901 ] && passed=$((passed + 1)) || fail "rotation lost records"
 [ "$(ls "$dir"/rot.*log | wc -l)" -gt 2 ] && passed=$((passed + 1)) || fail "the log was not rotated"
 expect "retention" 0 "" "$rwkvmon" run --prompt x --tokens 900 --seed 1 --quiet --log "$dir/keep.log" --log-rotate-bytes 50000 --log-keep 2
 [ "$(ls "$dir"/keep.*log | wc -l)" = 3 ] && passed=$((passed + 1)) || fail "2 old files and the current one expected"
-expect "bad --fsync" 2 "expected never, interval or record" "$rwkvmon" run --prompt x --fsync sometimes --log none
+expect "bad --fsync" 2 "expected interval, never or record" "$rwkvmon" run --prompt x --fsync sometimes --log none
 expect "--fsync record" 0 "" "$rwkvmon" run --prompt x --tokens 20 --fsync record --log "$dir/sync.log" --quiet
 expect "compressed log" 0 "" "$rwkvmon" run --prompt x --tokens 100 --seed 1 --log "$dir/c.log.zst" --quiet
 head -50 tests/logs/worked.log >"$dir/grows.log"
@@ -281,14 +365,15 @@ else
 	echo "SKIPPED: eval of the embedded model's golden prompt: python3 is missing"
 fi
 expect "eval refuses a token beyond the vocabulary" 2 "" "$rwkvmon" eval --tokens 256
-expect "eval refuses letters" 2 "found a letter" "$rwkvmon" eval --tokens 1,x
+expect "eval refuses letters" 2 "expected token ids" "$rwkvmon" eval --tokens 1,x
 expect "eval wants tokens" 2 "either --tokens or --tokens-file" "$rwkvmon" eval
 expect "eval as JSON" 0 "" "$rwkvmon" eval --tokens 72,105 --json
 says "the first token has no similarity" '"state_similarity":null'
 
 # --- convert -------------------------------------------------------------------------
 expect "convert" 0 "" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" -o "$dir/c.safetensors"
-says "convert tells size and load time" "of the original"
+says "convert tells the size" "of the original"
+grep -q "opens in" "$dir/out" && fail "convert claims a load time of a file that opens at once"
 "$rwkvmon" eval --model "$golden/tiny-rwkv7.pth" --tokens 72,101,108 --logits-out "$dir/l3"
 "$rwkvmon" eval --model "$dir/c.safetensors" --tokens 72,101,108 --logits-out "$dir/l4"
 cmp -s "$dir/l3" "$dir/l4" && passed=$((passed + 1)) || fail "a converted model computes something else"
@@ -343,6 +428,27 @@ expect "analyze as HTML" 0 "" "$rwkvmon" analyze "$dir/a.log" --format html -o "
 [ "$(wc -c <"$dir/r.html")" -lt 2000000 ] && passed=$((passed + 1)) || fail "the report is larger than 2 MB"
 grep -qiE '(src|href)="?https?:' "$dir/r.html" && fail "the report points outside" || passed=$((passed + 1))
 expect "report to a place that cannot be written" 4 "cannot be" "$rwkvmon" analyze "$dir/a.log" --format html -o "$dir/none/r.html"
+# No result goes over what is read, or over another result.
+kept() { # COMMAND...: refused, and the file is as it was
+	expect "over its own input: $*" 2 "is read by this command" "$rwkvmon" "$@"
+}
+mkdir "$dir/own"
+cp "$dir/a.log" "$dir/own/a.log"
+ln "$dir/own/a.log" "$dir/own/again.html"
+cp "$golden/tiny-rwkv7.pth" "$dir/own/m.pth"
+kept analyze "$dir/own/a.log" -q -o "$dir/own/a.log"
+kept analyze "$dir/own/a.log" -q --format html -o "$dir/own/again.html"
+kept analyze "$dir/own" -q -o "$dir/own/a.log"
+kept analyze --partial "$dir/own/a.log" -o "$dir/own/a.log"
+kept forecast --train "$dir/own" -o "$dir/own/a.log"
+kept convert "$dir/own/m.pth" -o "$dir/own/m.pth"
+kept run --model "$dir/own/m.pth" --prompt x --tokens 1 --log "$dir/own/m.pth"
+kept eval --model "$dir/own/m.pth" --tokens 1 --state-out "$dir/own/m.pth"
+cmp -s "$dir/a.log" "$dir/own/a.log" && cmp -s "$golden/tiny-rwkv7.pth" "$dir/own/m.pth" && passed=$((passed + 1)) || fail "an input was overwritten"
+expect "two results in one file" 2 "name the same file" "$rwkvmon" eval --tokens 1 --state-out "$dir/own/x" --logits-out "$dir/own/x"
+expect "two results in one file, spelt in two ways" 2 "name the same file" "$rwkvmon" eval --tokens 1 --state-out "$dir/own/x" --logits-out "$dir/own/./x"
+expect "a report beside its logs" 0 "" "$rwkvmon" analyze "$dir/own" -q -o "$dir/own/report.txt"
+expect "and again" 0 "" "$rwkvmon" analyze "$dir/own" -q -o "$dir/own/report.txt"
 expect "log that is missing" 3 "none.log" "$rwkvmon" analyze "$dir/none.log"
 : >"$dir/empty.log"
 expect "empty log" 3 "empty.log" "$rwkvmon" analyze "$dir/empty.log"
@@ -353,7 +459,12 @@ expect "half garbage and torn" 0 "" "$rwkvmon" analyze --format json "$dir/half.
 says "skipped lines are told" '"skipped":[{"file"'
 expect "an interval the wrong way round" 2 "--until lies before --since" "$rwkvmon" analyze --since 2030-01-01T00:00:00Z --until 2029-01-01T00:00:00Z "$dir/a.log"
 expect "a session that is not there" 0 "" "$rwkvmon" analyze --session rwkv-sess-nope --format json "$dir/a.log"
-says "nothing to judge is not healthy" '"verdict":"attention"'
+says "nothing to judge is not healthy" '"verdict":"not_enough_data"'
+expect "a healthy log passes" 0 "" "$rwkvmon" analyze --quiet --fail-on attention "$here/../cases/diagnosis/healthy__real_cli_600_tokens.log.zst"
+expect "a verdict fails, and says of what" 1 "--fail-on attention: A conversation leaks" "$rwkvmon" analyze --quiet --fail-on attention "$here/../cases/diagnosis/state_leak__real_state_not_reset.log.zst"
+expect "attention is not critical" 0 "" "$rwkvmon" analyze --quiet --fail-on critical "$here/../cases/diagnosis/state_leak__real_state_not_reset.log.zst"
+expect "critical is attention, too" 1 "--fail-on attention" "$rwkvmon" analyze --quiet --fail-on attention "$here/../cases/diagnosis/non_finite__real_spoilt_state.log.zst"
+expect "no speed that can be asked for" 2 "expected tokens per second" "$rwkvmon" diagnose --goal fast "$worked"
 expect "bad time" 2 "expected a time" "$rwkvmon" analyze --since yesterday "$dir/a.log"
 
 printf '%d passed, %d failed\n' "$passed" "$failed"

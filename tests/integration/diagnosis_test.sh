@@ -13,8 +13,8 @@ fail() { printf 'FAILED: %s\n' "$1"; failed=$((failed + 1)); }
 python3 "$cases/generate.py" "$dir" || exit 1
 for log in "$cases"/*__*.log* "$dir"/*__*.log; do
 	[ -f "$log" ] || continue
-	name=${log##*/} want=${name%%__*}
-	"$rwkvmon" diagnose "$log" --format json --lang en >"$dir/answer.json" 2>"$dir/err"
+	name=${log##*/} want=${name%%__*} goal=$(expr "$name" : '.*__goal_\([0-9]*tps\)')
+	"$rwkvmon" diagnose "$log" ${goal:+--goal "$goal"} --format json --lang en >"$dir/answer.json" 2>"$dir/err"
 	rc=$?
 	got=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["cause"])' "$dir/answer.json" 2>&1)
 	if [ $rc -eq 0 ] && [ "$got" = "$want" ]; then
@@ -23,8 +23,20 @@ for log in "$cases"/*__*.log* "$dir"/*__*.log; do
 		fail "$name: exit code $rc, cause $got"
 		cat "$dir/err"
 	fi
+	python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["verdict_text"])' "$dir/answer.json" >"$dir/$name.said" 2>/dev/null
 	echo "$got" >>"$dir/seen"
 done
+
+# The verdict quotes the figure that decided it.
+quotes() { # CASE TEXT
+	grep -qF "$2" "$dir"/$1.log.said || fail "$1 does not quote \"$2\": $(cat "$dir"/$1.log.said)"
+}
+quotes memory_growth__tensors_kept_on_the_gpu "GPU memory went from"
+quotes memory_growth__list_of_logits_kept "Process memory went from"
+quotes mode_collapse__similarity_against_entropy "Correlation of similarity and entropy"
+quotes caller__window_log_grows "The pause between calls was"
+quotes prefill_bound__long_documents__goal_20tps "Time is spent in prefill"
+quotes decode_bound__cpu_without_bandwidth__goal_20tps "the goal is 20 tokens/s"
 for cause in $(sed -n 's/^CAUSE([A-Z0-9_]*, "\([a-z0-9_]*\)".*/\1/p' "$cases/../../../src/spec/diagnosis.def"); do
 	grep -qx "$cause" "$dir/seen" || fail "no case lands on $cause"
 done

@@ -55,7 +55,7 @@ doctor() { # VARIABLE=VALUE... -- OPTION...
 	done
 	shift
 	# shellcheck disable=SC2086 # a list of assignments without blanks
-	env -u RWKV_V7_ON -u RWKV_CUDA_ON -u CUDA_HOME -u CUDA_PATH -u CXX PATH="$dir/bin:/usr/bin:/bin" RWKVMON_DOCTOR_ROOT="$dir/root" \
+	env -u RWKV_V7_ON -u RWKV_DE_VERSION -u RWKV_CUDA_ON -u CUDA_HOME -u CUDA_PATH -u CXX PATH="$dir/bin:/usr/bin:/bin" RWKVMON_DOCTOR_ROOT="$dir/root" \
 		$vars "$rwkvmon" doctor "$@" >"$dir/out" 2>"$dir/err"
 	code=$?
 }
@@ -96,11 +96,11 @@ doctor -- ; expect "an old driver's nvidia-smi" gpu fine "Tesla K80"
 rm -rf "$dir/bin/nvidia-smi" "$dir/root/sys"
 doctor -- ; expect "no GPU" gpu unused "no NVIDIA GPU"
 doctor RWKV_V7_ON=1 -- --model "$v7" --strategy "cpu fp32"; expect "the processor will do" memory fine "cpu fp32"
-doctor -- --strategy "cuda fp16"; expect "a strategy for a GPU that is not there" gpu problem "wants a GPU"
+doctor -- --strategy "cuda fp16"; expect "a strategy for a GPU that is not there" gpu problem "needs a GPU"
 
 # --- tools of the kernel ------------------------------------------------------------------------------
 healthy; rm "$dir/bin/nvcc"
-doctor RWKV_CUDA_ON=1 -- ; expect "no nvcc" cuda_toolkit problem "neither in CUDA_HOME"
+doctor RWKV_CUDA_ON=1 -- ; expect "no nvcc" cuda_toolkit problem "not in CUDA_HOME"
 doctor CUDA_HOME="$dir/nowhere" -- ; expect "a wrong CUDA_HOME" cuda_toolkit problem "no bin/nvcc"
 doctor CUDA_HOME="$dir/cuda" -- ; expect "a right CUDA_HOME" cuda_toolkit fine "12.1"
 doctor -- ; expect "no nvcc, and no use for it" cuda_toolkit unused "RWKV_CUDA_ON"
@@ -124,7 +124,7 @@ doctor -- --python "$dir/no-python"; expect "no Python" python problem "no such 
 healthy; answers "python=3.11.2" "torch_error=ModuleNotFoundError: No module named torch" "rwkv=0.8.32"
 doctor -- ; expect "no torch" torch problem "No module named torch"
 answers "python=3.11.2" "torch=2.3.0+cpu" "torch_cuda=" "torch_gpu=0" "rwkv=0.8.32"
-doctor -- ; expect "a torch for the processor beside a GPU" torch problem "build for the processor"
+doctor -- ; expect "a torch for the processor beside a GPU" torch problem "CPU build"
 answers "python=3.11.2" "torch=2.8.0+cu130" "torch_cuda=13.0" "torch_gpu=0" "rwkv=0.8.32"
 doctor -- ; expect "a torch that the driver is too old for" torch problem "13.0.*12.2"
 answers "python=3.11.2" "torch=2.3.0+cu121" "torch_cuda=12.1" "torch_gpu=0" "rwkv=0.8.32"
@@ -144,6 +144,10 @@ said '"id":"torch","state":"[a-z]*","title":"torch","found":"[^"]*[0-9a-z]' "wha
 doctor -- --model "$v7"; expect "RWKV-7 without RWKV_V7_ON" rwkv_v7_on problem "not set"
 doctor RWKV_V7_ON=0 -- --model "$v7"; expect "RWKV-7 with RWKV_V7_ON=0" rwkv_v7_on problem "is 0"
 doctor RWKV_V7_ON=1 -- --model "$v6"; expect "RWKV-6 with RWKV_V7_ON" rwkv_v7_on problem "RWKV-6"
+versions=$here/tests/golden/versions
+doctor RWKV_V7_ON=1 -- --model "$versions/v7a.pth"; expect "RWKV-7a without its gate" rwkv_v7_on problem "RWKV_DE_VERSION is not set"
+doctor RWKV_V7_ON=1 RWKV_DE_VERSION=1 -- --model "$versions/v7a.pth"; expect "RWKV-7a as it should be" rwkv_v7_on fine "as RWKV-7a"
+doctor RWKV_V7_ON=1 -- --model "$versions/v7b.pth"; expect "RWKV-7b in the package" rwkv_v7_on problem "RWKV-7b: the package rwkv"
 doctor -- --model "$v6"; expect "RWKV-6 as it should be" rwkv_v7_on fine "not set, as RWKV-6"
 head -c 3000000 "$v7" >"$dir/short.pth"
 doctor RWKV_V7_ON=1 -- --model "$dir/short.pth"; expect "a download that broke off" model_file problem "short.pth"
@@ -158,7 +162,7 @@ while [ $i -lt 256 ]; do
 	i=$((i + 1))
 done >"$dir/bytes.txt"
 doctor RWKV_V7_ON=1 -- --model "$v7" --tokenizer "$dir/bytes.txt"
-expect "a tokenizer that is too large" tokenizer problem "257 tokens for a vocabulary of 256"
+expect "a tokenizer that is too large" tokenizer problem "257 tokens, but the model's vocabulary has 256"
 printf '{"model":{"vocab":{"a":0,"b":255}},"added_tokens":[{"id":4,"content":"<s>"}]}' >"$dir/fits.json"
 doctor RWKV_V7_ON=1 -- --model "$v7" --tokenizer "$dir/fits.json"
 expect "a tokenizer that fits" tokenizer fine "256 tokens for a vocabulary of 256"
@@ -173,15 +177,86 @@ said '"fix":"take \\"cpu fp32\\""' "the strategy that is suggested"
 doctor RWKV_V7_ON=1 -- --model "$v7"; expect "a full GPU, and no wish" memory fine '"cpu fp32" fits'
 healthy
 doctor -- --model "$v6" --strategy "cuda fp16 *1 -> cpu fp32"; expect "a split" memory fine 'GPU memory'
-doctor RWKV_V7_ON=1 -- --model "$v7" --strategy "cuda fp16i8"; expect "what RWKV-7 cannot do" memory problem "RWKV-7 takes one device"
+doctor RWKV_V7_ON=1 -- --model "$v7" --strategy "cuda fp16i8"; expect "what RWKV-7 cannot do" memory problem "RWKV-7 supports only one device"
+rm -r "$dir/bin/nvidia-smi" "$dir/root/sys/bus/pci/devices/0000:01:00.0"
+for strategy in "mps fp32" "dml fp32" "cpu fp16"; do # a Python that was not asked, or says no
+	for more in "" torch_mps=0 torch_dml=0 torch_half=0; do
+		answers "python=3.11.7" "torch=2.0.1+cpu" "torch_gpu=0" "rwkv=0.8.32" "rwkv_7=1" $more
+		doctor -- --model "$v6" --strategy "$strategy"; expect "$strategy with $more" memory problem 'torch 2.0.1\+cpu does not support this strategy'
+	done
+	answers "python=3.11.7" "torch=2.6.0+cpu" "torch_gpu=0" "torch_mps=1" "torch_dml=1" "torch_half=1" "rwkv=0.8.32" "rwkv_7=1"
+	doctor -- --model "$v6" --strategy "$strategy"; expect "$strategy where it can be" memory fine "$strategy"
+done
+healthy
 doctor RWKV_V7_ON=1 -- --model "$v7" --strategy "cuda fp17"; expect "no strategy" memory problem "fp17"
 rm -rf "$dir/bin/nvidia-smi" "$dir/root/sys"
 printf 'MemTotal: 33554432 kB\nMemAvailable: 1024 kB\n' >"$dir/root/proc/meminfo"
 doctor -- --model "$v6"; expect "no memory" memory problem "no strategy fits"
 
+healthy
+sed -i 's/12288, 11000, 8.6/[N\/A], [N\/A], 8.6/' "$dir/bin/nvidia-smi"
+doctor RWKV_V7_ON=1 -- --model "$v7" --strategy "cuda fp16"; expect "unknown GPU memory is not enough memory" memory unused "not known: .* of unknown GiB of free GPU memory"
+sed -i 's/GeForce RTX 3060/GB10/' "$dir/bin/nvidia-smi"
+doctor RWKV_V7_ON=1 -- --model "$v7" --strategy "cuda fp16"; expect "a GPU that shares the machine's memory" memory fine '"cuda fp16" fits: .* of 24.0 GiB of free GPU memory'
+rm "$dir/root/proc/meminfo"
+doctor RWKV_V7_ON=1 -- --model "$v7" --strategy "cpu fp32"; expect "unknown memory is not enough memory" memory unused "not known: .* of unknown GiB"
+
+# --- tools that do not fit each other ------------------------------------------------------------------------------
+healthy
+doctor RWKV_CUDA_ON=1 RWKV_V7_ON=1 -- --model "$v7"; expect "tools that fit" compiler fine "12.2.0"
+for nvcc in 11.8:11 12.2:12 12.4:13 12.8:14; do
+	printf '#!/bin/sh\necho "Cuda compilation tools, release %s, V%s.1"\n' "${nvcc%:*}" "${nvcc%:*}" | program nvcc
+	answers "python=3.11.2" "torch=2.3.0" "torch_cuda=${nvcc%:*}" "torch_gpu=1" "torch_arch=sm_80 sm_86" "rwkv=0.8.32" "rwkv_7=1"
+	sed -i 's/CUDA Version: 12.2/CUDA Version: 12.8/' "$dir/bin/nvidia-smi"
+	printf '#!/bin/sh\necho %s.1.0\n' "${nvcc#*:}" | program c++
+	doctor RWKV_CUDA_ON=1 RWKV_V7_ON=1 -- --model "$v7"; expect "g++ ${nvcc#*:} for nvcc ${nvcc%:*}" compiler fine "${nvcc#*:}.1.0"
+	printf '#!/bin/sh\necho %s.1.0\n' $((${nvcc#*:} + 1)) | program c++
+	doctor RWKV_CUDA_ON=1 RWKV_V7_ON=1 -- --model "$v7"; expect "g++ too new for nvcc ${nvcc%:*}" compiler problem "supports g\\+\\+ only up to ${nvcc#*:}"
+	doctor RWKV_V7_ON=1 -- --model "$v7"; expect "no kernel, no matter" compiler fine "1.0"
+done
+healthy
+printf '#!/bin/sh\necho "Cuda compilation tools, release 11.8, V11.8.89"\n' | program nvcc
+printf '#!/bin/sh\necho 11.2.0\n' | program c++
+doctor RWKV_CUDA_ON=1 RWKV_V7_ON=1 -- --model "$v7"; expect "nvcc of another CUDA than torch's" cuda_toolkit problem "nvcc belongs to CUDA 11.8, but torch was built for CUDA 12.1"
+healthy
+sed -i 's/11000, 8.6/11000, 12.0/' "$dir/bin/nvidia-smi"
+doctor RWKV_V7_ON=1 -- --model "$v7"; expect "a GPU newer than torch" torch problem "no kernels for compute capability 12.0"
+for arch in "sm_80 sm_90:problem:no kernels" "sm_80 sm_120:fine:2.7" "sm_80 compute_90:fine:2.7" "sm_121:problem:no kernels"; do
+	answers "python=3.11.2" "torch=2.7.0" "torch_cuda=12.1" "torch_gpu=1" "torch_arch=${arch%%:*}" "rwkv=0.8.32" "rwkv_7=1"
+	state=${arch#*:}
+	doctor RWKV_V7_ON=1 -- --model "$v7"; expect "kernels ${arch%%:*}" torch "${state%%:*}" "${state#*:}"
+done
+
+# --- damage inside -------------------------------------------------------------------------------------------------
+healthy
+"$python" - "$v7" "$here/models/tiny-rwkv7.safetensors" "$dir" <<'PY'
+import json, struct, sys, zipfile
+pth, safe, out = sys.argv[1:]
+raw = bytearray(open(pth, "rb").read())
+entry = max(zipfile.ZipFile(pth).infolist(), key=lambda e: e.file_size)
+at = entry.header_offset + 30 + sum(struct.unpack("<HH", raw[entry.header_offset + 26:entry.header_offset + 30]))
+raw[at + 64:at + 128] = bytes(64)
+open(out + "/hole.pth", "wb").write(raw)
+open(out + "/hole.name", "w").write(entry.filename)
+raw = bytearray(open(safe, "rb").read())
+n = struct.unpack("<Q", raw[:8])[0]
+head = json.loads(raw[8:8 + n])
+of = head["blocks.3.ffn.value.weight"]
+at = 8 + n + of["data_offsets"][0] + 40
+nan = {"F32": b"\0\0\xc0\x7f", "F16": b"\0\x7e", "BF16": b"\xc0\x7f"}[of["dtype"]]
+raw[at:at + len(nan)] = nan
+open(out + "/nan.safetensors", "wb").write(raw)
+PY
+doctor RWKV_V7_ON=1 -- --model "$dir/hole.pth"; expect "a hole in a storage" model_file problem "storage $(cat "$dir/hole.name") does not match its CRC-32"
+doctor RWKV_V7_ON=1 -- --model "$dir/nan.safetensors"; expect "NaN in the weights" model_file problem "tensor blocks.3.ffn.value.weight holds NaN or Inf"
+doctor RWKV_V7_ON=1 -- --model "$v7"; expect "no damage" model_file fine "RWKV-7"
+
 # --- disk and conversion ----------------------------------------------------------------------------------------
 healthy
 doctor RWKV_V7_ON=1 -- --model "$v7"; expect "too small a file to tell" disk unused "too small"
+doctor -- --model "$dir/none.pth"
+said '"id":"disk","state":"unused"[^}]*cannot be read' "no file at all is not too small"
+said '"id":"conversion","state":"unused"[^}]*cannot be read' "nor without a source"
 "$python" - "$dir/large.safetensors" <<'PY'
 import json, struct, sys
 n = 24 << 20

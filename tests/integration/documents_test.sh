@@ -19,11 +19,23 @@ same log-format LOG-FORMAT.md
 same metrics METRICS.md
 same rules RULES.md
 same diagnosis DIAGNOSIS.md
+same settings SETTINGS.md
+same python-settings ../python/rwkvmon/_settings.py
 same man rwkvmon.1
 same schema log.schema.json
 same alerts PROMETHEUS-ALERTS.md
 "$rwkvmon" export nothing >/dev/null 2>&1
 [ $? = 2 ] && pass || fail "an unknown document is a usage error"
+
+# Chinese has full-width marks: none of , : ; ? ! ( ) touches a Chinese character.
+han='[\x{3400}-\x{9fff}]'
+ascii_mark() { LC_ALL=C.UTF-8 grep -rnP "$han[,:;?!()]|[,:;?!()]$han" "$@"; }
+if printf '一,二\n' | ascii_mark >/dev/null 2>&1; then
+	ascii_mark "$here"/src "$here"/docs "$here"/web/*.js "$here"/web/*.html "$here"/README.zh.md "$here"/deploy &&
+		fail "an ASCII mark touches a Chinese character in these lines" || pass
+else
+	echo "SKIPPED: full-width marks in Chinese texts: this grep has no -P with UTF-8"
+fi
 
 "$rwkvmon" run --prompt x --tokens 300 --seed 1 --quiet --log-tokens --log-text --log-rotate-bytes 60000 --log "$dir/a.log" >/dev/null
 python=
@@ -61,7 +73,7 @@ for name in $declared; do
 done
 if command -v man >/dev/null; then
 	for page in 1 3; do
-		man --warnings -l "$here/docs/rwkvmon.$page" >/dev/null 2>"$dir/warnings"
+		LC_ALL=C.UTF-8 man --warnings -l "$here/docs/rwkvmon.$page" >/dev/null 2>"$dir/warnings"
 		[ -s "$dir/warnings" ] && { fail "the man page ($page) has warnings"; cat "$dir/warnings"; } || pass
 	done
 else

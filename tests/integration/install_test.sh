@@ -47,6 +47,10 @@ if command -v c++ >/dev/null; then
 	check "examples build with CMake" cmake --build "$dir/examples"
 	check "threads example runs" "$dir/examples/threads"
 	[ "$(steps threads.log)" = 800 ] && pass || fail "four threads of 200 steps gave $(steps threads.log)"
+	check "streams example runs" "$dir/examples/streams"
+	[ "$(grep -c '"event_type":"session_end"' streams.log)" = 13 ] && pass || fail "twelve streams and their handle gave not as many sessions"
+	looping=$(sed -n 's/.*"session_id":"\([^"]*\)".*"request_id":"request-3".*/\1/p' streams.log)
+	[ "$(sed -n 's/.*"session_id":"\([^"]*\)","event_type":"alarm".*/\1/p' streams.log)" = "$looping" ] && pass || fail "the loop is not told of request-3 alone"
 	check "C++ example runs" "$dir/examples/cpp"
 	[ "$(grep -c '"request":"r-17"}' cpp.log)" = 200 ] && pass || fail "the C++ example's own field is missing"
 else

@@ -21,4 +21,6 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 node "$page/make_log.mjs" hostile >"$work/hostile.log"
+python3 "$(dirname "$0")/fleet.py" "$work/fleet" 8 --slow host3=2.5 --now
+cp "$work/hostile.log" "$work/fleet"
 node "$page/live_test.mjs" ${PAGE_SHOTS:+--shots "$PAGE_SHOTS"} "$build/rwkvmon" "$work"

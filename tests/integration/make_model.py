@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A tiny random RWKV-4 with a vocabulary of the given size, for tests of everything around the model.
 
-    make_model.py VOCAB FILE.safetensors
+    make_model.py VOCAB FILE.safetensors [WIDTH]
 """
 
 import json
@@ -10,6 +10,7 @@ import struct
 import sys
 
 C, F, LAYERS = 8, 16, 1
+BLOCK = 65521  # numbers that a large tensor repeats
 
 
 def shapes(vocab):
@@ -33,7 +34,8 @@ def main(vocab, path):
         for d in shape:
             n *= d
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + 4 * n]}
-        data.append(struct.pack(f"<{n}f", *(source.uniform(-0.5, 0.5) for _ in range(n))))
+        block = struct.pack(f"<{min(n, BLOCK)}f", *(source.uniform(-0.5, 0.5) for _ in range(min(n, BLOCK))))
+        data.append((block * (n // BLOCK + 1))[:4 * n])
         at += 4 * n
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -41,4 +43,7 @@ def main(vocab, path):
         out.write(struct.pack("<Q", len(text)) + text + b"".join(data))
 
 
+if len(sys.argv) > 3:
+    C = int(sys.argv[3])
+    F = 4 * C
 main(int(sys.argv[1]), sys.argv[2])

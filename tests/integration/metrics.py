@@ -113,6 +113,20 @@ def check_short_run(dir):
     check(abs(total(values, "rwkv_obs_overhead_seconds_total") - end["totals"]["overhead_seconds"]) < 1e-6, "overhead")
 
 
+def check_two_files(dir):
+    """Files in one folder are gathered together: no series may stand in both."""
+    seen = {}
+    for name in ("a", "b"):
+        subprocess.run([RWKVMON, "run", "--prompt", "Hello", "--tokens", "5", "--metrics-textfile", f"{dir}/{name}.prom", "--log", "none",
+                        "--instance", name, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        for line in open(f"{dir}/{name}.prom").read().splitlines():
+            if not line.startswith("#"):
+                series = line[:line.rindex(" ")]
+                check(series not in seen, series, "stands in two files")
+                seen[series] = name
+    check(len(seen) > 100 and all(f'instance="{name}"' in series for series, name in seen.items()), "labels", len(seen))
+
+
 def check_refusals(run, url):
     for path in ("/", "/../etc/passwd", "/metrics/", "/%2e%2e/"):
         check(fetch(url + path)[0] == 404, path)
@@ -123,7 +137,7 @@ def check_refusals(run, url):
 def check_token(dir):
     with open(dir + "/token", "w") as f:
         f.write("a-token-of-mine\n")
-    run, url = start_run(RWKVMON, "--log", "none", "--token", "@" + dir + "/token")
+    run, url = start_run(RWKVMON, "--log", "none", "--listen-token", "@" + dir + "/token")
     check(fetch(url + "/metrics")[0] == 401, "without the token")
     check(fetch(url + "/metrics", {"Authorization": "Bearer a-token-of-mine"})[0] == 200, "with the token")
     stop(run)
@@ -134,6 +148,7 @@ if "libmicrohttpd" not in subprocess.run([RWKVMON, "--version"], capture_output=
     sys.exit(77)
 dir = scratch()
 check_short_run(dir)
+check_two_files(dir)
 run, url = start_run(RWKVMON, "--log", "none")
 await_true("tokens", lambda: total(samples(fetch(url + "/metrics")[2]), "rwkv_token_total") > 200)
 text, opened = check_formats(url)

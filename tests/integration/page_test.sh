@@ -1,5 +1,5 @@
 #!/bin/sh
-# The HTML report of the built program in a real Chromium: page_test.sh BUILD_DIR
+# The HTML report, and the page of `tune`, of the built program in a real Chromium: page_test.sh BUILD_DIR
 # With PAGE_SHOTS=DIR the pages are also saved there as PNG and PDF.
 set -eu
 build=${1:?usage: page_test.sh BUILD_DIR}
@@ -31,5 +31,17 @@ for page_of in chunk_too_small.en healthy.zh not_enough_data.en other_load.zh; d
 	"$build/rwkvmon" diagnose "$1" --format html --lang "${page_of#*.}" -o "$work/diagnosis.$page_of.html"
 done
 "$build/rwkvmon" diagnose "$work/hostile.log" --format html -o "$work/diagnosis.hostile.html"
+
+# A plot needs settings that differ; a strategy that cannot be opened brings a hostile text.
+tune() { # NAME OPTION...
+	name=$1
+	shift
+	"$build/rwkvmon" tune --max-threads 1 --seconds 2 --quiet --json --page "$work/tune/$name.html" "$@" >"$work/tune/$name.json" </dev/null
+}
+mkdir "$work/tune"
+tune ordinary --lang en --max-memory 9
+tune chinese --lang zh
+tune hostile --lang en --strategy "cpu fp32" --strategy "cpu fp32i8" --strategy "<img src=x onerror=alert(1)>"
+node "$page/tune_test.mjs" ${PAGE_SHOTS:+--shots "$PAGE_SHOTS"} "$work"/tune/*.html
 
 node "$page/report_test.mjs" ${PAGE_SHOTS:+--shots "$PAGE_SHOTS"} "$work"/*.html

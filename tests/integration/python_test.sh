@@ -10,9 +10,10 @@ if grep -q '^RWKVMON_SANITIZE:STRING=.' "$build/CMakeCache.txt"; then
 fi
 python=/usr/bin/python3
 [ -x $python ] || python=python3
-out=$(mktemp)
-trap 'rm -f "$out"' EXIT
-RWKVMON_LIBRARY="$build/librwkvmon.so.0" RWKVMON_PROGRAM="$build/rwkvmon" PYTHONPATH="$root/python" PYTHONDONTWRITEBYTECODE=1 \
+out=$(mktemp) table=$(mktemp)
+trap 'rm -f "$out" "$table"' EXIT
+"$build/tests/settings_test" --table >"$table" || exit 1
+SETTINGS_TABLE=$table RWKVMON_LIBRARY="$build/librwkvmon.so.0" RWKVMON_PROGRAM="$build/rwkvmon" PYTHONPATH="$root/python" PYTHONDONTWRITEBYTECODE=1 \
 	$python "$root/tests/python/test_package.py" -v >"$out" 2>&1
 status=$?
 [ $status = 0 ] && tail -n 3 "$out" || cat "$out"

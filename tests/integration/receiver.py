@@ -3,8 +3,9 @@
 
     receiver.py OUT_FILE PORT_FILE
 
-The path says how it behaves: /ok, /code0, /code1 (200 with {"code":N}), /garbage, /fail (500), /later (503 twice, then
-200), /gone (404), /slow (answers after 30 s), /flood (an endless answer)."""
+The path says how it behaves: /ok, /code0, /code1 (200 with {"code":N}), /err0, /garbage, /fail (500), /gone (404),
+/gate (503 until a file `gate` is there), /slow (answers after 30 s), /flood (an endless answer), /limit (429 the first time),
+/busy-CODE (200 and that errcode or code the first time, as services do that are asked too often)."""
 import http.server
 import json
 import os
@@ -14,7 +15,7 @@ import time
 
 out, port_file = sys.argv[1], sys.argv[2]
 lock = threading.Lock()
-seen = {"later": 0}
+seen = set()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -43,13 +44,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 pass
             self.close_connection = True
             return
-        elif what == "later":
-            seen["later"] += 1
-            self.answer(503 if seen["later"] < 3 else 200)
+        elif what == "gate":
+            self.answer(200 if os.path.exists("gate") else 503)
+            return
+        elif what == "limit" or what.startswith("busy-"):
+            self.limited(what)
             return
         self.answer({"fail": 500, "gone": 404}.get(what, 200),
                     {"code0": b'{"code": 0, "msg": "ok"}', "code1": b'{"code":19001,"msg":"no"}',
                      "err0": b'{"errcode":0,"errmsg":"ok"}', "garbage": b"\x00\xff<html>"}.get(what, b"ok"))
+
+    def limited(self, what):
+        with lock:
+            first = what not in seen
+            seen.add(what)
+        code = int(what.split("-")[1]) if "-" in what else 0
+        said = {"errcode": code, "errmsg": "too fast", "code": code, "msg": "too fast"} if first else {"errcode": 0, "code": 0}
+        self.answer(429 if first and what == "limit" else 200, json.dumps(said).encode())
 
     def log_message(self, *args):
         pass

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A program for rwkv.cpp with our drop-in, and with the proxy in front of it. The real library: tools/test-adapters.
+# A program for rwkv.cpp with our drop-in, and with the shim in front of it. The real library: tools/test-adapters.
 #     rwkv_cpp_test.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 model=$here/../../models/tiny-rwkv7.safetensors
 program=$build/tests/rwkv_cpp_program
 dropin=$build/adapters/dropin
-proxy=$build/adapters/proxy
+shim=$build/adapters/shim
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
@@ -24,11 +24,11 @@ check "the drop-in" env LD_LIBRARY_PATH="$dropin" "$program" "$model" dropin.log
 check "eval" "$build/rwkvmon" eval --model "$model" --tokens "$tokens" --all-logits --logits-out eval.logits
 check "the drop-in's logits are those of eval" cmp dropin.logits eval.logits
 check "exports of the drop-in" sh -c "nm -D --defined-only '$dropin/librwkv.so' | awk '{ sub(/@.*/, \"\", \$3); print \$3 }' | grep -v '^rwkv_' | grep . && exit 1 || exit 0"
-check "exports of the proxy" sh -c "nm -D --defined-only '$proxy/librwkv.so' | awk '{ sub(/@.*/, \"\", \$3); print \$3 }' | grep -v '^rwkv_' | grep . && exit 1 || exit 0"
+check "exports of the shim" sh -c "nm -D --defined-only '$shim/librwkv.so' | awk '{ sub(/@.*/, \"\", \$3); print \$3 }' | grep -v '^rwkv_' | grep . && exit 1 || exit 0"
 
-watched() { LD_LIBRARY_PATH="$proxy" RWKVMON_QUIET=1 RWKVMON_BUDGET_PCT=-1 "$@"; }
-check "the proxy" watched env RWKVMON_RWKV_LIBRARY="$dropin/librwkv.so" RWKVMON_LOG="{session}.log" "$program" "$model" proxy.logits
-check "it changes no logits" cmp proxy.logits eval.logits
+watched() { LD_LIBRARY_PATH="$shim" RWKVMON_ALARMS_TO_STDERR=0 RWKVMON_OVERHEAD_BUDGET_PCT=-1 "$@"; }
+check "the shim" watched env RWKVMON_RWKV_LIBRARY="$dropin/librwkv.so" RWKVMON_LOG="{session}.log" "$program" "$model" shim.logits
+check "it changes no logits" cmp shim.logits eval.logits
 check "a log per context" [ "$(ls rwkv-sess-*.log | wc -l)" = 2 ]
 check "the log of the first context" python3 - "$model" <<'PY'
 import glob, json, subprocess, sys
@@ -36,7 +36,7 @@ logs = [[json.loads(line) for line in open(name)] for name in glob.glob("rwkv-se
 first, clone = sorted(logs, key=lambda l: -sum(r["event_type"] == "inference_step" for r in l))
 steps = [r for r in first if r["event_type"] == "inference_step"]
 assert len(steps) == 120, len(steps)
-assert all(s["sequence"] == 0 and s["phase"] == "decode" and s["sequence_length"] == i + 1 for i, s in enumerate(steps))
+assert all(s["sequence"] == 0 and s["phase"] == ("decode" if i else "prefill") and s["sequence_length"] == i + 1 for i, s in enumerate(steps))
 assert all("logits_entropy" in s["accuracy"] for s in steps)
 assert all(0 <= s["accuracy"]["state_similarity"] <= 1 and "state_similarity_wkv" in s["accuracy"] for s in steps[1:])
 assert [s["sequence_length"] for s in steps if 0 < s["accuracy"].get("state_drift", 0) < 2] == [100]
@@ -57,16 +57,95 @@ rows = want['tokens']
 for s, w in zip(steps, rows):
     assert abs(s['accuracy']['logits_entropy'] - w['logits_entropy']) < 1e-3, (s, w)
 PY"
+chats() { # LOG N WAY
+	watched env RWKVMON_RWKV_LIBRARY="$dropin/librwkv.so" RWKVMON_LOG="$1" RWKVMON_LOG_TOKENS=1 "$build/tests/rwkv_cpp_chats" "$model" "$2" "$3"
+}
+check "a conversation alone" chats alone.log 1 kept
+check "four that take turns" chats kept.log 4 kept
+check "four that are copied in and out" chats copied.log 4 copied
+check "one that goes back" chats back.log 1 back
+check "three that begin alike" chats alike.log 3 alike
+check "are branches of which the log is not sure" sh -c "
+	[ \$(grep -c '\"branch_candidates\":3' alike.log) = 3 ] && [ \$(grep -c '\"sequence_length\":60,' alike.log) = 3 ]"
+check "each has the numbers that it has alone" python3 - <<'PY'
+import json
+def steps(log):
+    return [r for r in map(json.loads, open(log)) if r["event_type"] == "inference_step"]
+def of_first(log):
+    return [(s["sequence_length"], s["phase"], s["accuracy"]) for s in steps(log) if 32 <= s["tokens"][0] < 52]
+alone = of_first("alone.log")
+assert len(alone) == 51 and all("state_similarity" in a and "surprisal_nats" in a for _, _, a in alone[1:])
+for log in "kept.log", "copied.log":
+    assert of_first(log) == alone, log
+    rest = {((s["tokens"][0] - 32) // 20, s["session_id"]) for s in steps(log) if s["phase"] == "decode"}
+    assert len(rest) == 4, rest
+    assert max(s["sequence_length"] for s in steps(log)) == 60
+back = of_first("back.log")
+assert back[:51] == alone and [b[0] for b in back[51:]] == [a[0] for a in alone[1:]], back
+assert [b[2]["logits_entropy"] for b in back[51:]] == [a[2]["logits_entropy"] for a in alone[1:]]
+assert len({s["session_id"] for s in steps("back.log")}) == 2
+PY
 check "analyze reads it" sh -c "'$build/rwkvmon' analyze rwkv-sess-*.log --format json | grep -q '\"records\"'"
 
+# Settings that no adapter knows of arrive all the same.
+real() { watched env RWKVMON_RWKV_LIBRARY="$dropin/librwkv.so" RWKVMON_LOG=none "$@" "$program" "$model" z.logits; }
+check "numbers for Prometheus" real RWKVMON_METRICS_TEXTFILE=m.prom RWKVMON_INSTANCE=here RWKVMON_MODEL_NAME=mine
+check "are those of the run" grep -q '^rwkv_tokens_total{instance="here",model="mine",backend="rwkv.cpp",phase="decode"} 119$' m.prom
+cat >always.yaml <<'YAML'
+rules: [{alarm: high_latency, metric: token_latency_ms, above: 0, warmup: 5}]
+YAML
+check "receivers of alarms" real RWKVMON_RULES=always.yaml RWKVMON_ALARM_TO="file+one.jsonl
+file+two.jsonl"
+check "each has them" sh -c "grep -q high_latency one.jsonl && grep -q high_latency two.jsonl"
+scraped() { # by a program that asks while it runs
+	env LD_LIBRARY_PATH="$shim:$build" RWKVMON_RWKV_LIBRARY="$dropin/librwkv.so" RWKVMON_LOG=none \
+	RWKVMON_LISTEN=127.0.0.1:0 RWKVMON_MODEL_NAME=scraped RWKVMON_ALARMS_TO_STDERR=0 python3 - "$shim/librwkv.so" "$model" <<'PY'
+import ctypes, os, re, sys, tempfile, time, urllib.request
+rwkv = ctypes.CDLL(sys.argv[1])
+rwkv.rwkv_init_from_file.restype = ctypes.c_void_p
+rwkv.rwkv_get_state_len.restype = rwkv.rwkv_get_logits_len.restype = ctypes.c_size_t
+said = tempfile.TemporaryFile()
+stderr = os.dup(2)
+os.dup2(said.fileno(), 2)  # what the library says while it opens
+ctx = ctypes.c_void_p(rwkv.rwkv_init_from_file(sys.argv[2].encode(), 1, 0))
+os.dup2(stderr, 2)
+said.seek(0)
+text = said.read().decode()
+url = re.search(r"http://127\.0\.0\.1:\d+/metrics", text)
+assert url, text
+state = (ctypes.c_float * rwkv.rwkv_get_state_len(ctx))()
+logits = (ctypes.c_float * rwkv.rwkv_get_logits_len(ctx))()
+for i in range(50):
+    assert rwkv.rwkv_eval(ctx, 65 + i % 20, state if i else None, state, logits)
+for _ in range(100):  # the writer takes the records up ten times a second
+    page = urllib.request.urlopen(url.group(), timeout=10).read().decode()
+    line = [x for x in page.splitlines() if x.startswith("rwkv_tokens_total{") and 'model="scraped"' in x and 'phase="decode"' in x]
+    if line and line[0].endswith(" 49"):
+        break
+    time.sleep(0.1)
+else:
+    sys.exit("no 49 decoded tokens in\n" + page)
+rwkv.rwkv_free(ctx)
+PY
+}
+if grep -q '^RWKVMON_SANITIZE:STRING=.' "$build/CMakeCache.txt"; then
+	echo "SKIPPED: a program under the shim at /metrics: python cannot load a library built for a sanitizer"
+else
+	check "a program under the shim answers at /metrics" scraped
+fi
+check "an address that cannot be listened at stops nothing" sh -c "
+	LD_LIBRARY_PATH='$shim' RWKVMON_RWKV_LIBRARY='$dropin/librwkv.so' RWKVMON_LOG=none RWKVMON_LISTEN=nowhere '$program' '$model' z.logits 2>said && grep -q 'not watching: .*nowhere' said"
+check "nor does a value that cannot be" sh -c "
+	LD_LIBRARY_PATH='$shim' RWKVMON_RWKV_LIBRARY='$dropin/librwkv.so' RWKVMON_LOG_KEEP=many '$program' '$model' z.logits 2>said && grep -q 'not watching: RWKVMON_LOG_KEEP: found \"many\"' said"
+
 check "without the real library it says what is missing" sh -c "
-	! LD_LIBRARY_PATH='$proxy' '$program' '$model' x 2>said && grep -q 'RWKVMON_RWKV_LIBRARY is not set' said"
+	! LD_LIBRARY_PATH='$shim' '$program' '$model' x 2>said && grep -q 'RWKVMON_RWKV_LIBRARY is not set' said"
 check "a library that is not there" sh -c "
-	! RWKVMON_RWKV_LIBRARY=/nowhere.so LD_LIBRARY_PATH='$proxy' '$program' '$model' x 2>said && grep -q '/nowhere.so' said"
+	! RWKVMON_RWKV_LIBRARY=/nowhere.so LD_LIBRARY_PATH='$shim' '$program' '$model' x 2>said && grep -q '/nowhere.so' said"
 check "a library that is another" sh -c "
-	! RWKVMON_RWKV_LIBRARY='$build/librwkvmon.so' LD_LIBRARY_PATH='$proxy' '$program' '$model' x 2>said && grep -q 'has no rwkv_' said"
+	! RWKVMON_RWKV_LIBRARY='$build/librwkvmon.so' LD_LIBRARY_PATH='$shim' '$program' '$model' x 2>said && grep -q 'has no rwkv_' said"
 check "itself" sh -c "
-	! RWKVMON_RWKV_LIBRARY='$proxy/librwkv.so' LD_LIBRARY_PATH='$proxy' '$program' '$model' x 2>said && grep -q 'names the proxy itself' said"
+	! RWKVMON_RWKV_LIBRARY='$shim/librwkv.so' LD_LIBRARY_PATH='$shim' '$program' '$model' x 2>said && grep -q 'names the shim itself' said"
 check "a log that cannot be written stops nothing" watched env RWKVMON_RWKV_LIBRARY="$dropin/librwkv.so" RWKVMON_LOG=/nowhere/x.log "$program" "$model" y.logits
 cp err said
 check "and is told" grep -q "not watching" said

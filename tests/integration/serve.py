@@ -1,6 +1,6 @@
 """`rwkvmon serve` from outside: JSON, /metrics of several instances, files that come, rotate and are damaged.
     serve.py BUILD_DIR"""
-import json, re, subprocess, sys
+import json, os, re, resource, subprocess, sys
 from servers import *
 
 RWKVMON = sys.argv[1] + "/rwkvmon"
@@ -50,6 +50,12 @@ def check_json(dir, url):
         one = get(url, "/api/v1/findings?" + urllib.parse.urlencode({"instance": i["instance"]}))
         check(one["input"]["records"] == i["records"] and len(one["sessions"]) == 1, "findings of one instance")
     check(fetch(url + "/api/v1/findings?instance=nobody")[0] == 404, "an unknown instance")
+    check(fetch(url + "/api/v1/records?instance=nobody")[0] == 404, "records of an unknown instance")
+    name = urllib.parse.urlencode({"instance": instances[0]["instance"]})
+    for query in ("findings?instance=%00", f"findings?{name}%00", "findings?instance=", "findings?instanse=x", f"records?{name}&{name}",
+                  "records?instance=" + "x" * 200, "records?n=%00", "records%00?n=1", "alarms?n=1", "instances?x"):
+        check(fetch(url + "/api/v1/" + query)[0] == 400, "a query that would tell of more than was asked for:", query)
+    check(fetch(url + "/events?about=")[0] == 400 and fetch(url + "/events?about=" + "x" * 128)[0] == 400, "events of no name, of one too long")
     some = get(url, "/api/v1/records?n=7")
     check(len(some) == 7 and some[-1]["record"]["event_type"], "records")
     check(all(a["record"]["event_type"].startswith("alarm") for a in get(url, "/api/v1/alarms")), "alarms")
@@ -59,14 +65,33 @@ def check_json(dir, url):
 
 
 def check_findings_are_analyze(dir, url):
-    """What serve knows of all logs is what analyze says of them."""
-    said = json.loads(subprocess.run([RWKVMON, "analyze", dir, "--format", "json", "--rules", "thresholds"], check=True,
-                                     capture_output=True, text=True).stdout)
+    """What serve knows of all logs is what analyze says of them, of a model that breaks, too."""
+    lines = open(f"{dir}/a.log").read().replace("rwkv-sess-", "rwkv-sess-n").splitlines(True)
+    with open(f"{dir}/broken.log", "w") as f:
+        f.writelines(lines[:100] + [line.replace('"accuracy":{', '"accuracy":{"nan_logits":3,', 1) for line in lines[100:]])
+    await_true("a broken model", lambda: records(url) == steps_in(dir))
+    said = json.loads(subprocess.run([RWKVMON, "analyze", dir, "--format", "json"], check=True, capture_output=True, text=True).stdout)
     served = get(url, "/api/v1/findings")
     check({m for m, s in said["metrics"].items() if s} == {m for m, s in served["metrics"].items() if s}, "metrics")
     for m, s in ((m, s) for m, s in said["metrics"].items() if s):
         check(s["count"] == served["metrics"][m]["count"] and s["max"] == served["metrics"][m]["max"], m)
-    check(said["anomalies"]["by_type"] == served["anomalies"]["by_type"], "anomalies")
+    check(said["anomalies"]["by_type"].get("non_finite"), "nothing is broken", said["anomalies"]["by_type"])
+    check(said["anomalies"]["rule_set"] == served["anomalies"]["rule_set"], "rule set", served["anomalies"]["rule_set"])
+    check(said["anomalies"]["by_type"] == served["anomalies"]["by_type"], "anomalies", said["anomalies"]["by_type"], served["anomalies"]["by_type"])
+
+
+def check_findings_are_kept(dir, url):
+    """Who asks again gets the same text; another page, instance or record has another one."""
+    ask = lambda query="": fetch(url + "/api/v1/findings" + query)[2]
+    first, names = ask(), [i["instance"] for i in get(url, "/api/v1/instances")["instances"]]
+    others = [ask("?sessions=1&sessions_from=0"), *(ask("?instance=" + urllib.parse.quote(n)) for n in names)]
+    check(len({first, *others}) == len(others) + 1, "answers to different questions are the same")
+    check(ask() == first, "the same question, nothing new: another answer")
+    before = records(url)
+    with open(f"{dir}/more.log", "w") as f:
+        f.writelines(line.replace("rwkv-sess-", "rwkv-sess-m") for line in open(f"{dir}/a.log"))
+    await_true("more records", lambda: records(url) > before)
+    await_true("what is new is in the findings", lambda: json.loads(ask())["input"]["records"] == records(url) > before)
 
 
 def check_files_come(dir, url):
@@ -85,9 +110,154 @@ def check_compressed(dir, url):
     await_true("a compressed log", lambda: records(url) == before + 91)
 
 
+def check_copied_and_packed(dir, url):
+    """logrotate's copytruncate, and its compression later: each record once, however fast the file grows again."""
+    lines = [line.replace("rwkv-sess-", "rwkv-sess-y") for line in open(f"{dir}/a.log")]
+    for name, rest in (("slow", 40), ("fast", len(lines))):
+        before, log = records(url), f"{dir}/{name}.log"
+        with open(log, "a") as f:
+            f.writelines(lines[:60])
+            f.flush()
+            await_true("the first lines", lambda: records(url) == before + 59)
+            shutil.copy(log, log + ".1")
+            os.truncate(log, 0)
+            f.writelines(lines[60:60 + rest])
+            f.flush()
+            steps = sum('"event_type":"inference_step","' in line for line in lines[:60 + rest])
+            await_true("a truncated log, each record once: " + name, lambda: records(url) == before + steps)
+            time.sleep(2.5)  # the copy is found, and is none
+            check(records(url) == before + steps, "a copy counted twice:", name, records(url) - before, steps)
+            subprocess.run(["gzip", log + ".1"], check=True)
+            time.sleep(2.5)
+            check(records(url) == before + steps, "a packed log counted twice:", name)
+
+
+def check_odd_entries(dir, url, server):
+    """What cannot be read is told once and costs itself alone; when it can be, it is."""
+    os.symlink(f"{dir}/later.txt", f"{dir}/link.log")
+    os.mkfifo(f"{dir}/pipe.log")
+    said = lines_of(server.stderr)
+    for words in ("link.log: left out: ", "pipe.log: left out: a pipe"):
+        await_true("said: " + words, lambda: any(words in s for s in said))
+    before = records(url)
+    text = open(f"{dir}/b.log").read().replace("rwkv-sess-", "rwkv-sess-z")
+    with open(f"{dir}/later.txt", "w") as f:
+        f.write(text)
+    await_true("a link that leads somewhere now", lambda: records(url) == before + 251)
+
+
+def write_run(dir, k, lines):
+    """A short run of an instance of its own: its start, some steps, its end."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+    with open(f"{dir}/run-{k:05}.log", "w") as f:
+        for line in lines:
+            entry = json.loads(line)
+            entry.update(session_id=f"rwkv-sess-{k:06}", instance=f"host:{k}", timestamp=now)
+            f.write(json.dumps(entry, separators=(",", ":")) + "\n")
+
+
+def check_flat(curve):
+    """Once all tables are full (1,024 sessions are listed, 2,048 known), nothing grows any more."""
+    full = [c for c in curve if c[0] >= 4000]
+    if not full:
+        return
+    check(full[-1][1] <= full[0][1] and full[-1][2] <= full[0][2] + 8, "threads or descriptors grow:", full[0], full[-1])
+    check(full[-1][3] <= 1.1 * full[0][3] + 4096, "memory grows: KiB", full[0], full[-1])
+
+
+def check_silent_connections(url):
+    """990 connections that say nothing, 10 that ask: each scrape is answered at once."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2000:
+        return skipped("serve_test: a thousand connections: too few descriptors are allowed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2000, hard))
+    port = urllib.parse.urlparse(url).port
+    silent = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(990)]
+    took = []
+    for _ in range(10):
+        begin = time.monotonic()
+        check(fetch(url + "/metrics")[0] == 200, "a scrape among silent connections")
+        took.append(time.monotonic() - begin)
+    check(sorted(took)[4] < 1, "a scrape among 990 silent connections: seconds", took)
+    for s in silent:
+        s.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def check_runs_come_and_go(template, runs=int(os.environ.get("RWKVMON_RUNS", "400"))):
+    """Thousands of short runs, each with a log of its own that is deleted later: the newest is shown, nothing grows."""
+    dir = scratch()
+    server, url = start_serve(dir)
+    lines = [template[0], *template[1:6], template[-1]]
+    proc = f"/proc/{server.pid}"
+    size = lambda: int(re.search(r"VmRSS:\s+(\d+)", open(proc + "/status").read())[1])
+    counts = lambda: (len(os.listdir(proc + "/task")), len(os.listdir(proc + "/fd")), size())
+    curve = []
+    for first in range(0, runs, 50):
+        for k in range(first, min(first + 50, runs)):
+            write_run(dir, k, lines)
+        newest = f"host:{min(first + 50, runs) - 1}"
+        await_true("the newest run on the page: " + newest,
+                   lambda: newest in [i["instance"] for i in get(url, "/api/v1/instances")["instances"]])
+        await_true("and among the metrics", lambda: f'"{newest}"' in fetch(url + "/metrics")[2])
+        curve.append((min(first + 50, runs), *counts()))
+        if runs > 1000 and len(curve) % 20 == 0:
+            print("runs %d: %d threads, %d descriptors, %d KiB" % curve[-1], flush=True)
+        for name in os.listdir(dir):
+            os.unlink(f"{dir}/{name}")
+    check_flat(curve)
+    check(len(os.listdir(proc + "/task")) <= 8, "threads:", len(os.listdir(proc + "/task")))
+    check(len(os.listdir(proc + "/fd")) <= 160, "descriptors:", len(os.listdir(proc + "/fd")))
+    await_true("descriptors of logs that are gone", lambda: not [
+        f for f in os.listdir(proc + "/fd") if "deleted" in os.readlink(f"{proc}/fd/{f}") and ".log" in os.readlink(f"{proc}/fd/{f}")])
+    # 1,024 sessions keep their numbers and their rules' state, 1,024 instances what was learned: 300 MB when all are taken.
+    check(size() < (1024 if "RWKVMON_FEWER" in os.environ else 350) * 1024, "memory: KiB", size())  # a sanitizer's is its own
+    check(get(url, "/api/v1/instances")["gone"] >= runs - 40, "who made room is counted")
+    check(stop(server) == 0, "serve ended badly")
+
+
+def check_kept_lines(dir, url):
+    """Rows of several instances in one file, words and lines that are none between them: each line is kept as it is."""
+    lines = []
+    for i in range(900):
+        entry = {"timestamp": "2025-09-11T12:34:%02d.000Z" % (i // 15), "session_id": f"rwkv-sess-k{i % 6}",
+                 "event_type": "inference_step", "instance": f"kept:{i % 3}", "sequence_length": i + 1,
+                 "token_count": 1, "performance": {"token_latency_ms": i / 4}, "metadata": {"model_name": f"m{i % 2}"}}
+        entry.update({"text": f"w{i}\n\u00e9"} if i % 5 == 0 else {}, **({"tokens": [i, 7]} if i % 7 == 0 else {}))
+        lines += [entry] + (["{broken", ""] if i % 11 == 0 else [])
+    before = records(url)
+    with open(f"{dir}/kept.log", "w") as f:
+        f.writelines((json.dumps(line) if isinstance(line, dict) else line) + "\n" for line in lines)
+    await_true("all of a log of several instances", lambda: records(url) == before + 900)
+    entries = [line for line in lines if isinstance(line, dict)]
+    for k in range(3):
+        mine = [e for e in entries[-512:] if e["instance"] == f"kept:{k}"]
+        kept = [r["record"] for r in get(url, f"/api/v1/records?n=512&instance=kept:{k}")]
+        told = lambda e: {key: e.get(key) for key in ("session_id", "sequence_length", "text", "performance")}
+        check([told(e) for e in kept] == [told(e) for e in mine], "kept lines of an instance", k)
+        one = get(url, f"/api/v1/findings?instance=kept:{k}")
+        check(one["input"]["records"] == 300 and len(one["sessions"]) == 2, "findings of one of several instances")
+        check(one["metrics"]["token_latency_ms"]["max"] == (897 + k) / 4, "its greatest value")
+
+
+def check_actions(dir, url):
+    """What was done about a loop: counted beside the instance, on its page and in /metrics."""
+    run_to(f"{dir}/acted.log", 800, "-t", "0", "--on", "mode_collapse=rewind", "--instance", "acts")
+    done = open(f"{dir}/acted.log").read().count('"action":"rewind"')
+    check(done > 0, "nothing was done about a loop")
+    of = lambda: next((i["actions"] for i in get(url, "/api/v1/instances")["instances"] if i["instance"] == "acts"), {})
+    await_true("actions of an instance", lambda: of().get("rewind") == done)
+    text = next(i["actions_text"] for i in get(url, "/api/v1/instances")["instances"] if i["instance"] == "acts")
+    check("went back" in text, text)
+    check(sum(v for labels, v in metric(url, "rwkv_actions_total").items() if 'action="rewind"' in labels) == done, "rwkv_actions_total")
+
+
 def check_refusals(url):
     for path in ("/../serve.py", "/%2e%2e%2fserve.py", "/live.js/..", "/api/v1", "/api/v1/findings/", "/etc/passwd", "/a.log"):
         check(fetch(url + path)[0] == 404, path)
+    for query in ("records?n=abc", "records?n=-1", "records?n=1x", "findings?sessions=x", "findings?sessions=-5", "findings?sessions_from=1.5"):
+        status, _, text = fetch(url + "/api/v1/" + query)
+        check(status == 400 and "expected a whole number" in text, query, status, text[:100])
     check(fetch(url + "/api/v1/instances", method="DELETE")[0] == 405, "DELETE")
     policy = fetch(url + "/")[1]["Content-Security-Policy"]
     check("script-src 'self'" in policy and "unsafe" not in policy, policy)
@@ -100,13 +270,20 @@ check(subprocess.run([RWKVMON, "serve"], capture_output=True).returncode == 2, "
 check(subprocess.run([RWKVMON, "serve", "/nonexistent"], capture_output=True).returncode == 3, "no such log")
 dir = scratch()
 server, url = start_serve(dir)  # an empty directory
-check(get(url, "/api/v1/instances") == {"instances": [], "left_out": 0}, "nothing yet")
+check(get(url, "/api/v1/instances") == {"instances": [], "left_out": 0, "gone": 0}, "nothing yet")
 run_to(f"{dir}/a.log", 150)
 run_to(f"{dir}/b.log", 250)
 check_json(dir, url)
 check_findings_are_analyze(dir, url)
+check_findings_are_kept(dir, url)
 check_files_come(dir, url)
 check_compressed(dir, url)
+check_copied_and_packed(dir, url)
+check_odd_entries(dir, url, server)
+check_kept_lines(dir, url)
+check_actions(dir, url)
 check_refusals(url)
-check(stop(server) == 0, "serve ended badly")
+check_silent_connections(url)
+check(stop(server) == 0, "serve ended badly")  # with a pipe in the directory, too
+check_runs_come_and_go(open(f"{dir}/a.log").read().splitlines())
 print("serve_test: passed")

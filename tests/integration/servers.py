@@ -1,5 +1,5 @@
 """Real servers for the tests: started on free ports, stopped at the end, asked by HTTP."""
-import atexit, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, time, urllib.error, urllib.parse, urllib.request
+import atexit, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time, urllib.error, urllib.parse, urllib.request
 
 PATIENCE = 120  # seconds; a deadline for broken runs, never a measure
 
@@ -48,6 +48,13 @@ def await_true(what, test):
             return answer
         time.sleep(0.2)
     check(False, "waited in vain for:", what)
+
+
+def lines_of(stream):
+    """A list that grows as lines come: nobody waits for one that may never come."""
+    lines = []
+    threading.Thread(target=lambda: lines.extend(iter(stream.readline, "")), daemon=True).start()
+    return lines
 
 
 def start(argv, **more):

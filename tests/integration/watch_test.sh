@@ -21,7 +21,7 @@ fail() {
 "$rwkvmon" watch --once --json "$here/../logs/worked.log" >"$dir/json" && python3 -c '
 import json, sys
 board = json.load(open(sys.argv[1]))
-assert board["records"] == 156 and board["sessions"][0]["name"] == "rwkv-sess-8f4e2d", board
+assert board["records"] == 156 and board["sessions"][0]["name"] == "rwkv-sess-8f4e2d71c05b", board
 assert board["metrics"]["token_latency_ms"]["p95"] > 80 and len(board["metrics"]["token_latency_ms"]["points"]) == 64
 ' "$dir/json" && ok || fail "a frame as JSON"
 "$rwkvmon" watch "$dir/missing.log" >/dev/null 2>"$dir/err"
@@ -94,7 +94,7 @@ end() { # NAME EXIT_CODE
 
 begin keys
 shows "29 records"
-shows "HEALTHY"
+shows "NOT ENOUGH DATA"
 tail -n +31 "$here/../logs/worked.log" >>"$dir/keys.log"
 shows "156 records"
 shows "State divergence"
@@ -114,9 +114,9 @@ shows "1 s"
 tmux -L $socket resize-window -x 132 -y 40
 shows "GPU utilisation"
 tmux -L $socket resize-window -x 40 -y 8
-shows "too small"
+shows "Needs at least 60 columns, 12 rows."
 tmux -L $socket resize-window -x 80 -y 24
-shows "rwkv-sess-8f4e2d"
+shows "rwkv-sess-8f4e2d71c05b"
 press q
 end keys 0
 

@@ -59,7 +59,12 @@ def main(kind, source, out, back):
     w.add_feed_forward_length(model["blocks.0.ffn.key.weight"].shape[0])
     w.add_head_count(0)
     w.add_layer_norm_eps(1e-5)
-    w.add_tokenizer_model("no_vocab")
+    w.add_name("tiny-rwkv7")
+    w.add_tokenizer_model("rwkv")  # a token for every byte, as the embedded model has them, so that llama-server can be asked
+    w.add_token_list([b"<s>"] + [repr(bytes([i]))[2:-1].encode() for i in range(1, 256)])
+    w.add_token_types([gguf.TokenType.CONTROL] + [gguf.TokenType.NORMAL] * 255)
+    w.add_bos_token_id(0)
+    w.add_eos_token_id(0)
     for letter, key in (("w", "decay"), ("a", "iclr"), ("v", "value_residual_mix"), ("g", "gate")):
         w.add_uint32(f"rwkv7.attention.{key}_lora_rank", model[f"blocks.0.att.{letter}1"].shape[1])
 

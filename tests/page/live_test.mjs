@@ -56,11 +56,12 @@ const context = await browser.newContext({ viewport: { width: 1280, height: 1000
 const page = await context.newPage();
 const problems = [];
 let restarting = false;
+let fleetUrl = url;
 
 page.on("console", m => ["error", "warning"].includes(m.type()) && !restarting && !/willReadFrequently/.test(m.text()) && problems.push(m.text()));
 page.on("pageerror", e => problems.push(e.stack ?? String(e)));
 page.on("dialog", d => { problems.push(`dialog: ${d.message()}`); d.dismiss(); });
-page.on("request", r => { if (!r.url().startsWith(url) && !r.url().startsWith("data:")) problems.push(`request: ${r.url()}`); });
+page.on("request", r => { if (!r.url().startsWith(url) && !r.url().startsWith(fleetUrl) && !r.url().startsWith("data:")) problems.push(`request: ${r.url()}`); });
 page.setDefaultTimeout(120_000);
 
 const shoot = async what => shots && page.screenshot({ path: join(shots, `live.${what}.png`), fullPage: true });
@@ -116,6 +117,15 @@ const tests = {
 		await shoot("phone");
 		await page.setViewportSize({ width: 1280, height: 1000 });
 	},
+	async "it uses the width of a large screen"() {
+		await page.setViewportSize({ width: 1600, height: 1000 });
+		await page.waitForTimeout(500);
+		const [main, column] = await page.evaluate(() => ["main", "article"].map((what) =>
+			document.querySelector(what).getBoundingClientRect().width));
+		assert.ok(main > 1500 && column > 480, `${main} px, ${column} px an instance`);
+		await shoot("large");
+		await page.setViewportSize({ width: 1280, height: 1000 });
+	},
 	async "dark mode is dark"() {
 		await page.emulateMedia({ colorScheme: "dark" });
 		const light = await page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).slice(0, 3).reduce((a, b) => a + +b, 0));
@@ -138,8 +148,44 @@ const tests = {
 		await stop(runs.pop());
 		await until("the badge", async () => (await page.locator("article h2 small.tone-none").count()) === 2); /* and the hostile log's, which is old */
 	},
+	async "many instances have an overview, and each a page"() {
+		const rows = page.locator("#overview tbody tr");
+		const many = start("serve", join(work, "fleet"), "--listen", "127.0.0.1:0", "--lang", "en");
+
+		fleetUrl = await addressOf(many);
+		await page.goto(fleetUrl);
+		await until("all in a list", async () => await rows.count() === 9);
+		const slow = rows.filter({ hasText: "host3:" });
+		await until("the slow one and the hostile one on top", async () => /its 7 peers/.test(await slow.textContent()) &&
+			/host3:/.test(await rows.nth(0).textContent() + await rows.nth(1).textContent()));
+		assert.equal(await page.locator("#overview img").count(), 0);
+		assert.ok(await page.evaluate(() => document.documentElement.scrollHeight) < 2000, "tall");
+		await shoot("overview");
+		await page.fill("#overview input", "HOST5");
+		assert.equal(await rows.count(), 1);
+		assert.match(await page.textContent("#overview .count"), /^1 shown of 9$/);
+		await page.fill("#overview input", "");
+		await slow.locator("a").click();
+		await page.waitForSelector("article canvas");
+		assert.match(await page.textContent("article h2"), /^host3:/);
+		await page.click("#back");
+		await page.waitForSelector("#overview:not([hidden])");
+		await page.fill("#overview input", "host6");
+		await page.locator("#overview canvas").click({ position: { x: 5, y: 3 } });
+		await page.waitForSelector("article canvas");
+		assert.match(await page.textContent("article h2"), /^host6:/);
+		await page.setViewportSize({ width: 360, height: 740 });
+		await page.click("#back");
+		await page.waitForSelector("#overview:not([hidden])");
+		assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "sideways scrolling");
+		await page.setViewportSize({ width: 1280, height: 1000 });
+		restarting = true;
+		await stop(many);
+		await page.goto("about:blank");
+		restarting = false;
+	},
 	async "the token opens the page"() {
-		const guarded = serve("127.0.0.1:0", "--token", "a-token-for-the-page");
+		const guarded = serve("127.0.0.1:0", "--listen-token", "a-token-for-the-page");
 		const there = await addressOf(guarded);
 		const other = await browser.newContext();
 		const visitor = await other.newPage();

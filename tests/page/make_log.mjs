@@ -46,7 +46,10 @@ function step(at, i, session, model) {
 				state_similarity_shift: round(0.81 + 0.1 * (random() - 0.5), 6),
 				state_similarity_wkv: round(0.985 + 0.008 * (random() - 0.5), 6),
 				state_change: round(loop ? 0.04 : 0.3 + 0.1 * (random() - 0.5), 6),
-				...(i % 100 === 99 && { state_drift: round(0.7 + 0.2 * random(), 6) }),
+				...(i % 100 === 99 && {
+					state_drift: round(0.7 + 0.2 * random(), 6),
+					decay_half_life_tokens: { p5: 1.2, p50: round(12 + 4 * random(), 2), p95: round(9000 * (1 + random()), 2) },
+				}),
 				surprisal_nats: round(2.2 * random() + 0.3, 4),
 			}),
 		},

@@ -129,6 +129,12 @@ const checks = {
 		}
 	},
 
+	async "lines that lie far apart have a logarithmic axis"({ page }) {
+		const scale = page.locator('[data-panel="half_life"] .scale');
+		if (await page.locator('[data-panel="half_life"]').count())
+			assert.equal(await scale.getAttribute("aria-pressed"), "true");
+	},
+
 	async "raw findings open and download"({ page }) {
 		const details = page.locator("#raw-details");
 		if (!await details.isVisible())

@@ -5,6 +5,7 @@ import json
 import math
 import multiprocessing
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,12 @@ SEVENS = {"rand-v7": "rand-v7.fp32", "tiny-v7": "tiny-v7.bf16"}
 VERSIONS = {"rand-v4": "4", "rand-v5.0": "5.0", "rand-v5.1": "5.1", "rand-v5.2": "5.2", "rand-v6": "6", "rand-v7": "7"}
 ANY_MODEL = EMBEDDED if V7 else os.path.join(GOLDENS, "models", "rand-v6.fp32")
 have_goldens = unittest.skipUnless(os.path.isdir(GOLDENS), "SKIPPED: goldens: " + GOLDENS + " is not there")
+
+
+def setUpModule():
+    if not os.path.exists(ANY_MODEL + ".pth"):
+        print("SKIPPED: models of RWKV-4 to 6: " + GOLDENS + " is not there", file=sys.stderr)
+        raise unittest.SkipTest("nothing to run")
 
 
 def plain_class():
@@ -73,7 +80,236 @@ class Case(unittest.TestCase):
         self.dir.cleanup()
 
     def watched(self, path=ANY_MODEL, strategy="cpu fp32", **options):
-        return make(LoggingRWKV, path, strategy, monitor=Options(log=self.log, alarms=False, budget_pct=-1, **options))
+        return make(LoggingRWKV, path, strategy, monitor=Options(log=self.log, alarms_to_stderr=False, overhead_budget_pct=-1, **options))
+
+
+class Extensions(Case):
+    """What the article has its readers extend, and what a program is told."""
+
+    def test_the_articles_own_class(self):
+        class Mine(LoggingRWKV):
+            seen, raised = [], []
+
+            def _check_alarms(self, log_entry):
+                Mine.seen.append(log_entry)
+                super()._check_alarms(log_entry)
+
+            def _trigger_alarm(self, alarm_type, log_entry):
+                Mine.raised.append((alarm_type, log_entry))
+
+        model = make(Mine, ANY_MODEL, monitor=Options(log=None, alarms_to_stderr=False, overhead_budget_pct=-1))
+        model.session_id, model.log_file = "rwkv-sess-123456", self.log
+        model.performance_baseline = {"token_latency_ms": 1e-6, "throughput_tps": 100.0}
+        state = None
+        for token in [1, 2, 3] * 40:
+            out, state = model.forward_with_logging([token], state)
+        model.monitor.close()
+        steps = events(self.log)
+        self.assertEqual({e["session_id"] for e in steps}, {"rwkv-sess-123456"})
+        self.assertEqual(model.session_id, "rwkv-sess-123456")
+        self.assertEqual(model.log_file, self.log)
+        self.assertEqual(events(self.log, "session_start")[0]["metadata"]["rules"], "baseline")
+        self.assertEqual(model.token_history, [1, 2, 3] * 40)
+        self.assertEqual(len(Mine.seen), 120)
+        for entry, step in zip(Mine.seen, steps):
+            self.assertAlmostEqual(entry["accuracy"]["logits_entropy"], step["accuracy"]["logits_entropy"], delta=2e-4)
+            self.assertEqual(entry["sequence_length"], step["sequence_length"])
+            self.assertAlmostEqual(entry["accuracy"]["state_similarity"], step["accuracy"].get("state_similarity", 0), delta=1e-4)
+        self.assertEqual(Mine.seen[-1]["accuracy"]["token_repetition_pct"], 97)
+        self.assertEqual({name for name, _ in Mine.raised} & {"high_latency", "high_repetition"}, {"high_latency", "high_repetition"})
+
+    def test_settings_of_an_open_log_stay(self):
+        model = self.watched()
+        model.forward([1], None)
+        with self.assertRaises(rwkvmon.RwkvmonError):
+            model.log_file = "other.log"
+        model.monitor.close()
+
+    def test_alarms_reach_the_program(self):
+        got = []
+        model = make(LoggingRWKV, ANY_MODEL, monitor=Options(log=self.log, alarms_to_stderr=False, rules="thresholds", overhead_budget_pct=-1),
+                     on_alarm=got.append)
+        state = None
+        for token in [1, 2, 3] * 60:
+            out, state = model.forward([token], state)
+        model.monitor.close()
+        self.assertEqual([a["alarm_type"] for a in got if a["state"] == "firing"], [e["alarm_type"] for e in events(self.log, "alarm")])
+        self.assertEqual([a["alarm_type"] for a in got if a["state"] == "resolved"],
+                         [e["alarm_type"] for e in events(self.log, "alarm_resolved")])
+        self.assertTrue(got)
+
+    @unittest.skipUnless(V7, "only the embedded model loops as it is known to")
+    def test_generating_goes_back_out_of_a_loop(self):
+        import numpy
+        from rwkv.utils import PIPELINE, PIPELINE_ARGS
+        from rwkvmon.rewind import generate
+
+        class Bytes(PIPELINE):
+            def __init__(self, model):
+                self.model = model
+
+            def encode(self, text):
+                return list(text.encode())
+
+            def decode(self, tokens):
+                return bytes(tokens).decode(errors="replace")
+
+        told = []
+        model = make(LoggingRWKV, EMBEDDED, monitor=Options(log=self.log, alarms_to_stderr=False, overhead_budget_pct=-1),
+                     on_verdict=told.append)
+        pipeline, start = Bytes(model), "The door opened and"
+        greedy = PIPELINE_ARGS(temperature=1.0, top_p=0.0, alpha_frequency=0.0, alpha_presence=0.0, token_ban=[0], chunk_len=64)
+        clean = PIPELINE_ARGS(temperature=1.0, top_p=0.85, alpha_frequency=0.0, alpha_presence=0.0, token_ban=[0], chunk_len=64)
+        loop = pipeline.generate(start, 330, greedy)
+        self.assertTrue(told)
+        shown = []
+        text = generate(pipeline, start, 330, greedy, callback=shown.append)
+        self.assertEqual("".join(shown), text)
+        self.assertEqual(len(text), 330)
+        results = []
+        for function in (pipeline.generate, lambda *a: generate(pipeline, *a)):
+            numpy.random.seed(3)
+            torch.manual_seed(3)
+            results.append(function(start, 60, clean))
+        self.assertEqual(*results)
+        model.monitor.close()
+        acts = [e for e in events(self.log, "action")]
+        self.assertTrue(acts and all(e["action"] == "rewind" for e in acts))
+        until = acts[0]["after"]["sequence_length"] - len(start)  # what came before the loop stays, the token that began it does not
+        self.assertEqual(text[:until], loop[:until])
+        self.assertNotEqual(text[until], loop[until])
+        for e in acts:
+            self.assertLess(e["after"]["sequence_length"], e["before"]["sequence_length"])
+        self.assertEqual(len({s["sequence"] for s in events(self.log)}), 4)  # one per call of generate, whatever was taken back
+
+    def test_a_leaked_state_is_found(self):
+        for leaks, device in ((False, False), (True, False), (False, True), (True, True)):
+            self.log = os.path.join(self.dir.name, f"leak{leaks}{device}.log")
+            model = self.watched()
+            model.monitor._force_device = device
+            out, state = model.forward([1, 2, 3], None)
+            kept = copy.deepcopy(state)
+            out, state = model.forward([4, 5], state)
+            model.new_sequence(declared_state=kept)
+            model.forward([6], state if leaks else copy.deepcopy(kept))
+            model.monitor.close()
+            steps = events(self.log)
+            self.assertEqual([s["sequence"] for s in steps], [0, 0, 1])
+            self.assertEqual(bool(events(self.log, "alarm")) and events(self.log, "alarm")[0]["alarm_type"] == "state_leak", leaks)
+            self.assertEqual(steps[2]["accuracy"]["state_leak"] > 1e-3, leaks)
+
+    @have_goldens
+    def test_the_packages_own_first_state_is_no_leak(self):
+        """RWKV-4's holds -1e30, and one that was trained is not zero either."""
+        models = {name: os.path.join(GOLDENS, "models", file) for name, file in (SEVENS if V7 else OLDER).items()}
+        if not V7:
+            models["trained"] = os.path.join(self.dir.name, "trained")
+            torch.save({**torch.load(models["rand-v6"] + ".pth"), **torch.load(os.path.join(GOLDENS, "models", "rand-v6.state.fp32.pth"))},
+                       models["trained"] + ".pth")
+        for name, path in models.items():
+            for device in (False, True):
+                with self.subTest(name, device=device):
+                    self.log = os.path.join(self.dir.name, f"{name}{device}.log")
+                    model = self.watched(path)
+                    model.monitor._force_device = device
+                    model.new_sequence()
+                    model.forward([1], self.first_state(model))
+                    _, later = model.forward([2], None)
+                    model.new_sequence()
+                    model.forward([3], later)
+                    model.monitor.close()
+                    leaks = [e["accuracy"].get("state_leak") for e in events(self.log)]
+                    self.assertEqual(leaks[:2], [0, None])
+                    self.assertGreater(leaks[2], 1e-6)
+
+    def first_state(self, model):
+        if V7:
+            return model.generate_zero_state()
+        _, used = make(plain_class(), str(model.args.MODEL_NAME)[:-4]).forward([1], None)
+        first = [torch.zeros_like(t) for t in used]
+        if model.version == 4:
+            first[3::5] = [t - 1e30 for t in first[3::5]]
+        elif model.args.time_state:
+            first[1::3] = [model.w[f"blocks.{i}.att.time_state"].transpose(1, 2).float().contiguous() for i in range(model.args.n_layer)]
+        return first
+
+
+class Samples(Case):
+    """What is taken of one token in so many."""
+
+    HALF_LIVES = ("p5", "p50", "p95")
+
+    def feed(self, model, tokens):
+        state = None
+        for token in tokens:
+            _, state = model.forward([token], state)
+        model.monitor.close()
+        return events(self.log)
+
+    @have_goldens
+    def test_half_lives_are_those_of_the_built_in_runtime(self):
+        for name, file in (SEVENS if V7 else OLDER).items():
+            with self.subTest(name):
+                path = os.path.join(GOLDENS, "models", file)
+                log = os.path.join(self.dir.name, name + ".builtin.log")
+                subprocess.run([os.environ["RWKVMON_PROGRAM"], "run", "--model", path + ".pth", "--strategy", "cpu fp32", "--prompt", "", "--tokens",
+                                "320", "--log", log, "--log-tokens", "--quiet", "--seed", "3"], check=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                theirs = events(log)
+                self.log = os.path.join(self.dir.name, name + ".log")
+                ours = self.feed(self.watched(path), [t for e in theirs for t in e["tokens"]])
+                want = {e["sequence_length"]: e["accuracy"]["decay_half_life_tokens"] for e in theirs
+                        if "decay_half_life_tokens" in e["accuracy"]}
+                got = {e["sequence_length"]: e["accuracy"]["decay_half_life_tokens"] for e in ours if "decay_half_life_tokens" in e["accuracy"]}
+                self.assertEqual(list(want), list(got))
+                self.assertGreaterEqual(len(got), 3)
+                for length, half_lives in got.items():
+                    for key in self.HALF_LIVES:
+                        self.assertAlmostEqual(half_lives[key], want[length][key], delta=0.005 + 2e-3 * want[length][key])
+
+    def test_a_shadow_says_what_is_lost(self):
+        strategy = "cpu bf16" if V7 else "cpu fp32i8"
+        steps = self.feed(self.watched(ANY_MODEL, strategy, shadow=10), range(1, 61))
+        compared = [e for e in steps if "quant_kl_nats" in e["accuracy"]]
+        self.assertEqual([e["sequence_length"] for e in compared], [10, 20, 30, 40, 50, 60])
+        self.assertTrue(any(e["accuracy"]["quant_kl_nats"] > 0 for e in compared))
+        # One after the other: RWKV-7's class keeps its type in globals of its module.
+        quantised, state, seen = make(plain_class(), ANY_MODEL, strategy), None, []
+        for token in range(1, 61):
+            before = None if state is None else [t.float() for t in copy.deepcopy(state)]
+            out, state = quantised.forward([token], state)
+            seen.append((token, before, out))
+        full = make(plain_class(), ANY_MODEL)
+        for step in compared:
+            token, before, out = seen[step["sequence_length"] - 1]
+            p, q = (torch.log_softmax(x.double(), -1) for x in (full.forward([token], before)[0], out))
+            self.assertAlmostEqual(step["accuracy"]["quant_kl_nats"], float((p.exp() * (p - q)).sum()), delta=2e-6)
+            self.assertEqual(step["accuracy"]["quant_top1_agree"], float(p.argmax() == q.argmax()))
+
+    def test_a_shadow_changes_no_output(self):
+        strategy = "cpu bf16"
+        plain, watched = make(plain_class(), ANY_MODEL, strategy), self.watched(ANY_MODEL, strategy, shadow=3)
+        a = b = None
+        for token in range(1, 20):
+            x, a = plain.forward([token], a)
+            y, b = watched.forward([token], b)
+            self.assertTrue(same(x, y) and all(map(same, a, b)))
+        watched.monitor.close()
+
+    def test_a_shadow_that_cannot_be_is_told_and_missed(self):
+        model = self.watched(shadow=2, shadow_strategy="cpu no-such-type")
+        self.assertEqual([("quant_kl_nats" in e["accuracy"]) for e in self.feed(model, [1, 2, 3, 4])], [False] * 4)
+
+    def test_a_long_shadow_is_not_the_calls_time(self):
+        import time
+
+        model = self.watched(shadow=1)
+        shadow = model.monitor._samples()._shadow
+        logits = shadow.logits
+        shadow.logits = lambda *a: (time.sleep(0.5), logits(*a))[1]
+        steps = self.feed(model, range(1, 7))
+        self.assertTrue(all("quant_kl_nats" in e["accuracy"] for e in steps))
+        self.assertLess(min(e["performance"]["chunk_process_time_ms"] for e in steps), 500)
 
 
 class Goldens(Case):
@@ -247,6 +483,29 @@ class DropIn(Case):
         model.monitor.close()
         self.assertEqual([s["sequence_length"] for s in events(self.log)], [1, 2])
 
+    def test_what_the_model_refuses_does_not_end_the_watching(self):
+        model = self.watched()
+        model.forward([1, 2], None)
+        for tokens, state in (([None], None), (object(), None), ([1], "state"), ([1], {"a": 1}), ([1], [1, 2])):
+            with self.assertRaises(Exception):
+                model.forward(tokens, state)
+        model.forward([3], None)
+        model.monitor.close()
+        self.assertEqual([s["token_count"] for s in events(self.log)], [2, 1])
+
+    def test_unwatched_calls_are_not_in_the_log(self):
+        model = self.watched()
+        _, state = model.forward([1, 2], None)
+        with model.monitor.unwatched():
+            with model.monitor.unwatched():
+                model.forward([3], None)
+            plain_class().forward(model, [3, 4, 5], None)
+        with self.assertRaises(ZeroDivisionError), model.monitor.unwatched():
+            1 / 0
+        model.forward([3], state)
+        model.monitor.close()
+        self.assertEqual([(s["sequence"], s["sequence_length"]) for s in events(self.log)], [(0, 2), (0, 3)])
+
     def test_a_log_that_cannot_be_written_stops_nothing(self):
         self.log = os.path.join(self.dir.name, "no", "such", "folder.log")
         model = self.watched()
@@ -291,6 +550,20 @@ class Hook(Case):
             self.assertEqual([s["token_count"] for s in events(self.log)], [3])
             self.assertEqual(len(events(self.log, "session_end")), 1)
 
+    @unittest.skipUnless(V7, "the other class has forward() alone")
+    def test_direct_calls_of_inner_methods_are_watched(self):
+        """Under TorchScript, too, where they are there only once the model is made."""
+        self.run_script(f"""
+from rwkv.model import RWKV
+model = RWKV({ANY_MODEL!r}, 'cpu fp32')
+out, state = model.forward([65, 66], model.generate_zero_state())
+out, state = model.forward_one(66, state)
+out, state = model.forward([67], state)
+out, state = model.forward_seq([67, 68], state, False)
+""")
+        self.assertEqual([s["sequence_length"] for s in events(self.log)], [2, 3, 4, 6])
+        self.assertEqual({s["sequence"] for s in events(self.log)}, {0})
+
     def test_runners_copy_of_the_package(self):
         """RWKV-Runner carries the package as rwkv_pip and asks it from an object with CHUNK_LEN."""
         import rwkv.model
@@ -333,7 +606,7 @@ class Sequences(Case):
         self.assertEqual(self.lengths(), [(0, 1), (0, 2), (1, 3), (1, 4)])
         self.assertNotIn("state_similarity", events(self.log)[2]["accuracy"])
 
-    def test_a_copy_goes_on_and_an_older_state_does_not(self):
+    def test_a_copy_goes_on_and_an_older_state_is_a_branch(self):
         model = self.watched()
         _, state = model.forward([1], None)
         saved = copy.deepcopy(state)
@@ -341,8 +614,112 @@ class Sequences(Case):
         _, state = model.forward([3], state)
         model.forward([9], saved)
         model.monitor.close()
-        self.assertEqual(self.lengths(), [(0, 1), (0, 2), (0, 3), (1, 1)])
-        self.assertNotIn("state_similarity", events(self.log)[3]["accuracy"])
+        self.assertEqual(self.lengths(), [(0, 1), (0, 2), (0, 3), (0, 2)])
+        steps = events(self.log)
+        self.assertEqual(len({s["session_id"] for s in steps[:3]}), 1)
+        self.assertNotEqual(steps[3]["session_id"], steps[0]["session_id"])
+        self.assertNotIn("state_leak", steps[3]["accuracy"])
+        self.assertEqual(events(self.log, "session_start")[1]["metadata"]["stream_of"], steps[0]["session_id"])
+
+    def chat(self, model, offset, keep, length=14):
+        """Tokens of its own, so that the log tells whose a step is: a prompt, then one by one, what was kept of the state given back."""
+        _, state = model.forward([offset + i * i % 5 for i in range(5)], None)
+        state = keep(state)
+        yield
+        for i in range(length):
+            _, state = model.forward([offset + i * 7 % 5], keep(state))
+            state = keep(state)
+            yield
+
+    def numbers(self, offset):
+        return [(s["sequence_length"], s["phase"], s["accuracy"]) for s in events(self.log) if s["tokens"][0] // 5 * 5 == offset]
+
+    def test_chats_that_take_turns_have_the_numbers_of_each_alone(self):
+        offsets = [5 * i for i in range(8)]
+        alone = []
+        for offset in offsets:
+            model = self.watched(log_tokens=True)
+            list(self.chat(model, offset, lambda s: s))
+            model.monitor.close()
+            alone.append(self.numbers(offset))
+            os.remove(self.log)
+        orders = {"rounds": lambda left: left, "random": lambda left: random.sample(left, 1), "messages": lambda left: left[:1] * 4 + left[1:]}
+        for name, order in orders.items():
+            for keep in (lambda s: s, copy.deepcopy):
+                random.seed(1)
+                model = self.watched(log_tokens=True)
+                left = [self.chat(model, offset, keep) for offset in offsets]
+                while left:
+                    over = [c for c in order(left) if next(c, self) is self]
+                    left = [c for c in left if c not in over]
+                model.monitor.close()
+                for offset, numbers in zip(offsets, alone):
+                    self.assertEqual(self.numbers(offset), numbers, f"{name}, {offset}")
+                decoded = {(s["tokens"][0] // 5, s["session_id"]) for s in events(self.log) if s["phase"] == "decode"}
+                self.assertLessEqual(len(decoded), len(offsets) + 1)  # the first one moves when the second comes
+                os.remove(self.log)
+
+    def test_a_state_that_went_through_another_precision_is_still_its_own(self):
+        """Chats that store their states in 16 bits, as servers do to hold more of them."""
+        roundings = {"fp16": lambda state: [t.half().to(t.dtype) for t in state], "bf16": lambda state: [t.bfloat16().to(t.dtype) for t in state],
+                     "cut": lambda state: [(t.float().view(torch.int32) & -65536).view(torch.float32) for t in state]}
+        for name, keep in roundings.items():
+            model = self.watched(log_tokens=True)
+            chats = [self.chat(model, 5 * i, keep) for i in range(3)]
+            while any([next(c, self) is not self for c in chats]):
+                pass
+            model.monitor.close()
+            for i in range(3):
+                self.assertEqual([n for n, _, _ in self.numbers(5 * i)], list(range(5, 20)), name)
+                self.assertEqual([p for _, p, _ in self.numbers(5 * i)], ["prefill"] + ["decode"] * 14, name)
+            starts = events(self.log, "session_start")
+            self.assertLessEqual(len(starts), 4, name)
+            self.assertFalse([s for s in starts if "branch_candidates" in s["metadata"]], name)
+            os.remove(self.log)
+
+    def test_what_is_only_similar_is_not_recognised(self):
+        model = self.watched()
+        _, state = model.forward([1, 2, 3], None)
+        model.forward([4], [t * 1.01 for t in state])
+        model.forward([4], [(t * 1.01).half().to(t.dtype) for t in state])
+        model.forward([4], [t.half().to(t.dtype) for t in state])
+        model.monitor.close()
+        self.assertEqual([n for _, n in self.lengths()], [3, 1, 1, 4])
+
+    def test_conversations_that_began_alike_are_branches_of_which_the_log_is_not_sure(self):
+        model = self.watched()
+        kept = [copy.deepcopy(model.forward([7, 8, 9], None)[1]) for _ in range(3)]
+        for token in (1, 2):
+            for i, state in enumerate(kept):
+                kept[i] = copy.deepcopy(model.forward([10 * token + i], state)[1])
+        model.monitor.close()
+        self.assertEqual([n for _, n in self.lengths()], [3] * 3 + [4] * 3 + [5] * 3)
+        starts = {s["session_id"]: s["metadata"] for s in events(self.log, "session_start")}
+        went_on = [s["session_id"] for s in events(self.log)][3:]
+        self.assertEqual(went_on[:3], went_on[3:])  # sure again, once they said different things
+        self.assertEqual([starts[session].get("branch_candidates") for session in went_on[:3]], [3, 3, 3])
+        self.assertFalse([e for e in events(self.log) if "state_leak" in e["accuracy"]])
+
+    def test_the_loop_of_one_chat_among_others_is_its_own(self):
+        model = self.watched()
+        states = [None, None, None]
+        for i in range(130):
+            for c in range(3):
+                _, states[c] = model.forward([i % 4 if c == 1 else (i * i * 31 + 7 * c * i + i // 9) % 60], states[c])
+        model.monitor.close()
+        alarms = {a["session_id"] for a in events(self.log, "alarm") if a["alarm_type"] == "mode_collapse"}
+        looping = [s["session_id"] for s in events(self.log) if s["accuracy"].get("repeat_cycle_period") == 4]
+        self.assertEqual(alarms, {looping[-1]})
+
+    def test_many_prompts_one_after_the_other_are_sequences_of_one_session(self):
+        model = self.watched()
+        for i in range(30):
+            state = None
+            for token in (i, i + 1):
+                _, state = model.forward([token], state)
+        model.monitor.close()
+        self.assertEqual(self.lengths(), [(i, n) for i in range(30) for n in (1, 2)])
+        self.assertEqual(len(events(self.log, "session_start")), 1)
 
 
 class Processes(Case):
@@ -408,11 +785,11 @@ class Device(Case):
     """The accelerator's way, with the processor as the device. No GPU took part."""
 
     def on_device(self, budget_pct=-1.0, model=ANY_MODEL, clock=None):
-        watched = make(LoggingRWKV, model, monitor=Options(log=self.log, alarms=False))
+        watched = make(LoggingRWKV, model, monitor=Options(log=self.log, alarms_to_stderr=False))
         watched.monitor._force_device = True
         from dataclasses import replace
 
-        watched.monitor._options = replace(watched.monitor._options, budget_pct=budget_pct)
+        watched.monitor._options = replace(watched.monitor._options, overhead_budget_pct=budget_pct)
         return watched
 
     def speak(self, model, n=40):
@@ -500,12 +877,36 @@ class Device(Case):
             self.assertAlmostEqual(numbers["logits_entropy"], math.log(4), places=6)
         self.assertEqual(sum(s.dot for s in Sink.got[2][1]["sums"]), 10.0)
 
+    def test_the_largest_fp16_value_is_told(self):
+        from rwkvmon.device import DeviceWatch, WallClock
+
+        class Sink:
+            def begin(self): ...
+            def new_sequence(self): ...
+            def set_number(self, path, value): ...
+            def end(self, tokens, **what): self.numbers = dict(what["numbers"])
+
+        def told(logits, *state):
+            sink = Sink()
+            device = DeviceWatch(torch, sink, 1, WallClock(), -1)
+            device.before(None, True)
+            device.after([1], logits, list(state), True, 1)
+            device.deliver(wait=True)
+            return sink.numbers.get("fp16_largest")
+
+        half, large, wide = torch.tensor([3.0, -60000.0]).half(), torch.tensor([5.0, -7.0]).half(), torch.tensor([[[1e6]]])
+        self.assertEqual(told(torch.ones(4), half, wide, large), 60000)
+        self.assertEqual(told(large, torch.ones(2), wide, torch.ones(2)), 7)
+        self.assertIsNone(told(torch.ones(4), torch.ones(2), wide, torch.ones(2)))
+        self.assertIsNone(told(torch.ones(4), half * 2, wide, large))  # infinite
+
     def test_bad_values_are_counted(self):
         from rwkvmon.device import DeviceWatch, WallClock
 
         class Sink:
             def begin(self): ...
             def new_sequence(self): ...
+            def set_number(self, path, value): ...
             def end(self, tokens, **what): self.what = what
 
         sink, state = Sink(), [torch.tensor([1.0, float("nan")]), torch.tensor([[[float("inf")]]]), torch.ones(2)]

@@ -14,9 +14,14 @@ import unittest
 import urllib.error
 import urllib.request
 import warnings
+from unittest import mock
 
 import rwkvmon
-from rwkvmon import Collector, Description, Options, RWKVLogAnalyzer, RwkvmonError, _native, metrics
+from rwkvmon import Collector, Description, Options, RWKVLogAnalyzer, RwkvmonError, _native, metrics, rewind
+from rwkvmon.__main__ import parse
+from rwkvmon._settings import SETTINGS
+from rwkvmon.collector import config_of
+from rwkvmon.verdict import Verdict
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FOREIGN = os.path.join(ROOT, "tests", "logs", "foreign-python.log")
@@ -28,7 +33,10 @@ except ImportError:
     pandas = None
 needs_pandas = unittest.skipUnless(pandas, "SKIPPED: RWKVLogAnalyzer.df: pandas is not installed")
 STRUCTS = {"rwkvmon_config": _native.Config, "rwkvmon_tensor": _native.TensorView, "rwkvmon_state_sums": _native.StateSums,
-           "rwkvmon_number": _native.Number, "rwkvmon_step": _native.Step, "rwkvmon_totals": _native.Totals}
+           "rwkvmon_number": _native.Number, "rwkvmon_step": _native.Step, "rwkvmon_totals": _native.Totals,
+           "rwkvmon_start": _native.Start, "rwkvmon_stream_config": _native.StreamConfig,
+           "rwkvmon_verdict": _native.VerdictStruct,
+           "rwkvmon_change": _native.Change, "rwkvmon_action": _native.Action}
 
 
 class Structs(unittest.TestCase):
@@ -46,6 +54,15 @@ class Structs(unittest.TestCase):
             name, field, offset, size = line.split()
             member = getattr(STRUCTS[name], field)
             self.assertEqual((member.offset, member.size), (int(offset), int(size)), f"{name}.{field}")
+
+    def test_every_function_of_the_header_can_be_called(self):
+        """Of a pair, the one that names a stream; begin and the environment are Python's own."""
+        with open(os.path.join(ROOT, "include", "rwkvmon.h"), encoding="utf-8") as header:
+            there = set(re.findall(r"RWKVMON_API [^(;]*?\b(rwkvmon_\w+)\(", header.read()))
+        bound = {name for name, _, _ in _native._CALLS}
+        left = {name for name in there - bound if name.replace("rwkvmon_", "rwkvmon_stream_", 1) not in bound}
+        self.assertEqual(left, {"rwkvmon_begin", "rwkvmon_config_environment", "rwkvmon_new_sequence_from"})  # the last one is in Start
+        self.assertEqual(bound - there, set())
 
     def test_versions_agree(self):
         with open(os.path.join(ROOT, "python", "pyproject.toml")) as f:
@@ -66,7 +83,7 @@ class Folder(unittest.TestCase):
 
     def write_log(self, numbers, drift=(), **what):
         """One record per (entropy, similarity); the first have a drift too."""
-        with Collector(Options(log=self.log, alarms=False), Description(**what)) as mon:
+        with Collector(Options(log=self.log, alarms_to_stderr=False), Description(**what)) as mon:
             for i, (entropy, similarity) in enumerate(numbers):
                 mon.begin()
                 mon.end([1], numbers=[("logits_entropy", entropy), ("state_similarity", similarity)]
@@ -96,10 +113,78 @@ class Collecting(Folder):
         with self.assertRaisesRegex(RwkvmonError, "damaged zstd data"):
             list(RWKVLogAnalyzer(self.log).entries())
 
+    def test_a_call_that_is_given_anothers_state_is_told(self):
+        chats = [(ctypes.c_float * 8)(*row) for row in ([1] * 8, [1, -1] * 4)]
+        views = [(rwkvmon.TensorView * 1)(rwkvmon.TensorView(ctypes.addressof(c), 8, rwkvmon.F32, rwkvmon.WKV)) for c in chats]
+        with Collector(Options(log=self.log, alarms_to_stderr=False, overhead_budget_pct=-1)) as mon:
+            for chat in (0, 0, 0, 1, 1, 0):
+                mon.begin(views[chat])
+                chats[chat][0] += 0.25
+                mon.end([1], state=views[chat])
+        seen = [e.get("accuracy", {}) for e in RWKVLogAnalyzer(self.log).entries() if e["event_type"] == "inference_step"]
+        self.assertEqual(["state_jump" in a for a in seen], [False, False, False, True, False, True])
+        self.assertTrue(all(a["state_similarity"] > 0.99 for a in seen[1:]), seen)  # each with what it was given
+
+    def test_streams_are_sessions_of_one_log(self):
+        with Collector(Options(log=self.log, max_streams=3, alarms_to_stderr=False), Description(vocab_size=300)) as mon:
+            talks = [mon.stream(request_id="even"), mon.stream(label="odd")]
+            for i in range(120):
+                mon.begin()
+                mon.end_batch([talk.step([i * i % 251 if talk is talks[0] else i % 7], phase=_native.DECODE) for talk in talks])
+            self.assertEqual([bool(talk.verdict) for talk in talks], [False, True])
+            branch = talks[1].branch(request_id="branch")
+            with self.assertRaisesRegex(RwkvmonError, "max-streams"):
+                mon.stream()
+            branch.went_back(20)
+            branch.begin()
+            branch.end([120 % 7])
+            talks[0].close()
+            with self.assertRaisesRegex(RwkvmonError, "closed"):
+                talks[0].end([1])
+            mon.stream().close()  # leaves nothing
+            self.assertEqual((mon.so_far().records, mon.so_far().streams, mon.so_far().streams_refused), (241, 4, 1))
+        self.assertEqual((mon.totals.records, mon.totals.dropped), (241, 0))
+        entries = list(RWKVLogAnalyzer(self.log).entries())
+        names = {e["session_id"]: e["metadata"].get("request_id") or e["metadata"].get("label") or ""
+                 for e in entries if e["event_type"] == "session_start"}
+        self.assertEqual(sorted(names.values()), ["", "branch", "even", "odd"])
+        steps = {name: [e for e in entries if e["event_type"] == "inference_step" and names[e["session_id"]] == name]
+                 for name in names.values()}
+        self.assertEqual([len(steps[name]) for name in ("", "branch", "even", "odd")], [0, 1, 120, 120])
+        self.assertTrue(all(s["batch_size"] == 2 for s in steps["odd"]))
+        self.assertEqual(steps["branch"][0]["sequence_length"], 101)
+
+    def test_the_verdict_follows_the_call(self):
+        with Collector(Options(log=None), Description(vocab_size=65536)) as mon:
+            def say(token):
+                mon.end([token], phase=_native.DECODE)
+                return mon.verdict
+
+            self.assertFalse(any(say(i * i % 977) for i in range(200)))
+            said = [say(2000 + i % 11) for i in range(100)]
+            first = next(v for v in said if v)
+            self.assertEqual((first.fires, first.critical), (("loop",), ("loop",)))
+            self.assertEqual((first.first_bad_token, first.go_back_tokens), (200 + 11 + 1, 80))
+            self.assertLessEqual({"stop", "go_back", "sampling"}, set(first.advice))
+            self.assertGreater(first.alpha_frequency, 0)
+            mon.went_back(said[-1].go_back_tokens)
+            self.assertFalse(say(5))
+            mon.end([6], numbers=[("nonfinite_state", 1)])
+            self.assertEqual(mon.verdict.fires, ("non_finite",))
+            self.wait_until(lambda: "non_finite" in mon.verdict.alarms)
+            self.assertEqual(mon.verdict.alarms_age, 0)
+
+    def test_signs_and_advice_are_the_header_s(self):
+        with open(os.path.join(ROOT, "include", "rwkvmon.h")) as f:
+            header = f.read()
+        for start, names in (("RWKVMON_", _native.SIGNS), ("RWKVMON_ADVISE_", _native.ADVICE)):
+            for i, name in enumerate(names):
+                self.assertIn(f"\t{start}{name.upper()} = 1 << {i},", header)
+
     def test_metrics_and_alarms_go_where_options_say(self):
         alarms, heard = self.path("alarms.jsonl"), self.path("heard")
-        options = Options(log=None, alarms=False, listen="127.0.0.1:0", alarm_file=alarms,
-                          alarm_command=["sh", "-c", 'cat >>"$0"', heard])
+        options = Options(log=None, alarms_to_stderr=False, listen="127.0.0.1:0", alarm_to=[
+            f"file+{alarms}", "command+" + json.dumps(["sh", "-c", 'cat >>"$0"', heard])])
         with Collector(options, Description(model_name="heard")) as mon:
             for _ in range(30):
                 mon.begin()
@@ -126,8 +211,59 @@ class Collecting(Folder):
         with open(path) as f:
             return f.read()
 
+    def test_every_setting_arrives(self):
+        """SETTINGS_TABLE (settings_test --table) says for each row what the configuration must hold."""
+        table = os.environ.get("SETTINGS_TABLE")
+        if not table:
+            self.skipTest("SKIPPED: settings from Python: SETTINGS_TABLE names no table")
+        rows = [line.split("\t") for line in self.text_of(table).splitlines()]
+        self.assertEqual([row[0] for row in rows], [s.name for s in SETTINGS])
+        for setting, (name, member, sample, wanted) in zip(SETTINGS, rows):
+            with mock.patch.dict(os.environ, {"RWKVMON_" + name.replace("-", "_").upper(): sample}):
+                said = parse(["script.py"])[1]
+            value = {"flag": sample == "yes", "list": [sample]}.get(setting.kind)
+            if value is None:
+                value = (int(sample, 8) if setting.kind == "mode" else int(sample) if setting.kind == "count"
+                         else float(sample) if setting.kind == "number" else sample)
+            self.assertEqual(said, Options(**{setting.member: value}), f"environment, {name}")
+            config = config_of(Options(**{setting.member: value}), Description())
+            found = getattr(config, member)
+            if setting.kind == "list":
+                found = "<" + found[0].decode() + ">" if found[1] is None else None
+            elif setting.kind == "number":
+                found = f"{found:g}"
+            self.assertEqual(found.decode() if isinstance(found, bytes) else str(found), wanted, name)
+            _native.lib().rwkvmon_config_free(ctypes.byref(config))
+
+    def test_the_command_line_says_the_same(self):
+        for words, members in ((["--log-tokens", "--log-keep", "5"], {"log_tokens": True, "log_keep": 5}),
+                               (["--log-tokens=no", "--listen"], {"log_tokens": False, "listen": ""}),
+                               (["--listen", "127.0.0.1:1", "-q"], {"listen": "127.0.0.1:1", "alarms_to_stderr": False}),
+                               (["--alarm-to", "file+a", "--alarm-to=file+b"], {"alarm_to": ["file+a", "file+b"]}),
+                               (["--log", "none", "--log-mode", "0600"], {"log": None, "log_mode": 0o600})):
+            args, options = parse([*words, "script.py", "--listen", "--log-keep"])
+            self.assertEqual((args.script, args.arguments), ("script.py", ["--listen", "--log-keep"]))
+            self.assertEqual(options, Options(**members))
+        for words in (["--log-keep", "1", "--log-keep", "2"], ["--log-tokens", "--log-tokens"], ["--fsync", "often"]):
+            with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()) as said:
+                parse([*words, "script.py"])
+            self.assertIn(words[0], said.getvalue())
+
+    def test_an_option_comes_before_its_variable(self):
+        with mock.patch.dict(os.environ, {"RWKVMON_LOG_KEEP": "5", "RWKVMON_ALARM_TO": "file+a\n\nfile+b\n", "RWKVMON_LOG": "none",
+                                          "RWKVMON_ALARMS_TO_STDERR": "yes", "RWKVMON_LANG": ""}):
+            self.assertEqual(parse(["script.py"])[1],
+                             Options(log_keep=5, alarm_to=["file+a", "file+b"], log=None, alarms_to_stderr=True))
+            self.assertEqual(parse(["-q", "--log-keep", "3", "--alarm-to", "file+c", "--log", "x", "script.py"])[1],
+                             Options(log_keep=3, alarm_to=["file+c"], log="x", alarms_to_stderr=False))
+            self.assertEqual(Options().log_keep, 0)  # only where it is asked for
+        for name, text in (("LOG_KEEP", "many"), ("LOG_MODE", "9"), ("LOG_TEXT", "maybe"), ("OVERHEAD_BUDGET_PCT", "x")):
+            with mock.patch.dict(os.environ, {"RWKVMON_" + name: text}):
+                with self.assertRaisesRegex(RwkvmonError, f'RWKVMON_{name}: found "{text}", expected '):
+                    Options.from_environment()
+
     def test_what_is_wrong_is_said(self):
-        with self.assertRaisesRegex(RwkvmonError, "fsync.*expected interval, never, record"):
+        with self.assertRaisesRegex(RwkvmonError, "fsync.*expected interval, never or record"):
             Collector(Options(log=None, fsync="often"))
         with self.assertRaisesRegex(RwkvmonError, "(?s)no-such.yaml"):
             Collector(Options(log=None, rules="no-such.yaml"))
@@ -163,6 +299,20 @@ class Analyzing(Folder):
         with open(path, encoding="utf-8") as f:
             self.assertIn('<html lang="zh', f.read())
 
+    def test_names_like_options(self):
+        """A log whose name begins with a dash is a file, and so is the report."""
+        with tempfile.TemporaryDirectory() as folder:
+            before = os.getcwd()
+            os.chdir(folder)
+            try:
+                for name in ("-", "-q", "--help", "--lang=zh"):
+                    shutil.copy(WORKED, os.path.join(folder, name))
+                    self.assertEqual(RWKVLogAnalyzer(name).analysis["input"]["files"], [os.path.join(".", name)])
+                RWKVLogAnalyzer("-q").generate_performance_report("-o.html")
+                self.assertTrue(os.path.exists("-o.html"))
+            finally:
+                os.chdir(before)
+
     def test_errors(self):
         with self.assertRaisesRegex(FileNotFoundError, "no such log"):
             RWKVLogAnalyzer(self.path("none.log"))
@@ -179,12 +329,34 @@ class Analyzing(Folder):
                        "vram_used_mb", "gpu_utilization_pct", "state_size_bytes", "logits_entropy", "token_repetition_pct",
                        "state_similarity", "model_name", "strategy", "chunk_len"):
             self.assertIn(column, df.columns)
-        self.assertEqual(str(df["timestamp"].dtype), "datetime64[ns, UTC]")
+        self.assertRegex(str(df["timestamp"].dtype), r"datetime64\[[nu]s, UTC\]")  # pandas 3 keeps microseconds
         self.assertEqual(len(df), analyzer.analysis["input"]["records"])
         for metric, found in analyzer.analysis["metrics"].items():
             if found and found["count"] and not found["nonfinite"] and metric in df.columns:
                 self.assertEqual(int(df[metric].count()), found["count"], metric)
                 self.assertAlmostEqual(float(df[metric].mean()), found["mean"], delta=1e-6 * max(1, abs(found["mean"])), msg=metric)
+
+    def test_hostile_logs_end_nothing(self):
+        self.write_log([(2.0, 0.9)] * 200)
+        with open(self.log, "rb") as f:
+            whole = f.read()
+        records = len(list(RWKVLogAnalyzer(self.log).entries()))
+        with open(self.log, "ab") as f:
+            f.write(b"[" * 200000 + b"\n")  # deeper than any parser goes
+        analyzer = RWKVLogAnalyzer(self.log)
+        self.assertEqual((len(list(analyzer.entries())), analyzer.skipped_lines), (records, 1))
+        import gzip
+        cut = self.log + ".gz"
+        with open(cut, "wb") as f:
+            packed = gzip.compress(whole)
+            f.write(packed[:-9])  # its end is not there
+        analyzer = RWKVLogAnalyzer(cut)
+        self.assertGreater(len(list(analyzer.entries())), 0)
+        with gzip.open(cut, "wb") as f:
+            f.write(whole + bytes(40 << 20))  # zeros without a line end: pieces, not all of it
+        analyzer = RWKVLogAnalyzer(cut)
+        self.assertEqual(len(list(analyzer.entries())), records)
+        self.assertGreater(analyzer.skipped_lines, 0)
 
     @needs_pandas
     def test_damaged_lines_are_counted(self):
@@ -247,6 +419,39 @@ class Metrics(unittest.TestCase):
             server.server_close()
 
 
+class WayBack(unittest.TestCase):
+    """After a rewind, sampling comes back to what was given step by step, and is bolder again before the next loop."""
+
+    BOLD = Verdict(("loop",), temperature=1.0, top_p=0.85)
+
+    def test_settings_come_back_step_by_step(self):
+        ease, seen = rewind._Ease(self.BOLD, 100), []
+        for tokens in range(500):
+            ease.follow(Verdict(repeat_share=None), tokens)
+            seen.append(ease.setting("temperature", 0.2))
+        self.assertEqual(set(seen[:100]), {1.0})
+        self.assertEqual([round(t, 6) for t in sorted(set(seen), reverse=True)], [round(0.2 + 0.1 * n, 6) for n in range(8, -1, -1)])
+        self.assertEqual(seen.index(0.2), 100 + 7 * 32)
+        self.assertEqual(ease.setting("alpha_frequency", 0.3), 0.3)  # nothing was advised
+
+    def test_repetition_makes_it_bolder_again(self):
+        ease = rewind._Ease(self.BOLD, 0)
+        for tokens in range(1000):
+            ease.follow(Verdict(repeat_share=0.0), tokens)
+        self.assertEqual(ease.setting("top_p", 0.3), 0.3)
+        ease.follow(Verdict(repeat_share=0.15), 1000)
+        self.assertEqual(ease.step, 0)
+        for tokens in range(1000, 2000):
+            ease.follow(Verdict(repeat_share=0.25), tokens)
+        self.assertEqual(ease.setting("top_p", 0.3), 0.85)
+
+    def test_without_a_rewind_or_advice_nothing_moves(self):
+        for ease in (rewind._Ease(), rewind._Ease(Verdict(("non_finite",)), 5)):
+            for tokens in range(300):
+                ease.follow(Verdict(repeat_share=0.9), tokens)
+            self.assertEqual(ease.setting("temperature", 0.2), 0.2)
+
+
 class CommandLine(Folder):
     def run_module(self, *arguments):
         return subprocess.run([sys.executable, "-m", "rwkvmon", *arguments], capture_output=True, text=True, cwd=self.folder.name)
@@ -257,13 +462,29 @@ class CommandLine(Folder):
         self.assertEqual((missing.returncode, missing.stderr.strip()), (3, "python -m rwkvmon: nothing.py: no such file"))
         self.assertEqual(self.run_module("--no-such-option", "x.py").returncode, 2)
 
-    def test_listen_may_stand_alone(self):
-        from rwkvmon.__main__ import _parser, _with_address
 
+    def test_a_script_without_a_model_is_told_loudly(self):
+        with open(os.path.join(self.folder.name, "own.py"), "w", encoding="utf-8") as f:
+            f.write("import sys\nprint('done')\nsys.exit(7 if len(sys.argv) > 1 else 0)\n")
+        for arguments, status in (([], 0), (["x"], 7)):
+            run = self.run_module("--log", "own.log", "own.py", *arguments)
+            self.assertEqual((run.returncode, run.stdout), (status, "done\n"))
+            self.assertIn("NOTHING WAS WATCHED", run.stderr)
+            self.assertFalse(os.path.exists(os.path.join(self.folder.name, "own.log")))
+
+    def test_a_script_that_fails_is_not_called_one_without_a_model(self):
+        with open(os.path.join(self.folder.name, "bad.py"), "w", encoding="utf-8") as f:
+            f.write("raise TypeError('mmap')\n")
+        run = self.run_module("--log", "bad.log", "bad.py")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("TypeError ended bad.py before a model was ready", run.stderr)
+        self.assertNotIn("made no rwkv", run.stderr)
+
+    def test_listen_may_stand_alone(self):
         for given, address in ((["--listen", "x.py", "a:1"], ""), (["--listen", "0.0.0.0:9", "x.py", "a:1"], "0.0.0.0:9"),
                                (["--listen=:7", "x.py", "a:1"], ":7"), (["x.py", "a:1"], None)):
-            args = _parser().parse_args(_with_address(given))
-            self.assertEqual((args.listen, args.script, args.arguments), (address, "x.py", ["a:1"]))
+            args, options = parse(given)
+            self.assertEqual((options.listen, args.script, args.arguments), (address, "x.py", ["a:1"]))
 
     def test_a_script_runs_as_ever(self):
         with open(self.path("script.py"), "w") as f:
@@ -273,6 +494,42 @@ class CommandLine(Folder):
         done = self.run_module("--quiet", "script.py", "--log", "x", "-m", "y")
         self.assertEqual((done.stdout.strip(), done.returncode), ("['script.py', '--log', 'x', '-m', 'y'] __main__ True", 5))
         self.assertEqual(self.run_module("-m", "helper").returncode, 0)
+
+
+FAKE_NVML = os.path.join(os.path.dirname(os.environ.get("RWKVMON_LIBRARY", "")), "tests", "fake_nvml")
+
+
+class SeveralGpus(unittest.TestCase):
+    @unittest.skipUnless(os.path.isdir(FAKE_NVML), "SKIPPED: several GPUs: the stand-in for NVML is not built")
+    def test_each_stands_in_the_log_among_own_fields(self):
+        script = """
+import sys, time
+from rwkvmon import Collector, Description, Options
+with Collector(Options(log=sys.argv[1]), Description(strategy="cuda:0 fp16 *10 -> cuda:1 fp16")) as mon:
+    for path in sys.argv[2:]:
+        mon.set_number(path, 7)
+    for _ in range(12):
+        mon.begin(); mon.end([1]); time.sleep(0.05)
+"""
+        for own in ((), ("performance.a", "resources.b", "accuracy.c", "d"), ("d",)):
+            with self.subTest(own), tempfile.TemporaryDirectory() as folder:
+                log = os.path.join(folder, "run.log")
+                environment = dict(os.environ, LD_LIBRARY_PATH=FAKE_NVML)
+                environment.pop("CUDA_VISIBLE_DEVICES", None)
+                subprocess.run([sys.executable, "-c", script, log, *own], env=environment, check=True)
+                with open(log) as lines:
+                    steps = [e for e in map(json.loads, lines) if e["event_type"] == "inference_step"]
+                told = [e for e in steps if "gpus" in e["resources"]]
+                self.assertEqual(len(told), 1)
+                self.assertEqual([(g["device"], g["vram_total_mb"]) for g in told[0]["resources"]["gpus"]],
+                                 [("cuda:0", 24576.0), ("cuda:1", 49152.0)])
+                for step in steps:
+                    for path in own:
+                        group, _, name = path.rpartition(".")
+                        self.assertEqual((step[group] if group else step)[name], 7)
+                said = subprocess.run([os.environ["RWKVMON_PROGRAM"], "analyze", "--quiet", "--format", "json", log], check=True,
+                                      capture_output=True)
+                self.assertEqual(json.loads(said.stdout)["input"]["skipped_lines"], 0)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 #include "test.h"
 
 #include "analyze/analyze.h"
+#include "analyze/judgement.h"
+#include "analyze/metric_stats.h"
 #include "report/report.h"
+#include "stats/range.h"
 
 #include <math.h>
 
@@ -11,7 +14,7 @@ static struct ruleset *baseline;
 static int open_rules(void **state)
 {
 	(void)state;
-	return ruleset_open(&baseline, "baseline", NULL);
+	return ruleset_open(&baseline, "tests/rules/single.yaml", NULL);
 }
 
 static int close_rules(void **state)
@@ -27,6 +30,7 @@ static struct analysis *begin(const struct analyze_options *opts)
 	struct analysis *a;
 
 	with_rules.rules = baseline;
+	with_rules.diagnose.rules_are_own = true;
 	assert_int_equal(analyze_open(&a, &with_rules, NULL), 0);
 	return a;
 }
@@ -53,8 +57,9 @@ static void make(struct made *m, enum event_type event, unsigned session, int64_
 	snprintf(m->id, sizeof m->id, "rwkv-sess-%06x", session);
 	fields_set_text(&m->session, F_SESSION_ID, slice_of(m->id));
 	fields_set_text(&m->session, F_MODEL_NAME, slice_of("RWKV-x070"));
-	m->rec = (struct record){ .time_us = time_us, .event = event, .token_count = 1, .session = &m->session,
-				  .extra = &m->extra };
+	m->rec = (struct record){
+		.time_us = time_us, .event = event, .token_count = 1, .session = &m->session, .extra = &m->extra
+	};
 }
 
 static void push_latency(struct analysis *a, unsigned session, int64_t time_us, double latency)
@@ -107,7 +112,7 @@ static void numbers_are_those_of_the_records(void **state)
 	assert_int_equal(f.session[0].sequences, 2);
 	assert_int_equal(f.session[0].records, 5);
 	assert_non_null(f.session[1].series);
-	assert_int_equal(f.verdict, VERDICT_CRITICAL); /* NaN */
+	assert_int_equal(f.judgement->verdict, VERDICT_CRITICAL); /* NaN */
 	findings_free(&f);
 }
 
@@ -128,7 +133,7 @@ static void similarity_against_entropy_warns_of_collapse(void **state)
 	f = finish(a);
 	assert_true(fabs(f.session[0].similarity_entropy_pearson - 1) < 1e-12 && !f.session[0].collapse_warning);
 	assert_true(fabs(f.session[1].similarity_entropy_pearson + 1) < 1e-12 && f.session[1].collapse_warning);
-	assert_int_equal(f.verdict, VERDICT_ATTENTION);
+	assert_int_equal(f.judgement->verdict, VERDICT_ATTENTION);
 	findings_free(&f);
 }
 
@@ -140,10 +145,10 @@ static void violations_gather_into_events(void **state)
 		unsigned session;
 		double latency;
 	} steps[] = {
-		{ 0, 1, 80 }, { 1, 1, 20 }, { 30, 1, 200 }, { 90, 1, 90 }, /* one event: at most 60 s apart */
-		{ 151, 1, 100 },					   /* 61 s later: another */
-		{ 152, 2, 76 },						   /* another session: another */
-		{ 153, 2, 75 },						   /* at the limit is not beyond it */
+		{ 0, 1, 80 },    { 1, 1, 20 }, { 30, 1, 200 }, { 90, 1, 90 }, /* one event: at most 60 s apart */
+		{ 151, 1, 100 },                                              /* 61 s later: another */
+		{ 152, 2, 76 },                                               /* another session: another */
+		{ 153, 2, 75 },                                               /* at the limit is not beyond it */
 	};
 	struct analysis *a = begin(NULL);
 	struct findings f;
@@ -162,7 +167,7 @@ static void violations_gather_into_events(void **state)
 	assert_int_equal(f.event[1].records, 1);
 	assert_string_equal(f.event[2].session_id, "rwkv-sess-000002");
 	assert_int_equal(f.event[2].metric, M_TOKEN_LATENCY_MS);
-	assert_int_equal(f.verdict, VERDICT_ATTENTION);
+	assert_int_equal(f.judgement->verdict, VERDICT_ATTENTION);
 	findings_free(&f);
 }
 
@@ -182,7 +187,7 @@ static void one_record_may_break_several_limits(void **state)
 	assert_int_equal(f.anomaly_records, 1);
 	assert_int_equal(f.n_events, 3);
 	assert_int_equal(f.anomaly_by_type[ALARM_ABNORMAL_ENTROPY], 1);
-	assert_int_equal(f.verdict, VERDICT_CRITICAL);
+	assert_int_equal(f.judgement->verdict, VERDICT_CRITICAL);
 	findings_free(&f);
 }
 
@@ -208,7 +213,32 @@ static void alarms_and_gaps_of_the_log_are_counted(void **state)
 	assert_int_equal(f.records, 1);
 	assert_int_equal(f.live_alarms[ALARM_HIGH_REPETITION], 1);
 	assert_int_equal(f.dropped, 17);
-	assert_int_equal(f.verdict, VERDICT_ATTENTION);
+	assert_int_equal(f.judgement->verdict, VERDICT_ATTENTION);
+	findings_free(&f);
+}
+
+/* Of several sessions the one whose alarm came first is named, and when. */
+static void the_first_alarm_has_its_place(void **state)
+{
+	struct analysis *a = begin(NULL);
+	const struct diagnosis *d;
+	struct findings f;
+	struct made m;
+
+	(void)state;
+	for (unsigned session = 0; session < 3; session++)
+		push_latency(a, session, 1000000, 20);
+	for (unsigned session = 1; session < 3; session++) {
+		make(&m, EVENT_ALARM, session, (4 - (int)session) * 1000000);
+		fields_set_text(&m.extra, F_ALARM_TYPE, slice_of("high_latency"));
+		analyze_push(a, &m.rec);
+	}
+	f = finish(a);
+	d = &f.judgement->diagnosis;
+	assert_int_equal(d->cause, CAUSE_ALARM);
+	assert_string_equal(d->session_id, "rwkv-sess-000002");
+	assert_true(d->since_us == f.first_alarm[ALARM_HIGH_LATENCY].at.time_us && d->since_us > 0);
+	assert_true(d->since_us == m.rec.time_us);
 	findings_free(&f);
 }
 
@@ -235,7 +265,7 @@ static void nothing_makes_empty_findings(void **state)
 	(void)state;
 	assert_int_equal(f.records + f.n_sessions + f.n_events, 0);
 	assert_true(isnan(f.metric[M_LOGITS_ENTROPY].mean));
-	assert_int_equal(f.verdict, VERDICT_ATTENTION);
+	assert_int_equal(f.judgement->verdict, VERDICT_UNDECIDED);
 	findings_free(&f);
 }
 
@@ -336,7 +366,9 @@ static void assert_same_findings(const struct findings *a, const struct findings
 		const struct session_findings *x = &a->session[i], *y = &b->session[i];
 
 		assert_string_equal(x->session_id, y->session_id);
-		assert_memory_equal(x->metric, y->metric, sizeof x->metric);
+		assert_true(x->metrics == y->metrics);
+		assert_memory_equal(x->summary, y->summary,
+				    (size_t)__builtin_popcountll(x->metrics) * sizeof *x->summary);
 		assert_memory_equal(&x->similarity_entropy_pearson, &y->similarity_entropy_pearson, sizeof(double));
 	}
 	assert_true(a->series.from_us == b->series.from_us && a->series.width_us == b->series.width_us);
@@ -439,6 +471,101 @@ static void drift_is_told_per_session(void **state)
 	findings_free(&f);
 }
 
+/* One process at 20 ms and then one at 40 ms, which takes 60 ms for its second half. */
+static struct findings two_processes(bool named)
+{
+	struct analysis *a = begin(NULL);
+	uint64_t rng = 1;
+
+	for (int i = 0; i < 4000; i++) {
+		double level = i < 2000 ? 20 : i < 3000 ? 40 : 60;
+		struct made m;
+
+		rng = rng * 6364136223846793005u + 1442695040888963407u;
+		make(&m, EVENT_INFERENCE_STEP, i >= 2000, i * INT64_C(1000000));
+		if (named)
+			fields_set_text(&m.session, F_INSTANCE, slice_of(i < 2000 ? "host:1" : "host:2"));
+		record_set(&m.rec, M_TOKEN_LATENCY_MS, level + (double)(rng >> 40) / (1 << 24));
+		analyze_push(a, &m.rec);
+	}
+	return finish(a);
+}
+
+static void levels_of_two_processes_are_no_change(void **state)
+{
+	struct findings f = two_processes(true);
+
+	(void)state;
+	assert_int_equal(f.n_instances, 2);
+	assert_int_equal(f.n_changes, 1);
+	assert_string_equal(f.change[0].instance, "host:2");
+	assert_true(fabs((double)f.change[0].time_us - 3e9) < 4e7);
+	assert_true(isnan(f.trend[M_TOKEN_LATENCY_MS].slope_per_hour));
+	assert_false(f.instance[0].trend[M_TOKEN_LATENCY_MS].significant);
+	assert_true(f.instance[1].trend[M_TOKEN_LATENCY_MS].significant);
+	findings_free(&f);
+	f = two_processes(false);
+	assert_int_equal(f.n_changes, 2);
+	assert_null(f.change[0].instance);
+	findings_free(&f);
+}
+
+static double rank_of(int64_t *v, size_t n, double q)
+{
+	double at = q * (double)(n - 1);
+	size_t below = (size_t)at, above = below + 1 < n ? below + 1 : below;
+
+	for (size_t i = 1; i < n; i++)
+		for (size_t k = i; k && v[k - 1] > v[k]; k--) {
+			int64_t value = v[k];
+
+			v[k] = v[k - 1];
+			v[k - 1] = value;
+		}
+	return ((double)v[below] + (at - (double)below) * (double)(v[above] - v[below])) /
+	       metric_specs[M_TOKEN_LATENCY_MS].scale;
+}
+
+static void add_range(struct metric_stats *to, const int64_t *v, size_t n)
+{
+	struct range r = range_of(v, n);
+
+	metric_stats_add_decimals(to, M_TOKEN_LATENCY_MS, v, n, &r);
+}
+
+/* A few values are only kept until there are more of them: no number shows it, and no order of adding and merging. */
+static void few_values_are_counted_like_many(void **state)
+{
+	(void)state;
+	for (size_t n = 1; n <= 2 * METRIC_FEW + 6; n++)
+		for (size_t cut = 0; cut <= n; cut += 1 + n / 7) {
+			struct metric_stats whole = { .records = n }, one = { .records = cut },
+					    other = { .records = n - cut };
+			struct summary sums[2];
+			struct histogram bins[2];
+			int64_t v[2 * METRIC_FEW + 6];
+
+			for (size_t i = 0; i < n; i++)
+				v[i] = (int64_t)(i * 7919 % 97 + 5) * (n % 3 ? 100 : 1);
+			add_range(&whole, v, n);
+			for (size_t i = 0; i < cut; i++)
+				add_range(&one, v + i, 1);
+			if (cut < n)
+				add_range(&other, v + cut, n - cut);
+			metric_stats_merge(&one, &other);
+			metric_stats_summary(&whole, M_TOKEN_LATENCY_MS, &sums[0]);
+			metric_stats_summary(&one, M_TOKEN_LATENCY_MS, &sums[1]);
+			assert_memory_equal(&sums[0], &sums[1], sizeof *sums);
+			assert_true(fabs(sums[0].p90 - rank_of(v, n, 0.9)) < 1e-9 && sums[0].count == n);
+			metric_stats_histogram(&whole, M_TOKEN_LATENCY_MS, &bins[0]);
+			metric_stats_histogram(&one, M_TOKEN_LATENCY_MS, &bins[1]);
+			assert_memory_equal(&bins[0], &bins[1], sizeof *bins);
+			metric_stats_free(&whole);
+			metric_stats_free(&one);
+			metric_stats_free(&other);
+		}
+}
+
 static void parts_merge_into_the_whole(void **state)
 {
 	enum { N = 4000, PARTS = 3 };
@@ -472,12 +599,15 @@ int main(void)
 		cmocka_unit_test(violations_gather_into_events),
 		cmocka_unit_test(one_record_may_break_several_limits),
 		cmocka_unit_test(alarms_and_gaps_of_the_log_are_counted),
+		cmocka_unit_test(the_first_alarm_has_its_place),
 		cmocka_unit_test(only_what_was_asked_for_counts),
 		cmocka_unit_test(nothing_makes_empty_findings),
 		cmocka_unit_test(lists_are_capped_and_totals_are_not),
 		cmocka_unit_test(only_whole_series_of_large_sessions_are_kept),
 		cmocka_unit_test(norms_of_layers_are_followed),
 		cmocka_unit_test(drift_is_told_per_session),
+		cmocka_unit_test(levels_of_two_processes_are_no_change),
+		cmocka_unit_test(few_values_are_counted_like_many),
 		cmocka_unit_test(parts_merge_into_the_whole),
 	};
 

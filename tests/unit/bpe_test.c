@@ -29,14 +29,16 @@ static void ids_are_those_of_huggingface(void **state)
 	assert_true(json_array_size(cases) > 250);
 	assert_string_equal(tokenizer_name(t), "bpe");
 	assert_int_equal(tokenizer_vocab(t), 711);
-	json_array_foreach(cases, i, row) {
+	json_array_foreach(cases, i, row)
+	{
 		const json_t *text = json_object_get(row, "text"), *ids = json_object_get(row, "ids");
 		struct slice s = { json_string_value(text), json_string_length(text) };
 		struct token_list l = { 0 };
 
 		assert_int_equal(tokenizer_encode(t, s, &l, NULL), 0);
 		for (size_t k = 0; k < l.n || k < json_array_size(ids); k++)
-			if (k >= l.n || k >= json_array_size(ids) || l.ids[k] != json_integer_value(json_array_get(ids, k)))
+			if (k >= l.n || k >= json_array_size(ids) ||
+			    l.ids[k] != json_integer_value(json_array_get(ids, k)))
 				fail_msg("case %zu (\"%.*s\"): token %zu of %zu, expected %zu, is not the same", i,
 					 SLICE_ARG(s), k, l.n, json_array_size(ids));
 		token_list_free(&l);
@@ -48,7 +50,8 @@ static void ids_are_those_of_huggingface(void **state)
 /* Text in normal form comes back; so does a long run of one letter, in time that grows with it. */
 static void text_comes_back(void **state)
 {
-	static const char text[] = "Mixed \xe4\xb8\xad\xe6\x96\x87, \xc3\xa9 and\tbytes \xff\xfe\xc3 that are no characters \xe4\xb8";
+	static const char text[] =
+		"Mixed \xe4\xb8\xad\xe6\x96\x87, \xc3\xa9 and\tbytes \xff\xfe\xc3 that are no characters \xe4\xb8";
 	struct tokenizer *t = open_small();
 	struct token_list l = { 0 };
 	struct buf back = { 0 };
@@ -81,8 +84,11 @@ static void small_files_are_read(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(tokenizer_open_bpe(&t, slice_of(HEAD "{\"vocab\":{\"a\":0,\"b\":1,\"ab\":5},\"merges\":[[\"a\",\"b\"]]}}"),
-					    "x", &err), 0);
+	assert_int_equal(
+		tokenizer_open_bpe(&t,
+				   slice_of(HEAD "{\"vocab\":{\"a\":0,\"b\":1,\"ab\":5},\"merges\":[[\"a\",\"b\"]]}}"),
+				   "x", &err),
+		0);
 	assert_int_equal(tokenizer_encode(t, slice_of("aab"), &l, &err), 0);
 	assert_int_equal(l.n, 2);
 	assert_int_equal(l.ids[1], 5);
@@ -108,12 +114,16 @@ static void other_tokenizers_are_refused_by_name(void **state)
 		{ HEAD "{\"vocab\":{\"a\":0},\"merges\":[7]}}", "merge 0" },
 		{ HEAD "{\"vocab\":{\"a\":0,\"b\":1},\"merges\":[\"a b\"]}}", "not in the vocabulary" },
 		{ HEAD "{\"byte_fallback\":true,\"vocab\":{\"a\":0},\"merges\":[]}}", "byte_fallback" },
-		{ "{\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}", "pre_tokenizer" },
+		{ "{\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}",
+		  "pre_tokenizer" },
 		{ "{\"normalizer\":{\"type\":\"NFKC\"},\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}", "normalizer" },
-		{ "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"added_tokens\":[{\"id\":3,\"content\":\"x\",\"lstrip\":true}],"
-		  "\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}", "lstrip" },
+		{ "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"added_tokens\":[{\"id\":3,\"content\":\"x\","
+		  "\"lstrip\":true}],"
+		  "\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}",
+		  "lstrip" },
 		{ "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"added_tokens\":[{\"id\":3,\"content\":\"\"}],"
-		  "\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}", "has no id" },
+		  "\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}",
+		  "has no id" },
 	};
 
 	(void)state;

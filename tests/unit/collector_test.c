@@ -27,6 +27,8 @@ struct lines {
 	size_t n, by_event[EVENT_TYPE_COUNT];
 	struct record step[4096]; /* metrics and counts; pointers are stale */
 	size_t n_steps;
+	uint64_t latest, missing; /* lines' numbers: of the last line, from 1; that no line has */
+	char session_id[64];
 };
 
 static struct lines *read_log(const char *path)
@@ -42,6 +44,11 @@ static struct lines *read_log(const char *path)
 		assert_int_equal(record_decode(&d, (struct slice){ p, (size_t)(end - p) }, &r), DECODE_OK);
 		l->n++;
 		l->by_event[r.event]++;
+		assert_true(r.ordinal > l->latest);
+		l->missing += r.ordinal - l->latest - 1;
+		l->latest = r.ordinal;
+		assert_true(fields_have(r.session, F_INSTANCE));
+		snprintf(l->session_id, sizeof l->session_id, "%.*s", SLICE_ARG(fields_text(r.session, F_SESSION_ID)));
 		if (r.event == EVENT_INFERENCE_STEP && l->n_steps < 4096)
 			l->step[l->n_steps++] = r;
 	}
@@ -58,8 +65,13 @@ static void lines_free(struct lines *l)
 
 static rwkvmon *open_log(const char *path, int block)
 {
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = path, .model_name = "m", .strategy = "cpu fp32",
-				      .vocab_size = 256, .block_when_full = block, .ring_bytes = 1 << 16 };
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg,
+				      .log_path = path,
+				      .model_name = "m",
+				      .strategy = "cpu fp32",
+				      .vocab_size = 256,
+				      .block_when_full = block,
+				      .ring_bytes = 1 << 16 };
 	char why[RWKVMON_ERROR_BYTES];
 	rwkvmon *mon;
 
@@ -70,13 +82,55 @@ static rwkvmon *open_log(const char *path, int block)
 
 static void step(rwkvmon *mon, const uint32_t *tokens, size_t n, const float *logits, const float *state)
 {
-	struct rwkvmon_tensor tensors[] = { { state, 64, RWKVMON_F32, RWKVMON_SHIFT }, { state + 64, 192, RWKVMON_F32, RWKVMON_WKV } };
-	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = tokens, .n_tokens = n, .logits = logits, .n_logits = 256,
-				  .state = tensors, .n_state = 2, .phase = n > 1 ? RWKVMON_PREFILL : RWKVMON_DECODE,
+	struct rwkvmon_tensor tensors[] = { { state, 64, RWKVMON_F32, RWKVMON_SHIFT },
+					    { state + 64, 192, RWKVMON_F32, RWKVMON_WKV } };
+	struct rwkvmon_step s = { .struct_size = sizeof s,
+				  .tokens = tokens,
+				  .n_tokens = n,
+				  .logits = logits,
+				  .n_logits = 256,
+				  .state = tensors,
+				  .n_state = 2,
+				  .phase = n > 1 ? RWKVMON_PREFILL : RWKVMON_DECODE,
 				  .ends_prefill = n > 1 };
 
 	rwkvmon_begin(mon);
 	rwkvmon_end(mon, &s);
+}
+
+/* A conversation has many turns, and each its prompt: in one call, in chunks of which the last is named, and in chunks
+ * of which none is. */
+static void each_turn_has_its_time_to_first_token(void **state)
+{
+	static const struct {
+		int tokens, ends, told;
+	} calls[] = { { 5, 1, 1 }, { 1, 0, 0 }, { 1, 0, 0 }, { 5, 0, 0 }, { 3, 1, 1 }, { 1, 0, 0 },
+		      { 4, 0, 0 }, { 4, 0, 0 }, { 1, 0, 1 }, { 1, 0, 0 }, { 2, 1, 1 } };
+	enum { CALLS = sizeof calls / sizeof *calls };
+	const char *path = in_dir("turns.log");
+	rwkvmon *mon = open_log(path, 1);
+	const uint32_t tokens[5] = { 1, 2, 3, 4, 5 };
+	struct lines *l;
+
+	(void)state;
+	for (size_t i = 0; i < CALLS; i++) {
+		struct rwkvmon_step s = { .struct_size = sizeof s,
+					  .tokens = tokens,
+					  .n_tokens = (size_t)calls[i].tokens,
+					  .phase = calls[i].tokens > 1 ? RWKVMON_PREFILL : RWKVMON_DECODE,
+					  .ends_prefill = calls[i].ends };
+
+		rwkvmon_begin(mon);
+		rwkvmon_end(mon, &s);
+	}
+	rwkvmon_close(mon, NULL);
+	l = read_log(path);
+	assert_int_equal(l->n_steps, CALLS);
+	for (size_t i = 0; i < CALLS; i++)
+		assert_int_equal(record_has(&l->step[i], M_TIME_TO_FIRST_TOKEN_MS), calls[i].told);
+	/* Of both chunks, and not of all that went before. */
+	assert_true(l->step[4].metric[M_TIME_TO_FIRST_TOKEN_MS] >= l->step[4].metric[M_CHUNK_PROCESS_TIME_MS]);
+	lines_free(l);
 }
 
 static void every_number_of_a_session_is_right(void **state)
@@ -166,7 +220,8 @@ static void nonfinite_numbers_alarm_and_are_counted(void **state)
 	assert_false(record_has(&l->step[1], M_LOGITS_ENTROPY));
 	assert_int_equal(l->by_event[EVENT_ALARM], 3);
 	assert_int_equal(l->by_event[EVENT_ALARM_RESOLVED], 3);
-	assert_non_null(strstr(l->text.p, "\"alarm_type\":\"non_finite\",\"severity\":\"critical\",\"details\":{\"timestamp\""));
+	assert_non_null(strstr(l->text.p,
+			       "\"alarm_type\":\"non_finite\",\"severity\":\"critical\",\"details\":{\"timestamp\""));
 	lines_free(l);
 }
 
@@ -175,10 +230,16 @@ static void fields_of_the_caller_stand_at_the_end_of_their_group(void **state)
 	static const struct {
 		const char *path, *says;
 	} bad[] = {
-		{ "performance.token_latency_ms", "has a field of this name" }, { "metadata.host", "has a field of this name" },
-		{ "accuracy.decay_half_life_tokens", "has a field of this name" }, { "timestamp", "has a field of this name" },
-		{ "other.x", "expected name" }, { "a.b.c", "expected name" }, { "9x", "expected name" }, { "", "expected name" },
-		{ "metadata.", "expected name" }, { "x\"y", "expected name" },
+		{ "performance.token_latency_ms", "has a field of this name" },
+		{ "metadata.host", "has a field of this name" },
+		{ "accuracy.decay_half_life_tokens", "has a field of this name" },
+		{ "timestamp", "has a field of this name" },
+		{ "other.x", "expected name" },
+		{ "a.b.c", "expected name" },
+		{ "9x", "expected name" },
+		{ "", "expected name" },
+		{ "metadata.", "expected name" },
+		{ "x\"y", "expected name" },
 	};
 	const char *path = in_dir("own.log");
 	rwkvmon *mon = open_log(path, 1);
@@ -227,7 +288,8 @@ static void a_leaked_state_is_seen_and_alarmed(void **state)
 	const char *path = in_dir("leak.log");
 	rwkvmon *mon = open_log(path, 1);
 	float logits[256] = { 0 }, st[256] = { 1 }, start[4] = { 0 }, declared[4] = { 3, 0, 4, 0 };
-	struct rwkvmon_tensor is = { start, 4, RWKVMON_F32, RWKVMON_WKV }, ought = { declared, 4, RWKVMON_F32, RWKVMON_WKV };
+	struct rwkvmon_tensor is = { start, 4, RWKVMON_F32, RWKVMON_WKV },
+			      ought = { declared, 4, RWKVMON_F32, RWKVMON_WKV };
 	struct rwkvmon_start how = { .struct_size = sizeof how, .state = &is, .n_state = 1 };
 	static const double leak[] = { 0, 1, 0, 0.2, 1 };
 	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
@@ -259,15 +321,25 @@ static void a_leaked_state_is_seen_and_alarmed(void **state)
 static void norms_of_the_layers_come_on_request(void **state)
 {
 	const char *path = in_dir("norms.log");
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = path, .n_layer = 2, .log_state_norms = 1,
-				      .log_tokens = 1, .block_when_full = 1 };
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg,
+				      .log_path = path,
+				      .n_layer = 2,
+				      .log_state_norms = 1,
+				      .log_tokens = 1,
+				      .block_when_full = 1 };
 	float st[256];
-	struct rwkvmon_tensor tensors[] = { { st, 64, RWKVMON_F32, RWKVMON_SHIFT }, { st, 36, RWKVMON_F32, RWKVMON_WKV },
-					    { st, 36, RWKVMON_F32, RWKVMON_SHIFT }, { st, 0, RWKVMON_F32, RWKVMON_WKV } };
-	struct rwkvmon_state_sums sums[] = { { RWKVMON_SHIFT, 1, 1, 9, 0, 0 }, { RWKVMON_WKV, 1, 1, 16, 0, 0 },
-					     { RWKVMON_SHIFT, 1, 1, 4, 0, 0 }, { RWKVMON_WKV, 1, 1, 0, 0, 0 } };
+	struct rwkvmon_tensor tensors[] = { { st, 64, RWKVMON_F32, RWKVMON_SHIFT },
+					    { st, 36, RWKVMON_F32, RWKVMON_WKV },
+					    { st, 36, RWKVMON_F32, RWKVMON_SHIFT },
+					    { st, 0, RWKVMON_F32, RWKVMON_WKV } };
+	struct rwkvmon_state_sums sums[] = { { RWKVMON_SHIFT, 1, 1, 9, 0, 0 },
+					     { RWKVMON_WKV, 1, 1, 16, 0, 0 },
+					     { RWKVMON_SHIFT, 1, 1, 4, 0, 0 },
+					     { RWKVMON_WKV, 1, 1, 0, 0, 0 } };
 	uint32_t tokens[] = { 5, 6, 7 };
-	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = tokens, .n_tokens = 3, .state = tensors, .n_state = 4 };
+	struct rwkvmon_step s = {
+		.struct_size = sizeof s, .tokens = tokens, .n_tokens = 3, .state = tensors, .n_state = 4
+	};
 	rwkvmon *mon;
 	struct lines *l;
 
@@ -291,34 +363,41 @@ static void norms_of_the_layers_come_on_request(void **state)
 	lines_free(l);
 }
 
+/* One stream's call. */
+static void spend(struct budget *b, unsigned *turn, uint64_t own_ns, uint64_t forward_ns)
+{
+	budget_spent(b, 1, budget_takes_all(b, *turn), own_ns, forward_ns);
+	*turn = budget_next(b, *turn);
+}
+
 static void the_budget_samples_less_often_and_recovers(void **state)
 {
 	struct budget b = budget_of(0), none = budget_of(-1);
-	unsigned looked = 0;
+	unsigned looked = 0, turn = 0, never = 0;
 
 	(void)state;
 	for (int i = 0; i < 64 * 8; i++) {
-		budget_spent(&b, 1000000, 10000000); /* 10 % */
-		budget_spent(&none, 1000000, 10000000);
+		spend(&b, &turn, 1000000, 10000000); /* 10 % */
+		spend(&none, &never, 1000000, 10000000);
 	}
 	assert_int_equal(b.stride, 64);
 	assert_int_equal(none.stride, 1);
 	for (int i = 0; i < 64 * 4; i++) {
-		looked += budget_takes_all(&b);
-		budget_spent(&b, 300000, 100000000); /* within, but not far within */
+		looked += budget_takes_all(&b, turn);
+		spend(&b, &turn, 300000, 100000000); /* within, but not far within */
 	}
 	assert_int_equal(looked, 8); /* two neighbours of each 64 */
 	for (int i = 0; i < 64 * 8; i++)
-		budget_spent(&b, 1000, 100000000);
+		spend(&b, &turn, 1000, 100000000);
 	assert_int_equal(b.stride, 1);
 	for (int i = 0; i < 64 * 8; i++)
-		budget_spent(&b, 15000, 20000); /* a tiny model: nobody notices 15 µs */
+		spend(&b, &turn, 15000, 20000); /* a tiny model: nobody notices 15 µs */
 	assert_int_equal(b.stride, 1);
 	for (int i = 0; i < 64 * 8; i++)
-		budget_spent(&b, i % 16 ? 50000 : 20000000, 20000000); /* preempted now and then: not our doing */
+		spend(&b, &turn, i % 16 ? 50000 : 20000000, 20000000); /* preempted now and then: not our doing */
 	assert_int_equal(b.stride, 1);
 	for (int i = 0; i < 64 * 8; i++)
-		budget_spent(&b, 500000, 20000000); /* the looks themselves have grown */
+		spend(&b, &turn, 500000, 20000000); /* the looks themselves have grown */
 	assert_true(b.stride > 1);
 }
 
@@ -342,6 +421,49 @@ static void what_is_produced_is_written_or_counted(int block)
 	if (block)
 		assert_int_equal(totals.dropped, 0);
 	assert_int_equal(l->by_event[EVENT_GAP] > 0, totals.dropped > 0);
+	assert_int_equal(l->missing, totals.dropped);
+	lines_free(l);
+}
+
+static void session_ids_have_48_random_bits_each(void **state)
+{
+	char first[64];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		const char *path = in_dir(i ? "id1.log" : "id0.log");
+		struct lines *l;
+
+		rwkvmon_close(open_log(path, 1), NULL);
+		l = read_log(path);
+		assert_int_equal(strlen(l->session_id), 22);
+		assert_int_equal(strspn(l->session_id + 10, "0123456789abcdef"), 12);
+		if (i)
+			assert_string_not_equal(first, l->session_id);
+		snprintf(first, sizeof first, "%s", l->session_id);
+		lines_free(l);
+	}
+}
+
+static void the_batch_size_is_logged_when_it_is_more_than_one(void **state)
+{
+	const char *path = in_dir("batch.log");
+	rwkvmon *mon = open_log(path, 1);
+	const uint32_t token = 1;
+	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = &token, .n_tokens = 1 };
+	struct lines *l;
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		s.batch_size = i;
+		rwkvmon_begin(mon);
+		rwkvmon_end(mon, &s);
+	}
+	rwkvmon_close(mon, NULL);
+	l = read_log(path);
+	assert_int_equal(l->n_steps, 3);
+	assert_true(!l->step[0].batch_size && !l->step[1].batch_size && l->step[2].batch_size == 2);
+	assert_true(l->step[0].ordinal == 2 && l->step[2].ordinal == 4 && l->latest == 5);
 	lines_free(l);
 }
 
@@ -392,7 +514,9 @@ static void bad_configurations_are_refused_with_advice(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = cases[i].log, .rules = cases[i].rules };
+		struct rwkvmon_config cfg = { .struct_size = sizeof cfg,
+					      .log_path = cases[i].log,
+					      .rules = cases[i].rules };
 		char why[RWKVMON_ERROR_BYTES];
 		rwkvmon *mon;
 
@@ -425,7 +549,9 @@ static void a_torn_log_is_repaired_and_goes_on(void **state)
 static void a_file_per_session_or_process(void **state)
 {
 	float logits[256] = { 0 }, st[256] = { 1 };
-	struct rwkvmon_totals totals[3] = { { .struct_size = sizeof totals[0] }, { .struct_size = sizeof totals[0] }, { .struct_size = sizeof totals[0] } };
+	struct rwkvmon_totals totals[3] = { { .struct_size = sizeof totals[0] },
+					    { .struct_size = sizeof totals[0] },
+					    { .struct_size = sizeof totals[0] } };
 	uint32_t token = 1;
 	struct lines *l;
 
@@ -463,7 +589,9 @@ static void careless_callers_are_told_or_forgiven(void **state)
 	struct rwkvmon_config forgotten = { .log_path = path };
 	struct rwkvmon_state_sums sums = { .part = (enum rwkvmon_part)7, .old_norm2 = 1, .new_norm2 = 1, .dot = 1 };
 	uint32_t token = 1;
-	struct rwkvmon_step s = { .tokens = &token, .n_tokens = 1, .sums = &sums, .n_sums = 1 }; /* struct_size forgotten */
+	struct rwkvmon_step s = {
+		.tokens = &token, .n_tokens = 1, .sums = &sums, .n_sums = 1
+	}; /* struct_size forgotten */
 	float values[64] = { 1 };
 	struct rwkvmon_tensor odd = { values, 16, (enum rwkvmon_dtype)9, (enum rwkvmon_part)9 };
 	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
@@ -503,8 +631,14 @@ static void numbers_of_the_caller_win(void **state)
 	struct rwkvmon_number number = { .metric = rwkvmon_metric("vram_used_mb"), .value = 1234.5 };
 	struct rwkvmon_state_sums sums[] = { { RWKVMON_SHIFT, 3, 4, 4, 2, 0 }, { RWKVMON_WKV, 5, 5, 5, 0, 0 } };
 	uint32_t token = 1;
-	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = &token, .n_tokens = 1, .numbers = &number, .n_numbers = 1,
-				  .sums = sums, .n_sums = 2, .state_bytes = 77 };
+	struct rwkvmon_step s = { .struct_size = sizeof s,
+				  .tokens = &token,
+				  .n_tokens = 1,
+				  .numbers = &number,
+				  .n_numbers = 1,
+				  .sums = sums,
+				  .n_sums = 2,
+				  .state_bytes = 77 };
 	rwkvmon *mon = open_log(path, 1);
 	struct lines *l;
 
@@ -527,7 +661,9 @@ static void numbers_of_the_caller_win(void **state)
 static void sums_of_calls_apart_are_no_exchanged_state(void **state)
 {
 	const char *path = in_dir("apart.log");
-	static const double norm2[][2] = { { 1, 4 }, { 4, 9 }, { 0, 0 }, { 25, 36 }, { 100, 81 } }; /* given, left; 0: not summed */
+	static const double norm2[][2] = {
+		{ 1, 4 }, { 4, 9 }, { 0, 0 }, { 25, 36 }, { 100, 81 }
+	}; /* given, left; 0: not summed */
 	struct rwkvmon_state_sums sums = { .part = RWKVMON_WKV };
 	uint32_t token = 1;
 	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = &token, .n_tokens = 1, .sums = &sums };
@@ -577,12 +713,18 @@ static void texts_and_tokens_are_logged_only_when_asked(void **state)
 {
 	static const char secret[] = "my \"secret\"\n";
 	uint32_t tokens[] = { 4711, 12 };
-	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = tokens, .n_tokens = 2, .text = secret, .text_bytes = sizeof secret - 1 };
+	struct rwkvmon_step s = { .struct_size = sizeof s,
+				  .tokens = tokens,
+				  .n_tokens = 2,
+				  .text = secret,
+				  .text_bytes = sizeof secret - 1 };
 
 	(void)state;
 	for (int asked = 0; asked < 4; asked++) {
 		const char *path = in_dir("private.log");
-		struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = path, .log_tokens = asked & 1, .log_text = asked & 2 };
+		struct rwkvmon_config cfg = {
+			.struct_size = sizeof cfg, .log_path = path, .log_tokens = asked & 1, .log_text = asked & 2
+		};
 		rwkvmon *mon;
 		struct lines *l;
 
@@ -608,7 +750,7 @@ static void texts_and_tokens_are_logged_only_when_asked(void **state)
 /* The same numbers, however wide they are handed over, tensor by tensor. */
 static void tensors_of_one_state_may_have_any_types(void **state)
 {
-	static const uint16_t half[2][2] = { { 0x3c00, 0xc000 }, { 0x3c00, 0x4000 } };	 /* 1, -2; then 1, 2 in fp16 */
+	static const uint16_t half[2][2] = { { 0x3c00, 0xc000 }, { 0x3c00, 0x4000 } };  /* 1, -2; then 1, 2 in fp16 */
 	static const uint16_t brain[2][2] = { { 0x3f80, 0x4040 }, { 0xbf80, 0x4040 } }; /* 1, 3; then -1, 3 in bf16 */
 	static const float whole[2][1] = { { 2 }, { 2 } };
 	static const float logits[2] = { 0, 0 };
@@ -623,8 +765,13 @@ static void tensors_of_one_state_may_have_any_types(void **state)
 		struct rwkvmon_tensor tensors[] = { { half[i], 2, RWKVMON_F16, RWKVMON_SHIFT },
 						    { brain[i], 2, RWKVMON_BF16, RWKVMON_WKV },
 						    { whole[i], 1, RWKVMON_F32, RWKVMON_WKV } };
-		struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = &token, .n_tokens = 1, .state = tensors, .n_state = 3,
-					  .logits = i ? (const void *)half_logits : logits, .n_logits = 2,
+		struct rwkvmon_step s = { .struct_size = sizeof s,
+					  .tokens = &token,
+					  .n_tokens = 1,
+					  .state = tensors,
+					  .n_state = 3,
+					  .logits = i ? (const void *)half_logits : logits,
+					  .n_logits = 2,
 					  .logits_dtype = i ? RWKVMON_BF16 : RWKVMON_F32 };
 
 		rwkvmon_begin(mon);
@@ -692,12 +839,15 @@ static int remove_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_turn_has_its_time_to_first_token),
 		cmocka_unit_test(every_number_of_a_session_is_right),
 		cmocka_unit_test(nonfinite_numbers_alarm_and_are_counted),
 		cmocka_unit_test(fields_of_the_caller_stand_at_the_end_of_their_group),
 		cmocka_unit_test(a_leaked_state_is_seen_and_alarmed),
 		cmocka_unit_test(norms_of_the_layers_come_on_request),
 		cmocka_unit_test(the_budget_samples_less_often_and_recovers),
+		cmocka_unit_test(session_ids_have_48_random_bits_each),
+		cmocka_unit_test(the_batch_size_is_logged_when_it_is_more_than_one),
 		cmocka_unit_test(a_full_ring_drops_and_counts),
 		cmocka_unit_test(a_full_ring_can_block_instead),
 		cmocka_unit_test(a_full_disk_is_told_at_the_end_and_stops_nothing),

@@ -27,6 +27,14 @@ static void every_alarm_type_is_a_condition(void **state)
 	}
 }
 
+static void a_verdict_is_a_condition(void **state)
+{
+	(void)state;
+	assert_int_equal(one("attention").judged, JUDGED_ATTENTION);
+	assert_int_equal(one(" critical ").judged, JUDGED_CRITICAL);
+	assert_int_equal(one("high_latency").judged, JUDGED_NOT);
+}
+
 static void every_metric_and_statistic_is_understood(void **state)
 {
 	char text[200];
@@ -57,7 +65,8 @@ static void details_are_kept(void **state)
 	assert_true(slice_is(c.text, "prefill token_latency_ms median <= 5 %"));
 	assert_int_equal(one("state_leak").type, ALARM_STATE_LEAK);
 	assert_int_equal(one("state_leak max > 0").metric, M_STATE_LEAK);
-	assert_int_equal(conditions_parse(&got, "high_latency , decode throughput_tps p50<90,non_finite", "x", NULL), 0);
+	assert_int_equal(conditions_parse(&got, "high_latency , decode throughput_tps p50<90,non_finite", "x", NULL),
+			 0);
 	assert_int_equal(got.n, 3);
 	assert_int_equal(got.of[1].phase, PHASE_DECODE);
 	assert_int_equal(got.of[2].type, ALARM_NON_FINITE);
@@ -81,7 +90,8 @@ static void mistakes_are_named(void **state)
 	static const struct {
 		const char *text, *message, *hint;
 	} cases[] = {
-		{ "", "column 1: it ends here, but expected an alarm type or a metric", "such as 'high_latency'" },
+		{ "", "column 1: it ends here, but expected attention, critical, an alarm type or a metric",
+		  "such as 'high_latency'" },
 		{ "high_latncy", "column 1: found \"high_latncy\"", "did you mean \"high_latency\"?" },
 		{ "token_latency p95 > 3", "column 1: found \"token_latency\"", "did you mean \"token_latency_ms\"?" },
 		{ "token_latency_ms p59 > 3", "column 18: found \"p59\", expected a statistic", "did you mean" },
@@ -124,6 +134,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_alarm_type_is_a_condition),
+		cmocka_unit_test(a_verdict_is_a_condition),
 		cmocka_unit_test(every_metric_and_statistic_is_understood),
 		cmocka_unit_test(details_are_kept),
 		cmocka_unit_test(comparisons_compare),

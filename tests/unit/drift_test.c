@@ -36,7 +36,9 @@ static uint32_t tokens[1000];
 
 static struct observed_call call_of(const struct turned *t, size_t n_tokens)
 {
-	return (struct observed_call){ .end_ns = 1, .tokens = tokens, .n_tokens = n_tokens, .state = t->tensors, .n_state = 2 };
+	return (struct observed_call){
+		.end_ns = 1, .tokens = tokens, .n_tokens = n_tokens, .state = t->tensors, .n_state = 2
+	};
 }
 
 /* The drift that the call's record carries; NAN: none. */
@@ -64,11 +66,11 @@ static void a_known_angle_is_its_cosine(void **state)
 
 	(void)state;
 	for (int sums = 0; sums < 2; sums++) {
-		struct observer *o = observer_open();
+		struct observer *o = observer_open(NULL);
 
 		assert_true(isnan(feed_turned(o, 0, 1)));
 		for (size_t i = 0; i < sizeof angles / sizeof *angles; i++) {
-			struct state_sums given[PART_COUNT] = { { 1, 1, 1, 0, 0 }, { 1, 1, 1, 0, 0 } };
+			struct state_sums given[PART_COUNT] = { { 1, 1, 1, 0, 0, 0 }, { 1, 1, 1, 0, 0, 0 } };
 			struct turned t;
 			struct observed_call c;
 
@@ -86,9 +88,9 @@ static void it_is_sampled_where_100_tokens_are_complete(void **state)
 	static const struct {
 		size_t n_tokens;
 		bool sampled;
-	} calls[] = { { 250, false }, { 49, false }, { 1, true },  { 1, false },  { 98, false },
-		      { 1, true },    { 99, false }, { 2, true },  { 700, true }, { 98, false } };
-	struct observer *o = observer_open();
+	} calls[] = { { 250, false }, { 49, false }, { 1, true }, { 1, false },  { 98, false },
+		      { 1, true },    { 99, false }, { 2, true }, { 700, true }, { 98, false } };
+	struct observer *o = observer_open(NULL);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
@@ -101,8 +103,8 @@ static void it_is_sampled_where_100_tokens_are_complete(void **state)
 
 static void a_due_sample_waits_for_a_look(void **state)
 {
-	struct observer *o = observer_open();
-	struct state_sums sums[PART_COUNT] = { { 1, 1, 1, 0, 0 }, { 1, 1, 1, 0, 0 } };
+	struct observer *o = observer_open(NULL);
+	struct state_sums sums[PART_COUNT] = { { 1, 1, 1, 0, 0, 0 }, { 1, 1, 1, 0, 0, 0 } };
 	struct turned t;
 	struct observed_call c;
 
@@ -138,7 +140,7 @@ static void what_has_no_angle_has_neither_drift_nor_similarity(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) { /* a bad state now, then one that is well again */
-		o = observer_open();
+		o = observer_open(NULL);
 		assert_true(isnan(feed_turned(o, 0, 1)));
 		turn(&t, 1);
 		t.x[200] = bad[i];
@@ -151,7 +153,7 @@ static void what_has_no_angle_has_neither_drift_nor_similarity(void **state)
 		observer_close(o);
 	}
 	for (size_t i = 0; i < 4; i++) { /* a bad first one, or one that is all zero */
-		o = observer_open();
+		o = observer_open(NULL);
 		turn(&t, 1);
 		if (i == 3)
 			memset(t.x, 0, sizeof t.x);
@@ -164,9 +166,44 @@ static void what_has_no_angle_has_neither_drift_nor_similarity(void **state)
 	}
 }
 
+/* The jump of the record after a call that is given the state at one angle and leaves it at another; NAN: none. */
+static double feed_from(struct observer *o, double given, double left, double *similarity)
+{
+	struct turned t, before;
+	struct observed_call c;
+	struct record r;
+
+	turn(&before, given);
+	observer_given(o, before.tensors, 2);
+	turn(&t, left);
+	c = call_of(&t, 1);
+	observer_call(o, &c, &r);
+	*similarity = record_has(&r, M_STATE_SIMILARITY) ? r.metric[M_STATE_SIMILARITY] : (double)NAN;
+	return record_has(&r, M_STATE_JUMP) ? r.metric[M_STATE_JUMP] : (double)NAN;
+}
+
+static void a_call_that_is_given_another_state_has_jumped(void **state)
+{
+	struct observer *o = observer_open(NULL);
+	double similarity;
+
+	(void)state;
+	assert_true(isnan(feed_from(o, 3, 0, &similarity))); /* a sequence's first call */
+	assert_true(isnan(feed_from(o, 0, 0.5, &similarity)));
+	near(similarity, cos(0.5));
+	near(feed_from(o, 2, 2.25, &similarity),
+	     2 * sin(0.75));         /* the chord between what was left and what was given */
+	near(similarity, cos(0.25)); /* to what it was given */
+	assert_true(isnan(feed_from(o, 2.25 + 0.007, 3, &similarity))); /* as rounding may turn it */
+	assert_true(feed_from(o, 3 + 0.009, 0, &similarity) > 0);
+	observer_new_sequence(o);
+	assert_true(isnan(feed_from(o, 2, 1, &similarity)));
+	observer_close(o);
+}
+
 static void another_shape_is_not_compared(void **state)
 {
-	struct observer *o = observer_open();
+	struct observer *o = observer_open(NULL);
 	struct turned t;
 	struct observed_call c;
 
@@ -194,10 +231,12 @@ static void halves_drift_as_floats_do(void **state)
 
 	(void)state;
 	for (int type = VALUE_F32; type < VALUE_TYPE_COUNT; type++) {
-		struct observer *o = observer_open();
+		struct observer *o = observer_open(NULL);
 		uint16_t half[2][4];
 		struct observed_tensor tensor = { .n = 4, .dtype = (enum value_type)type, .part = PART_WKV };
-		struct observed_call c = { .end_ns = 1, .tokens = tokens, .n_tokens = 100, .state = &tensor, .n_state = 1 };
+		struct observed_call c = {
+			.end_ns = 1, .tokens = tokens, .n_tokens = 100, .state = &tensor, .n_state = 1
+		};
 
 		for (int i = 0; i < 4; i++) {
 			half[0][i] = type == VALUE_F16 ? f16_of_float(values[i]) : bf16_of_float(values[i]);
@@ -211,12 +250,48 @@ static void halves_drift_as_floats_do(void **state)
 	}
 }
 
+/* The largest fp16 value of logits and state: told when there are any, and all are finite. */
+static void the_largest_half_is_told(void **state)
+{
+	uint16_t logits[3] = { f16_of_float(3), f16_of_float(-700), f16_of_float(20) };
+	uint16_t half[3] = { f16_of_float(-60000), 0, f16_of_float(5) };
+	const float whole[3] = { 1e6F, 0, 0 };
+	struct observed_tensor tensor[2] = { { half, 3, VALUE_F16, PART_SHIFT }, { whole, 3, VALUE_F32, PART_WKV } };
+	struct observed_call c = { .end_ns = 1,
+				   .tokens = tokens,
+				   .n_tokens = 1,
+				   .state = tensor,
+				   .n_state = 2,
+				   .logits = logits,
+				   .n_logits = 3,
+				   .logits_dtype = VALUE_F16 };
+	struct observer *o = observer_open(NULL);
+	struct record r;
+
+	(void)state;
+	observer_call(o, &c, &r);
+	near(r.metric[M_FP16_LARGEST], 60000); /* a multiple of 32: fp16 has it */
+	c.n_state = 0;
+	observer_call(o, &c, &r);
+	near(r.metric[M_FP16_LARGEST], 700);
+	logits[2] = 0xfc00;
+	observer_call(o, &c, &r);
+	assert_false(record_has(&r, M_FP16_LARGEST));
+	c.logits = whole;
+	c.logits_dtype = VALUE_F32;
+	observer_call(o, &c, &r);
+	assert_false(record_has(&r, M_FP16_LARGEST));
+	observer_close(o);
+}
+
 /* Through the C API: asked before each call, given only then. The log has it in the records that are sampled. */
 static void callers_may_ask_before_they_fetch_a_state(void **state)
 {
 	char dir[] = "/tmp/rwkvmon-drift-XXXXXX", path[64];
 	struct rwkvmon_state_sums sums = { RWKVMON_WKV, 1, 1, 1, 0, 0 };
-	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = tokens, .n_tokens = 50, .sums = &sums, .n_sums = 1 };
+	struct rwkvmon_step s = {
+		.struct_size = sizeof s, .tokens = tokens, .n_tokens = 50, .sums = &sums, .n_sums = 1
+	};
 	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = path, .overhead_budget_pct = -1 };
 	struct turned t;
 	struct rwkvmon_tensor tensor = { t.x, N, RWKVMON_F32, RWKVMON_WKV };
@@ -269,8 +344,10 @@ int main(void)
 		cmocka_unit_test(it_is_sampled_where_100_tokens_are_complete),
 		cmocka_unit_test(a_due_sample_waits_for_a_look),
 		cmocka_unit_test(what_has_no_angle_has_neither_drift_nor_similarity),
+		cmocka_unit_test(a_call_that_is_given_another_state_has_jumped),
 		cmocka_unit_test(another_shape_is_not_compared),
 		cmocka_unit_test(halves_drift_as_floats_do),
+		cmocka_unit_test(the_largest_half_is_told),
 		cmocka_unit_test(callers_may_ask_before_they_fetch_a_state),
 	};
 

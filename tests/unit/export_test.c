@@ -59,13 +59,24 @@ static struct record step_of(const struct field_values *session, enum phase phas
 	return r;
 }
 
-static void alarm_of(struct exporter *e, const struct field_values *session, const char *type, const char *rule, bool on)
+static void alarm_of(struct exporter *e, const struct field_values *session, const char *type, const char *rule,
+		     bool on)
 {
 	struct field_values extra = { 0 };
 	struct record r = event_of(session, on ? EVENT_ALARM : EVENT_ALARM_RESOLVED);
 
 	fields_set_text(&extra, F_ALARM_TYPE, slice_of(type));
 	fields_set_text(&extra, F_RULE, slice_of(rule));
+	r.extra = &extra;
+	exporter_take(e, &r);
+}
+
+static void action_of(struct exporter *e, const struct field_values *session, const char *action)
+{
+	struct field_values extra = { 0 };
+	struct record r = event_of(session, EVENT_ACTION);
+
+	fields_set_text(&extra, F_ACTION, slice_of(action));
 	r.extra = &extra;
 	exporter_take(e, &r);
 }
@@ -144,7 +155,8 @@ static void every_number_is_right(void **state)
 	exporter_take(e, &start);
 	assert_true(sample(e, "rwkv_tokens_total" ML_("phase=\"decode\"")) == 0); /* known series start at 0 */
 	assert_true(sample(e, "rwkv_state_cosine_distance_count" ML) == 0);
-	assert_true(isnan(sample(e, "rwkv_gpu_memory_used_bytes" ML_("gpu=\"0\",scope=\"device\"")))); /* unknown is absent */
+	assert_true(isnan(
+		sample(e, "rwkv_gpu_memory_used_bytes" ML_("gpu=\"0\",scope=\"device\"")))); /* unknown is absent */
 	assert_true(isnan(sample(e, "rwkv_logits_entropy" ML)));
 	speak(e, &session, 0);
 	assert_true(sample(e, "rwkv_tokens_total" ML_("phase=\"prefill\"")) == 5);
@@ -245,6 +257,12 @@ static void alarms_gaps_and_bad_numbers_are_counted(void **state)
 	alarm_of(e, &session, "mode_collapse", "collapse_low_entropy", true);
 	assert_true(sample(e, "rwkv_collapse_events_total" ML_("kind=\"low_entropy\"")) == 1);
 	alarm_of(e, &session, "no_such_alarm", "x", true);
+	assert_true(sample(e, "rwkv_actions_total" ML_("action=\"rewind\"")) == 0);
+	action_of(e, &session, "rewind");
+	action_of(e, &session, "rewind");
+	action_of(e, &session, "what nobody knows");
+	assert_true(sample(e, "rwkv_actions_total" ML_("action=\"rewind\"")) == 2);
+	assert_true(sample(e, "rwkv_actions_total" ML_("action=\"other\"")) == 1);
 	fields_set_number(&extra, F_DROPPED, 17);
 	r = event_of(&session, EVENT_GAP);
 	r.extra = &extra;
@@ -270,7 +288,8 @@ static void alarms_gaps_and_bad_numbers_are_counted(void **state)
 static void sessions_of_one_model_are_one_series(void **state)
 {
 	struct exporter *e = open_exporter(false, 0);
-	const struct field_values one = session_of("rwkv-sess-000001", "m", "b"), two = session_of("rwkv-sess-000002", "m", "b");
+	const struct field_values one = session_of("rwkv-sess-000001", "m", "b"),
+				  two = session_of("rwkv-sess-000002", "m", "b");
 	const struct field_values other = session_of("rwkv-sess-000003", "n", "b");
 
 	(void)state;
@@ -350,7 +369,7 @@ static struct exporter *full_exporter(void)
 	r = step_of(&session, PHASE_DECODE, 1, 4);
 	r.sequence = 1;
 	for (int m = 0; m < METRIC_COUNT; m++)
-		if (!record_has(&r, (enum metric_id)m) && m != M_TIME_TO_FIRST_TOKEN_MS)
+		if (!record_has(&r, (enum metric_id)m) && m != M_TIME_TO_FIRST_TOKEN_MS && m != M_REQUEST_DURATION_MS)
 			record_set(&r, (enum metric_id)m, 0.5);
 	record_set(&r, M_NONFINITE_LOGITS, 5);
 	record_set(&r, M_NAN_LOGITS, 2);
@@ -401,6 +420,32 @@ static void an_empty_exporter_speaks_too(void **state)
 	exporter_close(e);
 }
 
+/* What found no room is summed up under one name, and how much that is stands beside it. */
+static void what_is_summed_up_is_told(void **state)
+{
+	struct exporter *e = open_exporter(true, 0);
+	struct buf text;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		char id[16], instance[16];
+		struct field_values session;
+
+		snprintf(id, sizeof id, "s-%d", i);
+		snprintf(instance, sizeof instance, "h%d:1", i);
+		session = session_of(id, "m", "b");
+		fields_set_text(&session, F_INSTANCE, slice_of(instance));
+		speak(e, &session, 0);
+		speak(e, &session, 1);
+	}
+	text = text_of(e, EXPOSITION_TEXT);
+	assert_non_null(strstr(text.p, "rwkv_exporter_other_label_sets 36\n"));
+	assert_non_null(strstr(text.p, "instance=\"other\""));
+	assert_null(strstr(text.p, "instance=\"h64:1\""));
+	buf_free(&text);
+	exporter_close(e);
+}
+
 static void accept_headers_are_understood(void **state)
 {
 	static const struct {
@@ -411,13 +456,18 @@ static void accept_headers_are_understood(void **state)
 		{ "*/*", EXPOSITION_TEXT },
 		{ "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", EXPOSITION_TEXT },
 		{ "application/openmetrics-text; version=1.0.0", EXPOSITION_OPENMETRICS },
-		{ "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", EXPOSITION_OPENMETRICS },
-		{ "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.4,*/*;q=0.1", EXPOSITION_OPENMETRICS },
+		{ "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/"
+		  "plain;version=0.0.4;q=0.5,*/*;q=0.1",
+		  EXPOSITION_OPENMETRICS },
+		{ "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/"
+		  "plain;version=0.0.4;q=0.4,*/*;q=0.1",
+		  EXPOSITION_OPENMETRICS },
 		{ "Application/OpenMetrics-Text ; Version=1.0.0 ; Q=0.5 , text/plain;q=0.4", EXPOSITION_OPENMETRICS },
 		{ "application/openmetrics-text;version=1.0.0;q=0.2,text/plain;q=0.9", EXPOSITION_TEXT },
 		{ "application/openmetrics-text;version=2.0.0", EXPOSITION_TEXT },
 		{ "application/openmetrics-text;q=0", EXPOSITION_TEXT },
-		{ "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", EXPOSITION_TEXT },
+		{ "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+		  EXPOSITION_TEXT },
 		{ ";;;,,,q=,=;q=nan", EXPOSITION_TEXT },
 	};
 
@@ -432,12 +482,15 @@ static void addresses_are_understood(void **state)
 		const char *text, *host; /* host NULL: refused */
 		unsigned port;
 	} cases[] = {
-		{ "", "127.0.0.1", 8000 },	    { "9000", "127.0.0.1", 9000 },	 { ":0", "127.0.0.1", 0 },
-		{ "0.0.0.0:80", "0.0.0.0", 80 },    { "[::1]:8000", "::1", 8000 },	 { "::1", "::1", 8000 },
-		{ "[::1]", "::1", 8000 },	    { "localhost:65535", "localhost", 65535 }, { "host", "host", 8000 },
-		{ "host:65536", NULL, 0 },	    { "host:", NULL, 0 },		 { "host:8x", NULL, 0 },
-		{ "[::1", NULL, 0 },		    { "a b:1", NULL, 0 },		 { "http://x:1", NULL, 0 },
-		{ "99999", NULL, 0 },		    { "host:-1", NULL, 0 },		 { "[]:1", NULL, 0 },
+		{ "", "127.0.0.1", 8000 },     { "9000", "127.0.0.1", 9000 },
+		{ ":0", "127.0.0.1", 0 },      { "0.0.0.0:80", "0.0.0.0", 80 },
+		{ "[::1]:8000", "::1", 8000 }, { "::1", "::1", 8000 },
+		{ "[::1]", "::1", 8000 },      { "localhost:65535", "localhost", 65535 },
+		{ "host", "host", 8000 },      { "host:65536", NULL, 0 },
+		{ "host:", NULL, 0 },          { "host:8x", NULL, 0 },
+		{ "[::1", NULL, 0 },           { "a b:1", NULL, 0 },
+		{ "http://x:1", NULL, 0 },     { "99999", NULL, 0 },
+		{ "host:-1", NULL, 0 },        { "[]:1", NULL, 0 },
 	};
 
 	(void)state;
@@ -454,7 +507,8 @@ static void addresses_are_understood(void **state)
 		}
 	}
 	assert_true(address_is_loopback("127.9.9.9") && address_is_loopback("::1") && address_is_loopback("localhost"));
-	assert_false(address_is_loopback("0.0.0.0") || address_is_loopback("localhost.evil.example") || address_is_loopback("127.0.0.1.x"));
+	assert_false(address_is_loopback("0.0.0.0") || address_is_loopback("localhost.evil.example") ||
+		     address_is_loopback("127.0.0.1.x"));
 }
 
 /* --- threads -------------------------------------------------------------------------- */
@@ -516,6 +570,7 @@ int main(void)
 		cmocka_unit_test(hostile_names_stay_labels),
 		cmocka_unit_test(the_texts_are_as_stored),
 		cmocka_unit_test(an_empty_exporter_speaks_too),
+		cmocka_unit_test(what_is_summed_up_is_told),
 		cmocka_unit_test(accept_headers_are_understood),
 		cmocka_unit_test(addresses_are_understood),
 		cmocka_unit_test(writers_and_scrapes_at_once),

@@ -22,7 +22,8 @@ static void files_are_those_of_rwkv_cpp(void **state)
 	snprintf(from, sizeof from, "%s/goldens/ggml/tiny-rwkv-5v2-730K-FP32.bin", shared_dir());
 	snprintf(to, sizeof to, "%s/out.bin", dir);
 	for (size_t i = 0; i < FORMATS; i++) {
-		snprintf(want_path, sizeof want_path, "%s/goldens/ggml/tiny-rwkv-5v2-730K-%s.bin", shared_dir(), formats[i]);
+		snprintf(want_path, sizeof want_path, "%s/goldens/ggml/tiny-rwkv-5v2-730K-%s.bin", shared_dir(),
+			 formats[i]);
 		buf_clear(&want), buf_clear(&got);
 		if (file_read(&want, want_path, 1 << 26, NULL))
 			continue;
@@ -41,12 +42,15 @@ static void files_are_those_of_rwkv_cpp(void **state)
 
 static float value_at(size_t i)
 {
-	return (i / 32) % 7 == 6 ? 0 : (float)(i * 7919 % 1009) / 1009 * ((float)(i / 32 % 5) - 2); /* a block of zeros, too */
+	return (i / 32) % 7 == 6
+		       ? 0
+		       : (float)(i * 7919 % 1009) / 1009 * ((float)(i / 32 % 5) - 2); /* a block of zeros, too */
 }
 
 static void put_tensor(struct buf *b, const char *name, bool half, size_t rows, size_t cols)
 {
-	write_le(b, 2, 4), write_le(b, strlen(name), 4), write_le(b, half, 4), write_le(b, cols, 4), write_le(b, rows, 4);
+	write_le(b, 2, 4), write_le(b, strlen(name), 4), write_le(b, half, 4), write_le(b, cols, 4),
+		write_le(b, rows, 4);
 	buf_str(b, name);
 	for (size_t i = 0; i < rows * cols; i++) {
 		float f = value_at(i);
@@ -90,8 +94,8 @@ static void values_come_back(void **state)
 				double span = 2 * 2 / steps[k]; /* values reach from -2 to 2 */
 
 				assert_true((double)tensor_element(tensor_find(f, "emb.weight"), i) == want);
-				assert_true(fabs((double)tensor_element(tensor_find(f, "blocks.0.att.key.weight"), i) - want) <=
-					    span * 0.51 + 2e-3);
+				assert_true(fabs((double)tensor_element(tensor_find(f, "blocks.0.att.key.weight"), i) -
+						 want) <= span * 0.51 + 2e-3);
 			}
 			tensor_file_close(f);
 		}

@@ -27,15 +27,24 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-	{ M_TOKEN_LATENCY_MS, 32.5, 6, 9 },	  { M_THROUGHPUT_TPS, 156, 20, 12 },
-	{ M_CHUNK_PROCESS_TIME_MS, 80, 30, 40 },  { M_TIME_TO_FIRST_TOKEN_MS, 310, 50, 90 },
-	{ M_VRAM_USED_MB, 2457, 120, 4 },	  { M_GPU_UTILIZATION_PCT, 78, 10, 12 },
-	{ M_STATE_SIZE_BYTES, 1048576, 0, 0 },	  { M_CPU_UTILIZATION_PCT, 24, 6, 8 },
-	{ M_MACHINE_CPU_UTILIZATION_PCT, 41, 9, 9 }, { M_PROCESS_MEMORY_MB, 3120, 80, 2 },
-	{ M_LOGITS_ENTROPY, 3.4, 0.7, 2.4 },	  { M_TOKEN_REPETITION_PCT, 8.3, 3, 3 },
-	{ M_STATE_SIMILARITY, 0.92, 0.02, 0.04 }, { M_SURPRISAL_NATS, 2.1, 0.5, 2 },
-	{ M_STATE_SIMILARITY_SHIFT, 0.81, 0.03, 0.05 }, { M_STATE_SIMILARITY_WKV, 0.984, 0.004, 0.006 },
-	{ M_STATE_CHANGE, 0.31, 0.06, 0.1 },	  { M_STATE_DRIFT, 0.8, 0.1, 0.1 },
+	{ M_TOKEN_LATENCY_MS, 32.5, 6, 9 },
+	{ M_THROUGHPUT_TPS, 156, 20, 12 },
+	{ M_CHUNK_PROCESS_TIME_MS, 80, 30, 40 },
+	{ M_TIME_TO_FIRST_TOKEN_MS, 310, 50, 90 },
+	{ M_VRAM_USED_MB, 2457, 120, 4 },
+	{ M_GPU_UTILIZATION_PCT, 78, 10, 12 },
+	{ M_STATE_SIZE_BYTES, 1048576, 0, 0 },
+	{ M_CPU_UTILIZATION_PCT, 24, 6, 8 },
+	{ M_MACHINE_CPU_UTILIZATION_PCT, 41, 9, 9 },
+	{ M_PROCESS_MEMORY_MB, 3120, 80, 2 },
+	{ M_LOGITS_ENTROPY, 3.4, 0.7, 2.4 },
+	{ M_TOKEN_REPETITION_PCT, 8.3, 3, 3 },
+	{ M_STATE_SIMILARITY, 0.92, 0.02, 0.04 },
+	{ M_SURPRISAL_NATS, 2.1, 0.5, 2 },
+	{ M_STATE_SIMILARITY_SHIFT, 0.81, 0.03, 0.05 },
+	{ M_STATE_SIMILARITY_WKV, 0.984, 0.004, 0.006 },
+	{ M_STATE_CHANGE, 0.31, 0.06, 0.1 },
+	{ M_STATE_DRIFT, 0.8, 0.1, 0.1 },
 };
 
 static bool sparse(enum metric_id m)
@@ -77,7 +86,8 @@ static void fill_series(struct arena *a, struct series *s, size_t buckets, uint6
 
 		for (size_t i = 0; i < buckets; i++) {
 			double at = (double)i / (double)buckets, slow = at > 0.6 && at < 0.75;
-			double mean = shape->base + shape->swing * sin(at * 9 + (double)k) + shape->noise * noise(&seed) / 3;
+			double mean =
+				shape->base + shape->swing * sin(at * 9 + (double)k) + shape->noise * noise(&seed) / 3;
 
 			if ((at > 0.35 && at < 0.42) || (sparse(shape->metric) && i % 23))
 				continue;
@@ -113,14 +123,32 @@ static void fill_histogram(struct histogram *h, double low, double high, double 
 static void fill_events(struct findings *f, const char *session, size_t n)
 {
 	f->event = arena_alloc(&f->arena, n + 3, sizeof *f->event);
-	f->event[0] = (struct anomaly_event){ ALARM_HIGH_LATENCY, SEVERITY_WARNING, session,
-					      start_us + INT64_C(2150400000), start_us + INT64_C(2680000000), 1830, 118.4, 75,
+	f->event[0] = (struct anomaly_event){ ALARM_HIGH_LATENCY,
+					      SEVERITY_WARNING,
+					      session,
+					      start_us + INT64_C(2150400000),
+					      start_us + INT64_C(2680000000),
+					      1830,
+					      118.4,
+					      75,
 					      M_TOKEN_LATENCY_MS };
-	f->event[1] = (struct anomaly_event){ ALARM_LOW_THROUGHPUT, SEVERITY_WARNING, session,
-					      start_us + INT64_C(2160400000), start_us + INT64_C(2688000000), 1790, 41.2, 50,
+	f->event[1] = (struct anomaly_event){ ALARM_LOW_THROUGHPUT,
+					      SEVERITY_WARNING,
+					      session,
+					      start_us + INT64_C(2160400000),
+					      start_us + INT64_C(2688000000),
+					      1790,
+					      41.2,
+					      50,
 					      M_THROUGHPUT_TPS };
-	f->event[2] = (struct anomaly_event){ ALARM_ABNORMAL_ENTROPY, SEVERITY_CRITICAL, session,
-					      start_us + INT64_C(3230000000), start_us + INT64_C(3237000000), 12, 0.42, 1,
+	f->event[2] = (struct anomaly_event){ ALARM_ABNORMAL_ENTROPY,
+					      SEVERITY_CRITICAL,
+					      session,
+					      start_us + INT64_C(3230000000),
+					      start_us + INT64_C(3237000000),
+					      12,
+					      0.42,
+					      1,
 					      M_LOGITS_ENTROPY };
 	for (size_t i = 0; i < n; i++)
 		f->event[3 + i] = f->event[i % 3];
@@ -155,7 +183,7 @@ static void fill_sessions(struct findings *f, const char *name, size_t n, size_t
 			.similarity_entropy_pearson = i == 1 ? -0.63 : -0.12,
 			.collapse_warning = i == 1,
 		};
-		memcpy(s->metric, f->metric, sizeof s->metric);
+		session_set_metrics(s, f->metric, &f->arena);
 		if (i < charted) {
 			struct series *own = arena_alloc(&f->arena, 1, sizeof *own);
 
@@ -179,25 +207,50 @@ static void fill_findings(struct findings *f, const char *name, size_t sessions,
 				.skipped_lines = 3,
 				.from_us = start_us,
 				.to_us = start_us + INT64_C(3584000000),
-				.rule_set = name ? name : "baseline",
-				.verdict = VERDICT_CRITICAL };
+				.rule_set = name ? name : "baseline" };
 	fill_series(&f->arena, &f->series, FINDINGS_BUCKETS_MAX, 5);
 	for (int m = 0; m < METRIC_COUNT; m++)
 		if (f->series.metric[m]) {
-			fill_summary(&f->metric[m], f->series.metric[m], f->series.n, sparse((enum metric_id)m) ? 1 : 24);
+			fill_summary(&f->metric[m], f->series.metric[m], f->series.n,
+				     sparse((enum metric_id)m) ? 1 : 24);
 			f->phase[PHASE_DECODE][m] = f->phase[PHASE_PREFILL][m] = f->metric[m];
 		}
-	f->phase[PHASE_PREFILL][M_TOKEN_LATENCY_MS] = (struct summary){
-		.count = 900, .min = 1.2, .max = 22, .mean = 3.1, .stddev = 1, .p50 = 2.6, .p90 = 5, .p95 = 8.4, .p99 = 15 };
-	f->phase[PHASE_DECODE][M_TOKEN_LATENCY_MS] = (struct summary){
-		.count = 11388, .min = 18.1, .max = 131, .mean = 40, .stddev = 19, .p50 = 32, .p90 = 80, .p95 = 92, .p99 = 117 };
+	f->phase[PHASE_PREFILL][M_TOKEN_LATENCY_MS] = (struct summary){ .count = 900,
+									.min = 1.2,
+									.max = 22,
+									.mean = 3.1,
+									.stddev = 1,
+									.p50 = 2.6,
+									.p90 = 5,
+									.p95 = 8.4,
+									.p99 = 15 };
+	f->phase[PHASE_DECODE][M_TOKEN_LATENCY_MS] = (struct summary){ .count = 11388,
+								       .min = 18.1,
+								       .max = 131,
+								       .mean = 40,
+								       .stddev = 19,
+								       .p50 = 32,
+								       .p90 = 80,
+								       .p95 = 92,
+								       .p99 = 117 };
 	fill_histogram(&f->latency[PHASE_PREFILL], 1.2, 22, 13);
 	fill_histogram(&f->latency[PHASE_DECODE], 18.1, 131, 14);
 	fill_sessions(f, name, sessions, FINDINGS_CHARTED_SESSIONS, FINDINGS_BUCKETS_MAX);
 	fill_events(f, name ? name : "rwkv-sess-8f4e2d", events);
 	f->n_skipped = 2;
-	f->skipped[0] = (struct skipped_line){ f->files[0], 812, name ? name : "the line is torn: it ends inside a string" };
+	f->skipped[0] =
+		(struct skipped_line){ f->files[0], 812, name ? name : "the line is torn: it ends inside a string" };
 	f->skipped[1] = (struct skipped_line){ f->files[0], 9120, name ? name : "no event_type" };
+}
+
+/* As if the rules were the user's own. */
+static void be_judged(struct findings *f)
+{
+	static struct judgement judgement;
+	const struct diagnose_options own = { .rules_are_own = true };
+
+	judge_findings(&judgement, f, &own);
+	f->judgement = &judgement;
 }
 
 static void write_page(const char *name, enum lang lang, const struct buf *page)
@@ -214,8 +267,9 @@ static void write_page(const char *name, enum lang lang, const struct buf *page)
 }
 
 /* What holds for every page. */
-static void check_page(const struct findings *f, const char *name)
+static void check_page(struct findings *f, const char *name)
 {
+	be_judged(f);
 	for (int lang = 0; lang < LANG_COUNT; lang++) {
 		struct buf page = { 0 };
 		struct report_options options = { .lang = (enum lang)lang };
@@ -281,10 +335,10 @@ static void every_metric_missing_is_a_page(void **state)
 	memset(f.phase, 0, sizeof f.phase);
 	memset(f.series.metric, 0, sizeof f.series.metric);
 	memset(f.latency, 0, sizeof f.latency);
-	f.session[0] = (struct session_findings){ .session_id = "", .model_name = "", .strategy = "", .instance = "",
-						  .similarity_entropy_pearson = NAN };
+	f.session[0] = (struct session_findings){
+		.session_id = "", .model_name = "", .strategy = "", .instance = "", .similarity_entropy_pearson = NAN
+	};
 	f.n_events = 0;
-	f.verdict = VERDICT_HEALTHY;
 	f.anomaly_records = 0;
 	memset(f.anomaly_by_type, 0, sizeof f.anomaly_by_type);
 	memset(f.live_alarms, 0, sizeof f.live_alarms);

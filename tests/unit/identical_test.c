@@ -23,12 +23,17 @@ static void on_begin(void *mon)
 static void on_end(void *mon, const struct tap_step *s)
 {
 	struct rwkvmon_tensor tensor[256];
-	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = s->tokens, .n_tokens = s->n_tokens, .logits = s->logits,
-				     .n_logits = s->vocab, .state = tensor };
+	struct rwkvmon_step step = { .struct_size = sizeof step,
+				     .tokens = s->tokens,
+				     .n_tokens = s->n_tokens,
+				     .logits = s->logits,
+				     .n_logits = s->vocab,
+				     .state = tensor };
 
 	for (size_t i = 0; i < s->n_state && i < 256; i++)
-		tensor[step.n_state++] = (struct rwkvmon_tensor){ s->state[i].p, s->state[i].n, RWKVMON_F32,
-								  s->state[i].part == TAP_WKV ? RWKVMON_WKV : RWKVMON_SHIFT };
+		tensor[step.n_state++] =
+			(struct rwkvmon_tensor){ s->state[i].p, s->state[i].n, RWKVMON_F32,
+						 s->state[i].part == TAP_WKV ? RWKVMON_WKV : RWKVMON_SHIFT };
 	rwkvmon_end(mon, &step);
 }
 

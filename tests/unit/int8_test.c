@@ -83,14 +83,17 @@ static void what_does_not_fit_is_refused(void **state)
 		enum err_code code;
 		const char *words;
 	} cases[] = {
-		{ "blocks.1.att.key.weight.row_scale", "blocks.1.att.key.weight.row_scalx", ERR_UNSUPPORTED, "row_scale" },
-		{ "head.weight.col_low\":{\"dtype\":\"F32\",\"shape\":[128]", "head.weight.col_low\":{\"dtype\":\"I32\",\"shape\":[128]",
-		  ERR_SHAPE, "int32" },
-		{ "head.weight.col_low\":{\"dtype\":\"F32\",\"shape\":[128]", "head.weight.col_low\":{\"dtype\":\"F16\",\"shape\":[256]",
-		  ERR_SHAPE, "fp16 [256]; expected fp32 [128]" },
-		{ "head.weight.row_low\":{\"dtype\":\"F32\",\"shape\":[256]", "head.weight.row_lox\":{\"dtype\":\"F32\",\"shape\":[256]",
-		  ERR_UNSUPPORTED, "head.weight.row_low" },
-		{ "\"blocks.0.att.r_k\":{\"dtype\":\"F16\"", "\"blocks.0.att.r_k\":{\"dtype\":\"I16\"", ERR_UNSUPPORTED, "int16" },
+		{ "blocks.1.att.key.weight.row_scale", "blocks.1.att.key.weight.row_scalx", ERR_UNSUPPORTED,
+		  "row_scale" },
+		{ "head.weight.col_low\":{\"dtype\":\"F32\",\"shape\":[128]",
+		  "head.weight.col_low\":{\"dtype\":\"I32\",\"shape\":[128]", ERR_SHAPE, "int32" },
+		{ "head.weight.col_low\":{\"dtype\":\"F32\",\"shape\":[128]",
+		  "head.weight.col_low\":{\"dtype\":\"F16\",\"shape\":[256]", ERR_SHAPE,
+		  "fp16 [256]; expected fp32 [128]" },
+		{ "head.weight.row_low\":{\"dtype\":\"F32\",\"shape\":[256]",
+		  "head.weight.row_lox\":{\"dtype\":\"F32\",\"shape\":[256]", ERR_UNSUPPORTED, "head.weight.row_low" },
+		{ "\"blocks.0.att.r_k\":{\"dtype\":\"F16\"", "\"blocks.0.att.r_k\":{\"dtype\":\"I16\"", ERR_UNSUPPORTED,
+		  "int16" },
 		{ "\"rwkvmon_int8\":\"1\"", "\"rwkvmon_int8\":\"2\"", ERR_UNSUPPORTED, "layout 2" },
 	};
 

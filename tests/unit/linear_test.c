@@ -55,8 +55,9 @@ static void *weights(size_t n, enum weight_type type)
 static void assert_near(const char *set, const float *got, const float *want, size_t n, double limit)
 {
 	for (size_t i = 0; i < n; i++) {
-		bool same = isnan(want[i]) ? isnan(got[i]) : isinf(want[i]) ? got[i] == want[i] :
-				fabs((double)got[i] - (double)want[i]) <= limit;
+		bool same = isnan(want[i])   ? isnan(got[i])
+			    : isinf(want[i]) ? got[i] == want[i]
+					     : fabs((double)got[i] - (double)want[i]) <= limit;
 		if (!same)
 			fail_msg("%s: element %zu of %zu is %.9g, expected %.9g", set, i, n, (double)got[i],
 				 (double)want[i]);
@@ -71,8 +72,14 @@ static void check_product(enum weight_type type, size_t rows, size_t cols, size_
 	size_t x_len = (n - 1) * (cols + 1) + cols, y_len = (n - 1) * (rows + 2) + rows;
 	float *x = floats(x_len), *want = floats(y_len), *got = floats(y_len);
 	void *w = weights(w_len, type);
-	struct linear_args a = { .w = w, .x = x, .y_stride = rows + 2, .w_stride = inner + gap,
-				 .x_stride = cols + 1, .rows = rows, .cols = cols, .n = n };
+	struct linear_args a = { .w = w,
+				 .x = x,
+				 .y_stride = rows + 2,
+				 .w_stride = inner + gap,
+				 .x_stride = cols + 1,
+				 .rows = rows,
+				 .cols = cols,
+				 .n = n };
 
 	for (const struct linear_kernels *const *k = linear_all; *k; k++) {
 		if (!(*k)->runs_here())
@@ -188,7 +195,8 @@ static void bytes_keep_the_precision_of_x(void **state)
 					size += fabs((double)w[r * COLS + c] * (double)x[c]);
 				}
 				if (fabs((double)y[r] - want) > 1e-6 * size + 1e-44)
-					fail_msg("%s, scale %g: %.9g, expected %.9g", (*k)->name, (double)scales[s], (double)y[r], want);
+					fail_msg("%s, scale %g: %.9g, expected %.9g", (*k)->name, (double)scales[s],
+						 (double)y[r], want);
 			}
 		}
 	}
@@ -245,8 +253,9 @@ static void half_conversions_are_exact(void **state)
 	static const struct {
 		uint16_t h;
 		float f;
-	} f16[] = { { 0x3c00, 1 }, { 0xc000, -2 }, { 0x7bff, 65504 }, { 0x0001, 0x1p-24F }, { 0x03ff, 0x1.ff8p-15F },
-		    { 0x0400, 0x1p-14F }, { 0x3555, 0x1.554p-2F }, { 0x7c00, INFINITY }, { 0xfc00, -INFINITY } };
+	} f16[] = { { 0x3c00, 1 },           { 0xc000, -2 },           { 0x7bff, 65504 },
+		    { 0x0001, 0x1p-24F },    { 0x03ff, 0x1.ff8p-15F }, { 0x0400, 0x1p-14F },
+		    { 0x3555, 0x1.554p-2F }, { 0x7c00, INFINITY },     { 0xfc00, -INFINITY } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof f16 / sizeof *f16; i++)
@@ -299,7 +308,7 @@ static void vectors_agree_at_every_tail(void **state)
 	}
 }
 
-static void assert_change_near(const char *set, struct wkv_change got, struct wkv_change want)
+static void assert_change_near(const char *set, struct state_sums got, struct state_sums want)
 {
 	double scale = 1 + want.old_norm2 + want.new_norm2;
 
@@ -315,16 +324,16 @@ static void wkv7_agrees_at_every_head_size(void **state)
 	for (size_t n = 1; n <= 67; n++) {
 		float *in[6], *first = floats(n * n), *want = floats(n * n), *s = floats(n * n);
 		float *want_o = floats(n), *o = floats(n);
-		struct wkv_change want_change = { 0 };
+		struct state_sums want_change = { 0 };
 
 		for (int i = 0; i < 6; i++)
 			in[i] = floats(n);
 		memcpy(want, first, n * n * sizeof *want);
-		wkv_all[0]->wkv7(&(struct wkv7_args){ want_o, want, in[0], in[1], in[2], in[3], in[4], in[5], n,
-						      &want_change });
+		wkv_all[0]->wkv7(
+			&(struct wkv7_args){ want_o, want, in[0], in[1], in[2], in[3], in[4], in[5], n, &want_change });
 		for (const struct wkv_kernels *const *k = wkv_all; *k; k++)
 			for (int watch = 0; (*k)->runs_here() && watch < 2; watch++) {
-				struct wkv_change change = { 0 };
+				struct state_sums change = { 0 };
 
 				memcpy(s, first, n * n * sizeof *s);
 				(*k)->wkv7(&(struct wkv7_args){ o, s, in[0], in[1], in[2], in[3], in[4], in[5], n,
@@ -349,16 +358,16 @@ static void wkv6_agrees_at_every_head_size(void **state)
 	for (size_t n = 1; n <= 67; n++) {
 		float *in[5], *first = floats(n * n), *want = floats(n * n), *s = floats(n * n);
 		float *want_o = floats(n), *o = floats(n);
-		struct wkv_change want_change = { 0 };
+		struct state_sums want_change = { 0 };
 
 		for (int i = 0; i < 5; i++)
 			in[i] = floats(n);
 		memcpy(want, first, n * n * sizeof *want);
-		wkv_all[0]->wkv6(&(struct wkv6_args){ want_o, want, in[0], in[1], in[2], in[3], in[4], n,
-			&want_change });
+		wkv_all[0]->wkv6(
+			&(struct wkv6_args){ want_o, want, in[0], in[1], in[2], in[3], in[4], n, &want_change });
 		for (const struct wkv_kernels *const *k = wkv_all; *k; k++)
 			for (int watch = 0; (*k)->runs_here() && watch < 2; watch++) {
-				struct wkv_change change = { 0 };
+				struct state_sums change = { 0 };
 
 				memcpy(s, first, n * n * sizeof *s);
 				(*k)->wkv6(&(struct wkv6_args){ o, s, in[0], in[1], in[2], in[3], in[4], n,
@@ -380,7 +389,8 @@ static void a_kernel_set_is_chosen_once(void **state)
 	assert_ptr_equal(linear_kernels(), linear_kernels());
 	assert_true(linear_kernels()->runs_here());
 	assert_true(wkv_kernels()->runs_here());
-	assert_memory_equal(linear_kernels()->name, wkv_kernels()->name, strlen(wkv_kernels()->name)); /* avx512, avx512vnni */
+	assert_memory_equal(linear_kernels()->name, wkv_kernels()->name,
+			    strlen(wkv_kernels()->name)); /* avx512, avx512vnni */
 	for (const struct linear_kernels *const *k = linear_all; *k; k++)
 		if (!(*k)->runs_here())
 			fprintf(stderr, "SKIPPED: kernels for %s, this machine lacks it\n", (*k)->name);
@@ -389,16 +399,11 @@ static void a_kernel_set_is_chosen_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(products_agree_at_every_tail),
-		cmocka_unit_test(columns_of_zeros_are_left_out),
-		cmocka_unit_test(nonfinite_weights_stay_in_their_row),
-		cmocka_unit_test(bytes_keep_the_precision_of_x),
-		cmocka_unit_test(nonfinite_inputs_reach_every_row),
-		cmocka_unit_test(every_half_widens_exactly),
-		cmocka_unit_test(half_conversions_are_exact),
-		cmocka_unit_test(vectors_agree_at_every_tail),
-		cmocka_unit_test(wkv7_agrees_at_every_head_size),
-		cmocka_unit_test(wkv6_agrees_at_every_head_size),
+		cmocka_unit_test(products_agree_at_every_tail),        cmocka_unit_test(columns_of_zeros_are_left_out),
+		cmocka_unit_test(nonfinite_weights_stay_in_their_row), cmocka_unit_test(bytes_keep_the_precision_of_x),
+		cmocka_unit_test(nonfinite_inputs_reach_every_row),    cmocka_unit_test(every_half_widens_exactly),
+		cmocka_unit_test(half_conversions_are_exact),          cmocka_unit_test(vectors_agree_at_every_tail),
+		cmocka_unit_test(wkv7_agrees_at_every_head_size),      cmocka_unit_test(wkv6_agrees_at_every_head_size),
 		cmocka_unit_test(a_kernel_set_is_chosen_once),
 	};
 

@@ -60,8 +60,11 @@ static struct log *open_with(struct log_config cfg, const char *path)
 static void write_steps(struct log *log, uint64_t first, int n)
 {
 	for (int i = 0; i < n; i++) {
-		struct record r = { .time_us = fake_wall(&wall_base), .event = EVENT_INFERENCE_STEP, .session = &session,
-				    .sequence_length = first + (uint64_t)i, .token_count = 1 };
+		struct record r = { .time_us = fake_wall(&wall_base),
+				    .event = EVENT_INFERENCE_STEP,
+				    .session = &session,
+				    .sequence_length = first + (uint64_t)i,
+				    .token_count = 1 };
 
 		log_sink(log)->write(log_sink(log), &r);
 	}
@@ -79,10 +82,8 @@ static void names_say_what_and_when(void **state)
 	static const struct {
 		const char *path, *rotated;
 	} cases[] = {
-		{ "run.log", "run.20250911T123456.789Z.log" },
-		{ "run.log.zst", "run.20250911T123456.789Z.log.zst" },
-		{ "a.b/run", "a.b/run.20250911T123456.789Z" },
-		{ "a.b/run.zst", "a.b/run.20250911T123456.789Z.zst" },
+		{ "run.log", "run.20250911T123456.789Z.log" }, { "run.log.zst", "run.20250911T123456.789Z.log.zst" },
+		{ "a.b/run", "a.b/run.20250911T123456.789Z" }, { "a.b/run.zst", "a.b/run.20250911T123456.789Z.zst" },
 		{ ".log", ".log.20250911T123456.789Z" },
 	};
 	struct buf b = { 0 };
@@ -107,6 +108,12 @@ static void names_say_what_and_when(void **state)
 	buf_clear(&b);
 	log_name_expand(&b, "x-{session}-{time}-{what}.log", "s1", wall_base);
 	assert_string_equal(b.p, "x-s1-20250911T123456.789Z-{what}.log");
+	buf_clear(&b);
+	log_name_expand(&b, "logs/{session}.log", "../../etc/pass\nwd\x1b", wall_base);
+	assert_string_equal(b.p, "logs/_._.._etc_pass_wd_.log");
+	buf_clear(&b);
+	log_name_expand(&b, "logs/{session}", "..", wall_base);
+	assert_string_equal(b.p, "logs/_.");
 	buf_clear(&b);
 	log_name_expand(&b, "x-{pid}.log", "s1", wall_base);
 	assert_int_equal(strtol(b.p + 2, NULL, 10), getpid());
@@ -359,7 +366,8 @@ static void several_writers_share_a_file(void **state)
 
 		snprintf(path, sizeof path, "%s", in_dir(names[z]));
 		for (int i = 0; i < WRITERS; i++)
-			writer[i].log = open_with((struct log_config){ .rotate_bytes = 60000, .sync = LOG_SYNC_NEVER }, path);
+			writer[i].log =
+				open_with((struct log_config){ .rotate_bytes = 60000, .sync = LOG_SYNC_NEVER }, path);
 		for (int i = 0; i < WRITERS; i++)
 			assert_int_equal(pthread_create(&writer[i].thread, NULL, write_some, &writer[i]), 0);
 		for (int i = 0; i < WRITERS; i++) {

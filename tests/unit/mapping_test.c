@@ -16,7 +16,8 @@ static struct mapping *mapping_of(const char *text)
 }
 
 /* The line as a record; what it points to lives in d. */
-static enum decode_result decode(struct record_decoder *d, const struct mapping *m, const char *line, struct record *out)
+static enum decode_result decode(struct record_decoder *d, const struct mapping *m, const char *line,
+				 struct record *out)
 {
 	d->map = mapping_fields(m);
 	return record_decode(d, slice_of(line), out);
@@ -37,9 +38,13 @@ static void values_are_found_and_become_ours(void **state)
 	struct record r;
 
 	(void)state;
-	assert_int_equal(decode(&d, m, "{\"who\":\"me\",\"t\":{\"at\":1757594096789},\"stage\":\"go on\",\"request\":{\"seconds\":0.0325,"
-				       "\"bytes\":1048576,\"other\":1},\"gpu\":\"0.78\",\"a\":{\"b.c\":4.25},\"token_latency_ms\":99}", &r),
-			 DECODE_OK);
+	assert_int_equal(
+		decode(&d, m,
+		       "{\"who\":\"me\",\"t\":{\"at\":1757594096789},\"stage\":\"go "
+		       "on\",\"request\":{\"seconds\":0.0325,"
+		       "\"bytes\":1048576,\"other\":1},\"gpu\":\"0.78\",\"a\":{\"b.c\":4.25},\"token_latency_ms\":99}",
+		       &r),
+		DECODE_OK);
 	assert_true(r.time_us == INT64_C(1757594096789000));
 	assert_int_equal(r.event, EVENT_INFERENCE_STEP);
 	assert_int_equal(r.phase, PHASE_DECODE);
@@ -50,9 +55,13 @@ static void values_are_found_and_become_ours(void **state)
 	assert_true(r.metric[M_VRAM_USED_MB] == 1);
 	assert_true(r.metric[M_GPU_UTILIZATION_PCT] == 78);
 	assert_true(r.metric[M_LOGITS_ENTROPY] == 4.25);
-	assert_int_equal(decode(&d, m, "{\"t.at\":\"1757594096790\",\"request\":{\"seconds\":1e-2},\"stage\":\"x\",\"gpu\":null}", &r), DECODE_OK);
+	assert_int_equal(
+		decode(&d, m,
+		       "{\"t.at\":\"1757594096790\",\"request\":{\"seconds\":1e-2},\"stage\":\"x\",\"gpu\":null}", &r),
+		DECODE_OK);
 	assert_true(r.time_us == INT64_C(1757594096790000) && r.metric[M_TOKEN_LATENCY_MS] == 10);
-	assert_true(r.phase == PHASE_UNKNOWN && !record_has(&r, M_GPU_UTILIZATION_PCT) && !record_has(&r, M_LOGITS_ENTROPY));
+	assert_true(r.phase == PHASE_UNKNOWN && !record_has(&r, M_GPU_UTILIZATION_PCT) &&
+		    !record_has(&r, M_LOGITS_ENTROPY));
 	assert_int_equal(decode(&d, m, "{\"request\":{\"seconds\":1}}", &r), DECODE_BAD_TIMESTAMP);
 	record_decoder_free(&d);
 	mapping_close(m);
@@ -93,7 +102,8 @@ static void times_come_in_many_forms(void **state)
 		snprintf(line, sizeof line, "{\"e\":1,\"t\":%s}", cases[i].value);
 		m = mapping_of(text);
 		got = decode(&d, m, line, &r);
-		if (got != (cases[i].us < 0 ? DECODE_BAD_TIMESTAMP : DECODE_OK) || (cases[i].us >= 0 && r.time_us != cases[i].us))
+		if (got != (cases[i].us < 0 ? DECODE_BAD_TIMESTAMP : DECODE_OK) ||
+		    (cases[i].us >= 0 && r.time_us != cases[i].us))
 			fail_msg("%s %s: %d, %lld", cases[i].format, cases[i].value, got, (long long)r.time_us);
 		mapping_close(m);
 	}
@@ -102,7 +112,8 @@ static void times_come_in_many_forms(void **state)
 
 static void event_types_may_be_called_otherwise(void **state)
 {
-	struct mapping *m = mapping_of("timestamp: t\nevent_type: { path: msg, words: { done: inference_step, lost: gap } }\nlogits_entropy: e");
+	struct mapping *m = mapping_of("timestamp: t\nevent_type: { path: msg, words: { done: inference_step, lost: "
+				       "gap } }\nlogits_entropy: e");
 	struct record_decoder d = { 0 };
 	struct record r;
 
@@ -111,7 +122,8 @@ static void event_types_may_be_called_otherwise(void **state)
 	assert_int_equal(r.event, EVENT_INFERENCE_STEP);
 	assert_int_equal(decode(&d, m, "{\"t\":\"2025-09-11T12:34:56Z\",\"msg\":\"lost\"}", &r), DECODE_OK);
 	assert_int_equal(r.event, EVENT_GAP);
-	assert_int_equal(decode(&d, m, "{\"t\":\"2025-09-11T12:34:56Z\",\"msg\":\"inference_step\"}", &r), DECODE_NO_EVENT_TYPE);
+	assert_int_equal(decode(&d, m, "{\"t\":\"2025-09-11T12:34:56Z\",\"msg\":\"inference_step\"}", &r),
+			 DECODE_NO_EVENT_TYPE);
 	assert_int_equal(decode(&d, m, "{\"t\":\"2025-09-11T12:34:56Z\",\"e\":1}", &r), DECODE_NO_EVENT_TYPE);
 	record_decoder_free(&d);
 	mapping_close(m);
@@ -144,7 +156,8 @@ static void bad_files_are_refused_with_place_and_advice(void **state)
 		{ "logits_entropy: e\ntoken_latency_ms: e", "m.yaml:2:19", "used twice", NULL },
 		{ "logits_entropy: e\ntoken_latency_ms: e.x", "m.yaml:2:19", "used twice, or leads", NULL },
 		{ "logits_entropy: e.x\ntoken_latency_ms: e", "m.yaml:2:19", "used twice, or leads", NULL },
-		{ "logits_entropy: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "m.yaml:1:17", "longer than 63", NULL },
+		{ "logits_entropy: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		  "m.yaml:1:17", "longer than 63", NULL },
 		{ "logits_entropy: e", "m.yaml:1:1", "`timestamp`", NULL },
 		{ "timestamp: t", "m.yaml:1:1", "expected a metric", NULL },
 	};

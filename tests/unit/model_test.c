@@ -32,21 +32,32 @@ static void wrong_models_are_refused_with_reasons(void **state)
 		enum err_code code;
 		const char *words[2];
 	} cases[] = {
-		{ "blocks.3.att.key.weight", "blocks.3.att.kez.weight", ERR_SHAPE, { "blocks.3.att.key.weight",
-			"missing" } },
+		{ "blocks.3.att.key.weight",
+		  "blocks.3.att.kez.weight",
+		  ERR_SHAPE,
+		  { "blocks.3.att.key.weight", "missing" } },
 		{ "\"emb.weight\"", "\"emb.weighx\"", ERR_SHAPE, { "emb.weight", "missing" } },
 		{ "att.r_k\":{\"dtype\":\"F16\",\"shape\":[2,64]",
-			"att.r_k\":{\"dtype\":\"F16\",\"shape\":[1,64]", ERR_SHAPE,
+		  "att.r_k\":{\"dtype\":\"F16\",\"shape\":[1,64]",
+		  ERR_SHAPE,
 		  { "[1, 64]", "bytes" } },
 		{ "blocks.1.att.g1\":{\"dtype\":\"F16\",\"shape\":[128,64]",
-		  "blocks.1.att.g1\":{\"dtype\":\"F16\",\"shape\":[64,128]", ERR_SHAPE, { "[64, 128]", "C = 128" } },
+		  "blocks.1.att.g1\":{\"dtype\":\"F16\",\"shape\":[64,128]",
+		  ERR_SHAPE,
+		  { "[64, 128]", "C = 128" } },
 		{ "blocks.2.ffn.value.weight\":{\"dtype\":\"F16\",\"shape\":[128,512]",
-		  "blocks.2.ffn.value.weight\":{\"dtype\":\"F16\",\"shape\":[512,128]", ERR_SHAPE, { "[512, "
-			"128]", "F = 512" } },
+		  "blocks.2.ffn.value.weight\":{\"dtype\":\"F16\",\"shape\":[512,128]",
+		  ERR_SHAPE,
+		  { "[512, "
+		    "128]",
+		    "F = 512" } },
 		{ "blocks.4.att.r_k\":{\"dtype\":\"F16\",\"shape\":[2,64]",
-		  "blocks.4.att.r_k\":{\"dtype\":\"F16\",\"shape\":[4,32]", ERR_SHAPE, { "[4, 32]", "H = 2, N = 64" } },
-		{ "blocks.0.ln1.weight\":{\"dtype\":\"F16\"", "blocks.0.ln1.weight\":{\"dtype\":\"I16\"",
-			ERR_UNSUPPORTED,
+		  "blocks.4.att.r_k\":{\"dtype\":\"F16\",\"shape\":[4,32]",
+		  ERR_SHAPE,
+		  { "[4, 32]", "H = 2, N = 64" } },
+		{ "blocks.0.ln1.weight\":{\"dtype\":\"F16\"",
+		  "blocks.0.ln1.weight\":{\"dtype\":\"I16\"",
+		  ERR_UNSUPPORTED,
 		  { "int16", "fp32, fp16 or bf16" } },
 		{ "blocks.5.ffn.x_k", "blocks.9999.xx_k", ERR_UNSUPPORTED, { "9999", "blocks" } },
 	};
@@ -58,7 +69,7 @@ static void wrong_models_are_refused_with_reasons(void **state)
 		struct model *m;
 
 		assert_int_equal(model_open_memory(&m, b.p, b.used, "changed.safetensors", NULL, &err),
-			-(int)cases[i].code);
+				 -(int)cases[i].code);
 		assert_null(m);
 		assert_non_null(strstr(err.text, "changed.safetensors"));
 		for (int w = 0; w < 2; w++)
@@ -74,9 +85,15 @@ static void other_versions_are_named(void **state)
 	static const struct {
 		const char *tensor, *name;
 	} cases[] = {
-		{ "blocks.0.ffn.s_emb.weight", "RWKV-7a" },
-		{ "blocks.0.qkv.q.weight", "RWKV-7b" },
+		{ "blocks.0.ffn.enn.weight", "release candidate of RWKV-8" },
+		{ "blocks.0.qkv.ennk.weight", "release candidate of RWKV-8" },
+		{ "blocks.0.rosa.q.weight", "release candidate of RWKV-8" },
 		{ "blocks.0.att.time_curve", "version 1, 2 or 3" },
+		{ "rwkv.blocks.0.attention.time_decay", "RWKV-4 in the form of transformers" },
+		{ "rwkv.blocks.0.attention.gate.weight", "RWKV-5 in the form of transformers" },
+		{ "rwkv.blocks.0.attention.time_maa_x", "RWKV-6 in the form of transformers" },
+		{ "model.layers.0.attn.x_proj.0.linear.weight", "RWKV-6 in the form of flash-linear-attention" },
+		{ "model.layers.0.attn.r_proj.weight", "RWKV-7 in the form of flash-linear-attention" },
 		{ "model.layers.0.self_attn.q_proj.weight", "no RWKV model" },
 	};
 
@@ -87,7 +104,7 @@ static void other_versions_are_named(void **state)
 		struct model *m;
 
 		buf_printf(&header, "{\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
-			cases[i].tensor);
+			   cases[i].tensor);
 		for (int byte = 0; byte < 8; byte++)
 			buf_char(&b, (char)(header.used >> 8 * byte));
 		buf_add(&b, header.p, header.used);
@@ -261,7 +278,7 @@ static void watch_end(void *ctx, const struct tap_step *step)
 	w->nonfinite = 0;
 	w->rows = step->n_stats;
 	for (size_t i = 0; i < step->n_stats; i++)
-		w->nonfinite += step->stats[i].nonfinite;
+		w->nonfinite += step->stats[i].sums.nonfinite;
 }
 
 /* A NaN in the state is counted, tensor by tensor, and does not crash anything. */
@@ -269,7 +286,7 @@ static void broken_states_are_counted(void **state)
 {
 	static const uint32_t token[] = { 72 };
 	struct watch watch;
-	const struct tap tap = { &watch, watch_begin, watch_end, true };
+	const struct tap tap = { &watch, watch_begin, watch_end, true, false };
 	struct run_call call = { .tokens = token, .n = 1, .tap = &tap };
 	struct model *m;
 	struct run *run;
@@ -314,7 +331,8 @@ static void leaving_zeros_out_changes_nothing(void **state)
 			for (const char *p = text; *p; p++) {
 				uint32_t token = (unsigned char)*p;
 
-				assert_int_equal(run_forward(run, &(struct run_call){ .tokens = &token, .n = 1 }, NULL), 0);
+				assert_int_equal(run_forward(run, &(struct run_call){ .tokens = &token, .n = 1 }, NULL),
+						 0);
 			}
 			memcpy(logits[skip], run_logits(run), sizeof logits[skip]);
 			run_close(run);
@@ -337,8 +355,10 @@ static void write_trained_state(struct buf *out, size_t n_layer, size_t n_head, 
 	size_t bytes = n_head * size * size * sizeof(float);
 
 	for (size_t b = 0; b < n_layer; b++)
-		buf_printf(&header, "%c\"blocks.%zu.att.time_state\":{\"dtype\":\"F32\",\"shape\":[%zu,%zu,%zu],"
-			   "\"data_offsets\":[%zu,%zu]}", b ? ',' : '{', b, n_head, size, size, b * bytes, (b + 1) * bytes);
+		buf_printf(&header,
+			   "%c\"blocks.%zu.att.time_state\":{\"dtype\":\"F32\",\"shape\":[%zu,%zu,%zu],"
+			   "\"data_offsets\":[%zu,%zu]}",
+			   b ? ',' : '{', b, n_head, size, size, b * bytes, (b + 1) * bytes);
 	buf_char(&header, '}');
 	write_le(out, header.used, 8);
 	buf_add(out, header.p, header.used);
@@ -384,7 +404,8 @@ static void a_trained_state_lies_transposed(void **state)
 		for (size_t h = 0; h < info->n_head; h++)
 			for (size_t i = 0; i < size; i++)
 				for (size_t j = 0; j < size; j++)
-					assert_true(tensors[3 * b + 1].p[(h * size + i) * size + j] == trained_value(b, h, j, i));
+					assert_true(tensors[3 * b + 1].p[(h * size + i) * size + j] ==
+						    trained_value(b, h, j, i));
 	assert_int_equal(run_forward(run, &(struct run_call){ .tokens = tokens, .n = 5 }, NULL), 0);
 	memcpy(logits, run_logits(run), sizeof logits);
 

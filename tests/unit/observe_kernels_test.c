@@ -58,7 +58,8 @@ static void logits_sums_agree_with_scalar(void **state)
 	for (size_t n = 1; n; n = next_length(n))
 		for (int t = 0; t < VALUE_TYPE_COUNT; t++) {
 			float *x = floats(n, -30, 12);
-			void *in = values_of(x, (enum value_type)t, n), *copy = malloc(n * value_bytes((enum value_type)t));
+			void *in = values_of(x, (enum value_type)t, n),
+			     *copy = malloc(n * value_bytes((enum value_type)t));
 			struct logits_sums want, got;
 			float ref;
 
@@ -73,12 +74,14 @@ static void logits_sums_agree_with_scalar(void **state)
 				memset(copy, 0x5a, n * value_bytes((enum value_type)t));
 				kernel->logits(in, (enum value_type)t, n, copy, ref, &got);
 				assert_true(got.top == want.top);
-				close_to(log2(got.sum) - got.offset, log2(want.sum) - want.offset, 2e-7, "log of the sum", kernel->name, n);
-				close_to(log2(got.sum) - got.weighted / got.sum, log2(want.sum) - want.weighted / want.sum, 5e-7, "entropy",
-					 kernel->name, n);
+				close_to(log2(got.sum) - got.offset, log2(want.sum) - want.offset, 2e-7,
+					 "log of the sum", kernel->name, n);
+				close_to(log2(got.sum) - got.weighted / got.sum,
+					 log2(want.sum) - want.weighted / want.sum, 5e-7, "entropy", kernel->name, n);
 				assert_memory_equal(copy, in, n * value_bytes((enum value_type)t));
 				kernel->logits(in, (enum value_type)t, n, NULL, ref, &want);
-				assert_true(got.sum == want.sum && got.weighted == want.weighted); /* the copy changes nothing */
+				assert_true(got.sum == want.sum &&
+					    got.weighted == want.weighted); /* the copy changes nothing */
 				observe_kernels_all[0]->logits(in, (enum value_type)t, n, NULL, ref, &want);
 			}
 			free(copy);
@@ -105,11 +108,12 @@ static void compare_agrees_with_scalar(void **state)
 					observe_kernels_all[0]->compare(old, now, (enum value_type)t, n, &want);
 					kernel->compare(same, now, (enum value_type)t, n, &got);
 					assert_memory_equal(&related, &got, sizeof got); /* the copy changes nothing */
-					close_to(got.dot / sqrt(want.old2 * want.new2), want.dot / sqrt(want.old2 * want.new2), 5e-7, "dot",
+					close_to(got.dot / sqrt(want.old_norm2 * want.new_norm2),
+						 want.dot / sqrt(want.old_norm2 * want.new_norm2), 5e-7, "dot",
 						 kernel->name, n);
-					close_to(got.old2, want.old2, 1e-6, "old2", kernel->name, n);
-					close_to(got.new2, want.new2, 1e-6, "new2", kernel->name, n);
-					close_to(got.change2, want.change2, 1e-6, "change2", kernel->name, n);
+					close_to(got.old_norm2, want.old_norm2, 1e-6, "old2", kernel->name, n);
+					close_to(got.new_norm2, want.new_norm2, 1e-6, "new2", kernel->name, n);
+					close_to(got.change_norm2, want.change_norm2, 1e-6, "change2", kernel->name, n);
 					assert_memory_equal(same, old, n * sizeof *same);
 				}
 				free(now);
@@ -140,13 +144,13 @@ static void one_bad_value_poisons_every_kernel(void **state)
 					observe_kernels_all[k]->logits(x, VALUE_F32, n, NULL, 10, &sums);
 					assert_true(!isfinite(sums.sum) || !isfinite(sums.weighted));
 					observe_kernels_all[k]->relate(old, x, VALUE_F32, n, &s);
-					assert_true(!isfinite(s.new2) && !isfinite(s.dot));
+					assert_true(!isfinite(s.new_norm2) && !isfinite(s.dot));
 					s = (struct state_sums){ 0 };
 					observe_kernels_all[k]->relate(x, old, VALUE_F32, n, &s);
-					assert_true(!isfinite(s.old2) && !isfinite(s.dot));
+					assert_true(!isfinite(s.old_norm2) && !isfinite(s.dot));
 					s = (struct state_sums){ 0 };
 					observe_kernels_all[k]->compare(old, x, VALUE_F32, n, &s);
-					assert_true(!isfinite(s.new2));
+					assert_true(!isfinite(s.new_norm2));
 				}
 }
 
@@ -178,6 +182,35 @@ static void every_half_is_widened_exactly(void **state)
 	}
 }
 
+/* Wherever it stands, of either sign. */
+static void the_largest_half_is_found(void **state)
+{
+	uint16_t halves[300];
+	float old[300] = { 0 };
+
+	(void)state;
+	for (size_t k = 0; observe_kernels_all[k]; k++) {
+		if (!observe_kernels_all[k]->runs_here())
+			continue;
+		for (size_t n = 1; n < 300; n += n < 140 ? 1 : 13)
+			for (size_t at = 0; at < n; at++) {
+				struct state_sums s = { 0 };
+				struct logits_sums l;
+
+				for (size_t i = 0; i < n; i++)
+					halves[i] = f16_of_float((float)i - 150);
+				halves[at] = f16_of_float(at % 3 ? -65504 : 65504);
+				observe_kernels_all[k]->relate(old, halves, VALUE_F16, n, &s);
+				assert_float_equal(sqrt(s.fp16_most2), 65504, 0);
+				observe_kernels_all[k]->logits(halves, VALUE_F16, n, NULL, 65504, &l);
+				assert_float_equal(fmaxf(l.top, l.fp16_low), 65504, 0);
+				s = (struct state_sums){ 0 };
+				observe_kernels_all[k]->relate(old, halves, VALUE_BF16, n, &s);
+				assert_float_equal(s.fp16_most2, 0, 0);
+			}
+	}
+}
+
 static void any_alignment_will_do(void **state)
 {
 	char room[4 * 300 + 4];
@@ -197,7 +230,7 @@ static void any_alignment_will_do(void **state)
 			state_observe(old, in, (enum value_type)t, 300, &want);
 			memset(old, 0, sizeof old);
 			state_observe(old, room + shift, (enum value_type)t, 300, &sums);
-			assert_true(sums.new2 == want.new2);
+			assert_true(sums.new_norm2 == want.new_norm2);
 			free(in);
 			free(x);
 		}
@@ -236,8 +269,8 @@ static void entropy_follows_its_definition(void **state)
 					x[i] += (float)i / (float)sizes[s] * spans[r]; /* the reference keeps moving */
 				logits_observe(x, VALUE_F32, sizes[s], NULL, &got);
 				if (!(fabs(got.entropy - entropy_by_definition(x, sizes[s])) < 4e-6))
-					fail_msg("n = %zu, span %g: entropy %.9g, by definition %.9g", sizes[s], (double)spans[r],
-						 got.entropy, entropy_by_definition(x, sizes[s]));
+					fail_msg("n = %zu, span %g: entropy %.9g, by definition %.9g", sizes[s],
+						 (double)spans[r], got.entropy, entropy_by_definition(x, sizes[s]));
 				free(x);
 			}
 }
@@ -263,8 +296,8 @@ static void halves_are_widened_exactly(void **state)
 	static const struct {
 		uint16_t half;
 		float value;
-	} cases[] = { { 0x0000, 0 },	  { 0x0001, 0x1p-24f }, { 0x03ff, 0x3ffp-24f }, { 0x0400, 0x1p-14f },
-		      { 0x3c00, 1 },	  { 0xc000, -2 },	{ 0x7bff, 65504 },	{ 0x8001, -0x1p-24f } };
+	} cases[] = { { 0x0000, 0 }, { 0x0001, 0x1p-24f }, { 0x03ff, 0x3ffp-24f }, { 0x0400, 0x1p-14f },
+		      { 0x3c00, 1 }, { 0xc000, -2 },       { 0x7bff, 65504 },      { 0x8001, -0x1p-24f } };
 	static const uint16_t brain[] = { 0x3f80, 0xc000 };
 	struct state_sums sums = { 0 };
 	float old[8] = { 0 };
@@ -337,6 +370,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(logits_sums_agree_with_scalar),
+		cmocka_unit_test(the_largest_half_is_found),
 		cmocka_unit_test(compare_agrees_with_scalar),
 		cmocka_unit_test(one_bad_value_poisons_every_kernel),
 		cmocka_unit_test(every_half_is_widened_exactly),

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "export/http.h"
+#include "export/microhttpd.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,8 +16,13 @@
 
 static rwkvmon *open_handle(const char *model, const char *listen, const char *textfile)
 {
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .model_name = model, .runtime_name = "test", .vocab_size = 256,
-				      .listen = listen, .metrics_textfile = textfile, .block_when_full = 1 };
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg,
+				      .model_name = model,
+				      .runtime_name = "test",
+				      .vocab_size = 256,
+				      .listen = listen,
+				      .metrics_textfile = textfile,
+				      .block_when_full = 1 };
 	char why[RWKVMON_ERROR_BYTES];
 	rwkvmon *mon;
 
@@ -31,7 +37,9 @@ static void steps(rwkvmon *mon, int n)
 
 	for (int i = 0; i < n; i++) {
 		rwkvmon_begin(mon);
-		rwkvmon_end(mon, &(struct rwkvmon_step){ .struct_size = sizeof(struct rwkvmon_step), .tokens = &token, .n_tokens = 1,
+		rwkvmon_end(mon, &(struct rwkvmon_step){ .struct_size = sizeof(struct rwkvmon_step),
+							 .tokens = &token,
+							 .n_tokens = 1,
 							 .phase = RWKVMON_DECODE });
 	}
 }
@@ -127,16 +135,23 @@ static void a_short_run_leaves_its_numbers(void **state)
 {
 	char path[] = "/tmp/rwkvmon-publish-XXXXXX";
 	struct buf text = { 0 };
+	char host[200] = "localhost", series[400];
 	rwkvmon *mon;
 
 	(void)state;
+	gethostname(host, sizeof host - 1);
 	close(mkstemp(path));
 	mon = open_handle("a", NULL, path);
 	steps(mon, 100);
 	assert_int_equal(rwkvmon_close(mon, NULL), 0);
 	assert_int_equal(file_read(&text, path, 1 << 20, NULL), 0);
-	assert_non_null(strstr(text.p, "rwkv_token_total{model=\"a\",backend=\"test\"} 100\n"));
-	assert_non_null(strstr(text.p, "rwkv_backend_up{model=\"a\",backend=\"test\"} 0\n"));
+	snprintf(series, sizeof series, "rwkv_token_total{instance=\"%s:%ld\",model=\"a\",backend=\"test\"} 100\n",
+		 host, (long)getpid());
+	if (!strstr(text.p, series))
+		fail_msg("no %s in %s", series, text.p);
+	snprintf(series, sizeof series, "rwkv_backend_up{instance=\"%s:%ld\",model=\"a\",backend=\"test\"} 0\n", host,
+		 (long)getpid());
+	assert_non_null(strstr(text.p, series));
 	buf_free(&text);
 	unlink(path);
 }
@@ -154,7 +169,9 @@ static void what_cannot_be_is_told_at_once(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .listen = cases[i].listen, .metrics_textfile = cases[i].textfile };
+		struct rwkvmon_config cfg = { .struct_size = sizeof cfg,
+					      .listen = cases[i].listen,
+					      .metrics_textfile = cases[i].textfile };
 		char why[RWKVMON_ERROR_BYTES];
 		rwkvmon *mon;
 
@@ -201,7 +218,7 @@ int main(void)
 		cmocka_unit_test(threads_come_and_go),
 	};
 
-	if (!http_library()) {
+	if (!microhttpd_version()) {
 		fprintf(stderr, "SKIPPED: publish_test: this build has no HTTP server (libmicrohttpd was missing)\n");
 		return 77;
 	}

@@ -3,16 +3,21 @@
 
 #include "base/file.h"
 #include "read/read.h"
+#include "read/sources.h"
+#include "spec/skipped.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
-#define STEP(n) "{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"session_id\":\"s\",\"event_type\":\"inference_step\"," \
-		"\"sequence_length\":" #n ",\"performance\":{\"token_latency_ms\":32.5}}"
+#define STEP(n)                                                                                                        \
+	"{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"session_id\":\"s\",\"event_type\":\"inference_step\","          \
+	"\"sequence_length\":" #n ",\"performance\":{\"token_latency_ms\":32.5}}"
 
 /* Bytes in memory, handed out a few at a time. */
 struct memory {
@@ -105,8 +110,77 @@ static void troubles_cost_only_their_lines(void **state)
 			if (o.rc || o.records != cases[i].records || o.sum != cases[i].sum ||
 			    o.in.lines != cases[i].lines || o.in.skipped_lines != cases[i].skipped ||
 			    strcmp(o.reasons, cases[i].reasons))
-				fail_msg("case %zu, %zu at a time: rc %d, %d records, %d lines, %d skipped: %s", i, most,
-					 o.rc, (int)o.records, (int)o.in.lines, (int)o.in.skipped_lines, o.reasons);
+				fail_msg("case %zu, %zu at a time: rc %d, %d records, %d lines, %d skipped: %s", i,
+					 most, o.rc, (int)o.records, (int)o.in.lines, (int)o.in.skipped_lines,
+					 o.reasons);
+		}
+}
+
+#define QUOTED(n)                                                                                                      \
+	"{\\\"timestamp\\\":\\\"2025-09-11T12:34:56.789Z\\\",\\\"event_type\\\":\\\"inference_step\\\","               \
+	"\\\"sequence_length\\\":" #n "}"
+#define CRI "2025-09-11T12:34:56.789012345Z stdout "
+
+/* What containers, journals and shells make of a log's lines. */
+static void lines_that_others_wrapped_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t records, sum, skipped;
+	} cases[] = {
+		{ "{\"log\":\"" QUOTED(1) "\\n\",\"stream\":\"stdout\",\"time\":\"2025-09-11T12:34:56Z\"}\n"
+					  "{\"log\":\"no record\\n\",\"stream\":\"stderr\",\"time\":\"x\"}\n"
+					  "{\"log\":\"{\\\"timestamp\\\":\\\"2025-09-11T12:34:56.789Z\\\",\","
+					  "\"stream\":\"stdout\",\"time\":\"x\"}\n"
+					  "{\"log\":\"\\\"event_type\\\":\\\"inference_step\\\",\\\"sequence_"
+					  "length\\\":2,\\\"text\\\":\\\"\\u72b6\\ud83d\\ude00\\\"}\\n\","
+					  "\"stream\":\"stdout\",\"time\":\"x\"}\n",
+		  2, 3, 1 },
+		{ CRI "F " STEP(1) "\n" CRI "P {\"timestamp\":\"2025-09-11T12:34:56.789Z\",\n" CRI
+				   "F \"event_type\":\"inference_step\",\"sequence_length\":2}\n" CRI "F other\n",
+		  2, 3, 1 },
+		{ "Attaching to rwkv\nrwkv-1  | " STEP(1) "\nrwkv-1  | listening\nrwkv-2  | " STEP(2) "\n", 2, 3, 2 },
+		{ "Sep 11 12:34:56 host rwkv[12]: " STEP(1) "\nSep 11 12:34:57 host rwkv[12]: " STEP(2) "\n", 2, 3, 0 },
+		{ "{\"__CURSOR\":\"s=1\",\"PRIORITY\":\"6\",\"MESSAGE\":\"" QUOTED(1) "\",\"_PID\":\"1\"}\n"
+										      "{\"MESSAGE\" : \"" QUOTED(
+											      2) "\"}",
+		  2, 3, 0 },
+		{ STEP(1) "\nx | " STEP(2) "\n", 1, 1, 1 }, /* the first line says what the others are */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		for (size_t most = 0; most < 9; most++) {
+			struct outcome o = read_bytes(cases[i].text, strlen(cases[i].text), most);
+
+			if (o.rc || o.records != cases[i].records || o.sum != cases[i].sum ||
+			    o.in.skipped_lines != cases[i].skipped)
+				fail_msg("case %zu, %zu at a time: rc %d, %d records, sum %d, %d skipped: %s", i, most,
+					 o.rc, (int)o.records, (int)o.sum, (int)o.in.skipped_lines, o.reasons);
+		}
+}
+
+static void utf16_is_read(void **state)
+{
+	static const char text[] = STEP(1) "\r\n" STEP(2) "\r\n";
+	char wide[2 * sizeof text];
+
+	(void)state;
+	for (int big = 0; big < 2; big++)
+		for (size_t most = 0; most < 9; most++) {
+			struct outcome o;
+
+			memcpy(wide, big ? "\xfe\xff" : "\xff\xfe", 2);
+			for (size_t i = 0; i + 1 < sizeof text; i++) {
+				wide[2 + 2 * i + (size_t)big] = text[i];
+				wide[2 + 2 * i + (size_t)!big] = 0;
+			}
+			o = read_bytes(wide, 2 * sizeof text, most);
+			assert_int_equal(o.rc, 0);
+			assert_int_equal(o.sum, 3);
+			assert_int_equal(o.in.skipped_lines, 0);
+			o = read_bytes(wide, 2 * sizeof text - 9, most); /* cut inside a character */
+			assert_int_equal(o.sum, 1);
 		}
 }
 
@@ -169,12 +243,16 @@ static void what_is_no_log_says_so(void **state)
 	} cases[] = {
 		{ "", "memory: is empty" },
 		{ "\n \n", "memory: holds blank lines only" },
-		{ "hello\nworld\n", "memory: no log: none of its 2 lines is a record (line 1: not a JSON object)" },
-		{ "\xfd" "7zXZ and more", "memory: compressed with xz, which is not read directly" },
+		{ "hello\nworld\n", "memory: no log: none of its lines (2) is a record (line 1: not a JSON object)" },
+		{ "\xfd"
+		  "7zXZ and more",
+		  "memory: compressed with xz, which is not read directly" },
 		{ "BZh91AY", "memory: compressed with bzip2, which is not read directly" },
-		{ "\x1f\x8b\x08 more", "memory: no log: none of its 1 lines is a record (line 0: damaged gzip data: what "
-					"follows is lost)" },
-		{ "\x28\xb5\x2f\xfd", "memory: no log: none of its 1 lines is a record (line 0: compressed data end too early)" },
+		{ "\x1f\x8b\x08 more",
+		  "memory: no log: none of its lines (1) is a record (line 0: damaged gzip data: what "
+		  "follows is lost)" },
+		{ "\x28\xb5\x2f\xfd",
+		  "memory: no log: none of its lines (1) is a record (line 0: compressed data end too early)" },
 	};
 
 	(void)state;
@@ -221,7 +299,8 @@ static void compressed_logs_read_like_plain_ones(void **state)
 	for (int gzip = 0; gzip < 2; gzip++)
 		for (size_t most = 0; most < 9; most++) {
 			char text[2000];
-			size_t n = pack(gzip, first, text, sizeof text), m = pack(gzip, second, text + n, sizeof text - n);
+			size_t n = pack(gzip, first, text, sizeof text),
+			       m = pack(gzip, second, text + n, sizeof text - n);
 			struct outcome o = read_bytes(text, n + m, most);
 
 			assert_int_equal(o.rc, 0);
@@ -257,9 +336,41 @@ static void damaged_compression_costs_what_it_hits(void **state)
 			assert_true(o.sum <= 15 || o.in.skipped_lines);
 			if (!gzip && at >= 4 && at < n) /* the frame behind the damage */
 				if ((o.sum & 12) != 12)
-					fail_msg("byte %zu of %zu, %zu: sum %d, %s", at, n, n + m, (int)o.sum, o.reasons);
+					fail_msg("byte %zu of %zu, %zu: sum %d, %s", at, n, n + m, (int)o.sum,
+						 o.reasons);
 		}
 	}
+}
+
+/* What a power cut leaves: a frame, zeros (or rubbish), a frame; the second one is there, however long the hole. */
+static void a_hole_between_frames_costs_itself_alone(void **state)
+{
+	static const size_t around[] = { 0, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20 };
+	static const size_t offsets[] = { 1, 2, 3, 4, 5, 100, 37777 };
+	char frame[2][300];
+	size_t n = pack(false, STEP(1) "\n", frame[0], sizeof frame[0]), n2;
+	char *text = malloc((2 << 20) + 1000);
+
+	(void)state;
+	assert_non_null(text);
+	n2 = pack(false, STEP(2) "\n", frame[1], sizeof frame[1]);
+	for (size_t i = 0; i < sizeof around / sizeof *around; i++)
+		for (size_t k = 0; k < 2 * sizeof offsets / sizeof *offsets; k++)
+			for (int filled = 0; filled < 2; filled++) {
+				size_t more = offsets[k / 2], hole = k % 2              ? around[i] + more
+								     : around[i] > more ? around[i] - more
+											: more;
+				struct outcome o;
+
+				memcpy(text, frame[0], n);
+				memset(text + n, filled ? 'x' : 0, hole);
+				memcpy(text + n + hole, frame[1], n2);
+				o = read_bytes(text, n + hole + n2, 0);
+				if (o.rc || o.sum != 3 || !o.in.skipped_lines)
+					fail_msg("hole of %zu bytes: rc %d, sum %d, %d skipped", hole, o.rc, (int)o.sum,
+						 (int)o.in.skipped_lines);
+			}
+	free(text);
 }
 
 static void a_failing_read_is_an_error(void **state)
@@ -298,7 +409,11 @@ static int make_files(void **state)
 	if (!mkdtemp(dir) || mkdir(in_dir("empty"), 0755) || mkdir(in_dir("sub.log"), 0755))
 		return -1;
 	for (size_t i = 0; i < 4; i++)
-		if (file_write(in_dir(names[i]), slice_of(i == 1 ? STEP(1) : STEP(2) "\nbroken\n"), NULL))
+		if (file_write(in_dir(names[i]),
+			       slice_of(i == 1 ? STEP(1)
+					: i    ? STEP(2) "\nbroken\n"
+					       : STEP(2) "\nwrong\n"),
+			       NULL))
 			return -1;
 	return 0;
 }
@@ -333,23 +448,37 @@ static void directories_and_patterns_name_their_logs(void **state)
 
 	(void)state;
 	assert_int_equal(read_open(&r, inputs, 3, &opts, &o.err), 0);
-	assert_int_equal(read_input(r)->n_files, 4);
+	assert_int_equal(read_input(r)->n_files, 3); /* b.log once, although it is named twice */
 	assert_string_equal(read_input(r)->files[0], in_dir("a.jsonl"));
 	assert_string_equal(read_input(r)->files[1], in_dir("b.log"));
 	assert_string_equal(read_input(r)->files[2], in_dir("c.txt"));
+	assert_int_equal(read_input(r)->n_skipped, 1);
+	assert_string_equal(read_input(r)->skipped[0].reason, skipped_specs[SKIPPED_FILE_TWICE].text[LANG_EN]);
 	drain(r, &o);
 	assert_int_equal(o.rc, 0);
-	assert_int_equal(o.sum, 7);
-	assert_string_equal(o.reasons, "2:not a JSON object;2:not a JSON object;2:not a JSON object;");
+	assert_int_equal(o.sum, 5);
+	assert_string_equal(o.reasons,
+			    "0:the same file as one before: counted once;2:not a JSON object;2:not a JSON object;");
 	assert_true(progress_done == progress_total && progress_done == o.in.bytes);
 }
 
 /* What happens to the followed file, one thing each time the reader asks whether to stop. */
 static const char *const happenings[] = {
-	"", "+" STEP(1) "\n", "", "+" STEP(2), "+\n" STEP(4), /* a line in two pieces, the next cut off */
-	"r+\n" STEP(8) "\n",				       /* its rest comes after the rename */
-	"c+" STEP(16) "\n", "", "d", "c+" STEP(32) "\n",	       /* new file; deleted; new again */
-	"t", "", "+" STEP(64) "\n", "",			       /* truncated in place */
+	"",
+	"+" STEP(1) "\n",
+	"",
+	"+" STEP(2),
+	"+\n" STEP(4),       /* a line in two pieces, the next cut off */
+	"r+\n" STEP(8) "\n", /* its rest comes after the rename */
+	"c+" STEP(16) "\n",
+	"",
+	"d",
+	"c+" STEP(32) "\n", /* new file; deleted; new again */
+	"t",
+	"",
+	"+" STEP(64) "\n", /* truncated in place */
+	"t+" STEP(128) "\n" STEP(256) "\n",
+	"", /* truncated, and larger than before when it is looked at again */
 };
 
 static void append(const char *path, const char *text)
@@ -395,7 +524,7 @@ static void a_growing_file_is_followed_through_rotation(void **state)
 	assert_int_equal(read_open(&r, &path, 1, &opts, &o.err), 0);
 	drain(r, &o);
 	assert_int_equal(o.rc, 0);
-	assert_int_equal(o.sum, 127);
+	assert_int_equal(o.sum, 511);
 	assert_int_equal(o.in.skipped_lines, 0);
 	unlink(in_dir("grows.log"));
 	unlink(in_dir("grows.log.old"));
@@ -408,9 +537,10 @@ static void rotated_files_are_read_in_time_order(void **state)
 	} files[] = {
 		{ "app.log", "{\"timestamp\":\"2025-09-11T12:30:00Z\",\"event_type\":\"inference_step\"}\n" },
 		{ "app.log.1", "{\"timestamp\":\"2025-09-11T12:20:00Z\",\"event_type\":\"inference_step\"}\n" },
-		{ "app.log.10", "no record\n{\"timestamp\":\"2025-09-11T12:00:00Z\",\"event_type\":\"inference_step\"}\n" },
+		{ "app.log.10",
+		  "no record\n{\"timestamp\":\"2025-09-11T12:00:00Z\",\"event_type\":\"inference_step\"}\n" },
 		{ "app.log-20250911.gz", "" },
-		{ "app.log.bak", "{}\n" }, /* none of ours */
+		{ "app.log.bak", "{}\n" }, /* left out, and said so */
 	};
 	char packed[300];
 	const char *path = in_dir("rotated");
@@ -427,13 +557,18 @@ static void rotated_files_are_read_in_time_order(void **state)
 
 		snprintf(name, sizeof name, "%s/%s", in_dir("rotated"), files[i].name);
 		if (i == 3)
-			text = (struct slice){ packed, pack(true, "{\"timestamp\":\"2025-09-11T12:10:00Z\",\"event_type\":"
-								  "\"inference_step\"}\n", packed, sizeof packed) };
+			text = (struct slice){ packed, pack(true,
+							    "{\"timestamp\":\"2025-09-11T12:10:00Z\",\"event_type\":"
+							    "\"inference_step\"}\n",
+							    packed, sizeof packed) };
 		assert_int_equal(file_write(name, text, NULL), 0);
 	}
 	path = in_dir("rotated");
 	assert_int_equal(read_open(&r, &path, 1, NULL, &o.err), 0);
 	assert_int_equal(read_input(r)->n_files, 4);
+	assert_int_equal(read_input(r)->skipped_lines, 1);
+	assert_non_null(strstr(read_input(r)->skipped[0].file, "app.log.bak"));
+	assert_non_null(strstr(read_input(r)->skipped[0].reason, "name is not that of a log"));
 	while (read_next(r, &rec, &o.err) > 0) {
 		assert_true(rec.time_us > before);
 		before = rec.time_us;
@@ -576,6 +711,181 @@ static void a_file_that_becomes_shorter_says_so(void **state)
 	unlink(path);
 }
 
+/* Named, by a link and as a copy: its steps count once, and the reader says of each other name why. */
+static void a_log_named_again_or_copied_counts_once(void **state)
+{
+	const char *name[4] = { in_dir("once.txt"), in_dir("link.txt"), in_dir("copy.txt"), in_dir("longer.txt") };
+	struct outcome o = { 0 };
+	struct reader *r;
+
+	(void)state;
+	assert_int_equal(file_write(name[0], slice_of(STEP(1) "\n"), NULL), 0);
+	assert_int_equal(symlink("once.txt", name[1]), 0);
+	assert_int_equal(file_write(name[2], slice_of(STEP(1) "\n"), NULL), 0);
+	assert_int_equal(file_write(name[3], slice_of(STEP(1) "\n" STEP(4) "\n"), NULL), 0);
+	assert_int_equal(read_open(&r, name, 4, NULL, &o.err), 0);
+	drain(r, &o);
+	assert_int_equal(o.sum, 1 + 1 + 4);
+	assert_int_equal(o.in.n_skipped, 2);
+	assert_string_equal(o.in.skipped[0].reason, skipped_specs[SKIPPED_FILE_TWICE].text[LANG_EN]);
+	assert_string_equal(o.in.skipped[1].reason, skipped_specs[SKIPPED_FILE_COPY].text[LANG_EN]);
+	for (int i = 0; i < 4; i++)
+		unlink(name[i]);
+}
+
+/* A directory of odd entries: each costs itself alone, by name. */
+static void bad_entries_of_a_directory_cost_themselves_alone(void **state)
+{
+	static const char *const names[] = { "good.log", "again.log",  "hard.log",   "gone.log",   "loop.log",
+					     "pipe.log", "socket.log", "packed.log", "folder.log", "more.log" };
+	const char *path;
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char name[10][100];
+	struct outcome o = { 0 };
+	struct reader *r;
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	assert_int_equal(mkdir(in_dir("odd"), 0755), 0);
+	for (int i = 0; i < 10; i++)
+		snprintf(name[i], sizeof name[i], "%s/odd/%s", dir, names[i]);
+	assert_int_equal(file_write(name[0], slice_of(STEP(1) "\n"), NULL), 0);
+	assert_int_equal(symlink("good.log", name[1]), 0);
+	assert_int_equal(link(name[0], name[2]), 0);
+	assert_int_equal(symlink("/nonexistent/x.log", name[3]), 0);
+	assert_int_equal(symlink("loop.log", name[4]), 0);
+	assert_int_equal(mkfifo(name[5], 0644), 0);
+	snprintf(at.sun_path, sizeof at.sun_path, "%s", name[6]);
+	assert_int_equal(bind(s, (struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(file_write(name[7],
+				    slice_of("\xfd"
+					     "7zXZ...."),
+				    NULL),
+			 0);
+	assert_int_equal(mkdir(name[8], 0755), 0);
+	assert_int_equal(file_write(name[9], slice_of(STEP(2) "\n"), NULL), 0);
+	path = in_dir("odd");
+	assert_int_equal(read_open(&r, &path, 1, NULL, &o.err), 0);
+	drain(r, &o);
+	assert_int_equal(o.rc, 0);
+	assert_int_equal(o.sum, 3); /* each file once, whatever its names */
+	assert_int_equal(o.in.skipped_lines, 5);
+	assert_non_null(strstr(o.reasons, "0:the file does not exist (any more), or is a dangling link;"));
+	assert_non_null(strstr(o.reasons, "0:a pipe, a socket or a device, not a file;"));
+	assert_non_null(strstr(o.reasons, "0:compressed in a format that rwkvmon cannot read;"));
+	unlink(name[0]); /* what is left is bad, every one */
+	unlink(name[2]);
+	unlink(name[9]);
+	unlink(name[7]);
+	assert_int_equal(read_open(&r, &path, 1, NULL, &o.err), -ERR_OPEN);
+	assert_non_null(strstr(o.err.text, "none of its logs can be read"));
+	assert_non_null(strstr(o.err.hint, "again.log"));
+	close(s);
+	for (int i = 0; i < 10; i++)
+		unlink(name[i]);
+	rmdir(name[8]);
+	assert_int_equal(rmdir(path), 0);
+}
+
+/* Files are open from the moment they are found: what happens to their names later takes nothing away. */
+static void files_that_move_after_they_were_found_are_read(void **state)
+{
+	const char *path, *names[] = { "moves.log", "goes.log" };
+	char from[2][100], to[100];
+	struct outcome o = { 0 };
+	struct reader *r;
+
+	(void)state;
+	assert_int_equal(mkdir(in_dir("moving"), 0755), 0);
+	for (int i = 0; i < 2; i++) {
+		snprintf(from[i], sizeof from[i], "%s/moving/%s", dir, names[i]);
+		assert_int_equal(file_write(from[i], slice_of(i ? STEP(2) "\n" : STEP(1) "\n"), NULL), 0);
+	}
+	snprintf(to, sizeof to, "%s/moving/moves.log.1", dir);
+	path = in_dir("moving");
+	assert_int_equal(read_open(&r, &path, 1, NULL, &o.err), 0);
+	assert_int_equal(rename(from[0], to), 0);
+	assert_int_equal(file_write(from[0], slice_of(STEP(4) "\n"), NULL), 0); /* came later */
+	assert_int_equal(unlink(from[1]), 0);
+	drain(r, &o);
+	assert_int_equal(o.rc, 0);
+	assert_int_equal(o.sum, 3);
+	unlink(from[0]);
+	unlink(to);
+	assert_int_equal(rmdir(in_dir("moving")), 0);
+}
+
+static void rotated_names_of_every_kind_are_taken(void **state)
+{
+	static const char *const logs[] = { "run.log",
+					    "run.jsonl",
+					    "run.ndjson",
+					    "run.log.1",
+					    "run.log-20250911",
+					    "run.log.2025-09-11",
+					    "run.log.2025-09-11_12-30",
+					    "run.log-20250911-1234567890",
+					    "run.log.2025-09-11T12:30:00Z",
+					    "run.20250911T123456.789Z.log",
+					    "run.log_3",
+					    "run.log.old",
+					    "run.log.1.gz",
+					    "run.log.12.zst",
+					    "run.log.2025-09-11.xz" };
+	static const char *const others[] = { ".run.log",   "run.txt",  "run.log.bak", "run.log.", "runlog",
+					      "run.log.py", "run.json", "run.log1",    "log",      ".log" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof logs / sizeof *logs; i++)
+		if (!source_is_log(logs[i]))
+			fail_msg("%s is a log", logs[i]);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (source_is_log(others[i]))
+			fail_msg("%s is no log", others[i]);
+}
+
+static bool at_once(void *ctx)
+{
+	return ++*(int *)ctx > 3;
+}
+
+/* A pipe to which nobody writes, a device: said, not waited for. */
+static void a_pipe_without_a_writer_and_a_device_are_refused(void **state)
+{
+	const char *path = in_dir("pipe.log"), *device = "/dev/zero";
+	int asked = 0, to;
+	struct read_options opts = { .stop = at_once, .stop_ctx = &asked };
+	struct outcome o = { 0 };
+	struct buf text = { 0 };
+	struct file_map map;
+	struct record rec;
+	struct reader *r;
+
+	(void)state;
+	assert_int_equal(mkfifo(path, 0644), 0);
+	assert_int_equal(file_read(&text, path, 100, &o.err), -ERR_READ);
+	assert_non_null(strstr(o.err.text, "nobody writes"));
+	assert_int_equal(file_map(&map, path, &o.err), -ERR_READ);
+	assert_int_equal(file_read(&text, device, 100, &o.err), -ERR_READ);
+	assert_int_equal(read_open(&r, &device, 1, NULL, &o.err), 0);
+	assert_int_equal(read_next(r, &rec, &o.err), -ERR_READ);
+	read_close(r);
+	assert_int_equal(read_open(&r, &path, 1, &opts, &o.err), 0); /* followed: until it is asked to stop */
+	assert_true(read_next(r, &rec, &o.err) < 0);
+	read_close(r);
+	to = open(path, O_RDWR | O_CLOEXEC); /* a writer who says something, and nothing more */
+	assert_true(write(to, STEP(5) "\n", strlen(STEP(5)) + 1) > 0);
+	asked = 0;
+	assert_int_equal(read_open(&r, &path, 1, &opts, &o.err), 0);
+	assert_int_equal(read_next(r, &rec, &o.err), 1);
+	assert_int_equal(rec.sequence_length, 5);
+	assert_int_equal(read_next(r, &rec, &o.err), 0);
+	read_close(r);
+	close(to);
+	buf_free(&text);
+	unlink(path);
+}
+
 static void what_cannot_be_opened_is_named(void **state)
 {
 	static const struct {
@@ -583,7 +893,7 @@ static void what_cannot_be_opened_is_named(void **state)
 	} cases[] = {
 		{ "missing.log", "cannot be opened: No such file or directory" },
 		{ "*.none", "cannot be opened: No such file or directory" },
-		{ "empty", "no *.log or *.jsonl in this directory" },
+		{ "empty", "no *.log, *.jsonl or *.ndjson in this directory" },
 		{ "closed.log", "cannot be opened: Permission denied" },
 	};
 
@@ -609,11 +919,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(troubles_cost_only_their_lines),
+		cmocka_unit_test(lines_that_others_wrapped_are_read),
+		cmocka_unit_test(utf16_is_read),
 		cmocka_unit_test(overlong_lines_are_skipped_in_bounded_memory),
 		cmocka_unit_test(garbage_between_records_is_counted),
 		cmocka_unit_test(what_is_no_log_says_so),
 		cmocka_unit_test(compressed_logs_read_like_plain_ones),
 		cmocka_unit_test(damaged_compression_costs_what_it_hits),
+		cmocka_unit_test(a_hole_between_frames_costs_itself_alone),
 		cmocka_unit_test(a_failing_read_is_an_error),
 		cmocka_unit_test(directories_and_patterns_name_their_logs),
 		cmocka_unit_test(a_growing_file_is_followed_through_rotation),
@@ -622,6 +935,11 @@ int main(void)
 		cmocka_unit_test(overlong_lines_in_parts_are_skipped),
 		cmocka_unit_test(a_part_that_cannot_be_read_is_an_error),
 		cmocka_unit_test(a_file_that_becomes_shorter_says_so),
+		cmocka_unit_test(a_log_named_again_or_copied_counts_once),
+		cmocka_unit_test(bad_entries_of_a_directory_cost_themselves_alone),
+		cmocka_unit_test(files_that_move_after_they_were_found_are_read),
+		cmocka_unit_test(rotated_names_of_every_kind_are_taken),
+		cmocka_unit_test(a_pipe_without_a_writer_and_a_device_are_refused),
 		cmocka_unit_test(what_cannot_be_opened_is_named),
 	};
 

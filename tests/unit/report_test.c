@@ -14,17 +14,20 @@ enum trouble { FINE, TROUBLED, EMPTY, HOSTILE, KINDS };
 /* Findings of every shape that reports must cope with. */
 static struct findings make(enum trouble kind)
 {
-	static const char *files[] = {
-		"/a/rather/long/path/of/directories/to/the/log/rwkv_monitor_20250911_123456.log", "b.log"
-	};
-	struct input_stats in = { .files = files, .n_files = kind == FINE ? 1 : 2, .bytes = 123456789, .lines = 1234567,
-				  .records = 1234560, .skipped_lines = kind == TROUBLED ? 24 : 0 };
+	static const char *files[] = { "/a/rather/long/path/of/directories/to/the/log/rwkv_monitor_20250911_123456.log",
+				       "b.log" };
+	struct input_stats in = { .files = files,
+				  .n_files = kind == FINE ? 1 : 2,
+				  .bytes = 123456789,
+				  .lines = 1234567,
+				  .records = 1234560,
+				  .skipped_lines = kind == TROUBLED ? 24 : 0 };
 	struct analyze_options opts = { 0 };
 	struct ruleset *rules;
 	struct analysis *a;
 	struct findings f;
 
-	assert_int_equal(ruleset_open(&rules, "baseline", NULL), 0);
+	assert_int_equal(ruleset_open(&rules, "tests/rules/single.yaml", NULL), 0);
 	opts.rules = rules;
 	assert_int_equal(analyze_open(&a, &opts, NULL), 0);
 	for (; kind == TROUBLED && in.n_skipped < INPUT_SKIPPED_MAX; in.n_skipped++)
@@ -33,8 +36,11 @@ static struct findings make(enum trouble kind)
 	for (unsigned i = 0; kind != EMPTY && i < 700; i++) {
 		static const char *const bad = "\x1b[31mred\x07\xff\xe2\x80\xae\xe4\xb8\xad</script>\"'\\";
 		struct field_values session = { 0 }, extra = { 0 };
-		struct record rec = { .event = EVENT_INFERENCE_STEP, .time_us = 1757594096000000 + (int64_t)i * 1234567,
-				      .session = &session, .extra = &extra, .token_count = i % 50 ? 1 : 100,
+		struct record rec = { .event = EVENT_INFERENCE_STEP,
+				      .time_us = 1757594096000000 + (int64_t)i * 1234567,
+				      .session = &session,
+				      .extra = &extra,
+				      .token_count = i % 50 ? 1 : 100,
 				      .phase = i % 50 ? PHASE_DECODE : PHASE_PREFILL };
 		char id[30];
 
@@ -95,7 +101,8 @@ static void text_fits_its_columns(void **state)
 		struct findings f = make((enum trouble)kind);
 
 		for (int k = 0; k < LANG_COUNT * 2 * 2; k++) {
-			struct report_options o = { .lang = (enum lang)(k / 4), .ascii = k & 1,
+			struct report_options o = { .lang = (enum lang)(k / 4),
+						    .ascii = k & 1,
 						    .columns = k & 2 ? 132 : 0 };
 			bool ascii = o.ascii && o.lang == LANG_EN && kind != HOSTILE;
 			struct buf b = { 0 };
@@ -198,7 +205,8 @@ static void json_has_the_published_keys_in_order(void **state)
 
 	(void)state;
 	KEYS(j, "input", "span", "metrics", "sessions", "sessions_total", "anomalies", "verdict", "verdict_text");
-	KEYS(json_object_get(j, "input"), "files", "bytes", "lines", "records", "skipped_lines", "skipped");
+	KEYS(json_object_get(j, "input"), "files", "bytes", "lines", "records", "skipped_lines", "skipped",
+	     "missing_records");
 	KEYS(json_array_get(json_object_get(json_object_get(j, "input"), "skipped"), 0), "file", "line", "reason");
 	KEYS(json_object_get(j, "span"), "from", "to");
 	assert_int_equal(json_object_size(json_object_get(j, "metrics")), METRIC_COUNT);
@@ -223,8 +231,7 @@ static void json_of_nothing_is_null(void **state)
 	json_t *metric;
 
 	(void)state;
-	json_object_foreach(json_object_get(j, "metrics"), id, metric)
-		assert_true(json_is_null(metric));
+	json_object_foreach(json_object_get(j, "metrics"), id, metric) assert_true(json_is_null(metric));
 	assert_true(json_is_null(json_object_get(json_object_get(j, "span"), "from")));
 	assert_int_equal(json_array_size(json_object_get(j, "sessions")), 0);
 	json_decref(j);
@@ -249,10 +256,20 @@ static void numbers_are_for_people(void **state)
 		double value;
 		const char *want;
 	} cases[] = {
-		{ 0, "0" },	    { 0.9071, "0.9071" }, { 26.58, "26.58" }, { 156.24, "156.2" }, { 1234.5, "1,234" },
-		{ 99999, "99,999" }, { 123456, "123.5 k" }, { 1.5e6, "1.5 M" }, { -1234567, "-1.2 M" },
+		{ 0, "0" },
+		{ 0.9071, "0.9071" },
+		{ 26.58, "26.58" },
+		{ 156.24, "156.2" },
+		{ 1234.5, "1,234" },
+		{ 99999, "99,999" },
+		{ 123456, "123.5 k" },
+		{ 1.5e6, "1.5 M" },
+		{ -1234567, "-1.2 M" },
 		{ -2500, "-2,500" },
-		{ 0.000123, "0.000123" }, { 1e-9, "1.0e-09" }, { 9.9996, "10.00" }, { 1e300, "1.0e+285 P" },
+		{ 0.000123, "0.000123" },
+		{ 1e-9, "1.0e-09" },
+		{ 9.9996, "10.00" },
+		{ 1e300, "1.0e+285 P" },
 	};
 	char got[TERM_TEXT];
 
@@ -273,12 +290,9 @@ static void numbers_are_for_people(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(text_fits_its_columns),
-		cmocka_unit_test(tables_end_at_the_margin),
-		cmocka_unit_test(colour_only_adds_colour),
-		cmocka_unit_test(json_has_the_published_keys_in_order),
-		cmocka_unit_test(json_of_nothing_is_null),
-		cmocka_unit_test(json_survives_hostile_text),
+		cmocka_unit_test(text_fits_its_columns),   cmocka_unit_test(tables_end_at_the_margin),
+		cmocka_unit_test(colour_only_adds_colour), cmocka_unit_test(json_has_the_published_keys_in_order),
+		cmocka_unit_test(json_of_nothing_is_null), cmocka_unit_test(json_survives_hostile_text),
 		cmocka_unit_test(numbers_are_for_people),
 	};
 

@@ -6,6 +6,7 @@
 #include "collect/cgroup.h"
 #include "collect/drm.h"
 #include "collect/limits.h"
+#include "collect/nvml.h"
 #include "collect/resources.h"
 #include "collect/slowdown.h"
 
@@ -17,7 +18,7 @@
 
 static void gpu_numbers_are_nvmls_or_absent(void **state)
 {
-	struct resources *r = resources_open();
+	struct resources *r = resources_open(NULL, NULL);
 	struct field_values session = { 0 };
 	struct record rec = { 0 };
 	void *real = dlopen("libnvidia-ml.so.1", RTLD_NOW);
@@ -33,6 +34,7 @@ static void gpu_numbers_are_nvmls_or_absent(void **state)
 		assert_float_equal(fields_number(&session, F_VRAM_TOTAL_MB, 0), 24576, 0);
 		assert_true(slice_is(fields_text(&session, F_GPU_SOURCE), "nvml"));
 		assert_true(slice_is(fields_text(&session, F_HOST_GPU), "Test GPU"));
+		assert_float_equal(fields_number(&session, F_HOST_GPU_SLOWDOWN_C, 0), 87, 0);
 	} else if (!real && access("/sys/class/drm/card0", F_OK)) {
 		assert_false(record_has(&rec, M_VRAM_USED_MB));
 		assert_false(record_has(&rec, M_PROCESS_VRAM_MB));
@@ -45,6 +47,117 @@ static void gpu_numbers_are_nvmls_or_absent(void **state)
 	resources_close(r);
 	if (real)
 		dlclose(real);
+}
+
+/* The fake machine has GPUs 0, 1 and 2 with 24, 48 and 80 GiB; a part of the last is a MIG device with 10. */
+static void the_strategy_and_the_environment_choose_the_gpu(void **state)
+{
+	static const struct {
+		const char *visible, *strategy;
+		double total_gib; /* 0: none */
+		const char *name;
+	} cases[] = {
+		{ NULL, NULL, 24, "Test GPU" },
+		{ NULL, "cuda fp16", 24, "Test GPU" },
+		{ NULL, "cuda:1 fp16", 48, "Test GPU 1" },
+		{ NULL, "cpu fp32", 24, "Test GPU" },
+		{ NULL, "cuda:0 fp16 *10 -> cuda:1 fp16", 72, "Test GPU (cuda:0), Test GPU 1 (cuda:1)" },
+		{ NULL, "cuda:1 fp16 *10 -> cuda:1 fp16i8", 48, "Test GPU 1" },
+		{ NULL, "cuda:7 fp16", 0, "" },
+		{ "2", "cuda fp16", 80, "Test GPU 2" },
+		{ "2,0", "cuda:1 fp16", 24, "Test GPU" },
+		{ "2, 1", "cuda:0 fp16 -> cuda:1 fp16", 128, "Test GPU 2 (cuda:0), Test GPU 1 (cuda:1)" },
+		{ "GPU-1111aaaa-0000-0000-0000-000000000001", "cuda fp16", 48, "Test GPU 1" },
+		{ "GPU-2222", "cuda fp16", 80, "Test GPU 2" },
+		{ "GPU-2222,GPU-1111", "cuda:1 fp16", 48, "Test GPU 1" },
+		{ "MIG-3333cccc-0000-0000-0000-000000000001", "cuda fp16", 10, "Test MIG" },
+		{ "GPU-9999", "cuda fp16", 0, "" },
+		{ "", "cuda fp16", 0, "" },
+		{ "-1", "cuda fp16", 0, "" },
+		{ "1", "cuda:1 fp16", 0, "" },
+	};
+	const char *before = getenv("CUDA_VISIBLE_DEVICES");
+
+	(void)state;
+	if (!getenv("RWKVMON_FAKE_NVML"))
+		return;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		double used = 0, total = 0;
+		struct nvml *n;
+
+		if (cases[i].visible)
+			setenv("CUDA_VISIBLE_DEVICES", cases[i].visible, 1);
+		else
+			unsetenv("CUDA_VISIBLE_DEVICES");
+		n = nvml_open(cases[i].strategy);
+		nvml_memory(n, &used, &total);
+		if (total != 1024 * cases[i].total_gib || strcmp(nvml_name(n), cases[i].name))
+			fail_msg("case %zu: %g MiB of \"%s\"", i, total, nvml_name(n));
+		nvml_close(n);
+	}
+	setenv("CUDA_VISIBLE_DEVICES", before ? before : "0", 1);
+}
+
+/* Of several GPUs the log tells each, once a sample; what the driver does not say of one is left out for that one. */
+static void several_gpus_are_told_apart(void **state)
+{
+	static const struct {
+		const char *visible, *strategy;
+		size_t n;
+		const char *device[2];
+		double total[2];
+		unsigned fullest;
+	} cases[] = {
+		{ NULL, "cuda:0 fp16 *10 -> cuda:1 fp16", 2, { "cuda:0", "cuda:1" }, { 24576, 49152 }, 0 },
+		{ "MIG-3333cccc-0000-0000-0000-000000000001,GPU-0000",
+		  "cuda:1 fp16 *3 -> cuda:0 fp16",
+		  2,
+		  { "cuda:1", "cuda:0" },
+		  { 24576, 10240 },
+		  0 },
+		{ NULL, "cuda:1 fp16", 0, { "" }, { 0 }, 0 },
+		{ NULL, "cuda fp16 *5+", 0, { "" }, { 0 }, 0 },
+	};
+	const char *before = getenv("CUDA_VISIBLE_DEVICES");
+
+	(void)state;
+	if (!getenv("RWKVMON_FAKE_NVML"))
+		return;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct gpu_sample gpu[GPUS_MAX];
+		struct record rec = { 0 };
+		struct resources *r;
+		size_t n = 0;
+
+		if (cases[i].visible)
+			setenv("CUDA_VISIBLE_DEVICES", cases[i].visible, 1);
+		else
+			unsetenv("CUDA_VISIBLE_DEVICES");
+		r = resources_open(cases[i].strategy, NULL);
+		for (int wait = 0; wait < 600 && !record_has(&rec, M_CPU_WAITING_PCT); wait++) {
+			n = resources_gpus(r, gpu);
+			resources_fill(r, 1, &rec);
+			usleep(50000);
+		}
+		assert_int_equal(n, cases[i].n);
+		for (size_t k = 0; k < n; k++) {
+			assert_string_equal(gpu[k].device, cases[i].device[k]);
+			assert_true(gpu[k].value[GPU_USED_MB] == 2731 &&
+				    gpu[k].value[GPU_TOTAL_MB] == cases[i].total[k]);
+		}
+		if (n) {
+			assert_true(gpu[0].value[GPU_UTILIZATION_PCT] == 78 && gpu[0].value[GPU_CLOCK_MHZ] == 1410 &&
+				    gpu[0].value[GPU_HOT_PCT] == 100);
+			assert_true(isnan(gpu[1].value[GPU_UTILIZATION_PCT]));
+			assert_true(rec.metric[M_VRAM_FULLEST_GPU] == cases[i].fullest);
+			assert_true(rec.metric[M_VRAM_FULLEST_PCT] ==
+				    100 * 2731.0 / fmin(cases[i].total[0], cases[i].total[1]));
+		}
+		assert_int_equal(record_has(&rec, M_VRAM_FULLEST_PCT), n > 0);
+		assert_int_equal(resources_gpus(r, gpu), 0); /* once a sample */
+		resources_close(r);
+	}
+	setenv("CUDA_VISIBLE_DEVICES", before ? before : "0", 1);
 }
 
 static void each_sample_has_its_cadence(void **state)
@@ -78,7 +191,7 @@ static void put(const char *path, const char *text)
 
 static void control_groups_are_respected(void **state)
 {
-	struct limits l;
+	struct machine_share l;
 
 	(void)state;
 	put("/proc/meminfo", "MemTotal:       16777216 kB\nMemFree: 1 kB\n");
@@ -95,6 +208,30 @@ static void control_groups_are_respected(void **state)
 	assert_float_equal(l.memory_mb, 4096, 0);
 }
 
+/* Each controller of version 1 has its own hierarchy; the process lies below its root. */
+static void control_groups_of_version_1_are_respected(void **state)
+{
+	struct machine_share l;
+
+	(void)state;
+	put("/proc/meminfo", "MemTotal:       16777216 kB\nMemFree: 1 kB\n");
+	put("/proc/self/cgroup", "12:memory:/jobs/one\n4:cpu,cpuacct:/jobs/two\n1:name=systemd:/x\n0::/\n");
+	put("/sys/fs/cgroup/memory/jobs/one/memory.limit_in_bytes", "268435456\n");
+	put("/sys/fs/cgroup/memory/jobs/memory.limit_in_bytes", "9223372036854771712\n");
+	put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+	put("/sys/fs/cgroup/cpu/jobs/two/cpu.cfs_quota_us", "-1\n");
+	put("/sys/fs/cgroup/cpu/jobs/two/cpu.cfs_period_us", "100000\n");
+	put("/sys/fs/cgroup/cpu/jobs/cpu.cfs_quota_us", "20000\n");
+	put("/sys/fs/cgroup/cpu/jobs/cpu.cfs_period_us", "100000\n");
+	l = limits_find(root);
+	assert_float_equal(l.memory_mb, 256, 0);
+	assert_float_equal(l.cores, 0.2, 1e-9);
+	put("/sys/fs/cgroup/memory/jobs/one/memory.limit_in_bytes", "9223372036854771712\n");
+	put("/proc/meminfo", "");
+	assert_true(isnan(limits_find(root).memory_mb)); /* "no limit" is no size */
+	put("/proc/self/cgroup", "0::/a/b\n");
+}
+
 static void the_kernel_tells_of_other_gpus(void **state)
 {
 	struct drm_card card;
@@ -105,7 +242,8 @@ static void the_kernel_tells_of_other_gpus(void **state)
 	put("/proc/self/fdinfo/3", "pos:\t0\nflags:\t02\n");
 	put("/proc/self/fdinfo/4", "drm-driver:\tamdgpu\ndrm-client-id:\t7\ndrm-memory-vram:\t2048 KiB\n");
 	put("/proc/self/fdinfo/5", "drm-driver:\tamdgpu\ndrm-client-id:\t7\ndrm-memory-vram:\t2048 KiB\n");
-	put("/proc/self/fdinfo/6", "drm-driver:\txe\ndrm-client-id:\t9\ndrm-total-vram0:\t8 MiB\ndrm-resident-vram0:\t4 MiB\n");
+	put("/proc/self/fdinfo/6",
+	    "drm-driver:\txe\ndrm-client-id:\t9\ndrm-total-vram0:\t8 MiB\ndrm-resident-vram0:\t4 MiB\n");
 	assert_float_equal(drm_process_vram_mb(root), 6, 0);
 	put("/sys/class/drm/card1/device/mem_info_vram_used", "1073741824\n");
 	put("/sys/class/drm/card1/device/mem_info_vram_total", "8589934592\n");
@@ -145,14 +283,17 @@ static void slowdown_is_clock_heat_quota_and_waiting(void **state)
 	put("/proc/self/cgroup", "0::/q\n");
 	put("/sys/fs/cgroup/q/cpu.stat", "throttled_usec 1000000\n");
 	put("/proc/self/task/11/schedstat", "1000000000 0 3\n");
-	put("/proc/self/task/11/stat", "11 (a name) b) R 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 17 0 0\n");
+	put("/proc/self/task/11/stat",
+	    "11 (a name) b) R 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 17 0 0\n");
 	slowdown_look(&before, root, 0);
 	put("/sys/fs/cgroup/q/cpu.stat", "throttled_usec 3000000\n");
 	put("/proc/self/task/11/schedstat", "4000000000 500000000 9\n");
 	put("/proc/self/task/12/schedstat", "1000000000 500000000 9\n"); /* a new one */
-	put("/proc/self/task/12/stat", "12 (n) R 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 0 0\n");
+	put("/proc/self/task/12/stat",
+	    "12 (n) R 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 0 0\n");
 	put("/sys/devices/system/cpu/cpu17/cpufreq/scaling_cur_freq", "2000000\n");
-	put("/proc/cpuinfo", "processor\t: 0\ncpu MHz\t\t: 999.0\nprocessor\t: 1\ncpu MHz\t\t: 1200.5\nflags\t\t: fpu tsc\n");
+	put("/proc/cpuinfo",
+	    "processor\t: 0\ncpu MHz\t\t: 999.0\nprocessor\t: 1\ncpu MHz\t\t: 1200.5\nflags\t\t: fpu tsc\n");
 	s = slowdown_look(&before, root, 5);
 	assert_float_equal(s.clock_mhz, 2000, 0); /* a constant of cpuinfo is no clock */
 	assert_float_equal(s.stopped_pct, 40, 1e-9);
@@ -192,7 +333,7 @@ static void heat_and_the_highest_clock_are_the_kernels(void **state)
 /* Once a sample, with the first call after it. */
 static void what_slows_down_is_written_once(void **state)
 {
-	struct resources *r = resources_open();
+	struct resources *r = resources_open(NULL, "some.log");
 	struct record rec = { 0 };
 
 	(void)state;
@@ -206,7 +347,11 @@ static void what_slows_down_is_written_once(void **state)
 		assert_float_equal(rec.metric[M_GPU_CLOCK_MHZ], 1410, 0);
 		assert_float_equal(rec.metric[M_GPU_THERMAL_THROTTLED_PCT], 100, 0);
 		assert_float_equal(rec.metric[M_GPU_POWER_THROTTLED_PCT], 0, 0);
+		assert_float_equal(rec.metric[M_GPU_TEMPERATURE_C], 71, 0);
 	}
+	while (!record_has(&rec, M_LOG_DISK_FREE_MB))
+		resources_fill(r, 1, &rec);
+	assert_true(rec.metric[M_LOG_DISK_FREE_MB] > 0);
 	rec = (struct record){ 0 };
 	resources_fill(r, 1, &rec);
 	assert_true(record_has(&rec, M_PROCESS_MEMORY_MB));
@@ -235,8 +380,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gpu_numbers_are_nvmls_or_absent),
+		cmocka_unit_test(the_strategy_and_the_environment_choose_the_gpu),
+		cmocka_unit_test(several_gpus_are_told_apart),
 		cmocka_unit_test(each_sample_has_its_cadence),
 		cmocka_unit_test(control_groups_are_respected),
+		cmocka_unit_test(control_groups_of_version_1_are_respected),
 		cmocka_unit_test(the_kernel_tells_of_other_gpus),
 		cmocka_unit_test(quotas_of_both_versions_are_read),
 		cmocka_unit_test(slowdown_is_clock_heat_quota_and_waiting),

@@ -4,6 +4,8 @@
 #include "record/ring.h"
 
 #include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
 
 static void entries_come_out_as_they_went_in(void **state)
 {
@@ -53,6 +55,51 @@ static void a_full_ring_refuses_and_recovers(void **state)
 	assert_non_null(ring_front(&r, &n));
 	ring_pop(&r);
 	assert_non_null(ring_reserve(&r, 100));
+	ring_close(&r);
+}
+
+static size_t resident_bytes(void)
+{
+	size_t pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*u %zu", &pages), 1);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What a sanitizer keeps beside the memory is as large as all of it. */
+static void assert_resident_below(size_t bytes)
+{
+#if !defined(__SANITIZE_THREAD__)
+	assert_true(resident_bytes() < bytes);
+#else
+	(void)bytes;
+#endif
+}
+
+static void a_ring_takes_what_is_used_of_it(void **state)
+{
+	size_t before = resident_bytes();
+	struct ring r;
+
+	(void)state;
+	assert_int_equal(ring_open(&r, 64 << 20, NULL), 0);
+	ring_touch(&r);
+	assert_resident_below(before + (16 << 20));
+	assert_int_equal((uintptr_t)r.bytes % RING_LINE, 0);
+	for (uint64_t put = 0; put < UINT64_C(3) << 20; put += 4096) {
+		void *entry = ring_reserve(&r, 4096 - 8);
+
+		memset(entry, 7, 4096 - 8);
+		ring_commit(&r);
+		ring_touch(&r);
+		assert_int_equal(r.touched, put + 4096 + RING_TOUCHED);
+	}
+	for (size_t n; ring_front(&r, &n); ring_pop(&r))
+		assert_int_equal(((const char *)ring_front(&r, &n))[n - 1], 7); /* what is touched stays as it is */
+	assert_resident_below(before + (16 << 20));
 	ring_close(&r);
 }
 
@@ -138,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_come_out_as_they_went_in),
 		cmocka_unit_test(a_full_ring_refuses_and_recovers),
+		cmocka_unit_test(a_ring_takes_what_is_used_of_it),
 		cmocka_unit_test(what_is_reserved_is_unseen_until_commit),
 		cmocka_unit_test(the_producer_sees_when_half_is_full),
 		cmocka_unit_test(two_threads_lose_nothing),

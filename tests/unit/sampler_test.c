@@ -15,8 +15,9 @@ static struct sampler *open_sampler(size_t vocab, struct sampler_config cfg)
 
 static struct sampler_config plain(double temperature, double top_p, size_t top_k)
 {
-	return (struct sampler_config){ .temperature = temperature, .top_p = top_p, .top_k = top_k,
-			.penalty_decay = 1 };
+	return (struct sampler_config){
+		.temperature = temperature, .top_p = top_p, .top_k = top_k, .penalty_decay = 1
+	};
 }
 
 /* "rand-v6 long_final_logits" is a file of the goldens, "ties" an array beside the cases. */
@@ -78,7 +79,8 @@ static void truncation_is_the_official_one(void **state)
 	all = json_load_file(path, 0, NULL);
 	if (!all)
 		SKIP_LOUDLY("no goldens at %s", path);
-	json_array_foreach(json_object_get(all, "cases"), i, c) {
+	json_array_foreach(json_object_get(all, "cases"), i, c)
+	{
 		check_case(all, c);
 		ties += !strcmp(json_string_value(json_object_get(c, "logits")), "ties");
 	}
@@ -176,8 +178,13 @@ static void penalties_act_on_a_copy(void **state)
 {
 	static const float logits[3] = { 2, 1.9F, 0 };
 	static const uint32_t banned[] = { 2 };
-	struct sampler_config cfg = { .temperature = 0, .presence = 0.25, .frequency = 0.5, .penalty_decay = 0.5,
-				      .spare_digits = true, .banned = banned, .n_banned = 1 };
+	struct sampler_config cfg = { .temperature = 0,
+				      .presence = 0.25,
+				      .frequency = 0.5,
+				      .penalty_decay = 0.5,
+				      .spare_digits = true,
+				      .banned = banned,
+				      .n_banned = 1 };
 	struct sampler *s = open_sampler(3, cfg);
 	uint32_t token;
 
@@ -236,8 +243,8 @@ static void extreme_settings_still_draw(void **state)
 static void senseless_settings_are_refused(void **state)
 {
 	static const uint32_t far[] = { 4 };
-	struct sampler_config bad[] = { plain(-1, 1, 0), plain(NAN, 1, 0), plain(INFINITY, 1, 0), plain(1, 1.5, 0),
-					plain(1, NAN, 0), plain(1, 1, 0), plain(1, 1, 0), plain(1, 1, 0) };
+	struct sampler_config bad[] = { plain(-1, 1, 0),  plain(NAN, 1, 0), plain(INFINITY, 1, 0), plain(1, 1.5, 0),
+					plain(1, NAN, 0), plain(1, 1, 0),   plain(1, 1, 0),        plain(1, 1, 0) };
 	struct sampler *s;
 
 	(void)state;
@@ -253,17 +260,54 @@ static void senseless_settings_are_refused(void **state)
 	}
 }
 
+static void a_token_is_avoided_once(void **state)
+{
+	const float logits[3] = { 9, 1, 0 }, one[1] = { 1 };
+	struct sampler *s = open_sampler(3, plain(0, 1, 0)), *single = open_sampler(1, plain(0, 1, 0));
+	uint32_t token;
+
+	(void)state;
+	sampler_avoid(s, 0);
+	assert_int_equal(sampler_draw(s, logits, &token, NULL), 0);
+	assert_int_equal(token, 1);
+	assert_int_equal(sampler_draw(s, logits, &token, NULL), 0);
+	assert_int_equal(token, 0);
+	sampler_avoid(single, 0); /* nothing else is left */
+	assert_int_equal(sampler_draw(single, one, &token, NULL), 0);
+	assert_int_equal(token, 0);
+	sampler_close(single);
+	sampler_close(s);
+}
+
+static void adjusting_keeps_what_was_seen(void **state)
+{
+	const float logits[3] = { 2, 1, 0 };
+	struct sampler_config cfg = plain(0, 1, 0), penal = cfg;
+	struct sampler *s = open_sampler(3, cfg);
+	uint32_t token;
+
+	(void)state;
+	sampler_seen(s, 0, slice_of("a"));
+	penal.presence = 5;
+	assert_int_equal(sampler_adjust(s, &penal, NULL), 0);
+	assert_int_equal(sampler_draw(s, logits, &token, NULL), 0);
+	assert_int_equal(token, 1);
+	penal.temperature = -1;
+	assert_true(sampler_adjust(s, &penal, NULL) < 0);
+	assert_int_equal(sampler_adjust(s, &cfg, NULL), 0);
+	assert_int_equal(sampler_draw(s, logits, &token, NULL), 0);
+	assert_int_equal(token, 0);
+	sampler_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(truncation_is_the_official_one),
-		cmocka_unit_test(top_p_one_drops_nothing),
-		cmocka_unit_test(draws_follow_the_probabilities),
-		cmocka_unit_test(a_seed_gives_the_same_tokens),
-		cmocka_unit_test(temperature_zero_is_greedy),
-		cmocka_unit_test(penalties_act_on_a_copy),
-		cmocka_unit_test(nonfinite_logits_are_never_drawn),
-		cmocka_unit_test(extreme_settings_still_draw),
+		cmocka_unit_test(a_token_is_avoided_once),          cmocka_unit_test(adjusting_keeps_what_was_seen),
+		cmocka_unit_test(truncation_is_the_official_one),   cmocka_unit_test(top_p_one_drops_nothing),
+		cmocka_unit_test(draws_follow_the_probabilities),   cmocka_unit_test(a_seed_gives_the_same_tokens),
+		cmocka_unit_test(temperature_zero_is_greedy),       cmocka_unit_test(penalties_act_on_a_copy),
+		cmocka_unit_test(nonfinite_logits_are_never_drawn), cmocka_unit_test(extreme_settings_still_draw),
 		cmocka_unit_test(senseless_settings_are_refused),
 	};
 

@@ -34,8 +34,13 @@ static struct exporter *begin(void)
 static void push(struct exporter *e, const char *session, enum event_type event, double ms, const char *alarm)
 {
 	struct field_values fields = { 0 }, extra = { 0 };
-	struct record rec = { .time_us = now_us, .event = event, .phase = PHASE_DECODE, .token_count = 1, .session = &fields,
-			      .extra = &extra, .sequence_length = 9 };
+	struct record rec = { .time_us = now_us,
+			      .event = event,
+			      .phase = PHASE_DECODE,
+			      .token_count = 1,
+			      .session = &fields,
+			      .extra = &extra,
+			      .sequence_length = 9 };
 
 	fields_set_text(&fields, F_SESSION_ID, slice_of(session));
 	fields_set_text(&fields, F_MODEL_NAME, slice_of("RWKV-x070 \"中\""));
@@ -143,7 +148,8 @@ static void alarms_come_and_go(void **state)
 static void counters_that_fell_began_anew(void **state)
 {
 	static const char *const texts[] = {
-		"rwkv_tokens_total{model=\"m\",phase=\"decode\"} 1000\nrwkv_token_duration_seconds_sum{model=\"m\"} 30\n"
+		"rwkv_tokens_total{model=\"m\",phase=\"decode\"} 1000\nrwkv_token_duration_seconds_sum{model=\"m\"} "
+		"30\n"
 		"rwkv_token_duration_seconds_count{model=\"m\"} 1000\n",
 		"rwkv_tokens_total{model=\"m\",phase=\"decode\"} 20\nrwkv_token_duration_seconds_sum{model=\"m\"} 1\n"
 		"rwkv_token_duration_seconds_count{model=\"m\"} 20\n",
@@ -162,9 +168,83 @@ static void counters_that_fell_began_anew(void **state)
 	free(s);
 }
 
+/* A llama-server's: no labels, means as two counters. */
+static void other_servers_are_rows_of_a_table(void **state)
+{
+	static const char *const texts[] = {
+		"# TYPE llamacpp:prompt_tokens_total counter\nllamacpp:prompt_tokens_total 100\n"
+		"llamacpp:prompt_seconds_total 0.5\nllamacpp:tokens_predicted_total 40\n"
+		"llamacpp:tokens_predicted_seconds_total 2\nllamacpp:requests_processing 1\n",
+		"llamacpp:prompt_tokens_total 150\nllamacpp:prompt_seconds_total 0.75\nllamacpp:tokens_predicted_total "
+		"60\n"
+		"llamacpp:tokens_predicted_seconds_total 2.5\nllamacpp:requests_processing 3\n"
+		"llamacpp:requests_deferred 2\nllamacpp:predicted_tokens_seconds 30\n",
+	};
+	struct scrape *s = calloc(1, sizeof *s);
+	struct board *b = calloc(1, sizeof *b);
+	struct scrape_step step;
+
+	(void)state;
+	assert_true(s && b);
+	snprintf(s->name, sizeof s->name, "127.0.0.1:8080");
+	for (int i = 0; i < 2; i++)
+		assert_true(scrape_take(s, slice_of(texts[i]), 1000000 + i * 2000000));
+	board_from_scrapes(b, s, 1, "test");
+	assert_int_equal(b->n_rows, 1);
+	assert_string_equal(b->row[0].name, "127.0.0.1:8080");
+	assert_float_equal(metric_of(b, M_THROUGHPUT_TPS)->now, 10, 1e-9);
+	assert_float_equal(metric_of(b, M_TOKEN_LATENCY_MS)->now, 25, 1e-9);
+	assert_float_equal(metric_of(b, M_TOKEN_LATENCY_MS)->p50, 50, 1e-9); /* of the two means, 50 and 25 */
+	assert_float_equal(metric_of(b, M_REQUESTS_RUNNING)->now, 3, 1e-9);
+	assert_int_equal(b->tokens, 210);
+	assert_int_equal(b->verdict, VERDICT_HEALTHY);
+	step = scrape_step(&s->row[0]);
+	assert_float_equal(step.decode_tokens, 20, 1e-9);
+	assert_float_equal(step.decode_seconds, 0.5, 1e-9);
+	assert_float_equal(step.prefill_tokens, 50, 1e-9);
+	assert_float_equal(step.running, 3, 1e-9);
+	assert_float_equal(step.waiting, 2, 1e-9);
+	free(b);
+	free(s);
+}
+
+/* More instances than rows: the last row stands for the rest, and whoever has the worst alarm is on top. */
+static void the_worst_is_on_top_and_the_rest_is_named(void **state)
+{
+	struct scrape *s = calloc(2, sizeof *s);
+	struct board *b = calloc(1, sizeof *b);
+	struct buf text = { 0 };
+
+	(void)state;
+	assert_true(s && b);
+	for (int i = 0; i < 40; i++)
+		buf_printf(&text, "rwkv_tokens_total{instance=\"host%d\",phase=\"decode\"} 10\n", i);
+	buf_str(&text, "rwkv_alarm_active{instance=\"host7\",alarm=\"high_latency\"} 1\n"
+		       "rwkv_alarm_active{instance=\"host9\",alarm=\"non_finite\"} 1\n");
+	for (int i = 0; i < 2; i++) {
+		snprintf(s[i].name, sizeof s[i].name, "target");
+		assert_true(scrape_take(&s[i], buf_slice(&text), 1000000));
+	}
+	assert_int_equal(s[0].n_rows, SCRAPE_ROWS);
+	assert_string_equal(s[0].row[SCRAPE_ROWS - 1].name, "other");
+	assert_float_equal(s[0].row[SCRAPE_ROWS - 1].now.number[SCRAPE_DECODE_TOKENS], 10 * (40 - SCRAPE_ROWS + 1),
+			   1e-9);
+	board_from_scrapes(b, s, 2, "test");
+	assert_int_equal(b->rows_total, 2 * SCRAPE_ROWS);
+	assert_string_equal(b->row[0].name, "host9");
+	assert_string_equal(b->row[1].name, "host9");
+	assert_string_equal(b->row[2].name, "host7");
+	assert_int_equal(b->alarms_total, 4);
+	assert_int_equal(b->tokens, 800);
+	buf_free(&text);
+	free(b);
+	free(s);
+}
+
 static void what_is_not_ours_is_refused(void **state)
 {
-	static const char *const texts[] = { "", "<html>404</html>", "# HELP up x\nup 1\n", "rwkv_", "{\"a\":1}" };
+	static const char *const texts[] = { "",      "<html>404</html>", "# HELP up x\nup 1\n",
+					     "rwkv_", "llamacpp:",        "{\"a\":1}" };
 	struct scrape *s = calloc(1, sizeof *s);
 
 	(void)state;
@@ -181,6 +261,8 @@ int main(void)
 		cmocka_unit_test(differences_of_texts_are_what_happens),
 		cmocka_unit_test(alarms_come_and_go),
 		cmocka_unit_test(counters_that_fell_began_anew),
+		cmocka_unit_test(other_servers_are_rows_of_a_table),
+		cmocka_unit_test(the_worst_is_on_top_and_the_rest_is_named),
 		cmocka_unit_test(what_is_not_ours_is_refused),
 	};
 

@@ -3,11 +3,11 @@
 
 #include "base/cpu.h"
 #include "stats/buckets.h"
-#include "stats/moments.h"
 #include "stats/counts.h"
+#include "stats/moments.h"
 #include "stats/range_kernels.h"
-#include "stats/sketch_kernels.h"
 #include "stats/sketch.h"
+#include "stats/sketch_kernels.h"
 
 #include <math.h>
 
@@ -461,28 +461,36 @@ static void sums_of_columns_are_exact(void **state)
 }
 
 #if defined(__x86_64__)
+static void expect_same_range(const int64_t *x, const int64_t *y, size_t n, bool small,
+			      struct range (*range)(const int64_t *v, size_t n),
+			      int64_t (*products)(const int64_t *x, const int64_t *y, size_t n))
+{
+	struct range a = range_of_scalar(x, n), b = range(x, n);
+
+	assert_true(a.low == b.low && a.high == b.high && a.sum == b.sum);
+	if (!small)
+		return;
+	assert_true(range_is_small(&a) && a.squares == b.squares);
+	assert_true(range_products_scalar(x, y, n) == products(x, y, n));
+}
+
 static void range_kernels_agree_at_every_length(void **state)
 {
 	int64_t x[RANGE_MOST + 8], y[RANGE_MOST + 8];
 
 	(void)state;
-	if (!cpu_features()->avx512) {
-		print_message("SKIPPED: ranges: no AVX-512 here\n");
-		return;
-	}
+	if (!cpu_features()->avx512)
+		print_message("SKIPPED: ranges: no %s here\n", cpu_features()->avx2 ? "AVX-512" : "AVX2");
 	for (size_t n = 1; n <= RANGE_MOST; n += n < 80 ? 1 : 59)
 		for (int bits = 26; bits <= 52; bits += 26) {
 			for (size_t i = 0; i < n + 8; i++) { /* what stands behind them is of no matter */
 				x[i] = (int64_t)(next_bits() >> (64 - bits)) * (next_bits() & 1 ? 1 : -1);
 				y[i] = (int64_t)(next_bits() >> (64 - bits)) * (next_bits() & 1 ? 1 : -1);
 			}
-			struct range a = range_of_scalar(x, n), b = range_of_avx512(x, n);
-
-			assert_true(a.low == b.low && a.high == b.high && a.sum == b.sum);
-			if (bits > 26)
-				continue;
-			assert_true(range_is_small(&a) && a.squares == b.squares);
-			assert_true(range_products_scalar(x, y, n) == range_products_avx512(x, y, n));
+			if (cpu_features()->avx2)
+				expect_same_range(x, y, n, bits == 26, range_of_avx2, range_products_avx2);
+			if (cpu_features()->avx512)
+				expect_same_range(x, y, n, bits == 26, range_of_avx512, range_products_avx512);
 		}
 }
 
@@ -522,10 +530,12 @@ static void kernels_of_doubles_agree_at_every_length(void **state)
 				v[i] = round < 10 ? draw_real() : nextafter((double)(next_bits() >> 40) / 1000, 0);
 			if (round == 15)
 				v[next_bits() % n] = 0.125;
-			struct real_range a = real_range_of_scalar(v, n, 1000, 0x1p40), b = real_range_of_avx512(v, n, 1000, 0x1p40);
+			struct real_range a = real_range_of_scalar(v, n, 1000, 0x1p40),
+					  b = real_range_of_avx512(v, n, 1000, 0x1p40);
 
 			assert_true(a.low == b.low && a.high == b.high && a.sum == b.sum);
-			assert_true(range_is_plainly_other_scalar(v, n, 1000) == range_is_plainly_other_avx512(v, n, 1000));
+			assert_true(range_is_plainly_other_scalar(v, n, 1000) ==
+				    range_is_plainly_other_avx512(v, n, 1000));
 			assert_true(round < 15 || range_is_plainly_other_scalar(v, n, 1000) == (round != 15));
 		}
 }
@@ -553,6 +563,68 @@ static void bins_agree_at_every_length(void **state)
 #endif
 
 /* Decimals counted by the column mean what they mean one by one. */
+struct counted {
+	size_t n;
+	int64_t value[COUNTS_BINS];
+	uint32_t count[COUNTS_BINS];
+};
+
+static void note_count(void *ctx, int64_t value, uint32_t count)
+{
+	struct counted *c = ctx;
+
+	c->value[c->n] = value;
+	c->count[c->n++] = count;
+}
+
+static void expect_same_counts(const struct counts *x, const struct counts *y)
+{
+	static struct counted a, b;
+
+	a = b = (struct counted){ .n = 0 };
+	counts_walk(x, note_count, &a);
+	counts_walk(y, note_count, &b);
+	assert_int_equal(a.n, b.n);
+	assert_memory_equal(&a, &b, sizeof a);
+}
+
+/* Numbers in sizes around those that 16 bits hold: one by one, many at once, as tables. */
+static void a_number_may_be_counted_more_often_than_16_bits_hold(void **state)
+{
+	static const uint32_t times[] = { 65534, 65535, 65536, 65537, 200000 };
+
+	(void)state;
+	for (size_t t = 0; t < sizeof times / sizeof *times; t++) {
+		struct counts at_once = { 0 }, in_rows = { 0 }, table = { 0 }, merged = { 0 };
+		int64_t v[RANGE_MOST];
+
+		for (size_t i = 0; i < RANGE_MOST; i++)
+			v[i] = 320;
+		assert_true(counts_add_times(&at_once, 320, times[t]) && counts_add_times(&at_once, 40, 1));
+		for (uint32_t left = times[t]; left;) {
+			size_t n = left < RANGE_MOST ? left : RANGE_MOST;
+
+			assert_int_equal(counts_add(&in_rows, v, n, 320, 320), n);
+			left -= (uint32_t)n;
+		}
+		v[0] = 40;
+		assert_int_equal(counts_add(&in_rows, v, 1, 40, 40), 1);
+		expect_same_counts(&at_once, &in_rows);
+
+		assert_true(counts_add_times(&table, 320, 5) && counts_add_times(&merged, 320, times[t] - 5));
+		assert_true(counts_add_times(&table, 40, 1) && counts_add_table(&merged, &table));
+		expect_same_counts(&at_once, &merged);
+		assert_true(counts_add_times(&at_once, 33, 2) && counts_add_times(&merged, 33, 2)); /* a finer step */
+		assert_true(counts_add_times(&at_once, 3000, 1) && counts_add_times(&merged, 3000, 1));
+		expect_same_counts(&at_once, &merged);
+		assert_int_equal(merged.n, times[t] + 4);
+		counts_free(&at_once);
+		counts_free(&in_rows);
+		counts_free(&table);
+		counts_free(&merged);
+	}
+}
+
 static void columns_of_decimals_are_counted_like_values(void **state)
 {
 	(void)state;
@@ -567,7 +639,8 @@ static void columns_of_decimals_are_counted_like_values(void **state)
 			size_t n = 1 + next_bits() % 300, fit = 0;
 
 			for (size_t i = 0; i < n; i++) {
-				v[i] = step * (int64_t)(next_bits() % (part % 4 == 3 ? 6000 : 900)) - (round % 5 ? 0 : 300);
+				v[i] = step * (int64_t)(next_bits() % (part % 4 == 3 ? 6000 : 900)) -
+				       (round % 5 ? 0 : 300);
 				least = v[i] < least ? v[i] : least;
 				most = v[i] > most ? v[i] : most;
 				sketch_add(&one, complement ? 1 - (double)v[i] / 1e6 : (double)v[i] / 1e6);
@@ -579,10 +652,10 @@ static void columns_of_decimals_are_counted_like_values(void **state)
 			if (fit < n)
 				break;
 		}
-		assert_true(one.count == all.count && one.zeros == all.zeros && by_one.n == by_all.n && by_one.step == by_all.step);
+		assert_true(one.count == all.count && one.zeros == all.zeros && by_one.n == by_all.n &&
+			    by_one.step == by_all.step);
 		assert_true(by_one.low == by_all.low && by_one.high == by_all.high);
-		for (int64_t i = by_one.low; i <= by_one.high; i++)
-			assert_int_equal(by_one.bin[i - by_one.base], by_all.bin[i - by_all.base]);
+		expect_same_counts(&by_one, &by_all);
 		sketch_quantiles(&one, -1, 7, q, want, 3);
 		sketch_quantiles(&all, -1, 7, q, got, 3);
 		assert_memory_equal(want, got, sizeof want);
@@ -596,6 +669,7 @@ static void columns_of_decimals_are_counted_like_values(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_number_may_be_counted_more_often_than_16_bits_hold),
 		cmocka_unit_test(columns_of_decimals_are_counted_like_values),
 #if defined(__x86_64__)
 		cmocka_unit_test(kernels_of_doubles_agree_at_every_length),

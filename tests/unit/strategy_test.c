@@ -33,7 +33,8 @@ static void plans_are_the_official_ones(void **state)
 	all = json_load_file(path, 0, NULL);
 	if (!all)
 		SKIP_LOUDLY("no goldens at %s", path);
-	json_array_foreach(json_object_get(all, "cases"), i, c) {
+	json_array_foreach(json_object_get(all, "cases"), i, c)
+	{
 		const char *text = json_string_value(json_object_get(c, "strategy"));
 		struct strategy s;
 		struct err err = { 0 };
@@ -57,9 +58,15 @@ static void odd_texts_are_survived(void **state)
 		const char *text;
 		bool fine;
 	} cases[] = {
-		{ "cpu fp32 *0 -> cpu bf16", true },	{ " cpu fp32 ", true },	    { "cpu fp32*2", false },
-		{ "cuda: fp16", false },		{ "cuda:7 bf16i8 *3+", true }, { "cpu fp32 *", false },
-		{ "cpu fp32 *99999999999999999999", true }, { "cpu fp32i8i4", false },  { "->", false },
+		{ "cpu fp32 *0 -> cpu bf16", true },
+		{ " cpu fp32 ", true },
+		{ "cpu fp32*2", false },
+		{ "cuda: fp16", false },
+		{ "cuda:7 bf16i8 *3+", true },
+		{ "cpu fp32 *", false },
+		{ "cpu fp32 *99999999999999999999", true },
+		{ "cpu fp32i8i4", false },
+		{ "->", false },
 		{ "cpu fp32 *+", false },
 	};
 

@@ -32,8 +32,7 @@ static void check_tensor(const struct tensor_file *f, const char *name, const js
 	const char *type = json_string_value(json_object_get(want, "dtype"));
 
 	static const char *const long_names[] = { "float32", "float16", "bfloat16", "float64", "int64",
-		"int32", "int16",
-						  "int8", "uint8", "bool" };
+						  "int32",   "int16",   "int8",     "uint8",   "bool" };
 	if (!t)
 		fail_msg("%s: no tensor %s", f->label, name);
 	assert_string_equal(long_names[t->dtype], type);
@@ -53,7 +52,8 @@ static void torch_files_of_every_make(void **state)
 	(void)state;
 	if (!manifest)
 		SKIP_LOUDLY("no sample .pth files at %s", quirks_path(""));
-	json_object_foreach(manifest, file, want) {
+	json_object_foreach(manifest, file, want)
+	{
 		struct tensor_file *f;
 		struct err err = { 0 };
 		int rc = tensor_file_open(&f, quirks_path(file), &err);
@@ -71,8 +71,7 @@ static void torch_files_of_every_make(void **state)
 			fail_msg("%s", err.text);
 		tensors = json_object_get(want, "tensors");
 		assert_int_equal(f->n_tensors, json_object_size(tensors));
-		json_object_foreach(tensors, name, row)
-			check_tensor(f, name, row);
+		json_object_foreach(tensors, name, row) check_tensor(f, name, row);
 		tensor_file_close(f);
 	}
 	json_decref(manifest);
@@ -139,9 +138,10 @@ static void damage_is_survived(const char *path)
 
 static void every_prefix_and_every_flipped_bit_is_survived(void **state)
 {
-	static const char *const seeds[] = { "pth/one.pth", "pth/model_shared.pth", "pth/model_legacy.pth",
-					     "safetensors/one.safetensors", "ggmf/one_q4_0.bin", "ggmf/model_v5.bin",
-					     "gguf/model_v7.gguf", "gguf/model_v6.gguf" };
+	static const char *const seeds[] = { "pth/one.pth",          "pth/model_shared.pth",
+					     "pth/model_legacy.pth", "safetensors/one.safetensors",
+					     "ggmf/one_q4_0.bin",    "ggmf/model_v5.bin",
+					     "gguf/model_v7.gguf",   "gguf/model_v6.gguf" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
@@ -162,10 +162,8 @@ static void foreign_headers_are_named(void **state)
 		uint8_t byte;
 		const char *words;
 	} cases[] = {
-		{ "ggmf/model_v7.bin", 4, 99, "version 99" },
-		{ "ggmf/one_q4_0.bin", 32, 12, "type 12" },
-		{ "ggmf/one_q4_0.bin", 4, 100, "version 100" },
-		{ "gguf/model_v7.gguf", 4, 9, "version 9" },
+		{ "ggmf/model_v7.bin", 4, 99, "version 99" },   { "ggmf/one_q4_0.bin", 32, 12, "type 12" },
+		{ "ggmf/one_q4_0.bin", 4, 100, "version 100" }, { "gguf/model_v7.gguf", 4, 9, "version 9" },
 		{ "gguf/model_v7.gguf", 68, '5', "rwkv5" },
 	};
 
@@ -210,9 +208,11 @@ static void safetensors_are_read(void **state)
 
 	(void)state;
 	assert_int_equal(open_safetensors(&f,
-		"{\"__metadata__\":{\"a\":\"b\"},\"m\":{\"dtype\":\"BF16\",\"shape\":[2,3],"
-					      "\"data_offsets\":[4,16]},\"s\":{\"dtype\":\"F32\",\"shape\":[],"
-					      "\"data_offsets\":[0,4]}}", 16, &err), 0);
+					  "{\"__metadata__\":{\"a\":\"b\"},\"m\":{\"dtype\":\"BF16\",\"shape\":[2,3],"
+					  "\"data_offsets\":[4,16]},\"s\":{\"dtype\":\"F32\",\"shape\":[],"
+					  "\"data_offsets\":[0,4]}}",
+					  16, &err),
+			 0);
 	assert_int_equal(f->n_tensors, 2);
 	t = tensor_find(f, "m");
 	assert_string_equal(tensor_shape_text(text, t), "[2, 3]");
@@ -265,7 +265,11 @@ static void what_is_no_model_is_told_apart(void **state)
 	} cases[] = {
 		{ "version https://git-lfs.github.com/spec/v1\n", "git lfs" },
 		{ "<!DOCTYPE html>", "web page" },
-		{ "hello", "checkpoint" },
+		{ "Not found", "an error that a server sent" },
+		{ "\x1f\x8b\x08", "archive" },
+		{ "7z\xbc\xaf\x27\x1c", "archive" },
+		{ "\x01\x02\x03\x04", "checkpoint" },
+		{ "{\"timestamp\":\"2025-09-11T12:34:56Z\",\"event_type\":\"session_start\"}\n", "rwkvmon analyze" },
 	};
 
 	(void)state;
@@ -273,8 +277,8 @@ static void what_is_no_model_is_told_apart(void **state)
 		struct tensor_file *f;
 		struct err err = { 0 };
 
-		assert_int_equal(tensor_file_open_memory(&f, cases[i].bytes, strlen(cases[i].bytes), "x",
-			&err), -ERR_FORMAT);
+		assert_int_equal(tensor_file_open_memory(&f, cases[i].bytes, strlen(cases[i].bytes), "x", &err),
+				 -ERR_FORMAT);
 		assert_non_null(strstr(err.hint, cases[i].hint));
 	}
 }

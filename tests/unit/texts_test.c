@@ -1,6 +1,7 @@
 /* Every text that people see exists in both languages, with the same places for values. */
 #include "test.h"
 
+#include "analyze/findings.h"
 #include "spec/alarms.h"
 #include "spec/charts.h"
 #include "spec/diagnosis.h"
@@ -44,7 +45,7 @@ static int holes(const char *text)
 
 static void check(const char *where, const char *const text[LANG_COUNT])
 {
-	if (!text[LANG_EN] || !text[LANG_ZH] || !*text[LANG_EN] != !*text[LANG_ZH])
+	if (!text[LANG_EN] || !text[LANG_ZH] || (*text[LANG_EN] != ' ' && !*text[LANG_EN] != !*text[LANG_ZH]))
 		fail_msg("%s: \"%s\" has no translation", where, text[LANG_EN] ? text[LANG_EN] : "(null)");
 	if (is_sentence(text[LANG_EN]) && !has_chinese(text[LANG_ZH]))
 		fail_msg("%s: \"%s\" is not Chinese", where, text[LANG_ZH]);
@@ -54,8 +55,8 @@ static void check(const char *where, const char *const text[LANG_COUNT])
 		fail_msg("%s: \"%s\" and \"%s\" differ in their %%s", where, text[LANG_EN], text[LANG_ZH]);
 }
 
-#define CHECK_ALL(table, n, member)                                                                                   \
-	for (size_t i = 0; i < (size_t)(n); i++)                                                                      \
+#define CHECK_ALL(table, n, member)                                                                                    \
+	for (size_t i = 0; i < (size_t)(n); i++)                                                                       \
 	check(#table "." #member, (table)[i].member)
 
 static void words_of_reports(void **state)
@@ -63,6 +64,19 @@ static void words_of_reports(void **state)
 	(void)state;
 	for (int id = 0; id < TEXT_COUNT; id++)
 		check("text.def", (const char *[]){ text((enum text_id)id, LANG_EN), text((enum text_id)id, LANG_ZH) });
+}
+
+static void the_page_names_its_bounds(void **state)
+{
+	char points[20], sessions[20];
+
+	(void)state;
+	snprintf(points, sizeof points, "%d", FINDINGS_BUCKETS_MAX);
+	snprintf(sessions, sizeof sessions, "%d", FINDINGS_CHARTED_SESSIONS);
+	for (int lang = 0; lang < LANG_COUNT; lang++) {
+		assert_non_null(strstr(text(TEXT_PAGE_CHART_HELP, (enum lang)lang), points));
+		assert_non_null(strstr(text(TEXT_PAGE_CHART_HELP, (enum lang)lang), sessions));
+	}
 }
 
 static void metrics_alarms_charts(void **state)
@@ -89,6 +103,10 @@ static void diagnosis_and_diagrams(void **state)
 	CHECK_ALL(cause_specs, CAUSE_COUNT, gain);
 	CHECK_ALL(cause_specs, CAUSE_COUNT, basis);
 	CHECK_ALL(evidence_specs, EVIDENCE_COUNT, text);
+	CHECK_ALL(threshold_specs, THRESHOLD_COUNT, text);
+	CHECK_ALL(fix_specs, fix_count, text);
+	for (int s = 0; s < SITUATION_COUNT; s++)
+		check("situation_texts", situation_texts[s]);
 	CHECK_ALL(diagram_specs, DIAGRAM_COUNT, title);
 	CHECK_ALL(diagram_specs, DIAGRAM_COUNT, says);
 	CHECK_ALL(group_specs, GROUP_COUNT, title);
@@ -119,7 +137,7 @@ static void evidence_has_its_values(void **state)
 /* Every question and every cause can be reached from the root, and each question has answers. */
 static void the_tree_is_whole(void **state)
 {
-	bool asked[QUESTION_COUNT] = { [Q_ENOUGH] = true }, named[CAUSE_COUNT] = { false };
+	bool asked[QUESTION_COUNT] = { [Q_FINITE] = true }, named[CAUSE_COUNT] = { false };
 
 	(void)state;
 	for (int a = 0; a < ANSWER_COUNT; a++) {
@@ -142,12 +160,68 @@ static void the_tree_is_whole(void **state)
 	}
 }
 
+static void filled(struct buf *out, const char *words, const char *first, const char *second)
+{
+	buf_clear(out);
+	text_fill_words(out, words, (const char *const[]){ first, second });
+}
+
+static void one_and_many_are_worded_apart(void **state)
+{
+	static const char words[] = "%s of %s {session was|sessions were} {read|seen}.";
+	struct buf out = { 0 };
+
+	(void)state;
+	filled(&out, words, "0", "1");
+	assert_string_equal(out.p, "0 of 1 session was read.");
+	filled(&out, words, "1", "1,501");
+	assert_string_equal(out.p, "1 of 1,501 sessions were seen.");
+	filled(&out, "{session} %s", "{a|b}", NULL); /* a value is never taken apart */
+	assert_string_equal(out.p, "{session} {a|b}");
+	buf_clear(&out);
+	text_fill(&out, LANG_EN, TEXT_TERM_SESSION_COUNT, "1");
+	assert_string_equal(out.p, "1 session");
+	buf_free(&out);
+}
+
+/* {one|many} has a value before it, and no count is worded for many alone. */
+static void no_count_stands_before_a_plural(void **state)
+{
+	static const char *const nouns[] = { "sessions", "instances", "tokens", "records", "lines",
+					     "steps",    "calls",     "events", "cores",   "threads",
+					     "runs",     "settings",  "peers",  "rounds" };
+
+	(void)state;
+	for (int id = 0; id < TEXT_COUNT; id++) {
+		const char *words = text((enum text_id)id, LANG_EN);
+		const char *choice = strchr(words, '{'), *value = strstr(words, "%s");
+		char plural[40];
+
+		if (choice && (!value || value > choice))
+			fail_msg("\"%s\": a choice without a value before it", words);
+		for (size_t i = 0; i < sizeof nouns / sizeof *nouns; i++) {
+			const char *at;
+
+			snprintf(plural, sizeof plural, "%%s %s", nouns[i]);
+			at = strstr(words, plural);
+			if (at && at[strlen(plural)] != '/') /* tokens/s is a unit */
+				fail_msg("\"%s\": \"%s\" also of one", words, plural);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(words_of_reports),	     cmocka_unit_test(metrics_alarms_charts),
-		cmocka_unit_test(diagnosis_and_diagrams),    cmocka_unit_test(commands_and_options),
-		cmocka_unit_test(evidence_has_its_values),   cmocka_unit_test(the_tree_is_whole),
+		cmocka_unit_test(words_of_reports),
+		cmocka_unit_test(the_page_names_its_bounds),
+		cmocka_unit_test(metrics_alarms_charts),
+		cmocka_unit_test(diagnosis_and_diagrams),
+		cmocka_unit_test(commands_and_options),
+		cmocka_unit_test(evidence_has_its_values),
+		cmocka_unit_test(the_tree_is_whole),
+		cmocka_unit_test(one_and_many_are_worded_apart),
+		cmocka_unit_test(no_count_stands_before_a_plural),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,8 +29,9 @@ static void bytes_are_their_own_tokens(void **state)
 /* Whatever the cuts, the same text comes out, and every step shows whole characters only. */
 static void text_comes_out_whole(void **state)
 {
-	static const char text[] = "a\xc3\xa9\xe4\xb8\xad\xf0\x9f\x98\x80z\xff\xe4\xb8!\xf0\x9f", want[] =
-		"a\xc3\xa9\xe4\xb8\xad\xf0\x9f\x98\x80z\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd!\xef\xbf\xbd";
+	static const char
+		text[] = "a\xc3\xa9\xe4\xb8\xad\xf0\x9f\x98\x80z\xff\xe4\xb8!\xf0\x9f",
+		want[] = "a\xc3\xa9\xe4\xb8\xad\xf0\x9f\x98\x80z\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd!\xef\xbf\xbd";
 
 	(void)state;
 	for (size_t step = 1; step <= sizeof text; step++) {
@@ -56,7 +57,7 @@ static void text_comes_out_whole(void **state)
 
 static const char small_vocab[] = "1 '\\x00' 1\n2 'a' 1\n3 'ab' 2\n4 'abcd' 4\n5 b'\\xe4\\xbd' 2\n6 '\\u4f60' 3\n"
 				  "7 '\\xe9' 2\n8 \"don't\" 5\n9 '  ' 2\r\n10 ' ' 1\n11 '\\n\\t\\\\' 3\n300 "
-					"'c' 1\n301 'd' 1\n"
+				  "'c' 1\n301 'd' 1\n"
 				  "302 b'\\xe4' 1\n";
 
 static void the_longest_token_wins(void **state)
@@ -71,8 +72,14 @@ static void the_longest_token_wins(void **state)
 		{ "abcd", 1, { 4 } },
 		{ "abcaabcd", 4, { 3, 300, 2, 4 } },
 		{ "\xe4\xbd\xa0", 1, { 6 } },
-		{ "\xe4\xbd" "a", 2, { 5, 2 } },
-		{ "\xe4" "a\xc3\xa9", 3, { 302, 2, 7 } },
+		{ "\xe4\xbd"
+		  "a",
+		  2,
+		  { 5, 2 } },
+		{ "\xe4"
+		  "a\xc3\xa9",
+		  3,
+		  { 302, 2, 7 } },
 		{ "don't   ", 3, { 8, 9, 10 } },
 		{ "\n\t\\", 1, { 11 } },
 		{ "", 0, { 0 } },
@@ -104,9 +111,20 @@ static void the_longest_token_wins(void **state)
 static void damaged_vocabularies_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "1 a 1\n", "1 'a' 2\n", "x 'a' 1\n", "1 'a'\n", "1 'a' 1\n1 'b' 1\n", "1 'a' 1\n2 'a' 1\n",
-			"1 '\\q' 2\n",
-		"1 '\\x4' 1\n", "1 b'\\u4f60' 3\n", "99999999999 'a' 1\n", "1 '' 0\n", "1 'a'b' 3\n", "1 'a\\' 1\n",
+		"",
+		"1 a 1\n",
+		"1 'a' 2\n",
+		"x 'a' 1\n",
+		"1 'a'\n",
+		"1 'a' 1\n1 'b' 1\n",
+		"1 'a' 1\n2 'a' 1\n",
+		"1 '\\q' 2\n",
+		"1 '\\x4' 1\n",
+		"1 b'\\u4f60' 3\n",
+		"99999999999 'a' 1\n",
+		"1 '' 0\n",
+		"1 'a'b' 3\n",
+		"1 'a\\' 1\n",
 		"1 b' 1\n",
 	};
 
@@ -141,18 +159,21 @@ static void the_released_vocabulary_agrees(void **state)
 		SKIP_LOUDLY("the World vocabulary: set RWKVMON_WORLD_VOCAB to rwkv_vocab_v20230424.txt");
 	}
 	assert_int_equal(tokenizer_vocab(t), 65530);
-	json_array_foreach(json_object_get(all, "encode"), i, c) {
+	json_array_foreach(json_object_get(all, "encode"), i, c)
+	{
 		const json_t *ids = json_object_get(c, "ids"), *text = json_object_get(c, "text");
 
 		l.n = 0;
-		assert_int_equal(tokenizer_encode(t, (struct slice){ json_string_value(text),
-			json_string_length(text) }, &l,
-						  NULL), 0);
+		assert_int_equal(tokenizer_encode(t,
+						  (struct slice){ json_string_value(text), json_string_length(text) },
+						  &l, NULL),
+				 0);
 		assert_int_equal(l.n, json_array_size(ids));
 		for (size_t j = 0; j < l.n; j++)
 			assert_int_equal(l.ids[j], json_integer_value(json_array_get(ids, j)));
 	}
-	json_array_foreach(json_object_get(all, "encode_bytes"), i, c) {
+	json_array_foreach(json_object_get(all, "encode_bytes"), i, c)
+	{
 		const char *hex = json_string_value(json_object_get(c, "hex"));
 		const json_t *ids = json_object_get(c, "ids");
 		char bytes[512];
@@ -178,10 +199,8 @@ static void the_released_vocabulary_agrees(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bytes_are_their_own_tokens),
-		cmocka_unit_test(text_comes_out_whole),
-		cmocka_unit_test(the_longest_token_wins),
-		cmocka_unit_test(damaged_vocabularies_are_refused),
+		cmocka_unit_test(bytes_are_their_own_tokens),     cmocka_unit_test(text_comes_out_whole),
+		cmocka_unit_test(the_longest_token_wins),         cmocka_unit_test(damaged_vocabularies_are_refused),
 		cmocka_unit_test(the_released_vocabulary_agrees),
 	};
 

@@ -1,24 +1,10 @@
 /* Trends and jumps: right on what is known, and seldom wrong on noise of every kind. */
+#include "random.h"
 #include "test.h"
 
 #include "stats/changes.h"
 
 #include <math.h>
-
-static uint64_t seed;
-
-static double unit(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (double)((seed >> 11) + 1) / 9007199254740993.0;
-}
-
-static double normal(void)
-{
-	return sqrt(-2 * log(unit())) * cos(6.283185307179586 * unit());
-}
 
 enum noise { INDEPENDENT, RELATED, SKEWED, HEAVY, NOISES };
 
@@ -84,17 +70,6 @@ static void too_little_is_unknown(void **state)
 	assert_int_equal(changes_find(p, 5, change, 4), 0);
 }
 
-static void student_is_that_of_the_tables(void **state)
-{
-	static const struct {
-		double freedom, value;
-	} table[] = { { 4, 2.776445 }, { 5, 2.570582 }, { 10, 2.228139 }, { 30, 2.042272 }, { 1000, 1.962339 } };
-
-	(void)state;
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		assert_float_equal(trend_student95(table[i].freedom), table[i].value, 2e-3);
-}
-
 /* The interval of 95 % misses the true slope about 5 times of 100, whatever the noise. */
 static void intervals_hold_the_slope(void **state)
 {
@@ -117,6 +92,93 @@ static void intervals_hold_the_slope(void **state)
 		}
 		if (missed > ROUNDS * 8 / 100 || missed < ROUNDS * 2 / 100)
 			fail_msg("%s noise: %d of %d intervals miss", names[noise], missed, ROUNDS);
+	}
+}
+
+/* Means of 65 values in a row of a level whose noise keeps `keep` of itself from value to value, 10 % of the level;
+ * from value `at` on the level is higher by `jump`. */
+static void make_buckets(struct trend_point *p, size_t n, double keep, size_t at, double jump)
+{
+	enum { VALUES = 65 };
+	double v = normal();
+
+	for (size_t i = 0; i < n; i++) {
+		double sum = 0;
+
+		for (size_t k = 0; k < VALUES; k++) {
+			v = keep * v + sqrt(1 - keep * keep) * normal();
+			sum += (1 + (i * VALUES + k >= at ? jump : 0)) * (1 + 0.1 * v);
+		}
+		p[i] = (struct trend_point){ (double)i, 30 * sum / VALUES, VALUES };
+	}
+}
+
+/* 20,000 values in 308 buckets. */
+static void long_memory_makes_no_jumps_and_no_trends(void **state)
+{
+	enum { ROUNDS = 120, N = 308 };
+	static const double keep[] = { 0, 0.9, 0.99, 0.999 };
+	struct trend_point p[N];
+	struct change change[8];
+
+	(void)state;
+	for (size_t k = 0; k < sizeof keep / sizeof *keep; k++) {
+		int jumps = 0, trends = 0;
+
+		seed = 300 + k;
+		for (int r = 0; r < ROUNDS; r++) {
+			struct trend_line line;
+
+			make_buckets(p, N, keep[k], SIZE_MAX, 0);
+			line = trend_fit(p, N);
+			jumps += changes_find(p, N, change, 8) > 0;
+			trends += fabs(line.slope) > 1.31 * (line.high - line.low) / 2;
+		}
+		if (jumps > ROUNDS * 4 / 100 || trends > ROUNDS * 5 / 100)
+			fail_msg("memory %.3f: jumps in %d, trends in %d of %d", keep[k], jumps, trends, ROUNDS);
+	}
+}
+
+static void jumps_in_long_memory_are_found(void **state)
+{
+	enum { ROUNDS = 250, N = 308 };
+	struct trend_point p[N];
+	struct change change[8];
+	int found = 0;
+
+	(void)state;
+	seed = 310;
+	for (int r = 0; r < ROUNDS; r++) {
+		size_t at = (size_t)((0.3 + 0.4 * unit()) * N), n;
+
+		make_buckets(p, N, 0.99, at * 65, 0.2);
+		n = changes_find(p, N, change, 8);
+		found += n == 1 && change[0].at + 15 > at && change[0].at < at + 15;
+	}
+	if (found < ROUNDS * 92 / 100)
+		fail_msg("a jump of 20 %% was found in %d of %d", found, ROUNDS);
+}
+
+/* One bucket in eight holds a slow call: no level, and no end of the search for one. */
+static void rare_slow_calls_are_no_levels(void **state)
+{
+	enum { ROUNDS = 120, N = 308 };
+	struct trend_point p[N];
+	struct change change[8];
+
+	(void)state;
+	for (int jump = 0; jump < 2; jump++) {
+		int found = 0;
+
+		seed = 320;
+		for (int r = 0; r < ROUNDS; r++) {
+			make_buckets(p, N, 0.9, (size_t)(N * 65 / 2), 0.2 * jump);
+			for (size_t i = 0; i < N; i++)
+				p[i].value += unit() < 0.13 ? 15 : 0;
+			found += changes_find(p, N, change, 8) > 0;
+		}
+		if (jump ? found < ROUNDS * 95 / 100 : found > ROUNDS * 5 / 100)
+			fail_msg("jump %d: found in %d of %d", jump, found, ROUNDS);
 	}
 }
 
@@ -208,9 +270,11 @@ int main(void)
 		cmocka_unit_test(a_line_is_found_exactly),
 		cmocka_unit_test(weights_are_repetitions),
 		cmocka_unit_test(too_little_is_unknown),
-		cmocka_unit_test(student_is_that_of_the_tables),
 		cmocka_unit_test(intervals_hold_the_slope),
 		cmocka_unit_test(noise_and_drift_are_no_jumps),
+		cmocka_unit_test(long_memory_makes_no_jumps_and_no_trends),
+		cmocka_unit_test(jumps_in_long_memory_are_found),
+		cmocka_unit_test(rare_slow_calls_are_no_levels),
 		cmocka_unit_test(jumps_are_found_where_they_are),
 		cmocka_unit_test(constants_and_steps_without_noise),
 		cmocka_unit_test(the_clearest_fill_a_small_list),

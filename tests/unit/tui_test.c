@@ -177,7 +177,7 @@ static void a_filter_is_typed(void **state)
 	dashboard_key(&v, '/');
 	for (const char *p = "qDIVER\xe4\xb8\xad"; *p; p++)
 		assert_true(dashboard_key(&v, (unsigned char)*p)); /* q is a letter now */
-	dashboard_key(&v, DASH_BACKSPACE); /* a whole character goes */
+	dashboard_key(&v, DASH_BACKSPACE);                         /* a whole character goes */
 	assert_string_equal(v.filter, "qDIVER");
 	memmove(v.filter, v.filter + 1, sizeof "DIVER");
 	dashboard_key(&v, '\n');
@@ -185,7 +185,7 @@ static void a_filter_is_typed(void **state)
 	got = draw(24, 80, &v, board);
 	assert_non_null(strstr(got.p, "State divergence"));
 	assert_null(strstr(got.p, "Low throughput  "));
-	assert_null(strstr(got.p, "rwkv-sess-8f4e2d               156"));
+	assert_null(strstr(got.p, "rwkv-sess-8f4e2d71c05b        156"));
 	buf_free(&got);
 	for (int i = 0; i < 200; i++) {
 		v.typing = true;
@@ -220,10 +220,18 @@ static void long_lists_scroll_to_their_ends_and_no_further(void **state)
 	assert_non_null(strstr(got.p, "alarm-99"));
 	assert_non_null(strstr(got.p, "/ 100"));
 	assert_non_null(strstr(got.p, "session-00"));
+	assert_null(strstr(got.p, "more sessions"));
 	buf_free(&got);
 	dashboard_key(&v, 'k');
 	got = draw(24, 80, &v, many);
 	assert_null(strstr(got.p, "alarm-99"));
+	buf_free(&got);
+	many->rows_total = 1000; /* what the board has no room for is told, and where to see it */
+	got = draw(24, 100, &v, many);
+	assert_non_null(strstr(got.p, "/ 64 of 1,000"));
+	buf_free(&got);
+	got = draw(24, 80, &v, many);
+	assert_non_null(strstr(got.p, "and 936 more sessions; analyze --format json lists up to 10,000"));
 	buf_free(&got);
 	free(many);
 }
@@ -241,6 +249,24 @@ static void json_has_what_the_frame_has(void **state)
 	buf_free(&out);
 }
 
+/* Between what is needed at least and what the chart needs, numbers that do not fit in whole are left out. */
+static void a_narrow_terminal_shows_whole_numbers_alone(void **state)
+{
+	(void)state;
+	for (size_t columns = 60; columns < 76; columns++) {
+		struct dashboard_view v = { .interval_s = 1 };
+		struct buf got = draw(24, columns, &v, board);
+		char *row = strstr(got.p, "rwkv-sess-8f4e2d71c05b   "), *end = row ? strchr(row, '\n') : NULL;
+
+		assert_non_null(end);
+		*end = 0;
+		assert_non_null(strstr(row, "  156    93.62    83.38"));
+		assert_true((strstr(row, "2,457") != NULL) == (columns >= 64));
+		assert_true(!strstr(row, "2,4") || strstr(row, "2,457"));
+		buf_free(&got);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +276,7 @@ int main(void)
 		cmocka_unit_test(keys_move_the_view),
 		cmocka_unit_test(a_filter_is_typed),
 		cmocka_unit_test(long_lists_scroll_to_their_ends_and_no_further),
+		cmocka_unit_test(a_narrow_terminal_shows_whole_numbers_alone),
 		cmocka_unit_test(json_has_what_the_frame_has),
 	};
 

@@ -28,7 +28,7 @@ struct rwkv_context {
 	struct shared_model *shared;
 	struct run *run;
 	float *initial; /* (state_floats): the state of a new sequence, in our order */
-	float *state;	/* (state_floats): the same of the caller's state */
+	float *state;   /* (state_floats): the same of the caller's state */
 	enum rwkv_error_flags last_error;
 	bool print_errors;
 };
@@ -41,15 +41,23 @@ static _Thread_local bool print_errors = true;
 static enum rwkv_error_flags flags_of(int code)
 {
 	switch (-code) {
-	case ERR_USAGE: return RWKV_ERROR_ARGS;
-	case ERR_OPEN: return RWKV_ERROR_FILE | RWKV_ERROR_FILE_OPEN;
+	case ERR_USAGE:
+		return RWKV_ERROR_ARGS;
+	case ERR_OPEN:
+		return RWKV_ERROR_FILE | RWKV_ERROR_FILE_OPEN;
 	case ERR_READ:
-	case ERR_TRUNCATED: return RWKV_ERROR_FILE | RWKV_ERROR_FILE_READ;
-	case ERR_WRITE: return RWKV_ERROR_FILE | RWKV_ERROR_FILE_WRITE;
-	case ERR_FORMAT: return RWKV_ERROR_FILE | RWKV_ERROR_FILE_MAGIC;
-	case ERR_SHAPE: return RWKV_ERROR_MODEL_PARAMS | RWKV_ERROR_SHAPE;
-	case ERR_NOMEM: return RWKV_ERROR_CTX | RWKV_ERROR_ALLOC;
-	default: return RWKV_ERROR_MODEL | RWKV_ERROR_UNSUPPORTED;
+	case ERR_TRUNCATED:
+		return RWKV_ERROR_FILE | RWKV_ERROR_FILE_READ;
+	case ERR_WRITE:
+		return RWKV_ERROR_FILE | RWKV_ERROR_FILE_WRITE;
+	case ERR_FORMAT:
+		return RWKV_ERROR_FILE | RWKV_ERROR_FILE_MAGIC;
+	case ERR_SHAPE:
+		return RWKV_ERROR_MODEL_PARAMS | RWKV_ERROR_SHAPE;
+	case ERR_NOMEM:
+		return RWKV_ERROR_CTX | RWKV_ERROR_ALLOC;
+	default:
+		return RWKV_ERROR_MODEL | RWKV_ERROR_UNSUPPORTED;
 	}
 }
 
@@ -104,7 +112,9 @@ void rwkv_free(struct rwkv_context *ctx)
 /* Takes a share of the model over, whether it works out or not. */
 static struct rwkv_context *new_context(struct shared_model *shared, uint32_t n_threads, struct err *err)
 {
-	struct run_config cfg = { .chunk_len = CHUNK_LEN, .threads = n_threads < 256 ? (int)n_threads : 256, .exact_chunks = true };
+	struct run_config cfg = { .chunk_len = CHUNK_LEN,
+				  .threads = n_threads < 256 ? (int)n_threads : 256,
+				  .exact_chunks = true };
 	struct rwkv_context *ctx = calloc(1, sizeof *ctx);
 	size_t bytes = model_info(shared->model)->state_floats * sizeof(float);
 	int rc;
@@ -230,8 +240,8 @@ bool rwkv_eval(struct rwkv_context *ctx, uint32_t token, const float *state_in, 
 	return eval(ctx, &token, 1, state_in, state_out, logits_out);
 }
 
-bool rwkv_eval_sequence(struct rwkv_context *ctx, const uint32_t *tokens, size_t n, const float *state_in, float *state_out,
-			float *logits_out)
+bool rwkv_eval_sequence(struct rwkv_context *ctx, const uint32_t *tokens, size_t n, const float *state_in,
+			float *state_out, float *logits_out)
 {
 	struct err err;
 

@@ -2,16 +2,16 @@
  *
  *     faulty LOG FAULT SECONDS
  *
- * FAULT is healthy, growing_sleep, rescan (a search over all tokens so far at every token), refed (each turn's prompt is
- * all turns before it), chunk_1 (prompts token by token), memory (logits of every token are kept), leak (a sequence starts
- * from the last one's state), nan (a state is spoilt on the way). The text is drawn from the logits.
+ * FAULT is healthy, growing_sleep, rescan (a search over all tokens so far at every token), refed (each turn's prompt
+ * is all turns before it), chunk_1 (prompts token by token), memory (logits of every token are kept), leak (a sequence
+ * starts from the last one's state), nan (a state is spoilt on the way). The text is drawn from the logits.
  *
  * record.sh makes the committed logs with it. To keep them small each token goes through STREAMS equal streams in turn,
  * so that a call takes milliseconds. */
+#include "base/clock.h"
 #include "record/record.h"
 #include "runtime/run.h"
 #include "runtime/sampler.h"
-#include "base/clock.h"
 
 #include <rwkvmon.h>
 
@@ -64,11 +64,18 @@ static void feed(struct bench *b, const uint32_t *tokens, size_t n, bool prompt,
 			die(&err);
 	s = run_state(b->stream[0], &b->n_state);
 	for (size_t i = 0; i < b->n_state && i < 256; i++)
-		state[i] = (struct rwkvmon_tensor){ .data = s[i].p, .count = s[i].n, .part = (enum rwkvmon_part)s[i].part };
-	rwkvmon_end(b->mon, &(struct rwkvmon_step){
-				    .struct_size = sizeof(struct rwkvmon_step), .tokens = tokens, .n_tokens = n,
-				    .phase = prompt ? RWKVMON_PREFILL : RWKVMON_DECODE, .ends_prefill = ends,
-				    .logits = run_logits(b->stream[0]), .n_logits = b->vocab, .state = state, .n_state = b->n_state });
+		state[i] = (struct rwkvmon_tensor){ .data = s[i].p,
+						    .count = s[i].n,
+						    .part = (enum rwkvmon_part)s[i].part };
+	rwkvmon_end(b->mon, &(struct rwkvmon_step){ .struct_size = sizeof(struct rwkvmon_step),
+						    .tokens = tokens,
+						    .n_tokens = n,
+						    .phase = prompt ? RWKVMON_PREFILL : RWKVMON_DECODE,
+						    .ends_prefill = ends,
+						    .logits = run_logits(b->stream[0]),
+						    .n_logits = b->vocab,
+						    .state = state,
+						    .n_state = b->n_state });
 	memcpy(b->seen + b->n, tokens, n * sizeof *tokens);
 	b->n += n;
 }
@@ -132,16 +139,20 @@ static void begin_turn(struct bench *b)
 			run_reset(b->stream[i]);
 	s = run_state(b->stream[0], &b->n_state);
 	for (size_t i = 0; i < b->n_state && i < 256; i++)
-		given[i] = (struct rwkvmon_tensor){ .data = s[i].p, .count = s[i].n, .part = (enum rwkvmon_part)s[i].part };
+		given[i] = (struct rwkvmon_tensor){ .data = s[i].p,
+						    .count = s[i].n,
+						    .part = (enum rwkvmon_part)s[i].part };
 	rwkvmon_new_sequence_from(b->mon, &(struct rwkvmon_start){ .struct_size = sizeof(struct rwkvmon_start),
-								   .state = given, .n_state = b->n_state });
+								   .state = given,
+								   .n_state = b->n_state });
 }
 
 /* A prompt and its answer. */
 static void turn(struct bench *b, double began, size_t tokens)
 {
-	static const char text[] = "It was a dark and stormy night, and the rain fell in torrents, except at occasional intervals, "
-				   "when it was checked by a violent gust of wind which swept up the streets of London.";
+	static const char text[] =
+		"It was a dark and stormy night, and the rain fell in torrents, except at occasional intervals, "
+		"when it was checked by a violent gust of wind which swept up the streets of London.";
 	uint32_t first[PROMPT];
 	size_t from = b->n;
 	struct err err = { 0 };
@@ -177,9 +188,17 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	char why[RWKVMON_ERROR_BYTES];
 	double began = now_s();
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = argc > 1 ? argv[1] : NULL, .model_name = "tiny-rwkv7",
-				      .model_version = "7", .strategy = "cpu fp32", .chunk_len = 64, .vocab_size = 256,
-				      .runtime_name = "faulty", .has_sampler = 1, .temperature = 1, .top_p = 0.85 };
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg,
+				      .log_path = argc > 1 ? argv[1] : NULL,
+				      .model_name = "tiny-rwkv7",
+				      .model_version = "7",
+				      .strategy = "cpu fp32",
+				      .chunk_len = 64,
+				      .vocab_size = 256,
+				      .runtime_name = "faulty",
+				      .has_sampler = 1,
+				      .temperature = 1,
+				      .top_p = 0.85 };
 
 	if (argc < 4 || !b.seen) {
 		fprintf(stderr, "usage: faulty LOG FAULT SECONDS\n");
@@ -203,7 +222,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	while (now_s() < b.until_s)
-		turn(&b, began, is(&b, "healthy") ? 400 : is(&b, "chunk_1") || is(&b, "refed") || is(&b, "leak") ? 60 : 250);
+		turn(&b, began,
+		     is(&b, "healthy")                                        ? 400
+		     : is(&b, "chunk_1") || is(&b, "refed") || is(&b, "leak") ? 60
+									      : 250);
 	rwkvmon_close(b.mon, NULL);
 	return 0;
 }

@@ -1,0 +1,58 @@
+"""The monitor's verdict right after a forward call: what is wrong, since which token, and what to do about it."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Callable, List, Optional, Sequence, Tuple
+
+from . import _native
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The same tokens and numbers give the same verdict; only `alarms`, which rules judge on another thread, may differ."""
+
+    fires: Tuple[str, ...] = ()  # of _native.SIGNS; empty: nothing is wrong
+    critical: Tuple[str, ...] = ()  # of these, what a sequence does not recover from by itself
+    advice: Tuple[str, ...] = ()  # of _native.ADVICE
+    sure: float = 0.0  # 1 for a fact, else 1 - limit / (2 * value): an order, not a probability
+    first_bad_token: Optional[int] = None  # of the sequence, from 1
+    go_back_tokens: int = 0  # from the last token to before that one
+    temperature: Optional[float] = None  # advised; None: leave it
+    top_p: Optional[float] = None
+    alpha_frequency: Optional[float] = None
+    alarms: Tuple[str, ...] = ()  # of the rules, that are on
+    alarms_age: int = 0  # forward calls since the last one that the rules have judged
+    repeat_share: Optional[float] = None  # of the last 100 generated tokens, that equal the one a period before
+    mean_entropy: Optional[float] = None  # of the last 100 decoded calls, nats
+
+    def __bool__(self) -> bool:
+        return bool(self.fires)
+
+
+OnVerdict = Callable[[Verdict], None]
+
+
+@lru_cache(maxsize=None)
+def _alarm_types() -> Tuple[str, ...]:
+    library = _native.lib()
+    found: List[str] = []
+    while library.rwkvmon_alarm_type(len(found)):
+        found.append(library.rwkvmon_alarm_type(len(found)).decode())
+    return tuple(found)
+
+
+def _names(bits: int, of: Sequence[str]) -> Tuple[str, ...]:
+    return tuple(name for i, name in enumerate(of) if bits >> i & 1)
+
+
+def _known(value: float) -> Optional[float]:
+    return None if math.isnan(value) else value
+
+
+def verdict_of(v: _native.VerdictStruct) -> Verdict:
+    return Verdict(_names(v.fires, _native.SIGNS), _names(v.critical, _native.SIGNS), _names(v.advice, _native.ADVICE), v.sure,
+                   v.first_bad_token or None, v.go_back_tokens, _known(v.temperature), _known(v.top_p),
+                   _known(v.alpha_frequency), _names(v.alarms, _alarm_types()) if v.alarms else (), v.alarms_age,
+                   _known(v.repeat_share), _known(v.mean_entropy))

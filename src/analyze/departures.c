@@ -1,0 +1,264 @@
+/* departures.c - compares each metric's buckets with the earlier ones; reports what is rare enough, alone or in two
+ * groups of metrics at once. */
+#include "analyze/departures.h"
+
+#include "forecast/beyond.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Moments by chance in a log, by one metric and by several at once: a third of what is promised, as tails of short
+ * series are known badly. */
+static const double CHANCE = 0.015;
+static const double FAR = 0.7; /* of the range seen */
+
+enum {
+	POINTS_LEAST = 2 * UNUSUAL_LEAST,
+	DAYS_LEAST = 2,
+	BUCKETS_WAIT = 16, /* until a bucket counts among the past */
+	FAR_LASTS = 5,     /* buckets that go far, to the same side: a spike does not */
+	REST_SHARE = 20    /* after a moment, a twentieth of the log has no further ones, except rarer ones */
+};
+static const int64_t DAY_US = INT64_C(86400000000);
+
+struct seen {
+	struct unusual_answer answer[METRIC_COUNT][FINDINGS_BUCKETS_MAX];
+	double value[METRIC_COUNT][FINDINGS_BUCKETS_MAX];
+	struct far {
+		double share, edge; /* 0: it did not stay far outside */
+	} far[METRIC_COUNT][FINDINGS_BUCKETS_MAX];
+	uint64_t metrics; /* bits of those that were looked at */
+};
+
+static const struct bucket *row_of(const struct series *s, enum metric_id m)
+{
+	return s->apart[m] ? s->apart[m] : s->metric[m];
+}
+
+/* Is it measured in most buckets, rather than held from one sample to the next? */
+static bool is_measured(const struct bucket *row, size_t n)
+{
+	size_t filled = 0, changes = 0;
+	double before = (double)NAN;
+
+	for (size_t i = 0; row && i < n; i++) {
+		if (!row[i].count)
+			continue;
+		filled++;
+		changes += row[i].mean != before;
+		before = row[i].mean;
+	}
+	return filled >= POINTS_LEAST && changes > filled / 2;
+}
+
+/* Buckets from the first of a stretch that goes far to one side, once there are enough of them. */
+static void look_beyond(struct seen *seen, const struct series *s, enum metric_id m)
+{
+	const struct bucket *row = row_of(s, m);
+	struct beyond b = { .wait = BUCKETS_WAIT };
+	struct far far[FAR_LASTS] = { { 0 } };
+	size_t at[FAR_LASTS] = { 0 }, lasts = 0;
+	bool above = false;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct beyond_answer a;
+
+		if (!row[i].count)
+			continue;
+		a = beyond_add(&b, row[i].mean, -1);
+		if (a.share < FAR || (lasts && above != (row[i].mean > a.edge)))
+			lasts = 0;
+		if (a.share < FAR)
+			continue;
+		above = row[i].mean > a.edge;
+		far[lasts % FAR_LASTS] = (struct far){ a.share, a.edge };
+		at[lasts++ % FAR_LASTS] = i;
+		for (size_t k = 0; lasts >= FAR_LASTS && k < FAR_LASTS; k++)
+			seen->far[m][at[k]] = far[k];
+	}
+}
+
+static void look_at(struct seen *seen, const struct series *s, enum metric_id m, struct unusual *u)
+{
+	const struct bucket *row = row_of(s, m);
+	bool days = (int64_t)s->n * s->width_us > DAYS_LEAST * DAY_US;
+
+	*u = (struct unusual){ .wait = BUCKETS_WAIT };
+	for (size_t i = 0; i < s->n; i++) {
+		int64_t at = s->from_us + (int64_t)i * s->width_us;
+
+		seen->answer[m][i] = (struct unusual_answer){ .rarity = 0 };
+		if (!row[i].count)
+			continue;
+		seen->value[m][i] = row[i].mean;
+		seen->answer[m][i] = unusual_add(u, row[i].mean, days ? (double)(at % DAY_US) / (double)DAY_US : -1);
+	}
+	look_beyond(seen, s, m);
+	seen->metrics |= metric_bit(m);
+}
+
+static size_t metrics_in(const struct seen *seen, int group)
+{
+	size_t n = 0;
+
+	for (uint64_t left = seen->metrics; left; left &= left - 1)
+		n += (int)metric_specs[__builtin_ctzll(left)].group == group;
+	return n;
+}
+
+/* The rarest of a group at that bucket; METRIC_COUNT: nothing is rare. */
+static enum metric_id rarest(const struct seen *seen, int group, size_t at)
+{
+	enum metric_id best = METRIC_COUNT;
+
+	for (uint64_t left = seen->metrics; left; left &= left - 1) {
+		enum metric_id m = (enum metric_id)__builtin_ctzll(left);
+
+		if ((int)metric_specs[m].group != group || seen->answer[m][at].rarity <= 0)
+			continue;
+		if (best == METRIC_COUNT || seen->answer[m][at].rarity > seen->answer[best][at].rarity)
+			best = m;
+	}
+	return best;
+}
+
+/* The product of chances is no chance itself: that it is at most x is x (1 - ln x + ln2 x / 2 …), a term for each. */
+double departures_together(const double *rarity, size_t n, double least)
+{
+	double sum = 0, term = 1, terms = 0, ln_x;
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		sum += rarity[i] >= least ? rarity[i] : 0;
+		k += rarity[i] >= least;
+	}
+	if (k < 2)
+		return 0;
+	ln_x = -sum * log(10);
+	for (size_t j = 0; j < k; j++) {
+		terms += term;
+		term *= -ln_x / (double)(j + 1);
+	}
+	return fmax(0, sum - log10(terms));
+}
+
+/* Metrics of one group have much in common: its rarest one stands for it, and was one of as many as it has. What groups
+ * say at once is then held against the bar as if it had been one of all metrics. */
+static double rarity_of(const struct seen *seen, size_t at, double bar)
+{
+	const double all = log10((double)__builtin_popcountll(seen->metrics));
+	double most = 0, of[METRIC_GROUP_COUNT] = { 0 };
+
+	for (int group = 0; group < METRIC_GROUP_COUNT; group++) {
+		enum metric_id m = rarest(seen, group, at);
+		double rarity = m == METRIC_COUNT ? 0 : seen->answer[m][at].rarity;
+
+		most = fmax(most, rarity);
+		of[group] = rarity > 0 ? rarity - log10((double)metrics_in(seen, group)) : 0;
+	}
+	return fmax(most, departures_together(of, METRIC_GROUP_COUNT, (bar - all) / 2) + all);
+}
+
+static bool is_far(const struct seen *seen, size_t at)
+{
+	bool far = false;
+
+	for (uint64_t left = seen->metrics; left; left &= left - 1)
+		far |= seen->far[__builtin_ctzll(left)][at].share > 0;
+	return far;
+}
+
+/* Of those that are left. */
+static void fill_far(struct departure *d, const struct seen *seen, size_t at, uint64_t left)
+{
+	while (d->n < DEPARTURE_METRICS_MAX) {
+		enum metric_id best = METRIC_COUNT;
+
+		for (uint64_t bits = left; bits; bits &= bits - 1) {
+			enum metric_id m = (enum metric_id)__builtin_ctzll(bits);
+			double share = seen->far[m][at].share;
+
+			if (share > 0 && (best == METRIC_COUNT || share > seen->far[best][at].share))
+				best = m;
+		}
+		if (best == METRIC_COUNT)
+			return;
+		left &= ~metric_bit(best);
+		d->of[d->n++] = (struct departed){ .metric = best,
+						   .value = seen->value[best][at],
+						   .usual = seen->far[best][at].edge,
+						   .beyond = seen->far[best][at].share,
+						   .sign = UNUSUAL_LEVEL };
+	}
+}
+
+static void fill(struct departure *d, const struct seen *seen, size_t at)
+{
+	uint64_t left = seen->metrics;
+
+	for (d->n = 0; d->n < DEPARTURE_METRICS_MAX; d->n++) {
+		enum metric_id best = METRIC_COUNT;
+
+		for (uint64_t bits = left; bits; bits &= bits - 1) {
+			enum metric_id m = (enum metric_id)__builtin_ctzll(bits);
+			double rarity = seen->answer[m][at].rarity;
+
+			if (rarity > 2 && (best == METRIC_COUNT || rarity > seen->answer[best][at].rarity))
+				best = m;
+		}
+		if (best == METRIC_COUNT)
+			break;
+		left &= ~metric_bit(best);
+		d->of[d->n] = (struct departed){ .metric = best,
+						 .value = seen->value[best][at],
+						 .usual = seen->answer[best][at].usual,
+						 .rarity = seen->answer[best][at].rarity,
+						 .sign = seen->answer[best][at].sign };
+	}
+	fill_far(d, seen, at, left);
+}
+
+/* The moments in order of time; when there are more than DEPARTURES_MAX, the first ones. */
+static void tell(struct findings *f, const struct series *s, const char *instance, const struct seen *seen)
+{
+	double bar = log10((double)s->n * __builtin_popcountll(seen->metrics) / CHANCE);
+	double rest = fmax(2, (double)s->n / REST_SHARE);
+	struct refractory quiet = { 0 };
+	size_t told = 0;
+
+	for (size_t i = 0; i < s->n && told < DEPARTURES_MAX; i++) {
+		struct departure *d = &f->departure[f->n_departures], *before = told ? d - 1 : NULL;
+		int64_t from_us = s->from_us + (int64_t)i * s->width_us;
+		double rarity = fmax(rarity_of(seen, i, bar), is_far(seen, i) ? bar : 0);
+		bool passes = refractory_pass(&quiet, rarity, rest) > 0;
+
+		if (rarity < bar)
+			continue;
+		if (before && before->to_us == from_us) { /* it goes on */
+			before->to_us += s->width_us;
+			continue;
+		}
+		if (!passes)
+			continue;
+		*d = (struct departure){ .from_us = from_us, .to_us = from_us + s->width_us, .instance = instance };
+		fill(d, seen, i);
+		f->n_departures += d->n > 0;
+		told += d->n > 0;
+	}
+}
+
+bool departures_add(struct findings *f, const struct series *s, const char *instance)
+{
+	struct seen *seen = calloc(1, sizeof *seen);
+	struct unusual *u = calloc(1, sizeof *u);
+	bool fine = seen && u;
+
+	for (int m = 0; fine && m < METRIC_COUNT; m++)
+		if (is_measured(row_of(s, (enum metric_id)m), s->n))
+			look_at(seen, s, (enum metric_id)m, u);
+	if (fine && seen->metrics)
+		tell(f, s, instance, seen);
+	free(seen);
+	free(u);
+	return fine;
+}

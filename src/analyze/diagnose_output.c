@@ -1,0 +1,477 @@
+/* diagnose_output.c - tests of the model's values and output: finite numbers, own state, output; and other
+ * abnormalities. */
+#include "analyze/diagnose_tests.h"
+
+#include <math.h>
+
+static double violated_pct(const struct walk *w, enum alarm_type type)
+{
+	return w->f->records ? 100 * (double)w->f->anomaly_by_type[type] / (double)w->f->records : 0;
+}
+
+static uint64_t live(const struct walk *w, enum alarm_type type)
+{
+	return w->f->live_alarms[type];
+}
+
+static void say_live(struct walk *w, enum alarm_type type)
+{
+	if (live(w, type))
+		say(w, E_LIVE_ALARM, alarm_specs[type].id, (double)live(w, type), NAN, NAN, NAN);
+}
+
+static enum grade more(enum grade a, enum grade b)
+{
+	return a > b ? a : b;
+}
+
+/* The entropy of a random choice. */
+static double random_nats(const struct walk *w)
+{
+	return log(fields_number(&w->p->about, F_VOCAB_SIZE, limit_of(T_VOCAB)));
+}
+
+/* --- finite -------------------------------------------------------------------------------- */
+
+static enum grade broken(struct walk *w, bool fp16)
+{
+	const struct summary *logits = &w->f->metric[M_NONFINITE_LOGITS], *state = &w->f->metric[M_NONFINITE_STATE];
+	double all = (double)logits->count + (double)state->count;
+	bool looked = false;
+
+	for (int m = 0; m < METRIC_COUNT; m++) {
+		all += (double)w->f->metric[m].nonfinite;
+		looked |= metric_specs[m].group == METRIC_ACCURACY && w->f->metric[m].count;
+	}
+	if (all <= 0 && !live(w, ALARM_NON_FINITE)) {
+		if (!looked)
+			return UNKNOWN;
+		say1(w, E_ALL_FINITE, (double)w->f->records);
+		return NO;
+	}
+	if (fp16 != w->x->fp16)
+		return NO;
+	if (all > 0)
+		say(w, E_NONFINITE,
+		    state->max > 0    ? "state"
+		    : logits->max > 0 ? "logits"
+				      : "metrics",
+		    all, NAN, NAN, NAN);
+	say_live(w, ALARM_NON_FINITE);
+	say(w, E_STRATEGY, w->x->strategy, NAN, NAN, NAN, NAN);
+	return *w->x->strategy ? SURE : LIKELY;
+}
+
+enum grade test_BROKEN_FP16(struct walk *w)
+{
+	return broken(w, true);
+}
+
+enum grade test_BROKEN_OTHER(struct walk *w)
+{
+	return broken(w, false);
+}
+
+enum grade test_FINITE_YES(struct walk *w)
+{
+	(void)w;
+	return SURE;
+}
+
+/* --- own state ------------------------------------------------------------------------------- */
+
+enum grade test_LEAKED(struct walk *w)
+{
+	if (w->p->leaks_checked)
+		say2(w, E_LEAKS, (double)w->p->leaks, (double)w->p->leaks_checked);
+	say_live(w, ALARM_STATE_LEAK);
+	if (w->p->leaks || live(w, ALARM_STATE_LEAK))
+		return SURE;
+	return w->p->leaks_checked ? NO : UNKNOWN;
+}
+
+/* The lowest similarity among the sudden drops that the log's listed events hold; NAN: none. */
+static double deepest_drop(const struct findings *f)
+{
+	double deepest = NAN;
+
+	for (size_t i = 0; i < f->n_events; i++)
+		if (f->event[i].type == ALARM_STATE_DIVERGENCE && f->event[i].metric == M_STATE_SIMILARITY)
+			deepest = fmin(deepest, f->event[i].worst);
+	return deepest;
+}
+
+/* A single drop of similarity may come from a control token; a state with a different norm is a different state. */
+enum grade test_JUMPED(struct walk *w)
+{
+	const struct summary *similarity = &w->f->metric[M_STATE_SIMILARITY];
+	double alarms = (double)live(w, ALARM_STATE_DIVERGENCE),
+	       falls = (double)w->f->anomaly_by_type[ALARM_STATE_DIVERGENCE],
+	       pct = violated_pct(w, ALARM_STATE_DIVERGENCE);
+	enum grade grade = graded((double)w->p->jumps, T_EXCHANGES);
+
+	if (w->p->jumps)
+		say1(w, E_STATE_EXCHANGED, (double)w->p->jumps);
+	if (similarity->count)
+		say2(w, E_JUMPS, fmax(falls, alarms), similarity->min);
+	say_live(w, ALARM_STATE_DIVERGENCE);
+	grade = more(grade, graded(alarms, T_ALARMED_JUMPS));
+	grade = more(grade, graded(falls >= limit_of(T_JUMPS) ? pct : 0, T_JUMPS_PCT));
+	if (deepest_drop(w->f) < limit_of(T_JUMP_DEEP))
+		grade = more(grade, graded(falls, T_DEEP_JUMPS));
+	return grade || similarity->count ? grade : UNKNOWN;
+}
+
+enum grade test_OWN_STATE_YES(struct walk *w)
+{
+	(void)w;
+	return SURE;
+}
+
+/* --- output ------------------------------------------------------------------------------------- */
+
+static void say_loop(struct walk *w)
+{
+	const struct time_part *p = w->p;
+
+	if (p->loop_longest > 0)
+		say(w, E_LOOP, p->loop_session, p->loop_longest, p->loop_period, NAN, NAN);
+	else if (*p->loop_session)
+		say(w, E_LOOP_NEAR, p->loop_session, (double)(p->loop_tokens + p->near.calls), NAN, NAN, NAN);
+}
+
+static double mean_of(double sum, uint64_t n, uint64_t least)
+{
+	return n >= least ? sum / (double)n : NAN;
+}
+
+/* Text that nearly repeats itself is a loop if it does so more than the rows of tables and JSON (more of its tokens,
+ * fewer different ones, or a whole period exactly now and then), and if it also repeats more than the other text of
+ * this log or the model is far more certain of it. */
+static enum grade nearly_repeats(struct walk *w)
+{
+	const struct text_level *near = &w->p->near, *beside = &w->p->beside;
+	uint64_t least = (uint64_t)limit_of(T_LOOP_LASTS), sure = (uint64_t)sure_of(T_LOOP_LASTS);
+	double share = mean_of(near->share, near->calls, sure); /* a table's columns stay as they are for less */
+	double rate = mean_of(near->rate, near->rates, least), other = mean_of(beside->rate, beside->rates, least);
+	double nats = mean_of(near->nats, near->entropies, least),
+	       usual = mean_of(beside->nats, beside->entropies, least);
+	bool beyond_rows = share >= limit_of(T_NEAR_LOOP_HIGH) || rate >= limit_of(T_NEAR_LOOP_RATE) ||
+			   (double)near->cycles >= limit_of(T_NEAR_LOOP_EXACT) * (double)near->calls;
+	bool rose = rate - other >= limit_of(T_NEAR_LOOP_RISE), certain = nats <= limit_of(T_NEAR_LOOP_SURE) * usual;
+
+	if (!(share >= 0))
+		return NO;
+	say(w, E_LOOP_NEAR_BESIDE, NULL, share, nats, usual, NAN);
+	if (!beyond_rows || !(rose || certain))
+		return NO;
+	return (rose && certain) || near->calls >= 2 * sure ? SURE : LIKELY;
+}
+
+/* The share of repeated tokens rises all along: what is normal for the vocabulary and the content was seen before.
+ * Where it rises at once, the content is another one, such as a table. */
+static enum grade repetition_rises(struct walk *w)
+{
+	const struct growth *g = &w->x->repetition;
+
+	if (!g->known)
+		return NO;
+	say2(w, E_REPETITION_RISE, g->from, g->to);
+	return g->rises >= limit_of(T_REPETITION_STEADY) && g->goes_on >= limit_of(T_REPETITION_GOES_ON) &&
+			       g->steepest <= limit_of(T_REPETITION_STEEP)
+		       ? graded(g->to - g->from, T_REPETITION_RISE)
+		       : NO;
+}
+
+/* It repeats more than tables do, and far more than the other text, and the model does not doubt it. Logs that do not
+ * record repetitions themselves have no other sign of a loop. */
+static enum grade says_the_same(struct walk *w)
+{
+	const struct repeating *r = &w->x->repeating;
+	bool bytes = fields_number(&w->p->about, F_VOCAB_SIZE, limit_of(T_VOCAB)) <= limit_of(T_VOCAB_BYTES);
+
+	if (bytes || r->tokens < limit_of(T_SURE_TOKENS) || !(r->rate - r->other_rate >= limit_of(T_REPETITION_RISE)) ||
+	    !(r->nats <= limit_of(T_NEAR_LOOP_SURE) * r->other_nats) ||
+	    !(r->nats <= limit_of(T_LOOP_NATS) * random_nats(w)))
+		return NO;
+	say2(w, E_REPETITION_RISE, r->other_rate, r->rate);
+	return LIKELY;
+}
+
+enum grade test_REPEATS(struct walk *w)
+{
+	double loops = (double)w->f->live_collapse[COLLAPSE_LOOP];
+	const struct summary *rate = &w->f->metric[M_TOKEN_REPETITION_PCT];
+	double temperature = fields_number(&w->p->about, F_SAMPLER_TEMPERATURE, NAN);
+	enum grade grade = graded((double)w->p->loop_tokens, T_LOOP_LASTS);
+
+	if (loops > 0) {
+		say_live(w, ALARM_MODE_COLLAPSE);
+		grade = SURE;
+	}
+	say_loop(w);
+	grade = more(grade, nearly_repeats(w));
+	grade = more(grade, repetition_rises(w));
+	grade = more(grade, says_the_same(w));
+	if (!grade && !rate->count) {
+		if (!w->f->metric[M_LOGITS_ENTROPY].count)
+			miss(w, E_WANT_ACCURACY);
+		return UNKNOWN;
+	}
+	if (rate->count)
+		say2(w, E_REPETITION_RATE, rate->mean, rate->max);
+	if (isfinite(temperature))
+		say2(w, E_SAMPLER, temperature, fields_number(&w->p->about, F_SAMPLER_FREQUENCY, NAN));
+	return grade;
+}
+
+/* Over most of the log, the model is most certain where its state hardly changes. */
+static enum grade correlated(struct walk *w)
+{
+	const struct collapse_findings *c = &w->f->collapse;
+	double share = (double)c->warned / fmax((double)w->f->records, 1);
+
+	if (!c->session_id || !isfinite(c->worst))
+		return UNKNOWN;
+	say(w, E_PEARSON, c->session_id, c->worst, NAN, NAN, NAN);
+	if ((double)w->f->records < limit_of(T_COLLAPSE_STEPS))
+		return NO;
+	if (share < limit_of(T_COLLAPSE_SHARE)) {
+		if (c->worst < limit_of(T_COLLAPSE_R))
+			say2(w, E_PEARSON_SHARE, 100 * share, 100 * limit_of(T_COLLAPSE_SHARE));
+		return NO;
+	}
+	return c->worst < sure_of(T_COLLAPSE_R) ? SURE : LIKELY;
+}
+
+/* The default rules found it by how even a low entropy is, which the limits here do not see. */
+static enum grade rules_say_so(struct walk *w)
+{
+	double pct = violated_pct(w, ALARM_MODE_COLLAPSE);
+
+	if (w->opts->rules_are_own || strcmp(w->f->rule_set, "default") != 0 || pct < limit_of(T_RULE_PCT))
+		return NO;
+	say(w, E_RULE_BROKEN, alarm_specs[ALARM_MODE_COLLAPSE].id, pct, NAN, NAN, NAN);
+	return LIKELY;
+}
+
+enum grade test_COLLAPSES(struct walk *w)
+{
+	const struct sureness *s = &w->x->sure;
+	double alarms =
+		(double)w->f->live_collapse[COLLAPSE_LOW_ENTROPY] + (double)w->f->live_collapse[COLLAPSE_STATE_FREEZE];
+	enum grade grade = NO;
+
+	if (is_sure(s)) {
+		say3(w, E_SURE, s->tokens, s->unsure_pct, s->mean_nats);
+		if (isfinite(s->before_nats))
+			say1(w, E_SURE_BEFORE, s->before_nats);
+		grade = s->tokens >= sure_of(T_SURE_TOKENS) ? SURE : LIKELY;
+	}
+	if (alarms > 0) {
+		say_live(w, ALARM_MODE_COLLAPSE);
+		grade = SURE;
+	}
+	grade = more(grade, rules_say_so(w));
+	grade = more(grade, correlated(w));
+	if (w->f->metric[M_LOGITS_ENTROPY].count)
+		say2(w, E_ENTROPY, w->f->metric[M_LOGITS_ENTROPY].mean, random_nats(w));
+	return grade > 0 || w->f->metric[M_LOGITS_ENTROPY].count ? more(grade, NO) : UNKNOWN;
+}
+
+/* Prompts that surprise the model more than noise would. */
+static enum grade surprised(struct walk *w, double random)
+{
+	double fed = w->p->fed_surprisal / w->p->fed_tokens;
+	bool vocabulary = fields_have(&w->p->about, F_VOCAB_SIZE);
+
+	if (w->p->fed_tokens < limit_of(T_FED_TOKENS)) {
+		if (w->p->prefill_calls)
+			miss(w, E_WANT_SURPRISAL);
+		return UNKNOWN;
+	}
+	say2(w, E_FED_SURPRISAL, fed, random);
+	return vocabulary || fed > log(limit_of(T_VOCAB)) ? graded(fed / random, T_FED_SHARE) : NO;
+}
+
+enum grade test_GUESSES(struct walk *w)
+{
+	const struct summary *s = &w->f->metric[M_LOGITS_ENTROPY];
+	double random = random_nats(w);
+	enum grade fed = surprised(w, random), entropy = UNKNOWN;
+
+	say_live(w, ALARM_WRONG_INPUT);
+	if (live(w, ALARM_WRONG_INPUT))
+		fed = more(fed, LIKELY);
+	if (s->count)
+		say2(w, E_ENTROPY, s->mean, random);
+	if ((double)s->count >= limit_of(T_OUTPUT_TOKENS)) /* near that of a random choice */
+		entropy = graded(s->mean / random, T_GUESS_SHARE);
+	return more(fed, entropy);
+}
+
+/* Single tokens reach several times the mean in every quantised model: a mean that rests on a few tells nothing. */
+static enum grade above_mean(const struct summary *s, double limit)
+{
+	enum { LEAST = 8 };
+	const double error = s->stddev / sqrt((double)s->count), deviations = 2;
+
+	if (s->count < LEAST || s->mean <= limit)
+		return NO;
+	return s->mean - deviations * error > limit ? SURE : s->p50 > limit / 2 ? LIKELY : NO;
+}
+
+enum grade test_QUANTISED_BADLY(struct walk *w)
+{
+	const struct summary *s = &w->f->metric[M_QUANT_KL_NATS];
+	double limit = limit_of(T_QUANT_KL);
+
+	say_live(w, ALARM_QUANTIZATION_ERROR);
+	if (!s->count)
+		return live(w, ALARM_QUANTIZATION_ERROR) ? LIKELY : UNKNOWN;
+	say2(w, E_QUANT_KL, s->p95, limit);
+	return more(above_mean(s, limit), s->p50 > limit || live(w, ALARM_QUANTIZATION_ERROR) ? LIKELY : NO);
+}
+
+enum grade test_SOUND(struct walk *w)
+{
+	(void)w;
+	return SURE;
+}
+
+/* --- what else stands out ---------------------------------------------------------------------------- */
+
+enum grade test_LOST(struct walk *w)
+{
+	double lost = (double)w->f->dropped, share = 100 * lost / fmax(lost + (double)w->f->records, 1);
+
+	if (lost > 0)
+		say2(w, E_DROPPED, lost, share);
+	return lost > 0 ? share >= limit_of(T_DROPPED_PCT) ? SURE : LIKELY : NO;
+}
+
+/* One fall alone explains nothing else, and is still no good news. */
+enum grade test_JUMPED_ONCE(struct walk *w)
+{
+	double alarms = (double)live(w, ALARM_STATE_DIVERGENCE);
+
+	say_live(w, ALARM_STATE_DIVERGENCE);
+	return alarms > 0 ? LIKELY : NO;
+}
+
+/* Of the part's host, its model and its strategy; a view of one instance has its own alone. */
+static bool is_of_part(const char *instance, const char *model_name, const char *strategy, const struct time_part *p)
+{
+	const char *colon = strrchr(instance, ':');
+	const size_t host = colon ? (size_t)(colon - instance) : strlen(instance);
+
+	if (!*p->instance)
+		return true;
+	return !strncmp(instance, p->instance, host) && (!p->instance[host] || p->instance[host] == ':') &&
+	       !strcmp(model_name, p->model_name) && !strcmp(strategy, p->strategy);
+}
+
+/* It became slower while most others did not: whatever it is, it is not what all of them do. */
+enum grade test_SLOWED_ALONE(struct walk *w)
+{
+	enum { LEAST = 4 };
+	const struct slowdown *s = &w->f->slowdown;
+
+	if (s->of < LEAST || 2 * s->slowed > s->of || s->scope == SLOWDOWN_COMMON)
+		return NO;
+	for (size_t i = 0; i < w->f->n_instances; i++) {
+		const struct instance_findings *in = &w->f->instance[i];
+
+		if (!isfinite(in->times_slower) || !is_of_part(in->instance, in->model_name, in->strategy, w->p))
+			continue;
+		say3(w, E_PEERS_STEADY, in->times_slower, (double)s->slowed, (double)s->of);
+		return graded(in->times_slower, T_SLOWED);
+	}
+	return NO;
+}
+
+enum grade test_APART(struct walk *w)
+{
+	const struct peer_findings *peers = &w->f->peers;
+	const struct peer_outlier *o = NULL;
+
+	for (size_t i = 0; !o && i < peers->n_outliers; i++)
+		if (peers->outlier[i].is_worse && is_of_part(peers->outlier[i].instance, peers->outlier[i].model_name,
+							     peers->outlier[i].strategy, w->p))
+			o = &peers->outlier[i];
+	if (!o)
+		return NO;
+	if (o->is_ratio)
+		say(w, E_PEER_TIMES, metric_specs[o->metric].id, o->value / o->usual, (double)o->peers, o->z, NAN);
+	else
+		say(w, E_PEER_AWAY, metric_specs[o->metric].id, o->value, o->usual, (double)o->peers, o->z);
+	return graded(fabs(o->z), T_PEER_Z);
+}
+
+/* Rules of speed and of resources know nothing of causes: the walk before has looked at both. */
+static bool is_of_output(enum alarm_type type)
+{
+	switch (type) {
+	case ALARM_ABNORMAL_ENTROPY:
+	case ALARM_HIGH_REPETITION:
+	case ALARM_STATE_DIVERGENCE:
+	case ALARM_MODE_COLLAPSE:
+	case ALARM_NON_FINITE:
+	case ALARM_STATE_LEAK:
+	case ALARM_QUANTIZATION_ERROR:
+	case ALARM_WRONG_INPUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* With the user's own rules every violation counts; with published rules none; with learned rules, if there are
+ * many. */
+static enum grade rules_broken(struct walk *w)
+{
+	bool published = !strcmp(w->f->rule_set, "thresholds") || !strcmp(w->f->rule_set, "baseline") ||
+			 !strcmp(w->f->rule_set, "byte");
+	enum alarm_type most = ALARM_TYPE_COUNT;
+
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++) {
+		bool counts = w->opts->rules_are_own
+				      ? w->f->anomaly_by_type[t] > 0
+				      : !published && is_of_output((enum alarm_type)t) &&
+						violated_pct(w, (enum alarm_type)t) >= limit_of(T_RULE_PCT);
+
+		if (counts && alarm_specs[t].severity >= SEVERITY_WARNING &&
+		    (most == ALARM_TYPE_COUNT || w->f->anomaly_by_type[t] > w->f->anomaly_by_type[most]))
+			most = (enum alarm_type)t;
+	}
+	if (most == ALARM_TYPE_COUNT)
+		return NO;
+	say(w, E_RULE_BROKEN, alarm_specs[most].id, violated_pct(w, most), NAN, NAN, NAN);
+	return w->opts->rules_are_own ? SURE : LIKELY;
+}
+
+enum grade test_ALARMED(struct walk *w)
+{
+	enum alarm_type most = ALARM_TYPE_COUNT;
+	enum grade rules = rules_broken(w);
+
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
+		if (w->f->live_alarms[t] && alarm_specs[t].severity >= SEVERITY_WARNING &&
+		    (most == ALARM_TYPE_COUNT || alarm_specs[t].severity > alarm_specs[most].severity ||
+		     (alarm_specs[t].severity == alarm_specs[most].severity &&
+		      w->f->live_alarms[t] > w->f->live_alarms[most])))
+			most = (enum alarm_type)t;
+	if (most == ALARM_TYPE_COUNT)
+		return rules;
+	say_live(w, most);
+	return more(LIKELY, rules);
+}
+
+/* Healthy, as far as it was looked at. */
+enum grade test_NOTHING(struct walk *w)
+{
+	bool output = w->f->metric[M_LOGITS_ENTROPY].count || w->f->metric[M_TOKEN_REPETITION_PCT].count;
+
+	say2(w, E_SPEED, w->x->speed_tps, w->x->median_ms);
+	return output && timed(w) ? (double)w->p->steps >= sure_of(T_STEPS) ? SURE : LIKELY : LIKELY;
+}

@@ -1,0 +1,649 @@
+/* diagnose_speed.c - tests of memory, loading and speed, and of where the time is spent. */
+#include "analyze/diagnose_tests.h"
+
+#include <math.h>
+
+static enum grade otherwise(struct walk *w)
+{
+	(void)w;
+	return SURE;
+}
+
+bool timed(const struct walk *w)
+{
+	return (double)(w->p->decode_calls + w->p->prefill_calls) >= limit_of(T_STEPS);
+}
+
+static bool any_alarm(const struct walk *w)
+{
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
+		if (w->f->live_alarms[t])
+			return true;
+	return false;
+}
+
+enum grade test_TOO_FEW(struct walk *w)
+{
+	uint64_t steps = w->p->decode_calls + w->p->prefill_calls;
+
+	say2(w, E_STEPS, (double)steps, limit_of(T_STEPS));
+	if (!steps)
+		miss(w, E_WANT_STEPS);
+	return timed(w) || any_alarm(w) || (w->opts->rules_are_own && w->f->anomaly_records) ? NO : SURE;
+}
+
+enum grade test_ENOUGH_YES(struct walk *w)
+{
+	return otherwise(w);
+}
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+void say_state(struct walk *w)
+{
+	const struct summary *s = &w->f->metric[M_STATE_SIZE_BYTES];
+
+	if (!s->count || s->max <= 0)
+		say1(w, E_STATE_IS_FIXED, NAN);
+	else if (s->min < s->max)
+		say2(w, E_STATE_SIZES, s->min, s->max);
+	else
+		say1(w, E_STATE_FIXED, s->max);
+}
+
+/* Did calls become slower, or are some far slower than most? */
+static bool calls_suffer(const struct walk *w)
+{
+	const struct slow_calls *stalls = &w->x->stalls, *tail = &w->x->tail;
+
+	return w->x->shift.fell || tail->time_pct >= limit_of(T_TAIL_PCT) ||
+	       (stalls->n >= limit_of(T_STALLS) && stalls->time_pct >= limit_of(T_STALLS_PCT));
+}
+
+/* Full memory is a fault only if it slows calls down. */
+enum grade test_MEMORY_SHORT(struct walk *w)
+{
+	double limit = fields_number(&w->p->about, F_HOST_MEMORY_MB, NAN), used = w->x->level[L_MEMORY].highest;
+
+	if (!w->x->level[L_MEMORY].known || !(limit > 0))
+		return UNKNOWN;
+	say3(w, E_MEMORY_NEAR, used, limit, 100 * used / limit);
+	return calls_suffer(w) ? graded(100 * used / limit, T_MEMORY_SHORT_PCT) : NO;
+}
+
+enum grade test_MEMORY_YES(struct walk *w)
+{
+	return otherwise(w);
+}
+
+/* --- loading, starting ---------------------------------------------------------------------- */
+
+enum grade test_LOADED_SLOWLY(struct walk *w)
+{
+	double seconds = fields_number(&w->p->about, F_LOAD_TIME_MS, NAN) / 1e3;
+	double bytes = fields_number(&w->p->about, F_MODEL_BYTES, NAN), rate = bytes / seconds / 1e9;
+
+	if (!isfinite(seconds) || !isfinite(bytes)) {
+		miss(w, E_WANT_LOAD);
+		return UNKNOWN;
+	}
+	if (bytes > 1e6 * limit_of(T_LOAD_TOLD_MB) || seconds > limit_of(T_LOAD_TOLD_S)) {
+		say3(w, E_LOAD_RATE, seconds, bytes, rate);
+		say(w, E_LOAD_LIMIT, "SATA SSD", limit_of(T_LOAD_GB_S), NAN, NAN, NAN);
+	}
+	return seconds < limit_of(T_LOAD_S) ? NO : graded_down(rate, T_LOAD_GB_S);
+}
+
+/* Where later calls take as long now and then, the first ones are no others. */
+static bool are_of_tail(const struct first_calls *c, const struct slow_calls *tail)
+{
+	return tail->n >= limit_of(T_TAIL_CALLS) && c->ms < 2 * tail->times * c->usual_ms;
+}
+
+enum grade test_STARTED_SLOWLY(struct walk *w)
+{
+	const struct first_calls *c = &w->x->first;
+	double more = c->ms - c->usual_ms;
+
+	if (!isfinite(c->ms))
+		return UNKNOWN;
+	if (c->calls > 0)
+		say3(w, E_FIRST_CALLS, c->calls, c->ms, c->usual_ms);
+	if (!(c->calls > 0) || c->ms < limit_of(T_FIRST_TIMES) * c->usual_ms || are_of_tail(c, &w->x->tail))
+		return NO;
+	return graded(more, T_FIRST_MS);
+}
+
+enum grade test_LOADING_YES(struct walk *w)
+{
+	return otherwise(w);
+}
+
+/* --- speed: what changed -------------------------------------------------------------------------- */
+
+/* What prompts add is a message, not another document. */
+static bool adds_messages(const struct history *h)
+{
+	return h->added / h->follow <=
+	       fmax(limit_of(T_PROMPT_ADDED) * h->answer, limit_of(T_PROMPT_ADDED_FIRST) * h->first);
+}
+
+static bool is_one_conversation(const struct history *h)
+{
+	return h->follow_last >= limit_of(T_PROMPTS_ONE) * (h->n - 1) &&
+	       h->overlap <= limit_of(T_PROMPTS_OVERLAP) * h->n && !(h->foreign > limit_of(T_PROMPTS_FOREIGN));
+}
+
+/* What follows closely upon its exchange does so by no chance, whatever conversations begin with. */
+static bool follow_closely(const struct history *h)
+{
+	return h->follow >= limit_of(T_PROMPTS_CLOSE) * h->n &&
+	       h->added <= limit_of(T_PROMPT_ADDED) * h->answer * h->follow;
+}
+
+static bool are_several_conversations(const struct history *h)
+{
+	return h->follow >= limit_of(T_PROMPTS_SEVERAL) * h->n &&
+	       (h->astray <= limit_of(T_PROMPTS_ASTRAY) || follow_closely(h)) &&
+	       h->down >= limit_of(T_PROMPTS_DOWN) * h->n && h->depth >= limit_of(T_PROMPTS_DEEP);
+}
+
+/* Lengths tell no documents from messages that are as long. */
+static bool may_be_documents(const struct time_part *p, const struct history *h)
+{
+	return h->added > limit_of(T_PROMPT_LONG) * h->answer * h->follow &&
+	       h->down > limit_of(T_PROMPT_LONG_DOWN) * h->n &&
+	       !(history_fits_own(p->exchange, p->n_exchanges) >= limit_of(T_PROMPT_LONG_OWN));
+}
+
+/* One conversation, a few, or so many that only their answers can tell. */
+enum grade test_PROMPTS_GREW(struct walk *w)
+{
+	const struct time_part *p = w->p;
+	struct history few, many, *h = &few;
+	double own = 0;
+	bool refed;
+
+	history_of(&few, p->exchange, p->n_exchanges, HISTORY_FEW);
+	history_of(&many, p->exchange, p->n_exchanges, HISTORY_MANY);
+	if (few.n < limit_of(T_PROMPTS) || few.answer < limit_of(T_PROMPT_ANSWER)) {
+		if (few.n > 1)
+			say2(w, E_PROMPT_SIZES, few.first, few.last);
+		return few.n > 0 ? NO : UNKNOWN;
+	}
+	refed = is_one_conversation(&few);
+	if (!refed && are_several_conversations(&few)) {
+		own = history_fits_own(p->exchange, p->n_exchanges); /* documents fit others' answers as well */
+		refed = !(own < limit_of(T_PROMPTS_OWN)) || few.follow >= sure_of(T_PROMPTS_SEVERAL) * few.n;
+	}
+	if (!refed && many.follow >= limit_of(T_PROMPTS_HALF) * many.n) {
+		own = history_fits_own(p->exchange, p->n_exchanges);
+		h = &many;
+		refed = own >= sure_of(T_PROMPTS_OWN) ||
+			(own >= limit_of(T_PROMPTS_OWN) && are_several_conversations(&many));
+	}
+	if (h->follow > 0)
+		say3(w, E_REFED, h->follow, h->n, 100 * h->refed / h->tokens);
+	else
+		say2(w, E_PROMPT_SIZES, h->first, h->last);
+	if (!refed || !adds_messages(h) || h->refed < limit_of(T_REFED) * h->tokens || may_be_documents(p, h))
+		return NO;
+	say_state(w);
+	return graded(h->n, T_PROMPTS);
+}
+
+const struct shift *shift_of_interest(const struct walk *w)
+{
+	return w->x->shift.fell ? &w->x->shift : &w->x->mild;
+}
+
+bool clock_matches(const struct shift *s, const struct level *clock, double gpus)
+{
+	double fell = log(clock->fast / clock->slow), slower = log(s->slow_decode / s->fast_decode);
+
+	return clock->known && clock->slow > 0 && clock->slow < limit_of(T_CLOCK_FELL) * clock->fast &&
+	       fell > limit_of(T_CLOCK_EXPLAINS) * slower && fell < limit_of(T_CLOCK_EXPLAINS_MOST) * gpus * slower;
+}
+
+/* It came and went, for less than a sample's time, and there are none: too little to say anything about. */
+static bool flickers(const struct shift *s)
+{
+	for (int l = 0; l < LEVEL_COUNT; l++)
+		if (s->level[l].known)
+			return false;
+	return s->runs > 1 && s->slow_s < limit_of(T_SAMPLE_S);
+}
+
+enum grade test_CALLS_SLOWED(struct walk *w)
+{
+	const struct shift *s = shift_of_interest(w);
+	double more = s->slow_decode - s->fast_decode, ratio = s->slow_decode / s->fast_decode;
+	bool mild = s == &w->x->mild;
+
+	if (!w->x->mild.known)
+		return timed(w) && (double)w->p->decode_calls >= limit_of(T_CALLS) ? NO : UNKNOWN;
+	if (s->known)
+		say3(w, E_LATENCY_SHIFT, s->slow_decode, s->fast_decode, ratio);
+	if (!s->fell || more < s->slow_pause - s->fast_pause || flickers(s))
+		return NO;
+	if (mild && !(w->x->cuda ? gpu_clock_matches(w, s) : clock_matches(s, &s->level[L_CLOCK], 1)))
+		return NO;
+	if (!mild && !graded(ratio, T_SLOWED))
+		return NO;
+	say_state(w);
+	return mild ? SURE : graded(ratio, T_SLOWED);
+}
+
+/* A process that waits for a processor all the time also stops now and then, in calls and between them, which is not a
+ * separate cause. A few samples are enough to decide this. */
+static bool starves(const struct walk *w)
+{
+	const struct steady *s = &w->x->level[L_WAITING];
+
+	return s->samples > 0 && s->mean >= limit_of(T_STARVED_PCT);
+}
+
+enum grade test_PAUSES_GREW(struct walk *w)
+{
+	const struct shift *s = &w->x->shift;
+	const struct pauses *p = &w->x->pauses;
+	double n = w->p->pause_length.n, token = 1000 / w->x->speed_tps, grew = 100 * p->grows_ms / token;
+	bool line = n >= limit_of(T_PAUSES) && p->r > 0 && p->r * p->r * n >= limit_of(T_PAUSES_LINE) &&
+		    grew >= limit_of(T_PAUSES_GREW_PCT);
+	bool fell = s->fell && s->slow_pause - s->fast_pause > s->slow_decode - s->fast_decode;
+
+	if (n < limit_of(T_STEPS))
+		return UNKNOWN;
+	if (s->known && s->slow_pause > 0)
+		say3(w, E_PAUSE_SHIFT, s->slow_pause, s->fast_pause, s->slow_pause / fmax(s->fast_pause, 1e-3));
+	if ((!line && !fell) || starves(w))
+		return NO;
+	say_state(w);
+	return (line && grew >= sure_of(T_PAUSES_GREW_PCT)) || (fell && p->r > limit_of(T_PAUSES_R)) ? SURE : LIKELY;
+}
+
+/* The same of a GPU that heat slows down again and again. */
+static bool throttles(struct walk *w)
+{
+	return gpu_heat(w, NULL) > NO;
+}
+
+/* Many slow calls, few of which are long enough for a stop, are a tail. */
+static bool are_of_many(const struct walk *w, double stops)
+{
+	const struct slow_calls *t = &w->x->tail;
+
+	return t->share_pct >= 100 * limit_of(T_STALLS_SHARE) && t->n > 2 * stops;
+}
+
+/* Stops in calls, and in pauses inside a sequence. */
+enum grade test_STALLED(struct walk *w)
+{
+	double n = w->x->stalls.n + (double)w->p->stall_pauses, ms = w->x->stalls.ms + w->p->stall_pause_ms;
+	double all = w->p->prefill_ms + w->p->decode_ms + fmax(w->p->pause_ms, 0), pct = 100 * ms / all;
+
+	if (!timed(w))
+		return UNKNOWN;
+	if (n > 0)
+		say3(w, E_STOPS, n, ms / 1e3, pct);
+	if (starves(w) || throttles(w) || pct < limit_of(T_STALLS_PCT) ||
+	    n > limit_of(T_STALLS_SHARE) * (double)w->p->decode_calls || are_of_many(w, n))
+		return NO;
+	return graded(n, T_STALLS);
+}
+
+enum grade test_TAILED(struct walk *w)
+{
+	const struct slow_calls *t = &w->x->tail;
+
+	if (!timed(w) || (double)w->p->decode_calls < sure_of(T_STEPS))
+		return UNKNOWN;
+	if (t->n > 0)
+		say3(w, E_TAIL, t->share_pct, t->times, t->time_pct);
+	if (starves(w) || throttles(w) || w->x->seconds < limit_of(T_TAIL_LASTS_S) || t->n < limit_of(T_TAIL_CALLS) ||
+	    t->times < limit_of(T_TAIL_APART) || t->share_pct > limit_of(T_TAIL_SHARE_PCT) ||
+	    t->ms / t->n < limit_of(T_TAIL_MS))
+		return NO;
+	return graded(t->time_pct, T_TAIL_PCT);
+}
+
+enum grade test_STEADY(struct walk *w)
+{
+	return otherwise(w);
+}
+
+/* --- resources: what changed at the same time ------------------------------------------------------- */
+
+void say_level(struct walk *w, enum evidence_id id, const struct level *l)
+{
+	if (l->known)
+		say2(w, id, l->slow, l->fast);
+}
+
+static enum grade quota_stopped(const struct shift *s)
+{
+	const struct level *l = &s->level[L_STOPPED];
+
+	return l->known ? graded(fmax(l->slow - l->fast, l->slow - limit_of(T_QUOTA_ALWAYS_PCT)), T_QUOTA_PCT)
+			: UNKNOWN;
+}
+
+enum grade test_QUOTA_STOPPED(struct walk *w)
+{
+	const struct shift *s = shift_of_interest(w);
+
+	say_level(w, E_QUOTA_SHIFT, &s->level[L_STOPPED]);
+	return quota_stopped(s);
+}
+
+/* This process waited, or the machine was busy with others. Its own load is none of theirs. */
+static enum grade others_busy(const struct shift *s)
+{
+	const struct level *waiting = &s->level[L_WAITING], *cpu = &s->level[L_CPU];
+	bool waited = waiting->known && (waiting->slow > waiting->fast + limit_of(T_WAITING_PCT) ||
+					 waiting->slow > limit_of(T_STARVED_PCT));
+	bool busier = s->others.known && s->others.slow > s->others.fast + limit_of(T_OTHERS_PCT);
+
+	if (quota_stopped(s) > NO)
+		return NO; /* what stopped it explains the waiting and the share */
+	if (waited)
+		return SURE;
+	if (!s->others.known)
+		return waiting->known ? NO : UNKNOWN;
+	if (s->slow_s < limit_of(T_SAMPLE_S) && !waiting->known)
+		return UNKNOWN; /* samples lag behind */
+	if (busier || (cpu->slow < limit_of(T_SHARE_FELL) * cpu->fast &&
+		       s->level[L_MACHINE].slow > limit_of(T_MACHINE_FULL_PCT))) /* the machine is full */
+		return s->others.slow > sure_of(T_OTHERS_PCT) ? SURE : LIKELY;
+	return NO;
+}
+
+enum grade test_OTHERS_BUSY(struct walk *w)
+{
+	const struct shift *s = shift_of_interest(w);
+
+	say_level(w, E_WAITING_SHIFT, &s->level[L_WAITING]);
+	say_level(w, E_SHARE_FELL, &s->level[L_CPU]);
+	say_level(w, E_OTHERS, &s->others);
+	return others_busy(s);
+}
+
+enum grade clock_fell(const struct shift *s, const struct level *clock, const struct level *hot, double hotter,
+		      double gpus)
+{
+	if (!clock->known && !hot->known)
+		return UNKNOWN;
+	if (clock_matches(s, clock, gpus))
+		return SURE;
+	if (clock->known && clock->slow > 0 && clock->slow < limit_of(T_CLOCK_FELL_LIKELY) * clock->fast)
+		return LIKELY;
+	return hot->known && hot->slow > hot->fast + hotter ? LIKELY : NO;
+}
+
+enum grade test_CLOCK_FELL(struct walk *w)
+{
+	const struct shift *s = shift_of_interest(w);
+
+	if (w->x->cuda)
+		return NO; /* the GPU computes */
+	say_level(w, E_CLOCK, &s->level[L_CLOCK]);
+	say_level(w, E_HOT, &s->level[L_HOT]);
+	return clock_fell(s, &s->level[L_CLOCK], &s->level[L_HOT], 0, 1);
+}
+
+static bool something_changed(const struct walk *w, const struct shift *s)
+{
+	enum grade clock =
+		w->x->cuda ? gpu_clock_fell(w, s, NULL) : clock_fell(s, &s->level[L_CLOCK], &s->level[L_HOT], 0, 1);
+
+	return quota_stopped(s) > NO || others_busy(s) > NO || clock > NO;
+}
+
+enum grade test_IN_BURSTS(struct walk *w)
+{
+	const struct shift *s = shift_of_interest(w);
+
+	if (s->runs < 2 || something_changed(w, s))
+		return NO;
+	if (!s->level[L_WAITING].known && !s->others.known)
+		return UNKNOWN;
+	say2(w, E_BURSTS, (double)s->runs, s->slow_s);
+	return LIKELY;
+}
+
+enum grade by_exclusion(struct walk *w, enum level_id clock, bool same_work)
+{
+	const struct shift *s = shift_of_interest(w);
+
+	if (s->level[clock].known || (clock == L_GPU_CLOCK && any_device_clock(w, s)) || something_changed(w, s))
+		return NO;
+	miss(w, clock == L_CLOCK ? E_WANT_CLOCK : E_WANT_GPU_CLOCK);
+	if (!same_work || s->slow_s < limit_of(T_SAMPLE_S)) {
+		miss(w, E_WANT_CPU);
+		return UNKNOWN;
+	}
+	say1(w, E_BY_EXCLUSION, NAN);
+	return WEAK;
+}
+
+enum grade test_NOTHING_ELSE(struct walk *w)
+{
+	return w->x->cuda ? NO : by_exclusion(w, L_CLOCK, shift_of_interest(w)->others.known);
+}
+
+enum grade test_NOT_RECORDED(struct walk *w)
+{
+	const struct shift *s = shift_of_interest(w);
+
+	if (!s->others.known)
+		miss(w, E_WANT_CPU);
+	if (w->x->cuda && !s->level[L_GPU_CLOCK].known && !any_device_clock(w, s))
+		miss(w, E_WANT_GPU_CLOCK);
+	say3(w, E_LATENCY_SHIFT, s->slow_decode, s->fast_decode, s->slow_decode / s->fast_decode);
+	return s->slow_s < limit_of(T_SAMPLE_S) ? WEAK : LIKELY; /* that it slowed down was measured; why was not */
+}
+
+enum grade test_WITH_LENGTH(struct walk *w)
+{
+	const struct pauses *p = &w->x->pauses;
+	double frequency = fields_number(&w->p->about, F_SAMPLER_FREQUENCY, NAN);
+	double presence = fields_number(&w->p->about, F_SAMPLER_PRESENCE, NAN);
+
+	if (isfinite(frequency) && isfinite(presence))
+		say2(w, E_PENALTIES_SET, frequency, presence);
+	if (p->apart) {
+		say2(w, E_PAUSE_PER_TOKEN, p->per_1000_tokens, p->per_minute);
+		return graded(p->length_share, T_LENGTH_SHARE);
+	}
+	say1(w, E_ONE_SEQUENCE, NAN);
+	return frequency > 0 || presence > 0 ? LIKELY : NO;
+}
+
+enum grade test_WITH_TIME(struct walk *w)
+{
+	return w->x->pauses.apart ? SURE : LIKELY;
+}
+
+/* --- held back all the time ------------------------------------------------------------------------------- */
+
+bool sampled(const struct walk *w, enum level_id l)
+{
+	return w->x->level[l].samples >= limit_of(T_SAMPLES);
+}
+
+enum grade test_QUOTA_SHORT(struct walk *w)
+{
+	const struct steady *s = &w->x->level[L_STOPPED];
+
+	if (!sampled(w, L_STOPPED))
+		return UNKNOWN;
+	say1(w, E_QUOTA, s->mean);
+	return graded(s->mean, T_QUOTA_ALWAYS_PCT);
+}
+
+enum grade test_STARVED(struct walk *w)
+{
+	const struct steady *s = &w->x->level[L_WAITING];
+
+	if (!sampled(w, L_WAITING)) {
+		miss(w, E_WANT_WAITING);
+		return UNKNOWN;
+	}
+	say2(w, E_WAITING, s->mean, w->x->others_pct);
+	return graded(s->mean, T_STARVED_PCT);
+}
+
+/* All cores at once and wide vectors do not reach the highest clock: half of it asks for a reason. */
+enum grade test_CLOCK_LOW(struct walk *w)
+{
+	const struct steady *clock = &w->x->level[L_CLOCK], *hot = &w->x->level[L_HOT];
+	double most = fields_number(&w->p->about, F_HOST_CPU_MAX_MHZ, NAN),
+	       share = sampled(w, L_CLOCK) ? clock->mean / most : (double)NAN;
+	bool heat = sampled(w, L_HOT) && hot->mean >= limit_of(T_HOT_PCT);
+
+	if (w->x->cuda)
+		return NO;
+	if (isfinite(share))
+		say3(w, E_CLOCK_LOW, clock->mean, most, 100 * share);
+	if (sampled(w, L_HOT))
+		say1(w, E_HOT_MEAN, hot->mean);
+	if (!isfinite(share) && !sampled(w, L_HOT))
+		return UNKNOWN;
+	return graded_down(share, T_CLOCK_LOW) || !heat ? graded_down(share, T_CLOCK_LOW) : LIKELY;
+}
+
+enum grade test_FREE(struct walk *w)
+{
+	return otherwise(w);
+}
+
+/* --- set-up -------------------------------------------------------------------------------------------------- */
+
+enum grade test_KERNEL_OFF(struct walk *w)
+{
+	if (!w->x->cuda)
+		return NO;
+	if (!*w->x->flags)
+		return UNKNOWN;
+	say(w, E_FLAGS, w->x->flags, NAN, NAN, NAN, NAN);
+	say(w, E_STRATEGY, w->x->strategy, NAN, NAN, NAN, NAN);
+	return w->x->kernel_off ? SURE : w->x->kernel_unsaid ? LIKELY : NO;
+}
+
+enum grade test_LAYERS_ELSEWHERE(struct walk *w)
+{
+	if (!w->x->cuda)
+		return NO;
+	say(w, E_STRATEGY, w->x->strategy, NAN, NAN, NAN, NAN);
+	return w->x->offloaded ? SURE : NO;
+}
+
+/* Prompts of several chunks, in calls that could hold more at the same cost. */
+enum grade test_CHUNK_SMALL(struct walk *w)
+{
+	const struct facts *x = w->x;
+	double limit = limit_of(x->cuda ? T_CHUNK_GPU : T_CHUNK_CPU);
+	bool as_decode = x->prefill_token_ms > limit_of(T_CHUNK_AS_DECODE) * x->decode_token_ms;
+
+	if (!w->p->prefill_calls || !(x->chunk_tokens > 0))
+		return UNKNOWN;
+	if (isfinite(x->decode_token_ms))
+		say3(w, E_CHUNK_TOKENS, x->chunk_tokens, x->prefill_token_ms, x->decode_token_ms);
+	else
+		say2(w, E_CHUNK_TOKENS_ONLY, x->chunk_tokens, x->prefill_token_ms);
+	say3(w, E_TIME_SHARES, 100 * x->prefill_share, 100 * x->decode_share, 100 * x->pause_share);
+	if ((double)w->p->prefill_calls < limit_of(T_CHUNKS_SMALL) || x->chunk_calls < limit_of(T_CHUNK_CALLS) ||
+	    100 * x->prefill_share < limit_of(T_CHUNK_SHARE_PCT))
+		return NO;
+	if (x->chunk_tokens <= limit || (!x->cuda && x->chunk_tokens <= 2 * limit && as_decode))
+		return SURE;
+	return NO;
+}
+
+enum grade test_BETWEEN(struct walk *w)
+{
+	if ((double)w->p->pause.n < limit_of(T_STEPS))
+		return UNKNOWN;
+	say3(w, E_TIME_SHARES, 100 * w->x->prefill_share, 100 * w->x->decode_share, 100 * w->x->pause_share);
+	return graded(100 * w->x->pause_share, T_BETWEEN_PCT);
+}
+
+enum grade test_SETUP_YES(struct walk *w)
+{
+	return otherwise(w);
+}
+
+/* --- a goal, and what is in its way ------------------------------------------------------------------------------ */
+
+enum grade test_GOAL_MISSED(struct walk *w)
+{
+	if (!isfinite(w->x->goal_tps))
+		return UNKNOWN;
+	say2(w, E_GOAL, w->x->speed_tps, w->x->goal_tps);
+	return w->x->speed_tps < limit_of(T_GOAL_SHARE) * w->x->goal_tps ? SURE : NO;
+}
+
+enum grade test_GOAL_MET(struct walk *w)
+{
+	return otherwise(w);
+}
+
+enum grade test_IN_PREFILL(struct walk *w)
+{
+	say3(w, E_TIME_SHARES, 100 * w->x->prefill_share, 100 * w->x->decode_share, 100 * w->x->pause_share);
+	return graded(100 * w->x->prefill_share, T_PREFILL_PCT);
+}
+
+enum grade test_IN_DECODE(struct walk *w)
+{
+	return otherwise(w);
+}
+
+enum grade test_CHUNK_BIG(struct walk *w)
+{
+	const struct facts *x = w->x;
+	double p95 = w->f->phase[PHASE_PREFILL][M_CHUNK_PROCESS_TIME_MS].p95, limit = limit_of(T_CHUNK_MS);
+
+	if ((double)w->p->prefill_calls < limit_of(T_CHUNKS) || !(x->chunk_tokens > limit_of(T_CHUNK_LARGE)))
+		return UNKNOWN;
+	say2(w, E_CHUNK_TIME, p95, limit);
+	if (!(p95 > limit))
+		return NO;
+	if (isfinite(x->small_chunk_token_ms)) {
+		say2(w, E_CHUNK_COST, x->big_chunk_token_ms, x->small_chunk_token_ms);
+		return x->big_chunk_token_ms > limit_of(T_CHUNK_GAIN) * x->small_chunk_token_ms ? SURE : NO;
+	}
+	return x->chunk_tokens > limit_of(x->cuda ? T_CHUNK_LARGE_GPU : T_CHUNK_LARGE_CPU) ? LIKELY : NO;
+}
+
+enum grade test_CHUNK_FITS(struct walk *w)
+{
+	return graded(100 * w->x->prefill_share, T_PREFILL_PCT);
+}
+
+static void say_bandwidth(struct walk *w)
+{
+	const struct facts *x = w->x;
+
+	say1(w, E_BYTES_PER_TOKEN, x->bytes_per_token);
+	say3(w, E_ACHIEVED, x->achieved_gb_s, x->bandwidth_gb_s, 100 * x->achieved_gb_s / x->bandwidth_gb_s);
+	if (x->bandwidth_source == BANDWIDTH_VENDOR)
+		say(w, E_BANDWIDTH_VENDOR, x->gpu, NAN, NAN, NAN, NAN);
+	else
+		say1(w, x->bandwidth_source == BANDWIDTH_MEASURED ? E_BANDWIDTH_MEASURED : E_BANDWIDTH_GIVEN, NAN);
+}
+
+enum grade test_BUS_FULL(struct walk *w)
+{
+	if (!isfinite(w->x->achieved_gb_s) || !isfinite(w->x->bandwidth_gb_s)) {
+		miss(w, E_WANT_BANDWIDTH);
+		return UNKNOWN;
+	}
+	say_bandwidth(w);
+	return graded(w->x->achieved_gb_s / w->x->bandwidth_gb_s, T_BUS_SHARE);
+}
+
+enum grade test_DEVICE_OTHER(struct walk *w)
+{
+	return isfinite(w->x->bandwidth_gb_s) && isfinite(w->x->achieved_gb_s) ? SURE : WEAK;
+}

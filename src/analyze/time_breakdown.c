@@ -1,0 +1,1001 @@
+/* time_breakdown.c - steps in the log's order become times, levels and counts by part. */
+#include "analyze/time_breakdown.h"
+
+#include "base/array.h"
+#include "spec/diagnosis.h"
+#include "stats/sketch_text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { STRETCH_FIRST = 8, ROUNDING_MS = 2 };
+
+#define PROMPT_TIMES 1.5 /* of a token's time */
+
+const enum metric_id level_metrics[LEVEL_COUNT] = {
+	[L_VRAM] = M_VRAM_USED_MB,
+	[L_OWN_VRAM] = M_PROCESS_VRAM_MB,
+	[L_GPU] = M_GPU_UTILIZATION_PCT,
+	[L_CPU] = M_CPU_UTILIZATION_PCT,
+	[L_MACHINE] = M_MACHINE_CPU_UTILIZATION_PCT,
+	[L_MEMORY] = M_PROCESS_MEMORY_MB,
+	[L_CLOCK] = M_CPU_CLOCK_MHZ,
+	[L_HOT] = M_CPU_THERMAL_THROTTLES,
+	[L_STOPPED] = M_CPU_QUOTA_STOPPED_PCT,
+	[L_WAITING] = M_CPU_WAITING_PCT,
+	[L_GPU_CLOCK] = M_GPU_CLOCK_MHZ,
+	[L_GPU_HOT] = M_GPU_THERMAL_THROTTLED_PCT,
+	[L_GPU_POWER] = M_GPU_POWER_THROTTLED_PCT,
+	[L_REPETITION] = M_TOKEN_REPETITION_PCT,
+};
+
+/* The level of a metric that is one. */
+static const uint8_t level_of[METRIC_COUNT] = {
+	[M_VRAM_USED_MB] = L_VRAM,
+	[M_PROCESS_VRAM_MB] = L_OWN_VRAM,
+	[M_GPU_UTILIZATION_PCT] = L_GPU,
+	[M_CPU_UTILIZATION_PCT] = L_CPU,
+	[M_MACHINE_CPU_UTILIZATION_PCT] = L_MACHINE,
+	[M_PROCESS_MEMORY_MB] = L_MEMORY,
+	[M_CPU_CLOCK_MHZ] = L_CLOCK,
+	[M_CPU_THERMAL_THROTTLES] = L_HOT,
+	[M_CPU_QUOTA_STOPPED_PCT] = L_STOPPED,
+	[M_CPU_WAITING_PCT] = L_WAITING,
+	[M_GPU_CLOCK_MHZ] = L_GPU_CLOCK,
+	[M_GPU_THERMAL_THROTTLED_PCT] = L_GPU_HOT,
+	[M_GPU_POWER_THROTTLED_PCT] = L_GPU_POWER,
+	[M_TOKEN_REPETITION_PCT] = L_REPETITION,
+};
+
+static uint64_t metrics_of_levels(void)
+{
+	uint64_t metrics = 0;
+
+	for (int l = 0; l < LEVEL_COUNT; l++)
+		metrics |= metric_bit(level_metrics[l]);
+	return metrics;
+}
+
+void time_breakdown_open(struct time_book *b)
+{
+	*b = (struct time_book){ .levels = metrics_of_levels() };
+}
+
+void time_breakdown_close(struct time_book *b)
+{
+	for (size_t i = 0; i < b->n_parts; i++) {
+		free(b->part[i].stretch);
+		devices_free(&b->part[i].devices);
+		free(b->part[i].exchange);
+	}
+	free(b->part);
+	free(b->key);
+	free(b->process);
+	arena_free(&b->texts);
+}
+
+/* --- sums ------------------------------------------------------------------------------ */
+
+static void line_add(struct sums_line *l, double x, double y)
+{
+	l->n++;
+	l->x += x;
+	l->y += y;
+	l->xx += x * x;
+	l->yy += y * y;
+	l->xy += x * y;
+}
+
+static void line_merge(struct sums_line *into, const struct sums_line *from)
+{
+	into->n += from->n;
+	into->x += from->x;
+	into->y += from->y;
+	into->xx += from->xx;
+	into->yy += from->yy;
+	into->xy += from->xy;
+}
+
+/* The exponent and the first three bits behind the point. */
+static size_t size_bin(double value)
+{
+	uint64_t bits;
+	int64_t bin;
+
+	memcpy(&bits, &value, sizeof bits);
+	bin = (int64_t)(bits >> 49) - (INT64_C(1003) << 3);
+	return value > 0 && bin > 0 ? bin < SIZE_BINS ? (size_t)bin : SIZE_BINS - 1 : 0;
+}
+
+static void sizes_add(struct sizes *s, double value)
+{
+	size_t bin = size_bin(value);
+
+	s->n++;
+	s->count[bin]++;
+	s->sum[bin] += value;
+}
+
+static void sizes_merge(struct sizes *into, const struct sizes *from)
+{
+	into->n += from->n;
+	for (size_t i = 0; i < SIZE_BINS; i++) {
+		into->count[i] += from->count[i];
+		into->sum[i] += from->sum[i];
+	}
+}
+
+double sizes_quantile(const struct sizes *s, double q)
+{
+	double left = q * (double)s->n;
+
+	for (size_t i = 0; i < SIZE_BINS; i++) {
+		if (s->count[i] && left < (double)s->count[i])
+			return s->sum[i] / (double)s->count[i];
+		left -= (double)s->count[i];
+	}
+	return (double)NAN;
+}
+
+void sizes_above(const struct sizes *s, double least, double *n, double *sum)
+{
+	*n = *sum = 0;
+	for (size_t i = size_bin(least) + 1; i < SIZE_BINS; i++) {
+		*n += (double)s->count[i];
+		*sum += s->sum[i];
+	}
+}
+
+size_t octave_of(uint64_t length)
+{
+	size_t i = length ? 63 - (size_t)__builtin_clzll(length) : 0;
+
+	return i < TIME_BINS ? i : TIME_BINS - 1;
+}
+
+/* --- stretches --------------------------------------------------------------------------- */
+
+static void stretch_join(struct stretch *a, const struct stretch *b)
+{
+	a->from_us = a->calls && a->from_us < b->from_us ? a->from_us : b->from_us;
+	a->to_us = a->calls && a->to_us > b->to_us ? a->to_us : b->to_us;
+	a->calls += b->calls;
+	a->decode_calls += b->decode_calls;
+	a->pauses += b->pauses;
+	a->entropies += b->entropies;
+	a->unsure += b->unsure;
+
+	a->call_ms += b->call_ms;
+	a->decode_ln += b->decode_ln;
+	a->batch_ln += b->batch_ln;
+	a->decode_ms += b->decode_ms;
+	a->pause_ms += b->pause_ms;
+	a->entropy += b->entropy;
+	a->entropy2 += b->entropy2;
+	for (int l = 0; l < LEVEL_COUNT; l++) {
+		a->level[l] += b->level[l];
+		a->seen[l] += b->seen[l];
+	}
+}
+
+/* Twice as many calls in each of half as many stretches. */
+static void halve(struct time_part *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_stretches; i += 2, n++) {
+		p->stretch[n] = p->stretch[i];
+		if (i + 1 < p->n_stretches)
+			stretch_join(&p->stretch[n], &p->stretch[i + 1]);
+	}
+	p->n_stretches = n;
+	p->per_stretch *= 2;
+}
+
+/* Room for one more stretch; false when memory is out. */
+static bool stretch_room(struct time_part *p)
+{
+	size_t cap = p->stretches_cap ? 2 * p->stretches_cap : 16;
+	struct stretch *more;
+
+	if (p->n_stretches < p->stretches_cap)
+		return true;
+	cap = cap < STRETCHES_MAX ? cap : STRETCHES_MAX;
+	more = realloc(p->stretch, cap * sizeof *more);
+	if (!more)
+		return false;
+	p->stretch = more;
+	p->stretches_cap = cap;
+	return true;
+}
+
+/* NULL when memory is out. */
+static struct stretch *stretch_now(struct time_part *p)
+{
+	struct stretch *last = p->n_stretches ? &p->stretch[p->n_stretches - 1] : NULL;
+
+	if (last && last->calls < p->per_stretch)
+		return last;
+	if (p->n_stretches == STRETCHES_MAX) {
+		halve(p);
+		last = &p->stretch[p->n_stretches - 1];
+		if (last->calls < p->per_stretch)
+			return last;
+	}
+	if (!stretch_room(p))
+		return NULL;
+	last = &p->stretch[p->n_stretches++];
+	*last = (struct stretch){ .calls = 0 };
+	return last;
+}
+
+/* --- whose it is ------------------------------------------------------------------------- */
+
+static uint64_t hash_more(uint64_t h, const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
+	return (h ^ 0xff) * UINT64_C(1099511628211);
+}
+
+static uint64_t hash_text(uint64_t h, const char *text)
+{
+	return hash_more(h, text ? text : "", text ? strlen(text) : 0);
+}
+
+/* The host of host:pid: a process that was started again is no other part. */
+static uint64_t hash_host(uint64_t h, const char *instance)
+{
+	const char *colon = instance ? strrchr(instance, ':') : NULL;
+
+	return colon ? hash_more(h, instance, (size_t)(colon - instance)) : hash_text(h, instance);
+}
+
+static uint64_t part_key(const struct time_owner *who, const struct field_values *about)
+{
+	static const enum field_id sizes[] = { F_MODEL_BYTES, F_N_LAYER, F_N_EMBD };
+	uint64_t h = hash_host(hash_text(hash_text(UINT64_C(14695981039346656037), who->model_name), who->strategy),
+			       who->instance);
+
+	for (size_t i = 0; about && i < sizeof sizes / sizeof *sizes; i++) {
+		double value = fields_number(about, sizes[i], 0);
+
+		h = hash_more(h, (const char *)&value, sizeof value);
+	}
+	return h;
+}
+
+static const char *keep(struct time_book *b, const char *text)
+{
+	return text ? arena_copy(&b->texts, slice_of(text)) : NULL;
+}
+
+/* Room for one more; false when memory is out. */
+static bool part_room(struct time_book *b)
+{
+	size_t cap = b->parts_cap ? 2 * b->parts_cap : 1; /* most have one; they are large */
+	struct time_part *part;
+	uint64_t *key;
+
+	if (b->n_parts < b->parts_cap)
+		return true;
+	part = realloc(b->part, cap * sizeof *part);
+	b->part = part ? part : b->part;
+	key = part ? realloc(b->key, cap * sizeof *key) : NULL;
+	b->key = key ? key : b->key;
+	b->parts_cap = key ? cap : b->parts_cap;
+	return key;
+}
+
+static void name_gpus(struct time_part *p)
+{
+	unsigned ordinal[GPUS_MAX];
+
+	if (!p->strategy)
+		return;
+	p->gpus_named = strategy_gpus(slice_of(p->strategy), ordinal);
+	if (p->gpus_named == 1 && strstr(p->strategy, "cuda:"))
+		snprintf(p->gpu_alone, sizeof p->gpu_alone, "cuda:%u", ordinal[0] % 10000);
+}
+
+/* The part of that key, made when it is new; beyond PARTS_MAX all share the last. Without memory for any, PARTS_MAX. */
+static size_t part_of(struct time_book *b, uint64_t key, const struct time_owner *who)
+{
+	struct time_part *p;
+
+	for (size_t i = 0; i < b->n_parts; i++)
+		if (b->key[i] == key)
+			return i;
+	if (b->n_parts == PARTS_MAX) {
+		b->part[PARTS_MAX - 1].mixed = true;
+		return PARTS_MAX - 1;
+	}
+	if (!part_room(b)) {
+		b->failed = true;
+		return b->n_parts ? b->n_parts - 1 : PARTS_MAX;
+	}
+	p = &b->part[b->n_parts];
+	*p = (struct time_part){ .per_stretch = STRETCH_FIRST, .loop_session = "" };
+	p->model_name = keep(b, who->model_name);
+	p->strategy = keep(b, who->strategy);
+	p->instance = keep(b, who->instance);
+	name_gpus(p);
+	b->failed |= b->texts.failed;
+	b->key[b->n_parts] = key;
+	return b->n_parts++;
+}
+
+/* PROCESSES_MAX without memory for any. */
+static size_t process_of(struct time_book *b, const char *instance)
+{
+	uint64_t hash = hash_text(UINT64_C(14695981039346656037), instance);
+
+	for (size_t i = 0; i < b->n_processes; i++)
+		if (b->process[i].hash == hash)
+			return i;
+	if (b->n_processes == PROCESSES_MAX)
+		return hash % PROCESSES_MAX;
+	if (!array_grow(&b->process, b->n_processes, &b->processes_cap, 16, sizeof *b->process)) {
+		b->failed = true;
+		return b->n_processes ? 0 : PROCESSES_MAX;
+	}
+	b->process[b->n_processes] = (struct time_process){ .hash = hash };
+	return b->n_processes++;
+}
+
+/* Where the session has entered; NULL when memory was out. */
+static struct time_part *part_at(struct time_book *b, const struct time_progress *t)
+{
+	return t->part && t->part <= b->n_parts && t->process && t->process <= b->n_processes ? &b->part[t->part - 1]
+											      : NULL;
+}
+
+/* NULL when memory is out. */
+static struct time_part *enter(struct time_book *b, struct time_progress *t, const struct time_owner *who)
+{
+	if (!t->part)
+		t->part = (uint16_t)(1 + part_of(b, part_key(who, NULL), who));
+	if (!t->process)
+		t->process = (uint16_t)(1 + process_of(b, who->instance));
+	return part_at(b, t);
+}
+
+void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who)
+{
+	enter(b, t, who);
+}
+
+/* --- prompts ------------------------------------------------------------------------------- */
+
+static struct exchange exchange_of(const struct open_exchange *o, const char *session_id)
+{
+	return (struct exchange){ o->prompt, o->answer,
+				  (uint32_t)hash_text(UINT64_C(14695981039346656037), session_id) };
+}
+
+/* The oldest makes room. */
+static void keep_exchange(struct time_book *b, struct time_part *p, struct exchange e)
+{
+	if (!p->exchange)
+		p->exchange = malloc(HISTORY_EXCHANGES * sizeof *p->exchange);
+	b->failed |= !p->exchange;
+	if (p->exchange)
+		p->exchange[p->prompts++ % HISTORY_EXCHANGES] = e;
+}
+
+static void exchange_over(struct time_book *b, struct time_part *p, const struct open_exchange *o,
+			  const char *session_id)
+{
+	if (o->prompt)
+		keep_exchange(b, p, exchange_of(o, session_id));
+}
+
+void time_breakdown_end(struct time_book *b, struct time_progress *t, const char *session_id)
+{
+	for (size_t i = t->n_open; i-- > 0 && t->part && t->part <= b->n_parts;)
+		exchange_over(b, &b->part[t->part - 1], &t->open[i], session_id);
+	t->n_open = 0;
+}
+
+void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress, const char *session_id)
+{
+	struct time_part *p = progress->part && progress->part <= t->n_parts ? &t->part[progress->part - 1] : NULL;
+
+	for (size_t i = progress->n_open; p && i-- > 0;) {
+		if (!progress->open[i].prompt)
+			continue;
+		if (p->n_exchanges == HISTORY_EXCHANGES)
+			memmove(p->exchange, p->exchange + 1, --p->n_exchanges * sizeof *p->exchange);
+		p->exchange[p->n_exchanges++] = exchange_of(&progress->open[i], session_id);
+		p->prompts++;
+	}
+}
+
+/* That of the sequence, moved to the front; where there are too many, the one without a call for longest is over. */
+static struct open_exchange *open_of(struct time_book *b, struct time_part *p, struct time_progress *t,
+				     uint32_t sequence, const char *session_id)
+{
+	struct open_exchange now = { .sequence = sequence };
+	size_t at = 0;
+
+	while (at < t->n_open && t->open[at].sequence != sequence)
+		at++;
+	if (at < t->n_open)
+		now = t->open[at];
+	else if (t->n_open < OPEN_EXCHANGES)
+		t->n_open++;
+	else
+		exchange_over(b, p, &t->open[--at], session_id);
+	memmove(&t->open[1], &t->open[0], at * sizeof *t->open);
+	t->open[0] = now;
+	return &t->open[0];
+}
+
+/* A prompt after the answer begins the next exchange. */
+static void follow_prompt(struct time_book *b, struct time_part *p, struct time_progress *t, const char *session_id,
+			  uint32_t sequence, uint32_t tokens, bool prefill)
+{
+	struct open_exchange *o =
+		t->n_open && t->open[0].sequence == sequence ? &t->open[0] : open_of(b, p, t, sequence, session_id);
+
+	if (prefill && !o->in_prompt) {
+		exchange_over(b, p, o, session_id);
+		*o = (struct open_exchange){ .sequence = sequence };
+	}
+	*(prefill ? &o->prompt : &o->answer) += tokens;
+	o->in_prompt = prefill;
+}
+
+/* --- first calls ----------------------------------------------------------------------------- */
+
+static double first_ms(const struct first_call *first, size_t n)
+{
+	double ms = 0;
+
+	for (size_t i = 0; i < n; i++)
+		ms += first[i].ms;
+	return ms;
+}
+
+/* Of a process, whose first session it is; the slowest beginning of the part is kept. */
+static void note_first(struct time_book *b, struct time_part *p, struct time_progress *t, double ms, uint32_t tokens,
+		       bool prefill)
+{
+	struct time_process *process = &b->process[t->process - 1];
+
+	if (!t->n_first && process->begun)
+		t->n_first = FIRST_CALLS + 1;
+	process->begun = true;
+	if (t->n_first >= FIRST_CALLS)
+		return;
+	t->first[t->n_first++] = (struct first_call){ ms, tokens, prefill };
+	if (first_ms(p->first, p->n_first) > first_ms(t->first, t->n_first))
+		return;
+	memcpy(p->first, t->first, sizeof p->first);
+	p->n_first = t->n_first;
+}
+
+/* --- one step ---------------------------------------------------------------------------------- */
+
+static bool has(const struct columns *c, size_t row, enum metric_id m)
+{
+	return c->have[row] >> m & 1;
+}
+
+/* Less use than this is idleness: GPUs that take turns in a call are busy for their share of it only. */
+static double idle_pct(const struct time_part *p)
+{
+	return limit_of(T_GPU_IDLE_PCT) / (p->gpus_named > 1 ? (double)p->gpus_named : 1);
+}
+
+/* An idle GPU lowers its clock, which says nothing of calls. Some drivers always report a use of 0. */
+static bool gpu_idles(struct time_part *p, const struct columns *c, size_t row)
+{
+	double use = has(c, row, M_GPU_UTILIZATION_PCT) ? columns_value(c, row, M_GPU_UTILIZATION_PCT) : NAN;
+
+	p->gpu_used |= use > 0;
+	return p->gpu_used && use < idle_pct(p);
+}
+
+static void add_levels(struct time_part *p, struct stretch *s, const struct columns *c, size_t row, uint64_t levels)
+{
+	if (has(c, row, M_GPU_CLOCK_MHZ) && gpu_idles(p, c, row))
+		levels &= ~metric_bit(M_GPU_CLOCK_MHZ);
+	for (uint64_t left = c->have[row] & levels; left; left &= left - 1) {
+		enum metric_id m = (enum metric_id)__builtin_ctzll(left);
+
+		s->level[level_of[m]] += columns_value(c, row, m);
+		s->seen[level_of[m]]++;
+	}
+}
+
+static void loop_begins(struct time_book *b, struct time_part *p, const char *session_id, int64_t time_us)
+{
+	p->loop_us = time_us;
+	p->loop_session = keep(b, session_id);
+	b->failed |= !p->loop_session;
+}
+
+static void add_level(struct text_level *level, const struct columns *c, size_t row, bool entropy)
+{
+	level->calls++;
+	level->cycles += has(c, row, M_REPEAT_CYCLE_TOKENS);
+	if (has(c, row, M_REPEAT_SHARE_PCT))
+		level->share += columns_value(c, row, M_REPEAT_SHARE_PCT);
+	if (has(c, row, M_TOKEN_REPETITION_PCT)) {
+		level->rates++;
+		level->rate += columns_value(c, row, M_TOKEN_REPETITION_PCT);
+	}
+	if (entropy && has(c, row, M_LOGITS_ENTROPY)) {
+		level->entropies++;
+		level->nats += columns_value(c, row, M_LOGITS_ENTROPY);
+	}
+}
+
+static void level_merge(struct text_level *into, const struct text_level *from)
+{
+	into->share += from->share;
+	into->rate += from->rate;
+	into->nats += from->nats;
+	into->calls += from->calls;
+	into->cycles += from->cycles;
+	into->rates += from->rates;
+	into->entropies += from->entropies;
+}
+
+/* Logs in the published form say neither a call's tokens nor its phase, and are read as one token a call. There, the
+ * call's time over that of a token; else 0. */
+static double times_of_token(const struct columns *c, size_t row)
+{
+	double each, times;
+
+	if (c->token_count[row] > 1 || c->phase[row] != PHASE_UNKNOWN || !has(c, row, M_CHUNK_PROCESS_TIME_MS) ||
+	    !has(c, row, M_TOKEN_LATENCY_MS))
+		return 0;
+	each = columns_value(c, row, M_TOKEN_LATENCY_MS);
+	times = columns_value(c, row, M_CHUNK_PROCESS_TIME_MS) / each;
+	return each > 0 && times < 1e6 ? times : 0;
+}
+
+/* That relation tells the prompts, unless the sequence grew by one token: then the longer time is not of this call. */
+static bool grew_by_one(const struct time_progress *t, const struct columns *c, size_t row)
+{
+	return t->begun && c->sequence[row] == t->sequence && c->sequence_length[row] == t->length + 1;
+}
+
+/* Exact repetitions by their length. Near ones are put beside the other text: tables and JSON come near, too. */
+static void add_loop(struct time_book *b, struct time_part *p, const char *session_id, const struct columns *c,
+		     size_t row, bool prefill)
+{
+	double run = has(c, row, M_REPEAT_CYCLE_TOKENS) ? columns_value(c, row, M_REPEAT_CYCLE_TOKENS) : 0;
+	double period = has(c, row, M_REPEAT_CYCLE_PERIOD) ? columns_value(c, row, M_REPEAT_CYCLE_PERIOD) : 1;
+	double share = has(c, row, M_REPEAT_SHARE_PCT) ? columns_value(c, row, M_REPEAT_SHARE_PCT) : 0;
+	bool exact = !prefill && run >= limit_of(T_LOOP_TOKENS) && run >= (limit_of(T_LOOP_PERIODS) - 1) * period;
+	bool varied = !prefill && has(c, row, M_REPEAT_NEAR_TOKENS), loop = exact || varied;
+	bool near = !prefill && !loop && share >= limit_of(T_NEAR_LOOP_PCT);
+
+	if (!loop)
+		add_level(near ? &p->near : &p->beside, c, row, !prefill);
+	if (p->loop_session && !*p->loop_session && (loop || near))
+		loop_begins(b, p, session_id, c->time_us[row]);
+	p->loop_tokens += loop;
+	if (exact && run > p->loop_longest) {
+		p->loop_longest = run;
+		p->loop_period = period;
+	}
+}
+
+static void add_output(struct time_book *b, struct time_part *p, struct stretch *s, const char *session_id,
+		       const struct columns *c, size_t row, uint32_t tokens, bool prefill)
+{
+	if (has(c, row, M_STATE_LEAK)) {
+		p->leaks_checked++;
+		p->leaks += columns_value(c, row, M_STATE_LEAK) > limit_of(T_STATE_LEAK);
+	}
+	if (has(c, row, M_STATE_JUMP))
+		p->jumps += columns_value(c, row, M_STATE_JUMP) > limit_of(T_STATE_JUMP);
+	if (has(c, row, M_INPUT_SURPRISAL_NATS) || (prefill && has(c, row, M_SURPRISAL_NATS))) {
+		enum metric_id m = has(c, row, M_INPUT_SURPRISAL_NATS) ? M_INPUT_SURPRISAL_NATS : M_SURPRISAL_NATS;
+
+		p->fed_surprisal += columns_value(c, row, m) * tokens;
+		p->fed_tokens += tokens;
+	}
+	add_loop(b, p, session_id, c, row, prefill);
+	if (!prefill && has(c, row, M_LOGITS_ENTROPY)) {
+		double nats = columns_value(c, row, M_LOGITS_ENTROPY);
+
+		s->entropies++;
+		s->entropy += nats;
+		s->entropy2 += nats * nats;
+		s->unsure += nats > limit_of(T_UNSURE_NATS);
+	}
+}
+
+static void add_pause(struct time_part *p, struct stretch *s, const struct columns *c, size_t row, double ms)
+{
+	double length = (double)c->sequence_length[row] / 1e3, minutes = (double)(c->time_us[row] - p->from_us) / 60e6;
+
+	if (ms < -ROUNDING_MS)
+		ms = 0; /* calls at the same time */
+	if (ms > limit_of(T_USER_MS))
+		return; /* somebody was asked */
+	p->pause_ms += ms;
+	sizes_add(&p->pause, ms);
+	if (ms >= limit_of(T_STALL_MS)) {
+		p->stall_pauses++;
+		p->stall_pause_ms += ms;
+		return;
+	}
+	s->pauses++;
+	s->pause_ms += ms;
+	line_add(&p->pause_length, length, ms);
+	line_add(&p->pause_time, minutes, ms);
+	p->length_time += length * minutes;
+}
+
+/* Conversations that share the call, or whose requests the server works at. */
+static double streams_of(const struct columns *c, size_t row)
+{
+	double running = has(c, row, M_REQUESTS_RUNNING) ? columns_value(c, row, M_REQUESTS_RUNNING) : 0;
+
+	return fmax(c->batch_size[row], running);
+}
+
+/* Did nothing but a pause come before this call? Logs without prompts tell them by the tokens that are missing. */
+static bool goes_on_at_once(const struct time_progress *t, const struct columns *c, size_t row, uint32_t tokens)
+{
+	uint64_t length = c->sequence_length[row];
+	bool same = c->sequence[row] == t->sequence;
+
+	if (!t->begun)
+		return false;
+	if (!length)
+		return same;
+	return length > tokens && (same ? length <= t->length + tokens : c->sequence[row] <= t->newest);
+}
+
+static void add_times(struct time_book *b, struct time_part *p, struct stretch *s, struct time_progress *t,
+		      const struct columns *c, size_t row, uint32_t tokens, double ms, bool prefill)
+{
+	int64_t last_us = b->process[t->process - 1].end_us;
+	double streams = streams_of(c, row), ln;
+	bool goes_on = goes_on_at_once(t, c, row, tokens);
+
+	note_first(b, p, t, ms, tokens, prefill);
+	s->call_ms += ms;
+	if (prefill) {
+		struct chunk_bin *bin = &p->by_chunk[octave_of(tokens)];
+
+		p->prefill_calls++;
+		p->prefill_tokens += tokens;
+		p->prefill_ms += ms;
+		bin->calls++;
+		bin->tokens += tokens;
+		bin->ms += ms;
+		return;
+	}
+	p->decode_calls++;
+	p->decode_tokens += tokens;
+	p->decode_ms += ms;
+	s->decode_calls++;
+	s->decode_ms += ms / tokens;
+	ln = log(fmax(ms / tokens, 1e-6));
+	s->decode_ln += ln;
+	s->batch_ln += streams > 1 ? log(streams) : 0;
+	line_add(&p->batch, streams > 1 ? log(streams) : 0, ln);
+	sizes_add(&p->decode, ms / tokens);
+	if (last_us && goes_on)
+		add_pause(p, s, c, row, (double)(c->time_us[row] - last_us) / 1e3 - ms);
+}
+
+/* The call's time; NAN when the log does not say. */
+static double call_ms(const struct columns *c, size_t row, bool chunk_is_call)
+{
+	bool chunk = chunk_is_call && has(c, row, M_CHUNK_PROCESS_TIME_MS);
+	double ms = chunk                             ? columns_value(c, row, M_CHUNK_PROCESS_TIME_MS)
+		    : has(c, row, M_TOKEN_LATENCY_MS) ? columns_value(c, row, M_TOKEN_LATENCY_MS) *
+								(c->token_count[row] ? c->token_count[row] : 1)
+						      : (double)NAN;
+
+	return isfinite(ms) && ms >= 0 && ms < 1e9 ? ms : (double)NAN;
+}
+
+static void enlarge(struct time_part *p, struct stretch *s, int64_t time_us)
+{
+	s->from_us = s->calls && s->from_us < time_us ? s->from_us : time_us;
+	s->to_us = s->calls && s->to_us > time_us ? s->to_us : time_us;
+	s->calls++;
+	p->from_us = p->steps && p->from_us < time_us ? p->from_us : time_us;
+	p->to_us = p->steps && p->to_us > time_us ? p->to_us : time_us;
+	p->steps++;
+}
+
+void time_breakdown_step(struct time_book *b, struct time_progress *t, const char *session_id, const struct columns *c,
+			 size_t row)
+{
+	double times = times_of_token(c, row);
+	bool longer = times >= PROMPT_TIMES, prompt = longer && !grew_by_one(t, c, row);
+	uint32_t tokens = prompt ? (uint32_t)(times + 0.5) : c->token_count[row];
+	bool prefill = c->phase[row] == PHASE_PREFILL || (c->phase[row] == PHASE_UNKNOWN && tokens > 1);
+	struct time_part *p = part_at(b, t);
+	int64_t time_us = c->time_us[row];
+	double ms = call_ms(c, row, prompt || !longer);
+	struct time_process *process;
+	struct stretch *s;
+
+	s = p && !b->failed ? stretch_now(p) : NULL;
+	b->failed |= !s;
+	if (!s)
+		return;
+	process = &b->process[t->process - 1];
+	enlarge(p, s, time_us);
+	follow_prompt(b, p, t, session_id, c->sequence[row], tokens, prefill);
+	tokens = tokens ? tokens : 1;
+	if (isfinite(ms))
+		add_times(b, p, s, t, c, row, tokens, ms, prefill);
+	add_levels(p, s, c, row, b->levels);
+	if (c->whole[row])
+		devices_add(&p->devices, &c->record[c->whole[row] - 1], idle_pct(p));
+	b->failed |= p->devices.failed;
+	add_output(b, p, s, session_id, c, row, tokens, prefill);
+	process->end_us = time_us > process->end_us ? time_us : process->end_us;
+	t->newest = t->begun && t->newest > c->sequence[row] ? t->newest : c->sequence[row];
+	t->sequence = c->sequence[row];
+	t->length = c->sequence_length[row];
+	t->begun = true;
+}
+
+/* --- sums ---------------------------------------------------------------------------------------- */
+
+void time_breakdown_pour(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+			 const struct sketch_run *run, size_t n, struct time_summed *into)
+{
+	struct time_part *p = enter(b, t, who);
+
+	for (size_t i = 0; p && i < n; i++) {
+		const double ms = run[i].value, times = (double)run[i].n;
+		const size_t bin = size_bin(ms);
+
+		into->latency_ms += ms * times;
+		into->latency_ln += log(fmax(ms, 1e-6)) * times;
+		p->decode.n += run[i].n;
+		p->decode.count[bin] += run[i].n;
+		p->decode.sum[bin] += ms * times;
+	}
+}
+
+void time_breakdown_take(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+			 const struct time_summed *sums)
+{
+	struct time_part *p = enter(b, t, who);
+	struct stretch *s = p && !b->failed ? stretch_now(p) : NULL;
+
+	b->failed |= !s;
+	if (!s)
+		return;
+	enlarge(p, s, sums->from_us);
+	enlarge(p, s, sums->to_us);
+	s->calls += sums->decode_calls + sums->prefill_calls - 2;
+	p->steps += sums->decode_calls + sums->prefill_calls - 2;
+	s->call_ms += sums->decode_ms + sums->prefill_ms;
+	s->decode_calls += sums->decode_calls;
+	p->decode_calls += sums->decode_calls;
+	p->decode_tokens += sums->tokens;
+	p->decode_ms += sums->decode_ms;
+	p->prefill_calls += sums->prefill_calls;
+	p->prefill_ms += sums->prefill_ms;
+	s->decode_ms += sums->latency_ms;
+	s->decode_ln += sums->latency_ln;
+	for (int l = 0; l < LEVEL_COUNT; l++) {
+		s->level[l] += sums->level[l];
+		s->seen[l] += sums->seen[l];
+	}
+}
+
+/* --- session_start ------------------------------------------------------------------------------- */
+
+static void copy_about(struct time_book *b, struct time_part *p, const struct field_values *said)
+{
+	enum { TEXT_MAX = 512 };
+
+	p->has_start = true;
+	for (int f = 0; f < FIELD_COUNT; f++) {
+		const struct field_spec *spec = &field_specs[f];
+		struct slice text;
+
+		if (spec->owner != OWNER_SESSION || !fields_have(said, (enum field_id)f))
+			continue;
+		if (spec->kind != KIND_TEXT) {
+			fields_set_number(&p->about, (enum field_id)f, said->v[f].number);
+			continue;
+		}
+		text = said->v[f].text;
+		text.n = text.n < TEXT_MAX ? text.n : TEXT_MAX;
+		text.p = arena_copy(&b->texts, text);
+		fields_set_text(&p->about, (enum field_id)f, text);
+	}
+	b->failed |= b->texts.failed;
+}
+
+void time_breakdown_start(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+			  const struct record *rec)
+{
+	struct time_part *p;
+
+	time_breakdown_end(b, t, who->session_id);
+	*t = (struct time_progress){ .part = (uint16_t)(1 + part_of(b, part_key(who, rec->session), who)) };
+	p = enter(b, t, who);
+	if (!p)
+		return;
+	p->starts++;
+	if (!p->has_start)
+		copy_about(b, p, rec->session);
+}
+
+/* --- merging, finishing ---------------------------------------------------------------------------- */
+
+static int by_time(const void *a, const void *b)
+{
+	const struct stretch *x = a, *y = b;
+
+	return (x->from_us > y->from_us) - (x->from_us < y->from_us);
+}
+
+/* False when memory is out. */
+static bool stretches_merge(struct time_part *into, const struct time_part *from)
+{
+	struct stretch all[2 * STRETCHES_MAX];
+	size_t n = into->n_stretches + from->n_stretches;
+
+	if (into->n_stretches)
+		memcpy(all, into->stretch, into->n_stretches * sizeof *all);
+	if (from->n_stretches)
+		memcpy(all + into->n_stretches, from->stretch, from->n_stretches * sizeof *all);
+	qsort(all, n, sizeof *all, by_time);
+	into->per_stretch = into->per_stretch > from->per_stretch ? into->per_stretch : from->per_stretch;
+	while (n > STRETCHES_MAX) {
+		size_t kept = 0;
+
+		for (size_t i = 0; i < n; i += 2, kept++) {
+			all[kept] = all[i];
+			if (i + 1 < n)
+				stretch_join(&all[kept], &all[i + 1]);
+		}
+		n = kept;
+		into->per_stretch *= 2;
+	}
+	for (into->n_stretches = 0; into->n_stretches < n; into->n_stretches++) {
+		if (!stretch_room(into))
+			return false;
+		into->stretch[into->n_stretches] = all[into->n_stretches];
+	}
+	return true;
+}
+
+/* The exchanges in the ring from the oldest on; returns how many. */
+static size_t last_exchanges(const struct time_part *p, struct exchange to[HISTORY_EXCHANGES])
+{
+	size_t n = p->prompts < HISTORY_EXCHANGES ? (size_t)p->prompts : HISTORY_EXCHANGES;
+
+	for (size_t i = 0; i < n; i++)
+		to[i] = p->exchange[(p->prompts - n + i) % HISTORY_EXCHANGES];
+	return n;
+}
+
+static void exchanges_merge(struct time_book *b, struct time_part *into, const struct time_part *from)
+{
+	struct exchange last[HISTORY_EXCHANGES];
+	size_t n = last_exchanges(from, last);
+
+	into->prompts += from->prompts - n;
+	for (size_t i = 0; i < n; i++)
+		keep_exchange(b, into, last[i]);
+}
+
+static void output_merge(struct time_book *b, struct time_part *into, const struct time_part *from)
+{
+	into->leaks += from->leaks;
+	into->leaks_checked += from->leaks_checked;
+	into->jumps += from->jumps;
+	into->fed_surprisal += from->fed_surprisal;
+	into->fed_tokens += from->fed_tokens;
+	if (*from->loop_session && (!*into->loop_session || from->loop_us < into->loop_us)) {
+		into->loop_us = from->loop_us;
+		into->loop_session = keep(b, from->loop_session);
+	}
+	into->loop_tokens += from->loop_tokens;
+	level_merge(&into->near, &from->near);
+	level_merge(&into->beside, &from->beside);
+	if (from->loop_longest > into->loop_longest) {
+		into->loop_longest = from->loop_longest;
+		into->loop_period = from->loop_period;
+	}
+	if (first_ms(from->first, from->n_first) > first_ms(into->first, into->n_first)) {
+		memcpy(into->first, from->first, sizeof into->first);
+		into->n_first = from->n_first;
+	}
+}
+
+static void part_merge(struct time_book *b, struct time_part *into, const struct time_part *from)
+{
+	if (!into->has_start && from->has_start)
+		copy_about(b, into, &from->about);
+	into->from_us = into->steps && into->from_us < from->from_us ? into->from_us : from->from_us;
+	into->to_us = into->steps && into->to_us > from->to_us ? into->to_us : from->to_us;
+	into->starts += from->starts;
+	into->steps += from->steps;
+	b->failed |= !stretches_merge(into, from);
+	sizes_merge(&into->decode, &from->decode);
+	sizes_merge(&into->pause, &from->pause);
+	for (size_t i = 0; i < TIME_BINS; i++) {
+		into->by_chunk[i].calls += from->by_chunk[i].calls;
+		into->by_chunk[i].tokens += from->by_chunk[i].tokens;
+		into->by_chunk[i].ms += from->by_chunk[i].ms;
+	}
+	into->decode_calls += from->decode_calls;
+	into->decode_tokens += from->decode_tokens;
+	into->decode_ms += from->decode_ms;
+	into->prefill_calls += from->prefill_calls;
+	into->prefill_tokens += from->prefill_tokens;
+	into->prefill_ms += from->prefill_ms;
+	into->pause_ms += from->pause_ms;
+	into->stall_pauses += from->stall_pauses;
+	into->stall_pause_ms += from->stall_pause_ms;
+	line_merge(&into->pause_length, &from->pause_length);
+	line_merge(&into->pause_time, &from->pause_time);
+	line_merge(&into->batch, &from->batch);
+	into->length_time += from->length_time;
+	exchanges_merge(b, into, from);
+	output_merge(b, into, from);
+	devices_merge(&into->devices, &from->devices);
+	b->failed |= into->devices.failed;
+}
+
+void time_breakdown_merge(struct time_book *into, const struct time_book *from)
+{
+	for (size_t i = 0; i < from->n_parts; i++) {
+		const struct time_part *p = &from->part[i];
+		const struct time_owner who = { .model_name = p->model_name,
+						.strategy = p->strategy,
+						.instance = p->instance };
+		size_t at = part_of(into, from->key[i], &who);
+
+		if (!into->failed)
+			part_merge(into, &into->part[at], p);
+	}
+	into->failed |= from->failed;
+}
+
+static bool copy_part(struct time_part *out, const struct time_part *p, struct arena *arena)
+{
+	*out = *p;
+	for (int f = 0; f < FIELD_COUNT; f++)
+		if (field_specs[f].kind == KIND_TEXT && fields_have(&p->about, (enum field_id)f))
+			out->about.v[f].text.p = arena_copy(arena, p->about.v[f].text);
+	out->model_name = arena_copy(arena, slice_of(p->model_name ? p->model_name : ""));
+	out->strategy = arena_copy(arena, slice_of(p->strategy ? p->strategy : ""));
+	out->instance = arena_copy(arena, slice_of(p->instance ? p->instance : ""));
+	out->loop_session = arena_copy(arena, slice_of(p->loop_session));
+	out->stretch = arena_alloc(arena, p->n_stretches + 1, sizeof *out->stretch);
+	out->exchange = arena_alloc(arena, HISTORY_EXCHANGES, sizeof *out->exchange);
+	if (!out->stretch || !out->exchange)
+		return false;
+	out->n_exchanges = last_exchanges(p, out->exchange);
+	if (p->n_stretches)
+		memcpy(out->stretch, p->stretch, p->n_stretches * sizeof *out->stretch);
+	return devices_finish(&out->devices, &p->devices, arena);
+}
+
+struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena)
+{
+	struct time_breakdown *out = arena_alloc(arena, 1, sizeof *out);
+	bool fine = out && !b->failed;
+
+	if (!fine)
+		return NULL;
+	out->part = arena_alloc(arena, b->n_parts + 1, sizeof *out->part);
+	for (size_t i = 0; out->part && fine && i < b->n_parts; i++)
+		fine = copy_part(&out->part[out->n_parts++], &b->part[i], arena);
+	return fine && out->part && !arena->failed ? out : NULL;
+}

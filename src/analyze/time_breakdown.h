@@ -1,0 +1,228 @@
+/* time_breakdown.h - what the diagnosis asks of a log and no summary of one metric tells.
+ *
+ * Steps are kept apart by part: one model with one strategy on one host. Of each part: times of calls and of the pauses
+ * between them, in stretches of equally many calls and as counts by size; prompts turn by turn; the first calls; how
+ * sure the model was; and what its session_start said.
+ *
+ * Ownership  time_breakdown_open, time_breakdown_close; time_breakdown_finish copies into the caller's arena.
+ * Threads    one at a time, in the log's order.
+ * Cost       [hot] time_breakdown_step: some sums and one logarithm; memory only for a part's first step.
+ * Units      ms, tokens. A pause is from the end of the process's last call to the start of this one, inside a
+ * sequence.
+ */
+#ifndef RWKVMON_ANALYZE_TIME_BREAKDOWN_H
+#define RWKVMON_ANALYZE_TIME_BREAKDOWN_H
+
+#include "analyze/devices.h"
+#include "analyze/history.h"
+#include "base/arena.h"
+#include "record/columns.h"
+
+enum {
+	PARTS_MAX = 1024,
+	PROCESSES_MAX = 4096,
+	STRETCHES_MAX = 256,
+	TIME_BINS = 32,  /* octaves of a length */
+	SIZE_BINS = 320, /* eight to an octave: 2^-20 .. 2^20 ms */
+	FIRST_CALLS = 8,
+	OPEN_EXCHANGES = 16, /* sequences of a session whose exchange may go on */
+};
+
+/* Figures that are sampled now and then: their levels are followed by stretch. */
+enum level_id {
+	L_VRAM,
+	L_OWN_VRAM,
+	L_GPU,
+	L_CPU,
+	L_MACHINE,
+	L_MEMORY,
+	L_CLOCK,
+	L_HOT,
+	L_STOPPED,
+	L_WAITING,
+	L_GPU_CLOCK,
+	L_GPU_HOT,
+	L_GPU_POWER,
+	L_REPETITION,
+	LEVEL_COUNT
+};
+
+extern const enum metric_id level_metrics[LEVEL_COUNT];
+
+struct sketch_run; /* stats/sketch_text.h */
+
+/* Equally many calls in a row. */
+struct stretch {
+	int64_t from_us, to_us;
+	uint64_t calls, decode_calls, pauses, entropies, unsure;
+	double call_ms;                                /* sum of the calls' time */
+	double decode_ln;                              /* sum of ln(ms per token) of decode calls */
+	double batch_ln;                               /* sum of ln(streams, or requests under way) of them */
+	double decode_ms, pause_ms, entropy, entropy2; /* entropy2: sum of squares */
+	double level[LEVEL_COUNT];                     /* sums */
+	uint64_t seen[LEVEL_COUNT];
+};
+
+/* Counts by size: small differences blur, the whole range is there. */
+struct sizes {
+	uint64_t n, count[SIZE_BINS];
+	double sum[SIZE_BINS]; /* of the values in the bin */
+};
+
+/* Prefill calls whose tokens are in [2^i, 2^(i+1)). */
+struct chunk_bin {
+	uint64_t calls, tokens;
+	double ms;
+};
+
+/* Sums for a line through (x, y). */
+struct sums_line {
+	double n, x, y, xx, yy, xy;
+};
+
+struct first_call {
+	double ms;
+	uint32_t tokens;
+	bool prefill;
+};
+
+/* Of a kind of text: what is repeated in it, and how sure the model is. Sums, and how many values. */
+struct text_level {
+	double share, rate, nats;
+	uint64_t calls, rates, entropies;
+	uint64_t cycles; /* calls after which a whole period and more had been repeated exactly */
+};
+
+struct time_part {
+	const char *model_name, *strategy, *instance; /* of its first session; NULL unknown */
+	bool has_start;
+	bool mixed;                       /* steps of parts for which there was no room */
+	size_t gpus_named;                /* by the strategy; 0: none */
+	char gpu_alone[GPU_DEVICE_BYTES]; /* "cuda:1" when the strategy names that GPU alone, by its number; else "" */
+	struct devices devices;           /* of several GPUs each */
+	bool gpu_used;                    /* its use was above 0: from then on 0 is a measurement */
+	struct field_values about;        /* the first session_start's SESSION fields */
+	uint64_t starts, steps;
+	int64_t from_us, to_us;
+
+	struct stretch *stretch; /* (n_stretches), at most STRETCHES_MAX */
+	size_t n_stretches, stretches_cap;
+	uint64_t per_stretch; /* calls */
+
+	struct sizes decode, pause; /* ms per token; ms */
+	struct chunk_bin by_chunk[TIME_BINS];
+	uint64_t decode_calls, decode_tokens, prefill_calls, prefill_tokens;
+	double decode_ms, prefill_ms, pause_ms; /* sums; pauses longer than the user's are in none */
+	double stall_pause_ms;
+	uint64_t stall_pauses;
+
+	/* Pauses against thousands of tokens of the sequence, and minutes since the part's start. */
+	struct sums_line pause_length, pause_time;
+	struct sums_line batch; /* ln(ms per token) against ln(streams in the call), of decode calls */
+	double length_time;     /* sum of their products */
+
+	struct exchange *exchange; /* the last HISTORY_EXCHANGES; (n_exchanges) once finished, oldest first */
+	size_t n_exchanges;
+	uint64_t prompts; /* all of them; until finished, the next one's place in the ring */
+	uint64_t leaks, leaks_checked, jumps;
+	double fed_surprisal, fed_tokens; /* of prompts: sum over tokens, and their number */
+	uint64_t loop_tokens; /* decode tokens inside an exact repetition of three periods, or one that varies as no
+				 table does */
+	struct text_level near, beside;       /* near repetitions, and all other text */
+	double loop_longest, loop_period;     /* tokens of the longest, and its period */
+	const char *loop_session;             /* "" none; where it was */
+	int64_t loop_us;                      /* when it had become one */
+	struct first_call first[FIRST_CALLS]; /* of the process that began slowest */
+	size_t n_first;
+};
+
+struct time_breakdown {
+	struct time_part *part; /* (n_parts), in order of their first step */
+	size_t n_parts;
+};
+
+/* Per session: what its next step is held against. */
+struct time_progress {
+	uint16_t part, process; /* 1 + index; 0 not known yet */
+	bool begun;
+	uint8_t n_first, n_open;
+	uint32_t sequence, newest; /* of the last call, and the highest */
+	uint64_t length;           /* of that sequence, in tokens, as its last call says */
+	struct open_exchange {
+		uint32_t sequence, prompt, answer; /* tokens */
+		bool in_prompt;
+	} open[OPEN_EXCHANGES]; /* (n_open), the one of the last call first */
+	struct first_call first[FIRST_CALLS];
+};
+
+struct time_process {
+	uint64_t hash; /* of its name */
+	int64_t end_us;
+	bool begun;
+};
+
+struct time_book {
+	struct time_part *part; /* (n_parts), at most PARTS_MAX */
+	uint64_t *key;          /* of each */
+	size_t n_parts, parts_cap;
+	struct time_process *process; /* (n_processes), at most PROCESSES_MAX */
+	size_t n_processes, processes_cap;
+	struct arena texts;
+	uint64_t levels; /* bits of their metrics */
+	bool failed;
+};
+
+/* Whose step it is, for a session that is new or starts again; NULL: unknown. */
+struct time_owner {
+	const char *session_id, *model_name, *strategy, *instance;
+};
+
+void time_breakdown_open(struct time_book *b);
+void time_breakdown_close(struct time_book *b);
+
+/* Where the session's steps count, unless that is settled: by what is known of it at its first step. */
+void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who);
+
+/* [hot] Row `row` of c, of a session that has entered; session_id: its. */
+void time_breakdown_step(struct time_book *b, struct time_progress *t, const char *session_id, const struct columns *c,
+			 size_t row);
+
+/* Calls of a stretch of time that were summed up elsewhere. */
+struct time_summed {
+	int64_t from_us, to_us;
+	uint64_t decode_calls, prefill_calls, tokens;
+	double decode_ms, prefill_ms;  /* sums of the calls' time, as far as it is known */
+	double latency_ms, latency_ln; /* of decode calls: sums of ms per token, and of their logarithms */
+	double level[LEVEL_COUNT];     /* sums */
+	uint64_t seen[LEVEL_COUNT];
+};
+
+/* Takes ms per token of its decode calls, in any order of stretches; their sums come into *into. */
+void time_breakdown_pour(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+			 const struct sketch_run *run, size_t n, struct time_summed *into);
+
+/* Takes all else, in the order of time. */
+void time_breakdown_take(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+			 const struct time_summed *sums);
+void time_breakdown_start(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+			  const struct record *rec);
+/* The session's exchanges are over. */
+void time_breakdown_end(struct time_book *b, struct time_progress *t, const char *session_id);
+
+/* Adds what `from` has seen; the pause between the two is lost. */
+void time_breakdown_merge(struct time_book *into, const struct time_book *from);
+
+/* NULL when memory is out. */
+struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena);
+/* Counts the session's exchanges that are not over yet. */
+void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress, const char *session_id);
+
+/* Which of TIME_BINS octaves a length is in. */
+size_t octave_of(uint64_t length);
+
+/* The value that a share q of the counts lies below; NAN when there are none. */
+double sizes_quantile(const struct sizes *s, double q);
+/* Of the values above `least`: how many, and their sum. */
+void sizes_above(const struct sizes *s, double least, double *n, double *sum);
+
+#endif

@@ -1,0 +1,136 @@
+/* acting.c - reads the reactions, opens the checkpoints, and says how to draw after going back. */
+#include "cli/acting.h"
+
+#include <math.h>
+#include <unistd.h>
+
+enum { REWIND_MIB = 64, HOLD_BACK = 256, STRETCH_TOKENS = 64, REWIND_MIB_MAX = 1 << 20, BYTE_VOCAB = 1024 };
+
+/* In the order in which they are checked: the worst comes first. */
+static const struct {
+	uint32_t sign;
+	enum alarm_type alarm;
+	enum text_id what;
+} signs[] = {
+	{ RWKVMON_NON_FINITE, ALARM_NON_FINITE, TEXT_SIGN_NON_FINITE },
+	{ RWKVMON_LOOP, ALARM_MODE_COLLAPSE, TEXT_SIGN_LOOP },
+	{ RWKVMON_NEAR_LOOP, ALARM_MODE_COLLAPSE, TEXT_SIGN_NEAR_LOOP },
+	{ RWKVMON_FREEZE, ALARM_MODE_COLLAPSE, TEXT_SIGN_FREEZE },
+	{ RWKVMON_LOW_ENTROPY, ALARM_MODE_COLLAPSE, TEXT_SIGN_LOW_ENTROPY },
+};
+
+enum alarm_type acting_alarm(const struct acting *a, const struct rwkvmon_verdict *v, enum text_id *what)
+{
+	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+		if (v->fires & signs[i].sign && a->to[signs[i].alarm] != ACT_COUNT) {
+			*what = signs[i].what;
+			return signs[i].alarm;
+		}
+	return ALARM_TYPE_COUNT;
+}
+
+static bool has_sign(enum alarm_type alarm)
+{
+	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+		if (signs[i].alarm == alarm)
+			return true;
+	return false;
+}
+
+static int read_reaction(struct acting *a, const char *given, struct err *err)
+{
+	struct slice all = slice_of(given);
+	const char *equals = strchr(given, '=');
+	enum alarm_type alarm =
+		equals ? alarm_by_id((struct slice){ given, (size_t)(equals - given) }) : ALARM_TYPE_COUNT;
+	enum act_type act;
+
+	if (alarm == ALARM_TYPE_COUNT || !has_sign(alarm)) {
+		err_set(err, ERR_USAGE, "--on: found \"%.*s\", expected mode_collapse=ACT or non_finite=ACT",
+			SLICE_ARG(all));
+		return err_hint(err, "such as --on mode_collapse=rewind");
+	}
+	if (a->to[alarm] != ACT_COUNT)
+		return err_set(err, ERR_USAGE, "--on %s is given twice", alarm_specs[alarm].id);
+	act = act_by_id(slice_of(equals + 1));
+	if (act != ACT_STOP && act != ACT_REWIND && act != ACT_WARN)
+		return err_set(err, ERR_USAGE, "--on %s: found \"%s\", expected stop, rewind or warn",
+			       alarm_specs[alarm].id, equals + 1);
+	a->to[alarm] = act;
+	a->any = true;
+	return 0;
+}
+
+static bool rewinds(const struct acting *a)
+{
+	for (int i = 0; i < ALARM_TYPE_COUNT; i++)
+		if (a->to[i] == ACT_REWIND)
+			return true;
+	return false;
+}
+
+/* An option that could have no effect was not meant so. */
+static int check(const struct acting *a, const struct options *opts, struct err *err)
+{
+	if (opts->adapt_sampling && opts->unwatched)
+		return err_set(err, ERR_USAGE,
+			       "--adapt-sampling has no effect with --unwatched: it follows what the monitor sees");
+	if (a->any && opts->unwatched)
+		return err_set(err, ERR_USAGE, "--on has no effect with --unwatched: it acts on what the monitor sees");
+	if (!rewinds(a) && opts->rewind_memory != UINT64_MAX)
+		return err_set(err, ERR_USAGE, "--rewind-memory has no effect without --on …=rewind");
+	if (!rewinds(a) && opts->hold_back != UINT64_MAX)
+		return err_set(err, ERR_USAGE, "--hold-back has no effect without --on …=rewind");
+	if (rewinds(a) && opts->shadow_mode && !strcmp(opts->shadow_mode, "accumulated"))
+		return err_set(err, ERR_USAGE, "--on …=rewind cannot take a shadow back: use --shadow-mode one_step");
+	if (opts->rewind_memory != UINT64_MAX && opts->rewind_memory > REWIND_MIB_MAX)
+		return err_set(err, ERR_USAGE, "--rewind-memory: expected at most %d MiB", REWIND_MIB_MAX);
+	return 0;
+}
+
+int acting_open(struct acting *a, const struct options *opts, const struct run *run, struct err *err)
+{
+	size_t mib = opts->rewind_memory == UINT64_MAX ? REWIND_MIB : (size_t)opts->rewind_memory;
+	int rc = 0;
+
+	*a = (struct acting){ 0 };
+	for (int i = 0; i < ALARM_TYPE_COUNT; i++)
+		a->to[i] = ACT_COUNT;
+	for (size_t i = 0; opts->on[i] && !rc; i++)
+		rc = read_reaction(a, opts->on[i], err);
+	if (!rc)
+		rc = check(a, opts, err);
+	a->adapt = (struct adapt){ .on = opts->adapt_sampling, .bytes = run_model_info(run)->n_vocab <= BYTE_VOCAB };
+	a->any |= a->adapt.on;
+	if (rc || !rewinds(a))
+		return rc;
+	if (!opts->json) /* which shows nothing before the end */
+		a->hold_back = opts->hold_back != UINT64_MAX ? (size_t)opts->hold_back
+			       : isatty(STDOUT_FILENO)       ? 0
+							     : HOLD_BACK;
+	return checkpoints_open(&a->checkpoints, run, mib << 20, err);
+}
+
+void acting_close(struct acting *a)
+{
+	checkpoints_close(a->checkpoints);
+	a->checkpoints = NULL;
+}
+
+struct sampler_config acting_sampling(const struct sampler_config *given, const struct rwkvmon_verdict *v)
+{
+	struct sampler_config bold = *given;
+
+	if (isfinite(v->temperature))
+		bold.temperature = v->temperature;
+	if (isfinite(v->top_p))
+		bold.top_p = v->top_p;
+	if (isfinite(v->alpha_frequency))
+		bold.frequency = v->alpha_frequency;
+	return bold;
+}
+
+uint64_t acting_stretch(unsigned attempt)
+{
+	return (uint64_t)STRETCH_TOKENS << (attempt - 1);
+}

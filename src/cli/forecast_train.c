@@ -1,0 +1,199 @@
+/* forecast_train.c - reads the logs one by one, trains, saves, and judges on the sessions left out. */
+#include "cli/forecast_train.h"
+
+#include "analyze/learning.h"
+#include "cli/analysis.h"
+#include "cli/args.h"
+#include "cli/progress.h"
+#include "cli/tell.h"
+#include "read/mapping.h"
+#include "read/sources.h"
+#include "report/learning.h"
+
+#include <math.h>
+
+enum { ROUNDS = 300, PATIENCE = 30, UNITS = 32, LAYERS = 1, SEED = 1 };
+
+/* A log has at most FINDINGS_SESSIONS_MAX more. */
+enum { SESSIONS_MOST = TRAINED_SESSIONS_MAX - FINDINGS_SESSIONS_MAX };
+
+static int check(const struct options *opts, struct err *err)
+{
+	if (!opts->n_arguments || !opts->output || !strcmp(opts->output, "-")) {
+		err_set(err, ERR_USAGE, "forecast --train: name logs, and a file for the model");
+		return err_hint(err, "%s", "rwkvmon forecast --train logs/ -o model.safetensors");
+	}
+	if (opts->lstm)
+		return err_set(err, ERR_USAGE, "forecast --train: makes a model and takes none; leave out --lstm");
+	if (opts->units != UINT64_MAX && (!opts->units || opts->units > LSTM_UNITS_MAX))
+		return err_set(err, ERR_USAGE, "--units: found %llu, expected 1 to %d", (unsigned long long)opts->units,
+			       LSTM_UNITS_MAX);
+	if (opts->layers != UINT64_MAX && (!opts->layers || opts->layers > LSTM_LAYERS_MAX))
+		return err_set(err, ERR_USAGE, "--layers: found %llu, expected 1 to %d",
+			       (unsigned long long)opts->layers, LSTM_LAYERS_MAX);
+	return 0;
+}
+
+/* --- logs -------------------------------------------------------------------------------- */
+
+static void see(void *ctx, const struct columns *c)
+{
+	learning_see(ctx, c);
+}
+
+static int read_log(const char *path, const struct options *opts, const struct analyze_options *how,
+		    const struct mapping *map, struct err *err)
+{
+	const struct read_observer observer = { .see = see, .ctx = how->learning };
+	const struct log_set log = { .path = &path, .n = 1, .map = map, .observer = &observer };
+	struct findings findings = { 0 };
+	struct analysis *a = NULL;
+	int rc = analyze_open(&a, how, err);
+
+	learning_next(how->learning);
+	if (!rc)
+		rc = analysis_read_logs(a, &log, opts, &findings, err);
+	analyze_close(a);
+	findings_free(&findings);
+	return rc;
+}
+
+/* A file found in a directory that is not a log of ours is left out; it does not end the training. */
+static int read_each(const struct sources *files, const struct options *opts, const struct analyze_options *how,
+		     const struct mapping *map, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < files->n && !rc; i++) {
+		if (how->learning->set.n_sessions > SESSIONS_MOST)
+			return err_set(err, ERR_UNSUPPORTED,
+				       "found more than %d sessions; expected fewer: name fewer logs", SESSIONS_MOST);
+		rc = read_log(files->file[i].path, opts, how, map, err);
+		if (rc != -ERR_FORMAT || !files->file[i].found)
+			continue;
+		rc = 0;
+		if (!opts->quiet)
+			tell("%s\n", err->text);
+	}
+	return rc;
+}
+
+static int read_logs(struct learning *learning, const struct options *opts, struct err *err)
+{
+	struct analyze_options how = { .learning = learning, .session = opts->session };
+	struct sources files = { .n = 0 };
+	struct ruleset *rules = NULL;
+	struct mapping *map = NULL;
+	int rc = analysis_rules(&rules, opts, err);
+
+	how.rules = rules;
+	if (!rc)
+		rc = analysis_parse_time(&how.since_us, "since", opts->since, err);
+	if (!rc)
+		rc = analysis_parse_time(&how.until_us, "until", opts->until, err);
+	if (!rc && opts->map)
+		rc = mapping_open(&map, opts->map, err);
+	if (!rc)
+		rc = sources_find(&files, opts->argument, opts->n_arguments, false, err);
+	if (!rc)
+		rc = read_each(&files, opts, &how, map, err);
+	sources_free(&files);
+	mapping_close(map);
+	ruleset_close(rules);
+	return rc;
+}
+
+/* --- training ---------------------------------------------------------------------------- */
+
+static void show_progress(void *ctx, const struct learn_progress *p)
+{
+	struct progress *progress = ctx;
+	char text[96];
+
+	if (!progress_due(progress))
+		return;
+	snprintf(text, sizeof text, "loss %.4f, best %.4f (round %zu)", p->loss, p->best_loss, p->best);
+	progress_draw(progress, "training", (double)p->round / (double)p->rounds, text);
+}
+
+static uint64_t given(uint64_t value, uint64_t otherwise)
+{
+	return value == UINT64_MAX ? otherwise : value;
+}
+
+static int train(struct trained **out, const struct learn_set *set, const struct options *opts,
+		 struct learn_progress *end, struct err *err)
+{
+	struct progress progress = progress_start(!opts->quiet);
+	const struct learn_options how = { .units = (size_t)given(opts->units, UNITS),
+					   .layers = (size_t)given(opts->layers, LAYERS),
+					   .rounds = ROUNDS,
+					   .patience = PATIENCE,
+					   .seed = given(opts->seed, SEED),
+					   .progress = show_progress,
+					   .stop = analysis_interrupted,
+					   .ctx = &progress };
+	int rc;
+
+	analysis_catch_interrupts();
+	rc = learn_train(out, set, &how, end, err);
+	progress_clear(&progress);
+	if (rc || end->best)
+		return rc;
+	if (analysis_interrupted(NULL))
+		return err_set(err, ERR_VERDICT, "stopped before the first round was better: no model is written");
+	err_set(err, ERR_VERDICT,
+		"nothing was learned that forecasts other sessions better than no change does: no "
+		"model is written");
+	return err_hint(err, "the other methods of `rwkvmon forecast` need no training");
+}
+
+static int say(const struct learning_result *r, const struct options *opts, struct err *err)
+{
+	const struct report_options how = { .lang = args_lang(opts->lang),
+					    .color = args_color(),
+					    .ascii = !tell_draws() };
+	struct buf out = { 0 };
+
+	if (opts->json)
+		report_learning_json(&out, r);
+	else
+		report_learning_text(&out, r, &how);
+	return answer(&out, !opts->json, err);
+}
+
+static int learn(const struct learning *learning, const struct options *opts, struct err *err)
+{
+	struct learning_result r = { .path = opts->output, .from = learning };
+	struct trained *model = NULL;
+	int rc = train(&model, &learning->set, opts, &r.end, err);
+
+	if (!rc)
+		rc = trained_save(model, opts->output, err);
+	if (!rc) {
+		r.weights = model->net->n;
+		r.n_rows = learning_judge(learning, model, r.row);
+		rc = say(&r, opts, err);
+	}
+	if (!rc && !opts->quiet)
+		tell("written to %s\n", opts->output);
+	trained_close(model);
+	return rc;
+}
+
+int forecast_train(const struct options *opts, const struct stated_limits *limits, struct err *err)
+{
+	struct learning learning;
+	int rc = check(opts, err);
+
+	if (rc)
+		return rc;
+	learning_open(&learning, limits);
+	rc = read_logs(&learning, opts, err);
+	if (!rc)
+		rc = learn_deal(&learning.set, err);
+	if (!rc)
+		rc = learn(&learning, opts, err);
+	learning_free(&learning);
+	return rc;
+}

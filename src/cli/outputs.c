@@ -1,0 +1,122 @@
+/* outputs.c - no result of a command goes into a file that the command reads, or into that of another result. */
+#include "cli/outputs.h"
+
+#include "read/sources.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { OUTPUTS = 8, INPUTS = 10 };
+
+struct named {
+	const char *option, *path;
+};
+
+static bool are_one(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static const char *name_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool stat_parent(const char *path, struct stat *st)
+{
+	const int n = (int)(name_of(path) - path);
+	char parent[4096] = ".";
+
+	return (!n || snprintf(parent, sizeof parent, "%.*s", n, path) < (int)sizeof parent) && !stat(parent, st);
+}
+
+/* Does a log that lies in this directory have that path? */
+static bool is_log_of(const char *path, const struct stat *dir)
+{
+	struct stat st;
+
+	return source_is_log(name_of(path)) && stat_parent(path, &st) && are_one(&st, dir);
+}
+
+/* However they are spelt; files that are not there yet, too. Pipes and devices take two results without harm. */
+static bool are_one_file(const char *a, const char *b)
+{
+	struct stat of_a, of_b;
+	const bool has_a = !stat(a, &of_a), has_b = !stat(b, &of_b);
+
+	if (has_a && has_b)
+		return S_ISREG(of_a.st_mode) && are_one(&of_a, &of_b);
+	return !has_a && !has_b && !strcmp(name_of(a), name_of(b)) && stat_parent(a, &of_a) && stat_parent(b, &of_b) &&
+	       are_one(&of_a, &of_b);
+}
+
+/* Pipes and devices are read and written at the same time without harm. */
+static bool is_input(const char *path, const struct stat *out, const char *input)
+{
+	struct stat in;
+
+	if (!input || !strcmp(input, "-") || stat(input, &in))
+		return false;
+	if (S_ISDIR(in.st_mode))
+		return is_log_of(path, &in);
+	return S_ISREG(in.st_mode) && are_one(&in, out);
+}
+
+static bool is_any_input(const struct options *opts, const struct named *out, const struct stat *st)
+{
+	const char *const inputs[INPUTS] = { opts->model,       opts->tokenizer,
+					     opts->prompt_file, opts->tokens_file,
+					     opts->map,         opts->settings,
+					     opts->lstm,        opts->rules,
+					     opts->state,       option_setting(opts, SETTING_rules) };
+
+	for (size_t i = 0; i < INPUTS; i++) /* a state may go back to where it came from */
+		if ((inputs[i] != opts->state || strcmp(out->option, "save-state") != 0) &&
+		    is_input(out->path, st, inputs[i]))
+			return true;
+	for (size_t i = 0; i < opts->n_arguments; i++)
+		if (is_input(out->path, st, opts->argument[i]))
+			return true;
+	return false;
+}
+
+static int check(const struct options *opts, const struct named *out, const struct named *before, size_t n,
+		 struct err *err)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < n; i++)
+		if (before[i].path && *before[i].path && are_one_file(before[i].path, out->path))
+			return err_set(err, ERR_USAGE, "--%s and --%s name the same file: %s", before[i].option,
+				       out->option, out->path);
+	if (stat(out->path, &st) || !S_ISREG(st.st_mode) || !is_any_input(opts, out, &st))
+		return 0;
+	err_set(err, ERR_USAGE, "--%s: %s is read by this command, and would be overwritten", out->option, out->path);
+	return err_hint(err, "name another file for the result");
+}
+
+int outputs_check(const struct options *opts, struct err *err)
+{
+	const char *log = option_setting(opts, SETTING_log_path);
+	const struct named out[OUTPUTS] = {
+		{ "output", opts->output },
+		{ "output", opts->tuned },
+		{ "page", opts->tuning_page },
+		{ "logits-out", opts->logits_out },
+		{ "state-out", opts->state_out },
+		{ "save-state", opts->save_state },
+		{ "log", log && strcmp(log, "none") != 0 ? log : NULL },
+		{ "metrics-textfile", option_setting(opts, SETTING_metrics_textfile) },
+	};
+
+	for (size_t i = 0; i < OUTPUTS; i++) {
+		int rc = out[i].path && *out[i].path ? check(opts, &out[i], out, i, err) : 0;
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}

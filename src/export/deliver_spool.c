@@ -1,0 +1,166 @@
+/* deliver_spool.c - the file in which critical alarms wait for the next start. */
+#include "export/deliver_spool.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/json_read.h"
+#include "base/lines.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { OPEN_TRIES = 8 };
+
+uint64_t spool_number(const char *to)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	for (; *to; to++)
+		h = (h ^ (unsigned char)*to) * UINT64_C(1099511628211);
+	return h;
+}
+
+/* Opens and locks it; -1: errno says why. One that was removed meanwhile is opened again. */
+static int open_locked(const char *path, bool create)
+{
+	for (int i = 0; i < OPEN_TRIES; i++) {
+		int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (create ? O_CREAT : 0), 0600);
+		struct stat st;
+
+		if (fd < 0)
+			return -1;
+		if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+			close(fd);
+			errno = EINVAL;
+			return -1;
+		}
+		if (!flock(fd, LOCK_EX) && !fstat(fd, &st) && st.st_nlink)
+			return fd;
+		close(fd);
+	}
+	errno = EAGAIN;
+	return -1;
+}
+
+static int read_all(int fd, struct buf *out)
+{
+	char part[4096];
+	ssize_t n = 0;
+
+	while (out->used < 2 * SPOOL_BYTES && (n = read(fd, part, sizeof part)) > 0)
+		buf_add(out, part, (size_t)n);
+	return n < 0 ? errno : out->failed ? ENOMEM : 0;
+}
+
+/* Makes the file hold `text` alone; an empty one is removed. */
+static int write_all(int fd, const char *path, struct slice text)
+{
+	if (!text.n)
+		return unlink(path) ? errno : 0;
+	if (lseek(fd, 0, SEEK_SET) || ftruncate(fd, 0))
+		return errno;
+	return file_write_all(fd, text);
+}
+
+/* The newest lines that fit. */
+static struct slice newest(struct slice text)
+{
+	size_t lines = 0;
+
+	for (size_t i = 0; i < text.n; i++)
+		lines += text.p[i] == '\n';
+	while (text.n && (lines > SPOOL_ALARMS || text.n > SPOOL_BYTES)) {
+		next_line(&text);
+		lines -= lines > 0;
+	}
+	return text;
+}
+
+static void add_line(struct buf *out, uint64_t number, const struct message *m)
+{
+	struct json j = { .out = out };
+	char to[17];
+
+	snprintf(to, sizeof to, "%016" PRIx64, number);
+	jw_object(&j);
+	jw_put_text(&j, "to", to);
+	jw_put_i64(&j, "time_us", m->time_us);
+	jw_put_slice(&j, "rule", m->rule);
+	jw_put_slice(&j, "text", m->text);
+	jw_end(&j);
+	buf_char(out, '\n');
+}
+
+int spool_put(const char *path, uint64_t number, const struct message *list)
+{
+	struct buf text = { 0 };
+	int fd = open_locked(path, true), rc;
+
+	if (fd < 0)
+		return errno;
+	rc = read_all(fd, &text);
+	for (; list; list = list->next)
+		add_line(&text, number, list);
+	if (!rc)
+		rc = text.failed ? ENOMEM : write_all(fd, path, newest(buf_slice(&text)));
+	buf_free(&text);
+	close(fd);
+	return rc;
+}
+
+/* The message of a line; NULL: the line has another form, or memory ran out. It gets a rule name of its own, so that an
+ * alarm of this session with the same rule is not mistaken for it. */
+static struct message *message_of(struct slice line)
+{
+	struct buf rule = { 0 }, text = { 0 };
+	struct message facts = { .firing = true, .critical = true, .late = true }, *m = NULL;
+
+	if (json_read_whole(json_read_member(line, "time_us"), &facts.time_us) &&
+	    json_read_text(&rule, json_read_member(line, "rule")) &&
+	    json_read_text(&text, json_read_member(line, "text"))) {
+		if (!memmem(rule.p ? rule.p : "", rule.used, " (of ", 5))
+			buf_printf(&rule, " (of %" PRId64 ")", facts.time_us);
+		facts.rule = buf_slice(&rule);
+		facts.text = buf_slice(&text);
+		m = rule.failed || text.failed ? NULL : message_new(&facts);
+	}
+	buf_free(&rule);
+	buf_free(&text);
+	return m;
+}
+
+int spool_take(const char *path, uint64_t number, void (*take)(void *ctx, struct message *m), void *ctx)
+{
+	struct buf text = { 0 }, left = { 0 };
+	char wanted[24];
+	int fd = open_locked(path, false), rc;
+	struct slice rest;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : errno;
+	snprintf(wanted, sizeof wanted, "\"%016" PRIx64 "\"", number);
+	rc = read_all(fd, &text);
+	rest = buf_slice(&text);
+	while (!rc && rest.n) {
+		struct slice line = next_line(&rest), to = json_read_member(line, "to");
+		struct message *m = slice_is(to, wanted) ? message_of(line) : NULL;
+
+		if (m)
+			take(ctx, m);
+		else if (to.n && !slice_is(to, wanted)) {
+			buf_add(&left, line.p, line.n);
+			buf_char(&left, '\n');
+		}
+	}
+	if (!rc)
+		rc = left.failed ? ENOMEM : write_all(fd, path, buf_slice(&left));
+	buf_free(&text);
+	buf_free(&left);
+	close(fd);
+	return rc;
+}

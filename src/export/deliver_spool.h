@@ -1,0 +1,25 @@
+/* deliver_spool.h - keeps critical alarms that did not arrive in a file until the next start.
+ *
+ * One JSON object on a line: `to` (a number that stands for the receiver's address, which is never written), `time_us`,
+ * `rule`, `text` (as the receiver takes it). Mode 0600; at most SPOOL_ALARMS lines and SPOOL_BYTES, the oldest go
+ * first. Processes that share a file take turns by a lock, so that an alarm is taken out once. What is taken out is in
+ * memory only: a process that is killed then loses it.
+ */
+#ifndef RWKVMON_EXPORT_DELIVER_SPOOL_H
+#define RWKVMON_EXPORT_DELIVER_SPOOL_H
+
+#include "export/deliver_receiver.h"
+
+enum { SPOOL_ALARMS = 256, SPOOL_BYTES = 1 << 20 };
+
+/* The number that represents KIND+ADDRESS in the file. */
+uint64_t spool_number(const char *to);
+
+/* Puts the list's messages into the file. Returns 0 or an errno. */
+int spool_put(const char *path, uint64_t number, const struct message *list);
+
+/* Takes out what waits for that receiver, oldest first, and gives it to `take`, which takes it over. No file is fine;
+ * lines that nobody wrote are dropped. Returns 0 or an errno. */
+int spool_take(const char *path, uint64_t number, void (*take)(void *ctx, struct message *m), void *ctx);
+
+#endif

@@ -1,0 +1,49 @@
+/* url.c - what an address must be, and what of it is no secret. */
+#include "export/url.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+void url_redact(char *out, size_t n, const char *url)
+{
+	const char *scheme = strstr(url, "://"), *host, *at;
+	size_t length;
+
+	if (!scheme) {
+		snprintf(out, n, "(no address)");
+		return;
+	}
+	host = scheme + 3;
+	length = strcspn(host, "/?#");
+	for (at = host; at < host + length; at++)
+		if (*at == '@') { /* name and password precede the last one */
+			length -= (size_t)(at + 1 - host);
+			host = at + 1;
+		}
+	snprintf(out, n, "%.*s://%.*s", (int)(scheme - url), url, (int)length, host);
+}
+
+int url_check(const char *what, const char *url, struct err *err)
+{
+	bool http = !strncmp(url, "http://", 7) || !strncmp(url, "https://", 8);
+	const char *host = http ? strstr(url, "://") + 3 : "";
+
+	for (const char *p = url; *p; p++)
+		http = http && !isspace((unsigned char)*p) && !iscntrl((unsigned char)*p);
+	if (http && *host && *host != '/' && *host != ':')
+		return 0;
+	err_set(err, ERR_USAGE, "%s: expected an address that begins with http:// or https:// and has no blanks", what);
+	return err_hint(err, "such as http://127.0.0.1:9093");
+}
+
+int url_check_base(const char *what, const char *url, struct err *err)
+{
+	int rc = url_check(what, url, err);
+
+	if (rc || !strpbrk(url, "?#"))
+		return rc;
+	err_set(err, ERR_USAGE, "%s: expected an address without ? and #", what);
+	return err_hint(err, "paths are added to it, such as /insert/jsonline");
+}

@@ -1,0 +1,18 @@
+/* url.h - addresses that alarms are sent to and numbers are fetched from. */
+#ifndef RWKVMON_EXPORT_URL_H
+#define RWKVMON_EXPORT_URL_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+
+/* Refuses what is no http or https address; `what` names it in errors ("webhook"). */
+int url_check(const char *what, const char *url, struct err *err);
+
+/* The same for an address to which paths are added: it has no ? and no #. */
+int url_check_base(const char *what, const char *url, struct err *err);
+
+/* Scheme, host and port, as far as an address may be shown. */
+void url_redact(char *out, size_t n, const char *url);
+
+#endif

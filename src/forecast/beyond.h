@@ -1,0 +1,61 @@
+/* beyond.h - how far a value lies beyond all that was seen before it, as a share of the range seen: 0.2 is a fifth.
+ *
+ * Three series are looked at: the values; their slow mean (the first ones, of fewer values, widen its range); and,
+ * where the time is known, the distance from what the same half hour of the week was in earlier weeks, if that is
+ * nearer to the values than their level. The farthest counts. Unlike a rarity (unusual.h) this is no rate: it needs no
+ * tail, and is what people mean by "it has never been so high".
+ *
+ * Ownership  plain values, constant memory; a zeroed struct has seen nothing. Nothing is trained.
+ * Cost       about 0.06 us a value.
+ */
+#ifndef RWKVMON_FORECAST_BEYOND_H
+#define RWKVMON_FORECAST_BEYOND_H
+
+#include <stdint.h>
+
+enum {
+	BEYOND_SLOTS = 7 * 48,  /* half hours of a week */
+	BEYOND_LEAST = 100,     /* values of a series that count as seen before it is judged */
+	BEYOND_SLOW_LEAST = 640 /* … of the slow mean, which is new every 64 */
+};
+
+enum beyond_series { BEYOND_VALUE, BEYOND_SLOW, BEYOND_WEEK, BEYOND_SERIES };
+
+struct span {
+	double low, high;
+};
+
+/* What a series has been; the latest values do not count yet. */
+struct seen_span {
+	uint64_t n;
+	struct span seen, latest[2]; /* (2): of the last whole `wait` values, and of those since */
+};
+
+/* Means of each half hour in earlier weeks, and of the current one. */
+struct week {
+	float mean[BEYOND_SLOTS];
+	uint8_t weeks[BEYOND_SLOTS];
+	uint32_t slot, n; /* the current one, and its values so far */
+	double sum;
+	double apart, level_apart; /* mean distances of values: from the week before; from their level */
+};
+
+struct beyond {
+	uint32_t wait; /* set by the owner: values after which a value counts as seen, at least; 0: at once */
+	uint64_t n;
+	double slow, level; /* means */
+	struct seen_span of[BEYOND_SERIES];
+	struct week week;
+};
+
+struct beyond_answer {
+	double share; /* of the range seen; 0: within it, or too little is known */
+	double edge; /* what was exceeded: the highest or lowest of that series, of the week as a value; else the nearer
+			of the values' own */
+	enum beyond_series which;
+};
+
+/* value finite; week_s: seconds since a week began, whichever its first day is; negative: unknown. */
+struct beyond_answer beyond_add(struct beyond *b, double value, int64_t week_s);
+
+#endif

@@ -1,0 +1,330 @@
+/* forecast.c - the backtest that picks and judges a model, and its intervals. */
+#include "forecast/forecast.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A tenth of the error must be saved, and in most origins. */
+static const double LEAST_SKILL = 0.1, LEAST_WINS = 0.6, COVER = 0.9;
+
+enum { ORIGINS_MAX = 40, LONG_ENOUGH = 4 /* origins that reach the last step */ };
+
+/* The predictions of one model from one origin. */
+struct attempt {
+	size_t from, steps; /* points before it; steps ahead that were compared with the real values */
+	double said[FORECAST_STEPS_MAX];
+};
+
+struct backtest {
+	double y[FORECAST_POINTS_MAX]; /* gaps filled with the value before them */
+	bool known[FORECAST_POINTS_MAX];
+	size_t lead; /* points before the first known one, left out */
+	double (*trained)[FORECAST_STEPS_MAX];
+	size_t n, steps, split; /* points before `split` pick, the others judge */
+	size_t n_origins;
+	size_t origin[ORIGINS_MAX];
+	struct attempt by[FORECAST_MODEL_COUNT][ORIGINS_MAX];
+};
+
+static size_t fill_gaps(struct backtest *b, const double *y, size_t n)
+{
+	size_t known = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		b->known[b->n] = isfinite(y[i]);
+		if (!b->known[b->n] && !b->n) {
+			b->lead++;
+			continue;
+		}
+		b->y[b->n] = b->known[b->n] ? y[i] : b->y[b->n - 1];
+		known += b->known[b->n++];
+	}
+	return known;
+}
+
+static bool is_constant(const struct backtest *b)
+{
+	for (size_t i = 1; i < b->n; i++)
+		if (b->y[i] != b->y[0])
+			return false;
+	return true;
+}
+
+/* From a third of the series on, evenly. */
+static void choose_origins(struct backtest *b)
+{
+	size_t first = b->n / 3 > FORECAST_FIT_LEAST ? b->n / 3 : FORECAST_FIT_LEAST, left = b->n - first;
+	size_t every = (left + ORIGINS_MAX - 1) / ORIGINS_MAX;
+
+	b->split = first + left / 2;
+	b->steps = b->n / 4 < FORECAST_STEPS_MAX ? b->n / 4 : FORECAST_STEPS_MAX;
+	for (size_t at = first; at < b->n; at += every)
+		b->origin[b->n_origins++] = at;
+}
+
+/* The predictions of a model after `from` points; without a trained model, FORECAST_LSTM predicts the same as
+ * FORECAST_LAST, and so is never picked. */
+static void say(const struct backtest *b, enum forecast_model model, size_t from, double *out, size_t steps)
+{
+	if (model != FORECAST_LSTM)
+		forecast_by(model, b->y, from, out, steps);
+	else if (b->trained)
+		memcpy(out, b->trained[b->lead + from], steps * sizeof *out);
+	else
+		forecast_by(FORECAST_LAST, b->y, from, out, steps);
+}
+
+static void attempt_all(struct backtest *b)
+{
+	for (int m = 0; m < FORECAST_MODEL_COUNT; m++)
+		for (size_t i = 0; i < b->n_origins; i++) {
+			struct attempt *a = &b->by[m][i];
+
+			a->from = b->origin[i];
+			a->steps = b->n - a->from < b->steps ? b->n - a->from : b->steps;
+			say(b, (enum forecast_model)m, a->from, a->said, a->steps);
+		}
+}
+
+struct tally {
+	double error; /* sum of absolute errors */
+	size_t n;
+};
+
+/* Of points in from..to. */
+static struct tally tally(const struct backtest *b, const struct attempt *a, size_t from, size_t to)
+{
+	struct tally t = { 0 };
+
+	for (size_t k = 0; k < a->steps; k++) {
+		size_t at = a->from + k;
+
+		if (at < from || at >= to || !b->known[at])
+			continue;
+		t.error += fabs(b->y[at] - a->said[k]);
+		t.n++;
+	}
+	return t;
+}
+
+/* Origins and points of from..to: how the model does beside 'last value'. */
+struct score {
+	double error, skill, wins;
+	size_t origins;
+};
+
+static struct score score(const struct backtest *b, enum forecast_model model, size_t from, size_t to)
+{
+	double error = 0, last = 0, points = 0, wins = 0;
+	struct score s = { .skill = NAN };
+
+	for (size_t i = 0; i < b->n_origins; i++) {
+		struct tally own, of_last;
+
+		if (b->origin[i] < from || b->origin[i] >= to)
+			continue;
+		own = tally(b, &b->by[model][i], from, to);
+		of_last = tally(b, &b->by[FORECAST_LAST][i], from, to);
+		if (!own.n)
+			continue;
+		error += own.error;
+		last += of_last.error;
+		points += (double)own.n;
+		wins += own.error < of_last.error;
+		s.origins++;
+	}
+	s.error = points > 0 ? error / points : NAN;
+	s.skill = last > 0 ? 1 - error / last : NAN;
+	s.wins = s.origins ? wins / (double)s.origins : 0;
+	return s;
+}
+
+static bool is_skilled(const struct score *s)
+{
+	return s->skill >= LEAST_SKILL && s->wins >= LEAST_WINS;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The size that the share COVER of n sizes does not exceed. For small n it is the largest size and more, because
+ * neighbouring errors are similar. */
+static double within(double *size, size_t n, size_t origins)
+{
+	size_t rank = (size_t)ceil(COVER * (double)(n + 1));
+
+	if (!n)
+		return INFINITY;
+	qsort(size, n, sizeof *size, by_size);
+	return size[(rank < n ? rank : n) - 1] * (1 + 1 / (double)(origins ? origins : 1));
+}
+
+/* half[k]: the bound of 9 of 10 errors at k + 1 steps ahead and at similar distances, over points before `to`. */
+static void spread(const struct backtest *b, enum forecast_model model, size_t to, double half[FORECAST_STEPS_MAX])
+{
+	static const size_t AROUND = 3; /* steps nearer or farther by a third count too */
+	double size[ORIGINS_MAX * FORECAST_STEPS_MAX];
+
+	for (size_t k = 0; k < b->steps; k++) {
+		size_t around = 1 + k / AROUND, n = 0, origins = 0;
+
+		for (size_t i = 0; i < b->n_origins; i++) {
+			const struct attempt *a = &b->by[model][i];
+			size_t first = k > around ? k - around : 0, before = n;
+
+			for (size_t j = first; j <= k + around && j < a->steps && a->from + j < to; j++)
+				if (b->known[a->from + j])
+					size[n++] = fabs(b->y[a->from + j] - a->said[j]);
+			origins += n > before;
+		}
+		half[k] = within(size, n, origins);
+		if (k && half[k] < half[k - 1])
+			half[k] = half[k - 1];
+	}
+}
+
+/* Share of the judging points that lie within intervals made of the errors before them. */
+static double covered(const struct backtest *b, enum forecast_model model)
+{
+	double half[FORECAST_STEPS_MAX], inside = 0, all = 0;
+
+	spread(b, model, b->split, half);
+	for (size_t i = 0; i < b->n_origins; i++) {
+		const struct attempt *a = &b->by[model][i];
+
+		for (size_t k = 0; a->from >= b->split && k < a->steps; k++) {
+			if (!b->known[a->from + k] || !isfinite(half[k]))
+				continue;
+			inside += fabs(b->y[a->from + k] - a->said[k]) <= half[k];
+			all++;
+		}
+	}
+	return all > 0 ? inside / all : NAN;
+}
+
+/* As far as some origins have gone. */
+static size_t tested_steps(const struct backtest *b)
+{
+	size_t steps = b->steps;
+
+	for (; steps > 1; steps--) {
+		size_t reach = 0;
+
+		for (size_t i = 0; i < b->n_origins; i++)
+			reach += b->origin[i] >= b->split && b->origin[i] + steps <= b->n;
+		if (reach >= LONG_ENOUGH)
+			break;
+	}
+	return steps;
+}
+
+static enum forecast_model pick(const struct backtest *b)
+{
+	enum forecast_model best = FORECAST_LAST;
+
+	for (int m = 1; m < FORECAST_MODEL_COUNT; m++)
+		if (score(b, (enum forecast_model)m, 0, b->split).error < score(b, best, 0, b->split).error)
+			best = (enum forecast_model)m;
+	return best;
+}
+
+static void tell(const struct backtest *b, struct forecast *out)
+{
+	struct score picked = score(b, out->model, 0, b->split), judged = score(b, out->model, b->split, b->n);
+	double value[FORECAST_STEPS_MAX], half[FORECAST_STEPS_MAX];
+
+	out->skill = judged.skill;
+	out->error = judged.error;
+	out->origins = judged.origins;
+	out->coverage = covered(b, out->model);
+	out->state = is_skilled(&picked) && is_skilled(&judged) ? FORECAST_SKILLED : FORECAST_NO_SKILL;
+	out->steps = tested_steps(b);
+	say(b, out->model, b->n, value, out->steps);
+	spread(b, out->model, b->n, half);
+	for (size_t k = 0; k < out->steps; k++)
+		out->step[k] = (struct forecast_step){ value[k], value[k] - half[k], value[k] + half[k] };
+}
+
+void forecast_series(const double *y, size_t n, double (*trained)[FORECAST_STEPS_MAX], struct forecast *out)
+{
+	struct backtest *b = calloc(1, sizeof *b);
+
+	*out = (struct forecast){ .skill = NAN, .coverage = NAN, .error = NAN, .now = NAN };
+	if (!b)
+		return;
+	b->trained = trained;
+	out->points = fill_gaps(b, y, n);
+	out->now = b->n ? b->y[b->n - 1] : NAN;
+	if (out->points >= FORECAST_POINTS_LEAST && is_constant(b)) {
+		out->state = FORECAST_CONSTANT;
+	} else if (out->points >= FORECAST_POINTS_LEAST) {
+		choose_origins(b);
+		attempt_all(b);
+		out->model = pick(b);
+		tell(b, out);
+	}
+	free(b);
+}
+
+/* --- time to a limit ------------------------------------------------------------------- */
+
+/* One edge of the interval, or its middle: the steps that were tested, then a line. */
+struct edge {
+	double at[FORECAST_STEPS_MAX];
+	size_t steps;
+	double slope; /* beyond them */
+	double most;  /* steps that it is followed */
+};
+
+static double reach(const struct edge *e, double from, double limit, double side)
+{
+	double before = from, k;
+
+	for (size_t i = 0; i < e->steps; i++) {
+		if (side * (e->at[i] - limit) >= 0)
+			return (double)i + (e->at[i] == before ? 1 : (limit - before) / (e->at[i] - before));
+		before = e->at[i];
+	}
+	if (!(side * e->slope > 0))
+		return INFINITY;
+	k = (double)e->steps + (limit - before) / e->slope;
+	return k <= e->most ? k : INFINITY;
+}
+
+/* `wider` -1, 0, 1: the low edge, the middle, the high edge. What is not known of the slope grows with the distance. */
+static struct edge edge_of(const struct forecast *f, int wider)
+{
+	size_t last = f->steps - 1;
+	bool goes_on = f->model == FORECAST_LINE && last;
+	struct edge e = { .steps = f->steps,
+			  .most = (double)(goes_on ? FORECAST_BEYOND * f->points : f->steps),
+			  .slope = goes_on ? f->step[last].value - f->step[last - 1].value : 0 };
+
+	e.slope += wider * (f->step[last].high - f->step[last].value) / (double)f->steps;
+	for (size_t k = 0; k < f->steps; k++)
+		e.at[k] = f->step[k].value + wider * (f->step[k].high - f->step[k].value);
+	return e;
+}
+
+struct forecast_reach forecast_reach(const struct forecast *f, double limit, bool above)
+{
+	double side = above ? 1 : -1;
+	struct forecast_reach r = { INFINITY, INFINITY, INFINITY, side * (f->now - limit) >= 0, false };
+	struct edge said, near, far;
+
+	if (f->state != FORECAST_SKILLED || r.now)
+		return r;
+	said = edge_of(f, 0);
+	near = edge_of(f, above ? 1 : -1);
+	far = edge_of(f, above ? -1 : 1);
+	r.at = reach(&said, f->now, limit, side);
+	r.early = reach(&near, f->now, limit, side);
+	r.late = reach(&far, f->now, limit, side);
+	r.tested = r.at <= (double)f->steps;
+	return r;
+}

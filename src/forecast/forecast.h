@@ -1,0 +1,58 @@
+/* forecast.h - forecasts a series, with intervals, and decides whether it can be forecast at all.
+ *
+ * Rolling origins: each model is fitted to the points before an origin and compared with those after it. The model with
+ * the smallest mean absolute error on origins and points of the first two thirds is selected, and judged only by the
+ * last third: its skill is the share of the error of 'last value' that it avoids there. Without skill in both, and at
+ * most origins, there is no forecast. Intervals contain 9 of 10 errors of the selected model, by distance; they never
+ * narrow with distance.
+ *
+ * Ownership  plain values.
+ * Cost       some ms for FORECAST_POINTS_MAX points.
+ */
+#ifndef RWKVMON_FORECAST_FORECAST_H
+#define RWKVMON_FORECAST_FORECAST_H
+
+#include "forecast/models.h"
+
+#include <stdbool.h>
+
+enum forecast_state {
+	FORECAST_TOO_SHORT, /* fewer than FORECAST_POINTS_LEAST points are known */
+	FORECAST_CONSTANT,  /* the value has not changed */
+	FORECAST_NO_SKILL,  /* no model is better than 'last value' by a tenth */
+	FORECAST_SKILLED,
+};
+
+struct forecast_step {
+	double value, low, high; /* the interval holds 9 of 10 */
+};
+
+struct forecast {
+	enum forecast_state state;
+	enum forecast_model model; /* the best one, skilled or not */
+	double skill;              /* 1 - its error / that of 'last value', where it was not picked; NAN unknown */
+	double coverage;           /* share of those points within intervals made before them; NAN unknown */
+	double error;              /* its mean absolute error there */
+	size_t origins;            /* that judged */
+	size_t steps;              /* as far as was tested */
+	struct forecast_step step[FORECAST_STEPS_MAX];
+	size_t points;
+	double now; /* the last known value */
+};
+
+/* y (n, at most FORECAST_POINTS_MAX): NAN where nothing is known. `trained`, unless it is NULL, holds the predictions
+ * of FORECAST_LSTM: row i (0..n) predicts the points after the first i; row 0 is not read. */
+void forecast_series(const double *y, size_t n, double (*trained)[FORECAST_STEPS_MAX], struct forecast *out);
+
+/* Steps from the end of the series until the limit is reached: by the forecast itself, and by the near and the far end
+ * of its interval. INFINITY: not within the range of the forecast. A line is extended beyond the tested steps, up to
+ * FORECAST_BEYOND times the series; `tested` says whether the result lies in the tested range. */
+enum { FORECAST_BEYOND = 10 };
+struct forecast_reach {
+	double at, early, late;
+	bool now;    /* it is beyond the limit already */
+	bool tested; /* `at` lies where the model was tested */
+};
+struct forecast_reach forecast_reach(const struct forecast *f, double limit, bool above);
+
+#endif

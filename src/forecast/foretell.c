@@ -1,0 +1,105 @@
+/* foretell.c - points of equal stretches of time, and the line through them. */
+#include "forecast/foretell.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Share of the time that points must span. */
+static const double SPAN = 0.8;
+
+int64_t foretell_end_us(const struct foretell *f)
+{
+	return f->n ? f->start_us + f->over_us / FORETELL_POINTS : INT64_MIN;
+}
+
+static void drop(struct foretell *f, size_t n)
+{
+	f->n_points -= n;
+	memmove(f->t, f->t + n, f->n_points * sizeof *f->t);
+	memmove(f->y, f->y + n, f->n_points * sizeof *f->y);
+}
+
+/* Only points of the time asked for stay. */
+static void keep_recent(struct foretell *f)
+{
+	size_t last = f->n_points - 1, old = 0;
+
+	while (f->t[last] - f->t[old] > (double)f->over_us / 1e6)
+		old++;
+	drop(f, old);
+	last -= old;
+	f->told = f->n_points >= FORETELL_POINTS / 3 && f->t[last] - f->t[0] >= SPAN * (double)f->over_us / 1e6;
+	f->drawn = false;
+}
+
+static void end_stretch(struct foretell *f)
+{
+	if (!f->n_points)
+		f->origin_us = f->start_us;
+	if (f->n_points == FORETELL_POINTS)
+		drop(f, 1);
+	f->t[f->n_points] = (double)(f->start_us - f->origin_us) / 1e6 + f->sum_s / (double)f->n;
+	f->y[f->n_points++] = f->sum / (double)f->n;
+	f->n = 0;
+	keep_recent(f);
+}
+
+void foretell_add(struct foretell *f, int64_t time_us, double value)
+{
+	if (f->n && time_us >= foretell_end_us(f))
+		end_stretch(f);
+	if (!f->n) {
+		f->start_us = time_us;
+		f->sum = f->sum_s = 0;
+	}
+	f->n++;
+	f->sum += value;
+	f->sum_s += time_us > f->start_us ? (double)(time_us - f->start_us) / 1e6 : 0;
+}
+
+static double seconds_of(const struct foretell *f, int64_t time_us)
+{
+	return (double)(time_us - f->origin_us) / 1e6;
+}
+
+double foretell_at(struct foretell *f, int64_t time_us, int64_t within_us)
+{
+	if (!f->told)
+		return NAN;
+	if (!f->drawn)
+		f->line = forecast_line(f->t, f->y, f->n_points);
+	f->drawn = true;
+	return f->line.now + f->line.slope * (seconds_of(f, time_us + within_us) - f->t[f->n_points - 1]);
+}
+
+/* Are at least half of the slopes between points as steep as this? The line's slope is their median. */
+static bool half_are(const struct foretell *f, double slope)
+{
+	int64_t steep = 0, pairs = 0;
+
+	for (size_t i = 0; i < f->n_points; i++)
+		for (size_t k = i + 1; k < f->n_points; k++) {
+			double dt = f->t[k] - f->t[i], dy = f->y[k] - f->y[i];
+
+			pairs += dt > 0;
+			steep += (dt > 0) & (slope > 0 ? dy >= slope * dt : dy <= slope * dt);
+		}
+	return 2 * steep >= pairs;
+}
+
+/* No line passes above the highest point by more than its slope makes of the time since the first one. */
+bool foretell_may_cross(const struct foretell *f, int64_t time_us, int64_t within_us, double above, double below)
+{
+	double high = -INFINITY, low = INFINITY, ahead = seconds_of(f, time_us + within_us) - f->t[0];
+
+	if (!f->told)
+		return false;
+	for (size_t i = 0; i < f->n_points; i++) {
+		high = fmax(high, f->y[i]);
+		low = fmin(low, f->y[i]);
+	}
+	if (high >= above || low <= below || !(ahead > 0))
+		return true;
+	return (!isnan(above) && half_are(f, (above - high) / ahead)) ||
+	       (!isnan(below) && half_are(f, (below - low) / ahead));
+}

@@ -1,0 +1,79 @@
+/* decode_walk.h - a shape as data, and the interface of the walks that decode lines by it: decode_walk_*.c, one per
+ * instruction set, around one body (decode_walk_body.h).
+ */
+#ifndef RWKVMON_RECORD_DECODE_WALK_H
+#define RWKVMON_RECORD_DECODE_WALK_H
+
+#include "record/decode_shape.h"
+
+enum { PIECE_BYTES = 32, PIECES_MAX = 160, WALK_LINES = 64, READ_BEFORE = 8 };
+
+enum value_kind {
+	VALUE_NONE, /* the fixed text goes on, or the line ends */
+	VALUE_METRIC,
+	VALUE_NUMBER, /* nobody's */
+	VALUE_COUNT,
+	VALUE_TIME,
+	VALUE_SESSION_ID,
+	VALUE_PHASE,
+	VALUE_TEXT, /* nobody's, or not kept in columns */
+	VALUE_KEPT  /* the session's: in a stretch of them */
+};
+
+/* Up to PIECE_BYTES of fixed text, then optionally a value that ends at the byte `stop`. */
+struct piece {
+	_Alignas(PIECE_BYTES) char text[PIECE_BYTES];
+	unsigned char mask[PIECE_BYTES]; /* 0xff for each byte there is */
+	uint8_t bytes, kind, id;         /* id: enum metric_id, or enum field_id of a count */
+	char stop;
+	uint8_t patience; /* number of walks left in which its values are not tried as short decimals */
+};
+
+struct shape {
+	struct piece piece[PIECES_MAX];
+	size_t n;
+	uint32_t serial;     /* of all that were learned */
+	uint64_t metrics;    /* that are values */
+	struct record fixed; /* what all of its lines have in common */
+	size_t n_kept;       /* stretches of the session's values: */
+	struct kept_stretch {
+		uint8_t first, last; /* from the value of one piece to that of another */
+	} kept[KEPT_TEXTS];
+};
+
+/* Several lines, of which the one at base has READ_BEFORE bytes at least; positions are relative to base. */
+struct walk {
+	const char *base;
+	size_t n;
+	uint8_t line[WALK_LINES];                  /* which of the lines at hand it is: its row, from the first on */
+	uint32_t from[WALK_LINES], to[WALK_LINES]; /* to: its line end */
+	uint32_t start[PIECES_MAX][WALK_LINES];    /* where a piece's fixed text is over */
+};
+
+/* Are the walk's lines all of the lines at hand, up to its last? Then rows can be filled by columns. */
+static inline bool walk_is_whole(const struct walk *w)
+{
+	return w->line[w->n - 1] == w->n - 1;
+}
+
+/* Where the value of piece i ends. */
+static inline uint32_t walk_end(const struct shape *s, const struct walk *w, size_t i, size_t k)
+{
+	return w->start[i + 1][k] - s->piece[i + 1].bytes;
+}
+
+static inline struct slice walk_value(const struct shape *s, const struct walk *w, size_t i, size_t k)
+{
+	return (struct slice){ w->base + w->start[i][k], walk_end(s, w, i, k) - w->start[i][k] };
+}
+
+/* [hot] Walks the lines, after which DECODE_PADDING more bytes are readable, and stores their numbers into the rows of
+ * c from `row` on. Bit k of the result: line k has the shape, and its numbers are valid. */
+typedef uint64_t walk_take(struct shape *s, struct walk *w, struct columns *c, size_t row);
+walk_take walk_take_scalar, walk_take_avx2, walk_take_neon;
+
+/* [hot] Ends of lines from p on, counted from p, at most `most` of them; returns how many. */
+typedef size_t walk_find(const char *p, const char *end, uint32_t *to, size_t most);
+walk_find walk_find_scalar, walk_find_avx2, walk_find_neon;
+
+#endif

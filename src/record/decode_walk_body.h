@@ -1,0 +1,250 @@
+/* decode_walk_body.h - the walk, written once for all instruction sets. Before including it, a file must define:
+ *
+ * - differ_t, differ_none(), differ_more(d, p, piece), differ_any(d): collect how the 32 bytes at p differ from the
+ *   piece's text
+ * - find_in_32(p, c): the position of the first byte c among 32; 32: there is none
+ * - equal_64(p, c): a bit for each of 64 bytes that is c
+ * - any_in_64(p, c): is one of them c?
+ * - LANES, short_numbers(base, start, start_behind, behind, decimals, out): parses LANES numbers of 1..8 characters
+ * that begin at start and end `behind` bytes before start_behind: digits, optionally with a point between two of them,
+ *   times 10^decimals. Returns bits of the valid ones that have no more digits after the point than that
+ * - read_decimal(p, n, digits, fraction): parses n bytes of digits, optionally with a point between two of them: at
+ * most 19 digits after leading zeros
+ *
+ * The positions in a line form a chain: where a value begins is known only when the previous one has ended. FLIGHT
+ * lines are therefore walked at once, so that the steps of one line fill the waits of another. */
+#ifndef RWKVMON_RECORD_DECODE_WALK_BODY_H
+#define RWKVMON_RECORD_DECODE_WALK_BODY_H
+
+#include "record/decode_bytes.h"
+#include "record/decode_walk.h"
+#ifndef read_decimal /* no steps were included */
+#include "record/decode_steps_scalar.h"
+#endif
+
+enum { FLIGHT = 4, PATIENCE = 15 };
+_Static_assert(FLIGHT % LANES == 0 && WALK_LINES % FLIGHT == 0, "numbers are read where lines were walked");
+
+#define EACH_LINE _Pragma("GCC unroll 8") for (int k = 0; k < FLIGHT; k++)
+
+/* A value of more than 32 bytes: the first byte c from p on, or `to`. */
+static const char *find_far(const char *p, const char *to, char c)
+{
+	unsigned n = 32;
+
+	for (; p < to && n == 32; p += n)
+		n = find_in_32(p, c);
+	return p < to ? p : to;
+}
+
+/* Walks FLIGHT lines from line i on. A line with another shape runs to its own end and stays there. */
+static inline uint64_t walk_few(const struct shape *s, struct walk *w, size_t i)
+{
+	const char *p[FLIGHT], *to[FLIGHT];
+	differ_t differ[FLIGHT];
+	uint64_t fits = 0;
+
+	EACH_LINE
+	{
+		size_t at = i + (size_t)k < w->n ? i + (size_t)k : w->n - 1;
+
+		p[k] = w->base + w->from[at];
+		to[k] = w->base + w->to[at];
+		differ[k] = differ_none();
+	}
+	for (size_t q = 0; q < s->n; q++) {
+		const struct piece *f = &s->piece[q];
+		uint32_t *start = w->start[q] + i;
+
+		EACH_LINE
+		{
+			differ[k] = differ_more(differ[k], p[k], f);
+			p[k] += f->bytes;
+			start[k] = (uint32_t)(p[k] - w->base);
+		}
+		if (f->kind != VALUE_NONE)
+			EACH_LINE
+			{
+				unsigned n = find_in_32(p[k], f->stop);
+
+				p[k] = __builtin_expect(n == 32, 0) ? find_far(p[k], to[k], f->stop) : p[k] + n;
+			}
+		EACH_LINE p[k] = p[k] < to[k] ? p[k] : to[k];
+	}
+	EACH_LINE
+	{
+		bool ends = w->base + w->start[s->n - 1][i + (size_t)k] == to[k];
+
+		fits |= (uint64_t)(ends && !differ_any(differ[k]) && i + (size_t)k < w->n) << (i + (size_t)k);
+	}
+	return fits;
+}
+
+/* Reads a number of any length; false if it is not a number. */
+static inline bool read_any_number(struct slice text, uint64_t *digits, int *fraction, bool *negative, double *value)
+{
+	*negative = text.n && *text.p == '-';
+	if (text.n <= *negative || !read_decimal(text.p + *negative, text.n - *negative, digits, fraction) ||
+	    !decimal_to_double(*digits, -*fraction, value))
+		return false;
+	*value = *negative ? -*value : *value;
+	return true;
+}
+
+/* Bits of the lines whose number is short and has at most so many decimals; these are in out. */
+static inline uint64_t parse_short(struct shape *s, const struct walk *w, size_t q, unsigned decimals, int64_t *out)
+{
+	struct piece *f = &s->piece[q];
+	const uint32_t behind = s->piece[q + 1].bytes;
+	uint64_t all = w->n == WALK_LINES ? UINT64_MAX : (UINT64_C(1) << w->n) - 1, taken = 0;
+
+	if (f->patience) {
+		f->patience--;
+		return 0;
+	}
+	for (size_t i = 0; i < w->n; i += LANES)
+		taken |= short_numbers(w->base, w->start[q] + i, w->start[q + 1] + i, behind, decimals, out + i) << i;
+	taken &= all;
+	if (4 * (size_t)__builtin_popcountll(taken) < w->n)
+		f->patience = PATIENCE;
+	return taken;
+}
+
+static inline uint64_t fill_metric(struct shape *s, const struct walk *w, size_t q, uint64_t fits, struct columns *c,
+				   size_t row)
+{
+	enum metric_id m = (enum metric_id)s->piece[q].id;
+	int64_t scaled[WALK_LINES];
+	uint64_t taken = parse_short(s, w, q, (unsigned)metric_specs[m].decimals, scaled);
+
+	if (taken && walk_is_whole(w))
+		memcpy(c->scaled[m] + row, scaled, w->n * sizeof *scaled);
+	else
+		for (size_t k = 0; taken && k < w->n; k++)
+			c->scaled[m][row + w->line[k]] = scaled[k];
+	for (uint64_t left = fits & ~taken; left; left &= left - 1) {
+		size_t k = (size_t)__builtin_ctzll(left), at = row + w->line[k];
+		uint64_t digits;
+		int fraction;
+		bool negative;
+
+		if (!read_any_number(walk_value(s, w, q, k), &digits, &fraction, &negative, &c->value[m][at]))
+			fits &= ~(UINT64_C(1) << k);
+		else if (!decimal_scale(m, digits, fraction, negative, &c->scaled[m][at]))
+			c->decimal[at] &= ~metric_bit(m);
+	}
+	return fits;
+}
+
+static inline void put_count(struct columns *c, size_t row, enum field_id f, uint64_t value)
+{
+	switch (f) {
+	case F_SEQUENCE_LENGTH:
+		c->sequence_length[row] = value;
+		break;
+	case F_RECORD:
+		c->ordinal[row] = value + 1;
+		break;
+	case F_SEQUENCE:
+		c->sequence[row] = (uint32_t)value;
+		break;
+	case F_BATCH_SIZE:
+		c->batch_size[row] = (uint32_t)value;
+		break;
+	default:
+		c->token_count[row] = (uint32_t)value;
+	}
+}
+
+static inline uint64_t fill_counts(struct shape *s, const struct walk *w, size_t q, uint64_t fits, struct columns *c,
+				   size_t row)
+{
+	enum field_id f = (enum field_id)s->piece[q].id;
+	uint64_t most = f == F_SEQUENCE_LENGTH || f == F_RECORD ? UINT64_C(1) << 53 : UINT32_MAX;
+	int64_t count[WALK_LINES];
+	uint64_t taken = parse_short(s, w, q, 0, count);
+
+	for (uint64_t left = fits & ~taken; left; left &= left - 1) {
+		size_t k = (size_t)__builtin_ctzll(left);
+		struct slice text = walk_value(s, w, q, k);
+		uint64_t digits;
+		int fraction;
+
+		if (text.n && read_decimal(text.p, text.n, &digits, &fraction) && !fraction && digits <= most)
+			count[k] = (int64_t)digits;
+		else
+			fits &= ~(UINT64_C(1) << k);
+	}
+	for (size_t k = 0; k < w->n; k++)
+		if (fits >> k & 1)
+			put_count(c, row + w->line[k], f, (uint64_t)count[k]);
+	return fits;
+}
+
+/* Checks unknown numbers: they must still be numbers. */
+static inline uint64_t pass_numbers(struct shape *s, const struct walk *w, size_t q, uint64_t fits)
+{
+	int64_t number[WALK_LINES];
+	uint64_t taken = parse_short(s, w, q, 7, number);
+
+	for (uint64_t left = fits & ~taken; left; left &= left - 1) {
+		size_t k = (size_t)__builtin_ctzll(left);
+		uint64_t digits;
+		int fraction;
+		bool negative;
+		double value;
+
+		if (!read_any_number(walk_value(s, w, q, k), &digits, &fraction, &negative, &value))
+			fits &= ~(UINT64_C(1) << k);
+	}
+	return fits;
+}
+
+static inline uint64_t walk_take_body(struct shape *s, struct walk *w, struct columns *c, size_t row)
+{
+	uint64_t fits = 0;
+
+	for (size_t i = 0; i < w->n; i += FLIGHT)
+		fits |= walk_few(s, w, i);
+	if (!fits)
+		return 0;
+	for (size_t k = 0; k < w->n; k++)
+		c->decimal[row + w->line[k]] = s->metrics;
+	for (size_t q = 0; q + 1 < s->n; q++)
+		switch (s->piece[q].kind) {
+		case VALUE_METRIC:
+			fits = fill_metric(s, w, q, fits, c, row);
+			break;
+		case VALUE_COUNT:
+			fits = fill_counts(s, w, q, fits, c, row);
+			break;
+		case VALUE_NUMBER:
+			fits = pass_numbers(s, w, q, fits);
+			break;
+		default:
+			break;
+		}
+	return fits;
+}
+
+static inline size_t walk_find_body(const char *p, const char *end, uint32_t *to, size_t most)
+{
+	const char *at = p;
+	size_t n = 0;
+
+	for (; at < end && n < most; at += 64) {
+		uint64_t ends;
+
+		if (!any_in_64(at, '\n'))
+			continue;
+		ends = equal_64(at, '\n');
+
+		if (end - at < 64)
+			ends &= (UINT64_C(1) << (end - at)) - 1;
+		for (; ends && n < most; ends &= ends - 1)
+			to[n++] = (uint32_t)(at - p) + (uint32_t)__builtin_ctzll(ends);
+	}
+	return n;
+}
+
+#endif

@@ -1,0 +1,151 @@
+/* fleet_causes.c - the causes of a fleet: of how many instances each is. */
+#include "base/json.h"
+#include "report/fleet.h"
+#include "report/verdict_text.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { NAMES = 3, NAMES_JSON = 10 };
+
+/* Instances of one cause, the worst first. */
+struct of_cause {
+	const struct instance_findings **in; /* (n) */
+	size_t n;
+};
+
+/* Takes the next instances that were not listed yet and have the same cause, and moves them together. */
+static struct of_cause next_cause(const struct instance_findings **in, size_t n)
+{
+	struct of_cause out = { .in = in, .n = 1 };
+
+	for (size_t i = 1; i < n; i++) {
+		const struct instance_findings *one = in[i];
+
+		if (one->cause != in[0]->cause)
+			continue;
+		memmove(&in[out.n + 1], &in[out.n], (i - out.n) * sizeof *in);
+		in[out.n++] = one;
+	}
+	return out;
+}
+
+static const struct instance_findings **by_trouble(const struct findings *f, struct buf *out)
+{
+	const struct instance_findings **in = malloc((f->n_instances + 1) * sizeof(const struct instance_findings *));
+
+	out->failed |= !in;
+	if (in)
+		instances_by_trouble(f, in);
+	return in;
+}
+
+static void cause_words(struct buf *out, const struct of_cause *of, enum lang lang)
+{
+	const struct cause_spec *cause = &cause_specs[of->in[0]->cause];
+	const bool bad = cause_is_bad(cause->kind);
+	char n[TERM_TEXT];
+
+	buf_printf(out, "%s%s%s", cause->title[lang], text(TEXT_COLON, lang), term_count(n, of->n));
+	for (size_t i = 0; bad && i < of->n && i < NAMES; i++)
+		buf_printf(out, "%s%s", !i ? " (" : text(TEXT_LIST_COMMA, lang), of->in[i]->instance);
+	if (bad)
+		buf_str(out, of->n > NAMES ? ", \xe2\x80\xa6)" : ")");
+}
+
+void fleet_causes_each(const struct findings *f, enum lang lang, fleet_line_fn *line, void *ctx)
+{
+	struct buf words = { 0 };
+	const struct instance_findings **in = f->n_instances > 1 ? by_trouble(f, &words) : NULL;
+
+	slowdown_words(&words, f, lang);
+	if (in && words.used)
+		line(ctx, words.p, VERDICT_ATTENTION);
+	for (size_t i = 0; in && i < f->n_instances;) {
+		struct of_cause of = next_cause(&in[i], f->n_instances - i);
+
+		buf_clear(&words);
+		cause_words(&words, &of, lang);
+		if (words.p)
+			line(ctx, words.p, of.in[0]->verdict);
+		i += of.n;
+	}
+	buf_free(&words);
+	free(in);
+}
+
+static void put_line(void *ctx, const char *words, enum verdict verdict)
+{
+	struct term *t = ctx;
+	struct buf clean = { 0 };
+
+	term_clean_all(&clean, t, words);
+	term_left(t, TINT_PLAIN, "", 2);
+	term_wrap(t, verdict_tint(verdict), clean.p ? clean.p : "", 4);
+	term_newline(t);
+	t->out->failed |= clean.failed;
+	buf_free(&clean);
+}
+
+void fleet_causes_text(struct term *t, const struct findings *f)
+{
+	if (f->n_instances < 2)
+		return;
+	term_heading(t, TEXT_FLEET_CAUSES, text(TEXT_FLEET_CAUSES_REMARK, t->lang));
+	fleet_causes_each(f, t->lang, put_line, t);
+}
+
+/* --- JSON -------------------------------------------------------------------------------------- */
+
+static void put_slowdown_json(struct json *out, const struct findings *f, enum lang lang)
+{
+	const struct slowdown *s = &f->slowdown;
+	struct buf words = { 0 };
+
+	slowdown_words(&words, f, lang);
+	jw_object(out);
+	jw_put_text(out, "scope", slowdown_scope_ids[s->scope]);
+	jw_put_u64(out, "instances", s->slowed);
+	jw_put_u64(out, "of", s->of);
+	jw_put_u64(out, "together", s->together);
+	jw_put_time(out, "from", s->from_us, s->slowed != 0);
+	jw_put_time(out, "to", s->to_us, s->slowed != 0);
+	jw_put_digits(out, "times", s->slowed ? s->times : (double)NAN, 4);
+	jw_put_text(out, "worst", s->instance);
+	jw_put_object(out, "shared");
+	for (int what = 0; what < SHARED_COUNT; what++)
+		if (s->shared[what])
+			jw_put_text(out, shared_ids[what], s->shared[what]);
+	jw_end(out);
+	jw_put_text(out, "text", words.p);
+	jw_end(out);
+	out->out->failed |= words.failed;
+	buf_free(&words);
+}
+
+void fleet_causes_json(struct json *out, const struct findings *f, enum lang lang)
+{
+	const struct instance_findings **in = by_trouble(f, out->out);
+
+	jw_object(out);
+	jw_key(out, "slowdown");
+	put_slowdown_json(out, f, lang);
+	jw_put_array(out, "causes");
+	for (size_t i = 0; in && i < f->n_instances;) {
+		struct of_cause of = next_cause(&in[i], f->n_instances - i);
+
+		jw_object(out);
+		jw_put_text(out, "cause", cause_specs[of.in[0]->cause].id);
+		jw_put_text(out, "title", cause_specs[of.in[0]->cause].title[lang]);
+		jw_put_u64(out, "instances", of.n);
+		jw_put_array(out, "worst");
+		for (size_t k = 0; k < of.n && k < NAMES_JSON; k++)
+			jw_text(out, of.in[k]->instance);
+		jw_end(out);
+		jw_end(out);
+		i += of.n;
+	}
+	jw_end(out);
+	jw_end(out);
+	free(in);
+}

@@ -1,0 +1,435 @@
+/* learned.c - levels: blocks of records, their medians, and how much they are worth. */
+#include "rules/learned.h"
+
+#include "stats/select.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+	ENOUGH = 6, /* blocks before anything is known */
+	CELLS = 2 * LEVEL_BANDS,
+	EVERY_MAX = 16, /* then the oldest blocks are given up */
+	SLOTS = 256,    /* of streams */
+	THROUGHPUT_TOKENS = 100,
+};
+
+static const double MAD_TO_SIGMA = 1.4826, MEDIAN_NOISE = 1.2533; /* of normal noise */
+static const double SPREAD_LEAST = 0.01;                          /* a machine is never steadier than that */
+static const double TENTH_MARGIN = 1.1;
+
+struct scope {
+	struct learned *of;
+	size_t place; /* of the store's scopes */
+	uint64_t life;
+	struct level *
+		*cell; /* (CELLS) for each metric that is learned, in their order; NULL: no record came there yet */
+	uint32_t stream[LEVEL_STREAMS], next;
+	bool full;
+	uint8_t seen[SLOTS]; /* how many of these are of a stream */
+	uint32_t streams;
+	unsigned at;       /* which cell is that of the present record */
+	bool after_prompt; /* its throughput is still that of a prompt */
+};
+
+struct learned {
+	uint64_t metrics, clock;
+	size_t n_cells;
+	uint32_t streams;
+	size_t n;
+	struct level **spare; /* (n_spare) of scopes that have given way */
+	size_t n_spare, spare_cap;
+	uint64_t key[LEARNED_SCOPES], used[LEARNED_SCOPES];
+	struct scope *scope[LEARNED_SCOPES]; /* (n), made as they come: most stores have a few */
+};
+
+/* --- scopes ------------------------------------------------------------------------ */
+
+struct learned *learned_open(uint64_t metrics)
+{
+	struct learned *l = calloc(1, sizeof *l);
+
+	if (!l)
+		return NULL;
+	l->metrics = metrics;
+	l->n_cells = (size_t)__builtin_popcountll(metrics) * CELLS;
+	return l;
+}
+
+void learned_close(struct learned *l)
+{
+	if (!l)
+		return;
+	for (size_t i = 0; i < l->n; i++) {
+		for (size_t k = 0; k < l->n_cells; k++)
+			free(l->scope[i]->cell[k]);
+		free(l->scope[i]->cell);
+		free(l->scope[i]);
+	}
+	while (l->n_spare)
+		free(l->spare[--l->n_spare]);
+	free(l->spare);
+	free(l);
+}
+
+/* A level that is no longer wanted, for another scope. */
+static void spare(struct learned *l, struct level *level)
+{
+	size_t cap = l->spare_cap ? 2 * l->spare_cap : 64;
+	struct level **grown = l->n_spare == l->spare_cap ? realloc(l->spare, cap * sizeof *grown) : l->spare;
+
+	if (!grown) {
+		free(level);
+		return;
+	}
+	l->spare_cap = l->n_spare == l->spare_cap ? cap : l->spare_cap;
+	l->spare = grown;
+	l->spare[l->n_spare++] = level;
+}
+
+static struct level *new_level(struct learned *l)
+{
+	struct level *level = l->n_spare ? l->spare[--l->n_spare] : malloc(sizeof *level);
+
+	if (level)
+		*level = (struct level){ 0 };
+	return level;
+}
+
+/* Makes the scope a new one; false: no memory. */
+static bool scope_begin(struct learned *l, struct scope *s)
+{
+	struct level **cell = s->cell ? s->cell : calloc(l->n_cells, sizeof *cell);
+
+	for (size_t i = 0; cell && i < l->n_cells; i++) {
+		if (cell[i])
+			spare(l, cell[i]);
+		cell[i] = NULL;
+	}
+	*s = (struct scope){ .of = l, .cell = cell, .life = l->clock };
+	return cell;
+}
+
+uint64_t learned_metrics(const struct learned *l)
+{
+	return l->metrics;
+}
+
+uint32_t learned_stream(struct learned *l)
+{
+	return l->streams++;
+}
+
+static uint64_t mix(uint64_t h, struct slice text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		h = (h ^ (unsigned char)text.p[i]) * UINT64_C(0x100000001b3);
+	return (h ^ 0xff) * UINT64_C(0x100000001b3);
+}
+
+uint64_t learned_instance(const struct field_values *session)
+{
+	struct slice name = fields_text(session, F_INSTANCE);
+
+	return name.n ? mix(UINT64_C(0xcbf29ce484222325), name) : 0;
+}
+
+struct scope *learned_again(struct learned *l, const struct scope_place *place)
+{
+	if (!place->scope || place->scope->life != place->life)
+		return NULL;
+	l->used[place->scope->place] = ++l->clock;
+	return place->scope;
+}
+
+struct scope_place learned_scope(struct learned *l, uint64_t instance, const struct field_values *session)
+{
+	uint64_t key = mix(mix(instance, fields_text(session, F_MODEL_NAME)), fields_text(session, F_STRATEGY));
+	size_t oldest = 0;
+	struct scope *s;
+
+	l->clock++;
+	for (size_t i = 0; i < l->n; i++)
+		if (l->key[i] == key) {
+			l->used[i] = l->clock;
+			return (struct scope_place){ l->scope[i], l->scope[i]->life };
+		}
+	for (size_t i = 0; i < l->n; i++)
+		oldest = l->used[i] < l->used[oldest] ? i : oldest;
+	oldest = l->n < LEARNED_SCOPES ? l->n : oldest;
+	s = oldest < l->n ? l->scope[oldest] : calloc(1, sizeof *s);
+	if (!s || !scope_begin(l, s)) {
+		free(oldest < l->n ? NULL : s);
+		return (struct scope_place){ 0 };
+	}
+	s->place = oldest;
+	l->scope[oldest] = s;
+	l->n += oldest == l->n;
+	l->key[oldest] = key;
+	l->used[oldest] = l->clock;
+	return (struct scope_place){ s, s->life };
+}
+
+/* 1, 2, 3 to 4, 5 to 8, … */
+static unsigned band_of(uint64_t n)
+{
+	unsigned band = n > 1 ? 64 - (unsigned)__builtin_clzll(n - 1) : 0;
+
+	return band < LEVEL_BANDS ? band : LEVEL_BANDS - 1;
+}
+
+void scope_note(struct scope *s, uint32_t stream, uint32_t batch_size, uint64_t decoded, uint32_t prompt_tokens)
+{
+	uint32_t old = s->stream[s->next];
+
+	if (s->full && !--s->seen[old % SLOTS])
+		s->streams--;
+	if (!s->seen[stream % SLOTS]++)
+		s->streams++;
+	s->stream[s->next] = stream;
+	s->next = (s->next + 1) % LEVEL_STREAMS;
+	s->full |= !s->next;
+	s->at = decoded ? band_of(batch_size > 1 ? batch_size : s->streams) : LEVEL_BANDS + band_of(prompt_tokens / 4);
+	s->after_prompt = decoded < THROUGHPUT_TOKENS;
+}
+
+void scope_levels(struct scope *s, struct normal normal[METRIC_COUNT])
+{
+	struct level **cell = s->cell + s->at;
+
+	for (uint64_t left = s->of->metrics; left; left &= left - 1, cell += CELLS) {
+		enum metric_id m = (enum metric_id)__builtin_ctzll(left);
+
+		normal[m].level = NULL;
+		if (m == M_THROUGHPUT_TPS && s->after_prompt)
+			continue;
+		if (!*cell)
+			*cell = new_level(s->of);
+		normal[m].level = *cell;
+	}
+}
+
+/* --- levels ------------------------------------------------------------------------ */
+
+/* The median; v (n > 0) is left in another order: no value of the first half is above one of the second. */
+static double middle(float *v, size_t n)
+{
+	float upper = select_kth(v, n, n / 2), lower = v[0];
+
+	if (n % 2)
+		return (double)upper;
+	for (size_t i = 1; i < n / 2; i++)
+		lower = v[i] > lower ? v[i] : lower;
+	return ((double)lower + (double)upper) / 2;
+}
+
+static double median_deviation(const float *v, size_t n, double center)
+{
+	float away[LEVEL_ENTRIES];
+
+	for (size_t i = 0; i < n; i++)
+		away[i] = fabsf(v[i] - (float)center);
+	return middle(away, n);
+}
+
+/* How many independent blocks these are worth: neighbours that are alike are worth less. The correlation of few values
+ * comes out too small, which is made up for (Kendall). */
+static double effective_count(const float *v, size_t n)
+{
+	double mean = 0, all = 0, next = 0, r;
+
+	for (size_t i = 0; i < n; i++)
+		mean += (double)v[i] / (double)n;
+	for (size_t i = 0; i < n; i++) {
+		double d = (double)v[i] - mean;
+
+		all += d * d;
+		next += i ? d * ((double)v[i - 1] - mean) : 0;
+	}
+	r = all > 0 ? next / all : 0;
+	r = fmin(fmax(r + (1 + 4 * r) / (double)n, 0), 0.99);
+	return (double)n * (1 - r) / (1 + r);
+}
+
+static double middle_of(const float *sorted, size_t n)
+{
+	return n % 2 ? (double)sorted[n / 2] : ((double)sorted[n / 2 - 1] + (double)sorted[n / 2]) / 2;
+}
+
+/* What the blocks say beyond the normal level: worth computing only for a limit. */
+static void level_settle(struct level *l)
+{
+	float v[LEVEL_ENTRIES];
+	double spread, noise;
+
+	memcpy(v, l->noise, l->n * sizeof *v);
+	noise = MAD_TO_SIGMA * middle(v, l->n);
+	spread = MAD_TO_SIGMA * median_deviation(l->median, l->n, l->normal);
+	spread = fmax(spread, MEDIAN_NOISE * noise / sqrt(LEVEL_BLOCK)) / l->normal;
+	l->spread = fmax(spread, SPREAD_LEAST) * (1 + 4 / effective_count(l->median, l->n));
+	l->record_spread = noise / l->normal;
+	l->high = (double)l->sorted[l->n - 1 - l->n / 10] / l->normal;
+	l->low = (double)l->sorted[l->n / 10] / l->normal;
+	l->settled = true;
+}
+
+/* Where the value belongs among the sorted ones. */
+static size_t place_of(const float *sorted, size_t n, float value)
+{
+	size_t low = 0;
+
+	for (size_t high = n; low < high;) {
+		size_t half = low + (high - low) / 2;
+
+		if (sorted[half] < value)
+			low = half + 1;
+		else
+			high = half;
+	}
+	return low;
+}
+
+static void sorted_add(struct level *l, size_t n, float value)
+{
+	size_t at = place_of(l->sorted, n, value);
+
+	memmove(l->sorted + at + 1, l->sorted + at, (n - at) * sizeof *l->sorted);
+	l->sorted[at] = value;
+}
+
+static void sorted_drop(struct level *l, float value)
+{
+	size_t at = place_of(l->sorted, l->n, value);
+
+	memmove(l->sorted + at, l->sorted + at + 1, (l->n - at - 1) * sizeof *l->sorted);
+}
+
+/* Every second entry goes when there is no room for more; in the end the oldest. */
+static void level_keep(struct level *l, float median, float noise)
+{
+	if (l->every > 1 && l->skipped + 1 < l->every) {
+		l->skipped++;
+		return;
+	}
+	l->skipped = 0;
+	if (l->n == LEVEL_ENTRIES && l->every < EVERY_MAX) {
+		for (size_t i = 0; i < LEVEL_ENTRIES / 2; i++) {
+			l->median[i] = l->median[2 * i];
+			l->noise[i] = l->noise[2 * i];
+		}
+		l->n /= 2;
+		l->every = l->every ? 2 * l->every : 2;
+		for (size_t i = 0; i < l->n; i++)
+			sorted_add(l, i, l->median[i]);
+	} else if (l->n == LEVEL_ENTRIES) {
+		sorted_drop(l, l->median[0]);
+		memmove(l->median, l->median + 1, (LEVEL_ENTRIES - 1) * sizeof *l->median);
+		memmove(l->noise, l->noise + 1, (LEVEL_ENTRIES - 1) * sizeof *l->noise);
+		l->n--;
+	}
+	sorted_add(l, l->n, median);
+	l->median[l->n] = median;
+	l->noise[l->n++] = noise;
+	l->settled = false;
+	if (l->n >= ENOUGH)
+		l->normal = middle_of(l->sorted, l->n);
+}
+
+/* A few blocks wait from the beginning, more the more is known. */
+static void level_wait(struct level *l, float median, float noise)
+{
+	size_t wait = 2 + l->n / 4 < LEVEL_WAITING ? 2 + l->n / 4 : LEVEL_WAITING;
+
+	while (l->n_waiting >= wait) {
+		float first = l->waiting[0], first_noise = l->waiting_noise[0];
+
+		l->n_waiting--;
+		memmove(l->waiting, l->waiting + 1, l->n_waiting * sizeof *l->waiting);
+		memmove(l->waiting_noise, l->waiting_noise + 1, l->n_waiting * sizeof *l->waiting_noise);
+		level_keep(l, first, first_noise);
+	}
+	l->waiting[l->n_waiting] = median;
+	l->waiting_noise[l->n_waiting++] = noise;
+}
+
+/* Puts the ath and the bth pair in order, place by place; without a branch, since what is less cannot be foreseen. */
+static inline void order(double v[LEVEL_BLOCK], size_t a, size_t b)
+{
+	for (size_t i = 0; i < 2; i++) {
+		double x = v[2 * a + i], y = v[2 * b + i];
+
+		v[2 * a + i] = x < y ? x : y;
+		v[2 * b + i] = x > y ? x : y;
+	}
+}
+
+/* A sorting network of the values in even places, and the same of those in odd ones. */
+static inline void sort_halves(double v[LEVEL_BLOCK])
+{
+	for (size_t i = 0; i < 8; i += 4) {
+		order(v, i, i + 1);
+		order(v, i + 2, i + 3);
+		order(v, i, i + 2);
+		order(v, i + 1, i + 3);
+		order(v, i + 1, i + 2);
+	}
+	for (size_t i = 0; i < 4; i++)
+		order(v, i, i + 4);
+	order(v, 2, 4);
+	order(v, 3, 5);
+	for (size_t i = 1; i < 7; i += 2)
+		order(v, i, i + 1);
+}
+
+/* The two in the middle of a block, which is left in another order. Of two sorted halves, the lower is the least of
+ * those that end eight from the beginnings of both, the upper the greatest of those that begin eight from their ends.
+ */
+static void middle_two(double v[LEVEL_BLOCK], double *lower, double *upper)
+{
+	enum { LAST = LEVEL_BLOCK / 2 - 1 };
+	double low, high;
+
+	sort_halves(v);
+	low = v[2 * LAST] < v[2 * LAST + 1] ? v[2 * LAST] : v[2 * LAST + 1];
+	high = v[0] > v[1] ? v[0] : v[1];
+	for (size_t i = 0; i < LAST; i++) {
+		double a = v[2 * i], b = v[2 * (LAST - 1 - i) + 1], last = a > b ? a : b;
+		double c = v[2 * i + 2], d = v[2 * (LAST - i) + 1], first = c < d ? c : d;
+
+		low = last < low ? last : low;
+		high = first > high ? first : high;
+	}
+	*lower = low;
+	*upper = high;
+}
+
+void level_learn_block(struct level *l)
+{
+	double low, high, median;
+
+	middle_two(l->block, &low, &high);
+	median = (low + high) / 2;
+	for (size_t i = 0; i < LEVEL_BLOCK; i++)
+		l->block[i] = fabs(l->block[i] - median);
+	middle_two(l->block, &low, &high);
+	l->n_block = 0;
+	level_wait(l, (float)median, (float)(((double)(float)low + (double)(float)high) / 2));
+}
+
+void level_doubt(struct level *l)
+{
+	l->n_block = l->n_waiting = 0;
+}
+
+double level_limit(struct level *l, bool above, double times, double deviations, size_t over)
+{
+	double noise, far;
+
+	if (!l->settled)
+		level_settle(l);
+	noise = MEDIAN_NOISE * l->record_spread / sqrt((double)over);
+	far = deviations * sqrt(l->spread * l->spread + noise * noise);
+	if (above)
+		return fmax(fmax(times, 1 + far), TENTH_MARGIN * l->high);
+	return fmin(fmin(times, 1 / (1 + far)), l->low / TENTH_MARGIN);
+}

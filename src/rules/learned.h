@@ -1,0 +1,115 @@
+/* learned.h - what is normal here: the level and the spread of a metric, learned from past records.
+ *
+ * Normal depends on where and how a model runs, so levels are kept per scope (instance, model, strategy), and within
+ * it per phase and band: streams that share the machine when decoding (the batch, or else the sessions of which records
+ * came last), tokens of the call when prefilling. All sessions of a scope learn together.
+ *
+ * Throughput is measured over the last 100 tokens: in the first 100 tokens after a prompt it still includes the prompt,
+ * so it is compared with no level.
+ *
+ * A level is robust and allows for correlation. Records are grouped into blocks of LEVEL_BLOCK, and only the medians of
+ * blocks count, so rare slow calls do not affect them. The spread is that of the blocks' medians; the effective number
+ * of independent blocks is estimated from the correlation of neighbours. While that number is small, the spread is
+ * widened, so that a slow variation of the machine does not count as a change. A new block waits before it counts, so
+ * that the beginning of a slowdown does not become part of what it is compared with; waiting blocks are dropped when a
+ * rule is violated.
+ *
+ * Ownership  a store owns its scopes; beyond LEARNED_SCOPES, the least recently used ones are discarded.
+ * Threads    a store belongs to one thread, records must come in the order of the log: what is learned depends on it.
+ * Cost       a record O(1), a block O(LEVEL_BLOCK) and a short move, the first limit after it O(LEVEL_ENTRIES).
+ * Memory     is taken when a scope, a phase or a band of it is new: about 2 KiB per metric.
+ */
+#ifndef RWKVMON_RULES_LEARNED_H
+#define RWKVMON_RULES_LEARNED_H
+
+#include "record/record.h"
+
+enum {
+	LEVEL_BLOCK = 16,    /* records */
+	LEVEL_ENTRIES = 128, /* blocks that are kept */
+	LEVEL_WAITING = 32,  /* blocks that do not count yet, at most */
+	LEVEL_BANDS = 8,     /* of streams, or of tokens in a call */
+	LEVEL_STREAMS = 32,  /* number of recent records among which streams are counted */
+	LEARNED_SCOPES = 1024,
+};
+
+/* Of one metric in one phase and band. */
+struct level {
+	double block[LEVEL_BLOCK];                         /* (n_block) records of the block that is not complete */
+	float median[LEVEL_ENTRIES], noise[LEVEL_ENTRIES]; /* (n) of blocks: median, spread of the records */
+	float waiting[LEVEL_WAITING], waiting_noise[LEVEL_WAITING]; /* (n_waiting) the same, not counted yet */
+	float sorted[LEVEL_ENTRIES];                                /* (n) the medians in order */
+	uint32_t n_block, n, n_waiting;
+	uint32_t every, skipped; /* only every so many blocks are kept, once the session is long */
+
+	/* What follows; 0: nothing is known yet. */
+	double normal; /* the median */
+
+	/* While settled, which level_limit sees to. */
+	bool settled;
+	double spread;        /* of blocks, as a share of it, widened while little is known */
+	double high, low;     /* beyond these only a tenth of the past was, as shares of it */
+	double record_spread; /* of single records within a block, as a share */
+};
+
+struct learned;
+struct scope;
+
+struct learned *learned_open(uint64_t metrics); /* bits of the metrics to be learned; NULL: no memory */
+void learned_close(struct learned *l);          /* NULL is fine */
+uint64_t learned_metrics(const struct learned *l);
+uint32_t learned_stream(struct learned *l); /* a number for one more stream */
+
+/* Where a session learns: a scope, and which life of its place that was, since scopes give way to others. */
+struct scope_place {
+	struct scope *scope; /* NULL: not known yet, or no memory */
+	uint64_t life;
+};
+
+/* Identifies the instance; 0: the fields name none. */
+uint64_t learned_instance(const struct field_values *session);
+
+/* The scope of a session with these fields on that instance. */
+struct scope_place learned_scope(struct learned *l, uint64_t instance, const struct field_values *session);
+
+/* The scope if it still exists, otherwise NULL. */
+struct scope *learned_again(struct learned *l, const struct scope_place *place);
+
+/* A record of the stream comes, of a call of so many sequences, after so many records of decoding in a row (it
+ * included; 0: it is prefill, of prompt_tokens). */
+void scope_note(struct scope *s, uint32_t stream, uint32_t batch_size, uint64_t decoded, uint32_t prompt_tokens);
+
+/* What is normal for a record's metric. */
+struct normal {
+	struct level *level; /* with which it is compared, and which will include it; NULL: it is not yet valid after
+				the prompt, or no memory */
+	double value,
+		times; /* the record's, and as a multiple of what is normal; NAN: it has none; that is not known yet */
+};
+
+/* The levels of the record that came last, of each metric that is learned. */
+void scope_levels(struct scope *s, struct normal normal[METRIC_COUNT]);
+
+void level_learn_block(struct level *level); /* one that is complete */
+
+static inline void level_learn(struct level *level, double value) /* values of 0 or less are unknown */
+{
+	if (!(value > 1e-30) || value > 1e30)
+		return;
+	level->block[level->n_block++] = value;
+	if (level->n_block == LEVEL_BLOCK)
+		level_learn_block(level);
+}
+
+void level_doubt(struct level *level); /* a rule is violated: waiting blocks are dropped */
+
+static inline bool level_is_known(const struct level *level)
+{
+	return level && level->normal > 0;
+}
+
+/* The limit for an aggregate of `over` records, as a multiple of the normal level: so many spreads away from it, at
+ * least `times` of it, and beyond what was seen in a tenth of the past. `above` says on which side. */
+double level_limit(struct level *level, bool above, double times, double deviations, size_t over);
+
+#endif

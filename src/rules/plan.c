@@ -1,0 +1,233 @@
+/* plan.c - goes through a set's rules once and notes what each condition needs. */
+#include "rules/plan.h"
+
+#include <math.h>
+
+static const struct rules_override *override_of(const struct ruleset *set, enum rules_mode mode)
+{
+	return mode == RULES_LIVE ? &set->live : &set->replay;
+}
+
+static uint64_t warmup_of(const struct ruleset *set, enum rules_mode mode, const struct rule *rule)
+{
+	const struct rules_override *o = override_of(set, mode);
+
+	if (rule->warmup != UINT64_MAX)
+		return rule->warmup;
+	if (o->has_warmup)
+		return o->warmup;
+	return mode == RULES_LIVE ? 20 : 0;
+}
+
+static bool same(double a, double b)
+{
+	return a == b || (isnan(a) && isnan(b));
+}
+
+/* A window that counts is its rule's own: it is fed as its values come. */
+static bool counts(const struct plan_window *w)
+{
+	return !isnan(w->above) || !isnan(w->below);
+}
+
+static bool same_values(const struct plan_window *a, const struct plan_window *b)
+{
+	return a->metric == b->metric && a->phase == b->phase && same(a->missing, b->missing) &&
+	       a->after_tokens == b->after_tokens && a->ordered == b->ordered && a->learned == b->learned &&
+	       !counts(a) && !counts(b);
+}
+
+static uint16_t window_for(struct plan *p, const struct plan_window *want)
+{
+	for (size_t i = 0; i < p->n_windows; i++)
+		if (same_values(&p->window[i], want)) {
+			p->window[i].span = want->span > p->window[i].span ? want->span : p->window[i].span;
+			return (uint16_t)i;
+		}
+	p->window[p->n_windows] = *want;
+	return (uint16_t)p->n_windows++;
+}
+
+/* The minimum number of n values above, or below, the limit for their aggregate to be. */
+static size_t far_wanted(enum aggregate by, size_t n, bool above)
+{
+	size_t rank = (size_t)fmax(ceil(0.9 * (double)n), 1);
+
+	switch (by) {
+	case BY_MEDIAN:
+		return n - n / 2;
+	case BY_MIN:
+		return above ? n : 1;
+	case BY_MAX:
+		return above ? 1 : n;
+	case BY_P90:
+		return above ? n - rank + 1 : rank;
+	case BY_SPREAD:
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+/* Of a learned limit, beyond which no aggregate is nearer to what is normal; with a margin for rounding. */
+static double least_multiple(const struct limit *limit, double side)
+{
+	double least = limit->kind == LIMIT_LEARNED ? limit->value + limit->plus : (double)NAN;
+
+	return least - side * 1e-9 * fabs(least);
+}
+
+static void find_windows(struct plan *p, struct plan_condition *c, const struct plan_rule *r)
+{
+	const struct rule *rule = r->is;
+	const struct condition *is = c->is;
+	struct plan_window want = { .metric = is->metric,
+				    .phase = rule->phase,
+				    .missing = is->missing,
+				    .ordered = r->learns,
+				    .learned = c->kind == CONDITION_LEARNED,
+				    .above = NAN,
+				    .below = NAN,
+				    .span = c->over };
+
+	if (r->plainly) {
+		want.above = least_multiple(&is->above, 1);
+		want.below = least_multiple(&is->below, -1);
+	}
+	c->window = c->over > 1 ? window_for(p, &want) : PLAN_NO_WINDOW;
+	want.missing = NAN;
+	want.after_tokens = rule->after_tokens;
+	want.span = is->sudden.of;
+	c->recent = is->sudden.of ? window_for(p, &want) : PLAN_NO_WINDOW;
+}
+
+static enum condition_kind kind_of(const struct condition *c)
+{
+	return c->unusual.once_in > 0    ? CONDITION_UNUSUAL
+	       : c->unusual.beyond > 0   ? CONDITION_BEYOND
+	       : c->forecast.within_us   ? CONDITION_AHEAD
+	       : condition_is_learned(c) ? CONDITION_LEARNED
+					 : CONDITION_VALUE;
+}
+
+static bool side_is_fixed(const struct limit *limit)
+{
+	return limit->kind == LIMIT_NONE || limit->kind == LIMIT_ABSOLUTE;
+}
+
+/* Does a record without the metric rule out the condition, and add nothing to its windows? */
+static bool needs_metric(const struct plan_condition *c)
+{
+	const struct condition *is = c->is;
+
+	if (isnan(is->missing))
+		return true;
+	return c->kind == CONDITION_VALUE && c->over == 1 && !is->sudden.of && side_is_fixed(&is->above) &&
+	       side_is_fixed(&is->below) && !(is->above.kind && is->missing > is->above.value) &&
+	       !(is->below.kind && is->missing < is->below.value);
+}
+
+/* The settings that differ between live rules and replay are the set's own. */
+static size_t over_of(const struct plan_rule *rule, const struct condition *c, const struct rules_override *o)
+{
+	return rule->own && o->has_over ? o->over : c->over;
+}
+
+static void add_condition(struct plan *p, struct plan_condition *c, const struct condition *is,
+			  const struct plan_rule *rule, const struct rules_override *o)
+{
+	*c = (struct plan_condition){ .is = is, .kind = kind_of(is), .over = over_of(rule, is, o) };
+	if (c->kind == CONDITION_AHEAD)
+		c->state = (uint16_t)p->n_ahead++;
+	if (c->kind == CONDITION_UNUSUAL)
+		c->state = (uint16_t)p->n_unusual++;
+	if (c->kind == CONDITION_BEYOND)
+		c->state = (uint16_t)p->n_beyond++;
+	c->far_above = far_wanted(is->by, c->over, true);
+	c->far_below = far_wanted(is->by, c->over, false);
+	c->far_least = is->above.kind ? c->far_above : c->far_below;
+	if (is->below.kind && c->far_below < c->far_least)
+		c->far_least = c->far_below;
+	find_windows(p, c, rule);
+	p->n_conditions++;
+}
+
+static void add_rule(struct plan *p, struct plan_rule *r, struct plan_condition *condition, const struct rule *is,
+		     enum rules_mode mode)
+{
+	const struct rules_override *o = override_of(p->set, mode);
+	bool takes_all = false;
+
+	*r = (struct plan_rule){
+		.is = is, .first = p->n_conditions, .warmup = warmup_of(p->set, mode, is), .own = p->n_rules < p->set->n
+	};
+	for (size_t i = 0; i < is->n_when; i++)
+		r->learns |= condition_is_learned(&is->when[i]);
+	r->plainly = r->learns && is->n_when == 1 && over_of(r, &is->when[0], o) > 1 && isnan(is->when[0].missing);
+	for (size_t i = 0; i < is->n_when; i++) {
+		struct plan_condition *c = &condition[p->n_conditions];
+
+		add_condition(p, c, &is->when[i], r, o);
+		r->needs |= needs_metric(c) ? metric_bit(is->when[i].metric) : 0;
+		takes_all |=
+			(c->kind == CONDITION_UNUSUAL || c->kind == CONDITION_BEYOND || r->learns) && is->n_when > 1;
+	}
+	r->needs = takes_all ? 0 : r->needs;
+	p->n_rules++;
+}
+
+static struct plan_plain plain_of(const struct plan *p, size_t rule)
+{
+	const struct plan_condition *c = &p->condition[p->rule[rule].first];
+	const struct plan_window *w = &p->window[c->window];
+
+	return (struct plan_plain){ .metric = w->metric,
+				    .phase = w->phase,
+				    .rule = (uint16_t)rule,
+				    .window = c->window,
+				    .above = w->above,
+				    .below = w->below,
+				    .far_least = c->far_least,
+				    .at_least = c->over };
+}
+
+static size_t conditions_of(const struct ruleset *set)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n; i++)
+		n += set->rule[i].n_when;
+	return n;
+}
+
+const struct plan *plan_make(struct ruleset *set, enum rules_mode mode)
+{
+	const struct ruleset *both[] = { set, set->overlay };
+	size_t rules = set->n + (set->overlay ? set->overlay->n : 0);
+	size_t conditions = conditions_of(set) + (set->overlay ? conditions_of(set->overlay) : 0);
+	struct plan *p = arena_alloc(&set->arena, 1, sizeof *p);
+	struct plan_rule *rule = arena_alloc(&set->arena, rules, sizeof *rule);
+	struct plan_condition *condition = arena_alloc(&set->arena, conditions, sizeof *condition);
+	struct plan_window *window = arena_alloc(&set->arena, 2 * conditions, sizeof *window);
+	uint16_t *ordered = arena_alloc(&set->arena, 2 * conditions, sizeof *ordered);
+	struct plan_plain *plain = arena_alloc(&set->arena, rules, sizeof *plain);
+
+	if (!p || !rule || !condition || !window || !ordered || !plain)
+		return NULL;
+	*p = (struct plan){
+		.set = set, .rule = rule, .condition = condition, .window = window, .plain = plain, .ordered = ordered
+	};
+	for (size_t s = 0; s < 2 && both[s]; s++)
+		for (size_t i = 0; i < both[s]->n; i++)
+			add_rule(p, &rule[p->n_rules], condition, &both[s]->rule[i], mode);
+	for (size_t i = 0; i < p->n_windows; i++) {
+		p->window[i].at = p->doubles;
+		p->doubles += p->window[i].span;
+		if (window[i].ordered && !counts(&window[i]))
+			ordered[p->n_ordered++] = (uint16_t)i;
+	}
+	for (size_t i = 0; i < p->n_rules; i++)
+		if (rule[i].plainly)
+			plain[p->n_plain++] = plain_of(p, i);
+	return p;
+}

@@ -1,0 +1,124 @@
+#!/bin/bash
+# What people who do this job met with other tools, tried on this one. Each case names the public report.
+#     field_test.sh BUILD_DIR
+rwkvmon=$(cd "${1:?usage: field_test.sh BUILD_DIR}" && pwd)/rwkvmon
+here=$(cd "$(dirname "$0")" && pwd)
+dir=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+failures=0
+fail() {
+	echo "FAILED: $*"
+	failures=$((failures + 1))
+}
+reads() { # RECORDS LOG
+	n=$("$rwkvmon" analyze "$2" -q --format json 2>err | python3 -c "import json, sys; print(json.load(sys.stdin)['input']['records'])" 2>/dev/null)
+	[ "$n" = "$1" ] || fail "$2: ${n:-no} records, expected $1: $(head -1 err)"
+}
+python3 - "$here/../logs/worked.log" <<'END'
+import gzip, json, sys
+steps = [line.rstrip("\n") for line in open(sys.argv[1]) if json.loads(line)["event_type"] == "inference_step"][:40]
+lines = lambda every: "".join(line + "\n" for line in every).encode()
+def write(name, every):
+    open(name, "wb").write(every if isinstance(every, bytes) else lines(every))
+# logrotate's copytruncate under a writer without O_APPEND: a hole of zeros before the first line (logrotate/logrotate#363)
+write("hole.log", b"\0" * 100000 + lines(steps))
+write("holes.log", lines(steps[:20]) + b"\0" * 70000 + lines(steps[20:]))
+# Docker splits lines at 16 KiB (moby/moby#34855)
+long = json.dumps({**json.loads(steps[0]), "text": "x" * 40000})
+parts = [long[i:i + 16384] for i in range(0, len(long), 16384)]
+write("docker.log", [json.dumps({"log": p + "\n" * (p is parts[-1]), "stream": "stdout", "time": "2025-09-11T12:34:56Z"}) for p in parts] +
+      [json.dumps({"log": s + "\n", "stream": "stdout", "time": "2025-09-11T12:34:56Z"}) for s in steps[1:]])
+# colours of docker compose, of kubectl's and of syslog's prefixes (tstack/lnav#929)
+write("compose.log", ["\x1b[36mrwkv-1  | \x1b[0m" + s for s in steps])
+write("kubectl.log", ["[pod/rwkv-0/main] 2025-09-11T12:34:56.000000000Z " + s for s in steps])
+write("syslog.log", ["<14>1 2025-09-11T12:34:56Z host rwkv 123 - - " + s for s in steps])
+# journald's JSON: what is not UTF-8 or has control characters is an array of byte numbers (tstack/lnav#1029)
+journal = lambda s: json.dumps({"MESSAGE": s, "PRIORITY": "6"})
+write("journal.log", [journal(list(s.encode())) if i % 3 else journal(s) for i, s in enumerate(steps)])
+write("journal-one.log", [journal(list(steps[0].encode()[:-1] + b',"text":"\xff"}'))])
+write("journal-colours.log", [journal(list(b"\x1b[32mrwkv\x1b[0m " + s.encode() + b"\n")) for s in steps])
+write("journal-broken.log", [journal(m) for m in ([123, 256], [], [123, "34"], [123, None], None, "x", [123.5], [-1])] +
+      ['{"MESSAGE":[123', '{"MESSAGE":[,]}', '{"MESSAGE":[123 34]}'] + [journal(list(s.encode())) for s in steps])
+# members of gzip one behind the other, and something behind the last (allinurl/goaccess#1208)
+write("members.log.gz", b"".join(gzip.compress((s + "\n").encode()) for s in steps))
+write("behind.log.gz", gzip.compress(lines(steps)) + b"garbage")
+# several zones in one log (tstack/lnav#1034)
+times = ["2022-08-27T14:22:01.613Z", "2022-08-27T17:22:01.694554+03:00", "2022-08-27T14:22:01.888Z", "2022-08-27T09:22:02.000-0500"]
+write("zones.log", [json.dumps({"timestamp": t, "session_id": "s", "event_type": "inference_step", "sequence_length": i})
+                    for i, t in enumerate(times)])
+END
+reads 1 journal-one.log
+for log in journal.log journal-colours.log journal-broken.log hole.log holes.log docker.log compose.log kubectl.log syslog.log members.log.gz behind.log.gz; do
+	reads 40 $log
+done
+"$rwkvmon" analyze zones.log -q --format json | grep -q '"from":"2022-08-27T14:22:01.613Z","to":"2022-08-27T14:22:02.000Z"' || fail "zones"
+
+# Whole numbers that no double holds: refused, with the line, never rounded
+python3 - "$here/../logs/worked.log" <<'END'
+import json, sys
+step = next(e for e in map(json.loads, open(sys.argv[1])) if e["event_type"] == "inference_step")
+with open("large.log", "w") as f:
+    for key, value in (("record", 5), ("record", 2**53 + 1), ("record", 2**64), ("token_count", 2**32), ("sequence_length", 2**53 + 1),
+                       ("sequence_length", 1.5), ("sequence_length", 2**53)):
+        f.write(json.dumps({**step, key: value}) + "\n")
+    f.write(json.dumps({**step, "resources": {"state_size_bytes": 2**53 + 1}}) + "\n")
+END
+reads 2 large.log
+"$rwkvmon" analyze large.log -q --format json | grep -o '"line":[0-9]*,"reason":"a count that is not' | wc -l | grep -qx 6 || fail "counts that are too large are not named"
+
+# One bad label value loses a whole scrape (MindFlavor/prometheus_wireguard_exporter#82, BerriAI/litellm#20600)
+"$rwkvmon" run --prompt x --tokens 3 --log none -q --metrics-textfile l.prom --instance "$(printf 'a\xe2\x80\xa8b"c\\d\ne\r\xc2\x85\xff')" >/dev/null
+python3 - <<'END' || fail "a label"
+text = open("l.prom", "rb").read().decode()
+assert text.splitlines() == text.split("\n")[:-1], "some reader sees other lines"
+assert 'instance="a\ufffdb\\"c\\\\d\\ne ' in text, [l for l in text.splitlines() if "instance=" in l][:1]
+END
+# /metrics says something before the first request (vllm-project/vllm#8612)
+mkdir empty
+"$rwkvmon" serve empty --listen 127.0.0.1:0 2>said &
+for _ in $(seq 100); do
+	grep -q http said && break
+	sleep 0.1
+done
+python3 -c "import sys, urllib.request as u; sys.exit('rwkv_build_info' not in u.urlopen(open('said').readline().strip() + '/metrics').read().decode())" ||
+	fail "/metrics of nothing"
+kill $!
+# Paths with spaces, brackets and other scripts (josStorer/RWKV-Runner#359, lmstudio-ai/lmstudio-bug-tracker#2231)
+mkdir '模型　(1)'
+cp "$here/../golden/versions/v6.pth" '模型　(1)/a b (1).pth'
+"$rwkvmon" eval --model '模型　(1)/a b (1).pth' --tokens 1 >/dev/null || fail "a path"
+"$rwkvmon" run --prompt x --tokens 3 -q --log '模型　(1)/日志 {pid}.log' >/dev/null
+reads 4 '模型　(1)'
+# Terminals of no size (octo/liboping#51, weechat/weechat#1634, JeremyMain/ngputop#3)
+python3 - "$rwkvmon" "$here/../logs/worked.log" <<'END' || fail "watch on a small terminal"
+import fcntl, os, pty, select, signal, struct, sys, termios, time
+def size(fd, pid, rows, columns):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    os.kill(pid, signal.SIGWINCH)
+for first in ((1, 1), (0, 0), (2, 3), (500, 1000)):
+    pid, fd = pty.fork()
+    if not pid:
+        os.environ.update(TERM="xterm-256color", LC_ALL="C.UTF-8")
+        os.execv(sys.argv[1], [sys.argv[1], "watch", sys.argv[2]])
+    sizes, shown, status, end = [first, (1, 1), (30, 100), first], 0, None, time.monotonic() + 60
+    while status is None and time.monotonic() < end:
+        if select.select([fd], [], [], 0.3)[0]:
+            try:
+                shown += len(os.read(fd, 65536))
+            except OSError:
+                pass
+        elif shown and sizes:
+            size(fd, pid, *sizes.pop(0))
+        elif shown:
+            os.write(fd, b"q")
+        done, how = os.waitpid(pid, os.WNOHANG)
+        status = how if done else None
+    if status is None:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert status == 0, (first, status)
+    os.close(fd)
+END
+[ $failures = 0 ] && echo "field_test: passed"
+exit $failures

@@ -1,0 +1,141 @@
+#!/bin/sh
+# `rwkvmon fleet`: who is in trouble stands on top, in the terminal and as JSON; nothing is left out without a word.
+#     fleet_test.sh BUILD_DIR
+set -u
+rwkvmon=$(cd "$1" && pwd)/rwkvmon
+here=$(cd "$(dirname "$0")" && pwd)
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+passed=0 failed=0
+check() { # NAME COMMAND...
+	name=$1
+	shift
+	if "$@" >out 2>err; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name"; sed 's/^/    /' err out | head -40; fi
+}
+told() { # LOGS EXPRESSION, of f, the fleet, and i, its instances by name
+	python3 -c "
+import json, sys
+f = json.load(open('$1.json'))
+i = {one['instance'].split(':')[0]: one for one in f['instances']}
+sys.exit(0 if $2 else str({**f, 'instances': f['instances'][:5]})[:3000])"
+}
+
+python3 "$here/fleet.py" sick 60 --steps 240 --slow host17=2.5 --slow host23=1.5 --silent host7 || exit 1
+python3 "$here/fleet.py" clean 50 --steps 120 --seed 3 || exit 1
+python3 "$here/fleet.py" all 12 --steps 240 --all 1.6@0.5 || exit 1
+PYTHONPATH=$here python3 - <<'PY' || exit 1
+from fleet import write
+write("version", {f"host{i}": {"steps": 320, **({"model": "m2", "factor": 1.7, "begins": 0.5} if i % 5 == 0 else {})} for i in range(25)})
+write("alone", {f"host{i}": {"steps": 320, **({"factor": 1.7, "begins": 0.6} if i == 3 else {})} for i in range(8)})
+write("kinds", {f"host{i}": {"steps": 80, **({"factor": 1.7} if i % 3 == 0 else {})} for i in range(24)})
+PY
+python3 "$here/fleet.py" many 200 --steps 52 --slow host112=2 || exit 1
+for logs in sick clean many all version alone kinds; do "$rwkvmon" fleet $logs --json -q >$logs.json || failed=$((failed + 1)); done
+
+check "every instance is listed once" told sick "len(f['instances']) == f['instances_total'] == 60 == len(i)"
+check "the slowest first, then the slow one, then the silent one" told sick \
+	"[o['instance'].split(':')[0] for o in f['instances']][:3] == ['host17', 'host23', 'host7'] and i['host7']['state'] == 'silent'"
+check "each with a cause of its own" told sick \
+	"{n for n in i if i[n]['cause'] == 'unlike_peers'} == {'host17', 'host23'} and sum(o['verdict'] == 'healthy' for o in i.values()) == 57"
+check "how far it is from its peers" told sick \
+	"2.2 < i['host17']['times_peers'] < 2.8 and i['host17']['peers']['peers'] == 58 and i['host1']['peers'] is None"
+check "one group, named" told sick \
+	"[(g['model_name'], g['strategy'], g['device'], g['instances']) for g in f['groups']] == [('m', 'cuda fp16', 'NVIDIA H200', 60)]"
+check "its course over time" told sick "18 < min(c for c in i['host1']['course'] if c) and max(c for c in i['host17']['course'] if c) > 40"
+check "the fleet's verdict names it" told sick "f['cause'] == 'unlike_peers' and 'host17:' in f['verdict_text'] and ' × the median of its 58 peers' in f['verdict_text']"
+"$rwkvmon" fleet "$here/../logs/worked.log" --json >one.json
+check "an only one has the verdict of all" told one "f['verdict'] not in ('healthy', 'undecided') and [n['verdict'] for n in i.values()] == [f['verdict']]"
+check "a clean fleet is healthy" told clean "f['verdict'] == 'healthy' and {o['verdict'] for o in i.values()} == {'healthy'} and f['unlike_peers'] == 0"
+check "one in two hundred" told many "f['instances'][0]['instance'].startswith('host112:') and f['unlike_peers'] == 1 and len(i) == 200"
+
+slowed() { # LOGS EXPRESSION, of s, the slowdown
+	told "$1" "(lambda s: $2)(f['fleet']['slowdown'])"
+}
+check "all at the same time: common" slowed all "s['scope'] == 'common' and s['together'] >= 10 and 1.4 < s['times'] < 1.8"
+check "one model's hosts: a group, by what they share" slowed version \
+	"s['scope'] == 'group' and s['shared'] == {'model_name': 'm2'} and (s['together'], s['of']) == (5, 25)"
+check "one host: local" slowed alone "s['scope'] == 'local' and s['worst'].startswith('host3:') and s['instances'] == 1"
+check "which is a fault, named in the headline" told alone \
+	"f['verdict'] == 'attention' and f['cause'] == 'unlike_peers' and 'host3:' in f['verdict_text'] and i['host3']['cause'] == 'unlike_peers'"
+check "nothing slowed in a clean fleet" slowed clean "s['scope'] == 'none' and s['of'] > 40"
+check "hosts of two kinds are told" sh -c "'$rwkvmon' fleet kinds | tr -s ' \n' ' ' | grep -q 'Token latency: 8 of 24 instances of m, cuda fp16, NVIDIA H200 stand apart'"
+check "in the report, too" sh -c "'$rwkvmon' analyze kinds | grep -q '8 of 24 instances'"
+check "and on the page" sh -c "'$rwkvmon' analyze kinds --format html | grep -q '8 of 24 instances'"
+check "diagnose has a cause for the fleet and for each" sh -c "'$rwkvmon' diagnose sick | tr -s ' \n' ' ' | grep -q 'An instance is unlike its peers: 2 (host17:106, host23:106)'"
+
+COLUMNS=80 "$rwkvmon" fleet sick --top 5 >sick.txt
+check "80 columns are enough" sh -c "! grep -q '.\{81\}' sick.txt"
+check "the worst row says why" sh -c "grep -A1 'host17:' sick.txt | grep -q ' × the median of its 58 peers'"
+check "what is left out is counted" grep -q 'and 55 more instances.*--top 0' sick.txt
+check "--top 0 lists all" sh -c "[ \$('$rwkvmon' fleet sick --top 0 | grep -c ' host[0-9]*:') -ge 60 ]"
+check "--match finds by state" sh -c "'$rwkvmon' fleet sick --match SILENT | grep -c '^[^ ]* host[0-9]*:' | grep -qx 1"
+check "and says how many do not" sh -c "'$rwkvmon' fleet sick --match silent | grep -q 'do not match --match: 59 of 60'"
+check "--sort" sh -c "'$rwkvmon' fleet sick --sort name --json | python3 -c 'import json, sys; n = [o[\"instance\"] for o in json.load(sys.stdin)[\"instances\"]]; sys.exit(n != sorted(n))'"
+check "ASCII terminals get ASCII" sh -c "LC_ALL=C '$rwkvmon' fleet sick | LC_ALL=C grep -q '[^ -~]' && exit 1 || exit 0"
+check "Chinese" sh -c "'$rwkvmon' fleet sick --lang zh --top 3 | grep -q '是同类的 2.* 倍（同类 58 个）'"
+status() { # STATUS COMMAND...
+	want=$1
+	shift
+	"$@"
+	[ $? = "$want" ]
+}
+check "--fail-on attention" status 1 "$rwkvmon" fleet sick --fail-on attention
+check "lets a clean fleet pass" status 0 "$rwkvmon" fleet clean --fail-on attention
+check "a wrong order is refused" status 2 "$rwkvmon" fleet sick --sort age
+check "no log is told" status 2 "$rwkvmon" fleet
+check "logs of one instance are a list of one" sh -c "'$rwkvmon' fleet sick/host1.log | grep -q '^  1 instance: '"
+COLUMNS=100 "$rwkvmon" watch sick --once >watch.txt
+check "watch has the worst on top" sh -c "grep -o 'host[0-9]*:' watch.txt | head -1 | grep -q host17:"
+
+check "and says how many it does not show, and what does" sh -c "COLUMNS=100 '$rwkvmon' watch many --once >many.txt && grep -q '/ 64 of 200' many.txt && grep -q '136 more instances; rwkvmon fleet' many.txt"
+check "the page of a diagnosis has the causes, too" sh -c "'$rwkvmon' diagnose sick --format html | grep -q 'An instance is unlike its peers: 2 (host17:106'"
+check "and its Markdown" sh -c "'$rwkvmon' diagnose sick --format markdown | grep -q '^- An instance is unlike its peers: 2 (host17'"
+
+if "$rwkvmon" --version | grep -q 'live page: libmicrohttpd'; then
+	"$rwkvmon" serve sick --listen 127.0.0.1:0 2>serve.err &
+	server=$!
+	cat >ask.py <<'PY'
+import json, re, sys, time, urllib.request
+url, end = None, time.time() + 60
+while time.time() < end:
+    url = url or next(iter(re.findall(r"http://[0-9.:]+", open("serve.err").read())), None)
+    page = url and urllib.request.urlopen(url + "/api/v1/fleet").read()
+    if page and json.loads(page)["instances_total"] == 60 and json.loads(page)["records"] >= 60 * 240 - 300:
+        break
+    time.sleep(0.5)
+else:
+    sys.exit("the overview never had all instances")
+fleet = json.loads(page)
+first = [i["instance"].split(":")[0] for i in fleet["instances"]][:3]
+if first != ["host17", "host23", "host7"] or len(page) > 60 * 2000:
+    sys.exit(f"{first} {len(page)}")
+with urllib.request.urlopen(url + "/events", timeout=30) as events:
+    told = [events.readline().decode() for _ in range(5)]
+if "event: many\n" not in told:
+    sys.exit(f"no overview: {[t[:80] for t in told]}")
+with urllib.request.urlopen(url + "/events?about=nobody", timeout=30) as events:
+    told = [events.readline().decode() for _ in range(3)]
+if any("many" in t or "event: instance" in t for t in told[:2]):
+    sys.exit(f"nobody is told of: {[t[:80] for t in told]}")
+PY
+	check "serve has them as an overview, the worst first" python3 ask.py
+	kill $server
+	wait $server 2>/dev/null
+else
+	echo "SKIPPED: serve's overview is not tested: this build has no HTTP server"
+fi
+# What would be left out of the answer in silence is refused.
+refused() { # TEXT COMMAND...
+	words=$1
+	shift
+	"$rwkvmon" "$@" >/dev/null 2>said
+	[ $? = 2 ] && grep -qF -- "$words" said
+}
+check "the time of an engine is none of logs" refused "--last is for an engine" fleet clean --last 6h
+check "nor is its token" refused "--to-token is for an engine" fleet clean --to-token secret-of-mine
+check "rules are none of an engine" refused "--rules is for logs" fleet http://127.0.0.1:1 --rules thresholds
+check "an address to which paths are added has no query" refused "without ? and #" fleet 'http://127.0.0.1:1/?x=1'
+check "nor where lines are shipped to" refused "without ? and #" ship clean --to 'http://127.0.0.1:1/#x'
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,96 @@
+"""Compares what every face of rwkvmon says of each log: one_verdict.py RWKVMON LOG…"""
+import html
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+
+RWKVMON = sys.argv[1]
+SERVED = 6  # logs that are also asked for through serve: each is a server of its own
+failed = 0
+
+
+def say(*arguments):
+    done = subprocess.run([RWKVMON, *arguments, "--lang", "en"], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit("FAILED: %s: exit code %d: %s" % (" ".join(arguments), done.returncode, done.stderr))
+    return done.stdout
+
+
+def flat(text):
+    """Words alone: line breaks, indents and markup differ between faces."""
+    text = re.sub(r"(?s)<(script|style)\b.*?</\1>", " ", text)  # the page in words, without its data
+    return re.sub(r"[^\w%.×]+", " ", html.unescape(re.sub(r"<[^>]*>", " ", text)).replace("\\", "")).strip()
+
+
+def check(log, what, holds):
+    global failed
+    if not holds:
+        failed += 1
+        print("FAILED: %s: %s" % (log, what))
+
+
+def served(log, goal):
+    """The findings of serve's /api."""
+    server = subprocess.Popen([RWKVMON, "serve", log, "--listen", "127.0.0.1:0", *goal], stderr=subprocess.PIPE, text=True)
+    try:
+        address = None
+        for line in server.stderr:
+            found = re.search(r"http://[^/ ]+:\d+", line)
+            if found:
+                address = found[0]
+                break
+        for _ in range(200):
+            answer = json.load(urllib.request.urlopen(address + "/api/v1/findings"))
+            if answer["input"]["records"] == records_of[log]:
+                return answer
+            time.sleep(0.05)
+        return answer
+    finally:
+        server.kill()
+        server.wait()
+        server.stderr.close()
+
+
+records_of = {}
+for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else sys.argv[2:]):
+    found = re.search(r"__goal_(\d+tps)", log)
+    goal = ["--goal", found[1]] if found else []
+    diagnosis = json.loads(say("diagnose", log, "--format", "json", *goal))
+    analysis = json.loads(say("analyze", log, "--format", "json", *goal))
+    records_of[log] = analysis["input"]["records"]
+    for key in ("verdict", "verdict_text", "cause", "confidence", "also", "session_id", "since"):
+        check(log, "analyze and diagnose differ in %s: %s, %s" % (key, analysis[key], diagnosis[key]),
+              analysis[key] == diagnosis[key])
+    sentence = flat(diagnosis["verdict_text"])
+    for face in (("analyze",), ("analyze", "--format", "markdown"), ("analyze", "--format", "html"), ("diagnose",),
+                 ("diagnose", "--format", "html")):
+        text = flat(say(face[0], log, *face[1:], *goal))
+        check(log, "%s does not say: %s" % (" ".join(face), sentence), sentence in text)
+    if not log.endswith(".zst"):
+        watched = json.loads(say("watch", log, "--once", "--json", *goal))
+        for key in ("verdict", "cause"):
+            check(log, "watch says %s %s, not %s" % (key, watched[key], diagnosis[key]), watched[key] == diagnosis[key])
+    # What is not called bad by its cause is not called bad by its verdict.
+    check(log, "%s, %s" % (diagnosis["verdict"], diagnosis["cause"]),
+          diagnosis["healthy"] == (diagnosis["verdict"] == "healthy"))
+    named = {cause["cause"] for cause in diagnosis["ruled_out"]}
+    check(log, "ruled out and named: %s" % diagnosis["cause"], diagnosis["cause"] not in named)
+    check(log, "ruled out and not measured: %s" % named,
+          not named & {cause["cause"] for cause in diagnosis["not_measured"] if cause["cause"] != diagnosis["cause"]})
+    # Advice fits what is run.
+    strategy = (analysis["sessions"] or [{"strategy": ""}])[0]["strategy"]
+    for advised in [diagnosis] + diagnosis["also"] + diagnosis["advice"]:
+        for when, words in (("i8", ("int8 weights", "fp16i8,", "uantise to")), ("cuda", ("--threads", "cpupower", "cpu fp32i8")),
+                            ("cpu fp", ("nvidia-smi", "cuda fp16"))):
+            if when in strategy and not ("cuda" in strategy and when == "cpu fp"):
+                check(log, "%s is advised: %s" % (strategy, advised["fix"]), not any(word in advised["fix"] for word in words))
+    if not log.endswith(".zst") and place % 13 == 0:
+        answer = served(log, goal)
+        for key in ("verdict", "cause"):
+            check(log, "serve's /api says %s %s" % (key, answer[key]), answer[key] == diagnosis[key])
+print("%d logs, %d failed" % (len(sys.argv) - 2, failed))
+sys.exit(failed > 0)

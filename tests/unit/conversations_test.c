@@ -1,0 +1,155 @@
+/* Whose a state is, by its number and by its place: equal beginnings, what is forgotten, and programs that nobody
+ * watches. */
+#include "test.h"
+
+#include "conversations.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { FEW = 4, MANY = 50 };
+
+static char log_path[64];
+
+static rwkvmon *open_handle(void)
+{
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = log_path };
+	rwkvmon *mon;
+
+	snprintf(log_path, sizeof log_path, "/tmp/conversations-%d.log", (int)getpid());
+	unlink(log_path);
+	assert_int_equal(rwkvmon_open(&mon, &cfg, NULL), 0);
+	return mon;
+}
+
+/* A call of 5 tokens, with the state of one number and to that of another; 0: none. */
+static rwkvmon_stream *call(struct conversations *c, rwkvmon *mon, uint64_t given, uint64_t returned, bool *fresh)
+{
+	const uint32_t tokens[5] = { 1, 2, 3, 4, 5 };
+	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = tokens, .n_tokens = 5 };
+
+	step.stream = conversations_begin(c, given ? &given : NULL, fresh);
+	rwkvmon_begin(mon);
+	rwkvmon_end(mon, &step);
+	conversations_end(c, returned ? &returned : NULL, 5);
+	return step.stream;
+}
+
+/* How often the log says `text`. */
+static int said(const char *text)
+{
+	char line[8192];
+	FILE *f = fopen(log_path, "r");
+	int n = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f))
+		n += strstr(line, text) != NULL;
+	fclose(f);
+	return n;
+}
+
+static void close_all(struct conversations *c, rwkvmon *mon)
+{
+	conversations_close(c);
+	assert_int_equal(rwkvmon_close(mon, NULL), 0);
+}
+
+static void equal_beginnings_are_branches_that_say_so(void **state)
+{
+	rwkvmon *mon = open_handle();
+	struct conversations *c = conversations_open(mon, 8);
+	rwkvmon_stream *stream[2];
+	bool fresh;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		call(c, mon, 0, 7, &fresh);
+	stream[0] = call(c, mon, 7, 8, &fresh); /* of any of the three */
+	assert_non_null(stream[0]);
+	assert_false(fresh);
+	stream[1] = call(c, mon, 8, 9, &fresh);
+	assert_ptr_equal(stream[0], stream[1]); /* which nobody else can be */
+	close_all(c, mon);
+	assert_int_equal(said("\"branch_candidates\":3"), 1);
+	assert_int_equal(said("\"branch_candidates\""), 1);
+	assert_int_equal(said("\"sequence_length\":15,"), 1);
+	unlink(log_path);
+}
+
+static void states_that_were_put_away_alike_are_branches_too(void **state)
+{
+	rwkvmon *mon = open_handle();
+	struct conversations *c = conversations_open(mon, 8);
+	struct place one = { 0 }, other = { 0 }, back;
+	rwkvmon_stream *stream, *branch;
+	bool fresh;
+
+	(void)state;
+	conversations_take_turns(c);
+	conversations_call(c);
+	stream = conversations_go_on(c, &one, 5, &fresh);
+	assert_true(fresh);
+	conversations_remember(c, 3, one);
+	conversations_remember(c, 3, one);
+	assert_int_equal(conversations_recall(c, 3).candidates, 1);
+	conversations_call(c);
+	conversations_go_on(c, &other, 5, &fresh);
+	conversations_remember(c, 3, other);
+	back = conversations_recall(c, 3);
+	assert_int_equal(back.candidates, 2);
+	assert_int_equal(back.id, other.id);
+	conversations_call(c);
+	branch = conversations_go_on(c, &back, 1, &fresh);
+	assert_false(fresh);
+	assert_ptr_not_equal(branch, stream);
+	assert_true(back.id != one.id && back.id != other.id && back.length == 6);
+	assert_int_equal(conversations_recall(c, 4).id, 0);
+	close_all(c, mon);
+	unlink(log_path);
+}
+
+static void many_come_and_go(struct conversations *c, rwkvmon *mon)
+{
+	bool fresh;
+
+	for (uint64_t i = 1; i <= MANY; i++) {
+		call(c, mon, i == 9 ? 8 : 1000 + i, i, &fresh);
+		assert_int_equal(fresh, i != 9);
+	}
+}
+
+static void what_nobody_watches_goes_on(void **state)
+{
+	rwkvmon *mon = open_handle();
+	struct conversations *c = conversations_open(NULL, FEW);
+	int status;
+	pid_t child;
+
+	(void)state;
+	many_come_and_go(c, NULL); /* the log could not be opened */
+	conversations_close(c);
+	c = conversations_open(mon, FEW);
+	child = fork();
+	if (!child) { /* the handle is the parent's */
+		many_come_and_go(c, mon);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	many_come_and_go(c, mon);
+	close_all(c, mon);
+	unlink(log_path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(equal_beginnings_are_branches_that_say_so),
+		cmocka_unit_test(states_that_were_put_away_alike_are_branches_too),
+		cmocka_unit_test(what_nobody_watches_goes_on),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

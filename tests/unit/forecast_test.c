@@ -1,0 +1,149 @@
+/* Forecasts: what is a line is foreseen, what is chance is not, and intervals hold as often as they say. */
+#include "random.h"
+#include "test.h"
+
+#include "forecast/forecast.h"
+#include "forecast/foretell.h"
+
+#include <math.h>
+
+enum kind { RAMP, WAVE, WALK, SWING, JUMP, KINDS };
+enum { N = 120, AHEAD = 32, ROUNDS = 60 };
+
+static void make(double *y, enum kind kind)
+{
+	double walk = 0, swing = 0;
+
+	for (int i = 0; i < N + AHEAD; i++) {
+		double noise = normal();
+
+		walk += noise;
+		swing = 0.8 * swing + 0.6 * noise;
+		y[i] = kind == RAMP   ? 0.1 * i + noise
+		       : kind == WAVE ? 2 * sin(6.283185307179586 * i / 20) + noise
+		       : kind == WALK ? walk
+		       : kind == JUMP ? (i > N / 2 ? 5 : 0) + noise
+				      : swing;
+	}
+}
+
+static void what_has_a_pattern_is_foreseen_and_chance_is_not(void **state)
+{
+	static const struct {
+		int least, most; /* of ROUNDS that find skill */
+	} want[KINDS] = { [RAMP] = { 50, ROUNDS },
+			  [WAVE] = { 45, ROUNDS },
+			  [WALK] = { 0, 5 },
+			  [SWING] = { 0, 5 },
+			  [JUMP] = { 0, 5 } };
+
+	(void)state;
+	for (int kind = 0; kind < KINDS; kind++) {
+		double y[N + AHEAD], inside = 0, all = 0;
+		int skilled = 0;
+
+		for (int round = 0; round < ROUNDS; round++) {
+			struct forecast f;
+
+			make(y, (enum kind)kind);
+			forecast_series(y, N, NULL, &f);
+			skilled += f.state == FORECAST_SKILLED;
+			for (size_t k = 0; f.state == FORECAST_SKILLED && k < f.steps; k++) {
+				inside += y[N + k] >= f.step[k].low && y[N + k] <= f.step[k].high;
+				all++;
+			}
+		}
+		assert_in_range(skilled, want[kind].least, want[kind].most);
+		if (skilled > ROUNDS / 2)
+			assert_true(inside / all > 0.85 && inside / all < 0.98);
+	}
+}
+
+static void a_line_reaches_its_limit_when_it_does(void **state)
+{
+	struct forecast_reach r;
+	struct forecast f;
+	double y[100];
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		y[i] = i % 7 == 3 ? (double)NAN : 5 + 2 * i; /* gaps are no values */
+	forecast_series(y, 100, NULL, &f);
+	assert_int_equal(f.state, FORECAST_SKILLED);
+	assert_int_equal(f.model, FORECAST_LINE);
+	r = forecast_reach(&f, 5 + 2 * 109, true); /* ten steps on */
+	assert_float_equal(r.at, 10, 1e-9);
+	assert_true(r.tested && !r.now && r.early <= r.at && r.late >= r.at);
+	r = forecast_reach(&f, 5 + 2 * 299, true);
+	assert_float_equal(r.at, 200, 1e-9);
+	assert_false(r.tested);
+	assert_true(isinf(forecast_reach(&f, 0, false).at));
+	assert_true(forecast_reach(&f, 100, true).now);
+}
+
+static void what_cannot_be_told_is_said(void **state)
+{
+	struct forecast f;
+	double y[FORECAST_POINTS_MAX];
+
+	(void)state;
+	for (int i = 0; i < FORECAST_POINTS_MAX; i++)
+		y[i] = 7;
+	forecast_series(y, FORECAST_POINTS_MAX, NULL, &f);
+	assert_int_equal(f.state, FORECAST_CONSTANT);
+	forecast_series(y, FORECAST_POINTS_LEAST - 1, NULL, &f);
+	assert_int_equal(f.state, FORECAST_TOO_SHORT);
+	for (int i = 0; i < FORECAST_POINTS_MAX; i++)
+		y[i] = (double)NAN;
+	forecast_series(y, FORECAST_POINTS_MAX, NULL, &f);
+	assert_int_equal(f.state, FORECAST_TOO_SHORT);
+	forecast_series(y, 0, NULL, &f);
+	assert_int_equal(f.state, FORECAST_TOO_SHORT);
+	y[0] = 1e300;
+	y[1] = -1e300;
+	for (int i = 2; i < FORECAST_POINTS_MAX; i++)
+		y[i] = i % 2 ? 1e300 : -1e300;
+	forecast_series(y, FORECAST_POINTS_MAX, NULL, &f); /* nothing overflows into a forecast */
+	assert_true(f.state != FORECAST_SKILLED || isfinite(f.step[0].value));
+}
+
+/* The look at the pairs of points rules no limit out that the line crosses, and most that it does not. */
+static void a_limit_that_is_ruled_out_is_not_crossed(void **state)
+{
+	int crossed = 0, looked = 0, held = 0;
+
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		struct foretell f = { .over_us = 30000000 };
+		double slope = round % 3 ? 0 : 20 * normal(), noise = round % 2 ? 100 : 1;
+
+		for (int64_t us = 0; us < 90000000; us += 1 + (int64_t)(unit() * 3000000)) {
+			double above = 1000 + 2000 * unit(), below = -above;
+
+			foretell_add(&f, us, slope * (double)us / 1e6 + noise * normal());
+			for (int side = 0; side < 2; side++) {
+				bool may = foretell_may_cross(&f, us, 60000000, side ? NAN : above, side ? below : NAN);
+				double at = foretell_at(&f, us, 60000000);
+				bool does = side ? at < below : at > above;
+
+				assert_true(may || !does);
+				crossed += does;
+				looked += may;
+				held++;
+			}
+		}
+	}
+	assert_true(crossed > 1000 && looked < 2 * crossed && looked < held / 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_has_a_pattern_is_foreseen_and_chance_is_not),
+		cmocka_unit_test(a_line_reaches_its_limit_when_it_does),
+		cmocka_unit_test(what_cannot_be_told_is_said),
+		cmocka_unit_test(a_limit_that_is_ruled_out_is_not_crossed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

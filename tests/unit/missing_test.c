@@ -1,0 +1,69 @@
+/* What is missing of a session, by the numbers of its lines and by what its end says. */
+#include "test.h"
+
+#include "analyze/missing.h"
+
+static struct missing_track track_of(const uint64_t *ordinal, size_t n)
+{
+	struct missing_track t = { 0 };
+
+	missing_rows(&t, ordinal, n);
+	return t;
+}
+
+static void holes_between_numbers_are_counted_in_any_order(void **state)
+{
+	static const struct {
+		uint64_t ordinal[8], n, told, missing;
+	} cases[] = {
+		{ { 1, 2, 3, 4 }, 4, 0, 0 },       { { 1, 2, 5, 6 }, 4, 0, 2 },
+		{ { 6, 2, 1, 5 }, 4, 0, 2 },       /* in another order */
+		{ { 1, 2, 9, 10 }, 4, 6, 0 },      /* a gap line tells of six */
+		{ { 1, 5000, 5001 }, 3, 0, 0 },    /* rotation took what was before */
+		{ { 1, 2, 1, 3, 1, 4 }, 6, 0, 0 }, /* each file begins with the session's first line */
+		{ { 2, 3, 2, 3 }, 4, 0, 0 },       /* twice is not missing */
+		{ { 0, 0, 0 }, 3, 0, 0 },          /* without numbers */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct missing_track t = track_of(cases[i].ordinal, cases[i].n), a, b;
+
+		t.told = cases[i].told;
+		assert_int_equal(missing_count(&t, 4), cases[i].missing);
+		for (size_t cut = 0; cut <= cases[i].n; cut++) { /* and in two pieces */
+			a = track_of(cases[i].ordinal, cut);
+			b = track_of(cases[i].ordinal + cut, cases[i].n - cut);
+			b.told = cases[i].told;
+			missing_merge(&a, &b);
+			assert_int_equal(missing_count(&a, 4), cases[i].missing);
+		}
+	}
+}
+
+static void without_numbers_the_end_of_the_session_tells(void **state)
+{
+	struct field_values totals = { 0 };
+	struct record start = { .event = EVENT_SESSION_START }, end = { .event = EVENT_SESSION_END, .extra = &totals };
+	struct missing_track t = { 0 };
+
+	(void)state;
+	fields_set_number(&totals, F_TOTAL_RECORDS, 301);
+	fields_set_number(&totals, F_TOTAL_DROPPED, 1);
+	missing_event(&t, &end);
+	assert_int_equal(missing_count(&t, 250), 0); /* its beginning is not there: nothing is known */
+	missing_event(&t, &start);
+	assert_int_equal(missing_count(&t, 250), 50);
+	assert_int_equal(missing_count(&t, 300), 0);
+	assert_int_equal(missing_count(&t, 600), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(holes_between_numbers_are_counted_in_any_order),
+		cmocka_unit_test(without_numbers_the_end_of_the_session_tells),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
