@@ -68,9 +68,9 @@ enum rwkvmon_phase { RWKVMON_PHASE_UNKNOWN, RWKVMON_PREFILL, RWKVMON_DECODE };
 struct rwkvmon_config {
 	size_t struct_size; /* sizeof(struct rwkvmon_config) */
 
-	/* NULL: no log; "": rwkv_monitor_YYYYmmdd_HHMMSS.log. {pid}, {session} and {time} in it are filled
-	 * in; a name that ends in .zst is compressed; an existing file is appended to, also by several
-	 * handles and processes at once. */
+	/* NULL: no log; "": rwkv_monitor_YYYYmmdd_HHMMSS.log, with _2 and so on before the dot where the name
+	 * is taken. {pid}, {session} and {time} in another name are filled in; one that ends in .zst is
+	 * compressed; an existing file is appended to, also by several handles and processes at once. */
 	const char *log_path;
 	const char *rules;      /* NULL or "default", "thresholds", "baseline", or the path of a rule file */
 	const char *session_id; /* NULL: rwkv-sess- and 12 random hex digits */

@@ -17,7 +17,7 @@ class Setting(NamedTuple):
 
 SETTINGS: Tuple[Setting, ...] = (
     Setting("log", "log", "output", "FILE",
-            "Log file, compressed if its name ends in .zst; {pid}, {session} and {time} are filled in; `none` writes no log (default rwkv_monitor_DATE_TIME.log)"),
+            "Log file, compressed if its name ends in .zst; {pid}, {session} and {time} are filled in; `none` writes no log (default: a new rwkv_monitor_DATE_TIME.log)"),
     Setting("log_mode", "log-mode", "mode", "MODE",
             "Permissions of new log files, octal, before the umask is applied (default 0640: others cannot read)"),
     Setting("log_rotate_bytes", "log-rotate-bytes", "count", "N",

@@ -1,6 +1,8 @@
 """The options of monitoring; all have defaults."""
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import time
 from dataclasses import dataclass, fields
@@ -53,7 +55,7 @@ class Options(Settings):
 
     def log_path(self) -> Optional[str]:
         """The path with the default name spelled out, so that all handles of a process share one file."""
-        return time.strftime("rwkv_monitor_%Y%m%d_%H%M%S.log") if self.log == "" else self.log
+        return _new_log(self.log_mode) if self.log == "" else self.log
 
     def texts(self) -> Iterator[Tuple[str, str]]:
         """Names and values for rwkvmon_config_set."""
@@ -63,6 +65,30 @@ class Options(Settings):
                 text = _text(setting, one)
                 if text is not None:
                     yield setting.name, text
+
+
+def _new_log(mode: int) -> str:
+    """Takes a default name that no other log has, also if another process begins in the same second: _2 and so on."""
+    stem = time.strftime("rwkv_monitor_%Y%m%d_%H%M%S")
+    nth = 0
+    while True:
+        nth += 1
+        path = f"{stem}.log" if nth == 1 else f"{stem}_{nth}.log"
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+        except FileExistsError:
+            continue
+        except OSError:
+            return path  # opening the log says why
+        atexit.register(_give_back, path, os.getpid())
+        return path
+
+
+def _give_back(path: str, pid: int) -> None:
+    """Removes the file of a name that was taken and never used."""
+    with contextlib.suppress(OSError):
+        if os.getpid() == pid and os.path.getsize(path) == 0:
+            os.unlink(path)
 
 
 def value_of(setting: Setting, text: str) -> Any:

@@ -141,9 +141,14 @@ static void leave_file(struct log *log)
 	note_write(log, segment_close(&log->file));
 }
 
+static unsigned mode_of(const struct log *log)
+{
+	return log->cfg.mode ? log->cfg.mode : LOG_MODE;
+}
+
 static int enter_file(struct log *log)
 {
-	int rc = segment_open(&log->file, log->path, log->packer != NULL, log->cfg.mode ? log->cfg.mode : LOG_MODE);
+	int rc = segment_open(&log->file, log->path, log->packer != NULL, mode_of(log));
 
 	log->file_since_ns = clock_mono_ns(log->cfg.clock);
 	return rc;
@@ -326,17 +331,31 @@ static int no_memory(struct err *err)
 	return err_set(err, ERR_NOMEM, "no memory for the log");
 }
 
+/* A default name is this log's alone, also if another one begins in the same second. */
+static int take_path(struct log *log, struct err *err)
+{
+	const int64_t now_us = clock_wall_us(log->cfg.clock);
+
+	for (unsigned nth = 1;; nth++) {
+		struct buf path = { 0 };
+
+		log_name_expand(&path, log->cfg.path, log->cfg.session_id, now_us, nth);
+		if (!path.failed && (*log->cfg.path || segment_claim(path.p, mode_of(log)) != EEXIST)) {
+			log->path = path.p; /* the log owns its memory now */
+			return 0;
+		}
+		buf_free(&path);
+		if (path.failed)
+			return no_memory(err);
+	}
+}
+
 static int open_parts(struct log *log, struct err *err)
 {
-	struct buf path = { 0 };
-	int rc;
+	int rc = take_path(log, err);
 
-	log_name_expand(&path, log->cfg.path, log->cfg.session_id, clock_wall_us(log->cfg.clock));
-	if (path.failed) {
-		buf_free(&path);
-		return no_memory(err);
-	}
-	log->path = path.p; /* the log owns its memory now */
+	if (rc)
+		return rc;
 	if (log_name_is_zst(log->path) && !(log->packer = packer_open()))
 		return no_memory(err);
 	rc = enter_file(log);

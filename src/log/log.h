@@ -32,7 +32,8 @@ enum log_sync {
 enum { LOG_MODE = 0640 };
 
 struct log_config {
-	const char *path; /* "": rwkv_monitor_YYYYmmdd_HHMMSS.log; {pid}, {session}, {time} are filled in */
+	const char
+		*path; /* "": rwkv_monitor_YYYYmmdd_HHMMSS.log, or with _2, …; {pid}, {session}, {time} are filled in */
 	const char *session_id;
 	enum log_sync sync;
 	uint64_t rotate_bytes;   /* a file grows no larger than this and one write; 0: no limit */

@@ -20,15 +20,18 @@ static void add_stamp(struct buf *out, int64_t wall_us)
 	buf_printf(out, "%s.%03dZ", text, (int)(wall_us / 1000 % 1000));
 }
 
-static void add_default(struct buf *out, int64_t wall_us)
+static void add_default(struct buf *out, int64_t wall_us, unsigned nth)
 {
 	time_t now = (time_t)(wall_us / 1000000);
 	struct tm tm = { 0 };
 	char name[64];
 
 	localtime_r(&now, &tm);
-	strftime(name, sizeof name, "rwkv_monitor_%Y%m%d_%H%M%S.log", &tm);
+	strftime(name, sizeof name, "rwkv_monitor_%Y%m%d_%H%M%S", &tm);
 	buf_str(out, name);
+	if (nth > 1)
+		buf_printf(out, "_%u", nth);
+	buf_str(out, ".log");
 }
 
 static bool is_plain(char c)
@@ -50,10 +53,10 @@ static bool starts(const char *p, const char *word)
 	return !strncmp(p, word, strlen(word));
 }
 
-void log_name_expand(struct buf *out, const char *path, const char *session_id, int64_t wall_us)
+void log_name_expand(struct buf *out, const char *path, const char *session_id, int64_t wall_us, unsigned nth)
 {
 	if (!*path)
-		add_default(out, wall_us);
+		add_default(out, wall_us, nth);
 	while (*path)
 		if (starts(path, "{pid}")) {
 			buf_printf(out, "%ld", (long)getpid());

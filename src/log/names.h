@@ -14,10 +14,11 @@
 
 #include <stdbool.h>
 
-/* The path a caller gave: "" becomes rwkv_monitor_YYYYmmdd_HHMMSS.log (local time);
- * {pid}, {session} and {time} (as above) are filled in. In a session id, every character except letters, digits, - _
- * and . becomes _, so that it never names a folder. */
-void log_name_expand(struct buf *out, const char *path, const char *session_id, int64_t wall_us);
+/* The path a caller gave: "" becomes rwkv_monitor_YYYYmmdd_HHMMSS.log (local time), or with _2 and so on before the
+ * dot for the second and any further one of the same time (nth, from 1); {pid}, {session} and {time} (as above) are
+ * filled in. In a session id, every character except letters, digits, - _ and . becomes _, so that it never names a
+ * folder. */
+void log_name_expand(struct buf *out, const char *path, const char *session_id, int64_t wall_us, unsigned nth);
 
 /* The name that `path` gets when it is rotated at that time. */
 void log_name_rotated(struct buf *out, const char *path, int64_t wall_us);

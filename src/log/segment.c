@@ -38,6 +38,13 @@ int segment_open(struct segment *s, const char *path, bool zst, unsigned mode)
 	return 0;
 }
 
+int segment_claim(const char *path, unsigned mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
+
+	return fd < 0 ? errno : close(fd) ? errno : 0;
+}
+
 int segment_close(struct segment *s)
 {
 	int rc = s->fd >= 0 && close(s->fd) ? errno : 0;

@@ -33,6 +33,9 @@ struct segment {
 /* Opens or creates. Leaves s->fd at -1 on error. */
 int segment_open(struct segment *s, const char *path, bool zst, unsigned mode);
 
+/* Creates a file whose name nobody has taken yet; EEXIST: somebody has. */
+int segment_claim(const char *path, unsigned mode);
+
 /* Closes; an error means lost data. */
 int segment_close(struct segment *s);
 

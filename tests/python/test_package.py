@@ -262,6 +262,15 @@ class Collecting(Folder):
                 with self.assertRaisesRegex(RwkvmonError, f'RWKVMON_{name}: found "{text}", expected '):
                     Options.from_environment()
 
+    def test_a_default_log_is_one_programs_alone(self):
+        said = self.in_python(f"import os; from rwkvmon import Options; os.chdir({self.folder.name!r})\n"
+                              "names = [Options(log='').log_path() for _ in range(2)]\n"
+                              "open(names[0], 'w').write('x'); print(all(map(os.path.exists, names)), *names)").split()
+        self.assertEqual(said[0], "True")
+        self.assertNotEqual(said[1], said[2])
+        self.assertTrue(os.path.exists(self.path(said[1])))
+        self.assertFalse(os.path.exists(self.path(said[2])))  # nothing was written into it
+
     def test_what_is_wrong_is_said(self):
         with self.assertRaisesRegex(RwkvmonError, "fsync.*expected interval, never or record"):
             Collector(Options(log=None, fsync="often"))

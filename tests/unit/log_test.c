@@ -106,21 +106,49 @@ static void names_say_what_and_when(void **state)
 	assert_false(log_name_is_rotated("run.log", "run-20250911T123456.789Z.log"));
 	assert_false(log_name_is_rotated("run.log", "run.20250911T123456.789Z.lag"));
 	buf_clear(&b);
-	log_name_expand(&b, "x-{session}-{time}-{what}.log", "s1", wall_base);
+	log_name_expand(&b, "x-{session}-{time}-{what}.log", "s1", wall_base, 1);
 	assert_string_equal(b.p, "x-s1-20250911T123456.789Z-{what}.log");
 	buf_clear(&b);
-	log_name_expand(&b, "logs/{session}.log", "../../etc/pass\nwd\x1b", wall_base);
+	log_name_expand(&b, "logs/{session}.log", "../../etc/pass\nwd\x1b", wall_base, 1);
 	assert_string_equal(b.p, "logs/_._.._etc_pass_wd_.log");
 	buf_clear(&b);
-	log_name_expand(&b, "logs/{session}", "..", wall_base);
+	log_name_expand(&b, "logs/{session}", "..", wall_base, 1);
 	assert_string_equal(b.p, "logs/_.");
 	buf_clear(&b);
-	log_name_expand(&b, "x-{pid}.log", "s1", wall_base);
+	log_name_expand(&b, "x-{pid}.log", "s1", wall_base, 1);
 	assert_int_equal(strtol(b.p + 2, NULL, 10), getpid());
 	buf_clear(&b);
-	log_name_expand(&b, "", "s1", wall_base);
+	log_name_expand(&b, "", "s1", wall_base, 1);
 	assert_memory_equal(b.p, "rwkv_monitor_2025", 17);
+	buf_clear(&b);
+	log_name_expand(&b, "", "s1", wall_base, 2);
+	assert_string_equal(strrchr(b.p, '_'), "_2.log");
 	buf_free(&b);
+}
+
+/* Two logs of the same second, and one whose name somebody else has: nothing is mixed. */
+static void a_default_name_is_one_logs_alone(void **state)
+{
+	char folder[] = "/tmp/rwkvmon-names-XXXXXX";
+	struct log *log[3];
+	char before[4096];
+
+	(void)state;
+	now_ns = 0;
+	assert_non_null(getcwd(before, sizeof before));
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(chdir(folder), 0);
+	for (int i = 0; i < 3; i++)
+		log[i] = open_with((struct log_config){ .sync = LOG_SYNC_NEVER }, "");
+	assert_string_equal(log_path(log[0]) + 28, ".log");
+	assert_string_equal(log_path(log[1]) + 28, "_2.log");
+	assert_string_equal(log_path(log[2]) + 28, "_3.log");
+	for (int i = 0; i < 3; i++) {
+		unlink(log_path(log[i]));
+		log_close(log[i], NULL, NULL);
+	}
+	assert_int_equal(chdir(before), 0);
+	rmdir(folder);
 }
 
 static void rotation_by_size_loses_nothing(void **state)
@@ -398,6 +426,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_say_what_and_when),
+		cmocka_unit_test(a_default_name_is_one_logs_alone),
 		cmocka_unit_test(rotation_by_size_loses_nothing),
 		cmocka_unit_test(rotation_by_time_and_retention),
 		cmocka_unit_test(a_lost_file_is_begun_anew),
