@@ -183,6 +183,21 @@ static bool fill_sessions(struct findings *f, const struct analysis *a)
 	return fine;
 }
 
+static void note_bad(struct findings *f, const struct session *s)
+{
+	bad_session_note(f->first_bad, &f->arena, s, &s->first_bad);
+	bad_session_note_alarms(f->first_alarm, &f->arena, s);
+}
+
+/* Alarms whose session has no step in the log. */
+static void note_guests(struct findings *f, const struct sessions *t)
+{
+	for (size_t i = 0; i < t->n_slots; i++)
+		for (const struct session *s = t->slot[i]; s; s = s->chain)
+			if (!s->listed)
+				note_bad(f, s);
+}
+
 /* Whatever page of the sessions is listed, all of them are judged. */
 static void judge_sessions(struct findings *f, const struct analysis *a)
 {
@@ -192,9 +207,8 @@ static void judge_sessions(struct findings *f, const struct analysis *a)
 		const struct accumulators *n = &a->gather.session[i];
 		double r = comoments_pearson(&n->similarity_entropy);
 
-		bad_session_note(f->first_bad, &f->arena, s, &s->first_bad);
+		note_bad(f, s);
 		bad_session_note(f->first_bad, &f->arena, s, &n->nonfinite);
-		bad_session_note_alarms(f->first_alarm, &f->arena, s);
 		if (!isfinite(r) || n->similarity_entropy.count < FINDINGS_COLLAPSE_PAIRS)
 			continue;
 		f->collapse.warned += r < limit_of(T_COLLAPSE_R) ? s->records : 0;
@@ -203,6 +217,7 @@ static void judge_sessions(struct findings *f, const struct analysis *a)
 		f->collapse.worst = r;
 		f->collapse.session_id = copy(&f->arena, s->id);
 	}
+	note_guests(f, &a->sessions);
 }
 
 /* The largest sessions keep their series, in `session[i].series`. */

@@ -120,7 +120,8 @@ int gate_judge(const struct conditions *conditions, const struct findings *f, st
 		double value = gate_value(c, f);
 		bool alarm = c->type != ALARM_TYPE_COUNT;
 
-		if (!f->records || (!c->judged && isnan(value)))
+		/* An alarm says what it says without a step, too. */
+		if (!c->judged && (isnan(value) || (!f->records && !(alarm && value > 0))))
 			return cannot_judge(c, f, err);
 		if (c->judged) {
 			verdict = judge_verdict(c, f, err);

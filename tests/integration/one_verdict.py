@@ -9,7 +9,6 @@ import time
 import urllib.request
 
 RWKVMON = sys.argv[1]
-SERVED = 6  # logs that are also asked for through serve: each is a server of its own
 failed = 0
 
 
@@ -18,6 +17,11 @@ def say(*arguments):
     if done.returncode:
         raise SystemExit("FAILED: %s: exit code %d: %s" % (" ".join(arguments), done.returncode, done.stderr))
     return done.stdout
+
+
+def fails_on(verdict, log, *goal):
+    """The exit code of --fail-on: 0 the log passes, 1 it does not, 3 it cannot be judged."""
+    return subprocess.run([RWKVMON, "analyze", log, "--fail-on", verdict, *goal], capture_output=True).returncode
 
 
 def flat(text):
@@ -33,8 +37,8 @@ def check(log, what, holds):
         print("FAILED: %s: %s" % (log, what))
 
 
-def served(log, goal):
-    """The findings of serve's /api."""
+def served(log, goal, said):
+    """The findings of serve's /api, as soon as it has read enough to say the same; what it says at last, if it never does."""
     server = subprocess.Popen([RWKVMON, "serve", log, "--listen", "127.0.0.1:0", *goal], stderr=subprocess.PIPE, text=True)
     try:
         address = None
@@ -45,7 +49,7 @@ def served(log, goal):
                 break
         for _ in range(200):
             answer = json.load(urllib.request.urlopen(address + "/api/v1/findings"))
-            if answer["input"]["records"] == records_of[log]:
+            if answer["verdict_text"] == said:
                 return answer
             time.sleep(0.05)
         return answer
@@ -55,13 +59,11 @@ def served(log, goal):
         server.stderr.close()
 
 
-records_of = {}
 for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else sys.argv[2:]):
     found = re.search(r"__goal_(\d+tps)", log)
     goal = ["--goal", found[1]] if found else []
     diagnosis = json.loads(say("diagnose", log, "--format", "json", *goal))
     analysis = json.loads(say("analyze", log, "--format", "json", *goal))
-    records_of[log] = analysis["input"]["records"]
     for key in ("verdict", "verdict_text", "cause", "confidence", "also", "session_id", "since"):
         check(log, "analyze and diagnose differ in %s: %s, %s" % (key, analysis[key], diagnosis[key]),
               analysis[key] == diagnosis[key])
@@ -74,6 +76,10 @@ for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else
         watched = json.loads(say("watch", log, "--once", "--json", *goal))
         for key in ("verdict", "cause"):
             check(log, "watch says %s %s, not %s" % (key, watched[key], diagnosis[key]), watched[key] == diagnosis[key])
+    for least, codes in (("attention", {"attention": 1, "critical": 1, "healthy": 0}),
+                         ("critical", {"attention": 0, "critical": 1, "healthy": 0})):
+        check(log, "--fail-on %s of %s" % (least, diagnosis["verdict"]),
+              fails_on(least, log, *goal) == codes.get(diagnosis["verdict"], 3))
     # What is not called bad by its cause is not called bad by its verdict.
     check(log, "%s, %s" % (diagnosis["verdict"], diagnosis["cause"]),
           diagnosis["healthy"] == (diagnosis["verdict"] == "healthy"))
@@ -88,9 +94,9 @@ for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else
                             ("cpu fp", ("nvidia-smi", "cuda fp16"))):
             if when in strategy and not ("cuda" in strategy and when == "cpu fp"):
                 check(log, "%s is advised: %s" % (strategy, advised["fix"]), not any(word in advised["fix"] for word in words))
-    if not log.endswith(".zst") and place % 13 == 0:
-        answer = served(log, goal)
-        for key in ("verdict", "cause"):
+    if not log.endswith(".zst") and (place % 13 == 0 or "/odd_" in log):
+        answer = served(log, goal, diagnosis["verdict_text"])
+        for key in ("verdict", "cause", "verdict_text"):
             check(log, "serve's /api says %s %s" % (key, answer[key]), answer[key] == diagnosis[key])
 print("%d logs, %d failed" % (len(sys.argv) - 2, failed))
 sys.exit(failed > 0)
