@@ -1,8 +1,7 @@
 #!/bin/sh
 # A log in another program's form, read through a mapping file, has the analysis of the same log in ours.
 # Usage: analyze_map_test.sh BUILD_DIR
-. "$(dirname "$0")/common.sh"
-root=$here/../..
+. "$(dirname "$0")/begin.sh"
 bad=0
 fail() {
 	echo "FAIL: $1"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # `rwkvmon analyze --format json` against an independent analysis in Python's standard library.
 # Usage: analyze_reference_test.sh BUILD_DIR
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/begin.sh"
 bad=0
 
 compare() { # NAME FILE...

@@ -1,16 +1,43 @@
-# common.sh - what the analyzer's tests begin with: the program, Python, a folder that is gone afterwards.
-#     . "$(dirname "$0")/common.sh" # with BUILD_DIR as the script's argument
-# Sets build, rwkvmon, here and dir; skip REASON ends the test as skipped.
-build=$1
+# begin.sh - what the shell tests begin with: the program, a folder that is gone afterwards, and a count of what was checked.
+#     . "$(dirname "$0")/begin.sh" # in sh or bash, with BUILD_DIR as the script's argument
+# Sets build, rwkvmon, here (this folder), root (the project's) and dir (the folder that goes), all of them absolute paths.
+# A test that starts processes defines leave() anew: it runs before the folder goes.
+set -u
+build=$(cd "${1:?usage: ${0##*/} BUILD_DIR}" && pwd) || exit 1
 rwkvmon=$build/rwkvmon
-here=$(dirname "$0")
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+passed=0 failed=0
 
-skip() {
+leave() { :; }
+skip() { # REASON: the test ends as skipped
 	echo "SKIPPED: ${0##*/}: $1" >&2
 	exit 77
 }
-[ -x "$rwkvmon" ] || skip "$rwkvmon is not built"
-command -v python3 >/dev/null || skip "python3 is not installed: it makes the logs and checks the answers"
+no_sanitizer() { # WHAT: it is skipped in a build for a sanitizer
+	! grep -q '^RWKVMON_SANITIZE:STRING=.' "$build/CMakeCache.txt" || skip "$1: this build is for a sanitizer"
+}
+pass() { passed=$((passed + 1)); }
+fail() { # TEXT
+	printf 'FAILED: %s\n' "$*"
+	failed=$((failed + 1))
+}
+result() { # NAME STATUS; of a command that wrote the files out and err of the folder
+	if [ "$2" = 0 ]; then pass; else
+		fail "$1"
+		sed 's/^/    /' "$dir/err" "$dir/out" | tail -40
+	fi
+}
+check() { # NAME COMMAND...
+	name=$1
+	shift
+	"$@" >"$dir/out" 2>"$dir/err"
+	result "$name" $?
+}
+finish() { # the last line of a test
+	echo "${0##*/}: $passed passed, $failed failed"
+	exit $((failed > 0))
+}
 
 dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
+trap 'leave; rm -rf "$dir"' EXIT

@@ -1,15 +1,8 @@
 #!/bin/sh
 # The program from outside: what it prints, where, and with which exit code.
 #     cli_test.sh BUILD_DIR
-set -u
-rwkvmon=$1/rwkvmon
-here=$(cd "$(dirname "$0")" && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "$0")/begin.sh"
 export LC_ALL=C.UTF-8
-failed=0 passed=0
-
-fail() { printf 'FAILED: %s\n' "$1"; failed=$((failed + 1)); }
 
 # expect NAME EXIT_CODE 'TEXT ON STDERR' COMMAND...   (standard input: what is piped in)
 expect() {
@@ -24,7 +17,7 @@ expect() {
 		fail "$name: standard error lacks \"$text\""
 		cat "$dir/err"
 	else
-		passed=$((passed + 1))
+		pass
 	fi
 }
 
@@ -32,7 +25,7 @@ expect() {
 steps() { grep -c '^{"timestamp":"[^"]*","session_id":"[^"]*","event_type":"inference_step"'; }
 
 says() { # NAME TEXT: on the standard output of the command before
-	if grep -qF -- "$2" "$dir/out"; then passed=$((passed + 1)); else fail "$1: standard output lacks \"$2\""; head -c 600 "$dir/out"; fi
+	if grep -qF -- "$2" "$dir/out"; then pass; else fail "$1: standard output lacks \"$2\""; head -c 600 "$dir/out"; fi
 }
 
 # --- usage ---------------------------------------------------------------------------
@@ -138,7 +131,7 @@ for i in 1 2 3 4 5 6 7 8; do cat "$dir/some.log" "$dir/some.log"; done >"$dir/lo
 cat "$dir/long.log" "$dir/long.log" >"$dir/longer.log"
 for command in "analyze $dir/longer.log" "compare $dir/longer.log $dir/long.log"; do
 	# shellcheck disable=SC2086
-	python3 "$here/progress_check.py" "$rwkvmon" $command && passed=$((passed + 1)) || fail "no progress of ${command%% *}"
+	python3 "$here/progress_check.py" "$rwkvmon" $command && pass || fail "no progress of ${command%% *}"
 	# shellcheck disable=SC2086
 	python3 "$here/progress_check.py" "$rwkvmon" $command --quiet >/dev/null 2>&1 && fail "progress of a quiet ${command%% *}"
 done
@@ -202,7 +195,7 @@ done
 expect "what cannot be exported" 2 'did you mean `rwkvmon export grafana`' "$rwkvmon" export grafanna
 expect "CSV" 0 "" "$rwkvmon" analyze "$worked" --format csv
 says "columns are the log's keys" "timestamp,records,token_latency_ms,throughput_tps"
-python3 - "$dir/out" <<'P' && passed=$((passed + 1)) || fail "CSV is no table"
+python3 - "$dir/out" <<'P' && pass || fail "CSV is no table"
 import csv, sys
 rows = list(csv.reader(open(sys.argv[1], newline="")))
 assert len(rows) > 3 and len({len(r) for r in rows}) == 1, {len(r) for r in rows}
@@ -214,32 +207,32 @@ if command -v gnuplot >/dev/null; then
 		grep -v "pictures written" "$dir/err" >"$dir/noise" && { fail "gnuplot complained"; cat "$dir/noise"; }
 		for chart in performance_trends latency_distribution state_evolution accuracy resources; do
 			file="$dir/pictures it's $lang/$chart"
-			[ "$(head -c 4 "$file.png" | od -An -tx1 | tr -d ' ')" = 89504e47 ] && passed=$((passed + 1)) || fail "$file.png is no PNG"
+			[ "$(head -c 4 "$file.png" | od -An -tx1 | tr -d ' ')" = 89504e47 ] && pass || fail "$file.png is no PNG"
 			python3 -c 'import sys, xml.dom.minidom as m; d = m.parse(sys.argv[1]); assert d.getElementsByTagName("path")' "$file.svg" &&
-				passed=$((passed + 1)) || fail "$file.svg is no SVG with lines"
+				pass || fail "$file.svg is no SVG with lines"
 		done
 	done
-	grep -q "性能趋势" "$dir/pictures it's zh/performance_trends.svg" && passed=$((passed + 1)) || fail "a picture has no Chinese title"
+	grep -q "性能趋势" "$dir/pictures it's zh/performance_trends.svg" && pass || fail "a picture has no Chinese title"
 else
 	echo "SKIPPED: pictures: gnuplot is not installed"
 fi
 mkdir "$dir/no-tools" && ln -s "$(command -v sh)" "$dir/no-tools/sh"
 PATH="$dir/no-tools" "$rwkvmon" analyze "$worked" --charts "$dir/no-pictures" --quiet >"$dir/no-report" 2>"$dir/err"
-[ $? = 4 ] && grep -q "apt-get install gnuplot-nox" "$dir/err" && [ ! -s "$dir/no-report" ] && passed=$((passed + 1)) || { fail "missing gnuplot"; cat "$dir/err"; }
+[ $? = 4 ] && grep -q "apt-get install gnuplot-nox" "$dir/err" && [ ! -s "$dir/no-report" ] && pass || { fail "missing gnuplot"; cat "$dir/err"; }
 
 # --- run and its log -----------------------------------------------------------------
 expect "run" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --log "$dir/a.log"
 cp "$dir/out" "$dir/text1"
 says "the prompt stands before the text" "And it came to pass"
 expect "run again" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --unwatched
-cmp -s "$dir/out" "$dir/text1" && passed=$((passed + 1)) || fail "the same seed gave another text: monitoring changed it"
-[ "$(steps <"$dir/a.log")" = 301 ] && passed=$((passed + 1)) || fail "301 steps expected in the log"
-head -n 1 "$dir/a.log" | grep -q '"event_type":"session_start"' && passed=$((passed + 1)) || fail "the log does not begin with session_start"
-tail -n 1 "$dir/a.log" | grep -q '"event_type":"session_end"' && passed=$((passed + 1)) || fail "the log does not end with session_end"
+cmp -s "$dir/out" "$dir/text1" && pass || fail "the same seed gave another text: monitoring changed it"
+[ "$(steps <"$dir/a.log")" = 301 ] && pass || fail "301 steps expected in the log"
+head -n 1 "$dir/a.log" | grep -q '"event_type":"session_start"' && pass || fail "the log does not begin with session_start"
+tail -n 1 "$dir/a.log" | grep -q '"event_type":"session_end"' && pass || fail "the log does not end with session_end"
 "$rwkvmon" run --prompt x --tokens 20000 --quiet --log "$dir/pipe.log" 2>"$dir/err" | head -c 10 >/dev/null
-[ ! -s "$dir/err" ] && passed=$((passed + 1)) || { fail "a reader that had enough is no trouble"; cat "$dir/err"; }
+[ ! -s "$dir/err" ] && pass || { fail "a reader that had enough is no trouble"; cat "$dir/err"; }
 "$rwkvmon" export article "$dir/pipe.log" 2>"$dir/err" | head -c 10 >/dev/null
-[ ! -s "$dir/err" ] && passed=$((passed + 1)) || { fail "a reader that had enough of export article is no trouble"; cat "$dir/err"; }
+[ ! -s "$dir/err" ] && pass || { fail "a reader that had enough of export article is no trouble"; cat "$dir/err"; }
 expect "prompt from a pipe" 0 "" sh -c "printf 'ROMEO:' | $rwkvmon run --tokens 5 --seed 1 --log $dir/b.log --json"
 says "JSON summary" '"tokens":5,'
 mkfifo "$dir/fifo"
@@ -248,7 +241,7 @@ expect "log into a pipe whose reader leaves" 4 "" sh -c "head -c 100 $dir/fifo >
 expect "a limit on file sizes" 4 "File too large" sh -c "ulimit -f 10; $rwkvmon run --tokens 300 --prompt x --log $dir/limited.log"
 expect "log into a missing directory" 4 "the log cannot be opened for writing" "$rwkvmon" run --tokens 1 --prompt x --log "$dir/none/x.log"
 expect "full disk" 4 "No space left on device" "$rwkvmon" run --tokens 50 --prompt x --log /dev/full
-[ "$(wc -c <"$dir/out")" -ge 51 ] && passed=$((passed + 1)) || fail "a full disk stopped the text"
+[ "$(wc -c <"$dir/out")" -ge 51 ] && pass || fail "a full disk stopped the text"
 expect "closed standard output" 4 "standard output" sh -c "$rwkvmon run --tokens 50 --prompt x --log none >/dev/full"
 expect "missing model" 3 "check the path" "$rwkvmon" run --model "$dir/none.pth" --prompt x
 printf 'not a model at all' >"$dir/bad.pth"
@@ -260,8 +253,8 @@ expect "truncated safetensors" 3 "torn.safetensors" "$rwkvmon" eval --model "$di
 expect "rule file that is none" 2 "is no YAML" "$rwkvmon" run --rules "$here/../../CMakeLists.txt" --prompt x --log none
 
 expect "a shadow in full precision" 0 "" "$rwkvmon" run --tokens 60 --prompt x --seed 1 --strategy "cpu fp32i8" --shadow 10 --log "$dir/shadow.log" --quiet
-[ "$(grep -c '"quant_kl_nats":' "$dir/shadow.log")" = 6 ] && passed=$((passed + 1)) || fail "6 comparisons with the shadow expected"
-grep -q '"quant_top1_agree":1' "$dir/shadow.log" && passed=$((passed + 1)) || fail "int8 never agrees with fp32"
+[ "$(grep -c '"quant_kl_nats":' "$dir/shadow.log")" = 6 ] && pass || fail "6 comparisons with the shadow expected"
+grep -q '"quant_top1_agree":1' "$dir/shadow.log" && pass || fail "int8 never agrees with fp32"
 expect "a strategy for a GPU" 3 "cpu fp32" "$rwkvmon" run --tokens 1 --prompt x --log none --strategy "cuda fp16"
 expect "a mistyped shadow" 2 "one_step or accumulated" "$rwkvmon" run --tokens 1 --prompt x --log none --shadow 1 --shadow-mode both
 expect "a state is saved" 0 "" "$rwkvmon" run --tokens 50 --prompt "Call me" --seed 2 --log none --quiet --save-state "$dir/s.state"
@@ -276,7 +269,7 @@ open(sys.argv[2], "wb").write(state)
 PY
 if [ -s "$dir/nan.state" ]; then
 	expect "a poisoned state" 3 "[ALARM] non_finite" "$rwkvmon" run --tokens 5 --prompt a --state "$dir/nan.state" --log "$dir/nan.log"
-	grep -q '"nonfinite_layer":2' "$dir/nan.log" && passed=$((passed + 1)) || fail "the first bad layer is not told"
+	grep -q '"nonfinite_layer":2' "$dir/nan.log" && pass || fail "the first bad layer is not told"
 fi
 
 # --- chat ----------------------------------------------------------------------------
@@ -285,16 +278,16 @@ printf 'Who is there?\n+retry\n+undo\n+gen And it\n+save %s\n+reset\n+nonsense\n
 expect "chat" 0 "the last turn was undone" sh -c "$rwkvmon chat --tokens 60 --seed 4 --log $dir/chat.log --user ROMEO --bot JULIET <$dir/talk"
 says "the model is called by its name" "JULIET:"
 grep -q "there is no such command" "$dir/err" && grep -q "is no state" "$dir/err" && grep -q '^saved$' "$dir/err" && grep -q '^loaded$' "$dir/err" &&
-	passed=$((passed + 1)) || fail "chat's commands did not all answer"
-[ "$(grep -c '^JULIET:' "$dir/out")" = 3 ] && passed=$((passed + 1)) || fail "three answers expected"
-[ "$(wc -c <"$dir/c.state")" = 202752 ] && passed=$((passed + 1)) || fail "+save wrote the wrong size"
-[ "$(grep '"phase":"prefill"' "$dir/chat.log" | grep -c '"state_similarity":')" -ge 1 ] && passed=$((passed + 1)) ||
+	pass || fail "chat's commands did not all answer"
+[ "$(grep -c '^JULIET:' "$dir/out")" = 3 ] && pass || fail "three answers expected"
+[ "$(wc -c <"$dir/c.state")" = 202752 ] && pass || fail "+save wrote the wrong size"
+[ "$(grep '"phase":"prefill"' "$dir/chat.log" | grep -c '"state_similarity":')" -ge 1 ] && pass ||
 	fail "a later message's prefill does not compare the state"
 expect "chat's log can be analysed" 0 "" "$rwkvmon" analyze "$dir/chat.log" --format json
 says "it has prefill and decode" '"prefill"'
 
 expect "two threads" 0 "" "$rwkvmon" run --prompt "And it came to pass" --tokens 300 --seed 1 --unwatched --threads 2 --quiet
-cmp -s "$dir/out" "$dir/text1" && passed=$((passed + 1)) || fail "two threads wrote another text"
+cmp -s "$dir/out" "$dir/text1" && pass || fail "two threads wrote another text"
 expect "no threads" 2 "--threads: expected 1" "$rwkvmon" run --prompt x --threads 0
 
 cat >"$dir/rules.yaml" <<'RULES'
@@ -309,17 +302,17 @@ rules:
 RULES
 expect "alarms go to standard error" 0 "[ALARM] high_latency: Slower than light" \
 	"$rwkvmon" run --tokens 60 --prompt x --rules "$dir/rules.yaml" --log "$dir/alarm.log"
-[ "$(grep -c '^.*\[ALARM\]' "$dir/err")" = 1 ] && passed=$((passed + 1)) || fail "the alarm was repeated"
+[ "$(grep -c '^.*\[ALARM\]' "$dir/err")" = 1 ] && pass || fail "the alarm was repeated"
 [ "$(grep -c '"event_type":"alarm","alarm_type":"high_latency","severity":"warning","details":{' "$dir/alarm.log")" = 1 ] &&
-	passed=$((passed + 1)) || fail "the log does not hold the alarm once"
+	pass || fail "the log does not hold the alarm once"
 expect "in Chinese too" 0 "慢于光速" "$rwkvmon" run --tokens 60 --prompt x --rules "$dir/rules.yaml" --log none --lang zh
 
 # --- the log's files -------------------------------------------------------------------
 expect "rotation" 0 "" "$rwkvmon" run --prompt x --tokens 900 --seed 1 --quiet --log "$dir/rot.log" --log-rotate-bytes 100000
-[ "$(cat "$dir"/rot.*log | grep -cE '^\{"timestamp":"[^"]*","session_id":"[^"]*","event_type":"inference_step"')" = 901 ] && passed=$((passed + 1)) || fail "rotation lost records"
-[ "$(ls "$dir"/rot.*log | wc -l)" -gt 2 ] && passed=$((passed + 1)) || fail "the log was not rotated"
+[ "$(cat "$dir"/rot.*log | grep -cE '^\{"timestamp":"[^"]*","session_id":"[^"]*","event_type":"inference_step"')" = 901 ] && pass || fail "rotation lost records"
+[ "$(ls "$dir"/rot.*log | wc -l)" -gt 2 ] && pass || fail "the log was not rotated"
 expect "retention" 0 "" "$rwkvmon" run --prompt x --tokens 900 --seed 1 --quiet --log "$dir/keep.log" --log-rotate-bytes 50000 --log-keep 2
-[ "$(ls "$dir"/keep.*log | wc -l)" = 3 ] && passed=$((passed + 1)) || fail "2 old files and the current one expected"
+[ "$(ls "$dir"/keep.*log | wc -l)" = 3 ] && pass || fail "2 old files and the current one expected"
 expect "bad --fsync" 2 "expected interval, never or record" "$rwkvmon" run --prompt x --fsync sometimes --log none
 expect "--fsync record" 0 "" "$rwkvmon" run --prompt x --tokens 20 --fsync record --log "$dir/sync.log" --quiet
 expect "compressed log" 0 "" "$rwkvmon" run --prompt x --tokens 100 --seed 1 --log "$dir/c.log.zst" --quiet
@@ -331,10 +324,10 @@ tail -n +51 tests/logs/worked.log >>"$dir/grows.log"
 sleep 0.5
 kill -INT $follower
 wait $follower && "$rwkvmon" analyze --format json "$dir/grows.log" | cmp -s - "$dir/followed.json" &&
-	passed=$((passed + 1)) || fail "analyze --follow does not end with the report on an interrupt"
-[ "$("$rwkvmon" analyze "$dir/c.log.zst" --format json | grep -c '"records":101')" -ge 1 ] && passed=$((passed + 1)) || fail "analyze does not read the compressed log"
+	pass || fail "analyze --follow does not end with the report on an interrupt"
+[ "$("$rwkvmon" analyze "$dir/c.log.zst" --format json | grep -c '"records":101')" -ge 1 ] && pass || fail "analyze does not read the compressed log"
 if command -v zstd >/dev/null; then
-	[ "$(zstd -dcq "$dir/c.log.zst" | steps)" = 101 ] && passed=$((passed + 1)) || fail "zstd does not read the compressed log"
+	[ "$(zstd -dcq "$dir/c.log.zst" | steps)" = 101 ] && pass || fail "zstd does not read the compressed log"
 else
 	echo "SKIPPED: reading a compressed log with the zstd program: it is not installed"
 fi
@@ -351,16 +344,16 @@ pid=$!
 sleep 1
 kill -TERM $pid
 wait $pid
-[ "$(tail -n 1 "$dir/term.log" | grep -c '"event_type":"session_end"')" = 1 ] && passed=$((passed + 1)) || fail "SIGTERM lost the end of the log"
+[ "$(tail -n 1 "$dir/term.log" | grep -c '"event_type":"session_end"')" = 1 ] && pass || fail "SIGTERM lost the end of the log"
 
 # --- eval ----------------------------------------------------------------------------
 golden=$here/../../models
 tokens=$(python3 -c "import json;print(','.join(map(str,json.load(open('$golden/golden.json'))['tokens'])))" 2>/dev/null)
 if [ -n "$tokens" ]; then
 	expect "eval" 0 "" "$rwkvmon" eval --tokens "$tokens" --all-logits --logits-out "$dir/l" --state-out "$dir/s"
-	[ "$(wc -c <"$dir/l")" = 65536 ] && [ "$(wc -c <"$dir/s")" = 202752 ] && passed=$((passed + 1)) || fail "eval wrote the wrong sizes"
+	[ "$(wc -c <"$dir/l")" = 65536 ] && [ "$(wc -c <"$dir/s")" = 202752 ] && pass || fail "eval wrote the wrong sizes"
 	expect "eval in chunks" 0 "" "$rwkvmon" eval --tokens "$tokens" --chunk-len 37 --logits-out "$dir/l2"
-	[ "$(wc -c <"$dir/l2")" = 1024 ] && passed=$((passed + 1)) || fail "the last logits alone are 1024 bytes"
+	[ "$(wc -c <"$dir/l2")" = 1024 ] && pass || fail "the last logits alone are 1024 bytes"
 else
 	echo "SKIPPED: eval of the embedded model's golden prompt: python3 is missing"
 fi
@@ -376,28 +369,28 @@ says "convert tells the size" "of the original"
 grep -q "opens in" "$dir/out" && fail "convert claims a load time of a file that opens at once"
 "$rwkvmon" eval --model "$golden/tiny-rwkv7.pth" --tokens 72,101,108 --logits-out "$dir/l3"
 "$rwkvmon" eval --model "$dir/c.safetensors" --tokens 72,101,108 --logits-out "$dir/l4"
-cmp -s "$dir/l3" "$dir/l4" && passed=$((passed + 1)) || fail "a converted model computes something else"
+cmp -s "$dir/l3" "$dir/l4" && pass || fail "a converted model computes something else"
 expect "convert to fp32" 0 "" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" --to fp32 -o "$dir/c32.safetensors" --json
 says "it is twice as large" '"out_bytes":60'
 "$rwkvmon" eval --model "$dir/c32.safetensors" --tokens 72,101,108 --logits-out "$dir/l5" && cmp -s "$dir/l3" "$dir/l5" &&
-	passed=$((passed + 1)) || fail "widening to fp32 changed the logits"
+	pass || fail "widening to fp32 changed the logits"
 expect "convert to a full device" 4 "No space left" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" -o /dev/full
-[ -c /dev/full ] && passed=$((passed + 1)) || fail "convert replaced a device"
+[ -c /dev/full ] && pass || fail "convert replaced a device"
 expect "convert through a link" 0 "" sh -c "ln -s $dir/target.safetensors $dir/link && $rwkvmon convert $golden/tiny-rwkv7.pth -o $dir/link"
-[ -L "$dir/link" ] && [ -s "$dir/target.safetensors" ] && passed=$((passed + 1)) || fail "convert replaced a link instead of writing its target"
+[ -L "$dir/link" ] && [ -s "$dir/target.safetensors" ] && pass || fail "convert replaced a link instead of writing its target"
 # int8: the quantised file computes bit for bit what quantising while loading computes
 same_as_int8() { # NAME MODEL TOKENS
 	expect "$1 to int8" 0 "" "$rwkvmon" convert "$2" --to int8 -o "$dir/q.safetensors"
 	"$rwkvmon" eval --model "$2" --strategy "cpu fp32i8" --tokens "$3" --all-logits --logits-out "$dir/q1" --state-out "$dir/s1"
 	"$rwkvmon" eval --model "$dir/q.safetensors" --tokens "$3" --all-logits --logits-out "$dir/q2" --state-out "$dir/s2"
-	cmp -s "$dir/q1" "$dir/q2" && cmp -s "$dir/s1" "$dir/s2" && [ -s "$dir/q1" ] && passed=$((passed + 1)) || fail "$1: int8 from the file differs from int8 made while loading"
+	cmp -s "$dir/q1" "$dir/q2" && cmp -s "$dir/s1" "$dir/s2" && [ -s "$dir/q1" ] && pass || fail "$1: int8 from the file differs from int8 made while loading"
 	"$rwkvmon" eval --model "$dir/q.safetensors" --strategy "cpu fp32i8" --tokens "$3" --all-logits --logits-out "$dir/q2"
-	cmp -s "$dir/q1" "$dir/q2" && passed=$((passed + 1)) || fail "$1: naming the strategy of an int8 file changes it"
+	cmp -s "$dir/q1" "$dir/q2" && pass || fail "$1: naming the strategy of an int8 file changes it"
 }
 same_as_int8 "the embedded model" "$golden/tiny-rwkv7.pth" 72,101,108,108,111,32,116,104,101
 "$rwkvmon" eval --model "$golden/tiny-rwkv7.pth" --tokens 72,101 --logits-out "$dir/l6"
 "$rwkvmon" eval --model "$dir/q.safetensors" --tokens 72,101 --logits-out "$dir/l7"
-cmp -s "$dir/l6" "$dir/l7" && fail "int8 changes nothing: it was not used" || passed=$((passed + 1))
+cmp -s "$dir/l6" "$dir/l7" && fail "int8 changes nothing: it was not used" || pass
 for type in fp32 fp16 bf16; do
 	expect "an int8 file as $type" 3 'expected "cpu fp32i8"' "$rwkvmon" eval --model "$dir/q.safetensors" --strategy "cpu $type" --tokens 1
 done
@@ -415,7 +408,7 @@ done
 expect "convert to nonsense" 2 "expected fp32, fp16, bf16 or int8" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" --to fp7 -o "$dir/x"
 expect "convert what is no model" 3 "bad.pth" "$rwkvmon" convert "$dir/bad.pth" -o "$dir/x"
 expect "convert to a place that is none" 4 "cannot be created" "$rwkvmon" convert "$golden/tiny-rwkv7.pth" -o "$dir/none/x"
-[ ! -e "$dir/x" ] && passed=$((passed + 1)) || fail "a refused conversion left a file"
+[ ! -e "$dir/x" ] && pass || fail "a refused conversion left a file"
 
 # --- analyze -------------------------------------------------------------------------
 expect "analyze" 0 "" "$rwkvmon" analyze "$dir/a.log"
@@ -425,8 +418,8 @@ says "it counts" '"records":301'
 expect "analyze from a pipe" 0 "" sh -c "$rwkvmon analyze - --format json <$dir/a.log"
 says "it counts too" '"records":301'
 expect "analyze as HTML" 0 "" "$rwkvmon" analyze "$dir/a.log" --format html -o "$dir/r.html"
-[ "$(wc -c <"$dir/r.html")" -lt 2000000 ] && passed=$((passed + 1)) || fail "the report is larger than 2 MB"
-grep -qiE '(src|href)="?https?:' "$dir/r.html" && fail "the report points outside" || passed=$((passed + 1))
+[ "$(wc -c <"$dir/r.html")" -lt 2000000 ] && pass || fail "the report is larger than 2 MB"
+grep -qiE '(src|href)="?https?:' "$dir/r.html" && fail "the report points outside" || pass
 expect "report to a place that cannot be written" 4 "cannot be" "$rwkvmon" analyze "$dir/a.log" --format html -o "$dir/none/r.html"
 # No result goes over what is read, or over another result.
 kept() { # COMMAND...: refused, and the file is as it was
@@ -444,7 +437,7 @@ kept forecast --train "$dir/own" -o "$dir/own/a.log"
 kept convert "$dir/own/m.pth" -o "$dir/own/m.pth"
 kept run --model "$dir/own/m.pth" --prompt x --tokens 1 --log "$dir/own/m.pth"
 kept eval --model "$dir/own/m.pth" --tokens 1 --state-out "$dir/own/m.pth"
-cmp -s "$dir/a.log" "$dir/own/a.log" && cmp -s "$golden/tiny-rwkv7.pth" "$dir/own/m.pth" && passed=$((passed + 1)) || fail "an input was overwritten"
+cmp -s "$dir/a.log" "$dir/own/a.log" && cmp -s "$golden/tiny-rwkv7.pth" "$dir/own/m.pth" && pass || fail "an input was overwritten"
 expect "two results in one file" 2 "name the same file" "$rwkvmon" eval --tokens 1 --state-out "$dir/own/x" --logits-out "$dir/own/x"
 expect "two results in one file, spelt in two ways" 2 "name the same file" "$rwkvmon" eval --tokens 1 --state-out "$dir/own/x" --logits-out "$dir/own/./x"
 expect "a report beside its logs" 0 "" "$rwkvmon" analyze "$dir/own" -q -o "$dir/own/report.txt"
@@ -467,5 +460,4 @@ expect "critical is attention, too" 1 "--fail-on attention" "$rwkvmon" analyze -
 expect "no speed that can be asked for" 2 "expected tokens per second" "$rwkvmon" diagnose --goal fast "$worked"
 expect "bad time" 2 "expected a time" "$rwkvmon" analyze --since yesterday "$dir/a.log"
 
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ]
+finish

@@ -1,21 +1,11 @@
 #!/bin/sh
 # The files of deploy/ are what the tables say, and start as they are: deploy_test.sh BUILD_DIR
-set -u
-rwkvmon=$1/rwkvmon
-root=$(cd "$(dirname "$0")/../.." && pwd)
+. "$(dirname "$0")/begin.sh"
 deploy=$root/deploy
-dir=$(mktemp -d)
-failed=0 passed=0 children=
-trap 'for c in $children; do kill "$c" 2>/dev/null; done; wait 2>/dev/null; rm -rf "$dir"' EXIT
-
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >"$dir/out" 2>&1; then passed=$((passed + 1)); else
-		printf 'FAILED: %s\n' "$name"
-		cat "$dir/out"
-		failed=$((failed + 1))
-	fi
+children=
+leave() {
+	for c in $children; do kill "$c" 2>/dev/null; done
+	wait 2>/dev/null
 }
 missing() { echo "SKIPPED: deploy_test: $*"; }
 same() { "$rwkvmon" export "$1" --lang "$2" --docs-url file:///usr/local/share/doc/rwkvmon >"$dir/is" && cmp "$dir/is" "$deploy/$3"; }
@@ -108,5 +98,4 @@ if "$rwkvmon" --version | grep -q 'live page: libmicrohttpd'; then
 else
 	missing "the unit's command: this build has no HTTP server"
 fi
-echo "deploy_test: $passed passed, $failed failed"
-[ $failed = 0 ]
+finish

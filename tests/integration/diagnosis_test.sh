@@ -2,13 +2,8 @@
 # Every case lands on the cause it is named after; together they reach every cause.
 #     diagnosis_test.sh BUILD_DIR
 # Logs of real runs lie in tests/cases/diagnosis; those whose fault needs another machine are generated.
-set -u
-rwkvmon=$1/rwkvmon
-cases=$(cd "$(dirname "$0")/../cases/diagnosis" && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-failed=0 passed=0
-fail() { printf 'FAILED: %s\n' "$1"; failed=$((failed + 1)); }
+. "$(dirname "$0")/begin.sh"
+cases=$root/tests/cases/diagnosis
 
 python3 "$cases/generate.py" "$dir" || exit 1
 for log in "$cases"/*__*.log* "$dir"/*__*.log; do
@@ -18,7 +13,7 @@ for log in "$cases"/*__*.log* "$dir"/*__*.log; do
 	rc=$?
 	got=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["cause"])' "$dir/answer.json" 2>&1)
 	if [ $rc -eq 0 ] && [ "$got" = "$want" ]; then
-		passed=$((passed + 1))
+		pass
 	else
 		fail "$name: exit code $rc, cause $got"
 		cat "$dir/err"
@@ -41,5 +36,4 @@ for cause in $(sed -n 's/^CAUSE([A-Z0-9_]*, "\([a-z0-9_]*\)".*/\1/p' "$cases/../
 	grep -qx "$cause" "$dir/seen" || fail "no case lands on $cause"
 done
 
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ]
+finish

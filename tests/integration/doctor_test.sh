@@ -2,19 +2,12 @@
 # `rwkvmon doctor` on machines that a fixture breaks, one check at a time: programs in PATH, /proc and /sys are the
 # test's, models are real.
 #     doctor_test.sh BUILD_DIR
-set -u
-rwkvmon=$(cd "$1" && pwd)/rwkvmon
-here=$(cd "$(dirname "$0")/../.." && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-failed=0 passed=0
-pass() { passed=$((passed + 1)); }
-fail() { printf 'FAILED: %s\n' "$1"; failed=$((failed + 1)); }
+. "$(dirname "$0")/begin.sh"
 said() { # PATTERN NAME: in the last answer
 	if grep -qE "$1" "$dir/out"; then pass; else fail "$2"; cat "$dir/out"; fi
 }
 python=$(command -v python3)
-v7=$here/models/tiny-rwkv7.pth v6=$here/tests/fuzz/corpus/pth/model_v6.pth
+v7=$root/models/tiny-rwkv7.pth v6=$root/tests/fuzz/corpus/pth/model_v6.pth
 
 # --- a machine that is in order: a GPU, its driver, all tools, torch and rwkv ----------------------
 program() { # NAME: its script on standard input
@@ -60,7 +53,7 @@ doctor() { # VARIABLE=VALUE... -- OPTION...
 	code=$?
 }
 expect() { # NAME CHECK STATE PATTERN: of the last answer; a problem is the only one, has a fix, and exits 1
-	if "$python" "$here/tests/integration/doctor_check.py" "$2" "$3" "$4" "$code" <"$dir/out" >"$dir/why" 2>&1; then
+	if "$python" "$root/tests/integration/doctor_check.py" "$2" "$3" "$4" "$code" <"$dir/out" >"$dir/why" 2>&1; then
 		pass
 	else
 		fail "$1: $(tail -n 1 "$dir/why")"
@@ -144,7 +137,7 @@ said '"id":"torch","state":"[a-z]*","title":"torch","found":"[^"]*[0-9a-z]' "wha
 doctor -- --model "$v7"; expect "RWKV-7 without RWKV_V7_ON" rwkv_v7_on problem "not set"
 doctor RWKV_V7_ON=0 -- --model "$v7"; expect "RWKV-7 with RWKV_V7_ON=0" rwkv_v7_on problem "is 0"
 doctor RWKV_V7_ON=1 -- --model "$v6"; expect "RWKV-6 with RWKV_V7_ON" rwkv_v7_on problem "RWKV-6"
-versions=$here/tests/golden/versions
+versions=$root/tests/golden/versions
 doctor RWKV_V7_ON=1 -- --model "$versions/v7a.pth"; expect "RWKV-7a without its gate" rwkv_v7_on problem "RWKV_DE_VERSION is not set"
 doctor RWKV_V7_ON=1 RWKV_DE_VERSION=1 -- --model "$versions/v7a.pth"; expect "RWKV-7a as it should be" rwkv_v7_on fine "as RWKV-7a"
 doctor RWKV_V7_ON=1 -- --model "$versions/v7b.pth"; expect "RWKV-7b in the package" rwkv_v7_on problem "RWKV-7b: the package rwkv"
@@ -229,7 +222,7 @@ done
 
 # --- damage inside -------------------------------------------------------------------------------------------------
 healthy
-"$python" - "$v7" "$here/models/tiny-rwkv7.safetensors" "$dir" <<'PY'
+"$python" - "$v7" "$root/models/tiny-rwkv7.safetensors" "$dir" <<'PY'
 import json, struct, sys, zipfile
 pth, safe, out = sys.argv[1:]
 raw = bytearray(open(pth, "rb").read())
@@ -267,7 +260,7 @@ doctor -- --model "$dir/large.safetensors" --disk-mb-s 100000000
 said '"id":"disk","state":"problem".*local SSD' "a disk below the limit"
 doctor -- --model "$dir/large.safetensors" --disk-mb-s 0
 said '"id":"disk","state":"fine"' "a disk above the limit"
-cp "$here/models/tiny-rwkv7.safetensors" "$dir/made.safetensors"
+cp "$root/models/tiny-rwkv7.safetensors" "$dir/made.safetensors"
 cp "$v7" "$dir/made.pth"
 touch -d '2024-01-01' "$dir/made.safetensors"
 doctor RWKV_V7_ON=1 -- --model "$dir/made.safetensors"; expect "a stale conversion" conversion problem "made.pth is newer"
@@ -284,5 +277,4 @@ done
 "$rwkvmon" doctor something >"$dir/out" 2>&1
 [ $? = 2 ] && pass || fail "usage: an argument is refused"
 
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ]
+finish

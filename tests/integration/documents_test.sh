@@ -1,18 +1,9 @@
 #!/bin/sh
 # Committed documents are what the tables say; a real log satisfies the schema.
 #     documents_test.sh BUILD_DIR
-set -u
-rwkvmon=$1/rwkvmon
-here=$(cd "$(dirname "$0")/../.." && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-failed=0 passed=0
-
-pass() { passed=$((passed + 1)); }
-fail() { printf 'FAILED: %s\n' "$1"; failed=$((failed + 1)); }
-
+. "$(dirname "$0")/begin.sh"
 same() { # WHAT FILE
-	"$rwkvmon" export "$1" >"$dir/is" && cmp -s "$dir/is" "$here/docs/$2" && pass ||
+	"$rwkvmon" export "$1" >"$dir/is" && cmp -s "$dir/is" "$root/docs/$2" && pass ||
 		fail "docs/$2 is out of date: run make docs"
 }
 same log-format LOG-FORMAT.md
@@ -31,7 +22,7 @@ same alerts PROMETHEUS-ALERTS.md
 han='[\x{3400}-\x{9fff}]'
 ascii_mark() { LC_ALL=C.UTF-8 grep -rnP "$han[,:;?!()]|[,:;?!()]$han" "$@"; }
 if printf '一,二\n' | ascii_mark >/dev/null 2>&1; then
-	ascii_mark "$here"/src "$here"/docs "$here"/web/*.js "$here"/web/*.html "$here"/README.zh.md "$here"/deploy &&
+	ascii_mark "$root"/src "$root"/docs "$root"/web/*.js "$root"/web/*.html "$root"/README.zh.md "$root"/deploy &&
 		fail "an ASCII mark touches a Chinese character in these lines" || pass
 else
 	echo "SKIPPED: full-width marks in Chinese texts: this grep has no -P with UTF-8"
@@ -43,7 +34,7 @@ for p in python3 /usr/bin/python3; do
 	"$p" -c 'import jsonschema' 2>/dev/null && python=$p && break
 done
 if [ -n "$python" ]; then
-	"$python" - "$here/docs/log.schema.json" "$dir"/a*.log "$here/tests/logs/worked.log" <<'P' && pass || fail "a line does not satisfy the schema"
+	"$python" - "$root/docs/log.schema.json" "$dir"/a*.log "$root/tests/logs/worked.log" <<'P' && pass || fail "a line does not satisfy the schema"
 import json, sys, jsonschema
 schema = json.load(open(sys.argv[1]))
 kind = jsonschema.validators.validator_for(schema)
@@ -67,18 +58,17 @@ P
 else
 	echo "SKIPPED: lines against the JSON Schema: Python's jsonschema is missing (Debian: python3-jsonschema)"
 fi
-declared=$(grep -o 'RWKVMON_API [^(]*(' "$here/include/rwkvmon.h" | grep -o 'rwkvmon_[a-z_]*(' | tr -d '(')
+declared=$(grep -o 'RWKVMON_API [^(]*(' "$root/include/rwkvmon.h" | grep -o 'rwkvmon_[a-z_]*(' | tr -d '(')
 for name in $declared; do
-	grep -q "$name(" "$here/docs/rwkvmon.3" && pass || fail "docs/rwkvmon.3 does not know $name"
+	grep -q "$name(" "$root/docs/rwkvmon.3" && pass || fail "docs/rwkvmon.3 does not know $name"
 done
 if command -v man >/dev/null; then
 	for page in 1 3; do
-		LC_ALL=C.UTF-8 man --warnings -l "$here/docs/rwkvmon.$page" >/dev/null 2>"$dir/warnings"
+		LC_ALL=C.UTF-8 man --warnings -l "$root/docs/rwkvmon.$page" >/dev/null 2>"$dir/warnings"
 		[ -s "$dir/warnings" ] && { fail "the man page ($page) has warnings"; cat "$dir/warnings"; } || pass
 	done
 else
 	echo "SKIPPED: the man page through man: it is not installed"
 fi
 
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ]
+finish

@@ -1,16 +1,9 @@
 #!/bin/bash
 # What people who do this job met with other tools, tried on this one. Each case names the public report.
 #     field_test.sh BUILD_DIR
-rwkvmon=$(cd "${1:?usage: field_test.sh BUILD_DIR}" && pwd)/rwkvmon
-here=$(cd "$(dirname "$0")" && pwd)
-dir=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$dir"' EXIT
+. "$(dirname "$0")/begin.sh"
+leave() { kill $(jobs -p) 2>/dev/null; }
 cd "$dir" || exit 1
-failures=0
-fail() {
-	echo "FAILED: $*"
-	failures=$((failures + 1))
-}
 reads() { # RECORDS LOG
 	n=$("$rwkvmon" analyze "$2" -q --format json 2>err | python3 -c "import json, sys; print(json.load(sys.stdin)['input']['records'])" 2>/dev/null)
 	[ "$n" = "$1" ] || fail "$2: ${n:-no} records, expected $1: $(head -1 err)"
@@ -120,5 +113,4 @@ for first in ((1, 1), (0, 0), (2, 3), (500, 1000)):
     assert status == 0, (first, status)
     os.close(fd)
 END
-[ $failures = 0 ] && echo "field_test: passed"
-exit $failures
+finish

@@ -1,18 +1,8 @@
 #!/bin/sh
 # `rwkvmon fleet`: who is in trouble stands on top, in the terminal and as JSON; nothing is left out without a word.
 #     fleet_test.sh BUILD_DIR
-set -u
-rwkvmon=$(cd "$1" && pwd)/rwkvmon
-here=$(cd "$(dirname "$0")" && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "$0")/begin.sh"
 cd "$dir" || exit 1
-passed=0 failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >out 2>err; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name"; sed 's/^/    /' err out | head -40; fi
-}
 told() { # LOGS EXPRESSION, of f, the fleet, and i, its instances by name
 	python3 -c "
 import json, sys
@@ -137,5 +127,4 @@ check "nor is its token" refused "--to-token is for an engine" fleet clean --to-
 check "rules are none of an engine" refused "--rules is for logs" fleet http://127.0.0.1:1 --rules thresholds
 check "an address to which paths are added has no query" refused "without ? and #" fleet 'http://127.0.0.1:1/?x=1'
 check "nor where lines are shipped to" refused "without ? and #" ship clean --to 'http://127.0.0.1:1/#x'
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

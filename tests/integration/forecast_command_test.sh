@@ -1,17 +1,8 @@
 #!/bin/sh
 # What comes next of a log: a ramp and its limit are foreseen, chance is not, and the page says so.
 #     forecast_command_test.sh BUILD_DIR
-set -u
-rwkvmon=$(cd "$1" && pwd)/rwkvmon
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "$0")/begin.sh"
 cd "$dir" || exit 1
-passed=0 failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >out 2>err; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name"; sed 's/^/    /' err out; fi
-}
 says() { # FILE TEXT
 	grep -q -- "$2" "$1" || { echo "no \"$2\" in:"; cat "$1"; return 1; }
 }
@@ -90,5 +81,4 @@ check "and else is empty" says walk.json '"loop_risk":\[\]'
 [ $? = 2 ] || { failed=$((failed + 1)); echo "FAILED: a bad limit is refused"; }
 check "and said why" says bad 'found "nothing=3", expected METRIC=NUMBER'
 
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+finish

@@ -2,18 +2,9 @@
 # An LSTM is trained on logs, competes where it was not trained, learns nothing from what an alarm was about, and what is
 # no model is refused.
 #     forecast_train_test.sh BUILD_DIR
-set -u
-rwkvmon=$(cd "$1" && pwd)/rwkvmon
+. "$(dirname "$0")/begin.sh"
 source=$(pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-passed=0 failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >out 2>err; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name"; sed 's/^/    /' err out; fi
-}
 says() { # FILE TEXT
 	grep -q -- "$2" "$1" || { echo "no \"$2\" in:"; cat "$1"; return 1; }
 }
@@ -92,5 +83,4 @@ check "too many units" refuses 2 'found 65' "$rwkvmon" forecast --train logs -o 
 check "too few sessions" refuses 3 'found 1 sessions' train new.log -o x.safetensors
 check "and nothing is written" [ ! -e x.safetensors ]
 
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+finish

@@ -2,18 +2,10 @@
 # What strangers put in the way of the program: pipes and devices where files are due, names and texts that are commands
 # to a terminal or another program, modules in the working directory, directories that change while they are read.
 #     hostile_test.sh BUILD_DIR
-build=$(cd "${1:?usage: hostile_test.sh BUILD_DIR}" && pwd)
-rwkvmon=$build/rwkvmon
-here=$(cd "$(dirname "$0")" && pwd)
-log=$here/../logs/worked.log
-dir=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$dir"' EXIT
+. "$(dirname "$0")/begin.sh"
+leave() { kill $(jobs -p) 2>/dev/null; }
+log=$root/tests/logs/worked.log
 cd "$dir" || exit 1
-failures=0
-fail() {
-	echo "FAILED: $*"
-	failures=$((failures + 1))
-}
 
 # Exit code 3 within a minute is an answer; 124 hangs.
 answers() {
@@ -162,5 +154,4 @@ grep -q -- --install "$here/../../python/setup.py" && fail "pip install installs
 # A first line that is shorter than what is read back from a number's end, once lines of that shape are known.
 (printf 'x\n' && cat "$here/../logs/worked.log") >short.log
 "$rwkvmon" analyze --quiet --format json "$here/../logs/worked.log" short.log >out 2>err || fail "a log that begins with a short line: $(cat err)"
-[ $failures = 0 ] && echo "hostile_test: passed"
-exit $failures
+finish

@@ -2,26 +2,10 @@
 # The library as other programs get it: installed, found by pkg-config and CMake, loaded at
 # run time; the examples run; only rwkvmon_* is visible.
 #     install_test.sh BUILD_DIR
-set -u
-build=$(cd "$1" && pwd)
-here=$(cd "$(dirname "$0")/../.." && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-failed=0 passed=0
-
-pass() { passed=$((passed + 1)); }
-fail() { printf 'FAILED: %s\n' "$1"; failed=$((failed + 1)); }
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >"$dir/out" 2>&1; then pass; else fail "$name"; cat "$dir/out"; fi
-}
+. "$(dirname "$0")/begin.sh"
 steps() { grep -c '^{"timestamp":"[^"]*","session_id":"[^"]*","event_type":"inference_step"' "$1"; }
 
-if grep -q '^RWKVMON_SANITIZE:STRING=.' "$build/CMakeCache.txt"; then
-	echo "SKIPPED: the installed library and the examples: this build is for a sanitizer"
-	exit 77
-fi
+no_sanitizer "the installed library and the examples"
 check "install" cmake --install "$build" --prefix "$dir/prefix"
 lib=$(dirname "$(find "$dir/prefix" -name 'librwkvmon.so' | head -n 1)")
 export LD_LIBRARY_PATH="$lib" PKG_CONFIG_PATH="$lib/pkgconfig"
@@ -29,7 +13,7 @@ export LD_LIBRARY_PATH="$lib" PKG_CONFIG_PATH="$lib/pkgconfig"
 # --- symbols -------------------------------------------------------------------------
 foreign=$(nm -D --defined-only "$lib/librwkvmon.so" | awk '{ print $3 }' | grep -v '^rwkvmon_')
 [ -z "$foreign" ] && pass || fail "the library shows more than rwkvmon_*: $foreign"
-declared=$(grep -o 'RWKVMON_API [^(]*(' "$here/include/rwkvmon.h" | grep -o 'rwkvmon_[a-z_]*(' | tr -d '(' | sort)
+declared=$(grep -o 'RWKVMON_API [^(]*(' "$root/include/rwkvmon.h" | grep -o 'rwkvmon_[a-z_]*(' | tr -d '(' | sort)
 shown=$(nm -D --defined-only "$lib/librwkvmon.so" | awk '{ print $3 }' | sort)
 [ "$declared" = "$shown" ] && pass || fail "header and library differ: $declared / $shown"
 
@@ -37,13 +21,13 @@ shown=$(nm -D --defined-only "$lib/librwkvmon.so" | awk '{ print $3 }' | sort)
 flags=$(pkg-config --define-variable=prefix="$dir/prefix" --cflags --libs rwkvmon)
 cd "$dir" || exit 1
 # shellcheck disable=SC2086 # a list of words
-check "smallest example compiles" "${CC:-cc}" -std=c99 -Wall -Wextra -Wpedantic -Werror "$here/examples/smallest.c" -o smallest $flags
+check "smallest example compiles" "${CC:-cc}" -std=c99 -Wall -Wextra -Wpedantic -Werror "$root/examples/smallest.c" -o smallest $flags
 check "smallest example runs" ./smallest
 [ "$(steps smallest.log)" = 200 ] && pass || fail "the smallest example's log lacks steps"
-lines=$(awk '/^int main/ { on = 1 } on' "$here/examples/smallest.c" | wc -l)
+lines=$(awk '/^int main/ { on = 1 } on' "$root/examples/smallest.c" | wc -l)
 [ "$lines" -le 20 ] && pass || fail "the smallest example has $lines lines"
 if command -v c++ >/dev/null; then
-	check "CMake finds the library" cmake -S "$here/examples" -B "$dir/examples" -DCMAKE_PREFIX_PATH="$dir/prefix"
+	check "CMake finds the library" cmake -S "$root/examples" -B "$dir/examples" -DCMAKE_PREFIX_PATH="$dir/prefix"
 	check "examples build with CMake" cmake --build "$dir/examples"
 	check "threads example runs" "$dir/examples/threads"
 	[ "$(steps threads.log)" = 800 ] && pass || fail "four threads of 200 steps gave $(steps threads.log)"
@@ -106,5 +90,4 @@ check "dlopen, use, dlclose, fork, ten times" ./load
 check "dlclose with a handle left open, ten times" ./load open
 [ "$(steps load.log)" = 20 ] && pass || fail "handles left open lost their steps: $(steps load.log)"
 
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ]
+finish

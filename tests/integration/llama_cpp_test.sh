@@ -2,21 +2,9 @@
 # Programs for llama.cpp with and without the preloaded adapter: with a stand-in for its library always, and with a real
 # libllama where there is one (cmake -DRWKVMON_LLAMA=DIR; tools/test-llama gets one).
 #     llama_cpp_test.sh BUILD_DIR
-set -u
-build=$(cd "$1" && pwd)
-here=$(cd "$(dirname "$0")" && pwd)
-root=$here/../..
+. "$(dirname "$0")/begin.sh"
 adapter=$build/adapters/librwkvmon_llama.so
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-failed=0
-passed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >out 2>err; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name"; sed 's/^/    /' err out | tail -40; fi
-}
 # A preloaded library of a sanitized build comes before the sanitizer's own.
 watched() { # LOG COMMAND...
 	log=$1
@@ -129,5 +117,4 @@ print(len(seen), "of", len(steps), "calls with the state")
 PY
 	sed 's/^/    /' out
 fi
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+finish

@@ -1,18 +1,10 @@
 #!/bin/bash
 # Words for people go out in the terminal's characters, whatever the locale; what programs read stays UTF-8.
 #     locale_test.sh BUILD_DIR
-rwkvmon=$(cd "${1:?usage: locale_test.sh BUILD_DIR}" && pwd)/rwkvmon
-here=$(cd "$(dirname "$0")" && pwd)
-log=$here/../logs/worked.log
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "$0")/begin.sh"
+log=$root/tests/logs/worked.log
 cd "$dir" || exit 1
 unset LC_ALL LC_CTYPE LC_MESSAGES LANG LANGUAGE RWKVMON_LANG
-failures=0
-fail() {
-	echo "FAILED: $*"
-	failures=$((failures + 1))
-}
 sed 's/rwkv-sess-/rwkv-sess-名/' "$log" >names.log
 
 commands=("analyze names.log" "diagnose names.log" "compare names.log names.log" "doctor" "--help" "analyze --help" "rules list"
@@ -50,5 +42,4 @@ check UTF-8 "会话" LC_ALL=zh_CN.UTF-8
 check UTF-8 "会话" LC_ALL=C RWKVMON_LANG=zh # asked for where there are no characters for it
 check UTF-8 "sessions" LC_CTYPE=UTF-8
 check UTF-8 "sessions" LC_ALL=en_US.unknown
-[ $failures = 0 ] && echo "locale_test: passed"
-exit $failures
+finish

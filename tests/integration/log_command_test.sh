@@ -1,15 +1,8 @@
 #!/bin/bash
 # `rwkvmon log check` finds what is torn, foreign, double and missing; `repair` writes a new file and touches no old one.
 #     log_command_test.sh BUILD_DIR
-rwkvmon=$(cd "${1:?usage: log_command_test.sh BUILD_DIR}" && pwd)/rwkvmon
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "$0")/begin.sh"
 cd "$dir" || exit 1
-failures=0
-fail() {
-	echo "FAILED: $*"
-	failures=$((failures + 1))
-}
 says() { # CODE JSON-MEMBERS COMMAND...
 	want=$1 members=$2
 	shift 2
@@ -48,7 +41,7 @@ says 0 '"fine":606,"torn":0,"foreign":0,"double":0,"lost":0,"missing":0,"session
 head -1 other.log >>both.log
 says 1 '"double":1' "$rwkvmon" log check both.log --json
 # Where there is no room for the copy, no half of it stays.
-(ulimit -f 40; says 4 "" "$rwkvmon" log repair whole.log -o short.log; exit $failures) || fail "a copy without room"
+(ulimit -f 40; says 4 "" "$rwkvmon" log repair whole.log -o short.log; exit $failed) || fail "a copy without room"
 [ ! -e short.log ] || fail "half a copy stays"
 # Without numbers, what session_end counted tells; lines that name no instance are of the session of that id.
 python3 - <<'END'
@@ -76,5 +69,4 @@ if command -v zstd >/dev/null; then
 	cmp -s whole.log filled.log || fail "a compressed log with a hole was not repaired"
 fi
 [ "$(stat -c %a new.log)" = 640 ] || [ "$(umask)" != 0022 ] || fail "the new file's mode is $(stat -c %a new.log)"
-[ $failures = 0 ] && echo "log_command_test: passed"
-exit $failures
+finish

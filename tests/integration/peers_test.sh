@@ -1,18 +1,8 @@
 #!/bin/sh
 # Instances unlike their peers are named; instances of a healthy fleet are not.
 #     peers_test.sh BUILD_DIR
-set -u
-rwkvmon=$(cd "$1" && pwd)/rwkvmon
-here=$(cd "$(dirname "$0")" && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "$0")/begin.sh"
 cd "$dir" || exit 1
-passed=0 failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >out 2>err; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name"; sed 's/^/    /' err out; fi
-}
 
 PYTHONPATH=$here python3 - <<'PY' || exit 1
 from fleet import write
@@ -53,5 +43,4 @@ check "and has the worst on top of its list" sh -c "grep -A2 '^Instances' slow.t
 check "the page" "$rwkvmon" analyze slow --format html -o slow.html
 check "names them too" grep -q 'Unlike their peers' slow.html
 check "Chinese" sh -c "'$rwkvmon' analyze slow --lang zh | grep -q '倍于其 39 个同类的中位数'"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

@@ -1,18 +1,12 @@
 #!/bin/bash
 # A new kind of receiver is one row and one file: a program is built with a table that has one row more, and alarms arrive.
 #     receiver_row_test.sh BUILD_DIR
-set -u
-build=$(cd "$1" && pwd) here=$(cd "$(dirname "$0")/../.." && pwd)
-if grep -q '^RWKVMON_SANITIZE:STRING=.' "$build/CMakeCache.txt"; then
-	echo "SKIPPED: a new kind of receiver: not linked against a build for a sanitizer"
-	exit 77
-fi
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "$0")/begin.sh"
+no_sanitizer "a new kind of receiver"
 mkdir -p "$dir/export"
 
 # The row …
-cp "$here/src/export/receivers.def" "$dir/export/"
+cp "$root/src/export/receivers.def" "$dir/export/"
 echo 'RECEIVER(carrier, "PIGEON", "One line per alarm, by pigeon", "每个告警一行,由信鸽送达")' >>"$dir/export/receivers.def"
 
 # … and the file.
@@ -79,8 +73,8 @@ int main(int n, char **argv)
 }
 C
 libraries=$(sed -nE 's/^(YAML|ZSTD|MICROHTTPD|ZLIB|JANSSON|UTF8PROC)_LIBRARIES:INTERNAL=(.*)/\2/p' "$build/CMakeCache.txt" | tr ';' '\n' | sort -u | sed 's/^/-l/' | tr '\n' ' ')
-${CC:-cc} -std=gnu11 -D_GNU_SOURCE -DRWKVMON_VERSION='"test"' -Wno-overflow -I"$dir" -I"$here/src" -I"$here/include" -o "$dir/program" "$dir/program.c" \
-	"$dir/deliver_carrier.c" "$here/src/export/receivers.c" "$build/librwkvmon_core.a" $libraries -lpthread -ldl -lm || exit 1
+${CC:-cc} -std=gnu11 -D_GNU_SOURCE -DRWKVMON_VERSION='"test"' -Wno-overflow -I"$dir" -I"$root/src" -I"$root/include" -o "$dir/program" "$dir/program.c" \
+	"$dir/deliver_carrier.c" "$root/src/export/receivers.c" "$build/librwkvmon_core.a" $libraries -lpthread -ldl -lm || exit 1
 
 failed=0
 said=$("$dir/program" carrier+Bertie) || failed=1

@@ -1,16 +1,8 @@
 #!/bin/bash
 # Files that are not what they are taken for are named for what they are, with what to do.
 #     refusals_test.sh BUILD_DIR
-rwkvmon=$(cd "${1:?usage: refusals_test.sh BUILD_DIR}" && pwd)/rwkvmon
-here=$(cd "$(dirname "$0")" && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "$0")/begin.sh"
 cd "$dir" || exit 1
-failures=0
-fail() {
-	echo "FAILED: $*"
-	failures=$((failures + 1))
-}
 refuses() { # TEXT FILE
 	"$rwkvmon" eval --model "$2" --tokens 1 >out 2>err
 	[ $? = 3 ] || fail "$2: exit code, expected 3"
@@ -104,5 +96,4 @@ grep -q '"argmax":null' out && grep -q "NaN or Inf is in the logits of 2 of 2 to
 "$rwkvmon" eval --model model.safetensors --tokens 1,2 >out 2>err && [ ! -s err ] || fail "eval of a good model: $(cat err)"
 RWKVMON_SIMD=avx9 "$rwkvmon" eval --model model.safetensors --tokens 1,2 >out 2>err
 [ $? = 2 ] && grep -q '"avx9" is none of scalar, avx2 and avx512' err || fail "an unknown ceiling of the kernels: $(cat err)"
-[ $failures = 0 ] && echo "refusals_test: passed"
-exit $failures
+finish

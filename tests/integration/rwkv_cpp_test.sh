@@ -1,23 +1,12 @@
 #!/bin/sh
 # A program for rwkv.cpp with our drop-in, and with the shim in front of it. The real library: tools/test-adapters.
 #     rwkv_cpp_test.sh BUILD_DIR
-set -u
-build=$(cd "$1" && pwd)
-here=$(cd "$(dirname "$0")" && pwd)
-model=$here/../../models/tiny-rwkv7.safetensors
+. "$(dirname "$0")/begin.sh"
+model=$root/models/tiny-rwkv7.safetensors
 program=$build/tests/rwkv_cpp_program
 dropin=$build/adapters/dropin
 shim=$build/adapters/shim
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-passed=0
-failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >out 2>err; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name"; sed 's/^/    /' err out; fi
-}
 tokens=$(awk 'BEGIN { for (i = 0; i < 120; i++) printf "%s%d", i ? "," : "", 32 + i * 7 % 90 }')
 
 check "the drop-in" env LD_LIBRARY_PATH="$dropin" "$program" "$model" dropin.logits
@@ -162,5 +151,4 @@ awk '/^## / { here = $0 == "## rwkv.cpp" } /^```/ { inside = here && $0 == "```s
 check "the guide's block" sh -c "cd guide && [ -s block.sh ] && sh -eu block.sh"
 check "its report" grep -q "<html lang=" guide/report.html
 
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+finish

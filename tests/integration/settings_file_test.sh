@@ -1,15 +1,8 @@
 #!/bin/sh
 # Options from a file: what is given beside it comes first, and what cannot be is refused with its line.
 #     settings_file_test.sh BUILD_DIR
-set -u
-rwkvmon=$(cd "$1" && pwd)/rwkvmon
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "$0")/begin.sh"
 cd "$dir" || exit 1
-passed=0 failed=0
-result() { # NAME STATUS
-	if [ "$2" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $1"; cat out err; fi
-}
 refused() { # NAME CODE TEXT CONTENT
 	printf '%b' "$4" >bad.yaml
 	"$rwkvmon" run --settings bad.yaml --prompt hi --lang en >out 2>err </dev/null
@@ -32,5 +25,4 @@ refused "a setting's value" 2 'bad.yaml:1: fsync: found "now"' 'fsync: now\n'
 refused "no options" 3 'expected options, one a line' '- threads\n'
 refused "a file that names another" 3 'there is no option "settings"' 'settings: good.yaml\n'
 
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+finish

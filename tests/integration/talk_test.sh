@@ -1,13 +1,7 @@
 #!/bin/sh
 # Models and tokenizers that belong together or do not; a conversation that is interrupted.
 #     talk_test.sh BUILD_DIR
-set -u
-rwkvmon=$1/rwkvmon
-here=$(cd "$(dirname "$0")" && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-passed=0
-failed=0
+. "$(dirname "$0")/begin.sh"
 fail() { failed=$((failed + 1)); echo "FAILED: $*"; sed 's/^/    /' "$dir/err"; }
 expect() { # NAME CODE TEXT-IN-STDERR COMMAND...
 	name=$1 code=$2 text=$3
@@ -16,7 +10,7 @@ expect() { # NAME CODE TEXT-IN-STDERR COMMAND...
 	got=$?
 	if [ $got != "$code" ]; then fail "$name: exit code $got, expected $code"
 	elif [ -n "$text" ] && ! grep -qF -- "$text" "$dir/err"; then fail "$name: standard error lacks \"$text\""
-	else passed=$((passed + 1)); fi
+	else pass; fi
 }
 
 # --- the right tokenizer ---------------------------------------------------------------
@@ -62,5 +56,4 @@ code=$?
 [ $code = 0 ] && passed=$((passed + 1)) || fail "chat after Ctrl-C: exit code $code, expected 0"
 grep -q "^1  It was" "$dir/err" && passed=$((passed + 1)) || fail "+history does not show the turn"
 
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+finish

@@ -1,15 +1,8 @@
 #!/bin/sh
 # The choice of settings keeps its limits, is taken by `run`, and survives an interrupt and models that cannot be opened.
 #     tune_test.sh BUILD_DIR
-set -u
-rwkvmon=$(cd "$1" && pwd)/rwkvmon
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "$0")/begin.sh"
 cd "$dir" || exit 1
-passed=0 failed=0
-result() { # NAME STATUS
-	if [ "$2" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $1"; cat out err; fi
-}
 tune() { # CODE OPTION...
 	code=$1
 	shift
@@ -86,5 +79,4 @@ done
 grep -q "Interrupted: the best so far" out && grep -q "Chosen: cpu" out
 result "an interrupt gives the best so far" $?
 
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+finish

@@ -1,33 +1,23 @@
 #!/bin/sh
 # `rwkvmon watch` in a real terminal (tmux): follows a log, takes keys and sizes, leaves the terminal as it was.
 #     watch_test.sh BUILD_DIR
-set -u
-rwkvmon=$1/rwkvmon
-here=$(cd "$(dirname "$0")" && pwd)
-dir=$(mktemp -d)
-failed=0 passed=0
+. "$(dirname "$0")/begin.sh"
 socket=rwkvmon-watch-$$
-trap 'tmux -L $socket kill-server 2>/dev/null; rm -rf "$dir"' EXIT
+leave() { tmux -L $socket kill-server 2>/dev/null; }
 export LC_ALL=C.UTF-8
 
-ok() { passed=$((passed + 1)); }
-fail() {
-	printf 'FAILED: %s\n' "$1"
-	failed=$((failed + 1))
-}
-
 # --- without a terminal: one frame -----------------------------------------------------
-"$rwkvmon" watch "$here/../logs/worked.log" >"$dir/frame" </dev/null && grep -q "State divergence" "$dir/frame" && ok || fail "a frame without a terminal"
+"$rwkvmon" watch "$here/../logs/worked.log" >"$dir/frame" </dev/null && grep -q "State divergence" "$dir/frame" && pass || fail "a frame without a terminal"
 "$rwkvmon" watch --once --json "$here/../logs/worked.log" >"$dir/json" && python3 -c '
 import json, sys
 board = json.load(open(sys.argv[1]))
 assert board["records"] == 156 and board["sessions"][0]["name"] == "rwkv-sess-8f4e2d71c05b", board
 assert board["metrics"]["token_latency_ms"]["p95"] > 80 and len(board["metrics"]["token_latency_ms"]["points"]) == 64
-' "$dir/json" && ok || fail "a frame as JSON"
+' "$dir/json" && pass || fail "a frame as JSON"
 "$rwkvmon" watch "$dir/missing.log" >/dev/null 2>"$dir/err"
-[ $? -eq 3 ] && grep -q missing.log "$dir/err" && ok || fail "a log that is not there"
+[ $? -eq 3 ] && grep -q missing.log "$dir/err" && pass || fail "a log that is not there"
 "$rwkvmon" watch 2>/dev/null
-[ $? -eq 2 ] && ok || fail "no log"
+[ $? -eq 2 ] && pass || fail "no log"
 
 # --- an address: what a run that is watched says of itself ------------------------------
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
@@ -43,7 +33,7 @@ assert row["name"] == "tiny-rwkv7" and row["tokens"] > 0 and row["throughput_tps
 assert metrics["token_latency_ms"]["p50"] > 0 and metrics["logits_entropy"]["now"] > 0 and "quant_kl_nats" not in metrics
 ' "$dir/json" 2>"$dir/told"
 	}
-	for i in $(seq 100); do told && break; [ $i -lt 100 ] && sleep 0.1; done && ok || {
+	for i in $(seq 100); do told && break; [ $i -lt 100 ] && sleep 0.1; done && pass || {
 		fail "an address"
 		cat "$dir/run.err" "$dir/err" "$dir/told"
 	}
@@ -51,9 +41,9 @@ assert metrics["token_latency_ms"]["p50"] > 0 and metrics["logits_entropy"]["now
 	wait $run 2>/dev/null
 fi
 "$rwkvmon" watch --once "http://127.0.0.1:$port" 2>"$dir/err" >/dev/null
-[ $? -eq 3 ] && grep -q "127.0.0.1:$port" "$dir/err" && ok || fail "an address where nobody answers"
+[ $? -eq 3 ] && grep -q "127.0.0.1:$port" "$dir/err" && pass || fail "an address where nobody answers"
 "$rwkvmon" watch --once "http://127.0.0.1:$port" "$here/../logs/worked.log" 2>"$dir/err" >/dev/null
-[ $? -eq 2 ] && ok || fail "logs and addresses together"
+[ $? -eq 2 ] && pass || fail "logs and addresses together"
 
 command -v tmux >/dev/null || {
 	echo "SKIPPED: watch_test.sh: tmux is not installed; the dashboard was not tried in a terminal" >&2
@@ -65,7 +55,7 @@ screen() { tmux -L $socket capture-pane -p 2>/dev/null; }
 # shows TEXT: within 20 s
 shows() {
 	for i in $(seq 200); do
-		screen | grep -qF -- "$1" && { ok; return; }
+		screen | grep -qF -- "$1" && { pass; return; }
 		sleep 0.1
 	done
 	fail "the screen lacks \"$1\""
@@ -73,7 +63,7 @@ shows() {
 }
 lacks() {
 	for i in $(seq 200); do
-		screen | grep -qF -- "$1" || { ok; return; }
+		screen | grep -qF -- "$1" || { pass; return; }
 		sleep 0.1
 	done
 	fail "the screen still has \"$1\""
@@ -90,8 +80,8 @@ begin() {
 end() { # NAME EXIT_CODE
 	shows "left with $2"
 	for i in $(seq 200); do [ -e "$dir/$1.done" ] && break; sleep 0.1; done
-	cmp -s "$dir/$1.before" "$dir/$1.after" && ok || fail "$1: the terminal is not as it was"
-	[ "$(tmux -L $socket display-message -p '#{alternate_on}#{cursor_flag}')" = 01 ] && ok || fail "$1: another screen, or no cursor"
+	cmp -s "$dir/$1.before" "$dir/$1.after" && pass || fail "$1: the terminal is not as it was"
+	[ "$(tmux -L $socket display-message -p '#{alternate_on}#{cursor_flag}')" = 01 ] && pass || fail "$1: another screen, or no cursor"
 	tmux -L $socket kill-server
 }
 
@@ -132,5 +122,4 @@ for how in TERM:0 INT:0 HUP:0 SEGV:139 ABRT:134; do
 	end "$signal" "${how#*:}"
 done
 
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish
