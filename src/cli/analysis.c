@@ -297,16 +297,14 @@ int analysis_read(const struct options *opts, struct analyze_options *how, struc
 int analysis_write(const struct format *format, const struct options *opts, const struct findings *f, struct err *err)
 {
 	const char *path = opts->output ? opts->output : "-";
-	struct report_options how = { .lang = args_lang(opts->lang),
-				      .hint_input = opts->argument,
-				      .n_hint_input = opts->n_arguments,
-				      .hint_map = opts->map,
-				      .hint_merge = opts->merge };
+	struct report_options how = args_report(opts, path);
 	struct buf out = { 0 };
 	int rc;
 
-	how.color = !strcmp(path, "-") && args_color();
-	how.ascii = !strcmp(path, "-") && !tell_draws();
+	how.hint_input = opts->argument;
+	how.n_hint_input = opts->n_arguments;
+	how.hint_map = opts->map;
+	how.hint_merge = opts->merge;
 	format->draw(&out, f, &how);
 	rc = answer_to(path, &out, !strcmp(format->name, "text"), err);
 	if (!rc && strcmp(path, "-") && !opts->quiet)

@@ -4,12 +4,16 @@
 #include "base/file.h"
 #include "base/suggest.h"
 #include "base/yaml.h"
+#include "cli/tell.h"
 #include "report/terminal.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+enum { COLUMNS_MOST = 1000 };
 
 /* Which options were given, (option_specs_n). */
 struct given {
@@ -431,6 +435,26 @@ bool args_color(void)
 	const char *term = getenv("TERM");
 
 	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && (!term || strcmp(term, "dumb"));
+}
+
+size_t args_columns(void)
+{
+	const char *said = getenv("COLUMNS");
+	const long columns = said ? strtol(said, NULL, 10) : 0;
+	struct winsize size;
+
+	if (columns > 0 && columns <= COLUMNS_MOST)
+		return (size_t)columns;
+	return !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? size.ws_col : 0;
+}
+
+struct report_options args_report(const struct options *opts, const char *path)
+{
+	const bool screen = !path || !strcmp(path, "-");
+
+	return (struct report_options){ .lang = args_lang(opts->lang),
+					.color = screen && args_color(),
+					.ascii = screen && !tell_draws() };
 }
 
 static void pad_to(struct buf *out, size_t from_column, size_t column)

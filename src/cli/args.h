@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "report/report.h"
 #include "spec/options.h"
 #include "spec/text.h"
 
@@ -29,5 +30,12 @@ void args_say_list(enum lang lang, enum text_id id, const char *const *values);
 
 /* May standard output have colours? Yes if it is a terminal that supports them and NO_COLOR is not set. */
 bool args_color(void);
+
+/* The terminal's width, or what COLUMNS says; 0: unknown. */
+size_t args_columns(void);
+
+/* How a text is drawn that goes to `path`: with colours and drawn lines only where standard output ("-" or NULL) has
+ * them; 80 columns wide. */
+struct report_options args_report(const struct options *opts, const char *path);
 
 #endif

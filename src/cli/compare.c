@@ -175,12 +175,10 @@ static int write_report(const struct compare_format *format, const struct option
 			const struct compare_input *in, struct err *err)
 {
 	const char *path = opts->output ? opts->output : "-";
-	struct report_options how = { .lang = args_lang(opts->lang) };
+	const struct report_options how = args_report(opts, path);
 	struct buf out = { 0 };
 	int rc;
 
-	how.color = !strcmp(path, "-") && args_color();
-	how.ascii = !strcmp(path, "-") && !tell_draws();
 	format->draw(&out, c, in, &how);
 	rc = answer_to(path, &out, !strcmp(format->name, "text"), err);
 	if (!rc && strcmp(path, "-") && !opts->quiet)

@@ -10,7 +10,6 @@
 #include "spec/text.h"
 
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* What was found, and what to do about it (may be empty). Words come from files and programs: the caller removes
@@ -126,17 +125,16 @@ static void draw_check(struct term *t, enum check_id id, const struct answer *a)
 	buf_free(&fix);
 }
 
-static size_t columns(void)
+static size_t doctor_columns(void)
 {
-	struct winsize size;
-	bool known = isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col;
+	const size_t columns = args_columns();
 
-	return !known ? 80 : size.ws_col < 50 ? 50 : size.ws_col > 120 ? 120 : size.ws_col;
+	return !columns ? REPORT_COLUMNS : columns < 50 ? 50 : columns > 120 ? 120 : columns;
 }
 
 static void draw_text(struct buf *out, const struct answer answers[CHECK_COUNT], const struct set_up *f)
 {
-	struct term t = { .out = out, .lang = f->lang, .color = args_color(), .columns = columns() };
+	struct term t = { .out = out, .lang = f->lang, .color = args_color(), .columns = doctor_columns() };
 	int problems = count_problems(answers);
 	char n[TERM_TEXT];
 

@@ -53,7 +53,7 @@ static void one_set(struct buf *out, const struct ruleset *set)
 		const struct rule *r = &set->rule[i];
 
 		buf_printf(out, "| `%s` | `%s` | %s | ", r->name, alarm_specs[r->alarm].id, severity_ids[r->severity]);
-		rule_describe(out, r);
+		rule_describe(out, r, LANG_EN);
 		buf_printf(out, " | %s |\n", r->action[LANG_EN]);
 	}
 }

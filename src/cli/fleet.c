@@ -10,10 +10,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { ROWS = 40, COLUMNS_MOST = 1000 };
+enum { ROWS = 40 };
 
 static int parse_order(enum fleet_order *out, const char *given, struct err *err)
 {
@@ -26,31 +25,16 @@ static int parse_order(enum fleet_order *out, const char *given, struct err *err
 		       given);
 }
 
-/* Of the terminal, or as COLUMNS says; 0: the least. */
-static size_t width(void)
-{
-	const char *said = getenv("COLUMNS");
-	const long columns = said ? strtol(said, NULL, 10) : 0;
-	struct winsize size;
-
-	if (columns > 0 && columns <= COLUMNS_MOST)
-		return (size_t)columns;
-	return !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? size.ws_col : 0;
-}
-
 static int write_answer(const struct options *opts, const struct findings *f, enum fleet_order order, struct err *err)
 {
 	const char *path = opts->output ? opts->output : "-";
-	const bool screen = !strcmp(path, "-");
-	struct fleet_options how = { .report = { .lang = args_lang(opts->lang),
-						 .color = screen && args_color(),
-						 .ascii = screen && !tell_draws(),
-						 .columns = screen ? width() : 0 },
+	struct fleet_options how = { .report = args_report(opts, path),
 				     .match = opts->match,
 				     .order = order,
 				     .most = opts->top == UINT64_MAX ? ROWS : opts->top };
 	struct buf out = { 0 };
 
+	how.report.columns = strcmp(path, "-") ? 0 : args_columns();
 	if (opts->json)
 		fleet_json(&out, f, &how);
 	else

@@ -150,9 +150,7 @@ static int train(struct trained **out, const struct learn_set *set, const struct
 
 static int say(const struct learning_result *r, const struct options *opts, struct err *err)
 {
-	const struct report_options how = { .lang = args_lang(opts->lang),
-					    .color = args_color(),
-					    .ascii = !tell_draws() };
+	const struct report_options how = args_report(opts, NULL);
 	struct buf out = { 0 };
 
 	if (opts->json)

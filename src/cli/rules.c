@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/replay.h"
 #include "cli/tell.h"
+#include "report/terminal.h"
 #include "rules/describe.h"
 
 #include <stdio.h>
@@ -25,18 +26,32 @@ static int print(struct buf *out, bool json, struct err *err)
 
 /* --- list ------------------------------------------------------------------------------------- */
 
-static void list_rule_text(struct buf *out, const struct rule *rule, enum lang lang)
+enum { RULE_INDENT = 2, RULE_TEXT_INDENT = 6 };
+
+static void list_rule_text(struct term *t, const struct rule *rule)
 {
-	buf_printf(out, "  %-24s %-21s %-9s ", rule->name, alarm_specs[rule->alarm].id, severity_ids[rule->severity]);
-	rule_describe(out, rule);
-	buf_printf(out, "\n      %s\n", rule->summary[lang]);
+	struct buf says = { 0 };
+
+	rule_describe(&says, rule, t->lang);
+	term_wrap(t, TINT_BOLD, rule->name, RULE_INDENT);
+	term_put(t, TINT_PLAIN, "  ");
+	term_put(t, TINT_PLAIN, alarm_specs[rule->alarm].id);
+	term_put(t, TINT_PLAIN, ", ");
+	term_put(t, TINT_PLAIN, severity_ids[rule->severity]);
+	term_newline(t);
+	term_wrap(t, TINT_PLAIN, says.p ? says.p : "", RULE_TEXT_INDENT);
+	term_newline(t);
+	term_wrap(t, TINT_DIM, rule->summary[t->lang], RULE_TEXT_INDENT);
+	term_newline(t);
+	t->out->failed |= says.failed;
+	buf_free(&says);
 }
 
 static void list_rule_json(struct json *out, const struct rule *rule, enum lang lang)
 {
 	struct buf says = { 0 };
 
-	rule_describe(&says, rule);
+	rule_describe(&says, rule, lang);
 	jw_object(out);
 	jw_put_text(out, "name", rule->name);
 	jw_put_text(out, "alarm_type", alarm_specs[rule->alarm].id);
@@ -63,23 +78,32 @@ static void list_set_json(struct json *out, const struct ruleset *set, enum lang
 	jw_end(out);
 }
 
-static void list_set_text(struct buf *out, const struct ruleset *set, enum lang lang)
+static void list_set_text(struct term *t, const struct ruleset *set)
 {
-	buf_printf(out, lang == LANG_ZH ? "%s%s：%zu 条规则%s%s\n" : "%s%s: %zu rules%s%s\n", out->used ? "\n" : "",
-		   set->name, set->n,
-		   set->vocab_at_most ? (lang == LANG_ZH ? "，用于字节级模型" : ", for models whose tokens are bytes")
-				      : "",
-		   set->overlay ? (lang == LANG_ZH ? "，附加 byte" : ", with byte laid over") : "");
+	char count[TERM_TEXT];
+
+	if (t->out->used)
+		term_newline(t);
+	term_say(t, TINT_PLAIN, 0, TEXT_RULES_SET, (const char *const[]){ set->name, term_count(count, set->n) });
+	if (set->vocab_at_most)
+		term_say(t, TINT_PLAIN, 0, TEXT_RULES_OF_BYTES, NULL);
+	if (set->overlay)
+		term_say(t, TINT_PLAIN, 0, TEXT_RULES_OVERLAID, (const char *const[]){ set->overlay->name });
+	term_newline(t);
 	for (size_t i = 0; i < set->n; i++)
-		list_rule_text(out, &set->rule[i], lang);
+		list_rule_text(t, &set->rule[i]);
 }
 
 static int list(const struct options *opts, const char *const *names, size_t n, struct err *err)
 {
+	struct report_options how = args_report(opts, NULL);
 	struct buf out = { 0 };
 	struct json json = { .out = &out };
+	struct term term;
 	int rc = 0;
 
+	how.columns = args_columns();
+	term = term_begin(&out, &how);
 	if (opts->json)
 		jw_array(&json);
 	for (size_t i = 0; !rc && (n ? i < n : ruleset_shipped(i) != NULL); i++) {
@@ -87,9 +111,9 @@ static int list(const struct options *opts, const char *const *names, size_t n, 
 
 		rc = ruleset_open(&set, n ? names[i] : ruleset_shipped(i), err);
 		if (!rc && opts->json)
-			list_set_json(&json, set, args_lang(opts->lang));
+			list_set_json(&json, set, how.lang);
 		else if (!rc)
-			list_set_text(&out, set, args_lang(opts->lang));
+			list_set_text(&term, set);
 		ruleset_close(set);
 	}
 	if (opts->json) {
@@ -128,8 +152,8 @@ static void say_mistake(void *ctx, const struct err *e)
 static int check_file(struct json *out, const char *name, const struct options *opts, size_t *total, struct err *err)
 {
 	struct mistakes m = { .json = opts->json ? out : NULL };
-	bool zh = args_lang(opts->lang) == LANG_ZH;
 	struct ruleset *set;
+	char count[TERM_TEXT];
 	int rc;
 
 	if (opts->json) {
@@ -143,8 +167,7 @@ static int check_file(struct json *out, const char *name, const struct options *
 		jw_put_u64(out, "rules", set ? set->n : 0);
 		jw_end(out);
 	} else if (!rc) {
-		buf_printf(out->out, zh ? "%s：正确，%zu 条规则%s\n" : "%s: fine, %zu rule%s\n", name, set->n,
-			   zh || set->n == 1 ? "" : "s");
+		text_fill(out->out, args_lang(opts->lang), TEXT_RULES_FINE, name, term_count(count, set->n));
 	}
 	ruleset_close(set);
 	*total += m.n;

@@ -419,10 +419,11 @@ static int save_page(const struct tune *t, const struct report_options *how, str
 
 static int say(const struct tune *t, struct err *err)
 {
-	struct report_options how = { .lang = args_lang(t->opts->lang), .color = args_color(), .ascii = !tell_draws() };
+	struct report_options how = args_report(t->opts, NULL);
 	struct buf out = { 0 };
 	int rc;
 
+	how.columns = args_columns();
 	if (t->opts->json)
 		report_tuning_json(&out, &t->out);
 	else

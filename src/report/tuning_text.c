@@ -1,11 +1,20 @@
 /* tuning_text.c - tables of candidates, and the choice. */
+#include "base/utf8.h"
 #include "report/terminal.h"
 #include "report/tuning.h"
 #include "report/tuning_words.h"
 
 #include <math.h>
 
-enum { INDENT = 2, SETTING_COLUMNS = 45, TPS_COLUMNS = 9, MIB_COLUMNS = 9, KL_COLUMNS = 10 };
+enum { INDENT = 2, GAP = 2, TPS_COLUMNS = 9, MIB_COLUMNS = 9, KL_COLUMNS = 10 };
+enum { NUMBER_COLUMNS = TPS_COLUMNS + MIB_COLUMNS + KL_COLUMNS };
+
+/* How a table is laid out: as wide as its settings, but never wider than the terminal. */
+struct layout {
+	size_t setting; /* columns */
+	bool beside;    /* the judgement stands on the line of its setting; else below it */
+	bool chunk;
+};
 
 const struct tuning_candidate *tuning_chosen(const struct tuning *t)
 {
@@ -15,34 +24,71 @@ const struct tuning_candidate *tuning_chosen(const struct tuning *t)
 	return NULL;
 }
 
-static void put_buf(struct term *t, enum tint tint, struct buf *words, size_t columns)
+/* Words in full, broken where the line ends; a line that goes beyond `columns` leaves the rest to the next. */
+static void put_words(struct term *t, enum tint tint, struct buf *words, size_t indent, size_t columns)
 {
-	char clean[TERM_TEXT];
+	struct buf clean = { 0 };
 
-	term_clean(clean, t, words->p ? words->p : "", TERM_TEXT / 4, false);
+	term_clean_all(&clean, t, words->p ? words->p : "");
+	term_wrap(t, tint, clean.p ? clean.p : "", indent);
+	if (columns && t->at > indent + columns)
+		term_newline(t);
 	if (columns)
-		term_left(t, tint, clean, columns);
-	else
-		term_put(t, tint, clean);
-	t->out->failed |= words->failed;
+		term_left(t, TINT_PLAIN, "", indent + columns - t->at);
+	t->out->failed |= words->failed || clean.failed;
+	buf_free(&clean);
 	buf_free(words);
 }
 
-static void put_candidate(struct term *t, const struct tuning_candidate *c, bool chunk)
+static size_t columns_of(struct buf *words)
+{
+	size_t columns = utf8_columns(words->p ? words->p : "");
+
+	buf_free(words);
+	return columns;
+}
+
+static struct layout layout_of(const struct term *t, const struct tuning_heat *h)
+{
+	const size_t most = t->columns - INDENT - NUMBER_COLUMNS;
+	struct layout l = { .setting = utf8_columns(text(TEXT_TUNE_SETTING, t->lang)),
+			    .chunk = h->phase == PHASE_PREFILL };
+	size_t judgement = utf8_columns(text(TEXT_TUNE_TIME, t->lang));
+
+	for (size_t i = 0; i < h->race.n; i++) {
+		struct buf setting = { 0 }, judged = { 0 };
+		size_t columns;
+
+		tuning_setting_words(&setting, &h->of[i], l.chunk, t->lang);
+		tuning_judgement_words(&judged, &h->of[i], t->lang);
+		columns = columns_of(&setting);
+		l.setting = columns > l.setting ? columns : l.setting;
+		columns = columns_of(&judged);
+		judgement = columns > judgement ? columns : judgement;
+	}
+	l.setting = l.setting < most ? l.setting : most;
+	l.beside = l.setting + GAP + judgement <= most;
+	return l;
+}
+
+static void put_candidate(struct term *t, const struct tuning_candidate *c, const struct layout *l)
 {
 	enum tint tint = c->fate == FATE_CHOSEN ? TINT_BOLD : c->fate == FATE_SAME ? TINT_PLAIN : TINT_DIM;
 	struct buf setting = { 0 }, judgement = { 0 };
 	char number[TERM_TEXT];
 
 	term_left(t, tint, c->fate == FATE_CHOSEN ? "*" : c->front ? "+" : "", INDENT);
-	tuning_setting_words(&setting, c, chunk, t->lang);
-	put_buf(t, tint, &setting, SETTING_COLUMNS);
+	tuning_setting_words(&setting, c, l->chunk, t->lang);
+	put_words(t, tint, &setting, INDENT, l->setting);
 	term_right(t, tint, term_number(number, tuning_tps(c->level.mean)), TPS_COLUMNS);
 	term_right(t, tint, term_number(number, c->memory_mb), MIB_COLUMNS);
 	term_right(t, tint, term_number(number, c->kl), KL_COLUMNS);
-	term_put(t, tint, "  ");
+	if (l->beside)
+		term_left(t, tint, "", GAP);
+	else
+		term_newline(t);
 	tuning_judgement_words(&judgement, c, t->lang);
-	put_buf(t, c->fate == FATE_CHOSEN ? TINT_GOOD : tint, &judgement, 0);
+	put_words(t, c->fate == FATE_CHOSEN ? TINT_GOOD : tint, &judgement, l->beside ? t->at : 2 * INDENT, 0);
 	term_newline(t);
 	if (c->why) {
 		term_left(t, TINT_PLAIN, "", 2 * INDENT);
@@ -53,21 +99,24 @@ static void put_candidate(struct term *t, const struct tuning_candidate *c, bool
 
 static void put_heat(struct term *t, const struct tuning_heat *h)
 {
-	bool prefill = h->phase == PHASE_PREFILL;
+	const struct layout l = layout_of(t, h);
+	const char *time = text(TEXT_TUNE_TIME, t->lang);
 	size_t order[RACE_MAX];
 
-	term_heading(t, prefill ? TEXT_TUNE_PREFILL : TEXT_TUNE_DECODE, NULL);
+	term_heading(t, l.chunk ? TEXT_TUNE_PREFILL : TEXT_TUNE_DECODE, l.beside ? NULL : time);
 	term_left(t, TINT_DIM, "", INDENT);
-	term_left(t, TINT_DIM, text(TEXT_TUNE_SETTING, t->lang), SETTING_COLUMNS);
+	term_left(t, TINT_DIM, text(TEXT_TUNE_SETTING, t->lang), l.setting);
 	term_right(t, TINT_DIM, text(TEXT_TUNE_TPS, t->lang), TPS_COLUMNS);
 	term_right(t, TINT_DIM, text(TEXT_TUNE_MIB, t->lang), MIB_COLUMNS);
 	term_right(t, TINT_DIM, text(TEXT_TUNE_KL, t->lang), KL_COLUMNS);
-	term_put(t, TINT_DIM, "  ");
-	term_put(t, TINT_DIM, text(TEXT_TUNE_TIME, t->lang));
+	if (l.beside) {
+		term_left(t, TINT_DIM, "", GAP);
+		term_put(t, TINT_DIM, time);
+	}
 	term_newline(t);
 	tuning_order(h, order);
 	for (size_t i = 0; i < h->race.n; i++)
-		put_candidate(t, &h->of[order[i]], prefill);
+		put_candidate(t, &h->of[order[i]], &l);
 }
 
 static void put_choice(struct term *t, const struct tuning *tuning)

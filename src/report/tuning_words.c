@@ -30,15 +30,12 @@ void tuning_setting_words(struct buf *out, const struct tuning_candidate *c, boo
 
 	buf_str(out, c->strategy);
 	if (c->skip_zeros)
-		buf_printf(out, ", %s", text(TEXT_TUNE_SKIPS, lang));
-	buf_str(out, ", ");
+		buf_printf(out, "%s%s", text(TEXT_LIST_COMMA, lang), text(TEXT_TUNE_SKIPS, lang));
+	buf_str(out, text(TEXT_LIST_COMMA, lang));
 	snprintf(number, sizeof number, "%d", c->threads);
-	if (c->threads == 1)
-		buf_str(out, text(TEXT_TUNE_THREAD, lang));
-	else
-		text_fill(out, lang, TEXT_TUNE_THREADS, number);
+	text_fill(out, lang, TEXT_TUNE_THREADS, number);
 	snprintf(number, sizeof number, "%zu", c->chunk_len);
-	buf_str(out, chunk ? ", " : "");
+	buf_str(out, chunk ? text(TEXT_LIST_COMMA, lang) : "");
 	if (chunk)
 		text_fill(out, lang, TEXT_TUNE_CHUNK, number);
 }

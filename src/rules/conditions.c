@@ -448,10 +448,32 @@ static size_t next_unusual(struct sight *s, size_t from, size_t to)
 	return some_have(s->rows, s->c->is->metric) ? from : to;
 }
 
+/* --- … on what is not there --- */
+
+static bool is_absent(const struct sight *s, size_t row)
+{
+	return isnan(judged_metric(s->rows, row, s->c->is->metric));
+}
+
+static struct verdict look_for_absence(struct sight *s, size_t row, bool in_time)
+{
+	bool absent = is_absent(s, row);
+
+	return (struct verdict){ .ready = in_time, .violated = absent, .clear = !absent, .value = NAN, .limit = NAN };
+}
+
+static size_t next_absent(struct sight *s, size_t from, size_t to)
+{
+	while (from < to && !is_absent(s, from))
+		from++;
+	return from;
+}
+
 const struct condition_way condition_ways[] = {
 	[CONDITION_VALUE] = { next_value, NULL, look_at_value },
 	[CONDITION_LEARNED] = { next_learned, NULL, look_at_learned },
 	[CONDITION_AHEAD] = { next_ahead, take_ahead, look_ahead },
 	[CONDITION_UNUSUAL] = { next_unusual, take_unusual, look_for_unusual },
 	[CONDITION_BEYOND] = { next_unusual, take_beyond, look_for_beyond },
+	[CONDITION_ABSENT] = { next_absent, NULL, look_for_absence },
 };

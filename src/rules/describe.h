@@ -6,7 +6,7 @@
 #include "rules/ruleset.h"
 
 /* Appends what violates the rule; conditions are joined by "and". */
-void rule_describe(struct buf *out, const struct rule *rule);
+void rule_describe(struct buf *out, const struct rule *rule, enum lang lang);
 
 /* "30 s", "250 ms", "5 min". */
 void rule_describe_duration(struct buf *out, int64_t us);

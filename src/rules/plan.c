@@ -103,7 +103,8 @@ static void find_windows(struct plan *p, struct plan_condition *c, const struct 
 
 static enum condition_kind kind_of(const struct condition *c)
 {
-	return c->unusual.once_in > 0    ? CONDITION_UNUSUAL
+	return c->absent                 ? CONDITION_ABSENT
+	       : c->unusual.once_in > 0  ? CONDITION_UNUSUAL
 	       : c->unusual.beyond > 0   ? CONDITION_BEYOND
 	       : c->forecast.within_us   ? CONDITION_AHEAD
 	       : condition_is_learned(c) ? CONDITION_LEARNED
@@ -121,7 +122,7 @@ static bool needs_metric(const struct plan_condition *c)
 	const struct condition *is = c->is;
 
 	if (isnan(is->missing))
-		return true;
+		return c->kind != CONDITION_ABSENT;
 	return c->kind == CONDITION_VALUE && c->over == 1 && !is->sudden.of && side_is_fixed(&is->above) &&
 	       side_is_fixed(&is->below) && !(is->above.kind && is->missing > is->above.value) &&
 	       !(is->below.kind && is->missing < is->below.value);

@@ -26,7 +26,14 @@ struct plan_window {
 };
 
 /* How a condition looks at values: the rows of a table in judge.c. */
-enum condition_kind { CONDITION_VALUE, CONDITION_LEARNED, CONDITION_AHEAD, CONDITION_UNUSUAL, CONDITION_BEYOND };
+enum condition_kind {
+	CONDITION_VALUE,
+	CONDITION_LEARNED,
+	CONDITION_AHEAD,
+	CONDITION_UNUSUAL,
+	CONDITION_BEYOND,
+	CONDITION_ABSENT
+};
 
 struct plan_condition {
 	const struct condition *is;

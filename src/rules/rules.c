@@ -131,7 +131,7 @@ static bool rule_waits(const struct rules *r, const struct plan_rule *p)
 		const struct limits_now *now = &r->judging.limits[i];
 
 		if (is_no_limit(&c->above, now->above) && is_no_limit(&c->below, now->below) && !c->sudden.of &&
-		    !condition_is_unusual(c))
+		    !condition_is_unusual(c) && !c->absent)
 			return true;
 	}
 	return false;
@@ -605,9 +605,9 @@ size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX
 		const struct limits_now *now = &s->limits[p->first];
 		struct rule_limit limit = { p->is->when[0].metric, p->is->alarm, p->is->severity, true, now->above };
 
-		/* What will be has another limit. */
+		/* What will be has another limit, and a spread's is not on the metric's scale. */
 		if (!s->judged[i].applies || s->plan->condition[p->first].kind == CONDITION_AHEAD ||
-		    !limits_alone(p->is))
+		    p->is->when[0].by == BY_SPREAD || !limits_alone(p->is))
 			continue;
 		if (!isnan(now->above))
 			out[n++] = limit;

@@ -167,6 +167,18 @@ static int read_positive(struct reader *r, const struct yaml_node *node, void *t
 	return number_of(node, to) && *(double *)to >= 0 ? 0 : expected(r, node, "a number that is not negative");
 }
 
+static int read_yes(struct reader *r, const struct yaml_node *node, void *to)
+{
+	static const char *const words[] = { "no", "yes", "false", "true" };
+
+	for (size_t i = 0; node->kind == YAML_SCALAR && i < sizeof words / sizeof *words; i++)
+		if (!strcmp(node->text, words[i])) {
+			*(bool *)to = i % 2;
+			return 0;
+		}
+	return expected(r, node, "yes or no");
+}
+
 static int read_share(struct reader *r, const struct yaml_node *node, void *to)
 {
 	return number_of(node, to) && *(double *)to >= 0 && *(double *)to < 1
@@ -474,12 +486,22 @@ static int complete_unusual(struct reader *r, const struct yaml_node *node, cons
 	return 0;
 }
 
+static int complete_absent(struct reader *r, const struct yaml_node *node, const struct condition *c)
+{
+	if (c->above.kind != LIMIT_NONE || c->below.kind != LIMIT_NONE || c->over > 1 || c->sudden.of ||
+	    c->forecast.within_us || !isnan(c->missing) || condition_is_unusual(c))
+		return wrong(r, node, "found `absent` beside other keys of a condition; expected it alone");
+	return 0;
+}
+
 static const struct condition no_condition = { .metric = METRIC_COUNT, .over = 1, .missing = NAN };
 
 static int complete_condition(struct reader *r, const struct yaml_node *node, const struct condition *c)
 {
 	if (c->metric == METRIC_COUNT)
 		return wrong(r, node, "found no `metric`; expected what is judged, such as `metric: token_latency_ms`");
+	if (c->absent)
+		return complete_absent(r, node, c);
 	if (condition_is_unusual(c))
 		return complete_unusual(r, node, c);
 	if (c->above.kind == LIMIT_NONE && c->below.kind == LIMIT_NONE && !c->sudden.of)
@@ -554,6 +576,10 @@ static int complete_rule(struct reader *r, const struct yaml_node *node, struct 
 	rc = complete_condition(r, node, &rule->when[0]);
 	if (rc)
 		return rc;
+	if (rule->when[0].absent)
+		return wrong(
+			r, node,
+			"found `absent` in the rule itself, where value and limit come from; expected it in `and`");
 	if (rule->kind && rule->alarm != ALARM_MODE_COLLAPSE)
 		return wrong(r, node, "found `kind` in a rule of %s; expected it only in mode_collapse",
 			     alarm_specs[rule->alarm].id);
@@ -827,7 +853,7 @@ int ruleset_open(struct ruleset **out, const char *name, struct err *err)
 enum metric_id rule_lacks(const struct rule *rule, uint64_t have)
 {
 	for (size_t i = 0; i < rule->n_when; i++)
-		if (isnan(rule->when[i].missing) && !(have & metric_bit(rule->when[i].metric)))
+		if (isnan(rule->when[i].missing) && !rule->when[i].absent && !(have & metric_bit(rule->when[i].metric)))
 			return rule->when[i].metric;
 	return METRIC_COUNT;
 }

@@ -60,6 +60,7 @@ struct condition {
 	struct foresight forecast;
 	struct rare unusual;
 	double missing; /* the value to use if the metric is absent; NAN: not judged */
+	bool absent;    /* violated where the metric is absent; then nothing else is judged */
 };
 
 /* The models for which a rule is judged, by vocabulary size. */
@@ -120,11 +121,12 @@ static inline bool condition_is_learned(const struct condition *c)
 	return c->above.kind == LIMIT_LEARNED || c->below.kind == LIMIT_LEARNED;
 }
 
-/* "below: 0, missing: -1": does the condition hold only where the metric is absent, if no value of it is negative? */
+/* Does the condition hold only where the metric is absent? "below: 0, missing: -1" says so, too, of a metric whose
+ * values are never negative. */
 static inline bool condition_asks_for_absence(const struct condition *c)
 {
-	return c->below.kind == LIMIT_ABSOLUTE && c->above.kind == LIMIT_NONE && !(c->below.value > 0) &&
-	       c->missing < c->below.value;
+	return c->absent || (c->below.kind == LIMIT_ABSOLUTE && c->above.kind == LIMIT_NONE && !(c->below.value > 0) &&
+			     c->missing < c->below.value);
 }
 
 #endif

@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	for (size_t i = 0; i < set->n; i++) {
 		struct buf text = { 0 };
 
-		rule_describe(&text, &set->rule[i]);
+		rule_describe(&text, &set->rule[i], i % 2 ? LANG_EN : LANG_ZH);
 		require(!text.failed && text.used);
 		buf_free(&text);
 	}

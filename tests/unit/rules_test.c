@@ -1,6 +1,7 @@
 /* Rules: what violates, what fires, when it resolves, and how bad files are refused. */
 #include "test.h"
 
+#include "rules/describe.h"
 #include "rules/judge.h"
 #include "spec/diagnosis.h"
 
@@ -265,6 +266,56 @@ static size_t feed2(struct rules *r, int at, uint32_t sequence, const double *a,
 	return rules_eval(r, &rec, f);
 }
 
+/* Both spellings: a key of its own, and a value in place of the missing one. */
+static void a_condition_may_ask_for_absence(void **state)
+{
+	static const char *const asks[] = { "absent: yes", "below: 0, missing: -1" };
+	const double used = 9000, fullest = 10;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
+		struct rule_limit limit[RULE_LIMITS_MAX];
+		struct rule_finding f[RULES_MAX];
+		struct ruleset *set;
+		struct rules *r;
+		char text[200];
+
+		snprintf(text, sizeof text,
+			 "rules: [{alarm: high_vram_usage, metric: vram_used_mb, above: 8000, warmup: 0, "
+			 "and: [{metric: vram_fullest_pct, %s}]}]",
+			 asks[i]);
+		set = set_of(text);
+		r = rules_of(set, RULES_LIVE);
+		assert_int_equal(rule_lacks(&set->rule[0], metric_bit(M_VRAM_USED_MB)), METRIC_COUNT);
+		assert_int_equal(feed2(r, 1, 0, &used, M_VRAM_USED_MB, &fullest, M_VRAM_FULLEST_PCT, f), 0);
+		assert_int_equal(feed2(r, 2, 0, &used, M_VRAM_USED_MB, NULL, M_VRAM_FULLEST_PCT, f), 1);
+		assert_true(f[0].firing && f[0].value == used && f[0].limit == 8000);
+		assert_int_equal(rules_limits(r, limit), 1); /* a limit like one that stands alone */
+		assert_int_equal(feed2(r, 3, 0, &used, M_VRAM_USED_MB, &fullest, M_VRAM_FULLEST_PCT, f), 1);
+		assert_true(f[0].changed && !f[0].firing);
+		rules_close(r);
+		ruleset_close(set);
+	}
+}
+
+/* Its limit is not in the metric's unit, and is no line in the metric's chart. */
+static void a_spread_has_no_unit(void **state)
+{
+	struct ruleset *set = set_of("rules: [{alarm: slow_chunk, metric: chunk_process_time_ms, above: 0.5, over: 8, "
+				     "by: spread}]");
+	struct rules *r = rules_of(set, RULES_LIVE);
+	struct rule_limit limit[RULE_LIMITS_MAX];
+	struct buf says = { 0 };
+
+	(void)state;
+	rule_describe(&says, &set->rule[0], LANG_EN);
+	assert_string_equal(says.p, "spread of 8 chunk_process_time_ms > 0.5");
+	assert_int_equal(rules_limits(r, limit), 0);
+	buf_free(&says);
+	rules_close(r);
+	ruleset_close(set);
+}
+
 static void a_limit_may_follow_another_metric(void **state)
 {
 	struct ruleset *set = set_of("rules: [{alarm: high_vram_usage, metric: process_vram_mb, above: {of: "
@@ -461,6 +512,14 @@ static void bad_files_are_refused_with_place_and_advice(void **state)
 		  ":1:9:", "expected it alone", NULL },
 		{ "rules: [{alarm: unusual, metric: vram_used_mb, above: 9, unusual: {once_in: 99}}]", ":1:9:", "alone",
 		  NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, absent: yes}]",
+		  ":1:9:", "expected it in `and`", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1, and: [{metric: vram_used_mb, "
+		  "absent: yes, over: 5}]}]",
+		  ":1:73:", "expected it alone", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1, and: [{metric: vram_used_mb, "
+		  "absent: 1}]}]",
+		  ":1:", "expected yes or no", NULL },
 		{ "rules: [{alarm: unusual, metric: vram_used_mb, unusual: {once_in: 2}}]", ":1:", "from 10 to 1e9",
 		  NULL },
 		{ "rules: [{alarm: unusual, metric: vram_used_mb, unusual: {once_in: 99, beyond: 1}}]",
@@ -679,6 +738,7 @@ static const char with_windows[] =
 	"{alarm: unusual, name: one, metric: surprisal_nats, unusual: {once_in: 500}, phase: decode}, "
 	"{alarm: unusual, name: far, metric: token_latency_ms, unusual: {beyond: 0.01}, and: [{metric: vram_used_mb, "
 	"unusual: {once_in: 20}}]}, "
+	"{alarm: high_vram_usage, metric: process_vram_mb, above: 50, and: [{metric: vram_used_mb, absent: yes}]}, "
 	"{alarm: high_repetition, metric: token_repetition_pct, above: 15, missing: 20, over: 7, by: max}]";
 
 struct many {
@@ -833,6 +893,8 @@ int main(void)
 		cmocka_unit_test(a_drop_is_sudden_only_against_the_recent_past),
 		cmocka_unit_test(published_limits_are_the_same_everywhere),
 		cmocka_unit_test(a_baseline_can_be_learned),
+		cmocka_unit_test(a_condition_may_ask_for_absence),
+		cmocka_unit_test(a_spread_has_no_unit),
 		cmocka_unit_test(a_limit_may_follow_another_metric),
 		cmocka_unit_test(a_change_may_be_sudden_in_both_directions),
 		cmocka_unit_test(conditions_are_joined),
