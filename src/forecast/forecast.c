@@ -8,6 +8,9 @@
 /* A tenth of the error must be saved, and in most origins. */
 static const double LEAST_SKILL = 0.1, LEAST_WINS = 0.6, COVER = 0.9;
 
+/* Models whose skill differs by less are equally good. */
+static const double AS_GOOD = 0.01;
+
 enum { ORIGINS_MAX = 40, LONG_ENOUGH = 4 /* origins that reach the last step */ };
 
 /* The predictions of one model from one origin. */
@@ -25,6 +28,7 @@ struct backtest {
 	size_t n_origins;
 	size_t origin[ORIGINS_MAX];
 	struct attempt by[FORECAST_MODEL_COUNT][ORIGINS_MAX];
+	struct attempt picked[ORIGINS_MAX]; /* of the model that was best until then */
 };
 
 static size_t fill_gaps(struct backtest *b, const double *y, size_t n)
@@ -114,7 +118,7 @@ struct score {
 	size_t origins;
 };
 
-static struct score score(const struct backtest *b, enum forecast_model model, size_t from, size_t to)
+static struct score score(const struct backtest *b, const struct attempt by[ORIGINS_MAX], size_t from, size_t to)
 {
 	double error = 0, last = 0, points = 0, wins = 0;
 	struct score s = { .skill = NAN };
@@ -124,7 +128,7 @@ static struct score score(const struct backtest *b, enum forecast_model model, s
 
 		if (b->origin[i] < from || b->origin[i] >= to)
 			continue;
-		own = tally(b, &b->by[model][i], from, to);
+		own = tally(b, &by[i], from, to);
 		of_last = tally(b, &b->by[FORECAST_LAST][i], from, to);
 		if (!own.n)
 			continue;
@@ -223,26 +227,43 @@ static size_t tested_steps(const struct backtest *b)
 	return steps;
 }
 
-static enum forecast_model pick(const struct backtest *b)
+/* The model with the smallest error of what is known before `to`: its later half, since series change. Those after a
+ * model that is as good do not count. */
+static enum forecast_model pick(const struct backtest *b, size_t to)
 {
+	const double last = score(b, b->by[FORECAST_LAST], to / 2, to).error;
 	enum forecast_model best = FORECAST_LAST;
+	double least = last;
 
-	for (int m = 1; m < FORECAST_MODEL_COUNT; m++)
-		if (score(b, (enum forecast_model)m, 0, b->split).error < score(b, best, 0, b->split).error)
-			best = (enum forecast_model)m;
+	for (int m = 1; m < FORECAST_MODEL_COUNT; m++) {
+		double error = score(b, b->by[m], to / 2, to).error;
+
+		if (!(error < least - AS_GOOD * last))
+			continue;
+		least = error;
+		best = (enum forecast_model)m;
+	}
 	return best;
+}
+
+static void pick_each(struct backtest *b)
+{
+	for (size_t i = 0; i < b->n_origins; i++)
+		b->picked[i] = b->by[pick(b, b->origin[i])][i];
 }
 
 static void tell(const struct backtest *b, struct forecast *out)
 {
-	struct score picked = score(b, out->model, 0, b->split), judged = score(b, out->model, b->split, b->n);
+	struct score picked = score(b, b->by[pick(b, b->split)], 0, b->split),
+		     judged = score(b, b->picked, b->split, b->n);
 	double value[FORECAST_STEPS_MAX], half[FORECAST_STEPS_MAX];
 
 	out->skill = judged.skill;
 	out->error = judged.error;
 	out->origins = judged.origins;
-	out->coverage = covered(b, out->model);
-	out->state = is_skilled(&picked) && is_skilled(&judged) ? FORECAST_SKILLED : FORECAST_NO_SKILL;
+	out->coverage = covered(b, pick(b, b->split));
+	out->state = out->model != FORECAST_LAST && is_skilled(&picked) && is_skilled(&judged) ? FORECAST_SKILLED
+											       : FORECAST_NO_SKILL;
 	out->steps = tested_steps(b);
 	say(b, out->model, b->n, value, out->steps);
 	spread(b, out->model, b->n, half);
@@ -265,13 +286,22 @@ void forecast_series(const double *y, size_t n, double (*trained)[FORECAST_STEPS
 	} else if (out->points >= FORECAST_POINTS_LEAST) {
 		choose_origins(b);
 		attempt_all(b);
-		out->model = pick(b);
+		pick_each(b);
+		out->model = pick(b, b->n);
 		tell(b, out);
 	}
 	free(b);
 }
 
 /* --- time to a limit ------------------------------------------------------------------- */
+
+bool forecast_is_line(const struct forecast *f)
+{
+	const struct forecast_step *s = f->step;
+	const double first = f->steps > 2 ? s[1].value - s[0].value : 0;
+
+	return f->steps > 2 && fabs(s[f->steps - 1].value - s[f->steps - 2].value - first) <= 1e-3 * fabs(first);
+}
 
 /* One edge of the interval, or its middle: the steps that were tested, then a line. */
 struct edge {
@@ -300,7 +330,7 @@ static double reach(const struct edge *e, double from, double limit, double side
 static struct edge edge_of(const struct forecast *f, int wider)
 {
 	size_t last = f->steps - 1;
-	bool goes_on = f->model == FORECAST_LINE && last;
+	bool goes_on = forecast_is_line(f);
 	struct edge e = { .steps = f->steps,
 			  .most = (double)(goes_on ? FORECAST_BEYOND * f->points : f->steps),
 			  .slope = goes_on ? f->step[last].value - f->step[last - 1].value : 0 };

@@ -1,10 +1,10 @@
 /* forecast.h - forecasts a series, with intervals, and decides whether it can be forecast at all.
  *
- * Rolling origins: each model is fitted to the points before an origin and compared with those after it. The model with
- * the smallest mean absolute error on origins and points of the first two thirds is selected, and judged only by the
- * last third: its skill is the share of the error of 'last value' that it avoids there. Without skill in both, and at
- * most origins, there is no forecast. Intervals contain 9 of 10 errors of the selected model, by distance; they never
- * narrow with distance.
+ * Rolling origins: each model is fitted to the points before an origin and compared with those after it. At each origin
+ * the model is picked whose mean absolute error was smallest among the points known then, of which the later half
+ * counts. What was picked is judged by the points that came after: its skill is the share of the error of 'last value'
+ * that it avoids there. Without skill in both halves of the origins, and at most of them, there is no forecast.
+ * Intervals contain 9 of 10 errors of the model picked at the end, by distance; they never narrow with distance.
  *
  * Ownership  plain values.
  * Cost       some ms for FORECAST_POINTS_MAX points.
@@ -29,7 +29,7 @@ struct forecast_step {
 
 struct forecast {
 	enum forecast_state state;
-	enum forecast_model model; /* the best one, skilled or not */
+	enum forecast_model model; /* picked at the end, skilled or not */
 	double skill;              /* 1 - its error / that of 'last value', where it was not picked; NAN unknown */
 	double coverage;           /* share of those points within intervals made before them; NAN unknown */
 	double error;              /* its mean absolute error there */
@@ -43,6 +43,9 @@ struct forecast {
 /* y (n, at most FORECAST_POINTS_MAX): NAN where nothing is known. `trained`, unless it is NULL, holds the predictions
  * of FORECAST_LSTM: row i (0..n) predicts the points after the first i; row 0 is not read. */
 void forecast_series(const double *y, size_t n, double (*trained)[FORECAST_STEPS_MAX], struct forecast *out);
+
+/* Does it go on by the same amount each step, of which there are at least three? A level does, by nothing. */
+bool forecast_is_line(const struct forecast *f);
 
 /* Steps from the end of the series until the limit is reached: by the forecast itself, and by the near and the far end
  * of its interval. INFINITY: not within the range of the forecast. A line is extended beyond the tested steps, up to

@@ -1,4 +1,4 @@
-/* models.c - last value, robust line, damped trend, seasonal profile. */
+/* models.c - last value, robust lines, damped trend, seasonal profile. */
 #include "forecast/models.h"
 
 #include <math.h>
@@ -10,8 +10,8 @@ enum { LINE_LEAST = 12, PERIOD_LEAST = 4, PERIODS_LEAST = 2, PERIODS_USED = 4 };
 /* A period is accepted if the autocorrelation at that distance is at least this. */
 static const double ALIKE = 0.5;
 
-const char *const forecast_model_ids[FORECAST_MODEL_COUNT] = { "last_value", "robust_line", "damped_trend",
-							       "seasonal_profile", "lstm" };
+const char *const forecast_model_ids[FORECAST_MODEL_COUNT] = { "last_value",   "robust_line",      "long_line",
+							       "damped_trend", "seasonal_profile", "lstm" };
 
 static void swap(double *a, double *b)
 {
@@ -100,7 +100,25 @@ static void robust_line(const double *y, size_t n, double *out, size_t steps)
 		out[k] = line.now + line.slope * (double)(k + 1);
 }
 
-/* --- damped trend: exponential smoothing whose trend dies away (Gardner and McKenzie) ----- */
+/* Of all points, put together where there are more than a line takes. */
+static void long_line(const double *y, size_t n, double *out, size_t steps)
+{
+	double t[FORECAST_LINE_MAX], mean[FORECAST_LINE_MAX];
+	size_t group = (n + FORECAST_LINE_MAX - 1) / FORECAST_LINE_MAX, points = 0;
+	struct forecast_line line;
+
+	for (size_t at = n % group; at < n; at += group, points++) {
+		t[points] = (double)at + (double)(group - 1) / 2;
+		mean[points] = 0;
+		for (size_t i = 0; i < group; i++)
+			mean[points] += y[at + i] / (double)group;
+	}
+	line = forecast_line(t, mean, points);
+	for (size_t k = 0; k < steps; k++)
+		out[k] = line.now + line.slope * ((double)(n + k) - t[points - 1]);
+}
+
+/* --- damped trend: exponential smoothing whose trend dies away at once, slowly or never (Gardner and McKenzie) --- */
 
 struct smoothing {
 	double level_share, trend_share, keep;
@@ -111,11 +129,21 @@ struct smoothed {
 	double error; /* sum of the absolute errors one step ahead, the first points left out */
 };
 
-static struct smoothed smooth(const double *y, size_t n, struct smoothing by)
+/* One step before the first point, by a line through the first points. */
+static struct smoothed beginning(const double *y)
 {
-	struct smoothed s = { .level = y[0] };
+	double t[FORECAST_FIT_LEAST];
+	struct forecast_line line;
 
-	for (size_t i = 1; i < n; i++) {
+	for (size_t i = 0; i < FORECAST_FIT_LEAST; i++)
+		t[i] = (double)i;
+	line = forecast_line(t, y, FORECAST_FIT_LEAST);
+	return (struct smoothed){ .level = line.now - line.slope * FORECAST_FIT_LEAST, .trend = line.slope };
+}
+
+static struct smoothed smooth(const double *y, size_t n, struct smoothed s, struct smoothing by)
+{
+	for (size_t i = 0; i < n; i++) {
 		double expected = s.level + by.keep * s.trend, error = y[i] - expected;
 
 		s.error += i >= FORECAST_FIT_LEAST / 2 ? fabs(error) : 0;
@@ -127,16 +155,17 @@ static struct smoothed smooth(const double *y, size_t n, struct smoothing by)
 
 static void damped_trend(const double *y, size_t n, double *out, size_t steps)
 {
-	static const double level_share[] = { 0.05, 0.1, 0.2, 0.4, 0.7 }, trend_share[] = { 0, 0.1, 0.3 },
-			    keep[] = { 0.85, 0.95 };
+	static const double level_share[] = { 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.95 },
+			    trend_share[] = { 0, 0.03, 0.1, 0.3 }, keep[] = { 0, 0.85, 0.95, 1 };
+	const struct smoothed begin = beginning(y);
 	struct smoothed best = { .error = INFINITY };
 	double keeps = 0, sum = 0, power = 1;
 
 	for (size_t a = 0; a < sizeof level_share / sizeof *level_share; a++)
 		for (size_t b = 0; b < sizeof trend_share / sizeof *trend_share; b++)
 			for (size_t c = 0; c < sizeof keep / sizeof *keep; c++) {
-				struct smoothed s =
-					smooth(y, n, (struct smoothing){ level_share[a], trend_share[b], keep[c] });
+				struct smoothed s = smooth(
+					y, n, begin, (struct smoothing){ level_share[a], trend_share[b], keep[c] });
 
 				if (!(s.error < best.error))
 					continue;
@@ -205,9 +234,8 @@ static void seasonal_profile(const double *y, size_t n, double *out, size_t step
 void forecast_by(enum forecast_model model, const double *y, size_t n, double *out, size_t steps)
 {
 	static void (*const by[FORECAST_LSTM])(const double *, size_t, double *, size_t) = {
-		[FORECAST_LAST] = last_value,
-		[FORECAST_LINE] = robust_line,
-		[FORECAST_DAMPED] = damped_trend,
+		[FORECAST_LAST] = last_value,           [FORECAST_LINE] = robust_line,
+		[FORECAST_LONG_LINE] = long_line,       [FORECAST_DAMPED] = damped_trend,
 		[FORECAST_SEASONAL] = seasonal_profile,
 	};
 

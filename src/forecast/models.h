@@ -11,7 +11,8 @@
 
 enum forecast_model {
 	FORECAST_LAST,
-	FORECAST_LINE,
+	FORECAST_LINE,      /* through the later half of the points */
+	FORECAST_LONG_LINE, /* through all of them */
 	FORECAST_DAMPED,
 	FORECAST_SEASONAL,
 	FORECAST_LSTM, /* the only one that was trained beforehand, by who calls */

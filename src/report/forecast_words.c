@@ -14,9 +14,10 @@ const char *const forecast_state_ids[] = { "too_short", "constant", "not_predict
 
 enum text_id forecast_model_word(enum forecast_model model)
 {
-	static const enum text_id words[FORECAST_MODEL_COUNT] = { TEXT_FORECAST_LAST_VALUE, TEXT_FORECAST_ROBUST_LINE,
-								  TEXT_FORECAST_DAMPED_TREND,
-								  TEXT_FORECAST_SEASONAL_PROFILE, TEXT_FORECAST_LSTM };
+	static const enum text_id words[FORECAST_MODEL_COUNT] = {
+		TEXT_FORECAST_LAST_VALUE,   TEXT_FORECAST_ROBUST_LINE,      TEXT_FORECAST_LONG_LINE,
+		TEXT_FORECAST_DAMPED_TREND, TEXT_FORECAST_SEASONAL_PROFILE, TEXT_FORECAST_LSTM
+	};
 
 	return words[model];
 }

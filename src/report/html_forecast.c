@@ -5,12 +5,19 @@
 
 #include <math.h>
 
-/* Values that scatter around a constant level are not a trend. */
+/* Values that scatter around a constant level are not a trend: a line goes somewhere if what it adds shows beside the
+ * width of its interval. */
+static bool goes_somewhere(const struct forecast *f)
+{
+	const struct forecast_step *first = &f->step[0], *last = &f->step[f->steps - 1];
+
+	return f->model == FORECAST_SEASONAL ||
+	       (forecast_is_line(f) && fabs(last->value - first->value) > (last->high - last->low) / 8);
+}
+
 static bool is_worth_saying(const struct foreseen *x)
 {
-	bool moves = x->is.model == FORECAST_LINE || x->is.model == FORECAST_SEASONAL || isfinite(x->reach.at);
-
-	return x->reach.now || (x->is.state == FORECAST_SKILLED && moves);
+	return x->reach.now || (x->is.state == FORECAST_SKILLED && (goes_somewhere(&x->is) || isfinite(x->reach.at)));
 }
 
 static void words_cell(struct buf *out, const struct foreseen *x, enum lang lang,

@@ -406,7 +406,6 @@ int main(int argc, char **argv)
 	tell_series();
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
 		tell_faults(ways[i]);
-	return 0;
 	tell_lstm();
 	return 0;
 }
