@@ -561,10 +561,13 @@ static void vram_plan(struct facts *x, const struct time_part *c)
 
 /* --- time and its shares ----------------------------------------------------------------------- */
 
+/* Long pauses are stops as long as they are rare; more are how the caller works. */
 static void shares_of(struct facts *x, const struct time_part *c)
 {
-	double pause = fmax(c->pause_ms - c->stall_pause_ms, 0), all = c->prefill_ms + c->decode_ms + pause;
-	double pauses = (double)(c->pause.n - c->stall_pauses);
+	bool rare = (double)c->stall_pauses <= limit_of(T_STALLS_SHARE) * (double)c->decode_calls;
+	double pause = fmax(c->pause_ms - (rare ? c->stall_pause_ms : 0), 0),
+	       all = c->prefill_ms + c->decode_ms + pause;
+	double pauses = (double)(c->pause.n - (rare ? c->stall_pauses : 0));
 
 	x->prefill_share = all > 0 ? c->prefill_ms / all : 0;
 	x->decode_share = all > 0 ? c->decode_ms / all : 0;
