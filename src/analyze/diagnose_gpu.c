@@ -18,10 +18,11 @@ static enum grade more(enum grade a, enum grade b)
 
 /* --- memory ------------------------------------------------------------------------------------ */
 
-/* Caches fill in the first minutes: there, only a growth beyond what they take is one. */
+/* Caches fill in the first minutes: there, only a growth beyond what they take is one. What a process has more than the
+ * one before it did not grow. */
 static enum grade growth_grade(const struct walk *w, const struct growth *g)
 {
-	const double more_mb = g->to - g->from, pct = 100 * more_mb / g->from;
+	const double more_mb = g->to - g->from - g->by_renewal, pct = 100 * more_mb / g->from;
 	bool large;
 
 	if (!g->known)

@@ -300,6 +300,27 @@ static void growth_from(struct growth *out, const double *mean, size_t n)
 	out->rises /= (double)(n - 1);
 }
 
+/* What the level rose by from before stretches in which a process began anew to after them. */
+static double rise_by_renewal(const struct time_part *c, enum level_id l)
+{
+	double before = NAN, sum = 0;
+	bool renewed = false;
+
+	for (size_t i = c->n_stretches / (TENTHS + 1); i < c->n_stretches; i++) {
+		const struct stretch *s = &c->stretch[i];
+		double mean = s->level[l] / (double)s->seen[l];
+
+		if (s->renewed)
+			renewed = true;
+		else if (s->seen[l]) {
+			sum += renewed && isfinite(before) ? mean - before : 0;
+			before = mean;
+			renewed = false;
+		}
+	}
+	return fmax(sum, 0);
+}
+
 static void growth_of(struct growth *out, const struct time_part *c, enum level_id l)
 {
 	double mean[TENTHS];
@@ -320,6 +341,7 @@ static void growth_of(struct growth *out, const struct time_part *c, enum level_
 		mean[n++] = sum / count;
 	}
 	growth_from(out, mean, n);
+	out->by_renewal = rise_by_renewal(c, l);
 }
 
 /* The same of a GPU's own samples. */

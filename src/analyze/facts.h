@@ -43,10 +43,11 @@ struct shift {
 struct growth {
 	bool known;
 	double from, to;
-	double steepest;  /* the largest rise within two tenths, as a share of the whole */
-	double rises;     /* share of its tenths that are above the one before */
-	double goes_on;   /* growth of the second half over that of the first */
-	int64_t since_us; /* of its first tenth */
+	double steepest;   /* the largest rise within two tenths, as a share of the whole */
+	double rises;      /* share of its tenths that are above the one before */
+	double goes_on;    /* growth of the second half over that of the first */
+	int64_t since_us;  /* of its first tenth */
+	double by_renewal; /* by how much processes had more than the ones before them, in sum; at least 0 */
 };
 
 /* Pauses as a + b * length + c * time. */

@@ -165,6 +165,7 @@ static void stretch_join(struct stretch *a, const struct stretch *b)
 	a->pauses += b->pauses;
 	a->entropies += b->entropies;
 	a->unsure += b->unsure;
+	a->renewed += b->renewed;
 
 	a->call_ms += b->call_ms;
 	a->decode_ln += b->decode_ln;
@@ -729,6 +730,7 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const cha
 	if (!s)
 		return;
 	process = &b->process[t->process - 1];
+	s->renewed += p->steps && !process->end_us;
 	enlarge(p, s, time_us);
 	follow_prompt(b, p, t, session_id, c->sequence[row], tokens, prefill);
 	tokens = tokens ? tokens : 1;

@@ -55,6 +55,7 @@ struct sketch_run; /* stats/sketch_text.h */
 struct stretch {
 	int64_t from_us, to_us;
 	uint64_t calls, decode_calls, pauses, entropies, unsure;
+	uint64_t renewed;                              /* processes that begin in it, after others */
 	double call_ms;                                /* sum of the calls' time */
 	double decode_ln;                              /* sum of ln(ms per token) of decode calls */
 	double batch_ln;                               /* sum of ln(streams, or requests under way) of them */
