@@ -5,6 +5,7 @@ if(NOT EXISTS ${UPLOT}/dist/uPlot.iife.min.js)
 	message(FATAL_ERROR "The report page's chart library is missing. Run:  npm --prefix web ci")
 endif()
 embed_files(rwkvmon_core
+	web_head_html=${CMAKE_SOURCE_DIR}/web/head.html
 	web_report_html=${CMAKE_SOURCE_DIR}/web/report.html
 	web_report_css=${CMAKE_SOURCE_DIR}/web/report.css
 	web_charts_js=${CMAKE_SOURCE_DIR}/web/charts.js

@@ -53,11 +53,11 @@ function quantity(metric, value) {
 	if (!known(value))
 		return "–";
 	if (unit !== "bytes")
-		return plain(value, !unit) + (unit ? " " + unit : "");
+		return plain(value, !unit) + (unit ? "\u00a0" + unit : "");
 	let step = 0;
 	for (; Math.abs(value) >= 1024 && step + 1 < BYTE_UNITS.length; step++)
 		value /= 1024;
-	return `${plain(value)} ${BYTE_UNITS[step]}`;
+	return `${plain(value)}\u00a0${BYTE_UNITS[step]}`;
 }
 
 /* Axis labels of bytes: all in the unit of the largest. */

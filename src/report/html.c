@@ -3,30 +3,9 @@
 
 #include "report/page.h"
 #include "report/template.h"
+#include "report/web_files.h"
 
 #include <string.h>
-
-/* web/report.html with its style, script and the chart library, and the library's licence. */
-extern const char web_report_html[], web_report_html_end[];
-extern const char web_report_css[], web_report_css_end[];
-extern const char web_charts_js[], web_charts_js_end[];
-extern const char web_report_js[], web_report_js_end[];
-extern const char web_uplot_js[], web_uplot_js_end[];
-extern const char web_uplot_css[], web_uplot_css_end[];
-extern const char web_uplot_licence[], web_uplot_licence_end[];
-
-#define FILE_BYTES(symbol) ((struct slice){ symbol, (size_t)(symbol##_end - symbol) })
-
-static void fill_lang(struct buf *out, const struct page *p)
-{
-	buf_str(out, p->lang == LANG_ZH ? "zh-CN" : "en");
-}
-
-static void fill_version(struct buf *out, const struct page *p)
-{
-	(void)p;
-	buf_str(out, RWKVMON_VERSION);
-}
 
 static void fill_heading(struct buf *out, const struct page *p)
 {
@@ -37,6 +16,12 @@ static void fill_heading(struct buf *out, const struct page *p)
 static void fill_answer(struct buf *out, const struct page *p)
 {
 	buf_str(out, p->diagnosis_page ? "diagnosis" : "verdict");
+}
+
+static void fill_policy(struct buf *out, const struct page *p)
+{
+	(void)p;
+	buf_str(out, "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:");
 }
 
 static void fill_title(struct buf *out, const struct page *p)
@@ -59,28 +44,28 @@ static void add_file(struct buf *out, struct slice file)
 static void fill_style(struct buf *out, const struct page *p)
 {
 	(void)p;
-	add_file(out, FILE_BYTES(web_uplot_css));
-	add_file(out, FILE_BYTES(web_report_css));
+	add_file(out, WEB_FILE(web_uplot_css));
+	add_file(out, WEB_FILE(web_report_css));
 }
 
 static void fill_script(struct buf *out, const struct page *p)
 {
 	(void)p;
-	add_file(out, FILE_BYTES(web_uplot_js));
-	add_file(out, FILE_BYTES(web_charts_js));
-	add_file(out, FILE_BYTES(web_report_js));
+	add_file(out, WEB_FILE(web_uplot_js));
+	add_file(out, WEB_FILE(web_charts_js));
+	add_file(out, WEB_FILE(web_report_js));
 }
 
 static void fill_licence(struct buf *out, const struct page *p)
 {
 	(void)p;
-	add_file(out, FILE_BYTES(web_uplot_licence));
+	add_file(out, WEB_FILE(web_uplot_licence));
 }
 
 /* Bytes that the page may still take, with what follows the raw findings set aside. */
 static size_t bytes_left(const struct buf *out)
 {
-	size_t fixed = FILE_BYTES(web_uplot_js).n + FILE_BYTES(web_charts_js).n + FILE_BYTES(web_report_js).n + 4096;
+	size_t fixed = WEB_FILE(web_uplot_js).n + WEB_FILE(web_charts_js).n + WEB_FILE(web_report_js).n + 4096;
 
 	return out->used + fixed < PAGE_BYTES_MAX ? PAGE_BYTES_MAX - out->used - fixed : 0;
 }
@@ -127,28 +112,13 @@ static const struct filler {
 	const char *name;
 	void (*fill)(struct buf *out, const struct page *p);
 } fillers[] = {
-	{ "lang", fill_lang },
-	{ "version", fill_version },
-	{ "title", fill_title },
-	{ "heading", fill_heading },
-	{ "answer", fill_answer },
-	{ "style", fill_style },
-	{ "uplot_licence", fill_licence },
-	{ "facts", page_facts },
-	{ "verdict", page_verdict },
-	{ "diagnosis", page_diagnosis },
-	{ "forecast", page_forecast },
-	{ "insights", page_insights },
-	{ "diagrams", page_diagrams },
-	{ "tiles", page_tiles },
-	{ "charts", page_charts },
-	{ "anomalies", page_anomalies },
-	{ "statistics", page_statistics },
-	{ "sessions", page_sessions },
-	{ "skipped", page_skipped },
-	{ "model", fill_model },
-	{ "raw", fill_raw },
-	{ "footer", fill_footer },
+	{ "policy", fill_policy },         { "title", fill_title },       { "heading", fill_heading },
+	{ "answer", fill_answer },         { "style", fill_style },       { "uplot_licence", fill_licence },
+	{ "facts", page_facts },           { "verdict", page_verdict },   { "diagnosis", page_diagnosis },
+	{ "forecast", page_forecast },     { "insights", page_insights }, { "diagrams", page_diagrams },
+	{ "tiles", page_tiles },           { "charts", page_charts },     { "anomalies", page_anomalies },
+	{ "statistics", page_statistics }, { "sessions", page_sessions }, { "skipped", page_skipped },
+	{ "model", fill_model },           { "raw", fill_raw },           { "footer", fill_footer },
 	{ "script", fill_script },
 };
 
@@ -161,13 +131,13 @@ static bool fill(struct buf *out, struct slice name, const void *ctx)
 	for (size_t i = 0; i < sizeof fillers / sizeof *fillers; i++)
 		if (slice_is(name, fillers[i].name))
 			fillers[i].fill(out, p);
-	template_text(out, name, p->lang);
+	template_common(out, name, p->lang);
 	return true;
 }
 
 static void put_page(struct buf *out, const struct page *page)
 {
-	template_fill(out, FILE_BYTES(web_report_html), fill, page);
+	template_fill(out, WEB_FILE(web_report_html), fill, page);
 }
 
 void report_html(struct buf *out, const struct findings *f, const struct report_options *o)

@@ -2,28 +2,14 @@
 #include "report/live_page.h"
 
 #include "report/page.h"
-
-extern const char web_live_html[], web_live_html_end[];
-extern const char web_live_js[], web_live_js_end[];
-extern const char web_live_css[], web_live_css_end[];
-extern const char web_charts_js[], web_charts_js_end[];
-extern const char web_report_css[], web_report_css_end[];
-extern const char web_uplot_js[], web_uplot_js_end[];
-extern const char web_uplot_css[], web_uplot_css_end[];
-
-static struct slice bytes_of(const char *from, const char *to)
-{
-	return (struct slice){ from, (size_t)(to - from) };
-}
+#include "report/web_files.h"
 
 void live_file_add(struct buf *out, enum live_file file)
 {
 	const struct slice parts[LIVE_FILES][4] = {
-		[LIVE_HTML] = { bytes_of(web_live_html, web_live_html_end) },
-		[LIVE_CSS] = { bytes_of(web_uplot_css, web_uplot_css_end), bytes_of(web_report_css, web_report_css_end),
-			       bytes_of(web_live_css, web_live_css_end) },
-		[LIVE_JS] = { bytes_of(web_uplot_js, web_uplot_js_end), bytes_of(web_charts_js, web_charts_js_end),
-			      bytes_of(web_live_js, web_live_js_end) },
+		[LIVE_HTML] = { WEB_FILE(web_live_html) },
+		[LIVE_CSS] = { WEB_FILE(web_uplot_css), WEB_FILE(web_report_css), WEB_FILE(web_live_css) },
+		[LIVE_JS] = { WEB_FILE(web_uplot_js), WEB_FILE(web_charts_js), WEB_FILE(web_live_js) },
 	};
 
 	for (int i = 0; i < 4 && parts[file][i].n; i++) {

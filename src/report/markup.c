@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -32,12 +33,32 @@ static const char *entity(unsigned char c)
 	}
 }
 
-void put_text(struct buf *out, struct slice text)
+/* Does a unit stand at p, as a word of its own? */
+static bool is_unit(const char *p, size_t n)
+{
+	static const char units[] = " % s ms us min h nats tokens/s Token/s KiB MiB GiB MB/s GB/s MHz W ";
+	char word[12];
+	size_t end = 0;
+
+	while (end < n && (isalnum((unsigned char)p[end]) || p[end] == '%' || p[end] == '/'))
+		end++;
+	snprintf(word, sizeof word, " %.*s ", end < sizeof word ? (int)end : 0, p);
+	return end && end + 2 < sizeof word && strstr(units, word);
+}
+
+/* A blank between a number, which may be what was written last, and its unit: a line must not break there. */
+static bool is_bound(const struct buf *out, const char *p, size_t n)
+{
+	return *p == ' ' && out->used && isdigit((unsigned char)out->p[out->used - 1]) && is_unit(p + 1, n - 1);
+}
+
+/* prose: numbers keep their units; else the characters stay what they are, to be copied. */
+static void put_escaped(struct buf *out, struct slice text, bool prose)
 {
 	for (size_t i = 0; i < text.n;) {
-		const char *e = entity((unsigned char)text.p[i]);
+		const bool bound = prose && is_bound(out, text.p + i, text.n - i);
+		const char *e = bound ? "&nbsp;" : entity((unsigned char)text.p[i]);
 		size_t n = e ? 0 : utf8_char_bytes(text.p + i, text.n - i);
-
 		size_t bytes;
 
 		if (n && utf8_may_be_shown(utf8_decode(text.p + i, &bytes)))
@@ -46,6 +67,11 @@ void put_text(struct buf *out, struct slice text)
 			buf_str(out, e ? e : REPLACEMENT);
 		i += n ? n : 1;
 	}
+}
+
+void put_text(struct buf *out, struct slice text)
+{
+	put_escaped(out, text, true);
 }
 
 void put_str(struct buf *out, const char *text)
@@ -59,7 +85,7 @@ void put_lines_of(struct buf *out, struct slice text)
 		const char *end = memchr(text.p, '\n', text.n);
 		size_t n = end ? (size_t)(end - text.p) : text.n;
 
-		put_text(out, (struct slice){ text.p, n });
+		put_escaped(out, (struct slice){ text.p, n }, false);
 		if (end)
 			buf_char(out, '\n');
 		n += end != NULL;
@@ -86,7 +112,7 @@ void put_log_text(struct buf *out, const char *text)
 		return;
 	}
 	buf_str(out, "<bdi>");
-	put_text(out, shown);
+	put_escaped(out, shown, false);
 	buf_str(out, text[shown.n] ? "…</bdi>" : "</bdi>");
 }
 
@@ -140,7 +166,7 @@ void put_percent(struct buf *out, double part, double whole)
 		buf_str(out, "&lt; 0.1");
 	else
 		buf_printf(out, "%.*f", share > 0 && share < 100 ? 1 : 0, share);
-	buf_str(out, " %");
+	buf_str(out, "&nbsp;%");
 }
 
 static bool in_bytes(enum metric_id m)
@@ -164,7 +190,7 @@ void put_value(struct buf *out, enum metric_id m, double value)
 	for (; fabs(value) >= 1024 && u + 1 < sizeof units / sizeof *units; u++)
 		value /= 1024;
 	put_number(out, value);
-	buf_printf(out, " <span class=\"unit\">%s</span>", units[u]);
+	buf_printf(out, "&nbsp;<span class=\"unit\">%s</span>", units[u]);
 }
 
 void put_unit(struct buf *out, enum metric_id m)
@@ -183,15 +209,17 @@ void put_duration(struct buf *out, int64_t us)
 	uint64_t s = us > 0 ? (uint64_t)us / 1000000 : 0;
 
 	if (s >= 86400)
-		buf_printf(out, "%llu d %llu h", (unsigned long long)s / 86400, (unsigned long long)s / 3600 % 24);
+		buf_printf(out, "%llu&nbsp;d %llu&nbsp;h", (unsigned long long)s / 86400,
+			   (unsigned long long)s / 3600 % 24);
 	else if (s >= 3600)
-		buf_printf(out, "%llu h %llu min", (unsigned long long)s / 3600, (unsigned long long)s / 60 % 60);
+		buf_printf(out, "%llu&nbsp;h %llu&nbsp;min", (unsigned long long)s / 3600,
+			   (unsigned long long)s / 60 % 60);
 	else if (s >= 60)
-		buf_printf(out, "%llu min %llu s", (unsigned long long)s / 60, (unsigned long long)s % 60);
+		buf_printf(out, "%llu&nbsp;min %llu&nbsp;s", (unsigned long long)s / 60, (unsigned long long)s % 60);
 	else if (us >= 1000000)
-		buf_printf(out, "%.1f s", (double)us / 1e6);
+		buf_printf(out, "%.1f&nbsp;s", (double)us / 1e6);
 	else
-		buf_printf(out, "%.0f ms", us > 0 ? (double)us / 1e3 : 0);
+		buf_printf(out, "%.0f&nbsp;ms", us > 0 ? (double)us / 1e3 : 0);
 }
 
 void put_time(struct buf *out, int64_t us)

@@ -2,6 +2,7 @@
 #include "report/template.h"
 
 #include "report/page.h"
+#include "report/web_files.h"
 
 #include <string.h>
 
@@ -11,8 +12,12 @@ static const char *const text_names[TEXT_COUNT] = {
 #undef TEXT
 };
 
-void template_text(struct buf *out, struct slice name, enum lang lang)
+void template_common(struct buf *out, struct slice name, enum lang lang)
 {
+	if (slice_is(name, "lang"))
+		buf_str(out, lang == LANG_ZH ? "zh-CN" : "en");
+	if (slice_is(name, "version"))
+		buf_str(out, RWKVMON_VERSION);
 	for (int id = 0; id < TEXT_COUNT; id++)
 		if (slice_is(name, text_names[id]))
 			put_str(out, text((enum text_id)id, lang));
@@ -42,6 +47,8 @@ void template_fill(struct buf *out, struct slice template, template_mark *fill, 
 
 		buf_add(out, rest.p, (size_t)(open - rest.p));
 		rest = behind(rest, "}}");
+		if (slice_is(name, "head"))
+			template_fill(out, WEB_FILE(web_head_html), fill, ctx);
 		if (!fill(out, name, ctx))
 			rest = behind(rest, "{{end}}");
 	}

@@ -12,9 +12,10 @@
 /* Writes what the mark stands for. False: the template is left out up to the next {{end}}. */
 typedef bool template_mark(struct buf *out, struct slice name, const void *ctx);
 
+/* {{head}} stands for web/head.html, whose marks are filled like the others. */
 void template_fill(struct buf *out, struct slice template, template_mark *fill, const void *ctx);
 
-/* The text of that name, escaped; nothing if there is none. */
-void template_text(struct buf *out, struct slice name, enum lang lang);
+/* What every page has: its language, the program's version, the text of that name, escaped; nothing for another. */
+void template_common(struct buf *out, struct slice name, enum lang lang);
 
 #endif

@@ -5,14 +5,9 @@
 #include "report/tuning.h"
 #include "report/tuning_plot.h"
 #include "report/tuning_words.h"
+#include "report/web_files.h"
 
 #include <math.h>
-
-extern const char web_tune_html[], web_tune_html_end[];
-extern const char web_tune_css[], web_tune_css_end[];
-extern const char web_report_css[], web_report_css_end[];
-
-#define FILE_BYTES(symbol) ((struct slice){ symbol, (size_t)(symbol##_end - symbol) })
 
 struct tuning_page {
 	const struct tuning *t;
@@ -32,15 +27,10 @@ static void put_words(struct buf *out, struct buf *words)
 	buf_free(words);
 }
 
-static void fill_lang(struct buf *out, const struct tuning_page *p)
-{
-	buf_str(out, p->lang == LANG_ZH ? "zh-CN" : "en");
-}
-
-static void fill_version(struct buf *out, const struct tuning_page *p)
+static void fill_policy(struct buf *out, const struct tuning_page *p)
 {
 	(void)p;
-	buf_str(out, RWKVMON_VERSION);
+	buf_str(out, "default-src 'none'; style-src 'unsafe-inline'; img-src data:");
 }
 
 static void fill_title(struct buf *out, const struct tuning_page *p)
@@ -52,7 +42,7 @@ static void fill_title(struct buf *out, const struct tuning_page *p)
 
 static void fill_style(struct buf *out, const struct tuning_page *p)
 {
-	struct slice files[] = { FILE_BYTES(web_report_css), FILE_BYTES(web_tune_css) };
+	struct slice files[] = { WEB_FILE(web_report_css), WEB_FILE(web_tune_css) };
 
 	(void)p;
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
@@ -257,9 +247,9 @@ static const struct filler {
 	const char *name;
 	void (*fill)(struct buf *out, const struct tuning_page *p);
 } fillers[] = {
-	{ "lang", fill_lang },   { "version", fill_version }, { "title", fill_title }, { "style", fill_style },
-	{ "about", fill_about }, { "choice", fill_choice },   { "races", fill_races }, { "note", fill_note },
-	{ "raw", fill_raw },     { "footer", fill_footer },
+	{ "policy", fill_policy }, { "title", fill_title },   { "style", fill_style },
+	{ "about", fill_about },   { "choice", fill_choice }, { "races", fill_races },
+	{ "note", fill_note },     { "raw", fill_raw },       { "footer", fill_footer },
 };
 
 static bool fill(struct buf *out, struct slice name, const void *ctx)
@@ -269,11 +259,11 @@ static bool fill(struct buf *out, struct slice name, const void *ctx)
 	for (size_t i = 0; i < sizeof fillers / sizeof *fillers; i++)
 		if (slice_is(name, fillers[i].name))
 			fillers[i].fill(out, p);
-	template_text(out, name, p->lang);
+	template_common(out, name, p->lang);
 	return true;
 }
 
 void report_tuning_html(struct buf *out, const struct tuning *t, const struct report_options *opts)
 {
-	template_fill(out, FILE_BYTES(web_tune_html), fill, &(struct tuning_page){ t, opts->lang });
+	template_fill(out, WEB_FILE(web_tune_html), fill, &(struct tuning_page){ t, opts->lang });
 }

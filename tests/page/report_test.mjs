@@ -6,50 +6,9 @@
  * by the real Mermaid, zoom and reset, no sideways scrolling at 360 px, dark mode, inert log text, no accessibility
  * violation that axe-core knows, and on a Chinese page no English sentence. */
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import { chromium } from "playwright-core";
+import { library, open, shoot, shot, shots, test } from "./pages.mjs";
 
-const library = path => readFileSync(new URL(`node_modules/${path}`, import.meta.url), "utf8");
-const AXE = library("axe-core/axe.min.js"), MERMAID = library("mermaid/dist/mermaid.min.js");
-
-const BYTES_MAX = 2_000_000;
-const args = process.argv.slice(2);
-const shots = args.includes("--shots") ? resolve(args.splice(args.indexOf("--shots"), 2)[1]) : null;
-
-const browser = await chromium.launch({
-	executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-	args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-
-/* What Chromium says about this test's own reading of pixels. */
-const ours = /willReadFrequently/;
-
-/* A page whose errors, dialogs and requests are kept. */
-async function open(file, options = {}) {
-	const viewport = { width: 1280, height: 900 };
-	const context = await browser.newContext({ viewport, timezoneId: "Asia/Shanghai", ...options });
-	const page = await context.newPage();
-	const url = pathToFileURL(resolve(file)).href;
-	const seen = { problems: [], requests: [] };
-
-	page.on("console", m => ["error", "warning"].includes(m.type()) && !ours.test(m.text()) && seen.problems.push(m.text()));
-	page.on("pageerror", e => seen.problems.push(e.stack ?? String(e)));
-	page.on("dialog", d => { seen.problems.push(`dialog: ${d.message()}`); d.dismiss(); });
-	page.on("request", r => { if (r.url() !== url && !r.url().startsWith("data:")) seen.requests.push(r.url()); });
-	await page.goto(url);
-	await page.waitForFunction(() => document.documentElement.classList.contains("scripted"));
-	return { page, context, seen };
-}
-
-const shot = (file, what) => join(shots, `${basename(file, ".html")}.${what}`);
-
-async function shoot(page, file, what, options = {}) {
-	if (shots)
-		await page.screenshot({ path: shot(file, `${what}.png`), fullPage: true, ...options });
-}
+const MERMAID = library("mermaid/dist/mermaid.min.js");
 
 const checks = {
 	/* A canvas that holds more than two colours has a line on it; panels may be empty only by saying so. */
@@ -70,7 +29,7 @@ const checks = {
 		assert.deepEqual(blank, []);
 	},
 
-	async "dragging zooms all time charts, double click resets"({ page }) {
+	async "dragging zooms all time charts, double click resets"({ page, file }) {
 		const over = page.locator("[data-panel] .u-over").first();
 		const panel = page.locator("[data-panel]").first();
 		if (!await over.count() || !(await page.locator("#range").textContent()))
@@ -86,7 +45,7 @@ const checks = {
 		await page.mouse.up();
 		assert.notEqual(await range(), before, "the drag changed nothing");
 		assert.equal(await page.locator("#range").getAttribute("data-zoomed"), "true");
-		await shoot(page, current, "zoomed", { fullPage: false });
+		await shoot(page, file, "zoomed", { fullPage: false });
 		await page.mouse.dblclick(box.x + box.width * 0.5, y);
 		assert.equal(await range(), before, "double click did not reset");
 	},
@@ -148,28 +107,14 @@ const checks = {
 		await details.locator("summary").click();
 	},
 
-	async "no sideways scrolling at 360 px"({ page }) {
-		await page.setViewportSize({ width: 360, height: 740 });
-		await page.waitForTimeout(150);
-		const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth
-			? [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1
-				&& !e.closest(".scroll")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)) : []);
-		assert.deepEqual(wide, []);
-		await shoot(page, current, "360");
-		await page.setViewportSize({ width: 1280, height: 900 });
-		await page.waitForTimeout(150);
-	},
-
 	async "light and dark"({ page }) {
 		const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 		const light = await background();
-		await shoot(page, current, "light");
-		await page.locator("#theme").click();
+				await page.locator("#theme").click();
 		const dark = await background();
 		assert.notEqual(dark, light);
 		await checks["every chart is drawn"]({ page });
-		await shoot(page, current, "dark");
-		await page.locator("#theme").click();
+				await page.locator("#theme").click();
 		assert.equal(await background(), light);
 		await page.emulateMedia({ colorScheme: "dark" });
 		await page.evaluate(() => delete document.documentElement.dataset.theme);
@@ -177,10 +122,10 @@ const checks = {
 		await page.emulateMedia({ colorScheme: "light" });
 	},
 
-	async "log text is inert"({ page }) {
+	async "log text is inert"({ page, file }) {
 		assert.equal(await page.locator("body img, body iframe, body object").count(), 0);
 		assert.equal(await page.locator("script").count(), 3);
-		if (current.includes("hostile"))
+		if (file.includes("hostile"))
 			assert.ok(await page.locator("bdi", { hasText: "</script><img src=x onerror=alert(1)>" }).count());
 	},
 
@@ -208,7 +153,7 @@ const checks = {
 		assert.ok(await page.locator("svg.tree .lit").count() > 2, "no path is lit");
 	},
 
-	async "the real Mermaid renders each source, with the same words"({ page }) {
+	async "the real Mermaid renders each source, with the same words"({ page, file }) {
 		const sources = await page.locator(".mermaid-source").allTextContents();
 		const words = await page.evaluate(() => [...document.querySelectorAll("svg.diagram")].map(svg =>
 			[...svg.querySelectorAll("text.word, text.ask, text.box-name")].map(t => t.textContent)));
@@ -227,38 +172,9 @@ const checks = {
 			if (source.includes("class q_"))
 				assert.ok(shown.lit > 0, "Mermaid lights no path up");
 			if (shots)
-				await bench.screenshot({ path: shot(current, `mermaid${i}.png`), fullPage: true });
+				await bench.screenshot({ path: shot(file, `mermaid${i}.png`), fullPage: true });
 		}
 		await bench.close();
-	},
-
-	async "axe-core finds nothing, light and dark"({ page }) {
-		await page.evaluate(AXE);
-		for (const colorScheme of ["light", "dark"]) {
-			await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-			const { violations, passes } = await page.evaluate(() => axe.run());
-			assert.ok(passes.length > 15, "axe-core looked at nothing");
-			assert.deepEqual(violations.map(v => `${v.id}: ${v.nodes[0].html.slice(0, 160)} (${v.nodes.length})`), [], colorScheme);
-		}
-		await page.emulateMedia({ colorScheme: "light" });
-	},
-
-	/* Names of things may be Latin; three plain words in a row are a sentence that nobody translated. */
-	async "no English sentence on a Chinese page"({ page }) {
-		if (await page.evaluate(() => document.documentElement.lang) === "en")
-			return;
-		const english = await page.evaluate(() => {
-			const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-			for (let node; (node = walk.nextNode());)
-				if (!node.parentElement.closest("script, bdi, pre, style, .mark") && /(\b[a-z]{2,}\b[ ,.]+){3}/.test(node.data))
-					found.push(node.data.trim().slice(0, 80));
-			for (const element of document.querySelectorAll("[aria-label], [title]"))
-				for (const name of ["aria-label", "title"])
-					if (/(\b[a-z]{2,}\b[ ,.]+){3}/.test(element.getAttribute(name) ?? ""))
-						found.push(element.getAttribute(name).slice(0, 80));
-			return found;
-		});
-		assert.deepEqual(english, []);
 	},
 
 	async "each button, plot and table has a name"({ page }) {
@@ -269,41 +185,14 @@ const checks = {
 	},
 };
 
-let current, failed = 0;
-
-if (shots)
-	mkdirSync(shots, { recursive: true });
-for (const file of args) {
-	current = file;
-	console.log(file);
-	assert.ok(statSync(file).size < BYTES_MAX, `${file} is larger than ${BYTES_MAX} bytes`);
-	const opened = await open(file);
-	const run = async (name, check) => {
-		try {
-			await check(opened);
-			console.log(`  ok      ${name}`);
-		} catch (e) {
-			failed++;
-			console.log(`  FAILED  ${name}\n${String(e.message).replace(/^/gm, "          ")}`);
-		}
-	};
-
-	for (const [name, check] of Object.entries(checks))
-		await run(name, check);
-	await run("no error, no warning", ({ seen }) => assert.deepEqual(seen.problems, []));
-	await run("no request leaves the page", ({ seen }) => assert.deepEqual(seen.requests, []));
-	if (shots)
-		await opened.page.pdf({ path: shot(file, "pdf"), format: "A4", printBackground: true });
-	await opened.context.close();
-
-	const bare = await browser.newContext({ javaScriptEnabled: false });
-	const page = await bare.newPage();
-	await run("verdict and headings are there without JavaScript", async () => {
-		await page.goto(pathToFileURL(resolve(file)).href);
-		assert.ok((await page.locator("#verdict, #diagnosis").first().textContent()).trim().length > 1);
-	});
-	await bare.close();
-}
-await browser.close();
-console.log(failed ? `${failed} checks failed` : "all checks passed");
-process.exitCode = failed ? 1 : 0;
+await test(checks, {
+	ready: ({ page }) => page.waitForFunction(() => document.documentElement.classList.contains("scripted")),
+	async last({ page, file }, run) {
+		if (shots)
+			await page.pdf({ path: shot(file, "pdf"), format: "A4", printBackground: true });
+		const bare = await open(file, { javaScriptEnabled: false });
+		await run("verdict and headings are there without JavaScript", async () =>
+			assert.ok((await bare.page.locator("#verdict, #diagnosis").first().textContent()).trim().length > 1));
+		await bare.context.close();
+	},
+});

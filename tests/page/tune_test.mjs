@@ -6,20 +6,8 @@
  * the larger further right; the table has every setting; no error, no request, no script; 360 px, dark, inert texts, no
  * accessibility violation that axe-core knows, and on a Chinese page no English sentence. */
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import { chromium } from "playwright-core";
-
-const AXE = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-const BYTES_MAX = 2_000_000;
-const args = process.argv.slice(2);
-const shots = args.includes("--shots") ? resolve(args.splice(args.indexOf("--shots"), 2)[1]) : null;
-const browser = await chromium.launch({
-	executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-	args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+import { readFileSync } from "node:fs";
+import { test } from "./pages.mjs";
 
 const measured = race => race.settings.filter(s => s.rounds && s.tokens_per_second !== null);
 
@@ -98,77 +86,10 @@ const checks = {
 		if (file.includes("hostile"))
 			assert.ok((await page.locator("tbody").first().textContent()).includes("<img src=x onerror=alert(1)>"));
 	},
-
-	async "no sideways scrolling at 360 px"({ page, file }) {
-		await page.setViewportSize({ width: 360, height: 740 });
-		const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-		assert.equal(wide, false);
-		if (shots)
-			await page.screenshot({ path: join(shots, `${basename(file, ".html")}.360.png`), fullPage: true });
-		await page.setViewportSize({ width: 1280, height: 900 });
-	},
-
-	async "light and dark, and axe-core finds nothing in either"({ page, file }) {
-		const backgrounds = new Set();
-		await page.evaluate(() => document.querySelectorAll("details").forEach(d => (d.open = true)));
-		for (const colorScheme of ["light", "dark"]) {
-			await page.emulateMedia({ colorScheme });
-			backgrounds.add(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
-			await page.evaluate(AXE);
-			const { violations, passes } = await page.evaluate(() => axe.run());
-			assert.ok(passes.length > 10, "axe-core looked at nothing");
-			assert.deepEqual(violations.map(v => `${v.id}: ${v.nodes[0].html.slice(0, 160)}`), [], colorScheme);
-			if (shots)
-				await page.screenshot({ path: join(shots, `${basename(file, ".html")}.${colorScheme}.png`), fullPage: true });
-		}
-		assert.equal(backgrounds.size, 2);
-	},
-
-	async "no English sentence on a Chinese page"({ page }) {
-		if (await page.evaluate(() => document.documentElement.lang) === "en")
-			return;
-		const english = await page.evaluate(() => {
-			const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-			for (let node; (node = walk.nextNode());)
-				if (!node.parentElement.closest("bdi, pre, style, .mark") && /(\b[a-z]{2,}\b[ ,.]+){3}/.test(node.data))
-					found.push(node.data.trim().slice(0, 80));
-			return found;
-		});
-		assert.deepEqual(english, []);
-	},
-
-	async "no error and no request"({ seen }) {
-		assert.deepEqual(seen, []);
-	},
 };
 
-let failed = 0;
-
-if (shots)
-	mkdirSync(shots, { recursive: true });
-for (const file of args) {
-	console.log(file);
-	assert.ok(statSync(file).size < BYTES_MAX, `${file} is larger than ${BYTES_MAX} bytes`);
-	const json = JSON.parse(readFileSync(file.replace(/html$/, "json"), "utf8"));
-	/* The page forbids scripts; the check's own have to pass. */
-	const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, bypassCSP: true });
-	const page = await context.newPage();
-	const url = pathToFileURL(resolve(file)).href, seen = [];
-	page.on("console", m => ["error", "warning"].includes(m.type()) && seen.push(m.text()));
-	page.on("pageerror", e => seen.push(String(e)));
-	page.on("dialog", d => { seen.push(`dialog: ${d.message()}`); d.dismiss(); });
-	page.on("request", r => r.url() !== url && !r.url().startsWith("data:") && seen.push(r.url()));
-	await page.goto(url);
-	for (const [name, check] of Object.entries(checks))
-		try {
-			await check({ page, json, file, seen });
-			console.log(`  ok      ${name}`);
-		} catch (e) {
-			failed++;
-			console.log(`  FAILED  ${name}\n${String(e.message).replace(/^/gm, "          ")}`);
-		}
-	await context.close();
-}
-await browser.close();
-console.log(failed ? `${failed} checks failed` : "all checks passed");
-process.exitCode = failed ? 1 : 0;
+/* The page forbids scripts; the check's own have to pass. */
+await test(checks, {
+	options: { bypassCSP: true },
+	ready: async opened => { opened.json = JSON.parse(readFileSync(opened.file.replace(/html$/, "json"), "utf8")); },
+});
