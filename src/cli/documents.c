@@ -1,6 +1,7 @@
 /* documents.c - the tables as Markdown and as a man page. */
 #include "cli/documents.h"
 
+#include "base/utf8.h"
 #include "spec/alarms.h"
 #include "spec/families.h"
 #include "spec/fields.h"
@@ -220,14 +221,20 @@ void document_metrics(struct buf *out)
 
 /* --- man page ------------------------------------------------------------------------- */
 
+/* In ASCII, so that it does not matter which encoding the reader's program expects. */
 static void roff(struct buf *out, const char *text)
 {
 	if (*text == '.' || *text == '\'')
 		buf_str(out, "\\&");
-	for (; *text; text++) {
-		if (*text == '\\' || *text == '-')
-			buf_char(out, '\\');
-		buf_char(out, *text == '\\' ? 'e' : *text);
+	while (*text) {
+		size_t bytes = 1;
+		uint32_t c = utf8_decode(text, &bytes);
+
+		if (c >= 0x80)
+			buf_printf(out, "\\[u%04X]", (unsigned)c);
+		else
+			buf_printf(out, c == '\\' ? "\\e" : c == '-' ? "\\-" : "%c", (char)c);
+		text += bytes;
 	}
 }
 

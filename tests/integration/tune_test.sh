@@ -28,6 +28,15 @@ tune 0 --seconds 1 --json --page page.html && grep -q '<circle class="ring"' pag
 page = re.search("<pre[^>]*>(.*)</pre>", open("page.html").read(), re.S).group(1)
 assert json.loads(html.unescape(page)) == json.load(open("out"))'
 result "a page with the front" $?
+fits() { # FILE: in 80 columns
+	python3 -c 'import sys, unicodedata
+wide = lambda line: sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+sys.exit(any(wide(line.rstrip("\n")) > 80 for line in open(sys.argv[1], encoding="utf-8")))' "$1"
+}
+for lang in en zh; do
+	"$rwkvmon" tune --lang $lang --max-threads 1 --seconds 1 >out 2>err </dev/null && grep -q "tiny-rwkv7" out && fits out
+	result "the tables fit 80 columns, $lang" $?
+done
 tune 2 --page same -o same && grep -q "name the same file" err && tune 2 --from seen.log --page page.html && grep -q "no effect" err
 result "a page that has no place" $?
 tune 0 --objective memory --seconds 1 --json && holds 't["chosen"]["strategy"] == "cpu fp32" and not t["chosen"]["skip_zeros"]'
