@@ -368,14 +368,15 @@ static void fill_device(struct diagnosis *d, const struct facts *x)
 static unsigned situations_of(const struct facts *x)
 {
 	unsigned of_int8 = x->cuda ? IN_GPU_INT8 : IN_CPU_INT8, of_full = x->cuda ? IN_GPU : IN_CPU;
-	unsigned package = 0;
+	const bool all_cores = !x->cuda && x->level[L_CPU].mean >= limit_of(T_ALL_CORES_PCT);
+	unsigned package = 0, busy = !all_cores ? 0U : 1U << (x->int8 ? IN_ALL_CORES_INT8 : IN_ALL_CORES);
 
 	if (!strcmp(x->runtime, "llama.cpp") || !strcmp(x->runtime, "rwkv.cpp"))
-		return 1U << IN_GGML;
+		return busy | 1U << IN_GGML;
 	if (!strcmp(x->runtime, "rwkv") || !strcmp(x->runtime, "ChatRWKV"))
 		package = (!strncmp(x->version, "7", 1) ? 1U << IN_PACKAGE_7 : 0U) |
 			  (x->cuda || x->int8 ? 0U : 1U << IN_PACKAGE_CPU);
-	return package | 1U << (x->int8 ? of_int8 : of_full) | (is_sure(&x->sure) ? 1U << IN_LOW_ENTROPY : 0U);
+	return busy | package | 1U << (x->int8 ? of_int8 : of_full) | (is_sure(&x->sure) ? 1U << IN_LOW_ENTROPY : 0U);
 }
 
 static void diagnose_part(struct diagnosis *out, const struct findings *f, const struct time_part *p,

@@ -55,7 +55,7 @@ static void put_cause(struct json *out, const struct diagnosis *d, enum lang lan
 	jw_put_object(out, "gain");
 	jw_put_text(out, "text", gain.p ? gain.p : "");
 	jw_put_double(out, "value", d->gain);
-	jw_put_text(out, "basis", cause->basis[lang]);
+	jw_put_text(out, "basis", basis_words(d, lang));
 	jw_end(out);
 	out->out->failed |= gain.failed;
 	buf_free(&gain);

@@ -67,7 +67,7 @@ static void put_fix(struct buf *out, const struct diagnosis *d, enum lang lang)
 			   text(TEXT_DIAGNOSIS_BASIS, lang), text(TEXT_DIAGNOSIS_DIFFICULTY, lang));
 		md_text(out, gain.p ? gain.p : "");
 		buf_str(out, " | ");
-		md_text(out, cause->basis[lang]);
+		md_text(out, basis_words(d, lang));
 		buf_str(out, " | ");
 		difficulty_stars(out, cause->difficulty);
 		buf_str(out, " |\n");

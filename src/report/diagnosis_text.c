@@ -97,7 +97,7 @@ static void put_fix(struct term *t, const struct diagnosis *d)
 	if (cause_is_bad(cause->kind)) {
 		gain_words(&words, d, t->lang);
 		put_labelled(t, TEXT_DIAGNOSIS_GAIN, words.p ? words.p : "");
-		put_labelled(t, TEXT_DIAGNOSIS_BASIS, cause->basis[t->lang]);
+		put_labelled(t, TEXT_DIAGNOSIS_BASIS, basis_words(d, t->lang));
 		buf_clear(&words);
 		if (t->ascii)
 			buf_printf(&words, "%d / 5", cause->difficulty);

@@ -110,6 +110,10 @@ void gain_words(struct buf *out, const struct diagnosis *d, enum lang lang)
 	const char *words = cause_specs[d->cause].gain[lang], *bar = strchr(words, '|');
 	char with[512], texts[EVIDENCE_VALUES + 1][TERM_TEXT] = { "" };
 
+	if (!cause_gain_holds(d->cause, d->situations)) {
+		buf_str(out, text(TEXT_DIAGNOSIS_GAIN_UNKNOWN, lang));
+		return;
+	}
 	if (!bar || !isfinite(d->gain) || d->gain <= 0) {
 		buf_str(out, bar ? bar + 1 : words);
 		return;
@@ -117,6 +121,12 @@ void gain_words(struct buf *out, const struct diagnosis *d, enum lang lang)
 	snprintf(with, sizeof with, "%.*s", (int)(bar - words), words);
 	value_text(texts[0], d->gain_unit, d->gain, "", lang);
 	fill(out, with, texts);
+}
+
+const char *basis_words(const struct diagnosis *d, enum lang lang)
+{
+	return cause_gain_holds(d->cause, d->situations) ? cause_specs[d->cause].basis[lang]
+							 : text(TEXT_DIAGNOSIS_BASIS_UNKNOWN, lang);
 }
 
 void difficulty_stars(struct buf *out, int difficulty)

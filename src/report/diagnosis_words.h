@@ -13,8 +13,10 @@ void evidence_sentence(struct buf *out, const struct evidence *e, enum lang lang
 const char *fix_words(const struct diagnosis *d, enum cause_id cause, enum lang lang);
 /* Why that answer is ruled out, in one or more sentences; false: it is not, or there is nothing to say. */
 bool ruled_out_words(struct buf *out, const struct diagnosis *d, enum answer_id a, enum lang lang);
-/* "latency down by 38 %", or the cause's gain without a number. */
+/* "latency down by 38 %", or the cause's gain without a number, or that none is known. */
 void gain_words(struct buf *out, const struct diagnosis *d, enum lang lang);
+/* Where the gain is from. */
+const char *basis_words(const struct diagnosis *d, enum lang lang);
 /* Five stars, so many of them full. */
 void difficulty_stars(struct buf *out, int difficulty);
 enum text_id confidence_text(enum confidence c);

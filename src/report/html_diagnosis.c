@@ -136,7 +136,7 @@ static void put_fix(struct buf *out, const struct page *p, const struct diagnosi
 		buf_str(out, "<dl class=\"facts\">");
 		put_term(out, p, TEXT_DIAGNOSIS_GAIN, gain.p ? gain.p : "");
 		put_difficulty(out, p, cause->difficulty);
-		put_term(out, p, TEXT_DIAGNOSIS_BASIS, cause->basis[p->lang]);
+		put_term(out, p, TEXT_DIAGNOSIS_BASIS, basis_words(d, p->lang));
 		buf_str(out, "</dl>\n");
 	}
 	out->failed |= gain.failed;

@@ -65,6 +65,16 @@ const char *cause_fix(enum cause_id cause, unsigned situations, enum lang lang)
 	return cause_specs[cause].fix[lang];
 }
 
+bool cause_gain_holds(enum cause_id cause, unsigned situations)
+{
+	static const unsigned no_int8 =
+		1U << IN_GPU_INT8 | 1U << IN_CPU_INT8 | 1U << IN_PACKAGE_7 | 1U << IN_ONE_OF_SEVERAL;
+	const bool is_of_int8 = cause == CAUSE_BANDWIDTH || cause == CAUSE_DECODE_BOUND || cause == CAUSE_OFFLOADED ||
+				cause == CAUSE_VRAM_ABOVE_PLAN;
+
+	return !is_of_int8 || !(situations & no_int8);
+}
+
 enum answer_id answers_first(enum question_id q)
 {
 	int a = 0;

@@ -110,6 +110,9 @@ static inline double sure_of(enum threshold_id t)
 
 /* The fix for the cause in these situations (bits of enum situation). */
 const char *cause_fix(enum cause_id cause, unsigned situations, enum lang lang);
+/* Does the cause's gain hold in these situations? Some are those of int8 weights, which not every runtime can use, and
+ * which may be in use already. */
+bool cause_gain_holds(enum cause_id cause, unsigned situations);
 
 extern const struct question_spec question_specs[QUESTION_COUNT];
 extern const struct answer_spec answer_specs[ANSWER_COUNT]; /* by question, in the order they are tried */

@@ -19,6 +19,7 @@ for log in "$cases"/*__*.log* "$dir"/*__*.log; do
 		cat "$dir/err"
 	fi
 	python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["verdict_text"])' "$dir/answer.json" >"$dir/$name.said" 2>/dev/null
+	python3 -c 'import json,sys; d = json.load(open(sys.argv[1])); print(d["fix"], d["gain"]["text"], d["gain"]["basis"])' "$dir/answer.json" >"$dir/$name.fix"
 	echo "$got" >>"$dir/seen"
 done
 
@@ -32,6 +33,20 @@ quotes mode_collapse__similarity_against_entropy "Correlation of similarity and 
 quotes caller__window_log_grows "The pause between calls was"
 quotes prefill_bound__long_documents__goal_20tps "Time is spent in prefill"
 quotes decode_bound__cpu_without_bandwidth__goal_20tps "the goal is 20 tokens/s"
+
+# Advice fits the set-up.
+advises() { # CASE TEXT
+	grep -qF "$2" "$dir"/$1.log.fix || fail "$1 does not advise "$2": $(cat "$dir"/$1.log.fix)"
+}
+never_advises() { # CASE TEXT
+	grep -qF "$2" "$dir"/$1.log.fix && fail "$1 advises "$2": $(cat "$dir"/$1.log.fix)"
+}
+advises decode_bound__int8_on_all_cores__goal_200tps "the weights are quantised"
+never_advises decode_bound__int8_on_all_cores__goal_200tps "more threads"
+never_advises decode_bound__int8_on_all_cores__goal_200tps "down by"
+advises decode_bound__fp32_on_all_cores__goal_200tps "All cores work already"
+never_advises decode_bound__fp32_on_all_cores__goal_200tps "more threads"
+advises decode_bound__cpu_without_bandwidth__goal_20tps "more threads"
 for cause in $(sed -n 's/^CAUSE([A-Z0-9_]*, "\([a-z0-9_]*\)".*/\1/p' "$cases/../../../src/spec/diagnosis.def"); do
 	grep -qx "$cause" "$dir/seen" || fail "no case lands on $cause"
 done
