@@ -438,13 +438,6 @@ size_t gathering_sessions(const struct gathering *g)
 	return g->n_used;
 }
 
-void gathering_merge_overall(struct gathering *into, const struct gathering *from, const int32_t *index)
-{
-	worst_merge(&into->worst, &from->worst, index);
-	sample_merge(&into->sample, &from->sample);
-	profile_merge(&into->profile, &from->profile);
-}
-
 /* No step was ever added. */
 static bool is_empty(const struct gathering *g)
 {
@@ -473,7 +466,9 @@ void gathering_merge(struct gathering *into, struct gathering *from)
 		accumulators_free(&from->session[i]);
 	}
 	accumulators_merge(&into->others, &from->others);
-	gathering_merge_overall(into, from, NULL);
+	worst_merge(&into->worst, &from->worst);
+	sample_merge(&into->sample, &from->sample);
+	profile_merge(&into->profile, &from->profile);
 }
 
 bool gathering_failed(const struct gathering *g)

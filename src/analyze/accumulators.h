@@ -76,9 +76,6 @@ struct accumulators *gathering_session(struct gathering *g, size_t index);
 /* Drops the session's series: it is added to that of the others. */
 void gathering_lose_series(struct gathering *g, size_t index);
 
-/* What is kept of all steps together; from's sessions are index[old] in `into`, or the same when it is NULL. */
-void gathering_merge_overall(struct gathering *into, const struct gathering *from, const int32_t *index);
-
 /* Of equal lists of sessions. An empty `to` takes over what `from` holds, which has no sessions afterwards. */
 void gathering_merge(struct gathering *into, struct gathering *from);
 bool gathering_failed(const struct gathering *g);

@@ -21,14 +21,6 @@ void actions_count(struct action_counts *c, const struct record *rec)
 				       fields_number(extra, F_AFTER_SEQUENCE_LENGTH, 0));
 }
 
-void actions_merge(struct action_counts *into, const struct action_counts *from)
-{
-	for (int i = 0; i < ACT_COUNT; i++)
-		into->of[i] += from->of[i];
-	into->taken_back += from->taken_back;
-	into->saved += from->saved;
-}
-
 uint64_t actions_total(const struct action_counts *c)
 {
 	uint64_t n = 0;

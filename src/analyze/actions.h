@@ -11,7 +11,6 @@ struct action_counts {
 };
 
 void actions_count(struct action_counts *c, const struct record *rec);
-void actions_merge(struct action_counts *into, const struct action_counts *from);
 uint64_t actions_total(const struct action_counts *c);
 
 #endif

@@ -2,12 +2,10 @@
  *
  * Ownership  analyze_open creates, analyze_close destroys; findings own themselves.
  *            Records are read during the call and never kept. The rule set is borrowed.
- * Threads    an analysis belongs to one thread; several may run over parts of the input and be merged. Numbers are then
- *            bit-identical; anomalies are identical if no session is split between them, or no rule of the set uses a
- *            window.
- * Bounds     10,000 sessions have their own numbers, all others count only in the overall numbers; rules keep the state
- *            of the 1,024 sessions seen last.
- * Errors     if memory runs out, this is remembered and reported by analyze_finish.
+ * Threads    an analysis belongs to one thread; others may help it (analyze_helper) with blocks of the log. The
+ * findings are then the same to the bit. Bounds     10,000 sessions have their own numbers, all others count only in
+ * the overall numbers; rules keep the state of the 1,024 sessions seen last. Errors     if memory runs out, this is
+ * remembered and reported by analyze_finish.
  */
 #ifndef RWKVMON_ANALYZE_ANALYZE_H
 #define RWKVMON_ANALYZE_ANALYZE_H
@@ -62,9 +60,6 @@ void analyze_in_order(struct analysis *a, struct gathering *helper);
 void gathering_add(struct gathering *helper);
 size_t gathering_sessions(const struct gathering *helper); /* that it has numbers of: about 5 KiB each */
 void analyze_take(struct analysis *a, struct gathering *helper);
-
-/* Adds the contents of `from`, which is closed. Both must have the same options. */
-void analyze_merge(struct analysis *into, struct analysis *from);
 
 /* For the next analyze_finish: only so many sessions (0: all) from this one on, of analyze_sessions. All else stays
  * whole. */

@@ -119,44 +119,6 @@ void devices_add(struct devices *d, const struct record *rec, double idle_pct)
 		add_sample(d, rec->time_us, &rec->gpu[i], idle_pct);
 }
 
-static void merge_device(struct devices *into, const struct device *from, int64_t from_width_us)
-{
-	struct device *g = device_named(into, from->name);
-
-	if (!g)
-		return;
-	for (int v = 0; v < GPU_VALUE_COUNT; v++) {
-		if (!from->seen[v])
-			continue;
-		g->min[v] = g->seen[v] ? fmin(g->min[v], from->min[v]) : from->min[v];
-		g->max[v] = g->seen[v] ? fmax(g->max[v], from->max[v]) : from->max[v];
-		g->sum[v] += from->sum[v];
-		g->seen[v] += from->seen[v];
-	}
-	g->gpu_used |= from->gpu_used;
-	for (size_t i = 0; i < from->n; i++) {
-		struct device_bucket *b = bucket_of(g, index_of(from->bucket[i].index, into->width_us / from_width_us));
-
-		into->failed |= !b;
-		if (b)
-			bucket_join(b, &from->bucket[i]);
-	}
-	while (g->n > DEVICE_BUCKETS_MAX)
-		coarsen(into);
-}
-
-void devices_merge(struct devices *into, const struct devices *from)
-{
-	into->failed |= from->failed;
-	if (!from->n)
-		return;
-	into->width_us = into->width_us ? into->width_us : from->width_us;
-	while (into->width_us < from->width_us)
-		coarsen(into);
-	for (size_t i = 0; i < from->n; i++)
-		merge_device(into, &from->device[i], from->width_us);
-}
-
 void devices_free(struct devices *d)
 {
 	for (size_t i = 0; i < d->n; i++)

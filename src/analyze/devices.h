@@ -39,7 +39,6 @@ struct devices {
 /* The GPUs of one step. A clock counts only while its GPU is busy for at least idle_pct of the time, or its use is
  * unknown. */
 void devices_add(struct devices *d, const struct record *rec, double idle_pct);
-void devices_merge(struct devices *into, const struct devices *from);
 void devices_free(struct devices *d);
 
 /* False: no memory. */

@@ -58,16 +58,6 @@ static int by_time(const void *a, const void *b)
 	return x->from_us != y->from_us ? (x->from_us < y->from_us ? -1 : 1) : by_weight(a, b);
 }
 
-static int by_session(const void *a, const void *b)
-{
-	const struct anomaly_event *x = &(*(struct event *const *)a)->is, *y = &(*(struct event *const *)b)->is;
-	int order = strcmp(x->session_id, y->session_id);
-
-	if (order || x->type != y->type)
-		return order ? order : (int)x->type - (int)y->type;
-	return (x->from_us > y->from_us) - (x->from_us < y->from_us);
-}
-
 static void sort(struct event **event, size_t n, int (*order)(const void *, const void *))
 {
 	if (n)
@@ -148,55 +138,6 @@ void events_detach(struct event_list_end end[ALARM_TYPE_COUNT])
 			end[type].event->end = NULL;
 		end[type] = (struct event_list_end){ .any = false };
 	}
-}
-
-static bool touch(const struct event *a, const struct event *b)
-{
-	return a->is.type == b->is.type && !strcmp(a->id, b->id) && b->is.from_us - a->is.to_us <= a->cooldown_us;
-}
-
-static void join(struct event *into, struct event *from)
-{
-	extend(&into->is, &from->is);
-	if (from->end && !into->end) {
-		into->end = from->end;
-		into->end->event = into;
-		into->end->from_us = into->is.from_us;
-		from->end = NULL;
-	} else if (into->end && into->end->to_us < into->is.to_us) {
-		into->end->to_us = into->is.to_us;
-	}
-	drop(from);
-}
-
-void events_merge(struct events *into, struct events *from)
-{
-	struct event **all = malloc((into->n + from->n + EVENTS_KEPT + 1) * sizeof *all);
-	size_t n = 0;
-
-	into->failed |= from->failed || !all;
-	if (!all)
-		return;
-	if (into->n)
-		memcpy(all, into->event, into->n * sizeof *all);
-	if (from->n)
-		memcpy(all + into->n, from->event, from->n * sizeof *all);
-	free(into->event);
-	into->event = all;
-	into->n += from->n;
-	into->total += from->total;
-	from->n = 0;
-	sort(all, into->n, by_session);
-	for (size_t i = 0; i < into->n; i++) {
-		if (n && touch(all[n - 1], all[i])) {
-			join(all[n - 1], all[i]);
-			into->total--;
-		} else {
-			all[n++] = all[i];
-		}
-	}
-	into->n = n;
-	thin(into);
 }
 
 struct anomaly_event *events_list(const struct events *e, struct arena *arena, size_t *n)

@@ -40,9 +40,6 @@ void events_add(struct events *e, struct event_list_end *end, const char *sessio
 /* The session goes: its events stay. */
 void events_detach(struct event_list_end end[ALARM_TYPE_COUNT]);
 
-/* Takes all of from's events; runs that touch become one. */
-void events_merge(struct events *into, struct events *from);
-
 /* By time, at most FINDINGS_EVENTS_MAX, into the arena. */
 struct anomaly_event *events_list(const struct events *e, struct arena *arena, size_t *n);
 

@@ -32,8 +32,6 @@ static void compare(struct jitter_sum sum[PHASE_COUNT], struct jitter_sum *all, 
 static void add_call(struct jitter_track *t, struct jitter_sum *all, const struct jitter_call *call)
 {
 	compare(t->sum, all, &t->last, call);
-	if (!t->first.tokens)
-		t->first = *call;
 	t->last = *call;
 }
 
@@ -90,19 +88,6 @@ void jitter_add(struct jitter_track *t, struct jitter_sum *all, const struct col
 	for (size_t row = run->from; row < (size_t)run->from + run->n; row++)
 		if (call_of(c, row, &call))
 			add_call(t, all, &call);
-}
-
-void jitter_merge(struct jitter_track *into, const struct jitter_track *from, struct jitter_sum *all)
-{
-	for (int phase = 0; phase < PHASE_COUNT; phase++) {
-		add_twice(&into->sum[phase], &all[phase], from->sum[phase].pairs, from->sum[phase].us);
-	}
-	if (!from->first.tokens)
-		return;
-	compare(into->sum, all, &into->last, &from->first);
-	if (!into->first.tokens)
-		into->first = from->first;
-	into->last = from->last;
 }
 
 struct jitter jitter_of(const struct jitter_sum *sum)

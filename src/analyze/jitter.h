@@ -23,15 +23,12 @@ struct jitter_call {
 
 /* One session. */
 struct jitter_track {
-	struct jitter_call first, last;
+	struct jitter_call last;
 	struct jitter_sum sum[PHASE_COUNT];
 };
 
 /* [hot] Steps of the session. `all` (PHASE_COUNT) takes the same differences. */
 void jitter_add(struct jitter_track *t, struct jitter_sum *all, const struct columns *c, const struct batch_run *run);
-
-/* from's calls follow those of `into`. */
-void jitter_merge(struct jitter_track *into, const struct jitter_track *from, struct jitter_sum *all);
 
 struct jitter jitter_of(const struct jitter_sum *sum);
 

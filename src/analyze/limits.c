@@ -36,12 +36,6 @@ void limits_add(struct limits *l, const struct rules *rules)
 		put(l, &now[i]);
 }
 
-void limits_merge(struct limits *into, const struct limits *from)
-{
-	for (size_t i = 0; i < from->n; i++)
-		put(into, &from->of[i]);
-}
-
 struct limit_in_force *limits_list(const struct limits *l, struct arena *arena, size_t *n)
 {
 	struct limit_in_force *list = arena_alloc(arena, l->n + 1, sizeof *list);

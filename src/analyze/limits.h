@@ -1,4 +1,4 @@
-/* limits.h - the set of limits by which at least one step was judged; mergeable, and the same for any split.
+/* limits.h - the set of limits by which at least one step was judged.
  *
  * Limits differ by session when they are relative. A set holds FINDINGS_LIMITS_MAX; of
  * more, those that come first in order (by metric, alarm type, side, value) are kept.
@@ -17,8 +17,6 @@ struct limits {
 
 /* Those that are in force in a session now. */
 void limits_add(struct limits *l, const struct rules *rules);
-void limits_merge(struct limits *into, const struct limits *from);
-
 /* As findings, into the arena. */
 struct limit_in_force *limits_list(const struct limits *l, struct arena *arena, size_t *n);
 

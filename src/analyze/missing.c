@@ -34,19 +34,6 @@ void missing_event(struct missing_track *t, const struct record *rec)
 	t->claimed = written > dropped ? written - dropped : 0;
 }
 
-void missing_merge(struct missing_track *into, const struct missing_track *from)
-{
-	if (from->numbered) {
-		into->first = !into->numbered || from->first < into->first ? from->first : into->first;
-		into->last = from->last > into->last ? from->last : into->last;
-	}
-	into->numbered += from->numbered;
-	into->told += from->told;
-	into->claimed = from->ended ? from->claimed : into->claimed;
-	into->started |= from->started;
-	into->ended |= from->ended;
-}
-
 uint64_t missing_count(const struct missing_track *t, uint64_t steps)
 {
 	uint64_t there = t->numbered + t->told, span = t->last - t->first + 1;

@@ -22,8 +22,6 @@ struct missing_track {
 
 void missing_rows(struct missing_track *t, const uint64_t *ordinal, size_t n);
 void missing_event(struct missing_track *t, const struct record *rec);
-void missing_merge(struct missing_track *into, const struct missing_track *from);
-
 /* `steps` of the session are there. */
 uint64_t missing_count(const struct missing_track *t, uint64_t steps);
 

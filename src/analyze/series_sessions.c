@@ -80,24 +80,3 @@ void series_sessions_notice(const struct analysis *a, struct gathering *g)
 			gathering_lose_series(g, i);
 	g->losses = a->losses;
 }
-
-static void forget(struct analysis *a, struct session *s)
-{
-	size_t i = 0;
-
-	while (i < a->n_series_sessions && a->owner[i] != s)
-		i++;
-	if (i < a->n_series_sessions)
-		a->owner[i] = a->owner[--a->n_series_sessions];
-}
-
-void series_sessions_merge(struct analysis *a, struct session *into, const struct session *from)
-{
-	if (from->series_lost || into->series_lost) {
-		if (into->has_series)
-			forget(a, into);
-		lose(a, into);
-	} else if (from->has_series) {
-		series_sessions_add(a, into, NULL, 0);
-	}
-}

@@ -15,7 +15,4 @@ void series_sessions_add(struct analysis *a, struct session *s, const struct bat
 /* Another thread's numbers follow what has been decided since it was here last. */
 void series_sessions_notice(const struct analysis *a, struct gathering *g);
 
-/* A series is kept when both halves of it are there. */
-void series_sessions_merge(struct analysis *a, struct session *into, const struct session *from);
-
 #endif

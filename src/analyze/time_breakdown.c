@@ -87,16 +87,6 @@ static void line_add(struct sums_line *l, double x, double y)
 	l->xy += x * y;
 }
 
-static void line_merge(struct sums_line *into, const struct sums_line *from)
-{
-	into->n += from->n;
-	into->x += from->x;
-	into->y += from->y;
-	into->xx += from->xx;
-	into->yy += from->yy;
-	into->xy += from->xy;
-}
-
 /* The exponent and the first three bits behind the point. */
 static size_t size_bin(double value)
 {
@@ -115,15 +105,6 @@ static void sizes_add(struct sizes *s, double value)
 	s->n++;
 	s->count[bin]++;
 	s->sum[bin] += value;
-}
-
-static void sizes_merge(struct sizes *into, const struct sizes *from)
-{
-	into->n += from->n;
-	for (size_t i = 0; i < SIZE_BINS; i++) {
-		into->count[i] += from->count[i];
-		into->sum[i] += from->sum[i];
-	}
 }
 
 double sizes_quantile(const struct sizes *s, double q)
@@ -534,17 +515,6 @@ static void add_level(struct text_level *level, const struct columns *c, size_t 
 	}
 }
 
-static void level_merge(struct text_level *into, const struct text_level *from)
-{
-	into->share += from->share;
-	into->rate += from->rate;
-	into->nats += from->nats;
-	into->calls += from->calls;
-	into->cycles += from->cycles;
-	into->rates += from->rates;
-	into->entropies += from->entropies;
-}
-
 /* Logs in the published form say neither a call's tokens nor its phase, and are read as one token a call. There, the
  * call's time over that of a token; else 0. */
 static double times_of_token(const struct columns *c, size_t row)
@@ -835,45 +805,7 @@ void time_breakdown_start(struct time_book *b, struct time_progress *t, const st
 		copy_about(b, p, rec->session);
 }
 
-/* --- merging, finishing ---------------------------------------------------------------------------- */
-
-static int by_time(const void *a, const void *b)
-{
-	const struct stretch *x = a, *y = b;
-
-	return (x->from_us > y->from_us) - (x->from_us < y->from_us);
-}
-
-/* False when memory is out. */
-static bool stretches_merge(struct time_part *into, const struct time_part *from)
-{
-	struct stretch all[2 * STRETCHES_MAX];
-	size_t n = into->n_stretches + from->n_stretches;
-
-	if (into->n_stretches)
-		memcpy(all, into->stretch, into->n_stretches * sizeof *all);
-	if (from->n_stretches)
-		memcpy(all + into->n_stretches, from->stretch, from->n_stretches * sizeof *all);
-	qsort(all, n, sizeof *all, by_time);
-	into->per_stretch = into->per_stretch > from->per_stretch ? into->per_stretch : from->per_stretch;
-	while (n > STRETCHES_MAX) {
-		size_t kept = 0;
-
-		for (size_t i = 0; i < n; i += 2, kept++) {
-			all[kept] = all[i];
-			if (i + 1 < n)
-				stretch_join(&all[kept], &all[i + 1]);
-		}
-		n = kept;
-		into->per_stretch *= 2;
-	}
-	for (into->n_stretches = 0; into->n_stretches < n; into->n_stretches++) {
-		if (!stretch_room(into))
-			return false;
-		into->stretch[into->n_stretches] = all[into->n_stretches];
-	}
-	return true;
-}
+/* --- finishing ------------------------------------------------------------------------------------- */
 
 /* The exchanges in the ring from the oldest on; returns how many. */
 static size_t last_exchanges(const struct time_part *p, struct exchange to[HISTORY_EXCHANGES])
@@ -883,90 +815,6 @@ static size_t last_exchanges(const struct time_part *p, struct exchange to[HISTO
 	for (size_t i = 0; i < n; i++)
 		to[i] = p->exchange[(p->prompts - n + i) % HISTORY_EXCHANGES];
 	return n;
-}
-
-static void exchanges_merge(struct time_book *b, struct time_part *into, const struct time_part *from)
-{
-	struct exchange last[HISTORY_EXCHANGES];
-	size_t n = last_exchanges(from, last);
-
-	into->prompts += from->prompts - n;
-	for (size_t i = 0; i < n; i++)
-		keep_exchange(b, into, last[i]);
-}
-
-static void output_merge(struct time_book *b, struct time_part *into, const struct time_part *from)
-{
-	into->leaks += from->leaks;
-	into->leaks_checked += from->leaks_checked;
-	into->jumps += from->jumps;
-	into->fed_surprisal += from->fed_surprisal;
-	into->fed_tokens += from->fed_tokens;
-	if (*from->loop_session && (!*into->loop_session || from->loop_us < into->loop_us)) {
-		into->loop_us = from->loop_us;
-		into->loop_session = keep(b, from->loop_session);
-	}
-	into->loop_tokens += from->loop_tokens;
-	level_merge(&into->near, &from->near);
-	level_merge(&into->beside, &from->beside);
-	if (from->loop_longest > into->loop_longest) {
-		into->loop_longest = from->loop_longest;
-		into->loop_period = from->loop_period;
-	}
-	if (first_ms(from->first, from->n_first) > first_ms(into->first, into->n_first)) {
-		memcpy(into->first, from->first, sizeof into->first);
-		into->n_first = from->n_first;
-	}
-}
-
-static void part_merge(struct time_book *b, struct time_part *into, const struct time_part *from)
-{
-	if (!into->has_start && from->has_start)
-		copy_about(b, into, &from->about);
-	into->from_us = into->steps && into->from_us < from->from_us ? into->from_us : from->from_us;
-	into->to_us = into->steps && into->to_us > from->to_us ? into->to_us : from->to_us;
-	into->starts += from->starts;
-	into->steps += from->steps;
-	b->failed |= !stretches_merge(into, from);
-	sizes_merge(&into->decode, &from->decode);
-	sizes_merge(&into->pause, &from->pause);
-	for (size_t i = 0; i < TIME_BINS; i++) {
-		into->by_chunk[i].calls += from->by_chunk[i].calls;
-		into->by_chunk[i].tokens += from->by_chunk[i].tokens;
-		into->by_chunk[i].ms += from->by_chunk[i].ms;
-	}
-	into->decode_calls += from->decode_calls;
-	into->decode_tokens += from->decode_tokens;
-	into->decode_ms += from->decode_ms;
-	into->prefill_calls += from->prefill_calls;
-	into->prefill_tokens += from->prefill_tokens;
-	into->prefill_ms += from->prefill_ms;
-	into->pause_ms += from->pause_ms;
-	into->stall_pauses += from->stall_pauses;
-	into->stall_pause_ms += from->stall_pause_ms;
-	line_merge(&into->pause_length, &from->pause_length);
-	line_merge(&into->pause_time, &from->pause_time);
-	line_merge(&into->batch, &from->batch);
-	into->length_time += from->length_time;
-	exchanges_merge(b, into, from);
-	output_merge(b, into, from);
-	devices_merge(&into->devices, &from->devices);
-	b->failed |= into->devices.failed;
-}
-
-void time_breakdown_merge(struct time_book *into, const struct time_book *from)
-{
-	for (size_t i = 0; i < from->n_parts; i++) {
-		const struct time_part *p = &from->part[i];
-		const struct time_owner who = { .model_name = p->model_name,
-						.strategy = p->strategy,
-						.instance = p->instance };
-		size_t at = part_of(into, from->key[i], &who);
-
-		if (!into->failed)
-			part_merge(into, &into->part[at], p);
-	}
-	into->failed |= from->failed;
 }
 
 static bool copy_part(struct time_part *out, const struct time_part *p, struct arena *arena)

@@ -210,9 +210,6 @@ void time_breakdown_start(struct time_book *b, struct time_progress *t, const st
 /* The session's exchanges are over. */
 void time_breakdown_end(struct time_book *b, struct time_progress *t, const char *session_id);
 
-/* Adds what `from` has seen; the pause between the two is lost. */
-void time_breakdown_merge(struct time_book *into, const struct time_book *from);
-
 /* NULL when memory is out. */
 struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena);
 /* Counts the session's exchanges that are not over yet. */

@@ -141,17 +141,12 @@ void worst_add(struct worst *w, const struct columns *c, const struct batch_run 
 	}
 }
 
-void worst_merge(struct worst *into, const struct worst *from, const int32_t *index)
+void worst_merge(struct worst *into, const struct worst *from)
 {
 	into->failed |= from->failed;
 	for (int m = 0; m < METRIC_COUNT; m++)
-		for (size_t i = 0; i < from->n[m] && has_room(into, (enum metric_id)m); i++) {
-			struct worst_step step = from->of[m][i];
-
-			if (index && step.session >= 0)
-				step.session = index[step.session];
-			insert(into, (enum metric_id)m, &step);
-		}
+		for (size_t i = 0; i < from->n[m] && has_room(into, (enum metric_id)m); i++)
+			insert(into, (enum metric_id)m, &from->of[m][i]);
 }
 
 void worst_free(struct worst *w)

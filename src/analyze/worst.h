@@ -31,8 +31,7 @@ struct worst {
 /* [hot] The steps of a run, with their ranges. */
 void worst_add(struct worst *w, const struct columns *c, const struct batch_run *run, const struct ranges *ranges);
 
-/* from's sessions are renumbered by index[old] when it is not NULL. */
-void worst_merge(struct worst *into, const struct worst *from, const int32_t *index);
+void worst_merge(struct worst *into, const struct worst *from);
 void worst_free(struct worst *w);
 
 /* The lists of metrics that vary, by metric and worst first, into the arena; session_id by index. */

@@ -209,9 +209,12 @@ static void put_undrawn(struct buf *out, const struct page *p, enum chart_id cha
 		buf_str(&names, names.used ? comma : "");
 		put_str(&names, panel_specs[i].title[p->lang]);
 		if (occurs) {
+			enum metric_id m = first_metric(panel);
+
 			buf_char(&names, ' ');
-			put_value(&names, first_metric(panel), p->f->metric[first_metric(panel)].p50);
-			buf_printf(&names, " %s", metric_specs[first_metric(panel)].unit);
+			put_value(&names, m, p->f->metric[m].p50);
+			if (*metric_specs[m].unit && strcmp(metric_specs[m].unit, "bytes")) /* which put_value writes */
+				buf_printf(&names, "&nbsp;%s", metric_specs[m].unit);
 		}
 	}
 	if (names.used && !names.failed) {

@@ -402,8 +402,23 @@ static void assert_same_json(const struct findings *a, const struct findings *b)
 	buf_free(&y);
 }
 
+/* As another thread does it that has a helper; the helper's numbers come into the analysis when it is taken. */
+static void push_by(struct analysis *a, struct gathering *helper, const struct record *rec)
+{
+	struct columns *c = aligned_alloc(64, sizeof *c);
+	struct decoded one = { .rec = *rec, .session_id = fields_text(rec->session, F_SESSION_ID) };
+
+	assert_non_null(c);
+	c->n = c->n_whole = 0;
+	columns_add(c, &one);
+	gathering_sort(helper, c);
+	analyze_in_order(a, helper);
+	gathering_add(helper);
+	free(c);
+}
+
 /* A step with the norms of two layers. */
-static void push_norms(struct analysis *a, int64_t time_us, float first, float second)
+static void push_norms(struct analysis *a, struct gathering *helper, int64_t time_us, float first, float second)
 {
 	struct made m;
 	float norm[2] = { first, second };
@@ -411,23 +426,25 @@ static void push_norms(struct analysis *a, int64_t time_us, float first, float s
 	make(&m, EVENT_INFERENCE_STEP, 1, time_us);
 	m.rec.layer_norm = norm;
 	m.rec.n_layer_norm = 2;
-	analyze_push(a, &m.rec);
+	push_by(a, helper, &m.rec);
 }
 
 static void norms_of_layers_are_followed(void **state)
 {
-	struct analysis *whole = begin(NULL), *part = begin(NULL);
+	struct analysis *a = begin(NULL);
+	struct gathering *one = analyze_helper(a, NULL), *other = analyze_helper(a, NULL);
 	struct findings f;
 	const struct layer_norm *layer;
 
 	(void)state;
-	push_norms(part, 4000000, 8, NAN); /* the end of the log comes first */
-	push_norms(part, 3000000, 9, NAN);
-	push_norms(whole, 1000000, 2, NAN);
-	push_norms(whole, 2000000, 1, NAN);
-	push_latency(whole, 1, 2500000, 5);
-	analyze_merge(part, whole);
-	f = finish(part);
+	push_norms(a, one, 4000000, 8, NAN); /* the end of the log comes first */
+	push_norms(a, one, 3000000, 9, NAN);
+	push_norms(a, other, 1000000, 2, NAN);
+	push_norms(a, other, 2000000, 1, NAN);
+	push_latency(a, 1, 2500000, 5);
+	analyze_take(a, one);
+	analyze_take(a, other);
+	f = finish(a);
 	assert_int_equal(f.session[0].state.n_layers, 2);
 	layer = f.session[0].state.layer;
 	assert_true(layer[0].first == 2 && layer[0].last == 8 && layer[0].min == 1 && layer[0].max == 9);
@@ -435,31 +452,34 @@ static void norms_of_layers_are_followed(void **state)
 	findings_free(&f);
 }
 
-static void push_drift(struct analysis *a, unsigned session, int64_t time_us, uint64_t at, double drift)
+static void push_drift(struct analysis *a, struct gathering *helper, unsigned session, int64_t time_us, uint64_t at,
+		       double drift)
 {
 	struct made m;
 
 	make(&m, EVENT_INFERENCE_STEP, session, time_us);
 	m.rec.sequence_length = at;
 	record_set(&m.rec, M_STATE_DRIFT, drift);
-	analyze_push(a, &m.rec);
+	push_by(a, helper, &m.rec);
 }
 
 static void drift_is_told_per_session(void **state)
 {
-	struct analysis *whole = begin(NULL), *part = begin(NULL);
+	struct analysis *a = begin(NULL);
+	struct gathering *one = analyze_helper(a, NULL), *other = analyze_helper(a, NULL);
 	struct findings f;
 	const struct drift *d;
 
 	(void)state;
-	push_drift(part, 1, 4000000, 400, 0.5); /* the end of the log comes first */
-	push_drift(part, 1, 3000000, 300, 0.75);
-	push_drift(whole, 1, 1000000, 100, 0.25);
-	push_drift(whole, 1, 2000000, 200, 0.75); /* as far as the next one, and before it */
-	push_latency(whole, 1, 5000000, 5);
-	push_latency(whole, 2, 5000000, 5);
-	analyze_merge(part, whole);
-	f = finish(part);
+	push_drift(a, one, 1, 4000000, 400, 0.5); /* the end of the log comes first */
+	push_drift(a, one, 1, 3000000, 300, 0.75);
+	push_drift(a, other, 1, 1000000, 100, 0.25);
+	push_drift(a, other, 1, 2000000, 200, 0.75); /* as far as the next one, and before it */
+	push_latency(a, 1, 5000000, 5);
+	push_latency(a, 2, 5000000, 5);
+	analyze_take(a, one);
+	analyze_take(a, other);
+	f = finish(a);
 	d = &f.session[0].state.drift;
 	assert_int_equal(d->samples, 4);
 	assert_true(d->first.value == 0.25 && d->first.sequence_length == 100 && d->first.time_us == 1000000);
@@ -566,25 +586,26 @@ static void few_values_are_counted_like_many(void **state)
 		}
 }
 
-static void parts_merge_into_the_whole(void **state)
+static void helpers_merge_into_the_whole(void **state)
 {
-	enum { N = 4000, PARTS = 3 };
-	struct analysis *whole = begin(NULL), *part[PARTS];
+	enum { N = 4000, HELPERS = 3 };
+	struct analysis *alone = begin(NULL), *together = begin(NULL);
+	struct gathering *helper[HELPERS];
 	struct findings one, other;
 	struct made m;
 
 	(void)state;
-	for (int i = 0; i < PARTS; i++)
-		part[i] = begin(NULL);
+	for (int i = 0; i < HELPERS; i++)
+		helper[i] = analyze_helper(together, NULL);
 	for (unsigned i = 0; i < N; i++) {
 		make_rich(&m, i);
-		analyze_push(whole, &m.rec);
-		analyze_push(part[i * PARTS / N], &m.rec);
+		analyze_push(alone, &m.rec);
+		push_by(together, helper[i / 7 % HELPERS], &m.rec);
 	}
-	analyze_merge(part[1], part[2]);
-	analyze_merge(part[0], part[1]);
-	one = finish(whole);
-	other = finish(part[0]);
+	for (int i = HELPERS - 1; i >= 0; i--)
+		analyze_take(together, helper[i]);
+	one = finish(alone);
+	other = finish(together);
 	assert_same_findings(&one, &other);
 	assert_same_json(&one, &other);
 	findings_free(&one);
@@ -608,7 +629,7 @@ int main(void)
 		cmocka_unit_test(drift_is_told_per_session),
 		cmocka_unit_test(levels_of_two_processes_are_no_change),
 		cmocka_unit_test(few_values_are_counted_like_many),
-		cmocka_unit_test(parts_merge_into_the_whole),
+		cmocka_unit_test(helpers_merge_into_the_whole),
 	};
 
 	return cmocka_run_group_tests(tests, open_rules, close_rules);
