@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct slice {
@@ -24,6 +25,18 @@ static inline bool slice_is(struct slice s, const char *text)
 static inline bool slice_equal(struct slice a, struct slice b)
 {
 	return a.n == b.n && (!a.n || !memcmp(a.p, b.p, a.n));
+}
+
+/* The first n bytes, which the slice loses; NULL if it has fewer. */
+static inline const char *slice_take(struct slice *s, uint64_t n)
+{
+	const char *p = s->p;
+
+	if (n > s->n)
+		return NULL;
+	s->p += n;
+	s->n -= (size_t)n;
+	return p;
 }
 
 /* For printf's "%.*s". */

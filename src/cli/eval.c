@@ -8,6 +8,7 @@
 #include "cli/tell.h"
 #include "record/record.h"
 #include "runtime/run.h"
+#include "runtime/sampler.h"
 #include "runtime/tokenizer.h"
 #include "simd/observe.h"
 #include "spec/text.h"
@@ -124,16 +125,6 @@ static void see_state(struct evaluation *e, struct seen *s, bool first)
 	s->change = sqrt(all.change_norm2 / all.old_norm2);
 }
 
-static uint32_t argmax(const float *x, size_t n)
-{
-	size_t best = 0;
-
-	for (size_t i = 1; i < n; i++)
-		if (x[i] > x[best] || isnan(x[best]))
-			best = i;
-	return (uint32_t)best;
-}
-
 static void see_logits(const struct evaluation *e, struct seen *s, uint32_t token, const float *before,
 		       const float *after)
 {
@@ -142,7 +133,7 @@ static void see_logits(const struct evaluation *e, struct seen *s, uint32_t toke
 	logits_observe(after, VALUE_F32, e->vocab, NULL, &now);
 	s->token = token;
 	s->entropy = now.entropy;
-	s->argmax = argmax(after, e->vocab);
+	s->argmax = (uint32_t)logits_likeliest(after, e->vocab);
 	s->nonfinite = now.nan + now.inf;
 	s->surprisal = NAN;
 	if (!before)

@@ -1,6 +1,7 @@
 /* shadow.c - feeds the same tokens to a second run in fp32 and compares the logits. */
 #include "cli/shadow.h"
 
+#include "runtime/sampler.h"
 #include "stats/divergence.h"
 
 static int check_mode(struct shadow *s, const struct options *opts, struct err *err)
@@ -58,16 +59,6 @@ int shadow_feed(struct shadow *s, const struct run *quantised, const uint32_t *t
 	return run_forward(s->run, &call, err);
 }
 
-static size_t likeliest(const float *x, size_t n)
-{
-	size_t best = 0;
-
-	for (size_t i = 1; i < n; i++)
-		if (x[i] > x[best])
-			best = i;
-	return best;
-}
-
 size_t shadow_compare(struct shadow *s, const float *logits, size_t vocab)
 {
 	const float *full;
@@ -76,7 +67,7 @@ size_t shadow_compare(struct shadow *s, const float *logits, size_t vocab)
 		return 0;
 	full = run_logits(s->run);
 	s->number[0].value = kl_divergence(full, logits, vocab);
-	s->number[1].value = likeliest(full, vocab) == likeliest(logits, vocab);
+	s->number[1].value = logits_likeliest(full, vocab) == logits_likeliest(logits, vocab);
 	return 2;
 }
 

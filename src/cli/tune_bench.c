@@ -123,16 +123,6 @@ static int write_text(struct draft *d, double seconds, struct err *err)
 	return rc;
 }
 
-static size_t likeliest(const float *x, size_t n)
-{
-	size_t best = 0;
-
-	for (size_t i = 1; i < n; i++)
-		if (x[i] > x[best])
-			best = i;
-	return best;
-}
-
 /* Mean and the upper end of its 95 % interval; neighbours are correlated. */
 static void sum_up(struct bench_quality *q, const struct trend_point *kl, size_t n)
 {
@@ -160,7 +150,7 @@ static int compare_tokens(struct bench_quality *q, const struct draft *d, struct
 
 		rc = feed(run, d->text->token[i], err);
 		kl[i] = (struct trend_point){ (double)i, kl_divergence(full, run_logits(run), d->vocab), 1 };
-		agree += likeliest(full, d->vocab) == likeliest(run_logits(run), d->vocab);
+		agree += logits_likeliest(full, d->vocab) == logits_likeliest(run_logits(run), d->vocab);
 	}
 	if (rc)
 		return rc;

@@ -24,6 +24,16 @@ static void put_groups(struct json *out, const struct findings *f)
 	jw_end(out);
 }
 
+void peer_json(struct json *out, const struct peer_outlier *o)
+{
+	jw_put_text(out, "metric", metric_specs[o->metric].id);
+	jw_put_digits(out, "value", o->value, 6);
+	jw_put_digits(out, "peers_median", o->usual, 6);
+	jw_put_digits(out, "z", o->z, 4);
+	jw_put_u64(out, "peers", o->peers);
+	jw_put_time(out, "since", o->since_us, o->since_us != 0);
+}
+
 /* What makes it unlike its peers; null where nothing does. */
 static void put_peers(struct json *out, const struct findings *f, const struct peer_outlier *o, enum lang lang)
 {
@@ -35,12 +45,7 @@ static void put_peers(struct json *out, const struct findings *f, const struct p
 	}
 	peer_words(&words, f, o, lang);
 	jw_object(out);
-	jw_put_text(out, "metric", metric_specs[o->metric].id);
-	jw_put_digits(out, "value", o->value, 6);
-	jw_put_digits(out, "peers_median", o->usual, 6);
-	jw_put_digits(out, "z", o->z, 4);
-	jw_put_u64(out, "peers", o->peers);
-	jw_put_time(out, "since", o->since_us, o->since_us != 0);
+	peer_json(out, o);
 	jw_put_text(out, "text", words.p);
 	jw_end(out);
 	out->out->failed |= words.failed;

@@ -1,5 +1,6 @@
 /* json.c - findings as one JSON object: published keys first, in their published order, extras behind them. */
 #include "report/actions.h"
+#include "report/fleet.h"
 #include "report/gpus.h"
 #include "report/report.h"
 #include "report/unusual_words.h"
@@ -463,12 +464,7 @@ static void put_peers(struct json *out, const struct peer_findings *p)
 		jw_put_text(out, "instance", o->instance);
 		jw_put_known_text(out, "model_name", o->model_name);
 		jw_put_known_text(out, "strategy", o->strategy);
-		jw_put_text(out, "metric", metric_specs[o->metric].id);
-		jw_put_digits(out, "value", o->value, 6);
-		jw_put_digits(out, "peers_median", o->usual, 6);
-		jw_put_digits(out, "z", o->z, 4);
-		jw_put_u64(out, "peers", o->peers);
-		jw_put_time(out, "since", o->since_us, o->since_us != 0);
+		peer_json(out, o);
 		jw_end(out);
 	}
 	jw_end(out);

@@ -112,12 +112,13 @@ static void said_of_sessions(struct md *md, const struct findings *f, enum text_
 	buf_free(&texts);
 }
 
-static void missing_records(struct md *md, uint64_t n)
+/* A paragraph of a text with one count. */
+static void count_line(struct md *md, enum text_id id, uint64_t n)
 {
 	char count[TERM_TEXT];
 
 	buf_char(md->out, '\n');
-	text_fill(md->out, md->lang, TEXT_TERM_MISSING_COUNT, term_count(count, n));
+	text_fill(md->out, md->lang, id, term_count(count, n));
 	buf_char(md->out, '\n');
 }
 
@@ -135,7 +136,7 @@ static void input(struct md *md, const struct findings *f)
 	said_of_sessions(md, f, TEXT_PAGE_MODEL, session_model);
 	said_of_sessions(md, f, TEXT_PAGE_STRATEGY, session_strategy);
 	if (f->missing_records)
-		missing_records(md, f->missing_records);
+		count_line(md, TEXT_TERM_MISSING_COUNT, f->missing_records);
 }
 
 static void metrics(struct md *md, const char *title, const struct summary s[METRIC_COUNT])
@@ -199,13 +200,8 @@ static void events(struct md *md, const struct findings *f)
 		cell(md, e->session_id);
 		buf_char(md->out, '\n');
 	}
-	if (f->events_total > EVENTS_SHOWN) {
-		char more[TERM_TEXT];
-
-		buf_char(md->out, '\n');
-		text_fill(md->out, md->lang, TEXT_TERM_MORE_EVENTS, term_count(more, f->events_total - EVENTS_SHOWN));
-		buf_char(md->out, '\n');
-	}
+	if (f->events_total > EVENTS_SHOWN)
+		count_line(md, TEXT_TERM_MORE_EVENTS, f->events_total - EVENTS_SHOWN);
 }
 
 static void anomalies(struct md *md, const struct findings *f)
@@ -233,15 +229,6 @@ static void anomalies(struct md *md, const struct findings *f)
 		events(md, f);
 }
 
-static void more_sessions(struct md *md, uint64_t n)
-{
-	char more[TERM_TEXT];
-
-	buf_char(md->out, '\n');
-	text_fill(md->out, md->lang, TEXT_TERM_MORE_SESSIONS, term_count(more, n));
-	buf_char(md->out, '\n');
-}
-
 static void sessions(struct md *md, const struct findings *f)
 {
 	if (f->n_sessions < 2)
@@ -263,7 +250,7 @@ static void sessions(struct md *md, const struct findings *f)
 		buf_char(md->out, '\n');
 	}
 	if (f->sessions_total > SESSIONS_SHOWN)
-		more_sessions(md, f->sessions_total - SESSIONS_SHOWN);
+		count_line(md, TEXT_TERM_MORE_SESSIONS, f->sessions_total - SESSIONS_SHOWN);
 }
 
 static void drift(struct md *md, const struct findings *f)
@@ -291,7 +278,7 @@ static void drift(struct md *md, const struct findings *f)
 		buf_char(md->out, '\n');
 	}
 	if (all > n)
-		more_sessions(md, all - n);
+		count_line(md, TEXT_TERM_MORE_SESSIONS, all - n);
 }
 
 void report_markdown(struct buf *out, const struct findings *f, const struct report_options *opts)

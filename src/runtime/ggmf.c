@@ -33,17 +33,6 @@ static int cut_off(struct reader *r)
 	return err_hint(r->err, "The file is incomplete: download it again.");
 }
 
-static const char *take(struct reader *r, uint64_t n)
-{
-	const char *p = r->in.p;
-
-	if (n > r->in.n)
-		return NULL;
-	r->in.p += n;
-	r->in.n -= (size_t)n;
-	return p;
-}
-
 /* Dimensions in the official order; false when they make no sense. */
 static bool read_shape(const char *dims, struct tensor *t)
 {
@@ -109,7 +98,7 @@ static int refuse_type(struct reader *r, const char *name, uint32_t type)
 
 static int read_tensor(struct reader *r)
 {
-	const char *p = take(r, TENSOR_BYTES), *dims, *text, *data;
+	const char *p = slice_take(&r->in, TENSOR_BYTES), *dims, *text, *data;
 	char name[NAME_MAX_BYTES + 1];
 	struct tensor t = { .name = name };
 	uint64_t n_dims, name_bytes, bytes;
@@ -126,8 +115,8 @@ static int read_tensor(struct reader *r)
 			       "behind %zu whole ones",
 			       r->f->label, (unsigned long long)n_dims, (unsigned long long)name_bytes,
 			       r->f->n_tensors);
-	dims = take(r, 4 * n_dims);
-	text = dims ? take(r, name_bytes) : NULL;
+	dims = slice_take(&r->in, 4 * n_dims);
+	text = dims ? slice_take(&r->in, name_bytes) : NULL;
 	if (!text)
 		return cut_off(r);
 	memcpy(name, text, name_bytes);
@@ -140,7 +129,7 @@ static int read_tensor(struct reader *r)
 	bytes = ggml_bytes(type, t.count);
 	if (!bytes || (kind > 1 && r->version < QUANTISED_VERSION) || (kind > 1 && t.shape[n_dims - 1] % 32))
 		return refuse_type(r, name, kind);
-	data = take(r, bytes);
+	data = slice_take(&r->in, bytes);
 	return data ? add(r, &t, type, data) : cut_off(r);
 }
 
@@ -229,7 +218,7 @@ static int restore_all(struct reader *r)
 int ggmf_read(struct tensor_file *f, struct slice bytes, struct err *err)
 {
 	struct reader r = { f, bytes, 0, err };
-	const char *head = take(&r, HEADER_BYTES);
+	const char *head = slice_take(&r.in, HEADER_BYTES);
 	int rc = 0;
 
 	if (!head)

@@ -148,17 +148,6 @@ struct job {
 	struct err *err;
 };
 
-static const char *take(struct job *j, uint64_t n)
-{
-	const char *p = j->in.p;
-
-	if (n > j->in.n)
-		return NULL;
-	j->in.p += n;
-	j->in.n -= (size_t)n;
-	return p;
-}
-
 static int cut_off(struct job *j)
 {
 	err_set(j->err, ERR_TRUNCATED, "%s: ends in the middle of a tensor", j->from);
@@ -216,14 +205,14 @@ static int put_blocks(struct job *j, const char *data, uint32_t type, uint64_t c
 /* One tensor: its header with another type, its name, its data as blocks or as they are. */
 static int copy_tensor(struct job *j)
 {
-	const char *head = take(j, TENSOR_BYTES), *dims, *name, *data;
+	const char *head = slice_take(&j->in, TENSOR_BYTES), *dims, *name, *data;
 	uint64_t n_dims = head ? read_le(head, 4) : 0, name_bytes = head ? read_le(head + 4, 4) : 0, count = 1;
 	uint32_t type = head ? (uint32_t)read_le(head + 8, 4) : 0;
 	bool small;
 	int rc;
 
-	dims = head && n_dims <= 4 ? take(j, 4 * n_dims) : NULL;
-	name = dims ? take(j, name_bytes) : NULL;
+	dims = head && n_dims <= 4 ? slice_take(&j->in, 4 * n_dims) : NULL;
+	name = dims ? slice_take(&j->in, name_bytes) : NULL;
 	if (!name)
 		return cut_off(j);
 	for (uint64_t d = 0; d < n_dims; d++) {
@@ -236,7 +225,7 @@ static int copy_tensor(struct job *j)
 	if (type > 1)
 		return err_set(j->err, ERR_UNSUPPORTED, "%s: holds type %u; expected a file of FP32 or FP16", j->from,
 			       type);
-	data = take(j, count * (type ? 2 : 4));
+	data = slice_take(&j->in, count * (type ? 2 : 4));
 	if (!data)
 		return cut_off(j);
 	small = n_dims != 2 || stays(name, (size_t)name_bytes);
@@ -257,7 +246,7 @@ static int copy_tensor(struct job *j)
 
 static int copy_all(struct job *j)
 {
-	const char *head = take(j, HEADER_BYTES);
+	const char *head = slice_take(&j->in, HEADER_BYTES);
 	int rc;
 
 	if (!head || memcmp(head, "fmgg", 4) || read_le(head + 4, 4) < 100 || read_le(head + 4, 4) > VERSION)

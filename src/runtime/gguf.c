@@ -36,20 +36,9 @@ static int cut_off(struct reader *r)
 	return err_hint(r->err, "The file is incomplete: download it again.");
 }
 
-static const char *take(struct reader *r, uint64_t n)
-{
-	const char *p = r->in.p;
-
-	if (n > r->in.n)
-		return NULL;
-	r->in.p += n;
-	r->in.n -= (size_t)n;
-	return p;
-}
-
 static bool read_number(struct reader *r, int bytes, uint64_t *out)
 {
-	const char *p = take(r, (uint64_t)bytes);
+	const char *p = slice_take(&r->in, (uint64_t)bytes);
 
 	if (p)
 		*out = read_le(p, bytes);
@@ -62,7 +51,7 @@ static bool read_string(struct reader *r, struct slice *out)
 
 	if (!read_number(r, 8, &n))
 		return false;
-	out->p = take(r, n);
+	out->p = slice_take(&r->in, n);
 	out->n = (size_t)n;
 	return out->p;
 }
@@ -77,7 +66,7 @@ static bool skip_value(struct reader *r, uint64_t type, int depth)
 	if (type == VALUE_STRING)
 		return read_string(r, &text);
 	if (type != VALUE_ARRAY)
-		return type < VALUE_TYPES && take(r, sizes[type]);
+		return type < VALUE_TYPES && slice_take(&r->in, sizes[type]);
 	if (depth == ARRAY_DEPTH_MAX || !read_number(r, 4, &of) || !read_number(r, 8, &n))
 		return false;
 	for (uint64_t i = 0; i < n;
@@ -371,7 +360,7 @@ int gguf_read(struct tensor_file *f, struct slice bytes, struct err *err)
 	uint64_t version, tensors, pairs;
 	int rc;
 
-	if (!take(&r, 4) || !read_number(&r, 4, &version) || !read_number(&r, 8, &tensors) ||
+	if (!slice_take(&r.in, 4) || !read_number(&r, 4, &version) || !read_number(&r, 8, &tensors) ||
 	    !read_number(&r, 8, &pairs))
 		return cut_off(&r);
 	if (version && !(version & 0xffff)) { /* a small number in big-endian order */

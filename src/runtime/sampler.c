@@ -167,6 +167,16 @@ void sampler_avoid(struct sampler *s, uint32_t token)
 	s->avoided = token;
 }
 
+size_t logits_likeliest(const float *logits, size_t n)
+{
+	size_t best = 0;
+
+	for (size_t i = 1; i < n; i++)
+		if (logits[i] > logits[best] || isnan(logits[best]))
+			best = i;
+	return best;
+}
+
 const float *sampler_probabilities(const struct sampler *s)
 {
 	return s->p;

@@ -67,6 +67,9 @@ void sampler_avoid(struct sampler *s, uint32_t token);
 /* Forgets the tokens seen; the random numbers continue. */
 void sampler_reset(struct sampler *s);
 
+/* The token of the largest logit; a NaN is never it, unless all are. */
+size_t logits_likeliest(const float *logits, size_t n);
+
 /* (vocab) the probabilities the last draw was made from. */
 const float *sampler_probabilities(const struct sampler *s);
 

@@ -300,6 +300,15 @@ static void adjusting_keeps_what_was_seen(void **state)
 	sampler_close(s);
 }
 
+static void the_likeliest_is_a_number(void **state)
+{
+	static const float logits[] = { NAN, -3, 5, NAN, 4 }, none[] = { NAN, NAN };
+
+	(void)state;
+	assert_int_equal(logits_likeliest(logits, 5), 2);
+	assert_true(logits_likeliest(none, 2) < 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,7 +317,7 @@ int main(void)
 		cmocka_unit_test(draws_follow_the_probabilities),   cmocka_unit_test(a_seed_gives_the_same_tokens),
 		cmocka_unit_test(temperature_zero_is_greedy),       cmocka_unit_test(penalties_act_on_a_copy),
 		cmocka_unit_test(nonfinite_logits_are_never_drawn), cmocka_unit_test(extreme_settings_still_draw),
-		cmocka_unit_test(senseless_settings_are_refused),
+		cmocka_unit_test(the_likeliest_is_a_number),        cmocka_unit_test(senseless_settings_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
