@@ -340,13 +340,15 @@ static int take_path(struct log *log, struct err *err)
 		struct buf path = { 0 };
 
 		log_name_expand(&path, log->cfg.path, log->cfg.session_id, now_us, nth);
-		if (!path.failed && (*log->cfg.path || segment_claim(path.p, mode_of(log)) != EEXIST)) {
+		if (path.failed) {
+			buf_free(&path);
+			return no_memory(err);
+		}
+		if (*log->cfg.path || segment_claim(path.p, mode_of(log)) != EEXIST) {
 			log->path = path.p; /* the log owns its memory now */
 			return 0;
 		}
 		buf_free(&path);
-		if (path.failed)
-			return no_memory(err);
 	}
 }
 
