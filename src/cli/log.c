@@ -256,35 +256,50 @@ static void say_json(struct buf *to, const struct checking *c)
 	buf_char(to, '\n');
 }
 
-static void say_text(struct buf *out, const struct checking *c, enum lang lang)
+static void say_sums(struct buf *out, const struct checking *c, const struct report_options *how)
 {
-	const size_t shown = c->n_troubles < TROUBLES_SHOWN ? c->n_troubles : TROUBLES_SHOWN;
 	char n[4 + LINE_KINDS][TERM_TEXT];
+	struct term t = term_begin(out, how);
+	struct buf said = { 0 };
 
-	text_fill(out, lang, TEXT_LOG_LINES, term_count(n[0], c->lines), term_count(n[1], c->count[LINE_FINE]),
+	text_fill(&said, how->lang, TEXT_LOG_LINES, term_count(n[0], c->lines), term_count(n[1], c->count[LINE_FINE]),
 		  term_count(n[2], c->count[LINE_TORN]), term_count(n[3], c->count[LINE_FOREIGN]),
 		  term_count(n[4], c->count[LINE_DOUBLE]), term_count(n[5], c->count[LINE_LOST]),
 		  term_count(n[6], c->missing), term_count(n[7], c->sessions));
 	if (c->unnumbered)
-		text_fill(out, lang, TEXT_LOG_UNNUMBERED, term_count(n[0], c->unnumbered));
+		text_fill(&said, how->lang, TEXT_LOG_UNNUMBERED, term_count(n[0], c->unnumbered));
+	term_lines(&t, TINT_PLAIN, said.p ? said.p : "");
+	out->failed |= said.failed;
+	buf_free(&said);
+}
+
+/* The lines that name a file stay whole, for programs that read FILE:LINE. */
+static void say_text(struct buf *out, const struct checking *c, const struct report_options *how)
+{
+	const size_t shown = c->n_troubles < TROUBLES_SHOWN ? c->n_troubles : TROUBLES_SHOWN;
+	char more[TERM_TEXT];
+
+	say_sums(out, c, how);
 	for (size_t i = 0; i < shown; i++) {
 		const struct trouble *t = &c->trouble[i];
 
 		buf_printf(out, "%s:%llu: %s: ", t->file, (unsigned long long)t->line, kind_keys[t->kind]);
-		buf_printf(out, "%s\n", skipped_reason(t->reason, lang));
+		buf_printf(out, "%s\n", skipped_reason(t->reason, how->lang));
 	}
 	if (troubles_of(c) > shown)
-		text_fill(out, lang, TEXT_LOG_MORE, term_count(n[0], troubles_of(c) - shown));
+		text_fill(out, how->lang, TEXT_LOG_MORE, term_count(more, troubles_of(c) - shown));
 }
 
 static int say(const struct checking *c, const struct options *opts, struct err *err)
 {
+	struct report_options how = args_report(opts, NULL);
 	struct buf out = { 0 };
 
+	how.columns = args_columns();
 	if (opts->json)
 		say_json(&out, c);
 	else
-		say_text(&out, c, args_lang(opts->lang));
+		say_text(&out, c, &how);
 	if (!opts->json && out.p && !out.failed) {
 		utf8_clean(out.p);
 		out.used = strlen(out.p);

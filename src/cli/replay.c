@@ -216,7 +216,7 @@ static void add_alarm_text(struct buf *out, const struct replay_alarm *a, enum l
 	if (a->is.kind)
 		text_fill(out, lang, TEXT_ALARM_COLLAPSE, collapse_ids[a->is.kind],
 			  term_count(token, a->is.first_bad_token), term_count(wasted, a->is.tokens_wasted));
-	buf_str(out, "; ");
+	buf_str(out, text(TEXT_SEMICOLON, lang));
 	buf_str(out, a->session);
 	buf_printf(out, "\n    %s\n", a->is.summary[lang]);
 }

@@ -203,6 +203,21 @@ static int check(const struct options *opts, const char *const *names, size_t n,
 
 /* --- replay ----------------------------------------------------------------------------------------- */
 
+static void print_replay(struct buf *out, const struct replay *result, const struct ruleset *set,
+			 const struct options *opts)
+{
+	struct report_options how = args_report(opts, NULL);
+	struct buf said = { 0 };
+	struct term term;
+
+	how.columns = args_columns();
+	term = term_begin(out, &how);
+	replay_text(&said, result, set, how.lang);
+	term_lines(&term, TINT_PLAIN, said.p ? said.p : "");
+	out->failed |= said.failed;
+	buf_free(&said);
+}
+
 static int replay(const struct options *opts, const char *const *names, size_t n, struct err *err)
 {
 	struct replay result = { 0 };
@@ -218,7 +233,10 @@ static int replay(const struct options *opts, const char *const *names, size_t n
 	if (!rc)
 		rc = replay_run(&result, set, opts, names + 1, n - 1, err);
 	if (!rc) {
-		(opts->json ? replay_json : replay_text)(&out, &result, set, args_lang(opts->lang));
+		if (opts->json)
+			replay_json(&out, &result, set, args_lang(opts->lang));
+		else
+			print_replay(&out, &result, set, opts);
 		rc = print(&out, opts->json, err);
 	}
 	replay_free(&result);

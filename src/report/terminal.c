@@ -355,6 +355,22 @@ void term_say(struct term *t, enum tint tint, size_t indent, enum text_id id, co
 	buf_free(&line);
 }
 
+void term_lines(struct term *t, enum tint tint, const char *text)
+{
+	while (*text) {
+		const size_t n = strcspn(text, "\n"), indent = strspn(text, " ");
+		struct buf line = { 0 };
+
+		buf_add(&line, text, n);
+		if (n > indent && line.p)
+			term_wrap(t, tint, line.p + indent, indent);
+		term_newline(t);
+		t->out->failed |= line.failed;
+		buf_free(&line);
+		text += n + (text[n] == '\n');
+	}
+}
+
 void term_more(struct term *t, size_t indent, enum text_id id, uint64_t n)
 {
 	char count[TERM_TEXT];

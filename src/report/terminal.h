@@ -49,6 +49,8 @@ void term_heading(struct term *t, enum text_id id, const char *remark);
 void term_wrap(struct term *t, enum tint tint, const char *text, size_t indent);
 /* The same of a text with its values filled in. */
 void term_say(struct term *t, enum tint tint, size_t indent, enum text_id id, const char *const *args);
+/* Lines, each broken where it is too long; what follows the break stands below the first word. */
+void term_lines(struct term *t, enum tint tint, const char *text);
 /* A line of its own: n more of them; nothing for 0. */
 void term_more(struct term *t, size_t indent, enum text_id id, uint64_t n);
 
