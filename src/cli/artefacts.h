@@ -10,6 +10,7 @@ struct artefact_options {
 	const char *grafana_url; /* where links to the dashboard begin */
 	const char *docs_url;    /* where links to docs/ begin */
 	bool grafana_com;        /* the variant that grafana.com takes: with __inputs */
+	bool no_keep_firing;     /* rules for servers that do not know keep_firing_for */
 };
 
 void artefact_prometheus_rules(struct buf *out, const struct artefact_options *o);

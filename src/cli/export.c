@@ -32,7 +32,8 @@ static int print(const struct document *d, const struct options *opts, struct er
 					      .grafana_url =
 						      opts->grafana_url ? opts->grafana_url : "http://localhost:3000",
 					      .docs_url = opts->docs_url ? opts->docs_url : "file://" RWKVMON_DOC_DIR,
-					      .grafana_com = opts->grafana_com };
+					      .grafana_com = opts->grafana_com,
+					      .no_keep_firing = opts->no_keep_firing };
 	struct buf text = { 0 };
 
 	if (d->write)

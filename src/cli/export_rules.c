@@ -71,7 +71,7 @@ static void add_alert(struct buf *out, const struct alert_rule *a, const struct 
 	buf_printf(out, "      - alert: %s\n", a->name);
 	add_expression(out, a);
 	buf_printf(out, "        for: %s\n", a->wait);
-	if (strcmp(a->keep, "0s"))
+	if (strcmp(a->keep, "0s") && !o->no_keep_firing)
 		buf_printf(out, "        keep_firing_for: %s\n", a->keep);
 	buf_printf(out, "        labels: { severity: %s }\n        annotations:\n", a->severity);
 	add_entry(out, "          ", "summary", a->summary[o->lang]);
@@ -100,9 +100,11 @@ void document_alerts(struct buf *out)
 
 void artefact_prometheus_rules(struct buf *out, const struct artefact_options *o)
 {
-	buf_str(out,
-		"# Written by `rwkvmon export prometheus-rules`. Needs Prometheus 2.42 or newer (keep_firing_for).\n"
-		"groups:\n  - name: rwkvmon-records\n    rules:\n");
+	buf_str(out, o->no_keep_firing ? "# Written by `rwkvmon export prometheus-rules --no-keep-firing`.\n"
+				       : "# Written by `rwkvmon export prometheus-rules`. Needs Prometheus 2.42 or "
+					 "vmalert 1.92, or newer "
+					 "ones\n# (keep_firing_for); --no-keep-firing writes it for older ones.\n");
+	buf_str(out, "groups:\n  - name: rwkvmon-records\n    rules:\n");
 	for (size_t i = 0; i < record_rule_count; i++) {
 		buf_printf(out, "      - record: %s\n", record_rules[i].name);
 		add_entry(out, "        ", "expr", record_rules[i].expression);
