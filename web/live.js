@@ -279,6 +279,7 @@ function showFleet() {
 	parts.verdict.className = `judged ${TONES[fleet.verdict] ?? "tone-none"}`;
 	parts.verdict.textContent = fleet.verdict_text;
 	parts.count.textContent = `${shown.length.toLocaleString("en")} ${words.LIVE_SHOWN} ${fleet.instances_total.toLocaleString("en")}`;
+	parts.leftOut.textContent = (fleet.fleet?.left_out ?? []).join(" ");
 	parts.body.replaceChildren(...shown.map(fleetRow));
 	drawHeat();
 }
@@ -304,6 +305,7 @@ function buildOverview() {
 		search: element("input", { type: "search", placeholder: words.LIVE_SEARCH, "aria-label": words.LIVE_SEARCH }),
 		filters: [],
 		count: element("p", { class: "count", role: "status" }),
+		leftOut: element("p", { class: "note" }),
 		heat: element("canvas", { role: "img", "aria-label": words.LIVE_HEAT, title: words.LIVE_HEAT }),
 		body: element("tbody"),
 	};
@@ -311,7 +313,7 @@ function buildOverview() {
 	parts.search.addEventListener("input", showFleet);
 	parts.heat.addEventListener("click", e => location.hash = `#instance=${encodeURIComponent(rowAt(e)?.instance ?? "")}`);
 	parts.heat.addEventListener("mousemove", e => parts.heat.title = rowAt(e)?.instance ?? words.LIVE_HEAT);
-	overview.replaceChildren(element("h2", {}, words.LIVE_OVERVIEW), parts.verdict,
+	overview.replaceChildren(element("h2", {}, words.LIVE_OVERVIEW), parts.verdict, parts.leftOut,
 		element("div", { class: "controls" }, parts.search, ...parts.filters, parts.count), parts.heat,
 		element("div", { class: "scroll rows", role: "group", tabindex: "0", "aria-label": words.LIVE_OVERVIEW },
 			element("table", {}, element("thead", {}, element("tr", {}, ...heads.map(h =>

@@ -174,6 +174,7 @@ static bool fill_sessions(struct findings *f, const struct analysis *a)
 		     most = a->sessions_most && a->sessions_most < left ? a->sessions_most : left;
 
 	f->sessions_total = t->n_listed + t->n_other;
+	f->sessions_unlisted = t->n_other;
 	for (size_t i = 0; !f->filtered && i < t->n_listed; i++)
 		f->missing_records += missing_count(&t->listed[i]->missing, t->listed[i]->records);
 	f->sessions_from = from;
@@ -496,7 +497,9 @@ static bool fill_by_series(struct findings *f, const struct analysis *a)
 		fine = instance_series(a, instance, &scratch, &series, &sessions);
 		if (fine && sessions)
 			fine = look_ahead_and_back(f, a, &series, instance);
+		f->instances_unforeseen += fine && !sessions;
 	}
+	f->instances_unforeseen += f->instances_total - n;
 	arena_free(&scratch);
 	return fine;
 }

@@ -167,8 +167,12 @@ static void note_collapse(struct findings *f, struct instance_evidence *e, const
 	e->collapse.session_id = kept(f, s->id);
 }
 
-static void note_part(struct instance_evidence *e, uint16_t part)
+static void note_part(struct instance_evidence *e, const struct time_breakdown *times, uint16_t part)
 {
+	if (part < times->n_parts && times->part[part].mixed) {
+		e->untimed = true;
+		return;
+	}
 	for (size_t i = 0; i < e->n_parts; i++)
 		if (e->part[i] == part)
 			return;
@@ -190,7 +194,7 @@ static void gather_evidence(struct findings *f, const struct analysis *a, const 
 		bad_session_note_alarms(out->first_alarm, &f->arena, s);
 		note_collapse(f, out, s, n);
 		if (s->times.part)
-			note_part(out, (uint16_t)(s->times.part - 1));
+			note_part(out, f->time_breakdown, (uint16_t)(s->times.part - 1));
 	}
 }
 
@@ -221,6 +225,7 @@ static bool tell(struct findings *f, const struct analysis *a, const struct grou
 	if (!fine)
 		return false;
 	gather_evidence(f, a, g, evidence);
+	f->instances_untimed += evidence->untimed;
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
 		out->alarms += evidence->tally.alarmed[type];
 	out->violating = evidence->tally.violating;
@@ -328,7 +333,7 @@ static void pace(struct instance_findings *in, const struct time_breakdown *time
 
 	for (size_t i = 0; i < times->n_parts; i++)
 		largest = !largest || times->part[i].steps > largest->steps ? &times->part[i] : largest;
-	if (!largest || largest->mixed)
+	if (!largest)
 		return;
 	facts_of(x, largest, opts);
 	in->timed = x->shift.known || (double)largest->steps >= limit_of(T_STEPS);

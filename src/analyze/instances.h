@@ -17,6 +17,7 @@ struct instance_evidence {
 	struct collapse_findings collapse;
 	uint16_t part[INSTANCE_PARTS_MAX]; /* (n_parts): of the time breakdown */
 	size_t n_parts;
+	bool untimed; /* its steps are in the part of all those for which there was no room */
 };
 
 /* Fills f->instance once its sessions are there; false when memory is out. */

@@ -24,7 +24,7 @@ enum {
 	LISTED_MAX = 1024, /* sessions whose numbers are kept apart, of all and of each instance; others are counted */
 	RECORDS_KEPT = 512,
 	ALARMS_KEPT = 256,
-	ACTIVE_MAX = 32,
+	ACTIVE_MAX = RULES_MAX, /* one of each rule */
 	NAME_BYTES = 128,
 	JUDGED_EVERY = 5, /* ticks: a judgement costs more than one */
 	TICK_BUCKETS = 4, /* resent with every tick: records may come a little late */

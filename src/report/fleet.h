@@ -45,7 +45,8 @@ void slowdown_words(struct buf *out, const struct findings *f, enum lang lang);
 /* Names the groups in which so many instances differ that there are two kinds of hosts. */
 void mixture_words(struct buf *out, const struct findings *f, const struct peer_mixture *m, enum lang lang);
 
-/* The number of instances with each cause, and their names; for a log of several instances. */
+/* The number of instances with each cause, and their names; then what is not known of some. For a log of several
+ * instances. */
 struct term;
 typedef void fleet_line_fn(void *ctx, const char *words, enum verdict verdict); /* words of a log: not escaped */
 void fleet_causes_each(const struct findings *f, enum lang lang, fleet_line_fn *line, void *ctx);

@@ -49,8 +49,31 @@ static void cause_words(struct buf *out, const struct of_cause *of, enum lang la
 	buf_printf(out, "%s%s%s", cause->title[lang], text(TEXT_COLON, lang), term_count(n, of->n));
 	for (size_t i = 0; bad && i < of->n && i < NAMES; i++)
 		buf_printf(out, "%s%s", !i ? " (" : text(TEXT_LIST_COMMA, lang), of->in[i]->instance);
-	if (bad)
-		buf_str(out, of->n > NAMES ? ", \xe2\x80\xa6)" : ")");
+	if (bad && of->n > NAMES) {
+		buf_str(out, text(TEXT_LIST_COMMA, lang));
+		text_fill(out, lang, TEXT_FLEET_CAUSE_MORE, term_count(n, of->n - NAMES), cause->id);
+	}
+	buf_str(out, bad ? ")" : "");
+}
+
+/* Says of how many instances there is less than of the others. */
+static void each_left_out(const struct findings *f, enum lang lang, fleet_line_fn *line, void *ctx)
+{
+	const struct {
+		enum text_id words;
+		uint64_t n;
+	} left_out[] = { { TEXT_FLEET_UNTIMED, f->instances_untimed }, { TEXT_FLEET_UNLISTED, f->sessions_unlisted } };
+	struct buf words = { 0 };
+	char n[TERM_TEXT];
+
+	for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++) {
+		buf_clear(&words);
+		if (left_out[i].n)
+			text_fill(&words, lang, left_out[i].words, term_count(n, left_out[i].n));
+		if (words.used)
+			line(ctx, words.p, VERDICT_UNDECIDED);
+	}
+	buf_free(&words);
 }
 
 void fleet_causes_each(const struct findings *f, enum lang lang, fleet_line_fn *line, void *ctx)
@@ -70,6 +93,8 @@ void fleet_causes_each(const struct findings *f, enum lang lang, fleet_line_fn *
 			line(ctx, words.p, of.in[0]->verdict);
 		i += of.n;
 	}
+	if (in)
+		each_left_out(f, lang, line, ctx);
 	buf_free(&words);
 	free(in);
 }
@@ -123,6 +148,12 @@ static void put_slowdown_json(struct json *out, const struct findings *f, enum l
 	buf_free(&words);
 }
 
+static void put_text_json(void *ctx, const char *words, enum verdict verdict)
+{
+	(void)verdict;
+	jw_text(ctx, words);
+}
+
 void fleet_causes_json(struct json *out, const struct findings *f, enum lang lang)
 {
 	const struct instance_findings **in = by_trouble(f, out->out);
@@ -145,6 +176,11 @@ void fleet_causes_json(struct json *out, const struct findings *f, enum lang lan
 		jw_end(out);
 		i += of.n;
 	}
+	jw_end(out);
+	jw_put_u64(out, "instances_untimed", f->instances_untimed);
+	jw_put_u64(out, "sessions_unlisted", f->sessions_unlisted);
+	jw_put_array(out, "left_out");
+	each_left_out(f, lang, put_text_json, out);
 	jw_end(out);
 	jw_end(out);
 	free(in);

@@ -212,7 +212,8 @@ static void put_row(struct term *t, const struct findings *f, const struct insta
 }
 
 /* What the rows do not show, and how to see it. */
-static void put_left_out(struct term *t, const struct findings *f, size_t matching, size_t shown)
+static void put_left_out(struct term *t, const struct findings *f, enum fleet_order order, size_t matching,
+			 size_t shown)
 {
 	char n[TERM_TEXT], all[TERM_TEXT];
 
@@ -223,7 +224,7 @@ static void put_left_out(struct term *t, const struct findings *f, size_t matchi
 						term_count(all, f->n_instances) });
 		term_newline(t);
 	}
-	term_more(t, MARK, TEXT_FLEET_MORE, matching - shown);
+	term_more(t, MARK, order == FLEET_BY_TROUBLE ? TEXT_FLEET_MORE : TEXT_FLEET_MORE_ROWS, matching - shown);
 }
 
 void fleet_text(struct buf *out, const struct findings *f, const struct fleet_options *opts)
@@ -247,6 +248,6 @@ void fleet_text(struct buf *out, const struct findings *f, const struct fleet_op
 	put_heads(&t, &l);
 	for (size_t i = 0; i < shown; i++)
 		put_row(&t, f, row[i], &l);
-	put_left_out(&t, f, n, shown);
+	put_left_out(&t, f, opts->order, n, shown);
 	free(row);
 }

@@ -106,6 +106,7 @@ void report_forecast_json(struct buf *out, const struct findings *f, const struc
 	for (size_t i = 0; i < f->n_foreseen; i++)
 		put_foreseen(&j, &f->foreseen[i]);
 	jw_end(&j);
+	jw_put_u64(&j, "instances_left_out", f->instances_unforeseen);
 	put_loops(&j, f);
 	jw_end(&j);
 	buf_char(out, '\n');

@@ -77,6 +77,7 @@ void report_forecast_text(struct buf *out, const struct findings *f, const struc
 	for (size_t i = 0; i < f->n_foreseen; i++)
 		put_foreseen(&t, &f->foreseen[i]);
 	put_loops(&t, f);
+	term_more(&t, INDENT, TEXT_FORECAST_UNFORESEEN, f->instances_unforeseen);
 	term_newline(&t);
 	term_left(&t, TINT_PLAIN, "", INDENT);
 	term_wrap(&t, TINT_DIM, text(TEXT_FORECAST_NOTE, t.lang), INDENT);

@@ -64,23 +64,31 @@ static void put_head(struct buf *out, const struct page *p)
 	table_body(out);
 }
 
+static void put_table(struct buf *out, const struct page *p)
+{
+	put_head(out, p);
+	for (size_t i = 0; i < p->f->n_foreseen; i++)
+		if (is_worth_saying(&p->f->foreseen[i]))
+			put_row(out, p, &p->f->foreseen[i]);
+	table_end(out);
+}
+
 void page_forecast(struct buf *out, const struct page *p)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < p->f->n_foreseen; i++)
 		any |= is_worth_saying(&p->f->foreseen[i]);
-	if (!any)
+	if (!any && !p->f->instances_unforeseen)
 		return;
 	buf_str(out, "<section aria-labelledby=\"forecast\">\n<h2 id=\"forecast\">");
 	put_str(out, words(p, TEXT_FORECAST_TITLE));
 	buf_str(out, "</h2>\n<p class=\"note\">");
 	put_str(out, words(p, TEXT_FORECAST_NOTE));
 	buf_str(out, "</p>\n");
-	put_head(out, p);
-	for (size_t i = 0; i < p->f->n_foreseen; i++)
-		if (is_worth_saying(&p->f->foreseen[i]))
-			put_row(out, p, &p->f->foreseen[i]);
-	table_end(out);
+	if (any)
+		put_table(out, p);
+	if (p->f->instances_unforeseen)
+		table_note(out, p, TEXT_FORECAST_UNFORESEEN, p->f->instances_unforeseen, 0);
 	buf_str(out, "</section>\n");
 }

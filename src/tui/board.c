@@ -310,6 +310,8 @@ void board_json(struct buf *to, const struct board *b)
 	jw_put_time(out, "to", b->to_us, b->records);
 	jw_put_u64(out, "records", b->records);
 	jw_put_u64(out, "tokens", b->tokens);
+	if (b->by_instance)
+		jw_put_u64(out, "instances_total", b->rows_total);
 	jw_put_u64(out, "sessions_total", b->sessions);
 	jw_put_u64(out, "dropped", b->dropped);
 	jw_put_u64(out, "skipped_lines", b->skipped);

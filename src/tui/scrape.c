@@ -252,6 +252,7 @@ static void forget(struct scrape_values *v)
 
 /* The name of the last row, in which all count that found no row of their own; /metrics names its own last one so. */
 static const char others[] = "other";
+static const char summed_up[] = "rwkv_exporter_other_label_sets"; /* how many are in it */
 
 /* Beside logs each instance is a row, in a process each model. */
 static struct scrape_row *row_of(struct scrape *s, const struct sample *sample)
@@ -418,6 +419,11 @@ static int source_of(const struct sample *sample)
 	return -1;
 }
 
+static uint64_t whole(double value)
+{
+	return value > 0 && value < 9e18 ? (uint64_t)value : 0;
+}
+
 static bool read_text(struct scrape *s, struct slice text)
 {
 	bool any = false;
@@ -434,6 +440,8 @@ static bool read_text(struct scrape *s, struct slice text)
 		if (!read_sample(line, &sample) || (source = source_of(&sample)) < 0)
 			continue;
 		any = true;
+		if (slice_is(sample.name, summed_up))
+			s->summed_up = whole(sample.value);
 		if (!sources[source].speaks_for_itself && !label_of(&sample, "model") && !label_of(&sample, "instance"))
 			continue; /* about the process that answers */
 		v = &row_of(s, &sample)->now;
@@ -460,6 +468,7 @@ bool scrape_take(struct scrape *s, struct slice text, int64_t time_us)
 		for (size_t i = 0; i < BOARD_METRICS; i++)
 			for (size_t k = 0; k < BOARD_POINTS; k++)
 				next->point[i][k] = (double)NAN;
+	next->summed_up = 0;
 	any = read_text(next, text);
 	if (any) {
 		next->first_us = next->texts++ ? next->first_us : time_us;
@@ -587,11 +596,6 @@ static double vram_of(const struct scrape_values *v)
 	return used / 1048576;
 }
 
-static uint64_t whole(double value)
-{
-	return value > 0 && value < 9e18 ? (uint64_t)value : 0;
-}
-
 static void fill_row(struct board_row *out, const struct scrape_row *row, double seconds)
 {
 	const struct scrape_values *v = &row->now;
@@ -696,20 +700,22 @@ static int worst_first(const void *a, const void *b)
 	return x->of != y->of ? (x->of > y->of) - (x->of < y->of) : (x->row > y->row) - (x->row < y->row);
 }
 
-/* Of all targets, at most SCRAPE_TARGETS. */
+/* Of all targets, at most SCRAPE_TARGETS. A target's "other" stands for as many as it says. */
 static void fill_rows(struct board *b, const struct scrape *s, size_t n)
 {
 	struct ranked all[SCRAPE_TARGETS * SCRAPE_ROWS];
 	size_t found = 0;
 
-	for (size_t i = 0; i < n && i < SCRAPE_TARGETS; i++)
+	for (size_t i = 0; i < n && i < SCRAPE_TARGETS; i++) {
+		b->rows_total += s[i].summed_up ? s[i].summed_up - 1 : 0;
 		for (size_t k = 0; k < s[i].n_rows; k++)
 			all[found++] = rank(&s[i], &s[i].row[k]);
+	}
 	if (found)
 		qsort(all, found, sizeof *all, worst_first);
 	for (size_t i = 0; i < found && i < BOARD_ROWS; i++)
 		fill_row(&b->row[b->n_rows++], all[i].row, seconds_between(all[i].of));
-	b->rows_total = found;
+	b->rows_total += found;
 }
 
 void board_from_scrapes(struct board *out, const struct scrape *s, size_t n, const char *source)

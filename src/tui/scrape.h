@@ -12,7 +12,8 @@
 
 #include "tui/board.h"
 
-enum { SCRAPE_ROWS = 32, SCRAPE_BOUNDS = 24, SCRAPE_TARGETS = 16 };
+/* SCRAPE_ROWS: all that `rwkvmon serve` keeps apart, and its "other". */
+enum { SCRAPE_ROWS = 65, SCRAPE_BOUNDS = 24, SCRAPE_TARGETS = 16 };
 
 enum scrape_histogram {
 	SCRAPE_LATENCY,
@@ -63,6 +64,7 @@ struct scrape_row {
 struct scrape {
 	struct scrape_row row[SCRAPE_ROWS]; /* (n_rows) */
 	size_t n_rows;
+	uint64_t summed_up;                   /* instances in the last row, "other", as the server counts them */
 	int64_t first_us, time_us, before_us; /* of the texts; 0: none */
 	double point[BOARD_METRICS][BOARD_POINTS];
 	uint64_t texts;

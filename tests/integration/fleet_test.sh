@@ -82,6 +82,33 @@ check "and says how many it does not show, and what does" sh -c "COLUMNS=100 '$r
 check "the page of a diagnosis has the causes, too" sh -c "'$rwkvmon' diagnose sick --format html | grep -q 'An instance is unlike its peers: 2 (host17:106'"
 check "and its Markdown" sh -c "'$rwkvmon' diagnose sick --format markdown | grep -q '^- An instance is unlike its peers: 2 (host17'"
 
+# Whatever leaves some out says so.
+python3 "$here/fleet.py" beyond 1100 --steps 52 --slow host1090=2 || exit 1
+PYTHONPATH=$here python3 - <<'PY' || exit 1
+import json, os
+from fleet import stamp, write, BEGIN
+write("ill", {f"host{i}": {"steps": 120, **({"factor": 1.6} if i % 8 == 0 else {})} for i in range(40)})
+os.mkdir("crowd")
+with open("crowd/all.log", "w") as log:
+    for s in range(10020):
+        log.write(json.dumps({"timestamp": stamp(BEGIN + s), "session_id": f"s{s}", "event_type": "inference_step", "instance": f"host{s}:1",
+                              "token_count": 1, "phase": "decode", "performance": {"token_latency_ms": 20}}) + "\n")
+PY
+for logs in beyond ill crowd; do "$rwkvmon" fleet $logs --json -q >$logs.json || failed=$((failed + 1)); done
+check "a cause of many instances says how many it does not name, and what lists them" sh -c \
+	"'$rwkvmon' fleet ill | tr -s ' \n' ' ' | grep -q 'An instance is unlike its peers: 5 (host[0-9]*:10[56], host[0-9]*:10[56], host[0-9]*:10[56], and 2 more: rwkvmon fleet --match unlike_peers)'"
+check "it does" sh -c "[ \$('$rwkvmon' fleet ill --match unlike_peers | grep -c ' host[0-9]*:') -ge 5 ]"
+check "another order does not call the rest better" sh -c "'$rwkvmon' fleet ill --sort name --top 3 | grep -q 'and 37 more instances; --top 0 lists all'"
+check "hosts beyond 1,024 have no times, and are counted" told beyond "f['instances_total'] == len(i) == 1100 and f['fleet']['instances_untimed'] == 77"
+check "no course that is a mixture of others" told beyond "sum(all(c is None for c in o['course']) for o in i.values()) == 77"
+check "they are compared all the same" told beyond "f['instances'][0]['instance'].startswith('host1090:') and i['host1090']['cause'] == 'unlike_peers'"
+check "who reads the list is told" sh -c "'$rwkvmon' fleet beyond | tr -s ' \n' ' ' | grep -q 'Of 77 instances the times were not followed'"
+check "sessions that are not distinguished are counted" told crowd "f['records'] == 10020 and f['instances_total'] == 10000 and f['fleet']['sessions_unlisted'] == 20"
+check "who reads the list is told of them, too" sh -c "'$rwkvmon' fleet crowd | tr -s ' \n' ' ' | grep -q '20 more sessions are in the sums alone'"
+check "a clean fleet leaves nobody out" told clean "f['fleet']['left_out'] == [] and f['fleet']['instances_untimed'] == f['fleet']['sessions_unlisted'] == 0"
+check "a forecast of many says whom it did not look at" sh -c "'$rwkvmon' forecast sick | tr -s ' \n' ' ' | grep -q 'The series of [1-9][0-9]* more instances were not looked at'"
+check "watch as JSON says how many there are" sh -c "'$rwkvmon' watch many --once --json | python3 -c 'import json, sys; b = json.load(sys.stdin); sys.exit((b[\"instances_total\"], len(b[\"instances\"])) != (200, 64))'"
+
 if "$rwkvmon" --version | grep -q 'live page: libmicrohttpd'; then
 	"$rwkvmon" serve sick --listen 127.0.0.1:0 2>serve.err &
 	server=$!

@@ -217,9 +217,10 @@ static void the_worst_is_on_top_and_the_rest_is_named(void **state)
 
 	(void)state;
 	assert_true(s && b);
-	for (int i = 0; i < 40; i++)
+	for (int i = 0; i < SCRAPE_ROWS + 8; i++)
 		buf_printf(&text, "rwkv_tokens_total{instance=\"host%d\",phase=\"decode\"} 10\n", i);
-	buf_str(&text, "rwkv_alarm_active{instance=\"host7\",alarm=\"high_latency\"} 1\n"
+	buf_str(&text, "rwkv_exporter_other_label_sets 36\n"
+		       "rwkv_alarm_active{instance=\"host7\",alarm=\"high_latency\"} 1\n"
 		       "rwkv_alarm_active{instance=\"host9\",alarm=\"non_finite\"} 1\n");
 	for (int i = 0; i < 2; i++) {
 		snprintf(s[i].name, sizeof s[i].name, "target");
@@ -227,15 +228,14 @@ static void the_worst_is_on_top_and_the_rest_is_named(void **state)
 	}
 	assert_int_equal(s[0].n_rows, SCRAPE_ROWS);
 	assert_string_equal(s[0].row[SCRAPE_ROWS - 1].name, "other");
-	assert_float_equal(s[0].row[SCRAPE_ROWS - 1].now.number[SCRAPE_DECODE_TOKENS], 10 * (40 - SCRAPE_ROWS + 1),
-			   1e-9);
+	assert_float_equal(s[0].row[SCRAPE_ROWS - 1].now.number[SCRAPE_DECODE_TOKENS], 10 * 9, 1e-9);
 	board_from_scrapes(b, s, 2, "test");
-	assert_int_equal(b->rows_total, 2 * SCRAPE_ROWS);
+	assert_int_equal(b->rows_total, 2 * (SCRAPE_ROWS + 35));
 	assert_string_equal(b->row[0].name, "host9");
 	assert_string_equal(b->row[1].name, "host9");
 	assert_string_equal(b->row[2].name, "host7");
 	assert_int_equal(b->alarms_total, 4);
-	assert_int_equal(b->tokens, 800);
+	assert_int_equal(b->tokens, 2 * 10 * (SCRAPE_ROWS + 8));
 	buf_free(&text);
 	free(b);
 	free(s);
