@@ -24,7 +24,8 @@
 #   make bench-proxy     what the proxy adds to each piece of 64 streams
 #   make bench-python    the same in Python, on the real rwkv package
 #   make test-peers      runtimes that others wrote, watched: PEERS=DIR has clones of Albatross and rwkv_lightning; llama.cpp
-#                        is built, or LLAMA=DIR has it; NEWER=PYTHON has torch 2 with flash-linear-attention and the like
+#                        is built, or LLAMA=DIR has it; NEWER=PYTHON has torch 2 with flash-linear-attention and the like;
+#                        and the containers of deploy/ (docker or podman)
 #   make gpu-check       what only an NVIDIA card can show, in ten minutes (PYTHON=, WHEELS=)
 #   make sbom       what is linked in, as CycloneDX JSON on standard output
 #   make install    PREFIX=/usr/local DESTDIR=
@@ -38,7 +39,7 @@ WERROR ?= OFF
 TESTS  ?= OFF
 
 # Minutes in a real browser and with real servers: test-all.
-REAL = ^(page_test|live_test|prometheus_test)$$
+REAL = ^(page_test|live_test|prometheus_test|vmalert_test)$$
 
 MAKEFLAGS += --no-print-directory
 CONFIGURE = cmake --preset release --log-level=WARNING -DRWKVMON_WERROR=$(WERROR) -DRWKVMON_TESTS=$(TESTS) \
@@ -89,6 +90,7 @@ test-peers: all
 	@RWKVMON_PEERS=$(PEERS) RWKVMON_PEERS_PYTHON=$(NEWER) tests/python/peers build
 	@tools/test-packages build || [ $$? = 77 ]
 	@tools/test-llama build $(LLAMA) || [ $$? = 77 ]
+	@tools/test-containers build || [ $$? = 77 ]
 
 gpu-check: all
 	@tools/gpu-check build

@@ -118,43 +118,100 @@ for name in subprocess.run([rwkvmon, "export", "victorialogs"], capture_output=T
         check(status == 200, "the engine refuses", name, text)
 
 
-# --- the same behind TLS, by a token from a file, with the nginx of docs/FLEET.md --------------------------------------
-def behind_tls():
-    outer, token = free_port(), os.urandom(24).hex()
+# --- the same behind TLS, by a token from a file, with the nginx of deploy/fleet ----------------------------------------
+SERVERS = re.findall(r"^server \{.*?^\}", open(f"{HERE}/../../deploy/fleet/nginx-victorialogs.conf").read(), re.M | re.S)
+SPAN = ["--since", "2025-10-01T00:00:00Z", "--until", "2025-12-01T00:00:00Z"]
+KNOWN, WHO = ["--to-ca", "tls/cert.pem"], ["--to-token", "@tls/fleet-token"]
+
+
+def make_secrets():
     os.mkdir("tls")
-    open("tls/token", "w").write(token + "\n")
+    for name in ("fleet-token", "storage-token"):
+        token = os.urandom(24).hex()
+        open(f"tls/{name}", "w").write(token + "\n")
+        open(f"tls/{name}.conf", "w").write(f'set $expected "Bearer {token}";\n')
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
                     "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "tls/key.pem", "-out", "tls/cert.pem"], check=True, capture_output=True)
-    server = re.search(r"```nginx\n(.*?)```", open(f"{HERE}/../../docs/FLEET.md").read(), re.S)[1]
-    for found, put in (("9443", f"127.0.0.1:{outer}"), ("127.0.0.1:9428", f"127.0.0.1:{single.port}"), ("/etc/rwkvmon", dir + "/tls"), ("TOKEN", token)):
-        check(found in server, "the document lacks", found)
-        server = server.replace(found, put)
+
+
+def server(which, inner):
+    """One of the file's two servers (0: for clients, 1: before a storage node) before a port; its text and its own port."""
+    outer, text = free_port(), SERVERS[which]
+    for found, put in (("9443" if not which else "9444", f"127.0.0.1:{outer}"), ("127.0.0.1:9428" if not which else "127.0.0.1:9491", f"127.0.0.1:{inner}"),
+                       ("/etc/rwkvmon", dir + "/tls")):
+        check(found in text, "nginx-victorialogs.conf lacks", found)
+        text = text.replace(found, put)
+    return text, outer
+
+
+def nginx(name, *servers):
     temp = " ".join(f"{kind}_temp_path {dir}/tls/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    open("tls/nginx.conf", "w").write(f"daemon off; master_process off; pid {dir}/tls/pid; error_log stderr; events {{}} http {{ access_log off; {temp}\n{server}}}\n")
-    front = start(["nginx", "-p", dir + "/tls", "-c", dir + "/tls/nginx.conf"], stderr=open("tls/said", "w"))
-    await_true("nginx", lambda: fetch(f"http://127.0.0.1:{outer}/")[0] == 400)
-    url, known, who = f"https://127.0.0.1:{outer}", ["--to-ca", "tls/cert.pem"], ["--to-token", "@tls/token"]
+    open(f"tls/{name}.conf", "w").write(f"daemon off; master_process off; pid {dir}/tls/{name}.pid; error_log stderr; events {{}} "
+                                        f"http {{ access_log off; {temp}\n" + "\n".join(text for text, _ in servers) + "}\n")
+    process = start(["nginx", "-p", dir + "/tls", "-c", f"{dir}/tls/{name}.conf"], stderr=open(f"tls/{name}.said", "w"))
+    for _, port in servers:
+        await_true("nginx", lambda: fetch(f"http://127.0.0.1:{port}/")[0] == 400)
+    return process
 
-    def ship(*more, code):
-        done = subprocess.run([rwkvmon, "ship", "sick", "--to", url, "--spool", "tls/spool", "--once", "--lang", "en", *more], capture_output=True, text=True)
-        check(done.returncode == code and token not in done.stderr, more, done.returncode, done.stderr)
-        return done.stderr
 
-    ranges = ["--since", "2025-10-01T00:00:00Z", "--until", "2025-12-01T00:00:00Z"]
-    check("certificate" in ship(*who, code=4), "an unknown certificate")
-    check("status 401" in ship(*known, code=4), "no token")
-    check("0 wait in the spool; 0 were lost" in ship(*known, *who, code=0), "what waited is sent")
-    await_true("lines behind TLS", lambda: '"n":"0"' not in fetch(single.url + "/select/logsql/query?query=_msg:rollup%20|%20stats%20count()%20n")[2])
-    time.sleep(1.5)
-    compare(json.loads(subprocess.run([rwkvmon, "fleet", "sick", "--json", "-q"], capture_output=True, text=True, check=True).stdout),
-            asked(url, *known, *who, *ranges))
-    check("status 401" in asked(url, *known, *ranges, code=3), "asked without a token")
-    check("certificate" in asked(url, *who, *ranges, code=3), "asked with an unknown certificate")
+def ship_secretly(url, *more, code):
+    done = subprocess.run([rwkvmon, "ship", "sick", "--to", url, "--spool", "tls/spool", "--once", "--lang", "en", *more], capture_output=True, text=True)
+    check(done.returncode == code and open("tls/fleet-token").read().strip() not in done.stderr, more, done.returncode, done.stderr)
+    return done.stderr
+
+
+def compare_secretly(url):
+    """All lines that were shipped are told, as from the logs."""
+    of_logs = json.loads(subprocess.run([rwkvmon, "fleet", "sick", "--json", "-q"], capture_output=True, text=True, check=True).stdout)
+    await_true("lines behind TLS", lambda: (subprocess.run([rwkvmon, "fleet", url, "--json", "-q", *KNOWN, *WHO, *SPAN], stdout=open("tls/answer", "w"),
+                                                           stderr=subprocess.DEVNULL).returncode == 0 and
+                                            json.load(open("tls/answer"))["records"] == of_logs["records"]))
+    compare(of_logs, asked(url, *KNOWN, *WHO, *SPAN))
+
+
+def behind_tls():
+    before = server(0, single.port)
+    front, url = nginx("single", before), f"https://127.0.0.1:{before[1]}"
+    check("certificate" in ship_secretly(url, *WHO, code=4), "an unknown certificate")
+    check("status 401" in ship_secretly(url, *KNOWN, code=4), "no token")
+    check("0 wait in the spool; 0 were lost" in ship_secretly(url, *KNOWN, *WHO, code=0), "what waited is sent")
+    compare_secretly(url)
+    check("status 401" in asked(url, *KNOWN, *SPAN, code=3), "asked without a token")
+    check("certificate" in asked(url, *WHO, *SPAN, code=3), "asked with an unknown certificate")
     stop(front)
 
 
+def cluster_behind_tls():
+    """Storage nodes are reached by TLS and a token of their own, as victorialogs-front.service says; so is the front."""
+    shutil.rmtree("tls/spool")
+    nodes = [Node("tls-a"), Node("tls-b")]
+    storage = [server(1, n.port) for n in nodes]
+    proxy = nginx("nodes", *storage)
+    text = open(f"{HERE}/../../deploy/fleet/victorialogs-front.service").read()
+    flags = re.search(r"^#   ExecStart=\S.* (-storageNode\.tls .*)$", text, re.M)[1]
+
+    def front_with(token):
+        return Node("tls-front", f"-storageNode={','.join(f'127.0.0.1:{port}' for _, port in storage)}",
+                    *flags.replace("%d/cert", dir + "/tls/cert.pem").replace("%d/token", f"{dir}/tls/{token}").split())
+
+    inner = front_with("fleet-token")
+    check(asked(inner.url, *SPAN, code=3), "nodes do not answer a front that has another token")
+    stop(inner.process)
+    inner = front_with("storage-token")
+    before = server(0, inner.port)
+    outer, url = nginx("front", before), f"https://127.0.0.1:{before[1]}"
+    check("status 401" in ship_secretly(url, *KNOWN, code=4), "no token before a cluster")
+    check("0 wait in the spool; 0 were lost" in ship_secretly(url, *KNOWN, *WHO, code=0), "what waited is sent to a cluster")
+    compare_secretly(url)
+    check("status 401" in asked(f"https://127.0.0.1:{storage[0][1]}", *KNOWN, *WHO, *SPAN, code=3), "the clients' token opens no storage node")
+    for process in (outer, proxy, inner.process, *(n.process for n in nodes)):
+        stop(process)
+
+
 if shutil.which("nginx") and shutil.which("openssl"):
+    make_secrets()
     behind_tls()
+    cluster_behind_tls()
 else:
     skipped("engine_test: TLS before the engine (nginx-light, openssl)")
 stop(single.process)
