@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, List
 
 from ._native import (BF16, DECODE, F16, F32, FINISH_ABORT, FINISH_ERROR, FINISH_LENGTH, FINISH_STOP, PHASE_UNKNOWN, PREFILL, SHIFT, WKV,
                       RwkvmonError, StateSums, TensorView, version)
+from . import settings
 from .analyzer import RWKVLogAnalyzer, analyze_state_evolution
 from .collector import Collector, Stream, views
 from .metrics import start_http_server, update_prometheus_metrics
@@ -56,5 +57,5 @@ def __getattr__(name: str) -> Any:
 __all__: List[str] = [
     "BF16", "Collector", "DECODE", "Description", "F16", "F32", "FINISH_ABORT", "FINISH_ERROR", "FINISH_LENGTH", "FINISH_STOP", "Options",
     "PHASE_UNKNOWN", "PREFILL", "RWKVLogAnalyzer", "RwkvmonError", "SHIFT", "Sampler", "StateSums", "Stream", "TensorView", "Verdict",
-    "WKV", "analyze_state_evolution", "start_http_server", "update_prometheus_metrics", "version", "view_of", "views", "views_of", "watch",
+    "WKV", "analyze_state_evolution", "settings", "start_http_server", "update_prometheus_metrics", "version", "view_of", "views", "views_of", "watch",
 ]

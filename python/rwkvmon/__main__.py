@@ -1,4 +1,7 @@
-"""python -m rwkvmon [options] script.py args…: runs a script that uses a model of adapters.RUNTIMES, watched."""
+"""python -m rwkvmon [options] script.py args…: runs a script that uses a model of adapters.RUNTIMES, watched.
+
+python -m rwkvmon tune MODEL [options of rwkvmon tune]: the fastest strategy of the package rwkv in this Python, on this machine.
+"""
 from __future__ import annotations
 
 import argparse
@@ -9,14 +12,14 @@ import sys
 from dataclasses import replace
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type, Union
 
-from . import hook
-from ._native import RwkvmonError, version
+from . import hook, settings
+from ._native import RwkvmonError, program_path, version
 from ._settings import Setting
 from .collector import Collector, check
 from .options import ALL, Options, value_of
 
 _FLAGS = {f"--{s.name}" for s in ALL if s.kind == "flag"}
-_WITH_VALUE = {f"--{s.name}" for s in ALL if s.kind != "flag"}
+_WITH_VALUE = {f"--{s.name}" for s in ALL if s.kind != "flag"} | {"--settings"}
 
 
 class _Once(argparse.Action):
@@ -55,12 +58,16 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m rwkvmon", allow_abbrev=False,
         description="Runs a script unchanged and writes a log of every forward call of its RWKV models: of the package rwkv, "
                     "transformers, flash-linear-attention, Albatross or rwkv_lightning.",
-        epilog="afterwards:  rwkvmon analyze LOG --format html -o report.html")
+        epilog="afterwards:  rwkvmon analyze LOG --format html -o report.html;   python -m rwkvmon tune MODEL -o FILE  measures which "
+               "strategy of the package rwkv is the fastest here")
     p.add_argument("-q", "--quiet", action="store_true", help="no alarms on standard error")
     p.add_argument("--version", action="version", version="%(prog)s " + _version())
-    settings = p.add_argument_group("settings of the monitor")
+    p.add_argument("--settings", metavar="FILE", action=_Once,
+                   help="strategy, threads and chunk-len of the script's models, and settings below, one a line, as `rwkvmon tune "
+                        "-o FILE` writes it; options and variables given beside it come first")
+    group = p.add_argument_group("settings of the monitor")
     for s in ALL:
-        _add(settings, s)
+        _add(group, s)
     p.add_argument("-m", dest="module", action="store_true", help="what follows is a module's name, as in python -m")
     p.add_argument("script", help="the script")
     p.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
@@ -101,14 +108,16 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def parse(argv: Sequence[str]) -> Tuple[argparse.Namespace, Options]:
-    """Parses the command line, and takes settings it lacks from the environment: what to run, and how to watch it."""
+    """Parses the command line, and takes settings it lacks from the environment, then from the file of --settings: what to run,
+    and how to watch it. `settings` of the result is that file as it was read."""
     args = _parser().parse_args(_with_values(argv))
     given = {s.member: getattr(args, s.member) for s in ALL if getattr(args, s.member) is not None}
     if args.quiet:
         given.setdefault("alarms_to_stderr", False)
     if given.get("log") == "none":
         given["log"] = None
-    return args, Options.from_environment(**given)
+    args.settings = settings.load(args.settings) if args.settings else settings.RunSettings()
+    return args, args.settings.options(**given)
 
 
 def _nothing_watched(script: str, error: Optional[Type[BaseException]]) -> str:
@@ -126,9 +135,18 @@ def _size(log: Optional[str]) -> int:
     return os.path.getsize(log) if log and os.path.exists(log) else 0
 
 
+def _tune(words: List[str]) -> int:
+    """The program races and judges; it asks processes of this Python (rwkvmon.tune_bench)."""
+    model = [] if not words or words[0].startswith("-") else ["--model"]
+    os.execv(program_path(), ["rwkvmon", "tune", "--python", sys.executable, *model, *words])
+
+
 def main(argv: Optional[List[str]] = None) -> int:
+    words = sys.argv[1:] if argv is None else argv
     try:
-        args, options = parse(sys.argv[1:] if argv is None else argv)
+        if words[:1] == ["tune"] and not os.path.exists("tune"):
+            return _tune(words[1:])
+        args, options = parse(words)
         if not args.module and not os.path.exists(args.script):
             print(f"python -m rwkvmon: {args.script}: no such file", file=sys.stderr)
             return 3
@@ -138,7 +156,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         return 2
     options = replace(options, log=options.log_path())  # of child processes too
     before = _size(options.log)
-    hook.install(options)
+    hook.install(options, args.settings)
     try:
         _run(args)
     finally:  # a script that ends by itself, too

@@ -5,6 +5,7 @@ import importlib.abc
 import importlib.machinery
 import json
 import os
+import re
 import sys
 from dataclasses import asdict, replace
 from importlib.machinery import ModuleSpec
@@ -15,19 +16,33 @@ from typing import Any, Optional, Sequence
 from . import adapters
 from . import model as model_module
 from .options import Options
+from .settings import RunSettings, default_chunk_len
 
 
 _CHILDREN = "_RWKVMON_CHILDREN"  # the variable that hands the options on to the Pythons that this one starts
+_SETTINGS = "_RWKVMON_SETTINGS"  # and how models are run
 _MODULES = "_RWKVMON_MODULES"  # and the one that tells them which modules have models
+_ARGUMENTS = re.compile(r"rwkv(_pip)?\.utils")  # modules with PIPELINE_ARGS
 _IN_CHILD = str(Path(__file__).parent / "_children")  # what they run first
 
 
-def _is_target(name: str) -> bool:
+def _has_models(name: str) -> bool:
     return any(runtime.modules.match(name) for runtime in adapters.RUNTIMES)
 
 
+def _has_arguments(name: str) -> bool:
+    return model_module.default_settings.chunk_len is not None and _ARGUMENTS.fullmatch(name) is not None
+
+
+def _is_target(name: str) -> bool:
+    return _has_models(name) or _has_arguments(name)
+
+
 def _replace(module: Any) -> None:
-    if adapters.RUNTIMES[0].modules.match(module.__name__):  # the package; RWKV-Runner's copies of it
+    chunk_len = model_module.default_settings.chunk_len
+    if chunk_len is not None and not _has_models(module.__name__):
+        default_chunk_len(getattr(module, "PIPELINE_ARGS", object), chunk_len)
+    elif adapters.RUNTIMES[0].modules.match(module.__name__):  # the package; RWKV-Runner's copies of it
         module.RWKV = model_module.logging_class(module)
     else:
         adapters.watch_new(module)
@@ -65,21 +80,22 @@ class _Finder(importlib.abc.MetaPathFinder):
         return None
 
 
-def install(options: Options = Options()) -> _Finder:
+def install(options: Options = Options(), settings: RunSettings = RunSettings()) -> _Finder:
     """Models are watched from now on, even if their module was imported before; those of Pythons that this one starts too."""
-    model_module.default_options = options
+    model_module.default_options, model_module.default_settings = options, settings
     for name, module in list(sys.modules.items()):
         if _is_target(name):
             _replace(module)
     finder = next((finder for finder in sys.meta_path if isinstance(finder, _Finder)), None) or _Finder()
     if finder not in sys.meta_path:
         sys.meta_path.insert(0, finder)
-    _install_in_children(options)
+    _install_in_children(options, settings)
     return finder
 
 
-def _install_in_children(options: Options) -> None:
+def _install_in_children(options: Options, settings: RunSettings) -> None:
     """Into the same log. Forked children need nothing."""
+    os.environ[_SETTINGS] = json.dumps(settings.as_dict())
     os.environ[_CHILDREN] = json.dumps(asdict(options))
     os.environ[_MODULES] = "|".join(f"(?:{runtime.modules.pattern})" for runtime in adapters.RUNTIMES)
     folders = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder and folder != _IN_CHILD]
@@ -88,4 +104,5 @@ def _install_in_children(options: Options) -> None:
 
 def install_in_child() -> _Finder:
     """In a Python that was started. The parent's address, file of metrics and session are the parent's."""
-    return install(replace(Options(**json.loads(os.environ[_CHILDREN])), listen=None, metrics_textfile=None, session_id=None))
+    options = Options(**json.loads(os.environ[_CHILDREN]))
+    return install(replace(options, listen=None, metrics_textfile=None, session_id=None), RunSettings(**json.loads(os.environ[_SETTINGS])))

@@ -23,6 +23,7 @@ from .monitor import Monitor, token_list
 from .options import Description, Options, Sampler
 from .rows import Given
 from .samples import Decay, Samples, Shadow, full_precision
+from .settings import RunSettings
 from .tensors import Tensor
 from .verdict import OnVerdict
 
@@ -32,6 +33,7 @@ _CHUNK_LEN = 256  # the package's default, when the caller shows no other
 _FRAMES = 12  # how far up the callers are asked
 
 default_options = Options()  # of models made without `monitor=`; set by `python -m rwkvmon`
+default_settings = RunSettings()  # how models are run, whatever their makers say; set by `python -m rwkvmon --settings`
 
 
 def weights_of(model: Any) -> Dict[str, Any]:
@@ -223,6 +225,8 @@ def _make_class(base: Any, module: Any) -> type:
 
         def __init__(self, model: str, strategy: str, *args: Any, monitor: Optional[Options] = None,
                      on_alarm: Optional[OnAlarm] = None, on_verdict: Optional[OnVerdict] = None, **kwargs: Any) -> None:
+            strategy = default_settings.strategy_beside(strategy)
+            default_settings.use_threads()
             start = time.perf_counter()
             super().__init__(model, strategy, *args, **kwargs)
             load_ms = (time.perf_counter() - start) * 1e3

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass, fields
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 
 from ._native import RwkvmonError
 from ._settings import SETTINGS, Setting, Settings
@@ -34,9 +34,10 @@ class Options(Settings):
     shadow_strategy: Optional[str] = None
 
     @classmethod
-    def from_environment(cls, **given: Any) -> "Options":
-        """What the variables of docs/SETTINGS.md (RWKVMON_LOG_KEEP) say, and over it what is given here."""
-        said: Dict[str, Any] = {}
+    def from_environment(cls, _beneath: Mapping[str, Any] = {}, **given: Any) -> "Options":
+        """What the variables of docs/SETTINGS.md (RWKVMON_LOG_KEEP) say, and over it what is given here; `_beneath` is what
+        a settings file says, which both come before."""
+        said: Dict[str, Any] = {name: value for name, value in _beneath.items() if name not in given}
         for setting in ALL:
             variable = "RWKVMON_" + setting.name.replace("-", "_").upper()
             text = os.environ.get(variable)

@@ -70,6 +70,7 @@ struct tuning {
 	int cores;
 	double seconds;
 	bool interrupted, out_of_time;
+	bool python; /* of the package rwkv, not of the built-in runtime */
 };
 
 /* Before the race: who is out because of memory or quality. Others keep their fate. */

@@ -11,14 +11,17 @@
 #include "cli/progress.h"
 #include "cli/tell.h"
 #include "cli/tune_bench.h"
+#include "cli/tune_quality.h"
 #include "report/tuning.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { THREADS_MAX = 64, THREAD_STEPS = 5, BENCHES = 2 * BENCH_STRATEGIES, CALIBRATION_CALLS = 5, CALLS_LEAST = 3 };
 
 static const double SECONDS_DEFAULT = 30, KL_DEFAULT = 0.1, BURST_NS = 20e6;
+static const double SECONDS_PYTHON = 300; /* it takes seconds to start */
 
 /* Of the seconds: for the text and the comparison of predictions; until the first heat has to be over. */
 static const double TEXT_SHARE = 0.1, FIRST_HEAT_SHARE = 0.8;
@@ -30,6 +33,7 @@ struct tune {
 	const struct options *opts;
 	struct tuning out;
 	struct bench_text text;
+	struct buf listed; /* strategies that the package rwkv was asked for */
 	const char *strategy[BENCH_STRATEGIES];
 	size_t n_strategies;
 	int threads[THREAD_STEPS];
@@ -75,26 +79,52 @@ static void list_threads(struct tune *t, int most)
 		t->threads[t->n_threads++] = most;
 }
 
-static int read_options(struct tune *t, struct err *err)
+/* The lines of the answer become texts of their own. */
+static int ask_python(struct tune *t, struct err *err)
+{
+	const struct options *o = t->opts;
+	int rc = o->model ? tune_python_strategies(&t->listed, o->tuned_python, o->model, err)
+			  : err_set(err, ERR_USAGE,
+				    "tune --python needs --model: the package rwkv has no model of its own");
+	char *at = t->listed.p, *end;
+
+	for (; !rc && at && t->n_strategies < BENCH_STRATEGIES && (end = strchr(at, '\n')); at = end + 1) {
+		*end = '\0';
+		t->strategy[t->n_strategies++] = at;
+	}
+	return rc;
+}
+
+static int list_strategies(struct tune *t, struct err *err)
 {
 	const struct options *o = t->opts;
 	const char *const *strategy = o->strategies[0] ? o->strategies : strategies_default;
+
+	if (o->tuned_python && !o->strategies[0])
+		return ask_python(t, err);
+	while (strategy[t->n_strategies]) {
+		t->strategy[t->n_strategies] = strategy[t->n_strategies];
+		t->n_strategies++;
+	}
+	return 0;
+}
+
+static int read_options(struct tune *t, struct err *err)
+{
+	const struct options *o = t->opts;
 	uint64_t most = o->max_threads == UINT64_MAX ? (uint64_t)cpu_count() : o->max_threads;
 
 	if (!most || (most > THREADS_MAX && o->max_threads != UINT64_MAX))
 		return err_set(err, ERR_USAGE, "--max-threads: expected 1 to %d", THREADS_MAX);
 	list_threads(t, most > THREADS_MAX ? THREADS_MAX : (int)most);
-	while (strategy[t->n_strategies]) {
-		t->strategy[t->n_strategies] = strategy[t->n_strategies];
-		t->n_strategies++;
-	}
-	t->seconds_max = isnan(o->seconds) ? SECONDS_DEFAULT : o->seconds;
+	t->seconds_max = !isnan(o->seconds) ? o->seconds : o->tuned_python ? SECONDS_PYTHON : SECONDS_DEFAULT;
 	t->out.limits.memory_mb = o->max_memory;
 	t->out.limits.kl = isnan(o->max_kl) ? KL_DEFAULT : o->max_kl;
 	t->out.limits.tps = o->min_tps;
 	t->out.cores = cpu_count();
 	cli_model_name(t->model, sizeof t->model, o->model);
 	t->out.model = t->model;
+	t->out.python = o->tuned_python != NULL;
 	return read_objective(t, err);
 }
 
@@ -103,7 +133,7 @@ static int read_options(struct tune *t, struct err *err)
 /* Strategies that were not asked for one by one are left out when their weights are those of one before. */
 static bool is_twin(const struct tune *t, size_t strategy)
 {
-	for (size_t i = 0; i < strategy && !t->opts->strategies[0]; i++)
+	for (size_t i = 0; i < strategy && !t->opts->strategies[0] && !t->out.python; i++)
 		if (t->text.of[strategy].dtype[0] && !strcmp(t->text.of[i].dtype, t->text.of[strategy].dtype))
 			return true;
 	return false;
@@ -111,13 +141,18 @@ static bool is_twin(const struct tune *t, size_t strategy)
 
 static struct bench_model model_of(const struct tune *t, size_t bench)
 {
-	return (struct bench_model){ t->opts->model, t->strategy[bench / 2], bench % 2, &t->text };
+	return (struct bench_model){ .path = t->opts->model,
+				     .python = t->opts->tuned_python,
+				     .strategy = t->strategy[bench / 2],
+				     .skip_zeros = bench % 2,
+				     .token = t->text.token,
+				     .n = t->text.n };
 }
 
 /* One after the other: what memory each takes, and which cannot be opened. */
 static int look_at_benches(struct tune *t, struct err *err)
 {
-	bool skips = t->out.objective != TUNE_PREFILL;
+	bool skips = t->out.objective != TUNE_PREFILL && !t->out.python;
 	int rc = 0;
 
 	for (size_t i = 0; i < 2 * t->n_strategies && !rc && !generation_interrupted(); i++) {
@@ -159,12 +194,19 @@ static void add_candidate(struct tune *t, struct tuning_heat *h, struct tuning_c
 	h->of[h->race.n++] = c;
 }
 
+/* Of the package rwkv, a strategy of devices alone: threads have no part in it. */
+static bool is_on_device(const struct tune *t, size_t strategy)
+{
+	return t->out.python && !strstr(t->strategy[strategy], "cpu");
+}
+
 /* A candidate that failed or is a duplicate is listed once. */
 static void add_strategy(struct tune *t, struct tuning_heat *h, size_t strategy)
 {
 	bool chunks = t->out.objective == TUNE_PREFILL;
 	bool alone = is_twin(t, strategy) || !t->text.of[strategy].dtype[0];
-	size_t n_skips = alone || chunks ? 1 : 2, n_threads = alone ? 1 : t->n_threads,
+	size_t n_skips = alone || chunks || t->out.python ? 1 : 2,
+	       n_threads = alone || is_on_device(t, strategy) ? 1 : t->n_threads,
 	       n_chunks = alone || !chunks ? 1 : sizeof chunk_lens / sizeof *chunk_lens;
 
 	for (size_t s = 0; s < n_skips; s++)
@@ -359,7 +401,8 @@ static int measure_all(struct tune *t, struct err *err)
 
 	if (t->progress.enabled)
 		progress_draw(&t->progress, text(TEXT_TUNE_PREPARING, args_lang(o->lang)), 0, "");
-	rc = bench_text_make(&t->text, o->model, t->strategy, t->n_strategies, TEXT_SHARE * t->seconds_max, err);
+	rc = bench_text_make(&t->text, &(struct bench_model){ .path = o->model, .python = o->tuned_python },
+			     t->strategy, t->n_strategies, TEXT_SHARE * t->seconds_max, err);
 	if (rc)
 		return rc;
 	t->out.dtype = t->text.dtype;
@@ -385,7 +428,8 @@ static void say_saved(const struct options *opts)
 	struct buf word = { 0 };
 
 	buf_shell_word(&word, opts->tuned);
-	args_say(args_lang(opts->lang), TEXT_TUNE_SAVED, opts->tuned, word.p ? word.p : "FILE");
+	args_say(args_lang(opts->lang), opts->tuned_python ? TEXT_TUNE_SAVED_PYTHON : TEXT_TUNE_SAVED, opts->tuned,
+		 word.p ? word.p : "FILE");
 	buf_free(&word);
 }
 
@@ -477,6 +521,8 @@ int command_tune(const struct options *opts, struct err *err)
 	t->start_ns = clock_mono_ns(&clock_system);
 	t->progress = progress_start(!opts->quiet);
 	rc = read_options(t, err);
+	if (!rc)
+		rc = list_strategies(t, err);
 	if (!rc) {
 		generation_catch_signals();
 		rc = measure_all(t, err);
@@ -484,6 +530,7 @@ int command_tune(const struct options *opts, struct err *err)
 	progress_clear(&t->progress);
 	if (!rc)
 		rc = say(t, err);
+	buf_free(&t->listed);
 	free(t);
 	return rc;
 }

@@ -10,46 +10,18 @@
 #ifndef RWKVMON_CLI_TUNE_BENCH_H
 #define RWKVMON_CLI_TUNE_BENCH_H
 
-#include "base/err.h"
+#include "cli/tune_serve.h"
+#include "cli/tune_wire.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
-
-enum { BENCH_TEXT = 480, BENCH_STRATEGIES = 8, BENCH_TOKENS = 256 };
-
-/* How a strategy's predictions differ from those of the file's own weights, over text that these wrote. */
-struct bench_quality {
-	double kl, kl_high, top1; /* NAN: unknown */
-	char dtype[8];            /* of most weights; "" when it cannot be opened */
-	char why[BENCH_TEXT];     /* then: why */
-};
-
-struct bench_text {
-	uint32_t token[BENCH_TOKENS]; /* (n): written by the file's own weights; what is fed when time is measured */
-	size_t n;
-	char dtype[8]; /* of the file's own weights */
-	struct bench_quality of[BENCH_STRATEGIES];
-	struct err err; /* code 0: the rest is valid */
-};
-
-/* Draws text with the file's own weights for `seconds` at most, and compares the n strategies on it; in a process of
- * its own. `model` NULL: the built-in one. */
-int bench_text_make(struct bench_text *out, const char *model, const char *const *strategy, size_t n, double seconds,
-		    struct err *err);
 
 struct bench {
 	pid_t pid; /* 0: none */
 	int ask, answer;
-	double memory_mb;     /* resident after the first tokens */
-	char why[BENCH_TEXT]; /* it cannot be opened: why */
-};
-
-struct bench_model {
-	const char *path, *strategy;
-	bool skip_zeros;
-	const struct bench_text *text;
+	double memory_mb;       /* resident after the first tokens */
+	uint32_t vocab;         /* known of Python alone */
+	char dtype[WIRE_DTYPE]; /* too */
+	char why[WIRE_WHY];     /* it cannot be opened: why */
 };
 
 /* Fails only where no process can be made; a model that cannot be opened says why. */
@@ -65,5 +37,8 @@ struct bench_burst {
 
 /* Nanoseconds per token: the median of single tokens, the mean of prompts; NAN when the process failed. */
 double bench_run(struct bench *b, const struct bench_burst *burst);
+
+/* Feeds a token, and gets the logits (vocab) after it. Of Python alone; false when the process failed. */
+bool bench_predict(struct bench *b, uint32_t token, float *logits);
 
 #endif

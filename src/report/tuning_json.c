@@ -53,6 +53,7 @@ void report_tuning_json(struct buf *to, const struct tuning *t)
 	jw_object(&out);
 	jw_put_text(&out, "model_name", t->model);
 	jw_put_text(&out, "dtype", t->dtype);
+	jw_put_text(&out, "runtime", t->python ? "rwkv" : "rwkvmon");
 	jw_put_text(&out, "objective", objective_ids[t->objective]);
 	jw_put_i64(&out, "cores", t->cores);
 	jw_put_decimal(&out, "seconds", t->seconds, 2);

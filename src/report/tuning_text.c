@@ -171,7 +171,10 @@ void report_tuning_settings(struct buf *out, const struct tuning *t)
 
 	if (!c)
 		return;
-	buf_str(out, "# Written by `rwkvmon tune`; for `rwkvmon run --settings FILE`.\n");
-	buf_printf(out, "strategy: \"%s\"\nskip-zeros: %s\nthreads: %d\nchunk-len: %zu\n", c->strategy,
-		   c->skip_zeros ? "yes" : "no", c->threads, c->chunk_len);
+	buf_printf(out, "# Written by `rwkvmon tune`; for `%s`.\nstrategy: \"%s\"\n",
+		   t->python ? "python -m rwkvmon --settings FILE script.py" : "rwkvmon run --settings FILE",
+		   c->strategy);
+	if (!t->python)
+		buf_printf(out, "skip-zeros: %s\n", c->skip_zeros ? "yes" : "no");
+	buf_printf(out, "threads: %d\nchunk-len: %zu\n", c->threads, c->chunk_len);
 }

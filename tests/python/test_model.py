@@ -533,11 +533,11 @@ class DropIn(Case):
 class Hook(Case):
     """python -m rwkvmon and programs that import the class by other ways. Each in a process of its own."""
 
-    def run_script(self, text, *arguments):
+    def run_script(self, text, *arguments, before=()):
         script = os.path.join(self.dir.name, "script.py")
         with open(script, "w") as f:
             f.write(text)
-        done = subprocess.run([sys.executable, "-m", "rwkvmon", "--log", self.log, "--quiet", script, *arguments],
+        done = subprocess.run([sys.executable, "-m", "rwkvmon", "--log", self.log, "--quiet", *before, script, *arguments],
                               capture_output=True, text=True, cwd=self.dir.name)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
@@ -585,11 +585,54 @@ Text().run_rnn([1, 2, 3, 4, 5])
         self.assertEqual([s["token_count"] for s in events(self.log)], [3, 2])
         self.assertEqual(events(self.log, "session_start")[0]["metadata"]["chunk_len"], 3)
 
+    def test_a_settings_file_says_how_the_models_of_a_script_run(self):
+        with open(os.path.join(self.dir.name, "chosen.yaml"), "w") as f:
+            f.write('strategy: "cpu bf16"\nskip-zeros: no\nthreads: 1\nchunk-len: 3\nsession-id: of-file\n')
+        said = self.run_script(f"""
+import torch
+from rwkv.model import RWKV
+from rwkv.utils import PIPELINE_ARGS
+model = RWKV({ANY_MODEL!r}, 'cpu fp32')
+out, state = model.forward([1, 2, 3], None)
+print("is", torch.get_num_threads(), PIPELINE_ARGS().chunk_len, PIPELINE_ARGS(chunk_len=5).chunk_len, state[0].dtype)
+""", before=("--settings", "chosen.yaml"))
+        start = events(self.log, "session_start")[0]
+        self.assertEqual(said.splitlines()[-1], "is 1 3 5 torch.bfloat16")
+        self.assertEqual((start["metadata"]["strategy"], start["session_id"]), ("cpu bf16", "of-file"))
+
     def test_a_script_that_fails_leaves_a_whole_log(self):
         with self.assertRaisesRegex(AssertionError, "ValueError: of the script"):
             self.run_script(f"from rwkv.model import RWKV\nRWKV({ANY_MODEL!r}, 'cpu fp32').forward([1], None)\n"
                             "raise ValueError('of the script')\n")
         self.assertEqual((len(events(self.log)), len(events(self.log, "session_end"))), (1, 1))
+
+
+@unittest.skipUnless(V7, "one class is enough: each process takes seconds to start")
+class Tuning(Case):
+    """The program races strategies of this package."""
+
+    def tune(self, *options):
+        done = subprocess.run([sys.executable, "-m", "rwkvmon", "tune", ANY_MODEL, "--max-threads", "1", "--objective", "memory", "--seconds", "1", "--quiet",
+                               *options],
+                              capture_output=True, text=True, cwd=self.dir.name)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_one_strategy_is_chosen_and_its_file_is_taken(self):
+        answer = self.tune("--json", "-o", "chosen.yaml", "--strategy", "cpu fp32", "--strategy", "cpu bf16", "--strategy", "gpu fp9")
+        found = {s["strategy"]: s for s in answer["races"][0]["settings"]}
+        self.assertEqual((answer["runtime"], found["cpu fp32"]["kl_nats"], found["gpu fp9"]["result"]), ("rwkv", 0, "cannot_be_opened"))
+        self.assertGreater(found["cpu bf16"]["kl_nats"], 0)
+        self.assertGreater(found["cpu fp32"]["memory_mb"], 1)
+        self.assertIn("chosen", [s["result"] for s in found.values()])
+        read = rwkvmon.settings.load(os.path.join(self.dir.name, "chosen.yaml"))
+        self.assertEqual((read.strategy, read.threads, read.chunk_len),
+                         tuple(answer["chosen"][name] for name in ("strategy", "threads", "chunk_len")))
+
+    def test_a_model_that_cannot_be_opened_is_told(self):
+        done = subprocess.run([sys.executable, "-m", "rwkvmon", "tune", "nothing", "--quiet"], capture_output=True, text=True, cwd=self.dir.name)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("cannot open the model", done.stderr)
 
 
 class Sequences(Case):

@@ -17,7 +17,7 @@ import warnings
 from unittest import mock
 
 import rwkvmon
-from rwkvmon import Collector, Description, Options, RWKVLogAnalyzer, RwkvmonError, _native, metrics, rewind
+from rwkvmon import Collector, Description, Options, RWKVLogAnalyzer, RwkvmonError, _native, metrics, rewind, settings, tune_bench
 from rwkvmon.__main__ import parse
 from rwkvmon._settings import SETTINGS
 from rwkvmon.collector import config_of
@@ -270,6 +270,51 @@ class Collecting(Folder):
         self.assertNotEqual(said[1], said[2])
         self.assertTrue(os.path.exists(self.path(said[1])))
         self.assertFalse(os.path.exists(self.path(said[2])))  # nothing was written into it
+
+    def settings_of(self, text):
+        with open(self.path("chosen.yaml"), "w") as out:
+            out.write(text)
+        return settings.load(self.path("chosen.yaml"))
+
+    def test_a_settings_file_says_how_to_run_and_to_watch(self):
+        read = self.settings_of("---\n# as tune writes it\nstrategy: \"cuda fp16 *10 -> cpu fp32\"\nskip-zeros: no\nthreads: 4 # cores\n"
+                                "chunk-len: 16\nlog: none\nlog-keep: 5\nlog-tokens: yes\ngoal: '20tps'\nmodel-name: a b#c\n")
+        self.assertEqual((read.strategy, read.threads, read.chunk_len), ("cuda fp16 *10 -> cpu fp32", 4, 16))
+        self.assertEqual(read.options(), Options(log=None, log_keep=5, log_tokens=True, goal="20tps", model_name="a b#c"))
+        with mock.patch.dict(os.environ, {"RWKVMON_LOG_KEEP": "6", "RWKVMON_GOAL": "30tps"}):
+            self.assertEqual(read.options(goal="1tps"), Options(log=None, log_keep=6, log_tokens=True, goal="1tps", model_name="a b#c"))
+            args, options = parse(["--settings", self.path("chosen.yaml"), "--log-keep", "7", "script.py", "--settings"])
+            self.assertEqual((args.settings, args.arguments), (read, ["--settings"]))
+            self.assertEqual((options.log, options.log_keep, options.goal), (None, 7, "30tps"))
+        self.assertEqual(self.settings_of("").options(), Options())
+
+    def test_a_settings_file_that_cannot_be_is_refused_with_its_line(self):
+        for text, said in (("seed: 1\n", ':1: Python has no option "seed"'), ("\nthread: 1\n", ":2: .*(?s:.)did you mean threads?"),
+                           ("threads: 0\n", ':1: threads: found "0", expected a whole number'), ("threads: [1, 2]\n", ":1: expected one option"),
+                           ("- threads\n", ":1: expected one option"), ("threads\n", ":1: expected one option"),
+                           ("skip-zeros: yes\n", ":1: skip-zeros: the package rwkv"), ("log-keep: many\n", ":1: log-keep: found"),
+                           ("threads: 1\nthreads: 2\n", ":2: threads is given twice")):
+            with self.assertRaisesRegex(RwkvmonError, "chosen.yaml" + said):
+                self.settings_of(text)
+        with self.assertRaisesRegex(RwkvmonError, "none.yaml: cannot be read"):
+            settings.load(self.path("none.yaml"))
+
+    def test_strategies_are_those_that_the_package_reads(self):
+        self.assertEqual(tune_bench.strategies(True, 12, False), ["cpu fp32", "cpu bf16"])
+        self.assertNotIn("->", "".join(tune_bench.strategies(True, 12, True)))  # of which its class for RWKV-7 reads the first part alone
+        older = tune_bench.strategies(False, 25, True)
+        self.assertIn("cuda fp16 *12 -> cpu fp32", older)
+        self.assertIn("cuda fp16i8", older)
+        self.assertLessEqual(len(older), 8)  # the program takes no more
+
+    def test_the_default_length_of_chunks_gives_way_to_a_given_one(self):
+        class Arguments:
+            def __init__(self, temperature=1.0, chunk_len=256):
+                self.chunk_len = chunk_len
+
+        for _ in range(2):
+            settings.default_chunk_len(Arguments, 16)
+        self.assertEqual([a.chunk_len for a in (Arguments(), Arguments(0.5), Arguments(0.5, 8), Arguments(chunk_len=9))], [16, 16, 8, 9])
 
     def test_what_is_wrong_is_said(self):
         with self.assertRaisesRegex(RwkvmonError, "fsync.*expected interval, never or record"):
