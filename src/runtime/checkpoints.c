@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { HUGE_BYTES = 2 << 20 };
 
 struct checkpoints {
 	size_t state_floats, n_vocab, cap, n;
@@ -17,6 +20,20 @@ struct checkpoints {
 static double mib(size_t bytes)
 {
 	return (double)bytes / (1 << 20);
+}
+
+/* In huge pages where the system has them: hundreds of small ones that come one by one, at the first copy into each,
+ * cost a run more than the copies. */
+static float *allocate(size_t bytes)
+{
+	size_t whole = (bytes + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES;
+	float *p = aligned_alloc(HUGE_BYTES, whole);
+
+#ifdef MADV_HUGEPAGE
+	if (p)
+		madvise(p, whole, MADV_HUGEPAGE); /* at worst they are small */
+#endif
+	return p;
 }
 
 int checkpoints_open(struct checkpoints **out, const struct run *run, size_t bytes, struct err *err)
@@ -38,7 +55,7 @@ int checkpoints_open(struct checkpoints **out, const struct run *run, size_t byt
 	c->state_floats = info->state_floats;
 	c->n_vocab = info->n_vocab;
 	c->cap = fit < CHECKPOINTS_MAX ? fit : CHECKPOINTS_MAX;
-	c->states = malloc(c->cap * state);
+	c->states = allocate(c->cap * state);
 	c->logits = malloc(logits);
 	if (!c->states || !c->logits) {
 		checkpoints_close(c);
