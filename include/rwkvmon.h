@@ -319,8 +319,9 @@ struct rwkvmon_verdict {
 	uint64_t alarms_age; /* forward calls since the last one that the rules have judged */
 
 	/* How it is, whether or not anything fires; NAN: unknown. */
-	double repeat_share; /* of the last 100 generated tokens, that equal the one a period before: 0 to 1 */
-	double mean_entropy; /* of the last 100 decoded calls whose logits were looked at, nats */
+	double repeat_share;   /* of the last 100 generated tokens, that equal the one a period before: 0 to 1 */
+	double mean_entropy;   /* of the last 100 decoded calls whose logits were looked at, nats */
+	double mean_surprisal; /* of the last 100 decoded tokens whose surprisal is known, nats */
 };
 
 /* [hot] The verdict after the last rwkvmon_end. It depends only on the tokens and numbers of that call and of earlier

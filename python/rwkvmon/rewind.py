@@ -5,20 +5,22 @@
 
 The model of the pipeline is a LoggingRWKV. When its verdict says that the text goes in circles, or that values are no longer
 finite, state, logits and penalties go back to before the first bad token, that token is left out of the next draw, and for a
-stretch (64 tokens, then 128, 256, …) the sampler draws as the verdict advises. Then it comes back to what `args` say in eight
-steps, as long as less than a tenth of the last 100 tokens repeats, and is bolder again where more than a fifth does. A run in which
-nothing fires gives what PIPELINE.generate gives, draw for draw. What was handed to `callback` is never taken back.
+stretch (128 tokens, then 256, 512, …) the sampler draws as the verdict advises. Then it comes back to what `args` say in eight
+steps, as long as at most a tenth of the last 100 tokens repeats and their surprisal is at least 0.9 of what it was in that stretch, and is
+bolder again where more than a fifth repeats or the surprisal is below 0.8 of that. A run in which nothing fires gives what PIPELINE.generate gives, draw for draw. What was handed to `callback` is never taken back.
 """
 from __future__ import annotations
 
+import math
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ._native import RwkvmonError
 from .verdict import Verdict
 
 ACTS_ON = frozenset(("loop", "near_loop", "low_entropy", "freeze", "non_finite"))
-_KEEP_EVERY, _KEEP_MOST, _STRETCH = 64, 16, 64  # tokens, states, tokens
+_KEEP_EVERY, _KEEP_MOST, _STRETCH = 64, 16, 128  # tokens, states, tokens
 _STEPS, _UP, _DOWN, _REPEATS, _RESTS = 8, 16, 32, 0.2, 0.1  # steps back to the given settings; tokens; shares of the last 100 tokens
+_DULL, _LIVES = 0.8, 0.9  # of the surprisal while drawing was boldest
 
 
 class _Kept:
@@ -49,20 +51,30 @@ class _Kept:
 
 
 class _Ease:
-    """The way back from what a verdict advised to the given settings: step by step, and bolder again before the next loop."""
+    """The way back from what a verdict advised to the given settings: step by step, and bolder again before the next loop, or where
+    the text becomes dull."""
 
     def __init__(self, bold: Optional[Verdict] = None, until: int = 0) -> None:
         advised = bold is not None and any(getattr(bold, n) is not None for n in ("temperature", "top_p", "alpha_frequency"))
         self._bold = bold if advised else None
         self.step, self._next = _STEPS if advised else 0, until
+        self._lively, self._seen = 0.0, 0  # mean surprisal while boldest; tokens
+
+    def _learn(self, surprisal: float) -> None:
+        if self.step == _STEPS and not math.isnan(surprisal):
+            self._seen += 1
+            self._lively += (surprisal - self._lively) / self._seen
 
     def follow(self, verdict: Verdict, tokens: int) -> None:
-        if self._bold is None or tokens < self._next:
+        if self._bold is None:
             return
-        share = verdict.repeat_share or 0.0
-        if share > _REPEATS and self.step < _STEPS:
+        share, surprisal = verdict.repeat_share or 0.0, math.nan if verdict.mean_surprisal is None else verdict.mean_surprisal
+        self._learn(surprisal)
+        if tokens < self._next:
+            return
+        if (share > _REPEATS or surprisal < _DULL * self._lively) and self.step < _STEPS:
             self.step, self._next = self.step + 1, tokens + _UP
-        elif share <= _RESTS and self.step:
+        elif not (share > _RESTS or surprisal < _LIVES * self._lively) and self.step:
             self.step, self._next = self.step - 1, tokens + _DOWN
 
     def setting(self, name: str, given: float) -> float:

@@ -26,6 +26,7 @@ class Verdict:
     alarms_age: int = 0  # forward calls since the last one that the rules have judged
     repeat_share: Optional[float] = None  # of the last 100 generated tokens, that equal the one a period before
     mean_entropy: Optional[float] = None  # of the last 100 decoded calls, nats
+    mean_surprisal: Optional[float] = None  # of the last 100 decoded tokens, nats; None on a device
 
     def __bool__(self) -> bool:
         return bool(self.fires)
@@ -55,4 +56,4 @@ def verdict_of(v: _native.VerdictStruct) -> Verdict:
     return Verdict(_names(v.fires, _native.SIGNS), _names(v.critical, _native.SIGNS), _names(v.advice, _native.ADVICE), v.sure,
                    v.first_bad_token or None, v.go_back_tokens, _known(v.temperature), _known(v.top_p),
                    _known(v.alpha_frequency), _names(v.alarms, _alarm_types()) if v.alarms else (), v.alarms_age,
-                   _known(v.repeat_share), _known(v.mean_entropy))
+                   _known(v.repeat_share), _known(v.mean_entropy), _known(v.mean_surprisal))

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <unistd.h>
 
-enum { REWIND_MIB = 64, HOLD_BACK = 256, STRETCH_TOKENS = 64, REWIND_MIB_MAX = 1 << 20, BYTE_VOCAB = 1024 };
+enum { REWIND_MIB = 64, HOLD_BACK = 256, STRETCH_TOKENS = 128, REWIND_MIB_MAX = 1 << 20, BYTE_VOCAB = 1024 };
 
 /* In the order in which they are checked: the worst comes first. */
 static const struct {

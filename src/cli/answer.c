@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { CHANGES = 5 };
+enum { CHANGES = 6 };
 
 size_t answer_tokens(const struct answer *a)
 {
@@ -63,13 +63,15 @@ static void log_act(const struct answer *a, const struct act *act, const char *r
 {
 	bool moved = act->before != act->after, temperature = act->from.temperature != act->to.temperature,
 	     top_p = act->from.top_p != act->to.top_p, frequency = act->from.frequency != act->to.frequency,
-	     presence = act->from.presence != act->to.presence;
+	     presence = act->from.presence != act->to.presence,
+	     decay = act->from.penalty_decay != act->to.penalty_decay;
 	const struct rwkvmon_change changes[CHANGES] = {
 		{ "sequence_length", known(moved, (double)act->before), known(moved, (double)act->after) },
 		{ "temperature", known(temperature, act->from.temperature), known(temperature, act->to.temperature) },
 		{ "top_p", known(top_p, act->from.top_p), known(top_p, act->to.top_p) },
 		{ "alpha_frequency", known(frequency, act->from.frequency), known(frequency, act->to.frequency) },
 		{ "alpha_presence", known(presence, act->from.presence), known(presence, act->to.presence) },
+		{ "penalty_decay", known(decay, act->from.penalty_decay), known(decay, act->to.penalty_decay) },
 	};
 
 	rwkvmon_acted(a->g->watch.mon,

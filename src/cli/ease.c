@@ -1,8 +1,11 @@
-/* ease.c - hysteresis on the share of repeated tokens, between the given settings and the boldest. */
+/* ease.c - hysteresis on the share of repeated tokens and on surprisal, between the given settings and the boldest. */
 #include "cli/ease.h"
+
+#include <math.h>
 
 enum { UP_TOKENS = 16, DOWN_TOKENS = 32 };
 static const double REPEATS = 0.2, RESTS = 0.1; /* of the last 100 tokens */
+static const double DULL = 0.8, LIVES = 0.9;    /* of the surprisal while boldest */
 
 /* Sampling settings are compared as what was handed on unchanged. */
 static bool is_same(double a, double b)
@@ -19,15 +22,25 @@ void ease_begin(struct ease *e, const struct sampler_config *given, const struct
 	*e = (struct ease){ .boldest = *boldest, .step = differs ? EASE_STEPS : 0, .next = until, .on = differs };
 }
 
+/* The mean, of the tokens whose last hundred were all drawn so. */
+static void learn(struct ease *e, double surprisal)
+{
+	if (e->step == EASE_STEPS && isfinite(surprisal))
+		e->lively += (surprisal - e->lively) / (double)++e->seen;
+}
+
 bool ease_follow(struct ease *e, const struct rwkvmon_verdict *v, uint64_t tokens)
 {
 	unsigned before = e->step;
 
-	if (!e->on || tokens < e->next)
+	if (!e->on)
 		return false;
-	if (v->repeat_share > REPEATS && e->step < EASE_STEPS)
+	learn(e, v->mean_surprisal);
+	if (tokens < e->next)
+		return false;
+	if ((v->repeat_share > REPEATS || v->mean_surprisal < DULL * e->lively) && e->step < EASE_STEPS)
 		e->step++;
-	else if (!(v->repeat_share > RESTS) && e->step)
+	else if (!(v->repeat_share > RESTS || v->mean_surprisal < LIVES * e->lively) && e->step)
 		e->step--;
 	if (e->step != before)
 		e->next = tokens + (e->step > before ? UP_TOKENS : DOWN_TOKENS);

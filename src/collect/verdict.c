@@ -10,6 +10,10 @@ _Static_assert(RWKVMON_FREEZE == 1 << SIGN_FREEZE && RWKVMON_NON_FINITE == 1 << 
 _Static_assert(RWKVMON_STATE_JUMP == 1 << SIGN_STATE_JUMP && RWKVMON_STATE_LEAK == 1 << SIGN_STATE_LEAK, "signs");
 _Static_assert(SIGN_COUNT == 8 && ALARM_TYPE_COUNT <= 64, "one bit each");
 
+/* What a text was before its loop draws the next words towards it: at the 0.85 of healthy text, those after a rewind
+ * stay dull. */
+static const double LEADS_OUT = 0.95; /* top_p */
+
 enum { COLLAPSED = RWKVMON_LOOP | RWKVMON_NEAR_LOOP | RWKVMON_LOW_ENTROPY };
 
 /* What to do about each sign, in addition to other sampling settings. */
@@ -42,7 +46,7 @@ static void advise_sampling(const struct verdict_sampling *now, bool bytes, stru
 {
 	if (v->fires & COLLAPSED) {
 		v->temperature = fmax(1, now->temperature);
-		v->top_p = fmax(0.85, now->top_p);
+		v->top_p = fmax(LEADS_OUT, now->top_p);
 		if (!bytes)
 			v->alpha_frequency = fmax(0.4, 2 * now->frequency);
 	} else if (v->fires & RWKVMON_HIGH_ENTROPY) {
@@ -71,6 +75,7 @@ static void fill(const struct rwkvmon_stream *s, struct rwkvmon_verdict *v)
 	v->sure = from.sure;
 	v->repeat_share = from.repeat_share;
 	v->mean_entropy = from.mean_entropy;
+	v->mean_surprisal = from.mean_surprisal;
 	v->first_bad_token = earliest(&from);
 	if (from.fires)
 		v->go_back_tokens = from.sequence_length - v->first_bad_token + 1;
@@ -83,7 +88,12 @@ static void fill(const struct rwkvmon_stream *s, struct rwkvmon_verdict *v)
 void rwkvmon_stream_verdict(const rwkvmon *mon, const rwkvmon_stream *stream, struct rwkvmon_verdict *verdict)
 {
 	struct rwkvmon_verdict v = {
-		.temperature = NAN, .top_p = NAN, .alpha_frequency = NAN, .repeat_share = NAN, .mean_entropy = NAN
+		.temperature = NAN,
+		.top_p = NAN,
+		.alpha_frequency = NAN,
+		.repeat_share = NAN,
+		.mean_entropy = NAN,
+		.mean_surprisal = NAN,
 	};
 	size_t size = verdict ? verdict->struct_size : 0;
 	const struct rwkvmon_stream *s;

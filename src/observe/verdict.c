@@ -49,9 +49,24 @@ static void note_sure(struct verdict_state *s, double nats)
 	s->sure_at = (s->sure_at + 1) % VERDICT_SURE_TOKENS;
 }
 
+static uint32_t micronats(double nats)
+{
+	return (uint32_t)(fmin(fmax(nats, 0), NATS_MOST) * 1e6);
+}
+
+static void note_surprisal(struct verdict_state *s, double nats)
+{
+	uint32_t micro = micronats(nats);
+
+	s->surprisal_sum += (uint64_t)micro - s->surprisal[s->surprisal_at];
+	s->surprisal[s->surprisal_at] = micro;
+	s->surprisal_at = (s->surprisal_at + 1) % VERDICT_NEAR_TOKENS;
+	s->surprisal_n += s->surprisal_n < VERDICT_NEAR_TOKENS;
+}
+
 static void note_entropy(struct verdict_state *s, double nats)
 {
-	uint32_t micro = (uint32_t)(fmin(fmax(nats, 0), NATS_MOST) * 1e6);
+	uint32_t micro = micronats(nats);
 
 	note_sure(s, nats);
 	s->near_sum +=
@@ -79,6 +94,8 @@ void verdict_note(struct verdict_state *s, const struct record *r)
 		return;
 	if (record_has(r, M_LOGITS_ENTROPY))
 		note_entropy(s, r->metric[M_LOGITS_ENTROPY]);
+	if (record_has(r, M_SURPRISAL_NATS))
+		note_surprisal(s, r->metric[M_SURPRISAL_NATS]);
 	if (record_has(r, M_STATE_SIMILARITY_SHIFT))
 		s->frozen = r->metric[M_STATE_SIMILARITY_SHIFT] > STILL ? s->frozen + 1 : 0;
 }
@@ -167,6 +184,10 @@ void verdict_of(const struct verdict_state *s, const struct cycle *c, struct obs
 					  .mean_entropy = s->entropy_n < VERDICT_NEAR_TOKENS
 								  ? (double)NAN
 								  : (double)s->near_sum / 1e6 / VERDICT_NEAR_TOKENS,
+					  .mean_surprisal =
+						  s->surprisal_n < VERDICT_NEAR_TOKENS
+							  ? (double)NAN
+							  : (double)s->surprisal_sum / 1e6 / VERDICT_NEAR_TOKENS,
 					  .sequence_length = s->sequence_length };
 	judge_repetition(s, c, out);
 	judge_entropy(s, out);

@@ -28,7 +28,7 @@ enum {
 	VERDICT_SURE_TOKENS = 256,
 	VERDICT_LIMITS = 24, /* of entropy: see SURE_STEP in verdict.c */
 	VERDICT_FREEZE_TOKENS = 64,
-	VERDICT_NEAR_TOKENS = 100, /* mean entropy beside a near loop */
+	VERDICT_NEAR_TOKENS = 100, /* mean entropy beside a near loop, and mean surprisal */
 	VERDICT_GUESS_TOKENS = 200,
 };
 
@@ -42,19 +42,22 @@ struct verdict_state {
 	uint32_t sure_n, sure_at;                 /* tokens in it, the next place */
 	uint32_t micronats[VERDICT_GUESS_TOKENS]; /* ring; whole numbers, so that sums never drift */
 	uint32_t entropy_n, entropy_at;
-	uint64_t near_sum, guess_sum; /* of the last VERDICT_NEAR_TOKENS, VERDICT_GUESS_TOKENS */
-	uint64_t frozen;              /* calls in a row */
-	double jump, leak;            /* of this call; 0: none */
+	uint64_t near_sum, guess_sum;            /* of the last VERDICT_NEAR_TOKENS, VERDICT_GUESS_TOKENS */
+	uint32_t surprisal[VERDICT_NEAR_TOKENS]; /* ring of micronats, too */
+	uint32_t surprisal_n, surprisal_at;
+	uint64_t surprisal_sum;
+	uint64_t frozen;   /* calls in a row */
+	double jump, leak; /* of this call; 0: none */
 	double nonfinite;
 	uint64_t sequence_length, call_tokens;
 };
 
 struct observed_verdict {
-	uint32_t fires;      /* 1 << SIGN_…; 0: nothing */
-	bool bytes;          /* tokens are bytes, or of an unknown vocabulary */
-	double sure;         /* of the surest sign; see verdict_of */
-	double repeat_share; /* of the last CYCLE_WINDOW tokens; 0 to 1 */
-	double mean_entropy; /* of the last VERDICT_NEAR_TOKENS, nats; NAN unknown */
+	uint32_t fires;                      /* 1 << SIGN_…; 0: nothing */
+	bool bytes;                          /* tokens are bytes, or of an unknown vocabulary */
+	double sure;                         /* of the surest sign; see verdict_of */
+	double repeat_share;                 /* of the last CYCLE_WINDOW tokens; 0 to 1 */
+	double mean_entropy, mean_surprisal; /* of the last VERDICT_NEAR_TOKENS, nats; NAN unknown */
 	uint64_t sequence_length;
 	uint64_t first_bad[SIGN_COUNT]; /* the sequence's token it began with, from 1, of the signs that fire */
 };

@@ -499,6 +499,14 @@ class WayBack(unittest.TestCase):
             ease.follow(Verdict(repeat_share=0.25), tokens)
         self.assertEqual(ease.setting("top_p", 0.3), 0.85)
 
+    def test_dullness_makes_it_bolder_again(self):
+        ease = rewind._Ease(self.BOLD, 100)
+        for n in range(100):
+            ease.follow(Verdict(mean_surprisal=None if n < 50 else 1 + (0.1 if n % 2 else -0.1)), n)
+        for n, surprisal, step in ((100, 0.85, 8), (101, 0.95, 7), (133, 0.85, 7), (134, 0.7, 8), (150, None, 7)):
+            ease.follow(Verdict(mean_surprisal=surprisal), n)
+            self.assertEqual(ease.step, step)
+
     def test_without_a_rewind_or_advice_nothing_moves(self):
         for ease in (rewind._Ease(), rewind._Ease(Verdict(("non_finite",)), 5)):
             for tokens in range(300):

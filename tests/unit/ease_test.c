@@ -66,6 +66,33 @@ static void repetition_makes_it_bolder_again(void **state)
 	assert_int_equal(e.step, EASE_STEPS);
 }
 
+static bool feel(struct ease *e, double surprisal, uint64_t tokens)
+{
+	return ease_follow(e, &(struct rwkvmon_verdict){ .mean_surprisal = surprisal }, tokens);
+}
+
+/* What is lively is learned while drawing is boldest. */
+static void dullness_makes_it_bolder_again(void **state)
+{
+	struct ease e;
+	uint64_t n = UNTIL;
+
+	(void)state;
+	ease_begin(&e, &given, &bold, UNTIL);
+	for (uint64_t early = 0; early < UNTIL; early++)
+		assert_false(feel(&e, early < 50 ? (double)NAN : early % 2 ? 0.9 : 1.1, early));
+	assert_float_equal(e.lively, 1, 1e-9);
+	assert_false(feel(&e, 0.85, n)); /* not lively enough for a step */
+	assert_true(feel(&e, 0.95, n));
+	assert_true(feel(&e, 0.95, n += 32));
+	assert_int_equal(e.step, EASE_STEPS - 2);
+	assert_false(feel(&e, 0.85, n += 32)); /* between the two it stays */
+	assert_true(feel(&e, 0.7, n));
+	assert_int_equal(e.step, EASE_STEPS - 1);
+	assert_true(feel(&e, (double)NAN, n + 16)); /* unknown: repetition alone counts */
+	assert_int_equal(e.step, EASE_STEPS - 2);
+}
+
 /* After values that were not finite there is nothing to draw otherwise. */
 static void equal_settings_have_no_way_back(void **state)
 {
@@ -80,9 +107,8 @@ static void equal_settings_have_no_way_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(without_a_rewind_nothing_moves),
-		cmocka_unit_test(settings_come_back_step_by_step),
-		cmocka_unit_test(repetition_makes_it_bolder_again),
+		cmocka_unit_test(without_a_rewind_nothing_moves),   cmocka_unit_test(settings_come_back_step_by_step),
+		cmocka_unit_test(repetition_makes_it_bolder_again), cmocka_unit_test(dullness_makes_it_bolder_again),
 		cmocka_unit_test(equal_settings_have_no_way_back),
 	};
 

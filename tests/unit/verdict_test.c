@@ -156,6 +156,35 @@ static void entropy_is_judged_by_its_window(void **state)
 	rwkvmon_close(mon, NULL);
 }
 
+static void note_surprisal(struct verdict_state *s, double nats)
+{
+	struct record r = { .phase = PHASE_DECODE, .token_count = 1 };
+
+	record_set(&r, M_SURPRISAL_NATS, nats);
+	verdict_note(s, &r);
+}
+
+static void surprisal_is_the_mean_of_its_window(void **state)
+{
+	struct verdict_state s;
+	struct observed_verdict v;
+	struct cycle none = { 0 };
+
+	(void)state;
+	verdict_reset(&s, WORDS);
+	for (int i = 1; i <= 3 * VERDICT_NEAR_TOKENS; i++) {
+		note_surprisal(&s, i > VERDICT_NEAR_TOKENS ? 2 : 1);
+		verdict_of(&s, &none, &v);
+		assert_int_equal(isnan(v.mean_surprisal), i < VERDICT_NEAR_TOKENS);
+		if (i == VERDICT_NEAR_TOKENS || i == 3 * VERDICT_NEAR_TOKENS / 2)
+			assert_float_equal(v.mean_surprisal, i == VERDICT_NEAR_TOKENS ? 1 : 1.5, 1e-9);
+	}
+	assert_float_equal(v.mean_surprisal, 2, 1e-9);
+	verdict_reset(&s, WORDS);
+	verdict_of(&s, &none, &v);
+	assert_true(isnan(v.mean_surprisal));
+}
+
 static void what_is_wrong_with_the_state_is_told_at_the_call(void **state)
 {
 	rwkvmon *mon = open_of(WORDS);
@@ -316,6 +345,7 @@ int main(void)
 		cmocka_unit_test(loops_are_told_when_they_are_certain),
 		cmocka_unit_test(a_rewound_loop_that_comes_again_is_told_again),
 		cmocka_unit_test(entropy_is_judged_by_its_window),
+		cmocka_unit_test(surprisal_is_the_mean_of_its_window),
 		cmocka_unit_test(what_is_wrong_with_the_state_is_told_at_the_call),
 		cmocka_unit_test(a_leak_is_told_at_the_first_call),
 		cmocka_unit_test(alarms_of_rules_come_with_their_age),
