@@ -8,8 +8,10 @@
 
 enum { LOOKS = 2, FINALISTS = 3 };
 
-/* As in a comparison of logs, a smaller difference does not matter; within CLOSE the halving spares a candidate. */
-static const double MATTERS = 0.01, CLOSE = 0.03;
+/* As in a comparison of logs, a smaller difference does not matter; within CLOSE the halving spares a candidate. Once
+ * nobody can be faster than the leader by MISSED, further rounds could only tell equals apart. Who took FAR longer in
+ * each of the first rounds is hopeless. */
+static const double MATTERS = 0.01, CLOSE = 0.03, MISSED = 0.05, FAR = 0.2231; /* ln 1.25 */
 static const double FREEDOM_LEAST = 3, DOUBT = 0.05;
 
 void race_add(struct race *r, size_t candidate, double ln_time)
@@ -113,7 +115,7 @@ static void drop_hopeless(struct race *r, size_t leader)
 		bool behind = !r->out[i];
 
 		for (size_t k = 0; k < RACE_HOPELESS && behind; k++)
-			behind = r->value[i][k] - r->value[leader][k] > M_LN2;
+			behind = r->value[i][k] - r->value[leader][k] > FAR;
 		r->out[i] |= behind;
 	}
 }
@@ -132,7 +134,7 @@ bool race_decided(const struct race *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct race_gap g = race_gap(r, i, leader);
 
-		if (!r->out[i] && i != leader && !(-CLOSE < g.low && g.high < CLOSE))
+		if (!r->out[i] && i != leader && !(-MISSED < g.low && (g.mean < CLOSE || race_apart(&g))))
 			return false;
 	}
 	return true;

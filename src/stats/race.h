@@ -7,8 +7,10 @@
  * distribution around their mean, widened where one round resembles the next (trend.h), and hold for all pairs of
  * candidates at all looks together: in 95 of 100 races of equal candidates no two are told apart.
  *
- * After RACE_FIRST rounds those certainly slower than the leader drop out; and of the rest the slower half, as far as
- * it is not close to the leader and more than three are racing. After RACE_LAST rounds the race is over.
+ * After RACE_HOPELESS rounds those drop out that took a quarter longer than the leader in each. After RACE_FIRST rounds
+ * those certainly slower than the leader do; and of the rest the slower half, as far as it is not close to the leader
+ * and more than three are racing. The race is decided then if nobody left can be 5 % faster than the leader, and
+ * whoever seems 3 % slower certainly is. After RACE_LAST rounds it is over.
  *
  * Ownership  plain values.
  * Units      values are ln(time); a difference of 0.01 is 1 %.

@@ -53,6 +53,8 @@ tune 0 --strategy "cuda fp16" --strategy "cpu fp32" --seconds 1 --json && holds 
 result "a strategy for another device" $?
 tune 3 --model nothing.pth && grep -q "nothing.pth: cannot be opened" err
 result "no such model" $?
+tune 2 --python python3 && grep -q "needs --model" err && tune 3 --python false --model some && grep -q "false cannot open the model" err
+result "the package rwkv without a model, or a Python that has none" $?
 tune 2 --objective fun && grep -q 'expected decode, prefill or memory' err
 result "an unknown objective" $?
 
