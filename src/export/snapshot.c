@@ -414,7 +414,14 @@ static struct export_session *find_session(struct exporter *e, struct slice id)
 	return NULL;
 }
 
-/* A free place, otherwise an ended session's, otherwise that of the session silent for longest. */
+/* What is missed least comes first: an ended session, then one that is summed up with others. A label set whose only
+ * session went would count as unused. */
+static int worth_of(const struct exporter *e, const struct export_session *s)
+{
+	return !s->live ? 0 : s->group == e->group[GROUPS_MAX] ? 1 : 2;
+}
+
+/* A free place, otherwise that of the session that is missed least; of several, the one silent for longest. */
 static struct export_session *room_for_session(struct exporter *e)
 {
 	struct export_session *oldest = &e->session[0];
@@ -424,7 +431,8 @@ static struct export_session *room_for_session(struct exporter *e)
 
 		if (!s->used)
 			return s;
-		if (s->live < oldest->live || (s->live == oldest->live && s->seen_us < oldest->seen_us))
+		if (worth_of(e, s) < worth_of(e, oldest) ||
+		    (worth_of(e, s) == worth_of(e, oldest) && s->seen_us < oldest->seen_us))
 			oldest = s;
 	}
 	end_request(oldest);

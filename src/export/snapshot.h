@@ -7,7 +7,8 @@
  * Ownership  exporter_open creates, exporter_close destroys; texts of records are copied.
  * Threads    any; one lock, held while one record is added or one text is written. The inference thread never takes it.
  * Cost       exporter_take: about a microsecond; allocates only for new sessions.
- * Bounds     64 label sets, then "other"; 512 live sessions, then the one silent for longest is dropped.
+ * Bounds     64 label sets, then "other"; 512 live sessions, then the one silent for longest is dropped, of "other"
+ * first.
  */
 #ifndef RWKVMON_EXPORT_SNAPSHOT_H
 #define RWKVMON_EXPORT_SNAPSHOT_H

@@ -420,6 +420,21 @@ static void an_empty_exporter_speaks_too(void **state)
 	exporter_close(e);
 }
 
+/* One session each of that many instances, in turn; twice. */
+static void many_speak(struct exporter *e, int instances)
+{
+	for (int k = 0; k < 2 * instances; k++) {
+		char id[16], instance[16];
+		struct field_values session;
+
+		snprintf(id, sizeof id, "s-%d", k % instances);
+		snprintf(instance, sizeof instance, "h%d:1", k % instances);
+		session = session_of(id, "m", "b");
+		fields_set_text(&session, F_INSTANCE, slice_of(instance));
+		speak(e, &session, (uint32_t)(k / instances));
+	}
+}
+
 /* What found no room is summed up under one name, and how much that is stands beside it. */
 static void what_is_summed_up_is_told(void **state)
 {
@@ -427,21 +442,30 @@ static void what_is_summed_up_is_told(void **state)
 	struct buf text;
 
 	(void)state;
-	for (int i = 0; i < 100; i++) {
-		char id[16], instance[16];
-		struct field_values session;
-
-		snprintf(id, sizeof id, "s-%d", i);
-		snprintf(instance, sizeof instance, "h%d:1", i);
-		session = session_of(id, "m", "b");
-		fields_set_text(&session, F_INSTANCE, slice_of(instance));
-		speak(e, &session, 0);
-		speak(e, &session, 1);
-	}
+	many_speak(e, 100);
 	text = text_of(e, EXPOSITION_TEXT);
 	assert_non_null(strstr(text.p, "rwkv_exporter_other_label_sets 36\n"));
 	assert_non_null(strstr(text.p, "instance=\"other\""));
 	assert_null(strstr(text.p, "instance=\"h64:1\""));
+	buf_free(&text);
+	exporter_close(e);
+}
+
+/* More sessions than there is room for: whoever has series of his own keeps them. */
+static void a_crowd_does_not_push_out_who_was_there(void **state)
+{
+	struct exporter *e = open_exporter(true, 0);
+	char wanted[80];
+	struct buf text;
+
+	(void)state;
+	many_speak(e, 700);
+	text = text_of(e, EXPOSITION_TEXT);
+	assert_non_null(strstr(text.p, "rwkv_exporter_other_label_sets 636\n"));
+	for (int i = 0; i < 64; i++) {
+		snprintf(wanted, sizeof wanted, "rwkv_backend_up{instance=\"h%d:1\",model=\"m\",backend=\"b\"} 1\n", i);
+		assert_non_null(strstr(text.p, wanted));
+	}
 	buf_free(&text);
 	exporter_close(e);
 }
@@ -571,6 +595,7 @@ int main(void)
 		cmocka_unit_test(the_texts_are_as_stored),
 		cmocka_unit_test(an_empty_exporter_speaks_too),
 		cmocka_unit_test(what_is_summed_up_is_told),
+		cmocka_unit_test(a_crowd_does_not_push_out_who_was_there),
 		cmocka_unit_test(accept_headers_are_understood),
 		cmocka_unit_test(addresses_are_understood),
 		cmocka_unit_test(writers_and_scrapes_at_once),
