@@ -65,7 +65,7 @@ static void thresholds(struct buf *out)
 	buf_char(out, '\n');
 }
 
-void document_diagnosis(struct buf *out)
+static void introduce(struct buf *out)
 {
 	buf_str(out,
 		"# Diagnosis\n\n<!-- Written by `rwkvmon export diagnosis`; edit src/spec/diagnosis.def. -->\n\n"
@@ -121,8 +121,13 @@ void document_diagnosis(struct buf *out)
 		"  what would tell why, the answer says so, with medium confidence; `not_enough_data` always has low "
 		"confidence.\n"
 		"- Live alarms in the log are evidence. A log that holds one is not healthy.\n"
-		"- An RWKV state does not grow. If something else grows, the answer says so.\n\n"
-		"## The tree\n\n```mermaid\n");
+		"- An RWKV state does not grow. If something else grows, the answer says so.\n\n");
+}
+
+void document_diagnosis(struct buf *out)
+{
+	introduce(out);
+	buf_str(out, "## The tree\n\n```mermaid\n");
 	mermaid_tree(out, NULL, LANG_EN);
 	buf_str(out, "```\n\n");
 	thresholds(out);

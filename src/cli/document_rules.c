@@ -69,17 +69,17 @@ void document_rules(struct buf *out)
 		     "mistake, `rwkvmon rules replay FILE LOG...` shows what would have fired.\n\n"
 		     "## Keys\n");
 	keys(out);
-	buf_str(out, "\n## What is kept of a session\n\n"
-		     "Windows: the last values of a metric, in records of the rule's phase. Conditions of all rules "
-		     "that look at "
-		     "the same values share\n"
-		     "one window, which is as long as the longest of them needs. A rule whose limit is relative to "
-		     "something "
-		     "that is not known (a number\n"
-		     "of session_start, the vocabulary's size, a goal) keeps nothing until it is; then it judges as "
-		     "soon as its "
-		     "windows are full, which they\n"
-		     "may be already for the sake of another rule.\n");
+	buf_str(out,
+		"\n## What is kept of a session\n\n"
+		"Windows: the last values of a metric, in records of the rule's phase. Conditions of all rules "
+		"that look at "
+		"the same values share\n"
+		"one window, which is as long as the longest of them needs. A rule whose limit is relative to "
+		"something "
+		"that is not known (a number\n"
+		"of session_start, the vocabulary's size, a goal) keeps nothing until that is known; then it judges as "
+		"soon as its windows are full, which\n"
+		"may be at once, if another rule has filled them.\n");
 	buf_str(out, "\n## Rule sets included\n");
 	for (size_t i = 0; (name = ruleset_shipped(i)); i++) {
 		struct ruleset *set;
