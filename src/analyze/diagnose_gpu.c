@@ -95,9 +95,25 @@ enum grade test_MEMORY_GROWS(struct walk *w)
 	return more(host, gpu);
 }
 
+/* What other models of the process need, of parts of the log at the same time. */
+static double plan_beside_mb(const struct walk *w)
+{
+	const struct time_breakdown *t = w->f->time_breakdown;
+	double bytes = 0;
+
+	for (size_t i = 0; t && i < t->n_parts; i++) {
+		const struct time_part *other = &t->part[i];
+		const bool beside = other != w->p && !strcmp(other->instance, w->p->instance) &&
+				    other->from_us <= w->p->to_us && other->to_us >= w->p->from_us;
+
+		bytes += beside ? fields_number(&other->about, F_MODEL_BYTES, 0) : 0;
+	}
+	return bytes / 1048576;
+}
+
 static enum grade above_plan(struct walk *w, double own)
 {
-	double plan = w->x->vram_plan_mb;
+	double plan = w->x->vram_plan_mb + plan_beside_mb(w);
 
 	if (!isfinite(plan) || !isfinite(own))
 		return UNKNOWN;

@@ -294,6 +294,16 @@ static enum grade surprised(struct walk *w, double random)
 	return vocabulary || fed > log(limit_of(T_VOCAB)) ? graded(fed / random, T_FED_SHARE) : NO;
 }
 
+enum grade test_DAMAGED(struct walk *w)
+{
+	const struct summary *s = &w->f->metric[M_DAMAGED_TENSORS];
+
+	if (!s->count)
+		return UNKNOWN; /* written only when there are any */
+	say1(w, E_DAMAGED, s->max);
+	return s->max > 0 ? SURE : NO;
+}
+
 enum grade test_GUESSES(struct walk *w)
 {
 	const struct summary *s = &w->f->metric[M_LOGITS_ENTROPY];

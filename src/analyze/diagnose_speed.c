@@ -70,6 +70,18 @@ static bool waits_for_disk(const struct walk *w)
 	       cpu->mean < limit_of(T_PAGED_CPU_PCT);
 }
 
+/* Others took the memory: what is resident fell below the weights as the calls became slower, and the processor waits.
+ */
+static bool pushed_out(const struct walk *w)
+{
+	const struct shift *s = &w->x->shift;
+	const struct level *memory = &s->level[L_MEMORY], *cpu = &s->level[L_CPU];
+	const double weights_mb = fields_number(&w->p->about, F_MODEL_BYTES, NAN) / 1048576;
+
+	return !w->x->cuda && s->fell && memory->known && memory->slow < limit_of(T_PUSHED_OUT) * memory->fast &&
+	       memory->slow < weights_mb && cpu->known && cpu->slow < limit_of(T_SHARE_FELL) * cpu->fast;
+}
+
 /* Full memory is a fault only if it slows calls down. */
 enum grade test_MEMORY_SHORT(struct walk *w)
 {
@@ -78,6 +90,10 @@ enum grade test_MEMORY_SHORT(struct walk *w)
 	if (!w->x->level[L_MEMORY].known || !(limit > 0))
 		return UNKNOWN;
 	say3(w, E_MEMORY_NEAR, used, limit, 100 * used / limit);
+	if (pushed_out(w)) {
+		say2(w, E_PUSHED_OUT, w->x->shift.level[L_MEMORY].fast, w->x->shift.level[L_MEMORY].slow);
+		return SURE;
+	}
 	if (calls_suffer(w))
 		return graded(100 * used / limit, T_MEMORY_SHORT_PCT);
 	if (!waits_for_disk(w))
@@ -112,7 +128,7 @@ enum grade test_LOADED_SLOWLY(struct walk *w)
 /* Where later calls take as long now and then, the first ones are no others. */
 static bool are_of_tail(const struct first_calls *c, const struct slow_calls *tail)
 {
-	return tail->n >= limit_of(T_TAIL_CALLS) && c->ms < 2 * tail->times * c->usual_ms;
+	return !c->alone && tail->n >= limit_of(T_TAIL_CALLS) && c->ms < 2 * tail->times * c->usual_ms;
 }
 
 enum grade test_STARTED_SLOWLY(struct walk *w)
@@ -241,6 +257,8 @@ enum grade test_CALLS_SLOWED(struct walk *w)
 		say3(w, E_LATENCY_SHIFT, s->slow_decode, s->fast_decode, ratio);
 	if (!s->fell || more < s->slow_pause - s->fast_pause || flickers(s))
 		return NO;
+	if (mild && (double)s->recovered >= limit_of(T_SWINGS))
+		return NO; /* a clock that goes up and down with the load is no fault */
 	if (mild && !(w->x->cuda ? gpu_clock_matches(w, s) : clock_matches(s, &s->level[L_CLOCK], 1)))
 		return NO;
 	if (!mild && !graded(ratio, T_SLOWED))
@@ -418,7 +436,7 @@ enum grade test_IN_BURSTS(struct walk *w)
 {
 	const struct shift *s = shift_of_interest(w);
 
-	if (s->runs < 2 || something_changed(w, s))
+	if (s->runs < 2 || !s->recovered || something_changed(w, s))
 		return NO;
 	if (!s->level[L_WAITING].known && !s->others.known)
 		return UNKNOWN;
@@ -471,6 +489,8 @@ enum grade test_WITH_LENGTH(struct walk *w)
 		return graded(p->length_share, T_LENGTH_SHARE);
 	}
 	say1(w, E_ONE_SEQUENCE, NAN);
+	if (p->steepest >= limit_of(T_PAUSES_STEP))
+		return NO; /* what is added token by token does not come at once */
 	return frequency > 0 || presence > 0 ? LIKELY : NO;
 }
 

@@ -142,6 +142,7 @@ static bool mark_sides(struct group *g, size_t n, double ratio, struct shift *ou
 {
 	double period[STRETCHES_MAX], fast, slow_ms = 0, slow_calls = 0, far = fmax(log(ratio), 4 * noise_of(g, n));
 	size_t run = 0, longest = 0, last = 0;
+	bool slowed = false;
 
 	for (size_t i = 0; i < n; i++)
 		period[i] = g[i].period_ms;
@@ -154,6 +155,8 @@ static bool mark_sides(struct group *g, size_t n, double ratio, struct shift *ou
 		if (slow && !out->since_us)
 			out->since_us = g[i].sum.from_us;
 		out->runs += slow && !run;
+		out->recovered += slowed && g[i].side == SIDE_FAST;
+		slowed = slow || (slowed && g[i].side != SIDE_FAST);
 		run = slow ? run + 1 : 0;
 		longest = run > longest ? run : longest;
 		last = slow ? i : last;
@@ -298,6 +301,27 @@ static void growth_from(struct growth *out, const double *mean, size_t n)
 	for (size_t i = 2; i < n; i++)
 		out->steepest = fmax(out->steepest, (mean[i] - mean[i - 2]) / fmax(out->to - out->from, 1e-9));
 	out->rises /= (double)(n - 1);
+}
+
+/* The largest rise of the mean pause within two tenths of the log, as a share of the whole rise. */
+static double steepest_pause(const struct time_part *c)
+{
+	struct growth g = { .known = false };
+	double mean[TENTHS];
+	size_t n = 0;
+
+	for (size_t k = 0; k < TENTHS; k++) {
+		double ms = 0, count = 0;
+
+		for (size_t i = k * c->n_stretches / TENTHS; i < (k + 1) * c->n_stretches / TENTHS; i++) {
+			ms += c->stretch[i].pause_ms;
+			count += (double)c->stretch[i].pauses;
+		}
+		if (count > 0)
+			mean[n++] = ms / count;
+	}
+	growth_from(&g, mean, n);
+	return g.steepest;
 }
 
 /* What the level rose by from before stretches in which a process began anew to after them. */
@@ -720,6 +744,29 @@ static void first_calls(struct first_calls *out, const struct facts *x, const st
 	}
 }
 
+/* A kernel is built, or a file read, call after call: only the first stretches are far slower than the log. */
+static void first_stretches(struct first_calls *out, const struct facts *x, const struct time_part *c)
+{
+	struct first_calls early = { .alone = true };
+	size_t i = 0, slow = 0;
+
+	for (; i < c->n_stretches; i++) {
+		const struct stretch *s = &c->stretch[i];
+		double calls = (double)s->decode_calls, usual = calls * x->median_ms;
+
+		if (!(s->decode_ms > limit_of(T_FIRST_TIMES) * usual))
+			continue;
+		if (i > slow)
+			return; /* not only the first */
+		slow++;
+		early.ms += s->decode_ms;
+		early.usual_ms += usual;
+		early.calls += calls;
+	}
+	if (slow && slow < i / 4 && early.ms - early.usual_ms > out->ms - out->usual_ms)
+		*out = early;
+}
+
 /* --- all ------------------------------------------------------------------------------------------- */
 
 /* The use of GPUs that take turns in a call, together: one after the other is busy. NAN: unknown. */
@@ -782,12 +829,14 @@ void facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	if (!out->vram.known)
 		growth_of(&out->vram, p, L_VRAM);
 	pauses_of(&out->pauses, p);
+	out->pauses.steepest = steepest_pause(p);
 	slow_calls(&out->tail, p, out->median_ms, limit_of(T_TAIL_TIMES) * out->median_ms);
 	slow_calls(&out->stalls, p, out->median_ms,
 		   fmax(limit_of(T_STALL_MS), limit_of(T_STALL_TIMES) * out->median_ms));
 	sureness_of(&out->sure, p, (double)opts->judged);
 	repeating_of(&out->repeating, p);
 	first_calls(&out->first, out, p);
+	first_stretches(&out->first, out, p);
 	for (int l = 0; l < LEVEL_COUNT; l++)
 		steady_of(&out->level[l], p, (enum level_id)l);
 	out->others_pct = out->level[L_CPU].known && out->level[L_MACHINE].known

@@ -29,8 +29,9 @@ struct steady {
 /* The slow stretches compared with the fast ones. `fell`: the slow ones come last. */
 struct shift {
 	bool known, fell;
-	bool slow_alone; /* all slow stretches lie in one run that reaches the end */
-	size_t runs;     /* of slow stretches in a row */
+	bool slow_alone;  /* all slow stretches lie in one run that reaches the end */
+	size_t runs;      /* of slow stretches in a row */
+	size_t recovered; /* how many of these were followed by a fast one */
 	double slow_decode, fast_decode, slow_pause, fast_pause; /* ms per call */
 	double slow_s;
 	int64_t since_us;
@@ -55,6 +56,7 @@ struct pauses {
 	bool apart; /* length and time can be told apart */
 	double per_1000_tokens, per_minute;
 	double length_share; /* of the growth */
+	double steepest;     /* the largest rise within two tenths of the log, as a share of the whole */
 	double grows_ms;     /* over what is between the tenth and the ninetieth percentile */
 	double r;            /* correlation, with the better of both */
 };
@@ -87,6 +89,7 @@ bool is_sure(const struct sureness *s);
 struct first_calls {
 	double ms, usual_ms; /* of the first few calls; NAN unknown */
 	double calls;
+	bool alone; /* no later stretch of the log is as slow */
 };
 
 /* One of several GPUs. */
