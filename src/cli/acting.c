@@ -108,7 +108,9 @@ int acting_open(struct acting *a, const struct options *opts, const struct run *
 		a->hold_back = opts->hold_back != UINT64_MAX ? (size_t)opts->hold_back
 			       : isatty(STDOUT_FILENO)       ? 0
 							     : HOLD_BACK;
-	return checkpoints_open(&a->checkpoints, run, mib << 20, err);
+	rc = checkpoints_open(&a->checkpoints, run, mib << 20, err);
+	a->rewind_bytes = checkpoints_bytes(a->checkpoints);
+	return rc;
 }
 
 void acting_close(struct acting *a)

@@ -22,6 +22,7 @@ struct acting {
 	struct adapt adapt;
 	bool any;                        /* is there a verdict to look at? */
 	struct checkpoints *checkpoints; /* NULL: nothing rewinds */
+	size_t rewind_bytes;             /* that their copies may take */
 	size_t hold_back;                /* tokens that are not shown yet */
 	uint64_t rewinds;                /* done so far */
 	uint64_t taken_back, fed_again;  /* tokens */

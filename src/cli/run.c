@@ -55,6 +55,8 @@ static void add_acts(struct json *out, const struct acting *a)
 	jw_put_u64(out, "rewinds", a->rewinds);
 	jw_put_u64(out, "tokens_taken_back", a->taken_back);
 	jw_put_u64(out, "tokens_fed_again", a->fed_again);
+	if (a->rewind_bytes)
+		jw_put_u64(out, "rewind_bytes", a->rewind_bytes);
 	if (a->stopped)
 		jw_put_text(out, "stopped_by", a->stopped);
 }

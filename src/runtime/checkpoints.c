@@ -76,6 +76,11 @@ void checkpoints_close(struct checkpoints *c)
 	free(c);
 }
 
+size_t checkpoints_bytes(const struct checkpoints *c)
+{
+	return c ? (c->cap * c->state_floats + c->n_vocab) * sizeof(float) : 0;
+}
+
 static void keep(struct checkpoints *c, const struct run *run, uint64_t position)
 {
 	struct kept *k = &c->kept[c->n++];

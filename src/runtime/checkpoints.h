@@ -25,6 +25,9 @@ struct checkpoints;
 int checkpoints_open(struct checkpoints **out, const struct run *run, size_t bytes, struct err *err);
 void checkpoints_close(struct checkpoints *c); /* NULL is fine */
 
+/* What it may take: all of its copies. NULL: 0. */
+size_t checkpoints_bytes(const struct checkpoints *c);
+
 /* Forgets all checkpoints; the run is at position 0. */
 void checkpoints_begin(struct checkpoints *c, const struct run *run);
 

@@ -51,6 +51,8 @@ static void two_states_must_fit(void **state)
 	assert_non_null(strstr(err.text, "going back takes two"));
 	assert_non_null(strstr(err.hint, "--rewind-memory 1"));
 	assert_int_equal(checkpoints_open(&c, run, 2 * bytes + logits, &err), 0);
+	assert_int_equal(checkpoints_bytes(c), 2 * bytes + logits);
+	assert_int_equal(checkpoints_bytes(NULL), 0);
 	checkpoints_close(c);
 	checkpoints_close(NULL);
 }
