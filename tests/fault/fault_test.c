@@ -7,6 +7,8 @@
  * RWKVMON_FAULT=long runs the long form, RWKVMON_FAULT_ONLY=NAME one test (* and ? match). */
 #include "fault_log.h"
 
+#include "child.h"
+
 #include "observe/observe.h"
 
 #include <errno.h>
@@ -18,7 +20,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* --- the log alone: one thread, so that the Nth call is always the same -------------------- */
@@ -184,11 +185,18 @@ static struct shared *share(void)
 	return s;
 }
 
-static void write_until_killed(struct shared *s, const char *path)
+struct doomed {
+	struct shared *s;
+	const char *path;
+};
+
+static void write_until_killed(void *ctx)
 {
+	const struct doomed *d = ctx;
+	struct shared *s = d->s;
 	struct log *log;
 
-	if (open_log(&log, path, LOG_SYNC_NEVER, 200000))
+	if (open_log(&log, d->path, LOG_SYNC_NEVER, 200000))
 		_exit(1);
 	for (;;) {
 		for (int i = 0; i < 20; i++)
@@ -198,10 +206,11 @@ static void write_until_killed(struct shared *s, const char *path)
 	}
 }
 
-static void run_until_killed(struct shared *s, const char *path)
+static void run_until_killed(void *ctx)
 {
+	const struct doomed *d = ctx;
 	struct rwkvmon_config cfg = {
-		.struct_size = sizeof cfg, .log_path = path, .model_name = "m", .block_when_full = 1
+		.struct_size = sizeof cfg, .log_path = d->path, .model_name = "m", .block_when_full = 1
 	};
 	rwkvmon *mon;
 	uint32_t token = 1;
@@ -212,7 +221,7 @@ static void run_until_killed(struct shared *s, const char *path)
 	for (;;) {
 		rwkvmon_begin(mon);
 		rwkvmon_end(mon, &step);
-		s->produced++;
+		d->s->produced++;
 	}
 }
 
@@ -224,19 +233,19 @@ static void kill_one(int round, uint64_t *lost_most)
 	char path[256];
 	struct log *log;
 	size_t files;
-	pid_t child;
+	struct doomed doomed = { s, path };
+	struct child child;
 
 	path_in(path, plain_and_zst[round % 2]);
 	remove_log(path);
-	child = fork();
-	assert_true(child >= 0);
-	if (!child)
-		(whole_collector ? run_until_killed : write_until_killed)(s, path);
-	while (!s->produced)
+	child = child_begin(whole_collector ? run_until_killed : write_until_killed, &doomed);
+	while (!s->produced) {
+		assert_true(child_runs(&child));
 		usleep(100);
+	}
 	usleep((unsigned)(round * 7919 % 40000));
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
+	kill(child.pid, SIGKILL);
+	waitpid(child.pid, NULL, 0);
 	assert_int_equal(open_log(&log, path, LOG_SYNC_NEVER, 0), 0); /* the next run repairs */
 	write_steps(log, 0, 1);
 	assert_int_equal(log_close(log, NULL, NULL), 0);
@@ -427,11 +436,38 @@ static void the_clock_may_jump(void **state)
 
 /* A sanitizer's own locks do not survive the fork of a process with threads: its allocator
  * may wait for ever in the child, and no thread can start there. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#ifdef CHILD_SANITIZED
 enum { CHILD_MAY_OPEN = 0 };
 #else
 enum { CHILD_MAY_OPEN = 1 };
 #endif
+
+struct inherited {
+	rwkvmon *mon;
+	const struct rwkvmon_config *cfg;
+	const struct rwkvmon_step *step;
+};
+
+static void use_inherited(void *ctx)
+{
+	const struct inherited *i = ctx;
+	struct rwkvmon_totals totals = { .records = 7 };
+	rwkvmon *own;
+
+	for (int k = 0; k < 50; k++) { /* inert */
+		rwkvmon_begin(i->mon);
+		rwkvmon_end(i->mon, i->step);
+	}
+	rwkvmon_new_sequence(i->mon);
+	if (rwkvmon_close(i->mon, &totals) || totals.records)
+		_exit(1);
+	if (!CHILD_MAY_OPEN)
+		_exit(0);
+	if (rwkvmon_open(&own, i->cfg, NULL))
+		_exit(1);
+	rwkvmon_end(own, i->step); /* a handle of its own, the same file */
+	_exit(rwkvmon_close(own, &totals) || totals.records != 1);
+}
 
 static void a_fork_leaves_the_parent_alone(void **state)
 {
@@ -441,9 +477,9 @@ static void a_fork_leaves_the_parent_alone(void **state)
 	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = &token, .n_tokens = 1 };
 	struct found f;
 	char path[256];
-	rwkvmon *mon, *own;
-	int status;
-	pid_t child;
+	rwkvmon *mon;
+	struct inherited inherited;
+	struct child child;
 
 	(void)state;
 	path_in(path, "fork.log");
@@ -451,26 +487,11 @@ static void a_fork_leaves_the_parent_alone(void **state)
 	assert_int_equal(rwkvmon_open(&mon, &cfg, NULL), 0);
 	for (int i = 0; i < 100; i++)
 		rwkvmon_end(mon, &step);
-	child = fork();
-	if (!child) {
-		for (int i = 0; i < 50; i++) { /* inert */
-			rwkvmon_begin(mon);
-			rwkvmon_end(mon, &step);
-		}
-		rwkvmon_new_sequence(mon);
-		if (rwkvmon_close(mon, &totals) || totals.records)
-			_exit(1);
-		if (!CHILD_MAY_OPEN)
-			_exit(0);
-		if (rwkvmon_open(&own, &cfg, NULL))
-			_exit(1);
-		rwkvmon_end(own, &step); /* a handle of its own, the same file */
-		_exit(rwkvmon_close(own, &totals) || totals.records != 1);
-	}
+	inherited = (struct inherited){ mon, &cfg, &step };
+	child = child_begin(use_inherited, &inherited);
 	for (int i = 0; i < 100; i++)
 		rwkvmon_end(mon, &step);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
+	assert_int_equal(child_end(&child), 0);
 	assert_int_equal(rwkvmon_close(mon, &totals), 0);
 	assert_int_equal(totals.records, 200);
 	f = read_file(path);

@@ -2,6 +2,7 @@
  * whose members are among those that there are. */
 #include "test.h"
 
+#include "child.h"
 #include "scratch.h"
 
 #include "base/file.h"
@@ -15,7 +16,6 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -266,31 +266,6 @@ static void a_handle_that_was_closed_does_nothing(void **state)
 	for (int i = 0; i < 8; i++)
 		call_everything(mon[i]);
 	assert_int_equal(steps_of(path), 0);
-}
-
-/* What a child ends with. AddressSanitizer's allocator may be locked by another thread at the moment of a fork, and
- * then is for ever in the child: such a child is ended, and another one tried. */
-static int status_of_child(void (*work)(void *), void *ctx)
-{
-	int status = 0, tries = 1;
-
-#if defined(__SANITIZE_ADDRESS__)
-	tries = 5;
-	usleep(200000); /* threads that have begun allocate little */
-#endif
-	for (int i = 0; i < tries && (!i || (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)); i++) {
-		pid_t child = fork();
-
-		if (!child) {
-			signal(SIGALRM, SIG_DFL);
-			if (tries > 1)
-				alarm(40);
-			work(ctx);
-			_exit(0);
-		}
-		assert_int_equal(waitpid(child, &status, 0), child);
-	}
-	return status;
 }
 
 static void use_after_fork(void *ctx)

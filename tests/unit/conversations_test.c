@@ -2,10 +2,11 @@
  * watches. */
 #include "test.h"
 
+#include "child.h"
+
 #include "conversations.h"
 
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { FEW = 4, MANY = 50 };
@@ -120,24 +121,30 @@ static void many_come_and_go(struct conversations *c, rwkvmon *mon)
 	}
 }
 
+struct inherited {
+	struct conversations *c;
+	rwkvmon *mon;
+};
+
+static void use_inherited(void *ctx)
+{
+	struct inherited *i = ctx;
+
+	many_come_and_go(i->c, i->mon);
+}
+
 static void what_nobody_watches_goes_on(void **state)
 {
 	rwkvmon *mon = open_handle();
 	struct conversations *c = conversations_open(NULL, FEW);
-	int status;
-	pid_t child;
+	struct inherited inherited;
 
 	(void)state;
 	many_come_and_go(c, NULL); /* the log could not be opened */
 	conversations_close(c);
 	c = conversations_open(mon, FEW);
-	child = fork();
-	if (!child) { /* the handle is the parent's */
-		many_come_and_go(c, mon);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
+	inherited = (struct inherited){ c, mon };
+	assert_int_equal(status_of_child(use_inherited, &inherited), 0); /* the handle is the parent's */
 	many_come_and_go(c, mon);
 	close_all(c, mon);
 	unlink(log_path);

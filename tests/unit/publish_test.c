@@ -1,6 +1,8 @@
 /* Handles that publish: one server and one set of numbers per process, for scrapers and for a file. */
 #include "test.h"
 
+#include "child.h"
+
 #include "base/file.h"
 #include "export/http.h"
 #include "export/microhttpd.h"
@@ -11,7 +13,6 @@
 #include <pthread.h>
 #include <rwkvmon.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static rwkvmon *open_handle(const char *model, const char *listen, const char *textfile)
@@ -114,19 +115,18 @@ static void handles_share_a_server(void **state)
 	assert_int_equal(dial(url), -1); /* the last one out */
 }
 
+static void ask_for_url(void *ctx)
+{
+	_exit(*rwkvmon_url(ctx) != 0);
+}
+
 static void a_child_has_no_server(void **state)
 {
 	rwkvmon *mon = open_handle("a", "127.0.0.1:0", NULL);
-	int status;
-	pid_t child;
 
 	(void)state;
 	await(rwkvmon_url(mon), "rwkv_backend_up");
-	child = fork();
-	if (!child)
-		_exit(*rwkvmon_url(mon) != 0);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
+	assert_int_equal(status_of_child(ask_for_url, mon), 0);
 	await(rwkvmon_url(mon), "rwkv_backend_up"); /* the parent's still answers */
 	rwkvmon_close(mon, NULL);
 }

@@ -1,6 +1,8 @@
 /* Many conversations in one handle: each has the numbers it would have alone, and none is lost uncounted. */
 #include "test.h"
 
+#include "child.h"
+
 #include "base/file.h"
 #include "collect/collector.h"
 #include "record/codec.h"
@@ -9,7 +11,6 @@
 #include <malloc.h>
 #include <math.h>
 #include <rwkvmon.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { VOCAB = 64, STATE = 96, CHATS = 8, CALLS = 130 };
@@ -622,26 +623,34 @@ static void handles_share_a_shipped_set_of_rules(void **state)
 		rwkvmon_close(last, NULL);
 }
 
+struct inherited {
+	rwkvmon *mon;
+	rwkvmon_stream *stream;
+	struct chat *c;
+};
+
+static void use_inherited(void *ctx)
+{
+	struct inherited *i = ctx;
+	rwkvmon_stream *none;
+
+	call(i->mon, i->c, i->stream);
+	rwkvmon_stream_close(i->mon, i->stream);
+	rwkvmon_stream_open(&none, i->mon, NULL, NULL);
+	_exit(none != NULL);
+}
+
 static void a_child_of_fork_has_none(void **state)
 {
 	rwkvmon *mon = open_with((struct rwkvmon_config){ .block_when_full = 1 }, in_dir("fork.log"));
-	rwkvmon_stream *stream = stream_of(mon, NULL), *none;
+	rwkvmon_stream *stream = stream_of(mon, NULL);
 	struct chat c = chat_of(0);
+	struct inherited inherited = { mon, stream, &c };
 	struct log_told *l;
-	int status = 1;
-	pid_t child;
 
 	(void)state;
 	call(mon, &c, stream);
-	child = fork();
-	if (!child) {
-		call(mon, &c, stream);
-		rwkvmon_stream_close(mon, stream);
-		rwkvmon_stream_open(&none, mon, NULL, NULL);
-		_exit(none != NULL);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
+	assert_int_equal(status_of_child(use_inherited, &inherited), 0);
 	call(mon, &c, stream);
 	rwkvmon_close(mon, NULL);
 	l = read_log(in_dir("fork.log"));
