@@ -141,6 +141,19 @@ int file_open_stream(const char *path, bool (*stop)(void *ctx), void *ctx, struc
 	return fd;
 }
 
+int file_beyond_standard(int fd)
+{
+	int further;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	further = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (further < 0) /* out of descriptors: better there than nowhere */
+		return fd;
+	close(fd);
+	return further;
+}
+
 int file_read(struct buf *out, const char *path, size_t limit, struct err *err)
 {
 	bool is_stdin = !strcmp(path, "-");

@@ -24,6 +24,11 @@ void file_forget(const struct file_map *m, const void *p, size_t n);
 enum { FILE_PIPE_WAIT_MS = 2000 };
 int file_open_stream(const char *path, bool (*stop)(void *ctx), void *ctx, struct err *err);
 
+/* The same file by a descriptor behind standard error's, for files that stay open: in a program that has closed its
+ * standard output (daemons do), a file that is opened next takes its number, and whatever is printed goes into it. A
+ * negative descriptor, and errno, stay as they are. */
+int file_beyond_standard(int fd);
+
 /* Appends the whole of `path` ("-" is standard input) to *out; refuses more than limit bytes. */
 int file_read(struct buf *out, const char *path, size_t limit, struct err *err);
 

@@ -16,7 +16,8 @@ struct file_receiver {
 
 static int open_append(const char *path)
 {
-	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+	return file_beyond_standard(
+		open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640));
 }
 
 /* Whole lines, also where several processes share the file; a torn one is ended first. */

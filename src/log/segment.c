@@ -1,6 +1,7 @@
 /* segment.c - locks, repairs the tail, appends whole lines, syncs. */
 #include "log/segment.h"
 
+#include "base/file.h"
 #include "log/frames.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ int segment_open(struct segment *s, const char *path, bool zst, unsigned mode)
 	*s = (struct segment){ .path = path, .zst = zst };
 	/* A pipe or a device is opened only for writing, and never waited for: a process that also opened it for
 	 * reading would be its own reader, and block for ever when the real reader leaves. */
-	s->fd = open(path, (special ? O_WRONLY : O_RDWR) | flags, (mode_t)mode);
+	s->fd = file_beyond_standard(open(path, (special ? O_WRONLY : O_RDWR) | flags, (mode_t)mode));
 	if (s->fd < 0)
 		return errno;
 	if (!special)

@@ -394,6 +394,33 @@ static void calls_from_a_signal_handler_damage_nothing(void **state)
 	assert_true(steps_of(path) > 0);
 }
 
+/* --- a program without standard descriptors ----------------------------------------------- */
+
+static void print_where_nothing_is_open(void *ctx)
+{
+	struct call c = { 0 };
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		close(fd);
+	c.mon = open_log(ctx);
+	repair(&c);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (write(fd, "printed\n", 8) > 0)
+			_exit(1);
+	rwkvmon_end(c.mon, &c.step);
+	rwkvmon_close(c.mon, NULL);
+}
+
+static void what_is_printed_without_an_output_is_not_in_the_log(void **state)
+{
+	char path[256];
+
+	(void)state;
+	snprintf(path, sizeof path, "%s", in_dir("printed.log"));
+	assert_int_equal(status_of_child(print_where_nothing_is_open, path), 0);
+	assert_int_equal(steps_of(path), 1);
+}
+
 /* --- a limit on the size of files ----------------------------------------------------- */
 
 /* What a child does that may write no byte. */
@@ -459,6 +486,7 @@ int main(void)
 		cmocka_unit_test(threads_that_share_a_handle_damage_nothing),
 		cmocka_unit_test(a_close_under_running_threads_damages_nothing),
 		cmocka_unit_test(calls_from_a_signal_handler_damage_nothing),
+		cmocka_unit_test(what_is_printed_without_an_output_is_not_in_the_log),
 		cmocka_unit_test(a_limit_on_file_sizes_kills_nobody),
 	};
 
