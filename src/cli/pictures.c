@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +41,21 @@ static int draw(const struct buf *script, const char *path, struct err *err)
 	return 0;
 }
 
+/* gnuplot does not say that a disk was full. */
+static bool is_whole(const char *path, enum picture kind)
+{
+	static const char *const end[PICTURE_COUNT] = { [PICTURE_PNG] = "IEND", [PICTURE_SVG] = "</svg>" };
+	char tail[24];
+	size_t n = 0;
+	FILE *f = fopen(path, "r");
+
+	if (f && !fseek(f, -(long)sizeof tail, SEEK_END))
+		n = fread(tail, 1, sizeof tail, f);
+	if (f)
+		fclose(f);
+	return memmem(tail, n, end[kind], strlen(end[kind]));
+}
+
 static int one_picture(const char *folder, const struct findings *f, enum chart_id chart, enum picture kind,
 		       enum lang lang, int *drawn, struct err *err)
 {
@@ -49,6 +65,8 @@ static int one_picture(const char *folder, const struct findings *f, enum chart_
 	buf_printf(&path, "%s/%s.%s", folder, chart_specs[chart].id, picture_names[kind]);
 	if (!path.failed && gnuplot_chart(&script, f, chart, kind, path.p, lang)) {
 		rc = script.failed ? err_set(err, ERR_NOMEM, "no memory for a picture") : draw(&script, path.p, err);
+		if (!rc && !is_whole(path.p, kind))
+			rc = err_set(err, ERR_WRITE, "%s: was not written whole: is the disk full?", path.p);
 		*drawn += !rc;
 	}
 	buf_free(&path);
