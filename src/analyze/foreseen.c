@@ -30,7 +30,7 @@ static const struct {
 int stated_limits_parse(struct stated_limits *out, const char *text, const char *option, struct err *err)
 {
 	out->n = 0;
-	while (*text) {
+	for (;;) {
 		size_t n = strcspn(text, ","), name = strcspn(text, "=,");
 		enum metric_id m = metric_by_id((struct slice){ text, name });
 		char *end = NULL;
@@ -42,10 +42,14 @@ int stated_limits_parse(struct stated_limits *out, const char *text, const char 
 		}
 		if (out->n == STATED_LIMITS_MAX)
 			return err_set(err, ERR_USAGE, "%s: more than %d limits", option, STATED_LIMITS_MAX);
+		for (size_t i = 0; i < out->n; i++)
+			if (out->of[i].metric == m)
+				return err_set(err, ERR_USAGE, "%s: %s has two limits", option, metric_specs[m].id);
 		out->of[out->n++] = (struct stated_limit){ m, value };
-		text += n + (text[n] == ',');
+		if (!text[n])
+			return 0;
+		text += n + 1;
 	}
-	return 0;
 }
 
 /* --- limits -------------------------------------------------------------------------- */

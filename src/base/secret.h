@@ -7,7 +7,7 @@
 #include "base/err.h"
 
 /* *out gets a copy of `given` or, if it begins with '@', of the first line of the file it names; the caller frees it.
- * Errors name the file, not its content. NULL gives NULL. */
+ * Errors name the file, not its content; an empty secret is one. NULL gives NULL. */
 int secret_read(char **out, const char *given, struct err *err);
 
 /* Appends the whole file named after the '@' (64 KiB at most). */

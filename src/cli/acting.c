@@ -72,11 +72,6 @@ static bool rewinds(const struct acting *a)
 /* An option that could have no effect was not meant so. */
 static int check(const struct acting *a, const struct options *opts, struct err *err)
 {
-	if (opts->adapt_sampling && opts->unwatched)
-		return err_set(err, ERR_USAGE,
-			       "--adapt-sampling has no effect with --unwatched: it follows what the monitor sees");
-	if (a->any && opts->unwatched)
-		return err_set(err, ERR_USAGE, "--on has no effect with --unwatched: it acts on what the monitor sees");
 	if (!rewinds(a) && opts->rewind_memory != UINT64_MAX)
 		return err_set(err, ERR_USAGE, "--rewind-memory has no effect without --on …=rewind");
 	if (!rewinds(a) && opts->hold_back != UINT64_MAX)

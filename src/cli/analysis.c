@@ -237,6 +237,8 @@ int analysis_read_logs(struct analysis *a, const struct log_set *logs, const str
 	struct reader *reader = NULL;
 	int rc;
 
+	if (!opts->read_threads)
+		return err_set(err, ERR_USAGE, "--threads: found 0, expected 1 or more");
 	if (opts->merge)
 		return analysis_merge(a, logs, opts, out, err);
 	if (opts->follow) {

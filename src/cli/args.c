@@ -15,11 +15,6 @@
 
 enum { COLUMNS_MOST = 1000 };
 
-/* Which options were given, (option_specs_n). */
-struct given {
-	bool *seen;
-};
-
 static bool taken_by(const struct option_spec *o, enum command_id command)
 {
 	return o->commands >> command & 1;
@@ -153,21 +148,20 @@ static bool may_repeat(const struct option_spec *o)
 }
 
 /* Refuses a repeated option, instead of silently overriding the first. */
-static int note_given(struct given *given, const struct option_spec *o, struct err *err)
+static int note_given(struct options *opts, const struct option_spec *o, struct err *err)
 {
-	bool *seen = &given->seen[o - option_specs];
+	bool *has = &opts->has[o - option_specs];
 
-	if (*seen && !may_repeat(o)) {
+	if (*has && !may_repeat(o)) {
 		err_set(err, ERR_USAGE, "--%s is given twice", o->name);
 		return err_hint(err, "give it once: it takes one value");
 	}
-	*seen = true;
+	*has = opts->named[o - option_specs] = true;
 	return 0;
 }
 
 /* Takes the option at argv[*i]; *i ends at the last word used. */
-static int parse_option(struct options *opts, struct given *given, enum command_id command, int argc, char **argv,
-			int *i, struct err *err)
+static int parse_option(struct options *opts, enum command_id command, int argc, char **argv, int *i, struct err *err)
 {
 	const char *word = argv[*i], *value = NULL;
 	bool is_long = word[1] == '-';
@@ -178,7 +172,7 @@ static int parse_option(struct options *opts, struct given *given, enum command_
 
 	if (!o)
 		return unknown_option(command, name, err);
-	if (note_given(given, o, err))
+	if (note_given(opts, o, err))
 		return -ERR_USAGE;
 	if (!is_long && word[2])
 		value = word + 2; /* -n100 */
@@ -213,7 +207,7 @@ static enum setting_id setting_of(const struct option_spec *o)
 }
 
 /* An option that was not given takes the value of its environment variable (for --log-keep: RWKVMON_LOG_KEEP). */
-static int store_variables(struct options *opts, struct given *given, enum command_id command, struct err *err)
+static int store_variables(struct options *opts, enum command_id command, struct err *err)
 {
 	int rc = 0;
 
@@ -224,13 +218,13 @@ static int store_variables(struct options *opts, struct given *given, enum comma
 		struct setting_value read;
 		const char *value;
 
-		if (!taken_by(o, command) || given->seen[i] || id == SETTING_COUNT)
+		if (!taken_by(o, command) || opts->has[i] || id == SETTING_COUNT)
 			continue;
 		setting_variable(name, &setting_specs[id]);
 		value = secure_getenv(name);
 		if (!value || !*value)
 			continue;
-		given->seen[i] = true;
+		opts->has[i] = true;
 		rc = setting_read(&read, &setting_specs[id], name, value, err);
 		if (!rc)
 			rc = store(opts, o, name, value, err);
@@ -261,7 +255,7 @@ static int unknown_key(const char *path, const struct yaml_node *key, enum comma
 }
 
 /* One line of --settings; an option that was given already stays. */
-static int store_line(struct options *opts, struct given *given, enum command_id command, const struct yaml_node *key,
+static int store_line(struct options *opts, enum command_id command, const struct yaml_node *key,
 		      const struct yaml_node *value, struct err *err)
 {
 	static const struct setting_spec yes_or_no = { .kind = SETTING_IS_FLAG };
@@ -274,17 +268,25 @@ static int store_line(struct options *opts, struct given *given, enum command_id
 		return unknown_key(opts->settings, key, command, err);
 	if (value->kind != YAML_SCALAR)
 		return yaml_error(err, ERR_FORMAT, opts->settings, value, "expected one value for %s", key->text);
-	if (given->seen[o - option_specs])
+	if (opts->has[o - option_specs])
 		return 0;
-	given->seen[o - option_specs] = true;
+	opts->has[o - option_specs] = true;
 	snprintf(label, sizeof label, "%s:%d: %s", opts->settings, value->line, key->text);
 	if (is_flag(o) && ((rc = setting_read(&read, &yes_or_no, label, value->text, err)) || !read.count))
 		return rc;
 	return store(opts, o, label, value->text, err);
 }
 
+static bool is_repeated(const struct yaml_node *root, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (!strcmp(root->key[i]->text, root->key[at]->text))
+			return true;
+	return false;
+}
+
 /* What was set neither by an option nor by a variable takes its value from the file that --settings names. */
-static int store_file(struct options *opts, struct given *given, enum command_id command, struct err *err)
+static int store_file(struct options *opts, enum command_id command, struct err *err)
 {
 	const struct yaml_node *root = NULL;
 	struct buf text = { 0 };
@@ -298,16 +300,19 @@ static int store_file(struct options *opts, struct given *given, enum command_id
 		rc = err_hint(err, "such as: threads: 2");
 	}
 	for (size_t i = 0; !rc && i < root->n; i++)
-		rc = store_line(opts, given, command, root->key[i], root->item[i], err);
+		rc = is_repeated(root, i) ? yaml_error(err, ERR_FORMAT, opts->settings, root->key[i],
+						       "%s is given twice", root->key[i]->text)
+					  : store_line(opts, command, root->key[i], root->item[i], err);
 	return rc;
 }
 
-static int reserve_words(struct options *opts, struct given *given, int argc, struct err *err)
+static int reserve_words(struct options *opts, int argc, struct err *err)
 {
 	opts->argument = calloc((size_t)argc + 1, sizeof *opts->argument);
 	opts->setting = calloc((size_t)argc + SETTING_COUNT, sizeof *opts->setting);
-	given->seen = calloc(option_specs_n, sizeof *given->seen);
-	return opts->argument && opts->setting && given->seen
+	opts->named = calloc(option_specs_n, sizeof *opts->named);
+	opts->has = calloc(option_specs_n, sizeof *opts->has);
+	return opts->argument && opts->setting && opts->named && opts->has
 		       ? 0
 		       : err_set(err, ERR_NOMEM, "no memory for the command line");
 }
@@ -351,28 +356,27 @@ static int check_arguments(const struct options *opts, enum command_id command, 
 int args_parse(struct options *opts, enum command_id command, int argc, char **argv, struct err *err)
 {
 	bool only_arguments = false;
-	struct given given = { 0 };
 	int rc;
 
 	set_defaults(opts);
-	rc = reserve_words(opts, &given, argc, err);
+	rc = reserve_words(opts, argc, err);
 	for (int i = 0; i < argc && !rc; i++) {
 		opts->n_before_vs = opts->vs ? opts->n_before_vs : opts->n_arguments;
 		if (!only_arguments && !strcmp(argv[i], "--"))
 			only_arguments = true;
 		else if (!only_arguments && argv[i][0] == '-' && argv[i][1])
-			rc = parse_option(opts, &given, command, argc, argv, &i, err);
+			rc = parse_option(opts, command, argc, argv, &i, err);
 		else
 			opts->argument[opts->n_arguments++] = argv[i];
 	}
 	opts->n_before_vs = opts->vs ? opts->n_before_vs : opts->n_arguments;
 	opts->n_given = opts->n_settings;
 	if (!rc)
-		rc = store_variables(opts, &given, command, err);
+		rc = store_variables(opts, command, err);
 	if (!rc && opts->settings && !opts->help)
-		rc = store_file(opts, &given, command, err);
-	free(given.seen);
-	if (!rc && (command == COMMAND_RUN || command == COMMAND_CHAT))
+		rc = store_file(opts, command, err);
+	if (!rc && !opts->help &&
+	    (command == COMMAND_PROXY || command == COMMAND_SERVE || command == COMMAND_RUN || command == COMMAND_CHAT))
 		tell_misspelt_variables(args_lang(opts->lang));
 	return rc ? rc : check_arguments(opts, command, err);
 }
@@ -381,9 +385,12 @@ void args_free(struct options *opts)
 {
 	free(opts->argument);
 	free(opts->setting);
+	free(opts->named);
+	free(opts->has);
 	arena_free(&opts->file);
 	opts->argument = NULL;
 	opts->setting = NULL;
+	opts->named = opts->has = NULL;
 }
 
 enum command_id args_command(const char *word, struct err *err)

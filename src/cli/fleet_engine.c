@@ -64,14 +64,23 @@ static int find_times(struct engine_question *q, const struct options *opts, str
 
 static int check(const struct options *opts, struct err *err)
 {
+	const char *of_logs = opts->rules                        ? "rules"
+			      : opts->merge                      ? "merge"
+			      : opts->map                        ? "map"
+			      : opts->read_threads != UINT64_MAX ? "threads"
+								 : NULL;
+
 	if (opts->n_arguments > 1)
 		return err_set(err, ERR_USAGE, "fleet: expected logs alone, or one address alone");
-	if (opts->merge || opts->map)
-		return err_set(err, ERR_USAGE, "fleet: --merge and --map are for logs, not for an engine");
-	if (!opts->rules)
-		return url_check_base("fleet", opts->argument[0], err);
-	err_set(err, ERR_USAGE, "fleet: --rules is for logs, not for an engine");
-	return err_hint(err, "roll-ups hold no single steps to judge; alarms that the collector raised are listed");
+	if (!of_logs) {
+		int rc = url_check_base("fleet", opts->argument[0], err);
+
+		return rc ? rc : url_check_ca("to-ca", opts->argument[0], opts->to_ca, err);
+	}
+	err_set(err, ERR_USAGE, "fleet: --%s is for logs, not for an engine", of_logs);
+	return opts->rules ? err_hint(err, "roll-ups hold no single steps to judge; alarms that the collector raised "
+					   "are listed")
+			   : -ERR_USAGE;
 }
 
 int fleet_engine_options(const struct options *opts, struct err *err)

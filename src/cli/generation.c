@@ -95,24 +95,6 @@ static double number_or(double given, double otherwise)
 	return isnan(given) ? otherwise : given;
 }
 
-/* An option that could have no effect was not meant so. */
-static int check_effect(const struct options *opts, struct err *err)
-{
-	const char *log = option_setting(opts, SETTING_log_path);
-
-	for (size_t i = 0; i < opts->n_given; i++) {
-		enum setting_id id = opts->setting[i].id;
-		const char *name = setting_specs[id].name;
-		bool of_log = !strncmp(name, "log-", 4) || id == SETTING_fsync;
-
-		if (of_log && log && !strcmp(log, "none") && strcmp(opts->setting[i].value, "no"))
-			return err_set(err, ERR_USAGE, "--%s has no effect without a log, and --log is none", name);
-		if (id == SETTING_listen_token && !option_setting(opts, SETTING_listen))
-			return err_set(err, ERR_USAGE, "--%s has no effect without --listen", name);
-	}
-	return 0;
-}
-
 static int check_options(const struct options *o, struct err *err)
 {
 	if (!isnan(o->top_p) && o->top_p > 1)
@@ -122,7 +104,7 @@ static int check_options(const struct options *o, struct err *err)
 			       o->penalty_decay);
 	if (o->chunk_len != UINT64_MAX && (!o->chunk_len || o->chunk_len > RUN_CHUNK_MAX))
 		return err_set(err, ERR_USAGE, "--chunk-len: expected 1 to %d tokens", RUN_CHUNK_MAX);
-	return check_effect(o, err);
+	return 0;
 }
 
 static struct sampler_config sampling_of(const struct options *o, struct sampler_config c, size_t vocab)

@@ -3,12 +3,14 @@
 #include "base/file.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/effects.h"
 #include "cli/outputs.h"
 #include "cli/tell.h"
 #include "export/deliver.h"
 #include "export/microhttpd.h"
 #include "spec/messages.h"
 
+#include <fcntl.h>
 #include <rwkvmon.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -87,6 +89,8 @@ static int dispatch(enum command_id command, int argc, char **argv)
 	int rc = args_parse(&opts, command, argc, argv, &err);
 
 	if (!rc && !opts.help)
+		rc = effects_check(&opts, command, &err);
+	if (!rc && !opts.help)
 		rc = outputs_check(&opts, &err);
 	if (rc)
 		rc = fail(&err);
@@ -122,12 +126,22 @@ static int check_environment(struct err *err)
 	return err_hint(err, "Unset it, or set one of these: it lowers what the processor's kernels may use.");
 }
 
+/* A standard descriptor that is closed stays unusable, instead of being taken by the next file that is opened: reading
+ * and writing it fail as they did. */
+static void keep_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			_exit(err_exit_code(ERR_SYSTEM));
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = { 0 };
 	enum command_id command;
 	enum lang lang;
 
+	keep_standard();
 	signal(SIGPIPE, SIG_IGN); /* a closed pipe, a limit on file sizes: write errors with a message */
 	signal(SIGXFSZ, SIG_IGN);
 	lang = choose_language(argc, argv);

@@ -13,6 +13,26 @@ bool metrics_is_address(const char *argument)
 	return !strncmp(argument, "http://", 7) || !strncmp(argument, "https://", 8);
 }
 
+/* Without a slash at its end. */
+static struct slice address_of(const char *text)
+{
+	const size_t n = strlen(text);
+
+	return (struct slice){ text, n - (n && text[n - 1] == '/') };
+}
+
+int metrics_addresses_differ(const char *const *names, size_t n, struct err *err)
+{
+	for (size_t i = 1; i < n; i++)
+		for (size_t k = 0; k < i; k++) {
+			const struct slice a = address_of(names[i]), b = address_of(names[k]);
+
+			if (metrics_is_address(names[i]) && a.n == b.n && !memcmp(a.p, b.p, a.n))
+				return err_set(err, ERR_USAGE, "%s is given twice", names[i]);
+		}
+	return 0;
+}
+
 int metrics_fetch(struct buf *text, const char *address, struct err *err)
 {
 	const char *path = strchr(strstr(address, "://") + 3, '/');

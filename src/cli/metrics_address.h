@@ -11,6 +11,9 @@
 /* "http://…" or "https://…". */
 bool metrics_is_address(const char *argument);
 
+/* Refuses an address that is among these names twice. */
+int metrics_addresses_differ(const char *const *names, size_t n, struct err *err);
+
 /* What is there, appended; "http://host:8000" is that of its /metrics. At most 4 MiB, within 3 s. */
 int metrics_fetch(struct buf *text, const char *address, struct err *err);
 

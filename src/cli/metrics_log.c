@@ -206,7 +206,7 @@ static int start(struct target *t, struct err *err)
 int metrics_logs_open(struct metrics_logs **out, const char **names, size_t n, struct err *err)
 {
 	struct metrics_logs *m = calloc(1, sizeof *m);
-	int rc = 0;
+	int rc;
 
 	*out = m;
 	if (m)
@@ -215,6 +215,7 @@ int metrics_logs_open(struct metrics_logs **out, const char **names, size_t n, s
 		return err_set(err, ERR_NOMEM, "no memory for what is fetched");
 	pthread_mutex_init(&m->lock, NULL);
 	atomic_init(&m->stop, false);
+	rc = metrics_addresses_differ(names, n, err);
 	for (size_t i = 0; i < n && !rc; i++) {
 		struct target *t = &m->target[m->n];
 

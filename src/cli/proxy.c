@@ -6,6 +6,7 @@
 #include "cli/monitor.h"
 #include "cli/proxy_watch.h"
 #include "cli/tell.h"
+#include "export/url.h"
 #include "spec/text.h"
 
 #include <errno.h>
@@ -67,6 +68,8 @@ static int configure(struct proxy_config *c, const struct options *opts, struct 
 
 	if (!rc)
 		rc = bounded(&connections, "max-connections", CONNECTIONS_DEFAULT, CONNECTIONS_MOST, err);
+	if (!rc)
+		rc = url_check_ca("upstream-ca", opts->upstream, opts->upstream_ca, err);
 	if (!rc)
 		rc = bounded(&silent, "upstream-timeout", SILENT_DEFAULT, SILENT_MOST, err);
 	*c = (struct proxy_config){

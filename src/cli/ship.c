@@ -148,6 +148,8 @@ static int open_all(struct shipping *s, const struct options *opts, struct err *
 	struct buf places = { 0 };
 	int rc = url_check_base("--to", opts->ship_to, err);
 
+	rc = rc ? rc : url_check_ca("to-ca", opts->ship_to, opts->to_ca, err);
+
 	rc = rc ? rc : open_spool(s, opts, &places, err);
 	if (!rc)
 		rc = shipper_open(&s->shipper, &(struct shipper_config){ s->spool, &clock_system, opts->ship_text },

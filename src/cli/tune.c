@@ -492,9 +492,7 @@ static int read_logs(const struct options *opts, struct err *err)
 	struct log_set logs = { .path = opts->from };
 	struct findings findings = { 0 };
 	struct analysis *a = NULL;
-	const char *unused = opts->tuned ? "output" : opts->tuning_page ? "page" : NULL;
-	int rc = unused ? err_set(err, ERR_USAGE, "--%s has no effect with --%s", unused, "from")
-			: analyze_open(&a, &how, err);
+	int rc = analyze_open(&a, &how, err);
 
 	while (logs.path[logs.n])
 		logs.n++;

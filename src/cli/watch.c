@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 enum { LOGS_MAX = 64, ROWS = 24, COLUMNS = 80, KEY_MS = 100 };
+static const double INTERVAL_LEAST_S = 0.1, INTERVAL_MOST_S = 3600;
 
 struct watch;
 
@@ -127,6 +128,11 @@ static int open_scrapes(struct watch *w, const struct options *opts, struct err 
 	if (addresses < opts->n_arguments || addresses > SCRAPE_TARGETS)
 		return err_set(err, ERR_USAGE, "watch: expected logs alone, or at most %d addresses alone",
 			       SCRAPE_TARGETS);
+	if (opts->session || opts->goal)
+		return err_set(err, ERR_USAGE, "watch: --%s is for logs, not for addresses",
+			       opts->session ? "session" : "goal");
+	if (metrics_addresses_differ(opts->argument, opts->n_arguments, err))
+		return -(int)err->code;
 	w->scrape = calloc(addresses, sizeof *w->scrape);
 	return w->scrape ? 0 : err_set(err, ERR_NOMEM, "no memory for what is fetched");
 }
@@ -223,7 +229,7 @@ static int fetch_once(struct watch *w, const struct options *opts, double interv
 		for (size_t i = 0; i < opts->n_arguments && !rc; i++)
 			rc = fetch(w, i, opts->argument[i], err);
 		if (!k && !rc)
-			pause_ms((unsigned)(fmin(interval_s, 10) * 1000));
+			pause_ms((unsigned)(interval_s * 1000));
 	}
 	w->n = opts->n_arguments;
 	return rc;
@@ -358,7 +364,7 @@ int command_watch(const struct options *opts, struct err *err)
 	struct dashboard_view view = { .lang = args_lang(opts->lang),
 				       .ascii = !tell_draws(),
 				       .focus = DASH_ROWS,
-				       .interval_s = isnan(opts->interval) ? 1 : fmax(opts->interval, 0.1) };
+				       .interval_s = isnan(opts->interval) ? 1 : opts->interval };
 	struct watch w = { .analysis = NULL };
 	int rc;
 
@@ -367,6 +373,9 @@ int command_watch(const struct options *opts, struct err *err)
 		return err_hint(err, "name files, directories, or addresses such as http://127.0.0.1:8000: %s",
 				command_specs[COMMAND_WATCH].example);
 	}
+	if (!isnan(opts->interval) && (opts->interval < INTERVAL_LEAST_S || opts->interval > INTERVAL_MOST_S))
+		return err_set(err, ERR_USAGE, "--interval: found %g, expected %g to %g seconds", opts->interval,
+			       INTERVAL_LEAST_S, INTERVAL_MOST_S);
 	rc = open_watch(&w, opts, err);
 	if (!rc)
 		rc = screen ? interactive(&w, opts, &view, err) : once(&w, opts, &view, err);

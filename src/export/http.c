@@ -753,7 +753,7 @@ static int check_token(struct http *h, const char *token, struct err *err)
 			return err_set(err, ERR_USAGE,
 				       "the token holds a character that no header can carry; expected letters, "
 				       "digits, - and _");
-	if (n && (n < 8 || n >= TOKEN_BYTES_MAX))
+	if (n < 8 || n >= TOKEN_BYTES_MAX)
 		return err_set(err, ERR_USAGE, "the token has %zu characters; expected 8 to %d", n,
 			       TOKEN_BYTES_MAX - 1);
 	memcpy(h->token, token, n + 1);
@@ -763,15 +763,13 @@ static int check_token(struct http *h, const char *token, struct err *err)
 static int copy_config(struct http *h, const struct http_config *config, struct err *err)
 {
 	char *token;
-	int rc = secret_read(&token, config->token ? config->token : "", err);
+	int rc = secret_read(&token, config->token, err);
 
 	h->route = config->route;
 	h->n_routes = config->n_routes;
 	h->receive_seconds = config->receive_seconds ? config->receive_seconds : RECEIVE_SECONDS;
-	if (!rc && *token)
+	if (!rc && token)
 		rc = check_token(h, token, err);
-	else if (!rc && config->token && *config->token)
-		rc = err_set(err, ERR_USAGE, "%s: the token in its first line is empty", config->token + 1);
 	free(token);
 	return rc;
 }

@@ -1,6 +1,8 @@
 /* url.c - what an address must be, and what of it is no secret. */
 #include "export/url.h"
 
+#include "base/file.h"
+
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -46,4 +48,22 @@ int url_check_base(const char *what, const char *url, struct err *err)
 		return rc;
 	err_set(err, ERR_USAGE, "%s: expected an address without ? and #", what);
 	return err_hint(err, "paths are added to it, such as /insert/jsonline");
+}
+
+int url_check_ca(const char *option, const char *url, const char *ca, struct err *err)
+{
+	enum { CERTIFICATES_MAX_BYTES = 16 << 20 };
+	struct buf text = { 0 };
+	int rc;
+
+	if (!ca)
+		return 0;
+	if (strncmp(url, "https://", 8) != 0)
+		return err_set(err, ERR_USAGE, "--%s has no effect without an https:// address", option);
+	rc = file_read(&text, ca, CERTIFICATES_MAX_BYTES, err);
+	if (!rc && !(text.used && memmem(text.p, text.used, "-----BEGIN ", 11)))
+		rc = err_set(err, ERR_FORMAT, "%s: holds no certificate; expected PEM (-----BEGIN CERTIFICATE-----)",
+			     ca);
+	buf_free(&text);
+	return rc;
 }

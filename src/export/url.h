@@ -12,6 +12,10 @@ int url_check(const char *what, const char *url, struct err *err);
 /* The same for an address to which paths are added: it has no ? and no #. */
 int url_check_base(const char *what, const char *url, struct err *err);
 
+/* The file of certificates by which such an address is believed: refuses one that holds none, and one beside http://,
+ * where nobody looks at it. NULL is the system's. */
+int url_check_ca(const char *option, const char *url, const char *ca, struct err *err);
+
 /* Scheme, host and port, as far as an address may be shown. */
 void url_redact(char *out, size_t n, const char *url);
 

@@ -51,6 +51,8 @@ struct options {
 
 	const char **argument; /* (n_arguments): arguments that are not options */
 	size_t n_arguments;
+	bool *named;        /* (option_specs_n): rows of the table that stand on the command line */
+	bool *has;          /* the same, and those of variables and --settings */
 	size_t n_before_vs; /* number of them before --vs; all, if there is no --vs */
 };
 

@@ -1,0 +1,90 @@
+#!/bin/bash
+# What is given and could do nothing is refused: an option without the one it serves, beside one that makes it idle, or
+# where the command does not look at it; a value that is empty, given twice, or out of what it can be.
+#     effects_test.sh BUILD_DIR
+. "$(dirname "$0")/begin.sh"
+cd "$dir" || exit 1
+refuses() { # TEXT ARGUMENTS...
+	want=$1
+	shift
+	timeout 60 "$rwkvmon" "$@" >out 2>err </dev/null
+	rc=$?
+	[ $rc -ge 2 ] && [ $rc -le 4 ] || fail "$*: exit code $rc"
+	if grep -qF -- "$want" err; then pass; else fail "$*: lacks \"$want\": $(head -2 err)"; fi
+}
+takes() { # ARGUMENTS...
+	check "$*" timeout 60 "$rwkvmon" "$@" </dev/null
+}
+log=run.log
+takes run --prompt "It was" --tokens 40 --seed 1 --log $log --quiet
+: >empty
+talk=(run --prompt x --tokens 2 --quiet)
+
+# --- one needs another ---------------------------------------------------------------------
+refuses "--shadow-mode has no effect without --shadow" "${talk[@]}" --log none --shadow-mode one_step
+refuses "--log-keep has no effect without --log-rotate-bytes" "${talk[@]}" --log a.log --log-keep 3
+refuses "--alarm-spool has no effect without --alarm-to" "${talk[@]}" --log none --alarm-spool s
+refuses "--listen-token has no effect without --listen" "${talk[@]}" --log none --listen-token 12345678
+refuses "--units has no effect without --train" forecast $log --units 5
+refuses "--seed has no effect without --train" forecast $log --seed 5
+takes "${talk[@]}" --log a.log --log-keep 3 --log-rotate-seconds 9
+RWKVMON_LOG_ROTATE_BYTES=100000 takes "${talk[@]}" --log a.log --log-keep 3
+RWKVMON_LOG_KEEP=3 takes "${talk[@]}" --log a.log # a variable serves many commands
+
+# --- one makes another idle ----------------------------------------------------------------
+refuses "--log has no effect with --unwatched" "${talk[@]}" --unwatched --log a.log
+refuses "--shadow has no effect with --unwatched" "${talk[@]}" --unwatched --shadow 2
+refuses "--metrics-textfile has no effect with --unwatched" "${talk[@]}" --unwatched --metrics-textfile a.prom
+takes "${talk[@]}" --unwatched --log none --rules none
+refuses "--log-text has no effect without a log" "${talk[@]}" --log none --log-text
+refuses "--log-text has no effect without a log" proxy --upstream http://127.0.0.1:1 --bind 127.0.0.1:0 --log none --log-text
+refuses "--listen-token has no effect without --listen" proxy --upstream http://127.0.0.1:1 --bind 127.0.0.1:0 --log none --listen-token 12345678
+refuses "--seconds has no effect with --from" tune --from $log --seconds 3
+refuses "--json has no effect with --format" compare $log $log --format text --json
+refuses "--threads is for logs" fleet http://127.0.0.1:1 --threads 2
+refuses "--rules is for logs" fleet http://127.0.0.1:1 --rules none
+refuses "--goal is for logs" watch http://127.0.0.1:1 --once --goal 10tps
+refuses "--upstream-ca has no effect without an https:// address" proxy --upstream http://127.0.0.1:1 --log none --upstream-ca $log
+
+# --- where the command does not look ---------------------------------------------------------
+refuses '--output has no effect in `log check`' log check $log -o new.log
+[ -e new.log ] && fail "log check wrote a file"
+refuses '--since has no effect in `rules list`' rules list --since 2020-01-01T00:00:00Z
+refuses '--session has no effect in `rules check`' rules check default --session x
+refuses '--grafana-url has no effect in `export schema`' export schema --grafana-url http://x
+takes export prometheus-rules --grafana-url http://x --docs-url http://y
+
+# --- what is empty, twice, or nothing ----------------------------------------------------------
+refuses "the token is empty" serve $log --listen 127.0.0.1:0 --listen-token ""
+refuses "the token is empty" "${talk[@]}" --log none --listen 127.0.0.1:0 --listen-token ""
+refuses "empty: the token in its first line is empty" serve $log --listen 127.0.0.1:0 --listen-token @empty
+refuses "the token is empty" ship $log --once --spool spool --to http://127.0.0.1:1 --to-token ""
+refuses "holds no certificate" ship $log --once --spool spool --to https://127.0.0.1:1 --to-ca $log
+refuses "holds no certificate" proxy --upstream https://127.0.0.1:1 --bind 127.0.0.1:0 --log none --upstream-ca empty
+refuses "cannot be opened" proxy --upstream https://127.0.0.1:1 --bind 127.0.0.1:0 --log none --upstream-ca none.pem
+refuses "is given twice" serve http://127.0.0.1:1 http://127.0.0.1:1/ --listen 127.0.0.1:0
+refuses "is given twice" watch http://127.0.0.1:1 http://127.0.0.1:1 --once
+printf 'threads: 2\nthreads: 1\n' >twice.yaml
+refuses "twice.yaml:2:1: threads is given twice" "${talk[@]}" --log none --settings twice.yaml
+refuses "token_latency_ms has two limits" forecast $log --limit token_latency_ms=1,token_latency_ms=2
+refuses 'found "", expected METRIC=NUMBER' forecast $log --limit ""
+refuses "--threads: found 0" analyze $log --threads 0
+refuses "--interval: found 0" watch $log --interval 0
+refuses "--interval: found 1e+300" watch $log --interval 1e300
+# A closed standard output is no place for what is read and written next.
+"$rwkvmon" run --prompt x --tokens 5 --log closed.log --quiet 1>&- 2>err
+[ $? = 4 ] && ! grep -qv '^{.*}$' closed.log && pass || fail "what a closed output was to show is in the log: $(cat err)"
+"$rwkvmon" analyze $log --quiet --output report.html --format html 0<&- 1>&- 2>&-
+[ $? = 0 ] && tail -1 report.html | grep -q '</html>' && pass || fail "a report without standard descriptors"
+if command -v gnuplot >/dev/null && [ "$(id -u)" = 0 ] && mkdir small && mount -t tmpfs -o size=64k none small 2>/dev/null; then
+	refuses "was not written whole" analyze $log --quiet --charts small/charts
+	umount small
+else
+	echo "SKIPPED: charts on a full disk: needs gnuplot and mount" >&2
+fi
+for command in proxy serve; do
+	RWKVMON_LISTN=x timeout -s INT 60 "$rwkvmon" $command --help >out 2>err
+	[ -s err ] && fail "$command --help speaks of variables"
+done
+RWKVMON_LOG_KEEPP=3 refuses "did you mean RWKVMON_LOG_KEEP?" proxy --upstream http://127.0.0.1:1 --bind 127.0.0.1:0 --log /nonexistent/x.log
+finish
