@@ -65,9 +65,11 @@ static bool calls_suffer(const struct walk *w)
 static bool waits_for_disk(const struct walk *w)
 {
 	const struct steady *cpu = &w->x->level[L_CPU];
+	const double weights_mb = fields_number(&w->p->about, F_MODEL_BYTES, NAN) / 1048576;
+	const double times = w->x->level[L_MEMORY].highest < weights_mb ? 2 : 1; /* some of them must be on the disk */
 
-	return !w->x->cuda && w->x->achieved_gb_s < limit_of(T_PAGED_GB_S) && cpu->samples >= limit_of(T_SAMPLES) &&
-	       cpu->mean < limit_of(T_PAGED_CPU_PCT);
+	return !w->x->cuda && w->x->achieved_gb_s < times * limit_of(T_PAGED_GB_S) &&
+	       cpu->samples >= limit_of(T_SAMPLES) && cpu->mean < limit_of(T_PAGED_CPU_PCT);
 }
 
 /* Others took the memory: what is resident fell below the weights as the calls became slower, and the processor waits.
@@ -245,6 +247,16 @@ static bool flickers(const struct shift *s)
 	return s->runs > 1 && s->slow_s < limit_of(T_SAMPLE_S);
 }
 
+/* A few calls in a hundred that are far slower than most, at any time. */
+static bool has_tail(const struct walk *w)
+{
+	const struct slow_calls *t = &w->x->tail;
+
+	return w->x->seconds >= limit_of(T_TAIL_LASTS_S) && t->n >= limit_of(T_TAIL_CALLS) &&
+	       t->times >= limit_of(T_TAIL_APART) && t->share_pct <= limit_of(T_TAIL_SHARE_PCT) &&
+	       t->ms / t->n >= limit_of(T_TAIL_MS);
+}
+
 enum grade test_CALLS_SLOWED(struct walk *w)
 {
 	const struct shift *s = shift_of_interest(w);
@@ -263,6 +275,9 @@ enum grade test_CALLS_SLOWED(struct walk *w)
 		return NO;
 	if (!mild && !graded(ratio, T_SLOWED))
 		return NO;
+	if (!mild && ratio < limit_of(T_BURSTS_RATIO) && (double)s->recovered >= limit_of(T_SWINGS) && has_tail(w) &&
+	    graded(w->x->tail.time_pct, T_TAIL_PCT) > NO)
+		return NO; /* stretches that hold more of its slow calls */
 	say_state(w);
 	return mild ? SURE : graded(ratio, T_SLOWED);
 }
@@ -333,9 +348,7 @@ enum grade test_TAILED(struct walk *w)
 		return UNKNOWN;
 	if (t->n > 0)
 		say3(w, E_TAIL, t->share_pct, t->times, t->time_pct);
-	if (starves(w) || throttles(w) || w->x->seconds < limit_of(T_TAIL_LASTS_S) || t->n < limit_of(T_TAIL_CALLS) ||
-	    t->times < limit_of(T_TAIL_APART) || t->share_pct > limit_of(T_TAIL_SHARE_PCT) ||
-	    t->ms / t->n < limit_of(T_TAIL_MS))
+	if (starves(w) || throttles(w) || !has_tail(w))
 		return NO;
 	return graded(t->time_pct, T_TAIL_PCT);
 }
