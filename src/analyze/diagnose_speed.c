@@ -62,13 +62,13 @@ static bool calls_suffer(const struct walk *w)
 
 /* Weights come more slowly than any memory gives them, and the processor hardly works: it waits for the disk in each
  * call, so that no call is slower than the others. */
-static bool waits_for_disk(const struct walk *w)
+static bool waits_for_disk(const struct walk *w, double used_pct)
 {
 	const struct steady *cpu = &w->x->level[L_CPU];
 	const double weights_mb = fields_number(&w->p->about, F_MODEL_BYTES, NAN) / 1048576;
-	const double times = w->x->level[L_MEMORY].highest < weights_mb ? 2 : 1; /* some of them must be on the disk */
+	const bool some_are = w->x->level[L_MEMORY].highest < weights_mb || used_pct >= sure_of(T_MEMORY_SHORT_PCT);
 
-	return !w->x->cuda && w->x->achieved_gb_s < times * limit_of(T_PAGED_GB_S) &&
+	return !w->x->cuda && w->x->achieved_gb_s < (some_are ? 2 : 1) * limit_of(T_PAGED_GB_S) &&
 	       cpu->samples >= limit_of(T_SAMPLES) && cpu->mean < limit_of(T_PAGED_CPU_PCT);
 }
 
@@ -98,7 +98,7 @@ enum grade test_MEMORY_SHORT(struct walk *w)
 	}
 	if (calls_suffer(w))
 		return graded(100 * used / limit, T_MEMORY_SHORT_PCT);
-	if (!waits_for_disk(w))
+	if (!waits_for_disk(w, 100 * used / limit))
 		return NO;
 	say2(w, E_PAGED, w->x->achieved_gb_s, w->x->level[L_CPU].mean);
 	return graded(100 * used / limit, T_MEMORY_SHORT_PCT);
