@@ -8,11 +8,16 @@ leave() {
 	wait 2>/dev/null
 }
 missing() { echo "SKIPPED: deploy_test: $*"; }
-same() { "$rwkvmon" export "$1" --lang "$2" --docs-url file:///usr/local/share/doc/rwkvmon >"$dir/is" && cmp "$dir/is" "$deploy/$3"; }
+same() { # FILE WORDS of `export`
+	file=$deploy/$1
+	shift
+	"$rwkvmon" export "$@" >"$dir/is" && cmp "$dir/is" "$file"
+}
 
-check "rules are up to date (make docs)" same prometheus-rules en prometheus/rwkvmon-rules.yml
-check "dashboard is up to date (make docs)" same grafana en grafana/dashboards/rwkv-monitor.json
-check "Chinese dashboard is up to date (make docs)" same grafana zh grafana/dashboards/rwkv-monitor.zh.json
+check "rules are up to date (make docs)" same prometheus/rwkvmon-rules.yml prometheus-rules --lang en \
+	--docs-url file:///usr/local/share/doc/rwkvmon
+check "dashboard is up to date (make docs)" same grafana/dashboards/rwkv-monitor.json grafana --lang en
+check "Chinese dashboard is up to date (make docs)" same grafana/dashboards/rwkv-monitor.zh.json grafana --lang zh
 
 # Ready within two minutes: a deadline for what never starts.
 ready() { # URL
