@@ -240,7 +240,9 @@ static int open_post(struct alertmanager *am, const char *url, struct err *err)
 	if (n < tail || strncmp(url + n - tail, path, tail))
 		buf_str(&full, path);
 	rc = full.failed ? err_set(err, ERR_NOMEM, "no memory for Alertmanager's address")
-			 : post_open(&am->post, "Alertmanager", full.p, err);
+			 : url_check_base("Alertmanager", url, err);
+	if (!rc)
+		rc = post_open(&am->post, "Alertmanager", full.p, err);
 	buf_free(&full);
 	return rc;
 }

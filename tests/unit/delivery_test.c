@@ -209,6 +209,7 @@ static void bad_configurations_are_refused(void **state)
 		"slack+http://127.0.0.1/#secret=abc", /* signs nothing */
 		"dingtalk+http://127.0.0.1/#secret=",
 		"alertmanager+",
+		"alertmanager+http://127.0.0.1/?to=it", /* a path is added */
 		"@/nowhere/at/all",
 	};
 
