@@ -27,17 +27,53 @@ void url_redact(char *out, size_t n, const char *url)
 	snprintf(out, n, "%.*s://%.*s", (int)(scheme - url), url, (int)length, host);
 }
 
+/* "" or a colon and a number of 1 to 65,535. */
+static bool is_port(const char *text, size_t n)
+{
+	unsigned long port = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		if (!isdigit((unsigned char)text[i]) || i > 5)
+			return false;
+		port = 10 * port + (unsigned long)(text[i] - '0');
+	}
+	return !n || (n > 1 && text[0] == ':' && port >= 1 && port <= 65535);
+}
+
+/* A name, a number or [an IPv6 address], and perhaps a port. */
+static bool is_host(const char *text, size_t n)
+{
+	const char *close = n && *text == '[' ? memchr(text, ']', n) : NULL;
+	size_t host = 0;
+
+	if (close)
+		host = (size_t)(close - text) + 1;
+	else
+		while (host < n && !strchr(":[]", text[host]))
+			host++;
+	return host > (close ? 2 : 0) && is_port(text + host, n - host);
+}
+
 int url_check(const char *what, const char *url, struct err *err)
 {
 	bool http = !strncmp(url, "http://", 7) || !strncmp(url, "https://", 8);
-	const char *host = http ? strstr(url, "://") + 3 : "";
+	const char *host = http ? strstr(url, "://") + 3 : "", *at;
+	size_t n = strcspn(host, "/?#");
 
 	for (const char *p = url; *p; p++)
 		http = http && !isspace((unsigned char)*p) && !iscntrl((unsigned char)*p);
-	if (http && *host && *host != '/' && *host != ':')
+	if (!http) {
+		err_set(err, ERR_USAGE,
+			"%s: expected an address that begins with http:// or https:// and has no blanks", what);
+		return err_hint(err, "such as http://127.0.0.1:9093");
+	}
+	at = memrchr(host, '@', n); /* name and password precede it */
+	n -= at ? (size_t)(at + 1 - host) : 0;
+	host = at ? at + 1 : host;
+	if (is_host(host, n))
 		return 0;
-	err_set(err, ERR_USAGE, "%s: expected an address that begins with http:// or https:// and has no blanks", what);
-	return err_hint(err, "such as http://127.0.0.1:9093");
+	err_set(err, ERR_USAGE, "%s: expected a host behind ://, and perhaps a port of 1 to 65535", what);
+	return err_hint(err, "such as http://127.0.0.1:9093 or http://[::1]:9093");
 }
 
 int url_check_base(const char *what, const char *url, struct err *err)

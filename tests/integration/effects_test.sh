@@ -31,6 +31,14 @@ takes "${talk[@]}" --log a.log --log-keep 3 --log-rotate-seconds 9
 RWKVMON_LOG_ROTATE_BYTES=100000 takes "${talk[@]}" --log a.log --log-keep 3
 RWKVMON_LOG_KEEP=3 takes "${talk[@]}" --log a.log # a variable serves many commands
 
+# --- addresses -------------------------------------------------------------------------------
+for address in 'http://[::1' 'http://a:99999' 'http://a:0' 'http://a:b' 'http://a:1:2' 'http://:80' 'http://x@' 'http://[]:1' 'https:///a'; do
+	refuses "expected a host behind ://" "${talk[@]}" --log none --alarm-to "slack+$address"
+	refuses "expected a host behind ://" ship --to "$address" $log
+done
+takes "${talk[@]}" --log none --alarm-to 'slack+http://name:word@[::1]:1/a?b=c:d@e'
+takes "${talk[@]}" --log none --alarm-to 'slack+http://localhost'
+
 # --- one makes another idle ----------------------------------------------------------------
 refuses "--log has no effect with --unwatched" "${talk[@]}" --unwatched --log a.log
 refuses "--shadow has no effect with --unwatched" "${talk[@]}" --unwatched --shadow 2
