@@ -71,6 +71,7 @@ static int read_descriptor(struct buf *out, int fd, const char *path, size_t lim
 
 		if (!buf_reserve(out, 1 << 16))
 			return err_set(err, ERR_NOMEM, "%s: no memory to read it", path);
+		out->p[out->used] = 0;
 		got = read(fd, out->p + out->used, 1 << 16);
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -79,7 +80,6 @@ static int read_descriptor(struct buf *out, int fd, const char *path, size_t lim
 		if (!got)
 			return 0;
 		out->used += (size_t)got;
-		out->p[out->used] = 0;
 		if (out->used > limit)
 			return err_set(err, ERR_FORMAT, "%s: is larger than the %zu bytes allowed here", path, limit);
 	}

@@ -156,10 +156,12 @@ static void set_metric(struct engine_rows *r, const struct key *k, struct slice 
 	}
 	if (k->member == COUNT) {
 		t->part.count = engine_whole(value);
+		t->have &= ~(1u << COUNT);
 		t->have |= t->part.count ? 1u << COUNT : 0;
 		return;
 	}
-	*numbers[k->member] = number_of(value);
+	*numbers[k->member] = number_of(value); /* of a key that comes twice, the last counts */
+	t->have &= ~(1u << k->member);
 	t->have |= isfinite(*numbers[k->member]) ? 1u << k->member : 0;
 }
 

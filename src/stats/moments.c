@@ -205,14 +205,15 @@ static void central(struct big *out, uint64_t n, const struct big *products, con
 	big_subtract(out, &square);
 }
 
-/* A size as a whole number of 100 bits, of which millions can be summed up; what is larger is the largest. */
+/* A size as a whole number of 100 bits, of which millions can be summed up; what is larger, or no number, is the
+ * largest. */
 static u128 whole_of(long double v)
 {
 	uint64_t upper;
 
 	if (v < 0x1p62L) /* the processor converts these, a function all others */
 		return (u128)(int64_t)v;
-	if (v >= 0x1p100L)
+	if (!(v < 0x1p100L))
 		return (u128)1 << 100;
 	upper = (uint64_t)(int64_t)(v * 0x1p-50L);
 	return ((u128)upper << 50) + (u128)(int64_t)(v - (long double)upper * 0x1p50L);
