@@ -398,5 +398,5 @@ int main(int argc, char **argv)
 	stop_proxy(proxy, dir);
 	free(direct.ns);
 	free(through.ns);
-	return 0;
+	return kept ? 0 : 1;
 }

@@ -5,8 +5,9 @@
  *     char why[RWKVMON_ERROR_BYTES];
  *
  *     if (rwkvmon_open(&mon, &cfg, why))
- *             fprintf(stderr, "%s\n", why);            // continue without: every call accepts NULL for (each forward
- *     call) {
+ *             fprintf(stderr, "%s\n", why);            // and go on without: every call accepts NULL
+ *
+ *     for (each forward call) {
  *             rwkvmon_begin(mon);
  *             logits = forward(tokens, n);
  *             rwkvmon_end(mon, &(struct rwkvmon_step){ .struct_size = sizeof(struct rwkvmon_step),

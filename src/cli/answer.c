@@ -188,6 +188,7 @@ static int rewind_answer(struct answer *a, struct act *act, struct err *err)
 	a->g->acting.rewinds++;
 	act->to = acting_sampling(&a->g->sampling, act->v);
 	a->bold_for = act->alarm;
+	a->g->acting.adapt.step = 0; /* it rests from now on */
 	ease_begin(&a->ease, &a->g->sampling, &act->to, target + acting_stretch(a->attempts));
 	tell_act(a, act);
 	sampler_avoid(a->g->sampler, first_bad);

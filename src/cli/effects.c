@@ -55,6 +55,7 @@ static const struct effect {
 	{ C_EXPORT, "grafana-com", ONLY_WITH_ARG, "grafana" },
 	{ C_EXPORT, "grafana-url", ONLY_WITH_ARG, "prometheus-rules" },
 	{ C_EXPORT, "docs-url", ONLY_WITH_ARG, "prometheus-rules" },
+	{ C_EXPORT, "no-keep-firing", ONLY_WITH_ARG, "prometheus-rules" },
 };
 
 static bool next_word(struct slice *word, const char **at)

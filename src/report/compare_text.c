@@ -53,7 +53,7 @@ static void put_wrapped(struct term *t, enum tint tint, enum text_id id, const c
 static void put_side(struct term *t, const struct comparison *c, const struct compare_input *in, int side)
 {
 	char shown[TERM_TEXT];
-	struct buf line = { 0 };
+	struct buf line = { 0 }, clean = { 0 }; /* it holds the name of a file */
 
 	term_left(t, TINT_PLAIN, "", INDENT);
 	term_put(t, TINT_BOLD, side ? "B  " : "A  ");
@@ -61,10 +61,12 @@ static void put_side(struct term *t, const struct comparison *c, const struct co
 	term_newline(t);
 	compare_side_words(&line, &c->side[side], in->findings[side], t->lang);
 	term_left(t, TINT_PLAIN, "", INDENT + 3);
-	if (line.p)
-		term_wrap(t, TINT_DIM, line.p, INDENT + 3);
-	t->out->failed |= line.failed;
+	term_clean_all(&clean, t, line.p ? line.p : "");
+	if (clean.p)
+		term_wrap(t, TINT_DIM, clean.p, INDENT + 3);
+	t->out->failed |= line.failed || clean.failed;
 	buf_free(&line);
+	buf_free(&clean);
 	term_newline(t);
 }
 
@@ -210,6 +212,7 @@ void compare_markdown(struct buf *out, const struct comparison *c, const struct 
 		      const struct report_options *opts)
 {
 	static const char letters[2] = "AB";
+	struct buf side = { 0 };
 
 	buf_printf(out, "**%s** ", compare_headline(c, opts->lang));
 	compare_sentence(out, c, opts->lang);
@@ -218,7 +221,10 @@ void compare_markdown(struct buf *out, const struct comparison *c, const struct 
 		buf_printf(out, "- %c: ", letters[i]);
 		put_plain(out, in->name[i]);
 		buf_str(out, " (");
-		compare_side_words(out, &c->side[i], in->findings[i], opts->lang);
+		compare_side_words(&side, &c->side[i], in->findings[i], opts->lang);
+		put_plain(out, side.p ? side.p : "");
+		out->failed |= side.failed;
+		buf_free(&side);
 		buf_str(out, ")\n");
 	}
 	put_markdown_phase(out, c, PHASE_DECODE, TEXT_TERM_DECODE, opts->lang);

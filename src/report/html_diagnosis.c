@@ -147,7 +147,7 @@ static void put_line(void *ctx, const char *words, enum verdict verdict)
 {
 	(void)verdict;
 	buf_str(ctx, "<li>");
-	put_log_text(ctx, words);
+	put_str(ctx, words);
 	buf_str(ctx, "</li>\n");
 }
 

@@ -143,7 +143,7 @@ static void note_words(struct buf *out, struct buf *words)
 {
 	if (words->used) {
 		buf_str(out, "<p class=\"note\">");
-		put_log_text(out, words->p);
+		put_text(out, buf_slice(words));
 		buf_str(out, "</p>\n");
 	}
 	out->failed |= words->failed;

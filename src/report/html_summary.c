@@ -52,7 +52,7 @@ static void fact_of_sessions(struct buf *out, const struct page *p, enum text_id
 	session_texts(&texts, p->f, of, p->lang);
 	if (texts.used) {
 		fact_begin(out, p, name);
-		put_log_text(out, texts.p);
+		put_text(out, buf_slice(&texts));
 		fact_end(out);
 	}
 	out->failed |= texts.failed;

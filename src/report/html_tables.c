@@ -155,8 +155,9 @@ static void unjudged_rules(struct buf *out, const struct page *p)
 		return;
 	text_fill(&line, p->lang, TEXT_TERM_UNJUDGED, p->f->unjudged);
 	buf_str(out, "<p class=\"note\">");
-	put_log_text(out, line.p ? line.p : "");
+	put_text(out, buf_slice(&line));
 	buf_str(out, "</p>");
+	out->failed |= line.failed;
 	buf_free(&line);
 }
 
@@ -282,11 +283,8 @@ static void gpu_list(struct buf *out, const struct page *p)
 	if (lines.used && lines.p) {
 		buf_str(out, "<ul>");
 		for (const char *line = lines.p; *line; line += strcspn(line, "\n") + 1) {
-			char one[512];
-
-			snprintf(one, sizeof one, "%.*s", (int)strcspn(line, "\n"), line);
 			buf_str(out, "<li>");
-			put_log_text(out, one);
+			put_text(out, (struct slice){ line, strcspn(line, "\n") });
 			buf_str(out, "</li>");
 		}
 		buf_str(out, "</ul>\n");

@@ -210,8 +210,11 @@ static void anomalies(struct md *md, const struct findings *f)
 
 	md_heading(md->out, 2, text(TEXT_PAGE_ANOMALIES, md->lang));
 	if (f->unjudged) {
-		text_fill(md->out, md->lang, TEXT_TERM_UNJUDGED, f->unjudged);
+		text_fill(&done, md->lang, TEXT_TERM_UNJUDGED, f->unjudged);
+		md_text(md->out, done.p ? done.p : "");
 		buf_str(md->out, "\n\n");
+		md->out->failed |= done.failed;
+		buf_clear(&done);
 	}
 	actions_text(&done, &f->actions, md->lang);
 	if (done.used) {

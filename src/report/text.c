@@ -558,7 +558,7 @@ static void put_done(struct term *t, const struct findings *f)
 static void put_anomalies(struct term *t, const struct findings *f)
 {
 	char name[TERM_TEXT];
-	struct buf remark = { 0 };
+	struct buf remark = { 0 }, clean = { 0 };
 
 	text_fill(&remark, t->lang, TEXT_TERM_JUDGED_BY,
 		  term_clean(name, t, f->rule_set ? f->rule_set : "-", 24, true));
@@ -569,10 +569,13 @@ static void put_anomalies(struct term *t, const struct findings *f)
 	term_newline(t);
 	if (f->unjudged) {
 		text_fill(&remark, t->lang, TEXT_TERM_UNJUDGED, f->unjudged);
+		term_clean_all(&clean, t, remark.p ? remark.p : ""); /* names out of the user's rules */
 		term_left(t, TINT_PLAIN, "", INDENT);
-		term_wrap(t, TINT_DIM, remark.p, INDENT);
+		term_wrap(t, TINT_DIM, clean.p ? clean.p : "", INDENT);
 		term_newline(t);
+		t->out->failed |= remark.failed || clean.failed;
 		buf_free(&remark);
+		buf_free(&clean);
 	}
 	put_done(t, f);
 	if (!f->anomaly_records) {

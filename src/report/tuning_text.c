@@ -144,13 +144,18 @@ void report_tuning_text(struct buf *out, const struct tuning *tuning, const stru
 {
 	struct term t = term_begin(out, opts);
 	char cores[16], seconds[24], tokens[TERM_TEXT];
-	const char *about[] = { tuning->model, tuning->dtype, cores, seconds };
+	struct buf model = { 0 };
+	const char *about[] = { NULL, tuning->dtype, cores, seconds };
 
 	snprintf(cores, sizeof cores, "%d", tuning->cores);
 	snprintf(seconds, sizeof seconds, "%.1f", tuning->seconds);
 	term_heading(&t, TEXT_TUNE_TITLE, NULL);
 	term_left(&t, TINT_PLAIN, "", INDENT);
+	term_clean_all(&model, &t, tuning->model);
+	about[0] = model.p ? model.p : "";
 	term_say(&t, TINT_PLAIN, INDENT, TEXT_TUNE_ABOUT, about);
+	out->failed |= model.failed;
+	buf_free(&model);
 	term_newline(&t);
 	for (int i = 0; i < 2; i++)
 		if (tuning->heat[i].race.n)

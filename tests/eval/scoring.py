@@ -3,6 +3,7 @@ import json
 import math
 import os
 import subprocess
+import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -42,6 +43,14 @@ def rwkvmon(*arguments, timeout=300, **more):
     """Runs it; returns (exit code, output, errors)."""
     done = subprocess.run([RWKVMON, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, **more)
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+
+def needed(*arguments):
+    """The JSON it prints; ends the evaluation where there is none: silence is no good answer."""
+    told = answer(*arguments)
+    if "error" in told:
+        sys.exit("FAILED: rwkvmon %s: %s" % (" ".join(arguments), told["error"]))
+    return told
 
 
 def answer(*arguments):

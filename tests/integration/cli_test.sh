@@ -456,4 +456,11 @@ expect "critical is attention, too" 1 "--fail-on attention" "$rwkvmon" analyze -
 expect "no speed that can be asked for" 2 "expected tokens per second" "$rwkvmon" diagnose --goal fast "$worked"
 expect "bad time" 2 "expected a time" "$rwkvmon" analyze --since yesterday "$dir/a.log"
 
+expect "sentences of a page are whole" 0 "" "$rwkvmon" analyze "$worked" --rules thresholds --lang en -q --format html -o "$dir/whole.html"
+if grep -q 'Rules that could not be judged[^<]*)\.</p>' "$dir/whole.html"; then pass; else fail "a sentence of the page is cut"; fi
+control="$dir/$(printf 'a\033]0;x\007.log')"
+{ cat "$worked"; echo '{"torn'; } >"$control"
+"$rwkvmon" compare "$control" "$control" --lang en >"$dir/out" 2>"$dir/err"
+if grep -q "$(printf '\033]')" "$dir/out"; then fail "the name of a file reaches the terminal as it is"; else pass; fi
+
 finish

@@ -39,6 +39,8 @@ done
 takes "${talk[@]}" --log none --alarm-to 'slack+http://name:word@[::1]:1/a?b=c:d@e'
 takes "${talk[@]}" --log none --alarm-to 'slack+http://localhost'
 
+refuses "--no-keep-firing has no effect in \`export grafana\`" export grafana --no-keep-firing
+
 # --- one makes another idle ----------------------------------------------------------------
 refuses "--log has no effect with --unwatched" "${talk[@]}" --unwatched --log a.log
 refuses "--shadow has no effect with --unwatched" "${talk[@]}" --unwatched --shadow 2

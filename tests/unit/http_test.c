@@ -232,9 +232,10 @@ static void a_slow_sender_is_shut_out(void **state)
 static void silent_connections_make_room(void **state)
 {
 	enum { SILENT = 1000 };
-	const struct http_config cfg = {
-		.listen = "127.0.0.1:0", .route = routes, .n_routes = 3, .receive_seconds = 3600
-	};
+	const struct http_config cfg = { .listen = "127.0.0.1:0",
+					 .route = routes,
+					 .n_routes = sizeof routes / sizeof *routes,
+					 .receive_seconds = 3600 };
 	struct rlimit files;
 	struct http *h;
 	int fd[SILENT], busy;
@@ -311,7 +312,7 @@ static void a_taken_port_is_told(void **state)
 {
 	struct http *h = start(NULL), *second;
 	char *where = strdup(http_url(h) + strlen("http://")); /* outlives the server that told it */
-	const struct http_config cfg = { .listen = where, .route = routes, .n_routes = 3 };
+	const struct http_config cfg = { .listen = where, .route = routes, .n_routes = sizeof routes / sizeof *routes };
 	struct err err = { 0 };
 
 	(void)state;
