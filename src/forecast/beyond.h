@@ -5,21 +5,31 @@
  * nearer to the values than their level. The farthest counts. Unlike a rarity (unusual.h) this is no rate: it needs no
  * tail, and is what people mean by "it has never been so high".
  *
+ * With `texture`, three more are: the spread (mean distance from the slow mean; far values count as FAR mean
+ * distances), what far values add to it (more than the farthest one seen would alone: single stalls are no texture),
+ * and the slow mean beside what it was much earlier. Then a value counts in the slow mean at most like the farthest
+ * that was seen.
+ *
  * Ownership  plain values, constant memory; a zeroed struct has seen nothing. Nothing is trained.
- * Cost       about 0.06 us a value.
+ * Cost       about 0.06 us a value; with texture 0.1.
  */
 #ifndef RWKVMON_FORECAST_BEYOND_H
 #define RWKVMON_FORECAST_BEYOND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-enum {
-	BEYOND_SLOTS = 7 * 48,  /* half hours of a week */
-	BEYOND_LEAST = 100,     /* values of a series that count as seen before it is judged */
-	BEYOND_SLOW_LEAST = 640 /* … of the slow mean, which is new every 64 */
-};
+enum { BEYOND_SLOTS = 7 * 48 /* half hours of a week */ };
 
-enum beyond_series { BEYOND_VALUE, BEYOND_SLOW, BEYOND_WEEK, BEYOND_SERIES };
+enum beyond_series {
+	BEYOND_VALUE,
+	BEYOND_SLOW,
+	BEYOND_WEEK,
+	BEYOND_SPREAD,
+	BEYOND_EXCESS,
+	BEYOND_DRIFT,
+	BEYOND_SERIES
+};
 
 struct span {
 	double low, high;
@@ -42,16 +52,19 @@ struct week {
 
 struct beyond {
 	uint32_t wait; /* set by the owner: values after which a value counts as seen, at least; 0: at once */
+	bool texture;  /* set by the owner, beside a wait */
 	uint64_t n;
-	double slow, level; /* means */
+	double slow, level, usual; /* means; mean distance of values from `slow` */
+	double spread, excess;     /* means */
+	struct seen_span far;      /* excesses */
 	struct seen_span of[BEYOND_SERIES];
 	struct week week;
 };
 
 struct beyond_answer {
 	double share; /* of the range seen; 0: within it, or too little is known */
-	double edge; /* what was exceeded: the highest or lowest of that series, of the week as a value; else the nearer
-			of the values' own */
+	double edge;  /* what was exceeded: the highest or lowest of that series, of the week and the spread as a value;
+			 else the nearer of the values' own */
 	enum beyond_series which;
 };
 

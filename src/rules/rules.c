@@ -260,8 +260,10 @@ static void begin(struct rules *r)
 			s->ahead[c->state].over_us = c->is->forecast.over_us;
 		if (c->kind == CONDITION_UNUSUAL) /* a token is short: what goes wrong takes many */
 			s->unusual[c->state].wait = UNUSUAL_WAIT_MOST;
-		if (c->kind == CONDITION_BEYOND)
+		if (c->kind == CONDITION_BEYOND) {
 			s->beyond[c->state].wait = UNUSUAL_WAIT_MOST;
+			s->beyond[c->state].texture = true;
+		}
 	}
 	if (r->baseline)
 		memcpy(r->baseline, r->set->baseline, METRIC_COUNT * sizeof *r->baseline);

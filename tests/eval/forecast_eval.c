@@ -184,9 +184,9 @@ static struct ruleset *rules_by(const char *way)
 			 "  - {alarm: forecast, metric: process_memory_mb, above: 7200, forecast: {within: 120s, over: "
 			 "30s}, for: 2s}\n"
 			 "  - {alarm: unusual, name: latency, metric: token_latency_ms, unusual: {%s}, for: 400ms, "
-			 "warmup: 1000}\n"
+			 "warmup: 2000}\n"
 			 "  - {alarm: unusual, name: entropy, metric: logits_entropy, unusual: {%s}, for: 400ms, "
-			 "warmup: 1000}\n",
+			 "warmup: 2000}\n",
 			 way, way);
 	struct ruleset *set = NULL;
 

@@ -1,4 +1,5 @@
-/* Beyond all that was seen: the share of the range, its edge, the delay, earlier weeks; and little on steady noise. */
+/* Beyond all that was seen: the share of the range, its edge, the delay, earlier weeks, the texture; and little on
+ * steady noise. */
 #include "random.h"
 #include "test.h"
 
@@ -113,17 +114,105 @@ static void steady_noise_is_seldom_far_beyond(void **state)
 	free(b);
 }
 
-static void extremes_do_not_overflow(void **state)
+/* Of latencies: 40 and noise, with a wave of 50 values, and a stall of 50 now and then. */
+static double latency(int i, bool waves)
+{
+	return 40 + normal() + (waves ? 6 * sin(6.283185307179586 * i / 50) : 0) + (unit() < 0.002 ? 50 * unit() : 0);
+}
+
+enum { QUIET = 6000, AFTER = 1200 };
+
+/* The farthest share of AFTER values that are changed, and of what it is; `by` is asked for each of them. */
+static struct beyond_answer most_of(bool texture, double (*by)(int since, double usual))
 {
 	struct beyond *b = calloc(1, sizeof *b);
+	struct beyond_answer most = { 0 };
 
-	(void)state;
-	for (int i = 0; i < 3000; i++) {
-		struct beyond_answer a = beyond_add(b, i % 2 ? 1.7e308 : -1.7e308, i * 1800);
+	b->wait = 64;
+	b->texture = texture;
+	for (int i = 0; i < QUIET + AFTER; i++) {
+		double usual = latency(i, true);
+		struct beyond_answer a = beyond_add(b, i < QUIET ? usual : by(i - QUIET, usual), -1);
 
-		assert_true(isfinite(a.share) && isfinite(a.edge));
+		if (i >= QUIET && a.which != BEYOND_VALUE && a.share > most.share)
+			most = a;
+		assert_true(i < 2000 || i >= QUIET || a.which == BEYOND_VALUE || a.share < 0.4);
 	}
 	free(b);
+	return most;
+}
+
+static double stays(int since, double usual)
+{
+	(void)since;
+	(void)usual;
+	return 41;
+}
+
+static double loses_its_wave(int since, double usual)
+{
+	(void)usual;
+	return latency(since, false);
+}
+
+static double pauses(int since, double usual)
+{
+	return usual + (since % 100 == 50 ? 200 : 0);
+}
+
+static double stalls_once(int since, double usual)
+{
+	return usual + (since == 50 ? 1000 : 0);
+}
+
+static double creeps(int since, double usual)
+{
+	return usual * (1 + 0.5 * since / AFTER);
+}
+
+static void a_texture_that_changes_is_beyond_what_was_seen(void **state)
+{
+	static const struct {
+		double (*by)(int, double);
+		enum beyond_series which;
+	} cases[] = { { stays, BEYOND_SPREAD }, { loses_its_wave, BEYOND_SPREAD }, { pauses, BEYOND_EXCESS } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct beyond_answer a = most_of(true, cases[i].by);
+
+		assert_int_equal(a.which, cases[i].which);
+		assert_true(a.share > 0.4);
+		assert_true(a.edge > 40 && a.edge < 60);
+	}
+	assert_true(most_of(true, creeps).share > 0.4);
+}
+
+/* One stall is a value beyond, and nothing else: it raises no mean. */
+static void a_single_stall_is_no_texture(void **state)
+{
+	(void)state;
+	assert_true(most_of(true, stalls_once).share < 0.4);
+	assert_true(most_of(false, stalls_once).share > 0.4);
+}
+
+static void extremes_do_not_overflow(void **state)
+{
+	struct beyond *b;
+
+	(void)state;
+	for (int texture = 0; texture < 2; texture++) {
+		b = calloc(1, sizeof *b);
+		b->texture = texture;
+		b->wait = texture ? 64 : 0;
+		for (int i = 0; i < 9000; i++) {
+			double value = i % 3 ? 1.7976931348623157e308 : -1.7e308;
+			struct beyond_answer a = beyond_add(b, i < 6000 ? value : 0, i * 1800);
+
+			assert_true(isfinite(a.share) && isfinite(a.edge));
+		}
+		free(b);
+	}
 	b = calloc(1, sizeof *b);
 	for (int i = 0; i < 3000; i++) /* what never varied is left by its whole range */
 		assert_true(beyond_add(b, 7, 9).share == 0);
@@ -139,6 +228,8 @@ int main(void)
 		cmocka_unit_test(what_is_seen_counts_after_the_delay),
 		cmocka_unit_test(a_week_is_compared_with_earlier_ones),
 		cmocka_unit_test(steady_noise_is_seldom_far_beyond),
+		cmocka_unit_test(a_texture_that_changes_is_beyond_what_was_seen),
+		cmocka_unit_test(a_single_stall_is_no_texture),
 		cmocka_unit_test(extremes_do_not_overflow),
 	};
 
