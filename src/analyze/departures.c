@@ -21,13 +21,14 @@ enum {
 };
 static const int64_t DAY_US = INT64_C(86400000000);
 
+/* Of metrics that were looked at; memory of the others is not touched. */
 struct seen {
 	struct unusual_answer answer[METRIC_COUNT][FINDINGS_BUCKETS_MAX];
 	double value[METRIC_COUNT][FINDINGS_BUCKETS_MAX];
 	struct far {
 		double share, edge; /* 0: it did not stay far outside */
 	} far[METRIC_COUNT][FINDINGS_BUCKETS_MAX];
-	uint64_t metrics; /* bits of those that were looked at */
+	uint64_t metrics; /* their bits */
 };
 
 static const struct bucket *row_of(const struct series *s, enum metric_id m)
@@ -88,6 +89,8 @@ static void look_at(struct seen *seen, const struct series *s, enum metric_id m,
 		int64_t at = s->from_us + (int64_t)i * s->width_us;
 
 		seen->answer[m][i] = (struct unusual_answer){ .rarity = 0 };
+		seen->value[m][i] = 0;
+		seen->far[m][i] = (struct far){ .share = 0 };
 		if (!row[i].count)
 			continue;
 		seen->value[m][i] = row[i].mean;
@@ -249,10 +252,12 @@ static void tell(struct findings *f, const struct series *s, const char *instanc
 
 bool departures_add(struct findings *f, const struct series *s, const char *instance)
 {
-	struct seen *seen = calloc(1, sizeof *seen);
-	struct unusual *u = calloc(1, sizeof *u);
+	struct seen *seen = malloc(sizeof *seen);
+	struct unusual *u = malloc(sizeof *u);
 	bool fine = seen && u;
 
+	if (fine)
+		seen->metrics = 0;
 	for (int m = 0; fine && m < METRIC_COUNT; m++)
 		if (is_measured(row_of(s, (enum metric_id)m), s->n))
 			look_at(seen, s, (enum metric_id)m, u);

@@ -31,7 +31,7 @@ static double octave_of(int bin)
 /* Where the tail begins: the first bin such that it and those above hold at most the share TAIL. */
 static int tail_of(const struct rarity *r, double *above)
 {
-	int bin = RARITY_BINS;
+	int bin = r->top;
 
 	*above = 0;
 	while (bin > 0 && (*above == 0 || *above + r->count[bin - 1] <= TAIL * r->total))
@@ -44,7 +44,7 @@ static double rank_in_tail(const struct rarity *r, double octave, int tail, doub
 {
 	double excess = 0, spread, doubt = DOUBT / r->seen;
 
-	for (int i = tail; i < RARITY_BINS; i++)
+	for (int i = tail; i < r->top; i++)
 		excess += r->count[i] * (octave_of(i) + 0.5 / OCTAVE - octave_of(tail));
 	spread = fmax((excess + doubt * HEAVY) / (above + doubt), STEEPEST);
 	return log10(r->total / above) + (octave - octave_of(tail)) / spread * log10(exp(1));
@@ -54,7 +54,7 @@ static double rank_within(const struct rarity *r, int bin)
 {
 	double above = 0.5 * r->count[bin];
 
-	for (int i = bin + 1; i < RARITY_BINS; i++)
+	for (int i = bin + 1; i < r->top; i++)
 		above += r->count[i];
 	return log10(r->total / fmax(above, 0.5));
 }
@@ -79,10 +79,11 @@ static double octave_in(const struct rarity *r, double size)
 
 static void count(struct rarity *r, int bin, double memory)
 {
-	for (int i = 0; r->total > memory && i < RARITY_BINS; i++)
+	for (int i = 0; r->total > memory && i < r->top; i++)
 		r->count[i] /= 2;
 	r->total = r->total > memory ? r->total / 2 : r->total;
 	r->count[bin]++;
+	r->top = bin < r->top ? r->top : (uint8_t)(bin + 1);
 	r->total++;
 }
 

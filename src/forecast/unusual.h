@@ -29,6 +29,7 @@ enum {
 struct rarity {
 	float count[RARITY_BINS];
 	float total;
+	uint8_t top;                        /* no bin from here on holds anything */
 	uint8_t waiting[UNUSUAL_WAIT_MOST]; /* bins of the latest sizes, which do not count yet */
 	uint32_t seen;
 	double typical; /* mean size: sizes are counted as multiples of it */

@@ -129,17 +129,17 @@ static size_t find_lags(const struct trend_point *p, size_t n, const struct tren
  * fit. */
 static double fit(const struct lag *lag, size_t n, double keep, struct noise *out)
 {
-	double xx = 0, xy = 0, yy = 0, xv = 0, yv = 0, rest = 0, det;
+	double y[LAGS_MAX], xx = 0, xy = 0, yy = 0, xv = 0, yv = 0, rest = 0, det;
 
 	for (size_t i = 0; i < n; i++) {
 		double w = lag[i].weight / (lag[i].variance * lag[i].variance);
-		double y = 1 - pow(keep, lag[i].points);
 
+		y[i] = 1 - pow(keep, lag[i].points);
 		xx += w;
-		xy += w * y;
-		yy += w * y * y;
+		xy += w * y[i];
+		yy += w * y[i] * y[i];
 		xv += w * lag[i].variance;
-		yv += w * y * lag[i].variance;
+		yv += w * y[i] * lag[i].variance;
 	}
 	det = xx * yy - xy * xy;
 	*out = (struct noise){ .keep = keep };
@@ -155,8 +155,7 @@ static double fit(const struct lag *lag, size_t n, double keep, struct noise *ou
 		out->swing = yv / yy;
 	}
 	for (size_t i = 0; i < n; i++) {
-		double y = 1 - pow(keep, lag[i].points);
-		double off = (out->fresh + out->swing * y) / lag[i].variance - 1;
+		double off = (out->fresh + out->swing * y[i]) / lag[i].variance - 1;
 
 		rest += lag[i].weight * off * off;
 	}
