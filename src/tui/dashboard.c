@@ -137,19 +137,18 @@ static const char *word(const struct dashboard_view *v, enum text_id id)
 	return text(id, v->lang);
 }
 
-static void heading(struct frame *f, const struct dashboard_view *v, size_t row, enum dashboard_panel panel,
-		    enum text_id id, const char *remark)
+/* The title of a panel and a line behind it; the column behind the title. */
+static size_t heading(struct frame *f, const struct dashboard_view *v, size_t row, enum dashboard_panel panel,
+		      enum text_id id)
 {
-	size_t at =
+	size_t end =
 		frame_put(f, row, SIDE, v->focus == panel ? TINT_BOLD : TINT_PLAIN, word(v, id), f->columns) + SIDE + 1;
-	size_t right = utf8_columns(remark) + SIDE,
-	       end = f->columns > right + 1 ? f->columns - right - (*remark != 0) : 0;
 
-	for (; at < end; at++)
+	for (size_t at = end; at + SIDE < f->columns; at++)
 		frame_put(f, row, at, TINT_DIM, v->ascii ? "-" : "\xe2\x94\x80", 1);
-	frame_put_right(f, row, end, TINT_DIM, remark, f->columns - end - SIDE);
 	if (v->focus == panel)
 		frame_put(f, row, 0, TINT_BOLD, v->ascii ? ">" : "\xe2\x96\xb8", 1);
+	return end;
 }
 
 static void number(struct frame *f, size_t row, size_t column, enum tint tint, enum metric_id m, double value)
@@ -261,7 +260,7 @@ static void put_metric_heads(struct frame *f, const struct board *b, const struc
 	       n = charts < BOARD_POINTS ? charts : BOARD_POINTS;
 	char lasted[TERM_TEXT], span[2 * TERM_TEXT];
 
-	heading(f, v, row, DASH_METRICS, TEXT_TERM_METRICS, "");
+	heading(f, v, row, DASH_METRICS, TEXT_TERM_METRICS);
 	for (size_t i = 0; i < 4; i++) {
 		const char *head = word(v, heads[i]);
 		size_t wide = utf8_columns(head), end = SIDE + LABEL + i * NUMBER + NUMBER - 1;
@@ -423,32 +422,85 @@ static size_t put_list(struct frame *f, const struct board *b, struct dashboard_
 	return all;
 }
 
-/* "3-8 / 20" when not all is to be seen, "3-8 / 64 of 1,000" when the board has only some of them. */
-static void remark(char out[TERM_TEXT], const struct dashboard_view *v, enum dashboard_panel panel, size_t all,
-		   size_t room, uint64_t left_out)
+/* One of the lists: what the board has of it, what there is besides, and the screen's rows that it gets. */
+struct panel {
+	enum dashboard_panel id;
+	enum text_id title, more; /* more: how many there are besides, and how to see them */
+	size_t n;
+	uint64_t left_out;
+	size_t row, rows; /* of its heading; below it */
+	size_t heads_end; /* the column behind the heads in the heading's row; 0: none there */
+};
+
+/* "3-8 / 20 of 1,000": those to be seen, of those that are wanted, of those that there are; with a filter, of those
+ * that it searches. `brief` leaves the last out, which put_left_out says. */
+static void put_range(struct buf *out, const struct dashboard_view *v, const struct panel *p, size_t all, size_t room,
+		      bool brief)
 {
-	size_t first = v->first[panel], last = first + room < all ? first + room : all;
-	struct buf of = { 0 };
+	size_t first = v->first[p->id], last = first + room < all ? first + room : all;
+	uint64_t of = v->filter[0] ? p->n : p->n + p->left_out;
 	char n[TERM_TEXT];
 
-	if (left_out)
-		text_fill(&of, v->lang, TEXT_WATCH_OF, term_count(n, all + left_out));
-	out[0] = 0;
-	if (all > room || left_out)
-		snprintf(out, TERM_TEXT, "%zu-%zu / %zu%s", first + 1, last, all, of.p ? of.p : "");
-	buf_free(&of);
+	if (all)
+		buf_printf(out, "%zu-%zu / ", first + 1, last);
+	buf_printf(out, "%zu", all);
+	if (of > all && !brief)
+		text_fill(out, v->lang, TEXT_WATCH_OF, term_count(n, of));
+}
+
+/* At the right end of the heading's row, or, where heads stand there, behind the title, whole or not at all. */
+static bool put_remark(struct frame *f, const struct panel *p, size_t title_end, const char *remark)
+{
+	size_t columns = utf8_columns(remark) + 1; /* and a blank */
+
+	if (p->heads_end + columns + SIDE < f->columns) {
+		frame_put(f, p->row, f->columns - SIDE - columns, TINT_DIM, " ", 1);
+		frame_put_right(f, p->row, f->columns - SIDE - columns + 1, TINT_DIM, remark, columns - 1);
+		return true;
+	}
+	if (title_end + columns > SIDE + NAME)
+		return false;
+	title_end += frame_put(f, p->row, title_end, TINT_DIM, remark, columns);
+	frame_put(f, p->row, title_end, TINT_DIM, " ", 1);
+	return true;
+}
+
+static void put_ranges(struct frame *f, const struct dashboard_view *v, const struct panel *p, size_t title_end,
+		       size_t all, size_t room)
+{
+	bool put = all <= room && !p->left_out && !v->filter[0]; /* everything is there: nothing to say */
+
+	for (int brief = 0; brief < 2 && !put; brief++) {
+		struct buf range = { 0 };
+
+		put_range(&range, v, p, all, room, brief);
+		put = range.failed || put_remark(f, p, title_end, range.p);
+		buf_free(&range);
+	}
 }
 
 /* The last row of a panel whose board has only some of them: how many there are besides, and how to see them. */
-static void put_left_out(struct frame *f, const struct dashboard_view *v, size_t row, enum text_id id,
-			 uint64_t left_out)
+static void put_left_out(struct frame *f, const struct dashboard_view *v, const struct panel *p)
 {
-	struct buf text = { 0 };
+	struct buf words = { 0 };
 	char n[TERM_TEXT];
 
-	text_fill(&text, v->lang, id, term_count(n, left_out));
-	frame_put(f, row, SIDE, TINT_DIM, text.p ? text.p : "", f->columns - 2 * SIDE);
-	buf_free(&text);
+	text_fill(&words, v->lang, v->filter[0] ? TEXT_WATCH_NOT_SEARCHED : p->more, term_count(n, p->left_out));
+	frame_put(f, p->row + p->rows, SIDE, TINT_DIM, words.p ? words.p : "", f->columns - 2 * SIDE);
+	buf_free(&words);
+}
+
+static void put_panel(struct frame *f, const struct board *b, struct dashboard_view *v, const struct panel *p,
+		      wanted_fn *wanted, put_fn *put)
+{
+	const size_t told = p->left_out && p->rows > 1, room = p->rows - told;
+	size_t all = put_list(f, b, v, p->id, p->n, p->row + 1, p->row + 1 + room, wanted, put);
+
+	put_ranges(f, v, p, heading(f, v, p->row, p->id, p->title), all, room);
+	if (told)
+		put_left_out(f, v, p);
+	if (!all && p->n && room)
+		frame_put(f, p->row + 1, SIDE, TINT_DIM, word(v, TEXT_WATCH_NO_MATCH), f->columns - 2 * SIDE);
 }
 
 /* --- the bottom, help --------------------------------------------------------------------------------- */
@@ -484,34 +536,45 @@ static void put_help(struct frame *f, const struct dashboard_view *v)
 
 /* --- the whole ------------------------------------------------------------------------------------------ */
 
+/* The rows of the screen that the first list gets: half, and what the alarms do not need. */
+static size_t rows_of_first(const struct board *b, size_t left)
+{
+	size_t half = left / 2, alarms = b->n_alarms ? b->n_alarms : 1, most = alarms < left ? left - alarms : 0;
+	size_t rows = most > half ? most : half;
+
+	return rows < b->n_rows ? rows : b->n_rows;
+}
+
 static void put_lists(struct frame *f, const struct board *b, struct dashboard_view *v, size_t row)
 {
-	size_t end = f->rows - 1, left = end > row + 2 ? end - row - 2 : 0;
-	const uint64_t rows_out = b->rows_total > b->n_rows ? b->rows_total - b->n_rows : 0;
-	size_t rows = left / 2 < b->n_rows ? left / 2 : b->n_rows, alarms, all;
-	const size_t told = rows_out && rows > 1; /* rows that say what is left out */
-	char text[TERM_TEXT];
+	const size_t end = f->rows - 1, left = end > row + 2 ? end - row - 2 : 0, rows = rows_of_first(b, left);
+	const struct panel first = {
+		.id = DASH_ROWS,
+		.title = b->by_instance ? TEXT_TERM_INSTANCES : TEXT_TERM_SESSIONS,
+		.more = b->by_instance ? TEXT_TERM_MORE_INSTANCES : TEXT_TERM_MORE_SESSIONS,
+		.n = b->n_rows,
+		.left_out = b->rows_total > b->n_rows ? b->rows_total - b->n_rows : 0,
+		.row = row,
+		.rows = rows,
+		.heads_end = SIDE + NAME + numbers_of_row(f) * NUMBER,
+	};
+	const struct panel alarms = {
+		.id = DASH_ALARMS,
+		.title = TEXT_TERM_ANOMALIES,
+		.more = b->diagnosed ? TEXT_TERM_MORE_EVENTS : TEXT_WATCH_MORE_ALARMS,
+		.n = b->n_alarms,
+		.left_out = b->alarms_total > b->n_alarms ? b->alarms_total - b->n_alarms : 0,
+		.row = row + 1 + rows,
+		.rows = left - rows,
+	};
 
-	if (b->n_alarms < left - rows && b->n_rows > rows) /* they get the rows that the alarms do not need */
-		rows = left - (b->n_alarms ? b->n_alarms : 1) < b->n_rows ? left - (b->n_alarms ? b->n_alarms : 1)
-									  : b->n_rows;
 	if (!left)
 		return;
-	alarms = left - rows;
-	all = put_list(f, b, v, DASH_ROWS, b->n_rows, row + 1, row + 1 + rows - told, row_wanted, put_row);
-	remark(text, v, DASH_ROWS, all, rows - told, rows_out);
-	if (told)
-		put_left_out(f, v, row + rows, b->by_instance ? TEXT_TERM_MORE_INSTANCES : TEXT_TERM_MORE_SESSIONS,
-			     rows_out);
-	heading(f, v, row, DASH_ROWS, b->by_instance ? TEXT_TERM_INSTANCES : TEXT_TERM_SESSIONS, text);
+	put_panel(f, b, v, &first, row_wanted, put_row);
 	put_row_heads(f, v, row);
-	row += 1 + rows;
-	all = put_list(f, b, v, DASH_ALARMS, b->n_alarms, row + 1, row + 1 + alarms, alarm_wanted, put_alarm);
-	remark(text, v, DASH_ALARMS, all, alarms, b->alarms_total > b->n_alarms ? b->alarms_total - b->n_alarms : 0);
-	heading(f, v, row, DASH_ALARMS, TEXT_TERM_ANOMALIES, text);
-	if (!all && alarms)
-		frame_put(f, row + 1, SIDE, b->n_alarms ? TINT_DIM : TINT_GOOD, word(v, TEXT_TERM_NO_ANOMALY),
-			  f->columns);
+	put_panel(f, b, v, &alarms, alarm_wanted, put_alarm);
+	if (!b->n_alarms && alarms.rows)
+		frame_put(f, alarms.row + 1, SIDE, TINT_GOOD, word(v, TEXT_TERM_NO_ANOMALY), f->columns);
 }
 
 void dashboard_draw(struct frame *f, const struct board *b, struct dashboard_view *v)

@@ -236,6 +236,53 @@ static void long_lists_scroll_to_their_ends_and_no_further(void **state)
 	free(many);
 }
 
+/* With a filter, the numbers are of what it searches: what the board has, and not what it left out. */
+static void totals_are_of_what_the_filter_searches(void **state)
+{
+	struct board *many = malloc(sizeof *many);
+	struct dashboard_view v = { .interval_s = 1 };
+	struct buf got;
+
+	(void)state;
+	assert_non_null(many);
+	*many = *board;
+	for (size_t i = 0; i < BOARD_ROWS; i++) {
+		many->row[i] = board->row[0];
+		snprintf(many->row[i].name, sizeof many->row[i].name, "session-%02zu", i);
+	}
+	for (size_t i = 0; i < BOARD_ALARMS; i++) {
+		many->alarm[i] = board->alarm[0];
+		snprintf(many->alarm[i].session, sizeof many->alarm[i].session, "session-%02zu", i);
+	}
+	many->n_rows = BOARD_ROWS;
+	many->n_alarms = BOARD_ALARMS;
+	many->rows_total = 1000;
+	many->alarms_total = 2000;
+	for (size_t columns = 80; columns <= 132; columns += 52) { /* heads in the way of the remark, or not */
+		snprintf(v.filter, sizeof v.filter, "session-6");
+		got = draw(40, columns, &v, many);
+		assert_non_null(strstr(got.p, "1-4 / 4 of 64"));
+		assert_non_null(strstr(got.p, " 936 more are not searched; "));
+		assert_non_null(strstr(got.p, "/ 10 of 100\n"));
+		assert_non_null(strstr(got.p, " 1,900 more are not searched; "));
+		buf_free(&got);
+		snprintf(v.filter, sizeof v.filter, "nobody");
+		got = draw(40, columns, &v, many);
+		assert_non_null(strstr(got.p, " 0 of 64"));
+		assert_non_null(strstr(got.p, " 0 of 100\n"));
+		assert_non_null(strstr(got.p, "Nothing here contains"));
+		assert_null(strstr(got.p, text(TEXT_TERM_NO_ANOMALY, LANG_EN)));
+		buf_free(&got);
+		v.filter[0] = 0;
+		got = draw(40, columns, &v, many);
+		assert_non_null(strstr(got.p, columns > 80 ? " / 64 of 1,000\n" : " / 64 "));
+		assert_non_null(strstr(got.p, "/ 100 of 2,000\n"));
+		assert_non_null(strstr(got.p, "and 1,900 more events; "));
+		buf_free(&got);
+	}
+	free(many);
+}
+
 static void json_has_what_the_frame_has(void **state)
 {
 	struct buf out = { 0 };
@@ -276,6 +323,7 @@ int main(void)
 		cmocka_unit_test(keys_move_the_view),
 		cmocka_unit_test(a_filter_is_typed),
 		cmocka_unit_test(long_lists_scroll_to_their_ends_and_no_further),
+		cmocka_unit_test(totals_are_of_what_the_filter_searches),
 		cmocka_unit_test(a_narrow_terminal_shows_whole_numbers_alone),
 		cmocka_unit_test(json_has_what_the_frame_has),
 	};
