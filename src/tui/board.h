@@ -56,7 +56,7 @@ struct board {
 	struct board_row row[BOARD_ROWS]; /* sessions: the busiest first; instances: those in the worst trouble */
 	size_t n_rows;
 	uint64_t rows_total;
-	struct board_alarm alarm[BOARD_ALARMS]; /* the latest first */
+	struct board_alarm alarm[BOARD_ALARMS]; /* the latest first; of scrapes: those that are on before them */
 	size_t n_alarms;
 	uint64_t alarms_total;
 };

@@ -615,35 +615,45 @@ static void fill_row(struct board_row *out, const struct scrape_row *row, double
 		out->events += v->alarm[type];
 }
 
+/* Whether x stands before y: what is on before what is over, then the latest, then in the order of the table. */
+static bool alarm_is_before(const struct board_alarm *x, const struct board_alarm *y)
+{
+	if (x->firing != y->firing)
+		return x->firing;
+	return x->from_us != y->from_us ? x->from_us > y->from_us : x->type < y->type;
+}
+
+/* Into its place; when the board is full, the last one makes room. */
+static void add_board_alarm(struct board *b, const struct board_alarm *a)
+{
+	size_t at = b->n_alarms;
+
+	b->alarms_total++;
+	while (at && alarm_is_before(a, &b->alarm[at - 1]))
+		at--;
+	if (at == BOARD_ALARMS)
+		return;
+	b->n_alarms += b->n_alarms < BOARD_ALARMS;
+	memmove(&b->alarm[at + 1], &b->alarm[at], (b->n_alarms - 1 - at) * sizeof *b->alarm);
+	b->alarm[at] = *a;
+}
+
 static void fill_alarms(struct board *b, const struct scrape *s, const struct scrape_row *row)
 {
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
-		struct board_alarm *a = &b->alarm[b->n_alarms];
+		struct board_alarm a = { .type = (enum alarm_type)type,
+					 .severity = alarm_specs[type].severity,
+					 .from_us = row->alarm_from_us[type],
+					 .to_us = row->alarm_to_us[type],
+					 .worst = (double)NAN,
+					 .limit = (double)NAN,
+					 .firing = row->alarm_to_us[type] == s->time_us };
 
 		if (!row->alarm_to_us[type])
 			continue;
-		b->alarms_total++;
-		if (b->n_alarms == BOARD_ALARMS)
-			continue;
-		*a = (struct board_alarm){ .type = (enum alarm_type)type,
-					   .severity = alarm_specs[type].severity,
-					   .from_us = row->alarm_from_us[type],
-					   .to_us = row->alarm_to_us[type],
-					   .worst = (double)NAN,
-					   .limit = (double)NAN,
-					   .firing = row->alarm_to_us[type] == s->time_us };
-		snprintf(a->session, sizeof a->session, "%s", row->name);
-		b->n_alarms++;
+		snprintf(a.session, sizeof a.session, "%s", row->name);
+		add_board_alarm(b, &a);
 	}
-}
-
-static int latest_first(const void *a, const void *b)
-{
-	const struct board_alarm *x = a, *y = b;
-
-	if (x->firing != y->firing)
-		return x->firing ? -1 : 1;
-	return x->from_us != y->from_us ? (x->from_us > y->from_us ? -1 : 1) : (int)x->type - (int)y->type;
 }
 
 static void judge(struct board *b, const struct scrape_values *all)
@@ -735,7 +745,5 @@ void board_from_scrapes(struct board *out, const struct scrape *s, size_t n, con
 	out->dropped = whole(all.number[SCRAPE_DROPPED]);
 	out->vram_used = vram_of(&all);
 	out->vram_limit = all.number[SCRAPE_VRAM_LIMIT] / 1048576;
-	if (out->n_alarms)
-		qsort(out->alarm, out->n_alarms, sizeof *out->alarm, latest_first);
 	judge(out, &all);
 }

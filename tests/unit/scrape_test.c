@@ -241,6 +241,36 @@ static void the_worst_is_on_top_and_the_rest_is_named(void **state)
 	free(s);
 }
 
+/* More alarms than a board has room for: those that are on and the latest stay, whichever target they are of. */
+static void the_latest_alarms_stay(void **state)
+{
+	struct scrape *s = calloc(2, sizeof *s);
+	struct board *b = calloc(1, sizeof *b);
+	struct buf text = { 0 };
+
+	(void)state;
+	assert_true(s && b);
+	for (int target = 0; target < 2; target++) {
+		for (int i = 0; i < SCRAPE_ROWS - 1; i++)
+			buf_printf(&text, "rwkv_alarm_active{instance=\"target%d-host%d\",alarm=\"high_latency\"} 1\n",
+				   target, i);
+		assert_true(scrape_take(&s[target], buf_slice(&text), 1000000 * (target + 1)));
+		buf_clear(&text);
+	}
+	buf_str(&text, "rwkv_alarm_active{instance=\"target0-host0\",alarm=\"high_latency\"} 0\n");
+	assert_true(scrape_take(&s[0], buf_slice(&text), 3000000)); /* all of the first target's are over by now */
+	board_from_scrapes(b, s, 2, "test");
+	assert_int_equal(b->n_alarms, BOARD_ALARMS);
+	assert_int_equal(b->alarms_total, 2 * (SCRAPE_ROWS - 1));
+	for (size_t i = 0; i < BOARD_ALARMS; i++) {
+		assert_true(b->alarm[i].firing == (i < SCRAPE_ROWS - 1));
+		assert_true(b->alarm[i].from_us == (b->alarm[i].firing ? 2000000 : 1000000));
+	}
+	buf_free(&text);
+	free(b);
+	free(s);
+}
+
 static void what_is_not_ours_is_refused(void **state)
 {
 	static const char *const texts[] = { "",      "<html>404</html>", "# HELP up x\nup 1\n",
@@ -263,6 +293,7 @@ int main(void)
 		cmocka_unit_test(counters_that_fell_began_anew),
 		cmocka_unit_test(other_servers_are_rows_of_a_table),
 		cmocka_unit_test(the_worst_is_on_top_and_the_rest_is_named),
+		cmocka_unit_test(the_latest_alarms_stay),
 		cmocka_unit_test(what_is_not_ours_is_refused),
 	};
 
