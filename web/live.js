@@ -14,6 +14,9 @@ const link = document.getElementById("link");
 const root = document.documentElement;
 const TILES = ["throughput_tps", "token_latency_ms", "logits_entropy", "token_repetition_pct", "state_similarity", "vram_used_mb",
 	"process_memory_mb", "cpu_utilization_pct"];
+const AGAIN_MS = 2000;
+const UNTOLD = "No answer; trying again. 没有应答，正在重试。"; /* the words of the page have not come */
+const trouble = { events: "", fleet: "" };
 let words = {};
 
 root.classList.add("scripted");
@@ -25,6 +28,12 @@ function element(tag, attributes = {}, ...children) {
 		e.setAttribute(name, value);
 	e.append(...children);
 	return e;
+}
+
+/* A live region is read out when it is written, even with what it said before. */
+function setText(e, text) {
+	if (e.textContent !== text)
+		e.textContent = text;
 }
 
 const two = n => String(n).padStart(2, "0");
@@ -157,10 +166,9 @@ function hello(data) {
 	document.getElementById("back").textContent = `← ${words.LIVE_OVERVIEW}`;
 	document.getElementById("foot").textContent = `rwkvmon ${data.version}`;
 	document.getElementById("theme").setAttribute("aria-label", words.LIVE_THEME);
-	link.textContent = words.LIVE_CONNECTED;
-	link.removeAttribute("data-lost");
-	if (!columns.size)
-		place.replaceChildren(element("p", {}, about() && fleet ? words.LIVE_NO_DETAIL : words.LIVE_NOTHING));
+	setTrouble("events", "");
+	if (!columns.size && overview.hidden)
+		place.replaceChildren(element("p", {}, about() ? words.LIVE_NO_DETAIL : words.LIVE_NOTHING));
 }
 
 /* Removes instances that made room for others. */
@@ -174,9 +182,22 @@ function keepOnly(names) {
 		c.article.classList.toggle("wide", columns.size === 1);
 }
 
+/* What does not work now, by what it is of; the first one is said. */
+function setTrouble(of, what) {
+	trouble[of] = what;
+	const said = trouble.events || trouble.fleet;
+
+	setText(link, said || (words.LIVE_CONNECTED ?? ""));
+	link.toggleAttribute("data-lost", said !== "");
+}
+
+/* Chromium ends the stream for good when it gets another answer than 200; a new one is begun then. */
 function lost() {
-	link.textContent = words.LIVE_LOST ?? "…";
-	link.setAttribute("data-lost", "");
+	setTrouble("events", words.LIVE_LOST ?? UNTOLD);
+	if (source.readyState === EventSource.CLOSED) {
+		clearTimeout(again);
+		again = setTimeout(connect, AGAIN_MS);
+	}
 }
 
 function setUpTheme() {
@@ -195,6 +216,7 @@ function setUpTheme() {
 /* ---- many instances */
 
 const FLEET_EVERY_MS = 5000;
+const FLEET_WAIT_MS = 30000;
 const HEAT_MAX = 320; /* pixels high */
 const TONES = { critical: "tone-bad", attention: "tone-warn", healthy: "tone-good" };
 const overview = document.getElementById("overview");
@@ -203,8 +225,15 @@ let shown = [];   /* its instances that match, in their order */
 let parts = null; /* elements of the overview */
 let only = "all";
 
+/* The instance that the address asks for; as it stands there, if that is no percent-encoding. */
 function about() {
-	return location.hash.startsWith("#instance=") ? decodeURIComponent(location.hash.slice(10)) : "";
+	const name = location.hash.startsWith("#instance=") ? location.hash.slice(10) : "";
+
+	try {
+		return decodeURIComponent(name);
+	} catch {
+		return name;
+	}
 }
 
 function isTroubled(row) {
@@ -227,7 +256,7 @@ const digits = (value, n = 4) => value === null ? "–" : Number(value.toPrecisi
 function fleetRow(row) {
 	const group = fleet.groups[row.group];
 	const why = [row.peers?.text, isTroubled(row) && !(row.peers && row.cause === "unlike_peers") ? row.title : null].filter(Boolean).join("; ");
-	const line = element("tr", { class: TONES[row.verdict] ?? "tone-none" },
+	const line = element("tr", { class: TONES[row.verdict] ?? "tone-none", "data-instance": row.instance },
 		element("th", { scope: "row" }, element("a", { href: `#instance=${encodeURIComponent(row.instance)}` }, row.instance)),
 		cell(group ? [group.model_name, group.strategy, group.device].filter(Boolean).join(", ") : null),
 		cell(digits(row.throughput_tps), true), cell(digits(row.token_latency_ms), true), cell(digits(row.times_peers, 3), true),
@@ -274,13 +303,21 @@ function rowAt(event) {
 	return shown[Math.floor((event.clientY - box.top) / box.height * shown.length)];
 }
 
+function focusRow(instance) {
+	if (instance)
+		parts.body.querySelector(`tr[data-instance="${CSS.escape(instance)}"] a`)?.focus();
+}
+
 function showFleet() {
+	const focused = parts.body.contains(document.activeElement) ? document.activeElement.closest("tr").dataset.instance : "";
+
 	shown = fleet.instances.filter(row => matches(row, parts.search.value.trim().toLowerCase()));
 	parts.verdict.className = `judged ${TONES[fleet.verdict] ?? "tone-none"}`;
 	parts.verdict.textContent = fleet.verdict_text;
-	parts.count.textContent = `${shown.length.toLocaleString("en")} ${words.LIVE_SHOWN} ${fleet.instances_total.toLocaleString("en")}`;
+	setText(parts.count, `${shown.length.toLocaleString("en")} ${words.LIVE_SHOWN} ${fleet.instances_total.toLocaleString("en")}`);
 	parts.leftOut.textContent = (fleet.fleet?.left_out ?? []).join(" ");
 	parts.body.replaceChildren(...shown.map(fleetRow));
+	focusRow(focused);
 	drawHeat();
 }
 
@@ -311,7 +348,11 @@ function buildOverview() {
 	};
 	parts.filters = [["all", words.LIVE_ALL], ["trouble", words.LIVE_TROUBLED], ["silent", words.LIVE_SILENT]].map(([n, label]) => filterButton(n, label));
 	parts.search.addEventListener("input", showFleet);
-	parts.heat.addEventListener("click", e => location.hash = `#instance=${encodeURIComponent(rowAt(e)?.instance ?? "")}`);
+	parts.heat.addEventListener("click", e => {
+		const row = rowAt(e);
+		if (row)
+			location.hash = `#instance=${encodeURIComponent(row.instance)}`;
+	});
 	parts.heat.addEventListener("mousemove", e => parts.heat.title = rowAt(e)?.instance ?? words.LIVE_HEAT);
 	overview.replaceChildren(element("h2", {}, words.LIVE_OVERVIEW), parts.verdict, parts.leftOut,
 		element("div", { class: "controls" }, parts.search, ...parts.filters, parts.count), parts.heat,
@@ -320,55 +361,86 @@ function buildOverview() {
 				element("th", numbers.has(h) ? { scope: "col", class: "n" } : { scope: "col" }, words[`LIVE_${h}`])))), parts.body)));
 }
 
+/* Asks for all instances. An answer counts only while nobody looks at something else: listen() ends the question. */
 async function askFleet() {
-	const answer = await fetch("api/v1/fleet");
+	const mine = asking = new AbortController();
+	let fresh = null, why = words.LIVE_NO_ANSWER;
 
-	if (!answer.ok || about())
+	try {
+		const answer = await fetch("api/v1/fleet", { signal: AbortSignal.any([mine.signal, AbortSignal.timeout(FLEET_WAIT_MS)]) });
+		if (answer.ok)
+			fresh = await answer.json();
+		else
+			why = `HTTP ${answer.status}`;
+	} catch (e) {
+		why = e instanceof SyntaxError ? e.message : why;
+	}
+	if (asking !== mine)
 		return;
-	fleet = await answer.json();
+	asking = null;
+	setTrouble("fleet", fresh ? "" : rwkvFill(words.LIVE_NO_FLEET, why));
+	if (fresh)
+		takeFleet(fresh);
+}
+
+function takeFleet(fresh) {
+	fleet = fresh;
 	if (!parts)
 		buildOverview();
 	place.replaceChildren();
 	columns.clear();
 	overview.hidden = false;
 	showFleet();
+	focusRow(leftFor);
+	leftFor = "";
 }
 
 /* The server has more instances than the page shows side by side: shows the overview. */
 function many() {
-	if (about() || (fleet && Date.now() - askedAt < FLEET_EVERY_MS))
+	if (about() || asking || Date.now() - askedAt < FLEET_EVERY_MS)
 		return;
 	askedAt = Date.now();
-	askFleet().catch(lost);
+	askFleet();
 }
 
+let asking = null; /* AbortController of the question that is under way */
 let askedAt = 0;
-let source;
+let leftFor = ""; /* the instance that was looked at last: who comes back from it goes on where it stands */
+let source, again;
 
-function listen() {
+function connect() {
 	const one = about();
+	const mine = new EventSource(one ? `events?about=${encodeURIComponent(one)}` : "events");
+	const on = (what, act) => mine.addEventListener(what, e => source === mine && act(e.data && JSON.parse(e.data)));
 
 	source?.close();
+	source = mine;
+	on("hello", hello);
+	on("many", many);
+	on("instance", facts => column(facts).rebuild(facts));
+	on("tick", facts => column(facts).tick(facts));
+	on("names", keepOnly);
+	on("error", lost);
+}
+
+/* Begins anew with what the address asks for: one instance, or all. */
+function listen() {
+	const one = about(), back = document.getElementById("back");
+	const inside = overview.contains(document.activeElement);
+
+	asking?.abort();
+	asking = null;
+	askedAt = 0;
+	clearTimeout(again);
+	setTrouble("fleet", "");
 	columns.clear();
 	place.replaceChildren();
 	overview.hidden = !fleet || one !== "";
-	document.getElementById("back").hidden = one === "";
-	askedAt = 0;
-	source = new EventSource(one ? `events?about=${encodeURIComponent(one)}` : "events");
-	source.addEventListener("hello", e => hello(JSON.parse(e.data)));
-	source.addEventListener("many", many);
-	source.addEventListener("instance", e => {
-		const facts = JSON.parse(e.data);
-
-		column(facts).rebuild(facts);
-	});
-	source.addEventListener("tick", e => {
-		const facts = JSON.parse(e.data);
-
-		column(facts).tick(facts);
-	});
-	source.addEventListener("names", e => keepOnly(JSON.parse(e.data)));
-	source.addEventListener("error", lost);
+	back.hidden = one === "";
+	if (one && inside)
+		back.focus();
+	leftFor = one || leftFor;
+	connect();
 }
 
 window.addEventListener("hashchange", listen);

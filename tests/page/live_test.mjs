@@ -148,6 +148,12 @@ const tests = {
 		await stop(runs.pop());
 		await until("the badge", async () => (await page.locator("article h2 small.tone-none").count()) === 2); /* and the hostile log's, which is old */
 	},
+	async "an address that is no percent-encoding is looked for as it stands"() {
+		await page.goto("about:blank");
+		await page.goto(`${url}/#instance=%E4%`);
+		await until("words", async () => /^No charts of this instance/.test(await page.textContent("main")));
+		await page.goto("about:blank");
+	},
 	async "many instances have an overview, and each a page"() {
 		const rows = page.locator("#overview tbody tr");
 		const many = start("serve", join(work, "fleet"), "--listen", "127.0.0.1:0", "--lang", "en");
@@ -180,6 +186,57 @@ const tests = {
 		assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "sideways scrolling");
 		await page.setViewportSize({ width: 1280, height: 1000 });
 		restarting = true;
+		await stop(many);
+		await page.goto("about:blank");
+		restarting = false;
+	},
+	async "the overview says what it cannot read, and goes on trying"() {
+		const many = start("serve", join(work, "fleet"), "--listen", "127.0.0.1:0", "--lang", "en");
+		let answer = route => route.fulfill({ status: 503, body: "" });
+
+		fleetUrl = await addressOf(many);
+		restarting = true; /* Chromium's own words about the 503 */
+		await page.route("**/api/v1/fleet", route => answer(route));
+		await page.goto(fleetUrl);
+		await until("why", async () => await page.textContent("#link[data-lost]") === "the overview could not be read (HTTP 503); trying again");
+		answer = route => route.fulfill({ status: 200, body: "{" });
+		await until("why else", async () => /\(.*JSON.*\); trying again$/.test(await page.textContent("#link")));
+		answer = route => route.continue();
+		await page.waitForSelector("#overview tbody tr");
+		assert.equal(await page.locator("#link[data-lost]").count(), 0);
+
+		/* An answer that comes after an instance was opened does not cover it; neither does an older one a newer one. */
+		const held = [];
+		answer = route => held.push(route);
+		await until("a question", async () => held.length === 1);
+		await page.evaluate(() => { location.hash = "#instance=" + encodeURIComponent(document.querySelector("tbody tr").dataset.instance); });
+		await page.waitForSelector("article canvas");
+		await held.shift().continue().catch(() => {});
+		await page.waitForTimeout(500);
+		assert.ok(await page.isHidden("#overview") && await page.locator("article canvas").count());
+		assert.ok(await page.isVisible("#back"));
+		await page.click("#back");
+		await until("a question", async () => held.length === 1);
+		assert.equal(await page.locator("article").count(), 0);
+		assert.ok(await page.isVisible("#overview"));
+		answer = route => route.continue();
+		await held.shift().continue();
+		await page.waitForTimeout(500);
+		assert.equal(await page.locator("article").count(), 0);
+
+		/* By keys alone: to an instance and back to its row, which stays where the focus is when new numbers come. */
+		const focused = () => page.evaluate(() => document.activeElement.closest("tr")?.dataset.instance ?? document.activeElement.id);
+		const row = page.locator("#overview tbody tr").nth(1);
+		const name = await row.getAttribute("data-instance");
+		await row.locator("a").focus();
+		await page.keyboard.press("Enter");
+		await page.waitForSelector("article canvas");
+		assert.equal(await focused(), "back");
+		await page.keyboard.press("Enter");
+		await until("its row", async () => await focused() === name);
+		await page.waitForTimeout(6000); /* another answer */
+		assert.equal(await focused(), name);
+		await page.unroute("**/api/v1/fleet");
 		await stop(many);
 		await page.goto("about:blank");
 		restarting = false;
