@@ -14,12 +14,26 @@ void buf_free(struct buf *b)
 	*b = (struct buf){ 0 };
 }
 
+void buf_free_into(struct buf *part, struct buf *whole)
+{
+	whole->failed |= part->failed;
+	buf_free(part);
+}
+
 void buf_clear(struct buf *b)
 {
 	b->used = 0;
 	b->failed = false;
 	if (b->p)
 		b->p[0] = 0;
+}
+
+void buf_rewind(struct buf *b)
+{
+	bool failed = b->failed;
+
+	buf_clear(b);
+	b->failed = failed;
 }
 
 bool buf_reserve(struct buf *b, size_t more)

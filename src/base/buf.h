@@ -18,13 +18,21 @@ struct buf {
 };
 
 void buf_free(struct buf *b);
-void buf_clear(struct buf *b); /* keeps the memory */
+void buf_free_into(struct buf *part, struct buf *whole); /* of which it is a part: it has failed if the part has */
+void buf_clear(struct buf *b);                           /* keeps the memory */
+void buf_rewind(struct buf *b); /* the same, and a failure stays: for a text that is written piece by piece */
 bool buf_reserve(struct buf *b, size_t more);
 void buf_add(struct buf *b, const void *bytes, size_t n);
 void buf_str(struct buf *b, const char *text);
 void buf_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct slice buf_slice(const struct buf *b);
+
+/* As a C string: "" while there is nothing in it, also because there was no memory for it. */
+static inline const char *buf_text(const struct buf *b)
+{
+	return b->p ? b->p : "";
+}
 
 /* A JSON string with its quotes. Control characters are escaped; a byte that is not
  * part of valid UTF-8 becomes U+FFFD; '<', '>' and '&' are escaped as \u00xx, so that

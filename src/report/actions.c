@@ -27,8 +27,8 @@ void actions_text(struct buf *out, const struct action_counts *c, enum lang lang
 	if (!actions_total(c))
 		return;
 	list_acts(&list, c, lang);
-	text_fill(out, lang, TEXT_ACTIONS, list.p ? list.p : "");
-	buf_free(&list);
+	text_fill(out, lang, TEXT_ACTIONS, buf_text(&list));
+	buf_free_into(&list, out);
 	if (c->taken_back)
 		text_fill(out, lang, TEXT_ACTIONS_TAKEN_BACK, term_count(n, c->taken_back));
 	if (c->saved)

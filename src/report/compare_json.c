@@ -102,8 +102,7 @@ static void put_sentence(struct json *out, const struct comparison *c, enum lang
 
 	compare_sentence(&line, c, lang);
 	jw_slice(out, buf_slice(&line));
-	out->out->failed |= line.failed;
-	buf_free(&line);
+	buf_free_into(&line, out->out);
 }
 
 void compare_json(struct buf *to, const struct comparison *c, const struct compare_input *in,

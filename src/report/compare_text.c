@@ -39,8 +39,7 @@ static void put_verdict(struct term *t, const struct comparison *c)
 	compare_sentence(&sentence, c, t->lang);
 	if (sentence.p)
 		term_wrap(t, TINT_PLAIN, sentence.p, t->at);
-	t->out->failed |= sentence.failed;
-	buf_free(&sentence);
+	buf_free_into(&sentence, t->out);
 	term_newline(t);
 }
 
@@ -61,12 +60,11 @@ static void put_side(struct term *t, const struct comparison *c, const struct co
 	term_newline(t);
 	compare_side_words(&line, &c->side[side], in->findings[side], t->lang);
 	term_left(t, TINT_PLAIN, "", INDENT + 3);
-	term_clean_all(&clean, t, line.p ? line.p : "");
+	term_clean_all(&clean, t, buf_text(&line));
 	if (clean.p)
 		term_wrap(t, TINT_DIM, clean.p, INDENT + 3);
-	t->out->failed |= line.failed || clean.failed;
-	buf_free(&line);
-	buf_free(&clean);
+	buf_free_into(&line, t->out);
+	buf_free_into(&clean, t->out);
 	term_newline(t);
 }
 
@@ -222,9 +220,8 @@ void compare_markdown(struct buf *out, const struct comparison *c, const struct 
 		put_plain(out, in->name[i]);
 		buf_str(out, " (");
 		compare_side_words(&side, &c->side[i], in->findings[i], opts->lang);
-		put_plain(out, side.p ? side.p : "");
-		out->failed |= side.failed;
-		buf_free(&side);
+		put_plain(out, buf_text(&side));
+		buf_free_into(&side, out);
 		buf_str(out, ")\n");
 	}
 	put_markdown_phase(out, c, PHASE_DECODE, TEXT_TERM_DECODE, opts->lang);

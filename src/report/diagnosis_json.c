@@ -15,14 +15,13 @@ static void put_evidence(struct json *out, const struct evidence *e, enum lang l
 	evidence_sentence(&sentence, e, lang);
 	jw_object(out);
 	jw_put_text(out, "id", evidence_specs[e->id].id);
-	jw_put_text(out, "text", sentence.p ? sentence.p : "");
+	jw_put_text(out, "text", buf_text(&sentence));
 	jw_put_array(out, "values");
 	for (size_t i = 0; i < numbers; i++)
 		jw_double(out, e->value[i]);
 	jw_end(out);
 	jw_end(out);
-	out->out->failed |= sentence.failed;
-	buf_free(&sentence);
+	buf_free_into(&sentence, out->out);
 }
 
 static void evidence_of(struct json *out, const struct diagnosis *d, int answer, enum lang lang)
@@ -53,12 +52,11 @@ static void put_cause(struct json *out, const struct diagnosis *d, enum lang lan
 	jw_put_text(out, "fix", fix_words(d, d->cause, lang));
 	jw_put_i64(out, "difficulty", cause->difficulty);
 	jw_put_object(out, "gain");
-	jw_put_text(out, "text", gain.p ? gain.p : "");
+	jw_put_text(out, "text", buf_text(&gain));
 	jw_put_double(out, "value", d->gain);
 	jw_put_text(out, "basis", basis_words(d, lang));
 	jw_end(out);
-	out->out->failed |= gain.failed;
-	buf_free(&gain);
+	buf_free_into(&gain, out->out);
 }
 
 static void put_path(struct json *out, const struct diagnosis *d, enum lang lang)
@@ -140,7 +138,7 @@ void judgement_json(struct json *out, const struct findings *f, enum lang lang)
 
 	verdict_sentence(&sentence, f, lang);
 	jw_put_text(out, "verdict", verdict_ids[j->verdict]);
-	jw_put_text(out, "verdict_text", sentence.p ? sentence.p : "");
+	jw_put_text(out, "verdict_text", buf_text(&sentence));
 	jw_put_known_text(out, "session_id", j->diagnosis.session_id);
 	jw_put_known_text(out, "instance", j->instance);
 	jw_put_known_text(out, "device", j->diagnosis.device);
@@ -151,8 +149,7 @@ void judgement_json(struct json *out, const struct findings *f, enum lang lang)
 		jw_key(out, "fleet");
 		fleet_causes_json(out, f, lang);
 	}
-	out->out->failed |= sentence.failed;
-	buf_free(&sentence);
+	buf_free_into(&sentence, out->out);
 }
 
 void report_diagnosis_json(struct buf *to, const struct findings *f, const struct report_options *opts)

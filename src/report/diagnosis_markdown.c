@@ -12,13 +12,13 @@ static void put_evidence(struct buf *out, const struct diagnosis *d, enum lang l
 	for (size_t i = 0; i < d->n_evidence; i++) {
 		if (!evidence_speaks_for(d, &d->evidence[i]))
 			continue;
-		buf_clear(&sentence);
+		buf_rewind(&sentence);
 		evidence_sentence(&sentence, &d->evidence[i], lang);
 		buf_str(out, "- ");
-		md_text(out, sentence.p ? sentence.p : "");
+		md_text(out, buf_text(&sentence));
 		buf_char(out, '\n');
 	}
-	buf_free(&sentence);
+	buf_free_into(&sentence, out);
 }
 
 static void put_ruled_out(struct buf *out, const struct diagnosis *d, enum lang lang)
@@ -26,16 +26,16 @@ static void put_ruled_out(struct buf *out, const struct diagnosis *d, enum lang 
 	struct buf why = { 0 };
 
 	for (int a = 0; a < ANSWER_COUNT; a++) {
-		buf_clear(&why);
+		buf_rewind(&why);
 		if (!ruled_out_words(&why, d, (enum answer_id)a, lang))
 			continue;
 		buf_str(out, "- ");
 		md_text(out, answer_title((enum answer_id)a, lang));
 		buf_str(out, text(TEXT_COLON, lang));
-		md_text(out, why.p);
+		md_text(out, buf_text(&why));
 		buf_char(out, '\n');
 	}
-	buf_free(&why);
+	buf_free_into(&why, out);
 }
 
 static void put_causes(struct buf *out, const struct diagnosis *d, enum text_id heading, const enum cause_id *cause,
@@ -65,15 +65,14 @@ static void put_fix(struct buf *out, const struct diagnosis *d, enum lang lang)
 		gain_words(&gain, d, lang);
 		buf_printf(out, "\n| %s | %s | %s |\n|---|---|---|\n| ", text(TEXT_DIAGNOSIS_GAIN, lang),
 			   text(TEXT_DIAGNOSIS_BASIS, lang), text(TEXT_DIAGNOSIS_DIFFICULTY, lang));
-		md_text(out, gain.p ? gain.p : "");
+		md_text(out, buf_text(&gain));
 		buf_str(out, " | ");
 		md_text(out, basis_words(d, lang));
 		buf_str(out, " | ");
 		difficulty_stars(out, cause->difficulty);
 		buf_str(out, " |\n");
 	}
-	out->failed |= gain.failed;
-	buf_free(&gain);
+	buf_free_into(&gain, out);
 }
 
 static void put_line(void *ctx, const char *words, enum verdict verdict)
@@ -112,7 +111,7 @@ void report_diagnosis_markdown(struct buf *out, const struct findings *f, const 
 	put_fix(out, d, lang);
 	if (f->n_instances > 1)
 		md_heading(out, 2, text(TEXT_FLEET_CAUSES, lang));
-	fleet_causes_each(f, lang, put_line, out);
+	out->failed |= !fleet_causes_each(f, lang, put_line, out);
 	md_heading(out, 2, text(TEXT_DIAGNOSIS_RULED_OUT, lang));
 	put_ruled_out(out, d, lang);
 	put_rest(out, d, lang);

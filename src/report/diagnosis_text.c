@@ -28,11 +28,11 @@ static void put_item(struct term *t, enum tint tint, const char *mark, const str
 	term_left(t, TINT_PLAIN, "", INDENT);
 	term_put(t, tint, mark);
 	term_put(t, TINT_PLAIN, " ");
-	term_clean_all(&clean, t, sentence->p ? sentence->p : "");
-	term_wrap(t, TINT_PLAIN, clean.p ? clean.p : "", t->at);
+	term_clean_all(&clean, t, buf_text(sentence));
+	term_wrap(t, TINT_PLAIN, buf_text(&clean), t->at);
 	term_newline(t);
-	t->out->failed |= sentence->failed || clean.failed;
-	buf_free(&clean);
+	t->out->failed |= sentence->failed;
+	buf_free_into(&clean, t->out);
 }
 
 static void put_cause(struct term *t, const struct diagnosis *d)
@@ -42,13 +42,13 @@ static void put_cause(struct term *t, const struct diagnosis *d)
 
 	term_put(t, tint_of(cause->kind), cause->title[t->lang]);
 	text_fill(&sure, t->lang, TEXT_DIAGNOSIS_CONFIDENCE, word(t, confidence_text(d->confidence)));
-	text_fill(&line, t->lang, TEXT_DIAGNOSIS_IN_BRACKETS, sure.p ? sure.p : "");
-	term_put(t, TINT_DIM, line.p ? line.p : "");
+	text_fill(&line, t->lang, TEXT_DIAGNOSIS_IN_BRACKETS, buf_text(&sure));
+	term_put(t, TINT_DIM, buf_text(&line));
 	term_newline(t);
 	term_wrap(t, TINT_PLAIN, cause->meaning[t->lang], INDENT);
 	term_newline(t);
-	buf_free(&sure);
-	buf_free(&line);
+	buf_free_into(&sure, t->out);
+	buf_free_into(&line, t->out);
 }
 
 static bool has_evidence(const struct diagnosis *d)
@@ -69,11 +69,11 @@ static void put_evidence(struct term *t, const struct diagnosis *d)
 	for (size_t i = 0; i < d->n_evidence; i++) {
 		if (!evidence_speaks_for(d, &d->evidence[i]))
 			continue;
-		buf_clear(&sentence);
+		buf_rewind(&sentence);
 		evidence_sentence(&sentence, &d->evidence[i], t->lang);
 		put_item(t, TINT_BOLD, t->ascii ? "-" : "•", &sentence);
 	}
-	buf_free(&sentence);
+	buf_free_into(&sentence, t->out);
 }
 
 static void put_labelled(struct term *t, enum text_id label, const char *words)
@@ -96,17 +96,16 @@ static void put_fix(struct term *t, const struct diagnosis *d)
 	term_newline(t);
 	if (cause_is_bad(cause->kind)) {
 		gain_words(&words, d, t->lang);
-		put_labelled(t, TEXT_DIAGNOSIS_GAIN, words.p ? words.p : "");
+		put_labelled(t, TEXT_DIAGNOSIS_GAIN, buf_text(&words));
 		put_labelled(t, TEXT_DIAGNOSIS_BASIS, basis_words(d, t->lang));
-		buf_clear(&words);
+		buf_rewind(&words);
 		if (t->ascii)
 			buf_printf(&words, "%d / 5", cause->difficulty);
 		else
 			difficulty_stars(&words, cause->difficulty);
-		put_labelled(t, TEXT_DIAGNOSIS_DIFFICULTY, words.p ? words.p : "");
+		put_labelled(t, TEXT_DIAGNOSIS_DIFFICULTY, buf_text(&words));
 	}
-	t->out->failed |= words.failed;
-	buf_free(&words);
+	buf_free_into(&words, t->out);
 }
 
 static void put_path(struct term *t, const struct diagnosis *d)
@@ -128,18 +127,19 @@ static void put_ruled_out(struct term *t, const struct diagnosis *d)
 	bool first = true;
 
 	for (int a = 0; a < ANSWER_COUNT; a++) {
-		buf_clear(&why);
-		buf_clear(&line);
+		buf_rewind(&why);
+		buf_rewind(&line);
 		if (!ruled_out_words(&why, d, (enum answer_id)a, t->lang))
 			continue;
 		if (first)
 			term_heading(t, TEXT_DIAGNOSIS_RULED_OUT, NULL);
 		first = false;
-		buf_printf(&line, "%s%s%s", answer_title((enum answer_id)a, t->lang), word(t, TEXT_COLON), why.p);
+		buf_printf(&line, "%s%s%s", answer_title((enum answer_id)a, t->lang), word(t, TEXT_COLON),
+			   buf_text(&why));
 		put_item(t, TINT_GOOD, t->ascii ? "-" : "✓", &line);
 	}
-	buf_free(&why);
-	buf_free(&line);
+	buf_free_into(&why, t->out);
+	buf_free_into(&line, t->out);
 }
 
 static void put_others(struct term *t, const struct diagnosis *d, enum text_id heading, const enum cause_id *cause,
@@ -150,12 +150,12 @@ static void put_others(struct term *t, const struct diagnosis *d, enum text_id h
 	if (n)
 		term_heading(t, heading, NULL);
 	for (size_t i = 0; i < n; i++) {
-		buf_clear(&line);
+		buf_rewind(&line);
 		buf_printf(&line, "%s%s%s", cause_specs[cause[i]].title[t->lang], word(t, TEXT_STOP_AND),
 			   fix_words(d, cause[i], t->lang));
 		put_item(t, heading == TEXT_DIAGNOSIS_ALSO ? TINT_WARN : TINT_DIM, "!", &line);
 	}
-	buf_free(&line);
+	buf_free_into(&line, t->out);
 }
 
 static void put_missing(struct term *t, const struct diagnosis *d)
@@ -166,12 +166,12 @@ static void put_missing(struct term *t, const struct diagnosis *d)
 	if (d->n_missing)
 		term_heading(t, TEXT_DIAGNOSIS_MISSING, NULL);
 	for (size_t i = 0; i < d->n_missing; i++) {
-		buf_clear(&line);
+		buf_rewind(&line);
 		e.id = d->missing[i];
 		evidence_sentence(&line, &e, t->lang);
 		put_item(t, TINT_DIM, "?", &line);
 	}
-	buf_free(&line);
+	buf_free_into(&line, t->out);
 }
 
 void report_diagnosis_text(struct buf *out, const struct findings *f, const struct report_options *opts)

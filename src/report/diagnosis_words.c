@@ -5,7 +5,8 @@
 
 #include <math.h>
 
-static void tokens(char out[TERM_TEXT], double n, enum lang lang)
+/* `whole` has failed when there was no memory for a value. */
+static void tokens(char out[TERM_TEXT], double n, enum lang lang, struct buf *whole)
 {
 	struct buf words = { 0 };
 	char number[TERM_TEXT];
@@ -13,7 +14,7 @@ static void tokens(char out[TERM_TEXT], double n, enum lang lang)
 	term_number(number, rint(n));
 	text_fill(&words, lang, TEXT_TERM_TOKENS, number);
 	snprintf(out, TERM_TEXT, "%.200s", words.p ? words.p : number);
-	buf_free(&words);
+	buf_free_into(&words, whole);
 }
 
 static void ratio(char out[TERM_TEXT], double value)
@@ -29,7 +30,8 @@ static void percent(char out[TERM_TEXT], double value)
 }
 
 /* One value in its unit, for people. */
-static void value_text(char out[TERM_TEXT], char unit, double value, const char *text, enum lang lang)
+static void value_text(char out[TERM_TEXT], char unit, double value, const char *text, enum lang lang,
+		       struct buf *whole)
 {
 	char number[TERM_TEXT];
 
@@ -65,7 +67,7 @@ static void value_text(char out[TERM_TEXT], char unit, double value, const char 
 		snprintf(out, TERM_TEXT, "%.60s s", number);
 		break;
 	case 't':
-		tokens(out, value, lang);
+		tokens(out, value, lang, whole);
 		break;
 	case 'r':
 		snprintf(out, TERM_TEXT, "%.60s tokens/s", number);
@@ -94,7 +96,7 @@ void evidence_sentence(struct buf *out, const struct evidence *e, enum lang lang
 	for (size_t i = 0; spec->units[i]; i++) {
 		bool is_text = spec->units[i] == 'T';
 
-		value_text(texts[i], spec->units[i], is_text ? (double)NAN : e->value[number], e->text, lang);
+		value_text(texts[i], spec->units[i], is_text ? (double)NAN : e->value[number], e->text, lang, out);
 		number += !is_text;
 	}
 	fill(out, spec->text[lang], texts);
@@ -119,7 +121,7 @@ void gain_words(struct buf *out, const struct diagnosis *d, enum lang lang)
 		return;
 	}
 	snprintf(with, sizeof with, "%.*s", (int)(bar - words), words);
-	value_text(texts[0], d->gain_unit, d->gain, "", lang);
+	value_text(texts[0], d->gain_unit, d->gain, "", lang, out);
 	fill(out, with, texts);
 }
 

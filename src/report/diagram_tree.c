@@ -141,8 +141,7 @@ void diagram_tree(struct buf *out, const struct page *p, const struct diagnosis 
 	g.out = out;
 	put_description(&g);
 	buf_str(out, "</desc>\n");
-	buf_add(out, inside.p ? inside.p : "", inside.used);
+	buf_add(out, buf_text(&inside), inside.used);
 	buf_str(out, "</svg>\n");
-	out->failed |= inside.failed;
-	buf_free(&inside);
+	buf_free_into(&inside, out);
 }

@@ -180,7 +180,7 @@ void slowdown_words(struct buf *out, const struct findings *f, enum lang lang)
 	case SLOWDOWN_GROUP:
 		say_shared(&shared, s, lang);
 		text_fill(out, lang, TEXT_FLEET_TOGETHER, term_count(n, s->together), term_count(of, s->of),
-			  moment(when, f, s->from_us), times, shared.p ? shared.p : "");
+			  moment(when, f, s->from_us), times, buf_text(&shared));
 		break;
 	case SLOWDOWN_LOCAL:
 		say_slowest(out, f, lang);
@@ -188,8 +188,7 @@ void slowdown_words(struct buf *out, const struct findings *f, enum lang lang)
 	default:
 		break;
 	}
-	out->failed |= shared.failed;
-	buf_free(&shared);
+	buf_free_into(&shared, out);
 }
 
 void mixture_words(struct buf *out, const struct findings *f, const struct peer_mixture *m, enum lang lang)

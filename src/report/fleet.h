@@ -46,10 +46,10 @@ void slowdown_words(struct buf *out, const struct findings *f, enum lang lang);
 void mixture_words(struct buf *out, const struct findings *f, const struct peer_mixture *m, enum lang lang);
 
 /* The number of instances with each cause, and their names; then what is not known of some. For a log of several
- * instances. */
+ * instances. False: there was no memory for all of them. */
 struct term;
 typedef void fleet_line_fn(void *ctx, const char *words, enum verdict verdict); /* words of a log: not escaped */
-void fleet_causes_each(const struct findings *f, enum lang lang, fleet_line_fn *line, void *ctx);
+bool fleet_causes_each(const struct findings *f, enum lang lang, fleet_line_fn *line, void *ctx);
 void fleet_causes_text(struct term *t, const struct findings *f);
 void fleet_causes_json(struct json *out, const struct findings *f, enum lang lang); /* a value */
 

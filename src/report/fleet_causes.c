@@ -57,29 +57,34 @@ static void cause_words(struct buf *out, const struct of_cause *of, enum lang la
 }
 
 /* Says of how many instances there is less than of the others. */
-static void each_left_out(const struct findings *f, enum lang lang, fleet_line_fn *line, void *ctx)
+/* False: there was no memory for all of them; so it is with fleet_causes_each. */
+static bool each_left_out(const struct findings *f, enum lang lang, fleet_line_fn *line, void *ctx)
 {
 	const struct {
 		enum text_id words;
 		uint64_t n;
 	} left_out[] = { { TEXT_FLEET_UNTIMED, f->instances_untimed }, { TEXT_FLEET_UNLISTED, f->sessions_unlisted } };
 	struct buf words = { 0 };
+	bool whole;
 	char n[TERM_TEXT];
 
 	for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++) {
-		buf_clear(&words);
+		buf_rewind(&words);
 		if (left_out[i].n)
 			text_fill(&words, lang, left_out[i].words, term_count(n, left_out[i].n));
 		if (words.used)
 			line(ctx, words.p, VERDICT_UNDECIDED);
 	}
+	whole = !words.failed;
 	buf_free(&words);
+	return whole;
 }
 
-void fleet_causes_each(const struct findings *f, enum lang lang, fleet_line_fn *line, void *ctx)
+bool fleet_causes_each(const struct findings *f, enum lang lang, fleet_line_fn *line, void *ctx)
 {
 	struct buf words = { 0 };
 	const struct instance_findings **in = f->n_instances > 1 ? by_trouble(f, &words) : NULL;
+	bool whole = true;
 
 	slowdown_words(&words, f, lang);
 	if (in && words.used)
@@ -87,16 +92,18 @@ void fleet_causes_each(const struct findings *f, enum lang lang, fleet_line_fn *
 	for (size_t i = 0; in && i < f->n_instances;) {
 		struct of_cause of = next_cause(&in[i], f->n_instances - i);
 
-		buf_clear(&words);
+		buf_rewind(&words);
 		cause_words(&words, &of, lang);
 		if (words.p)
 			line(ctx, words.p, of.in[0]->verdict);
 		i += of.n;
 	}
 	if (in)
-		each_left_out(f, lang, line, ctx);
+		whole = each_left_out(f, lang, line, ctx);
+	whole &= !words.failed;
 	buf_free(&words);
 	free(in);
+	return whole;
 }
 
 static void put_line(void *ctx, const char *words, enum verdict verdict)
@@ -106,10 +113,9 @@ static void put_line(void *ctx, const char *words, enum verdict verdict)
 
 	term_clean_all(&clean, t, words);
 	term_left(t, TINT_PLAIN, "", 2);
-	term_wrap(t, verdict_tint(verdict), clean.p ? clean.p : "", 4);
+	term_wrap(t, verdict_tint(verdict), buf_text(&clean), 4);
 	term_newline(t);
-	t->out->failed |= clean.failed;
-	buf_free(&clean);
+	buf_free_into(&clean, t->out);
 }
 
 void fleet_causes_text(struct term *t, const struct findings *f)
@@ -117,7 +123,7 @@ void fleet_causes_text(struct term *t, const struct findings *f)
 	if (f->n_instances < 2)
 		return;
 	term_heading(t, TEXT_FLEET_CAUSES, text(TEXT_FLEET_CAUSES_REMARK, t->lang));
-	fleet_causes_each(f, t->lang, put_line, t);
+	t->out->failed |= !fleet_causes_each(f, t->lang, put_line, t);
 }
 
 /* --- JSON -------------------------------------------------------------------------------------- */
@@ -142,10 +148,9 @@ static void put_slowdown_json(struct json *out, const struct findings *f, enum l
 		if (s->shared[what])
 			jw_put_text(out, shared_ids[what], s->shared[what]);
 	jw_end(out);
-	jw_put_text(out, "text", words.p);
+	jw_put_text(out, "text", buf_text(&words));
 	jw_end(out);
-	out->out->failed |= words.failed;
-	buf_free(&words);
+	buf_free_into(&words, out->out);
 }
 
 static void put_text_json(void *ctx, const char *words, enum verdict verdict)
@@ -180,7 +185,7 @@ void fleet_causes_json(struct json *out, const struct findings *f, enum lang lan
 	jw_put_u64(out, "instances_untimed", f->instances_untimed);
 	jw_put_u64(out, "sessions_unlisted", f->sessions_unlisted);
 	jw_put_array(out, "left_out");
-	each_left_out(f, lang, put_text_json, out);
+	out->out->failed |= !each_left_out(f, lang, put_text_json, out);
 	jw_end(out);
 	jw_end(out);
 	free(in);

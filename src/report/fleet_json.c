@@ -46,10 +46,9 @@ static void put_peers(struct json *out, const struct findings *f, const struct p
 	peer_words(&words, f, o, lang);
 	jw_object(out);
 	peer_json(out, o);
-	jw_put_text(out, "text", words.p);
+	jw_put_text(out, "text", buf_text(&words));
 	jw_end(out);
-	out->out->failed |= words.failed;
-	buf_free(&words);
+	buf_free_into(&words, out->out);
 }
 
 /* Milliseconds per token over time, for a heat map. */

@@ -135,9 +135,8 @@ static void put_heat(struct term *t, const struct findings *f, const struct inst
 		buf_str(&line, level(t, known > 0 ? exp(sum / known) : (double)NAN, usual));
 	}
 	term_left(t, TINT_PLAIN, "", 2);
-	term_put(t, TINT_PLAIN, line.p ? line.p : "");
-	t->out->failed |= line.failed;
-	buf_free(&line);
+	term_put(t, TINT_PLAIN, buf_text(&line));
+	buf_free_into(&line, t->out);
 }
 
 static const char *seen(char out[TIME_TEXT_BYTES], const struct findings *f, int64_t time_us)
@@ -175,15 +174,14 @@ static void put_why(struct term *t, const struct findings *f, const struct insta
 		if (*in->session_id)
 			buf_printf(&line, " (%s)", in->session_id);
 	}
-	term_clean_all(&clean, t, line.p ? line.p : "");
+	term_clean_all(&clean, t, buf_text(&line));
 	if (clean.used) {
 		term_left(t, TINT_PLAIN, "", 2 * MARK);
 		term_wrap(t, verdict_tint(in->verdict), clean.p, 2 * MARK);
 		term_newline(t);
 	}
-	t->out->failed |= line.failed || clean.failed;
-	buf_free(&line);
-	buf_free(&clean);
+	buf_free_into(&line, t->out);
+	buf_free_into(&clean, t->out);
 }
 
 static void put_row(struct term *t, const struct findings *f, const struct instance_findings *in,

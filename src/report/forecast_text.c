@@ -13,8 +13,7 @@ static void put_line(struct term *t, enum tint tint, struct buf *words)
 		term_wrap(t, tint, words->p, BELOW);
 		term_newline(t);
 	}
-	t->out->failed |= words->failed;
-	buf_clear(words);
+	buf_rewind(words);
 }
 
 static bool is_coming(const struct foreseen *x)
@@ -31,8 +30,7 @@ static void put_foreseen(struct term *t, const struct foreseen *x)
 	forecast_name_words(&words, x, t->lang);
 	if (words.used)
 		term_put(t, TINT_BOLD, words.p);
-	t->out->failed |= words.failed;
-	buf_clear(&words);
+	buf_rewind(&words);
 	if (x->instance) {
 		term_put(t, TINT_DIM, "  ");
 		term_put(t, TINT_DIM, term_clean(clean, t, x->instance, t->columns / 2, true));
@@ -44,7 +42,7 @@ static void put_foreseen(struct term *t, const struct foreseen *x)
 	put_line(t, TINT_PLAIN, &words);
 	forecast_limit_words(&words, x, t->lang);
 	put_line(t, is_coming(x) ? TINT_WARN : TINT_PLAIN, &words);
-	buf_free(&words);
+	buf_free_into(&words, t->out);
 }
 
 static void put_loops(struct term *t, const struct findings *f)
@@ -62,7 +60,7 @@ static void put_loops(struct term *t, const struct findings *f)
 		forecast_loop_words(&words, part, t->lang);
 		put_line(t, TINT_WARN, &words);
 	}
-	buf_free(&words);
+	buf_free_into(&words, t->out);
 }
 
 void report_forecast_text(struct buf *out, const struct findings *f, const struct report_options *opts)

@@ -30,10 +30,9 @@ static void quoted_path(struct buf *out, const char *path)
 	struct buf file = { 0 };
 
 	buf_printf(&file, "%s%s", *path == '/' || *path == '.' ? "" : "./", path);
-	out->failed |= file.failed;
 	if (!file.failed)
 		quoted(out, file.p);
-	buf_free(&file);
+	buf_free_into(&file, out);
 }
 
 /* One row per bucket: time, mean, min, max of each line. */
@@ -81,10 +80,9 @@ static void panel_title(struct buf *out, enum panel_id panel, enum metric_id m, 
 	if (*metric_specs[m].unit)
 		buf_printf(&title, " (%s)", metric_specs[m].unit);
 	buf_str(out, "set title ");
-	quoted(out, title.p ? title.p : "");
+	quoted(out, buf_text(&title));
 	buf_str(out, " noenhanced left offset graph -0.5,0\n");
-	out->failed |= title.failed;
-	buf_free(&title);
+	buf_free_into(&title, out);
 }
 
 static enum metric_id first_metric(enum panel_id panel)

@@ -30,17 +30,26 @@ static void say_one(struct buf *out, const struct device *d, enum lang lang)
 	if (isfinite(clock))
 		text_fill(out, lang, TEXT_GPU_CLOCK, term_number(a, clock));
 	buf_str(out, text(TEXT_STOP, lang));
-	buf_char(out, '\n');
 }
 
-void gpus_text(struct buf *out, const struct findings *f, enum lang lang)
+bool gpus_each(const struct findings *f, enum lang lang, gpu_line_fn *line, void *ctx)
 {
+	struct buf words = { 0 };
+	bool whole;
+
 	for (size_t i = 0; f->time_breakdown && i < f->time_breakdown->n_parts; i++) {
 		const struct devices *all = &f->time_breakdown->part[i].devices;
 
-		for (size_t k = 0; k < all->n; k++)
-			say_one(out, &all->device[k], lang);
+		for (size_t k = 0; k < all->n; k++) {
+			buf_rewind(&words);
+			say_one(&words, &all->device[k], lang);
+			if (words.p)
+				line(ctx, words.p);
+		}
 	}
+	whole = !words.failed;
+	buf_free(&words);
+	return whole;
 }
 
 static void put_values(struct json *out, const struct device *d)

@@ -79,19 +79,18 @@ static void fill_raw(struct buf *out, const struct page *p)
 
 	part.n_sessions = part.n_sessions < PAGE_SESSIONS_MAX ? part.n_sessions : PAGE_SESSIONS_MAX;
 	for (;;) {
-		buf_clear(&json);
+		buf_rewind(&json);
 		report_json(&json, &part, &options);
 		if (json.failed || json.used <= bytes_left(out) || !(part.n_sessions + part.n_events))
 			break;
 		part.n_sessions /= 2;
 		part.n_events /= 2;
 	}
-	out->failed |= json.failed;
 	if (!json.failed && json.used <= bytes_left(out))
 		buf_add(out, json.p, json.used);
 	else
 		buf_str(out, "null");
-	buf_free(&json);
+	buf_free_into(&json, out);
 }
 
 static void fill_footer(struct buf *out, const struct page *p)

@@ -222,7 +222,7 @@ static void put_undrawn(struct buf *out, const struct page *p, enum chart_id cha
 		put_filled(out, p, sentence, (const char *[]){ names.p, NULL });
 		buf_str(out, "</p>\n");
 	}
-	buf_free(&names);
+	buf_free_into(&names, out);
 }
 
 /* One quiet line instead of empty charts, and of charts of a single dot. */

@@ -32,8 +32,7 @@ static void put_sentence(struct buf *out, const struct page *p, const struct evi
 
 	evidence_sentence(&sentence, e, p->lang);
 	put_text(out, buf_slice(&sentence));
-	out->failed |= sentence.failed;
-	buf_free(&sentence);
+	buf_free_into(&sentence, out);
 }
 
 static void put_cause(struct buf *out, const struct page *p, const struct diagnosis *d)
@@ -79,7 +78,7 @@ static void put_ruled_out(struct buf *out, const struct page *p, const struct di
 	bool any = false;
 
 	for (int a = 0; a < ANSWER_COUNT; a++) {
-		buf_clear(&why);
+		buf_rewind(&why);
 		if (!ruled_out_words(&why, d, (enum answer_id)a, p->lang))
 			continue;
 		if (!any) {
@@ -95,8 +94,7 @@ static void put_ruled_out(struct buf *out, const struct page *p, const struct di
 		buf_str(out, "</li>\n");
 	}
 	buf_str(out, any ? "</ul>\n" : "");
-	out->failed |= why.failed;
-	buf_free(&why);
+	buf_free_into(&why, out);
 }
 
 static void put_term(struct buf *out, const struct page *p, enum text_id name, const char *value)
@@ -134,13 +132,12 @@ static void put_fix(struct buf *out, const struct page *p, const struct diagnosi
 	if (cause_is_bad(cause->kind)) {
 		gain_words(&gain, d, p->lang);
 		buf_str(out, "<dl class=\"facts\">");
-		put_term(out, p, TEXT_DIAGNOSIS_GAIN, gain.p ? gain.p : "");
+		put_term(out, p, TEXT_DIAGNOSIS_GAIN, buf_text(&gain));
 		put_difficulty(out, p, cause->difficulty);
 		put_term(out, p, TEXT_DIAGNOSIS_BASIS, basis_words(d, p->lang));
 		buf_str(out, "</dl>\n");
 	}
-	out->failed |= gain.failed;
-	buf_free(&gain);
+	buf_free_into(&gain, out);
 }
 
 static void put_line(void *ctx, const char *words, enum verdict verdict)
@@ -159,7 +156,7 @@ static void put_instances(struct buf *out, const struct page *p)
 	buf_str(out, "<h3>");
 	put_words(out, p, TEXT_FLEET_CAUSES);
 	buf_str(out, "</h3><ul class=\"evidence\">\n");
-	fleet_causes_each(p->f, p->lang, put_line, out);
+	out->failed |= !fleet_causes_each(p->f, p->lang, put_line, out);
 	buf_str(out, "</ul>\n");
 }
 
@@ -218,7 +215,6 @@ static void put_source(struct buf *out, const struct page *p, const struct buf *
 	buf_str(out, "</summary><pre class=\"mermaid-source\" tabindex=\"0\">");
 	put_lines_of(out, buf_slice(source));
 	buf_str(out, "</pre></details>\n");
-	out->failed |= source->failed;
 }
 
 static void put_tree(struct buf *out, const struct page *p, const struct diagnosis *d)
@@ -235,7 +231,7 @@ static void put_tree(struct buf *out, const struct page *p, const struct diagnos
 	buf_str(out, "</div>\n");
 	put_source(out, p, &source);
 	buf_str(out, "</details>\n");
-	buf_free(&source);
+	buf_free_into(&source, out);
 }
 
 void page_diagnosis(struct buf *out, const struct page *p)
@@ -288,7 +284,7 @@ static void put_diagram(struct buf *out, const struct page *p, enum diagram_id d
 	diagram_boxes(out, p, diagram);
 	buf_str(out, "</div>\n");
 	put_source(out, p, &source);
-	buf_free(&source);
+	buf_free_into(&source, out);
 }
 
 void page_diagrams(struct buf *out, const struct page *p)

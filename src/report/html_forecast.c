@@ -29,8 +29,7 @@ static void words_cell(struct buf *out, const struct foreseen *x, enum lang lang
 	buf_str(out, "<td>");
 	put_text(out, buf_slice(&words));
 	buf_str(out, "</td>");
-	out->failed |= words.failed;
-	buf_free(&words);
+	buf_free_into(&words, out);
 }
 
 static void put_row(struct buf *out, const struct page *p, const struct foreseen *x)
@@ -41,8 +40,7 @@ static void put_row(struct buf *out, const struct page *p, const struct foreseen
 	buf_str(out, "<tr><th scope=\"row\">");
 	if (name.used)
 		put_str(out, name.p);
-	out->failed |= name.failed;
-	buf_free(&name);
+	buf_free_into(&name, out);
 	buf_str(out, "</th>");
 	if (p->f->instances_total > 1)
 		table_log_text(out, x->instance && *x->instance ? x->instance : "-");

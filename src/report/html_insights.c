@@ -146,8 +146,7 @@ static void note_words(struct buf *out, struct buf *words)
 		put_text(out, buf_slice(words));
 		buf_str(out, "</p>\n");
 	}
-	out->failed |= words->failed;
-	buf_free(words);
+	buf_free_into(words, out);
 }
 
 /* Whether instances became slower together, and which groups have hosts of two kinds. */
@@ -381,6 +380,5 @@ void page_insights(struct buf *out, const struct page *p)
 		buf_add(out, inside.p, inside.used);
 		buf_str(out, "</section>\n");
 	}
-	out->failed |= inside.failed;
-	buf_free(&inside);
+	buf_free_into(&inside, out);
 }

@@ -194,7 +194,7 @@ static void model_series(struct json *out, const struct page *p)
 
 		if (!p->f->session[i].series)
 			continue;
-		buf_clear(&one);
+		buf_rewind(&one);
 		page_series(&alone, p->f->session[i].series, p->f->session[i].session_id);
 		if (one.failed || one.used > left)
 			continue;
@@ -202,7 +202,7 @@ static void model_series(struct json *out, const struct page *p)
 		jw_raw(out, buf_slice(&one));
 	}
 	jw_end(out);
-	buf_free(&one);
+	buf_free_into(&one, out->out);
 }
 
 static void model_histograms(struct json *out, const struct page *p)

@@ -25,8 +25,8 @@ static void more(struct buf *out, const struct page *p, uint64_t n)
 
 	put_count(&count, n);
 	buf_char(out, ' ');
-	put_filled(out, p, TEXT_PAGE_MORE, (const char *[]){ count.p ? count.p : "", NULL });
-	buf_free(&count);
+	put_filled(out, p, TEXT_PAGE_MORE, (const char *[]){ buf_text(&count), NULL });
+	buf_free_into(&count, out);
 }
 
 static void fact_files(struct buf *out, const struct page *p)
@@ -55,8 +55,7 @@ static void fact_of_sessions(struct buf *out, const struct page *p, enum text_id
 		put_text(out, buf_slice(&texts));
 		fact_end(out);
 	}
-	out->failed |= texts.failed;
-	buf_free(&texts);
+	buf_free_into(&texts, out);
 }
 
 static void fact_count(struct buf *out, const struct page *p, enum text_id name, uint64_t count)
@@ -116,13 +115,12 @@ static void count_told(struct buf *out, const struct page *p, uint64_t n, enum t
 	struct buf count = { 0 };
 
 	put_count(&count, n);
-	out->failed |= count.failed;
 	if (n && !count.failed) {
 		buf_str(out, "<p>");
 		put_filled(out, p, words, (const char *[]){ count.p, NULL });
 		buf_str(out, "</p>");
 	}
-	buf_free(&count);
+	buf_free_into(&count, out);
 }
 
 static void reasons(struct buf *out, const struct page *p)
@@ -130,14 +128,13 @@ static void reasons(struct buf *out, const struct page *p)
 	struct buf sentence = { 0 };
 
 	verdict_sentence(&sentence, p->f, p->lang);
-	out->failed |= sentence.failed;
 	buf_str(out, "<div class=\"why\"><p>");
 	put_text(out, buf_slice(&sentence));
 	buf_str(out, "</p>");
 	count_told(out, p, p->f->skipped_lines, TEXT_PAGE_SKIPPED_WHY);
 	count_told(out, p, p->f->missing_records, TEXT_PAGE_MISSING_WHY);
 	buf_str(out, "</div>");
-	buf_free(&sentence);
+	buf_free_into(&sentence, out);
 }
 
 /* The alarm type with the most records among those not in `taken`. */

@@ -157,8 +157,7 @@ static void unjudged_rules(struct buf *out, const struct page *p)
 	buf_str(out, "<p class=\"note\">");
 	put_text(out, buf_slice(&line));
 	buf_str(out, "</p>");
-	out->failed |= line.failed;
-	buf_free(&line);
+	buf_free_into(&line, out);
 }
 
 static void done(struct buf *out, const struct page *p)
@@ -171,7 +170,7 @@ static void done(struct buf *out, const struct page *p)
 		put_str(out, said.p);
 		buf_str(out, "</p>\n");
 	}
-	buf_free(&said);
+	buf_free_into(&said, out);
 }
 
 void page_anomalies(struct buf *out, const struct page *p)
@@ -271,26 +270,26 @@ static void absent_metrics(struct buf *out, const struct page *p)
 		put_filled(out, p, TEXT_PAGE_NOT_IN_LOG, (const char *[]){ names.p, NULL });
 		buf_str(out, "</p>\n");
 	}
-	buf_free(&names);
+	buf_free_into(&names, out);
+}
+
+static void gpu_item(void *ctx, const char *line)
+{
+	struct buf *out = ctx;
+
+	buf_str(out, "<li>");
+	put_str(out, line);
+	buf_str(out, "</li>");
 }
 
 /* Only where the log tells several apart. */
 static void gpu_list(struct buf *out, const struct page *p)
 {
-	struct buf lines = { 0 };
-
-	gpus_text(&lines, p->f, p->lang);
-	if (lines.used && lines.p) {
-		buf_str(out, "<ul>");
-		for (const char *line = lines.p; *line; line += strcspn(line, "\n") + 1) {
-			buf_str(out, "<li>");
-			put_text(out, (struct slice){ line, strcspn(line, "\n") });
-			buf_str(out, "</li>");
-		}
-		buf_str(out, "</ul>\n");
-	}
-	out->failed |= lines.failed;
-	buf_free(&lines);
+	if (!gpus_known(p->f))
+		return;
+	buf_str(out, "<ul>");
+	out->failed |= !gpus_each(p->f, p->lang, gpu_item, out);
+	buf_str(out, "</ul>\n");
 }
 
 void page_statistics(struct buf *out, const struct page *p)

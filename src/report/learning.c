@@ -62,7 +62,7 @@ static void put_row(struct term *t, const struct learning_row *row)
 		count_words(&words, t->lang, forecast_model_word((enum forecast_model)m), row->won[m], &any);
 	count_words(&words, t->lang, TEXT_LEARNING_NONE, row->none, &any);
 	term_left(t, TINT_PLAIN, "", BELOW);
-	term_wrap(t, TINT_PLAIN, words.p ? words.p : "", BELOW);
+	term_wrap(t, TINT_PLAIN, buf_text(&words), BELOW);
 	term_newline(t);
 	if (isfinite(row->lstm_skill)) {
 		snprintf(skill, sizeof skill, "%.0f %%", 100 * fabs(row->lstm_skill));
@@ -71,8 +71,7 @@ static void put_row(struct term *t, const struct learning_row *row)
 			 (const char *const[]){ skill });
 		term_newline(t);
 	}
-	t->out->failed |= words.failed;
-	buf_free(&words);
+	buf_free_into(&words, t->out);
 }
 
 void report_learning_text(struct buf *out, const struct learning_result *r, const struct report_options *opts)

@@ -73,10 +73,9 @@ static void verdict(struct md *md, const struct findings *f)
 	buf_str(md->out, "**");
 	md_text(md->out, text(f->records ? names[f->judgement->verdict] : TEXT_PAGE_EMPTY, md->lang));
 	buf_str(md->out, "** ");
-	md_text(md->out, sentence.p ? sentence.p : "");
+	md_text(md->out, buf_text(&sentence));
 	buf_char(md->out, '\n');
-	md->out->failed |= sentence.failed;
-	buf_free(&sentence);
+	buf_free_into(&sentence, md->out);
 }
 
 static void cell_files(struct md *md, const struct findings *f)
@@ -90,9 +89,8 @@ static void cell_files(struct md *md, const struct findings *f)
 		buf_str(&names, ", ");
 		text_fill(&names, md->lang, TEXT_PAGE_MORE, term_count(more, f->n_files - FILES_SHOWN));
 	}
-	cell(md, names.p ? names.p : "");
-	md->out->failed |= names.failed;
-	buf_free(&names);
+	cell(md, buf_text(&names));
+	buf_free_into(&names, md->out);
 }
 
 /* A line of its own, when it is known. */
@@ -108,8 +106,7 @@ static void said_of_sessions(struct md *md, const struct findings *f, enum text_
 		md_text(md->out, texts.p);
 		buf_char(md->out, '\n');
 	}
-	md->out->failed |= texts.failed;
-	buf_free(&texts);
+	buf_free_into(&texts, md->out);
 }
 
 /* A paragraph of a text with one count. */
@@ -211,17 +208,16 @@ static void anomalies(struct md *md, const struct findings *f)
 	md_heading(md->out, 2, text(TEXT_PAGE_ANOMALIES, md->lang));
 	if (f->unjudged) {
 		text_fill(&done, md->lang, TEXT_TERM_UNJUDGED, f->unjudged);
-		md_text(md->out, done.p ? done.p : "");
+		md_text(md->out, buf_text(&done));
 		buf_str(md->out, "\n\n");
-		md->out->failed |= done.failed;
-		buf_clear(&done);
+		buf_rewind(&done);
 	}
 	actions_text(&done, &f->actions, md->lang);
 	if (done.used) {
 		md_text(md->out, done.p);
 		buf_str(md->out, "\n\n");
 	}
-	buf_free(&done);
+	buf_free_into(&done, md->out);
 	if (!f->anomaly_records && !f->n_events) {
 		md_text(md->out, text(TEXT_PAGE_NO_ANOMALIES, md->lang));
 		buf_char(md->out, '\n');

@@ -61,6 +61,6 @@ void table_note(struct buf *out, const struct page *p, enum text_id id, uint64_t
 	if (!first.failed && !second.failed)
 		put_filled(out, p, id, (const char *[]){ first.p, second.p, NULL });
 	buf_str(out, "</p>\n");
-	buf_free(&first);
-	buf_free(&second);
+	buf_free_into(&first, out);
+	buf_free_into(&second, out);
 }

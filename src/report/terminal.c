@@ -195,7 +195,7 @@ const char *term_clean(char out[TERM_TEXT], const struct term *t, const char *te
 	term_clean_all(&b, t, text);
 	columns = columns < TERM_TEXT / 4 ? columns : TERM_TEXT / 4; /* 4 bytes a column at most */
 	if (!b.p || utf8_columns(b.p) <= columns) {
-		snprintf(out, TERM_TEXT, "%s", b.p ? b.p : "");
+		snprintf(out, TERM_TEXT, "%s", buf_text(&b));
 	} else if (keep_end) {
 		const char *end = b.p;
 
@@ -206,7 +206,7 @@ const char *term_clean(char out[TERM_TEXT], const struct term *t, const char *te
 		n = fitting(b.p, columns - dot_columns, &used);
 		snprintf(out, TERM_TEXT, "%.*s%s", (int)n, b.p, dots);
 	}
-	buf_free(&b);
+	buf_free_into(&b, t->out);
 	return out;
 }
 
@@ -228,8 +228,7 @@ static void term_repeat(struct term *t, enum tint tint, const char *text, size_t
 		buf_str(&b, text);
 	if (b.p)
 		term_put(t, tint, b.p);
-	t->out->failed |= b.failed;
-	buf_free(&b);
+	buf_free_into(&b, t->out);
 }
 
 static void pad(struct term *t, size_t columns)
@@ -351,8 +350,7 @@ void term_say(struct term *t, enum tint tint, size_t indent, enum text_id id, co
 	text_fill_list(&line, t->lang, id, args);
 	if (line.p)
 		term_wrap(t, tint, line.p, indent);
-	t->out->failed |= line.failed;
-	buf_free(&line);
+	buf_free_into(&line, t->out);
 }
 
 void term_lines(struct term *t, enum tint tint, const char *text)
@@ -365,8 +363,7 @@ void term_lines(struct term *t, enum tint tint, const char *text)
 		if (n > indent && line.p)
 			term_wrap(t, tint, line.p + indent, indent);
 		term_newline(t);
-		t->out->failed |= line.failed;
-		buf_free(&line);
+		buf_free_into(&line, t->out);
 		text += n + (text[n] == '\n');
 	}
 }

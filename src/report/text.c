@@ -53,8 +53,7 @@ static void put_amounts(struct term *t, const struct findings *f)
 	say(&line, t, f->sessions_total, TEXT_TERM_SESSION_COUNT);
 	if (line.p)
 		term_wrap(t, TINT_PLAIN, line.p, INDENT);
-	t->out->failed |= line.failed;
-	buf_free(&line);
+	buf_free_into(&line, t->out);
 	term_newline(t);
 }
 
@@ -81,15 +80,14 @@ static void put_model(struct term *t, const struct findings *f)
 	session_texts(&model, f, session_model, t->lang);
 	session_texts(&strategy, f, session_strategy, t->lang);
 	if (model.used || strategy.used) {
-		snprintf(line, sizeof line, "%s %.250s%s%.250s", word(t, TEXT_TERM_MODEL), model.p ? model.p : "",
-			 strategy.used ? ", " : "", strategy.p ? strategy.p : "");
+		snprintf(line, sizeof line, "%s %.250s%s%.250s", word(t, TEXT_TERM_MODEL), buf_text(&model),
+			 strategy.used ? ", " : "", buf_text(&strategy));
 		indent(t);
 		term_left(t, TINT_PLAIN, line, t->columns - INDENT);
 		term_newline(t);
 	}
-	t->out->failed |= model.failed || strategy.failed;
-	buf_free(&model);
-	buf_free(&strategy);
+	buf_free_into(&model, t->out);
+	buf_free_into(&strategy, t->out);
 }
 
 static void put_input(struct term *t, const struct findings *f)
@@ -208,10 +206,9 @@ static void put_chart(struct term *t, const char *label, const struct buf *line,
 		 term_number(b, high));
 	indent(t);
 	term_left(t, TINT_PLAIN, label, SPARK_LABEL);
-	term_put(t, TINT_PLAIN, line->p ? line->p : "");
+	term_put(t, TINT_PLAIN, buf_text(line));
 	term_right(t, TINT_DIM, high > low ? range : a, SPARK_RANGE);
 	term_newline(t);
-	t->out->failed |= line->failed;
 }
 
 static void put_spark(struct term *t, const struct findings *f, enum metric_id m)
@@ -229,7 +226,7 @@ static void put_spark(struct term *t, const struct findings *f, enum metric_id m
 	for (size_t c = 0; c < n; c++)
 		buf_str(&line, spark(t, high > low ? (v[c] - low) / (high - low) : v[c] * 0 + 0.4));
 	put_chart(t, metric_specs[m].label[t->lang], &line, low, high);
-	buf_free(&line);
+	buf_free_into(&line, t->out);
 }
 
 static void put_trends(struct term *t, const struct findings *f)
@@ -314,7 +311,7 @@ static void put_bars(struct term *t, const struct histogram *h, enum text_id lab
 	for (size_t c = 0; c < n; c++)
 		buf_str(&line, spark(t, v[c] > 0 ? v[c] / most : (double)NAN));
 	put_chart(t, word(t, label), &line, h->low, h->high);
-	buf_free(&line);
+	buf_free_into(&line, t->out);
 }
 
 static void put_distribution(struct term *t, const struct findings *f)
@@ -447,8 +444,7 @@ static void put_advice(struct term *t, const struct findings *f, enum alarm_type
 	term_put(t, TINT_DIM, t->ascii ? "> " : "\xe2\x86\x92 ");
 	if (line.p)
 		term_wrap(t, TINT_DIM, line.p, t->at);
-	t->out->failed |= line.failed;
-	buf_free(&line);
+	buf_free_into(&line, t->out);
 	term_newline(t);
 }
 
@@ -552,7 +548,7 @@ static void put_done(struct term *t, const struct findings *f)
 		term_wrap(t, TINT_PLAIN, done.p, INDENT);
 		term_newline(t);
 	}
-	buf_free(&done);
+	buf_free_into(&done, t->out);
 }
 
 static void put_anomalies(struct term *t, const struct findings *f)
@@ -562,20 +558,19 @@ static void put_anomalies(struct term *t, const struct findings *f)
 
 	text_fill(&remark, t->lang, TEXT_TERM_JUDGED_BY,
 		  term_clean(name, t, f->rule_set ? f->rule_set : "-", 24, true));
-	term_heading(t, TEXT_TERM_ANOMALIES, remark.p);
-	buf_free(&remark);
+	term_heading(t, TEXT_TERM_ANOMALIES, buf_text(&remark));
+	buf_free_into(&remark, t->out);
 	term_left(t, TINT_PLAIN, "", INDENT);
 	term_wrap(t, TINT_DIM, word(t, rule_set_why(f)), INDENT);
 	term_newline(t);
 	if (f->unjudged) {
 		text_fill(&remark, t->lang, TEXT_TERM_UNJUDGED, f->unjudged);
-		term_clean_all(&clean, t, remark.p ? remark.p : ""); /* names out of the user's rules */
+		term_clean_all(&clean, t, buf_text(&remark)); /* names out of the user's rules */
 		term_left(t, TINT_PLAIN, "", INDENT);
-		term_wrap(t, TINT_DIM, clean.p ? clean.p : "", INDENT);
+		term_wrap(t, TINT_DIM, buf_text(&clean), INDENT);
 		term_newline(t);
-		t->out->failed |= remark.failed || clean.failed;
-		buf_free(&remark);
-		buf_free(&clean);
+		buf_free_into(&remark, t->out);
+		buf_free_into(&clean, t->out);
 	}
 	put_done(t, f);
 	if (!f->anomaly_records) {
@@ -587,28 +582,25 @@ static void put_anomalies(struct term *t, const struct findings *f)
 	put_events(t, f);
 }
 
+static void put_gpu(void *ctx, const char *line)
+{
+	struct term *t = ctx;
+	struct buf clean = { 0 };
+
+	term_clean_all(&clean, t, line);
+	indent(t);
+	term_wrap(t, TINT_PLAIN, buf_text(&clean), INDENT);
+	term_newline(t);
+	buf_free_into(&clean, t->out);
+}
+
 /* Only where the log tells several apart. */
 static void put_gpus(struct term *t, const struct findings *f)
 {
-	struct buf lines = { 0 }, clean = { 0 };
-
-	gpus_text(&lines, f, t->lang);
-	if (lines.used && lines.p) {
-		term_heading(t, TEXT_TERM_GPUS, NULL);
-		for (const char *line = lines.p; *line; line += strcspn(line, "\n") + 1) {
-			char one[3 * TERM_TEXT];
-
-			snprintf(one, sizeof one, "%.*s", (int)strcspn(line, "\n"), line);
-			buf_clear(&clean);
-			term_clean_all(&clean, t, one);
-			indent(t);
-			term_wrap(t, TINT_PLAIN, clean.p ? clean.p : "", INDENT);
-			term_newline(t);
-		}
-	}
-	t->out->failed |= lines.failed || clean.failed;
-	buf_free(&lines);
-	buf_free(&clean);
+	if (!gpus_known(f))
+		return;
+	term_heading(t, TEXT_TERM_GPUS, NULL);
+	t->out->failed |= !gpus_each(f, t->lang, put_gpu, t);
 }
 
 /* --- skipped lines, next steps ------------------------------------------------------ */
@@ -664,7 +656,7 @@ static void put_command(struct term *t, const char *options, const struct report
 	bool split;
 
 	add_input(&input, opts);
-	term_clean_all(&shown, t, input.p ? input.p : "");
+	term_clean_all(&shown, t, buf_text(&input));
 	indent(t);
 	term_put(t, TINT_BOLD, "rwkvmon analyze ");
 	term_put(t, TINT_BOLD, options);
@@ -674,14 +666,13 @@ static void put_command(struct term *t, const char *options, const struct report
 		term_newline(t);
 		term_left(t, TINT_PLAIN, "", (size_t)2 * INDENT);
 	}
-	term_put(t, TINT_BOLD, shown.p ? shown.p : "");
+	term_put(t, TINT_BOLD, buf_text(&shown));
 	if (t->at + 2 <= WHY_AT) {
 		term_left(t, TINT_PLAIN, "", WHY_AT - t->at);
 		term_left(t, TINT_DIM, word(t, why), t->columns - t->at);
 	}
-	t->out->failed |= input.failed || shown.failed;
-	buf_free(&input);
-	buf_free(&shown);
+	buf_free_into(&input, t->out);
+	buf_free_into(&shown, t->out);
 	term_newline(t);
 }
 

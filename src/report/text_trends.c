@@ -115,9 +115,8 @@ static void put_trend(struct term *t, const struct findings *f, const struct tre
 	text_fill(&line, t->lang, trend->slope_per_hour < 0 ? unit.falls : unit.rises,
 		  term_number(slope, fabs(trend->slope_per_hour) / unit.per_hour),
 		  term_number(error, (trend->high - trend->low) / 2 / unit.per_hour));
-	term_left(t, TINT_DIM, line.p ? line.p : "", t->columns - t->at);
-	t->out->failed |= line.failed;
-	buf_free(&line);
+	term_left(t, TINT_DIM, buf_text(&line), t->columns - t->at);
+	buf_free_into(&line, t->out);
 	term_newline(t);
 }
 
@@ -130,9 +129,8 @@ static void put_jump(struct term *t, const struct findings *f, const struct chan
 	term_left(t, TINT_PLAIN, metric_specs[c->metric].label[t->lang], LABEL);
 	put_move(t, c->metric, c->before, c->after);
 	text_fill(&line, t->lang, TEXT_TERM_JUMP, moment_text(when, f, c->time_us));
-	term_left(t, TINT_DIM, line.p ? line.p : "", t->columns - t->at);
-	t->out->failed |= line.failed;
-	buf_free(&line);
+	term_left(t, TINT_DIM, buf_text(&line), t->columns - t->at);
+	buf_free_into(&line, t->out);
 	term_newline(t);
 }
 
@@ -301,9 +299,8 @@ static void put_outlier(struct term *t, const struct findings *f, const struct p
 	indent(t);
 	term_put(t, TINT_BOLD, term_clean(name, t, o->instance, t->columns / 2, true));
 	term_put(t, TINT_PLAIN, "  ");
-	term_wrap(t, TINT_WARN, line.p ? line.p : "", 2 * INDENT);
-	t->out->failed |= line.failed;
-	buf_free(&line);
+	term_wrap(t, TINT_WARN, buf_text(&line), 2 * INDENT);
+	buf_free_into(&line, t->out);
 	term_newline(t);
 }
 
@@ -313,12 +310,11 @@ void text_mixtures(struct term *t, const struct findings *f)
 		struct buf line = { 0 }, clean = { 0 };
 
 		mixture_words(&line, f, &f->peers.mixture[i], t->lang);
-		term_clean_all(&clean, t, line.p ? line.p : "");
-		term_wrap(t, TINT_WARN, clean.p ? clean.p : "", INDENT);
+		term_clean_all(&clean, t, buf_text(&line));
+		term_wrap(t, TINT_WARN, buf_text(&clean), INDENT);
 		term_newline(t);
-		t->out->failed |= line.failed || clean.failed;
-		buf_free(&line);
-		buf_free(&clean);
+		buf_free_into(&line, t->out);
+		buf_free_into(&clean, t->out);
 	}
 }
 

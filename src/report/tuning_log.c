@@ -12,13 +12,12 @@ static void put_words(struct term *t, enum tint tint, struct buf *words, size_t 
 {
 	struct buf clean = { 0 };
 
-	term_clean_all(&clean, t, words->p ? words->p : "");
+	term_clean_all(&clean, t, buf_text(words));
 	term_left(t, TINT_PLAIN, "", indent);
-	term_wrap(t, tint, clean.p ? clean.p : "", indent);
+	term_wrap(t, tint, buf_text(&clean), indent);
 	term_newline(t);
-	t->out->failed |= words->failed | clean.failed;
-	buf_free(&clean);
-	buf_clear(words);
+	buf_free_into(&clean, t->out);
+	buf_rewind(words);
 }
 
 static void put_group(struct term *t, const struct tuning_group *g)
@@ -35,7 +34,7 @@ static void put_group(struct term *t, const struct tuning_group *g)
 	if (isfinite(g->kl))
 		text_fill(&words, t->lang, TEXT_TUNE_LOG_KL, term_number(low, g->kl));
 	put_words(t, TINT_PLAIN, &words, BELOW);
-	buf_free(&words);
+	buf_free_into(&words, t->out);
 }
 
 /* Each two strategies of one model. */
@@ -61,7 +60,7 @@ static void put_pairs(struct term *t, const struct tuning_log *log)
 		buf_str(&words, text(log->n ? TEXT_TUNE_LOG_ONE : TEXT_TUNE_LOG_NOTHING, t->lang));
 		put_words(t, TINT_PLAIN, &words, INDENT);
 	}
-	buf_free(&words);
+	buf_free_into(&words, t->out);
 }
 
 void report_tuning_log_text(struct buf *out, const struct findings *f, const struct report_options *opts)
@@ -84,7 +83,7 @@ void report_tuning_log_text(struct buf *out, const struct findings *f, const str
 	buf_str(&words, diverges ? "" : text(TEXT_TUNE_LOG_NO_KL, t.lang));
 	buf_str(&words, text(TEXT_TUNE_LOG_THEN, t.lang));
 	put_words(&t, TINT_DIM, &words, INDENT);
-	buf_free(&words);
+	buf_free_into(&words, out);
 }
 
 static void add_group(struct json *out, const struct tuning_log *log, const struct tuning_group *g)

@@ -23,8 +23,7 @@ static struct page texts_of(const struct tuning_page *p)
 static void put_words(struct buf *out, struct buf *words)
 {
 	put_text(out, buf_slice(words));
-	out->failed |= words->failed;
-	buf_free(words);
+	buf_free_into(words, out);
 }
 
 static void fill_policy(struct buf *out, const struct tuning_page *p)
@@ -61,8 +60,7 @@ static void fill_about(struct buf *out, const struct tuning_page *p)
 	if (!model.failed)
 		put_filled(out, &texts, TEXT_TUNE_ABOUT,
 			   (const char *[]){ model.p, p->t->dtype ? p->t->dtype : "–", cores, seconds, NULL });
-	out->failed |= model.failed;
-	buf_free(&model);
+	buf_free_into(&model, out);
 }
 
 static void put_warning(struct buf *out, const struct tuning_page *p, bool holds, enum text_id id)
@@ -120,8 +118,7 @@ static void speed_cell(struct buf *out, const struct tuning_page *p, const struc
 		put_number(out, value[0]);
 	buf_str(out, "</td>");
 	for (int i = 0; i < 3; i++) {
-		out->failed |= of[i].failed;
-		buf_free(&of[i]);
+		buf_free_into(&of[i], out);
 	}
 }
 
@@ -222,8 +219,7 @@ static void fill_note(struct buf *out, const struct tuning_page *p)
 	put_count(&tokens, p->t->quality_tokens);
 	if (!tokens.failed)
 		put_filled(out, &texts, TEXT_TUNE_NOTE, (const char *[]){ tokens.p, NULL });
-	out->failed |= tokens.failed;
-	buf_free(&tokens);
+	buf_free_into(&tokens, out);
 }
 
 static void fill_raw(struct buf *out, const struct tuning_page *p)
@@ -232,8 +228,7 @@ static void fill_raw(struct buf *out, const struct tuning_page *p)
 
 	report_tuning_json(&json, p->t);
 	put_lines_of(out, buf_slice(&json));
-	out->failed |= json.failed;
-	buf_free(&json);
+	buf_free_into(&json, out);
 }
 
 static void fill_footer(struct buf *out, const struct tuning_page *p)

@@ -177,10 +177,9 @@ static void put_words(struct buf *out, const struct plot *p, size_t number, cons
 	buf_str(out, "<title>");
 	put_text(out, buf_slice(&line));
 	buf_str(out, "</title>");
-	out->failed |= line.failed;
 	for (int i = 0; i < 5; i++)
-		buf_free(&part[i]);
-	buf_free(&line);
+		buf_free_into(&part[i], out);
+	buf_free_into(&line, out);
 }
 
 static void put_point(struct buf *out, const struct plot *p, size_t number, size_t i)
@@ -227,6 +226,5 @@ void tuning_plot(struct buf *out, const struct tuning_heat *h, const struct tuni
 	put_stair(out, &p);
 	put_points(out, &p);
 	buf_str(out, "</svg>\n");
-	out->failed |= label.failed;
-	buf_free(&label);
+	buf_free_into(&label, out);
 }

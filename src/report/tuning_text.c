@@ -29,22 +29,21 @@ static void put_words(struct term *t, enum tint tint, struct buf *words, size_t 
 {
 	struct buf clean = { 0 };
 
-	term_clean_all(&clean, t, words->p ? words->p : "");
-	term_wrap(t, tint, clean.p ? clean.p : "", indent);
+	term_clean_all(&clean, t, buf_text(words));
+	term_wrap(t, tint, buf_text(&clean), indent);
 	if (columns && t->at > indent + columns)
 		term_newline(t);
 	if (columns)
 		term_left(t, TINT_PLAIN, "", indent + columns - t->at);
-	t->out->failed |= words->failed || clean.failed;
-	buf_free(&clean);
-	buf_free(words);
+	buf_free_into(&clean, t->out);
+	buf_free_into(words, t->out);
 }
 
-static size_t columns_of(struct buf *words)
+static size_t columns_of(struct buf *words, struct buf *whole)
 {
-	size_t columns = utf8_columns(words->p ? words->p : "");
+	size_t columns = utf8_columns(buf_text(words));
 
-	buf_free(words);
+	buf_free_into(words, whole);
 	return columns;
 }
 
@@ -61,9 +60,9 @@ static struct layout layout_of(const struct term *t, const struct tuning_heat *h
 
 		tuning_setting_words(&setting, &h->of[i], l.chunk, t->lang);
 		tuning_judgement_words(&judged, &h->of[i], t->lang);
-		columns = columns_of(&setting);
+		columns = columns_of(&setting, t->out);
 		l.setting = columns > l.setting ? columns : l.setting;
-		columns = columns_of(&judged);
+		columns = columns_of(&judged, t->out);
 		judgement = columns > judgement ? columns : judgement;
 	}
 	l.setting = l.setting < most ? l.setting : most;
@@ -125,10 +124,9 @@ static void put_choice(struct term *t, const struct tuning *tuning)
 
 	tuning_choice_words(&words, tuning, t->lang);
 	term_left(t, TINT_PLAIN, "", INDENT);
-	term_wrap(t, tuning_chosen(tuning) ? TINT_BOLD : TINT_BAD, words.p ? words.p : "", INDENT);
+	term_wrap(t, tuning_chosen(tuning) ? TINT_BOLD : TINT_BAD, buf_text(&words), INDENT);
 	term_newline(t);
-	t->out->failed |= words.failed;
-	buf_free(&words);
+	buf_free_into(&words, t->out);
 }
 
 static void put_note(struct term *t, enum tint tint, enum text_id id, const char *value)
@@ -152,10 +150,9 @@ void report_tuning_text(struct buf *out, const struct tuning *tuning, const stru
 	term_heading(&t, TEXT_TUNE_TITLE, NULL);
 	term_left(&t, TINT_PLAIN, "", INDENT);
 	term_clean_all(&model, &t, tuning->model);
-	about[0] = model.p ? model.p : "";
+	about[0] = buf_text(&model);
 	term_say(&t, TINT_PLAIN, INDENT, TEXT_TUNE_ABOUT, about);
-	out->failed |= model.failed;
-	buf_free(&model);
+	buf_free_into(&model, out);
 	term_newline(&t);
 	for (int i = 0; i < 2; i++)
 		if (tuning->heat[i].race.n)

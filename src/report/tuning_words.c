@@ -79,9 +79,8 @@ void tuning_choice_words(struct buf *out, const struct tuning *t, enum lang lang
 		return;
 	}
 	tuning_setting_words(&setting, c, true, lang);
-	text_fill(out, lang, TEXT_TUNE_CHOICE, setting.p ? setting.p : "");
+	text_fill(out, lang, TEXT_TUNE_CHOICE, buf_text(&setting));
 	if (others && t->objective != TUNE_MEMORY)
 		text_fill(out, lang, TEXT_TUNE_TIED, term_count(number, others));
-	out->failed |= setting.failed;
-	buf_free(&setting);
+	buf_free_into(&setting, out);
 }

@@ -65,16 +65,15 @@ void text_unusual(struct term *t, const struct findings *f, size_t most)
 		}
 		term_newline(t);
 		for (size_t k = 0; k < d->n; k++) {
-			buf_clear(&words);
+			buf_rewind(&words);
 			unusual_words(&words, d, &d->of[k], t->lang);
 			term_left(t, TINT_PLAIN, "", BELOW);
-			term_wrap(t, TINT_PLAIN, words.p ? words.p : "", BELOW);
+			term_wrap(t, TINT_PLAIN, buf_text(&words), BELOW);
 			term_newline(t);
 		}
 	}
 	term_more(t, INDENT, TEXT_UNUSUAL_MORE, f->n_departures - n + f->departures_left_out);
-	t->out->failed |= words.failed;
-	buf_free(&words);
+	buf_free_into(&words, t->out);
 }
 
 static void page_row(struct buf *out, const struct page *p, const struct departure *d)
@@ -88,14 +87,13 @@ static void page_row(struct buf *out, const struct page *p, const struct departu
 		table_log_text(out, d->instance && *d->instance ? d->instance : "-");
 	buf_str(out, "<td>");
 	for (size_t k = 0; k < d->n; k++) {
-		buf_clear(&words);
+		buf_rewind(&words);
 		unusual_words(&words, d, &d->of[k], p->lang);
 		buf_str(out, k ? "<br>" : "");
 		put_text(out, buf_slice(&words));
 	}
 	buf_str(out, "</td></tr>\n");
-	out->failed |= words.failed;
-	buf_free(&words);
+	buf_free_into(&words, out);
 }
 
 void page_unusual(struct buf *out, const struct page *p)

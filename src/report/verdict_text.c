@@ -79,8 +79,7 @@ static void say_others(struct buf *out, enum text_id words, const enum cause_id 
 		buf_printf(&titles, "%s%s", !i ? "" : text(TEXT_SEMICOLON, lang), cause_specs[cause[i]].title[lang]);
 	if (n && titles.p)
 		text_fill(out, lang, words, titles.p);
-	out->failed |= titles.failed;
-	buf_free(&titles);
+	buf_free_into(&titles, out);
 }
 
 /* Names the instance that differs most from its peers, the number of others that differ, and what slowed them down
@@ -127,8 +126,7 @@ static void say_beyond(struct buf *out, const struct findings *f, enum lang lang
 	}
 	if (types.used && types.p)
 		text_fill(out, lang, TEXT_VERDICT_BEYOND, types.p);
-	out->failed |= types.failed;
-	buf_free(&types);
+	buf_free_into(&types, out);
 }
 
 void verdict_sentence(struct buf *out, const struct findings *f, enum lang lang)
@@ -167,10 +165,9 @@ void verdict_line(struct term *t, const struct findings *f)
 	term_put(t, verdict_tint(verdict), text(verdict_word(verdict), t->lang));
 	term_put(t, TINT_PLAIN, "  ");
 	verdict_sentence(&sentence, f, t->lang);
-	term_clean_all(&clean, t, sentence.p ? sentence.p : "");
-	term_wrap(t, TINT_PLAIN, clean.p ? clean.p : "", t->at);
+	term_clean_all(&clean, t, buf_text(&sentence));
+	term_wrap(t, TINT_PLAIN, buf_text(&clean), t->at);
 	term_newline(t);
-	t->out->failed |= sentence.failed || clean.failed;
-	buf_free(&sentence);
-	buf_free(&clean);
+	buf_free_into(&sentence, t->out);
+	buf_free_into(&clean, t->out);
 }

@@ -486,7 +486,7 @@ static void put_left_out(struct frame *f, const struct dashboard_view *v, const 
 	char n[TERM_TEXT];
 
 	text_fill(&words, v->lang, v->filter[0] ? TEXT_WATCH_NOT_SEARCHED : p->more, term_count(n, p->left_out));
-	frame_put(f, p->row + p->rows, SIDE, TINT_DIM, words.p ? words.p : "", f->columns - 2 * SIDE);
+	frame_put(f, p->row + p->rows, SIDE, TINT_DIM, buf_text(&words), f->columns - 2 * SIDE);
 	buf_free(&words);
 }
 

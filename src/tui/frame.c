@@ -54,7 +54,7 @@ size_t frame_put(struct frame *f, size_t row, size_t column, enum tint tint, con
 	if (row >= f->rows || column >= end)
 		return 0;
 	term_clean_all(&clean, &t, text);
-	for (const char *p = clean.p ? clean.p : ""; *p;) {
+	for (const char *p = buf_text(&clean); *p;) {
 		size_t bytes = utf8_char_bytes(p, strlen(p)), wide;
 		char one[5] = { 0 };
 
