@@ -16,6 +16,7 @@ enum {
 	POINTS_LEAST = 2 * UNUSUAL_LEAST,
 	DAYS_LEAST = 2,
 	BUCKETS_WAIT = 16, /* until a bucket counts among the past */
+	FEW = 3,           /* values: fewer have no farthest one */
 	FAR_LASTS = 5,     /* buckets that go far, to the same side: a spike does not */
 	REST_SHARE = 20    /* after a moment, a twentieth of the log has no further ones, except rarer ones */
 };
@@ -79,9 +80,44 @@ static void look_beyond(struct seen *seen, const struct series *s, enum metric_i
 	}
 }
 
+static bool is_few(const struct bucket *b)
+{
+	return b->count < FEW;
+}
+
+/* Without the value that lies farthest from the mean: one slow call is no moment. */
+static double mean_of_others(const struct bucket *b)
+{
+	double farthest = b->max - b->mean > b->mean - b->min ? b->max : b->min;
+
+	return b->mean + (b->mean - farthest) / (double)(b->count - 1);
+}
+
+static const struct bucket *next_filled(const struct bucket *row, size_t n, size_t at)
+{
+	for (at++; at < n; at++)
+		if (row[at].count)
+			return &row[at];
+	return NULL;
+}
+
+static double middle_of(double a, double b, double c)
+{
+	return fmax(fmin(a, b), fmin(fmax(a, b), c));
+}
+
+/* Of a bucket with few values: the middle of its mean and its neighbours'. */
+static double steady(const struct bucket *before, const struct bucket *b, const struct bucket *next)
+{
+	if (!is_few(b))
+		return mean_of_others(b);
+	return before && next ? middle_of(before->mean, b->mean, next->mean) : b->mean;
+}
+
 static void look_at(struct seen *seen, const struct series *s, enum metric_id m, struct unusual *u)
 {
 	const struct bucket *row = row_of(s, m);
+	const struct bucket *before = NULL;
 	bool days = (int64_t)s->n * s->width_us > DAYS_LEAST * DAY_US;
 
 	*u = (struct unusual){ .wait = BUCKETS_WAIT };
@@ -93,8 +129,10 @@ static void look_at(struct seen *seen, const struct series *s, enum metric_id m,
 		seen->far[m][i] = (struct far){ .share = 0 };
 		if (!row[i].count)
 			continue;
-		seen->value[m][i] = row[i].mean;
-		seen->answer[m][i] = unusual_add(u, row[i].mean, days ? (double)(at % DAY_US) / (double)DAY_US : -1);
+		seen->value[m][i] = steady(before, &row[i], next_filled(row, s->n, i));
+		seen->answer[m][i] =
+			unusual_add(u, seen->value[m][i], days ? (double)(at % DAY_US) / (double)DAY_US : -1);
+		before = &row[i];
 	}
 	look_beyond(seen, s, m);
 	seen->metrics |= metric_bit(m);
@@ -250,6 +288,12 @@ static void tell(struct findings *f, const struct series *s, const char *instanc
 	}
 }
 
+/* Throughput is of a window that holds a prompt's tokens too, which come faster: where there is latency, it says more. */
+static bool is_said_better(const struct series *s, enum metric_id m)
+{
+	return m == M_THROUGHPUT_TPS && is_measured(row_of(s, M_TOKEN_LATENCY_MS), s->n);
+}
+
 bool departures_add(struct findings *f, const struct series *s, const char *instance)
 {
 	struct seen *seen = malloc(sizeof *seen);
@@ -259,7 +303,7 @@ bool departures_add(struct findings *f, const struct series *s, const char *inst
 	if (fine)
 		seen->metrics = 0;
 	for (int m = 0; fine && m < METRIC_COUNT; m++)
-		if (is_measured(row_of(s, (enum metric_id)m), s->n))
+		if (is_measured(row_of(s, (enum metric_id)m), s->n) && !is_said_better(s, (enum metric_id)m))
 			look_at(seen, s, (enum metric_id)m, u);
 	if (fine && seen->metrics)
 		tell(f, s, instance, seen);
