@@ -288,7 +288,8 @@ static void tell(struct findings *f, const struct series *s, const char *instanc
 	}
 }
 
-/* Throughput is of a window that holds a prompt's tokens too, which come faster: where there is latency, it says more. */
+/* Throughput is of a window that holds a prompt's tokens too, which come faster: where there is latency, it says more.
+ */
 static bool is_said_better(const struct series *s, enum metric_id m)
 {
 	return m == M_THROUGHPUT_TPS && is_measured(row_of(s, M_TOKEN_LATENCY_MS), s->n);

@@ -34,7 +34,7 @@ static struct series calm(void)
 		for (int i = 0; i < N; i++) {
 			const double e = m % 3 == 0 ? normal() : m % 3 == 1 ? related(&state) : exp(0.7 * normal());
 
-			rows[m][i] = (struct bucket){ .count = 20, .mean = 50 + e };
+			rows[m][i] = (struct bucket){ .count = 20, .min = 47 + e, .max = 53 + e, .mean = 50 + e };
 		}
 		s.metric[measured[m]] = rows[m];
 	}
@@ -77,6 +77,62 @@ static void what_stays_beyond_is_told(void **state)
 	assert_true(by_chance <= LOGS / 10);
 	assert_true(told >= LOGS * 9 / 10);
 	assert_true(spikes <= LOGS / 20);
+}
+
+static bool is_told(const struct series *s, size_t at)
+{
+	struct departure room[DEPARTURES_MAX];
+	struct findings f = { .departure = room };
+	bool told = false;
+
+	moments_of(&f, s);
+	for (size_t i = 0; i < f.n_departures; i++)
+		told |= room[i].from_us / 1000000 == (int64_t)at;
+	return told;
+}
+
+/* Of 20 calls of a bucket one is slow, or all are; of buckets with a call each one is slow, or ten in a row. */
+static void one_slow_call_is_no_moment(void **state)
+{
+	enum { AT = 350 };
+	static const struct {
+		double all, one; /* slower by; of a row of buckets, and of one call */
+		size_t count, lasts;
+		bool told;
+	} cases[] = {
+		{ 0, 2000, 20, 1, false }, { 100, 0, 20, 1, true }, { 100, 0, 1, 1, false }, { 100, 0, 1, 10, true }
+	};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+		struct series s = calm();
+
+		for (size_t i = 0; i < N; i++)
+			rows[0][i].count = cases[k].count;
+		for (size_t i = AT; i < AT + cases[k].lasts; i++) {
+			rows[0][i].mean += cases[k].all + cases[k].one / (double)cases[k].count;
+			rows[0][i].min += cases[k].all;
+			rows[0][i].max += cases[k].all + cases[k].one;
+		}
+		assert_int_equal(is_told(&s, AT), cases[k].told);
+	}
+}
+
+/* Throughput alone is looked at; beside latency it is not. */
+static void throughput_is_left_to_latency(void **state)
+{
+	enum { AT = 350, THROUGHPUT = 2 };
+	struct series s = calm();
+
+	(void)state;
+	for (size_t i = AT; i < AT + 10; i++) {
+		rows[THROUGHPUT][i].mean += 1000;
+		rows[THROUGHPUT][i].min += 1000;
+		rows[THROUGHPUT][i].max += 1000;
+	}
+	assert_false(is_told(&s, AT));
+	s.metric[M_TOKEN_LATENCY_MS] = NULL;
+	assert_true(is_told(&s, AT));
 }
 
 /* Minutes of instances that differ, of which one becomes slower, and one's memory jumps. */
@@ -149,6 +205,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_stays_beyond_is_told),
+		cmocka_unit_test(one_slow_call_is_no_moment),
+		cmocka_unit_test(throughput_is_left_to_latency),
 		cmocka_unit_test(fleets_minutes_are_told),
 	};
 
