@@ -192,13 +192,11 @@ static bool stretch_room(struct time_part *p)
 	return true;
 }
 
-/* NULL when memory is out. */
-static struct stretch *stretch_now(struct time_part *p)
+/* One more stretch, or the last one where that has room after all; NULL when memory is out. */
+static struct stretch *next_stretch(struct time_part *p)
 {
-	struct stretch *last = p->n_stretches ? &p->stretch[p->n_stretches - 1] : NULL;
+	struct stretch *last;
 
-	if (last && last->calls < p->per_stretch)
-		return last;
 	if (p->n_stretches == STRETCHES_MAX) {
 		halve(p);
 		last = &p->stretch[p->n_stretches - 1];
@@ -210,6 +208,14 @@ static struct stretch *stretch_now(struct time_part *p)
 	last = &p->stretch[p->n_stretches++];
 	*last = (struct stretch){ .calls = 0 };
 	return last;
+}
+
+/* NULL when memory is out. */
+static inline struct stretch *stretch_now(struct time_part *p)
+{
+	struct stretch *last = p->n_stretches ? &p->stretch[p->n_stretches - 1] : NULL;
+
+	return last && last->calls < p->per_stretch ? last : next_stretch(p);
 }
 
 /* --- whose it is ------------------------------------------------------------------------- */
@@ -446,11 +452,13 @@ static void note_first(struct time_book *b, struct time_part *p, struct time_pro
 {
 	struct time_process *process = &b->process[t->process - 1];
 
-	if (!t->n_first && process->begun)
-		t->n_first = FIRST_CALLS + 1;
-	process->begun = true;
 	if (t->n_first >= FIRST_CALLS)
 		return;
+	if (!t->n_first && process->begun) {
+		t->n_first = FIRST_CALLS + 1;
+		return;
+	}
+	process->begun = true;
 	t->first[t->n_first++] = (struct first_call){ ms, tokens, prefill };
 	if (first_ms(p->first, p->n_first) > first_ms(t->first, t->n_first))
 		return;
@@ -557,8 +565,8 @@ static void add_loop(struct time_book *b, struct time_part *p, const char *sessi
 	}
 }
 
-static void add_output(struct time_book *b, struct time_part *p, struct stretch *s, const char *session_id,
-		       const struct columns *c, size_t row, uint32_t tokens, bool prefill)
+/* What is seen of states, and of prompts that do not fit. */
+static void add_state(struct time_part *p, const struct columns *c, size_t row, uint32_t tokens, bool prefill)
 {
 	if (has(c, row, M_STATE_LEAK)) {
 		p->leaks_checked++;
@@ -572,7 +580,22 @@ static void add_output(struct time_book *b, struct time_part *p, struct stretch 
 		p->fed_surprisal += columns_value(c, row, m) * tokens;
 		p->fed_tokens += tokens;
 	}
-	add_loop(b, p, session_id, c, row, prefill);
+}
+
+static void add_output(struct time_book *b, struct time_part *p, struct stretch *s, const char *session_id,
+		       const struct columns *c, size_t row, uint32_t tokens, bool prefill)
+{
+	const uint64_t states = UINT64_C(1) << M_STATE_LEAK | UINT64_C(1) << M_STATE_JUMP |
+				UINT64_C(1) << M_INPUT_SURPRISAL_NATS | UINT64_C(1) << M_SURPRISAL_NATS;
+	const uint64_t loops = UINT64_C(1) << M_REPEAT_CYCLE_TOKENS | UINT64_C(1) << M_REPEAT_NEAR_TOKENS |
+			       UINT64_C(1) << M_REPEAT_SHARE_PCT;
+
+	if (c->have[row] & states)
+		add_state(p, c, row, tokens, prefill);
+	if (c->have[row] & loops)
+		add_loop(b, p, session_id, c, row, prefill);
+	else
+		add_level(&p->beside, c, row, !prefill);
 	if (!prefill && has(c, row, M_LOGITS_ENTROPY)) {
 		double nats = columns_value(c, row, M_LOGITS_ENTROPY);
 
@@ -605,12 +628,13 @@ static void add_pause(struct time_part *p, struct stretch *s, const struct colum
 	p->length_time += length * minutes;
 }
 
-/* Conversations that share the call, or whose requests the server works at. */
-static double streams_of(const struct columns *c, size_t row)
+/* The logarithm of the conversations that share the call, or whose requests the server works at. */
+static double streams_ln(const struct columns *c, size_t row)
 {
 	double running = has(c, row, M_REQUESTS_RUNNING) ? columns_value(c, row, M_REQUESTS_RUNNING) : 0;
+	double shared = c->batch_size[row], streams = running > shared ? running : shared;
 
-	return fmax(c->batch_size[row], running);
+	return streams > 1 ? log(streams) : 0;
 }
 
 /* Did nothing but a pause come before this call? Logs without prompts tell them by the tokens that are missing. */
@@ -630,7 +654,7 @@ static void add_times(struct time_book *b, struct time_part *p, struct stretch *
 		      const struct columns *c, size_t row, uint32_t tokens, double ms, bool prefill)
 {
 	int64_t last_us = b->process[t->process - 1].end_us;
-	double streams = streams_of(c, row), ln;
+	double each = ms / tokens, batch_ln, ln;
 	bool goes_on = goes_on_at_once(t, c, row, tokens);
 
 	note_first(b, p, t, ms, tokens, prefill);
@@ -650,12 +674,13 @@ static void add_times(struct time_book *b, struct time_part *p, struct stretch *
 	p->decode_tokens += tokens;
 	p->decode_ms += ms;
 	s->decode_calls++;
-	s->decode_ms += ms / tokens;
-	ln = log(fmax(ms / tokens, 1e-6));
+	s->decode_ms += each;
+	ln = log(each > 1e-6 ? each : 1e-6);
+	batch_ln = streams_ln(c, row);
 	s->decode_ln += ln;
-	s->batch_ln += streams > 1 ? log(streams) : 0;
-	line_add(&p->batch, streams > 1 ? log(streams) : 0, ln);
-	sizes_add(&p->decode, ms / tokens);
+	s->batch_ln += batch_ln;
+	line_add(&p->batch, batch_ln, ln);
+	sizes_add(&p->decode, each);
 	if (last_us && goes_on)
 		add_pause(p, s, c, row, (double)(c->time_us[row] - last_us) / 1e3 - ms);
 }
@@ -669,7 +694,7 @@ static double call_ms(const struct columns *c, size_t row, bool chunk_is_call)
 								(c->token_count[row] ? c->token_count[row] : 1)
 						      : (double)NAN;
 
-	return isfinite(ms) && ms >= 0 && ms < 1e9 ? ms : (double)NAN;
+	return ms >= 0 && ms < 1e9 ? ms : (double)NAN;
 }
 
 static void enlarge(struct time_part *p, struct stretch *s, int64_t time_us)
@@ -704,7 +729,7 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const cha
 	enlarge(p, s, time_us);
 	follow_prompt(b, p, t, session_id, c->sequence[row], tokens, prefill);
 	tokens = tokens ? tokens : 1;
-	if (isfinite(ms))
+	if (!isnan(ms))
 		add_times(b, p, s, t, c, row, tokens, ms, prefill);
 	add_levels(p, s, c, row, b->levels);
 	if (c->whole[row])
