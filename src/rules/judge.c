@@ -197,9 +197,10 @@ static inline uint32_t far_with(const struct seen *seen, const struct plan_plain
 {
 	const struct window *v = &seen->values;
 	uint32_t comes = beyond(value, p->above, p->below);
-	uint32_t goes = v->n == v->cap && beyond(v->v[v->next], p->above, p->below);
 
-	return seen->n_far + comes - goes;
+	if (!seen->n_far)
+		return comes;
+	return seen->n_far + comes - (v->n == v->cap && beyond(v->v[v->next], p->above, p->below));
 }
 
 /* The rules that learn plainly, of the one row: most rows only go into their windows. */
@@ -207,13 +208,14 @@ static void judge_plainly(struct sight *s, judge_found *found, void *ctx)
 {
 	const struct plan *plan = s->s->plan;
 	const struct plan_plain *end = plan->plain + plan->n_plain;
+	const enum phase phase = phase_at(s->rows, 0);
 
 	for (const struct plan_plain *p = plan->plain; p < end; p++) {
 		const struct normal *normal = &s->rows->normal[p->metric];
 		struct seen *seen = &s->s->seen[p->window];
 		uint32_t far;
 
-		if (!seen->on || !is_of_phase(s->rows, 0, p->phase))
+		if (!phase_fits(phase, p->phase) || !seen->on)
 			continue;
 		if (isnan(normal->times)) {
 			s->s->silent += isnan(normal->value) ? 0 : 1;
@@ -260,6 +262,7 @@ void judge_learning(struct judging *s, const struct judged_rows *one, judge_foun
 	sight.rows = one;
 	if (one->normal)
 		judge_plainly(&sight, found, ctx);
-	judge_mask(&sight, &s->learning, found, ctx);
+	if (rule_mask_any(&s->learning))
+		judge_mask(&sight, &s->learning, found, ctx);
 	windows_feed_ordered(s->plan, s->seen, one);
 }

@@ -36,6 +36,15 @@ static inline bool rule_mask_has(const struct rule_mask *m, size_t rule)
 	return m->bit[rule / 64] >> rule % 64 & 1;
 }
 
+static inline bool rule_mask_any(const struct rule_mask *m)
+{
+	uint64_t any = 0;
+
+	for (size_t word = 0; word < PLAN_RULES / 64; word++)
+		any |= m->bit[word];
+	return any;
+}
+
 static inline void rule_mask_put(struct rule_mask *m, size_t rule, bool in)
 {
 	m->bit[rule / 64] = (m->bit[rule / 64] & ~(UINT64_C(1) << rule % 64)) | (uint64_t)in << rule % 64;

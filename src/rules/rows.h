@@ -48,12 +48,20 @@ static inline uint32_t sequence_at(const struct judged_rows *rows, size_t row)
 	return rows->c ? rows->c->sequence[rows->from + row] : rows->record->sequence;
 }
 
+static inline enum phase phase_at(const struct judged_rows *rows, size_t row)
+{
+	return rows->c ? (enum phase)rows->c->phase[rows->from + row] : rows->record->phase;
+}
+
 /* An unknown phase is any. */
+static inline bool phase_fits(enum phase is, enum phase wanted)
+{
+	return !wanted || !is || is == wanted;
+}
+
 static inline bool is_of_phase(const struct judged_rows *rows, size_t row, enum phase wanted)
 {
-	enum phase is = rows->c ? (enum phase)rows->c->phase[rows->from + row] : rows->record->phase;
-
-	return !wanted || !is || is == wanted;
+	return phase_fits(phase_at(rows, row), wanted);
 }
 
 static inline bool some_have(const struct judged_rows *rows, enum metric_id m)
