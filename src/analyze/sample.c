@@ -118,10 +118,11 @@ static void take(struct sample *s, const struct columns *c, size_t row, uint64_t
 	step->time_us = c->time_us[row];
 	step->have = c->have[row];
 	step->sequence_length = c->sequence_length[row];
-	for (uint64_t have = step->have & sample_metrics; have; have &= have - 1) {
-		enum metric_id m = (enum metric_id)__builtin_ctzll(have);
+	for (uint64_t left = sample_metrics, slot = 0; left; left &= left - 1, slot++) {
+		enum metric_id m = (enum metric_id)__builtin_ctzll(left);
 
-		step->metric[slot_of(m)] = columns_value(c, row, m);
+		if (step->have >> m & 1)
+			step->metric[slot] = columns_value(c, row, m);
 	}
 }
 

@@ -91,10 +91,9 @@ struct held columns_held(const struct columns *c, size_t from, size_t n)
 }
 
 #define PICK(column)                                                                                                   \
-	do                                                                                                             \
-		for (size_t i = 0; i < n; i++)                                                                         \
-			out->column[i] = from->column[row[i]];                                                         \
-	while (0)
+	do {                                                                                                           \
+		_Pragma("GCC unroll 8") for (size_t i = 0; i < n; i++) out->column[i] = from->column[row[i]];          \
+	} while (0)
 
 /* The same for columns that usually hold one value for all rows; this is tested without branches. */
 #define PICK_OR_FILL(column, type, bits)                                                                               \
