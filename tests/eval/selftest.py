@@ -3,6 +3,7 @@
 import importlib.machinery
 import json
 import os
+import random
 import sys
 import tempfile
 
@@ -21,8 +22,13 @@ def check(condition, what):
         sys.exit("FAILED: " + what)
 
 
+def judge_of(name):
+    """The script of that name as a module."""
+    return importlib.machinery.SourceFileLoader(name.replace("-", "_"), os.path.join(os.path.dirname(os.path.abspath(__file__)), name)).load_module()
+
+
 def check_scorer_of_actions():
-    judge = importlib.machinery.SourceFileLoader("run_actions", os.path.join(os.path.dirname(os.path.abspath(__file__)), "run-actions")).load_module()
+    judge = judge_of("run-actions")
     words = [w for line in (judge.__doc__ or "").splitlines() for w in line.split()]
     text = " ".join(w for i in range(4) for w in words[i:])
     check(judge.repeated_suffix(text.encode()) < judge.LOOP_BYTES, "prose ends in no repetition")
@@ -30,6 +36,8 @@ def check_scorer_of_actions():
     check(judge.repeated_suffix((text + text[-50:]).encode()) < judge.LOOP_BYTES, "two copies are none")
     scorer = judge.Scorer([text] * 2)
     check(not scorer.loops(text) and scorer.loops(text + " and the sea" * 50), "the scorer tells prose from a loop")
+    dealt = [p for pool in judge.pools(random.Random(5)).values() for p in pool]
+    check(len(dealt) == len(set(dealt)) == sum(judge.POOLS.values()), "no prompt is in two pools")
 
 
 def main():
