@@ -1,43 +1,22 @@
 """`rwkvmon ship` and `rwkvmon fleet URL` with the real VictoriaLogs; a simulated fleet while a storage node dies."""
-import importlib.machinery, importlib.util, json, os, re, shutil, signal, subprocess, sys, time, urllib.request
+import json, os, re, shutil, subprocess, sys, time, urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from servers import await_true, check, fetch, free_port, scratch, skipped, start, stop
 import fleet
+from cluster import Cluster, Node, find_engine, load_sim, same_sums
 
 build = os.path.abspath(sys.argv[1])
 rwkvmon = build + "/rwkvmon"
-engine = next((p for p in (shutil.which("victoria-logs"), build + "/engines/victoria-logs", HERE + "/../../build/engines/victoria-logs")
-               if p and os.access(p, os.X_OK)), None)
+engine = find_engine(build)
 if not engine:
     skipped("engine_test: no victoria-logs here; tools/engines installs it")
     sys.exit(77)
-loader = importlib.machinery.SourceFileLoader("fleet_sim", HERE + "/../../tools/fleet-sim")
-sys.dont_write_bytecode = True
-sim = importlib.util.module_from_spec(importlib.util.spec_from_loader("fleet_sim", loader))
-loader.exec_module(sim)
 dir = scratch()
 os.chdir(dir)
 LONG = os.environ.get("RWKVMON_LONG") == "1"
-
-
-class Node:
-    """One process of the engine."""
-    def __init__(self, name, *flags):
-        self.name, self.port = name, free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.argv = [engine, f"-httpListenAddr=127.0.0.1:{self.port}", f"-storageDataPath={dir}/{name}", "-retentionPeriod=100y",
-                     "-inmemoryDataFlushInterval=1s", "-memory.allowedBytes=300MB", *flags]
-        self.start()
-
-    def start(self):
-        self.process = start(self.argv, stdout=subprocess.DEVNULL, stderr=open(f"{dir}/{self.name}.said", "a"))
-        await_true(self.name + " answers", lambda: fetch(self.url + "/health")[0] == 200)
-
-    def cpu_seconds(self):
-        fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+SPAN = ["--since", "2025-10-01T00:00:00Z", "--until", "2025-12-01T00:00:00Z"]  # all logs of fleet.py
 
 
 def asked(url, *args, code=0):
@@ -46,8 +25,20 @@ def asked(url, *args, code=0):
     return json.loads(done.stdout) if not code else done.stderr
 
 
+def told_by(url, *args):
+    """What it says once it says anything; None before."""
+    done = subprocess.run([rwkvmon, "fleet", url, "--json", "-q", "--lang", "en", *args], capture_output=True, text=True)
+    return json.loads(done.stdout) if not done.returncode else None
+
+
 def by_instance(f):
     return {i["instance"]: i for i in f["instances"]}
+
+
+def is_whole(of_logs, of_engine):
+    """Is all that was shipped there? Records, and what says how sessions ended."""
+    counts = lambda f: {name: (i["records"], i["alarms"], i["state"]) for name, i in by_instance(f).items()}
+    return of_engine is not None and counts(of_logs) == counts(of_engine)
 
 
 def compare(of_logs, of_engine):
@@ -100,13 +91,12 @@ for process, _ in units:
 # --- single: logs through the engine answer as the logs themselves do ---------------------------------------------
 fleet.write("sick", {f"host{i}": {"steps": 400, **({"factor": 2.0} if i == 3 else {})} for i in range(24)})
 fleet.write("all", {f"host{i}": {"steps": 400, "factor": 1.7, "begins": 0.5} for i in range(12)})
-single = Node("single")
+single = Node(engine, dir, "single")
 for logs in ("sick", "all"):
     subprocess.run([rwkvmon, "ship", logs, "--to", single.url, "--once", "-q"], check=True)
     of_logs = json.loads(subprocess.run([rwkvmon, "fleet", logs, "--json", "-q"], capture_output=True, text=True, check=True).stdout)
-    await_true("lines can be asked for", lambda: '"n":"' in fetch(single.url + "/select/logsql/query?query=*%20|%20stats%20count()%20n")[2])
-    time.sleep(1.5)
-    compare(of_logs, asked(single.url, "--since", "2025-10-01T00:00:00Z", "--until", "2025-12-01T00:00:00Z"))
+    await_true("all roll-ups can be asked for", lambda: is_whole(of_logs, told_by(single.url, *SPAN)))
+    compare(of_logs, asked(single.url, *SPAN))
     stop(single.process)
     shutil.rmtree("single")
     single.start()
@@ -120,7 +110,6 @@ for name in subprocess.run([rwkvmon, "export", "victorialogs"], capture_output=T
 
 # --- the same behind TLS, by a token from a file, with the nginx of deploy/fleet ----------------------------------------
 SERVERS = re.findall(r"^server \{.*?^\}", open(f"{HERE}/../../deploy/fleet/nginx-victorialogs.conf").read(), re.M | re.S)
-SPAN = ["--since", "2025-10-01T00:00:00Z", "--until", "2025-12-01T00:00:00Z"]
 KNOWN, WHO = ["--to-ca", "tls/cert.pem"], ["--to-token", "@tls/fleet-token"]
 
 
@@ -163,9 +152,7 @@ def ship_secretly(url, *more, code):
 def compare_secretly(url):
     """All lines that were shipped are told, as from the logs."""
     of_logs = json.loads(subprocess.run([rwkvmon, "fleet", "sick", "--json", "-q"], capture_output=True, text=True, check=True).stdout)
-    await_true("lines behind TLS", lambda: (subprocess.run([rwkvmon, "fleet", url, "--json", "-q", *KNOWN, *WHO, *SPAN], stdout=open("tls/answer", "w"),
-                                                           stderr=subprocess.DEVNULL).returncode == 0 and
-                                            json.load(open("tls/answer"))["records"] == of_logs["records"]))
+    await_true("lines behind TLS", lambda: is_whole(of_logs, told_by(url, *KNOWN, *WHO, *SPAN)))
     compare(of_logs, asked(url, *KNOWN, *WHO, *SPAN))
 
 
@@ -184,14 +171,14 @@ def behind_tls():
 def cluster_behind_tls():
     """Storage nodes are reached by TLS and a token of their own, as victorialogs-front.service says; so is the front."""
     shutil.rmtree("tls/spool")
-    nodes = [Node("tls-a"), Node("tls-b")]
+    nodes = [Node(engine, dir, "tls-a"), Node(engine, dir, "tls-b")]
     storage = [server(1, n.port) for n in nodes]
     proxy = nginx("nodes", *storage)
     text = open(f"{HERE}/../../deploy/fleet/victorialogs-front.service").read()
     flags = re.search(r"^#   ExecStart=\S.* (-storageNode\.tls .*)$", text, re.M)[1]
 
     def front_with(token):
-        return Node("tls-front", f"-storageNode={','.join(f'127.0.0.1:{port}' for _, port in storage)}",
+        return Node(engine, dir, "tls-front", f"-storageNode={','.join(f'127.0.0.1:{port}' for _, port in storage)}",
                     *flags.replace("%d/cert", dir + "/tls/cert.pem").replace("%d/token", f"{dir}/tls/{token}").split())
 
     inner = front_with("fleet-token")
@@ -217,46 +204,27 @@ else:
 stop(single.process)
 
 # --- a cluster, and a simulated fleet ---------------------------------------------------------------------------
-instances, minutes, faults = (1000, 60, 12) if LONG else (120, 16, 4)
-nodes = [Node("a"), Node("b")]
-front = Node("front", "-storageNode=" + ",".join(f"127.0.0.1:{n.port}" for n in nodes))
-state = {"down": False, "cpu": 0.0}
+sim = load_sim()
+instances, minutes, faults, batch = (1000, 60, 12, 500) if LONG else (120, 16, 4, 5)
+cluster = Cluster(engine, dir)
+front = cluster.front.url
 
 
-def between(share):
-    """In the middle a storage node is killed, and comes back after a quarter of the time; it had put on disk what it had taken."""
-    if share >= 0.4 and not state["down"]:
-        time.sleep(float(os.environ.get("PUT_ON_DISK", "6")))
-        state["down"], state["cpu"] = True, nodes[1].cpu_seconds()
-        stop(nodes[1].process, signal.SIGKILL)
-        said = asked(front.url, "--last", "7d", code=3)
-        check("it answered with status" in said, "half of a fleet is no answer", said)
-    if share >= 0.65 and nodes[1].process.poll() is not None:
-        nodes[1].start()
+def while_one_is_dead():
+    said = asked(front, "--last", "7d", code=3)
+    check("it answered with status" in said, "half of a fleet is no answer", said)
 
 
 seed = int.from_bytes(os.urandom(6), "big")
-began = time.monotonic()
-truth = sim.simulate(front.url, instances, minutes, seed, faults, time.time(), between)
-check(truth["twice"] > 0 and (truth["late"] > 0 or not LONG), "nothing came twice or late: the test shows nothing")
-cpu = state["cpu"] + sum(n.cpu_seconds() for n in nodes + [front])
-
-
-
-def is_all_there():
-    """What the cluster took it passes on to its nodes, and shows, a while later."""
-    of = sim.score(truth, asked(front.url, "--last", "2h"))
-    return of["records"][0] == of["records"][1] and of["tokens"][0] == of["tokens"][1]
-
-
-await_true("the sums are those that were produced", is_all_there)
-began = time.monotonic()
-answer = asked(front.url, "--last", "2h")
-asked_s = time.monotonic() - began
-s = sim.score(truth, answer)
+truth = sim.simulate(front, instances, minutes, seed, faults, time.time(), cluster.weather(while_one_is_dead), batch)
+check(truth["twice"] > 0 and truth["late"] > 0, "nothing came twice or late: the test shows nothing", truth)
+cpu = cluster.cpu_seconds()
+# What the cluster took it passes on to its nodes, and shows, a while later.
+await_true("the sums are those that were produced", lambda: same_sums(sim.score(truth, asked(front, "--last", "2h"))))
+s = sim.score(truth, asked(front, "--last", "2h"))
 print(f"seed {seed}: {instances} instances, {minutes} minutes: found {s['found']} of {len(truth['faulty'])}, missed {s['missed']}, false {s['false']}; "
       f"{truth['rollups']} roll-ups, {truth['bytes'] / truth['sent_lines']:.0f} bytes a line; engine {cpu:.1f} s of processor time for {minutes} minutes, "
-      f"{100 * cpu / (60 * minutes):.2f} % of a core; asked in {asked_s:.1f} s", flush=True)
-check(s["records"][0] == s["records"][1] and s["tokens"][0] == s["tokens"][1], "sums differ", s)
+      f"{100 * cpu / (60 * minutes):.2f} % of a core", flush=True)
+check(same_sums(s), "sums differ", s)
 check(s["found"] == len(truth["faulty"]) and not s["false"], "faults", s, truth["faulty"])
 print("passed")
