@@ -22,6 +22,21 @@ fail() { # TEXT
 	printf 'FAILED: %s\n' "$*"
 	failed=$((failed + 1))
 }
+await() { # WHAT COMMAND...: until it succeeds; two minutes are a deadline for broken runs, never a measure
+	awaited=$1
+	shift
+	for _ in $(seq 2400); do
+		"$@" && return 0
+		sleep 0.05
+	done
+	fail "waited in vain for: $awaited"
+	return 1
+}
+handles() { # PID SIGNAL_NUMBER...: it has handlers of its own for them
+	mask=$(sed -n 's/^SigCgt:[^0-9a-f]*//p' "/proc/$1/status" 2>/dev/null)
+	shift
+	for signal in "$@"; do [ $((0x${mask:-0} >> (signal - 1) & 1)) = 1 ] || return 1; done
+}
 result() { # NAME STATUS; of a command that wrote the files out and err of the folder
 	if [ "$2" = 0 ]; then pass; else
 		fail "$1"

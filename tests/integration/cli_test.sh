@@ -233,7 +233,16 @@ expect "prompt from a pipe" 0 "" sh -c "printf 'ROMEO:' | $rwkvmon run --tokens 
 says "JSON summary" '"tokens":5,'
 mkfifo "$dir/fifo"
 expect "log into a pipe nobody reads" 4 "the log cannot be opened" timeout 20 "$rwkvmon" run --tokens 5 --prompt x --log "$dir/fifo"
-expect "log into a pipe whose reader leaves" 4 "" sh -c "head -c 100 $dir/fifo >/dev/null & sleep 0.2; timeout 120 $rwkvmon run --tokens 3000 --prompt x --log $dir/fifo"
+# Once the reader has come: nobody is told when that is.
+expect "log into a pipe whose reader leaves" 4 "Broken pipe" sh -c "head -c 100 $dir/fifo >/dev/null &
+	for _ in \$(seq 1200); do
+		timeout 120 $rwkvmon run --tokens 3000 --prompt x --log $dir/fifo 2>$dir/left
+		rc=\$?
+		grep -q 'cannot be opened' $dir/left || break
+		sleep 0.1
+	done
+	cat $dir/left >&2
+	exit \$rc"
 expect "a limit on file sizes" 4 "File too large" sh -c "ulimit -f 10; $rwkvmon run --tokens 300 --prompt x --log $dir/limited.log"
 expect "log into a missing directory" 4 "the log cannot be opened for writing" "$rwkvmon" run --tokens 1 --prompt x --log "$dir/none/x.log"
 expect "full disk" 4 "No space left on device" "$rwkvmon" run --tokens 50 --prompt x --log /dev/full
@@ -315,9 +324,8 @@ expect "compressed log" 0 "" "$rwkvmon" run --prompt x --tokens 100 --seed 1 --l
 head -50 tests/logs/worked.log >"$dir/grows.log"
 "$rwkvmon" analyze --follow --format json "$dir/grows.log" >"$dir/followed.json" 2>/dev/null &
 follower=$!
-sleep 0.5
+await "analyze --follow listens to interrupts" handles $follower 2
 tail -n +51 tests/logs/worked.log >>"$dir/grows.log"
-sleep 0.5
 kill -INT $follower
 wait $follower && "$rwkvmon" analyze --format json "$dir/grows.log" | cmp -s - "$dir/followed.json" &&
 	pass || fail "analyze --follow does not end with the report on an interrupt"
@@ -337,7 +345,7 @@ expect "three processes, one file" 0 "" "$rwkvmon" analyze --format json "$dir/s
 says "no line is damaged" '"records":903,"skipped_lines":0'
 "$rwkvmon" run --prompt x --tokens 100000000 --seed 1 --quiet --log "$dir/term.log" >/dev/null &
 pid=$!
-sleep 1
+await "a run that writes" grep -qs inference_step "$dir/term.log"
 kill -TERM $pid
 wait $pid
 [ "$(tail -n 1 "$dir/term.log" | grep -c '"event_type":"session_end"')" = 1 ] && pass || fail "SIGTERM lost the end of the log"

@@ -25,7 +25,7 @@ run() { rm -f run.log; "$rwkvmon" run --rules fires.yaml --tokens 60 --seed 1 --
 
 python3 "$here/receiver.py" out port &
 pids="$pids $!"
-for _ in $(seq 200); do [ -s port ] && break; sleep 0.05; done
+for _ in $(seq 2400); do [ -s port ] && break; sleep 0.05; done
 web=http://127.0.0.1:$(cat port)
 
 # --- file and command ----------------------------------------------------------------------------

@@ -5,9 +5,14 @@ behind_tls() { # STATUS CURL_OPTION...
 	got=$(curl -s -o "$dir/answer" -w '%{http_code}' --max-time 60 --cacert "$dir/tls/cert.pem" "$@")
 	[ "$got" = "$want" ] || { echo "status $got instead of $want: $*"; return 1; }
 }
-stream_flows() { # the first event of the live page's stream comes through at once; curl is ended by its time limit
-	curl -s -N --max-time 5 --cacert "$dir/tls/cert.pem" -H "Authorization: Bearer $token" "$1" >"$dir/stream"
-	grep -q '^event: hello' "$dir/stream"
+stream_flows() { # the first event of the live page's stream comes through at once; curl is ended then
+	curl -s -N --max-time 120 --cacert "$dir/tls/cert.pem" -H "Authorization: Bearer $token" "$1" >"$dir/stream" &
+	reader=$!
+	await "the first event" grep -qs '^event: hello' "$dir/stream"
+	came=$?
+	kill $reader 2>/dev/null
+	wait $reader 2>/dev/null
+	return $came
 }
 if command -v nginx >/dev/null && command -v openssl >/dev/null && command -v curl >/dev/null; then
 	mkdir "$dir/tls"
@@ -26,10 +31,8 @@ if command -v nginx >/dev/null && command -v openssl >/dev/null && command -v cu
 	children="$children $!"
 	nginx -p "$dir/tls" -c "$dir/tls/nginx.conf" 2>"$dir/tls/nginx.log" &
 	children="$children $!"
-	for _ in $(seq 100); do
-		behind_tls 200 -H "Authorization: Bearer $token" "https://127.0.0.1:$outer/healthz" >/dev/null && break
-		sleep 0.2
-	done
+	healthy() { behind_tls 200 -H "Authorization: Bearer $token" "https://127.0.0.1:$outer/healthz" >/dev/null; }
+	await "nginx and serve behind it" healthy
 	check "TLS: /metrics with the token" behind_tls 200 -H "Authorization: Bearer $token" "https://127.0.0.1:$outer/metrics"
 	check "TLS: the answer is /metrics" grep -q rwkv_build_info "$dir/answer"
 	check "TLS: nothing without the token" behind_tls 401 "https://127.0.0.1:$outer/metrics"

@@ -70,10 +70,7 @@ END
 # /metrics says something before the first request (vllm-project/vllm#8612)
 mkdir empty
 "$rwkvmon" serve empty --listen 127.0.0.1:0 2>said &
-for _ in $(seq 100); do
-	grep -q http said && break
-	sleep 0.1
-done
+await "serve's address" grep -q http said
 python3 -c "import sys, urllib.request as u; sys.exit('rwkv_build_info' not in u.urlopen(open('said').readline().strip() + '/metrics').read().decode())" ||
 	fail "/metrics of nothing"
 kill $!
@@ -94,7 +91,7 @@ for first in ((1, 1), (0, 0), (2, 3), (500, 1000)):
     if not pid:
         os.environ.update(TERM="xterm-256color", LC_ALL="C.UTF-8")
         os.execv(sys.argv[1], [sys.argv[1], "watch", sys.argv[2]])
-    sizes, shown, status, end = [first, (1, 1), (30, 100), first], 0, None, time.monotonic() + 60
+    sizes, shown, status, end = [first, (1, 1), (30, 100), first], 0, None, time.monotonic() + 300
     while status is None and time.monotonic() < end:
         if select.select([fd], [], [], 0.3)[0]:
             try:
