@@ -110,6 +110,18 @@ def check_compressed(dir, url):
     await_true("a compressed log", lambda: records(url) == before + 91)
 
 
+def await_looks(dir, url, name, looks=3):
+    """Until serve has looked through the folder so often, each time for a log that was not there at the look before: what stood there at
+    the beginning it has seen by then. How many records that added."""
+    lines = open(f"{dir}/a.log").read().splitlines(True)[:2]
+    for k in range(looks):
+        before, session = records(url), f"rwkv-sess-{name}-{k}"
+        with open(f"{dir}/look-{name}-{k}.log", "w") as f:
+            f.writelines(json.dumps({**json.loads(line), "session_id": session}, separators=(",", ":")) + "\n" for line in lines)
+        await_true("a look through the folder", lambda: records(url) > before)
+    return looks
+
+
 def check_copied_and_packed(dir, url):
     """logrotate's copytruncate, and its compression later: each record once, however fast the file grows again."""
     lines = [line.replace("rwkv-sess-", "rwkv-sess-y") for line in open(f"{dir}/a.log")]
@@ -125,11 +137,11 @@ def check_copied_and_packed(dir, url):
             f.flush()
             steps = sum('"event_type":"inference_step","' in line for line in lines[:60 + rest])
             await_true("a truncated log, each record once: " + name, lambda: records(url) == before + steps)
-            time.sleep(2.5)  # the copy is found, and is none
-            check(records(url) == before + steps, "a copy counted twice:", name, records(url) - before, steps)
+            more = await_looks(dir, url, name + "-copy")  # the copy is found, and is none
+            check(records(url) == before + steps + more, "a copy counted twice:", name, records(url) - before - more, steps)
             subprocess.run(["gzip", log + ".1"], check=True)
-            time.sleep(2.5)
-            check(records(url) == before + steps, "a packed log counted twice:", name)
+            more += await_looks(dir, url, name + "-packed")
+            check(records(url) == before + steps + more, "a packed log counted twice:", name)
 
 
 def check_odd_entries(dir, url, server):
@@ -156,29 +168,46 @@ def write_run(dir, k, lines):
             f.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
 
+FULL = 4000  # runs after which all tables are: 1,024 sessions are listed, 2,048 known
+RUN_KIB = 300  # of memory that a run takes until then, at most
+
+
 def check_flat(curve):
-    """Once all tables are full (1,024 sessions are listed, 2,048 known), nothing grows any more."""
-    full = [c for c in curve if c[0] >= 4000]
-    if not full:
-        return
-    check(full[-1][1] <= full[0][1] and full[-1][2] <= full[0][2] + 8, "threads or descriptors grow:", full[0], full[-1])
-    check(full[-1][3] <= 1.1 * full[0][3] + 4096, "memory grows: KiB", full[0], full[-1])
+    """Threads and descriptors never grow; memory by so much a run until all tables are full, and then no more."""
+    first, last = curve[0], curve[-1]
+    check(len(curve) > 2, "too few measurements to tell growth", curve)
+    check(last[1] <= first[1] and last[2] <= first[2] + 8, "threads or descriptors grow:", first, last)
+    full = [c for c in curve if c[0] >= FULL]
+    if full:
+        check(last[3] <= 1.1 * full[0][3] + 4096, "memory grows: KiB", full[0], last)
+    elif "RWKVMON_FEWER" not in os.environ:  # a sanitizer's is its own
+        check(last[3] <= first[3] + RUN_KIB * (last[0] - first[0]), "memory grows: KiB", first, last)
+
+
+def is_open(connection):
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def check_silent_connections(url):
-    """990 connections that say nothing, 10 that ask: each scrape is answered at once."""
+    """990 connections that say nothing, 10 that ask: a scrape is answered while the others are open, not when they have been given up."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 2000:
         return skipped("serve_test: a thousand connections: too few descriptors are allowed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (2000, hard))
     port = urllib.parse.urlparse(url).port
     silent = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(990)]
-    took = []
+    still = 0
     for _ in range(10):
-        begin = time.monotonic()
+        silent.append(socket.create_connection(("127.0.0.1", port), PATIENCE))
         check(fetch(url + "/metrics")[0] == 200, "a scrape among silent connections")
-        took.append(time.monotonic() - begin)
-    check(sorted(took)[4] < 1, "a scrape among 990 silent connections: seconds", took)
+        still += is_open(silent[-1])
+    check(still, "no scrape was answered before the silent connection that was opened before it was given up")
     for s in silent:
         s.close()
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -192,6 +221,7 @@ def check_runs_come_and_go(template, runs=int(os.environ.get("RWKVMON_RUNS", "40
     proc = f"/proc/{server.pid}"
     size = lambda: int(re.search(r"VmRSS:\s+(\d+)", open(proc + "/status").read())[1])
     counts = lambda: (len(os.listdir(proc + "/task")), len(os.listdir(proc + "/fd")), size())
+    logs_open = lambda: [f for f in os.listdir(proc + "/fd") if ".log" in os.readlink(f"{proc}/fd/{f}")]
     curve = []
     for first in range(0, runs, 50):
         for k in range(first, min(first + 50, runs)):
@@ -200,16 +230,15 @@ def check_runs_come_and_go(template, runs=int(os.environ.get("RWKVMON_RUNS", "40
         await_true("the newest run on the page: " + newest,
                    lambda: newest in [i["instance"] for i in get(url, "/api/v1/instances")["instances"]])
         await_true("and among the metrics", lambda: f'"{newest}"' in fetch(url + "/metrics")[2])
+        for name in os.listdir(dir):
+            os.unlink(f"{dir}/{name}")
+        await_true("descriptors of logs that are gone", lambda: not logs_open())
         curve.append((min(first + 50, runs), *counts()))
         if runs > 1000 and len(curve) % 20 == 0:
             print("runs %d: %d threads, %d descriptors, %d KiB" % curve[-1], flush=True)
-        for name in os.listdir(dir):
-            os.unlink(f"{dir}/{name}")
     check_flat(curve)
     check(len(os.listdir(proc + "/task")) <= 8, "threads:", len(os.listdir(proc + "/task")))
     check(len(os.listdir(proc + "/fd")) <= 160, "descriptors:", len(os.listdir(proc + "/fd")))
-    await_true("descriptors of logs that are gone", lambda: not [
-        f for f in os.listdir(proc + "/fd") if "deleted" in os.readlink(f"{proc}/fd/{f}") and ".log" in os.readlink(f"{proc}/fd/{f}")])
     # 1,024 sessions keep their numbers and their rules' state, 1,024 instances what was learned: 300 MB when all are taken.
     check(size() < (1024 if "RWKVMON_FEWER" in os.environ else 350) * 1024, "memory: KiB", size())  # a sanitizer's is its own
     check(get(url, "/api/v1/instances")["gone"] >= runs - 40, "who made room is counted")
