@@ -11,6 +11,10 @@ KEYS = ("logits_entropy", "surprisal_nats", "token_repetition_pct", "state_simil
         "state_change", "state_drift")
 BATCHES = [3] * 111 + [2] * 9    # of conversation 0: with 1 and 2, then with 3, then with 4
 PARENT, BRANCH, COMMON = 2, 5, 117
+OF_STATE = ("state_similarity", "state_similarity_wkv", "state_change")
+# Calls whose state cannot be compared with the one before, which stood in another slot: (session, length) of the branch's first, and of the
+# one with which 0 comes back.
+STATELESS = {(2, COMMON + 1), (0, 122)}
 
 
 def read(path):
@@ -33,7 +37,11 @@ def same(what, chat, alone, tolerance):
             assert a[key] == b[key], (what, key, a, b)
         for key in KEYS:
             x, y = a.get("accuracy", {}).get(key), b.get("accuracy", {}).get(key)
-            if x is not None and y is not None:
+            if key in OF_STATE and (what, a["sequence_length"]) in STATELESS:
+                assert x is None, (what, key, a["sequence_length"], x)
+                continue
+            assert (x is None) == (y is None), ("one of them lacks it", what, key, a["sequence_length"], x, y)
+            if x is not None:
                 assert abs(x - y) <= tolerance, (what, key, a["sequence_length"], x, y)
                 compared[key] += 1
     return compared
@@ -49,7 +57,8 @@ def main(path, tolerance, *alone):
     want = [alone[0], alone[1], alone[BRANCH], alone[3], alone[4], alone[PARENT][-5:]]
     for i, (chat, expected) in enumerate(zip(sessions, want)):
         n = same(i, chat, expected, tolerance)
-        assert n["logits_entropy"] and n["surprisal_nats"] and n["state_similarity"], (i, n)
+        long = len(chat) > 100  # the others are too short for what needs a hundred tokens
+        assert all(n[key] for key in KEYS if long or key not in ("token_repetition_pct", "state_drift")), (i, n)
     assert [s.get("batch_size", 1) for s in sessions[0]] == BATCHES[:117] + [2] * 3
     assert {s["sequence"] for chat in sessions for s in chat} == {0}
     assert sessions[5][0]["sequence_length"] == COMMON + 1
@@ -61,7 +70,7 @@ def main(path, tolerance, *alone):
     repeated = [max((s.get("accuracy", {}).get("token_repetition_pct", 0) for s in chat), default=0) for chat in sessions]
     assert repeated[2] > 90 and max(repeated[:2]) < 60, repeated
     loops = {s for s, kind in alarms if kind == "mode_collapse"}
-    assert loops <= {sessions[2][0]["session_id"], sessions[5][0]["session_id"]}, alarms
+    assert sessions[2][0]["session_id"] in loops and loops <= {sessions[2][0]["session_id"], sessions[5][0]["session_id"]}, alarms
     print(sum(map(len, sessions)), "records of 6 conversations in 4 slots as each alone")
 
 
