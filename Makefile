@@ -142,12 +142,10 @@ bench-collect: all
 	@cmake --build build -j$(JOBS) --target collect_bench
 	@bench/collect_bench.sh build
 
-.PHONY: bench-proxy test-peers gpu-check
 bench-proxy: all
 	@cmake --build build -j$(JOBS) --target proxy_bench
 	@build/bench/proxy_bench
 
-.PHONY: bench-python
 bench-python: all
 	@tools/deps all
 	@python=$$(tests/python/environment build/python-env) && RWKVMON_LIBRARY=build/librwkvmon.so.0 \
@@ -183,4 +181,5 @@ install: all
 clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
-.PHONY: $(PROGRAM_EVALS) eval-statistics eval-forecast eval-alarms all check demo test test-all fault soak bench bench-collect bench-analyze bench-runtime docs install clean
+.PHONY: all deps demo test check test-all test-peers gpu-check fault soak docs sbom install clean $(PROGRAM_EVALS) eval-alarms eval-statistics eval-forecast \
+	bench bench-runtime bench-collect bench-proxy bench-python bench-analyze

@@ -39,6 +39,22 @@ def poisson(count, exposure):
     return "%.3f [%.3f, %.3f] (%d in %.1f)" % (count / exposure, low / exposure, high / exposure, count, exposure)
 
 
+class Targets:
+    """What is to be reached: each one that is missed is named at the end, and with --fail it is the exit code."""
+
+    def __init__(self):
+        self.missed = []
+
+    def reach(self, what, is_reached):
+        if not is_reached:
+            self.missed.append(what)
+
+    def end(self, fail):
+        for what in self.missed:
+            print("MISSED: " + what)
+        return 1 if fail and self.missed else 0
+
+
 def rwkvmon(*arguments, timeout=300, **more):
     """Runs it; returns (exit code, output, errors)."""
     done = subprocess.run([RWKVMON, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, **more)
