@@ -169,7 +169,7 @@ def write_run(dir, k, lines):
 
 
 FULL = 4000  # runs after which all tables are: 1,024 sessions are listed, 2,048 known
-RUN_KIB = 300  # of memory that a run takes until then, at most
+RUN_KIB = 100  # of memory that a run takes until then, at most
 
 
 def check_flat(curve):
