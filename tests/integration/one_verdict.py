@@ -38,8 +38,12 @@ def check(log, what, holds):
         print("FAILED: %s: %s" % (log, what))
 
 
-def served(log, goal, records):
-    """The findings of serve's /api, once it has read that many records: what it says then, right or wrong."""
+def what_was_read(told):
+    return told["input"]["records"], told["live"]["alarms"], told["live"]["dropped"]
+
+
+def served(log, goal, wanted):
+    """The findings of serve's /api, once it has read as much: what it says then, right or wrong."""
     server = subprocess.Popen([RWKVMON, "serve", log, "--listen", "127.0.0.1:0", *goal], stderr=subprocess.PIPE, text=True)
     try:
         address = None
@@ -53,10 +57,10 @@ def served(log, goal, records):
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             answer = json.load(urllib.request.urlopen(address + "/api/v1/findings"))
-            if answer["input"]["records"] >= records:
+            if what_was_read(answer) == wanted:
                 return answer
             time.sleep(0.05)
-        raise SystemExit("FAILED: %s: serve has %d of %d records" % (log, answer["input"]["records"], records))
+        raise SystemExit("FAILED: %s: serve has read %s, not %s" % (log, what_was_read(answer), wanted))
     finally:
         server.kill()
         server.wait()
@@ -99,7 +103,7 @@ for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else
             if when in strategy and not ("cuda" in strategy and when == "cpu fp"):
                 check(log, "%s is advised: %s" % (strategy, advised["fix"]), not any(word in advised["fix"] for word in words))
     if not log.endswith(".zst") and (place % 13 == 0 or "/odd_" in log):
-        answer = served(log, goal, analysis["input"]["records"])
+        answer = served(log, goal, what_was_read(analysis))
         for key in ("verdict", "cause", "verdict_text"):
             check(log, "serve's /api says %s %s" % (key, answer[key]), answer[key] == diagnosis[key])
 print("%d logs, %d failed" % (len(sys.argv) - 2, failed))
