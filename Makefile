@@ -21,6 +21,7 @@
 #   make eval-advice    what int8 and penalties bring on this machine, beside what is published
 #   make bench-runtime   the runtime alone, in every precision (docs/PERFORMANCE.md)
 #   make bench-collect   what watching costs a call
+#   make bench-forecast  what forecasts and the unusual of rules cost the writer thread, at any rate of records
 #   make bench-proxy     what the proxy adds to each piece of 64 streams
 #   make bench-python    the same in Python, on the real rwkv package
 #   make test-peers      runtimes that others wrote, watched: PEERS=DIR has clones of Albatross and rwkv_lightning; llama.cpp
@@ -142,6 +143,10 @@ bench-collect: all
 	@cmake --build build -j$(JOBS) --target collect_bench
 	@bench/collect_bench.sh build
 
+bench-forecast: all
+	@cmake --build build -j$(JOBS) --target forecast_bench
+	@build/bench/forecast_bench
+
 bench-proxy: all
 	@cmake --build build -j$(JOBS) --target proxy_bench
 	@build/bench/proxy_bench
@@ -182,4 +187,4 @@ clean:
 	rm -rf build web/node_modules tests/page/node_modules
 
 .PHONY: all deps demo test check test-all test-peers gpu-check fault soak docs sbom install clean $(PROGRAM_EVALS) eval-alarms eval-statistics eval-forecast \
-	bench bench-runtime bench-collect bench-proxy bench-python bench-analyze
+	bench bench-runtime bench-collect bench-forecast bench-proxy bench-python bench-analyze

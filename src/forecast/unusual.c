@@ -87,13 +87,12 @@ static void count(struct rarity *r, int bin, double memory)
 	r->total++;
 }
 
-static void take_in(struct rarity *r, double size, double memory, uint32_t wait)
+static void take_in(struct rarity *r, double size, double octave, double memory, uint32_t wait)
 {
 	uint8_t *place = &r->waiting[wait ? r->seen % wait : 0];
-	int bin;
+	int bin = bin_of(octave);
 
 	r->typical = r->typical > 0 ? r->typical : size;
-	bin = bin_of(octave_in(r, size));
 	if (r->seen >= wait)
 		count(r, wait ? *place : bin, memory);
 	*place = (uint8_t)bin;
@@ -105,9 +104,9 @@ static void take_in(struct rarity *r, double size, double memory, uint32_t wait)
  * Then takes the size in. */
 static double rarity_rank(struct rarity *r, double size, double memory, uint32_t wait)
 {
-	double found = rank(r, octave_in(r, size));
+	double octave = octave_in(r, size), found = rank(r, octave);
 
-	take_in(r, size, memory, wait);
+	take_in(r, size, octave, memory, wait);
 	return found;
 }
 
@@ -179,7 +178,7 @@ static void look_at_run(struct unusual *u, double value, struct signs *s)
 	double rarity;
 
 	if (value != u->before && u->run > 0)
-		take_in(&u->runs, u->run, MEMORY, 0);
+		take_in(&u->runs, u->run, octave_in(&u->runs, u->run), MEMORY, 0);
 	u->run = value == u->before ? u->run + 1 : 1;
 	u->before = value;
 	rarity = rank(&u->runs, octave_in(&u->runs, u->run));

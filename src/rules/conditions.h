@@ -8,6 +8,7 @@
 struct sight {
 	struct judging *s;
 	const struct judged_rows *rows;
+	struct paced_rows due; /* what rules that are paced look at */
 	const struct plan_rule *rule;
 	struct judged *j;
 	const struct plan_condition *c;

@@ -169,20 +169,31 @@ static void note_known(struct sight *s)
 	}
 }
 
-/* Stretches of rows whose phase is the rule's. */
+static bool is_for(const struct sight *s, size_t row)
+{
+	return is_of_phase(s->rows, row, s->rule->is->phase) && (!s->rule->paced || paced_rows_have(&s->due, row));
+}
+
+/* Are all rows for the rule, or none? */
+static bool is_for_all_alike(const struct sight *s)
+{
+	return (s->rows->one_phase || !s->rule->is->phase) && (!s->rule->paced || s->due.n == s->rows->n);
+}
+
+/* Stretches of rows of the rule's phase, and of its pace. */
 static void judge_rule(struct sight *s, size_t rule, judge_found *found, void *ctx)
 {
 	const struct judged_rows *rows = s->rows;
-	enum phase wanted;
+	bool alike;
 
 	s->rule = &s->s->plan->rule[rule];
 	s->j = &s->s->judged[rule];
-	wanted = s->rule->is->phase;
+	alike = is_for_all_alike(s);
 	for (size_t at = 0, end; at < rows->n; at = end) {
-		bool fits = is_of_phase(rows, at, wanted);
+		bool fits = is_for(s, at);
 
-		end = rows->one_phase || !wanted ? rows->n : at + 1;
-		while (end < rows->n && is_of_phase(rows, end, wanted) == fits)
+		end = alike ? rows->n : at + 1;
+		while (end < rows->n && is_for(s, end) == fits)
 			end++;
 		if (fits && s->rule->learns && !s->rule->plainly)
 			note_known(s);
@@ -232,14 +243,17 @@ static void judge_plainly(struct sight *s, judge_found *found, void *ctx)
 
 static void judge_mask(struct sight *s, const struct rule_mask *rules, judge_found *found, void *ctx)
 {
-	for (size_t word = 0; word < PLAN_RULES / 64; word++)
-		for (uint64_t todo = rules->bit[word]; todo; todo &= todo - 1) {
+	for (size_t word = 0; word < PLAN_RULES / 64; word++) {
+		uint64_t waits = s->due.n ? 0 : s->s->paced.bit[word];
+
+		for (uint64_t todo = rules->bit[word] & ~waits; todo; todo &= todo - 1) {
 			unsigned bit = (unsigned)__builtin_ctzll(todo);
 			const struct plan_rule *p = &s->s->plan->rule[64 * word + bit];
 
 			if (!(p->needs & ~s->rows->held.any) || rule_mask_has(&s->s->busy, 64 * word + bit))
 				judge_rule(s, 64 * word + bit, found, ctx);
 		}
+	}
 }
 
 void judge_rows(struct judging *s, const struct judged_rows *rows, judge_found *found, void *ctx)
@@ -250,6 +264,7 @@ void judge_rows(struct judging *s, const struct judged_rows *rows, judge_found *
 	sight.rows = rows;
 	if (rows->room)
 		judge_room_turn(rows->room);
+	pace_rows(&s->plain_pace, rows, &sight.due);
 	judge_mask(&sight, &s->plain, found, ctx);
 	windows_feed(s->plan, s->seen, rows);
 }
@@ -260,6 +275,7 @@ void judge_learning(struct judging *s, const struct judged_rows *one, judge_foun
 
 	sight.s = s;
 	sight.rows = one;
+	pace_rows(&s->learning_pace, one, &sight.due);
 	if (one->normal)
 		judge_plainly(&sight, found, ctx);
 	if (rule_mask_any(&s->learning))

@@ -9,6 +9,7 @@
 #include "forecast/beyond.h"
 #include "forecast/foretell.h"
 #include "forecast/unusual.h"
+#include "rules/pace.h"
 #include "rules/windows.h"
 
 /* The limits of a condition, as they are now; NAN: none (yet), or relative to another metric. */
@@ -56,12 +57,14 @@ struct judging {
 	struct seen *seen;                /* (plan->n_windows) */
 	struct rule_mask learning, plain; /* that are judged: those that learn, but not plainly; those that do not */
 	struct rule_mask busy;            /* firing, or violated for less time than they have to be */
-	uint64_t silent, compared;        /* records for which nothing, something was learned; once for each rule */
-	struct judged *judged;            /* (plan->n_rules) */
-	struct limits_now *limits;        /* (plan->n_conditions) */
-	struct foretell *ahead;           /* (plan->n_ahead) */
-	struct unusual *unusual;          /* (plan->n_unusual) */
-	struct beyond *beyond;            /* (plan->n_beyond) */
+	struct rule_mask paced;           /* of the plan: those that look at so many rows a second */
+	struct pace plain_pace, learning_pace; /* of judge_rows; of judge_learning */
+	uint64_t silent, compared; /* records for which nothing, something was learned; once for each rule */
+	struct judged *judged;     /* (plan->n_rules) */
+	struct limits_now *limits; /* (plan->n_conditions) */
+	struct foretell *ahead;    /* (plan->n_ahead) */
+	struct unusual *unusual;   /* (plan->n_unusual) */
+	struct beyond *beyond;     /* (plan->n_beyond) */
 };
 
 /* A finding at one of the rows; rules come in any order. */

@@ -170,6 +170,7 @@ static void add_rule(struct plan *p, struct plan_rule *r, struct plan_condition 
 
 		add_condition(p, c, &is->when[i], r, o);
 		r->needs |= needs_metric(c) ? metric_bit(is->when[i].metric) : 0;
+		r->paced |= c->kind == CONDITION_AHEAD || c->kind == CONDITION_UNUSUAL || c->kind == CONDITION_BEYOND;
 		takes_all |=
 			(c->kind == CONDITION_UNUSUAL || c->kind == CONDITION_BEYOND || r->learns) && is->n_when > 1;
 	}

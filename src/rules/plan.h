@@ -53,6 +53,7 @@ struct plan_rule {
 	bool learns;     /* compared with what all sessions of a scope have learned together */
 	bool plainly;    /* … by one condition with a window of its own, for which the metric has to be there */
 	bool own;        /* of the set, else of its overlay */
+	bool paced; /* a forecast or the unusual is among its conditions: it looks at so many rows a second (pace.h) */
 };
 
 /* What a rule that learns plainly asks of most rows: its window is its own. */

@@ -251,8 +251,10 @@ static void begin(struct rules *r)
 {
 	struct judging *s = &r->judging;
 
-	for (size_t i = 0; i < s->plan->n_rules; i++)
+	for (size_t i = 0; i < s->plan->n_rules; i++) {
 		s->judged[i].violated_since_us = s->judged[i].fired_us = INT64_MIN;
+		rule_mask_put(&s->paced, i, s->plan->rule[i].paced);
+	}
 	for (size_t i = 0; i < s->plan->n_conditions; i++) {
 		const struct plan_condition *c = &s->plan->condition[i];
 

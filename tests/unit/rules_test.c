@@ -619,12 +619,57 @@ static void what_was_never_seen_lasts_until_it_has_been(void **state)
 	ruleset_close(set);
 }
 
+/* Looks at rows of so many seconds, so many a second. */
+static int looks(struct pace *p, double from_s, double seconds, double a_second)
+{
+	int n = 0;
+
+	for (int i = 0; i < seconds * a_second; i++)
+		n += pace_looks(p, (int64_t)((from_s + i / a_second) * 1e6));
+	return n;
+}
+
+static void the_pace_is_kept_at_any_speed(void **state)
+{
+	struct pace slow = { 0 }, fast = { 0 }, whole_seconds = { 0 };
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(looks(&slow, 1e9, 100, 50), 5000); /* each row */
+	n = looks(&fast, 1e9, 10, 20000);
+	assert_in_range(n, 500, 550);                                   /* 50 a second, and what was saved up */
+	assert_in_range(looks(&fast, 1e9 - 3600, 10, 20000), 500, 501); /* the clock was set back */
+	assert_in_range(looks(&fast, 1e9 + 3600, 10, 20000), 500, 550);
+	for (int i = 0; i < 1000; i++)
+		n += pace_looks(&whole_seconds, (int64_t)(1e15 + i / 50 * 1e6)) ? 1 : 1000000;
+	assert_true(n < 2000); /* 50 in a second, all of the same time */
+}
+
+/* 20,000 records a second: a new level is seen as well, and as soon as `for` allows. */
+static void a_new_level_is_seen_at_any_speed(void **state)
+{
+	struct ruleset *set = set_of("rules: [{alarm: unusual, metric: token_latency_ms, unusual: {beyond: 0.3}, "
+				     "warmup: 0, for: 400ms}]");
+	struct rules *r = rules_of(set, RULES_LIVE);
+	double fired = 0;
+
+	(void)state;
+	for (int i = 0; i < 600000 && fired == 0; i++)
+		if (strchr(feed(r, i / 20000.0, M_TOKEN_LATENCY_MS, i < 400000 ? 40 + 2 * sin(i * 1e4) : 44), 'f'))
+			fired = i / 20000.0;
+	assert_true(fired > 20.39 && fired < 20.5);
+	rules_close(r);
+	ruleset_close(set);
+}
+
 static bool same_finding(const struct rule_finding *a, const struct rule_finding *b)
 {
 	return a->type == b->type && a->severity == b->severity && a->metric == b->metric &&
 	       !strcmp(a->rule, b->rule) && a->summary == b->summary && a->action == b->action &&
 	       a->value == b->value && (a->limit == b->limit || (isnan(a->limit) && isnan(b->limit)));
 }
+
+static int64_t apart_us = 700000; /* between the steps that are drawn */
 
 /* A step, or now and then a session's start, drawn from a seed; some metrics are missing. */
 static void draw_record(struct record *rec, struct field_values *session, unsigned i)
@@ -633,10 +678,9 @@ static void draw_record(struct record *rec, struct field_values *session, unsign
 	unsigned draw = i * 2654435761u;
 
 	*session = (struct field_values){ 0 };
-	*rec = (struct record){ .time_us = i * INT64_C(700000),
-				.event = EVENT_INFERENCE_STEP,
-				.session = session,
-				.sequence_length = i % 300 };
+	*rec = (struct record){
+		.time_us = i * apart_us, .event = EVENT_INFERENCE_STEP, .session = session, .sequence_length = i % 300
+	};
 	if (i % 500 == 499) {
 		rec->event = EVENT_SESSION_START;
 		fields_set_number(session, F_VOCAB_SIZE, i % 1000 == 999 ? 65536 : 256);
@@ -793,12 +837,13 @@ static void violations_of_many_rows_are_those_of_one_at_a_time(void **state)
 	(void)state;
 	m->c = aligned_alloc(64, sizeof *m->c);
 	m->c->n = m->c->n_whole = 0;
-	for (int s = 0; s < 8; s++) {
+	for (int s = 0; s < 16; s++) { /* the later ones faster than forecasts and the unusual look */
 		struct ruleset *set = s % 4 == 3 ? set_of(with_windows) : NULL;
 
 		if (!set)
 			assert_int_equal(ruleset_open(&set, shipped[s % 4], NULL), 0);
-		judge_both_ways(m, set, s >= 4);
+		apart_us = s < 8 ? 700000 : 3000;
+		judge_both_ways(m, set, s / 4 % 2);
 		assert_int_equal(m->n_some, m->n_all);
 		for (size_t i = 0; i < m->n_all; i++) {
 			assert_true(same_finding(&m->all[i], &m->some[i]));
@@ -901,6 +946,8 @@ int main(void)
 		cmocka_unit_test(a_collapse_says_where_it_began_and_what_it_cost),
 		cmocka_unit_test(rules_read_anew_keep_what_is_on),
 		cmocka_unit_test(what_is_unusual_is_told_once_and_rests),
+		cmocka_unit_test(the_pace_is_kept_at_any_speed),
+		cmocka_unit_test(a_new_level_is_seen_at_any_speed),
 		cmocka_unit_test(what_was_never_seen_lasts_until_it_has_been),
 		cmocka_unit_test(what_will_be_is_told_before_it_is),
 		cmocka_unit_test(violations_of_many_rows_are_those_of_one_at_a_time),
