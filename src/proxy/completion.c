@@ -374,6 +374,8 @@ void completion_answer(struct completion *c, struct slice content_type, struct s
 	bool plain = !content_encoding.n || header_is(content_encoding, "identity");
 	bool known = header_is(content_encoding, "gzip") || header_is(content_encoding, "deflate");
 
+	if (c->kind == COMPLETION_NONE) /* nobody asks what it says */
+		return;
 	c->streamed = begins_with(content_type, "text/event-stream");
 	c->readable = c->streamed || begins_with(content_type, "application/json");
 	if (c->readable && known)

@@ -233,6 +233,23 @@ static void hostile_answers_take_bounded_room(void **state)
 	completion_free(&c);
 }
 
+/* What is no completion may be as large as it likes: a list of models, a file. */
+static void answers_that_nobody_watches_are_not_kept(void **state)
+{
+	static const char *const type[] = { "application/json", "text/event-stream" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct completion c = { .kind = COMPLETION_NONE };
+
+		completion_answer(&c, slice_of(type[i]), slice_of(i ? "gzip" : ""));
+		say(&c, "{\"data\":[1,2,3]}", 1);
+		assert_true(!c.readable && !c.coded && !c.body.used && !c.events.line.used);
+		completion_end(&c, MS);
+		completion_free(&c);
+	}
+}
+
 static void logprobs_are_asked_for_where_nothing_is_said(void **state)
 {
 	static const struct {
@@ -287,6 +304,7 @@ int main(void)
 		cmocka_unit_test(what_the_client_or_the_server_hides_stays_unknown),
 		cmocka_unit_test(coded_answers_are_read),
 		cmocka_unit_test(hostile_answers_take_bounded_room),
+		cmocka_unit_test(answers_that_nobody_watches_are_not_kept),
 		cmocka_unit_test(logprobs_are_asked_for_where_nothing_is_said),
 		cmocka_unit_test(headers_of_one_hop_end_there),
 	};
