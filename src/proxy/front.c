@@ -122,6 +122,17 @@ static enum MHD_Result refuse(struct MHD_Connection *mhd, int status, const char
 	return queue(mhd, status, answer);
 }
 
+/* Until it is ready. False: the front is to stop, which it can only when it holds none. */
+static bool hold(struct exchange *x)
+{
+	if (x->proxy->stopping)
+		return false;
+	x->suspended = true;
+	x->ready = false;
+	mhd_suspend_connection(x->mhd);
+	return true;
+}
+
 static ssize_t read_answer(void *ctx, uint64_t position, char *to, size_t max)
 {
 	struct exchange *x = ctx;
@@ -137,10 +148,7 @@ static ssize_t read_answer(void *ctx, uint64_t position, char *to, size_t max)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (x->done)
 		return MHD_CONTENT_READER_END_OF_STREAM;
-	x->suspended = true;
-	x->ready = false;
-	mhd_suspend_connection(x->mhd);
-	return 0;
+	return hold(x) ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 static void pass_header(struct MHD_Response *answer, struct slice name, struct slice value, struct buf *text)
@@ -255,13 +263,11 @@ static bool pass_request_headers(struct exchange *x)
 	       (p.type || upstream_leave_out(x, "Content-Type"));
 }
 
-static void wait_for_upstream(struct exchange *x)
+static enum MHD_Result wait_for_upstream(struct exchange *x)
 {
 	x->stage = STAGE_WAITING;
-	x->suspended = true;
-	x->ready = false;
 	exchange_watch_client(x, true);
-	mhd_suspend_connection(x->mhd);
+	return hold(x) ? MHD_YES : MHD_NO;
 }
 
 static enum MHD_Result send_on(struct exchange *x)
@@ -269,6 +275,8 @@ static enum MHD_Result send_on(struct exchange *x)
 	struct proxy *p = x->proxy;
 	enum completion_kind kind = completion_kind_of(slice_of(x->target));
 
+	if (p->stopping)
+		return refuse(x->mhd, MHD_HTTP_SERVICE_UNAVAILABLE, "the proxy was stopped", true);
 	if (x->body.failed)
 		return refuse(x->mhd, MHD_HTTP_SERVICE_UNAVAILABLE, "no memory for the request", false);
 	if (p->config.ask_logprobs && kind != COMPLETION_NONE)
@@ -280,8 +288,7 @@ static enum MHD_Result send_on(struct exchange *x)
 		x->stage = STAGE_ANSWERED;
 		return refuse(x->mhd, x->refusal, x->why, false);
 	}
-	wait_for_upstream(x);
-	return MHD_YES;
+	return wait_for_upstream(x);
 }
 
 static bool is_known_method(const char *method)

@@ -69,6 +69,7 @@ struct proxy {
 	size_t bodies_bytes;
 	int epoll, socket;
 	bool loopback, https;
+	bool stopping; /* no request is held any more */
 	bool has_room; /* a client left: the front checks again for waiting connections */
 	char url[ADDRESS_URL_BYTES];
 	char origin[512]; /* http://HOST:PORT */

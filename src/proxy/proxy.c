@@ -167,9 +167,10 @@ int proxy_run(struct proxy *p, int stop, struct err *err)
 	return rc;
 }
 
-/* The front wants no connection suspended when it stops. */
+/* The front stops only when it holds no request; those that it meets in its last turn are refused. */
 static void cut_all(struct proxy *p)
 {
+	p->stopping = true;
 	for (struct exchange *x = p->exchanges; x; x = x->next)
 		if (x->mhd && !x->left) {
 			snprintf(x->why, sizeof x->why, "the proxy was stopped");
