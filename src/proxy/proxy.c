@@ -1,6 +1,8 @@
 /* proxy.c - open, the loop, close. */
 #include "proxy/inside.h"
 
+#include "export/url.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -8,23 +10,28 @@
 
 enum { EVENTS = 8, TICK_MS = 1000 };
 
-static int bad_upstream(const char *url, struct err *err)
+static int bad_upstream(struct err *err)
 {
-	err_set(err, ERR_USAGE, "--upstream: found \"%.200s\", expected http://HOST:PORT or https://HOST/PATH", url);
+	err_set(err, ERR_USAGE, "--upstream: expected http://HOST:PORT or https://HOST/PATH");
 	return err_hint(err, "without name and password, which clients send themselves, and without ? and #");
 }
 
 /* The path before every target goes without its last '/'. */
 static int read_upstream(struct proxy *p, const char *url, struct err *err)
 {
-	const char *host = !strncmp(url, "http://", 7) ? url + 7 : !strncmp(url, "https://", 8) ? url + 8 : NULL;
-	size_t n = host ? strcspn(host, "/") : 0, path;
+	int rc = url_check("--upstream", url, err);
+	const char *host;
+	size_t n, path;
 
-	if (!n || strlen(url) >= sizeof p->origin || strpbrk(url, "?#@\\\"") || strchr(":[", *host) == host + 1)
-		return bad_upstream(url, err);
+	if (rc)
+		return rc;
+	if (strlen(url) >= sizeof p->origin || strpbrk(url, "?#@\\\""))
+		return bad_upstream(err);
 	for (const char *c = url; *c; c++)
 		if (*c <= ' ' || *c >= 127)
-			return bad_upstream(url, err);
+			return bad_upstream(err);
+	host = strstr(url, "://") + 3;
+	n = strcspn(host, "/");
 	path = strlen(host + n);
 	while (path && host[n + path - 1] == '/')
 		path--;

@@ -356,9 +356,11 @@ else:
         ok(f"TLS is verified ({' '.join(options)})", r.status == status, text)
         proxy.stop()
     up.stop()
-for bad in "127.0.0.1:1", "ftp://x", "http://", "http://u:p@h", "http://h/?x", "http://h h":
-    done = subprocess.run([program, "proxy", "--upstream", bad, "--lang", "en"], capture_output=True, text=True)
-    ok(f"--upstream {bad} is refused", done.returncode == 2 and "expected http" in done.stderr, done)
+for bad in ("127.0.0.1:1", "ftp://x", "http://", "http://:8080", "http://[", "http://[]", "http://h:", "http://h:0", "http://h:99999",
+            "http://h:abc", "http://u:secret@h", "http://h/?x", "http://h h"):
+    done = subprocess.run([program, "proxy", "--upstream", bad, "--log", "none", "--bind", "127.0.0.1:0", "--lang", "en"],
+                          capture_output=True, text=True, timeout=300)
+    ok(f"--upstream {bad} is refused", done.returncode == 2 and "--upstream: expected" in done.stderr and "secret" not in done.stderr, done)
 for name in "127.0.0.1", "localhost":
     for _ in range(10):  # until nobody else took the port meanwhile
         with socket.create_server(("127.0.0.1", 0)) as free:
