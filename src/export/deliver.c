@@ -11,7 +11,9 @@
 struct place {
 	struct outbox *outbox;
 	uint64_t number; /* its address in the spool */
-	size_t spooled;  /* messages of it that now wait there */
+	size_t critical; /* messages of it that are to wait there */
+	size_t dropped;  /* older ones that made room for them */
+	int spool_errno; /* why they cannot */
 };
 
 struct deliver {
@@ -145,15 +147,30 @@ struct sink *deliver_sink(struct deliver *d)
 
 static void spool_rest(struct deliver *d, struct place *p, struct message *list)
 {
-	bool kept = list && d->spool && !spool_put(d->spool, p->number, list);
-
+	if (list && d->spool)
+		p->spool_errno = spool_put(d->spool, p->number, list, &p->dropped);
 	while (list) {
 		struct message *m = list;
 
 		list = m->next;
-		p->spooled += kept;
+		p->critical += d->spool != NULL;
 		free(m);
 	}
+}
+
+static void say_spooled(const struct place *p, const char *spool, struct buf *out)
+{
+	if (!p->critical)
+		return;
+	if (p->spool_errno) {
+		buf_printf(out, " (critical: %zu, which could not be kept in %s: %s)", p->critical, spool,
+			   strerror(p->spool_errno));
+		return;
+	}
+	buf_printf(out, " (critical: %zu, which wait in %s for the next start", p->critical, spool);
+	if (p->dropped)
+		buf_printf(out, "; older ones that made room there: %zu", p->dropped);
+	buf_char(out, ')');
 }
 
 static void say_lost(const struct deliver *d, struct buf *out)
@@ -166,8 +183,7 @@ static void say_lost(const struct deliver *d, struct buf *out)
 			continue;
 		buf_printf(out, "%s%s missed %llu alarm%s: %s", out->used ? "; " : "", outbox_label(p->outbox), lost,
 			   lost == 1 ? "" : "s", outbox_why(p->outbox));
-		if (p->spooled)
-			buf_printf(out, " (critical: %zu, which wait in %s for the next start)", p->spooled, d->spool);
+		say_spooled(p, d->spool, out);
 	}
 }
 

@@ -37,7 +37,8 @@ struct sink *deliver_sink(struct deliver *d);
 
 /* Tries to deliver what is queued, all receivers at the same time, for at most wait_ms; alerts that still fire are
  * resolved at Alertmanager. Returns how many alarms a receiver did not get (one that two missed counts twice); `why` (n
- * bytes) gets who and why, and how many of them wait in the spool. */
+ * bytes) gets who and why, and how many of them wait in the spool, or why they
+ * cannot. */
 uint64_t deliver_close(struct deliver *d, unsigned wait_ms, char *why, size_t n);
 
 /* An alarm's numbers for people: "value 61.2, limit 50", and of a collapse "; loop since token 690, 86 tokens wasted".

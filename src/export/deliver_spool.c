@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -25,7 +26,16 @@ uint64_t spool_number(const char *to)
 	return h;
 }
 
-/* Opens and locks it; -1: errno says why. One that was removed meanwhile is opened again. */
+/* The file of that name is still the open one. */
+static bool is_still(int fd, const char *path)
+{
+	struct stat open_one, named;
+
+	return !fstat(fd, &open_one) && !lstat(path, &named) && open_one.st_dev == named.st_dev &&
+	       open_one.st_ino == named.st_ino;
+}
+
+/* Opens and locks it; -1: errno says why. One that was removed or replaced meanwhile is opened again. */
 static int open_locked(const char *path, bool create)
 {
 	for (int i = 0; i < OPEN_TRIES; i++) {
@@ -39,7 +49,7 @@ static int open_locked(const char *path, bool create)
 			errno = EINVAL;
 			return -1;
 		}
-		if (!flock(fd, LOCK_EX) && !fstat(fd, &st) && st.st_nlink)
+		if (!flock(fd, LOCK_EX) && is_still(fd, path))
 			return fd;
 		close(fd);
 	}
@@ -57,26 +67,55 @@ static int read_all(int fd, struct buf *out)
 	return n < 0 ? errno : out->failed ? ENOMEM : 0;
 }
 
-/* Makes the file hold `text` alone; an empty one is removed. */
-static int write_all(int fd, const char *path, struct slice text)
+/* A new file, as one whole on the disk. What a crash left of an earlier one makes room. */
+static int write_beside(const char *beside, struct slice text)
 {
-	if (!text.n)
-		return unlink(path) ? errno : 0;
-	if (lseek(fd, 0, SEEK_SET) || ftruncate(fd, 0))
+	int fd, rc;
+
+	unlink(beside);
+	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
 		return errno;
-	return file_write_all(fd, text);
+	rc = file_write_all(fd, text);
+	if (!rc && fsync(fd))
+		rc = errno;
+	if (close(fd) && !rc)
+		rc = errno;
+	return rc;
 }
 
-/* The newest lines that fit. */
-static struct slice newest(struct slice text)
+/* Makes the file hold `text` alone, at once: a crash leaves the old lines or the new ones. An empty one is removed. The
+ * lock is the old file's; whoever waited for it opens the new one. */
+static int write_all(const char *path, struct slice text)
+{
+	char *beside;
+	int rc;
+
+	if (!text.n)
+		return unlink(path) ? errno : 0;
+	if (asprintf(&beside, "%s.new", path) < 0)
+		return ENOMEM;
+	rc = write_beside(beside, text);
+	if (!rc && rename(beside, path))
+		rc = errno;
+	if (rc)
+		unlink(beside);
+	free(beside);
+	return rc;
+}
+
+/* The newest lines that fit; *dropped gets how many do not. */
+static struct slice newest(struct slice text, size_t *dropped)
 {
 	size_t lines = 0;
 
+	*dropped = 0;
 	for (size_t i = 0; i < text.n; i++)
 		lines += text.p[i] == '\n';
 	while (text.n && (lines > SPOOL_ALARMS || text.n > SPOOL_BYTES)) {
 		next_line(&text);
 		lines -= lines > 0;
+		++*dropped;
 	}
 	return text;
 }
@@ -96,30 +135,33 @@ static void add_line(struct buf *out, uint64_t number, const struct message *m)
 	buf_char(out, '\n');
 }
 
-int spool_put(const char *path, uint64_t number, const struct message *list)
+int spool_put(const char *path, uint64_t number, const struct message *list, size_t *dropped)
 {
 	struct buf text = { 0 };
 	int fd = open_locked(path, true), rc;
 
+	*dropped = 0;
 	if (fd < 0)
 		return errno;
 	rc = read_all(fd, &text);
 	for (; list; list = list->next)
 		add_line(&text, number, list);
 	if (!rc)
-		rc = text.failed ? ENOMEM : write_all(fd, path, newest(buf_slice(&text)));
+		rc = text.failed ? ENOMEM : write_all(path, newest(buf_slice(&text), dropped));
 	buf_free(&text);
 	close(fd);
 	return rc;
 }
 
-/* The message of a line; NULL: the line has another form, or memory ran out. It gets a rule name of its own, so that an
- * alarm of this session with the same rule is not mistaken for it. */
-static struct message *message_of(struct slice line)
+/* *out gets the message of a line; NULL: the line has another form. It gets a rule name of its own, so that an alarm of
+ * this session with the same rule is not mistaken for it. False: no memory. */
+static bool read_message(struct slice line, struct message **out)
 {
 	struct buf rule = { 0 }, text = { 0 };
-	struct message facts = { .firing = true, .critical = true, .late = true }, *m = NULL;
+	struct message facts = { .firing = true, .critical = true, .late = true };
+	bool fine = true;
 
+	*out = NULL;
 	if (json_read_whole(json_read_member(line, "time_us"), &facts.time_us) &&
 	    json_read_text(&rule, json_read_member(line, "rule")) &&
 	    json_read_text(&text, json_read_member(line, "text"))) {
@@ -127,11 +169,18 @@ static struct message *message_of(struct slice line)
 			buf_printf(&rule, " (of %" PRId64 ")", facts.time_us);
 		facts.rule = buf_slice(&rule);
 		facts.text = buf_slice(&text);
-		m = rule.failed || text.failed ? NULL : message_new(&facts);
+		*out = rule.failed || text.failed ? NULL : message_new(&facts);
+		fine = *out;
 	}
 	buf_free(&rule);
 	buf_free(&text);
-	return m;
+	return fine;
+}
+
+static void keep_line(struct buf *out, struct slice line)
+{
+	buf_add(out, line.p, line.n);
+	buf_char(out, '\n');
 }
 
 int spool_take(const char *path, uint64_t number, void (*take)(void *ctx, struct message *m), void *ctx)
@@ -148,17 +197,15 @@ int spool_take(const char *path, uint64_t number, void (*take)(void *ctx, struct
 	rest = buf_slice(&text);
 	while (!rc && rest.n) {
 		struct slice line = next_line(&rest), to = json_read_member(line, "to");
-		struct message *m = slice_is(to, wanted) ? message_of(line) : NULL;
+		struct message *m = NULL;
 
+		if (to.n && (!slice_is(to, wanted) || !read_message(line, &m)))
+			keep_line(&left, line);
 		if (m)
 			take(ctx, m);
-		else if (to.n && !slice_is(to, wanted)) {
-			buf_add(&left, line.p, line.n);
-			buf_char(&left, '\n');
-		}
 	}
 	if (!rc)
-		rc = left.failed ? ENOMEM : write_all(fd, path, buf_slice(&left));
+		rc = left.failed ? ENOMEM : write_all(path, buf_slice(&left));
 	buf_free(&text);
 	buf_free(&left);
 	close(fd);

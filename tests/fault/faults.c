@@ -153,16 +153,15 @@ ssize_t __real_write(int fd, const void *p, size_t n);
 ssize_t __wrap_write(int fd, const void *p, size_t n);
 ssize_t __wrap_write(int fd, const void *p, size_t n)
 {
-	if (!fails(FAULT_WRITE)) {
-		ssize_t put = __real_write(fd, p, n);
+	const bool failing = fails(FAULT_WRITE);
+	ssize_t put;
 
-		if (watcher && put > 0)
-			watcher(FAULT_WRITE, (size_t)put);
-		return put;
-	}
-	if (errno == FAULT_NOTHING)
-		return 0;
-	return errno ? -1 : __real_write(fd, p, n > 1 ? n / 2 : n);
+	if (failing && errno)
+		return errno == FAULT_NOTHING ? 0 : -1;
+	put = __real_write(fd, p, failing && n > 1 ? n / 2 : n);
+	if (watcher && put > 0)
+		watcher(FAULT_WRITE, (size_t)put);
+	return put;
 }
 
 int __real_fdatasync(int fd);

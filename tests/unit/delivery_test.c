@@ -338,6 +338,7 @@ static void what_waits_waits_on(void **state)
 	raise_severe(d, 0, "critical");
 	assert_int_equal(deliver_close(d, 10000, why, sizeof why), 1);
 	assert_null(strstr(why, "next start"));
+	assert_non_null(strstr(why, "(critical: 1, which could not be kept in "));
 }
 
 int main(void)
