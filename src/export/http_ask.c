@@ -43,9 +43,10 @@ static void set_question(CURL *c, const struct asking *a, struct curl_slist *hea
 	libcurl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)PIECE_BYTES);
 	libcurl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_piece);
 	libcurl_easy_setopt(c, CURLOPT_WRITEDATA, a);
-	libcurl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)a->ask->timeout_ms);
+	libcurl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)a->ask->whole_ms);
+	libcurl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)a->ask->silent_ms);
 	libcurl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	libcurl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)(a->ask->timeout_ms + 999) / 1000);
+	libcurl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)(a->ask->silent_ms + 999) / 1000);
 	if (headers)
 		libcurl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
 	if (a->ask->ca)
@@ -128,7 +129,13 @@ int http_fetch(struct buf *out, const char *url, size_t limit, unsigned timeout_
 {
 	struct fetch f = { out, limit };
 
-	return http_ask(&(struct http_ask){ "watch", url, NULL, NULL, timeout_ms, keep_body, &f }, err);
+	return http_ask(&(struct http_ask){ .what = "watch",
+					    .url = url,
+					    .silent_ms = timeout_ms,
+					    .whole_ms = timeout_ms,
+					    .take = keep_body,
+					    .ctx = &f },
+			err);
 }
 
 #else /* built without */

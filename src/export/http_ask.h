@@ -12,12 +12,14 @@ struct http_ask {
 	const char *what; /* names it in errors: "watch" */
 	const char *url;
 	const char *token, *ca; /* as post_secure; NULL: none */
-	unsigned timeout_ms;    /* without any byte of an answer */
+	unsigned silent_ms;     /* without any byte of an answer */
+	unsigned whole_ms;      /* until all of it is in */
 	bool (*take)(void *ctx, struct slice piece);
 	void *ctx;
 };
 
-/* 0: the whole answer with status 200 was taken. What `take` ended is ERR_FORMAT. */
+/* 0: the whole answer with status 200 was taken. What `take` ended is ERR_FORMAT. It ends after whole_ms at the latest,
+ * however slowly bytes come. */
 int http_ask(const struct http_ask *ask, struct err *err);
 
 /* GET: the body of an answer with status 200, at most `limit` bytes of it, within timeout_ms. Appends to *out. */

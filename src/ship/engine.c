@@ -12,7 +12,8 @@
 #include <stdlib.h>
 
 enum {
-	WAIT_MS = 60000,
+	SILENT_MS = 60000,
+	WHOLE_MS = 600000, /* for an answer: engines end one much earlier (VictoriaLogs after 30 s) */
 	LINE_MOST = 4 << 20,
 	ROWS_MOST = 1 << 16 /* of a slice, about */,
 	SLICES_MOST = 4096,
@@ -45,6 +46,7 @@ struct asking {
 	bool counted;            /* records and tokens are the engine's */
 	uint64_t rollups, asked; /* that there are; those that had come when the slice was asked for */
 	bool failed;             /* no memory */
+	bool late;               /* the answer was not whole after WHOLE_MS */
 };
 
 /* --- seen ----------------------------------------------------------------------------------- */
@@ -342,6 +344,7 @@ static void make_url(struct buf *out, const struct engine_question *q, enum logs
 
 static int ask(struct asking *a, enum logsql_id id, int64_t from_us, int64_t to_us, struct err *err)
 {
+	const uint64_t begun_ns = clock_mono_ns(&clock_system);
 	struct buf url = { 0 };
 	int rc;
 
@@ -349,8 +352,16 @@ static int ask(struct asking *a, enum logsql_id id, int64_t from_us, int64_t to_
 	buf_clear(&a->rest);
 	make_url(&url, a->q, id, from_us, to_us);
 	rc = url.failed ? err_set(err, ERR_NOMEM, "no memory to ask")
-			: http_ask(&(struct http_ask){ "fleet", url.p, a->q->token, a->q->ca, WAIT_MS, take_piece, a },
+			: http_ask(&(struct http_ask){ .what = "fleet",
+						       .url = url.p,
+						       .token = a->q->token,
+						       .ca = a->q->ca,
+						       .silent_ms = SILENT_MS,
+						       .whole_ms = WHOLE_MS,
+						       .take = take_piece,
+						       .ctx = a },
 				   err);
+	a->late = rc && clock_mono_ns(&clock_system) - begun_ns >= WHOLE_MS * UINT64_C(1000000);
 	if (!rc && a->rest.used)
 		take_line(a, buf_slice(&a->rest));
 	if (a->failed)
@@ -372,14 +383,15 @@ static int64_t width_of(const struct asking *a)
 	return width < SLICE_LEAST_US ? SLICE_LEAST_US : width;
 }
 
-/* An engine ends an answer that takes it too long: what is missing is asked for by halves; what had come is known. */
+/* An engine ends an answer that takes it too long: what is missing is asked for by halves; what had come is known. One
+ * that does not even end it is not asked again. */
 static int ask_rollups(struct asking *a, int64_t from_us, int64_t to_us, struct err *err)
 {
 	const uint64_t before = a->out->rows;
 	const int64_t half = (to_us - from_us) / 2000 * 1000;
 	int rc = ask(a, LOGSQL_SKETCHES, from_us, to_us, err);
 
-	if (!rc || a->failed || a->out->rows == before || half < SLICE_LEAST_US)
+	if (!rc || a->failed || a->late || a->out->rows == before || half < SLICE_LEAST_US)
 		return rc;
 	rc = ask_rollups(a, from_us, from_us + half - 1000, err);
 	return rc ? rc : ask_rollups(a, from_us + half, to_us, err);
