@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/lines.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -337,6 +338,13 @@ void backlog_put(struct backlog *s, enum backlog_kind kind, struct slice line, u
 		lose_first(s, kind);
 }
 
+void backlog_missed(struct backlog *s, enum backlog_kind kind, uint64_t lines, uint64_t steps)
+{
+	pthread_mutex_lock(&s->lock);
+	note_lost(s, kind, lines, steps, slice_of(""), "no memory");
+	pthread_mutex_unlock(&s->lock);
+}
+
 static int write_state(struct backlog *s)
 {
 	struct buf text = { 0 };
@@ -354,14 +362,26 @@ static int write_state(struct backlog *s)
 	return rc;
 }
 
+/* Line by line, so that a batch of them is no larger than others; those for which there is no memory wait. */
 static void take_gaps(struct backlog *s)
 {
+	struct slice rest, line;
+
 	pthread_mutex_lock(&s->lock);
 	if (s->gaps.lines.failed)
 		backlog_gaps_free(&s->gaps); /* what is lost is counted by the state */
-	if (s->gaps.n &&
-	    puts_add(&s->puts[BACKLOG_EVENTS], buf_slice(&s->gaps.lines), s->gaps.n, 0, BACKLOG_BATCH_BYTES))
-		backlog_gaps_clear(&s->gaps);
+	rest = buf_slice(&s->gaps.lines);
+	while (rest.n) {
+		const struct slice before = rest;
+
+		line = next_line(&rest);
+		line.n = (size_t)(rest.p - line.p); /* with its end */
+		if (!puts_add(&s->puts[BACKLOG_EVENTS], line, 1, 0, BACKLOG_BATCH_BYTES)) {
+			rest = before;
+			break;
+		}
+	}
+	backlog_gaps_keep(&s->gaps, rest);
 	pthread_mutex_unlock(&s->lock);
 }
 

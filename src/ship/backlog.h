@@ -42,6 +42,9 @@ void backlog_id(struct backlog *s, char out[BACKLOG_ID_BYTES]);
 /* A line with its end; steps: that it sums up. */
 void backlog_put(struct backlog *s, enum backlog_kind kind, struct slice line, uint64_t steps);
 
+/* Lines that could not even be made, since there was no memory: they are counted as lost, and told. */
+void backlog_missed(struct backlog *s, enum backlog_kind kind, uint64_t lines, uint64_t steps);
+
 /* Writes what was put, and the places; where those are NULL, events alone, which do no harm when they are read again:
  * the places stay what they were. */
 int backlog_commit(struct backlog *s, const struct slice *places, struct err *err);

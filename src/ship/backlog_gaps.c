@@ -26,7 +26,6 @@ static void tell(struct backlog_gaps *g, struct slice instance, uint64_t steps, 
 	fields_set_number(&extra, F_DROPPED, (double)steps);
 	fields_set_text(&extra, F_REASON, slice_of(why));
 	record_encode(&g->lines, &rec);
-	g->n++;
 }
 
 static uint64_t steps_of(struct slice line)
@@ -66,14 +65,16 @@ void backlog_gaps_add(struct backlog_gaps *g, struct slice batch, uint64_t steps
 	buf_free(&of);
 }
 
-void backlog_gaps_clear(struct backlog_gaps *g)
+void backlog_gaps_keep(struct backlog_gaps *g, struct slice rest)
 {
-	buf_clear(&g->lines);
-	g->n = 0;
+	if (rest.n)
+		memmove(g->lines.p, rest.p, rest.n);
+	g->lines.used = rest.n;
+	if (g->lines.p)
+		g->lines.p[rest.n] = 0;
 }
 
 void backlog_gaps_free(struct backlog_gaps *g)
 {
 	buf_free(&g->lines);
-	g->n = 0;
 }

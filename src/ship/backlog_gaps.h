@@ -6,7 +6,6 @@
 
 struct backlog_gaps {
 	struct buf lines;
-	uint64_t n;
 	int64_t last_us; /* of a gap: no two have the same time, by which they are told apart */
 };
 
@@ -14,7 +13,7 @@ struct backlog_gaps {
  * up. What no line of it says is told without an instance. */
 void backlog_gaps_add(struct backlog_gaps *g, struct slice batch, uint64_t steps, const char *why, int64_t now_us);
 
-void backlog_gaps_clear(struct backlog_gaps *g); /* keeps the memory, and the last time */
+void backlog_gaps_keep(struct backlog_gaps *g, struct slice rest); /* of its lines; and the last time */
 void backlog_gaps_free(struct backlog_gaps *g);
 
 #endif

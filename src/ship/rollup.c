@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { SLOTS = 4096, MODELS_MOST = 8, OWN_MOST_BYTES = ROLLUP_MOST_BYTES / 2 };
+enum { SLOTS = 4096, MODELS_MOST = 8, OWN_MOST_BYTES = ROLLUP_MOST_BYTES / 2, SKETCH_LEAST_BYTES = 16 };
 
 /* A roll-up that is open, of a stream; the first one is the one that steps came to last. */
 struct open_rollup {
@@ -29,7 +29,7 @@ struct rollups {
 	struct stream *slot[SLOTS];
 	size_t n_streams, n_open;
 	struct batch *batch;
-	bool failed;
+	struct rollups_lost lost;
 };
 
 enum { IDLE_FLUSHES = 10 };
@@ -91,9 +91,18 @@ void rollups_close(struct rollups *t)
 	free(t);
 }
 
-bool rollups_failed(const struct rollups *t)
+struct rollups_lost rollups_lost(struct rollups *t)
 {
-	return t->failed;
+	const struct rollups_lost lost = t->lost;
+
+	t->lost = (struct rollups_lost){ .rollups = 0 };
+	return lost;
+}
+
+static void lose(struct rollups *t, uint64_t steps)
+{
+	t->lost.rollups++;
+	t->lost.steps += steps;
 }
 
 size_t rollups_open_count(const struct rollups *t)
@@ -131,7 +140,6 @@ static struct stream *add_stream(struct rollups *t, uint64_t hash, struct slice 
 		s->strategy = session_text(slice_of(""));
 	}
 	if (!s || !s->instance || !s->id || !s->model_name || !s->strategy) {
-		t->failed = true;
 		if (s)
 			free_stream(s);
 		return NULL;
@@ -144,14 +152,14 @@ static struct stream *add_stream(struct rollups *t, uint64_t hash, struct slice 
 	return s;
 }
 
-static void learn(struct rollups *t, char **kept, struct slice said)
+/* Without memory now, perhaps from the next line. */
+static void learn(char **kept, struct slice said)
 {
 	char *text;
 
 	if (**kept || !said.n)
 		return;
 	text = session_text(said);
-	t->failed |= !text;
 	if (!text)
 		return;
 	free(*kept);
@@ -180,8 +188,8 @@ static struct stream *stream_of(struct rollups *t, const struct field_values *se
 	}
 	if (!s)
 		return NULL;
-	learn(t, &s->model_name, fields_text(session, F_MODEL_NAME));
-	learn(t, &s->strategy, fields_text(session, F_STRATEGY));
+	learn(&s->model_name, fields_text(session, F_MODEL_NAME));
+	learn(&s->strategy, fields_text(session, F_STRATEGY));
 	return s;
 }
 
@@ -210,7 +218,6 @@ static struct rollup *rollup_at(struct rollups *t, struct stream *s, int64_t tim
 		if (minute_of(o->sums.from_us) == minute_of(time_us))
 			return &o->sums;
 	o = calloc(1, sizeof *o);
-	t->failed |= !o;
 	if (!o)
 		return NULL;
 	o->sums.from_us = o->sums.to_us = time_us;
@@ -263,6 +270,8 @@ static void take_run(struct rollups *t, const struct columns *c, const struct ba
 		n = r ? together(c, from, end, r) : end - from;
 		if (r)
 			sum_up(s, r, c, from, n, run->held.any);
+		else
+			lose(t, n);
 	}
 }
 
@@ -335,13 +344,14 @@ static bool is_own(const struct stream *s)
 	return s->begun && !s->others && *s->id && s->last_us - s->first_us >= ROLLUP_US;
 }
 
-static void name(struct rollups *t, struct rollup *r, const struct stream *s, bool with_session, bool with_model)
+/* False: no memory. */
+static bool name(struct rollup *r, const struct stream *s, bool with_session, bool with_model)
 {
 	r->instance = session_text(slice_of(s->instance));
 	r->model_name = session_text(slice_of(with_model ? s->model_name : ""));
 	r->strategy = session_text(slice_of(with_model ? s->strategy : ""));
 	r->session_id = with_session ? session_text(slice_of(s->id)) : NULL;
-	t->failed |= !r->instance || !r->model_name || !r->strategy || (with_session && !r->session_id);
+	return r->instance && r->model_name && r->strategy && (r->session_id || !with_session);
 }
 
 static void merge(struct rollup *into, const struct rollup *from)
@@ -365,17 +375,31 @@ struct gathered {
 	size_t n;
 };
 
-static struct rollup *gathered_for(struct rollups *t, struct gathered *g, const struct stream *s)
+/* NULL: no memory. */
+static struct rollup *gathered_for(struct gathered *g, const struct stream *s)
 {
 	for (size_t i = 0; i < g->n && i < MODELS_MOST; i++)
 		if (!strcmp(g->of[i].model_name, s->model_name) && !strcmp(g->of[i].strategy, s->strategy))
 			return &g->of[i];
 	if (g->n <= MODELS_MOST) {
 		g->of[g->n] = (struct rollup){ .records = 0 };
-		name(t, &g->of[g->n], s, false, g->n < MODELS_MOST);
+		if (!name(&g->of[g->n], s, false, g->n < MODELS_MOST)) {
+			rollup_free(&g->of[g->n]);
+			return NULL;
+		}
 		g->n++;
 	}
 	return &g->of[g->n - 1];
+}
+
+static void gather(struct rollups *t, struct gathered *g, const struct closing *c)
+{
+	struct rollup *into = gathered_for(g, c->of);
+
+	if (into)
+		merge(into, c->sums);
+	else
+		lose(t, c->sums->records);
 }
 
 static size_t line_bytes(const struct rollup *r, size_t sketch_bytes)
@@ -389,49 +413,82 @@ static size_t line_bytes(const struct rollup *r, size_t sketch_bytes)
 	return n;
 }
 
-static void put_gathered(struct gathered *g, size_t room, rollup_put *put, void *ctx)
+static size_t gathered_bytes(const struct gathered *g, size_t sketch_bytes)
 {
-	size_t sketch_bytes = ROLLUP_SKETCH_BYTES, used;
+	size_t n = 0;
 
-	do {
-		used = 0;
-		for (size_t i = 0; i < g->n; i++)
-			used += line_bytes(&g->of[i], sketch_bytes);
-		sketch_bytes = used > room ? sketch_bytes / 2 : sketch_bytes;
-	} while (used > room && sketch_bytes >= 32);
-	for (size_t i = 0; i < g->n; i++) {
-		put(ctx, &g->of[i], used > room ? 0 : sketch_bytes);
-		rollup_free(&g->of[i]);
-	}
+	for (size_t i = 0; i < g->n; i++)
+		n += line_bytes(&g->of[i], sketch_bytes);
+	return n;
+}
+
+/* The last two become one, of no model. */
+static void join_last(struct gathered *g)
+{
+	struct rollup *into = &g->of[g->n - 2], *last = &g->of[g->n - 1];
+
+	*into->model_name = *into->strategy = 0;
+	merge(into, last);
+	rollup_free(last);
+	g->n--;
+}
+
+/* How large sketches may be. When even lines without any have no room, models share one. */
+static size_t make_fit(struct gathered *g, size_t room)
+{
+	size_t sketch_bytes = ROLLUP_SKETCH_BYTES;
+
+	while (gathered_bytes(g, sketch_bytes) > room && (sketch_bytes || g->n > 1))
+		if (sketch_bytes)
+			sketch_bytes = sketch_bytes > SKETCH_LEAST_BYTES ? sketch_bytes / 2 : 0;
+		else
+			join_last(g);
+	return sketch_bytes;
 }
 
 /* All of one instance and minute: the largest streams have their own as long as there is room. */
-static void close_minute(struct rollups *t, struct closing *c, size_t n, rollup_put *put, void *ctx)
+struct minute {
+	struct rollups *t;
+	struct gathered g;
+	size_t used; /* bytes of streams' own */
+	rollup_put *put;
+	void *ctx;
+};
+
+static void put_one(const struct minute *m, const struct rollup *r, size_t sketch_bytes)
 {
-	struct gathered *g = calloc(1, sizeof *g);
-	size_t used = 0;
+	if (!m->put(m->ctx, r, sketch_bytes))
+		lose(m->t, r->records);
+}
 
-	t->failed |= !g;
-	for (size_t i = 0; g && i < n; i++) {
-		name(t, c[i].sums, c[i].of, true, true);
-		if (t->failed)
-			break;
-		if (c[i].own && used < OWN_MOST_BYTES) {
-			const size_t bytes = line_bytes(c[i].sums, ROLLUP_SKETCH_BYTES);
+/* False: it shares. */
+static bool close_own(struct minute *m, const struct closing *c)
+{
+	size_t bytes;
 
-			c[i].own = used + bytes <= OWN_MOST_BYTES;
-			used += c[i].own ? bytes : 0;
-		} else {
-			c[i].own = false;
-		}
-		if (c[i].own)
-			put(ctx, c[i].sums, ROLLUP_SKETCH_BYTES);
-		else
-			merge(gathered_for(t, g, c[i].of), c[i].sums);
+	if (!c->own || m->used >= OWN_MOST_BYTES || !name(c->sums, c->of, true, true))
+		return false;
+	bytes = line_bytes(c->sums, ROLLUP_SKETCH_BYTES);
+	if (m->used + bytes > OWN_MOST_BYTES)
+		return false;
+	m->used += bytes;
+	put_one(m, c->sums, ROLLUP_SKETCH_BYTES);
+	return true;
+}
+
+static void close_minute(struct rollups *t, const struct closing *c, size_t n, rollup_put *put, void *ctx)
+{
+	struct minute m = { .t = t, .put = put, .ctx = ctx };
+	size_t sketch_bytes;
+
+	for (size_t i = 0; i < n; i++)
+		if (!close_own(&m, &c[i]))
+			gather(t, &m.g, &c[i]);
+	sketch_bytes = make_fit(&m.g, ROLLUP_MOST_BYTES - m.used);
+	for (size_t i = 0; i < m.g.n; i++) {
+		put_one(&m, &m.g.of[i], sketch_bytes);
+		rollup_free(&m.g.of[i]);
 	}
-	if (g)
-		put_gathered(g, ROLLUP_MOST_BYTES - used, put, ctx);
-	free(g);
 }
 
 static size_t list_open(const struct rollups *t, struct closing *out)
@@ -443,6 +500,14 @@ static size_t list_open(const struct rollups *t, struct closing *out)
 			for (struct open_rollup *o = s->open; o; o = o->next)
 				out[n++] = (struct closing){ &o->sums, s, is_own(s) };
 	return n;
+}
+
+static void lose_open(struct rollups *t)
+{
+	for (size_t i = 0; i < SLOTS; i++)
+		for (const struct stream *s = t->slot[i]; s; s = s->chain)
+			for (const struct open_rollup *o = s->open; o; o = o->next)
+				lose(t, o->sums.records);
 }
 
 /* Streams that are over, or have rested for long, are forgotten. */
@@ -469,7 +534,8 @@ void rollups_flush(struct rollups *t, rollup_put *put, void *ctx)
 	struct closing *c = calloc(t->n_open + 1, sizeof *c);
 	size_t n = c ? list_open(t, c) : 0;
 
-	t->failed |= !c;
+	if (!c)
+		lose_open(t);
 	if (n)
 		qsort(c, n, sizeof *c, by_minute);
 	for (size_t from = 0, to; from < n; from = to) {

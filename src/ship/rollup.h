@@ -8,7 +8,7 @@
  * Ownership  rollups_open creates, rollups_close destroys.
  * Threads    one at a time.
  * Bounds     ROLLUP_STREAMS streams are told apart; all others count for their instance alone.
- * Errors     `rollups_failed` sticks when memory runs out.
+ * Errors     what memory has no room for is counted (rollups_lost); what comes later is summed up again.
  */
 #ifndef RWKVMON_SHIP_ROLLUP_H
 #define RWKVMON_SHIP_ROLLUP_H
@@ -47,11 +47,16 @@ void rollups_close(struct rollups *t);
 void rollups_take(struct rollups *t, const struct columns *c, const char *source);
 
 /* Closes all that are open, oldest minutes first. `put` gets each that is to be written, and how large its sketches may
- * be; it lasts for the call. */
-typedef void rollup_put(void *ctx, const struct rollup *r, size_t sketch_bytes);
+ * be; it lasts for the call. False: there was no memory to write it. */
+typedef bool rollup_put(void *ctx, const struct rollup *r, size_t sketch_bytes);
 void rollups_flush(struct rollups *t, rollup_put *put, void *ctx);
 
 size_t rollups_open_count(const struct rollups *t);
-bool rollups_failed(const struct rollups *t);
+
+/* What was lost since the last call: roll-ups (steps for which none could be opened count as one), and their steps. */
+struct rollups_lost {
+	uint64_t rollups, steps;
+};
+struct rollups_lost rollups_lost(struct rollups *t);
 
 #endif

@@ -22,7 +22,8 @@ struct shipper {
 	struct record_decoder of_line, of_details;
 	struct buf line;
 	int64_t rollups_due_us, events_due_us;
-	bool events; /* some were put since the last commit */
+	bool events;         /* some were put since the last commit */
+	uint64_t lost_steps; /* of which nobody was told yet */
 };
 
 int shipper_open(struct shipper **out, const struct shipper_config *cfg, struct err *err)
@@ -102,8 +103,9 @@ static void take_line(struct shipper *s, struct slice line, const char *source)
 		write_stripped(s, &rec, line, source);
 	}
 	if (s->line.failed)
-		return;
-	backlog_put(s->spool, BACKLOG_EVENTS, buf_slice(&s->line), 0);
+		backlog_missed(s->spool, BACKLOG_EVENTS, 1, 0);
+	else
+		backlog_put(s->spool, BACKLOG_EVENTS, buf_slice(&s->line), 0);
 	s->events = true;
 }
 
@@ -134,15 +136,27 @@ void shipper_take(struct shipper *s, const struct columns *rows, struct slice li
 
 /* --- what is due ---------------------------------------------------------------------------------- */
 
-static void put_rollup(void *ctx, const struct rollup *r, size_t sketch_bytes)
+static bool put_rollup(void *ctx, const struct rollup *r, size_t sketch_bytes)
 {
 	struct shipper *s = ctx;
 	char id[BACKLOG_ID_BYTES];
 
 	backlog_id(s->spool, id);
 	buf_clear(&s->line);
-	if (rollup_write(&s->line, r, id, sketch_bytes))
-		backlog_put(s->spool, BACKLOG_ROLLUPS, buf_slice(&s->line), r->records);
+	if (!rollup_write(&s->line, r, id, sketch_bytes))
+		return false;
+	backlog_put(s->spool, BACKLOG_ROLLUPS, buf_slice(&s->line), r->records);
+	return true;
+}
+
+/* What memory had no room for is told with the next commit. */
+static void tell_lost(struct shipper *s)
+{
+	const struct rollups_lost lost = rollups_lost(s->rollups);
+
+	if (lost.rollups)
+		backlog_missed(s->spool, BACKLOG_ROLLUPS, lost.rollups, lost.steps);
+	s->lost_steps += lost.steps;
 }
 
 /* The next end of a minute, and a little later. */
@@ -163,6 +177,7 @@ int shipper_turn(struct shipper *s, struct slice places, bool end, struct err *e
 	any = end || now >= s->rollups_due_us || rollups_open_count(s->rollups) > OPEN_MOST;
 	if (any) {
 		rollups_flush(s->rollups, put_rollup, s);
+		tell_lost(s);
 		rc = backlog_commit(s->spool, &places, err);
 		s->rollups_due_us = next_minute(now);
 	} else if (s->events && (now >= s->events_due_us || now + EVENTS_US < s->events_due_us)) {
@@ -173,8 +188,11 @@ int shipper_turn(struct shipper *s, struct slice places, bool end, struct err *e
 		s->events = rc != 0;
 		s->events_due_us = now + EVENTS_US;
 	}
-	if (!rc && rollups_failed(s->rollups))
-		rc = err_set(err, ERR_NOMEM, "no memory to sum up all steps: roll-ups are incomplete");
+	if (!rc && s->lost_steps) {
+		rc = err_set(err, ERR_NOMEM, "no memory to sum up all steps; those that were lost: %llu",
+			     (unsigned long long)s->lost_steps);
+		s->lost_steps = 0;
+	}
 	pthread_mutex_unlock(&s->lock);
 	return rc ? rc : any;
 }

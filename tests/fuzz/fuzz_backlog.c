@@ -33,20 +33,20 @@ static void try_state(struct slice text)
 static void try_batch(struct slice text)
 {
 	const uint64_t steps = 1000;
-	struct backlog_gaps g = { .n = 0 };
+	struct backlog_gaps g = { .last_us = 0 };
 	struct slice lines;
-	uint64_t told = 0, n = 0;
+	uint64_t told = 0;
 
 	backlog_gaps_add(&g, text, steps, "it was full", INT64_C(1760000000000000));
 	lines = buf_slice(&g.lines);
-	for (; lines.n; n++) {
+	while (lines.n) {
 		int64_t dropped = 0;
 
 		if (!json_read_whole(json_read_member(next_line(&lines), "dropped"), &dropped) || dropped <= 0)
 			abort();
 		told += (uint64_t)dropped;
 	}
-	if (told != steps || n != g.n)
+	if (told != steps)
 		abort();
 	backlog_gaps_free(&g);
 }

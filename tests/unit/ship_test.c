@@ -190,7 +190,7 @@ struct sums {
 	int64_t minute;
 };
 
-static void add_line(void *ctx, const struct rollup *r, size_t sketch_bytes)
+static bool add_line(void *ctx, const struct rollup *r, size_t sketch_bytes)
 {
 	struct sums *s = ctx;
 	struct buf line = { 0 };
@@ -214,6 +214,7 @@ static void add_line(void *ctx, const struct rollup *r, size_t sketch_bytes)
 	s->count += (uint64_t)count;
 	s->total += sum;
 	buf_free(&line);
+	return true;
 }
 
 static struct columns *columns_new(void)
@@ -278,7 +279,7 @@ static void steps_are_in_one_rollup(void **state)
 		}
 	}
 	rollups_flush(t, add_line, &s);
-	assert_false(rollups_failed(t));
+	assert_int_equal(rollups_lost(t).rollups, 0);
 	assert_int_equal(s.records, 4040);
 	assert_int_equal(s.tokens, 4040);
 	assert_int_equal(s.count, 4040);
@@ -320,6 +321,55 @@ static void a_minute_has_a_bound(void **state)
 	assert_int_equal(s.records, n);
 	assert_int_equal(s.count, n);
 	assert_true(s.own > 10 && s.own < 3 * STREAMS);
+	assert_true(s.most_bytes <= ROLLUP_MOST_BYTES);
+	rollups_close(t);
+	free(c);
+}
+
+/* A step with every metric, of values with many digits. */
+static void add_full_step(struct columns *c, const struct field_values *session, const char *id, uint16_t who,
+			  int64_t time_us, enum phase phase)
+{
+	struct decoded d = { .rec = { .time_us = time_us,
+				      .event = EVENT_INFERENCE_STEP,
+				      .phase = phase,
+				      .token_count = 1,
+				      .session = session },
+			     .session_id = slice_of(id),
+			     .who = who };
+
+	for (int m = 0; m < METRIC_COUNT; m++)
+		record_set(&d.rec, (enum metric_id)m, 123456 * (1 + unit()));
+	columns_add(c, &d);
+}
+
+/* Many models with names that grow when they are written, every metric, prefill too: there is no room even without
+ * sketches, and models share lines. */
+static void a_minute_of_many_models_has_a_bound(void **state)
+{
+	enum { MODELS = 20, STEPS = 12 };
+	struct rollups *t = rollups_open();
+	struct columns *c = columns_new();
+	struct field_values v[MODELS];
+	char id[MODELS][16], model[MODELS][120];
+	struct sums s = { 0 };
+
+	(void)state;
+	for (int i = 0; i < MODELS; i++) {
+		memset(model[i], '\1', sizeof model[i]);
+		snprintf(model[i] + 100, 20, "%d", i);
+		snprintf(id[i], sizeof id[i], "short-%d", i);
+		session_of(&v[i], "host:1");
+		fields_set_text(&v[i], F_MODEL_NAME, slice_of(model[i]));
+		for (int k = 0; k < STEPS; k++)
+			add_full_step(c, &v[i], id[i], (uint16_t)i, BEGIN_US + k * INT64_C(1000000),
+				      k % 2 ? PHASE_PREFILL : PHASE_DECODE);
+	}
+	rollups_take(t, c, "a.log");
+	rollups_flush(t, add_line, &s);
+	assert_int_equal(s.records, MODELS * STEPS);
+	assert_int_equal(s.own, 0);
+	assert_true(s.lines > 1);
 	assert_true(s.most_bytes <= ROLLUP_MOST_BYTES);
 	rollups_close(t);
 	free(c);
@@ -578,6 +628,58 @@ static void a_full_folder_drops_rollups_first(void **state)
 	buf_free(&text);
 }
 
+/* A fleet's worth of gaps at once goes in batches that an engine takes. */
+static void gaps_go_in_batches_like_all_lines(void **state)
+{
+	enum { INSTANCES = 9000 };
+	struct buf places = { 0 }, text = { 0 };
+	struct backlog *b = open_backlog(2 << 20, &places);
+	struct backlog_batch batch;
+	uint64_t lines = 0;
+	char name[32];
+
+	(void)state;
+	for (int i = 0; i < INSTANCES; i++) {
+		snprintf(name, sizeof name, "h:%d", i);
+		put_lines(b, i, 1, name, 20);
+	}
+	commit(b, "p\n");
+	assert_true(backlog_next(b, &batch));
+	backlog_lose(b, &batch, "the engine refused them");
+	commit(b, NULL);
+	while (backlog_next(b, &batch)) {
+		assert_in_range(batch.bytes, 1, BACKLOG_BATCH_BYTES);
+		assert_true(backlog_read(b, &batch, &text));
+		lines += batch.lines;
+		backlog_done(b, &batch);
+	}
+	assert_int_equal(lines, INSTANCES);
+	backlog_close(b);
+	buf_free(&places);
+	buf_free(&text);
+}
+
+/* What could not be made is counted and told like what was lost later. */
+static void what_memory_had_no_room_for_is_told(void **state)
+{
+	struct buf places = { 0 }, text = { 0 };
+	struct backlog *b = open_backlog(1 << 20, &places);
+	struct backlog_counts n;
+
+	(void)state;
+	backlog_missed(b, BACKLOG_ROLLUPS, 2, 70);
+	backlog_missed(b, BACKLOG_EVENTS, 1, 0);
+	commit(b, "p\n");
+	backlog_count(b, &n);
+	assert_true(n.lost[BACKLOG_ROLLUPS] == 2 && n.lost[BACKLOG_EVENTS] == 1 && n.lost_steps == 70);
+	assert_int_equal(drain(b, &text), 1);
+	assert_non_null(strstr(text.p, "\"dropped\":70"));
+	assert_non_null(strstr(text.p, "no memory"));
+	backlog_close(b);
+	buf_free(&places);
+	buf_free(&text);
+}
+
 /* A folder that holds what nobody wrote so: no crash, and a clear error where it is not ours. */
 static void foreign_folders_are_refused(void **state)
 {
@@ -756,11 +858,14 @@ int main(void)
 		cmocka_unit_test(foreign_texts_are_refused),
 		cmocka_unit_test(steps_are_in_one_rollup),
 		cmocka_unit_test(a_minute_has_a_bound),
+		cmocka_unit_test(a_minute_of_many_models_has_a_bound),
 		cmocka_unit_test(answers_are_put_together),
 		cmocka_unit_test(unusual_minutes_are_found),
 		cmocka_unit_test_setup_teardown(what_was_committed_waits, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(events_do_not_move_places, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_full_folder_drops_rollups_first, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(gaps_go_in_batches_like_all_lines, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(what_memory_had_no_room_for_is_told, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(foreign_folders_are_refused, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(an_hour_without_an_engine_loses_nothing, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(an_hour_in_a_small_folder_is_told, make_dir, remove_dir),
