@@ -50,11 +50,6 @@ static double below_at(const struct sight *s, size_t row)
 	return limit_at(s, &s->c->is->below, s->limits->below, row);
 }
 
-static bool is_bare(const struct condition *c)
-{
-	return c->above.kind == LIMIT_NONE && c->below.kind == LIMIT_NONE;
-}
-
 /* Do the limits differ from row to row? */
 static bool follows(const struct condition *c)
 {
@@ -108,7 +103,7 @@ static double nearest_limit(double value, double above, double below)
 /* Compares the value with the limits and with the usual range; without limits, the usual range is the limit. */
 static void hold_against(struct sight *s, size_t row, double above, double below, struct verdict *v)
 {
-	bool bare = is_bare(s->c->is);
+	bool bare = condition_is_bare(s->c->is);
 	double clear = s->rule->is->clear, low, high;
 
 	v->violated = bare || beyond(v->value, above, below);
@@ -161,7 +156,7 @@ static size_t next_single(struct sight *s, size_t from, size_t to)
 	const struct condition *c = s->c->is;
 	double above = s->limits->above, below = s->limits->below;
 
-	if (is_bare(c))
+	if (condition_is_bare(c))
 		return from;
 	if (!follows(c) && ((isnan(above) && isnan(below)) || rows_are_within(s->rows, c->metric, above, below)))
 		return to;
@@ -236,7 +231,7 @@ static size_t next_windowed(struct sight *s, size_t from, size_t to)
 
 	if (seen->values.n + to < s->c->over)
 		return to;
-	if (is_bare(c) || follows(c) || c->by == BY_SPREAD) /* no limit of single values */
+	if (condition_is_bare(c) || follows(c) || c->by == BY_SPREAD) /* no limit of single values */
 		return from;
 	if (wanted == SIZE_MAX ||
 	    (seen_is_within(seen, above, below) && rows_are_within(s->rows, c->metric, above, below)))

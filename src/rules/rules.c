@@ -107,13 +107,19 @@ static size_t judged_n(const struct rules *r)
 	return r->judging.plan->n_rules;
 }
 
+/* An overlay is for models of a vocabulary alone, also when it is chosen by itself. */
+static bool suits_set(const struct rules *r, const struct ruleset *set)
+{
+	return !set->vocab_at_most || (r->vocab > 0 && r->vocab <= (double)set->vocab_at_most);
+}
+
 static bool rule_applies(const struct rules *r, const struct plan_rule *p)
 {
-	double vocab = r->vocab;
-	bool overlaid = r->set->overlay && vocab > 0 && vocab <= (double)r->set->overlay->vocab_at_most;
+	bool overlaid = r->set->overlay && suits_set(r, r->set->overlay);
 
-	return suits_vocab(r, &p->is->vocab) && (p->own ? !(overlaid && judges(r->set->overlay, p->is->alarm))
-							: overlaid && judges(r->set, p->is->alarm));
+	return suits_set(r, r->set) && suits_vocab(r, &p->is->vocab) &&
+	       (p->own ? !(overlaid && judges(r->set->overlay, p->is->alarm))
+		       : overlaid && judges(r->set, p->is->alarm));
 }
 
 /* Is there no such limit, and will be none unless the session says more? */

@@ -14,6 +14,8 @@
 
 enum { FILE_MAX_BYTES = 1 << 20, LEARN_DEFAULT = 50, KEYS_MAX = 32 };
 
+static const double DEVIATIONS_DEFAULT = 5, CLEAR_DEFAULT = 0.1;
+
 extern const unsigned char rules_default[], rules_default_end[];
 extern const unsigned char rules_thresholds[], rules_thresholds_end[];
 #define OWN_BASELINE "baseline=" /* the shipped set, with the caller's own numbers behind it */
@@ -115,6 +117,11 @@ static bool is_repeated(const struct yaml_node *node, size_t i)
 	return false;
 }
 
+static int repeated(struct reader *r, const struct yaml_node *node, size_t i)
+{
+	return wrong(r, node->key[i], "found \"%.80s\" a second time; expected each key once", node->key[i]->text);
+}
+
 /* One pair of a mapping. */
 static int read_pair(struct reader *r, const struct yaml_node *node, size_t i, const struct key *keys, size_t n,
 		     void *to)
@@ -122,8 +129,7 @@ static int read_pair(struct reader *r, const struct yaml_node *node, size_t i, c
 	const char *known[KEYS_MAX];
 
 	if (is_repeated(node, i))
-		return wrong(r, node->key[i], "found \"%.80s\" a second time; expected each key once",
-			     node->key[i]->text);
+		return repeated(r, node, i);
 	for (size_t k = 0; k < n; k++) {
 		known[k] = keys[k].name;
 		if (!strcmp(keys[k].name, node->key[i]->text))
@@ -139,6 +145,8 @@ static int read_mapping(struct reader *r, const struct yaml_node *node, const st
 
 	if (node->kind != YAML_MAPPING)
 		return expected(r, node, "a mapping (key: value)");
+	if (!node->n)
+		return wrong(r, node, "found an empty mapping; expected at least one key, such as `%s`", keys[0].name);
 	for (size_t i = 0; i < node->n; i++) {
 		int rc = read_pair(r, node, i, keys, n, to);
 
@@ -204,6 +212,16 @@ static int read_records(struct reader *r, const struct yaml_node *node, void *to
 		return expected(r, node, "a number of records from 1 to 1024");
 	*(size_t *)to = (size_t)value;
 	return 0;
+}
+
+/* Of one value there is no deviation. */
+static int read_recent(struct reader *r, const struct yaml_node *node, void *to)
+{
+	double value;
+
+	if (number_of(node, &value) && value == 1)
+		return expected(r, node, "a number of records from 2 to 1024");
+	return read_records(r, node, to);
 }
 
 static int read_text(struct reader *r, const struct yaml_node *node, void *to)
@@ -321,30 +339,35 @@ static int read_vocab(struct reader *r, const struct yaml_node *node, void *to)
 	static const struct key keys[] = { { "above", read_count, offsetof(struct vocab_range, above) },
 					   { "at_most", read_count, offsetof(struct vocab_range, at_most) } };
 
-	return read_mapping(r, node, keys, sizeof keys / sizeof *keys, to);
+	const struct vocab_range *range = to;
+	int rc = read_mapping(r, node, keys, sizeof keys / sizeof *keys, to);
+
+	if (rc || range->above < range->at_most)
+		return rc;
+	return wrong(r, node, "found `above` that is not less than `at_most`; expected a range that has a size in it");
 }
 
 /* A text in every language, or one text for all. */
 static int read_texts(struct reader *r, const struct yaml_node *node, void *to)
 {
 	const char **texts = to;
+	struct key keys[LANG_COUNT];
+	int rc;
 
 	if (node->kind == YAML_SCALAR) {
 		for (int lang = 0; lang < LANG_COUNT; lang++)
 			texts[lang] = node->text;
 		return 0;
 	}
-	for (int lang = 0; lang < LANG_COUNT; lang++) {
-		const struct yaml_node *one = yaml_get(node, lang_codes[lang]);
-
-		if (!one || one->kind != YAML_SCALAR)
-			return expected(r, node, "a text, or { en: …, zh: … }");
-		texts[lang] = one->text;
-	}
-	return 0;
+	for (int lang = 0; lang < LANG_COUNT; lang++)
+		keys[lang] = (struct key){ lang_codes[lang], read_text, (size_t)lang * sizeof *texts };
+	rc = read_mapping(r, node, keys, LANG_COUNT, to);
+	for (int lang = 0; lang < LANG_COUNT && !rc; lang++)
+		rc = texts[lang] ? 0 : expected(r, node, "a text, or { en: …, zh: … }");
+	return rc;
 }
 
-/* Which number a relative limit is relative to: `baseline`, a number of session_start, or a metric. */
+/* Which number a relative limit is relative to: `baseline`, a number of session_start, or a metric. NAN: not given. */
 struct relative {
 	const char *of;
 	double times, plus, deviations, otherwise;
@@ -363,14 +386,20 @@ static const struct {
 
 enum { RELATIVES = sizeof relatives / sizeof *relatives };
 
+static double or_else(double given, double otherwise)
+{
+	return isnan(given) ? otherwise : given;
+}
+
 static int relate(struct reader *r, const struct yaml_node *node, const struct relative *rel, struct limit *limit)
 {
 	const char *known[FIELD_COUNT + METRIC_COUNT + RELATIVES];
 	size_t n = 0;
 
-	*limit = (struct limit){
-		.value = rel->times, .plus = rel->plus, .deviations = rel->deviations, .otherwise = rel->otherwise
-	};
+	*limit = (struct limit){ .value = or_else(rel->times, 1),
+				 .plus = or_else(rel->plus, 0),
+				 .deviations = or_else(rel->deviations, DEVIATIONS_DEFAULT),
+				 .otherwise = rel->otherwise };
 	for (size_t i = 0; i < RELATIVES; i++) {
 		known[n++] = relatives[i].word;
 		limit->kind = relatives[i].kind;
@@ -398,13 +427,34 @@ static int relate(struct reader *r, const struct yaml_node *node, const struct r
 	return unknown_word(r, yaml_get(node, "of"), "what the limit is relative to", known, n);
 }
 
+/* Keys that mean something only beside the other kind of limit. */
+static int complete_limit(struct reader *r, const struct yaml_node *node, const struct relative *rel,
+			  const struct limit *limit)
+{
+	const bool learned = limit->kind == LIMIT_LEARNED;
+
+	if (!learned && !isnan(rel->deviations))
+		return wrong(
+			r, yaml_get(node, "deviations"),
+			"found `deviations` in a limit that is not learned; expected it only beside `of: learned`");
+	if (learned && !isnan(rel->otherwise))
+		return wrong(
+			r, yaml_get(node, "otherwise"),
+			"found `otherwise` beside `of: learned`; expected it in a rule of its own, with that number "
+			"as its limit: nothing is judged before it is learned");
+	if (learned && !isnan(rel->plus))
+		return wrong(r, yaml_get(node, "plus"),
+			     "found `plus` beside `of: learned`; expected `times` and `deviations` alone");
+	return 0;
+}
+
 static int read_limit(struct reader *r, const struct yaml_node *node, void *to)
 {
 	static const struct key keys[] = {
 #define LIMIT_KEY(name, read, member, expected, help) { name, read, offsetof(struct relative, member) },
 #include "rules/keys_rows.h"
 	};
-	struct relative rel = { .times = 1, .deviations = 5, .otherwise = NAN };
+	struct relative rel = { .times = NAN, .plus = NAN, .deviations = NAN, .otherwise = NAN };
 	struct limit *limit = to;
 	int rc;
 
@@ -417,7 +467,8 @@ static int read_limit(struct reader *r, const struct yaml_node *node, void *to)
 		return rc;
 	if (!rel.of)
 		return expected(r, node, "a number, or { of: baseline, times: 1.5 }");
-	return relate(r, node, &rel, limit);
+	rc = relate(r, node, &rel, limit);
+	return rc ? rc : complete_limit(r, node, &rel, limit);
 }
 
 static int read_sudden(struct reader *r, const struct yaml_node *node, void *to)
@@ -428,6 +479,8 @@ static int read_sudden(struct reader *r, const struct yaml_node *node, void *to)
 	};
 
 	*(struct sudden *)to = (struct sudden){ .deviations = 6, .of = 256 };
+	if (node->kind == YAML_MAPPING && !node->n) /* all of it is usual */
+		return 0;
 	return read_mapping(r, node, keys, sizeof keys / sizeof *keys, to);
 }
 
@@ -478,19 +531,72 @@ static int read_unusual(struct reader *r, const struct yaml_node *node, void *to
 		     "found neither or both of `once_in` and `beyond`; expected one, such as `once_in: 100000`");
 }
 
+/* Has the condition keys that say how a value is held against limits? */
+static bool judges_values(const struct condition *c)
+{
+	return !condition_is_bare(c) || c->over > 1 || c->by != BY_LAST || c->sudden.of || c->forecast.within_us ||
+	       !isnan(c->missing);
+}
+
 static int complete_unusual(struct reader *r, const struct yaml_node *node, const struct condition *c)
 {
-	if (c->above.kind != LIMIT_NONE || c->below.kind != LIMIT_NONE || c->over > 1 || c->sudden.of ||
-	    c->forecast.within_us || !isnan(c->missing))
+	if (judges_values(c))
 		return wrong(r, node, "found `unusual` beside other keys of a condition; expected it alone");
 	return 0;
 }
 
 static int complete_absent(struct reader *r, const struct yaml_node *node, const struct condition *c)
 {
-	if (c->above.kind != LIMIT_NONE || c->below.kind != LIMIT_NONE || c->over > 1 || c->sudden.of ||
-	    c->forecast.within_us || !isnan(c->missing) || condition_is_unusual(c))
+	if (judges_values(c) || condition_is_unusual(c))
 		return wrong(r, node, "found `absent` beside other keys of a condition; expected it alone");
+	return 0;
+}
+
+static bool is_one_sided(const struct condition *c)
+{
+	return c->above.kind == LIMIT_NONE || c->below.kind == LIMIT_NONE;
+}
+
+static int complete_learned(struct reader *r, const struct yaml_node *node, const struct condition *c)
+{
+	if (c->sudden.of)
+		return wrong(r, node, "found `sudden` beside `of: learned`; expected one of them");
+	if (c->by == BY_MEAN || c->by == BY_SPREAD)
+		return wrong(r, node, "found `by: %s` beside `of: learned`; expected median, min or max",
+			     aggregate_names[c->by]);
+	if (!is_one_sided(c) && c->above.kind != c->below.kind)
+		return wrong(r, yaml_get(node, c->above.kind == LIMIT_LEARNED ? "below" : "above"),
+			     "found another limit beside one of `of: learned`; expected it in a rule of its own");
+	return 0;
+}
+
+static bool is_speed(enum metric_id m)
+{
+	return m == M_TOKEN_LATENCY_MS || m == M_THROUGHPUT_TPS;
+}
+
+static bool is_of_itself(const struct condition *c, const struct limit *limit)
+{
+	return limit->kind == LIMIT_METRIC && limit->of.metric == c->metric && c->over == 1;
+}
+
+/* Limits that no value, or every value, violates. */
+static int complete_limits(struct reader *r, const struct yaml_node *node, const struct condition *c)
+{
+	if ((c->above.kind == LIMIT_GOAL || c->below.kind == LIMIT_GOAL) && !is_speed(c->metric))
+		return wrong(
+			r, node,
+			"found `of: goal` for %s; expected token_latency_ms or throughput_tps: the goal is a speed",
+			metric_specs[c->metric].id);
+	if (is_of_itself(c, &c->above) || is_of_itself(c, &c->below))
+		return wrong(r, node, "found a limit that is relative to %s itself; expected another reference",
+			     metric_specs[c->metric].id);
+	if (c->above.kind == LIMIT_ABSOLUTE && c->below.kind == LIMIT_ABSOLUTE && c->above.value < c->below.value)
+		return wrong(
+			r, node,
+			"found `above: %g` and `below: %g`, which every value violates; expected them the other way "
+			"round",
+			c->above.value, c->below.value);
 	return 0;
 }
 
@@ -498,26 +604,29 @@ static const struct condition no_condition = { .metric = METRIC_COUNT, .over = 1
 
 static int complete_condition(struct reader *r, const struct yaml_node *node, const struct condition *c)
 {
+	int rc;
+
 	if (c->metric == METRIC_COUNT)
 		return wrong(r, node, "found no `metric`; expected what is judged, such as `metric: token_latency_ms`");
 	if (c->absent)
 		return complete_absent(r, node, c);
 	if (condition_is_unusual(c))
 		return complete_unusual(r, node, c);
-	if (c->above.kind == LIMIT_NONE && c->below.kind == LIMIT_NONE && !c->sudden.of)
+	if (condition_is_bare(c) && !c->sudden.of)
 		return wrong(r, node, "found no limit; expected `above`, `below` or `sudden`");
 	if (c->by != BY_LAST && c->over == 1)
 		return wrong(r, node, "found `by: %s` of one record; expected `over` beside it",
 			     aggregate_names[c->by]);
-	if (condition_is_learned(c) && c->sudden.of)
-		return wrong(r, node, "found `sudden` beside `of: learned`; expected one of them");
-	if (condition_is_learned(c) && (c->by == BY_MEAN || c->by == BY_SPREAD))
-		return wrong(r, node, "found `by: %s` beside `of: learned`; expected median, min or max",
-			     aggregate_names[c->by]);
 	if (c->forecast.within_us && (c->over > 1 || c->sudden.of || condition_is_learned(c) || !isnan(c->missing)))
 		return wrong(r, node,
 			     "found `forecast` beside `over`, `sudden`, `missing` or `of: learned`; expected it alone");
-	return 0;
+	if (c->by == BY_LAST && c->over > 1)
+		return wrong(
+			r, node,
+			"found `over` of records of which only the last is judged; expected `by` beside it, such as "
+			"`by: median`");
+	rc = condition_is_learned(c) ? complete_learned(r, node, c) : 0;
+	return rc ? rc : complete_limits(r, node, c);
 }
 
 static int read_condition(struct reader *r, const struct yaml_node *node, struct condition *c)
@@ -567,6 +676,28 @@ static bool forecasts(const struct rule *rule)
 	return does;
 }
 
+/* Has the rule a condition with a limit inside which its value can be back? */
+static bool has_inside(const struct rule *rule)
+{
+	for (size_t i = 0; i < rule->n_when; i++)
+		if (!condition_is_bare(&rule->when[i]))
+			return true;
+	return false;
+}
+
+static void fill_rule(struct rule *rule)
+{
+	const struct alarm_spec *alarm = &alarm_specs[rule->alarm];
+
+	rule->name = rule->name ? rule->name : alarm->id;
+	rule->severity = rule->severity == SEVERITY_COUNT ? alarm->severity : rule->severity;
+	rule->clear = or_else(rule->clear, CLEAR_DEFAULT);
+	for (int lang = 0; lang < LANG_COUNT; lang++) {
+		rule->summary[lang] = rule->summary[lang] ? rule->summary[lang] : alarm->label[lang];
+		rule->action[lang] = rule->action[lang] ? rule->action[lang] : "";
+	}
+}
+
 static int complete_rule(struct reader *r, const struct yaml_node *node, struct rule *rule)
 {
 	int rc;
@@ -589,14 +720,10 @@ static int complete_rule(struct reader *r, const struct yaml_node *node, struct 
 		return wrong(r, node,
 			     "found `severity: critical` in a rule of forecast; expected warning or info: nothing has "
 			     "happened yet");
-	if (!rule->name)
-		rule->name = alarm_specs[rule->alarm].id;
-	if (rule->severity == SEVERITY_COUNT)
-		rule->severity = alarm_specs[rule->alarm].severity;
-	for (int lang = 0; lang < LANG_COUNT; lang++) {
-		rule->summary[lang] = rule->summary[lang] ? rule->summary[lang] : alarm_specs[rule->alarm].label[lang];
-		rule->action[lang] = rule->action[lang] ? rule->action[lang] : "";
-	}
+	if (!isnan(rule->clear) && !has_inside(rule))
+		return wrong(r, yaml_get(node, "clear"),
+			     "found `clear` in a rule without limits; expected it beside `above` or `below`");
+	fill_rule(rule);
 	return 0;
 }
 
@@ -609,7 +736,7 @@ static int read_rule(struct reader *r, const struct yaml_node *node, struct rule
 			       .when = { no_condition },
 			       .n_when = 1,
 			       .cooldown_us = 60000000,
-			       .clear = 0.1,
+			       .clear = NAN,
 			       .warmup = WARMUP_UNSET,
 			       .vocab = { .at_most = UINT64_MAX } };
 	rc = read_mapping(r, node, rule_keys, sizeof rule_keys / sizeof *rule_keys, rule);
@@ -695,10 +822,10 @@ static int read_baseline(struct reader *r, const struct yaml_node *node, void *t
 		r->set->learn_records = LEARN_DEFAULT;
 		return 0;
 	}
-	if (node->kind != YAML_MAPPING)
+	if (node->kind != YAML_MAPPING || !node->n)
 		return expected(r, node, "`learn`, or { token_latency_ms: 50, … }");
 	for (size_t i = 0; i < node->n; i++) {
-		int rc = read_baseline_of(r, node->key[i], node->item[i]);
+		int rc = is_repeated(node, i) ? repeated(r, node, i) : read_baseline_of(r, node->key[i], node->item[i]);
 
 		first = first ? first : rc;
 	}
@@ -732,6 +859,97 @@ static const struct key set_keys[] = {
 #include "rules/keys_rows.h"
 };
 
+/* --- keys of a set that none of its rules heeds ---------------------------------------- */
+
+static bool is_of_baseline(const struct condition *c)
+{
+	return c->above.kind == LIMIT_BASELINE || c->below.kind == LIMIT_BASELINE;
+}
+
+/* Has a rule of the set such a condition? */
+static bool some_condition(const struct ruleset *set, bool (*is)(const struct condition *c, enum metric_id m),
+			   enum metric_id m)
+{
+	for (size_t i = 0; i < set->n; i++)
+		for (size_t c = 0; c < set->rule[i].n_when; c++)
+			if (is(&set->rule[i].when[c], m))
+				return true;
+	return false;
+}
+
+/* METRIC_COUNT: any metric. */
+static bool is_of_baseline_of(const struct condition *c, enum metric_id m)
+{
+	return is_of_baseline(c) && (m == METRIC_COUNT || m == c->metric);
+}
+
+static bool takes_windows(const struct condition *c, enum metric_id m)
+{
+	(void)m;
+	return c->over > 1;
+}
+
+static void check_baseline(struct reader *r, const struct yaml_node *node)
+{
+	for (size_t i = 0; node->kind == YAML_MAPPING && i < node->n; i++) {
+		enum metric_id m = metric_by_id(slice_of(node->key[i]->text));
+
+		if (m != METRIC_COUNT && !some_condition(r->set, is_of_baseline_of, m))
+			wrong(r, node->key[i],
+			      "found a baseline of %s, but no rule for it with `of: baseline`; expected one",
+			      metric_specs[m].id);
+	}
+	if (r->set->learn_records && !some_condition(r->set, is_of_baseline_of, METRIC_COUNT))
+		wrong(r, node, "found a baseline to learn, but no rule with `of: baseline`; expected one");
+}
+
+static bool lacks_baseline(const struct ruleset *set, const struct condition *c, const struct limit *limit)
+{
+	return limit->kind == LIMIT_BASELINE && isnan(limit->otherwise) && isnan(set->baseline[c->metric]) &&
+	       !set->learn_records;
+}
+
+static void check_conditions(struct reader *r, const struct yaml_node *node, const struct rule *rule)
+{
+	for (size_t i = 0; i < rule->n_when; i++) {
+		const struct condition *c = &rule->when[i];
+
+		if (lacks_baseline(r->set, c, &c->above) || lacks_baseline(r->set, c, &c->below))
+			wrong(r, node,
+			      "found `of: baseline` for %s, whose baseline is not given; expected it in the file's "
+			      "`baseline`, or `otherwise`",
+			      metric_specs[c->metric].id);
+	}
+}
+
+static void check_overlay(struct reader *r, const struct yaml_node *node)
+{
+	const struct ruleset *overlay = r->set->overlay;
+
+	for (size_t i = 0; overlay && i < r->set->n; i++)
+		for (size_t o = 0; o < overlay->n; o++)
+			if (overlay->rule[o].alarm == r->set->rule[i].alarm)
+				return;
+	if (overlay)
+		wrong(r, node, "found an overlay that replaces none of the rules; expected a rule of its alarm types");
+}
+
+static void check_set(struct reader *r, const struct yaml_node *root)
+{
+	const struct yaml_node *rules = yaml_get(root, "rules"), *baseline = yaml_get(root, "baseline");
+	const struct ruleset *set = r->set;
+
+	if (baseline)
+		check_baseline(r, baseline);
+	for (size_t i = 0; i < set->n; i++)
+		check_conditions(r, rules->item[i], &set->rule[i]);
+	if (set->overlay)
+		check_overlay(r, yaml_get(root, "overlays"));
+	if ((set->live.has_over || set->replay.has_over) && !some_condition(set, takes_windows, METRIC_COUNT))
+		wrong(r, yaml_get(root, set->replay.has_over ? "replay" : "live"),
+		      "found `over`, but no rule that judges several records; expected one with `over` and `by`");
+}
+
 static int read_set(struct reader *r, struct slice text)
 {
 	struct ruleset *set = r->set;
@@ -743,6 +961,8 @@ static int read_set(struct reader *r, struct slice text)
 	read_mapping(r, root, set_keys, sizeof set_keys / sizeof *set_keys, set);
 	if (!r->mistakes && !set->n)
 		wrong(r, root, "found no rules; expected a list `rules`");
+	if (!r->mistakes)
+		check_set(r, root);
 	if (!set->name)
 		set->name = arena_copy(&set->arena, slice_of(r->file));
 	for (int mode = RULES_LIVE; !r->mistakes && mode <= RULES_REPLAY; mode++)
@@ -788,6 +1008,8 @@ int ruleset_check_text(struct ruleset **out, struct slice text, const char *name
 /* "50ms,100tps": what the set's baseline is, instead of the published numbers. */
 static int read_own_baseline(struct ruleset *set, const char *name, const char *text, struct err *err)
 {
+	uint64_t given = 0;
+
 	for (bool more = true; more;) {
 		char *unit;
 		double value = strtod(text, &unit);
@@ -796,16 +1018,18 @@ static int read_own_baseline(struct ruleset *set, const char *name, const char *
 			: n == 3 && !memcmp(unit, "tps", 3) ? M_THROUGHPUT_TPS
 							    : METRIC_COUNT;
 
-		if (m == METRIC_COUNT || !(value > 0) || !isfinite(value))
+		if (m == METRIC_COUNT || !(value > 0) || !isfinite(value) || given & metric_bit((enum metric_id)m))
 			return err_set(
 				err, ERR_USAGE,
 				"%s: expected milliseconds a token, tokens per second, or both: baseline=50ms,100tps",
 				name);
+		given |= metric_bit((enum metric_id)m);
 		set->baseline[m] = value;
 		more = unit[n] == ',';
 		text = unit + n + 1;
 	}
-	return 0;
+	set->name = arena_copy(&set->arena, slice_of(name)); /* its limits are not those of the shipped set */
+	return set->arena.failed ? err_set(err, ERR_NOMEM, "%s: no memory for its rules", name) : 0;
 }
 
 static int open_own_baseline(struct ruleset **out, const char *name, struct err *err)

@@ -110,6 +110,12 @@ struct ruleset {
 /* The first metric that the rule needs and none of these (bits as of record.have) is; METRIC_COUNT: it can judge. */
 enum metric_id rule_lacks(const struct rule *rule, uint64_t have);
 
+/* Has it no limits? */
+static inline bool condition_is_bare(const struct condition *c)
+{
+	return c->above.kind == LIMIT_NONE && c->below.kind == LIMIT_NONE;
+}
+
 static inline bool condition_is_unusual(const struct condition *c)
 {
 	return c->unusual.once_in > 0 || c->unusual.beyond > 0;

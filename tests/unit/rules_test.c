@@ -442,8 +442,8 @@ static void rules_read_anew_keep_what_is_on(void **state)
 /* baseline=20ms,40tps: the shipped set with the caller's own numbers. */
 static void a_baseline_of_ones_own(void **state)
 {
-	static const char *const bad[] = { "baseline=", "baseline=fast", "baseline=0ms", "baseline=20ms,",
-					   "baseline=20" };
+	static const char *const bad[] = { "baseline=",      "baseline=fast", "baseline=0ms",
+					   "baseline=20ms,", "baseline=20",   "baseline=20ms,30ms" };
 	struct rule_limit limit[RULE_LIMITS_MAX];
 	struct ruleset *set;
 	struct rules *rules;
@@ -452,7 +452,10 @@ static void a_baseline_of_ones_own(void **state)
 
 	(void)state;
 	assert_int_equal(ruleset_open(&set, "baseline=20ms,40tps", &err), 0);
-	assert_string_equal(ruleset_name(set), "baseline");
+	assert_string_equal(ruleset_name(set), "baseline=20ms,40tps");
+	for (size_t i = 0; i < set->n; i++)
+		for (int lang = 0; lang < LANG_COUNT; lang++)
+			assert_null(strstr(set->rule[i].summary[lang], "50 ms"));
 	assert_int_equal(rules_open(&rules, set, RULES_LIVE, NULL, &err), 0);
 	for (size_t n = rules_limits(rules, limit); n-- > 0;) {
 		latency = limit[n].metric == M_TOKEN_LATENCY_MS ? limit[n].value : latency;
@@ -466,6 +469,35 @@ static void a_baseline_of_ones_own(void **state)
 		assert_int_equal(ruleset_open(&set, bad[i], &err), -ERR_USAGE);
 		assert_null(set);
 	}
+}
+
+/* The models of its `when`, and no others, also where it is not laid over another set. */
+static void an_overlay_by_itself_is_for_its_models(void **state)
+{
+	static const struct {
+		double vocab;
+		bool judged;
+	} cases[] = { { NAN, false }, { 1024, true }, { 1025, false }, { 256, true } };
+	struct rule_limit limit[RULE_LIMITS_MAX];
+	struct ruleset *set;
+	struct rules *rules;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(ruleset_open(&set, "byte", &err), 0);
+	rules = rules_of(set, RULES_LIVE);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct field_values session = { 0 };
+		struct record start = { .event = EVENT_SESSION_START, .session = &session };
+		struct rule_finding f[RULES_MAX];
+
+		if (!isnan(cases[i].vocab))
+			fields_set_number(&session, F_VOCAB_SIZE, cases[i].vocab);
+		rules_eval(rules, &start, f);
+		assert_int_equal(rules_limits(rules, limit) > 0, cases[i].judged);
+	}
+	rules_close(rules);
+	ruleset_close(set);
 }
 
 static void bad_files_are_refused_with_place_and_advice(void **state)
@@ -526,6 +558,58 @@ static void bad_files_are_refused_with_place_and_advice(void **state)
 		  ":1:", "neither or both", NULL },
 		{ "rules: [{alarm: unusual, metric: vram_used_mb, unusual: {beyond: 0}}]", ":1:", "from 0.01 to 1000",
 		  NULL },
+		/* Keys that would have no effect. */
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: {of: learned}, below: 5}]",
+		  ":1:86: ", "another limit beside", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 5, below: {of: learned}}]",
+		  ":1:64: ", "another limit beside", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: {of: learned, otherwise: 9}}]",
+		  ":1:89: ", "`otherwise` beside `of: learned`", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: {of: learned, plus: 9}}]",
+		  ":1:84: ", "`plus` beside `of: learned`", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: {of: goal, deviations: 9}}]",
+		  ":1:87: ", "not learned", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 9, over: 5}]",
+		  ":1:9: ", "only the last is judged", NULL },
+		{ "rules: [{alarm: unusual, metric: vram_used_mb, by: max, unusual: {beyond: 1}}]", ":1:9: ", "alone",
+		  NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: 1, and: [{metric: vram_used_mb, "
+		  "absent: yes, by: max}]}]",
+		  ":1:73: ", "expected it alone", NULL },
+		{ "rules: [{alarm: abnormal_entropy, metric: logits_entropy, above: {of: goal}}]",
+		  ":1:9: ", "the goal is a speed", NULL },
+		{ "rules: [{alarm: abnormal_entropy, metric: logits_entropy, above: {of: logits_entropy, times: 2}}]",
+		  ":1:9: ", "relative to logits_entropy itself", NULL },
+		{ "rules: [{alarm: abnormal_entropy, metric: logits_entropy, above: 1, below: 8}]",
+		  ":1:9: ", "every value violates", NULL },
+		{ "rules: [{alarm: abnormal_entropy, metric: logits_entropy, sudden: {of: 1}}]",
+		  ":1:72: ", "from 2 to 1024", NULL },
+		{ "rules: [{alarm: abnormal_entropy, metric: logits_entropy, sudden: {}, clear: 0.5}]",
+		  ":1:78: ", "`clear` in a rule without limits", NULL },
+		{ "rules: [{alarm: abnormal_entropy, metric: logits_entropy, above: 9, vocab: {above: 9, at_most: 9}}]",
+		  ":1:76: ", "has a size in it", NULL },
+		{ "rules: [{alarm: abnormal_entropy, metric: logits_entropy, above: 9, vocab: {}}]",
+		  ":1:76: ", "empty mapping", NULL },
+		{ "rules: [{alarm: abnormal_entropy, metric: logits_entropy, above: 9, summary: {en: a, zh: b, fr: "
+		  "c}}]",
+		  ":1:93: ", "found \"fr\"", NULL },
+		{ "rules: [{alarm: abnormal_entropy, metric: logits_entropy, above: 9, summary: {en: a, zh: b, en: "
+		  "c}}]",
+		  ":1:93: ", "second time", NULL },
+		{ "baseline: {token_latency_ms: 50, token_latency_ms: 60}\n"
+		  "rules: [{alarm: high_latency, metric: token_latency_ms, above: {of: baseline}}]",
+		  ":1:34: ", "second time", NULL },
+		{ "baseline: {throughput_tps: 50, token_latency_ms: 60}\n"
+		  "rules: [{alarm: high_latency, metric: token_latency_ms, above: {of: baseline}}]",
+		  ":1:12: ", "no rule for it", NULL },
+		{ "baseline: learn\nrules: [{alarm: high_latency, metric: token_latency_ms, above: 9}]",
+		  ":1:11: ", "a baseline to learn", NULL },
+		{ "rules: [{alarm: high_latency, metric: token_latency_ms, above: {of: baseline}}]",
+		  ":1:9: ", "whose baseline is not given", NULL },
+		{ "overlays: [byte]\nrules: [{alarm: high_latency, metric: token_latency_ms, above: 9}]",
+		  ":1:11: ", "replaces none of the rules", NULL },
+		{ "replay: {over: 3}\nrules: [{alarm: high_latency, metric: token_latency_ms, above: 9}]",
+		  ":1:9: ", "no rule that judges several records", NULL },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -953,6 +1037,7 @@ int main(void)
 		cmocka_unit_test(violations_of_many_rows_are_those_of_one_at_a_time),
 		cmocka_unit_test(conditions_share_windows),
 		cmocka_unit_test(rows_are_a_loop_when_nothing_in_them_is_open),
+		cmocka_unit_test(an_overlay_by_itself_is_for_its_models),
 		cmocka_unit_test(bad_files_are_refused_with_place_and_advice),
 	};
 
