@@ -323,6 +323,9 @@ struct rwkvmon_verdict {
 	double repeat_share;   /* of the last 100 generated tokens, that equal the one a period before: 0 to 1 */
 	double mean_entropy;   /* of the last 100 decoded calls whose logits were looked at, nats */
 	double mean_surprisal; /* of the last 100 decoded tokens whose surprisal is known, nats */
+
+	/* first_bad_token of each sign by itself: [k] is that of bit k of `fires`; 0: it does not fire. */
+	uint64_t first_bad[8];
 };
 
 /* [hot] The verdict after the last rwkvmon_end. It depends only on the tokens and numbers of that call and of earlier

@@ -115,7 +115,7 @@ class VerdictStruct(ctypes.Structure):
         ("sure", c_double), ("first_bad_token", c_uint64), ("go_back_tokens", c_uint64),
         ("temperature", c_double), ("top_p", c_double), ("alpha_frequency", c_double),
         ("alarms", c_uint64), ("alarms_age", c_uint64), ("repeat_share", c_double), ("mean_entropy", c_double),
-        ("mean_surprisal", c_double),
+        ("mean_surprisal", c_double), ("first_bad", c_uint64 * 8),
     ]
 
 

@@ -145,7 +145,7 @@ class _Answer:
 
     def _target(self, verdict: Verdict) -> int:
         """Rewinds that lead to the same place go back further each time."""
-        target = max(0, len(self.said) - verdict.go_back_tokens)
+        target = max(0, len(self.said) - verdict.go_back_before(ACTS_ON))
         self._same = self._same + 1 if self.rewinds and target <= self._last_target + _KEEP_EVERY else 0
         if self._same:
             target = max(0, target - (_KEEP_EVERY << (self._same - 1)))

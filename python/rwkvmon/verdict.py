@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import AbstractSet, Callable, List, Mapping, Optional, Sequence, Tuple
 
 from . import _native
 
@@ -27,6 +27,12 @@ class Verdict:
     repeat_share: Optional[float] = None  # of the last 100 generated tokens, that equal the one a period before
     mean_entropy: Optional[float] = None  # of the last 100 decoded calls, nats
     mean_surprisal: Optional[float] = None  # of the last 100 decoded tokens, nats; None on a device
+    first_bad: Mapping[str, int] = field(default_factory=dict, hash=False)  # first_bad_token of each sign that fires
+
+    def go_back_before(self, signs: AbstractSet[str]) -> int:
+        """go_back_tokens of these signs alone: others may fire since earlier tokens. 0: none of them fires."""
+        since = [token for sign, token in self.first_bad.items() if sign in signs]
+        return self.go_back_tokens + (self.first_bad_token or 1) - min(since) if since else 0
 
     def __bool__(self) -> bool:
         return bool(self.fires)
@@ -56,4 +62,5 @@ def verdict_of(v: _native.VerdictStruct) -> Verdict:
     return Verdict(_names(v.fires, _native.SIGNS), _names(v.critical, _native.SIGNS), _names(v.advice, _native.ADVICE), v.sure,
                    v.first_bad_token or None, v.go_back_tokens, _known(v.temperature), _known(v.top_p),
                    _known(v.alpha_frequency), _names(v.alarms, _alarm_types()) if v.alarms else (), v.alarms_age,
-                   _known(v.repeat_share), _known(v.mean_entropy), _known(v.mean_surprisal))
+                   _known(v.repeat_share), _known(v.mean_entropy), _known(v.mean_surprisal),
+                   {name: v.first_bad[i] for i, name in enumerate(_native.SIGNS) if v.fires >> i & 1})

@@ -8,7 +8,7 @@ enum { REWIND_MIB = 64, HOLD_BACK = 256, STRETCH_TOKENS = 128, REWIND_MIB_MAX = 
 
 /* In the order in which they are checked: the worst comes first. */
 static const struct {
-	uint32_t sign;
+	enum rwkvmon_sign sign;
 	enum alarm_type alarm;
 	enum text_id what;
 } signs[] = {
@@ -19,19 +19,48 @@ static const struct {
 	{ RWKVMON_LOW_ENTROPY, ALARM_MODE_COLLAPSE, TEXT_SIGN_LOW_ENTROPY },
 };
 
-enum alarm_type acting_alarm(const struct acting *a, const struct rwkvmon_verdict *v, enum text_id *what)
+enum { SIGNS = sizeof signs / sizeof *signs };
+
+static uint64_t first_bad(const struct rwkvmon_verdict *v, enum rwkvmon_sign sign)
 {
-	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
-		if (v->fires & signs[i].sign && a->to[signs[i].alarm] != ACT_COUNT) {
-			*what = signs[i].what;
-			return signs[i].alarm;
-		}
-	return ALARM_TYPE_COUNT;
+	return v->first_bad[__builtin_ctz((unsigned)sign)];
+}
+
+static bool fires(const struct rwkvmon_verdict *v, enum rwkvmon_sign sign)
+{
+	return v->fires & (uint32_t)sign;
+}
+
+/* Other alarms may fire since earlier tokens: they have no part in it. */
+static uint64_t first_of_alarm(const struct rwkvmon_verdict *v, enum alarm_type alarm)
+{
+	uint64_t first = UINT64_MAX;
+
+	for (size_t i = 0; i < SIGNS; i++)
+		if (signs[i].alarm == alarm && fires(v, signs[i].sign) && first_bad(v, signs[i].sign) < first)
+			first = first_bad(v, signs[i].sign);
+	return first;
+}
+
+struct acting_sign acting_sign(const struct acting *a, const struct rwkvmon_verdict *v)
+{
+	const uint64_t length = v->first_bad_token + v->go_back_tokens - 1;
+	size_t i = 0;
+
+	while (i < SIGNS && !(fires(v, signs[i].sign) && a->to[signs[i].alarm] != ACT_COUNT))
+		i++;
+	if (i == SIGNS)
+		return (struct acting_sign){ .alarm = ALARM_TYPE_COUNT };
+	return (struct acting_sign){ .alarm = signs[i].alarm,
+				     .what = signs[i].what,
+				     .length = length,
+				     .since = first_bad(v, signs[i].sign),
+				     .back = length + 1 - first_of_alarm(v, signs[i].alarm) };
 }
 
 static bool has_sign(enum alarm_type alarm)
 {
-	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+	for (size_t i = 0; i < SIGNS; i++)
 		if (signs[i].alarm == alarm)
 			return true;
 	return false;

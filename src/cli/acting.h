@@ -33,9 +33,16 @@ struct acting {
 int acting_open(struct acting *a, const struct options *opts, const struct run *run, struct err *err);
 void acting_close(struct acting *a);
 
-/* The alarm that a verdict stands for, among the alarms that have a reaction; ALARM_TYPE_COUNT: none. `what` gets a
- * description. */
-enum alarm_type acting_alarm(const struct acting *a, const struct rwkvmon_verdict *v, enum text_id *what);
+/* The worst sign of a verdict, among those whose alarms have a reaction. Tokens are of the sequence, from 1. */
+struct acting_sign {
+	enum alarm_type alarm; /* ALARM_TYPE_COUNT: there is no such sign */
+	enum text_id what;     /* its description */
+	uint64_t length;       /* tokens of the sequence so far */
+	uint64_t since;        /* the first token of this sign */
+	uint64_t back;         /* tokens to rewind, to before the first token of all signs of its alarm */
+};
+
+struct acting_sign acting_sign(const struct acting *a, const struct rwkvmon_verdict *v);
 
 /* The boldest sampling settings after a rewind, and for how many tokens they hold after the n-th (from 1), before the
  * way back begins (ease.h). */

@@ -49,6 +49,7 @@ struct act {
 	enum alarm_type alarm;
 	enum text_id what;
 	const struct rwkvmon_verdict *v;
+	uint64_t since, back;   /* the sign's first token, and how many to rewind */
 	uint64_t before, after; /* tokens of the sequence */
 	struct sampler_config from, to;
 	uint64_t saved;
@@ -74,16 +75,15 @@ static void log_act(const struct answer *a, const struct act *act, const char *r
 		{ "penalty_decay", known(decay, act->from.penalty_decay), known(decay, act->to.penalty_decay) },
 	};
 
-	rwkvmon_acted(a->g->watch.mon,
-		      &(struct rwkvmon_action){ .struct_size = sizeof(struct rwkvmon_action),
-						.action = act_specs[act->is].id,
-						.alarm_type = alarm_specs[act->alarm].id,
-						.reason = reason,
-						.first_bad_token = act->v ? act->v->first_bad_token : 0,
-						.attempt = act->is == ACT_REWIND ? a->attempts : 0,
-						.tokens_saved = act->saved,
-						.changes = changes,
-						.n_changes = CHANGES });
+	rwkvmon_acted(a->g->watch.mon, &(struct rwkvmon_action){ .struct_size = sizeof(struct rwkvmon_action),
+								 .action = act_specs[act->is].id,
+								 .alarm_type = alarm_specs[act->alarm].id,
+								 .reason = reason,
+								 .first_bad_token = act->since,
+								 .attempt = act->is == ACT_REWIND ? a->attempts : 0,
+								 .tokens_saved = act->saved,
+								 .changes = changes,
+								 .n_changes = CHANGES });
 }
 
 static const enum text_id said_of[ACT_COUNT] = {
@@ -98,7 +98,7 @@ static void tell_act(const struct answer *a, const struct act *act)
 	struct buf line = { 0 };
 
 	log_act(a, act, text(act->what, lang));
-	text_fill(&line, lang, said_of[act->is], text(act->what, lang), term_count(since, act->v->first_bad_token),
+	text_fill(&line, lang, said_of[act->is], text(act->what, lang), term_count(since, act->since),
 		  term_count(count, act->is == ACT_REWIND ? act->before - act->after : act->saved));
 	if (!line.failed && !a->g->opts->quiet)
 		screen_note(a->screen, line.p);
@@ -127,9 +127,9 @@ static int step_to(struct answer *a, enum alarm_type why, const struct sampler_c
 }
 
 /* Each rewind that did not help is followed by one that goes back further. Text that was shown for good stays. */
-static size_t target_of(struct answer *a, const struct rwkvmon_verdict *v)
+static size_t target_of(struct answer *a, uint64_t bad)
 {
-	size_t n = answer_tokens(a), back = v->go_back_tokens < n ? (size_t)v->go_back_tokens : n, target = n - back;
+	size_t n = answer_tokens(a), back = bad < n ? (size_t)bad : n, target = n - back;
 	bool same = a->attempts && target <= a->last_target + CHECKPOINT_TOKENS;
 	size_t further = same ? (size_t)CHECKPOINT_TOKENS << a->same_place : 0;
 
@@ -174,7 +174,7 @@ static int stop(struct answer *a, struct act *act)
 
 static int rewind_answer(struct answer *a, struct act *act, struct err *err)
 {
-	size_t target = target_of(a, act->v), back = answer_tokens(a) - target;
+	size_t target = target_of(a, act->back), back = answer_tokens(a) - target;
 	bool last = a->attempts == ACT_ATTEMPTS || !back;
 	uint32_t first_bad;
 	int rc = go_back(a, target, &first_bad, err);
@@ -217,23 +217,32 @@ static int follow(struct answer *a, const struct rwkvmon_verdict *v, struct err 
 static int react(struct answer *a, struct err *err)
 {
 	struct rwkvmon_verdict v = { .struct_size = sizeof v };
-	struct act act = { .v = &v, .from = a->g->drawing, .to = a->g->drawing };
+	struct acting_sign sign;
+	struct act act;
 
 	rwkvmon_verdict(a->g->watch.mon, &v);
-	act.alarm = acting_alarm(&a->g->acting, &v, &act.what);
-	if (act.alarm == ALARM_TYPE_COUNT) {
-		a->warned = false;
+	sign = acting_sign(&a->g->acting, &v);
+	if (sign.alarm == ALARM_TYPE_COUNT) {
+		a->warned = ALARM_TYPE_COUNT;
 		return follow(a, &v, err);
 	}
-	act.is = a->g->acting.to[act.alarm];
-	act.before = act.after = v.first_bad_token + v.go_back_tokens - 1;
+	act = (struct act){ .is = a->g->acting.to[sign.alarm],
+			    .alarm = sign.alarm,
+			    .what = sign.what,
+			    .v = &v,
+			    .since = sign.since,
+			    .back = sign.back,
+			    .before = sign.length,
+			    .after = sign.length,
+			    .from = a->g->drawing,
+			    .to = a->g->drawing };
 	if (act.is == ACT_REWIND)
 		return rewind_answer(a, &act, err);
 	if (act.is == ACT_STOP)
 		return stop(a, &act);
-	if (!a->warned)
+	if (a->warned != act.alarm)
 		tell_act(a, &act);
-	a->warned = true;
+	a->warned = act.alarm;
 	return 0;
 }
 
@@ -241,7 +250,9 @@ static int react(struct answer *a, struct err *err)
 
 int answer_begin(struct answer *a, struct generation *g, struct screen *screen, uint64_t wanted, struct err *err)
 {
-	*a = (struct answer){ .g = g, .screen = screen, .wanted = wanted, .begin = g->said.n };
+	*a = (struct answer){
+		.g = g, .screen = screen, .wanted = wanted, .begin = g->said.n, .warned = ALARM_TYPE_COUNT
+	};
 	g->acting.adapt.next = 0;
 	g->acting.stopped = NULL;
 	if (g->acting.checkpoints)

@@ -21,7 +21,7 @@ struct answer {
 	struct ease ease;         /* back to the given settings */
 	enum alarm_type bold_for; /* why they were left */
 	bool stopped;             /* by an action */
-	bool warned;
+	enum alarm_type warned;   /* of this one, which still is on; ALARM_TYPE_COUNT: of none */
 };
 
 /* The prompt was fed. */

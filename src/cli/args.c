@@ -433,7 +433,7 @@ void args_say_list(enum lang lang, enum text_id id, const char *const *values)
 
 	text_fill_list(&said, lang, id, values);
 	if (said.p)
-		file_say(STDERR_FILENO, buf_slice(&said));
+		tell("%s", said.p);
 	buf_free(&said);
 }
 

@@ -87,7 +87,7 @@ static int look_inside(const char *path, enum lang lang, struct err *err)
 	struct model_facts facts = { .named = true };
 	char n[24];
 
-	weights_look(&facts, path);
+	weights_look(&facts, path, INFINITY); /* converting reads all of it, too */
 	if (facts.damaged_storages) {
 		err_set(err, ERR_FORMAT, "%s: storage %s does not match its CRC-32: the file is damaged inside", path,
 			facts.damaged);

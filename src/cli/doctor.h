@@ -47,18 +47,19 @@ struct model_facts {
 	char converted[FACT], version[FACT];
 	size_t n_layer, n_embd, n_vocab;
 	uint64_t parameters, file_bytes;
-	char source[FACT]; /* what it seems to be converted from */
-	bool stale;        /* and that is newer */
-	double read_mb_s;  /* NAN: too small to tell */
-	bool looked;       /* at all values, in the time there is */
+	char source[FACT];                /* what it seems to be converted from */
+	bool stale;                       /* and that is newer */
+	double read_mb_s;                 /* NAN: too small to tell */
+	size_t tensors, unlooked_tensors; /* whose values there was no time to look at */
 	char nonfinite[FACT],
 		damaged[FACT]; /* the first tensor with NaN or Inf, the first storage with a wrong CRC-32 */
 	size_t nonfinite_tensors, damaged_storages;
 	struct weight_findings weights; /* finite, and yet odd */
 };
 
-/* Looks at the values and the checksums of a model file, for 20 s at most. */
-void weights_look(struct model_facts *m, const char *path);
+/* Looks at the checksums and then at the values of a model file, for so many seconds at most (INFINITY: at all). What
+ * is damaged in the tensors whose values it did not look at is not known. */
+void weights_look(struct model_facts *m, const char *path, double seconds);
 
 /* The checksums alone: only a .pth has any. */
 void weights_look_at_checksums(struct model_facts *m, const char *path);

@@ -20,6 +20,8 @@
 
 enum { SECONDS_SHORT = 10, SECONDS_PYTHON = 60 };
 
+static const double SECONDS_WEIGHTS = 20;
+
 static void copy(char out[FACT], const char *text)
 {
 	snprintf(out, FACT, "%s", text ? text : "");
@@ -295,7 +297,7 @@ static void note_converted(struct model_facts *m, const char *path)
 	tensor_file_close(file);
 }
 
-static void gather_model(struct model_facts *m, const char *path)
+static void gather_model(struct model_facts *m, const char *path, double seconds)
 {
 	struct model *model;
 	struct stat st;
@@ -320,7 +322,7 @@ static void gather_model(struct model_facts *m, const char *path)
 	m->n_vocab = model_info(model)->n_vocab;
 	m->parameters = model_info(model)->parameters;
 	model_close(model);
-	weights_look(m, path);
+	weights_look(m, path, isnan(seconds) ? SECONDS_WEIGHTS : seconds);
 }
 
 /* One more than the largest id of a Hugging Face tokenizer.json; 0 when it is none. */
@@ -392,6 +394,6 @@ void facts_gather(struct set_up *out, const struct options *opts, const char *ro
 		out->gpu.free_mb = out->free_ram_mb;
 	gather_tools(&out->tool, root);
 	gather_python(&out->python, opts->python);
-	gather_model(&out->model, opts->model);
+	gather_model(&out->model, opts->model, opts->check_seconds);
 	gather_tokenizer(&out->tokenizer, opts->tokenizer);
 }

@@ -261,6 +261,9 @@ static void judge_MODEL_FILE(struct answer *a, const struct set_up *f)
 	else if (m->readable && m->weights.n)
 		say(a, FOUND_MODEL_DAMAGED, weight_finding_text(odd, &m->weights.finding[0], f->lang),
 		    whole((double)m->weights.n).text, NULL);
+	else if (m->readable && m->unlooked_tensors)
+		say(a, FOUND_MODEL_UNLOOKED, m->version, term_bytes(size, (double)m->file_bytes),
+		    whole((double)m->unlooked_tensors).text, whole((double)m->tensors).text, NULL);
 	else if (m->readable)
 		say(a, FOUND_MODEL_FINE, m->version, whole((double)m->n_layer).text, whole((double)m->n_embd).text,
 		    whole((double)m->n_vocab).text, term_bytes(size, (double)m->file_bytes), NULL);

@@ -8,14 +8,24 @@
 #include <math.h>
 #include <zlib.h>
 
-/* What both looks together may take. */
-static const uint64_t MOST_NS = UINT64_C(20000000000);
-
 enum { PIECE = 1 << 20, END_BYTES = 22, END_MOST = END_BYTES + 65535, ENTRY_BYTES = 46, LOCAL_BYTES = 30 };
 
-static bool in_time(uint64_t start)
+/* What both looks together may take. */
+struct budget {
+	uint64_t start_ns;
+	double seconds; /* INFINITY: as long as it takes */
+	bool is_over;
+};
+
+static struct budget budget_of(double seconds)
 {
-	return clock_mono_ns(&clock_system) - start < MOST_NS;
+	return (struct budget){ .start_ns = clock_mono_ns(&clock_system), .seconds = seconds };
+}
+
+static bool in_time(struct budget *b)
+{
+	b->is_over |= (double)(clock_mono_ns(&clock_system) - b->start_ns) / 1e9 >= b->seconds;
+	return !b->is_over;
 }
 
 /* --- values ------------------------------------------------------------------------------- */
@@ -25,17 +35,16 @@ static bool is_finite_16(const uint8_t *p, uint64_t exponent)
 	return (read_le(p, 2) & exponent) != exponent;
 }
 
-static bool all_finite(const struct tensor *t, uint64_t start, bool *looked)
+/* False also when the time is over. */
+static bool has_nonfinite(const struct tensor *t, struct budget *b)
 {
 	bool contiguous = tensor_is_contiguous(t);
 
 	for (uint64_t i = 0; i < t->count; i++) {
 		bool fine;
 
-		if (i % PIECE == 0 && !in_time(start)) {
-			*looked = false;
-			return true;
-		}
+		if (i % PIECE == 0 && !in_time(b))
+			return false;
 		if (contiguous && t->dtype == DTYPE_F16)
 			fine = is_finite_16(t->data + 2 * i, 0x7c00);
 		else if (contiguous && t->dtype == DTYPE_BF16)
@@ -43,20 +52,25 @@ static bool all_finite(const struct tensor *t, uint64_t start, bool *looked)
 		else
 			fine = isfinite(tensor_element(t, i));
 		if (!fine)
-			return false;
+			return true;
 	}
-	return true;
+	return false;
 }
 
-static void look_at_values(struct model_facts *m, const struct tensor_file *f, uint64_t start)
+static void look_at_values(struct model_facts *m, const struct tensor_file *f, struct budget *b)
 {
 	char name[PRINTABLE_BYTES];
+	size_t i;
 
-	for (size_t i = 0; i < f->n_tensors && m->looked; i++)
-		if (!all_finite(&f->tensors[i], start, &m->looked)) {
-			if (!m->nonfinite_tensors++)
-				snprintf(m->nonfinite, FACT, "%s", printable(name, slice_of(f->tensors[i].name)));
-		}
+	for (i = 0; i < f->n_tensors; i++) {
+		bool bad = has_nonfinite(&f->tensors[i], b);
+
+		if (b->is_over)
+			break;
+		if (bad && !m->nonfinite_tensors++)
+			snprintf(m->nonfinite, FACT, "%s", printable(name, slice_of(f->tensors[i].name)));
+	}
+	m->unlooked_tensors = f->n_tensors - i;
 }
 
 /* --- checksums ----------------------------------------------------------------------------- */
@@ -133,7 +147,7 @@ static bool next_entry(const struct file_map *z, uint64_t *at, struct entry *e)
 }
 
 /* For a stored entry. Other checks judge an entry that is compressed or not completely in the file. */
-static bool crc_is_right(const struct file_map *z, const struct entry *e, uint64_t start, bool *looked)
+static bool crc_is_right(const struct file_map *z, const struct entry *e, struct budget *b)
 {
 	uint64_t data, left = e->size;
 	uLong crc = crc32(0, NULL, 0);
@@ -143,7 +157,7 @@ static bool crc_is_right(const struct file_map *z, const struct entry *e, uint64
 	data = e->header + LOCAL_BYTES + read_le(z->p + e->header + 26, 2) + read_le(z->p + e->header + 28, 2);
 	if (data > z->n || z->n - data < e->size)
 		return true;
-	while (left && (*looked = in_time(start))) {
+	while (left && in_time(b)) {
 		uInt piece = left < PIECE ? (uInt)left : PIECE;
 
 		crc = crc32(crc, z->p + data, piece);
@@ -153,7 +167,7 @@ static bool crc_is_right(const struct file_map *z, const struct entry *e, uint64
 	return left || crc == e->crc;
 }
 
-static void look_at_checksums_until(struct model_facts *m, const char *path, uint64_t start)
+static void look_at_checksums_within(struct model_facts *m, const char *path, struct budget *b)
 {
 	char name[PRINTABLE_BYTES];
 	struct file_map zip;
@@ -164,29 +178,30 @@ static void look_at_checksums_until(struct model_facts *m, const char *path, uin
 	if (file_map(&zip, path, &err))
 		return;
 	if (find_directory(&zip, &entries, &at))
-		for (; entries && m->looked && next_entry(&zip, &at, &e); entries--)
-			if (!crc_is_right(&zip, &e, start, &m->looked) && !m->damaged_storages++)
+		for (; entries && !b->is_over && next_entry(&zip, &at, &e); entries--)
+			if (!crc_is_right(&zip, &e, b) && !m->damaged_storages++)
 				snprintf(m->damaged, FACT, "%s", printable(name, e.name));
 	file_unmap(&zip);
 }
 
 void weights_look_at_checksums(struct model_facts *m, const char *path)
 {
-	m->looked = true;
-	look_at_checksums_until(m, path, clock_mono_ns(&clock_system));
+	struct budget all = budget_of(INFINITY);
+
+	look_at_checksums_within(m, path, &all);
 }
 
-void weights_look(struct model_facts *m, const char *path)
+void weights_look(struct model_facts *m, const char *path, double seconds)
 {
-	uint64_t start = clock_mono_ns(&clock_system);
+	struct budget b = budget_of(seconds);
 	struct tensor_file *file;
 	struct err err;
 
-	m->looked = true;
-	look_at_checksums_until(m, path, start);
+	look_at_checksums_within(m, path, &b);
 	if (m->damaged_storages || tensor_file_open(&file, path, &err))
 		return;
-	look_at_values(m, file, start);
+	m->tensors = file->n_tensors;
+	look_at_values(m, file, &b);
 	if (!m->nonfinite_tensors)
 		weight_check(&m->weights, file, &err);
 	tensor_file_close(file);

@@ -11,7 +11,8 @@ enum {
 #include "spec/commands.def"
 #undef COMMAND
 	C_TALK = C_RUN | C_CHAT,
-	C_LOGS = C_TALK | C_PROXY
+	C_LOGS = C_TALK | C_PROXY,
+	C_READ = C_ANALYZE | C_DIAGNOSE
 };
 
 enum relation {
@@ -26,6 +27,7 @@ static const struct effect {
 	enum relation relation;
 	const char *others; /* separated by spaces */
 } effects[] = {
+	{ C_READ | C_FLEET, "threads", IDLE_BESIDE, "partial merge follow" },
 	{ C_COMPARE, "json", IDLE_BESIDE, "format" },
 	{ C_TALK, "shadow-mode", NEEDS, "shadow" },
 	{ C_TALK, "shadow", IDLE_BESIDE, "unwatched" },

@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "spec/options.h"
 
-/* Writes to -o or the standard output: one line per step with every key that the article's own parser asks for. What
+/* Writes to the standard output: one line per step with every key that the article's own parser asks for. What
  * the log does not know is 0 here, as that parser wants it, and nowhere else. */
 int export_article(const struct options *opts, struct err *err);
 

@@ -189,8 +189,8 @@ static size_t look_at_weights(const struct generation *g)
 	if (!g->opts->model || g->opts->unwatched || weight_check_model(&found, g->model, &err))
 		return 0;
 	for (size_t i = 0; i < found.n && i < WEIGHT_FINDINGS && !g->opts->quiet; i++)
-		fprintf(stderr, "rwkvmon: %s: %s\n", model_label(g->model),
-			weight_finding_text(text, &found.finding[i], args_lang(g->opts->lang)));
+		tell("rwkvmon: %s: %s\n", model_label(g->model),
+		     weight_finding_text(text, &found.finding[i], args_lang(g->opts->lang)));
 	return found.n;
 }
 

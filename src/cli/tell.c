@@ -3,6 +3,7 @@
 
 #include "base/charset.h"
 #include "base/file.h"
+#include "base/utf8.h"
 
 #include <langinfo.h>
 #include <locale.h>
@@ -55,8 +56,10 @@ void tell(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	if (vasprintf(&text, fmt, args) >= 0)
+	if (vasprintf(&text, fmt, args) >= 0) {
+		utf8_clean(text); /* it contains file names and words taken from files */
 		file_say(STDERR_FILENO, slice_of(text));
+	}
 	va_end(args);
 	free(text);
 }

@@ -23,11 +23,19 @@ enum { THREADS_MAX = 64, THREAD_STEPS = 5, BENCHES = 2 * BENCH_STRATEGIES, CALIB
 static const double SECONDS_DEFAULT = 30, KL_DEFAULT = 0.1, BURST_NS = 20e6;
 static const double SECONDS_PYTHON = 300; /* it takes seconds to start */
 
+static const size_t chunk_lens[] = { 16, RUN_CHUNK_DEFAULT, 256 };
+
+enum { CHUNK_LENS = sizeof chunk_lens / sizeof *chunk_lens };
+
+/* Decoding: with and without skip-zeros. A prompt: each length of chunks. */
+_Static_assert(BENCH_STRATEGIES *THREAD_STEPS * 2 <= RACE_MAX &&
+		       BENCH_STRATEGIES * THREAD_STEPS * CHUNK_LENS <= RACE_MAX,
+	       "every candidate has a place in the race");
+
 /* Of the seconds: for the text and the comparison of predictions; until the first heat has to be over. */
 static const double TEXT_SHARE = 0.1, FIRST_HEAT_SHARE = 0.8;
 
 static const char *const strategies_default[] = { "cpu fp32", "cpu bf16", "cpu fp16", "cpu fp32i8", NULL };
-static const size_t chunk_lens[] = { 16, RUN_CHUNK_DEFAULT, 256 };
 
 struct tune {
 	const struct options *opts;
@@ -182,8 +190,6 @@ static void add_candidate(struct tune *t, struct tuning_heat *h, struct tuning_c
 	const struct bench_quality *q = &t->text.of[c.strategy_number];
 	const struct bench *b = &t->seen[bench_of(&c)];
 
-	if (h->race.n == RACE_MAX)
-		return;
 	c.strategy = t->strategy[c.strategy_number];
 	c.memory_mb = b->memory_mb > 0 ? b->memory_mb : NAN;
 	c.kl = q->kl;
@@ -207,7 +213,7 @@ static void add_strategy(struct tune *t, struct tuning_heat *h, size_t strategy)
 	bool alone = is_twin(t, strategy) || !t->text.of[strategy].dtype[0];
 	size_t n_skips = alone || chunks || t->out.python ? 1 : 2,
 	       n_threads = alone || is_on_device(t, strategy) ? 1 : t->n_threads,
-	       n_chunks = alone || !chunks ? 1 : sizeof chunk_lens / sizeof *chunk_lens;
+	       n_chunks = alone || !chunks ? 1 : CHUNK_LENS;
 
 	for (size_t s = 0; s < n_skips; s++)
 		for (size_t n = 0; n < n_threads; n++)
@@ -384,7 +390,7 @@ static int run_second_heat(struct tune *t, struct err *err)
 		return 0;
 	c = first->of[first->chosen];
 	h->phase = PHASE_PREFILL;
-	for (size_t i = 0; i < sizeof chunk_lens / sizeof *chunk_lens; i++) {
+	for (size_t i = 0; i < CHUNK_LENS; i++) {
 		c.chunk_len = chunk_lens[i];
 		add_candidate(t, h, c);
 	}

@@ -43,8 +43,8 @@ struct kept_run {
 struct server {
 	const struct bench_model *how;
 	struct model *model;
-	struct kept_run run[RUNS_MAX];
-	size_t n_runs;
+	struct kept_run run[RUNS_MAX]; /* the last that were opened */
+	size_t opened;
 	size_t at; /* the next token of the text */
 	double ns[CALLS_MAX];
 	uint32_t chunk[RUN_CHUNK_MAX];
@@ -55,17 +55,13 @@ static struct run *find_run(struct server *s, int threads, size_t chunk_len, str
 	struct run_config how = { .threads = threads, .chunk_len = chunk_len };
 	struct kept_run *r;
 
-	for (size_t i = 0; i < s->n_runs; i++)
-		if (s->run[i].threads == threads && s->run[i].chunk_len == chunk_len)
+	for (size_t i = 0; i < RUNS_MAX; i++)
+		if (s->run[i].run && s->run[i].threads == threads && s->run[i].chunk_len == chunk_len)
 			return s->run[i].run;
-	if (s->n_runs == RUNS_MAX) /* the oldest is the least likely to come again */
-		run_close(s->run[--s->n_runs].run);
-	r = &s->run[s->n_runs];
+	r = &s->run[s->opened++ % RUNS_MAX]; /* in place of the oldest */
+	run_close(r->run);
 	*r = (struct kept_run){ threads, chunk_len, NULL };
-	if (run_open(&r->run, s->model, &how, err))
-		return NULL;
-	s->n_runs++;
-	return r->run;
+	return run_open(&r->run, s->model, &how, err) ? NULL : r->run;
 }
 
 static double resident_mb(void)

@@ -9,6 +9,7 @@ _Static_assert(RWKVMON_LOW_ENTROPY == 1 << SIGN_LOW_ENTROPY && RWKVMON_HIGH_ENTR
 _Static_assert(RWKVMON_FREEZE == 1 << SIGN_FREEZE && RWKVMON_NON_FINITE == 1 << SIGN_NON_FINITE, "signs");
 _Static_assert(RWKVMON_STATE_JUMP == 1 << SIGN_STATE_JUMP && RWKVMON_STATE_LEAK == 1 << SIGN_STATE_LEAK, "signs");
 _Static_assert(SIGN_COUNT == 8 && ALARM_TYPE_COUNT <= 64, "one bit each");
+_Static_assert(sizeof((struct rwkvmon_verdict *)NULL)->first_bad == SIGN_COUNT * sizeof(uint64_t), "one place each");
 
 /* What a text was before its loop draws the next words towards it: at the 0.85 of healthy text, those after a rewind
  * stay dull. */
@@ -77,6 +78,8 @@ static void fill(const struct rwkvmon_stream *s, struct rwkvmon_verdict *v)
 	v->mean_entropy = from.mean_entropy;
 	v->mean_surprisal = from.mean_surprisal;
 	v->first_bad_token = earliest(&from);
+	for (int i = 0; i < SIGN_COUNT; i++)
+		v->first_bad[i] = from.fires & 1U << i ? from.first_bad[i] : 0;
 	if (from.fires)
 		v->go_back_tokens = from.sequence_length - v->first_bad_token + 1;
 	if (v->advice & RWKVMON_ADVISE_SAMPLING)

@@ -22,7 +22,7 @@
 #include <stddef.h>
 
 enum {
-	RACE_MAX = 64,
+	RACE_MAX = 128,
 	RACE_HOPELESS = 3,
 	RACE_FIRST = 6,
 	RACE_LAST = 10,

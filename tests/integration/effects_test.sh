@@ -49,6 +49,10 @@ takes "${talk[@]}" --unwatched --log none --rules none
 refuses "--log-text has no effect without a log" "${talk[@]}" --log none --log-text
 refuses "--log-text has no effect without a log" proxy --upstream http://127.0.0.1:1 --bind 127.0.0.1:0 --log none --log-text
 refuses "--listen-token has no effect without --listen" proxy --upstream http://127.0.0.1:1 --bind 127.0.0.1:0 --log none --listen-token 12345678
+refuses "--threads has no effect with --merge" analyze --merge $log --threads 2
+refuses "--threads has no effect with --partial" analyze --partial -o a.part $log --threads 2
+refuses "--threads has no effect with --follow" analyze --follow $log --threads 2
+refuses "--threads has no effect with --merge" fleet --merge $log --threads 2
 refuses "--seconds has no effect with --from" tune --from $log --seconds 3
 refuses "--json has no effect with --format" compare $log $log --format text --json
 refuses "--threads is for logs" fleet http://127.0.0.1:1 --threads 2

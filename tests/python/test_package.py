@@ -165,6 +165,7 @@ class Collecting(Folder):
             first = next(v for v in said if v)
             self.assertEqual((first.fires, first.critical), (("loop",), ("loop",)))
             self.assertEqual((first.first_bad_token, first.go_back_tokens), (200 + 11 + 1, 80))
+            self.assertEqual((first.first_bad, first.go_back_before({"loop"}), first.go_back_before({"freeze"})), ({"loop": 212}, 80, 0))
             self.assertLessEqual({"stop", "go_back", "sampling"}, set(first.advice))
             self.assertGreater(first.alpha_frequency, 0)
             mon.went_back(said[-1].go_back_tokens)

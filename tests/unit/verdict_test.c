@@ -75,6 +75,9 @@ static void a_loop_of(uint32_t vocab, uint32_t period, uint32_t repeats_for)
 									: 0);
 		if (v.fires)
 			assert_int_equal(v.first_bad_token, 300 + period + 1);
+		for (int sign = 0; sign < 8; sign++)
+			assert_true((v.first_bad[sign] > 0) == (v.fires >> sign & 1) &&
+				    (!v.first_bad[sign] || v.first_bad[sign] >= v.first_bad_token));
 	}
 	assert_int_equal(v.critical, RWKVMON_LOOP);
 	assert_int_equal(v.go_back_tokens, repeats_for);
