@@ -160,6 +160,14 @@ static int note_given(struct options *opts, const struct option_spec *o, struct 
 	return 0;
 }
 
+/* An empty value is mostly a shell's variable that is not set; only a text to continue may be empty. */
+static int check_filled(const struct option_spec *o, const char *value, struct err *err)
+{
+	if (*value || !strcmp(o->name, "prompt"))
+		return 0;
+	return err_set(err, ERR_USAGE, "--%s: its %s is empty", o->name, o->argument);
+}
+
 /* Takes the option at argv[*i]; *i ends at the last word used. */
 static int parse_option(struct options *opts, enum command_id command, int argc, char **argv, int *i, struct err *err)
 {
@@ -174,6 +182,7 @@ static int parse_option(struct options *opts, enum command_id command, int argc,
 		return unknown_option(command, name, err);
 	if (note_given(opts, o, err))
 		return -ERR_USAGE;
+	snprintf(label, sizeof label, "--%s", o->name);
 	if (!is_long && word[2])
 		value = word + 2; /* -n100 */
 	if (equals)
@@ -181,7 +190,7 @@ static int parse_option(struct options *opts, enum command_id command, int argc,
 	if (is_flag(o) && value)
 		return err_set(err, ERR_USAGE, "--%s takes no value", o->name);
 	if (!value && is_optional(o) && (*i + 1 == argc || !may_be_address(argv[*i + 1])))
-		value = "";
+		return store(opts, o, label, "", err);
 	if (!value && is_setting_flag(o))
 		value = "yes";
 	if (!is_flag(o) && !value) {
@@ -189,7 +198,8 @@ static int parse_option(struct options *opts, enum command_id command, int argc,
 			return err_set(err, ERR_USAGE, "--%s: its %s is missing", o->name, o->argument);
 		value = argv[++*i];
 	}
-	snprintf(label, sizeof label, "--%s", o->name);
+	if (!is_flag(o) && check_filled(o, value, err))
+		return -ERR_USAGE;
 	return store(opts, o, label, value, err);
 }
 

@@ -69,7 +69,11 @@ void report_forecast_text(struct buf *out, const struct findings *f, const struc
 
 	term_heading(&t, TEXT_FORECAST_TITLE, NULL);
 	if (!f->n_foreseen) {
-		term_say(&t, TINT_DIM, INDENT, TEXT_FORECAST_NOTHING, NULL);
+		term_say(&t, TINT_DIM, INDENT,
+			 f->records    ? TEXT_FORECAST_NOTHING
+			 : f->filtered ? TEXT_VERDICT_FILTERED
+				       : TEXT_VERDICT_EMPTY,
+			 NULL);
 		term_newline(&t);
 	}
 	for (size_t i = 0; i < f->n_foreseen; i++)

@@ -69,10 +69,24 @@ refuses '--grafana-url has no effect in `export schema`' export schema --grafana
 takes export prometheus-rules --grafana-url http://x --docs-url http://y
 
 # --- what is empty, twice, or nothing ----------------------------------------------------------
-refuses "the token is empty" serve $log --listen 127.0.0.1:0 --listen-token ""
-refuses "the token is empty" "${talk[@]}" --log none --listen 127.0.0.1:0 --listen-token ""
+refuses "--listen-token: its TOKEN|@FILE is empty" serve $log --listen 127.0.0.1:0 --listen-token ""
+for option in log session-id instance model-name rules goal listen state threads seed; do
+	refuses "--$option: its" "${talk[@]}" --$option ""
+	refuses "is empty" "${talk[@]}" --$option=
+done
+refuses "--session: its ID is empty" analyze $log --session ""
+refuses "--match: its TEXT is empty" fleet $log --match ""
+takes run --prompt "" --tokens 2 --quiet --log none
+refuses "--shadow: found 0" "${talk[@]}" --log none --shadow 0
+refuses "--interval has no effect with --once" watch $log --once --interval 5
+refuses "--hold-back has no effect with --json" "${talk[@]}" --log none --on mode_collapse=rewind --json --hold-back 5
+refuses "--tokenizer has no effect without --model" doctor --tokenizer $log
+refuses "--seconds has no effect without --model" doctor --seconds 5
+refuses "--goal has no effect with --train" forecast $log --train -o m.safetensors --goal 5tps
+check "a forecast of nothing" "$rwkvmon" forecast $log --session nope
+"$rwkvmon" forecast $log --session nope | tr -s ' \n' ' ' | grep -q "No inference step of the log matches the filter" && pass || fail "a forecast of no session speaks of metrics"
 refuses "empty: the token in its first line is empty" serve $log --listen 127.0.0.1:0 --listen-token @empty
-refuses "the token is empty" ship $log --once --spool spool --to http://127.0.0.1:1 --to-token ""
+refuses "--to-token: its" ship $log --once --spool spool --to http://127.0.0.1:1 --to-token ""
 refuses "holds no certificate" ship $log --once --spool spool --to https://127.0.0.1:1 --to-ca $log
 refuses "holds no certificate" proxy --upstream https://127.0.0.1:1 --bind 127.0.0.1:0 --log none --upstream-ca empty
 refuses "cannot be opened" proxy --upstream https://127.0.0.1:1 --bind 127.0.0.1:0 --log none --upstream-ca none.pem
@@ -81,7 +95,8 @@ refuses "is given twice" watch http://127.0.0.1:1 http://127.0.0.1:1 --once
 printf 'threads: 2\nthreads: 1\n' >twice.yaml
 refuses "twice.yaml:2:1: threads is given twice" "${talk[@]}" --log none --settings twice.yaml
 refuses "token_latency_ms has two limits" forecast $log --limit token_latency_ms=1,token_latency_ms=2
-refuses 'found "", expected METRIC=NUMBER' forecast $log --limit ""
+refuses '--limit: its M=X,... is empty' forecast $log --limit ""
+refuses 'found " ", expected METRIC=NUMBER' forecast $log --limit " "
 refuses "--threads: found 0" analyze $log --threads 0
 refuses "--interval: found 0" watch $log --interval 0
 refuses "--interval: found 1e+300" watch $log --interval 1e300
