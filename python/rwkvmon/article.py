@@ -1,6 +1,7 @@
 """Log entries as the article on watching RWKV makes them, for classes that extend LoggingRWKV as it shows."""
 from __future__ import annotations
 
+import math
 import time
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional, Sequence
@@ -10,6 +11,10 @@ from .tensors import Tensor, state_bytes
 
 _HISTORY = 10000  # tokens kept
 _WINDOW = 100
+
+
+def _ids(tokens: Any) -> List[int]:
+    return [int(t) for t in tokens] if hasattr(tokens, "__len__") else [int(tokens)]
 
 
 class ArticleEntries:
@@ -24,13 +29,16 @@ class ArticleEntries:
         self.baseline_set = False
 
     def set_baseline(self, baseline: Dict[str, float]) -> None:
+        for name in self.baseline:
+            if not 0 < baseline.get(name, 1) < math.inf:
+                raise ValueError(f"performance_baseline: {name} is {baseline[name]}; expected a number above 0")
         self.baseline = {**self.baseline, **baseline}
         self.baseline_set = True
 
     def take(self, tokens: Any) -> None:
         """Called before the call, with the tokens that it feeds."""
         try:
-            new = [int(t) for t in tokens] if hasattr(tokens, "__len__") else [int(tokens)]
+            new = _ids(tokens)
         except (TypeError, ValueError):  # the model will say what is wrong with them
             return
         self.history.extend(new)
@@ -56,7 +64,8 @@ class ArticleEntries:
         row = logits if logits.dim() == 1 else logits[-1]
         log_p = self._torch.log_softmax(row.detach().float(), -1)
         entropy = float(-(log_p.exp() * log_p).sum())
-        n = len(tokens) if hasattr(tokens, "__len__") else 1
+        ids = _ids(tokens)
+        n = len(ids)
         similarity = 0.0 if before is None else float(self._torch.cosine_similarity(before, self._flat(state), dim=0))
         return {
             "timestamp": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
@@ -69,6 +78,7 @@ class ArticleEntries:
                          "state_similarity": similarity},
             "metadata": {"model_name": self._what.model_name or "unknown", "strategy": self._what.strategy or "unknown",
                          "chunk_len": self._what.chunk_len},
+            "tokens": ids,
         }
 
     def broken(self, entry: Dict[str, Any]) -> List[str]:

@@ -188,8 +188,7 @@ class Shown:
 def _set_baseline(model: Any, baseline: Dict[str, float]) -> None:
     model._article.set_baseline(baseline)
     speed = model._article.baseline
-    parts = [f"{speed[key]:g}{unit}" for key, unit in (("token_latency_ms", "ms"), ("throughput_tps", "tps")) if speed[key] > 0]
-    model.monitor.reconfigure(rules="baseline" + ("=" + ",".join(parts) if parts else ""))
+    model.monitor.reconfigure(rules=f"baseline={speed['token_latency_ms']:g}ms,{speed['throughput_tps']:g}tps")
 
 
 _classes: Dict[int, type] = {}  # by the id of their base, which they keep alive

@@ -20,11 +20,12 @@ void format_json_line(const struct receiver *r, struct buf *out, const struct re
 	record_encode(out, alarm);
 }
 
-/* Older logs do not name the metric. */
+/* Older logs do not name the metric; a spread has no unit. */
 static void put_unit(struct buf *out, const struct record *alarm)
 {
 	const enum metric_id m = metric_by_id(fields_text(alarm->extra, F_RULE_METRIC));
-	const char *unit = m == METRIC_COUNT ? "" : metric_specs[m].unit;
+	const bool none = m == METRIC_COUNT || fields_have(alarm->extra, F_AGGREGATE);
+	const char *unit = none ? "" : metric_specs[m].unit;
 
 	if (*unit && strcmp(unit, "count") != 0)
 		buf_printf(out, " %s", unit);

@@ -102,6 +102,7 @@ void judge_tell(const struct judged *j, const struct rule *rule, struct rule_fin
 	*f = (struct rule_finding){ .type = rule->alarm,
 				    .severity = rule->severity,
 				    .metric = rule->when[0].metric,
+				    .is_spread = rule->when[0].by == BY_SPREAD,
 				    .rule = rule->name,
 				    .summary = rule->summary,
 				    .action = rule->action,

@@ -713,7 +713,9 @@ void rules_alarm_record(const struct rule_finding *f, const struct record *rec, 
 	fields_set_text(extra, F_SEVERITY, slice_of(severity_ids[f->severity]));
 	fields_set_text(extra, F_RULE, slice_of(f->rule));
 	fields_set_text(extra, F_RULE_METRIC, slice_of(metric_specs[f->metric].id));
-	fields_set_number(extra, F_VALUE, metric_as_logged(f->metric, f->value));
+	if (f->is_spread)
+		fields_set_text(extra, F_AGGREGATE, slice_of(aggregate_names[BY_SPREAD]));
+	fields_set_number(extra, F_VALUE, f->is_spread ? f->value : metric_as_logged(f->metric, f->value));
 	fields_set_number(extra, F_LIMIT, f->limit);
 	fields_set_text(extra, F_STATE, slice_of(f->firing ? "firing" : "resolved"));
 	fields_set_text(extra, F_SUMMARY, slice_of(f->summary[lang]));

@@ -71,6 +71,7 @@ struct rule_finding {
 	const char *const *summary, *const *action; /* [LANG_COUNT] */
 	int64_t cooldown_us;                        /* the rule's */
 	double value, limit;                        /* value: the rule's aggregate at this record */
+	bool is_spread;                             /* of logarithms: value and limit have no unit */
 	bool violated;                              /* at this record, before `for`, hysteresis and cooldown */
 	bool firing;                                /* after them: the alarm is on */
 	bool changed;                               /* it went on or off with this record */

@@ -108,12 +108,15 @@ class Extensions(Case):
         self.assertEqual({e["session_id"] for e in steps}, {"rwkv-sess-123456"})
         self.assertEqual(model.session_id, "rwkv-sess-123456")
         self.assertEqual(model.log_file, self.log)
-        self.assertEqual(events(self.log, "session_start")[0]["metadata"]["rules"], "baseline")
+        self.assertEqual(events(self.log, "session_start")[0]["metadata"]["rules"], "baseline=1e-06ms,100tps")
+        with self.assertRaises(ValueError):
+            model.performance_baseline = {"throughput_tps": 0}
         self.assertEqual(model.token_history, [1, 2, 3] * 40)
         self.assertEqual(len(Mine.seen), 120)
         for entry, step in zip(Mine.seen, steps):
             self.assertAlmostEqual(entry["accuracy"]["logits_entropy"], step["accuracy"]["logits_entropy"], delta=2e-4)
             self.assertEqual(entry["sequence_length"], step["sequence_length"])
+            self.assertEqual(len(entry["tokens"]), step["token_count"])
             self.assertAlmostEqual(entry["accuracy"]["state_similarity"], step["accuracy"].get("state_similarity", 0), delta=1e-4)
         self.assertEqual(Mine.seen[-1]["accuracy"]["token_repetition_pct"], 97)
         self.assertEqual({name for name, _ in Mine.raised} & {"high_latency", "high_repetition"}, {"high_latency", "high_repetition"})

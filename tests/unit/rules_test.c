@@ -1,6 +1,7 @@
 /* Rules: what violates, what fires, when it resolves, and how bad files are refused. */
 #include "test.h"
 
+#include "export/deliver.h"
 #include "rules/describe.h"
 #include "rules/judge.h"
 #include "spec/diagnosis.h"
@@ -314,6 +315,35 @@ static void a_spread_has_no_unit(void **state)
 	buf_free(&says);
 	rules_close(r);
 	ruleset_close(set);
+}
+
+/* Nor has an alarm of one: the words for receivers and terminals would call it milliseconds. */
+static void an_alarm_by_spread_has_no_unit(void **state)
+{
+	static const char *const by[] = { "spread", "max" };
+	struct record step = { .time_us = 1, .event = EVENT_INFERENCE_STEP, .session = &nothing };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct rule_finding f = { .type = ALARM_SLOW_CHUNK,
+					  .metric = M_CHUNK_PROCESS_TIME_MS,
+					  .rule = by[i],
+					  .summary = alarm_specs[ALARM_SLOW_CHUNK].label,
+					  .action = alarm_specs[ALARM_SLOW_CHUNK].label,
+					  .value = 0.8125,
+					  .limit = 0.5,
+					  .is_spread = !i,
+					  .firing = true };
+		struct field_values extra;
+		struct record alarm;
+		struct buf reading = { 0 };
+
+		rules_alarm_record(&f, &step, LANG_EN, &alarm, &extra);
+		format_reading(&reading, &alarm, LANG_EN);
+		assert_int_equal(fields_have(alarm.extra, F_AGGREGATE), !i);
+		assert_int_equal(strstr(reading.p, " ms") != NULL, i);
+		buf_free(&reading);
+	}
 }
 
 static void a_limit_may_follow_another_metric(void **state)
@@ -1024,6 +1054,7 @@ int main(void)
 		cmocka_unit_test(a_baseline_can_be_learned),
 		cmocka_unit_test(a_condition_may_ask_for_absence),
 		cmocka_unit_test(a_spread_has_no_unit),
+		cmocka_unit_test(an_alarm_by_spread_has_no_unit),
 		cmocka_unit_test(a_limit_may_follow_another_metric),
 		cmocka_unit_test(a_change_may_be_sudden_in_both_directions),
 		cmocka_unit_test(conditions_are_joined),
