@@ -339,6 +339,19 @@ size_t llama_state_set_data(struct llama_context *ctx, const uint8_t *bytes, siz
 	return result;
 }
 
+bool llama_state_save_file(struct llama_context *ctx, const char *path, const llama_token *tokens, size_t n)
+{
+	const struct library *l = CALLER;
+	struct watched *w = enter(l, ctx);
+	bool result;
+
+	PASS_ON(l, state_save_file, false, ctx, path, tokens, n);
+	if (result)
+		REPORT(w, context_put_away(w, -1, number_of_file(path)));
+	context_leave(w);
+	return result;
+}
+
 bool llama_state_load_file(struct llama_context *ctx, const char *path, llama_token *tokens, size_t most, size_t *n)
 {
 	const struct library *l = CALLER;

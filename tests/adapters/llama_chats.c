@@ -5,8 +5,9 @@
  *
  * A warm-up comes first, and a trial of the memory, as llama.cpp's programs make them. Then 0, 1 and 2 begin in one
  * call and go on together; 1 ends and 3 takes its slot, its prompt in two calls; 0 is put away, 4 takes its slot, and 0
- * comes back in another; 4 has a second turn; 2 is copied and goes on in two ways, of which one is 5. Conversation 2
- * repeats itself. LOGITS_OUT gets the logits of every call's outputs. */
+ * comes back in another; 4 has a second turn; all are written to a file (LOGITS_OUT.state) and go on from it; 2 is
+ * copied and goes on in two ways, of which one is 5. Conversation 2 repeats itself. LOGITS_OUT gets the logits of every
+ * call's outputs. */
 #include <llama.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ struct feed {
 	int slot, chat, n, wants_logits;
 };
 
-enum what { FEED, EMPTY, PUT_AWAY, BRING_BACK, COPY };
+enum what { FEED, EMPTY, PUT_AWAY, BRING_BACK, COPY, ALL_TO_FILE, EMPTY_ALL, ALL_FROM_FILE };
 
 struct action {
 	enum what what;
@@ -46,6 +47,9 @@ static const struct action actions[] = {
 	{ FEED, 3, { { 0, 4, 1, 1 }, { 3, 0, 1, 1 } } },
 	{ FEED, 1, { { 0, 4, 3, 1 } } },
 	{ FEED, 2, { { 0, 4, 1, 1 } } },
+	{ ALL_TO_FILE, 1, { { 0 } } },
+	{ EMPTY_ALL, 1, { { 0 } } },
+	{ ALL_FROM_FILE, 1, { { 0 } } },
 	{ EMPTY, 1, { { .slot = 1 } } },
 	{ COPY, 1, { { .slot = 2, .chat = 1 } } },
 	{ FEED, 5, { { 1, BRANCH, 1, 1 }, { 2, PARENT, 1, 1 } } },
@@ -58,6 +62,7 @@ struct program {
 	int length[CHATS];                /* tokens fed */
 	uint8_t *away;                    /* the state that is put away */
 	size_t away_bytes;
+	char all[256]; /* the file of all states */
 	FILE *out;
 	size_t vocab;
 };
@@ -171,6 +176,14 @@ static void put_away(struct program *p, llama_seq_id slot)
 	need(p->away_bytes > 0, "llama_state_seq_get_data");
 }
 
+static void all_from_file(struct program *p)
+{
+	llama_token token[1];
+	size_t n;
+
+	need(llama_state_load_file(p->ctx, p->all, token, 1, &n), "llama_state_load_file");
+}
+
 static void act(struct program *p, const struct action *a)
 {
 	if (a->what == FEED)
@@ -185,6 +198,12 @@ static void act(struct program *p, const struct action *a)
 	else if (a->what == BRING_BACK)
 		need(llama_state_seq_set_data(p->ctx, p->away, p->away_bytes, a->feed->slot) > 0,
 		     "llama_state_seq_set_data");
+	else if (a->what == ALL_TO_FILE)
+		need(llama_state_save_file(p->ctx, p->all, NULL, 0), "llama_state_save_file");
+	else if (a->what == EMPTY_ALL)
+		llama_memory_clear(MEMORY(p), true);
+	else if (a->what == ALL_FROM_FILE)
+		all_from_file(p);
 	else
 		llama_memory_seq_cp(MEMORY(p), a->feed->slot, a->feed->chat, -1, -1);
 }
@@ -219,6 +238,7 @@ int main(int argc, char **argv)
 	cp.n_threads = cp.n_threads_batch = 1;
 	p.ctx = llama_init_from_model(model, cp);
 	p.out = fopen(argv[2], "wb");
+	snprintf(p.all, sizeof p.all, "%s.state", argv[2]);
 	need(p.ctx && p.out, "llama_init_from_model");
 	p.vocab = (size_t)llama_vocab_n_tokens(llama_model_get_vocab(model));
 #ifndef LLAMA_ONLY_DECODE

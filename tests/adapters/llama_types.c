@@ -17,6 +17,8 @@ SAME(get_logits_ith, float *, (struct llama_context *, int32_t));
 SAME(state_seq_get_data, size_t, (struct llama_context *, uint8_t *, size_t, llama_seq_id));
 SAME(state_seq_set_data, size_t, (struct llama_context *, const uint8_t *, size_t, llama_seq_id));
 SAME(state_set_data, size_t, (struct llama_context *, const uint8_t *, size_t));
+SAME(state_save_file, bool, (struct llama_context *, const char *, const llama_token *, size_t));
+SAME(state_load_file, bool, (struct llama_context *, const char *, llama_token *, size_t, size_t *));
 SAME(state_seq_load_file, size_t,
      (struct llama_context *, const char *, llama_seq_id, llama_token *, size_t, size_t *));
 SAME(memory_clear, void, (llama_memory_t, bool));

@@ -12,9 +12,9 @@ KEYS = ("logits_entropy", "surprisal_nats", "token_repetition_pct", "state_simil
 BATCHES = [3] * 111 + [2] * 9    # of conversation 0: with 1 and 2, then with 3, then with 4
 PARENT, BRANCH, COMMON = 2, 5, 117
 OF_STATE = ("state_similarity", "state_similarity_wkv", "state_change")
-# Calls whose state cannot be compared with the one before, which stood in another slot: (session, length) of the branch's first, and of the
-# one with which 0 comes back.
-STATELESS = {(2, COMMON + 1), (0, 122)}
+# Calls whose state cannot be compared with the one before, which stood in another slot or a file: (session, length) of the branch's first and
+# its parent's next, after all were read from a file, and of the one with which 0 comes back.
+STATELESS = {(2, COMMON + 1), (5, COMMON + 1), (0, 122)}
 
 
 def read(path):
