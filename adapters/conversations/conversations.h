@@ -31,11 +31,11 @@ struct place {
 struct conversations *conversations_open(rwkvmon *mon, size_t most);
 void conversations_close(struct conversations *c); /* before the handle */
 
-/* A call begins, with the state of that number (NULL: with none). Returns its stream, NULL: the handle's own; *fresh:
- * it begins a sequence. */
+/* A call succeeded that was given the state of that number (NULL: none); conversations_end follows. One that failed is
+ * nobody's: it leaves all as it was. Returns its stream, NULL: the handle's own; *fresh: it begins a sequence. */
 rwkvmon_stream *conversations_begin(struct conversations *c, const uint64_t *state, bool *fresh);
 
-/* It succeeded, with so many tokens, and returned a state of that number (NULL: none; the next call then goes on). */
+/* It fed so many tokens, and returned a state of that number (NULL: none; the next call then goes on). */
 void conversations_end(struct conversations *c, const uint64_t *state, size_t n_tokens);
 
 /* -- by places ----------------------------------------------------------------------------------- */

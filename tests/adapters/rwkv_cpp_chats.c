@@ -1,7 +1,8 @@
 /* Conversations that share one context of rwkv.cpp, as servers keep them. Each has tokens of its own.
  *
  *     rwkv_cpp_chats MODEL N WAY     WAY: kept (each in its own buffer), copied (in and out of one), back (the first
- *                                    goes on from its prompt a second time), alike (all have the first one's prompt) */
+ *                                    goes on from its prompt a second time), alike (all have the first one's prompt),
+ *                                    failing (each of its calls is tried twice more, in vain, and so is a new one) */
 #include "rwkv.h"
 
 #include <stdio.h>
@@ -13,7 +14,16 @@ enum { CHATS = 4, PROMPT = 10, TOKENS = 60 };
 static struct rwkv_context *ctx;
 static float *working, *logits;
 static size_t state_bytes;
-static int copies, alike;
+static int copies, alike, failing;
+
+/* A call that is refused, for a token that is none. */
+static void try_in_vain(const float *state)
+{
+	const uint32_t none = UINT32_MAX;
+
+	if (rwkv_eval(ctx, none, state, working, logits))
+		exit(4);
+}
 
 static void feed(int chat, int from, int n, float *state, int first)
 {
@@ -24,6 +34,8 @@ static void feed(int chat, int from, int n, float *state, int first)
 		token[i] = (uint32_t)(32 + 20 * (alike && first ? 0 : chat) + (from + i) * 7 % 20);
 	if (copies)
 		memcpy(working, state, state_bytes);
+	for (int i = 0; failing && !first && i < 3; i++)
+		try_in_vain(i == 1 ? NULL : state);
 	if (!rwkv_eval_sequence(ctx, token, (size_t)n, first ? NULL : used, used, logits))
 		exit(3);
 	if (copies)
@@ -39,6 +51,8 @@ int main(int argc, char **argv)
 		return 2;
 	copies = !strcmp(argv[3], "copied");
 	alike = !strcmp(argv[3], "alike");
+	failing = !strcmp(argv[3], "failing");
+	rwkv_set_print_errors(ctx, !failing);
 	state_bytes = rwkv_get_state_len(ctx) * sizeof(float);
 	working = calloc(1, state_bytes);
 	saved = calloc(1, state_bytes);

@@ -57,6 +57,7 @@ check "a conversation alone" chats alone.log 1 kept
 check "four that take turns" chats kept.log 4 kept
 check "four that are copied in and out" chats copied.log 4 copied
 check "one that goes back" chats back.log 1 back
+check "one whose calls fail now and then" chats failing.log 1 failing
 check "three that begin alike" chats alike.log 3 alike
 check "are branches of which the log is not sure" sh -c "
 	[ \$(grep -c '\"branch_candidates\":3' alike.log) = 3 ] && [ \$(grep -c '\"sequence_length\":60,' alike.log) = 3 ]"
@@ -73,6 +74,8 @@ for log in "kept.log", "copied.log":
     rest = {((s["tokens"][0] - 32) // 20, s["session_id"]) for s in steps(log) if s["phase"] == "decode"}
     assert len(rest) == 4, rest
     assert max(s["sequence_length"] for s in steps(log)) == 60
+assert of_first("failing.log") == alone  # what failed is nobody's
+assert len({s["session_id"] for s in steps("failing.log")}) == 1
 back = of_first("back.log")
 assert back[:51] == alone and [b[0] for b in back[51:]] == [a[0] for a in alone[1:]], back
 assert [b[2]["logits_entropy"] for b in back[51:]] == [a[2]["logits_entropy"] for a in alone[1:]]

@@ -216,6 +216,8 @@ struct evaluation {
 	size_t n;
 	const float *state_in;
 	float *state_out, *logits_out;
+	bool given; /* a state, of this number */
+	uint64_t number;
 };
 
 /* A number for the contents of a state. */
@@ -232,15 +234,17 @@ static uint64_t number_of(const struct watched *w, const float *state)
 	return number;
 }
 
-/* A NULL or freshly initialised state is none. */
-static void tell_conversations_apart(struct watched *w, const float *state_in)
+/* Before the call, which may write where it reads. A NULL or freshly initialised state is none. */
+static void look_at_given(const struct watched *w, struct evaluation *e)
 {
-	bool given = state_in && state_in != w->fresh;
-	uint64_t number = given ? number_of(w, state_in) : 0;
+	e->given = e->state_in && e->state_in != w->fresh;
+	e->number = e->given ? number_of(w, e->state_in) : 0;
+}
 
-	if (!w->talks)
-		return;
-	w->stream = conversations_begin(w->talks, given ? &number : NULL, &w->begins);
+static void tell_conversations_apart(struct watched *w, const struct evaluation *e)
+{
+	if (w->talks)
+		w->stream = conversations_begin(w->talks, e->given ? &e->number : NULL, &w->begins);
 	w->fresh = NULL;
 }
 
@@ -270,23 +274,25 @@ static void report(struct watched *w, const struct evaluation *e)
 		conversations_end(w->talks, e->state_out ? &number : NULL, e->n);
 }
 
-/* `passed_on` calls the real library; a call that fails is no record. */
+/* `passed_on` calls the real library; a call that fails is no record, and no conversation's. */
 #define WATCHED(w, e, passed_on)                                                                                       \
 	do {                                                                                                           \
 		bool done;                                                                                             \
                                                                                                                        \
-		tell_conversations_apart((w), (e).state_in);                                                           \
+		look_at_given((w), &(e));                                                                              \
 		rwkvmon_begin((w)->mon);                                                                               \
 		done = (passed_on);                                                                                    \
-		if (done)                                                                                              \
+		if (done) {                                                                                            \
+			tell_conversations_apart((w), &(e));                                                           \
 			report((w), &(e));                                                                             \
+		}                                                                                                      \
 		return done;                                                                                           \
 	} while (0)
 
 bool rwkv_eval(struct rwkv_context *ctx, uint32_t token, const float *state_in, float *state_out, float *logits_out)
 {
 	struct watched *w = ours(ctx);
-	struct evaluation e = { &token, 1, state_in, state_out, logits_out };
+	struct evaluation e = { &token, 1, state_in, state_out, logits_out, false, 0 };
 
 	if (!w)
 		return real.eval(ctx, token, state_in, state_out, logits_out);
@@ -297,7 +303,7 @@ bool rwkv_eval_sequence(struct rwkv_context *ctx, const uint32_t *tokens, size_t
 			float *state_out, float *logits_out)
 {
 	struct watched *w = ours(ctx);
-	struct evaluation e = { tokens, n, state_in, state_out, logits_out };
+	struct evaluation e = { tokens, n, state_in, state_out, logits_out, false, 0 };
 
 	if (!w || !tokens || !n) /* without tokens: only prepared, or refused */
 		return real.eval_sequence(real_of(ctx), tokens, n, state_in, state_out, logits_out);
@@ -308,7 +314,7 @@ bool rwkv_eval_sequence_in_chunks(struct rwkv_context *ctx, const uint32_t *toke
 				  const float *state_in, float *state_out, float *logits_out)
 {
 	struct watched *w = ours(ctx);
-	struct evaluation e = { tokens, n, state_in, state_out, logits_out };
+	struct evaluation e = { tokens, n, state_in, state_out, logits_out, false, 0 };
 
 	if (!w || !tokens || !n)
 		return real.eval_sequence_in_chunks(real_of(ctx), tokens, n, chunk_size, state_in, state_out,
