@@ -241,9 +241,14 @@ void run_close(struct run *run)
 
 /* -- the state ------------------------------------------------------------------------- */
 
+/* Behind what a state uses there are zeros: who reads it whole, to keep it, is not told of an earlier sequence. */
 static void begin_from(struct run *run, const float *state)
 {
-	memcpy(run->state, state, attention_used_floats(run, state) * sizeof *run->state);
+	size_t before = attention_used_floats(run, run->state), used = attention_used_floats(run, state);
+
+	memcpy(run->state, state, used * sizeof *run->state);
+	if (before > used)
+		memset(run->state + used, 0, (before - used) * sizeof *run->state);
 	run->attention.expanded = 0;
 }
 

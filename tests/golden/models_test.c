@@ -570,6 +570,32 @@ static void a_context_comes_back_with_its_state(void **state)
 	free(kept);
 }
 
+/* A state that is kept in a file goes to others. */
+static void a_state_holds_nothing_of_an_earlier_sequence(void **state)
+{
+	static const uint32_t secret[] = { 11, 12, 13, 14, 15, 16, 17, 18, 19 }, tokens[] = { 5, 9 };
+	struct model *m = open_own("7b");
+	size_t floats = model_info(m)->state_floats;
+	struct run *used = open_run(m, 4), *other = open_run(m, 4);
+	float *early = malloc(floats * sizeof *early);
+	struct err err;
+
+	(void)state;
+	assert_int_equal(feed(other, tokens, 2, &err), 0);
+	memcpy(early, run_state_flat(other), floats * sizeof *early);
+	assert_int_equal(feed(used, secret, 9, &err), 0);
+	run_reset(used);
+	assert_int_equal(feed(used, tokens, 2, &err), 0);
+	assert_memory_equal(run_state_flat(used), early, floats * sizeof *early);
+	assert_int_equal(feed(used, secret, 9, &err), 0);
+	run_state_set(used, early);
+	assert_memory_equal(run_state_flat(used), early, floats * sizeof *early);
+	free(early);
+	run_close(used);
+	run_close(other);
+	model_close(m);
+}
+
 static void a_full_context_is_refused(void **state)
 {
 	struct model *m = open_own("7b");
@@ -642,6 +668,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_context_comes_back_with_its_state),
+		cmocka_unit_test(a_state_holds_nothing_of_an_earlier_sequence),
 		cmocka_unit_test(a_full_context_is_refused),
 		cmocka_unit_test(a_context_that_cannot_be_is_refused),
 		cmocka_unit_test(the_embedded_model_is_what_was_trained),
