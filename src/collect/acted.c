@@ -121,6 +121,8 @@ int rwkvmon_acted(rwkvmon *mon, const struct rwkvmon_action *action)
 	s = stream_named(mon, named);
 	if (s)
 		hand_over(s, &cargo);
+	else
+		collector_astray(mon, ASTRAY_UNKNOWN, 1);
 	collector_leave(mon);
 	return 0;
 }

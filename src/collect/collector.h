@@ -69,6 +69,14 @@ struct carried {
 	struct record record; /* the last member: its data follow */
 };
 
+/* Why a call is in no stream's records. */
+enum astray {
+	ASTRAY_UNKNOWN, /* its stream was refused or closed */
+	ASTRAY_MEMORY,  /* there is none for its stream */
+	ASTRAY_BUSY,    /* another call was inside: nobody has looked whose it is; the handle's own totals have it */
+	ASTRAY_COUNT
+};
+
 struct rwkvmon {
 	struct ring ring;
 	const struct clock *clock;
@@ -80,7 +88,7 @@ struct rwkvmon {
 	/* The caller's side. */
 	struct resources *resources;
 	uint64_t begin_ns; /* 0: no call is running */
-	uint64_t given_ns; /* what looking at the states took that it was given */
+	uint64_t given_ns; /* what was done for streams between calls: looking at the states that they are given */
 	uint64_t open_ns;
 	_Atomic uint64_t overhead_ns;
 	_Atomic uint64_t finished[FINISH_COUNT]; /* requests, by why */
@@ -93,9 +101,9 @@ struct rwkvmon {
 	} sampling;
 	size_t n_norms; /* layers whose norms go into the log */
 	bool log_tokens, log_text, block_when_full;
-	_Atomic uint64_t dropped; /* of all streams, and calls that belong to none */
-	_Atomic uint64_t unknown; /* of those, calls of streams that were refused or closed */
-	struct copy_room room;    /* memory for the data with which streams are compared */
+	_Atomic uint64_t dropped;              /* of all streams, and calls that belong to none */
+	_Atomic uint64_t astray[ASTRAY_COUNT]; /* of those, the latter */
+	struct copy_room room;                 /* memory for the data with which streams are compared */
 	struct rwkvmon_stream refused, *open_streams, *spare;
 	uint32_t n_streams, max_streams;
 	uint64_t streams_opened, streams_refused;
@@ -119,7 +127,7 @@ struct rwkvmon {
 	struct deliver *deliver;    /* NULL: alarms go nowhere else */
 	struct sink *sink[SINKS_MAX];
 	size_t n_sinks;
-	uint64_t unknown_told;
+	uint64_t astray_told[ASTRAY_COUNT];
 	struct rwkvmon_stream *started;
 	_Atomic uint64_t alarms[ALARM_TYPE_COUNT]; /* of all streams; read by the caller's thread too */
 	uint64_t flushed_ns, active_ns;
@@ -177,6 +185,23 @@ static inline void collector_wake(struct rwkvmon *mon)
 		return;
 	atomic_store_explicit(&mon->dormant, false, memory_order_relaxed);
 	pool_call(&mon->writer);
+}
+
+/* [hot, any thread] So many calls are in no stream's records. */
+static inline void collector_astray(struct rwkvmon *mon, enum astray why, uint64_t n)
+{
+	atomic_fetch_add_explicit(&mon->astray[why], n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&mon->dropped, n, memory_order_relaxed);
+	collector_wake(mon);
+}
+
+/* Records of the stream that are not in the log. */
+static inline uint64_t collector_missing(const struct rwkvmon_stream *s)
+{
+	const struct rwkvmon *mon = s->mon;
+	uint64_t busy = s == &mon->self ? atomic_load_explicit(&mon->astray[ASTRAY_BUSY], memory_order_relaxed) : 0;
+
+	return atomic_load_explicit(&s->dropped, memory_order_relaxed) + busy + s->lost;
 }
 
 /* [writer] Gives a line its number. Steps are counted where they are made, including those for which the ring has no

@@ -120,21 +120,29 @@ void collector_tell_dropped(struct rwkvmon_stream *s)
 	s->dropped_told = dropped;
 }
 
-/* Calls that belong to no stream are reported by the handle's own stream. */
-static void tell_unknown(struct rwkvmon *mon)
+/* Calls that are in no stream's records are reported by the handle's own stream. */
+static void tell_astray(struct rwkvmon *mon)
 {
-	uint64_t unknown = atomic_load_explicit(&mon->unknown, memory_order_relaxed);
+	static const char *const reasons[ASTRAY_COUNT] = {
+		[ASTRAY_UNKNOWN] = "streams beyond max-streams, or closed before",
+		[ASTRAY_MEMORY] = "no memory for a stream",
+		[ASTRAY_BUSY] = "another thread's call was inside",
+	};
 
-	if (unknown == mon->unknown_told)
-		return;
-	tell_gap(&mon->self, unknown - mon->unknown_told, "streams beyond max-streams, or closed before");
-	mon->unknown_told = unknown;
+	for (int why = 0; why < ASTRAY_COUNT; why++) {
+		uint64_t n = atomic_load_explicit(&mon->astray[why], memory_order_relaxed);
+
+		if (n == mon->astray_told[why])
+			continue;
+		tell_gap(&mon->self, n - mon->astray_told[why], reasons[why]);
+		mon->astray_told[why] = n;
+	}
 }
 
 /* Records lost since the previous one; reported in the next one, so that a rule can judge their number. */
 static void mark_dropped(struct rwkvmon_stream *s, struct record *r)
 {
-	uint64_t dropped = atomic_load_explicit(&s->dropped, memory_order_relaxed) + s->lost;
+	uint64_t dropped = collector_missing(s);
 
 	if (dropped > s->dropped_marked)
 		record_set(r, M_RECORDS_DROPPED, (double)(dropped - s->dropped_marked));
@@ -246,7 +254,7 @@ uint64_t collector_drain(void *ctx)
 	ring_touch(&mon->ring);
 	stream_end_all(closed);
 	collector_tell_dropped(&mon->self);
-	tell_unknown(mon);
+	tell_astray(mon);
 	if (any || !atomic_load_explicit(&mon->dormant, memory_order_relaxed))
 		resources_look_at_disk(mon->resources);
 	now_ns = clock_mono_ns(mon->clock);

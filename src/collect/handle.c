@@ -292,7 +292,7 @@ void collector_deliver_end(struct rwkvmon_stream *s, const struct rwkvmon_totals
 
 	fields_set_number(&totals, F_TOTAL_RECORDS, (double)s->records);
 	fields_set_number(&totals, F_TOTAL_TOKENS, (double)s->tokens);
-	fields_set_number(&totals, F_TOTAL_DROPPED, (double)(s->dropped + s->lost));
+	fields_set_number(&totals, F_TOTAL_DROPPED, (double)collector_missing(s));
 	fields_set_number(&totals, F_TOTAL_SECONDS, (double)(clock_mono_ns(s->mon->clock) - s->open_ns) / 1e9);
 	fields_set_number(&totals, F_TOTAL_OVERHEAD, (double)s->overhead_ns / 1e9);
 	if (undelivered && undelivered->undelivered) {

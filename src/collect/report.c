@@ -62,9 +62,8 @@ static void take(struct rwkvmon *mon, const struct collector_report *report)
 
 	mon->records++;
 	mon->tokens += report->token_count;
-	if (!s) { /* beyond max_streams */
-		atomic_fetch_add_explicit(&mon->unknown, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&mon->dropped, 1, memory_order_relaxed);
+	if (!s) {
+		collector_astray(mon, ASTRAY_UNKNOWN, 1);
 		return;
 	}
 	push(s, report);
@@ -74,8 +73,11 @@ static void take(struct rwkvmon *mon, const struct collector_report *report)
 
 void collector_report(rwkvmon *mon, const struct collector_report *report)
 {
-	if (!collector_enter(mon))
+	if (!collector_enter(mon)) {
+		if (collector_is_ours(mon))
+			collector_astray(mon, ASTRAY_BUSY, 1);
 		return;
+	}
 	take(mon, report);
 	collector_wake(mon);
 	collector_leave(mon);

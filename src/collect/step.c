@@ -17,6 +17,15 @@ static unsigned turn_of(const struct rwkvmon_stream *s)
 	return s->records ? budget_next(&s->mon->budget, s->turn) : 0;
 }
 
+/* What was done for a stream since then, beside the end of its calls. The handle counts it with its next call. */
+static void add_beside(struct rwkvmon_stream *s, uint64_t since_ns)
+{
+	uint64_t took_ns = clock_mono_ns(s->mon->clock) - since_ns;
+
+	s->overhead_ns += took_ns;
+	s->mon->given_ns += took_ns;
+}
+
 static void look_at_given(struct rwkvmon *mon, const struct rwkvmon_stream *stream, const struct rwkvmon_tensor *state,
 			  size_t n_state)
 {
@@ -26,7 +35,7 @@ static void look_at_given(struct rwkvmon *mon, const struct rwkvmon_stream *stre
 	if (!s || !s->observer || !careless_tensors(state, n_state) || !budget_takes_all(&mon->budget, turn_of(s)))
 		return;
 	observer_given(s->observer, (const struct observed_tensor *)(const void *)state, n_state);
-	mon->given_ns += clock_mono_ns(mon->clock) - began;
+	add_beside(s, began);
 }
 
 void rwkvmon_begin_from(rwkvmon *mon, const rwkvmon_stream *stream, const struct rwkvmon_tensor *state, size_t n_state)
@@ -258,9 +267,7 @@ static struct rwkvmon_stream *see(struct rwkvmon *mon, const struct rwkvmon_step
 	mon->records++;
 	mon->tokens += step->n_tokens;
 	if (!s || !stream_observer(s)) {
-		atomic_fetch_add_explicit(&mon->unknown, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&mon->dropped, 1, memory_order_relaxed);
-		collector_wake(mon);
+		collector_astray(mon, s ? ASTRAY_MEMORY : ASTRAY_UNKNOWN, 1);
 		return NULL;
 	}
 	seen->streams++;
@@ -314,8 +321,7 @@ static void turn_away(struct rwkvmon *mon, const struct rwkvmon_step *steps, siz
 
 	if (!careless_step(&step, steps))
 		return;
-	atomic_fetch_add_explicit(&mon->self.dropped, n, memory_order_relaxed);
-	atomic_fetch_add_explicit(&mon->dropped, n, memory_order_relaxed);
+	collector_astray(mon, ASTRAY_BUSY, n);
 }
 
 void rwkvmon_end_batch(rwkvmon *mon, const struct rwkvmon_step *steps, size_t n)
@@ -350,6 +356,15 @@ void rwkvmon_finished(rwkvmon *mon, enum rwkvmon_finish why)
 	collector_wake(mon);
 }
 
+static void check_start(struct rwkvmon_stream *s, const struct rwkvmon_start *start)
+{
+	uint64_t began = clock_mono_ns(s->mon->clock);
+
+	observer_check_start(s->observer, (const void *)start->state, start->n_state, (const void *)start->declared,
+			     start->n_declared);
+	add_beside(s, began);
+}
+
 void rwkvmon_stream_new_sequence(rwkvmon *mon, rwkvmon_stream *stream, const struct rwkvmon_start *given)
 {
 	struct rwkvmon_start start;
@@ -362,8 +377,7 @@ void rwkvmon_stream_new_sequence(rwkvmon *mon, rwkvmon_stream *stream, const str
 	if (s && (s->observer || checked) && stream_observer(s)) { /* one that had no call is at its beginning */
 		observer_new_sequence(s->observer);
 		if (checked)
-			observer_check_start(s->observer, (const void *)start.state, start.n_state,
-					     (const void *)start.declared, start.n_declared);
+			check_start(s, &start);
 	}
 	collector_leave(mon);
 }

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "collect/collector.h"
+#include "collect/report.h"
 #include "record/codec.h"
 #include "record/lineage.h"
 
@@ -673,6 +674,68 @@ static int end(void **state)
 	return system(command);
 }
 
+/* --- what is counted ------------------------------------------------------------------------------------ */
+
+static bool file_says(const char *path, const char *text)
+{
+	struct buf all = { 0 };
+	bool says;
+
+	assert_int_equal(file_read(&all, path, 1 << 28, NULL), 0);
+	says = memmem(all.p, all.used, text, strlen(text));
+	buf_free(&all);
+	return says;
+}
+
+/* One is inside already: from a signal handler, or another thread. */
+static void who_is_turned_away_is_told_and_counted(void **state)
+{
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
+	rwkvmon *mon = open_with((struct rwkvmon_config){ 0 }, in_dir("away.log"));
+	struct chat chat = chat_of(0);
+	struct log_told *l;
+
+	(void)state;
+	call(mon, &chat, NULL);
+	assert_true(collector_enter(mon));
+	call(mon, &chat, NULL);
+	collector_report(mon, &(struct collector_report){ .token_count = 1 });
+	collector_leave(mon);
+	call(mon, &chat, NULL);
+	rwkvmon_close(mon, &totals);
+	assert_int_equal(totals.dropped, 2);
+	assert_true(file_says(in_dir("away.log"), "another thread's call was inside"));
+	assert_false(file_says(in_dir("away.log"), "ring full"));
+	l = read_log(in_dir("away.log"));
+	assert_int_equal(l->of[0].n_steps, 2);
+	assert_int_equal(l->of[0].dropped, 2);
+	log_free(l);
+	unlink(in_dir("away.log"));
+}
+
+static void looking_at_a_given_state_is_the_streams_cost(void **state)
+{
+	rwkvmon *mon = open_with((struct rwkvmon_config){ 0 }, NULL);
+	rwkvmon_stream *stream = stream_of(mon, "");
+	struct rwkvmon_start start = { .struct_size = sizeof start };
+	struct chat chat = chat_of(0);
+	struct fed f;
+	uint64_t before;
+
+	(void)state;
+	call(mon, &chat, stream);
+	feed(&f, &chat, stream);
+	before = stream->overhead_ns;
+	rwkvmon_begin_from(mon, stream, f.tensor, 2);
+	assert_true(stream->overhead_ns > before);
+	start.state = f.tensor;
+	start.n_state = 2;
+	before = stream->overhead_ns;
+	rwkvmon_stream_new_sequence(mon, stream, &start);
+	assert_true(stream->overhead_ns > before);
+	rwkvmon_close(mon, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -683,6 +746,8 @@ int main(void)
 		cmocka_unit_test(streams_that_come_and_go_at_random),
 		cmocka_unit_test(beyond_the_most_they_are_counted),
 		cmocka_unit_test(copies_stay_within_their_memory),
+		cmocka_unit_test(who_is_turned_away_is_told_and_counted),
+		cmocka_unit_test(looking_at_a_given_state_is_the_streams_cost),
 		cmocka_unit_test(streams_are_light),
 		cmocka_unit_test(handles_share_a_shipped_set_of_rules),
 		cmocka_unit_test(a_child_of_fork_has_none),
