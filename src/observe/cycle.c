@@ -69,7 +69,7 @@ void cycle_reset(struct cycle *c)
 }
 
 /* Makes two ids of a large vocabulary that differ by 65,536 distinct. */
-static uint16_t fingerprint(uint32_t token)
+uint16_t cycle_fingerprint(uint32_t token)
 {
 	return (uint16_t)(token ^ (token >> 16) * 40503u);
 }
@@ -242,7 +242,7 @@ void cycle_push(struct cycle *c, uint32_t token, bool generated)
 	if (!c->cap)
 		return;
 	c->generated = generated ? c->generated + 1 : 0;
-	c->token[c->at] = fingerprint(token);
+	c->token[c->at] = cycle_fingerprint(token);
 	c->at = c->at + 1 == c->cap ? 0 : c->at + 1;
 	c->n++;
 	c->held += c->held < c->cap;

@@ -73,6 +73,9 @@ void cycle_push(struct cycle *c, uint32_t token, bool generated);
 /* Removes the last n tokens, because the sequence was rewound. */
 void cycle_back(struct cycle *c, uint64_t n);
 
+/* A token as it is stored: itself below 65,536. */
+uint16_t cycle_fingerprint(uint32_t token);
+
 /* Writes the last tokens in the ring, oldest first, as stored; at most cap; returns how many. */
 uint32_t cycle_last(const struct cycle *c, uint32_t *to, uint32_t cap);
 

@@ -43,6 +43,7 @@ struct observer {
 	uint64_t prefill_end_ns; /* 0: no prefill in this sequence */
 
 	uint32_t recent[REPETITION_WINDOW]; /* ring of the sequence's last tokens */
+	uint64_t coarse_until;              /* so long a sequence's ring has fingerprints among the tokens (cycle.h) */
 	double repetition_pct;              /* NAN until the 100th token */
 	struct cycle cycle;
 	struct verdict_state verdict;
@@ -121,7 +122,7 @@ void observer_new_sequence(struct observer *o)
 {
 	if (o->begun)
 		o->sequence++;
-	o->sequence_length = 0;
+	o->sequence_length = o->coarse_until = 0;
 	o->begun = o->prefill_reported = false;
 	o->prefill_end_ns = 0;
 	o->repetition_pct = NAN;
@@ -149,6 +150,7 @@ void observer_go_back(struct observer *o, uint64_t n)
 	held = cycle_last(&o->cycle, last, REPETITION_WINDOW);
 	for (uint32_t i = 0; i < held; i++)
 		o->recent[(o->sequence_length - held + i) % REPETITION_WINDOW] = last[i];
+	o->coarse_until = o->sequence_length + REPETITION_WINDOW;
 	verdict_reset(&o->verdict, o->verdict.vocab);
 	o->repetition_pct = NAN;
 	o->log_sum_exp = NAN;
@@ -361,12 +363,14 @@ static int by_id(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double repetition_pct(const uint32_t recent[REPETITION_WINDOW])
+/* coarse: some are known by their fingerprint alone, which is its own fingerprint. */
+static double repetition_pct(const uint32_t recent[REPETITION_WINDOW], bool coarse)
 {
 	uint32_t sorted[REPETITION_WINDOW];
 	int distinct = 1;
 
-	memcpy(sorted, recent, sizeof sorted);
+	for (int i = 0; i < REPETITION_WINDOW; i++)
+		sorted[i] = coarse ? cycle_fingerprint(recent[i]) : recent[i];
 	qsort(sorted, REPETITION_WINDOW, sizeof *sorted, by_id);
 	for (int i = 1; i < REPETITION_WINDOW; i++)
 		distinct += sorted[i] != sorted[i - 1];
@@ -412,7 +416,7 @@ static void observe_tokens(struct observer *o, const struct observed_call *c, st
 		o->recent[(before + i) % REPETITION_WINDOW] = c->tokens[i];
 	o->sequence_length += c->n_tokens;
 	if (before / REPETITION_WINDOW != o->sequence_length / REPETITION_WINDOW)
-		o->repetition_pct = repetition_pct(o->recent);
+		o->repetition_pct = repetition_pct(o->recent, o->sequence_length < o->coarse_until);
 	if (!isnan(o->repetition_pct))
 		record_set(out, M_TOKEN_REPETITION_PCT, o->repetition_pct);
 	o->drift_due |= o->begun && crosses_sample(before, c->n_tokens);

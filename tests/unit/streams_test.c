@@ -736,6 +736,30 @@ static void looking_at_a_given_state_is_the_streams_cost(void **state)
 	rwkvmon_close(mon, NULL);
 }
 
+/* Ids beyond 65,535 are kept as fingerprints further back than the window of repetition. */
+static void a_way_back_leaves_the_repetition_of_a_large_vocabulary(void **state)
+{
+	rwkvmon *mon = open_with((struct rwkvmon_config){ .block_when_full = 1 }, in_dir("large.log"));
+	struct log_told *l;
+
+	(void)state;
+	for (uint32_t i = 0; i < 210; i++) {
+		uint32_t token = 70000 + (i < 150 ? i : i - 10) % 50;
+		struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = &token, .n_tokens = 1 };
+
+		if (i == 150)
+			rwkvmon_went_back(mon, 10);
+		rwkvmon_end(mon, &step);
+	}
+	rwkvmon_close(mon, NULL);
+	l = read_log(in_dir("large.log"));
+	assert_int_equal(l->of[0].step[209].sequence_length, 200);
+	assert_true(l->of[0].step[99].metric[M_TOKEN_REPETITION_PCT] == 50);
+	assert_true(l->of[0].step[209].metric[M_TOKEN_REPETITION_PCT] == 50);
+	log_free(l);
+	unlink(in_dir("large.log"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -748,6 +772,7 @@ int main(void)
 		cmocka_unit_test(copies_stay_within_their_memory),
 		cmocka_unit_test(who_is_turned_away_is_told_and_counted),
 		cmocka_unit_test(looking_at_a_given_state_is_the_streams_cost),
+		cmocka_unit_test(a_way_back_leaves_the_repetition_of_a_large_vocabulary),
 		cmocka_unit_test(streams_are_light),
 		cmocka_unit_test(handles_share_a_shipped_set_of_rules),
 		cmocka_unit_test(a_child_of_fork_has_none),
