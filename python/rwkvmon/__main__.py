@@ -10,12 +10,12 @@ import re
 import runpy
 import sys
 from dataclasses import replace
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple, Type, Union
 
-from . import hook, settings
+from . import hook, seen, settings
 from ._native import RwkvmonError, program_path, version
 from ._settings import Setting
-from .collector import Collector, check
+from .collector import check
 from .options import ALL, Options, value_of
 
 _FLAGS = {f"--{s.name}" for s in ALL if s.kind == "flag"}
@@ -120,19 +120,19 @@ def parse(argv: Sequence[str]) -> Tuple[argparse.Namespace, Options]:
     return args, args.settings.options(**given)
 
 
-def _nothing_watched(script: str, error: Optional[Type[BaseException]]) -> str:
-    """The message for a script that left no log; `error` is the exception that ended it, or None."""
+def _nothing_watched(script: str, error: Optional[Type[BaseException]], found: FrozenSet[str]) -> str:
+    """The message for a script of which no call was seen; `error` is the exception that ended it, or None."""
     said = "python -m rwkvmon: NOTHING WAS WATCHED and no log was written: "
     if error is not None and not issubclass(error, SystemExit):
-        return (f"{said}{error.__name__} ended {script} before a model was ready.\n"
+        ready = "a call of its model was watched" if seen.MODEL in found else "a model was ready"
+        return (f"{said}{error.__name__} ended {script} before {ready}.\n"
                 "    The error stands below; `rwkvmon doctor` finds what is wrong with torch, rwkv and the model file.")
+    if seen.MODEL in found:
+        return (f"{said}{script} made a model, but no call of it was watched:\n"
+                "    it made none, or what prevented it stands above.")
     return (f"{said}{script} made no model that is known: rwkv.model.RWKV,\n"
             "    transformers' RwkvForCausalLM, fla's RWKV7ForCausalLM, RWKV_x070. Other runtimes: docs/INTEGRATIONS.md;\n"
             "    a model in a program other than Python that the script starts is not seen.")
-
-
-def _size(log: Optional[str]) -> int:
-    return os.path.getsize(log) if log and os.path.exists(log) else 0
 
 
 def _tune(words: List[str]) -> int:
@@ -155,13 +155,13 @@ def main(argv: Optional[List[str]] = None) -> int:
         print(f"python -m rwkvmon: {e}", file=sys.stderr)
         return 2
     options = replace(options, log=options.log_path())  # of child processes too
-    before = _size(options.log)
-    hook.install(options, args.settings)
-    try:
-        _run(args)
-    finally:  # a script that ends by itself, too
-        if not Collector.opened and _size(options.log) == before:
-            print(_nothing_watched(args.script, sys.exc_info()[0]), file=sys.stderr)
+    with seen.asked() as asked:
+        hook.install(options, args.settings)
+        try:
+            _run(args)
+        finally:  # a script that ends by itself, too
+            if seen.CALL not in asked.all:
+                print(_nothing_watched(args.script, sys.exc_info()[0], asked.all), file=sys.stderr)
     return 0
 
 

@@ -28,7 +28,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Dict, List, Optional, Sequence, Tuple, Type, cast
 
-from . import _native
+from . import _native, seen
 from ._native import Config, Number, RwkvmonError, StateSums, Step, StreamConfig, TensorView, Totals
 from .options import Description, Options
 from .verdict import Verdict, verdict_of
@@ -64,15 +64,34 @@ def check(options: Options) -> None:
     _native.lib().rwkvmon_config_free(byref(config_of(options, Description())))
 
 
+class NoRoom(RwkvmonError):
+    """A stream cannot be opened: as many are open as max_streams allows, or memory is out. The calls of `stream` are counted as
+    dropped."""
+
+    def __init__(self, why: str, stream: "Stream") -> None:
+        super().__init__(why)
+        self.stream = stream
+        stream.is_refused = True
+
+
 class Stream:
-    """One conversation, a session of the log: made by Collector.stream() or branch(). The Collector is its own first one."""
+    """One conversation, a session of the log: made by Collector.stream() or branch(). The Collector is its own first one. A closed
+    stream refuses every call with an RwkvmonError: its memory may be another stream's by then."""
 
     def __init__(self, owner: "Optional[Collector]", stream: Optional[int]) -> None:
         self._owner: "Collector" = owner if owner is not None else cast("Collector", self)
-        self._stream = ctypes.c_void_p(stream)
+        self._pointer = ctypes.c_void_p(stream)
         self._tokens = (c_uint32 * 256)()
         self._began_ns = 0
-        self._closed = False  # its memory may be another stream's by now
+        self._closed = False
+        self.is_refused = False  # it is a NoRoom's
+
+    @property
+    def _stream(self) -> ctypes.c_void_p:
+        """As the library knows it; its only way there. With the lock held, so that nobody closes it meanwhile."""
+        if self._closed:
+            raise RwkvmonError("the stream is closed\nopen another one, with Collector.stream() or branch()")
+        return self._pointer
 
     @property
     def _handle(self) -> ctypes.c_void_p:
@@ -89,24 +108,23 @@ class Stream:
     def begin(self, state: Optional["ctypes.Array[TensorView]"] = None) -> None:
         """Call this before a forward call. With the state that the call is given, in the order of end()'s, a state other than the
         one that the last call left is reported (`state_jump`), and the call is compared with what it was given."""
-        if state is not None and not self._closed:
-            with self._lock:
-                self._lib.rwkvmon_begin_from(self._handle, self._stream, state, len(state))
+        with self._lock:
+            stream = self._stream
+            if state is not None:
+                self._lib.rwkvmon_begin_from(self._handle, stream, state, len(state))
         self._began_ns = time.monotonic_ns()
 
     def step(self, tokens: Sequence[int], *, phase: int = _native.PHASE_UNKNOWN, logits: Optional[TensorView] = None,
              state: Optional["ctypes.Array[TensorView]"] = None, sums: Sequence[StateSums] = (), state_bytes: int = 0,
              numbers: Sequence[Tuple[str, float]] = ()) -> Step:
         """What end() says of the call, for Collector.end_batch(); good until the stream's next one."""
-        if self._closed:
-            raise RwkvmonError("the stream is closed")
         n = len(tokens)
         if n > len(self._tokens):
             self._tokens = (c_uint32 * n)()
         self._tokens[:n] = list(tokens)
         step = Step(struct_size=ctypes.sizeof(Step), tokens=self._tokens, n_tokens=n, phase=phase, state_bytes=state_bytes,
                     stream=self._stream, began_ns=self._began_ns)
-        self._began_ns = 0
+        step.of, self._began_ns = self, 0
         if logits is not None:
             step.logits, step.n_logits, step.logits_dtype = logits.data, logits.count, logits.dtype
         if state is not None:
@@ -125,6 +143,7 @@ class Stream:
         elsewhere."""
         step = self.step(tokens, phase=phase, logits=logits, state=state, sums=sums, state_bytes=state_bytes, numbers=numbers)
         with self._lock:
+            step.stream = self._stream  # nobody has closed it since
             self._lib.rwkvmon_end(self._handle, byref(step))
 
     def new_sequence(self) -> None:
@@ -149,8 +168,6 @@ class Stream:
     def verdict(self) -> Verdict:
         """The verdict after the last end()."""
         said = _native.VerdictStruct(struct_size=ctypes.sizeof(_native.VerdictStruct))
-        if self._closed:
-            return Verdict()
         with self._lock:
             self._lib.rwkvmon_stream_verdict(self._handle, self._stream, byref(said))
         return verdict_of(said)
@@ -164,9 +181,9 @@ class Stream:
               tokens_saved: int = 0, changes: Sequence[Tuple[str, float, float]] = ()) -> None:
         """A line of the log that says what was done about an alarm; of each change its name, before and after."""
         rows = (_native.Change * len(changes))(*[_native.Change(key.encode(), before, after) for key, before, after in changes])
-        said = _native.Action(ctypes.sizeof(_native.Action), action.encode(), alarm_type.encode(), reason.encode() or None,
-                              first_bad_token, attempt, tokens_saved, rows, len(changes), self._stream)
         with self._lock:
+            said = _native.Action(ctypes.sizeof(_native.Action), action.encode(), alarm_type.encode(), reason.encode() or None,
+                                  first_bad_token, attempt, tokens_saved, rows, len(changes), self._stream)
             failed = self._lib.rwkvmon_acted(self._handle, byref(said))
         if failed:
             raise RwkvmonError(f"no such action or change: {action}, {[key for key, _, _ in changes]}")
@@ -185,7 +202,7 @@ class Stream:
         """Its `session_end` follows its last record; one that had no call leaves nothing in the log."""
         with self._lock:
             if not self._closed:
-                self._lib.rwkvmon_stream_close(self._handle, self._stream)
+                self._lib.rwkvmon_stream_close(self._handle, self._pointer)
             self._closed = True
         return None
 
@@ -198,8 +215,6 @@ def _metric(name: str) -> int:
 class Collector(Stream):
     """A handle. `totals` is set by close()."""
 
-    opened = 0  # in this process
-
     def __init__(self, options: Options = Options(), what: Description = Description()) -> None:
         super().__init__(None, None)
         self.handle, self.lock = ctypes.c_void_p(), threading.RLock()
@@ -211,16 +226,17 @@ class Collector(Stream):
         self._lib.rwkvmon_config_free(byref(config))
         if failed:
             raise RwkvmonError(why.value.decode(errors="replace"))
-        Collector.opened += 1
+        seen.note(seen.CALL)
 
     @property
     def url(self) -> str:
         """Address of /metrics; "" if the handle does not listen."""
-        said: bytes = self._lib.rwkvmon_url(self.handle)
+        with self.lock:
+            said: bytes = self._lib.rwkvmon_url(self.handle)
         return said.decode()
 
     def stream(self, request_id: Optional[str] = None, label: Optional[str] = None, session_id: Optional[str] = None) -> Stream:
-        """A conversation of its own. Beyond `max_streams` an RwkvmonError."""
+        """A conversation of its own. Beyond `max_streams` a NoRoom."""
         return self.open_stream(None, request_id, label, session_id)
 
     def open_stream(self, branch_of: Optional[Stream], request_id: Optional[str], label: Optional[str],
@@ -233,18 +249,20 @@ class Collector(Stream):
             else:
                 failed = self._lib.rwkvmon_stream_branch(byref(out), self.handle, branch_of._stream, byref(config), why)
         if failed:
-            raise RwkvmonError(why.value.decode(errors="replace"))
+            raise NoRoom(why.value.decode(errors="replace"), Stream(self, out.value))
         return Stream(self, out.value)
 
     def end_batch(self, steps: Sequence[Step]) -> None:
         """One forward call over several streams ended; Stream.step() makes what there is to say of each."""
-        together = (Step * len(steps))(*steps)
         with self.lock:
-            self._lib.rwkvmon_end_batch(self.handle, together, len(steps))
+            for step in steps:
+                step.stream = step.of._stream  # nobody has closed it since
+            self._lib.rwkvmon_end_batch(self.handle, (Step * len(steps))(*steps), len(steps))
 
     def finished(self, why: int) -> None:
         """A request's answer is complete: _native.FINISH_STOP, FINISH_LENGTH, FINISH_ABORT or FINISH_ERROR."""
-        self._lib.rwkvmon_finished(self.handle, why)
+        with self.lock:
+            self._lib.rwkvmon_finished(self.handle, why)
 
     def set_own(self, path: str, value: float) -> None:
         if self._own.get(path, math.nan) == value or (math.isnan(value) and path not in self._own):
@@ -268,7 +286,9 @@ class Collector(Stream):
     def reload_rules(self) -> None:
         """Reads the rule file again; what is wrong with it is an RwkvmonError, and the old rules stay."""
         why = ctypes.create_string_buffer(_native.ERROR_BYTES)
-        if self._lib.rwkvmon_reload_rules(self.handle, why):
+        with self.lock:
+            failed = self._lib.rwkvmon_reload_rules(self.handle, why)
+        if failed:
             raise RwkvmonError(why.value.decode(errors="replace"))
 
     def so_far(self) -> Totals:
@@ -307,4 +327,4 @@ def views(n: int) -> "ctypes.Array[TensorView]":
     return (TensorView * n)()
 
 
-__all__: List[str] = ["Collector", "StateSums", "Stream", "TensorView", "views"]
+__all__: List[str] = ["Collector", "NoRoom", "StateSums", "Stream", "TensorView", "views"]

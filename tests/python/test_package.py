@@ -154,6 +154,32 @@ class Collecting(Folder):
         self.assertTrue(all(s["batch_size"] == 2 for s in steps["odd"]))
         self.assertEqual(steps["branch"][0]["sequence_length"], 101)
 
+    def test_a_closed_stream_refuses_every_call(self):
+        """Its memory is another stream's by then, to which nothing may happen."""
+        with Collector(Options(log=self.log, alarms_to_stderr=False)) as mon:
+            old = mon.stream(request_id="old")
+            old.end([1])
+            step = old.step([2])
+            old.close()
+            self.wait_until(lambda: any(e["event_type"] == "session_end" for e in RWKVLogAnalyzer(self.log).entries()))
+            new = mon.stream(request_id="new")
+            self.assertEqual(new._stream.value, old._pointer.value, "this is about memory that is used again")
+            for token in (1, 2, 3):
+                new.end([token])
+            values = (ctypes.c_float * 2)(1, 2)
+            state = (rwkvmon.TensorView * 1)(rwkvmon.TensorView(ctypes.addressof(values), 2, rwkvmon.F32, rwkvmon.WKV))
+            for call in (old.begin, lambda: old.begin(state), lambda: old.step([1]), lambda: old.end([1]), old.new_sequence,
+                         lambda: old.new_sequence_from(state, None), lambda: old.wants_state(1), lambda: old.verdict,
+                         lambda: old.went_back(2), lambda: old.acted("rewind", "mode_collapse"), old.branch,
+                         lambda: mon.end_batch([step])):
+                with self.assertRaisesRegex(RwkvmonError, "the stream is closed"):
+                    call()
+            old.close()  # more than once is fine
+            new.end([4])
+        steps = [e for e in RWKVLogAnalyzer(self.log).entries() if e["event_type"] == "inference_step"]
+        self.assertEqual([(s["sequence"], s["sequence_length"]) for s in steps], [(0, 1), (0, 1), (0, 2), (0, 3), (0, 4)])
+        self.assertEqual((mon.totals.records, mon.totals.dropped), (5, 0))
+
     def test_the_verdict_follows_the_call(self):
         with Collector(Options(log=None), Description(vocab_size=65536)) as mon:
             def say(token):
@@ -534,6 +560,38 @@ class CommandLine(Folder):
             self.assertEqual((run.returncode, run.stdout), (status, "done\n"))
             self.assertIn("NOTHING WAS WATCHED", run.stderr)
             self.assertFalse(os.path.exists(os.path.join(self.folder.name, "own.log")))
+
+    def test_what_a_child_watched_was_watched(self):
+        """Whether or not there is a log to tell it by."""
+        with open(self.path("child.py"), "w", encoding="utf-8") as f:
+            f.write("from rwkvmon import Collector, Options\nwith Collector(Options(log=None)) as mon:\n    mon.end([1])\n")
+        with open(self.path("forks.py"), "w", encoding="utf-8") as f:
+            f.write("import os, runpy\npid = os.fork()\nif not pid:\n    runpy.run_path('child.py')\n    os._exit(0)\nos.waitpid(pid, 0)\n")
+        with open(self.path("starts.py"), "w", encoding="utf-8") as f:
+            f.write("import subprocess, sys\nsubprocess.run([sys.executable, 'child.py'], check=True)\n")
+        for script in "child.py", "forks.py", "starts.py":
+            run = self.run_module("--log", "none", script)
+            self.assertEqual((run.returncode, run.stderr), (0, ""), script)
+
+    def test_a_child_imports_of_the_parents_packages_rwkvmon_alone(self):
+        """Those that lie beside it may be made for another Python."""
+        site, own = self.path("site"), self.path("own")
+        shutil.copytree(os.path.join(ROOT, "python", "rwkvmon"), os.path.join(site, "rwkvmon"), ignore=shutil.ignore_patterns("__pycache__"))
+        os.makedirs(os.path.join(own, "rwkv"))
+        for path, text in ((os.path.join(site, "neighbour.py"), ""), (os.path.join(own, "rwkv", "__init__.py"), ""),
+                           (os.path.join(own, "rwkv", "model.py"), "torch = None\nclass RWKV:\n    pass\n"),
+                           (os.path.join(own, "child.py"), "import sys\nbefore = list(sys.path)\nfrom rwkv.model import RWKV\n"
+                            "print(RWKV.__name__, sys.path == before)\nimport neighbour\n"),
+                           (os.path.join(own, "parent.py"), "import os, subprocess, sys\nchild = {**os.environ, 'PYTHONPATH': "
+                            "os.environ['PYTHONPATH'].split(os.pathsep)[0]}\n"
+                            "subprocess.run([sys.executable, 'child.py'], env=child)\n")):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+        run = subprocess.run([sys.executable, "-m", "rwkvmon", "--log", "none", "parent.py"], capture_output=True, text=True, cwd=own,
+                             env={**os.environ, "PYTHONPATH": site}, check=False)
+        self.assertEqual(run.stdout, "LoggingRWKV True\n", run.stderr)
+        self.assertIn("No module named 'neighbour'", run.stderr)
+        self.assertNotIn("not watching", run.stderr)
 
     def test_a_script_that_fails_is_not_called_one_without_a_model(self):
         with open(os.path.join(self.folder.name, "bad.py"), "w", encoding="utf-8") as f:

@@ -9,7 +9,7 @@ import re
 import sys
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_PACKAGE = os.path.dirname(os.path.dirname(_HERE))  # where rwkvmon lies, should this Python have none of its own
+_PARENTS = os.path.dirname(os.path.dirname(_HERE))  # where the rwkvmon lies that this Python takes if it has none of its own
 
 
 class _Later:
@@ -24,13 +24,25 @@ class _Later:
         sys.meta_path.remove(self)
         try:
             if importlib.util.find_spec("rwkvmon") is None:
-                sys.path.append(_PACKAGE)
+                _take_rwkvmon_alone()
             import rwkvmon.hook
 
             return rwkvmon.hook.install_in_child().find_spec(name, path, target)
         except Exception as e:
             print(f"rwkvmon: not watching: {type(e).__name__}: {e}", file=sys.stderr)
             return None
+
+
+def _take_rwkvmon_alone():
+    """Beside it may lie packages that are made for another Python, or of other versions: sys.path stays as it is."""
+    spec = importlib.machinery.PathFinder.find_spec("rwkvmon", [_PARENTS])
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["rwkvmon"] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules["rwkvmon"]
+        raise
 
 
 def _run_the_hidden_one():
