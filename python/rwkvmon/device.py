@@ -182,6 +182,10 @@ class DeviceWatch:
             self.deliver(wait=True)
         self._pending.append(pending)
 
+    def go_back(self, n_tokens: int) -> None:
+        """The next call goes on from before the last n tokens: it does not follow from the last one."""
+        self._old, self._fed = None, max(0, self._fed - n_tokens)
+
     def deliver(self, wait: bool = False) -> None:
         """Delivers every call whose numbers have arrived; with `wait`, every call."""
         while self._pending and (wait or self._is_here(self._pending[0])):
@@ -289,6 +293,8 @@ class DeviceWatch:
         for event in [*p.arrived, p.done]:
             if hasattr(event, "synchronize"):  # at once, unless the log is being closed
                 event.synchronize()
+        if p.fresh:
+            self._collector.new_sequence()
         if p.token is not None:
             p.tokens = [int(p.token)]
             if p.tokens[0] < 0:
@@ -321,8 +327,6 @@ class DeviceWatch:
             numbers.append(("state_leak", _leak([sum(column) for column in zip(*[v.tolist() for v in p.apart])])))
         if p.taken:
             numbers += p.taken.numbers()
-        if p.fresh:
-            self._collector.new_sequence()
         self._collector.set_number("accuracy.device_sampled_every",
                                    self.budget.stride if self.budget.stride > 1 else float("nan"))  # this stream's
         self._collector.end(p.tokens, phase=p.phase, sums=sums, state_bytes=p.bytes, numbers=numbers)

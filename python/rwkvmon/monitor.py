@@ -12,7 +12,8 @@ Sequences  a call with no state, or with a state that no call returned, begins a
 Batches    a call over several conversations is a row of each; a state that is changed in place is known by its row of the
            batch, and on the processor only while its contents are those that the last call left there.
 Bounds     the last 64 conversations are remembered, or those of four batches; of those nobody holds a state of 8, or of one
-           batch; and the last 4,096 states.
+           batch; and the last 4,096 states. Where max_streams allows no more, the conversation that is silent for longest ends,
+           and begins anew should it come back; where all are in a call, calls of others are counted as dropped.
 Fork       a child opens a handle of its own, with the same log.
 Errors     nothing here ever fails a forward call: trouble is told once on standard error, then calls pass unwatched.
 """
@@ -27,12 +28,13 @@ import threading
 import time
 import weakref
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
-from . import _native, graphs
+from . import _native, graphs, seen
 from .alarms import Alarms, OnAlarm
 from ._native import Step
-from .collector import Collector, Stream
+from .collector import Collector, NoRoom, Stream
 from .device import DeviceWatch, clock_for
 from .options import Description, Options
 from .remembered import STATES_MAX, Place, Remembered, contents
@@ -108,6 +110,11 @@ class Conversation:
         other.tail, other.length, other.line, other.fresh = self.tail, self.length, self.line, False
         other.contents = self.contents
         other.line.of = other
+        self.line, self.tail, self.length = Line(self), None, 0
+
+    def leave_state(self) -> None:
+        """The sequence that it had does not go on."""
+        self.line.of = None
         self.line, self.tail, self.length = Line(self), None, 0
 
     @property
@@ -201,6 +208,20 @@ class Conversation:
         if self.device is not None:
             self.device.deliver(wait)
 
+    def verdict(self) -> Verdict:
+        """After the last call, for whose numbers it waits where a device makes them."""
+        self.deliver(wait=True)
+        return self.stream.verdict
+
+    def go_back(self, n_tokens: int, state: Sequence[Tensor]) -> None:
+        """It goes on from this state, that before the last n tokens."""
+        self.deliver(wait=True)
+        self.stream.went_back(n_tokens)
+        if self.device is not None:
+            self.device.go_back(n_tokens)
+        self.tail = state[-1]
+        self.length -= n_tokens
+
     @property
     def stream(self) -> Stream:
         return self._collector
@@ -231,12 +252,14 @@ class Monitor:
         self._collector: Optional[Collector] = None
         self._conversations: List[Conversation] = []  # the one used last comes first
         self._states = Remembered(torch)
+        self.ended_early, self._no_room_told = 0, False  # conversations, for others beyond max_streams
         self._displaced: List[Tensor] = []  # last tensors of states on a device, of sequences that another followed
         self._take_turns = False  # conversations do: each new one is a stream
         self._pid = os.getpid()
         self._off = False
         self._poll: Optional[threading.Event] = None
         self.log_path = self._options.log
+        seen.note(seen.MODEL)
         if device.startswith("cuda"):
             graphs.install(torch)
         atexit.register(_close_if_alive, weakref.ref(self))
@@ -401,10 +424,29 @@ class Monitor:
 
     @property
     def verdict(self) -> Verdict:
-        """After the last forward call; of numbers made on a device, of the last call whose numbers have arrived."""
+        """Of the conversation that was used last; of numbers made on a device, after the last call whose numbers have arrived."""
         with self._lock:
-            talk = self._conversations[0] if self._conversations else None
-        return talk.stream.verdict if talk else Verdict()
+            return self._conversations[0].stream.verdict if self._conversations else Verdict()
+
+    def verdict_of(self, state: Sequence[Tensor]) -> Verdict:
+        """Of the conversation whose last call returned this state, whoever used the model since, and after that call: numbers that a
+        device makes are waited for. Of another state nothing is known."""
+        with self._holding(state) as talk:
+            said = self._guarded(talk.verdict) if talk else None
+        return Verdict() if said is None else said
+
+    @contextlib.contextmanager
+    def _holding(self, state: Sequence[Tensor]) -> Iterator[Optional[Conversation]]:
+        """The conversation whose last call returned this state, for nobody else meanwhile."""
+        with self._lock:
+            talk = next((c for c in self._conversations if not c.busy and c.continues(state)), None)
+            if talk is not None:
+                talk.busy = True
+        try:
+            yield talk
+        finally:
+            if talk is not None:
+                self._give(talk)
 
     @contextlib.contextmanager
     def unwatched(self) -> Iterator[None]:
@@ -415,21 +457,19 @@ class Monitor:
         finally:
             self._inside.call = before
 
-    def went_back(self, n_tokens: int, state: Sequence[Tensor], verdict: Verdict, attempt: int) -> None:
-        """The sequence goes on from this state, which is that before the last n tokens; the log says so."""
-        with self._lock:
-            talk = self._conversations[0] if self._conversations else None
-        if talk is not None:
-            self._guarded(self._go_back, talk, n_tokens, state, verdict, attempt)
+    def went_back(self, n_tokens: int, left: Sequence[Tensor], state: Sequence[Tensor], verdict: Verdict, attempt: int) -> None:
+        """The conversation whose last call returned the state `left` goes on from `state`, that before the last n tokens; the log says
+        so."""
+        with self._holding(left) as talk:
+            if talk is not None:
+                self._guarded(self._go_back, talk, n_tokens, state, verdict, attempt)
 
-    def _go_back(self, talk: Conversation, n_tokens: int, state: Sequence[Tensor], verdict: Verdict, attempt: int) -> None:
-        talk.deliver(wait=True)
+    @staticmethod
+    def _go_back(talk: Conversation, n_tokens: int, state: Sequence[Tensor], verdict: Verdict, attempt: int) -> None:
         length = verdict.go_back_tokens + (verdict.first_bad_token or 1) - 1
-        talk.stream.went_back(n_tokens)
+        talk.go_back(n_tokens, state)
         talk.stream.acted("rewind", "non_finite" if "non_finite" in verdict.fires else "mode_collapse", ", ".join(verdict.fires),
                           verdict.first_bad_token or 0, attempt, changes=[("sequence_length", length, length - n_tokens)])
-        talk.tail = state[-1]
-        talk.length -= n_tokens
 
     def _guarded(self, step: Callable[..., Any], *args: Any) -> Any:
         if self._off:
@@ -459,7 +499,8 @@ class Monitor:
     def _recognise(self, state: Sequence[Tensor], in_place: bool) -> Optional[Conversation]:
         """Whose state it is: as an object, else by its contents. None: no call returned it."""
         found = next((c for c in self._conversations if c.continues(state)), None)
-        number = contents(state[-1]) if state[-1].device.type == "cpu" and (in_place or found is None) else None
+        on_processor = state[-1].device.type == "cpu" and not self._force_device
+        number = contents(state[-1]) if on_processor and (in_place or found is None) else None
         if found is not None and in_place and number is not None and number != found.contents:
             found.tail, found = None, None  # a slot that was given to another
         back, candidates = 0, 1
@@ -473,7 +514,10 @@ class Monitor:
         if found is None:
             return None
         self._take_turns |= found not in self._conversations[:1]
-        return self._branch(found, back, candidates) if found.busy or back or candidates > 1 else found
+        try:
+            return self._branch(found, back, candidates) if found.busy or back or candidates > 1 else found
+        except NoRoom:  # but for the one that it would be a branch of
+            return None
 
     @staticmethod
     def _conversation_at(places: List[Place], in_place: bool) -> Tuple[Optional[Conversation], int]:
@@ -494,7 +538,7 @@ class Monitor:
         if not any(state[-1] is tail for tail in self._displaced):
             return None
         self._take_turns = True
-        return self._open(self._the_collector().stream())
+        return self._open_stream()
 
     def _begin(self) -> Conversation:
         """A conversation for a new sequence."""
@@ -502,17 +546,55 @@ class Monitor:
         if not self._conversations:
             return self._open(self._the_collector())
         if self._take_turns or latest is None:
-            return self._open(self._the_collector().stream())
+            return self._open_stream()
         if latest.tail is not None and latest.is_on_processor:
-            aside = self._open(latest.stream.branch())
-            latest.put_aside(aside)
-            self._conversations.insert(1, aside)
+            self._put_aside(latest)
         elif latest.tail is not None:
             self._displaced = [*self._displaced[1 - _UNHELD_MAX:], latest.tail]
         return latest
 
+    def _put_aside(self, latest: Conversation) -> None:
+        try:
+            aside = self._open(self._with_room(latest.stream.branch, latest))
+        except NoRoom:
+            latest.leave_state()
+            return
+        latest.put_aside(aside)
+        self._conversations.insert(1, aside)
+
+    def _open_stream(self) -> Conversation:
+        try:
+            return self._open(self._with_room(self._the_collector().stream))
+        except NoRoom as full:
+            return self._open(full.stream)
+
+    def _with_room(self, opened: Callable[[], Stream], but: Optional[Conversation] = None) -> Stream:
+        """A new stream, for which the conversation that is silent for longest ends where it must; but this one stays."""
+        while True:
+            try:
+                return opened()
+            except NoRoom as full:
+                self._tell_no_room(full)
+                silent = [c for c in self._conversations if not c.busy and c is not but and c.stream is not self._collector]
+                if not silent:
+                    raise
+                self.ended_early += 1
+                self._end_conversation(silent[-1])
+
+    def _tell_no_room(self, full: NoRoom) -> None:
+        if not self._no_room_told:
+            print(f"rwkvmon: {str(full).splitlines()[0]}: a further conversation ends the one that is silent for longest, or is not "
+                  "in the log while all others are in a call", file=sys.stderr)
+        self._no_room_told = True
+
+    def _end_conversation(self, talk: Conversation) -> None:
+        self._conversations.remove(talk)
+        talk.line.of = None
+        talk.deliver(wait=True)
+        talk.stream.close()
+
     def _branch(self, parent: Conversation, back: int, candidates: int = 1) -> Conversation:
-        talk = self._open(parent.stream.branch(candidates=candidates))
+        talk = self._open(self._with_room(partial(parent.stream.branch, candidates=candidates), parent))
         talk.length = parent.length - back
         if back > 0:
             talk.stream.went_back(back)
@@ -527,14 +609,13 @@ class Monitor:
             held, unheld = held + talk.is_held(), unheld + (not talk.is_held())
             if held <= held_max and unheld <= unheld_max or talk.busy or talk.stream is self._collector:
                 continue
-            self._conversations.remove(talk)
-            talk.line.of = None
-            talk.deliver(wait=True)
-            talk.stream.close()
+            self._end_conversation(talk)
 
     def _give(self, talk: Conversation) -> None:
         with self._lock:
             talk.busy = False
+            if talk.stream.is_refused and talk in self._conversations:  # its next call may have room
+                self._end_conversation(talk)
 
     def _the_collector(self) -> Collector:
         if self._what is None:
@@ -615,6 +696,9 @@ class Monitor:
         if self._alarms is not None:
             self._alarms.close()
             self._alarms = None
+        if self.ended_early:
+            print(f"rwkvmon: {self.ended_early} conversations were ended early, because max-streams allows no more", file=sys.stderr)
+        self.ended_early = 0
 
     @property
     def collectors(self) -> List[Collector]:

@@ -3,7 +3,7 @@
     from rwkvmon.rewind import generate
     text = generate(pipeline, "The old man", token_count=500, args=PIPELINE_ARGS(temperature=0.5, top_p=0.3))
 
-The model of the pipeline is a LoggingRWKV. When its verdict says that the text goes in circles, or that values are no longer
+The model of the pipeline is a LoggingRWKV. When the verdict on this answer (others may use the model meanwhile) says that the text goes in circles, or that values are no longer
 finite, state, logits and penalties go back to before the first bad token, that token is left out of the next draw, and for a
 stretch (128 tokens, then 256, 512, …) the sampler draws as the verdict advises. Then it comes back to what `args` say in eight
 steps, as long as at most a tenth of the last 100 tokens repeats and their surprisal is at least 0.9 of what it was in that stretch, and is
@@ -153,14 +153,14 @@ class _Answer:
         return max(target, self._writer.done)
 
     def go_back(self, verdict: Verdict) -> None:
-        target, model = self._target(verdict), self.pipeline.model
+        target, model, left = self._target(verdict), self.pipeline.model, self.state
         position, self.state, self.out = self._kept.at(target)
         if target > position:  # the monitor has seen these tokens
             with model.monitor.unwatched():
                 self.out, self.state = model.rwkvmon_base.forward(model, self.said[position:target], self.state)
         self.rewinds += 1
         self._avoid = self.said[target] if target < len(self.said) else None
-        model.monitor.went_back(len(self.said) - target, self.state, verdict, self.rewinds)
+        model.monitor.went_back(len(self.said) - target, left, self.state, verdict, self.rewinds)
         del self.said[target:]
         self.seen = {}
         for token in self.said:
@@ -192,7 +192,7 @@ def generate(pipeline: Any, ctx: str, token_count: int = 100, args: Any = None, 
         if len(answer.said) == token_count:
             break
         answer.feed()
-        verdict = model.monitor.verdict
+        verdict = model.monitor.verdict_of(answer.state)
         if ACTS_ON.isdisjoint(verdict.fires):
             answer.keep(verdict)
             continue

@@ -122,7 +122,8 @@ class Samples:
         self._full: Optional[Tensor] = None
 
     def before(self, tokens: List[int], state: Optional[Sequence[Tensor]]) -> None:
-        """Keeps the old tensors, because the package puts new ones into the caller's list."""
+        """Keeps the old tensors, because the package puts new ones into the caller's list. What a call that failed left is forgotten."""
+        self._old = self._full = None
         for name, every in self._every.items():
             self._left[name] -= len(tokens)
             self._due[name] = bool(every) and len(tokens) == 1 and self._left[name] <= 0

@@ -376,6 +376,16 @@ class Package(Case):
         self.assertNotIn("NOTHING WAS WATCHED", run.stderr)
         self.assertEqual([s["token_count"] for s in events(os.path.join(self.dir.name, "kernel.log"))], [3])
 
+    def test_a_model_that_was_not_called_is_not_called_an_unknown_one(self):
+        with open(os.path.join(self.dir.name, "made.py"), "w", encoding="utf-8") as f:
+            f.write(f"import sys\nfrom rwkv.model import RWKV\nmodel = RWKV({EMBEDDED!r}, 'cpu fp32')\nassert len(sys.argv) < 2, 'late'\n")
+        for arguments, expected in ((), "made a model, but no call of it was watched"), (("x",), "before a call of its model was watched"):
+            run = subprocess.run([sys.executable, "-m", "rwkvmon", "--log", "made.log", "-q", "made.py", *arguments], cwd=self.dir.name,
+                                 capture_output=True, text=True, check=False)
+            self.assertIn("NOTHING WAS WATCHED", run.stderr)
+            self.assertIn(expected, run.stderr)
+            self.assertNotIn("no model that is known", run.stderr)
+
     def test_7a_is_named(self):
         from rwkvmon.model import version_of
         weights = {"blocks.0.att.r_k": 0, "blocks.0.ffn.s_emb.weight": 0}
@@ -404,6 +414,16 @@ class Package(Case):
         self.assertTrue(all(hasattr(rwkvmon, name) for name in rwkvmon.__all__))
         with self.assertRaisesRegex(rwkvmon.RwkvmonError, "expected a contiguous one"):
             rwkvmon.view_of(torch.ones(4, dtype=torch.float64))
+
+    def test_a_model_without_forward_is_watched_once(self):
+        kind = type("RWKV7Model", (), {"__module__": "rwkvserve.models.rwkv7.model", "forward_with_state": lambda self, ids, states: None,
+                                       "forward_batch_dynamic": lambda self, rows, states: None})
+        model = kind()
+        model.head = types.SimpleNamespace(weight=torch.ones(2, 2))
+        first = rwkvmon.watch(model, self.options())
+        method = model.forward_with_state
+        self.assertIs(rwkvmon.watch(model, self.options()), first)
+        self.assertIs(model.forward_with_state, method)
 
     def test_what_nobody_knows_is_refused_by_name(self):
         with self.assertRaisesRegex(rwkvmon.RwkvmonError, "torch.nn.modules.linear.Linear is no model that rwkvmon knows"):

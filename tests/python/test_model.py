@@ -1,6 +1,8 @@
 """LoggingRWKV on the real package rwkv. The package chooses its class when it is imported, so this file runs once
 with RWKV_V7_ON=1 and once without (tests/python/run)."""
+import contextlib
 import copy
+import io
 import json
 import math
 import multiprocessing
@@ -144,24 +146,13 @@ class Extensions(Case):
     @unittest.skipUnless(V7, "only the embedded model loops as it is known to")
     def test_generating_goes_back_out_of_a_loop(self):
         import numpy
-        from rwkv.utils import PIPELINE, PIPELINE_ARGS
+        from rwkv.utils import PIPELINE_ARGS
         from rwkvmon.rewind import generate
-
-        class Bytes(PIPELINE):
-            def __init__(self, model):
-                self.model = model
-
-            def encode(self, text):
-                return list(text.encode())
-
-            def decode(self, tokens):
-                return bytes(tokens).decode(errors="replace")
 
         told = []
         model = make(LoggingRWKV, EMBEDDED, monitor=Options(log=self.log, alarms_to_stderr=False, overhead_budget_pct=-1),
                      on_verdict=told.append)
-        pipeline, start = Bytes(model), "The door opened and"
-        greedy = PIPELINE_ARGS(temperature=1.0, top_p=0.0, alpha_frequency=0.0, alpha_presence=0.0, token_ban=[0], chunk_len=64)
+        pipeline, start, greedy = _bytes_pipeline(model), "The door opened and", _greedy()
         clean = PIPELINE_ARGS(temperature=1.0, top_p=0.85, alpha_frequency=0.0, alpha_presence=0.0, token_ban=[0], chunk_len=64)
         loop = pipeline.generate(start, 330, greedy)
         self.assertTrue(told)
@@ -184,6 +175,39 @@ class Extensions(Case):
         for e in acts:
             self.assertLess(e["after"]["sequence_length"], e["before"]["sequence_length"])
         self.assertEqual(len({s["sequence"] for s in events(self.log)}), 4)  # one per call of generate, whatever was taken back
+
+    @unittest.skipUnless(V7, "only the embedded model loops as it is known to")
+    def test_a_rewind_acts_on_the_verdict_on_its_own_text(self):
+        """Somebody else uses the model between each call and its verdict; on a device the numbers come later still."""
+        import numpy
+        from rwkvmon.rewind import generate
+
+        for device in (False, True):
+            said = []
+            for shared in (False, True):
+                self.log = os.path.join(self.dir.name, f"{device}{shared}.log")
+                model = self.watched(EMBEDDED)
+                model.monitor._force_device = device
+                if shared:
+                    self.share(model)
+                numpy.random.seed(3)
+                torch.manual_seed(3)
+                said.append(generate(_bytes_pipeline(model), "The door opened and", 330, _greedy(), attempts=1))
+                model.monitor.close()
+                acts = events(self.log, "action")
+                self.assertTrue(acts)
+                generating = {s["session_id"] for s in events(self.log) if s["phase"] == "decode" and s["sequence_length"] > 40}
+                self.assertLessEqual({e["session_id"] for e in acts}, generating)
+            self.assertEqual(*said, f"device: {device}")
+
+    def share(self, model):
+        alone, others = model.forward, [None]
+
+        def forward(tokens, state):
+            result = alone(tokens, state)
+            others[0] = alone([len(tokens) * 7 % 200], others[0])[1] if others[0] else alone([65, 66], None)[1]
+            return result
+        model.__dict__["forward"] = forward
 
     def test_a_leaked_state_is_found(self):
         for leaks, device in ((False, False), (True, False), (False, True), (True, True)):
@@ -237,6 +261,27 @@ class Extensions(Case):
         return first
 
 
+def _bytes_pipeline(model):
+    from rwkv.utils import PIPELINE
+
+    class Bytes(PIPELINE):
+        def __init__(self):
+            self.model = model
+
+        def encode(self, text):
+            return list(text.encode())
+
+        def decode(self, tokens):
+            return bytes(tokens).decode(errors="replace")
+
+    return Bytes()
+
+
+def _greedy():
+    from rwkv.utils import PIPELINE_ARGS
+    return PIPELINE_ARGS(temperature=1.0, top_p=0.0, alpha_frequency=0.0, alpha_presence=0.0, token_ban=[0], chunk_len=64)
+
+
 class Samples(Case):
     """What is taken of one token in so many."""
 
@@ -288,6 +333,24 @@ class Samples(Case):
             p, q = (torch.log_softmax(x.double(), -1) for x in (full.forward([token], before)[0], out))
             self.assertAlmostEqual(step["accuracy"]["quant_kl_nats"], float((p.exp() * (p - q)).sum()), delta=2e-6)
             self.assertEqual(step["accuracy"]["quant_top1_agree"], float(p.argmax() == q.argmax()))
+
+    def test_what_a_call_that_failed_left_is_not_compared(self):
+        from rwkvmon.samples import Samples as Taker
+
+        class Fixed:
+            def logits(self, token, state):
+                return torch.tensor([float(token), 0.0])
+
+            def compare(self, full, logits):
+                return torch.stack([full[0], logits[0]])
+
+        taker, out = Taker(torch, shadow=Fixed(), shadow_every=2), torch.zeros(2)
+        taken = []
+        for token, fails in ((1, False), (2, True), (3, False), (4, False)):
+            taker.before([token], None)
+            if not fails:
+                taken.append(taker.after(out, [out]))
+        self.assertEqual([t and t.values.tolist() for t in taken], [None, None, [4.0, 0.0]])
 
     def test_a_shadow_changes_no_output(self):
         strategy = "cpu bf16"
@@ -757,6 +820,51 @@ class Sequences(Case):
         looping = [s["session_id"] for s in events(self.log) if s["accuracy"].get("repeat_cycle_period") == 4]
         self.assertEqual(alarms, {looping[-1]})
 
+    def test_a_small_number_of_streams_never_ends_the_watching(self):
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            for most in (1, 2, 5):
+                model = self.watched(log_tokens=True, max_streams=most)
+                chats = [self.chat(model, 5 * i, lambda s: s, 4) for i in range(5)]
+                while any([next(c, self) is not self for c in chats]):
+                    pass
+                ended, last = model.monitor.ended_early, model.monitor.collectors[0]
+                model.monitor.close()
+                self.assertEqual((len(events(self.log)), last.totals.dropped), (25, 0))
+                self.assertEqual(ended == 0, most == 5)
+                self.assertEqual(last.totals.streams_refused, ended)
+                self.assertEqual(len(events(self.log, "session_end")), len(events(self.log, "session_start")))
+                os.remove(self.log)
+        self.assertEqual(said.getvalue().count("as many as max-streams allows"), 2)
+        self.assertRegex(said.getvalue(), r"rwkvmon: \d+ conversations were ended early")
+        self.assertNotIn("monitoring stopped", said.getvalue())
+
+    def test_calls_beyond_the_number_of_streams_are_dropped_and_counted(self):
+        model, states, said = self.watched(max_streams=1), [None] * 4, io.StringIO()
+        go, inside = threading.Event(), threading.Barrier(3)
+
+        def held(tokens, state):
+            inside.wait(60)
+            go.wait(60)
+            return model.rwkvmon_base.forward(model, tokens, state)
+
+        def speak(i):
+            _, states[i] = model.monitor.watch(held, [i], states[i], (), {})
+
+        with contextlib.redirect_stderr(said):
+            threads = [threading.Thread(target=speak, args=(i,)) for i in range(2)]
+            [t.start() for t in threads]
+            inside.wait(60)
+            _, states[2] = model.forward([2], None)  # there is no stream left, and nobody to end
+            go.set()
+            [t.join() for t in threads]
+            for i in (2, 0, 2):
+                _, states[i] = model.forward([7], states[i])
+            last = model.monitor.collectors[0]
+            model.monitor.close()
+        self.assertEqual((last.totals.records, last.totals.dropped, len(events(self.log))), (6, 1, 5))
+        self.assertNotIn("monitoring stopped", said.getvalue())
+
     def test_many_prompts_one_after_the_other_are_sequences_of_one_session(self):
         model = self.watched()
         for i in range(30):
@@ -922,6 +1030,56 @@ class Device(Case):
             self.assertEqual(numbers["token_latency_ms"], 1.0)
             self.assertAlmostEqual(numbers["logits_entropy"], math.log(4), places=6)
         self.assertEqual(sum(s.dot for s in Sink.got[2][1]["sums"]), 10.0)
+
+    def test_a_verdict_on_a_state_is_that_after_its_own_call(self):
+        said = []
+        for device in (False, True):
+            model, state = self.watched(log_tokens=True), None
+            model.monitor._force_device = device
+            fires = []
+            for token in [1, 2, 3] * 60:
+                _, state = model.forward([token], state)
+                fires.append(model.monitor.verdict_of(state).fires)
+            self.assertEqual(model.monitor.verdict_of([t.clone() for t in state]).fires, ())  # nobody's
+            model.monitor.close()
+            said.append([f[:1] for f in fires])
+        self.assertIn(("loop",), said[0])
+        self.assertEqual(*said)
+
+    def test_what_comes_after_a_way_back_is_compared_with_what_it_was_given(self):
+        from rwkvmon.verdict import Verdict
+
+        model, state = self.on_device(), None
+        for token in range(8):
+            _, state = model.forward([token], state)
+            if token == 3:
+                kept = [t.clone() for t in state]
+        before = [t.clone() for t in kept]
+        model.monitor.went_back(4, state, kept, Verdict(("loop",), first_bad_token=5, go_back_tokens=4), 1)
+        _, after = model.forward([100], kept)
+        model.monitor.close()
+        steps = events(self.log)
+        self.assertEqual([s["sequence_length"] for s in steps], [1, 2, 3, 4, 5, 6, 7, 8, 5])
+        self.assertAlmostEqual(steps[-1]["accuracy"]["state_similarity"], cosine_of(before, after), delta=1e-5)
+
+    def test_a_sequence_begins_though_nobody_knows_its_first_token(self):
+        """A replay of a CUDA graph, fed with an embedding that is no token's."""
+        from rwkvmon.device import DeviceWatch, WallClock
+
+        class Sink:
+            got = []
+
+            def begin(self): ...
+            def new_sequence(self): Sink.got.append("new sequence")
+            def set_number(self, path, value): ...
+            def end(self, tokens, **what): Sink.got.append(tokens)
+
+        device, state = DeviceWatch(torch, Sink(), 1, WallClock(), -1), [torch.ones(3), torch.ones(1, 2, 2), torch.ones(3)]
+        for i, token in enumerate((-1, 5)):
+            device.before(state, i == 0)
+            device.after([0], torch.zeros(4), state, i == 0, 2, token=torch.tensor(token))
+        device.deliver(wait=True)
+        self.assertEqual(Sink.got, ["new sequence", [5]])
 
     def test_the_largest_fp16_value_is_told(self):
         from rwkvmon.device import DeviceWatch, WallClock

@@ -65,8 +65,8 @@ def watch(model: Any, monitor: Optional[Options] = None, on_alarm: Optional[OnAl
           on_verdict: Optional[OnVerdict] = None) -> Monitor:
     """Watches the forward calls of a model from now on, with the options, and says who watches: `.close()` ends the log early,
     `.log_path` is its file, `.verdict` that of the last call. A model that is watched already stays as it is."""
-    known = vars(model).get("monitor", getattr(vars(model).get("forward"), "monitor", None))
-    if isinstance(known, Monitor):
+    known = _watcher_of(model)
+    if known is not None:
         return known
     adapter = adapter_of(model)
     if adapter is None:
@@ -78,6 +78,12 @@ def watch(model: Any, monitor: Optional[Options] = None, on_alarm: Optional[OnAl
         if hasattr(model, name):
             vars(model)[name] = WatchedMethod(adapter, name, made)
     return made
+
+
+def _watcher_of(model: Any) -> Optional[Monitor]:
+    """Of a model that is watched: a LoggingRWKV has its monitor, others have methods that know it."""
+    known = [vars(model).get("monitor"), *(method.monitor for method in vars(model).values() if isinstance(method, WatchedMethod))]
+    return next((monitor for monitor in known if isinstance(monitor, Monitor)), None)
 
 
 def _monitor(adapter: Adapter, options: Options, on_alarm: Optional[OnAlarm], on_verdict: Optional[OnVerdict]) -> Monitor:
