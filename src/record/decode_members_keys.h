@@ -69,11 +69,13 @@ static inline uint32_t load4(const char *p)
 	return x;
 }
 
-/* A hash of a key of at least 2 bytes that ends before a quote and a colon: of its first and last bytes, and its
- * length. */
+/* A hash of a key of at least 2 bytes that ends before a quote and a colon: of its first bytes, those in the middle and
+ * the last, and its length. No two keys have the same. */
 static inline uint64_t member_mix(const char *key, size_t length)
 {
-	return ((uint64_t)load4(key + length - 3) << 32 | load4(key)) + ((uint64_t)length << 56);
+	uint64_t ends = (uint64_t)load4(key + length - 3) << 32 | load4(key);
+
+	return ends + ((uint64_t)load4(key + length / 2 - 1) << 16) + ((uint64_t)length << 56);
 }
 
 static inline size_t member_index(const struct member_keys *keys, uint64_t mix)
