@@ -655,6 +655,12 @@ static void print_types(void)
 	}
 }
 
+/* A slowdown has to be told from noise that lasts; everything else that is put in is exact. */
+static int misses_allowed(const struct row *r)
+{
+	return r->type == ALARM_HIGH_LATENCY ? r->runs / 10 : 0;
+}
+
 /* Zero criticals without reason; what is exact misses nothing. */
 static int promises_kept(uint64_t clean_tokens)
 {
@@ -662,7 +668,7 @@ static int promises_kept(uint64_t clean_tokens)
 
 	for (size_t i = 0; i < n_rows; i++) {
 		criticals += rows[i].criticals;
-		if (rows[i].misses) {
+		if (rows[i].misses > misses_allowed(&rows[i])) {
 			fprintf(stderr, "alarm_eval: %s: %d of %d missed\n", rows[i].what, rows[i].misses,
 				rows[i].runs);
 			kept = 0;

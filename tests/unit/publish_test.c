@@ -76,7 +76,7 @@ static struct buf scrape(const char *url)
 /* Scrapes until the text holds what the writer thread will have put there. */
 static void await(const char *url, const char *text)
 {
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 12000; i++) { /* a deadline for broken runs, never a measure */
 		struct buf got = scrape(url);
 		bool found = got.p && strstr(got.p, text);
 
