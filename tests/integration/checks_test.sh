@@ -50,4 +50,42 @@ if command -v clang-format-14 >/dev/null; then
 else
 	echo "SKIPPED: layout of the sources: no clang-format-14"
 fi
+# Tools that try what may be missing: a failure is none of what was skipped.
+mkdir "$dir/bin" "$dir/build"
+stub() { # NAME TEXT
+	printf '#!/bin/sh\n%s\n' "$2" >"$dir/bin/$1"
+	chmod +x "$dir/bin/$1"
+}
+ends() { # CODE LINE WHAT COMMAND...
+	code=$1 line=$2 what=$3
+	shift 3
+	PATH="$dir/bin:$PATH" "$@" >"$dir/out" 2>&1
+	[ $? = "$code" ] && grep -q "^$line" "$dir/out" || fail "$what: $(cat "$dir/out")"
+}
+checks() { # CODE LINE WHAT TEXT: all parts of gpu-check end so
+	stub python "$4"
+	ends "$1" "$2" "$3" env PYTHON=python WHEELS= "$here/tools/gpu-check" "$dir/build"
+}
+checks 77 'SKIPPED: gpu-check' "no card, and gpu-check says that all is well" '[ $# -gt 3 ] && [ "$1" != - ] && echo "SKIPPED: no card" && exit 77; exit 0'
+checks 1 'FAILED ' "a part of gpu-check fails" '[ $# -gt 3 ] && [ "$1" != - ] && exit 3; exit 0'
+checks 0 'PASSED ' "gpu-check finds all as it should be" 'exit 0'
+
+containers() { # CODE LINE WHAT TEXT: docker that does so, and all else
+	stub docker "$4"'
+exit 0'
+	ends "$1" "$2" "$3" "$here/tools/test-containers" "$dir/build"
+}
+containers 77 'SKIPPED: test-containers' "docker without a daemon" '[ "$1" = info ] && exit 1'
+containers 77 'SKIPPED: test-containers.*cannot be had' "images that cannot be pulled" '[ "$1" = image ] || [ "$1" = pull ] && exit 1'
+containers 77 'SKIPPED: test-containers.*packages' "an image without a network" '[ "$1" = build ] || [ "$1" = run ] && exit 1'
+containers 1 'FAILED: the image' "an image that cannot be built is skipped" '[ "$1" = build ] && echo "make: *** [all] Error 2" && exit 1'
+containers 1 'FAILED: the containers' "containers that do not start are skipped" \
+	'[ "$1" = compose ] && case "$*" in *up*) echo "Pulling: permission denied, timeout" && exit 1 ;; esac'
+
+mkdir -p "$dir/build/packages/bin" "$dir/llama/lib"
+touch "$dir/llama/lib/libllama.so"
+stub npm 'exit 1'
+cp "$dir/bin/python" "$dir/build/packages/bin/python"
+stub cmake 'exit 1'
+ends 1 'FAILED: the tests with llama.cpp' "tests that cannot be built are run" "$here/tools/test-llama" "$dir/build" "$dir/llama"
 exit $failed
