@@ -54,7 +54,7 @@ int stated_limits_parse(struct stated_limits *out, const char *text, const char 
 
 /* --- limits -------------------------------------------------------------------------- */
 
-static void take_limit(struct foreseen *x, enum limit_source source, double value, bool above)
+static void set_limit(struct foreseen *x, enum limit_source source, double value, bool above)
 {
 	x->source = source;
 	x->limit = value;
@@ -73,7 +73,7 @@ static void find_rule_limit(struct foreseen *x, const struct findings *f)
 			continue;
 		if (x->source == LIMIT_SOURCE_RULE && (above ? l->value <= x->limit : l->value >= x->limit))
 			continue;
-		take_limit(x, LIMIT_SOURCE_RULE, l->value, above);
+		set_limit(x, LIMIT_SOURCE_RULE, l->value, above);
 	}
 }
 
@@ -81,8 +81,8 @@ static bool find_stated_limit(struct foreseen *x, const struct stated_limits *st
 {
 	for (size_t i = 0; stated && i < stated->n; i++)
 		if (stated->of[i].metric == x->metric) {
-			take_limit(x, LIMIT_SOURCE_STATED, stated->of[i].value,
-				   metric_specs[x->metric].better != BETTER_HIGHER);
+			set_limit(x, LIMIT_SOURCE_STATED, stated->of[i].value,
+				  metric_specs[x->metric].better != BETTER_HIGHER);
 			return true;
 		}
 	return false;
@@ -102,9 +102,9 @@ static void find_capacity(struct foreseen *x, const struct field_values *about)
 		if (foreseeable[i].metric != x->metric)
 			continue;
 		if (about && foreseeable[i].capacity != FIELD_COUNT && fields_have(about, foreseeable[i].capacity))
-			take_limit(x, LIMIT_SOURCE_CAPACITY, about->v[foreseeable[i].capacity].number, above);
+			set_limit(x, LIMIT_SOURCE_CAPACITY, about->v[foreseeable[i].capacity].number, above);
 		else if (isfinite(foreseeable[i].always))
-			take_limit(x, LIMIT_SOURCE_CAPACITY, foreseeable[i].always, above);
+			set_limit(x, LIMIT_SOURCE_CAPACITY, foreseeable[i].always, above);
 	}
 }
 

@@ -297,7 +297,7 @@ static void view_of(struct findings *view, struct time_breakdown *times, struct 
 		times->part[times->n_parts++] = f->time_breakdown->part[e->part[i]];
 }
 
-static void take_judgement(struct instance_findings *in, const struct judgement *j)
+static void copy_judgement(struct instance_findings *in, const struct judgement *j)
 {
 	in->verdict = j->verdict;
 	in->cause = j->diagnosis.cause;
@@ -309,14 +309,14 @@ static void take_judgement(struct instance_findings *in, const struct judgement 
 void instance_judge_alone(struct findings *f)
 {
 	if (f->n_instances == 1 && f->instances_total == 1)
-		take_judgement(&f->instance[0], f->judgement);
+		copy_judgement(&f->instance[0], f->judgement);
 }
 
 static void judge(struct instance_findings *in, struct judgement *j, const struct findings *view,
 		  const struct diagnose_options *opts)
 {
 	judge_findings(j, view, opts);
-	take_judgement(in, j);
+	copy_judgement(in, j);
 	if (!in->outlier || cause_is_bad(cause_specs[in->cause].kind))
 		return;
 	in->verdict = VERDICT_ATTENTION; /* the walk ended before it came to the peers */

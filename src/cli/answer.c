@@ -142,7 +142,7 @@ static size_t target_of(struct answer *a, uint64_t bad)
 }
 
 /* The screen's memory of the answer ends where the answer does now. */
-static void take_back_text(struct answer *a, size_t target)
+static void retract_text(struct answer *a, size_t target)
 {
 	if (a->shown <= target)
 		return;
@@ -157,7 +157,7 @@ static int go_back(struct answer *a, size_t target, uint32_t *first_bad, struct 
 	size_t back = answer_tokens(a) - target;
 
 	*first_bad = back ? a->g->said.ids[a->begin + target] : UINT32_MAX;
-	take_back_text(a, target);
+	retract_text(a, target);
 	a->g->acting.taken_back += back;
 	return generation_go_back(a->g, a->begin, target, err);
 }

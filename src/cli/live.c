@@ -479,7 +479,7 @@ static void forget_renamed(struct live *l)
 }
 
 /* Counts a row for its instance, if that is shown; returns the instance's name. */
-static const char *take_row(struct live *l, struct columns *c, size_t row, const char *source)
+static const char *count_row(struct live *l, struct columns *c, size_t row, const char *source)
 {
 	struct session_of *s = find_session(l, c->session_id[row], fields_text(c->session[row], F_INSTANCE), source);
 	struct instance *i = instance_of(l, s);
@@ -612,7 +612,7 @@ void live_take(struct live *l, struct columns *rows, struct slice lines, const c
 	all = count_lines(lines) == rows->n;
 	l->n_whose = 0;
 	for (size_t row = 0; row < rows->n; row++) {
-		const char *name = take_row(l, rows, row, source);
+		const char *name = count_row(l, rows, row, source);
 
 		keep_row(l, rows, row, next_line(l, &lines, all), name);
 	}

@@ -37,7 +37,7 @@ struct shipping {
 
 /* --- between threads ---------------------------------------------------------------------- */
 
-static void take_rows(void *ctx, struct columns *rows, struct slice lines, const char *file)
+static void ship_rows(void *ctx, struct columns *rows, struct slice lines, const char *file)
 {
 	struct shipping *s = ctx;
 
@@ -144,7 +144,7 @@ static int open_sender(struct shipping *s, const struct options *opts, struct er
 
 static int open_all(struct shipping *s, const struct options *opts, struct err *err)
 {
-	struct follow_options how = { .take = take_rows, .turned = turned, .ctx = s, .slowly = !opts->ship_once };
+	struct follow_options how = { .take = ship_rows, .turned = turned, .ctx = s, .slowly = !opts->ship_once };
 	struct buf places = { 0 };
 	int rc = url_check_base("--to", opts->ship_to, err);
 

@@ -19,7 +19,7 @@ struct asking {
 	bool ended; /* by take */
 };
 
-static size_t take_piece(char *bytes, size_t size, size_t count, void *ctx)
+static size_t receive_piece(char *bytes, size_t size, size_t count, void *ctx)
 {
 	struct asking *a = ctx;
 	const size_t n = size * count;
@@ -41,7 +41,7 @@ static void set_question(CURL *c, const struct asking *a, struct curl_slist *hea
 	libcurl_easy_setopt(c, CURLOPT_USERAGENT, "rwkvmon/" RWKVMON_VERSION);
 	libcurl_easy_setopt(c, CURLOPT_URL, a->ask->url);
 	libcurl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)PIECE_BYTES);
-	libcurl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_piece);
+	libcurl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive_piece);
 	libcurl_easy_setopt(c, CURLOPT_WRITEDATA, a);
 	libcurl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)a->ask->whole_ms);
 	libcurl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)a->ask->silent_ms);

@@ -42,7 +42,7 @@ static double beyond_of(const struct span *s, double v, double least)
 	return past > 0 && range > 0 ? past / range : past > 0;
 }
 
-static void take_in(struct seen_span *s, double v, uint32_t wait)
+static void add_value(struct seen_span *s, double v, uint32_t wait)
 {
 	const struct span now = { v, v };
 
@@ -76,7 +76,7 @@ static void look_at(struct beyond *b, enum beyond_series which, double v, double
 {
 	judge(b, which, v, least, a);
 	if (b->n >= series[which].from)
-		take_in(&b->of[which], v, b->wait * series[which].waits);
+		add_value(&b->of[which], v, b->wait * series[which].waits);
 }
 
 static void follow(double *mean, double value, double over, uint64_t n)
@@ -141,9 +141,9 @@ static void look_at_excess(struct beyond *b, double excess, struct beyond_answer
 	if (a->which == BEYOND_EXCESS)
 		a->edge = fmin(b->slow + FAR * b->usual, DBL_MAX);
 	if (b->n >= series[BEYOND_EXCESS].from)
-		take_in(&b->of[BEYOND_EXCESS], b->excess, b->wait * series[BEYOND_EXCESS].waits);
+		add_value(&b->of[BEYOND_EXCESS], b->excess, b->wait * series[BEYOND_EXCESS].waits);
 	if (b->n > LEARN)
-		take_in(&b->far, excess, b->wait);
+		add_value(&b->far, excess, b->wait);
 }
 
 /* As far as the farthest value that was seen. */

@@ -87,7 +87,7 @@ static void count(struct rarity *r, int bin, double memory)
 	r->total++;
 }
 
-static void take_in(struct rarity *r, double size, double octave, double memory, uint32_t wait)
+static void add_size(struct rarity *r, double size, double octave, double memory, uint32_t wait)
 {
 	uint8_t *place = &r->waiting[wait ? r->seen % wait : 0];
 	int bin = bin_of(octave);
@@ -106,7 +106,7 @@ static double rarity_rank(struct rarity *r, double size, double memory, uint32_t
 {
 	double octave = octave_in(r, size), found = rank(r, octave);
 
-	take_in(r, size, octave, memory, wait);
+	add_size(r, size, octave, memory, wait);
 	return found;
 }
 
@@ -178,7 +178,7 @@ static void look_at_run(struct unusual *u, double value, struct signs *s)
 	double rarity;
 
 	if (value != u->before && u->run > 0)
-		take_in(&u->runs, u->run, octave_in(&u->runs, u->run), MEMORY, 0);
+		add_size(&u->runs, u->run, octave_in(&u->runs, u->run), MEMORY, 0);
 	u->run = value == u->before ? u->run + 1 : 1;
 	u->before = value;
 	rarity = rank(&u->runs, octave_in(&u->runs, u->run));

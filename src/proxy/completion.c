@@ -294,7 +294,7 @@ struct event_at {
 	uint64_t now_ns;
 };
 
-static void take_event(void *ctx, struct slice data)
+static void read_event(void *ctx, struct slice data)
 {
 	const struct event_at *e = ctx;
 
@@ -334,7 +334,7 @@ static void coded_close(struct coded *k)
 static void read_plain(struct completion *c, struct slice bytes, uint64_t now_ns)
 {
 	if (c->streamed) {
-		sse_feed(&c->events, bytes, take_event, &(struct event_at){ c, now_ns });
+		sse_feed(&c->events, bytes, read_event, &(struct event_at){ c, now_ns });
 	} else if (c->body.used + bytes.n <= BODY_MAX) {
 		buf_add(&c->body, bytes.p, bytes.n);
 	} else {

@@ -366,7 +366,7 @@ static enum MHD_Result begin(struct exchange *x, struct MHD_Connection *mhd, con
 
 /* A body that is too large is answered at its end, if that comes soon: most clients do not read before they have sent
  * everything. */
-static enum MHD_Result take_body(struct exchange *x, const char *bytes, size_t n)
+static enum MHD_Result receive_body(struct exchange *x, const char *bytes, size_t n)
 {
 	struct proxy *p = x->proxy;
 
@@ -404,7 +404,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
 		return MHD_NO;
 	*upload_size = 0;
 	if (n)
-		return x->stage == STAGE_RECEIVING ? take_body(x, upload, n) : MHD_YES;
+		return x->stage == STAGE_RECEIVING ? receive_body(x, upload, n) : MHD_YES;
 	if (x->stage == STAGE_RECEIVING && !x->refusal) {
 		set_deadline(mhd, UINT64_MAX);
 		return send_on(x);

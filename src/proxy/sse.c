@@ -22,7 +22,7 @@ static void add_data(struct sse *s, struct slice value)
 	buf_add(&s->data, value.p, value.n);
 }
 
-static void take_line(struct sse *s, struct slice line, void (*event)(void *ctx, struct slice data), void *ctx)
+static void read_line(struct sse *s, struct slice line, void (*event)(void *ctx, struct slice data), void *ctx)
 {
 	static const char name[] = "data:";
 
@@ -53,7 +53,7 @@ void sse_feed(struct sse *s, struct slice bytes, void (*event)(void *ctx, struct
 			keep(s, (struct slice){ bytes.p, n });
 		if (!end)
 			return;
-		take_line(s, s->line.used ? buf_slice(&s->line) : (struct slice){ bytes.p, n }, event, ctx);
+		read_line(s, s->line.used ? buf_slice(&s->line) : (struct slice){ bytes.p, n }, event, ctx);
 		buf_clear(&s->line);
 		bytes = (struct slice){ bytes.p + n + 1, bytes.n - n - 1 };
 	}

@@ -464,7 +464,7 @@ static void decode_metric(struct columns_coder *k, struct code_reader *r, struct
 			c->value[m][row] = decode_double(r);
 }
 
-static const float *take_norms(struct columns_coder *k, struct code_reader *r, size_t *used, size_t n)
+static const float *read_norms(struct columns_coder *k, struct code_reader *r, size_t *used, size_t n)
 {
 	float *norms = k->norms + *used;
 
@@ -514,7 +514,7 @@ static void decode_whole(struct columns_coder *k, struct code_reader *r, struct 
 	columns_record(c, row, rec);
 	if (extra)
 		rec->extra = &k->values[extra - 1];
-	rec->layer_norm = n ? take_norms(k, r, norms, (size_t)n) : NULL;
+	rec->layer_norm = n ? read_norms(k, r, norms, (size_t)n) : NULL;
 	rec->n_layer_norm = (size_t)n;
 	decode_gpus(k, r, c, rec);
 	c->whole[row] = (uint8_t)++c->n_whole;

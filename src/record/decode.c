@@ -906,7 +906,7 @@ static void find_fullest(struct record *r)
 }
 
 /* What was gathered in the line's slot. */
-static void take_arrays(struct parser *s)
+static void store_arrays(struct parser *s)
 {
 	const struct buf *norms = &s->slot->norms, *gpus = &s->slot->gpus;
 
@@ -957,7 +957,7 @@ static enum decode_result decode_any(const struct record_decoder *d, struct deco
 		return DECODE_BAD_COUNT;
 	if (s.out->event == EVENT_INFERENCE_STEP && !s.has_token_count)
 		s.out->token_count = s.out->n_tokens ? (uint32_t)s.out->n_tokens : 1;
-	take_arrays(&s);
+	store_arrays(&s);
 	out->session_id = fields_text(&slot->session, F_SESSION_ID);
 	return DECODE_OK;
 }

@@ -295,7 +295,7 @@ static struct foretell *ahead_of(const struct sight *s)
 	return &s->s->ahead[s->c->state];
 }
 
-static void take_ahead(struct sight *s, size_t from, size_t to)
+static void feed_ahead(struct sight *s, size_t from, size_t to)
 {
 	for (; from < to; from++) {
 		double raw = sight_value(s, from);
@@ -311,7 +311,7 @@ static struct verdict look_ahead(struct sight *s, size_t row, bool in_time)
 
 	if (isnan(sight_value(s, row)))
 		return v;
-	take_ahead(s, row, row + 1);
+	feed_ahead(s, row, row + 1);
 	v.value = foretell_at(ahead_of(s), time_at(s->rows, row), s->c->is->forecast.within_us);
 	v.ready = in_time && !isnan(v.value);
 	if (v.ready)
@@ -330,7 +330,7 @@ static bool crosses(const struct sight *s, int64_t time_us, double above, double
 
 /* Takes in rows from `from` on in the stretch of time at hand, at whose two ends what is foretold is within the limits,
  * so that it is so between them. */
-static size_t take_stretch(struct sight *s, size_t from, size_t to)
+static size_t feed_stretch(struct sight *s, size_t from, size_t to)
 {
 	int64_t begin_us = ahead_of(s)->start_us, end_us = foretell_end_us(ahead_of(s)), now = time_at(s->rows, from);
 	double above = s->limits->above, below = s->limits->below;
@@ -341,16 +341,16 @@ static size_t take_stretch(struct sight *s, size_t from, size_t to)
 		return from;
 	while (end < to && time_at(s->rows, end) >= begin_us && time_at(s->rows, end) < end_us)
 		end++;
-	take_ahead(s, from, end);
+	feed_ahead(s, from, end);
 	return end;
 }
 
 /* The same of one row that ends a stretch. False: it has to be judged, and nothing was done. */
-static bool takes_quietly(struct sight *s, size_t row)
+static bool feeds_quietly(struct sight *s, size_t row)
 {
 	struct foretell *f = ahead_of(s), before = *f;
 
-	take_ahead(s, row, row + 1);
+	feed_ahead(s, row, row + 1);
 	if (!crosses(s, time_at(s->rows, row), above_at(s, row), below_at(s, row)))
 		return true;
 	*f = before;
@@ -362,8 +362,8 @@ static size_t next_ahead(struct sight *s, size_t from, size_t to)
 	if (!some_have(s->rows, s->c->is->metric))
 		return to;
 	for (; from < to; from++) {
-		from = take_stretch(s, from, to);
-		if (from == to || !takes_quietly(s, from))
+		from = feed_stretch(s, from, to);
+		if (from == to || !feeds_quietly(s, from))
 			break;
 	}
 	return from;
@@ -376,7 +376,7 @@ static struct unusual_answer add_unusual(struct sight *s, double raw)
 	return unusual_add(&s->s->unusual[s->c->state], raw, -1);
 }
 
-static void take_unusual(struct sight *s, size_t from, size_t to)
+static void feed_unusual(struct sight *s, size_t from, size_t to)
 {
 	for (; from < to; from++) {
 		double raw = sight_value(s, from);
@@ -412,7 +412,7 @@ static struct beyond_answer add_beyond(struct sight *s, size_t row, double raw)
 	return beyond_add(&s->s->beyond[s->c->state], raw, at < 0 ? at + WEEK_S : at);
 }
 
-static void take_beyond(struct sight *s, size_t from, size_t to)
+static void feed_beyond(struct sight *s, size_t from, size_t to)
 {
 	for (; from < to; from++) {
 		double raw = sight_value(s, from);
@@ -467,8 +467,8 @@ static size_t next_absent(struct sight *s, size_t from, size_t to)
 const struct condition_way condition_ways[] = {
 	[CONDITION_VALUE] = { next_value, NULL, look_at_value },
 	[CONDITION_LEARNED] = { next_learned, NULL, look_at_learned },
-	[CONDITION_AHEAD] = { next_ahead, take_ahead, look_ahead },
-	[CONDITION_UNUSUAL] = { next_unusual, take_unusual, look_for_unusual },
-	[CONDITION_BEYOND] = { next_unusual, take_beyond, look_for_beyond },
+	[CONDITION_AHEAD] = { next_ahead, feed_ahead, look_ahead },
+	[CONDITION_UNUSUAL] = { next_unusual, feed_unusual, look_for_unusual },
+	[CONDITION_BEYOND] = { next_unusual, feed_beyond, look_for_beyond },
 	[CONDITION_ABSENT] = { next_absent, NULL, look_for_absence },
 };

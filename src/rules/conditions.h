@@ -24,13 +24,13 @@ struct verdict {
 };
 
 /* What a kind of condition does. Windows are fed by the session (windows.h); what is kept beside them is by `next`,
- * `take` and `look`, each row once. */
+ * `feed` and `look`, each row once. */
 struct condition_way {
 	/* For a rule that is quiet: takes in rows from `from` on at which the condition is surely not violated, and
 	 * returns the first other one. */
 	size_t (*next)(struct sight *s, size_t from, size_t to);
 	/* Takes in rows that another condition has ruled out. NULL: nothing is kept. */
-	void (*take)(struct sight *s, size_t from, size_t to);
+	void (*feed)(struct sight *s, size_t from, size_t to);
 	/* Takes in a row, and judges it. */
 	struct verdict (*look)(struct sight *s, size_t row, bool in_time);
 };

@@ -14,8 +14,8 @@ static size_t pass_by(struct sight *s, size_t from, size_t to)
 	}
 	for (size_t i = 0; i < s->rule->is->n_when; i++) {
 		sight_face(s, i);
-		if (taken[i] < next && condition_ways[s->c->kind].take)
-			condition_ways[s->c->kind].take(s, taken[i], next);
+		if (taken[i] < next && condition_ways[s->c->kind].feed)
+			condition_ways[s->c->kind].feed(s, taken[i], next);
 	}
 	return next;
 }
@@ -33,7 +33,7 @@ static struct verdict look(struct sight *s, size_t row)
 		struct verdict one;
 
 		sight_face(s, i);
-		if (quiet && i && !all.violated && !condition_ways[s->c->kind].take)
+		if (quiet && i && !all.violated && !condition_ways[s->c->kind].feed)
 			continue;
 		one = condition_ways[s->c->kind].look(s, row, in_time);
 		if (!i) {

@@ -447,7 +447,7 @@ struct found {
 	size_t n, rule[RULES_MAX];
 };
 
-static void take_found(void *ctx, size_t row, size_t rule, const struct rule_finding *f)
+static void add_finding(void *ctx, size_t row, size_t rule, const struct rule_finding *f)
 {
 	struct found *found = ctx;
 	size_t at = found->n;
@@ -472,8 +472,8 @@ size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding
 	if (!note_record(r, rec))
 		return 0;
 	one.held = (struct held){ .any = rec->have, .doubles = rec->have };
-	judge_rows(&r->judging, &one, take_found, &found);
-	judge_one(r, &one, take_found, &found);
+	judge_rows(&r->judging, &one, add_finding, &found);
+	judge_one(r, &one, add_finding, &found);
 	return found.n;
 }
 

@@ -167,7 +167,7 @@ static void expand(struct run *run, const struct side *s, size_t to)
 }
 
 /* Keeps the chunk's numbers, then makes keys or values of all that lacks them. */
-static void take_in(struct run *run, const struct side *s, size_t base, size_t n)
+static void append_chunk(struct run *run, const struct side *s, size_t base, size_t n)
 {
 	size_t rank = s->w->down->rows;
 
@@ -254,8 +254,8 @@ void attention(struct run *run, const struct attention_weights *w, float *out, s
 	struct side value = { &w->value, at + rank, a->values + layer * MODEL_CONTEXT_MAX * width,
 			      a->last_value + layer * width };
 
-	take_in(run, &key, base, n);
-	take_in(run, &value, base, n);
+	append_chunk(run, &key, base, n);
+	append_chunk(run, &value, base, n);
 	ask(run, w, a->up, layer, tensor, n); /* a->up is free by now */
 	pass_tokens(run, n, ask_some, &(struct asking){ a->up, key.ready, value.ready, out, base, q, width });
 }

@@ -109,7 +109,7 @@ static int load_trained_state(struct run *run, const char *path, struct err *err
 }
 
 /* Raw floats of the right number, which come from a file. */
-static int take_state(struct run *run, const void *floats, const char *path, struct err *err)
+static int copy_state(struct run *run, const void *floats, const char *path, struct err *err)
 {
 	size_t n = run->model->info.state_floats;
 	float *state = malloc(n * sizeof *state); /* aligned, unlike a file's bytes */
@@ -138,7 +138,7 @@ int run_load_state(struct run *run, const char *path, struct err *err)
 	if (rc)
 		return rc;
 	if (map.n == bytes)
-		rc = take_state(run, map.p, path, err);
+		rc = copy_state(run, map.p, path, err);
 	else
 		rc = load_trained_state(run, path, err);
 	file_unmap(&map);

@@ -104,7 +104,7 @@ static int by_time(const void *a, const void *b)
 	return order ? order : (x->from_us > y->from_us) - (x->from_us < y->from_us);
 }
 
-static void take_times(struct asking *a)
+static void read_times(struct asking *a)
 {
 	struct time_rows *t = &a->times;
 
@@ -116,7 +116,7 @@ static void take_times(struct asking *a)
 }
 
 /* False: the line is no roll-up, or says of a metric what no roll-up does. */
-static bool take_rollup(struct asking *a, struct slice line)
+static bool read_rollup(struct asking *a, struct slice line)
 {
 	struct engine_row row;
 
@@ -138,7 +138,7 @@ static bool take_rollup(struct asking *a, struct slice line)
 	if (row.sums.records)
 		analyze_take_summed(a->a, &row.sums, &a->times.row[a->times.n++]);
 	if (a->times.n == 8 * ROWS_MOST) /* a slice that has more than was told */
-		take_times(a);
+		read_times(a);
 	return row.fine;
 }
 
@@ -166,7 +166,7 @@ static int by_first(const void *a, const void *b)
 	return order ? order : memcmp(x->line.p, y->line.p, n);
 }
 
-static void take_counts(struct asking *a, const struct owner_line *of)
+static void read_counts(struct asking *a, const struct owner_line *of)
 {
 	struct buf text[3] = { { 0 } };
 	const struct summed_owner owner = { engine_text(&text[0], json_read_member(of->line, "instance")),
@@ -182,7 +182,7 @@ static void take_counts(struct asking *a, const struct owner_line *of)
 }
 
 /* Of a slice, all owners: the engine has no order. */
-static void take_owners(struct asking *a)
+static void read_owners(struct asking *a)
 {
 	struct slice rest = buf_slice(&a->owners);
 	struct owner_line *owner;
@@ -204,7 +204,7 @@ static void take_owners(struct asking *a)
 	if (n)
 		qsort(owner, n, sizeof *owner, by_first);
 	for (size_t i = 0; i < n; i++)
-		take_counts(a, &owner[i]);
+		read_counts(a, &owner[i]);
 	free(owner);
 	buf_clear(&a->owners);
 }
@@ -216,7 +216,7 @@ static void keep_owner(struct asking *a, struct slice line)
 	a->failed |= a->owners.failed;
 }
 
-static bool take_alarms(struct asking *a, struct slice line, struct slice instance)
+static bool read_alarms(struct asking *a, struct slice line, struct slice instance)
 {
 	const enum alarm_type type = alarm_by_id(engine_bare(json_read_member(line, "alarm_type")));
 
@@ -226,7 +226,7 @@ static bool take_alarms(struct asking *a, struct slice line, struct slice instan
 	return true;
 }
 
-static bool take_device(struct asking *a, struct slice line, struct slice instance)
+static bool read_device(struct asking *a, struct slice line, struct slice instance)
 {
 	struct buf gpu = { 0 }, cpu = { 0 };
 	const struct slice of_gpu = engine_text(&gpu, json_read_member(line, "gpu")),
@@ -239,7 +239,7 @@ static bool take_device(struct asking *a, struct slice line, struct slice instan
 }
 
 /* Unless another session began after it. */
-static bool take_ends(struct asking *a, struct slice line, struct slice instance)
+static bool read_ends(struct asking *a, struct slice line, struct slice instance)
 {
 	const int64_t began = time_of(json_read_member(line, "began")),
 		      ended = time_of(json_read_member(line, "ended"));
@@ -250,18 +250,18 @@ static bool take_ends(struct asking *a, struct slice line, struct slice instance
 }
 
 /* What is said of an instance. */
-static bool take_of_instance(struct asking *a, struct slice line)
+static bool read_of_instance(struct asking *a, struct slice line)
 {
 	struct buf room = { 0 };
 	const struct slice instance = engine_text(&room, json_read_member(line, "instance"));
 	bool fine = true;
 
 	if (a->id == LOGSQL_ALARMS)
-		fine = take_alarms(a, line, instance);
+		fine = read_alarms(a, line, instance);
 	else if (a->id == LOGSQL_DEVICES)
-		fine = take_device(a, line, instance);
+		fine = read_device(a, line, instance);
 	else if (a->id == LOGSQL_ENDS)
-		fine = take_ends(a, line, instance);
+		fine = read_ends(a, line, instance);
 	else if (a->id == LOGSQL_GAPS)
 		analyze_take_lost(a->a, instance, engine_whole(json_read_member(line, "dropped")));
 	buf_free(&room);
@@ -270,20 +270,20 @@ static bool take_of_instance(struct asking *a, struct slice line)
 
 /* --- an answer ---------------------------------------------------------------------------------------- */
 
-static void take_line(struct asking *a, struct slice line)
+static void read_line(struct asking *a, struct slice line)
 {
 	bool fine = true;
 
 	if (!line.n)
 		return;
 	if (a->id == LOGSQL_SKETCHES)
-		fine = take_rollup(a, line);
+		fine = read_rollup(a, line);
 	else if (a->id == LOGSQL_COUNTS)
 		keep_owner(a, line);
 	else if (a->id == LOGSQL_ROLLUPS)
 		a->rollups += engine_whole(json_read_member(line, "rollups"));
 	else
-		fine = take_of_instance(a, line);
+		fine = read_of_instance(a, line);
 	a->out->bad += !fine;
 }
 
@@ -295,7 +295,7 @@ static void show_progress(struct asking *a)
 		a->q->progress(a->q->ctx, came, a->rollups + 1);
 }
 
-static bool take_piece(void *ctx, struct slice piece)
+static bool receive_piece(void *ctx, struct slice piece)
 {
 	struct asking *a = ctx;
 
@@ -305,10 +305,10 @@ static bool take_piece(void *ctx, struct slice piece)
 
 		if (a->rest.used) {
 			buf_add(&a->rest, piece.p, n);
-			take_line(a, buf_slice(&a->rest));
+			read_line(a, buf_slice(&a->rest));
 			buf_clear(&a->rest);
 		} else {
-			take_line(a, (struct slice){ piece.p, n });
+			read_line(a, (struct slice){ piece.p, n });
 		}
 		piece = (struct slice){ end + 1, piece.n - n - 1 };
 	}
@@ -358,12 +358,12 @@ static int ask(struct asking *a, enum logsql_id id, int64_t from_us, int64_t to_
 						       .ca = a->q->ca,
 						       .silent_ms = SILENT_MS,
 						       .whole_ms = WHOLE_MS,
-						       .take = take_piece,
+						       .take = receive_piece,
 						       .ctx = a },
 				   err);
 	a->late = rc && clock_mono_ns(&clock_system) - begun_ns >= WHOLE_MS * UINT64_C(1000000);
 	if (!rc && a->rest.used)
-		take_line(a, buf_slice(&a->rest));
+		read_line(a, buf_slice(&a->rest));
 	if (a->failed)
 		rc = err_set(err, ERR_NOMEM, "no memory for the engine's answer");
 	buf_free(&url);
@@ -406,10 +406,10 @@ static int ask_slice(struct asking *a, int64_t from_us, int64_t to_us, struct er
 	a->seen = (struct seen){ .n = 0 };
 	rc = ask(a, LOGSQL_COUNTS, from_us, to_us, err);
 	if (!rc)
-		take_owners(a);
+		read_owners(a);
 	rc = rc ? rc : ask_rollups(a, from_us, to_us, err);
 	if (!rc)
-		take_times(a);
+		read_times(a);
 	return rc;
 }
 
@@ -438,11 +438,11 @@ bool engine_take(struct analysis *a, enum logsql_id id, struct slice answer, str
 {
 	struct asking asking = { .a = a, .out = out, .id = id };
 
-	take_piece(&asking, answer);
+	receive_piece(&asking, answer);
 	if (asking.rest.used)
-		take_line(&asking, buf_slice(&asking.rest));
-	take_owners(&asking);
-	take_times(&asking);
+		read_line(&asking, buf_slice(&asking.rest));
+	read_owners(&asking);
+	read_times(&asking);
 	free_asking(&asking);
 	return !asking.failed && !asking.rest.failed;
 }

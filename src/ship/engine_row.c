@@ -205,7 +205,7 @@ static double half_of(const struct sketch_run *run)
 }
 
 /* The edges of the outermost bins: where extremes are not asked for, they are known to the width of a bin. */
-static void take_extremes(const struct sketch_runs *runs, struct metric_part *out)
+static void read_extremes(const struct sketch_runs *runs, struct metric_part *out)
 {
 	const struct sketch_run *first = runs->run, *last = &runs->run[runs->n - 1], *low = first, *high = last;
 
@@ -219,7 +219,7 @@ static void take_extremes(const struct sketch_runs *runs, struct metric_part *ou
 }
 
 /* Where only count and sum are asked for, the mean stands for the extremes. False: it is no roll-up's. */
-static bool take_metric(const struct metric_texts *t, struct sketch_runs *runs, struct summed_metric *out)
+static bool read_metric(const struct metric_texts *t, struct sketch_runs *runs, struct summed_metric *out)
 {
 	const unsigned sums = 1u << COUNT | 1u << SUM, extremes = 1u << MIN | 1u << MAX;
 	const bool ranged = (t->have & extremes) == extremes;
@@ -236,7 +236,7 @@ static bool take_metric(const struct metric_texts *t, struct sketch_runs *runs, 
 	if (!sketch_runs_read(runs, t->sketch) || runs->count != t->part.count)
 		return false;
 	if (!ranged && runs->n)
-		take_extremes(runs, &out->part);
+		read_extremes(runs, &out->part);
 	out->run = runs->run;
 	out->n = runs->n;
 	return true;
@@ -251,7 +251,7 @@ bool engine_row_metrics(struct engine_rows *r, struct engine_row *row)
 		for (uint64_t left = r->known[part]; left; left &= left - 1) {
 			const enum metric_id m = (enum metric_id)__builtin_ctzll(left);
 			struct summed_metric *to = &r->metric[part][n[part]];
-			const bool fine = take_metric(&r->of[part][m], &r->runs[part][m], to);
+			const bool fine = read_metric(&r->of[part][m], &r->runs[part][m], to);
 
 			to->id = m;
 			n[part] += fine;

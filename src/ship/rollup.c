@@ -259,7 +259,7 @@ static void sum_up(struct stream *s, struct rollup *r, const struct columns *c, 
 	metric_stats_add_rows(&r->part[part], c, from, n, any);
 }
 
-static void take_run(struct rollups *t, const struct columns *c, const struct batch_run *run, const char *source)
+static void add_run(struct rollups *t, const struct columns *c, const struct batch_run *run, const char *source)
 {
 	const size_t end = (size_t)run->from + run->n;
 
@@ -276,7 +276,7 @@ static void take_run(struct rollups *t, const struct columns *c, const struct ba
 }
 
 /* What is no step counts where it was said. */
-static void take_event(struct rollups *t, const struct columns *c, size_t row, const char *source)
+static void add_event(struct rollups *t, const struct columns *c, size_t row, const char *source)
 {
 	struct stream *s = stream_of(t, c->session[row], c->session_id[row], source);
 	struct rollup *r;
@@ -308,9 +308,9 @@ void rollups_take(struct rollups *t, const struct columns *c, const char *source
 		const struct batch_part *part = &t->batch->part[i];
 
 		for (size_t run = part->run; run < (size_t)part->run + part->n_runs; run++)
-			take_run(t, t->batch->rows, &t->batch->run[run], source);
+			add_run(t, t->batch->rows, &t->batch->run[run], source);
 		if (part->event >= 0)
-			take_event(t, t->batch->log, (size_t)part->event, source);
+			add_event(t, t->batch->log, (size_t)part->event, source);
 	}
 }
 

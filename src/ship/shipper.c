@@ -88,7 +88,7 @@ static void write_stripped(struct shipper *s, struct record *rec, struct slice l
 	rec->details = NULL;
 }
 
-static void take_line(struct shipper *s, struct slice line, const char *source)
+static void add_line(struct shipper *s, struct slice line, const char *source)
 {
 	struct record rec;
 
@@ -117,10 +117,10 @@ static bool has_events(const struct columns *rows)
 	return false;
 }
 
-static void take_events(struct shipper *s, struct slice lines, const char *source)
+static void add_events(struct shipper *s, struct slice lines, const char *source)
 {
 	while (lines.n)
-		take_line(s, next_line(&lines), source);
+		add_line(s, next_line(&lines), source);
 }
 
 void shipper_take(struct shipper *s, const struct columns *rows, struct slice lines, const char *source)
@@ -130,7 +130,7 @@ void shipper_take(struct shipper *s, const struct columns *rows, struct slice li
 	pthread_mutex_lock(&s->lock);
 	rollups_take(s->rollups, rows, source);
 	if (has_events(rows))
-		take_events(s, lines, source);
+		add_events(s, lines, source);
 	pthread_mutex_unlock(&s->lock);
 }
 
