@@ -403,15 +403,34 @@ static void copy_words(struct arena *arena, const char *const *words, const char
 		out[lang] = copy(arena, words[lang]);
 }
 
-/* A rule about the fullest of several GPUs has nothing to judge where there is one: that is no gap. */
-static char *unjudged(struct arena *arena, const struct findings *f, const struct ruleset *set)
+static uint64_t metrics_of(const struct findings *f)
 {
-	struct buf names = { 0 };
 	uint64_t have = 0;
-	char *out;
 
 	for (int m = 0; m < METRIC_COUNT; m++)
 		have |= f->metric[m].count || f->metric[m].nonfinite ? metric_bit((enum metric_id)m) : 0;
+	return have;
+}
+
+/* Alarm types of which a rule has all that it needs, a bit each. */
+static uint64_t types_judged(const struct findings *f, const struct ruleset *set)
+{
+	const uint64_t have = metrics_of(f);
+	uint64_t types = 0;
+
+	for (size_t i = 0; set && i < set->n; i++)
+		if (rule_lacks(&set->rule[i], have) == METRIC_COUNT)
+			types |= UINT64_C(1) << set->rule[i].alarm;
+	return types;
+}
+
+/* A rule about the fullest of several GPUs has nothing to judge where there is one: that is no gap. */
+static char *unjudged(struct arena *arena, const struct findings *f, const struct ruleset *set)
+{
+	const uint64_t have = metrics_of(f);
+	struct buf names = { 0 };
+	char *out;
+
 	for (size_t i = 0; have && i < set->n; i++) {
 		enum metric_id lacking = rule_lacks(&set->rule[i], have);
 
@@ -427,6 +446,7 @@ static char *unjudged(struct arena *arena, const struct findings *f, const struc
 static void fill_anomalies(struct findings *f, const struct analysis *a)
 {
 	f->rule_set = copy(&f->arena, a->opts.rules ? ruleset_name(a->opts.rules) : "none");
+	f->types_judged = types_judged(f, a->opts.rules);
 	f->unjudged = a->opts.rules ? unjudged(&f->arena, f, a->opts.rules) : NULL;
 	f->limit = limits_list(&a->limits, &f->arena, &f->n_limits);
 	f->anomaly_records = a->violating;

@@ -62,6 +62,17 @@ static int cannot_judge(const struct condition *c, const struct findings *f, str
 	return rc;
 }
 
+/* None was raised; but was there anything that could raise one? */
+static int check_type(const struct condition *c, const struct findings *f, struct err *err)
+{
+	if (f->types_judged >> c->type & 1)
+		return 0;
+	err_set(err, ERR_FORMAT,
+		"--fail-on: \"%.*s\" cannot be judged: no rule of the set %s has what it needs in this log",
+		SLICE_ARG(c->text), f->rule_set ? f->rule_set : "none");
+	return err_hint(err, "name a rule set that judges it with --rules, or log the metric that its rule needs");
+}
+
 int gate_check(const struct conditions *conditions, struct err *err)
 {
 	for (size_t i = 0; i < conditions->n; i++) {
@@ -130,6 +141,8 @@ int gate_judge(const struct conditions *conditions, const struct findings *f, st
 			rc = verdict ? verdict : rc;
 			continue;
 		}
+		if (alarm && !(value > 0) && check_type(c, f, err))
+			return -ERR_FORMAT;
 		if (alarm && value > 0)
 			rc = gate_add(err, c, value, value > 1 ? "records" : "record");
 		else if (!alarm && condition_holds(c, value))

@@ -83,6 +83,9 @@ refuses "--hold-back has no effect with --json" "${talk[@]}" --log none --on mod
 refuses "--tokenizer has no effect without --model" doctor --tokenizer $log
 refuses "--seconds has no effect without --model" doctor --seconds 5
 refuses "--goal has no effect with --train" forecast $log --train -o m.safetensors --goal 5tps
+refuses 'cannot be judged: no rule of the set none' analyze $log --fail-on non_finite --rules none
+refuses 'cannot be judged: no rule of the set default' analyze $log --fail-on high_vram_usage
+takes analyze $log --fail-on 'non_finite, state_leak'
 check "a forecast of nothing" "$rwkvmon" forecast $log --session nope
 "$rwkvmon" forecast $log --session nope | tr -s ' \n' ' ' | grep -q "No inference step of the log matches the filter" && pass || fail "a forecast of no session speaks of metrics"
 refuses "empty: the token in its first line is empty" serve $log --listen 127.0.0.1:0 --listen-token @empty
