@@ -3,6 +3,7 @@
 
 #include "base/cpu.h"
 #include "base/memory.h"
+#include "collect/limits.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -227,7 +228,7 @@ static void end_member(struct member *m)
 
 unsigned parallel_read_threads(const struct reader *r, uint64_t most)
 {
-	uint64_t cores = (uint64_t)cpu_count(), bytes = read_total_bytes(r);
+	uint64_t cores = (uint64_t)limits_threads(""), bytes = read_total_bytes(r);
 
 	if (most == UINT64_MAX)
 		most = cores < THREADS_DEFAULT_MAX ? cores : THREADS_DEFAULT_MAX;

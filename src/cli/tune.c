@@ -1,7 +1,6 @@
 /* tune.c - races ways to run a model on this machine, and writes down the best within the limits. */
 #include "analyze/tuning.h"
 #include "base/clock.h"
-#include "base/cpu.h"
 #include "base/file.h"
 #include "cli/analysis.h"
 #include "cli/args.h"
@@ -12,6 +11,7 @@
 #include "cli/tell.h"
 #include "cli/tune_bench.h"
 #include "cli/tune_quality.h"
+#include "collect/limits.h"
 #include "report/tuning.h"
 
 #include <math.h>
@@ -120,7 +120,7 @@ static int list_strategies(struct tune *t, struct err *err)
 static int read_options(struct tune *t, struct err *err)
 {
 	const struct options *o = t->opts;
-	uint64_t most = o->max_threads == UINT64_MAX ? (uint64_t)cpu_count() : o->max_threads;
+	uint64_t most = o->max_threads == UINT64_MAX ? (uint64_t)limits_threads("") : o->max_threads;
 
 	if (!most || (most > THREADS_MAX && o->max_threads != UINT64_MAX))
 		return err_set(err, ERR_USAGE, "--max-threads: expected 1 to %d", THREADS_MAX);
@@ -129,7 +129,7 @@ static int read_options(struct tune *t, struct err *err)
 	t->out.limits.memory_mb = o->max_memory;
 	t->out.limits.kl = isnan(o->max_kl) ? KL_DEFAULT : o->max_kl;
 	t->out.limits.tps = o->min_tps;
-	t->out.cores = cpu_count();
+	t->out.cores = limits_threads("");
 	cli_model_name(t->model, sizeof t->model, o->model);
 	t->out.model = t->model;
 	t->out.python = o->tuned_python != NULL;

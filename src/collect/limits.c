@@ -131,3 +131,8 @@ struct machine_share limits_find(const char *root)
 	apply_version_1(&l, root, "memory", apply_memory);
 	return l;
 }
+
+int limits_threads(const char *root)
+{
+	return (int)fmax(ceil(limits_find(root).cores), 1);
+}

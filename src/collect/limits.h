@@ -1,8 +1,8 @@
-/* limits.h - the memory and processors that this process may use: the machine's, or less if a control group limits
- * them.
+/* limits.h - the memory and processors that this process may use: the machine's, or less if a control group or, of
+ * processors, an affinity limits them.
  *
- * `root` stands before /proc and /sys, "" outside of tests. Control groups of version 2 are
- * followed up to the root; of version 1 the limits that a container sees as its own. */
+ * `root` stands before /proc and /sys, "" outside of tests. Control groups of both versions are followed up to their
+ * hierarchy's root: the tightest limit counts. A container may see its own group as that root. */
 #ifndef RWKVMON_COLLECT_LIMITS_H
 #define RWKVMON_COLLECT_LIMITS_H
 
@@ -12,5 +12,8 @@ struct machine_share {
 };
 
 struct machine_share limits_find(const char *root);
+
+/* Threads that can run at a time: the cores rounded up, at least 1. More would only stop each other. */
+int limits_threads(const char *root);
 
 #endif

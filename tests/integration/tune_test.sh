@@ -58,6 +58,23 @@ result "the package rwkv without a model, or a Python that has none" $?
 tune 2 --objective fun && grep -q 'expected decode, prefill or memory' err
 result "an unknown objective" $?
 
+# As many threads as can run at a time: more would only stop each other.
+one_core() { python3 -c 'import json
+t = json.load(open("out"))
+assert t["cores"] == 1 and {x["threads"] for r in t["races"] for x in r["settings"]} == {1}, t'; }
+first=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
+taskset -c "$first" "$rwkvmon" tune --seconds 1 --json >out 2>err </dev/null && one_core
+result "one thread where one processor may be used" $?
+group=/sys/fs/cgroup/rwkvmon-tune-$$ quota=cpu.max half="50000 100000"
+[ -e /sys/fs/cgroup/cpu/cpu.cfs_quota_us ] && group=/sys/fs/cgroup/cpu/rwkvmon-tune-$$ quota=cpu.cfs_quota_us half=50000
+if mkdir "$group" 2>/dev/null && echo "$half" 2>/dev/null >"$group/$quota"; then
+	sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$group" "$rwkvmon" tune --seconds 1 --json >out 2>err </dev/null && one_core
+	result "one thread where a control group leaves half a processor" $?
+else
+	echo "SKIPPED: a control group's quota: $group cannot be made, or has no $quota"
+fi
+rmdir "$group" 2>/dev/null
+
 # Sessions of two strategies, told apart only where every session is.
 log() { # STRATEGY LATENCY...
 	strategy=$1

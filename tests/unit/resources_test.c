@@ -205,6 +205,10 @@ static void control_groups_are_respected(void **state)
 	put("/sys/fs/cgroup/a/memory.max", "max\n");
 	l = limits_find(root);
 	assert_float_equal(l.cores, 0.5, 1e-9); /* the group above is the tighter one */
+	assert_int_equal(limits_threads(root), 1);
+	put("/sys/fs/cgroup/a/cpu.max", "100001 100000\n");
+	assert_int_equal(limits_threads(root), cpu_count() < 2 ? 1 : 2);
+	put("/sys/fs/cgroup/a/cpu.max", "50000 100000\n");
 	assert_float_equal(l.memory_mb, 4096, 0);
 }
 
