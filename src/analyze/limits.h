@@ -1,7 +1,8 @@
 /* limits.h - the set of limits by which at least one step was judged.
  *
  * Limits differ by session when they are relative. A set holds FINDINGS_LIMITS_MAX; of
- * more, those that come first in order (by metric, alarm type, side, value) are kept.
+ * more, those that come first in order (by metric, alarm type, side, severity, value) are
+ * kept.
  */
 #ifndef RWKVMON_ANALYZE_LIMITS_H
 #define RWKVMON_ANALYZE_LIMITS_H

@@ -18,7 +18,7 @@ struct bell {
 void bell_ring(struct bell *b);
 
 /* Returns true as soon as the bell is rung, immediately if it was rung before, and resets it. Returns false after ns,
- * occasionally earlier, because the system call of an earlier ring may arrive late. */
+ * occasionally earlier: the system call of an earlier ring may arrive late, or a signal came. */
 bool bell_wait(struct bell *b, uint64_t ns);
 
 #endif

@@ -4,10 +4,11 @@
  * metric how far it will be from now after the next TRAINED_HORIZONS points: the quantiles 0.05, 0.5 and 0.95. Its unit
  * is the mean change at that distance in the logs it was trained on; 0 is "it stays as it is".
  *
- * Ownership  trained_open and learned_train (train.h) create, trained_close destroys; NULL is fine.
+ * Ownership  trained_open and learn_train (train.h) create, trained_close destroys; NULL is fine.
  * Threads    read-only once made.
  * Cost       some 10 us a point.
- * Errors     a file that is damaged or was made by something else: -ERR_FORMAT, -ERR_SHAPE, -ERR_UNSUPPORTED.
+ * Errors     those of tensor_file_open; -ERR_FORMAT of a file that is damaged or holds something else, -ERR_UNSUPPORTED
+ *            of another layout, -ERR_NOMEM.
  */
 #ifndef RWKVMON_LEARN_TRAINED_H
 #define RWKVMON_LEARN_TRAINED_H
@@ -57,8 +58,8 @@ static inline size_t trained_output(size_t metric, size_t horizon)
 	return (metric * TRAINED_HORIZONS + horizon) * TRAINED_QUANTILES;
 }
 
-/* said[i] of one metric: the medians of the next points after having seen i points, 1..n (at most FORECAST_POINTS_MAX);
- * said[0] is left alone. False: no memory. */
+/* said (n + 1) of one metric: in said[i] the medians of the next points after having seen i points, 1..n; NAN before
+ * its first known one. said[0] is left alone. False: no memory. */
 bool trained_say(const struct trained *l, const double *const y[TRAINED_METRICS_MAX], size_t n, size_t metric,
 		 double (*said)[FORECAST_STEPS_MAX]);
 

@@ -1,10 +1,12 @@
 /* verdict.h - what is wrong with a sequence, told at once on the thread that runs the model.
  *
- * Signs are the same as those of the default rules (rules/default.yaml), held against limits of the vocabulary alone:
- * nothing is learned, no clock is read, so that the same tokens and numbers give the same verdict.
+ * Signs are what the default rules look for (rules/default.yaml), held against limits of the vocabulary alone: nothing
+ * is learned, no clock is read, so that the same tokens and numbers give the same verdict. Where a rule sorts a window
+ * or waits for a record of its own, they need not begin at the same token.
  *
  * Cost     [hot] verdict_note a few comparisons, verdict_of a few dozen; nothing is allocated.
- * Bounds   a sign of logits needs logits: a caller that leaves them out, or a budget that skips them, delays it.
+ * Bounds   a sign of logits or of the state needs them: a caller that leaves them out, or a budget that skips them,
+ *          delays it, and its first token is then told too late, since measured calls are counted.
  */
 #ifndef RWKVMON_OBSERVE_VERDICT_H
 #define RWKVMON_OBSERVE_VERDICT_H

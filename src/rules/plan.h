@@ -1,7 +1,8 @@
 /* plan.h - what judging by a rule set needs of each session, found once for all sessions: which windows there are, who
  * looks at which, and what rules out a violation beforehand.
  *
- * A window belongs to no rule: all conditions that look at the same values share it, the longest span of them.
+ * Conditions that look at the same values share a window, with the longest span of them. Only a rule that learns
+ * plainly has a window of its own, in which values beyond its limits are counted as they come.
  *
  * Ownership  immutable; lives in its set's arena, and refers to the set and its overlay.
  */
@@ -20,12 +21,12 @@ struct plan_window {
 	uint64_t after_tokens; /* a sequence's first tokens are left out */
 	bool ordered;          /* of rules that learn: values come in the order of the log */
 	bool learned;          /* values are multiples of what is normal */
-	double above, below;   /* values beyond these are counted, if only one rule looks at it; NAN: no such bound */
+	double above, below;   /* values beyond these are counted, of a rule's own window; NAN: no such bound */
 	size_t span;
 	size_t at; /* doubles of the windows before it */
 };
 
-/* How a condition looks at values: the rows of a table in judge.c. */
+/* How a condition looks at values: the rows of a table in conditions.c. */
 enum condition_kind {
 	CONDITION_VALUE,
 	CONDITION_LEARNED,

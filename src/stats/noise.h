@@ -2,9 +2,10 @@
  *
  * The noise is modelled as the sum of two parts: one that is new at each point, and one that keeps the share `keep` of
  * itself from point to point. Both come from the differences of points 1, 2, 3, 4, 6, 8, ... apart (a variogram): each
- * lag's differences are taken around their median and without the largest tenth, so that neither a drift nor a few
- * jumps of the level count as noise. Differences do not show how far a series may still wander: a series shorter than
- * its memory is treated as a random walk.
+ * lag's differences are taken around their median and without the largest fifth, so that neither a drift nor a few
+ * jumps of the level count as noise. What skew and heavy tails add to the differences of neighbours, all but the
+ * largest fiftieth of them, is added to the first part. Differences do not show how far a series may still wander: a
+ * series shorter than its memory is treated as a random walk.
  *
  * Ownership  plain values.
  * Cost       O(n) per lag: some 50 us for 512 points.
@@ -22,7 +23,8 @@ struct noise {
 	double keep;  /* 0..1: correlation of the persistent part between neighbours */
 };
 
-/* Replaces values far from the median of the seven around them by that median: a rare slow call is not a level. */
+/* Replaces values far from the median of the fifteen around them (seven on each side, and themselves) by that median: a
+ * rare slow call is not a level. */
 void noise_smooth_spikes(struct trend_point *p, size_t n);
 
 /* Points before which the level may jump: at[0..n). */
