@@ -36,7 +36,6 @@ static const struct effect {
 	{ C_LOGS, "log-keep", NEEDS, "log-rotate-bytes log-rotate-seconds" },
 	{ C_LOGS, "alarm-spool", NEEDS, "alarm-to" },
 	{ C_LOGS, "listen-token", NEEDS, "listen" },
-	{ C_WATCH, "interval", IDLE_BESIDE, "once" },
 	{ C_RUN, "hold-back", IDLE_BESIDE, "json" },
 	{ C_DOCTOR, "tokenizer", NEEDS, "model" },
 	{ C_DOCTOR, "disk-mb-s", NEEDS, "model" },

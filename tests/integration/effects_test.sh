@@ -78,7 +78,6 @@ refuses "--session: its ID is empty" analyze $log --session ""
 refuses "--match: its TEXT is empty" fleet $log --match ""
 takes run --prompt "" --tokens 2 --quiet --log none
 refuses "--shadow: found 0" "${talk[@]}" --log none --shadow 0
-refuses "--interval has no effect with --once" watch $log --once --interval 5
 refuses "--hold-back has no effect with --json" "${talk[@]}" --log none --on mode_collapse=rewind --json --hold-back 5
 refuses "--tokenizer has no effect without --model" doctor --tokenizer $log
 refuses "--seconds has no effect without --model" doctor --seconds 5
