@@ -55,11 +55,4 @@ struct analysis {
 	bool failed;
 };
 
-/* From the earliest to the latest; `first`: there was none. */
-static inline void widen_span(int64_t *from_us, int64_t *to_us, bool first, int64_t time_us)
-{
-	*from_us = first || time_us < *from_us ? time_us : *from_us;
-	*to_us = first || time_us > *to_us ? time_us : *to_us;
-}
-
 #endif

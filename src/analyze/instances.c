@@ -4,6 +4,7 @@
 #include "analyze/facts.h"
 #include "analyze/judgement.h"
 #include "analyze/slowdown.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -88,8 +89,7 @@ static char *const *device_of(const struct session *s)
 
 static void count(struct instance_findings *out, const struct session *s)
 {
-	widen_span(&out->from_us, &out->to_us, !out->sessions, s->from_us);
-	widen_span(&out->from_us, &out->to_us, false, s->to_us);
+	widen_span(&out->from_us, &out->to_us, !out->sessions, s->from_us, s->to_us);
 	out->sessions++;
 	out->records += s->records;
 	out->tokens += s->tokens;

@@ -2,6 +2,7 @@
 #include "analyze/analysis.h"
 #include "analyze/series_sessions.h"
 #include "analyze/violations.h"
+#include "base/clock.h"
 
 /* The first name a session goes by stays. */
 static void learn_text(struct analysis *a, char **known, const struct field_values *said, enum field_id f)
@@ -44,10 +45,8 @@ static void count_steps(struct analysis *a, struct session *s, const struct colu
 		high = c->sequence[row] > high ? c->sequence[row] : high;
 		tokens += c->token_count[row];
 	}
-	widen_span(&a->from_us, &a->to_us, !a->records, first);
-	widen_span(&a->from_us, &a->to_us, false, last);
-	widen_span(&s->from_us, &s->to_us, !s->records, first);
-	widen_span(&s->from_us, &s->to_us, false, last);
+	widen_span(&a->from_us, &a->to_us, !a->records, first, last);
+	widen_span(&s->from_us, &s->to_us, !s->records, first, last);
 	s->first_sequence = !s->records || low < s->first_sequence ? low : s->first_sequence;
 	s->last_sequence = !s->records || high > s->last_sequence ? high : s->last_sequence;
 	missing_rows(&s->missing, c->ordinal + from, n);

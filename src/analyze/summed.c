@@ -2,7 +2,9 @@
 #include "analyze/summed.h"
 
 #include "analyze/analysis.h"
+#include "base/clock.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static bool is_known(const char *known, struct slice said)
@@ -35,10 +37,8 @@ static void learn(struct analysis *a, char **known, struct slice said)
 
 static void span(struct analysis *a, struct session *s, int64_t from_us, int64_t to_us)
 {
-	widen_span(&a->from_us, &a->to_us, !a->records, from_us);
-	widen_span(&a->from_us, &a->to_us, false, to_us);
-	widen_span(&s->from_us, &s->to_us, !s->records, from_us);
-	widen_span(&s->from_us, &s->to_us, false, to_us);
+	widen_span(&a->from_us, &a->to_us, !a->records, from_us, to_us);
+	widen_span(&s->from_us, &s->to_us, !s->records, from_us, to_us);
 }
 
 static void count(struct analysis *a, struct session *s, uint64_t records, uint64_t tokens, uint64_t dropped)
@@ -99,17 +99,33 @@ static struct time_owner owner_of(const struct session *s)
 	return (struct time_owner){ s->id, s->model_name, s->strategy, s->instance };
 }
 
+/* Tokens are counted of all calls together. A decode call has one, or as many as its time is longer than a token's. */
+static uint64_t decode_tokens(const struct summed *sums, uint64_t decode_calls, uint64_t prefill_calls)
+{
+	const struct summed_metric *chunk = find(sums->decode, sums->n_decode, M_CHUNK_PROCESS_TIME_MS),
+				   *token = find(sums->decode, sums->n_decode, M_TOKEN_LATENCY_MS);
+	const bool both = chunk && token && chunk->part.count == token->part.count;
+	const double each = both ? chunk->part.sum / token->part.sum : 1,
+		     tokens = (double)decode_calls * (each > 1 ? each : 1);
+
+	return prefill_calls && tokens < (double)sums->tokens ? (uint64_t)llround(tokens) : sums->tokens;
+}
+
 static void add_times(struct analysis *a, struct session *s, const struct summed *sums, struct time_summed *out)
 {
 	const struct summed_metric *latency = find(sums->decode, sums->n_decode, M_TOKEN_LATENCY_MS);
 	const struct time_owner who = owner_of(s);
+	const uint64_t decode_calls = calls_of(sums->decode, sums->n_decode),
+		       prefill_calls = calls_of(sums->prefill, sums->n_prefill),
+		       tokens = decode_tokens(sums, decode_calls, prefill_calls);
 
 	*out = (struct time_summed){
 		.from_us = sums->from_us,
 		.to_us = sums->to_us,
-		.tokens = sums->tokens,
-		.decode_calls = calls_of(sums->decode, sums->n_decode),
-		.prefill_calls = calls_of(sums->prefill, sums->n_prefill),
+		.decode_calls = decode_calls,
+		.prefill_calls = prefill_calls,
+		.decode_tokens = tokens,
+		.prefill_tokens = sums->tokens - tokens,
 		.decode_ms = call_ms(sums->decode, sums->n_decode),
 		.prefill_ms = call_ms(sums->prefill, sums->n_prefill),
 	};
@@ -119,7 +135,7 @@ static void add_times(struct analysis *a, struct session *s, const struct summed
 		out->level[l] = of ? of->part.sum : 0;
 		out->seen[l] = of ? of->part.count : 0;
 	}
-	if (latency && out->decode_calls + out->prefill_calls >= 2)
+	if (latency)
 		time_breakdown_pour(a->times, &s->times, &who, latency->run, latency->n, out);
 }
 
@@ -133,6 +149,7 @@ static void sum_minute(const struct summed *sums, struct minute_sums *out)
 	}
 }
 
+/* Whoever is listed has accumulators, also if all that comes of it is counts. */
 static struct session *enter(struct analysis *a, const struct summed_owner *of)
 {
 	struct session *s = session_of(a, of);
@@ -144,6 +161,7 @@ static struct session *enter(struct analysis *a, const struct summed_owner *of)
 	learn(a, &s->model_name, of->model_name);
 	learn(a, &s->strategy, of->strategy);
 	sessions_list(&a->sessions, s);
+	a->failed |= s->listed && !gathering_session(&a->gather, s->index);
 	return s;
 }
 
@@ -151,7 +169,7 @@ void analyze_take_times(struct analysis *a, const struct summed_times *times)
 {
 	struct time_owner who;
 
-	if (!times->of || times->sums.decode_calls + times->sums.prefill_calls < 2)
+	if (!times->of || !(times->sums.decode_calls + times->sums.prefill_calls))
 		return;
 	who = owner_of(times->of);
 	time_breakdown_take(a->times, &times->of->times, &who, &times->sums);

@@ -2,6 +2,7 @@
 #include "analyze/time_breakdown.h"
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "spec/diagnosis.h"
 #include "stats/sketch_text.h"
 
@@ -139,8 +140,7 @@ size_t octave_of(uint64_t length)
 
 static void stretch_join(struct stretch *a, const struct stretch *b)
 {
-	a->from_us = a->calls && a->from_us < b->from_us ? a->from_us : b->from_us;
-	a->to_us = a->calls && a->to_us > b->to_us ? a->to_us : b->to_us;
+	widen_span(&a->from_us, &a->to_us, !a->calls, b->from_us, b->to_us);
 	a->calls += b->calls;
 	a->decode_calls += b->decode_calls;
 	a->pauses += b->pauses;
@@ -697,14 +697,12 @@ static double call_ms(const struct columns *c, size_t row, bool chunk_is_call)
 	return ms >= 0 && ms < 1e9 ? ms : (double)NAN;
 }
 
-static void enlarge(struct time_part *p, struct stretch *s, int64_t time_us)
+static void enlarge(struct time_part *p, struct stretch *s, int64_t from_us, int64_t to_us, uint64_t calls)
 {
-	s->from_us = s->calls && s->from_us < time_us ? s->from_us : time_us;
-	s->to_us = s->calls && s->to_us > time_us ? s->to_us : time_us;
-	s->calls++;
-	p->from_us = p->steps && p->from_us < time_us ? p->from_us : time_us;
-	p->to_us = p->steps && p->to_us > time_us ? p->to_us : time_us;
-	p->steps++;
+	widen_span(&s->from_us, &s->to_us, !s->calls, from_us, to_us);
+	s->calls += calls;
+	widen_span(&p->from_us, &p->to_us, !p->steps, from_us, to_us);
+	p->steps += calls;
 }
 
 void time_breakdown_step(struct time_book *b, struct time_progress *t, const char *session_id, const struct columns *c,
@@ -726,7 +724,7 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const cha
 		return;
 	process = &b->process[t->process - 1];
 	s->renewed += p->steps && !process->end_us;
-	enlarge(p, s, time_us);
+	enlarge(p, s, time_us, time_us, 1);
 	follow_prompt(b, p, t, session_id, c->sequence[row], tokens, prefill);
 	tokens = tokens ? tokens : 1;
 	if (!isnan(ms))
@@ -771,16 +769,14 @@ void time_breakdown_take(struct time_book *b, struct time_progress *t, const str
 	b->failed |= !s;
 	if (!s)
 		return;
-	enlarge(p, s, sums->from_us);
-	enlarge(p, s, sums->to_us);
-	s->calls += sums->decode_calls + sums->prefill_calls - 2;
-	p->steps += sums->decode_calls + sums->prefill_calls - 2;
+	enlarge(p, s, sums->from_us, sums->to_us, sums->decode_calls + sums->prefill_calls);
 	s->call_ms += sums->decode_ms + sums->prefill_ms;
 	s->decode_calls += sums->decode_calls;
 	p->decode_calls += sums->decode_calls;
-	p->decode_tokens += sums->tokens;
+	p->decode_tokens += sums->decode_tokens;
 	p->decode_ms += sums->decode_ms;
 	p->prefill_calls += sums->prefill_calls;
+	p->prefill_tokens += sums->prefill_tokens;
 	p->prefill_ms += sums->prefill_ms;
 	s->decode_ms += sums->latency_ms;
 	s->decode_ln += sums->latency_ln;

@@ -191,7 +191,7 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const cha
 /* Calls of a stretch of time that were summed up elsewhere. */
 struct time_summed {
 	int64_t from_us, to_us;
-	uint64_t decode_calls, prefill_calls, tokens;
+	uint64_t decode_calls, decode_tokens, prefill_calls, prefill_tokens; /* of one call at least */
 	double decode_ms, prefill_ms;  /* sums of the calls' time, as far as it is known */
 	double latency_ms, latency_ln; /* of decode calls: sums of ms per token, and of their logarithms */
 	double level[LEVEL_COUNT];     /* sums */

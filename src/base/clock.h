@@ -29,6 +29,13 @@ static inline int64_t clock_wall_us(const struct clock *c)
 
 enum { TIME_TEXT_BYTES = 25 }; /* "2025-09-11T12:34:56.789Z" and its NUL */
 
+/* From the earliest to the latest; `first`: there was none. */
+static inline void widen_span(int64_t *from_us, int64_t *to_us, bool first, int64_t more_from_us, int64_t more_to_us)
+{
+	*from_us = first || more_from_us < *from_us ? more_from_us : *from_us;
+	*to_us = first || more_to_us > *to_us ? more_to_us : *to_us;
+}
+
 /* UTC with milliseconds. Years outside 0..9999 are clamped. */
 void time_format(char out[TIME_TEXT_BYTES], int64_t unix_us);
 

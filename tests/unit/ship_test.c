@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "analyze/departures.h"
+#include "analyze/time_breakdown.h"
 #include "base/clock.h"
 #include "base/json_read.h"
 #include "random.h"
@@ -15,6 +16,7 @@
 #include "stats/sketch_kernels.h"
 #include "stats/sketch_text.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -445,6 +447,98 @@ static void answers_are_put_together(void **state)
 	buf_free(&text);
 }
 
+/* The engine may know of an instance what it has no roll-up of: the answer is whole, in whatever order they began. */
+static void counts_without_a_rollup_are_counts(void **state)
+{
+	static const char *const of_nothing[] = { "08", "10" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const struct analyze_options how = { .no_session_series = true };
+		struct engine_answer answer = { .rows = 0 };
+		struct buf text = { 0 }, rollup = { 0 };
+		struct findings f;
+		struct analysis *a;
+		struct err err;
+
+		buf_printf(&text,
+			   "{\"instance\":\"h:1\",\"metadata.model_name\":\"m\",\"first\":\"2025-10-09T09:00:00Z\","
+			   "\"records\":\"100\",\"tokens\":\"110\"}\n"
+			   "{\"instance\":\"h:2\",\"metadata.model_name\":\"m\",\"first\":\"2025-10-09T%s:00:00Z\","
+			   "\"records\":\"5\",\"tokens\":\"6\",\"dropped\":\"2\"}\n",
+			   of_nothing[i]);
+		add_answer(&rollup, 1, 20, true);
+		assert_int_equal(analyze_open(&a, &how, &err), 0);
+		assert_true(engine_take(a, LOGSQL_COUNTS, buf_slice(&text), &answer));
+		assert_true(engine_take(a, LOGSQL_SKETCHES, buf_slice(&rollup), &answer));
+		assert_int_equal(answer.bad, 0);
+		assert_int_equal(analyze_finish(a, NULL, &f, &err), 0);
+		assert_int_equal(f.n_instances, 2);
+		assert_string_equal(f.instance[i].instance, "h:2");
+		assert_int_equal(f.instance[i].records, 5);
+		assert_int_equal(f.instance[i].tokens, 6);
+		assert_int_equal(f.instance[i].metric[M_TOKEN_LATENCY_MS].count, 0);
+		assert_int_equal(f.instance[1 - i].decode_latency.count, 100);
+		assert_int_equal(f.dropped, 2);
+		findings_free(&f);
+		analyze_close(a);
+		buf_free(&text);
+		buf_free(&rollup);
+	}
+}
+
+static void add_sums(struct buf *out, const char *metric, uint64_t calls, double each)
+{
+	if (calls)
+		buf_printf(out, ",\"rollup.%s.count\":\"%" PRIu64 "\",\"rollup.%s.sum\":\"%.0f\"", metric, calls,
+			   metric, (double)calls * each);
+}
+
+/* Roll-ups of a prompt and its answer, of calls of several tokens, of one call: tokens and times of each phase. */
+static void phases_of_rollups_stay_apart(void **state)
+{
+	static const struct {
+		uint64_t tokens, decode, timed, prefill, decode_tokens, prefill_tokens; /* timed: whole calls */
+	} cases[] = {
+		{ 1124, 100, 0, 2, 100, 1024 }, { 1124, 100, 100, 2, 300, 824 }, { 250, 100, 0, 0, 250, 0 },
+		{ 90, 100, 0, 1, 90, 0 },       { 512, 0, 0, 2, 0, 512 },        { 1, 1, 0, 0, 1, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct analyze_options how = { .no_session_series = true };
+		struct engine_answer answer = { .rows = 0 };
+		struct buf text = { 0 };
+		const struct time_part *p;
+		struct findings f;
+		struct analysis *a;
+		struct err err;
+
+		buf_printf(&text,
+			   "{\"_time\":\"2025-10-09T09:01:00Z\",\"instance\":\"h:1\",\"rollup.id\":\"x\","
+			   "\"rollup.records\":\"%" PRIu64 "\",\"rollup.tokens\":\"%" PRIu64 "\"",
+			   cases[i].decode + cases[i].prefill, cases[i].tokens);
+		add_sums(&text, "metrics.token_latency_ms", cases[i].decode, 20);
+		add_sums(&text, "metrics.chunk_process_time_ms", cases[i].timed, 60);
+		add_sums(&text, "prefill.chunk_process_time_ms", cases[i].prefill, 256);
+		buf_str(&text, "}\n");
+		assert_int_equal(analyze_open(&a, &how, &err), 0);
+		assert_true(engine_take(a, LOGSQL_SKETCHES, buf_slice(&text), &answer));
+		assert_int_equal(analyze_finish(a, NULL, &f, &err), 0);
+		assert_int_equal(f.time_breakdown->n_parts, 1);
+		p = &f.time_breakdown->part[0];
+		assert_int_equal(p->decode_calls, cases[i].decode);
+		assert_int_equal(p->decode_tokens, cases[i].decode_tokens);
+		assert_int_equal(p->prefill_calls, cases[i].prefill);
+		assert_int_equal(p->prefill_tokens, cases[i].prefill_tokens);
+		assert_int_equal(p->steps, cases[i].decode + cases[i].prefill);
+		assert_int_equal(p->stretch[0].calls, p->steps);
+		findings_free(&f);
+		analyze_close(a);
+		buf_free(&text);
+	}
+}
+
 /* Six hours of an instance, of which the last half hour is slower; asked for when the unusual is looked for. */
 static void unusual_minutes_are_found(void **state)
 {
@@ -860,6 +954,8 @@ int main(void)
 		cmocka_unit_test(a_minute_has_a_bound),
 		cmocka_unit_test(a_minute_of_many_models_has_a_bound),
 		cmocka_unit_test(answers_are_put_together),
+		cmocka_unit_test(counts_without_a_rollup_are_counts),
+		cmocka_unit_test(phases_of_rollups_stay_apart),
 		cmocka_unit_test(unusual_minutes_are_found),
 		cmocka_unit_test_setup_teardown(what_was_committed_waits, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(events_do_not_move_places, make_dir, remove_dir),
