@@ -1,6 +1,7 @@
 /* diagnose_gpu.c - tests of GPUs: their memory, clocks, heat and use; of several, of the worst that the strategy uses.
  */
 #include "analyze/diagnose_tests.h"
+#include "analyze/instances.h"
 
 #include <math.h>
 
@@ -95,6 +96,14 @@ enum grade test_MEMORY_GROWS(struct walk *w)
 	return more(host, gpu);
 }
 
+static bool of_one_process(const struct walk *w, const struct time_part *a, const struct time_part *b)
+{
+	for (size_t i = 0; same_host(a->instance, b->instance) && i < w->f->n_instances; i++)
+		if (instance_has_part(&w->f->instance[i], a) && instance_has_part(&w->f->instance[i], b))
+			return true;
+	return false;
+}
+
 /* What other models of the process need, of parts of the log at the same time. */
 static double plan_beside_mb(const struct walk *w)
 {
@@ -103,8 +112,8 @@ static double plan_beside_mb(const struct walk *w)
 
 	for (size_t i = 0; t && i < t->n_parts; i++) {
 		const struct time_part *other = &t->part[i];
-		const bool beside = other != w->p && !strcmp(other->instance, w->p->instance) &&
-				    other->from_us <= w->p->to_us && other->to_us >= w->p->from_us;
+		const bool beside = other != w->p && other->from_us <= w->p->to_us && other->to_us >= w->p->from_us &&
+				    of_one_process(w, other, w->p);
 
 		bytes += beside ? fields_number(&other->about, F_MODEL_BYTES, 0) : 0;
 	}

@@ -1,6 +1,7 @@
 /* diagnose_output.c - tests of the model's values and output: finite numbers, own state, output; and other
  * abnormalities. */
 #include "analyze/diagnose_tests.h"
+#include "analyze/instances.h"
 
 #include <math.h>
 
@@ -369,16 +370,22 @@ enum grade test_JUMPED_ONCE(struct walk *w)
 	return alarms > 0 ? LIKELY : NO;
 }
 
-/* Of the part's host, its model and its strategy; a view of one instance has its own alone. */
-static bool is_of_part(const char *instance, const char *model_name, const char *strategy, const struct time_part *p)
+/* One that adds to the part, with the part's model and its strategy. */
+static bool is_of_part(const struct instance_findings *in, const char *model_name, const char *strategy,
+		       const struct time_part *p)
 {
-	const char *colon = strrchr(instance, ':');
-	const size_t host = colon ? (size_t)(colon - instance) : strlen(instance);
+	return !*p->instance ||
+	       (instance_has_part(in, p) && !strcmp(model_name, p->model_name) && !strcmp(strategy, p->strategy));
+}
 
-	if (!*p->instance)
-		return true;
-	return !strncmp(instance, p->instance, host) && (!p->instance[host] || p->instance[host] == ':') &&
-	       !strcmp(model_name, p->model_name) && !strcmp(strategy, p->strategy);
+static bool is_outlier_of_part(const struct findings *f, const struct peer_outlier *o, const struct time_part *p)
+{
+	if (*p->instance && !same_host(o->instance, p->instance))
+		return false;
+	for (size_t i = 0; i < f->n_instances; i++)
+		if (!strcmp(f->instance[i].instance, o->instance))
+			return is_of_part(&f->instance[i], o->model_name, o->strategy, p);
+	return false;
 }
 
 /* It became slower while most others did not: whatever it is, it is not what all of them do. */
@@ -392,7 +399,7 @@ enum grade test_SLOWED_ALONE(struct walk *w)
 	for (size_t i = 0; i < w->f->n_instances; i++) {
 		const struct instance_findings *in = &w->f->instance[i];
 
-		if (!isfinite(in->times_slower) || !is_of_part(in->instance, in->model_name, in->strategy, w->p))
+		if (!isfinite(in->times_slower) || !is_of_part(in, in->model_name, in->strategy, w->p))
 			continue;
 		say3(w, E_PEERS_STEADY, in->times_slower, (double)s->slowed, (double)s->of);
 		return graded(in->times_slower, T_SLOWED);
@@ -406,8 +413,7 @@ enum grade test_APART(struct walk *w)
 	const struct peer_outlier *o = NULL;
 
 	for (size_t i = 0; !o && i < peers->n_outliers; i++)
-		if (peers->outlier[i].is_worse && is_of_part(peers->outlier[i].instance, peers->outlier[i].model_name,
-							     peers->outlier[i].strategy, w->p))
+		if (peers->outlier[i].is_worse && is_outlier_of_part(w->f, &peers->outlier[i], w->p))
 			o = &peers->outlier[i];
 	if (!o)
 		return NO;

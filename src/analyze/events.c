@@ -27,12 +27,20 @@ static void extend(struct anomaly_event *into, const struct anomaly_event *by)
 	keep_worst(into, by);
 }
 
+static void free_event(struct event *e)
+{
+	if (!e)
+		return;
+	free(e->id);
+	free(e->instance);
+	free(e);
+}
+
 static void drop(struct event *e)
 {
 	if (e->end)
 		e->end->event = NULL;
-	free(e->id);
-	free(e);
+	free_event(e);
 }
 
 /* What a reader wants to see first: severe, then many records, then early. */
@@ -81,7 +89,7 @@ static bool reserve_list(struct events *e)
 	return e->event != NULL;
 }
 
-static void begin(struct events *e, struct event_list_end *end, const char *session_id, const struct anomaly_event *is)
+static void begin(struct events *e, struct event_list_end *end, struct event_place at, const struct anomaly_event *is)
 {
 	struct event *event = reserve_list(e) ? calloc(1, sizeof *event) : NULL;
 
@@ -89,15 +97,18 @@ static void begin(struct events *e, struct event_list_end *end, const char *sess
 		end->event->end = NULL;
 	*end = (struct event_list_end){ .from_us = is->from_us, .to_us = is->to_us, .any = true };
 	e->total++;
-	if (event)
-		event->id = strdup(session_id);
-	if (!event || !event->id) {
-		free(event);
+	if (event) {
+		event->id = strdup(at.session_id);
+		event->instance = strdup(at.instance ? at.instance : "");
+	}
+	if (!event || !event->id || !event->instance) {
+		free_event(event);
 		e->failed = true;
 		return;
 	}
 	event->is = *is;
 	event->is.session_id = event->id;
+	event->is.instance = event->instance;
 	event->end = end;
 	end->event = event;
 	e->event[e->n++] = event;
@@ -112,7 +123,7 @@ static void go_on(struct event_list_end *end, const struct anomaly_event *more, 
 		end->event->cooldown_us = cooldown_us;
 }
 
-void events_add(struct events *e, struct event_list_end *end, const char *session_id, int64_t time_us, bool again,
+void events_add(struct events *e, struct event_list_end *end, struct event_place at, int64_t time_us, bool again,
 		int64_t cooldown_us, const struct rule_finding *f)
 {
 	struct anomaly_event now = { .type = f->type,
@@ -125,7 +136,7 @@ void events_add(struct events *e, struct event_list_end *end, const char *sessio
 				     .metric = f->metric };
 
 	if (!end->any || time_us > end->to_us + cooldown_us || time_us < end->from_us - cooldown_us)
-		begin(e, end, session_id, &now);
+		begin(e, end, at, &now);
 	else if (end->event)
 		extend(&end->event->is, &now);
 	go_on(end, &now, cooldown_us);
@@ -156,16 +167,15 @@ struct anomaly_event *events_list(const struct events *e, struct arena *arena, s
 	for (size_t i = 0; i < *n; i++) {
 		list[i] = order[i]->is;
 		list[i].session_id = arena_copy(arena, slice_of(order[i]->id));
+		list[i].instance = arena_copy(arena, slice_of(order[i]->instance));
 	}
 	return list;
 }
 
 void events_free(struct events *e)
 {
-	for (size_t i = 0; i < e->n; i++) {
-		free(e->event[i]->id);
-		free(e->event[i]);
-	}
+	for (size_t i = 0; i < e->n; i++)
+		free_event(e->event[i]);
 	free(e->event);
 	*e = (struct events){ .n = 0 };
 }

@@ -14,10 +14,10 @@ enum { EVENTS_KEPT = 4 * FINDINGS_EVENTS_MAX };
 struct event_list_end; /* a session's latest event of a type */
 
 struct event {
-	struct anomaly_event is; /* session_id points to `id` */
+	struct anomaly_event is; /* session_id points to `id`, instance to `instance` */
 	int64_t cooldown_us;
 	struct event_list_end *end; /* NULL once a later event or none follows */
-	char *id;
+	char *id, *instance;
 };
 
 struct event_list_end {
@@ -33,8 +33,13 @@ struct events {
 	bool failed;
 };
 
-/* A record of that session violates the rule; `again`: it has been added for another rule of that type. */
-void events_add(struct events *e, struct event_list_end *end, const char *session_id, int64_t time_us, bool again,
+/* Where it happened; instance: NULL not known. */
+struct event_place {
+	const char *session_id, *instance;
+};
+
+/* A record there violates the rule; `again`: it has been added for another rule of that type. */
+void events_add(struct events *e, struct event_list_end *end, struct event_place at, int64_t time_us, bool again,
 		int64_t cooldown_us, const struct rule_finding *f);
 
 /* The session goes: its events stay. */

@@ -312,6 +312,7 @@ struct anomaly_event {
 	double worst;     /* value farthest beyond the limit */
 	double limit;
 	enum metric_id metric;
+	const char *instance; /* "" unknown */
 };
 
 struct time_breakdown; /* analyze/time_breakdown.h */

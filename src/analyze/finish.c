@@ -474,13 +474,13 @@ static bool fill_times(struct findings *f, const struct analysis *a)
 	return t;
 }
 
-/* session_start of that instance; NULL: it has none. */
-static const struct field_values *about(const struct findings *f, const char *instance)
+/* session_start of that instance, or of the one that it is a new start of; NULL: there is none. */
+static const struct field_values *about(const struct findings *f, const struct instance_findings *in)
 {
 	for (size_t i = 0; i < f->time_breakdown->n_parts; i++) {
 		const struct time_part *p = &f->time_breakdown->part[i];
 
-		if (p->has_start && (!instance || (p->instance && !strcmp(p->instance, instance))))
+		if (p->has_start && (!in || instance_has_part(in, p)))
 			return &p->about;
 	}
 	return NULL;
@@ -488,10 +488,12 @@ static const struct field_values *about(const struct findings *f, const char *in
 
 /* What is told of each instance's series by itself: memory, disks and what is usual are its own. */
 static bool look_ahead_and_back(struct findings *f, const struct analysis *a, const struct series *s,
-				const char *instance)
+				const struct instance_findings *in)
 {
+	const char *instance = in ? in->instance : NULL;
+
 	if (a->opts.foresee)
-		foreseen_add(f, s, instance, about(f, instance), &a->opts);
+		foreseen_add(f, s, instance, about(f, in), &a->opts);
 	if (a->opts.learning && !learning_add(a->opts.learning, f, s, instance))
 		return false;
 	return !a->opts.look_for_unusual || departures_add(f, s, instance);
@@ -512,11 +514,9 @@ static bool fill_by_series(struct findings *f, const struct analysis *a)
 	if (f->instances_total <= 1)
 		return look_ahead_and_back(f, a, &f->series, NULL);
 	for (size_t i = 0; fine && i < n; i++) {
-		const char *instance = f->instance[i].instance;
-
-		fine = instance_series(a, instance, &scratch, &series, &sessions);
+		fine = instance_series(a, f->instance[i].instance, &scratch, &series, &sessions);
 		if (fine && sessions)
-			fine = look_ahead_and_back(f, a, &series, instance);
+			fine = look_ahead_and_back(f, a, &series, &f->instance[i]);
 		f->instances_unforeseen += fine && !sessions;
 	}
 	f->instances_unforeseen += f->instances_total - n;

@@ -180,6 +180,16 @@ static void note_part(struct instance_evidence *e, const struct time_breakdown *
 		e->part[e->n_parts++] = part;
 }
 
+bool instance_has_part(const struct instance_findings *in, const struct time_part *p)
+{
+	const struct instance_evidence *e = in->evidence;
+
+	for (size_t i = 0; i < e->n_parts; i++)
+		if (e->part[i] == p->number)
+			return true;
+	return false;
+}
+
 static void gather_evidence(struct findings *f, const struct analysis *a, const struct group *g,
 			    struct instance_evidence *out)
 {
@@ -193,7 +203,7 @@ static void gather_evidence(struct findings *f, const struct analysis *a, const 
 		bad_session_note(out->first_bad, &f->arena, s, &n->nonfinite);
 		bad_session_note_alarms(out->first_alarm, &f->arena, s);
 		note_collapse(f, out, s, n);
-		if (s->times.part)
+		if (s->times.part && time_breakdown_owns(a->times, &s->times))
 			note_part(out, f->time_breakdown, (uint16_t)(s->times.part - 1));
 	}
 }
@@ -261,14 +271,31 @@ bool instances_tell(struct findings *f, const struct analysis *a)
 
 /* --- its verdict ------------------------------------------------------------------------------ */
 
-/* The findings as they were if there was only this instance, as far as a diagnosis looks at them. */
-static void view_of(struct findings *view, struct time_breakdown *times, struct peer_outlier *own,
-		    const struct findings *f, struct instance_findings *in)
+/* The findings as they were if there was only one instance, as far as a diagnosis looks at them. */
+struct view {
+	struct findings f;
+	struct time_breakdown times;
+	struct time_part part[INSTANCE_PARTS_MAX];
+	struct peer_outlier own;
+	struct anomaly_event event[FINDINGS_EVENTS_MAX];
+};
+
+static void view_events(struct view *v, const struct findings *f, const struct instance_findings *in)
+{
+	for (size_t i = 0; in->violating && i < f->n_events; i++)
+		if (!strcmp(f->event[i].instance, in->instance))
+			v->event[v->f.n_events++] = f->event[i];
+	v->f.events_total = v->f.n_events;
+}
+
+static void view_of(struct view *v, const struct findings *f, struct instance_findings *in)
 {
 	const struct instance_evidence *e = in->evidence;
+	struct findings *view = &v->f;
 
+	v->times = (struct time_breakdown){ .part = v->part };
 	if (in->outlier)
-		*own = *in->outlier;
+		v->own = *in->outlier;
 	*view = (struct findings){
 		.records = in->records,
 		.from_us = in->from_us,
@@ -279,8 +306,9 @@ static void view_of(struct findings *view, struct time_breakdown *times, struct 
 		.rule_set = f->rule_set,
 		.anomaly_records = e->tally.violating,
 		.dropped = e->tally.dropped,
-		.time_breakdown = times,
-		.peers = { .outlier = own, .n_outliers = in->outlier != NULL },
+		.event = v->event,
+		.time_breakdown = &v->times,
+		.peers = { .outlier = &v->own, .n_outliers = in->outlier != NULL },
 		.instance = in,
 		.n_instances = 1,
 		.slowdown = f->slowdown,
@@ -292,9 +320,9 @@ static void view_of(struct findings *view, struct time_breakdown *times, struct 
 	memcpy(view->anomaly_by_type, e->tally.violated, sizeof view->anomaly_by_type);
 	memcpy(view->live_alarms, e->tally.alarmed, sizeof view->live_alarms);
 	memcpy(view->live_collapse, e->tally.collapsed, sizeof view->live_collapse);
-	times->n_parts = 0;
+	view_events(v, f, in);
 	for (size_t i = 0; i < e->n_parts && e->part[i] < f->time_breakdown->n_parts; i++)
-		times->part[times->n_parts++] = f->time_breakdown->part[e->part[i]];
+		v->part[v->times.n_parts++] = f->time_breakdown->part[e->part[i]];
 }
 
 static void copy_judgement(struct instance_findings *in, const struct judgement *j)
@@ -346,25 +374,21 @@ static void pace(struct instance_findings *in, const struct time_breakdown *time
 /* Whether it became slower, of each; then what it is, beside the others. */
 bool instances_judge(struct findings *f, const struct diagnose_options *opts)
 {
-	struct time_part *part = malloc(INSTANCE_PARTS_MAX * sizeof *part);
-	struct findings *view = malloc(sizeof *view);
+	struct view *view = malloc(sizeof *view);
 	struct judgement *j = malloc(sizeof *j);
 	struct facts *x = malloc(sizeof *x);
 	const size_t n = f->n_instances > 1 ? f->n_instances : 0;
-	struct time_breakdown times = { .part = part };
-	struct peer_outlier own;
-	bool fine = part && view && j && x;
+	bool fine = view && j && x;
 
 	for (size_t i = 0; fine && i < n; i++) {
-		view_of(view, &times, &own, f, &f->instance[i]);
-		pace(&f->instance[i], &times, x, opts);
+		view_of(view, f, &f->instance[i]);
+		pace(&f->instance[i], &view->times, x, opts);
 	}
 	fine = fine && slowdown_tell(f);
 	for (size_t i = 0; fine && i < n; i++) {
-		view_of(view, &times, &own, f, &f->instance[i]);
-		judge(&f->instance[i], j, view, opts);
+		view_of(view, f, &f->instance[i]);
+		judge(&f->instance[i], j, &view->f, opts);
 	}
-	free(part);
 	free(view);
 	free(j);
 	free(x);

@@ -15,10 +15,13 @@ struct instance_evidence {
 	struct summary prefill_chunk_ms; /* of its prefill calls */
 	struct bad_session first_bad[ALARM_TYPE_COUNT], first_alarm[ALARM_TYPE_COUNT];
 	struct collapse_findings collapse;
-	uint16_t part[INSTANCE_PARTS_MAX]; /* (n_parts): of the time breakdown */
+	uint16_t part[INSTANCE_PARTS_MAX]; /* (n_parts): numbers of those of the time breakdown */
 	size_t n_parts;
 	bool untimed; /* its steps are in the part of all those for which there was no room */
 };
+
+/* Are its steps in that part? */
+bool instance_has_part(const struct instance_findings *in, const struct time_part *p);
 
 /* Fills f->instance once its sessions are there; false when memory is out. */
 bool instances_tell(struct findings *f, const struct analysis *a);

@@ -57,11 +57,6 @@ static void count_steps(struct analysis *a, struct session *s, const struct colu
 	s->tokens += tokens;
 }
 
-static struct time_owner owner_of(const struct session *s)
-{
-	return (struct time_owner){ s->id, s->model_name, s->strategy, s->instance };
-}
-
 /* The session of a run's steps, listed; NULL: memory is out. Of the part at hand, steps before row `upto` of the log of
  * b are not counted yet; b is NULL: they are. */
 static struct session *enter(struct analysis *a, struct batch_run *run, const struct columns *c, const struct batch *b,
@@ -78,7 +73,7 @@ static struct session *enter(struct analysis *a, struct batch_run *run, const st
 		if (c->session[row] != before)
 			learn_names(a, s, c->session[row]);
 		if (row == run->from) {
-			const struct time_owner who = owner_of(s); /* later rows may say more */
+			const struct time_owner who = session_owner(s); /* later rows may say more */
 
 			time_breakdown_enter(a->times, &s->times, &who);
 		}
@@ -100,7 +95,9 @@ static void find_place(struct batch_run *run)
 
 static void note_step(struct analysis *a, struct session *s, const struct columns *c, size_t row)
 {
-	time_breakdown_step(a->times, &s->times, s->id, c, row);
+	const struct time_owner who = session_owner(s);
+
+	time_breakdown_step(a->times, &s->times, &who, c, row);
 }
 
 /* One step after the other: the way for rules that need it. */
@@ -220,7 +217,7 @@ static void count_gap(struct analysis *a, struct session *s, const struct record
 /* A stream's says only what its handle's did not. */
 static void count_start(struct analysis *a, struct session *s, struct record *rec)
 {
-	const struct time_owner who = owner_of(s);
+	const struct time_owner who = session_owner(s);
 	struct rule_finding none[RULES_MAX];
 	struct field_values whole;
 

@@ -67,6 +67,12 @@ struct session {
 	struct event_list_end open[ALARM_TYPE_COUNT];
 };
 
+/* Whose its steps are. */
+static inline struct time_owner session_owner(const struct session *s)
+{
+	return (struct time_owner){ s->id, s->model_name, s->strategy, s->instance };
+}
+
 struct sessions {
 	struct session **slot; /* (n_slots), a power of two */
 	size_t n_slots, n;

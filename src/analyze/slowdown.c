@@ -1,6 +1,7 @@
 /* slowdown.c - the times at which instances became slower, side by side. */
 #include "analyze/slowdown.h"
 
+#include "analyze/time_breakdown.h"
 #include "stats/median.h"
 
 #include <math.h>
@@ -44,11 +45,9 @@ static size_t densest(const struct instance_findings *const *in, size_t n, int64
 
 static struct slice value_of(const struct instance_findings *in, enum shared what)
 {
-	const char *colon = strrchr(in->instance, ':');
-
 	switch (what) {
 	case SHARED_HOST:
-		return (struct slice){ in->instance, colon ? (size_t)(colon - in->instance) : strlen(in->instance) };
+		return (struct slice){ in->instance, host_length(in->instance) };
 	case SHARED_MODEL:
 		return slice_of(in->model_name);
 	case SHARED_STRATEGY:

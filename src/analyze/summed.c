@@ -94,11 +94,6 @@ static double call_ms(const struct summed_metric *metric, size_t n)
 	return chunk ? chunk->part.sum : token ? token->part.sum : 0;
 }
 
-static struct time_owner owner_of(const struct session *s)
-{
-	return (struct time_owner){ s->id, s->model_name, s->strategy, s->instance };
-}
-
 /* Tokens are counted of all calls together. A decode call has one, or as many as its time is longer than a token's. */
 static uint64_t decode_tokens(const struct summed *sums, uint64_t decode_calls, uint64_t prefill_calls)
 {
@@ -114,7 +109,7 @@ static uint64_t decode_tokens(const struct summed *sums, uint64_t decode_calls, 
 static void add_times(struct analysis *a, struct session *s, const struct summed *sums, struct time_summed *out)
 {
 	const struct summed_metric *latency = find(sums->decode, sums->n_decode, M_TOKEN_LATENCY_MS);
-	const struct time_owner who = owner_of(s);
+	const struct time_owner who = session_owner(s);
 	const uint64_t decode_calls = calls_of(sums->decode, sums->n_decode),
 		       prefill_calls = calls_of(sums->prefill, sums->n_prefill),
 		       tokens = decode_tokens(sums, decode_calls, prefill_calls);
@@ -171,7 +166,7 @@ void analyze_take_times(struct analysis *a, const struct summed_times *times)
 
 	if (!times->of || !(times->sums.decode_calls + times->sums.prefill_calls))
 		return;
-	who = owner_of(times->of);
+	who = session_owner(times->of);
 	time_breakdown_take(a->times, &times->of->times, &who, &times->sums);
 	if (a->opts.look_for_unusual && times->of->listed)
 		a->failed |= !unusual_minutes_add(&a->minutes, &times->of->minutes, times->of->instance,
@@ -219,7 +214,7 @@ void analyze_take_counts(struct analysis *a, const struct summed_owner *of, cons
 	count(a, s, n->records, n->tokens, n->dropped);
 	if (!s->listed)
 		return;
-	who = owner_of(s);
+	who = session_owner(s);
 	time_breakdown_enter(a->times, &s->times, &who);
 }
 

@@ -71,7 +71,7 @@ void time_breakdown_close(struct time_book *b)
 		free(b->part[i].exchange);
 	}
 	free(b->part);
-	free(b->key);
+	free(b->place);
 	free(b->process);
 	arena_free(&b->texts);
 }
@@ -232,19 +232,27 @@ static uint64_t hash_text(uint64_t h, const char *text)
 	return hash_more(h, text ? text : "", text ? strlen(text) : 0);
 }
 
-/* The host of host:pid: a process that was started again is no other part. */
-static uint64_t hash_host(uint64_t h, const char *instance)
+size_t host_length(const char *instance)
 {
-	const char *colon = instance ? strrchr(instance, ':') : NULL;
+	const char *colon = strrchr(instance, ':');
 
-	return colon ? hash_more(h, instance, (size_t)(colon - instance)) : hash_text(h, instance);
+	return colon ? (size_t)(colon - instance) : strlen(instance);
+}
+
+bool same_host(const char *a, const char *b)
+{
+	const size_t n = host_length(a);
+
+	return n == host_length(b) && !memcmp(a, b, n);
 }
 
 static uint64_t part_key(const struct time_owner *who, const struct field_values *about)
 {
 	static const enum field_id sizes[] = { F_MODEL_BYTES, F_N_LAYER, F_N_EMBD };
-	uint64_t h = hash_host(hash_text(hash_text(UINT64_C(14695981039346656037), who->model_name), who->strategy),
-			       who->instance);
+	const char *instance = who->instance ? who->instance : "";
+	uint64_t h = hash_text(hash_text(UINT64_C(14695981039346656037), who->model_name), who->strategy);
+
+	h = hash_more(h, instance, host_length(instance)); /* a process that was started again is no other part */
 
 	for (size_t i = 0; about && i < sizeof sizes / sizeof *sizes; i++) {
 		double value = fields_number(about, sizes[i], 0);
@@ -264,16 +272,16 @@ static bool part_room(struct time_book *b)
 {
 	size_t cap = b->parts_cap ? 2 * b->parts_cap : 1; /* most have one; they are large */
 	struct time_part *part;
-	uint64_t *key;
+	struct time_place *place;
 
 	if (b->n_parts < b->parts_cap)
 		return true;
 	part = realloc(b->part, cap * sizeof *part);
 	b->part = part ? part : b->part;
-	key = part ? realloc(b->key, cap * sizeof *key) : NULL;
-	b->key = key ? key : b->key;
-	b->parts_cap = key ? cap : b->parts_cap;
-	return key;
+	place = part ? realloc(b->place, cap * sizeof *place) : NULL;
+	b->place = place ? place : b->place;
+	b->parts_cap = place ? cap : b->parts_cap;
+	return place;
 }
 
 static void name_gpus(struct time_part *p)
@@ -293,7 +301,7 @@ static size_t part_of(struct time_book *b, uint64_t key, const struct time_owner
 	struct time_part *p;
 
 	for (size_t i = 0; i < b->n_parts; i++)
-		if (b->key[i] == key)
+		if (b->place[i].key == key)
 			return i;
 	if (b->n_parts == PARTS_MAX) {
 		b->part[PARTS_MAX - 1].mixed = true;
@@ -304,13 +312,13 @@ static size_t part_of(struct time_book *b, uint64_t key, const struct time_owner
 		return b->n_parts ? b->n_parts - 1 : PARTS_MAX;
 	}
 	p = &b->part[b->n_parts];
-	*p = (struct time_part){ .per_stretch = STRETCH_FIRST, .loop_session = "" };
+	*p = (struct time_part){ .number = (uint16_t)b->n_parts, .per_stretch = STRETCH_FIRST, .loop_session = "" };
 	p->model_name = keep(b, who->model_name);
 	p->strategy = keep(b, who->strategy);
 	p->instance = keep(b, who->instance);
 	name_gpus(p);
 	b->failed |= b->texts.failed;
-	b->key[b->n_parts] = key;
+	b->place[b->n_parts] = (struct time_place){ .key = key };
 	return b->n_parts++;
 }
 
@@ -339,19 +347,88 @@ static struct time_part *part_at(struct time_book *b, const struct time_progress
 											      : NULL;
 }
 
-/* NULL when memory is out. */
-static struct time_part *enter(struct time_book *b, struct time_progress *t, const struct time_owner *who)
+/* The key of a process that works beside another one of its host. */
+static uint64_t own_key(const struct time_process *process, uint64_t key)
 {
-	if (!t->part)
-		t->part = (uint16_t)(1 + part_of(b, part_key(who, NULL), who));
+	return hash_more(key, (const char *)&process->hash, sizeof process->hash);
+}
+
+/* `about`: what its session_start said; NULL: it has none. NULL when memory is out. */
+static struct time_part *enter(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+			       const struct field_values *about)
+{
 	if (!t->process)
 		t->process = (uint16_t)(1 + process_of(b, who->instance));
+	if (!t->part && t->process <= b->n_processes) {
+		const struct time_process *process = &b->process[t->process - 1];
+		const uint64_t key = part_key(who, about);
+
+		t->part = (uint16_t)(1 + part_of(b, process->beside ? own_key(process, key) : key, who));
+	}
 	return part_at(b, t);
+}
+
+/* Into a part of its process alone, which begins with what was said of the one that it was in. */
+static void move_out(struct time_book *b, struct time_progress *t, const struct time_owner *who)
+{
+	const size_t from = t->part - 1;
+	struct time_process *process = &b->process[t->process - 1];
+	const size_t to = part_of(b, own_key(process, b->place[from].key), who);
+
+	process->beside = true;
+	t->part = (uint16_t)(1 + to);
+	if (to >= b->n_parts || b->part[to].mixed || b->place[to].process)
+		return;
+	b->place[to].process = t->process;
+	b->part[to].has_start = b->part[from].has_start;
+	b->part[to].about = b->part[from].about;
+	fields_unset(&b->part[to].about, F_LOAD_TIME_MS); /* of the other one */
+}
+
+/* A process that began after all of the part's calls is one that was started again. Else it works beside another one:
+ * whichever of both has fewer calls in the part moves out of it. */
+static void settle(struct time_book *b, struct time_progress *t, const struct time_owner *who)
+{
+	struct time_place *at = &b->place[t->part - 1];
+	const struct time_part *p = &b->part[t->part - 1];
+	const bool came_later = at->process && 2 * (p->steps - at->since) <= p->steps;
+
+	if (p->mixed)
+		return;
+	if (!at->process || b->process[t->process - 1].begin_us >= p->to_us) {
+		*at = (struct time_place){ at->key, t->process, at->process, p->steps };
+	} else if (at->before == t->process && came_later) {
+		b->process[at->process - 1].beside = true;
+		*at = (struct time_place){ .key = at->key, .process = t->process };
+	} else {
+		move_out(b, t, who);
+	}
+}
+
+/* The part of calls that began at that time; NULL when memory is out. */
+static struct time_part *part_now(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+				  int64_t begin_us)
+{
+	struct time_process *process;
+
+	if (!part_at(b, t))
+		return NULL;
+	process = &b->process[t->process - 1];
+	process->begin_us = process->begin_us ? process->begin_us : begin_us;
+	if (b->place[t->part - 1].process != t->process)
+		settle(b, t, who);
+	return part_at(b, t);
+}
+
+bool time_breakdown_owns(const struct time_book *b, const struct time_progress *t)
+{
+	return !t->process || t->process > b->n_processes || !b->process[t->process - 1].beside ||
+	       b->place[t->part - 1].process == t->process;
 }
 
 void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who)
 {
-	enter(b, t, who);
+	enter(b, t, who, NULL);
 }
 
 /* --- prompts ------------------------------------------------------------------------------- */
@@ -705,16 +782,17 @@ static void enlarge(struct time_part *p, struct stretch *s, int64_t from_us, int
 	p->steps += calls;
 }
 
-void time_breakdown_step(struct time_book *b, struct time_progress *t, const char *session_id, const struct columns *c,
-			 size_t row)
+void time_breakdown_step(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+			 const struct columns *c, size_t row)
 {
+	const char *session_id = who->session_id;
 	double times = times_of_token(c, row);
 	bool longer = times >= PROMPT_TIMES, prompt = longer && !grew_by_one(t, c, row);
 	uint32_t tokens = prompt ? (uint32_t)(times + 0.5) : c->token_count[row];
 	bool prefill = c->phase[row] == PHASE_PREFILL || (c->phase[row] == PHASE_UNKNOWN && tokens > 1);
-	struct time_part *p = part_at(b, t);
 	int64_t time_us = c->time_us[row];
 	double ms = call_ms(c, row, prompt || !longer);
+	struct time_part *p = part_now(b, t, who, time_us - (isfinite(ms) ? (int64_t)(1e3 * ms) : 0));
 	struct time_process *process;
 	struct stretch *s;
 
@@ -746,7 +824,7 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const cha
 void time_breakdown_pour(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			 const struct sketch_run *run, size_t n, struct time_summed *into)
 {
-	struct time_part *p = enter(b, t, who);
+	struct time_part *p = enter(b, t, who, NULL);
 
 	for (size_t i = 0; p && i < n; i++) {
 		const double ms = run[i].value, times = (double)run[i].n;
@@ -763,7 +841,7 @@ void time_breakdown_pour(struct time_book *b, struct time_progress *t, const str
 void time_breakdown_take(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			 const struct time_summed *sums)
 {
-	struct time_part *p = enter(b, t, who);
+	struct time_part *p = enter(b, t, who, NULL) ? part_now(b, t, who, sums->from_us) : NULL;
 	struct stretch *s = p && !b->failed ? stretch_now(p) : NULL;
 
 	b->failed |= !s;
@@ -817,8 +895,8 @@ void time_breakdown_start(struct time_book *b, struct time_progress *t, const st
 	struct time_part *p;
 
 	time_breakdown_end(b, t, who->session_id);
-	*t = (struct time_progress){ .part = (uint16_t)(1 + part_of(b, part_key(who, rec->session), who)) };
-	p = enter(b, t, who);
+	*t = (struct time_progress){ .part = 0 };
+	p = enter(b, t, who, rec->session);
 	if (!p)
 		return;
 	p->starts++;

@@ -1,8 +1,9 @@
 /* time_breakdown.h - what the diagnosis asks of a log and no summary of one metric tells.
  *
- * Steps are kept apart by part: one model with one strategy on one host. Of each part: times of calls and of the pauses
- * between them, in stretches of equally many calls and as counts by size; prompts turn by turn; the first calls; how
- * sure the model was; and what its session_start said.
+ * Steps are kept apart by part: one model with one strategy on one host. A process that was started again goes on in
+ * the part of the one before; processes that work beside each other have parts of their own. Of each part: times of
+ * calls and of the pauses between them, in stretches of equally many calls and as counts by size; prompts turn by turn;
+ * the first calls; how sure the model was; and what its session_start said.
  *
  * Ownership  time_breakdown_open, time_breakdown_close; time_breakdown_finish copies into the caller's arena.
  * Threads    one at a time, in the log's order.
@@ -95,6 +96,7 @@ struct text_level {
 };
 
 struct time_part {
+	uint16_t number;                              /* its place among all */
 	const char *model_name, *strategy, *instance; /* of its first session; NULL unknown */
 	bool has_start;
 	bool mixed;                       /* steps of parts for which there was no room */
@@ -157,14 +159,22 @@ struct time_progress {
 };
 
 struct time_process {
-	uint64_t hash; /* of its name */
-	int64_t end_us;
-	bool begun;
+	uint64_t hash;            /* of its name */
+	int64_t begin_us, end_us; /* of its calls; 0: it made none yet */
+	bool begun;               /* its first calls are known */
+	bool beside;              /* it works beside another one of its host: its parts are its own */
+};
+
+/* Whose a part is. */
+struct time_place {
+	uint64_t key;
+	uint16_t process, before; /* 1 + index: that adds to it, and the one that did so before; 0: none */
+	uint64_t since;           /* steps of the part when it began to */
 };
 
 struct time_book {
-	struct time_part *part; /* (n_parts), at most PARTS_MAX */
-	uint64_t *key;          /* of each */
+	struct time_part *part;   /* (n_parts), at most PARTS_MAX */
+	struct time_place *place; /* of each */
 	size_t n_parts, parts_cap;
 	struct time_process *process; /* (n_processes), at most PROCESSES_MAX */
 	size_t n_processes, processes_cap;
@@ -184,9 +194,13 @@ void time_breakdown_close(struct time_book *b);
 /* Where the session's steps count, unless that is settled: by what is known of it at its first step. */
 void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who);
 
-/* [hot] Row `row` of c, of a session that has entered; session_id: its. */
-void time_breakdown_step(struct time_book *b, struct time_progress *t, const char *session_id, const struct columns *c,
-			 size_t row);
+/* [hot] Row `row` of c, of a session that has entered. */
+void time_breakdown_step(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+			 const struct columns *c, size_t row);
+
+/* Are the session's steps in a part that is its process's? Those from before it was seen to work beside another are
+ * not. */
+bool time_breakdown_owns(const struct time_book *b, const struct time_progress *t);
 
 /* Calls of a stretch of time that were summed up elsewhere. */
 struct time_summed {
@@ -214,6 +228,10 @@ void time_breakdown_end(struct time_book *b, struct time_progress *t, const char
 struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena);
 /* Counts the session's exchanges that are not over yet. */
 void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress, const char *session_id);
+
+/* The host of host:pid, as bytes of it; are both on the same one? */
+size_t host_length(const char *instance);
+bool same_host(const char *a, const char *b);
 
 /* Which of TIME_BINS octaves a length is in. */
 size_t octave_of(uint64_t length);

@@ -51,7 +51,8 @@ static void count_found(struct analysis *a, struct session *s, const struct colu
 		}
 		a->summary[f->type] = f->summary;
 		a->advice[f->type] = f->action;
-		events_add(&a->events, &s->open[f->type], s->id, c->time_us[row], again, f->cooldown_us, f);
+		events_add(&a->events, &s->open[f->type], (struct event_place){ s->id, s->instance }, c->time_us[row],
+			   again, f->cooldown_us, f);
 	}
 	a->violating += types != 0;
 	s->tally.violating += types != 0;

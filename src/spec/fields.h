@@ -70,6 +70,11 @@ static inline void fields_set_number(struct field_values *values, enum field_id 
 	values->v[f].number = number;
 }
 
+static inline void fields_unset(struct field_values *values, enum field_id f)
+{
+	values->have[f / 64] &= ~(UINT64_C(1) << (f % 64));
+}
+
 /* A NULL text sets nothing. */
 static inline void fields_set_text(struct field_values *values, enum field_id f, struct slice text)
 {

@@ -23,14 +23,14 @@ def stamp(seconds):
 
 
 def lines(name, draw, begin=BEGIN, steps=240, factor=1.0, begins=0.0, model="m", strategy="cuda fp16", gpu="NVIDIA H200", ms=20.0, ends=True,
-          entropy=0.0, surprisal=0.0, sessions=1, stops=1.0):
+          entropy=0.0, surprisal=0.0, sessions=1, stops=1.0, instance=None):
     """The lines of one host; `begins` and `stops`: the share of the run at which its fault begins, its log stops; `entropy`
-    and `surprisal`: nats by which it is off."""
+    and `surprisal`: nats by which it is off; `instance`: its name, for several processes of a host."""
     usual, unsure, memory = ms * math.exp(draw.gauss(0, 0.03)), 2.2 + draw.gauss(0, 0.08) + entropy, 0.0
     about = {"model_name": model, "strategy": strategy, "host": {"cpu": "AMD EPYC 9654", "cores": 8, "gpu": gpu}}
     time, per = begin + draw.random(), steps // sessions
     for session in range(sessions):
-        common = {"session_id": f"{name}-{session}", "instance": f"{name}:{100 + len(name)}"}
+        common = {"session_id": f"{name}-{session}", "instance": instance or f"{name}:{100 + len(name)}"}
         yield {"timestamp": stamp(time), **common, "event_type": "session_start", "metadata": about}
         for step in range(per):
             done = session * per + step

@@ -82,6 +82,36 @@ check "and says how many it does not show, and what does" sh -c "COLUMNS=100 '$r
 check "the page of a diagnosis has the causes, too" sh -c "'$rwkvmon' diagnose sick --format html | grep -q 'An instance is unlike its peers: 2 (host17:106'"
 check "and its Markdown" sh -c "'$rwkvmon' diagnose sick --format markdown | grep -q '^- An instance is unlike its peers: 2 (host17'"
 
+# Six processes of one host, of which one slows down, as files and as one log; one that was started again; states that jump in one of three.
+PYTHONPATH=$here python3 - <<'PY' || exit 1
+import json, os, random
+from fleet import lines, write, BEGIN
+write("workers", {f"w{i}": {"steps": 320, "sessions": 4, "instance": f"box:{i}", **({"factor": 1.8, "begins": 0.5} if i == 3 else {})} for i in range(6)})
+os.mkdir("onelog")
+with open("onelog/all.log", "w") as log:
+    log.writelines(sorted((line for i in range(6) for line in open(f"workers/w{i}.log")), key=lambda line: json.loads(line)["timestamp"]))
+write("again", {f"p{i}": {"steps": 320, "instance": f"solo:{i}", "begin": BEGIN + 4000 * i} for i in range(2)})
+os.mkdir("jumps")
+for host in range(3):
+    draw, done = random.Random(host), 0
+    with open(f"jumps/host{host}.log", "w") as log:
+        for line in lines(f"host{host}", draw, steps=500):
+            if line["event_type"] == "inference_step":
+                done += 1
+                fell = host == 1 and done in (350, 400, 450)
+                line.update(sequence=0, sequence_length=done)
+                line["accuracy"]["state_similarity"] = round(0.15 if fell else 0.997 + draw.gauss(0, 0.001), 5)
+            log.write(json.dumps(line) + "\n")
+PY
+for logs in workers onelog again jumps; do "$rwkvmon" fleet $logs --json -q >$logs.json || failed=$((failed + 1)); done
+for logs in workers onelog; do
+	check "a slow process does not make its siblings slow ($logs)" told $logs \
+		"{o['instance']: o['cause'] for o in f['instances'] if o['cause'] != 'healthy'} == {'box:3': 'unlike_peers'}"
+	check "it alone has slowed ($logs)" told $logs "(lambda s: s['scope'] == 'local' and s['worst'] == 'box:3' and (s['instances'], s['of']) == (1, 6))(f['fleet']['slowdown'])"
+done
+check "a process that was started again goes on in the host's course" told again "len({str(o['course']) for o in f['instances']}) == 1 and f['verdict'] == 'healthy'"
+check "each is judged by its own events" told jumps "{n: o['cause'] for n, o in i.items()} == {'host0': 'healthy', 'host1': 'state_jump', 'host2': 'healthy'}"
+
 # Whatever leaves some out says so.
 python3 "$here/fleet.py" beyond 1100 --steps 52 --slow host1090=2 || exit 1
 PYTHONPATH=$here python3 - <<'PY' || exit 1

@@ -39,6 +39,10 @@ check "a queue is foreseen" says large.json '"metric":"requests_waiting",[^}]*"s
 check "instances are looked at alone" says both.json '"instance":"ramp:1","state":"predicted"'
 check "all of them" says both.json '"metric":"process_memory_mb","unit":"MiB","instance":"walk:1","state":"not_predictable"'
 
+sed 's/T00:/T01:/; s/ramp-1/ramp-2/; s/"ramp:1"/"ramp:2"/' ramp.log >again.log
+"$rwkvmon" forecast ramp.log again.log --json >again.json
+check "a process that was started again keeps its limits" says again.json '"metric":"process_memory_mb","unit":"MiB","instance":"ramp:2","state":"predicted".*"limit":{"value":4000'
+
 # Two GPUs of 24 GiB, of which the second fills by 2 MiB a step; the session tells one's memory.
 awk 'BEGIN {
 	about = "\"metadata\":{\"model_name\":\"m\",\"strategy\":\"cuda:0 fp16 *9 -> cuda:1 fp16\""

@@ -131,7 +131,8 @@ static void fill_events(struct findings *f, const char *session, size_t n)
 					      1830,
 					      118.4,
 					      75,
-					      M_TOKEN_LATENCY_MS };
+					      M_TOKEN_LATENCY_MS,
+					      "" };
 	f->event[1] = (struct anomaly_event){ ALARM_LOW_THROUGHPUT,
 					      SEVERITY_WARNING,
 					      session,
@@ -140,7 +141,8 @@ static void fill_events(struct findings *f, const char *session, size_t n)
 					      1790,
 					      41.2,
 					      50,
-					      M_THROUGHPUT_TPS };
+					      M_THROUGHPUT_TPS,
+					      "" };
 	f->event[2] = (struct anomaly_event){ ALARM_ABNORMAL_ENTROPY,
 					      SEVERITY_CRITICAL,
 					      session,
@@ -149,7 +151,8 @@ static void fill_events(struct findings *f, const char *session, size_t n)
 					      12,
 					      0.42,
 					      1,
-					      M_LOGITS_ENTROPY };
+					      M_LOGITS_ENTROPY,
+					      "" };
 	for (size_t i = 0; i < n; i++)
 		f->event[3 + i] = f->event[i % 3];
 	f->n_events = n + 3;
