@@ -44,8 +44,20 @@ static void end_stretch(struct foretell *f)
 	keep_recent(f);
 }
 
+/* A clock that was set back by more than a stretch goes on from where it had been. */
+static void follow_clock(struct foretell *f, int64_t time_us)
+{
+	const int64_t back_us = f->start_us - time_us;
+
+	if (!f->n || back_us <= f->over_us / FORETELL_POINTS)
+		return;
+	f->start_us -= back_us;
+	f->origin_us -= back_us;
+}
+
 void foretell_add(struct foretell *f, int64_t time_us, double value)
 {
+	follow_clock(f, time_us);
 	if (f->n && time_us >= foretell_end_us(f))
 		end_stretch(f);
 	if (!f->n) {

@@ -31,7 +31,8 @@ struct foretell {
 	struct forecast_line line;
 };
 
-/* Takes the value in; finite. A time earlier than the last one counts as the last one. */
+/* Takes the value in; finite. A time a little earlier than the last one counts as the last one; where the clock was set
+ * back by more than a stretch, it goes on from there. */
 void foretell_add(struct foretell *f, int64_t time_us, double value);
 
 /* When the stretch at hand ends: the next value from then on may draw another line. INT64_MIN: none is at hand. */

@@ -1,6 +1,8 @@
 /* models.c - last value, robust lines, damped trend, seasonal profile. */
 #include "forecast/models.h"
 
+#include "stats/median.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,50 +14,6 @@ static const double ALIKE = 0.5;
 
 const char *const forecast_model_ids[FORECAST_MODEL_COUNT] = { "last_value",   "robust_line",      "long_line",
 							       "damped_trend", "seasonal_profile", "lstm" };
-
-static void swap(double *a, double *b)
-{
-	double kept = *a;
-
-	*a = *b;
-	*b = kept;
-}
-
-/* Reorders v so that v[k] is what sorting would put there, smaller values before it (Hoare's selection). */
-static double kth(double *v, size_t n, size_t k)
-{
-	size_t low = 0, high = n - 1;
-
-	while (low < high) {
-		double pivot = v[low + (high - low) / 2];
-		size_t i = low, j = high;
-
-		for (;;) {
-			while (v[i] < pivot)
-				i++;
-			while (v[j] > pivot)
-				j--;
-			if (i >= j)
-				break;
-			swap(&v[i++], &v[j--]);
-		}
-		if (k <= j)
-			high = j;
-		else
-			low = j + 1;
-	}
-	return v[k];
-}
-
-/* Reorders v. */
-static double median_of(double *v, size_t n)
-{
-	double upper = kth(v, n, n / 2), below = v[0];
-
-	for (size_t i = 1; n % 2 == 0 && i < n / 2; i++)
-		below = v[i] > below ? v[i] : below;
-	return n % 2 ? upper : (below + upper) / 2;
-}
 
 static void last_value(const double *y, size_t n, double *out, size_t steps)
 {
@@ -77,10 +35,10 @@ struct forecast_line forecast_line(const double *t, const double *y, size_t n)
 				slope[pairs++] = (y[j] - y[i]) / (t[j] - t[i]);
 	if (!pairs)
 		return line;
-	line.slope = median_of(slope, pairs);
+	line.slope = median_select(slope, pairs);
 	for (size_t i = 0; i < n; i++)
 		rest[i] = y[i] - line.slope * (t[i] - t[n - 1]);
-	line.now = median_of(rest, n);
+	line.now = median_select(rest, n);
 	return line;
 }
 
@@ -227,7 +185,7 @@ static void seasonal_profile(const double *y, size_t n, double *out, size_t step
 
 		for (; found < PERIODS_USED && back <= n; back += period)
 			same[found++] = y[n - back];
-		out[k] = median_of(same, found);
+		out[k] = median_select(same, found);
 	}
 }
 

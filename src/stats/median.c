@@ -1,5 +1,7 @@
-/* median.c - by sorting: for the end of a run. */
+/* median.c - by sorting, or by finding the middle alone. */
 #include "stats/median.h"
+
+#include "stats/select.h"
 
 #include <stdlib.h>
 
@@ -14,4 +16,13 @@ double median_sort(double *v, size_t n)
 {
 	qsort(v, n, sizeof *v, by_value);
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+double median_select(double *v, size_t n)
+{
+	double upper = select_kth_double(v, n, n / 2), below = v[0];
+
+	for (size_t i = 1; n % 2 == 0 && i < n / 2; i++)
+		below = v[i] > below ? v[i] : below;
+	return n % 2 ? upper : (below + upper) / 2;
 }

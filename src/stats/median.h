@@ -7,4 +7,7 @@
 /* Of n > 0 values without NAN, which are sorted afterwards; the mean of both where two stand in the middle. */
 double median_sort(double *v, size_t n);
 
+/* The same, faster: the values are only reordered. */
+double median_select(double *v, size_t n);
+
 #endif

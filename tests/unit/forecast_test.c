@@ -136,6 +136,24 @@ static void a_limit_that_is_ruled_out_is_not_crossed(void **state)
 	assert_true(crossed > 1000 && looked < 2 * crossed && looked < held / 2);
 }
 
+/* A ramp over a clock that is set back by an hour: what is foretold goes on, a moment later. */
+static void a_clock_that_steps_back_goes_on(void **state)
+{
+	const int64_t hour = INT64_C(3600000000), second = 1000000;
+	struct foretell f = { .over_us = 30 * second };
+
+	(void)state;
+	for (int64_t i = 0; i < 120; i++) {
+		const int64_t us = 2 * hour + i * second - (i >= 60 ? hour : 0);
+
+		foretell_add(&f, us, 10 * (double)i);
+		if (i < 40)
+			continue;
+		assert_true(f.told);
+		assert_true(fabs(foretell_at(&f, us, 10 * second) - 10 * (double)(i + 10)) < 30);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +161,7 @@ int main(void)
 		cmocka_unit_test(a_line_reaches_its_limit_when_it_does),
 		cmocka_unit_test(what_cannot_be_told_is_said),
 		cmocka_unit_test(a_limit_that_is_ruled_out_is_not_crossed),
+		cmocka_unit_test(a_clock_that_steps_back_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
