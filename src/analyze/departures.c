@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Moments by chance in a log, by one metric and by several at once: a third of what is promised, as tails of short
  * series are known badly. */
@@ -163,6 +164,13 @@ static enum metric_id rarest(const struct seen *seen, int group, size_t at)
 	return best;
 }
 
+double departure_weight(double rarity, double far)
+{
+	static const double sure = 10; /* rarities end below */
+
+	return far > 0 ? sure + far : rarity;
+}
+
 /* The product of chances is no chance itself: that it is at most x is x (1 - ln x + ln2 x / 2 …), a term for each. */
 double departures_together(const double *rarity, size_t n, double least)
 {
@@ -200,13 +208,14 @@ static double rarity_of(const struct seen *seen, size_t at, double bar)
 	return fmax(most, departures_together(of, METRIC_GROUP_COUNT, (bar - all) / 2) + all);
 }
 
-static bool is_far(const struct seen *seen, size_t at)
+/* By how much of the range seen the farthest lies outside it; 0: none does. */
+static double farthest(const struct seen *seen, size_t at)
 {
-	bool far = false;
+	double share = 0;
 
 	for (uint64_t left = seen->metrics; left; left &= left - 1)
-		far |= seen->far[__builtin_ctzll(left)][at].share > 0;
-	return far;
+		share = fmax(share, seen->far[__builtin_ctzll(left)][at].share);
+	return share;
 }
 
 /* Of those that are left. */
@@ -259,33 +268,70 @@ static void fill(struct departure *d, const struct seen *seen, size_t at)
 	fill_far(d, seen, at, left);
 }
 
-/* The moments in order of time; when there are more than DEPARTURES_MAX, the first ones. */
+/* The rarest moments of a series, in order of time. */
+struct kept {
+	struct departure *moment; /* (n): the last ones of the findings */
+	double weight[DEPARTURES_MAX];
+	size_t n;
+	uint64_t left_out;
+};
+
+static void keep(struct kept *k, const struct departure *d, double weight)
+{
+	size_t least = 0;
+
+	for (size_t i = 1; i < k->n; i++)
+		least = k->weight[i] < k->weight[least] ? i : least;
+	if (k->n == DEPARTURES_MAX) {
+		k->left_out++;
+		if (weight <= k->weight[least])
+			return;
+		k->n--;
+		memmove(&k->moment[least], &k->moment[least + 1], (k->n - least) * sizeof *k->moment);
+		memmove(&k->weight[least], &k->weight[least + 1], (k->n - least) * sizeof *k->weight);
+	}
+	k->moment[k->n] = *d;
+	k->weight[k->n++] = weight;
+}
+
+/* The moment at hand goes on; it may be one that was not kept. */
+static void go_on(struct kept *k, struct departure *d, int64_t width_us)
+{
+	if (k->n && k->moment[k->n - 1].from_us == d->from_us)
+		k->moment[k->n - 1].to_us += width_us;
+	d->to_us += width_us;
+}
+
+/* When there are more than DEPARTURES_MAX moments, the rest are counted. */
 static void tell(struct findings *f, const struct series *s, const char *instance, const struct seen *seen)
 {
 	double bar = log10((double)s->n * __builtin_popcountll(seen->metrics) / CHANCE);
 	double rest = fmax(2, (double)s->n / REST_SHARE);
+	struct kept kept = { .moment = &f->departure[f->n_departures] };
+	struct departure latest = { .n = 0 };
 	struct refractory quiet = { 0 };
-	size_t told = 0;
 
-	for (size_t i = 0; i < s->n && told < DEPARTURES_MAX; i++) {
-		struct departure *d = &f->departure[f->n_departures], *before = told ? d - 1 : NULL;
+	for (size_t i = 0; i < s->n; i++) {
 		int64_t from_us = s->from_us + (int64_t)i * s->width_us;
-		double rarity = fmax(rarity_of(seen, i, bar), is_far(seen, i) ? bar : 0);
+		double far = farthest(seen, i), usual = rarity_of(seen, i, bar),
+		       rarity = far > 0 ? fmax(usual, bar) : usual;
 		bool passes = refractory_pass(&quiet, rarity, rest) > 0;
 
 		if (rarity < bar)
 			continue;
-		if (before && before->to_us == from_us) { /* it goes on */
-			before->to_us += s->width_us;
+		if (latest.n && latest.to_us == from_us) {
+			go_on(&kept, &latest, s->width_us);
 			continue;
 		}
 		if (!passes)
 			continue;
-		*d = (struct departure){ .from_us = from_us, .to_us = from_us + s->width_us, .instance = instance };
-		fill(d, seen, i);
-		f->n_departures += d->n > 0;
-		told += d->n > 0;
+		latest = (struct departure){ .from_us = from_us, .to_us = from_us + s->width_us, .instance = instance };
+		fill(&latest, seen, i);
+		if (latest.n)
+			keep(&kept, &latest, departure_weight(usual, far));
 	}
+	f->n_departures += kept.n;
+	f->departures_left_out += kept.left_out;
 }
 
 /* Throughput is of a window that holds a prompt's tokens too, which come faster: where there is latency, it says more.

@@ -24,14 +24,18 @@ struct departure {
 	bool minute; /* of all minutes of a fleet (minutes.h), not of a log's buckets */
 };
 
+/* What comes first: what goes far beyond all that was seen and stays there, the farthest first; then the rarest. `far`:
+ * by how much of the range seen; 0: it does not. */
+double departure_weight(double rarity, double far);
+
 /* How rare it is that independent things are all at least so rare at the same time: each -log10 of a chance; of those
  * below `least` each, none counts. 0: fewer than two do. */
 double departures_together(const double *rarity, size_t n, double least);
 
 /* Adds the rarest moments of one instance's series to f->departure, which has room for DEPARTURES_MAX more, in order of
- * time. Told is what a log of that length, with that many metrics, would show by chance once in ten logs at most; and
- * what went far beyond all that was seen, and stayed there.
- * False: no memory. */
+ * time; further ones are counted in f->departures_left_out. Told is what a log of that length, with that many metrics,
+ * would show by chance once in ten logs at most; and what went far beyond all that was seen, and stayed there. False:
+ * no memory. */
 bool departures_add(struct findings *f, const struct series *s, const char *instance);
 
 #endif

@@ -384,7 +384,7 @@ struct findings {
 
 	struct departure *departure; /* (n_departures), when asked for: analyze/departures.h */
 	size_t n_departures;
-	uint64_t departures_left_out; /* for want of room, more than these; of a fleet's minutes */
+	uint64_t departures_left_out; /* for want of room, more than these, less rare */
 
 	struct foreseen *foreseen; /* (n_foreseen), when asked for: analyze/foreseen.h */
 	size_t n_foreseen;

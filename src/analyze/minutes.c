@@ -17,7 +17,6 @@ static const int64_t MINUTE_US = INT64_C(60000000), DAY_US = INT64_C(86400000000
 static const double CHANCE = 0.015; /* as of a log's buckets */
 static const double KEPT = 4;       /* no fleet that is long enough to tell anything asks for less */
 static const double FAR = 2;        /* times the range seen: what wanders goes as far as one range */
-static const double SURE = 10;      /* rarities end below */
 
 const enum metric_id minute_metrics[MINUTE_METRICS] = { M_TOKEN_LATENCY_MS, M_PROCESS_MEMORY_MB, M_LOGITS_ENTROPY,
 							M_SURPRISAL_NATS };
@@ -36,7 +35,8 @@ struct instance_minutes {
 
 struct unusual_minute {
 	struct departure what;
-	double rarity;
+	double weight;
+	struct instance_minutes *of; /* whose latest it is, if it still is */
 };
 
 /* As of a log's buckets (departures.c): metrics of one group have much in common. */
@@ -56,17 +56,16 @@ static double rarity_of(const struct departure *d, double bar)
 	return fmax(most, departures_together(group, METRIC_GROUP_COUNT, (bar - all) / 2) + all);
 }
 
-/* What stays far outside comes first. */
-static double weight(const struct departed *of)
+static double weight_of(const struct departed *of)
 {
-	return of->beyond > 0 ? SURE + of->beyond : of->rarity;
+	return departure_weight(of->rarity, of->beyond);
 }
 
 static void put_in_order(struct departure *d, struct departed one)
 {
 	size_t at = d->n++;
 
-	for (; at && weight(&d->of[at - 1]) < weight(&one); at--)
+	for (; at && weight_of(&d->of[at - 1]) < weight_of(&one); at--)
 		d->of[at] = d->of[at - 1];
 	d->of[at] = one;
 }
@@ -121,16 +120,36 @@ static double farthest(const struct departure *d)
 	return most;
 }
 
-static bool keep(struct unusual_minutes *u, struct instance_minutes *m, const struct departure *d, double rarity)
+/* The place of the one that weighs least. */
+static size_t lightest(const struct unusual_minutes *u)
 {
+	size_t least = 0;
+
+	for (size_t i = 1; i < u->n; i++)
+		least = u->minute[i].weight < u->minute[least].weight ? i : least;
+	return least;
+}
+
+/* Where there is no room, the lightest gives way. */
+static bool keep(struct unusual_minutes *u, struct instance_minutes *m, const struct departure *d, double weight)
+{
+	size_t at = u->n;
+
 	if (u->n == UNUSUAL_MINUTES_MAX) {
+		at = lightest(u);
 		u->left_out++;
-		return true;
-	}
-	if (!array_grow(&u->minute, u->n, &u->cap, 16, sizeof *u->minute))
+		if (weight <= u->minute[at].weight)
+			return true;
+		if (u->minute[at].of)
+			u->minute[at].of->told = 0;
+	} else if (!array_grow(&u->minute, u->n++, &u->cap, 16, sizeof *u->minute)) {
+		u->n--;
 		return false;
-	u->minute[u->n++] = (struct unusual_minute){ *d, rarity };
-	m->told = u->n;
+	}
+	if (m->told)
+		u->minute[m->told - 1].of = NULL;
+	u->minute[at] = (struct unusual_minute){ *d, weight, m };
+	m->told = at + 1;
 	return true;
 }
 
@@ -148,14 +167,14 @@ static bool goes_on(struct unusual_minutes *u, const struct instance_minutes *m,
 static bool judge(struct unusual_minutes *u, struct instance_minutes *m, const char *instance)
 {
 	const struct departure d = look(u, m, instance);
-	const double beyond = farthest(&d), rarity = beyond > 0 ? SURE + beyond : rarity_of(&d, KEPT);
+	const double weight = departure_weight(rarity_of(&d, KEPT), farthest(&d));
 
 	m->n++;
 	if (goes_on(u, m, &d))
 		return true;
-	if (refractory_pass(&m->quiet, rarity, REST) <= 0 || rarity < KEPT)
+	if (refractory_pass(&m->quiet, weight, REST) <= 0 || weight < KEPT)
 		return true;
-	return keep(u, m, &d, rarity);
+	return keep(u, m, &d, weight);
 }
 
 static struct instance_minutes *begin(int64_t minute)
@@ -188,10 +207,11 @@ bool unusual_minutes_add(struct unusual_minutes *u, struct instance_minutes **of
 	return fine;
 }
 
-static int by_rarity(const void *a, const void *b)
+static int by_weight(const void *a, const void *b)
 {
-	const struct unusual_minute *x = a, *y = b;
-	const int order = (x->rarity < y->rarity) - (x->rarity > y->rarity);
+	const struct unusual_minute *x = *(const struct unusual_minute *const *)a,
+				    *y = *(const struct unusual_minute *const *)b;
+	const int order = (x->weight < y->weight) - (x->weight > y->weight);
 
 	return order ? order : (x->what.from_us > y->what.from_us) - (x->what.from_us < y->what.from_us);
 }
@@ -199,18 +219,21 @@ static int by_rarity(const void *a, const void *b)
 bool unusual_minutes_tell(const struct unusual_minutes *u, struct findings *f)
 {
 	const double bar = log10((double)(u->points ? u->points : 1) / CHANCE);
+	const struct unusual_minute **order = arena_alloc(&f->arena, u->n + 1, sizeof(const struct unusual_minute *));
 
 	f->departure = arena_alloc(&f->arena, u->n + 1, sizeof *f->departure);
-	if (!f->departure)
+	if (!f->departure || !order)
 		return false;
+	for (size_t i = 0; i < u->n; i++)
+		order[i] = &u->minute[i];
 	if (u->n)
-		qsort(u->minute, u->n, sizeof *u->minute, by_rarity);
+		qsort(order, u->n, sizeof *order, by_weight);
 	for (size_t i = 0; i < u->n; i++) {
 		struct departure *d = &f->departure[f->n_departures];
 
-		if (u->minute[i].rarity < SURE && rarity_of(&u->minute[i].what, bar) < bar)
+		if (farthest(&order[i]->what) <= 0 && rarity_of(&order[i]->what, bar) < bar)
 			continue;
-		*d = u->minute[i].what;
+		*d = order[i]->what;
 		d->instance = arena_copy(&f->arena, slice_of(d->instance));
 		f->n_departures++;
 	}

@@ -6,7 +6,7 @@
  * that the instance has seen by twice that range, and stays there (forecast/beyond.h).
  *
  * Ownership  unusual_minutes_close frees what is kept; an instance's own past is one block, for free().
- * Bounds     29 KB per instance; UNUSUAL_MINUTES_MAX minutes, further ones are counted.
+ * Bounds     29 KB per instance; the UNUSUAL_MINUTES_MAX rarest minutes, further ones are counted.
  */
 #ifndef RWKVMON_ANALYZE_MINUTES_H
 #define RWKVMON_ANALYZE_MINUTES_H

@@ -113,11 +113,7 @@ void fleet_json(struct buf *to, const struct findings *f, const struct fleet_opt
 	jw_put_time(out, "to", f->to_us, f->records);
 	jw_put_u64(out, "records", f->records);
 	jw_put_u64(out, "instances_total", f->instances_total);
-	if (f->n_departures) {
-		jw_key(out, "unusual");
-		unusual_json(out, f);
-		jw_put_u64(out, "unusual_left_out", f->departures_left_out);
-	}
+	unusual_json(out, f);
 	jw_put_u64(out, "unlike_peers", fleet_unlike_peers(f));
 	put_groups(out, f);
 	jw_put_array(out, "instances");

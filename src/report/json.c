@@ -517,10 +517,7 @@ void report_json(struct buf *to, const struct findings *f, const struct report_o
 	put_trends(out, f->trend);
 	jw_key(out, "changes");
 	put_changes(out, f);
-	if (f->n_departures) {
-		jw_key(out, "unusual");
-		unusual_json(out, f);
-	}
+	unusual_json(out, f);
 	jw_key(out, "worst");
 	put_worst(out, f);
 	jw_key(out, "correlations");

@@ -6,6 +6,7 @@
 #include "report/report.h"
 #include "report/session_texts.h"
 #include "report/terminal.h"
+#include "report/unusual_words.h"
 #include "report/verdict_text.h"
 
 #include "base/clock.h"
@@ -292,6 +293,7 @@ void report_markdown(struct buf *out, const struct findings *f, const struct rep
 	metrics(&md, text(TEXT_PAGE_STATISTICS, opts->lang), f->metric);
 	metrics(&md, text(TEXT_PAGE_PREFILL, opts->lang), f->phase[PHASE_PREFILL]);
 	metrics(&md, text(TEXT_PAGE_DECODE, opts->lang), f->phase[PHASE_DECODE]);
+	unusual_markdown(out, f, opts->lang);
 	sessions(&md, f);
 	drift(&md, f);
 }

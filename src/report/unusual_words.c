@@ -2,6 +2,7 @@
 #include "report/unusual_words.h"
 
 #include "base/clock.h"
+#include "report/markdown.h"
 #include "report/table.h"
 
 #include <math.h>
@@ -51,7 +52,7 @@ void text_unusual(struct term *t, const struct findings *f, size_t most)
 	char when[TIME_TEXT_BYTES], clean[TERM_TEXT];
 	struct buf words = { 0 };
 
-	if (f->n_departures)
+	if (f->n_departures || f->instances_unforeseen)
 		term_heading(t, TEXT_UNUSUAL_TITLE, NULL);
 	for (size_t i = 0; i < n; i++) {
 		const struct departure *d = &f->departure[i];
@@ -72,7 +73,9 @@ void text_unusual(struct term *t, const struct findings *f, size_t most)
 			term_newline(t);
 		}
 	}
-	term_more(t, INDENT, TEXT_UNUSUAL_MORE, f->n_departures - n + f->departures_left_out);
+	term_more(t, INDENT, TEXT_UNUSUAL_MORE, f->n_departures - n);
+	term_more(t, INDENT, TEXT_UNUSUAL_LEFT_OUT, f->departures_left_out);
+	term_more(t, INDENT, TEXT_UNUSUAL_UNSEEN, f->instances_unforeseen);
 	buf_free_into(&words, t->out);
 }
 
@@ -114,6 +117,53 @@ void page_unusual(struct buf *out, const struct page *p)
 	for (size_t i = 0; i < p->f->n_departures; i++)
 		page_row(out, p, &p->f->departure[i]);
 	table_end(out);
+	if (p->f->departures_left_out)
+		table_note(out, p, TEXT_UNUSUAL_LEFT_OUT, p->f->departures_left_out, 0);
+}
+
+/* A moment: when, whose, and what was unlike before. */
+static void moment_markdown(struct buf *out, const struct findings *f, const struct departure *d, enum lang lang)
+{
+	char when[TIME_TEXT_BYTES];
+	struct buf words = { 0 };
+
+	time_format(when, d->from_us);
+	buf_str(&words, when);
+	if (f->instances_total > 1 && d->instance)
+		buf_printf(&words, "  %s", d->instance);
+	for (size_t k = 0; k < d->n; k++) {
+		buf_str(&words, k ? "; " : "  ");
+		unusual_words(&words, d, &d->of[k], lang);
+	}
+	buf_str(out, "- ");
+	md_text(out, words.p ? words.p : "");
+	buf_char(out, '\n');
+	buf_free_into(&words, out);
+}
+
+static void count_markdown(struct buf *out, enum text_id id, uint64_t n, enum lang lang)
+{
+	char count[TERM_TEXT];
+	struct buf words = { 0 };
+
+	if (!n)
+		return;
+	text_fill(&words, lang, id, term_count(count, n));
+	buf_char(out, '\n');
+	md_text(out, words.p ? words.p : "");
+	buf_char(out, '\n');
+	buf_free_into(&words, out);
+}
+
+void unusual_markdown(struct buf *out, const struct findings *f, enum lang lang)
+{
+	if (!f->n_departures && !f->instances_unforeseen)
+		return;
+	md_heading(out, 2, text(TEXT_UNUSUAL_TITLE, lang));
+	for (size_t i = 0; i < f->n_departures; i++)
+		moment_markdown(out, f, &f->departure[i], lang);
+	count_markdown(out, TEXT_UNUSUAL_LEFT_OUT, f->departures_left_out, lang);
+	count_markdown(out, TEXT_UNUSUAL_UNSEEN, f->instances_unforeseen, lang);
 }
 
 static void put_departed(struct json *out, const struct departed *of)
@@ -130,9 +180,9 @@ static void put_departed(struct json *out, const struct departed *of)
 	jw_end(out);
 }
 
-void unusual_json(struct json *out, const struct findings *f)
+static void put_moments(struct json *out, const struct findings *f)
 {
-	jw_array(out);
+	jw_put_array(out, "unusual");
 	for (size_t i = 0; i < f->n_departures; i++) {
 		const struct departure *d = &f->departure[i];
 
@@ -150,4 +200,14 @@ void unusual_json(struct json *out, const struct findings *f)
 		jw_end(out);
 	}
 	jw_end(out);
+}
+
+void unusual_json(struct json *out, const struct findings *f)
+{
+	if (f->n_departures) {
+		put_moments(out, f);
+		jw_put_u64(out, "unusual_left_out", f->departures_left_out);
+	}
+	if (f->instances_unforeseen)
+		jw_put_u64(out, "unusual_instances_left_out", f->instances_unforeseen);
 }

@@ -135,6 +135,38 @@ static void throughput_is_left_to_latency(void **state)
 	assert_true(is_told(&s, AT));
 }
 
+/* More moments than there is room for: the rarest are kept, in order of time, and the others counted. */
+static void the_rarest_are_kept(void **state)
+{
+	enum { SPIKES = 16, APART = 27, FIRST = 60, TOGETHER = 3 };
+	static struct bucket own[SPIKES * TOGETHER][N];
+	struct departure room[DEPARTURES_MAX];
+	struct findings f = { .departure = room };
+	struct series s = { .width_us = 1000000, .n = N };
+	size_t late = 0;
+
+	(void)state;
+	for (int m = 0; m < SPIKES * TOGETHER; m++) {
+		const int k = m % SPIKES; /* one each, of several at once; those of the second half are larger */
+
+		for (int i = 0; i < N; i++) {
+			const double spike = i == FIRST + k * APART ? k < SPIKES / 2 ? 30 : 1000 : 0,
+				     value = 50 + normal() + spike;
+
+			own[m][i] = (struct bucket){ 20, value, value, value };
+		}
+		s.metric[m] = own[m];
+	}
+	assert_int_equal(moments_of(&f, &s), DEPARTURES_MAX);
+	print_message("%d moments are kept, %d more are counted\n", DEPARTURES_MAX, (int)f.departures_left_out);
+	assert_true(f.departures_left_out >= 1 && f.departures_left_out <= SPIKES);
+	for (size_t i = 0; i < f.n_departures; i++) {
+		assert_true(!i || room[i].from_us > room[i - 1].from_us);
+		late += room[i].from_us >= INT64_C(1000000) * (FIRST + SPIKES / 2 * APART);
+	}
+	assert_true(late >= SPIKES / 2 - 1);
+}
+
 /* Minutes of instances that differ, of which one becomes slower, and one's memory jumps. */
 static size_t fleet(struct unusual_minutes *u, int instances, int minutes, bool ill)
 {
@@ -204,10 +236,9 @@ static void fleets_minutes_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_stays_beyond_is_told),
-		cmocka_unit_test(one_slow_call_is_no_moment),
-		cmocka_unit_test(throughput_is_left_to_latency),
-		cmocka_unit_test(fleets_minutes_are_told),
+		cmocka_unit_test(what_stays_beyond_is_told),     cmocka_unit_test(one_slow_call_is_no_moment),
+		cmocka_unit_test(throughput_is_left_to_latency), cmocka_unit_test(fleets_minutes_are_told),
+		cmocka_unit_test(the_rarest_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
