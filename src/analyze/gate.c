@@ -4,6 +4,8 @@
 #include "analyze/judgement.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 /* NAN: unknown. */
 static double summary_statistic(const struct summary *s, enum statistic statistic)
@@ -88,21 +90,35 @@ int gate_check(const struct conditions *conditions, struct err *err)
 	return 0;
 }
 
+static void append(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void append(struct err *err, const char *format, ...)
+{
+	const size_t used = strlen(err->text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(err->text + used, sizeof err->text - used, format, args);
+	va_end(args);
+}
+
+/* One more condition that holds. */
+static int add_condition(struct err *err, const struct condition *c)
+{
+	if (err->code != ERR_VERDICT)
+		err_set(err, ERR_VERDICT, "--fail-on ");
+	else
+		append(err, "; ");
+	append(err, "%.*s: ", SLICE_ARG(c->text));
+	return -ERR_VERDICT;
+}
+
 int gate_add(struct err *err, const struct condition *c, double value, const char *unit)
 {
-	const char *subject = c->type == ALARM_TYPE_COUNT ? "it is " : "";
-	size_t used = strlen(err->text);
+	const int rc = add_condition(err, c);
 
-	if (err->code != ERR_VERDICT) {
-		err_set(err, ERR_VERDICT, "--fail-on ");
-		used = strlen(err->text);
-	} else {
-		used += (size_t)snprintf(err->text + used, sizeof err->text - used, "; ");
-		used = used < sizeof err->text ? used : sizeof err->text - 1;
-	}
-	snprintf(err->text + used, sizeof err->text - used, "%.*s: %s%.6g%s%s", SLICE_ARG(c->text), subject, value,
-		 *unit ? " " : "", unit);
-	return -ERR_VERDICT;
+	append(err, "%s%.6g%s%s", c->type == ALARM_TYPE_COUNT ? "it is " : "", value, *unit ? " " : "", unit);
+	return rc;
 }
 
 /* A condition that cannot be judged does not pass. */
@@ -116,9 +132,8 @@ static int judge_verdict(const struct condition *c, const struct findings *f, st
 			       err_words(cause_specs[j->diagnosis.cause].title[LANG_EN]));
 	if (j->verdict < least)
 		return 0;
-	if (err->code != ERR_VERDICT)
-		return err_set(err, ERR_VERDICT, "--fail-on %.*s: %s", SLICE_ARG(c->text),
-			       err_words(cause_specs[j->diagnosis.cause].title[LANG_EN]));
+	add_condition(err, c);
+	append(err, "%s", err_words(cause_specs[j->diagnosis.cause].title[LANG_EN]));
 	return -ERR_VERDICT;
 }
 

@@ -459,6 +459,8 @@ expect "a session that is not there" 0 "" "$rwkvmon" analyze --session rwkv-sess
 says "nothing to judge is not healthy" '"verdict":"not_enough_data"'
 expect "a healthy log passes" 0 "" "$rwkvmon" analyze --quiet --fail-on attention "$here/../cases/diagnosis/healthy__real_cli_600_tokens.log.zst"
 expect "a verdict fails, and says of what" 1 "--fail-on attention: A conversation leaks" "$rwkvmon" analyze --quiet --fail-on attention "$here/../cases/diagnosis/state_leak__real_state_not_reset.log.zst"
+expect "each condition that holds is named" 1 "--fail-on state_leak: 8 records; attention: A conversation leaks" \
+	"$rwkvmon" analyze --quiet --fail-on 'state_leak, attention' "$here/../cases/diagnosis/state_leak__real_state_not_reset.log.zst"
 expect "attention is not critical" 0 "" "$rwkvmon" analyze --quiet --fail-on critical "$here/../cases/diagnosis/state_leak__real_state_not_reset.log.zst"
 expect "critical is attention, too" 1 "--fail-on attention" "$rwkvmon" analyze --quiet --fail-on attention "$here/../cases/diagnosis/non_finite__real_spoilt_state.log.zst"
 expect "no speed that can be asked for" 2 "expected tokens per second" "$rwkvmon" diagnose --goal fast "$worked"
