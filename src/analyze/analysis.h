@@ -22,7 +22,7 @@
 #include "analyze/time_breakdown.h"
 #include "record/lineage.h"
 
-enum { SERIES_SESSIONS_MAX = 2 * FINDINGS_CHARTED_SESSIONS };
+enum { SERIES_SESSIONS_MAX = 256, SERIES_SESSIONS = 2 * FINDINGS_CHARTED_SESSIONS /* unless more are asked for */ };
 
 struct analysis {
 	size_t sessions_from, sessions_most; /* what analyze_finish takes; most 0: all */

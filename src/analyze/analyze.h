@@ -31,6 +31,7 @@ struct analyze_options {
 	const struct trained *trained;      /* a trained model that forecasts too, borrowed; NULL: none */
 	struct learning *learning;          /* takes each instance's points, to train on; NULL: nobody does */
 	bool no_session_series;             /* sessions need no series of their own: faster, smaller */
+	size_t series_sessions;             /* the largest ones that have a series; 0: a few, for charts */
 	size_t most_sessions;               /* are listed, about 25 KiB each; 0: FINDINGS_SESSIONS_MAX */
 };
 

@@ -194,19 +194,31 @@ static double shift_gain(const struct shift *s)
 	return s->fell ? 100 * (1 - s->fast_decode / s->slow_decode) : (double)NAN;
 }
 
-static double refed_pct(const struct time_part *p)
+/* The number that the evidence tells; NAN: it is none of it. */
+static double as_told(const struct diagnosis *d, enum evidence_id id, size_t value)
 {
-	struct history h;
+	for (size_t i = 0; i < d->n_evidence; i++)
+		if (d->evidence[i].id == id)
+			return d->evidence[i].value[value];
+	return (double)NAN;
+}
 
-	history_of(&h, p->exchange, p->n_exchanges, HISTORY_MANY);
-	return 100 * h.refed / h.tokens;
+/* Of the memory that is named: the host's, that of one of several GPUs, or of all. */
+static const struct growth *growth_named(const struct diagnosis *d, const struct facts *x)
+{
+	if (!(d->situations >> IN_VRAM & 1))
+		return &x->memory;
+	for (size_t i = 0; i < x->n_devices; i++)
+		if (!strcmp(x->device[i].of->name, d->device))
+			return &x->device[i].memory;
+	return &x->vram;
 }
 
 static void fill_gain(struct diagnosis *d, const struct facts *x)
 {
 	const struct shift *s = x->shift.fell ? &x->shift : &x->mild;
 	double all = x->p->prefill_ms + x->p->decode_ms + fmax(x->p->pause_ms, 0);
-	bool gpu = d->situations >> IN_VRAM & 1;
+	const struct growth *growth = growth_named(d, x);
 
 	d->gain_unit = 'p';
 	switch (d->cause) {
@@ -224,7 +236,7 @@ static void fill_gain(struct diagnosis *d, const struct facts *x)
 				  : 100 * x->pause_share;
 		break;
 	case CAUSE_HISTORY:
-		d->gain = refed_pct(x->p);
+		d->gain = as_told(d, E_REFED, 2);
 		break;
 	case CAUSE_PREFILL_BOUND:
 		d->gain = 100 * x->prefill_share;
@@ -233,7 +245,7 @@ static void fill_gain(struct diagnosis *d, const struct facts *x)
 		d->gain = 100 - x->gpu_busy_pct;
 		break;
 	case CAUSE_MEMORY_GROWTH:
-		d->gain = gpu ? x->vram.to - x->vram.from : x->memory.to - x->memory.from;
+		d->gain = growth->to - growth->from;
 		d->gain_unit = 'M';
 		break;
 	case CAUSE_SLOW_START:
@@ -322,7 +334,7 @@ static void fill_place(struct diagnosis *d, const struct findings *f, const stru
 			d->since_us = x->sure.since_us;
 		break;
 	case CAUSE_MEMORY_GROWTH:
-		d->since_us = d->situations >> IN_VRAM & 1 ? x->vram.since_us : x->memory.since_us;
+		d->since_us = growth_named(d, x)->since_us;
 		break;
 	case CAUSE_SWAPPING:
 	case CAUSE_CPU_QUOTA:
@@ -379,7 +391,8 @@ static unsigned situations_of(const struct facts *x)
 	return busy | package | 1U << (x->int8 ? of_int8 : of_full) | (is_sure(&x->sure) ? 1U << IN_LOW_ENTROPY : 0U);
 }
 
-static void diagnose_part(struct diagnosis *out, const struct findings *f, const struct time_part *p,
+/* False when memory is out. */
+static bool diagnose_part(struct diagnosis *out, const struct findings *f, const struct time_part *p,
 			  const struct diagnose_options *opts)
 {
 	struct facts *x = malloc(sizeof *x);
@@ -388,9 +401,10 @@ static void diagnose_part(struct diagnosis *out, const struct findings *f, const
 	*out = (struct diagnosis){
 		.cause = CAUSE_NOT_ENOUGH, .gain = NAN, .session_id = "", .instance = "", .device = "", .part = p
 	};
-	if (!x)
-		return;
-	facts_of(x, p, opts);
+	if (!x || !facts_of(x, p, opts)) {
+		free(x);
+		return false;
+	}
 	out->situations = situations_of(x);
 	walk_down(&w);
 	if (out->cause != CAUSE_NOT_ENOUGH || (double)p->steps >= limit_of(T_STEPS))
@@ -405,6 +419,7 @@ static void diagnose_part(struct diagnosis *out, const struct findings *f, const
 	out->achieved_gb_s = x->achieved_gb_s;
 	out->bytes_per_token = x->bytes_per_token;
 	free(x);
+	return true;
 }
 
 /* Where on the way down the cause was named: what comes first explains what comes later. */
@@ -449,7 +464,7 @@ static void join(struct diagnosis *best, struct diagnosis *next)
 		add_also(best, other.also[i]);
 }
 
-void diagnose(struct diagnosis *out, const struct findings *f, const struct diagnose_options *opts)
+bool diagnose(struct diagnosis *out, const struct findings *f, const struct diagnose_options *opts)
 {
 	static const struct time_part nothing = {
 		.model_name = "", .strategy = "", .instance = "", .loop_session = "", .gpu_alone = ""
@@ -458,23 +473,25 @@ void diagnose(struct diagnosis *out, const struct findings *f, const struct diag
 	struct diagnosis *next = malloc(sizeof *next);
 	uint64_t steps = 0;
 	size_t parts = 0;
+	bool fine = next;
 
 	for (size_t i = 0; t && i < t->n_parts; i++)
 		steps += t->part[i].steps;
-	for (size_t i = 0; next && t && i < t->n_parts; i++) {
+	for (size_t i = 0; fine && t && i < t->n_parts; i++) {
 		const struct time_part *p = &t->part[i];
 
 		if (p->mixed || !p->steps ||
 		    (double)p->steps < fmin(limit_of(T_PART_SHARE) * (double)steps, limit_of(T_STEPS)))
 			continue;
-		diagnose_part(parts ? next : out, f, p, opts);
-		if (parts++)
+		fine = diagnose_part(parts ? next : out, f, p, opts);
+		if (fine && parts++)
 			join(out, next);
 	}
-	if (!parts)
-		diagnose_part(out, f, &nothing, opts);
+	if (fine && !parts)
+		fine = diagnose_part(out, f, &nothing, opts);
 	if (!parts)
 		out->part = NULL;
 	out->parts = parts;
 	free(next);
+	return fine;
 }

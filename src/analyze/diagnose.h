@@ -80,7 +80,8 @@ struct diagnosis {
 extern const char *const confidence_ids[CONFIDENCE_COUNT]; /* "low", "medium", "high" */
 extern const char *const bandwidth_source_ids[];           /* "unknown", "given", "measured", "vendor" */
 
-void diagnose(struct diagnosis *out, const struct findings *f, const struct diagnose_options *opts);
+/* False when memory is out, and *out says nothing. */
+bool diagnose(struct diagnosis *out, const struct findings *f, const struct diagnose_options *opts);
 
 /* Is that answer on the path? */
 bool diagnosis_took(const struct diagnosis *d, enum answer_id a);

@@ -12,11 +12,6 @@ static void name_device(struct walk *w, const char *device)
 		w->d->device = device;
 }
 
-static enum grade more(enum grade a, enum grade b)
-{
-	return a > b ? a : b;
-}
-
 /* --- memory ------------------------------------------------------------------------------------ */
 
 /* Caches fill in the first minutes: there, only a growth beyond what they take is one. What a process has more than the

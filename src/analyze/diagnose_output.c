@@ -21,11 +21,6 @@ static void say_live(struct walk *w, enum alarm_type type)
 		say(w, E_LIVE_ALARM, alarm_specs[type].id, (double)live(w, type), NAN, NAN, NAN);
 }
 
-static enum grade more(enum grade a, enum grade b)
-{
-	return a > b ? a : b;
-}
-
 /* The entropy of a random choice. */
 static double random_nats(const struct walk *w)
 {

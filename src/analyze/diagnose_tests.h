@@ -44,6 +44,11 @@ static inline enum grade graded_down(double value, enum threshold_id t)
 	return value < sure_of(t) ? SURE : value < limit_of(t) ? LIKELY : NO;
 }
 
+static inline enum grade more(enum grade a, enum grade b)
+{
+	return a > b ? a : b;
+}
+
 /* Enough calls to judge times by. */
 bool timed(const struct walk *w);
 

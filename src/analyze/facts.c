@@ -2,6 +2,8 @@
 #include "analyze/facts.h"
 
 #include "rules/rules.h"
+#include "stats/octave.h"
+#include "stats/select.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -57,22 +59,6 @@ struct group {
 	enum side side;
 };
 
-static void add(struct stretch *a, const struct stretch *b)
-{
-	a->from_us = a->calls ? a->from_us : b->from_us;
-	a->to_us = b->to_us;
-	a->calls += b->calls;
-	a->decode_calls += b->decode_calls;
-	a->decode_ln += b->decode_ln;
-	a->batch_ln += b->batch_ln;
-	a->pauses += b->pauses;
-	a->pause_ms += b->pause_ms;
-	for (int l = 0; l < LEVEL_COUNT; l++) {
-		a->level[l] += b->level[l];
-		a->seen[l] += b->seen[l];
-	}
-}
-
 /* How much longer a call takes with more streams in it: the cost of a larger batch is not a slowdown. */
 static double batch_slope(const struct sums_line *l)
 {
@@ -92,7 +78,7 @@ static size_t group_stretches(const struct time_part *c, struct group out[])
 	for (size_t i = 0; i < c->n_stretches; i++) {
 		struct group *g = &out[n];
 
-		add(&g->sum, &c->stretch[i]);
+		stretch_join(&g->sum, &c->stretch[i]);
 		if ((double)g->sum.decode_calls < least)
 			continue;
 		g->decode_ms = exp((g->sum.decode_ln - slope * g->sum.batch_ln) / (double)g->sum.decode_calls);
@@ -103,17 +89,10 @@ static size_t group_stretches(const struct time_part *c, struct group out[])
 	return n;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
+/* Reorders v. */
 static double quantile(double *v, size_t n, double q)
 {
-	qsort(v, n, sizeof *v, ascending);
-	return v[(size_t)(q * (double)(n - 1) + 0.5)];
+	return select_kth_double(v, n, (size_t)(q * (double)(n - 1) + 0.5));
 }
 
 /* How much neighbours differ by chance, as a logarithm: the median is not moved by a few true steps. */
@@ -235,10 +214,10 @@ static void devices_on_sides(struct shift *out, const struct group *g, size_t n,
 		};
 }
 
-static void shift_of(struct shift *out, const struct time_part *c, double ratio)
+/* `group`: (STRETCHES_MAX + 1) to use. */
+static void shift_of(struct shift *out, const struct time_part *c, double ratio, struct group *group)
 {
-	struct group *group = malloc((STRETCHES_MAX + 1) * sizeof *group);
-	size_t n = group ? group_stretches(c, group) : 0;
+	size_t n = group_stretches(c, group);
 
 	*out = (struct shift){ .known = false };
 	if (n >= GROUPS_MIN) {
@@ -259,7 +238,6 @@ static void shift_of(struct shift *out, const struct time_part *c, double ratio)
 			fmax(out->level[L_MACHINE].fast - out->level[L_CPU].fast, 0),
 		};
 	}
-	free(group);
 }
 
 /* --- levels --------------------------------------------------------------------------------- */
@@ -418,13 +396,6 @@ static void devices_of(struct facts *x, const struct time_part *c)
 
 /* --- how sure the model was ------------------------------------------------------------------- */
 
-static void entropy_join(struct stretch *into, const struct stretch *s)
-{
-	into->entropies += s->entropies;
-	into->entropy += s->entropy;
-	into->entropy2 += s->entropy2;
-}
-
 /* Standard deviation of entropy over its mean; NAN: there is none. */
 static double spread_of(const struct stretch *s)
 {
@@ -459,12 +430,12 @@ static void sureness_of(struct sureness *out, const struct time_part *c, double 
 		tokens += n;
 		unsure += (double)s->unsure;
 		sum += s->entropy;
-		entropy_join(&inner, &last);
+		stretch_join(&inner, &last);
 		last = *s;
 		out->since_us = s->from_us;
 	}
 	if (!i)
-		entropy_join(&inner, &last);
+		stretch_join(&inner, &last);
 	for (; i > 0; i--) {
 		before += c->stretch[i - 1].entropy;
 		before_n += (double)c->stretch[i - 1].entropies;
@@ -701,7 +672,7 @@ static double later_prefill(const struct time_part *c, int at)
 			tokens += (double)c->by_chunk[i].tokens;
 		}
 	for (size_t i = 0; i < c->n_first; i++)
-		if (c->first[i].prefill && (at < 0 || octave_of(c->first[i].tokens) == (size_t)at)) {
+		if (c->first[i].prefill && (at < 0 || octave_of(c->first[i].tokens, TIME_BINS) == (size_t)at)) {
 			ms -= c->first[i].ms;
 			tokens -= c->first[i].tokens;
 		}
@@ -719,7 +690,7 @@ static double usual_ms(const struct facts *x, const struct time_part *c, const s
 
 	if (!call->prefill)
 		return x->median_ms * call->tokens;
-	per_token = later_prefill(c, (int)octave_of(call->tokens));
+	per_token = later_prefill(c, (int)octave_of(call->tokens, TIME_BINS));
 	if (!isfinite(per_token))
 		per_token = fmin(later_prefill(c, -1), least_first(c, call));
 	if (!isfinite(per_token))
@@ -812,8 +783,12 @@ static double goal_of(const struct time_part *p, const struct diagnose_options *
 	return said > 0 ? said : (double)NAN;
 }
 
-void facts_of(struct facts *out, const struct time_part *p, const struct diagnose_options *opts)
+bool facts_of(struct facts *out, const struct time_part *p, const struct diagnose_options *opts)
 {
+	struct group *group = malloc((STRETCHES_MAX + 1) * sizeof *group);
+
+	if (!group)
+		return false;
 	*out = (struct facts){ .p = p, .seconds = (double)(p->to_us - p->from_us) / 1e6 };
 	strategy_of(out, p);
 	shares_of(out, p);
@@ -821,8 +796,9 @@ void facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	bandwidth_of(out, p, opts);
 	vram_plan(out, p);
 	devices_of(out, p);
-	shift_of(&out->shift, p, limit_of(T_SLOW_RATIO));
-	shift_of(&out->mild, p, limit_of(T_MILD_RATIO));
+	shift_of(&out->shift, p, limit_of(T_SLOW_RATIO), group);
+	shift_of(&out->mild, p, limit_of(T_MILD_RATIO), group);
+	free(group);
 	growth_of(&out->repetition, p, L_REPETITION);
 	growth_of(&out->memory, p, L_MEMORY);
 	growth_of(&out->vram, p, L_OWN_VRAM);
@@ -844,4 +820,5 @@ void facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 				  : (double)NAN;
 	out->gpu_busy_pct = gpu_busy(out, p);
 	out->goal_tps = goal_of(p, opts);
+	return true;
 }

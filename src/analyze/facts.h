@@ -129,6 +129,7 @@ struct facts {
 	double gpu_busy_pct; /* while calls ran */
 };
 
-void facts_of(struct facts *out, const struct time_part *p, const struct diagnose_options *opts);
+/* False when memory is out. */
+bool facts_of(struct facts *out, const struct time_part *p, const struct diagnose_options *opts);
 
 #endif

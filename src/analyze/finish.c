@@ -359,10 +359,10 @@ static bool instance_trends(struct findings *f, const struct analysis *a, struct
 /* Different levels of two processes are not a change: each instance is examined separately. */
 static bool fill_trends(struct findings *f, const struct analysis *a)
 {
-	size_t most = f->instances_total > 1 ? SERIES_SESSIONS_MAX : 1;
+	size_t most = f->instances_total > 1 ? a->n_series_sessions : 1;
 	bool fine = true;
 
-	f->change = arena_alloc(&f->arena, most * METRIC_COUNT * FINDINGS_CHANGES_MAX, sizeof *f->change);
+	f->change = arena_alloc(&f->arena, most * METRIC_COUNT * FINDINGS_CHANGES_MAX + 1, sizeof *f->change);
 	if (!f->change)
 		return false;
 	if (f->instances_total <= 1) {
@@ -501,7 +501,7 @@ static bool look_ahead_and_back(struct findings *f, const struct analysis *a, co
 
 static bool fill_by_series(struct findings *f, const struct analysis *a)
 {
-	size_t n = f->n_instances < FORESEEN_INSTANCES_MAX ? f->n_instances : FORESEEN_INSTANCES_MAX;
+	const size_t n = f->n_instances < a->n_series_sessions ? f->n_instances : a->n_series_sessions;
 	struct arena scratch = { 0 };
 	struct series series;
 	bool fine = true;
@@ -513,13 +513,13 @@ static bool fill_by_series(struct findings *f, const struct analysis *a)
 		return false;
 	if (f->instances_total <= 1)
 		return look_ahead_and_back(f, a, &f->series, NULL);
-	for (size_t i = 0; fine && i < n; i++) {
+	for (size_t i = 0; fine && i < f->n_instances; i++) { /* no more of them have a series than there are series */
 		fine = instance_series(a, f->instance[i].instance, &scratch, &series, &sessions);
 		if (fine && sessions)
 			fine = look_ahead_and_back(f, a, &series, &f->instance[i]);
 		f->instances_unforeseen += fine && !sessions;
 	}
-	f->instances_unforeseen += f->instances_total - n;
+	f->instances_unforeseen += f->instances_total - f->n_instances;
 	arena_free(&scratch);
 	return fine;
 }
@@ -528,11 +528,8 @@ static bool fill_judgement(struct findings *f, const struct diagnose_options *op
 {
 	struct judgement *j = arena_alloc(&f->arena, 1, sizeof *j);
 
-	if (!j)
-		return false;
-	judge_findings(j, f, opts);
 	f->judgement = j;
-	return true;
+	return j && judge_findings(j, f, opts);
 }
 
 void analyze_page(struct analysis *a, size_t from, size_t most)
@@ -562,7 +559,8 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	fine &= fill_sessions(out, a);
 	fine &= whole_series(out, a);
 	judge_sessions(out, a);
-	chart_sessions(out, a);
+	if (fine)
+		chart_sessions(out, a);
 	fill_overall(out, a);
 	fill_anomalies(out, a);
 	fine &= fill_times(out, a);

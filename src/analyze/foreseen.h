@@ -40,8 +40,6 @@ struct foreseen {
 	struct forecast_reach reach; /* in steps */
 };
 
-enum { FORESEEN_INSTANCES_MAX = 16 };
-
 struct analyze_options;
 
 /* Adds what is to be foreseen of one instance's series to f->foreseen, which has room for METRIC_COUNT more. `about`

@@ -308,11 +308,9 @@ static double fits_better(const struct exchange *e, const uint64_t *order, size_
 
 double history_fits_own(const struct exchange *e, size_t n)
 {
-	double *other = malloc((size_t)SHUFFLES * FITS * sizeof *other), by_length, by_time;
+	double other[SHUFFLES * FITS], by_length, by_time;
 	uint64_t order[HISTORY_EXCHANGES] = { 0 };
 
-	if (!other)
-		return (double)NAN;
 	n = n < HISTORY_EXCHANGES ? n : HISTORY_EXCHANGES;
 	for (size_t i = 0; i < n; i++)
 		order[i] = i;
@@ -321,6 +319,5 @@ double history_fits_own(const struct exchange *e, size_t n)
 		order[i] |= (uint64_t)e[i].prompt << 32;
 	qsort(order, n, sizeof *order, by_size);
 	by_length = fits_better(e, order, n, other);
-	free(other);
 	return by_length < by_time || isnan(by_time) ? by_length : by_time;
 }

@@ -340,21 +340,23 @@ void instance_judge_alone(struct findings *f)
 		copy_judgement(&f->instance[0], f->judgement);
 }
 
-static void judge(struct instance_findings *in, struct judgement *j, const struct findings *view,
+static bool judge(struct instance_findings *in, struct judgement *j, const struct findings *view,
 		  const struct diagnose_options *opts)
 {
-	judge_findings(j, view, opts);
+	if (!judge_findings(j, view, opts))
+		return false;
 	copy_judgement(in, j);
 	if (!in->outlier || cause_is_bad(cause_specs[in->cause].kind))
-		return;
+		return true;
 	in->verdict = VERDICT_ATTENTION; /* the walk ended before it came to the peers */
 	in->cause = CAUSE_UNLIKE_PEERS;
 	in->confidence = CONFIDENCE_MEDIUM;
 	in->since_us = in->outlier->since_us;
+	return true;
 }
 
 /* By the part with most steps: it became slower once, and stayed so. */
-static void pace(struct instance_findings *in, const struct time_breakdown *times, struct facts *x,
+static bool pace(struct instance_findings *in, const struct time_breakdown *times, struct facts *x,
 		 const struct diagnose_options *opts)
 {
 	const struct time_part *largest = NULL;
@@ -362,13 +364,15 @@ static void pace(struct instance_findings *in, const struct time_breakdown *time
 	for (size_t i = 0; i < times->n_parts; i++)
 		largest = !largest || times->part[i].steps > largest->steps ? &times->part[i] : largest;
 	if (!largest)
-		return;
-	facts_of(x, largest, opts);
+		return true;
+	if (!facts_of(x, largest, opts))
+		return false;
 	in->timed = x->shift.known || (double)largest->steps >= limit_of(T_STEPS);
 	if (!x->shift.fell || !x->shift.slow_alone || x->shift.slow_decode < limit_of(T_SLOWED) * x->shift.fast_decode)
-		return;
+		return true;
 	in->times_slower = x->shift.slow_decode / x->shift.fast_decode;
 	in->slower_us = x->shift.since_us;
+	return true;
 }
 
 /* Whether it became slower, of each; then what it is, beside the others. */
@@ -382,12 +386,12 @@ bool instances_judge(struct findings *f, const struct diagnose_options *opts)
 
 	for (size_t i = 0; fine && i < n; i++) {
 		view_of(view, f, &f->instance[i]);
-		pace(&f->instance[i], &view->times, x, opts);
+		fine = pace(&f->instance[i], &view->times, x, opts);
 	}
 	fine = fine && slowdown_tell(f);
 	for (size_t i = 0; fine && i < n; i++) {
 		view_of(view, f, &f->instance[i]);
-		judge(&f->instance[i], j, &view->f, opts);
+		fine = judge(&f->instance[i], j, &view->f, opts);
 	}
 	free(view);
 	free(j);

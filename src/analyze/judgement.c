@@ -26,10 +26,11 @@ static const char *instance_of(const struct findings *f, const struct diagnosis 
 	return d->parts > 1 && d->part ? d->part->instance : f->n_instances == 1 ? f->instance[0].instance : "";
 }
 
-void judge_findings(struct judgement *out, const struct findings *f, const struct diagnose_options *opts)
+bool judge_findings(struct judgement *out, const struct findings *f, const struct diagnose_options *opts)
 {
 	*out = (struct judgement){ .verdict = VERDICT_ATTENTION };
-	diagnose(&out->diagnosis, f, opts);
+	if (!diagnose(&out->diagnosis, f, opts))
+		return false;
 	switch (cause_specs[out->diagnosis.cause].kind) {
 	case CAUSE_IS_FINE:
 		out->verdict = VERDICT_HEALTHY;
@@ -43,4 +44,5 @@ void judge_findings(struct judgement *out, const struct findings *f, const struc
 		break;
 	}
 	out->instance = instance_of(f, &out->diagnosis);
+	return true;
 }

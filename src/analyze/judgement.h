@@ -20,6 +20,7 @@ struct judgement {
 
 extern const char *const verdict_ids[VERDICT_COUNT]; /* "healthy", "not_enough_data", "attention", "critical" */
 
-void judge_findings(struct judgement *out, const struct findings *f, const struct diagnose_options *opts);
+/* False when memory is out, and *out says nothing. */
+bool judge_findings(struct judgement *out, const struct findings *f, const struct diagnose_options *opts);
 
 #endif

@@ -2,6 +2,7 @@
 #include "analyze/profile.h"
 
 #include "stats/buckets.h"
+#include "stats/octave.h"
 
 #include <math.h>
 
@@ -10,11 +11,9 @@ static const enum metric_id followed[PROFILE_METRICS] = { M_TOKEN_LATENCY_MS, M_
 							  M_STATE_DRIFT };
 enum { FOLLOWED_DRIFT = PROFILE_METRICS - 1 };
 
-static size_t octave_of(uint64_t position)
+static size_t place_of(uint64_t position)
 {
-	size_t octave = 63 - (size_t)__builtin_clzll(position);
-
-	return octave < FINDINGS_OCTAVES ? octave : FINDINGS_OCTAVES - 1;
+	return octave_of(position, FINDINGS_OCTAVES);
 }
 
 /* The sum of a metric that all of the steps have, when it is cheap to tell: theirs are the ranges, or NULL. */
@@ -74,9 +73,9 @@ static size_t in_octave(const struct columns *c, size_t from, size_t n, bool one
 	struct range at = range_of((const int64_t *)c->sequence_length + from, n); /* below 2^53 */
 	size_t i = 1;
 
-	if (one_phase && at.low > 0 && octave_of((uint64_t)at.low) == octave && octave_of((uint64_t)at.high) == octave)
+	if (one_phase && at.low > 0 && place_of((uint64_t)at.low) == octave && place_of((uint64_t)at.high) == octave)
 		return n;
-	while (i < n && counts(c, from + i) && octave_of(c->sequence_length[from + i]) == octave)
+	while (i < n && counts(c, from + i) && place_of(c->sequence_length[from + i]) == octave)
 		i++;
 	return i;
 }
@@ -88,7 +87,7 @@ static void add_fed_drift(struct profile *p, const struct columns *c, const stru
 		return;
 	for (size_t row = run->from; row < (size_t)run->from + run->n; row++)
 		if (c->phase[row] == PHASE_PREFILL && c->sequence_length[row] && c->have[row] >> M_STATE_DRIFT & 1)
-			add_value(p, FOLLOWED_DRIFT, octave_of(c->sequence_length[row]), c, row);
+			add_value(p, FOLLOWED_DRIFT, place_of(c->sequence_length[row]), c, row);
 }
 
 void profile_add(struct profile *p, const struct columns *c, const struct batch_run *run, const struct ranges *ranges)
@@ -102,7 +101,7 @@ void profile_add(struct profile *p, const struct columns *c, const struct batch_
 		n = 1;
 		if (!counts(c, from))
 			continue;
-		octave = octave_of(c->sequence_length[from]);
+		octave = place_of(c->sequence_length[from]);
 		n = in_octave(c, from, end - from, run->one_phase, octave);
 		add_octave(p, octave, c, from, n, &run->held, n == run->n ? ranges : NULL);
 	}

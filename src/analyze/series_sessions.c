@@ -4,6 +4,13 @@
 
 #include <stdlib.h>
 
+static size_t most_of(const struct analysis *a)
+{
+	const size_t asked = a->opts.series_sessions ? a->opts.series_sessions : SERIES_SESSIONS;
+
+	return asked < SERIES_SESSIONS_MAX ? asked : SERIES_SESSIONS_MAX;
+}
+
 static void lose(struct analysis *a, struct session *s)
 {
 	s->has_series = false;
@@ -57,7 +64,7 @@ static void lose_smaller_half(struct analysis *a, const struct batch *b, size_t 
 	qsort(size, a->n_series_sessions, sizeof *size, largest_first);
 	for (size_t i = 0; i < a->n_series_sessions; i++)
 		a->owner[i] = size[i].s;
-	while (a->n_series_sessions > FINDINGS_CHARTED_SESSIONS)
+	while (a->n_series_sessions > most_of(a) / 2)
 		lose(a, a->owner[--a->n_series_sessions]);
 }
 
@@ -65,7 +72,7 @@ void series_sessions_add(struct analysis *a, struct session *s, const struct bat
 {
 	if (s->has_series || s->series_lost || !s->listed || a->opts.no_session_series)
 		return;
-	if (a->n_series_sessions == SERIES_SESSIONS_MAX)
+	if (a->n_series_sessions == most_of(a))
 		lose_smaller_half(a, b, upto);
 	s->has_series = true;
 	a->owner[a->n_series_sessions++] = s;

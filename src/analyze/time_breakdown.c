@@ -4,6 +4,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "spec/diagnosis.h"
+#include "stats/octave.h"
 #include "stats/sketch_text.h"
 
 #include <math.h>
@@ -129,16 +130,9 @@ void sizes_above(const struct sizes *s, double least, double *n, double *sum)
 	}
 }
 
-size_t octave_of(uint64_t length)
-{
-	size_t i = length ? 63 - (size_t)__builtin_clzll(length) : 0;
-
-	return i < TIME_BINS ? i : TIME_BINS - 1;
-}
-
 /* --- stretches --------------------------------------------------------------------------- */
 
-static void stretch_join(struct stretch *a, const struct stretch *b)
+void stretch_join(struct stretch *a, const struct stretch *b)
 {
 	widen_span(&a->from_us, &a->to_us, !a->calls, b->from_us, b->to_us);
 	a->calls += b->calls;
@@ -295,14 +289,11 @@ static void name_gpus(struct time_part *p)
 		snprintf(p->gpu_alone, sizeof p->gpu_alone, "cuda:%u", ordinal[0] % 10000);
 }
 
-/* The part of that key, made when it is new; beyond PARTS_MAX all share the last. Without memory for any, PARTS_MAX. */
-static size_t part_of(struct time_book *b, uint64_t key, const struct time_owner *who)
+/* Beyond PARTS_MAX all share the last. Without memory for any, PARTS_MAX. */
+static size_t part_new(struct time_book *b, uint64_t key, const struct time_owner *who)
 {
 	struct time_part *p;
 
-	for (size_t i = 0; i < b->n_parts; i++)
-		if (b->place[i].key == key)
-			return i;
 	if (b->n_parts == PARTS_MAX) {
 		b->part[PARTS_MAX - 1].mixed = true;
 		return PARTS_MAX - 1;
@@ -320,6 +311,15 @@ static size_t part_of(struct time_book *b, uint64_t key, const struct time_owner
 	b->failed |= b->texts.failed;
 	b->place[b->n_parts] = (struct time_place){ .key = key };
 	return b->n_parts++;
+}
+
+/* The first part of that key, made when it is new. */
+static size_t part_of(struct time_book *b, uint64_t key, const struct time_owner *who)
+{
+	for (size_t i = 0; i < b->n_parts; i++)
+		if (b->place[i].key == key)
+			return i;
+	return part_new(b, key, who);
 }
 
 /* PROCESSES_MAX without memory for any. */
@@ -347,35 +347,52 @@ static struct time_part *part_at(struct time_book *b, const struct time_progress
 											      : NULL;
 }
 
-/* The key of a process that works beside another one of its host. */
-static uint64_t own_key(const struct time_process *process, uint64_t key)
-{
-	return hash_more(key, (const char *)&process->hash, sizeof process->hash);
-}
-
 /* `about`: what its session_start said; NULL: it has none. NULL when memory is out. */
 static struct time_part *enter(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			       const struct field_values *about)
 {
+	if (!t->part)
+		t->part = (uint16_t)(1 + part_of(b, part_key(who, about), who));
 	if (!t->process)
 		t->process = (uint16_t)(1 + process_of(b, who->instance));
-	if (!t->part && t->process <= b->n_processes) {
-		const struct time_process *process = &b->process[t->process - 1];
-		const uint64_t key = part_key(who, about);
-
-		t->part = (uint16_t)(1 + part_of(b, process->beside ? own_key(process, key) : key, who));
-	}
 	return part_at(b, t);
 }
 
-/* Into a part of its process alone, which begins with what was said of the one that it was in. */
+static void take_over(struct time_book *b, size_t part, uint16_t process)
+{
+	struct time_place *at = &b->place[part];
+
+	*at = (struct time_place){ at->key, process, at->process, b->part[part].steps };
+}
+
+/* Another part with the key of `from`: the process's own, or the latest whose process has ended before it began, or a
+ * new one. */
+static size_t part_beside(struct time_book *b, size_t from, uint16_t process, const struct time_owner *who)
+{
+	const int64_t begin_us = b->process[process - 1].begin_us;
+	size_t ended = b->n_parts;
+
+	for (size_t i = 0; i < b->n_parts; i++) {
+		if (i == from || b->place[i].key != b->place[from].key || b->part[i].mixed)
+			continue;
+		if (b->place[i].process == process)
+			return i;
+		if (b->part[i].to_us <= begin_us && (ended == b->n_parts || b->part[i].to_us > b->part[ended].to_us))
+			ended = i;
+	}
+	if (ended < b->n_parts) {
+		take_over(b, ended, process);
+		return ended;
+	}
+	return part_new(b, b->place[from].key, who);
+}
+
+/* Out of the part that it shares with another process; a new one begins with what was said of that. */
 static void move_out(struct time_book *b, struct time_progress *t, const struct time_owner *who)
 {
-	const size_t from = t->part - 1;
-	struct time_process *process = &b->process[t->process - 1];
-	const size_t to = part_of(b, own_key(process, b->place[from].key), who);
+	const size_t from = t->part - 1, to = part_beside(b, from, t->process, who);
 
-	process->beside = true;
+	b->process[t->process - 1].left = t->part;
 	t->part = (uint16_t)(1 + to);
 	if (to >= b->n_parts || b->part[to].mixed || b->place[to].process)
 		return;
@@ -396,9 +413,9 @@ static void settle(struct time_book *b, struct time_progress *t, const struct ti
 	if (p->mixed)
 		return;
 	if (!at->process || b->process[t->process - 1].begin_us >= p->to_us) {
-		*at = (struct time_place){ at->key, t->process, at->process, p->steps };
+		take_over(b, t->part - 1, t->process);
 	} else if (at->before == t->process && came_later) {
-		b->process[at->process - 1].beside = true;
+		b->process[at->process - 1].left = t->part;
 		*at = (struct time_place){ .key = at->key, .process = t->process };
 	} else {
 		move_out(b, t, who);
@@ -422,8 +439,7 @@ static struct time_part *part_now(struct time_book *b, struct time_progress *t, 
 
 bool time_breakdown_owns(const struct time_book *b, const struct time_progress *t)
 {
-	return !t->process || t->process > b->n_processes || !b->process[t->process - 1].beside ||
-	       b->place[t->part - 1].process == t->process;
+	return !t->process || t->process > b->n_processes || b->process[t->process - 1].left != t->part;
 }
 
 void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who)
@@ -737,7 +753,7 @@ static void add_times(struct time_book *b, struct time_part *p, struct stretch *
 	note_first(b, p, t, ms, tokens, prefill);
 	s->call_ms += ms;
 	if (prefill) {
-		struct chunk_bin *bin = &p->by_chunk[octave_of(tokens)];
+		struct chunk_bin *bin = &p->by_chunk[octave_of(tokens, TIME_BINS)];
 
 		p->prefill_calls++;
 		p->prefill_tokens += tokens;

@@ -112,8 +112,8 @@ struct time_part {
 	size_t n_stretches, stretches_cap;
 	uint64_t per_stretch; /* calls */
 
-	struct sizes decode, pause; /* ms per token; ms */
-	struct chunk_bin by_chunk[TIME_BINS];
+	struct sizes decode, pause;           /* ms per token; ms */
+	struct chunk_bin by_chunk[TIME_BINS]; /* by octave (stats/octave.h) of their tokens */
 	uint64_t decode_calls, decode_tokens, prefill_calls, prefill_tokens;
 	double decode_ms, prefill_ms, pause_ms; /* sums; pauses longer than the user's are in none */
 	double stall_pause_ms;
@@ -162,12 +162,12 @@ struct time_process {
 	uint64_t hash;            /* of its name */
 	int64_t begin_us, end_us; /* of its calls; 0: it made none yet */
 	bool begun;               /* its first calls are known */
-	bool beside;              /* it works beside another one of its host: its parts are its own */
+	uint16_t left;            /* 1 + index of the part that it was moved out of; 0: none */
 };
 
 /* Whose a part is. */
 struct time_place {
-	uint64_t key;
+	uint64_t key;             /* of several parts, where processes work beside each other */
 	uint16_t process, before; /* 1 + index: that adds to it, and the one that did so before; 0: none */
 	uint64_t since;           /* steps of the part when it began to */
 };
@@ -233,8 +233,8 @@ void time_breakdown_count_open(struct time_breakdown *t, const struct time_progr
 size_t host_length(const char *instance);
 bool same_host(const char *a, const char *b);
 
-/* Which of TIME_BINS octaves a length is in. */
-size_t octave_of(uint64_t length);
+/* The calls of both, in a. */
+void stretch_join(struct stretch *a, const struct stretch *b);
 
 /* The value that a share q of the counts lies below; NAN when there are none. */
 double sizes_quantile(const struct sizes *s, double q);

@@ -19,7 +19,7 @@ static bool knows_log(const struct findings *f)
 static int forecast(const struct options *opts, const struct stated_limits *limits, struct err *err)
 {
 	static const struct format text = { "text", report_forecast_text }, json = { "json", report_forecast_json };
-	struct analyze_options how = { .foresee = true, .limits = limits };
+	struct analyze_options how = { .foresee = true, .limits = limits, .series_sessions = SIZE_MAX };
 	struct findings findings = { 0 };
 	struct trained *trained = NULL;
 	int rc = opts->lstm ? trained_open(&trained, opts->lstm, err) : 0;

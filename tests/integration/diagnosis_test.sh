@@ -38,6 +38,7 @@ quotes decode_bound__cpu_without_bandwidth__goal_20tps "the goal is 20 tokens/s"
 advises() { # CASE TEXT
 	grep -qF "$2" "$dir"/$1.log.fix || fail "$1 does not advise "$2": $(cat "$dir"/$1.log.fix)"
 }
+advises memory_growth__one_of_two_gpus "GiB less memory"
 never_advises() { # CASE TEXT
 	grep -qF "$2" "$dir"/$1.log.fix && fail "$1 advises "$2": $(cat "$dir"/$1.log.fix)"
 }

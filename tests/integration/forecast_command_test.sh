@@ -43,6 +43,11 @@ sed 's/T00:/T01:/; s/ramp-1/ramp-2/; s/"ramp:1"/"ramp:2"/' ramp.log >again.log
 "$rwkvmon" forecast ramp.log again.log --json >again.json
 check "a process that was started again keeps its limits" says again.json '"metric":"process_memory_mb","unit":"MiB","instance":"ramp:2","state":"predicted".*"limit":{"value":4000'
 
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do head -20 walk.log | sed "s/walk/other$i/" >"other$i.log"; done
+"$rwkvmon" forecast other*.log ramp.log --json >twenty.json
+check "every instance that has a series is looked at" says twenty.json '"instance":"ramp:1","state":"predicted"'
+check "then none is left out" says twenty.json '"instances_left_out":0'
+
 # Two GPUs of 24 GiB, of which the second fills by 2 MiB a step; the session tells one's memory.
 awk 'BEGIN {
 	about = "\"metadata\":{\"model_name\":\"m\",\"strategy\":\"cuda:0 fp16 *9 -> cuda:1 fp16\""
