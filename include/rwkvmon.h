@@ -195,14 +195,14 @@ struct rwkvmon_step {
 
 /* Totals of a handle: final from rwkvmon_close, current from rwkvmon_so_far. */
 struct rwkvmon_totals {
-	size_t struct_size;                        /* sizeof(struct rwkvmon_totals), set by you; 0: the members below */
-	uint64_t records, tokens;                  /* forward calls seen, tokens fed */
-	uint64_t dropped;                          /* records that never reached the log */
-	uint64_t alarms;                           /* alarms that fired */
-	double seconds, overhead_seconds;          /* since open; spent inside begin and end */
-	char log_path[1024];                       /* "" without a log */
-	char trouble[RWKVMON_ERROR_BYTES];         /* what went wrong with the log, and what to do; "" if nothing did */
-	uint64_t undelivered;                      /* alarms that a receiver never got */
+	size_t struct_size;                /* sizeof(struct rwkvmon_totals), set by you; 0: the members below */
+	uint64_t records, tokens;          /* forward calls seen, tokens fed */
+	uint64_t dropped;                  /* records that never reached the log */
+	uint64_t alarms;                   /* alarms that fired */
+	double seconds, overhead_seconds;  /* since open; spent inside begin and end */
+	char log_path[1024];               /* "" without a log */
+	char trouble[RWKVMON_ERROR_BYTES]; /* what went wrong with the log, or with the metrics file; "": nothing */
+	uint64_t undelivered;              /* alarms that a receiver never got */
 	char undelivered_why[RWKVMON_ERROR_BYTES]; /* which receiver, and why; "" if all alarms arrived */
 	uint64_t streams, streams_refused;         /* opened; beyond max_streams */
 };
@@ -409,8 +409,8 @@ RWKVMON_API int rwkvmon_reload_rules(rwkvmon *mon, char *error);
 /* The number of a metric's id ("vram_used_mb"), or -1. */
 RWKVMON_API int rwkvmon_metric(const char *id);
 
-/* Current totals, to be called from the handle's thread; `trouble` says what has gone wrong with the log so far. Alarms
- * that wait for receivers are not counted. */
+/* Current totals, to be called from the handle's thread; `trouble` says what has gone wrong with the log so far, or
+ * why the metrics file could not be written the last time. Alarms that wait for receivers are not counted. */
 RWKVMON_API void rwkvmon_so_far(const rwkvmon *mon, struct rwkvmon_totals *totals);
 
 /* Drains the ring buffer, delivers alarms (for 2 s at most), writes `session_end`, flushes, ends the threads and frees

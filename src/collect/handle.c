@@ -339,7 +339,7 @@ void rwkvmon_so_far(const rwkvmon *mon, struct rwkvmon_totals *totals)
 
 	if (collector_enter_patiently(mon)) {
 		count_so_far(mon, &t);
-		if (mon->log && log_trouble(mon->log, &err))
+		if ((mon->log && log_trouble(mon->log, &err)) || publish_trouble(mon->publish, &err))
 			collector_copy_error(t.trouble, &err);
 		collector_leave(mon);
 	}

@@ -24,7 +24,8 @@ struct publish {
 	struct server *server; /* NULL: none */
 	char *textfile, *instance;
 	uint64_t written_ns;
-	struct err trouble; /* of the latest write */
+	pthread_mutex_t trouble_lock;
+	struct err trouble; /* of the file's latest write; under its lock */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows */
@@ -124,6 +125,31 @@ static int begin_textfile(struct publish *p, struct err *err)
 	return p->textfile && p->instance ? write_textfile(p, err) : err_set(err, ERR_NOMEM, "no memory for a name");
 }
 
+/* Keeps what came of it, for whoever asks meanwhile. */
+static void write_again(struct publish *p)
+{
+	struct err err = { 0 };
+
+	write_textfile(p, &err);
+	pthread_mutex_lock(&p->trouble_lock);
+	p->trouble = err;
+	pthread_mutex_unlock(&p->trouble_lock);
+}
+
+bool publish_trouble(struct publish *p, struct err *err)
+{
+	bool any;
+
+	if (!p)
+		return false;
+	pthread_mutex_lock(&p->trouble_lock);
+	any = p->trouble.code;
+	if (any)
+		*err = p->trouble;
+	pthread_mutex_unlock(&p->trouble_lock);
+	return any;
+}
+
 /* --- the sink ------------------------------------------------------------------------- */
 
 static void on_record(struct sink *s, const struct record *r)
@@ -145,10 +171,8 @@ static void on_flush(struct sink *s)
 	struct publish *p = (struct publish *)(void *)s;
 
 	tell_own(p);
-	if (p->textfile && clock_mono_ns(p->cfg.clock) - p->written_ns >= TEXTFILE_NS) {
-		p->trouble = (struct err){ 0 };
-		write_textfile(p, &p->trouble);
-	}
+	if (p->textfile && clock_mono_ns(p->cfg.clock) - p->written_ns >= TEXTFILE_NS)
+		write_again(p);
 }
 
 /* --- open and close ------------------------------------------------------------------- */
@@ -190,6 +214,14 @@ static int open_parts(struct publish *p, struct err *err)
 	return rc;
 }
 
+static void free_publish(struct publish *p)
+{
+	pthread_mutex_destroy(&p->trouble_lock);
+	free(p->textfile);
+	free(p->instance);
+	free(p);
+}
+
 int publish_open(struct publish **out, const struct publish_config *config, struct err *err)
 {
 	struct publish *p = calloc(1, sizeof *p);
@@ -199,14 +231,13 @@ int publish_open(struct publish **out, const struct publish_config *config, stru
 	if (!p)
 		return err_set(err, ERR_NOMEM, "no memory for the exporter");
 	p->cfg = *config;
+	pthread_mutex_init(&p->trouble_lock, NULL);
 	p->sink = (struct sink){ .write = on_record, .flush = on_flush };
 	pthread_mutex_lock(&lock);
 	rc = open_parts(p, err);
 	pthread_mutex_unlock(&lock);
 	if (rc) {
-		free(p->textfile);
-		free(p->instance);
-		free(p);
+		free_publish(p);
 		return rc;
 	}
 	*out = p;
@@ -237,9 +268,7 @@ int publish_close(struct publish *p, struct err *err)
 	leave_server(p->server);
 	leave_exporter();
 	pthread_mutex_unlock(&lock);
-	free(p->textfile);
-	free(p->instance);
-	free(p);
+	free_publish(p);
 	return rc;
 }
 

@@ -34,6 +34,9 @@ int publish_open(struct publish **out, const struct publish_config *config, stru
 struct sink *publish_sink(struct publish *p);
 const char *publish_url(const struct publish *p); /* "" without a server */
 
+/* [any thread] True: the file could not be written the last time, and *err says why. NULL: nothing is published. */
+bool publish_trouble(struct publish *p, struct err *err);
+
 /* After session_end went through the sink. 0, or why the file could not be written the last time. */
 int publish_close(struct publish *p, struct err *err);
 

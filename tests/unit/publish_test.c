@@ -4,6 +4,7 @@
 #include "child.h"
 
 #include "base/file.h"
+#include "collect/publish.h"
 #include "export/http.h"
 #include "export/microhttpd.h"
 
@@ -13,6 +14,7 @@
 #include <pthread.h>
 #include <rwkvmon.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static rwkvmon *open_handle(const char *model, const char *listen, const char *textfile)
@@ -208,6 +210,58 @@ static void threads_come_and_go(void **state)
 		pthread_join(thread[i], NULL);
 }
 
+/* --- a file that cannot be written for a while ---------------------------------------------------------- */
+
+static uint64_t now_ns;
+
+static uint64_t told_mono(void *ctx)
+{
+	(void)ctx;
+	return now_ns;
+}
+
+static int64_t told_wall(void *ctx)
+{
+	(void)ctx;
+	return INT64_C(1760000000000000) + (int64_t)(now_ns / 1000);
+}
+
+static void no_own(void *ctx, struct exporter_own *out)
+{
+	(void)ctx, (void)out;
+}
+
+/* Its folder goes and comes back: whoever asks meanwhile learns of it, nobody afterwards. */
+static void a_file_that_is_not_written_is_told(void **state)
+{
+	static const struct clock clock = { told_mono, told_wall, NULL };
+	char dir[] = "/tmp/rwkvmon-publish-XXXXXX", file[64];
+	const struct publish_config cfg = {
+		.textfile = file, .session_id = slice_of("s"), .instance = slice_of("i"), .clock = &clock, .own = no_own
+	};
+	struct publish *p;
+	struct err err;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(file, sizeof file, "%s/metrics.prom", dir);
+	assert_int_equal(publish_open(&p, &cfg, &err), 0);
+	assert_false(publish_trouble(p, &err));
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(rmdir(dir), 0);
+	now_ns += UINT64_C(60000000000);
+	publish_sink(p)->flush(publish_sink(p));
+	assert_true(publish_trouble(p, &err));
+	assert_non_null(strstr(err.text, "metrics.prom"));
+	assert_int_equal(mkdir(dir, 0700), 0);
+	now_ns += UINT64_C(60000000000);
+	publish_sink(p)->flush(publish_sink(p));
+	assert_false(publish_trouble(p, &err));
+	assert_int_equal(publish_close(p, &err), 0);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +270,7 @@ int main(void)
 		cmocka_unit_test(a_short_run_leaves_its_numbers),
 		cmocka_unit_test(what_cannot_be_is_told_at_once),
 		cmocka_unit_test(threads_come_and_go),
+		cmocka_unit_test(a_file_that_is_not_written_is_told),
 	};
 
 	if (!microhttpd_version()) {
