@@ -100,7 +100,8 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	struct progress *p = ctx;
 	double seconds = progress_seconds(p), rate = seconds > 0 ? (double)done / seconds : 0;
-	char text[80];
+	char per_second[32], left[32];
+	struct buf words = { 0 };
 
 	if (!total || done >= total) {
 		progress_clear(p);
@@ -108,8 +109,11 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 	}
 	if (!progress_due(p))
 		return;
-	snprintf(text, sizeof text, "%.0f MB/s, %.0f s left", rate / 1e6, rate > 0 ? (double)(total - done) / rate : 0);
-	progress_draw(p, "reading", (double)done / (double)total, text);
+	snprintf(per_second, sizeof per_second, "%.0f", rate / 1e6);
+	snprintf(left, sizeof left, "%.0f", rate > 0 ? (double)(total - done) / rate : 0);
+	text_fill(&words, tell_lang(), TEXT_PROGRESS_LEFT, per_second, left);
+	progress_draw(p, text(TEXT_PROGRESS_READING, tell_lang()), (double)done / (double)total, buf_text(&words));
+	buf_free(&words);
 }
 
 static volatile sig_atomic_t interrupted;
@@ -225,7 +229,7 @@ int analysis_write_part(const struct options *opts, struct err *err)
 	read_close(reader);
 	mapping_close(map);
 	if (!rc && strcmp(opts->output, "-") && !opts->quiet)
-		tell("written to %s\n", opts->output);
+		tell_text(TEXT_WRITTEN_TO, opts->output);
 	return rc;
 }
 
@@ -310,6 +314,6 @@ int analysis_write(const struct format *format, const struct options *opts, cons
 	format->draw(&out, f, &how);
 	rc = answer_to(path, &out, !strcmp(format->name, "text"), err);
 	if (!rc && strcmp(path, "-") && !opts->quiet)
-		tell("written to %s\n", path);
+		tell_text(TEXT_WRITTEN_TO, path);
 	return rc;
 }

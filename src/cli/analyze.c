@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/pictures.h"
 #include "cli/tell.h"
+#include "report/terminal.h"
 
 static const struct format formats[] = { { "text", report_text }, { "json", report_json },
 					 { "html", report_html }, { "markdown", report_markdown },
@@ -12,10 +13,11 @@ static const struct format formats[] = { { "text", report_text }, { "json", repo
 
 static int draw_charts(const struct options *opts, const struct findings *f, struct err *err)
 {
+	char n[TERM_TEXT];
 	int drawn, rc = pictures_write(opts->charts, f, args_lang(opts->lang), &drawn, err);
 
 	if (!rc && !opts->quiet)
-		tell("%d pictures written to %s\n", drawn, opts->charts);
+		tell_text(TEXT_PICTURES_WRITTEN, term_count(n, (uint64_t)drawn), opts->charts);
 	return rc;
 }
 

@@ -114,9 +114,14 @@ static int check_changes(const struct conditions *bad, struct err *err)
 /* Explains why a change as bad as the option's limit still passes. */
 static void say_not_counted(const struct condition *c, const struct estimate *e, const struct options *opts)
 {
+	char goal[128], is[32], low[32], high[32];
+
+	snprintf(goal, sizeof goal, "%.*s", SLICE_ARG(c->text));
+	snprintf(is, sizeof is, "%+.3g", 100 * e->relative);
+	snprintf(low, sizeof low, "%+.3g", 100 * e->relative_low);
+	snprintf(high, sizeof high, "%+.3g", 100 * e->relative_high);
 	if (!opts->quiet)
-		tell("--fail-on: \"%.*s\" not counted: it is %+.3g %%, but the interval is %+.3g to %+.3g %%\n",
-		     SLICE_ARG(c->text), 100 * e->relative, 100 * e->relative_low, 100 * e->relative_high);
+		tell_text(TEXT_NOT_COUNTED, goal, is, low, high);
 }
 
 static const char *too_few(enum difference_reason reason)
@@ -182,7 +187,7 @@ static int write_report(const struct compare_format *format, const struct option
 	format->draw(&out, c, in, &how);
 	rc = answer_to(path, &out, !strcmp(format->name, "text"), err);
 	if (!rc && strcmp(path, "-") && !opts->quiet)
-		tell("written to %s\n", path);
+		tell_text(TEXT_WRITTEN_TO, path);
 	return rc;
 }
 

@@ -15,12 +15,12 @@
 static void show_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	struct progress *p = ctx;
-	char text[64];
+	char amount[64];
 
 	if (done == total || !progress_due(p))
 		return;
-	snprintf(text, sizeof text, "%.0f of %.0f MB", (double)done / 1e6, (double)total / 1e6);
-	progress_draw(p, "converting", (double)done / (double)total, text);
+	snprintf(amount, sizeof amount, "%.0f / %.0f MB", (double)done / 1e6, (double)total / 1e6);
+	progress_draw(p, text(TEXT_PROGRESS_CONVERTING, tell_lang()), (double)done / (double)total, amount);
 }
 
 /* A file that opens faster than this is too small for a meaningful time. */

@@ -98,7 +98,7 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 	struct progress *p = ctx;
 
 	if (progress_due(p))
-		progress_draw(p, "asking", (double)done / (double)total, "");
+		progress_draw(p, text(TEXT_PROGRESS_ASKING, tell_lang()), (double)done / (double)total, "");
 }
 
 static int finish(const struct analysis *a, const struct engine_answer *n, const struct engine_question *q,

@@ -108,12 +108,18 @@ static int read_logs(struct learning *learning, const struct options *opts, stru
 static void show_progress(void *ctx, const struct learn_progress *p)
 {
 	struct progress *progress = ctx;
-	char text[96];
+	char loss[32], best[32], round[32];
+	struct buf words = { 0 };
 
 	if (!progress_due(progress))
 		return;
-	snprintf(text, sizeof text, "loss %.4f, best %.4f (round %zu)", p->loss, p->best_loss, p->best);
-	progress_draw(progress, "training", (double)p->round / (double)p->rounds, text);
+	snprintf(loss, sizeof loss, "%.4f", p->loss);
+	snprintf(best, sizeof best, "%.4f", p->best_loss);
+	snprintf(round, sizeof round, "%zu", p->best);
+	text_fill(&words, tell_lang(), TEXT_PROGRESS_LOSS, loss, best, round);
+	progress_draw(progress, text(TEXT_PROGRESS_TRAINING, tell_lang()), (double)p->round / (double)p->rounds,
+		      buf_text(&words));
+	buf_free(&words);
 }
 
 static uint64_t given(uint64_t value, uint64_t otherwise)
@@ -174,7 +180,7 @@ static int learn(const struct learning *learning, const struct options *opts, st
 		rc = say(&r, opts, err);
 	}
 	if (!rc && !opts->quiet)
-		tell("written to %s\n", opts->output);
+		tell_text(TEXT_WRITTEN_TO, opts->output);
 	trained_close(model);
 	return rc;
 }

@@ -80,9 +80,9 @@ static void reload_rules(const struct generation *g)
 	if (!g->watch.mon)
 		return;
 	if (rwkvmon_reload_rules(g->watch.mon, why))
-		tell("\nrwkvmon: %s\nthe rules stay as they were\n", why);
+		tell_text(TEXT_RULES_STAY, why);
 	else if (!g->opts->quiet)
-		tell("\nrwkvmon: %s: rules reloaded\n", name);
+		tell_text(TEXT_RULES_RELOADED, name);
 }
 
 static uint64_t count_or(uint64_t given, uint64_t otherwise)

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/analysis.h"
 #include "cli/progress.h"
+#include "cli/tell.h"
 #include "read/read.h"
 #include "report/terminal.h"
 #include "rules/describe.h"
@@ -139,7 +140,7 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 	if (!total || done >= total)
 		progress_clear(p);
 	else if (progress_due(p))
-		progress_draw(p, "replaying", (double)done / (double)total, "");
+		progress_draw(p, text(TEXT_PROGRESS_REPLAYING, tell_lang()), (double)done / (double)total, "");
 }
 
 static bool is_wanted(const struct record *rec, const struct options *opts, int64_t since, int64_t until)

@@ -43,8 +43,11 @@ static void set_of(const char *name)
 		freelocale(known);
 }
 
+static enum lang told_in = LANG_EN;
+
 void tell_open(enum lang lang)
 {
+	told_in = lang;
 	set_of(locale_name());
 	if (lang == LANG_ZH && !charset_has("中"))
 		charset_set(NULL);
@@ -62,6 +65,20 @@ void tell(const char *fmt, ...)
 	}
 	va_end(args);
 	free(text);
+}
+
+void tell_list(enum text_id id, const char *const *values)
+{
+	struct buf words = { 0 };
+
+	text_fill_list(&words, told_in, id, values);
+	tell("%s", words.failed ? text(id, told_in) : buf_text(&words));
+	buf_free(&words);
+}
+
+enum lang tell_lang(void)
+{
+	return told_in;
 }
 
 int answer_to(const char *path, struct buf *text, bool for_people, struct err *err)

@@ -1005,8 +1005,10 @@ static int no_log(const struct reader *r, struct err *err)
 	const struct input_stats *in = &r->input;
 
 	name = strcmp(name, "-") ? name : "standard input";
-	if (!in->lines)
-		err_set(err, ERR_FORMAT, "%s: %s", name, in->bytes ? "holds blank lines only" : "is empty");
+	if (!in->bytes)
+		err_set(err, ERR_FORMAT, "%s: is empty", name);
+	else if (!in->lines)
+		err_set(err, ERR_FORMAT, "%s: holds blank lines only", name);
 	else
 		err_set(err, ERR_FORMAT, "%s: no log: none of its lines (%llu) is a record (line %llu: %s)", name,
 			(unsigned long long)in->lines, (unsigned long long)in->skipped[0].line,
