@@ -210,7 +210,7 @@ void compare_markdown(struct buf *out, const struct comparison *c, const struct 
 		      const struct report_options *opts)
 {
 	static const char letters[2] = "AB";
-	struct buf side = { 0 };
+	struct buf side = { 0 }, clean = { 0 };
 
 	buf_printf(out, "**%s** ", compare_headline(c, opts->lang));
 	compare_sentence(out, c, opts->lang);
@@ -218,11 +218,12 @@ void compare_markdown(struct buf *out, const struct comparison *c, const struct 
 	for (int i = 0; i < 2; i++) {
 		buf_printf(out, "- %c: ", letters[i]);
 		put_plain(out, in->name[i]);
-		buf_str(out, " (");
 		compare_side_words(&side, &c->side[i], in->findings[i], opts->lang);
-		put_plain(out, buf_text(&side));
+		put_plain(&clean, buf_text(&side));
+		text_fill(out, opts->lang, TEXT_IN_BRACKETS, buf_text(&clean));
+		buf_char(out, '\n');
 		buf_free_into(&side, out);
-		buf_str(out, ")\n");
+		buf_free_into(&clean, out);
 	}
 	put_markdown_phase(out, c, PHASE_DECODE, TEXT_TERM_DECODE, opts->lang);
 	put_markdown_phase(out, c, PHASE_PREFILL, TEXT_TERM_PREFILL, opts->lang);

@@ -10,7 +10,7 @@
 static void put_evidence(struct json *out, const struct evidence *e, enum lang lang)
 {
 	struct buf sentence = { 0 };
-	size_t numbers = strlen(evidence_specs[e->id].units) - (strchr(evidence_specs[e->id].units, 'T') != NULL);
+	const size_t numbers = evidence_numbers(&evidence_specs[e->id]);
 
 	evidence_sentence(&sentence, e, lang);
 	jw_object(out);

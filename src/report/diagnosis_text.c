@@ -80,7 +80,7 @@ static void put_labelled(struct term *t, enum text_id label, const char *words)
 {
 	term_left(t, TINT_PLAIN, "", INDENT);
 	term_put(t, TINT_DIM, word(t, label));
-	term_put(t, TINT_PLAIN, ": ");
+	term_put(t, TINT_PLAIN, word(t, TEXT_COLON));
 	term_wrap(t, TINT_PLAIN, words, t->at);
 	term_newline(t);
 }

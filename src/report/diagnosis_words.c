@@ -39,6 +39,12 @@ static void value_text(char out[TERM_TEXT], char unit, double value, const char 
 		snprintf(out, TERM_TEXT, "%.200s", *text ? text : "-");
 		return;
 	}
+	if (unit == 'N') {
+		const enum metric_id m = metric_by_id(slice_of(text));
+
+		snprintf(out, TERM_TEXT, "%.200s", m < METRIC_COUNT ? metric_specs[m].label[lang] : text);
+		return;
+	}
 	if (!isfinite(value)) {
 		snprintf(out, TERM_TEXT, "-");
 		return;
@@ -87,17 +93,31 @@ static void fill(struct buf *out, const char *words, char texts[][TERM_TEXT])
 	text_fill_words(out, words, values);
 }
 
+static bool is_text(char unit)
+{
+	return unit == 'T' || unit == 'N';
+}
+
+size_t evidence_numbers(const struct evidence_spec *spec)
+{
+	size_t n = 0;
+
+	for (const char *unit = spec->units; *unit; unit++)
+		n += !is_text(*unit);
+	return n;
+}
+
 void evidence_sentence(struct buf *out, const struct evidence *e, enum lang lang)
 {
 	const struct evidence_spec *spec = &evidence_specs[e->id];
 	char texts[EVIDENCE_VALUES + 1][TERM_TEXT] = { "" };
-	size_t number = 0;
+	size_t numbers = 0;
 
 	for (size_t i = 0; spec->units[i]; i++) {
-		bool is_text = spec->units[i] == 'T';
+		const bool number = !is_text(spec->units[i]);
 
-		value_text(texts[i], spec->units[i], is_text ? (double)NAN : e->value[number], e->text, lang, out);
-		number += !is_text;
+		value_text(texts[i], spec->units[i], number ? e->value[numbers] : (double)NAN, e->text, lang, out);
+		numbers += number;
 	}
 	fill(out, spec->text[lang], texts);
 }

@@ -9,6 +9,8 @@
 #include "spec/text.h"
 
 void evidence_sentence(struct buf *out, const struct evidence *e, enum lang lang);
+/* The numbers among its values; another value, if it takes more, is a text. */
+size_t evidence_numbers(const struct evidence_spec *spec);
 /* The advice for a cause (the diagnosis's own, or another one) in this set-up. */
 const char *fix_words(const struct diagnosis *d, enum cause_id cause, enum lang lang);
 /* Why that answer is ruled out, in one or more sentences; false: it is not, or there is nothing to say. */

@@ -33,9 +33,10 @@ void fleet_json(struct buf *out, const struct findings *f, const struct fleet_op
 /* (n_instances) into `out`: those that match, in order; returns how many. */
 size_t fleet_rows(const struct findings *f, const struct fleet_options *opts, const struct instance_findings **out);
 
-/* "token latency 2.5 × its 49 peers', since 10:42": of decode steps. */
 /* As members of the JSON object that is open. */
 void peer_json(struct json *out, const struct peer_outlier *o);
+
+/* "Token latency 2.5 × the median of its 49 peers, since 10:42": of decode steps. */
 void peer_words(struct buf *out, const struct findings *f, const struct peer_outlier *o, enum lang lang);
 
 /* Says whether one instance became slower, a group that shares something, or all at the same time; nothing if none

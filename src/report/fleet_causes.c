@@ -40,24 +40,34 @@ static const struct instance_findings **by_trouble(const struct findings *f, str
 	return in;
 }
 
+static void name_some(struct buf *out, const struct of_cause *of, enum lang lang)
+{
+	char n[TERM_TEXT];
+
+	for (size_t i = 0; i < of->n && i < NAMES; i++)
+		buf_printf(out, "%s%s", !i ? "" : text(TEXT_LIST_COMMA, lang), of->in[i]->instance);
+	if (of->n <= NAMES)
+		return;
+	buf_str(out, text(TEXT_LIST_COMMA, lang));
+	text_fill(out, lang, TEXT_FLEET_CAUSE_MORE, term_count(n, of->n - NAMES), cause_specs[of->in[0]->cause].id);
+}
+
 static void cause_words(struct buf *out, const struct of_cause *of, enum lang lang)
 {
 	const struct cause_spec *cause = &cause_specs[of->in[0]->cause];
-	const bool bad = cause_is_bad(cause->kind);
+	struct buf names = { 0 };
 	char n[TERM_TEXT];
 
 	buf_printf(out, "%s%s%s", cause->title[lang], text(TEXT_COLON, lang), term_count(n, of->n));
-	for (size_t i = 0; bad && i < of->n && i < NAMES; i++)
-		buf_printf(out, "%s%s", !i ? " (" : text(TEXT_LIST_COMMA, lang), of->in[i]->instance);
-	if (bad && of->n > NAMES) {
-		buf_str(out, text(TEXT_LIST_COMMA, lang));
-		text_fill(out, lang, TEXT_FLEET_CAUSE_MORE, term_count(n, of->n - NAMES), cause->id);
+	if (cause_is_bad(cause->kind)) {
+		name_some(&names, of, lang);
+		text_fill(out, lang, TEXT_IN_BRACKETS, buf_text(&names));
 	}
-	buf_str(out, bad ? ")" : "");
+	buf_free_into(&names, out);
 }
 
-/* Says of how many instances there is less than of the others. */
-/* False: there was no memory for all of them; so it is with fleet_causes_each. */
+/* Says of how many instances there is less than of the others. False: there was no memory for all of it; so it is with
+ * fleet_causes_each. */
 static bool each_left_out(const struct findings *f, enum lang lang, fleet_line_fn *line, void *ctx)
 {
 	const struct {

@@ -172,7 +172,7 @@ static void put_why(struct term *t, const struct findings *f, const struct insta
 		if (in->since_us)
 			text_fill(&line, t->lang, TEXT_FLEET_SINCE, seen(when, f, in->since_us));
 		if (*in->session_id)
-			buf_printf(&line, " (%s)", in->session_id);
+			text_fill(&line, t->lang, TEXT_IN_BRACKETS, in->session_id);
 	}
 	term_clean_all(&clean, t, buf_text(&line));
 	if (clean.used) {

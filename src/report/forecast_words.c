@@ -25,8 +25,12 @@ enum text_id forecast_model_word(enum forecast_model model)
 void forecast_name_words(struct buf *out, const struct foreseen *x, enum lang lang)
 {
 	buf_str(out, metric_specs[x->metric].label[lang]);
-	if (x->gpu >= 0)
-		buf_printf(out, lang == LANG_ZH ? "（cuda:%d）" : " (cuda:%d)", x->gpu);
+	if (x->gpu >= 0) {
+		char gpu[32];
+
+		snprintf(gpu, sizeof gpu, "cuda:%d", x->gpu);
+		text_fill(out, lang, TEXT_IN_BRACKETS, gpu);
+	}
 }
 
 void forecast_method_words(struct buf *out, const struct foreseen *x, enum lang lang)

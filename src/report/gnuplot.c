@@ -78,7 +78,7 @@ static void panel_title(struct buf *out, enum panel_id panel, enum metric_id m, 
 
 	buf_str(&title, panel_specs[panel].title[lang]);
 	if (*metric_specs[m].unit)
-		buf_printf(&title, " (%s)", metric_specs[m].unit);
+		text_fill(&title, lang, TEXT_IN_BRACKETS, metric_specs[m].unit);
 	buf_str(out, "set title ");
 	quoted(out, buf_text(&title));
 	buf_str(out, " noenhanced left offset graph -0.5,0\n");

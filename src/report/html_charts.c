@@ -150,7 +150,7 @@ static void put_description(struct buf *out, const struct page *p, enum metric_i
 	} parts[] = { { TEXT_PAGE_MEAN, s->mean }, { TEXT_PAGE_MIN, s->min }, { TEXT_PAGE_MAX, s->max } };
 
 	for (size_t i = 0; s->count && i < sizeof parts / sizeof *parts; i++) {
-		buf_str(out, i ? ", " : ": ");
+		buf_str(out, words(p, i ? TEXT_COMMA : TEXT_COLON));
 		put_str(out, words(p, parts[i].name));
 		buf_char(out, ' ');
 		put_number(out, parts[i].value);

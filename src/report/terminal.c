@@ -279,7 +279,7 @@ void term_heading(struct term *t, enum text_id id, const char *remark)
 	term_newline(t);
 	term_put(t, TINT_BOLD, text(id, t->lang));
 	term_put(t, TINT_PLAIN, " ");
-	term_clean(shown, t, remark ? remark : "", t->columns / 2, false);
+	term_clean(shown, t, remark ? remark : "", t->at + 12 < t->columns ? t->columns - t->at - 4 : 8, false);
 	tail = *shown ? utf8_columns(shown) + 1 : 0;
 	if (t->at + tail < t->columns)
 		term_repeat(t, TINT_DIM, line, t->columns - t->at - tail);

@@ -59,17 +59,19 @@ static void put_amounts(struct term *t, const struct findings *f)
 
 static void put_span(struct term *t, const struct findings *f)
 {
-	char from[TIME_TEXT_BYTES], to[TIME_TEXT_BYTES], lasted[TERM_TEXT], line[TERM_TEXT];
+	char from[TIME_TEXT_BYTES], to[TIME_TEXT_BYTES], lasted[TERM_TEXT];
+	struct buf line = { 0 };
 
 	time_format(from, f->from_us);
 	time_format(to, f->to_us);
 	from[19] = to[19] = 0; /* seconds are enough here */
 	from[10] = to[10] = ' ';
-	snprintf(line, sizeof line, "%s %s %s UTC (%s)", from, word(t, TEXT_TERM_TO),
-		 strncmp(from, to, 10) ? to : to + 11, term_lasted(lasted, f->to_us - f->from_us));
+	buf_printf(&line, "%s %s %s UTC", from, word(t, TEXT_TERM_TO), strncmp(from, to, 10) ? to : to + 11);
+	text_fill(&line, t->lang, TEXT_IN_BRACKETS, term_lasted(lasted, f->to_us - f->from_us));
 	indent(t);
-	term_left(t, TINT_PLAIN, line, t->columns - INDENT);
+	term_left(t, TINT_PLAIN, buf_text(&line), t->columns - INDENT);
 	term_newline(t);
+	buf_free_into(&line, t->out);
 }
 
 static void put_model(struct term *t, const struct findings *f)

@@ -141,7 +141,7 @@ static void put_row(struct buf *out, const struct tuning_page *p, const struct t
 	tuning_judgement_words(&judgement, c, p->lang);
 	put_words(out, &judgement);
 	if (c->why) {
-		buf_str(out, ": ");
+		buf_str(out, text(TEXT_COLON, p->lang));
 		put_log_text(out, c->why);
 	}
 	buf_str(out, "</td></tr>\n");

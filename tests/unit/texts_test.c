@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "analyze/findings.h"
+#include "report/diagnosis_words.h"
 #include "spec/alarms.h"
 #include "spec/charts.h"
 #include "spec/diagnosis.h"
@@ -127,7 +128,7 @@ static void evidence_has_its_values(void **state)
 	(void)state;
 	for (int e = 0; e < EVIDENCE_COUNT; e++) {
 		const struct evidence_spec *s = &evidence_specs[e];
-		size_t numbers = strlen(s->units) - (strchr(s->units, 'T') ? 1 : 0);
+		size_t numbers = evidence_numbers(s);
 
 		if ((size_t)holes(s->text[LANG_EN]) != strlen(s->units) || numbers > EVIDENCE_VALUES)
 			fail_msg("evidence %s: units \"%s\" for \"%s\"", s->id, s->units, s->text[LANG_EN]);
