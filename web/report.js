@@ -90,6 +90,12 @@ function setUpControls() {
 		option.textContent = i ? s.session : words.PAGE_ALL_SESSIONS;
 		select.append(option);
 	});
+	if (model.series.length > 1 && model.sessions_undrawn) {
+		const option = element("option", { disabled: "" });
+
+		option.textContent = fill(words.PAGE_SESSIONS_UNDRAWN, model.sessions_undrawn.toLocaleString("en"));
+		select.append(option);
+	}
 	select.value = String(view.session);
 	select.parentElement.hidden = model.series.length < 2;
 	select.addEventListener("change", () => setSession(+select.value));

@@ -284,18 +284,29 @@ static void correlations(struct buf *out, const struct page *p)
 
 /* ---- first bad token */
 
+static void first_bad_row(struct buf *out, const struct page *p, const char *session, const struct first_bad *b)
+{
+	buf_str(out, "<tr>");
+	table_log_text(out, session);
+	buf_str(out, "<td>");
+	put_str(out, alarm_specs[b->type].label[p->lang]);
+	buf_str(out, "</td>");
+	time_cell(out, b->time_us);
+	table_count(out, b->sequence_length);
+	buf_str(out, "</tr>\n");
+}
+
 static void first_bad(struct buf *out, const struct page *p)
 {
-	size_t n = 0;
+	size_t all = 0;
 
-	for (size_t i = 0; i < p->f->n_sessions && n < SESSIONS_SHOWN; i++) {
+	for (size_t i = 0; i < p->f->n_sessions; i++) {
 		const struct session_findings *s = &p->f->session[i];
-		const struct first_bad *b =
-			s->state.first_nonfinite.known ? &s->state.first_nonfinite : &s->state.first_bad;
+		const struct first_bad *b = &s->state.first_bad;
 
 		if (!b->known)
 			continue;
-		if (!n++) {
+		if (!all++) {
 			heading(out, p, TEXT_PAGE_FIRST_BAD);
 			table_begin(out, words(p, TEXT_PAGE_FIRST_BAD));
 			table_head_words(out, p, TEXT_PAGE_SESSION, false);
@@ -304,17 +315,13 @@ static void first_bad(struct buf *out, const struct page *p)
 			table_head_words(out, p, TEXT_PAGE_POSITION, true);
 			table_body(out);
 		}
-		buf_str(out, "<tr>");
-		table_log_text(out, s->session_id);
-		buf_str(out, "<td>");
-		put_str(out, alarm_specs[b->type].label[p->lang]);
-		buf_str(out, "</td>");
-		time_cell(out, b->time_us);
-		table_count(out, b->sequence_length);
-		buf_str(out, "</tr>\n");
+		if (all <= SESSIONS_SHOWN)
+			first_bad_row(out, p, s->session_id, b);
 	}
-	if (n)
+	if (all)
 		table_end(out);
+	if (all > SESSIONS_SHOWN)
+		table_note(out, p, TEXT_PAGE_SESSIONS_CUT, SESSIONS_SHOWN, all);
 }
 
 /* ---- drift */

@@ -4,6 +4,7 @@
  *    "metric": {id: {"label", "unit", "decimals", "statistics": {mean, min, max, p50, …}}},
  *    "panels": [{"id", "phase", "lines": [{"metric", "band"}], "limits": [{"metric", "over", "value"}]}],
  *    "series": [{"session", "from_us", "width_us", "n", "metric": {id: {"mean", "min", "max"}}}],
+ *    "sessions_undrawn": those without a series of their own here,
  *    "histogram": {phase: {"low", "high", "bin", "count", "p50", "p95", "p99"}},
  *    "events": [{"label", "severity", "session", "from_us", "to_us", "metric", "worst", "limit"}] }
  *
@@ -185,7 +186,7 @@ void page_series(struct json *out, const struct series *s, const char *session)
 static void model_series(struct json *out, const struct page *p)
 {
 	struct buf one = { 0 };
-	size_t left = PAGE_SERIES_BYTES;
+	size_t left = PAGE_SERIES_BYTES, drawn = 0;
 
 	jw_put_array(out, "series");
 	page_series(out, &p->f->series, NULL);
@@ -199,9 +200,11 @@ static void model_series(struct json *out, const struct page *p)
 		if (one.failed || one.used > left)
 			continue;
 		left -= one.used;
+		drawn++;
 		jw_raw(out, buf_slice(&one));
 	}
 	jw_end(out);
+	jw_put_u64(out, "sessions_undrawn", p->f->sessions_total > 1 ? p->f->sessions_total - drawn : 0);
 	buf_free_into(&one, out->out);
 }
 

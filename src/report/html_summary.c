@@ -68,6 +68,7 @@ static void fact_count(struct buf *out, const struct page *p, enum text_id name,
 void page_facts(struct buf *out, const struct page *p)
 {
 	const struct findings *f = p->f;
+	struct buf lasted = { 0 };
 
 	buf_str(out, "<dl class=\"facts\">\n");
 	fact_of_sessions(out, p, TEXT_PAGE_MODEL, session_model);
@@ -78,9 +79,8 @@ void page_facts(struct buf *out, const struct page *p)
 		put_time(out, f->from_us);
 		buf_str(out, " – ");
 		put_time(out, f->to_us);
-		buf_str(out, " (");
-		put_duration(out, f->to_us - f->from_us);
-		buf_char(out, ')');
+		put_duration(&lasted, f->to_us - f->from_us);
+		put_filled(out, p, TEXT_IN_BRACKETS, (const char *[]){ buf_text(&lasted), NULL });
 		fact_end(out);
 	}
 	fact_count(out, p, TEXT_PAGE_RECORDS, f->records);
@@ -96,6 +96,7 @@ void page_facts(struct buf *out, const struct page *p)
 		fact_end(out);
 	}
 	buf_str(out, "</dl>");
+	buf_free_into(&lasted, out);
 }
 
 /* ---- verdict */
@@ -152,21 +153,29 @@ static enum alarm_type largest(const struct findings *f, const bool taken[])
 static void causes(struct buf *out, const struct page *p)
 {
 	bool taken[ALARM_TYPE_COUNT] = { false };
+	size_t all = 0;
 	enum alarm_type t;
 
 	if (!p->f->anomaly_records)
 		return;
 	buf_str(out, "<ul class=\"causes\">");
-	for (int n = 0; n < CAUSES_SHOWN && (t = largest(p->f, taken)) != ALARM_TYPE_COUNT; n++) {
+	for (; (t = largest(p->f, taken)) != ALARM_TYPE_COUNT; all++) {
 		enum tone tone = severity_tone(alarm_specs[t].severity);
 
 		taken[t] = true;
+		if (all >= CAUSES_SHOWN)
+			continue;
 		buf_printf(out, "<li class=\"chip %s\">", tone_classes[tone]);
 		put_icon(out, tone);
 		put_str(out, alarm_specs[t].label[p->lang]);
 		buf_str(out, " <b>");
 		put_count(out, p->f->anomaly_by_type[t]);
 		buf_str(out, "</b></li>");
+	}
+	if (all > CAUSES_SHOWN) { /* in the table of anomalies */
+		buf_str(out, "<li>");
+		more(out, p, all - CAUSES_SHOWN);
+		buf_str(out, "</li>");
 	}
 	buf_str(out, "</ul>");
 }

@@ -227,7 +227,7 @@ void text_worst(struct term *t, const struct findings *f)
 
 /* --- what goes together ------------------------------------------------------------------ */
 
-/* Half of the variance is shared, in the direction the pair's meaning is about. */
+/* At least a quarter of the variance is shared, in the direction the pair's meaning is about. */
 static bool is_together(const struct correlation *c)
 {
 	enum pair_sign sign = pair_specs[c->pair].sign;
@@ -248,15 +248,18 @@ static void put_pair(struct term *t, const struct correlation *c)
 
 void text_together(struct term *t, const struct findings *f)
 {
-	size_t shown = 0;
+	size_t all = 0;
 
-	for (size_t i = 0; i < f->n_correlations && shown < TOGETHER_SHOWN; i++) {
+	for (size_t i = 0; i < f->n_correlations; i++) {
 		if (!is_together(&f->correlation[i]))
 			continue;
-		if (!shown++)
+		if (!all++)
 			term_heading(t, TEXT_TERM_TOGETHER, word(t, TEXT_TERM_TOGETHER_REMARK));
-		put_pair(t, &f->correlation[i]);
+		if (all <= TOGETHER_SHOWN)
+			put_pair(t, &f->correlation[i]);
 	}
+	if (all > TOGETHER_SHOWN)
+		term_more(t, INDENT, TEXT_TERM_MORE_CHANGES, all - TOGETHER_SHOWN);
 }
 
 /* --- instances ----------------------------------------------------------------------------- */
@@ -415,11 +418,11 @@ static void put_first_bad(struct term *t, const struct findings *f, const struct
 
 void text_first_bad(struct term *t, const struct findings *f)
 {
-	size_t shown = 0;
+	size_t all = 0;
 
-	for (size_t i = 0; i < f->n_sessions && shown < BAD_SHOWN; i++)
-		if (f->session[i].state.first_bad.known) {
-			shown++;
+	for (size_t i = 0; i < f->n_sessions; i++)
+		if (f->session[i].state.first_bad.known && ++all <= BAD_SHOWN)
 			put_first_bad(t, f, &f->session[i]);
-		}
+	if (all > BAD_SHOWN)
+		term_more(t, INDENT, TEXT_TERM_MORE_SESSIONS, all - BAD_SHOWN);
 }

@@ -65,7 +65,10 @@ const checks = {
 	},
 
 	async "each session and each event can be looked at"({ page }) {
-		const n = await page.locator("#session option").count();
+		const n = await page.locator("#session option:not([disabled])").count();
+		const undrawn = await page.evaluate(() => JSON.parse(document.getElementById("model").textContent).sessions_undrawn);
+		if (n > 1 && undrawn)
+			assert.ok((await page.textContent("#session option[disabled]")).includes(undrawn.toLocaleString("en")), "sessions left out unsaid");
 		for (let i = n - 1; i >= 0 && n > 1; i--)
 			await page.locator("#session").selectOption(String(i));
 		const event = page.locator("[data-event]").first();
