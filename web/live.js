@@ -8,6 +8,7 @@
 "use strict";
 
 const BUCKETS = 300; /* of the server's window */
+const TONES = { critical: "tone-bad", attention: "tone-warn", healthy: "tone-good" };
 const columns = new Map();
 const place = document.getElementById("instances");
 const link = document.getElementById("link");
@@ -17,7 +18,7 @@ const TILES = ["throughput_tps", "token_latency_ms", "logits_entropy", "token_re
 const AGAIN_MS = 2000;
 const UNTOLD = "No answer; trying again. 没有应答，正在重试。"; /* the words of the page have not come */
 const trouble = { events: "", fleet: "" };
-let words = {};
+let words = {}, verdictWords = {}, stateWords = {};
 
 root.classList.add("scripted");
 
@@ -44,6 +45,12 @@ function timeElement(iso) {
 	return element("time", { datetime: iso, title: iso }, `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`);
 }
 
+/* A verdict in a word, with the colour beside it, and its sentence. */
+function sayJudged(e, verdict, sentence) {
+	e.className = `judged ${TONES[verdict] ?? "tone-none"}`;
+	e.replaceChildren(element("b", {}, verdictWords[verdict] ?? ""), ` ${sentence}`);
+}
+
 /* ---- one instance */
 
 class Column {
@@ -53,10 +60,11 @@ class Column {
 		this.what = element("p", { class: "what" });
 		this.tiles = element("div", { class: "tiles" });
 		this.judged = element("p", { class: "judged" });
+		this.among = element("p", { class: "judged", hidden: "" });
 		this.alarms = element("ul", { class: "alarms" });
 		this.actions = element("p", { class: "actions" });
 		this.charts = element("div");
-		this.article = element("article", {}, element("h2", {}, this.name, this.badge), this.what, this.judged, this.tiles,
+		this.article = element("article", {}, element("h2", {}, this.name, this.badge), this.what, this.judged, this.among, this.tiles,
 			this.alarms, this.actions, this.charts);
 		place.append(this.article);
 		this.show(facts);
@@ -96,12 +104,21 @@ class Column {
 		this.badge.className = facts.up ? "tone-good" : "tone-none";
 		this.what.replaceChildren(`${facts.model} · ${facts.strategy} · ${rwkvFill(words.LIVE_TOKENS, facts.tokens.toLocaleString("en"))} · `,
 			timeElement(facts.last));
-		this.judged.className = "judged " + ({ healthy: "tone-good", critical: "tone-bad", attention: "tone-warn" }[facts.judged.verdict] ?? "tone-none");
-		this.judged.replaceChildren(element("b", {}, facts.judged.word), ` ${facts.judged.text}`);
+		sayJudged(this.judged, facts.judged.verdict, facts.judged.text);
+		this.showAmong();
 		this.alarms.replaceChildren(...facts.alarms.map(alarm => this.alarm(alarm)));
 		this.actions.textContent = facts.actions_text;
 		this.tiles.replaceChildren(...(this.model ? TILES.filter(m => m in facts.now && m in this.model.metric) : [])
 			.slice(0, 6).map(m => this.tile(m, facts.now[m])));
+	}
+
+	/* What only a look at all instances tells: an instance alone cannot be unlike its peers. */
+	showAmong() {
+		const row = fleet?.instances.find(r => r.instance === this.name.textContent);
+
+		this.among.hidden = !row?.peers;
+		if (row?.peers)
+			sayJudged(this.among, row.verdict, rwkvFill(words.LIVE_AMONG, row.peers.text));
 	}
 
 	tile(metric, value) {
@@ -160,6 +177,8 @@ function column(facts) {
 
 function hello(data) {
 	words = data.text;
+	verdictWords = data.verdict;
+	stateWords = data.state;
 	root.lang = data.lang;
 	document.title = words.LIVE_TITLE;
 	document.getElementById("title").textContent = words.LIVE_TITLE;
@@ -218,7 +237,7 @@ function setUpTheme() {
 const FLEET_EVERY_MS = 5000;
 const FLEET_WAIT_MS = 30000;
 const HEAT_MAX = 320; /* pixels high */
-const TONES = { critical: "tone-bad", attention: "tone-warn", healthy: "tone-good" };
+const HEAT_LEAST = 0.2; /* of opacity: what is usual is to be told from what is not there */
 const overview = document.getElementById("overview");
 let fleet = null; /* the latest answer */
 let shown = [];   /* its instances that match, in their order */
@@ -242,25 +261,27 @@ function isTroubled(row) {
 
 function matches(row, wanted) {
 	const group = fleet.groups[row.group] ?? {};
-	const text = [row.instance, row.title, row.cause, row.state, group.model_name, group.strategy, group.device].join(" ").toLowerCase();
+	const text = [row.instance, row.title, row.cause, row.state, stateWords[row.state], verdictWords[row.verdict], group.model_name, group.strategy, group.device].join(" ").toLowerCase();
 
 	return text.includes(wanted) && (only === "all" || (only === "silent" ? row.state === "silent" : isTroubled(row)));
 }
 
-function cell(content, number = false) {
-	return element("td", number ? { class: "n" } : {}, content ?? "–");
+function cell(content, kind) {
+	return element("td", { class: kind }, content ?? "–");
 }
 
-const digits = (value, n = 4) => value === null ? "–" : Number(value.toPrecision(n)).toLocaleString("en");
+/* As the terminal writes them: 52.50, 1.03. */
+const digits = value => value === null ? "–" : value.toLocaleString("en", { minimumSignificantDigits: 4, maximumSignificantDigits: 4 });
+const times = value => value === null ? "–" : value.toFixed(2);
 
 function fleetRow(row) {
 	const group = fleet.groups[row.group];
-	const why = [row.peers?.text, isTroubled(row) && !(row.peers && row.cause === "unlike_peers") ? row.title : null].filter(Boolean).join("; ");
+	const why = [row.peers?.text, row.verdict !== "healthy" && !(row.peers && row.cause === "unlike_peers") ? row.title : null].filter(Boolean).join("; ");
 	const line = element("tr", { class: TONES[row.verdict] ?? "tone-none", "data-instance": row.instance },
 		element("th", { scope: "row" }, element("a", { href: `#instance=${encodeURIComponent(row.instance)}` }, row.instance)),
-		cell(group ? [group.model_name, group.strategy, group.device].filter(Boolean).join(", ") : null),
-		cell(digits(row.throughput_tps), true), cell(digits(row.token_latency_ms), true), cell(digits(row.times_peers, 3), true),
-		cell(String(row.alarms), true), cell(why || "–"), cell(row.state));
+		cell(group ? [group.model_name, group.strategy, group.device].filter(Boolean).join(", ") : null, "prose"),
+		cell(digits(row.throughput_tps), "n"), cell(digits(row.token_latency_ms), "n"), cell(times(row.times_peers), "n"),
+		cell(row.alarms.toLocaleString("en"), "n"), cell(why || "–", "prose"), cell(stateWords[row.state] ?? row.state, "nowrap"));
 
 	line.append(element("td", {}, row.to ? timeElement(row.to) : "–"));
 	return line;
@@ -270,7 +291,7 @@ function fleetRow(row) {
 function heatColour(ms, usual) {
 	const at = Math.max(-1, Math.min(1, Math.log2(ms / usual)));
 
-	return at > 0 ? `rgba(220, 50, 40, ${0.08 + 0.92 * at})` : `rgba(50, 110, 220, ${0.08 - 0.92 * at})`;
+	return at > 0 ? `rgba(220, 50, 40, ${HEAT_LEAST + (1 - HEAT_LEAST) * at})` : `rgba(50, 110, 220, ${HEAT_LEAST - (1 - HEAT_LEAST) * at})`;
 }
 
 /* If several instances share a line of pixels, the worst one is drawn. */
@@ -312,9 +333,8 @@ function showFleet() {
 	const focused = parts.body.contains(document.activeElement) ? document.activeElement.closest("tr").dataset.instance : "";
 
 	shown = fleet.instances.filter(row => matches(row, parts.search.value.trim().toLowerCase()));
-	parts.verdict.className = `judged ${TONES[fleet.verdict] ?? "tone-none"}`;
-	parts.verdict.textContent = fleet.verdict_text;
-	setText(parts.count, `${shown.length.toLocaleString("en")} ${words.LIVE_SHOWN} ${fleet.instances_total.toLocaleString("en")}`);
+	sayJudged(parts.verdict, fleet.verdict, fleet.verdict_text);
+	setText(parts.count, rwkvFill(words.LIVE_SHOWN, shown.length.toLocaleString("en"), fleet.instances_total.toLocaleString("en")));
 	parts.leftOut.textContent = (fleet.fleet?.left_out ?? []).join(" ");
 	parts.body.replaceChildren(...shown.map(fleetRow));
 	focusRow(focused);
@@ -354,7 +374,7 @@ function buildOverview() {
 			location.hash = `#instance=${encodeURIComponent(row.instance)}`;
 	});
 	parts.heat.addEventListener("mousemove", e => parts.heat.title = rowAt(e)?.instance ?? words.LIVE_HEAT);
-	overview.replaceChildren(element("h2", {}, words.LIVE_OVERVIEW), parts.verdict, parts.leftOut,
+	overview.replaceChildren(element("h2", { id: "overview-title" }, words.LIVE_OVERVIEW), parts.verdict, parts.leftOut,
 		element("div", { class: "controls" }, parts.search, ...parts.filters, parts.count), parts.heat,
 		element("div", { class: "scroll rows", role: "group", tabindex: "0", "aria-label": words.LIVE_OVERVIEW },
 			element("table", {}, element("thead", {}, element("tr", {}, ...heads.map(h =>
@@ -385,6 +405,10 @@ async function askFleet() {
 
 function takeFleet(fresh) {
 	fleet = fresh;
+	if (isShowingSome()) {
+		columns.forEach(c => c.showAmong());
+		return;
+	}
 	if (!parts)
 		buildOverview();
 	place.replaceChildren();
@@ -395,13 +419,26 @@ function takeFleet(fresh) {
 	leftFor = "";
 }
 
-/* The server has more instances than the page shows side by side: shows the overview. */
-function many() {
-	if (about() || asking || Date.now() - askedAt < FLEET_EVERY_MS)
+/* One of many instances is looked at, or some are side by side. */
+function isShowingSome() {
+	return about() !== "" || (columns.size > 1 && !manyNow);
+}
+
+function askInTime() {
+	if (asking || Date.now() - askedAt < FLEET_EVERY_MS)
 		return;
 	askedAt = Date.now();
 	askFleet();
 }
+
+/* The server has more instances than the page shows side by side: shows the overview. */
+function many() {
+	manyNow = true;
+	if (!about())
+		askInTime();
+}
+
+let manyNow = false;
 
 let asking = null; /* AbortController of the question that is under way */
 let askedAt = 0;
@@ -417,8 +454,16 @@ function connect() {
 	source = mine;
 	on("hello", hello);
 	on("many", many);
-	on("instance", facts => column(facts).rebuild(facts));
-	on("tick", facts => column(facts).tick(facts));
+	on("instance", facts => {
+		column(facts).rebuild(facts);
+		if (isShowingSome())
+			askInTime();
+	});
+	on("tick", facts => {
+		column(facts).tick(facts);
+		if (isShowingSome())
+			askInTime();
+	});
 	on("names", keepOnly);
 	on("error", lost);
 }
@@ -435,7 +480,8 @@ function listen() {
 	setTrouble("fleet", "");
 	columns.clear();
 	place.replaceChildren();
-	overview.hidden = !fleet || one !== "";
+	manyNow = false;
+	overview.hidden = !parts || one !== "";
 	back.hidden = one === "";
 	if (one && inside)
 		back.focus();
@@ -448,7 +494,7 @@ listen();
 setUpTheme();
 new ResizeObserver(() => {
 	columns.forEach(c => c.drawer?.resizeAll());
-	if (fleet && !overview.hidden)
+	if (!overview.hidden)
 		drawHeat();
 }).observe(document.body);
 })();

@@ -670,8 +670,8 @@ static void add_actions(struct json *out, const struct live *l, const struct ins
 	actions_text(&said, &i->actions, l->lang);
 	jw_key(out, "actions");
 	actions_json(out, &i->actions);
-	jw_put_text(out, "actions_text", said.p ? said.p : "");
-	buf_free(&said);
+	jw_put_text(out, "actions_text", buf_text(&said));
+	buf_free_into(&said, out->out);
 }
 
 /* Members of an object that is open. */
@@ -727,12 +727,13 @@ void live_fleet(struct live *l, struct buf *out)
 		buf_clear(&o->json);
 		analyze_page(o->now, 0, 1);
 		if (analyze_finish(o->now, NULL, &f, NULL))
-			out->failed = true;
+			o->json.failed = true;
 		else
 			fleet_json(&o->json, &f, &how);
 		findings_free(&f);
-		o->json_tick = l->tick;
+		o->json_tick = o->json.failed ? 0 : l->tick; /* the next one who asks may be luckier */
 	}
+	out->failed |= o->json.failed;
 	buf_add(out, o->json.p, o->json.used);
 	pthread_mutex_unlock(&l->lock);
 }
@@ -819,7 +820,7 @@ static void add_line(struct live *l, struct json *out, struct slice line)
 	}
 	jw_key(out, "record");
 	jw_raw(out, (struct slice){ text.p, text.used ? text.used - 1 : 0 });
-	buf_free(&text);
+	buf_free_into(&text, out->out);
 }
 
 /* The newest n kept lines, oldest first, as one array. */

@@ -1,7 +1,9 @@
 /* live_page.c - the page's model and words as JSON. */
 #include "report/live_page.h"
 
+#include "report/fleet.h"
 #include "report/page.h"
+#include "report/verdict_text.h"
 #include "report/web_files.h"
 
 void live_file_add(struct buf *out, enum live_file file)
@@ -75,6 +77,14 @@ void live_page_words(struct json *out, enum lang lang)
 		jw_put_text(out, #name, text(TEXT_##name, lang));
 #include "spec/text.def"
 #undef TEXT
+	jw_end(out);
+	jw_put_object(out, "verdict");
+	for (int v = 0; v < VERDICT_COUNT; v++)
+		jw_put_text(out, verdict_ids[v], text(verdict_word((enum verdict)v), lang));
+	jw_end(out);
+	jw_put_object(out, "state");
+	for (int s = 0; s < INSTANCE_STATE_COUNT; s++)
+		jw_put_text(out, instance_state_ids[s], text(instance_state_word((enum instance_state)s), lang));
 	jw_end(out);
 	jw_end(out);
 }

@@ -13,7 +13,7 @@ skip() {
 "$build/rwkvmon" --version | grep -q 'live page: libmicrohttpd' || skip "this build has no HTTP server"
 command -v node >/dev/null || skip "node is missing (apt-get install nodejs)"
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || skip "chromium is missing (apt-get install chromium)"
-if [ ! -d "$page/node_modules/playwright-core" ]; then
+if [ ! -d "$page/node_modules/playwright-core" ] || [ ! -d "$page/node_modules/axe-core" ]; then
 	command -v npm >/dev/null || skip "npm is missing (apt-get install npm)"
 	npm --prefix "$page" ci --no-audit --no-fund >/dev/null 2>&1 || skip "npm --prefix tests/page ci failed"
 fi

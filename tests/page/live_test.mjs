@@ -6,7 +6,7 @@
  * 360 px and dark; no error, no request to anywhere else. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { copyFileSync, mkdirSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { chromium } from "playwright-core";
 
@@ -82,6 +82,18 @@ const moves = async (what, name) => {
 	await until(what, async () => await tokens(name) > before);
 };
 
+/* axe-core finds nothing, in light and dark, without movement. */
+const AXE = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+const accessible = async () => {
+	for (const colorScheme of ["light", "dark"]) {
+		await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+		const { violations, passes } = await page.evaluate(`${AXE}; axe.run()`);
+		assert.ok(passes.length > 10, "axe-core looked at nothing");
+		assert.deepEqual(violations.map(v => `${v.id}: ${v.nodes[0].html.slice(0, 160)} (${v.nodes.length})`), [], colorScheme);
+	}
+	await page.emulateMedia({ colorScheme: "light" });
+};
+
 const tests = {
 	async "numbers of a running instance move"() {
 		await page.goto(url);
@@ -109,6 +121,9 @@ const tests = {
 		await until("the hostile instance", async () => await page.locator("article").count() === 3);
 		assert.equal(await page.locator("article img").count(), 0);
 		assert.match(await page.locator("article").nth(2).locator(".what").textContent(), /<\/script><img src=x onerror=alert\(1\)>/);
+	},
+	async "it is accessible"() {
+		await accessible();
 	},
 	async "it fits into 360 px"() {
 		await page.setViewportSize({ width: 360, height: 740 });
@@ -166,14 +181,18 @@ const tests = {
 			/host3:/.test(await rows.nth(0).textContent() + await rows.nth(1).textContent()));
 		assert.equal(await page.locator("#overview img").count(), 0);
 		assert.ok(await page.evaluate(() => document.documentElement.scrollHeight) < 2000, "tall");
+		await accessible();
 		await shoot("overview");
 		await page.fill("#overview input", "HOST5");
 		assert.equal(await rows.count(), 1);
 		assert.match(await page.textContent("#overview .count"), /^1 shown of 9$/);
 		await page.fill("#overview input", "");
+		assert.match(await page.textContent("#overview .judged"), /^(ATTENTION|CRITICAL) /);
 		await slow.locator("a").click();
 		await page.waitForSelector("article canvas");
 		assert.match(await page.textContent("article h2"), /^host3:/);
+		await until("what its peers say", async () => /^ATTENTION Beside all instances: .*its 7 peers\.$/.test(
+			await page.locator("article .judged:not([hidden])").nth(1).textContent({ timeout: 500 }).catch(() => "")));
 		await page.click("#back");
 		await page.waitForSelector("#overview:not([hidden])");
 		await page.fill("#overview input", "host6");
@@ -237,6 +256,20 @@ const tests = {
 		await page.waitForTimeout(6000); /* another answer */
 		assert.equal(await focused(), name);
 		await page.unroute("**/api/v1/fleet");
+		await stop(many);
+		await page.goto("about:blank");
+		restarting = false;
+	},
+	async "the overview speaks Chinese"() {
+		const many = start("serve", join(work, "fleet"), "--listen", "127.0.0.1:0", "--lang", "zh");
+
+		fleetUrl = await addressOf(many);
+		restarting = true;
+		await page.goto(fleetUrl);
+		await page.waitForSelector("#overview tbody tr");
+		const said = await page.locator("#overview").evaluate(e => [...e.querySelectorAll("th, td:nth-child(8), .judged b, .count")]
+			.map(c => c.textContent).filter(t => !/^(host|\W*$)/.test(t)));
+		assert.deepEqual(said.filter(t => /[a-z]{4,}/.test(t) && !/^(tokens\/s|ms\/Token|Token\/s)$/.test(t) && !/hostile/.test(t)), []);
 		await stop(many);
 		await page.goto("about:blank");
 		restarting = false;
