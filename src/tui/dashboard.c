@@ -349,7 +349,7 @@ static void put_row(struct frame *f, const struct board *b, const struct dashboa
 	enum tint tint = r->bad ? TINT_BAD : r->events ? TINT_WARN : TINT_PLAIN;
 	char n[TERM_TEXT];
 
-	frame_put(f, row, SIDE, r->bad ? TINT_BAD : TINT_PLAIN, r->name, NAME - 1);
+	frame_put(f, row, SIDE, r->bad ? TINT_BAD : TINT_PLAIN, *r->name ? r->name : "-", NAME - 1);
 	frame_put_right(f, row, at, TINT_PLAIN, term_count(n, r->records), NUMBER - 1);
 	number(f, row, at + NUMBER, TINT_PLAIN, M_THROUGHPUT_TPS, r->throughput);
 	number(f, row, at + 2 * NUMBER, TINT_PLAIN, M_TOKEN_LATENCY_MS, r->latency_p95);
@@ -523,15 +523,52 @@ static void put_bottom(struct frame *f, const struct dashboard_view *v)
 	frame_put(f, row, SIDE, TINT_DIM, line, f->columns - 2 * SIDE);
 }
 
+/* Bytes of the text that fit into so many columns: whole words, or wide characters, which a line may end behind. */
+static size_t fitting(const char *text, size_t columns)
+{
+	size_t n = 0, whole = 0;
+	char line[TERM_TEXT];
+
+	while (text[n]) {
+		const size_t bytes = utf8_char_bytes(text + n, strnlen(text + n, 4)), next = n + (bytes ? bytes : 1);
+
+		snprintf(line, sizeof line, "%.*s", (int)next, text);
+		if (utf8_columns(line) > columns)
+			return whole ? whole : n;
+		n = next;
+		if (text[n] == ' ' || bytes > 1)
+			whole = n;
+	}
+	return n;
+}
+
+/* The rows that it takes. */
+static size_t put_wrapped(struct frame *f, size_t row, size_t column, const char *text)
+{
+	const size_t columns = f->columns - column - SIDE, from = row;
+	char line[TERM_TEXT];
+
+	do {
+		size_t n = fitting(text, columns);
+
+		snprintf(line, sizeof line, "%.*s", (int)n, text);
+		frame_put(f, row++, column, TINT_PLAIN, line, columns);
+		text += n;
+		text += strspn(text, " ");
+	} while (*text);
+	return row - from;
+}
+
 static void put_help(struct frame *f, const struct dashboard_view *v)
 {
+	size_t row = 3;
 	static const enum text_id lines[] = { TEXT_WATCH_HELP_1, TEXT_WATCH_HELP_2, TEXT_WATCH_HELP_3,
 					      TEXT_WATCH_HELP_4, TEXT_WATCH_HELP_5, TEXT_WATCH_HELP_6,
 					      TEXT_WATCH_HELP_7, TEXT_WATCH_HELP_8, TEXT_WATCH_HELP_9 };
 
 	frame_put(f, 1, SIDE + 1, TINT_BOLD, word(v, TEXT_WATCH_HELP), f->columns);
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-		frame_put(f, 3 + i, SIDE + 1, TINT_PLAIN, word(v, lines[i]), f->columns);
+		row += put_wrapped(f, row, SIDE + 1, word(v, lines[i]));
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------ */
