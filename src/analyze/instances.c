@@ -454,6 +454,7 @@ static int by_trouble(const void *a, const void *b)
 		more(x->times_slower > 1 ? x->times_slower : 1, y->times_slower > 1 ? y->times_slower : 1),
 		more((double)x->alarms, (double)y->alarms),
 		more((double)x->violating, (double)y->violating),
+		strcmp(x->instance, y->instance),
 		(x > y) - (x < y),
 	};
 

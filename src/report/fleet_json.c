@@ -69,7 +69,7 @@ static void put_instance(struct json *out, const struct findings *f, const struc
 
 	jw_break(out);
 	jw_object(out);
-	jw_put_text(out, "instance", in->instance);
+	jw_put_known_text(out, "instance", in->instance);
 	jw_key(out, "group");
 	if (in->group < f->peers.n_groups)
 		jw_u64(out, in->group);

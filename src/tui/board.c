@@ -119,7 +119,7 @@ static void fill_session(struct board_row *out, const struct findings *f, const 
 				   .tokens = s->tokens,
 				   .events = events_of(f, s->session_id),
 				   .bad = s->state.first_bad.known };
-	copy(out->name, sizeof out->name, *s->session_id ? s->session_id : "-");
+	copy(out->name, sizeof out->name, s->session_id);
 	session_metrics(s, metric);
 	fill_numbers(out, metric);
 	fill_points(s->series ? s->series : &f->series, s->series ? row_of(s->series, M_TOKEN_LATENCY_MS) : NULL,
@@ -134,7 +134,7 @@ static void fill_instance(struct board_row *out, const struct findings *f, const
 	*out = (struct board_row){ .records = in->records,
 				   .tokens = in->tokens,
 				   .bad = in->verdict >= VERDICT_ATTENTION };
-	copy(out->name, sizeof out->name, *in->instance ? in->instance : "-");
+	copy(out->name, sizeof out->name, in->instance);
 	fill_numbers(out, in->metric);
 	for (size_t i = 0; i < f->n_sessions; i++) {
 		const struct session_findings *s = &f->session[i];
@@ -256,7 +256,7 @@ static void put_metric(struct json *out, const struct board_metric *m)
 static void put_row(struct json *out, const struct board_row *r)
 {
 	jw_object(out);
-	jw_put_text(out, "name", r->name);
+	jw_put_known_text(out, "name", r->name);
 	jw_put_u64(out, "records", r->records);
 	jw_put_u64(out, "tokens", r->tokens);
 	jw_put_double(out, "throughput_tps", r->throughput);

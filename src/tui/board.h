@@ -21,7 +21,7 @@ struct board_metric {
 
 /* One instance, or one session when there is one instance. */
 struct board_row {
-	char name[BOARD_TEXT];
+	char name[BOARD_TEXT]; /* "": unknown */
 	uint64_t records, tokens, events;
 	double throughput, latency_p50, latency_p95, vram;
 	double point[BOARD_POINTS]; /* of latency; all NAN unknown */

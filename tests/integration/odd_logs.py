@@ -16,7 +16,7 @@ class Log:
     """Lines of one file; each session numbers its records."""
 
     def __init__(self):
-        self.lines, self.record = [], {}
+        self.lines, self.record, self.torn = [], {}, False  # torn: the last line was not written to its end
 
     def add(self, ms, event, session="rwkv-sess-aaaaaaaaaaaa", model="m", strategy="cpu fp32", instance="host:1", old=False, **fields):
         line = {"timestamp": stamp(ms), "session_id": session, "event_type": event}
@@ -44,7 +44,7 @@ class Log:
 
 def logs():
     for name in ("only_start", "only_alarm", "only_alarms", "only_info", "only_gap", "one_step", "nothing_known",
-                 "several_models", "several_versions", "alarm_of_one_session", "backwards", "unknown_events"):
+                 "nan_later", "torn", "several_models", "several_versions", "alarm_of_one_session", "backwards", "unknown_events"):
         yield name, Log()
 
 
@@ -72,6 +72,16 @@ def fill(name, log):
         for i in range(400):
             log.add(20 * i, "inference_step", sequence_length=i, token_count=1, phase="decode",
                     performance={"token_latency_ms": None, "throughput_tps": None}, accuracy={"logits_entropy": "NaN", "state_similarity": "NaN"})
+    elif name == "nan_later":
+        log.start()
+        log.steps(300)
+        log.add(6100, "inference_step", sequence_length=400, token_count=1, phase="decode",
+                performance={"token_latency_ms": 20.0, "throughput_tps": 50.0}, accuracy={"logits_entropy": "NaN", "nan_logits": 7, "state_similarity": 0.9})
+        log.steps(100, begin=6200)
+    elif name == "torn":
+        log.start()
+        log.steps(300)
+        log.torn = True
     elif name == "several_models":
         for i, (model, strategy) in enumerate((("big", "cuda fp16"), ("small", "cpu fp32"), ("small", "cpu fp32i8"))):
             who = {"session": "rwkv-sess-%012d" % i, "model": model, "strategy": strategy}
@@ -101,4 +111,5 @@ if __name__ == "__main__":
     for name, log in logs():
         fill(name, log)
         with open(os.path.join(sys.argv[1], "odd_%s.log" % name), "w", encoding="utf-8") as out:
-            out.write("".join(line + "\n" for line in log.lines))
+            text = "".join(line + "\n" for line in log.lines)
+            out.write(text[:-len(log.lines[-1]) // 2] if log.torn else text)

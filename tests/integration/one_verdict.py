@@ -13,8 +13,8 @@ PATIENCE = 120  # seconds; a deadline for broken runs, never a measure
 failed = 0
 
 
-def say(*arguments):
-    done = subprocess.run([RWKVMON, *arguments, "--lang", "en"], capture_output=True, text=True)
+def say(*arguments, lang="en"):
+    done = subprocess.run([RWKVMON, *arguments, "--lang", lang], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit("FAILED: %s: exit code %d: %s" % (" ".join(arguments), done.returncode, done.stderr))
     return done.stdout
@@ -25,10 +25,10 @@ def fails_on(verdict, log, *goal):
     return subprocess.run([RWKVMON, "analyze", log, "--fail-on", verdict, *goal], capture_output=True).returncode
 
 
-def flat(text):
-    """Words alone: line breaks, indents and markup differ between faces."""
+def flat(text, between=" "):
+    """Words alone: line breaks, indents and markup differ between faces. Chinese has no blanks where its lines break."""
     text = re.sub(r"(?s)<(script|style)\b.*?</\1>", " ", text)  # the page in words, without its data
-    return re.sub(r"[^\w%.×]+", " ", html.unescape(re.sub(r"<[^>]*>", " ", text)).replace("\\", "")).strip()
+    return re.sub(r"[^\w%.×]+", between, html.unescape(re.sub(r"<[^>]*>", " ", text)).replace("\\", "")).strip()
 
 
 def check(log, what, holds):
@@ -43,7 +43,7 @@ def what_was_read(told):
 
 
 def served(log, goal, wanted):
-    """The findings of serve's /api, once it has read as much: what it says then, right or wrong."""
+    """The findings of serve's /api and its overview, once it has read as much: what they say then, right or wrong."""
     server = subprocess.Popen([RWKVMON, "serve", log, "--listen", "127.0.0.1:0", *goal], stderr=subprocess.PIPE, text=True)
     try:
         address = None
@@ -58,7 +58,7 @@ def served(log, goal, wanted):
         while time.monotonic() < end:
             answer = json.load(urllib.request.urlopen(address + "/api/v1/findings"))
             if what_was_read(answer) == wanted:
-                return answer
+                return answer, json.load(urllib.request.urlopen(address + "/api/v1/fleet"))
             time.sleep(0.05)
         raise SystemExit("FAILED: %s: serve has read %s, not %s" % (log, what_was_read(answer), wanted))
     finally:
@@ -67,7 +67,71 @@ def served(log, goal, wanted):
         server.stderr.close()
 
 
+FACES = (("analyze",), ("analyze", "--format", "markdown"), ("analyze", "--format", "html"), ("diagnose",), ("diagnose", "--format", "html"))
+
+
+def check_diagnosis(log, face, text, told, lang, between):
+    """Every face of the diagnosis has the same title, evidence, causes beside it and advice."""
+    for what, words in [("title", told["title"])] + [("also", c["title"]) for c in told["also"]] + \
+            [("evidence", e["text"]) for e in told["evidence"] if e.get("text")] + [("fix", told["fix"])]:
+        check(log, "%s (%s) lacks the %s: %s" % (" ".join(face), lang, what, words), flat(words or "", between) in text)
+
+
+def check_same_numbers(log, analysis, watched):
+    """watch says the verdict, the counts, the alarms and the quantiles of analyze."""
+    for key in ("verdict", "cause", "sessions_total"):
+        check(log, "watch says %s %s, not %s" % (key, watched[key], analysis[key]), watched[key] == analysis[key])
+    for key in ("from", "to"):
+        check(log, "watch ends or begins at %s, not %s" % (watched[key], analysis["span"][key]), watched[key] == analysis["span"][key])
+    check(log, "watch skipped %d lines, not %d" % (watched["skipped_lines"], analysis["input"]["skipped_lines"]),
+          watched["skipped_lines"] == analysis["input"]["skipped_lines"])
+    check(log, "watch lost %d records, not %d" % (watched["dropped"], analysis["live"]["dropped"]),
+          watched["dropped"] == analysis["live"]["dropped"])
+    events = analysis["anomalies"]["events"]
+    check(log, "watch counts %d alarms, not %d" % (watched["alarms_total"], analysis["anomalies"]["events_total"]),
+          watched["alarms_total"] == analysis["anomalies"]["events_total"])
+    keys = ("alarm_type", "severity", "session_id", "from", "to", "records", "metric", "worst", "limit")
+    for mine, event in zip(watched["alarms"], reversed(events)):
+        for key in keys:
+            check(log, "watch says %s %s of an alarm, not %s" % (key, mine[key], event[key]), mine[key] == event[key])
+    for metric, has in watched["metrics"].items():
+        known = [analysis["metrics"][metric]] + [phase[metric] for phase in analysis["phases"].values() if phase.get(metric)]
+        for key in ("p50", "p95"):
+            check(log, "watch says %s %s of %s, not one of %s" % (key, has[key], metric, [k[key] for k in known]),
+                  has[key] in [k[key] for k in known])
+
+
+def check_fleet(log, analysis, fleet, text):
+    """fleet has the instances of analyze, with their verdicts, and its text lists them in the order of its JSON."""
+    for key in ("verdict", "verdict_text", "cause"):
+        check(log, "fleet says %s %s, not %s" % (key, fleet[key], analysis[key]), fleet[key] == analysis[key])
+    check(log, "fleet has %d instances, not %d" % (fleet["instances_total"], analysis["instances_total"]),
+          fleet["instances_total"] == analysis["instances_total"])
+    has = {i["instance"]: [i[key] for key in ("sessions", "records", "tokens", "from", "to")] for i in analysis["instances"]}
+    for row in fleet["instances"]:
+        counts = [row[key] for key in ("sessions", "records", "tokens", "from", "to")]
+        check(log, "fleet says %s of %s, not %s" % (counts, row["instance"], has.get(row["instance"])), has.get(row["instance"]) == counts)
+    names = [row["instance"] or "-" for row in fleet["instances"]]
+    at = [re.search(r"(?m)^\S? *%s%s" % (re.escape(name[:18]), "" if name[18:] else " "), text) for name in names]
+    check(log, "fleet lists %s" % names, all(at) and [m.start() for m in at] == sorted(m.start() for m in at))
+
+
+def check_nothing_to_read(log):
+    """A log without a record is the same error from every face, in both languages."""
+    for lang in ("en", "zh"):
+        said = {}
+        for face in FACES + (("watch", "--once"), ("fleet",), ("forecast",)):
+            done = subprocess.run([RWKVMON, face[0], log, *face[1:], "--lang", lang], capture_output=True, text=True)
+            said[face] = (done.returncode, done.stdout, done.stderr.split("\n")[0])
+        check(log, "faces differ (%s): %s" % (lang, said), len(set(said.values())) == 1 and "" in {s[1] for s in said.values()})
+        check(log, "English among Chinese: %s" % said[FACES[0]][2],
+              lang == "en" or not re.search(r"[a-z]+ [a-z]+", said[FACES[0]][2].replace(log, "")))
+
+
 for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else sys.argv[2:]):
+    if "/nothing_" in log:
+        check_nothing_to_read(log)
+        continue
     found = re.search(r"__goal_(\d+tps)", log)
     goal = ["--goal", found[1]] if found else []
     diagnosis = json.loads(say("diagnose", log, "--format", "json", *goal))
@@ -75,15 +139,22 @@ for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else
     for key in ("verdict", "verdict_text", "cause", "confidence", "also", "session_id", "since"):
         check(log, "analyze and diagnose differ in %s: %s, %s" % (key, analysis[key], diagnosis[key]),
               analysis[key] == diagnosis[key])
-    sentence = flat(diagnosis["verdict_text"])
-    for face in (("analyze",), ("analyze", "--format", "markdown"), ("analyze", "--format", "html"), ("diagnose",),
-                 ("diagnose", "--format", "html")):
-        text = flat(say(face[0], log, *face[1:], *goal))
-        check(log, "%s does not say: %s" % (" ".join(face), sentence), sentence in text)
-    if not log.endswith(".zst"):
-        watched = json.loads(say("watch", log, "--once", "--json", *goal))
-        for key in ("verdict", "cause"):
-            check(log, "watch says %s %s, not %s" % (key, watched[key], diagnosis[key]), watched[key] == diagnosis[key])
+    for lang, between in (("en", " "), ("zh", "")):
+        told = diagnosis if lang == "en" else json.loads(say("diagnose", log, "--format", "json", *goal, lang=lang))
+        sentence = flat(told["verdict_text"], between)
+        for face in FACES:
+            text = flat(say(face[0], log, *face[1:], *goal, lang=lang), between)
+            check(log, "%s (%s) does not say: %s" % (" ".join(face), lang, sentence), sentence in text)
+        for face in (("diagnose",), ("diagnose", "--format", "markdown"), ("diagnose", "--format", "html"), ("analyze", "--format", "html")):
+            check_diagnosis(log, face, flat(say(face[0], log, *face[1:], *goal, lang=lang), between), told, lang, between)
+    watched = json.loads(say("watch", log, "--once", "--json", *goal))
+    check_same_numbers(log, analysis, watched)
+    for lang in ("en", "zh"):
+        frame = say("watch", log, "--once", *goal, lang=lang)
+        check(log, "watch (%s) has another word for the verdict than analyze" % lang,
+              frame.split()[1] == say("analyze", log, *goal, lang=lang).split()[1])
+    if len(analysis["instances"]) > 1:
+        check_fleet(log, analysis, json.loads(say("fleet", log, "--json", *goal)), say("fleet", log, "--top", "0", *goal))
     for least, codes in (("attention", {"attention": 1, "critical": 1, "healthy": 0}),
                          ("critical", {"attention": 0, "critical": 1, "healthy": 0})):
         check(log, "--fail-on %s of %s" % (least, diagnosis["verdict"]),
@@ -102,9 +173,14 @@ for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else
                             ("cpu fp", ("nvidia-smi", "cuda fp16"))):
             if when in strategy and not ("cuda" in strategy and when == "cpu fp"):
                 check(log, "%s is advised: %s" % (strategy, advised["fix"]), not any(word in advised["fix"] for word in words))
-    if not log.endswith(".zst") and (place % 13 == 0 or "/odd_" in log):
-        answer = served(log, goal, what_was_read(analysis))
+    if not log.endswith(".zst") and (place % 13 == 0 or "/odd_" in log or os.path.isdir(log)):
+        answer, overview = served(log, goal, what_was_read(analysis))
         for key in ("verdict", "cause", "verdict_text"):
             check(log, "serve's /api says %s %s" % (key, answer[key]), answer[key] == diagnosis[key])
+            if len(analysis["instances"]) > 1:
+                check(log, "serve's overview says %s %s" % (key, overview[key]), overview[key] == diagnosis[key])
+        for key in ("records", "events_total", "by_type"):
+            check(log, "serve's /api says %s %s, not %s" % (key, answer["anomalies"][key], analysis["anomalies"][key]),
+                  answer["anomalies"][key] == analysis["anomalies"][key])
 print("%d logs, %d failed" % (len(sys.argv) - 2, failed))
 sys.exit(failed > 0)
