@@ -110,46 +110,40 @@ static void read_piece(struct follow *f, struct known *k, int fd, uint64_t most)
 	struct slice lines;
 	struct err err = { 0 };
 	const struct input_stats *in;
-	int rc = read_open_at(&reader, k->path, fd, k->at, most, &err);
+	int rc = read_open_at(&reader, k->path, fd, &k->at, most, &err);
 
 	if (rc) {
 		tell_broken(f, k, &err);
 		return;
 	}
-	while (!is_stopping(f) && (rc = read_columns(reader, f->rows, &lines, &err)) > 0)
+	while (!(is_stopping(f) && read_may_pause(reader)) && (rc = read_columns(reader, f->rows, &lines, &err)) > 0)
 		f->how.take(f->how.ctx, f->rows, lines, base_name(k->path));
 	in = read_input(reader);
 	if (rc < 0) {
 		tell_broken(f, k, &err);
-	} else if (!k->at && in->skipped_lines && !in->records) {
+	} else if (!k->at.text && in->skipped_lines && !in->records) {
 		err_set(&err, ERR_FORMAT, "%s: no log so far: line %llu: %s", k->path,
 			(unsigned long long)in->skipped[0].line, err_words(in->skipped[0].reason));
 		tell_broken(f, k, &err);
 	}
-	k->at = rc < 0 ? k->size : read_place(reader);
+	k->at = rc < 0 ? (struct read_place){ k->size, k->at.text, k->at.text } : read_place(reader);
 	read_close(reader);
 }
 
-/* Remembers the file's beginning as far as it goes, and compares it whenever the file has changed. */
-static bool begins_anew(struct known *k, int fd)
+/* The file's beginning is compared whenever the file has changed. */
+static bool begins_anew(const struct known *k, int fd, off_t size)
 {
-	bool packed;
-
-	if (k->size < k->at || (k->head.n && !head_is(&k->head, fd)))
-		return true;
-	if (k->head.n < HEAD_BYTES)
-		k->head = head_of(fd, &packed);
-	return false;
+	return size < k->at.at || (k->head.n && !head_is(&k->head, fd));
 }
 
 static void read_grown(struct follow *f, struct known *k, int fd)
 {
-	const off_t before = k->at;
+	const struct read_place before = k->at;
 
-	for (off_t most = TURN_BYTES; most <= TURN_BYTES_MOST && k->at == before && !is_stopping(f); most *= 2) {
+	for (off_t most = TURN_BYTES; most <= TURN_BYTES_MOST && !is_stopping(f); most *= 2) {
 		read_piece(f, k, fd, (uint64_t)most);
-		k->more = k->size - before > most;
-		if (!k->more)
+		k->more = !k->packing && k->size - before.at > most;
+		if (!k->more || k->at.text != before.text)
 			return;
 	}
 }
@@ -200,36 +194,67 @@ static bool has_changed(const struct follow *f, const struct known *k, struct st
 /* A copy waits until what it was copied from is truncated or gone, unless it has grown beyond it. */
 static bool waits_for_twin(struct known *k, const struct stat *st)
 {
+	const struct known *of = k->twin;
 	struct stat twin;
 
-	if (!k->twin || (k->twin->fd >= 0 ? fstat(k->twin->fd, &twin) : stat(k->twin->path, &twin)))
-		return k->twin != NULL;
-	if (st->st_size <= twin.st_size || twin.st_size < k->twin->at)
+	if (!of)
+		return false;
+	if ((of->fd >= 0 ? fstat(of->fd, &twin) : stat(of->path, &twin)) || of->more || of->size != twin.st_size ||
+	    of->packing != k->packing || st->st_size <= twin.st_size)
 		return true;
-	k->twin = NULL;
+	known_part(k);
 	return false;
+}
+
+/* The open frame is decompressed from its beginning each time, so it is not looked at for every little that comes: it
+ * has grown by an eighth, or for a while not at all. */
+static bool waits_for_frame(const struct follow *f, const struct known *k, const struct stat *st)
+{
+	if (!k->packing || k->at.text == k->at.at_text || st->st_size < k->at.at)
+		return false;
+	return st->st_size - k->size < (st->st_size - k->at.at) / 8 && f->turn - k->seen_turn < turns_per_scan(f);
+}
+
+/* A copy that is still being written, and short, may turn out to be none. */
+static bool is_still_a_copy(const struct follow *f, struct known *k, const struct stat *st)
+{
+	return (k->head.n == HEAD_BYTES || k->seen_turn != f->turn) && waits_for_twin(k, st);
+}
+
+static bool open_and_hold(struct follow *f, struct known *k, struct stat *st)
+{
+	int fd = k->fd < 0 ? open_known(k, st) : k->fd;
+
+	if (fd >= 0 && k->fd < 0)
+		hold(f, k, fd);
+	return fd >= 0;
+}
+
+static void note_size(const struct follow *f, struct known *k, off_t size)
+{
+	if (size == k->seen_size)
+		return;
+	k->seen_size = size;
+	k->seen_turn = f->turn;
 }
 
 static void look_at(struct follow *f, struct known *k)
 {
 	struct stat st;
 
-	if (!has_changed(f, k, &st) || waits_for_twin(k, &st))
+	if (!has_changed(f, k, &st))
 		return;
-	if (k->fd < 0) {
-		int fd = open_known(k, &st);
-
-		if (fd < 0)
-			return;
-		hold(f, k, fd);
-	}
+	note_size(f, k, st.st_size);
+	if (waits_for_frame(f, k, &st) || is_still_a_copy(f, k, &st) || !open_and_hold(f, k, &st))
+		return;
+	if (begins_anew(k, k->fd, st.st_size))
+		known_restart(&f->known, k, k->fd);
+	known_look_again(&f->known, k, k->fd);
+	if (waits_for_twin(k, &st))
+		return;
 	k->size = st.st_size;
 	k->used = f->turn;
-	if (begins_anew(k, k->fd)) {
-		known_restart(&f->known, k);
-		begins_anew(k, k->fd);
-	}
-	if (k->size > k->at)
+	if (k->size > k->at.at)
 		read_grown(f, k, k->fd);
 }
 
@@ -306,14 +331,14 @@ static void leave_gone(struct follow *f)
 {
 	for (size_t i = 0; i < f->known.n; i++) {
 		struct known *k = f->known.file[i];
-		off_t before = k->at;
+		const uint64_t before = k->at.text;
 
 		if (k->seen)
 			k->scans_gone = 0;
 		if (k->seen || k->fd < 0)
 			continue;
 		look_at(f, k);
-		if (k->at != before)
+		if (k->at.text != before)
 			k->scans_gone = 0;
 		if (k->scans_gone++ >= SCANS_GONE)
 			known_let_go(&f->known, k);

@@ -1,8 +1,7 @@
 /* follow_known.c - the files that a follower knows, by device and inode. */
 #include "cli/follow_known.h"
 
-#include "read/read.h"
-
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +18,10 @@ static uint64_t hash_of(const char *p, size_t n)
 	return h;
 }
 
-struct head head_of(int fd, bool *packed)
+static struct head head_of(int fd, enum packing *packing)
 {
 	char text[HEAD_BYTES];
-	struct head h = { .n = read_beginning(fd, text, sizeof text, packed) };
+	struct head h = { .n = read_beginning(fd, text, sizeof text, packing) };
 
 	h.hash = hash_of(text, h.n);
 	return h;
@@ -31,8 +30,8 @@ struct head head_of(int fd, bool *packed)
 bool head_is(const struct head *h, int fd)
 {
 	char text[HEAD_BYTES];
-	bool packed;
-	size_t n = read_beginning(fd, text, h->n, &packed);
+	enum packing packing;
+	size_t n = read_beginning(fd, text, h->n, &packing);
 
 	return n == h->n && hash_of(text, n) == h->hash;
 }
@@ -102,11 +101,28 @@ static bool begins_like(const struct head *known, const struct known *k, int fd)
 	return same_beginning(known, k) || (known->n < k->head.n && head_is(known, fd));
 }
 
-/* The text is the same, compressed or not: the file then counts as one that was read completely before it was
- * compressed. */
-static off_t goes_on_at(const struct known *k, bool other_packed, off_t at)
+/* Of two files that are there, the copy may be the shorter one: it is still being written. */
+static bool is_begun_copy(const struct known *k, const struct known *of)
 {
-	return k->packed || other_packed ? k->size : at;
+	int fd;
+	bool is;
+
+	if (k->head.n < HEAD_LEAST || of->head.n <= k->head.n)
+		return false;
+	fd = of->fd >= 0 ? of->fd : open(of->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	is = fd >= 0 && head_is(&k->head, fd);
+	if (fd >= 0 && fd != of->fd)
+		close(fd);
+	return is;
+}
+
+/* The same text in another file: what is compressed otherwise has the place in its text alone. */
+static struct read_place same_place(const struct known *k, enum packing packing, const struct read_place *at)
+{
+	if (k->packing == packing)
+		return *at;
+	return k->packing ? (struct read_place){ .text = at->text }
+			  : (struct read_place){ (off_t)at->text, at->text, at->text };
 }
 
 static void goes_on_from(struct past *p, struct known *k, int fd)
@@ -114,22 +130,49 @@ static void goes_on_from(struct past *p, struct known *k, int fd)
 	if (!begins_like(&p->head, k, fd))
 		return;
 	p->found = true;
-	if (goes_on_at(k, p->packed, p->at) > k->at)
-		k->at = goes_on_at(k, p->packed, p->at);
+	if (p->at.text >= k->at.text)
+		k->at = same_place(k, p->packing, &p->at);
 }
 
 static void find_twin(struct known_list *l, struct known *k, int fd)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (!l->file[i]->twin && begins_like(&l->file[i]->head, k, fd)) {
-			k->twin = l->file[i];
-			k->at = goes_on_at(k, k->twin->packed, k->twin->at);
+	for (size_t i = 0; i < l->n; i++) {
+		struct known *of = l->file[i];
+
+		if (of != k && !of->twin && (begins_like(&of->head, k, fd) || is_begun_copy(k, of))) {
+			k->twin = of;
 			return;
 		}
+	}
 	for (size_t i = 0; i < PAST_MAX && i < l->n_past; i++)
 		goes_on_from(&l->past[i], k, fd);
 	for (size_t i = 0; i < l->n_earlier; i++)
 		goes_on_from(&l->earlier[i], k, fd);
+}
+
+static bool has_twins(const struct known_list *l, const struct known *k)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->file[i]->twin == k)
+			return true;
+	return false;
+}
+
+void known_look_again(struct known_list *l, struct known *k, int fd)
+{
+	if (k->head.n == HEAD_BYTES)
+		return;
+	k->head = head_of(fd, &k->packing);
+	if (k->at.text || has_twins(l, k))
+		return; /* it is known by what was read of it */
+	k->twin = NULL;
+	find_twin(l, k, fd);
+}
+
+void known_part(struct known *k)
+{
+	k->at = same_place(k, k->twin->packing, &k->twin->at);
+	k->twin = NULL;
 }
 
 struct known *known_add(struct known_list *l, const char *path, const struct stat *st, int fd)
@@ -150,7 +193,7 @@ struct known *known_add(struct known_list *l, const char *path, const struct sta
 	k->size = st->st_size;
 	k->fd = -1;
 	k->seen = true;
-	k->head = head_of(fd, &k->packed);
+	k->head = head_of(fd, &k->packing);
 	find_twin(l, k, fd);
 	l->file[l->n++] = k;
 	if (4 * l->n > l->n_places ? !make_places(l) : (put(l, l->n - 1), false)) {
@@ -162,22 +205,36 @@ struct known *known_add(struct known_list *l, const char *path, const struct sta
 	return k;
 }
 
-/* Remembers what k was, for files that appear later: copies of it continue at the position to which k was read. */
-static void becomes_past(struct known_list *l, const struct known *k)
+/* For files that appear later. */
+static void remember(struct known_list *l, const struct known *k)
 {
 	if (k->head.n >= HEAD_LEAST)
-		l->past[l->n_past++ % PAST_MAX] = (struct past){ .head = k->head, .packed = k->packed, .at = k->at };
+		l->past[l->n_past++ % PAST_MAX] = (struct past){ .head = k->head, .packing = k->packing, .at = k->at };
+}
+
+/* Of the copies of k, one continues where it was read to; that one is
+ * what the others are copies of now. */
+static void leave_copies(struct known_list *l, const struct known *k)
+{
+	struct known *heir = NULL;
+
 	for (size_t i = 0; i < l->n; i++)
 		if (l->file[i]->twin == k) {
-			l->file[i]->at = goes_on_at(l->file[i], k->packed, k->at);
-			l->file[i]->twin = NULL;
+			l->file[i]->twin = heir;
+			if (heir)
+				continue;
+			heir = l->file[i];
+			heir->at = same_place(heir, k->packing, &k->at);
 		}
 }
 
-void known_restart(struct known_list *l, struct known *k)
+/* What was only cut at its end is read again, and is no copy of what it was. */
+void known_restart(struct known_list *l, struct known *k, int fd)
 {
-	becomes_past(l, k);
-	k->at = 0;
+	if (!head_is(&k->head, fd))
+		remember(l, k);
+	leave_copies(l, k);
+	k->at = (struct read_place){ 0 };
 	k->twin = NULL;
 	k->head = (struct head){ 0, 0 };
 }
@@ -201,8 +258,10 @@ void known_forget_gone(struct known_list *l)
 	size_t left = 0;
 
 	for (size_t i = 0; i < l->n; i++)
-		if (is_gone(l->file[i]))
-			becomes_past(l, l->file[i]);
+		if (is_gone(l->file[i])) {
+			remember(l, l->file[i]);
+			leave_copies(l, l->file[i]);
+		}
 	for (size_t i = 0; i < l->n; i++) {
 		struct known *k = l->file[i];
 
@@ -234,22 +293,36 @@ void known_free_all(struct known_list *l)
 
 /* --- between processes ------------------------------------------------------------------ */
 
-static void put_place(struct buf *out, const struct head *h, bool packed, off_t at)
+static void put_place(struct buf *out, const struct head *h, enum packing packing, const struct read_place *at)
 {
 	if (h->n >= HEAD_LEAST)
-		buf_printf(out, "%016" PRIx64 " %zu %d %lld\n", h->hash, h->n, packed, (long long)at);
+		buf_printf(out, "%016" PRIx64 " %zu %d %lld %" PRIu64 " %" PRIu64 "\n", h->hash, h->n, (int)packing,
+			   (long long)at->at, at->at_text, at->text);
 }
 
 void known_places(const struct known_list *l, struct buf *out)
 {
 	for (size_t i = 0; i < l->n; i++)
 		if (!l->file[i]->twin)
-			put_place(out, &l->file[i]->head, l->file[i]->packed, l->file[i]->at);
+			put_place(out, &l->file[i]->head, l->file[i]->packing, &l->file[i]->at);
 	for (size_t i = 0; i < PAST_MAX && i < l->n_past; i++)
-		put_place(out, &l->past[i].head, l->past[i].packed, l->past[i].at);
+		put_place(out, &l->past[i].head, l->past[i].packing, &l->past[i].at);
 	for (size_t i = 0, n = 0; i < l->n_earlier && n < PAST_MAX; n += !l->earlier[i++].found)
 		if (!l->earlier[i].found)
-			put_place(out, &l->earlier[i].head, l->earlier[i].packed, l->earlier[i].at);
+			put_place(out, &l->earlier[i].head, l->earlier[i].packing, &l->earlier[i].at);
+}
+
+static bool read_one(struct past *p, const char *line)
+{
+	long long at;
+	int packing;
+
+	if (sscanf(line, "%16" SCNx64 " %zu %d %lld %" SCNu64 " %" SCNu64, &p->head.hash, &p->head.n, &packing, &at,
+		   &p->at.at_text, &p->at.text) != 6)
+		return false;
+	p->packing = packing == PACKED_GZIP || packing == PACKED_ZSTD ? (enum packing)packing : PACKED_NOT;
+	p->at.at = (off_t)at;
+	return p->head.n <= HEAD_BYTES && at >= 0 && p->at.at_text <= p->at.text && p->at.text <= INT64_MAX;
 }
 
 void known_resume(struct known_list *l, struct slice places)
@@ -259,18 +332,6 @@ void known_resume(struct known_list *l, struct slice places)
 	for (size_t i = 0; i < places.n; i++)
 		lines += places.p[i] == '\n';
 	l->earlier = lines ? calloc(lines, sizeof *l->earlier) : NULL;
-	for (const char *p = places.p; l->earlier && l->n_earlier < lines; p = strchr(p, '\n') + 1) {
-		struct past *e = &l->earlier[l->n_earlier];
-		long long at;
-		int packed;
-
-		if (sscanf(p, "%16" SCNx64 " %zu %d %lld", &e->head.hash, &e->head.n, &packed, &at) != 4 ||
-		    e->head.n > HEAD_BYTES || at < 0) {
-			lines--;
-			continue;
-		}
-		e->packed = packed;
-		e->at = at;
-		l->n_earlier++;
-	}
+	for (const char *p = places.p; l->earlier && lines; p = strchr(p, '\n') + 1, lines--)
+		l->n_earlier += read_one(&l->earlier[l->n_earlier], p);
 }

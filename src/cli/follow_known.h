@@ -7,6 +7,7 @@
 #define RWKVMON_CLI_FOLLOW_KNOWN_H
 
 #include "base/buf.h"
+#include "read/read.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,14 +27,16 @@ struct known {
 	dev_t device;
 	ino_t inode;
 	int fd; /* held, or -1 */
-	bool packed;
+	enum packing packing;
 	bool seen; /* by this look */
 	bool more; /* the last turn left some of it */
 	unsigned scans_gone;
-	bool told;     /* that it cannot be read */
-	off_t at;      /* behind what was read */
-	off_t size;    /* when last read */
-	uint64_t used; /* the turn in which it was read last */
+	bool told; /* that it cannot be read */
+	struct read_place at;
+	off_t size;         /* when last read */
+	uint64_t used;      /* the turn in which it was read last */
+	off_t seen_size;    /* when last looked at, */
+	uint64_t seen_turn; /* and since which turn */
 	struct head head;
 	struct known *twin; /* its beginning is this one's: a copy, read only when that one is truncated or gone */
 };
@@ -46,16 +49,15 @@ struct known_list {
 	size_t n_places;
 	struct past { /* files that were truncated or went, a ring */
 		struct head head;
-		bool packed;
+		enum packing packing;
 		bool found; /* of an earlier one: it is among the files */
-		off_t at;
+		struct read_place at;
 	} past[PAST_MAX];
 	size_t n_past;
 	struct past *earlier; /* (n_earlier): that another process has read */
 	size_t n_earlier;
 };
 
-struct head head_of(int fd, bool *packed);
 /* Does the file still begin so? */
 bool head_is(const struct head *h, int fd);
 
@@ -64,8 +66,14 @@ struct known *known_find(const struct known_list *l, dev_t device, ino_t inode);
 /* A new file; where it is to be read from follows from its beginning. NULL: no memory. */
 struct known *known_add(struct known_list *l, const char *path, const struct stat *st, int fd);
 
+/* Looks at the beginning of a file that was short when it was last looked at: it may be that of another one. */
+void known_look_again(struct known_list *l, struct known *k, int fd);
+
+/* It has become longer than what it was copied from, and all of that one was read: goes on there. */
+void known_part(struct known *k);
+
 /* The file begins again. */
-void known_restart(struct known_list *l, struct known *k);
+void known_restart(struct known_list *l, struct known *k, int fd);
 
 /* Forgets files that are gone: those that were not seen, and of which nothing is left to read. */
 void known_forget_gone(struct known_list *l);

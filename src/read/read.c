@@ -44,13 +44,16 @@ struct reader {
 	int fd; /* of a file that is ours to close, or -1 */
 	read_pull *pull;
 	void *pull_ctx;
-	struct unpack *unpack; /* stands before pull; NULL: the source is plain */
-	struct retext *retext; /* stands before that; NULL: its lines are as they were written */
-	uint64_t raw_bytes;    /* pulled, as they lie in the files */
-	bool piece;            /* read_open_at: no torn last line, no trouble without a record */
-	off_t from;            /* … and where it began */
-	uint64_t most;         /* … and bytes to pull; 0: all */
-	uint64_t looks_until;  /* bytes after which a first look gives up; 0: reads all */
+	struct unpack *unpack;   /* stands before pull; NULL: the source is plain */
+	struct retext *retext;   /* stands before that; NULL: its lines are as they were written */
+	uint64_t raw_bytes;      /* pulled, as they lie in the files */
+	uint64_t text_bytes;     /* pulled, decompressed, of this source */
+	bool piece;              /* read_open_at: no torn last line, no trouble without a record */
+	struct read_place from;  /* … and where it began, */
+	struct read_place frame; /* … and the last frame that ended with or before what was given out, */
+	uint64_t pass_over;      /* … and bytes of text that are still to be passed over, */
+	uint64_t most;           /* … and bytes to pull; 0: all */
+	uint64_t looks_until;    /* bytes after which a first look gives up; 0: reads all */
 
 	struct part_file *file; /* goes out in parts; NULL: comes through the buffer */
 	off_t part_at;          /* where the next part begins */
@@ -247,12 +250,13 @@ int read_open(struct reader **out, const char *const *paths, size_t n, const str
 	return 0;
 }
 
-int read_open_at(struct reader **out, const char *name, int fd, off_t from, uint64_t most_bytes, struct err *err)
+int read_open_at(struct reader **out, const char *name, int fd, const struct read_place *from, uint64_t most_bytes,
+		 struct err *err)
 {
 	int ours = fcntl(fd, F_DUPFD_CLOEXEC, STDIN_FILENO + 1), rc;
 
 	*out = NULL;
-	if (ours < 0 || lseek(ours, from, SEEK_SET) < 0) {
+	if (ours < 0 || lseek(ours, from->at, SEEK_SET) < 0) {
 		rc = err_set_os(err, ERR_READ, errno, "%s: cannot be read", name);
 		if (ours >= 0)
 			close(ours);
@@ -263,18 +267,39 @@ int read_open_at(struct reader **out, const char *name, int fd, off_t from, uint
 		return no_memory(err);
 	(*out)->looks_until = 0;
 	(*out)->piece = true;
-	(*out)->from = from;
+	(*out)->from = (*out)->frame = *from;
+	(*out)->pass_over = from->text - from->at_text;
 	(*out)->most = most_bytes;
 	return 0;
 }
 
-off_t read_place(const struct reader *r)
+/* Bytes of the source's text that left the buffer in whole lines. */
+static uint64_t given_bytes(const struct reader *r)
 {
-	if (r->retext && !r->unpack)
-		return r->from + (off_t)retext_whole(r->retext);
+	return r->retext ? retext_whole(r->retext) : r->text_bytes - (r->end - r->start);
+}
+
+/* A line may begin in one frame and end in another: then reading goes on in the one where it begins. */
+static void note_frame(struct reader *r)
+{
+	const uint64_t text = r->unpack ? r->from.at_text + unpack_whole_text(r->unpack) : UINT64_MAX;
+
+	if (r->piece && text <= r->from.text + given_bytes(r))
+		r->frame = (struct read_place){ r->from.at + (off_t)unpack_whole(r->unpack), text, text };
+}
+
+struct read_place read_place(const struct reader *r)
+{
+	const uint64_t given = given_bytes(r);
+
 	if (r->unpack)
-		return r->from + (off_t)unpack_whole(r->unpack);
-	return r->from + (off_t)(r->raw_bytes - (r->end - r->start));
+		return (struct read_place){ r->frame.at, r->frame.at_text, r->from.text + given };
+	return (struct read_place){ r->from.at + (off_t)given, r->from.at_text + given, r->from.at_text + given };
+}
+
+bool read_may_pause(const struct reader *r)
+{
+	return block_over(&r->block, &r->decoder) && (!r->retext || retext_is_drained(r->retext));
 }
 
 /* A read_pull from the file's beginning, wherever its place is. */
@@ -302,14 +327,16 @@ static size_t pull_all(read_pull *pull, void *ctx, char *to, size_t n)
 	return have;
 }
 
-size_t read_beginning(int fd, char *to, size_t n, bool *packed)
+size_t read_beginning(int fd, char *to, size_t n, enum packing *packing)
 {
 	struct begin_of raw = { .fd = fd };
 	size_t have = pull_all(pull_begin, &raw, to, n);
 	struct slice begin = { to, have };
-	struct unpack *u = packing_of(begin) ? unpack_open(packing_of(begin), begin, pull_begin, &raw) : NULL;
+	struct unpack *u = NULL;
 
-	*packed = u != NULL;
+	*packing = packing_of(begin);
+	if (*packing)
+		u = unpack_open(*packing, begin, true, pull_begin, &raw);
 	if (u)
 		have = pull_all(unpack_pull, u, to, n);
 	unpack_close(u);
@@ -415,10 +442,11 @@ static int look_at_start(struct reader *r, struct err *err)
 		return err_set(err, ERR_UNSUPPORTED, "%s: is compressed; only plain files can be followed",
 			       source_name(r));
 	r->most = 0; /* frames come whole */
-	r->unpack = unpack_open(packing, begin, pull_raw, r);
+	r->unpack = unpack_open(packing, begin, r->piece, pull_raw, r);
 	if (!r->unpack)
 		return no_memory(err);
 	r->input.bytes -= r->end;
+	r->text_bytes = 0;
 	r->end = r->scanned = 0;
 	r->at_end = false;
 	return 0;
@@ -427,6 +455,7 @@ static int look_at_start(struct reader *r, struct err *err)
 static int open_source(struct reader *r, struct err *err)
 {
 	r->start = r->end = r->scanned = r->n_head = 0;
+	r->text_bytes = 0;
 	r->at_end = r->too_long = r->looked = r->formed = false;
 	r->is_open = r->begins = true;
 	if (r->pull && r->pull != pull_fd)
@@ -500,13 +529,30 @@ static size_t room(const struct reader *r)
 	return room < BLOCK_BYTES ? room : BLOCK_BYTES;
 }
 
+/* The source's text, decompressed, behind what is to be passed over. */
+static ssize_t pull_text(void *ctx, void *buffer, size_t n)
+{
+	struct reader *r = ctx;
+	ssize_t got = r->unpack ? unpack_pull(r->unpack, buffer, n) : pull_raw(r, buffer, n);
+
+	while (r->unpack && got > 0 && r->pass_over) {
+		const size_t over = r->pass_over < (size_t)got ? (size_t)r->pass_over : (size_t)got;
+
+		r->pass_over -= over;
+		got -= (ssize_t)over;
+		memmove(buffer, (char *)buffer + over, (size_t)got);
+		if (!got)
+			got = unpack_pull(r->unpack, buffer, n);
+	}
+	r->text_bytes += got > 0 ? (uint64_t)got : 0;
+	return got;
+}
+
 static ssize_t pull_block(struct reader *r)
 {
 	if (r->retext)
 		return retext_pull(r->retext, r->buffer + r->end, room(r));
-	if (r->unpack)
-		return unpack_pull(r->unpack, r->buffer + r->end, room(r));
-	return pull_raw(r, r->buffer + r->end, room(r));
+	return pull_text(r, r->buffer + r->end, room(r));
 }
 
 /* Checks what happened to the file whose end was reached. */
@@ -589,8 +635,7 @@ static int look_at_lines(struct reader *r, struct err *err)
 	r->formed = form != FORM_UNDECIDED;
 	if (form <= FORM_PLAIN)
 		return 0;
-	r->retext = retext_open(form, begin, goes_on, r->unpack ? unpack_pull : pull_raw,
-				r->unpack ? (void *)r->unpack : (void *)r);
+	r->retext = retext_open(form, begin, goes_on, pull_text, r);
 	if (!r->retext)
 		return no_memory(err);
 	r->input.bytes -= r->end;
@@ -648,6 +693,7 @@ static int hand_out(struct reader *r, struct block *b, size_t upto, struct err *
 	b->cap = cap;
 	r->start = 0;
 	r->end = r->scanned = rest;
+	note_frame(r);
 	return 1;
 }
 
@@ -836,8 +882,10 @@ int read_block(struct reader *r, struct block *b, struct err *err)
 			begin_parts(r);
 		if (rc)
 			return rc;
-		if (r->piece)
-			return 0; /* stays open: read_place asks where it is */
+		if (r->piece) { /* stays open: read_place asks where it is */
+			note_frame(r);
+			return 0;
+		}
 		close_source(r);
 	}
 	return 0;

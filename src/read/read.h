@@ -47,15 +47,27 @@ struct read_options {
 
 struct reader;
 
-/* Reads an open file: the whole lines from byte `from` on; an unfinished last one is not read. About `most_bytes` of it
- * (0: all). A reader without lines ends with 0. fd stays the caller's, its place moves. */
-int read_open_at(struct reader **out, const char *name, int fd, off_t from, uint64_t most_bytes, struct err *err);
+enum packing { PACKED_NOT, PACKED_GZIP, PACKED_ZSTD };
 
-/* After its end: behind what was read, where the next one may begin. */
-off_t read_place(const struct reader *r);
+/* How far a file was read. Of a plain one, all three are the same. */
+struct read_place {
+	off_t at;         /* bytes of the file: a line begins behind them, or a member or frame of a compressed one */
+	uint64_t at_text; /* bytes of text before that */
+	uint64_t text; /* bytes of text that were read: those behind at_text are decompressed again and passed over */
+};
 
-/* The first bytes of a file's text, decompressed if need be (*packed); less than n when it is shorter. */
-size_t read_beginning(int fd, char *to, size_t n, bool *packed);
+/* Reads an open file: the whole lines from a place on; an unfinished last one is not read. About `most_bytes` of it (0:
+ * all; a compressed file is read to its end). A reader without lines ends with 0. fd stays the caller's, its place
+ * moves. */
+int read_open_at(struct reader **out, const char *name, int fd, const struct read_place *from, uint64_t most_bytes,
+		 struct err *err);
+
+/* Where the next one may begin: behind what was given out. Before its end, only where read_may_pause says so. */
+struct read_place read_place(const struct reader *r);
+bool read_may_pause(const struct reader *r);
+
+/* The first bytes of a file's text, decompressed if need be (*packing); less than n when it is shorter. */
+size_t read_beginning(int fd, char *to, size_t n, enum packing *packing);
 
 /* Paths may be files, directories (their *.log and *.jsonl, rotated
  * and compressed ones too), patterns that match

@@ -305,6 +305,11 @@ uint64_t retext_whole(const struct retext *t)
 	return t->whole;
 }
 
+bool retext_is_drained(const struct retext *t)
+{
+	return t->out_at == t->out.used;
+}
+
 static uint32_t unit_at(const struct retext *t, size_t at)
 {
 	unsigned char a = (unsigned char)t->in.p[at], b = (unsigned char)t->in.p[at + 1];

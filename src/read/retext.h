@@ -32,5 +32,7 @@ ssize_t retext_pull(void *ctx, void *buffer, size_t n);
 
 /* Bytes of the source up to the last complete line. */
 uint64_t retext_whole(const struct retext *t);
+/* All of them were pulled. */
+bool retext_is_drained(const struct retext *t);
 
 #endif

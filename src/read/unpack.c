@@ -17,15 +17,18 @@ struct unpack {
 	enum packing packing;
 	read_pull *pull;
 	void *ctx;
-	unsigned char *in; /* (cap) */
-	size_t at, n, cap; /* of `in`: used up, filled, room */
-	uint64_t before;   /* bytes of the source that were in `in` and are not any more */
-	uint64_t whole;    /* bytes of the source behind which nothing is open */
-	size_t frame;      /* where this frame began in `in`; NOWHERE: that is gone */
-	bool in_end;       /* the source has no more */
-	bool inside;       /* a member or frame has begun and not ended */
-	bool searching;    /* for the next frame, after damage */
-	bool cut;          /* a line end must be inserted: text after damage begins a new line */
+	unsigned char *in;   /* (cap) */
+	size_t at, n, cap;   /* of `in`: used up, filled, room */
+	uint64_t before;     /* bytes of the source that were in `in` and are not any more */
+	uint64_t whole;      /* bytes of the source behind which nothing is open, */
+	uint64_t whole_text; /* and of the text up to there */
+	uint64_t text;       /* bytes that were put out */
+	bool goes_on;        /* what is open at the end may still come whole */
+	size_t frame;        /* where this frame began in `in`; NOWHERE: that is gone */
+	bool in_end;         /* the source has no more */
+	bool inside;         /* a member or frame has begun and not ended */
+	bool searching;      /* for the next frame, after damage */
+	bool cut;            /* a line end must be inserted: text after damage begins a new line */
 	bool done;
 	const char *damage;
 	z_stream gzip;
@@ -40,7 +43,7 @@ enum packing packing_of(struct slice begin)
 	return begin.n >= ZSTD_MAGIC_BYTES && !memcmp(begin.p, zstd_magic, ZSTD_MAGIC_BYTES) ? PACKED_ZSTD : PACKED_NOT;
 }
 
-struct unpack *unpack_open(enum packing packing, struct slice begin, read_pull *pull, void *ctx)
+struct unpack *unpack_open(enum packing packing, struct slice begin, bool goes_on, read_pull *pull, void *ctx)
 {
 	struct unpack *u = calloc(1, sizeof *u);
 
@@ -48,6 +51,7 @@ struct unpack *unpack_open(enum packing packing, struct slice begin, read_pull *
 		return NULL;
 	u->packing = packing;
 	u->frame = NOWHERE;
+	u->goes_on = goes_on;
 	u->pull = pull;
 	u->ctx = ctx;
 	u->cap = begin.n > PACKED_BLOCK_BYTES ? begin.n : PACKED_BLOCK_BYTES;
@@ -79,6 +83,11 @@ void unpack_close(struct unpack *u)
 uint64_t unpack_whole(const struct unpack *u)
 {
 	return u->whole;
+}
+
+uint64_t unpack_whole_text(const struct unpack *u)
+{
+	return u->whole_text;
 }
 
 const char *unpack_damage(struct unpack *u)
@@ -206,7 +215,7 @@ static size_t decompress_some(struct unpack *u, void *buffer, size_t n)
 /* `in` produced nothing: more input is needed, or there is none. -1 with errno. */
 static int go_on(struct unpack *u, size_t before)
 {
-	const char *early = u->inside ? "compressed data end too early" : NULL;
+	const char *early = u->inside && !u->goes_on ? "compressed data end too early" : NULL;
 
 	if (u->in_end && (u->at == before || u->at == u->n)) {
 		if (early && u->zstd && u->frame != NOWHERE) {
@@ -235,8 +244,11 @@ ssize_t unpack_pull(void *ctx, void *buffer, size_t n)
 		bool searched = u->searching;
 		size_t put = u->packing == PACKED_GZIP ? inflate_some(u, buffer, n) : decompress_some(u, buffer, n);
 
-		if (!u->inside && !u->searching)
+		u->text += put;
+		if (!u->inside && !u->searching) {
 			u->whole = u->before + u->at;
+			u->whole_text = u->text;
+		}
 		if (put)
 			return (ssize_t)put;
 		if (u->searching != searched || (u->at != before && u->at < u->n && !u->searching))

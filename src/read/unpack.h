@@ -12,8 +12,6 @@
 #include "base/slice.h"
 #include "read/read.h"
 
-enum packing { PACKED_NOT, PACKED_GZIP, PACKED_ZSTD };
-
 enum { PACKING_MAGIC_BYTES = 4 };
 
 /* By the first bytes of a file. */
@@ -21,8 +19,9 @@ enum packing packing_of(struct slice begin);
 
 struct unpack;
 
-/* `begin` was pulled already and is copied. NULL when memory is out. */
-struct unpack *unpack_open(enum packing packing, struct slice begin, read_pull *pull, void *ctx);
+/* `begin` was pulled already and is copied. `goes_on`: the source is still being written, so a member or frame without
+ * its end is no damage. NULL when memory is out. */
+struct unpack *unpack_open(enum packing packing, struct slice begin, bool goes_on, read_pull *pull, void *ctx);
 void unpack_close(struct unpack *u);
 
 /* A read_pull whose ctx is the struct unpack. */
@@ -30,6 +29,8 @@ ssize_t unpack_pull(void *ctx, void *buffer, size_t n);
 
 /* Bytes of the source, `begin` included, behind which nothing is open: members or frames that have come whole. */
 uint64_t unpack_whole(const struct unpack *u);
+/* … and of the text that they hold. */
+uint64_t unpack_whole_text(const struct unpack *u);
 
 /* The damage met since the last call, in a sentence for people, or NULL. */
 const char *unpack_damage(struct unpack *u);

@@ -131,12 +131,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (!all.used || packing_of((struct slice){ all.p, all.used }) != PACKED_ZSTD)
 		return 0;
-	u = unpack_open(PACKED_ZSTD, (struct slice){ all.p, 0 }, pull, &bytes);
+	u = unpack_open(PACKED_ZSTD, (struct slice){ all.p, 0 }, false, pull, &bytes);
 	require(u);
 	buf_clear(&text);
 	while ((got = unpack_pull(u, block, sizeof block)) > 0)
 		buf_add(&text, block, (size_t)got);
-	require(!got && unpack_whole(u) <= all.used);
+	require(!got && unpack_whole(u) <= all.used && unpack_whole_text(u) <= text.used);
 	unpack_close(u);
 	require(noise || count_lines(&text, noise) == whole);
 	return 0;

@@ -124,8 +124,8 @@ def await_looks(dir, url, name, looks=3):
 
 def check_copied_and_packed(dir, url):
     """logrotate's copytruncate, and its compression later: each record once, however fast the file grows again."""
-    lines = [line.replace("rwkv-sess-", "rwkv-sess-y") for line in open(f"{dir}/a.log")]
-    for name, rest in (("slow", 40), ("fast", len(lines))):
+    for name, rest in (("slow", 40), ("fast", 1000)):
+        lines = [line.replace("rwkv-sess-", f"rwkv-sess-{name}-") for line in open(f"{dir}/a.log")]
         before, log = records(url), f"{dir}/{name}.log"
         with open(log, "a") as f:
             f.writelines(lines[:60])
@@ -142,6 +142,53 @@ def check_copied_and_packed(dir, url):
             subprocess.run(["gzip", log + ".1"], check=True)
             more += await_looks(dir, url, name + "-packed")
             check(records(url) == before + steps + more, "a packed log counted twice:", name)
+
+
+def packers():
+    """Commands that compress a file in its place."""
+    for command, end in ((["gzip"], ".gz"), (["zstd", "-q", "--rm"], ".zst")):
+        if shutil.which(command[0]):
+            yield command, end
+        else:
+            skipped(f"serve_test: logs that {command[0]} compresses: it is not installed")
+
+
+def check_packed_in_place(dir, url):
+    """A log that is compressed under its follower: at once, in steps that a slow disk makes, and while it is copied."""
+    lines = open(f"{dir}/a.log").read().splitlines(keepends=True)
+    for command, end in packers():
+        for way in ("at once", "in steps"):
+            log, before = f"{dir}/{command[0]} {way}.jsonl", records(url)
+            mine = [line.replace("rwkv-sess-", f"rwkv-sess-{command[0]}-{way[0]}") for line in lines] * 20
+            steps = sum('"event_type":"inference_step","' in line for line in mine)
+            with open(log, "w") as f:
+                f.writelines(mine)
+            await_true("a log that is to be compressed", lambda: records(url) == before + steps)
+            if way == "at once":
+                subprocess.run([*command, log], check=True)
+            else:
+                packed = subprocess.run([command[0], "-c", log], capture_output=True, check=True).stdout
+                with open(log + end, "wb") as f:
+                    for at in range(0, len(packed), len(packed) // 4 + 1):
+                        time.sleep(1.2)  # found empty, then as it grows
+                        f.write(packed[at:at + len(packed) // 4 + 1])
+                        f.flush()
+                os.unlink(log)
+            time.sleep(4.5)  # what is gone is forgotten, what is new is found
+            check(records(url) == before + steps, "a log counted twice:", command, way, records(url) - before - steps)
+    before = records(url)
+    head = [line.replace("rwkv-sess-", "rwkv-sess-w") for line in lines]
+    with open(f"{dir}/copied.log", "w") as f:
+        f.writelines(head)
+    await_true("a log that is to be copied", lambda: records(url) == before + 151)
+    with open(f"{dir}/copied.log.1", "w") as f:
+        f.write("".join(head)[:300])  # less than what a file is known by
+        f.flush()
+        time.sleep(2.5)
+        f.write("".join(head)[300:])
+    os.truncate(f"{dir}/copied.log", 0)
+    time.sleep(2.5)
+    check(records(url) == before + 151, "a copy that comes in pieces counted twice:", records(url) - before - 151)
 
 
 def check_odd_entries(dir, url, server):
@@ -308,6 +355,7 @@ check_findings_are_kept(dir, url)
 check_files_come(dir, url)
 check_compressed(dir, url)
 check_copied_and_packed(dir, url)
+check_packed_in_place(dir, url)
 check_odd_entries(dir, url, server)
 check_kept_lines(dir, url)
 check_actions(dir, url)

@@ -195,6 +195,49 @@ open("grown/a.log", "w").writelines(open(logs[1]))
 ship("grown", "--once")
 check(same(arrived(), steps_of(logs[1])), "after a rotation", arrived())
 
+# --- logs that are compressed, while they are shipped and while nobody ships: each line arrives, and once -------
+for command, end in ((["gzip"], ".gz"), (["zstd", "-q", "--rm"], ".zst")):
+    if not shutil.which(command[0]):
+        print(f"SKIPPED: logs that {command[0]} compresses: it is not installed", flush=True)
+        continue
+    reset()
+    os.mkdir(command[0])
+    log = f"{command[0]}/a.jsonl"
+    with open(log, "w") as f:
+        f.writelines(whole[:150])
+    shipping = start([rwkvmon, "ship", command[0], "--to", url, "-q"])
+    await_true("the session's start", lambda: any(r["event_type"] == "session_start" for r in Engine.taken))
+    subprocess.run([*command, log], check=True)
+    time.sleep(5)  # what is gone is forgotten, what is new is found
+    stop(shipping, signal.SIGTERM)
+    with open(f"{command[0]}/want", "w") as f:
+        f.writelines(whole[:150])
+    check(same(arrived(), steps_of(f"{command[0]}/want")), "compressed while it is shipped", command, arrived())
+    reset()
+    subprocess.run([*command, "-d", log + end], check=True)
+    with open(log, "a") as f:
+        f.writelines(whole[150:])
+    subprocess.run([*command, log], check=True)
+    ship(command[0], "--once")
+    with open(f"{command[0]}/want", "w") as f:
+        f.writelines(whole[150:])
+    check(same(arrived(), steps_of(f"{command[0]}/want")), "written to and compressed while nobody shipped", command, arrived())
+
+# --- stopped while it reads a long log: what was read is in the spool, the rest is read by the next one ----------
+reset()
+os.mkdir("long")
+with open("long/a.log", "w") as f:
+    for i in range(400000):
+        f.write('{"timestamp":"2025-09-11T12:%02d:%02d.%03dZ","session_id":"s1","event_type":"inference_step","sequence_length":%d,'
+                '"phase":"decode","token_count":1,"performance":{"token_latency_ms":1},"instance":"h:1"}\n'
+                % (i // 60000, i // 1000 % 60, i % 1000, i + 1))
+for pause in (0.3, 0.35, 0.4, 0.5):
+    shipping = start([rwkvmon, "ship", "long", "--to", url, "-q"])
+    time.sleep(pause)
+    stop(shipping, signal.SIGTERM)
+ship("long", "--once")
+check(arrived()["h:1"]["records"] == 400000, "stopped while it reads", arrived())
+
 # --- alarms do not wait for the minute -----------------------------------------------------------------------
 reset()
 os.mkdir("live")
