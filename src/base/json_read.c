@@ -1,7 +1,10 @@
 /* json_read.c - finds values in JSON texts without building a tree. */
 #include "base/json_read.h"
 
+#include "base/utf8.h"
+
 #include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -121,21 +124,10 @@ bool json_read_element(struct slice array, size_t *at, struct slice *element)
 
 static void add_utf8(struct buf *out, uint32_t c)
 {
-	if (c < 0x80) {
-		buf_char(out, (char)c);
-		return;
-	}
-	if (c >= 0x10000) {
-		buf_char(out, (char)(0xf0 | c >> 18));
-		buf_char(out, (char)(0x80 | (c >> 12 & 0x3f)));
-	} else if (c >= 0x800) {
-		buf_char(out, (char)(0xe0 | c >> 12));
-	} else {
-		buf_char(out, (char)(0xc0 | c >> 6));
-	}
-	if (c >= 0x800)
-		buf_char(out, (char)(0x80 | (c >> 6 & 0x3f)));
-	buf_char(out, (char)(0x80 | (c & 0x3f)));
+	char bytes[4];
+	const size_t n = utf8_encode(bytes, c);
+
+	buf_add(out, bytes, n);
 }
 
 /* Value of the four hex digits at i; UINT32_MAX: they are not hex digits. */
@@ -152,17 +144,19 @@ static uint32_t hex4(struct slice s, size_t i)
 	return value;
 }
 
-/* Appends the character \uXXXX at i, together with the other half if it is a surrogate pair; a lone surrogate becomes
- * U+FFFD. Returns the position after it.
+/* Appends the character \uXXXX at i, together with the other half if it is a surrogate pair; a lone surrogate, and what
+ * is no character, becomes U+FFFD. Returns the position after it.
  */
 static size_t add_escaped(struct buf *out, struct slice s, size_t i)
 {
 	uint32_t c = hex4(s, i + 2), low;
 
-	if (c == UINT32_MAX || !c)
-		c = 0xfffd;
+	if (c == UINT32_MAX) {
+		add_utf8(out, 0xfffd);
+		return i + 2;
+	}
 	if (c < 0xd800 || c > 0xdfff) {
-		add_utf8(out, c);
+		add_utf8(out, c ? c : 0xfffd);
 		return i + 6;
 	}
 	low = c < 0xdc00 && i + 7 < s.n && s.p[i + 6] == '\\' && s.p[i + 7] == 'u' ? hex4(s, i + 8) : UINT32_MAX;
@@ -174,39 +168,71 @@ static size_t add_escaped(struct buf *out, struct slice s, size_t i)
 	return i + 12;
 }
 
-bool json_read_text(struct buf *out, struct slice value)
+size_t json_read_string(struct buf *out, struct slice text)
 {
 	static const char plain[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+	const size_t behind = text.n && text.p[0] == '"' ? skip_string(text, 0) : 0;
 
-	if (value.n < 2 || value.p[0] != '"' || skip_string(value, 0) != value.n)
-		return false;
-	value.n--;
-	for (size_t i = 1; i < value.n;) {
-		const char *known;
+	text.n = behind ? behind - 1 : 0;
+	for (size_t i = 1; i < text.n;) {
+		const char *known, *escape = memchr(text.p + i, '\\', text.n - i);
+		const size_t upto = escape ? (size_t)(escape - text.p) : text.n;
 
-		if (value.p[i] != '\\') {
-			buf_char(out, value.p[i++]);
-		} else if (value.p[i + 1] == 'u') {
-			i = add_escaped(out, value, i);
-		} else {
-			known = memchr(plain, value.p[i + 1], sizeof plain - 1);
-			buf_char(out, known ? meant[known - plain] : value.p[i + 1]);
-			i += 2;
+		buf_add(out, text.p + i, upto - i);
+		i = upto;
+		if (!escape)
+			break;
+		if (text.p[i + 1] == 'u') {
+			i = add_escaped(out, text, i);
+			continue;
 		}
+		known = memchr(plain, text.p[i + 1], sizeof plain - 1);
+		buf_char(out, known ? meant[known - plain] : text.p[i + 1]);
+		i += 2;
 	}
-	return true;
+	return behind;
+}
+
+bool json_read_text(struct buf *out, struct slice value)
+{
+	return value.n >= 2 && value.p[0] == '"' && skip_string(value, 0) == value.n &&
+	       json_read_string(out, value) == value.n;
+}
+
+/* -? digits, perhaps a fraction, perhaps an exponent: what strtod takes beyond that is no JSON. */
+static bool is_number(struct slice s, bool whole)
+{
+	size_t i = s.n && s.p[0] == '-', from = i;
+
+	while (i < s.n && isdigit((unsigned char)s.p[i]))
+		i++;
+	if (i == from)
+		return false;
+	if (!whole && i < s.n && s.p[i] == '.')
+		for (from = ++i; i < s.n && isdigit((unsigned char)s.p[i]);)
+			i++;
+	if (i == from)
+		return false;
+	if (!whole && i < s.n && (s.p[i] | 32) == 'e') {
+		i++;
+		i += i < s.n && (s.p[i] == '+' || s.p[i] == '-');
+		for (from = i; i < s.n && isdigit((unsigned char)s.p[i]);)
+			i++;
+	}
+	return i == s.n && i != from;
 }
 
 bool json_read_whole(struct slice value, int64_t *out)
 {
-	char digits[24], *end;
+	char digits[24];
 
-	if (!value.n || value.n >= sizeof digits)
+	if (!is_number(value, true) || value.n >= sizeof digits)
 		return false;
 	memcpy(digits, value.p, value.n);
 	digits[value.n] = 0;
-	*out = strtoll(digits, &end, 10);
-	return !*end;
+	errno = 0;
+	*out = strtoll(digits, NULL, 10);
+	return !errno;
 }
 
 /* Up to 15 digits with or without a point: whole number and power of ten are exact, so that their quotient is rounded
@@ -224,7 +250,7 @@ static bool read_short(struct slice value, double *out)
 	if (digits && i < value.n && value.p[i] == '.')
 		for (i++; i < value.n && digits <= 15 && isdigit((unsigned char)value.p[i]); i++, digits++, behind++)
 			whole = whole * 10 + (value.p[i] - '0');
-	if (i < value.n || !digits || digits > 15)
+	if (i < value.n || !digits || digits > 15 || value.p[i - 1] == '.')
 		return false;
 	*out = (double)whole / tens[behind];
 	*out = negative ? -*out : *out;
@@ -233,14 +259,14 @@ static bool read_short(struct slice value, double *out)
 
 bool json_read_number(struct slice value, double *out)
 {
-	char text[40], *end;
+	char text[1100]; /* every double has its exact decimal number in 1,077 characters */
 
 	if (read_short(value, out))
 		return true;
-	if (!value.n || value.n >= sizeof text)
+	if (!is_number(value, false) || value.n >= sizeof text)
 		return false;
 	memcpy(text, value.p, value.n);
 	text[value.n] = 0;
-	*out = strtod(text, &end);
-	return !*end && isfinite(*out);
+	*out = strtod(text, NULL);
+	return isfinite(*out);
 }

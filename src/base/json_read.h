@@ -20,10 +20,14 @@ bool json_read_pair(struct slice object, size_t *at, struct slice *name, struct 
  * (then *at is SIZE_MAX). */
 bool json_read_element(struct slice array, size_t *at, struct slice *element);
 
-/* Appends the unescaped text of a string. False: the value is not a string. */
+/* Appends the unescaped text of the string with which the text begins, and returns its bytes, quotes included; 0: there
+ * is none, or it does not end. */
+size_t json_read_string(struct buf *out, struct slice text);
+
+/* The same of a whole value. False: the value is not a string. */
 bool json_read_text(struct buf *out, struct slice value);
 
-/* Reads a whole number; false when the value is not one. */
+/* Reads a whole number; false when the value is none, or one that does not fit. */
 bool json_read_whole(struct slice value, int64_t *out);
 
 /* A finite number; false when the value is none. */

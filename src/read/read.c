@@ -623,11 +623,24 @@ static ssize_t follow(struct reader *r)
 	}
 }
 
+/* What a file is encoded in is written at its beginning, where a piece of it does not begin. */
+static enum text_form form_of(const struct reader *r, struct slice begin)
+{
+	enum packing packing;
+	enum text_form form;
+	char mark[2];
+
+	if (!r->piece || !r->from.text)
+		return text_form_of(begin, r->at_end);
+	form = text_form_of((struct slice){ mark, read_beginning(r->fd, mark, sizeof mark, &packing) }, false);
+	return form == FORM_UTF16LE || form == FORM_UTF16BE ? form : text_form_of(begin, r->at_end);
+}
+
 /* At the first lines: removes what a container or another encoding put around them. */
 static int look_at_lines(struct reader *r, struct err *err)
 {
 	struct slice begin = { r->buffer + r->start, r->end - r->start };
-	enum text_form form = text_form_of(begin, r->at_end);
+	enum text_form form = form_of(r, begin);
 	bool goes_on = r->piece || (r->opts.stop && r->at + 1 == r->sources.n);
 
 	if (r->opts.map || r->start)

@@ -2,12 +2,21 @@
 #include "read/retext.h"
 
 #include "base/buf.h"
+#include "base/hash.h"
+#include "base/json_read.h"
 #include "base/utf8.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { PULL_BYTES = 64 << 10, LOOK_LINES = 16, LOOK_MOST = 64 << 10, PREFIX_MAX = 512 };
+enum { PULL_BYTES = 64 << 10, LOOK_LINES = 16, LOOK_MOST = 64 << 10, PREFIX_MAX = 512, PENDING_MAX = 16 };
+
+/* Pieces of a line whose last one is still to come; of each stream its own. */
+struct pending {
+	uint64_t stream;
+	struct buf text; /* may be empty */
+	bool is;
+};
 
 struct retext {
 	enum text_form form;
@@ -18,7 +27,9 @@ struct retext {
 	size_t at;
 	struct buf out; /* from out_at on not yet pulled */
 	size_t out_at;
-	struct buf parts;   /* pieces of a line whose end is still to come */
+	size_t out_ready; /* up to where it may be pulled: while pieces are pending and the source goes on, what comes
+			   * between them waits, too */
+	struct pending pending[PENDING_MAX];
 	struct buf scratch; /* of one line */
 	uint64_t used, whole;
 };
@@ -45,76 +56,12 @@ static bool is_record(struct slice s)
 	return s.n && *s.p == '{' && has(s, "\"event_type\"");
 }
 
-static bool four_digits(struct slice s, uint32_t *code)
-{
-	*code = 0;
-	for (size_t i = 0; i < 4; i++) {
-		static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-		const char *d = i < s.n && s.p[i] ? strchr(digits, s.p[i]) : NULL;
-
-		if (!d)
-			return false;
-		*code = *code << 4 | (uint32_t)((d - digits) & 15);
-	}
-	return true;
-}
-
 static void add_code(struct buf *out, uint32_t c)
 {
 	char bytes[4];
 	size_t n = utf8_encode(bytes, c);
 
 	buf_add(out, bytes, n);
-}
-
-/* Behind \u; surrogates come in pairs, one alone is no character. Bytes that were used. */
-static size_t add_escaped_code(struct buf *out, struct slice s)
-{
-	uint32_t c, low;
-
-	if (!four_digits(s, &c))
-		return 0;
-	if (c < 0xd800 || c > 0xdfff) {
-		add_code(out, c);
-		return 4;
-	}
-	if (c < 0xdc00 && s.n >= 10 && s.p[4] == '\\' && s.p[5] == 'u' &&
-	    four_digits((struct slice){ s.p + 6, s.n - 6 }, &low) && low >= 0xdc00 && low <= 0xdfff) {
-		add_code(out, 0x10000 + ((c - 0xd800) << 10 | (low - 0xdc00)));
-		return 10;
-	}
-	add_code(out, 0xfffd);
-	return 4;
-}
-
-/* The text of a JSON string up to its end; false: it has none. */
-static bool add_string(struct buf *out, struct slice s)
-{
-	static const char from[] = "nrtbf\"\\/", to[] = "\n\r\t\b\f\"\\/";
-
-	while (s.n) {
-		const char *plain = s.p, *kind;
-		size_t n = 0;
-
-		while (n < s.n && plain[n] != '"' && plain[n] != '\\')
-			n++;
-		buf_add(out, plain, n);
-		if (n == s.n)
-			return false;
-		if (plain[n] == '"')
-			return true;
-		s = (struct slice){ s.p + n + 1, s.n - n - 1 };
-		if (!s.n)
-			return false;
-		kind = *s.p ? strchr(from, *s.p) : NULL;
-		n = 1;
-		if (kind)
-			buf_char(out, to[kind - from]);
-		else if (*s.p == 'u')
-			n += add_escaped_code(out, (struct slice){ s.p + 1, s.n - 1 });
-		s = (struct slice){ s.p + n, s.n - n };
-	}
-	return false;
 }
 
 /* The bytes of a JSON array of their numbers: so journald writes a text that is not UTF-8 or has control characters.
@@ -159,11 +106,11 @@ static struct slice value_of(struct slice line, const char *key)
 /* A text as a JSON string or as numbers of bytes; false: it is neither. */
 static bool add_text(struct buf *out, struct slice value)
 {
-	const struct slice inside = { value.p + 1, value.n - 1 };
-
 	if (!value.n || (*value.p != '"' && *value.p != '['))
 		return false;
-	return *value.p == '"' ? add_string(out, inside) : add_numbered_bytes(out, inside);
+	if (*value.p == '[')
+		return add_numbered_bytes(out, (struct slice){ value.p + 1, value.n - 1 });
+	return json_read_string(out, value) != 0;
 }
 
 /* What follows a prefix such as a colour or a service's name; n 0: no record does. */
@@ -175,60 +122,98 @@ static struct slice behind_prefix(struct slice text)
 	return brace && is_record(rest) && rest.p[rest.n - 1] == '}' ? rest : (struct slice){ text.p, 0 };
 }
 
+/* What a line holds. */
+struct inner {
+	struct slice text;
+	bool is;         /* false: the line is not wrapped */
+	bool part;       /* its end comes with the next one of its stream */
+	uint64_t stream; /* 0 where there is but one */
+};
+
+static uint64_t stream_of(struct slice value)
+{
+	const char *end = value.n > 1 ? memchr(value.p + 1, '"', value.n - 1) : NULL;
+
+	return end ? hash_of((struct slice){ value.p, (size_t)(end - value.p) }) : 0;
+}
+
+/* Docker ends each line's last piece with a line end; its driver for the journal says which pieces are not the last. */
+static void tell_part(struct inner *in, struct slice line, bool log)
+{
+	struct slice stream = value_of(line, "\"stream\""), id = value_of(line, "\"CONTAINER_PARTIAL_ID\"");
+
+	if (log && stream.n) {
+		in->part = !in->text.n || in->text.p[in->text.n - 1] != '\n';
+		in->text.n -= !in->part;
+	} else if (id.n) {
+		in->part = has(line, "\"CONTAINER_PARTIAL_MESSAGE\"");
+	}
+	in->stream = stream_of(id.n ? id : stream);
+}
+
 /* A JSON object that holds the line as a text. */
-static struct slice out_of_object(struct slice line, struct buf *scratch, bool *part)
+static struct inner out_of_object(struct slice line, struct buf *scratch)
 {
 	static const char *const keys[] = { "\"log\"", "\"MESSAGE\"", "\"message\"", "\"line\"" };
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		struct slice text = value_of(line, keys[i]), record;
+		struct inner in = { .is = true };
 
 		buf_clear(scratch);
-		if (!add_text(scratch, text) || scratch->failed || !scratch->used)
+		if (!add_text(scratch, value_of(line, keys[i])) || scratch->failed)
 			continue;
-		*part = i == 0 && scratch->p[scratch->used - 1] != '\n' && has(line, "\"stream\"");
-		if (*part)
-			return buf_slice(scratch);
-		record = behind_prefix(trim(buf_slice(scratch)));
-		return record.n ? record : trim(buf_slice(scratch));
+		in.text = buf_slice(scratch);
+		tell_part(&in, line, i == 0);
+		return in;
 	}
-	return (struct slice){ line.p, 0 };
+	return (struct inner){ .is = false };
 }
 
-/* TIME stdout F REST, or P where the rest goes on. */
-static bool out_of_cri(struct slice line, struct slice *rest, bool *part)
+/* TIME stdout F REST, or P where the rest goes on; tags may follow, as in F:TAG. An end may have nothing to add. */
+static struct inner out_of_cri(struct slice line)
 {
-	static const char *const tags[] = { " stdout F ", " stderr F ", " stdout P ", " stderr P " };
-	struct slice begin = { line.p, line.n < 64 ? line.n : 64 };
+	static const char *const streams[] = { " stdout ", " stderr " };
+	const char *end = line.p + line.n;
 
-	for (size_t i = 0; i < 4; i++) {
-		const char *at = memmem(begin.p, begin.n, tags[i], strlen(tags[i]));
+	for (size_t i = 0; i < 2; i++) {
+		const char *at = memmem(line.p, line.n < 64 ? line.n : 64, streams[i], strlen(streams[i])), *text;
 
-		if (!at)
+		at = at ? at + strlen(streams[i]) : end;
+		if (at == end || (*at != 'F' && *at != 'P') || (at + 1 < end && at[1] != ' ' && at[1] != ':'))
 			continue;
-		at += strlen(tags[i]);
-		*rest = (struct slice){ at, (size_t)(line.p + line.n - at) };
-		*part = i >= 2;
-		return true;
+		text = memchr(at, ' ', (size_t)(end - at));
+		text = text ? text + 1 : end;
+		return (struct inner){ { text, (size_t)(end - text) }, true, *at == 'P', i };
 	}
-	return false;
+	return (struct inner){ .is = false };
 }
 
-/* The line inside, in *scratch or in the line itself; n 0: it is not wrapped. *part: its end comes with the next one.
- */
-static struct slice retext_unwrap(struct slice line, struct buf *scratch, bool *part)
+/* The line inside, in *scratch or in the line itself. Of a piece, every byte counts, blanks at its ends too. */
+static struct inner retext_unwrap(struct slice line, struct buf *scratch)
 {
-	struct slice rest = trim(line);
-	const char *brace = memchr(rest.p, '{', rest.n < PREFIX_MAX ? rest.n : PREFIX_MAX);
+	const char *brace;
+	struct inner in;
 
-	*part = false;
-	if (out_of_cri(rest, &rest, part))
-		return rest;
-	if (!brace || (brace == rest.p && is_record(rest)))
-		return (struct slice){ line.p, 0 };
-	if (brace == rest.p)
-		return out_of_object(rest, scratch, part);
-	return behind_prefix(rest);
+	line.n -= line.n && line.p[line.n - 1] == '\r';
+	in = out_of_cri(line);
+	if (in.is)
+		return in;
+	line = trim(line);
+	brace = memchr(line.p, '{', line.n < PREFIX_MAX ? line.n : PREFIX_MAX);
+	if (brace && brace == line.p && !is_record(line))
+		return out_of_object(line, scratch);
+	if (brace && brace != line.p)
+		in = (struct inner){ .text = behind_prefix(line) };
+	in.is = in.text.n;
+	return in;
+}
+
+/* Without a prefix that the program itself, or a shell, has put before the record. */
+static struct slice bare(struct slice text)
+{
+	const struct slice trimmed = trim(text), record = behind_prefix(trimmed);
+
+	return record.n ? record : trimmed;
 }
 
 /* --- what a text is ---------------------------------------------------------------------- */
@@ -241,13 +226,13 @@ static enum text_form form_of_lines(struct slice text, bool all, int *lines)
 
 	for (*lines = 0; *lines < LOOK_LINES && text.n && form == FORM_UNDECIDED; ++*lines) {
 		const char *end = memchr(text.p, '\n', text.n);
-		struct slice line = { text.p, end ? (size_t)(end - text.p) : text.n }, inner;
-		bool part;
+		struct slice line = { text.p, end ? (size_t)(end - text.p) : text.n };
+		struct inner in;
 
 		if (!end && !all)
 			break;
-		inner = retext_unwrap(line, &scratch, &part);
-		if (inner.n && (part || is_record(inner)))
+		in = retext_unwrap(line, &scratch);
+		if (in.is && (in.part || is_record(bare(in.text))))
 			form = FORM_WRAPPED;
 		else if (is_record(line))
 			form = FORM_PLAIN;
@@ -295,7 +280,8 @@ void retext_close(struct retext *t)
 		return;
 	buf_free(&t->in);
 	buf_free(&t->out);
-	buf_free(&t->parts);
+	for (size_t i = 0; i < PENDING_MAX; i++)
+		buf_free(&t->pending[i].text);
 	buf_free(&t->scratch);
 	free(t);
 }
@@ -307,7 +293,7 @@ uint64_t retext_whole(const struct retext *t)
 
 bool retext_is_drained(const struct retext *t)
 {
-	return t->out_at == t->out.used;
+	return t->out_at == t->out_ready;
 }
 
 static uint32_t unit_at(const struct retext *t, size_t at)
@@ -337,27 +323,77 @@ static void convert_utf16(struct retext *t)
 			c = 0xfffd;
 		add_code(&t->out, c);
 		t->at += 2;
+		if (c == '\n')
+			t->whole = t->used + t->at;
 	}
-	t->whole = t->used + t->at;
+	t->out_ready = t->out.used;
+}
+
+static struct pending *pending_of(struct retext *t, uint64_t stream)
+{
+	for (size_t i = 0; i < PENDING_MAX; i++)
+		if (t->pending[i].is && t->pending[i].stream == stream)
+			return &t->pending[i];
+	return NULL;
+}
+
+static size_t pending_bytes(const struct retext *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < PENDING_MAX; i++)
+		n += t->pending[i].is ? t->pending[i].text.used + 1 : 0;
+	return n;
+}
+
+static void put_text(struct retext *t, struct slice text)
+{
+	buf_add(&t->out, text.p, text.n);
+	buf_char(&t->out, '\n');
+}
+
+static void put_pending(struct retext *t, struct pending *p)
+{
+	put_text(t, bare(buf_slice(&p->text)));
+	t->out.failed |= p->text.failed;
+	buf_clear(&p->text);
+	p->is = false;
+}
+
+static void put_all_pending(struct retext *t)
+{
+	for (size_t i = 0; i < PENDING_MAX; i++)
+		if (t->pending[i].is)
+			put_pending(t, &t->pending[i]);
+}
+
+static struct pending *new_pending(struct retext *t, uint64_t stream)
+{
+	size_t i = 0;
+
+	while (i < PENDING_MAX && t->pending[i].is)
+		i++;
+	if (i == PENDING_MAX)
+		put_pending(t, &t->pending[--i]); /* more streams at once than anyone has seen */
+	t->pending[i].is = true;
+	t->pending[i].stream = stream;
+	return &t->pending[i];
 }
 
 static void put_line(struct retext *t, struct slice line)
 {
-	bool part;
-	struct slice inner = retext_unwrap(line, &t->scratch, &part);
+	const struct inner in = retext_unwrap(line, &t->scratch);
+	struct pending *p = in.is ? pending_of(t, in.stream) : NULL;
 
-	if (!inner.n)
-		inner = line;
-	if (part || t->parts.used)
-		buf_add(&t->parts, inner.p, inner.n);
-	if (part && t->parts.used <= RETEXT_LINE_MAX)
+	t->out.failed |= t->scratch.failed;
+	if (!in.is || (!p && !in.part)) {
+		put_text(t, in.is ? bare(in.text) : line);
 		return;
-	if (t->parts.used)
-		inner = buf_slice(&t->parts);
-	buf_add(&t->out, inner.p, inner.n);
-	buf_char(&t->out, '\n');
-	t->out.failed |= t->parts.failed || t->scratch.failed;
-	buf_clear(&t->parts);
+	}
+	p = p ? p : new_pending(t, in.stream);
+	buf_add(&p->text, in.text.p, in.text.n);
+	if (!in.part || p->text.used > RETEXT_LINE_MAX)
+		put_pending(t, p);
 }
 
 static void convert_lines(struct retext *t)
@@ -372,9 +408,17 @@ static void convert_lines(struct retext *t)
 		rest.n = end ? (size_t)(end - rest.p) : rest.n;
 		put_line(t, rest);
 		t->at += rest.n + (end != NULL);
-		if (!t->parts.used)
+		if (t->out.used - t->out_ready > RETEXT_LINE_MAX)
+			put_all_pending(t);
+		if (!pending_bytes(t)) {
 			t->whole = t->used + t->at;
+			t->out_ready = t->out.used;
+		}
 	}
+	if (t->ended)
+		put_all_pending(t);
+	if (!t->goes_on)
+		t->out_ready = t->out.used;
 }
 
 /* 0: there is more in `out`, or the end has come; -1 with errno. */
@@ -398,21 +442,29 @@ static int pull_more(struct retext *t)
 	return got > 0;
 }
 
+static void drop_pulled(struct retext *t)
+{
+	memmove(t->out.p, t->out.p + t->out_at, t->out.used - t->out_at);
+	t->out.used -= t->out_at;
+	t->out_ready -= t->out_at;
+	t->out_at = 0;
+}
+
 ssize_t retext_pull(void *ctx, void *buffer, size_t n)
 {
 	struct retext *t = ctx;
 
-	while (t->out_at == t->out.used) {
+	while (retext_is_drained(t)) {
 		int more;
 
-		buf_clear(&t->out);
-		t->out_at = 0;
+		if (t->out_at)
+			drop_pulled(t);
 		t->form == FORM_WRAPPED ? convert_lines(t) : convert_utf16(t);
 		if (t->out.failed) {
 			errno = ENOMEM;
 			return -1;
 		}
-		if (t->out.used)
+		if (t->out_ready)
 			break;
 		if (t->ended)
 			return 0;
@@ -422,7 +474,7 @@ ssize_t retext_pull(void *ctx, void *buffer, size_t n)
 		if (!more && t->goes_on)
 			return 0;
 	}
-	n = n < t->out.used - t->out_at ? n : t->out.used - t->out_at;
+	n = n < t->out_ready - t->out_at ? n : t->out_ready - t->out_at;
 	memcpy(buffer, t->out.p + t->out_at, n);
 	t->out_at += n;
 	return (ssize_t)n;

@@ -48,10 +48,33 @@ static void texts_are_decoded(void **state)
 	assert_false(json_read_text(&out, slice_of("\"a\\\"")));
 	assert_false(json_read_text(&out, slice_of("1")));
 	assert_true(json_read_whole(slice_of("-12"), &whole) && whole == -12);
+	buf_clear(&out);
+	assert_int_equal(json_read_string(&out, slice_of("\"a\\uZ\\u12\" rest")), 10);
+	assert_string_equal(out.p, "a\uFFFDZ\uFFFD12");
+	assert_int_equal(json_read_string(&out, slice_of("\"a")), 0);
 	assert_false(json_read_whole(slice_of("1.5"), &whole));
+	assert_true(json_read_whole(slice_of("9223372036854775807"), &whole) && whole == INT64_MAX);
+	assert_false(json_read_whole(slice_of("9223372036854775808"), &whole));
+	assert_false(json_read_whole(slice_of("+1"), &whole));
 	assert_false(json_read_whole(slice_of(""), &whole));
 	assert_false(json_read_whole(slice_of("\"1\""), &whole));
 	buf_free(&out);
+}
+
+static void numbers_are_those_of_json(void **state)
+{
+	static const char *const none[] = { "1e400", "-1e400", "nan", "inf", "0x10", "+1", ".5",
+					    "1.",    "1e",     " 1",  "1 ",  "",     "-" };
+	double x = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+		if (json_read_number(slice_of(none[i]), &x))
+			fail_msg("%s is read as %g", none[i], x);
+	assert_true(json_read_number(slice_of("-12.5E-1"), &x) && x == -1.25);
+	assert_true(json_read_number(slice_of("1e-400"), &x) && x == 0);
+	assert_true(json_read_number(slice_of("0.1000000000000000055511151231257827021181583404541015625"), &x) &&
+		    x == 0.1);
 }
 
 static size_t count(const char *text, bool *whole)
@@ -86,6 +109,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(members_are_found_where_they_are),
 		cmocka_unit_test(texts_are_decoded),
+		cmocka_unit_test(numbers_are_those_of_json),
 		cmocka_unit_test(lists_end_where_they_end),
 	};
 

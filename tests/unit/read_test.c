@@ -120,6 +120,7 @@ static void troubles_cost_only_their_lines(void **state)
 	"{\\\"timestamp\\\":\\\"2025-09-11T12:34:56.789Z\\\",\\\"event_type\\\":\\\"inference_step\\\","               \
 	"\\\"sequence_length\\\":" #n "}"
 #define CRI "2025-09-11T12:34:56.789012345Z stdout "
+#define CRIERR "2025-09-11T12:34:56.789012345Z stderr "
 
 /* What containers, journals and shells make of a log's lines. */
 static void lines_that_others_wrapped_are_read(void **state)
@@ -144,6 +145,33 @@ static void lines_that_others_wrapped_are_read(void **state)
 		{ "{\"__CURSOR\":\"s=1\",\"PRIORITY\":\"6\",\"MESSAGE\":\"" QUOTED(1) "\",\"_PID\":\"1\"}\n"
 										      "{\"MESSAGE\" : \"" QUOTED(
 											      2) "\"}",
+		  2, 3, 0 },
+		/* a blank where a piece ends; an end without a byte, with and without its blank; tags */
+		{ CRI "P {\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"text\":\"a \n" CRI "P  b\","
+		      "\"event_type\":\"inference_step\",\"sequence_length\":1}\n" CRI "F \n" CRI
+		      "P:x " STEP(2) "\r\n" CRI "F\n" CRI "F:x " STEP(4) "\n",
+		  3, 7, 0 },
+		/* pieces of two streams in turn */
+		{ CRI "P {\"timestamp\":\"2025-09-11T12:34:56.789Z\",\n" CRIERR "P {\"timestamp\":\n" CRI
+		      "P \"event_type\":\"inference_step\",\n" CRIERR "F \"2025-09-11T12:34:56.789Z\","
+		      "\"event_type\":\"inference_step\",\"sequence_length\":2}\n" CRIERR "F listening\n" CRI
+		      "F \"sequence_length\":1}\n",
+		  2, 3, 1 },
+		{ "{\"log\":\"{\\\"timestamp\\\":\\\"2025-09-11T12:34:56.789Z\\\",\\\"text\\\":\\\"a "
+		  "\",\"stream\":\"stdout\"}\n"
+		  "{\"log\":\"no record\\n\",\"stream\":\"stderr\"}\n{\"log\":\"\",\"stream\":\"stdout\"}\n"
+		  "{\"log\":\" "
+		  "{\\\",\\\"event_type\\\":\\\"inference_step\\\",\\\"sequence_length\\\":3}\",\"stream\":\"stdout\"}"
+		  "\n"
+		  "{\"log\":\"\\n\",\"stream\":\"stdout\"}\n{\"log\":\"" QUOTED(4) "\",\"stream\":\"stdout\"}\n",
+		  2, 7, 1 }, /* the last line's program ended without a line end */
+		/* what Docker's driver for the journal makes of a long line, and another container's between */
+		{ "{\"MESSAGE\":\"{\\\"timestamp\\\":\\\"2025-09-11T12:34:56.789Z\\\",\",\"CONTAINER_PARTIAL_MESSAGE\":"
+		  "\"true\","
+		  "\"CONTAINER_PARTIAL_ID\":\"a\"}\n{\"MESSAGE\":\"" QUOTED(
+			  1) "\"}\n"
+			     "{\"MESSAGE\":\"\\\"event_type\\\":\\\"inference_step\\\",\\\"sequence_length\\\":2}\","
+			     "\"CONTAINER_PARTIAL_ID\":\"a\"}\n",
 		  2, 3, 0 },
 		{ STEP(1) "\nx | " STEP(2) "\n", 1, 1, 1 }, /* the first line says what the others are */
 	};
@@ -311,6 +339,74 @@ static void compressed_logs_read_like_plain_ones(void **state)
 }
 
 /* However it is cut or damaged: the whole records before stay, nothing is made up, and it is told. */
+/* What a follower reads of a file that grows by `step` bytes at a time. */
+static struct outcome read_growing(const char *bytes, size_t n, size_t step)
+{
+	FILE *file = tmpfile();
+	struct read_place at = { 0 };
+	struct outcome sum = { 0 };
+
+	assert_non_null(file);
+	setbuf(file, NULL);
+	for (size_t have = 0; have < n; have += step) {
+		struct outcome o = { 0 };
+		struct reader *r;
+		struct record rec;
+
+		assert_int_equal(lseek(fileno(file), (off_t)have, SEEK_SET), have);
+		assert_int_equal(fwrite(bytes + have, 1, n - have < step ? n - have : step, file),
+				 n - have < step ? n - have : step);
+		assert_int_equal(read_open_at(&r, "growing", fileno(file), &at, 0, &o.err), 0);
+		while ((o.rc = read_next(r, &rec, &o.err)) > 0) {
+			sum.records++;
+			sum.sum += rec.sequence_length;
+		}
+		assert_int_equal(o.rc, 0);
+		assert_true(read_may_pause(r));
+		at = read_place(r);
+		assert_true(at.at <= (off_t)n && at.at_text <= at.text);
+		read_close(r);
+	}
+	fclose(file);
+	return sum;
+}
+
+/* However a file comes, each of its lines is read once: a frame that is not whole yet, one that ends inside a line, an
+ * encoding that only the file's first bytes tell, pieces between which other lines come. */
+static void growing_files_are_read_line_by_line(void **state)
+{
+	static const char wrapped[] = CRI "P {\"timestamp\":\"2025-09-11T12:34:56.789Z\",\n" CRIERR "F " STEP(
+		2) "\n" CRI "F \"event_type\":\"inference_step\",\"sequence_length\":1}\n" CRI "F " STEP(4) "\n";
+	static const char first[] = STEP(1) "\n" STEP(2) "\n{\"timestamp\":\"2025-09-11T12:34:56.789Z\",",
+			  second[] = "\"event_type\":\"inference_step\",\"sequence_length\":4}\n",
+			  third[] = STEP(8) "\n";
+	char bytes[4000];
+
+	(void)state;
+	for (int form = 0; form < 4; form++)
+		for (size_t step = 1; step < 700; step += 1 + step / 8) {
+			size_t n = sizeof wrapped - 1;
+			struct outcome o;
+
+			memcpy(bytes, wrapped, n);
+			if (form == 1) {
+				n = (size_t)snprintf(bytes, sizeof bytes, "\xff\xfe");
+				for (const char *p = STEP(1) "\r\n" STEP(2) "\n" STEP(4) "\n"; *p; p++) {
+					bytes[n++] = *p;
+					bytes[n++] = 0;
+				}
+			} else if (form > 1) {
+				n = pack(form == 2, first, bytes, sizeof bytes);
+				n += pack(form == 2, second, bytes + n, sizeof bytes - n);
+				n += pack(form == 2, third, bytes + n, sizeof bytes - n);
+			}
+			o = read_growing(bytes, n, step);
+			if (o.sum != (form > 1 ? 15U : 7U) || o.records != (form > 1 ? 4U : 3U))
+				fail_msg("form %d, %zu at a time: %d records, sum %d", form, step, (int)o.records,
+					 (int)o.sum);
+		}
+}
+
 static void damaged_compression_costs_what_it_hits(void **state)
 {
 	static const char first[] = STEP(1) "\n" STEP(2) "\n", second[] = STEP(4) "\n" STEP(8) "\n";
@@ -921,6 +1017,7 @@ int main(void)
 		cmocka_unit_test(troubles_cost_only_their_lines),
 		cmocka_unit_test(lines_that_others_wrapped_are_read),
 		cmocka_unit_test(utf16_is_read),
+		cmocka_unit_test(growing_files_are_read_line_by_line),
 		cmocka_unit_test(overlong_lines_are_skipped_in_bounded_memory),
 		cmocka_unit_test(garbage_between_records_is_counted),
 		cmocka_unit_test(what_is_no_log_says_so),
