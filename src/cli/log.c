@@ -1,6 +1,7 @@
 /* log.c - `rwkvmon log`: what is wrong with a log, line by line; a new file of what is right. */
 #include "analyze/missing.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "cli/args.h"
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SESSIONS_MAX = 1 << 16, TROUBLES_LISTED = 1000, TROUBLES_SHOWN = 20, NEW_MODE = 0640 };
+enum { SESSIONS_FIRST = 1 << 10, TROUBLES_LISTED = 1000, TROUBLES_SHOWN = 20, NEW_MODE = 0640 };
 
 /* What a line is. */
 enum line_kind { LINE_FINE, LINE_TORN, LINE_FOREIGN, LINE_DOUBLE, LINE_LOST, LINE_KINDS };
@@ -44,7 +45,8 @@ struct checking {
 	uint64_t lines, count[LINE_KINDS], missing, sessions, unnumbered;
 	uint64_t file;            /* the number of the one being read, from 1 */
 	bool repeated;            /* the line is a session's first one again: fine, and not needed twice in one file */
-	struct numbered *session; /* (SESSIONS_MAX), open addressing */
+	struct numbered *session; /* (room), open addressing; a power of two, four times what is in it */
+	size_t room, used;
 	struct trouble trouble[TROUBLES_LISTED];
 	size_t n_troubles;
 	int to; /* the new file, or -1 */
@@ -63,44 +65,66 @@ static void note(struct checking *c, enum line_kind kind, const char *file, uint
 	c->n_troubles += c->trouble[c->n_troubles].file != NULL;
 }
 
-static uint64_t hash_of(struct slice id, struct slice instance)
+static uint64_t key_of(struct slice id, struct slice instance)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
+	uint64_t h = hash_more(hash_of(id), instance);
 
-	for (size_t i = 0; i < id.n + instance.n; i++)
-		h = (h ^ (unsigned char)(i < id.n ? id.p[i] : instance.p[i - id.n])) * UINT64_C(1099511628211);
 	return h ? h : 1;
 }
 
 static struct numbered *place_of(struct checking *c, uint64_t hash)
 {
-	size_t at = hash % SESSIONS_MAX;
+	size_t at = hash & (c->room - 1);
 
 	while (c->session[at].hash && c->session[at].hash != hash)
-		at = (at + 1) % SESSIONS_MAX;
+		at = (at + 1) & (c->room - 1);
 	return &c->session[at];
 }
 
-/* Lines that do not name their instance belong to the session with that id. NULL: there are more sessions than the
- * table holds. */
+/* Room for the two rows that a line may bring. False when memory is out. */
+static bool make_room(struct checking *c)
+{
+	struct numbered *old = c->session;
+	const size_t had = c->room;
+
+	if (4 * (c->used + 2) <= had)
+		return true;
+	c->room = had ? 2 * had : SESSIONS_FIRST;
+	c->session = calloc(c->room, sizeof *c->session);
+	if (!c->session) {
+		c->session = old;
+		c->room = had;
+		return false;
+	}
+	for (size_t i = 0; i < had; i++)
+		if (old[i].hash)
+			*place_of(c, old[i].hash) = old[i];
+	free(old);
+	return true;
+}
+
+/* Lines that do not name their instance belong to the session with that id. NULL: memory is out. */
 static struct numbered *session_of(struct checking *c, const struct record *r)
 {
 	struct slice id = fields_text(r->session, F_SESSION_ID), instance = fields_text(r->session, F_INSTANCE);
-	uint64_t alone = hash_of(id, (struct slice){ "", 0 }), hash = instance.n ? hash_of(id, instance) : alone;
-	struct numbered *s = place_of(c, alone);
+	uint64_t alone = key_of(id, (struct slice){ "", 0 }), hash = instance.n ? key_of(id, instance) : alone;
+	struct numbered *s;
 
+	if (!make_room(c))
+		return NULL;
+	s = place_of(c, alone);
 	if (!instance.n && s->hash && s->is)
 		hash = s->is;
 	s = place_of(c, hash);
 	if (s->hash)
 		return s;
-	if (c->sessions == SESSIONS_MAX / 4)
-		return NULL;
 	c->sessions++;
+	c->used++;
 	s->hash = hash;
 	if (hash != alone) {
 		struct numbered *name = place_of(c, alone);
 
+		c->used += !name->hash;
 		name->hash = alone;
 		name->is = name->steps || name->last ? 0 : hash;
 	}
@@ -114,8 +138,9 @@ static bool is_double(struct checking *c, const struct record *r)
 	struct numbered *s = session_of(c, r);
 	bool first_here;
 
-	c->unnumbered += !r->ordinal || !s;
+	c->unnumbered += !r->ordinal;
 	c->repeated = false;
+	c->failed |= !s;
 	if (!s)
 		return false;
 	first_here = r->ordinal == 1 && s->file != c->file;
@@ -208,7 +233,7 @@ static int read_all(struct checking *c, struct reader *reader, struct err *err)
 	while ((rc = read_block(reader, &b, err)) > 0)
 		check_block(c, &d, &b, &line);
 	flush_new(c);
-	for (size_t i = 0; i < SESSIONS_MAX; i++)
+	for (size_t i = 0; i < c->room; i++)
 		c->missing += missing_count(&c->session[i].track, c->session[i].steps);
 	block_free(&b);
 	record_decoder_free(&d);
@@ -347,13 +372,12 @@ static int check_logs(const struct options *opts, bool repair, struct err *err)
 	struct reader *reader = NULL;
 	int rc = read_open(&reader, opts->argument + 1, opts->n_arguments - 1, &how, err), closed;
 
-	c.session = calloc(SESSIONS_MAX, sizeof *c.session);
-	if (!rc && !c.session)
-		rc = err_set(err, ERR_NOMEM, "no memory to check with");
 	if (!rc && repair)
 		rc = open_new(&c, opts->output, err);
 	if (!rc)
 		rc = read_all(&c, reader, err);
+	if (!rc && c.failed)
+		rc = err_set(err, ERR_NOMEM, "no memory to check with");
 	if (!rc && !c.lines)
 		rc = err_set(err, ERR_FORMAT, "%s: is empty", opts->argument[1]);
 	if (!rc && repair && !c.count[LINE_FINE])

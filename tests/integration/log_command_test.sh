@@ -60,6 +60,14 @@ says 1 '"missing":30,"sessions":1' "$rwkvmon" log check cut.log --json
 says 3 "" "$rwkvmon" log check /dev/null
 says 3 "" "$rwkvmon" log repair "$0" -o kept.log
 [ -e kept.log ] && fail "repair of what is no log left a file"
+# As many sessions as a log has are told apart: 40,000, each with a line that came twice and one that is missing.
+python3 -c '
+for i in range(40000):
+    for number in (1, 2, 2, 4):
+        print("{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"session_id\":\"s%d\",\"event_type\":\"inference_step\",\"sequence_length\":%d,\"token_count\":1,\"instance\":\"h\",\"record\":%d}" % (i, number, number))
+' >fleet.log
+says 1 '"fine":120000,"torn":0,"foreign":0,"double":40000,"lost":0,"missing":40000,"sessions":40000,"unnumbered":0' "$rwkvmon" log check fleet.log --json
+
 if command -v zstd >/dev/null; then
 	zstd -q whole.log
 	(cat whole.log.zst; head -c 300000 /dev/zero; cat whole.log.zst) >hole.log.zst
