@@ -1,6 +1,7 @@
 /* sources.c - names, patterns and directories into files, each once, in the order of rotation. */
 #include "read/sources.h"
 
+#include "base/hash.h"
 #include "spec/skipped.h"
 
 #include <dirent.h>
@@ -12,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOOKS_MAX = 8, HELD_MAX = 128 };
+enum { LOOKS_MAX = 8, HELD_MAX = 128, BEGINNING_BYTES = 4096 };
 
 static int no_memory(struct err *err)
 {
@@ -92,12 +93,12 @@ static enum skipped_id reason_of(int os_errno)
 
 static bool is_there(const struct sources *s, const struct stat *st)
 {
-	if (!s->cap)
+	if (!s->cap || !st->st_ino)
 		return false;
 	for (size_t at = place_of(s, st->st_dev, st->st_ino); s->place[at]; at = (at + 1) & (2 * s->cap - 1)) {
 		const struct source *f = &s->file[s->place[at] - 1];
 
-		if (f->regular && f->device == st->st_dev && f->inode == st->st_ino)
+		if (f->inode && f->device == st->st_dev && f->inode == st->st_ino)
 			return true;
 	}
 	return false;
@@ -132,13 +133,34 @@ static bool same_bytes(int a, int b)
 	}
 }
 
-/* Does one of the files taken hold the same bytes? Only files of the same size are read. */
-static bool is_copy(const struct sources *s, const struct stat *st, int fd)
+static uint64_t beginning_of(int fd)
 {
-	for (size_t i = 0; i < s->n && st->st_size; i++) {
+	char bytes[BEGINNING_BYTES];
+	const ssize_t n = fd >= 0 ? pread(fd, bytes, sizeof bytes, 0) : 0;
+
+	return hash_of((struct slice){ bytes, n > 0 ? (size_t)n : 0 });
+}
+
+/* Files that are not kept open are opened once more. */
+static bool is_copy_of(const struct source *f, int fd)
+{
+	struct stat st;
+	const int theirs = f->fd >= 0 ? f->fd : open_regular(f->path, &st);
+	const bool same = theirs >= 0 && (f->fd >= 0 || (st.st_dev == f->device && st.st_ino == f->inode)) &&
+			  same_bytes(theirs, fd);
+
+	if (theirs >= 0 && f->fd < 0)
+		close(theirs);
+	return same;
+}
+
+/* Does one of the files taken hold the same bytes? Only files of the same size that begin alike are read. */
+static bool is_copy(const struct sources *s, const struct source *what)
+{
+	for (size_t i = 0; i < s->n && what->bytes && what->fd >= 0; i++) {
 		const struct source *f = &s->file[i];
 
-		if (f->fd >= 0 && f->bytes == (uint64_t)st->st_size && same_bytes(f->fd, fd))
+		if (f->regular && f->bytes == what->bytes && f->beginning == what->beginning && is_copy_of(f, what->fd))
 			return true;
 	}
 	return false;
@@ -150,12 +172,14 @@ static int add_regular(struct sources *s, const char *path, const struct stat *s
 			       .found = found,
 			       .regular = true,
 			       .bytes = (uint64_t)st->st_size,
+			       .beginning = beginning_of(fd),
 			       .device = st->st_dev,
 			       .inode = st->st_ino };
-	bool twice = is_there(s, st), copy = !twice && fd >= 0 && is_copy(s, st, fd);
+	bool twice = is_there(s, st), copy = !twice && is_copy(s, &what);
 	int rc;
 
 	if (twice || copy) {
+		s->n_again++;
 		if (fd >= 0)
 			close(fd);
 		return leave_out(s, path, twice ? SKIPPED_FILE_TWICE : SKIPPED_FILE_COPY, err);
@@ -173,11 +197,23 @@ static int add_regular(struct sources *s, const char *path, const struct stat *s
 
 /* --- what was named ----------------------------------------------------------------- */
 
-/* A pipe: opening it here would eat its beginning. */
-static int add_stream(struct sources *s, const char *path, bool *sized, struct err *err)
+/* A pipe: opening it here would eat its beginning. Twice, the second one would wait for a writer that does not come. */
+static int add_stream(struct sources *s, const char *path, const struct stat *st, bool *sized, struct err *err)
 {
+	if (is_there(s, st))
+		return leave_out(s, path, SKIPPED_FILE_TWICE, err);
 	*sized = false;
-	return append(s, path, (struct source){ .fd = -1 }, err);
+	return append(s, path, (struct source){ .fd = -1, .device = st->st_dev, .inode = st->st_ino }, err);
+}
+
+/* A file that stands at its beginning is the one of that name; of another one, this is the rest. */
+static int add_stdin(struct sources *s, const char *path, bool *sized, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(STDIN_FILENO, &st) || (S_ISREG(st.st_mode) && lseek(STDIN_FILENO, 0, SEEK_CUR) > 0))
+		st = (struct stat){ .st_ino = 0 };
+	return add_stream(s, path, &st, sized, err);
 }
 
 static int add_named(struct sources *s, const char *path, struct stat *st, bool hold, bool *sized, struct err *err)
@@ -185,7 +221,7 @@ static int add_named(struct sources *s, const char *path, struct stat *st, bool 
 	int fd;
 
 	if (!S_ISREG(st->st_mode))
-		return add_stream(s, path, sized, err);
+		return add_stream(s, path, st, sized, err);
 	fd = open_regular(path, st);
 	if (fd < 0)
 		return cannot_open(path, errno, err);
@@ -292,8 +328,10 @@ static int add_found(struct sources *s, const char *path, bool is_log, bool hold
 		return leave_out(s, path, SKIPPED_FILE_KIND, err);
 	if (!is_log)
 		return leave_out(s, path, SKIPPED_FILE_NAME, err);
-	if (is_there(s, &st))
+	if (is_there(s, &st)) {
+		s->n_again++;
 		return 0;
+	}
 	fd = open_regular(path, &st);
 	if (fd < 0) {
 		*gone |= errno == ENOENT;
@@ -378,7 +416,7 @@ static int nothing_in(const struct sources *s, const char *dir, size_t n_left_ou
 /* A directory in which files are renamed meanwhile may show a file twice or not at all: it is looked at again. */
 static int add_directory(struct sources *s, const char *dir, bool hold, struct err *err)
 {
-	size_t n = s->n, n_left_out = s->n_left_out;
+	size_t n = s->n, n_left_out = s->n_left_out, n_again = s->n_again;
 	uint64_t total_bytes = s->total_bytes;
 	bool changed = true;
 	int rc = 0;
@@ -387,20 +425,20 @@ static int add_directory(struct sources *s, const char *dir, bool hold, struct e
 		forget(s, n, n_left_out, total_bytes);
 		rc = look_into(s, dir, hold, &changed, err);
 	}
-	return rc || s->n > n ? rc : nothing_in(s, dir, n_left_out, err);
+	return rc || s->n > n || s->n_again > n_again ? rc : nothing_in(s, dir, n_left_out, err);
 }
 
 static int add_pattern(struct sources *s, const char *pattern, bool hold, struct err *err)
 {
 	glob_t found = { 0 };
-	size_t n = s->n, n_left_out = s->n_left_out;
+	size_t n = s->n, n_left_out = s->n_left_out, n_again = s->n_again;
 	bool gone = false;
 	int rc = glob(pattern, 0, NULL, &found) ? cannot_open(pattern, ENOENT, err) : 0;
 
 	for (size_t i = 0; !rc && i < found.gl_pathc; i++)
 		rc = add_found(s, found.gl_pathv[i], true, hold, &gone, err);
 	globfree(&found);
-	if (!rc && s->n == n && s->n_left_out > n_left_out)
+	if (!rc && s->n == n && s->n_again == n_again && s->n_left_out > n_left_out)
 		rc = nothing_in(s, pattern, n_left_out, err);
 	return rc;
 }
@@ -410,7 +448,7 @@ static int add_name(struct sources *s, const char *name, bool hold, bool *sized,
 	struct stat st;
 
 	if (!strcmp(name, "-"))
-		return add_stream(s, name, sized, err);
+		return add_stdin(s, name, sized, err);
 	if (stat(name, &st))
 		return errno == ENOENT && strpbrk(name, "*?[") ? add_pattern(s, name, hold, err)
 							       : cannot_open(name, errno, err);

@@ -2,7 +2,8 @@
  *
  * A named file must exist. A file that is found in a directory or by a pattern and cannot be read (a dangling link, a
  * pipe, a file without read permission) is listed as left out; the others are read. A file that has two names, or a
- * copy with the same bytes, is read once; if both were named, the second is listed as left out. Directories that change
+ * copy with the same bytes, is read once; if both were named, the second is listed as left out. So are standard input
+ * and a pipe that are named twice. Directories that change
  * meanwhile are read again until they no longer change.
  *
  * Ownership  sources_find fills in, sources_free releases, also after an error.
@@ -24,8 +25,9 @@ struct source {
 	int fd;     /* open already, at its beginning; -1: by its path */
 	bool found; /* in a directory or by a pattern; false: it was named */
 	bool regular;
-	uint64_t bytes; /* of a regular file, as are device and inode */
-	dev_t device;
+	uint64_t bytes;     /* of a regular file */
+	uint64_t beginning; /* hash of its first bytes, where copies are looked for */
+	dev_t device;       /* of a pipe, too; inode 0: unknown */
 	ino_t inode;
 };
 
@@ -36,6 +38,7 @@ struct sources {
 	size_t *place;        /* (2 * cap): indexes + 1 by inode; 0: free */
 	uint64_t total_bytes; /* 0 when one of them does not say */
 	size_t n_held;
+	size_t n_again;                                  /* found once more, or a copy */
 	struct skipped_line left_out[INPUT_SKIPPED_MAX]; /* the first of them; line 0 */
 	size_t n_left_out;                               /* all */
 };

@@ -829,6 +829,55 @@ static void a_log_named_again_or_copied_counts_once(void **state)
 		unlink(name[i]);
 }
 
+/* Files and the directory that holds them: what comes again is counted once and is no error. */
+static void what_was_read_already_is_no_error(void **state)
+{
+	const char *twice[] = { in_dir("b.log"), in_dir("a.jsonl"), dir }, *pipes[2];
+	struct outcome o = { 0 };
+	struct sources found;
+	struct reader *r;
+
+	(void)state;
+	assert_int_equal(read_open(&r, twice, 3, NULL, &o.err), 0);
+	drain(r, &o);
+	assert_int_equal(o.sum, 3);
+	pipes[0] = pipes[1] = in_dir("pipe");
+	assert_int_equal(mkfifo(pipes[0], 0600), 0);
+	assert_int_equal(sources_find(&found, pipes, 2, true, &o.err), 0);
+	assert_int_equal(found.n, 1);
+	assert_string_equal(found.left_out[0].reason, skipped_specs[SKIPPED_FILE_TWICE].text[LANG_EN]);
+	sources_free(&found);
+	unlink(pipes[0]);
+}
+
+/* Copies are found among any number of files, and a directory that holds nothing else is no error either. */
+static void copies_are_found_among_many_files(void **state)
+{
+	enum { FILES = 150 };
+	char path[FILES + 1][300], copies[200], text[100];
+	const char *name[FILES + 1];
+	struct sources found;
+	struct err err;
+
+	(void)state;
+	snprintf(copies, sizeof copies, "%s", in_dir("copies"));
+	assert_int_equal(mkdir(copies, 0755), 0);
+	for (int i = 0; i <= FILES; i++) {
+		snprintf(path[i], sizeof path[i], i == FILES ? "%s/%d.log" : "%s/%d.txt", copies, i);
+		snprintf(text, sizeof text, "{\"n\":%04d}\n", i == FILES ? FILES - 1 : i);
+		assert_int_equal(file_write(path[i], slice_of(text), NULL), 0);
+		name[i] = path[i];
+	}
+	name[FILES] = copies;
+	assert_int_equal(sources_find(&found, name, FILES + 1, true, &err), 0);
+	assert_int_equal(found.n, FILES);
+	assert_int_equal(found.n_again, 1);
+	sources_free(&found);
+	for (int i = 0; i <= FILES; i++)
+		unlink(path[i]);
+	rmdir(copies);
+}
+
 /* A directory of odd entries: each costs itself alone, by name. */
 static void bad_entries_of_a_directory_cost_themselves_alone(void **state)
 {
@@ -1033,6 +1082,8 @@ int main(void)
 		cmocka_unit_test(a_part_that_cannot_be_read_is_an_error),
 		cmocka_unit_test(a_file_that_becomes_shorter_says_so),
 		cmocka_unit_test(a_log_named_again_or_copied_counts_once),
+		cmocka_unit_test(what_was_read_already_is_no_error),
+		cmocka_unit_test(copies_are_found_among_many_files),
 		cmocka_unit_test(bad_entries_of_a_directory_cost_themselves_alone),
 		cmocka_unit_test(files_that_move_after_they_were_found_are_read),
 		cmocka_unit_test(rotated_names_of_every_kind_are_taken),
