@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "spec/diagnosis.h"
 #include "stats/octave.h"
 #include "stats/sketch_text.h"
@@ -214,18 +215,6 @@ static inline struct stretch *stretch_now(struct time_part *p)
 
 /* --- whose it is ------------------------------------------------------------------------- */
 
-static uint64_t hash_more(uint64_t h, const char *text, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
-	return (h ^ 0xff) * UINT64_C(1099511628211);
-}
-
-static uint64_t hash_text(uint64_t h, const char *text)
-{
-	return hash_more(h, text ? text : "", text ? strlen(text) : 0);
-}
-
 size_t host_length(const char *instance)
 {
 	const char *colon = strrchr(instance, ':');
@@ -244,14 +233,16 @@ static uint64_t part_key(const struct time_owner *who, const struct field_values
 {
 	static const enum field_id sizes[] = { F_MODEL_BYTES, F_N_LAYER, F_N_EMBD };
 	const char *instance = who->instance ? who->instance : "";
-	uint64_t h = hash_text(hash_text(UINT64_C(14695981039346656037), who->model_name), who->strategy);
+	uint64_t h = hash_text(hash_text(HASH_BEGIN, slice_of(who->model_name)), slice_of(who->strategy));
 
-	h = hash_more(h, instance, host_length(instance)); /* a process that was started again is no other part */
+	h = hash_text(h,
+		      (struct slice){ instance,
+				      host_length(instance) }); /* a process that was started again is no other part */
 
 	for (size_t i = 0; about && i < sizeof sizes / sizeof *sizes; i++) {
 		double value = fields_number(about, sizes[i], 0);
 
-		h = hash_more(h, (const char *)&value, sizeof value);
+		h = hash_text(h, (struct slice){ (const char *)&value, sizeof value });
 	}
 	return h;
 }
@@ -325,7 +316,7 @@ static size_t part_of(struct time_book *b, uint64_t key, const struct time_owner
 /* PROCESSES_MAX without memory for any. */
 static size_t process_of(struct time_book *b, const char *instance)
 {
-	uint64_t hash = hash_text(UINT64_C(14695981039346656037), instance);
+	uint64_t hash = hash_text(HASH_BEGIN, slice_of(instance));
 
 	for (size_t i = 0; i < b->n_processes; i++)
 		if (b->process[i].hash == hash)
@@ -451,8 +442,7 @@ void time_breakdown_enter(struct time_book *b, struct time_progress *t, const st
 
 static struct exchange exchange_of(const struct open_exchange *o, const char *session_id)
 {
-	return (struct exchange){ o->prompt, o->answer,
-				  (uint32_t)hash_text(UINT64_C(14695981039346656037), session_id) };
+	return (struct exchange){ o->prompt, o->answer, (uint32_t)hash_text(HASH_BEGIN, slice_of(session_id)) };
 }
 
 /* The oldest makes room. */

@@ -20,6 +20,12 @@ static inline uint64_t hash_more(uint64_t h, struct slice text)
 	return h;
 }
 
+/* One of several texts: where it ends counts, too. */
+static inline uint64_t hash_text(uint64_t h, struct slice text)
+{
+	return hash_byte(hash_more(h, text), 0xff);
+}
+
 static inline uint64_t hash_of(struct slice text)
 {
 	return hash_more(HASH_BEGIN, text);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "cli/follow_known.h"
 #include "read/read.h"
 #include "read/sources.h"
@@ -262,11 +263,7 @@ static void look_at(struct follow *f, struct known *k)
 
 static bool was_told(struct follow *f, const struct skipped_line *l)
 {
-	uint64_t hash = UINT64_C(14695981039346656037);
-
-	for (const char *p = l->file; *p; p++)
-		hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
-	hash ^= (uint64_t)(uintptr_t)l->reason; /* one of a table */
+	const uint64_t hash = hash_of(slice_of(l->file)) ^ (uint64_t)(uintptr_t)l->reason; /* one of a table */
 	for (size_t i = 0; i < LEFT_OUT_MAX && i < f->n_left_out; i++)
 		if (f->left_out[i] == hash)
 			return true;

@@ -1,6 +1,8 @@
 /* follow_known.c - the files that a follower knows, by device and inode. */
 #include "cli/follow_known.h"
 
+#include "base/hash.h"
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,21 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static uint64_t hash_of(const char *p, size_t n)
-{
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ (unsigned char)p[i]) * UINT64_C(1099511628211);
-	return h;
-}
-
 static struct head head_of(int fd, enum packing *packing)
 {
 	char text[HEAD_BYTES];
 	struct head h = { .n = read_beginning(fd, text, sizeof text, packing) };
 
-	h.hash = hash_of(text, h.n);
+	h.hash = hash_of((struct slice){ text, h.n });
 	return h;
 }
 
@@ -33,7 +26,7 @@ bool head_is(const struct head *h, int fd)
 	enum packing packing;
 	size_t n = read_beginning(fd, text, h->n, &packing);
 
-	return n == h->n && hash_of(text, n) == h->hash;
+	return n == h->n && hash_of((struct slice){ text, n }) == h->hash;
 }
 
 /* --- the list ------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "export/deliver_spool.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/json_read.h"
 #include "base/lines.h"
@@ -19,11 +20,7 @@ enum { OPEN_TRIES = 8 };
 
 uint64_t spool_number(const char *to)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (; *to; to++)
-		h = (h ^ (unsigned char)*to) * UINT64_C(1099511628211);
-	return h;
+	return hash_of(slice_of(to));
 }
 
 /* The file of that name is still the open one. */

@@ -1,6 +1,8 @@
 /* snapshot.c - counters and histograms per label group; sessions that wrote last. */
 #include "export/snapshot_inside.h"
 
+#include "base/hash.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -74,19 +76,12 @@ static struct group **room_for_group(struct exporter *e)
 	return &e->group[e->n_groups < GROUPS_MAX ? e->n_groups++ : GROUPS_MAX];
 }
 
-static uint64_t hash_more(uint64_t h, const char *text)
-{
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * UINT64_C(1099511628211);
-	return (h ^ 0xff) * UINT64_C(1099511628211);
-}
-
 /* Counts a label set that is summed up with others, once. */
 static void count_other(struct exporter *e, const struct group *wanted)
 {
 	const uint64_t h =
-		hash_more(hash_more(hash_more(UINT64_C(14695981039346656037), wanted->instance), wanted->model),
-			  wanted->backend) |
+		hash_text(hash_text(hash_text(HASH_BEGIN, slice_of(wanted->instance)), slice_of(wanted->model)),
+			  slice_of(wanted->backend)) |
 		1;
 	size_t at = h >> 32 & (2 * OTHERS_MAX - 1);
 
@@ -384,15 +379,6 @@ static void count_start(struct export_session *s, const struct record *r)
 }
 
 /* --- sessions ------------------------------------------------------------------------- */
-
-static uint64_t hash_of(struct slice id)
-{
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (size_t i = 0; i < id.n; i++)
-		h = (h ^ (unsigned char)id.p[i]) * UINT64_C(1099511628211);
-	return h;
-}
 
 static bool session_is(const struct export_session *s, uint64_t hash, struct slice id)
 {

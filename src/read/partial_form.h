@@ -2,7 +2,7 @@
 #ifndef RWKVMON_READ_PARTIAL_FORM_H
 #define RWKVMON_READ_PARTIAL_FORM_H
 
-#include "base/slice.h"
+#include "base/hash.h"
 
 #include <stdint.h>
 
@@ -38,7 +38,7 @@ static inline uint64_t partial_sum(uint64_t sum, struct slice bytes)
 		sum ^= sum >> 32;
 	}
 	for (; i < bytes.n; i++)
-		sum = (sum ^ (unsigned char)bytes.p[i]) * UINT64_C(1099511628211);
+		sum = hash_byte(sum, (unsigned char)bytes.p[i]);
 	return sum ^ bytes.n;
 }
 

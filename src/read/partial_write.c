@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-	LOOKED_AT_BYTES = 256 << 10, /* as read_open looks for a log's first time */
+	LOOKED_AT_BYTES = 256 << 10, /* of a pipe, for its first time */
 	AT_ONCE_BYTES = 8 << 20      /* many rows a frame: smaller, and faster to analyse */
 };
 
@@ -67,12 +67,16 @@ static int put_head(struct writing *w, struct err *err)
 	return failed ? cannot_write(w, failed, err) : 0;
 }
 
-/* Writes the current log's frame, once its time is known or is known to be missing. */
-static int put_log(struct writing *w, bool has_time, int64_t time_us, struct err *err)
+/* Writes the current log's frame, once its time is known or is known to be missing. That of a file is the one by which
+ * read_open has put it in order. */
+static int put_log(struct writing *w, struct reader *r, bool has_time, int64_t time_us, struct err *err)
 {
 	if (!w->log_waits)
 		return 0;
 	w->log_waits = false;
+	if (read_log_is_file(r, (size_t)w->n_logs - 1))
+		has_time = read_log_time(r, (size_t)w->n_logs - 1, &time_us);
+	time_us = has_time ? time_us : 0;
 	buf_clear(&w->frame);
 	code_number(&w->frame, has_time);
 	code_number(&w->frame, code_fold((uint64_t)time_us));
@@ -101,11 +105,11 @@ static void place_skipped(struct writing *w, const struct input_stats *in, uint6
 		w->of_log[w->n_placed++] = log;
 }
 
-static int next_log(struct writing *w, const struct input_stats *in, struct err *err)
+static int next_log(struct writing *w, struct reader *r, struct err *err)
 {
-	int rc = put_log(w, false, 0, err);
+	int rc = put_log(w, r, false, 0, err);
 
-	w->name = in->files[w->n_logs++];
+	w->name = read_input(r)->files[w->n_logs++];
 	w->log_waits = true;
 	w->log_bytes = 0;
 	if (!rc && strlen(w->name) > PARTIAL_NAME_MAX)
@@ -117,13 +121,13 @@ static int next_log(struct writing *w, const struct input_stats *in, struct err 
 }
 
 /* Logs without a line produce no block: they come before this one. NULL: after the last block. */
-static int begin_log(struct writing *w, const struct input_stats *in, const char *name, struct err *err)
+static int begin_log(struct writing *w, struct reader *r, const char *name, struct err *err)
 {
 	int rc = 0;
 	bool there = false;
 
-	while (!rc && !there && w->n_logs < in->n_files) {
-		rc = next_log(w, in, err);
+	while (!rc && !there && w->n_logs < read_input(r)->n_files) {
+		rc = next_log(w, r, err);
 		there = name && (w->name == name || !strcmp(w->name, name));
 	}
 	return rc;
@@ -139,11 +143,11 @@ static int put_block(struct writing *w, struct reader *r, struct err *err)
 		record_decoder_release(&w->decoder);
 		rc = read_records(&w->block, &w->decoder, part, w->rows, &tally, err);
 		if (!rc && tally.begins)
-			rc = begin_log(w, read_input(r), tally.name, err);
+			rc = begin_log(w, r, tally.name, err);
 		read_account(r, &tally);
 		place_skipped(w, read_input(r), w->n_logs);
 		if (!rc && w->rows->n)
-			rc = put_log(w, w->log_bytes <= LOOKED_AT_BYTES, w->rows->time_us[0], err);
+			rc = put_log(w, r, w->log_bytes <= LOOKED_AT_BYTES, w->rows->time_us[0], err);
 		if (!rc && w->rows->n)
 			rc = put_rows(w, 0, w->rows->n, err);
 		w->log_bytes += tally.bytes;
@@ -151,11 +155,12 @@ static int put_block(struct writing *w, struct reader *r, struct err *err)
 	return rc;
 }
 
-static int put_end(struct writing *w, const struct input_stats *in, struct err *err)
+static int put_end(struct writing *w, struct reader *r, struct err *err)
 {
-	int rc = begin_log(w, in, NULL, err);
+	const struct input_stats *in = read_input(r);
+	int rc = begin_log(w, r, NULL, err);
 
-	rc = rc ? rc : put_log(w, false, 0, err);
+	rc = rc ? rc : put_log(w, r, false, 0, err);
 	buf_clear(&w->frame);
 	code_number(&w->frame, w->n_logs);
 	code_number(&w->frame, in->bytes);
@@ -175,14 +180,17 @@ static int put_end(struct writing *w, const struct input_stats *in, struct err *
 static int put_all(struct writing *w, struct reader *r, struct err *err)
 {
 	int rc = put_head(w, err), got = 0;
+	int64_t time_us;
 
+	for (size_t i = 0; i < read_input(r)->n_files; i++)
+		read_log_time(r, i, &time_us);
 	place_skipped(w, read_input(r), 0);
 	w->decoder.map = read_map(r);
 	w->block.wanted_bytes = AT_ONCE_BYTES;
 	while (!rc && (got = read_block(r, &w->block, err)) > 0)
 		rc = put_block(w, r, err);
 	rc = rc ? rc : got;
-	return rc ? rc : put_end(w, read_input(r), err);
+	return rc ? rc : put_end(w, r, err);
 }
 
 static int write_to(struct writing *w, struct reader *r, struct err *err)

@@ -173,6 +173,14 @@ static bool first_time(const struct source *file, const struct field_map *map, i
 	return found;
 }
 
+static bool look_for_time(struct source *file, const struct field_map *map)
+{
+	if (!file->looked)
+		file->has_time = first_time(file, map, &file->time_us);
+	file->looked = true;
+	return file->has_time;
+}
+
 /* Rotated files in the order they were written. A file without a time stays behind the one
  * it was named after. */
 static int order_by_time(struct sources *s, const struct field_map *map, struct err *err)
@@ -182,12 +190,10 @@ static int order_by_time(struct sources *s, const struct field_map *map, struct 
 	if (!time)
 		return no_memory(err);
 	for (size_t i = 0; i < s->n; i++) {
+		const int64_t us = look_for_time(&s->file[i], map) ? s->file[i].time_us : i ? time[i - 1] : INT64_MIN;
 		const struct source file = s->file[i];
-		int64_t us = 0;
 		size_t at = i;
 
-		if (!first_time(&file, map, &us))
-			us = i ? time[i - 1] : INT64_MIN;
 		for (; at && time[at - 1] > us; at--) {
 			time[at] = time[at - 1];
 			s->file[at] = s->file[at - 1];
@@ -862,7 +868,6 @@ static int lose_source(struct reader *r, struct block *b, int rc)
 
 	if (!found || rc == -ERR_NOMEM)
 		return rc;
-	b->begins = true;
 	b->text = (struct slice){ "", 0 };
 	close_source(r);
 	return lost(b, skipped_specs[why].text[LANG_EN], false);
@@ -873,12 +878,12 @@ static int open_and_take(struct reader *r, struct block *b, struct err *err)
 	int rc = r->is_open ? 0 : open_source(r, err);
 
 	b->name = source_name(r);
-	b->begins = r->begins;
 	b->lost = b->lost_behind = NULL;
 	b->lost_line = b->shrunk = false;
 	b->text = (struct slice){ "", 0 };
 	if (!rc)
 		rc = r->file ? claim_part(r, b) : next_block(r, b, err);
+	b->begins = r->begins; /* a followed file may have begun anew just now */
 	return rc < 0 ? lose_source(r, b, rc) : rc;
 }
 
@@ -1053,6 +1058,20 @@ void read_account(struct reader *r, const struct tally *t)
 const struct field_map *read_map(const struct reader *r)
 {
 	return r->opts.map;
+}
+
+bool read_log_time(struct reader *r, size_t log, int64_t *time_us)
+{
+	struct source *file = &r->sources.file[log];
+	const bool has_time = look_for_time(file, r->opts.map);
+
+	*time_us = file->time_us;
+	return has_time;
+}
+
+bool read_log_is_file(const struct reader *r, size_t log)
+{
+	return r->sources.file[log].regular;
 }
 
 uint64_t read_total_bytes(const struct reader *r)

@@ -137,6 +137,12 @@ int read_end(struct reader *r, struct err *err);
 /* That of the options. */
 const struct field_map *read_map(const struct reader *r);
 
+/* The time by which a file has its place among others, that of its first record; false: there is none near its
+ * beginning. Of read_input's file `log`, to be asked first before it is read. */
+bool read_log_time(struct reader *r, size_t log, int64_t *time_us);
+/* Else it is a pipe, of which only a record that was read says when it is from. */
+bool read_log_is_file(const struct reader *r, size_t log);
+
 /* Bytes that lie ahead, before any decompression; 0: unknown. */
 uint64_t read_total_bytes(const struct reader *r);
 

@@ -29,6 +29,9 @@ struct source {
 	uint64_t beginning; /* hash of its first bytes, where copies are looked for */
 	dev_t device;       /* of a pipe, too; inode 0: unknown */
 	ino_t inode;
+	bool looked; /* for its first record's time */
+	bool has_time;
+	int64_t time_us;
 };
 
 struct sources {

@@ -9,6 +9,7 @@
  */
 #include "record/columns_code.h"
 
+#include "base/hash.h"
 #include "record/decode_known.h"
 
 #include <math.h>
@@ -63,29 +64,28 @@ void columns_coder_close(struct columns_coder *k)
 	free(k);
 }
 
-static uint64_t hash_more(uint64_t h, const void *bytes, size_t n)
+/* The text with its NUL. */
+static uint64_t hash_word(uint64_t h, const char *text)
 {
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ ((const unsigned char *)bytes)[i]) * UINT64_C(1099511628211);
-	return h;
+	return hash_byte(hash_more(h, slice_of(text)), 0);
 }
 
 uint64_t columns_code_vocabulary(void)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
+	uint64_t h = HASH_BEGIN;
 
 	for (int m = 0; m < METRIC_COUNT; m++) {
-		h = hash_more(h, metric_specs[m].id, strlen(metric_specs[m].id) + 1);
-		h = hash_more(h, &metric_specs[m].scale, sizeof metric_specs[m].scale);
+		h = hash_word(h, metric_specs[m].id);
+		h = hash_more(h, (struct slice){ (const char *)&metric_specs[m].scale, sizeof metric_specs[m].scale });
 	}
 	for (int f = 0; f < FIELD_COUNT; f++) {
-		h = hash_more(h, field_specs[f].path, strlen(field_specs[f].path) + 1);
-		h = hash_more(h, &field_specs[f].kind, sizeof field_specs[f].kind);
+		h = hash_word(h, field_specs[f].path);
+		h = hash_more(h, (struct slice){ (const char *)&field_specs[f].kind, sizeof field_specs[f].kind });
 	}
 	for (int v = 0; v < GPU_VALUE_COUNT; v++)
-		h = hash_more(h, gpu_value_specs[v].key, strlen(gpu_value_specs[v].key) + 1);
+		h = hash_word(h, gpu_value_specs[v].key);
 	for (int e = 0; e < EVENT_TYPE_COUNT; e++)
-		h = hash_more(h, event_ids[e], strlen(event_ids[e]) + 1);
+		h = hash_word(h, event_ids[e]);
 	return h;
 }
 

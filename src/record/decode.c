@@ -7,6 +7,7 @@
 #include "record/codec.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "record/decode_bytes.h"
 #include "record/decode_members.h"
 #include "record/decode_paths.h"
@@ -98,12 +99,8 @@ static bool parse_hex4(struct parser *s, uint32_t *value)
 static void put_utf8(struct buf *b, uint32_t c)
 {
 	char text[4];
-	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	static const unsigned char lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	const size_t n = utf8_encode(text, c);
 
-	for (size_t i = n; i-- > 1; c >>= 6)
-		text[i] = (char)(0x80 | (c & 0x3f));
-	text[0] = (char)(lead[n] | c);
 	buf_add(b, text, n);
 }
 
@@ -125,7 +122,7 @@ static bool parse_unicode_escape(struct parser *s, struct buf *b)
 		else
 			s->p = before;
 	}
-	put_utf8(b, c >= 0xd800 && c < 0xe000 ? 0xfffd : c);
+	put_utf8(b, c);
 	return true;
 }
 

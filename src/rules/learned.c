@@ -1,6 +1,7 @@
 /* learned.c - levels: blocks of records, their medians, and how much they are worth. */
 #include "rules/learned.h"
 
+#include "base/hash.h"
 #include "stats/select.h"
 
 #include <math.h>
@@ -120,18 +121,11 @@ uint32_t learned_stream(struct learned *l)
 	return l->streams++;
 }
 
-static uint64_t mix(uint64_t h, struct slice text)
-{
-	for (size_t i = 0; i < text.n; i++)
-		h = (h ^ (unsigned char)text.p[i]) * UINT64_C(0x100000001b3);
-	return (h ^ 0xff) * UINT64_C(0x100000001b3);
-}
-
 uint64_t learned_instance(const struct field_values *session)
 {
 	struct slice name = fields_text(session, F_INSTANCE);
 
-	return name.n ? mix(UINT64_C(0xcbf29ce484222325), name) : 0;
+	return name.n ? hash_text(HASH_BEGIN, name) : 0;
 }
 
 struct scope *learned_again(struct learned *l, const struct scope_place *place)
@@ -144,7 +138,8 @@ struct scope *learned_again(struct learned *l, const struct scope_place *place)
 
 struct scope_place learned_scope(struct learned *l, uint64_t instance, const struct field_values *session)
 {
-	uint64_t key = mix(mix(instance, fields_text(session, F_MODEL_NAME)), fields_text(session, F_STRATEGY));
+	uint64_t key =
+		hash_text(hash_text(instance, fields_text(session, F_MODEL_NAME)), fields_text(session, F_STRATEGY));
 	size_t oldest = 0;
 	struct scope *s;
 

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/lines.h"
 #include "export/http_ask.h"
 #include "ship/engine_row.h"
@@ -84,10 +85,8 @@ static bool seen_grow(struct seen *s)
 /* True when the id is new. */
 static bool is_new(struct asking *a, struct slice id)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
+	uint64_t h = hash_of(id);
 
-	for (size_t i = 0; i < id.n; i++)
-		h = (h ^ (unsigned char)id.p[i]) * UINT64_C(1099511628211);
 	h ^= h >> 29;
 	a->failed |= !seen_grow(&a->seen);
 	return a->failed || put_hash(&a->seen, h ? h : 1);

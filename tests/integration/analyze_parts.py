@@ -122,6 +122,22 @@ def check_real(rwkvmon, directory):
     check("what to run next goes with parts", b"--merge" in run(rwkvmon, "analyze", "--merge", part).stdout)
 
 
+def check_late_times(rwkvmon, directory):
+    """A log whose first record lies behind many lines of another program has no time: with parts as without."""
+    logs = [os.path.join(directory, name) for name in ("late.log", "early.log")]
+    step = ('{"timestamp":"2025-09-%d1T12:34:%02d.789Z","session_id":"s%d","event_type":"inference_step","sequence_length":%d,'
+            '"token_count":1,"performance":{"token_latency_ms":32.5}}\n')
+    for log, day, foreign in ((logs[0], 2, 4000), (logs[1], 1, 0)):
+        with open(log, "w", encoding="utf-8") as f:
+            f.write(('{"foreign":"%s"}\n' % ("x" * 80)) * foreign)
+            f.writelines(step % (day, i, day, i) for i in range(50))
+        run(rwkvmon, "analyze", "--partial", "-o", log + ".part", log)
+    for order in (logs, logs[::-1]):
+        whole = run(rwkvmon, "analyze", "--format", "json", *order).stdout
+        merged = run(rwkvmon, "analyze", "--format", "json", "--merge", *(log + ".part" for log in order)).stdout
+        check("a log without a time near its beginning", whole and merged == whole)
+
+
 def check_example(rwkvmon, directory, guide):
     """The lines of the guide, as they stand there."""
     with open(guide, encoding="utf-8") as f:
@@ -147,6 +163,7 @@ def main():
             print("%.0f times smaller" % check_split(rwkvmon, directory, log, n))
     check_refused(rwkvmon, directory, ordered)
     check_real(rwkvmon, directory)
+    check_late_times(rwkvmon, directory)
     check_example(rwkvmon, directory, os.path.abspath(guide))
     return 1 if failures else 0
 
