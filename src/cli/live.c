@@ -2,6 +2,7 @@
 #include "cli/live.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "cli/live_window.h"
 #include "record/codec.h"
@@ -17,6 +18,7 @@
 
 enum {
 	INSTANCES_MAX = 1024,
+	PLACES = 4 * INSTANCES_MAX,
 	ENDED_MAX = 32,           /* of them that are not up */
 	SHOWN_TOGETHER = 4,       /* side by side on the page; more have an overview */
 	OVERVIEW_SESSIONS = 4096, /* of the overview; when half of them are there, the next one begins */
@@ -33,6 +35,7 @@ enum {
 
 static const int64_t SILENT_US = INT64_C(300) * 1000000;
 static const int64_t QUIET_US = INT64_C(30) * 1000000; /* after which an instance makes room for another one */
+static const int64_t ROOM_US = 1000000;
 
 /* An alarm that is on. */
 struct active {
@@ -102,6 +105,8 @@ struct live {
 	struct findings_kept findings;
 	struct instance *instance[INSTANCES_MAX];
 	size_t n_instances;
+	uint16_t place[PLACES]; /* by name, open addressing: index + 1; 0: free */
+	int64_t full_until_us;  /* there was no place for an instance; looked again then */
 	uint32_t n_serials;
 	uint64_t instances_left_out; /* records of instances for which there was no place */
 	uint64_t instances_gone;     /* that made room for others */
@@ -211,12 +216,10 @@ struct exporter *live_exporter(struct live *l)
 
 /* --- whose record it is --------------------------------------------------------------- */
 
-static uint64_t hash_of(struct slice id)
+static uint64_t key_of(struct slice id)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
+	const uint64_t h = hash_of(id);
 
-	for (size_t i = 0; i < id.n; i++)
-		h = (h ^ (unsigned char)id.p[i]) * UINT64_C(1099511628211);
 	return h ? h : 1;
 }
 
@@ -272,6 +275,42 @@ static uint32_t room_for_instance(const struct live *l)
 	return n ? down : longest_silent(l, false, &n);
 }
 
+/* Where the instance of that name is, or would be put. */
+static uint16_t *place_of_name(struct live *l, const char *name)
+{
+	size_t at = hash_of(slice_of(name)) & (PLACES - 1);
+
+	while (l->place[at] && strcmp(l->instance[l->place[at] - 1]->name, name))
+		at = (at + 1) & (PLACES - 1);
+	return &l->place[at];
+}
+
+static void put_name(struct live *l, uint32_t at)
+{
+	*place_of_name(l, l->instance[at]->name) = (uint16_t)(at + 1);
+}
+
+/* A name that goes would leave a gap before others: all are put again. */
+static void put_names(struct live *l)
+{
+	memset(l->place, 0, sizeof l->place);
+	for (uint32_t k = 0; k < l->n_instances; k++)
+		put_name(l, k);
+}
+
+/* Places become free as time goes by: records of instances for which there is none ask once a second. */
+static uint32_t look_for_room(struct live *l)
+{
+	const int64_t now = clock_wall_us(&clock_system);
+	uint32_t at;
+
+	if (now < l->full_until_us && now > l->full_until_us - ROOM_US)
+		return INSTANCES_MAX;
+	at = room_for_instance(l);
+	l->full_until_us = at == INSTANCES_MAX ? now + ROOM_US : 0;
+	return at;
+}
+
 static uint32_t find_instance(struct live *l, struct slice name)
 {
 	const struct analyze_options how = {
@@ -280,12 +319,13 @@ static uint32_t find_instance(struct live *l, struct slice name)
 	char wanted[NAME_BYTES];
 	struct instance *i;
 	uint32_t at;
+	bool new;
 
 	copy_name(wanted, sizeof wanted, name);
-	for (uint32_t k = 0; k < l->n_instances; k++)
-		if (!strcmp(l->instance[k]->name, wanted))
-			return k;
-	at = room_for_instance(l);
+	at = *place_of_name(l, wanted);
+	if (at)
+		return at - 1;
+	at = look_for_room(l);
 	i = at < INSTANCES_MAX ? calloc(1, sizeof *i) : NULL;
 	if (!i || analyze_open(&i->analysis, &how, NULL)) {
 		free(i);
@@ -304,7 +344,9 @@ static uint32_t find_instance(struct live *l, struct slice name)
 	}
 	instance_free(l->instance[at]);
 	l->instance[at] = i;
-	l->n_instances += at == l->n_instances;
+	new = at == l->n_instances;
+	l->n_instances += new;
+	new ? put_name(l, at) : put_names(l);
 	return at;
 }
 
@@ -352,7 +394,7 @@ static void forget_sessions(struct live *l)
  * one. */
 static struct session_of *find_session(struct live *l, struct slice id, struct slice name, const char *source)
 {
-	uint64_t hash = hash_of(id);
+	uint64_t hash = key_of(id);
 	struct session_of *s = place_of(l, hash);
 
 	if (s->hash && instance_of(l, s))
