@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { PULL_BYTES = 64 << 10, LOOK_LINES = 16, LOOK_MOST = 64 << 10, PREFIX_MAX = 512, PENDING_MAX = 16 };
+enum { PULL_BYTES = 64 << 10, LOOK_LINES = 256, LOOK_MOST = 64 << 10, PREFIX_MAX = 512, PENDING_MAX = 16 };
 
 /* Pieces of a line whose last one is still to come; of each stream its own. */
 struct pending {
@@ -113,9 +113,22 @@ static bool add_text(struct buf *out, struct slice value)
 	return json_read_string(out, value) != 0;
 }
 
-/* What follows a prefix such as a colour or a service's name; n 0: no record does. */
-static struct slice behind_prefix(struct slice text)
+/* Without the colour's end, ESC [ 0 m. */
+static struct slice cut_colour(struct slice text)
 {
+	size_t n = text.n;
+
+	if (!n || text.p[n - 1] != 'm')
+		return text;
+	for (n--; n && ((text.p[n - 1] >= '0' && text.p[n - 1] <= '9') || text.p[n - 1] == ';');)
+		n--;
+	return n >= 2 && text.p[n - 1] == '[' && text.p[n - 2] == '\033' ? trim((struct slice){ text.p, n - 2 }) : text;
+}
+
+/* What follows a prefix such as a colour or a service's name; n 0: no record does. */
+static struct slice behind_prefix(struct slice line)
+{
+	const struct slice text = cut_colour(line);
 	const char *brace = text.n ? memchr(text.p, '{', text.n < PREFIX_MAX ? text.n : PREFIX_MAX) : NULL;
 	struct slice rest = { brace, brace ? (size_t)(text.p + text.n - brace) : 0 };
 
@@ -126,6 +139,7 @@ static struct slice behind_prefix(struct slice text)
 struct inner {
 	struct slice text;
 	bool is;         /* false: the line is not wrapped */
+	bool sure;       /* a container's, whatever is in it */
 	bool part;       /* its end comes with the next one of its stream */
 	uint64_t stream; /* 0 where there is but one */
 };
@@ -143,6 +157,7 @@ static void tell_part(struct inner *in, struct slice line, bool log)
 	struct slice stream = value_of(line, "\"stream\""), id = value_of(line, "\"CONTAINER_PARTIAL_ID\"");
 
 	if (log && stream.n) {
+		in->sure = true;
 		in->part = !in->text.n || in->text.p[in->text.n - 1] != '\n';
 		in->text.n -= !in->part;
 	} else if (id.n) {
@@ -183,7 +198,7 @@ static struct inner out_of_cri(struct slice line)
 			continue;
 		text = memchr(at, ' ', (size_t)(end - at));
 		text = text ? text + 1 : end;
-		return (struct inner){ { text, (size_t)(end - text) }, true, *at == 'P', i };
+		return (struct inner){ { text, (size_t)(end - text) }, true, true, *at == 'P', i };
 	}
 	return (struct inner){ .is = false };
 }
@@ -232,7 +247,7 @@ static enum text_form form_of_lines(struct slice text, bool all, int *lines)
 		if (!end && !all)
 			break;
 		in = retext_unwrap(line, &scratch);
-		if (in.is && (in.part || is_record(bare(in.text))))
+		if (in.is && (in.sure || in.part || is_record(bare(in.text))))
 			form = FORM_WRAPPED;
 		else if (is_record(line))
 			form = FORM_PLAIN;

@@ -173,6 +173,12 @@ static void lines_that_others_wrapped_are_read(void **state)
 			     "{\"MESSAGE\":\"\\\"event_type\\\":\\\"inference_step\\\",\\\"sequence_length\\\":2}\","
 			     "\"CONTAINER_PARTIAL_ID\":\"a\"}\n",
 		  2, 3, 0 },
+		/* much is said before the first record; colours */
+		{ CRI "F a\n" CRI "F b\n" CRI "F c\n" CRI "F d\n" CRI "F e\n" CRI "F f\n" CRI "F g\n" CRI "F h\n" CRI
+		      "F i\n" CRI "F j\n" CRI "F k\n" CRI "F l\n" CRI "F m\n" CRI "F n\n" CRI "F o\n" CRI "F p\n" CRI
+		      "F q\n" CRI "F " STEP(1) "\n",
+		  1, 1, 17 },
+		{ "\033[1;32m" STEP(1) "\033[0m\n\033[32m" STEP(2) "\033[m\n", 2, 3, 0 },
 		{ STEP(1) "\nx | " STEP(2) "\n", 1, 1, 1 }, /* the first line says what the others are */
 	};
 
