@@ -1085,7 +1085,7 @@ static int no_log(const struct reader *r, struct err *err)
 	const struct input_stats *in = &r->input;
 
 	name = strcmp(name, "-") ? name : "standard input";
-	if (!in->bytes)
+	if (!in->bytes && !in->lines)
 		err_set(err, ERR_FORMAT, "%s: is empty", name);
 	else if (!in->lines)
 		err_set(err, ERR_FORMAT, "%s: holds blank lines only", name);
