@@ -136,7 +136,7 @@ check "who reads the list is told" sh -c "'$rwkvmon' fleet beyond | tr -s ' \n' 
 check "sessions that are not distinguished are counted" told crowd "f['records'] == 10020 and f['instances_total'] == 10000 and f['fleet']['sessions_unlisted'] == 20"
 check "who reads the list is told of them, too" sh -c "'$rwkvmon' fleet crowd | tr -s ' \n' ' ' | grep -q '20 more sessions are in the sums alone'"
 check "a clean fleet leaves nobody out" told clean "f['fleet']['left_out'] == [] and f['fleet']['instances_untimed'] == f['fleet']['sessions_unlisted'] == 0"
-check "a forecast of many says whom it did not look at" sh -c "'$rwkvmon' forecast sick | tr -s ' \n' ' ' | grep -q 'The series of [1-9][0-9]* more instances were not looked at'"
+check "a forecast of many says whom it did not look at" sh -c "'$rwkvmon' forecast beyond | tr -s ' \n' ' ' | grep -q 'The series of [1-9][0-9]* more instances were not looked at'"
 check "watch as JSON says how many there are" sh -c "'$rwkvmon' watch many --once --json | python3 -c 'import json, sys; b = json.load(sys.stdin); sys.exit((b[\"instances_total\"], len(b[\"instances\"])) != (200, 64))'"
 
 if "$rwkvmon" --version | grep -q 'live page: libmicrohttpd'; then
