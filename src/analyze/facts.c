@@ -131,8 +131,11 @@ static bool mark_sides(struct group *g, size_t n, double ratio, struct shift *ou
 		bool slow = i > 0 && is > far;
 
 		g[i].side = slow ? SIDE_SLOW : is < far / 2 ? SIDE_FAST : SIDE_NEITHER;
-		if (slow && !out->since_us)
+		if (slow && !out->since_us) {
 			out->since_us = g[i].sum.from_us;
+			out->earliest_us = g[i - 1].sum.from_us;
+			out->latest_us = g[i].sum.to_us;
+		}
 		out->runs += slow && !run;
 		out->recovered += slowed && g[i].side == SIDE_FAST;
 		slowed = slow || (slowed && g[i].side != SIDE_FAST);
@@ -798,6 +801,7 @@ bool facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	devices_of(out, p);
 	shift_of(&out->shift, p, limit_of(T_SLOW_RATIO), group);
 	shift_of(&out->mild, p, limit_of(T_MILD_RATIO), group);
+	shift_of(&out->beside, p, limit_of(T_BESIDE_RATIO), group);
 	free(group);
 	growth_of(&out->repetition, p, L_REPETITION);
 	growth_of(&out->memory, p, L_MEMORY);

@@ -34,7 +34,8 @@ struct shift {
 	size_t recovered; /* how many of these were followed by a fast one */
 	double slow_decode, fast_decode, slow_pause, fast_pause; /* ms per call */
 	double slow_s;
-	int64_t since_us;
+	int64_t since_us;               /* the first call of the first slow stretches */
+	int64_t earliest_us, latest_us; /* it began in between: in these, or in those before them */
 	struct level level[LEVEL_COUNT];
 	struct level others;            /* the machine's load without this process */
 	struct clocks device[GPUS_MAX]; /* of each GPU of the part's devices */
@@ -118,6 +119,7 @@ struct facts {
 	double bytes_per_token, bandwidth_gb_s, achieved_gb_s;
 	enum bandwidth_source bandwidth_source;
 	struct shift shift, mild; /* mild: a smaller difference counts */
+	struct shift beside;      /* one in between, which counts beside other instances that slowed more */
 	struct growth memory, vram, repetition;
 	struct pauses pauses;
 	struct slow_calls tail, stalls;

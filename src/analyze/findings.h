@@ -203,7 +203,7 @@ extern const char *const slowdown_scope_ids[SLOWDOWN_SCOPE_COUNT]; /* "none", "l
 struct slowdown {
 	enum slowdown_scope scope;
 	size_t slowed, of;                /* instances; of those with steps enough to tell */
-	size_t together;                  /* the most of them within a short while */
+	size_t together;                  /* the most of them at one time */
 	int64_t from_us, to_us;           /* of these */
 	double times;                     /* how many times slower these became, in the middle */
 	const char *instance;             /* the one that slowed most */
@@ -239,6 +239,12 @@ struct instance_findings {
 	bool timed;          /* it has steps enough to tell whether it became slower */
 	double times_slower; /* its slow part beside its fast one, when it became slower and stayed so; else NAN */
 	int64_t slower_us;   /* since when */
+	struct slower_part {
+		double times;                   /* NAN: it did not become slower, not even mildly */
+		double decode_ms;               /* of its slow part */
+		int64_t earliest_us, latest_us; /* it began in between */
+		bool together;                  /* with the others of the slowdown's scope */
+	} slower_part; /* also when it became so little slower that this counts only beside others */
 };
 
 /* An instance that differs from the others with its model, strategy and device. */

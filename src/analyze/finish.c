@@ -564,9 +564,10 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	fill_overall(out, a);
 	fill_anomalies(out, a);
 	fine &= fill_times(out, a);
-	fine &= fine && instances_tell(out, a) && peers_tell(out, a);
-	fine &= fine && fill_trends(out, a);
+	fine &= fine && instances_tell(out, a);
 	opts.judged = out->instances_total;
+	fine &= fine && instances_pace(out, &opts) && peers_tell(out, a);
+	fine &= fine && fill_trends(out, a);
 	fine &= fine && instances_judge(out, &opts);
 	if (a->minutes.points)
 		fine &= fine && unusual_minutes_tell(&a->minutes, out);

@@ -227,6 +227,7 @@ static bool tell(struct findings *f, const struct analysis *a, const struct grou
 		.group = SIZE_MAX,
 		.slower = (double)NAN,
 		.times_slower = (double)NAN,
+		.slower_part = { .times = (double)NAN },
 		.session_id = "",
 	};
 	for (size_t i = 0; i < g->n; i++)
@@ -355,7 +356,30 @@ static bool judge(struct instance_findings *in, struct judgement *j, const struc
 	return true;
 }
 
-/* By the part with most steps: it became slower once, and stayed so. */
+/* Did it become slower once, and stay so? */
+static bool slowed(const struct shift *s, enum threshold_id least)
+{
+	return s->fell && s->slow_alone && s->slow_decode >= limit_of(least) * s->fast_decode;
+}
+
+static void note_slower(struct instance_findings *in, const struct facts *x)
+{
+	const bool much = slowed(&x->shift, T_SLOWED);
+	const struct shift *s = much ? &x->shift : &x->beside;
+
+	in->timed = x->shift.known || in->timed;
+	if (!much && !slowed(s, T_BESIDE_RATIO))
+		return;
+	in->slower_part = (struct slower_part){ .times = s->slow_decode / s->fast_decode,
+						.decode_ms = s->slow_decode,
+						.earliest_us = s->earliest_us,
+						.latest_us = s->latest_us };
+	in->slower_us = s->since_us;
+	if (much)
+		in->times_slower = in->slower_part.times;
+}
+
+/* By the part with most steps. */
 static bool pace(struct instance_findings *in, const struct time_breakdown *times, struct facts *x,
 		 const struct diagnose_options *opts)
 {
@@ -367,35 +391,40 @@ static bool pace(struct instance_findings *in, const struct time_breakdown *time
 		return true;
 	if (!facts_of(x, largest, opts))
 		return false;
-	in->timed = x->shift.known || (double)largest->steps >= limit_of(T_STEPS);
-	if (!x->shift.fell || !x->shift.slow_alone || x->shift.slow_decode < limit_of(T_SLOWED) * x->shift.fast_decode)
-		return true;
-	in->times_slower = x->shift.slow_decode / x->shift.fast_decode;
-	in->slower_us = x->shift.since_us;
+	in->timed = (double)largest->steps >= limit_of(T_STEPS);
+	note_slower(in, x);
 	return true;
 }
 
-/* Whether it became slower, of each; then what it is, beside the others. */
-bool instances_judge(struct findings *f, const struct diagnose_options *opts)
+bool instances_pace(struct findings *f, const struct diagnose_options *opts)
 {
 	struct view *view = malloc(sizeof *view);
-	struct judgement *j = malloc(sizeof *j);
 	struct facts *x = malloc(sizeof *x);
 	const size_t n = f->n_instances > 1 ? f->n_instances : 0;
-	bool fine = view && j && x;
+	bool fine = view && x;
 
 	for (size_t i = 0; fine && i < n; i++) {
 		view_of(view, f, &f->instance[i]);
 		fine = pace(&f->instance[i], &view->times, x, opts);
 	}
-	fine = fine && slowdown_tell(f);
+	free(view);
+	free(x);
+	return fine && slowdown_tell(f);
+}
+
+bool instances_judge(struct findings *f, const struct diagnose_options *opts)
+{
+	struct view *view = malloc(sizeof *view);
+	struct judgement *j = malloc(sizeof *j);
+	const size_t n = f->n_instances > 1 ? f->n_instances : 0;
+	bool fine = view && j;
+
 	for (size_t i = 0; fine && i < n; i++) {
 		view_of(view, f, &f->instance[i]);
 		fine = judge(&f->instance[i], j, &view->f, opts);
 	}
 	free(view);
 	free(j);
-	free(x);
 	return fine;
 }
 

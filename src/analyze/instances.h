@@ -26,6 +26,9 @@ bool instance_has_part(const struct instance_findings *in, const struct time_par
 /* Fills f->instance once its sessions are there; false when memory is out. */
 bool instances_tell(struct findings *f, const struct analysis *a);
 
+/* Whether each of several became slower, and which of them together; false when memory is out. */
+bool instances_pace(struct findings *f, const struct diagnose_options *opts);
+
 /* A verdict and a cause for each of several, once all else of the findings is there; false when memory is out. */
 bool instances_judge(struct findings *f, const struct diagnose_options *opts);
 

@@ -467,6 +467,20 @@ static bool call_roll(struct roll *roll, struct findings *f)
 	return roll->in;
 }
 
+/* When nearly all became slower together, they are compared by how slow they are since then: how much of what each did
+ * came before says nothing of it. Of the few others it is not known what they did since. */
+static void weigh_slower(const struct findings *f, const struct roll *roll, struct member *m, size_t n)
+{
+	for (size_t i = 0; f->slowdown.scope == SLOWDOWN_COMMON && i < n; i++) {
+		const struct instance_findings *in = find_instance(roll, m[i].piece->session->instance);
+		const bool known = in && in->slower_part.together;
+
+		for (size_t k = 0; k < COMPARED; k++)
+			if (compared[k].metric == M_TOKEN_LATENCY_MS && isfinite(m[i].level[k]))
+				m[i].level[k] = known ? log(in->slower_part.decode_ms) : (double)NAN;
+	}
+}
+
 /* Whom the group consists of, and how fast each of them is beside its middle. */
 static void tell_group(struct findings *f, const struct roll *roll, const struct member *m, size_t n, double *scratch)
 {
@@ -527,8 +541,10 @@ static void mark_instances(struct findings *f, const struct roll *roll)
 
 static void tell_groups(struct findings *f, const struct roll *roll, struct member *m, size_t n, double *scratch)
 {
-	const double all = comparisons(m, n);
+	double all;
 
+	weigh_slower(f, roll, m, n);
+	all = comparisons(m, n);
 	for (size_t from = 0, to; from < n; from = to) {
 		to = group_end(m, n, from);
 		tell_group(f, roll, &m[from], to - from, scratch);

@@ -1,8 +1,11 @@
-/* slowdown.c - the times at which instances became slower, side by side. */
+/* slowdown.c - the times at which instances became slower, side by side.
+ *
+ * When one became slower is known to within some stretches of its calls: it began in between two times. Those may have
+ * begun together whose times have a moment in common. Each of them alone must have slowed much for that to be told, or
+ * another one of them must. */
 #include "analyze/slowdown.h"
 
 #include "analyze/time_breakdown.h"
-#include "stats/median.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,35 +13,41 @@
 const char *const shared_ids[SHARED_COUNT] = { "host", "model_name", "strategy", "device" };
 const char *const slowdown_scope_ids[SLOWDOWN_SCOPE_COUNT] = { "none", "local", "group", "common" };
 
-/* At the same time is within a minute, or a twentieth of the log: instances do not all work all the time. */
+/* At the same moment is within a minute, or a twentieth of the log: instances do not all work all the time. */
 static const int64_t MINUTE_US = INT64_C(60000000);
 static const double LOG_SHARE = 0.05;
 
 static const double NEARLY_ALL = 0.8;
 enum { SHARED_LEAST = 2, COMMON_LEAST = 3 }; /* instances that are no chance */
 
-static int by_time(const void *a, const void *b)
+static bool covers(const struct instance_findings *in, int64_t moment_us, int64_t window_us)
 {
-	const struct instance_findings *x = *(const struct instance_findings *const *)a,
-				       *y = *(const struct instance_findings *const *)b;
-
-	return (x->slower_us > y->slower_us) - (x->slower_us < y->slower_us);
+	return in->slower_part.earliest_us - window_us / 2 <= moment_us &&
+	       moment_us <= in->slower_part.latest_us + window_us / 2;
 }
 
-/* The most instances within the window: from `first` on. */
-static size_t densest(const struct instance_findings *const *in, size_t n, int64_t window_us, size_t *first)
+/* Those that may have begun at one moment, among n: the most of them come to `best` (n). Each earliest time is
+ * tried as the moment. */
+static size_t at_one_moment(const struct instance_findings *const *in, size_t n, int64_t window_us,
+			    const struct instance_findings **best)
 {
-	size_t best = 0;
+	size_t most = 0, moment = 0;
 
-	for (size_t from = 0, to = 0; from < n; from++) {
-		while (to < n && in[to]->slower_us - in[from]->slower_us <= window_us)
-			to++;
-		if (to - from > best) {
-			best = to - from;
-			*first = from;
+	for (size_t k = 0; k < n; k++) {
+		size_t now = 0;
+
+		for (size_t i = 0; i < n; i++)
+			now += covers(in[i], in[k]->slower_part.earliest_us, window_us);
+		if (now > most) {
+			most = now;
+			moment = k;
 		}
 	}
-	return best;
+	most = 0;
+	for (size_t i = 0; i < n; i++)
+		if (covers(in[i], in[moment]->slower_part.earliest_us, window_us))
+			best[most++] = in[i];
+	return most;
 }
 
 /* --- what they share ------------------------------------------------------------------------ */
@@ -97,44 +106,99 @@ static bool tell_shared(struct findings *f, const struct instance_findings *cons
 
 /* --- the whole ---------------------------------------------------------------------------------- */
 
-static void tell(struct findings *f, const struct instance_findings **in, size_t n, double *times)
+static int by_times(const void *a, const void *b)
+{
+	const double x = (*(const struct instance_findings *const *)a)->slower_part.times,
+		     y = (*(const struct instance_findings *const *)b)->slower_part.times;
+
+	return (x > y) - (x < y);
+}
+
+static bool slowed_much(const struct instance_findings *in)
+{
+	return isfinite(in->times_slower);
+}
+
+/* n at least 1, at one moment. */
+static void tell_together(struct slowdown *s, const struct instance_findings **in, size_t n)
+{
+	s->together = n;
+	s->from_us = INT64_MAX;
+	s->to_us = INT64_MIN;
+	for (size_t i = 0; i < n; i++) {
+		s->from_us = in[i]->slower_us < s->from_us ? in[i]->slower_us : s->from_us;
+		s->to_us = in[i]->slower_us > s->to_us ? in[i]->slower_us : s->to_us;
+	}
+	qsort(in, n, sizeof *in, by_times);
+	s->times = n % 2 ? in[n / 2]->slower_part.times
+			 : (in[n / 2 - 1]->slower_part.times + in[n / 2]->slower_part.times) / 2;
+}
+
+static enum slowdown_scope scope_of(struct findings *f, const struct instance_findings *const *in, size_t n)
+{
+	if (n >= COMMON_LEAST && (double)n >= NEARLY_ALL * (double)f->slowdown.of)
+		return SLOWDOWN_COMMON;
+	return n >= SHARED_LEAST && tell_shared(f, in, n) ? SLOWDOWN_GROUP : SLOWDOWN_LOCAL;
+}
+
+static size_t much_slower(const struct instance_findings *const *in, size_t n)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		found += slowed_much(in[i]);
+	return found;
+}
+
+/* Mild ones count where they make a group or nearly all of those that slowed much; else they are left out. */
+static size_t find_together(struct findings *f, const struct instance_findings *const *in, size_t n,
+			    const struct instance_findings **much, const struct instance_findings **best)
+{
+	const double window_us = fmax((double)MINUTE_US, LOG_SHARE * (double)(f->to_us - f->from_us));
+	size_t n_much = 0, together = at_one_moment(in, n, (int64_t)window_us, best);
+
+	f->slowdown.scope = much_slower(best, together) ? scope_of(f, best, together) : SLOWDOWN_LOCAL;
+	if (f->slowdown.scope != SLOWDOWN_LOCAL)
+		return together;
+	for (size_t i = 0; i < n; i++)
+		if (slowed_much(in[i]))
+			much[n_much++] = in[i];
+	together = at_one_moment(much, n_much, (int64_t)window_us, best);
+	f->slowdown.scope = scope_of(f, best, together);
+	return together;
+}
+
+/* At least one of them slowed much. */
+static void tell(struct findings *f, const struct instance_findings *const *in, size_t n,
+		 const struct instance_findings **much, const struct instance_findings **best)
 {
 	struct slowdown *s = &f->slowdown;
-	const int64_t window_us = (int64_t)fmax((double)MINUTE_US, LOG_SHARE * (double)(f->to_us - f->from_us));
-	size_t first = 0, most = 0;
+	const size_t together = find_together(f, in, n, much, best);
+	size_t most = 0;
 
-	qsort(in, n, sizeof *in, by_time);
-	s->together = densest(in, n, window_us, &first);
-	s->from_us = in[first]->slower_us;
-	s->to_us = in[first + s->together - 1]->slower_us;
-	for (size_t i = 0; i < s->together; i++)
-		times[i] = in[first + i]->times_slower;
-	s->times = median_sort(times, s->together);
+	s->slowed = much_slower(in, n) + together - much_slower(best, together);
+	tell_together(s, best, together);
+	for (size_t i = 0; i < together; i++)
+		f->instance[best[i] - f->instance].slower_part.together = true;
 	for (size_t i = 0; i < n; i++)
-		most = in[i]->times_slower > in[most]->times_slower ? i : most;
+		most = in[i]->slower_part.times > in[most]->slower_part.times ? i : most;
 	s->instance = in[most]->instance;
-	if (s->together >= COMMON_LEAST && (double)s->together >= NEARLY_ALL * (double)s->of)
-		s->scope = SLOWDOWN_COMMON;
-	else if (s->together >= SHARED_LEAST && tell_shared(f, &in[first], s->together))
-		s->scope = SLOWDOWN_GROUP;
-	else
-		s->scope = SLOWDOWN_LOCAL;
 }
 
 bool slowdown_tell(struct findings *f)
 {
-	const struct instance_findings **in = malloc((f->n_instances + 1) * sizeof(const struct instance_findings *));
-	double *times = malloc((f->n_instances + 1) * sizeof *times);
-	const bool fine = in && times;
+	const size_t room = f->n_instances + 1;
+	const struct instance_findings **in = calloc(3 * room, sizeof(const struct instance_findings *));
+	size_t n = 0;
 
-	for (size_t i = 0; fine && f->n_instances > 1 && i < f->n_instances; i++) {
+	f->slowdown = (struct slowdown){ .scope = SLOWDOWN_NONE };
+	for (size_t i = 0; in && f->n_instances > 1 && i < f->n_instances; i++) {
 		f->slowdown.of += f->instance[i].timed;
-		if (isfinite(f->instance[i].times_slower))
-			in[f->slowdown.slowed++] = &f->instance[i];
+		if (isfinite(f->instance[i].slower_part.times))
+			in[n++] = &f->instance[i];
 	}
-	if (fine && f->slowdown.slowed)
-		tell(f, in, f->slowdown.slowed, times);
+	if (in && much_slower(in, n))
+		tell(f, in, n, in + room, in + 2 * room);
 	free(in);
-	free(times);
-	return fine;
+	return in;
 }
