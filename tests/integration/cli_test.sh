@@ -199,8 +199,9 @@ assert sum(int(r[1]) for r in rows[1:]) == 156
 P
 if command -v gnuplot >/dev/null; then
 	for lang in en zh; do
-		expect "pictures" 0 "10 pictures written" "$rwkvmon" analyze "$worked" --charts "$dir/pictures it's $lang" --lang $lang
-		grep -v "pictures written" "$dir/err" >"$dir/noise" && { fail "gnuplot complained"; cat "$dir/noise"; }
+		[ $lang = zh ] && written="10 张图已写入" || written="10 pictures written"
+		expect "pictures" 0 "$written" "$rwkvmon" analyze "$worked" --charts "$dir/pictures it's $lang" --lang $lang
+		grep -v "$written" "$dir/err" >"$dir/noise" && { fail "gnuplot complained"; cat "$dir/noise"; }
 		for chart in performance_trends latency_distribution state_evolution accuracy resources; do
 			file="$dir/pictures it's $lang/$chart"
 			[ "$(head -c 4 "$file.png" | od -An -tx1 | tr -d ' ')" = 89504e47 ] && pass || fail "$file.png is no PNG"
