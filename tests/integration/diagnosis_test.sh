@@ -19,6 +19,7 @@ for log in "$cases"/*__*.log* "$dir"/*__*.log; do
 		cat "$dir/err"
 	fi
 	python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["verdict_text"])' "$dir/answer.json" >"$dir/$name.said" 2>/dev/null
+	python3 -c 'import json,sys; print([a["cause"] for a in json.load(open(sys.argv[1]))["also"]])' "$dir/answer.json" >"$dir/$name.also"
 	python3 -c 'import json,sys; d = json.load(open(sys.argv[1])); print(d["fix"], d["gain"]["text"], d["gain"]["basis"])' "$dir/answer.json" >"$dir/$name.fix"
 	echo "$got" >>"$dir/seen"
 done
@@ -33,6 +34,10 @@ quotes mode_collapse__similarity_against_entropy "Correlation of similarity and 
 quotes caller__window_log_grows "The pause between calls was"
 quotes prefill_bound__long_documents__goal_20tps "Time is spent in prefill"
 quotes decode_bound__cpu_without_bandwidth__goal_20tps "the goal is 20 tokens/s"
+
+# Of several causes that are true, the others are named, the worst first.
+[ "$(cat "$dir/non_finite__and_a_leak_and_other_load.log.also")" = "['state_leak', 'other_load']" ] && pass ||
+	fail "also: $(cat "$dir/non_finite__and_a_leak_and_other_load.log.also")"
 
 # Advice fits the set-up.
 advises() { # CASE TEXT
