@@ -117,6 +117,8 @@ static void read_piece(struct follow *f, struct known *k, int fd, uint64_t most)
 		tell_broken(f, k, &err);
 		return;
 	}
+	if (f->how.once && (k->packing || k->size - k->at.at <= (off_t)most))
+		read_await_no_more(reader);
 	while (!(is_stopping(f) && read_may_pause(reader)) && (rc = read_columns(reader, f->rows, &lines, &err)) > 0)
 		f->how.take(f->how.ctx, f->rows, lines, base_name(k->path));
 	in = read_input(reader);

@@ -31,6 +31,7 @@ struct follow_options {
 	void (*turned)(void *ctx, struct slice places, bool all_read);
 	void *ctx;
 	struct slice places; /* of an earlier one; empty: all is read from the beginning */
+	bool once;           /* what is there is all: no line that came in part is waited for */
 	bool slowly;         /* looks for news twice a second, not ten times: a turn costs more than its lines */
 };
 

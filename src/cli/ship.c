@@ -144,7 +144,9 @@ static int open_sender(struct shipping *s, const struct options *opts, struct er
 
 static int open_all(struct shipping *s, const struct options *opts, struct err *err)
 {
-	struct follow_options how = { .take = ship_rows, .turned = turned, .ctx = s, .slowly = !opts->ship_once };
+	struct follow_options how = {
+		.take = ship_rows, .turned = turned, .ctx = s, .once = opts->ship_once, .slowly = !opts->ship_once
+	};
 	struct buf places = { 0 };
 	int rc = url_check_base("--to", opts->ship_to, err);
 

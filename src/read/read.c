@@ -53,6 +53,7 @@ struct reader {
 	struct read_place frame; /* … and the last frame that ended with or before what was given out, */
 	uint64_t pass_over;      /* … and bytes of text that are still to be passed over, */
 	uint64_t most;           /* … and bytes to pull; 0: all */
+	bool is_last;            /* … and no other one goes on where it ends */
 	uint64_t looks_until;    /* bytes after which a first look gives up; 0: reads all */
 
 	struct part_file *file; /* goes out in parts; NULL: comes through the buffer */
@@ -277,6 +278,11 @@ int read_open_at(struct reader **out, const char *name, int fd, const struct rea
 	(*out)->pass_over = from->text - from->at_text;
 	(*out)->most = most_bytes;
 	return 0;
+}
+
+void read_await_no_more(struct reader *r)
+{
+	r->is_last = true;
 }
 
 /* Bytes of the source's text that left the buffer in whole lines. */
@@ -634,7 +640,7 @@ static enum text_form form_of(const struct reader *r, struct slice begin)
 {
 	enum packing packing;
 	enum text_form form;
-	char mark[2];
+	char mark[PACKING_MAGIC_BYTES]; /* fewer do not tell that the file is packed */
 
 	if (!r->piece || !r->from.text)
 		return text_form_of(begin, r->at_end);
@@ -647,7 +653,7 @@ static int look_at_lines(struct reader *r, struct err *err)
 {
 	struct slice begin = { r->buffer + r->start, r->end - r->start };
 	enum text_form form = form_of(r, begin);
-	bool goes_on = r->piece || (r->opts.stop && r->at + 1 == r->sources.n);
+	bool goes_on = r->piece || follows(r);
 
 	if (r->opts.map || r->start)
 		form = FORM_PLAIN; /* another program's lines are looked at by the map */
@@ -663,6 +669,16 @@ static int look_at_lines(struct reader *r, struct err *err)
 	return 0;
 }
 
+/* One more block, or what still waits when no more comes; 0: nothing does. */
+static ssize_t pull_next(struct reader *r)
+{
+	ssize_t n = follows(r) ? follow(r) : pull_block(r);
+
+	if (n || !r->retext || (r->piece && !r->is_last) || !retext_await_no_more(r->retext))
+		return n;
+	return pull_block(r);
+}
+
 /* One more block, or at_end. */
 static int fill(struct reader *r, struct err *err)
 {
@@ -671,7 +687,7 @@ static int fill(struct reader *r, struct err *err)
 
 	if (rc)
 		return rc;
-	n = follows(r) ? follow(r) : pull_block(r);
+	n = pull_next(r);
 	if (n < 0)
 		return err_set_os(err, ERR_READ, errno, "%s: cannot be read", source_name(r));
 	r->end += (size_t)n;

@@ -62,6 +62,9 @@ struct read_place {
 int read_open_at(struct reader **out, const char *name, int fd, const struct read_place *from, uint64_t most_bytes,
 		 struct err *err);
 
+/* This one is the last: what waits for the rest of a line that came in pieces is given out. Before the first line. */
+void read_await_no_more(struct reader *r);
+
 /* Where the next one may begin: behind what was given out. Before its end, only where read_may_pause says so. */
 struct read_place read_place(const struct reader *r);
 bool read_may_pause(const struct reader *r);
@@ -69,10 +72,9 @@ bool read_may_pause(const struct reader *r);
 /* The first bytes of a file's text, decompressed if need be (*packing); less than n when it is shorter. */
 size_t read_beginning(int fd, char *to, size_t n, enum packing *packing);
 
-/* Paths may be files, directories (their *.log and *.jsonl, rotated
- * and compressed ones too), patterns that match
- * files (glob), or "-". Names are resolved and tried here;
- * several files are put in order of their first records' times; contents are read later.
+/* Paths may be files, directories (their *.log and *.jsonl, rotated and compressed ones too), patterns that match
+ * files (glob), or "-". Names are resolved and tried here; several files are put in order of their first records'
+ * times; contents are read later.
  * opts NULL: defaults. *out is NULL on error. */
 int read_open(struct reader **out, const char *const *paths, size_t n, const struct read_options *opts,
 	      struct err *err);

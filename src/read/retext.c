@@ -423,7 +423,7 @@ static void convert_lines(struct retext *t)
 		rest.n = end ? (size_t)(end - rest.p) : rest.n;
 		put_line(t, rest);
 		t->at += rest.n + (end != NULL);
-		if (t->out.used - t->out_ready > RETEXT_LINE_MAX)
+		if (t->goes_on && t->out.used - t->out_ready > RETEXT_BETWEEN_MAX)
 			put_all_pending(t);
 		if (!pending_bytes(t)) {
 			t->whole = t->used + t->at;
@@ -434,6 +434,16 @@ static void convert_lines(struct retext *t)
 		put_all_pending(t);
 	if (!t->goes_on)
 		t->out_ready = t->out.used;
+}
+
+bool retext_await_no_more(struct retext *t)
+{
+	if (t->out.used == t->out_ready)
+		return false;
+	put_all_pending(t);
+	t->whole = t->used + t->at;
+	t->out_ready = t->out.used;
+	return true;
 }
 
 /* 0: there is more in `out`, or the end has come; -1 with errno. */

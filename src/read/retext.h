@@ -5,7 +5,8 @@
  * line (CRI's P, Docker's without a line end) are put together. Lines that are none of these pass as they are.
  *
  * Ownership  retext_open creates, retext_close destroys.
- * Bounds     a line of RETEXT_LINE_MAX bytes; what is longer passes as it is.
+ * Bounds     a line of RETEXT_LINE_MAX bytes; what is longer passes as it is. While the source goes on, what comes
+ *            between two pieces waits; beyond RETEXT_BETWEEN_MAX bytes of it, the line passes as far as it came.
  */
 #ifndef RWKVMON_READ_RETEXT_H
 #define RWKVMON_READ_RETEXT_H
@@ -15,7 +16,7 @@
 
 enum text_form { FORM_UNDECIDED, FORM_PLAIN, FORM_UTF16LE, FORM_UTF16BE, FORM_WRAPPED };
 
-enum { RETEXT_LINE_MAX = 48 << 20 };
+enum { RETEXT_LINE_MAX = 48 << 20, RETEXT_BETWEEN_MAX = 64 << 10 };
 
 /* Decided by the first bytes of a text; undecided as long as its lines do not show the form and more may come. */
 enum text_form text_form_of(struct slice begin, bool all);
@@ -29,6 +30,10 @@ void retext_close(struct retext *t);
 
 /* A read_pull whose ctx is the struct retext. */
 ssize_t retext_pull(void *ctx, void *buffer, size_t n);
+
+/* Of a source that goes on and of which nothing more is awaited: what waits behind a piece may be pulled, as may the
+ * piece. False: nothing does. */
+bool retext_await_no_more(struct retext *t);
 
 /* Bytes of the source up to the last complete line. */
 uint64_t retext_whole(const struct retext *t);

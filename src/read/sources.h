@@ -3,8 +3,7 @@
  * A named file must exist. A file that is found in a directory or by a pattern and cannot be read (a dangling link, a
  * pipe, a file without read permission) is listed as left out; the others are read. A file that has two names, or a
  * copy with the same bytes, is read once; if both were named, the second is listed as left out. So are standard input
- * and a pipe that are named twice. Directories that change
- * meanwhile are read again until they no longer change.
+ * and a pipe that are named twice. Directories that change meanwhile are read again until they no longer change.
  *
  * Ownership  sources_find fills in, sources_free releases, also after an error.
  * Bounds     HELD_MAX files are kept open from here on, so that renaming or removing them takes nothing away.

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "read/read.h"
+#include "read/retext.h"
 #include "read/sources.h"
 #include "spec/skipped.h"
 
@@ -344,9 +345,9 @@ static void compressed_logs_read_like_plain_ones(void **state)
 		}
 }
 
-/* However it is cut or damaged: the whole records before stay, nothing is made up, and it is told. */
-/* What a follower reads of a file that grows by `step` bytes at a time. */
-static struct outcome read_growing(const char *bytes, size_t n, size_t step)
+/* What a follower reads of a file that grows by `step` bytes at a time; with `ends`, it awaits no more
+ * after the last of them. */
+static struct outcome read_growing(const char *bytes, size_t n, size_t step, bool ends)
 {
 	FILE *file = tmpfile();
 	struct read_place at = { 0 };
@@ -363,6 +364,8 @@ static struct outcome read_growing(const char *bytes, size_t n, size_t step)
 		assert_int_equal(fwrite(bytes + have, 1, n - have < step ? n - have : step, file),
 				 n - have < step ? n - have : step);
 		assert_int_equal(read_open_at(&r, "growing", fileno(file), &at, 0, &o.err), 0);
+		if (ends && n - have <= step)
+			read_await_no_more(r);
 		while ((o.rc = read_next(r, &rec, &o.err)) > 0) {
 			sum.records++;
 			sum.sum += rec.sequence_length;
@@ -377,6 +380,25 @@ static struct outcome read_growing(const char *bytes, size_t n, size_t step)
 	return sum;
 }
 
+/* One zstd frame for the mark of UTF-16, and one for each line behind it. */
+static size_t pack_utf16(char *out, size_t cap)
+{
+	static const char *const lines[] = { STEP(1) "\r\n", STEP(2) "\n", STEP(4) "\n", STEP(8) "\n" };
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		char wide[1000];
+		size_t bytes = i ? 0 : (size_t)snprintf(wide, sizeof wide, "\xff\xfe");
+
+		for (const char *p = lines[i]; *p; p++) {
+			wide[bytes++] = *p;
+			wide[bytes++] = 0;
+		}
+		n += ZSTD_compress(out + n, cap - n, wide, bytes, 3);
+	}
+	return n;
+}
+
 /* However a file comes, each of its lines is read once: a frame that is not whole yet, one that ends inside a line, an
  * encoding that only the file's first bytes tell, pieces between which other lines come. */
 static void growing_files_are_read_line_by_line(void **state)
@@ -389,7 +411,7 @@ static void growing_files_are_read_line_by_line(void **state)
 	char bytes[4000];
 
 	(void)state;
-	for (int form = 0; form < 4; form++)
+	for (int form = 0; form < 5; form++)
 		for (size_t step = 1; step < 700; step += 1 + step / 8) {
 			size_t n = sizeof wrapped - 1;
 			struct outcome o;
@@ -401,18 +423,40 @@ static void growing_files_are_read_line_by_line(void **state)
 					bytes[n++] = *p;
 					bytes[n++] = 0;
 				}
+			} else if (form == 4) {
+				n = pack_utf16(bytes, sizeof bytes);
 			} else if (form > 1) {
 				n = pack(form == 2, first, bytes, sizeof bytes);
 				n += pack(form == 2, second, bytes + n, sizeof bytes - n);
 				n += pack(form == 2, third, bytes + n, sizeof bytes - n);
 			}
-			o = read_growing(bytes, n, step);
+			o = read_growing(bytes, n, step, false);
 			if (o.sum != (form > 1 ? 15U : 7U) || o.records != (form > 1 ? 4U : 3U))
 				fail_msg("form %d, %zu at a time: %d records, sum %d", form, step, (int)o.records,
 					 (int)o.sum);
 		}
 }
 
+/* A stream's last words without their line end, then another stream's lines: these wait for a while, not for ever. */
+static void a_piece_that_never_ends_holds_little_back(void **state)
+{
+	static const char killed[] = CRIERR "P Killed\n", line[] = CRI "F " STEP(1) "\n";
+	const size_t bytes = strlen(STEP(1) "\n"), most = RETEXT_BETWEEN_MAX / bytes;
+	struct buf log = { 0 };
+
+	(void)state;
+	buf_add(&log, killed, sizeof killed - 1);
+	for (size_t n = 1; n < 2 * most; n++) {
+		buf_add(&log, line, sizeof line - 1);
+		if (n > 3 && (n < most - 1 || n > most + 2) && n % 100)
+			continue;
+		assert_int_equal(read_growing(log.p, log.used, 10000, false).records, n > most ? n : 0);
+		assert_int_equal(read_growing(log.p, log.used, 10000, true).records, n);
+	}
+	buf_free(&log);
+}
+
+/* However it is cut or damaged: the whole records before stay, nothing is made up, and it is told. */
 static void damaged_compression_costs_what_it_hits(void **state)
 {
 	static const char first[] = STEP(1) "\n" STEP(2) "\n", second[] = STEP(4) "\n" STEP(8) "\n";
@@ -1000,6 +1044,25 @@ static bool at_once(void *ctx)
 	return ++*(int *)ctx > 3;
 }
 
+/* Who follows a log until he is told to stop gets what waited for the rest of a line, too. */
+static void what_waits_behind_a_piece_comes_at_the_end(void **state)
+{
+	const char *path = in_dir("pieces");
+	int asked = 0;
+	const struct read_options opts = { .stop = at_once, .stop_ctx = &asked };
+	struct outcome o = { 0 };
+	struct reader *r;
+
+	(void)state;
+	assert_int_equal(
+		file_write(path, slice_of(CRIERR "P Killed\n" CRI "F " STEP(1) "\n" CRI "F " STEP(2) "\n"), NULL), 0);
+	assert_int_equal(read_open(&r, &path, 1, &opts, &o.err), 0);
+	drain(r, &o);
+	assert_int_equal(o.rc, 0);
+	assert_int_equal(o.sum, 3);
+	assert_int_equal(unlink(path), 0);
+}
+
 /* A pipe to which nobody writes, a device: said, not waited for. */
 static void a_pipe_without_a_writer_and_a_device_are_refused(void **state)
 {
@@ -1073,6 +1136,8 @@ int main(void)
 		cmocka_unit_test(lines_that_others_wrapped_are_read),
 		cmocka_unit_test(utf16_is_read),
 		cmocka_unit_test(growing_files_are_read_line_by_line),
+		cmocka_unit_test(a_piece_that_never_ends_holds_little_back),
+		cmocka_unit_test(what_waits_behind_a_piece_comes_at_the_end),
 		cmocka_unit_test(overlong_lines_are_skipped_in_bounded_memory),
 		cmocka_unit_test(garbage_between_records_is_counted),
 		cmocka_unit_test(what_is_no_log_says_so),
