@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPEN_TRIES = 8 };
+enum { OPEN_TRIES = 4096 }; /* one that is lost was another process's turn */
 
 uint64_t spool_number(const char *to)
 {
@@ -201,8 +201,10 @@ int spool_take(const char *path, uint64_t number, void (*take)(void *ctx, struct
 		if (m)
 			take(ctx, m);
 	}
-	if (!rc)
-		rc = left.failed ? ENOMEM : write_all(path, buf_slice(&left));
+	if (!rc && left.failed)
+		rc = ENOMEM;
+	else if (!rc && (!left.used || left.used != text.used)) /* else nothing was taken: the file stays as it is */
+		rc = write_all(path, buf_slice(&left));
 	buf_free(&text);
 	buf_free(&left);
 	close(fd);

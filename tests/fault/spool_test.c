@@ -9,6 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { ALARMS = 8, OURS = 1, OTHERS = 2, TRIES_MAX = 400 };
 
@@ -144,6 +147,7 @@ static void the_file_is_whole_at_any_time(void **state)
 		what[w](&f);
 		fault_watch(NULL);
 		fault_disarm();
+		assert_true(writes > 1);
 		take_rest(&f);
 		for (int a = 0; a < ALARMS; a++)
 			assert_int_equal(f.n[a], 1);
@@ -165,12 +169,100 @@ static void those_that_make_room_are_counted(void **state)
 	assert_int_equal(dropped, 3);
 }
 
+enum { PROCESSES = 24, TURNS = 4 };
+
+/* Between two writes: all others come to wait for the lock. */
+static void dawdle(enum fault_call call, size_t n)
+{
+	(void)call, (void)n;
+	usleep(1000);
+}
+
+/* One of many processes that end at once; it waits for the word to begin. */
+static int put_in_turn(int begin, int mine)
+{
+	struct message list[ALARMS];
+	size_t dropped;
+	char word;
+
+	if (read(begin, &word, 1) != 0)
+		return 1;
+	fault_arm((struct fault){ FAULT_WRITE, 1, true, 0, 0 });
+	fault_watch(dawdle);
+	for (int i = 0; i < TURNS; i++) {
+		alarms(list, 0, 1);
+		list->time_us = mine * TURNS + i;
+		if (spool_put(path, OURS, list, &dropped) || dropped)
+			return 1;
+	}
+	return 0;
+}
+
+static void note(void *ctx, struct message *m)
+{
+	unsigned *found = ctx;
+
+	assert_in_range(m->time_us, 0, PROCESSES * TURNS - 1);
+	found[m->time_us]++;
+	free(m);
+}
+
+/* Each put replaces the file, so that all who wait for the old one's lock begin again. */
+static void many_processes_lose_no_alarm(void **state)
+{
+	unsigned found[PROCESSES * TURNS] = { 0 };
+	pid_t child[PROCESSES];
+	int begin[2];
+
+	(void)state;
+	unlink(path);
+	assert_int_equal(pipe(begin), 0);
+	for (int i = 0; i < PROCESSES; i++) {
+		child[i] = fork();
+		assert_true(child[i] >= 0);
+		if (!child[i]) {
+			close(begin[1]);
+			_exit(put_in_turn(begin[0], i));
+		}
+	}
+	close(begin[0]);
+	close(begin[1]);
+	for (int i = 0; i < PROCESSES; i++) {
+		int status;
+
+		assert_int_equal(waitpid(child[i], &status, 0), child[i]);
+		if (status)
+			fail_msg("process %d could not put its alarms", i);
+	}
+	assert_int_equal(spool_take(path, OURS, note, found), 0);
+	for (int i = 0; i < PROCESSES * TURNS; i++)
+		assert_int_equal(found[i], 1);
+}
+
+static void what_is_another_s_is_not_written_again(void **state)
+{
+	struct stat before, behind;
+	struct found f = { 0 };
+
+	(void)state;
+	fill();
+	take_ours(&f);
+	assert_int_equal(stat(path, &before), 0);
+	take_ours(&f); /* all that is left is of others */
+	assert_int_equal(stat(path, &behind), 0);
+	assert_int_equal(behind.st_ino, before.st_ino);
+	assert_int_equal(behind.st_mtim.tv_sec, before.st_mtim.tv_sec);
+	assert_int_equal(behind.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_failing_call_loses_an_alarm),
 		cmocka_unit_test(the_file_is_whole_at_any_time),
 		cmocka_unit_test(those_that_make_room_are_counted),
+		cmocka_unit_test(many_processes_lose_no_alarm),
+		cmocka_unit_test(what_is_another_s_is_not_written_again),
 	};
 	int rc;
 
