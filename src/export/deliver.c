@@ -169,7 +169,7 @@ static void say_spooled(const struct place *p, const char *spool, struct buf *ou
 	}
 	buf_printf(out, " (critical: %zu, which wait in %s for the next start", p->critical, spool);
 	if (p->dropped)
-		buf_printf(out, "; older ones that made room there: %zu", p->dropped);
+		buf_printf(out, "; the spool was full, so its %zu oldest alarms were dropped", p->dropped);
 	buf_char(out, ')');
 }
 

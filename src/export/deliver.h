@@ -8,7 +8,8 @@
  *            lock that is never held during I/O. Each receiver has its own thread: one that hangs delays no other.
  * Bounds     each receiver has a queue of DELIVER_QUEUE alarms; when it is full, the oldest is dropped and counted,
  *            critical ones last. A receiver that fails is tried again after 1 s, doubling to 60 s, each ± 25 %, or at
- * the time that it names. Secrets    addresses may hold tokens: only their scheme, host and port are ever shown.
+ *            the time that it names.
+ * Secrets    addresses may hold tokens: only their scheme, host and port are ever shown.
  */
 #ifndef RWKVMON_EXPORT_DELIVER_H
 #define RWKVMON_EXPORT_DELIVER_H
@@ -37,8 +38,7 @@ struct sink *deliver_sink(struct deliver *d);
 
 /* Tries to deliver what is queued, all receivers at the same time, for at most wait_ms; alerts that still fire are
  * resolved at Alertmanager. Returns how many alarms a receiver did not get (one that two missed counts twice); `why` (n
- * bytes) gets who and why, and how many of them wait in the spool, or why they
- * cannot. */
+ * bytes) gets who and why, and how many of them wait in the spool, or why they cannot. */
 uint64_t deliver_close(struct deliver *d, unsigned wait_ms, char *why, size_t n);
 
 /* An alarm's numbers for people: "value 61.2, limit 50", and of a collapse "; loop since token 690, 86 tokens wasted".

@@ -189,7 +189,7 @@ int shipper_turn(struct shipper *s, struct slice places, bool end, struct err *e
 		s->events_due_us = now + EVENTS_US;
 	}
 	if (!rc && s->lost_steps) {
-		rc = err_set(err, ERR_NOMEM, "no memory to sum up all steps; those that were lost: %llu",
+		rc = err_set(err, ERR_NOMEM, "no memory to sum up %llu steps: they are missing from the roll-ups",
 			     (unsigned long long)s->lost_steps);
 		s->lost_steps = 0;
 	}

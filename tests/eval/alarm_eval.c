@@ -661,6 +661,8 @@ static int misses_allowed(const struct row *r)
 	return r->type == ALARM_HIGH_LATENCY ? r->runs / 10 : 0;
 }
 
+enum { CLEAN_TOKENS_LEAST = 20000 };
+
 /* Zero criticals without reason; what is exact misses nothing; other alarms without reason in one run of fifty at most.
  */
 static int promises_kept(uint64_t clean_tokens)
@@ -680,7 +682,15 @@ static int promises_kept(uint64_t clean_tokens)
 	printf("\n%llu clean tokens; criticals without reason: %d; first bad token off by %.2f tokens on average (%.0f "
 	       "forced cycles)\n",
 	       (unsigned long long)clean_tokens, criticals, place_error / place_n, place_n);
-	return kept && !criticals && others * 50 <= runs && clean_tokens >= 20000;
+	if (criticals)
+		fprintf(stderr, "alarm_eval: %d critical alarms without reason, none is allowed\n", criticals);
+	if (others * 50 > runs)
+		fprintf(stderr, "alarm_eval: %d other alarms without reason in %d runs, %d are allowed\n", others, runs,
+			runs / 50);
+	if (clean_tokens < CLEAN_TOKENS_LEAST)
+		fprintf(stderr, "alarm_eval: %llu clean tokens are too few to judge by, %d are needed\n",
+			(unsigned long long)clean_tokens, CLEAN_TOKENS_LEAST);
+	return kept && !criticals && others * 50 <= runs && clean_tokens >= CLEAN_TOKENS_LEAST;
 }
 
 int main(int argc, char **argv)

@@ -286,7 +286,7 @@ static void tell_found(enum fault fault, double *delay, int found)
 	qsort(delay, (size_t)found, sizeof *delay, by_size);
 	printf("%-24s %3d of %d", faults[fault].name, found, TRIALS);
 	if (found && faults[fault].foreseen)
-		printf("   %6.0f s before it is full (least %.0f s)", delay[found / 2], delay[0]);
+		printf("   %6.0f s before the limit is reached (least %.0f s)", delay[found / 2], delay[0]);
 	else if (found)
 		printf("   after %5.0f tokens (most %.0f)", delay[found / 2], delay[found - 1]);
 }

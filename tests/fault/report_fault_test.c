@@ -255,7 +255,7 @@ static unsigned allocations(size_t i, enum lang lang, const struct findings *f, 
 	return n;
 }
 
-/* Pieces of a page that is too large are left out as it says; such a report may be shorter and not have failed. */
+/* With the Nth allocation failing, a report has failed or is, byte for byte, the whole one. */
 static void failing_is_told(size_t i, enum lang lang, const struct findings *f)
 {
 	struct buf whole = { 0 };
