@@ -17,6 +17,7 @@ static struct head head_of(int fd, enum packing *packing)
 	struct head h = { .n = read_beginning(fd, text, sizeof text, packing) };
 
 	h.hash = hash_of((struct slice){ text, h.n });
+	h.least = h.n < HEAD_LEAST ? 0 : hash_of((struct slice){ text, HEAD_LEAST });
 	return h;
 }
 
@@ -86,10 +87,16 @@ static bool same_beginning(const struct head *known, const struct known *k)
 	return known->n >= HEAD_LEAST && (known->n == k->head.n && known->hash == k->head.hash);
 }
 
+/* What tells most files apart, without a look into one. */
+static bool may_begin_alike(const struct head *a, const struct head *b)
+{
+	return !a->least || !b->least || a->least == b->least;
+}
+
 /* A shorter beginning that was known when the file was small is compared with as much of this one. */
 static bool begins_like(const struct head *known, const struct known *k, int fd)
 {
-	if (known->n < HEAD_LEAST || known->n > k->head.n)
+	if (known->n < HEAD_LEAST || known->n > k->head.n || !may_begin_alike(known, &k->head))
 		return false;
 	return same_beginning(known, k) || (known->n < k->head.n && head_is(known, fd));
 }
@@ -100,7 +107,7 @@ static bool is_begun_copy(const struct known *k, const struct known *of)
 	int fd;
 	bool is;
 
-	if (k->head.n < HEAD_LEAST || of->head.n <= k->head.n)
+	if (k->head.n < HEAD_LEAST || of->head.n <= k->head.n || !may_begin_alike(&k->head, &of->head))
 		return false;
 	fd = of->fd >= 0 ? of->fd : open(of->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	is = fd >= 0 && head_is(&k->head, fd);
@@ -205,20 +212,27 @@ static void remember(struct known_list *l, const struct known *k)
 		l->past[l->n_past++ % PAST_MAX] = (struct past){ .head = k->head, .packing = k->packing, .at = k->at };
 }
 
-/* Of the copies of k, one continues where it was read to; that one is
- * what the others are copies of now. */
+static bool is_gone(const struct known *k)
+{
+	return !k->seen && k->fd < 0;
+}
+
+/* Of the copies of k that stay, one continues where it was read to; that one is what the others are copies of now. */
 static void leave_copies(struct known_list *l, const struct known *k)
 {
 	struct known *heir = NULL;
 
-	for (size_t i = 0; i < l->n; i++)
-		if (l->file[i]->twin == k) {
-			l->file[i]->twin = heir;
-			if (heir)
-				continue;
-			heir = l->file[i];
-			heir->at = same_place(heir, k->packing, &k->at);
-		}
+	for (size_t i = 0; i < l->n; i++) {
+		struct known *copy = l->file[i];
+
+		if (copy->twin != k)
+			continue;
+		copy->twin = heir;
+		if (heir)
+			continue;
+		copy->at = same_place(copy, k->packing, &k->at);
+		heir = is_gone(copy) ? NULL : copy; /* one that goes too inherits nothing */
+	}
 }
 
 /* What was only cut at its end is read again, and is no copy of what it was. */
@@ -229,7 +243,7 @@ void known_restart(struct known_list *l, struct known *k, int fd)
 	leave_copies(l, k);
 	k->at = (struct read_place){ 0 };
 	k->twin = NULL;
-	k->head = (struct head){ 0, 0 };
+	k->head = (struct head){ .n = 0 };
 }
 
 void known_let_go(struct known_list *l, struct known *k)
@@ -239,11 +253,6 @@ void known_let_go(struct known_list *l, struct known *k)
 	close(k->fd);
 	k->fd = -1;
 	l->n_held--;
-}
-
-static bool is_gone(const struct known *k)
-{
-	return !k->seen && k->fd < 0;
 }
 
 void known_forget_gone(struct known_list *l)

@@ -19,7 +19,8 @@ enum { HEAD_BYTES = 1024, HEAD_LEAST = 128, PAST_MAX = 256 };
 /* The beginning of a file's text. */
 struct head {
 	uint64_t hash;
-	size_t n; /* number of bytes, up to HEAD_BYTES; fewer than HEAD_LEAST do not identify a file */
+	size_t n;       /* number of bytes, up to HEAD_BYTES; fewer than HEAD_LEAST do not identify a file */
+	uint64_t least; /* hash of its first HEAD_LEAST bytes; 0: unknown */
 };
 
 struct known {

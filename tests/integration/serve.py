@@ -144,6 +144,29 @@ def check_copied_and_packed(dir, url):
             check(records(url) == before + steps + more, "a packed log counted twice:", name)
 
 
+def check_copy_of_what_went(dir, url):
+    """A log and its first copy go together: the second copy is what goes on."""
+    lines = [line.replace("rwkv-sess-", "rwkv-sess-heir-") for line in open(f"{dir}/a.log")]
+    steps = [sum('"event_type":"inference_step","' in line for line in part) for part in (lines[:60], lines[60:90])]
+    first, app, last = (f"{dir}/heir-{name}.log" for name in ("00", "app", "zz"))
+    open(first, "w").close()
+    open(app, "w").close()
+    await_looks(dir, url, "heir-empty")
+    before = records(url)
+    with open(app, "w") as f:
+        f.writelines(lines[:60])
+    await_true("the log before it is copied", lambda: records(url) == before + steps[0])
+    shutil.copy(app, first)
+    shutil.copy(app, last)
+    before += steps[0] + await_looks(dir, url, "heir-copied")
+    os.unlink(app)
+    os.unlink(first)
+    time.sleep(4.5)  # what is gone is forgotten
+    with open(last, "a") as f:
+        f.writelines(lines[60:90])
+    await_true("the rest, in the copy that is left", lambda: records(url) == before + steps[1])
+
+
 def packers():
     """Commands that compress a file in its place."""
     for command, end in ((["gzip"], ".gz"), (["zstd", "-q", "--rm"], ".zst")):
@@ -375,6 +398,7 @@ check_findings_are_kept(dir, url)
 check_files_come(dir, url)
 check_compressed(dir, url)
 check_copied_and_packed(dir, url)
+check_copy_of_what_went(dir, url)
 check_packed_in_place(dir, url)
 check_odd_entries(dir, url, server)
 check_kept_lines(dir, url)
