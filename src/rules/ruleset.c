@@ -138,21 +138,28 @@ static int read_pair(struct reader *r, const struct yaml_node *node, size_t i, c
 	return unknown_word(r, node->key[i], "one of the keys", known, n);
 }
 
-/* Fills the struct at `to` from a mapping whose keys are rows of `keys`. */
-static int read_mapping(struct reader *r, const struct yaml_node *node, const struct key *keys, size_t n, void *to)
+/* Fills the struct at `to` from a mapping whose keys are rows of `keys`; `example` is one that an empty mapping may
+ * need. */
+static int read_mapping_like(struct reader *r, const struct yaml_node *node, const struct key *keys, size_t n,
+			     const char *example, void *to)
 {
 	int first = 0;
 
 	if (node->kind != YAML_MAPPING)
 		return expected(r, node, "a mapping (key: value)");
 	if (!node->n)
-		return wrong(r, node, "found an empty mapping; expected at least one key, such as `%s`", keys[0].name);
+		return wrong(r, node, "found an empty mapping; expected at least one key, such as `%s`", example);
 	for (size_t i = 0; i < node->n; i++) {
 		int rc = read_pair(r, node, i, keys, n, to);
 
 		first = first ? first : rc;
 	}
 	return first;
+}
+
+static int read_mapping(struct reader *r, const struct yaml_node *node, const struct key *keys, size_t n, void *to)
+{
+	return read_mapping_like(r, node, keys, n, keys[0].name, to);
 }
 
 static bool number_of(const struct yaml_node *node, double *out)
@@ -344,7 +351,9 @@ static int read_vocab(struct reader *r, const struct yaml_node *node, void *to)
 
 	if (rc || range->above < range->at_most)
 		return rc;
-	return wrong(r, node, "found `above` that is not less than `at_most`; expected a range that has a size in it");
+	return wrong(r, node,
+		     "no vocabulary size is above %llu and at most %llu; expected `above` to be less than `at_most`",
+		     (unsigned long long)range->above, (unsigned long long)range->at_most);
 }
 
 /* A text in every language, or one text for all. */
@@ -562,7 +571,7 @@ static int complete_learned(struct reader *r, const struct yaml_node *node, cons
 	if (c->sudden.of)
 		return wrong(r, node, "found `sudden` beside `of: learned`; expected one of them");
 	if (c->by == BY_MEAN || c->by == BY_SPREAD)
-		return wrong(r, node, "found `by: %s` beside `of: learned`; expected median, min or max",
+		return wrong(r, node, "found `by: %s` beside `of: learned`; expected median, min, max or p90",
 			     aggregate_names[c->by]);
 	if (!is_one_sided(c) && c->above.kind != c->below.kind)
 		return wrong(r, yaml_get(node, c->above.kind == LIMIT_LEARNED ? "below" : "above"),
@@ -739,7 +748,7 @@ static int read_rule(struct reader *r, const struct yaml_node *node, struct rule
 			       .clear = NAN,
 			       .warmup = WARMUP_UNSET,
 			       .vocab = { .at_most = UINT64_MAX } };
-	rc = read_mapping(r, node, rule_keys, sizeof rule_keys / sizeof *rule_keys, rule);
+	rc = read_mapping_like(r, node, rule_keys, sizeof rule_keys / sizeof *rule_keys, "alarm", rule);
 	return rc ? rc : complete_rule(r, node, rule);
 }
 
@@ -836,7 +845,12 @@ static int read_when(struct reader *r, const struct yaml_node *node, void *to)
 {
 	static const struct key keys[] = { { "vocab_size_at_most", read_count, 0 } };
 
-	return read_mapping(r, node, keys, 1, to);
+	const uint64_t *at_most = to;
+	int rc = read_mapping(r, node, keys, 1, to);
+
+	if (rc || *at_most)
+		return rc;
+	return wrong(r, node->item[0], "no vocabulary size is at most 0; expected at least 1");
 }
 
 /* Only included sets may be named, because a file that names itself would never end. */
