@@ -116,8 +116,13 @@ int rwkvmon_acted(rwkvmon *mon, const struct rwkvmon_action *action)
 	struct rwkvmon_stream *s, *named = NULL;
 	int rc = pack(&cargo, action, &named);
 
-	if (rc || !collector_enter_patiently(mon))
+	if (rc)
 		return rc;
+	if (!collector_enter_patiently(mon)) {
+		if (collector_is_ours(mon))
+			collector_astray(mon, ASTRAY_BUSY, 1);
+		return 0;
+	}
 	s = stream_named(mon, named);
 	if (s)
 		hand_over(s, &cargo);
