@@ -8,6 +8,7 @@
 #include "cli/tell.h"
 #include "export/url.h"
 #include "forecast/unusual.h"
+#include "report/terminal.h"
 #include "ship/engine.h"
 
 #include <stdlib.h>
@@ -104,14 +105,11 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 static int finish(const struct analysis *a, const struct engine_answer *n, const struct engine_question *q,
 		  struct findings *out, struct err *err)
 {
-	char from[TIME_TEXT_BYTES], to[TIME_TEXT_BYTES];
+	char from[TIME_TEXT_BYTES], to[TIME_TEXT_BYTES], bad[TERM_TEXT];
 	int rc = analyze_finish(a, NULL, out, err);
 
 	if (!rc && n->bad)
-		tell("rwkvmon: %llu lines of the engine's answer were left out: they are no roll-ups as `rwkvmon ship` "
-		     "sends "
-		     "them\n",
-		     (unsigned long long)n->bad);
+		tell_text(TEXT_FLEET_LINES_BAD, term_count(bad, n->bad));
 	if (rc || out->n_instances)
 		return rc;
 	time_format(from, q->from_us);
