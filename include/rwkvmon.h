@@ -199,7 +199,7 @@ struct rwkvmon_totals {
 	uint64_t records, tokens;          /* forward calls seen, tokens fed */
 	uint64_t dropped;                  /* records that never reached the log */
 	uint64_t alarms;                   /* alarms that fired */
-	double seconds, overhead_seconds;  /* since open; spent inside begin and end */
+	double seconds, overhead_seconds;  /* since open; spent in begin, end and the check of a new sequence's state */
 	char log_path[1024];               /* "" without a log */
 	char trouble[RWKVMON_ERROR_BYTES]; /* what went wrong with the log, or with the metrics file; "": nothing */
 	uint64_t undelivered;              /* alarms that a receiver never got */

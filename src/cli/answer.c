@@ -127,9 +127,9 @@ static int step_to(struct answer *a, enum alarm_type why, const struct sampler_c
 }
 
 /* Each rewind that did not help is followed by one that goes back further. Text that was shown for good stays. */
-static size_t target_of(struct answer *a, uint64_t bad)
+static size_t target_of(struct answer *a, uint64_t wanted)
 {
-	size_t n = answer_tokens(a), back = bad < n ? (size_t)bad : n, target = n - back;
+	size_t n = answer_tokens(a), back = wanted < n ? (size_t)wanted : n, target = n - back;
 	bool same = a->attempts && target <= a->last_target + CHECKPOINT_TOKENS;
 	size_t further = same ? (size_t)CHECKPOINT_TOKENS << a->same_place : 0;
 
