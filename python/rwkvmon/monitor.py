@@ -615,7 +615,7 @@ class Monitor:
         with self._lock:
             talk.busy = False
             if talk.stream.is_refused and talk in self._conversations:  # its next call may have room
-                self._end_conversation(talk)
+                self._guarded(self._end_conversation, talk)
 
     def _the_collector(self) -> Collector:
         if self._what is None:

@@ -145,7 +145,7 @@ class _Answer:
 
     def _target(self, verdict: Verdict) -> int:
         """Rewinds that lead to the same place go back further each time."""
-        target = max(0, len(self.said) - verdict.go_back_before(ACTS_ON))
+        target = max(0, len(self.said) - verdict.go_back_tokens)
         self._same = self._same + 1 if self.rewinds and target <= self._last_target + _KEEP_EVERY else 0
         if self._same:
             target = max(0, target - (_KEEP_EVERY << (self._same - 1)))
@@ -153,6 +153,7 @@ class _Answer:
         return max(target, self._writer.done)
 
     def go_back(self, verdict: Verdict) -> None:
+        verdict = verdict.of(ACTS_ON)  # what it goes back from is what the log says of it
         target, model, left = self._target(verdict), self.pipeline.model, self.state
         position, self.state, self.out = self._kept.at(target)
         if target > position:  # the monitor has seen these tokens

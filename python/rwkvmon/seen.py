@@ -7,18 +7,17 @@ import tempfile
 from typing import FrozenSet, Iterator, Set
 
 MODEL, CALL = "m", "c"
-_VARIABLE = "_RWKVMON_SEEN"  # names a file, to which each process adds what it has seen
+_VARIABLE = "_RWKVMON_SEEN"  # names files, one for each that asks around a process, to which it adds what it has seen
 _here: Set[str] = set()  # what this process, or a parent that forked it, has seen
 
 
 def note(what: str) -> None:
     """MODEL: one is about to be watched; CALL: one of its calls is. Never fails: who asked may be gone."""
-    path = os.environ.get(_VARIABLE)
     if what in _here:
         return
     _here.add(what)
-    with contextlib.suppress(OSError):
-        if path:
+    for path in os.environ.get(_VARIABLE, "").split(os.pathsep):
+        with contextlib.suppress(OSError):
             file = os.open(path, os.O_WRONLY | os.O_APPEND)  # none is made
             os.write(file, what.encode())
             os.close(file)
@@ -42,7 +41,8 @@ def asked() -> Iterator[Seen]:
     with contextlib.suppress(OSError):  # then this process alone is known
         file, path = tempfile.mkstemp(prefix="rwkvmon-seen-")
         os.close(file)
-        os.environ[_VARIABLE] = path
+        outer = os.environ.get(_VARIABLE)  # this program is one that another asks about
+        os.environ[_VARIABLE] = path if outer is None else outer + os.pathsep + path
     try:
         yield Seen(path)
     finally:

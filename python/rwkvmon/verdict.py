@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import AbstractSet, Callable, List, Mapping, Optional, Sequence, Tuple
 
@@ -29,10 +29,14 @@ class Verdict:
     mean_surprisal: Optional[float] = None  # of the last 100 decoded tokens, nats; None on a device
     first_bad: Mapping[str, int] = field(default_factory=dict, hash=False)  # first_bad_token of each sign that fires
 
-    def go_back_before(self, signs: AbstractSet[str]) -> int:
-        """go_back_tokens of these signs alone: others may fire since earlier tokens. 0: none of them fires."""
-        since = [token for sign, token in self.first_bad.items() if sign in signs]
-        return self.go_back_tokens + (self.first_bad_token or 1) - min(since) if since else 0
+    def of(self, signs: AbstractSet[str]) -> "Verdict":
+        """As if only these signs fired: which of them do, since which token, and how far back that is. Others may fire since
+        earlier tokens. Certainty and advice stay those of all."""
+        first_bad = {sign: token for sign, token in self.first_bad.items() if sign in signs}
+        first = min(first_bad.values(), default=None)
+        return replace(self, fires=tuple(s for s in self.fires if s in signs), critical=tuple(s for s in self.critical if s in signs),
+                       first_bad=first_bad, first_bad_token=first,
+                       go_back_tokens=0 if first is None else self.go_back_tokens + (self.first_bad_token or 1) - first)
 
     def __bool__(self) -> bool:
         return bool(self.fires)
