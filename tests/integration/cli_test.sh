@@ -119,7 +119,7 @@ expect "a gate over runs" 1 'token_latency_ms p50 > 5%: it is 19.9' "$rwkvmon" c
 awk -v s=x 'BEGIN { for (i = 0; i < 400; i++)
 	printf "{\"timestamp\":\"2025-09-11T12:%02d:%02d.000Z\",\"session_id\":\"rwkv-sess-%s\",\"event_type\":\"inference_step\",\"phase\":\"decode\",\"performance\":{\"token_latency_ms\":%.3f}}\n",
 		i / 60, i % 60, s, 31 + 12 * sin(i / 23) * sin(i / 7) + (i * 7919 % 101) / 50 }' >"$pair/swings.log"
-expect "what a gate does not count" 0 'not counted: it is +5.35 %, but the interval is -' "$rwkvmon" compare --lang en --fail-on 'token_latency_ms p50 > 5%' "$pair/a.log" "$pair/swings.log"
+expect "what a gate does not count" 0 'does not count: the change is +5.35 %, but its interval is -' "$rwkvmon" compare --lang en --fail-on 'token_latency_ms p50 > 5%' "$pair/a.log" "$pair/swings.log"
 expect "one side only" 2 'expected two: A B' "$rwkvmon" compare "$pair/a.log"
 expect "three without --vs" 2 'put --vs between them' "$rwkvmon" compare "$pair/a.log" "$pair/a.log" "$pair/b.log"
 expect "nothing behind --vs" 2 'expected two' "$rwkvmon" compare "$pair/a.log" --vs

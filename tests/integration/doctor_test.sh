@@ -145,7 +145,7 @@ doctor -- --model "$v6"; expect "RWKV-6 as it should be" rwkv_v7_on fine "not se
 head -c 3000000 "$v7" >"$dir/short.pth"
 doctor RWKV_V7_ON=1 -- --model "$dir/short.pth"; expect "a download that broke off" model_file problem "short.pth"
 echo '<html>404</html>' >"$dir/page.pth"
-doctor RWKV_V7_ON=1 -- --model "$v7" --seconds 0; expect "values that were not looked at" model_file unused "over before ([0-9]+) of its \1 tensors"
+doctor RWKV_V7_ON=1 -- --model "$v7" --seconds 0; expect "values that were not looked at" model_file unused "ran out before ([0-9]+) of its \1 tensors"
 doctor RWKV_V7_ON=1 -- --model "$v7" --seconds 600; expect "values that were" model_file fine "layers"
 doctor RWKV_V7_ON=1 -- --model "$dir/page.pth"; expect "a page instead of a model" model_file problem "page.pth"
 doctor RWKV_V7_ON=1 -- --model "$dir/none.pth"; expect "no file" model_file problem "none.pth"

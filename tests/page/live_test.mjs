@@ -191,7 +191,7 @@ const tests = {
 		await slow.locator("a").click();
 		await page.waitForSelector("article canvas");
 		assert.match(await page.textContent("article h2"), /^host3:/);
-		await until("what its peers say", async () => /^ATTENTION Beside all instances: .*its 7 peers\.$/.test(
+		await until("what its peers say", async () => /^ATTENTION Compared with the other instances: .*its 7 peers\.$/.test(
 			await page.locator("article .judged:not([hidden])").nth(1).textContent({ timeout: 500 }).catch(() => "")));
 		await page.click("#back");
 		await page.waitForSelector("#overview:not([hidden])");
