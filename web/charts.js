@@ -10,6 +10,19 @@ const rwkvFill = (template, ...values) => {
 		found === "%s" ? value = String(values.shift()) : value === "1" ? one : many);
 };
 
+/* A number as people read it. near1: differences from 1 matter, as they do for similarities. */
+const rwkvPlain = (value, near1 = false) => {
+	const size = Math.abs(value);
+
+	if (!Number.isFinite(value))
+		return "–";
+	if (size >= 1e12 || (size > 0 && size < 5e-4))
+		return value.toExponential(2);
+	if (size >= 1000 || Number.isInteger(value))
+		return Math.round(value).toLocaleString("en");
+	return value.toFixed(size >= 99.95 ? 1 : size >= 9.995 ? 2 : size >= 0.9995 ? 3 : near1 && size > 0.9 ? 5 : 4);
+};
+
 const rwkvCharts = (() => {
 "use strict";
 
@@ -34,30 +47,17 @@ const Y_AXIS = 52; /* pixels for its labels */
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 const BYTE_STEPS = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
-/* near1: differences from 1 matter, as they do for similarities. */
-function plain(value, near1 = false) {
-	const size = Math.abs(value);
-
-	if (!Number.isFinite(value))
-		return "–";
-	if (size >= 1e12 || (size > 0 && size < 5e-4))
-		return value.toExponential(2);
-	if (size >= 1000 || Number.isInteger(value))
-		return Math.round(value).toLocaleString("en");
-	return value.toFixed(size >= 99.95 ? 1 : size >= 9.995 ? 2 : size >= 0.9995 ? 3 : near1 && size > 0.9 ? 5 : 4);
-}
-
 function quantity(metric, value) {
 	const unit = model.metric[metric].unit;
 
 	if (!known(value))
 		return "–";
 	if (unit !== "bytes")
-		return plain(value, !unit) + (unit ? "\u00a0" + unit : "");
+		return rwkvPlain(value, !unit) + (unit ? "\u00a0" + unit : "");
 	let step = 0;
 	for (; Math.abs(value) >= 1024 && step + 1 < BYTE_UNITS.length; step++)
 		value /= 1024;
-	return `${plain(value)}\u00a0${BYTE_UNITS[step]}`;
+	return `${rwkvPlain(value)}\u00a0${BYTE_UNITS[step]}`;
 }
 
 /* Axis labels of bytes: all in the unit of the largest. */
@@ -614,7 +614,7 @@ class Panel {
 		if (!inside)
 			return;
 		this.when.textContent = this.histogram
-			? `${plain(this.edges[i])} – ${plain(this.edges[i + 1])} ${model.metric[this.spec.lines[0].metric].unit}`
+			? `${rwkvPlain(this.edges[i])} – ${rwkvPlain(this.edges[i + 1])} ${model.metric[this.spec.lines[0].metric].unit}`
 			: moment(u.data[0][i], view.to - view.from < 600);
 		const left = u.over.offsetLeft + u.cursor.left;
 		const width = this.when.offsetWidth;
@@ -677,7 +677,7 @@ class Panel {
 			if (i === null && view.session)
 				text = ""; /* only the whole log's means are known */
 			else if (i !== null && line.band && mean !== null && m.min[i] !== m.max[i])
-				text += ` (${plain(m.min[i])} – ${plain(m.max[i])})`;
+				text += ` (${rwkvPlain(m.min[i])} – ${rwkvPlain(m.max[i])})`;
 			this.values[k].textContent = text;
 		});
 	}
@@ -831,7 +831,7 @@ function refresh() {
 		look(...whole);
 }
 
-return { $, $$, known, fill: rwkvFill, element, quantity, plain, day, clock, moment, two, whole, view, plots, zoomed, look, moves,
+return { $, $$, known, fill: rwkvFill, element, quantity, day, clock, moment, two, whole, view, plots, zoomed, look, moves,
 	drawInto, drawAll, resizeAll, refresh };
 };
 })();

@@ -186,6 +186,7 @@ function hello(data) {
 	document.getElementById("foot").textContent = `rwkvmon ${data.version}`;
 	document.getElementById("theme").setAttribute("aria-label", words.LIVE_THEME);
 	setTrouble("events", "");
+	forgetFleet();
 	if (!columns.size && overview.hidden)
 		place.replaceChildren(element("p", {}, about() ? words.LIVE_NO_DETAIL : words.LIVE_NOTHING));
 }
@@ -270,8 +271,6 @@ function cell(content, kind) {
 	return element("td", { class: kind }, content ?? "–");
 }
 
-/* As the terminal writes them: 52.50, 1.03. */
-const digits = value => value === null ? "–" : value.toLocaleString("en", { minimumSignificantDigits: 4, maximumSignificantDigits: 4 });
 const times = value => value === null ? "–" : value.toFixed(2);
 
 function fleetRow(row) {
@@ -280,7 +279,7 @@ function fleetRow(row) {
 	const line = element("tr", { class: TONES[row.verdict] ?? "tone-none", "data-instance": row.instance },
 		element("th", { scope: "row" }, element("a", { href: `#instance=${encodeURIComponent(row.instance)}` }, row.instance)),
 		cell(group ? [group.model_name, group.strategy, group.device].filter(Boolean).join(", ") : null, "prose"),
-		cell(digits(row.throughput_tps), "n"), cell(digits(row.token_latency_ms), "n"), cell(times(row.times_peers), "n"),
+		cell(rwkvPlain(row.throughput_tps), "n"), cell(rwkvPlain(row.token_latency_ms), "n"), cell(times(row.times_peers), "n"),
 		cell(row.alarms.toLocaleString("en"), "n"), cell(why || "–", "prose"), cell(stateWords[row.state] ?? row.state, "nowrap"));
 
 	line.append(element("td", {}, row.to ? timeElement(row.to) : "–"));
@@ -381,20 +380,31 @@ function buildOverview() {
 				element("th", numbers.has(h) ? { scope: "col", class: "n" } : { scope: "col" }, words[`LIVE_${h}`])))), parts.body)));
 }
 
-/* Asks for all instances. An answer counts only while nobody looks at something else: listen() ends the question. */
+/* What was asked about all instances, or known of them, was of another server or another address. */
+function forgetFleet() {
+	asking?.abort();
+	asking = null;
+	askedAt = 0;
+	manyNow = false;
+	setTrouble("fleet", "");
+}
+
+/* Asks for all instances. An answer counts only while nobody looks at something else: forgetFleet() ends the question. */
 async function askFleet() {
 	const mine = asking = new AbortController();
+	const late = setTimeout(() => mine.abort(), FLEET_WAIT_MS);
 	let fresh = null, why = words.LIVE_NO_ANSWER;
 
 	try {
-		const answer = await fetch("api/v1/fleet", { signal: AbortSignal.any([mine.signal, AbortSignal.timeout(FLEET_WAIT_MS)]) });
+		const answer = await fetch("api/v1/fleet", { signal: mine.signal });
 		if (answer.ok)
 			fresh = await answer.json();
 		else
 			why = `HTTP ${answer.status}`;
 	} catch (e) {
-		why = e instanceof SyntaxError ? e.message : why;
+		why = e instanceof SyntaxError || e instanceof TypeError ? e.message : why;
 	}
+	clearTimeout(late);
 	if (asking !== mine)
 		return;
 	asking = null;
@@ -455,6 +465,8 @@ function connect() {
 	on("hello", hello);
 	on("many", many);
 	on("instance", facts => {
+		if (!manyNow)
+			overview.hidden = true;
 		column(facts).rebuild(facts);
 		if (isShowingSome())
 			askInTime();
@@ -473,14 +485,10 @@ function listen() {
 	const one = about(), back = document.getElementById("back");
 	const inside = overview.contains(document.activeElement);
 
-	asking?.abort();
-	asking = null;
-	askedAt = 0;
+	forgetFleet();
 	clearTimeout(again);
-	setTrouble("fleet", "");
 	columns.clear();
 	place.replaceChildren();
-	manyNow = false;
 	overview.hidden = !parts || one !== "";
 	back.hidden = one === "";
 	if (one && inside)
