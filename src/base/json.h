@@ -126,9 +126,15 @@ static inline void jw_put_slice(struct json *j, const char *key, struct slice te
 }
 
 /* null when the text is empty. */
+static inline void jw_known_text(struct json *j, const char *text)
+{
+	jw_text(j, text && *text ? text : NULL);
+}
+
 static inline void jw_put_known_text(struct json *j, const char *key, const char *text)
 {
-	jw_put_text(j, key, text && *text ? text : NULL);
+	jw_key(j, key);
+	jw_known_text(j, text);
 }
 
 /* null when the time is not known. */

@@ -159,10 +159,10 @@ static void say_slowest(struct buf *out, const struct findings *f, enum lang lan
 	since = moment(buffer, f, in->slower_us);
 	snprintf(times, sizeof times, "%.2g", in->times_slower);
 	if (s->slowed == 1)
-		text_fill(out, lang, TEXT_FLEET_ONE, term_count(of, s->of), in->instance, times, since);
+		text_fill(out, lang, TEXT_FLEET_ONE, term_count(of, s->of), instance_shown(in->instance), times, since);
 	else
-		text_fill(out, lang, TEXT_FLEET_LOCAL, term_count(n, s->slowed), term_count(of, s->of), in->instance,
-			  times, since);
+		text_fill(out, lang, TEXT_FLEET_LOCAL, term_count(n, s->slowed), term_count(of, s->of),
+			  instance_shown(in->instance), times, since);
 }
 
 void slowdown_words(struct buf *out, const struct findings *f, enum lang lang)

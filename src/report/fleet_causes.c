@@ -45,7 +45,7 @@ static void name_some(struct buf *out, const struct of_cause *of, enum lang lang
 	char n[TERM_TEXT];
 
 	for (size_t i = 0; i < of->n && i < NAMES; i++)
-		buf_printf(out, "%s%s", !i ? "" : text(TEXT_LIST_COMMA, lang), of->in[i]->instance);
+		buf_printf(out, "%s%s", !i ? "" : text(TEXT_LIST_COMMA, lang), instance_shown(of->in[i]->instance));
 	if (of->n <= NAMES)
 		return;
 	buf_str(out, text(TEXT_LIST_COMMA, lang));
@@ -152,7 +152,7 @@ static void put_slowdown_json(struct json *out, const struct findings *f, enum l
 	jw_put_time(out, "from", s->from_us, s->slowed != 0);
 	jw_put_time(out, "to", s->to_us, s->slowed != 0);
 	jw_put_digits(out, "times", s->slowed ? s->times : (double)NAN, 4);
-	jw_put_text(out, "worst", s->instance);
+	jw_put_known_text(out, "worst", s->instance);
 	jw_put_object(out, "shared");
 	for (int what = 0; what < SHARED_COUNT; what++)
 		if (s->shared[what])
@@ -186,7 +186,7 @@ void fleet_causes_json(struct json *out, const struct findings *f, enum lang lan
 		jw_put_u64(out, "instances", of.n);
 		jw_put_array(out, "worst");
 		for (size_t k = 0; k < of.n && k < NAMES_JSON; k++)
-			jw_text(out, of.in[k]->instance);
+			jw_known_text(out, of.in[k]->instance);
 		jw_end(out);
 		jw_end(out);
 		i += of.n;

@@ -192,7 +192,7 @@ static void put_row(struct term *t, const struct findings *f, const struct insta
 
 	term_put(t, verdict_tint(in->verdict), dot(t, in->verdict));
 	term_put(t, TINT_PLAIN, " ");
-	term_clean(name, t, *in->instance ? in->instance : "-", l->name - 1, true);
+	term_clean(name, t, instance_shown(in->instance), l->name - 1, true);
 	term_left(t, in->verdict >= VERDICT_ATTENTION ? TINT_BOLD : TINT_PLAIN, name, l->name);
 	term_left(t, TINT_DIM, group_name(v, in->group, f->peers.n_groups), GROUP);
 	term_right(t, TINT_PLAIN, term_number(v, in->metric[M_THROUGHPUT_TPS].p50), SPEED);

@@ -58,7 +58,7 @@ static void put_foreseen(struct json *out, const struct foreseen *x)
 	jw_object(out);
 	jw_put_text(out, "metric", metric_specs[x->metric].id);
 	jw_put_text(out, "unit", metric_specs[x->metric].unit);
-	jw_put_text(out, "instance", x->instance);
+	jw_put_known_text(out, "instance", x->instance);
 	jw_put_text(out, "state", forecast_state_ids[x->is.state]);
 	jw_put_text(out, "model", judged ? forecast_model_ids[x->is.model] : NULL);
 	jw_put_text(out, "lstm", trained_part_ids[x->trained]);
@@ -81,7 +81,7 @@ static void put_loops(struct json *out, const struct findings *f)
 	jw_put_array(out, "loop_risk");
 	for (size_t i = 0; (part = forecast_next_loop(f, &i));) {
 		jw_object(out);
-		jw_put_text(out, "instance", part->instance);
+		jw_put_known_text(out, "instance", part->instance);
 		jw_put_text(out, "model_name", part->model_name);
 		jw_put_text(out, "strategy", part->strategy);
 		jw_put_double(out, "temperature", fields_number(&part->about, F_SAMPLER_TEMPERATURE, (double)NAN));

@@ -33,7 +33,7 @@ static void put_foreseen(struct term *t, const struct foreseen *x)
 	buf_rewind(&words);
 	if (x->instance) {
 		term_put(t, TINT_DIM, "  ");
-		term_put(t, TINT_DIM, term_clean(clean, t, x->instance, t->columns / 2, true));
+		term_put(t, TINT_DIM, term_clean(clean, t, instance_shown(x->instance), t->columns / 2, true));
 	}
 	term_newline(t);
 	forecast_method_words(&words, x, t->lang);
@@ -54,7 +54,8 @@ static void put_loops(struct term *t, const struct findings *f)
 	for (size_t i = 0; (part = forecast_next_loop(f, &i));) {
 		if (f->instances_total > 1 && part->instance) {
 			term_left(t, TINT_PLAIN, "", INDENT);
-			term_put(t, TINT_DIM, term_clean(clean, t, part->instance, t->columns / 2, true));
+			term_put(t, TINT_DIM,
+				 term_clean(clean, t, instance_shown(part->instance), t->columns / 2, true));
 			term_newline(t);
 		}
 		forecast_loop_words(&words, part, t->lang);

@@ -43,7 +43,7 @@ static void put_row(struct buf *out, const struct page *p, const struct foreseen
 	buf_free_into(&name, out);
 	buf_str(out, "</th>");
 	if (p->f->instances_total > 1)
-		table_log_text(out, x->instance && *x->instance ? x->instance : "-");
+		table_log_text(out, instance_shown(x->instance));
 	words_cell(out, x, p->lang, forecast_next_words);
 	words_cell(out, x, p->lang, forecast_limit_words);
 	words_cell(out, x, p->lang, forecast_method_words);

@@ -45,7 +45,7 @@ static void instance_head(struct buf *out, const struct page *p)
 static void instance_cell(struct buf *out, const struct page *p, const char *instance)
 {
 	if (p->f->instances_total > 1)
-		table_log_text(out, instance && *instance ? instance : "-");
+		table_log_text(out, instance_shown(instance));
 }
 
 static void trend_row(struct buf *out, const struct page *p, const char *instance, const struct trend *of,

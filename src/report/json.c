@@ -461,7 +461,7 @@ static void put_peers(struct json *out, const struct peer_findings *p)
 		const struct peer_outlier *o = &p->outlier[i];
 
 		jw_object(out);
-		jw_put_text(out, "instance", o->instance);
+		jw_put_known_text(out, "instance", o->instance);
 		jw_put_known_text(out, "model_name", o->model_name);
 		jw_put_known_text(out, "strategy", o->strategy);
 		peer_json(out, o);

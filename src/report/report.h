@@ -15,6 +15,12 @@ struct json; /* base/json.h */
 
 enum { REPORT_COLUMNS = 80 }; /* least width of the text */
 
+/* As texts name it: one without a name is a dash. In JSON it is null. */
+static inline const char *instance_shown(const char *name)
+{
+	return name && *name ? name : "-";
+}
+
 struct report_options {
 	enum lang lang;
 	bool color;                    /* ANSI colours; text only */

@@ -145,8 +145,7 @@ static bool begin_move(struct term *t, const struct moves *of, size_t *all, bool
 		return false;
 	if (of->instance && !*named) {
 		indent(t);
-		term_put(t, TINT_BOLD,
-			 term_clean(name, t, *of->instance ? of->instance : "-", t->columns - t->at, true));
+		term_put(t, TINT_BOLD, term_clean(name, t, instance_shown(of->instance), t->columns - t->at, true));
 		term_newline(t);
 	}
 	*named = true;
@@ -271,7 +270,7 @@ static void put_instance(struct term *t, const struct instance_findings *in)
 	char v[TERM_TEXT];
 
 	indent(t);
-	term_left(t, TINT_PLAIN, *in->instance ? in->instance : "-", t->columns - INDENT - 5 * NUMBER);
+	term_left(t, TINT_PLAIN, instance_shown(in->instance), t->columns - INDENT - 5 * NUMBER);
 	term_right(t, TINT_PLAIN, term_count(v, in->sessions), NUMBER);
 	term_right(t, TINT_PLAIN, term_count(v, in->records), NUMBER);
 	term_right(t, TINT_PLAIN, term_number(v, in->metric[M_TOKEN_LATENCY_MS].p50), NUMBER);

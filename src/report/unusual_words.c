@@ -62,7 +62,7 @@ void text_unusual(struct term *t, const struct findings *f, size_t most)
 		term_put(t, TINT_BOLD, when);
 		if (d->instance) {
 			term_put(t, TINT_DIM, "  ");
-			term_put(t, TINT_DIM, term_clean(clean, t, d->instance, t->columns / 2, true));
+			term_put(t, TINT_DIM, term_clean(clean, t, instance_shown(d->instance), t->columns / 2, true));
 		}
 		term_newline(t);
 		for (size_t k = 0; k < d->n; k++) {
@@ -87,7 +87,7 @@ static void page_row(struct buf *out, const struct page *p, const struct departu
 	put_time(out, d->from_us);
 	buf_str(out, "</td>");
 	if (p->f->instances_total > 1)
-		table_log_text(out, d->instance && *d->instance ? d->instance : "-");
+		table_log_text(out, instance_shown(d->instance));
 	buf_str(out, "<td>");
 	for (size_t k = 0; k < d->n; k++) {
 		buf_rewind(&words);
@@ -99,13 +99,9 @@ static void page_row(struct buf *out, const struct page *p, const struct departu
 	buf_free_into(&words, out);
 }
 
-void page_unusual(struct buf *out, const struct page *p)
+static void page_moments(struct buf *out, const struct page *p)
 {
-	if (!p->f->n_departures)
-		return;
-	buf_str(out, "<h3>");
-	put_str(out, words(p, TEXT_UNUSUAL_TITLE));
-	buf_str(out, "</h3>\n<p class=\"note\">");
+	buf_str(out, "<p class=\"note\">");
 	put_str(out, words(p, TEXT_UNUSUAL_NOTE));
 	buf_str(out, "</p>\n");
 	table_begin(out, words(p, TEXT_UNUSUAL_TITLE));
@@ -121,6 +117,19 @@ void page_unusual(struct buf *out, const struct page *p)
 		table_note(out, p, TEXT_UNUSUAL_LEFT_OUT, p->f->departures_left_out, 0);
 }
 
+void page_unusual(struct buf *out, const struct page *p)
+{
+	if (!p->f->n_departures && !p->f->instances_unforeseen)
+		return;
+	buf_str(out, "<h3>");
+	put_str(out, words(p, TEXT_UNUSUAL_TITLE));
+	buf_str(out, "</h3>\n");
+	if (p->f->n_departures)
+		page_moments(out, p);
+	if (p->f->instances_unforeseen)
+		table_note(out, p, TEXT_UNUSUAL_UNSEEN, p->f->instances_unforeseen, 0);
+}
+
 /* A moment: when, whose, and what was unlike before. */
 static void moment_markdown(struct buf *out, const struct findings *f, const struct departure *d, enum lang lang)
 {
@@ -130,7 +139,7 @@ static void moment_markdown(struct buf *out, const struct findings *f, const str
 	time_format(when, d->from_us);
 	buf_str(&words, when);
 	if (f->instances_total > 1 && d->instance)
-		buf_printf(&words, "  %s", d->instance);
+		buf_printf(&words, "  %s", instance_shown(d->instance));
 	for (size_t k = 0; k < d->n; k++) {
 		buf_str(&words, k ? "; " : "  ");
 		unusual_words(&words, d, &d->of[k], lang);
@@ -192,7 +201,7 @@ static void put_moments(struct json *out, const struct findings *f)
 		jw_key(out, "to");
 		jw_time(out, d->to_us);
 		if (d->instance)
-			jw_put_text(out, "instance", d->instance);
+			jw_put_known_text(out, "instance", d->instance);
 		jw_put_array(out, "metrics");
 		for (size_t k = 0; k < d->n; k++)
 			put_departed(out, &d->of[k]);

@@ -102,7 +102,7 @@ static void say_peers(struct buf *out, const struct findings *f, enum lang lang)
 	while (!worst->is_worse)
 		worst++;
 	buf_str(out, text(TEXT_BLANK, lang));
-	buf_str(out, worst->instance);
+	buf_str(out, instance_shown(worst->instance));
 	buf_str(out, text(TEXT_COLON, lang));
 	peer_words(out, f, worst, lang);
 	buf_str(out, text(TEXT_STOP, lang));
