@@ -523,39 +523,22 @@ static void put_bottom(struct frame *f, const struct dashboard_view *v)
 	frame_put(f, row, SIDE, TINT_DIM, line, f->columns - 2 * SIDE);
 }
 
-/* Bytes of the text that fit into so many columns: whole words, or wide characters, which a line may end behind. */
-static size_t fitting(const char *text, size_t columns)
-{
-	size_t n = 0, whole = 0;
-	char line[TERM_TEXT];
-
-	while (text[n]) {
-		const size_t bytes = utf8_char_bytes(text + n, strnlen(text + n, 4)), next = n + (bytes ? bytes : 1);
-
-		snprintf(line, sizeof line, "%.*s", (int)next, text);
-		if (utf8_columns(line) > columns)
-			return whole ? whole : n;
-		n = next;
-		if (text[n] == ' ' || bytes > 1)
-			whole = n;
-	}
-	return n;
-}
-
 /* The rows that it takes. */
 static size_t put_wrapped(struct frame *f, size_t row, size_t column, const char *text)
 {
-	const size_t columns = f->columns - column - SIDE, from = row;
-	char line[TERM_TEXT];
+	const size_t from = row;
+	struct buf lines = { 0 };
+	struct term t = { .out = &lines, .columns = f->columns - column - SIDE };
 
-	do {
-		size_t n = fitting(text, columns);
+	term_wrap(&t, TINT_PLAIN, text, 0);
+	for (char *line = lines.p; line && *line; row++) {
+		const size_t n = strcspn(line, "\n"), more = line[n] != 0;
 
-		snprintf(line, sizeof line, "%.*s", (int)n, text);
-		frame_put(f, row++, column, TINT_PLAIN, line, columns);
-		text += n;
-		text += strspn(text, " ");
-	} while (*text);
+		line[n] = 0;
+		frame_put(f, row, column, TINT_PLAIN, line, t.columns);
+		line += n + more;
+	}
+	buf_free(&lines);
 	return row - from;
 }
 
