@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { EARLIER_LEAST = 8 };
+
 /* Share of the time that points must span. */
 static const double SPAN = 0.8;
 
@@ -44,20 +46,38 @@ static void end_stretch(struct foretell *f)
 	keep_recent(f);
 }
 
-/* A clock that was set back by more than a stretch goes on from where it had been. */
+/* By more than a stretch. */
+static bool is_earlier(const struct foretell *f, int64_t time_us)
+{
+	return f->n && f->start_us - time_us > f->over_us / FORETELL_POINTS;
+}
+
+/* What time it is to the points: an earlier time is of another clock. */
+static int64_t time_on(const struct foretell *f, int64_t time_us)
+{
+	return f->earlier && is_earlier(f, time_us) ? time_us + f->behind_us : time_us;
+}
+
+/* A clock that is earlier for some values in a row was set back: the points move to it. Two clocks may come in turn. */
 static void follow_clock(struct foretell *f, int64_t time_us)
 {
-	const int64_t back_us = f->start_us - time_us;
-
-	if (!f->n || back_us <= f->over_us / FORETELL_POINTS)
+	if (!is_earlier(f, time_us)) {
+		f->earlier = 0;
 		return;
-	f->start_us -= back_us;
-	f->origin_us -= back_us;
+	}
+	if (!f->earlier++)
+		f->behind_us = f->start_us - time_us;
+	if (f->earlier < EARLIER_LEAST)
+		return;
+	f->start_us -= f->behind_us;
+	f->origin_us -= f->behind_us;
+	f->earlier = 0;
 }
 
 void foretell_add(struct foretell *f, int64_t time_us, double value)
 {
 	follow_clock(f, time_us);
+	time_us = time_on(f, time_us);
 	if (f->n && time_us >= foretell_end_us(f))
 		end_stretch(f);
 	if (!f->n) {
@@ -69,9 +89,9 @@ void foretell_add(struct foretell *f, int64_t time_us, double value)
 	f->sum_s += time_us > f->start_us ? (double)(time_us - f->start_us) / 1e6 : 0;
 }
 
-static double seconds_of(const struct foretell *f, int64_t time_us)
+static double seconds_of(const struct foretell *f, int64_t time_us, int64_t within_us)
 {
-	return (double)(time_us - f->origin_us) / 1e6;
+	return (double)(time_on(f, time_us) + within_us - f->origin_us) / 1e6;
 }
 
 double foretell_at(struct foretell *f, int64_t time_us, int64_t within_us)
@@ -81,7 +101,7 @@ double foretell_at(struct foretell *f, int64_t time_us, int64_t within_us)
 	if (!f->drawn)
 		f->line = forecast_line(f->t, f->y, f->n_points);
 	f->drawn = true;
-	return f->line.now + f->line.slope * (seconds_of(f, time_us + within_us) - f->t[f->n_points - 1]);
+	return f->line.now + f->line.slope * (seconds_of(f, time_us, within_us) - f->t[f->n_points - 1]);
 }
 
 /* Are at least half of the slopes between points as steep as this? The line's slope is their median. */
@@ -102,7 +122,7 @@ static bool half_are(const struct foretell *f, double slope)
 /* No line passes above the highest point by more than its slope makes of the time since the first one. */
 bool foretell_may_cross(const struct foretell *f, int64_t time_us, int64_t within_us, double above, double below)
 {
-	double high = -INFINITY, low = INFINITY, ahead = seconds_of(f, time_us + within_us) - f->t[0];
+	double high = -INFINITY, low = INFINITY, ahead = seconds_of(f, time_us, within_us) - f->t[0];
 
 	if (!f->told)
 		return false;

@@ -26,13 +26,16 @@ struct foretell {
 	double t[FORETELL_POINTS], y[FORETELL_POINTS]; /* (n_points) seconds after origin_us, the oldest first */
 	size_t n_points;
 	int64_t origin_us;
-	bool told;  /* the points span enough for a line */
-	bool drawn; /* `line` is of these points */
+	unsigned earlier;  /* values in a row whose times are earlier by more than a stretch … */
+	int64_t behind_us; /* … and by how much the first of them is */
+	bool told;         /* the points span enough for a line */
+	bool drawn;        /* `line` is of these points */
 	struct forecast_line line;
 };
 
-/* Takes the value in; finite. A time a little earlier than the last one counts as the last one; where the clock was set
- * back by more than a stretch, it goes on from there. */
+/* Takes the value in; finite. A time before the first one of the stretch at hand counts as that one. A clock that is
+ * earlier by more than a stretch goes on from there; after eight values in a row it is the clock of all points, and the
+ * stretch's end is told by it. */
 void foretell_add(struct foretell *f, int64_t time_us, double value);
 
 /* When the stretch at hand ends: the next value from then on may draw another line. INT64_MIN: none is at hand. */

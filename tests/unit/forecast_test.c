@@ -154,6 +154,24 @@ static void a_clock_that_steps_back_goes_on(void **state)
 	}
 }
 
+/* Values of two clocks in turn, an hour apart, are a ramp all the same, as seen from either. */
+static void two_clocks_in_turn_are_one_ramp(void **state)
+{
+	const int64_t hour = INT64_C(3600000000), second = 1000000;
+	struct foretell f = { .over_us = 30 * second };
+
+	(void)state;
+	for (int64_t i = 0; i < 240; i++) {
+		const int64_t us = 2 * hour + i * second / 2 - (i % 2 ? hour : 0);
+
+		foretell_add(&f, us, 5 * (double)i);
+		if (i < 80)
+			continue;
+		assert_true(f.told);
+		assert_true(fabs(foretell_at(&f, us, 10 * second) - 5 * (double)(i + 20)) < 30);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +180,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_told_is_said),
 		cmocka_unit_test(a_limit_that_is_ruled_out_is_not_crossed),
 		cmocka_unit_test(a_clock_that_steps_back_goes_on),
+		cmocka_unit_test(two_clocks_in_turn_are_one_ramp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
