@@ -130,8 +130,9 @@ static void add_times(struct analysis *a, struct session *s, const struct summed
 		out->level[l] = of ? of->part.sum : 0;
 		out->seen[l] = of ? of->part.count : 0;
 	}
+	time_breakdown_enter(a->times, &s->times, &who);
 	if (latency)
-		time_breakdown_pour(a->times, &s->times, &who, latency->run, latency->n, out);
+		a->failed |= !time_summed_pour(out, latency->run, latency->n);
 }
 
 static void sum_minute(const struct summed *sums, struct minute_sums *out)
@@ -160,7 +161,7 @@ static struct session *enter(struct analysis *a, const struct summed_owner *of)
 	return s;
 }
 
-void analyze_take_times(struct analysis *a, const struct summed_times *times)
+static void take_times(struct analysis *a, const struct summed_times *times)
 {
 	struct time_owner who;
 
@@ -173,12 +174,24 @@ void analyze_take_times(struct analysis *a, const struct summed_times *times)
 						  times->sums.to_us, &times->minute);
 }
 
+void analyze_take_times(struct analysis *a, struct summed_times *times)
+{
+	take_times(a, times);
+	summed_times_free(times);
+}
+
+void summed_times_free(struct summed_times *times)
+{
+	time_summed_free(&times->sums);
+	times->of = NULL;
+}
+
 void analyze_take_summed(struct analysis *a, const struct summed *sums, struct summed_times *times)
 {
 	struct session *s = enter(a, &sums->of);
 	struct accumulators *n;
 
-	times->of = NULL;
+	*times = (struct summed_times){ .of = NULL };
 	if (!s)
 		return;
 	span(a, s, sums->from_us, sums->to_us);
@@ -197,7 +210,6 @@ void analyze_take_summed(struct analysis *a, const struct summed *sums, struct s
 	if (s->listed)
 		return;
 	analyze_take_times(a, times); /* whoever is not listed may be forgotten by then */
-	times->of = NULL;
 }
 
 void analyze_take_counts(struct analysis *a, const struct summed_owner *of, const struct summed_counts *n,

@@ -43,9 +43,11 @@ struct summed_times {
 	struct minute_sums minute; /* when the unusual is looked for */
 };
 
-/* [hot] Steps come in any order; *times is to be handed back in the order of time of those with the same owner. */
+/* [hot] Steps come in any order; *times is to be handed back in the order of time of those with the same owner, which
+ * frees what it holds; summed_times_free frees one that is not. */
 void analyze_take_summed(struct analysis *a, const struct summed *s, struct summed_times *times);
-void analyze_take_times(struct analysis *a, const struct summed_times *times);
+void analyze_take_times(struct analysis *a, struct summed_times *times);
+void summed_times_free(struct summed_times *times);
 
 /* More of an owner's steps, the first of them at first_us. Owners get their places in the order in which they are
  * counted, or else in which their steps come. */

@@ -349,9 +349,35 @@ static struct time_part *enter(struct time_book *b, struct time_progress *t, con
 	return part_at(b, t);
 }
 
+/* part: 1 + index. */
+static bool has_left(const struct time_process *process, uint16_t part)
+{
+	for (size_t i = 0; i < LEFT_MAX; i++)
+		if (process->left[i] == part)
+			return true;
+	return false;
+}
+
+static void leave(struct time_process *process, uint16_t part)
+{
+	if (has_left(process, part))
+		return;
+	process->left[process->n_left] = part;
+	process->n_left = (uint8_t)((process->n_left + 1) % LEFT_MAX);
+}
+
+static void come_back(struct time_process *process, uint16_t part)
+{
+	for (size_t i = 0; i < LEFT_MAX; i++)
+		if (process->left[i] == part)
+			process->left[i] = 0;
+}
+
 static void take_over(struct time_book *b, size_t part, uint16_t process)
 {
 	struct time_place *at = &b->place[part];
+
+	come_back(&b->process[process - 1], (uint16_t)(1 + part));
 
 	*at = (struct time_place){ at->key, process, at->process, b->part[part].steps };
 }
@@ -378,19 +404,31 @@ static size_t part_beside(struct time_book *b, size_t from, uint16_t process, co
 	return part_new(b, b->place[from].key, who);
 }
 
-/* Out of the part that it shares with another process; a new one begins with what was said of that. */
+/* What the process's session_start said; without one, what was said of the part that it comes from. */
+static void begin_with(struct time_part *to, const struct time_process *process, const struct time_part *from,
+		       uint64_t key)
+{
+	if (process->about && process->key == key) {
+		to->has_start = true;
+		to->about = *process->about;
+		return;
+	}
+	to->has_start = from->has_start;
+	to->about = from->about;
+	fields_unset(&to->about, F_LOAD_TIME_MS); /* of the other one */
+}
+
+/* Out of the part that it shares with another process. */
 static void move_out(struct time_book *b, struct time_progress *t, const struct time_owner *who)
 {
 	const size_t from = t->part - 1, to = part_beside(b, from, t->process, who);
 
-	b->process[t->process - 1].left = t->part;
+	leave(&b->process[t->process - 1], t->part);
 	t->part = (uint16_t)(1 + to);
 	if (to >= b->n_parts || b->part[to].mixed || b->place[to].process)
 		return;
 	b->place[to].process = t->process;
-	b->part[to].has_start = b->part[from].has_start;
-	b->part[to].about = b->part[from].about;
-	fields_unset(&b->part[to].about, F_LOAD_TIME_MS); /* of the other one */
+	begin_with(&b->part[to], &b->process[t->process - 1], &b->part[from], b->place[from].key);
 }
 
 /* A process that began after all of the part's calls is one that was started again. Else it works beside another one:
@@ -406,7 +444,8 @@ static void settle(struct time_book *b, struct time_progress *t, const struct ti
 	if (!at->process || b->process[t->process - 1].begin_us >= p->to_us) {
 		take_over(b, t->part - 1, t->process);
 	} else if (at->before == t->process && came_later) {
-		b->process[at->process - 1].left = t->part;
+		leave(&b->process[at->process - 1], t->part);
+		come_back(&b->process[t->process - 1], t->part);
 		*at = (struct time_place){ .key = at->key, .process = t->process };
 	} else {
 		move_out(b, t, who);
@@ -430,7 +469,7 @@ static struct time_part *part_now(struct time_book *b, struct time_progress *t, 
 
 bool time_breakdown_owns(const struct time_book *b, const struct time_progress *t)
 {
-	return !t->process || t->process > b->n_processes || b->process[t->process - 1].left != t->part;
+	return !t->process || t->process > b->n_processes || !has_left(&b->process[t->process - 1], t->part);
 }
 
 void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who)
@@ -827,20 +866,44 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const str
 
 /* --- sums ---------------------------------------------------------------------------------------- */
 
-void time_breakdown_pour(struct time_book *b, struct time_progress *t, const struct time_owner *who,
-			 const struct sketch_run *run, size_t n, struct time_summed *into)
+bool time_summed_pour(struct time_summed *into, const struct sketch_run *run, size_t n)
 {
-	struct time_part *p = enter(b, t, who, NULL);
+	struct size_sum *last = NULL, *less;
 
-	for (size_t i = 0; p && i < n; i++) {
+	into->size = n ? malloc(n * sizeof *into->size) : NULL;
+	for (size_t i = 0; into->size && i < n; i++) {
 		const double ms = run[i].value, times = (double)run[i].n;
 		const size_t bin = size_bin(ms);
 
 		into->latency_ms += ms * times;
 		into->latency_ln += log(fmax(ms, 1e-6)) * times;
-		p->decode.n += run[i].n;
-		p->decode.count[bin] += run[i].n;
-		p->decode.sum[bin] += ms * times;
+		if (!last || last->bin != bin) {
+			last = &into->size[into->n_sizes++];
+			*last = (struct size_sum){ .bin = bin };
+		}
+		last->n += run[i].n;
+		last->sum += ms * times;
+	}
+	less = into->n_sizes ? realloc(into->size, into->n_sizes * sizeof *less) : NULL;
+	into->size = less ? less : into->size;
+	return !n || into->size;
+}
+
+void time_summed_free(struct time_summed *s)
+{
+	free(s->size);
+	s->size = NULL;
+	s->n_sizes = 0;
+}
+
+static void take_sizes(struct sizes *to, const struct time_summed *sums)
+{
+	for (size_t i = 0; i < sums->n_sizes; i++) {
+		const struct size_sum *of = &sums->size[i];
+
+		to->n += of->n;
+		to->count[of->bin] += of->n;
+		to->sum[of->bin] += of->sum;
 	}
 }
 
@@ -864,6 +927,7 @@ void time_breakdown_take(struct time_book *b, struct time_progress *t, const str
 	p->prefill_ms += sums->prefill_ms;
 	s->decode_ms += sums->latency_ms;
 	s->decode_ln += sums->latency_ln;
+	take_sizes(&p->decode, sums);
 	for (int l = 0; l < LEVEL_COUNT; l++) {
 		s->level[l] += sums->level[l];
 		s->seen[l] += sums->seen[l];
@@ -872,11 +936,10 @@ void time_breakdown_take(struct time_book *b, struct time_progress *t, const str
 
 /* --- session_start ------------------------------------------------------------------------------- */
 
-static void copy_about(struct time_book *b, struct time_part *p, const struct field_values *said)
+static void copy_about(struct time_book *b, struct field_values *to, const struct field_values *said)
 {
 	enum { TEXT_MAX = 512 };
 
-	p->has_start = true;
 	for (int f = 0; f < FIELD_COUNT; f++) {
 		const struct field_spec *spec = &field_specs[f];
 		struct slice text;
@@ -884,15 +947,28 @@ static void copy_about(struct time_book *b, struct time_part *p, const struct fi
 		if (spec->owner != OWNER_SESSION || !fields_have(said, (enum field_id)f))
 			continue;
 		if (spec->kind != KIND_TEXT) {
-			fields_set_number(&p->about, (enum field_id)f, said->v[f].number);
+			fields_set_number(to, (enum field_id)f, said->v[f].number);
 			continue;
 		}
 		text = said->v[f].text;
 		text.n = text.n < TEXT_MAX ? text.n : TEXT_MAX;
 		text.p = arena_copy(&b->texts, text);
-		fields_set_text(&p->about, (enum field_id)f, text);
+		fields_set_text(to, (enum field_id)f, text);
 	}
 	b->failed |= b->texts.failed;
+}
+
+/* Of its first session. */
+static void remember_start(struct time_book *b, struct time_process *process, uint64_t key,
+			   const struct field_values *said)
+{
+	struct field_values *about = process->about ? NULL : arena_alloc(&b->texts, 1, sizeof *about);
+
+	if (!about)
+		return;
+	copy_about(b, about, said);
+	process->key = key;
+	process->about = about;
 }
 
 void time_breakdown_start(struct time_book *b, struct time_progress *t, const struct time_owner *who,
@@ -907,7 +983,9 @@ void time_breakdown_start(struct time_book *b, struct time_progress *t, const st
 		return;
 	p->starts++;
 	if (!p->has_start)
-		copy_about(b, p, rec->session);
+		copy_about(b, &p->about, rec->session);
+	p->has_start = true;
+	remember_start(b, &b->process[t->process - 1], b->place[t->part - 1].key, rec->session);
 }
 
 /* --- finishing ------------------------------------------------------------------------------------- */

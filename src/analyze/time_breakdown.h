@@ -26,6 +26,7 @@ enum {
 	TIME_BINS = 32,  /* octaves of a length */
 	SIZE_BINS = 320, /* eight to an octave: 2^-20 .. 2^20 ms */
 	FIRST_CALLS = 8,
+	LEFT_MAX = 4,        /* parts left by a process that are remembered */
 	OPEN_EXCHANGES = 16, /* sequences of a session whose exchange may go on */
 };
 
@@ -69,6 +70,13 @@ struct stretch {
 struct sizes {
 	uint64_t n, count[SIZE_BINS];
 	double sum[SIZE_BINS]; /* of the values in the bin */
+};
+
+/* What a stretch of time adds to one bin of them. */
+struct size_sum {
+	size_t bin;
+	uint64_t n;
+	double sum;
 };
 
 /* Prefill calls whose tokens are in [2^i, 2^(i+1)). */
@@ -159,10 +167,13 @@ struct time_progress {
 };
 
 struct time_process {
-	uint64_t hash;            /* of its name */
-	int64_t begin_us, end_us; /* of its calls; 0: it made none yet */
-	bool begun;               /* its first calls are known */
-	uint16_t left;            /* 1 + index of the part that it was moved out of; 0: none */
+	uint64_t hash;                    /* of its name */
+	int64_t begin_us, end_us;         /* of its calls; 0: it made none yet */
+	bool begun;                       /* its first calls are known */
+	uint16_t left[LEFT_MAX];          /* 1 + index of the parts that it was moved out of, in a ring; 0: none */
+	uint8_t n_left;                   /* the ring's next place */
+	uint64_t key;                     /* of the part that its first session_start was of … */
+	const struct field_values *about; /* … and what that said; NULL: it had none */
 };
 
 /* Whose a part is. */
@@ -210,13 +221,16 @@ struct time_summed {
 	double latency_ms, latency_ln; /* of decode calls: sums of ms per token, and of their logarithms */
 	double level[LEVEL_COUNT];     /* sums */
 	uint64_t seen[LEVEL_COUNT];
+	struct size_sum *size; /* (n_sizes): ms per token of decode calls, by their bins; owned */
+	size_t n_sizes;
 };
 
-/* Takes ms per token of its decode calls, in any order of stretches; their sums come into *into. */
-void time_breakdown_pour(struct time_book *b, struct time_progress *t, const struct time_owner *who,
-			 const struct sketch_run *run, size_t n, struct time_summed *into);
+/* Puts ms per token of decode calls into *into, which holds none yet; time_summed_free releases them. False: no memory.
+ */
+bool time_summed_pour(struct time_summed *into, const struct sketch_run *run, size_t n);
+void time_summed_free(struct time_summed *s);
 
-/* Takes all else, in the order of time. */
+/* In the order of time: only then is it known whose part they are in. */
 void time_breakdown_take(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			 const struct time_summed *sums);
 void time_breakdown_start(struct time_book *b, struct time_progress *t, const struct time_owner *who,

@@ -427,6 +427,8 @@ static int ask_slices(struct asking *a, struct err *err)
 static void free_asking(struct asking *a)
 {
 	free(a->seen.hash);
+	for (size_t i = 0; i < a->times.n; i++)
+		summed_times_free(&a->times.row[i]);
 	free(a->times.row);
 	engine_rows_close(a->rows);
 	buf_free(&a->owners);

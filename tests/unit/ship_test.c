@@ -379,8 +379,8 @@ static void a_minute_of_many_models_has_a_bound(void **state)
 
 /* --- answers of an engine ------------------------------------------------------------------------ */
 
-/* A minute of 100 steps of about ms each; `extremes`: they are said. */
-static void add_answer(struct buf *out, int minute, double ms, bool extremes)
+/* A minute of 100 steps of about ms each, of the instance h:who; `extremes`: they are said. */
+static void add_answer_of(struct buf *out, int who, int minute, double ms, bool extremes)
 {
 	struct sketch s = { .count = 0 };
 	struct buf text = { 0 };
@@ -390,10 +390,11 @@ static void add_answer(struct buf *out, int minute, double ms, bool extremes)
 	assert_true(sketch_write(&text, &s, 256));
 	buf_printf(
 		out,
-		"{\"_time\":\"2025-10-09T09:%02d:00Z\",\"instance\":\"h:1\",\"metadata.model_name\":\"m\","
-		"\"rollup.id\":\"x-%d\",\"rollup.seconds\":\"59\",\"rollup.records\":\"100\",\"rollup.tokens\":\"110\","
+		"{\"_time\":\"2025-10-09T09:%02d:00Z\",\"instance\":\"h:%d\",\"metadata.model_name\":\"m\","
+		"\"rollup.id\":\"x-%d-%d\",\"rollup.seconds\":\"59\",\"rollup.records\":\"100\",\"rollup.tokens\":"
+		"\"110\","
 		"\"rollup.metrics.token_latency_ms.count\":\"100\",\"rollup.metrics.token_latency_ms.sum\":\"%.3f\",",
-		minute, minute, 100 * ms);
+		minute, who, who, minute, 100 * ms);
 	if (extremes)
 		buf_printf(out,
 			   "\"rollup.metrics.token_latency_ms.min\":\"%.3f\","
@@ -402,6 +403,11 @@ static void add_answer(struct buf *out, int minute, double ms, bool extremes)
 	buf_printf(out, "\"rollup.metrics.token_latency_ms.sketch\":\"%s\"}\n", text.p);
 	sketch_free(&s);
 	buf_free(&text);
+}
+
+static void add_answer(struct buf *out, int minute, double ms, bool extremes)
+{
+	add_answer_of(out, 1, minute, ms, extremes);
 }
 
 /* In any order, twice, with and without extremes: each roll-up counts once, and the minutes follow each other. */
@@ -442,6 +448,38 @@ static void answers_are_put_together(void **state)
 	assert_true(f.instance[0].decode_latency.max >= 40 && f.instance[0].decode_latency.max < 50);
 	instance_course(&f, &f.instance[0], course);
 	assert_true(fabs(course[2] - 20) < 1 && fabs(course[INSTANCE_SLICES - 2] - 40) < 2);
+	findings_free(&f);
+	analyze_close(a);
+	buf_free(&text);
+}
+
+/* Processes of one model side by side on one host: each has its own calls' number and sizes. */
+static void processes_of_a_host_stay_apart(void **state)
+{
+	enum { PROCESSES = 3 };
+	const struct analyze_options how = { .no_session_series = true };
+	struct engine_answer answer = { .rows = 0 };
+	struct buf text = { 0 };
+	struct findings f;
+	struct analysis *a;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(analyze_open(&a, &how, &err), 0);
+	for (int minute = 0; minute < 10; minute++)
+		for (int who = 1; who <= PROCESSES; who++)
+			add_answer_of(&text, who, minute, 20 * who, true);
+	assert_true(engine_take(a, LOGSQL_SKETCHES, buf_slice(&text), &answer));
+	assert_int_equal(answer.bad, 0);
+	assert_int_equal(analyze_finish(a, NULL, &f, &err), 0);
+	assert_int_equal(f.time_breakdown->n_parts, PROCESSES);
+	for (size_t i = 0; i < PROCESSES; i++) {
+		const struct time_part *p = &f.time_breakdown->part[i];
+		const double ms = p->decode_ms / (double)p->decode_calls;
+
+		assert_int_equal(p->decode.n, p->decode_calls);
+		assert_true(fabs(sizes_quantile(&p->decode, 0.5) - ms) < 0.1 * ms);
+	}
 	findings_free(&f);
 	analyze_close(a);
 	buf_free(&text);
@@ -955,6 +993,7 @@ int main(void)
 		cmocka_unit_test(a_minute_of_many_models_has_a_bound),
 		cmocka_unit_test(answers_are_put_together),
 		cmocka_unit_test(counts_without_a_rollup_are_counts),
+		cmocka_unit_test(processes_of_a_host_stay_apart),
 		cmocka_unit_test(phases_of_rollups_stay_apart),
 		cmocka_unit_test(unusual_minutes_are_found),
 		cmocka_unit_test_setup_teardown(what_was_committed_waits, make_dir, remove_dir),
