@@ -31,15 +31,14 @@ static uint64_t upper_lot(const struct columns *c, size_t row)
 	return mix(h, c->sequence_length[row] ^ (uint64_t)c->sequence[row] << 32) >> 32 << 32;
 }
 
-/* The first number and the last make the lower half. */
+/* All its numbers make the lower half: steps with one lot are the same, and any of them may stand for the others. */
 static uint64_t lower_lot(const struct columns *c, size_t row)
 {
-	uint64_t have = c->have[row], h;
+	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), c->have[row]);
 
-	if (!have)
-		return 0;
-	h = mix(UINT64_C(0x9e3779b97f4a7c15), bits_of(c, row, __builtin_ctzll(have)));
-	return mix(h, bits_of(c, row, 63 - __builtin_clzll(have))) >> 32;
+	for (uint64_t left = c->have[row]; left; left &= left - 1)
+		h = mix(h, bits_of(c, row, __builtin_ctzll(left)));
+	return h >> 32;
 }
 
 static void swap(struct sample_lot *a, struct sample_lot *b)

@@ -79,6 +79,11 @@ def make_form(path, form, alive, lines):
                                  "state_similarity": number(min(1, rng.gauss(0.93, 0.02)), 4)},
                     "metadata": {"model_name": "m%d" % (who % 4), "strategy": "cuda fp%d" % (16 + who % 3),
                                  "chunk_len": 64 << who % 2}}
+            if form == "alike":  # the same time, place, first and last number: what lies between tells them apart
+                step.update(timestamp=stamp(36_000_000_000 + i // 4000 * 40_000), sequence_length=1)
+                step["performance"]["token_latency_ms"] = step["performance"]["throughput_tps"] = 20
+                step["resources"]["vram_used_mb"] = 2400
+                step["accuracy"].update(token_repetition_pct=rng.randrange(90), state_similarity=0.9)
             if form == "own":
                 step.update(phase="decode", token_count=1, instance="gpu-%d:1" % (who % 64), record=i)
             if form == "shuffled":
@@ -86,7 +91,7 @@ def make_form(path, form, alive, lines):
             out.write(json.dumps(step, separators=(", ", ": ") if form == "dumps" else (",", ":")) + "\n")
 
 
-FORMS = [("own", 1), ("own", 128), ("compact", 512), ("compact", 3000), ("dumps", 8), ("shuffled", 8), ("floats", 8)]
+FORMS = [("alike", 1), ("own", 1), ("own", 128), ("compact", 512), ("compact", 3000), ("dumps", 8), ("shuffled", 8), ("floats", 8)]
 
 
 def check_instruction_sets(rwkvmon, directory):
