@@ -110,6 +110,8 @@ static int finish(const struct analysis *a, const struct engine_answer *n, const
 
 	if (!rc && n->bad)
 		tell_text(TEXT_FLEET_LINES_BAD, term_count(bad, n->bad));
+	if (!rc)
+		out->types_judged = UINT64_MAX; /* collectors judged the steps; their alarms are counted */
 	if (rc || out->n_instances)
 		return rc;
 	time_format(from, q->from_us);

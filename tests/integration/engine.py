@@ -97,6 +97,7 @@ for logs in ("sick", "all"):
     of_logs = json.loads(subprocess.run([rwkvmon, "fleet", logs, "--json", "-q"], capture_output=True, text=True, check=True).stdout)
     await_true("all roll-ups can be asked for", lambda: is_whole(of_logs, told_by(single.url, *SPAN)))
     compare(of_logs, asked(single.url, *SPAN))
+    asked(single.url, *SPAN, "--fail-on", "quantization_error")  # collectors judged the steps, and raised none
     stop(single.process)
     shutil.rmtree("single")
     single.start()
