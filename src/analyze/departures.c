@@ -28,7 +28,7 @@ struct seen {
 	struct unusual_answer answer[METRIC_COUNT][FINDINGS_BUCKETS_MAX];
 	double value[METRIC_COUNT][FINDINGS_BUCKETS_MAX];
 	struct far {
-		double share, edge; /* 0: it did not stay far outside */
+		double share, edge, value; /* share 0: it did not stay far outside */
 	} far[METRIC_COUNT][FINDINGS_BUCKETS_MAX];
 	uint64_t metrics; /* their bits */
 };
@@ -74,7 +74,7 @@ static void look_beyond(struct seen *seen, const struct series *s, enum metric_i
 		if (a.share < FAR)
 			continue;
 		above = row[i].mean > a.edge;
-		far[lasts % FAR_LASTS] = (struct far){ a.share, a.edge };
+		far[lasts % FAR_LASTS] = (struct far){ a.share, a.edge, row[i].mean };
 		at[lasts++ % FAR_LASTS] = i;
 		for (size_t k = 0; lasts >= FAR_LASTS && k < FAR_LASTS; k++)
 			seen->far[m][at[k]] = far[k];
@@ -166,7 +166,7 @@ static enum metric_id rarest(const struct seen *seen, int group, size_t at)
 
 double departure_weight(double rarity, double far)
 {
-	static const double sure = 10; /* rarities end below */
+	static const double sure = 1000; /* above all rarities, those of several groups together too */
 
 	return far > 0 ? sure + far : rarity;
 }
@@ -235,7 +235,7 @@ static void fill_far(struct departure *d, const struct seen *seen, size_t at, ui
 			return;
 		left &= ~metric_bit(best);
 		d->of[d->n++] = (struct departed){ .metric = best,
-						   .value = seen->value[best][at],
+						   .value = seen->far[best][at].value,
 						   .usual = seen->far[best][at].edge,
 						   .beyond = seen->far[best][at].share,
 						   .sign = UNUSUAL_LEVEL };

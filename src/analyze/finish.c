@@ -502,10 +502,7 @@ static bool look_ahead_and_back(struct findings *f, const struct analysis *a, co
 static bool fill_by_series(struct findings *f, const struct analysis *a)
 {
 	const size_t n = f->n_instances < a->n_series_sessions ? f->n_instances : a->n_series_sessions;
-	struct arena scratch = { 0 };
-	struct series series;
 	bool fine = true;
-	size_t sessions;
 
 	f->foreseen = arena_alloc(&f->arena, (n + 1) * METRIC_COUNT, sizeof *f->foreseen);
 	f->departure = arena_alloc(&f->arena, (n + 1) * DEPARTURES_MAX, sizeof *f->departure);
@@ -514,13 +511,17 @@ static bool fill_by_series(struct findings *f, const struct analysis *a)
 	if (f->instances_total <= 1)
 		return look_ahead_and_back(f, a, &f->series, NULL);
 	for (size_t i = 0; fine && i < f->n_instances; i++) { /* no more of them have a series than there are series */
+		struct arena scratch = { 0 };
+		struct series series;
+		size_t sessions;
+
 		fine = instance_series(a, f->instance[i].instance, &scratch, &series, &sessions);
 		if (fine && sessions)
 			fine = look_ahead_and_back(f, a, &series, &f->instance[i]);
 		f->instances_unforeseen += fine && !sessions;
+		arena_free(&scratch);
 	}
 	f->instances_unforeseen += f->instances_total - f->n_instances;
-	arena_free(&scratch);
 	return fine;
 }
 

@@ -2,6 +2,7 @@
 #include "analyze/gate.h"
 
 #include "analyze/judgement.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -100,6 +101,7 @@ static void append(struct err *err, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(err->text + used, sizeof err->text - used, format, args);
 	va_end(args);
+	utf8_clean(err->text); /* it may have been cut inside a character */
 }
 
 /* One more condition that holds. */

@@ -484,7 +484,6 @@ static int by_trouble(const void *a, const void *b)
 		more((double)x->alarms, (double)y->alarms),
 		more((double)x->violating, (double)y->violating),
 		strcmp(x->instance, y->instance),
-		(x > y) - (x < y),
 	};
 
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++)

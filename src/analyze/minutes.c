@@ -14,9 +14,10 @@ enum {
 	FAR_LASTS = 5,
 };
 static const int64_t MINUTE_US = INT64_C(60000000), DAY_US = INT64_C(86400000000);
-static const double CHANCE = 0.015; /* as of a log's buckets */
-static const double KEPT = 4;       /* no fleet that is long enough to tell anything asks for less */
-static const double FAR = 2;        /* times the range seen: what wanders goes as far as one range */
+static const double CHANCE = 0.015;  /* as of a log's buckets */
+static const double KEPT = 4;        /* no fleet that is long enough to tell anything asks for less */
+static const double FAR_RARITY = 10; /* what goes far counts as so rare, and more, for the quiet after it */
+static const double FAR = 2;         /* times the range seen: what wanders goes as far as one range */
 
 const enum metric_id minute_metrics[MINUTE_METRICS] = { M_TOKEN_LATENCY_MS, M_PROCESS_MEMORY_MB, M_LOGITS_ENTROPY,
 							M_SURPRISAL_NATS };
@@ -167,12 +168,12 @@ static bool goes_on(struct unusual_minutes *u, const struct instance_minutes *m,
 static bool judge(struct unusual_minutes *u, struct instance_minutes *m, const char *instance)
 {
 	const struct departure d = look(u, m, instance);
-	const double weight = departure_weight(rarity_of(&d, KEPT), farthest(&d));
+	const double rarity = rarity_of(&d, KEPT), far = farthest(&d), weight = departure_weight(rarity, far);
 
 	m->n++;
 	if (goes_on(u, m, &d))
 		return true;
-	if (refractory_pass(&m->quiet, weight, REST) <= 0 || weight < KEPT)
+	if (refractory_pass(&m->quiet, far > 0 ? FAR_RARITY + far : rarity, REST) <= 0 || weight < KEPT)
 		return true;
 	return keep(u, m, &d, weight);
 }

@@ -12,10 +12,16 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Where their sum would be no number, too. */
+static double between(double below, double above)
+{
+	return below < above ? below + (above - below) / 2 : above;
+}
+
 double median_sort(double *v, size_t n)
 {
 	qsort(v, n, sizeof *v, by_value);
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+	return n % 2 ? v[n / 2] : between(v[n / 2 - 1], v[n / 2]);
 }
 
 double median_select(double *v, size_t n)
@@ -24,5 +30,5 @@ double median_select(double *v, size_t n)
 
 	for (size_t i = 1; n % 2 == 0 && i < n / 2; i++)
 		below = v[i] > below ? v[i] : below;
-	return n % 2 ? upper : (below + upper) / 2;
+	return n % 2 ? upper : between(below, upper);
 }

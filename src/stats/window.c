@@ -1,6 +1,7 @@
 /* window.c - the ring of values, and statistics of what it held. */
 #include "stats/window.h"
 
+#include "stats/median.h"
 #include "stats/select.h"
 
 #include <math.h>
@@ -68,17 +69,6 @@ double values_max(const double *v, size_t n)
 	return most;
 }
 
-/* The median; v (n > 0) is left in another order. */
-static double middle(double *v, size_t n)
-{
-	double upper = select_kth_double(v, n, n / 2), lower;
-
-	if (n % 2)
-		return upper;
-	lower = values_max(v, n / 2);
-	return lower + (upper - lower) / 2;
-}
-
 double values_median(const double *v, size_t n)
 {
 	double room[WINDOW_MAX];
@@ -86,7 +76,7 @@ double values_median(const double *v, size_t n)
 	if (!n)
 		return NAN;
 	memcpy(room, v, n * sizeof *v);
-	return middle(room, n);
+	return median_select(room, n);
 }
 
 double values_quantile(const double *v, size_t n, double q)
@@ -124,5 +114,5 @@ double values_mad(const double *v, size_t n, double center)
 		return NAN;
 	for (size_t i = 0; i < n; i++)
 		away[i] = fabs(v[i] - center);
-	return middle(away, n);
+	return median_select(away, n);
 }
