@@ -48,6 +48,17 @@ static size_t moments_of(struct findings *f, const struct series *s)
 	return f->n_departures;
 }
 
+/* Also before what several groups of metrics say at once. */
+static void what_stays_beyond_comes_first(void **state)
+{
+	const double rare[2] = { 6, 6 }, together = departures_together(rare, 2, 1);
+
+	(void)state;
+	assert_true(together > 10);
+	assert_true(departure_weight(0, 0.7) > departure_weight(2 * together, 0));
+	assert_true(departure_weight(0, 0.8) > departure_weight(0, 0.7));
+}
+
 static void what_stays_beyond_is_told(void **state)
 {
 	struct departure room[DEPARTURES_MAX];
@@ -238,7 +249,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_stays_beyond_is_told),     cmocka_unit_test(one_slow_call_is_no_moment),
 		cmocka_unit_test(throughput_is_left_to_latency), cmocka_unit_test(fleets_minutes_are_told),
-		cmocka_unit_test(the_rarest_are_kept),
+		cmocka_unit_test(the_rarest_are_kept),           cmocka_unit_test(what_stays_beyond_comes_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

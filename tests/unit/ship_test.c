@@ -485,6 +485,48 @@ static void processes_of_a_host_stay_apart(void **state)
 	buf_free(&text);
 }
 
+/* Two processes of a host, each with two models that the other has, too. */
+static void processes_know_their_starts_and_what_they_left(void **state)
+{
+	static const char *const models[2] = { "m", "n" }, *const instances[2] = { "h:1", "h:2" };
+	struct time_progress t[2][2] = { { { .part = 0 } } }, silent[2] = { { .part = 0 } };
+	struct time_book b;
+
+	(void)state;
+	time_breakdown_open(&b);
+	for (int i = 0; i < 2; i++) {
+		struct field_values said = { 0 };
+		const struct record rec = { .session = &said };
+		const struct time_owner who = { "s", models[0], "cpu", instances[i] };
+
+		fields_set_number(&said, F_VRAM_TOTAL_MB, 1000 * (i + 1));
+		time_breakdown_start(&b, &t[i][0], &who, &rec);
+		time_breakdown_start(&b, &silent[0], &who, &rec); /* in the end the second one's, which has no calls */
+	}
+	for (int minute = 1; minute <= 5; minute++)
+		for (int i = 0; i < 2; i++)
+			for (int m = 0; m < 2; m++) {
+				const struct time_owner who = { "s", models[m], "cpu", instances[i] };
+				const struct time_summed sums = { .from_us = minute * INT64_C(60000000),
+								  .to_us = minute * INT64_C(60000000) + 59000000,
+								  .decode_calls = 10,
+								  .decode_tokens = 10 };
+
+				if (i == 1)
+					time_breakdown_enter(&b, &silent[m], &who);
+				time_breakdown_take(&b, &t[i][m], &who, &sums);
+			}
+	for (int m = 0; m < 2; m++) {
+		assert_int_not_equal(t[0][m].part, t[1][m].part);
+		assert_true(time_breakdown_owns(&b, &t[0][m]) && time_breakdown_owns(&b, &t[1][m]));
+		assert_int_equal(silent[m].part, t[0][m].part);
+		assert_false(time_breakdown_owns(&b, &silent[m]));
+	}
+	for (int i = 0; i < 2; i++)
+		assert_true(fields_number(&b.part[t[i][0].part - 1].about, F_VRAM_TOTAL_MB, 0) == 1000 * (i + 1));
+	time_breakdown_close(&b);
+}
+
 /* The engine may know of an instance what it has no roll-up of: the answer is whole, in whatever order they began. */
 static void counts_without_a_rollup_are_counts(void **state)
 {
@@ -994,6 +1036,7 @@ int main(void)
 		cmocka_unit_test(answers_are_put_together),
 		cmocka_unit_test(counts_without_a_rollup_are_counts),
 		cmocka_unit_test(processes_of_a_host_stay_apart),
+		cmocka_unit_test(processes_know_their_starts_and_what_they_left),
 		cmocka_unit_test(phases_of_rollups_stay_apart),
 		cmocka_unit_test(unusual_minutes_are_found),
 		cmocka_unit_test_setup_teardown(what_was_committed_waits, make_dir, remove_dir),
