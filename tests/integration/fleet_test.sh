@@ -7,7 +7,7 @@ told() { # LOGS EXPRESSION, of f, the fleet, and i, its instances by name
 	python3 -c "
 import json, sys
 f = json.load(open('$1.json'))
-i = {one['instance'].split(':')[0]: one for one in f['instances']}
+i = {(one['instance'] or '').split(':')[0]: one for one in f['instances']}
 sys.exit(0 if $2 else str({**f, 'instances': f['instances'][:5]})[:3000])"
 }
 
@@ -81,6 +81,14 @@ check "watch has the worst on top" sh -c "grep -o 'host[0-9]*:' watch.txt | head
 check "and says how many it does not show, and what does" sh -c "COLUMNS=100 '$rwkvmon' watch many --once >many.txt && grep -q '/ 64 of 200' many.txt && grep -q '136 more instances; rwkvmon fleet' many.txt"
 check "the page of a diagnosis has the causes, too" sh -c "'$rwkvmon' diagnose sick --format html | grep -q 'An instance is unlike its peers: 2 (host17:106'"
 check "and its Markdown" sh -c "'$rwkvmon' diagnose sick --format markdown | grep -q '^- An instance is unlike its peers: 2 (host17'"
+check "a page tells how many series were not searched" sh -c "'$rwkvmon' analyze many -q --format html | grep -q 'The series of [0-9]* instances were not searched'"
+
+cp -r sick nameless
+sed -i 's/"instance": *"host17[^"]*"/"instance": ""/' nameless/*
+"$rwkvmon" fleet nameless --json -q >nameless.json || failed=$((failed + 1))
+check "an instance without a name is null among its cause's" told nameless \
+	"(lambda worst: None in worst and '' not in worst)(next(c['worst'] for c in f['fleet']['causes'] if c['cause'] == 'healthy'))"
+check "and a dash in texts" sh -c "'$rwkvmon' fleet nameless --top 60 | grep -q '^. - '"
 
 # Six processes of one host, of which one slows down, as files and as one log; one that was started again; states that jump in one of three.
 PYTHONPATH=$here python3 - <<'PY' || exit 1
