@@ -24,7 +24,7 @@ struct shipping {
 	struct shipper *shipper;
 	struct sender *sender;
 	struct follow *files;
-	struct buf places;      /* as of the last turn */
+	struct buf places;      /* as of the last turn; before the first one, the spool's */
 	unsigned quiet;         /* turns in which nothing came */
 	_Atomic uint64_t taken; /* rows */
 	uint64_t taken_before;
@@ -158,6 +158,9 @@ static int open_all(struct shipping *s, const struct options *opts, struct err *
 				  err);
 	rc = rc ? rc : open_sender(s, opts, err);
 	how.places = buf_slice(&places);
+	buf_add(&s->places, places.p, places.used);
+	if (!rc && s->places.failed)
+		rc = err_set(err, ERR_NOMEM, "no memory to ship");
 	rc = rc ? rc : follow_open(&s->files, opts->argument, opts->n_arguments, &how, err);
 	buf_free(&places);
 	return rc;

@@ -1,6 +1,6 @@
 """VictoriaLogs as one process or as a cluster, and a simulated fleet that is sent to it while a storage node dies."""
-import importlib.machinery, importlib.util, os, re, shutil, signal, subprocess, sys, time
-from servers import await_true, check, fetch, free_port, start, stop
+import importlib.machinery, importlib.util, os, re, shutil, signal, subprocess, sys
+from servers import await_true, fetch, free_port, start, stop
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 

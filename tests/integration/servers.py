@@ -50,6 +50,15 @@ def await_true(what, test):
     check(False, "waited in vain for:", what)
 
 
+def packers():
+    """Commands that compress a file in its place."""
+    for command, end in ((["gzip"], ".gz"), (["zstd", "-q", "--rm"], ".zst")):
+        if shutil.which(command[0]):
+            yield command, end
+        else:
+            skipped(f"logs that {command[0]} compresses: it is not installed")
+
+
 def lines_of(stream):
     """A list that grows as lines come: nobody waits for one that may never come."""
     lines = []

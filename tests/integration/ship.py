@@ -4,7 +4,7 @@ What the real engine does with it is tested in engine_test.sh."""
 import http.server, json, os, shutil, signal, subprocess, sys, threading, time, urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from servers import await_true, check, scratch, start, stop
+from servers import await_true, check, packers, scratch, start, stop
 import fleet
 
 rwkvmon = os.path.abspath(sys.argv[1]) + "/rwkvmon"
@@ -146,6 +146,18 @@ ship("private.log", "--once", "--ship-text")
 check([r for r in Engine.taken if r["event_type"] == "alarm"] == [alarm], "as the log has it", Engine.taken)
 shutil.rmtree("rwkv_ship.spool")
 
+# --- behind a line whose end never comes -----------------------------------------------------------------
+reset()
+os.mkdir("docker")
+wrapped = lambda text, stream: json.dumps({"log": text, "stream": stream, "time": "2025-09-11T12:34:56.789Z"}) + "\n"
+with open("docker/a.log", "w") as f:
+    f.write(wrapped("Killed", "stderr"))
+    f.writelines(wrapped(line, "stdout") for line in open(logs[0]))
+ship("docker", "--once")
+check(same(arrived(), steps_of(logs[0])), "behind a line whose end never comes", arrived())
+ship("docker", "--once")
+check(same(arrived(), steps_of(logs[0])), "behind it, a second time", arrived())
+
 # --- an engine that fails -------------------------------------------------------------------------------
 reset("busy")
 shipping = start([rwkvmon, "ship", "logs", "--to", url, "--spool", "spool", "-q"], stderr=subprocess.PIPE, text=True)
@@ -196,10 +208,16 @@ ship("grown", "--once")
 check(same(arrived(), steps_of(logs[1])), "after a rotation", arrived())
 
 # --- logs that are compressed, while they are shipped and while nobody ships: each line arrives, and once -------
-for command, end in ((["gzip"], ".gz"), (["zstd", "-q", "--rm"], ".zst")):
-    if not shutil.which(command[0]):
-        print(f"SKIPPED: logs that {command[0]} compresses: it is not installed", flush=True)
-        continue
+def await_looks(folder, name, looks=5):
+    """Until ship has looked through the folder so often, each time for a log that was not there at the look before. What those hold."""
+    for k in range(looks):
+        session = f"look-{name}-{k}"
+        with open(f"{folder}/{session}.jsonl", "w") as f:
+            f.write(json.dumps({**json.loads(whole[0]), "session_id": session, "instance": "look:1"}) + "\n")
+        await_true("a look through the folder", lambda: any(r["session_id"] == session for r in Engine.taken))
+
+
+for command, end in packers():
     reset()
     os.mkdir(command[0])
     log = f"{command[0]}/a.jsonl"
@@ -208,11 +226,11 @@ for command, end in ((["gzip"], ".gz"), (["zstd", "-q", "--rm"], ".zst")):
     shipping = start([rwkvmon, "ship", command[0], "--to", url, "-q"])
     await_true("the session's start", lambda: any(r["event_type"] == "session_start" for r in Engine.taken))
     subprocess.run([*command, log], check=True)
-    time.sleep(5)  # what is gone is forgotten, what is new is found
+    await_looks(command[0], "packed")  # what is gone is forgotten, what is new is found
     stop(shipping, signal.SIGTERM)
     with open(f"{command[0]}/want", "w") as f:
         f.writelines(whole[:150])
-    check(same(arrived(), steps_of(f"{command[0]}/want")), "compressed while it is shipped", command, arrived())
+    check(same({i: s for i, s in arrived().items() if i != "look:1"}, steps_of(f"{command[0]}/want")), "compressed while it is shipped", command, arrived())
     reset()
     subprocess.run([*command, "-d", log + end], check=True)
     with open(log, "a") as f:
@@ -231,12 +249,23 @@ with open("long/a.log", "w") as f:
         f.write('{"timestamp":"2025-09-11T12:%02d:%02d.%03dZ","session_id":"s1","event_type":"inference_step","sequence_length":%d,'
                 '"phase":"decode","token_count":1,"performance":{"token_latency_ms":1},"instance":"h:1"}\n'
                 % (i // 60000, i // 1000 % 60, i % 1000, i + 1))
-for pause in (0.3, 0.35, 0.4, 0.5):
+for k in range(30):  # at whatever moment of its reading, on a fast machine and on a slow one
     shipping = start([rwkvmon, "ship", "long", "--to", url, "-q"])
-    time.sleep(pause)
+    time.sleep(0.01 * k)
     stop(shipping, signal.SIGTERM)
 ship("long", "--once")
 check(arrived()["h:1"]["records"] == 400000, "stopped while it reads", arrived())
+
+# Stopped before it has looked at a log: the places that the spool has stay there.
+def end_awaits():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+for _ in range(20):
+    start([rwkvmon, "ship", "long", "--to", url, "-q"], preexec_fn=end_awaits).wait()
+ship("long", "--once")
+check(arrived()["h:1"]["records"] == 400000, "stopped before it has read", arrived())
 
 # --- alarms do not wait for the minute -----------------------------------------------------------------------
 reset()
