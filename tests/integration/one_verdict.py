@@ -9,6 +9,9 @@ import time
 import urllib.request
 
 RWKVMON = sys.argv[1]
+WATCH_ALARMS = 100  # that it lists at most, the newest
+WATCH_METRICS = ("token_latency_ms", "throughput_tps", "time_to_first_token_ms", "chunk_process_time_ms", "logits_entropy", "token_repetition_pct",
+                 "state_similarity", "surprisal_nats", "gpu_utilization_pct", "cpu_utilization_pct", "process_memory_mb", "quant_kl_nats")
 PATIENCE = 120  # seconds; a deadline for broken runs, never a measure
 failed = 0
 
@@ -90,10 +93,14 @@ def check_same_numbers(log, analysis, watched):
     events = analysis["anomalies"]["events"]
     check(log, "watch counts %d alarms, not %d" % (watched["alarms_total"], analysis["anomalies"]["events_total"]),
           watched["alarms_total"] == analysis["anomalies"]["events_total"])
+    check(log, "watch lists %d alarms, not %d" % (len(watched["alarms"]), min(len(events), WATCH_ALARMS)),
+          len(watched["alarms"]) == min(len(events), WATCH_ALARMS))
     keys = ("alarm_type", "severity", "session_id", "from", "to", "records", "metric", "worst", "limit")
     for mine, event in zip(watched["alarms"], reversed(events)):
         for key in keys:
             check(log, "watch says %s %s of an alarm, not %s" % (key, mine[key], event[key]), mine[key] == event[key])
+    measured = {metric for metric in WATCH_METRICS if analysis["metrics"].get(metric)}
+    check(log, "watch has the metrics %s, not %s" % (sorted(watched["metrics"]), sorted(measured)), set(watched["metrics"]) == measured)
     for metric, has in watched["metrics"].items():
         known = [analysis["metrics"][metric]] + [phase[metric] for phase in analysis["phases"].values() if phase.get(metric)]
         for key in ("p50", "p95"):
@@ -123,7 +130,9 @@ def check_nothing_to_read(log):
         for face in FACES + (("watch", "--once"), ("fleet",), ("forecast",)):
             done = subprocess.run([RWKVMON, face[0], log, *face[1:], "--lang", lang], capture_output=True, text=True)
             said[face] = (done.returncode, done.stdout, done.stderr.split("\n")[0])
-        check(log, "faces differ (%s): %s" % (lang, said), len(set(said.values())) == 1 and "" in {s[1] for s in said.values()})
+        check(log, "faces differ (%s): %s" % (lang, said), len(set(said.values())) == 1)
+        check(log, "no error with words, or an answer besides (%s): %s" % (lang, said),
+              all(code and not answer and words for code, answer, words in said.values()))
         check(log, "English among Chinese: %s" % said[FACES[0]][2],
               lang == "en" or not re.search(r"[a-z]+ [a-z]+", said[FACES[0]][2].replace(log, "")))
 
