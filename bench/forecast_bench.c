@@ -7,7 +7,9 @@
  *    share of a core is the difference per record, times the rate.
  *  - The collector at full speed: rwkvmon_end as fast as the writer takes records, into a log.
  *
- *     forecast_bench [ROUNDS]     status 1 where more than 5 us a record or 1 % of a core is spent */
+ * Eight conditions at once are measured, too, but only 5 us a record are promised for them.
+ *
+ *     forecast_bench [ROUNDS]     status 1 where a record takes more than 5 us, or a promised way 1 % of a core */
 #include "rules/rules.h"
 
 #include "../tests/random.h"
@@ -60,6 +62,7 @@ static double median(double *x, size_t n)
 
 static const struct way {
 	const char *name, *rules;
+	bool core_unjudged; /* nothing is promised about its share of a core */
 } ways[] = {
 	{ "four forecasts, as in default", PLAIN FORECASTS },
 	{ "two metrics, once_in",
@@ -68,7 +71,8 @@ static const struct way {
 	  PLAIN UNUSUAL("token_latency_ms", "beyond: 0.4") UNUSUAL("logits_entropy", "beyond: 0.4") },
 	{ "all of these",
 	  PLAIN FORECASTS UNUSUAL("token_latency_ms", "once_in: 3000") UNUSUAL("logits_entropy", "once_in: 3000")
-		  UNUSUAL("surprisal_nats", "beyond: 0.4") UNUSUAL("state_change", "beyond: 0.4") },
+		  UNUSUAL("surprisal_nats", "beyond: 0.4") UNUSUAL("state_change", "beyond: 0.4"),
+	  .core_unjudged = true },
 };
 
 /* --- rules alone -------------------------------------------------------------------------------- */
@@ -90,8 +94,8 @@ static void fill(struct record *rec, size_t i, double second)
 	record_set(rec, M_LOG_DISK_FREE_MB, 90000 + sample);
 }
 
-/* At high rates the records of two seconds. The first half second is not counted: then what a stream had saved up for
- * its beginning is used up. */
+/* At high rates the records of two seconds. The first half second is not counted: in it a stream of 200 records a
+ * second or more uses up what it had saved up for its beginning. */
 static size_t records_at(double rate)
 {
 	return (size_t)fmax(RECORDS, 2 * rate);
@@ -170,7 +174,8 @@ static bool tell_rules(int rounds)
 
 				printf("%-32s %8d %12.0f %10.3f %12.3f\n", ways[w].name, streams, rates[r], us,
 				       us * rates[r] / 1e4);
-				kept &= us <= RECORD_US_MOST && us * rates[r] / 1e4 <= CORE_PCT_MOST;
+				kept &= us <= RECORD_US_MOST &&
+					(ways[w].core_unjudged || us * rates[r] / 1e4 <= CORE_PCT_MOST);
 			}
 		ruleset_close(with);
 	}
