@@ -44,6 +44,8 @@ struct analysis {
 	const char *const *advice[ALARM_TYPE_COUNT];
 	struct events events;
 	struct limits limits;    /* that judged a step */
+	bool suits_known;        /* some session's rules have judged a step; … */
+	uint64_t suited;         /* … those of the set that were for the vocabulary of one, a bit each */
 	struct learned *learned; /* by the rules, from all sessions in the order of the log; NULL: not asked for yet */
 	struct jitter_sum jitter[PHASE_COUNT];
 	uint64_t live_alarms[ALARM_TYPE_COUNT], live_collapse[COLLAPSE_KIND_COUNT];

@@ -412,14 +412,14 @@ static uint64_t metrics_of(const struct findings *f)
 	return have;
 }
 
-/* Alarm types of which a rule has all that it needs, a bit each. */
-static uint64_t types_judged(const struct findings *f, const struct ruleset *set)
+/* Alarm types of which one of these rules (a bit each) has all that it needs, a bit each. */
+static uint64_t types_judged(const struct findings *f, const struct ruleset *set, uint64_t rules)
 {
 	const uint64_t have = metrics_of(f);
 	uint64_t types = 0;
 
 	for (size_t i = 0; set && i < set->n; i++)
-		if (rule_lacks(&set->rule[i], have) == METRIC_COUNT)
+		if (rules >> i & 1 && rule_lacks(&set->rule[i], have) == METRIC_COUNT)
 			types |= UINT64_C(1) << set->rule[i].alarm;
 	return types;
 }
@@ -446,7 +446,8 @@ static char *unjudged(struct arena *arena, const struct findings *f, const struc
 static void fill_anomalies(struct findings *f, const struct analysis *a)
 {
 	f->rule_set = copy(&f->arena, a->opts.rules ? ruleset_name(a->opts.rules) : "none");
-	f->types_judged = types_judged(f, a->opts.rules);
+	f->types_judged = types_judged(f, a->opts.rules, a->suits_known ? a->suited : UINT64_MAX);
+	f->types_unsuited = types_judged(f, a->opts.rules, UINT64_MAX) & ~f->types_judged;
 	f->unjudged = a->opts.rules ? unjudged(&f->arena, f, a->opts.rules) : NULL;
 	f->limit = limits_list(&a->limits, &f->arena, &f->n_limits);
 	f->anomaly_records = a->violating;

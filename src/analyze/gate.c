@@ -70,6 +70,12 @@ static int check_type(const struct condition *c, const struct findings *f, struc
 {
 	if (f->types_judged >> c->type & 1)
 		return 0;
+	if (f->types_unsuited >> c->type & 1) {
+		err_set(err, ERR_FORMAT,
+			"--fail-on: \"%.*s\" cannot be judged: no session's vocabulary suits the rules of the set %s",
+			SLICE_ARG(c->text), f->rule_set);
+		return err_hint(err, "name a rule set for such models with --rules");
+	}
 	err_set(err, ERR_FORMAT,
 		"--fail-on: \"%.*s\" cannot be judged: no rule of the set %s has what it needs in this log",
 		SLICE_ARG(c->text), f->rule_set ? f->rule_set : "none");

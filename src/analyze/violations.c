@@ -26,6 +26,8 @@ static void note_limits(struct analysis *a, struct session *s)
 	if (s->limits_version == version)
 		return;
 	limits_add(&a->limits, s->rules);
+	a->suits_known = true;
+	a->suited |= rules_suited(s->rules);
 	s->limits_version = version;
 }
 

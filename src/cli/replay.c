@@ -22,7 +22,8 @@ enum { SESSION_ID_MAX = 512 };
 struct replay_seat {
 	char *id;
 	struct rules *rules;
-	uint64_t last; /* record that was seen last */
+	uint64_t last;    /* record that was seen last */
+	uint32_t version; /* of its limits when its rules were noted; 0: they are not yet */
 };
 
 static void leave(struct replay_seat *s)
@@ -114,6 +115,15 @@ static void went_off(struct replay *r, const struct replay_seat *seat, const str
 	}
 }
 
+static void note_suited(struct replay *r, struct replay_seat *seat)
+{
+	uint32_t version = rules_limits_version(seat->rules);
+
+	if (seat->version != version)
+		r->suited |= rules_suited(seat->rules);
+	seat->version = version;
+}
+
 static void take(struct replay *r, const struct ruleset *set, struct record *rec)
 {
 	struct replay_seat *seat = find_seat(r, set, fields_text(rec->session, F_SESSION_ID));
@@ -128,6 +138,8 @@ static void take(struct replay *r, const struct ruleset *set, struct record *rec
 	r->have |= rec->have | rec->nonfinite;
 	if (seat)
 		seat->last = r->records;
+	if (seat && rec->event == EVENT_INFERENCE_STEP)
+		note_suited(r, seat);
 	for (size_t i = 0; i < n; i++)
 		if (found[i].changed)
 			(found[i].firing ? went_on : went_off)(r, seat, &found[i], rec->time_us);
@@ -239,6 +251,24 @@ static void add_unjudged(struct buf *out, const struct replay *r, const struct r
 	buf_free(&names);
 }
 
+static bool is_unsuited(const struct replay *r, size_t rule)
+{
+	return r->records && !(r->suited >> rule & 1);
+}
+
+static void add_unsuited(struct buf *out, const struct replay *r, const struct ruleset *set, enum lang lang)
+{
+	struct buf names = { 0 };
+
+	for (size_t i = 0; i < set->n; i++)
+		if (is_unsuited(r, i))
+			buf_printf(&names, "%s%s", names.used ? text(TEXT_COMMA, lang) : "", set->rule[i].name);
+	buf_char(&names, 0);
+	if (names.used > 1 && !names.failed)
+		text_fill(out, lang, TEXT_REPLAY_UNSUITED, names.p);
+	buf_free(&names);
+}
+
 void replay_text(struct buf *out, const struct replay *r, const struct ruleset *set, enum lang lang)
 {
 	char n[3][TERM_TEXT];
@@ -260,6 +290,7 @@ void replay_text(struct buf *out, const struct replay *r, const struct ruleset *
 		text_fill(out, lang, TEXT_REPLAY_JUDGED, term_count(n[0], r->learning.judged),
 			  term_count(n[1], r->learning.silent));
 	add_unjudged(out, r, set, lang);
+	add_unsuited(out, r, set, lang);
 	if (r->evicted)
 		text_fill(out, lang, TEXT_REPLAY_EVICTED, term_count(n[0], REPLAY_SESSIONS_MAX),
 			  term_count(n[1], r->evicted));
@@ -315,6 +346,11 @@ void replay_json(struct buf *to, const struct replay *r, const struct ruleset *s
 		jw_put_text(out, "metric", metric_specs[lacking].id);
 		jw_end(out);
 	}
+	jw_end(out);
+	jw_put_array(out, "unsuited");
+	for (size_t i = 0; i < set->n; i++)
+		if (is_unsuited(r, i))
+			jw_text(out, set->rule[i].name);
 	jw_end(out);
 	jw_put_array(out, "alarms");
 	for (size_t i = 0; i < r->n; i++)

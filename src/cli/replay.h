@@ -29,8 +29,9 @@ struct replay {
 	struct lineage *lineage;
 	size_t n_seats;
 	struct rules_learning learning;
-	uint64_t have; /* metrics that some record has, as in struct record */
-	bool failed;   /* memory ran out */
+	uint64_t have;   /* metrics that some record has, as in struct record */
+	uint64_t suited; /* rules of the set that are for the vocabulary of some session, a bit each */
+	bool failed;     /* memory ran out */
 };
 
 /* Reads the logs; replay_free also after an error. The set is borrowed and must outlive it. */

@@ -122,6 +122,17 @@ static bool rule_applies(const struct rules *r, const struct plan_rule *p)
 		       : overlaid && judges(r->set, p->is->alarm));
 }
 
+uint64_t rules_suited(const struct rules *r)
+{
+	const struct ruleset *set = r->set, *over = set->overlay && suits_set(r, set->overlay) ? set->overlay : NULL;
+	uint64_t suited = 0;
+
+	for (size_t i = 0; suits_set(r, set) && i < set->n; i++)
+		if (suits_vocab(r, &set->rule[i].vocab) || (over && judges(over, set->rule[i].alarm)))
+			suited |= UINT64_C(1) << i;
+	return suited;
+}
+
 /* Is there no such limit, and will be none unless the session says more? */
 static bool is_no_limit(const struct limit *limit, double now)
 {

@@ -134,6 +134,10 @@ struct rule_limit {
 
 enum { RULE_LIMITS_MAX = 4 * RULES_MAX };
 
+/* Rules of the set that are for the session's vocabulary, a bit each: the set's `when` and their own `vocab` suit it,
+ * or the overlay has rules instead. It stays the same while rules_limits_version does. */
+uint64_t rules_suited(const struct rules *r);
+
 /* The limits by which records are judged at present; returns their number. They stay the same while
  * rules_limits_version, which is never 0, does. */
 size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX]);

@@ -94,6 +94,22 @@ ok "in which nothing was" says out "records: 0"
 ok "no rules, no logs" ends 2 "$rwkvmon" rules replay moves.yaml
 ok "a log that is none" ends 3 "$rwkvmon" rules replay moves.yaml moves.yaml
 
+# --- rules for other models: nothing is judged, and that is no pass -------------------------------------------
+sed 's/"vocab_size":256/"vocab_size":65536/' a.log >large.log
+judged() { # COMMAND...
+	"$@" >out 2>said
+	[ $? != 3 ] || { cat said; return 1; }
+}
+ok "byte-level rules judge a byte-level model" judged "$rwkvmon" analyze a.log --rules byte --fail-on mode_collapse
+ok "as default does" judged "$rwkvmon" analyze a.log --fail-on mode_collapse
+ok "but no larger one" ends 3 "$rwkvmon" analyze large.log --rules byte --fail-on mode_collapse
+ok "and say why" says said "no session's vocabulary suits the rules of the set byte"
+ok "which default does" judged "$rwkvmon" analyze large.log --fail-on mode_collapse
+ok "replay with them" ends 0 "$rwkvmon" rules replay byte large.log
+ok "names them" says out "no session's vocabulary suits them:"
+ok "as JSON" ends 0 "$rwkvmon" rules replay byte a.log --json
+ok "which are none for the byte-level model" says out '"unsuited":[]'
+
 # --- read anew --------------------------------------------------------------------------------------------
 cp moves.yaml live.yaml
 printf 'name: other\nrules: [ { alarm: high_latency, metric: token_latency_ms, above: 0, warmup: 0 } ]\n' >other.yaml
