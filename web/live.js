@@ -273,11 +273,16 @@ function cell(content, kind) {
 
 const times = value => value === null ? "–" : value.toFixed(2);
 
+/* One without a name has no page of its own. */
+function nameOf(row) {
+	return row.instance === null ? "–" : element("a", { href: `#instance=${encodeURIComponent(row.instance)}` }, row.instance);
+}
+
 function fleetRow(row) {
 	const group = fleet.groups[row.group];
 	const why = [row.peers?.text, row.verdict !== "healthy" && !(row.peers && row.cause === "unlike_peers") ? row.title : null].filter(Boolean).join("; ");
-	const line = element("tr", { class: TONES[row.verdict] ?? "tone-none", "data-instance": row.instance },
-		element("th", { scope: "row" }, element("a", { href: `#instance=${encodeURIComponent(row.instance)}` }, row.instance)),
+	const line = element("tr", { class: TONES[row.verdict] ?? "tone-none", "data-instance": row.instance ?? "" },
+		element("th", { scope: "row" }, nameOf(row)),
 		cell(group ? [group.model_name, group.strategy, group.device].filter(Boolean).join(", ") : null, "prose"),
 		cell(rwkvPlain(row.throughput_tps), "n"), cell(rwkvPlain(row.token_latency_ms), "n"), cell(times(row.times_peers), "n"),
 		cell(row.alarms.toLocaleString("en"), "n"), cell(why || "–", "prose"), cell(stateWords[row.state] ?? row.state, "nowrap"));
@@ -369,7 +374,7 @@ function buildOverview() {
 	parts.search.addEventListener("input", showFleet);
 	parts.heat.addEventListener("click", e => {
 		const row = rowAt(e);
-		if (row)
+		if (row && row.instance !== null)
 			location.hash = `#instance=${encodeURIComponent(row.instance)}`;
 	});
 	parts.heat.addEventListener("mousemove", e => parts.heat.title = rowAt(e)?.instance ?? words.LIVE_HEAT);
