@@ -202,7 +202,7 @@ static void draw_token(struct stream *s, enum fault fault, int since, struct rec
 }
 
 /* What `unusual` is judged by: alone, beside the forecasts of memory and of the state. */
-static const char *const ways[] = { "once_in: 3000", "beyond: 0.4" };
+static const char *const ways[] = { "once_in: 30000", "beyond: 0.4" };
 
 static struct ruleset *rules_by(const char *way)
 {
