@@ -174,15 +174,16 @@ static void tell(struct findings *f, const struct instance_findings *const *in, 
 {
 	struct slowdown *s = &f->slowdown;
 	const size_t together = find_together(f, in, n, much, best);
-	size_t most = 0;
+	const struct instance_findings *most = NULL;
 
 	s->slowed = much_slower(in, n) + together - much_slower(best, together);
 	tell_together(s, best, together);
 	for (size_t i = 0; i < together; i++)
 		f->instance[best[i] - f->instance].slower_part.together = true;
 	for (size_t i = 0; i < n; i++)
-		most = in[i]->slower_part.times > in[most]->slower_part.times ? i : most;
-	s->instance = in[most]->instance;
+		if (slowed_much(in[i]) && (!most || in[i]->times_slower > most->times_slower))
+			most = in[i];
+	s->instance = most->instance;
 }
 
 bool slowdown_tell(struct findings *f)

@@ -82,10 +82,11 @@ static void who_slowed_mildly_counts_beside_others_alone(void **state)
 
 	(void)state;
 	for (int i = 4; i < N; i++)
-		slow(i, 1.25, false, 200, 260);
+		slow(i, i == 8 ? 1.7 : 1.25, false, 200, 260);
 	check(&f, SLOWDOWN_NONE, 0, 0);
 	slow(5, 1.5, true, 210, 240);
 	check(&f, SLOWDOWN_GROUP, 6, 6);
+	assert_string_equal(f.slowdown.instance, name[5]); /* the slowest of those whose slowdown is sure */
 	assert_string_equal(f.slowdown.shared[SHARED_MODEL], "large");
 	assert_null(f.slowdown.shared[SHARED_HOST]);
 	arena_free(&f.arena);
