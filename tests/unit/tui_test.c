@@ -196,6 +196,22 @@ static void a_filter_is_typed(void **state)
 	assert_true(!v.filter[0] && !v.typing);
 }
 
+/* As many sessions and alarms as the board has room for; the alarms' sessions are called so. */
+static void fill_board(struct board *many, const char *of)
+{
+	*many = *board;
+	for (size_t i = 0; i < BOARD_ROWS; i++) {
+		many->row[i] = board->row[0];
+		snprintf(many->row[i].name, sizeof many->row[i].name, "session-%02zu", i);
+	}
+	for (size_t i = 0; i < BOARD_ALARMS; i++) {
+		many->alarm[i] = board->alarm[0];
+		snprintf(many->alarm[i].session, sizeof many->alarm[i].session, "%s-%02zu", of, i);
+	}
+	many->n_rows = BOARD_ROWS;
+	many->n_alarms = BOARD_ALARMS;
+}
+
 static void long_lists_scroll_to_their_ends_and_no_further(void **state)
 {
 	struct board *many = malloc(sizeof *many);
@@ -204,17 +220,7 @@ static void long_lists_scroll_to_their_ends_and_no_further(void **state)
 
 	(void)state;
 	assert_non_null(many);
-	*many = *board;
-	for (size_t i = 0; i < BOARD_ROWS; i++) {
-		many->row[i] = board->row[0];
-		snprintf(many->row[i].name, sizeof many->row[i].name, "session-%02zu", i);
-	}
-	for (size_t i = 0; i < BOARD_ALARMS; i++) {
-		many->alarm[i] = board->alarm[0];
-		snprintf(many->alarm[i].session, sizeof many->alarm[i].session, "alarm-%02zu", i);
-	}
-	many->n_rows = BOARD_ROWS;
-	many->n_alarms = BOARD_ALARMS;
+	fill_board(many, "alarm");
 	dashboard_key(&v, 'G');
 	got = draw(24, 80, &v, many);
 	assert_non_null(strstr(got.p, "alarm-99"));
@@ -245,17 +251,7 @@ static void totals_are_of_what_the_filter_searches(void **state)
 
 	(void)state;
 	assert_non_null(many);
-	*many = *board;
-	for (size_t i = 0; i < BOARD_ROWS; i++) {
-		many->row[i] = board->row[0];
-		snprintf(many->row[i].name, sizeof many->row[i].name, "session-%02zu", i);
-	}
-	for (size_t i = 0; i < BOARD_ALARMS; i++) {
-		many->alarm[i] = board->alarm[0];
-		snprintf(many->alarm[i].session, sizeof many->alarm[i].session, "session-%02zu", i);
-	}
-	many->n_rows = BOARD_ROWS;
-	many->n_alarms = BOARD_ALARMS;
+	fill_board(many, "session");
 	many->rows_total = 1000;
 	many->alarms_total = 2000;
 	for (size_t columns = 80; columns <= 132; columns += 52) { /* heads in the way of the remark, or not */
