@@ -3,6 +3,7 @@
 #include "report/drifted.h"
 #include "report/fleet.h"
 #include "report/page.h"
+#include "report/slope.h"
 #include "report/table.h"
 #include "report/unusual_words.h"
 #include "spec/pairs.h"
@@ -52,16 +53,17 @@ static void trend_row(struct buf *out, const struct page *p, const char *instanc
 		      enum metric_id m)
 {
 	const struct trend *t = &of[m];
+	double unit = slope_unit_of(p->f->to_us - p->f->from_us).per_hour;
 
 	metric_head(out, p, m);
 	instance_cell(out, p, instance);
 	table_value(out, m, metric_possible(m, t->start));
 	table_value(out, m, metric_possible(m, t->start + t->change));
-	table_value(out, m, t->slope_per_hour);
+	table_value(out, m, t->slope_per_hour / unit);
 	buf_str(out, "<td class=\"n\">");
-	put_value(out, m, t->low);
+	put_value(out, m, t->low / unit);
 	buf_str(out, " … ");
-	put_value(out, m, t->high);
+	put_value(out, m, t->high / unit);
 	buf_str(out, "</td></tr>\n");
 }
 
@@ -78,7 +80,7 @@ static bool trend_rows(struct buf *out, const struct page *p, const char *instan
 			instance_head(out, p);
 			table_head_words(out, p, TEXT_PAGE_BEFORE, true);
 			table_head_words(out, p, TEXT_PAGE_AFTER, true);
-			table_head_words(out, p, TEXT_PAGE_PER_HOUR, true);
+			table_head_words(out, p, slope_unit_of(p->f->to_us - p->f->from_us).heading, true);
 			table_head_words(out, p, TEXT_PAGE_INTERVAL, true);
 			table_body(out);
 		}

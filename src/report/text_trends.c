@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "report/drifted.h"
 #include "report/fleet.h"
+#include "report/slope.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -86,21 +87,6 @@ static void put_move(struct term *t, enum metric_id m, double before, double aft
 
 	snprintf(line, sizeof line, "%s %s %s", term_number(a, before), arrow(t), term_value(b, m, after));
 	term_left(t, direction_tint(m, after - before), line, 25);
-}
-
-/* A slope is given per hour, minute or second: the largest unit that is shorter than the log. */
-struct slope_unit {
-	double per_hour;
-	enum text_id rises, falls;
-};
-
-static struct slope_unit slope_unit_of(int64_t span_us)
-{
-	if (span_us >= INT64_C(3600000000))
-		return (struct slope_unit){ 1, TEXT_TERM_RISES_HOUR, TEXT_TERM_FALLS_HOUR };
-	if (span_us >= INT64_C(60000000))
-		return (struct slope_unit){ 60, TEXT_TERM_RISES_MINUTE, TEXT_TERM_FALLS_MINUTE };
-	return (struct slope_unit){ 3600, TEXT_TERM_RISES_SECOND, TEXT_TERM_FALLS_SECOND };
 }
 
 static void put_trend(struct term *t, const struct findings *f, const struct trend *trend, enum metric_id m)

@@ -287,13 +287,49 @@ static void numbers_are_for_people(void **state)
 	assert_string_equal(term_share(got, 5, 5), "100 %");
 }
 
+/* A slope of 1 ms a second is told as such in a log of seconds, as 60 ms a minute in one of minutes. */
+static void a_slope_has_a_unit_shorter_than_its_log(void **state)
+{
+	static const struct {
+		int64_t span_us;
+		const char *terminal, *page, *value;
+	} cases[] = {
+		{ 20 * INT64_C(1000000), "rises 1 a second", "per second", ">1<" },
+		{ 180 * INT64_C(1000000), "rises 60 a minute", "per minute", ">60<" },
+		{ 7200 * INT64_C(1000000), "rises 3,600 an hour", "per hour", ">3,600<" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct findings f = make(FINE);
+		struct report_options options = { .columns = 100 };
+		struct buf text = { 0 }, page = { 0 };
+
+		f.trend[M_TOKEN_LATENCY_MS] = (struct trend){ .start = 20,
+							      .change = 10,
+							      .slope_per_hour = 3600,
+							      .low = 3500,
+							      .high = 3700,
+							      .significant = true };
+		f.to_us = f.from_us + cases[i].span_us;
+		report_text(&text, &f, &options);
+		report_html(&page, &f, &options);
+		assert_non_null(strstr(buf_text(&text), cases[i].terminal));
+		assert_non_null(strstr(buf_text(&page), cases[i].page));
+		assert_non_null(strstr(buf_text(&page), cases[i].value));
+		buf_free(&text);
+		buf_free(&page);
+		findings_free(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_fits_its_columns),   cmocka_unit_test(tables_end_at_the_margin),
 		cmocka_unit_test(colour_only_adds_colour), cmocka_unit_test(json_has_the_published_keys_in_order),
 		cmocka_unit_test(json_of_nothing_is_null), cmocka_unit_test(json_survives_hostile_text),
-		cmocka_unit_test(numbers_are_for_people),
+		cmocka_unit_test(numbers_are_for_people),  cmocka_unit_test(a_slope_has_a_unit_shorter_than_its_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
