@@ -227,7 +227,7 @@ void put_time(struct buf *out, int64_t us)
 	char iso[TIME_TEXT_BYTES];
 
 	time_format(iso, us);
-	buf_printf(out, "<time datetime=\"%s\">%.10s %.8s UTC</time>", iso, iso, iso + 11);
+	buf_printf(out, "<time datetime=\"%s\">%.10s %.12s UTC</time>", iso, iso, iso + 11);
 }
 
 void put_icon(struct buf *out, enum tone tone)

@@ -36,14 +36,15 @@ static const char *arrow(const struct term *t)
 	return t->ascii ? "->" : "\xe2\x86\x92";
 }
 
-/* "12:34:56", with the day when the log has more than one. */
+/* "12:34:56", with the day when the log has more than one, with milliseconds when it is shorter than a minute. */
 static const char *moment_text(char out[TIME_TEXT_BYTES], const struct findings *f, int64_t time_us)
 {
 	bool one_day = f->from_us / 86400000000 == f->to_us / 86400000000;
+	bool short_log = f->to_us - f->from_us < 60000000;
 
 	time_format(out, time_us);
 	out[10] = ' ';
-	out[19] = 0;
+	out[short_log ? 23 : 19] = 0;
 	return one_day ? out + 11 : out + 5;
 }
 
