@@ -7,9 +7,7 @@
  *    share of a core is the difference per record, times the rate.
  *  - The collector at full speed: rwkvmon_end as fast as the writer takes records, into a log.
  *
- * Eight conditions at once are measured, too, but only 5 us a record are promised for them.
- *
- *     forecast_bench [ROUNDS]     status 1 where a record takes more than 5 us, or a promised way 1 % of a core */
+ *     forecast_bench [ROUNDS]     status 1 where a record takes more than 5 us, or 1 % of a core */
 #include "rules/rules.h"
 
 #include "../tests/random.h"
@@ -62,7 +60,6 @@ static double median(double *x, size_t n)
 
 static const struct way {
 	const char *name, *rules;
-	bool core_unjudged; /* nothing is promised about its share of a core */
 } ways[] = {
 	{ "four forecasts, as in default", PLAIN FORECASTS },
 	{ "two metrics, once_in",
@@ -71,8 +68,7 @@ static const struct way {
 	  PLAIN UNUSUAL("token_latency_ms", "beyond: 0.4") UNUSUAL("logits_entropy", "beyond: 0.4") },
 	{ "all of these",
 	  PLAIN FORECASTS UNUSUAL("token_latency_ms", "once_in: 3000") UNUSUAL("logits_entropy", "once_in: 3000")
-		  UNUSUAL("surprisal_nats", "beyond: 0.4") UNUSUAL("state_change", "beyond: 0.4"),
-	  .core_unjudged = true },
+		  UNUSUAL("surprisal_nats", "beyond: 0.4") UNUSUAL("state_change", "beyond: 0.4") },
 };
 
 /* --- rules alone -------------------------------------------------------------------------------- */
@@ -174,8 +170,7 @@ static bool tell_rules(int rounds)
 
 				printf("%-32s %8d %12.0f %10.3f %12.3f\n", ways[w].name, streams, rates[r], us,
 				       us * rates[r] / 1e4);
-				kept &= us <= RECORD_US_MOST &&
-					(ways[w].core_unjudged || us * rates[r] / 1e4 <= CORE_PCT_MOST);
+				kept &= us <= RECORD_US_MOST && us * rates[r] / 1e4 <= CORE_PCT_MOST;
 			}
 		ruleset_close(with);
 	}

@@ -170,18 +170,84 @@ static void note_known(struct sight *s)
 	}
 }
 
+/* --- rest ------------------------------------------------------------------------------ */
+
+/* The rule joins those that rest, if it does at that time. */
+static void rest(struct judging *s, size_t rule, int64_t now_us)
+{
+	const struct pace *p = &s->judged[rule].pace;
+	bool rests = pace_rests(p, now_us);
+
+	rule_mask_put(&s->resting, rule, rests);
+	if (rests && p->rests_us > s->rest.first_us)
+		s->rest.first_us = p->rests_us;
+	if (rests && p->rests_us + PACE_REST_US - 1 < s->rest.last_us)
+		s->rest.last_us = p->rests_us + PACE_REST_US - 1;
+}
+
+static struct row_times times_of(const struct judged_rows *rows)
+{
+	struct row_times t = { time_at(rows, 0), time_at(rows, 0) };
+
+	for (size_t row = 1; row < rows->n; row++) {
+		int64_t now = time_at(rows, row);
+
+		t.first_us = now < t.first_us ? now : t.first_us;
+		t.last_us = now > t.last_us ? now : t.last_us;
+	}
+	return t;
+}
+
+/* Those that rest at all of these rows go on to; it is seldom asked of each. */
+static void wake(struct judging *s, const struct judged_rows *rows)
+{
+	const struct row_times now = times_of(rows);
+
+	if (now.first_us >= s->rest.first_us && now.last_us <= s->rest.last_us)
+		return;
+	s->rest = (struct row_times){ INT64_MIN, INT64_MAX };
+	for (size_t word = 0; word < PLAN_RULES / 64; word++)
+		for (uint64_t todo = s->resting.bit[word]; todo; todo &= todo - 1) {
+			size_t rule = 64 * word + (unsigned)__builtin_ctzll(todo);
+
+			if (pace_rests(&s->judged[rule].pace, now.first_us))
+				rest(s, rule, now.last_us);
+			else
+				rule_mask_put(&s->resting, rule, false);
+		}
+}
+
 static bool is_for(const struct sight *s, size_t row)
 {
-	return is_of_phase(s->rows, row, s->rule->is->phase) && (!s->rule->paced || paced_rows_have(&s->due, row));
+	return s->rule->paced ? paced_rows_have(&s->due, row) : is_of_phase(s->rows, row, s->rule->is->phase);
 }
 
 /* Are all rows for the rule, or none? */
 static bool is_for_all_alike(const struct sight *s)
 {
-	return (s->rows->one_phase || !s->rule->is->phase) && (!s->rule->paced || s->due.n == s->rows->n);
+	return s->rule->paced ? !s->due.n || s->due.n == s->rows->n : s->rows->one_phase || !s->rule->is->phase;
 }
 
-/* Stretches of rows of the rule's phase, and of its pace. */
+/* Which rows the paced rule looks at, each asked once. */
+static void find_due(struct sight *s)
+{
+	const struct judged_rows *rows = s->rows;
+	const uint64_t needs = s->rule->needs;
+
+	s->due.n = 0;
+	memset(s->due.bit, 0, (rows->n + 63) / 64 * sizeof *s->due.bit);
+	for (size_t row = 0; row < rows->n; row++) {
+		int64_t now = time_at(rows, row);
+
+		if (pace_rests(&s->j->pace, now) || needs & ~have_at(rows, row) ||
+		    !is_of_phase(rows, row, s->rule->is->phase))
+			continue;
+		s->due.bit[row / 64] |= (uint64_t)pace_looks(&s->j->pace, now) << row % 64;
+		s->due.n++;
+	}
+}
+
+/* Stretches of rows of the rule's phase, or that its pace looks at. */
 static void judge_rule(struct sight *s, size_t rule, judge_found *found, void *ctx)
 {
 	const struct judged_rows *rows = s->rows;
@@ -189,6 +255,8 @@ static void judge_rule(struct sight *s, size_t rule, judge_found *found, void *c
 
 	s->rule = &s->s->plan->rule[rule];
 	s->j = &s->s->judged[rule];
+	if (s->rule->paced)
+		find_due(s);
 	alike = is_for_all_alike(s);
 	for (size_t at = 0, end; at < rows->n; at = end) {
 		bool fits = is_for(s, at);
@@ -202,6 +270,8 @@ static void judge_rule(struct sight *s, size_t rule, judge_found *found, void *c
 			judge_stretch(s, at, end, found, ctx);
 	}
 	rule_mask_put(&s->s->busy, rule, !judged_is_quiet(s->j));
+	if (s->rule->paced)
+		rest(s->s, rule, time_at(rows, rows->n - 1));
 }
 
 /* How many values beyond the bounds the window will hold with this one. */
@@ -245,9 +315,7 @@ static void judge_plainly(struct sight *s, judge_found *found, void *ctx)
 static void judge_mask(struct sight *s, const struct rule_mask *rules, judge_found *found, void *ctx)
 {
 	for (size_t word = 0; word < PLAN_RULES / 64; word++) {
-		uint64_t waits = s->due.n ? 0 : s->s->paced.bit[word];
-
-		for (uint64_t todo = rules->bit[word] & ~waits; todo; todo &= todo - 1) {
+		for (uint64_t todo = rules->bit[word] & ~s->s->resting.bit[word]; todo; todo &= todo - 1) {
 			unsigned bit = (unsigned)__builtin_ctzll(todo);
 			const struct plan_rule *p = &s->s->plan->rule[64 * word + bit];
 
@@ -265,7 +333,7 @@ void judge_rows(struct judging *s, const struct judged_rows *rows, judge_found *
 	sight.rows = rows;
 	if (rows->room)
 		judge_room_turn(rows->room);
-	pace_rows(&s->plain_pace, rows, &sight.due);
+	wake(s, rows);
 	judge_mask(&sight, &s->plain, found, ctx);
 	windows_feed(s->plan, s->seen, rows);
 }
@@ -276,7 +344,7 @@ void judge_learning(struct judging *s, const struct judged_rows *one, judge_foun
 
 	sight.s = s;
 	sight.rows = one;
-	pace_rows(&s->learning_pace, one, &sight.due);
+	wake(s, one);
 	if (one->normal)
 		judge_plainly(&sight, found, ctx);
 	if (rule_mask_any(&s->learning))

@@ -24,7 +24,8 @@ struct judged {
 	uint64_t bad_from, bad_to; /* where a collapse began, and its last token so far; bad_to 0: never */
 	uint32_t bad_sequence;
 	bool firing;
-	bool applies; /* the rule is used in this session: its set's overlay, or the set itself, judges its type */
+	bool applies;     /* the rule is used in this session: its set's overlay, or the set itself, judges its type */
+	struct pace pace; /* of a rule that is paced */
 };
 
 /* A set of rules of a plan. */
@@ -57,8 +58,8 @@ struct judging {
 	struct seen *seen;                /* (plan->n_windows) */
 	struct rule_mask learning, plain; /* that are judged: those that learn, but not plainly; those that do not */
 	struct rule_mask busy;            /* firing, or violated for less time than they have to be */
-	struct rule_mask paced;           /* of the plan: those that look at so many rows a second */
-	struct pace plain_pace, learning_pace; /* of judge_rows; of judge_learning */
+	struct rule_mask resting;         /* by their pace, at any of these times */
+	struct row_times rest;
 	uint64_t silent, compared; /* records for which nothing, something was learned; once for each rule */
 	struct judged *judged;     /* (plan->n_rules) */
 	struct limits_now *limits; /* (plan->n_conditions) */

@@ -1,22 +1,30 @@
-/* pace.h - how many rows of a session the forecasts and the unusual look at: 50 a second, whatever its speed.
+/* pace.h - how many rows a rule that forecasts or looks for the unusual looks at: 50 a second of a session, whatever
+ * its speed, of those that are for the rule: they have its metrics, and are of its phase.
  *
- * What they cost is the same for each value, so that a session of many thousand records a second would take a core of
- * its own; and values that follow each other within milliseconds tell them little more. A look costs PACE_LOOK_MS of
- * the records' time. As much as PACE_STORE_MS is saved up, so that records whose times are whole seconds, as other
- * programs write them, are looked at, too. Which rows are looked at follows from their times alone, in milliseconds, as
- * they stand in a log: live, in replay and in an analysis they are the same.
+ * What such a rule costs is the same for each value, so that a session of many thousand records a second would take a
+ * core of its own; and values that follow each other within milliseconds tell it little more. A look costs PACE_LOOK_US
+ * of the records' time. As much as PACE_STORE_US is saved up, so that records whose times are whole seconds, as other
+ * programs write them, are looked at, too. Which rows are looked at follows from the rows alone, and from their times
+ * in milliseconds, as they stand in a log: live, in replay and in an analysis they are the same.
  */
 #ifndef RWKVMON_RULES_PACE_H
 #define RWKVMON_RULES_PACE_H
 
 #include "rules/rows.h"
 
-enum { PACE_LOOK_MS = 20, PACE_STORE_MS = 1000 };
+enum { PACE_LOOK_US = 20000, PACE_STORE_US = 1000000, PACE_REST_US = PACE_STORE_US + PACE_LOOK_US };
 
-/* A zeroed struct has seen no row. */
+/* A time, and the PACE_REST_US from then on in which a rule looks at nothing: the end of them is when it may look
+ * again, the rest is for a clock that is set back by less than the store. */
 struct pace {
-	int64_t row_ms;   /* of the last row */
-	int32_t spent_ms; /* of the store */
+	int64_t rests_us; /* PACE_FRESH: it has looked at nothing; else whole milliseconds */
+};
+
+#define PACE_FRESH INT64_MIN
+
+/* Times of rows, both included. */
+struct row_times {
+	int64_t first_us, last_us;
 };
 
 /* Of the rows at hand: which are looked at. */
@@ -25,31 +33,24 @@ struct paced_rows {
 	size_t n;
 };
 
-static inline bool pace_looks(struct pace *p, int64_t time_us)
+static inline bool pace_rests(const struct pace *p, int64_t time_us)
 {
-	int64_t now_ms = time_us / 1000, passed_ms = now_ms - p->row_ms;
-
-	if (passed_ms > 0)
-		p->spent_ms = passed_ms < p->spent_ms ? p->spent_ms - (int32_t)passed_ms : 0;
-	p->row_ms = now_ms; /* a clock may have been set back */
-	if (p->spent_ms + PACE_LOOK_MS > PACE_STORE_MS)
-		return false;
-	p->spent_ms += PACE_LOOK_MS;
-	return true;
+	return (uint64_t)time_us - (uint64_t)p->rests_us < PACE_REST_US;
 }
 
-/* Takes in the rows, each once. */
-static inline void pace_rows(struct pace *p, const struct judged_rows *rows, struct paced_rows *out)
+/* Takes in a row that is for the rule: is it looked at? */
+static inline bool pace_looks(struct pace *p, int64_t time_us)
 {
-	out->n = 0;
-	for (size_t row = 0; row < rows->n; row++) {
-		uint64_t looks = pace_looks(p, time_at(rows, row));
+	const int64_t whole_ms = time_us - time_us % 1000;
 
-		if (row % 64 == 0)
-			out->bit[row / 64] = 0;
-		out->bit[row / 64] |= looks << row % 64;
-		out->n += looks;
-	}
+	if (pace_rests(p, time_us))
+		return false;
+	if (time_us < p->rests_us) /* another clock, by which nothing was saved up */
+		p->rests_us = whole_ms - PACE_REST_US;
+	else if ((uint64_t)time_us - (uint64_t)p->rests_us >= 2 * PACE_STORE_US)
+		p->rests_us = whole_ms - 2 * PACE_STORE_US;
+	p->rests_us += PACE_LOOK_US;
+	return true;
 }
 
 static inline bool paced_rows_have(const struct paced_rows *rows, size_t row)

@@ -157,7 +157,6 @@ static void add_rule(struct plan *p, struct plan_rule *r, struct plan_condition 
 		     enum rules_mode mode)
 {
 	const struct rules_override *o = override_of(p->set, mode);
-	bool takes_all = false;
 
 	*r = (struct plan_rule){
 		.is = is, .first = p->n_conditions, .warmup = warmup_of(p->set, mode, is), .own = p->n_rules < p->set->n
@@ -171,10 +170,8 @@ static void add_rule(struct plan *p, struct plan_rule *r, struct plan_condition 
 		add_condition(p, c, &is->when[i], r, o);
 		r->needs |= needs_metric(c) ? metric_bit(is->when[i].metric) : 0;
 		r->paced |= c->kind == CONDITION_AHEAD || c->kind == CONDITION_UNUSUAL || c->kind == CONDITION_BEYOND;
-		takes_all |=
-			(c->kind == CONDITION_UNUSUAL || c->kind == CONDITION_BEYOND || r->learns) && is->n_when > 1;
 	}
-	r->needs = takes_all ? 0 : r->needs;
+	r->needs = r->learns && !r->paced && is->n_when > 1 ? 0 : r->needs;
 	p->n_rules++;
 }
 

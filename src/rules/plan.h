@@ -49,7 +49,8 @@ struct plan_condition {
 struct plan_rule {
 	const struct rule *is;
 	size_t first;    /* its first condition; is->n_when follow each other */
-	uint64_t needs;  /* unless a record has these metrics, the rule is not violated, and takes nothing in */
+	uint64_t needs;  /* unless a record has these metrics, the rule is not violated, and takes nothing in; a paced
+			    rule is only for records that have all of them */
 	uint64_t warmup; /* a session's first records never fire */
 	bool learns;     /* compared with what all sessions of a scope have learned together */
 	bool plainly;    /* … by one condition with a window of its own, for which the metric has to be there */

@@ -33,6 +33,11 @@ static inline double judged_metric(const struct judged_rows *rows, size_t row, e
 	return rows->c->have[row] >> m & 1 ? columns_value(rows->c, row, m) : (double)NAN;
 }
 
+static inline uint64_t have_at(const struct judged_rows *rows, size_t row)
+{
+	return rows->c ? rows->c->have[rows->from + row] : rows->record->have;
+}
+
 static inline int64_t time_at(const struct judged_rows *rows, size_t row)
 {
 	return rows->c ? rows->c->time_us[rows->from + row] : rows->record->time_us;

@@ -270,7 +270,7 @@ static void begin(struct rules *r)
 
 	for (size_t i = 0; i < s->plan->n_rules; i++) {
 		s->judged[i].violated_since_us = s->judged[i].fired_us = INT64_MIN;
-		rule_mask_put(&s->paced, i, s->plan->rule[i].paced);
+		s->judged[i].pace.rests_us = PACE_FRESH;
 	}
 	for (size_t i = 0; i < s->plan->n_conditions; i++) {
 		const struct plan_condition *c = &s->plan->condition[i];

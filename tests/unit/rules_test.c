@@ -748,7 +748,7 @@ static int looks(struct pace *p, double from_s, double seconds, double a_second)
 
 static void the_pace_is_kept_at_any_speed(void **state)
 {
-	struct pace slow = { 0 }, fast = { 0 }, whole_seconds = { 0 };
+	struct pace slow = { PACE_FRESH }, fast = slow, whole_seconds = slow;
 	int n = 0;
 
 	(void)state;
@@ -778,6 +778,50 @@ static void a_new_level_is_seen_at_any_speed(void **state)
 	assert_true(fired > 20.39 && fired < 20.5);
 	rules_close(r);
 	ruleset_close(set);
+}
+
+/* 20,000 records a second, of which one in 401 has a metric, or is of another phase: a rule for these alone loses none
+ * of them. */
+static void a_pace_counts_what_its_rule_is_for(void **state)
+{
+	static const struct {
+		const char *rules;
+		bool always; /* every record has the metric */
+	} of[] = {
+		{ "rules: [{alarm: unusual, metric: quant_kl_nats, unusual: {beyond: 0.3}, warmup: 0, for: 400ms}]",
+		  false },
+		{ "rules: [{alarm: unusual, metric: chunk_process_time_ms, unusual: {beyond: 0.3}, warmup: 0, for: "
+		  "400ms, phase: prefill}]",
+		  true },
+		{ "rules: [{alarm: unusual, metric: chunk_process_time_ms, unusual: {beyond: 0.3}, warmup: 0, for: "
+		  "400ms, and: [{metric: quant_kl_nats, above: 0}]}]",
+		  false },
+	};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+		struct ruleset *set = set_of(of[k].rules);
+		struct rules *r = rules_of(set, RULES_LIVE);
+		double fired = 0;
+
+		for (int i = 0; i < 600000 && fired == 0; i++) {
+			struct record rec = { .time_us = (int64_t)i * 50,
+					      .event = EVENT_INFERENCE_STEP,
+					      .session = &nothing,
+					      .phase = i % 401 ? PHASE_DECODE : PHASE_PREFILL };
+			double value = i < 400000 ? 40 + 2 * sin(i * 1e4) : 44;
+			struct rule_finding f[RULES_MAX];
+
+			record_set(&rec, M_CHUNK_PROCESS_TIME_MS, i % 401 && of[k].always ? 7 : value);
+			if (i % 401 == 0)
+				record_set(&rec, M_QUANT_KL_NATS, value);
+			if (rules_eval(r, &rec, f) && f[0].firing)
+				fired = i / 20000.0;
+		}
+		assert_true(fired > 20.39 && fired < 20.5);
+		rules_close(r);
+		ruleset_close(set);
+	}
 }
 
 static bool same_finding(const struct rule_finding *a, const struct rule_finding *b)
@@ -1066,6 +1110,7 @@ int main(void)
 		cmocka_unit_test(rules_read_anew_keep_what_is_on),
 		cmocka_unit_test(what_is_unusual_is_told_once_and_rests),
 		cmocka_unit_test(the_pace_is_kept_at_any_speed),
+		cmocka_unit_test(a_pace_counts_what_its_rule_is_for),
 		cmocka_unit_test(a_new_level_is_seen_at_any_speed),
 		cmocka_unit_test(what_was_never_seen_lasts_until_it_has_been),
 		cmocka_unit_test(what_will_be_is_told_before_it_is),
