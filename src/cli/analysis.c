@@ -9,6 +9,8 @@
 #include "cli/tell.h"
 #include "read/mapping.h"
 #include "read/partial.h"
+#include "report/terminal.h"
+#include "spec/skipped.h"
 
 #include <math.h>
 #include <signal.h>
@@ -296,6 +298,15 @@ int analysis_read(const struct options *opts, struct analyze_options *how, struc
 	if (!rc && opts->since && opts->until && how->until_us < how->since_us)
 		rc = err_set(err, ERR_USAGE, "--until lies before --since: nothing can be between them");
 	return rc ? rc : analyze(opts, how, out, err);
+}
+
+void analysis_tell_skipped(const struct options *opts, uint64_t lines, const struct skipped_line *first)
+{
+	char n[TERM_TEXT];
+
+	if (lines && first->file && !opts->quiet)
+		tell_text(TEXT_SKIPPED_TOLD, term_count(n, lines), first->file,
+			  skipped_reason(first->reason, tell_lang()));
 }
 
 /* --- answering ------------------------------------------------------------------------ */

@@ -39,6 +39,9 @@ int analysis_read(const struct options *opts, struct analyze_options *how, struc
 /* --partial: writes what an analysis needs from the logs into the file that --output names. */
 int analysis_write_part(const struct options *opts, struct err *err);
 
+/* On standard error, what was not read: for commands whose report does not list it. */
+void analysis_tell_skipped(const struct options *opts, uint64_t lines, const struct skipped_line *first);
+
 /* Draws and writes where --output says. */
 int analysis_write(const struct format *format, const struct options *opts, const struct findings *f, struct err *err);
 

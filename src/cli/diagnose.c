@@ -16,6 +16,8 @@ int command_diagnose(const struct options *opts, struct err *err)
 	int rc = format ? analysis_read(opts, &how, &findings, err) : -ERR_USAGE;
 
 	if (!rc)
+		analysis_tell_skipped(opts, findings.skipped_lines, findings.skipped);
+	if (!rc)
 		rc = analysis_write(format, opts, &findings, err);
 	findings_free(&findings);
 	return rc;

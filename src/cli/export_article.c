@@ -121,6 +121,10 @@ int export_article(const struct options *opts, struct err *err)
 		flush(&out);
 		rc = out.rc;
 	}
+	if (!rc) {
+		analysis_tell_skipped(opts, findings.skipped_lines, findings.skipped);
+		rc = findings.records ? 0 : err_set(err, ERR_FORMAT, "export article: the log holds no inference step");
+	}
 	analyze_close(a);
 	findings_free(&findings);
 	buf_free(&out.lines);

@@ -60,6 +60,8 @@ int command_fleet(const struct options *opts, struct err *err)
 		rc = fleet_engine_is(opts) ? fleet_engine_ask(opts, &how, &findings, err)
 					   : analysis_read(opts, &how, &findings, err);
 	if (!rc)
+		analysis_tell_skipped(opts, findings.skipped_lines, findings.skipped);
+	if (!rc)
 		rc = write_answer(opts, &findings, order, err);
 	if (!rc)
 		rc = gate_judge(&bad, &findings, err);

@@ -7,6 +7,7 @@
 #include "cli/follow_known.h"
 #include "read/read.h"
 #include "read/sources.h"
+#include "spec/skipped.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,8 @@ enum {
 	PAUSE_MS = 100, /* between turns */
 	SLOW_PAUSE_MS = 500,
 	SCANS_GONE = 3,
+	SCANS_COPY = 3,     /* a copy that is there so long is none that rotation makes just now */
+	SCANS_FOLDERS = 60, /* from one search for folders with logs to the next */
 	TROUBLES_MAX = 64,
 	LEFT_OUT_MAX = 1024, /* reported entries of directories */
 };
@@ -48,6 +51,7 @@ struct follow {
 	struct known_list known; /* the reading thread's, as is the next */
 	struct columns *rows;
 	uint64_t turn;
+	unsigned scans;
 	uint64_t left_out[LEFT_OUT_MAX]; /* ring of hashes of what was reported */
 	size_t n_left_out;
 	pthread_t thread;
@@ -263,9 +267,10 @@ static void look_at(struct follow *f, struct known *k)
 
 /* --- looking for files ----------------------------------------------------------------- */
 
-static bool was_told(struct follow *f, const struct skipped_line *l)
+static bool was_told(struct follow *f, const char *file, const char *reason)
 {
-	const uint64_t hash = hash_of(slice_of(l->file)) ^ (uint64_t)(uintptr_t)l->reason; /* one of a table */
+	const uint64_t hash = hash_more(hash_of(slice_of(file)), slice_of(reason));
+
 	for (size_t i = 0; i < LEFT_OUT_MAX && i < f->n_left_out; i++)
 		if (f->left_out[i] == hash)
 			return true;
@@ -273,17 +278,43 @@ static bool was_told(struct follow *f, const struct skipped_line *l)
 	return false;
 }
 
-static void tell_left_out(struct follow *f, const struct sources *found)
+static void tell_one_left_out(struct follow *f, const char *file, const char *reason)
 {
-	size_t n = found->n_left_out < INPUT_SKIPPED_MAX ? found->n_left_out : INPUT_SKIPPED_MAX;
+	struct err err;
+
+	if (was_told(f, file, reason))
+		return;
+	err_set(&err, ERR_OPEN, "%s: left out: %s", file, err_words(reason));
+	tell(f, &err);
+}
+
+static void tell_left_out(struct follow *f, const struct sources *found, const char *name)
+{
+	const size_t n = found->n_left_out < INPUT_SKIPPED_MAX ? found->n_left_out : INPUT_SKIPPED_MAX;
+	char more[24];
 	struct err err;
 
 	for (size_t i = 0; i < n; i++)
-		if (!was_told(f, &found->left_out[i])) {
-			err_set(&err, ERR_OPEN, "%s: left out: %s", found->left_out[i].file,
-				err_words(found->left_out[i].reason));
-			tell(f, &err);
-		}
+		tell_one_left_out(f, found->left_out[i].file, found->left_out[i].reason);
+	snprintf(more, sizeof more, "%zu", found->n_left_out - n);
+	if (found->n_left_out == n || was_told(f, name, more))
+		return;
+	err_set(&err, ERR_OPEN, "%s: left out: %s more", name, more);
+	tell(f, &err);
+}
+
+/* One that rotation makes is a copy for a moment only: what it was copied from is truncated, or goes. */
+static void tell_copies(struct follow *f)
+{
+	const unsigned long_enough = f->how.once ? 1 : SCANS_COPY;
+
+	for (size_t i = 0; i < f->known.n; i++) {
+		struct known *k = f->known.file[i];
+
+		k->scans_copy = k->twin ? k->scans_copy + 1 : 0;
+		if (k->scans_copy == long_enough)
+			tell_one_left_out(f, k->path, skipped_specs[SKIPPED_FILE_COPY].text[LANG_EN]);
+	}
 }
 
 static void rename_known(struct known *k, const char *path)
@@ -347,18 +378,21 @@ static void leave_gone(struct follow *f)
 
 static void scan(struct follow *f)
 {
+	const unsigned how = f->scans++ % SCANS_FOLDERS ? SOURCES_LOOK : SOURCES_FOLDERS;
+
 	for (size_t i = 0; i < f->known.n; i++)
 		f->known.file[i]->seen = false;
 	for (size_t i = 0; i < f->n_names; i++) {
 		struct sources found;
 
-		sources_find(&found, &f->names[i], 1, false, NULL);
+		sources_find(&found, &f->names[i], 1, how, NULL);
 		for (size_t k = 0; k < found.n; k++)
 			if (found.file[k].regular)
 				find_file(f, &found.file[k]);
-		tell_left_out(f, &found);
+		tell_left_out(f, &found, f->names[i]);
 		sources_free(&found);
 	}
+	tell_copies(f);
 	leave_gone(f);
 	atomic_store(&f->n_files, f->known.n + f->n_streams);
 }

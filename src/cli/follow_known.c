@@ -2,6 +2,7 @@
 #include "cli/follow_known.h"
 
 #include "base/hash.h"
+#include "read/texts.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,10 +15,10 @@
 static struct head head_of(int fd, enum packing *packing)
 {
 	char text[HEAD_BYTES];
-	struct head h = { .n = read_beginning(fd, text, sizeof text, packing) };
+	struct head h = { .n = texts_beginning(fd, text, sizeof text, packing) };
 
 	h.hash = hash_of((struct slice){ text, h.n });
-	h.least = h.n < HEAD_LEAST ? 0 : hash_of((struct slice){ text, HEAD_LEAST });
+	h.least = h.n < TEXTS_LEAST ? 0 : hash_of((struct slice){ text, TEXTS_LEAST });
 	return h;
 }
 
@@ -25,7 +26,7 @@ bool head_is(const struct head *h, int fd)
 {
 	char text[HEAD_BYTES];
 	enum packing packing;
-	size_t n = read_beginning(fd, text, h->n, &packing);
+	size_t n = texts_beginning(fd, text, h->n, &packing);
 
 	return n == h->n && hash_of((struct slice){ text, n }) == h->hash;
 }
@@ -84,7 +85,7 @@ struct known *known_find(const struct known_list *l, dev_t device, ino_t inode)
 
 static bool same_beginning(const struct head *known, const struct known *k)
 {
-	return known->n >= HEAD_LEAST && (known->n == k->head.n && known->hash == k->head.hash);
+	return known->n >= TEXTS_LEAST && (known->n == k->head.n && known->hash == k->head.hash);
 }
 
 /* What tells most files apart, without a look into one. */
@@ -96,7 +97,7 @@ static bool may_begin_alike(const struct head *a, const struct head *b)
 /* A shorter beginning that was known when the file was small is compared with as much of this one. */
 static bool begins_like(const struct head *known, const struct known *k, int fd)
 {
-	if (known->n < HEAD_LEAST || known->n > k->head.n || !may_begin_alike(known, &k->head))
+	if (known->n < TEXTS_LEAST || known->n > k->head.n || !may_begin_alike(known, &k->head))
 		return false;
 	return same_beginning(known, k) || (known->n < k->head.n && head_is(known, fd));
 }
@@ -107,7 +108,7 @@ static bool is_begun_copy(const struct known *k, const struct known *of)
 	int fd;
 	bool is;
 
-	if (k->head.n < HEAD_LEAST || of->head.n <= k->head.n || !may_begin_alike(&k->head, &of->head))
+	if (k->head.n < TEXTS_LEAST || of->head.n <= k->head.n || !may_begin_alike(&k->head, &of->head))
 		return false;
 	fd = of->fd >= 0 ? of->fd : open(of->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	is = fd >= 0 && head_is(&k->head, fd);
@@ -208,7 +209,7 @@ struct known *known_add(struct known_list *l, const char *path, const struct sta
 /* For files that appear later. */
 static void remember(struct known_list *l, const struct known *k)
 {
-	if (k->head.n >= HEAD_LEAST)
+	if (k->head.n >= TEXTS_LEAST)
 		l->past[l->n_past++ % PAST_MAX] = (struct past){ .head = k->head, .packing = k->packing, .at = k->at };
 }
 
@@ -297,7 +298,7 @@ void known_free_all(struct known_list *l)
 
 static void put_place(struct buf *out, const struct head *h, enum packing packing, const struct read_place *at)
 {
-	if (h->n >= HEAD_LEAST)
+	if (h->n >= TEXTS_LEAST)
 		buf_printf(out, "%016" PRIx64 " %zu %d %lld %" PRIu64 " %" PRIu64 "\n", h->hash, h->n, (int)packing,
 			   (long long)at->at, at->at_text, at->text);
 }

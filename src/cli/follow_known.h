@@ -14,13 +14,13 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-enum { HEAD_BYTES = 1024, HEAD_LEAST = 128, PAST_MAX = 256 };
+enum { HEAD_BYTES = 1024, PAST_MAX = 256 };
 
 /* The beginning of a file's text. */
 struct head {
 	uint64_t hash;
-	size_t n;       /* number of bytes, up to HEAD_BYTES; fewer than HEAD_LEAST do not identify a file */
-	uint64_t least; /* hash of its first HEAD_LEAST bytes; 0: unknown */
+	size_t n;       /* number of bytes, up to HEAD_BYTES; fewer than TEXTS_LEAST do not identify a file */
+	uint64_t least; /* hash of its first TEXTS_LEAST bytes; 0: unknown */
 };
 
 struct known {
@@ -32,7 +32,8 @@ struct known {
 	bool seen; /* by this look */
 	bool more; /* the last turn left some of it */
 	unsigned scans_gone;
-	bool told; /* that it cannot be read */
+	unsigned scans_copy; /* for so many it has been another one's copy */
+	bool told;           /* that it cannot be read */
 	struct read_place at;
 	off_t size;         /* when last read */
 	uint64_t used;      /* the turn in which it was read last */

@@ -27,6 +27,8 @@ static int forecast(const struct options *opts, const struct stated_limits *limi
 	how.trained = trained;
 	if (!rc)
 		rc = analysis_read(opts, &how, &findings, err);
+	if (!rc)
+		analysis_tell_skipped(opts, findings.skipped_lines, findings.skipped);
 	if (!rc && knows_log(&findings) && !opts->quiet)
 		args_say(args_lang(opts->lang), TEXT_FORECAST_KNOWS_LOG, opts->lstm);
 	if (!rc)

@@ -58,12 +58,25 @@ static int read_log(const char *path, const struct options *opts, const struct a
 	return rc;
 }
 
+static void tell_left_out(const struct sources *files)
+{
+	struct err err;
+
+	for (size_t i = 0; i < files->n_left_out && i < INPUT_SKIPPED_MAX; i++) {
+		err_set(&err, ERR_OPEN, "%s: left out: %s", files->left_out[i].file,
+			err_words(files->left_out[i].reason));
+		tell("%s\n", err.text);
+	}
+}
+
 /* A file found in a directory that is not a log of ours is left out; it does not end the training. */
 static int read_each(const struct sources *files, const struct options *opts, const struct analyze_options *how,
 		     const struct mapping *map, struct err *err)
 {
 	int rc = 0;
 
+	if (!opts->quiet)
+		tell_left_out(files);
 	for (size_t i = 0; i < files->n && !rc; i++) {
 		if (how->learning->set.n_sessions > SESSIONS_MOST)
 			return err_set(err, ERR_UNSUPPORTED,
@@ -94,7 +107,7 @@ static int read_logs(struct learning *learning, const struct options *opts, stru
 	if (!rc && opts->map)
 		rc = mapping_open(&map, opts->map, err);
 	if (!rc)
-		rc = sources_find(&files, opts->argument, opts->n_arguments, false, err);
+		rc = sources_find(&files, opts->argument, opts->n_arguments, SOURCES_HOLD | SOURCES_FOLDERS, err);
 	if (!rc)
 		rc = read_each(&files, opts, &how, map, err);
 	sources_free(&files);

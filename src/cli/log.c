@@ -20,9 +20,17 @@
 enum { SESSIONS_FIRST = 1 << 10, TROUBLES_LISTED = 1000, TROUBLES_SHOWN = 20, NEW_MODE = 0640 };
 
 /* What a line is. */
-enum line_kind { LINE_FINE, LINE_TORN, LINE_FOREIGN, LINE_DOUBLE, LINE_LOST, LINE_KINDS };
+enum line_kind {
+	LINE_FINE,
+	LINE_TORN,
+	LINE_FOREIGN,
+	LINE_DOUBLE,
+	LINE_LOST,
+	LINE_LEFT_OUT, /* a file or a folder that was not asked for, or was read under another name: nothing is lost */
+	LINE_KINDS
+};
 
-static const char *const kind_keys[LINE_KINDS] = { "fine", "torn", "foreign", "double", "lost" };
+static const char *const kind_keys[LINE_KINDS] = { "fine", "torn", "foreign", "double", "lost", "left_out" };
 
 /* The last line number of a session, and how many of its lines are missing. */
 struct numbered {
@@ -221,6 +229,29 @@ static void check_block(struct checking *c, struct record_decoder *d, const stru
 		note(c, LINE_LOST, b->name, *line, "became shorter while it was read");
 }
 
+static enum line_kind kind_of_left_out(const char *reason)
+{
+	static const enum skipped_id harmless[] = { SKIPPED_FILE_TWICE, SKIPPED_FILE_COPY, SKIPPED_FOLDER,
+						    SKIPPED_FOLDERS };
+
+	for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+		if (!strcmp(reason, skipped_specs[harmless[i]].text[LANG_EN]))
+			return LINE_LEFT_OUT;
+	return LINE_LOST;
+}
+
+/* Before the first line. Of those that are not listed, which are the last found, it is only known how many. */
+static void note_left_out(struct checking *c, const struct input_stats *in)
+{
+	enum line_kind kind = LINE_LOST;
+
+	for (size_t i = 0; i < in->n_skipped; i++) {
+		kind = kind_of_left_out(in->skipped[i].reason);
+		note(c, kind, in->skipped[i].file, 0, in->skipped[i].reason);
+	}
+	c->count[kind] += in->skipped_lines - in->n_skipped;
+}
+
 static int read_all(struct checking *c, struct reader *reader, struct err *err)
 {
 	struct record_decoder d = { .any_order = true };
@@ -228,8 +259,7 @@ static int read_all(struct checking *c, struct reader *reader, struct err *err)
 	uint64_t line = 0;
 	int rc;
 
-	for (size_t i = 0; i < read_input(reader)->n_skipped; i++)
-		note(c, LINE_LOST, read_input(reader)->skipped[i].file, 0, read_input(reader)->skipped[i].reason);
+	note_left_out(c, read_input(reader));
 	while ((rc = read_block(reader, &b, err)) > 0)
 		check_block(c, &d, &b, &line);
 	flush_new(c);
@@ -262,11 +292,12 @@ static void say_json(struct buf *to, const struct checking *c)
 
 	jw_object(&out);
 	jw_put_u64(&out, "lines", c->lines);
-	for (int k = 0; k < LINE_KINDS; k++)
+	for (int k = 0; k <= LINE_LOST; k++)
 		jw_put_u64(&out, kind_keys[k], c->count[k]);
 	jw_put_u64(&out, "missing", c->missing);
 	jw_put_u64(&out, "sessions", c->sessions);
 	jw_put_u64(&out, "unnumbered", c->unnumbered);
+	jw_put_u64(&out, kind_keys[LINE_LEFT_OUT], c->count[LINE_LEFT_OUT]);
 	jw_put_array(&out, "troubles");
 	for (size_t i = 0; i < c->n_troubles; i++) {
 		jw_object(&out);
@@ -308,7 +339,8 @@ static void say_text(struct buf *out, const struct checking *c, const struct rep
 	for (size_t i = 0; i < shown; i++) {
 		const struct trouble *t = &c->trouble[i];
 
-		buf_printf(out, "%s:%llu: %s: ", t->file, (unsigned long long)t->line, kind_keys[t->kind]);
+		buf_printf(out, "%s:%llu: %s: ", t->file, (unsigned long long)t->line,
+			   t->kind == LINE_LEFT_OUT ? "left out" : kind_keys[t->kind]);
 		buf_printf(out, "%s\n", skipped_reason(t->reason, how->lang));
 	}
 	if (troubles_of(c) > shown)

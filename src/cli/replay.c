@@ -191,6 +191,8 @@ int replay_run(struct replay *r, const struct ruleset *set, const struct options
 	for (size_t i = 0; i < r->n_seats; i++)
 		add_learning(r, &r->seat[i]);
 	progress_clear(&progress);
+	if (!rc)
+		analysis_tell_skipped(opts, read_input(reader)->skipped_lines, read_input(reader)->skipped);
 	read_close(reader);
 	return rc;
 }

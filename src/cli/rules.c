@@ -238,6 +238,8 @@ static int replay(const struct options *opts, const char *const *names, size_t n
 		else
 			print_replay(&out, &result, set, opts);
 		rc = print(&out, opts->json, err);
+		if (!rc && !result.records)
+			rc = err_set(err, ERR_FORMAT, "rules replay: there is no inference step to judge");
 	}
 	replay_free(&result);
 	ruleset_close(set);

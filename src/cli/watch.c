@@ -285,25 +285,72 @@ static int probe(const char *path, struct err *err)
 	return rc;
 }
 
+static bool is_listed(const char *name, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(names[i], name))
+			return true;
+	return false;
+}
+
+static bool is_skipped(const char *name, const struct input_stats *in)
+{
+	for (size_t i = 0; i < in->n_skipped; i++)
+		if (!strcmp(in->skipped[i].file, name))
+			return true;
+	return false;
+}
+
+/* The logs to watch: not those that were named before, nor copies. What is left out is said. */
+static int choose_logs(const char **out, size_t *n, const struct options *opts, struct err *err)
+{
+	struct reader *reader = NULL;
+	const struct input_stats *in;
+	int rc = 0;
+
+	for (size_t i = 0; i < opts->n_arguments && !rc; i++)
+		rc = probe(opts->argument[i], err);
+	rc = rc ? rc : read_open(&reader, opts->argument, opts->n_arguments, NULL, err);
+	if (rc)
+		return rc;
+	in = read_input(reader);
+	for (size_t i = 0; i < opts->n_arguments; i++) {
+		const char *name = opts->argument[i];
+		const bool left_out = is_skipped(name, in) && !is_listed(name, in->files, in->n_files);
+
+		if (!left_out && !is_listed(name, out, *n))
+			out[(*n)++] = name;
+	}
+	analysis_tell_skipped(opts, in->skipped_lines, in->skipped);
+	read_close(reader);
+	return 0;
+}
+
 static int start(struct watch *w, const struct options *opts, struct err *err)
 {
+	const char *watched[LOGS_MAX];
+	size_t n = 0;
+	int rc = 0;
+
 	if (opts->n_arguments > LOGS_MAX)
 		return err_set(err, ERR_USAGE, "watch: %zu logs, at most %d can be watched at once", opts->n_arguments,
 			       LOGS_MAX);
-	for (size_t i = 0; i < opts->n_arguments; i++) {
+	if (w->scrape)
+		for (n = 0; n < opts->n_arguments; n++)
+			watched[n] = opts->argument[n];
+	else
+		rc = choose_logs(watched, &n, opts, err);
+	for (size_t i = 0; i < n && !rc; i++) {
 		struct log_thread *log = &w->log[i];
-		int rc = w->scrape ? 0 : probe(opts->argument[i], err);
 
-		if (rc)
-			return rc;
-		*log = (struct log_thread){ .watch = w, .path = opts->argument[i] };
+		*log = (struct log_thread){ .watch = w, .path = watched[i] };
 		rc = pthread_create(&log->thread, NULL, w->scrape ? fetch_on : follow, log);
 		if (rc)
 			return err_set_os(err, ERR_SYSTEM, rc, "no thread to read %s", log->path);
 		log->started = true;
 		w->n++;
 	}
-	return 0;
+	return rc;
 }
 
 static int show(const struct board *board, struct dashboard_view *view, struct err *err)

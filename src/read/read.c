@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "read/retext.h"
 #include "read/sources.h"
+#include "read/texts.h"
 #include "read/unpack.h"
 #include "spec/skipped.h"
 
@@ -243,7 +244,7 @@ int read_open(struct reader **out, const char *const *paths, size_t n, const str
 	if (opts)
 		(*out)->opts = *opts;
 	(*out)->decoder.map = (*out)->opts.map;
-	rc = sources_find(&(*out)->sources, paths, n, true, err);
+	rc = sources_find(&(*out)->sources, paths, n, SOURCES_HOLD | SOURCES_FOLDERS, err);
 	if (!rc && (*out)->sources.n > 1)
 		rc = order_by_time(&(*out)->sources, (*out)->opts.map, err);
 	if (!rc)
@@ -312,47 +313,6 @@ struct read_place read_place(const struct reader *r)
 bool read_may_pause(const struct reader *r)
 {
 	return block_over(&r->block, &r->decoder) && (!r->retext || retext_is_drained(r->retext));
-}
-
-/* A read_pull from the file's beginning, wherever its place is. */
-struct begin_of {
-	int fd;
-	off_t at;
-};
-
-static ssize_t pull_begin(void *ctx, void *buffer, size_t n)
-{
-	struct begin_of *b = ctx;
-	ssize_t got = pread(b->fd, buffer, n, b->at);
-
-	b->at += got > 0 ? got : 0;
-	return got;
-}
-
-static size_t pull_all(read_pull *pull, void *ctx, char *to, size_t n)
-{
-	size_t have = 0;
-	ssize_t got;
-
-	while (have < n && (got = pull(ctx, to + have, n - have)) > 0)
-		have += (size_t)got;
-	return have;
-}
-
-size_t read_beginning(int fd, char *to, size_t n, enum packing *packing)
-{
-	struct begin_of raw = { .fd = fd };
-	size_t have = pull_all(pull_begin, &raw, to, n);
-	struct slice begin = { to, have };
-	struct unpack *u = NULL;
-
-	*packing = packing_of(begin);
-	if (*packing)
-		u = unpack_open(*packing, begin, true, pull_begin, &raw);
-	if (u)
-		have = pull_all(unpack_pull, u, to, n);
-	unpack_close(u);
-	return have;
 }
 
 int read_open_stream(struct reader **out, const char *name, read_pull *pull, void *ctx, struct err *err)
@@ -644,7 +604,7 @@ static enum text_form form_of(const struct reader *r, struct slice begin)
 
 	if (!r->piece || !r->from.text)
 		return text_form_of(begin, r->at_end);
-	form = text_form_of((struct slice){ mark, read_beginning(r->fd, mark, sizeof mark, &packing) }, false);
+	form = text_form_of((struct slice){ mark, texts_beginning(r->fd, mark, sizeof mark, &packing) }, false);
 	return form == FORM_UTF16LE || form == FORM_UTF16BE ? form : text_form_of(begin, r->at_end);
 }
 

@@ -69,9 +69,6 @@ void read_await_no_more(struct reader *r);
 struct read_place read_place(const struct reader *r);
 bool read_may_pause(const struct reader *r);
 
-/* The first bytes of a file's text, decompressed if need be (*packing); less than n when it is shorter. */
-size_t read_beginning(int fd, char *to, size_t n, enum packing *packing);
-
 /* Paths may be files, directories (their *.log and *.jsonl, rotated and compressed ones too), patterns that match
  * files (glob), or "-". Names are resolved and tried here; several files are put in order of their first records'
  * times; contents are read later.

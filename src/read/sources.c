@@ -2,6 +2,7 @@
 #include "read/sources.h"
 
 #include "base/hash.h"
+#include "read/texts.h"
 #include "spec/skipped.h"
 
 #include <dirent.h>
@@ -13,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOOKS_MAX = 8, HELD_MAX = 128, BEGINNING_BYTES = 4096 };
+enum { LOOKS_MAX = 8, HELD_MAX = 128, BEGINNING_BYTES = 4096, FOLDERS_MAX = 1024 };
 
 static int no_memory(struct err *err)
 {
@@ -34,6 +35,14 @@ static void put(struct sources *s, size_t index)
 	s->place[at] = index + 1;
 }
 
+static void index_all(struct sources *s)
+{
+	if (s->cap)
+		memset(s->place, 0, 2 * s->cap * sizeof *s->place);
+	for (size_t i = 0; i < s->n; i++)
+		put(s, i);
+}
+
 /* The places by inode are twice as many as there is room for files, a power of two. */
 static bool grow(struct sources *s)
 {
@@ -47,8 +56,7 @@ static bool grow(struct sources *s)
 	free(s->place);
 	s->place = place;
 	s->cap = cap;
-	for (size_t i = 0; i < s->n; i++)
-		put(s, i);
+	index_all(s);
 	return true;
 }
 
@@ -117,53 +125,77 @@ static int open_regular(const char *path, struct stat *st)
 	return fd;
 }
 
-/* Compares both files block by block, until they differ or end. */
-static bool same_bytes(int a, int b)
-{
-	enum { BLOCK = 1 << 16 };
-	static _Thread_local char ours[BLOCK], theirs[BLOCK];
-	ssize_t n = 0;
-
-	for (off_t at = 0;; at += n) {
-		n = pread(a, ours, BLOCK, at);
-		if (n < 0 || pread(b, theirs, BLOCK, at) != n || memcmp(ours, theirs, (size_t)n))
-			return false;
-		if (!n)
-			return true;
-	}
-}
-
-static uint64_t beginning_of(int fd)
+static struct source_text text_of(int fd)
 {
 	char bytes[BEGINNING_BYTES];
-	const ssize_t n = fd >= 0 ? pread(fd, bytes, sizeof bytes, 0) : 0;
+	enum packing packing;
+	const size_t n = fd >= 0 ? texts_beginning(fd, bytes, sizeof bytes, &packing) : 0;
 
-	return hash_of((struct slice){ bytes, n > 0 ? (size_t)n : 0 });
+	return (struct source_text){ n, hash_of((struct slice){ bytes, n }),
+				     hash_of((struct slice){ bytes, n < TEXTS_LEAST ? n : TEXTS_LEAST }) };
+}
+
+/* May one text be what the other begins with? Empty ones are copies of nothing. */
+static bool may_be_copy(const struct source_text *a, const struct source_text *b)
+{
+	const size_t n = a->n < b->n ? a->n : b->n;
+
+	return a->n == b->n ? n && a->hash == b->hash : n >= TEXTS_LEAST && a->least == b->least;
 }
 
 /* Files that are not kept open are opened once more. */
-static bool is_copy_of(const struct source *f, int fd)
+static enum texts_relation relation_of(const struct source *f, int fd)
 {
 	struct stat st;
 	const int theirs = f->fd >= 0 ? f->fd : open_regular(f->path, &st);
-	const bool same = theirs >= 0 && (f->fd >= 0 || (st.st_dev == f->device && st.st_ino == f->inode)) &&
-			  same_bytes(theirs, fd);
+	enum texts_relation is = TEXTS_DIFFER;
 
+	if (theirs >= 0 && (f->fd >= 0 || (st.st_dev == f->device && st.st_ino == f->inode)))
+		is = texts_compare(fd, theirs);
 	if (theirs >= 0 && f->fd < 0)
 		close(theirs);
-	return same;
+	return is;
 }
 
-/* Does one of the files taken hold the same bytes? Only files of the same size that begin alike are read. */
-static bool is_copy(const struct sources *s, const struct source *what)
+/* The file taken that is a copy of this one, or of which this one is; *is says which. NULL: none. */
+static struct source *copy_of(struct sources *s, const struct source *what, enum texts_relation *is)
 {
-	for (size_t i = 0; i < s->n && what->bytes && what->fd >= 0; i++) {
-		const struct source *f = &s->file[i];
+	for (size_t i = 0; i < s->n && what->fd >= 0; i++) {
+		struct source *f = &s->file[i];
 
-		if (f->regular && f->bytes == what->bytes && f->beginning == what->beginning && is_copy_of(f, what->fd))
-			return true;
+		if (!f->regular || !may_be_copy(&f->text, &what->text))
+			continue;
+		*is = relation_of(f, what->fd);
+		if (*is != TEXTS_DIFFER)
+			return f;
 	}
-	return false;
+	return NULL;
+}
+
+static int leave_again(struct sources *s, const char *path, int fd, enum skipped_id why, struct err *err)
+{
+	s->n_again++;
+	if (fd >= 0)
+		close(fd);
+	return leave_out(s, path, why, err);
+}
+
+/* The longer one takes the place of its copy, which is left out. */
+static int replace(struct sources *s, struct source *copy, const char *path, struct source what, struct err *err)
+{
+	const char *left = copy->path;
+	const int fd = copy->fd;
+
+	what.path = arena_copy(&s->arena, slice_of(path));
+	if (!what.path) {
+		close(what.fd);
+		return no_memory(err);
+	}
+	s->total_bytes += what.bytes - copy->bytes;
+	s->n_held += (what.fd >= 0) - (size_t)(fd >= 0);
+	*copy = what;
+	index_all(s);
+	return leave_again(s, left, fd, SKIPPED_FILE_COPY, err);
 }
 
 static int add_regular(struct sources *s, const char *path, const struct stat *st, int fd, bool found, struct err *err)
@@ -172,22 +204,24 @@ static int add_regular(struct sources *s, const char *path, const struct stat *s
 			       .found = found,
 			       .regular = true,
 			       .bytes = (uint64_t)st->st_size,
-			       .beginning = beginning_of(fd),
+			       .text = text_of(fd),
 			       .device = st->st_dev,
 			       .inode = st->st_ino };
-	bool twice = is_there(s, st), copy = !twice && is_copy(s, &what);
+	enum texts_relation is;
+	struct source *copy;
 	int rc;
 
-	if (twice || copy) {
-		s->n_again++;
-		if (fd >= 0)
-			close(fd);
-		return leave_out(s, path, twice ? SKIPPED_FILE_TWICE : SKIPPED_FILE_COPY, err);
-	}
-	if (fd >= 0 && s->n_held == HELD_MAX) {
+	if (is_there(s, st))
+		return leave_again(s, path, fd, SKIPPED_FILE_TWICE, err);
+	copy = copy_of(s, &what, &is);
+	if (copy && is == TEXTS_FIRST_IN_IT)
+		return leave_again(s, path, fd, SKIPPED_FILE_COPY, err);
+	if (fd >= 0 && s->n_held == HELD_MAX && !(copy && copy->fd >= 0)) {
 		close(fd);
 		what.fd = -1;
 	}
+	if (copy)
+		return replace(s, copy, path, what, err);
 	s->total_bytes += what.bytes;
 	rc = append(s, path, what, err);
 	if (rc && what.fd >= 0)
@@ -216,7 +250,7 @@ static int add_stdin(struct sources *s, const char *path, bool *sized, struct er
 	return add_stream(s, path, &st, sized, err);
 }
 
-static int add_named(struct sources *s, const char *path, struct stat *st, bool hold, bool *sized, struct err *err)
+static int add_named(struct sources *s, const char *path, struct stat *st, bool *sized, struct err *err)
 {
 	int fd;
 
@@ -225,7 +259,7 @@ static int add_named(struct sources *s, const char *path, struct stat *st, bool 
 	fd = open_regular(path, st);
 	if (fd < 0)
 		return cannot_open(path, errno, err);
-	if (!hold) {
+	if (!(s->how & SOURCES_HOLD)) {
 		close(fd);
 		fd = -1;
 	}
@@ -313,7 +347,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 
 /* `is_log`: by its name, or since a pattern names it. *gone: it was there when the directory was read, and is no more.
  */
-static int add_found(struct sources *s, const char *path, bool is_log, bool hold, bool *gone, struct err *err)
+static int add_found(struct sources *s, const char *path, bool is_log, bool *gone, struct err *err)
 {
 	struct stat st, itself;
 	int fd;
@@ -337,7 +371,7 @@ static int add_found(struct sources *s, const char *path, bool is_log, bool hold
 		*gone |= errno == ENOENT;
 		return leave_out(s, path, reason_of(errno), err);
 	}
-	if (!hold || !S_ISREG(st.st_mode)) {
+	if (!(s->how & SOURCES_HOLD) || !S_ISREG(st.st_mode)) {
 		close(fd);
 		fd = -1;
 	}
@@ -345,15 +379,22 @@ static int add_found(struct sources *s, const char *path, bool is_log, bool hold
 				   : leave_out(s, path, SKIPPED_FILE_KIND, err);
 }
 
-static int add_entry(struct sources *s, const char *dir, const char *name, bool hold, bool *gone, struct err *err)
+/* NULL: no memory. The caller frees it. */
+static char *path_in(const char *dir, const char *name)
 {
-	const char *slash = ends_with(dir, "/") ? "" : "/";
 	char *path;
+
+	return asprintf(&path, "%s%s%s", dir, ends_with(dir, "/") ? "" : "/", name) < 0 ? NULL : path;
+}
+
+static int add_entry(struct sources *s, const char *dir, const char *name, bool *gone, struct err *err)
+{
+	char *path = path_in(dir, name);
 	int rc;
 
-	if (asprintf(&path, "%s%s%s", dir, slash, name) < 0)
+	if (!path)
 		return no_memory(err);
-	rc = add_found(s, path, source_is_log(name), hold, gone, err);
+	rc = add_found(s, path, source_is_log(name), gone, err);
 	free(path);
 	return rc;
 }
@@ -371,13 +412,92 @@ static void forget(struct sources *s, size_t n, size_t n_left_out, uint64_t tota
 	}
 	s->n_left_out = n_left_out;
 	s->total_bytes = total_bytes;
-	if (s->cap)
-		memset(s->place, 0, 2 * s->cap * sizeof *s->place);
-	for (size_t i = 0; i < s->n; i++)
-		put(s, i);
+	index_all(s);
 }
 
-static int look_into(struct sources *s, const char *dir, bool hold, bool *changed, struct err *err)
+/* --- the folders of a directory, which are not read --- */
+
+static int is_folder(const struct dirent *entry)
+{
+	return *entry->d_name != '.' &&
+	       (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN || entry->d_type == DT_LNK);
+}
+
+static int is_log_entry(const struct dirent *entry)
+{
+	return entry->d_type != DT_DIR && source_is_log(entry->d_name);
+}
+
+static bool holds_logs(const char *dir)
+{
+	struct dirent **entry = NULL;
+	const int n = scandir(dir, &entry, is_log_entry, NULL);
+
+	for (int i = 0; i < n; i++)
+		free(entry[i]);
+	free(entry);
+	return n > 0;
+}
+
+/* A folder that is searched: its depth below the one that was named, whose *left folders more are looked into. */
+struct searched {
+	const char *path;
+	dev_t device; /* of the one that was named; a link to it is none of its folders */
+	ino_t inode;
+	unsigned depth, *left;
+};
+
+static int search_folders(struct sources *s, const struct searched *in, struct err *err);
+
+/* Links lead anywhere and in circles: they are followed where they lie in the directory itself. */
+static int search_folder(struct sources *s, const struct searched *in, const char *path, struct err *err)
+{
+	const struct searched inside = { path, in->device, in->inode, in->depth + 1, in->left };
+	struct stat st, itself;
+	int rc = 0;
+
+	if (stat(path, &st) || lstat(path, &itself) || !S_ISDIR(st.st_mode))
+		return 0;
+	if (S_ISLNK(itself.st_mode) && (in->depth || (st.st_dev == in->device && st.st_ino == in->inode)))
+		return 0;
+	if (!*in->left)
+		return 0;
+	if (!--*in->left)
+		return leave_out(s, in->path, SKIPPED_FOLDERS, err);
+	if (holds_logs(path))
+		rc = leave_out(s, path, SKIPPED_FOLDER, err);
+	return rc || S_ISLNK(itself.st_mode) ? rc : search_folders(s, &inside, err);
+}
+
+static int search_folders(struct sources *s, const struct searched *in, struct err *err)
+{
+	struct dirent **entry = NULL;
+	const int n = scandir(in->path, &entry, is_folder, by_name);
+	int rc = 0;
+
+	for (int i = 0; i < n; i++) {
+		char *path = rc ? NULL : path_in(in->path, entry[i]->d_name);
+
+		if (!rc)
+			rc = path ? search_folder(s, in, path, err) : no_memory(err);
+		free(path);
+		free(entry[i]);
+	}
+	free(entry);
+	return rc;
+}
+
+static int list_folders(struct sources *s, const char *dir, struct err *err)
+{
+	struct stat st;
+	unsigned left = FOLDERS_MAX;
+
+	if (!(s->how & SOURCES_FOLDERS) || stat(dir, &st))
+		return 0;
+	return search_folders(s, &(struct searched){ dir, st.st_dev, st.st_ino, 0, &left }, err);
+}
+
+static int look_into(struct sources *s, const char *dir, bool *changed, struct err *err)
 {
 	struct dirent **entry = NULL;
 	struct stat before = { 0 }, after = { 0 };
@@ -389,7 +509,7 @@ static int look_into(struct sources *s, const char *dir, bool hold, bool *change
 		return cannot_open(dir, errno, err);
 	for (int i = 0; i < n; i++) {
 		if (!rc)
-			rc = add_entry(s, dir, entry[i]->d_name, hold, changed, err);
+			rc = add_entry(s, dir, entry[i]->d_name, changed, err);
 		free(entry[i]);
 	}
 	free(entry);
@@ -400,21 +520,24 @@ static int look_into(struct sources *s, const char *dir, bool hold, bool *change
 
 static int nothing_in(const struct sources *s, const char *dir, size_t n_left_out, struct err *err)
 {
-	const struct skipped_line *first = &s->left_out[n_left_out];
+	const bool any = s->n_left_out > n_left_out && n_left_out < INPUT_SKIPPED_MAX;
+	const struct skipped_line *first = &s->left_out[any ? n_left_out : 0];
 	int rc;
 
-	if (s->n_left_out > n_left_out && n_left_out < INPUT_SKIPPED_MAX) {
+	/* folders come behind files */
+	if (any && first->reason != skipped_specs[SKIPPED_FOLDER].text[LANG_EN])
 		rc = err_set(err, ERR_OPEN, "%s: none of its logs can be read", dir);
+	else
+		rc = err_set(err, ERR_OPEN, "%s: no *.log, *.jsonl or *.ndjson in this directory", dir);
+	if (any)
 		err_hint(err, "%s: %s", first->file, err_words(first->reason));
-		return rc;
-	}
-	rc = err_set(err, ERR_OPEN, "%s: no *.log, *.jsonl or *.ndjson in this directory", dir);
-	err_hint(err, "name the files themselves when they are called otherwise");
+	else
+		err_hint(err, "name the files themselves when they are called otherwise");
 	return rc;
 }
 
 /* A directory in which files are renamed meanwhile may show a file twice or not at all: it is looked at again. */
-static int add_directory(struct sources *s, const char *dir, bool hold, struct err *err)
+static int add_directory(struct sources *s, const char *dir, struct err *err)
 {
 	size_t n = s->n, n_left_out = s->n_left_out, n_again = s->n_again;
 	uint64_t total_bytes = s->total_bytes;
@@ -423,48 +546,54 @@ static int add_directory(struct sources *s, const char *dir, bool hold, struct e
 
 	for (int look = 0; changed && !rc && look < LOOKS_MAX; look++) {
 		forget(s, n, n_left_out, total_bytes);
-		rc = look_into(s, dir, hold, &changed, err);
+		rc = look_into(s, dir, &changed, err);
 	}
+	if (!rc)
+		rc = list_folders(s, dir, err);
 	return rc || s->n > n || s->n_again > n_again ? rc : nothing_in(s, dir, n_left_out, err);
 }
 
-static int add_pattern(struct sources *s, const char *pattern, bool hold, struct err *err)
+static int add_pattern(struct sources *s, const char *pattern, struct err *err)
 {
 	glob_t found = { 0 };
 	size_t n = s->n, n_left_out = s->n_left_out, n_again = s->n_again;
+	unsigned left = FOLDERS_MAX;
+	const struct searched matched = { .path = pattern, .left = &left };
 	bool gone = false;
 	int rc = glob(pattern, 0, NULL, &found) ? cannot_open(pattern, ENOENT, err) : 0;
 
 	for (size_t i = 0; !rc && i < found.gl_pathc; i++)
-		rc = add_found(s, found.gl_pathv[i], true, hold, &gone, err);
+		rc = add_found(s, found.gl_pathv[i], true, &gone, err);
+	for (size_t i = 0; !rc && i < found.gl_pathc && (s->how & SOURCES_FOLDERS); i++)
+		rc = search_folder(s, &matched, found.gl_pathv[i], err);
 	globfree(&found);
-	if (!rc && s->n == n && s->n_again == n_again && s->n_left_out > n_left_out)
+	if (!rc && s->n == n && s->n_again == n_again)
 		rc = nothing_in(s, pattern, n_left_out, err);
 	return rc;
 }
 
-static int add_name(struct sources *s, const char *name, bool hold, bool *sized, struct err *err)
+static int add_name(struct sources *s, const char *name, bool *sized, struct err *err)
 {
 	struct stat st;
 
 	if (!strcmp(name, "-"))
 		return add_stdin(s, name, sized, err);
 	if (stat(name, &st))
-		return errno == ENOENT && strpbrk(name, "*?[") ? add_pattern(s, name, hold, err)
+		return errno == ENOENT && strpbrk(name, "*?[") ? add_pattern(s, name, err)
 							       : cannot_open(name, errno, err);
 	if (S_ISDIR(st.st_mode))
-		return add_directory(s, name, hold, err);
-	return add_named(s, name, &st, hold, sized, err);
+		return add_directory(s, name, err);
+	return add_named(s, name, &st, sized, err);
 }
 
-int sources_find(struct sources *s, const char *const *names, size_t n, bool hold, struct err *err)
+int sources_find(struct sources *s, const char *const *names, size_t n, unsigned how, struct err *err)
 {
 	bool sized = true;
 	int rc = 0;
 
-	*s = (struct sources){ .n = 0 };
+	*s = (struct sources){ .how = how };
 	for (size_t i = 0; i < n && !rc; i++)
-		rc = add_name(s, names[i], hold, &sized, err);
+		rc = add_name(s, names[i], &sized, err);
 	if (!sized)
 		s->total_bytes = 0;
 	return rc;

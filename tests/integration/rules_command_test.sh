@@ -89,8 +89,9 @@ assert not [l for l in live if l[0] == "high_latency"]  # one token a call: late
 PY
 ok "as text" ends 0 "$rwkvmon" rules replay moves.yaml a.log --lang zh
 ok "in Chinese" says out "记录 1,501 条"
-ok "only a time" ends 0 "$rwkvmon" rules replay moves.yaml a.log --until 2001-01-01T00:00:00Z
+ok "only a time" ends 3 "$rwkvmon" rules replay moves.yaml a.log --until 2001-01-01T00:00:00Z
 ok "in which nothing was" says out "records: 0"
+ok "is no answer" says said "there is no inference step to judge"
 ok "no rules, no logs" ends 2 "$rwkvmon" rules replay moves.yaml
 ok "a log that is none" ends 3 "$rwkvmon" rules replay moves.yaml moves.yaml
 

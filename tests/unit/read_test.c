@@ -871,12 +871,128 @@ static void a_log_named_again_or_copied_counts_once(void **state)
 	assert_int_equal(file_write(name[3], slice_of(STEP(1) "\n" STEP(4) "\n"), NULL), 0);
 	assert_int_equal(read_open(&r, name, 4, NULL, &o.err), 0);
 	drain(r, &o);
-	assert_int_equal(o.sum, 1 + 1 + 4);
-	assert_int_equal(o.in.n_skipped, 2);
+	assert_int_equal(o.sum, 1 + 4); /* the longer one begins with all that the first has */
+	assert_int_equal(o.in.n_skipped, 3);
 	assert_string_equal(o.in.skipped[0].reason, skipped_specs[SKIPPED_FILE_TWICE].text[LANG_EN]);
 	assert_string_equal(o.in.skipped[1].reason, skipped_specs[SKIPPED_FILE_COPY].text[LANG_EN]);
+	assert_string_equal(o.in.skipped[2].reason, skipped_specs[SKIPPED_FILE_COPY].text[LANG_EN]);
 	for (int i = 0; i < 4; i++)
 		unlink(name[i]);
+}
+
+/* Lines `from` to `to` of one session, longer than what copies are looked for by. */
+static void put_session(struct buf *out, int from, int to)
+{
+	for (int i = from; i < to; i++)
+		buf_printf(out,
+			   "{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"session_id\":\"rwkv-sess-8f4e2d\",\"event_"
+			   "type\":"
+			   "\"inference_step\",\"sequence_length\":%d,\"record\":%d}\n",
+			   i, i);
+}
+
+/* A log's other forms are the same log, and its beginning is: counted once, whichever comes first; what goes on in
+ * another file is read. */
+static void a_log_and_its_copy_in_another_form_count_once(void **state)
+{
+	enum { LINES = 500, TEXT_MAX = 1 << 20 };
+	enum { FIRST, SECOND, BEHIND, NONE };
+	static const struct {
+		int from, to; /* lines of the second file, */
+		char form;    /* plain, gzip or zstd, */
+		size_t cut;   /* and its last bytes that are missing */
+		int sum_to;   /* the lines that count */
+		int left_out; /* which of both is: the one that is named behind, the first, the second or none */
+	} second[] = {
+		{ 0, LINES, 'g', 0, LINES, BEHIND },           /* a copy */
+		{ 0, LINES, 'z', 0, LINES, BEHIND },           /* … */
+		{ 0, LINES / 2, 'g', 0, LINES, SECOND },       /* that was made earlier */
+		{ 0, 2 * LINES, 'z', 0, 2 * LINES, FIRST },    /* that is longer */
+		{ 0, LINES, 'g', 100, LINES, SECOND },         /* that is being made */
+		{ 0, LINES, 'p', 1000, LINES, SECOND },        /* … plain */
+		{ LINES, 2 * LINES, 'g', 0, 2 * LINES, NONE }, /* the session's rest */
+	};
+	static char packed[TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof second / sizeof *second; i++)
+		for (int turned = 0; turned < 2; turned++) {
+			const char *name[2] = { in_dir("form.log"), in_dir("form.log.1") };
+			const char *both[2] = { name[turned], name[!turned] };
+			struct buf text = { 0 };
+			struct outcome o = { 0 };
+			struct reader *r;
+			size_t n;
+
+			put_session(&text, 0, LINES);
+			assert_int_equal(file_write(name[0], buf_slice(&text), NULL), 0);
+			buf_clear(&text);
+			put_session(&text, second[i].from, second[i].to);
+			buf_char(&text, '\0');
+			n = second[i].form == 'p' ? text.used - 1
+						  : pack(second[i].form == 'g', text.p, packed, TEXT_MAX);
+			if (second[i].form == 'p')
+				memcpy(packed, text.p, n);
+			assert_int_equal(file_write(name[1], (struct slice){ packed, n - second[i].cut }, NULL), 0);
+			assert_int_equal(read_open(&r, both, 2, NULL, &o.err), 0);
+			drain(r, &o);
+			assert_int_equal(o.rc, 0);
+			assert_int_equal(o.sum, second[i].sum_to * (second[i].sum_to - 1) / 2);
+			assert_int_equal(o.in.skipped_lines, second[i].left_out != NONE);
+			if (second[i].left_out != NONE) {
+				assert_string_equal(o.in.skipped[0].file,
+						    second[i].left_out == BEHIND ? both[1] : name[second[i].left_out]);
+				assert_string_equal(o.in.skipped[0].reason,
+						    skipped_specs[SKIPPED_FILE_COPY].text[LANG_EN]);
+			}
+			unlink(name[0]);
+			unlink(name[1]);
+			buf_free(&text);
+		}
+}
+
+/* Folders in a directory are not read, and those that hold logs are named, at any depth. */
+static void folders_with_logs_are_named(void **state)
+{
+	static const char *const folders[] = {
+		"deep", "deep/empty", "deep/a", "deep/a/b", "deep/a/b/c", "deep/.hidden"
+	};
+	static const char *const logs[] = { "deep/a/x.log", "deep/a/b/c/y.log.gz", "deep/.hidden/z.log",
+					    "deep/own.log" };
+	enum { FOLDERS = sizeof folders / sizeof *folders, LOGS = sizeof logs / sizeof *logs };
+	const char *path = in_dir("deep");
+	struct outcome o = { 0 };
+	struct reader *r;
+
+	(void)state;
+	for (int i = 0; i < FOLDERS; i++)
+		assert_int_equal(mkdir(in_dir(folders[i]), 0755), 0);
+	for (int i = 0; i < LOGS; i++)
+		assert_int_equal(file_write(in_dir(logs[i]), slice_of(STEP(1) "\n"), NULL), 0);
+	assert_int_equal(symlink(".", in_dir("deep/round")), 0);
+	assert_int_equal(symlink("../..", in_dir("deep/a/up")), 0);
+	path = in_dir("deep");
+	assert_int_equal(read_open(&r, &path, 1, NULL, &o.err), 0);
+	drain(r, &o);
+	assert_int_equal(o.sum, 1);
+	assert_int_equal(o.in.skipped_lines, 2);
+	assert_string_equal(strrchr(o.in.skipped[0].file, '/'), "/a");
+	assert_string_equal(strrchr(o.in.skipped[1].file, '/'), "/c");
+	assert_string_equal(o.in.skipped[1].reason, skipped_specs[SKIPPED_FOLDER].text[LANG_EN]);
+	unlink(in_dir(logs[LOGS - 1]));
+	path = in_dir("deep");
+	assert_int_equal(read_open(&r, &path, 1, NULL, &o.err), -ERR_OPEN);
+	assert_non_null(strstr(o.err.text, "no *.log"));
+	assert_non_null(strstr(o.err.hint, "deep/a: a folder with logs in it"));
+	path = in_dir("dee*");
+	assert_int_equal(read_open(&r, &path, 1, NULL, &o.err), -ERR_OPEN);
+	assert_non_null(strstr(o.err.hint, "deep/a: a folder with logs in it"));
+	unlink(in_dir("deep/round"));
+	unlink(in_dir("deep/a/up"));
+	for (int i = 0; i < LOGS - 1; i++)
+		unlink(in_dir(logs[i]));
+	for (int i = FOLDERS; i-- > 0;)
+		assert_int_equal(rmdir(in_dir(folders[i])), 0);
 }
 
 /* Files and the directory that holds them: what comes again is counted once and is no error. */
@@ -893,7 +1009,7 @@ static void what_was_read_already_is_no_error(void **state)
 	assert_int_equal(o.sum, 3);
 	pipes[0] = pipes[1] = in_dir("pipe");
 	assert_int_equal(mkfifo(pipes[0], 0600), 0);
-	assert_int_equal(sources_find(&found, pipes, 2, true, &o.err), 0);
+	assert_int_equal(sources_find(&found, pipes, 2, SOURCES_HOLD, &o.err), 0);
 	assert_int_equal(found.n, 1);
 	assert_string_equal(found.left_out[0].reason, skipped_specs[SKIPPED_FILE_TWICE].text[LANG_EN]);
 	sources_free(&found);
@@ -919,7 +1035,7 @@ static void copies_are_found_among_many_files(void **state)
 		name[i] = path[i];
 	}
 	name[FILES] = copies;
-	assert_int_equal(sources_find(&found, name, FILES + 1, true, &err), 0);
+	assert_int_equal(sources_find(&found, name, FILES + 1, SOURCES_HOLD, &err), 0);
 	assert_int_equal(found.n, FILES);
 	assert_int_equal(found.n_again, 1);
 	sources_free(&found);
@@ -1153,6 +1269,8 @@ int main(void)
 		cmocka_unit_test(a_part_that_cannot_be_read_is_an_error),
 		cmocka_unit_test(a_file_that_becomes_shorter_says_so),
 		cmocka_unit_test(a_log_named_again_or_copied_counts_once),
+		cmocka_unit_test(a_log_and_its_copy_in_another_form_count_once),
+		cmocka_unit_test(folders_with_logs_are_named),
 		cmocka_unit_test(what_was_read_already_is_no_error),
 		cmocka_unit_test(copies_are_found_among_many_files),
 		cmocka_unit_test(bad_entries_of_a_directory_cost_themselves_alone),

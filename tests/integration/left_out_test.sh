@@ -1,0 +1,64 @@
+#!/bin/bash
+# What is not read is said: a copy of a log, plain or compressed, and folders inside of a folder; a log that gives nothing
+# to judge.
+#     left_out_test.sh BUILD_DIR
+. "$(dirname "$0")/begin.sh"
+cd "$dir" || exit 1
+leave() { [ -z "${serving-}" ] || kill "$serving" 2>/dev/null; }
+"$rwkvmon" run --prompt "It was" --tokens 300 --seed 1 --log whole.log -q >/dev/null 2>&1 || fail "no log was written"
+mkdir -p logs/older/deep
+cp whole.log logs/a.log
+gzip -c whole.log >logs/a.log.gz
+head -100 whole.log >logs/a.log.1
+"$rwkvmon" run --prompt "It was" --tokens 50 --seed 2 --log logs/older/deep/b.log -q >/dev/null 2>&1 || fail "no second log was written"
+copy='a copy of another file'
+
+says() { # CODE OPTIONAL-TEXT COMMAND...: on either output
+	want=$1 words=$2
+	shift 2
+	"$@" >out 2>err
+	rc=$?
+	[ $rc = "$want" ] && grep -q "$words" out err && pass && return
+	fail "exit code $rc (wanted $want), \"$words\" in the answer of: $*"
+	sed 's/^/    /' err out | head -30
+}
+counted() { # NUMBER COMMAND...: of records
+	want=$1
+	shift
+	got=$("$@" 2>err | python3 -c 'import json, sys; print(json.load(sys.stdin)["input"]["records"])')
+	[ "$got" = "$want" ] && pass || fail "$got records instead of $want: $*"
+}
+
+counted 301 "$rwkvmon" analyze --format json logs
+counted 301 "$rwkvmon" analyze --format json logs/a.log.gz logs/a.log.1 logs/a.log
+counted 301 "$rwkvmon" diagnose --format json logs
+for command in diagnose fleet forecast "rules replay default"; do
+	says 0 "3, the first logs/a.log.[1g].*: $copy" "$rwkvmon" $command logs --lang en
+done
+says 0 '"left_out":3' "$rwkvmon" log check logs --json
+says 0 '"fine":303,' "$rwkvmon" log check logs --json
+says 0 "logs/older/deep:0: left out: a folder with logs in it" "$rwkvmon" log check logs --lang en
+says 0 "left out: the same file as one before" "$rwkvmon" log check whole.log whole.log --lang en
+says 0 "a.log.gz:0: left out: $copy" "$rwkvmon" log check logs/a.log logs/a.log.gz --lang en
+says 3 "logs/older/deep: a folder with logs in it" "$rwkvmon" analyze logs/older
+says 0 "2 sessions" "$rwkvmon" analyze --lang en logs logs/older/deep
+says 4 "logs/a.log.gz: left out: $copy" "$rwkvmon" ship logs --to http://127.0.0.1:1 --once --spool spool
+grep -q "logs/older/deep: left out: a folder with logs in it" err && pass || fail "ship does not name the folder"
+
+# While they grow: each log is followed once, and a copy that stays is told.
+"$rwkvmon" serve logs --listen 127.0.0.1:0 --lang en >served 2>told &
+serving=$!
+await "serve tells of the copy" grep -q "logs/a.log.gz: left out: $copy" told
+grep -q "logs/older/deep: left out: a folder with logs in it" told && pass || fail "serve does not name the folder"
+kill "$serving" && wait "$serving" 2>/dev/null
+serving=
+
+# Nothing to judge is said, and is no answer.
+head -1 whole.log >start.log
+says 3 "there is no inference step to judge" "$rwkvmon" rules replay default start.log --lang en
+says 3 '"records":0' "$rwkvmon" rules replay default whole.log --session none --json
+says 3 "holds no inference step" "$rwkvmon" export article start.log --lang en
+for command in analyze diagnose forecast fleet "watch --once"; do
+	says 0 "The log holds no inference step\|NOT ENOUGH DATA" "$rwkvmon" $command start.log --lang en
+done
+finish
