@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 /* Chosen on the development half of a public benchmark (docs/FORECAST.md), once for all series. */
 static const double FIRST_SCALE = 2, NEXT_SCALE = 12, SLOWER = 8; /* values; times; times */
@@ -11,16 +12,41 @@ static const double SPREAD_VALUES = 12, MEMORY = 10000, ALL_MEMORY = 1000;
 static const double TAIL = 0.05, STEEPEST = 0.15; /* share that is the tail; its least spread in octaves */
 static const double DOUBT = 500, HEAVY = 1;       /* while little is known a tail counts as heavy: octaves of spread */
 static const double AGREE = 0.6;                  /* weight of the other signs' mean */
+static const double SUPPORTED = 6;                /* digits of rarity beyond those of the number of sizes seen */
+static const double DIGITS_OF_2 = 0.30102999566398120, DIGITS_OF_E = 0.43429448190325182;
 static const double LEARN_SLOT = 0.2, PROFILE_GAIN = 1;
 enum { SLOT_DAYS = 3, RANK_LEAST = 50, OCTAVE = 4, LOWEST_OCTAVE = -8 };
 
+/* Numbers, so that no call is needed. */
+static double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
 const char *const unusual_sign_ids[UNUSUAL_SIGNS] = { "level", "wider", "narrower", "stuck", "time_of_day" };
 
-static int bin_of(double octave)
+/* A size beside the typical one. */
+static double multiple_in(const struct rarity *r, double size)
 {
-	double bin = floor(OCTAVE * (octave - LOWEST_OCTAVE));
+	return larger(r->typical > 0 ? size / r->typical : size > 0, 1e-12);
+}
 
-	return bin < 0 ? 0 : bin >= RARITY_BINS ? RARITY_BINS - 1 : (int)bin;
+/* By exponent and mantissa: most sizes need no logarithm. Positive and normal. */
+static int bin_of(double multiple)
+{
+	static const double quarter[OCTAVE] = { 1, 1.189207115002721, 1.4142135623730951, 1.681792830507429 };
+	static const uint64_t ONE = UINT64_C(1023) << 52;
+	uint64_t bits;
+	double mantissa;
+	int bin;
+
+	memcpy(&bits, &multiple, sizeof bits);
+	bin = OCTAVE * ((int)(bits >> 52) - 1023 - LOWEST_OCTAVE);
+	bits = (bits & ~(UINT64_MAX << 52)) | ONE;
+	memcpy(&mantissa, &bits, sizeof mantissa);
+	for (int i = 1; i < OCTAVE; i++)
+		bin += mantissa >= quarter[i];
+	return bin < 0 ? 0 : bin >= RARITY_BINS ? RARITY_BINS - 1 : bin;
 }
 
 static double octave_of(int bin)
@@ -28,53 +54,65 @@ static double octave_of(int bin)
 	return (double)bin / OCTAVE + LOWEST_OCTAVE;
 }
 
+/* The logarithm to base 10, by that which costs least. */
+static double digits(double times)
+{
+	return log2(times) * DIGITS_OF_2;
+}
+
 /* Where the tail begins: the first bin such that it and those above hold at most the share TAIL. */
 static int tail_of(const struct rarity *r, double *above)
 {
+	const double most = TAIL * r->total;
 	int bin = r->top;
 
 	*above = 0;
-	while (bin > 0 && (*above == 0 || *above + r->count[bin - 1] <= TAIL * r->total))
+	while (bin > 0 && (*above == 0 || *above + r->count[bin - 1] <= most))
 		*above += r->count[--bin];
 	return bin;
 }
 
 /* Beyond the tail's beginning sizes are taken to fall off as a power of themselves, as fast as those that were seen. */
-static double rank_in_tail(const struct rarity *r, double octave, int tail, double above)
+static double rank_in_tail(const struct rarity *r, double past, int tail, double above)
 {
 	double excess = 0, spread, doubt = DOUBT / r->seen;
 
 	for (int i = tail; i < r->top; i++)
-		excess += r->count[i] * (octave_of(i) + 0.5 / OCTAVE - octave_of(tail));
-	spread = fmax((excess + doubt * HEAVY) / (above + doubt), STEEPEST);
-	return log10(r->total / above) + (octave - octave_of(tail)) / spread * log10(exp(1));
+		excess += r->count[i] * (i - tail + 0.5);
+	spread = larger((excess / OCTAVE + doubt * HEAVY) / (above + doubt), STEEPEST);
+	return digits(r->total / above) + past / spread * DIGITS_OF_E;
 }
 
-static double rank_within(const struct rarity *r, int bin)
+static double rank_within(const struct rarity *r, int bin, int from, double above)
 {
-	double above = 0.5 * r->count[bin];
-
-	for (int i = bin + 1; i < r->top; i++)
+	for (int i = from - 1; i > bin; i--)
 		above += r->count[i];
-	return log10(r->total / fmax(above, 0.5));
+	return digits(r->total / larger(above + 0.5 * r->count[bin], 0.5));
 }
 
-static double rank(const struct rarity *r, double octave)
+/* At most as rare as this much past can support; beyond that, a tenth counts. */
+static double supported(const struct rarity *r, double found)
 {
-	double above, most, found;
+	double most;
+
+	if (found < SUPPORTED)
+		return larger(0, found);
+	most = digits(r->total) + SUPPORTED;
+	return found > most ? most + (found - most) / 10 : found;
+}
+
+static double rank(const struct rarity *r, double multiple, int bin)
+{
+	double above, past;
 	int tail;
 
 	if (r->total <= RANK_LEAST)
 		return 0;
 	tail = tail_of(r, &above);
-	found = octave > octave_of(tail) ? rank_in_tail(r, octave, tail, above) : rank_within(r, bin_of(octave));
-	most = log10(r->total) + 6; /* the rarity that this much past can support; beyond it, a tenth counts */
-	return fmax(0, found > most ? most + (found - most) / 10 : found);
-}
-
-static double octave_in(const struct rarity *r, double size)
-{
-	return log2(fmax(r->typical > 0 ? size / r->typical : size > 0, 1e-12));
+	past = bin >= tail ? log2(multiple) - octave_of(tail) : 0;
+	if (past > 0)
+		return supported(r, rank_in_tail(r, past, tail, above));
+	return bin < tail ? rank_within(r, bin, tail, above) : rank_within(r, bin, r->top, 0);
 }
 
 static void count(struct rarity *r, int bin, double memory)
@@ -87,26 +125,27 @@ static void count(struct rarity *r, int bin, double memory)
 	r->total++;
 }
 
-static void add_size(struct rarity *r, double size, double octave, double memory, uint32_t wait)
+static void add_size(struct rarity *r, double size, int bin, double memory, uint32_t wait)
 {
 	uint8_t *place = &r->waiting[wait ? r->seen % wait : 0];
-	int bin = bin_of(octave);
 
 	r->typical = r->typical > 0 ? r->typical : size;
 	if (r->seen >= wait)
 		count(r, wait ? *place : bin, memory);
 	*place = (uint8_t)bin;
 	r->seen += r->seen < UINT32_MAX;
-	r->typical += (size - r->typical) / fmin(r->seen, memory);
+	r->typical += (size - r->typical) / (r->seen < memory ? r->seen : memory);
 }
 
 /* -log10 of the share of the past, and of its tail's continuation, that is at least so large; 0 while little is known.
  * Then takes the size in. */
 static double rarity_rank(struct rarity *r, double size, double memory, uint32_t wait)
 {
-	double octave = octave_in(r, size), found = rank(r, octave);
+	double multiple = multiple_in(r, size), found;
+	int bin = bin_of(multiple);
 
-	add_size(r, size, octave, memory, wait);
+	found = rank(r, multiple, bin);
+	add_size(r, size, bin, memory, wait);
 	return found;
 }
 
@@ -132,7 +171,7 @@ static void note(struct signs *s, enum unusual_sign which, double rarity, double
 
 static void follow(double *mean, double value, double over, uint64_t n)
 {
-	*mean += (value - *mean) / fmax(1, fmin((double)n, over));
+	*mean += (value - *mean) / ((double)n < over ? larger(1, (double)n) : over);
 }
 
 /* For a value that has never varied so far, any distance is large. */
@@ -175,13 +214,14 @@ static void look_at_spread(struct unusual *u, double far, struct signs *s)
 /* A run of equal values is compared with the runs that have ended: the longer a value is stuck, the rarer it is. */
 static void look_at_run(struct unusual *u, double value, struct signs *s)
 {
-	double rarity;
+	double rarity, multiple;
 
 	if (value != u->before && u->run > 0)
-		add_size(&u->runs, u->run, octave_in(&u->runs, u->run), MEMORY, 0);
+		add_size(&u->runs, u->run, bin_of(multiple_in(&u->runs, u->run)), MEMORY, 0);
 	u->run = value == u->before ? u->run + 1 : 1;
 	u->before = value;
-	rarity = rank(&u->runs, octave_in(&u->runs, u->run));
+	multiple = multiple_in(&u->runs, u->run);
+	rarity = rank(&u->runs, multiple, bin_of(multiple));
 	if (rarity > s->best) /* otherwise it does not count: most values are not in a run */
 		note(s, UNUSUAL_STUCK, rarity, value);
 }
