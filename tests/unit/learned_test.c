@@ -14,6 +14,7 @@ struct stream {
 	struct record rec; /* the next one: whoever feeds may change it */
 	uint64_t fired[ALARM_TYPE_COUNT], resolved[ALARM_TYPE_COUNT], critical;
 	uint64_t random;
+	int64_t step_us;
 };
 
 static struct ruleset *set;
@@ -44,6 +45,7 @@ static void begin(struct stream *s, struct learned *learned, const char *instanc
 	assert_int_equal(rules_open(&s->rules, set, RULES_LIVE, learned, NULL), 0);
 	rules_eval(s->rules, &start, found);
 	s->random = 1;
+	s->step_us = 20000;
 	s->rec = (struct record){ .event = EVENT_INFERENCE_STEP,
 				  .session = &s->session,
 				  .phase = PHASE_DECODE,
@@ -63,7 +65,7 @@ static void feed(struct stream *s)
 		s->resolved[found[i].type] += !found[i].firing;
 		s->critical += found[i].firing && found[i].severity == SEVERITY_CRITICAL;
 	}
-	s->rec.time_us += 20000;
+	s->rec.time_us += s->step_us;
 	s->rec.sequence_length++;
 	s->rec.have = 0;
 }
@@ -118,6 +120,42 @@ static void a_slowdown_is_found_and_not_learned(void **state)
 		feed_latency(&s, 40, ms);
 		assert_int_equal(s.resolved[ALARM_HIGH_LATENCY], 1);
 		assert_int_equal(alarms(&s), 1);
+		rules_close(s.rules);
+	}
+}
+
+/* n records of a model whose tokens take 0.1 ms, so many times slower. */
+static void feed_tiny(struct stream *s, enum phase phase, int n, double times)
+{
+	for (int i = 0; i < n; i++) {
+		s->rec.phase = phase;
+		s->step_us = (int64_t)(100 * times);
+		record_set(&s->rec, M_TOKEN_LATENCY_MS, 0.1 * times * exp(0.04 * gauss(s)));
+		record_set(&s->rec, M_THROUGHPUT_TPS, 10000 / times * exp(0.04 * gauss(s)));
+		feed(s);
+	}
+}
+
+/* What nobody can notice is no alarm, however many tokens it takes; what lasts is one, however short the tokens are. */
+static void slowness_counts_when_it_can_be_noticed(void **state)
+{
+	static const struct {
+		enum phase phase;
+		enum alarm_type alarm[2];
+	} of[] = { { PHASE_DECODE, { ALARM_HIGH_LATENCY, ALARM_LOW_THROUGHPUT } },
+		   { PHASE_PREFILL, { ALARM_SLOW_CHUNK, ALARM_SLOW_CHUNK } } };
+	struct stream s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+		begin(&s, NULL, "a:1", 65536);
+		feed_tiny(&s, of[i].phase, 1000, 1);
+		feed_tiny(&s, of[i].phase, 400, 4); /* 0.16 s */
+		feed_tiny(&s, of[i].phase, 1000, 1);
+		assert_int_equal(alarms(&s), 0);
+		feed_tiny(&s, of[i].phase, 2000, 4); /* 0.8 s */
+		for (size_t k = 0; k < 2; k++)
+			assert_int_equal(s.fired[of[i].alarm[k]], 1);
 		rules_close(s.rules);
 	}
 }
@@ -451,6 +489,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_block_counts_by_its_medians),
 		cmocka_unit_test(a_slowdown_is_found_and_not_learned),
+		cmocka_unit_test(slowness_counts_when_it_can_be_noticed),
 		cmocka_unit_test(slow_from_the_start_is_no_fall),
 		cmocka_unit_test(little_is_known_at_first_and_said),
 		cmocka_unit_test(noise_with_memory_is_no_slowdown),
