@@ -154,75 +154,25 @@ enum grade test_LOADING_YES(struct walk *w)
 
 /* --- speed: what changed -------------------------------------------------------------------------- */
 
-/* What prompts add is a message, not another document. */
-static bool adds_messages(const struct history *h)
-{
-	return h->added / h->follow <=
-	       fmax(limit_of(T_PROMPT_ADDED) * h->answer, limit_of(T_PROMPT_ADDED_FIRST) * h->first);
-}
-
-static bool is_one_conversation(const struct history *h)
-{
-	return h->follow_last >= limit_of(T_PROMPTS_ONE) * (h->n - 1) &&
-	       h->overlap <= limit_of(T_PROMPTS_OVERLAP) * h->n && !(h->foreign > limit_of(T_PROMPTS_FOREIGN));
-}
-
-/* What follows closely upon its exchange does so by no chance, whatever conversations begin with. */
-static bool follow_closely(const struct history *h)
-{
-	return h->follow >= limit_of(T_PROMPTS_CLOSE) * h->n &&
-	       h->added <= limit_of(T_PROMPT_ADDED) * h->answer * h->follow;
-}
-
-static bool are_several_conversations(const struct history *h)
-{
-	return h->follow >= limit_of(T_PROMPTS_SEVERAL) * h->n &&
-	       (h->astray <= limit_of(T_PROMPTS_ASTRAY) || follow_closely(h)) &&
-	       h->down >= limit_of(T_PROMPTS_DOWN) * h->n && h->depth >= limit_of(T_PROMPTS_DEEP);
-}
-
-/* Lengths tell no documents from messages that are as long. */
-static bool may_be_documents(const struct time_part *p, const struct history *h)
-{
-	return h->added > limit_of(T_PROMPT_LONG) * h->answer * h->follow &&
-	       h->down > limit_of(T_PROMPT_LONG_DOWN) * h->n &&
-	       !(history_fits_own(p->exchange, p->n_exchanges) >= limit_of(T_PROMPT_LONG_OWN));
-}
-
-/* One conversation, a few, or so many that only their answers can tell. */
 enum grade test_PROMPTS_GREW(struct walk *w)
 {
-	const struct time_part *p = w->p;
-	struct history few, many, *h = &few;
-	double own = 0;
-	bool refed;
+	struct exchange anew[HISTORY_EXCHANGES];
+	struct history h;
 
-	history_of(&few, p->exchange, p->n_exchanges, HISTORY_FEW);
-	history_of(&many, p->exchange, p->n_exchanges, HISTORY_MANY);
-	if (few.n < limit_of(T_PROMPTS) || few.answer < limit_of(T_PROMPT_ANSWER)) {
-		if (few.n > 1)
-			say2(w, E_PROMPT_SIZES, few.first, few.last);
-		return few.n > 0 ? NO : UNKNOWN;
+	history_of(&h, anew, history_fed_anew(anew, w->p->exchange, w->p->n_exchanges));
+	if (h.n < limit_of(T_PROMPTS) || h.answer < limit_of(T_PROMPT_ANSWER)) {
+		if (h.n > 1)
+			say2(w, E_PROMPT_SIZES, h.first, h.last);
+		return h.n > 0 ? NO : UNKNOWN;
 	}
-	refed = is_one_conversation(&few);
-	if (!refed && are_several_conversations(&few)) {
-		own = history_fits_own(p->exchange, p->n_exchanges); /* documents fit others' answers as well */
-		refed = !(own < limit_of(T_PROMPTS_OWN)) || few.follow >= sure_of(T_PROMPTS_SEVERAL) * few.n;
-	}
-	if (!refed && many.follow >= limit_of(T_PROMPTS_HALF) * many.n) {
-		own = history_fits_own(p->exchange, p->n_exchanges);
-		h = &many;
-		refed = own >= sure_of(T_PROMPTS_OWN) ||
-			(own >= limit_of(T_PROMPTS_OWN) && are_several_conversations(&many));
-	}
-	if (h->follow > 0)
-		say3(w, E_REFED, h->follow, h->n, 100 * h->refed / h->tokens);
+	if (h.follow > 0)
+		say3(w, E_REFED, h.follow, h.n, 100 * h.refed / h.tokens);
 	else
-		say2(w, E_PROMPT_SIZES, h->first, h->last);
-	if (!refed || !adds_messages(h) || h->refed < limit_of(T_REFED) * h->tokens || may_be_documents(p, h))
+		say2(w, E_PROMPT_SIZES, h.first, h.last);
+	if (h.refed < limit_of(T_REFED) * h.tokens)
 		return NO;
 	say_state(w);
-	return graded(h->n, T_PROMPTS);
+	return graded(h.likelihood, T_PROMPTS_HOLD);
 }
 
 const struct shift *shift_of_interest(const struct walk *w)

@@ -470,7 +470,7 @@ static bool fill_times(struct findings *f, const struct analysis *a)
 	struct time_breakdown *t = time_breakdown_finish(a->times, &f->arena);
 
 	for (size_t i = 0; t && i < a->sessions.n_listed; i++)
-		time_breakdown_count_open(t, &a->sessions.listed[i]->times, a->sessions.listed[i]->id);
+		time_breakdown_count_open(t, &a->sessions.listed[i]->times);
 	f->time_breakdown = t;
 	return t;
 }

@@ -1,323 +1,309 @@
-/* history.c - matches prompts with earlier exchanges by length. */
+/* history.c - weighs two explanations of the lengths of prompts. */
 #include "analyze/history.h"
 
 #include <math.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
-	ROOM_LEAST = 64, /* tokens that any prompt may add */
-	VARIANCE_LEAST = 5,
-	WAITING = 64, /* contexts, when answers are exchanged */
-	TURNS = 16,   /* conversations that take turns */
-	FITS = 1 + TURNS,
-	SHUFFLES = 200,
-	ALIKE = 8, /* exchanges of about the same length or time */
+	WAITING = 16, /* contexts at the same time; the oldest makes room */
+	ROUNDS = 6,   /* of learning how long messages are and how far back they reach */
+	LEAST = 3,    /* messages to learn from */
+	AROUND = 4,   /* neighbours on each side, whose lengths are alike */
 };
 
-/* Contexts that no prompt has gone on from, by length; the one that has waited longest makes room. */
-struct waiting {
-	size_t n, most;
-	struct context {
-		uint64_t tokens;
-		uint32_t depth;
-		uint32_t at; /* index of its exchange */
-	} context[WAITING];
+static const double FIRST = 0.1;      /* share of prompts that go on from nothing */
+static const double NEAR = 8;         /* exchanges after which a neighbour counts a third */
+static const double FAR = 0.1;        /* weight of the others */
+static const double GROWN = 0.3;      /* weights of the explanations as a text of its own, which sum up to 1 … */
+static const double ALIKE = 0.45;     /* … of the rest: as long as its neighbours, and as the trend says */
+static const double ANYHOW = 0.1;     /* … and as any of the texts */
+static const double RANK_DRAWS = 8;   /* exchanges that what is usual about ranks is worth */
+static const double ROOT_TAU = 2.507; /* sqrt(2 pi) */
+
+static double clamp(double x, double low, double high)
+{
+	return fmin(fmax(x, low), high);
+}
+
+static double bell(double away, double spread)
+{
+	return exp(-away * away / (2 * spread * spread)) / (spread * ROOT_TAU);
+}
+
+/* --- lengths whose logarithms are normal ------------------------------------------------------------ */
+
+struct lengths {
+	double mean, spread; /* of the logarithms */
 };
 
-static bool fits(uint64_t context, uint64_t prompt)
-{
-	uint64_t room = prompt / 2 > ROOM_LEAST ? prompt / 2 : ROOM_LEAST;
-
-	return context && context <= prompt && prompt - context <= room;
-}
-
-static struct context take(struct waiting *w, size_t at)
-{
-	struct context c = w->context[at];
-
-	w->n--;
-	memmove(&w->context[at], &w->context[at + 1], (w->n - at) * sizeof *w->context);
-	return c;
-}
-
-/* How many contexts are not longer. */
-static size_t up_to(const struct waiting *w, uint64_t tokens)
-{
-	size_t low = 0, high = w->n;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (w->context[middle].tokens <= tokens)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* The longest context that fits; false: none does. */
-static bool match(struct waiting *w, uint64_t prompt, struct context *out)
-{
-	size_t n = up_to(w, prompt);
-
-	if (!n || !fits(w->context[n - 1].tokens, prompt))
-		return false;
-	*out = take(w, n - 1);
-	return true;
-}
-
-static void wait(struct waiting *w, struct context c)
-{
-	size_t at, oldest = 0;
-
-	if (w->n == w->most) {
-		for (size_t i = 1; i < w->n; i++)
-			oldest = w->context[i].at < w->context[oldest].at ? i : oldest;
-		take(w, oldest);
-	}
-	at = up_to(w, c.tokens);
-	memmove(&w->context[at + 1], &w->context[at], (w->n - at) * sizeof *w->context);
-	w->context[at] = c;
-	w->n++;
-}
-
-/* --- what follows what --------------------------------------------------------------------------- */
-
-static int by_size(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Index of the session's exchange before; i: there is none. */
-static size_t before_in_session(const struct exchange *e, size_t i)
-{
-	for (size_t j = i; j-- > 0;)
-		if (e[j].session == e[i].session)
-			return j;
-	return i;
-}
-
-/* Sums for a variance. */
+/* Sums of logarithms. */
 struct sums {
 	double n, x, xx;
 };
 
-static void sums_add(struct sums *s, double x)
+static struct sums plus(struct sums s, double length, double times)
 {
-	s->n++;
-	s->x += x;
-	s->xx += x * x;
+	double x = log(length);
+
+	return (struct sums){ s.n + times, s.x + times * x, s.xx + times * x * x };
 }
 
-static double variance(const struct sums *s)
+/* Few lengths look more alike than they are. */
+static struct lengths lengths_of(const struct sums *s)
 {
-	return fmax(s->xx / s->n - s->x / s->n * (s->x / s->n), 0);
+	double mean = s->x / s->n, variance = fmax(s->xx / s->n - mean * mean, 0);
+
+	return (struct lengths){ mean, clamp(sqrt(variance + 0.05), 0.3, 1.2) };
 }
 
-static void count_last(struct history *out, const struct exchange *e, size_t i, struct sums *grew, struct sums *beyond)
+/* Density at that length. */
+static double density(const struct lengths *l, double length)
 {
-	size_t last = before_in_session(e, i);
-	uint64_t context = (uint64_t)e[last].prompt + e[last].answer;
-
-	if (last == i || !e[i].answer || !e[last].answer)
-		return;
-	out->follow_last += fits(context, e[i].prompt);
-	out->overlap += e[i].prompt >= e[last].prompt && e[i].prompt < context;
-	if (e[i].prompt < e[last].prompt)
-		return;
-	sums_add(grew, (double)e[i].prompt - e[last].prompt);
-	sums_add(beyond, (double)e[i].prompt - (double)context);
+	return length > 0 ? bell(log(length) - l->mean, l->spread) / length : 0;
 }
 
-static double share_below(const uint64_t *length, size_t n, uint64_t least)
+/* --- a text of its own ------------------------------------------------------------------------------- */
+
+/* Logarithms of prompts, as they are and beside the trend. */
+struct texts {
+	size_t n;
+	double log[HISTORY_EXCHANGES], beside[HISTORY_EXCHANGES];
+	double near_spread, beside_spread, mean;
+	struct sums grown; /* by how much prompts are longer than the one before */
+};
+
+/* Sorts few numbers. */
+static double median(double *v, size_t n)
 {
-	double below = 0;
+	for (size_t i = 1; i < n; i++) {
+		double x = v[i];
+		size_t at = i;
+
+		for (; at && v[at - 1] > x; at--)
+			v[at] = v[at - 1];
+		v[at] = x;
+	}
+	return v[n / 2];
+}
+
+/* How far a prompt is from the middle of its neighbours, in the median. */
+static double usual_distance(const struct texts *t)
+{
+	double away[HISTORY_EXCHANGES];
+
+	for (size_t i = 0; i < t->n; i++) {
+		size_t from = i > AROUND ? i - AROUND : 0, to = i + AROUND + 1 < t->n ? i + AROUND + 1 : t->n;
+		double near[2 * AROUND + 1];
+
+		memcpy(near, t->log + from, (to - from) * sizeof *near);
+		away[i] = fabs(t->log[i] - median(near, to - from));
+	}
+	return 1.48 * median(away, t->n);
+}
+
+/* How far the texts' lengths lie from a line over time. */
+static void set_beside(struct texts *t, const struct exchange *e)
+{
+	double v[HISTORY_EXCHANGES], middle = ((double)t->n - 1) / 2, mean = 0, ii = 0, ip = 0, center;
+
+	for (size_t i = 0; i < t->n; i++)
+		mean += e[i].prompt / (double)t->n;
+	for (size_t i = 0; i < t->n; i++) {
+		ii += ((double)i - middle) * ((double)i - middle);
+		ip += ((double)i - middle) * (e[i].prompt - mean);
+	}
+	for (size_t i = 0; i < t->n; i++)
+		v[i] = t->beside[i] =
+			log(e[i].prompt / fmax(mean + ip / fmax(ii, 1) * ((double)i - middle), mean / 4));
+	center = median(v, t->n);
+	for (size_t i = 0; i < t->n; i++)
+		v[i] = fabs(t->beside[i] - center);
+	t->beside_spread = clamp(1.57 * median(v, t->n) * pow((double)t->n, -0.2), 0.01, 0.3);
+}
+
+static void look_at_texts(struct texts *t, const struct exchange *e, size_t n)
+{
+	*t = (struct texts){ .n = n };
+	for (size_t i = 0; i < n; i++) {
+		t->log[i] = log(e[i].prompt);
+		t->mean += t->log[i] / (double)n;
+		if (i && e[i].prompt > e[i - 1].prompt)
+			t->grown = plus(t->grown, (double)e[i].prompt - e[i - 1].prompt, 1);
+	}
+	t->near_spread = clamp(0.6 * usual_distance(t), 0.02, 0.25);
+	set_beside(t, e);
+}
+
+/* As its neighbours are, and as the trend says; of logarithms. */
+static double as_others(const struct texts *t, size_t i)
+{
+	double near = 0, weights = 0, beside = 0;
+
+	for (size_t j = 0; j < t->n; j++) {
+		double weight = FAR + exp(-fabs((double)i - (double)j) / NEAR);
+
+		if (j == i)
+			continue;
+		weights += weight;
+		near += weight * bell(t->log[i] - t->log[j], t->near_spread);
+		beside += bell(t->beside[i] - t->beside[j], t->beside_spread);
+	}
+	return ALIKE * near / weights + ALIKE * beside / (double)(t->n - 1);
+}
+
+/* Longer than the one before, as others are. */
+static double as_grown(const struct texts *t, const struct exchange *e, size_t i)
+{
+	double grown = (double)e[i].prompt - e[i - 1].prompt;
+	struct sums others = grown > 0 ? plus(t->grown, grown, -1) : t->grown;
+	struct lengths usual;
+
+	if (grown <= 0 || others.n < 2)
+		return 0;
+	usual = lengths_of(&others);
+	return t->grown.n / (double)(t->n - 1) * density(&usual, grown);
+}
+
+/* Density of the ith (i > 0) prompt's length. */
+static double of_its_own(const struct texts *t, const struct exchange *e, size_t i)
+{
+	double alike = as_others(t, i) + ANYHOW * bell(t->log[i] - t->mean, 1);
+
+	return (1 - GROWN) * alike / e[i].prompt + GROWN * as_grown(t, e, i);
+}
+
+/* --- from what went before --------------------------------------------------------------------------- */
+
+/* Exchanges that no prompt has gone on from, the latest first. */
+struct waiting {
+	size_t n;
+	uint64_t context[WAITING]; /* tokens */
+};
+
+static void take(struct waiting *w, size_t at)
+{
+	w->n--;
+	memmove(&w->context[at], &w->context[at + 1], (w->n - at) * sizeof *w->context);
+}
+
+static void wait(struct waiting *w, uint64_t context)
+{
+	w->n -= w->n == WAITING;
+	memmove(&w->context[1], &w->context[0], w->n * sizeof *w->context);
+	w->context[0] = context;
+	w->n++;
+}
+
+/* What is learned of messages. */
+struct messages {
+	struct lengths length;
+	double from[WAITING]; /* how many went on from the latest context, the one before, … */
+};
+
+/* The shares of the ranks of n contexts: as learned, and falling where little is. */
+static void rank_shares(const struct messages *m, size_t n, double share[WAITING])
+{
+	double falling = 0, sum = 0;
+
+	for (size_t k = 0; k < n; k++)
+		falling += 1.0 / (double)(k + 2);
+	for (size_t k = 0; k < n; k++)
+		sum += share[k] = m->from[k] + RANK_DRAWS / (double)(k + 2) / falling;
+	for (size_t k = 0; k < n; k++)
+		share[k] /= sum;
+}
+
+/* Density of the prompt's length if it goes on from one of the contexts; *best: the likeliest, whose part is *part. */
+static double going_on(const struct waiting *w, const struct messages *m, uint64_t prompt, size_t *best, double *part)
+{
+	double share[WAITING], sum = 0;
+
+	rank_shares(m, w->n, share);
+	*part = 0;
+	for (size_t k = 0; k < w->n; k++) {
+		double here;
+
+		if (w->context[k] > prompt)
+			continue;
+		here = share[k] * density(&m->length, (double)(prompt - w->context[k]) + 0.5);
+		sum += here;
+		if (here > *part) {
+			*part = here;
+			*best = k;
+		}
+	}
+	return sum;
+}
+
+/* Weighs the exchanges by what is known of messages, and learns from those that go on. */
+static void weigh(struct history *out, const struct exchange *e, size_t n, const double *own, struct messages *m)
+{
+	struct messages learned = *m;
+	struct waiting w = { .n = 0 };
+	struct sums added = { 0, 0, 0 };
+
+	memset(learned.from, 0, sizeof learned.from);
+	out->likelihood = out->follow = out->refed = 0;
+	for (size_t i = 0; i < n; i++) {
+		size_t best = 0;
+		double part, all = going_on(&w, m, e[i].prompt, &best, &part);
+
+		if (w.n)
+			out->likelihood += log(FIRST + (1 - FIRST) * all / own[i]);
+		if ((1 - FIRST) * part > FIRST * own[i]) {
+			added = plus(added, (double)(e[i].prompt - w.context[best]) + 0.5, 1);
+			learned.from[best]++;
+			out->follow++;
+			out->refed += (double)w.context[best];
+			take(&w, best);
+		}
+		if (e[i].answer) /* nobody goes on from what was only read */
+			wait(&w, (uint64_t)e[i].prompt + e[i].answer);
+	}
+	if (added.n >= LEAST)
+		learned.length = lengths_of(&added);
+	*m = learned;
+}
+
+size_t history_fed_anew(struct exchange *to, const struct exchange *e, size_t n)
+{
+	size_t begun = 0;
 
 	for (size_t i = 0; i < n; i++)
-		below += length[i] < least;
-	return below;
+		begun += !e[i].goes_on;
+	if (begun < 2) {
+		memcpy(to, e, n * sizeof *e);
+		return n;
+	}
+	for (size_t i = 0, at = 0; i < n; i++)
+		if (!e[i].goes_on)
+			to[at++] = e[i];
+	return begun;
 }
 
-void history_of(struct history *out, const struct exchange *e, size_t n, size_t conversations)
+void history_of(struct history *out, const struct exchange *e, size_t n)
 {
-	struct waiting w = { .most = conversations };
-	uint64_t matched[HISTORY_EXCHANGES], alone[HISTORY_EXCHANGES];
-	struct sums grew = { 0, 0, 0 }, beyond = { 0, 0, 0 };
-	size_t n_matched = 0, n_alone = 0;
+	struct messages m = { .length.spread = 1.2 };
+	double own[HISTORY_EXCHANGES];
+	struct texts t;
 
-	*out = (struct history){ .n = (double)n, .foreign = (double)NAN };
+	*out = (struct history){ .n = (double)n };
 	if (!n)
 		return;
 	out->first = e[0].prompt;
 	out->last = e[n - 1].prompt;
+	look_at_texts(&t, e, n);
 	for (size_t i = 0; i < n; i++) {
-		struct context next = { (uint64_t)e[i].prompt + e[i].answer, 0, (uint32_t)i }, c;
-
 		out->tokens += e[i].prompt;
 		out->answer += e[i].answer / out->n;
-		out->down += i && e[i].prompt < e[i - 1].prompt;
-		count_last(out, e, i, &grew, &beyond);
-		if (e[i].answer && match(&w, e[i].prompt, &c)) { /* what was only read goes on from nothing */
-			out->refed += (double)c.tokens;
-			out->added += (double)(e[i].prompt - c.tokens);
-			next.depth = c.depth + 1;
-			matched[n_matched++] = e[i].prompt;
-		} else {
-			alone[n_alone++] = e[i].prompt;
-		}
-		out->depth += next.depth / out->n;
-		if (e[i].answer)
-			wait(&w, next);
+		own[i] = i ? of_its_own(&t, e, i) : 1;
 	}
-	qsort(alone, n_alone, sizeof *alone, by_size);
-	out->follow = (double)n_matched;
-	out->foreign = grew.n < VARIANCE_LEAST ? (double)NAN : variance(&beyond) / fmax(variance(&grew), 1);
-	out->astray = n_alone ? share_below(matched, n_matched, alone[(n_alone - 1) * 9 / 10]) / out->n : 0;
-}
+	m.length.mean = log(fmax(out->answer / 2, 8));
+	for (int round = 0; round < ROUNDS; round++) {
+		struct history h = *out;
 
-/* --- answers of their own, and others ------------------------------------------------------------ */
-
-/* One for a context that the prompt continues at once; less the more is added. */
-static double worth(uint64_t added, double mean_answer)
-{
-	return exp(-(double)added / mean_answer);
-}
-
-static double fit_by_length(const struct exchange *e, const uint32_t *answer, size_t n, double mean_answer)
-{
-	struct waiting w = { .most = WAITING };
-	double fit = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		struct context c;
-
-		if (match(&w, e[i].prompt, &c))
-			fit += worth(e[i].prompt - c.tokens, mean_answer);
-		wait(&w, (struct context){ (uint64_t)e[i].prompt + answer[i], 0, (uint32_t)i });
+		weigh(&h, e, n, own, &m);
+		if (!round || h.likelihood > out->likelihood)
+			*out = h;
 	}
-	return fit;
-}
-
-/* Conversations that take turns: each prompt goes on from the exchange that many before. */
-static double fit_by_turn(const struct exchange *e, const uint32_t *answer, size_t n, double mean_answer, size_t turns)
-{
-	double fit = 0;
-
-	for (size_t i = turns; i < n; i++) {
-		uint64_t context = (uint64_t)e[i - turns].prompt + answer[i - turns];
-
-		if (fits(context, e[i].prompt))
-			fit += worth(e[i].prompt - context, mean_answer);
-	}
-	return fit;
-}
-
-static void all_fits(const struct exchange *e, const uint32_t *answer, size_t n, double mean_answer, double fit[FITS])
-{
-	fit[0] = fit_by_length(e, answer, n, mean_answer);
-	for (size_t turns = 1; turns <= TURNS; turns++)
-		fit[turns] = 2 * turns <= n ? fit_by_turn(e, answer, n, mean_answer, turns) : 0;
-}
-
-/* Source: Sebastiano Vigna's splitmix64. */
-static uint64_t draw(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
-/* Answers change places inside groups of ALIKE in that order; where the first group ends varies. */
-static void shuffle(uint32_t *answer, const uint64_t *order, size_t n, uint64_t *random)
-{
-	size_t to = 1 + draw(random) % ALIKE;
-
-	for (size_t from = 0; from < n; from = to, to += ALIKE) {
-		size_t end = to < n ? to : n;
-
-		for (size_t i = end - 1; i > from; i--) {
-			size_t a = (uint32_t)order[i], b = (uint32_t)order[from + draw(random) % (i - from + 1)];
-			uint32_t kept = answer[a];
-
-			answer[a] = answer[b];
-			answer[b] = kept;
-		}
-	}
-}
-
-struct level {
-	double mean, spread;
-};
-
-/* Of column k of n rows. */
-static struct level level_of(const double *value, size_t n, size_t columns, size_t k)
-{
-	struct level l = { 0, 0 };
-
-	for (size_t i = 0; i < n; i++)
-		l.mean += value[i * columns + k] / (double)n;
-	for (size_t i = 0; i < n; i++)
-		l.spread += (value[i * columns + k] - l.mean) * (value[i * columns + k] - l.mean) / (double)n;
-	l.spread = sqrt(l.spread);
-	return l;
-}
-
-/* The best of all ways to fit, in standard deviations of what they reach with other answers. */
-static double best_of(const double fit[FITS], const struct level usual[FITS])
-{
-	double best = 0;
-
-	for (int k = 0; k < FITS; k++)
-		if (usual[k].spread > 1e-6)
-			best = fmax(best, (fit[k] - usual[k].mean) / usual[k].spread);
-	return best;
-}
-
-/* The same, against the best that other answers reach; NAN: all answers are alike. `other`: (SHUFFLES, FITS) numbers to
- * use. */
-static double fits_better(const struct exchange *e, const uint64_t *order, size_t n, double *other)
-{
-	uint32_t answer[HISTORY_EXCHANGES];
-	uint64_t random = 1;
-	double own[FITS], best[SHUFFLES], mean_answer = 0;
-	struct level usual[FITS], chance;
-
-	for (size_t i = 0; i < n; i++) {
-		answer[i] = e[i].answer;
-		mean_answer += e[i].answer / (double)n;
-	}
-	all_fits(e, answer, n, mean_answer, own);
-	for (size_t i = 0; i < SHUFFLES; i++) {
-		shuffle(answer, order, n, &random);
-		all_fits(e, answer, n, mean_answer, other + i * FITS);
-	}
-	for (size_t k = 0; k < FITS; k++)
-		usual[k] = level_of(other, SHUFFLES, FITS, k);
-	for (size_t i = 0; i < SHUFFLES; i++)
-		best[i] = best_of(other + i * FITS, usual);
-	chance = level_of(best, SHUFFLES, 1, 0);
-	return chance.spread > 1e-6 ? (best_of(own, usual) - chance.mean) / chance.spread : (double)NAN;
-}
-
-double history_fits_own(const struct exchange *e, size_t n)
-{
-	double other[SHUFFLES * FITS], by_length, by_time;
-	uint64_t order[HISTORY_EXCHANGES] = { 0 };
-
-	n = n < HISTORY_EXCHANGES ? n : HISTORY_EXCHANGES;
-	for (size_t i = 0; i < n; i++)
-		order[i] = i;
-	by_time = fits_better(e, order, n, other);
-	for (size_t i = 0; i < n; i++)
-		order[i] |= (uint64_t)e[i].prompt << 32;
-	qsort(order, n, sizeof *order, by_size);
-	by_length = fits_better(e, order, n, other);
-	return by_length < by_time || isnan(by_time) ? by_length : by_time;
 }

@@ -479,11 +479,6 @@ void time_breakdown_enter(struct time_book *b, struct time_progress *t, const st
 
 /* --- prompts ------------------------------------------------------------------------------- */
 
-static struct exchange exchange_of(const struct open_exchange *o, const char *session_id)
-{
-	return (struct exchange){ o->prompt, o->answer, (uint32_t)hash_text(HASH_BEGIN, slice_of(session_id)) };
-}
-
 /* The oldest makes room. */
 static void keep_exchange(struct time_book *b, struct time_part *p, struct exchange e)
 {
@@ -494,37 +489,36 @@ static void keep_exchange(struct time_book *b, struct time_part *p, struct excha
 		p->exchange[p->prompts++ % HISTORY_EXCHANGES] = e;
 }
 
-static void exchange_over(struct time_book *b, struct time_part *p, const struct open_exchange *o,
-			  const char *session_id)
+static void exchange_over(struct time_book *b, struct time_part *p, const struct open_exchange *o)
 {
-	if (o->prompt)
-		keep_exchange(b, p, exchange_of(o, session_id));
+	if (o->is.prompt)
+		keep_exchange(b, p, o->is);
 }
 
-void time_breakdown_end(struct time_book *b, struct time_progress *t, const char *session_id)
+void time_breakdown_end(struct time_book *b, struct time_progress *t)
 {
 	for (size_t i = t->n_open; i-- > 0 && t->part && t->part <= b->n_parts;)
-		exchange_over(b, &b->part[t->part - 1], &t->open[i], session_id);
+		exchange_over(b, &b->part[t->part - 1], &t->open[i]);
 	t->n_open = 0;
 }
 
-void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress, const char *session_id)
+void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress)
 {
 	struct time_part *p = progress->part && progress->part <= t->n_parts ? &t->part[progress->part - 1] : NULL;
 
 	for (size_t i = progress->n_open; p && i-- > 0;) {
-		if (!progress->open[i].prompt)
+		if (!progress->open[i].is.prompt)
 			continue;
 		if (p->n_exchanges == HISTORY_EXCHANGES)
 			memmove(p->exchange, p->exchange + 1, --p->n_exchanges * sizeof *p->exchange);
-		p->exchange[p->n_exchanges++] = exchange_of(&progress->open[i], session_id);
+		p->exchange[p->n_exchanges++] = progress->open[i].is;
 		p->prompts++;
 	}
 }
 
 /* That of the sequence, moved to the front; where there are too many, the one without a call for longest is over. */
 static struct open_exchange *open_of(struct time_book *b, struct time_part *p, struct time_progress *t,
-				     uint32_t sequence, const char *session_id)
+				     uint32_t sequence)
 {
 	struct open_exchange now = { .sequence = sequence };
 	size_t at = 0;
@@ -536,24 +530,24 @@ static struct open_exchange *open_of(struct time_book *b, struct time_part *p, s
 	else if (t->n_open < OPEN_EXCHANGES)
 		t->n_open++;
 	else
-		exchange_over(b, p, &t->open[--at], session_id);
+		exchange_over(b, p, &t->open[--at]);
 	memmove(&t->open[1], &t->open[0], at * sizeof *t->open);
 	t->open[0] = now;
 	return &t->open[0];
 }
 
-/* A prompt after the answer begins the next exchange. */
-static void follow_prompt(struct time_book *b, struct time_part *p, struct time_progress *t, const char *session_id,
-			  uint32_t sequence, uint32_t tokens, bool prefill)
+/* A prompt after the answer begins the next exchange. `tokens` were fed to a sequence that has `length` now. */
+static void follow_prompt(struct time_book *b, struct time_part *p, struct time_progress *t, uint32_t sequence,
+			  uint64_t length, uint32_t tokens, bool prefill)
 {
 	struct open_exchange *o =
-		t->n_open && t->open[0].sequence == sequence ? &t->open[0] : open_of(b, p, t, sequence, session_id);
+		t->n_open && t->open[0].sequence == sequence ? &t->open[0] : open_of(b, p, t, sequence);
 
 	if (prefill && !o->in_prompt) {
-		exchange_over(b, p, o, session_id);
-		*o = (struct open_exchange){ .sequence = sequence };
+		exchange_over(b, p, o);
+		*o = (struct open_exchange){ .sequence = sequence, .is.goes_on = length > tokens };
 	}
-	*(prefill ? &o->prompt : &o->answer) += tokens;
+	*(prefill ? &o->is.prompt : &o->is.answer) += tokens;
 	o->in_prompt = prefill;
 }
 
@@ -848,7 +842,7 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const str
 	process = &b->process[t->process - 1];
 	s->renewed += p->steps && !process->end_us;
 	enlarge(p, s, time_us, time_us, 1);
-	follow_prompt(b, p, t, session_id, c->sequence[row], tokens, prefill);
+	follow_prompt(b, p, t, c->sequence[row], c->sequence_length[row], tokens, prefill);
 	tokens = tokens ? tokens : 1;
 	if (!isnan(ms))
 		add_times(b, p, s, t, c, row, tokens, ms, prefill);
@@ -976,7 +970,7 @@ void time_breakdown_start(struct time_book *b, struct time_progress *t, const st
 {
 	struct time_part *p;
 
-	time_breakdown_end(b, t, who->session_id);
+	time_breakdown_end(b, t);
 	*t = (struct time_progress){ .part = 0 };
 	p = enter(b, t, who, rec->session);
 	if (!p)

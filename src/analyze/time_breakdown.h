@@ -160,8 +160,9 @@ struct time_progress {
 	uint32_t sequence, newest; /* of the last call, and the highest */
 	uint64_t length;           /* of that sequence, in tokens, as its last call says */
 	struct open_exchange {
-		uint32_t sequence, prompt, answer; /* tokens */
+		uint32_t sequence;
 		bool in_prompt;
+		struct exchange is;
 	} open[OPEN_EXCHANGES]; /* (n_open), the one of the last call first */
 	struct first_call first[FIRST_CALLS];
 };
@@ -236,12 +237,12 @@ void time_breakdown_take(struct time_book *b, struct time_progress *t, const str
 void time_breakdown_start(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			  const struct record *rec);
 /* The session's exchanges are over. */
-void time_breakdown_end(struct time_book *b, struct time_progress *t, const char *session_id);
+void time_breakdown_end(struct time_book *b, struct time_progress *t);
 
 /* NULL when memory is out. */
 struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena);
 /* Counts the session's exchanges that are not over yet. */
-void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress, const char *session_id);
+void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress);
 
 /* The host of host:pid, as bytes of it; are both on the same one? */
 size_t host_length(const char *instance);
