@@ -113,8 +113,7 @@ static void set_beside(struct texts *t, const struct exchange *e)
 		ip += ((double)i - middle) * (e[i].prompt - mean);
 	}
 	for (size_t i = 0; i < t->n; i++)
-		v[i] = t->beside[i] =
-			log(e[i].prompt / fmax(mean + ip / fmax(ii, 1) * ((double)i - middle), mean / 4));
+		v[i] = t->beside[i] = log(e[i].prompt / fmax(mean + ip / fmax(ii, 1) * ((double)i - middle), mean / 4));
 	center = median(v, t->n);
 	for (size_t i = 0; i < t->n; i++)
 		v[i] = fabs(t->beside[i] - center);

@@ -1,13 +1,12 @@
 /* history.h - do prompts hold the conversation before them? Judged by lengths alone: prompt = earlier prompt + its
- * answer
- * + a message, in one conversation or in many at the same time.
+ * answer + a message, in one conversation or in many at the same time.
  *
- * Two explanations of each prompt's length are weighed. It goes on from one of the contexts (prompt and answer) that wait
- * for the next prompt: then what it adds is about as long as other messages are, and the contexts that go on are the
- * latest ones, or those that always are so many exchanges back. Or it is a text of its own: then it is about as long as the
- * texts around it, as their trend says, or longer than the one before by about as much as others are. The sum of the
- * logarithms of these ratios is high for conversations in any order, and low for documents, sorted or not, for
- * prompts that share a beginning, and for lengths that grow as time goes by.
+ * Two explanations of each prompt's length are weighed. It goes on from one of the contexts (prompt and answer) that
+ * wait for the next prompt: then what it adds is about as long as other messages are, and the contexts that go on are
+ * the latest ones, or those that always are so many exchanges back. Or it is a text of its own: then it is about as
+ * long as the texts around it, as their trend says, or longer than the one before by about as much as others are. The
+ * sum of the logarithms of these ratios is high for conversations in any order, and low for documents, sorted or not,
+ * for prompts that share a beginning, and for lengths that grow as time goes by.
  *
  * Ownership  none; the exchanges are read during the call.
  * Cost       O(n^2): some 20 ms for HISTORY_EXCHANGES.
