@@ -42,16 +42,19 @@ static inline bool same_record(const struct record *a, const struct record *b)
 	return same_values(a->session, b->session) && same_values(a->extra, b->extra);
 }
 
-/* A line as a text of its own, in memory that ends with what may be read behind it. */
+/* A line as a text of its own, in memory that ends with what may be read behind it: bytes of all sorts, by the line's
+ * length, since they must not matter. */
 static inline char *text_of_line(struct slice line)
 {
+	static const char behind[] = "\n\0\"}\xff{7,";
 	char *text = malloc(line.n + 1 + DECODE_PADDING);
 
 	if (!text)
 		return NULL;
 	if (line.n)
 		memcpy(text, line.p, line.n);
-	memset(text + line.n, '\n', 1 + DECODE_PADDING);
+	text[line.n] = '\n';
+	memset(text + line.n + 1, behind[line.n % (sizeof behind - 1)], DECODE_PADDING);
 	return text;
 }
 

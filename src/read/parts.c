@@ -95,6 +95,7 @@ static int read_on(struct reading *r, size_t bytes, const char *name, struct err
 		r->got += (size_t)n;
 		r->at_end = !n;
 	}
+	memset(text_of(r) + r->got, 0, DECODE_PADDING + 1); /* a last line may get its end there */
 	return 0;
 }
 

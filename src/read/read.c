@@ -681,6 +681,7 @@ static int hand_out(struct reader *r, struct block *b, size_t upto, struct err *
 	if (!grow(&b->memory, &b->cap, rest + BLOCK_BYTES + DECODE_PADDING + 1))
 		return no_memory(err);
 	memcpy(b->memory, r->buffer + upto, rest);
+	memset(r->buffer + r->end, 0, DECODE_PADDING);
 	b->text = (struct slice){ r->buffer + r->start, upto - r->start };
 	r->buffer = b->memory;
 	r->cap = b->cap;

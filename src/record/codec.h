@@ -75,7 +75,9 @@ enum decode_result record_decode(struct record_decoder *d, struct slice line, st
 
 enum { DECODE_PADDING = 128, DECODE_LINE_MAX = 16 << 20 };
 
-/* Feeds a text of whole lines, each with its line end; the DECODE_PADDING bytes after it must be readable. */
+/* Feeds a text of whole lines, each with its line end; the DECODE_PADDING bytes after it must be readable. What
+ * they hold changes nothing: vectors that reach into them are cut at the text's end before a line or a value is made of
+ * them. Readers of files write them, so that tools that watch for undefined bytes have nothing to report. */
 void record_decoder_feed(struct record_decoder *d, struct slice text);
 
 /* Decodes the next line of the text in the same way. False at the end of the text. Decoded lines stay valid until
