@@ -100,6 +100,8 @@ def load(path: str) -> RunSettings:
         if name in seen:
             raise RwkvmonError(f"{path}:{number}: {name} is given twice")
         seen.add(name)
+        if not text and (name in _RUN or name in _MONITOR):
+            raise RwkvmonError(f"{path}:{number}: {name}: its value is empty")
         try:
             if name in _RUN:
                 run[name.replace("-", "_")] = _READ[name](text)

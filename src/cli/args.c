@@ -124,10 +124,15 @@ static bool is_optional(const struct option_spec *o)
 	return *o->argument == '[';
 }
 
-/* For an option whose value may be left out: is the next word its value? */
-static bool may_be_address(const char *word)
+/* For an option whose value may be left out: is the next word its value? What is neither an address nor there as a file
+ * is a mistaken address rather than a log that is missing; so is every word of a command without arguments. */
+static bool may_be_address(enum command_id command, const char *word)
 {
-	return *word != '-' && (strchr(word, ':') || word[strspn(word, "0123456789.")] == 0);
+	if (*word == '-')
+		return false;
+	if (strchr(word, ':') || word[strspn(word, "0123456789.")] == 0 || !*command_specs[command].arguments)
+		return true;
+	return !strpbrk(word, "/*?[") && access(word, F_OK);
 }
 
 static bool is_flag(const struct option_spec *o)
@@ -160,12 +165,36 @@ static int note_given(struct options *opts, const struct option_spec *o, struct 
 	return 0;
 }
 
-/* An empty value is mostly a shell's variable that is not set; only a text to continue may be empty. */
-static int check_filled(const struct option_spec *o, const char *value, struct err *err)
+/* `label` names what the user wrote. An empty value is mostly a shell's variable that is not set; only a text to
+ * continue may be empty. */
+static int check_filled(const struct option_spec *o, const char *label, const char *value, struct err *err)
 {
-	if (*value || !strcmp(o->name, "prompt"))
+	if (is_flag(o) || *value || !strcmp(o->name, "prompt"))
 		return 0;
-	return err_set(err, ERR_USAGE, "--%s: its %s is empty", o->name, o->argument);
+	return err_set(err, ERR_USAGE, "%s: its %s is empty", label, is_setting_flag(o) ? "yes|no" : o->argument);
+}
+
+/* Is the word one of the command's options, rather than the value of the one before it? */
+static bool is_option(enum command_id command, const char *word)
+{
+	if (word[0] != '-' || !word[1])
+		return false;
+	if (word[1] != '-')
+		return !word[2] && find(command, (struct slice){ "", 0 }, word[1]);
+	return find(command, (struct slice){ word + 2, strcspn(word + 2, "=") }, 0);
+}
+
+/* The value in the next word. */
+static int take_next(const char **value, const struct option_spec *o, enum command_id command, const char *next,
+		     struct err *err)
+{
+	*value = next;
+	if (next && !is_option(command, next))
+		return 0;
+	err_set(err, ERR_USAGE, "--%s: its %s is missing", o->name, o->argument);
+	return next ? err_hint(err, "behind it stands the option %s; if that is the value, write --%s=%s", next,
+			       o->name, next)
+		    : -ERR_USAGE;
 }
 
 /* Takes the option at argv[*i]; *i ends at the last word used. */
@@ -189,16 +218,13 @@ static int parse_option(struct options *opts, enum command_id command, int argc,
 		value = equals + 1;
 	if (is_flag(o) && value)
 		return err_set(err, ERR_USAGE, "--%s takes no value", o->name);
-	if (!value && is_optional(o) && (*i + 1 == argc || !may_be_address(argv[*i + 1])))
+	if (!value && is_optional(o) && (*i + 1 == argc || !may_be_address(command, argv[*i + 1])))
 		return store(opts, o, label, "", err);
 	if (!value && is_setting_flag(o))
 		value = "yes";
-	if (!is_flag(o) && !value) {
-		if (*i + 1 == argc)
-			return err_set(err, ERR_USAGE, "--%s: its %s is missing", o->name, o->argument);
-		value = argv[++*i];
-	}
-	if (!is_flag(o) && check_filled(o, value, err))
+	if (!is_flag(o) && !value && take_next(&value, o, command, ++*i < argc ? argv[*i] : NULL, err))
+		return -ERR_USAGE;
+	if (check_filled(o, label, value, err))
 		return -ERR_USAGE;
 	return store(opts, o, label, value, err);
 }
@@ -282,6 +308,8 @@ static int store_line(struct options *opts, enum command_id command, const struc
 		return 0;
 	opts->has[o - option_specs] = true;
 	snprintf(label, sizeof label, "%s:%d: %s", opts->settings, value->line, key->text);
+	if (!is_optional(o) && check_filled(o, label, value->text, err))
+		return -ERR_USAGE;
 	if (is_flag(o) && ((rc = setting_read(&read, &yes_or_no, label, value->text, err)) || !read.count))
 		return rc;
 	return store(opts, o, label, value->text, err);

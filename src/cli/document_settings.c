@@ -74,6 +74,9 @@ void document_settings(struct buf *out)
 		"  other option that is given twice is a usage error.\n"
 		"- `@FILE` in place of a secret reads the secret from a file, so that neither `ps` nor the environment "
 		"shows it.\n"
+		"- A value that is empty is a usage error, as an option and in a file; only `--prompt` may be. An "
+		"option that "
+		"lacks its value does not\n  take the next option for it.\n"
 		"- An empty variable counts as not set. Programs with more rights than their user (setuid) read no "
 		"variables.\n\n"
 		"| option | variable | member of `struct rwkvmon_config` | |\n|---|---|---|---|\n");

@@ -332,6 +332,7 @@ class Collecting(Folder):
                            ("threads: 0\n", ':1: threads: found "0", expected a whole number'), ("threads: [1, 2]\n", ":1: expected one option"),
                            ("- threads\n", ":1: expected one option"), ("threads\n", ":1: expected one option"),
                            ("skip-zeros: yes\n", ":1: skip-zeros: the package rwkv"), ("log-keep: many\n", ":1: log-keep: found"),
+                           ("threads: 1\nstrategy: ''\n", ":2: strategy: its value is empty"), ('instance: ""\n', ":1: instance: its value is empty"),
                            ("threads: 1\nthreads: 2\n", ":2: threads is given twice")):
             with self.assertRaisesRegex(RwkvmonError, "chosen.yaml" + said):
                 self.settings_of(text)

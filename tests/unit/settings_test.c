@@ -3,10 +3,13 @@
  * --table it prints what Python must come to as well: name, sample, what stands in the configuration then. */
 #include "test.h"
 
+#include "base/file.h"
 #include "cli/args.h"
 #include "spec/settings.h"
 
 #include <rwkvmon.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 /* What stands in a member, as text; the kinds' C types are those of the header. */
 static void show(struct buf *out, const struct rwkvmon_config *cfg, enum setting_id id)
@@ -264,6 +267,109 @@ static void no_option_overrides_an_earlier_one(void **state)
 		}
 }
 
+static bool may_stand_alone(const struct option_spec *o)
+{
+	return o->kind == OPTION_IS_FLAG || *o->argument == '[' ||
+	       (o->kind == OPTION_IS_SETTING && setting_specs[o->offset].kind == SETTING_IS_FLAG);
+}
+
+/* Is there a form that not every text has? */
+static bool has_form(const struct option_spec *o)
+{
+	const enum setting_kind kind = o->kind == OPTION_IS_SETTING ? setting_specs[o->offset].kind : SETTING_IS_TEXT;
+
+	return o->kind == OPTION_IS_COUNT || o->kind == OPTION_IS_NUMBER ||
+	       (kind != SETTING_IS_TEXT && kind != SETTING_IS_OUTPUT && kind != SETTING_IS_LIST);
+}
+
+/* The words are refused, with a message that names the option. */
+static void refused(enum command_id command, const struct option_spec *o, char *a, char *b)
+{
+	struct options opts;
+	struct err err;
+	const int rc = parse(command, &opts, &err, a, b, NULL, NULL);
+
+	if (rc != -ERR_USAGE || !strstr(err.text, o->name))
+		fail_msg("%s %s %s: %d %s", command_specs[command].name, a, b ? b : "", rc, err.text);
+	args_free(&opts);
+}
+
+static void refused_in_file(enum command_id command, const struct option_spec *o, const char *path, char *settings)
+{
+	struct options opts;
+	struct err err;
+	char line[200];
+
+	snprintf(line, sizeof line, "# the first line\n%s:\n", o->name);
+	assert_int_equal(file_write(path, slice_of(line), NULL), 0);
+	snprintf(line, sizeof line, "%s:2: %s: ", path, o->name);
+	if (parse(command, &opts, &err, settings, NULL, NULL, NULL) != -ERR_USAGE ||
+	    strncmp(err.text, line, strlen(line)) != 0)
+		fail_msg("%s: an empty %s in a file: %s", command_specs[command].name, o->name, err.text);
+	args_free(&opts);
+}
+
+/* Of every option of every command: a value that is missing, empty or of no such form is refused. */
+static void no_option_takes_a_value_that_is_none(void **state)
+{
+	char path[] = "/tmp/rwkvmon-settings-XXXXXX", settings[80], alone[80], empty[80], odd[80], next[] = "--help";
+
+	(void)state;
+	close(mkstemp(path));
+	snprintf(settings, sizeof settings, "--settings=%s", path);
+	for (int c = 0; c < COMMAND_COUNT; c++)
+		for (size_t i = 0; i < option_specs_n; i++) {
+			const struct option_spec *o = &option_specs[i];
+			const enum command_id command = (enum command_id)c;
+			const bool takes_file = command == COMMAND_RUN || command == COMMAND_CHAT;
+
+			if (!(o->commands >> c & 1) || o->kind == OPTION_IS_FLAG)
+				continue;
+			snprintf(alone, sizeof alone, "--%s", o->name);
+			snprintf(empty, sizeof empty, "--%s=", o->name);
+			snprintf(odd, sizeof odd, "--%s=x!", o->name);
+			if (!may_stand_alone(o))
+				refused(command, o, alone, NULL);
+			if (!may_stand_alone(o))
+				refused(command, o, alone, next);
+			if (strcmp(o->name, "prompt"))
+				refused(command, o, empty, NULL);
+			if (has_form(o))
+				refused(command, o, odd, NULL);
+			if (takes_file && *o->argument != '[' && strcmp(o->name, "prompt") &&
+			    strcmp(o->name, "settings") && strcmp(o->name, "lang"))
+				refused_in_file(command, o, path, settings);
+		}
+	unlink(path);
+}
+
+/* Neither a log that is missing nor one of the logs: an address that is none. */
+static void a_word_behind_listen_is_an_address_or_a_log(void **state)
+{
+	char listen[] = "--listen", word[] = "x", path[] = "logs/x", there[] = "/dev/null", address[] = "0.0.0.0:0";
+	struct options opts;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(parse(COMMAND_SERVE, &opts, &err, listen, word, NULL, NULL), 0);
+	assert_string_equal(option_setting(&opts, SETTING_listen), "x");
+	args_free(&opts);
+	assert_int_equal(parse(COMMAND_SERVE, &opts, &err, listen, address, path, NULL), 0);
+	assert_string_equal(option_setting(&opts, SETTING_listen), address);
+	assert_int_equal(opts.n_arguments, 1);
+	args_free(&opts);
+	assert_int_equal(parse(COMMAND_SERVE, &opts, &err, listen, path, NULL, NULL), 0);
+	assert_string_equal(option_setting(&opts, SETTING_listen), "");
+	assert_int_equal(opts.n_arguments, 1);
+	args_free(&opts);
+	assert_int_equal(parse(COMMAND_SERVE, &opts, &err, listen, there, NULL, NULL), 0);
+	assert_int_equal(opts.n_arguments, 1);
+	args_free(&opts);
+	assert_int_equal(parse(COMMAND_RUN, &opts, &err, listen, there, NULL, NULL), 0);
+	assert_string_equal(option_setting(&opts, SETTING_listen), there);
+	args_free(&opts);
+}
+
 static void flags_and_addresses_may_stand_alone(void **state)
 {
 	char tokens[] = "--log-tokens", no[] = "--log-text=no", listen[] = "--listen", next[] = "-q", text[] = "often",
@@ -396,6 +502,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(from_variables_of_the_command_line),
 		cmocka_unit_test(an_option_comes_before_its_variable),
 		cmocka_unit_test(no_option_overrides_an_earlier_one),
+		cmocka_unit_test(no_option_takes_a_value_that_is_none),
+		cmocka_unit_test(a_word_behind_listen_is_an_address_or_a_log),
 		cmocka_unit_test(flags_and_addresses_may_stand_alone),
 		cmocka_unit_test(what_is_wrong_is_said),
 		cmocka_unit_test(presets_are_the_defaults),
