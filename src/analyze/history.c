@@ -6,16 +6,17 @@
 
 enum {
 	WAITING = 16, /* contexts at the same time; the oldest makes room */
-	ROUNDS = 6,   /* of learning how long messages are and how far back they reach */
+	ROUNDS = 6,   /* of learning what is usual here */
 	LEAST = 3,    /* messages to learn from */
 	AROUND = 4,   /* neighbours on each side, whose lengths are alike */
 };
 
-static const double FIRST = 0.1;      /* share of prompts that go on from nothing */
-static const double NEAR = 8;         /* exchanges after which a neighbour counts a third */
-static const double FAR = 0.1;        /* weight of the others */
-static const double GROWN = 0.3;      /* weights of the explanations as a text of its own, which sum up to 1 … */
-static const double ALIKE = 0.45;     /* … of the rest: as long as its neighbours, and as the trend says */
+static const double FIRST = 0.1; /* share of prompts that go on from nothing */
+static const double NEAR = 8;    /* exchanges after which a neighbour counts a third */
+static const double FAR = 0.1;   /* weight of the others */
+static const double GROWN = 0.3; /* share of texts that are longer than the one before by about as much as others … */
+static const double GROWN_DRAWS = 16; /* … and so many texts that is worth */
+static const double ALIKE = 0.45;     /* weights of the others: as long as neighbours are, and as the trend says … */
 static const double ANYHOW = 0.1;     /* … and as any of the texts */
 static const double RANK_DRAWS = 8;   /* exchanges that what is usual about ranks is worth */
 static const double ROOT_TAU = 2.507; /* sqrt(2 pi) */
@@ -48,12 +49,12 @@ static struct sums plus(struct sums s, double length, double times)
 	return (struct sums){ s.n + times, s.x + times * x, s.xx + times * x * x };
 }
 
-/* Few lengths look more alike than they are. */
+/* Few lengths look more alike than they are: one more, 1.6 times as long, is counted in. */
 static struct lengths lengths_of(const struct sums *s)
 {
-	double mean = s->x / s->n, variance = fmax(s->xx / s->n - mean * mean, 0);
+	double mean = s->x / s->n, squares = fmax(s->xx - s->n * mean * mean, 0);
 
-	return (struct lengths){ mean, clamp(sqrt(variance + 0.05), 0.3, 1.2) };
+	return (struct lengths){ mean, clamp(sqrt((squares + 0.25) / (s->n + 1)), 0.03, 1.2) };
 }
 
 /* Density at that length. */
@@ -163,12 +164,25 @@ static double as_grown(const struct texts *t, const struct exchange *e, size_t i
 	return t->grown.n / (double)(t->n - 1) * density(&usual, grown);
 }
 
-/* Density of the ith (i > 0) prompt's length. */
-static double of_its_own(const struct texts *t, const struct exchange *e, size_t i)
+/* Densities of the prompts' lengths. */
+static void of_their_own(double *own, const struct texts *t, const struct exchange *e)
 {
-	double alike = as_others(t, i) + ANYHOW * bell(t->log[i] - t->mean, 1);
+	double grown[HISTORY_EXCHANGES], share = GROWN;
 
-	return (1 - GROWN) * alike / e[i].prompt + GROWN * as_grown(t, e, i);
+	own[0] = grown[0] = 1; /* not weighed */
+	for (size_t i = 1; i < t->n; i++) {
+		own[i] = (as_others(t, i) + ANYHOW * bell(t->log[i] - t->mean, 1)) / e[i].prompt;
+		grown[i] = as_grown(t, e, i);
+	}
+	for (int round = 0; round < ROUNDS; round++) {
+		double sum = GROWN * GROWN_DRAWS;
+
+		for (size_t i = 1; i < t->n; i++)
+			sum += share * grown[i] / (share * grown[i] + (1 - share) * own[i]);
+		share = sum / ((double)t->n - 1 + GROWN_DRAWS);
+	}
+	for (size_t i = 1; i < t->n; i++)
+		own[i] = share * grown[i] + (1 - share) * own[i];
 }
 
 /* --- from what went before --------------------------------------------------------------------------- */
@@ -295,8 +309,8 @@ void history_of(struct history *out, const struct exchange *e, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		out->tokens += e[i].prompt;
 		out->answer += e[i].answer / out->n;
-		own[i] = i ? of_its_own(&t, e, i) : 1;
 	}
+	of_their_own(own, &t, e);
 	m.length.mean = log(fmax(out->answer / 2, 8));
 	for (int round = 0; round < ROUNDS; round++) {
 		struct history h = *out;
