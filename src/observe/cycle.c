@@ -5,8 +5,7 @@
 #include <string.h>
 
 enum {
-	FAITHFUL = 85, /* of CYCLE_WINDOW */
-	PLACE_MODULUS = 65535,
+	FAITHFUL = 85,     /* of CYCLE_WINDOW */
 	DIFFERS_COSTS = 5, /* tokens that do not differ: one in 7 may */
 	SCORE_MOST = 16 * DIFFERS_COSTS,
 	SHIFT_MOST = 3,  /* tokens that are inserted or removed in one period */
@@ -28,33 +27,40 @@ static uint32_t places_of(const struct cycle *c)
 	return UINT32_C(1) << (64 - c->shift);
 }
 
+/* Of the ring of high bytes. */
+static uint32_t exact_cap(const struct cycle *c)
+{
+	return c->cap < CYCLE_EXACT ? c->cap : CYCLE_EXACT;
+}
+
 /* An empty one. */
 static bool allocate(struct cycle *c, uint32_t cap)
 {
 	uint32_t places = places_for(cap);
-	uint16_t *token = malloc(cap * sizeof *token), *place = calloc(places, sizeof *place);
 
-	if (!token || !place) {
-		free(token);
-		free(place);
-		return false;
-	}
-	c->token = token;
-	c->place = place;
 	c->cap = cap;
 	c->shift = 64 - (uint32_t)__builtin_ctz(places);
+	c->mark = calloc(1, cap + exact_cap(c) + places);
+	if (!c->mark)
+		return false;
+	c->high = c->mark + cap;
+	c->place = c->high + exact_cap(c);
 	return true;
 }
 
 bool cycle_open_whole(struct cycle *c)
 {
-	return allocate(c, CYCLE_RING);
+	struct cycle whole = *c;
+
+	if (!allocate(&whole, CYCLE_RING))
+		return false;
+	*c = whole;
+	return true;
 }
 
 void cycle_close(struct cycle *c)
 {
-	free(c->token);
-	free(c->place);
+	free(c->mark);
 	*c = (struct cycle){ 0 };
 }
 
@@ -62,8 +68,8 @@ void cycle_reset(struct cycle *c)
 {
 	if (c->cap)
 		memset(c->place, 0, places_of(c) * sizeof *c->place);
-	c->n = c->generated = c->run = 0;
-	c->period = c->at = c->held = 0;
+	c->n = c->generated = c->run = c->gram = 0;
+	c->period = c->at = c->held = c->exact = 0;
 	c->equal[0] = c->equal[1] = 0;
 	c->near = (struct cycle_near){ 0 };
 }
@@ -74,27 +80,49 @@ uint16_t cycle_fingerprint(uint32_t token)
 	return (uint16_t)(token ^ (token >> 16) * 40503u);
 }
 
-/* The token `back` positions before the last one. */
-static uint16_t before(const struct cycle *c, uint32_t back)
+/* What makes a mark of a low byte, and the other way round: ids that differ in one of their bytes differ in it. */
+static uint8_t turned(uint32_t high)
+{
+	return (uint8_t)(high * 157);
+}
+
+/* Where the token `back` positions before the last one is in the ring. */
+static uint32_t slot(const struct cycle *c, uint32_t back)
 {
 	uint32_t distance = back + 1;
 
-	return c->token[c->at >= distance ? c->at - distance : c->at + c->cap - distance];
+	return c->at >= distance ? c->at - distance : c->at + c->cap - distance;
 }
 
-/* Of the run of tokens that ends `back` tokens before the last one. */
-static uint32_t place_of(const struct cycle *c, uint32_t back)
+/* Are the tokens so many positions before the last one equal? */
+static bool same(const struct cycle *c, uint32_t back, uint32_t further)
 {
-	uint64_t h = 0;
+	uint32_t a = slot(c, back), b = slot(c, further);
 
-	for (uint32_t i = 0; i < CYCLE_GRAM; i++)
-		h = (h ^ before(c, back + i)) * UINT64_C(0x9e3779b97f4a7c15);
-	return (uint32_t)(h >> c->shift);
+	return c->mark[a] == c->mark[b] &&
+	       (further >= c->exact || c->high[a % CYCLE_EXACT] == c->high[b % CYCLE_EXACT]);
 }
 
-static uint16_t position(uint64_t n)
+static uint32_t place_of(const struct cycle *c)
 {
-	return (uint16_t)(n % PLACE_MODULUS + 1);
+	return (uint32_t)(c->gram * UINT64_C(0xff51afd7ed558ccd) >> c->shift);
+}
+
+static void put(struct cycle *c, uint8_t mark, uint8_t high)
+{
+	c->mark[c->at] = mark;
+	c->high[c->at % CYCLE_EXACT] = high;
+	c->gram = c->gram << 8 | mark;
+	c->at = c->at + 1 == c->cap ? 0 : c->at + 1;
+	c->held += c->held < c->cap;
+	c->exact += c->exact < exact_cap(c);
+}
+
+/* The last token ends a run that stands there. */
+static void put_place(struct cycle *c)
+{
+	if (c->held >= CYCLE_GRAM)
+		c->place[place_of(c)] = (uint8_t)(slot(c, 0) / CYCLE_BLOCK);
 }
 
 /* A copy with a ring for so many, at least what is held, and a table as if it had always been so long. */
@@ -104,12 +132,15 @@ static bool copy(struct cycle *to, const struct cycle *from, uint32_t cap)
 
 	if (!allocate(&c, cap))
 		return false;
-	for (uint32_t i = 0; i < c.held; i++)
-		c.token[i] = before(from, c.held - 1 - i);
-	c.at = c.held == cap ? 0 : c.held;
-	for (uint32_t back = c.held; back-- > 0;)
-		if (back + CYCLE_GRAM <= c.held)
-			c.place[place_of(&c, back)] = position(c.n - back);
+	c.at = c.held = c.exact = 0;
+	c.gram = 0;
+	for (uint32_t back = from->held; back-- > 0;) {
+		uint32_t at = slot(from, back);
+
+		put(&c, from->mark[at], from->high[at % CYCLE_EXACT]);
+		put_place(&c);
+	}
+	c.exact = from->exact;
 	*to = c;
 	return true;
 }
@@ -130,15 +161,13 @@ static void grow(struct cycle *c)
 
 	if (!copy(c, &old, old.cap ? 2 * old.cap : CYCLE_SMALL))
 		return;
-	free(old.token);
-	free(old.place);
+	free(old.mark);
 }
 
-/* Different runs of tokens may share a place in the table. */
 static bool stands_at(const struct cycle *c, uint32_t period)
 {
 	for (uint32_t i = 0; i < CYCLE_GRAM; i++)
-		if (before(c, i) != before(c, i + period))
+		if (!same(c, i, i + period))
 			return false;
 	return true;
 }
@@ -166,14 +195,14 @@ static void note_equal(struct cycle *c, bool equal)
 static void note_near(struct cycle *c)
 {
 	struct cycle_near *n = &c->near;
-	uint16_t now = before(c, 0), one = before(c, c->period);
 	bool twice = 2 * c->period + CYCLE_GRAM < CYCLE_RING && 2 * c->period < c->held && n->run > c->period;
-	uint16_t two = twice ? before(c, 2 * c->period) : one;
-	bool back = now != one && one != two && now == two;
+	bool as_one = c->equal[0] & 1;
+	bool differed = !as_one && twice && !same(c, c->period, 2 * c->period);
+	bool back = differed && same(c, 0, 2 * c->period);
 
 	n->back += back;
-	n->again += now != one && one != two && !back;
-	n->score += now == one || back ? 1 : -DIFFERS_COSTS;
+	n->again += differed && !back;
+	n->score += as_one || back ? 1 : -DIFFERS_COSTS;
 	n->score = n->score < SCORE_MOST ? n->score : SCORE_MOST;
 	n->run++;
 	if (n->score < 0)
@@ -192,24 +221,36 @@ static void keep_period(struct cycle *c, uint32_t period)
 	c->period = period;
 	c->equal[0] = c->equal[1] = c->run = 0;
 	for (uint32_t i = window; i > 0; i--)
-		note_equal(c, before(c, i - 1) == before(c, i - 1 + period));
+		note_equal(c, same(c, i - 1, i - 1 + period));
 	if (c->run < window)
 		return;
-	for (run = window; run < known && before(c, (uint32_t)run) == before(c, (uint32_t)run + period);)
+	for (run = window; run < known && same(c, (uint32_t)run, (uint32_t)run + period);)
 		run++;
 	c->run = run < c->generated ? run : c->generated;
+}
+
+/* How far back in that block the run of tokens last occurred; 0: it did not. */
+static uint32_t find_in(const struct cycle *c, uint32_t block)
+{
+	uint32_t last = slot(c, 0);
+
+	for (uint32_t at = (block + 1) * CYCLE_BLOCK; at-- > block * CYCLE_BLOCK;) {
+		uint32_t back = last > at ? last - at : last + c->cap - at;
+
+		if (c->mark[at] == (uint8_t)c->gram && back <= CYCLE_PERIOD_MAX && back + CYCLE_GRAM <= c->held &&
+		    stands_at(c, back))
+			return back;
+	}
+	return 0;
 }
 
 /* How far back the run of tokens last occurred, according to the table; 0: not found. */
 static uint32_t last_stand(struct cycle *c)
 {
-	uint32_t place = place_of(c, 0), now = position(c->n), then = c->place[place], back;
+	uint32_t back = find_in(c, c->place[place_of(c)]);
 
-	c->place[place] = (uint16_t)now;
-	if (!then)
-		return 0;
-	back = now > then ? now - then : now + PLACE_MODULUS - then;
-	return back <= CYCLE_PERIOD_MAX && back + CYCLE_GRAM <= c->held ? back : 0;
+	put_place(c);
+	return back;
 }
 
 /* While few tokens differ, the period stays, unless the last ones all differ: then a token was inserted or removed. */
@@ -228,13 +269,14 @@ static bool repeats_better_at(const struct cycle *c, uint32_t period)
 		return false;
 	if (period == c->period || c->run >= LONGER_RUN || c->held < period + LONGER_RUN || c->generated < LONGER_RUN)
 		return false;
-	while (run < LONGER_RUN && before(c, run) == before(c, run + period))
+	while (run < LONGER_RUN && same(c, run, run + period))
 		run++;
 	return run == LONGER_RUN;
 }
 
 void cycle_push(struct cycle *c, uint32_t token, bool generated)
 {
+	uint16_t stored = cycle_fingerprint(token);
 	uint32_t back;
 
 	if (c->held == c->cap && c->cap < CYCLE_RING)
@@ -242,26 +284,25 @@ void cycle_push(struct cycle *c, uint32_t token, bool generated)
 	if (!c->cap)
 		return;
 	c->generated = generated ? c->generated + 1 : 0;
-	c->token[c->at] = cycle_fingerprint(token);
-	c->at = c->at + 1 == c->cap ? 0 : c->at + 1;
+	put(c, (uint8_t)(stored ^ turned(stored >> 8)), (uint8_t)(stored >> 8));
 	c->n++;
-	c->held += c->held < c->cap;
 	if (c->period)
-		note_equal(c, before(c, 0) == before(c, c->period));
+		note_equal(c, same(c, 0, c->period));
 	if (c->period && generated)
 		note_near(c);
 	else
 		c->near = (struct cycle_near){ 0 };
-	if (c->n < CYCLE_GRAM)
+	if (!generated) {
+		put_place(c);
 		return;
-	back = last_stand(c);
-	if (!generated || !back)
+	}
+	back = c->held < CYCLE_GRAM ? 0 : last_stand(c);
+	if (!back)
 		return;
 	if (c->period && (c->run >= CYCLE_GRAM || equal_of_window(c) > FAITHFUL || holds_nearly(c)) &&
 	    !repeats_better_at(c, back))
 		return;
-	if (stands_at(c, back))
-		keep_period(c, back);
+	keep_period(c, back);
 }
 
 void cycle_back(struct cycle *c, uint64_t n)
@@ -273,6 +314,9 @@ void cycle_back(struct cycle *c, uint64_t n)
 	if (c->cap)
 		c->at = (uint32_t)((c->at + c->cap - n % c->cap) % c->cap);
 	c->held = kept;
+	c->exact = n < c->exact ? c->exact - (uint32_t)n : 0;
+	for (uint32_t back = CYCLE_GRAM; c->cap && back-- > 0;)
+		c->gram = c->gram << 8 | c->mark[slot(c, back)];
 	c->n -= n;
 	c->generated = c->generated > n ? c->generated - n : 0;
 	c->period = 0;
@@ -283,9 +327,12 @@ void cycle_back(struct cycle *c, uint64_t n)
 
 uint32_t cycle_last(const struct cycle *c, uint32_t *to, uint32_t cap)
 {
-	uint32_t n = c->held < cap ? c->held : cap;
+	uint32_t n = c->exact < cap ? c->exact : cap;
 
-	for (uint32_t i = 0; i < n; i++)
-		to[i] = before(c, n - 1 - i);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = slot(c, n - 1 - i);
+
+		to[i] = (uint32_t)c->high[at % CYCLE_EXACT] << 8 | (c->mark[at] ^ turned(c->high[at % CYCLE_EXACT]));
+	}
 	return n;
 }

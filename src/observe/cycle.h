@@ -6,13 +6,15 @@
  * tokens is counted backwards as far as it goes, so that a false start has no effect.
  *
  * Tokens are stored as 16 bits: exact for vocabularies up to 65,536; for larger ones a fingerprint, of which one in
- * 65,536 is wrong. Older runs of tokens drop out of the table by chance; each token of a repetition gives another
- * chance to find it.
+ * 65,536 is wrong. Beyond the last CYCLE_EXACT tokens only a byte of each is kept, its mark: of two tokens that differ,
+ * one pair in 256 counts as equal. Older runs of tokens drop out of the table by chance; each token of a repetition
+ * gives another chance to find it.
  *
- * Cost     O(1) per token: one hash, one look into a table of 2,048 places (a short ring has fewer), one comparison;
- *          when a period is taken, as many comparisons as tokens have repeated, CYCLE_RING at most.
- * Memory   16.1 KiB when it is opened whole; else 1.9 KiB until the sequence has 384 tokens, and about twice as much
- *          from 384, 768, 1,536 and 3,072 on. Without memory, what is kept stays as short as it is.
+ * Cost     O(1) per token: one look into a table of 2,048 places (a short ring has fewer), CYCLE_BLOCK comparisons of
+ *          marks, one of a token; when a period is taken, as many comparisons as tokens have repeated, CYCLE_RING at
+ *          most.
+ * Memory   9.5 KiB when it is opened whole; else 1.3 KiB, and from 384, 768, 1,536 and 3,072 tokens on 2.5, 5, 6.5 and
+ *          9.5 KiB. Without memory, what is kept stays as short as it is.
  * Bounds   periods up to CYCLE_PERIOD_MAX tokens are found.
  */
 #ifndef RWKVMON_OBSERVE_CYCLE_H
@@ -25,6 +27,8 @@ enum {
 	CYCLE_GRAM = 8,
 	CYCLE_RING = 6144, /* a power of two times CYCLE_SMALL */
 	CYCLE_SMALL = 384,
+	CYCLE_EXACT = 1536, /* a power of two times CYCLE_SMALL, too: indices of the two rings are alike */
+	CYCLE_BLOCK = 24,   /* CYCLE_RING / 256: a place is a byte */
 	CYCLE_PERIOD_MAX = CYCLE_RING - 128, /* a window of tokens, and what they are compared with */
 	CYCLE_PLACES = 2048,
 	CYCLE_WINDOW = 100,
@@ -36,12 +40,15 @@ enum {
 };
 
 struct cycle {
-	uint16_t *token;    /* (cap) ring of the sequence's last tokens; NULL: none yet */
-	uint16_t *place;    /* by hash: 1 + the position, modulo 65,535, of a run's last token; 0: none */
+	uint8_t *mark;      /* (cap) ring of the marks of the sequence's last tokens; NULL: none yet */
+	uint8_t *high;      /* (cap, at most CYCLE_EXACT) ring of their high bytes, in the same memory */
+	uint8_t *place;     /* by hash: the block of the ring in which a run's last token was put */
+	uint64_t gram;      /* the marks of the last CYCLE_GRAM tokens */
 	uint32_t cap;       /* of the ring */
 	uint32_t shift;     /* of a hash, to the number of a place */
 	uint64_t n;         /* tokens of the sequence */
 	uint32_t held;      /* of these, in the ring */
+	uint32_t exact;     /* of these, with their high bytes */
 	uint64_t generated; /* of these, since the last prompt */
 	uint32_t period;    /* 0: none */
 	uint32_t at;        /* of the next token in the ring */
@@ -76,7 +83,7 @@ void cycle_back(struct cycle *c, uint64_t n);
 /* A token as it is stored: itself below 65,536. */
 uint16_t cycle_fingerprint(uint32_t token);
 
-/* Writes the last tokens in the ring, oldest first, as stored; at most cap; returns how many. */
+/* Writes the last tokens that are known exactly, oldest first, as stored; at most cap; returns how many. */
 uint32_t cycle_last(const struct cycle *c, uint32_t *to, uint32_t cap);
 
 /* How many tokens in a row make an exact repetition: a whole period and a little of the next, 16 at least. */

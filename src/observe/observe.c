@@ -44,6 +44,7 @@ struct observer {
 
 	uint32_t recent[REPETITION_WINDOW]; /* ring of the sequence's last tokens */
 	uint64_t coarse_until;              /* so long a sequence's ring has fingerprints among the tokens (cycle.h) */
+	uint64_t recent_from;               /* of the sequence's tokens, those before are not in the ring */
 	double repetition_pct;              /* NAN until the 100th token */
 	struct cycle cycle;
 	struct verdict_state verdict;
@@ -122,7 +123,7 @@ void observer_new_sequence(struct observer *o)
 {
 	if (o->begun)
 		o->sequence++;
-	o->sequence_length = o->coarse_until = 0;
+	o->sequence_length = o->coarse_until = o->recent_from = 0;
 	o->begun = o->prefill_reported = false;
 	o->prefill_end_ns = 0;
 	o->repetition_pct = NAN;
@@ -151,6 +152,7 @@ void observer_go_back(struct observer *o, uint64_t n)
 	for (uint32_t i = 0; i < held; i++)
 		o->recent[(o->sequence_length - held + i) % REPETITION_WINDOW] = last[i];
 	o->coarse_until = o->sequence_length + REPETITION_WINDOW;
+	o->recent_from = o->sequence_length - held;
 	verdict_reset(&o->verdict, o->verdict.vocab);
 	o->repetition_pct = NAN;
 	o->log_sum_exp = NAN;
@@ -415,7 +417,8 @@ static void observe_tokens(struct observer *o, const struct observed_call *c, st
 	for (size_t i = skip; i < c->n_tokens; i++)
 		o->recent[(before + i) % REPETITION_WINDOW] = c->tokens[i];
 	o->sequence_length += c->n_tokens;
-	if (before / REPETITION_WINDOW != o->sequence_length / REPETITION_WINDOW)
+	if (before / REPETITION_WINDOW != o->sequence_length / REPETITION_WINDOW &&
+	    o->sequence_length - o->recent_from >= REPETITION_WINDOW)
 		o->repetition_pct = repetition_pct(o->recent, o->sequence_length < o->coarse_until);
 	if (!isnan(o->repetition_pct))
 		record_set(out, M_TOKEN_REPETITION_PCT, o->repetition_pct);

@@ -19,7 +19,7 @@ static const double *tail_at(struct sight *s, size_t window, size_t row, bool ow
 void sight_face(struct sight *s, size_t condition)
 {
 	s->c = &s->s->plan->condition[s->rule->first + condition];
-	s->limits = &s->s->limits[s->rule->first + condition];
+	s->limits = limits_of(s->s, s->c);
 }
 
 double sight_value(const struct sight *s, size_t row)

@@ -85,20 +85,24 @@ static uint64_t span_of(const struct sight *s, double value)
 
 static void follow_collapse(struct sight *s, size_t row, const struct verdict *v, bool was_violated)
 {
+	struct collapse *c = collapse_of(s->s, s->rule);
 	uint64_t span, at = length_at(s->rows, row);
 	uint32_t sequence = sequence_at(s->rows, row);
 
-	if (!v->violated)
+	if (!c || !v->violated)
 		return;
 	span = span_of(s, v->value);
-	if (!was_violated || !s->j->bad_to || s->j->bad_sequence != sequence)
-		s->j->bad_from = at > span ? at - span + 1 : 1;
-	s->j->bad_to = at;
-	s->j->bad_sequence = sequence;
+	if (!was_violated || !c->to || c->sequence != sequence)
+		c->from = at > span ? at - span + 1 : 1;
+	c->to = at;
+	c->sequence = sequence;
 }
 
-void judge_tell(const struct judged *j, const struct rule *rule, struct rule_finding *f)
+void judge_tell(const struct judging *s, const struct plan_rule *p, struct rule_finding *f)
 {
+	const struct rule *rule = p->is;
+	const struct collapse *c = collapse_of(s, p);
+
 	*f = (struct rule_finding){ .type = rule->alarm,
 				    .severity = rule->severity,
 				    .metric = rule->when[0].metric,
@@ -109,11 +113,11 @@ void judge_tell(const struct judged *j, const struct rule *rule, struct rule_fin
 				    .cooldown_us = rule->cooldown_us,
 				    .value = NAN,
 				    .limit = NAN,
-				    .firing = j->firing,
+				    .firing = s->judged[p - s->plan->rule].firing,
 				    .kind = rule->kind };
-	if (rule->alarm == ALARM_MODE_COLLAPSE && j->bad_to >= j->bad_from && j->bad_to) {
-		f->first_bad_token = j->bad_from;
-		f->tokens_wasted = j->bad_to - j->bad_from + 1;
+	if (c && c->to >= c->from && c->to) {
+		f->first_bad_token = c->from;
+		f->tokens_wasted = c->to - c->from + 1;
 	}
 }
 
@@ -134,13 +138,12 @@ static bool judge(struct sight *s, size_t row, struct rule_finding *f)
 	struct verdict v = look(s, row);
 
 	changed = v.ready && move(s->j, s->rule->is, time_at(s->rows, row), &v);
-	if (s->rule->is->alarm == ALARM_MODE_COLLAPSE)
-		follow_collapse(s, row, &v, was_violated);
+	follow_collapse(s, row, &v, was_violated);
 	if (v.violated || (v.ready && s->j->firing))
 		doubt(s);
 	if (!v.violated && !changed)
 		return false;
-	judge_tell(s->j, s->rule->is, f);
+	judge_tell(s->s, s->rule, f);
 	f->value = v.value;
 	f->limit = v.limit;
 	f->violated = v.violated;
@@ -282,7 +285,7 @@ static inline uint32_t far_with(const struct seen *seen, const struct plan_plain
 
 	if (!seen->n_far)
 		return comes;
-	return seen->n_far + comes - (v->n == v->cap && beyond(v->v[v->next], p->above, p->below));
+	return seen->n_far + comes - (v->n == v->cap && beyond(window_oldest(v), p->above, p->below));
 }
 
 /* The rules that learn plainly, of the one row: most rows only go into their windows. */
@@ -305,7 +308,7 @@ static void judge_plainly(struct sight *s, judge_found *found, void *ctx)
 		}
 		s->s->compared++;
 		far = far_with(seen, p, normal->times);
-		if ((far >= p->far_least && seen->values.n + 1 >= p->at_least) || rule_mask_has(&s->s->busy, p->rule))
+		if ((far >= p->far_least && seen->values.n + 1U >= p->at_least) || rule_mask_has(&s->s->busy, p->rule))
 			judge_rule(s, p->rule, found, ctx);
 		seen->n_far = (uint16_t)far;
 		window_push(&seen->values, normal->times);

@@ -12,20 +12,19 @@
 #include "rules/pace.h"
 #include "rules/windows.h"
 
-/* The limits of a condition, as they are now; NAN: none (yet), or relative to another metric. */
-struct limits_now {
-	double above, below;
-};
-
 /* One rule in one session. */
 struct judged {
 	int64_t violated_since_us; /* INT64_MIN: not violated */
 	int64_t fired_us;          /* INT64_MIN: never */
-	uint64_t bad_from, bad_to; /* where a collapse began, and its last token so far; bad_to 0: never */
-	uint32_t bad_sequence;
 	bool firing;
 	bool applies;     /* the rule is used in this session: its set's overlay, or the set itself, judges its type */
 	struct pace pace; /* of a rule that is paced */
+};
+
+/* Of a rule that finds collapses. */
+struct collapse {
+	uint64_t from, to; /* where it began, and its last token so far; `to` 0: never */
+	uint32_t sequence;
 };
 
 /* A set of rules of a plan. */
@@ -62,11 +61,23 @@ struct judging {
 	struct row_times rest;
 	uint64_t silent, compared; /* records for which nothing, something was learned; once for each rule */
 	struct judged *judged;     /* (plan->n_rules) */
-	struct limits_now *limits; /* (plan->n_conditions) */
+	struct collapse *collapse; /* (plan->n_collapses) */
+	struct limits_now *limits; /* (plan->n_limits) of conditions whose limits follow the session */
 	struct foretell *ahead;    /* (plan->n_ahead) */
 	struct unusual *unusual;   /* (plan->n_unusual) */
 	struct beyond *beyond;     /* (plan->n_beyond) */
 };
+
+static inline const struct limits_now *limits_of(const struct judging *s, const struct plan_condition *c)
+{
+	return c->limits == PLAN_NO_LIMITS ? &c->fixed : &s->limits[c->limits];
+}
+
+/* NULL: the rule finds no collapses. */
+static inline struct collapse *collapse_of(const struct judging *s, const struct plan_rule *p)
+{
+	return p->is->alarm == ALARM_MODE_COLLAPSE ? &s->collapse[p->collapse] : NULL;
+}
 
 /* A finding at one of the rows; rules come in any order. */
 typedef void judge_found(void *ctx, size_t row, size_t rule, const struct rule_finding *f);
@@ -77,7 +88,7 @@ void judge_rows(struct judging *s, const struct judged_rows *rows, judge_found *
 void judge_learning(struct judging *s, const struct judged_rows *one, judge_found *found, void *ctx);
 
 /* The alarm as it stands, without a value. */
-void judge_tell(const struct judged *j, const struct rule *rule, struct rule_finding *f);
+void judge_tell(const struct judging *s, const struct plan_rule *p, struct rule_finding *f);
 
 /* No violation, no alarm and nothing pending. */
 static inline bool judged_is_quiet(const struct judged *j)

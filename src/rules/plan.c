@@ -116,6 +116,17 @@ static bool side_is_fixed(const struct limit *limit)
 	return limit->kind == LIMIT_NONE || limit->kind == LIMIT_ABSOLUTE;
 }
 
+/* Is it the same in all sessions of the set, as far as it does not depend on the record or on what is learned? */
+static bool side_is_known(const struct limit *limit)
+{
+	return side_is_fixed(limit) || limit->kind == LIMIT_METRIC || limit->kind == LIMIT_LEARNED;
+}
+
+static double known_side(const struct limit *limit)
+{
+	return limit->kind == LIMIT_ABSOLUTE ? limit->value : (double)NAN;
+}
+
 /* Does a record without the metric rule out the condition, and add nothing to its windows? */
 static bool needs_metric(const struct plan_condition *c)
 {
@@ -138,6 +149,8 @@ static void add_condition(struct plan *p, struct plan_condition *c, const struct
 			  const struct plan_rule *rule, const struct rules_override *o)
 {
 	*c = (struct plan_condition){ .is = is, .kind = kind_of(is), .over = over_of(rule, is, o) };
+	c->fixed = (struct limits_now){ known_side(&is->above), known_side(&is->below) };
+	c->limits = side_is_known(&is->above) && side_is_known(&is->below) ? PLAN_NO_LIMITS : (uint16_t)p->n_limits++;
 	if (c->kind == CONDITION_AHEAD)
 		c->state = (uint16_t)p->n_ahead++;
 	if (c->kind == CONDITION_UNUSUAL)
@@ -172,6 +185,8 @@ static void add_rule(struct plan *p, struct plan_rule *r, struct plan_condition 
 		r->paced |= c->kind == CONDITION_AHEAD || c->kind == CONDITION_UNUSUAL || c->kind == CONDITION_BEYOND;
 	}
 	r->needs = r->learns && !r->paced && is->n_when > 1 ? 0 : r->needs;
+	if (is->alarm == ALARM_MODE_COLLAPSE)
+		r->collapse = (uint16_t)p->n_collapses++;
 	p->n_rules++;
 }
 

@@ -11,7 +11,11 @@
 
 #include "rules/ruleset.h"
 
-enum { PLAN_RULES = 2 * RULES_MAX /* a set's and its overlay's */, PLAN_NO_WINDOW = UINT16_MAX };
+enum {
+	PLAN_RULES = 2 * RULES_MAX /* a set's and its overlay's */,
+	PLAN_NO_WINDOW = UINT16_MAX,
+	PLAN_NO_LIMITS = UINT16_MAX
+};
 
 /* The last `span` values of a metric in the records that fit. */
 struct plan_window {
@@ -36,25 +40,33 @@ enum condition_kind {
 	CONDITION_ABSENT
 };
 
+/* The limits of a condition; NAN: none (yet), or relative to another metric. */
+struct limits_now {
+	double above, below;
+};
+
 struct plan_condition {
 	const struct condition *is;
 	enum condition_kind kind;
-	size_t over;                 /* values of the aggregate; 1: there is no window */
-	uint16_t window, recent;     /* of the aggregate; of `sudden` */
-	uint16_t state;              /* which of the session's structs of its kind */
+	struct limits_now fixed; /* its limits in every session, unless they follow what a session says of itself … */
+	uint16_t limits;         /* … then which of the session's they are; PLAN_NO_LIMITS: fixed */
+	size_t over;             /* values of the aggregate; 1: there is no window */
+	uint16_t window, recent; /* of the aggregate; of `sudden` */
+	uint16_t state;          /* which of the session's structs of its kind */
 	size_t far_above, far_below; /* so many values beyond the limit, at least, for the aggregate to be beyond it */
 	size_t far_least;            /* … beyond one of the limits there are */
 };
 
 struct plan_rule {
 	const struct rule *is;
-	size_t first;    /* its first condition; is->n_when follow each other */
-	uint64_t needs;  /* unless a record has these metrics, the rule is not violated, and takes nothing in; a paced
-			    rule is only for records that have all of them */
-	uint64_t warmup; /* a session's first records never fire */
-	bool learns;     /* compared with what all sessions of a scope have learned together */
-	bool plainly;    /* … by one condition with a window of its own, for which the metric has to be there */
-	bool own;        /* of the set, else of its overlay */
+	size_t first;      /* its first condition; is->n_when follow each other */
+	uint64_t needs;    /* unless a record has these metrics, the rule is not violated, and takes nothing in; a paced
+			      rule is only for records that have all of them */
+	uint64_t warmup;   /* a session's first records never fire */
+	uint16_t collapse; /* which of the session's, of a rule that finds them */
+	bool learns;       /* compared with what all sessions of a scope have learned together */
+	bool plainly;      /* … by one condition with a window of its own, for which the metric has to be there */
+	bool own;          /* of the set, else of its overlay */
 	bool paced; /* a forecast or the unusual is among its conditions: it looks at so many rows a second (pace.h) */
 };
 
@@ -75,7 +87,7 @@ struct plan {
 	const struct plan_plain *plain;         /* (n_plain) the rules that learn plainly */
 	const uint16_t *ordered;                /* (n_ordered) windows of other rules that learn */
 	size_t n_rules, n_conditions, n_windows, n_plain, n_ordered;
-	size_t n_ahead, n_unusual, n_beyond;
+	size_t n_ahead, n_unusual, n_beyond, n_limits, n_collapses;
 	size_t doubles; /* of all windows */
 };
 

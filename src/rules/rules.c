@@ -145,7 +145,7 @@ static bool rule_waits(const struct rules *r, const struct plan_rule *p)
 {
 	for (size_t i = p->first; i < p->first + p->is->n_when; i++) {
 		const struct condition *c = r->judging.plan->condition[i].is;
-		const struct limits_now *now = &r->judging.limits[i];
+		const struct limits_now *now = limits_of(&r->judging, &r->judging.plan->condition[i]);
 
 		if (is_no_limit(&c->above, now->above) && is_no_limit(&c->below, now->below) && !c->sudden.of &&
 		    !condition_is_unusual(c) && !c->absent)
@@ -174,9 +174,11 @@ static void settle(struct rules *r)
 
 	r->limits_version++;
 	for (size_t i = 0; i < s->plan->n_conditions; i++) {
-		const struct condition *is = s->plan->condition[i].is;
+		const struct plan_condition *c = &s->plan->condition[i];
 
-		s->limits[i] = (struct limits_now){ limit_value(r, is, &is->above), limit_value(r, is, &is->below) };
+		if (c->limits != PLAN_NO_LIMITS)
+			s->limits[c->limits] = (struct limits_now){ limit_value(r, c->is, &c->is->above),
+								    limit_value(r, c->is, &c->is->below) };
 	}
 	for (size_t i = 0; i < s->plan->n_windows; i++)
 		s->seen[i].on = false;
@@ -233,34 +235,35 @@ static void *cut(char *memory, size_t *at, size_t n, size_t bytes)
 	return memory ? memory + begin : NULL;
 }
 
-/* Hands out the memory, or only measures it, and returns how much it is. What is kept of windows is valid up to their
- * counts, and so is not touched. */
+/* Hands out the memory, or only measures it, and returns how much it is. */
 static size_t lay_out(struct rules *r, char *memory)
 {
 	struct judging *s = &r->judging;
 	const struct plan *plan = s->plan;
 	size_t own = sizeof *r, to_line = memory ? -(uintptr_t)(memory + own) % 64 : 63;
 	size_t learn = r->set->learn_records, at = own + to_line, zeroed = at;
-	double *v;
 
 	s->judged = cut(memory, &at, plan->n_rules, sizeof *s->judged);
-	s->limits = cut(memory, &at, plan->n_conditions, sizeof *s->limits);
+	s->collapse = cut(memory, &at, plan->n_collapses, sizeof *s->collapse);
+	s->limits = cut(memory, &at, plan->n_limits, sizeof *s->limits);
 	s->seen = cut(memory, &at, plan->n_windows, sizeof *s->seen);
 	s->ahead = cut(memory, &at, plan->n_ahead, sizeof *s->ahead);
 	s->unusual = cut(memory, &at, plan->n_unusual, sizeof *s->unusual);
 	s->beyond = cut(memory, &at, plan->n_beyond, sizeof *s->beyond);
-	r->learning = cut(memory, &at, learn ? METRIC_COUNT : 0, sizeof *r->learning);
+	r->learning = learn ? cut(memory, &at, METRIC_COUNT, sizeof *r->learning) : NULL;
 	r->baseline = learn ? cut(memory, &at, METRIC_COUNT, sizeof *r->baseline) : NULL;
 	if (memory)
 		memset(memory + zeroed, 0, at - zeroed);
-	v = cut(memory, &at, plan->doubles + METRIC_COUNT * learn, sizeof *v);
-	for (size_t i = 0; memory && i < plan->n_windows; i++)
-		s->seen[i] =
-			(struct seen){ .values = { .v = v + plan->window[i].at, .cap = (uint32_t)plan->window[i].span },
-				       .low = { INFINITY, INFINITY },
-				       .high = { -INFINITY, -INFINITY } };
+	for (size_t i = 0; memory && i < plan->n_windows; i++) {
+		const struct plan_window *w = &plan->window[i];
+
+		s->seen[i] = (struct seen){ .values = { .scale = w->learned ? 0 : metric_specs[w->metric].scale,
+							.cap = (uint16_t)w->span },
+					    .low = { INFINITY, INFINITY },
+					    .high = { -INFINITY, -INFINITY } };
+	}
 	for (size_t m = 0; memory && learn && m < METRIC_COUNT; m++)
-		r->learning[m] = (struct window){ .v = v + plan->doubles + m * learn, .cap = (uint32_t)learn };
+		r->learning[m] = (struct window){ .scale = metric_specs[m].scale, .cap = (uint16_t)learn };
 	return at;
 }
 
@@ -314,8 +317,13 @@ int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mo
 
 void rules_close(struct rules *r)
 {
-	if (r)
-		learned_close(r->own);
+	if (!r)
+		return;
+	learned_close(r->own);
+	for (size_t i = 0; i < r->judging.plan->n_windows; i++)
+		window_close(&r->judging.seen[i].values);
+	for (size_t m = 0; r->learning && m < METRIC_COUNT; m++)
+		window_close(&r->learning[m]);
 	free(r);
 }
 
@@ -363,6 +371,8 @@ static void learn_session(struct rules *r, const struct field_values *session)
 
 static void learn_baseline(struct rules *r, const struct record *rec)
 {
+	double values[WINDOW_MAX];
+
 	for (int m = 0; m < METRIC_COUNT; m++) {
 		struct window *w = &r->learning[m];
 
@@ -371,7 +381,8 @@ static void learn_baseline(struct rules *r, const struct record *rec)
 		window_push(w, rec->metric[m]);
 		if (w->n < w->cap)
 			continue;
-		r->baseline[m] = values_median(w->v, w->n);
+		window_copy(w, values);
+		r->baseline[m] = values_median(values, w->n);
 		settle(r);
 	}
 }
@@ -566,7 +577,7 @@ void rules_expect(const struct rules *r, int steps)
 		if (steps > 4)
 			__builtin_prefetch(seen);
 		else
-			__builtin_prefetch(seen->values.v + seen->values.next, 1);
+			__builtin_prefetch((const double *)seen->values.v + seen->values.next, 1);
 	}
 }
 
@@ -623,7 +634,7 @@ size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX
 
 	for (size_t i = 0; i < judged_n(r); i++) {
 		const struct plan_rule *p = &s->plan->rule[i];
-		const struct limits_now *now = &s->limits[p->first];
+		const struct limits_now *now = limits_of(s, &s->plan->condition[p->first]);
 		struct rule_limit limit = { p->is->when[0].metric, p->is->alarm, p->is->severity, true, now->above };
 
 		/* What will be has another limit, and a spread's is not on the metric's scale. */
@@ -650,25 +661,30 @@ uint32_t rules_limits_version(const struct rules *r)
 	return r->limits_version;
 }
 
-static struct judged *find_judged(const struct rules *r, const struct rule *like)
+static const struct plan_rule *find_rule(const struct rules *r, const struct rule *like)
 {
-	for (size_t i = 0; i < judged_n(r); i++) {
-		const struct rule *is = r->judging.plan->rule[i].is;
+	const struct plan *plan = r->judging.plan;
+
+	for (size_t i = 0; i < plan->n_rules; i++) {
+		const struct rule *is = plan->rule[i].is;
 
 		if (r->judging.judged[i].applies && is->alarm == like->alarm && !strcmp(is->name, like->name))
-			return &r->judging.judged[i];
+			return &plan->rule[i];
 	}
 	return NULL;
 }
 
-static void inherit_alarm(struct judged *to, const struct judged *from)
+static void inherit_alarm(struct judging *to, const struct plan_rule *now, const struct judging *from,
+			  const struct plan_rule *was)
 {
-	to->violated_since_us = from->violated_since_us;
-	to->fired_us = from->fired_us;
-	to->firing = from->firing;
-	to->bad_sequence = from->bad_sequence;
-	to->bad_from = from->bad_from;
-	to->bad_to = from->bad_to;
+	struct judged *judged = &to->judged[now - to->plan->rule];
+	struct collapse *collapse = collapse_of(to, now);
+	bool applies = judged->applies;
+
+	*judged = from->judged[was - from->plan->rule];
+	judged->applies = applies;
+	if (collapse)
+		*collapse = *collapse_of(from, was);
 }
 
 /* What was learned goes on when the same metrics are to be. */
@@ -700,14 +716,12 @@ size_t rules_inherit(struct rules *to, struct rules *from, struct rule_finding o
 			to->baseline[m] = from->baseline[m];
 	settle(to);
 	for (size_t i = 0; i < judged_n(from); i++) {
-		const struct rule *rule = from->judging.plan->rule[i].is;
-		const struct judged *was = &from->judging.judged[i];
-		struct judged *now = find_judged(to, rule);
+		const struct plan_rule *was = &from->judging.plan->rule[i], *now = find_rule(to, was->is);
 
 		if (now) {
-			inherit_alarm(now, was);
-		} else if (was->firing && n < RULES_MAX) {
-			judge_tell(was, rule, &out[n]);
+			inherit_alarm(&to->judging, now, &from->judging, was);
+		} else if (from->judging.judged[i].firing && n < RULES_MAX) {
+			judge_tell(&from->judging, was, &out[n]);
 			out[n].firing = false;
 			out[n++].changed = true;
 		}

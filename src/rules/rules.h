@@ -3,7 +3,7 @@
  *
  * Ownership  ruleset_* own the program (immutable, shared); rules_* own one session's state.
  * Threads    a ruleset may be shared by threads, a `struct rules` belongs to one.
- * Cost       rules_eval allocates nothing.
+ * Cost       rules_eval allocates only what a window's values come to need (stats/window.h).
  */
 #ifndef RWKVMON_RULES_RULES_H
 #define RWKVMON_RULES_RULES_H

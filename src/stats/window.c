@@ -5,30 +5,138 @@
 #include "stats/select.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
-static const double LARGE = 8796093022208; /* 2^43: WINDOW_MAX of them stay below 2^53 */
+enum { THREE = 3, MOST_IN_THREE = (1 << 23) - 1 }; /* bytes of a value */
+static const double LARGE = 8796093022208;         /* 2^43: WINDOW_MAX of them stay below 2^53 */
+
+void window_close(struct window *w)
+{
+	free(w->v);
+	w->v = NULL;
+	w->n = w->next = w->bytes = 0;
+}
+
+/* The nearest whole number; of one that has no fraction any more, itself. */
+static inline double whole_of(double x)
+{
+	const double shift = 0x1.8p52;
+
+	return fabs(x) < 0x1p51 ? x + shift - shift : x;
+}
+
+static size_t bytes_for(double scale, const double *value, size_t n)
+{
+	double most = 0;
+	bool exact = scale > 0;
+
+	for (size_t i = 0; i < n; i++) {
+		double whole = whole_of(value[i] * scale);
+
+		exact &= whole / scale == value[i];
+		most = fabs(whole) > most ? fabs(whole) : most;
+	}
+	if (!exact || most > MOST_IN_THREE)
+		return sizeof(double);
+	return most > INT16_MAX ? THREE : sizeof(int16_t);
+}
+
+static int32_t three_bytes(const uint8_t *v)
+{
+	return v[0] | v[1] << 8 | (int8_t)v[2] * 65536;
+}
+
+static void put_three_bytes(uint8_t *v, int32_t value)
+{
+	v[0] = (uint8_t)value;
+	v[1] = (uint8_t)(value >> 8);
+	v[2] = (uint8_t)(value >> 16);
+}
+
+/* Values from one place of the ring on. */
+static void get(const struct window *w, size_t from, double *out, size_t n)
+{
+	const int16_t *two = (const int16_t *)w->v + from;
+	const uint8_t *three = (const uint8_t *)w->v + THREE * from;
+	double scale = w->scale;
+
+	if (w->bytes == sizeof *out)
+		memcpy(out, (const double *)w->v + from, n * sizeof *out);
+	else if (w->bytes == THREE)
+		for (size_t i = 0; i < n; i++)
+			out[i] = (double)three_bytes(three + THREE * i) / scale;
+	else
+		for (size_t i = 0; i < n; i++)
+			out[i] = (double)two[i] / scale;
+}
+
+static void put(const struct window *w, size_t from, const double *value, size_t n)
+{
+	int16_t *two = (int16_t *)w->v + from;
+	uint8_t *three = (uint8_t *)w->v + THREE * from;
+	double scale = w->scale;
+
+	if (w->bytes == sizeof *value)
+		memcpy((double *)w->v + from, value, n * sizeof *value);
+	else if (w->bytes == THREE)
+		for (size_t i = 0; i < n; i++)
+			put_three_bytes(three + THREE * i, (int32_t)whole_of(value[i] * scale));
+	else
+		for (size_t i = 0; i < n; i++)
+			two[i] = (int16_t)whole_of(value[i] * scale);
+}
+
+/* The same values in more bytes; false: no memory, and they are gone. */
+static bool widen(struct window *w, size_t bytes)
+{
+	struct window wide = *w;
+	double value;
+
+	wide.v = malloc(w->cap * bytes);
+	wide.bytes = (uint16_t)bytes;
+	for (size_t i = 0; wide.v && i < w->n; i++) {
+		get(w, i, &value, 1);
+		put(&wide, i, &value, 1);
+	}
+	window_close(w);
+	if (wide.v)
+		*w = wide;
+	return wide.v;
+}
 
 void window_push_many(struct window *w, const double *value, size_t n)
 {
-	size_t left_out = n > w->cap ? n - w->cap : 0, first;
+	size_t left_out = n > w->cap ? n - w->cap : 0, first, bytes;
 
-	w->next = (uint32_t)((w->next + left_out) % w->cap);
 	value += left_out;
 	n -= left_out;
-	first = n < w->cap - w->next ? n : w->cap - w->next;
-	memcpy(w->v + w->next, value, first * sizeof *value);
-	memcpy(w->v, value + first, (n - first) * sizeof *value);
-	w->next = (uint32_t)((w->next + n) % w->cap);
-	w->n = w->n + n < w->cap ? (uint32_t)(w->n + n) : w->cap;
+	bytes = bytes_for(w->scale, value, n);
+	if (bytes > w->bytes && !widen(w, bytes))
+		return;
+	w->next = (uint16_t)((w->next + left_out) % w->cap);
+	first = n < (size_t)w->cap - w->next ? n : (size_t)w->cap - w->next;
+	put(w, w->next, value, first);
+	put(w, 0, value + first, n - first);
+	w->next = (uint16_t)((w->next + n) % w->cap);
+	w->n = (uint16_t)(w->n + n < w->cap ? w->n + n : w->cap);
+}
+
+double window_oldest(const struct window *w)
+{
+	double value;
+
+	get(w, w->next, &value, 1);
+	return value;
 }
 
 void window_copy(const struct window *w, double *out)
 {
 	size_t oldest = w->n == w->cap ? w->next : 0, first = w->n - oldest;
 
-	memcpy(out, w->v + oldest, first * sizeof *out);
-	memcpy(out + first, w->v, oldest * sizeof *out);
+	get(w, oldest, out, first);
+	get(w, 0, out + first, oldest);
 }
 
 double values_whole(double value, double scale)

@@ -1,7 +1,8 @@
 /* window.h - the last N values of a quantity, and statistics of some values.
  *
- * Ownership  the caller provides the memory for the values.
- * Cost       a push O(1), a statistic of n values O(n). No allocation.
+ * Ownership  a window owns the memory of its values, which comes with the first of them, and again with one that needs
+ *            more bytes than those before; until window_close. Without it the window stays empty.
+ * Cost       a push O(1), a statistic of n values O(n).
  */
 #ifndef RWKVMON_STATS_WINDOW_H
 #define RWKVMON_STATS_WINDOW_H
@@ -11,21 +12,33 @@
 
 enum { WINDOW_MAX = 1024 }; /* values a median may be taken of */
 
+/* Whole multiples of 1 / scale are kept as such, in two bytes or three, all others as doubles: exactly either way. */
 struct window {
-	double *v;    /* (cap), a ring */
-	uint32_t cap; /* 1..WINDOW_MAX */
-	uint32_t n;   /* values held, at most cap */
-	uint32_t next;
+	void *v;      /* (cap), a ring; NULL: none yet */
+	double scale; /* 0: values are any numbers */
+	uint16_t cap; /* 1..WINDOW_MAX */
+	uint16_t n;   /* values held, at most cap */
+	uint16_t next;
+	uint16_t bytes; /* of each: 2, 3, 8; 0: none yet */
 };
 
-static inline void window_push(struct window *w, double value) /* no NaN */
+void window_close(struct window *w); /* it holds nothing then */
+
+void window_push_many(struct window *w, const double *value, size_t n); /* no NaN */
+
+static inline void window_push(struct window *w, double value)
 {
-	w->v[w->next] = value;
-	w->next = w->next + 1 == w->cap ? 0 : w->next + 1;
-	w->n += w->n < w->cap;
+	if (w->bytes != sizeof value) {
+		window_push_many(w, &value, 1);
+		return;
+	}
+	((double *)w->v)[w->next] = value;
+	w->next = w->next + 1U == w->cap ? 0 : (uint16_t)(w->next + 1);
+	w->n = (uint16_t)(w->n + (w->n < w->cap));
 }
 
-void window_push_many(struct window *w, const double *value, size_t n);
+/* The one that the next push replaces; of a full window. */
+double window_oldest(const struct window *w);
 
 /* Copies all values, (w->n), the oldest first. */
 void window_copy(const struct window *w, double *out);

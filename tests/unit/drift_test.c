@@ -101,6 +101,27 @@ static void it_is_sampled_where_100_tokens_are_complete(void **state)
 	observer_close(o);
 }
 
+/* Of a window of 100 tokens that is known to the last one: after a rewind beyond what is remembered, that takes 100. */
+static void repetition_is_known_of_whole_windows(void **state)
+{
+	struct observer *o = observer_open(NULL);
+	struct record r = { .token_count = 1 };
+	uint32_t token;
+
+	(void)state;
+	for (token = 0; token < 2050; token++)
+		observer_call(o, &(struct observed_call){ .tokens = &token, .n_tokens = 1 }, &r);
+	assert_true(record_has(&r, M_TOKEN_REPETITION_PCT));
+	observer_go_back(o, 1500); /* of 550 tokens, the last 36 are remembered */
+	for (token = 550; token < 720; token++) {
+		observer_call(o, &(struct observed_call){ .tokens = &token, .n_tokens = 1 }, &r);
+		assert_int_equal(record_has(&r, M_TOKEN_REPETITION_PCT), r.sequence_length >= 700);
+		if (r.sequence_length >= 700)
+			assert_true(r.metric[M_TOKEN_REPETITION_PCT] == 0);
+	}
+	observer_close(o);
+}
+
 static void a_due_sample_waits_for_a_look(void **state)
 {
 	struct observer *o = observer_open(NULL);
@@ -342,6 +363,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_known_angle_is_its_cosine),
 		cmocka_unit_test(it_is_sampled_where_100_tokens_are_complete),
+		cmocka_unit_test(repetition_is_known_of_whole_windows),
 		cmocka_unit_test(a_due_sample_waits_for_a_look),
 		cmocka_unit_test(what_has_no_angle_has_neither_drift_nor_similarity),
 		cmocka_unit_test(a_call_that_is_given_another_state_has_jumped),

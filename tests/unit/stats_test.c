@@ -8,6 +8,7 @@
 #include "stats/range_kernels.h"
 #include "stats/sketch.h"
 #include "stats/sketch_kernels.h"
+#include "stats/window.h"
 
 #include <math.h>
 
@@ -666,6 +667,61 @@ static void columns_of_decimals_are_counted_like_values(void **state)
 	}
 }
 
+/* However many bytes its values take, by ones and many at once, a window holds the last ones to the bit. */
+static void a_window_holds_the_last_values_exactly(void **state)
+{
+	static const double at_most[] = { 3, 300, 8000, 1e7, 1e15 };
+	static double pushed[4000], held[WINDOW_MAX];
+
+	(void)state;
+	for (int round = 0; round < 60; round++) {
+		struct window w = { .scale = round % 4 ? pow(10, round % 4 * 2) : 0, .cap = (uint16_t)(1 + round * 7) };
+		size_t n = 0;
+
+		for (size_t step = 0; step < 30; step++) {
+			double most = at_most[step * 5 / 30 % (size_t)(1 + round % 5)];
+			size_t more = step % 3 ? 1 : 1 + next_bits() % 90;
+
+			for (size_t i = 0; i < more; i++) {
+				double v = (next_unit() - 0.5) * most;
+
+				pushed[n + i] = w.scale > 0 && round % 7 ? round_to(v, w.scale) : v;
+			}
+			if (more == 1)
+				window_push(&w, pushed[n]);
+			else
+				window_push_many(&w, pushed + n, more);
+			n += more;
+			assert_int_equal(w.n, n < w.cap ? n : w.cap);
+			window_copy(&w, held);
+			for (size_t i = 0; i < w.n; i++)
+				assert_true(held[i] == pushed[n - w.n + i]);
+			if (w.n == w.cap)
+				assert_true(window_oldest(&w) == held[0]);
+		}
+		window_close(&w);
+		assert_int_equal(w.n, 0);
+	}
+}
+
+/* Percentages with two decimals take two bytes each, nats and similarities three. */
+static void a_window_takes_few_bytes(void **state)
+{
+	struct window percent = { .scale = 100, .cap = 256 }, nats = { .scale = 1e4, .cap = 256 };
+
+	(void)state;
+	for (int i = 0; i <= 10000; i++) {
+		window_push(&percent, i / 100.0);
+		window_push(&nats, i * 11 / 1e4);
+	}
+	assert_int_equal(percent.bytes, 2);
+	assert_int_equal(nats.bytes, 3);
+	window_push(&nats, 1e9);
+	assert_int_equal(nats.bytes, sizeof(double));
+	window_close(&percent);
+	window_close(&nats);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -687,6 +743,8 @@ int main(void)
 		cmocka_unit_test(quantiles_are_within_half_a_percent),
 		cmocka_unit_test(nothing_has_no_quantile),
 		cmocka_unit_test(bins_carry_beyond_their_bits),
+		cmocka_unit_test(a_window_holds_the_last_values_exactly),
+		cmocka_unit_test(a_window_takes_few_bytes),
 		cmocka_unit_test(splits_merge_to_the_same_bits),
 		cmocka_unit_test(buckets_stay_within_their_cap),
 	};
