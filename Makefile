@@ -24,9 +24,9 @@
 #   make bench-forecast  what forecasts and the unusual of rules cost the writer thread, at any rate of records
 #   make bench-proxy     what the proxy adds to each piece of 64 streams
 #   make bench-python    the same in Python, on the real rwkv package
-#   make test-peers      runtimes that others wrote, watched: PEERS=DIR has clones of Albatross and rwkv_lightning; llama.cpp
-#                        is built, or LLAMA=DIR has it; NEWER=PYTHON has torch 2 with flash-linear-attention and the like;
-#                        and the containers of deploy/ (docker or podman)
+#   make test-peers      runtimes that others wrote, watched: PEERS=DIR has clones of Albatross, rwkv_lightning and
+#                        RWKV-Runner; llama.cpp is built, or LLAMA=DIR has it; NEWER=PYTHON has torch 2 with
+#                        flash-linear-attention and the like; and the containers of deploy/ (docker or podman)
 #   make gpu-check       what only an NVIDIA card can show, in ten minutes (PYTHON=, WHEELS=)
 #   make sbom       what is linked in, as CycloneDX JSON on standard output
 #   make install    PREFIX=/usr/local DESTDIR=

@@ -2,17 +2,23 @@
 
 Run by tests/python/peers. From the package index: rwkv7-hf, rwkvserve, flash-linear-attention where torch is new enough. From
 clones in the folder $RWKVMON_PEERS: Albatross and rwkv_lightning, whose model classes run on the processor in full precision,
-with their one CUDA kernel replaced by the same recurrence in torch.
+with their one CUDA kernel replaced by the same recurrence in torch; and RWKV-Runner, whose server runs as it is.
 """
-import copy
-import importlib
+import concurrent.futures
+import contextlib
+import importlib.util
 import json
 import os
 import re
+import signal
+import socket
+import subprocess
 import sys
 import tempfile
+import time
 import types
 import unittest
+import urllib.request
 from unittest import mock
 
 import torch
@@ -75,6 +81,17 @@ class Case(unittest.TestCase):
                 for name, value in a["accuracy"].items():
                     self.assertAlmostEqual(value, b["accuracy"][name], delta=2e-3, msg=name)  # rows are summed in another order
         self.assertTrue(all("state_similarity" in s["accuracy"] for s in mine[1:]))
+
+
+def write_model(folder, name, **more):
+    """A random RWKV-7 of this file's size; its path without .pth."""
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "bench"))
+    import python_bench
+
+    path = os.path.join(folder, name)
+    with mock.patch.multiple(python_bench, LAYERS=LAYERS, WIDTH=WIDTH, HEAD=HEAD, **more):
+        torch.save(python_bench.random_model(torch, 7), path + ".pth")
+    return path
 
 
 class Rwkv7Hf(Case):
@@ -344,13 +361,8 @@ class Albatross(Case):
         return text
 
     def make(self):
-        sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "bench"))
-        import python_bench
-
-        with mock.patch.multiple(python_bench, LAYERS=LAYERS, WIDTH=WIDTH, HEAD=HEAD, VOCAB=VOCAB):
-            torch.save(python_bench.random_model(torch, 7), os.path.join(self.dir.name, "model.pth"))
-        return self.module.RWKV_x070(types.SimpleNamespace(MODEL_NAME=os.path.join(self.dir.name, "model"), n_layer=LAYERS, n_embd=WIDTH,
-                                                           vocab_size=VOCAB, head_size=HEAD))
+        return self.module.RWKV_x070(types.SimpleNamespace(MODEL_NAME=write_model(self.dir.name, "model", VOCAB=VOCAB), n_layer=LAYERS,
+                                                           n_embd=WIDTH, vocab_size=VOCAB, head_size=HEAD))
 
     def run_with(self, model, chats, cut=6):
         out, state = model.forward_batch([c[:cut] for c in chats], None)
@@ -425,6 +437,70 @@ class RwkvLightning(Albatross):
         said, rows = self.watched(model, run)
         self.assertTrue(all(map(torch.equal, said, want)))
         self.assertEqual(sorted([s["sequence_length"] for s in steps] for steps in rows), [[3, 4], [5, 6], [7, 8]])
+
+
+class RwkvRunner(Case):
+    """Its server, unmodified, under python -m rwkvmon and without: what it answers, and whose the calls are."""
+
+    FOLDER = os.path.join(PEERS, "RWKV-Runner", "backend-python")
+    NEEDS = "fastapi uvicorn sse_starlette psutil tiktoken mido midi2audio multipart fitz diskcache miditok cyac langchain".split()
+    PROMPTS = "Hello there", "The weather", "Hello there"
+
+    def setUp(self):
+        super().setUp()
+        if not PEERS or not os.path.exists(os.path.join(self.FOLDER, "main.py")):
+            self.skipTest(f"SKIPPED: RWKV-Runner: no RWKV-Runner/backend-python in the folder that RWKVMON_PEERS names ({PEERS or 'unset'})")
+        missing = [name for name in self.NEEDS if importlib.util.find_spec(name) is None]
+        if missing:
+            self.skipTest(f"SKIPPED: RWKV-Runner: this Python has no {', '.join(missing)}")
+        self.model = write_model(self.dir.name, "tiny-x070-World", VOCAB=65536)
+        self.log = os.path.join(self.dir.name, "run.log")
+
+    def ask(self, port, path, **body):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=300) as said:
+            return json.load(said)
+
+    def answers(self, *before):
+        """Of its server, started by these arguments of Python; the prompts one after the other, then two at the same time."""
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        with open(os.path.join(self.dir.name, "server.txt"), "w+", encoding="utf-8") as out:
+            server = subprocess.Popen([sys.executable, "-B", *before, "main.py", "--port", str(port)], cwd=self.FOLDER, stdout=out, stderr=out,
+                                      env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+            try:
+                while server.poll() is None:
+                    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                        break
+                    time.sleep(0.2)
+                self.assertIsNone(server.poll(), out.seek(0) or out.read())
+                self.ask(port, "/switch-model", model=self.model + ".pth", strategy="cpu fp32")
+
+                def complete(prompt):
+                    said = self.ask(port, "/v1/completions", prompt=prompt, max_tokens=20, temperature=1, top_p=0, presence_penalty=0, frequency_penalty=0)
+                    return said["choices"][0]["text"], said["usage"]["completion_tokens"]
+                found = [complete(p) for p in self.PROMPTS]
+                with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                    return found + list(pool.map(complete, ("One of two", "And the other")))
+            finally:
+                server.send_signal(signal.SIGINT)
+                server.wait()
+
+    def test_its_answers_and_whose_the_calls_are(self):
+        want = self.answers()
+        self.assertEqual(self.answers("-m", "rwkvmon", "--log", self.log, "-q"), want)
+        sequences = {}
+        for step in events(self.log):
+            sequences.setdefault((step["session_id"], step["sequence"]), []).append((step["sequence_length"], step["phase"]))
+        runs = [run for run in sequences.values() if run[-1][1] == "decode"]  # without what it warms up with
+        self.assertEqual(len(runs), 5)
+        for run in runs:  # each goes on where it was, one token after the other
+            lengths = [n for n, _ in run]
+            self.assertEqual(lengths, list(range(lengths[0], lengths[0] + len(lengths))))
+            self.assertEqual({phase for _, phase in run[1:]}, {"decode"})
+        self.assertEqual([run[0][1] for run in runs].count("decode"), 1)  # the prompt that came again was in its cache of states
+        self.assertEqual(events(self.log, "alarm"), [])
 
 
 if __name__ == "__main__":
