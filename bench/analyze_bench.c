@@ -11,6 +11,7 @@
  * bench/environment builds where this looks for them; without them their columns are SKIPPED. jq, Python, pandas and
  * DuckDB read one form once, up to 100 MB; what is not installed is SKIPPED. */
 #include "analyze_logs.h"
+#include "bench.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -51,19 +52,6 @@ static struct cost run(const char *const *command)
 			      seconds(usage.ru_utime) + seconds(usage.ru_stime), (double)usage.ru_maxrss / 1024 };
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *v, size_t n)
-{
-	qsort(v, n, sizeof *v, ascending);
-	return v[n / 2];
-}
-
 enum { ROUNDS_MAX = 99, FORMS = sizeof forms / sizeof *forms };
 
 enum command { WC, PLAIN_READ, ONE, ONE_UNJUDGED, TWO, TWO_UNJUDGED, SIMDJSON, YYJSON, COMMANDS };
@@ -82,9 +70,9 @@ static void print_costs(const char *name, struct cost own[ROUNDS_MAX], struct co
 	}
 	printf("%-24s %7.4f s wall  %7.4f s cpu  %6.0f MB/s  %6.0f ns/line  %6.2f x wc cpu  %6.2f x wc wall  %6.1f "
 	       "MiB\n",
-	       name, median(wall, (size_t)rounds), median(cpu, (size_t)rounds),
-	       bytes / median(cpu, (size_t)rounds) / 1e6, median(cpu, (size_t)rounds) / (double)lines * 1e9,
-	       median(ratio, (size_t)rounds), median(wall_ratio, (size_t)rounds), mib);
+	       name, median_sort(wall, (size_t)rounds), median_sort(cpu, (size_t)rounds),
+	       bytes / median_sort(cpu, (size_t)rounds) / 1e6, median_sort(cpu, (size_t)rounds) / (double)lines * 1e9,
+	       median_sort(ratio, (size_t)rounds), median_sort(wall_ratio, (size_t)rounds), mib);
 	fflush(stdout);
 }
 
@@ -151,7 +139,7 @@ static double ratio_of(const struct cost *a, const struct cost *b, int rounds, b
 
 	for (int i = 0; i < rounds; i++)
 		ratio[i] = wall ? a[i].wall / b[i].wall : a[i].cpu / b[i].cpu;
-	return median(ratio, (size_t)rounds);
+	return median_sort(ratio, (size_t)rounds);
 }
 
 static void fill_row(struct row *row, struct cost cost[COMMANDS][ROUNDS_MAX], int rounds)
@@ -162,7 +150,7 @@ static void fill_row(struct row *row, struct cost cost[COMMANDS][ROUNDS_MAX], in
 
 		for (int i = 0; i < rounds; i++)
 			cpu[i] = cost[c][i].cpu;
-		row->cpu[c] = there ? median(cpu, (size_t)rounds) : NAN;
+		row->cpu[c] = there ? median_sort(cpu, (size_t)rounds) : NAN;
 		row->wc[c] = there ? ratio_of(cost[c], cost[WC], rounds, false) : NAN;
 		for (int p = SIMDJSON; p <= YYJSON; p++)
 			row->by_peer[c][p] = there && peer[p] ? ratio_of(cost[c], cost[p], rounds, false) : NAN;

@@ -6,6 +6,7 @@
  *
  * NAIVE holds lines "key microseconds", from collect_bench_python.py. */
 #include "base/cpu.h"
+#include "bench.h"
 #include "observe/verdict.h"
 #include "record/ring.h"
 #include "simd/observe.h"
@@ -19,27 +20,6 @@
 #include <time.h>
 
 enum { ROUNDS = 41 };
-
-static double now_us(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double quantile(double *x, size_t n, double q)
-{
-	qsort(x, n, sizeof *x, by_value);
-	return x[(size_t)(q * (double)(n - 1))];
-}
 
 /* --- the naive way's times ------------------------------------------------------------- */
 
@@ -181,14 +161,14 @@ static void compare(void (*a)(void *), void (*b)(void *), void *ctx, int repeat,
 
 	for (int i = 0; i < ROUNDS; i++)
 		for (int which = 0; which < 2; which++) {
-			double start = now_us(CLOCK_THREAD_CPUTIME_ID);
+			double start = bench_us(CLOCK_THREAD_CPUTIME_ID);
 
 			for (int k = 0; k < repeat; k++)
 				(which ? b : a)(ctx);
-			times[which][i] = (now_us(CLOCK_THREAD_CPUTIME_ID) - start) / repeat;
+			times[which][i] = (bench_us(CLOCK_THREAD_CPUTIME_ID) - start) / repeat;
 		}
-	*us_a = quantile(times[0], ROUNDS, 0.5);
-	*us_b = quantile(times[1], ROUNDS, 0.5);
+	*us_a = bench_quantile(times[0], ROUNDS, 0.5);
+	*us_b = bench_quantile(times[1], ROUNDS, 0.5);
 }
 
 static void *room(size_t bytes)
@@ -270,13 +250,13 @@ static void *drain(void *ctx)
 
 static void pause_us(double us)
 {
-	for (double until = now_us(CLOCK_MONOTONIC) + us; now_us(CLOCK_MONOTONIC) < until;)
+	for (double until = bench_us(CLOCK_MONOTONIC) + us; bench_us(CLOCK_MONOTONIC) < until;)
 		;
 }
 
 static void say(const char *what, size_t bytes, double *ns, size_t n)
 {
-	double p50 = quantile(ns, n, 0.5), p99 = quantile(ns, n, 0.99), p999 = quantile(ns, n, 0.999);
+	double p50 = bench_quantile(ns, n, 0.5), p99 = bench_quantile(ns, n, 0.99), p999 = bench_quantile(ns, n, 0.999);
 
 	printf("%-34s %4zu bytes   p50 %6.1f ns   p99 %7.1f ns   p99.9 %8.1f ns  (means of %d)\n", what, bytes, p50,
 	       p99, p999, BATCH);
@@ -293,7 +273,7 @@ static void bench_ring(size_t bytes)
 	if (ring_open(&r, 1 << 20, NULL) || pthread_create(&reader, NULL, drain, &r))
 		exit(4);
 	for (size_t i = 0; i < HANDED / BATCH; i++) {
-		double start = now_us(CLOCK_MONOTONIC);
+		double start = bench_us(CLOCK_MONOTONIC);
 
 		for (int k = 0; k < BATCH; k++) {
 			void *to = ring_reserve(&r, bytes);
@@ -304,7 +284,7 @@ static void bench_ring(size_t bytes)
 				ring_commit(&r);
 			dropped += !to;
 		}
-		ns[i] = (now_us(CLOCK_MONOTONIC) - start) * 1e3 / BATCH;
+		ns[i] = (bench_us(CLOCK_MONOTONIC) - start) * 1e3 / BATCH;
 		pause_us(PAUSE_US);
 	}
 	done = 1;
@@ -328,13 +308,13 @@ static void bench_calls(void)
 		exit(4);
 	for (size_t i = 0; i < sizeof ns / sizeof *ns; i++) {
 		const struct timespec pause = { .tv_nsec = 20000 };
-		double start = now_us(CLOCK_MONOTONIC);
+		double start = bench_us(CLOCK_MONOTONIC);
 
 		for (int k = 0; k < BATCH; k++) {
 			rwkvmon_begin(mon);
 			rwkvmon_end(mon, &step);
 		}
-		ns[i] = (now_us(CLOCK_MONOTONIC) - start) * 1e3 / BATCH;
+		ns[i] = (bench_us(CLOCK_MONOTONIC) - start) * 1e3 / BATCH;
 		if (i % 16 == 0)
 			nanosleep(&pause, NULL);
 	}
@@ -367,14 +347,14 @@ static void bench_verdict(void)
 
 		token = (uint32_t)i % 50;
 		rwkvmon_end(mon, &step);
-		start = now_us(CLOCK_MONOTONIC);
+		start = bench_us(CLOCK_MONOTONIC);
 		for (int k = 0; k < BATCH; k++)
 			verdict_note(&noted, &r);
-		ns[0][i] = (now_us(CLOCK_MONOTONIC) - start) * 1e3 / BATCH;
-		start = now_us(CLOCK_MONOTONIC);
+		ns[0][i] = (bench_us(CLOCK_MONOTONIC) - start) * 1e3 / BATCH;
+		start = bench_us(CLOCK_MONOTONIC);
 		for (int k = 0; k < BATCH; k++)
 			rwkvmon_verdict(mon, &v);
-		ns[1][i] = (now_us(CLOCK_MONOTONIC) - start) * 1e3 / BATCH;
+		ns[1][i] = (bench_us(CLOCK_MONOTONIC) - start) * 1e3 / BATCH;
 		sink ^= v.fires ^ noted.guess_sum;
 	}
 	rwkvmon_close(mon, NULL);
@@ -427,14 +407,14 @@ static void bench_token(const char *name, size_t layers, size_t width, int summe
 	if (rwkvmon_open(&mon, &cfg, NULL))
 		exit(4);
 	for (int i = -3; i < TOKENS; i++) {
-		double start = now_us(CLOCK_THREAD_CPUTIME_ID);
+		double start = bench_us(CLOCK_THREAD_CPUTIME_ID);
 
 		rwkvmon_begin(mon);
 		rwkvmon_end(mon, &step);
-		us[i < 0 ? 0 : i] = now_us(CLOCK_THREAD_CPUTIME_ID) - start;
+		us[i < 0 ? 0 : i] = bench_us(CLOCK_THREAD_CPUTIME_ID) - start;
 	}
 	rwkvmon_close(mon, NULL);
-	ours = quantile(us, TOKENS, 0.5);
+	ours = bench_quantile(us, TOKENS, 0.5);
 	snprintf(key, sizeof key, "state-%s", name);
 	theirs = naive_us(key) > 0 ? naive_us("logits-fp32-65536") + naive_us(key) + naive_us("record") : 0;
 	printf("a token of %s, all of it, %-33s %7.1f us        ", name,
@@ -571,16 +551,16 @@ static void bench_idle(int streams)
 	if (rwkvmon_open(&mon, &cfg, NULL))
 		exit(4);
 	before = heap_bytes();
-	start = now_us(CLOCK_THREAD_CPUTIME_ID);
+	start = bench_us(CLOCK_THREAD_CPUTIME_ID);
 	for (int i = 0; i < streams; i++)
 		if (rwkvmon_stream_open(&stream, mon, NULL, NULL))
 			exit(4);
-	opened_us = now_us(CLOCK_THREAD_CPUTIME_ID) - start;
+	opened_us = bench_us(CLOCK_THREAD_CPUTIME_ID) - start;
 	before = heap_bytes() - before;
 	nanosleep(&pause, NULL); /* until the writer rests */
-	start = now_us(CLOCK_PROCESS_CPUTIME_ID);
+	start = bench_us(CLOCK_PROCESS_CPUTIME_ID);
 	nanosleep(&pause, NULL);
-	idle_us = now_us(CLOCK_PROCESS_CPUTIME_ID) - start;
+	idle_us = bench_us(CLOCK_PROCESS_CPUTIME_ID) - start;
 	printf("%6d idle streams  opened in %.2f us and %.0f bytes each  idle %.4f %% of a core\n", streams,
 	       streams ? opened_us / streams : 0, streams ? before / streams : 0, idle_us / IDLE_SECONDS / 1e4);
 	rwkvmon_close(mon, NULL);
@@ -590,14 +570,14 @@ static void bench_idle(int streams)
 static void bench_handles(void)
 {
 	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = "/dev/null" };
-	double start = now_us(CLOCK_MONOTONIC), cpu = now_us(CLOCK_PROCESS_CPUTIME_ID);
+	double start = bench_us(CLOCK_MONOTONIC), cpu = bench_us(CLOCK_PROCESS_CPUTIME_ID);
 	rwkvmon *mon[HANDLES];
 
 	for (int i = 0; i < HANDLES; i++)
 		if (rwkvmon_open(&mon[i], &cfg, NULL))
 			exit(4);
 	printf("%6d handles       opened in %.0f ms, %.0f ms of a core\n", HANDLES,
-	       (now_us(CLOCK_MONOTONIC) - start) / 1e3, (now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu) / 1e3);
+	       (bench_us(CLOCK_MONOTONIC) - start) / 1e3, (bench_us(CLOCK_PROCESS_CPUTIME_ID) - cpu) / 1e3);
 	for (int i = 0; i < HANDLES; i++)
 		rwkvmon_close(mon[i], NULL);
 }

@@ -11,6 +11,7 @@
 #include "rules/rules.h"
 
 #include "../tests/random.h"
+#include "bench.h"
 
 #include <math.h>
 #include <rwkvmon.h>
@@ -22,27 +23,6 @@
 
 enum { RECORDS = 100000, STREAMS_MOST = 128, DRAWN = 65536, ROUNDS_MOST = 101, TOKENS = 30000 };
 static const double RECORD_US_MOST = 5, CORE_PCT_MOST = 1;
-
-static double cpu_us(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *x, size_t n)
-{
-	qsort(x, n, sizeof *x, by_value);
-	return x[n / 2];
-}
 
 /* --- rules -------------------------------------------------------------------------------------- */
 
@@ -109,7 +89,7 @@ static double judge(const struct ruleset *set, int streams, double rate)
 	for (int s = 0; s < streams; s++)
 		if (rules_open(&rules[s], set, RULES_LIVE, NULL, NULL))
 			exit(2);
-	begin = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+	begin = bench_us(CLOCK_THREAD_CPUTIME_ID);
 	for (size_t i = 0; i < first + records; i++) {
 		struct record rec = { .event = EVENT_INFERENCE_STEP,
 				      .session = &nothing,
@@ -119,11 +99,11 @@ static double judge(const struct ruleset *set, int streams, double rate)
 				      .time_us = (int64_t)((double)i / rate * 1e6) };
 
 		if (i == first)
-			begin = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+			begin = bench_us(CLOCK_THREAD_CPUTIME_ID);
 		fill(&rec, i, (double)i / rate);
 		rules_eval(rules[i % (size_t)streams], &rec, f);
 	}
-	begin = cpu_us(CLOCK_THREAD_CPUTIME_ID) - begin;
+	begin = bench_us(CLOCK_THREAD_CPUTIME_ID) - begin;
 	for (int s = 0; s < streams; s++)
 		rules_close(rules[s]);
 	return begin / (double)records;
@@ -149,7 +129,7 @@ static double added(const struct ruleset *with, const struct ruleset *without, i
 
 		more[i] = i % 2 ? first - second : second - first;
 	}
-	return median(more, (size_t)rounds);
+	return median_sort(more, (size_t)rounds);
 }
 
 static bool tell_rules(int rounds)
@@ -213,8 +193,8 @@ static struct cost collect(const char *rules, int streams)
 	for (int s = 0; s < streams && streams > 1; s++)
 		if (rwkvmon_stream_open(&stream[s], mon, NULL, NULL))
 			exit(2);
-	own = cpu_us(CLOCK_THREAD_CPUTIME_ID);
-	all = cpu_us(CLOCK_PROCESS_CPUTIME_ID);
+	own = bench_us(CLOCK_THREAD_CPUTIME_ID);
+	all = bench_us(CLOCK_PROCESS_CPUTIME_ID);
 	for (int i = 0; i < TOKENS; i++) {
 		logits[i % 256] = (float)drawn[i % DRAWN];
 		token = (uint32_t)(i * 89 % 251);
@@ -227,8 +207,8 @@ static struct cost collect(const char *rules, int streams)
 							 .stream = stream[i % streams] });
 	}
 	rwkvmon_close(mon, NULL); /* what waits is judged and written */
-	own = cpu_us(CLOCK_THREAD_CPUTIME_ID) - own;
-	all = cpu_us(CLOCK_PROCESS_CPUTIME_ID) - all;
+	own = bench_us(CLOCK_THREAD_CPUTIME_ID) - own;
+	all = bench_us(CLOCK_PROCESS_CPUTIME_ID) - all;
 	unlink(log);
 	return (struct cost){ (all - own) / TOKENS, all / TOKENS };
 }
@@ -258,8 +238,8 @@ static bool tell_collector(int rounds)
 				more[i] = i % 2 ? first.all_us - second.all_us : second.all_us - first.all_us;
 				plain[i] = i % 2 ? second.writer_us : first.writer_us;
 			}
-			added_us = median(more, (size_t)rounds);
-			printf("%-32s %8d %22.3f %22.3f\n", ways[w].name, streams, median(plain, (size_t)rounds),
+			added_us = median_sort(more, (size_t)rounds);
+			printf("%-32s %8d %22.3f %22.3f\n", ways[w].name, streams, median_sort(plain, (size_t)rounds),
 			       added_us);
 			kept &= added_us <= RECORD_US_MOST;
 		}

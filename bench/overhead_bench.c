@@ -12,6 +12,7 @@
  * On a machine whose speed drifts by some percent in ten seconds, that interval is wide. So there follow turns: within
  * one session, 8 tokens watched and 8 not, in turns, order swapped, and the CPU time of the inference thread alone is
  * compared; what its caches lose to the watching is in it. The collector's threads are added from their own clocks. */
+#include "bench.h"
 #include "runtime/run.h"
 
 #include <dirent.h>
@@ -46,17 +47,9 @@ struct watch {
 static double end_us[2][SAMPLES_MAX];
 static int n_end_us[2];
 
-static double clock_s(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static double cpu_s(void)
 {
-	return clock_s(CLOCK_PROCESS_CPUTIME_ID);
+	return bench_s(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static void on_begin(void *ctx)
@@ -71,11 +64,11 @@ static enum rwkvmon_part part_of(enum tap_part part)
 
 static void end_timed(struct watch *w, const struct rwkvmon_step *step, int samples)
 {
-	double start = clock_s(CLOCK_THREAD_CPUTIME_ID);
+	double start = bench_s(CLOCK_THREAD_CPUTIME_ID);
 
 	rwkvmon_end(w->mon, step);
 	if (n_end_us[samples] < SAMPLES_MAX)
-		end_us[samples][n_end_us[samples]++] = 1e6 * (clock_s(CLOCK_THREAD_CPUTIME_ID) - start);
+		end_us[samples][n_end_us[samples]++] = 1e6 * (bench_s(CLOCK_THREAD_CPUTIME_ID) - start);
 }
 
 static void on_end(void *ctx, const struct tap_step *s)
@@ -200,13 +193,6 @@ static struct block watched(struct run *run, const char *log, enum way way, int 
 	return b;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Records and looks at everything in the log: the budget leaves some out. */
 static double looked_pct(const char *log)
 {
@@ -223,12 +209,6 @@ static double looked_pct(const char *log)
 	return records > 0 ? 100 * looks / records : 0;
 }
 
-static double median(double *x, int n)
-{
-	qsort(x, (size_t)n, sizeof *x, by_value);
-	return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
-}
-
 /* The median over the rounds of one member of the blocks, in percent of the unwatched token of the same round. */
 static double part_pct(struct block block[][WAYS], int rounds, enum way way, size_t offset)
 {
@@ -236,7 +216,7 @@ static double part_pct(struct block block[][WAYS], int rounds, enum way way, siz
 
 	for (int r = 0; r < rounds; r++)
 		x[r] = 100 * *(double *)(void *)((char *)&block[r][way] + offset) / block[r][OFF].all;
-	return median(x, rounds);
+	return median_sort(x, (size_t)rounds);
 }
 
 static void say(struct block block[][WAYS], int rounds, enum way way, double looked)
@@ -247,7 +227,7 @@ static void say(struct block block[][WAYS], int rounds, enum way way, double loo
 
 	for (int r = 0; r < rounds; r++)
 		loss[r] = 100 * (block[r][way].all / block[r][OFF].all - 1);
-	printf("%-30s %+.2f %% ", way_names[way], median(loss, rounds));
+	printf("%-30s %+.2f %% ", way_names[way], median_sort(loss, (size_t)rounds));
 	printf("(95 %%: %+.2f to %+.2f)   begin+end %.3f %%  writer and sampler %.3f %%  open+close %.3f %%   "
 	       "%.0f %% of the calls looked at\n",
 	       loss[low], loss[high], part_pct(block, rounds, way, offsetof(struct block, call)),
@@ -274,16 +254,16 @@ static void take_turns(struct run *run, enum way way, int turns, double threads_
 
 		for (int k = 0; k < 2; k++) {
 			int on = (i + k) % 2;
-			double start = clock_s(CLOCK_THREAD_CPUTIME_ID);
+			double start = bench_s(CLOCK_THREAD_CPUTIME_ID);
 
 			feed(run, on ? &tap : NULL, TURN_TOKENS);
-			s[on] = clock_s(CLOCK_THREAD_CPUTIME_ID) - start;
+			s[on] = bench_s(CLOCK_THREAD_CPUTIME_ID) - start;
 		}
 		loss[i] = 100 * (s[1] / s[0] - 1);
 	}
 	rwkvmon_close(w.mon, NULL);
 	unlink(log);
-	median(loss, turns);
+	median_sort(loss, (size_t)turns);
 	printf("%-30s %+.2f %% (95 %%: %+.2f to %+.2f) of the inference thread in %d turns; %+.2f %% with the "
 	       "collector's threads\n",
 	       way_names[way], loss[turns / 2], loss[low], loss[high], turns, loss[turns / 2] + threads_pct);
@@ -312,7 +292,7 @@ static void measure(struct run *run, int rounds, int tokens)
 	for (int r = 0; r < rounds; r++)
 		off[r] = block[r][OFF].all * 1e6;
 	printf("%d rounds of blocks of %d tokens; an unwatched token is %.0f us\n", rounds, tokens,
-	       median(off, rounds));
+	       median_sort(off, (size_t)rounds));
 	for (int way = OFF + 1; way < WAYS; way++)
 		say(block, rounds, (enum way)way, looked[way]);
 	for (int way = OFF + 1; way < WAYS; way++) {
@@ -324,7 +304,8 @@ static void measure(struct run *run, int rounds, int tokens)
 	}
 	if (n_end_us[0] && n_end_us[1])
 		printf("rwkvmon_end with a sample of the drift %.0f us, after it %.0f us (medians of %d)\n",
-		       median(end_us[1], n_end_us[1]), median(end_us[0], n_end_us[0]), n_end_us[1]);
+		       median_sort(end_us[1], (size_t)n_end_us[1]), median_sort(end_us[0], (size_t)n_end_us[0]),
+		       n_end_us[1]);
 }
 
 int main(int argc, char **argv)

@@ -12,6 +12,7 @@
  * --write F stores the random weights as .safetensors and measures nothing: peers_bench.sh gives the
  * same model to other engines. */
 #include "base/cpu.h"
+#include "bench.h"
 #include "runtime/run.h"
 #include "simd/half.h"
 #include "simd/linear.h"
@@ -174,23 +175,7 @@ static int threads = 1;
 /* Time this thread has run: on a busy machine wall time measures the neighbours. */
 static double seconds(void)
 {
-	struct timespec ts;
-
-	clock_gettime(threads > 1 ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
-}
-
-static int rising(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *x, int n)
-{
-	qsort(x, (size_t)n, sizeof *x, rising);
-	return x[n / 2];
+	return bench_s(threads > 1 ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* Bytes per second of a plain pass over memory, summed in registers: the rows of an fp32 product. */
@@ -251,14 +236,15 @@ static int measure(const struct model *m, int rounds)
 			rate[c][r] = tokens_per_second(run, c ? chunks[c] : 12, chunks[c]);
 	}
 	{
-		double limit = median(bandwidth, rounds) / read_bytes, decode = median(rate[0], rounds);
+		double limit = median_sort(bandwidth, (size_t)rounds) / read_bytes,
+		       decode = median_sort(rate[0], (size_t)rounds);
 
-		printf("  read bandwidth      %8.1f GB/s\n", median(bandwidth, rounds) * 1e-9);
+		printf("  read bandwidth      %8.1f GB/s\n", median_sort(bandwidth, (size_t)rounds) * 1e-9);
 		printf("  bytes per token     %8.1f MB\n", read_bytes * 1e-6);
 		printf("  decode              %8.1f tok/s  (limit %.1f, share %.2f)\n", decode, limit, decode / limit);
 	}
 	for (int c = 1; c < 4; c++)
-		printf("  prefill %-3zu         %8.1f tok/s\n", chunks[c], median(rate[c], rounds));
+		printf("  prefill %-3zu         %8.1f tok/s\n", chunks[c], median_sort(rate[c], (size_t)rounds));
 	run_close(run);
 	free(plain);
 	return 0;

@@ -240,13 +240,6 @@ static size_t find_units(const struct table *t, uint32_t side, size_t from, size
 	return from;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 struct drawing {
 	size_t *start[2];
 	uint64_t *count;
@@ -360,7 +353,7 @@ static void interval_of_draws(struct estimate *e, double *drawn, double center, 
 			drawn[n++] = drawn[i];
 	if (n < DRAWS / 2)
 		return;
-	qsort(drawn, n, sizeof *drawn, ascending);
+	sort_doubles(drawn, n);
 	set_interval(e, e->difference + widen * (drawn[n / 40] - center),
 		     e->difference + widen * (drawn[n - 1 - n / 40] - center));
 	e->chance = chance_of_interval(e);
@@ -674,7 +667,7 @@ static double chance_allowed(const struct comparison *c, double *chance)
 		for (int which = COMPARED_MEDIAN; which <= COMPARED_P95; which++)
 			if (isfinite(c->row[i].of[which].chance))
 				chance[n++] = c->row[i].of[which].chance;
-	qsort(chance, n, sizeof *chance, ascending);
+	sort_doubles(chance, n);
 	for (size_t i = 0; i < n; i++)
 		if (chance[i] <= DOUBT * (double)(i + 1) / (double)n)
 			allowed = chance[i];

@@ -22,3 +22,16 @@ bool array_grow(void *rows, size_t n, size_t *cap, size_t first, size_t row_byte
 	*cap = wanted;
 	return true;
 }
+
+static int rising(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+void sort_doubles(double *v, size_t n)
+{
+	if (n)
+		qsort(v, n, sizeof *v, rising);
+}

@@ -1,4 +1,4 @@
-/* array.h - arrays of rows that double when they are full. */
+/* array.h - arrays of rows that double when they are full; sorting of numbers. */
 #ifndef RWKVMON_BASE_ARRAY_H
 #define RWKVMON_BASE_ARRAY_H
 
@@ -9,5 +9,8 @@
  * pointer to them, which is NULL with a cap of 0; the first room is for `first` rows, and new rows hold anything. False
  * when memory is out: nothing has changed. */
 bool array_grow(void *rows, size_t n, size_t *cap, size_t first, size_t row_bytes);
+
+/* Rising; without NAN. */
+void sort_doubles(double *v, size_t n);
 
 #endif

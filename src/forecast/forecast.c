@@ -1,6 +1,8 @@
 /* forecast.c - the backtest that picks and judges a model, and its intervals. */
 #include "forecast/forecast.h"
 
+#include "base/array.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,13 +151,6 @@ static bool is_skilled(const struct score *s)
 	return s->skill >= LEAST_SKILL && s->wins >= LEAST_WINS;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* The size that the share COVER of n sizes does not exceed. For small n it is the largest size and more, because
  * neighbouring errors are similar. */
 static double within(double *size, size_t n, size_t origins)
@@ -164,7 +159,7 @@ static double within(double *size, size_t n, size_t origins)
 
 	if (!n)
 		return INFINITY;
-	qsort(size, n, sizeof *size, by_size);
+	sort_doubles(size, n);
 	return size[(rank < n ? rank : n) - 1] * (1 + 1 / (double)(origins ? origins : 1));
 }
 

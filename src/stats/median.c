@@ -1,16 +1,8 @@
 /* median.c - by sorting, or by finding the middle alone. */
 #include "stats/median.h"
 
+#include "base/array.h"
 #include "stats/select.h"
-
-#include <stdlib.h>
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
 
 /* Where their sum would be no number, too. */
 static double between(double below, double above)
@@ -20,7 +12,7 @@ static double between(double below, double above)
 
 double median_sort(double *v, size_t n)
 {
-	qsort(v, n, sizeof *v, by_value);
+	sort_doubles(v, n);
 	return n % 2 ? v[n / 2] : between(v[n / 2 - 1], v[n / 2]);
 }
 

@@ -1,6 +1,7 @@
 /* sketch.c - takes bin numbers directly from a double's bits; pages of bins are allocated when needed. */
 #include "stats/sketch_kernels.h"
 
+#include "base/array.h"
 #include "base/cpu.h"
 #include "stats/quantiles.h"
 
@@ -381,20 +382,13 @@ static void walk_page(const struct sketch_page *page, uint64_t key, bool negativ
 	}
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void walk_few(const struct sketch *s, sketch_visit *visit, void *ctx)
 {
 	double sorted[SKETCH_FEW];
 
 	if (s->count)
 		memcpy(sorted, s->few, s->count * sizeof *sorted);
-	qsort(sorted, s->count, sizeof *sorted, ascending);
+	sort_doubles(sorted, s->count);
 	for (uint64_t i = 0; i < s->count; i++)
 		visit(ctx, sorted[i], sorted[i], 1);
 }

@@ -1,6 +1,8 @@
 /* scrape.c - reads expositions line by line and takes rates from two of them. */
 #include "tui/scrape.h"
 
+#include "base/array.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -529,13 +531,6 @@ static double last_known(const double point[BOARD_POINTS])
 	return (double)NAN;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Of the points, for what has no histogram. */
 static double point_quantile(const double point[BOARD_POINTS], double q)
 {
@@ -547,7 +542,7 @@ static double point_quantile(const double point[BOARD_POINTS], double q)
 			known[n++] = point[i];
 	if (!n)
 		return (double)NAN;
-	qsort(known, n, sizeof *known, ascending);
+	sort_doubles(known, n);
 	return known[(size_t)(q * (double)(n - 1) + 0.5)];
 }
 
