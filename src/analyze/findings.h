@@ -323,6 +323,14 @@ struct anomaly_event {
 
 struct time_breakdown; /* analyze/time_breakdown.h */
 struct foreseen;
+/* A rule that judged nothing: no record has the metric `lacks`; METRIC_COUNT: it is for vocabularies of these sizes,
+ * which no session has. */
+struct unjudged_rule {
+	const char *rule;
+	enum metric_id lacks;
+	uint64_t vocab_above, vocab_at_most; /* 0 and UINT64_MAX: no bound */
+};
+
 struct departure;
 struct judgement;
 
@@ -376,9 +384,10 @@ struct findings {
 	const char *rule_set;         /* that the anomalies were judged by */
 	struct limit_in_force *limit; /* (n_limits), by metric */
 	size_t n_limits;
-	uint64_t types_judged;   /* alarm types that a rule could judge here, a bit each */
-	uint64_t types_unsuited; /* … that none could, since all of them are for other vocabularies */
-	char *unjudged; /* rules whose metric no record has: "high_vram_usage (vram_used_mb), …"; NULL: none */
+	uint64_t types_judged;          /* alarm types that a rule could judge here, a bit each */
+	uint64_t types_unsuited;        /* … that none could, since all of them are for other vocabularies */
+	struct unjudged_rule *unjudged; /* (n_unjudged) */
+	size_t n_unjudged;
 	uint64_t anomaly_records;                   /* steps that violate at least one rule */
 	uint64_t anomaly_by_type[ALARM_TYPE_COUNT]; /* violating records */
 	struct anomaly_event *event;                /* (n_events), by time */

@@ -7,6 +7,7 @@
 #include "analyze/learning.h"
 #include "analyze/peers.h"
 #include "analyze/trends.h"
+#include "analyze/unjudged.h"
 #include "rules/ruleset.h"
 
 #include <math.h>
@@ -424,31 +425,27 @@ static uint64_t types_judged(const struct findings *f, const struct ruleset *set
 	return types;
 }
 
-/* A rule about the fullest of several GPUs has nothing to judge where there is one: that is no gap. */
-static char *unjudged(struct arena *arena, const struct findings *f, const struct ruleset *set)
+static void fill_unjudged(struct findings *f, const struct ruleset *set, uint64_t suited)
 {
 	const uint64_t have = metrics_of(f);
-	struct buf names = { 0 };
-	char *out;
+	struct unjudged_rule list[RULES_MAX];
+	size_t n = have && set ? unjudged_rules(list, set, have, suited) : 0;
 
-	for (size_t i = 0; have && i < set->n; i++) {
-		enum metric_id lacking = rule_lacks(&set->rule[i], have);
-
-		if (lacking != METRIC_COUNT && lacking != M_VRAM_FULLEST_PCT)
-			buf_printf(&names, "%s%s (%s)", names.used ? ", " : "", set->rule[i].name,
-				   metric_specs[lacking].id);
+	f->unjudged = n ? arena_alloc(&f->arena, n, sizeof *f->unjudged) : NULL;
+	for (; f->unjudged && f->n_unjudged < n; f->n_unjudged++) {
+		f->unjudged[f->n_unjudged] = list[f->n_unjudged];
+		f->unjudged[f->n_unjudged].rule = copy(&f->arena, list[f->n_unjudged].rule);
 	}
-	out = names.used && !names.failed ? arena_copy(arena, buf_slice(&names)) : NULL;
-	buf_free(&names);
-	return out;
 }
 
 static void fill_anomalies(struct findings *f, const struct analysis *a)
 {
+	const uint64_t suited = a->suits_known ? a->suited : UINT64_MAX;
+
 	f->rule_set = copy(&f->arena, a->opts.rules ? ruleset_name(a->opts.rules) : "none");
-	f->types_judged = types_judged(f, a->opts.rules, a->suits_known ? a->suited : UINT64_MAX);
+	f->types_judged = types_judged(f, a->opts.rules, suited);
 	f->types_unsuited = types_judged(f, a->opts.rules, UINT64_MAX) & ~f->types_judged;
-	f->unjudged = a->opts.rules ? unjudged(&f->arena, f, a->opts.rules) : NULL;
+	fill_unjudged(f, a->opts.rules, suited);
 	f->limit = limits_list(&a->limits, &f->arena, &f->n_limits);
 	f->anomaly_records = a->violating;
 	memcpy(f->anomaly_by_type, a->by_type, sizeof f->anomaly_by_type);

@@ -247,6 +247,9 @@ static void count_event(struct analysis *a, const struct columns *c, size_t row)
 	case EVENT_SESSION_START:
 		count_start(a, s, &rec);
 		break;
+	case EVENT_SESSION_END:
+		session_forget_rules(s);
+		break;
 	case EVENT_ALARM:
 		count_alarm(a, s, &rec);
 		break;

@@ -130,6 +130,12 @@ static void remove_guest(struct sessions *t, struct session *s)
 	free_session(s);
 }
 
+void session_forget_rules(struct session *s)
+{
+	rules_close(s->rules);
+	s->rules = NULL;
+}
+
 /* The session seen longest ago gives up its rules' state; a guest goes altogether. */
 static void retire_oldest(struct sessions *t)
 {
@@ -140,8 +146,7 @@ static void retire_oldest(struct sessions *t)
 		remove_guest(t, s);
 		return;
 	}
-	rules_close(s->rules);
-	s->rules = NULL;
+	session_forget_rules(s);
 }
 
 static struct session *touch(struct sessions *t, struct session *s)

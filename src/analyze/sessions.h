@@ -104,6 +104,9 @@ struct session *sessions_find(struct sessions *t, struct slice id);
 /* It is the one seen last. */
 void sessions_touch(struct sessions *t, struct session *s);
 
+/* It has ended: its rules' state, tens of kilobytes, is not needed any more. If it goes on, they begin anew. */
+void session_forget_rules(struct session *s);
+
 /* Marks a session as one with steps: lists it, or counts it among the others. */
 void sessions_list(struct sessions *t, struct session *s);
 

@@ -496,10 +496,12 @@ size_t args_columns(void)
 struct report_options args_report(const struct options *opts, const char *path)
 {
 	const bool screen = !path || !strcmp(path, "-");
+	const size_t columns = screen ? args_columns() : 0;
 
 	return (struct report_options){ .lang = args_lang(opts->lang),
 					.color = screen && args_color(),
-					.ascii = screen && !tell_draws() };
+					.ascii = screen && !tell_draws(),
+					.columns = columns < REPORT_COLUMNS_MOST ? columns : REPORT_COLUMNS_MOST };
 }
 
 static void pad_to(struct buf *out, size_t from_column, size_t column)

@@ -35,7 +35,7 @@ bool args_color(void);
 size_t args_columns(void);
 
 /* How a text is drawn that goes to `path`: with colours and drawn lines only where standard output ("-" or NULL) has
- * them; 80 columns wide. */
+ * them; as wide as the terminal, from REPORT_COLUMNS to REPORT_COLUMNS_MOST columns. */
 struct report_options args_report(const struct options *opts, const char *path);
 
 #endif

@@ -129,7 +129,10 @@ static size_t doctor_columns(void)
 {
 	const size_t columns = args_columns();
 
-	return !columns ? REPORT_COLUMNS : columns < 50 ? 50 : columns > 120 ? 120 : columns;
+	return !columns                        ? REPORT_COLUMNS
+	       : columns < 50                  ? 50
+	       : columns > REPORT_COLUMNS_MOST ? REPORT_COLUMNS_MOST
+					       : columns;
 }
 
 static void draw_text(struct buf *out, const struct answer answers[CHECK_COUNT], const struct set_up *f)

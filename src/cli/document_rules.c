@@ -66,7 +66,9 @@ void document_rules(struct buf *out)
 		     "src/rules/*.yaml. -->\n\n"
 		     "Rule files are YAML. ALARMS.md explains what the alarms mean and where they are sent; `rwkvmon "
 		     "rules check FILE` lists every\n"
-		     "mistake, `rwkvmon rules replay FILE LOG...` shows what would have fired.\n\n"
+		     "mistake, `rwkvmon rules replay FILE LOG...` shows what would have fired, and which rules judged "
+		     "nothing and why: no record has\nthe metric that they need, or they are for vocabularies of "
+		     "other sizes.\n\n"
 		     "## Keys\n");
 	keys(out);
 	buf_str(out,

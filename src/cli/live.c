@@ -50,7 +50,7 @@ struct instance {
 	struct analysis *analysis;
 	struct live_window window;
 	enum verdict verdict; /* and its sentence, a few ticks old */
-	char judged[400];
+	char judged[1024];
 	uint64_t records, tokens;
 	unsigned open_sessions;
 	int64_t last_us;  /* by the log: what is old is silent, whenever it is read */
@@ -70,7 +70,7 @@ struct session_of {
 };
 
 /* An analysis of all instances. A full one could not take new sessions: when it is half full, a second one begins, and
- * replaces it when it is full. It judges by no rules: the alarms that collectors raised are in the logs. */
+ * replaces it when it is full. */
 struct overview {
 	struct analysis *now, *next; /* next NULL: not begun */
 	struct buf json;
@@ -129,13 +129,19 @@ struct live {
 	struct record_decoder reader; /* of kept lines */
 };
 
+/* All judge by the same rules. */
+static int open_analysis(struct analysis **out, const struct live *l, size_t most_sessions, struct err *err)
+{
+	const struct analyze_options how = {
+		.rules = l->rules, .diagnose = l->told, .no_session_series = true, .most_sessions = most_sessions
+	};
+
+	return analyze_open(out, &how, err);
+}
+
 static int overview_begin(const struct live *l, struct analysis **out)
 {
-	const struct analyze_options how = { .diagnose = l->told,
-					     .no_session_series = true,
-					     .most_sessions = OVERVIEW_SESSIONS };
-
-	return analyze_open(out, &how, NULL);
+	return open_analysis(out, l, OVERVIEW_SESSIONS, NULL);
 }
 
 int live_open(struct live **out, const struct ruleset *rules, const struct diagnose_options *told, enum lang lang,
@@ -144,9 +150,6 @@ int live_open(struct live **out, const struct ruleset *rules, const struct diagn
 	const struct exporter_options exported = { .clock = &clock_system,
 						   .by_instance = true,
 						   .silent_us = SILENT_US };
-	const struct analyze_options how = {
-		.rules = rules, .diagnose = *told, .no_session_series = true, .most_sessions = LISTED_MAX
-	};
 	struct live *l = calloc(1, sizeof *l);
 
 	*out = NULL;
@@ -161,7 +164,7 @@ int live_open(struct live **out, const struct ruleset *rules, const struct diagn
 	l->of_one = aligned_alloc(64, sizeof *l->of_one);
 	l->exporter = exporter_open(&exported);
 	l->lineage = lineage_open();
-	if (!l->session || !l->of_one || !l->exporter || !l->lineage || analyze_open(&l->all, &how, err) ||
+	if (!l->session || !l->of_one || !l->exporter || !l->lineage || open_analysis(&l->all, l, LISTED_MAX, err) ||
 	    overview_begin(l, &l->overview.now)) {
 		live_close(l);
 		return err_set(err, ERR_NOMEM, "no memory for the live view");
@@ -313,9 +316,6 @@ static uint32_t look_for_room(struct live *l)
 
 static uint32_t find_instance(struct live *l, struct slice name)
 {
-	const struct analyze_options how = {
-		.rules = l->rules, .diagnose = l->told, .no_session_series = true, .most_sessions = LISTED_MAX
-	};
 	char wanted[NAME_BYTES];
 	struct instance *i;
 	uint32_t at;
@@ -327,7 +327,7 @@ static uint32_t find_instance(struct live *l, struct slice name)
 		return at - 1;
 	at = look_for_room(l);
 	i = at < INSTANCES_MAX ? calloc(1, sizeof *i) : NULL;
-	if (!i || analyze_open(&i->analysis, &how, NULL)) {
+	if (!i || open_analysis(&i->analysis, l, LISTED_MAX, NULL)) {
 		free(i);
 		return INSTANCES_MAX;
 	}

@@ -352,7 +352,6 @@ static int say(const struct checking *c, const struct options *opts, struct err 
 	struct report_options how = args_report(opts, NULL);
 	struct buf out = { 0 };
 
-	how.columns = args_columns();
 	if (opts->json)
 		say_json(&out, c);
 	else

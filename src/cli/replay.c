@@ -1,6 +1,7 @@
 /* replay.c - gives every session its own rule state, and lists which alarms fire and resolve. */
 #include "cli/replay.h"
 
+#include "analyze/unjudged.h"
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -9,6 +10,7 @@
 #include "cli/tell.h"
 #include "read/read.h"
 #include "report/terminal.h"
+#include "report/unjudged.h"
 #include "rules/describe.h"
 #include "rules/learned.h"
 #include "rules/ruleset.h"
@@ -236,39 +238,19 @@ static void add_alarm_text(struct buf *out, const struct replay_alarm *a, enum l
 	buf_printf(out, "\n    %s\n", a->is.summary[lang]);
 }
 
+static size_t unjudged_of(struct unjudged_rule out[RULES_MAX], const struct replay *r, const struct ruleset *set)
+{
+	return r->records ? unjudged_rules(out, set, r->have, r->suited) : 0;
+}
+
 static void add_unjudged(struct buf *out, const struct replay *r, const struct ruleset *set, enum lang lang)
 {
-	struct buf names = { 0 };
+	struct unjudged_rule list[RULES_MAX];
+	const size_t n = unjudged_of(list, r, set);
 
-	for (size_t i = 0; r->records && i < set->n; i++) {
-		enum metric_id lacking = rule_lacks(&set->rule[i], r->have);
-
-		if (lacking != METRIC_COUNT)
-			buf_printf(&names, "%s%s (%s)", names.used ? text(TEXT_COMMA, lang) : "", set->rule[i].name,
-				   metric_specs[lacking].id);
-	}
-	buf_char(&names, 0);
-	if (names.used > 1 && !names.failed)
-		text_fill(out, lang, TEXT_REPLAY_UNJUDGED, names.p);
-	buf_free(&names);
-}
-
-static bool is_unsuited(const struct replay *r, size_t rule)
-{
-	return r->records && !(r->suited >> rule & 1);
-}
-
-static void add_unsuited(struct buf *out, const struct replay *r, const struct ruleset *set, enum lang lang)
-{
-	struct buf names = { 0 };
-
-	for (size_t i = 0; i < set->n; i++)
-		if (is_unsuited(r, i))
-			buf_printf(&names, "%s%s", names.used ? text(TEXT_COMMA, lang) : "", set->rule[i].name);
-	buf_char(&names, 0);
-	if (names.used > 1 && !names.failed)
-		text_fill(out, lang, TEXT_REPLAY_UNSUITED, names.p);
-	buf_free(&names);
+	unjudged_text(out, list, n, lang);
+	if (n)
+		buf_char(out, '\n');
 }
 
 void replay_text(struct buf *out, const struct replay *r, const struct ruleset *set, enum lang lang)
@@ -292,7 +274,6 @@ void replay_text(struct buf *out, const struct replay *r, const struct ruleset *
 		text_fill(out, lang, TEXT_REPLAY_JUDGED, term_count(n[0], r->learning.judged),
 			  term_count(n[1], r->learning.silent));
 	add_unjudged(out, r, set, lang);
-	add_unsuited(out, r, set, lang);
 	if (r->evicted)
 		text_fill(out, lang, TEXT_REPLAY_EVICTED, term_count(n[0], REPLAY_SESSIONS_MAX),
 			  term_count(n[1], r->evicted));
@@ -322,6 +303,7 @@ static void add_alarm_json(struct json *out, const struct replay_alarm *a, enum 
 void replay_json(struct buf *to, const struct replay *r, const struct ruleset *set, enum lang lang)
 {
 	struct json json = { .out = to }, *out = &json;
+	struct unjudged_rule list[RULES_MAX];
 
 	jw_object(out);
 	jw_put_text(out, "rules", ruleset_name(set));
@@ -337,23 +319,7 @@ void replay_json(struct buf *to, const struct replay *r, const struct ruleset *s
 	jw_put_u64(out, "judged", r->learning.judged);
 	jw_put_u64(out, "silent", r->learning.silent);
 	jw_end(out);
-	jw_put_array(out, "unjudged");
-	for (size_t i = 0; r->records && i < set->n; i++) {
-		enum metric_id lacking = rule_lacks(&set->rule[i], r->have);
-
-		if (lacking == METRIC_COUNT)
-			continue;
-		jw_object(out);
-		jw_put_text(out, "rule", set->rule[i].name);
-		jw_put_text(out, "metric", metric_specs[lacking].id);
-		jw_end(out);
-	}
-	jw_end(out);
-	jw_put_array(out, "unsuited");
-	for (size_t i = 0; i < set->n; i++)
-		if (is_unsuited(r, i))
-			jw_text(out, set->rule[i].name);
-	jw_end(out);
+	unjudged_json(out, list, unjudged_of(list, r, set));
 	jw_put_array(out, "alarms");
 	for (size_t i = 0; i < r->n; i++)
 		add_alarm_json(out, &r->alarm[i], lang);

@@ -102,7 +102,6 @@ static int list(const struct options *opts, const char *const *names, size_t n, 
 	struct term term;
 	int rc = 0;
 
-	how.columns = args_columns();
 	term = term_begin(&out, &how);
 	if (opts->json)
 		jw_array(&json);
@@ -210,7 +209,6 @@ static void print_replay(struct buf *out, const struct replay *result, const str
 	struct buf said = { 0 };
 	struct term term;
 
-	how.columns = args_columns();
 	term = term_begin(out, &how);
 	replay_text(&said, result, set, how.lang);
 	term_lines(&term, TINT_PLAIN, said.p ? said.p : "");

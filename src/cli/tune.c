@@ -473,7 +473,6 @@ static int say(const struct tune *t, struct err *err)
 	struct buf out = { 0 };
 	int rc;
 
-	how.columns = args_columns();
 	if (t->opts->json)
 		report_tuning_json(&out, &t->out);
 	else

@@ -45,6 +45,7 @@ struct watch {
 	struct log_thread log[LOGS_MAX];
 	size_t n;
 	char source[BOARD_TEXT];
+	enum lang lang;
 };
 
 static bool asked_to_stop(void *ctx)
@@ -181,7 +182,7 @@ static int look(struct watch *w, const struct input_stats *input, struct board *
 	rc = analyze_finish(w->analysis, input, &f, err);
 	pthread_mutex_unlock(&w->lock);
 	if (!rc)
-		board_from_findings(board, &f, w->source);
+		board_from_findings(board, &f, w->source, w->lang);
 	for (size_t i = 0; i < w->n; i++)
 		if (atomic_load(&w->log[i].failed))
 			snprintf(board->trouble, sizeof board->trouble, "%s", w->log[i].err.text);
@@ -412,7 +413,7 @@ int command_watch(const struct options *opts, struct err *err)
 				       .ascii = !tell_draws(),
 				       .focus = DASH_ROWS,
 				       .interval_s = isnan(opts->interval) ? 1 : opts->interval };
-	struct watch w = { .analysis = NULL };
+	struct watch w = { .lang = view.lang };
 	int rc;
 
 	if (!opts->n_arguments) {

@@ -96,7 +96,7 @@ static void put_row(struct term *t, const struct difference *d)
 {
 	char v[TERM_TEXT];
 	const struct estimate *median = &d->of[COMPARED_MEDIAN];
-	size_t label = t->columns - INDENT - 2 * VALUE - 2 * CHANGE - INTERVAL - WORD;
+	size_t label = REPORT_COLUMNS - INDENT - 2 * VALUE - 2 * CHANGE - INTERVAL - WORD;
 
 	term_left(t, TINT_PLAIN, "", INDENT);
 	term_left(t, TINT_PLAIN, metric_specs[d->metric].label[t->lang], label);
@@ -126,7 +126,7 @@ static void put_phase(struct term *t, const struct comparison *c, enum phase pha
 			continue;
 		if (!any) {
 			term_heading(t, title, word(t, TEXT_COMPARE_MEDIANS));
-			term_left(t, TINT_PLAIN, "", t->columns - 2 * VALUE - 2 * CHANGE - INTERVAL - WORD);
+			term_left(t, TINT_PLAIN, "", REPORT_COLUMNS - 2 * VALUE - 2 * CHANGE - INTERVAL - WORD);
 			term_right(t, TINT_DIM, "A", VALUE);
 			term_right(t, TINT_DIM, "B", VALUE);
 			head(t, TEXT_COMPARE_CHANGE, CHANGE);

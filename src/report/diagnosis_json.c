@@ -3,6 +3,7 @@
 #include "report/diagnosis_words.h"
 #include "report/fleet.h"
 #include "report/report.h"
+#include "report/unjudged.h"
 #include "report/verdict_text.h"
 
 #include <math.h>
@@ -139,6 +140,7 @@ void judgement_json(struct json *out, const struct findings *f, enum lang lang)
 	verdict_sentence(&sentence, f, lang);
 	jw_put_text(out, "verdict", verdict_ids[j->verdict]);
 	jw_put_text(out, "verdict_text", buf_text(&sentence));
+	jw_put_u64(out, "violating_records", f->anomaly_records);
 	jw_put_known_text(out, "session_id", j->diagnosis.session_id);
 	jw_put_known_text(out, "instance", j->instance);
 	jw_put_known_text(out, "device", j->diagnosis.device);
@@ -169,6 +171,7 @@ void report_diagnosis_json(struct buf *to, const struct findings *f, const struc
 	put_path(out, d, opts->lang);
 	put_answers(out, "ruled_out", d, d->ruled_out, opts->lang);
 	put_bandwidth(out, d);
+	unjudged_json(out, f->unjudged, f->n_unjudged);
 	jw_end(out);
 	buf_char(to, '\n');
 }

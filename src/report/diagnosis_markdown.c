@@ -4,6 +4,7 @@
 #include "report/markdown.h"
 #include "report/mermaid.h"
 #include "report/report.h"
+#include "report/unjudged.h"
 
 static void put_evidence(struct buf *out, const struct diagnosis *d, enum lang lang)
 {
@@ -83,17 +84,31 @@ static void put_line(void *ctx, const char *words, enum verdict verdict)
 	buf_char(ctx, '\n');
 }
 
-static void put_rest(struct buf *out, const struct diagnosis *d, enum lang lang)
+static void put_unjudged(struct buf *out, const struct findings *f, enum lang lang)
+{
+	struct buf line = { 0 };
+
+	if (!f->n_unjudged)
+		return;
+	unjudged_text(&line, f->unjudged, f->n_unjudged, lang);
+	buf_str(out, "- ");
+	md_text(out, buf_text(&line));
+	buf_char(out, '\n');
+	buf_free_into(&line, out);
+}
+
+static void put_rest(struct buf *out, const struct findings *f, const struct diagnosis *d, enum lang lang)
 {
 	put_causes(out, d, TEXT_DIAGNOSIS_ALSO, d->also, d->n_also, lang);
 	put_causes(out, d, TEXT_DIAGNOSIS_ADVICE, d->advice, d->n_advice, lang);
-	if (d->n_missing)
+	if (d->n_missing || f->n_unjudged)
 		md_heading(out, 2, text(TEXT_DIAGNOSIS_MISSING, lang));
 	for (size_t i = 0; i < d->n_missing; i++) {
 		buf_str(out, "- ");
 		md_text(out, evidence_specs[d->missing[i]].text[lang]);
 		buf_char(out, '\n');
 	}
+	put_unjudged(out, f, lang);
 }
 
 void report_diagnosis_markdown(struct buf *out, const struct findings *f, const struct report_options *opts)
@@ -114,7 +129,7 @@ void report_diagnosis_markdown(struct buf *out, const struct findings *f, const 
 	out->failed |= !fleet_causes_each(f, lang, put_line, out);
 	md_heading(out, 2, text(TEXT_DIAGNOSIS_RULED_OUT, lang));
 	put_ruled_out(out, d, lang);
-	put_rest(out, d, lang);
+	put_rest(out, f, d, lang);
 	md_heading(out, 2, text(TEXT_DIAGNOSIS_TREE, lang));
 	buf_str(out, "```mermaid\n");
 	mermaid_tree(out, d, lang);

@@ -3,6 +3,7 @@
 #include "report/fleet.h"
 #include "report/report.h"
 #include "report/terminal.h"
+#include "report/unjudged.h"
 #include "report/verdict_text.h"
 
 enum { INDENT = 2, PATH_COLUMN = 52 };
@@ -158,12 +159,12 @@ static void put_others(struct term *t, const struct diagnosis *d, enum text_id h
 	buf_free_into(&line, t->out);
 }
 
-static void put_missing(struct term *t, const struct diagnosis *d)
+static void put_missing(struct term *t, const struct findings *f, const struct diagnosis *d)
 {
 	struct evidence e = { .text = "" };
 	struct buf line = { 0 };
 
-	if (d->n_missing)
+	if (d->n_missing || f->n_unjudged)
 		term_heading(t, TEXT_DIAGNOSIS_MISSING, NULL);
 	for (size_t i = 0; i < d->n_missing; i++) {
 		buf_rewind(&line);
@@ -171,6 +172,10 @@ static void put_missing(struct term *t, const struct diagnosis *d)
 		evidence_sentence(&line, &e, t->lang);
 		put_item(t, TINT_DIM, "?", &line);
 	}
+	buf_rewind(&line);
+	unjudged_text(&line, f->unjudged, f->n_unjudged, t->lang);
+	if (line.used)
+		put_item(t, TINT_DIM, "?", &line);
 	buf_free_into(&line, t->out);
 }
 
@@ -189,5 +194,5 @@ void report_diagnosis_text(struct buf *out, const struct findings *f, const stru
 	put_ruled_out(&t, d);
 	put_others(&t, d, TEXT_DIAGNOSIS_ALSO, d->also, d->n_also);
 	put_others(&t, d, TEXT_DIAGNOSIS_ADVICE, d->advice, d->n_advice);
-	put_missing(&t, d);
+	put_missing(&t, f, d);
 }

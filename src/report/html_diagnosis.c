@@ -195,7 +195,9 @@ static void put_others(struct buf *out, const struct page *p, const struct diagn
 
 static void put_missing(struct buf *out, const struct page *p, const struct diagnosis *d)
 {
-	if (!d->n_missing)
+	const bool unjudged = p->diagnosis_page && p->f->n_unjudged;
+
+	if (!d->n_missing && !unjudged)
 		return;
 	buf_str(out, "<h3>");
 	put_words(out, p, TEXT_DIAGNOSIS_MISSING);
@@ -203,6 +205,11 @@ static void put_missing(struct buf *out, const struct page *p, const struct diag
 	for (size_t i = 0; i < d->n_missing; i++) {
 		buf_str(out, "<li>");
 		put_str(out, evidence_specs[d->missing[i]].text[p->lang]);
+		buf_str(out, "</li>\n");
+	}
+	if (unjudged) {
+		buf_str(out, "<li>");
+		page_unjudged(out, p);
 		buf_str(out, "</li>\n");
 	}
 	buf_str(out, "</ul>\n");

@@ -3,6 +3,7 @@
 #include "report/gpus.h"
 #include "report/page.h"
 #include "report/table.h"
+#include "report/unjudged.h"
 #include "spec/skipped.h"
 
 #include <math.h>
@@ -147,16 +148,14 @@ static bool any_anomaly(const struct findings *f)
 	return f->n_events > 0;
 }
 
-static void unjudged_rules(struct buf *out, const struct page *p)
+void page_unjudged(struct buf *out, const struct page *p)
 {
 	struct buf line = { 0 };
 
-	if (!p->f->unjudged)
+	if (!p->f->n_unjudged)
 		return;
-	text_fill(&line, p->lang, TEXT_TERM_UNJUDGED, p->f->unjudged);
-	buf_str(out, "<p class=\"note\">");
+	unjudged_text(&line, p->f->unjudged, p->f->n_unjudged, p->lang);
 	put_text(out, buf_slice(&line));
-	buf_str(out, "</p>");
 	buf_free_into(&line, out);
 }
 
@@ -175,7 +174,9 @@ static void done(struct buf *out, const struct page *p)
 
 void page_anomalies(struct buf *out, const struct page *p)
 {
-	unjudged_rules(out, p);
+	buf_str(out, p->f->n_unjudged ? "<p class=\"note\">" : "");
+	page_unjudged(out, p);
+	buf_str(out, p->f->n_unjudged ? "</p>" : "");
 	done(out, p);
 	if (!any_anomaly(p->f)) {
 		buf_str(out, "<p>");

@@ -3,6 +3,7 @@
 #include "report/fleet.h"
 #include "report/gpus.h"
 #include "report/report.h"
+#include "report/unjudged.h"
 #include "report/unusual_words.h"
 
 #include "base/json.h"
@@ -283,7 +284,7 @@ static void put_anomalies(struct json *out, const struct findings *f, enum lang 
 	jw_end(out);
 	jw_put_u64(out, "events_total", f->events_total);
 	jw_put_known_text(out, "rule_set", f->rule_set);
-	jw_put_known_text(out, "unjudged", f->unjudged);
+	unjudged_json(out, f->unjudged, f->n_unjudged);
 	jw_key(out, "advice");
 	put_advice(out, f, lang);
 	jw_key(out, "limits");
@@ -436,6 +437,7 @@ static void put_instances(struct json *out, const struct findings *f)
 		jw_put_u64(out, "sessions", in->sessions);
 		jw_put_u64(out, "records", in->records);
 		jw_put_u64(out, "tokens", in->tokens);
+		jw_put_u64(out, "violating_records", in->violating);
 		jw_put_time(out, "from", in->from_us, in->records);
 		jw_put_time(out, "to", in->to_us, in->records);
 		jw_key(out, "metrics");

@@ -6,6 +6,7 @@
 #include "report/report.h"
 #include "report/session_texts.h"
 #include "report/terminal.h"
+#include "report/unjudged.h"
 #include "report/unusual_words.h"
 #include "report/verdict_text.h"
 
@@ -207,8 +208,8 @@ static void anomalies(struct md *md, const struct findings *f)
 	struct buf done = { 0 };
 
 	md_heading(md->out, 2, text(TEXT_PAGE_ANOMALIES, md->lang));
-	if (f->unjudged) {
-		text_fill(&done, md->lang, TEXT_TERM_UNJUDGED, f->unjudged);
+	if (f->n_unjudged) {
+		unjudged_text(&done, f->unjudged, f->n_unjudged, md->lang);
 		md_text(md->out, buf_text(&done));
 		buf_str(md->out, "\n\n");
 		buf_rewind(&done);

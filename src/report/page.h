@@ -33,6 +33,7 @@ void page_verdict(struct buf *out, const struct page *p);
 void page_diagnosis(struct buf *out, const struct page *p); /* nothing without one */
 void page_tiles(struct buf *out, const struct page *p);
 void page_charts(struct buf *out, const struct page *p);
+void page_unjudged(struct buf *out, const struct page *p); /* which rules judged nothing: a sentence, or nothing */
 void page_anomalies(struct buf *out, const struct page *p);
 void page_statistics(struct buf *out, const struct page *p);
 void page_sessions(struct buf *out, const struct page *p);

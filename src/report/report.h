@@ -13,7 +13,7 @@
 
 struct json; /* base/json.h */
 
-enum { REPORT_COLUMNS = 80 }; /* least width of the text */
+enum { REPORT_COLUMNS = 80, REPORT_COLUMNS_MOST = 120 }; /* width of the text; longer lines are hard to read */
 
 /* As texts name it: one without a name is a dash. In JSON it is null. */
 static inline const char *instance_shown(const char *name)

@@ -210,6 +210,14 @@ const char *term_clean(char out[TERM_TEXT], const struct term *t, const char *te
 	return out;
 }
 
+size_t term_name_columns(const struct term *t, size_t least)
+{
+	enum { MOST = 40 };
+	const size_t columns = least + t->columns - REPORT_COLUMNS;
+
+	return columns < MOST || columns < least ? columns : least < MOST ? MOST : least;
+}
+
 void term_put(struct term *t, enum tint tint, const char *text)
 {
 	bool tinted = t->color && tint != TINT_PLAIN && *text;
@@ -339,7 +347,9 @@ void term_wrap(struct term *t, enum tint tint, const char *text, size_t indent)
 			term_newline(t);
 			pad(t, indent);
 		}
+		piece[n - trimmed] = 0; /* a blank has no colour, so that term_newline can drop it */
 		term_put(t, tint, piece);
+		pad(t, trimmed);
 	}
 }
 

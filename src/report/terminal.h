@@ -36,7 +36,10 @@ const char *term_lasted(char out[TERM_TEXT], int64_t us);
  * the left when `keep_end`. */
 const char *term_clean(char out[TERM_TEXT], const struct term *t, const char *text, size_t columns, bool keep_end);
 
-/* The same, of any length and in full. */
+/* Columns for a name that has `least` of them in the narrowest line: more in a wider one, up to what names need. */
+size_t term_name_columns(const struct term *t, size_t least);
+
+/* The same as term_clean, of any length and in full. */
 void term_clean_all(struct buf *out, const struct term *t, const char *text);
 
 void term_left(struct term *t, enum tint tint, const char *text, size_t columns);

@@ -8,11 +8,13 @@
 #include "report/session_texts.h"
 #include "report/terminal.h"
 #include "report/text_trends.h"
+#include "report/unjudged.h"
 #include "report/unusual_words.h"
 #include "report/verdict_text.h"
 #include "spec/skipped.h"
 
 #include <math.h>
+#include <stddef.h>
 
 enum { INDENT = 2, NUMBER = 10, SESSIONS_SHOWN = 5, EVENTS_SHOWN = 8, SKIPPED_SHOWN = 5 };
 
@@ -139,29 +141,44 @@ static void put_label(struct term *t, enum metric_id m, size_t columns)
 	term_left(t, TINT_PLAIN, "", columns + INDENT - t->at);
 }
 
+/* What a metric's row says, from left to right; some only where the line is that wide. */
+static const struct statistic {
+	enum text_id name;
+	size_t offset, from_columns;
+} statistics[] = {
+	{ TEXT_TERM_MIN, offsetof(struct summary, min), 0 },
+	{ TEXT_TERM_MEDIAN, offsetof(struct summary, p50), 0 },
+	{ TEXT_TERM_P90, offsetof(struct summary, p90), 110 },
+	{ TEXT_TERM_P95, offsetof(struct summary, p95), 0 },
+	{ TEXT_TERM_P99, offsetof(struct summary, p99), 90 },
+	{ TEXT_TERM_MAX, offsetof(struct summary, max), 0 },
+	{ TEXT_TERM_MEAN, offsetof(struct summary, mean), 0 },
+	{ TEXT_PAGE_STDDEV, offsetof(struct summary, stddev), 100 },
+};
+
+enum { STATISTICS = sizeof statistics / sizeof *statistics, METRIC_LABEL = REPORT_COLUMNS - INDENT - 5 * NUMBER };
+
 static void put_metric(struct term *t, enum metric_id m, const struct summary *s)
 {
-	size_t label = t->columns - INDENT - 5 * NUMBER;
-
 	indent(t);
-	put_label(t, m, label);
-	number(t, m, s->count ? s->min : (double)NAN, NUMBER);
-	number(t, m, s->p50, NUMBER);
-	number(t, m, s->p95, NUMBER);
-	number(t, m, s->count ? s->max : (double)NAN, NUMBER);
-	number(t, m, s->mean, NUMBER);
+	put_label(t, m, METRIC_LABEL);
+	for (size_t i = 0; i < STATISTICS; i++) {
+		double value;
+
+		memcpy(&value, (const char *)s + statistics[i].offset, sizeof value);
+		if (t->columns >= statistics[i].from_columns)
+			number(t, m, s->count ? value : (double)NAN, NUMBER);
+	}
 	term_newline(t);
 }
 
 static void put_metrics(struct term *t, const struct findings *f)
 {
 	term_heading(t, TEXT_TERM_METRICS, NULL);
-	term_left(t, TINT_PLAIN, "", t->columns - 5 * NUMBER);
-	head(t, TEXT_TERM_MIN, NUMBER);
-	head(t, TEXT_TERM_MEDIAN, NUMBER);
-	head(t, TEXT_TERM_P95, NUMBER);
-	head(t, TEXT_TERM_MAX, NUMBER);
-	head(t, TEXT_TERM_MEAN, NUMBER);
+	term_left(t, TINT_PLAIN, "", INDENT + METRIC_LABEL);
+	for (size_t i = 0; i < STATISTICS; i++)
+		if (t->columns >= statistics[i].from_columns)
+			head(t, statistics[i].name, NUMBER);
 	term_newline(t);
 	for (int m = 0; m < METRIC_COUNT; m++)
 		if (f->metric[m].count || f->metric[m].nonfinite)
@@ -256,7 +273,7 @@ static void put_phase(struct term *t, const struct findings *f, enum phase phase
 	char v[TERM_TEXT];
 
 	indent(t);
-	term_left(t, TINT_PLAIN, word(t, label), t->columns - INDENT - 7 * NUMBER);
+	term_left(t, TINT_PLAIN, word(t, label), REPORT_COLUMNS - INDENT - 7 * NUMBER);
 	term_right(t, TINT_PLAIN, term_count(v, calls), NUMBER);
 	number(t, M_TOKEN_LATENCY_MS, s[M_TOKEN_LATENCY_MS].p50, NUMBER);
 	number(t, M_TOKEN_LATENCY_MS, s[M_TOKEN_LATENCY_MS].p95, NUMBER);
@@ -280,7 +297,7 @@ static void put_phases(struct term *t, const struct findings *f)
 	if (!phase_known(f, PHASE_PREFILL) && !phase_known(f, PHASE_DECODE))
 		return;
 	term_heading(t, TEXT_TERM_PHASES, NULL);
-	term_left(t, TINT_PLAIN, "", t->columns - 7 * NUMBER);
+	term_left(t, TINT_PLAIN, "", REPORT_COLUMNS - 7 * NUMBER);
 	head(t, TEXT_TERM_CALLS, NUMBER);
 	head(t, TEXT_TERM_LATENCY_P50, NUMBER);
 	head(t, TEXT_TERM_LATENCY_P95, NUMBER);
@@ -342,7 +359,8 @@ static void put_session(struct term *t, const struct session_findings *s)
 	char v[TERM_TEXT];
 
 	indent(t);
-	term_left(t, TINT_PLAIN, *s->session_id ? s->session_id : "-", t->columns - INDENT - SESSION_NUMBERS);
+	term_left(t, TINT_PLAIN, *s->session_id ? s->session_id : "-",
+		  term_name_columns(t, REPORT_COLUMNS - INDENT - SESSION_NUMBERS));
 	term_right(t, TINT_PLAIN, term_count(v, s->records), COLUMN);
 	term_right(t, TINT_PLAIN, term_count(v, s->tokens), COLUMN);
 	number(t, M_TOKEN_LATENCY_MS, session_metric(s, M_TOKEN_LATENCY_MS).p95, COLUMN);
@@ -382,7 +400,8 @@ static void put_sessions(struct term *t, const struct findings *f)
 		return;
 	term_heading(t, TEXT_TERM_SESSIONS, NULL);
 	indent(t);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION), t->columns - INDENT - SESSION_NUMBERS);
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION),
+		  term_name_columns(t, REPORT_COLUMNS - INDENT - SESSION_NUMBERS));
 	head(t, TEXT_TERM_RECORDS_HEAD, COLUMN);
 	head(t, TEXT_TERM_TOKENS_HEAD, COLUMN);
 	head(t, TEXT_TERM_P95_MS, COLUMN);
@@ -425,7 +444,7 @@ static void put_type(struct term *t, const struct findings *f, enum alarm_type t
 
 	indent(t);
 	term_left(t, severity_tint(alarm_specs[type].severity), alarm_specs[type].label[t->lang],
-		  t->columns - INDENT - 3 * NUMBER);
+		  REPORT_COLUMNS - INDENT - 3 * NUMBER);
 	term_right(t, TINT_PLAIN, term_count(v, f->anomaly_by_type[type]), NUMBER);
 	term_right(t, TINT_PLAIN, term_share(v, f->anomaly_by_type[type], f->records), NUMBER);
 	term_right(t, TINT_PLAIN, severity_word(t, alarm_specs[type].severity), NUMBER);
@@ -453,7 +472,7 @@ static void put_advice(struct term *t, const struct findings *f, enum alarm_type
 static void put_types(struct term *t, const struct findings *f)
 {
 	indent(t);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_TYPE_HEAD), t->columns - INDENT - 3 * NUMBER);
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_TYPE_HEAD), REPORT_COLUMNS - INDENT - 3 * NUMBER);
 	head(t, TEXT_TERM_RECORDS_HEAD, NUMBER);
 	head(t, TEXT_TERM_SHARE_HEAD, NUMBER);
 	head(t, TEXT_TERM_SEVERITY_HEAD, NUMBER);
@@ -473,10 +492,15 @@ static size_t when_columns(const struct findings *f)
 	return f->from_us / 86400000000 == f->to_us / 86400000000 ? 9 : 15;
 }
 
+static size_t type_columns(size_t when_columns)
+{
+	return REPORT_COLUMNS - INDENT - when_columns - SESSION - LASTED - RECORDS - WORST - LIMIT;
+}
+
 static void put_event(struct term *t, const struct anomaly_event *e, size_t when_columns)
 {
 	char when[TIME_TEXT_BYTES], v[TERM_TEXT];
-	size_t type = t->columns - INDENT - when_columns - SESSION - LASTED - RECORDS - WORST - LIMIT;
+	const size_t type = type_columns(when_columns), session = term_name_columns(t, SESSION);
 
 	time_format(when, e->from_us);
 	when[10] = ' ';
@@ -485,7 +509,7 @@ static void put_event(struct term *t, const struct anomaly_event *e, size_t when
 	term_left(t, TINT_PLAIN, when + 20 - when_columns, when_columns);
 	term_left(t, severity_tint(e->severity), alarm_specs[e->type].label[t->lang], type - 1);
 	term_left(t, TINT_PLAIN, "", 1);
-	term_left(t, TINT_PLAIN, *e->session_id ? e->session_id : "-", SESSION - 1);
+	term_left(t, TINT_PLAIN, *e->session_id ? e->session_id : "-", session - 1);
 	term_right(t, TINT_PLAIN, term_lasted(v, e->to_us - e->from_us), LASTED + 1);
 	term_right(t, TINT_PLAIN, term_count(v, e->records), RECORDS);
 	number(t, e->metric, e->worst, WORST);
@@ -527,9 +551,8 @@ static void put_events(struct term *t, const struct findings *f)
 	term_newline(t);
 	indent(t);
 	term_left(t, TINT_DIM, word(t, TEXT_TERM_START_HEAD), when);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_TYPE_HEAD),
-		  t->columns - INDENT - when - SESSION - LASTED - RECORDS - WORST - LIMIT);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION), SESSION - 1);
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_TYPE_HEAD), type_columns(when));
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION), term_name_columns(t, SESSION) - 1);
 	head(t, TEXT_TERM_LASTED_HEAD, LASTED + 1);
 	head(t, TEXT_TERM_RECORDS_HEAD, RECORDS);
 	head(t, TEXT_TERM_WORST_HEAD, WORST);
@@ -565,8 +588,8 @@ static void put_anomalies(struct term *t, const struct findings *f)
 	term_left(t, TINT_PLAIN, "", INDENT);
 	term_wrap(t, TINT_DIM, word(t, rule_set_why(f)), INDENT);
 	term_newline(t);
-	if (f->unjudged) {
-		text_fill(&remark, t->lang, TEXT_TERM_UNJUDGED, f->unjudged);
+	if (f->n_unjudged) {
+		unjudged_text(&remark, f->unjudged, f->n_unjudged, t->lang);
 		term_clean_all(&clean, t, buf_text(&remark)); /* names out of the user's rules */
 		term_left(t, TINT_PLAIN, "", INDENT);
 		term_wrap(t, TINT_DIM, buf_text(&clean), INDENT);

@@ -189,7 +189,7 @@ static void put_worst(struct term *t, const struct findings *f, const struct mom
 	term_right(t, TINT_PLAIN, term_value(v, m->metric, m->value), 13);
 	term_left(t, TINT_PLAIN, "", 2);
 	term_left(t, TINT_PLAIN, moment_text(when, f, m->time_us), 16);
-	term_left(t, TINT_DIM, *m->session_id ? m->session_id : "-", 17);
+	term_left(t, TINT_DIM, *m->session_id ? m->session_id : "-", term_name_columns(t, 17));
 	if (m->sequence_length)
 		term_right(t, TINT_DIM, term_count(at, m->sequence_length), 8);
 	term_newline(t);
@@ -257,7 +257,8 @@ static void put_instance(struct term *t, const struct instance_findings *in)
 	char v[TERM_TEXT];
 
 	indent(t);
-	term_left(t, TINT_PLAIN, instance_shown(in->instance), t->columns - INDENT - 5 * NUMBER);
+	term_left(t, TINT_PLAIN, instance_shown(in->instance),
+		  term_name_columns(t, REPORT_COLUMNS - INDENT - 5 * NUMBER));
 	term_right(t, TINT_PLAIN, term_count(v, in->sessions), NUMBER);
 	term_right(t, TINT_PLAIN, term_count(v, in->records), NUMBER);
 	term_right(t, TINT_PLAIN, term_number(v, in->metric[M_TOKEN_LATENCY_MS].p50), NUMBER);
@@ -337,7 +338,8 @@ void text_instances(struct term *t, const struct findings *f)
 	}
 	instances_by_trouble(f, order);
 	term_heading(t, TEXT_TERM_INSTANCES, f->peers.n_outliers ? word(t, TEXT_TERM_INSTANCES_REMARK) : NULL);
-	term_left(t, TINT_PLAIN, "", t->columns - 5 * NUMBER);
+	indent(t);
+	term_left(t, TINT_PLAIN, "", term_name_columns(t, REPORT_COLUMNS - INDENT - 5 * NUMBER));
 	for (size_t i = 0; i < 5; i++)
 		term_right(t, TINT_DIM, word(t, heads[i]), NUMBER);
 	term_newline(t);
@@ -356,7 +358,8 @@ static void put_drift(struct term *t, const struct session_findings *s)
 	char v[TERM_TEXT];
 
 	indent(t);
-	term_left(t, TINT_PLAIN, *s->session_id ? s->session_id : "-", t->columns - INDENT - 5 * NUMBER - 2);
+	term_left(t, TINT_PLAIN, *s->session_id ? s->session_id : "-",
+		  term_name_columns(t, REPORT_COLUMNS - INDENT - 5 * NUMBER - 2));
 	term_right(t, TINT_PLAIN, term_count(v, d->samples), NUMBER);
 	term_right(t, TINT_PLAIN, term_number(v, d->first.value), NUMBER);
 	term_right(t, TINT_PLAIN, term_number(v, d->last.value), NUMBER);
@@ -375,7 +378,8 @@ void text_drift(struct term *t, const struct findings *f)
 		return;
 	term_heading(t, TEXT_TERM_DRIFT, NULL);
 	indent(t);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION), t->columns - INDENT - 5 * NUMBER - 2);
+	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION),
+		  term_name_columns(t, REPORT_COLUMNS - INDENT - 5 * NUMBER - 2));
 	for (size_t i = 0; i < 4; i++)
 		term_right(t, TINT_DIM, word(t, heads[i]), NUMBER);
 	term_right(t, TINT_DIM, word(t, TEXT_TERM_AT_TOKEN), NUMBER + 2);

@@ -214,11 +214,21 @@ static void fill_alarms(struct board *b, const struct findings *f)
 	b->alarms_total = f->events_total;
 }
 
-void board_from_findings(struct board *out, const struct findings *f, const char *source)
+static void fill_sentence(struct board *b, const struct findings *f, enum lang lang)
+{
+	struct buf sentence = { 0 };
+
+	verdict_sentence(&sentence, f, lang);
+	copy(b->sentence, sizeof b->sentence, buf_text(&sentence));
+	buf_free(&sentence);
+}
+
+void board_from_findings(struct board *out, const struct findings *f, const char *source, enum lang lang)
 {
 	*out = (struct board){ .verdict = f->judgement->verdict,
 			       .diagnosed = true,
 			       .cause = f->judgement->diagnosis.cause,
+			       .violating = f->anomaly_records,
 			       .records = f->records,
 			       .tokens = f->tokens,
 			       .sessions = f->sessions_total,
@@ -228,6 +238,7 @@ void board_from_findings(struct board *out, const struct findings *f, const char
 			       .to_us = f->to_us,
 			       .point_seconds = (double)f->series.width_us / 1e6 };
 	copy(out->source, sizeof out->source, source);
+	fill_sentence(out, f, lang);
 	for (size_t i = 0; i < BOARD_METRICS; i++)
 		fill_metric(out, f, shown[i]);
 	fill_vram(out, f);
@@ -305,7 +316,10 @@ void board_json(struct buf *to, const struct board *b)
 	jw_object(out);
 	jw_put_text(out, "source", b->source);
 	jw_put_text(out, "verdict", verdict_ids[b->verdict]);
+	jw_put_text(out, "verdict_text", b->diagnosed ? b->sentence : NULL);
 	jw_put_text(out, "cause", b->diagnosed ? cause_specs[b->cause].id : NULL);
+	if (b->diagnosed)
+		jw_put_u64(out, "violating_records", b->violating);
 	jw_put_time(out, "from", b->from_us, b->records);
 	jw_put_time(out, "to", b->to_us, b->records);
 	jw_put_u64(out, "records", b->records);

@@ -43,8 +43,10 @@ struct board {
 	char source[BOARD_TEXT];
 	char trouble[2 * BOARD_TEXT]; /* why the numbers are old; "" when they are not */
 	enum verdict verdict;
-	bool diagnosed; /* by a log: the verdict has a cause */
+	bool diagnosed; /* by a log: the verdict has a cause and a sentence, and records were judged by rules */
 	enum cause_id cause;
+	char sentence[8 * BOARD_TEXT];
+	uint64_t violating; /* steps that break a rule */
 	uint64_t records, tokens, sessions, dropped, skipped;
 	int64_t from_us, to_us; /* of the steps */
 	double point_seconds;   /* between two points; NAN */
@@ -61,7 +63,8 @@ struct board {
 	uint64_t alarms_total;
 };
 
-void board_from_findings(struct board *out, const struct findings *f, const char *source);
+/* lang: of the verdict's sentence. */
+void board_from_findings(struct board *out, const struct findings *f, const char *source, enum lang lang);
 
 /* One JSON object with all of it. */
 void board_json(struct buf *out, const struct board *b);

@@ -159,6 +159,37 @@ for command in [[], *([word] for word in re.findall(r"^  (\w+) ", ask("--help", 
 sys.exit(bad)
 PY
 
+# A report is as wide as the terminal, up to 120 columns; into a pipe it has 80.
+env -u COLUMNS python3 - "$rwkvmon" "$here/../logs/worked.log" <<'PY' || fail "the width of reports"
+import fcntl, os, pty, re, struct, subprocess, sys, termios, unicodedata
+def widest(text):
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    return max(sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line) for line in text.splitlines())
+def on_a_terminal(command, columns):
+    screen, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    child = subprocess.Popen(command, stdout=end, stderr=subprocess.DEVNULL)
+    os.close(end)
+    told = b""
+    while True:
+        try:
+            piece = os.read(screen, 65536)
+        except OSError:  # the terminal's other end is closed
+            piece = b""
+        if not piece:
+            break
+        told += piece
+    os.close(screen)
+    return child.wait() or widest(told.decode().replace("\r", ""))
+for face in "analyze", "diagnose":
+    for lang in "en", "zh":
+        command = [sys.argv[1], face, sys.argv[2], "--lang", lang]
+        got = [on_a_terminal(command, columns) for columns in (60, 80, 110, 120, 300)]
+        got.append(widest(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+        if got != [80, 80, 110, 120, 120, 80]:
+            sys.exit(f"{face}, {lang}: {got} columns")
+PY
+
 # --- diagnose, and forms to paste -----------------------------------------------------
 worked=$here/../logs/worked.log
 expect "diagnosis" 0 "" "$rwkvmon" diagnose "$worked" --lang en
@@ -468,7 +499,7 @@ expect "no speed that can be asked for" 2 "expected tokens per second" "$rwkvmon
 expect "bad time" 2 "expected a time" "$rwkvmon" analyze --since yesterday "$dir/a.log"
 
 expect "sentences of a page are whole" 0 "" "$rwkvmon" analyze "$worked" --rules thresholds --lang en -q --format html -o "$dir/whole.html"
-if grep -q 'Rules that could not be judged[^<]*)\.</p>' "$dir/whole.html"; then pass; else fail "a sentence of the page is cut"; fi
+if grep -q 'Rules that judged nothing[^<]*)\.</p>' "$dir/whole.html"; then pass; else fail "a sentence of the page is cut"; fi
 control="$dir/$(printf 'a\033]0;x\007.log')"
 { cat "$worked"; echo '{"torn'; } >"$control"
 "$rwkvmon" compare "$control" "$control" --lang en >"$dir/out" 2>"$dir/err"

@@ -70,6 +70,23 @@ def served(log, goal, wanted):
         server.stderr.close()
 
 
+def findings_of_page(page):
+    """What the page holds as JSON."""
+    return json.loads(re.search(r'(?s)<script type="application/json" id="findings">(.*?)</script>', page)[1])
+
+
+def check_counted(log, analysis, face, told):
+    """A face judges by the same rules: as many records violate them, of all and of each instance, and the sentence is the same. serve
+    names an instance by its file if the log does not name it."""
+    for key in ("violating_records", "verdict_text"):
+        check(log, "%s says %s %s, not %s" % (face, key, told.get(key), analysis[key]), told.get(key) == analysis[key])
+    counted = {i["instance"]: i["violating_records"] for i in analysis["instances"]}
+    for i in told.get("instances", []):
+        if "violating_records" in i:  # a row of watch has none
+            check(log, "%s says %s violating records of %s" % (face, i["violating_records"], i["instance"]),
+                  counted.get(i["instance"], counted.get(None)) == i["violating_records"])
+
+
 FACES = (("analyze",), ("analyze", "--format", "markdown"), ("analyze", "--format", "html"), ("diagnose",), ("diagnose", "--format", "html"))
 
 
@@ -152,18 +169,26 @@ for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else
         told = diagnosis if lang == "en" else json.loads(say("diagnose", log, "--format", "json", *goal, lang=lang))
         sentence = flat(told["verdict_text"], between)
         for face in FACES:
-            text = flat(say(face[0], log, *face[1:], *goal, lang=lang), between)
-            check(log, "%s (%s) does not say: %s" % (" ".join(face), lang, sentence), sentence in text)
+            said = say(face[0], log, *face[1:], *goal, lang=lang)
+            check(log, "%s (%s) does not say: %s" % (" ".join(face), lang, sentence), sentence in flat(said, between))
+            if face == ("analyze", "--format", "html") and lang == "en":
+                check_counted(log, analysis, "the page", findings_of_page(said))
         for face in (("diagnose",), ("diagnose", "--format", "markdown"), ("diagnose", "--format", "html"), ("analyze", "--format", "html")):
             check_diagnosis(log, face, flat(say(face[0], log, *face[1:], *goal, lang=lang), between), told, lang, between)
     watched = json.loads(say("watch", log, "--once", "--json", *goal))
     check_same_numbers(log, analysis, watched)
+    check(log, "analyze counts %d violating records, and %d" % (analysis["anomalies"]["records"], analysis["violating_records"]),
+          analysis["anomalies"]["records"] == analysis["violating_records"])
+    for face, told in (("diagnose", diagnosis), ("watch", watched)):
+        check_counted(log, analysis, face, told)
     for lang in ("en", "zh"):
         frame = say("watch", log, "--once", *goal, lang=lang)
         check(log, "watch (%s) has another word for the verdict than analyze" % lang,
               frame.split()[1] == say("analyze", log, *goal, lang=lang).split()[1])
     if len(analysis["instances"]) > 1:
-        check_fleet(log, analysis, json.loads(say("fleet", log, "--json", *goal)), say("fleet", log, "--top", "0", *goal))
+        fleet = json.loads(say("fleet", log, "--json", *goal))
+        check_fleet(log, analysis, fleet, say("fleet", log, "--top", "0", *goal))
+        check_counted(log, analysis, "fleet", fleet)
     for least, codes in (("attention", {"attention": 1, "critical": 1, "healthy": 0}),
                          ("critical", {"attention": 0, "critical": 1, "healthy": 0})):
         check(log, "--fail-on %s of %s" % (least, diagnosis["verdict"]),
@@ -186,8 +211,9 @@ for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else
         answer, overview = served(log, goal, what_was_read(analysis))
         for key in ("verdict", "cause", "verdict_text"):
             check(log, "serve's /api says %s %s" % (key, answer[key]), answer[key] == diagnosis[key])
-            if len(analysis["instances"]) > 1:
-                check(log, "serve's overview says %s %s" % (key, overview[key]), overview[key] == diagnosis[key])
+            check(log, "serve's overview says %s %s" % (key, overview[key]), overview[key] == diagnosis[key])
+        check_counted(log, analysis, "serve's /api", answer)
+        check_counted(log, analysis, "serve's overview", overview)
         for key in ("records", "events_total", "by_type"):
             check(log, "serve's /api says %s %s, not %s" % (key, answer["anomalies"][key], analysis["anomalies"][key]),
                   answer["anomalies"][key] == analysis["anomalies"][key])

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The same log gives the same verdict, of the same cause, from every face: analyze (text, JSON, Markdown, page), diagnose
 # (text, JSON, Markdown, page), watch, fleet, serve's /api, and --fail-on; in English and in Chinese, with the same counts, alarms,
-# quantiles and order of instances. A log of nothing is the same error from each.
+# violating records, quantiles and order of instances. A log of nothing is the same error from each.
 #     one_verdict_test.sh BUILD_DIR
 # Logs: those of tests/cases, some generated ones, the worked one, and recorded ones beside the repository where they are.
 . "$(dirname "$0")/begin.sh"

@@ -17,6 +17,7 @@ ends() { # STATUS COMMAND...
 	[ $got = "$1" ] || { echo "status $got, expected $1"; cat out said; return 1; }
 }
 says() { grep -qF -- "$2" "$1" || { echo "in $1:"; cat "$1"; return 1; }; }
+lacks() { ! grep -F -- "$2" "$1"; }
 
 # --- list, check ------------------------------------------------------------------------------------
 ok "list: what ships" ends 0 "$rwkvmon" rules list
@@ -106,10 +107,29 @@ ok "as default does" judged "$rwkvmon" analyze a.log --fail-on mode_collapse
 ok "but no larger one" ends 3 "$rwkvmon" analyze large.log --rules byte --fail-on mode_collapse
 ok "and say why" says said "no session's vocabulary suits the rules of the set byte"
 ok "which default does" judged "$rwkvmon" analyze large.log --fail-on mode_collapse
-ok "replay with them" ends 0 "$rwkvmon" rules replay byte large.log
-ok "names them" says out "no session's vocabulary suits them:"
-ok "as JSON" ends 0 "$rwkvmon" rules replay byte a.log --json
-ok "which are none for the byte-level model" says out '"unsuited":[]'
+# Each face lists the rules for other vocabularies, and why, beside those whose metric is missing.
+others='"rule":"collapse_loop_bytes","vocab_size":{"at_most":1024}'
+words="they are for vocabularies of other sizes: collapse_loop_bytes (at most 1,024 tokens)"
+said_by() { # TEXT COMMAND...
+	text=$1
+	shift
+	"$@" >out 2>said || return 1
+	tr -s '\n ' ' ' <out | grep -qF -- "$text" || { cat out; return 1; }
+}
+ok "replay lists them" said_by "$words" "$rwkvmon" rules replay default large.log
+for face in "analyze" "analyze --format markdown" "analyze --format html" "diagnose" "diagnose --format markdown" "diagnose --format html"; do
+	escaped=$words
+	case $face in *markdown) escaped=$(printf '%s' "$words" | sed 's/_/\\_/g') ;; esac
+	ok "$face lists them" said_by "$escaped" "$rwkvmon" $face large.log
+done
+ok "in Chinese, too" said_by "collapse_loop_bytes（至多 1,024 个 Token）" "$rwkvmon" diagnose large.log --lang zh
+for face in "rules replay default large.log --json" "analyze --format json large.log" "diagnose --format json large.log"; do
+	ok "$face has them" said_by "$others" "$rwkvmon" $face
+	ok "$face has missing metrics beside" said_by '"rule":"high_vram_usage","metric":"vram_used_mb"' "$rwkvmon" $face
+done
+ok "rules of a set for small models" said_by '"rule":"abnormal_entropy","vocab_size":{"at_most":1024}' "$rwkvmon" rules replay byte large.log --json
+ok "judge the byte-level model" ends 0 "$rwkvmon" rules replay byte a.log --json
+ok "so none is listed" lacks out vocab_size
 
 # --- read anew --------------------------------------------------------------------------------------------
 cp moves.yaml live.yaml

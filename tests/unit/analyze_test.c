@@ -1,6 +1,7 @@
 /* Records in, findings out: numbers, sessions, anomalies, and the same when the work is split. */
 #include "test.h"
 
+#include "analyze/analysis.h"
 #include "analyze/analyze.h"
 #include "analyze/judgement.h"
 #include "analyze/metric_stats.h"
@@ -429,6 +430,29 @@ static void push_norms(struct analysis *a, struct gathering *helper, int64_t tim
 	push_by(a, helper, &m.rec);
 }
 
+/* The state of its rules is large; if the session goes on, they begin anew. */
+static void rules_of_a_session_that_ended_are_given_up(void **state)
+{
+	struct analysis *a = begin(NULL);
+	struct findings f;
+	struct made m;
+
+	(void)state;
+	a->opts.rules = baseline;
+	for (int i = 0; i < 4; i++) {
+		push_latency(a, 1, 1000000 * (i + 1), 1000);
+		push_latency(a, 2, 1000000 * (i + 1), 1);
+	}
+	make(&m, EVENT_SESSION_END, 1, 5000000);
+	analyze_push(a, &m.rec);
+	assert_null(a->sessions.listed[0]->rules);
+	assert_non_null(a->sessions.listed[1]->rules);
+	push_latency(a, 1, 6000000, 1000);
+	f = finish(a);
+	assert_int_equal(f.anomaly_records, 5);
+	findings_free(&f);
+}
+
 static void norms_of_layers_are_followed(void **state)
 {
 	struct analysis *a = begin(NULL);
@@ -625,6 +649,7 @@ int main(void)
 		cmocka_unit_test(nothing_makes_empty_findings),
 		cmocka_unit_test(lists_are_capped_and_totals_are_not),
 		cmocka_unit_test(only_whole_series_of_large_sessions_are_kept),
+		cmocka_unit_test(rules_of_a_session_that_ended_are_given_up),
 		cmocka_unit_test(norms_of_layers_are_followed),
 		cmocka_unit_test(drift_is_told_per_session),
 		cmocka_unit_test(levels_of_two_processes_are_no_change),

@@ -145,6 +145,34 @@ static void tables_end_at_the_margin(void **state)
 	findings_free(&f);
 }
 
+/* A wide terminal: names are whole, the metric table has more statistics, charts are longer; the narrow text has none
+ * of this. */
+static void wide_text_says_more(void **state)
+{
+	static const char name[] = "rwkv-sess-0123456789abcdef",
+			  heads[] = "min    median       p90       p95       p99";
+	struct findings f = make(TROUBLED);
+	size_t whole[2] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < f.n_sessions; i++)
+		f.session[i].session_id = (char *)(uintptr_t)name;
+	for (int wide = 0; wide < 2; wide++) {
+		struct report_options o = { .columns = wide ? 120 : 0, .ascii = true };
+		struct buf b = { 0 };
+
+		report_text(&b, &f, &o);
+		for (const char *p = b.p; (p = strstr(p, name)); p++)
+			whole[wide]++;
+		assert_int_equal(strstr(b.p, heads) != NULL, wide);
+		assert_int_equal(strstr(b.p, "std dev") != NULL, wide);
+		every_line_fits(b.p, wide ? 120 : REPORT_COLUMNS, wide ? "wide" : "narrow");
+		buf_free(&b);
+	}
+	assert_true(whole[1] > whole[0]);
+	findings_free(&f);
+}
+
 static void colour_only_adds_colour(void **state)
 {
 	struct findings f = make(TROUBLED);
@@ -329,10 +357,15 @@ static void a_short_log_has_small_units(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(text_fits_its_columns),   cmocka_unit_test(tables_end_at_the_margin),
-		cmocka_unit_test(colour_only_adds_colour), cmocka_unit_test(json_has_the_published_keys_in_order),
-		cmocka_unit_test(json_of_nothing_is_null), cmocka_unit_test(json_survives_hostile_text),
-		cmocka_unit_test(numbers_are_for_people),  cmocka_unit_test(a_short_log_has_small_units),
+		cmocka_unit_test(text_fits_its_columns),
+		cmocka_unit_test(tables_end_at_the_margin),
+		cmocka_unit_test(wide_text_says_more),
+		cmocka_unit_test(colour_only_adds_colour),
+		cmocka_unit_test(json_has_the_published_keys_in_order),
+		cmocka_unit_test(json_of_nothing_is_null),
+		cmocka_unit_test(json_survives_hostile_text),
+		cmocka_unit_test(numbers_are_for_people),
+		cmocka_unit_test(a_short_log_has_small_units),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,7 @@ static int read_board(void **state)
 	assert_int_equal(analyze_finish(a, read_input(reader), &f, NULL), 0);
 	board = malloc(sizeof *board);
 	assert_non_null(board);
-	board_from_findings(board, &f, "worked.log");
+	board_from_findings(board, &f, "worked.log", LANG_EN);
 	findings_free(&f);
 	read_close(reader);
 	analyze_close(a);
