@@ -77,6 +77,14 @@ static inline bool same_session(const struct field_values *a, const struct field
 	return same_values(&x, &y);
 }
 
+/* Is a metric's double what the row's decimal is, to the bit? */
+static inline bool same_double(const struct columns *c, size_t row, int m)
+{
+	double value = columns_value(c, row, (enum metric_id)m);
+
+	return !memcmp(&c->value[m][row], &value, sizeof value);
+}
+
 /* Is the row what the long way says of its line? */
 static inline bool same_row(const struct columns *c, size_t row, const struct decoded *line)
 {
@@ -93,7 +101,7 @@ static inline bool same_row(const struct columns *c, size_t row, const struct de
 		return false;
 	for (int m = 0; m < METRIC_COUNT; m++)
 		if (record_has(&rec, (enum metric_id)m) &&
-		    columns_value(c, row, (enum metric_id)m) != line->rec.metric[m])
+		    (columns_value(c, row, (enum metric_id)m) != line->rec.metric[m] || !same_double(c, row, m)))
 			return false; /* -0 is 0 where it is a decimal */
 	return same_session(rec.session, line->rec.session);
 }

@@ -24,9 +24,10 @@ void columns_add(struct columns *c, const struct decoded *d)
 	c->who[row] = d->who;
 	for (uint64_t have = r->have; have; have &= have - 1) {
 		int m = __builtin_ctzll(have);
+		bool decimal = d->decimal >> m & 1;
 
-		c->value[m][row] = r->metric[m];
-		c->scaled[m][row] = d->decimal >> m & 1 ? d->scaled[m] : 0;
+		c->value[m][row] = decimal ? (double)d->scaled[m] / metric_specs[m].scale : r->metric[m];
+		c->scaled[m][row] = decimal ? d->scaled[m] : 0;
 	}
 	c->whole[row] = 0;
 	if (r->event == EVENT_INFERENCE_STEP && !r->n_layer_norm && !r->n_gpus)

@@ -1,7 +1,7 @@
 /* columns.h - stores many records as columns: one array for each quantity, so that a loop can process one quantity of
  * all records.
  *
- * A metric's value in a row is a decimal (scaled) where the row's `decimal` bit is set, otherwise a double (value).
+ * A metric's value in a row is a double; where the row's `decimal` bit is set, it is also kept as a decimal (scaled).
  * Rows that are not steps, or have layer norms or several GPUs, are also kept as whole records.
  *
  * Ownership  owns nothing; what session ids, sessions and whole records point to lives as long as their decoder keeps
@@ -54,7 +54,7 @@ static inline bool columns_full(const struct columns *c)
 /* Adds a row; there must be room. */
 void columns_add(struct columns *c, const struct decoded *d);
 
-/* The value of a metric in a row that has it. */
+/* The value of a metric in a row that has it, also where only the decimal is kept. */
 static inline double columns_value(const struct columns *c, size_t row, enum metric_id m)
 {
 	return c->decimal[row] >> m & 1 ? (double)c->scaled[m][row] / metric_specs[m].scale : c->value[m][row];
@@ -67,7 +67,8 @@ void columns_record(const struct columns *c, size_t row, struct record *out);
 void columns_copy(struct columns *c, const struct columns *from, size_t row);
 
 /* Copies rows row[0..n) of `from`, n <= COLUMNS_ROWS, in that order, except their session ids and who. All must be
- * steps. `any`: metrics that at least one of them has. */
+ * steps. `any`: metrics that at least one of them has. Of those that all rows have as decimals, no doubles are copied.
+ */
 void columns_pick_steps(struct columns *out, const struct columns *from, const uint16_t *row, size_t n, uint64_t any);
 
 #endif

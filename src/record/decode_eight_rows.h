@@ -83,6 +83,8 @@ static bool fill_long_metric(struct eight_rows *r, struct slice text, size_t row
 	if (!read_number(text, &digits, &fraction, &negative, &r->c->value[m][row]))
 		return false;
 	*decimal = decimal_scale(m, digits, fraction, negative, &r->c->scaled[m][row]);
+	if (*decimal)
+		r->c->value[m][row] = (double)r->c->scaled[m][row] / metric_specs[m].scale;
 	return true;
 }
 
@@ -125,6 +127,8 @@ static inline void fill_metrics(struct eight_rows *r, const struct eight_texts *
 	e = numbers_of(r, t, fraction, metric_specs[m].decimals);
 	scaled = e.fine & e.decimal & t->present;
 	_mm512_mask_storeu_epi64(r->c->scaled[m] + r->row, t->present, e.scaled);
+	_mm512_mask_storeu_pd(r->c->value[m] + r->row, scaled,
+			      _mm512_div_pd(_mm512_cvtepi64_pd(e.scaled), _mm512_set1_pd(metric_specs[m].scale)));
 	if (scaled == 0xff) {
 		r->decimal |= metric_bit(m);
 		return;
@@ -133,7 +137,7 @@ static inline void fill_metrics(struct eight_rows *r, const struct eight_texts *
 					       _mm512_set1_epi64((int64_t)metric_bit(m)));
 	if (scaled == t->present)
 		return;
-	_mm512_mask_storeu_pd(r->c->value[m] + r->row, t->present, value_of_eight(&e));
+	_mm512_mask_storeu_pd(r->c->value[m] + r->row, (__mmask8)(t->present & (unsigned)~scaled), value_of_eight(&e));
 	fill_long_metrics(r, t, m, t->present & (unsigned)~e.fine);
 }
 

@@ -109,8 +109,10 @@ static inline bool fill_metric(struct row *r, enum metric_id m)
 
 	if (!value_in(r, m, &text) || !read_number(text, &digits, &fraction, &negative, &r->c->value[m][r->at]))
 		return false;
-	if (decimal_scale(m, digits, fraction, negative, &r->c->scaled[m][r->at]))
+	if (decimal_scale(m, digits, fraction, negative, &r->c->scaled[m][r->at])) {
+		r->c->value[m][r->at] = (double)r->c->scaled[m][r->at] / metric_specs[m].scale;
 		r->decimal |= metric_bit(m);
+	}
 	return true;
 }
 

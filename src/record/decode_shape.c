@@ -489,6 +489,7 @@ static size_t decode_lines(struct shapes *ss, const char *p, const char *end, si
 	size_t lines;
 	uint64_t all;
 
+	ss->walk.readable = (size_t)(end - p) + DECODE_PADDING;
 	t.n = ss->find(p, end, t.to, most);
 	if (!t.n || t.to[0] < READ_BEFORE)
 		return 0;

@@ -36,9 +36,12 @@ static inline uint32_t equal_32(const char *p, char c)
 	return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(x, _mm256_set1_epi8(c)));
 }
 
-static inline unsigned find_in_32(const char *p, char c)
+static inline bool find_in_32(const char *p, char c, unsigned *n)
 {
-	return (unsigned)__builtin_ctzll(equal_32(p, c) | UINT64_C(1) << 32);
+	uint32_t equal = equal_32(p, c);
+
+	*n = equal ? (unsigned)__builtin_ctz(equal) : 32;
+	return equal;
 }
 
 static inline uint64_t equal_64(const char *p, char c)

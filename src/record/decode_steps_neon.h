@@ -38,15 +38,17 @@ static inline uint64_t equal_16(const char *p, char c)
 	return vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(equal), 4)), 0);
 }
 
-static inline unsigned find_in_32(const char *p, char c)
+static inline bool find_in_32(const char *p, char c, unsigned *n)
 {
 	for (unsigned i = 0; i < 32; i += 16) {
 		uint64_t equal = equal_16(p + i, c);
 
-		if (equal)
-			return i + (unsigned)__builtin_ctzll(equal) / 4;
+		if (equal) {
+			*n = i + (unsigned)__builtin_ctzll(equal) / 4;
+			return true;
+		}
 	}
-	return 32;
+	return false;
 }
 
 static inline bool any_in_64(const char *p, char c)

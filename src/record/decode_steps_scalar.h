@@ -32,15 +32,17 @@ static inline uint64_t equal_8(const char *p, char c)
 	return ~(((other & low) + low) | other | low);
 }
 
-static inline unsigned find_in_32(const char *p, char c)
+static inline bool find_in_32(const char *p, char c, unsigned *n)
 {
 	for (unsigned i = 0; i < 32; i += 8) {
 		uint64_t equal = equal_8(p + i, c);
 
-		if (equal)
-			return i + (unsigned)__builtin_ctzll(equal) / 8;
+		if (equal) {
+			*n = i + (unsigned)__builtin_ctzll(equal) / 8;
+			return true;
+		}
 	}
-	return 32;
+	return false;
 }
 
 static inline bool any_in_64(const char *p, char c)

@@ -44,6 +44,7 @@ struct shape {
 /* Several lines, of which the one at base has READ_BEFORE bytes at least; positions are relative to base. */
 struct walk {
 	const char *base;
+	size_t readable; /* bytes from base on */
 	size_t n;
 	uint8_t line[WALK_LINES];                  /* which of the lines at hand it is: its row, from the first on */
 	uint32_t from[WALK_LINES], to[WALK_LINES]; /* to: its line end */

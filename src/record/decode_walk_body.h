@@ -2,7 +2,7 @@
  *
  * - differ_t, differ_none(), differ_more(d, p, piece), differ_any(d): collect how the 32 bytes at p differ from the
  *   piece's text
- * - find_in_32(p, c): the position of the first byte c among 32; 32: there is none
+ * - find_in_32(p, c, &n): the position n of the first byte c among 32; false: there is none
  * - equal_64(p, c): a bit for each of 64 bytes that is c
  * - any_in_64(p, c): is one of them c?
  * - LANES, short_numbers(base, start, start_behind, behind, decimals, out): parses LANES numbers of 1..8 characters
@@ -22,25 +22,27 @@
 #include "record/decode_steps_scalar.h"
 #endif
 
-enum { FLIGHT = 4, PATIENCE = 15 };
+enum { FLIGHT = 4, PATIENCE = 15, READ_BEYOND = 32 };
 _Static_assert(FLIGHT % LANES == 0 && WALK_LINES % FLIGHT == 0, "numbers are read where lines were walked");
 
 #define EACH_LINE _Pragma("GCC unroll 8") for (int k = 0; k < FLIGHT; k++)
 
-/* A value of more than 32 bytes: the first byte c from p on, or `to`. */
-static const char *find_far(const char *p, const char *to, char c)
+/* A value of more than 32 bytes: the first byte c from p on, or `to`, if that is not past already. */
+static __attribute__((noinline)) size_t find_far(const char *base, size_t p, size_t to, char c)
 {
-	unsigned n = 32;
+	unsigned n;
 
-	for (; p < to && n == 32; p += n)
-		n = find_in_32(p, c);
-	return p < to ? p : to;
+	for (; p < to; p += 32)
+		if (find_in_32(base + p, c, &n))
+			return p + n < to ? p + n : to;
+	return p;
 }
 
-/* Walks FLIGHT lines from line i on. A line with another shape runs to its own end and stays there. */
-static inline uint64_t walk_few(const struct shape *s, struct walk *w, size_t i)
+/* Walks FLIGHT lines from line i on. A line with another shape runs past its own end: if `bounded`, it stays there. */
+static inline uint64_t walk_few(const struct shape *s, struct walk *w, size_t i, bool bounded)
 {
-	const char *p[FLIGHT], *to[FLIGHT];
+	const char *base = w->base;
+	size_t p[FLIGHT], to[FLIGHT];
 	differ_t differ[FLIGHT];
 	uint64_t fits = 0;
 
@@ -48,32 +50,36 @@ static inline uint64_t walk_few(const struct shape *s, struct walk *w, size_t i)
 	{
 		size_t at = i + (size_t)k < w->n ? i + (size_t)k : w->n - 1;
 
-		p[k] = w->base + w->from[at];
-		to[k] = w->base + w->to[at];
+		p[k] = w->from[at];
+		to[k] = w->to[at];
 		differ[k] = differ_none();
 	}
 	for (size_t q = 0; q < s->n; q++) {
 		const struct piece *f = &s->piece[q];
-		uint32_t *start = w->start[q] + i;
+		uint32_t *start = &w->start[q][i];
 
 		EACH_LINE
 		{
-			differ[k] = differ_more(differ[k], p[k], f);
+			differ[k] = differ_more(differ[k], base + p[k], f);
 			p[k] += f->bytes;
-			start[k] = (uint32_t)(p[k] - w->base);
+			start[k] = (uint32_t)p[k];
 		}
 		if (f->kind != VALUE_NONE)
 			EACH_LINE
 			{
-				unsigned n = find_in_32(p[k], f->stop);
+				unsigned n;
 
-				p[k] = __builtin_expect(n == 32, 0) ? find_far(p[k], to[k], f->stop) : p[k] + n;
+				if (__builtin_expect(find_in_32(base + p[k], f->stop, &n), 1))
+					p[k] += n;
+				else
+					p[k] = find_far(base, p[k], to[k], f->stop);
 			}
-		EACH_LINE p[k] = p[k] < to[k] ? p[k] : to[k];
+		if (bounded)
+			EACH_LINE p[k] = p[k] < to[k] ? p[k] : to[k];
 	}
 	EACH_LINE
 	{
-		bool ends = w->base + w->start[s->n - 1][i + (size_t)k] == to[k];
+		bool ends = w->start[s->n - 1][i + (size_t)k] == to[k];
 
 		fits |= (uint64_t)(ends && !differ_any(differ[k]) && i + (size_t)k < w->n) << (i + (size_t)k);
 	}
@@ -110,18 +116,41 @@ static inline uint64_t parse_short(struct shape *s, const struct walk *w, size_t
 	return taken;
 }
 
+/* Below 2^51: added to 1.5 * 2^52, such a number is the last bits of a double, which vectors can do. */
+static inline void doubles_of(double value[WALK_LINES], const int64_t scaled[WALK_LINES], double scale)
+{
+	const double whole = 0x1.8p52;
+	int64_t bits;
+
+	memcpy(&bits, &whole, sizeof bits);
+	for (size_t k = 0; k < WALK_LINES; k++) {
+		int64_t last = scaled[k] + bits;
+		double v;
+
+		memcpy(&v, &last, sizeof v);
+		value[k] = (v - whole) / scale;
+	}
+}
+
 static inline uint64_t fill_metric(struct shape *s, const struct walk *w, size_t q, uint64_t fits, struct columns *c,
 				   size_t row)
 {
 	enum metric_id m = (enum metric_id)s->piece[q].id;
 	int64_t scaled[WALK_LINES];
+	double value[WALK_LINES];
 	uint64_t taken = parse_short(s, w, q, (unsigned)metric_specs[m].decimals, scaled);
 
-	if (taken && walk_is_whole(w))
+	if (taken)
+		doubles_of(value, scaled, metric_specs[m].scale);
+	if (taken && walk_is_whole(w)) {
 		memcpy(c->scaled[m] + row, scaled, w->n * sizeof *scaled);
-	else
-		for (size_t k = 0; taken && k < w->n; k++)
+		memcpy(c->value[m] + row, value, w->n * sizeof *value);
+	} else {
+		for (size_t k = 0; taken && k < w->n; k++) {
 			c->scaled[m][row + w->line[k]] = scaled[k];
+			c->value[m][row + w->line[k]] = value[k];
+		}
+	}
 	for (uint64_t left = fits & ~taken; left; left &= left - 1) {
 		size_t k = (size_t)__builtin_ctzll(left), at = row + w->line[k];
 		uint64_t digits;
@@ -130,7 +159,9 @@ static inline uint64_t fill_metric(struct shape *s, const struct walk *w, size_t
 
 		if (!read_any_number(walk_value(s, w, q, k), &digits, &fraction, &negative, &c->value[m][at]))
 			fits &= ~(UINT64_C(1) << k);
-		else if (!decimal_scale(m, digits, fraction, negative, &c->scaled[m][at]))
+		else if (decimal_scale(m, digits, fraction, negative, &c->scaled[m][at]))
+			c->value[m][at] = (double)c->scaled[m][at] / metric_specs[m].scale;
+		else
 			c->decimal[at] &= ~metric_bit(m);
 	}
 	return fits;
@@ -202,10 +233,14 @@ static inline uint64_t pass_numbers(struct shape *s, const struct walk *w, size_
 
 static inline uint64_t walk_take_body(struct shape *s, struct walk *w, struct columns *c, size_t row)
 {
+	const size_t reach = s->n * 2 * PIECE_BYTES + READ_BEYOND;
 	uint64_t fits = 0;
 
-	for (size_t i = 0; i < w->n; i += FLIGHT)
-		fits |= walk_few(s, w, i);
+	for (size_t i = 0; i < w->n; i += FLIGHT) {
+		size_t last = i + FLIGHT <= w->n ? i + FLIGHT - 1 : w->n - 1;
+
+		fits |= w->to[last] + reach > w->readable ? walk_few(s, w, i, true) : walk_few(s, w, i, false);
+	}
 	if (!fits)
 		return 0;
 	for (size_t k = 0; k < w->n; k++)
