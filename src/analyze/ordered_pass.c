@@ -93,11 +93,12 @@ static void find_place(struct batch_run *run)
 		run->place = (struct place){ s->listed ? (int32_t)s->index : PLACE_OTHERS, s->has_series };
 }
 
-static void note_step(struct analysis *a, struct session *s, const struct columns *c, size_t row)
+static void look_at_steps(struct analysis *a, struct session *s, const struct columns *c, const uint16_t *rows,
+			  size_t n)
 {
 	const struct time_owner who = session_owner(s);
 
-	time_breakdown_step(a->times, &s->times, &who, c, row);
+	time_breakdown_look(a->times, &s->times, &who, c, rows, n);
 }
 
 /* One step after the other: the way for rules that need it. */
@@ -114,7 +115,8 @@ static void place_singly(struct analysis *a, struct batch *b, const struct batch
 		if (!s)
 			continue;
 		count_steps(a, s, b->rows, row, 1);
-		note_step(a, s, b->rows, row);
+		look_at_steps(a, s, b->log, &b->taken[i], 1);
+		time_breakdown_step(a->times, &s->times, b->log, b->taken[i]);
 		jitter_add(&s->jitter, a->jitter, b->rows, &one);
 		violations_judge_row(a, s, b->rows, row);
 	}
@@ -144,10 +146,11 @@ static void place_together(struct analysis *a, struct batch *b, const struct bat
 			continue;
 		count_steps(a, run->session, b->rows, run->from, run->n);
 		jitter_add(&run->session->jitter, a->jitter, b->rows, run);
+		look_at_steps(a, run->session, b->log, b->row + run->from, run->n);
 	}
 	touch_in_order(a, b, part);
 	for (size_t i = part->from; i < (size_t)part->from + part->n; i++)
-		note_step(a, b->run[b->run_of[i]].session, b->log, b->taken[i]);
+		time_breakdown_step(a->times, &b->run[b->run_of[i]].session->times, b->log, b->taken[i]);
 	if (a->opts.rules)
 		violations_judge_part(a, b, part);
 }

@@ -63,6 +63,8 @@ static uint64_t metrics_of_levels(void)
 void time_breakdown_open(struct time_book *b)
 {
 	*b = (struct time_book){ .levels = metrics_of_levels() };
+	b->call = malloc(COLUMNS_ROWS * sizeof *b->call);
+	b->failed = !b->call;
 }
 
 void time_breakdown_close(struct time_book *b)
@@ -72,6 +74,7 @@ void time_breakdown_close(struct time_book *b)
 		devices_free(&b->part[i].devices);
 		free(b->part[i].exchange);
 	}
+	free(b->call);
 	free(b->part);
 	free(b->place);
 	free(b->process);
@@ -80,13 +83,15 @@ void time_breakdown_close(struct time_book *b)
 
 /* --- sums ------------------------------------------------------------------------------ */
 
-static void line_add(struct sums_line *l, double x, double y)
+static inline void line_add(struct sums_line *l, double x, double y)
 {
 	l->n++;
-	l->x += x;
 	l->y += y;
-	l->xx += x * x;
 	l->yy += y * y;
+	if (x == 0)
+		return;
+	l->x += x;
+	l->xx += x * x;
 	l->xy += x * y;
 }
 
@@ -188,7 +193,7 @@ static bool stretch_room(struct time_part *p)
 }
 
 /* One more stretch, or the last one where that has room after all; NULL when memory is out. */
-static struct stretch *next_stretch(struct time_part *p)
+static __attribute__((noinline)) struct stretch *next_stretch(struct time_part *p)
 {
 	struct stretch *last;
 
@@ -334,8 +339,7 @@ static size_t process_of(struct time_book *b, const char *instance)
 /* Where the session has entered; NULL when memory was out. */
 static struct time_part *part_at(struct time_book *b, const struct time_progress *t)
 {
-	return t->part && t->part <= b->n_parts && t->process && t->process <= b->n_processes ? &b->part[t->part - 1]
-											      : NULL;
+	return !b->failed && t->part && t->process ? &b->part[t->part - 1] : NULL;
 }
 
 /* `about`: what its session_start said; NULL: it has none. NULL when memory is out. */
@@ -453,17 +457,18 @@ static void settle(struct time_book *b, struct time_progress *t, const struct ti
 }
 
 /* The part of calls that began at that time; NULL when memory is out. */
-static struct time_part *part_now(struct time_book *b, struct time_progress *t, const struct time_owner *who,
-				  int64_t begin_us)
+static inline struct time_part *part_now(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+					 int64_t begin_us)
 {
-	struct time_process *process;
+	struct time_part *p = part_at(b, t);
+	struct time_process *process = p ? &b->process[t->process - 1] : NULL;
 
-	if (!part_at(b, t))
+	if (!p)
 		return NULL;
-	process = &b->process[t->process - 1];
 	process->begin_us = process->begin_us ? process->begin_us : begin_us;
-	if (b->place[t->part - 1].process != t->process)
-		settle(b, t, who);
+	if (__builtin_expect(b->place[t->part - 1].process == t->process, 1))
+		return p;
+	settle(b, t, who);
 	return part_at(b, t);
 }
 
@@ -517,8 +522,8 @@ void time_breakdown_count_open(struct time_breakdown *t, const struct time_progr
 }
 
 /* That of the sequence, moved to the front; where there are too many, the one without a call for longest is over. */
-static struct open_exchange *open_of(struct time_book *b, struct time_part *p, struct time_progress *t,
-				     uint32_t sequence)
+static __attribute__((noinline)) struct open_exchange *open_of(struct time_book *b, struct time_part *p,
+							       struct time_progress *t, uint32_t sequence)
 {
 	struct open_exchange now = { .sequence = sequence };
 	size_t at = 0;
@@ -563,13 +568,11 @@ static double first_ms(const struct first_call *first, size_t n)
 }
 
 /* Of a process, whose first session it is; the slowest beginning of the part is kept. */
-static void note_first(struct time_book *b, struct time_part *p, struct time_progress *t, double ms, uint32_t tokens,
-		       bool prefill)
+static __attribute__((noinline)) void note_first(struct time_book *b, struct time_part *p, struct time_progress *t,
+						 double ms, uint32_t tokens, bool prefill)
 {
 	struct time_process *process = &b->process[t->process - 1];
 
-	if (t->n_first >= FIRST_CALLS)
-		return;
 	if (!t->n_first && process->begun) {
 		t->n_first = FIRST_CALLS + 1;
 		return;
@@ -589,6 +592,11 @@ static bool has(const struct columns *c, size_t row, enum metric_id m)
 	return c->have[row] >> m & 1;
 }
 
+static double number(const struct columns *c, size_t row, enum metric_id m)
+{
+	return c->value[m][row];
+}
+
 /* Less use than this is idleness: GPUs that take turns in a call are busy for their share of it only. */
 static double idle_pct(const struct time_part *p)
 {
@@ -598,7 +606,7 @@ static double idle_pct(const struct time_part *p)
 /* An idle GPU lowers its clock, which says nothing of calls. Some drivers always report a use of 0. */
 static bool gpu_idles(struct time_part *p, const struct columns *c, size_t row)
 {
-	double use = has(c, row, M_GPU_UTILIZATION_PCT) ? columns_value(c, row, M_GPU_UTILIZATION_PCT) : NAN;
+	double use = has(c, row, M_GPU_UTILIZATION_PCT) ? number(c, row, M_GPU_UTILIZATION_PCT) : NAN;
 
 	p->gpu_used |= use > 0;
 	return p->gpu_used && use < idle_pct(p);
@@ -611,7 +619,7 @@ static void add_levels(struct time_part *p, struct stretch *s, const struct colu
 	for (uint64_t left = c->have[row] & levels; left; left &= left - 1) {
 		enum metric_id m = (enum metric_id)__builtin_ctzll(left);
 
-		s->level[level_of[m]] += columns_value(c, row, m);
+		s->level[level_of[m]] += number(c, row, m);
 		s->seen[level_of[m]]++;
 	}
 }
@@ -628,15 +636,20 @@ static void add_level(struct text_level *level, const struct columns *c, size_t 
 	level->calls++;
 	level->cycles += has(c, row, M_REPEAT_CYCLE_TOKENS);
 	if (has(c, row, M_REPEAT_SHARE_PCT))
-		level->share += columns_value(c, row, M_REPEAT_SHARE_PCT);
+		level->share += number(c, row, M_REPEAT_SHARE_PCT);
 	if (has(c, row, M_TOKEN_REPETITION_PCT)) {
 		level->rates++;
-		level->rate += columns_value(c, row, M_TOKEN_REPETITION_PCT);
+		level->rate += number(c, row, M_TOKEN_REPETITION_PCT);
 	}
 	if (entropy && has(c, row, M_LOGITS_ENTROPY)) {
 		level->entropies++;
-		level->nats += columns_value(c, row, M_LOGITS_ENTROPY);
+		level->nats += number(c, row, M_LOGITS_ENTROPY);
 	}
+}
+
+static uint32_t at_least_one(uint32_t tokens)
+{
+	return tokens ? tokens : 1;
 }
 
 /* Logs in the published form say neither a call's tokens nor its phase, and are read as one token a call. There, the
@@ -648,8 +661,8 @@ static double times_of_token(const struct columns *c, size_t row)
 	if (c->token_count[row] > 1 || c->phase[row] != PHASE_UNKNOWN || !has(c, row, M_CHUNK_PROCESS_TIME_MS) ||
 	    !has(c, row, M_TOKEN_LATENCY_MS))
 		return 0;
-	each = columns_value(c, row, M_TOKEN_LATENCY_MS);
-	times = columns_value(c, row, M_CHUNK_PROCESS_TIME_MS) / each;
+	each = number(c, row, M_TOKEN_LATENCY_MS);
+	times = number(c, row, M_CHUNK_PROCESS_TIME_MS) / each;
 	return each > 0 && times < 1e6 ? times : 0;
 }
 
@@ -660,12 +673,12 @@ static bool grew_by_one(const struct time_progress *t, const struct columns *c, 
 }
 
 /* Exact repetitions by their length. Near ones are put beside the other text: tables and JSON come near, too. */
-static void add_loop(struct time_book *b, struct time_part *p, const char *session_id, const struct columns *c,
-		     size_t row, bool prefill)
+static __attribute__((noinline)) void add_loop(struct time_book *b, struct time_part *p, const char *session_id,
+					       const struct columns *c, size_t row, bool prefill)
 {
-	double run = has(c, row, M_REPEAT_CYCLE_TOKENS) ? columns_value(c, row, M_REPEAT_CYCLE_TOKENS) : 0;
-	double period = has(c, row, M_REPEAT_CYCLE_PERIOD) ? columns_value(c, row, M_REPEAT_CYCLE_PERIOD) : 1;
-	double share = has(c, row, M_REPEAT_SHARE_PCT) ? columns_value(c, row, M_REPEAT_SHARE_PCT) : 0;
+	double run = has(c, row, M_REPEAT_CYCLE_TOKENS) ? number(c, row, M_REPEAT_CYCLE_TOKENS) : 0;
+	double period = has(c, row, M_REPEAT_CYCLE_PERIOD) ? number(c, row, M_REPEAT_CYCLE_PERIOD) : 1;
+	double share = has(c, row, M_REPEAT_SHARE_PCT) ? number(c, row, M_REPEAT_SHARE_PCT) : 0;
 	bool exact = !prefill && run >= limit_of(T_LOOP_TOKENS) && run >= (limit_of(T_LOOP_PERIODS) - 1) * period;
 	bool varied = !prefill && has(c, row, M_REPEAT_NEAR_TOKENS), loop = exact || varied;
 	bool near = !prefill && !loop && share >= limit_of(T_NEAR_LOOP_PCT);
@@ -682,18 +695,19 @@ static void add_loop(struct time_book *b, struct time_part *p, const char *sessi
 }
 
 /* What is seen of states, and of prompts that do not fit. */
-static void add_state(struct time_part *p, const struct columns *c, size_t row, uint32_t tokens, bool prefill)
+static __attribute__((noinline)) void add_state(struct time_part *p, const struct columns *c, size_t row,
+						uint32_t tokens, bool prefill)
 {
 	if (has(c, row, M_STATE_LEAK)) {
 		p->leaks_checked++;
-		p->leaks += columns_value(c, row, M_STATE_LEAK) > limit_of(T_STATE_LEAK);
+		p->leaks += number(c, row, M_STATE_LEAK) > limit_of(T_STATE_LEAK);
 	}
 	if (has(c, row, M_STATE_JUMP))
-		p->jumps += columns_value(c, row, M_STATE_JUMP) > limit_of(T_STATE_JUMP);
+		p->jumps += number(c, row, M_STATE_JUMP) > limit_of(T_STATE_JUMP);
 	if (has(c, row, M_INPUT_SURPRISAL_NATS) || (prefill && has(c, row, M_SURPRISAL_NATS))) {
 		enum metric_id m = has(c, row, M_INPUT_SURPRISAL_NATS) ? M_INPUT_SURPRISAL_NATS : M_SURPRISAL_NATS;
 
-		p->fed_surprisal += columns_value(c, row, m) * tokens;
+		p->fed_surprisal += number(c, row, m) * tokens;
 		p->fed_tokens += tokens;
 	}
 }
@@ -713,7 +727,7 @@ static void add_output(struct time_book *b, struct time_part *p, struct stretch 
 	else
 		add_level(&p->beside, c, row, !prefill);
 	if (!prefill && has(c, row, M_LOGITS_ENTROPY)) {
-		double nats = columns_value(c, row, M_LOGITS_ENTROPY);
+		double nats = number(c, row, M_LOGITS_ENTROPY);
 
 		s->entropies++;
 		s->entropy += nats;
@@ -747,7 +761,7 @@ static void add_pause(struct time_part *p, struct stretch *s, const struct colum
 /* The logarithm of the conversations that share the call, or whose requests the server works at. */
 static double streams_ln(const struct columns *c, size_t row)
 {
-	double running = has(c, row, M_REQUESTS_RUNNING) ? columns_value(c, row, M_REQUESTS_RUNNING) : 0;
+	double running = has(c, row, M_REQUESTS_RUNNING) ? number(c, row, M_REQUESTS_RUNNING) : 0;
 	double shared = c->batch_size[row], streams = running > shared ? running : shared;
 
 	return streams > 1 ? log(streams) : 0;
@@ -766,51 +780,76 @@ static bool goes_on_at_once(const struct time_progress *t, const struct columns 
 	return length > tokens && (same ? length <= t->length + tokens : c->sequence[row] <= t->newest);
 }
 
-static void add_times(struct time_book *b, struct time_part *p, struct stretch *s, struct time_progress *t,
-		      const struct columns *c, size_t row, uint32_t tokens, double ms, bool prefill)
-{
-	int64_t last_us = b->process[t->process - 1].end_us;
-	double each = ms / tokens, batch_ln, ln;
-	bool goes_on = goes_on_at_once(t, c, row, tokens);
-
-	note_first(b, p, t, ms, tokens, prefill);
-	s->call_ms += ms;
-	if (prefill) {
-		struct chunk_bin *bin = &p->by_chunk[octave_of(tokens, TIME_BINS)];
-
-		p->prefill_calls++;
-		p->prefill_tokens += tokens;
-		p->prefill_ms += ms;
-		bin->calls++;
-		bin->tokens += tokens;
-		bin->ms += ms;
-		return;
-	}
-	p->decode_calls++;
-	p->decode_tokens += tokens;
-	p->decode_ms += ms;
-	s->decode_calls++;
-	s->decode_ms += each;
-	ln = log(each > 1e-6 ? each : 1e-6);
-	batch_ln = streams_ln(c, row);
-	s->decode_ln += ln;
-	s->batch_ln += batch_ln;
-	line_add(&p->batch, batch_ln, ln);
-	sizes_add(&p->decode, each);
-	if (last_us && goes_on)
-		add_pause(p, s, c, row, (double)(c->time_us[row] - last_us) / 1e3 - ms);
-}
-
 /* The call's time; NAN when the log does not say. */
 static double call_ms(const struct columns *c, size_t row, bool chunk_is_call)
 {
 	bool chunk = chunk_is_call && has(c, row, M_CHUNK_PROCESS_TIME_MS);
-	double ms = chunk                             ? columns_value(c, row, M_CHUNK_PROCESS_TIME_MS)
-		    : has(c, row, M_TOKEN_LATENCY_MS) ? columns_value(c, row, M_TOKEN_LATENCY_MS) *
-								(c->token_count[row] ? c->token_count[row] : 1)
-						      : (double)NAN;
+	double ms = chunk ? number(c, row, M_CHUNK_PROCESS_TIME_MS)
+		    : has(c, row, M_TOKEN_LATENCY_MS)
+			    ? number(c, row, M_TOKEN_LATENCY_MS) * (c->token_count[row] ? c->token_count[row] : 1)
+			    : (double)NAN;
 
 	return ms >= 0 && ms < 1e9 ? ms : (double)NAN;
+}
+
+static struct time_call call_of(const struct time_progress *t, const struct columns *c, size_t row)
+{
+	double times = times_of_token(c, row);
+	bool longer = times >= PROMPT_TIMES, prompt = longer && !grew_by_one(t, c, row);
+	uint32_t tokens = prompt ? (uint32_t)(times + 0.5) : c->token_count[row];
+	struct time_call call = { .ms = call_ms(c, row, prompt || !longer), .tokens = tokens };
+
+	call.prefill = c->phase[row] == PHASE_PREFILL || (c->phase[row] == PHASE_UNKNOWN && tokens > 1);
+	call.goes_on = goes_on_at_once(t, c, row, at_least_one(tokens));
+	if (!call.prefill && !isnan(call.ms)) {
+		const double each = call.ms / at_least_one(tokens);
+
+		call.ln = log(each > 1e-6 ? each : 1e-6);
+		call.batch_ln = streams_ln(c, row);
+	}
+	return call;
+}
+
+void time_breakdown_look(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+			 const struct columns *c, const uint16_t *rows, size_t n)
+{
+	t->who = *who;
+	for (size_t i = 0; i < n && b->call; i++) {
+		const size_t row = rows[i];
+
+		b->call[row] = call_of(t, c, row);
+		t->newest = t->begun && t->newest > c->sequence[row] ? t->newest : c->sequence[row];
+		t->sequence = c->sequence[row];
+		t->length = c->sequence_length[row];
+		t->begun = true;
+	}
+}
+
+static void add_prefill(struct time_part *p, uint32_t tokens, double ms)
+{
+	struct chunk_bin *bin = &p->by_chunk[octave_of(tokens, TIME_BINS)];
+
+	p->prefill_calls++;
+	p->prefill_tokens += tokens;
+	p->prefill_ms += ms;
+	bin->calls++;
+	bin->tokens += tokens;
+	bin->ms += ms;
+}
+
+static void add_decode(struct time_part *p, struct stretch *s, const struct time_call *call, uint32_t tokens)
+{
+	double each = tokens > 1 ? call->ms / tokens : call->ms;
+
+	p->decode_calls++;
+	p->decode_tokens += tokens;
+	p->decode_ms += call->ms;
+	s->decode_calls++;
+	s->decode_ms += each;
+	s->decode_ln += call->ln;
+	s->batch_ln += call->batch_ln;
+	line_add(&p->batch, call->batch_ln, call->ln);
+	sizes_add(&p->decode, each);
 }
 
 static void enlarge(struct time_part *p, struct stretch *s, int64_t from_us, int64_t to_us, uint64_t calls)
@@ -821,41 +860,39 @@ static void enlarge(struct time_part *p, struct stretch *s, int64_t from_us, int
 	p->steps += calls;
 }
 
-void time_breakdown_step(struct time_book *b, struct time_progress *t, const struct time_owner *who,
-			 const struct columns *c, size_t row)
+void time_breakdown_step(struct time_book *b, struct time_progress *t, const struct columns *c, size_t row)
 {
-	const char *session_id = who->session_id;
-	double times = times_of_token(c, row);
-	bool longer = times >= PROMPT_TIMES, prompt = longer && !grew_by_one(t, c, row);
-	uint32_t tokens = prompt ? (uint32_t)(times + 0.5) : c->token_count[row];
-	bool prefill = c->phase[row] == PHASE_PREFILL || (c->phase[row] == PHASE_UNKNOWN && tokens > 1);
-	int64_t time_us = c->time_us[row];
-	double ms = call_ms(c, row, prompt || !longer);
-	struct time_part *p = part_now(b, t, who, time_us - (isfinite(ms) ? (int64_t)(1e3 * ms) : 0));
+	const struct time_call *call = &b->call[row];
+	const uint32_t tokens = at_least_one(call->tokens);
+	const int64_t time_us = c->time_us[row];
+	struct time_part *p = part_now(b, t, &t->who, time_us - (isfinite(call->ms) ? (int64_t)(1e3 * call->ms) : 0));
+	struct stretch *s = p ? stretch_now(p) : NULL;
 	struct time_process *process;
-	struct stretch *s;
 
-	s = p && !b->failed ? stretch_now(p) : NULL;
 	b->failed |= !s;
 	if (!s)
 		return;
 	process = &b->process[t->process - 1];
 	s->renewed += p->steps && !process->end_us;
 	enlarge(p, s, time_us, time_us, 1);
-	follow_prompt(b, p, t, c->sequence[row], c->sequence_length[row], tokens, prefill);
-	tokens = tokens ? tokens : 1;
-	if (!isnan(ms))
-		add_times(b, p, s, t, c, row, tokens, ms, prefill);
+	follow_prompt(b, p, t, c->sequence[row], c->sequence_length[row], call->tokens, call->prefill);
+	if (!isnan(call->ms)) {
+		if (t->n_first < FIRST_CALLS)
+			note_first(b, p, t, call->ms, tokens, call->prefill);
+		s->call_ms += call->ms;
+		if (call->prefill)
+			add_prefill(p, tokens, call->ms);
+		else
+			add_decode(p, s, call, tokens);
+		if (!call->prefill && call->goes_on && process->end_us)
+			add_pause(p, s, c, row, (double)(time_us - process->end_us) / 1e3 - call->ms);
+	}
 	add_levels(p, s, c, row, b->levels);
 	if (c->whole[row])
 		devices_add(&p->devices, &c->record[c->whole[row] - 1], idle_pct(p));
 	b->failed |= p->devices.failed;
-	add_output(b, p, s, session_id, c, row, tokens, prefill);
+	add_output(b, p, s, t->who.session_id, c, row, tokens, call->prefill);
 	process->end_us = time_us > process->end_us ? time_us : process->end_us;
-	t->newest = t->begun && t->newest > c->sequence[row] ? t->newest : c->sequence[row];
-	t->sequence = c->sequence[row];
-	t->length = c->sequence_length[row];
-	t->begun = true;
 }
 
 /* --- sums ---------------------------------------------------------------------------------------- */

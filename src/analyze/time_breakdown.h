@@ -7,7 +7,8 @@
  *
  * Ownership  time_breakdown_open, time_breakdown_close; time_breakdown_finish copies into the caller's arena.
  * Threads    one at a time, in the log's order.
- * Cost       [hot] time_breakdown_step: some sums and one logarithm; memory only for a part's first step.
+ * Cost       [hot] time_breakdown_look, time_breakdown_step: some sums and one logarithm; memory only for a part's
+ *            first step.
  * Units      ms, tokens. A pause is from the end of the process's last call to the start of this one, inside a
  * sequence.
  */
@@ -152,8 +153,14 @@ struct time_breakdown {
 	size_t n_parts;
 };
 
+/* Whose a step is; NULL: unknown. */
+struct time_owner {
+	const char *session_id, *model_name, *strategy, *instance;
+};
+
 /* Per session: what its next step is held against. */
 struct time_progress {
+	struct time_owner who;  /* of the steps at hand */
 	uint16_t part, process; /* 1 + index; 0 not known yet */
 	bool begun;
 	uint8_t n_first, n_open;
@@ -184,7 +191,17 @@ struct time_place {
 	uint64_t since;           /* steps of the part when it began to */
 };
 
+/* What a step says of its call, wherever it stands in the log. */
+struct time_call {
+	double ms;           /* NAN: the log does not say */
+	double ln, batch_ln; /* of ms per token; of the streams in the call; only of decode calls whose time is known */
+	uint32_t tokens;     /* as the log says, which may be 0 */
+	bool prefill;
+	bool goes_on; /* nothing but a pause came before it */
+};
+
 struct time_book {
+	struct time_call *call;   /* [COLUMNS_ROWS] by row: of the steps at hand */
 	struct time_part *part;   /* (n_parts), at most PARTS_MAX */
 	struct time_place *place; /* of each */
 	size_t n_parts, parts_cap;
@@ -195,20 +212,17 @@ struct time_book {
 	bool failed;
 };
 
-/* Whose step it is, for a session that is new or starts again; NULL: unknown. */
-struct time_owner {
-	const char *session_id, *model_name, *strategy, *instance;
-};
-
 void time_breakdown_open(struct time_book *b);
 void time_breakdown_close(struct time_book *b);
 
 /* Where the session's steps count, unless that is settled: by what is known of it at its first step. */
 void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who);
 
-/* [hot] Row `row` of c, of a session that has entered. */
-void time_breakdown_step(struct time_book *b, struct time_progress *t, const struct time_owner *who,
-			 const struct columns *c, size_t row);
+/* [hot] The next n steps of a session that has entered; then, in the log's order among those of other sessions, each of
+ * them. */
+void time_breakdown_look(struct time_book *b, struct time_progress *t, const struct time_owner *who,
+			 const struct columns *c, const uint16_t *rows, size_t n);
+void time_breakdown_step(struct time_book *b, struct time_progress *t, const struct columns *c, size_t row);
 
 /* Are the session's steps in a part that is its process's? Those from before it was seen to work beside another are
  * not. */
