@@ -109,40 +109,40 @@ static void judge_session(struct analysis *a, struct batch *b, int run)
 		rules_pass(rules, ahead);
 }
 
-enum { MANY = 16 }; /* runs: of fewer, all is near */
+enum { MANY = 16 /* runs: of fewer, all is near */, AHEAD = 8 /* rows */ };
 
-/* Memory of the sessions of coming rows is asked for ahead: with many sessions alive each row is another's. */
-static void expect(const struct batch *b, size_t i, size_t end)
+/* The rules that learn, in the order of the log, and what all found. */
+static void judge_in_order(struct analysis *a, struct batch *b, const struct batch_part *part)
 {
-	static const int steps[] = { 12, 8, 4 };
+	const struct learned_rows l = { b->log, b->rows, judge_room_times(a->room) };
+	const bool learn = a->learned && ruleset_learned_metrics(a->opts.rules);
+	const size_t end = (size_t)part->from + part->n;
 
-	for (size_t k = 0; k < sizeof steps / sizeof *steps; k++)
-		if (i + (size_t)steps[k] < end)
-			rules_expect(b->run[b->run_of[i + (size_t)steps[k]]].session->rules, steps[k]);
+	for (size_t i = part->from; (learn || a->hits->n) && i < end; i++) {
+		size_t row = b->in_order[i];
+		struct session *s = b->run[b->run_of[i]].session;
+		struct rule_finding found[RULES_MAX];
+
+		if (part->n_runs > MANY && i + AHEAD < end) /* each row is another session's */
+			rules_expect(b->run[b->run_of[i + AHEAD]].session->rules);
+		if (learn)
+			rules_learn_row(s->rules, &l, b->taken[i], row, a->hits);
+		if (a->hits->of_row[row])
+			count_found(a, s, b->rows, row, found, rule_hits_at(a->hits, row, found));
+	}
+	for (size_t i = part->run; learn && i < (size_t)part->run + part->n_runs; i++)
+		rules_catch_up(b->run[i].session->rules, &l);
 }
 
 void violations_judge_part(struct analysis *a, struct batch *b, const struct batch_part *part)
 {
-	bool learn = a->learned && ruleset_learned_metrics(a->opts.rules);
-
 	if (!part->n_runs || !open_judging(a))
 		return;
 	rule_hits_begin(a->hits, b->rows->n);
 	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
 		if (b->run[i].session->run == (int)i)
 			judge_session(a, b, (int)i);
-	for (size_t i = part->from; (learn || a->hits->n) && i < (size_t)part->from + part->n; i++) {
-		size_t row = b->in_order[i];
-		struct session *s = b->run[b->run_of[i]].session;
-		struct rule_finding found[RULES_MAX];
-
-		if (learn && part->n_runs > MANY)
-			expect(b, i, (size_t)part->from + part->n);
-		if (learn)
-			rules_learn_row(s->rules, b->log, b->taken[i], a->hits, row);
-		if (a->hits->of_row[row])
-			count_found(a, s, b->rows, row, found, rule_hits_at(a->hits, row, found));
-	}
+	judge_in_order(a, b, part);
 	a->failed |= a->hits->failed;
 	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
 		note_limits(a, b->run[i].session);

@@ -277,44 +277,6 @@ static void judge_rule(struct sight *s, size_t rule, judge_found *found, void *c
 		rest(s->s, rule, time_at(rows, rows->n - 1));
 }
 
-/* How many values beyond the bounds the window will hold with this one. */
-static inline uint32_t far_with(const struct seen *seen, const struct plan_plain *p, double value)
-{
-	const struct window *v = &seen->values;
-	uint32_t comes = beyond(value, p->above, p->below);
-
-	if (!seen->n_far)
-		return comes;
-	return seen->n_far + comes - (v->n == v->cap && beyond(window_oldest(v), p->above, p->below));
-}
-
-/* The rules that learn plainly, of the one row: most rows only go into their windows. */
-static void judge_plainly(struct sight *s, judge_found *found, void *ctx)
-{
-	const struct plan *plan = s->s->plan;
-	const struct plan_plain *end = plan->plain + plan->n_plain;
-	const enum phase phase = phase_at(s->rows, 0);
-
-	for (const struct plan_plain *p = plan->plain; p < end; p++) {
-		const struct normal *normal = &s->rows->normal[p->metric];
-		struct seen *seen = &s->s->seen[p->window];
-		uint32_t far;
-
-		if (!phase_fits(phase, p->phase) || !seen->on)
-			continue;
-		if (isnan(normal->times)) {
-			s->s->silent += isnan(normal->value) ? 0 : 1;
-			continue;
-		}
-		s->s->compared++;
-		far = far_with(seen, p, normal->times);
-		if ((far >= p->far_least && seen->values.n + 1U >= p->at_least) || rule_mask_has(&s->s->busy, p->rule))
-			judge_rule(s, p->rule, found, ctx);
-		seen->n_far = (uint16_t)far;
-		window_push(&seen->values, normal->times);
-	}
-}
-
 static void judge_mask(struct sight *s, const struct rule_mask *rules, judge_found *found, void *ctx)
 {
 	for (size_t word = 0; word < PLAN_RULES / 64; word++) {
@@ -341,16 +303,170 @@ void judge_rows(struct judging *s, const struct judged_rows *rows, judge_found *
 	windows_feed(s->plan, s->seen, rows);
 }
 
-void judge_learning(struct judging *s, const struct judged_rows *one, judge_found *found, void *ctx)
+/* --- of one row, by what is normal --- */
+
+/* The rule's value is beyond its bounds often enough, or its alarm is on. */
+static __attribute__((noinline)) void judge_far(struct judging *s, const struct judged_rows *one, size_t rule,
+						judge_found *found, void *ctx)
+{
+	struct sight sight;
+
+	sight.s = s;
+	sight.rows = one;
+	judge_rule(&sight, rule, found, ctx);
+}
+
+/* How many values beyond the bounds the window will hold with this one. */
+static inline uint32_t far_with(const struct seen *seen, const struct plan_plain *p, double value)
+{
+	const struct window *v = &seen->values;
+	uint32_t comes = beyond(value, p->above, p->below);
+
+	if (__builtin_expect(!seen->n_far, 1))
+		return comes;
+	return seen->n_far + comes - (v->n == v->cap && beyond(window_oldest(v), p->above, p->below));
+}
+
+/* No window of a rule that learns plainly holds a value that is far, and no such rule's alarm is on. */
+static inline bool none_is_near(const struct judging *s)
+{
+	uint32_t near = 0;
+
+	for (size_t i = 0; i < s->plan->n_plain; i++) {
+		const struct plan_plain *p = &s->plan->plain[i];
+
+		near |= s->seen[p->window].n_far | (uint32_t)rule_mask_has(&s->busy, p->rule);
+	}
+	return !near;
+}
+
+/* The rules that learn plainly: most rows only go into their windows. */
+static inline void judge_plainly(struct judging *s, const struct judged_rows *one, judge_found *found, void *ctx)
+{
+	const struct plan *plan = s->plan;
+	const struct plan_plain *end = plan->plain + plan->n_plain;
+	const enum phase phase = phase_at(one, 0);
+	const bool busy = rule_mask_any(&s->busy);
+
+	for (const struct plan_plain *p = plan->plain; p < end; p++) {
+		const struct normal *normal = &one->normal[p->metric];
+		struct seen *seen = &s->seen[p->window];
+		uint32_t far;
+
+		if (!phase_fits(phase, p->phase) || !seen->on)
+			continue;
+		if (isnan(normal->times)) {
+			s->silent += isnan(normal->value) ? 0 : 1;
+			continue;
+		}
+		s->compared++;
+		far = far_with(seen, p, normal->times);
+		if (__builtin_expect((far >= p->far_least && seen->values.n + 1U >= p->at_least) ||
+					     (busy && rule_mask_has(&s->busy, p->rule)),
+				     0))
+			judge_far(s, one, p->rule, found, ctx);
+		seen->n_far = (uint16_t)far;
+		window_push(&seen->values, normal->times);
+	}
+	s->skips = plan->skips && none_is_near(s);
+}
+
+/* The other rules that learn. */
+static __attribute__((noinline)) void judge_otherwise(struct judging *s, const struct judged_rows *one,
+						      judge_found *found, void *ctx)
 {
 	struct sight sight;
 
 	sight.s = s;
 	sight.rows = one;
 	wake(s, one);
-	if (one->normal)
-		judge_plainly(&sight, found, ctx);
-	if (rule_mask_any(&s->learning))
-		judge_mask(&sight, &s->learning, found, ctx);
+	judge_mask(&sight, &s->learning, found, ctx);
 	windows_feed_ordered(s->plan, s->seen, one);
+}
+
+/* What the row is held against. */
+static inline void find_normal(const struct scope *scope, const struct judged_rows *one, struct normal *normal)
+{
+	for (size_t i = 0; i < scope->of->n_metrics; i++) {
+		enum metric_id m = (enum metric_id)scope->of->metric[i];
+		struct normal *n = &normal[m];
+
+		n->level = scope_level(scope, i);
+		n->value = judged_decoded(one, 0, m);
+		n->times = level_is_known(n->level) ? n->value / n->level->normal : (double)NAN;
+	}
+}
+
+/* The next rows are held against this one, unless it was found wanting. */
+static inline void learn(const struct learned *l, const struct judged_rows *one)
+{
+	for (size_t i = 0; i < l->n_metrics; i++) {
+		const struct normal *n = &one->normal[l->metric[i]];
+
+		if (n->level)
+			level_learn(n->level, n->value);
+	}
+}
+
+void judge_learning(struct judging *s, const struct scope *scope, struct judged_rows *one, judge_found *found,
+		    void *ctx)
+{
+	struct normal normal[METRIC_COUNT];
+
+	if (scope) {
+		find_normal(scope, one, normal);
+		one->normal = normal;
+		judge_plainly(s, one, found, ctx);
+	}
+	if (s->plan->n_learning)
+		judge_otherwise(s, one, found, ctx);
+	if (scope)
+		learn(scope->of, one);
+}
+
+/* Do all n rows fit the rule's phase, and is their multiple known? */
+static bool all_are_taken(const struct plan_plain *p, const uint8_t *phase, const double *times, size_t n)
+{
+	uint8_t unfit = 0;
+	uint64_t unknown = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		unfit |= (uint8_t)!phase_fits((enum phase)phase[i], p->phase);
+		unknown |= times[i] != times[i];
+	}
+	return !unfit && !unknown;
+}
+
+static void catch_up(struct judging *s, const struct plan_plain *p, const double *times, const struct learned_rows *l)
+{
+	const uint8_t *phase = l->rows->phase + s->waits_from;
+	const uint64_t *have = l->rows->have + s->waits_from;
+	double v[RANGE_MOST];
+	size_t n = 0;
+
+	if (all_are_taken(p, phase, times, s->n_waits)) {
+		s->compared += s->n_waits;
+		window_push_many(&s->seen[p->window].values, times, s->n_waits);
+		return;
+	}
+	for (size_t i = 0; i < s->n_waits; i++) {
+		if (!phase_fits((enum phase)phase[i], p->phase))
+			continue;
+		v[n] = times[i];
+		n += isnan(times[i]) ? 0 : 1;
+		s->silent += isnan(times[i]) && have[i] >> p->metric & 1;
+	}
+	s->compared += n;
+	window_push_many(&s->seen[p->window].values, v, n);
+}
+
+void judge_catch_up(struct judging *s, const struct learned *learned, const struct learned_rows *l)
+{
+	for (size_t i = 0; i < s->plan->n_plain; i++) {
+		const struct plan_plain *p = &s->plan->plain[i];
+
+		if (s->seen[p->window].on)
+			catch_up(s, p, l->times + learned_number(learned, p->metric) * COLUMNS_ROWS + s->waits_from, l);
+	}
+	s->n_waits = 0;
 }

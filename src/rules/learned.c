@@ -8,41 +8,13 @@
 #include <stdlib.h>
 
 enum {
-	ENOUGH = 6, /* blocks before anything is known */
-	CELLS = 2 * LEVEL_BANDS,
+	ENOUGH = 6,     /* blocks before anything is known */
 	EVERY_MAX = 16, /* then the oldest blocks are given up */
-	SLOTS = 256,    /* of streams */
-	THROUGHPUT_TOKENS = 100,
 };
 
 static const double MAD_TO_SIGMA = 1.4826, MEDIAN_NOISE = 1.2533; /* of normal noise */
 static const double SPREAD_LEAST = 0.01;                          /* a machine is never steadier than that */
 static const double TENTH_MARGIN = 1.1;
-
-struct scope {
-	struct learned *of;
-	size_t place; /* of the store's scopes */
-	uint64_t life;
-	struct level *
-		*cell; /* (CELLS) for each metric that is learned, in their order; NULL: no record came there yet */
-	uint32_t stream[LEVEL_STREAMS], next;
-	bool full;
-	uint8_t seen[SLOTS]; /* how many of these are of a stream */
-	uint32_t streams;
-	unsigned at;       /* which cell is that of the present record */
-	bool after_prompt; /* its throughput is still that of a prompt */
-};
-
-struct learned {
-	uint64_t metrics, clock;
-	size_t n_cells;
-	uint32_t streams;
-	size_t n;
-	struct level **spare; /* (n_spare) of scopes that have given way */
-	size_t n_spare, spare_cap;
-	uint64_t key[LEARNED_SCOPES], used[LEARNED_SCOPES];
-	struct scope *scope[LEARNED_SCOPES]; /* (n), made as they come: most stores have a few */
-};
 
 /* --- scopes ------------------------------------------------------------------------ */
 
@@ -53,7 +25,9 @@ struct learned *learned_open(uint64_t metrics)
 	if (!l)
 		return NULL;
 	l->metrics = metrics;
-	l->n_cells = (size_t)__builtin_popcountll(metrics) * CELLS;
+	for (uint64_t left = metrics; left; left &= left - 1)
+		l->metric[l->n_metrics++] = (uint8_t)__builtin_ctzll(left);
+	l->n_cells = l->n_metrics * LEVEL_CELLS;
 	return l;
 }
 
@@ -88,7 +62,7 @@ static void spare(struct learned *l, struct level *level)
 	l->spare[l->n_spare++] = level;
 }
 
-static struct level *new_level(struct learned *l)
+struct level *learned_level(struct learned *l)
 {
 	struct level *level = l->n_spare ? l->spare[--l->n_spare] : malloc(sizeof *level);
 
@@ -128,14 +102,6 @@ uint64_t learned_instance(const struct field_values *session)
 	return name.n ? hash_text(HASH_BEGIN, name) : 0;
 }
 
-struct scope *learned_again(struct learned *l, const struct scope_place *place)
-{
-	if (!place->scope || place->scope->life != place->life)
-		return NULL;
-	l->used[place->scope->place] = ++l->clock;
-	return place->scope;
-}
-
 struct scope_place learned_scope(struct learned *l, uint64_t instance, const struct field_values *session)
 {
 	uint64_t key =
@@ -163,45 +129,6 @@ struct scope_place learned_scope(struct learned *l, uint64_t instance, const str
 	l->key[oldest] = key;
 	l->used[oldest] = l->clock;
 	return (struct scope_place){ s, s->life };
-}
-
-/* 1, 2, 3 to 4, 5 to 8, … */
-static unsigned band_of(uint64_t n)
-{
-	unsigned band = n > 1 ? 64 - (unsigned)__builtin_clzll(n - 1) : 0;
-
-	return band < LEVEL_BANDS ? band : LEVEL_BANDS - 1;
-}
-
-void scope_note(struct scope *s, uint32_t stream, uint32_t batch_size, uint64_t decoded, uint32_t prompt_tokens)
-{
-	uint32_t old = s->stream[s->next];
-
-	if (s->full && !--s->seen[old % SLOTS])
-		s->streams--;
-	if (!s->seen[stream % SLOTS]++)
-		s->streams++;
-	s->stream[s->next] = stream;
-	s->next = (s->next + 1) % LEVEL_STREAMS;
-	s->full |= !s->next;
-	s->at = decoded ? band_of(batch_size > 1 ? batch_size : s->streams) : LEVEL_BANDS + band_of(prompt_tokens / 4);
-	s->after_prompt = decoded < THROUGHPUT_TOKENS;
-}
-
-void scope_levels(struct scope *s, struct normal normal[METRIC_COUNT])
-{
-	struct level **cell = s->cell + s->at;
-
-	for (uint64_t left = s->of->metrics; left; left &= left - 1, cell += CELLS) {
-		enum metric_id m = (enum metric_id)__builtin_ctzll(left);
-
-		normal[m].level = NULL;
-		if (m == M_THROUGHPUT_TPS && s->after_prompt)
-			continue;
-		if (!*cell)
-			*cell = new_level(s->of);
-		normal[m].level = *cell;
-	}
 }
 
 /* --- levels ------------------------------------------------------------------------ */

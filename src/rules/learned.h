@@ -25,12 +25,15 @@
 #include "record/record.h"
 
 enum {
-	LEVEL_BLOCK = 16,    /* records */
-	LEVEL_ENTRIES = 128, /* blocks that are kept */
-	LEVEL_WAITING = 32,  /* blocks that do not count yet, at most */
-	LEVEL_BANDS = 8,     /* of streams, or of tokens in a call */
-	LEVEL_STREAMS = 32,  /* number of recent records among which streams are counted */
+	LEVEL_BLOCK = 16,              /* records */
+	LEVEL_ENTRIES = 128,           /* blocks that are kept */
+	LEVEL_WAITING = 32,            /* blocks that do not count yet, at most */
+	LEVEL_BANDS = 8,               /* of streams, or of tokens in a call */
+	LEVEL_CELLS = 2 * LEVEL_BANDS, /* of decoding, then of prefill */
+	LEVEL_STREAMS = 32,            /* number of recent records among which streams are counted */
 	LEARNED_SCOPES = 1024,
+	LEARNED_SLOTS = 256,     /* of streams */
+	LEARNED_THROUGHPUT = 100 /* tokens */
 };
 
 /* Of one metric in one phase and band. */
@@ -52,13 +55,42 @@ struct level {
 	double record_spread; /* of single records within a block, as a share */
 };
 
-struct learned;
-struct scope;
+struct scope {
+	struct learned *of;
+	size_t place; /* of the store's scopes */
+	uint64_t life;
+	struct level **cell; /* (LEVEL_CELLS) for each metric that is learned, in their order; NULL: no record came
+				there yet */
+	uint32_t stream[LEVEL_STREAMS], next;
+	bool full;
+	uint8_t seen[LEARNED_SLOTS]; /* how many of these are of a stream */
+	uint32_t streams;
+	unsigned at;       /* which cell is that of the present record */
+	bool after_prompt; /* its throughput is still that of a prompt */
+};
+
+struct learned {
+	uint64_t metrics, clock;
+	size_t n_metrics, n_cells;
+	uint8_t metric[METRIC_COUNT]; /* (n_metrics) */
+	uint32_t streams;
+	size_t n;
+	struct level **spare; /* (n_spare) of scopes that have given way */
+	size_t n_spare, spare_cap;
+	uint64_t key[LEARNED_SCOPES], used[LEARNED_SCOPES];
+	struct scope *scope[LEARNED_SCOPES]; /* (n), made as they come: most stores have a few */
+};
 
 struct learned *learned_open(uint64_t metrics); /* bits of the metrics to be learned; NULL: no memory */
 void learned_close(struct learned *l);          /* NULL is fine */
 uint64_t learned_metrics(const struct learned *l);
 uint32_t learned_stream(struct learned *l); /* a number for one more stream */
+
+/* Which of the store's metrics it is, from 0 on. */
+static inline size_t learned_number(const struct learned *l, enum metric_id m)
+{
+	return (size_t)__builtin_popcountll(l->metrics & (metric_bit(m) - 1));
+}
 
 /* Where a session learns: a scope, and which life of its place that was, since scopes give way to others. */
 struct scope_place {
@@ -73,11 +105,38 @@ uint64_t learned_instance(const struct field_values *session);
 struct scope_place learned_scope(struct learned *l, uint64_t instance, const struct field_values *session);
 
 /* The scope if it still exists, otherwise NULL. */
-struct scope *learned_again(struct learned *l, const struct scope_place *place);
+static inline struct scope *learned_again(struct learned *l, const struct scope_place *place)
+{
+	if (!place->scope || place->scope->life != place->life)
+		return NULL;
+	l->used[place->scope->place] = ++l->clock;
+	return place->scope;
+}
+
+/* 1, 2, 3 to 4, 5 to 8, … */
+static inline unsigned learned_band(uint64_t n)
+{
+	unsigned band = n > 1 ? 64 - (unsigned)__builtin_clzll(n - 1) : 0;
+
+	return band < LEVEL_BANDS ? band : LEVEL_BANDS - 1;
+}
 
 /* A record of the stream comes, of a call of so many sequences, after so many records of decoding in a row (it
  * included; 0: it is prefill, of prompt_tokens). */
-void scope_note(struct scope *s, uint32_t stream, uint32_t batch_size, uint64_t decoded, uint32_t prompt_tokens);
+static inline void scope_note(struct scope *s, uint32_t stream, uint32_t batch_size, uint64_t decoded,
+			      uint32_t prompt_tokens)
+{
+	if (s->full && !--s->seen[s->stream[s->next] % LEARNED_SLOTS])
+		s->streams--;
+	if (!s->seen[stream % LEARNED_SLOTS]++)
+		s->streams++;
+	s->stream[s->next] = stream;
+	s->next = (s->next + 1) % LEVEL_STREAMS;
+	s->full |= !s->next;
+	s->at = decoded ? learned_band(batch_size > 1 ? batch_size : s->streams)
+			: LEVEL_BANDS + learned_band(prompt_tokens / 4);
+	s->after_prompt = decoded < LEARNED_THROUGHPUT;
+}
 
 /* What is normal for a record's metric. */
 struct normal {
@@ -87,8 +146,19 @@ struct normal {
 		times; /* the record's, and as a multiple of what is normal; NAN: it has none; that is not known yet */
 };
 
-/* The levels of the record that came last, of each metric that is learned. */
-void scope_levels(struct scope *s, struct normal normal[METRIC_COUNT]);
+struct level *learned_level(struct learned *l); /* a new one; NULL: no memory */
+
+/* That of the record that came last, of the store's metric of that number; NULL as in struct normal. */
+static inline struct level *scope_level(const struct scope *s, size_t number)
+{
+	struct level **cell = &s->cell[number * LEVEL_CELLS + s->at];
+
+	if (s->after_prompt && s->of->metric[number] == M_THROUGHPUT_TPS)
+		return NULL;
+	if (__builtin_expect(!*cell, 0))
+		*cell = learned_level(s->of);
+	return *cell;
+}
 
 void level_learn_block(struct level *level); /* one that is complete */
 

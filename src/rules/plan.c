@@ -205,6 +205,23 @@ static struct plan_plain plain_of(const struct plan *p, size_t rule)
 				    .at_least = c->over };
 }
 
+static void widen_far(struct limits_now *far, const struct plan_plain *p)
+{
+	far->above = fmin(far->above, p->above); /* one that is NAN gives way */
+	far->below = fmax(far->below, p->below);
+}
+
+static void find_far(struct plan *p)
+{
+	p->skips = !p->n_learning;
+	for (size_t m = 0; m < METRIC_COUNT; m++)
+		p->far[m] = (struct limits_now){ NAN, NAN };
+	for (size_t i = 0; i < p->n_plain; i++) {
+		widen_far(&p->far[p->plain[i].metric], &p->plain[i]);
+		p->skips &= p->plain[i].far_least > 0;
+	}
+}
+
 static size_t conditions_of(const struct ruleset *set)
 {
 	size_t n = 0;
@@ -243,5 +260,8 @@ const struct plan *plan_make(struct ruleset *set, enum rules_mode mode)
 	for (size_t i = 0; i < p->n_rules; i++)
 		if (rule[i].plainly)
 			plain[p->n_plain++] = plain_of(p, i);
+		else
+			p->n_learning += rule[i].learns;
+	find_far(p);
 	return p;
 }

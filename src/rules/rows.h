@@ -38,6 +38,16 @@ static inline uint64_t have_at(const struct judged_rows *rows, size_t row)
 	return rows->c ? rows->c->have[rows->from + row] : rows->record->have;
 }
 
+/* The same of a record, or of columns as they were decoded. */
+static inline double judged_decoded(const struct judged_rows *rows, size_t row, enum metric_id m)
+{
+	const struct columns *c = rows->c;
+
+	if (!c)
+		return judged_metric(rows, row, m);
+	return c->have[rows->from + row] >> m & 1 ? c->value[m][rows->from + row] : (double)NAN;
+}
+
 static inline int64_t time_at(const struct judged_rows *rows, size_t row)
 {
 	return rows->c ? rows->c->time_us[rows->from + row] : rows->record->time_us;

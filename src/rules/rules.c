@@ -192,6 +192,7 @@ static void settle(struct rules *r)
 		rule_mask_put(&s->plain, i, judged && !p->learns);
 		rule_mask_put(&s->learning, i, judged && p->learns && !p->plainly);
 		rule_mask_put(&s->busy, i, !judged_is_quiet(j));
+		s->skips &= judged_is_quiet(j);
 		if (judged)
 			look_at_windows(s, p);
 	}
@@ -394,32 +395,31 @@ struct step {
 	uint32_t token_count, batch_size;
 };
 
-/* Where the session learns: it may move when it starts again with another model. */
-static void find_scope(struct rules *r, const struct step *step, bool prompt)
+/* The session is new, or starts again: maybe with another model. */
+static void find_scope(struct rules *r, const struct field_values *session)
 {
-	if (!r->learned)
-		return;
-	r->scope = step->session == r->scope_of ? learned_again(r->learned, &r->place) : NULL;
-	if (!r->scope) {
-		uint64_t instance = learned_instance(step->session);
+	uint64_t instance = learned_instance(session);
 
-		r->instance = instance ? instance : r->instance;
-		r->place = learned_scope(r->learned, r->instance, step->session);
-		r->scope = r->place.scope;
-	}
-	r->scope_of = step->session;
-	if (r->scope)
-		scope_note(r->scope, r->stream, step->batch_size, r->decoded, prompt ? step->token_count : 0);
+	r->instance = instance ? instance : r->instance;
+	r->place = learned_scope(r->learned, r->instance, session);
+	r->scope = r->place.scope;
+	r->scope_of = session;
 }
 
 /* What every step does before it is judged. */
-static void note_step(struct rules *r, const struct step *step)
+static inline void note_step(struct rules *r, const struct step *step)
 {
 	bool prompt = step->phase == PHASE_PREFILL || (!step->phase && step->token_count > 1);
 
 	r->records++;
 	r->decoded = prompt ? 0 : r->decoded + step->token_count;
-	find_scope(r, step, prompt);
+	if (!r->learned)
+		return;
+	r->scope = step->session == r->scope_of ? learned_again(r->learned, &r->place) : NULL;
+	if (__builtin_expect(!r->scope, 0))
+		find_scope(r, step->session);
+	if (r->scope)
+		scope_note(r->scope, r->stream, step->batch_size, r->decoded, prompt ? step->token_count : 0);
 }
 
 /* What every record does before it is judged; false: it is not judged. */
@@ -436,32 +436,6 @@ static bool note_record(struct rules *r, const struct record *rec)
 		learn_baseline(r, rec);
 	note_step(r, &(struct step){ rec->session, rec->phase, rec->token_count, rec->batch_size });
 	return true;
-}
-
-/* One row, by the rules that learn. Then the next ones are held against it, unless it was found wanting. */
-static void judge_one(struct rules *r, struct judged_rows *one, judge_found *found, void *ctx)
-{
-	struct normal normal[METRIC_COUNT];
-	uint64_t learn = r->scope ? learned_metrics(r->learned) : 0;
-
-	if (learn) {
-		scope_levels(r->scope, normal);
-		one->normal = normal;
-	}
-	for (uint64_t left = learn; left; left &= left - 1) {
-		enum metric_id m = (enum metric_id)__builtin_ctzll(left);
-		struct normal *n = &normal[m];
-
-		n->value = judged_metric(one, 0, m);
-		n->times = level_is_known(n->level) ? n->value / n->level->normal : (double)NAN;
-	}
-	judge_learning(&r->judging, one, found, ctx);
-	for (learn &= one->held.any; learn; learn &= learn - 1) {
-		const struct normal *n = &normal[__builtin_ctzll(learn)];
-
-		if (n->level)
-			level_learn(n->level, n->value);
-	}
 }
 
 struct found {
@@ -495,7 +469,7 @@ size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding
 		return 0;
 	one.held = (struct held){ .any = rec->have, .doubles = rec->have };
 	judge_rows(&r->judging, &one, add_finding, &found);
-	judge_one(r, &one, add_finding, &found);
+	judge_learning(&r->judging, r->scope, &one, add_finding, &found);
 	return found.n;
 }
 
@@ -562,23 +536,10 @@ void rules_judge_rows(struct rules *r, const struct judged_rows *rows, uint64_t 
 	judge_rows(&r->judging, &these, add_hit, hits);
 }
 
-void rules_expect(const struct rules *r, int steps)
+void rules_expect(const struct rules *r)
 {
-	const struct judging *s = &r->judging;
-
-	if (steps > 8) {
-		for (size_t at = 0; at < offsetof(struct rules, judging.busy); at += 64)
-			__builtin_prefetch((const char *)r + at);
-		return;
-	}
-	for (size_t i = 0; i < s->plan->n_plain; i++) {
-		const struct seen *seen = &s->seen[s->plan->plain[i].window];
-
-		if (steps > 4)
-			__builtin_prefetch(seen);
-		else
-			__builtin_prefetch((const double *)seen->values.v + seen->values.next, 1);
-	}
+	for (size_t at = 0; at < offsetof(struct rules, judging.seen); at += 64)
+		__builtin_prefetch((const char *)r + at);
 }
 
 /* A hit of the one row. */
@@ -595,17 +556,25 @@ static void add_one_hit(void *ctx, size_t row, size_t rule, const struct rule_fi
 	add_hit(one->hits, one->as, rule, f);
 }
 
-void rules_learn_row(struct rules *r, const struct columns *c, size_t row, struct rule_hits *hits, size_t as)
+void rules_learn_row(struct rules *r, const struct learned_rows *l, size_t row, size_t as, struct rule_hits *hits)
 {
+	const struct columns *c = l->log;
 	struct one_hit hit = { hits, as };
-	struct judged_rows one = { .c = c, .from = row, .n = 1, .one_phase = true, .before = r->records };
+	struct judged_rows one;
 
 	note_step(r, &(struct step){ c->session[row], (enum phase)c->phase[row], c->token_count[row],
 				     c->batch_size[row] });
-	if (!r->scope)
+	if (!r->scope || judge_skips(&r->judging, r->scope, l, row, as))
 		return;
+	one = (struct judged_rows){ .c = c, .from = row, .n = 1, .one_phase = true, .before = r->records - 1 };
 	one.held = (struct held){ .any = c->have[row], .doubles = c->have[row] };
-	judge_one(r, &one, add_one_hit, &hit);
+	judge_learning(&r->judging, r->scope, &one, add_one_hit, &hit);
+}
+
+void rules_catch_up(struct rules *r, const struct learned_rows *l)
+{
+	if (r->judging.n_waits)
+		judge_catch_up(&r->judging, r->learned, l);
 }
 
 bool rules_learn(const struct rules *r)

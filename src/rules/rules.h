@@ -15,6 +15,7 @@
 struct ruleset;
 struct learned;
 struct judged_rows;
+struct learned_rows;
 
 #define RULES_DEFAULT "default" /* the set that is used unless another is named */
 
@@ -118,9 +119,11 @@ void rules_pass(struct rules *r, size_t n);
 
 /* [hot] `ahead`: steps before these that rules_learn_row or rules_pass has not been told of yet. */
 void rules_judge_rows(struct rules *r, const struct judged_rows *rows, uint64_t ahead, struct rule_hits *hits);
-void rules_expect(const struct rules *r, int steps); /* rules_learn_row comes so many steps later: 12, 8, 4 */
-/* `as`: the row for which the hits are added. */
-void rules_learn_row(struct rules *r, const struct columns *c, size_t row, struct rule_hits *hits, size_t as);
+void rules_expect(const struct rules *r); /* rules_learn_row comes some steps later */
+/* Row `row` of the log, which is `as` among the rows, for which hits are added; and after the last one, each session
+ * catches up. */
+void rules_learn_row(struct rules *r, const struct learned_rows *l, size_t row, size_t as, struct rule_hits *hits);
+void rules_catch_up(struct rules *r, const struct learned_rows *l);
 
 /* One side of a rule's limit in this session, with relative limits resolved, and the overlay's rules instead of those
  * that they replace. */

@@ -11,6 +11,7 @@ struct judge_room {
 	uint32_t *made;    /* (n_windows) the rows for which its line was made */
 	struct line *line; /* (n_windows) */
 	double *doubles;   /* of the lines */
+	double *times;     /* of struct learned_rows */
 	uint16_t *counts;
 };
 
@@ -104,11 +105,23 @@ static double taken_at(const struct plan_window *w, const struct judged_rows *ro
 	return isnan(value) ? w->missing : value;
 }
 
+/* Have all of the rows so many tokens before them in their sequences? */
+static bool all_are_after(const struct judged_rows *rows, uint64_t tokens)
+{
+	const uint64_t *length = rows->c->sequence_length + rows->from;
+	uint64_t before = 0;
+
+	for (size_t row = 0; tokens && row < rows->n; row++)
+		before |= length[row] < tokens;
+	return !before;
+}
+
 /* Are the rows' values all that the window takes? */
 static bool takes_all(const struct plan_window *w, const struct judged_rows *rows)
 {
-	return rows->room && all_have(rows, w->metric) && !w->after_tokens && !w->learned &&
-	       (!w->phase || (rows->one_phase && is_of_phase(rows, 0, w->phase)));
+	return rows->room && all_have(rows, w->metric) && !w->learned &&
+	       (!w->phase || (rows->one_phase && is_of_phase(rows, 0, w->phase))) &&
+	       all_are_after(rows, w->after_tokens);
 }
 
 static void fill_line(const struct line *line, const struct seen *seen, const struct plan_window *w,
@@ -228,6 +241,7 @@ struct judge_room *judge_room_open(const struct ruleset *set, enum rules_mode mo
 {
 	const struct plan *plan = set->plan[mode];
 	struct judge_room *room = calloc(1, sizeof *room);
+	size_t learned = (size_t)__builtin_popcountll(ruleset_learned_metrics(set));
 	size_t n = plan->n_windows + 1, doubles = plan->doubles + plan->n_windows * RANGE_MOST + 1;
 
 	if (!room)
@@ -236,7 +250,8 @@ struct judge_room *judge_room_open(const struct ruleset *set, enum rules_mode mo
 	room->line = calloc(n, sizeof *room->line);
 	room->doubles = malloc(doubles * sizeof *room->doubles);
 	room->counts = malloc(n * (RANGE_MOST + 1) * sizeof *room->counts);
-	if (!room->made || !room->line || !room->doubles || !room->counts) {
+	room->times = malloc((learned + 1) * COLUMNS_ROWS * sizeof *room->times);
+	if (!room->made || !room->line || !room->doubles || !room->counts || !room->times) {
 		judge_room_close(room);
 		return NULL;
 	}
@@ -253,6 +268,11 @@ void judge_room_turn(struct judge_room *room)
 	room->now++;
 }
 
+double *judge_room_times(struct judge_room *room)
+{
+	return room->times;
+}
+
 void judge_room_close(struct judge_room *room)
 {
 	if (!room)
@@ -261,5 +281,6 @@ void judge_room_close(struct judge_room *room)
 	free(room->line);
 	free(room->doubles);
 	free(room->counts);
+	free(room->times);
 	free(room);
 }

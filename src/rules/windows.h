@@ -42,7 +42,8 @@ void windows_feed_ordered(const struct plan *plan, struct seen *seen, const stru
 
 /* For sessions of that set, to be freed by judge_room_close; NULL: no memory. */
 struct judge_room *judge_room_open(const struct ruleset *set, enum rules_mode mode);
-void judge_room_turn(struct judge_room *room);  /* other rows are at hand now */
-void judge_room_close(struct judge_room *room); /* NULL is fine */
+void judge_room_turn(struct judge_room *room);     /* other rows are at hand now */
+double *judge_room_times(struct judge_room *room); /* for struct learned_rows */
+void judge_room_close(struct judge_room *room);    /* NULL is fine */
 
 #endif

@@ -881,6 +881,7 @@ static size_t judge_all(struct rules *r, struct columns *c, struct rule_hits *hi
 			struct rule_finding *found)
 {
 	struct judged_rows rows = { .c = c, .n = c->n, .held = columns_held(c, 0, c->n), .room = room };
+	const struct learned_rows learned = { c, c, judge_room_times(room) };
 	size_t n = 0;
 
 	rows.one_phase = true;
@@ -893,9 +894,10 @@ static size_t judge_all(struct rules *r, struct columns *c, struct rule_hits *hi
 		rules_pass(r, c->n);
 	for (size_t row = 0; row < c->n; row++) {
 		if (rules_learn(r))
-			rules_learn_row(r, c, row, hits, row);
+			rules_learn_row(r, &learned, row, row, hits);
 		n += rule_hits_at(hits, row, found + n);
 	}
+	rules_catch_up(r, &learned);
 	c->n = c->n_whole = 0;
 	return n;
 }
