@@ -103,7 +103,8 @@ static int check_options(const struct options *o, struct err *err)
 		return err_set(err, ERR_USAGE, "--penalty-decay: found %g, expected a factor from 0 to 1",
 			       o->penalty_decay);
 	if (!o->shadow)
-		return err_set(err, ERR_USAGE, "--shadow: found 0, expected 1 or more: one token in so many is compared");
+		return err_set(err, ERR_USAGE,
+			       "--shadow: found 0, expected 1 or more: one token in so many is compared");
 	if (o->chunk_len != UINT64_MAX && (!o->chunk_len || o->chunk_len > RUN_CHUNK_MAX))
 		return err_set(err, ERR_USAGE, "--chunk-len: expected 1 to %d tokens", RUN_CHUNK_MAX);
 	return 0;
