@@ -51,7 +51,8 @@ struct rwkvmon_stream {
 
 	/* The writer's side. */
 	bool started;                          /* its session_start has been written */
-	struct rules *rules;                   /* NULL: it is not judged; the handle's own stream has the program's */
+	struct rules *rules;                   /* NULL: no memory so far; the handle's own stream has the program's */
+	uint64_t unjudged, unjudged_told;      /* steps that came while there were none; in gap records */
 	uint64_t lost;                         /* records that the log dropped */
 	uint64_t dropped_told, dropped_marked; /* in gap records; in steps */
 	uint64_t steps_numbered, others_numbered; /* lines that have their `record`; see collector_number */
@@ -243,6 +244,8 @@ void stream_end_all(struct rwkvmon_stream *closed);
 
 /* [writer] Writes a gap record if records of the stream were dropped since the last one. */
 void collector_tell_dropped(struct rwkvmon_stream *s);
+/* [writer] … if steps were not judged since the last one. */
+void collector_tell_unjudged(struct rwkvmon_stream *s);
 
 /* "rwkv-sess-" and random hex digits. */
 enum { SESSION_ID_BYTES = 32 };

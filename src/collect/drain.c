@@ -55,16 +55,43 @@ static void tell_alarms(struct rwkvmon_stream *s, const struct record *r, const 
 	}
 }
 
+/* What the rules have to know of the session before they judge its steps. */
+static void tell_rules_the_session(struct rwkvmon_stream *s, int64_t time_us)
+{
+	const struct record start = { .time_us = time_us,
+				      .event = EVENT_SESSION_START,
+				      .session = stream_session(s),
+				      .instance = &s->mon->session };
+	struct rule_finding none[RULES_MAX];
+
+	rules_eval(s->rules, &start, none);
+}
+
+/* A stream's rules; NULL: there is no memory for their state. Its records are written all the same, and at each of them
+ * it is tried again. */
+static struct rules *rules_of(struct rwkvmon_stream *s, const struct record *r)
+{
+	struct rule_program *program = s->mon->program;
+
+	if (s->rules || rules_open(&s->rules, program->set, RULES_LIVE, rules_learned(program->rules), NULL))
+		return s->rules;
+	if (r->event != EVENT_SESSION_START)
+		tell_rules_the_session(s, r->time_us);
+	return s->rules;
+}
+
 void collector_deliver(struct rwkvmon_stream *s, const struct record *r)
 {
 	struct rule_finding finding[RULES_MAX];
-	size_t n = s->rules ? rules_eval(s->rules, r, finding) : 0;
+	struct rules *rules = rules_of(s, r);
+	size_t n = rules ? rules_eval(rules, r, finding) : 0;
 
+	s->unjudged += !rules && r->event == EVENT_INFERENCE_STEP;
 	to_sinks(s, r);
 	tell_alarms(s, r, finding, n);
 }
 
-/* Alarms whose rules no longer exist are resolved. */
+/* Alarms whose rules no longer exist are resolved; next: NULL: there is no memory for them, until the next record. */
 static void change_rules_of(struct rwkvmon_stream *s, struct rules *next)
 {
 	struct record now = { .time_us = clock_wall_us(s->mon->clock),
@@ -87,16 +114,18 @@ static void change_rules(struct rwkvmon *mon)
 	for (struct rwkvmon_stream *s = mon->started; s; s = s->right) {
 		struct rules *before = s->rules, *now = NULL;
 
-		if (before && !rules_open(&now, next->set, RULES_LIVE, rules_learned(next->rules), NULL))
-			change_rules_of(s, now);
-		s->rules = now;
+		if (!before)
+			continue;
+		rules_open(&now, next->set, RULES_LIVE, rules_learned(next->rules), NULL);
+		change_rules_of(s, now);
 		rules_close(before);
 	}
 	collector_free_rules(mon->program);
 	mon->program = next;
 }
 
-static void tell_gap(struct rwkvmon_stream *s, uint64_t dropped, const char *reason)
+/* `what` counts the records: lost ones, or those that were not judged. */
+static void tell_gap(struct rwkvmon_stream *s, enum field_id what, uint64_t records, const char *reason)
 {
 	struct field_values extra = { 0 };
 	struct record gap = { .time_us = clock_wall_us(s->mon->clock),
@@ -104,7 +133,7 @@ static void tell_gap(struct rwkvmon_stream *s, uint64_t dropped, const char *rea
 			      .session = stream_session(s),
 			      .extra = &extra };
 
-	fields_set_number(&extra, F_DROPPED, (double)dropped);
+	fields_set_number(&extra, what, (double)records);
 	fields_set_text(&extra, F_REASON, slice_of(reason));
 	collector_number(s, &gap);
 	to_sinks(s, &gap);
@@ -116,8 +145,16 @@ void collector_tell_dropped(struct rwkvmon_stream *s)
 
 	if (dropped == s->dropped_told)
 		return;
-	tell_gap(s, dropped - s->dropped_told, "ring full");
+	tell_gap(s, F_DROPPED, dropped - s->dropped_told, "ring full");
 	s->dropped_told = dropped;
+}
+
+void collector_tell_unjudged(struct rwkvmon_stream *s)
+{
+	if (s->unjudged == s->unjudged_told)
+		return;
+	tell_gap(s, F_UNJUDGED, s->unjudged - s->unjudged_told, "no memory for the rules' state");
+	s->unjudged_told = s->unjudged;
 }
 
 /* Calls that are in no stream's records are reported by the handle's own stream. */
@@ -134,7 +171,7 @@ static void tell_astray(struct rwkvmon *mon)
 
 		if (n == mon->astray_told[why])
 			continue;
-		tell_gap(&mon->self, n - mon->astray_told[why], reasons[why]);
+		tell_gap(&mon->self, F_DROPPED, n - mon->astray_told[why], reasons[why]);
 		mon->astray_told[why] = n;
 	}
 }
@@ -191,6 +228,8 @@ static void deliver_step(struct rwkvmon_stream *s, struct record *r)
 	mark_dropped(s, r);
 	collector_number(s, r);
 	collector_deliver(s, r);
+	if (s->rules)
+		collector_tell_unjudged(s);
 	atomic_store_explicit(&s->judged, step, memory_order_relaxed);
 }
 

@@ -275,8 +275,6 @@ void stream_start(struct rwkvmon_stream *s, int64_t time_us)
 	if (s->right)
 		s->right->left = s;
 	mon->started = s;
-	/* Without memory for the rules' state, the stream is not judged; its records are still written. */
-	rules_open(&s->rules, mon->program->set, RULES_LIVE, rules_learned(mon->program->rules), NULL);
 	collector_number(s, &start);
 	collector_deliver(s, &start);
 }
@@ -300,6 +298,7 @@ static void end_stream(struct rwkvmon_stream *s)
 	if (s->records || s->started) {
 		stream_start(s, clock_wall_us(mon->clock));
 		collector_tell_dropped(s);
+		collector_tell_unjudged(s);
 		collector_deliver_end(s, NULL);
 	}
 	if (s->started)

@@ -670,10 +670,8 @@ static void inherit_learned(struct rules *to, struct rules *from)
 	to->stream = from->stream;
 }
 
-size_t rules_inherit(struct rules *to, struct rules *from, struct rule_finding out[RULES_MAX])
+static void inherit_session(struct rules *to, struct rules *from)
 {
-	size_t n = 0;
-
 	inherit_learned(to, from);
 	to->records = from->records;
 	memcpy(to->session, from->session, sizeof to->session);
@@ -684,8 +682,16 @@ size_t rules_inherit(struct rules *to, struct rules *from, struct rule_finding o
 		if (to->set->learn_records && from->set->learn_records)
 			to->baseline[m] = from->baseline[m];
 	settle(to);
+}
+
+size_t rules_inherit(struct rules *to, struct rules *from, struct rule_finding out[RULES_MAX])
+{
+	size_t n = 0;
+
+	if (to)
+		inherit_session(to, from);
 	for (size_t i = 0; i < judged_n(from); i++) {
-		const struct plan_rule *was = &from->judging.plan->rule[i], *now = find_rule(to, was->is);
+		const struct plan_rule *was = &from->judging.plan->rule[i], *now = to ? find_rule(to, was->is) : NULL;
 
 		if (now) {
 			inherit_alarm(&to->judging, now, &from->judging, was);
@@ -695,7 +701,8 @@ size_t rules_inherit(struct rules *to, struct rules *from, struct rule_finding o
 			out[n++].changed = true;
 		}
 	}
-	settle(to); /* what fires is judged */
+	if (to)
+		settle(to); /* what fires is judged */
 	return n;
 }
 

@@ -148,7 +148,7 @@ uint32_t rules_limits_version(const struct rules *r);
 
 /* The new rules `to` take over from `from`: the session's data, baselines, what was learned, and firing alarms (by the
  * rule's name). Afterwards `from` may only be passed to rules_close. Alarms whose rule no longer exists are resolved;
- * returns how many findings were put into out. */
+ * returns how many findings were put into out. to: NULL: there are no new ones, all that fire is resolved. */
 size_t rules_inherit(struct rules *to, struct rules *from, struct rule_finding out[RULES_MAX]);
 
 /* The alarm as a record that sinks can write: fills *out and *extra, which must outlive it. */

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <rwkvmon.h>
 #include <signal.h>
@@ -355,6 +356,110 @@ static void memory_for_a_copy_costs_what_needs_it(void **state)
 	}
 }
 
+/* --- a stream without memory for its rules ------------------------------------------------------ */
+
+enum { UNHEARD_STEPS = 3 };
+
+/* What a file says of one stream. */
+struct heard {
+	size_t steps, alarms, unjudged;
+};
+
+static struct heard hear(const char *path, const char *stream)
+{
+	struct record_decoder d = { 0 };
+	struct buf text = { 0 };
+	struct heard h = { 0 };
+
+	assert_int_equal(file_read(&text, path, 1 << 20, NULL), 0);
+	for (size_t at = 0, n; at < text.used; at += n + 1) {
+		struct record r;
+
+		n = strcspn(text.p + at, "\n");
+		if (record_decode(&d, (struct slice){ text.p + at, n }, &r) != DECODE_OK ||
+		    !slice_is(fields_text(r.session, F_SESSION_ID), stream))
+			continue;
+		h.steps += r.event == EVENT_INFERENCE_STEP;
+		h.alarms += (size_t)fields_number(r.extra, F_TOTAL_NON_FINITE, 0); /* their lines may be lost */
+		h.unjudged += r.event == EVENT_GAP ? (size_t)fields_number(r.extra, F_UNJUDGED, 0) : 0;
+	}
+	record_decoder_free(&d);
+	buf_free(&text);
+	return h;
+}
+
+static void take_bad_steps(rwkvmon *mon, rwkvmon_stream *stream)
+{
+	const float logits[4] = { NAN, 0, 0, 0 };
+	uint32_t token = 1;
+	struct rwkvmon_step step = { .struct_size = sizeof step,
+				     .tokens = &token,
+				     .n_tokens = 1,
+				     .logits = logits,
+				     .n_logits = 4,
+				     .stream = stream };
+
+	for (int i = 0; i < UNHEARD_STEPS; i++)
+		rwkvmon_end(mon, &step);
+}
+
+/* Without memory. */
+static int steps_there(const char *path)
+{
+	static char bytes[1 << 16];
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const ssize_t n = fd >= 0 ? read(fd, bytes, sizeof bytes - 1) : 0;
+	int steps = 0;
+
+	bytes[n > 0 ? n : 0] = 0;
+	for (const char *p = bytes; (p = strstr(p, "inference_step")); p++)
+		steps++;
+	if (fd >= 0)
+		close(fd);
+	return steps;
+}
+
+/* All memory is refused from the nth call on, until the stream's first steps are in the log or no longer awaited. */
+static struct heard run_unheard(unsigned nth)
+{
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .model_name = "m", .block_when_full = 1 };
+	const struct rwkvmon_stream_config named = { .struct_size = sizeof named, .session_id = "unheard" };
+	char path[256];
+	rwkvmon *mon;
+	rwkvmon_stream *stream;
+
+	path_in(path, "unheard.log");
+	remove_log(path);
+	cfg.log_path = path;
+	assert_int_equal(rwkvmon_open(&mon, &cfg, NULL), 0);
+	assert_int_equal(rwkvmon_stream_open(&stream, mon, &named, NULL), 0);
+	fault_arm((struct fault){ FAULT_MALLOC, nth, true, ENOMEM, 0 });
+	take_bad_steps(mon, stream);
+	for (int wait = 0; wait < 100 && steps_there(path) < UNHEARD_STEPS; wait++)
+		usleep(20000);
+	fault_disarm();
+	take_bad_steps(mon, stream);
+	rwkvmon_stream_close(mon, stream);
+	rwkvmon_close(mon, NULL); /* tells of lines that were lost, too */
+	return hear(path, "unheard");
+}
+
+static void a_stream_is_judged_as_soon_as_there_is_memory(void **state)
+{
+	size_t unjudged_most = 0;
+
+	(void)state;
+	for (unsigned nth = 1; nth < 16; nth++) {
+		const struct heard h = run_unheard(nth);
+
+		if (h.steps && !h.alarms)
+			fail_msg("%u: %zu steps of a stream, and no alarm", nth, h.steps);
+		assert_true(h.unjudged <= UNHEARD_STEPS);
+		unjudged_most = h.unjudged > unjudged_most ? h.unjudged : unjudged_most;
+	}
+	assert_int_equal(unjudged_most, UNHEARD_STEPS);
+}
+
 static void threads_that_cannot_start_are_told(void **state)
 {
 	bool opened;
@@ -609,6 +714,7 @@ int main(void)
 		cmocka_unit_test(kill_nine_loses_nothing_that_was_flushed),
 		cmocka_unit_test(memory_runs_out_everywhere),
 		cmocka_unit_test(memory_for_a_copy_costs_what_needs_it),
+		cmocka_unit_test(a_stream_is_judged_as_soon_as_there_is_memory),
 		cmocka_unit_test(threads_that_cannot_start_are_told),
 		cmocka_unit_test(a_slow_disk_costs_records_not_time),
 		cmocka_unit_test(the_clock_may_jump),
