@@ -99,6 +99,51 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* --- what is told, each once ---------------------------------------------------------- */
+
+static bool was_told(struct follow *f, const char *file, const char *reason)
+{
+	const uint64_t hash = hash_more(hash_of(slice_of(file)), slice_of(reason));
+
+	for (size_t i = 0; i < LEFT_OUT_MAX && i < f->n_left_out; i++)
+		if (f->left_out[i] == hash)
+			return true;
+	f->left_out[f->n_left_out++ % LEFT_OUT_MAX] = hash;
+	return false;
+}
+
+static void tell_one_left_out(struct follow *f, const char *file, const char *reason)
+{
+	struct err err;
+
+	if (was_told(f, file, reason))
+		return;
+	err_set(&err, ERR_OPEN, "%s: left out: %s", file, err_words(reason));
+	tell(f, &err);
+}
+
+/* Lines of another program among ours are nobody's loss. */
+static bool is_foreign(const char *reason)
+{
+	return !strcmp(reason, skipped_specs[SKIPPED_NOT_OBJECT].text[LANG_EN]) ||
+	       !strcmp(reason, skipped_specs[SKIPPED_NO_EVENT_TYPE].text[LANG_EN]);
+}
+
+/* What was written and is lost, once for each reason of a file. */
+static void tell_lost(struct follow *f, const struct known *k, const struct input_stats *in)
+{
+	struct err err;
+
+	for (size_t i = 0; i < in->n_skipped; i++) {
+		const char *reason = in->skipped[i].reason;
+
+		if (is_foreign(reason) || was_told(f, k->path, reason))
+			continue;
+		err_set(&err, ERR_READ, "%s: some of it is lost: %s", k->path, err_words(reason));
+		tell(f, &err);
+	}
+}
+
 /* --- reading what has grown ----------------------------------------------------------- */
 
 static void tell_broken(struct follow *f, struct known *k, const struct err *err)
@@ -121,7 +166,7 @@ static void read_piece(struct follow *f, struct known *k, int fd, uint64_t most)
 		tell_broken(f, k, &err);
 		return;
 	}
-	if (f->how.once && (k->packing || k->size - k->at.at <= (off_t)most))
+	if (k->last || (f->how.once && (k->packing || k->size - k->at.at <= (off_t)most)))
 		read_await_no_more(reader);
 	while (!(is_stopping(f) && read_may_pause(reader)) && (rc = read_columns(reader, f->rows, &lines, &err)) > 0)
 		f->how.take(f->how.ctx, f->rows, lines, base_name(k->path));
@@ -132,6 +177,8 @@ static void read_piece(struct follow *f, struct known *k, int fd, uint64_t most)
 		err_set(&err, ERR_FORMAT, "%s: no log so far: line %llu: %s", k->path,
 			(unsigned long long)in->skipped[0].line, err_words(in->skipped[0].reason));
 		tell_broken(f, k, &err);
+	} else {
+		tell_lost(f, k, in);
 	}
 	k->at = rc < 0 ? (struct read_place){ k->size, k->at.text, k->at.text } : read_place(reader);
 	read_close(reader);
@@ -267,27 +314,6 @@ static void look_at(struct follow *f, struct known *k)
 
 /* --- looking for files ----------------------------------------------------------------- */
 
-static bool was_told(struct follow *f, const char *file, const char *reason)
-{
-	const uint64_t hash = hash_more(hash_of(slice_of(file)), slice_of(reason));
-
-	for (size_t i = 0; i < LEFT_OUT_MAX && i < f->n_left_out; i++)
-		if (f->left_out[i] == hash)
-			return true;
-	f->left_out[f->n_left_out++ % LEFT_OUT_MAX] = hash;
-	return false;
-}
-
-static void tell_one_left_out(struct follow *f, const char *file, const char *reason)
-{
-	struct err err;
-
-	if (was_told(f, file, reason))
-		return;
-	err_set(&err, ERR_OPEN, "%s: left out: %s", file, err_words(reason));
-	tell(f, &err);
-}
-
 static void tell_left_out(struct follow *f, const struct sources *found, const char *name)
 {
 	const size_t n = found->n_left_out < INPUT_SKIPPED_MAX ? found->n_left_out : INPUT_SKIPPED_MAX;
@@ -356,6 +382,16 @@ static void find_file(struct follow *f, const struct source *file)
 	hold(f, k, fd);
 }
 
+/* What may wait behind a piece of a line: nobody will write the piece's end. */
+static void read_last(struct follow *f, struct known *k)
+{
+	if (k->twin || k->last)
+		return;
+	k->last = true;
+	if (k->packing || k->size > k->at.at)
+		read_grown(f, k, k->fd);
+}
+
 /* A file that has lost its name is read to its end; its writer may need a moment to notice the loss. */
 static void leave_gone(struct follow *f)
 {
@@ -370,8 +406,10 @@ static void leave_gone(struct follow *f)
 		look_at(f, k);
 		if (k->at.text != before)
 			k->scans_gone = 0;
-		if (k->scans_gone++ >= SCANS_GONE)
-			known_let_go(&f->known, k);
+		if (k->scans_gone++ < SCANS_GONE)
+			continue;
+		read_last(f, k);
+		known_let_go(&f->known, k);
 	}
 	known_forget_gone(&f->known);
 }

@@ -34,6 +34,7 @@ struct known {
 	unsigned scans_gone;
 	unsigned scans_copy; /* for so many it has been another one's copy */
 	bool told;           /* that it cannot be read */
+	bool last;           /* its name is gone: what waits for the rest of a line is given out */
 	struct read_place at;
 	off_t size;         /* when last read */
 	uint64_t used;      /* the turn in which it was read last */
