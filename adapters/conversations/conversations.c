@@ -12,6 +12,7 @@ enum {
 struct chat {
 	uint64_t id;            /* of the conversation; 0: there is none here */
 	rwkvmon_stream *stream; /* NULL: the handle's own */
+	bool refused;           /* … which counts its calls as dropped: there was no room for another one */
 	uint64_t length;        /* tokens of its sequence */
 	uint64_t call, told;    /* of the call of this number, its stream has yet to hear: it knows `told` tokens */
 	uint64_t used;          /* the later, the larger */
@@ -33,8 +34,9 @@ struct conversations {
 	struct state state[STATES]; /* by number; the later replaces the earlier */
 	struct chat *at;            /* of the latest call; NULL: none yet, or it has ended */
 	uint64_t ids, uses, calls;
-	bool own_used;   /* the handle's own stream is a conversation's */
-	bool take_turns; /* conversations do: each new one is a stream */
+	uint64_t ended_early; /* for others, beyond max-streams */
+	bool own_used;        /* the handle's own stream is a conversation's */
+	bool take_turns;      /* conversations do: each new one is a stream */
 };
 
 struct conversations *conversations_open(rwkvmon *mon, size_t most)
@@ -52,13 +54,16 @@ struct conversations *conversations_open(rwkvmon *mon, size_t most)
 	return NULL;
 }
 
-void conversations_close(struct conversations *c)
+uint64_t conversations_close(struct conversations *c)
 {
+	const uint64_t ended_early = c ? c->ended_early : 0;
+
 	for (size_t i = 0; c && i < c->n_chats; i++)
 		rwkvmon_stream_close(c->mon, c->chat[i].stream);
 	if (c)
 		free(c->chat);
 	free(c);
+	return ended_early;
 }
 
 static struct state *state_of(struct conversations *c, uint64_t number)
@@ -121,16 +126,54 @@ static struct chat *make_room(struct conversations *c)
 	return oldest;
 }
 
+/* Of those that have streams of their own and are in no call, the one that was silent for longest; not these two. NULL:
+ * there is none. */
+static struct chat *silent_longest(struct conversations *c, const struct chat *one, const struct chat *other)
+{
+	struct chat *silent = NULL;
+
+	for (size_t i = 0; i < c->n_chats; i++) {
+		struct chat *chat = &c->chat[i];
+		const bool in_call = chat == c->at || (c->calls && chat->call == c->calls);
+
+		if (chat->id && chat->stream && !chat->refused && chat != one && chat != other && !in_call &&
+		    (!silent || chat->used < silent->used))
+			silent = chat;
+	}
+	return silent;
+}
+
+static int try_stream(struct conversations *c, rwkvmon_stream **out, const struct chat *parent, uint32_t candidates)
+{
+	const struct rwkvmon_stream_config cfg = { .struct_size = sizeof cfg, .candidates = candidates };
+
+	return parent ? rwkvmon_stream_branch(out, c->mon, parent->stream, &cfg, NULL)
+		      : rwkvmon_stream_open(out, c->mon, NULL, NULL);
+}
+
+/* A stream for the conversation; parent: the one whose history goes on in it, or NULL. */
+static void open_stream(struct conversations *c, struct chat *chat, const struct chat *parent, uint32_t candidates)
+{
+	struct chat *silent;
+
+	chat->refused = try_stream(c, &chat->stream, parent, candidates);
+	if (!chat->refused || !(silent = silent_longest(c, chat, parent)))
+		return;
+	rwkvmon_stream_close(c->mon, silent->stream);
+	*silent = (struct chat){ 0 };
+	c->ended_early++;
+	chat->refused = try_stream(c, &chat->stream, parent, candidates);
+}
+
 /* Whose history goes on in a stream of its own; as many conversations as `candidates` may be the parent. */
 static struct chat *branch(struct conversations *c, struct chat *parent, uint32_t candidates)
 {
-	const struct rwkvmon_stream_config cfg = { .struct_size = sizeof cfg, .candidates = candidates };
 	struct chat *chat;
 
 	parent->used = ++c->uses; /* so that it stays */
 	chat = make_room(c);
 	*chat = *parent;
-	rwkvmon_stream_branch(&chat->stream, c->mon, parent->stream, &cfg, NULL);
+	open_stream(c, chat, parent, candidates);
 	return chat;
 }
 
@@ -143,7 +186,7 @@ static struct chat *begin_new(struct conversations *c)
 		c->own_used = true;
 	} else if (c->take_turns || !chat) {
 		chat = make_room(c);
-		rwkvmon_stream_open(&chat->stream, c->mon, NULL, NULL);
+		open_stream(c, chat, NULL, 1);
 	} else {
 		if (chat->returned)
 			branch(c, chat, 1); /* what was said so far, under its id */

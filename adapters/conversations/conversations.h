@@ -12,7 +12,8 @@
  *
  * Threads  one thread at a time, that of the handle.
  * Bounds   as many conversations as are asked for, and 4096 states, are remembered; of those that returned one
- * state, 4. */
+ *          state, 4. Where max-streams allows no more streams, a further conversation ends the one that is silent for
+ *          longest and in no call; while all others are in one, its calls are counted as dropped. */
 #ifndef RWKVMON_ADAPTERS_CONVERSATIONS_H
 #define RWKVMON_ADAPTERS_CONVERSATIONS_H
 
@@ -29,7 +30,8 @@ struct place {
 
 /* `most` conversations are remembered: at least three more than one call has, and four. NULL: no memory. */
 struct conversations *conversations_open(rwkvmon *mon, size_t most);
-void conversations_close(struct conversations *c); /* before the handle */
+/* Before the handle. Returns how many conversations were ended early, because max-streams allowed no more. */
+uint64_t conversations_close(struct conversations *c);
 
 /* A call succeeded that was given the state of that number (NULL: none); conversations_end follows. One that failed is
  * nobody's: it leaves all as it was. Returns its stream, NULL: the handle's own; *fresh: it begins a sequence. */

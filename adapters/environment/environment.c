@@ -18,6 +18,13 @@ rwkvmon *environment_open(struct rwkvmon_config *cfg)
 	return mon;
 }
 
+void environment_ended_early(uint64_t n)
+{
+	if (n)
+		fprintf(stderr, "rwkvmon: %llu conversations were ended early, because max-streams allows no more\n",
+			(unsigned long long)n);
+}
+
 void environment_close(rwkvmon *mon)
 {
 	struct rwkvmon_totals totals = { .struct_size = sizeof totals };

@@ -13,6 +13,9 @@
  * on standard error. NULL, and a line there, when it cannot be done: the program must go on all the same. */
 rwkvmon *environment_open(struct rwkvmon_config *cfg);
 
+/* Says on standard error that so many conversations were ended early; none: nothing. */
+void environment_ended_early(uint64_t n);
+
 /* Closes; a log that lost something, or a receiver that missed an alarm, says so on standard error. */
 void environment_close(rwkvmon *mon);
 

@@ -170,8 +170,7 @@ static struct watched *open_context(const struct library *l, struct llama_contex
 
 static void close_context(struct watched *w)
 {
-	if (w->talks)
-		conversations_close(w->talks);
+	environment_ended_early(conversations_close(w->talks));
 	environment_close(w->mon);
 	state_free(&w->after);
 	state_free(&w->spare);

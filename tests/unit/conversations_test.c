@@ -13,15 +13,20 @@ enum { FEW = 4, MANY = 50 };
 
 static char log_path[64];
 
-static rwkvmon *open_handle(void)
+static rwkvmon *open_with(uint32_t max_streams)
 {
-	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = log_path };
+	struct rwkvmon_config cfg = { .struct_size = sizeof cfg, .log_path = log_path, .max_streams = max_streams };
 	rwkvmon *mon;
 
 	snprintf(log_path, sizeof log_path, "/tmp/conversations-%d.log", (int)getpid());
 	unlink(log_path);
 	assert_int_equal(rwkvmon_open(&mon, &cfg, NULL), 0);
 	return mon;
+}
+
+static rwkvmon *open_handle(void)
+{
+	return open_with(0);
 }
 
 /* A call of 5 tokens, with the state of one number and to that of another; 0: none. */
@@ -121,6 +126,56 @@ static void many_come_and_go(struct conversations *c, rwkvmon *mon)
 	}
 }
 
+/* Beyond max-streams the one that is silent for longest ends: no call is dropped, and how many ended is known. */
+static void a_further_conversation_ends_the_most_silent(void **state)
+{
+	enum { STREAMS = 2, TALKS = 6 };
+	rwkvmon *mon = open_with(STREAMS);
+	struct conversations *c = conversations_open(mon, 8);
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
+	rwkvmon_stream *stream[TALKS];
+	bool fresh;
+
+	(void)state;
+	conversations_take_turns(c);
+	for (uint64_t i = 0; i < TALKS; i++)
+		stream[i] = call(c, mon, 100 + i, 200 + i, &fresh); /* the first is the handle's own */
+	assert_ptr_equal(call(c, mon, 200 + TALKS - 2, 300, &fresh), stream[TALKS - 2]); /* of the latest two */
+	assert_false(fresh);
+	call(c, mon, 201, 301, &fresh);
+	assert_true(fresh); /* it had ended */
+	assert_ptr_equal(call(c, mon, 300, 302, &fresh), stream[TALKS - 2]);
+	assert_int_equal(conversations_close(c), TALKS - 1 - STREAMS + 1);
+	assert_int_equal(rwkvmon_close(mon, &totals), 0);
+	assert_int_equal(totals.dropped, 0);
+	assert_int_equal(said("\"session_start\""), 1 + TALKS - 1 + 1);
+	unlink(log_path);
+}
+
+/* What is in the call stays: two states of one call, and room for one. */
+static void a_conversation_in_the_call_is_not_ended(void **state)
+{
+	rwkvmon *mon = open_with(1);
+	struct conversations *c = conversations_open(mon, 8);
+	struct place own = { 0 }, first = { 0 }, second = { 0 };
+	rwkvmon_stream *stream;
+	bool fresh;
+
+	(void)state;
+	conversations_take_turns(c);
+	conversations_call(c);
+	assert_null(conversations_go_on(c, &own, 1, &fresh));
+	stream = conversations_go_on(c, &first, 1, &fresh);
+	conversations_go_on(c, &second, 1, &fresh);
+	assert_true(fresh);
+	conversations_call(c);
+	assert_ptr_equal(conversations_go_on(c, &first, 1, &fresh), stream);
+	assert_false(fresh);
+	assert_int_equal(conversations_close(c), 0);
+	assert_int_equal(rwkvmon_close(mon, NULL), 0);
+	unlink(log_path);
+}
+
 struct inherited {
 	struct conversations *c;
 	rwkvmon *mon;
@@ -155,6 +210,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equal_beginnings_are_branches_that_say_so),
 		cmocka_unit_test(states_that_were_put_away_alike_are_branches_too),
+		cmocka_unit_test(a_further_conversation_ends_the_most_silent),
+		cmocka_unit_test(a_conversation_in_the_call_is_not_ended),
 		cmocka_unit_test(what_nobody_watches_goes_on),
 	};
 

@@ -202,7 +202,7 @@ void rwkv_free(struct rwkv_context *ctx)
 	real.free(real_of(ctx));
 	if (!w)
 		return;
-	conversations_close(w->talks);
+	environment_ended_early(conversations_close(w->talks));
 	environment_close(w->mon);
 	free(w->tensors);
 	w->magic = 0;
