@@ -91,7 +91,7 @@ static void observe(struct rwkvmon_stream *s, const struct rwkvmon_step *step, u
 		    struct record *r)
 {
 	struct rwkvmon *mon = s->mon;
-	double norm2[NORMS_MAX] = { 0 };
+	double norm2[NORMS_MAX]; /* (n_layer) */
 	struct state_sums sums[PART_COUNT] = { 0 };
 	bool surprised = false;
 	struct observed_call call = {
@@ -114,6 +114,7 @@ static void observe(struct rwkvmon_stream *s, const struct rwkvmon_step *step, u
 		.state_bytes = step->state_bytes,
 	};
 
+	memset(norm2, 0, call.n_layer * sizeof *norm2);
 	add_sums(step, sums, norm2, call.n_layer);
 	if (norms) {
 		norms[0] = -1;
@@ -204,9 +205,16 @@ static void load(const struct rwkvmon *mon, const struct rwkvmon_step *step, con
 	memcpy(r->own_bytes, mon->own.place_bytes, sizeof r->own_bytes);
 }
 
-static void describe(const struct rwkvmon_stream *s, const struct rwkvmon_step *step, struct record *r)
+/* When the forward call ended, for all of its streams. */
+struct call_end {
+	uint64_t ns;
+	int64_t wall_us;
+};
+
+static void describe(const struct rwkvmon_stream *s, const struct rwkvmon_step *step, const struct call_end *end,
+		     struct record *r)
 {
-	r->time_us = clock_wall_us(s->mon->clock);
+	r->time_us = end->wall_us;
 	r->event = EVENT_INFERENCE_STEP;
 	r->session = NULL;
 	r->instance = NULL;
@@ -228,7 +236,7 @@ static float *norms_in(struct carried *entry, const struct cargo *c)
 
 /* The record is made in the ring, from which it will be read. A call whose record does not fit is still observed, so
  * that the next call can be compared with it. */
-static void make_record(struct rwkvmon_stream *s, const struct rwkvmon_step *step, uint64_t end_ns)
+static void make_record(struct rwkvmon_stream *s, const struct rwkvmon_step *step, const struct call_end *end)
 {
 	struct rwkvmon *mon = s->mon;
 	struct cargo cargo = cargo_of(mon, step);
@@ -236,8 +244,8 @@ static void make_record(struct rwkvmon_stream *s, const struct rwkvmon_step *ste
 		reserve(mon, sizeof *entry + cargo.gpus + cargo.norms + cargo.tokens + cargo.text + cargo.own);
 	struct record spare, *r = entry ? &entry->record : &spare;
 
-	describe(s, step, r);
-	observe(s, step, end_ns, entry && cargo.norms ? norms_in(entry, &cargo) : NULL, r);
+	describe(s, step, end, r);
+	observe(s, step, end->ns, entry && cargo.norms ? norms_in(entry, &cargo) : NULL, r);
 	if (entry) {
 		entry->stream = s;
 		load(mon, step, &cargo, r);
@@ -259,7 +267,7 @@ struct call_seen {
 };
 
 /* The stream that it was, or NULL. */
-static struct rwkvmon_stream *see(struct rwkvmon *mon, const struct rwkvmon_step *step, uint64_t end_ns,
+static struct rwkvmon_stream *see(struct rwkvmon *mon, const struct rwkvmon_step *step, const struct call_end *end,
 				  struct call_seen *seen)
 {
 	struct rwkvmon_stream *s = stream_named(mon, step->stream);
@@ -273,7 +281,7 @@ static struct rwkvmon_stream *see(struct rwkvmon *mon, const struct rwkvmon_step
 	seen->streams++;
 	s->turn = turn_of(s);
 	seen->looked += budget_takes_all(&mon->budget, s->turn);
-	make_record(s, step, end_ns);
+	make_record(s, step, end);
 	return s;
 }
 
@@ -289,6 +297,7 @@ static void add_overhead(struct rwkvmon *mon, const struct call_seen *seen, uint
 /* The steps of one call, `stride` bytes apart, after it ended. */
 static void end_call(struct rwkvmon *mon, const struct rwkvmon_step *steps, size_t n, size_t stride, uint64_t end_ns)
 {
+	const struct call_end end = { end_ns, clock_wall_us(mon->clock) };
 	uint64_t before_ns = end_ns, records = mon->records, began = end_ns; /* of the earliest */
 	struct call_seen seen = { 0 };
 	struct rwkvmon_step step;
@@ -299,10 +308,10 @@ static void end_call(struct rwkvmon *mon, const struct rwkvmon_step *steps, size
 
 		if (!careless_step(&step, (const void *)((const char *)steps + i * stride)))
 			continue;
-		began = began_ns(mon, &step, end_ns) < began ? began_ns(mon, &step, end_ns) : began;
+		began = began_ns(mon, &step, end.ns) < began ? began_ns(mon, &step, end.ns) : began;
 		if (!step.batch_size && n > 1)
 			step.batch_size = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
-		s = see(mon, &step, end_ns, &seen);
+		s = see(mon, &step, &end, &seen);
 		now_ns = clock_mono_ns(mon->clock);
 		if (s)
 			s->overhead_ns += now_ns - before_ns;
@@ -310,7 +319,7 @@ static void end_call(struct rwkvmon *mon, const struct rwkvmon_step *steps, size
 	}
 	if (mon->records == records)
 		return; /* there was no call to see */
-	add_overhead(mon, &seen, before_ns - end_ns + mon->given_ns, end_ns - began);
+	add_overhead(mon, &seen, before_ns - end.ns + mon->given_ns, end.ns - began);
 	mon->begin_ns = mon->given_ns = 0;
 }
 

@@ -229,16 +229,29 @@ static void keep_period(struct cycle *c, uint32_t period)
 	c->run = run < c->generated ? run : c->generated;
 }
 
+/* Is one of the eight marks from there on this one? */
+static bool one_of_eight(const uint8_t *mark, uint8_t is)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t apart;
+
+	memcpy(&apart, mark, sizeof apart);
+	apart ^= ones * is;
+	return (apart - ones) & ~apart & ones << 7; /* a byte of it is 0 */
+}
+
 /* How far back in that block the run of tokens last occurred; 0: it did not. */
 static uint32_t find_in(const struct cycle *c, uint32_t block)
 {
-	uint32_t last = slot(c, 0);
+	uint32_t last = slot(c, 0), begin = block * CYCLE_BLOCK;
 
-	for (uint32_t at = (block + 1) * CYCLE_BLOCK; at-- > block * CYCLE_BLOCK;) {
-		uint32_t back = last > at ? last - at : last + c->cap - at;
+	for (uint32_t at = begin + CYCLE_BLOCK; at > begin; at--) {
+		uint32_t back = last > at - 1 ? last - (at - 1) : last + c->cap - (at - 1);
 
-		if (c->mark[at] == (uint8_t)c->gram && back <= CYCLE_PERIOD_MAX && back + CYCLE_GRAM <= c->held &&
-		    stands_at(c, back))
+		if (at % 8 == 0 && !one_of_eight(c->mark + at - 8, (uint8_t)c->gram))
+			at -= 7;
+		else if (c->mark[at - 1] == (uint8_t)c->gram && back <= CYCLE_PERIOD_MAX &&
+			 back + CYCLE_GRAM <= c->held && stands_at(c, back))
 			return back;
 	}
 	return 0;

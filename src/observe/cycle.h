@@ -28,7 +28,7 @@ enum {
 	CYCLE_RING = 6144, /* a power of two times CYCLE_SMALL */
 	CYCLE_SMALL = 384,
 	CYCLE_EXACT = 1536, /* a power of two times CYCLE_SMALL, too: indices of the two rings are alike */
-	CYCLE_BLOCK = 24,   /* CYCLE_RING / 256: a place is a byte */
+	CYCLE_BLOCK = 24,   /* CYCLE_RING / 256: a place is a byte; whole eights */
 	CYCLE_PERIOD_MAX = CYCLE_RING - 128, /* a window of tokens, and what they are compared with */
 	CYCLE_PLACES = 2048,
 	CYCLE_WINDOW = 100,

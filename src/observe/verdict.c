@@ -38,8 +38,9 @@ static void note_sure(struct verdict_state *s, double nats)
 {
 	uint8_t level = 0;
 
-	for (int i = 0; i < VERDICT_LIMITS; i++)
-		level = (uint8_t)(level + !(nats < (double)s->sure_nats[i]));
+	for (int step = 16; step; step /= 2) /* they rise, or all are below 0 */
+		if (level + step <= VERDICT_LIMITS && !(nats < (double)s->sure_nats[level + step - 1]))
+			level = (uint8_t)(level + step);
 	if (s->sure_n == VERDICT_SURE_TOKENS)
 		s->reached[s->sure[s->sure_at]]--;
 	else
