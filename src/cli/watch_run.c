@@ -6,10 +6,9 @@
 #include "cli/model.h"
 #include "cli/monitor.h"
 #include "cli/tell.h"
+#include "runtime/decay.h"
 #include "simd/observe.h"
-#include "stats/select.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 static void on_begin(void *ctx)
@@ -72,19 +71,10 @@ static void fill_state(struct watch_run *w, const struct tap_step *step, struct 
 	out->n_sums = !step->n_stats && w->before ? compare_chunk(w, step) : step->n_stats;
 }
 
-/* ln 2 / -ln w: the tokens after which half of a value is left. */
-static double half_life(float w)
-{
-	return w > 0 && w < 1 ? -0.6931471805599453 / log((double)w) : NAN;
-}
-
 /* Percentiles of the decay's half-life over all channels of all layers, now and then. */
 static void fill_decay(struct watch_run *w, const struct tap_step *step, struct rwkvmon_step *out)
 {
-	static const struct {
-		const char *metric;
-		size_t pct;
-	} wanted[3] = { { "decay_half_life_p5", 5 }, { "decay_half_life_tokens", 50 }, { "decay_half_life_p95", 95 } };
+	double half_life[HALF_LIVES];
 	size_t n = step->decay ? step->n_layer * step->n_decay : 0;
 	uint64_t before = w->tokens;
 
@@ -100,15 +90,11 @@ static void fill_decay(struct watch_run *w, const struct tap_step *step, struct 
 	if (!w->decay)
 		return;
 	memcpy(w->decay, step->decay, n * sizeof *w->decay);
-	for (size_t i = 0; i < n; i++)
-		if (!isfinite(w->decay[i])) /* reported as non-finite state; a percentile has no meaning then */
-			return;
-	for (int i = 0; i < 3; i++) {
-		float decay = select_kth(w->decay, n, (n - 1) * wanted[i].pct / 100);
-
-		w->number[i] = (struct rwkvmon_number){ rwkvmon_metric(wanted[i].metric), half_life(decay) };
-	}
-	out->n_numbers = 3;
+	if (!half_lives_of(w->decay, n, half_life)) /* reported as non-finite state */
+		return;
+	for (size_t i = 0; i < HALF_LIVES; i++)
+		w->number[i] = (struct rwkvmon_number){ rwkvmon_metric(half_life_metrics[i]), half_life[i] };
+	out->n_numbers = HALF_LIVES;
 }
 
 /* Layers come in order, so the first row that holds a bad value names the layer. */

@@ -73,7 +73,11 @@ static bool is_swapped(const char *name)
 static int add(struct reader *r, struct tensor *t, uint32_t type, const char *data)
 {
 	struct slice storage;
-	int rc = ggml_unpack(r->f, t->name, type, t->count, data, &storage, &t->dtype, r->err);
+	int rc;
+
+	if (!tensor_file_wants(r->f, t->name))
+		return 0;
+	rc = ggml_unpack(r->f, t->name, type, t->count, data, &storage, &t->dtype, r->err);
 
 	if (rc)
 		return rc;

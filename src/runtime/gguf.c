@@ -276,7 +276,7 @@ static int add_row(struct reader *r, struct row *row, struct slice data)
 	int rc;
 
 	how = translate(r->version, row->name, name, &block);
-	if (!how)
+	if (!how || (how->action != LERPS && !tensor_file_wants(r->f, name)))
 		return 0;
 	if (!bytes || (bytes < row->t.count * 2 && row->t.shape[row->t.n_dims - 1] % 32)) {
 		err_set(r->err, ERR_UNSUPPORTED,

@@ -65,6 +65,7 @@ struct tensor_file {
 	uint64_t bytes;          /* of the file */
 	uint64_t unpacked_bytes; /* memory that quantised tensors took */
 	/* private */
+	bool (*wanted)(const char *name); /* NULL: all are */
 	struct tensor **by_name;
 	size_t cap_tensors;
 	struct file_map map;
@@ -75,6 +76,10 @@ struct tensor_file {
 
 /* *out is NULL on error. */
 int tensor_file_open(struct tensor_file **out, const char *path, struct err *err);
+
+/* The same, where only some names are wanted: others may be missing, and none of them is unpacked. */
+int tensor_file_open_part(struct tensor_file **out, const char *path, bool (*wanted)(const char *name),
+			  struct err *err);
 
 /* The same over bytes that stay valid and unchanged until tensor_file_close. */
 int tensor_file_open_memory(struct tensor_file **out, const void *bytes, size_t n, const char *label, struct err *err);
@@ -103,6 +108,11 @@ uint64_t tensor_offset(const struct tensor *t, uint64_t i);
 float tensor_element(const struct tensor *t, uint64_t i);
 
 /* -- for the readers of one container each ------------------------------------------- */
+
+static inline bool tensor_file_wants(const struct tensor_file *f, const char *name)
+{
+	return !f->wanted || f->wanted(name);
+}
 
 /* Row-major, by its shape. Where that overflows, tensor_file_add refuses the shape. */
 void tensor_set_strides(struct tensor *t);

@@ -121,7 +121,7 @@ int tensor_file_open_memory(struct tensor_file **out, const void *bytes, size_t 
 	return f ? finish(out, f, (struct slice){ bytes, n }, err) : -ERR_NOMEM;
 }
 
-static int open_mapped(struct tensor_file **out, const char *path, struct err *err)
+static int open_mapped(struct tensor_file **out, const char *path, bool (*wanted)(const char *name), struct err *err)
 {
 	struct tensor_file *f = new_file(path, err);
 	int rc;
@@ -129,6 +129,7 @@ static int open_mapped(struct tensor_file **out, const char *path, struct err *e
 	*out = NULL;
 	if (!f)
 		return -ERR_NOMEM;
+	f->wanted = wanted;
 	rc = file_map(&f->map, path, err);
 	if (rc) {
 		tensor_file_close(f);
@@ -148,7 +149,7 @@ int tensor_file_open_shard(struct tensor_file **out, const char *path, struct er
 	if (rc)
 		return rc;
 	file_unmap(&head);
-	return is_one ? open_mapped(out, path, err)
+	return is_one ? open_mapped(out, path, NULL, err)
 		      : err_set(err, ERR_FORMAT, "%s: is no .safetensors file; expected every shard to be one", path);
 }
 
@@ -162,7 +163,7 @@ static int open_by_shard(struct tensor_file **out, const char *path, const char 
 		err_set(err, ERR_OPEN, "%s: is one shard of several; expected their index %s", path, index);
 		return err_hint(err, "Download the index and all shards into one folder.");
 	}
-	rc = open_mapped(out, index, err);
+	rc = open_mapped(out, index, NULL, err);
 	if (!rc)
 		rc = shards_check_named(*out, path, err);
 	if (rc) {
@@ -172,13 +173,19 @@ static int open_by_shard(struct tensor_file **out, const char *path, const char 
 	return rc;
 }
 
-int tensor_file_open(struct tensor_file **out, const char *path, struct err *err)
+int tensor_file_open_part(struct tensor_file **out, const char *path, bool (*wanted)(const char *name), struct err *err)
 {
 	char *index = shards_index_beside(path);
-	int rc = index && !access(path, F_OK) ? open_by_shard(out, path, index, err) : open_mapped(out, path, err);
+	int rc = index && !access(path, F_OK) ? open_by_shard(out, path, index, err)
+					      : open_mapped(out, path, wanted, err);
 
 	free(index);
 	return rc;
+}
+
+int tensor_file_open(struct tensor_file **out, const char *path, struct err *err)
+{
+	return tensor_file_open_part(out, path, NULL, err);
 }
 
 void tensor_file_close(struct tensor_file *f)

@@ -50,12 +50,25 @@ rows = want['tokens']
 for s, w in zip(steps, rows):
     assert abs(s['accuracy']['logits_entropy'] - w['logits_entropy']) < 1e-3, (s, w)
 PY"
+check "half-lives are those of run" sh -c "
+	awk 'BEGIN { for (i = 0; i < 100; i++) printf \"%c\", 32 + i * 7 % 90 }' >hundred
+	'$build/rwkvmon' run --model '$model' --prompt-file hundred --tokens 1 --log run.log >/dev/null 2>&1
+	python3 - <<'PY'
+import glob, json
+def half_lives(name):
+    steps = [r for r in map(json.loads, open(name)) if r['event_type'] == 'inference_step']
+    return [(s['sequence_length'], s['accuracy']['decay_half_life_tokens']) for s in steps if 'decay_half_life_tokens' in s['accuracy']]
+(at, shim), = max((half_lives(n) for n in glob.glob('rwkv-sess-*.log')), key=len)
+(length, run), = half_lives('run.log')
+assert at == length == 100 and all(abs(shim[p] - run[p]) <= 0.02 for p in ('p5', 'p50', 'p95')), (at, shim, length, run)
+PY"
 chats() { # LOG N WAY
 	watched env RWKVMON_RWKV_LIBRARY="$dropin/librwkv.so" RWKVMON_LOG="$1" RWKVMON_LOG_TOKENS=1 "$build/tests/rwkv_cpp_chats" "$model" "$2" "$3"
 }
 check "a conversation alone" chats alone.log 1 kept
 check "four that take turns" chats kept.log 4 kept
-check "four that are copied in and out" chats copied.log 4 copied
+check "four that are copied in and out of a buffer that is initialised before" chats copied.log 4 copied
+check "four that begin with copies of one initial state" chats initial.log 4 initial
 check "one that goes back" chats back.log 1 back
 check "one whose calls fail now and then" chats failing.log 1 failing
 check "three that begin alike" chats alike.log 3 alike
@@ -66,10 +79,12 @@ import json
 def steps(log):
     return [r for r in map(json.loads, open(log)) if r["event_type"] == "inference_step"]
 def of_first(log):
-    return [(s["sequence_length"], s["phase"], s["accuracy"]) for s in steps(log) if 32 <= s["tokens"][0] < 52]
+    def own(accuracy):  # of the model, at one token in 100 of all conversations together
+        return {k: v for k, v in accuracy.items() if k != "decay_half_life_tokens"}
+    return [(s["sequence_length"], s["phase"], own(s["accuracy"])) for s in steps(log) if 32 <= s["tokens"][0] < 52]
 alone = of_first("alone.log")
 assert len(alone) == 51 and all("state_similarity" in a and "surprisal_nats" in a for _, _, a in alone[1:])
-for log in "kept.log", "copied.log":
+for log in "kept.log", "copied.log", "initial.log":
     assert of_first(log) == alone, log
     rest = {((s["tokens"][0] - 32) // 20, s["session_id"]) for s in steps(log) if s["phase"] == "decode"}
     assert len(rest) == 4, rest

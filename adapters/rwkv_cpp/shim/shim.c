@@ -8,6 +8,7 @@
  * floats, since programs copy states about. */
 #include "conversations.h"
 #include "environment.h"
+#include "runtime/decay.h"
 #include "rwkv.h"
 
 #include <dlfcn.h>
@@ -20,7 +21,7 @@
 
 #define LIBRARY_VARIABLE "RWKVMON_RWKV_LIBRARY"
 
-enum { SAMPLES = 64, PARTS_PER_LAYER = 2, CONVERSATIONS = 32 };
+enum { SAMPLES = 64, PARTS_PER_LAYER = 2, CONVERSATIONS = 32, DECAY_EVERY = 100 /* tokens */ };
 
 static const uint64_t MAGIC = 0x726b766d6f6e2e70; /* "rkvmon.p" */
 
@@ -33,8 +34,15 @@ struct watched {
 	struct conversations *talks;    /* NULL: no memory; all is one */
 	rwkvmon_stream *stream;         /* of the call at hand */
 	bool begins;                    /* it begins a sequence */
-	const float *fresh;             /* last filled by rwkv_init_state; NULL: none */
-	char model_name[256];
+	uint64_t initial;               /* number of the state that rwkv_init_state fills in last … */
+	bool has_initial;               /* … if it did */
+	struct forgetting {
+		struct decays *of; /* NULL: the file tells nothing */
+		float *was, *is;   /* (n_layer, n_embed): token-shift vectors around a call */
+		float *w;          /* (n_layer, channels) */
+		uint64_t tokens;   /* since the last sample */
+	} decay;
+	char *path, model_name[256];
 	uint64_t model_bytes;
 	double load_time_ms;
 };
@@ -127,6 +135,32 @@ static void lay_out(struct watched *w)
 	}
 }
 
+/* What is told of how fast the model forgets comes from its file: the library shows no weights. */
+static void open_decay(struct watched *w)
+{
+	struct forgetting *f = &w->decay;
+	struct decays *d = NULL;
+
+	if (!w->path || decays_open(&d, w->path, NULL))
+		return;
+	f->was = calloc(w->n_layer * w->n_embed, sizeof *f->was);
+	f->is = calloc(w->n_layer * w->n_embed, sizeof *f->is);
+	f->w = calloc(decays_layers(d) * decays_channels(d), sizeof *f->w);
+	if (f->was && f->is && f->w && decays_layers(d) == w->n_layer &&
+	    (decays_are_fixed(d) || decays_width(d) == w->n_embed))
+		f->of = d;
+	else
+		decays_close(d);
+}
+
+static void close_decay(struct forgetting *f)
+{
+	decays_close(f->of);
+	free(f->was);
+	free(f->is);
+	free(f->w);
+}
+
 static void watch(struct watched *w)
 {
 	struct rwkvmon_config cfg = { 0 };
@@ -142,11 +176,13 @@ static void watch(struct watched *w)
 	cfg.load_time_ms = w->load_time_ms;
 	w->mon = environment_open(&cfg);
 	w->talks = conversations_open(w->mon, CONVERSATIONS);
+	if (w->mon)
+		open_decay(w);
 }
 
 /* A context of ours that owns the real one; without memory the real one itself, unwatched. */
-static struct rwkv_context *wrap(struct rwkv_context *context, const char *model_name, uint64_t model_bytes,
-				 double load_ms)
+static struct rwkv_context *wrap(struct rwkv_context *context, const char *path, const char *model_name,
+				 uint64_t model_bytes, double load_ms)
 {
 	struct watched *w = context ? calloc(1, sizeof *w) : NULL;
 
@@ -160,6 +196,7 @@ static struct rwkv_context *wrap(struct rwkv_context *context, const char *model
 	w->logits_len = real.get_logits_len(context);
 	w->model_bytes = model_bytes;
 	w->load_time_ms = load_ms;
+	w->path = path ? strdup(path) : NULL;
 	snprintf(w->model_name, sizeof w->model_name, "%s", model_name);
 	w->tensors = calloc(PARTS_PER_LAYER * w->n_layer + 1, sizeof *w->tensors);
 	if (w->tensors && w->n_layer && w->state_len / w->n_layer > 2 * w->n_embed)
@@ -181,7 +218,7 @@ struct rwkv_context *rwkv_init_from_file(const char *path, uint32_t n_threads, u
 	if (context)
 		stat(path, &about);
 	environment_model_name(name, sizeof name, path);
-	return wrap(context, name, (uint64_t)about.st_size, now_ms() - began);
+	return wrap(context, path, name, (uint64_t)about.st_size, now_ms() - began);
 }
 
 struct rwkv_context *rwkv_clone_context(struct rwkv_context *ctx, uint32_t n_threads)
@@ -190,7 +227,7 @@ struct rwkv_context *rwkv_clone_context(struct rwkv_context *ctx, uint32_t n_thr
 	double began = now_ms();
 	struct rwkv_context *clone = real.clone_context(real_of(ctx), n_threads);
 
-	return w ? wrap(clone, w->model_name, w->model_bytes, now_ms() - began) : clone;
+	return w ? wrap(clone, w->path, w->model_name, w->model_bytes, now_ms() - began) : clone;
 }
 
 void rwkv_free(struct rwkv_context *ctx)
@@ -204,6 +241,8 @@ void rwkv_free(struct rwkv_context *ctx)
 		return;
 	environment_ended_early(conversations_close(w->talks));
 	environment_close(w->mon);
+	close_decay(&w->decay);
+	free(w->path);
 	free(w->tensors);
 	w->magic = 0;
 	free(w);
@@ -218,6 +257,7 @@ struct evaluation {
 	float *state_out, *logits_out;
 	bool given; /* a state, of this number */
 	uint64_t number;
+	bool samples_decay;
 };
 
 /* A number for the contents of a state. */
@@ -234,18 +274,49 @@ static uint64_t number_of(const struct watched *w, const float *state)
 	return number;
 }
 
-/* Before the call, which may write where it reads. A NULL or freshly initialised state is none. */
-static void look_at_given(const struct watched *w, struct evaluation *e)
+/* Time mixing's token-shift vectors; each layer has those of channel mixing first. */
+static void copy_shifts(const struct watched *w, const float *state, float *to)
 {
-	e->given = e->state_in && e->state_in != w->fresh;
-	e->number = e->given ? number_of(w, e->state_in) : 0;
+	size_t per_layer = w->state_len / w->n_layer;
+
+	for (size_t i = 0; i < w->n_layer; i++)
+		for (size_t k = 0; k < w->n_embed; k++)
+			to[i * w->n_embed + k] = state ? state[i * per_layer + w->n_embed + k] : 0;
+}
+
+/* Before the call, which may write where it reads. A NULL or initial state is none. */
+static void look_at_given(struct watched *w, struct evaluation *e)
+{
+	e->number = e->state_in ? number_of(w, e->state_in) : 0;
+	e->given = e->state_in && !(w->has_initial && e->number == w->initial);
+	w->decay.tokens += e->n;
+	e->samples_decay = w->decay.of && e->n == 1 && w->decay.tokens >= DECAY_EVERY && e->state_out;
+	if (e->samples_decay)
+		copy_shifts(w, e->state_in, w->decay.was);
+}
+
+/* Returns how many numbers there are. */
+static size_t sample_decay(struct watched *w, const struct evaluation *e, struct rwkvmon_number out[HALF_LIVES])
+{
+	struct forgetting *f = &w->decay;
+	double half_life[HALF_LIVES];
+
+	if (!e->samples_decay)
+		return 0;
+	f->tokens = 0;
+	copy_shifts(w, e->state_out, f->is);
+	decays_now(f->of, f->was, f->is, f->w);
+	if (!half_lives_of(f->w, w->n_layer * decays_channels(f->of), half_life))
+		return 0;
+	for (size_t i = 0; i < HALF_LIVES; i++)
+		out[i] = (struct rwkvmon_number){ rwkvmon_metric(half_life_metrics[i]), half_life[i] };
+	return HALF_LIVES;
 }
 
 static void tell_conversations_apart(struct watched *w, const struct evaluation *e)
 {
 	if (w->talks)
 		w->stream = conversations_begin(w->talks, e->given ? &e->number : NULL, &w->begins);
-	w->fresh = NULL;
 }
 
 static void report(struct watched *w, const struct evaluation *e)
@@ -260,6 +331,7 @@ static void report(struct watched *w, const struct evaluation *e)
 				     .n_logits = e->logits_out ? w->logits_len : 0,
 				     .state_bytes = w->state_len * sizeof(float) };
 	const float *p = e->state_out;
+	struct rwkvmon_number half_life[HALF_LIVES];
 	uint64_t number;
 
 	for (size_t i = 0; p && w->tensors && i < PARTS_PER_LAYER * w->n_layer; i++) {
@@ -268,6 +340,8 @@ static void report(struct watched *w, const struct evaluation *e)
 		step.state = w->tensors;
 		step.n_state = i + 1;
 	}
+	step.numbers = half_life;
+	step.n_numbers = sample_decay(w, e, half_life);
 	rwkvmon_end(w->mon, &step);
 	number = e->state_out ? number_of(w, e->state_out) : 0;
 	if (w->talks)
@@ -292,7 +366,7 @@ static void report(struct watched *w, const struct evaluation *e)
 bool rwkv_eval(struct rwkv_context *ctx, uint32_t token, const float *state_in, float *state_out, float *logits_out)
 {
 	struct watched *w = ours(ctx);
-	struct evaluation e = { &token, 1, state_in, state_out, logits_out, false, 0 };
+	struct evaluation e = { &token, 1, state_in, state_out, logits_out, false, 0, false };
 
 	if (!w)
 		return real.eval(ctx, token, state_in, state_out, logits_out);
@@ -303,7 +377,7 @@ bool rwkv_eval_sequence(struct rwkv_context *ctx, const uint32_t *tokens, size_t
 			float *state_out, float *logits_out)
 {
 	struct watched *w = ours(ctx);
-	struct evaluation e = { tokens, n, state_in, state_out, logits_out, false, 0 };
+	struct evaluation e = { tokens, n, state_in, state_out, logits_out, false, 0, false };
 
 	if (!w || !tokens || !n) /* without tokens: only prepared, or refused */
 		return real.eval_sequence(real_of(ctx), tokens, n, state_in, state_out, logits_out);
@@ -314,7 +388,7 @@ bool rwkv_eval_sequence_in_chunks(struct rwkv_context *ctx, const uint32_t *toke
 				  const float *state_in, float *state_out, float *logits_out)
 {
 	struct watched *w = ours(ctx);
-	struct evaluation e = { tokens, n, state_in, state_out, logits_out, false, 0 };
+	struct evaluation e = { tokens, n, state_in, state_out, logits_out, false, 0, false };
 
 	if (!w || !tokens || !n)
 		return real.eval_sequence_in_chunks(real_of(ctx), tokens, n, chunk_size, state_in, state_out,
@@ -329,8 +403,10 @@ void rwkv_init_state(const struct rwkv_context *ctx, float *state)
 	struct watched *w = ours(ctx);
 
 	real.init_state(real_of(ctx), state);
-	if (w)
-		w->fresh = state;
+	if (!w)
+		return;
+	w->initial = number_of(w, state);
+	w->has_initial = true;
 }
 
 void rwkv_set_print_errors(struct rwkv_context *ctx, bool print_errors)
