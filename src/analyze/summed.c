@@ -94,15 +94,19 @@ static double call_ms(const struct summed_metric *metric, size_t n)
 	return chunk ? chunk->part.sum : token ? token->part.sum : 0;
 }
 
-/* Tokens are counted of all calls together. A decode call has one, or as many as its time is longer than a token's. */
+/* Where tokens are counted of all calls together, a decode call has one, or as many as its time is longer than a
+ * token's. */
 static uint64_t decode_tokens(const struct summed *sums, uint64_t decode_calls, uint64_t prefill_calls)
 {
 	const struct summed_metric *chunk = find(sums->decode, sums->n_decode, M_CHUNK_PROCESS_TIME_MS),
 				   *token = find(sums->decode, sums->n_decode, M_TOKEN_LATENCY_MS);
+	const bool known = prefill_calls && sums->prefill_tokens <= sums->tokens;
 	const bool both = chunk && token && chunk->part.count == token->part.count;
 	const double each = both ? chunk->part.sum / token->part.sum : 1,
 		     tokens = (double)decode_calls * (each > 1 ? each : 1);
 
+	if (known)
+		return sums->tokens - sums->prefill_tokens;
 	return prefill_calls && tokens < (double)sums->tokens ? (uint64_t)llround(tokens) : sums->tokens;
 }
 

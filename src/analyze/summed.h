@@ -26,11 +26,14 @@ struct summed_metric {
 	size_t n;
 };
 
+#define SUMMED_UNKNOWN UINT64_MAX
+
 /* Steps from one moment to another. */
 struct summed {
 	struct summed_owner of;
 	int64_t from_us, to_us;
 	uint64_t records, tokens;
+	uint64_t prefill_tokens;                      /* of the tokens; SUMMED_UNKNOWN: they are not told apart */
 	const struct summed_metric *decode, *prefill; /* (n_decode), (n_prefill) */
 	size_t n_decode, n_prefill;
 	bool counted; /* records and tokens are in the owner's counts */

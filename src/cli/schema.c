@@ -67,6 +67,16 @@ static void property(struct schema_writer *w, const char *path, const char *type
 	jw_end(&w->out);
 }
 
+/* By a metric's id, of a roll-up's steps. */
+#define SUMS                                                                                                           \
+	"\"additionalProperties\": {\"type\": \"object\", \"properties\": {"                                           \
+	"\"count\": {\"type\": \"integer\", \"minimum\": 0}, \"sum\": {\"type\": \"number\"}, "                        \
+	"\"min\": {\"type\": \"number\"}, \"max\": {\"type\": \"number\"}, "                                           \
+	"\"sketch\": {\"type\": \"string\"}}, \"required\": [\"count\"]}"
+
+static const char prefill_type[] =
+	"{\"type\": \"object\", \"properties\": {\"tokens\": {\"type\": \"integer\", \"minimum\": 0}}, " SUMS "}";
+
 static const char *type_of(enum field_kind kind)
 {
 	switch (kind) {
@@ -90,10 +100,7 @@ static const char *type_of(enum field_kind kind)
 	case KIND_DETAILS:
 		return "{\"$ref\": \"#\"}";
 	case KIND_JSON:
-		return "{\"type\": \"object\", \"additionalProperties\": {\"type\": \"object\", \"properties\": {"
-		       "\"count\": {\"type\": \"integer\", \"minimum\": 0}, \"sum\": {\"type\": \"number\"}, "
-		       "\"min\": {\"type\": \"number\"}, \"max\": {\"type\": \"number\"}, "
-		       "\"sketch\": {\"type\": \"string\"}}, \"required\": [\"count\"]}}";
+		return "{\"type\": \"object\", " SUMS "}";
 	case KIND_PHASE:
 		return "{\"enum\": [\"prefill\", \"decode\"]}";
 	default:
@@ -159,7 +166,8 @@ void document_schema(struct buf *out)
 		else if (s->kind == KIND_EVENT)
 			event_property(&w, s);
 		else if (s->kind != KIND_GPUS)
-			property(&w, s->path, type_of(s->kind), s->help);
+			property(&w, s->path, s == &field_specs[F_ROLLUP_PREFILL] ? prefill_type : type_of(s->kind),
+				 s->help);
 	}
 	close_to(&w, 0);
 	buf_char(out, '\n');

@@ -10,7 +10,24 @@
 enum { KEYS_MOST = 512, KEY_BYTES = 96, PARTS = 2 /* all steps except prefill; prefill */ };
 
 /* What a member is: of a metric, or of the roll-up. */
-enum member { NOTHING, COUNT, SUM, MIN, MAX, SKETCH, TIME, ID, INSTANCE, MODEL, STRATEGY, SECONDS, RECORDS, TOKENS };
+enum member {
+	NOTHING,
+	COUNT,
+	SUM,
+	MIN,
+	MAX,
+	SKETCH,
+	TIME,
+	ID,
+	INSTANCE,
+	MODEL,
+	STRATEGY,
+	SECONDS,
+	RECORDS,
+	TOKENS,
+	PREFILL_TOKENS,
+	MEMBERS
+};
 
 struct key {
 	char name[KEY_BYTES];
@@ -30,7 +47,7 @@ struct engine_rows {
 	struct key key[KEYS_MOST]; /* (n_keys), in the order in which they came */
 	size_t n_keys, next;       /* next: that is expected */
 	struct key odd;            /* for which there is no room */
-	struct slice own[TOKENS + 1];
+	struct slice own[MEMBERS];
 	struct metric_texts of[PARTS][METRIC_COUNT];
 	uint64_t known[PARTS]; /* bits of metrics */
 	struct buf text[3];
@@ -69,6 +86,7 @@ static const struct {
 	{ "rollup.seconds", SECONDS },
 	{ "rollup.records", RECORDS },
 	{ "rollup.tokens", TOKENS },
+	{ "rollup.prefill.tokens", PREFILL_TOKENS },
 }, of_metric[] = {
 	{ "count", COUNT }, { "sum", SUM }, { "min", MIN }, { "max", MAX }, { "sketch", SKETCH },
 };
@@ -192,7 +210,9 @@ bool engine_row_read(struct engine_rows *r, struct slice line, struct engine_row
 			  .from_us = time_us - (seconds > 0 && seconds < 1e6 ? (int64_t)(seconds * 1e6) : 0),
 			  .to_us = time_us,
 			  .records = engine_whole(r->own[RECORDS]),
-			  .tokens = engine_whole(r->own[TOKENS]) },
+			  .tokens = engine_whole(r->own[TOKENS]),
+			  .prefill_tokens =
+				  r->own[PREFILL_TOKENS].n ? engine_whole(r->own[PREFILL_TOKENS]) : SUMMED_UNKNOWN },
 		.fine = true,
 	};
 	return true;

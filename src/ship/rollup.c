@@ -252,6 +252,7 @@ static void sum_up(struct stream *s, struct rollup *r, const struct columns *c, 
 		s->last_us = !s->begun || at > s->last_us ? at : s->last_us;
 		s->begun = true;
 		r->tokens += c->token_count[row];
+		r->prefill_tokens += part == ROLLUP_PREFILL ? c->token_count[row] : 0;
 	}
 	r->records += n;
 	s->idle = 0;
@@ -363,6 +364,7 @@ static void merge(struct rollup *into, const struct rollup *from)
 	into->streams += from->streams;
 	into->records += from->records;
 	into->tokens += from->tokens;
+	into->prefill_tokens += from->prefill_tokens;
 	into->dropped += from->dropped;
 	into->alarms += from->alarms;
 	for (int p = 0; p < ROLLUP_PARTS; p++)

@@ -31,6 +31,7 @@ struct rollup {
 	char *session_id;                       /* NULL: of the instance */
 	int64_t from_us, to_us; /* first and last step; of a roll-up without one: when something was said */
 	uint64_t streams, records, tokens, dropped, alarms;
+	uint64_t prefill_tokens; /* of the tokens */
 	struct metric_stats part[ROLLUP_PARTS];
 };
 

@@ -28,12 +28,14 @@ end:
 	sketch_free(&values);
 }
 
-/* Into *out, which the caller frees. */
-static void put_metrics(struct buf *out, const struct metric_stats *t, size_t sketch_bytes)
+/* Into *out, which the caller frees. `tokens` of the part; NULL: they are not told apart. */
+static void put_metrics(struct buf *out, const struct metric_stats *t, const uint64_t *tokens, size_t sketch_bytes)
 {
 	struct json j = { .out = out };
 
 	jw_object(&j);
+	if (tokens)
+		jw_put_u64(&j, "tokens", *tokens);
 	for (int m = 0; m < METRIC_COUNT; m++)
 		put_metric(&j, t, (enum metric_id)m, sketch_bytes);
 	jw_end(&j);
@@ -61,7 +63,8 @@ bool rollup_write(struct buf *out, const struct rollup *r, const char *id, size_
 	fields_set_number(&extra, F_ROLLUP_ALARMS, (double)r->alarms);
 	for (int p = 0; p < ROLLUP_PARTS; p++)
 		if (r->part[p].records) {
-			put_metrics(&metrics[p], &r->part[p], sketch_bytes);
+			put_metrics(&metrics[p], &r->part[p], p == ROLLUP_PREFILL ? &r->prefill_tokens : NULL,
+				    sketch_bytes);
 			fields_set_text(&extra, keys[p], buf_slice(&metrics[p]));
 		}
 	record_encode(out, &rec);

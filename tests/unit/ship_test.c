@@ -187,7 +187,7 @@ static void foreign_texts_are_refused(void **state)
 static const int64_t BEGIN_US = INT64_C(1760000000000000); /* 20 s into a minute */
 
 struct sums {
-	uint64_t lines, records, tokens, own, streams, count, bytes, most_bytes;
+	uint64_t lines, records, tokens, prefill_tokens, own, streams, count, bytes, most_bytes;
 	double total;
 	int64_t minute;
 };
@@ -197,7 +197,7 @@ static bool add_line(void *ctx, const struct rollup *r, size_t sketch_bytes)
 	struct sums *s = ctx;
 	struct buf line = { 0 };
 	struct slice metric;
-	int64_t count;
+	int64_t count, tokens;
 	double sum;
 
 	assert_true(rollup_write(&line, r, "id-1", sketch_bytes));
@@ -205,6 +205,10 @@ static bool add_line(void *ctx, const struct rollup *r, size_t sketch_bytes)
 				  "token_latency_ms");
 	assert_true(json_read_whole(json_read_member(metric, "count"), &count));
 	assert_true(json_read_number(json_read_member(metric, "sum"), &sum));
+	if (json_read_whole(json_read_member(json_read_member(json_read_member(buf_slice(&line), "rollup"), "prefill"),
+					     "tokens"),
+			    &tokens))
+		s->prefill_tokens += (uint64_t)tokens;
 	s->bytes = r->from_us / ROLLUP_US == s->minute ? s->bytes + line.used : line.used;
 	s->most_bytes = s->bytes > s->most_bytes ? s->bytes : s->most_bytes;
 	s->minute = r->from_us / ROLLUP_US;
@@ -335,7 +339,7 @@ static void add_full_step(struct columns *c, const struct field_values *session,
 	struct decoded d = { .rec = { .time_us = time_us,
 				      .event = EVENT_INFERENCE_STEP,
 				      .phase = phase,
-				      .token_count = 1,
+				      .token_count = phase == PHASE_PREFILL ? 7 : 1,
 				      .session = session },
 			     .session_id = slice_of(id),
 			     .who = who };
@@ -370,6 +374,8 @@ static void a_minute_of_many_models_has_a_bound(void **state)
 	rollups_take(t, c, "a.log");
 	rollups_flush(t, add_line, &s);
 	assert_int_equal(s.records, MODELS * STEPS);
+	assert_int_equal(s.prefill_tokens, 7 * MODELS * STEPS / 2);
+	assert_int_equal(s.tokens, (7 + 1) * MODELS * STEPS / 2);
 	assert_int_equal(s.own, 0);
 	assert_true(s.lines > 1);
 	assert_true(s.most_bytes <= ROLLUP_MOST_BYTES);
@@ -579,9 +585,13 @@ static void phases_of_rollups_stay_apart(void **state)
 {
 	static const struct {
 		uint64_t tokens, decode, timed, prefill, decode_tokens, prefill_tokens; /* timed: whole calls */
+		const char *said; /* of the prefill's tokens; NULL: an older version wrote it */
 	} cases[] = {
-		{ 1124, 100, 0, 2, 100, 1024 }, { 1124, 100, 100, 2, 300, 824 }, { 250, 100, 0, 0, 250, 0 },
-		{ 90, 100, 0, 1, 90, 0 },       { 512, 0, 0, 2, 0, 512 },        { 1, 1, 0, 0, 1, 0 },
+		{ 1124, 100, 0, 2, 100, 1024, NULL },   { 1124, 100, 100, 2, 300, 824, NULL },
+		{ 250, 100, 0, 0, 250, 0, NULL },       { 90, 100, 0, 1, 90, 0, NULL },
+		{ 512, 0, 0, 2, 0, 512, NULL },         { 1, 1, 0, 0, 1, 0, NULL },
+		{ 1124, 100, 100, 2, 324, 800, "800" }, { 1124, 100, 0, 2, 1124, 0, "0" },
+		{ 1124, 100, 0, 2, 100, 1024, "1125" }, /* more than all: it cannot be */
 	};
 
 	(void)state;
@@ -601,6 +611,8 @@ static void phases_of_rollups_stay_apart(void **state)
 		add_sums(&text, "metrics.token_latency_ms", cases[i].decode, 20);
 		add_sums(&text, "metrics.chunk_process_time_ms", cases[i].timed, 60);
 		add_sums(&text, "prefill.chunk_process_time_ms", cases[i].prefill, 256);
+		if (cases[i].said)
+			buf_printf(&text, ",\"rollup.prefill.tokens\":\"%s\"", cases[i].said);
 		buf_str(&text, "}\n");
 		assert_int_equal(analyze_open(&a, &how, &err), 0);
 		assert_true(engine_take(a, LOGSQL_SKETCHES, buf_slice(&text), &answer));
