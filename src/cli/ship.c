@@ -223,6 +223,7 @@ static int say_left(const struct shipping *s, struct err *err)
  * the way is told to the engine by the next one that sends. */
 static int finish(struct shipping *s, const struct options *opts, struct err *err)
 {
+	const bool any_log = follow_files(s->files);
 	uint64_t arrived;
 	int rc;
 
@@ -236,7 +237,13 @@ static int finish(struct shipping *s, const struct options *opts, struct err *er
 	tell_news(s);
 	if (!opts->quiet)
 		say_end(s, args_lang(opts->lang), arrived);
-	return rc < 0 ? rc : opts->ship_once ? say_left(s, err) : 0;
+	if (rc < 0 || !opts->ship_once)
+		return rc < 0 ? rc : 0;
+	rc = say_left(s, err);
+	if (rc || any_log)
+		return rc;
+	err_set(err, ERR_OPEN, "%s: no *.log, *.jsonl or *.ndjson to ship", opts->argument[0]);
+	return err_hint(err, "name the files themselves when they are called otherwise");
 }
 
 static void close_all(struct shipping *s)

@@ -98,10 +98,8 @@ void report_forecast_json(struct buf *out, const struct findings *f, const struc
 	(void)opts;
 	jw_object(&j);
 	jw_put_u64(&j, "records", f->records);
-	jw_key(&j, "from");
-	jw_time(&j, f->from_us);
-	jw_key(&j, "to");
-	jw_time(&j, f->to_us);
+	jw_put_time(&j, "from", f->from_us, f->records);
+	jw_put_time(&j, "to", f->to_us, f->records);
 	jw_put_array(&j, "forecasts");
 	for (size_t i = 0; i < f->n_foreseen; i++)
 		put_foreseen(&j, &f->foreseen[i]);

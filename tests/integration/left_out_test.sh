@@ -61,4 +61,7 @@ says 3 "holds no inference step" "$rwkvmon" export article start.log --lang en
 for command in analyze diagnose forecast fleet "watch --once"; do
 	says 0 "The log holds no inference step\|NOT ENOUGH DATA" "$rwkvmon" $command start.log --lang en
 done
+says 0 '"records":0,"from":null,"to":null' "$rwkvmon" forecast start.log --json
+mkdir empty
+says 3 "empty: no \*.log" "$rwkvmon" ship empty --to http://127.0.0.1:1 --once --spool spool2 --lang en
 finish
