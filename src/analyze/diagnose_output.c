@@ -32,12 +32,18 @@ static double random_nats(const struct walk *w)
 static enum grade broken(struct walk *w, bool fp16)
 {
 	const struct summary *logits = &w->f->metric[M_NONFINITE_LOGITS], *state = &w->f->metric[M_NONFINITE_STATE];
-	double all = (double)logits->count + (double)state->count;
+	double all = (logits->max > 0 ? (double)logits->count : 0) + (state->max > 0 ? (double)state->count : 0);
+	const char *first = state->max > 0 ? "state" : logits->max > 0 ? "logits" : NULL;
 	bool looked = false;
 
 	for (int m = 0; m < METRIC_COUNT; m++) {
-		all += (double)w->f->metric[m].nonfinite;
-		looked |= metric_specs[m].group == METRIC_ACCURACY && w->f->metric[m].count;
+		const struct summary *s = &w->f->metric[m];
+
+		if (metric_specs[m].group != METRIC_ACCURACY) /* a NaN of a clock or a sensor is not the model's */
+			continue;
+		all += (double)s->nonfinite;
+		first = first || !s->nonfinite ? first : metric_specs[m].id;
+		looked |= s->count > 0;
 	}
 	if (all <= 0 && !live(w, ALARM_NON_FINITE)) {
 		if (!looked)
@@ -48,11 +54,7 @@ static enum grade broken(struct walk *w, bool fp16)
 	if (fp16 != w->x->fp16)
 		return NO;
 	if (all > 0)
-		say(w, E_NONFINITE,
-		    state->max > 0    ? "state"
-		    : logits->max > 0 ? "logits"
-				      : "metrics",
-		    all, NAN, NAN, NAN);
+		say(w, E_NONFINITE, first, all, NAN, NAN, NAN);
 	say_live(w, ALARM_NON_FINITE);
 	say(w, E_STRATEGY, w->x->strategy, NAN, NAN, NAN, NAN);
 	return *w->x->strategy ? SURE : LIKELY;
@@ -349,11 +351,16 @@ enum grade test_SOUND(struct walk *w)
 
 enum grade test_LOST(struct walk *w)
 {
-	double lost = (double)w->f->dropped, share = 100 * lost / fmax(lost + (double)w->f->records, 1);
+	const double there = (double)w->f->records;
+	double lost = (double)(w->f->dropped + w->f->missing_records), share = 100 * lost / fmax(lost + there, 1);
+	double unread = (double)w->f->unreadable_lines, unread_share = 100 * unread / fmax(unread + there, 1);
+	bool damaged = unread >= limit_of(T_UNREADABLE_LINES) && unread_share >= limit_of(T_UNREADABLE_PCT);
 
+	if (damaged)
+		say2(w, E_UNREADABLE, unread, unread_share);
 	if (lost > 0)
 		say2(w, E_DROPPED, lost, share);
-	return lost > 0 ? share >= limit_of(T_DROPPED_PCT) ? SURE : LIKELY : NO;
+	return damaged || (lost > 0 && share >= limit_of(T_DROPPED_PCT)) ? SURE : lost > 0 ? LIKELY : NO;
 }
 
 /* One fall alone explains nothing else, and is still no good news. */

@@ -340,6 +340,7 @@ struct findings {
 	const char **files; /* (n_files) */
 	size_t n_files;
 	uint64_t bytes, lines, records, skipped_lines; /* records: inference steps */
+	uint64_t unreadable_lines;                     /* of the skipped ones: see spec/input.h */
 	struct skipped_line skipped[FINDINGS_SKIPPED_MAX];
 	size_t n_skipped;
 
@@ -354,7 +355,9 @@ struct findings {
 	struct session_findings *session; /* (n_sessions), in order of their first record */
 	size_t n_sessions;
 	uint64_t missing_records; /* by the lines' numbers, or session_end's count; 0 when filtered */
-	size_t sessions_from;     /* the number of the first of them */
+	uint64_t
+		doubled_records; /* lines whose number was there before, and that were counted again; 0 when filtered */
+	size_t sessions_from;    /* the number of the first of them */
 	uint64_t sessions_total;
 	uint64_t sessions_unlisted; /* beyond those that are distinguished: they are in the sums alone */
 

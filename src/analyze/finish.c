@@ -26,6 +26,7 @@ static void fill_input(struct findings *f, const struct input_stats *in)
 	f->bytes = in->bytes;
 	f->lines = in->lines;
 	f->skipped_lines = in->skipped_lines;
+	f->unreadable_lines = in->unreadable_lines;
 	for (size_t i = 0; i < in->n_skipped; i++) {
 		const struct skipped_line *s = &in->skipped[i];
 
@@ -176,8 +177,10 @@ static bool fill_sessions(struct findings *f, const struct analysis *a)
 
 	f->sessions_total = t->n_listed + t->n_other;
 	f->sessions_unlisted = t->n_other;
-	for (size_t i = 0; !f->filtered && i < t->n_listed; i++)
+	for (size_t i = 0; !f->filtered && i < t->n_listed; i++) {
 		f->missing_records += missing_count(&t->listed[i]->missing, t->listed[i]->records);
+		f->doubled_records += t->listed[i]->missing.doubled;
+	}
 	f->sessions_from = from;
 	f->session = arena_alloc(&f->arena, most + 1, sizeof *f->session);
 	for (size_t i = from; fine && f->session && i < from + most; i++)

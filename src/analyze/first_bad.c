@@ -32,9 +32,16 @@ void first_bad_note(struct first_bad *f, enum alarm_type type, const struct reco
 	first_bad_merge(f, &now);
 }
 
+/* Metrics computed from what the model put out. A NaN in another one comes from a clock or a sensor. */
+static const uint64_t of_the_model =
+#define METRIC(core, name, group, ...) (METRIC_##group == METRIC_ACCURACY ? UINT64_C(1) << M_##name : 0) |
+#include "spec/metrics.def"
+#undef METRIC
+	0;
+
 void first_bad_nonfinite(struct first_bad *f, const struct record *rec)
 {
-	bool bad = rec->nonfinite || (record_has(rec, M_NONFINITE_LOGITS) && rec->metric[M_NONFINITE_LOGITS] > 0) ||
+	bool bad = rec->nonfinite & of_the_model || (record_has(rec, M_NONFINITE_LOGITS) && rec->metric[M_NONFINITE_LOGITS] > 0) ||
 		   (record_has(rec, M_NONFINITE_STATE) && rec->metric[M_NONFINITE_STATE] > 0);
 
 	if (bad)

@@ -780,6 +780,15 @@ static bool goes_on_at_once(const struct time_progress *t, const struct columns 
 	return length > tokens && (same ? length <= t->length + tokens : c->sequence[row] <= t->newest);
 }
 
+/* From one stamp to the next. Two whole seconds were cut to them: it may be a second less, and then it is. */
+static double apart_ms(int64_t from_us, int64_t to_us)
+{
+	enum { SECOND_US = 1000000 };
+	bool cut = from_us % SECOND_US == 0 && to_us % SECOND_US == 0;
+
+	return (double)(to_us - from_us - (cut ? SECOND_US : 0)) / 1e3;
+}
+
 /* The call's time; NAN when the log does not say. */
 static double call_ms(const struct columns *c, size_t row, bool chunk_is_call)
 {
@@ -885,7 +894,7 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const str
 		else
 			add_decode(p, s, call, tokens);
 		if (!call->prefill && call->goes_on && process->end_us)
-			add_pause(p, s, c, row, (double)(time_us - process->end_us) / 1e3 - call->ms);
+			add_pause(p, s, c, row, apart_ms(process->end_us, time_us) - call->ms);
 	}
 	add_levels(p, s, c, row, b->levels);
 	if (c->whole[row])

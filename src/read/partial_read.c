@@ -228,6 +228,7 @@ static int decode_end(struct partials *p, size_t first, uint64_t at, struct err 
 	p->input.lines += decode_count(&r);
 	p->input.records += decode_count(&r);
 	p->input.skipped_lines += decode_count(&r);
+	p->input.unreadable_lines += decode_count(&r);
 	skipped = code_read_number(&r);
 	r.bad |= skipped > INPUT_SKIPPED_MAX;
 	for (; !r.bad && skipped; skipped--)

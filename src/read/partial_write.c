@@ -167,6 +167,7 @@ static int put_end(struct writing *w, struct reader *r, struct err *err)
 	code_number(&w->frame, in->lines);
 	code_number(&w->frame, in->records);
 	code_number(&w->frame, in->skipped_lines);
+	code_number(&w->frame, in->unreadable_lines);
 	code_number(&w->frame, in->n_skipped);
 	for (size_t i = 0; i < in->n_skipped; i++) {
 		code_number(&w->frame, w->of_log[i]);

@@ -898,6 +898,7 @@ void block_free(struct block *b)
 static void note_skipped(struct tally *t, enum decode_result why)
 {
 	t->skipped++;
+	t->unreadable += why != DECODE_NOT_OBJECT && why != DECODE_NO_EVENT_TYPE;
 	if (t->n_first < INPUT_SKIPPED_MAX)
 		t->first[t->n_first++] = (struct skipped_line){ t->name, t->lines, decode_reasons[why] };
 }
@@ -1030,6 +1031,7 @@ void read_account(struct reader *r, const struct tally *t)
 	r->shrunk |= t->shrunk;
 	in->records += t->records;
 	in->skipped_lines += t->skipped;
+	in->unreadable_lines += t->unreadable + (t->lost != NULL) + (t->lost_behind != NULL);
 }
 
 const struct field_map *read_map(const struct reader *r)

@@ -110,7 +110,7 @@ struct block {
 struct tally {
 	const char *name, *lost, *lost_behind;
 	bool begins, lost_line, shrunk;
-	uint64_t lines, blank, records, skipped;
+	uint64_t lines, blank, records, skipped, unreadable;
 	uint64_t bytes; /* of their text */
 	struct skipped_line
 		first[INPUT_SKIPPED_MAX]; /* skipped ones; their numbers count from the part's first line, 1 */

@@ -1,9 +1,9 @@
 /* decode.c - the full parser: decodes one JSON line into a record, with any key order, unknown keys, and other writers'
  * variants.
  *
- * A strict JSON parser, except that it accepts bare NaN and Infinity, which Python's json writes. Lines with the
- * structure of an earlier one are decoded by a faster path (decode_shape.h), and so are steps with keys in any order
- * (decode_members.h), with the same result. */
+ * A strict JSON parser, except that it accepts bare NaN and Infinity, which Python's json writes, and nan and inf,
+ * which C writes, numbers in quotes, and texts without. Lines with the structure of an earlier one are decoded by a
+ * faster path (decode_shape.h), and so are steps with keys in any order (decode_members.h), with the same result. */
 #include "record/codec.h"
 
 #include "base/clock.h"
@@ -266,6 +266,26 @@ static inline const char *short_number(const char *p, struct number *out)
 
 enum { SHORT_NUMBER_BYTES = 20 };
 
+/* The value that the word ahead stands for: NaN and Infinity as Python writes them, nan, inf and infinity as C does. */
+static bool parse_nonfinite(struct parser *s, double *value)
+{
+	static const struct {
+		const char *word;
+		double value;
+	} words[] = {
+		{ "NaN", (double)NAN },           { "nan", (double)NAN },      { "Infinity", (double)INFINITY },
+		{ "infinity", (double)INFINITY }, { "inf", (double)INFINITY },
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (!parse_word(s, words[i].word))
+			continue;
+		*value = words[i].value;
+		return true;
+	}
+	return false;
+}
+
 static bool parse_number(struct parser *s, struct number *out)
 {
 	const char *from = s->p, *fraction;
@@ -279,12 +299,8 @@ static bool parse_number(struct parser *s, struct number *out)
 	from = s->p;
 	negative = take(s, '-');
 	*out = (struct number){ .negative = negative };
-	if (parse_word(s, "Infinity")) {
-		out->value = negative ? -INFINITY : INFINITY;
-		return true;
-	}
-	if (!negative && parse_word(s, "NaN")) {
-		out->value = NAN;
+	if (parse_nonfinite(s, &out->value)) {
+		out->value = negative ? -out->value : out->value;
 		return true;
 	}
 	if (s->end - s->p >= 2 && *s->p == '0' && is_digit(s->p[1]))
@@ -488,26 +504,37 @@ static enum phase phase_of(const struct path *t, struct slice text)
 	return slice_is(text, "prefill") ? PHASE_PREFILL : slice_is(text, "decode") ? PHASE_DECODE : PHASE_UNKNOWN;
 }
 
+/* Lines with the structure of this one need the parser. */
+static void forbid_shape(struct parser *s)
+{
+	if (s->leaves)
+		s->leaves->unfit = true;
+}
+
 /* Stores a number that is written in quotes, as other programs do. */
 static void store_quoted_number(struct parser *s, const struct path *t, struct slice text)
 {
 	struct parser inside = { .p = text.p, .end = text.p + text.n };
 	struct number number;
 
+	forbid_shape(s);
 	if (parse_number(&inside, &number) && inside.p == inside.end)
 		store_number(s, t, &number);
 }
 
+static bool takes_number(const struct path *t)
+{
+	return t->kind == PATH_METRIC || field_specs[t->id].kind == KIND_COUNT ||
+	       field_specs[t->id].kind == KIND_NUMBER ||
+	       (t->id == F_TIMESTAMP && t->reading && t->reading->time != TIME_ISO);
+}
+
 static void store_text(struct parser *s, const struct path *t, struct slice text)
 {
-	if (s->map && (t->kind == PATH_METRIC || field_specs[t->id].kind == KIND_COUNT ||
-		       field_specs[t->id].kind == KIND_NUMBER ||
-		       (t->id == F_TIMESTAMP && t->reading && t->reading->time != TIME_ISO))) {
+	if (takes_number(t)) {
 		store_quoted_number(s, t, text);
 		return;
 	}
-	if (t->kind != PATH_FIELD)
-		return;
 	switch (field_specs[t->id].kind) {
 	case KIND_TIME:
 		s->has_time = time_parse(text, &s->out->time_us);
@@ -528,6 +555,17 @@ static void store_text(struct parser *s, const struct path *t, struct slice text
 	default:
 		break;
 	}
+}
+
+/* Stores a number, or an id that is one. */
+static void store_digits(struct parser *s, const struct path *t, struct slice digits, struct number *number)
+{
+	if (t->kind == PATH_METRIC || field_specs[t->id].kind != KIND_TEXT) {
+		store_number(s, t, number);
+		return;
+	}
+	forbid_shape(s);
+	store_text(s, t, digits);
 }
 
 static void note_leaf(struct parser *s, enum leaf_kind kind, const char *from, const char *to, const struct path *path)
@@ -602,7 +640,7 @@ static inline const char *parse_plain_value(struct parser *s, const char *p, con
 		return NULL;
 	note_leaf(s, LEAF_NUMBER, p, next, at);
 	if (known)
-		store_number(s, at, &number);
+		store_digits(s, at, (struct slice){ p, (size_t)(next - p) }, &number);
 	return next;
 }
 
@@ -683,7 +721,7 @@ static bool parse_number_value(struct parser *s, const struct path *at)
 	if (isfinite(number.value)) /* others count as non-finite; lines with them have their own shapes */
 		note_leaf(s, LEAF_NUMBER, from, s->p, at);
 	if (at && at->kind != PATH_OBJECT)
-		store_number(s, at, &number);
+		store_digits(s, at, (struct slice){ from, (size_t)(s->p - from) }, &number);
 	return true;
 }
 
@@ -840,7 +878,9 @@ static bool parse_value(struct parser *s, const struct path *at, int depth)
 	case 'f':
 		return parse_word(s, "false");
 	case 'n':
-		return parse_word(s, "null");
+		if (parse_word(s, "null"))
+			return true;
+		return parse_number_value(s, at); /* nan */
 	default:
 		return parse_number_value(s, at);
 	}

@@ -25,7 +25,7 @@ struct leaf {
 
 struct leaves {
 	size_t n;
-	bool unfit; /* there are too many */
+	bool unfit; /* there are too many, or one that only the parser reads rightly */
 	struct leaf leaf[LEAVES_MAX];
 };
 

@@ -134,6 +134,7 @@ static void reasons(struct buf *out, const struct page *p)
 	buf_str(out, "</p>");
 	count_told(out, p, p->f->skipped_lines, TEXT_PAGE_SKIPPED_WHY);
 	count_told(out, p, p->f->missing_records, TEXT_PAGE_MISSING_WHY);
+	count_told(out, p, p->f->doubled_records, TEXT_PAGE_DOUBLED_WHY);
 	buf_str(out, "</div>");
 	buf_free_into(&sentence, out);
 }

@@ -68,6 +68,7 @@ static void put_input(struct json *out, const struct findings *f)
 	jw_put_u64(out, "records", f->records);
 	report_json_skipped(out, f);
 	jw_put_u64(out, "missing_records", f->missing_records);
+	jw_put_u64(out, "doubled_records", f->doubled_records);
 	jw_end(out);
 }
 

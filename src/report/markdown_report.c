@@ -136,6 +136,8 @@ static void input(struct md *md, const struct findings *f)
 	said_of_sessions(md, f, TEXT_PAGE_STRATEGY, session_strategy);
 	if (f->missing_records)
 		count_line(md, TEXT_TERM_MISSING_COUNT, f->missing_records);
+	if (f->doubled_records)
+		count_line(md, TEXT_PAGE_DOUBLED_WHY, f->doubled_records);
 }
 
 static void metrics(struct md *md, const char *title, const struct summary s[METRIC_COUNT])

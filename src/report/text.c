@@ -50,6 +50,8 @@ static void put_amounts(struct term *t, const struct findings *f)
 		say(&line, t, f->skipped_lines, TEXT_TERM_SKIPPED_COUNT);
 	if (f->missing_records)
 		say(&line, t, f->missing_records, TEXT_TERM_MISSING_COUNT);
+	if (f->doubled_records)
+		say(&line, t, f->doubled_records, TEXT_TERM_DOUBLED_COUNT);
 	say(&line, t, f->records, TEXT_TERM_RECORDS);
 	say(&line, t, f->tokens, TEXT_TERM_TOKENS);
 	say(&line, t, f->sessions_total, TEXT_TERM_SESSION_COUNT);
@@ -172,6 +174,24 @@ static void put_metric(struct term *t, enum metric_id m, const struct summary *s
 	term_newline(t);
 }
 
+/* Values that are in no figure above. */
+static void put_nonfinite(struct term *t, const struct findings *f)
+{
+	struct buf list = { 0 }, line = { 0 };
+	char count[TERM_TEXT];
+
+	for (int m = 0; m < METRIC_COUNT; m++)
+		if (f->metric[m].nonfinite)
+			buf_printf(&list, "%s%s (%s)", list.used ? ", " : "", metric_specs[m].id,
+				   term_count(count, f->metric[m].nonfinite));
+	if (list.used) {
+		text_fill(&line, t->lang, TEXT_TERM_NONFINITE, buf_text(&list));
+		term_wrap(t, TINT_DIM, buf_text(&line), INDENT);
+	}
+	buf_free_into(&list, t->out);
+	buf_free_into(&line, t->out);
+}
+
 static void put_metrics(struct term *t, const struct findings *f)
 {
 	term_heading(t, TEXT_TERM_METRICS, NULL);
@@ -183,6 +203,7 @@ static void put_metrics(struct term *t, const struct findings *f)
 	for (int m = 0; m < METRIC_COUNT; m++)
 		if (f->metric[m].count || f->metric[m].nonfinite)
 			put_metric(t, (enum metric_id)m, &f->metric[m]);
+	put_nonfinite(t, f);
 }
 
 /* --- over time --------------------------------------------------------------------- */

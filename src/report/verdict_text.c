@@ -136,7 +136,10 @@ void verdict_sentence(struct buf *out, const struct findings *f, enum lang lang)
 	char all[TERM_TEXT];
 
 	if (!f->records && d->cause == CAUSE_NOT_ENOUGH) {
-		buf_str(out, text(f->filtered ? TEXT_VERDICT_FILTERED : TEXT_VERDICT_EMPTY, lang));
+		if (f->skipped_lines && !f->filtered)
+			text_fill(out, lang, TEXT_VERDICT_UNREAD, term_count(all, f->skipped_lines));
+		else
+			buf_str(out, text(f->filtered ? TEXT_VERDICT_FILTERED : TEXT_VERDICT_EMPTY, lang));
 		return;
 	}
 	if (j->verdict == VERDICT_HEALTHY) {

@@ -94,6 +94,14 @@ static size_t mutate(char *line, size_t n)
 					      "NaN",
 					      "Infinity",
 					      "-Infinity",
+					      "nan",
+					      "-nan",
+					      "inf",
+					      "-infinity",
+					      "nane",
+					      "\"12.5\"",
+					      "\"nan\"",
+					      "\"7 \"",
 					      "null",
 					      "true",
 					      "\"x\"",
@@ -508,6 +516,10 @@ static void troubles_of_lines_in_any_order_are_seen(void **state)
 		"\"accuracy\":{\"quant_kl_nats\":NaN}",
 		"\"accuracy\":{\"quant_kl_nats\":-Infinity}",
 		"\"accuracy\":{\"quant_kl_nats\":null}",
+		"\"accuracy\":{\"quant_kl_nats\":nan}",
+		"\"accuracy\":{\"quant_kl_nats\":-inf}",
+		"\"accuracy\":{\"quant_kl_nats\":\"nan\"}",
+		"\"accuracy\":{\"logits_entropy\":\"5\"}",
 		"\"accuracy\":{\"quant_kl_nats\":}",
 		"\"accuracy\":{\"quant_kl_nats\":\"1\"}",
 		"\"accuracy\":{\"quant_kl_nats\":-12.5}",
@@ -562,6 +574,9 @@ static void troubles_of_lines_in_any_order_are_seen(void **state)
 		"\"sequence_length\":x",
 		"\"sequence_length\":7",
 		"\"session_id\":x",
+		"\"session_id\":7",
+		"\"metadata\":{\"model_name\":7}",
+		"\"metadata\":{\"chunk_len\":\"256\"}",
 		"\"session_id\":\"b\"",
 		"\"timestamp\":\"2025-09-11T12:34:56.789Z\"",
 		"\"metadata\":{\"chunk_len\":257}",
@@ -800,6 +815,33 @@ static void decimals_become_the_nearest_double(void **state)
 	}
 }
 
+/* Numbers in quotes, ids without, and NaN as C prints it: in a first line, and in one like the line before. */
+static void other_writers_forms_are_read(void **state)
+{
+	struct record_decoder d = { 0 };
+
+	(void)state;
+	for (int repeat = 0; repeat < 3; repeat++) {
+		char line[LINE_MAX_BYTES];
+		struct record r;
+		int n = snprintf(line, sizeof line,
+				 "{\"timestamp\":\"2025-09-11T12:34:56Z\",\"session_id\":%d,\"event_type\":"
+				 "\"inference_step\",\"sequence_length\":\"%d\",\"performance\":{\"token_latency_ms\":"
+				 "\"%d.5\"},\"accuracy\":{\"logits_entropy\":%snan,\"surprisal_nats\":\"-inf\"},"
+				 "\"token_count\":\"1\"}",
+				 7 + repeat, 3 + repeat, 20 + repeat, repeat == 1 ? "-" : "");
+		char id[2] = { (char)('7' + repeat), 0 };
+
+		assert_int_equal(record_decode(&d, (struct slice){ line, (size_t)n }, &r), DECODE_OK);
+		assert_true(slice_is(fields_text(r.session, F_SESSION_ID), id));
+		assert_int_equal(r.sequence_length, 3 + repeat);
+		assert_int_equal(r.token_count, 1);
+		assert_true(r.metric[M_TOKEN_LATENCY_MS] == 20.5 + repeat);
+		assert_true(r.nonfinite == (metric_bit(M_LOGITS_ENTROPY) | metric_bit(M_SURPRISAL_NATS)));
+	}
+	record_decoder_free(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -813,6 +855,7 @@ int main(void)
 		cmocka_unit_test(full_doubles_in_runs_are_the_nearest),
 		cmocka_unit_test(counts_that_cannot_be_exact_are_refused_in_runs_too),
 		cmocka_unit_test(decimals_become_the_nearest_double),
+		cmocka_unit_test(other_writers_forms_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

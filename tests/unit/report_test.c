@@ -234,7 +234,7 @@ static void json_has_the_published_keys_in_order(void **state)
 	(void)state;
 	KEYS(j, "input", "span", "metrics", "sessions", "sessions_total", "anomalies", "verdict", "verdict_text");
 	KEYS(json_object_get(j, "input"), "files", "bytes", "lines", "records", "skipped_lines", "skipped",
-	     "missing_records");
+	     "missing_records", "doubled_records");
 	KEYS(json_array_get(json_object_get(json_object_get(j, "input"), "skipped"), 0), "file", "line", "reason");
 	KEYS(json_object_get(j, "span"), "from", "to");
 	assert_int_equal(json_object_size(json_object_get(j, "metrics")), METRIC_COUNT);
