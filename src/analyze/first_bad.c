@@ -41,7 +41,8 @@ static const uint64_t of_the_model =
 
 void first_bad_nonfinite(struct first_bad *f, const struct record *rec)
 {
-	bool bad = rec->nonfinite & of_the_model || (record_has(rec, M_NONFINITE_LOGITS) && rec->metric[M_NONFINITE_LOGITS] > 0) ||
+	bool bad = rec->nonfinite & of_the_model ||
+		   (record_has(rec, M_NONFINITE_LOGITS) && rec->metric[M_NONFINITE_LOGITS] > 0) ||
 		   (record_has(rec, M_NONFINITE_STATE) && rec->metric[M_NONFINITE_STATE] > 0);
 
 	if (bad)

@@ -114,6 +114,7 @@ static void free_session(struct session *s)
 	free(s->instance);
 	free(s->device);
 	free(s->minutes);
+	missing_free(&s->missing);
 	free(s);
 }
 

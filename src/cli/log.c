@@ -32,13 +32,13 @@ enum line_kind {
 
 static const char *const kind_keys[LINE_KINDS] = { "fine", "torn", "foreign", "double", "lost", "left_out" };
 
-/* The last line number of a session, and how many of its lines are missing. */
+/* The line numbers of a session. */
 struct numbered {
 	uint64_t hash; /* of its id; 0: free */
 	uint64_t is;   /* an id without an instance: the hash of the session that had it last; else 0 */
-	uint64_t last; /* ordinal */
-	uint64_t file; /* in which its first line was last seen */
+	uint64_t file; /* in which its first line was last seen; 0: never */
 	uint64_t steps;
+	bool any;
 	struct missing_track track;
 };
 
@@ -50,7 +50,7 @@ struct trouble {
 };
 
 struct checking {
-	uint64_t lines, count[LINE_KINDS], missing, sessions, unnumbered;
+	uint64_t lines, count[LINE_KINDS], missing, dropped, sessions, unnumbered;
 	uint64_t file;            /* the number of the one being read, from 1 */
 	bool repeated;            /* the line is a session's first one again: fine, and not needed twice in one file */
 	struct numbered *session; /* (room), open addressing; a power of two, four times what is in it */
@@ -134,34 +134,35 @@ static struct numbered *session_of(struct checking *c, const struct record *r)
 
 		c->used += !name->hash;
 		name->hash = alone;
-		name->is = name->steps || name->last ? 0 : hash;
+		name->is = name->any ? 0 : hash;
 	}
 	return s;
 }
 
-/* A line's number must be greater than the last one; a session's first line is repeated once in each file of a log that
- * rotates, wherever that file was when the session came to it. */
+/* A number occurs once, wherever; a session's first line is repeated once in each file of a log that rotates. */
 static bool is_double(struct checking *c, const struct record *r)
 {
 	struct numbered *s = session_of(c, r);
-	bool first_here;
+	bool first, here, fresh;
 
 	c->unnumbered += !r->ordinal;
 	c->repeated = false;
 	c->failed |= !s;
 	if (!s)
 		return false;
-	first_here = r->ordinal == 1 && s->file != c->file;
-	s->file = r->ordinal == 1 ? c->file : s->file;
-	c->repeated = first_here && s->last;
+	first = r->ordinal == 1;
+	here = first && s->file == c->file;
+	c->repeated = first && s->file && !here;
+	s->file = first ? c->file : s->file;
+	s->any = true;
 	if (c->repeated)
 		return false;
-	if (r->ordinal && r->ordinal <= s->last)
+	if (here)
 		return true;
-	s->last = r->ordinal ? r->ordinal : s->last;
 	s->steps += r->event == EVENT_INFERENCE_STEP;
-	missing_event(&s->track, r);
-	return false;
+	fresh = missing_event(&s->track, r);
+	c->failed |= s->track.numbers.failed;
+	return !fresh;
 }
 
 static enum line_kind kind_of(struct checking *c, struct record_decoder *d, struct slice line, const char **reason)
@@ -265,6 +266,8 @@ static int read_all(struct checking *c, struct reader *reader, struct err *err)
 	flush_new(c);
 	for (size_t i = 0; i < c->room; i++)
 		c->missing += missing_count(&c->session[i].track, c->session[i].steps);
+	for (size_t i = 0; i < c->room; i++)
+		c->dropped += c->session[i].track.told;
 	block_free(&b);
 	record_decoder_free(&d);
 	return rc;
@@ -298,6 +301,7 @@ static void say_json(struct buf *to, const struct checking *c)
 	jw_put_u64(&out, "sessions", c->sessions);
 	jw_put_u64(&out, "unnumbered", c->unnumbered);
 	jw_put_u64(&out, kind_keys[LINE_LEFT_OUT], c->count[LINE_LEFT_OUT]);
+	jw_put_u64(&out, "dropped", c->dropped);
 	jw_put_array(&out, "troubles");
 	for (size_t i = 0; i < c->n_troubles; i++) {
 		jw_object(&out);
@@ -322,6 +326,8 @@ static void say_sums(struct buf *out, const struct checking *c, const struct rep
 		  term_count(n[2], c->count[LINE_TORN]), term_count(n[3], c->count[LINE_FOREIGN]),
 		  term_count(n[4], c->count[LINE_DOUBLE]), term_count(n[5], c->count[LINE_LOST]),
 		  term_count(n[6], c->missing), term_count(n[7], c->sessions));
+	if (c->dropped)
+		text_fill(&said, how->lang, TEXT_LOG_DROPPED, term_count(n[0], c->dropped));
 	if (c->unnumbered)
 		text_fill(&said, how->lang, TEXT_LOG_UNNUMBERED, term_count(n[0], c->unnumbered));
 	term_lines(&t, TINT_PLAIN, said.p ? said.p : "");
@@ -425,6 +431,8 @@ static int check_logs(const struct options *opts, bool repair, struct err *err)
 		rc = err_set(err, ERR_VERDICT, "log check: the log is not whole");
 	for (size_t i = 0; i < c.n_troubles; i++)
 		free(c.trouble[i].file);
+	for (size_t i = 0; i < c.room; i++)
+		missing_free(&c.session[i].track);
 	buf_free(&c.pending);
 	free(c.session);
 	read_close(reader);

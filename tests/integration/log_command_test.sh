@@ -40,6 +40,24 @@ says 0 '"double":0' "$rwkvmon" log repair rotated.1.log rotated.2.log -o both.lo
 says 0 '"fine":606,"torn":0,"foreign":0,"double":0,"lost":0,"missing":0,"sessions":2' "$rwkvmon" log check both.log --json
 head -1 other.log >>both.log
 says 1 '"double":1' "$rwkvmon" log check both.log --json
+# In whatever order, a line that is there once is kept; one that is there twice is kept once.
+tac whole.log >backwards.log
+sort -R whole.log >shuffled.log
+cat shuffled.log backwards.log >twice.log
+lines=$(wc -l <whole.log)
+for log in backwards shuffled; do
+	says 0 "\"fine\":$lines,\"torn\":0,\"foreign\":0,\"double\":0,\"lost\":0,\"missing\":0" "$rwkvmon" log check $log.log --json
+	says 0 '"double":0' "$rwkvmon" log repair $log.log -o $log.new.log --json
+	cmp -s $log.log $log.new.log || fail "repair changed the lines of $log.log"
+done
+says 1 "\"fine\":$lines,\"torn\":0,\"foreign\":0,\"double\":$lines,\"lost\":0,\"missing\":0" "$rwkvmon" log check twice.log --json
+says 0 "\"double\":$lines" "$rwkvmon" log repair twice.log -o once.log --json
+cmp -s once.log shuffled.log || fail "repair did not keep each line once"
+# What a gap line reports as lost is told.
+awk 'NR == 50 { sub(/inference_step"/, "gap\",\"dropped\":7") } 1' whole.log >gap.log
+says 0 '"dropped":7' "$rwkvmon" log check gap.log --json
+says 0 "7 records were lost" "$rwkvmon" log check gap.log --lang en
+
 # Where there is no room for the copy, no half of it stays.
 (ulimit -f 40; says 4 "" "$rwkvmon" log repair whole.log -o short.log; exit $failed) || fail "a copy without room"
 [ ! -e short.log ] || fail "half a copy stays"

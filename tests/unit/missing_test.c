@@ -26,8 +26,9 @@ static void holes_between_numbers_are_counted_in_any_order(void **state)
 		{ { 1, 2, 1, 3, 1, 4 }, 6, 0, 0, 0 }, /* each file begins with the session's first line */
 		{ { 2, 3, 2, 3 }, 4, 0, 0, 2 },       /* twice is not missing */
 		{ { 2, 3, 8, 3, 2, 8, 9 }, 7, 0, 4, 3 },
-		{ { 2, 4, 6, 8, 10, 12, 14, 16, 18, 16, 20 }, 11, 0, 9, 1 }, /* more holes than are looked at */
-		{ { 0, 0, 0 }, 3, 0, 0, 0 },                                 /* without numbers */
+		{ { 2, 4, 6, 8, 10, 12, 14, 16, 18, 16, 20 }, 11, 0, 9, 1 },
+		{ { 500, 9, 70, 7, 8, 6, 5, 9 }, 8, 0, 489, 1 },
+		{ { 0, 0, 0 }, 3, 0, 0, 0 }, /* without numbers */
 	};
 
 	(void)state;
@@ -36,13 +37,42 @@ static void holes_between_numbers_are_counted_in_any_order(void **state)
 
 		t.told = cases[i].told;
 		assert_int_equal(missing_count(&t, 4), cases[i].missing);
+		missing_free(&t);
 		for (size_t cut = 0; cut <= cases[i].n; cut++) { /* and in two pieces */
 			t = track_of(cases[i].ordinal, cut);
 			t.told = cases[i].told;
 			missing_rows(&t, cases[i].ordinal + cut, cases[i].n - cut);
 			assert_int_equal(missing_count(&t, 4), cases[i].missing);
 			assert_int_equal(t.doubled, cases[i].doubled);
+			missing_free(&t);
 		}
+	}
+}
+
+/* In any order and with repetitions, as a plain array of flags has it. */
+static void numbers_are_held_exactly(void **state)
+{
+	enum { SPAN = 3000, ADDED = 6000 };
+
+	(void)state;
+	for (uint32_t seed = 1; seed < 60; seed++) {
+		struct number_set s = { 0 };
+		bool there[SPAN] = { false };
+		uint64_t count = 0, base = seed % 3 ? 1 : UINT64_MAX / 4;
+		uint32_t x = seed, spread = seed % 7 ? SPAN : 200, next = seed % 5 ? 0 : SPAN / 2;
+
+		for (int i = 0; i < ADDED; i++) {
+			x = x * 1664525 + 1013904223;
+			next = (x >> 28) < seed % 16 ? (x >> 8) % spread : (next + 1) % SPAN;
+			assert_true(number_set_add(&s, base + next) == !there[next]);
+			count += !there[next];
+			there[next] = true;
+			assert_true(s.count == count);
+		}
+		for (uint32_t n = 0; n < SPAN; n++)
+			assert_true(number_set_add(&s, base + n) == !there[n]);
+		assert_true(s.from == base && s.to == base + SPAN - 1 && s.count == SPAN && !s.failed);
+		number_set_free(&s);
 	}
 }
 
@@ -67,14 +97,19 @@ static void the_end_of_the_session_tells(void **state)
 	assert_int_equal(missing_count(&t, 3), 297);
 	missing_rows(&t, (const uint64_t[]){ 2, 3, 4 }, 3);
 	assert_int_equal(missing_count(&t, 6), 297);
-	t.range[0].from = 3; /* rotation took its beginning */
-	assert_int_equal(missing_count(&t, 3), 0);
+	missing_free(&t);
+	t = (struct missing_track){ 0 };
+	missing_event(&t, &end);
+	missing_rows(&t, (const uint64_t[]){ 3, 4 }, 2); /* rotation took its beginning */
+	assert_int_equal(missing_count(&t, 2), 0);
+	missing_free(&t);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holes_between_numbers_are_counted_in_any_order),
+		cmocka_unit_test(numbers_are_held_exactly),
 		cmocka_unit_test(the_end_of_the_session_tells),
 	};
 
