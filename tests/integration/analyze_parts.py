@@ -90,7 +90,7 @@ def check_refused(rwkvmon, directory, log):
     for at in [20, 21, len(good) - 1] + [rng.randrange(20, len(good)) for _ in range(12)]:
         refused("a bit of byte %d" % at, good[:at] + bytes([good[at] ^ 1 << rng.randrange(8)]) + good[at + 1:], "the part is ")
     refused("more behind the end", good + b"x", "damaged")
-    refused("another version", good[:8] + b"\2" + good[9:], "another version")
+    refused("another version", good[:8] + bytes([good[8] + 1]) + good[9:], "another version")
     refused("another vocabulary", good[:12] + b"\0" * 8 + good[20:], "another version")
     with open(log, "rb") as f:
         refused("a log", f.read(), "no part")

@@ -116,7 +116,7 @@ def check_same_numbers(log, analysis, watched):
     for mine, event in zip(watched["alarms"], reversed(events)):
         for key in keys:
             check(log, "watch says %s %s of an alarm, not %s" % (key, mine[key], event[key]), mine[key] == event[key])
-    measured = {metric for metric in WATCH_METRICS if analysis["metrics"].get(metric)}
+    measured = {metric for metric in WATCH_METRICS if (analysis["metrics"].get(metric) or {"count": 0})["count"]}
     check(log, "watch has the metrics %s, not %s" % (sorted(watched["metrics"]), sorted(measured)), set(watched["metrics"]) == measured)
     for metric, has in watched["metrics"].items():
         known = [analysis["metrics"][metric]] + [phase[metric] for phase in analysis["phases"].values() if phase.get(metric)]
