@@ -1,23 +1,7 @@
 /* decode_known.c - the sessions of a log with their latest fields, in a hash table by name. */
 #include "record/decode_known.h"
 
-#include "base/arena.h"
-#include "record/decode_bytes.h"
-
 #include <stdlib.h>
-
-enum { SESSION_SLOTS = 2 * KNOWN_SESSIONS, CHAINS = 1024 };
-_Static_assert((SESSION_SLOTS & (SESSION_SLOTS - 1)) == 0, "a power of two");
-
-struct known {
-	uint16_t slot[SESSION_SLOTS]; /* 1 + number; 0: free */
-	struct known_session session[KNOWN_SESSIONS];
-	size_t n_sessions, n_fields, n_texts;
-	struct known_fields *fields[CHAINS];
-	struct kept_text *text[CHAINS];
-	struct arena names, kept;
-};
-_Static_assert(KNOWN_SESSIONS < UINT16_MAX, "a number and one fit a slot");
 
 struct known *known_open(void)
 {
@@ -80,46 +64,9 @@ static uint64_t hash_of(struct slice text, uint64_t h)
 	return h;
 }
 
-/* Names differ at their ends. The hash covers all of a name of 8..24 bytes, and the last 24 bytes of a longer one. */
-static inline uint64_t hash_of_name(struct slice id)
+uint64_t known_hash_of_short(struct slice id)
 {
-	const char *last = id.p + id.n - 8;
-	uint64_t h;
-
-	if (id.n < 8)
-		return hash_of(id, 1);
-	h = load8(last) * UINT64_C(0x9e3779b97f4a7c15);
-	if (id.n > 8)
-		h = (h ^ load8(id.n >= 16 ? last - 8 : id.p)) * UINT64_C(0xff51afd7ed558ccd);
-	if (id.n > 16)
-		h = (h ^ h >> 29 ^ load8(id.n >= 24 ? last - 16 : id.p)) * UINT64_C(0xff51afd7ed558ccd);
-	return h ^ h >> 32;
-}
-
-/* Names are nearly always the same, and short. */
-static inline bool same_name(const char *a, const char *b, size_t n)
-{
-	uint64_t apart = 0;
-
-	if (n < 8)
-		return !memcmp(a, b, n);
-	for (size_t i = 0; i + 8 < n; i += 8)
-		apart |= load8(a + i) ^ load8(b + i);
-	return !(apart | (load8(a + n - 8) ^ load8(b + n - 8)));
-}
-
-/* The slot that holds the name, or where it belongs. */
-static inline size_t slot_of(const struct known *k, struct slice id, uint64_t hash)
-{
-	size_t at = hash & (SESSION_SLOTS - 1);
-
-	for (; k->slot[at]; at = (at + 1) & (SESSION_SLOTS - 1)) {
-		const struct known_session *s = &k->session[k->slot[at] - 1];
-
-		if (s->hash == hash && s->id.n == id.n && same_name(s->id.p, id.p, id.n))
-			break;
-	}
-	return at;
+	return hash_of(id, 1);
 }
 
 static bool is_plain(struct slice id)
@@ -139,25 +86,17 @@ static int add_session(struct known *k, struct slice id, uint64_t hash, size_t a
 
 int known_session(struct known *k, struct slice id)
 {
-	uint64_t hash = hash_of_name(id);
-	size_t at = slot_of(k, id, hash);
+	uint64_t hash = known_hash(id);
+	size_t at = known_slot(k, id, hash);
 
 	return k->slot[at] ? k->slot[at] - 1 : add_session(k, id, hash, at);
 }
 
-int known_plain_session(struct known *k, struct slice id)
+struct known_session *known_new_plain(struct known *k, struct slice id, uint64_t hash, size_t at)
 {
-	uint64_t hash = hash_of_name(id);
-	size_t at = slot_of(k, id, hash);
+	int number = is_plain(id) ? add_session(k, id, hash, at) : -1;
 
-	if (k->slot[at])
-		return k->session[k->slot[at] - 1].plain ? k->slot[at] - 1 : -1;
-	return is_plain(id) ? add_session(k, id, hash, at) : -1;
-}
-
-struct known_session *known_by_number(struct known *k, int number)
-{
-	return &k->session[number];
+	return number < 0 ? NULL : known_by_number(k, number);
 }
 
 /* --- fields ----------------------------------------------------------------------- */
@@ -200,7 +139,7 @@ static bool same_fields(const struct field_values *a, const struct field_values 
 struct known_fields *known_fields(struct known *k, const struct field_values *values)
 {
 	uint64_t hash = hash_of_fields(values);
-	struct known_fields **chain = &k->fields[hash % CHAINS], *kf;
+	struct known_fields **chain = &k->fields[hash % KNOWN_CHAINS], *kf;
 
 	for (kf = *chain; kf; kf = kf->chain)
 		if (kf->hash == hash && same_fields(&kf->values, values))
@@ -238,7 +177,7 @@ static uint64_t hash_of_texts(uint32_t shape, const struct slice *text, size_t n
 const struct kept_text *known_text(const struct known *k, uint32_t shape, const struct slice *text, size_t n)
 {
 	uint64_t hash = hash_of_texts(shape, text, n);
-	const struct kept_text *t = k->text[hash % CHAINS];
+	const struct kept_text *t = k->text[hash % KNOWN_CHAINS];
 
 	for (; t; t = t->chain) {
 		bool same = t->hash == hash && t->shape == shape && t->n == n;
@@ -258,12 +197,14 @@ void known_text_add(struct known *k, uint32_t shape, const struct slice *text, s
 
 	if (!t)
 		return;
-	*t = (struct kept_text){ .chain = k->text[hash % CHAINS], .hash = hash, .shape = shape, .fields = fields };
+	*t = (struct kept_text){
+		.chain = k->text[hash % KNOWN_CHAINS], .hash = hash, .shape = shape, .fields = fields
+	};
 	for (; t->n < n; t->n++) {
 		t->text[t->n] = (struct slice){ arena_copy(&k->kept, text[t->n]), text[t->n].n };
 		if (!t->text[t->n].p)
 			return;
 	}
-	k->text[hash % CHAINS] = t;
+	k->text[hash % KNOWN_CHAINS] = t;
 	k->n_texts++;
 }

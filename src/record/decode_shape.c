@@ -319,14 +319,14 @@ static uint64_t fill_sessions(struct taking *t, const struct shape *s, size_t q,
 
 	for (uint64_t left = fits; left; left &= left - 1) {
 		size_t k = (size_t)__builtin_ctzll(left), row = t->row + w->line[k];
-		int number = known_plain_session(t->ss->known, walk_value(s, w, q, k));
+		const struct known_session *of = known_plain_session(t->ss->known, walk_value(s, w, q, k));
 
-		if (number < 0) {
+		if (!of) {
 			fits &= ~(UINT64_C(1) << k);
 			continue;
 		}
-		t->c->who[row] = (uint16_t)number;
-		t->c->session_id[row] = known_by_number(t->ss->known, number)->id;
+		t->c->who[row] = (uint16_t)(of - t->ss->known->session);
+		t->c->session_id[row] = of->id;
 	}
 	return fits;
 }

@@ -49,14 +49,14 @@ static inline uint64_t equal_64(const char *p, char c)
 	return (uint64_t)equal_32(p + 32, c) << 32 | equal_32(p, c);
 }
 
-static inline bool any_in_64(const char *p, char c)
+static inline bool any_in_128(const char *p, char c)
 {
-	const __m256i want = _mm256_set1_epi8(c);
-	__m256i low = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(const void *)p), want);
-	__m256i high = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(const void *)(p + 32)), want);
+	const __m256i *at = (const __m256i *)(const void *)p, want = _mm256_set1_epi8(c);
+	__m256i any = _mm256_setzero_si256();
 
-	low = _mm256_or_si256(low, high);
-	return !_mm256_testz_si256(low, low);
+	for (int i = 0; i < 4; i++)
+		any = _mm256_or_si256(any, _mm256_cmpeq_epi8(_mm256_loadu_si256(at + i), want));
+	return !_mm256_testz_si256(any, any);
 }
 
 static inline __m256i four_texts(const char *base, const uint32_t *start_behind, uint32_t behind)

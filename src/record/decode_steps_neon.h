@@ -51,11 +51,11 @@ static inline bool find_in_32(const char *p, char c, unsigned *n)
 	return false;
 }
 
-static inline bool any_in_64(const char *p, char c)
+static inline bool any_in_128(const char *p, char c)
 {
 	uint8x16_t any = vdupq_n_u8(0);
 
-	for (int i = 0; i < 64; i += 16)
+	for (int i = 0; i < 128; i += 16)
 		any = vorrq_u8(any, vceqq_u8(vld1q_u8((const uint8_t *)p + i), vdupq_n_u8((uint8_t)c)));
 	return vmaxvq_u8(any) != 0;
 }

@@ -45,11 +45,11 @@ static inline bool find_in_32(const char *p, char c, unsigned *n)
 	return false;
 }
 
-static inline bool any_in_64(const char *p, char c)
+static inline bool any_in_128(const char *p, char c)
 {
 	uint64_t any = 0;
 
-	for (int i = 0; i < 64; i += 8)
+	for (int i = 0; i < 128; i += 8)
 		any |= equal_8(p + i, c);
 	return any;
 }

@@ -4,7 +4,7 @@
  *   piece's text
  * - find_in_32(p, c, &n): the position n of the first byte c among 32; false: there is none
  * - equal_64(p, c): a bit for each of 64 bytes that is c
- * - any_in_64(p, c): is one of them c?
+ * - any_in_128(p, c): is one of 128 bytes c?
  * - LANES, short_numbers(base, start, start_behind, behind, decimals, out): parses LANES numbers of 1..8 characters
  * that begin at start and end `behind` bytes before start_behind: digits, optionally with a point between two of them,
  *   times 10^decimals. Returns bits of the valid ones that have no more digits after the point than that
@@ -270,10 +270,11 @@ static inline size_t walk_find_body(const char *p, const char *end, uint32_t *to
 	for (; at < end && n < most; at += 64) {
 		uint64_t ends;
 
-		if (!any_in_64(at, '\n'))
-			continue;
+		while (end - at >= 128 && !any_in_128(at, '\n'))
+			at += 128;
+		if (at >= end)
+			break;
 		ends = equal_64(at, '\n');
-
 		if (end - at < 64)
 			ends &= (UINT64_C(1) << (end - at)) - 1;
 		for (; ends && n < most; ends &= ends - 1)

@@ -427,13 +427,14 @@ void judge_learning(struct judging *s, const struct scope *scope, struct judged_
 /* Do all n rows fit the rule's phase, and is their multiple known? */
 static bool all_are_taken(const struct plan_plain *p, const uint8_t *phase, const double *times, size_t n)
 {
-	uint8_t unfit = 0;
+	const uint8_t any = PHASE_UNKNOWN, wanted = (uint8_t)p->phase;
 	uint64_t unknown = 0;
+	uint8_t unfit = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		unfit |= (uint8_t)!phase_fits((enum phase)phase[i], p->phase);
+	for (size_t i = 0; i < n && wanted != any; i++)
+		unfit |= (phase[i] != any) & (phase[i] != wanted);
+	for (size_t i = 0; i < n; i++)
 		unknown |= times[i] != times[i];
-	}
 	return !unfit && !unknown;
 }
 

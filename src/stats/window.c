@@ -112,7 +112,7 @@ void window_push_many(struct window *w, const double *value, size_t n)
 
 	value += left_out;
 	n -= left_out;
-	bytes = bytes_for(w->scale, value, n);
+	bytes = w->bytes == sizeof *value ? w->bytes : bytes_for(w->scale, value, n);
 	if (bytes > w->bytes && !widen(w, bytes))
 		return;
 	w->next = (uint16_t)((w->next + left_out) % w->cap);
