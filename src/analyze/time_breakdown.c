@@ -456,16 +456,17 @@ static void settle(struct time_book *b, struct time_progress *t, const struct ti
 	}
 }
 
-/* The part of calls that began at that time; NULL when memory is out. */
+/* The part of calls of which the first one takes so long (NAN: unknown) up to that time; NULL when memory is out. */
 static inline struct time_part *part_now(struct time_book *b, struct time_progress *t, const struct time_owner *who,
-					 int64_t begin_us)
+					 int64_t time_us, double ms)
 {
 	struct time_part *p = part_at(b, t);
 	struct time_process *process = p ? &b->process[t->process - 1] : NULL;
 
 	if (!p)
 		return NULL;
-	process->begin_us = process->begin_us ? process->begin_us : begin_us;
+	if (!process->begin_us)
+		process->begin_us = time_us - (isfinite(ms) ? (int64_t)(1e3 * ms) : 0);
 	if (__builtin_expect(b->place[t->part - 1].process == t->process, 1))
 		return p;
 	settle(b, t, who);
@@ -801,6 +802,11 @@ static double call_ms(const struct columns *c, size_t row, bool chunk_is_call)
 	return ms >= 0 && ms < 1e9 ? ms : (double)NAN;
 }
 
+static double of_each(double ms, uint32_t tokens)
+{
+	return tokens > 1 ? ms / tokens : ms;
+}
+
 static struct time_call call_of(const struct time_progress *t, const struct columns *c, size_t row)
 {
 	double times = times_of_token(c, row);
@@ -811,7 +817,7 @@ static struct time_call call_of(const struct time_progress *t, const struct colu
 	call.prefill = c->phase[row] == PHASE_PREFILL || (c->phase[row] == PHASE_UNKNOWN && tokens > 1);
 	call.goes_on = goes_on_at_once(t, c, row, at_least_one(tokens));
 	if (!call.prefill && !isnan(call.ms)) {
-		const double each = call.ms / at_least_one(tokens);
+		const double each = of_each(call.ms, tokens);
 
 		call.ln = log(each > 1e-6 ? each : 1e-6);
 		call.batch_ln = streams_ln(c, row);
@@ -848,7 +854,7 @@ static void add_prefill(struct time_part *p, uint32_t tokens, double ms)
 
 static void add_decode(struct time_part *p, struct stretch *s, const struct time_call *call, uint32_t tokens)
 {
-	double each = tokens > 1 ? call->ms / tokens : call->ms;
+	double each = of_each(call->ms, tokens);
 
 	p->decode_calls++;
 	p->decode_tokens += tokens;
@@ -874,7 +880,7 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const str
 	const struct time_call *call = &b->call[row];
 	const uint32_t tokens = at_least_one(call->tokens);
 	const int64_t time_us = c->time_us[row];
-	struct time_part *p = part_now(b, t, &t->who, time_us - (isfinite(call->ms) ? (int64_t)(1e3 * call->ms) : 0));
+	struct time_part *p = part_now(b, t, &t->who, time_us, call->ms);
 	struct stretch *s = p ? stretch_now(p) : NULL;
 	struct time_process *process;
 
@@ -950,7 +956,7 @@ static void take_sizes(struct sizes *to, const struct time_summed *sums)
 void time_breakdown_take(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			 const struct time_summed *sums)
 {
-	struct time_part *p = enter(b, t, who, NULL) ? part_now(b, t, who, sums->from_us) : NULL;
+	struct time_part *p = enter(b, t, who, NULL) ? part_now(b, t, who, sums->from_us, NAN) : NULL;
 	struct stretch *s = p && !b->failed ? stretch_now(p) : NULL;
 
 	b->failed |= !s;

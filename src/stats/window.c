@@ -19,28 +19,26 @@ void window_close(struct window *w)
 	w->n = w->next = w->bytes = 0;
 }
 
-/* The nearest whole number; of one that has no fraction any more, itself. */
+/* The nearest whole number, if it is below 2^51 in size; else one that is as large. */
 static inline double whole_of(double x)
 {
 	const double shift = 0x1.8p52;
 
-	return fabs(x) < 0x1p51 ? x + shift - shift : x;
+	return x + shift - shift;
 }
 
 static size_t bytes_for(double scale, const double *value, size_t n)
 {
-	double most = 0;
-	bool exact = scale > 0;
+	uint64_t apart = !(scale > 0), beyond_two = 0, beyond_three = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		double whole = whole_of(value[i] * scale);
 
-		exact &= whole / scale == value[i];
-		most = fabs(whole) > most ? fabs(whole) : most;
+		apart |= whole / scale != value[i];
+		beyond_two |= fabs(whole) > INT16_MAX;
+		beyond_three |= fabs(whole) > MOST_IN_THREE;
 	}
-	if (!exact || most > MOST_IN_THREE)
-		return sizeof(double);
-	return most > INT16_MAX ? THREE : sizeof(int16_t);
+	return apart || beyond_three ? sizeof(double) : beyond_two ? THREE : sizeof(int16_t);
 }
 
 static int32_t three_bytes(const uint8_t *v)
