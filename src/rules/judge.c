@@ -327,17 +327,20 @@ static inline uint32_t far_with(const struct seen *seen, const struct plan_plain
 	return seen->n_far + comes - (v->n == v->cap && beyond(window_oldest(v), p->above, p->below));
 }
 
-/* No window of a rule that learns plainly holds a value that is far, and no such rule's alarm is on. */
-static inline bool none_is_near(const struct judging *s)
+/* Which rows need not be judged: no alarm of a rule that learns plainly is on, and its window holds too few values that
+ * are far. */
+static void find_spare(struct judging *s)
 {
-	uint32_t near = 0;
-
+	s->skips = s->plan->skips;
+	s->spare = UINT32_MAX;
 	for (size_t i = 0; i < s->plan->n_plain; i++) {
 		const struct plan_plain *p = &s->plan->plain[i];
+		const size_t far = s->seen[p->window].n_far;
 
-		near |= s->seen[p->window].n_far | (uint32_t)rule_mask_has(&s->busy, p->rule);
+		s->skips &= far < p->far_least && !rule_mask_has(&s->busy, p->rule);
+		if (s->skips && p->far_least - 1 - far < s->spare)
+			s->spare = (uint32_t)(p->far_least - 1 - far);
 	}
-	return !near;
 }
 
 /* The rules that learn plainly: most rows only go into their windows. */
@@ -368,7 +371,7 @@ static inline void judge_plainly(struct judging *s, const struct judged_rows *on
 		seen->n_far = (uint16_t)far;
 		window_push(&seen->values, normal->times);
 	}
-	s->skips = plan->skips && none_is_near(s);
+	find_spare(s);
 }
 
 /* The other rules that learn. */
@@ -438,27 +441,36 @@ static bool all_are_taken(const struct plan_plain *p, const uint8_t *phase, cons
 	return !unfit && !unknown;
 }
 
+_Static_assert((int)RANGE_MOST <= (int)WINDOW_MAX, "rows that wait are at most a window");
+
 static void catch_up(struct judging *s, const struct plan_plain *p, const double *times, const struct learned_rows *l)
 {
 	const uint8_t *phase = l->rows->phase + s->waits_from;
 	const uint64_t *have = l->rows->have + s->waits_from;
-	double v[RANGE_MOST];
+	struct seen *seen = &s->seen[p->window];
+	double v[WINDOW_MAX];
 	size_t n = 0;
 
 	if (all_are_taken(p, phase, times, s->n_waits)) {
-		s->compared += s->n_waits;
-		window_push_many(&s->seen[p->window].values, times, s->n_waits);
-		return;
-	}
-	for (size_t i = 0; i < s->n_waits; i++) {
-		if (!phase_fits((enum phase)phase[i], p->phase))
-			continue;
-		v[n] = times[i];
-		n += isnan(times[i]) ? 0 : 1;
-		s->silent += isnan(times[i]) && have[i] >> p->metric & 1;
+		n = s->n_waits;
+		window_push_many(&seen->values, times, n);
+	} else {
+		for (size_t i = 0; i < s->n_waits; i++) {
+			if (!phase_fits((enum phase)phase[i], p->phase))
+				continue;
+			v[n] = times[i];
+			n += isnan(times[i]) ? 0 : 1;
+			s->silent += isnan(times[i]) && have[i] >> p->metric & 1;
+		}
+		window_push_many(&seen->values, v, n);
 	}
 	s->compared += n;
-	window_push_many(&s->seen[p->window].values, v, n);
+	if (!s->far_waits && !seen->n_far)
+		return;
+	window_copy(&seen->values, v);
+	seen->n_far = 0;
+	for (size_t i = 0; i < seen->values.n; i++)
+		seen->n_far = (uint16_t)(seen->n_far + beyond(v[i], p->above, p->below));
 }
 
 void judge_catch_up(struct judging *s, const struct learned *learned, const struct learned_rows *l)
@@ -470,4 +482,6 @@ void judge_catch_up(struct judging *s, const struct learned *learned, const stru
 			catch_up(s, p, l->times + learned_number(learned, p->metric) * COLUMNS_ROWS + s->waits_from, l);
 	}
 	s->n_waits = 0;
+	s->far_waits = false;
+	find_spare(s);
 }

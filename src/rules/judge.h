@@ -54,9 +54,11 @@ static inline void rule_mask_put(struct rule_mask *m, size_t rule, bool in)
 /* What one session has of a plan. */
 struct judging {
 	const struct plan *plan;
-	bool skips;                       /* rows of which no value is far are only learned */
-	size_t waits_from, n_waits;       /* rows that have been, and are not in the windows of those rules yet */
-	struct seen *seen;                /* (plan->n_windows) */
+	bool skips;                 /* rows are only learned, unless more than … */
+	uint32_t spare;             /* … so many of them have values that are far for rules that learn plainly */
+	bool far_waits;             /* a row that waits has one */
+	size_t waits_from, n_waits; /* rows that have been, and are not in the windows of those rules yet */
+	struct seen *seen;          /* (plan->n_windows) */
 	struct rule_mask learning, plain; /* that are judged: those that learn, but not plainly; those that do not */
 	struct rule_mask busy;            /* firing, or violated for less time than they have to be */
 	struct rule_mask resting;         /* by their pace, at any of these times */
@@ -111,9 +113,9 @@ static inline bool judge_skips(struct judging *s, const struct scope *scope, con
 	const struct learned *learned = scope->of;
 	struct level *level[METRIC_COUNT];
 	double value[METRIC_COUNT];
-	bool far = !s->skips;
+	bool far = false;
 
-	for (size_t i = 0; i < learned->n_metrics && !far; i++) {
+	for (size_t i = 0; i < learned->n_metrics && s->skips; i++) {
 		enum metric_id m = (enum metric_id)learned->metric[i];
 		double times;
 
@@ -121,12 +123,14 @@ static inline bool judge_skips(struct judging *s, const struct scope *scope, con
 		value[i] = l->log->have[row] >> m & 1 ? l->log->value[m][row] : (double)NAN;
 		times = level_is_known(level[i]) ? value[i] / level[i]->normal : (double)NAN;
 		l->times[i * COLUMNS_ROWS + as] = times;
-		far = beyond(times, s->plan->far[m].above, s->plan->far[m].below);
+		far |= beyond(times, s->plan->far[m].above, s->plan->far[m].below);
 	}
-	if (s->n_waits && (far || s->waits_from + s->n_waits != as || s->n_waits == RANGE_MOST))
+	if (s->n_waits && ((far && !s->spare) || s->waits_from + s->n_waits != as || s->n_waits == RANGE_MOST))
 		judge_catch_up(s, learned, l);
-	if (far)
+	if (!s->skips || (far && !s->spare))
 		return false;
+	s->spare -= far;
+	s->far_waits |= far;
 	s->waits_from = s->n_waits++ ? s->waits_from : as;
 	for (size_t i = 0; i < learned->n_metrics; i++)
 		if (level[i])

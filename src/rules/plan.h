@@ -88,7 +88,7 @@ struct plan {
 	const uint16_t *ordered;                /* (n_ordered) windows of other rules that learn */
 	size_t n_rules, n_conditions, n_windows, n_plain, n_ordered;
 	size_t n_learning; /* rules that learn, but not plainly */
-	bool skips;        /* all rules that learn do so plainly, and look at no row while none is far */
+	bool skips;        /* all rules that learn do so plainly, and look at no row while too few are far */
 	struct limits_now
 		far[METRIC_COUNT]; /* multiples of what is normal beyond none of these are far for no such rule */
 	size_t n_ahead, n_unusual, n_beyond, n_limits, n_collapses;
