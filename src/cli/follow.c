@@ -7,6 +7,7 @@
 #include "cli/follow_known.h"
 #include "read/read.h"
 #include "read/sources.h"
+#include "read/texts.h"
 #include "spec/skipped.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ enum {
 	SLOW_PAUSE_MS = 500,
 	SCANS_GONE = 3,
 	SCANS_COPY = 3,     /* a copy that is there so long is none that rotation makes just now */
+	SCANS_PATIENT = 60, /* … and is still to be compared with another one that cannot be read to its end */
 	SCANS_FOLDERS = 60, /* from one search for folders with logs to the next */
 	TROUBLES_MAX = 64,
 	LEFT_OUT_MAX = 1024, /* reported entries of directories */
@@ -289,6 +291,8 @@ static void note_size(const struct follow *f, struct known *k, off_t size)
 	if (size == k->seen_size)
 		return;
 	k->seen_size = size;
+	k->is_copy = false;
+	k->scans_copy = 0;
 	k->seen_turn = f->turn;
 }
 
@@ -329,8 +333,41 @@ static void tell_left_out(struct follow *f, const struct sources *found, const c
 	tell(f, &err);
 }
 
+/* All of it was read, and nothing came since. */
+static bool is_read(const struct known *k)
+{
+	struct stat st;
+
+	return !k->more && !(k->fd >= 0 ? fstat(k->fd, &st) : stat(k->path, &st)) && st.st_size == k->size;
+}
+
+/* Both texts are compared: a copy is left alone, what is longer is read from there on, and what goes on in another way
+ * from its beginning. */
+static void settle_copy(struct follow *f, struct known *k)
+{
+	const int ours = open(k->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const int theirs = open(k->twin->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	enum texts_relation is = TEXTS_FIRST_IN_IT;
+
+	if (ours >= 0 && theirs >= 0)
+		is = texts_compare(ours, theirs);
+	if (ours >= 0)
+		close(ours);
+	if (theirs >= 0)
+		close(theirs);
+	if (!is_read(k->twin))
+		return; /* it may have been truncated meanwhile */
+	k->is_copy = is == TEXTS_FIRST_IN_IT;
+	if (is == TEXTS_SECOND_IN_IT)
+		known_part(k);
+	else if (is == TEXTS_DIFFER)
+		known_is_no_copy(k);
+	else
+		tell_one_left_out(f, k->path, skipped_specs[SKIPPED_FILE_COPY].text[LANG_EN]);
+}
+
 /* One that rotation makes is a copy for a moment only: what it was copied from is truncated, or goes. */
-static void tell_copies(struct follow *f)
+static void settle_copies(struct follow *f)
 {
 	const unsigned long_enough = f->how.once ? 1 : SCANS_COPY;
 
@@ -338,8 +375,8 @@ static void tell_copies(struct follow *f)
 		struct known *k = f->known.file[i];
 
 		k->scans_copy = k->twin ? k->scans_copy + 1 : 0;
-		if (k->scans_copy == long_enough)
-			tell_one_left_out(f, k->path, skipped_specs[SKIPPED_FILE_COPY].text[LANG_EN]);
+		if (k->twin && !k->is_copy && k->scans_copy >= long_enough && is_read(k->twin))
+			settle_copy(f, k);
 	}
 }
 
@@ -430,18 +467,24 @@ static void scan(struct follow *f)
 		tell_left_out(f, &found, f->names[i]);
 		sources_free(&found);
 	}
-	tell_copies(f);
+	settle_copies(f);
 	leave_gone(f);
 	atomic_store(&f->n_files, f->known.n + f->n_streams);
 }
 
-/* A file that was not reached yet counts as read to its end where it does not grow any more. */
+static bool is_unsettled(const struct known *k)
+{
+	return k->twin && !k->is_copy && k->scans_copy < SCANS_PATIENT;
+}
+
+/* A file that was not reached yet counts as read to its end where it does not grow any more; what may be a copy has to
+ * be compared first. */
 static bool is_more(const struct follow *f)
 {
 	bool more = false;
 
 	for (size_t i = 0; i < f->known.n; i++)
-		more |= f->known.file[i]->more;
+		more |= f->known.file[i]->more || (f->how.once && is_unsettled(f->known.file[i]));
 	return more;
 }
 

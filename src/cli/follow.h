@@ -2,8 +2,9 @@
  *
  * One thread finds files that have grown and reads them; of an unchanged file, only a few words are kept in memory. A
  * file is known by device and inode, and by its first bytes: what rotation renames, copies (copytruncate) or compresses
- * is not read a second time, and what is truncated is read from its beginning, however much it has grown since. A file
- * that is gone is read to its end and forgotten.
+ * is not read a second time, and what is truncated is read from its beginning, however much it has grown since. A copy
+ * that stays is compared as a whole: what it has beyond the other one is read, and a copy that has nothing is told. A
+ * file that is gone is read to its end and forgotten.
  *
  * Ownership  follow_open creates, follow_close stops the threads and destroys.
  * Threads    `take` is called from the thread that reads, and from one for each pipe that was named.

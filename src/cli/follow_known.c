@@ -176,6 +176,12 @@ void known_part(struct known *k)
 	k->twin = NULL;
 }
 
+void known_is_no_copy(struct known *k)
+{
+	k->at = (struct read_place){ 0 };
+	k->twin = NULL;
+}
+
 struct known *known_add(struct known_list *l, const char *path, const struct stat *st, int fd)
 {
 	struct known *k = calloc(1, sizeof *k), **grown;

@@ -33,6 +33,7 @@ struct known {
 	bool more; /* the last turn left some of it */
 	unsigned scans_gone;
 	unsigned scans_copy; /* for so many it has been another one's copy */
+	bool is_copy;        /* of its twin, as a whole: the texts were compared */
 	bool told;           /* that it cannot be read */
 	bool last;           /* its name is gone: what waits for the rest of a line is given out */
 	struct read_place at;
@@ -72,8 +73,11 @@ struct known *known_add(struct known_list *l, const char *path, const struct sta
 /* Looks at the beginning of a file that was short when it was last looked at: it may be that of another one. */
 void known_look_again(struct known_list *l, struct known *k, int fd);
 
-/* It has become longer than what it was copied from, and all of that one was read: goes on there. */
+/* It is longer than what it was copied from, and all of that one was read: goes on there. */
 void known_part(struct known *k);
+
+/* It only begins like its twin: it is read from its beginning. */
+void known_is_no_copy(struct known *k);
 
 /* The file begins again. */
 void known_restart(struct known_list *l, struct known *k, int fd);

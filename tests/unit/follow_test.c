@@ -66,7 +66,7 @@ static struct follow *begin(char path[200], const char *name, struct slice bytes
 
 static void put_frame(struct buf *to, const char *text)
 {
-	char frame[500];
+	char frame[20000];
 	const size_t n = ZSTD_compress(frame, sizeof frame, text, strlen(text), 1);
 
 	assert_false(ZSTD_isError(n));
@@ -123,12 +123,65 @@ static void what_waits_in_a_file_that_goes_is_read(void **state)
 	follow_close(f);
 }
 
+static void put_lines(struct buf *to, int from, int n)
+{
+	for (int i = from; i < from + n; i++)
+		buf_printf(to,
+			   "{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"session_id\":\"s\",\"event_type\":"
+			   "\"inference_step\","
+			   "\"sequence_length\":%d}\n",
+			   i);
+}
+
+/* Beside a log, a compressed one that begins with the same lines: its lines that are not in the log count, and no
+ * others, whatever comes behind the beginning by which both are known. */
+static void a_copy_is_left_out_and_what_goes_on_is_read(void **state)
+{
+	enum { LINES = 60 };
+	static const struct {
+		int same, more; /* lines of the other one: of the log's, and others */
+		size_t rows;
+		bool told;
+	} others[] = {
+		{ LINES, 0, LINES, true },                          /* a copy */
+		{ LINES / 2, 0, LINES, true },                      /* made earlier */
+		{ LINES, LINES, 2 * LINES, false },                 /* it has gone on there */
+		{ LINES / 2, LINES, LINES + LINES * 3 / 2, false }, /* another log that begins alike */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		struct buf log = { 0 }, other = { 0 }, packed = { 0 };
+		char path[200], second[200];
+		struct follow *f;
+
+		put_lines(&log, 0, LINES);
+		put_lines(&other, 0, others[i].same);
+		put_lines(&other, 1000 * (others[i].same < LINES) + others[i].same, others[i].more);
+		buf_char(&other, 0);
+		put_frame(&packed, other.p);
+		snprintf(second, sizeof second, "%s/run.log.zst", dir);
+		assert_int_equal(file_write(second, buf_slice(&packed), NULL), 0);
+		f = begin(path, "run.log", buf_slice(&log));
+		if (others[i].told)
+			await_word(f, "run.log.zst: left out: a copy of another file");
+		await_rows(others[i].rows);
+		follow_close(f);
+		unlink(path);
+		unlink(second);
+		buf_free(&log);
+		buf_free(&other);
+		buf_free(&packed);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(damage_in_a_compressed_log_is_told),
 		cmocka_unit_test(a_damaged_line_is_told_and_one_of_others_is_not),
 		cmocka_unit_test(what_waits_in_a_file_that_goes_is_read),
+		cmocka_unit_test(a_copy_is_left_out_and_what_goes_on_is_read),
 	};
 	int failed;
 
