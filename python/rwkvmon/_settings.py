@@ -61,7 +61,7 @@ SETTINGS: Tuple[Setting, ...] = (
     Setting("ring_bytes", "ring-bytes", "count", "N",
             "Size in bytes of the ring buffer, which holds records until the writer thread has written them (default 1048576)"),
     Setting("state_memory", "state-memory", "count", "N",
-            "Memory in bytes for copies of logits and states, which a program that serves several streams needs to compare each call with the one before; if it does not suffice, streams take turns (default 268435456)"),
+            "Memory in bytes for copies of logits and states, which a program that serves several streams needs to compare each call with the one before; if it does not suffice, streams take turns at being compared (default 268435456)"),
     Setting("max_streams", "max-streams", "count", "N",
             "Maximum number of open streams; the calls of further streams are counted as dropped (default 65536)"),
     Setting("block_when_full", "block-when-full", "flag", "",

@@ -108,8 +108,8 @@ static int find_target(const struct parsing *p, const struct yaml_node *name, st
 		}
 		suggest_offer(&s, p->target[i].name);
 	}
-	return unknown_word(p, name, "a name of ours: timestamp, session_id, phase, a metric such as token_latency_ms",
-			    &s);
+	return unknown_word(
+		p, name, "one of rwkvmon's names: timestamp, session_id, phase, a metric such as token_latency_ms", &s);
 }
 
 static int read_scalar(const struct parsing *p, const struct yaml_node *node, const char *what, const char **out)

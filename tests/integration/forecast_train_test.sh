@@ -41,7 +41,7 @@ log 101 >new.log
 train() { "$rwkvmon" forecast --train --units 16 --rules none -q --lang en "$@"; }
 
 train logs -o model.safetensors >told
-check "who won is told" says told 'best in [1-9] of [1-9] series left out'
+check "who won is told" says told 'best in [1-9] of [1-9] held-out series'
 train logs -o again.safetensors --json >again.json
 check "the same seed, the same model" cmp model.safetensors again.safetensors
 check "sessions have their parts" says again.json '"sessions":{"learned_from":12,"stopped_by":4,"judged_by":4}'

@@ -89,7 +89,7 @@ log() { # STRATEGY LATENCY...
 n=0
 { log "cuda fp16" 20 21 22; log "cuda fp16i8" 30 31 32; log "cpu fp32" 21 90; } >seen.log
 "$rwkvmon" tune --lang en --from seen.log >out 2>err && grep -q "cuda fp16: every session was faster than every session of cuda fp16i8" out &&
-	grep -q "cuda fp16 and cpu fp32: their sessions overlap" out && grep -q "numbers of threads" out
+	grep -q "cuda fp16 and cpu fp32: their sessions overlap" out && grep -q "number of threads" out
 result "what a log tells" $?
 "$rwkvmon" tune --from seen.log --json >out 2>err && python3 -c 'import json
 s = {x["strategy"]: x for x in json.load(open("out"))["seen"]}
