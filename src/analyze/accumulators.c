@@ -489,6 +489,5 @@ void gathering_free(struct gathering *g)
 	sample_free(&g->sample);
 	free(g->session);
 	free(g->batch);
-	free(g->pushed);
 	*g = (struct gathering){ .n = 0 };
 }

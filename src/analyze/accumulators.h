@@ -63,8 +63,7 @@ struct gathering {
 	struct profile profile;
 	uint64_t losses; /* of series that have been taken into account */
 	const struct analyze_options *opts;
-	struct batch *batch;    /* being added */
-	struct columns *pushed; /* for analyze_push; NULL: never called */
+	struct batch *batch; /* being added */
 	bool failed;
 };
 

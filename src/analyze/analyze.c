@@ -74,25 +74,6 @@ void analyze_hand_over(struct analysis *from, struct analysis *to)
 	from->room = NULL;
 }
 
-void analyze_push(struct analysis *a, const struct record *rec)
-{
-	struct gathering *g = &a->gather;
-	struct decoded one;
-
-	if (!g->pushed)
-		g->pushed = aligned_alloc(64, sizeof *g->pushed);
-	a->failed |= !g->pushed;
-	if (!g->pushed)
-		return;
-	one.rec = *rec;
-	one.session_id = fields_text(rec->session, F_SESSION_ID);
-	one.decimal = 0;
-	one.who = 0;
-	g->pushed->n = g->pushed->n_whole = 0;
-	columns_add(g->pushed, &one);
-	analyze_push_columns(a, g->pushed);
-}
-
 struct gathering *analyze_helper(struct analysis *a, struct err *err)
 {
 	struct gathering *g = malloc(sizeof *g);

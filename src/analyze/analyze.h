@@ -39,10 +39,7 @@ struct analysis;
 
 int analyze_open(struct analysis **out, const struct analyze_options *opts, struct err *err);
 
-/* [hot] Adds a record of any event; unknown ones are ignored. */
-void analyze_push(struct analysis *a, const struct record *rec);
-
-/* [hot] The same for many at once. */
+/* [hot] Adds records of any event; unknown ones are ignored. */
 size_t analyze_push_columns(struct analysis *a, const struct columns *c); /* as gathering_sort says */
 
 /* The room that `from` sorts batches in, megabytes, goes over to `to`, whose own is freed: for many analyses that take

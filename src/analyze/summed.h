@@ -3,7 +3,7 @@
  * Known afterwards: everything of metrics, instances, peers, slowdowns and times. Not known, because sums do not hold
  * it: the order of steps, and so what the rules learn and judge; series, correlations, sequences, single moments.
  *
- * Threads  as analyze_push.
+ * Threads  as analyze_push_columns.
  */
 #ifndef RWKVMON_ANALYZE_SUMMED_H
 #define RWKVMON_ANALYZE_SUMMED_H

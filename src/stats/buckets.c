@@ -142,16 +142,6 @@ static struct bucket_cell *cell_of(struct buckets *b, size_t at, size_t channel)
 	return &b->cell[channel][at];
 }
 
-void buckets_add(struct buckets *b, size_t at, size_t channel, double scale, double value)
-{
-	struct bucket_cell *cell = cell_of(b, at, channel);
-	double scaled = fmax(-(double)BUCKETS_MOST, fmin((double)BUCKETS_MOST, value * scale));
-
-	if (cell)
-		merge_cell(cell,
-			   &(struct bucket_cell){ .count = 1, .min = value, .max = value, .sum = llrint(scaled) });
-}
-
 void buckets_add_sum(struct buckets *b, size_t at, size_t channel, const struct bucket_cell *sum)
 {
 	struct bucket_cell *cell = cell_of(b, at, channel);

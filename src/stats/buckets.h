@@ -37,14 +37,11 @@ struct buckets {
 bool buckets_open(struct buckets *b, size_t cap, size_t channels);
 void buckets_free(struct buckets *b);
 
-/* [hot] The cell index for that time, for buckets_add; widens buckets as needed. */
+/* [hot] The cell index for that time, for buckets_add_sum; widens buckets as needed. */
 size_t buckets_at(struct buckets *b, int64_t time_us);
 
-/* [hot] `at` is from the latest buckets_at; the value is finite. */
-void buckets_add(struct buckets *b, size_t at, size_t channel, double scale, double value);
-
-/* [hot] The same for several values, given by the sum of their decimals in units of 1/scale, each at most BUCKETS_MOST
- * in size. */
+/* [hot] Adds values, given by the sum of their decimals in units of 1/scale, each at most BUCKETS_MOST in size; `at` is
+ * from the latest buckets_at. */
 void buckets_add_sum(struct buckets *b, size_t at, size_t channel, const struct bucket_cell *sum);
 
 /* [hot] The cell indices for n times, for buckets_add_rows. Returns whether all are in one cell. */

@@ -1,5 +1,6 @@
 /* Memory that runs out at any one call while an analysis is finished: an error, or the verdict that it would be. */
 #include "faults.h"
+#include "push.h"
 #include "test.h"
 
 #include "analyze/analyze.h"
@@ -31,7 +32,7 @@ static void push(struct analysis *a, int host, int step)
 	fields_set_text(&session, F_STRATEGY, slice_of("cpu fp32"));
 	record_set(&rec, M_TOKEN_LATENCY_MS, (host && step >= STEPS / 2 ? 40 : 20) + step % 7 * 0.1);
 	record_set(&rec, M_LOGITS_ENTROPY, 2 + step % 11 * 0.1);
-	analyze_push(a, &rec);
+	push_record(a, &rec);
 }
 
 static struct analysis *analysis_of(int hosts)

@@ -1,5 +1,6 @@
 /* Reports when there is no memory for a part of them: a report says that it failed, or it is whole. */
 #include "faults.h"
+#include "push.h"
 #include "test.h"
 
 #include "analyze/analyze.h"
@@ -32,7 +33,7 @@ static int analyze(struct findings *out, const struct record *rec, size_t n)
 	if (analyze_open(&a, &how, NULL))
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		analyze_push(a, &rec[i]);
+		push_record(a, &rec[i]);
 	n = (size_t)analyze_finish(a, NULL, out, NULL);
 	analyze_close(a);
 	ruleset_close(rules);
@@ -55,7 +56,7 @@ static int read_worked(void)
 	if (analyze_open(&a, &how, NULL) || read_open(&reader, path, 1, NULL, NULL))
 		return -1;
 	while (read_next(reader, &rec, NULL) > 0)
-		analyze_push(a, &rec);
+		push_record(a, &rec);
 	rc = analyze_finish(a, read_input(reader), &one, NULL);
 	read_close(reader);
 	analyze_close(a);

@@ -1,5 +1,6 @@
 /* Bytes as a log: reader, decoder, rules, analysis and both plain reports, record by record and block by block, which
  * must say the same. The first byte chooses how much the reader gets at a time and which rule set judges. */
+#include "../push.h"
 #include "analyze/analyze.h"
 #include "base/utf8.h"
 #include "read/read.h"
@@ -94,7 +95,7 @@ static void push_records(struct analysis *a, struct reader *r)
 	struct record rec;
 
 	while (read_next(r, &rec, NULL) > 0)
-		analyze_push(a, &rec);
+		push_record(a, &rec);
 }
 
 /* The way that `analyze` takes. */

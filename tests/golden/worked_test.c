@@ -4,6 +4,7 @@
  * read back through the real reader and analysis. tests/logs/worked.log and
  * worked.analysis.json are what they must give. After a wanted change of the format:
  *     RWKVMON_UPDATE_GOLDEN=1 build/tests/worked_test */
+#include "push.h"
 #include "test.h"
 
 #include "analyze/analyze.h"
@@ -234,7 +235,7 @@ static void its_analysis_is_what_it_always_was(void **state)
 	assert_int_equal(analyze_open(&a, &(struct analyze_options){ .rules = set }, NULL), 0);
 	assert_int_equal(read_open(&reader, paths, 1, NULL, NULL), 0);
 	while (read_next(reader, &rec, NULL) > 0)
-		analyze_push(a, &rec);
+		push_record(a, &rec);
 	assert_int_equal(analyze_finish(a, read_input(reader), &f, NULL), 0);
 	report_json(&json, &f, &(struct report_options){ .lang = LANG_EN });
 	is_golden(ANALYSIS, &json);

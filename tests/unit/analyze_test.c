@@ -1,4 +1,5 @@
 /* Records in, findings out: numbers, sessions, anomalies, and the same when the work is split. */
+#include "push.h"
 #include "test.h"
 
 #include "analyze/analysis.h"
@@ -69,7 +70,7 @@ static void push_latency(struct analysis *a, unsigned session, int64_t time_us, 
 
 	make(&m, EVENT_INFERENCE_STEP, session, time_us);
 	record_set(&m.rec, M_TOKEN_LATENCY_MS, latency);
-	analyze_push(a, &m.rec);
+	push_record(a, &m.rec);
 }
 
 static void numbers_are_those_of_the_records(void **state)
@@ -89,7 +90,7 @@ static void numbers_are_those_of_the_records(void **state)
 			m.rec.nonfinite = metric_bit(M_LOGITS_ENTROPY);
 		else if (i)
 			record_set(&m.rec, M_LOGITS_ENTROPY, 4);
-		analyze_push(a, &m.rec);
+		push_record(a, &m.rec);
 	}
 	f = finish(a);
 	assert_int_equal(f.records, 10);
@@ -129,7 +130,7 @@ static void similarity_against_entropy_warns_of_collapse(void **state)
 			make(&m, EVENT_INFERENCE_STEP, session, i * 1000);
 			record_set(&m.rec, M_STATE_SIMILARITY, 0.9 + 0.0005 * i);
 			record_set(&m.rec, M_LOGITS_ENTROPY, session ? 5 - 0.01 * i : 4 + 0.01 * i);
-			analyze_push(a, &m.rec);
+			push_record(a, &m.rec);
 		}
 	f = finish(a);
 	assert_true(fabs(f.session[0].similarity_entropy_pearson - 1) < 1e-12 && !f.session[0].collapse_warning);
@@ -183,7 +184,7 @@ static void one_record_may_break_several_limits(void **state)
 	record_set(&m.rec, M_TOKEN_LATENCY_MS, 1000);
 	record_set(&m.rec, M_THROUGHPUT_TPS, 1);
 	record_set(&m.rec, M_LOGITS_ENTROPY, 0.2);
-	analyze_push(a, &m.rec);
+	push_record(a, &m.rec);
 	f = finish(a);
 	assert_int_equal(f.anomaly_records, 1);
 	assert_int_equal(f.n_events, 3);
@@ -202,14 +203,14 @@ static void alarms_and_gaps_of_the_log_are_counted(void **state)
 	push_latency(a, 1, 0, 20);
 	make(&m, EVENT_ALARM, 1, 0);
 	fields_set_text(&m.extra, F_ALARM_TYPE, slice_of("high_repetition"));
-	analyze_push(a, &m.rec);
+	push_record(a, &m.rec);
 	m.rec.event = EVENT_ALARM_RESOLVED;
-	analyze_push(a, &m.rec);
+	push_record(a, &m.rec);
 	make(&m, EVENT_GAP, 1, 0);
 	fields_set_number(&m.extra, F_DROPPED, 17);
-	analyze_push(a, &m.rec);
+	push_record(a, &m.rec);
 	fields_set_number(&m.extra, F_DROPPED, -1e300);
-	analyze_push(a, &m.rec);
+	push_record(a, &m.rec);
 	f = finish(a);
 	assert_int_equal(f.records, 1);
 	assert_int_equal(f.live_alarms[ALARM_HIGH_REPETITION], 1);
@@ -232,7 +233,7 @@ static void the_first_alarm_has_its_place(void **state)
 	for (unsigned session = 1; session < 3; session++) {
 		make(&m, EVENT_ALARM, session, (4 - (int)session) * 1000000);
 		fields_set_text(&m.extra, F_ALARM_TYPE, slice_of("high_latency"));
-		analyze_push(a, &m.rec);
+		push_record(a, &m.rec);
 	}
 	f = finish(a);
 	d = &f.judgement->diagnosis;
@@ -444,7 +445,7 @@ static void rules_of_a_session_that_ended_are_given_up(void **state)
 		push_latency(a, 2, 1000000 * (i + 1), 1);
 	}
 	make(&m, EVENT_SESSION_END, 1, 5000000);
-	analyze_push(a, &m.rec);
+	push_record(a, &m.rec);
 	assert_null(a->sessions.listed[0]->rules);
 	assert_non_null(a->sessions.listed[1]->rules);
 	push_latency(a, 1, 6000000, 1000);
@@ -530,7 +531,7 @@ static struct findings two_processes(bool named)
 		if (named)
 			fields_set_text(&m.session, F_INSTANCE, slice_of(i < 2000 ? "host:1" : "host:2"));
 		record_set(&m.rec, M_TOKEN_LATENCY_MS, level + (double)(rng >> 40) / (1 << 24));
-		analyze_push(a, &m.rec);
+		push_record(a, &m.rec);
 	}
 	return finish(a);
 }
@@ -623,7 +624,7 @@ static void helpers_merge_into_the_whole(void **state)
 		helper[i] = analyze_helper(together, NULL);
 	for (unsigned i = 0; i < N; i++) {
 		make_rich(&m, i);
-		analyze_push(alone, &m.rec);
+		push_record(alone, &m.rec);
 		push_by(together, helper[i / 7 % HELPERS], &m.rec);
 	}
 	for (int i = HELPERS - 1; i >= 0; i--)

@@ -1,4 +1,5 @@
 /* Reports: 80 columns in both languages, nothing that steers a terminal, JSON with the published keys. */
+#include "push.h"
 #include "test.h"
 
 #include "analyze/analyze.h"
@@ -70,7 +71,7 @@ static struct findings make(enum trouble kind)
 			rec.nonfinite = metric_bit(M_SURPRISAL_NATS);
 			rec.have &= ~rec.nonfinite;
 		}
-		analyze_push(a, &rec);
+		push_record(a, &rec);
 	}
 	assert_int_equal(analyze_finish(a, &in, &f, NULL), 0);
 	analyze_close(a);

@@ -331,6 +331,12 @@ static void bins_carry_beyond_their_bits(void **state)
 	sketch_free(&a);
 }
 
+static void add_value(struct buckets *b, size_t at, size_t channel, double scale, double value)
+{
+	buckets_add_sum(b, at, channel,
+			&(struct bucket_cell){ .count = 1, .min = value, .max = value, .sum = llrint(value * scale) });
+}
+
 /* The same values in one piece, in 7 pieces merged in another order, and shuffled. */
 static void splits_merge_to_the_same_bits(void **state)
 {
@@ -366,8 +372,8 @@ static void splits_merge_to_the_same_bits(void **state)
 				comoments_add(&pairs[p], v[i], second);
 				sketch_add(&sketch, v[i]);
 				sketch_add(&sketches[p], v[i]);
-				buckets_add(&series, buckets_at(&series, time_us), 0, 1e3, v[i]);
-				buckets_add(&parts[p], buckets_at(&parts[p], time_us), 0, 1e3, v[i]);
+				add_value(&series, buckets_at(&series, time_us), 0, 1e3, v[i]);
+				add_value(&parts[p], buckets_at(&parts[p], time_us), 0, 1e3, v[i]);
 			}
 			for (int i = PARTS - 1; i >= 0; i--) {
 				moments_merge(&merged, &part[i]);
@@ -421,15 +427,15 @@ static void buckets_stay_within_their_cap(void **state)
 	for (int64_t i = 0; i < 20000; i++) {
 		int64_t time_us = 1757594096000000 + (i * 7919 % 20000) * 37000;
 
-		buckets_add(&b, buckets_at(&b, time_us), (size_t)(i % 2), 10, (double)(i % 10));
+		add_value(&b, buckets_at(&b, time_us), (size_t)(i % 2), 10, (double)(i % 10));
 	}
 	assert_true(b.last - b.first < 512 && b.last - b.first >= 256);
 	for (size_t channel = 0; channel < 2; channel++)
 		for (int64_t i = b.first; i <= b.last; i++)
 			counted += buckets_cell(&b, channel, i)->count;
 	assert_int_equal(counted, 20000);
-	buckets_add(&b, buckets_at(&b, INT64_MIN / 2), 0, 1, 1); /* any two moments fit */
-	buckets_add(&b, buckets_at(&b, INT64_MAX / 2), 0, 1, 1);
+	add_value(&b, buckets_at(&b, INT64_MIN / 2), 0, 1, 1); /* any two moments fit */
+	add_value(&b, buckets_at(&b, INT64_MAX / 2), 0, 1, 1);
 	assert_true(b.last - b.first < 512);
 	buckets_free(&b);
 }

@@ -2,6 +2,7 @@
  *
  * The goldens are tests/logs/worked.watch.*.txt. After a wanted change, look at them:
  *     RWKVMON_UPDATE_GOLDEN=1 build/tests/tui_test */
+#include "push.h"
 #include "test.h"
 
 #include "analyze/analyze.h"
@@ -30,7 +31,7 @@ static int read_board(void **state)
 	assert_int_equal(analyze_open(&a, &how, NULL), 0);
 	assert_int_equal(read_open(&reader, path, 1, NULL, NULL), 0);
 	while (read_next(reader, &rec, NULL) > 0)
-		analyze_push(a, &rec);
+		push_record(a, &rec);
 	assert_int_equal(analyze_finish(a, read_input(reader), &f, NULL), 0);
 	board = malloc(sizeof *board);
 	assert_non_null(board);
