@@ -27,6 +27,10 @@ static const struct {
 	{ M_FP16_LARGEST, FIELD_COUNT, 65504 },
 };
 
+/* The shortest part of a series that is looked at alone; the skill that any part of it needs. */
+enum { PART_LEAST = 8 };
+static const double PART_SKILL = 0.3;
+
 int stated_limits_parse(struct stated_limits *out, const char *text, const char *option, struct err *err)
 {
 	out->n = 0;
@@ -216,6 +220,21 @@ static size_t number_in(const struct trained *l, enum metric_id m)
 	return i;
 }
 
+/* Of a series: the last buckets of it. */
+static struct series last_part(const struct series *s, size_t part)
+{
+	struct series of = *s;
+	size_t skip = s->n - s->n / part;
+
+	of.n -= skip;
+	of.from_us += (int64_t)skip * s->width_us;
+	for (int m = 0; m < METRIC_COUNT; m++) {
+		of.metric[m] = s->metric[m] ? s->metric[m] + skip : NULL;
+		of.apart[m] = s->apart[m] ? s->apart[m] + skip : NULL;
+	}
+	return of;
+}
+
 /* What it says of metric m from each of the n points that lie `per` buckets apart; false: nothing. */
 static bool ask_trained(const struct trained *l, const struct series *s, enum metric_id m, size_t n, size_t per,
 			double said[FORECAST_POINTS_MAX + 1][FORECAST_STEPS_MAX])
@@ -256,16 +275,35 @@ static enum trained_part part_of(const struct trained *l, bool knows, enum metri
 	return knows ? TRAINED_KNOWS_LOG : TRAINED_COMPETED;
 }
 
-/* Fills x->is. */
-static void forecast_row(struct foreseen *x, const struct series *s, const struct trained *l)
+/* Fills x->is from the last part of the series; true: it is predicted. */
+static bool forecast_part(struct foreseen *x, const struct series *all, size_t part, const struct trained *l)
 {
+	const struct series s = last_part(all, part);
 	double y[FORECAST_POINTS_MAX], said[FORECAST_POINTS_MAX + 1][FORECAST_STEPS_MAX];
-	size_t per, n = foreseen_choose(foreseen_row(s, x->metric), s->n, y, &per);
+	size_t per, n = foreseen_choose(foreseen_row(&s, x->metric), s.n, y, &per);
 
-	x->step_us = (int64_t)per * s->width_us;
-	if (x->trained == TRAINED_COMPETED && !ask_trained(l, s, x->metric, n, per, said))
+	x->part = part;
+	x->from_us = x->at_us - (int64_t)(n * per) * s.width_us;
+	x->step_us = (int64_t)per * s.width_us;
+	if (x->trained == TRAINED_COMPETED && !ask_trained(l, &s, x->metric, n, per, said))
 		x->trained = TRAINED_ABSENT;
 	forecast_series(y, n, x->trained == TRAINED_COMPETED ? said : NULL, &x->is);
+	return x->is.state == FORECAST_SKILLED && (part == 1 || x->is.skill >= PART_SKILL);
+}
+
+/* From the whole series, or, if that is not predictable, from its last half, quarter or eighth: the longest that is. To
+ * be tried up to four times makes it easier to seem skilled by chance, so that a part has to be three times as skilled.
+ */
+static void forecast_row(struct foreseen *x, const struct series *s, const struct trained *l)
+{
+	struct foreseen one = *x;
+	bool predicted = forecast_part(x, s, 1, l);
+
+	for (size_t part = 2; !predicted && x->is.state == FORECAST_NO_SKILL && part <= PART_LEAST; part *= 2) {
+		predicted = forecast_part(&one, s, part, l);
+		if (predicted)
+			*x = one;
+	}
 }
 
 /* The number of the GPU that was the fullest at the end; -1: it is not known, or the metric is of no single one. */

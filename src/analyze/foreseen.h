@@ -30,9 +30,11 @@ struct foreseen {
 	enum metric_id metric;
 	const char *instance; /* NULL: the log has one instance */
 	int gpu;              /* the number of the one that the metric is about, at the end; -1: none, or not known */
+	int64_t from_us;      /* where the points begin that the forecast is made of: all, or the last part of them */
 	int64_t at_us;        /* where the series ends */
 	int64_t step_us;
 	struct forecast is;
+	size_t part; /* the points are the last 1/part of the series */
 	enum trained_part trained;
 	double limit; /* NAN: none is known */
 	bool above;   /* values above it break it */

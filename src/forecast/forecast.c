@@ -10,10 +10,13 @@
 /* A tenth of the error must be saved, and in most origins. */
 static const double LEAST_SKILL = 0.1, LEAST_WINS = 0.6, COVER = 0.9;
 
+/* Of the newest points, and how many of them have to lie within intervals made of the errors before them. */
+static const double NEWEST = 1.0 / 16, STILL_COVER = 0.7;
+
 /* Models whose skill differs by less are equally good. */
 static const double AS_GOOD = 0.01;
 
-enum { ORIGINS_MAX = 40, LONG_ENOUGH = 4 /* origins that reach the last step */ };
+enum { ORIGINS_MAX = 40, LONG_ENOUGH = 4 /* origins that reach the last step */, NEWEST_LEAST = 4 };
 
 /* The predictions of one model from one origin. */
 struct attempt {
@@ -187,23 +190,36 @@ static void spread(const struct backtest *b, enum forecast_model model, size_t t
 	}
 }
 
-/* Share of the judging points that lie within intervals made of the errors before them. */
-static double covered(const struct backtest *b, enum forecast_model model)
+/* Share of the points from `since` on that lie within intervals made of the errors before them, as seen from origins
+ * in from..to. */
+static double covered(const struct backtest *b, enum forecast_model model, size_t since, size_t from, size_t to)
 {
+	static const double ROUNDING = 1e-9; /* of a value: a line without noise has no other error */
 	double half[FORECAST_STEPS_MAX], inside = 0, all = 0;
 
-	spread(b, model, b->split, half);
+	spread(b, model, since, half);
 	for (size_t i = 0; i < b->n_origins; i++) {
 		const struct attempt *a = &b->by[model][i];
 
-		for (size_t k = 0; a->from >= b->split && k < a->steps; k++) {
-			if (!b->known[a->from + k] || !isfinite(half[k]))
+		for (size_t k = 0; a->from >= from && a->from < to && k < a->steps; k++) {
+			size_t at = a->from + k;
+
+			if (at < since || !b->known[at] || !isfinite(half[k]))
 				continue;
-			inside += fabs(b->y[a->from + k] - a->said[k]) <= half[k];
+			inside += fabs(b->y[at] - a->said[k]) <= half[k] + ROUNDING * fabs(b->y[at]);
 			all++;
 		}
 	}
 	return all > 0 ? inside / all : NAN;
+}
+
+/* Do the newest points go on as the model expected before them? Else the series behaves in another way since then. */
+static bool goes_on(const struct backtest *b, enum forecast_model model)
+{
+	size_t newest = (size_t)((double)b->n * NEWEST), since;
+
+	since = b->n - (newest > NEWEST_LEAST ? newest : NEWEST_LEAST);
+	return !(covered(b, model, since, 0, since + 1) < STILL_COVER);
 }
 
 /* As far as some origins have gone. */
@@ -256,9 +272,10 @@ static void tell(const struct backtest *b, struct forecast *out)
 	out->skill = judged.skill;
 	out->error = judged.error;
 	out->origins = judged.origins;
-	out->coverage = covered(b, pick(b, b->split));
-	out->state = out->model != FORECAST_LAST && is_skilled(&picked) && is_skilled(&judged) ? FORECAST_SKILLED
-											       : FORECAST_NO_SKILL;
+	out->coverage = covered(b, pick(b, b->split), b->split, b->split, b->n);
+	out->state = FORECAST_NO_SKILL;
+	if (out->model != FORECAST_LAST && is_skilled(&picked) && is_skilled(&judged) && goes_on(b, out->model))
+		out->state = FORECAST_SKILLED;
 	out->steps = tested_steps(b);
 	say(b, out->model, b->n, value, out->steps);
 	spread(b, out->model, b->n, half);

@@ -3,7 +3,8 @@
  * Rolling origins: each model is fitted to the points before an origin and compared with those after it. At each origin
  * the model is picked whose mean absolute error was smallest among the points known then, of which the later half
  * counts. What was picked is judged by the points that came after: its skill is the share of the error of 'last value'
- * that it avoids there. Without skill in both halves of the origins, and at most of them, there is no forecast.
+ * that it avoids there. Without skill in both halves of the origins, and at most of them, there is no forecast; nor is
+ * there one if the newest points lie outside of the intervals that were made before them.
  * Intervals contain 9 of 10 errors of the model picked at the end, by distance; they never narrow with distance.
  *
  * Ownership  plain values.
@@ -19,7 +20,7 @@
 enum forecast_state {
 	FORECAST_TOO_SHORT, /* fewer than FORECAST_POINTS_LEAST points are known */
 	FORECAST_CONSTANT,  /* the value has not changed */
-	FORECAST_NO_SKILL,  /* no model is better than 'last value' by a tenth */
+	FORECAST_NO_SKILL,  /* no model is better than 'last value' by a tenth, or it no longer goes on as before */
 	FORECAST_SKILLED,
 };
 

@@ -66,6 +66,8 @@ static void put_foreseen(struct json *out, const struct foreseen *x)
 	jw_put_double(out, "coverage", x->is.coverage);
 	jw_put_double(out, "mean_absolute_error", x->is.error);
 	jw_put_u64(out, "points", x->is.points);
+	jw_key(out, "points_from");
+	jw_time(out, x->from_us);
 	jw_put_double(out, "step_s", (double)x->step_us / 1e6);
 	jw_put_double(out, "now", x->is.now);
 	jw_put_text(out, "device", x->gpu < 0 ? NULL : device);

@@ -35,7 +35,7 @@ void forecast_name_words(struct buf *out, const struct foreseen *x, enum lang la
 
 void forecast_method_words(struct buf *out, const struct foreseen *x, enum lang lang)
 {
-	char skill[32];
+	char skill[32], last[TERM_TEXT];
 
 	if (x->is.state != FORECAST_SKILLED) {
 		buf_str(out, text(x->is.state == FORECAST_TOO_SHORT  ? TEXT_FORECAST_TOO_SHORT
@@ -45,7 +45,11 @@ void forecast_method_words(struct buf *out, const struct foreseen *x, enum lang 
 		return;
 	}
 	snprintf(skill, sizeof skill, "%.0f %%", 100 * x->is.skill);
-	text_fill(out, lang, TEXT_FORECAST_BY, text(forecast_model_word(x->is.model), lang), skill);
+	if (x->part > 1)
+		text_fill(out, lang, TEXT_FORECAST_BY_PART, text(forecast_model_word(x->is.model), lang),
+			  term_lasted(last, x->at_us - x->from_us), skill);
+	else
+		text_fill(out, lang, TEXT_FORECAST_BY, text(forecast_model_word(x->is.model), lang), skill);
 }
 
 void forecast_next_words(struct buf *out, const struct foreseen *x, enum lang lang)

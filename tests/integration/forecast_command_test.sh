@@ -31,6 +31,16 @@ check "with its limit" says ramp.txt 'limit 4,000 MiB (capacity): reached in 6 m
 check "a stated limit comes first" says ramp.json '"limit":{"value":2200,"side":"above","source":"stated","reached":false,"in_s":4[0-9]'
 "$rwkvmon" forecast walk.log --json >walk.json
 check "a walk is not foreseen" says walk.json '"metric":"process_memory_mb",[^}]*"state":"not_predictable"'
+# A level for 160 s, then a ramp: the whole says nothing of it, its last quarter does.
+log ramp 0 | awk -F'"process_memory_mb":' 'BEGIN { srand(3) } {
+	if (NF == 2) { i++; sub(/^[0-9.]*/, "", $2); held = i % 20 ? held : 1000 + rand() + (i > 1600 ? (i - 1600) / 2 : 0); $0 = $1 "\"process_memory_mb\":" sprintf("%.1f", held ? held : 1000) $2 }
+	print
+}' >late.log
+"$rwkvmon" forecast late.log --json --limit process_memory_mb=2200 >late.json
+check "a ramp that began lately is foreseen by itself" says late.json '"metric":"process_memory_mb",[^}]*"state":"predicted",[^}]*"points_from":"2026-01-01T00:0[23]:'
+check "with its limit" says late.json '"limit":{"value":2200,"side":"above","source":"stated","reached":false,"in_s":\(19\|20\)[0-9]\.'
+"$rwkvmon" forecast late.log --lang en >late.txt
+check "which the words say" says late.txt ', from the last [0-9.]* s alone: '
 sed 's/"token_latency_ms":[0-9.]*},"resources":{"process_memory_mb":\([0-9.]*\)}/"token_latency_ms":40,"requests_waiting":\1},"accuracy":{"fp16_largest":\1}/' ramp.log >large.log
 "$rwkvmon" forecast large.log --json --limit requests_waiting=2200 >large.json
 check "fp16 has a limit" says large.json '"metric":"fp16_largest",[^}]*"state":"predicted".*"limit":{"value":65504,"side":"above","source":"capacity"'

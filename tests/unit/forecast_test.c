@@ -107,6 +107,28 @@ static void what_cannot_be_told_is_said(void **state)
 	assert_true(f.state != FORECAST_SKILLED || isfinite(f.step[0].value));
 }
 
+/* A level with noise is predicted from its mean, until the newest points leave it. */
+static void what_no_longer_goes_on_is_not_foreseen(void **state)
+{
+	int level = 0, left = 0;
+	struct forecast f;
+	double y[N];
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < N; i++)
+			y[i] = normal();
+		forecast_series(y, N, NULL, &f);
+		level += f.state == FORECAST_SKILLED;
+		for (int i = N - 6; i < N; i++)
+			y[i] += 2 * (i - N + 7);
+		forecast_series(y, N, NULL, &f);
+		left += f.state == FORECAST_SKILLED;
+	}
+	assert_true(level > ROUNDS / 2);
+	assert_true(left < ROUNDS / 10);
+}
+
 /* The look at the pairs of points rules no limit out that the line crosses, and most that it does not. */
 static void a_limit_that_is_ruled_out_is_not_crossed(void **state)
 {
@@ -178,6 +200,7 @@ int main(void)
 		cmocka_unit_test(what_has_a_pattern_is_foreseen_and_chance_is_not),
 		cmocka_unit_test(a_line_reaches_its_limit_when_it_does),
 		cmocka_unit_test(what_cannot_be_told_is_said),
+		cmocka_unit_test(what_no_longer_goes_on_is_not_foreseen),
 		cmocka_unit_test(a_limit_that_is_ruled_out_is_not_crossed),
 		cmocka_unit_test(a_clock_that_steps_back_goes_on),
 		cmocka_unit_test(two_clocks_in_turn_are_one_ramp),
