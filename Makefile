@@ -25,8 +25,8 @@
 #   make bench-proxy     what the proxy adds to each piece of 64 streams
 #   make bench-python    the same in Python, on the real rwkv package
 #   make test-peers      runtimes that others wrote, watched: PEERS=DIR has clones of Albatross, rwkv_lightning and
-#                        RWKV-Runner; llama.cpp is built, or LLAMA=DIR has it; NEWER=PYTHON has torch 2 with
-#                        flash-linear-attention and the like; and the containers of deploy/ (docker or podman)
+#                        RWKV-Runner; llama.cpp is built, or LLAMA=DIR has it; NEWER=PYTHON (or several) has torch 2
+#                        with flash-linear-attention and the like; and the containers of deploy/ (docker or podman)
 #   make gpu-check       what only an NVIDIA card can show, in ten minutes (PYTHON=, WHEELS=)
 #   make sbom       what is linked in, as CycloneDX JSON on standard output
 #   make install    PREFIX=/usr/local DESTDIR=
@@ -88,7 +88,7 @@ test-all:
 	@tools/test-all
 
 test-peers: all
-	@RWKVMON_PEERS=$(PEERS) RWKVMON_PEERS_PYTHON=$(NEWER) tests/python/peers build
+	@RWKVMON_PEERS="$(PEERS)" RWKVMON_PEERS_PYTHON="$(NEWER)" tests/python/peers build
 	@tools/test-packages build || [ $$? = 77 ]
 	@tools/test-llama build $(LLAMA) || [ $$? = 77 ]
 	@tools/test-containers build || [ $$? = 77 ]

@@ -560,7 +560,8 @@ static void copies_stay_within_their_memory(void **state)
 
 enum { MANY = 10000, SOME = 16 };
 
-/* What a stream on a GPU says of a token, in decode: every metric that the default rules keep values of. */
+/* What a stream on a GPU says of a token, in decode, after a millisecond: every metric that the default rules keep
+ * values of. */
 static void feed_one(rwkvmon *mon, rwkvmon_stream *stream, uint32_t token)
 {
 	const double part = token % 977 / 977.0;
@@ -582,6 +583,7 @@ static void feed_one(rwkvmon *mon, rwkvmon_stream *stream, uint32_t token)
 						 .tokens = &token,
 						 .n_tokens = 1,
 						 .phase = token < 40 ? RWKVMON_PREFILL : RWKVMON_DECODE,
+						 .began_ns = clock_mono_ns(&clock_system) - 1000000,
 						 .numbers = numbers,
 						 .n_numbers = sizeof numbers / sizeof *numbers,
 						 .stream = stream });
@@ -616,7 +618,7 @@ static void streams_are_light(void **state)
 	if (idle) /* a sanitizer's allocator tells nothing */
 		assert_true(idle / MANY <= 2048);
 	assert_true(sizeof(struct rwkvmon_stream) <= 1024);
-	feed_all(mon, stream + SOME, 1, 0, 500); /* what the handle keeps for all */
+	feed_all(mon, stream + SOME, SOME, 0, CYCLE_RING + 1); /* so that the handle has what it keeps for all */
 	before = mallinfo2().uordblks;
 	feed_all(mon, stream, SOME, 0, CYCLE_RING + 1);
 	busy = mallinfo2().uordblks - before; /* its history, and the state of the default rules */
