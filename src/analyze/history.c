@@ -6,7 +6,7 @@
 
 enum {
 	WAITING = 16, /* contexts at the same time; the oldest makes room */
-	ROUNDS = 6,   /* of learning what is usual here */
+	ROUNDS = 12,  /* of learning what is usual here */
 	LEAST = 3,    /* messages to learn from */
 	AROUND = 4,   /* neighbours on each side, whose lengths are alike */
 };
@@ -16,6 +16,8 @@ static const double NEAR = 8;    /* exchanges after which a neighbour counts a t
 static const double FAR = 0.1;   /* weight of the others */
 static const double GROWN = 0.3; /* share of texts that are longer than the one before by about as much as others … */
 static const double GROWN_DRAWS = 16; /* … and so many texts that is worth */
+/* How far texts lie at least from what growth and trend say, in logarithms. Turns of a chat can be more alike. */
+static const double GROWN_SPREAD = 0.3, BESIDE_SPREAD = 0.2;
 static const double ALIKE = 0.45;     /* weights of the others: as long as neighbours are, and as the trend says … */
 static const double ANYHOW = 0.1;     /* … and as any of the texts */
 static const double RANK_DRAWS = 8;   /* exchanges that what is usual about ranks is worth */
@@ -118,7 +120,7 @@ static void set_beside(struct texts *t, const struct exchange *e)
 	center = median(v, t->n);
 	for (size_t i = 0; i < t->n; i++)
 		v[i] = fabs(t->beside[i] - center);
-	t->beside_spread = clamp(1.57 * median(v, t->n) * pow((double)t->n, -0.2), 0.01, 0.3);
+	t->beside_spread = clamp(1.57 * median(v, t->n) * pow((double)t->n, -0.2), BESIDE_SPREAD, 0.3);
 }
 
 static void look_at_texts(struct texts *t, const struct exchange *e, size_t n)
@@ -161,6 +163,7 @@ static double as_grown(const struct texts *t, const struct exchange *e, size_t i
 	if (grown <= 0 || others.n < 2)
 		return 0;
 	usual = lengths_of(&others);
+	usual.spread = fmax(usual.spread, GROWN_SPREAD);
 	return t->grown.n / (double)(t->n - 1) * density(&usual, grown);
 }
 
