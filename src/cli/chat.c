@@ -10,6 +10,7 @@
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/model.h"
+#include "cli/outputs.h"
 #include "cli/tell.h"
 
 #include <errno.h>
@@ -223,7 +224,8 @@ static int do_save(struct chat *c, const char *argument, struct err *err)
 	(void)err;
 	if (!*argument)
 		return note(c, TEXT_CHAT_SAVE_WHAT);
-	if (cli_state_save(c->g.run, c->g.model, argument, &trouble))
+	if (outputs_check_state(c->g.opts, argument, &trouble) ||
+	    cli_state_save(c->g.run, c->g.model, argument, &trouble))
 		return note_trouble(&trouble);
 	return note(c, TEXT_CHAT_SAVED);
 }

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { OUTPUTS = 8, INPUTS = 10 };
+enum { OUTPUTS = 9, INPUTS = 10 };
+
+static const char file_receiver[] = "file+"; /* of --alarm-to */
 
 struct named {
 	const char *option, *path;
@@ -98,25 +100,54 @@ static int check(const struct options *opts, const struct named *out, const stru
 	return err_hint(err, "name another file for the result");
 }
 
-int outputs_check(const struct options *opts, struct err *err)
+static const char *unless_none(const char *path)
 {
-	const char *log = option_setting(opts, SETTING_log_path);
-	const struct named out[OUTPUTS] = {
+	return path && strcmp(path, "none") != 0 ? path : NULL;
+}
+
+static void list_outputs(const struct options *opts, struct named out[OUTPUTS])
+{
+	const struct named all[OUTPUTS] = {
 		{ "output", opts->output },
 		{ "output", opts->tuned },
 		{ "page", opts->tuning_page },
 		{ "logits-out", opts->logits_out },
 		{ "state-out", opts->state_out },
 		{ "save-state", opts->save_state },
-		{ "log", log && strcmp(log, "none") != 0 ? log : NULL },
+		{ "log", unless_none(option_setting(opts, SETTING_log_path)) },
 		{ "metrics-textfile", option_setting(opts, SETTING_metrics_textfile) },
+		{ "alarm-spool", unless_none(option_setting(opts, SETTING_alarm_spool)) },
 	};
 
-	for (size_t i = 0; i < OUTPUTS; i++) {
-		int rc = out[i].path && *out[i].path ? check(opts, &out[i], out, i, err) : 0;
+	memcpy(out, all, sizeof all);
+}
 
-		if (rc)
-			return rc;
+int outputs_check(const struct options *opts, struct err *err)
+{
+	struct named out[OUTPUTS];
+	int rc = 0;
+
+	list_outputs(opts, out);
+	for (size_t i = 0; !rc && i < OUTPUTS; i++)
+		rc = out[i].path && *out[i].path ? check(opts, &out[i], out, i, err) : 0;
+	for (size_t i = 0; !rc && i < opts->n_settings; i++) { /* several may append to one file */
+		const struct option_setting *s = &opts->setting[i];
+		const struct named to = { "alarm-to", s->value + strlen(file_receiver) };
+
+		if (s->id == SETTING_alarm_to && !strncmp(s->value, file_receiver, strlen(file_receiver)))
+			rc = check(opts, &to, out, OUTPUTS, err);
 	}
-	return 0;
+	return rc;
+}
+
+int outputs_check_state(const struct options *opts, const char *path, struct err *err)
+{
+	const struct named state = { "save-state", path };
+	struct named out[OUTPUTS];
+
+	list_outputs(opts, out);
+	for (size_t i = 0; i < OUTPUTS; i++)
+		if (out[i].path == opts->save_state)
+			out[i].path = NULL;
+	return check(opts, &state, out, OUTPUTS, err);
 }

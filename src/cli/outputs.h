@@ -9,5 +9,7 @@
 #include "spec/options.h"
 
 int outputs_check(const struct options *opts, struct err *err);
+/* Of a state that is saved while the command runs. */
+int outputs_check_state(const struct options *opts, const char *path, struct err *err);
 
 #endif

@@ -126,6 +126,10 @@ int deliver_open(struct deliver **out, const struct deliver_config *cfg, struct 
 	d->deadline_ns = UINT64_MAX;
 	if (cfg->spool && !(d->spool = strdup(cfg->spool)))
 		rc = err_set(err, ERR_NOMEM, "no memory to deliver alarms");
+	if (!rc && d->spool && spool_is_foreign(d->spool)) {
+		err_set(err, ERR_USAGE, "alarm-spool: %s is there, and is no spool of alarms", d->spool);
+		rc = err_hint(err, "name a file that is not there yet; it would be overwritten");
+	}
 	for (size_t i = 0; !rc && cfg->to && cfg->to[i]; i++)
 		rc = *cfg->to[i] == '@' ? open_lines(d, cfg, cfg->to[i], err) : open_one(d, cfg, cfg->to[i], err);
 	if (rc) {

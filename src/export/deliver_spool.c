@@ -64,6 +64,24 @@ static int read_all(int fd, struct buf *out)
 	return n < 0 ? errno : out->failed ? ENOMEM : 0;
 }
 
+/* An empty file may become a spool; whatever else lies there stays as it is. */
+static bool is_spool(struct slice text)
+{
+	return !text.n || json_read_member(next_line(&text), "to").n;
+}
+
+bool spool_is_foreign(const char *path)
+{
+	struct buf text = { 0 };
+	int fd = open_locked(path, false);
+	bool foreign = fd >= 0 ? !read_all(fd, &text) && !is_spool(buf_slice(&text)) : errno == EINVAL;
+
+	if (fd >= 0)
+		close(fd);
+	buf_free(&text);
+	return foreign;
+}
+
 /* A new file, as one whole on the disk. What a crash left of an earlier one makes room. */
 static int write_beside(const char *beside, struct slice text)
 {
@@ -141,6 +159,8 @@ int spool_put(const char *path, uint64_t number, const struct message *list, siz
 	if (fd < 0)
 		return errno;
 	rc = read_all(fd, &text);
+	if (!rc && !is_spool(buf_slice(&text)))
+		rc = EEXIST;
 	for (; list; list = list->next)
 		add_line(&text, number, list);
 	if (!rc)
@@ -191,6 +211,8 @@ int spool_take(const char *path, uint64_t number, void (*take)(void *ctx, struct
 		return errno == ENOENT ? 0 : errno;
 	snprintf(wanted, sizeof wanted, "\"%016" PRIx64 "\"", number);
 	rc = read_all(fd, &text);
+	if (!rc && !is_spool(buf_slice(&text)))
+		rc = EEXIST;
 	rest = buf_slice(&text);
 	while (!rc && rest.n) {
 		struct slice line = next_line(&rest), to = json_read_member(line, "to");

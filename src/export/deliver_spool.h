@@ -16,8 +16,11 @@ enum { SPOOL_ALARMS = 256, SPOOL_BYTES = 1 << 20 };
 /* The number that represents KIND+ADDRESS in the file. */
 uint64_t spool_number(const char *to);
 
+/* The path is taken by something that is no spool: another file, a directory or a device. */
+bool spool_is_foreign(const char *path);
+
 /* Puts the list's messages into the file. *dropped gets how many lines, the oldest ones, went to make room. Returns 0
- * or an errno. */
+ * or an errno, EEXIST where the file is no spool. */
 int spool_put(const char *path, uint64_t number, const struct message *list, size_t *dropped);
 
 /* Takes out what waits for that receiver, oldest first, and gives it to `take`, which takes it over. No file is fine;

@@ -473,6 +473,17 @@ kept forecast --train "$dir/own" -o "$dir/own/a.log"
 kept convert "$dir/own/m.pth" -o "$dir/own/m.pth"
 kept run --model "$dir/own/m.pth" --prompt x --tokens 1 --log "$dir/own/m.pth"
 kept eval --model "$dir/own/m.pth" --tokens 1 --state-out "$dir/own/m.pth"
+kept run --model "$dir/own/m.pth" --prompt x --tokens 1 --log none --alarm-to "file+$dir/al.jsonl" --alarm-spool "$dir/own/m.pth"
+kept run --model "$dir/own/m.pth" --prompt x --tokens 1 --log none --alarm-to "file+$dir/own/m.pth"
+expect "alarms into the log" 2 "name the same file" "$rwkvmon" run --prompt x --tokens 1 --log "$dir/own/y.log" --alarm-to "file+$dir/own/y.log"
+echo "my thesis" >"$dir/own/thesis"
+expect "a spool that is something else" 2 "is no spool" "$rwkvmon" run --prompt x --tokens 1 --log none --alarm-to "file+$dir/al.jsonl" --alarm-spool "$dir/own/thesis"
+[ "$(cat "$dir/own/thesis")" = "my thesis" ] && pass || fail "a spool replaced another file"
+printf 'hi\n+save %s\n+save %s\n+save %s\n' "$dir/own/m.pth" "$dir/own/c.log" "$dir/own/state" |
+	"$rwkvmon" chat --model "$dir/own/m.pth" --log "$dir/own/c.log" --tokens 2 >"$dir/out" 2>&1
+grep -q "is read by this command" "$dir/out" && grep -q "name the same file" "$dir/out" && [ -s "$dir/own/state" ] &&
+	grep -q session_end "$dir/own/c.log" && pass || fail "+save: $(cat "$dir/out")"
+rm "$dir/own/c.log"
 cmp -s "$dir/a.log" "$dir/own/a.log" && cmp -s "$golden/tiny-rwkv7.pth" "$dir/own/m.pth" && pass || fail "an input was overwritten"
 expect "two results in one file" 2 "name the same file" "$rwkvmon" eval --tokens 1 --state-out "$dir/own/x" --logits-out "$dir/own/x"
 expect "two results in one file, spelt in two ways" 2 "name the same file" "$rwkvmon" eval --tokens 1 --state-out "$dir/own/x" --logits-out "$dir/own/./x"
