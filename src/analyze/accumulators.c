@@ -48,7 +48,7 @@ struct steps {
 	enum phase phase;
 	struct held held;
 	const struct ranges *ranges; /* NULL: the steps are not the whole run */
-	struct metric_stats *tracks;
+	struct metric_stats *stats;
 	struct buckets *series;
 	bool one_bucket; /* all of them are in the first of: */
 	const uint32_t *bucket;
@@ -107,7 +107,7 @@ static void add_others(const struct steps *s, enum metric_id m, const double *v,
 	double scale = metric_specs[m].scale;
 	int64_t sum[RANGE_MOST];
 
-	metric_stats_add_others(s->tracks, m, v, s->n, r);
+	metric_stats_add_others(s->stats, m, v, s->n, r);
 	if (s->one_bucket) {
 		add_sum(s, m, &(struct bucket_cell){ s->n, r->low, r->high, r->sum });
 		return;
@@ -124,7 +124,7 @@ static void add_decimals(const struct steps *s, enum metric_id m, const int64_t 
 	double scale = metric_specs[m].scale, value[RANGE_MOST];
 	int64_t sum[RANGE_MOST];
 
-	metric_stats_add_decimals(s->tracks, m, v, s->n, r);
+	metric_stats_add_decimals(s->stats, m, v, s->n, r);
 	if (s->one_bucket && !is_cut) {
 		add_sum(s, m, &(struct bucket_cell){ s->n, (double)r->low / scale, (double)r->high / scale, r->sum });
 		return;
@@ -177,12 +177,12 @@ static void add_mixed(const struct steps *s, enum metric_id m)
 	if (decimals) {
 		struct range r = range_of(decimal, decimals);
 
-		metric_stats_add_decimals(s->tracks, m, decimal, decimals, &r);
+		metric_stats_add_decimals(s->stats, m, decimal, decimals, &r);
 	}
 	if (others) {
 		struct real_range r = real_range_of(other, others, metric_specs[m].scale, (double)BUCKETS_MOST);
 
-		metric_stats_add_others(s->tracks, m, other, others, &r);
+		metric_stats_add_others(s->stats, m, other, others, &r);
 	}
 	add_mixed_rows(s, m);
 }
@@ -275,7 +275,7 @@ static void add_rare(struct accumulators *n, const struct steps *s)
 		norms_add(&n->norms, &rec);
 		drift_add(&n->drift, &rec);
 		for (uint64_t broken = rec.nonfinite; broken; broken &= broken - 1)
-			s->tracks->nonfinite[__builtin_ctzll(broken)]++;
+			s->stats->nonfinite[__builtin_ctzll(broken)]++;
 	}
 }
 
@@ -293,10 +293,10 @@ static void add_phase(struct accumulators *n, struct steps s)
 {
 	uint32_t bucket[RANGE_MOST];
 
-	s.tracks = phase_of(n, s.phase);
-	if (!s.tracks)
+	s.stats = phase_of(n, s.phase);
+	if (!s.stats)
 		return;
-	s.tracks->records += s.n;
+	s.stats->records += s.n;
 	add_rare(n, &s);
 	add_pairs(&n->similarity_entropy, &s);
 	s.one_bucket = buckets_places(s.series, s.c->time_us + s.from, s.n, bucket);
@@ -328,10 +328,10 @@ void accumulators_merge(struct accumulators *into, const struct accumulators *fr
 {
 	into->failed |= from->failed;
 	for (int phase = 0; phase < PHASE_COUNT; phase++) {
-		struct metric_stats *tracks = from->phase[phase] ? phase_of(into, (enum phase)phase) : NULL;
+		struct metric_stats *stats = from->phase[phase] ? phase_of(into, (enum phase)phase) : NULL;
 
-		if (tracks)
-			metric_stats_merge(tracks, from->phase[phase]);
+		if (stats)
+			metric_stats_merge(stats, from->phase[phase]);
 	}
 	set_scales(&into->similarity_entropy);
 	comoments_merge(&into->similarity_entropy, &from->similarity_entropy);

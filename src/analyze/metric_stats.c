@@ -7,12 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Similarities crowd at 1: what counts is how far they are from it. */
-static bool is_similarity(enum metric_id m)
-{
-	return m == M_STATE_SIMILARITY || m == M_STATE_SIMILARITY_SHIFT || m == M_STATE_SIMILARITY_WKV;
-}
-
 static struct metric_stat *track_of(struct metric_stats *t, enum metric_id m)
 {
 	if (!t->metric[m]) {
@@ -27,7 +21,7 @@ static struct metric_stat *track_of(struct metric_stats *t, enum metric_id m)
 
 static void sketch_value(struct metric_stat *track, enum metric_id m, double v, uint64_t times)
 {
-	sketch_add_times(&track->sketch, is_similarity(m) ? 1 - v : v, times);
+	sketch_add_times(&track->sketch, metric_is_similarity(m) ? 1 - v : v, times);
 }
 
 /* A walk over counts goes on in a track. */
@@ -75,7 +69,7 @@ static void count(struct metric_stat *track, enum metric_id m, const int64_t *v,
 	if (at == n)
 		return;
 	spill(track, m);
-	sketch_add_decimals(&track->sketch, v + at, n - at, metric_specs[m].scale, is_similarity(m));
+	sketch_add_decimals(&track->sketch, v + at, n - at, metric_specs[m].scale, metric_is_similarity(m));
 }
 
 /* The few that were kept are counted. */
@@ -162,9 +156,9 @@ void metric_stats_add_others(struct metric_stats *t, enum metric_id m, const dou
 	moments_add_others(&track->moments, v, n, r);
 	settle(track, m);
 	spill(track, m);
-	for (size_t i = 0; is_similarity(m) && i < n; i++)
+	for (size_t i = 0; metric_is_similarity(m) && i < n; i++)
 		complement[i] = 1 - v[i];
-	sketch_add_all(&track->sketch, is_similarity(m) ? complement : v, n);
+	sketch_add_all(&track->sketch, metric_is_similarity(m) ? complement : v, n);
 }
 
 /* Any values. */
@@ -307,7 +301,7 @@ void metric_stats_summary(const struct metric_stats *t, enum metric_id m, struct
 	if (track) {
 		struct metric_stat whole = whole_of(track, m);
 
-		quantiles(&whole, is_similarity(m), q);
+		quantiles(&whole, metric_is_similarity(m), q);
 		whole_end(&whole);
 		*out = (struct summary){ .count = track->moments.count,
 					 .nonfinite = t->nonfinite[m],
@@ -379,7 +373,7 @@ void metric_stats_histogram(const struct metric_stats *t, enum metric_id m, stru
 	struct metric_stat whole;
 
 	*out = (struct histogram){ .n = 0 };
-	if (!track || track->moments.max <= 0 || is_similarity(m))
+	if (!track || track->moments.max <= 0 || metric_is_similarity(m))
 		return;
 	whole = whole_of(track, m);
 	out->low = track->moments.min;
@@ -416,7 +410,7 @@ void metric_stats_walk(const struct metric_stats *t, enum metric_id m, sketch_vi
 	if (!t->metric[m])
 		return;
 	whole = whole_of(t->metric[m], m);
-	if (is_similarity(m) && whole.spilled)
+	if (metric_is_similarity(m) && whole.spilled)
 		sketch_walk(&whole.sketch, visit_mirrored, &mirror);
 	else
 		track_walk(&whole, visit, ctx);

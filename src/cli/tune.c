@@ -260,15 +260,6 @@ static bool is_over(const struct tune *t, double until)
 	return generation_interrupted() || (!t->opts->exhaustive && seconds_of(t) > until);
 }
 
-static size_t racing(const struct race *r)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < r->n; i++)
-		n += !r->out[i];
-	return n;
-}
-
 static void show_race(struct tune *t, const struct tuning_heat *h, size_t round)
 {
 	enum lang lang = args_lang(t->opts->lang);
@@ -277,7 +268,7 @@ static void show_race(struct tune *t, const struct tuning_heat *h, size_t round)
 
 	if (!progress_due(&t->progress))
 		return;
-	snprintf(left, sizeof left, "%zu", racing(&h->race));
+	snprintf(left, sizeof left, "%zu", race_left(&h->race));
 	snprintf(number, sizeof number, "%zu", round + 1);
 	text_fill(&words, lang, TEXT_TUNE_STILL, left, number);
 	progress_draw(&t->progress, text(TEXT_TUNE_RACING, lang),
@@ -352,8 +343,8 @@ static bool is_decided(const struct tune *t, const struct tuning_heat *h, size_t
 	if (h == &t->out.heat[1])
 		return round >= RACE_FIRST;
 	if (t->opts->exhaustive)
-		return racing(&h->race) < 2 && round >= RACE_FIRST;
-	return round >= RACE_LAST || (racing(&h->race) < 2 ? round >= RACE_FIRST : race_decided(&h->race));
+		return race_left(&h->race) < 2 && round >= RACE_FIRST;
+	return round >= RACE_LAST || (race_left(&h->race) < 2 ? round >= RACE_FIRST : race_decided(&h->race));
 }
 
 static int run_heat(struct tune *t, struct tuning_heat *h, double until, struct err *err)

@@ -8,11 +8,6 @@
 
 enum { INDENT = 2, VALUE = 8, CHANGE = 9, INTERVAL = 18, WORD = 9 };
 
-static const char *word(const struct term *t, enum text_id id)
-{
-	return text(id, t->lang);
-}
-
 static enum tint tint_of(enum difference_verdict verdict)
 {
 	switch (verdict) {
@@ -54,7 +49,7 @@ static void put_side(struct term *t, const struct comparison *c, const struct co
 	char shown[TERM_TEXT];
 	struct buf line = { 0 }, clean = { 0 }; /* it holds the name of a file */
 
-	term_left(t, TINT_PLAIN, "", INDENT);
+	term_indent(t, INDENT);
 	term_put(t, TINT_BOLD, side ? "B  " : "A  ");
 	term_put(t, TINT_PLAIN, term_clean(shown, t, in->name[side], t->columns - t->at, true));
 	term_newline(t);
@@ -79,11 +74,6 @@ static void put_input(struct term *t, const struct comparison *c, const struct c
 	put_wrapped(t, TINT_DIM, c->by_run ? TEXT_COMPARE_BY_RUN : TEXT_COMPARE_BY_BLOCK, units);
 }
 
-static void head(struct term *t, enum text_id id, size_t columns)
-{
-	term_right(t, TINT_DIM, word(t, id), columns);
-}
-
 static void put_value(struct term *t, enum metric_id m, double value)
 {
 	char v[TERM_TEXT];
@@ -98,7 +88,7 @@ static void put_row(struct term *t, const struct difference *d)
 	const struct estimate *median = &d->of[COMPARED_MEDIAN];
 	size_t label = REPORT_COLUMNS - INDENT - 2 * VALUE - 2 * CHANGE - INTERVAL - WORD;
 
-	term_left(t, TINT_PLAIN, "", INDENT);
+	term_indent(t, INDENT);
 	term_left(t, TINT_PLAIN, metric_specs[d->metric].label[t->lang], label);
 	put_value(t, d->metric, median->a);
 	put_value(t, d->metric, median->b);
@@ -125,13 +115,13 @@ static void put_phase(struct term *t, const struct comparison *c, enum phase pha
 		if (c->row[i].phase != phase || !is_shown(&c->row[i]))
 			continue;
 		if (!any) {
-			term_heading(t, title, word(t, TEXT_COMPARE_MEDIANS));
+			term_heading(t, title, term_word(t, TEXT_COMPARE_MEDIANS));
 			term_left(t, TINT_PLAIN, "", REPORT_COLUMNS - 2 * VALUE - 2 * CHANGE - INTERVAL - WORD);
 			term_right(t, TINT_DIM, "A", VALUE);
 			term_right(t, TINT_DIM, "B", VALUE);
-			head(t, TEXT_COMPARE_CHANGE, CHANGE);
-			head(t, TEXT_COMPARE_INTERVAL, INTERVAL);
-			head(t, TEXT_COMPARE_P95, CHANGE);
+			term_head(t, TEXT_COMPARE_CHANGE, CHANGE);
+			term_head(t, TEXT_COMPARE_INTERVAL, INTERVAL);
+			term_head(t, TEXT_COMPARE_P95, CHANGE);
 			term_newline(t);
 		}
 		any = true;

@@ -16,17 +16,12 @@ static enum tint tint_of(enum cause_kind kind)
 					    : TINT_WARN;
 }
 
-static const char *word(const struct term *t, enum text_id id)
-{
-	return text(id, t->lang);
-}
-
 /* A sentence that may hold a log's text, behind a mark. */
 static void put_item(struct term *t, enum tint tint, const char *mark, const struct buf *sentence)
 {
 	struct buf clean = { 0 };
 
-	term_left(t, TINT_PLAIN, "", INDENT);
+	term_indent(t, INDENT);
 	term_put(t, tint, mark);
 	term_put(t, TINT_PLAIN, " ");
 	term_clean_all(&clean, t, buf_text(sentence));
@@ -42,7 +37,7 @@ static void put_cause(struct term *t, const struct diagnosis *d)
 	struct buf sure = { 0 }, line = { 0 };
 
 	term_put(t, tint_of(cause->kind), cause->title[t->lang]);
-	text_fill(&sure, t->lang, TEXT_DIAGNOSIS_CONFIDENCE, word(t, confidence_text(d->confidence)));
+	text_fill(&sure, t->lang, TEXT_DIAGNOSIS_CONFIDENCE, term_word(t, confidence_text(d->confidence)));
 	text_fill(&line, t->lang, TEXT_DIAGNOSIS_IN_BRACKETS, buf_text(&sure));
 	term_put(t, TINT_DIM, buf_text(&line));
 	term_newline(t);
@@ -79,9 +74,9 @@ static void put_evidence(struct term *t, const struct diagnosis *d)
 
 static void put_labelled(struct term *t, enum text_id label, const char *words)
 {
-	term_left(t, TINT_PLAIN, "", INDENT);
-	term_put(t, TINT_DIM, word(t, label));
-	term_put(t, TINT_PLAIN, word(t, TEXT_COLON));
+	term_indent(t, INDENT);
+	term_put(t, TINT_DIM, term_word(t, label));
+	term_put(t, TINT_PLAIN, term_word(t, TEXT_COLON));
 	term_wrap(t, TINT_PLAIN, words, t->at);
 	term_newline(t);
 }
@@ -92,7 +87,7 @@ static void put_fix(struct term *t, const struct diagnosis *d)
 	struct buf words = { 0 };
 
 	term_heading(t, TEXT_DIAGNOSIS_FIX, NULL);
-	term_left(t, TINT_PLAIN, "", INDENT);
+	term_indent(t, INDENT);
 	term_wrap(t, TINT_BOLD, fix_words(d, d->cause, t->lang), INDENT);
 	term_newline(t);
 	if (cause_is_bad(cause->kind)) {
@@ -115,7 +110,7 @@ static void put_path(struct term *t, const struct diagnosis *d)
 	for (size_t i = 0; i < d->n_steps; i++) {
 		bool last = i + 1 == d->n_steps;
 
-		term_left(t, TINT_PLAIN, "", INDENT);
+		term_indent(t, INDENT);
 		term_left(t, TINT_PLAIN, question_specs[d->step[i].question].text[t->lang], PATH_COLUMN);
 		term_put(t, last ? TINT_BOLD : TINT_PLAIN, answer_specs[d->step[i].answer].text[t->lang]);
 		term_newline(t);
@@ -135,7 +130,7 @@ static void put_ruled_out(struct term *t, const struct diagnosis *d)
 		if (first)
 			term_heading(t, TEXT_DIAGNOSIS_RULED_OUT, NULL);
 		first = false;
-		buf_printf(&line, "%s%s%s", answer_title((enum answer_id)a, t->lang), word(t, TEXT_COLON),
+		buf_printf(&line, "%s%s%s", answer_title((enum answer_id)a, t->lang), term_word(t, TEXT_COLON),
 			   buf_text(&why));
 		put_item(t, TINT_GOOD, t->ascii ? "-" : "✓", &line);
 	}
@@ -152,7 +147,7 @@ static void put_others(struct term *t, const struct diagnosis *d, enum text_id h
 		term_heading(t, heading, NULL);
 	for (size_t i = 0; i < n; i++) {
 		buf_rewind(&line);
-		buf_printf(&line, "%s%s%s", cause_specs[cause[i]].title[t->lang], word(t, TEXT_STOP_AND),
+		buf_printf(&line, "%s%s%s", cause_specs[cause[i]].title[t->lang], term_word(t, TEXT_STOP_AND),
 			   fix_words(d, cause[i], t->lang));
 		put_item(t, heading == TEXT_DIAGNOSIS_ALSO ? TINT_WARN : TINT_DIM, "!", &line);
 	}

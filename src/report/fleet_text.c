@@ -27,11 +27,6 @@ static struct layout layout_of(const struct term *t)
 				.heat = room - room / 4 < INSTANCE_SLICES + 2 ? room - room / 4 : INSTANCE_SLICES + 2 };
 }
 
-static const char *word(const struct term *t, enum text_id id)
-{
-	return text(id, t->lang);
-}
-
 static const char *dot(const struct term *t, enum verdict v)
 {
 	static const char *const ascii[VERDICT_COUNT] = { ".", "?", "!", "X" };
@@ -91,18 +86,18 @@ static void put_group(struct term *t, const struct findings *f, size_t i)
 static void put_heads(struct term *t, const struct layout *l)
 {
 	term_left(t, TINT_PLAIN, "", MARK);
-	term_left(t, TINT_DIM, word(t, TEXT_PAGE_INSTANCE), l->name);
-	term_left(t, TINT_DIM, word(t, TEXT_FLEET_GROUP_HEAD), GROUP);
-	term_right(t, TINT_DIM, word(t, TEXT_TERM_SPEED), SPEED);
-	term_right(t, TINT_DIM, word(t, TEXT_TERM_LATENCY_P50), LATENCY);
-	term_right(t, TINT_DIM, word(t, t->ascii ? TEXT_FLEET_PEERS_ASCII : TEXT_FLEET_PEERS_HEAD), TIMES);
-	term_right(t, TINT_DIM, word(t, TEXT_FLEET_ALARMS_HEAD), ALARMS);
+	term_left(t, TINT_DIM, term_word(t, TEXT_PAGE_INSTANCE), l->name);
+	term_left(t, TINT_DIM, term_word(t, TEXT_FLEET_GROUP_HEAD), GROUP);
+	term_right(t, TINT_DIM, term_word(t, TEXT_TERM_SPEED), SPEED);
+	term_right(t, TINT_DIM, term_word(t, TEXT_TERM_LATENCY_P50), LATENCY);
+	term_right(t, TINT_DIM, term_word(t, t->ascii ? TEXT_FLEET_PEERS_ASCII : TEXT_FLEET_PEERS_HEAD), TIMES);
+	term_right(t, TINT_DIM, term_word(t, TEXT_FLEET_ALARMS_HEAD), ALARMS);
 	if (l->heat) {
 		term_left(t, TINT_PLAIN, "", 2);
-		term_left(t, TINT_DIM, word(t, TEXT_FLEET_HEAT_HEAD), l->heat - 2);
+		term_left(t, TINT_DIM, term_word(t, TEXT_FLEET_HEAT_HEAD), l->heat - 2);
 	}
-	term_right(t, TINT_DIM, word(t, TEXT_FLEET_STATE_HEAD), STATE);
-	term_right(t, TINT_DIM, word(t, TEXT_FLEET_SEEN_HEAD), SEEN);
+	term_right(t, TINT_DIM, term_word(t, TEXT_FLEET_STATE_HEAD), STATE);
+	term_right(t, TINT_DIM, term_word(t, TEXT_FLEET_SEEN_HEAD), SEEN);
 	term_newline(t);
 }
 
@@ -163,11 +158,11 @@ static void put_why(struct term *t, const struct findings *f, const struct insta
 		char times[TERM_TEXT];
 
 		snprintf(times, sizeof times, "%.2g", in->times_slower);
-		buf_str(&line, line.used ? word(t, TEXT_SEMICOLON) : "");
+		buf_str(&line, line.used ? term_word(t, TEXT_SEMICOLON) : "");
 		text_fill(&line, t->lang, TEXT_FLEET_SLOWER, times, seen(when, f, in->slower_us));
 	}
 	if (bad && in->cause != CAUSE_UNLIKE_PEERS) {
-		buf_str(&line, line.used ? word(t, TEXT_SEMICOLON) : "");
+		buf_str(&line, line.used ? term_word(t, TEXT_SEMICOLON) : "");
 		buf_str(&line, cause_specs[in->cause].title[t->lang]);
 		if (in->since_us)
 			text_fill(&line, t->lang, TEXT_FLEET_SINCE, seen(when, f, in->since_us));
@@ -203,7 +198,7 @@ static void put_row(struct term *t, const struct findings *f, const struct insta
 	term_right(t, in->alarms ? TINT_WARN : TINT_DIM, term_count(v, in->alarms), ALARMS);
 	if (l->heat)
 		put_heat(t, f, in, l->heat - 2);
-	term_right(t, state, word(t, instance_state_word(in->state)), STATE);
+	term_right(t, state, term_word(t, instance_state_word(in->state)), STATE);
 	term_right(t, state, seen(when, f, in->to_us), SEEN);
 	term_newline(t);
 	put_why(t, f, in);
@@ -237,12 +232,13 @@ void fleet_text(struct buf *out, const struct findings *f, const struct fleet_op
 	put_counts(&t, f);
 	fleet_causes_text(&t, f);
 	if (f->peers.n_groups)
-		term_heading(&t, TEXT_FLEET_GROUPS, word(&t, TEXT_FLEET_GROUPS_REMARK));
+		term_heading(&t, TEXT_FLEET_GROUPS, term_word(&t, TEXT_FLEET_GROUPS_REMARK));
 	for (size_t i = 0; i < f->peers.n_groups; i++)
 		put_group(&t, f, i);
 	text_mixtures(&t, f);
 	text_unusual(&t, f, UNUSUAL_SHOWN);
-	term_heading(&t, TEXT_TERM_INSTANCES, opts->order == FLEET_BY_TROUBLE ? word(&t, TEXT_FLEET_REMARK) : NULL);
+	term_heading(&t, TEXT_TERM_INSTANCES,
+		     opts->order == FLEET_BY_TROUBLE ? term_word(&t, TEXT_FLEET_REMARK) : NULL);
 	put_heads(&t, &l);
 	for (size_t i = 0; i < shown; i++)
 		put_row(&t, f, row[i], &l);

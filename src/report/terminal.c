@@ -268,6 +268,21 @@ void term_right(struct term *t, enum tint tint, const char *text, size_t columns
 	term_put(t, tint, shown);
 }
 
+void term_indent(struct term *t, size_t columns)
+{
+	pad(t, columns);
+}
+
+const char *term_word(const struct term *t, enum text_id id)
+{
+	return text(id, t->lang);
+}
+
+void term_head(struct term *t, enum text_id id, size_t columns)
+{
+	term_right(t, TINT_DIM, term_word(t, id), columns);
+}
+
 void term_newline(struct term *t)
 {
 	struct buf *b = t->out;

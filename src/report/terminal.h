@@ -45,6 +45,9 @@ void term_clean_all(struct buf *out, const struct term *t, const char *text);
 void term_left(struct term *t, enum tint tint, const char *text, size_t columns);
 void term_right(struct term *t, enum tint tint, const char *text, size_t columns);
 void term_put(struct term *t, enum tint tint, const char *text); /* as wide as it is */
+void term_indent(struct term *t, size_t columns);
+const char *term_word(const struct term *t, enum text_id id);
+void term_head(struct term *t, enum text_id id, size_t columns); /* of a column of numbers */
 void term_newline(struct term *t);                               /* drops blanks at the end of the line */
 /* A heading with a rule to the right margin, and an optional remark at its end. */
 void term_heading(struct term *t, enum text_id id, const char *remark);

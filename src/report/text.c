@@ -18,16 +18,6 @@
 
 enum { INDENT = 2, NUMBER = 10, SESSIONS_SHOWN = 5, EVENTS_SHOWN = 8, SKIPPED_SHOWN = 5 };
 
-static const char *word(const struct term *t, enum text_id id)
-{
-	return text(id, t->lang);
-}
-
-static void indent(struct term *t)
-{
-	term_left(t, TINT_PLAIN, "", INDENT);
-}
-
 /* --- what was read ----------------------------------------------------------------- */
 
 static void say(struct buf *line, const struct term *t, uint64_t n, enum text_id noun)
@@ -70,9 +60,9 @@ static void put_span(struct term *t, const struct findings *f)
 	time_format(to, f->to_us);
 	from[19] = to[19] = 0; /* seconds are enough here */
 	from[10] = to[10] = ' ';
-	buf_printf(&line, "%s %s %s UTC", from, word(t, TEXT_TERM_TO), strncmp(from, to, 10) ? to : to + 11);
+	buf_printf(&line, "%s %s %s UTC", from, term_word(t, TEXT_TERM_TO), strncmp(from, to, 10) ? to : to + 11);
 	text_fill(&line, t->lang, TEXT_IN_BRACKETS, term_lasted(lasted, f->to_us - f->from_us));
-	indent(t);
+	term_indent(t, INDENT);
 	term_left(t, TINT_PLAIN, buf_text(&line), t->columns - INDENT);
 	term_newline(t);
 	buf_free_into(&line, t->out);
@@ -86,9 +76,9 @@ static void put_model(struct term *t, const struct findings *f)
 	session_texts(&model, f, session_model, t->lang);
 	session_texts(&strategy, f, session_strategy, t->lang);
 	if (model.used || strategy.used) {
-		snprintf(line, sizeof line, "%s %.250s%s%.250s", word(t, TEXT_TERM_MODEL), buf_text(&model),
+		snprintf(line, sizeof line, "%s %.250s%s%.250s", term_word(t, TEXT_TERM_MODEL), buf_text(&model),
 			 strategy.used ? ", " : "", buf_text(&strategy));
-		indent(t);
+		term_indent(t, INDENT);
 		term_left(t, TINT_PLAIN, line, t->columns - INDENT);
 		term_newline(t);
 	}
@@ -102,7 +92,7 @@ static void put_input(struct term *t, const struct findings *f)
 
 	term_heading(t, TEXT_TERM_INPUT, term_bytes(size, (double)f->bytes));
 	if (f->n_files == 1) {
-		indent(t);
+		term_indent(t, INDENT);
 		term_put(t, TINT_PLAIN, term_clean(name, t, f->files[0], t->columns - INDENT, true));
 		term_newline(t);
 	}
@@ -113,11 +103,6 @@ static void put_input(struct term *t, const struct findings *f)
 }
 
 /* --- metrics ----------------------------------------------------------------------- */
-
-static void head(struct term *t, enum text_id id, size_t columns)
-{
-	term_right(t, TINT_DIM, word(t, id), columns);
-}
 
 static void number(struct term *t, enum metric_id m, double value, size_t columns)
 {
@@ -162,7 +147,7 @@ enum { STATISTICS = sizeof statistics / sizeof *statistics, METRIC_LABEL = REPOR
 
 static void put_metric(struct term *t, enum metric_id m, const struct summary *s)
 {
-	indent(t);
+	term_indent(t, INDENT);
 	put_label(t, m, METRIC_LABEL);
 	for (size_t i = 0; i < STATISTICS; i++) {
 		double value;
@@ -198,7 +183,7 @@ static void put_metrics(struct term *t, const struct findings *f)
 	term_left(t, TINT_PLAIN, "", INDENT + METRIC_LABEL);
 	for (size_t i = 0; i < STATISTICS; i++)
 		if (t->columns >= statistics[i].from_columns)
-			head(t, statistics[i].name, NUMBER);
+			term_head(t, statistics[i].name, NUMBER);
 	term_newline(t);
 	for (int m = 0; m < METRIC_COUNT; m++)
 		if (f->metric[m].count || f->metric[m].nonfinite)
@@ -244,7 +229,7 @@ static void put_chart(struct term *t, const char *label, const struct buf *line,
 
 	snprintf(range, sizeof range, "%s%s%s", term_number(a, low), t->ascii ? ".." : "\xe2\x80\xa6",
 		 term_number(b, high));
-	indent(t);
+	term_indent(t, INDENT);
 	term_left(t, TINT_PLAIN, label, SPARK_LABEL);
 	term_put(t, TINT_PLAIN, buf_text(line));
 	term_right(t, TINT_DIM, high > low ? range : a, SPARK_RANGE);
@@ -293,8 +278,8 @@ static void put_phase(struct term *t, const struct findings *f, enum phase phase
 	uint64_t calls = s[M_TOKEN_LATENCY_MS].count + s[M_TOKEN_LATENCY_MS].missing + s[M_TOKEN_LATENCY_MS].nonfinite;
 	char v[TERM_TEXT];
 
-	indent(t);
-	term_left(t, TINT_PLAIN, word(t, label), REPORT_COLUMNS - INDENT - 7 * NUMBER);
+	term_indent(t, INDENT);
+	term_left(t, TINT_PLAIN, term_word(t, label), REPORT_COLUMNS - INDENT - 7 * NUMBER);
 	term_right(t, TINT_PLAIN, term_count(v, calls), NUMBER);
 	number(t, M_TOKEN_LATENCY_MS, s[M_TOKEN_LATENCY_MS].p50, NUMBER);
 	number(t, M_TOKEN_LATENCY_MS, s[M_TOKEN_LATENCY_MS].p95, NUMBER);
@@ -319,13 +304,13 @@ static void put_phases(struct term *t, const struct findings *f)
 		return;
 	term_heading(t, TEXT_TERM_PHASES, NULL);
 	term_left(t, TINT_PLAIN, "", REPORT_COLUMNS - 7 * NUMBER);
-	head(t, TEXT_TERM_CALLS, NUMBER);
-	head(t, TEXT_TERM_LATENCY_P50, NUMBER);
-	head(t, TEXT_TERM_LATENCY_P95, NUMBER);
-	head(t, TEXT_TERM_CHUNK_P50, NUMBER);
-	head(t, TEXT_TERM_JITTER, NUMBER);
-	head(t, TEXT_TERM_ENTROPY, NUMBER);
-	head(t, TEXT_TERM_SIMILARITY, NUMBER);
+	term_head(t, TEXT_TERM_CALLS, NUMBER);
+	term_head(t, TEXT_TERM_LATENCY_P50, NUMBER);
+	term_head(t, TEXT_TERM_LATENCY_P95, NUMBER);
+	term_head(t, TEXT_TERM_CHUNK_P50, NUMBER);
+	term_head(t, TEXT_TERM_JITTER, NUMBER);
+	term_head(t, TEXT_TERM_ENTROPY, NUMBER);
+	term_head(t, TEXT_TERM_SIMILARITY, NUMBER);
 	term_newline(t);
 	if (phase_known(f, PHASE_PREFILL))
 		put_phase(t, f, PHASE_PREFILL, TEXT_TERM_PREFILL);
@@ -350,7 +335,7 @@ static void put_bars(struct term *t, const struct histogram *h, enum text_id lab
 	}
 	for (size_t c = 0; c < n; c++)
 		buf_str(&line, spark(t, v[c] > 0 ? v[c] / most : (double)NAN));
-	put_chart(t, word(t, label), &line, h->low, h->high);
+	put_chart(t, term_word(t, label), &line, h->low, h->high);
 	buf_free_into(&line, t->out);
 }
 
@@ -365,7 +350,7 @@ static void put_distribution(struct term *t, const struct findings *f)
 		if (f->latency[phase].n < 2)
 			continue;
 		if (!any)
-			term_heading(t, TEXT_TERM_DISTRIBUTION, word(t, TEXT_TERM_LOG_SCALE));
+			term_heading(t, TEXT_TERM_DISTRIBUTION, term_word(t, TEXT_TERM_LOG_SCALE));
 		any = true;
 		put_bars(t, &f->latency[phase], labels[phase]);
 	}
@@ -379,7 +364,7 @@ static void put_session(struct term *t, const struct session_findings *s)
 {
 	char v[TERM_TEXT];
 
-	indent(t);
+	term_indent(t, INDENT);
 	term_left(t, TINT_PLAIN, *s->session_id ? s->session_id : "-",
 		  term_name_columns(t, REPORT_COLUMNS - INDENT - SESSION_NUMBERS));
 	term_right(t, TINT_PLAIN, term_count(v, s->records), COLUMN);
@@ -420,16 +405,16 @@ static void put_sessions(struct term *t, const struct findings *f)
 	if (!f->n_sessions)
 		return;
 	term_heading(t, TEXT_TERM_SESSIONS, NULL);
-	indent(t);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION),
+	term_indent(t, INDENT);
+	term_left(t, TINT_DIM, term_word(t, TEXT_TERM_SESSION),
 		  term_name_columns(t, REPORT_COLUMNS - INDENT - SESSION_NUMBERS));
-	head(t, TEXT_TERM_RECORDS_HEAD, COLUMN);
-	head(t, TEXT_TERM_TOKENS_HEAD, COLUMN);
-	head(t, TEXT_TERM_P95_MS, COLUMN);
-	head(t, TEXT_TERM_SPEED, COLUMN);
-	head(t, TEXT_TERM_ENTROPY, COLUMN);
-	head(t, TEXT_TERM_SIMILARITY, COLUMN);
-	head(t, TEXT_TERM_CORRELATION, CORRELATION);
+	term_head(t, TEXT_TERM_RECORDS_HEAD, COLUMN);
+	term_head(t, TEXT_TERM_TOKENS_HEAD, COLUMN);
+	term_head(t, TEXT_TERM_P95_MS, COLUMN);
+	term_head(t, TEXT_TERM_SPEED, COLUMN);
+	term_head(t, TEXT_TERM_ENTROPY, COLUMN);
+	term_head(t, TEXT_TERM_SIMILARITY, COLUMN);
+	term_head(t, TEXT_TERM_CORRELATION, CORRELATION);
 	term_newline(t);
 	for (size_t i = 0; i < n; i++) {
 		at = next_largest(f, at, i);
@@ -438,7 +423,7 @@ static void put_sessions(struct term *t, const struct findings *f)
 	}
 	term_more(t, INDENT, TEXT_TERM_MORE_SESSIONS, f->sessions_total - n);
 	if (warned) {
-		term_wrap(t, TINT_WARN, word(t, TEXT_TERM_COLLAPSE_NOTE), INDENT);
+		term_wrap(t, TINT_WARN, term_word(t, TEXT_TERM_COLLAPSE_NOTE), INDENT);
 		term_newline(t);
 	}
 }
@@ -456,14 +441,14 @@ static const char *severity_word(const struct term *t, enum severity s)
 {
 	static const enum text_id names[SEVERITY_COUNT] = { TEXT_TERM_NOTICE, TEXT_TERM_WARNING, TEXT_TERM_SEVERE };
 
-	return word(t, names[s]);
+	return term_word(t, names[s]);
 }
 
 static void put_type(struct term *t, const struct findings *f, enum alarm_type type)
 {
 	char v[TERM_TEXT];
 
-	indent(t);
+	term_indent(t, INDENT);
 	term_left(t, severity_tint(alarm_specs[type].severity), alarm_specs[type].label[t->lang],
 		  REPORT_COLUMNS - INDENT - 3 * NUMBER);
 	term_right(t, TINT_PLAIN, term_count(v, f->anomaly_by_type[type]), NUMBER);
@@ -481,8 +466,8 @@ static void put_advice(struct term *t, const struct findings *f, enum alarm_type
 	if (!advice)
 		return;
 	term_clean_all(&line, t, advice);
-	indent(t);
-	indent(t);
+	term_indent(t, INDENT);
+	term_indent(t, INDENT);
 	term_put(t, TINT_DIM, t->ascii ? "> " : "\xe2\x86\x92 ");
 	if (line.p)
 		term_wrap(t, TINT_DIM, line.p, t->at);
@@ -492,11 +477,11 @@ static void put_advice(struct term *t, const struct findings *f, enum alarm_type
 
 static void put_types(struct term *t, const struct findings *f)
 {
-	indent(t);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_TYPE_HEAD), REPORT_COLUMNS - INDENT - 3 * NUMBER);
-	head(t, TEXT_TERM_RECORDS_HEAD, NUMBER);
-	head(t, TEXT_TERM_SHARE_HEAD, NUMBER);
-	head(t, TEXT_TERM_SEVERITY_HEAD, NUMBER);
+	term_indent(t, INDENT);
+	term_left(t, TINT_DIM, term_word(t, TEXT_TERM_TYPE_HEAD), REPORT_COLUMNS - INDENT - 3 * NUMBER);
+	term_head(t, TEXT_TERM_RECORDS_HEAD, NUMBER);
+	term_head(t, TEXT_TERM_SHARE_HEAD, NUMBER);
+	term_head(t, TEXT_TERM_SEVERITY_HEAD, NUMBER);
 	term_newline(t);
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
 		if (f->anomaly_by_type[type]) {
@@ -526,7 +511,7 @@ static void put_event(struct term *t, const struct anomaly_event *e, size_t when
 	time_format(when, e->from_us);
 	when[10] = ' ';
 	when[19] = 0;
-	indent(t);
+	term_indent(t, INDENT);
 	term_left(t, TINT_PLAIN, when + 20 - when_columns, when_columns);
 	term_left(t, severity_tint(e->severity), alarm_specs[e->type].label[t->lang], type - 1);
 	term_left(t, TINT_PLAIN, "", 1);
@@ -570,14 +555,14 @@ static void put_events(struct term *t, const struct findings *f)
 	if (!n)
 		return;
 	term_newline(t);
-	indent(t);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_START_HEAD), when);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_TYPE_HEAD), type_columns(when));
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION), term_name_columns(t, SESSION) - 1);
-	head(t, TEXT_TERM_LASTED_HEAD, LASTED + 1);
-	head(t, TEXT_TERM_RECORDS_HEAD, RECORDS);
-	head(t, TEXT_TERM_WORST_HEAD, WORST);
-	head(t, TEXT_TERM_LIMIT_HEAD, LIMIT);
+	term_indent(t, INDENT);
+	term_left(t, TINT_DIM, term_word(t, TEXT_TERM_START_HEAD), when);
+	term_left(t, TINT_DIM, term_word(t, TEXT_TERM_TYPE_HEAD), type_columns(when));
+	term_left(t, TINT_DIM, term_word(t, TEXT_TERM_SESSION), term_name_columns(t, SESSION) - 1);
+	term_head(t, TEXT_TERM_LASTED_HEAD, LASTED + 1);
+	term_head(t, TEXT_TERM_RECORDS_HEAD, RECORDS);
+	term_head(t, TEXT_TERM_WORST_HEAD, WORST);
+	term_head(t, TEXT_TERM_LIMIT_HEAD, LIMIT);
 	term_newline(t);
 	for (size_t i = 0; i < n; i++)
 		put_event(t, shown[i], when);
@@ -590,7 +575,7 @@ static void put_done(struct term *t, const struct findings *f)
 
 	actions_text(&done, &f->actions, t->lang);
 	if (done.used) {
-		term_left(t, TINT_PLAIN, "", INDENT);
+		term_indent(t, INDENT);
 		term_wrap(t, TINT_PLAIN, done.p, INDENT);
 		term_newline(t);
 	}
@@ -606,13 +591,13 @@ static void put_anomalies(struct term *t, const struct findings *f)
 		  term_clean(name, t, f->rule_set ? f->rule_set : "-", 24, true));
 	term_heading(t, TEXT_TERM_ANOMALIES, buf_text(&remark));
 	buf_free_into(&remark, t->out);
-	term_left(t, TINT_PLAIN, "", INDENT);
-	term_wrap(t, TINT_DIM, word(t, rule_set_why(f)), INDENT);
+	term_indent(t, INDENT);
+	term_wrap(t, TINT_DIM, term_word(t, rule_set_why(f)), INDENT);
 	term_newline(t);
 	if (f->n_unjudged) {
 		unjudged_text(&remark, f->unjudged, f->n_unjudged, t->lang);
 		term_clean_all(&clean, t, buf_text(&remark)); /* names out of the user's rules */
-		term_left(t, TINT_PLAIN, "", INDENT);
+		term_indent(t, INDENT);
 		term_wrap(t, TINT_DIM, buf_text(&clean), INDENT);
 		term_newline(t);
 		buf_free_into(&remark, t->out);
@@ -620,7 +605,7 @@ static void put_anomalies(struct term *t, const struct findings *f)
 	}
 	put_done(t, f);
 	if (!f->anomaly_records) {
-		term_wrap(t, TINT_GOOD, word(t, TEXT_TERM_NO_ANOMALY), INDENT);
+		term_wrap(t, TINT_GOOD, term_word(t, TEXT_TERM_NO_ANOMALY), INDENT);
 		term_newline(t);
 		return;
 	}
@@ -634,7 +619,7 @@ static void put_gpu(void *ctx, const char *line)
 	struct buf clean = { 0 };
 
 	term_clean_all(&clean, t, line);
-	indent(t);
+	term_indent(t, INDENT);
 	term_wrap(t, TINT_PLAIN, buf_text(&clean), INDENT);
 	term_newline(t);
 	buf_free_into(&clean, t->out);
@@ -664,7 +649,7 @@ static void put_skipped(struct term *t, const struct findings *f)
 
 		snprintf(line, sizeof line, ":%llu", (unsigned long long)s->line);
 		snprintf(place, sizeof place, "%s%s", term_clean(name, t, s->file, 24, true), s->line ? line : "");
-		indent(t);
+		term_indent(t, INDENT);
 		term_left(t, TINT_PLAIN, place, 36);
 		term_put(t, TINT_PLAIN, " ");
 		term_left(t, TINT_DIM, skipped_reason(s->reason, t->lang), t->columns - t->at);
@@ -703,7 +688,7 @@ static void put_command(struct term *t, const char *options, const struct report
 
 	add_input(&input, opts);
 	term_clean_all(&shown, t, buf_text(&input));
-	indent(t);
+	term_indent(t, INDENT);
 	term_put(t, TINT_BOLD, "rwkvmon analyze ");
 	term_put(t, TINT_BOLD, options);
 	split = shown.p && INDENT + COMMAND + strlen(options) + 1 + utf8_columns(shown.p) > t->columns;
@@ -715,7 +700,7 @@ static void put_command(struct term *t, const char *options, const struct report
 	term_put(t, TINT_BOLD, buf_text(&shown));
 	if (t->at + 2 <= WHY_AT) {
 		term_left(t, TINT_PLAIN, "", WHY_AT - t->at);
-		term_left(t, TINT_DIM, word(t, why), t->columns - t->at);
+		term_left(t, TINT_DIM, term_word(t, why), t->columns - t->at);
 	}
 	buf_free_into(&input, t->out);
 	buf_free_into(&shown, t->out);

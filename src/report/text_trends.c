@@ -21,16 +21,6 @@ enum {
 	DRIFTED_SHOWN = 5
 };
 
-static const char *word(const struct term *t, enum text_id id)
-{
-	return text(id, t->lang);
-}
-
-static void indent(struct term *t)
-{
-	term_left(t, TINT_PLAIN, "", INDENT);
-}
-
 static const char *arrow(const struct term *t)
 {
 	return t->ascii ? "->" : "\xe2\x86\x92";
@@ -96,7 +86,7 @@ static void put_trend(struct term *t, const struct findings *f, const struct tre
 	struct buf line = { 0 };
 	struct slope_unit unit = slope_unit_of(f->to_us - f->from_us);
 
-	indent(t);
+	term_indent(t, INDENT);
 	term_left(t, TINT_PLAIN, metric_specs[m].label[t->lang], LABEL);
 	put_move(t, m, metric_possible(m, trend->start), metric_possible(m, trend->start + trend->change));
 	text_fill(&line, t->lang, trend->slope_per_hour < 0 ? unit.falls : unit.rises,
@@ -112,7 +102,7 @@ static void put_jump(struct term *t, const struct findings *f, const struct chan
 	char when[TIME_TEXT_BYTES];
 	struct buf line = { 0 };
 
-	indent(t);
+	term_indent(t, INDENT);
 	term_left(t, TINT_PLAIN, metric_specs[c->metric].label[t->lang], LABEL);
 	put_move(t, c->metric, c->before, c->after);
 	text_fill(&line, t->lang, TEXT_TERM_JUMP, moment_text(when, f, c->time_us));
@@ -131,7 +121,7 @@ static bool begin_move(struct term *t, const struct moves *of, size_t *all, bool
 	if (++*all > CHANGES_SHOWN)
 		return false;
 	if (of->instance && !*named) {
-		indent(t);
+		term_indent(t, INDENT);
 		term_put(t, TINT_BOLD, term_clean(name, t, instance_shown(of->instance), t->columns - t->at, true));
 		term_newline(t);
 	}
@@ -184,7 +174,7 @@ static void put_worst(struct term *t, const struct findings *f, const struct mom
 {
 	char when[TIME_TEXT_BYTES], v[TERM_TEXT], at[TERM_TEXT];
 
-	indent(t);
+	term_indent(t, INDENT);
 	term_left(t, TINT_PLAIN, metric_specs[m->metric].label[t->lang], LABEL);
 	term_right(t, TINT_PLAIN, term_value(v, m->metric, m->value), 13);
 	term_left(t, TINT_PLAIN, "", 2);
@@ -205,7 +195,7 @@ void text_worst(struct term *t, const struct findings *f)
 		if (!m || (told[i] == M_CHUNK_PROCESS_TIME_MS && m->token_count < 2))
 			continue;
 		if (!any)
-			term_heading(t, TEXT_TERM_WORST, word(t, TEXT_TERM_WORST_REMARK));
+			term_heading(t, TEXT_TERM_WORST, term_word(t, TEXT_TERM_WORST_REMARK));
 		any = true;
 		put_worst(t, f, m);
 	}
@@ -225,7 +215,7 @@ static void put_pair(struct term *t, const struct correlation *c)
 {
 	char line[64];
 
-	indent(t);
+	term_indent(t, INDENT);
 	snprintf(line, sizeof line, "%+.2f", c->r);
 	term_left(t, TINT_BOLD, line, 7);
 	term_wrap(t, TINT_PLAIN, pair_specs[c->pair].meaning[t->lang], t->at);
@@ -240,7 +230,7 @@ void text_together(struct term *t, const struct findings *f)
 		if (!is_together(&f->correlation[i]))
 			continue;
 		if (!all++)
-			term_heading(t, TEXT_TERM_TOGETHER, word(t, TEXT_TERM_TOGETHER_REMARK));
+			term_heading(t, TEXT_TERM_TOGETHER, term_word(t, TEXT_TERM_TOGETHER_REMARK));
 		if (all <= TOGETHER_SHOWN)
 			put_pair(t, &f->correlation[i]);
 	}
@@ -256,7 +246,7 @@ static void put_instance(struct term *t, const struct instance_findings *in)
 {
 	char v[TERM_TEXT];
 
-	indent(t);
+	term_indent(t, INDENT);
 	term_left(t, TINT_PLAIN, instance_shown(in->instance),
 		  term_name_columns(t, REPORT_COLUMNS - INDENT - 5 * NUMBER));
 	term_right(t, TINT_PLAIN, term_count(v, in->sessions), NUMBER);
@@ -286,7 +276,7 @@ static void put_outlier(struct term *t, const struct findings *f, const struct p
 	fill_distance(&line, t, o);
 	if (o->since_us)
 		text_fill(&line, t->lang, TEXT_TERM_PEER_SINCE, moment_text(when, f, o->since_us));
-	indent(t);
+	term_indent(t, INDENT);
 	term_put(t, TINT_BOLD, term_clean(name, t, o->instance, t->columns / 2, true));
 	term_put(t, TINT_PLAIN, "  ");
 	term_wrap(t, TINT_WARN, buf_text(&line), 2 * INDENT);
@@ -315,7 +305,7 @@ void text_peers(struct term *t, const struct findings *f)
 
 	if (!n && !p->n_mixtures)
 		return;
-	term_heading(t, TEXT_TERM_PEERS, word(t, TEXT_TERM_PEERS_REMARK));
+	term_heading(t, TEXT_TERM_PEERS, term_word(t, TEXT_TERM_PEERS_REMARK));
 	text_mixtures(t, f);
 	for (size_t i = 0; i < n; i++)
 		put_outlier(t, f, &p->outlier[i]);
@@ -337,11 +327,11 @@ void text_instances(struct term *t, const struct findings *f)
 		return;
 	}
 	instances_by_trouble(f, order);
-	term_heading(t, TEXT_TERM_INSTANCES, f->peers.n_outliers ? word(t, TEXT_TERM_INSTANCES_REMARK) : NULL);
-	indent(t);
+	term_heading(t, TEXT_TERM_INSTANCES, f->peers.n_outliers ? term_word(t, TEXT_TERM_INSTANCES_REMARK) : NULL);
+	term_indent(t, INDENT);
 	term_left(t, TINT_PLAIN, "", term_name_columns(t, REPORT_COLUMNS - INDENT - 5 * NUMBER));
 	for (size_t i = 0; i < 5; i++)
-		term_right(t, TINT_DIM, word(t, heads[i]), NUMBER);
+		term_right(t, TINT_DIM, term_word(t, heads[i]), NUMBER);
 	term_newline(t);
 	for (size_t i = 0; i < n; i++)
 		put_instance(t, order[i]);
@@ -357,7 +347,7 @@ static void put_drift(struct term *t, const struct session_findings *s)
 	const struct drift *d = &s->state.drift;
 	char v[TERM_TEXT];
 
-	indent(t);
+	term_indent(t, INDENT);
 	term_left(t, TINT_PLAIN, *s->session_id ? s->session_id : "-",
 		  term_name_columns(t, REPORT_COLUMNS - INDENT - 5 * NUMBER - 2));
 	term_right(t, TINT_PLAIN, term_count(v, d->samples), NUMBER);
@@ -377,17 +367,17 @@ void text_drift(struct term *t, const struct findings *f)
 	if (!n)
 		return;
 	term_heading(t, TEXT_TERM_DRIFT, NULL);
-	indent(t);
-	term_left(t, TINT_DIM, word(t, TEXT_TERM_SESSION),
+	term_indent(t, INDENT);
+	term_left(t, TINT_DIM, term_word(t, TEXT_TERM_SESSION),
 		  term_name_columns(t, REPORT_COLUMNS - INDENT - 5 * NUMBER - 2));
 	for (size_t i = 0; i < 4; i++)
-		term_right(t, TINT_DIM, word(t, heads[i]), NUMBER);
-	term_right(t, TINT_DIM, word(t, TEXT_TERM_AT_TOKEN), NUMBER + 2);
+		term_right(t, TINT_DIM, term_word(t, heads[i]), NUMBER);
+	term_right(t, TINT_DIM, term_word(t, TEXT_TERM_AT_TOKEN), NUMBER + 2);
 	term_newline(t);
 	for (size_t i = 0; i < n; i++)
 		put_drift(t, shown[i]);
 	term_more(t, INDENT, TEXT_TERM_MORE_SESSIONS, all - n);
-	term_wrap(t, TINT_DIM, word(t, TEXT_TERM_DRIFT_REMARK), INDENT);
+	term_wrap(t, TINT_DIM, term_word(t, TEXT_TERM_DRIFT_REMARK), INDENT);
 	term_newline(t);
 }
 
@@ -401,7 +391,7 @@ static void put_first_bad(struct term *t, const struct findings *f, const struct
 				     moment_text(when, f, b->time_us), term_count(sequence, b->sequence),
 				     term_count(at, b->sequence_length) };
 
-	indent(t);
+	term_indent(t, INDENT);
 	term_say(t, TINT_WARN, INDENT, b->sequence_length ? TEXT_TERM_FIRST_BAD : TEXT_TERM_FIRST_BAD_LIVE, args);
 	term_newline(t);
 }

@@ -48,17 +48,17 @@ enum metric_id metric_by_id(struct slice id)
 }
 
 /* Cosines. */
-static bool is_similarity(enum metric_id m)
+bool metric_is_similarity(enum metric_id m)
 {
 	return m == M_STATE_SIMILARITY || m == M_STATE_SIMILARITY_SHIFT || m == M_STATE_SIMILARITY_WKV;
 }
 
 double metric_possible(enum metric_id m, double value)
 {
-	double least = is_similarity(m) ? -1 : 0;
-	double most = is_similarity(m) || m == M_QUANT_TOP1_AGREE ? 1
-		      : !strcmp(metric_specs[m].unit, "%")        ? 100
-								  : INFINITY;
+	double least = metric_is_similarity(m) ? -1 : 0;
+	double most = metric_is_similarity(m) || m == M_QUANT_TOP1_AGREE ? 1
+		      : !strcmp(metric_specs[m].unit, "%")               ? 100
+									 : INFINITY;
 
 	return value < least ? least : value > most ? most : value;
 }

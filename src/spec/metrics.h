@@ -37,6 +37,9 @@ extern const char *const metric_group_keys[METRIC_GROUP_COUNT]; /* "performance"
 /* The metric with that published id, or METRIC_COUNT. */
 enum metric_id metric_by_id(struct slice id);
 
+/* Similarities crowd at 1: what counts is how far they are from it. */
+bool metric_is_similarity(enum metric_id m);
+
 /* The nearest value that the metric can have; used for drawing a fitted line. */
 double metric_possible(enum metric_id m, double value);
 

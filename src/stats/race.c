@@ -89,7 +89,7 @@ bool race_apart(const struct race_gap *g)
 	return (g->low > 0 || g->high < 0) && fabs(g->mean) > MATTERS;
 }
 
-static size_t racing(const struct race *r)
+size_t race_left(const struct race *r)
 {
 	size_t n = 0;
 
@@ -152,7 +152,7 @@ void race_eliminate(struct race *r)
 		drop_hopeless(r, leader);
 	if (!is_look(n))
 		return;
-	first_out = (racing(r) + 1) / 2;
+	first_out = (race_left(r) + 1) / 2;
 	first_out = first_out < FINALISTS ? FINALISTS : first_out;
 	for (size_t i = 0; i < r->n; i++) {
 		struct race_gap g;

@@ -43,6 +43,9 @@ struct race_gap {
 
 void race_add(struct race *r, size_t candidate, double ln_time);
 
+/* How many still race. */
+size_t race_left(const struct race *r);
+
 /* Of those still racing, the one with the least mean; n when none was measured. */
 size_t race_leader(const struct race *r);
 
