@@ -262,7 +262,7 @@ function isTroubled(row) {
 
 function matches(row, wanted) {
 	const group = fleet.groups[row.group] ?? {};
-	const text = [row.instance, row.title, row.cause, row.state, stateWords[row.state], verdictWords[row.verdict], group.model_name, group.strategy, group.device].join(" ").toLowerCase();
+	const text = [row.instance, row.title, row.cause, ...(row.by_chance?.causes ?? []), row.by_chance?.text, row.state, stateWords[row.state], verdictWords[row.verdict], group.model_name, group.strategy, group.device].join(" ").toLowerCase();
 
 	return text.includes(wanted) && (only === "all" || (only === "silent" ? row.state === "silent" : isTroubled(row)));
 }
@@ -280,7 +280,7 @@ function nameOf(row) {
 
 function fleetRow(row) {
 	const group = fleet.groups[row.group];
-	const why = [row.peers?.text, row.verdict !== "healthy" && !(row.peers && row.cause === "unlike_peers") ? row.title : null].filter(Boolean).join("; ");
+	const why = [row.peers?.text, row.verdict !== "healthy" && !(row.peers && row.cause === "unlike_peers") ? row.title : null, row.by_chance?.text].filter(Boolean).join("; ");
 	const line = element("tr", { class: TONES[row.verdict] ?? "tone-none", "data-instance": row.instance ?? "" },
 		element("th", { scope: "row" }, nameOf(row)),
 		cell(group ? [group.model_name, group.strategy, group.device].filter(Boolean).join(", ") : null, "prose"),

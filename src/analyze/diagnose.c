@@ -50,6 +50,18 @@ void miss(struct walk *w, enum evidence_id id)
 	w->d->missing[w->d->n_missing++] = id;
 }
 
+enum grade unless_chance(struct walk *w, enum grade grade, double chance)
+{
+	double *least = &w->d->chance.of[w->testing];
+	const bool counts = !w->opts->bar || chance < w->opts->bar[w->testing];
+
+	if (grade <= NO)
+		return grade;
+	*least = fmin(*least, chance);
+	w->d->by_chance[w->testing] |= !counts;
+	return counts ? grade : NO;
+}
+
 static test_fn *const tests[ANSWER_COUNT] = {
 #define ANSWER(name, ...) [A_##name] = test_##name,
 #include "spec/diagnosis.def"
@@ -74,7 +86,7 @@ static enum answer_id ask(struct walk *w, enum question_id q, enum grade *grade)
 	enum answer_id a = answers_first(q);
 
 	for (; (*grade = test(w, a)) <= NO && !is_last(a); a++)
-		*(*grade == NO ? &w->d->ruled_out[a] : &w->d->not_measured[a]) = true;
+		*(*grade == NO ? &w->d->ruled_out[a] : &w->d->not_measured[a]) = !w->d->by_chance[a];
 	w->d->step[w->d->n_steps++] = (struct diagnosis_step){ q, a };
 	return a;
 }
@@ -405,6 +417,8 @@ static bool diagnose_part(struct diagnosis *out, const struct findings *f, const
 		free(x);
 		return false;
 	}
+	for (int a = 0; a < ANSWER_COUNT; a++)
+		out->chance.of[a] = 1;
 	out->situations = situations_of(x);
 	walk_down(&w);
 	if (out->cause != CAUSE_NOT_ENOUGH || (double)p->steps >= limit_of(T_STEPS))
@@ -462,6 +476,10 @@ static void join(struct diagnosis *best, struct diagnosis *next)
 	add_also(best, other.cause);
 	for (size_t i = 0; i < other.n_also; i++)
 		add_also(best, other.also[i]);
+	for (int a = 0; a < ANSWER_COUNT; a++) {
+		best->by_chance[a] |= other.by_chance[a];
+		best->chance.of[a] = fmin(best->chance.of[a], other.chance.of[a]);
+	}
 }
 
 bool diagnose(struct diagnosis *out, const struct findings *f, const struct diagnose_options *opts)

@@ -9,6 +9,7 @@
 #ifndef RWKVMON_ANALYZE_DIAGNOSE_H
 #define RWKVMON_ANALYZE_DIAGNOSE_H
 
+#include "analyze/chance.h"
 #include "spec/diagnosis.h"
 
 #include <stdint.h>
@@ -26,7 +27,7 @@ struct diagnose_options {
 	bool bandwidth_is_measured;
 	double goal_tps;    /* the speed goal of a stream; 0: none */
 	bool rules_are_own; /* the user named the rule set: every violation of it counts */
-	size_t judged;      /* instances of the whole log, of which one may stand out by chance; 0: one */
+	const double *bar;  /* (ANSWER_COUNT), of many instances: findings count whose chance is below; NULL: all do */
 };
 
 /* One sentence of evidence_specs with its numbers; seen while `answer` was tested. */
@@ -55,6 +56,8 @@ struct diagnosis {
 	size_t n_steps;
 	bool ruled_out[ANSWER_COUNT];                     /* measured on the path, and found not to hold */
 	bool not_measured[ANSWER_COUNT];                  /* on the path, and the log does not hold what it needs */
+	bool by_chance[ANSWER_COUNT];                     /* found, but its chance is not below the bar */
+	struct chances chance;                            /* of what was found */
 	struct evidence evidence[DIAGNOSIS_EVIDENCE_MAX]; /* of everything tested on the path */
 	size_t n_evidence;
 	enum evidence_id missing[EVIDENCE_COUNT]; /* what could not be tested */

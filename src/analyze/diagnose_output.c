@@ -21,6 +21,20 @@ static void say_live(struct walk *w, enum alarm_type type)
 		say(w, E_LIVE_ALARM, alarm_specs[type].id, (double)live(w, type), NAN, NAN, NAN);
 }
 
+/* What a learned rule says of a healthy log now and then: its content changed. */
+static enum grade by_rule(struct walk *w, enum grade grade)
+{
+	return unless_chance(w, grade, limit_of(T_RULE_CHANCE));
+}
+
+/* Texts whose levels are no consequence of each other: sequences, or so many tokens of a single one. */
+static double independent_texts(const struct walk *w)
+{
+	enum { REMEMBERED = 100 };
+
+	return w->p->prompts > 1 ? (double)w->p->prompts : (double)w->p->steps / REMEMBERED;
+}
+
 /* The entropy of a random choice. */
 static double random_nats(const struct walk *w)
 {
@@ -114,7 +128,7 @@ enum grade test_JUMPED(struct walk *w)
 		say2(w, E_JUMPS, fmax(falls, alarms), similarity->min);
 	say_live(w, ALARM_STATE_DIVERGENCE);
 	grade = more(grade, graded(alarms, T_ALARMED_JUMPS));
-	grade = more(grade, graded(falls >= limit_of(T_JUMPS) ? pct : 0, T_JUMPS_PCT));
+	grade = more(grade, by_rule(w, graded(falls >= limit_of(T_JUMPS) ? pct : 0, T_JUMPS_PCT)));
 	if (deepest_drop(w->f) < limit_of(T_JUMP_DEEP))
 		grade = more(grade, graded(falls, T_DEEP_JUMPS));
 	return grade || similarity->count ? grade : UNKNOWN;
@@ -177,7 +191,8 @@ static enum grade repetition_rises(struct walk *w)
 	say2(w, E_REPETITION_RISE, g->from, g->to);
 	return g->rises >= limit_of(T_REPETITION_STEADY) && g->goes_on >= limit_of(T_REPETITION_GOES_ON) &&
 			       g->steepest <= limit_of(T_REPETITION_STEEP)
-		       ? graded(g->to - g->from, T_REPETITION_RISE)
+		       ? unless_chance(w, graded(g->to - g->from, T_REPETITION_RISE),
+				       chance_of_order(independent_texts(w)))
 		       : NO;
 }
 
@@ -239,7 +254,8 @@ static enum grade correlated(struct walk *w)
 			say2(w, E_PEARSON_SHARE, 100 * share, 100 * limit_of(T_COLLAPSE_SHARE));
 		return NO;
 	}
-	return c->worst < sure_of(T_COLLAPSE_R) ? SURE : LIKELY;
+	return unless_chance(w, c->worst < sure_of(T_COLLAPSE_R) ? SURE : LIKELY,
+			     chance_of_correlation(c->worst, independent_texts(w)));
 }
 
 /* The default rules found it by how even a low entropy is, which the limits here do not see. */
@@ -250,7 +266,7 @@ static enum grade rules_say_so(struct walk *w)
 	if (w->opts->rules_are_own || strcmp(w->f->rule_set, "default") != 0 || pct < limit_of(T_RULE_PCT))
 		return NO;
 	say(w, E_RULE_BROKEN, alarm_specs[ALARM_MODE_COLLAPSE].id, pct, NAN, NAN, NAN);
-	return LIKELY;
+	return by_rule(w, LIKELY);
 }
 
 enum grade test_COLLAPSES(struct walk *w)
@@ -264,7 +280,8 @@ enum grade test_COLLAPSES(struct walk *w)
 		say3(w, E_SURE, s->tokens, s->unsure_pct, s->mean_nats);
 		if (isfinite(s->before_nats))
 			say1(w, E_SURE_BEFORE, s->before_nats);
-		grade = s->tokens >= sure_of(T_SURE_TOKENS) ? SURE : LIKELY;
+		grade = unless_chance(w, s->tokens >= sure_of(T_SURE_TOKENS) ? SURE : LIKELY,
+				      chance_beyond((limit_of(T_SURE_SPREAD) - s->spread) / s->error));
 	}
 	if (alarms > 0) {
 		say_live(w, ALARM_MODE_COLLAPSE);
@@ -465,7 +482,7 @@ static enum grade rules_broken(struct walk *w)
 	if (most == ALARM_TYPE_COUNT)
 		return NO;
 	say(w, E_RULE_BROKEN, alarm_specs[most].id, violated_pct(w, most), NAN, NAN, NAN);
-	return w->opts->rules_are_own ? SURE : LIKELY;
+	return w->opts->rules_are_own ? SURE : by_rule(w, LIKELY);
 }
 
 enum grade test_ALARMED(struct walk *w)

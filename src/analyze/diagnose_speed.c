@@ -133,6 +133,15 @@ static bool are_of_tail(const struct first_calls *c, const struct slow_calls *ta
 	return !c->alone && tail->n >= limit_of(T_TAIL_CALLS) && c->ms < 2 * tail->times * c->usual_ms;
 }
 
+/* The slow calls of which there are some at any time are the first ones by chance. */
+static double chance_of_first(const struct walk *w)
+{
+	const struct first_calls *c = &w->x->first;
+	const double calls = (double)(w->p->decode_calls + w->p->prefill_calls);
+
+	return chance_of_strays(1, c->ms / c->usual_ms, w->x->tail.n, limit_of(T_TAIL_TIMES)) / calls;
+}
+
 enum grade test_STARTED_SLOWLY(struct walk *w)
 {
 	const struct first_calls *c = &w->x->first;
@@ -144,7 +153,7 @@ enum grade test_STARTED_SLOWLY(struct walk *w)
 		say3(w, E_FIRST_CALLS, c->calls, c->ms, c->usual_ms);
 	if (!(c->calls > 0) || c->ms < limit_of(T_FIRST_TIMES) * c->usual_ms || are_of_tail(c, &w->x->tail))
 		return NO;
-	return graded(more, T_FIRST_MS);
+	return unless_chance(w, graded(more, T_FIRST_MS), chance_of_first(w));
 }
 
 enum grade test_LOADING_YES(struct walk *w)
@@ -172,7 +181,7 @@ enum grade test_PROMPTS_GREW(struct walk *w)
 	if (h.refed < limit_of(T_REFED) * h.tokens)
 		return NO;
 	say_state(w);
-	return graded(h.likelihood, T_PROMPTS_HOLD);
+	return unless_chance(w, graded(h.likelihood, T_PROMPTS_HOLD), chance_of_likelihood(h.likelihood));
 }
 
 const struct shift *shift_of_interest(const struct walk *w)
@@ -287,7 +296,9 @@ enum grade test_STALLED(struct walk *w)
 	if (starves(w) || throttles(w) || pct < limit_of(T_STALLS_PCT) ||
 	    n > limit_of(T_STALLS_SHARE) * (double)w->p->decode_calls || are_of_many(w, n))
 		return NO;
-	return graded(n, T_STALLS);
+	return unless_chance(w, graded(n, T_STALLS),
+			     chance_of_strays(n, ms / n / w->x->median_ms, w->x->tail.n + (double)w->p->stall_pauses,
+					      limit_of(T_TAIL_TIMES)));
 }
 
 enum grade test_TAILED(struct walk *w)

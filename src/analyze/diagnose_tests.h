@@ -49,6 +49,9 @@ static inline enum grade more(enum grade a, enum grade b)
 	return a > b ? a : b;
 }
 
+/* That grade, unless a healthy log shows as much so often that it does not count among the many that are judged. */
+enum grade unless_chance(struct walk *w, enum grade grade, double chance);
+
 /* Enough calls to judge times by. */
 bool timed(const struct walk *w);
 

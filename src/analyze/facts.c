@@ -407,17 +407,14 @@ static double spread_of(const struct stretch *s)
 	return sqrt(fmax(s->entropy2 / n - mean * mean, 0)) / mean;
 }
 
-/* Of many healthy instances one has, by chance, a smaller spread than it would have for long. */
-static double doubt_of(const struct stretch *s, double spread, double judged)
+static double error_of(const struct stretch *s, double spread)
 {
-	double error = spread * sqrt((0.5 + spread * spread) / (double)s->entropies);
-
-	return judged > 1 ? sqrt(2 * log(judged)) * error : 0;
+	return spread * sqrt((0.5 + spread * spread) / (double)s->entropies);
 }
 
 /* From the end back, as long as hardly any token is one that it was unsure of. The stretch in which it began holds
  * other tokens, too: it does not count for the spread. */
-static void sureness_of(struct sureness *out, const struct time_part *c, double judged)
+static void sureness_of(struct sureness *out, const struct time_part *c)
 {
 	double tokens = 0, unsure = 0, sum = 0, before = 0, before_n = 0;
 	struct stretch inner = { .calls = 0 }, last = { .calls = 0 };
@@ -446,7 +443,7 @@ static void sureness_of(struct sureness *out, const struct time_part *c, double 
 	out->tokens = tokens;
 	out->mean_nats = tokens > 0 ? sum / tokens : (double)NAN;
 	out->spread = spread_of(&inner);
-	out->doubt = doubt_of(&inner, out->spread, judged);
+	out->error = error_of(&inner, out->spread);
 	out->unsure_pct = tokens > 0 ? 100 * unsure / tokens : (double)NAN;
 	if (before_n > 0)
 		out->before_nats = before / before_n;
@@ -455,7 +452,7 @@ static void sureness_of(struct sureness *out, const struct time_part *c, double 
 bool is_sure(const struct sureness *s)
 {
 	return s->tokens >= limit_of(T_SURE_TOKENS) && s->mean_nats < limit_of(T_SURE_NATS) &&
-	       s->unsure_pct <= 2 * limit_of(T_SURE_UNSURE_PCT) && s->spread + s->doubt < limit_of(T_SURE_SPREAD);
+	       s->unsure_pct <= 2 * limit_of(T_SURE_UNSURE_PCT) && s->spread < limit_of(T_SURE_SPREAD);
 }
 
 /* --- how much it repeats ---------------------------------------------------------------------- */
@@ -813,7 +810,7 @@ bool facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	slow_calls(&out->tail, p, out->median_ms, limit_of(T_TAIL_TIMES) * out->median_ms);
 	slow_calls(&out->stalls, p, out->median_ms,
 		   fmax(limit_of(T_STALL_MS), limit_of(T_STALL_TIMES) * out->median_ms));
-	sureness_of(&out->sure, p, (double)opts->judged);
+	sureness_of(&out->sure, p);
 	repeating_of(&out->repeating, p);
 	first_calls(&out->first, out, p);
 	first_stretches(&out->first, out, p);

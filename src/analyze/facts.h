@@ -74,7 +74,7 @@ struct sureness {
 	double tokens, mean_nats, unsure_pct; /* of them */
 	int64_t since_us;
 	double spread;      /* standard deviation of entropy over its mean */
-	double doubt;       /* how much larger it may be, given how many instances are judged */
+	double error;       /* standard error of that */
 	double before_nats; /* NAN: it was so from the start */
 };
 

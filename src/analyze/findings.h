@@ -235,6 +235,7 @@ struct instance_findings {
 	enum confidence confidence;
 	int64_t since_us; /* 0: from the start, or unknown */
 	const char *session_id;
+	uint64_t by_chance; /* bits of causes that its log shows, and so many of all instances by chance, too */
 
 	bool timed;          /* it has steps enough to tell whether it became slower */
 	double times_slower; /* its slow part beside its fast one, when it became slower and stayed so; else NAN */
@@ -422,8 +423,8 @@ struct findings {
 enum { INSTANCE_SLICES = 48 };
 void instance_course(const struct findings *f, const struct instance_findings *in, double out[INSTANCE_SLICES]);
 
-/* (n_instances) into `out`, the worst first: by verdict, silence, distance from its peers, alarms, steps that break a
- * rule; then in order of their first records. */
+/* (n_instances) into `out`, the worst first: by verdict, silence, distance from its peers, slowdown, alarms, what
+ * may be chance, steps that break a rule; then in order of their first records. */
 void instances_by_trouble(const struct findings *f, const struct instance_findings **out);
 
 void findings_free(struct findings *f);

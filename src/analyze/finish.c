@@ -567,7 +567,6 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	fill_anomalies(out, a);
 	fine &= fill_times(out, a);
 	fine &= fine && instances_tell(out, a);
-	opts.judged = out->instances_total;
 	fine &= fine && instances_pace(out, &opts) && peers_tell(out, a);
 	fine &= fine && fill_trends(out, a);
 	fine &= fine && instances_judge(out, &opts);

@@ -272,6 +272,8 @@ bool instances_tell(struct findings *f, const struct analysis *a)
 
 /* --- its verdict ------------------------------------------------------------------------------ */
 
+_Static_assert(CAUSE_COUNT <= 64, "by_chance has a bit for each cause");
+
 /* The findings as they were if there was only one instance, as far as a diagnosis looks at them. */
 struct view {
 	struct findings f;
@@ -326,6 +328,18 @@ static void view_of(struct view *v, const struct findings *f, struct instance_fi
 		v->part[v->times.n_parts++] = f->time_breakdown->part[e->part[i]];
 }
 
+/* What is named all the same, for a better reason, is not among them. */
+static uint64_t causes_by_chance(const struct diagnosis *d)
+{
+	uint64_t causes = 0;
+
+	for (int a = 0; a < ANSWER_COUNT; a++)
+		causes |= d->by_chance[a] ? UINT64_C(1) << answer_specs[a].target : 0;
+	for (size_t i = 0; i < d->n_also; i++)
+		causes &= ~(UINT64_C(1) << d->also[i]);
+	return causes & ~(UINT64_C(1) << d->cause);
+}
+
 static void copy_judgement(struct instance_findings *in, const struct judgement *j)
 {
 	in->verdict = j->verdict;
@@ -333,6 +347,7 @@ static void copy_judgement(struct instance_findings *in, const struct judgement 
 	in->confidence = j->diagnosis.confidence;
 	in->since_us = j->diagnosis.since_us;
 	in->session_id = j->diagnosis.session_id;
+	in->by_chance = causes_by_chance(&j->diagnosis);
 }
 
 void instance_judge_alone(struct findings *f)
@@ -412,19 +427,45 @@ bool instances_pace(struct findings *f, const struct diagnose_options *opts)
 	return fine && slowdown_tell(f);
 }
 
-bool instances_judge(struct findings *f, const struct diagnose_options *opts)
+/* By facts alone at first, which tells the chances of all else; then those again of whom any of it counts. */
+static bool judge_all(struct findings *f, struct diagnose_options *opts, double *bar, struct view *view,
+		      struct judgement *j, struct chances *chance, double *scratch)
 {
-	struct view *view = malloc(sizeof *view);
-	struct judgement *j = malloc(sizeof *j);
-	const size_t n = f->n_instances > 1 ? f->n_instances : 0;
-	bool fine = view && j;
+	bool fine = true;
 
-	for (size_t i = 0; fine && i < n; i++) {
+	opts->bar = bar;
+	for (size_t i = 0; fine && i < f->n_instances; i++) {
+		view_of(view, f, &f->instance[i]);
+		fine = judge(&f->instance[i], j, &view->f, opts);
+		chance[i] = j->diagnosis.chance;
+	}
+	if (fine)
+		chance_bars(bar, chance, f->n_instances, scratch);
+	for (size_t i = 0; fine && i < f->n_instances; i++) {
+		if (!chances_count(&chance[i], bar))
+			continue;
 		view_of(view, f, &f->instance[i]);
 		fine = judge(&f->instance[i], j, &view->f, opts);
 	}
+	return fine;
+}
+
+bool instances_judge(struct findings *f, struct diagnose_options *opts)
+{
+	const size_t n = f->n_instances;
+	double *bar = n > 1 ? arena_alloc(&f->arena, ANSWER_COUNT, sizeof *bar) : NULL;
+	struct view *view = malloc(sizeof *view);
+	struct judgement *j = malloc(sizeof *j);
+	struct chances *chance = calloc(n + 1, sizeof *chance);
+	double *scratch = calloc(n + 1, sizeof *scratch);
+	bool fine = view && j && chance && scratch;
+
+	if (n > 1)
+		fine = fine && bar && judge_all(f, opts, bar, view, j, chance, scratch);
 	free(view);
 	free(j);
+	free(chance);
+	free(scratch);
 	return fine;
 }
 
@@ -482,6 +523,7 @@ static int by_trouble(const void *a, const void *b)
 		more(x->trouble, y->trouble),
 		more(x->times_slower > 1 ? x->times_slower : 1, y->times_slower > 1 ? y->times_slower : 1),
 		more((double)x->alarms, (double)y->alarms),
+		more(x->by_chance != 0, y->by_chance != 0),
 		more((double)x->violating, (double)y->violating),
 		strcmp(x->instance, y->instance),
 	};

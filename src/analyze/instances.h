@@ -29,8 +29,9 @@ bool instances_tell(struct findings *f, const struct analysis *a);
 /* Whether each of several became slower, and which of them together; false when memory is out. */
 bool instances_pace(struct findings *f, const struct diagnose_options *opts);
 
-/* A verdict and a cause for each of several, once all else of the findings is there; false when memory is out. */
-bool instances_judge(struct findings *f, const struct diagnose_options *opts);
+/* A verdict and a cause for each of several, once all else of the findings is there, and opts->bar, which lives as long
+ * as the findings: of one alone it stays as it is. False when memory is out. */
+bool instances_judge(struct findings *f, struct diagnose_options *opts);
 
 /* An only one has the verdict of the findings. */
 void instance_judge_alone(struct findings *f);

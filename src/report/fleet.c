@@ -18,6 +18,8 @@ enum text_id instance_state_word(enum instance_state state)
 	return words[state];
 }
 
+static const char BY_CHANCE[] = "by_chance";
+
 /* --- which --------------------------------------------------------------------------------- */
 
 static bool has(const char *text, const char *wanted)
@@ -45,6 +47,10 @@ static bool matches(const struct instance_findings *in, const char *wanted, enum
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		if (has(texts[i], wanted))
+			return true;
+	for (int c = 0; c < CAUSE_COUNT; c++)
+		if (in->by_chance >> c & 1 && (has(BY_CHANCE, wanted) || has(cause_specs[c].id, wanted) ||
+					       has(cause_specs[c].title[lang], wanted)))
 			return true;
 	return false;
 }
@@ -130,6 +136,19 @@ void peer_words(struct buf *out, const struct findings *f, const struct peer_out
 	text_fill(out, lang, o->is_ratio ? TEXT_FLEET_TIMES : TEXT_FLEET_ABOVE, label, far, peers);
 	if (o->since_us)
 		text_fill(out, lang, TEXT_FLEET_SINCE, moment(when, f, o->since_us));
+}
+
+void by_chance_words(struct buf *out, const struct instance_findings *in, enum lang lang)
+{
+	struct buf causes = { 0 };
+
+	for (int c = 0; c < CAUSE_COUNT; c++)
+		if (in->by_chance >> c & 1)
+			buf_printf(&causes, "%s%s", causes.used ? text(TEXT_LIST_COMMA, lang) : "",
+				   cause_specs[c].title[lang]);
+	if (causes.used)
+		text_fill(out, lang, TEXT_FLEET_CHANCE, causes.p);
+	buf_free_into(&causes, out);
 }
 
 static void say_shared(struct buf *out, const struct slowdown *s, enum lang lang)

@@ -39,6 +39,9 @@ void peer_json(struct json *out, const struct peer_outlier *o);
 /* "Token latency 2.5 × the median of its 49 peers, since 10:42": of decode steps. */
 void peer_words(struct buf *out, const struct findings *f, const struct peer_outlier *o, enum lang lang);
 
+/* "The first calls are slow (may be chance)": what its log shows, but does not count; nothing if there is none. */
+void by_chance_words(struct buf *out, const struct instance_findings *in, enum lang lang);
+
 /* Says whether one instance became slower, a group that shares something, or all at the same time; nothing if none
  * did. */
 void slowdown_words(struct buf *out, const struct findings *f, enum lang lang);

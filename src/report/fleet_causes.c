@@ -66,8 +66,37 @@ static void cause_words(struct buf *out, const struct of_cause *of, enum lang la
 	buf_free_into(&names, out);
 }
 
-/* Says of how many instances there is less than of the others. False: there was no memory for all of it; so it is with
- * fleet_causes_each. */
+static size_t instances_by_chance(const struct findings *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n_instances; i++)
+		n += f->instance[i].by_chance != 0;
+	return n;
+}
+
+/* Names what does not count, among so many: "The first calls are slow: 3, …". */
+static void say_by_chance(struct buf *out, const struct findings *f, enum lang lang)
+{
+	struct buf causes = { 0 };
+	char n[TERM_TEXT];
+
+	for (int c = 0; c < CAUSE_COUNT; c++) {
+		size_t found = 0;
+
+		for (size_t i = 0; i < f->n_instances; i++)
+			found += f->instance[i].by_chance >> c & 1;
+		if (found)
+			buf_printf(&causes, "%s%s%s%s", causes.used ? text(TEXT_LIST_COMMA, lang) : "",
+				   cause_specs[c].title[lang], text(TEXT_COLON, lang), term_count(n, found));
+	}
+	if (causes.used)
+		text_fill(out, lang, TEXT_FLEET_BY_CHANCE, term_count(n, instances_by_chance(f)), causes.p);
+	buf_free_into(&causes, out);
+}
+
+/* Says of how many instances there is less than of the others, and what does not count. False: there was no memory for
+ * all of it; so it is with fleet_causes_each. */
 static bool each_left_out(const struct findings *f, enum lang lang, fleet_line_fn *line, void *ctx)
 {
 	const struct {
@@ -85,6 +114,10 @@ static bool each_left_out(const struct findings *f, enum lang lang, fleet_line_f
 		if (words.used)
 			line(ctx, words.p, VERDICT_UNDECIDED);
 	}
+	buf_rewind(&words);
+	say_by_chance(&words, f, lang);
+	if (words.used)
+		line(ctx, words.p, VERDICT_UNDECIDED);
 	whole = !words.failed;
 	buf_free(&words);
 	return whole;
@@ -194,6 +227,7 @@ void fleet_causes_json(struct json *out, const struct findings *f, enum lang lan
 	jw_end(out);
 	jw_put_u64(out, "instances_untimed", f->instances_untimed);
 	jw_put_u64(out, "sessions_unlisted", f->sessions_unlisted);
+	jw_put_u64(out, "instances_by_chance", instances_by_chance(f));
 	jw_put_array(out, "left_out");
 	out->out->failed |= !each_left_out(f, lang, put_text_json, out);
 	jw_end(out);

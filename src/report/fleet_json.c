@@ -51,6 +51,27 @@ static void put_peers(struct json *out, const struct findings *f, const struct p
 	buf_free_into(&words, out->out);
 }
 
+/* What its log shows and does not count, among so many; null where there is none. */
+static void put_by_chance(struct json *out, const struct instance_findings *in, enum lang lang)
+{
+	struct buf words = { 0 };
+
+	if (!in->by_chance) {
+		jw_null(out);
+		return;
+	}
+	by_chance_words(&words, in, lang);
+	jw_object(out);
+	jw_put_array(out, "causes");
+	for (int c = 0; c < CAUSE_COUNT; c++)
+		if (in->by_chance >> c & 1)
+			jw_text(out, cause_specs[c].id);
+	jw_end(out);
+	jw_put_text(out, "text", buf_text(&words));
+	jw_end(out);
+	buf_free_into(&words, out->out);
+}
+
 /* Milliseconds per token over time, for a heat map. */
 static void put_course(struct json *out, const struct findings *f, const struct instance_findings *in)
 {
@@ -92,6 +113,8 @@ static void put_instance(struct json *out, const struct findings *f, const struc
 	jw_put_digits(out, "times_peers", in->slower, 4);
 	jw_key(out, "peers");
 	put_peers(out, f, in->outlier, lang);
+	jw_key(out, "by_chance");
+	put_by_chance(out, in, lang);
 	jw_put_u64(out, "alarms", in->alarms);
 	jw_put_u64(out, "violating_records", in->violating);
 	jw_put_time(out, "from", in->from_us, in->records);

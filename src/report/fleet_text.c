@@ -169,6 +169,10 @@ static void put_why(struct term *t, const struct findings *f, const struct insta
 		if (*in->session_id)
 			text_fill(&line, t->lang, TEXT_IN_BRACKETS, in->session_id);
 	}
+	if (in->by_chance) {
+		buf_str(&line, line.used ? word(t, TEXT_SEMICOLON) : "");
+		by_chance_words(&line, in, t->lang);
+	}
 	term_clean_all(&clean, t, buf_text(&line));
 	if (clean.used) {
 		term_left(t, TINT_PLAIN, "", 2 * MARK);

@@ -23,9 +23,9 @@ def stamp(seconds):
 
 
 def lines(name, draw, begin=BEGIN, steps=240, factor=1.0, begins=0.0, model="m", strategy="cuda fp16", gpu="NVIDIA H200", ms=20.0, ends=True,
-          entropy=0.0, surprisal=0.0, sessions=1, stops=1.0, instance=None):
+          entropy=0.0, surprisal=0.0, sessions=1, stops=1.0, instance=None, first=1.0):
     """The lines of one host; `begins` and `stops`: the share of the run at which its fault begins, its log stops; `entropy`
-    and `surprisal`: nats by which it is off; `instance`: its name, for several processes of a host."""
+    and `surprisal`: nats by which it is off; `first`: how many times its first call takes what others do; `instance`: its name, for several processes of a host."""
     usual, unsure, memory = ms * math.exp(draw.gauss(0, 0.03)), 2.2 + draw.gauss(0, 0.08) + entropy, 0.0
     about = {"model_name": model, "strategy": strategy, "host": {"cpu": "AMD EPYC 9654", "cores": 8, "gpu": gpu}}
     time, per = begin + draw.random(), steps // sessions
@@ -37,7 +37,7 @@ def lines(name, draw, begin=BEGIN, steps=240, factor=1.0, begins=0.0, model="m",
             if done >= stops * steps:
                 return
             memory = 0.9 * memory + draw.gauss(0, 0.02)
-            latency = usual * math.exp(memory + draw.gauss(0, 0.05)) * (factor if done >= begins * steps else 1)
+            latency = usual * math.exp(memory + draw.gauss(0, 0.05)) * (factor if done >= begins * steps else 1) * (1 if done else first)
             time += 1.02 * latency / 1000 + (IDLE if step and step % ANSWER == 0 else 0)
             yield {"timestamp": stamp(time), **common, "event_type": "inference_step", "sequence_length": 1 + step % ANSWER,
                    "sequence": step // ANSWER, "phase": "decode", "token_count": 1,
