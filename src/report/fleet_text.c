@@ -170,7 +170,7 @@ static void put_why(struct term *t, const struct findings *f, const struct insta
 			text_fill(&line, t->lang, TEXT_IN_BRACKETS, in->session_id);
 	}
 	if (in->by_chance) {
-		buf_str(&line, line.used ? word(t, TEXT_SEMICOLON) : "");
+		buf_str(&line, line.used ? term_word(t, TEXT_SEMICOLON) : "");
 		by_chance_words(&line, in, t->lang);
 	}
 	term_clean_all(&clean, t, buf_text(&line));
