@@ -103,7 +103,9 @@ static size_t size_bin(double value)
 
 	memcpy(&bits, &value, sizeof bits);
 	bin = (int64_t)(bits >> 49) - (INT64_C(1003) << 3);
-	return value > 0 && bin > 0 ? bin < SIZE_BINS ? (size_t)bin : SIZE_BINS - 1 : 0;
+	bin &= -(int64_t)(value > 0); /* without a branch: which it is cannot be foreseen */
+	bin = bin > 0 ? bin : 0;
+	return bin < SIZE_BINS ? (size_t)bin : SIZE_BINS - 1;
 }
 
 static void sizes_add(struct sizes *s, double value)
@@ -741,8 +743,7 @@ static void add_pause(struct time_part *p, struct stretch *s, const struct colum
 {
 	double length = (double)c->sequence_length[row] / 1e3, minutes = (double)(c->time_us[row] - p->from_us) / 60e6;
 
-	if (ms < -ROUNDING_MS)
-		ms = 0; /* calls at the same time */
+	ms *= !(ms < -ROUNDING_MS); /* 0: calls at the same time */
 	if (ms > limit_of(T_USER_MS))
 		return; /* somebody was asked */
 	p->pause_ms += ms;

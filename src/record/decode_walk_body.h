@@ -16,6 +16,7 @@
 #ifndef RWKVMON_RECORD_DECODE_WALK_BODY_H
 #define RWKVMON_RECORD_DECODE_WALK_BODY_H
 
+#include "base/decimals.h"
 #include "record/decode_bytes.h"
 #include "record/decode_walk.h"
 #ifndef read_decimal /* no steps were included */
@@ -116,22 +117,6 @@ static inline uint64_t parse_short(struct shape *s, const struct walk *w, size_t
 	return taken;
 }
 
-/* Below 2^51: added to 1.5 * 2^52, such a number is the last bits of a double, which vectors can do. */
-static inline void doubles_of(double value[WALK_LINES], const int64_t scaled[WALK_LINES], double scale)
-{
-	const double whole = 0x1.8p52;
-	int64_t bits;
-
-	memcpy(&bits, &whole, sizeof bits);
-	for (size_t k = 0; k < WALK_LINES; k++) {
-		int64_t last = scaled[k] + bits;
-		double v;
-
-		memcpy(&v, &last, sizeof v);
-		value[k] = (v - whole) / scale;
-	}
-}
-
 static inline uint64_t fill_metric(struct shape *s, const struct walk *w, size_t q, uint64_t fits, struct columns *c,
 				   size_t row)
 {
@@ -141,7 +126,7 @@ static inline uint64_t fill_metric(struct shape *s, const struct walk *w, size_t
 	uint64_t taken = parse_short(s, w, q, (unsigned)metric_specs[m].decimals, scaled);
 
 	if (taken)
-		doubles_of(value, scaled, metric_specs[m].scale);
+		decimals_to_doubles(value, scaled, WALK_LINES, metric_specs[m].scale);
 	if (taken && walk_is_whole(w)) {
 		memcpy(c->scaled[m] + row, scaled, w->n * sizeof *scaled);
 		memcpy(c->value[m] + row, value, w->n * sizeof *value);

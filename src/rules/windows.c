@@ -1,6 +1,8 @@
 /* windows.c - feeds the windows of a session, and lays out what they hold at each of the rows at hand. */
 #include "rules/windows.h"
 
+#include "base/decimals.h"
+
 #include <stdlib.h>
 
 struct judge_room {
@@ -20,15 +22,13 @@ static const double *values_of(const struct judged_rows *rows, enum metric_id m)
 {
 	double *v = rows->room->v[m];
 	const int64_t *scaled = rows->c->scaled[m] + rows->from;
-	double scale = metric_specs[m].scale;
 
 	if (rows->held.doubles >> m & 1)
 		return rows->c->value[m] + rows->from;
 	if (rows->room->has_values >> m & 1)
 		return v;
 	rows->room->has_values |= metric_bit(m);
-	for (size_t i = 0; i < rows->n; i++)
-		v[i] = (double)scaled[i] / scale;
+	decimals_to_doubles(v, scaled, rows->n, metric_specs[m].scale);
 	return v;
 }
 

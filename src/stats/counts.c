@@ -205,6 +205,8 @@ size_t counts_add(struct counts *c, const int64_t *v, size_t n, int64_t least, i
 {
 	size_t at = 0;
 
+	if (least == most && n <= UINT32_MAX && counts_add_times(c, least, (uint32_t)n))
+		return n; /* one count, which each of the additions to it would wait for */
 	while (at < n) {
 		if (c->n <= UINT32_MAX - n && cover_count(c, n - at) && widen(c, v + at, n - at, least, most)) {
 			size_t fit =
