@@ -53,6 +53,27 @@ grep -q "logs/older/deep: left out: a folder with logs in it" told && pass || fa
 kill "$serving" && wait "$serving" 2>/dev/null
 serving=
 
+# The dashboard follows one of them, and says so before it opens.
+check "watch leaves the copy out" timeout 120 python3 - "$rwkvmon" <<'END'
+import os, pty, re, select, subprocess, sys
+ours, theirs = pty.openpty()
+watch = subprocess.Popen([sys.argv[1], "watch", "logs/a.log", "logs/a.log.gz", "logs/a.log", "--lang", "en"], stdin=theirs, stdout=theirs,
+                         stderr=open("watched", "w"), env={**os.environ, "TERM": "xterm-256color"})
+seen = ""
+while "301 records" not in seen:
+    assert watch.poll() is None, open("watched").read()
+    if select.select([ours], [], [], 0.1)[0]:
+        seen += os.read(ours, 65536).decode(errors="replace")
+        seen = re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|\(B)", "", seen)
+assert "602 records" not in seen
+os.write(ours, b"q")
+while watch.poll() is None:
+    if select.select([ours], [], [], 0.1)[0]:
+        os.read(ours, 65536)
+assert "skipped: 2, the first logs/a.log" in open("watched").read(), open("watched").read()
+assert watch.returncode == 0
+END
+
 # Nothing to judge is said, and is no answer.
 head -1 whole.log >start.log
 says 3 "there is no inference step to judge" "$rwkvmon" rules replay default start.log --lang en
