@@ -18,35 +18,53 @@ static void add_range(struct buf *out, const struct unjudged_rule *u, enum lang 
 		text_fill(out, lang, TEXT_UNJUDGED_BETWEEN, above, at_most);
 }
 
-static void add_rule(struct buf *out, const struct unjudged_rule *u, enum lang lang)
+static bool same_reason(const struct unjudged_rule *a, const struct unjudged_rule *b)
 {
-	struct buf reason = { 0 };
+	return a->lacks == b->lacks && a->vocab_above == b->vocab_above && a->vocab_at_most == b->vocab_at_most;
+}
 
-	if (u->lacks == METRIC_COUNT)
-		add_range(&reason, u, lang);
+static bool is_first(const struct unjudged_rule *u, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (same_reason(&u[k], &u[i]))
+			return false;
+	return true;
+}
+
+/* Rule i and those after it that judged nothing for the same reason, and the reason. */
+static void add_group(struct buf *out, const struct unjudged_rule *u, size_t i, size_t n, enum lang lang)
+{
+	struct buf names = { 0 }, reason = { 0 };
+
+	for (size_t k = i; k < n; k++)
+		if (same_reason(&u[k], &u[i]))
+			buf_printf(&names, "%s%s", names.used ? text(TEXT_COMMA, lang) : "", u[k].rule);
+	if (u[i].lacks == METRIC_COUNT)
+		add_range(&reason, &u[i], lang);
 	else
-		buf_str(&reason, metric_specs[u->lacks].id);
-	text_fill(out, lang, TEXT_UNJUDGED_RULE, u->rule, buf_text(&reason));
+		buf_str(&reason, metric_specs[u[i].lacks].id);
+	text_fill(out, lang, TEXT_UNJUDGED_RULES, buf_text(&names), buf_text(&reason));
+	buf_free_into(&names, out);
 	buf_free_into(&reason, out);
 }
 
 static void add_sentence(struct buf *out, enum text_id sentence, bool of_metrics, const struct unjudged_rule *u,
 			 size_t n, enum lang lang)
 {
-	struct buf names = { 0 };
+	struct buf groups = { 0 };
 
 	for (size_t i = 0; i < n; i++) {
-		if ((u[i].lacks != METRIC_COUNT) != of_metrics)
+		if ((u[i].lacks != METRIC_COUNT) != of_metrics || !is_first(u, i))
 			continue;
-		if (names.used)
-			buf_str(&names, text(TEXT_COMMA, lang));
-		add_rule(&names, &u[i], lang);
+		if (groups.used)
+			buf_str(&groups, text(TEXT_SEMICOLON, lang));
+		add_group(&groups, u, i, n, lang);
 	}
-	if (names.used && out->used) /* a second sentence */
+	if (groups.used && out->used) /* a second sentence */
 		buf_str(out, text(TEXT_BLANK, lang));
-	if (names.used)
-		text_fill(out, lang, sentence, buf_text(&names));
-	buf_free_into(&names, out);
+	if (groups.used)
+		text_fill(out, lang, sentence, buf_text(&groups));
+	buf_free_into(&groups, out);
 }
 
 void unjudged_text(struct buf *out, const struct unjudged_rule *u, size_t n, enum lang lang)

@@ -109,12 +109,12 @@ ok "and say why" says said "no session's vocabulary suits the rules of the set b
 ok "which default does" judged "$rwkvmon" analyze large.log --fail-on mode_collapse
 # Each face lists the rules for other vocabularies, and why, beside those whose metric is missing.
 others='"rule":"collapse_loop_bytes","vocab_size":{"at_most":1024}'
-words="they are for vocabularies of other sizes: collapse_loop_bytes (at most 1,024 tokens)"
-said_by() { # TEXT COMMAND...
-	text=$1
+words="they are for vocabularies of other sizes: collapse_loop_bytes, collapse_near_loop_bytes (at most 1,024 tokens)"
+said_by() { # TEXT COMMAND... (lines break anywhere)
+	text=$(printf '%s' "$1" | tr -d ' ')
 	shift
 	"$@" >out 2>said || return 1
-	tr -s '\n ' ' ' <out | grep -qF -- "$text" || { cat out; return 1; }
+	tr -d '\n ' <out | grep -qF -- "$text" || { cat out; return 1; }
 }
 ok "replay lists them" said_by "$words" "$rwkvmon" rules replay default large.log
 for face in "analyze" "analyze --format markdown" "analyze --format html" "diagnose" "diagnose --format markdown" "diagnose --format html"; do
@@ -122,7 +122,7 @@ for face in "analyze" "analyze --format markdown" "analyze --format html" "diagn
 	case $face in *markdown) escaped=$(printf '%s' "$words" | sed 's/_/\\_/g') ;; esac
 	ok "$face lists them" said_by "$escaped" "$rwkvmon" $face large.log
 done
-ok "in Chinese, too" said_by "collapse_loop_bytes（至多 1,024 个 Token）" "$rwkvmon" diagnose large.log --lang zh
+ok "in Chinese, too" said_by "collapse_loop_bytes、collapse_near_loop_bytes（至多 1,024 个 Token）" "$rwkvmon" diagnose large.log --lang zh
 for face in "rules replay default large.log --json" "analyze --format json large.log" "diagnose --format json large.log"; do
 	ok "$face has them" said_by "$others" "$rwkvmon" $face
 	ok "$face has missing metrics beside" said_by '"rule":"high_vram_usage","metric":"vram_used_mb"' "$rwkvmon" $face
