@@ -14,6 +14,7 @@ static const double DOUBT = 500, HEAVY = 1;       /* while little is known a tai
 static const double AGREE = 0.6;                  /* weight of the other signs' mean */
 static const double SUPPORTED = 6;                /* digits of rarity beyond those of the number of sizes seen */
 static const double DIGITS_OF_2 = 0.30102999566398120, DIGITS_OF_E = 0.43429448190325182;
+static const double FAR = 4; /* mean distances that are remembered of a value, at most */
 static const double LEARN_SLOT = 0.2, PROFILE_GAIN = 1;
 enum { SLOT_DAYS = 3, RANK_LEAST = 50, OCTAVE = 4, LOWEST_OCTAVE = -8 };
 
@@ -169,9 +170,14 @@ static void note(struct signs *s, enum unusual_sign which, double rarity, double
 	s->usual = usual;
 }
 
+static double followed(double mean, double value, double over, uint64_t n)
+{
+	return mean + (value - mean) / ((double)n < over ? larger(1, (double)n) : over);
+}
+
 static void follow(double *mean, double value, double over, uint64_t n)
 {
-	*mean += (value - *mean) / ((double)n < over ? larger(1, (double)n) : over);
+	*mean = followed(*mean, value, over, n);
 }
 
 /* For a value that has never varied so far, any distance is large. */
@@ -180,35 +186,38 @@ static double multiple(double far, double usual, uint64_t n)
 	return usual > 0 ? far / usual : far > 0 && n > UNUSUAL_LEAST ? 1e6 : 0;
 }
 
-static void look_at_level(struct unusual *u, double value, struct signs *s)
+static void look_at_level(struct unusual *u, double value, double kept, struct signs *s)
 {
 	double over = FIRST_SCALE;
 
 	for (int i = 0; i < UNUSUAL_SCALES; i++, over *= NEXT_SCALE) {
 		double far, usual = u->scale[i].usual;
 
-		follow(&u->scale[i].fast, value, over, u->n);
-		far = fabs(u->scale[i].fast - u->scale[i].slow);
+		far = fabs(followed(u->scale[i].fast, value, over, u->n) - u->scale[i].slow);
+		follow(&u->scale[i].fast, kept, over, u->n);
 		note(s, UNUSUAL_LEVEL, rarity_rank(&u->scale[i].distance, multiple(far, usual, u->n), MEMORY, u->wait),
 		     u->scale[i].slow);
+		if (u->forgets)
+			far = fabs(u->scale[i].fast - u->scale[i].slow);
 		follow(&u->scale[i].usual, far, fmax(USUAL_LEAST, 2 * SLOWER * over), u->n);
-		follow(&u->scale[i].slow, value, SLOWER * over, u->n);
+		follow(&u->scale[i].slow, kept, SLOWER * over, u->n);
 	}
 }
 
 /* Compared with the first scale's slow mean before this value. */
-static void look_at_spread(struct unusual *u, double far, struct signs *s)
+static void look_at_spread(struct unusual *u, double far, double kept, struct signs *s)
 {
-	follow(&u->spread, far, SPREAD_VALUES, u->n);
-	if (u->usual_spread > 0 && u->spread > u->usual_spread)
-		note(s, UNUSUAL_WIDER, rarity_rank(&u->wider, u->spread / u->usual_spread - 1, MEMORY, u->wait),
+	double spread = followed(u->spread, far, SPREAD_VALUES, u->n);
+
+	follow(&u->spread, kept, SPREAD_VALUES, u->n);
+	if (u->usual_spread > 0 && spread > u->usual_spread)
+		note(s, UNUSUAL_WIDER, rarity_rank(&u->wider, spread / u->usual_spread - 1, MEMORY, u->wait),
 		     u->scale[0].slow);
 	else if (u->usual_spread > 0)
 		note(s, UNUSUAL_NARROWER,
-		     rarity_rank(&u->narrower, fmin(u->usual_spread / fmax(u->spread, 1e-300) - 1, 1e6), MEMORY,
-				 u->wait),
+		     rarity_rank(&u->narrower, fmin(u->usual_spread / fmax(spread, 1e-300) - 1, 1e6), MEMORY, u->wait),
 		     u->scale[0].slow);
-	follow(&u->usual_spread, far, MEMORY, u->n);
+	follow(&u->usual_spread, kept, MEMORY, u->n);
 }
 
 /* A run of equal values is compared with the runs that have ended: the longer a value is stuck, the rarer it is. */
@@ -243,19 +252,29 @@ static void look_at_day(struct unusual *u, double value, double day, struct sign
 	u->profile[slot] += (value - u->profile[slot]) * fmax(LEARN_SLOT, 1.0 / u->in_slot[slot]);
 }
 
+/* At most FAR usual distances from the first scale's slow mean. */
+static double remembered(const struct unusual *u, double value)
+{
+	double most = FAR * u->usual_spread, far = value - u->scale[0].slow;
+
+	return u->n <= UNUSUAL_LEAST || most <= 0 || fabs(far) <= most ? value
+								       : u->scale[0].slow + (far > 0 ? most : -most);
+}
+
 struct unusual_answer unusual_add(struct unusual *u, double value, double day)
 {
 	struct signs s = { 0 };
-	double together, rarity, far;
+	double together, rarity, far, kept;
 
 	if (!u->n++) {
 		for (int i = 0; i < UNUSUAL_SCALES; i++)
 			u->scale[i].fast = u->scale[i].slow = value;
 		u->level = value;
 	}
-	look_at_level(u, value, &s);
+	kept = u->forgets ? remembered(u, value) : value;
+	look_at_level(u, value, kept, &s);
 	far = fabs(value - u->scale[0].slow);
-	look_at_spread(u, far, &s);
+	look_at_spread(u, far, fabs(kept - u->scale[0].slow), &s);
 	look_at_run(u, value, &s);
 	if (day >= 0)
 		look_at_day(u, value, day, &s);

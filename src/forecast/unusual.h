@@ -44,6 +44,8 @@ struct unusual {
 	uint32_t wait; /* set by the owner, at most UNUSUAL_WAIT_MOST: number of values after which a value counts as
 			  past, so that a slow change is not compared with itself; 0: the next value is already compared
 			  with it */
+	bool forgets;  /* set by the owner: a value is judged as it is, but remembered as at most a few usual distances
+			  away, so that a single far one makes only itself unusual */
 	uint64_t n;
 	struct {
 		double fast, slow, usual; /* means; mean distance of the two */

@@ -281,8 +281,10 @@ static void begin(struct rules *r)
 
 		if (c->kind == CONDITION_AHEAD)
 			s->ahead[c->state].over_us = c->is->forecast.over_us;
-		if (c->kind == CONDITION_UNUSUAL) /* a token is short: what goes wrong takes many */
+		if (c->kind == CONDITION_UNUSUAL) { /* a token is short: what goes wrong takes many */
 			s->unusual[c->state].wait = UNUSUAL_WAIT_MOST;
+			s->unusual[c->state].forgets = true;
+		}
 		if (c->kind == CONDITION_BEYOND) {
 			s->beyond[c->state].wait = UNUSUAL_WAIT_MOST;
 			s->beyond[c->state].texture = true;

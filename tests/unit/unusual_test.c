@@ -102,6 +102,39 @@ static void what_was_told_rests(void **state)
 	assert_true(refractory_pass(&quiet, 2, 100) > 0);
 }
 
+/* A stall: its own record is rare, and those after it are not, if it is forgotten. */
+static void a_single_far_value_makes_only_itself_unusual(void **state)
+{
+	(void)state;
+	for (int forgets = 0; forgets < 2; forgets++) {
+		struct unusual u = { .wait = UNUSUAL_WAIT_MOST, .forgets = forgets };
+		double after = 0;
+
+		for (int i = 0; i < 5000; i++)
+			unusual_add(&u, 40 + normal(), -1);
+		assert_true(unusual_add(&u, 400, -1).rarity > 4.5);
+		for (int i = 0; i < 30; i++)
+			after = fmax(after, unusual_add(&u, 40 + normal(), -1).rarity);
+		assert_true(forgets ? after < 3.5 : after > 4.5);
+	}
+}
+
+/* A level that stays far away is usual in the end, from noise and from a constant. */
+static void a_new_level_is_usual_in_the_end(void **state)
+{
+	(void)state;
+	for (int noise = 0; noise < 2; noise++) {
+		struct unusual u = { .wait = UNUSUAL_WAIT_MOST, .forgets = true };
+		int rare = 0;
+
+		for (int i = 0; i < 5000; i++)
+			unusual_add(&u, 40 + noise * normal(), -1);
+		for (int i = 0; i < 5000; i++)
+			rare += unusual_add(&u, 400 + noise * normal(), -1).rarity > 3.5 && i > 1000;
+		assert_int_equal(rare, 0);
+	}
+}
+
 static void what_does_not_vary_is_not_unusual(void **state)
 {
 	struct unusual *u = calloc(1, sizeof *u);
@@ -120,6 +153,8 @@ int main(void)
 		cmocka_unit_test(a_rarity_is_a_rate),
 		cmocka_unit_test(faults_are_seen),
 		cmocka_unit_test(what_was_told_rests),
+		cmocka_unit_test(a_single_far_value_makes_only_itself_unusual),
+		cmocka_unit_test(a_new_level_is_usual_in_the_end),
 		cmocka_unit_test(what_does_not_vary_is_not_unusual),
 	};
 
