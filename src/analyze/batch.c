@@ -15,6 +15,7 @@ struct batch *batch_open(void)
 	if (b) {
 		b->n_parts = b->n_runs = 0;
 		memset(b->slot, 0, sizeof b->slot);
+		memset(b->pair, 0, sizeof b->pair);
 	}
 	return b;
 }
@@ -32,27 +33,82 @@ static bool is_wanted(const struct analyze_options *o, const struct columns *c, 
 	       (!o->since_us || c->time_us[row] >= o->since_us) && (!o->until_us || c->time_us[row] <= o->until_us);
 }
 
-/* The run of the part that the next step of the row's session is in. */
-static uint16_t run_of(struct batch *b, struct batch_part *part, size_t row)
+static struct slice instance_cut(const struct field_values *said)
 {
-	uint16_t who = b->log->who[row], run = b->slot[who];
+	return session_cut(fields_text(said, F_INSTANCE));
+}
 
-	if (run && b->run[run - 1].n < RANGE_MOST)
-		return (uint16_t)(run - 1);
-	b->run[b->n_runs] = (struct batch_run){ .id = session_cut(b->log->session_id[row]), .next = -1 };
-	b->who[b->n_runs] = who;
+static bool is_of(const struct batch_run *run, uint16_t who, struct slice instance)
+{
+	return run->who == who && slice_equal(instance_cut(run->said), instance);
+}
+
+/* The place of the row's id and instance. */
+static __attribute__((noinline)) uint16_t pair_of(const struct batch *b, size_t row)
+{
+	const struct slice instance = instance_cut(b->log->session[row]);
+	const uint16_t who = b->log->who[row];
+	size_t at = (session_hash(instance) ^ who * UINT64_C(0x9e3779b97f4a7c15)) >> 16 & (PAIR_SLOTS - 1);
+
+	while (b->pair[at] && !is_of(&b->run[b->pair[at] - 1], who, instance))
+		at = (at + 1) & (PAIR_SLOTS - 1);
+	return (uint16_t)at;
+}
+
+/* 1 + the latest run of the row's id and instance; 0: none in this part. Rows of an id mostly have the same fields. */
+static uint16_t latest_run(struct batch *b, size_t row)
+{
+	const uint16_t who = b->log->who[row], latest = b->slot[who];
+	const struct field_values *said = b->log->session[row];
+	uint16_t run;
+
+	if (!latest || b->run[latest - 1].said == said)
+		return latest;
+	run = b->pair[pair_of(b, row)];
+	if (run) {
+		b->run[run - 1].said = said;
+		b->slot[who] = run;
+	}
+	return run;
+}
+
+/* The run of the part that the next step of the row's session is in; `latest`: as latest_run says. */
+static uint16_t run_of(struct batch *b, struct batch_part *part, size_t row, uint16_t latest)
+{
+	struct batch_run *run = &b->run[b->n_runs];
+
+	if (latest && b->run[latest - 1].n < RANGE_MOST)
+		return (uint16_t)(latest - 1);
+	*run = (struct batch_run){ .id = session_cut(b->log->session_id[row]),
+				   .said = b->log->session[row],
+				   .who = b->log->who[row],
+				   .pair = latest ? b->run[latest - 1].pair : pair_of(b, row),
+				   .goes_on = latest,
+				   .next = -1 };
 	part->n_runs++;
-	b->n_sessions += !run;
-	if (run)
-		b->run[run - 1].next = (int)b->n_runs;
-	b->slot[who] = (uint16_t)++b->n_runs;
+	b->n_sessions += !latest;
+	if (latest)
+		b->run[latest - 1].next = (int)b->n_runs;
+	b->slot[run->who] = b->pair[run->pair] = (uint16_t)++b->n_runs;
 	return (uint16_t)(b->n_runs - 1);
 }
 
 static void forget_runs(struct batch *b, size_t from)
 {
 	for (size_t i = from; i < b->n_runs; i++)
-		b->slot[b->who[i]] = 0;
+		b->slot[b->run[i].who] = b->pair[b->run[i].pair] = 0;
+}
+
+bool batch_join(struct batch *b, int i, int k)
+{
+	if (is_of(&b->run[i], b->run[k].who, instance_cut(b->run[k].said)))
+		return false;
+	while (!b->run[k].goes_on && b->run[i].next >= 0)
+		i = b->run[i].next;
+	if (!b->run[k].goes_on)
+		b->run[i].next = k;
+	b->run[k].goes_on = true;
+	return true;
 }
 
 static struct batch_part *begin_part(struct batch *b, uint16_t from)
@@ -70,7 +126,7 @@ static size_t tell_runs_apart(struct batch *b, const struct analyze_options *wan
 	const struct columns *c = b->log;
 	struct batch_part *part = begin_part(b, 0);
 	bool wants_all = !wanted->session && !wanted->since_us && !wanted->until_us;
-	uint16_t n = 0;
+	uint16_t n = 0, latest;
 
 	for (size_t row = 0; row < c->n; row++) {
 		if (!wants_all && c->event[row] != EVENT_SESSION_START && !is_wanted(wanted, c, row))
@@ -81,12 +137,13 @@ static size_t tell_runs_apart(struct batch *b, const struct analyze_options *wan
 			part = begin_part(b, n);
 			continue;
 		}
-		if (b->n_sessions == PART_SESSIONS && !b->slot[c->who[row]]) {
+		latest = latest_run(b, row);
+		if (b->n_sessions == PART_SESSIONS && !latest) {
 			forget_runs(b, part->run);
 			part = begin_part(b, n);
 		}
 		part->n++;
-		run[row] = run_of(b, part, row);
+		run[row] = run_of(b, part, row, latest);
 		b->run[run[row]].n++;
 		b->taken[n++] = (uint16_t)row;
 	}

@@ -103,9 +103,10 @@ static struct compare_block *find_block(struct compare_side *s, uint32_t session
 }
 
 /* NULL when memory is out. */
-static struct compare_session *session_of(struct compare_side *s, struct slice session_id, uint32_t *index)
+static struct compare_session *session_of(struct compare_side *s, struct slice session_id, struct slice instance,
+					  uint32_t *index)
 {
-	struct session *of = sessions_find(&s->sessions, session_id);
+	struct session *of = sessions_find(&s->sessions, session_id, instance);
 	size_t n = s->n_session ? s->n_session : 16;
 	struct compare_session *grown;
 
@@ -140,18 +141,19 @@ static void count_samples(struct compare_side *s, const struct record *rec)
 
 void compare_side_add(struct compare_side *s, const struct record *rec, struct slice session_id)
 {
+	const struct slice instance = fields_text(rec->session, F_INSTANCE);
 	struct compare_session *session;
 	uint32_t index, number;
 
 	if (rec->event != EVENT_INFERENCE_STEP)
 		return;
-	session = session_of(s, session_id, &index);
+	session = session_of(s, session_id, instance, &index);
 	s->failed |= !session;
 	if (!session)
 		return;
 	if (!session->steps) {
 		session->from = s->records + s->left_out;
-		session->instance = session_hash(fields_text(rec->session, F_INSTANCE));
+		session->instance = session_hash(instance);
 	}
 	session->to = s->records + s->left_out;
 	if (session->steps++ < s->warmup) {

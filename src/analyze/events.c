@@ -56,6 +56,7 @@ static int by_weight(const void *a, const void *b)
 	if (x->from_us != y->from_us)
 		return x->from_us < y->from_us ? -1 : 1;
 	order = strcmp(x->session_id, y->session_id);
+	order = order ? order : strcmp(x->instance, y->instance);
 	return order ? order : (int)x->type - (int)y->type;
 }
 

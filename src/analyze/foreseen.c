@@ -206,7 +206,7 @@ static bool knows_log(const struct trained *l, const struct findings *f, const c
 {
 	for (size_t i = 0; i < f->n_sessions; i++)
 		if ((!instance || !strcmp(f->session[i].instance, instance)) &&
-		    trained_knows(l, session_hash(slice_of(f->session[i].session_id))))
+		    trained_knows(l, session_key(slice_of(f->session[i].session_id), slice_of(f->session[i].instance))))
 			return true;
 	return false;
 }

@@ -122,7 +122,7 @@ static bool add_sessions(struct learning *l, const struct findings *f, const cha
 	bool any = false;
 
 	for (size_t i = 0; i < f->n_sessions; i++) {
-		uint64_t hash = session_hash(slice_of(f->session[i].session_id));
+		const uint64_t hash = session_key(slice_of(f->session[i].session_id), slice_of(f->session[i].instance));
 
 		if (instance && strcmp(f->session[i].instance, instance))
 			continue;

@@ -62,7 +62,7 @@ static void count_steps(struct analysis *a, struct session *s, const struct colu
 static struct session *enter(struct analysis *a, struct batch_run *run, const struct columns *c, const struct batch *b,
 			     size_t upto)
 {
-	struct session *s = run->session = sessions_find(&a->sessions, run->id);
+	struct session *s = run->session = sessions_find(&a->sessions, run->id, batch_instance(run));
 	const struct field_values *before = NULL;
 
 	run->place = (struct place){ .session = PLACE_NOWHERE };
@@ -107,9 +107,12 @@ static void place_singly(struct analysis *a, struct batch *b, const struct batch
 	for (size_t i = part->from; i < (size_t)part->from + part->n; i++) {
 		size_t row = b->in_order[i];
 		struct batch_run *run = &b->run[b->run_of[i]];
-		struct batch_run one = {
-			.id = run->id, .from = (uint16_t)row, .n = 1, .one_phase = true, .one_count = true
-		};
+		struct batch_run one = { .id = run->id,
+					 .said = run->said,
+					 .from = (uint16_t)row,
+					 .n = 1,
+					 .one_phase = true,
+					 .one_count = true };
 		struct session *s = enter(a, &one, b->rows, NULL, 0);
 
 		if (!s)
@@ -172,6 +175,8 @@ static bool enter_all(struct analysis *a, struct batch *b, const struct batch_pa
 		together &= !s->rules || rules_in_steps(s->rules);
 		if (s->part != a->part)
 			s->run = (int)i;
+		else
+			together &= !batch_join(b, s->run, (int)i);
 		s->part = a->part;
 	}
 	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
@@ -236,7 +241,7 @@ static void count_start(struct analysis *a, struct session *s, struct record *re
 /* What is no step is over with this. */
 static void count_event(struct analysis *a, const struct columns *c, size_t row)
 {
-	struct session *s = sessions_find(&a->sessions, c->session_id[row]);
+	struct session *s = sessions_find(&a->sessions, c->session_id[row], fields_text(c->session[row], F_INSTANCE));
 	struct record rec;
 
 	a->failed |= !s;

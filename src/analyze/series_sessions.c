@@ -26,13 +26,22 @@ struct size {
 	int64_t from_us;
 };
 
+static const char *known(const char *text)
+{
+	return text ? text : "";
+}
+
 static int largest_first(const void *a, const void *b)
 {
 	const struct size *x = a, *y = b;
+	int order;
 
 	if (x->records != y->records)
 		return x->records > y->records ? -1 : 1;
-	return x->from_us != y->from_us ? (x->from_us < y->from_us ? -1 : 1) : strcmp(x->s->id, y->s->id);
+	if (x->from_us != y->from_us)
+		return x->from_us < y->from_us ? -1 : 1;
+	order = strcmp(x->s->id, y->s->id);
+	return order ? order : strcmp(known(x->s->instance), known(y->s->instance));
 }
 
 /* With the rows of the part that come before row `upto` of the log. */

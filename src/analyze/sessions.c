@@ -1,4 +1,5 @@
-/* sessions.c - a hash table by id; guests in order of use, so that the oldest goes first. */
+/* sessions.c - hash tables by id and instance, and by id alone; guests in order of use, so that the oldest goes first.
+ */
 #include "analyze/sessions.h"
 
 #include "base/array.h"
@@ -14,21 +15,33 @@ static uint64_t mix(uint64_t h, uint64_t word)
 	return h ^ h >> 32;
 }
 
-uint64_t session_hash(struct slice id)
+uint64_t session_hash(struct slice text)
 {
-	uint64_t h = id.n * UINT64_C(0x9e3779b97f4a7c15), word;
+	uint64_t h = text.n * UINT64_C(0x9e3779b97f4a7c15), word;
 	size_t i = 0;
 
-	for (; i + sizeof word <= id.n; i += sizeof word) {
-		memcpy(&word, id.p + i, sizeof word);
+	for (; i + sizeof word <= text.n; i += sizeof word) {
+		memcpy(&word, text.p + i, sizeof word);
 		h = mix(h, word);
 	}
-	if (i < id.n) {
+	if (i < text.n) {
 		word = 0;
-		memcpy(&word, id.p + i, id.n - i);
+		memcpy(&word, text.p + i, text.n - i);
 		h = mix(h, word);
 	}
 	return h ? h : 1;
+}
+
+static uint64_t key_in(uint64_t id_hash, struct slice instance)
+{
+	const uint64_t h = instance.n ? mix(id_hash, session_hash(instance)) : id_hash;
+
+	return h ? h : 1;
+}
+
+uint64_t session_key(struct slice id, struct slice instance)
+{
+	return key_in(session_hash(session_cut(id)), session_cut(instance));
 }
 
 void session_tally_add(struct session_tally *into, const struct session_tally *from)
@@ -80,9 +93,14 @@ char *session_text(struct slice text)
 	return copy;
 }
 
-static bool is_session(const struct session *s, struct slice id)
+static bool has_id(const struct session *s, struct slice id)
 {
 	return s->id_bytes == id.n && !memcmp(s->id, id.p, id.n);
+}
+
+static bool is_session(const struct session *s, struct slice id, struct slice instance)
+{
+	return (instance.n ? s->named && slice_is(instance, s->instance) : s->first) && has_id(s, id);
 }
 
 static void unlink_active(struct sessions *t, struct session *s)
@@ -118,13 +136,45 @@ static void free_session(struct session *s)
 	free(s);
 }
 
-static void remove_guest(struct sessions *t, struct session *s)
+static void put(struct sessions *t, struct session *s)
+{
+	struct session **slot = &t->slot[s->hash & (t->n_slots - 1)];
+
+	s->chain = *slot;
+	*slot = s;
+}
+
+static void put_first(struct sessions *t, struct session *s)
+{
+	struct session **slot = &t->first[s->id_hash & (t->n_slots - 1)];
+
+	s->first_chain = *slot;
+	*slot = s;
+}
+
+static void take_out(struct sessions *t, struct session *s)
 {
 	struct session **at = &t->slot[s->hash & (t->n_slots - 1)];
 
 	while (*at != s)
 		at = &(*at)->chain;
 	*at = s->chain;
+}
+
+static void take_out_first(struct sessions *t, struct session *s)
+{
+	struct session **at = &t->first[s->id_hash & (t->n_slots - 1)];
+
+	while (*at != s)
+		at = &(*at)->first_chain;
+	*at = s->first_chain;
+}
+
+static void remove_guest(struct sessions *t, struct session *s)
+{
+	take_out(t, s);
+	if (s->first)
+		take_out_first(t, s);
 	t->n--;
 	if (t->latest == s)
 		t->latest = NULL;
@@ -165,24 +215,46 @@ static struct session *touch(struct sessions *t, struct session *s)
 
 static bool grow(struct sessions *t)
 {
-	size_t n_slots = t->n_slots ? t->n_slots * 2 : SLOTS_FIRST;
-	struct session **slot = calloc(n_slots, sizeof(struct session *));
+	const struct sessions old = *t;
+	const size_t n_slots = t->n_slots ? t->n_slots * 2 : SLOTS_FIRST;
+	struct session **slot = calloc(n_slots, sizeof(struct session *)),
+		       **first = calloc(n_slots, sizeof(struct session *));
 
-	if (!slot)
+	if (!slot || !first) {
+		free(slot);
+		free(first);
 		return false;
-	for (size_t i = 0; i < t->n_slots; i++)
-		for (struct session *s = t->slot[i], *next; s; s = next) {
-			next = s->chain;
-			s->chain = slot[s->hash & (n_slots - 1)];
-			slot[s->hash & (n_slots - 1)] = s;
-		}
-	free(t->slot);
+	}
 	t->slot = slot;
+	t->first = first;
 	t->n_slots = n_slots;
+	for (size_t i = 0; i < old.n_slots; i++)
+		for (struct session *s = old.slot[i], *next; s; s = next) {
+			next = s->chain;
+			put(t, s);
+			if (s->first)
+				put_first(t, s);
+		}
+	free(old.slot);
+	free(old.first);
 	return true;
 }
 
-static struct session *add(struct sessions *t, struct slice id, uint64_t hash)
+/* False when memory is out: the name may come again. */
+static bool name(struct sessions *t, struct session *s, struct slice instance)
+{
+	char *text = session_text(instance);
+
+	t->failed |= !text;
+	if (!text)
+		return false;
+	free(s->instance);
+	s->instance = text;
+	s->named = true;
+	return true;
+}
+
+static struct session *add(struct sessions *t, struct slice id, struct slice instance, uint64_t id_hash, bool first)
 {
 	struct session *s = t->n < t->n_slots || grow(t) ? calloc(1, sizeof *s) : NULL;
 
@@ -194,19 +266,43 @@ static struct session *add(struct sessions *t, struct slice id, uint64_t hash)
 		return NULL;
 	}
 	s->id_bytes = id.n;
-	s->hash = hash;
-	s->chain = t->slot[hash & (t->n_slots - 1)];
-	t->slot[hash & (t->n_slots - 1)] = s;
+	s->first = first;
+	s->id_hash = s->hash = id_hash;
+	if (instance.n && name(t, s, instance))
+		s->hash = key_in(id_hash, instance);
+	put(t, s);
+	if (first)
+		put_first(t, s);
 	t->n++;
 	return s;
 }
 
-static struct session *look_up(const struct sessions *t, struct slice id, uint64_t hash)
+static struct session *look_up(const struct sessions *t, struct slice id, struct slice instance, uint64_t hash)
 {
 	struct session *s = t->n_slots ? t->slot[hash & (t->n_slots - 1)] : NULL;
 
-	while (s && (s->hash != hash || !is_session(s, id)))
+	while (s && (s->hash != hash || !is_session(s, id, instance)))
 		s = s->chain;
+	return s;
+}
+
+static struct session *first_of(const struct sessions *t, struct slice id, uint64_t id_hash)
+{
+	struct session *s = t->n_slots ? t->first[id_hash & (t->n_slots - 1)] : NULL;
+
+	while (s && (s->id_hash != id_hash || !has_id(s, id)))
+		s = s->first_chain;
+	return s;
+}
+
+/* The first one, which had no name up to now. */
+static struct session *take_name(struct sessions *t, struct session *s, struct slice instance)
+{
+	if (!name(t, s, instance))
+		return s;
+	take_out(t, s);
+	s->hash = key_in(s->id_hash, instance);
+	put(t, s);
 	return s;
 }
 
@@ -215,18 +311,24 @@ void sessions_touch(struct sessions *t, struct session *s)
 	touch(t, s);
 }
 
-struct session *sessions_find(struct sessions *t, struct slice id)
+struct session *sessions_find(struct sessions *t, struct slice id, struct slice instance)
 {
-	struct session *s = t->latest;
+	struct session *s = t->latest, *first;
 	uint64_t hash;
 
 	id = session_cut(id);
-	if (s && is_session(s, id))
+	instance = session_cut(instance);
+	if (s && is_session(s, id, instance))
 		return s;
 	hash = session_hash(id);
-	s = look_up(t, id, hash);
-	if (!s)
-		s = add(t, id, hash);
+	s = instance.n ? look_up(t, id, instance, key_in(hash, instance)) : NULL;
+	if (!s) {
+		first = first_of(t, id, hash);
+		s = !first         ? add(t, id, instance, hash, true)
+		    : !instance.n  ? first
+		    : first->named ? add(t, id, instance, hash, false)
+				   : take_name(t, first, instance);
+	}
 	return s ? touch(t, s) : NULL;
 }
 
@@ -293,6 +395,7 @@ void sessions_free(struct sessions *t)
 			free_session(s);
 		}
 	free(t->slot);
+	free(t->first);
 	free(t->listed);
 	free(t->other);
 	*t = (struct sessions){ .n = 0 };

@@ -1,5 +1,8 @@
 /* sessions.h - finds the session of a record, and keeps what is known about it.
  *
+ * A session is an id and an instance: equal ids of two instances are two sessions. Lines without an instance belong to
+ * the first session of that id; one that no line has named yet takes the first instance that a line with its id names.
+ *
  * A session is a guest until its first step lists it, if there is room. Listed sessions
  * stay; guests go when ACTIVE_MAX others have been seen since. The state of a session's rules is dropped in the same
  * order, and starts again when the session comes back.
@@ -40,12 +43,15 @@ void bad_session_note_alarms(struct bad_session first[ALARM_TYPE_COUNT], struct 
 
 struct session {
 	struct session *chain;         /* next of the same hash slot */
+	struct session *first_chain;   /* next of the same slot of the first ones */
 	struct session *newer, *older; /* among the active ones */
 	bool active, listed;
 	bool counted; /* among the others, for want of room in the list */
 	bool ended;   /* its session_end was its last line */
+	bool first;   /* of its id */
+	bool named;   /* by its instance, which it is found by */
 
-	uint64_t hash;
+	uint64_t hash, id_hash;                               /* of id and instance; of the id alone */
 	char *id, *model_name, *strategy, *instance, *device; /* NULL: unknown; at most SESSION_TEXT_MAX bytes */
 	size_t id_bytes;
 	uint64_t records, tokens;
@@ -74,7 +80,7 @@ static inline struct time_owner session_owner(const struct session *s)
 }
 
 struct sessions {
-	struct session **slot; /* (n_slots), a power of two */
+	struct session **slot, **first; /* (n_slots), a power of two: of all; of the first one of each id */
 	size_t n_slots, n;
 	struct session **listed; /* (n_listed), in order of their first step */
 	size_t n_listed, listed_cap;
@@ -93,13 +99,17 @@ static inline struct slice session_cut(struct slice id)
 	return (struct slice){ id.n ? id.p : "", id.n < SESSION_TEXT_MAX ? id.n : SESSION_TEXT_MAX };
 }
 
-uint64_t session_hash(struct slice id);
+uint64_t session_hash(struct slice text);
+
+/* Of a session; without an instance that of its id. */
+uint64_t session_key(struct slice id, struct slice instance);
 
 /* A copy of at most SESSION_TEXT_MAX bytes, NUL-terminated; NULL when memory is out. */
 char *session_text(struct slice text);
 
-/* The session of that id, made when it is new; NULL when memory is out. It is then the one seen last. */
-struct session *sessions_find(struct sessions *t, struct slice id);
+/* The session of that id and instance (empty: a line names none), made when it is new; NULL when memory is out. It is
+ * then the one seen last. */
+struct session *sessions_find(struct sessions *t, struct slice id, struct slice instance);
 
 /* It is the one seen last. */
 void sessions_touch(struct sessions *t, struct session *s);

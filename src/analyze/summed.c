@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+static const struct slice unnamed = { "", 0 }; /* an instance's name is the id here */
+
 static bool is_known(const char *known, struct slice said)
 {
 	return !known || slice_is(session_cut(said), known);
@@ -15,14 +17,14 @@ static bool is_known(const char *known, struct slice said)
 /* The instance's first model has its name; any other one a longer name. */
 static struct session *session_of(struct analysis *a, const struct summed_owner *of)
 {
-	struct session *s = sessions_find(&a->sessions, of->instance);
+	struct session *s = sessions_find(&a->sessions, of->instance, unnamed);
 	struct buf id = { 0 };
 
 	if (!s || (is_known(s->model_name, of->model_name) && is_known(s->strategy, of->strategy)))
 		return s;
 	buf_printf(&id, "%.*s, %.*s, %.*s", SLICE_ARG(of->instance), SLICE_ARG(of->model_name),
 		   SLICE_ARG(of->strategy));
-	s = id.failed ? NULL : sessions_find(&a->sessions, buf_slice(&id));
+	s = id.failed ? NULL : sessions_find(&a->sessions, buf_slice(&id), unnamed);
 	buf_free(&id);
 	return s;
 }
@@ -238,7 +240,7 @@ void analyze_take_counts(struct analysis *a, const struct summed_owner *of, cons
 
 static struct session *listed(struct analysis *a, struct slice instance)
 {
-	struct session *s = sessions_find(&a->sessions, instance);
+	struct session *s = sessions_find(&a->sessions, instance, unnamed);
 
 	return s && s->listed ? s : NULL;
 }

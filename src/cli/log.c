@@ -35,10 +35,9 @@ static const char *const kind_keys[LINE_KINDS] = { "fine", "torn", "foreign", "d
 /* The line numbers of a session. */
 struct numbered {
 	uint64_t hash; /* of its id; 0: free */
-	uint64_t is;   /* an id without an instance: the hash of the session that had it last; else 0 */
+	uint64_t is;   /* of an id without an instance: the hash of the first session that has it; else 0 */
 	uint64_t file; /* in which its first line was last seen; 0: never */
 	uint64_t steps;
-	bool any;
 	struct missing_track track;
 };
 
@@ -111,31 +110,29 @@ static bool make_room(struct checking *c)
 	return true;
 }
 
-/* Lines that do not name their instance belong to the session with that id. NULL: memory is out. */
+/* Lines that do not name their instance belong to the first session with that id; one that no line has named yet is
+ * that of the first instance that one names. NULL: memory is out. */
 static struct numbered *session_of(struct checking *c, const struct record *r)
 {
 	struct slice id = fields_text(r->session, F_SESSION_ID), instance = fields_text(r->session, F_INSTANCE);
 	uint64_t alone = key_of(id, (struct slice){ "", 0 }), hash = instance.n ? key_of(id, instance) : alone;
-	struct numbered *s;
+	struct numbered *first, *s;
 
 	if (!make_room(c))
 		return NULL;
-	s = place_of(c, alone);
-	if (!instance.n && s->hash && s->is)
-		hash = s->is;
-	s = place_of(c, hash);
-	if (s->hash)
-		return s;
-	c->sessions++;
-	c->used++;
-	s->hash = hash;
-	if (hash != alone) {
-		struct numbered *name = place_of(c, alone);
-
-		c->used += !name->hash;
-		name->hash = alone;
-		name->is = name->any ? 0 : hash;
+	first = place_of(c, alone);
+	if (!first->hash) {
+		c->sessions++;
+		c->used++;
+		*first = (struct numbered){ .hash = alone };
 	}
+	first->is = first->is ? first->is : hash != alone ? hash : 0;
+	if (hash == alone || hash == first->is)
+		return first;
+	s = place_of(c, hash);
+	c->sessions += !s->hash;
+	c->used += !s->hash;
+	s->hash = hash;
 	return s;
 }
 
@@ -154,7 +151,6 @@ static bool is_double(struct checking *c, const struct record *r)
 	here = first && s->file == c->file;
 	c->repeated = first && s->file && !here;
 	s->file = first ? c->file : s->file;
-	s->any = true;
 	if (c->repeated)
 		return false;
 	if (here)

@@ -22,7 +22,8 @@
 enum { SESSION_ID_MAX = 512 };
 
 struct replay_seat {
-	char *id;
+	char *id, *instance; /* instance NULL: no line named it yet */
+	uint64_t number;     /* from 1 */
 	struct rules *rules;
 	uint64_t last;    /* record that was seen last */
 	uint32_t version; /* of its limits when its rules were noted; 0: they are not yet */
@@ -32,6 +33,7 @@ static void leave(struct replay_seat *s)
 {
 	rules_close(s->rules);
 	free(s->id);
+	free(s->instance);
 	*s = (struct replay_seat){ 0 };
 }
 
@@ -58,18 +60,38 @@ static struct replay_seat *free_seat(struct replay *r)
 	return oldest;
 }
 
+/* Lines that name no instance belong to a session of their id, as a session does to the first one named. */
+static bool is_instance(const struct replay_seat *s, struct slice instance)
+{
+	return !instance.n || !s->instance || slice_is(instance, s->instance);
+}
+
+/* Of the first seat. */
+static void learn_instance(struct replay *r, struct slice instance)
+{
+	struct replay_seat *s = r->seat;
+
+	if (s->instance || !instance.n)
+		return;
+	s->instance = strndup(instance.p, instance.n);
+	r->failed |= !s->instance;
+}
+
 /* The session's place: usually that of the record before, which is therefore tried first. */
-static struct replay_seat *find_seat(struct replay *r, const struct ruleset *set, struct slice id)
+static struct replay_seat *find_seat(struct replay *r, const struct ruleset *set, struct slice id,
+				     struct slice instance)
 {
 	struct replay_seat *seat;
 
 	id.n = id.n < SESSION_ID_MAX ? id.n : SESSION_ID_MAX;
+	instance.n = instance.n < SESSION_ID_MAX ? instance.n : SESSION_ID_MAX;
 	for (size_t i = 0; i < r->n_seats; i++)
-		if (slice_is(id, r->seat[i].id)) {
+		if (slice_is(id, r->seat[i].id) && is_instance(&r->seat[i], instance)) {
 			struct replay_seat found = r->seat[i];
 
 			r->seat[i] = r->seat[0];
 			r->seat[0] = found;
+			learn_instance(r, instance);
 			return r->seat;
 		}
 	seat = free_seat(r);
@@ -80,8 +102,15 @@ static struct replay_seat *find_seat(struct replay *r, const struct ruleset *set
 		r->failed = true;
 		return NULL;
 	}
-	r->sessions++;
-	return seat;
+	seat->number = ++r->sessions;
+	if (seat != r->seat) {
+		const struct replay_seat new = *seat;
+
+		*seat = r->seat[0];
+		r->seat[0] = new;
+	}
+	learn_instance(r, instance);
+	return r->seat;
 }
 
 static void went_on(struct replay *r, const struct replay_seat *seat, const struct rule_finding *f, int64_t time_us)
@@ -99,7 +128,7 @@ static void went_on(struct replay *r, const struct replay_seat *seat, const stru
 	session = strdup(seat->id);
 	r->failed |= !session;
 	if (session)
-		r->alarm[r->n++] = (struct replay_alarm){ *f, session, time_us, INT64_MAX };
+		r->alarm[r->n++] = (struct replay_alarm){ *f, session, seat->number, time_us, INT64_MAX };
 }
 
 static void went_off(struct replay *r, const struct replay_seat *seat, const struct rule_finding *f, int64_t time_us)
@@ -107,7 +136,7 @@ static void went_off(struct replay *r, const struct replay_seat *seat, const str
 	for (size_t i = r->n; i-- > 0;) {
 		struct replay_alarm *a = &r->alarm[i];
 
-		if (a->is.rule != f->rule || strcmp(a->session, seat->id))
+		if (a->is.rule != f->rule || a->seat != seat->number)
 			continue;
 		if (a->to_us == INT64_MAX) {
 			a->to_us = time_us;
@@ -128,7 +157,8 @@ static void note_suited(struct replay *r, struct replay_seat *seat)
 
 static void take(struct replay *r, const struct ruleset *set, struct record *rec)
 {
-	struct replay_seat *seat = find_seat(r, set, fields_text(rec->session, F_SESSION_ID));
+	struct replay_seat *seat =
+		find_seat(r, set, fields_text(rec->session, F_SESSION_ID), fields_text(rec->session, F_INSTANCE));
 	struct rule_finding found[RULES_MAX];
 	struct field_values whole;
 	size_t n;

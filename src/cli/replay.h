@@ -13,6 +13,7 @@ enum { REPLAY_ALARMS_MAX = 10000, REPLAY_SESSIONS_MAX = 1024 };
 struct replay_alarm {
 	struct rule_finding is; /* as it fired; a collapse's tokens as they were at its end */
 	char *session;          /* owned */
+	uint64_t seat;          /* of that session: ids of two instances may be equal */
 	int64_t from_us, to_us; /* to_us: INT64_MAX while it is on at the log's end */
 };
 

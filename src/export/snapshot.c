@@ -61,21 +61,6 @@ static bool group_in_use(const struct exporter *e, const struct group *g)
 	return false;
 }
 
-/* The place of a label set that is no longer used, or that of "other". */
-static struct group **room_for_group(struct exporter *e)
-{
-	for (size_t i = 0; e->n_groups == GROUPS_MAX && i < GROUPS_MAX; i++)
-		if (!group_in_use(e, e->group[i])) {
-			for (size_t k = 0; k < LIVE_SESSIONS_MAX; k++)
-				if (e->session[k].group == e->group[i])
-					e->session[k].used = false;
-			group_free(e->group[i]);
-			e->group[i] = NULL;
-			return &e->group[i];
-		}
-	return &e->group[e->n_groups < GROUPS_MAX ? e->n_groups++ : GROUPS_MAX];
-}
-
 /* Counts a label set that is summed up with others, once. */
 static void count_other(struct exporter *e, const struct group *wanted)
 {
@@ -93,6 +78,71 @@ static void count_other(struct exporter *e, const struct group *wanted)
 	e->n_others++;
 }
 
+/* NULL: no memory. */
+static struct group *other_group(struct exporter *e)
+{
+	struct group *g = e->group[GROUPS_MAX];
+
+	if (g)
+		return g;
+	g = e->group[GROUPS_MAX] = calloc(1, sizeof *g);
+	if (!g)
+		return NULL;
+	copy_text(g->instance, slice_of(e->opts.by_instance ? "other" : ""), "");
+	copy_text(g->model, slice_of("other"), "");
+	copy_text(g->backend, slice_of("other"), "");
+	return g;
+}
+
+/* What only grows is added; what an instance was like last is nobody's any more. */
+static void sum_up(struct group *into, const struct group *from)
+{
+	for (size_t s = 0; s < SERIES_COUNT; s++) {
+		if (!series_have(from->have, s))
+			continue;
+		into->counter[s] += from->counter[s];
+		series_set(into->have, s);
+	}
+	for (int f = 0; f < FAMILY_COUNT; f++) {
+		if (!from->histogram[f])
+			continue;
+		if (!into->histogram[f])
+			into->histogram[f] = calloc(1, sizeof *into->histogram[f]);
+		if (!into->histogram[f])
+			continue;
+		for (size_t b = 0; b < sizeof from->histogram[f]->bucket / sizeof *from->histogram[f]->bucket; b++)
+			into->histogram[f]->bucket[b] += from->histogram[f]->bucket[b];
+		into->histogram[f]->sum += from->histogram[f]->sum;
+	}
+}
+
+/* Its counts go on in "other". */
+static void retire_group(struct exporter *e, size_t i)
+{
+	struct group *other = other_group(e);
+
+	for (size_t k = 0; k < LIVE_SESSIONS_MAX; k++)
+		if (e->session[k].group == e->group[i])
+			e->session[k].used = false;
+	if (other) {
+		count_other(e, e->group[i]);
+		sum_up(other, e->group[i]);
+	}
+	group_free(e->group[i]);
+	e->group[i] = NULL;
+}
+
+/* The place of a label set that is no longer used, or that of "other". */
+static struct group **room_for_group(struct exporter *e)
+{
+	for (size_t i = 0; e->n_groups == GROUPS_MAX && i < GROUPS_MAX; i++)
+		if (!group_in_use(e, e->group[i])) {
+			retire_group(e, i);
+			return &e->group[i];
+		}
+	return &e->group[e->n_groups < GROUPS_MAX ? e->n_groups++ : GROUPS_MAX];
+}
+
 static struct group *find_group(struct exporter *e, const struct record *r)
 {
 	struct group wanted = { 0 }, **place;
@@ -105,14 +155,11 @@ static struct group *find_group(struct exporter *e, const struct record *r)
 		if (e->group[i] && group_is(e->group[i], &wanted))
 			return e->group[i];
 	place = room_for_group(e);
-	if (place == &e->group[GROUPS_MAX])
+	if (place == &e->group[GROUPS_MAX]) {
 		count_other(e, &wanted);
+		return other_group(e);
+	}
 	if (!*place) {
-		if (place == &e->group[GROUPS_MAX]) {
-			copy_text(wanted.instance, slice_of(e->opts.by_instance ? "other" : ""), "");
-			copy_text(wanted.model, slice_of("other"), "");
-			copy_text(wanted.backend, slice_of("other"), "");
-		}
 		*place = calloc(1, sizeof **place);
 		if (*place)
 			**place = wanted;
@@ -380,20 +427,23 @@ static void count_start(struct export_session *s, const struct record *r)
 
 /* --- sessions ------------------------------------------------------------------------- */
 
-static bool session_is(const struct export_session *s, uint64_t hash, struct slice id)
+/* Sessions of other instances may have the same id. One that has not said its instance yet is whoever's has its id, as
+ * are the lines that say none. */
+static bool session_is(const struct export_session *s, uint64_t hash, struct slice id, struct slice instance)
 {
 	return s->used && s->id_hash == hash &&
-	       !strncmp(s->id, id.p, id.n < LABEL_TEXT_MAX ? id.n : LABEL_TEXT_MAX - 1);
+	       !strncmp(s->id, id.p, id.n < LABEL_TEXT_MAX ? id.n : LABEL_TEXT_MAX - 1) &&
+	       (!instance.n || !s->instance_hash || s->instance_hash == hash_of(instance));
 }
 
-static struct export_session *find_session(struct exporter *e, struct slice id)
+static struct export_session *find_session(struct exporter *e, struct slice id, struct slice instance)
 {
 	uint64_t hash = hash_of(id);
 
-	if (session_is(&e->session[e->last], hash, id))
+	if (session_is(&e->session[e->last], hash, id, instance))
 		return &e->session[e->last];
 	for (size_t i = 0; i < LIVE_SESSIONS_MAX; i++)
-		if (session_is(&e->session[i], hash, id)) {
+		if (session_is(&e->session[i], hash, id, instance)) {
 			e->last = i;
 			return &e->session[i];
 		}
@@ -441,13 +491,14 @@ static struct export_session *new_session(struct exporter *e, const struct recor
 
 static void take(struct exporter *e, const struct record *r)
 {
-	struct slice id = fields_text(r->session, F_SESSION_ID);
-	struct export_session *s = find_session(e, id);
+	const struct slice instance = fields_text(r->session, F_INSTANCE);
+	struct export_session *s = find_session(e, fields_text(r->session, F_SESSION_ID), instance);
 
 	if (!s)
 		s = new_session(e, r);
 	if (!s)
 		return;
+	s->instance_hash = instance.n ? hash_of(instance) : s->instance_hash;
 	s->seen_us = clock_wall_us(e->opts.clock);
 	s->last_us = r->time_us;
 	switch (r->event) {
@@ -489,7 +540,7 @@ void exporter_set_own(struct exporter *e, struct slice session_id, const struct 
 	struct export_session *s;
 
 	pthread_mutex_lock(&e->lock);
-	s = find_session(e, session_id);
+	s = find_session(e, session_id, (struct slice){ "", 0 });
 	if (s)
 		set_overhead(s, own->overhead_seconds);
 	for (int i = 0; s && i < FINISH_COUNT; i++)
@@ -506,7 +557,7 @@ void exporter_end(struct exporter *e, struct slice session_id)
 	struct export_session *s;
 
 	pthread_mutex_lock(&e->lock);
-	s = find_session(e, session_id);
+	s = find_session(e, session_id, (struct slice){ "", 0 });
 	if (s)
 		s->live = false;
 	pthread_mutex_unlock(&e->lock);

@@ -52,7 +52,7 @@ struct request {
 
 struct export_session {
 	bool used, live;
-	uint64_t id_hash;
+	uint64_t id_hash, instance_hash; /* instance_hash 0: it has not said it */
 	char id[LABEL_TEXT_MAX];
 	struct group *group;
 	int64_t last_us;  /* time of its latest record: what is old is silent, whenever it is read */

@@ -34,12 +34,17 @@ static struct slice cut(struct slice text)
 	return (struct slice){ text.p, text.n < LINEAGE_TEXT ? text.n : LINEAGE_TEXT };
 }
 
-static struct forebear *find(struct lineage *l, struct slice id)
+static bool is_of(const struct field_values *said, struct slice id, struct slice instance)
+{
+	const struct slice known = fields_text(said, F_SESSION_ID), whose = fields_text(said, F_INSTANCE);
+
+	return known.n && slice_equal(known, id) && (!whose.n || !instance.n || slice_equal(whose, instance));
+}
+
+static struct forebear *find(struct lineage *l, struct slice id, struct slice instance)
 {
 	for (size_t i = 0; i < LINEAGE_MAX && l->of[i]; i++) {
-		struct slice known = fields_text(&l->of[i]->said, F_SESSION_ID);
-
-		if (known.n && known.n == id.n && !memcmp(known.p, id.p, id.n))
+		if (is_of(&l->of[i]->said, cut(id), cut(instance)))
 			return l->of[i];
 	}
 	return NULL;
@@ -73,7 +78,7 @@ static struct forebear *next_place(struct lineage *l)
 
 static void remember(struct lineage *l, const struct field_values *said)
 {
-	struct forebear *place = find(l, cut(fields_text(said, F_SESSION_ID)));
+	struct forebear *place = find(l, fields_text(said, F_SESSION_ID), fields_text(said, F_INSTANCE));
 
 	if (!place)
 		place = next_place(l);
@@ -89,8 +94,9 @@ static void remember(struct lineage *l, const struct field_values *said)
 
 const struct field_values *lineage_of(struct lineage *l, const struct record *start, struct field_values *room)
 {
-	struct slice of = cut(fields_text(start->session, F_STREAM_OF));
-	const struct forebear *from = l && of.n ? find(l, of) : NULL;
+	const struct slice of = fields_text(start->session, F_STREAM_OF),
+			   instance = fields_text(start->session, F_INSTANCE);
+	const struct forebear *from = l && of.n ? find(l, of, instance) : NULL;
 
 	if (l && !of.n)
 		remember(l, start->session);

@@ -94,12 +94,12 @@ static void fill_vram(struct board *b, const struct findings *f)
 
 /* --- rows ------------------------------------------------------------------------------- */
 
-static uint64_t events_of(const struct findings *f, const char *session)
+static uint64_t events_of(const struct findings *f, const struct session_findings *s)
 {
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < f->n_events; i++)
-		n += !strcmp(f->event[i].session_id, session);
+		n += !strcmp(f->event[i].session_id, s->session_id) && !strcmp(f->event[i].instance, s->instance);
 	return n;
 }
 
@@ -115,10 +115,9 @@ static void fill_session(struct board_row *out, const struct findings *f, const 
 {
 	struct summary metric[METRIC_COUNT];
 
-	*out = (struct board_row){ .records = s->records,
-				   .tokens = s->tokens,
-				   .events = events_of(f, s->session_id),
-				   .bad = s->state.first_bad.known };
+	*out = (struct board_row){
+		.records = s->records, .tokens = s->tokens, .events = events_of(f, s), .bad = s->state.first_bad.known
+	};
 	copy(out->name, sizeof out->name, s->session_id);
 	session_metrics(s, metric);
 	fill_numbers(out, metric);
@@ -141,7 +140,7 @@ static void fill_instance(struct board_row *out, const struct findings *f, const
 
 		if (strcmp(s->instance, in->instance))
 			continue;
-		out->events += events_of(f, s->session_id);
+		out->events += events_of(f, s);
 		out->bad |= s->state.first_bad.known;
 		if (s->series && (!largest || s->records > largest->records))
 			largest = s;
@@ -159,7 +158,8 @@ static int busiest(const void *a, const void *b)
 		return x->to_us > y->to_us ? -1 : 1;
 	if (x->records != y->records)
 		return x->records > y->records ? -1 : 1;
-	return strcmp(x->session_id, y->session_id);
+	return strcmp(x->session_id, y->session_id) ? strcmp(x->session_id, y->session_id)
+						    : strcmp(x->instance, y->instance);
 }
 
 static void fill_sessions(struct board *b, const struct findings *f)

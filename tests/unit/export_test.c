@@ -451,6 +451,55 @@ static void what_is_summed_up_is_told(void **state)
 	exporter_close(e);
 }
 
+/* Of all instances. */
+static double sum_of(const char *text, const char *family)
+{
+	double sum = 0;
+
+	for (const char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		if (!strncmp(line, family, strlen(family)) && line[strlen(family)] == '{')
+			sum += strtod(strchr(line, '}') + 1, NULL);
+	return sum;
+}
+
+/* Instances whose logs are over make room for others; what they counted goes on in the sums. */
+static void what_made_room_still_counts(void **state)
+{
+	struct exporter *e = open_exporter(true, 1000000);
+	struct buf text;
+
+	(void)state;
+	many_speak(e, 100);
+	text = text_of(e, EXPOSITION_TEXT);
+	assert_non_null(strstr(text.p, "instance=\"other\""));
+	assert_true(sum_of(text.p, "rwkv_token_total") == 2 * 100 * 10);
+	assert_true(sum_of(text.p, "rwkv_token_duration_seconds_count") == 2 * 100 * 10);
+	assert_null(strstr(text.p, "rwkv_exporter_other_label_sets 0\n"));
+	buf_free(&text);
+	exporter_close(e);
+}
+
+/* Sessions of one id on two instances are two; a line without an instance is of one of them. */
+static void an_id_may_be_that_of_several_instances(void **state)
+{
+	struct exporter *e = open_exporter(true, 0);
+	struct field_values one = session_of("chat", "m", "b"), two = one, none = one;
+	struct buf text;
+
+	(void)state;
+	fields_set_text(&one, F_INSTANCE, slice_of("h1:1"));
+	fields_set_text(&two, F_INSTANCE, slice_of("h2:1"));
+	speak(e, &one, 0);
+	speak(e, &two, 0);
+	speak(e, &one, 1);
+	speak(e, &none, 2);
+	text = text_of(e, EXPOSITION_TEXT);
+	assert_non_null(strstr(text.p, "rwkv_token_total{instance=\"h1:1\",model=\"m\",backend=\"b\"} 30\n"));
+	assert_non_null(strstr(text.p, "rwkv_token_total{instance=\"h2:1\",model=\"m\",backend=\"b\"} 10\n"));
+	buf_free(&text);
+	exporter_close(e);
+}
+
 /* More sessions than there is room for: whoever has series of his own keeps them. */
 static void a_crowd_does_not_push_out_who_was_there(void **state)
 {
@@ -595,6 +644,8 @@ int main(void)
 		cmocka_unit_test(the_texts_are_as_stored),
 		cmocka_unit_test(an_empty_exporter_speaks_too),
 		cmocka_unit_test(what_is_summed_up_is_told),
+		cmocka_unit_test(what_made_room_still_counts),
+		cmocka_unit_test(an_id_may_be_that_of_several_instances),
 		cmocka_unit_test(a_crowd_does_not_push_out_who_was_there),
 		cmocka_unit_test(accept_headers_are_understood),
 		cmocka_unit_test(addresses_are_understood),
