@@ -340,6 +340,7 @@ struct findings {
 
 	const char **files; /* (n_files) */
 	size_t n_files;
+	bool has_input; /* it is known what was read: the files, if they are listed, their lines and what was skipped */
 	uint64_t bytes, lines, records, skipped_lines; /* records: inference steps */
 	uint64_t unreadable_lines;                     /* of the skipped ones: see spec/input.h */
 	struct skipped_line skipped[FINDINGS_SKIPPED_MAX];

@@ -23,6 +23,7 @@ static void fill_input(struct findings *f, const struct input_stats *in)
 	f->files = arena_alloc(&f->arena, in->n_files + 1, sizeof *f->files);
 	for (size_t i = 0; f->files && i < in->n_files; i++)
 		f->files[f->n_files++] = copy(&f->arena, in->files[i]);
+	f->has_input = true;
 	f->bytes = in->bytes;
 	f->lines = in->lines;
 	f->skipped_lines = in->skipped_lines;

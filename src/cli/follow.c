@@ -155,6 +155,17 @@ static void tell_broken(struct follow *f, struct known *k, const struct err *err
 	k->told = true;
 }
 
+static void tell_read(struct follow *f, const struct known *k, const struct input_stats *in)
+{
+	struct input_stats piece = *in;
+
+	if (!f->how.read)
+		return;
+	for (size_t i = 0; k->at.text && i < piece.n_skipped; i++)
+		piece.skipped[i].line = 0;
+	f->how.read(f->how.ctx, &piece);
+}
+
 /* Reads a piece of the file. If no line of the first piece is a record, this is reported once. */
 static void read_piece(struct follow *f, struct known *k, int fd, uint64_t most)
 {
@@ -173,6 +184,7 @@ static void read_piece(struct follow *f, struct known *k, int fd, uint64_t most)
 	while (!(is_stopping(f) && read_may_pause(reader)) && (rc = read_columns(reader, f->rows, &lines, &err)) > 0)
 		f->how.take(f->how.ctx, f->rows, lines, base_name(k->path));
 	in = read_input(reader);
+	tell_read(f, k, in);
 	if (rc < 0) {
 		tell_broken(f, k, &err);
 	} else if (!k->at.text && in->skipped_lines && !in->records) {

@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "record/columns.h"
+#include "spec/input.h"
 
 #include <stdbool.h>
 
@@ -30,6 +31,9 @@ struct follow_options {
 	 * Files that are read on from there, by another follow_open, give what comes after. Pipes have no places. NULL:
 	 * nobody asks. */
 	void (*turned)(void *ctx, struct slice places, bool all_read);
+	/* Called when a piece of a file was read, from the thread that reads them, of the piece alone. Lines of a piece
+	 * that is not a file's first have the number 0. NULL: nobody asks. */
+	void (*read)(void *ctx, const struct input_stats *piece);
 	void *ctx;
 	struct slice places; /* of an earlier one; empty: all is read from the beginning */
 	bool once;           /* what is there is all: no line that came in part is waited for */

@@ -63,7 +63,8 @@ struct instance {
 };
 
 struct session_of {
-	uint64_t hash; /* of its id; 0: free */
+	uint64_t hash; /* of its id, when it is the first with that id, else of its id and instance; 0: free */
+	uint64_t key;  /* of its id and the instance that its lines name; of its id alone as long as none did */
 	uint32_t instance;
 	uint32_t serial; /* of the instance; another one has its place by now when they differ */
 	bool open;
@@ -103,6 +104,8 @@ struct live {
 	struct analysis *all;
 	struct overview overview;
 	struct findings_kept findings;
+	struct input_stats input; /* of all that was read; its texts are in: */
+	struct arena input_texts;
 	struct instance *instance[INSTANCES_MAX];
 	size_t n_instances;
 	uint16_t place[PLACES]; /* by name, open addressing: index + 1; 0: free */
@@ -200,6 +203,7 @@ void live_close(struct live *l)
 	exporter_close(l->exporter);
 	lineage_close(l->lineage);
 	arena_free(&l->renamed);
+	arena_free(&l->input_texts);
 	record_decoder_free(&l->reader);
 	free(l->of_one);
 	free(l->session);
@@ -219,9 +223,9 @@ struct exporter *live_exporter(struct live *l)
 
 /* --- whose record it is --------------------------------------------------------------- */
 
-static uint64_t key_of(struct slice id)
+static uint64_t key_of(struct slice id, struct slice instance)
 {
-	const uint64_t h = hash_of(id);
+	const uint64_t h = instance.n ? hash_more(hash_of(id), instance) : hash_of(id);
 
 	return h ? h : 1;
 }
@@ -390,13 +394,27 @@ static void forget_sessions(struct live *l)
 	free(old);
 }
 
+/* Where the session of that id and instance is, or would be put. Lines that name no instance belong to the first
+ * session of their id, as a session that no line has named yet belongs to the first instance named. */
+static uint64_t hash_of_session(struct live *l, struct slice id, struct slice name)
+{
+	const uint64_t alone = key_of(id, (struct slice){ "", 0 }), key = key_of(id, name);
+	const struct session_of *first = place_of(l, alone);
+
+	if (key == alone || place_of(l, key)->hash)
+		return key;
+	return !first->hash || first->key == alone || first->key == key ? alone : key;
+}
+
 /* The session's row, with an instance that is shown if there is any room for it. `name`: of its instance, if it said
  * one. */
 static struct session_of *find_session(struct live *l, struct slice id, struct slice name, const char *source)
 {
-	uint64_t hash = key_of(id);
+	const uint64_t hash = hash_of_session(l, id, name);
 	struct session_of *s = place_of(l, hash);
 
+	if (s->hash && name.n)
+		s->key = key_of(id, name);
 	if (s->hash && instance_of(l, s))
 		return s;
 	if (!s->hash && l->n_sessions == SESSIONS_MAX / 2) {
@@ -404,7 +422,9 @@ static struct session_of *find_session(struct live *l, struct slice id, struct s
 		s = place_of(l, hash);
 	}
 	l->n_sessions += !s->hash;
-	*s = (struct session_of){ .hash = hash, .instance = find_instance(l, name.n ? name : slice_of(source)) };
+	*s = (struct session_of){ .hash = hash,
+				  .key = key_of(id, name),
+				  .instance = find_instance(l, name.n ? name : slice_of(source)) };
 	if (s->instance < INSTANCES_MAX)
 		s->serial = l->instance[s->instance]->serial;
 	return s;
@@ -666,6 +686,28 @@ void live_take(struct live *l, struct columns *rows, struct slice lines, const c
 	pthread_mutex_unlock(&l->lock);
 }
 
+void live_read(struct live *l, const struct input_stats *piece)
+{
+	struct input_stats *all = &l->input;
+
+	pthread_mutex_lock(&l->lock);
+	l->taken++;
+	all->bytes += piece->bytes;
+	all->lines += piece->lines;
+	all->records += piece->records;
+	all->skipped_lines += piece->skipped_lines;
+	all->unreadable_lines += piece->unreadable_lines;
+	for (size_t i = 0; i < piece->n_skipped && all->n_skipped < INPUT_SKIPPED_MAX; i++) {
+		const struct skipped_line *s = &piece->skipped[i];
+		const char *file = arena_copy(&l->input_texts, slice_of(s->file)),
+			   *reason = arena_copy(&l->input_texts, slice_of(s->reason));
+
+		if (file && reason)
+			all->skipped[all->n_skipped++] = (struct skipped_line){ file, s->line, reason };
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
 void live_tick(struct live *l)
 {
 	pthread_mutex_lock(&l->lock);
@@ -768,7 +810,7 @@ void live_fleet(struct live *l, struct buf *out)
 	if (!o->json_tick || l->tick >= o->json_tick + JUDGED_EVERY) {
 		buf_clear(&o->json);
 		analyze_page(o->now, 0, 1);
-		if (analyze_finish(o->now, NULL, &f, NULL))
+		if (analyze_finish(o->now, &l->input, &f, NULL))
 			o->json.failed = true;
 		else
 			fleet_json(&o->json, &f, &how);
@@ -809,7 +851,7 @@ static void make_findings(struct live *l, struct analysis *a, struct live_page p
 	buf_free(&kept->json);
 	*kept = (struct findings_kept){ .page = page, .taken = l->taken };
 	set_page(a, page);
-	if (!analyze_finish(a, NULL, &f, NULL)) {
+	if (!analyze_finish(a, a == l->all ? &l->input : NULL, &f, NULL)) {
 		report_json(&kept->json, &f, &how);
 		kept->of = kept->json.failed ? NULL : a;
 	}

@@ -47,6 +47,9 @@ struct live_page {
 };
 
 /* JSON; `instance` empty: all together. False: there is no such instance. */
+/* In addition to before, of files: what the findings say of their input. */
+void live_read(struct live *l, const struct input_stats *piece);
+
 bool live_findings(struct live *l, struct slice instance, struct live_page page, struct buf *out);
 void live_instances(struct live *l, struct buf *out);
 void live_alarms(struct live *l, struct buf *out);

@@ -182,6 +182,11 @@ static void push_rows(void *ctx, struct columns *rows, struct slice lines, const
 	live_take(ctx, rows, lines, file);
 }
 
+static void note_read(void *ctx, const struct input_stats *piece)
+{
+	live_read(ctx, piece);
+}
+
 /* True when it is time to end. */
 static bool wait_a_second(const sigset_t *ends)
 {
@@ -247,7 +252,7 @@ static int serve(const struct options *opts, const struct ruleset *rules, const 
 			   : err_set(err, ERR_NOMEM, "no memory for the names of logs");
 	if (!rc)
 		rc = follow_open(&files, names, opts->n_arguments,
-				 &(struct follow_options){ .take = push_rows, .ctx = live }, err);
+				 &(struct follow_options){ .take = push_rows, .read = note_read, .ctx = live }, err);
 	if (!rc && http_is_open(http))
 		tell("%s", text(TEXT_SERVE_OPEN, args_lang(opts->lang)));
 	if (!rc) {

@@ -41,9 +41,17 @@ static void put_metrics(struct json *out, const struct summary metric[METRIC_COU
 	jw_end(out);
 }
 
+static void put_read(struct json *out, const char *key, const struct findings *f, uint64_t n)
+{
+	if (f->has_input)
+		jw_put_u64(out, key, n);
+	else
+		jw_put_null(out, key);
+}
+
 void report_json_skipped(struct json *out, const struct findings *f)
 {
-	jw_put_u64(out, "skipped_lines", f->skipped_lines);
+	put_read(out, "skipped_lines", f, f->skipped_lines);
 	jw_put_array(out, "skipped");
 	for (size_t i = 0; i < f->n_skipped; i++) {
 		jw_object(out);
@@ -58,13 +66,16 @@ void report_json_skipped(struct json *out, const struct findings *f)
 static void put_input(struct json *out, const struct findings *f)
 {
 	jw_object(out);
-	jw_put_array(out, "files");
-	for (size_t i = 0; i < f->n_files; i++) {
-		jw_text(out, f->files[i]);
+	if (f->n_files) {
+		jw_put_array(out, "files");
+		for (size_t i = 0; i < f->n_files; i++)
+			jw_text(out, f->files[i]);
+		jw_end(out);
+	} else {
+		jw_put_null(out, "files");
 	}
-	jw_end(out);
-	jw_put_u64(out, "bytes", f->bytes);
-	jw_put_u64(out, "lines", f->lines);
+	put_read(out, "bytes", f, f->bytes);
+	put_read(out, "lines", f, f->lines);
 	jw_put_u64(out, "records", f->records);
 	report_json_skipped(out, f);
 	jw_put_u64(out, "missing_records", f->missing_records);

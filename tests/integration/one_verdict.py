@@ -60,7 +60,7 @@ def served(log, goal, wanted):
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             answer = json.load(urllib.request.urlopen(address + "/api/v1/findings"))
-            if what_was_read(answer) == wanted:
+            if (*what_was_read(answer), answer["input"]["lines"]) == wanted:
                 return answer, json.load(urllib.request.urlopen(address + "/api/v1/fleet"))
             time.sleep(0.05)
         raise SystemExit("FAILED: %s: serve has read %s, not %s" % (log, what_was_read(answer), wanted))
@@ -208,11 +208,14 @@ for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else
             if when in strategy and not ("cuda" in strategy and when == "cpu fp"):
                 check(log, "%s is advised: %s" % (strategy, advised["fix"]), not any(word in advised["fix"] for word in words))
     if not log.endswith(".zst") and (place % 13 == 0 or "/odd_" in log or os.path.isdir(log)):
-        answer, overview = served(log, goal, what_was_read(analysis))
+        answer, overview = served(log, goal, (*what_was_read(analysis), analysis["input"]["lines"]))
         for key in ("verdict", "cause", "verdict_text"):
             check(log, "serve's /api says %s %s" % (key, answer[key]), answer[key] == diagnosis[key])
             check(log, "serve's overview says %s %s" % (key, overview[key]), overview[key] == diagnosis[key])
         check_counted(log, analysis, "serve's /api", answer)
+        for key in ("bytes", "skipped_lines", "doubled_records"):
+            check(log, "serve's /api says %s %s, not %s" % (key, answer["input"][key], analysis["input"][key]),
+                  os.path.isdir(log) or answer["input"][key] == analysis["input"][key])
         check_counted(log, analysis, "serve's overview", overview)
         for key in ("records", "events_total", "by_type"):
             check(log, "serve's /api says %s %s, not %s" % (key, answer["anomalies"][key], analysis["anomalies"][key]),
