@@ -229,7 +229,7 @@ def write_run(dir, k, lines):
             f.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
 
-FULL = 4000  # runs after which all tables are: 1,024 sessions are listed, 2,048 known
+FULL = 6144  # runs after which all tables are: 1,024 sessions are listed, 2,048 known; the overview and its successor hold 4,096 + 2,048
 RUN_KIB = 100  # of memory that a run takes until then, at most
 
 
