@@ -271,7 +271,7 @@ static void add_rare(struct accumulators *n, const struct steps *s)
 		if (!is_rare(s->c, row))
 			continue;
 		columns_record(s->c, row, &rec);
-		first_bad_nonfinite(&n->nonfinite, &rec);
+		first_bad_nonfinite(&n->nonfinite, s->c, row, &rec);
 		norms_add(&n->norms, &rec);
 		drift_add(&n->drift, &rec);
 		for (uint64_t broken = rec.nonfinite; broken; broken &= broken - 1)

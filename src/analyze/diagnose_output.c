@@ -47,7 +47,9 @@ static enum grade broken(struct walk *w, bool fp16)
 {
 	const struct summary *logits = &w->f->metric[M_NONFINITE_LOGITS], *state = &w->f->metric[M_NONFINITE_STATE];
 	double all = (logits->max > 0 ? (double)logits->count : 0) + (state->max > 0 ? (double)state->count : 0);
-	const char *first = state->max > 0 ? "state" : logits->max > 0 ? "logits" : NULL;
+	const char *first = state->max > 0 || state->nonfinite     ? "state"
+			    : logits->max > 0 || logits->nonfinite ? "logits"
+								   : NULL;
 	bool looked = false;
 
 	for (int m = 0; m < METRIC_COUNT; m++) {
@@ -65,7 +67,7 @@ static enum grade broken(struct walk *w, bool fp16)
 		say1(w, E_ALL_FINITE, (double)w->f->records);
 		return NO;
 	}
-	if (fp16 != w->x->fp16)
+	if (fp16 != w->x->fp16 || (all > 0 && w->p->steps && !w->p->nonfinite)) /* or they are of another part */
 		return NO;
 	if (all > 0)
 		say(w, E_NONFINITE, first, all, NAN, NAN, NAN);

@@ -39,13 +39,23 @@ static const uint64_t of_the_model =
 #undef METRIC
 	0;
 
-void first_bad_nonfinite(struct first_bad *f, const struct record *rec)
-{
-	bool bad = rec->nonfinite & of_the_model ||
-		   (record_has(rec, M_NONFINITE_LOGITS) && rec->metric[M_NONFINITE_LOGITS] > 0) ||
-		   (record_has(rec, M_NONFINITE_STATE) && rec->metric[M_NONFINITE_STATE] > 0);
+static const uint64_t counts_of_nonfinite = UINT64_C(1) << M_NONFINITE_LOGITS | UINT64_C(1) << M_NONFINITE_STATE;
 
-	if (bad)
+bool nonfinite_at(const struct columns *c, size_t row)
+{
+	uint64_t counts = c->have[row] & counts_of_nonfinite;
+
+	if (c->nonfinite[row] & of_the_model)
+		return true;
+	for (; counts; counts &= counts - 1)
+		if (columns_value(c, row, (enum metric_id)__builtin_ctzll(counts)) > 0)
+			return true;
+	return false;
+}
+
+void first_bad_nonfinite(struct first_bad *f, const struct columns *c, size_t row, const struct record *rec)
+{
+	if (nonfinite_at(c, row))
 		first_bad_note(f, ALARM_NON_FINITE, rec, 0);
 }
 

@@ -6,14 +6,16 @@
 #define RWKVMON_ANALYZE_FIRST_BAD_H
 
 #include "analyze/findings.h"
-#include "record/record.h"
+#include "record/columns.h"
 
 /* rec is a step at which `type` was seen; token: of the sequence, from 1, where it began (0: at that step). */
 void first_bad_note(struct first_bad *f, enum alarm_type type, const struct record *rec, uint64_t token);
 void first_bad_merge(struct first_bad *into, const struct first_bad *from);
 
 /* [hot] Notes the step when its logits or state hold NaN or Inf, or it was written with such values. */
-void first_bad_nonfinite(struct first_bad *f, const struct record *rec);
+/* The model put out NaN or Inf in that step. */
+bool nonfinite_at(const struct columns *c, size_t row);
+void first_bad_nonfinite(struct first_bad *f, const struct columns *c, size_t row, const struct record *rec);
 
 /* Is it a type from which a sequence does not recover by itself? Only those count as a first bad step. */
 bool first_bad_counts(enum alarm_type type);

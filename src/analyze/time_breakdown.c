@@ -1,6 +1,7 @@
 /* time_breakdown.c - steps in the log's order become times, levels and counts by part. */
 #include "analyze/time_breakdown.h"
 
+#include "analyze/first_bad.h"
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -723,6 +724,7 @@ static void add_output(struct time_book *b, struct time_part *p, struct stretch 
 	const uint64_t loops = UINT64_C(1) << M_REPEAT_CYCLE_TOKENS | UINT64_C(1) << M_REPEAT_NEAR_TOKENS |
 			       UINT64_C(1) << M_REPEAT_SHARE_PCT;
 
+	p->nonfinite += nonfinite_at(c, row) ? 1 : 0;
 	if (c->have[row] & states)
 		add_state(p, c, row, tokens, prefill);
 	if (c->have[row] & loops)

@@ -136,8 +136,8 @@ struct time_part {
 	struct exchange *exchange; /* the last HISTORY_EXCHANGES; (n_exchanges) once finished, oldest first */
 	size_t n_exchanges;
 	uint64_t prompts; /* all of them; until finished, the next one's place in the ring */
-	uint64_t leaks, leaks_checked, jumps;
-	double fed_surprisal, fed_tokens; /* of prompts: sum over tokens, and their number */
+	uint64_t leaks, leaks_checked, jumps, nonfinite; /* steps */
+	double fed_surprisal, fed_tokens;                /* of prompts: sum over tokens, and their number */
 	uint64_t loop_tokens; /* decode tokens inside an exact repetition of three periods, or one that varies as no
 				 table does */
 	struct text_level near, beside;       /* near repetitions, and all other text */

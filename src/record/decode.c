@@ -725,10 +725,33 @@ static bool parse_number_value(struct parser *s, const struct path *at)
 	return true;
 }
 
-/* Parses an array of numbers; any other element, such as null, becomes NAN. Elements beyond NORMS_MAX are dropped. */
+/* An element of state_norms. NAN: it is no number, such as null, or none that is finite; the latter says that the state
+ * is not finite, as a count of such values does. */
+static bool parse_norm(struct parser *s, int depth, float *norm)
+{
+	struct number number = { .value = (double)NAN };
+	struct record *r = &s->decoded->rec;
+
+	*norm = (float)NAN;
+	skip_space(s);
+	if (parse_word(s, "null"))
+		return true;
+	if (s->p == s->end || !strchr("-0123456789NIni", *s->p))
+		return parse_value(s, NULL, depth);
+	if (!parse_number(s, &number))
+		return false;
+	if (!isfinite(number.value) && !record_has(r, M_NONFINITE_STATE))
+		r->nonfinite |= metric_bit(M_NONFINITE_STATE);
+	if (fabs(number.value) <= FLT_MAX)
+		*norm = (float)number.value;
+	return true;
+}
+
+/* Parses an array of norms. Elements beyond NORMS_MAX are dropped. */
 static bool parse_norms(struct parser *s, int depth)
 {
 	struct buf *norms = &s->slot->norms;
+	float norm;
 
 	buf_clear(norms); /* if the key occurs twice, the last one counts */
 	s->p++;
@@ -738,15 +761,8 @@ static bool parse_norms(struct parser *s, int depth)
 	if (take(s, ']'))
 		return true;
 	do {
-		struct number number = { .value = (double)NAN };
-		bool is_number;
-		float norm;
-
-		skip_space(s);
-		is_number = s->p < s->end && (*s->p == '-' || is_digit(*s->p));
-		if (is_number ? !parse_number(s, &number) : !parse_value(s, NULL, depth + 1))
+		if (!parse_norm(s, depth + 1, &norm))
 			return false;
-		norm = fabs(number.value) <= FLT_MAX ? (float)number.value : (float)NAN;
 		if (norms->used < NORMS_MAX * sizeof norm)
 			buf_add(norms, &norm, sizeof norm);
 		skip_space(s);

@@ -560,6 +560,7 @@ static void troubles_of_lines_in_any_order_are_seen(void **state)
 		"\"text\":\"\x7f\xff\"",
 		"\"text\":\"\x1f\"",
 		"\"accuracy\":{\"state_norms\":[1,2]}",
+		"\"accuracy\":{\"state_norms\":[1,NaN,null,-inf,{},\"a\"]}",
 		"\"resources\":{\"gpus\":[{\"device\":\"cuda:1\",\"vram_used_mb\":1,\"vram_total_mb\":2}]}",
 		"\"resources\":{\"gpus\":[]}",
 		"\"resources\":{\"gpus\":[{\"device\":7}]}",
