@@ -24,6 +24,7 @@ _NESTED = {"decay_half_life_tokens": {"p5": "decay_half_life_p5", "p50": "decay_
 _COLUMNS = ("timestamp", "session_id", "sequence_length", "token_latency_ms", "throughput_tps", "chunk_process_time_ms",
             "vram_used_mb", "gpu_utilization_pct", "state_size_bytes", "logits_entropy", "token_repetition_pct",
             "state_similarity", "model_name", "strategy", "chunk_len")
+_NUMBERS = [c for c in _COLUMNS if c not in ("timestamp", "session_id", "model_name", "strategy")]
 _COLLAPSE = -0.5  # correlation of similarity with entropy below this: risk of mode collapse
 
 Path = Union[str, "os.PathLike[str]"]
@@ -112,13 +113,20 @@ class RWKVLogAnalyzer:
 
     @property
     def df(self) -> "pandas.DataFrame":
-        """Columns are the log's keys without their groups; what a call did not measure is NaN."""
+        """Columns are the log's keys without their groups; what a call did not measure is NaN.
+
+        Warns of lines that are left out, such as those of a log that another program wrapped: `analysis` reads them."""
         if self._df is None:
             pd = import_package("pandas", "RWKVLogAnalyzer.df")
             rows = [flatten(e) for e in self.entries() if e["event_type"] == "inference_step"]
             df = pd.DataFrame(rows)
             df = df.reindex(columns=[*_COLUMNS, *[c for c in df.columns if c not in _COLUMNS]])
             df["timestamp"] = pd.to_datetime(df["timestamp"], utc=True, errors="coerce")
+            for column in _NUMBERS:  # writers may quote them
+                df[column] = pd.to_numeric(df[column], errors="coerce")
+            if self.skipped_lines:
+                warnings.warn(f"{self.log_file_path}: {self.skipped_lines} lines are no records, and are not in df; `analysis` also "
+                              "reads logs that Docker, journald or other programs wrapped", stacklevel=2)
             self._df = df
         return self._df
 

@@ -458,7 +458,11 @@ class Analyzing(Folder):
         with open(self.log, "ab") as f:
             f.write(b'\xff\xfe\n[1]\n"text"\n{"no": "event"}\n\n{"event_type":"inference_step","timestamp":"x"}\n{"torn": ')
         analyzer = RWKVLogAnalyzer(self.log)
-        self.assertEqual((len(analyzer.df), analyzer.skipped_lines), (3, 5))
+        with self.assertWarnsRegex(UserWarning, "5 lines are no records"):
+            self.assertEqual((len(analyzer.df), analyzer.skipped_lines), (3, 5))
+        with open(self.log, "w") as f:
+            f.write('{"event_type":"inference_step","performance":{"token_latency_ms":"2.5"},"token_count":"1"}\n')
+        self.assertEqual(float(RWKVLogAnalyzer(self.log).df["token_latency_ms"].mean()), 2.5)
 
     @needs_pandas
     def test_state_evolution(self):
