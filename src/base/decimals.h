@@ -11,11 +11,11 @@
 static inline void decimals_to_doubles(double *value, const int64_t *scaled, size_t n, double scale)
 {
 	const double whole = 0x1.8p52;
-	int64_t bits;
+	uint64_t bits;
 
 	memcpy(&bits, &whole, sizeof bits);
 	for (size_t i = 0; i < n; i++) {
-		int64_t last = scaled[i] + bits;
+		uint64_t last = (uint64_t)scaled[i] + bits; /* what is no such number may wrap */
 		double v;
 
 		memcpy(&v, &last, sizeof v);
