@@ -16,6 +16,7 @@ struct exchange *exchange_open(struct proxy *p, const char *target)
 		return NULL;
 	}
 	x->proxy = p;
+	x->received = target;
 	x->fd = -1;
 	x->length = UINT64_MAX;
 	x->next = p->exchanges;

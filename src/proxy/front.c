@@ -46,6 +46,7 @@ void front_shut_overdue(struct proxy *p)
 #else
 
 #include "base/json.h"
+#include "proxy/head.h"
 #include "proxy/headers.h"
 
 #include <stdlib.h>
@@ -312,17 +313,39 @@ static bool is_plain_target(const char *target)
 	return true;
 }
 
-static int fault_of(const struct exchange *x, struct MHD_Connection *mhd, const char *method, const char **why)
+static enum MHD_Result add_to_head(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void)kind;
+	head_add(ctx, name, value);
+	return MHD_YES;
+}
+
+/* NULL, or why the request could be read in two ways. */
+static const char *ambiguity_of(const struct exchange *x, struct MHD_Connection *mhd, const char *method,
+				const char *version)
+{
+	const union MHD_ConnectionInfo *info = mhd_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	struct head head;
+
+	if (!info)
+		return "the length of the request's head is unknown";
+	head_begin(&head, (struct slice){ x->received, strlen(x->target) }, version);
+	mhd_get_connection_values(mhd, MHD_HEADER_KIND, add_to_head, &head);
+	return head_end(&head, method + info->header_size); /* which begins with the method */
+}
+
+static int fault_of(const struct exchange *x, struct MHD_Connection *mhd, const char *method, const char *version,
+		    const char **why)
 {
 	struct slice length = header_of(mhd, "Content-Length");
-	bool coded = header_of(mhd, "Transfer-Encoding").n;
 
 	if (!is_known_method(method))
 		return *why = "expected GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", MHD_HTTP_METHOD_NOT_ALLOWED;
 	if (!is_plain_target(x->target))
 		return *why = "expected a target that begins with / and holds no blanks", MHD_HTTP_BAD_REQUEST;
-	if (length.n && coded)
-		return *why = "Content-Length and Transfer-Encoding exclude each other", MHD_HTTP_BAD_REQUEST;
+	*why = ambiguity_of(x, mhd, method, version);
+	if (*why)
+		return MHD_HTTP_BAD_REQUEST;
 	if (x->proxy->loopback && !address_host_is_loopback(header_of(mhd, "Host")))
 		return *why = "the Host header names another machine; --bind an address of the network to allow that",
 		       MHD_HTTP_FORBIDDEN;
@@ -346,11 +369,11 @@ static void set_deadline(struct MHD_Connection *mhd, uint64_t deadline_ns)
 		c->deadline_ns = deadline_ns;
 }
 
-static enum MHD_Result begin(struct exchange *x, struct MHD_Connection *mhd, const char *method)
+static enum MHD_Result begin(struct exchange *x, struct MHD_Connection *mhd, const char *method, const char *version)
 {
 	const union MHD_ConnectionInfo *info = mhd_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 	const char *why;
-	int status = fault_of(x, mhd, method, &why);
+	int status = fault_of(x, mhd, method, version, &why);
 
 	x->mhd = mhd;
 	x->fd = info ? info->connect_fd : -1;
@@ -395,11 +418,11 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
 	struct exchange *x = *state;
 	size_t n = *upload_size;
 
-	(void)ctx, (void)path, (void)version;
+	(void)ctx, (void)path;
 	if (!x)
 		return MHD_NO; /* no memory */
 	if (x->stage == STAGE_NEW)
-		return begin(x, mhd, method);
+		return begin(x, mhd, method, version);
 	if (x->left)
 		return MHD_NO;
 	*upload_size = 0;

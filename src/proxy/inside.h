@@ -31,7 +31,8 @@ struct exchange {
 	int fd;       /* of the client */
 	bool watched; /* that it leaves */
 	bool suspended, ready, left;
-	char *target; /* as it came, from '/' on */
+	char *target;         /* as it came, from '/' on */
+	const char *received; /* where the library holds it, until `begin` */
 	char method[8];
 	struct buf body;
 	size_t body_bytes; /* as they came: counted in the proxy's bodies_bytes */

@@ -281,6 +281,41 @@ for what, data, status in (
     n = len(up.seen())
     got = send_raw(proxy.port, data)
     ok(f"{what} goes no further", len(up.seen()) == n and (not got or got[9:9 + len(status)] == status), got[:80])
+framed = b"POST /v1/x HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\nabcdef"
+for what, data in (
+        ("two different lengths", framed % b"Content-Length: 5\r\nContent-Length: 6"),
+        ("a length with a coding", framed % b"Content-Length: 6\r\nTransfer-Encoding: chunked"),
+        ("a blank before a colon", framed % b"Content-Length : 6"),
+        ("a tab before a colon", framed % b"X-A\t: 6\r\nContent-Length: 6"),
+        ("an empty line with a colon", framed % b":\r\nContent-Length: 6"),
+        ("an empty line with a colon at the end", framed % b"Content-Length: 6\r\n:"),
+        ("a header without a name", framed % b": 6\r\nContent-Length: 6"),
+        ("another coding", framed % b"Transfer-Encoding: xchunked"),
+        ("two codings", framed % b"Transfer-Encoding: gzip, chunked"),
+        ("a coding twice", framed % b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
+        ("a coding of HTTP/1.0", (framed % b"Transfer-Encoding: chunked").replace(b"/1.1", b"/1.0")),
+        ("two hosts", framed % b"Host: evil\r\nContent-Length: 6"),
+        ("no host", b"GET /v1/x HTTP/1.1\r\nX-A: b\r\n\r\n"),
+        ("a NUL in the target", b"GET /v1/x\0y HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ("a NUL in the target, before a version", b"GET /v1/x\0HTTP/1.1 HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ("a NUL in a header", framed % b"X-A: b\0c\r\nContent-Length: 6"),
+        ("a NUL in the last header", framed % b"Content-Length: 6\r\nX-A: b\0c"),
+        ("a NUL in a name", framed % b"X\0-A: b\r\nContent-Length: 6"),
+        ("a folded header", framed % b"X-A: b\r\n folded: c\r\nContent-Length: 6"),
+        ("a header folded by a tab", framed % b"X-A: b\r\n\tfolded\r\nContent-Length: 6"),
+        ("the last header folded", framed % b"Content-Length: 6\r\nX-A: b\r\n folded"),
+        ("a fold without text", framed % b"X-A: b\r\n \r\nContent-Length: 6"),
+        ("a folded length", framed % b"Content-Length: 6\r\n 6"),
+        ("the first header folded", b"GET /v1/x HTTP/1.1\r\n X-A: b\r\nHost: localhost\r\n\r\n"),
+        ("a CR in a header", framed % b"X-A: b\rX-B: c\r\nContent-Length: 6"),
+        ("lines that end in LF", b"GET /v1/x HTTP/1.1\nHost: localhost\n\n")):
+    n = len(up.seen())
+    got = send_raw(proxy.port, data)  # until it closes the connection
+    ok(f"{what} is refused and goes no further", len(up.seen()) == n and got[9:12] == b"400" and got.count(b"HTTP/1.1 ") == 1
+       and (b'"message":"' in got or b"incorrect" in got), got)
+got = send_raw(proxy.port, b"GET /v1/models HTTP/1.1\r\nhost:localhost\r\nX-Empty:\r\nX-Blank: \t b \t\r\n\r\n" * 2
+               + b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+ok("what is unusual but clear passes", got.count(b" 200 ") == 3, got)
 r, text, _ = ask(proxy, None, "/v1/models", "GET")
 ok("and it still serves", r.status == 200)
 
