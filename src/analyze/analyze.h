@@ -3,8 +3,8 @@
  * Ownership  analyze_open creates, analyze_close destroys; findings own themselves.
  *            Records are read during the call and never kept. The rule set is borrowed.
  * Threads    an analysis belongs to one thread; others may help it (analyze_helper) with blocks of the log. The
- * findings are then the same to the bit. Bounds     10,000 sessions have their own numbers, all others count only in
- * the overall numbers; rules keep the state of the 1,024 sessions seen last. Errors     if memory runs out, this is
+ * findings are then the same to the bit. Bounds     10,000 sessions have their own numbers, all others count in those
+ * of their instance; rules keep the state of the 1,024 sessions seen last. Errors     if memory runs out, this is
  * remembered and reported by analyze_finish.
  */
 #ifndef RWKVMON_ANALYZE_ANALYZE_H

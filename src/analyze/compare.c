@@ -701,7 +701,7 @@ static struct compared_side about(const struct compare_side *s)
 {
 	uint32_t run[COMPARE_BLOCKS];
 
-	return (struct compared_side){ .sessions = s->sessions.n_listed + s->sessions.n_other,
+	return (struct compared_side){ .sessions = sessions_listed(&s->sessions) + s->sessions.n_other,
 				       .records = s->records,
 				       .left_out = s->left_out,
 				       .runs = compare_side_runs(s, run) };

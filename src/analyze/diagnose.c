@@ -482,12 +482,35 @@ static void join(struct diagnosis *best, struct diagnosis *next)
 	}
 }
 
+/* An instance unlike its peers is told, also where its own steps are too few, or in no part of theirs, to be judged. */
+static void look_at_peers(struct diagnosis *out, const struct findings *f)
+{
+	struct walk w = { .f = f, .d = out, .testing = A_APART };
+
+	if (cause_is_bad(cause_specs[out->cause].kind))
+		return;
+	for (size_t i = 0; i < f->peers.n_outliers; i++) {
+		const struct peer_outlier *o = &f->peers.outlier[i];
+
+		if (!o->is_worse)
+			continue;
+		out->n_evidence = 0;
+		say_apart(&w, o);
+		out->cause = CAUSE_UNLIKE_PEERS;
+		out->confidence = CONFIDENCE_MEDIUM;
+		out->instance = o->instance;
+		out->since_us = o->since_us;
+		return;
+	}
+}
+
 bool diagnose(struct diagnosis *out, const struct findings *f, const struct diagnose_options *opts)
 {
 	static const struct time_part nothing = {
 		.model_name = "", .strategy = "", .instance = "", .loop_session = "", .gpu_alone = ""
 	};
 	const struct time_breakdown *t = f->time_breakdown;
+	const struct time_part *largest = &nothing; /* of which none may be large enough to be judged */
 	struct diagnosis *next = malloc(sizeof *next);
 	uint64_t steps = 0;
 	size_t parts = 0;
@@ -498,6 +521,7 @@ bool diagnose(struct diagnosis *out, const struct findings *f, const struct diag
 	for (size_t i = 0; fine && t && i < t->n_parts; i++) {
 		const struct time_part *p = &t->part[i];
 
+		largest = !p->mixed && p->steps > largest->steps ? p : largest;
 		if (p->mixed || !p->steps ||
 		    (double)p->steps < fmin(limit_of(T_PART_SHARE) * (double)steps, limit_of(T_STEPS)))
 			continue;
@@ -506,10 +530,12 @@ bool diagnose(struct diagnosis *out, const struct findings *f, const struct diag
 			join(out, next);
 	}
 	if (fine && !parts)
-		fine = diagnose_part(out, f, &nothing, opts);
+		fine = diagnose_part(out, f, largest, opts);
 	if (!parts)
 		out->part = NULL;
 	out->parts = parts;
+	if (fine)
+		look_at_peers(out, f);
 	free(next);
 	return fine;
 }

@@ -428,6 +428,14 @@ enum grade test_SLOWED_ALONE(struct walk *w)
 	return NO;
 }
 
+void say_apart(struct walk *w, const struct peer_outlier *o)
+{
+	if (o->is_ratio)
+		say(w, E_PEER_TIMES, metric_specs[o->metric].id, o->value / o->usual, (double)o->peers, o->z, NAN);
+	else
+		say(w, E_PEER_AWAY, metric_specs[o->metric].id, o->value, o->usual, (double)o->peers, o->z);
+}
+
 enum grade test_APART(struct walk *w)
 {
 	const struct peer_findings *peers = &w->f->peers;
@@ -438,10 +446,7 @@ enum grade test_APART(struct walk *w)
 			o = &peers->outlier[i];
 	if (!o)
 		return NO;
-	if (o->is_ratio)
-		say(w, E_PEER_TIMES, metric_specs[o->metric].id, o->value / o->usual, (double)o->peers, o->z, NAN);
-	else
-		say(w, E_PEER_AWAY, metric_specs[o->metric].id, o->value, o->usual, (double)o->peers, o->z);
+	say_apart(w, o);
 	return graded(fabs(o->z), T_PEER_Z);
 }
 

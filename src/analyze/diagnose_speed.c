@@ -24,9 +24,16 @@ static bool any_alarm(const struct walk *w)
 
 enum grade test_TOO_FEW(struct walk *w)
 {
-	uint64_t steps = w->p->decode_calls + w->p->prefill_calls;
+	const struct time_breakdown *t = w->f->time_breakdown;
+	const uint64_t steps = w->p->decode_calls + w->p->prefill_calls;
+	size_t parts = 0;
 
-	say2(w, E_STEPS, (double)steps, limit_of(T_STEPS));
+	for (size_t i = 0; t && i < t->n_parts; i++)
+		parts += t->part[i].steps > 0;
+	if (steps && parts > 1)
+		say3(w, E_STEPS_EACH, (double)parts, (double)steps, limit_of(T_STEPS));
+	else
+		say2(w, E_STEPS, (double)steps, limit_of(T_STEPS));
 	if (!steps)
 		miss(w, E_WANT_STEPS);
 	return timed(w) || any_alarm(w) || (w->opts->rules_are_own && w->f->anomaly_records) ? NO : SURE;

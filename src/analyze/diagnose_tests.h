@@ -33,6 +33,9 @@ void say3(struct walk *w, enum evidence_id id, double a, double b, double c);
 /* The log lacks it. */
 void miss(struct walk *w, enum evidence_id id);
 
+/* How far an instance is from its peers. */
+void say_apart(struct walk *w, const struct peer_outlier *o);
+
 static inline enum grade graded(double value, enum threshold_id t)
 {
 	return value >= sure_of(t) ? SURE : value >= limit_of(t) ? LIKELY : NO;

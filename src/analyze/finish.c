@@ -172,15 +172,16 @@ static bool fill_sessions(struct findings *f, const struct analysis *a)
 	const struct sessions *t = &a->sessions;
 	bool fine = a->gather.n == t->n_listed;
 
-	const size_t from = a->sessions_from < t->n_listed ? a->sessions_from : t->n_listed;
-	const size_t left = t->n_listed - from,
-		     most = a->sessions_most && a->sessions_most < left ? a->sessions_most : left;
+	const size_t n = sessions_listed(t), from = a->sessions_from < n ? a->sessions_from : n;
+	const size_t left = n - from, most = a->sessions_most && a->sessions_most < left ? a->sessions_most : left;
 
-	f->sessions_total = t->n_listed + t->n_other;
-	f->sessions_unlisted = t->n_other;
+	f->sessions_total = n + t->n_other;
+	f->sessions_unlisted = t->n_homeless;
 	for (size_t i = 0; !f->filtered && i < t->n_listed; i++) {
 		f->missing_records += missing_count(&t->listed[i]->missing, t->listed[i]->records);
 		f->doubled_records += t->listed[i]->missing.doubled;
+		f->missing_records += t->listed[i]->missed;
+		f->doubled_records += t->listed[i]->twice;
 	}
 	f->sessions_from = from;
 	f->session = arena_alloc(&f->arena, most + 1, sizeof *f->session);
@@ -195,13 +196,18 @@ static void note_bad(struct findings *f, const struct session *s)
 	bad_session_note_alarms(f->first_alarm, &f->arena, s);
 }
 
-/* Alarms whose session has no step in the log. */
+/* Alarms whose session has no step in the log, and sessions that are not listed. */
 static void note_guests(struct findings *f, const struct sessions *t)
 {
 	for (size_t i = 0; i < t->n_slots; i++)
 		for (const struct session *s = t->slot[i]; s; s = s->chain)
-			if (!s->listed)
+			if (!s->listed) {
 				note_bad(f, s);
+				if (f->filtered)
+					continue;
+				f->missing_records += s->of ? missing_count(&s->missing, s->records) : 0;
+				f->doubled_records += s->of ? s->missing.doubled : 0;
+			}
 }
 
 /* Whatever page of the sessions is listed, all of them are judged. */
@@ -215,7 +221,7 @@ static void judge_sessions(struct findings *f, const struct analysis *a)
 
 		note_bad(f, s);
 		bad_session_note(f->first_bad, &f->arena, s, &n->nonfinite);
-		if (!isfinite(r) || n->similarity_entropy.count < FINDINGS_COLLAPSE_PAIRS)
+		if (!isfinite(r) || n->similarity_entropy.count < FINDINGS_COLLAPSE_PAIRS || s->rest)
 			continue;
 		f->collapse.warned += r < limit_of(T_COLLAPSE_R) ? s->records : 0;
 		if (f->collapse.worst <= r)
@@ -543,7 +549,7 @@ void analyze_page(struct analysis *a, size_t from, size_t most)
 
 size_t analyze_sessions(const struct analysis *a)
 {
-	return a->sessions.n_listed;
+	return sessions_listed(&a->sessions);
 }
 
 int analyze_finish(const struct analysis *a, const struct input_stats *input, struct findings *out, struct err *err)

@@ -25,12 +25,21 @@ static const char *kept(struct findings *f, const char *text)
 
 /* --- who belongs to whom ---------------------------------------------------------------- */
 
+/* Of those without a place in the list. */
+static int session_order(const struct session *x, const struct session *y)
+{
+	return x->from_us != y->from_us ? (x->from_us < y->from_us ? -1 : 1) : strcmp(x->id, y->id);
+}
+
 static int by_instance(const void *a, const void *b)
 {
 	const struct session *x = *(const struct session *const *)a, *y = *(const struct session *const *)b;
 	int order = strcmp(known(x->instance), known(y->instance));
 
-	return order ? order : (x->index > y->index) - (x->index < y->index);
+	order = order ? order : (int)y->listed - (int)x->listed;
+	if (order || !x->listed)
+		return order ? order : session_order(x, y);
+	return (x->index > y->index) - (x->index < y->index);
 }
 
 /* Sessions of one instance, in order of their first steps. */
@@ -89,8 +98,10 @@ static char *const *device_of(const struct session *s)
 
 static void count(struct instance_findings *out, const struct session *s)
 {
-	widen_span(&out->from_us, &out->to_us, !out->sessions, s->from_us, s->to_us);
-	out->sessions++;
+	if (!s->listed) /* its rest has counted it */
+		return;
+	widen_span(&out->from_us, &out->to_us, !out->records, s->from_us, s->to_us);
+	out->sessions += s->rest ? s->sessions : 1;
 	out->records += s->records;
 	out->tokens += s->tokens;
 }
@@ -100,7 +111,7 @@ static enum instance_state state_of(const struct findings *f, const struct insta
 	bool ended = true;
 
 	for (size_t i = 0; i < g->n; i++)
-		ended &= g->session[i]->ended;
+		ended &= !g->session[i]->listed || g->session[i]->ended;
 	return ended ? INSTANCE_ENDED : f->to_us - in->to_us > SILENT_US ? INSTANCE_SILENT : INSTANCE_RUNNING;
 }
 
@@ -112,7 +123,8 @@ static const struct metric_stats *steps_of(const struct analysis *a, const struc
 	if (g->n == 1)
 		return a->gather.session[g->session[0]->index].phase[phase];
 	for (size_t i = 0; i < g->n; i++) {
-		const struct metric_stats *of = a->gather.session[g->session[i]->index].phase[phase];
+		const struct session *s = g->session[i];
+		const struct metric_stats *of = s->listed ? a->gather.session[s->index].phase[phase] : NULL;
 
 		if (of)
 			metric_stats_merge(room, of);
@@ -158,7 +170,7 @@ static void note_collapse(struct findings *f, struct instance_evidence *e, const
 {
 	double r = comoments_pearson(&n->similarity_entropy);
 
-	if (!isfinite(r) || n->similarity_entropy.count < FINDINGS_COLLAPSE_PAIRS)
+	if (!isfinite(r) || n->similarity_entropy.count < FINDINGS_COLLAPSE_PAIRS || s->rest)
 		return;
 	e->collapse.warned += r < limit_of(T_COLLAPSE_R) ? s->records : 0;
 	if (e->collapse.worst <= r)
@@ -196,13 +208,15 @@ static void gather_evidence(struct findings *f, const struct analysis *a, const 
 	out->collapse = (struct collapse_findings){ .worst = (double)NAN, .session_id = "" };
 	for (size_t i = 0; i < g->n; i++) {
 		const struct session *s = g->session[i];
-		const struct accumulators *n = &a->gather.session[s->index];
+		const struct accumulators *n = s->listed ? &a->gather.session[s->index] : NULL;
 
 		session_tally_add(&out->tally, &s->tally);
 		bad_session_note(out->first_bad, &f->arena, s, &s->first_bad);
-		bad_session_note(out->first_bad, &f->arena, s, &n->nonfinite);
 		bad_session_note_alarms(out->first_alarm, &f->arena, s);
-		note_collapse(f, out, s, n);
+		if (n) {
+			bad_session_note(out->first_bad, &f->arena, s, &n->nonfinite);
+			note_collapse(f, out, s, n);
+		}
 		if (s->times.part && time_breakdown_owns(a->times, &s->times))
 			note_part(out, f->time_breakdown, (uint16_t)(s->times.part - 1));
 	}
@@ -240,26 +254,41 @@ static bool tell(struct findings *f, const struct analysis *a, const struct grou
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
 		out->alarms += evidence->tally.alarmed[type];
 	out->violating = evidence->tally.violating;
-	if (g->n != f->sessions_total)
+	if (f->instances_total > 1 || f->sessions_unlisted)
 		return summarize(a, g, out, evidence);
 	memcpy(out->metric, f->metric, sizeof out->metric); /* the only instance */
 	out->decode_latency = f->phase[of_decode(f)][M_TOKEN_LATENCY_MS];
 	return true;
 }
 
+/* Those that a rest stands for, as far as they are still there. */
+static size_t find_guests(const struct sessions *t, const struct session **out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_slots; i++)
+		for (const struct session *s = t->slot[i]; s; s = s->chain)
+			if (session_in_rest(s) && !strcmp(known(s->instance), known(s->of->instance)))
+				out[n++] = s;
+	return n;
+}
+
 bool instances_tell(struct findings *f, const struct analysis *a)
 {
 	const size_t most = a->sessions.n_listed < a->gather.n ? a->sessions.n_listed : a->gather.n;
-	const struct session **session = calloc(most + 1, sizeof(const struct session *));
+	const size_t guests = a->sessions.n_rests ? a->sessions.n : 0;
+	const struct session **session = calloc(most + guests + 1, sizeof(const struct session *));
 	struct group *group = calloc(most + 1, sizeof *group);
 	bool fine = session && group;
-	size_t n = 0;
+	size_t n = 0, all = 0;
 
-	for (size_t i = 0; fine && i < most; i++)
-		session[i] = a->sessions.listed[i];
+	for (; fine && all < most; all++)
+		session[all] = a->sessions.listed[all];
+	if (fine && guests)
+		all += find_guests(&a->sessions, session + all);
 	if (fine && most) {
-		qsort(session, most, sizeof *session, by_instance);
-		n = find_groups(session, most, group);
+		qsort(session, all, sizeof *session, by_instance);
+		n = find_groups(session, all, group);
 	}
 	f->instances_total = n;
 	f->instance = arena_alloc(&f->arena, n + 1, sizeof *f->instance);

@@ -55,6 +55,12 @@ static void count_steps(struct analysis *a, struct session *s, const struct colu
 	s->ended = false;
 	a->tokens += tokens;
 	s->tokens += tokens;
+	if (!session_in_rest(s))
+		return;
+	widen_span(&s->of->from_us, &s->of->to_us, !s->of->records, first, last);
+	s->of->records += n;
+	s->of->tokens += tokens;
+	s->of->ended = false;
 }
 
 /* The session of a run's steps, listed; NULL: memory is out. Of the part at hand, steps before row `upto` of the log of
@@ -87,10 +93,11 @@ static struct session *enter(struct analysis *a, struct batch_run *run, const st
 /* Where the numbers of a run go, after all of its part have entered: one may have taken another's place. */
 static void find_place(struct batch_run *run)
 {
-	const struct session *s = run->session;
+	struct session *s = run->session;
+	const struct session *home = s ? session_home(s) : NULL;
 
 	if (s)
-		run->place = (struct place){ s->listed ? (int32_t)s->index : PLACE_OTHERS, s->has_series };
+		run->place = (struct place){ home ? (int32_t)home->index : PLACE_OTHERS, s->has_series };
 }
 
 static void look_at_steps(struct analysis *a, struct session *s, const struct columns *c, const uint16_t *rows,
@@ -251,6 +258,8 @@ static void count_event(struct analysis *a, const struct columns *c, size_t row)
 	learn_names(a, s, rec.session);
 	missing_event(&s->missing, &rec);
 	s->ended = rec.event == EVENT_SESSION_END;
+	if (session_in_rest(s))
+		s->of->ended = s->ended;
 	switch (rec.event) {
 	case EVENT_SESSION_START:
 		count_start(a, s, &rec);

@@ -34,7 +34,8 @@ uint64_t session_hash(struct slice text)
 
 static uint64_t key_in(uint64_t id_hash, struct slice instance)
 {
-	const uint64_t h = instance.n ? mix(id_hash, session_hash(instance)) : id_hash;
+	const uint64_t apart = mix(id_hash, UINT64_C(0x9e3779b97f4a7c15)); /* ids and instances may be alike */
+	const uint64_t h = instance.n ? mix(apart, session_hash(instance)) : id_hash;
 
 	return h ? h : 1;
 }
@@ -170,8 +171,24 @@ static void take_out_first(struct sessions *t, struct session *s)
 	*at = s->first_chain;
 }
 
+/* What only itself knows goes on in its rest. */
+static void leave_to_rest(const struct session *s)
+{
+	struct session *rest = s->of;
+
+	if (!rest)
+		return;
+	session_tally_add(&rest->tally, &s->tally);
+	first_bad_merge(&rest->first_bad, &s->first_bad);
+	rest->missed += missing_count(&s->missing, s->records);
+	rest->twice += s->missing.doubled;
+	rest->times.part = s->times.part;
+	rest->times.process = s->times.process;
+}
+
 static void remove_guest(struct sessions *t, struct session *s)
 {
+	leave_to_rest(s);
 	take_out(t, s);
 	if (s->first)
 		take_out_first(t, s);
@@ -361,30 +378,95 @@ static bool grow_other(struct sessions *t)
 	return true;
 }
 
-/* Distinct ones up to OTHER_MAX / 2; beyond that the count is a floor. */
-void sessions_count(struct sessions *t, uint64_t hash)
+/* Is it the first time? Distinct ones up to OTHER_MAX / 2; beyond that the count is a floor. */
+static bool count_other(struct sessions *t, uint64_t hash)
 {
+	bool new;
+
 	if (2 * t->n_other >= t->other_cap && !grow_other(t))
-		return;
-	t->n_other += put_other(t->other, t->other_cap, hash);
+		return false;
+	new = put_other(t->other, t->other_cap, hash);
+	t->n_other += new;
+	return new;
+}
+
+static bool put_in_list(struct sessions *t, struct session *s)
+{
+	if (!array_grow(&t->listed, t->n_listed, &t->listed_cap, 16, sizeof(struct session *))) {
+		t->failed = true;
+		return false;
+	}
+	s->index = t->n_listed;
+	t->listed[t->n_listed++] = s;
+	s->listed = true;
+	return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return !strcmp(a ? a : "", b ? b : "");
+}
+
+static bool copy_text(char **to, const char *text)
+{
+	*to = text ? session_text(slice_of(text)) : NULL;
+	return !text || *to;
+}
+
+static struct session *new_rest(struct sessions *t, const struct session *of)
+{
+	struct session *rest = t->n_rests < SESSIONS_RESTS_MAX ? calloc(1, sizeof *rest) : NULL;
+
+	if (!rest)
+		return NULL;
+	if (!copy_text(&rest->id, "") || !copy_text(&rest->instance, of->instance) ||
+	    !copy_text(&rest->model_name, of->model_name) || !copy_text(&rest->strategy, of->strategy) ||
+	    !copy_text(&rest->device, of->device) || !put_in_list(t, rest)) {
+		t->failed = true;
+		free_session(rest);
+		return NULL;
+	}
+	rest->rest = true;
+	rest->times.part = of->times.part;
+	rest->times.process = of->times.process;
+	t->n_rests++;
+	return rest;
+}
+
+static struct session *rest_of(struct sessions *t, const struct session *s)
+{
+	uint64_t hash = session_hash(slice_of(s->instance ? s->instance : ""));
+	struct session **slot, *rest;
+
+	hash = mix(hash, session_hash(slice_of(s->model_name ? s->model_name : "")));
+	hash = mix(hash, session_hash(slice_of(s->strategy ? s->strategy : "")));
+	slot = &t->rest[hash % REST_SLOTS];
+	for (rest = *slot; rest; rest = rest->first_chain)
+		if (rest->hash == hash && same_text(rest->instance, s->instance) &&
+		    same_text(rest->model_name, s->model_name) && same_text(rest->strategy, s->strategy))
+			return rest;
+	rest = new_rest(t, s);
+	if (!rest)
+		return NULL;
+	rest->hash = hash;
+	rest->first_chain = *slot;
+	*slot = rest;
+	return rest;
 }
 
 void sessions_list(struct sessions *t, struct session *s)
 {
 	if (s->listed || s->counted)
 		return;
-	if (t->n_listed == (t->most ? t->most : FINDINGS_SESSIONS_MAX)) {
+	if (sessions_listed(t) == (t->most ? t->most : FINDINGS_SESSIONS_MAX)) {
+		bool new = count_other(t, s->hash);
+
 		s->counted = true;
-		sessions_count(t, s->hash);
+		s->of = rest_of(t, s);
+		*(s->of ? &s->of->sessions : &t->n_homeless) += new;
 		return;
 	}
-	if (!array_grow(&t->listed, t->n_listed, &t->listed_cap, 16, sizeof(struct session *))) {
-		t->failed = true;
-		return;
-	}
-	s->index = t->n_listed;
-	t->listed[t->n_listed++] = s;
-	s->listed = true;
+	put_in_list(t, s);
 }
 
 void sessions_free(struct sessions *t)
@@ -392,6 +474,11 @@ void sessions_free(struct sessions *t)
 	for (size_t i = 0; i < t->n_slots; i++)
 		for (struct session *s = t->slot[i], *next; s; s = next) {
 			next = s->chain;
+			free_session(s);
+		}
+	for (size_t i = 0; i < REST_SLOTS; i++)
+		for (struct session *s = t->rest[i], *next; s; s = next) {
+			next = s->first_chain;
 			free_session(s);
 		}
 	free(t->slot);

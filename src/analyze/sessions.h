@@ -3,6 +3,9 @@
  * A session is an id and an instance: equal ids of two instances are two sessions. Lines without an instance belong to
  * the first session of that id; one that no line has named yet takes the first instance that a line with its id names.
  *
+ * Of those for which the list has no room, each instance has a rest that stands for them all, of equal model and
+ * strategy: it is listed behind the sessions, and has what their steps add up to.
+ *
  * A session is a guest until its first step lists it, if there is room. Listed sessions
  * stay; guests go when ACTIVE_MAX others have been seen since. The state of a session's rules is dropped in the same
  * order, and starts again when the session comes back.
@@ -22,7 +25,7 @@
 #include "record/record.h"
 #include "rules/rules.h"
 
-enum { SESSIONS_ACTIVE_MAX = PART_SESSIONS, SESSION_TEXT_MAX = 512 };
+enum { SESSIONS_ACTIVE_MAX = PART_SESSIONS, SESSION_TEXT_MAX = 512, SESSIONS_RESTS_MAX = 10000 };
 
 /* What was found at its steps, and what the collector itself said. */
 struct session_tally {
@@ -43,13 +46,16 @@ void bad_session_note_alarms(struct bad_session first[ALARM_TYPE_COUNT], struct 
 
 struct session {
 	struct session *chain;         /* next of the same hash slot */
-	struct session *first_chain;   /* next of the same slot of the first ones */
+	struct session *first_chain;   /* next of the same slot of the first ones, or of the rests */
 	struct session *newer, *older; /* among the active ones */
-	bool active, listed;
-	bool counted; /* among the others, for want of room in the list */
-	bool ended;   /* its session_end was its last line */
-	bool first;   /* of its id */
-	bool named;   /* by its instance, which it is found by */
+	bool active, listed, rest;
+	struct session *of;     /* the rest that a session that is not listed counts in; NULL: there was no room */
+	uint64_t sessions;      /* of a rest: so many */
+	uint64_t missed, twice; /* of a rest: records missing and doubled of those that are gone */
+	bool counted;           /* among the others, for want of room in the list */
+	bool ended;             /* its session_end was its last line */
+	bool first;             /* of its id */
+	bool named;             /* by its instance, which it is found by */
 
 	uint64_t hash, id_hash;                               /* of id and instance; of the id alone */
 	char *id, *model_name, *strategy, *instance, *device; /* NULL: unknown; at most SESSION_TEXT_MAX bytes */
@@ -79,12 +85,16 @@ static inline struct time_owner session_owner(const struct session *s)
 	return (struct time_owner){ s->id, s->model_name, s->strategy, s->instance };
 }
 
+enum { REST_SLOTS = 1024 };
+
 struct sessions {
 	struct session **slot, **first; /* (n_slots), a power of two: of all; of the first one of each id */
 	size_t n_slots, n;
-	struct session **listed; /* (n_listed), in order of their first step */
-	size_t n_listed, listed_cap;
-	size_t most; /* that are listed; 0: FINDINGS_SESSIONS_MAX */
+	struct session **listed;              /* (n_listed), in order of their first step */
+	size_t n_listed, listed_cap, n_rests; /* the rests are the last of them */
+	struct session *rest[REST_SLOTS];     /* chains, by instance, model and strategy */
+	uint64_t n_homeless;                  /* sessions without a rest: they are in the sums alone */
+	size_t most;                          /* that are listed; 0: FINDINGS_SESSIONS_MAX */
 	struct session *newest, *oldest;
 	size_t n_active;
 	struct session *latest; /* found last: most records follow one of their own */
@@ -120,8 +130,23 @@ void session_forget_rules(struct session *s);
 /* Marks a session as one with steps: lists it, or counts it among the others. */
 void sessions_list(struct sessions *t, struct session *s);
 
-/* Counts a session, by its hash, that cannot be listed. */
-void sessions_count(struct sessions *t, uint64_t hash);
+/* Sessions in the list, without the rests. */
+static inline size_t sessions_listed(const struct sessions *t)
+{
+	return t->n_listed - t->n_rests;
+}
+
+/* What has the numbers of its steps: it, or its rest; NULL: neither. */
+static inline struct session *session_home(struct session *s)
+{
+	return s->listed ? s : s->of;
+}
+
+/* The session has steps, and is not listed, but there is a rest that it counts in. */
+static inline bool session_in_rest(const struct session *s)
+{
+	return !s->listed && s->of;
+}
 
 void sessions_free(struct sessions *t);
 

@@ -163,7 +163,7 @@ static struct session *enter(struct analysis *a, const struct summed_owner *of)
 	learn(a, &s->model_name, of->model_name);
 	learn(a, &s->strategy, of->strategy);
 	sessions_list(&a->sessions, s);
-	a->failed |= s->listed && !gathering_session(&a->gather, s->index);
+	a->failed |= session_home(s) && !gathering_session(&a->gather, session_home(s)->index);
 	return s;
 }
 
@@ -203,7 +203,7 @@ void analyze_take_summed(struct analysis *a, const struct summed *sums, struct s
 	span(a, s, sums->from_us, sums->to_us);
 	if (!sums->counted)
 		count(a, s, sums->records, sums->tokens, 0);
-	n = s->listed ? gathering_session(&a->gather, s->index) : &a->gather.others;
+	n = session_home(s) ? gathering_session(&a->gather, session_home(s)->index) : &a->gather.others;
 	a->failed |= !n;
 	if (!n)
 		return;

@@ -21,8 +21,8 @@
 #include "record/columns.h"
 
 enum {
-	PARTS_MAX = 1024,
-	PROCESSES_MAX = 4096,
+	PARTS_MAX = 4096,
+	PROCESSES_MAX = 16384,
 	STRETCHES_MAX = 256,
 	TIME_BINS = 32,  /* octaves of a length */
 	SIZE_BINS = 320, /* eight to an octave: 2^-20 .. 2^20 ms */

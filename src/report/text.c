@@ -397,6 +397,21 @@ static size_t next_largest(const struct findings *f, size_t after, size_t shown)
 	return best;
 }
 
+/* For want of room; what is said must not look like all. */
+static void put_left_out(struct term *t, enum text_id words, uint64_t n)
+{
+	char count[TERM_TEXT];
+	struct buf line = { 0 };
+
+	if (!n)
+		return;
+	text_fill(&line, t->lang, words, term_count(count, n));
+	term_wrap(t, TINT_WARN, line.p ? line.p : "", INDENT);
+	term_newline(t);
+	t->out->failed |= line.failed;
+	buf_free(&line);
+}
+
 static void put_sessions(struct term *t, const struct findings *f)
 {
 	size_t at = 0, n = f->n_sessions < SESSIONS_SHOWN ? f->n_sessions : SESSIONS_SHOWN;
@@ -422,6 +437,8 @@ static void put_sessions(struct term *t, const struct findings *f)
 		warned |= f->session[at].collapse_warning;
 	}
 	term_more(t, INDENT, TEXT_TERM_MORE_SESSIONS, f->sessions_total - n);
+	put_left_out(t, TEXT_FLEET_UNLISTED, f->sessions_unlisted);
+	put_left_out(t, TEXT_FLEET_UNTIMED, f->instances_untimed);
 	if (warned) {
 		term_wrap(t, TINT_WARN, term_word(t, TEXT_TERM_COLLAPSE_NOTE), INDENT);
 		term_newline(t);

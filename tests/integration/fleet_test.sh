@@ -160,7 +160,7 @@ from fleet import stamp, write, BEGIN
 write("ill", {f"host{i}": {"steps": 120, **({"factor": 1.6} if i % 8 == 0 else {})} for i in range(40)})
 os.mkdir("crowd")
 with open("crowd/all.log", "w") as log:
-    for s in range(10020):
+    for s in range(20020):
         log.write(json.dumps({"timestamp": stamp(BEGIN + s), "session_id": f"s{s}", "event_type": "inference_step", "instance": f"host{s}:1",
                               "token_count": 1, "phase": "decode", "performance": {"token_latency_ms": 20}}) + "\n")
 PY
@@ -169,11 +169,13 @@ check "a cause of many instances says how many it does not name, and what lists 
 	"'$rwkvmon' fleet ill | tr -s ' \n' ' ' | grep -q 'An instance is unlike its peers: 5 (host[0-9]*:10[56], host[0-9]*:10[56], host[0-9]*:10[56], and 2 more: rwkvmon fleet --match unlike_peers)'"
 check "it does" sh -c "[ \$('$rwkvmon' fleet ill --match unlike_peers | grep -c ' host[0-9]*:') -ge 5 ]"
 check "another order does not call the rest better" sh -c "'$rwkvmon' fleet ill --sort name --top 3 | grep -q 'and 37 more instances; --top 0 lists all'"
-check "hosts beyond 1,024 have no times, and are counted" told beyond "f['instances_total'] == len(i) == 1100 and f['fleet']['instances_untimed'] == 77"
-check "no course that is a mixture of others" told beyond "sum(all(c is None for c in o['course']) for o in i.values()) == 77"
-check "they are compared all the same" told beyond "f['instances'][0]['instance'].startswith('host1090:') and i['host1090']['cause'] == 'unlike_peers'"
-check "who reads the list is told" sh -c "'$rwkvmon' fleet beyond | tr -s ' \n' ' ' | grep -q 'The times of 77 instances were not followed'"
-check "sessions that are not distinguished are counted" told crowd "f['records'] == 10020 and f['instances_total'] == 10000 and f['fleet']['sessions_unlisted'] == 20"
+check "of a thousand hosts each has its times" told beyond "f['instances_total'] == len(i) == 1100 and f['fleet']['instances_untimed'] == 0"
+check "one of them that is slow is the verdict on all" told beyond "f['verdict'] == 'attention' and f['cause'] == 'unlike_peers' and f['instance'].startswith('host1090:')"
+check "and the first in the list" told beyond "f['instances'][0]['instance'].startswith('host1090:') and i['host1090']['cause'] == 'unlike_peers'"
+check "hosts beyond 4,096 have no times, and are counted" told crowd "f['fleet']['instances_untimed'] == 20000 - 4095"
+check "no course that is a mixture of others" told crowd "sum(all(c is None for c in o['course']) for o in i.values()) == 20000 - 4095"
+check "who reads the list is told" sh -c "'$rwkvmon' fleet crowd | tr -s ' \n' ' ' | grep -q 'The times of 15,905 instances were not followed'"
+check "sessions that are not distinguished are counted" told crowd "f['records'] == 20020 and f['instances_total'] == 20000 and f['fleet']['sessions_unlisted'] == 20"
 check "who reads the list is told of them, too" sh -c "'$rwkvmon' fleet crowd | tr -s ' \n' ' ' | grep -q '20 more sessions count only in the sums'"
 check "a clean fleet leaves nobody out" told clean "f['fleet']['left_out'] == [] and f['fleet']['instances_untimed'] == f['fleet']['sessions_unlisted'] == 0"
 check "a forecast of many says whom it did not look at" sh -c "'$rwkvmon' forecast beyond | tr -s ' \n' ' ' | grep -q 'The series of [1-9][0-9]* more instances were not looked at'"

@@ -45,6 +45,11 @@ def what_was_read(told):
     return told["input"]["records"], told["live"]["alarms"], told["live"]["dropped"]
 
 
+def ends_whole(log):
+    """A line that is still being written is one more to who reads all at once, and awaited by who follows."""
+    return not os.path.isdir(log) and open(log, "rb").read()[-1:] == b"\n"
+
+
 def served(log, goal, wanted):
     """The findings of serve's /api and its overview, once it has read as much: what they say then, right or wrong."""
     server = subprocess.Popen([RWKVMON, "serve", log, "--listen", "127.0.0.1:0", *goal], stderr=subprocess.PIPE, text=True)
@@ -60,7 +65,7 @@ def served(log, goal, wanted):
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             answer = json.load(urllib.request.urlopen(address + "/api/v1/findings"))
-            if (*what_was_read(answer), answer["input"]["lines"]) == wanted:
+            if what_was_read(answer) == wanted[:3] and (answer["input"]["lines"] == wanted[3] or not ends_whole(log)):
                 return answer, json.load(urllib.request.urlopen(address + "/api/v1/fleet"))
             time.sleep(0.05)
         raise SystemExit("FAILED: %s: serve has read %s, not %s" % (log, what_was_read(answer), wanted))
@@ -215,7 +220,7 @@ for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else
         check_counted(log, analysis, "serve's /api", answer)
         for key in ("bytes", "skipped_lines", "doubled_records"):
             check(log, "serve's /api says %s %s, not %s" % (key, answer["input"][key], analysis["input"][key]),
-                  os.path.isdir(log) or answer["input"][key] == analysis["input"][key])
+                  not ends_whole(log) or answer["input"][key] == analysis["input"][key])
         check_counted(log, analysis, "serve's overview", overview)
         for key in ("records", "events_total", "by_type"):
             check(log, "serve's /api says %s %s, not %s" % (key, answer["anomalies"][key], analysis["anomalies"][key]),
