@@ -40,6 +40,8 @@ int command_analyze(const struct options *opts, struct err *err)
 		rc = pictures_possible(err);
 	if (!rc)
 		rc = analysis_read(opts, &how, &findings, err);
+	if (!rc && format->draw == report_csv) /* other forms hold it */
+		analysis_tell_skipped(opts, findings.skipped_lines, findings.skipped);
 	if (!rc)
 		rc = analysis_write(format, opts, &findings, err);
 	if (!rc && opts->charts)

@@ -495,6 +495,8 @@ static int read_logs(const struct options *opts, struct err *err)
 	if (!rc)
 		rc = analysis_read_logs(a, &logs, opts, &findings, err);
 	if (!rc)
+		analysis_tell_skipped(opts, findings.skipped_lines, findings.skipped);
+	if (!rc)
 		rc = analysis_write(opts->json ? &json : &text, opts, &findings, err);
 	analyze_close(a);
 	findings_free(&findings);

@@ -32,7 +32,7 @@ counted() { # NUMBER COMMAND...: of records
 counted 301 "$rwkvmon" analyze --format json logs
 counted 301 "$rwkvmon" analyze --format json logs/a.log.gz logs/a.log.1 logs/a.log
 counted 301 "$rwkvmon" diagnose --format json logs
-for command in diagnose fleet forecast "rules replay default"; do
+for command in diagnose fleet forecast "rules replay default" "tune --from" "analyze --format csv"; do
 	says 0 "3, the first logs/a.log.[1g].*: $copy" "$rwkvmon" $command logs --lang en
 done
 says 0 '"left_out":3' "$rwkvmon" log check logs --json
