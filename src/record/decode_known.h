@@ -128,10 +128,11 @@ static inline struct known_session *known_plain_session(struct known *k, struct 
 {
 	uint64_t hash = known_hash(id);
 	size_t at = known_slot(k, id, hash);
-	struct known_session *s = &k->session[k->slot[at] - 1];
+	struct known_session *s;
 
 	if (!k->slot[at])
 		return known_new_plain(k, id, hash, at);
+	s = &k->session[k->slot[at] - 1];
 	return s->plain ? s : NULL;
 }
 
