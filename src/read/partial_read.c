@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "read/partial_form.h"
 #include "record/columns_code.h"
+#include "spec/skipped.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,8 @@ struct part_log {
 	int64_t time_us;
 	size_t part, place; /* of all logs as they were found */
 	uint64_t from, to, sum;
+	uint64_t content, rows; /* the sum over its frames of rows alone; those rows */
+	bool copy;              /* of a log of another part: it counts there */
 };
 
 /* A skipped line of log `log`, counted over all logs in the order found; SIZE_MAX: of no log. */
@@ -40,7 +43,7 @@ struct partials {
 	struct part_log *log; /* (n_logs of cap) */
 	size_t n_logs, cap;
 	int64_t latest_us;            /* of them all */
-	struct part_skipped *skipped; /* (n_skipped of n_parts * INPUT_SKIPPED_MAX) */
+	struct part_skipped *skipped; /* (n_skipped of (n_parts + 1) * INPUT_SKIPPED_MAX) */
 	size_t n_skipped;
 	struct input_stats input;
 	uint64_t rows;
@@ -171,7 +174,6 @@ static int read_head(struct partials *p, uint64_t *sum, struct err *err)
 	return 0;
 }
 
-/* Room for one more; false when memory is out. */
 /* A log without a time stays behind the one before it in its part; without that, behind all that were named before. */
 static int decode_log(struct partials *p, bool first, uint64_t at, uint64_t sum, struct err *err)
 {
@@ -238,6 +240,17 @@ static int decode_end(struct partials *p, size_t first, uint64_t at, struct err 
 	return p->arena.failed ? no_memory(err) : 0;
 }
 
+/* The frame that ends at `at`, of the latest log. */
+static void take_rows(struct partials *p, uint64_t at)
+{
+	struct part_log *log = &p->log[p->n_logs - 1];
+	struct code_reader r = frame_reader(p);
+
+	log->to = at;
+	log->content = partial_sum(log->content, buf_slice(&p->frame));
+	log->rows += decode_count(&r);
+}
+
 static int scan_frames(struct partials *p, uint64_t *sum, struct err *err)
 {
 	const char *path = p->part[p->open].path;
@@ -259,7 +272,7 @@ static int scan_frames(struct partials *p, uint64_t *sum, struct err *err)
 		else if (p->n_logs == first)
 			rc = damaged(path, from, err);
 		else
-			p->log[p->n_logs - 1].to = at;
+			take_rows(p, at);
 	}
 	if (!rc && read_at(p->fd, &more, 1, at))
 		rc = damaged(path, at, err);
@@ -306,17 +319,56 @@ static void list_skipped(struct partials *p, size_t log)
 			p->input.skipped[p->input.n_skipped++] = p->skipped[i].line;
 }
 
+static int by_content(const void *a, const void *b)
+{
+	const struct part_log *x = a, *y = b;
+
+	if (x->content != y->content)
+		return x->content < y->content ? -1 : 1;
+	return (x->place > y->place) - (x->place < y->place);
+}
+
+static void leave_out(struct partials *p, struct part_log *log)
+{
+	log->copy = true;
+	log->to = log->from;
+	p->input.records -= log->rows;
+	p->input.lines -= log->rows - 1; /* it is one that was left out, as a file would be */
+	p->input.skipped_lines++;
+	if (p->n_skipped < (p->n_parts + 1) * INPUT_SKIPPED_MAX)
+		p->skipped[p->n_skipped++] =
+			(struct part_skipped){ SIZE_MAX,
+					       { log->name, 0, skipped_specs[SKIPPED_FILE_COPY].text[LANG_EN] } };
+}
+
+/* A log that is in several parts counts in the first. */
+static void leave_out_copies(struct partials *p)
+{
+	if (p->n_logs)
+		qsort(p->log, p->n_logs, sizeof *p->log, by_content);
+	for (size_t i = 1; i < p->n_logs; i++) {
+		const struct part_log *before = &p->log[i - 1];
+		struct part_log *log = &p->log[i];
+
+		if (log->rows && log->rows == before->rows && log->content == before->content &&
+		    log->part != before->part && log->rows <= p->input.records && log->rows <= p->input.lines)
+			leave_out(p, log);
+	}
+}
+
 /* Orders the logs as if they had been opened together. */
 static int put_in_order(struct partials *p, struct err *err)
 {
 	p->input.files = arena_alloc(&p->arena, p->n_logs + 1, sizeof *p->input.files);
 	if (!p->input.files)
 		return no_memory(err);
+	leave_out_copies(p);
 	if (p->n_logs)
 		qsort(p->log, p->n_logs, sizeof *p->log, by_time);
 	list_skipped(p, SIZE_MAX);
 	for (size_t i = 0; i < p->n_logs; i++) {
-		p->input.files[p->input.n_files++] = p->log[i].name;
+		if (!p->log[i].copy)
+			p->input.files[p->input.n_files++] = p->log[i].name;
 		list_skipped(p, p->log[i].place);
 	}
 	return 0;

@@ -99,6 +99,16 @@ def check_refused(rwkvmon, directory, log):
     with open(bad, "wb") as f:
         f.write(good)
     check("a part twice is refused", run(rwkvmon, "analyze", "--merge", part, bad).returncode == 2)
+    other, two = os.path.join(directory, "other.log"), os.path.join(directory, "two.part")
+    with open(log, encoding="utf-8", errors="surrogateescape") as f, open(other, "w", encoding="utf-8", errors="surrogateescape") as to:
+        to.write(f.read().replace('"session_id":"', '"session_id":"other-'))
+    run(rwkvmon, "analyze", "--partial", "-o", two, log, other)
+    together, merged = (json.loads(run(rwkvmon, "analyze", "--format", "json", *named).stdout)
+                        for named in ((log, other), ("--merge", part, two)))
+    check("a log that is in two parts counts once", all(
+        together[key] == merged[key] for key in together if key != "input") and
+        together["input"]["files"] == merged["input"]["files"] and together["input"]["records"] == merged["input"]["records"])
+    check("and is told", any(log == line["file"] and "a copy of" in line["reason"] for line in merged["input"]["skipped"]))
     check("a part needs a file", run(rwkvmon, "analyze", "--partial", log).returncode == 2)
     check("what is for --merge is refused with --partial",
           run(rwkvmon, "analyze", "--partial", "-o", bad, "--since", "2025-09-11T12:01:00Z", log).returncode == 2)
