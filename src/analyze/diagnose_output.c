@@ -2,6 +2,7 @@
  * abnormalities. */
 #include "analyze/diagnose_tests.h"
 #include "analyze/instances.h"
+#include "analyze/requests.h"
 
 #include <math.h>
 
@@ -358,6 +359,29 @@ enum grade test_QUANTISED_BADLY(struct walk *w)
 		return live(w, ALARM_QUANTIZATION_ERROR) ? LIKELY : UNKNOWN;
 	say2(w, E_QUANT_KL, s->p95, limit);
 	return more(above_mean(s, limit), s->p50 > limit || live(w, ALARM_QUANTIZATION_ERROR) ? LIKELY : NO);
+}
+
+static void say_refused(struct walk *w, const struct request_counts *n)
+{
+	if (n->lowest < n->highest)
+		say3(w, E_REFUSED_VARIOUSLY, (double)n->refused, n->lowest, n->highest);
+	else if (n->refused)
+		say2(w, E_REFUSED, (double)n->refused, n->lowest);
+	if (n->failed > n->refused)
+		say1(w, E_BROKEN_OFF, (double)(n->failed - n->refused));
+}
+
+enum grade test_REQUESTS_FAIL(struct walk *w)
+{
+	const struct request_counts n = requests_of(w->f);
+	const double share = (double)n.failed / fmax((double)n.ended, 1);
+
+	if (!n.ended)
+		return UNKNOWN;
+	if (n.failed)
+		say3(w, E_FAILED, (double)n.failed, (double)n.ended, 100 * share);
+	say_refused(w, &n);
+	return (double)n.failed < limit_of(T_FAILED_REQUESTS) ? NO : graded(share, T_FAILED_SHARE);
 }
 
 enum grade test_SOUND(struct walk *w)

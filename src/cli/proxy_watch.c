@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { NUMBERS_MAX = 8 };
+enum { NUMBERS_MAX = 12 };
 
 static const uint64_t SIGN_OF_LIFE_NS = UINT64_C(1000000000);
 
@@ -154,14 +154,17 @@ void *proxy_watch_begin(void *ctx, struct completion *c, struct slice request_id
 	return q;
 }
 
+static bool failed(const struct completion *c, const struct proxy_outcome *o)
+{
+	return o->end == PROXY_FAILED || o->status >= 400 || *c->error;
+}
+
 /* "tool_calls", "content_filter" and whatever else a server calls it: the model stopped by itself. */
 static void count_end(rwkvmon *mon, const struct completion *c, const struct proxy_outcome *o)
 {
-	bool failed = o->end == PROXY_FAILED || o->status >= 400 || *c->error;
-
 	if (o->end == PROXY_CLIENT_LEFT)
 		rwkvmon_finished(mon, RWKVMON_FINISH_ABORT);
-	else if (failed)
+	else if (failed(c, o))
 		rwkvmon_finished(mon, RWKVMON_FINISH_ERROR);
 	else if (!strcmp(c->finish, "length"))
 		rwkvmon_finished(mon, RWKVMON_FINISH_LENGTH);
@@ -201,6 +204,8 @@ static void report_end(struct request *q, const struct completion *c, const stru
 	put(&numbers, M_TOKEN_LATENCY_MS, token_ns / 1e6);
 	put(&numbers, M_THROUGHPUT_TPS, token_ns > 0 ? 1e9 / token_ns : (double)NAN);
 	put(&numbers, M_REQUEST_DURATION_MS, in_ms(o->now_ns - c->begun_ns));
+	put(&numbers, M_REQUEST_FAILED, o->end != PROXY_CLIENT_LEFT && failed(c, o));
+	put(&numbers, M_REQUEST_ERROR_STATUS, o->status >= 400 ? o->status : (double)NAN);
 	put_gap(q, &numbers);
 	put_load(&numbers, q->watch);
 	report(q, PHASE_DECODE, all > c->counted ? all - c->counted : 0, &numbers, (struct slice){ 0 },

@@ -3,6 +3,8 @@
 #include "report/session_texts.h"
 #include "report/verdict_text.h"
 
+#include "analyze/requests.h"
+
 #include <math.h>
 
 enum { FILES_SHOWN = 3, CAUSES_SHOWN = 6 };
@@ -124,6 +126,22 @@ static void count_told(struct buf *out, const struct page *p, uint64_t n, enum t
 	buf_free_into(&count, out);
 }
 
+static void requests_told(struct buf *out, const struct page *p)
+{
+	const struct request_counts n = requests_of(p->f);
+	struct buf failed = { 0 }, ended = { 0 };
+
+	put_count(&failed, n.failed);
+	put_count(&ended, n.ended);
+	if (n.failed && !failed.failed && !ended.failed) {
+		buf_str(out, "<p>");
+		put_filled(out, p, TEXT_TERM_REQUESTS_FAILED, (const char *[]){ failed.p, ended.p, NULL });
+		buf_str(out, "</p>");
+	}
+	buf_free_into(&failed, out);
+	buf_free_into(&ended, out);
+}
+
 static void reasons(struct buf *out, const struct page *p)
 {
 	struct buf sentence = { 0 };
@@ -135,6 +153,7 @@ static void reasons(struct buf *out, const struct page *p)
 	count_told(out, p, p->f->skipped_lines, TEXT_PAGE_SKIPPED_WHY);
 	count_told(out, p, p->f->missing_records, TEXT_PAGE_MISSING_WHY);
 	count_told(out, p, p->f->doubled_records, TEXT_PAGE_DOUBLED_WHY);
+	requests_told(out, p);
 	buf_str(out, "</div>");
 	buf_free_into(&sentence, out);
 }

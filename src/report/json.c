@@ -6,6 +6,7 @@
 #include "report/unjudged.h"
 #include "report/unusual_words.h"
 
+#include "analyze/requests.h"
 #include "base/json.h"
 
 #include <math.h>
@@ -485,6 +486,24 @@ static void put_peers(struct json *out, const struct peer_findings *p)
 	jw_end(out);
 }
 
+/* null: nobody says how requests ended. */
+static void put_requests(struct json *out, const struct findings *f)
+{
+	const struct request_counts n = requests_of(f);
+
+	if (!n.ended) {
+		jw_put_null(out, "requests");
+		return;
+	}
+	jw_put_object(out, "requests");
+	jw_put_u64(out, "ended", n.ended);
+	jw_put_u64(out, "failed", n.failed);
+	jw_put_u64(out, "refused", n.refused);
+	jw_put_double(out, "lowest_status", n.lowest);
+	jw_put_double(out, "highest_status", n.highest);
+	jw_end(out);
+}
+
 static void put_live(struct json *out, const struct findings *f)
 {
 	jw_object(out);
@@ -521,6 +540,7 @@ void report_json(struct buf *to, const struct findings *f, const struct report_o
 	jw_put_u64(out, "tokens", f->tokens);
 	jw_key(out, "phases");
 	put_phases(out, f);
+	put_requests(out, f);
 	jw_key(out, "live");
 	put_live(out, f);
 	if (gpus_known(f)) {

@@ -10,6 +10,7 @@
 #include "report/unusual_words.h"
 #include "report/verdict_text.h"
 
+#include "analyze/requests.h"
 #include "base/clock.h"
 
 enum { FILES_SHOWN = 20, SESSIONS_SHOWN = 20, EVENTS_SHOWN = 20 };
@@ -121,6 +122,19 @@ static void count_line(struct md *md, enum text_id id, uint64_t n)
 	buf_char(md->out, '\n');
 }
 
+static void requests(struct md *md, const struct findings *f)
+{
+	const struct request_counts n = requests_of(f);
+	char failed[TERM_TEXT], ended[TERM_TEXT];
+
+	if (!n.ended)
+		return;
+	buf_char(md->out, '\n');
+	text_fill(md->out, md->lang, TEXT_TERM_REQUESTS_FAILED, term_count(failed, n.failed),
+		  term_count(ended, n.ended));
+	buf_char(md->out, '\n');
+}
+
 static void input(struct md *md, const struct findings *f)
 {
 	md_heading(md->out, 2, text(TEXT_TERM_INPUT, md->lang));
@@ -138,6 +152,7 @@ static void input(struct md *md, const struct findings *f)
 		count_line(md, TEXT_TERM_MISSING_COUNT, f->missing_records);
 	if (f->doubled_records)
 		count_line(md, TEXT_PAGE_DOUBLED_WHY, f->doubled_records);
+	requests(md, f);
 }
 
 static void metrics(struct md *md, const char *title, const struct summary s[METRIC_COUNT])

@@ -2,6 +2,7 @@
 #include "report/actions.h"
 #include "report/report.h"
 
+#include "analyze/requests.h"
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "report/gpus.h"
@@ -29,6 +30,17 @@ static void say(struct buf *line, const struct term *t, uint64_t n, enum text_id
 	text_fill(line, t->lang, noun, term_count(count, n));
 }
 
+static void say_requests(struct buf *line, const struct term *t, const struct findings *f)
+{
+	const struct request_counts n = requests_of(f);
+	char failed[TERM_TEXT], ended[TERM_TEXT];
+
+	if (!n.ended)
+		return;
+	buf_str(line, t->ascii ? ", " : " \xc2\xb7 ");
+	text_fill(line, t->lang, TEXT_TERM_REQUESTS_FAILED, term_count(failed, n.failed), term_count(ended, n.ended));
+}
+
 static void put_amounts(struct term *t, const struct findings *f)
 {
 	struct buf line = { 0 };
@@ -45,6 +57,7 @@ static void put_amounts(struct term *t, const struct findings *f)
 	say(&line, t, f->records, TEXT_TERM_RECORDS);
 	say(&line, t, f->tokens, TEXT_TERM_TOKENS);
 	say(&line, t, f->sessions_total, TEXT_TERM_SESSION_COUNT);
+	say_requests(&line, t, f);
 	if (line.p)
 		term_wrap(t, TINT_PLAIN, line.p, INDENT);
 	buf_free_into(&line, t->out);

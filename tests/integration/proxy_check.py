@@ -361,6 +361,15 @@ done = subprocess.run([program, "analyze", proxy.log, "--format", "json"], captu
 read = json.loads(done.stdout)
 ok("`analyze` reads all of it", done.returncode == 0 and read["input"]["records"] == len(proxy.steps())
    and read["tokens"] == sum(s["token_count"] for s in proxy.steps()), read["input"], read["tokens"])
+ends_of = [r for r in proxy.steps() if "request_duration_ms" in r.get("performance", {})]
+bad = [r for r in ends_of if "error" in (r.get("finish_reason"), *(k for k in r if k == "error")) and r.get("finish_reason") != "abort"
+       or r.get("http_status", 0) >= 400]
+ok("`analyze` counts requests and those that failed", len(bad) > 5 and read["requests"]["ended"] == len(ends_of)
+   and read["requests"]["failed"] == len(bad) and read["requests"]["refused"] == len([r for r in ends_of if r.get("http_status", 0) >= 400]),
+   read["requests"], len(bad), len(ends_of))
+for how in ("text", f"{len(bad)} of {len(ends_of)} requests failed"), ("markdown", f"{len(bad)} of {len(ends_of)} requests failed"), ("html", " requests failed"):
+    done = subprocess.run([program, "analyze", proxy.log, "--lang", "en", "--format", how[0]], capture_output=True, text=True)
+    ok(f"and says so ({how[0]})", how[1] in done.stdout.replace("\n", " "), done.stdout)
 # How fast the stand-in and 64 clients at a time were is this machine's affair, so any verdict will do.
 done = subprocess.run([program, "diagnose", proxy.log, "--format", "json"], capture_output=True, text=True)
 ok("`diagnose` reads it", done.returncode == 0 and json.loads(done.stdout)["cause"], done)
