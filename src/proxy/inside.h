@@ -43,6 +43,7 @@ struct exchange {
 	/* The upstream's side. */
 	void *easy; /* NULL: not under way */
 	void *headers;
+	uint64_t heard_ns; /* when data last went up or came down */
 	size_t uploaded, header_bytes;
 	struct buf answer_headers; /* lines */
 	int status;

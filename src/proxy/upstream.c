@@ -101,10 +101,20 @@ static int on_timer(CURLM *multi, long ms, void *ctx)
 	return 0;
 }
 
+/* When the request has been without data for too long; one that is held back waits for its client. */
+static uint64_t silent_ns(const struct exchange *x)
+{
+	return !x->easy || x->paused ? UINT64_MAX
+				     : x->heard_ns + x->proxy->config.silent_seconds * UINT64_C(1000000000);
+}
+
 int upstream_wait_ms(const struct proxy *p)
 {
 	uint64_t now = proxy_now_ns(), timer = p->upstream->timer_ns;
 
+	for (const struct exchange *x = p->exchanges; x; x = x->next)
+		if (silent_ns(x) != UINT64_MAX && (!timer || silent_ns(x) < timer))
+			timer = silent_ns(x);
 	return !timer ? -1 : timer <= now ? 0 : (int)((timer - now) / 1000000 + 1);
 }
 
@@ -180,6 +190,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
 	struct exchange *x = ctx;
 	size_t n = size * count;
 
+	x->heard_ns = proxy_now_ns();
 	x->header_bytes += n;
 	if (x->header_bytes > HEADERS_MAX)
 		return 0;
@@ -205,6 +216,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 	struct exchange *x = ctx;
 	size_t n = size * count;
 
+	x->heard_ns = proxy_now_ns();
 	if (exchange_waiting(x) >= PENDING_MAX) {
 		x->paused = true;
 		completion_hold_back(&x->seen);
@@ -218,6 +230,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 void upstream_go_on(struct exchange *x)
 {
 	x->paused = false;
+	x->heard_ns = proxy_now_ns();
 	libcurl_easy_pause(x->easy, CURLPAUSE_CONT);
 }
 
@@ -228,6 +241,7 @@ static size_t on_upload(char *to, size_t size, size_t count, void *ctx)
 	struct exchange *x = ctx;
 	size_t n = x->body.used - x->uploaded < size * count ? x->body.used - x->uploaded : size * count;
 
+	x->heard_ns = proxy_now_ns();
 	memcpy(to, x->body.p + x->uploaded, n);
 	x->uploaded += n;
 	return n;
@@ -294,8 +308,6 @@ static void set_limits(struct exchange *x)
 	if (p->config.ca_file)
 		libcurl_easy_setopt(x->easy, CURLOPT_CAINFO, p->config.ca_file);
 	libcurl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-	libcurl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	libcurl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_TIME, (long)p->config.silent_seconds);
 	/* A kept connection may be closed at the moment at which a request goes out; a new one is cheap, except with
 	 * TLS. */
 	libcurl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, p->https ? 0L : 1L);
@@ -318,6 +330,7 @@ bool upstream_send(struct exchange *x)
 	struct buf target = { 0 };
 	bool ok;
 
+	x->heard_ns = proxy_now_ns();
 	x->easy = libcurl_easy_init();
 	buf_printf(&target, "%s%s", p->prefix, x->target);
 	ok = x->easy && !target.failed;
@@ -412,6 +425,9 @@ void upstream_turn(struct proxy *p)
 			libcurl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &of);
 			end_request((struct exchange *)(void *)of, rc);
 		}
+	for (struct exchange *x = p->exchanges; x; x = x->next)
+		if (silent_ns(x) <= proxy_now_ns())
+			end_request(x, CURLE_OPERATION_TIMEDOUT);
 }
 
 int upstream_open(struct proxy *p, struct err *err)

@@ -408,6 +408,13 @@ ok("rules judge live, each request by itself", len(first) == 1 and first[0]["ses
    and len({a["session_id"] for a in alarms}) == len(alarms) == 3, alarms)
 ok("text is logged when asked for", "tok0 tok1" in "".join(s.get("text", "") for s in proxy.steps()))
 
+# libcurl's own limit counts from the mean of some seconds: it would have waited until the first token.
+proxy = Proxy("s", f"http://127.0.0.1:{up.port}", "--upstream-timeout", "1")
+r, text, _ = ask(proxy, {"model": "silent", "stream": True, "tokens": 1, "pause_ms": 5500}, "/v1/completions")
+ok("--upstream-timeout is the time without data", r.status == 504 or b"tok0" not in text, r.status, text)
+proxy.stop()
+ok("and in the log", "is silent" in ends(proxy)[0].get("error", ""), ends(proxy))
+
 up.stop()
 proxy = Proxy("r", f"http://127.0.0.1:{up.port}")
 r, text, _ = ask(proxy, {"model": "m"})
