@@ -18,7 +18,8 @@ struct request {
 	uint64_t longest_gap_ns;
 	uint64_t tokens; /* in records so far */
 	bool prompt_told;
-	bool waits; /* for the answer to begin */
+	bool waits;                        /* for the answer to begin */
+	const enum rwkvmon_finish *finish; /* NULL: it has not ended, or nobody says how */
 };
 
 struct numbers {
@@ -59,6 +60,7 @@ static void report(struct request *q, enum phase phase, uint64_t tokens, const s
 						.stream = q->stream,
 						.token_count = (uint32_t)(tokens < UINT32_MAX ? tokens : UINT32_MAX),
 						.sequence_length = q->tokens,
+						.finish = q->finish,
 						.numbers = numbers->row,
 						.n_numbers = numbers->n,
 						.own = own,
@@ -159,17 +161,18 @@ static bool failed(const struct completion *c, const struct proxy_outcome *o)
 	return o->end == PROXY_FAILED || o->status >= 400 || *c->error;
 }
 
-/* "tool_calls", "content_filter" and whatever else a server calls it: the model stopped by itself. */
-static void count_end(rwkvmon *mon, const struct completion *c, const struct proxy_outcome *o)
+/* "tool_calls", "content_filter" and whatever else a server calls it: the model stopped by itself. NULL: nobody says.
+ */
+static const enum rwkvmon_finish *finish_of(const struct completion *c, const struct proxy_outcome *o)
 {
+	static const enum rwkvmon_finish aborted = RWKVMON_FINISH_ABORT, error = RWKVMON_FINISH_ERROR,
+					 full = RWKVMON_FINISH_LENGTH, stopped = RWKVMON_FINISH_STOP;
+
 	if (o->end == PROXY_CLIENT_LEFT)
-		rwkvmon_finished(mon, RWKVMON_FINISH_ABORT);
-	else if (failed(c, o))
-		rwkvmon_finished(mon, RWKVMON_FINISH_ERROR);
-	else if (!strcmp(c->finish, "length"))
-		rwkvmon_finished(mon, RWKVMON_FINISH_LENGTH);
-	else if (*c->finish)
-		rwkvmon_finished(mon, RWKVMON_FINISH_STOP);
+		return &aborted;
+	if (failed(c, o))
+		return &error;
+	return !strcmp(c->finish, "length") ? &full : *c->finish ? &stopped : NULL;
 }
 
 /* Members for the end of a line. */
@@ -200,6 +203,7 @@ static void report_end(struct request *q, const struct completion *c, const stru
 	struct numbers numbers = { 0 };
 	struct buf own = { 0 };
 
+	q->finish = finish_of(c, o);
 	describe_end(&own, c, o);
 	put(&numbers, M_TOKEN_LATENCY_MS, token_ns / 1e6);
 	put(&numbers, M_THROUGHPUT_TPS, token_ns > 0 ? 1e9 / token_ns : (double)NAN);
@@ -222,7 +226,6 @@ void proxy_watch_end(void *ctx, void *begun, const struct completion *c, const s
 	stop_waiting(q);
 	report_prompt(q, c, &(struct numbers){ 0 });
 	report_end(q, c, o);
-	count_end(w->mon, c, o);
 	rwkvmon_stream_close(w->mon, q->stream);
 	free(q);
 }

@@ -14,6 +14,7 @@ static void fill(const struct rwkvmon_stream *s, const struct collector_report *
 		.token_count = from->token_count,
 		.sequence_length = from->sequence_length,
 		.ordinal = s->records + 1,
+		.finish = (uint8_t)(from->finish ? 1 + (int)*from->finish : 0),
 	};
 	for (size_t i = 0; i < from->n_numbers; i++)
 		if (from->numbers[i].metric >= 0 && isfinite(from->numbers[i].value))

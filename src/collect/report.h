@@ -13,6 +13,8 @@ struct collector_report {
 	enum phase phase;
 	uint32_t token_count;     /* tokens that no earlier record has counted; 0: unknown, or none */
 	uint64_t sequence_length; /* tokens known so far */
+	const enum rwkvmon_finish
+		*finish; /* how the request ended, with this report; NULL: it did not, or nobody says */
 	const struct rwkvmon_number *numbers;
 	size_t n_numbers;
 	struct slice own;  /* "key":value,… at the line's end */

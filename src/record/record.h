@@ -23,7 +23,8 @@ struct record {
 	uint32_t token_count;   /* tokens of this call */
 	uint32_t sampled_every; /* expensive metrics are measured once in this many calls; 0, 1: every call */
 	uint32_t batch_size;    /* streams in this call; 0, 1: one */
-	uint64_t ordinal;       /* 1 for the session's first line, 2 for the next: `record` + 1; 0: it has no number */
+	uint8_t finish;   /* of a request that ends with it: 1 + enum rwkvmon_finish; 0: unknown. Not in the log */
+	uint64_t ordinal; /* 1 for the session's first line, 2 for the next: `record` + 1; 0: it has no number */
 	uint64_t sequence_length; /* tokens of the sequence so far */
 	uint64_t have;            /* bit m: metric[m] is known */
 	uint64_t nonfinite;       /* bit m: the log held NaN or Infinity; `have` is then 0 */

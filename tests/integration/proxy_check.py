@@ -346,7 +346,8 @@ metrics = proxy.metrics()
 ok("its answer has begun: nothing waits", 'rwkv_requests_waiting{model="stopped",backend="openai-compatible"} 0\n' in metrics, metrics)
 waits = [r["performance"]["requests_waiting"] for r in proxy.records() if "requests_waiting" in r.get("performance", {})]
 ok("how many waited is in the log", waits and max(waits) > 0 and min(waits) == 0, waits)
-ok("and how requests ended", all(f'finish_reason="{f}"}} {n}\n' in metrics for f, n in (("length", 2), ("abort", 2))),
+ok("and how requests of each model ended", all(f'{{model="{m}",backend="openai-compatible",finish_reason="{f}"}} {n}\n' in metrics for m, f, n in (
+   ("length", "length", 2), ("left", "abort", 1), ("left-early", "abort", 1), ("many", "stop", 64), ("dies", "error", 1))),
    [x for x in metrics.split("\n") if "requests" in x])
 ok("first tokens and durations are counted once each", all(f'{name}_count{{model="many",backend="openai-compatible"}} 64\n' in metrics
    for name in ("rwkv_time_to_first_token_seconds", "rwkv_request_duration_seconds", "rwkv_request_time_per_output_token_seconds")))
