@@ -197,7 +197,7 @@ static size_t size_from(const char *variable, size_t otherwise)
 	const char *text = getenv(variable);
 	long value = text ? strtol(text, NULL, 10) : 0;
 
-	return value >= 20 && value <= FRAME_COLUMNS_MAX ? (size_t)value : otherwise;
+	return value >= 1 && value <= FRAME_COLUMNS_MAX ? (size_t)value : otherwise;
 }
 
 static int print_frame(const struct board *board, struct dashboard_view *view, struct err *err)

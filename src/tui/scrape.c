@@ -653,13 +653,16 @@ static void fill_alarms(struct board *b, const struct scrape *s, const struct sc
 
 static void judge(struct board *b, const struct scrape_values *all)
 {
-	bool critical = all->number[SCRAPE_NONFINITE] > 0, any = *b->trouble || b->dropped || !b->records;
+	bool critical = all->number[SCRAPE_NONFINITE] > 0, any = *b->trouble || b->dropped;
 
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
 		any |= all->alarm[type];
 		critical |= all->alarm[type] && alarm_specs[type].severity == SEVERITY_CRITICAL;
 	}
-	b->verdict = critical ? VERDICT_CRITICAL : any ? VERDICT_ATTENTION : VERDICT_HEALTHY;
+	b->verdict = critical     ? VERDICT_CRITICAL
+		     : any        ? VERDICT_ATTENTION
+		     : b->records ? VERDICT_HEALTHY
+				  : VERDICT_UNDECIDED; /* as a log without records */
 }
 
 static void fill_target(struct board *b, const struct scrape *s, struct scrape_values *all)

@@ -14,6 +14,9 @@ board = json.load(open(sys.argv[1]))
 assert board["records"] == 156 and board["sessions"][0]["name"] == "rwkv-sess-8f4e2d71c05b", board
 assert board["metrics"]["token_latency_ms"]["p95"] > 80 and len(board["metrics"]["token_latency_ms"]["points"]) == 64
 ' "$dir/json" && pass || fail "a frame as JSON"
+for rows in 1 10 14 24 40; do
+	LINES=$rows "$rwkvmon" watch --once "$here/../logs/worked.log" >"$dir/frame" && [ "$(wc -l <"$dir/frame")" -le $rows ] && pass || fail "LINES=$rows"
+done
 "$rwkvmon" watch "$dir/missing.log" >/dev/null 2>"$dir/err"
 [ $? -eq 3 ] && grep -q missing.log "$dir/err" && pass || fail "a log that is not there"
 "$rwkvmon" watch 2>/dev/null

@@ -208,6 +208,25 @@ static void other_servers_are_rows_of_a_table(void **state)
 	free(s);
 }
 
+static void an_idle_server_is_too_little_to_judge(void **state)
+{
+	static const char idle[] = "llamacpp:tokens_predicted_total 0\nllamacpp:tokens_predicted_seconds_total 0\n"
+				   "llamacpp:prompt_tokens_total 0\nllamacpp:requests_processing 0\n";
+	struct scrape *s = calloc(1, sizeof *s);
+	struct board *b = calloc(1, sizeof *b);
+
+	(void)state;
+	assert_true(s && b);
+	snprintf(s->name, sizeof s->name, "127.0.0.1:8080");
+	for (int i = 0; i < 2; i++)
+		assert_true(scrape_take(s, slice_of(idle), 1000000 + i * 2000000));
+	board_from_scrapes(b, s, 1, "test");
+	assert_int_equal(b->records, 0);
+	assert_int_equal(b->verdict, VERDICT_UNDECIDED);
+	free(b);
+	free(s);
+}
+
 /* More instances than rows: the last row stands for the rest, and whoever has the worst alarm is on top. */
 static void the_worst_is_on_top_and_the_rest_is_named(void **state)
 {
@@ -292,6 +311,7 @@ int main(void)
 		cmocka_unit_test(alarms_come_and_go),
 		cmocka_unit_test(counters_that_fell_began_anew),
 		cmocka_unit_test(other_servers_are_rows_of_a_table),
+		cmocka_unit_test(an_idle_server_is_too_little_to_judge),
 		cmocka_unit_test(the_worst_is_on_top_and_the_rest_is_named),
 		cmocka_unit_test(the_latest_alarms_stay),
 		cmocka_unit_test(what_is_not_ours_is_refused),
