@@ -340,7 +340,7 @@ static void count_step(struct export_session *s, const struct record *r)
 	bool decode = r->phase == PHASE_DECODE || (r->phase == PHASE_UNKNOWN && tokens == 1);
 
 	count_times(s, r, decode, tokens);
-	if (r->finish)
+	if (r->finish && r->finish <= FINISH_COUNT)
 		count(s->group, (size_t)S_REQUESTS + r->finish - 1, 1);
 	if (record_has(r, M_REQUEST_DURATION_MS))
 		end_told_request(s, r);

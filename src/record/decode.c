@@ -918,6 +918,7 @@ static void begin(struct decoder_slot *slot, struct decoded *d)
 	out->sequence = out->token_count = 0;
 	out->sequence_length = out->have = out->nonfinite = 0;
 	out->sampled_every = out->batch_size = 0;
+	out->finish = 0;
 	out->ordinal = 0;
 	out->layer_norm = NULL;
 	out->n_layer_norm = 0;
