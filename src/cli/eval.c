@@ -3,7 +3,6 @@
 #include "base/json.h"
 #include "cli/args.h"
 #include "cli/commands.h"
-#include "cli/doctor.h"
 #include "cli/model.h"
 #include "cli/tell.h"
 #include "record/record.h"
@@ -243,18 +242,6 @@ static void warn_nonfinite(const struct evaluation *e, size_t n, const struct op
 	buf_free(&model);
 }
 
-/* The zip of a .pth has a CRC-32 for each storage; Python does not look at them. */
-static void warn_damaged(const struct options *opts)
-{
-	struct model_facts facts = { .named = true };
-
-	if (!opts->model)
-		return;
-	weights_look_at_checksums(&facts, opts->model);
-	if (facts.damaged_storages)
-		args_say(args_lang(opts->lang), TEXT_EVAL_DAMAGED, facts.damaged, opts->model);
-}
-
 static int write_answer(const struct options *opts, const struct model *m, const struct evaluation *e, size_t n,
 			struct err *err)
 {
@@ -273,7 +260,7 @@ static int write_answer(const struct options *opts, const struct model *m, const
 		add_table(&out, e, n);
 	if (!rc) {
 		warn_nonfinite(e, n, opts);
-		warn_damaged(opts);
+		cli_model_tell_damaged(opts, UINT64_MAX);
 		return answer(&out, !opts->json, err);
 	}
 	buf_free(&out);

@@ -166,6 +166,8 @@ int generation_open(struct generation *g, const struct options *opts, const stru
 	if (!rc)
 		rc = cli_model_open(&g->model, opts, err);
 	if (!rc)
+		g->damaged_storages = cli_model_tell_damaged(opts, MODEL_CHECK_BYTES);
+	if (!rc)
 		rc = opts->tokenizer ? tokenizer_open(&g->tokenizer, opts->tokenizer, err)
 				     : tokenizer_open_bytes(&g->tokenizer, err);
 	if (!rc)
@@ -190,11 +192,11 @@ static size_t look_at_weights(const struct generation *g)
 	struct err err;
 
 	if (!g->opts->model || g->opts->unwatched || weight_check_model(&found, g->model, &err))
-		return 0;
+		return g->damaged_storages;
 	for (size_t i = 0; i < found.n && i < WEIGHT_FINDINGS && !g->opts->quiet; i++)
 		tell("rwkvmon: %s: %s\n", model_label(g->model),
 		     weight_finding_text(text, &found.finding[i], args_lang(g->opts->lang)));
-	return found.n;
+	return found.n + g->damaged_storages;
 }
 
 int generation_watch(struct generation *g, struct err *err)

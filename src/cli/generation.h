@@ -25,6 +25,7 @@ struct generation {
 	struct acting acting;
 	size_t chunk_len;
 	struct watch_run watch;
+	size_t damaged_storages; /* of the model file, by its checksums */
 	struct shadow shadow;
 	uint64_t prompt_tokens, made; /* fed as prompts; generated */
 	uint64_t prefill_ns, decode_ns;

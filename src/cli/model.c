@@ -2,6 +2,8 @@
 #include "cli/model.h"
 
 #include "base/file.h"
+#include "cli/doctor.h"
+#include "cli/tell.h"
 
 enum { THREADS_MAX = 256 };
 
@@ -13,6 +15,19 @@ int cli_model_open(struct model **out, const struct options *opts, struct err *e
 	if (rc == -ERR_OPEN && !err->hint[0])
 		err_hint(err, "check the path, or leave --model out for the small model that is built in");
 	return rc;
+}
+
+size_t cli_model_tell_damaged(const struct options *opts, uint64_t most_bytes)
+{
+	struct model_facts facts = { .named = true };
+	struct stat st;
+
+	if (!opts->model || stat(opts->model, &st) || (uint64_t)st.st_size > most_bytes)
+		return 0;
+	weights_look_at_checksums(&facts, opts->model);
+	if (facts.damaged_storages && !opts->quiet)
+		tell_text(TEXT_EVAL_DAMAGED, facts.damaged, opts->model);
+	return facts.damaged_storages;
 }
 
 int cli_run_open(struct run **out, const struct model *m, const struct options *opts, size_t chunk_len, struct err *err)

@@ -520,6 +520,7 @@ int command_tune(const struct options *opts, struct err *err)
 	if (!rc)
 		rc = list_strategies(t, err);
 	if (!rc) {
+		cli_model_tell_damaged(opts, MODEL_CHECK_BYTES);
 		generation_catch_signals();
 		rc = measure_all(t, err);
 	}

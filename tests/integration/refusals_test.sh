@@ -90,6 +90,15 @@ END
 [ $? = 3 ] && grep -q "does not match its CRC-32" err && [ ! -e out.safetensors ] || fail "convert of a damaged file: $(head -1 err)"
 "$rwkvmon" eval --model damaged.pth --tokens 1,2 --json >out 2>err
 grep -q '"argmax"' out && grep -q "storage .* of damaged.pth does not match its CRC-32" err || fail "eval of a damaged file: $(cat err)"
+says_damaged() { # WHAT COMMAND... (its vocabulary is too small for a tokenizer: run and chat then refuse it)
+	local what=$1
+	shift
+	"$rwkvmon" "$@" >out 2>err </dev/null
+	grep -q "storage .* of damaged.pth does not match its CRC-32" err || fail "$what of a damaged file: $(cat err)"
+}
+says_damaged run run --model damaged.pth --tokens 1 --log none --prompt x
+says_damaged chat chat --model damaged.pth --tokens 1 --log none
+says_damaged tune tune --model damaged.pth --seconds 1
 "$rwkvmon" convert nan.safetensors -o out.safetensors >out 2>err && grep -q "head.weight holds NaN" err || fail "convert of NaN: $(cat err)"
 "$rwkvmon" eval --model nan.safetensors --tokens 1,2 --json >out 2>err
 grep -q '"argmax":null' out && grep -q "NaN or Inf is in the logits of 2 of 2 tokens" err || fail "eval of NaN: $(cat out err)"
