@@ -167,6 +167,14 @@ const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *ke
 	return NULL;
 }
 
+bool yaml_repeats(const struct yaml_node *mapping, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (!strcmp(mapping->key[j]->text, mapping->key[i]->text))
+			return true;
+	return false;
+}
+
 int yaml_error(struct err *err, enum err_code code, const char *name, const struct yaml_node *at, const char *fmt, ...)
 {
 	char text[400];

@@ -26,6 +26,9 @@ int yaml_parse(const struct yaml_node **out, struct arena *a, struct slice text,
 /* The value of `key` in a mapping, or NULL. */
 const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key);
 
+/* The mapping's key at i is one that it has before. */
+bool yaml_repeats(const struct yaml_node *mapping, size_t i);
+
 /* Sets ERR_RULE-style errors: "NAME:LINE:COLUMN: …". */
 int yaml_error(struct err *err, enum err_code code, const char *name, const struct yaml_node *at, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));

@@ -10,6 +10,7 @@
 #include "read/mapping.h"
 #include "read/partial.h"
 #include "report/terminal.h"
+#include "spec/settings.h"
 #include "spec/skipped.h"
 
 #include <math.h>
@@ -55,21 +56,14 @@ static int parse_bandwidth(struct diagnose_options *out, const char *given, stru
 	return err_set(err, ERR_USAGE, "--bandwidth: found \"%s\", expected GB/s such as 45.5, or measure", given);
 }
 
-/* 20tps, 50ms, or a bare number of tokens per second. */
 static int parse_goal(struct diagnose_options *out, const char *given, struct err *err)
 {
-	double value;
-	char *unit;
+	struct setting_value goal;
+	int rc = given ? setting_read(&goal, &setting_specs[SETTING_goal], "--goal", given, err) : 0;
 
-	if (!given)
-		return 0;
-	value = strtod(given, &unit);
-	if (unit != given && value > 0 && isfinite(value) && (!*unit || !strcmp(unit, "tps") || !strcmp(unit, "ms"))) {
-		out->goal_tps = strcmp(unit, "ms") ? value : 1000 / value;
-		return 0;
-	}
-	return err_set(err, ERR_USAGE,
-		       "--goal: found \"%s\", expected tokens per second such as 20tps, or 50ms a token", given);
+	if (given && !rc)
+		out->goal_tps = rules_goal_of(slice_of(given));
+	return rc;
 }
 
 int analysis_told(struct diagnose_options *out, const struct options *opts, struct err *err)
@@ -210,6 +204,20 @@ static int check_partial(const struct options *opts, struct err *err)
 	return err_hint(err, "rwkvmon analyze --partial -o host17.part LOG...");
 }
 
+void analysis_tell_unread(const struct options *opts, const struct mapping *map)
+{
+	struct unread_path unread;
+	struct err said;
+
+	for (size_t at = 0; map && !opts->quiet && mapping_next_unread(map, &at, &unread);) {
+		err_set(&said, ERR_MAP,
+			unread.found ? "%s: %s has no values: what lines have at \"%s\" is not what it takes"
+				     : "%s: %s has no values: no line has \"%s\"",
+			opts->map, unread.name, unread.path);
+		tell("rwkvmon: %s\n", said.text);
+	}
+}
+
 int analysis_write_part(const struct options *opts, struct err *err)
 {
 	struct progress progress = progress_start(!opts->quiet);
@@ -229,6 +237,8 @@ int analysis_write_part(const struct options *opts, struct err *err)
 		rc = partial_write(opts->output, reader, err);
 	progress_clear(&progress);
 	read_close(reader);
+	if (!rc)
+		analysis_tell_unread(opts, map);
 	mapping_close(map);
 	if (!rc && strcmp(opts->output, "-") && !opts->quiet)
 		tell_text(TEXT_WRITTEN_TO, opts->output);
@@ -279,6 +289,8 @@ static int analyze(const struct options *opts, struct analyze_options *how, stru
 					&(struct log_set){ .path = opts->argument, .n = opts->n_arguments, .map = map },
 					opts, out, err);
 	analyze_close(a);
+	if (!rc)
+		analysis_tell_unread(opts, map);
 	mapping_close(map);
 	ruleset_close(rules);
 	return rc;

@@ -40,6 +40,8 @@ int analysis_read(const struct options *opts, struct analyze_options *how, struc
 int analysis_write_part(const struct options *opts, struct err *err);
 
 /* On standard error, what was not read: for commands whose report does not list it. */
+/* The paths of the mapping file that gave no value, on standard error unless --quiet. NULL: there is no such file. */
+void analysis_tell_unread(const struct options *opts, const struct mapping *map);
 void analysis_tell_skipped(const struct options *opts, uint64_t lines, const struct skipped_line *first);
 
 /* Draws and writes where --output says. */

@@ -315,14 +315,6 @@ static int store_line(struct options *opts, enum command_id command, const struc
 	return store(opts, o, label, value->text, err);
 }
 
-static bool is_repeated(const struct yaml_node *root, size_t at)
-{
-	for (size_t i = 0; i < at; i++)
-		if (!strcmp(root->key[i]->text, root->key[at]->text))
-			return true;
-	return false;
-}
-
 /* What was set neither by an option nor by a variable takes its value from the file that --settings names. */
 static int store_file(struct options *opts, enum command_id command, struct err *err)
 {
@@ -338,9 +330,9 @@ static int store_file(struct options *opts, enum command_id command, struct err 
 		rc = err_hint(err, "such as: threads: 2");
 	}
 	for (size_t i = 0; !rc && i < root->n; i++)
-		rc = is_repeated(root, i) ? yaml_error(err, ERR_FORMAT, opts->settings, root->key[i],
-						       "%s is given twice", root->key[i]->text)
-					  : store_line(opts, command, root->key[i], root->item[i], err);
+		rc = yaml_repeats(root, i) ? yaml_error(err, ERR_FORMAT, opts->settings, root->key[i],
+							"%s is given twice", root->key[i]->text)
+					   : store_line(opts, command, root->key[i], root->item[i], err);
 	return rc;
 }
 

@@ -16,6 +16,28 @@ static bool knows_log(const struct findings *f)
 	return false;
 }
 
+static bool is_foreseen(const struct findings *f, enum metric_id m)
+{
+	for (size_t i = 0; i < f->n_foreseen; i++)
+		if (f->foreseen[i].metric == m)
+			return true;
+	return false;
+}
+
+/* Whoever states a limit wants an answer to it: silence would read as "never". */
+static int check_limits(const struct findings *f, const struct stated_limits *limits, struct err *err)
+{
+	for (size_t i = 0; i < limits->n; i++)
+		if (!is_foreseen(f, limits->of[i].metric)) {
+			const char *metric = metric_specs[limits->of[i].metric].id;
+
+			err_set(err, ERR_FORMAT, "--limit: when %s reaches its limit cannot be told: the log has no %s",
+				metric, metric);
+			return -ERR_FORMAT;
+		}
+	return 0;
+}
+
 static int forecast(const struct options *opts, const struct stated_limits *limits, struct err *err)
 {
 	static const struct format text = { "text", report_forecast_text }, json = { "json", report_forecast_json };
@@ -33,6 +55,8 @@ static int forecast(const struct options *opts, const struct stated_limits *limi
 		args_say(args_lang(opts->lang), TEXT_FORECAST_KNOWS_LOG, opts->lstm);
 	if (!rc)
 		rc = analysis_write(opts->json ? &json : &text, opts, &findings, err);
+	if (!rc)
+		rc = check_limits(&findings, limits, err);
 	findings_free(&findings);
 	trained_close(trained);
 	return rc;

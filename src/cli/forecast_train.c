@@ -111,6 +111,8 @@ static int read_logs(struct learning *learning, const struct options *opts, stru
 	if (!rc)
 		rc = read_each(&files, opts, &how, map, err);
 	sources_free(&files);
+	if (!rc)
+		analysis_tell_unread(opts, map);
 	mapping_close(map);
 	ruleset_close(rules);
 	return rc;

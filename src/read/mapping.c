@@ -11,11 +11,19 @@
 
 enum { FILE_MAX_BYTES = 1 << 20, NAMES_MAX = METRIC_COUNT + FIELD_COUNT };
 
+/* A path that the file names. */
+struct named_path {
+	const char *name, *path; /* ours and theirs */
+	const struct reading_use *use;
+};
+
 struct mapping {
 	struct arena arena;
 	struct paths *paths;
 	struct field_map fields;
 	bool has_time, has_metric;
+	struct named_path named[NAMES_MAX];
+	size_t n_named;
 };
 
 /* The metric or field that one of our names stands for. */
@@ -273,10 +281,17 @@ static int set_constant(const struct parsing *p, const struct target *t, const s
 static int add_path(const struct parsing *p, const struct target *t, const struct entry *e)
 {
 	struct reading *how = arena_alloc(&p->m->arena, 1, sizeof *how);
+	struct named_path *named = &p->m->named[p->m->n_named];
 	int rc = 0;
 
-	if (!how)
+	if (how)
+		how->use = arena_alloc(&p->m->arena, 1, sizeof *how->use);
+	named->path = arena_copy(&p->m->arena, slice_of(e->path));
+	if (!how || !how->use || !named->path)
 		return err_set(p->err, ERR_NOMEM, "no memory for the mapping");
+	named->name = t->name;
+	named->use = how->use;
+	p->m->n_named++;
 	how->factor = 1;
 	if (e->scale)
 		rc = read_scale(p, e->scale, how);
@@ -314,10 +329,25 @@ static int read_name(struct parsing *p, const struct yaml_node *name, const stru
 	return rc;
 }
 
+/* Of two values for one key, in a mapping however deep, neither is known to be the one that was meant. */
+static int refuse_repeated(const struct parsing *p, const struct yaml_node *node)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < node->n && !rc; i++)
+		rc = node->kind == YAML_MAPPING && yaml_repeats(node, i)
+			     ? yaml_error(p->err, ERR_MAP, p->file, node->key[i],
+					  "found \"%.80s\" a second time; expected each key once", node->key[i]->text)
+			     : refuse_repeated(p, node->item[i]);
+	return rc;
+}
+
 static int read_names(struct parsing *p, const struct yaml_node *top)
 {
 	if (top->kind != YAML_MAPPING)
 		return expected(p, top, "a mapping of our names to their paths, such as timestamp: time");
+	if (refuse_repeated(p, top))
+		return -ERR_MAP;
 	for (size_t i = 0; i < top->n; i++) {
 		int rc = read_name(p, top->key[i], top->item[i]);
 
@@ -380,6 +410,29 @@ void mapping_close(struct mapping *m)
 	paths_close(m->paths);
 	arena_free(&m->arena);
 	free(m);
+}
+
+static bool is_read(const struct named_path *n)
+{
+	return atomic_load_explicit(&n->use->read, memory_order_relaxed);
+}
+
+bool mapping_next_unread(const struct mapping *m, size_t *at, struct unread_path *out)
+{
+	bool has_lines = false;
+
+	for (size_t i = 0; i < m->n_named; i++)
+		has_lines |= is_read(&m->named[i]);
+	while (has_lines && *at < m->n_named) {
+		const struct named_path *n = &m->named[(*at)++];
+
+		if (is_read(n))
+			continue;
+		*out = (struct unread_path){ n->name, n->path,
+					     atomic_load_explicit(&n->use->found, memory_order_relaxed) };
+		return true;
+	}
+	return false;
 }
 
 const struct field_map *mapping_fields(const struct mapping *m)

@@ -441,6 +441,35 @@ static void store_value(struct parser *s, enum field_id f, const struct number *
 	fields_set_number(spec->owner == OWNER_SESSION ? &s->slot->session : &s->slot->extra, f, number->value);
 }
 
+/* What is true already is not written again: other threads read it. */
+static void note_use(atomic_bool *use)
+{
+	if (!atomic_load_explicit(use, memory_order_relaxed))
+		atomic_store_explicit(use, true, memory_order_relaxed);
+}
+
+static void note_read(const struct path *t, bool is_read)
+{
+	if (t->reading && is_read)
+		note_use(&t->reading->use->read);
+}
+
+static const struct path *find_path(const struct parser *s, const struct path *at, struct slice key)
+{
+	const struct path *found = path_find(s->paths, at, key);
+
+	if (found && found->reading)
+		note_use(&found->reading->use->found);
+	return found;
+}
+
+static bool takes_number(const struct path *t)
+{
+	return t->kind == PATH_METRIC || field_specs[t->id].kind == KIND_COUNT ||
+	       field_specs[t->id].kind == KIND_NUMBER ||
+	       (t->id == F_TIMESTAMP && t->reading && t->reading->time != TIME_ISO);
+}
+
 static void store_number(struct parser *s, const struct path *t, struct number *number)
 {
 	const uint64_t most = UINT64_C(1) << 53;
@@ -451,6 +480,7 @@ static void store_number(struct parser *s, const struct path *t, struct number *
 		s->has_time = time_of(number, t->reading->time, &s->out->time_us);
 	else if (t->reading)
 		apply(t->reading, number);
+	note_read(t, takes_number(t) && (t->kind != PATH_FIELD || t->id != F_TIMESTAMP || s->has_time));
 	if (t->kind == PATH_METRIC) {
 		s->bad_count |= !metric_specs[t->id].decimals && rounds_digits(number);
 		store_metric(s->decoded, (enum metric_id)t->id, number);
@@ -492,6 +522,7 @@ static void store_event(struct parser *s, const struct path *t, struct slice tex
 
 	s->out->event = event < 0 ? EVENT_TYPE_COUNT : (enum event_type)event;
 	s->bad_event = s->out->event == EVENT_TYPE_COUNT;
+	note_read(t, !s->bad_event);
 	s->has_event = true;
 }
 
@@ -522,13 +553,6 @@ static void store_quoted_number(struct parser *s, const struct path *t, struct s
 		store_number(s, t, &number);
 }
 
-static bool takes_number(const struct path *t)
-{
-	return t->kind == PATH_METRIC || field_specs[t->id].kind == KIND_COUNT ||
-	       field_specs[t->id].kind == KIND_NUMBER ||
-	       (t->id == F_TIMESTAMP && t->reading && t->reading->time != TIME_ISO);
-}
-
 static void store_text(struct parser *s, const struct path *t, struct slice text)
 {
 	if (takes_number(t)) {
@@ -538,14 +562,17 @@ static void store_text(struct parser *s, const struct path *t, struct slice text
 	switch (field_specs[t->id].kind) {
 	case KIND_TIME:
 		s->has_time = time_parse(text, &s->out->time_us);
+		note_read(t, s->has_time);
 		break;
 	case KIND_EVENT:
 		store_event(s, t, text);
 		break;
 	case KIND_PHASE:
 		s->out->phase = phase_of(t, text);
+		note_read(t, s->out->phase != PHASE_UNKNOWN);
 		break;
 	case KIND_TEXT:
+		note_read(t, true);
 		if (t->id == F_TEXT)
 			s->out->text = text;
 		else
@@ -656,7 +683,7 @@ static bool parse_plain_members(struct parser *s, const struct path *at)
 
 	while (s->end - p >= ROOM && (next = plain_text(p, s->end, &key)) && key.n < ROOM / 2 && *next == ':') {
 		next += 1 + (next[1] == ' ');
-		if (*next == '{' || !(next = parse_plain_value(s, next, path_find(s->paths, at, key))))
+		if (*next == '{' || !(next = parse_plain_value(s, next, find_path(s, at, key))))
 			break;
 		taken = true;
 		s->p = next;
@@ -678,7 +705,7 @@ static bool parse_member(struct parser *s, const struct path *at, int depth)
 	if (!take(s, ':'))
 		return false;
 	skip_space(s);
-	return parse_value(s, path_find(s->paths, at, key), depth + 1);
+	return parse_value(s, find_path(s, at, key), depth + 1);
 }
 
 static bool parse_object(struct parser *s, const struct path *at, int depth)

@@ -4,10 +4,16 @@
 
 #include "base/slice.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 enum { PATH_KEY_MAX = 63 }; /* bytes of a path */
+
+/* What the lines had of a path; threads that decode share it. */
+struct reading_use {
+	atomic_bool found, read; /* the path is there; a value of it is what was expected */
+};
 
 /* How to convert another program's value into ours. */
 struct reading {
@@ -21,6 +27,7 @@ struct reading {
 		int means;
 	} * word;
 	size_t n_words;
+	struct reading_use *use; /* not NULL */
 };
 
 enum path_kind {

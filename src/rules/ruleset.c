@@ -109,14 +109,6 @@ static int unknown_word(struct reader *r, const struct yaml_node *at, const char
 	return mistake(r, &e);
 }
 
-static bool is_repeated(const struct yaml_node *node, size_t i)
-{
-	for (size_t j = 0; j < i; j++)
-		if (!strcmp(node->key[j]->text, node->key[i]->text))
-			return true;
-	return false;
-}
-
 static int repeated(struct reader *r, const struct yaml_node *node, size_t i)
 {
 	return wrong(r, node->key[i], "found \"%.80s\" a second time; expected each key once", node->key[i]->text);
@@ -128,7 +120,7 @@ static int read_pair(struct reader *r, const struct yaml_node *node, size_t i, c
 {
 	const char *known[KEYS_MAX];
 
-	if (is_repeated(node, i))
+	if (yaml_repeats(node, i))
 		return repeated(r, node, i);
 	for (size_t k = 0; k < n; k++) {
 		known[k] = keys[k].name;
@@ -834,7 +826,8 @@ static int read_baseline(struct reader *r, const struct yaml_node *node, void *t
 	if (node->kind != YAML_MAPPING || !node->n)
 		return expected(r, node, "`learn`, or { token_latency_ms: 50, … }");
 	for (size_t i = 0; i < node->n; i++) {
-		int rc = is_repeated(node, i) ? repeated(r, node, i) : read_baseline_of(r, node->key[i], node->item[i]);
+		int rc =
+			yaml_repeats(node, i) ? repeated(r, node, i) : read_baseline_of(r, node->key[i], node->item[i]);
 
 		first = first ? first : rc;
 	}

@@ -84,4 +84,9 @@ printf 'timestamp: t\ntoken_latency: x\n' >"$dir/bad.yaml"
 "$rwkvmon" analyze --map "$dir/bad.yaml" "$dir/theirs.log" >"$dir/out" 2>"$dir/err"
 [ $? -eq 2 ] && grep -q 'bad.yaml:2:1: found "token_latency"' "$dir/err" && grep -q 'did you mean "token_latency_ms"' "$dir/err" ||
 	fail "a bad mapping file: $(cat "$dir/err")"
+printf 'timestamp: t\ntoken_latency_ms: x\nlogits_entropy: nosuch\nphase: { path: p, words: { generate: decode } }\n' >"$dir/part.yaml"
+for i in 1 2 3 4; do echo "{\"t\":\"2026-03-01T12:00:0$i.5Z\",\"x\":$i,\"p\":\"gen\"}"; done >"$dir/part.log"
+"$rwkvmon" analyze --map "$dir/part.yaml" "$dir/part.log" >"$dir/out" 2>"$dir/err" || fail "a map that fits in part: $(cat "$dir/err")"
+grep -q 'part.yaml: logits_entropy has no values: no line has "nosuch"' "$dir/err" && grep -q 'part.yaml: phase has no values: .*"p" is not what it takes' "$dir/err" &&
+	[ "$(wc -l <"$dir/err")" -eq 2 ] || fail "paths without a value: $(cat "$dir/err")"
 exit $bad

@@ -506,7 +506,9 @@ expect "each condition that holds is named" 1 "--fail-on state_leak: 8 records; 
 	"$rwkvmon" analyze --quiet --fail-on 'state_leak, attention' "$here/../cases/diagnosis/state_leak__real_state_not_reset.log.zst"
 expect "attention is not critical" 0 "" "$rwkvmon" analyze --quiet --fail-on critical "$here/../cases/diagnosis/state_leak__real_state_not_reset.log.zst"
 expect "critical is attention, too" 1 "--fail-on attention" "$rwkvmon" analyze --quiet --fail-on attention "$here/../cases/diagnosis/non_finite__real_spoilt_state.log.zst"
-expect "no speed that can be asked for" 2 "expected tokens per second" "$rwkvmon" diagnose --goal fast "$worked"
+for goal in fast 20 20tpss -3ms; do # as run says it
+	expect "no speed that can be asked for" 2 "goal: found \"$goal\", expected a speed such as 20tps or 50ms" "$rwkvmon" diagnose --goal $goal "$worked"
+done
 expect "bad time" 2 "expected a time" "$rwkvmon" analyze --since yesterday "$dir/a.log"
 
 expect "sentences of a page are whole" 0 "" "$rwkvmon" analyze "$worked" --rules thresholds --lang en -q --format html -o "$dir/whole.html"

@@ -158,6 +158,9 @@ static void bad_files_are_refused_with_place_and_advice(void **state)
 		{ "logits_entropy: e.x\ntoken_latency_ms: e", "m.yaml:2:19", "used twice, or leads", NULL },
 		{ "logits_entropy: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 		  "m.yaml:1:17", "longer than 63", NULL },
+		{ "timestamp: t\nlogits_entropy: e\ntimestamp: u", "m.yaml:3:1", "\"timestamp\" a second time", NULL },
+		{ "logits_entropy: { path: e, scale: 2, scale: 3 }", "m.yaml:1:38", "\"scale\" a second time", NULL },
+		{ "phase: { path: e, words: { a: decode, a: prefill } }", "m.yaml:1:39", "\"a\" a second time", NULL },
 		{ "logits_entropy: e", "m.yaml:1:1", "`timestamp`", NULL },
 		{ "timestamp: t", "m.yaml:1:1", "expected a metric", NULL },
 	};
@@ -176,12 +179,47 @@ static void bad_files_are_refused_with_place_and_advice(void **state)
 	}
 }
 
+static void paths_that_gave_no_value_are_named(void **state)
+{
+	struct mapping *m = mapping_of("timestamp: t\n"
+				       "logits_entropy: e\n"
+				       "token_latency_ms: gone\n"
+				       "vram_used_mb: v\n"
+				       "phase: { path: stage, words: { generate: decode } }\n"
+				       "session_id: { value: a }\n");
+	static const struct unread_path expected[] = { { "token_latency_ms", "gone", false },
+						       { "vram_used_mb", "v", true },
+						       { "phase", "stage", true } };
+	struct record_decoder d = { 0 };
+	struct unread_path unread;
+	struct record r;
+	size_t at = 0, n = 0;
+
+	(void)state;
+	assert_false(mapping_next_unread(m, &at, &unread)); /* nothing was read */
+	assert_int_equal(
+		decode(&d, m, "{\"t\":\"2025-09-11T12:34:56Z\",\"stage\":\"gen\",\"e\":\"1.5\",\"v\":\"much\"}", &r),
+		DECODE_OK);
+	for (at = 0; mapping_next_unread(m, &at, &unread); n++) {
+		assert_string_equal(unread.name, expected[n].name);
+		assert_string_equal(unread.path, expected[n].path);
+		assert_int_equal(unread.found, expected[n].found);
+	}
+	assert_int_equal(n, 3);
+	decode(&d, m, "{\"t\":\"2025-09-11T12:34:56Z\",\"stage\":\"generate\",\"gone\":1,\"v\":2}", &r);
+	at = 0;
+	assert_false(mapping_next_unread(m, &at, &unread));
+	record_decoder_free(&d);
+	mapping_close(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_are_found_and_become_ours),
 		cmocka_unit_test(times_come_in_many_forms),
 		cmocka_unit_test(event_types_may_be_called_otherwise),
+		cmocka_unit_test(paths_that_gave_no_value_are_named),
 		cmocka_unit_test(bad_files_are_refused_with_place_and_advice),
 	};
 
