@@ -46,6 +46,7 @@ struct analysis {
 	struct limits limits;    /* that judged a step */
 	bool suits_known;        /* some session's rules have judged a step; … */
 	uint64_t suited;         /* … those of the set that were for the vocabulary of one, a bit each */
+	uint64_t awaited;        /* types of the set's rules of which none could judge a step yet, a bit each */
 	struct learned *learned; /* by the rules, from all sessions in the order of the log; NULL: not asked for yet */
 	struct jitter_sum jitter[PHASE_COUNT];
 	uint64_t live_alarms[ALARM_TYPE_COUNT], live_collapse[COLLAPSE_KIND_COUNT];

@@ -14,6 +14,7 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 		return err_set(err, ERR_NOMEM, "no memory for the analysis");
 	a->opts = *opts;
 	a->sessions.most = opts->most_sessions;
+	a->awaited = opts->rules ? ruleset_types(opts->rules) : 0;
 	if (opts->session) {
 		a->own_session = session_text(slice_of(opts->session));
 		a->opts.session = a->own_session;

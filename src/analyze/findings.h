@@ -389,8 +389,10 @@ struct findings {
 	const char *rule_set;         /* that the anomalies were judged by */
 	struct limit_in_force *limit; /* (n_limits), by metric */
 	size_t n_limits;
-	uint64_t types_judged;          /* alarm types that a rule could judge here, a bit each */
-	uint64_t types_unsuited;        /* … that none could, since all of them are for other vocabularies */
+	uint64_t types_judged;   /* alarm types that a rule could judge in some record, a bit each */
+	uint64_t types_unsuited; /* … that none could, since all of them are for other vocabularies */
+	uint64_t types_silent;   /* … although it fits and its metrics are there: no record counted, or no limit
+				    was known */
 	struct unjudged_rule *unjudged; /* (n_unjudged) */
 	size_t n_unjudged;
 	uint64_t anomaly_records;                   /* steps that violate at least one rule */

@@ -424,7 +424,7 @@ static uint64_t metrics_of(const struct findings *f)
 }
 
 /* Alarm types of which one of these rules (a bit each) has all that it needs, a bit each. */
-static uint64_t types_judged(const struct findings *f, const struct ruleset *set, uint64_t rules)
+static uint64_t types_fit(const struct findings *f, const struct ruleset *set, uint64_t rules)
 {
 	const uint64_t have = metrics_of(f);
 	uint64_t types = 0;
@@ -453,8 +453,9 @@ static void fill_anomalies(struct findings *f, const struct analysis *a)
 	const uint64_t suited = a->suits_known ? a->suited : UINT64_MAX;
 
 	f->rule_set = copy(&f->arena, a->opts.rules ? ruleset_name(a->opts.rules) : "none");
-	f->types_judged = types_judged(f, a->opts.rules, suited);
-	f->types_unsuited = types_judged(f, a->opts.rules, UINT64_MAX) & ~f->types_judged;
+	f->types_judged = a->opts.rules ? ruleset_types(a->opts.rules) & ~a->awaited : 0;
+	f->types_silent = types_fit(f, a->opts.rules, suited) & ~f->types_judged;
+	f->types_unsuited = types_fit(f, a->opts.rules, UINT64_MAX) & ~types_fit(f, a->opts.rules, suited);
 	fill_unjudged(f, a->opts.rules, suited);
 	f->limit = limits_list(&a->limits, &f->arena, &f->n_limits);
 	f->anomaly_records = a->violating;

@@ -76,6 +76,14 @@ static int check_type(const struct condition *c, const struct findings *f, struc
 			SLICE_ARG(c->text), f->rule_set);
 		return err_hint(err, "name a rule set for such models with --rules");
 	}
+	if (f->types_silent >> c->type & 1) {
+		err_set(err, ERR_FORMAT,
+			"--fail-on: \"%.*s\" cannot be judged: the rules of the set %s could judge no record of this "
+			"log",
+			SLICE_ARG(c->text), f->rule_set);
+		return err_hint(err, "their windows, warm-up or learned limits need more records, or the log has no "
+				     "record of their phase, or no goal; name a rule set that judges it with --rules");
+	}
 	err_set(err, ERR_FORMAT,
 		"--fail-on: \"%.*s\" cannot be judged: no rule of the set %s has what it needs in this log",
 		SLICE_ARG(c->text), f->rule_set ? f->rule_set : "none");

@@ -79,6 +79,13 @@ void violations_judge_row(struct analysis *a, struct session *s, const struct co
 }
 
 static bool open_judging(struct analysis *a)
+	if (a->awaited && rec.event == EVENT_INFERENCE_STEP) {
+		const struct judged_rows one = {
+			.c = c, .from = row, .n = 1, .held = columns_held(c, row, 1), .one_phase = true
+		};
+
+		a->awaited &= ~rules_able(rules, &one, 1, a->awaited);
+	}
 {
 	a->hits = a->hits ? a->hits : calloc(1, sizeof *a->hits);
 	a->room = a->room ? a->room : judge_room_open(a->opts.rules, RULES_REPLAY);
@@ -137,6 +144,24 @@ static void judge_in_order(struct analysis *a, struct batch *b, const struct bat
 void violations_judge_part(struct analysis *a, struct batch *b, const struct batch_part *part)
 {
 	if (!part->n_runs || !open_judging(a))
+/* Which types of alarms could the rules of a session judge in the part? run: its first. */
+static void note_able(struct analysis *a, const struct batch *b, int run)
+{
+	uint64_t left = 0;
+
+	for (int i = run; i >= 0; i = b->run[i].next)
+		left += b->run[i].n;
+	for (int i = run; i >= 0 && a->awaited; i = b->run[i].next) {
+		const struct batch_run *of = &b->run[i];
+		const struct judged_rows rows = {
+			.c = b->rows, .from = of->from, .n = of->n, .held = of->held, .one_phase = of->one_phase
+		};
+
+		a->awaited &= ~rules_able(of->session->rules, &rows, left, a->awaited);
+		left -= of->n;
+	}
+}
+
 		return;
 	rule_hits_begin(a->hits, b->rows->n);
 	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
@@ -146,4 +171,7 @@ void violations_judge_part(struct analysis *a, struct batch *b, const struct bat
 	a->failed |= a->hits->failed;
 	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
 		note_limits(a, b->run[i].session);
+	for (size_t i = part->run; a->awaited && i < (size_t)part->run + part->n_runs; i++)
+		if (b->run[i].session->run == (int)i)
+			note_able(a, b, (int)i);
 }

@@ -61,12 +61,24 @@ static void add_value(struct seen_span *s, double v, uint32_t wait)
 	s->latest[1] = now;
 }
 
+static bool series_is_known(const struct beyond *b, enum beyond_series which)
+{
+	return b->of[which].n >= series[which].least + 2 * (uint64_t)b->wait * series[which].waits;
+}
+
+bool beyond_knows(const struct beyond *b)
+{
+	for (int which = 0; which < BEYOND_SERIES; which++)
+		if (series_is_known(b, (enum beyond_series)which))
+			return true;
+	return false;
+}
+
 /* Judges a value of a series; 0 while too little is known. least: of the range. */
 static void judge(const struct beyond *b, enum beyond_series which, double v, double least, struct beyond_answer *a)
 {
 	const struct seen_span *s = &b->of[which];
-	bool known = s->n >= series[which].least + 2 * (uint64_t)b->wait * series[which].waits;
-	double share = known ? series[which].weight * beyond_of(&s->seen, v, least) : 0;
+	double share = series_is_known(b, which) ? series[which].weight * beyond_of(&s->seen, v, least) : 0;
 
 	if (share > a->share)
 		*a = (struct beyond_answer){ share, v > s->seen.high ? s->seen.high : s->seen.low, which };

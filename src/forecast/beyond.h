@@ -68,6 +68,9 @@ struct beyond_answer {
 	enum beyond_series which;
 };
 
+/* Has it seen enough to answer? */
+bool beyond_knows(const struct beyond *b);
+
 /* value finite; week_s: seconds since a week began, whichever its first day is; negative: unknown. */
 struct beyond_answer beyond_add(struct beyond *b, double value, int64_t week_s);
 

@@ -1,5 +1,5 @@
 /* rules.c - the rules of one session: which apply, by which limits, and what they say about each record. */
-#include "rules/judge.h"
+#include "rules/able.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -587,6 +587,14 @@ bool rules_learn(const struct rules *r)
 void rules_pass(struct rules *r, size_t n)
 {
 	r->records += n;
+}
+
+uint64_t rules_able(const struct rules *r, const struct judged_rows *rows, uint64_t left, uint64_t ask)
+{
+	struct judged_rows these = *rows;
+
+	these.before = r->records - left;
+	return able_types(&r->judging, &these, ask);
 }
 
 /* One limit among several conditions is none alone, unless the others only ask for what is absent. */

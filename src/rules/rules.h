@@ -53,6 +53,9 @@ void rules_set_goal(struct rules *r, double tps);
 /* A stated speed, "20tps" or "50ms" a token, in tokens/s; 0: neither. */
 double rules_goal_of(struct slice text);
 
+/* The alarm types that a set's rules raise, a bit each. */
+uint64_t ruleset_types(const struct ruleset *set);
+
 /* The metrics that a set's rules need to learn, for learned_open. */
 uint64_t ruleset_learned_metrics(const struct ruleset *set);
 
@@ -124,6 +127,11 @@ void rules_expect(const struct rules *r); /* rules_learn_row comes some steps la
  * catches up. */
 void rules_learn_row(struct rules *r, const struct learned_rows *l, size_t row, size_t as, struct rule_hits *hits);
 void rules_catch_up(struct rules *r, const struct learned_rows *l);
+
+/* Of the alarm types in `ask`, those that the session's rules could judge at one of these steps, a bit each: a value
+ * was there, and the limit known. The steps have been judged, in the one way or the other; `left`: how many of the
+ * session's they and those after them are. */
+uint64_t rules_able(const struct rules *r, const struct judged_rows *rows, uint64_t left, uint64_t ask);
 
 /* One side of a rule's limit in this session, with relative limits resolved, and the overlay's rules instead of those
  * that they replace. */

@@ -1081,6 +1081,15 @@ int ruleset_open(struct ruleset **out, const char *name, struct err *err)
 	return ruleset_check(out, name, NULL, NULL, err);
 }
 
+uint64_t ruleset_types(const struct ruleset *set)
+{
+	uint64_t types = 0;
+
+	for (size_t i = 0; i < set->n; i++)
+		types |= UINT64_C(1) << set->rule[i].alarm;
+	return types;
+}
+
 enum metric_id rule_lacks(const struct rule *rule, uint64_t have)
 {
 	for (size_t i = 0; i < rule->n_when; i++)

@@ -107,6 +107,33 @@ ok "as default does" judged "$rwkvmon" analyze a.log --fail-on mode_collapse
 ok "but no larger one" ends 3 "$rwkvmon" analyze large.log --rules byte --fail-on mode_collapse
 ok "and say why" says said "no session's vocabulary suits the rules of the set byte"
 ok "which default does" judged "$rwkvmon" analyze large.log --fail-on mode_collapse
+
+# --- rules that no record of the log counts for -----------------------------------------------------------------
+only() { # RULE [SET'S OTHER KEYS]
+	printf '%s\nrules:\n  - { alarm: high_latency, metric: token_latency_ms, above: 100000%s }\n' "${2-}" "$1" >only.yaml
+}
+judges_none() { ends 3 "$rwkvmon" analyze a.log --rules only.yaml --fail-on high_latency && says said "could judge no record"; }
+passes() { ends 0 "$rwkvmon" analyze a.log --rules only.yaml --fail-on high_latency "$@"; }
+for rule in ", after_tokens: 1000000" ", warmup: 100000" ", phase: prefill, over: 5, by: median"; do
+	only "$rule"
+	ok "no record: ${rule#, }" judges_none
+done
+only "" "replay: { warmup: 100000 }"
+ok "no record: the set's warm-up in analyze" judges_none
+ok "which replay is without, as live is" ends 0 "$rwkvmon" rules replay only.yaml a.log --json
+for rule in "" ", after_tokens: 10" ", warmup: 100" ", over: 1024, by: median" ", missing: 0" \
+	", and: [ { metric: logits_entropy, above: 0 } ]"; do
+	only "$rule"
+	ok "records enough:${rule#,}" passes
+done
+printf '{"rules":[{"alarm":"high_latency","metric":"token_latency_ms","above":{"of":"goal","times":1000000}}]}\n' >only.yaml
+ok "no goal, no limit" judges_none
+ok "a goal, a limit" passes --goal 50ms
+head -n 40 a.log >short.log
+ok "nothing learned yet" ends 3 "$rwkvmon" analyze short.log --fail-on low_throughput
+ok "in as many as it takes" judged "$rwkvmon" analyze a.log --fail-on low_throughput
+
+# --- of a set for several vocabularies -----------------------------------------------------------------------
 # Each face lists the rules for other vocabularies, and why, beside those whose metric is missing.
 others='"rule":"collapse_loop_bytes","vocab_size":{"at_most":1024}'
 words="they are for vocabularies of other sizes: collapse_loop_bytes, collapse_near_loop_bytes (at most 1,024 tokens)"
