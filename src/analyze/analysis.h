@@ -50,6 +50,7 @@ struct analysis {
 	struct learned *learned; /* by the rules, from all sessions in the order of the log; NULL: not asked for yet */
 	struct jitter_sum jitter[PHASE_COUNT];
 	uint64_t live_alarms[ALARM_TYPE_COUNT], live_collapse[COLLAPSE_KIND_COUNT];
+	uint64_t critical, live_critical; /* records that violate a critical rule; critical alarms of the log */
 	uint64_t dropped;
 	struct action_counts actions;
 	struct time_book *times;

@@ -297,18 +297,23 @@ enum grade test_COLLAPSES(struct walk *w)
 	return grade > 0 || w->f->metric[M_LOGITS_ENTROPY].count ? more(grade, NO) : UNKNOWN;
 }
 
-/* Prompts that surprise the model more than noise would. */
-static enum grade surprised(struct walk *w, double random)
+/* Of the tokens that were fed; NAN: of too few. */
+static double fed_surprisal(struct walk *w)
 {
-	double fed = w->p->fed_surprisal / w->p->fed_tokens;
+	if (w->p->fed_tokens >= limit_of(T_FED_TOKENS))
+		return w->p->fed_surprisal / w->p->fed_tokens;
+	if (w->p->prefill_calls)
+		miss(w, E_WANT_SURPRISAL);
+	return NAN;
+}
+
+/* Prompts that surprise the model more than noise would. */
+static enum grade surprised(struct walk *w, double fed, double random)
+{
 	bool vocabulary = fields_have(&w->p->about, F_VOCAB_SIZE);
 
-	if (w->p->fed_tokens < limit_of(T_FED_TOKENS)) {
-		if (w->p->prefill_calls)
-			miss(w, E_WANT_SURPRISAL);
+	if (isnan(fed))
 		return UNKNOWN;
-	}
-	say2(w, E_FED_SURPRISAL, fed, random);
 	return vocabulary || fed > log(limit_of(T_VOCAB)) ? graded(fed / random, T_FED_SHARE) : NO;
 }
 
@@ -322,20 +327,25 @@ enum grade test_DAMAGED(struct walk *w)
 	return s->max > 0 ? SURE : NO;
 }
 
+/* What decided is said first: verdicts quote it. */
 enum grade test_GUESSES(struct walk *w)
 {
 	const struct summary *s = &w->f->metric[M_LOGITS_ENTROPY];
-	double random = random_nats(w);
-	enum grade fed = surprised(w, random), entropy = UNKNOWN;
+	double random = random_nats(w), fed = fed_surprisal(w);
+	enum grade by_fed = surprised(w, fed, random), by_entropy = UNKNOWN, by_alarm = UNKNOWN;
 
-	say_live(w, ALARM_WRONG_INPUT);
-	if (live(w, ALARM_WRONG_INPUT))
-		fed = more(fed, LIKELY);
-	if (s->count)
-		say2(w, E_ENTROPY, s->mean, random);
 	if ((double)s->count >= limit_of(T_OUTPUT_TOKENS)) /* near that of a random choice */
-		entropy = graded(s->mean / random, T_GUESS_SHARE);
-	return more(fed, entropy);
+		by_entropy = graded(s->mean / random, T_GUESS_SHARE);
+	if (live(w, ALARM_WRONG_INPUT))
+		by_alarm = LIKELY;
+	say_live(w, ALARM_WRONG_INPUT);
+	if (s->count && by_entropy > by_fed)
+		say2(w, E_ENTROPY, s->mean, random);
+	if (!isnan(fed))
+		say2(w, E_FED_SURPRISAL, fed, random);
+	if (s->count && by_entropy <= by_fed)
+		say2(w, E_ENTROPY, s->mean, random);
+	return more(more(by_fed, by_alarm), by_entropy);
 }
 
 /* Single tokens reach several times the mean in every quantised model: a mean that rests on a few tells nothing. */

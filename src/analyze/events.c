@@ -9,10 +9,12 @@ static double beyond(const struct anomaly_event *e)
 	return fabs(e->worst - e->limit);
 }
 
+/* Of the most severe rule: what is told beside its severity is its own. */
 static void keep_worst(struct anomaly_event *into, const struct anomaly_event *from)
 {
-	if (!(beyond(from) > beyond(into)))
+	if (from->severity < into->severity || (from->severity == into->severity && !(beyond(from) > beyond(into))))
 		return;
+	into->severity = from->severity;
 	into->worst = from->worst;
 	into->limit = from->limit;
 	into->metric = from->metric;
@@ -22,7 +24,6 @@ static void extend(struct anomaly_event *into, const struct anomaly_event *by)
 {
 	into->from_us = by->from_us < into->from_us ? by->from_us : into->from_us;
 	into->to_us = by->to_us > into->to_us ? by->to_us : into->to_us;
-	into->severity = by->severity > into->severity ? by->severity : into->severity;
 	into->records += by->records;
 	keep_worst(into, by);
 }

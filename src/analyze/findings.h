@@ -401,6 +401,8 @@ struct findings {
 	size_t n_events;
 	uint64_t events_total;
 
+	uint64_t anomaly_critical;                   /* steps that violate a critical rule */
+	uint64_t live_critical;                      /* of live_alarms, those that are critical */
 	uint64_t live_alarms[ALARM_TYPE_COUNT];      /* alarms the collector itself wrote */
 	uint64_t live_collapse[COLLAPSE_KIND_COUNT]; /* those of mode_collapse, by kind */
 	uint64_t dropped;                            /* records the log's gaps say were lost */

@@ -467,6 +467,8 @@ static void fill_anomalies(struct findings *f, const struct analysis *a)
 	f->event = events_list(&a->events, &f->arena, &f->n_events);
 	f->events_total = a->events.total;
 	memcpy(f->live_alarms, a->live_alarms, sizeof f->live_alarms);
+	f->anomaly_critical = a->critical;
+	f->live_critical = a->live_critical;
 	memcpy(f->live_collapse, a->live_collapse, sizeof f->live_collapse);
 	f->dropped = a->dropped;
 	f->actions = a->actions;

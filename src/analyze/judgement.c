@@ -3,20 +3,18 @@
 
 #include "analyze/time_breakdown.h"
 
+#include <math.h>
+
 const char *const verdict_ids[VERDICT_COUNT] = { "healthy", "not_enough_data", "attention", "critical" };
 
-/* Is what the cause rests on critical by itself? */
+/* A critical alarm of the log, or a critical rule that more than a few records violate: whatever the cause is, it does
+ * not make them less severe. */
 static bool is_critical(const struct findings *f, const struct diagnosis *d, const struct diagnose_options *opts)
 {
-	if (cause_specs[d->cause].kind == CAUSE_IS_GRAVE)
-		return true;
-	if (d->cause != CAUSE_ALARM && d->cause != CAUSE_UNLIKE_PEERS) /* all else explains its alarms */
-		return false;
-	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
-		if (alarm_specs[t].severity == SEVERITY_CRITICAL &&
-		    (f->live_alarms[t] || (opts->rules_are_own && f->anomaly_by_type[t] > f->records / 1000)))
-			return true;
-	return false;
+	const double pct = 100 * (double)f->anomaly_critical / fmax((double)f->records, 1);
+
+	return cause_specs[d->cause].kind == CAUSE_IS_GRAVE || f->live_critical ||
+	       (opts->rules_are_own ? pct > 0.1 : pct >= limit_of(T_RULE_PCT));
 }
 
 static const char *instance_of(const struct findings *f, const struct diagnosis *d)

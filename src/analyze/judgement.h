@@ -1,7 +1,7 @@
 /* judgement.h - the single verdict on a log, with one named cause, that every report, page and program shows.
  *
- * Live alarms, violated rules, loops, levels, times, collapse and missing records are evidence for the diagnosis; only
- * its cause decides the verdict.
+ * Live alarms, violated rules, loops, levels, times, collapse and missing records are evidence for the diagnosis; its
+ * cause decides whether the log is healthy, and the most severe of cause, alarms and rules how severe it is otherwise.
  *
  * Ownership  borrows texts of the findings.
  * Threads    a pure function of its arguments.

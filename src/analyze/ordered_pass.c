@@ -203,6 +203,15 @@ static void count_collapse(struct analysis *a, struct session *s, const struct r
 	s->tally.collapsed[kind]++;
 }
 
+/* As its rule said, or else as is usual for its type. */
+static bool is_critical(const struct record *rec, enum alarm_type type)
+{
+	const struct slice said = fields_text(rec->extra, F_SEVERITY);
+
+	return said.n ? slice_is(said, severity_ids[SEVERITY_CRITICAL])
+		      : alarm_specs[type].severity == SEVERITY_CRITICAL;
+}
+
 static void count_alarm(struct analysis *a, struct session *s, const struct record *rec)
 {
 	enum alarm_type type = rec->extra ? alarm_by_id(fields_text(rec->extra, F_ALARM_TYPE)) : ALARM_TYPE_COUNT;
@@ -210,6 +219,7 @@ static void count_alarm(struct analysis *a, struct session *s, const struct reco
 	if (type == ALARM_TYPE_COUNT)
 		return;
 	a->live_alarms[type]++;
+	a->live_critical += is_critical(rec, type);
 	s->tally.alarmed[type]++;
 	if (!s->tally.alarmed_us[type] || rec->time_us < s->tally.alarmed_us[type])
 		s->tally.alarmed_us[type] = rec->time_us;

@@ -250,6 +250,7 @@ void analyze_take_alarms(struct analysis *a, struct slice instance, enum alarm_t
 	struct session *s = listed(a, instance);
 
 	a->live_alarms[type] += n;
+	a->live_critical += alarm_specs[type].severity == SEVERITY_CRITICAL ? n : 0;
 	if (s)
 		s->tally.alarmed[type] += n;
 }

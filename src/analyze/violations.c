@@ -36,6 +36,7 @@ static void count_found(struct analysis *a, struct session *s, const struct colu
 			const struct rule_finding *found, size_t n)
 {
 	uint64_t types = 0;
+	bool critical = false;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct rule_finding *f = &found[i];
@@ -45,6 +46,7 @@ static void count_found(struct analysis *a, struct session *s, const struct colu
 		a->by_type[f->type] += !again;
 		s->tally.violated[f->type] += !again;
 		types |= UINT64_C(1) << f->type;
+		critical |= f->severity == SEVERITY_CRITICAL;
 		if (first_bad_counts(f->type)) {
 			struct record rec;
 
@@ -57,6 +59,7 @@ static void count_found(struct analysis *a, struct session *s, const struct colu
 			   again, f->cooldown_us, f);
 	}
 	a->violating += types != 0;
+	a->critical += critical;
 	s->tally.violating += types != 0;
 }
 
@@ -76,9 +79,6 @@ void violations_judge_row(struct analysis *a, struct session *s, const struct co
 			found[violated++] = found[i];
 	count_found(a, s, c, row, found, violated);
 	note_limits(a, s);
-}
-
-static bool open_judging(struct analysis *a)
 	if (a->awaited && rec.event == EVENT_INFERENCE_STEP) {
 		const struct judged_rows one = {
 			.c = c, .from = row, .n = 1, .held = columns_held(c, row, 1), .one_phase = true
@@ -86,6 +86,9 @@ static bool open_judging(struct analysis *a)
 
 		a->awaited &= ~rules_able(rules, &one, 1, a->awaited);
 	}
+}
+
+static bool open_judging(struct analysis *a)
 {
 	a->hits = a->hits ? a->hits : calloc(1, sizeof *a->hits);
 	a->room = a->room ? a->room : judge_room_open(a->opts.rules, RULES_REPLAY);
@@ -141,9 +144,6 @@ static void judge_in_order(struct analysis *a, struct batch *b, const struct bat
 		rules_catch_up(b->run[i].session->rules, &l);
 }
 
-void violations_judge_part(struct analysis *a, struct batch *b, const struct batch_part *part)
-{
-	if (!part->n_runs || !open_judging(a))
 /* Which types of alarms could the rules of a session judge in the part? run: its first. */
 static void note_able(struct analysis *a, const struct batch *b, int run)
 {
@@ -162,16 +162,19 @@ static void note_able(struct analysis *a, const struct batch *b, int run)
 	}
 }
 
+void violations_judge_part(struct analysis *a, struct batch *b, const struct batch_part *part)
+{
+	if (!part->n_runs || !open_judging(a))
 		return;
 	rule_hits_begin(a->hits, b->rows->n);
 	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
 		if (b->run[i].session->run == (int)i)
 			judge_session(a, b, (int)i);
 	judge_in_order(a, b, part);
-	a->failed |= a->hits->failed;
-	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
-		note_limits(a, b->run[i].session);
 	for (size_t i = part->run; a->awaited && i < (size_t)part->run + part->n_runs; i++)
 		if (b->run[i].session->run == (int)i)
 			note_able(a, b, (int)i);
+	a->failed |= a->hits->failed;
+	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
+		note_limits(a, b->run[i].session);
 }

@@ -34,6 +34,22 @@ quotes mode_collapse__similarity_against_entropy "Correlation of similarity and 
 quotes caller__window_log_grows "The pause between calls was"
 quotes prefill_bound__long_documents__goal_20tps "Time is spent in prefill"
 quotes decode_bound__cpu_without_bandwidth__goal_20tps "the goal is 20 tokens/s"
+quotes wrong_input__output_is_noise_prompt_is_fine "Mean entropy"
+
+# A critical rule that many records violate makes the verdict critical, whatever the cause is; and what is told beside it
+# is that rule's limit.
+verdict_is() { # CASE VERDICT
+	"$rwkvmon" analyze "$dir/$1.log" --format json >"$dir/analysis.json" 2>"$dir/err" &&
+		python3 -c 'import json,sys; sys.exit(json.load(open(sys.argv[1]))["verdict"] != sys.argv[2])' "$dir/analysis.json" "$2" &&
+		pass || fail "$1 is not $2"
+}
+verdict_is wrong_input__output_is_noise_prompt_is_fine critical
+python3 -c 'import json,sys
+e = [e for e in json.load(open(sys.argv[1]))["anomalies"]["events"] if e["alarm_type"] == "abnormal_entropy"]
+sys.exit(not e or any(x["severity"] == "critical" and x["limit"] < 9 for x in e))' "$dir/analysis.json" && pass ||
+	fail "a critical event with the limit of a warning"
+verdict_is vram_above_plan__card_is_full critical
+verdict_is vram_above_plan__card_nearly_full attention
 
 # Of several causes that are true, the others are named, the worst first.
 [ "$(cat "$dir/non_finite__and_a_leak_and_other_load.log.also")" = "['state_leak', 'other_load']" ] && pass ||
