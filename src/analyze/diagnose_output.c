@@ -116,10 +116,19 @@ static double deepest_drop(const struct findings *f)
 	return deepest;
 }
 
+/* A state that is the same at each step, or has nothing in common with the one before at any: the steps do not hand it
+ * on. */
+static bool is_stuck(const struct summary *similarity)
+{
+	return (double)similarity->count >= limit_of(T_OUTPUT_TOKENS) && (similarity->min >= 1 || similarity->max <= 0);
+}
+
 /* A single drop of similarity may come from a control token; a state with a different norm is a different state. */
 enum grade test_JUMPED(struct walk *w)
 {
 	const struct summary *similarity = &w->f->metric[M_STATE_SIMILARITY];
+	const struct summary *decoded = &w->f->phase[PHASE_DECODE][M_STATE_SIMILARITY];
+	const struct summary *decode = decoded->count ? decoded : similarity; /* phases are not always known */
 	double alarms = (double)live(w, ALARM_STATE_DIVERGENCE),
 	       falls = (double)w->f->anomaly_by_type[ALARM_STATE_DIVERGENCE],
 	       pct = violated_pct(w, ALARM_STATE_DIVERGENCE);
@@ -127,7 +136,10 @@ enum grade test_JUMPED(struct walk *w)
 
 	if (w->p->jumps)
 		say1(w, E_STATE_EXCHANGED, (double)w->p->jumps);
-	if (similarity->count)
+	if (is_stuck(decode)) {
+		say2(w, E_STATE_STUCK, (double)decode->count, decode->min);
+		grade = SURE;
+	} else if (similarity->count)
 		say2(w, E_JUMPS, fmax(falls, alarms), similarity->min);
 	say_live(w, ALARM_STATE_DIVERGENCE);
 	grade = more(grade, graded(alarms, T_ALARMED_JUMPS));
@@ -405,7 +417,9 @@ enum grade test_SOUND(struct walk *w)
 enum grade test_LOST(struct walk *w)
 {
 	const double there = (double)w->f->records;
-	double lost = (double)(w->f->dropped + w->f->missing_records), share = 100 * lost / fmax(lost + there, 1);
+	const struct summary *said = &w->f->metric[M_RECORDS_DROPPED]; /* by steps: mostly what gap lines say, too */
+	double dropped = fmax((double)w->f->dropped, said->count ? said->mean * (double)said->count : 0);
+	double lost = dropped + (double)w->f->missing_records, share = 100 * lost / fmax(lost + there, 1);
 	double unread = (double)w->f->unreadable_lines, unread_share = 100 * unread / fmax(unread + there, 1);
 	bool damaged = unread >= limit_of(T_UNREADABLE_LINES) && unread_share >= limit_of(T_UNREADABLE_PCT);
 

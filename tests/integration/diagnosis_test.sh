@@ -34,7 +34,9 @@ quotes mode_collapse__similarity_against_entropy "Correlation of similarity and 
 quotes caller__window_log_grows "The pause between calls was"
 quotes prefill_bound__long_documents__goal_20tps "Time is spent in prefill"
 quotes decode_bound__cpu_without_bandwidth__goal_20tps "the goal is 20 tokens/s"
-quotes wrong_input__output_is_noise_prompt_is_fine "Mean entropy"
+quotes wrong_input__output_is_noise_prompt_is_fine "Entropy is 10.5"
+quotes state_jump__state_never_changes "In all of 500 steps"
+quotes records_dropped__steps_say_so "120 records are missing"
 
 # A critical rule that many records violate makes the verdict critical, whatever the cause is; and what is told beside it
 # is that rule's limit.
