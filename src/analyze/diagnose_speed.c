@@ -22,14 +22,28 @@ static bool any_alarm(const struct walk *w)
 	return false;
 }
 
+/* Half of the tokens or more took no time, or less, or longer than any run lasts: the clock, or what was made of it, is
+ * wrong, and nothing can be said of times. */
+static bool is_impossible(const struct summary *ms)
+{
+	enum { LONGEST_MS = 1000000000 };
+
+	return ms->count && (ms->max <= 0 || ms->p50 < 0 || ms->p50 >= LONGEST_MS);
+}
+
 enum grade test_TOO_FEW(struct walk *w)
 {
+	const struct summary *latency = &w->f->metric[M_TOKEN_LATENCY_MS];
 	const struct time_breakdown *t = w->f->time_breakdown;
 	const uint64_t steps = w->p->decode_calls + w->p->prefill_calls;
 	size_t parts = 0;
 
 	for (size_t i = 0; t && i < t->n_parts; i++)
 		parts += t->part[i].steps > 0;
+	if (is_impossible(latency)) {
+		say2(w, E_IMPOSSIBLE, latency->min, latency->max);
+		return SURE;
+	}
 	if (steps && parts > 1)
 		say3(w, E_STEPS_EACH, (double)parts, (double)steps, limit_of(T_STEPS));
 	else

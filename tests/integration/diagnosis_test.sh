@@ -35,6 +35,7 @@ quotes caller__window_log_grows "The pause between calls was"
 quotes prefill_bound__long_documents__goal_20tps "Time is spent in prefill"
 quotes decode_bound__cpu_without_bandwidth__goal_20tps "the goal is 20 tokens/s"
 quotes wrong_input__output_is_noise_prompt_is_fine "Entropy is 10.5"
+quotes not_enough_data__times_are_negative "from -20.50 ms to -20.50 ms"
 quotes state_jump__state_never_changes "In all of 500 steps"
 quotes records_dropped__steps_say_so "120 records are missing"
 
