@@ -222,6 +222,7 @@ static void describe(const struct rwkvmon_stream *s, const struct rwkvmon_step *
 	r->details = NULL;
 	r->sampled_every = s->mon->budget.stride;
 	r->batch_size = step->batch_size;
+	r->finish = 0; /* rwkvmon_finished says that */
 	r->ordinal = s->records + 1;
 	r->layer_norm = NULL;
 	r->n_layer_norm = 0;
