@@ -22,7 +22,8 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 	a->times = malloc(sizeof *a->times);
 	if (a->times)
 		time_breakdown_open(a->times);
-	if (!gathering_open(&a->gather, &a->opts) || (opts->session && !a->own_session) || !a->times) {
+	if (!gathering_open(&a->gather, &a->opts) || (opts->session && !a->own_session) || !a->times ||
+	    a->times->failed) {
 		analyze_close(a);
 		return err_set(err, ERR_NOMEM, "no memory for the analysis");
 	}

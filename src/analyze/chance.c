@@ -1,8 +1,9 @@
 /* chance.c - chances of findings, and the bars that they must stay below. */
 #include "analyze/chance.h"
 
+#include "base/array.h"
+
 #include <math.h>
-#include <stdlib.h>
 
 /* Share of healthy fleets in which any instance is named for what it shows by chance. */
 static const double FALSE_FLEETS = 0.05;
@@ -21,13 +22,6 @@ bool chances_count(const struct chances *c, const double bar[ANSWER_COUNT])
 	return false;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static double bar_of(const struct chances *c, size_t n, enum answer_id a, double *scratch)
 {
 	const double alone = FALSE_FLEETS / BY_CHANCE / (double)n;
@@ -36,8 +30,7 @@ static double bar_of(const struct chances *c, size_t n, enum answer_id a, double
 	for (size_t i = 0; i < n; i++)
 		if (c[i].of[a] < 1)
 			scratch[found++] = c[i].of[a];
-	if (found)
-		qsort(scratch, found, sizeof *scratch, by_size);
+	sort_doubles(scratch, found);
 	for (size_t k = 1; k <= found; k++)
 		count = scratch[k - 1] < (double)k * alone ? k : count;
 	return (double)count * alone;

@@ -22,18 +22,19 @@ static void say_live(struct walk *w, enum alarm_type type)
 		say(w, E_LIVE_ALARM, alarm_specs[type].id, (double)live(w, type), NAN, NAN, NAN);
 }
 
-/* What a learned rule says of a healthy log now and then: its content changed. */
-static enum grade by_rule(struct walk *w, enum grade grade)
+/* What a learned rule says of a healthy log now and then: its content changed. The more records beyond the `usual`
+ * share of them, the seldomer; what is sure is a fact. */
+static enum grade by_rule(struct walk *w, enum grade grade, double pct, double usual)
 {
-	return unless_chance(w, grade, limit_of(T_RULE_CHANCE));
+	return grade == SURE ? SURE : unless_chance(w, grade, limit_of(T_RULE_CHANCE) * pow(fmin(usual / pct, 1), 3));
 }
 
-/* Texts whose levels are no consequence of each other: sequences, or so many tokens of a single one. */
+/* Texts whose levels are no consequence of each other: sequences, or so many tokens of one. */
 static double independent_texts(const struct walk *w)
 {
 	enum { REMEMBERED = 100 };
 
-	return w->p->prompts > 1 ? (double)w->p->prompts : (double)w->p->steps / REMEMBERED;
+	return fmax((double)w->p->prompts, (double)w->p->steps / REMEMBERED);
 }
 
 /* The entropy of a random choice. */
@@ -48,9 +49,9 @@ static enum grade broken(struct walk *w, bool fp16)
 {
 	const struct summary *logits = &w->f->metric[M_NONFINITE_LOGITS], *state = &w->f->metric[M_NONFINITE_STATE];
 	double all = (logits->max > 0 ? (double)logits->count : 0) + (state->max > 0 ? (double)state->count : 0);
-	const char *first = state->max > 0 || state->nonfinite     ? "state"
-			    : logits->max > 0 || logits->nonfinite ? "logits"
-								   : NULL;
+	const char *what = state->max > 0 || state->nonfinite     ? "state"
+			   : logits->max > 0 || logits->nonfinite ? "logits"
+								  : NULL;
 	bool looked = false;
 
 	for (int m = 0; m < METRIC_COUNT; m++) {
@@ -59,7 +60,7 @@ static enum grade broken(struct walk *w, bool fp16)
 		if (metric_specs[m].group != METRIC_ACCURACY) /* a NaN of a clock or a sensor is not the model's */
 			continue;
 		all += (double)s->nonfinite;
-		first = first || !s->nonfinite ? first : metric_specs[m].id;
+		what = what || !s->nonfinite ? what : metric_specs[m].id;
 		looked |= s->count > 0;
 	}
 	if (all <= 0 && !live(w, ALARM_NON_FINITE)) {
@@ -71,7 +72,7 @@ static enum grade broken(struct walk *w, bool fp16)
 	if (fp16 != w->x->fp16 || (all > 0 && w->p->steps && !w->p->nonfinite)) /* or they are of another part */
 		return NO;
 	if (all > 0)
-		say(w, E_NONFINITE, first, all, NAN, NAN, NAN);
+		say(w, E_NONFINITE, what, w->p->steps ? (double)w->p->nonfinite : all, NAN, NAN, NAN);
 	say_live(w, ALARM_NON_FINITE);
 	say(w, E_STRATEGY, w->x->strategy, NAN, NAN, NAN, NAN);
 	return *w->x->strategy ? SURE : LIKELY;
@@ -143,7 +144,8 @@ enum grade test_JUMPED(struct walk *w)
 		say2(w, E_JUMPS, fmax(falls, alarms), similarity->min);
 	say_live(w, ALARM_STATE_DIVERGENCE);
 	grade = more(grade, graded(alarms, T_ALARMED_JUMPS));
-	grade = more(grade, by_rule(w, graded(falls >= limit_of(T_JUMPS) ? pct : 0, T_JUMPS_PCT)));
+	grade = more(grade,
+		     by_rule(w, graded(falls >= limit_of(T_JUMPS) ? pct : 0, T_JUMPS_PCT), pct, limit_of(T_JUMPS_PCT)));
 	if (deepest_drop(w->f) < limit_of(T_JUMP_DEEP))
 		grade = more(grade, graded(falls, T_DEEP_JUMPS));
 	return grade || similarity->count ? grade : UNKNOWN;
@@ -200,15 +202,16 @@ static enum grade nearly_repeats(struct walk *w)
 static enum grade repetition_rises(struct walk *w)
 {
 	const struct growth *g = &w->x->repetition;
+	enum grade grade;
 
 	if (!g->known)
 		return NO;
 	say2(w, E_REPETITION_RISE, g->from, g->to);
-	return g->rises >= limit_of(T_REPETITION_STEADY) && g->goes_on >= limit_of(T_REPETITION_GOES_ON) &&
-			       g->steepest <= limit_of(T_REPETITION_STEEP)
-		       ? unless_chance(w, graded(g->to - g->from, T_REPETITION_RISE),
-				       chance_of_order(independent_texts(w)))
-		       : NO;
+	if (g->rises < limit_of(T_REPETITION_STEADY) || g->goes_on < limit_of(T_REPETITION_GOES_ON) ||
+	    g->steepest > limit_of(T_REPETITION_STEEP))
+		return NO;
+	grade = graded(g->to - g->from, T_REPETITION_RISE);
+	return grade == SURE ? SURE : unless_chance(w, grade, chance_of_order(independent_texts(w)));
 }
 
 /* It repeats more than tables do, and far more than the other text, and the model does not doubt it. Logs that do not
@@ -281,7 +284,7 @@ static enum grade rules_say_so(struct walk *w)
 	if (w->opts->rules_are_own || strcmp(w->f->rule_set, "default") != 0 || pct < limit_of(T_RULE_PCT))
 		return NO;
 	say(w, E_RULE_BROKEN, alarm_specs[ALARM_MODE_COLLAPSE].id, pct, NAN, NAN, NAN);
-	return by_rule(w, LIKELY);
+	return by_rule(w, LIKELY, pct, limit_of(T_RULE_PCT));
 }
 
 enum grade test_COLLAPSES(struct walk *w)
@@ -537,7 +540,7 @@ static enum grade rules_broken(struct walk *w)
 	if (most == ALARM_TYPE_COUNT)
 		return NO;
 	say(w, E_RULE_BROKEN, alarm_specs[most].id, violated_pct(w, most), NAN, NAN, NAN);
-	return w->opts->rules_are_own ? SURE : by_rule(w, LIKELY);
+	return w->opts->rules_are_own ? SURE : by_rule(w, LIKELY, violated_pct(w, most), limit_of(T_RULE_PCT));
 }
 
 enum grade test_ALARMED(struct walk *w)

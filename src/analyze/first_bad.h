@@ -12,9 +12,9 @@
 void first_bad_note(struct first_bad *f, enum alarm_type type, const struct record *rec, uint64_t token);
 void first_bad_merge(struct first_bad *into, const struct first_bad *from);
 
-/* [hot] Notes the step when its logits or state hold NaN or Inf, or it was written with such values. */
-/* The model put out NaN or Inf in that step. */
+/* [hot] Does the step say that the model put out NaN or Inf: by a count of them, or in a metric of its output? */
 bool nonfinite_at(const struct columns *c, size_t row);
+/* Notes such a step. */
 void first_bad_nonfinite(struct first_bad *f, const struct columns *c, size_t row, const struct record *rec);
 
 /* Is it a type from which a sequence does not recover by itself? Only those count as a first bad step. */

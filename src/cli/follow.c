@@ -359,16 +359,15 @@ static void settle_copy(struct follow *f, struct known *k)
 {
 	const int ours = open(k->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	const int theirs = open(k->twin->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	enum texts_relation is = TEXTS_FIRST_IN_IT;
+	const bool both = ours >= 0 && theirs >= 0;
+	enum texts_relation is = both ? texts_compare(ours, theirs) : TEXTS_DIFFER;
 
-	if (ours >= 0 && theirs >= 0)
-		is = texts_compare(ours, theirs);
 	if (ours >= 0)
 		close(ours);
 	if (theirs >= 0)
 		close(theirs);
-	if (!is_read(k->twin))
-		return; /* it may have been truncated meanwhile */
+	if (!both || !is_read(k->twin))
+		return; /* one is gone, or was truncated: the next look decides */
 	k->is_copy = is == TEXTS_FIRST_IN_IT;
 	if (is == TEXTS_SECOND_IN_IT)
 		known_part(k);

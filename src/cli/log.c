@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/tell.h"
 #include "read/read.h"
+#include "read/sources.h"
 #include "report/terminal.h"
 #include "spec/skipped.h"
 #include "spec/text.h"
@@ -226,27 +227,14 @@ static void check_block(struct checking *c, struct record_decoder *d, const stru
 		note(c, LINE_LOST, b->name, *line, "became shorter while it was read");
 }
 
-static enum line_kind kind_of_left_out(const char *reason)
-{
-	static const enum skipped_id harmless[] = { SKIPPED_FILE_TWICE, SKIPPED_FILE_COPY, SKIPPED_FOLDER,
-						    SKIPPED_FOLDERS };
-
-	for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
-		if (!strcmp(reason, skipped_specs[harmless[i]].text[LANG_EN]))
-			return LINE_LEFT_OUT;
-	return LINE_LOST;
-}
-
-/* Before the first line. Of those that are not listed, which are the last found, it is only known how many. */
+/* Before the first line. Of those that are not listed it is only known how many are needless. */
 static void note_left_out(struct checking *c, const struct input_stats *in)
 {
-	enum line_kind kind = LINE_LOST;
-
-	for (size_t i = 0; i < in->n_skipped; i++) {
-		kind = kind_of_left_out(in->skipped[i].reason);
-		note(c, kind, in->skipped[i].file, 0, in->skipped[i].reason);
-	}
-	c->count[kind] += in->skipped_lines - in->n_skipped;
+	for (size_t i = 0; i < in->n_skipped; i++)
+		note(c, source_is_needless(in->skipped[i].reason) ? LINE_LEFT_OUT : LINE_LOST, in->skipped[i].file, 0,
+		     in->skipped[i].reason);
+	c->count[LINE_LEFT_OUT] = in->needless;
+	c->count[LINE_LOST] = in->skipped_lines - in->needless;
 }
 
 static int read_all(struct checking *c, struct reader *reader, struct err *err)

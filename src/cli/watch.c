@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LOGS_MAX = 64, ROWS = 24, COLUMNS = 80, KEY_MS = 100 };
@@ -317,7 +318,10 @@ static int choose_logs(const char **out, size_t *n, const struct options *opts, 
 	in = read_input(reader);
 	for (size_t i = 0; i < opts->n_arguments; i++) {
 		const char *name = opts->argument[i];
-		const bool left_out = is_skipped(name, in) && !is_listed(name, in->files, in->n_files);
+		struct stat st;
+		const bool is_file =
+			!stat(name, &st) && S_ISREG(st.st_mode); /* of files, not all that are skipped are listed */
+		const bool left_out = (is_file || is_skipped(name, in)) && !is_listed(name, in->files, in->n_files);
 
 		if (!left_out && !is_listed(name, out, *n))
 			out[(*n)++] = name;

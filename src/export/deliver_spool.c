@@ -74,7 +74,8 @@ bool spool_is_foreign(const char *path)
 {
 	struct buf text = { 0 };
 	int fd = open_locked(path, false);
-	bool foreign = fd >= 0 ? !read_all(fd, &text) && !is_spool(buf_slice(&text)) : errno == EINVAL;
+	bool foreign = fd >= 0 ? !read_all(fd, &text) && !is_spool(buf_slice(&text))
+			       : errno == EINVAL || errno == EISDIR || errno == ELOOP;
 
 	if (fd >= 0)
 		close(fd);

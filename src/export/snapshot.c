@@ -119,7 +119,7 @@ static void sum_up(struct group *into, const struct group *from)
 /* Its counts go on in "other". */
 static void retire_group(struct exporter *e, size_t i)
 {
-	struct group *other = other_group(e);
+	struct group *other = e->group[i] ? other_group(e) : NULL; /* without memory the place stayed empty */
 
 	for (size_t k = 0; k < LIVE_SESSIONS_MAX; k++)
 		if (e->session[k].group == e->group[i])

@@ -233,6 +233,7 @@ static void list_left_out(struct reader *r)
 
 		list_lost(&r->input, l->file, 0, l->reason);
 	}
+	r->input.needless = s->n_needless;
 }
 
 int read_open(struct reader **out, const char *const *paths, size_t n, const struct read_options *opts, struct err *err)

@@ -82,10 +82,22 @@ static int cannot_open(const char *path, int os_errno, struct err *err)
 	return rc;
 }
 
+/* Files that are read under another name, and folders that nobody asked for: nothing is lost. */
+static const enum skipped_id needless[] = { SKIPPED_FILE_TWICE, SKIPPED_FILE_COPY, SKIPPED_FOLDER, SKIPPED_FOLDERS };
+
+bool source_is_needless(const char *reason)
+{
+	for (size_t i = 0; i < sizeof needless / sizeof *needless; i++)
+		if (!strcmp(reason, skipped_specs[needless[i]].text[LANG_EN]))
+			return true;
+	return false;
+}
+
 static int leave_out(struct sources *s, const char *path, enum skipped_id why, struct err *err)
 {
 	struct skipped_line *at = &s->left_out[s->n_left_out];
 
+	s->n_needless += source_is_needless(skipped_specs[why].text[LANG_EN]);
 	if (s->n_left_out++ >= INPUT_SKIPPED_MAX)
 		return 0;
 	*at = (struct skipped_line){ arena_copy(&s->arena, slice_of(path)), 0, skipped_specs[why].text[LANG_EN] };
@@ -400,7 +412,7 @@ static int add_entry(struct sources *s, const char *dir, const char *name, bool 
 }
 
 /* Takes back the files that this reading of the directory added. */
-static void forget(struct sources *s, size_t n, size_t n_left_out, uint64_t total_bytes)
+static void forget(struct sources *s, size_t n, size_t n_left_out, size_t n_needless, uint64_t total_bytes)
 {
 	while (s->n > n) {
 		struct source *last = &s->file[--s->n];
@@ -411,6 +423,7 @@ static void forget(struct sources *s, size_t n, size_t n_left_out, uint64_t tota
 		}
 	}
 	s->n_left_out = n_left_out;
+	s->n_needless = n_needless;
 	s->total_bytes = total_bytes;
 	index_all(s);
 }
@@ -539,13 +552,13 @@ static int nothing_in(const struct sources *s, const char *dir, size_t n_left_ou
 /* A directory in which files are renamed meanwhile may show a file twice or not at all: it is looked at again. */
 static int add_directory(struct sources *s, const char *dir, struct err *err)
 {
-	size_t n = s->n, n_left_out = s->n_left_out, n_again = s->n_again;
+	size_t n = s->n, n_left_out = s->n_left_out, n_needless = s->n_needless, n_again = s->n_again;
 	uint64_t total_bytes = s->total_bytes;
 	bool changed = true;
 	int rc = 0;
 
 	for (int look = 0; changed && !rc && look < LOOKS_MAX; look++) {
-		forget(s, n, n_left_out, total_bytes);
+		forget(s, n, n_left_out, n_needless, total_bytes);
 		rc = look_into(s, dir, &changed, err);
 	}
 	if (!rc)

@@ -50,6 +50,7 @@ struct sources {
 	unsigned how;
 	struct skipped_line left_out[INPUT_SKIPPED_MAX]; /* the first of them; line 0 */
 	size_t n_left_out;                               /* all */
+	size_t n_needless;                               /* of these: nothing is lost */
 };
 
 enum sources_how {
@@ -63,5 +64,7 @@ void sources_free(struct sources *s);
 /* Is it what a directory's logs are called: *.log, *.jsonl, *.ndjson, and what rotation and compression make of them?
  */
 bool source_is_log(const char *name);
+/* Of a reason (English) for which a file or folder is left out: is nothing lost by it? */
+bool source_is_needless(const char *reason);
 
 #endif

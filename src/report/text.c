@@ -185,6 +185,7 @@ static void put_nonfinite(struct term *t, const struct findings *f)
 	if (list.used) {
 		text_fill(&line, t->lang, TEXT_TERM_NONFINITE, buf_text(&list));
 		term_wrap(t, TINT_DIM, buf_text(&line), INDENT);
+		term_newline(t);
 	}
 	buf_free_into(&list, t->out);
 	buf_free_into(&line, t->out);

@@ -142,7 +142,7 @@ static int read_v6(const struct reading *r, struct decay_layer *l)
 {
 	const struct tensor *ranks = find(r, "time_maa_w1");
 	size_t rank = ranks && ranks->n_dims == 2 ? ranks->shape[1] / MIXES : 0;
-	int rc = read_vector(r, "time_maa_w", 0, &l->mix);
+	int rc = read_vector(r, "time_maa_w", r->at ? r->d->width : 0, &l->mix);
 
 	if (rc)
 		return rc;

@@ -2,8 +2,9 @@
  * decay depends on the token, from the token-shift vectors before and after a call of one token.
  *
  * Ownership  decays_open creates, decays_close destroys; nothing of the file stays open. What is kept are the decay's
- * own weights: about 1 % of an fp16 file in RWKV-6 and 7, much less before. Threads    decays_now uses memory of `d`:
- * one thread at a time. Errors     those of tensor_file_open; -ERR_SHAPE, -ERR_NOMEM.
+ *            own weights: about 1 % of an fp16 file in RWKV-6 and 7, much less before.
+ * Threads    decays_now uses memory of `d`: one thread at a time.
+ * Errors     those of tensor_file_open; -ERR_SHAPE, -ERR_NOMEM.
  */
 #ifndef RWKVMON_RUNTIME_DECAY_H
 #define RWKVMON_RUNTIME_DECAY_H

@@ -40,6 +40,12 @@ says 0 '"fine":303,' "$rwkvmon" log check logs --json
 says 0 "logs/older/deep:0: left out: a folder with logs in it" "$rwkvmon" log check logs --lang en
 says 0 "left out: the same file as one before" "$rwkvmon" log check whole.log whole.log --lang en
 says 0 "a.log.gz:0: left out: $copy" "$rwkvmon" log check logs/a.log logs/a.log.gz --lang en
+mkdir many
+cp whole.log many/a.log
+for i in $(seq 100 150); do cp whole.log many/b$i.log; done
+says 0 '"lost":0,"missing":0,"sessions":1,"unnumbered":0,"left_out":51' "$rwkvmon" log check many --json
+mkfifo many/zz.log
+says 1 '"lost":1,"missing":0,"sessions":1,"unnumbered":0,"left_out":51' "$rwkvmon" log check many --json
 says 3 "logs/older/deep: a folder with logs in it" "$rwkvmon" analyze logs/older
 says 0 "2 sessions" "$rwkvmon" analyze --lang en logs logs/older/deep
 says 4 "logs/a.log.gz: left out: $copy" "$rwkvmon" ship logs --to http://127.0.0.1:1 --once --spool spool
