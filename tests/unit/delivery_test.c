@@ -333,12 +333,38 @@ static void what_waits_waits_on(void **state)
 		assert_int_equal(lines_of(spool), i + 1);
 	}
 	assert_int_equal(unlink(spool), 0);
-	assert_int_equal(symlink("/etc/hostname", spool), 0); /* never through a link */
 	d = open_it(spool, "file+", file);
+	assert_int_equal(symlink("/etc/hostname", spool), 0); /* never through a link */
 	raise_severe(d, 0, "critical");
 	assert_int_equal(deliver_close(d, 10000, why, sizeof why), 1);
 	assert_null(strstr(why, "next start"));
 	assert_non_null(strstr(why, "(critical: 1, which could not be kept in "));
+}
+
+/* A link, a directory, a file of somebody else: refused before anything is sent, and left as it is. */
+static void what_is_no_spool_is_refused(void **state)
+{
+	char path[256];
+	const struct deliver_config cfg = { .to = (const char *const[]){ "file+/dev/null", NULL },
+					    .spool = path,
+					    .clock = &clock_system };
+	struct deliver *d;
+	struct err err;
+	FILE *f;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s", in_dir("a_link"));
+	assert_int_equal(symlink("/etc/hostname", path), 0);
+	assert_int_equal(deliver_open(&d, &cfg, &err), -ERR_USAGE);
+	snprintf(path, sizeof path, "%s", in_dir("a_folder"));
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(deliver_open(&d, &cfg, &err), -ERR_USAGE);
+	assert_int_equal(rmdir(path), 0);
+	snprintf(path, sizeof path, "%s", in_dir("a_text"));
+	f = fopen(path, "w");
+	assert_true(f && fputs("my thesis\n", f) > 0 && !fclose(f));
+	assert_int_equal(deliver_open(&d, &cfg, &err), -ERR_USAGE);
+	assert_int_equal(lines_of(path), 1);
 }
 
 int main(void)
@@ -348,6 +374,7 @@ int main(void)
 		cmocka_unit_test(commands_leave_no_zombies),
 		cmocka_unit_test(commands_leave_nothing_running),
 		cmocka_unit_test(what_is_lost_is_counted),
+		cmocka_unit_test(what_is_no_spool_is_refused),
 		cmocka_unit_test(a_file_that_breaks_is_told),
 		cmocka_unit_test(bad_configurations_are_refused),
 		cmocka_unit_test(critical_alarms_wait_for_the_next_start),
