@@ -541,7 +541,7 @@ static bool fill_judgement(struct findings *f, const struct diagnose_options *op
 	struct judgement *j = arena_alloc(&f->arena, 1, sizeof *j);
 
 	f->judgement = j;
-	return j && judge_findings(j, f, opts);
+	return j && judge_findings(j, f, opts) && instances_speak(f, j, opts);
 }
 
 void analyze_page(struct analysis *a, size_t from, size_t most)

@@ -498,6 +498,42 @@ bool instances_judge(struct findings *f, struct diagnose_options *opts)
 	return fine;
 }
 
+/* The first of those with the severest verdict; NULL: no instance is in trouble. */
+static struct instance_findings *worst_off(struct findings *f)
+{
+	struct instance_findings *worst = NULL;
+
+	for (size_t i = 0; i < f->n_instances; i++) {
+		struct instance_findings *in = &f->instance[i];
+
+		if (cause_is_bad(cause_specs[in->cause].kind) && (!worst || in->verdict > worst->verdict))
+			worst = in;
+	}
+	return worst;
+}
+
+bool instances_speak(struct findings *f, struct judgement *whole, const struct diagnose_options *opts)
+{
+	const enum cause_id cause = whole->diagnosis.cause;
+	const bool explained = cause_is_bad(cause_specs[cause].kind) && cause != CAUSE_ALARM;
+	struct instance_findings *worst = explained || f->n_instances < 2 ? NULL : worst_off(f);
+	struct view *view = worst ? arena_alloc(&f->arena, 1, sizeof *view) : NULL; /* what it says points into it */
+	struct judgement *own = worst ? arena_alloc(&f->arena, 1, sizeof *own) : NULL;
+
+	if (!worst)
+		return true;
+	if (!view || !own)
+		return false;
+	view_of(view, f, worst);
+	if (!judge_findings(own, &view->f, opts))
+		return false;
+	if (!cause_is_bad(cause_specs[own->diagnosis.cause].kind))
+		return true;
+	*whole = *own;
+	whole->instance = whole->diagnosis.instance = worst->instance;
+	return true;
+}
+
 /* --- its course ------------------------------------------------------------------------------- */
 
 /* Decode calls of one slice of the log's time: logarithms of their milliseconds per token. */

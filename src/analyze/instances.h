@@ -33,6 +33,10 @@ bool instances_pace(struct findings *f, const struct diagnose_options *opts);
  * as the findings: of one alone it stays as it is. False when memory is out. */
 bool instances_judge(struct findings *f, struct diagnose_options *opts);
 
+/* Where the whole log shows no trouble, or none that it explains, and one of several instances is in trouble, the
+ * whole's judgement becomes that of the worst. False when memory is out. */
+bool instances_speak(struct findings *f, struct judgement *whole, const struct diagnose_options *opts);
+
 /* An only one has the verdict of the findings. */
 void instance_judge_alone(struct findings *f);
 

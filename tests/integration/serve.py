@@ -239,9 +239,12 @@ def check_flat(curve):
     check(len(curve) > 2, "too few measurements to tell growth", curve)
     check(last[1] <= first[1] and last[2] <= first[2] + 8, "threads or descriptors grow:", first, last)
     full = [c for c in curve if c[0] >= FULL]
-    if full:
+    if len(full) > 1:
         check(last[3] <= 1.1 * full[0][3] + 4096, "memory grows: KiB", full[0], last)
-    elif "RWKVMON_FEWER" not in os.environ:  # a sanitizer's is its own
+        return
+    if last[0] > 1000:  # asked for by somebody who looks at memory
+        skipped("serve_test: memory that no longer grows: it takes more than %d runs (RWKVMON_RUNS)" % FULL)
+    if "RWKVMON_FEWER" not in os.environ:  # a sanitizer's is its own
         check(last[3] <= first[3] + RUN_KIB * (last[0] - first[0]), "memory grows: KiB", first, last)
 
 
