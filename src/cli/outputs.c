@@ -3,11 +3,12 @@
 
 #include "read/sources.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { OUTPUTS = 9, INPUTS = 10 };
+enum { OUTPUTS = 9, LATE = 6, INPUTS = 10 }; /* the first ones are written when all else is done */
 
 static const char file_receiver[] = "file+"; /* of --alarm-to */
 
@@ -100,6 +101,16 @@ static int check(const struct options *opts, const struct named *out, const stru
 	return err_hint(err, "name another file for the result");
 }
 
+/* Found out before the work, not after it. */
+static int check_folder(const struct named *out, struct err *err)
+{
+	struct stat folder;
+
+	if (!stat_parent(out->path, &folder))
+		return err_set_os(err, ERR_WRITE, errno, "%s: cannot be created", out->path);
+	return S_ISDIR(folder.st_mode) ? 0 : err_set_os(err, ERR_WRITE, ENOTDIR, "%s: cannot be created", out->path);
+}
+
 static const char *unless_none(const char *path)
 {
 	return path && strcmp(path, "none") != 0 ? path : NULL;
@@ -128,8 +139,12 @@ int outputs_check(const struct options *opts, struct err *err)
 	int rc = 0;
 
 	list_outputs(opts, out);
-	for (size_t i = 0; !rc && i < OUTPUTS; i++)
-		rc = out[i].path && *out[i].path ? check(opts, &out[i], out, i, err) : 0;
+	for (size_t i = 0; !rc && i < OUTPUTS; i++) {
+		if (!out[i].path || !*out[i].path)
+			continue;
+		rc = check(opts, &out[i], out, i, err);
+		rc = !rc && i < LATE ? check_folder(&out[i], err) : rc;
+	}
 	for (size_t i = 0; !rc && i < opts->n_settings; i++) { /* several may append to one file */
 		const struct option_setting *s = &opts->setting[i];
 		const struct named to = { "alarm-to", s->value + strlen(file_receiver) };

@@ -1,6 +1,7 @@
 /* outputs.h - keeps a command from writing over what it reads, and two results into one file.
  *
- * Errors  ERR_USAGE names the option and the file; nothing was opened or written.
+ * Errors  ERR_USAGE names the option and the file, ERR_WRITE a result whose folder is not there; nothing was opened or
+ *         written.
  */
 #ifndef RWKVMON_CLI_OUTPUTS_H
 #define RWKVMON_CLI_OUTPUTS_H

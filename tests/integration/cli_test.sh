@@ -457,6 +457,12 @@ expect "analyze as HTML" 0 "" "$rwkvmon" analyze "$dir/a.log" --format html -o "
 [ "$(wc -c <"$dir/r.html")" -lt 2000000 ] && pass || fail "the report is larger than 2 MB"
 grep -qiE '(src|href)="?https?:' "$dir/r.html" && fail "the report points outside" || pass
 expect "report to a place that cannot be written" 4 "cannot be" "$rwkvmon" analyze "$dir/a.log" --format html -o "$dir/none/r.html"
+# A folder that is not there is found before the work.
+for option in "--save-state $dir/none/s" "--save-state $dir/a.log/s"; do
+	expect "state to a place that cannot be written" 4 "cannot be created" "$rwkvmon" run --prompt x --tokens 3 --log none $option
+	"$rwkvmon" run --prompt x --tokens 3 --log none $option 2>/dev/null | grep -q . && fail "text was generated: $option" || pass
+done
+expect "settings to a place that cannot be written" 4 "cannot be created" "$rwkvmon" tune -o "$dir/none/t.yaml"
 # No result goes over what is read, or over another result.
 kept() { # COMMAND...: refused, and the file is as it was
 	expect "over its own input: $*" 2 "is read by this command" "$rwkvmon" "$@"

@@ -137,7 +137,8 @@ static void documents_are_no_conversation(void **state)
 			struct history h;
 
 			for (uint32_t i = 0; i < n; i++)
-				seen[i] = (struct exchange){ document(kind, i, n, &seed), draw(&seed, 20, 160), false };
+				seen[i] = (struct exchange){ document((enum documents)kind, i, n, &seed),
+							     draw(&seed, 20, 160), false };
 			history_of(&h, seen, n);
 			taken += h.likelihood > LIMIT;
 		}
