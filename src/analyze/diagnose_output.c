@@ -121,7 +121,8 @@ static double deepest_drop(const struct findings *f)
  * on. */
 static bool is_stuck(const struct summary *similarity)
 {
-	return (double)similarity->count >= limit_of(T_OUTPUT_TOKENS) && (similarity->min >= 1 || similarity->max <= 0);
+	return (double)similarity->count >= limit_of(T_OUTPUT_TOKENS) && similarity->min == similarity->max &&
+	       (similarity->min >= 1 || similarity->max <= 0);
 }
 
 /* A single drop of similarity may come from a control token; a state with a different norm is a different state. */
@@ -129,7 +130,8 @@ enum grade test_JUMPED(struct walk *w)
 {
 	const struct summary *similarity = &w->f->metric[M_STATE_SIMILARITY];
 	const struct summary *decoded = &w->f->phase[PHASE_DECODE][M_STATE_SIMILARITY];
-	const struct summary *decode = decoded->count ? decoded : similarity; /* phases are not always known */
+	const bool phases = decoded->count || w->f->phase[PHASE_PREFILL][M_STATE_SIMILARITY].count;
+	const struct summary *decode = phases ? decoded : similarity; /* they are not always known */
 	double alarms = (double)live(w, ALARM_STATE_DIVERGENCE),
 	       falls = (double)w->f->anomaly_by_type[ALARM_STATE_DIVERGENCE],
 	       pct = violated_pct(w, ALARM_STATE_DIVERGENCE);

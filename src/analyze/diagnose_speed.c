@@ -24,11 +24,14 @@ static bool any_alarm(const struct walk *w)
 
 /* Half of the tokens or more took no time, or less, or longer than any run lasts: the clock, or what was made of it, is
  * wrong, and nothing can be said of times. */
-static bool is_impossible(const struct summary *ms)
+static bool is_impossible(const struct walk *w)
 {
 	enum { LONGEST_MS = 1000000000 };
+	const struct summary *ms = &w->f->metric[M_TOKEN_LATENCY_MS];
+	const struct time_part *p = w->p;
 
-	return ms->count && (ms->max <= 0 || ms->p50 < 0 || ms->p50 >= LONGEST_MS);
+	return (ms->count && (ms->max <= 0 || ms->p50 < 0 || ms->p50 >= LONGEST_MS)) ||
+	       (p->decode_calls + p->prefill_calls && p->decode_ms + p->prefill_ms <= 0);
 }
 
 enum grade test_TOO_FEW(struct walk *w)
@@ -36,21 +39,21 @@ enum grade test_TOO_FEW(struct walk *w)
 	const struct summary *latency = &w->f->metric[M_TOKEN_LATENCY_MS];
 	const struct time_breakdown *t = w->f->time_breakdown;
 	const uint64_t steps = w->p->decode_calls + w->p->prefill_calls;
+	const bool impossible = is_impossible(w);
 	size_t parts = 0;
 
 	for (size_t i = 0; t && i < t->n_parts; i++)
 		parts += t->part[i].steps > 0;
-	if (is_impossible(latency)) {
+	if (impossible)
 		say2(w, E_IMPOSSIBLE, latency->min, latency->max);
-		return SURE;
-	}
-	if (steps && parts > 1)
+	else if (steps && parts > 1)
 		say3(w, E_STEPS_EACH, (double)parts, (double)steps, limit_of(T_STEPS));
 	else
 		say2(w, E_STEPS, (double)steps, limit_of(T_STEPS));
 	if (!steps)
 		miss(w, E_WANT_STEPS);
-	return timed(w) || any_alarm(w) || (w->opts->rules_are_own && w->f->anomaly_records) ? NO : SURE;
+	return (timed(w) && !impossible) || any_alarm(w) || (w->opts->rules_are_own && w->f->anomaly_records) ? NO
+													      : SURE;
 }
 
 enum grade test_ENOUGH_YES(struct walk *w)

@@ -288,7 +288,8 @@ size_t history_fed_anew(struct exchange *to, const struct exchange *e, size_t n)
 	for (size_t i = 0; i < n; i++)
 		begun += !e[i].goes_on;
 	if (begun < 2) {
-		memcpy(to, e, n * sizeof *e);
+		if (n)
+			memcpy(to, e, n * sizeof *e);
 		return n;
 	}
 	for (size_t i = 0, at = 0; i < n; i++)

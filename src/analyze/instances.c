@@ -337,6 +337,8 @@ static void view_of(struct view *v, const struct findings *f, struct instance_fi
 		.collapse = e->collapse,
 		.rule_set = f->rule_set,
 		.anomaly_records = e->tally.violating,
+		.anomaly_critical = e->tally.critical,
+		.live_critical = e->tally.live_critical,
 		.dropped = e->tally.dropped,
 		.event = v->event,
 		.time_breakdown = &v->times,
@@ -512,6 +514,24 @@ static struct instance_findings *worst_off(struct findings *f)
 	return worst;
 }
 
+/* What the sums of the whole log show is said of the first part that was looked at; whose it is, its own sums show. */
+static void name_rightly(const struct findings *f, struct judgement *whole)
+{
+	const struct instance_findings *has = NULL;
+
+	for (size_t i = 0; i < f->n_instances && *whole->instance; i++) {
+		const struct instance_findings *in = &f->instance[i];
+
+		if (in->cause != whole->diagnosis.cause)
+			continue;
+		if (!strcmp(in->instance, whole->instance))
+			return;
+		has = has && has->verdict >= in->verdict ? has : in;
+	}
+	if (has)
+		whole->instance = whole->diagnosis.instance = has->instance;
+}
+
 bool instances_speak(struct findings *f, struct judgement *whole, const struct diagnose_options *opts)
 {
 	const enum cause_id cause = whole->diagnosis.cause;
@@ -520,6 +540,8 @@ bool instances_speak(struct findings *f, struct judgement *whole, const struct d
 	struct view *view = worst ? arena_alloc(&f->arena, 1, sizeof *view) : NULL; /* what it says points into it */
 	struct judgement *own = worst ? arena_alloc(&f->arena, 1, sizeof *own) : NULL;
 
+	if (explained)
+		name_rightly(f, whole);
 	if (!worst)
 		return true;
 	if (!view || !own)
@@ -529,6 +551,7 @@ bool instances_speak(struct findings *f, struct judgement *whole, const struct d
 		return false;
 	if (!cause_is_bad(cause_specs[own->diagnosis.cause].kind))
 		return true;
+	own->verdict = own->verdict > whole->verdict ? own->verdict : whole->verdict;
 	*whole = *own;
 	whole->instance = whole->diagnosis.instance = worst->instance;
 	return true;

@@ -220,6 +220,7 @@ static void count_alarm(struct analysis *a, struct session *s, const struct reco
 		return;
 	a->live_alarms[type]++;
 	a->live_critical += is_critical(rec, type);
+	s->tally.live_critical += is_critical(rec, type);
 	s->tally.alarmed[type]++;
 	if (!s->tally.alarmed_us[type] || rec->time_us < s->tally.alarmed_us[type])
 		s->tally.alarmed_us[type] = rec->time_us;

@@ -49,6 +49,8 @@ void session_tally_add(struct session_tally *into, const struct session_tally *f
 {
 	into->violating += from->violating;
 	into->dropped += from->dropped;
+	into->critical += from->critical;
+	into->live_critical += from->live_critical;
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
 		into->violated[type] += from->violated[type];
 		into->alarmed[type] += from->alarmed[type];

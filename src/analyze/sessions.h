@@ -31,6 +31,7 @@ enum { SESSIONS_ACTIVE_MAX = PART_SESSIONS, SESSION_TEXT_MAX = 512, SESSIONS_RES
 struct session_tally {
 	uint64_t violating, violated[ALARM_TYPE_COUNT]; /* steps: of any type, of each */
 	uint64_t alarmed[ALARM_TYPE_COUNT], collapsed[COLLAPSE_KIND_COUNT], dropped;
+	uint64_t critical, live_critical;     /* steps that violate a critical rule; critical alarms of the log */
 	int64_t alarmed_us[ALARM_TYPE_COUNT]; /* the first of each; 0: no time is known */
 };
 

@@ -248,11 +248,14 @@ static struct session *listed(struct analysis *a, struct slice instance)
 void analyze_take_alarms(struct analysis *a, struct slice instance, enum alarm_type type, uint64_t n)
 {
 	struct session *s = listed(a, instance);
+	const uint64_t critical = alarm_specs[type].severity == SEVERITY_CRITICAL ? n : 0;
 
 	a->live_alarms[type] += n;
-	a->live_critical += alarm_specs[type].severity == SEVERITY_CRITICAL ? n : 0;
-	if (s)
+	a->live_critical += critical;
+	if (s) {
 		s->tally.alarmed[type] += n;
+		s->tally.live_critical += critical;
+	}
 }
 
 void analyze_take_device(struct analysis *a, struct slice instance, struct slice gpu, struct slice cpu)

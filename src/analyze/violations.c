@@ -60,6 +60,7 @@ static void count_found(struct analysis *a, struct session *s, const struct colu
 	}
 	a->violating += types != 0;
 	a->critical += critical;
+	s->tally.critical += critical;
 	s->tally.violating += types != 0;
 }
 

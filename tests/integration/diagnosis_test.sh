@@ -20,6 +20,7 @@ for log in "$cases"/*__*.log* "$dir"/*__*.log; do
 	fi
 	python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["verdict_text"])' "$dir/answer.json" >"$dir/$name.said" 2>/dev/null
 	python3 -c 'import json,sys; print([a["cause"] for a in json.load(open(sys.argv[1]))["also"]])' "$dir/answer.json" >"$dir/$name.also"
+	python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["instance"])' "$dir/answer.json" >"$dir/$name.at" 2>&1
 	python3 -c 'import json,sys; d = json.load(open(sys.argv[1])); print(d["fix"], d["gain"]["text"], d["gain"]["basis"])' "$dir/answer.json" >"$dir/$name.fix"
 	echo "$got" >>"$dir/seen"
 done
@@ -53,6 +54,10 @@ sys.exit(not e or any(x["severity"] == "critical" and x["limit"] < 9 for x in e)
 	fail "a critical event with the limit of a warning"
 verdict_is vram_above_plan__card_is_full critical
 verdict_is vram_above_plan__card_nearly_full attention
+
+# The instance that is named is the one that has it.
+grep -q '^h2:1$' "$dir/failed_requests__of_the_last_of_three_instances.log.at" && pass ||
+	fail "the instance: $(cat "$dir/failed_requests__of_the_last_of_three_instances.log.at")"
 
 # Of several causes that are true, the others are named, the worst first.
 [ "$(cat "$dir/non_finite__and_a_leak_and_other_load.log.also")" = "['state_leak', 'other_load']" ] && pass ||
