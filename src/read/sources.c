@@ -95,11 +95,14 @@ bool source_is_needless(const char *reason)
 
 static int leave_out(struct sources *s, const char *path, enum skipped_id why, struct err *err)
 {
-	struct skipped_line *at = &s->left_out[s->n_left_out];
+	struct skipped_line *at;
 
 	s->n_needless += source_is_needless(skipped_specs[why].text[LANG_EN]);
-	if (s->n_left_out++ >= INPUT_SKIPPED_MAX)
+	if (s->n_left_out >= INPUT_SKIPPED_MAX) {
+		s->n_left_out++;
 		return 0;
+	}
+	at = &s->left_out[s->n_left_out++];
 	*at = (struct skipped_line){ arena_copy(&s->arena, slice_of(path)), 0, skipped_specs[why].text[LANG_EN] };
 	return at->file ? 0 : no_memory(err);
 }
