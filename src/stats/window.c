@@ -56,34 +56,38 @@ static void put_three_bytes(uint8_t *v, int32_t value)
 /* Values from one place of the ring on. */
 static void get(const struct window *w, size_t from, double *out, size_t n)
 {
-	const int16_t *two = (const int16_t *)w->v + from;
-	const uint8_t *three = (const uint8_t *)w->v + THREE * from;
+	const uint8_t *v = w->v;
 	double scale = w->scale;
 
+	if (!n) /* there may be no memory yet */
+		return;
+	v += w->bytes * from;
 	if (w->bytes == sizeof *out)
-		memcpy(out, (const double *)w->v + from, n * sizeof *out);
+		memcpy(out, v, n * sizeof *out);
 	else if (w->bytes == THREE)
 		for (size_t i = 0; i < n; i++)
-			out[i] = (double)three_bytes(three + THREE * i) / scale;
+			out[i] = (double)three_bytes(v + THREE * i) / scale;
 	else
 		for (size_t i = 0; i < n; i++)
-			out[i] = (double)two[i] / scale;
+			out[i] = (double)((const int16_t *)w->v)[from + i] / scale;
 }
 
 static void put(const struct window *w, size_t from, const double *value, size_t n)
 {
-	int16_t *two = (int16_t *)w->v + from;
-	uint8_t *three = (uint8_t *)w->v + THREE * from;
+	uint8_t *v = w->v;
 	double scale = w->scale;
 
+	if (!n)
+		return;
+	v += w->bytes * from;
 	if (w->bytes == sizeof *value)
-		memcpy((double *)w->v + from, value, n * sizeof *value);
+		memcpy(v, value, n * sizeof *value);
 	else if (w->bytes == THREE)
 		for (size_t i = 0; i < n; i++)
-			put_three_bytes(three + THREE * i, (int32_t)whole_of(value[i] * scale));
+			put_three_bytes(v + THREE * i, (int32_t)whole_of(value[i] * scale));
 	else
 		for (size_t i = 0; i < n; i++)
-			two[i] = (int16_t)whole_of(value[i] * scale);
+			((int16_t *)w->v)[from + i] = (int16_t)whole_of(value[i] * scale);
 }
 
 /* The same values in more bytes; false: no memory, and they are gone. */
