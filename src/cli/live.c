@@ -119,6 +119,7 @@ struct live {
 	struct kept record[RECORDS_KEPT], alarm[ALARMS_KEPT];
 	uint64_t n_records, n_alarms; /* ever */
 	uint64_t taken;               /* calls of live_take that brought rows */
+	uint64_t verdict_taken;       /* as many when the exporter's verdict was made */
 	uint64_t tick;                /* from 1 */
 
 	/* About the rows being taken, as far as they were processed. */
@@ -214,11 +215,6 @@ void live_close(struct live *l)
 void live_conceal(struct live *l, bool conceal)
 {
 	l->conceal = conceal;
-}
-
-struct exporter *live_exporter(struct live *l)
-{
-	return l->exporter;
 }
 
 /* --- whose record it is --------------------------------------------------------------- */
@@ -874,6 +870,29 @@ bool live_findings(struct live *l, struct slice instance, struct live_page page,
 		out->failed = a != NULL;
 	pthread_mutex_unlock(&l->lock);
 	return a != NULL;
+}
+
+/* As of the last record: judged anew when one came. */
+static void judge_all(struct live *l)
+{
+	struct findings f = { 0 };
+
+	if (l->verdict_taken == l->taken)
+		return;
+	analyze_page(l->all, 0, 1);
+	if (!analyze_finish(l->all, &l->input, &f, NULL)) {
+		exporter_set_verdict(l->exporter, (int)f.judgement->verdict);
+		l->verdict_taken = l->taken;
+	}
+	findings_free(&f);
+}
+
+void live_metrics(struct live *l, enum exposition format, struct buf *out)
+{
+	pthread_mutex_lock(&l->lock);
+	judge_all(l);
+	pthread_mutex_unlock(&l->lock);
+	exporter_write(l->exporter, format, out);
 }
 
 /* Keeps the record's numbers and removes its text and tokens. */

@@ -27,7 +27,8 @@ void live_take(struct live *l, struct columns *rows, struct slice lines, const c
 /* True: texts and token ids of conversations are not handed on. Before the first record. */
 void live_conceal(struct live *l, bool conceal);
 
-struct exporter *live_exporter(struct live *l);
+/* /metrics, with the verdict of what was taken so far. */
+void live_metrics(struct live *l, enum exposition format, struct buf *out);
 
 /* Server-sent events since *cursor, which moves on: `hello` (texts), `instance` (everything needed to draw one
  * instance) and `tick` (its newest buckets and facts), for the instance named by `about`, or for all instances if they

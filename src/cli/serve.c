@@ -55,7 +55,7 @@ static void answer_metrics(void *ctx, const struct http_request *request, struct
 	enum exposition format = exposition_accepted(http_header(request, "Accept"));
 
 	r->type = exposition_content_type[format];
-	exporter_write(live_exporter(ctx), format, &r->body);
+	live_metrics(ctx, format, &r->body);
 }
 
 static void answer_health(void *ctx, const struct http_request *request, struct http_response *r)
@@ -275,11 +275,8 @@ int command_serve(const struct options *opts, struct err *err)
 	const char *token = option_setting(opts, SETTING_listen_token);
 	int rc;
 
-	if (!opts->n_arguments) {
-		err_set(err, ERR_USAGE, "serve: no log is named");
-		return err_hint(err, "name files or directories: %s", command_specs[COMMAND_SERVE].example);
-	}
-	rc = analysis_rules(&rules, opts, err);
+	rc = args_need_log(opts, err);
+	rc = rc ? rc : analysis_rules(&rules, opts, err);
 	if (!rc)
 		rc = serve(opts, rules, token, err);
 	ruleset_close(rules);

@@ -175,7 +175,7 @@ static int look(struct watch *w, const struct input_stats *input, struct board *
 
 	if (w->scrape) {
 		pthread_mutex_lock(&w->lock);
-		board_from_scrapes(board, w->scrape, w->n, w->source);
+		board_from_scrapes(board, w->scrape, w->n, w->source, w->lang);
 		pthread_mutex_unlock(&w->lock);
 		return 0;
 	}
@@ -420,11 +420,8 @@ int command_watch(const struct options *opts, struct err *err)
 	struct watch w = { .lang = view.lang };
 	int rc;
 
-	if (!opts->n_arguments) {
-		err_set(err, ERR_USAGE, "watch: no log is named");
-		return err_hint(err, "name files, directories, or addresses such as http://127.0.0.1:8000: %s",
-				command_specs[COMMAND_WATCH].example);
-	}
+	if (args_need_log(opts, err))
+		return -ERR_USAGE;
 	if (!isnan(opts->interval) && (opts->interval < INTERVAL_LEAST_S || opts->interval > INTERVAL_MOST_S))
 		return err_set(err, ERR_USAGE, "--interval: found %g, expected %g to %g seconds", opts->interval,
 			       INTERVAL_LEAST_S, INTERVAL_MOST_S);

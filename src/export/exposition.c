@@ -272,6 +272,9 @@ static void add_process(struct writer *w, enum family_id id)
 		end_sample(w, 1);
 	} else if (id == FAM_PROCESS_CPU && w->e->opts.own_process) {
 		add_sample(w, f, NULL, 0, processor_seconds());
+	} else if (id == FAM_VERDICT) {
+		for (size_t i = 0; w->e->verdict >= 0 && i < f->n_values; i++)
+			add_sample(w, f, NULL, i, (int)i == w->e->verdict);
 	} else if (id == FAM_OTHER_LABEL_SETS) {
 		add_sample(w, f, NULL, 0, (double)w->e->n_others);
 	} else if (id == FAM_SCRAPE_DURATION) {

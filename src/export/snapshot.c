@@ -13,6 +13,7 @@ struct exporter *exporter_open(const struct exporter_options *opts)
 	if (!e)
 		return NULL;
 	e->opts = *opts;
+	e->verdict = -1;
 	pthread_mutex_init(&e->lock, NULL);
 	return e;
 }
@@ -34,6 +35,13 @@ void exporter_close(struct exporter *e)
 		group_free(e->group[i]);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
+}
+
+void exporter_set_verdict(struct exporter *e, int verdict)
+{
+	pthread_mutex_lock(&e->lock);
+	e->verdict = verdict;
+	pthread_mutex_unlock(&e->lock);
 }
 
 /* --- label sets ----------------------------------------------------------------------- */

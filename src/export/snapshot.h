@@ -45,6 +45,9 @@ struct exporter_own {
 
 void exporter_set_own(struct exporter *e, struct slice session_id, const struct exporter_own *own);
 
+/* What was judged of all that was taken: one of the label's values (families.def); -1, as at the start: nothing. */
+void exporter_set_verdict(struct exporter *e, int verdict);
+
 /* The session is over, also when no session_end came. */
 void exporter_end(struct exporter *e, struct slice session_id);
 

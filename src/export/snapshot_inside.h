@@ -75,6 +75,7 @@ struct exporter {
 	uint64_t others[2 * OTHERS_MAX]; /* hashes of the label sets in it: open addressing, 0: free */
 	size_t n_others;
 	struct export_session session[LIVE_SESSIONS_MAX];
+	int verdict; /* of LABEL(VERDICT); -1: nobody has judged */
 	size_t last; /* session that the latest record belonged to */
 };
 

@@ -50,7 +50,7 @@ static void fill_limit(const struct findings *f, struct board_metric *m)
 		if (l->metric != m->metric)
 			continue;
 		m->bad |= l->above ? m->now > l->value : m->now < l->value;
-		if (isnan(m->limit) || fabs(l->value - m->p50) < fabs(m->limit - m->p50))
+		if (isnan(m->limit) || fabs(l->value - m->p50.value) < fabs(m->limit - m->p50.value))
 			m->limit = l->value;
 	}
 }
@@ -69,7 +69,7 @@ static void fill_metric(struct board *b, const struct findings *f, enum metric_i
 
 	if (!f->metric[m].count)
 		return;
-	*out = (struct board_metric){ .metric = m, .p50 = s->p50, .p95 = s->p95 };
+	*out = (struct board_metric){ .metric = m, .p50.value = s->p50, .p95.value = s->p95 };
 	fill_points(&f->series, row_of(&f->series, m), out->point);
 	out->now = latest(out->point);
 	if (isnan(out->now))
@@ -106,8 +106,8 @@ static uint64_t events_of(const struct findings *f, const struct session_finding
 static void fill_numbers(struct board_row *out, const struct summary metric[METRIC_COUNT])
 {
 	out->throughput = metric[M_THROUGHPUT_TPS].p50;
-	out->latency_p50 = metric[M_TOKEN_LATENCY_MS].p50;
-	out->latency_p95 = metric[M_TOKEN_LATENCY_MS].p95;
+	out->latency_p50.value = metric[M_TOKEN_LATENCY_MS].p50;
+	out->latency_p95.value = metric[M_TOKEN_LATENCY_MS].p95;
 	out->vram = metric[M_VRAM_USED_MB].p50;
 }
 
@@ -248,12 +248,24 @@ void board_from_findings(struct board *out, const struct findings *f, const char
 
 /* --- JSON ----------------------------------------------------------------------------------- */
 
+/* The bounds follow a quantile of a histogram; null where there is none. */
+static void put_quantile(struct json *out, const char *key, const char *key_between, const struct board_quantile *q)
+{
+	jw_put_double(out, key, q->value);
+	if (!q->between)
+		return;
+	jw_put_array(out, key_between);
+	jw_double(out, q->low);
+	jw_double(out, q->high);
+	jw_end(out);
+}
+
 static void put_metric(struct json *out, const struct board_metric *m)
 {
 	jw_object(out);
 	jw_put_double(out, "now", m->now);
-	jw_put_double(out, "p50", m->p50);
-	jw_put_double(out, "p95", m->p95);
+	put_quantile(out, "p50", "p50_between", &m->p50);
+	put_quantile(out, "p95", "p95_between", &m->p95);
 	jw_put_double(out, "limit", m->limit);
 	jw_put_bool(out, "bad", m->bad);
 	jw_put_array(out, "points");
@@ -271,8 +283,8 @@ static void put_row(struct json *out, const struct board_row *r)
 	jw_put_u64(out, "records", r->records);
 	jw_put_u64(out, "tokens", r->tokens);
 	jw_put_double(out, "throughput_tps", r->throughput);
-	jw_put_double(out, "latency_p50_ms", r->latency_p50);
-	jw_put_double(out, "latency_p95_ms", r->latency_p95);
+	put_quantile(out, "latency_p50_ms", "latency_p50_ms_between", &r->latency_p50);
+	put_quantile(out, "latency_p95_ms", "latency_p95_ms_between", &r->latency_p95);
 	jw_put_double(out, "vram_used_mb", r->vram);
 	jw_put_u64(out, "events", r->events);
 	jw_put_bool(out, "went_wrong", r->bad);
@@ -316,7 +328,7 @@ void board_json(struct buf *to, const struct board *b)
 	jw_object(out);
 	jw_put_text(out, "source", b->source);
 	jw_put_text(out, "verdict", verdict_ids[b->verdict]);
-	jw_put_text(out, "verdict_text", b->diagnosed ? b->sentence : NULL);
+	jw_put_text(out, "verdict_text", *b->sentence ? b->sentence : NULL);
 	jw_put_text(out, "cause", b->diagnosed ? cause_specs[b->cause].id : NULL);
 	if (b->diagnosed)
 		jw_put_u64(out, "violating_records", b->violating);

@@ -11,9 +11,18 @@
 
 enum { BOARD_METRICS = 12, BOARD_POINTS = 64, BOARD_ROWS = 64, BOARD_ALARMS = 100, BOARD_TEXT = 128 };
 
+/* Of a histogram only the bucket is known in which a quantile lies: `value` is then taken as if values were spread
+ * evenly between its bounds, and NAN when it has only one. */
+struct board_quantile {
+	double value;
+	bool between;     /* low and high are bounds of a bucket */
+	double low, high; /* infinite: no such bound */
+};
+
 struct board_metric {
 	enum metric_id metric;
-	double now, p50, p95;       /* now: mean of the latest bucket */
+	double now; /* mean of the latest bucket of time */
+	struct board_quantile p50, p95;
 	double limit;               /* the nearer one to what is usual */
 	bool bad;                   /* now is beyond a limit */
 	double point[BOARD_POINTS]; /* means over time, the latest last */
@@ -23,7 +32,8 @@ struct board_metric {
 struct board_row {
 	char name[BOARD_TEXT]; /* "": unknown */
 	uint64_t records, tokens, events;
-	double throughput, latency_p50, latency_p95, vram;
+	double throughput, vram;
+	struct board_quantile latency_p50, latency_p95;
 	double point[BOARD_POINTS]; /* of latency; all NAN unknown */
 	bool bad; /* it has gone wrong: non-finite values, a loop, a jump, a leak; an instance: a fault */
 };
@@ -43,10 +53,11 @@ struct board {
 	char source[BOARD_TEXT];
 	char trouble[2 * BOARD_TEXT]; /* why the numbers are old; "" when they are not */
 	enum verdict verdict;
-	bool diagnosed; /* by a log: the verdict has a cause and a sentence, and records were judged by rules */
+	bool not_judged; /* undecided, since what is scraped shows no alarm and cannot show more */
+	bool diagnosed;  /* by a log: the verdict has a cause and a sentence, and records were judged by rules */
 	enum cause_id cause;
-	char sentence[8 * BOARD_TEXT];
-	uint64_t violating; /* steps that break a rule */
+	char sentence[8 * BOARD_TEXT]; /* why; of scrapes: by what it was judged, and what was not; "" nothing to say */
+	uint64_t violating;            /* steps that break a rule */
 	uint64_t records, tokens, sessions, dropped, skipped;
 	int64_t from_us, to_us; /* of the steps */
 	double point_seconds;   /* between two points; NAN */

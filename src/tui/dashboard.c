@@ -160,6 +160,26 @@ static void number(struct frame *f, size_t row, size_t column, enum tint tint, e
 			NUMBER - 1);
 }
 
+/* Between the bounds of its bucket, when it is known no better: both where they fit, else the upper one. */
+static void quantile(struct frame *f, const struct dashboard_view *v, size_t row, size_t column, enum metric_id m,
+		     const struct board_quantile *q)
+{
+	char low[TERM_TEXT], high[TERM_TEXT], cell[3 * TERM_TEXT];
+
+	if (!q->between) {
+		number(f, row, column, TINT_PLAIN, m, q->value);
+		return;
+	}
+	term_number(low, q->low);
+	term_number(high, q->high);
+	snprintf(cell, sizeof cell, "%s%s%s", low, v->ascii ? "-" : "\xe2\x80\x93", high);
+	if (!isfinite(q->high))
+		snprintf(cell, sizeof cell, "%s%s", v->ascii ? ">=" : "\xe2\x89\xa5", low);
+	else if (!isfinite(q->low) || utf8_columns(cell) > NUMBER - 1)
+		snprintf(cell, sizeof cell, "%s%s", v->ascii ? "<=" : "\xe2\x89\xa4", high);
+	frame_put_right(f, row, column, TINT_PLAIN, cell, NUMBER - 1);
+}
+
 /* The latest `columns` points as eighths of a row, from the least to the greatest of them; fewer than SPARK_LEAST show
  * nothing that can be read. */
 static void spark(struct frame *f, const struct dashboard_view *v, size_t row, size_t column, size_t columns,
@@ -214,7 +234,8 @@ static void put_top(struct frame *f, const struct board *b, const struct dashboa
 	size_t at = SIDE, right = f->columns > 44 ? f->columns - 44 : 0;
 
 	at += frame_put(f, 0, at, tint, mark(v, tint), 1) + 1;
-	at += frame_put(f, 0, at, tint, word(v, verdict_word(b->verdict)), 20) + 2;
+	at += frame_put(f, 0, at, tint, word(v, b->not_judged ? TEXT_WATCH_NOT_JUDGED : verdict_word(b->verdict)), 20) +
+	      2;
 	if (b->records)
 		time_format(when, b->to_us);
 	when[19 < strlen(when) ? 19 : strlen(when)] = 0;
@@ -231,6 +252,8 @@ static void put_top(struct frame *f, const struct board *b, const struct dashboa
 		frame_put(f, 1, at, TINT_BAD, b->trouble, f->columns);
 	else if (b->diagnosed && b->verdict != VERDICT_HEALTHY && f->columns > at + SIDE)
 		frame_put(f, 1, at, tint, cause_specs[b->cause].title[v->lang], f->columns - at - SIDE);
+	else if (!b->diagnosed && f->columns > at + SIDE)
+		frame_put(f, 1, at, TINT_DIM, b->sentence, f->columns - at - SIDE);
 }
 
 /* --- metrics ------------------------------------------------------------------------------------- */
@@ -245,8 +268,8 @@ static void put_metric(struct frame *f, const struct board_metric *m, const stru
 	if (label + 1 < LABEL && strcmp(spec->unit, "bytes"))
 		frame_put(f, row, SIDE + label + 1, TINT_DIM, spec->unit, LABEL - label - 1);
 	number(f, row, at, tint, m->metric, m->now);
-	number(f, row, at + NUMBER, TINT_PLAIN, m->metric, m->p50);
-	number(f, row, at + 2 * NUMBER, TINT_PLAIN, m->metric, m->p95);
+	quantile(f, v, row, at + NUMBER, m->metric, &m->p50);
+	quantile(f, v, row, at + 2 * NUMBER, m->metric, &m->p95);
 	number(f, row, at + 3 * NUMBER, TINT_DIM, m->metric, m->limit);
 	if (m->bad)
 		frame_put(f, row, 0, TINT_WARN, mark(v, TINT_WARN), 1);
@@ -352,7 +375,7 @@ static void put_row(struct frame *f, const struct board *b, const struct dashboa
 	frame_put(f, row, SIDE, r->bad ? TINT_BAD : TINT_PLAIN, *r->name ? r->name : "-", NAME - 1);
 	frame_put_right(f, row, at, TINT_PLAIN, term_count(n, r->records), NUMBER - 1);
 	number(f, row, at + NUMBER, TINT_PLAIN, M_THROUGHPUT_TPS, r->throughput);
-	number(f, row, at + 2 * NUMBER, TINT_PLAIN, M_TOKEN_LATENCY_MS, r->latency_p95);
+	quantile(f, v, row, at + 2 * NUMBER, M_TOKEN_LATENCY_MS, &r->latency_p95);
 	if (numbers > 3)
 		number(f, row, at + 3 * NUMBER, TINT_PLAIN, M_VRAM_USED_MB, r->vram);
 	if (numbers > 4)

@@ -2,6 +2,8 @@
 #include "tui/scrape.h"
 
 #include "base/array.h"
+#include "spec/families.h"
+#include "spec/text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -233,16 +235,18 @@ static bool set_number(struct scrape_values *v, const struct sample *s)
 	return false;
 }
 
-static bool add_alarm(struct scrape_values *v, const struct sample *s)
+static bool is_family(const struct sample *s, enum family_id id)
 {
-	const char *id = label_of(s, "alarm");
+	return slice_is(s->name, family_specs[id].prom);
+}
+
+static void add_alarm(struct scrape_values *v, const struct sample *s)
+{
+	const char *id = label_of(s, family_specs[FAM_ALARM_ACTIVE].label);
 	enum alarm_type type = id ? alarm_by_id(slice_of(id)) : ALARM_TYPE_COUNT;
 
-	if (!slice_is(s->name, "rwkv_alarm_active"))
-		return false;
 	if (type != ALARM_TYPE_COUNT)
 		v->alarm[type] |= s->value > 0;
-	return true;
 }
 
 static void forget(struct scrape_values *v)
@@ -254,7 +258,6 @@ static void forget(struct scrape_values *v)
 
 /* The name of the last row, in which all count that found no row of their own; /metrics names its own last one so. */
 static const char others[] = "other";
-static const char summed_up[] = "rwkv_exporter_other_label_sets"; /* how many are in it */
 
 /* Beside logs each instance is a row, in a process each model. */
 static struct scrape_row *row_of(struct scrape *s, const struct sample *sample)
@@ -426,6 +429,19 @@ static uint64_t whole(double value)
 	return value > 0 && value < 9e18 ? (uint64_t)value : 0;
 }
 
+/* What the process says of all its series together. */
+static void take_own(struct scrape *s, const struct sample *sample)
+{
+	const char *verdict = label_of(sample, family_specs[FAM_VERDICT].label);
+
+	if (is_family(sample, FAM_OTHER_LABEL_SETS))
+		s->summed_up = whole(sample->value);
+	for (int i = 0; i < VERDICT_COUNT && verdict && is_family(sample, FAM_VERDICT); i++)
+		if (!strcmp(verdict, verdict_ids[i]) && sample->value > 0)
+			s->verdict = i;
+	s->tells_alarms |= is_family(sample, FAM_ALARM_ACTIVE);
+}
+
 static bool read_text(struct scrape *s, struct slice text)
 {
 	bool any = false;
@@ -442,13 +458,12 @@ static bool read_text(struct scrape *s, struct slice text)
 		if (!read_sample(line, &sample) || (source = source_of(&sample)) < 0)
 			continue;
 		any = true;
-		if (slice_is(sample.name, summed_up))
-			s->summed_up = whole(sample.value);
+		take_own(s, &sample);
 		if (!sources[source].speaks_for_itself && !label_of(&sample, "model") && !label_of(&sample, "instance"))
 			continue; /* about the process that answers */
 		v = &row_of(s, &sample)->now;
 		add_part(v, &sample);
-		if (!add_histogram(v, &sample) && !set_number(v, &sample))
+		if (!add_histogram(v, &sample) && !set_number(v, &sample) && is_family(&sample, FAM_ALARM_ACTIVE))
 			add_alarm(v, &sample);
 	}
 	return any;
@@ -471,6 +486,8 @@ bool scrape_take(struct scrape *s, struct slice text, int64_t time_us)
 			for (size_t k = 0; k < BOARD_POINTS; k++)
 				next->point[i][k] = (double)NAN;
 	next->summed_up = 0;
+	next->verdict = -1;
+	next->tells_alarms = false;
 	any = read_text(next, text);
 	if (any) {
 		next->first_us = next->texts++ ? next->first_us : time_us;
@@ -488,20 +505,35 @@ bool scrape_take(struct scrape *s, struct slice text, int64_t time_us)
 
 /* --- a board ------------------------------------------------------------------------------------------- */
 
-/* The quantile of cumulative counts, values spread evenly in their bucket; NAN when there are none. */
-static double quantile(const struct scrape_counts *h, double q)
+static struct board_quantile scaled(struct board_quantile q, double scale, double offset)
 {
-	double rank = q * h->total, below = 0, from = 0;
+	const double low = q.low * scale + offset, high = q.high * scale + offset;
+
+	q.value = q.value * scale + offset;
+	q.low = fmin(low, high);
+	q.high = fmax(low, high);
+	return q;
+}
+
+/* The quantile of cumulative counts; unknown when there are none. */
+static struct board_quantile quantile(const struct scrape_counts *h, double q)
+{
+	double rank = q * h->total, below = 0, from = -INFINITY;
 
 	for (size_t i = 0; i < h->n; i++) {
+		const double to = h->bound[i], share = (rank - below) / (h->count[i] - below);
+
 		if (h->count[i] >= rank && h->count[i] > below)
-			return isinf(h->bound[i])
-				       ? from
-				       : from + (h->bound[i] - from) * (rank - below) / (h->count[i] - below);
+			return (struct board_quantile){ .value = isfinite(from) && isfinite(to)
+									 ? from + (to - from) * share
+									 : (double)NAN,
+							.between = true,
+							.low = from,
+							.high = to };
 		below = fmax(below, h->count[i]);
-		from = isinf(h->bound[i]) ? from : h->bound[i];
+		from = to;
 	}
-	return (double)NAN;
+	return (struct board_quantile){ .value = (double)NAN };
 }
 
 static double since(double now, double before)
@@ -565,21 +597,27 @@ static void sum_points(double out[BOARD_POINTS], const struct scrape *s, size_t 
 	}
 }
 
+/* Without buckets the means have to do. */
+static struct board_quantile quantile_of(const struct scrape_counts *h, const double point[BOARD_POINTS], size_t i,
+					 double q)
+{
+	if (!h || !h->n)
+		return (struct board_quantile){ .value = point_quantile(point, q) };
+	return scaled(quantile(h, shown[i].scale < 0 ? 1 - q : q), shown[i].scale, shown[i].offset);
+}
+
 static void fill_metrics(struct board *b, const struct scrape *s, size_t n, const struct scrape_values *all)
 {
 	for (size_t i = 0; i < SHOWN; i++) {
 		const struct scrape_counts *h = shown[i].histogram >= 0 ? &all->histogram[shown[i].histogram] : NULL;
 		struct board_metric *m = &b->metric[b->n_metrics];
-		bool turned = shown[i].scale < 0;
 
 		*m = (struct board_metric){ .metric = shown[i].metric, .limit = (double)NAN };
 		sum_points(m->point, s, n, i);
 		m->now = last_known(m->point);
-		h = h && h->n ? h : NULL; /* without buckets the means have to do */
-		m->p50 = h ? quantile(h, 0.5) * shown[i].scale + shown[i].offset : point_quantile(m->point, 0.5);
-		m->p95 = h ? quantile(h, turned ? 0.05 : 0.95) * shown[i].scale + shown[i].offset
-			   : point_quantile(m->point, 0.95);
-		b->n_metrics += isfinite(m->now) || isfinite(m->p50);
+		m->p50 = quantile_of(h, m->point, i, 0.5);
+		m->p95 = quantile_of(h, m->point, i, 0.95);
+		b->n_metrics += isfinite(m->now) || isfinite(m->p50.value) || m->p50.between;
 	}
 }
 
@@ -599,8 +637,8 @@ static void fill_row(struct board_row *out, const struct scrape_row *row, double
 		.records = whole(v->histogram[SCRAPE_LATENCY].total),
 		.tokens = whole(v->number[SCRAPE_DECODE_TOKENS]) + whole(v->number[SCRAPE_PREFILL_TOKENS]),
 		.throughput = rate(v->number[SCRAPE_DECODE_TOKENS], row->before.number[SCRAPE_DECODE_TOKENS], seconds),
-		.latency_p50 = 1000 * quantile(&v->histogram[SCRAPE_LATENCY], 0.5),
-		.latency_p95 = 1000 * quantile(&v->histogram[SCRAPE_LATENCY], 0.95),
+		.latency_p50 = scaled(quantile(&v->histogram[SCRAPE_LATENCY], 0.5), 1000, 0),
+		.latency_p95 = scaled(quantile(&v->histogram[SCRAPE_LATENCY], 0.95), 1000, 0),
 		.vram = vram_of(v),
 		.bad = v->number[SCRAPE_NONFINITE] > 0,
 	};
@@ -651,20 +689,6 @@ static void fill_alarms(struct board *b, const struct scrape *s, const struct sc
 	}
 }
 
-static void judge(struct board *b, const struct scrape_values *all)
-{
-	bool critical = all->number[SCRAPE_NONFINITE] > 0, any = *b->trouble || b->dropped;
-
-	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
-		any |= all->alarm[type];
-		critical |= all->alarm[type] && alarm_specs[type].severity == SEVERITY_CRITICAL;
-	}
-	b->verdict = critical     ? VERDICT_CRITICAL
-		     : any        ? VERDICT_ATTENTION
-		     : b->records ? VERDICT_HEALTHY
-				  : VERDICT_UNDECIDED; /* as a log without records */
-}
-
 static void fill_target(struct board *b, const struct scrape *s, struct scrape_values *all)
 {
 	for (size_t i = 0; i < s->n_rows; i++) {
@@ -697,6 +721,44 @@ static struct ranked rank(const struct scrape *s, const struct scrape_row *row)
 	return r;
 }
 
+/* A target that publishes no verdict: only what is bad is known. */
+static enum verdict verdict_by_alarms(const struct scrape *s)
+{
+	enum verdict worst = VERDICT_UNDECIDED;
+
+	for (size_t i = 0; i < s->n_rows; i++) {
+		const struct ranked r = rank(s, &s->row[i]);
+		const enum verdict v = r.critical ? VERDICT_CRITICAL : r.alarms ? VERDICT_ATTENTION : VERDICT_UNDECIDED;
+
+		worst = v > worst ? v : worst;
+	}
+	return worst;
+}
+
+/* The worst of all targets, and by what they were judged. */
+static void judge(struct board *b, const struct scrape *s, size_t n, enum lang lang)
+{
+	bool told = true, tells_alarms = true;
+	enum verdict worst = VERDICT_HEALTHY;
+
+	for (size_t i = 0; i < n; i++) {
+		const bool has_verdict = s[i].texts && s[i].verdict >= 0;
+		enum verdict v = has_verdict ? (enum verdict)s[i].verdict : verdict_by_alarms(&s[i]);
+
+		v = *s[i].trouble && v < VERDICT_ATTENTION ? VERDICT_ATTENTION : v;
+		worst = v > worst ? v : worst;
+		told &= has_verdict;
+		tells_alarms &= has_verdict || s[i].tells_alarms;
+	}
+	b->verdict = n ? worst : VERDICT_UNDECIDED;
+	b->not_judged = b->verdict == VERDICT_UNDECIDED && b->records && !told;
+	snprintf(b->sentence, sizeof b->sentence, "%s",
+		 text(told           ? TEXT_WATCH_JUDGED_THERE
+		      : tells_alarms ? TEXT_WATCH_BY_ALARMS
+				     : TEXT_WATCH_NO_ALARMS,
+		      lang));
+}
+
 static int worst_first(const void *a, const void *b)
 {
 	const struct ranked *x = a, *y = b;
@@ -726,7 +788,7 @@ static void fill_rows(struct board *b, const struct scrape *s, size_t n)
 	b->rows_total += found;
 }
 
-void board_from_scrapes(struct board *out, const struct scrape *s, size_t n, const char *source)
+void board_from_scrapes(struct board *out, const struct scrape *s, size_t n, const char *source, enum lang lang)
 {
 	struct scrape_values all;
 
@@ -743,5 +805,5 @@ void board_from_scrapes(struct board *out, const struct scrape *s, size_t n, con
 	out->dropped = whole(all.number[SCRAPE_DROPPED]);
 	out->vram_used = vram_of(&all);
 	out->vram_limit = all.number[SCRAPE_VRAM_LIMIT] / 1048576;
-	judge(out, &all);
+	judge(out, s, n, lang);
 }

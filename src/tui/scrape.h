@@ -64,6 +64,8 @@ struct scrape_row {
 struct scrape {
 	struct scrape_row row[SCRAPE_ROWS]; /* (n_rows) */
 	size_t n_rows;
+	int verdict;                          /* that it publishes (enum verdict); -1: none */
+	bool tells_alarms;                    /* its series say whether alarms are on */
 	uint64_t summed_up;                   /* instances in the last row, "other", as the server counts them */
 	int64_t first_us, time_us, before_us; /* of the texts; 0: none */
 	double point[BOARD_METRICS][BOARD_POINTS];
@@ -82,7 +84,9 @@ struct scrape_step {
 };
 struct scrape_step scrape_step(const struct scrape_row *row);
 
-/* All targets together, n = 0..SCRAPE_TARGETS; the rows with the worst alarms first. */
-void board_from_scrapes(struct board *out, const struct scrape *s, size_t n, const char *source);
+/* All targets together, n = 0..SCRAPE_TARGETS; the rows with the worst alarms first. A target that publishes a verdict
+ * (rwkv_verdict, of `serve`) is judged by it, any other by the alarms that are on: a log may show more, so that none is
+ * ever called healthy for want of an alarm. */
+void board_from_scrapes(struct board *out, const struct scrape *s, size_t n, const char *source, enum lang lang);
 
 #endif

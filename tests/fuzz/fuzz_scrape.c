@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		scrape_take(s, text, 2000000);
 		if (s->n_rows > SCRAPE_ROWS)
 			abort();
-		board_from_scrapes(board, s, 1, "fuzz");
+		board_from_scrapes(board, s, 1, "fuzz", LANG_EN);
 		dashboard_draw(&frame, board, &view);
 		frame_text(&out, &frame);
 		board_json(&out, board);

@@ -51,7 +51,7 @@ def ends_whole(log):
 
 
 def served(log, goal, wanted):
-    """The findings of serve's /api and its overview, once it has read as much: what they say then, right or wrong."""
+    """The findings of serve's /api, its overview and what watch makes of its /metrics, once it has read as much: what they say then, right or wrong."""
     server = subprocess.Popen([RWKVMON, "serve", log, "--listen", "127.0.0.1:0", *goal], stderr=subprocess.PIPE, text=True)
     try:
         address = None
@@ -66,7 +66,8 @@ def served(log, goal, wanted):
         while time.monotonic() < end:
             answer = json.load(urllib.request.urlopen(address + "/api/v1/findings"))
             if what_was_read(answer) == wanted[:3] and (answer["input"]["lines"] == wanted[3] or not ends_whole(log)):
-                return answer, json.load(urllib.request.urlopen(address + "/api/v1/fleet"))
+                scraped = json.loads(say("watch", address, "--once", "--json", "--interval", "0.1"))
+                return answer, json.load(urllib.request.urlopen(address + "/api/v1/fleet")), scraped
             time.sleep(0.05)
         raise SystemExit("FAILED: %s: serve has read %s, not %s" % (log, what_was_read(answer), wanted))
     finally:
@@ -213,10 +214,11 @@ for place, log in enumerate(sys.argv[2::5] if "RWKVMON_FEWER" in os.environ else
             if when in strategy and not ("cuda" in strategy and when == "cpu fp"):
                 check(log, "%s is advised: %s" % (strategy, advised["fix"]), not any(word in advised["fix"] for word in words))
     if not log.endswith(".zst") and (place % 13 == 0 or "/odd_" in log or os.path.isdir(log)):
-        answer, overview = served(log, goal, (*what_was_read(analysis), analysis["input"]["lines"]))
+        answer, overview, scraped = served(log, goal, (*what_was_read(analysis), analysis["input"]["lines"]))
         for key in ("verdict", "cause", "verdict_text"):
             check(log, "serve's /api says %s %s" % (key, answer[key]), answer[key] == diagnosis[key])
             check(log, "serve's overview says %s %s" % (key, overview[key]), overview[key] == diagnosis[key])
+        check(log, "watch of serve's /metrics says %s" % scraped["verdict"], scraped["verdict"] == diagnosis["verdict"])
         check_counted(log, analysis, "serve's /api", answer)
         for key in ("bytes", "skipped_lines", "doubled_records"):
             check(log, "serve's /api says %s %s, not %s" % (key, answer["input"][key], analysis["input"][key]),

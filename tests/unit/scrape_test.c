@@ -95,11 +95,13 @@ static void differences_of_texts_are_what_happens(void **state)
 	for (int i = 0; i < 50; i++)
 		push(e, "rwkv-sess-000001", EVENT_INFERENCE_STEP, 90, NULL);
 	assert_true(take(s, e));
-	board_from_scrapes(b, s, 1, "test");
+	board_from_scrapes(b, s, 1, "test", LANG_EN);
 	assert_float_equal(metric_of(b, M_TOKEN_LATENCY_MS)->now, 90, 1e-9);
 	assert_float_equal(metric_of(b, M_TOKEN_LATENCY_MS)->point[BOARD_POINTS - 2], 30, 1e-9);
-	assert_true(metric_of(b, M_TOKEN_LATENCY_MS)->p50 > 25 && metric_of(b, M_TOKEN_LATENCY_MS)->p50 < 50);
-	assert_true(metric_of(b, M_TOKEN_LATENCY_MS)->p95 > 75 && metric_of(b, M_TOKEN_LATENCY_MS)->p95 <= 100);
+	assert_true(metric_of(b, M_TOKEN_LATENCY_MS)->p50.value > 25 &&
+		    metric_of(b, M_TOKEN_LATENCY_MS)->p50.value < 50);
+	assert_true(metric_of(b, M_TOKEN_LATENCY_MS)->p95.value > 75 &&
+		    metric_of(b, M_TOKEN_LATENCY_MS)->p95.value <= 100);
 	assert_float_equal(metric_of(b, M_THROUGHPUT_TPS)->now, 25, 1e-9);
 	assert_float_equal(metric_of(b, M_LOGITS_ENTROPY)->now, 3, 1e-9);
 	assert_float_equal(metric_of(b, M_STATE_SIMILARITY)->now, 0.9, 1e-9);
@@ -111,7 +113,8 @@ static void differences_of_texts_are_what_happens(void **state)
 	assert_int_equal(b->n_rows, 1);
 	assert_string_equal(b->row[0].name, "RWKV-x070 \"中\"");
 	assert_float_equal(b->row[0].throughput, 25, 1e-9);
-	assert_int_equal(b->verdict, VERDICT_HEALTHY);
+	assert_int_equal(b->verdict, VERDICT_UNDECIDED); /* no alarm is on: more is not known */
+	assert_true(b->not_judged);
 	exporter_close(e);
 	free(b);
 	free(s);
@@ -128,7 +131,7 @@ static void alarms_come_and_go(void **state)
 	push(e, "rwkv-sess-000001", EVENT_INFERENCE_STEP, 30, NULL);
 	push(e, "rwkv-sess-000001", EVENT_ALARM, 0, "non_finite");
 	assert_true(take(s, e));
-	board_from_scrapes(b, s, 1, "test");
+	board_from_scrapes(b, s, 1, "test", LANG_EN);
 	assert_int_equal(b->verdict, VERDICT_CRITICAL);
 	assert_int_equal(b->n_alarms, 1);
 	assert_true(b->alarm[0].firing && b->alarm[0].type == ALARM_NON_FINITE);
@@ -136,11 +139,73 @@ static void alarms_come_and_go(void **state)
 	now_us += 1000000;
 	push(e, "rwkv-sess-000001", EVENT_ALARM_RESOLVED, 0, "non_finite");
 	assert_true(take(s, e));
-	board_from_scrapes(b, s, 1, "test");
-	assert_int_equal(b->verdict, VERDICT_HEALTHY);
+	board_from_scrapes(b, s, 1, "test", LANG_EN);
+	assert_int_equal(b->verdict, VERDICT_UNDECIDED); /* no alarm is on: more is not known */
+	assert_true(b->not_judged);
 	assert_int_equal(b->n_alarms, 1);
 	assert_false(b->alarm[0].firing);
 	exporter_close(e);
+	free(b);
+	free(s);
+}
+
+/* All values lie below the first bound, or above the last one: no number inside the bucket is known. */
+static void what_lies_beyond_the_bounds_has_one_bound(void **state)
+{
+	struct scrape *s = calloc(1, sizeof *s);
+	struct board *b = calloc(1, sizeof *b);
+	struct exporter *e = begin();
+	struct buf json = { 0 };
+
+	(void)state;
+	assert_true(s && b);
+	for (int i = 0; i < 100; i++)
+		push(e, "rwkv-sess-000001", EVENT_INFERENCE_STEP, i < 80 ? 0.1 : 60000, NULL);
+	assert_true(take(s, e));
+	board_from_scrapes(b, s, 1, "test", LANG_EN);
+	for (int i = 0; i < 2; i++) {
+		const struct board_quantile *p50 = i ? &b->row[0].latency_p50 : &metric_of(b, M_TOKEN_LATENCY_MS)->p50;
+		const struct board_quantile *p95 = i ? &b->row[0].latency_p95 : &metric_of(b, M_TOKEN_LATENCY_MS)->p95;
+
+		assert_true(p50->between && isnan(p50->value) && isinf(p50->low));
+		assert_float_equal(p50->high, 0.5, 1e-9);
+		assert_true(p95->between && isnan(p95->value) && isinf(p95->high));
+		assert_float_equal(p95->low, 2500, 1e-9);
+	}
+	board_json(&json, b);
+	assert_non_null(strstr(json.p, "\"p50\":null,\"p50_between\":[null,0.5]"));
+	assert_non_null(strstr(json.p, "\"latency_p95_ms\":null,\"latency_p95_ms_between\":[2500,null]"));
+	buf_free(&json);
+	exporter_close(e);
+	free(b);
+	free(s);
+}
+
+/* The worst of the targets; an alarm is no part of a verdict that its server has made. */
+static void a_published_verdict_is_the_verdict(void **state)
+{
+	static const char step[] = "rwkv_token_duration_seconds_count{model=\"m\"} 100\n"
+				   "rwkv_alarm_active{model=\"m\",alarm=\"non_finite\"} 0\n";
+	struct scrape *s = calloc(2, sizeof *s);
+	struct board *b = calloc(1, sizeof *b);
+
+	(void)state;
+	assert_true(s && b);
+	for (int v = 0; v < VERDICT_COUNT; v++) {
+		struct exporter *e = begin();
+
+		push(e, "rwkv-sess-000001", EVENT_INFERENCE_STEP, 30, NULL);
+		exporter_set_verdict(e, v);
+		assert_true(take(&s[0], e));
+		board_from_scrapes(b, s, 1, "test", LANG_EN);
+		assert_int_equal(b->verdict, v);
+		assert_false(b->not_judged);
+		assert_true(scrape_take(&s[1], slice_of(step), now_us));
+		board_from_scrapes(b, s, 2, "test", LANG_EN);
+		assert_int_equal(b->verdict, v > VERDICT_UNDECIDED ? v : VERDICT_UNDECIDED);
+		assert_true(b->not_judged == (v <= VERDICT_UNDECIDED));
+		exporter_close(e);
+	}
 	free(b);
 	free(s);
 }
@@ -161,7 +226,7 @@ static void counters_that_fell_began_anew(void **state)
 	assert_true(s && b);
 	for (int i = 0; i < 2; i++)
 		assert_true(scrape_take(s, slice_of(texts[i]), 1000000 + i * 1000000));
-	board_from_scrapes(b, s, 1, "test");
+	board_from_scrapes(b, s, 1, "test", LANG_EN);
 	assert_float_equal(metric_of(b, M_THROUGHPUT_TPS)->now, 20, 1e-9);
 	assert_float_equal(metric_of(b, M_TOKEN_LATENCY_MS)->now, 50, 1e-9);
 	free(b);
@@ -189,15 +254,16 @@ static void other_servers_are_rows_of_a_table(void **state)
 	snprintf(s->name, sizeof s->name, "127.0.0.1:8080");
 	for (int i = 0; i < 2; i++)
 		assert_true(scrape_take(s, slice_of(texts[i]), 1000000 + i * 2000000));
-	board_from_scrapes(b, s, 1, "test");
+	board_from_scrapes(b, s, 1, "test", LANG_EN);
 	assert_int_equal(b->n_rows, 1);
 	assert_string_equal(b->row[0].name, "127.0.0.1:8080");
 	assert_float_equal(metric_of(b, M_THROUGHPUT_TPS)->now, 10, 1e-9);
 	assert_float_equal(metric_of(b, M_TOKEN_LATENCY_MS)->now, 25, 1e-9);
-	assert_float_equal(metric_of(b, M_TOKEN_LATENCY_MS)->p50, 50, 1e-9); /* of the two means, 50 and 25 */
+	assert_float_equal(metric_of(b, M_TOKEN_LATENCY_MS)->p50.value, 50, 1e-9); /* of the two means, 50 and 25 */
 	assert_float_equal(metric_of(b, M_REQUESTS_RUNNING)->now, 3, 1e-9);
 	assert_int_equal(b->tokens, 210);
-	assert_int_equal(b->verdict, VERDICT_HEALTHY);
+	assert_int_equal(b->verdict, VERDICT_UNDECIDED); /* no alarm is on: more is not known */
+	assert_true(b->not_judged);
 	step = scrape_step(&s->row[0]);
 	assert_float_equal(step.decode_tokens, 20, 1e-9);
 	assert_float_equal(step.decode_seconds, 0.5, 1e-9);
@@ -220,7 +286,7 @@ static void an_idle_server_is_too_little_to_judge(void **state)
 	snprintf(s->name, sizeof s->name, "127.0.0.1:8080");
 	for (int i = 0; i < 2; i++)
 		assert_true(scrape_take(s, slice_of(idle), 1000000 + i * 2000000));
-	board_from_scrapes(b, s, 1, "test");
+	board_from_scrapes(b, s, 1, "test", LANG_EN);
 	assert_int_equal(b->records, 0);
 	assert_int_equal(b->verdict, VERDICT_UNDECIDED);
 	free(b);
@@ -248,7 +314,7 @@ static void the_worst_is_on_top_and_the_rest_is_named(void **state)
 	assert_int_equal(s[0].n_rows, SCRAPE_ROWS);
 	assert_string_equal(s[0].row[SCRAPE_ROWS - 1].name, "other");
 	assert_float_equal(s[0].row[SCRAPE_ROWS - 1].now.number[SCRAPE_DECODE_TOKENS], 10 * 9, 1e-9);
-	board_from_scrapes(b, s, 2, "test");
+	board_from_scrapes(b, s, 2, "test", LANG_EN);
 	assert_int_equal(b->rows_total, 2 * (SCRAPE_ROWS + 35));
 	assert_string_equal(b->row[0].name, "host9");
 	assert_string_equal(b->row[1].name, "host9");
@@ -278,7 +344,7 @@ static void the_latest_alarms_stay(void **state)
 	}
 	buf_str(&text, "rwkv_alarm_active{instance=\"target0-host0\",alarm=\"high_latency\"} 0\n");
 	assert_true(scrape_take(&s[0], buf_slice(&text), 3000000)); /* all of the first target's are over by now */
-	board_from_scrapes(b, s, 2, "test");
+	board_from_scrapes(b, s, 2, "test", LANG_EN);
 	assert_int_equal(b->n_alarms, BOARD_ALARMS);
 	assert_int_equal(b->alarms_total, 2 * (SCRAPE_ROWS - 1));
 	for (size_t i = 0; i < BOARD_ALARMS; i++) {
@@ -309,6 +375,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(differences_of_texts_are_what_happens),
 		cmocka_unit_test(alarms_come_and_go),
+		cmocka_unit_test(what_lies_beyond_the_bounds_has_one_bound),
+		cmocka_unit_test(a_published_verdict_is_the_verdict),
 		cmocka_unit_test(counters_that_fell_began_anew),
 		cmocka_unit_test(other_servers_are_rows_of_a_table),
 		cmocka_unit_test(an_idle_server_is_too_little_to_judge),
