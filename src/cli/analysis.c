@@ -135,15 +135,6 @@ void analysis_catch_interrupts(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
-static int some_input(const struct options *opts, struct err *err)
-{
-	if (opts->n_arguments)
-		return 0;
-	err_set(err, ERR_USAGE, "no log is named");
-	return err_hint(err, "name files or directories, or - for standard input: %s",
-			command_specs[COMMAND_ANALYZE].example);
-}
-
 static int no_effect(const char *option, const char *beside, struct err *err)
 {
 	return err_set(err, ERR_USAGE, "--%s has no effect with --%s", option, beside);
@@ -227,7 +218,7 @@ int analysis_write_part(const struct options *opts, struct err *err)
 	int rc = check_partial(opts, err);
 
 	if (!rc)
-		rc = some_input(opts, err);
+		rc = args_need_log(opts, err);
 	if (!rc && opts->map)
 		rc = mapping_open(&map, opts->map, err);
 	how.map = mapping_fields(map);
@@ -298,7 +289,7 @@ static int analyze(const struct options *opts, struct analyze_options *how, stru
 
 int analysis_read(const struct options *opts, struct analyze_options *how, struct findings *out, struct err *err)
 {
-	int rc = some_input(opts, err);
+	int rc = args_need_log(opts, err);
 
 	how->session = opts->session;
 	if (!rc)

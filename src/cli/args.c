@@ -94,13 +94,36 @@ static int store(struct options *opts, const struct option_spec *o, const char *
 	return 0;
 }
 
-static int unknown_option(enum command_id command, struct slice name, struct err *err)
+/* Whether other commands have the option; the hint then names them. */
+static bool offer_other_commands(enum command_id command, struct slice name, struct err *err)
+{
+	char names[200] = "";
+
+	for (int c = 0; c < COMMAND_COUNT; c++)
+		for (size_t i = 0; i < option_specs_n; i++) {
+			const size_t n = strlen(names);
+
+			if (taken_by(&option_specs[i], (enum command_id)c) && slice_is(name, option_specs[i].name))
+				snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "", command_specs[c].name);
+		}
+	if (*names)
+		err_hint(err, "it is an option of %s; `rwkvmon %s --help` lists those of %s", names,
+			 command_specs[command].name, command_specs[command].name);
+	return *names;
+}
+
+/* `word` is what was typed: --name or -letter. */
+static int unknown_option(enum command_id command, const char *word, struct slice name, struct err *err)
 {
 	struct suggestion s = { .word = name };
-	int rc = err_set(err, ERR_USAGE, "%s: there is no option --%.*s", command_specs[command].name, SLICE_ARG(name));
+	const bool is_letter = word[1] != '-';
+	int rc = err_set(err, ERR_USAGE, "%s: there is no option %.*s", command_specs[command].name,
+			 (int)(is_letter ? 2 : name.n + 2), word);
 
+	if (!is_letter && offer_other_commands(command, name, err))
+		return rc;
 	for (size_t i = 0; i < option_specs_n; i++)
-		if (taken_by(&option_specs[i], command))
+		if (!is_letter && taken_by(&option_specs[i], command))
 			suggest_offer(&s, option_specs[i].name);
 	if (s.best)
 		err_hint(err, "did you mean --%s? `rwkvmon %s --help` lists all", s.best, command_specs[command].name);
@@ -208,7 +231,7 @@ static int parse_option(struct options *opts, enum command_id command, int argc,
 	const struct option_spec *o = find(command, name, is_long ? 0 : word[1]);
 
 	if (!o)
-		return unknown_option(command, name, err);
+		return unknown_option(command, word, name, err);
 	if (note_given(opts, o, err))
 		return -ERR_USAGE;
 	snprintf(label, sizeof label, "--%s", o->name);
@@ -371,6 +394,82 @@ static void tell_misspelt_variables(enum lang lang)
 	}
 }
 
+static bool ends_with(const char *word, const char *end)
+{
+	const size_t n = strlen(word), tail = strlen(end);
+
+	return n > tail && !strcmp(word + n - tail, end);
+}
+
+static bool is_model(const char *word)
+{
+	static const char *const ends[] = { ".pth", ".safetensors", ".st", ".bin", ".gguf" };
+	bool is = false;
+
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		is |= ends_with(word, ends[i]);
+	return is;
+}
+
+static bool is_log(const char *word)
+{
+	return ends_with(word, ".log") || ends_with(word, ".jsonl");
+}
+
+static bool is_url(const char *word)
+{
+	return strstr(word, "://");
+}
+
+static bool is_numbers(const char *word)
+{
+	return *word && !word[strspn(word, "0123456789,")];
+}
+
+static bool is_file_name(const char *word)
+{
+	return !access(word, F_OK);
+}
+
+static bool is_text(const char *word)
+{
+	return *word;
+}
+
+/* Of commands that take no argument: the option that the word was probably meant for. */
+static const struct {
+	enum command_id command;
+	bool (*looks_so)(const char *word);
+	const char *option;
+} meant_for[] = {
+	{ COMMAND_RUN, is_model, "model" },
+	{ COMMAND_RUN, is_text, "prompt" },
+	{ COMMAND_CHAT, is_model, "model" },
+	{ COMMAND_CHAT, is_text, "prompt" },
+	{ COMMAND_EVAL, is_model, "model" },
+	{ COMMAND_EVAL, is_numbers, "tokens" },
+	{ COMMAND_EVAL, is_file_name, "tokens-file" },
+	{ COMMAND_PROXY, is_url, "upstream" },
+	{ COMMAND_PROXY, is_log, "log" },
+	{ COMMAND_TUNE, is_model, "model" },
+	{ COMMAND_TUNE, is_log, "from" },
+	{ COMMAND_DOCTOR, is_model, "model" },
+};
+
+static int hint_option(const struct options *opts, enum command_id command, const char *word, struct err *err)
+{
+	const struct command_spec *c = &command_specs[command];
+
+	for (size_t i = 0; i < sizeof meant_for / sizeof *meant_for; i++) {
+		const struct option_spec *o =
+			meant_for[i].command == command ? find(command, slice_of(meant_for[i].option), 0) : NULL;
+
+		if (o && meant_for[i].looks_so(word) && !opts->has[o - option_specs])
+			return err_hint(err, "did you mean: rwkvmon %s --%s \"%s\"", c->name, o->name, word);
+	}
+	return err_hint(err, "quote texts that hold spaces, as in: %s", c->example);
+}
+
 static int check_arguments(const struct options *opts, enum command_id command, struct err *err)
 {
 	if (opts->lang && lang_of(opts->lang) == LANG_COUNT)
@@ -379,8 +478,20 @@ static int check_arguments(const struct options *opts, enum command_id command, 
 		return 0;
 	err_set(err, ERR_USAGE, "%s: takes no argument, but found \"%s\"", command_specs[command].name,
 		opts->argument[0]);
-	return err_hint(err, "quote texts that hold spaces; `rwkvmon %s --help` shows an example",
-			command_specs[command].name);
+	return hint_option(opts, command, opts->argument[0], err);
+}
+
+/* --json and --format json are one; commands that answer in words or in JSON alone have one member for both. */
+static int settle_format(struct options *opts, struct err *err)
+{
+	if (opts->json && !opts->format)
+		opts->format = "json";
+	if (!opts->answer_format)
+		return 0;
+	opts->json |= !strcmp(opts->answer_format, "json");
+	return opts->json || !strcmp(opts->answer_format, "text")
+		       ? 0
+		       : bad_value("--format", opts->answer_format, "text or json", err);
 }
 
 int args_parse(struct options *opts, enum command_id command, int argc, char **argv, struct err *err)
@@ -389,6 +500,7 @@ int args_parse(struct options *opts, enum command_id command, int argc, char **a
 	int rc;
 
 	set_defaults(opts);
+	opts->command = command;
 	rc = reserve_words(opts, argc, err);
 	for (int i = 0; i < argc && !rc; i++) {
 		opts->n_before_vs = opts->vs ? opts->n_before_vs : opts->n_arguments;
@@ -408,6 +520,7 @@ int args_parse(struct options *opts, enum command_id command, int argc, char **a
 	if (!rc && !opts->help &&
 	    (command == COMMAND_PROXY || command == COMMAND_SERVE || command == COMMAND_RUN || command == COMMAND_CHAT))
 		tell_misspelt_variables(args_lang(opts->lang));
+	rc = rc ? rc : settle_format(opts, err);
 	return rc ? rc : check_arguments(opts, command, err);
 }
 
@@ -423,6 +536,21 @@ void args_free(struct options *opts)
 	opts->named = opts->has = NULL;
 }
 
+int args_need_log(const struct options *opts, struct err *err)
+{
+	const struct command_spec *c = &command_specs[opts->command];
+
+	if (opts->n_arguments)
+		return 0;
+	err_set(err, ERR_USAGE, "%s: no log is named", c->name);
+	if (opts->command == COMMAND_WATCH || opts->command == COMMAND_SERVE)
+		return err_hint(err, "name files, directories, or addresses such as http://127.0.0.1:8000: %s",
+				c->example);
+	if (opts->command == COMMAND_SHIP)
+		return err_hint(err, "name files or directories: %s", c->example);
+	return err_hint(err, "name files or directories, or - for standard input: %s", c->example);
+}
+
 enum command_id args_command(const char *word, struct err *err)
 {
 	struct suggestion s = { .word = slice_of(word) };
@@ -435,6 +563,10 @@ enum command_id args_command(const char *word, struct err *err)
 	err_set(err, ERR_USAGE, "there is no command \"%s\"", word);
 	if (*word == '-')
 		err_hint(err, "the command comes first, its options after it: `rwkvmon analyze --lang zh run.log`");
+	else if (is_model(word))
+		err_hint(err, "the command comes first: rwkvmon run --model %s", word);
+	else if (is_log(word) || is_file_name(word))
+		err_hint(err, "the command comes first: rwkvmon analyze %s", word);
 	else if (s.best)
 		err_hint(err, "did you mean `rwkvmon %s`? `rwkvmon --help` lists all commands", s.best);
 	else
@@ -567,7 +699,7 @@ void args_command_help(struct buf *out, enum command_id command, enum lang lang)
 		exports_help(out, lang);
 	buf_str(out, text(TEXT_HELP_OPTIONS, lang));
 	for (size_t i = 0; i < option_specs_n; i++) {
-		if (!taken_by(&option_specs[i], command))
+		if (!taken_by(&option_specs[i], command) || !*option_specs[i].help[lang])
 			continue;
 		if (option_specs[i].kind == OPTION_IS_SETTING && !in_settings)
 			buf_str(out, text(TEXT_HELP_SETTINGS, lang));

@@ -15,6 +15,9 @@
 int args_parse(struct options *opts, enum command_id command, int argc, char **argv, struct err *err);
 void args_free(struct options *opts);
 
+/* ERR_USAGE, with how this command names them, when no log is named. */
+int args_need_log(const struct options *opts, struct err *err);
+
 /* Names the command of a word; COMMAND_COUNT and an error with "did you mean" otherwise. */
 enum command_id args_command(const char *word, struct err *err);
 

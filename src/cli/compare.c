@@ -21,7 +21,7 @@ static const struct compare_format {
 /* NULL: there is no such format. */
 static const struct compare_format *find_format(const struct options *opts)
 {
-	const char *name = opts->compare_format ? opts->compare_format : opts->json ? "json" : "text";
+	const char *name = opts->format ? opts->format : "text";
 
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
 		if (!strcmp(formats[i].name, name))
@@ -139,10 +139,15 @@ static int judge_change(const struct condition *c, const struct comparison *comp
 	const struct estimate *e = d ? &d->of[estimates[c->statistic] - 1] : NULL;
 	double change;
 
-	if (!d)
-		return err_set(err, ERR_FORMAT,
-			       "--fail-on: \"%.*s\" cannot be judged: the two logs have no %s in common",
-			       SLICE_ARG(c->text), metric_specs[c->metric].id);
+	if (!d) {
+		err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: the two logs have no %s in common",
+			SLICE_ARG(c->text), metric_specs[c->metric].id);
+		for (int i = 0; i < 2; i++)
+			if (!comparison->side[i].records && comparison->side[i].left_out)
+				err_hint(err, "all steps of side %c are excluded as warm-up: --warmup 0 keeps them",
+					 'A' + i);
+		return -ERR_FORMAT;
+	}
 	if (!isfinite(e->relative) || !isfinite(e->relative_low))
 		return err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: %s on one of the sides",
 			       SLICE_ARG(c->text), err_words(too_few(d->reason)));
@@ -232,8 +237,7 @@ int command_compare(const struct options *opts, struct err *err)
 	int rc;
 
 	if (!format)
-		return err_set(err, ERR_USAGE, "--format: found \"%s\", expected text, markdown or json",
-			       opts->compare_format);
+		return err_set(err, ERR_USAGE, "--format: found \"%s\", expected text, markdown or json", opts->format);
 	rc = find_groups(opts, group, err);
 	if (!rc && opts->fail_on)
 		rc = conditions_parse(&bad, opts->fail_on, "--fail-on", err);

@@ -109,8 +109,11 @@ int command_convert(const struct options *opts, struct err *err)
 	int rc;
 
 	if (opts->n_arguments != 1 || !opts->output) {
-		err_set(err, ERR_USAGE, "convert: name one model file, and where the result goes");
-		return err_hint(err, "%s", command_specs[COMMAND_CONVERT].example);
+		if (opts->n_arguments == 1)
+			err_set(err, ERR_USAGE, "convert: --output is missing: the file for the result");
+		else
+			err_set(err, ERR_USAGE, "convert: found %zu model files, expected one", opts->n_arguments);
+		return err_hint(err, "such as: %s", command_specs[COMMAND_CONVERT].example);
 	}
 	rc = time_load(opts->argument[0], strategy, &before_ms,
 		       err); /* refuses what is no model before anything is written */

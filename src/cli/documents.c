@@ -273,7 +273,7 @@ static void man_command(struct buf *out, int command)
 		buf_char(out, '\n');
 	}
 	for (size_t i = 0; i < option_specs_n; i++)
-		if (option_specs[i].commands >> command & 1)
+		if (option_specs[i].commands >> command & 1 && *option_specs[i].help[LANG_EN])
 			man_option(out, &option_specs[i]);
 	buf_str(out, ".PP\nExample:\n.PP\n.RS\n.nf\n");
 	roff(out, c->example);

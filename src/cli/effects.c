@@ -28,7 +28,7 @@ static const struct effect {
 	const char *others; /* separated by spaces */
 } effects[] = {
 	{ C_READ | C_FLEET, "threads", IDLE_BESIDE, "partial merge follow" },
-	{ C_COMPARE, "json", IDLE_BESIDE, "format" },
+	{ ~0u, "json", IDLE_BESIDE, "format" },
 	{ C_TALK, "shadow-mode", NEEDS, "shadow" },
 	{ C_TALK, "shadow", IDLE_BESIDE, "unwatched" },
 	{ C_TALK, "on", IDLE_BESIDE, "unwatched" },

@@ -180,8 +180,10 @@ static int check(const struct options *opts, const char *const *names, size_t n,
 	size_t mistakes = 0;
 	int rc = 0;
 
-	if (!n)
-		return err_set(err, ERR_USAGE, "rules check: no rule file is named");
+	if (!n) {
+		err_set(err, ERR_USAGE, "rules check: no rule file is named");
+		return err_hint(err, "such as: %s", "rwkvmon rules check rules.yaml");
+	}
 	if (opts->json)
 		jw_array(&json);
 	for (size_t i = 0; !rc && i < n; i++)
@@ -262,6 +264,10 @@ int command_rules(const struct options *opts, struct err *err)
 			return actions[i].run(opts, opts->argument + 1, opts->n_arguments - 1, err);
 		suggest_offer(&s, actions[i].name);
 	}
-	err_set(err, ERR_USAGE, "rules: found \"%.40s\", expected list, check or replay", s.word.p);
-	return s.best ? err_hint(err, "did you mean \"%s\"?", s.best) : -ERR_USAGE;
+	if (s.word.n)
+		err_set(err, ERR_USAGE, "rules: found \"%.40s\", expected list, check or replay", s.word.p);
+	else
+		err_set(err, ERR_USAGE, "rules: expected list, check or replay");
+	return s.best ? err_hint(err, "did you mean \"%s\"?", s.best)
+		      : err_hint(err, "such as: %s", command_specs[COMMAND_RULES].example);
 }

@@ -258,10 +258,8 @@ static void close_all(struct shipping *s)
 
 static int check(const struct options *opts, struct err *err)
 {
-	if (!opts->n_arguments) {
-		err_set(err, ERR_USAGE, "ship: no log is named");
-		return err_hint(err, "name files or directories: %s", command_specs[COMMAND_SHIP].example);
-	}
+	if (args_need_log(opts, err))
+		return -ERR_USAGE;
 	if (opts->ship_to)
 		return 0;
 	err_set(err, ERR_USAGE, "ship: --to is missing: the address of the engine");

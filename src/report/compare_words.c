@@ -92,6 +92,26 @@ const char *compare_headline(const struct comparison *c, enum lang lang)
 	return compare_word(c->deciding, c->verdict, lang);
 }
 
+/* Which side is short of steps because most of them are the warm-up of short sessions; NULL: none. */
+static const struct compared_side *short_of_steps(const struct comparison *c)
+{
+	const struct compared_side *s = &c->side[c->side[1].records < c->side[0].records];
+
+	return s->left_out > s->records ? s : NULL;
+}
+
+static void put_undecided(struct buf *out, const struct comparison *c, enum lang lang)
+{
+	const struct compared_side *s = short_of_steps(c);
+	char compared[TERM_TEXT], left_out[TERM_TEXT];
+
+	if (s)
+		text_fill(out, lang, TEXT_COMPARE_WARMUP, s == c->side ? "A" : "B", term_count(compared, s->records),
+			  term_count(left_out, s->left_out));
+	else
+		buf_str(out, text(c->n ? TEXT_COMPARE_TOO_FEW : TEXT_COMPARE_NOTHING, lang));
+}
+
 void compare_sentence(struct buf *out, const struct comparison *c, enum lang lang)
 {
 	const struct difference *d = c->deciding;
@@ -99,7 +119,7 @@ void compare_sentence(struct buf *out, const struct comparison *c, enum lang lan
 	const struct estimate *e;
 
 	if (!d) {
-		buf_str(out, text(c->n ? TEXT_COMPARE_TOO_FEW : TEXT_COMPARE_NOTHING, lang));
+		put_undecided(out, c, lang);
 		return;
 	}
 	e = &d->of[COMPARED_MEDIAN];

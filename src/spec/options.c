@@ -15,6 +15,8 @@ enum {
 	C_TALK = C_RUN | C_CHAT,
 	C_LOGS = C_TALK | C_PROXY, /* those that write logs */
 	C_READ = C_ANALYZE | C_DIAGNOSE,
+	/* those that answer in words or in JSON, and in no other format */
+	C_ANSWERS = C_RUN | C_EVAL | C_WATCH | C_CONVERT | C_DOCTOR | C_RULES | C_LOG | C_FORECAST | C_FLEET | C_TUNE,
 	C_ALL = (1 << COMMAND_COUNT) - 1
 };
 

@@ -40,6 +40,7 @@ struct option_setting {
 /* One member per row of options.def. A text that was not given is NULL, a number NAN, a
  * count UINT64_MAX; the texts of a list end with NULL. */
 struct options {
+	enum command_id command; /* whose options they are */
 #define OPTION(commands, name, letter, kind, member, ...) option_##kind member;
 #include "spec/options.def"
 #undef OPTION

@@ -105,6 +105,18 @@ expect "the other way round" 0 "" "$rwkvmon" compare --fail-on 'token_latency_ms
 expect "equal logs pass" 0 "" "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 0%, token_latency_ms median > 0%' "$pair/a.log" "$pair/a.log"
 expect "an absolute limit is B's" 1 'token_latency_ms median > 33' "$rwkvmon" compare --fail-on 'token_latency_ms median > 33' "$pair/a.log" "$pair/b.log"
 expect "a metric that neither has" 3 'no throughput_tps in common' "$rwkvmon" compare --fail-on 'throughput_tps p50 < -5%' "$pair/a.log" "$pair/b.log"
+# Requests of ten steps each, of which the warm-up leaves nothing.
+for side in short_a:20 short_b:30; do
+	awk -v ms="${side#*:}" 'BEGIN { for (i = 0; i < 300; i++)
+		printf "{\"timestamp\":\"2025-09-11T12:%02d:%02d.000Z\",\"session_id\":\"r%d\",\"event_type\":\"inference_step\",\"phase\":\"decode\",\"performance\":{\"token_latency_ms\":%.3f}}\n",
+			i / 60, i % 60, i / 10, ms + i % 3 }' >"$pair/${side%%:*}.log"
+done
+expect "requests shorter than the warm-up" 0 "" "$rwkvmon" compare --lang en "$pair/short_a.log" "$pair/short_b.log"
+says "why nothing is left" "0 compared, 300 excluded as warm-up"
+says "what to do" "--warmup 0"
+expect "a gate over them" 3 'warm-up: --warmup 0' "$rwkvmon" compare --fail-on 'token_latency_ms p95 > 5%' "$pair/short_a.log" "$pair/short_b.log"
+expect "with the warm-up" 0 "" "$rwkvmon" compare --lang en --warmup 0 "$pair/short_a.log" "$pair/short_b.log"
+says "they are compared" "slower  Token latency, decode: median 21"
 expect "groups" 0 "" "$rwkvmon" compare --lang en "$pair/a.log" "$pair/a.log" --vs "$pair/b.log"
 says "a group's name" "a.log (+1)"
 # Three runs a side, and 1 % between runs of a side; then two that differ by chance.
