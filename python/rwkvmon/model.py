@@ -231,10 +231,10 @@ def _make_class(base: Any, module: Any) -> type:
             load_ms = (time.perf_counter() - start) * 1e3
             what = describe(torch, self, strategy, load_ms)
             options = monitor or default_options
-            decay = Decay(torch, weights_of(self), version_of(self), what.n_layer)
+            decay, device = Decay(torch, weights_of(self), version_of(self), what.n_layer), device_of(self, module)
             shadow = _shadow(torch, module, self, strategy, options)
             self.__dict__["monitor"] = Monitor(
-                torch, options, lambda: with_callers(what), device_of(self, module), on_alarm=on_alarm,
+                torch, options, lambda: with_callers(what), lambda: device, on_alarm=on_alarm,
                 samples=lambda: Samples(torch, decay, shadow, options.shadow), initial=partial(_initial, self),
                 on_verdict=on_verdict)
             self.__dict__["_article"] = ArticleEntries(torch, what)

@@ -168,13 +168,22 @@ class Conversation:
             self.device.after(tokens, found.logits, found.state, self.fresh, self._phase(tokens),
                               lambda: self._samples.after(_last_row(found.logits), found.state) if found.state else None)
         else:
-            taken = self._samples.after(_last_row(found.logits), found.state) if found.state else None
+            here = self._are_here(found.logits, found.state)
+            taken = self._samples.after(_last_row(found.logits), found.state) if found.state and here else None
             step = self._collector.step(
-                tokens, phase=self._phase(tokens), logits=self._views.logits(found.logits),
-                state=self._views.state(found.state, self._n_layer) if found.state else None,
+                tokens, phase=self._phase(tokens), logits=self._views.logits(found.logits) if here else None,
+                state=self._views.state(found.state, self._n_layer) if found.state and here else None,
                 numbers=[("chunk_process_time_ms", ms), ("token_latency_ms", ms / len(tokens)), *(taken.numbers() if taken else [])])
         self._went_on(len(tokens), found.state)
         return step
+
+    def _are_here(self, logits: Tensor, state: Sequence[Tensor]) -> bool:
+        """Do they lie in this process's memory? What a sequence's first call returns may be the first that shows where its model is:
+        later ones are given a state. They are looked at there."""
+        if not self.fresh or all(t.device.type == "cpu" for t in (logits, *state)):
+            return True
+        self._device(str(logits.device))
+        return False
 
     def _went_on(self, n_tokens: int, state: Sequence[Tensor]) -> None:
         self.length = n_tokens if self.fresh else self.length + n_tokens
@@ -184,9 +193,11 @@ class Conversation:
         phase = self._phase(tokens)
         if self.device is not None:
             self.device.after(tokens, logits, state, self.fresh, phase, lambda: self._samples.after(_last_row(logits), state))
-        else:
+        elif self._are_here(logits, state):
             self._collector.end(tokens, phase=phase, logits=self._views.logits(logits),
                                 state=self._views.state(state, self._n_layer), numbers=self._sampled(len(tokens), logits, state))
+        else:
+            self._collector.end(tokens, phase=phase)
         self._went_on(len(tokens), state)
 
     def _sampled(self, n_tokens: int, logits: Tensor, state: Sequence[Tensor]) -> List[Tuple[str, float]]:
@@ -230,9 +241,10 @@ class Conversation:
 class Monitor:
     """`describe` is asked once, when the first call tells that the model is in use.
 
-    device is "cpu", or where the logits are made when any layer is elsewhere; force_device lets the processor play an accelerator."""
+    device says "cpu", or where the logits are made when any layer is elsewhere, and is asked in every call, since models are moved after
+    they were made; force_device lets the processor play an accelerator."""
 
-    def __init__(self, torch: Any, options: Options, describe: Callable[[], Description], device: str = "cpu",
+    def __init__(self, torch: Any, options: Options, describe: Callable[[], Description], device: Callable[[], str] = lambda: "cpu",
                  force_device: bool = False, on_alarm: Optional[OnAlarm] = None,
                  samples: Optional[Callable[[], Samples]] = None, initial: Initial = zero,
                  on_verdict: Optional[OnVerdict] = None, groups: int = 0) -> None:
@@ -245,7 +257,8 @@ class Monitor:
         self._samples = samples or (lambda: Samples(torch))
         self._initial = initial
         self.session_id = options.session_id or _new_id()
-        self._torch, self._describe, self._device, self._force_device = torch, describe, device, force_device
+        self._torch, self._describe, self._force_device = torch, describe, force_device
+        self._where, self._device = device, "cpu"
         self._options = replace(options, log=options.log_path())
         self._what: Optional[Description] = None
         self._lock = threading.Lock()
@@ -260,8 +273,7 @@ class Monitor:
         self._poll: Optional[threading.Event] = None
         self.log_path = self._options.log
         seen.note(seen.MODEL)
-        if device.startswith("cuda"):
-            graphs.install(torch)
+        self._find_device()
         atexit.register(_close_if_alive, weakref.ref(self))
 
     def watch(self, forward: Callable[..., Any], tokens: Any, state: Any, args: Tuple[Any, ...], kwargs: Any) -> Any:
@@ -345,7 +357,17 @@ class Monitor:
         """Of the graph that is being recorded, by a call that was given the embedding and returned the rest."""
         self._guarded(graphs.watch_replays, lambda replay: self.watch_replay(replay, lambda: token_of(embedding), state, logits, after))
 
+    def _find_device(self) -> None:
+        try:
+            device = self._where()
+        except Exception:  # of a head that was replaced by another kind: where it was
+            return
+        if device.startswith("cuda") and device != self._device:
+            graphs.install(self._torch)
+        self._device = device
+
     def records_a_graph(self) -> bool:
+        self._find_device()
         return self._device.startswith("cuda") and bool(self._torch.cuda.is_current_stream_capturing())
 
     def _is_not_ours(self) -> bool:
@@ -366,7 +388,7 @@ class Monitor:
         """A fault of ours must not become one of the caller's."""
         if fault is not None and not self._off:
             self._off = True
-            print(f"rwkvmon: monitoring stopped, the model goes on: {fault}", file=sys.stderr)
+            print(f"rwkvmon: monitoring stopped, the model goes on: {str(fault) or type(fault).__name__}", file=sys.stderr)
 
     def _take_with(self, tokens: Any, state: Optional[Sequence[Tensor]]) -> Tuple[Conversation, List[int]]:
         fed = token_list(tokens)  # first: what cannot be read takes no conversation

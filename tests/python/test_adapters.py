@@ -590,6 +590,43 @@ class Fla(Case):
             self.assertEqual(numbers(steps), numbers(self.alone(text[:prompt + 12], prompt)))
         self.assertEqual(events(monitor.log_path, "session_start")[0]["metadata"]["model_name"], "rwkv7-tiny")
 
+    def test_a_model_is_where_its_weights_are_now(self):
+        """from_pretrained() makes it on no device and loads it afterwards."""
+        model = RWKV7ForCausalLM(self.package).eval()
+        loaded, model.lm_head = model.lm_head, torch.nn.Linear(4, 4, device="meta")
+        monitor = rwkvmon.watch(model, self.options())
+        model.lm_head = loaded
+        past = model(input_ids=torch.tensor([list(self.texts[0][:8])])).past_key_values
+        for token in self.texts[0][8:]:
+            past = model(input_ids=torch.tensor([[token]]), past_key_values=copy.deepcopy(past)).past_key_values
+        monitor.close()
+        self.assertEqual(numbers(events(monitor.log_path)), numbers(self.alone(self.texts[0], 8)))
+
+    def test_what_a_first_call_returns_is_read_where_it_lies(self):
+        """The head says one place, the layers are in another: nothing of theirs is read in this process's memory."""
+        model, monitor = self.watched()
+        plain = RWKV7ForCausalLM.forward
+
+        def elsewhere(*args, **kwargs):
+            said = plain(*args, **kwargs)
+            return types.SimpleNamespace(logits=said.logits.to("meta"), past_key_values=[
+                {name: t if t is None else t.to("meta") for name, t in layer.items()} for layer in said.past_key_values])
+        with mock.patch.object(RWKV7ForCausalLM, "forward", elsewhere):
+            for method in [name for name, value in vars(model).items() if hasattr(value, "monitor")]:
+                vars(model)[method]._plain = types.MethodType(elsewhere, model)
+            self.assertEqual(model(input_ids=torch.tensor([[65, 66], [67, 68]])).logits.device.type, "meta")
+        monitor.close()
+        steps = events(monitor.log_path)
+        self.assertEqual([(s["token_count"], s["sequence_length"], "logits_entropy" in s.get("accuracy", {})) for s in steps], [(2, 2, False)] * 2)
+
+    def test_a_head_of_another_kind_stops_nothing(self):
+        model, monitor = self.watched()
+        model.norm = torch.nn.LayerNorm(4)
+        torch.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)  # its weight is no tensor
+        model(input_ids=torch.tensor([[65, 66]]))
+        monitor.close()
+        self.assertEqual(len(events(monitor.log_path)), 1)
+
     def test_a_beam_that_splits_is_a_branch(self):
         model, monitor = self.watched()
         past = model(input_ids=torch.tensor([list(b"one two "), list(b"1 2 3 4 ")])).past_key_values

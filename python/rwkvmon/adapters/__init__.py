@@ -88,7 +88,7 @@ def _watcher_of(model: Any) -> Optional[Monitor]:
 
 def _monitor(adapter: Adapter, options: Options, on_alarm: Optional[OnAlarm], on_verdict: Optional[OnVerdict]) -> Monitor:
     torch = sys.modules["torch"]  # the model is made of it
-    return Monitor(torch, replace(options, shadow=0), adapter.describe, adapter.device(), on_alarm=on_alarm,
+    return Monitor(torch, replace(options, shadow=0), adapter.describe, adapter.device, on_alarm=on_alarm,
                    samples=lambda: Samples(torch, adapter.decay(torch)), on_verdict=on_verdict, groups=adapter.groups())
 
 
