@@ -5,6 +5,7 @@ The package defines RWKV when it is imported: a class for RWKV-4 to 6, or, with 
 """
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import platform
@@ -205,6 +206,7 @@ def logging_class(module: Any = None) -> type:
 
 def _make_class(base: Any, module: Any) -> type:
     torch = module.torch
+    names = list(inspect.signature(base.forward).parameters)[1:3]  # of tokens, which differs, and state
 
     class LoggingRWKV(base):  # type: ignore[misc]  # known at run time only
         """rwkv.model.RWKV whose forward calls are watched; same arguments, same results.
@@ -268,7 +270,14 @@ def _make_class(base: Any, module: Any) -> type:
             else:
                 super().__setattr__(name, value)
 
-        def forward(self, tokens: Any, state: Any, *args: Any, **kwargs: Any) -> Any:
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            by_name = [name for name in names[len(args):] if name in kwargs]
+            if len(args) + len(by_name) < len(names):  # the package says what is missing
+                return super().forward(*args, **kwargs)
+            tokens, state, *more = [*args, *(kwargs.pop(name) for name in by_name)]
+            return self._forward(tokens, state, more, kwargs)
+
+        def _forward(self, tokens: Any, state: Any, args: Any, kwargs: Any) -> Any:
             article = self._article
             article.take(tokens)
             if not (article.baseline_set or self._checks_itself()):

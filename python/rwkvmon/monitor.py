@@ -49,7 +49,8 @@ _POLL_SECONDS = 0.05
 
 
 def token_list(tokens: Any) -> List[int]:
-    return [int(t) for t in tokens] if hasattr(tokens, "__len__") else [int(tokens)]
+    """Of a list, a tensor, or one token: a number, or a tensor without a dimension, as argmax() gives it."""
+    return [int(t) for t in tokens] if hasattr(tokens, "__len__") and getattr(tokens, "ndim", 1) else [int(tokens)]
 
 
 @dataclass(frozen=True)

@@ -549,6 +549,27 @@ class DropIn(Case):
         self.assertEqual((said["sampler"]["temperature"], said["sampler"]["top_p"]), (0.8, 0.7))
         self.assertEqual([s["token_count"] for s in events(self.log)[:3]], [4, 3, 1])
 
+    def test_arguments_by_name_are_the_packages(self):
+        model, plain, first = self.watched(), make(plain_class(), ANY_MODEL), "idx" if V7 else "tokens"
+        want, state = plain.forward(**{first: [1, 2, 3]}, state=None, full_output=True)
+        got, mine = model.forward(**{first: [1, 2, 3]}, state=None, full_output=True)
+        self.assertTrue(same(got, want))
+        self.assertTrue(same(model.forward([4], state=mine)[0], plain.forward([4], state=state)[0]))
+        for given in ({}, {"state": None}, {first: [1]}, {first: [1], "state": None, "nothing": 1}):
+            with self.assertRaises(TypeError):
+                model.forward(**given)
+        model.monitor.close()
+        self.assertEqual([s["sequence_length"] for s in events(self.log)], [3, 4])
+
+    @unittest.skipUnless(V7, "the other class takes lists alone")
+    def test_a_token_that_is_a_tensor(self):
+        model = self.watched()
+        out, state = model.forward([1, 2], None)
+        for _ in range(2):
+            out, state = model.forward(out.argmax(), state)
+        model.monitor.close()
+        self.assertEqual([s["sequence_length"] for s in events(self.log)], [2, 3, 4])
+
     def test_the_callers_errors_stay_the_callers(self):
         model = self.watched()
         with self.assertRaises(Exception):
