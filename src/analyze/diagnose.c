@@ -191,7 +191,7 @@ static void look_around(struct walk *w)
 /* Adds advice on what limits the speed when no goal was set; it is not a fault. */
 static void advise(struct walk *w)
 {
-	static const enum answer_id limits[] = { A_CHUNK_BIG, A_CHUNK_FITS, A_GPU_WAITS, A_BUS_FULL };
+	static const enum answer_id limits[] = { A_CHUNK_FITS, A_GPU_WAITS, A_BUS_FULL };
 
 	w->silent = true;
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
@@ -393,12 +393,15 @@ static unsigned situations_of(const struct facts *x)
 {
 	unsigned of_int8 = x->cuda ? IN_GPU_INT8 : IN_CPU_INT8, of_full = x->cuda ? IN_GPU : IN_CPU;
 	const bool all_cores = !x->cuda && x->level[L_CPU].mean >= limit_of(T_ALL_CORES_PCT);
-	unsigned package = 0, busy = !all_cores ? 0U : 1U << (x->int8 ? IN_ALL_CORES_INT8 : IN_ALL_CORES);
+	const bool compiled = strstr(x->flags, "RWKV_JIT_ON=1") && strstr(x->flags, "RWKV_CUDA_ON=1");
+	unsigned package = compiled ? 1U << IN_COMPILED : 0U, busy = !all_cores ? 0U : 1U << (x->int8 ? IN_ALL_CORES_INT8 : IN_ALL_CORES);
 
 	if (!strcmp(x->runtime, "llama.cpp") || !strcmp(x->runtime, "rwkv.cpp"))
 		return busy | 1U << IN_GGML;
+	if (!strcmp(x->runtime, "rwkvmon"))
+		package |= 1U << IN_BUILT_IN;
 	if (!strcmp(x->runtime, "rwkv") || !strcmp(x->runtime, "ChatRWKV"))
-		package = (!strncmp(x->version, "7", 1) ? 1U << IN_PACKAGE_7 : 0U) |
+		package |= (!strncmp(x->version, "7", 1) ? 1U << IN_PACKAGE_7 : 0U) |
 			  (x->cuda || x->int8 ? 0U : 1U << IN_PACKAGE_CPU);
 	return busy | package | 1U << (x->int8 ? of_int8 : of_full) | (is_sure(&x->sure) ? 1U << IN_LOW_ENTROPY : 0U);
 }

@@ -156,16 +156,24 @@ static enum grade device_full(struct walk *w)
 	return grade;
 }
 
+/* Levels above the total are not of the same card. */
+static enum grade card_full(struct walk *w, const struct steady *card, const struct steady *own, double total)
+{
+	if (!card->known || !(total > 0) || card->highest > total)
+		return UNKNOWN;
+	say3(w, E_VRAM_SHARE, card->highest, total, 100 * card->highest / total);
+	if (own->known && own->highest < card->highest)
+		say2(w, E_VRAM_OWN, own->highest, card->highest - own->highest);
+	return graded(100 * card->highest / total, T_VRAM_CARD_PCT);
+}
+
 enum grade test_VRAM_OVER(struct walk *w)
 {
 	const struct steady *card = &w->x->level[L_VRAM], *own = &w->x->level[L_OWN_VRAM];
 	double total = fields_number(&w->p->about, F_VRAM_TOTAL_MB, NAN);
-	enum grade plan = above_plan(w, own->known ? own->mean : (double)NAN), full = UNKNOWN, one = device_full(w);
+	enum grade one = device_full(w), full = one == UNKNOWN ? card_full(w, card, own, total) : UNKNOWN,
+		   plan = above_plan(w, own->known ? own->mean : (double)NAN);
 
-	if (card->known && total > 0 && one == UNKNOWN && card->highest <= total) { /* else they are not of the same */
-		say3(w, E_VRAM_SHARE, card->highest, total, 100 * card->highest / total);
-		full = graded(100 * card->highest / total, T_VRAM_CARD_PCT);
-	}
 	if (!card->known && !own->known && one == UNKNOWN) {
 		if (w->x->cuda)
 			miss(w, E_WANT_VRAM);

@@ -177,7 +177,7 @@ enum grade test_STARTED_SLOWLY(struct walk *w)
 		say3(w, E_FIRST_CALLS, c->calls, c->ms, c->usual_ms);
 	if (!(c->calls > 0) || c->ms < limit_of(T_FIRST_TIMES) * c->usual_ms || are_of_tail(c, &w->x->tail))
 		return NO;
-	return unless_chance(w, graded(more, T_FIRST_MS), chance_of_first(w));
+	return unless_chance(w, graded(more, w->x->cuda ? T_FIRST_GPU_MS : T_FIRST_MS), chance_of_first(w));
 }
 
 enum grade test_LOADING_YES(struct walk *w)

@@ -329,5 +329,7 @@ int analysis_write(const struct format *format, const struct options *opts, cons
 	rc = answer_to(path, &out, !strcmp(format->name, "text"), err);
 	if (!rc && strcmp(path, "-") && !opts->quiet)
 		tell_text(TEXT_WRITTEN_TO, path);
+	if (!rc && !f->records && (opts->session || opts->since || opts->until))
+		rc = err_set(err, ERR_FORMAT, "no inference step matches --session, --since or --until");
 	return rc;
 }

@@ -18,6 +18,7 @@ enum {
 enum relation {
 	NEEDS,        /* one of the others */
 	IDLE_BESIDE,  /* any of the others */
+	EXCLUDES,     /* each of the others: both say the same thing, or one hides what the other judges */
 	ONLY_WITH_ARG /* one of the others is the first argument */
 };
 
@@ -29,6 +30,8 @@ static const struct effect {
 } effects[] = {
 	{ C_READ | C_FLEET, "threads", IDLE_BESIDE, "partial merge follow" },
 	{ ~0u, "json", IDLE_BESIDE, "format" },
+	{ C_FLEET, "fail-on", EXCLUDES, "match" },
+	{ C_TALK, "prompt", EXCLUDES, "prompt-file" },
 	{ C_TALK, "shadow-mode", NEEDS, "shadow" },
 	{ C_TALK, "shadow", IDLE_BESIDE, "unwatched" },
 	{ C_TALK, "on", IDLE_BESIDE, "unwatched" },
@@ -40,6 +43,7 @@ static const struct effect {
 	{ C_DOCTOR, "tokenizer", NEEDS, "model" },
 	{ C_DOCTOR, "disk-mb-s", NEEDS, "model" },
 	{ C_DOCTOR, "seconds", NEEDS, "model" },
+	{ C_FORECAST, "json", IDLE_BESIDE, "train" },
 	{ C_FORECAST, "goal", IDLE_BESIDE, "train" },
 	{ C_FORECAST, "threads", IDLE_BESIDE, "train" },
 	{ C_FORECAST, "units", NEEDS, "train" },
@@ -105,7 +109,10 @@ static int check_beside(const struct options *opts, enum command_id command, con
 
 	while (next_word(&word, &at))
 		if (is_there(opts, command, word, false))
-			return err_set(err, ERR_USAGE, "--%s has no effect with --%.*s", e->option, SLICE_ARG(word));
+			return e->relation == EXCLUDES ? err_set(err, ERR_USAGE, "--%s and --%.*s exclude each other",
+								 e->option, SLICE_ARG(word))
+						       : err_set(err, ERR_USAGE, "--%s has no effect with --%.*s",
+								 e->option, SLICE_ARG(word));
 	return 0;
 }
 
@@ -153,7 +160,7 @@ static int check_settings(const struct options *opts, struct err *err)
 int effects_check(const struct options *opts, enum command_id command, struct err *err)
 {
 	static int (*const checks[])(const struct options *, enum command_id, const struct effect *, struct err *) = {
-		[NEEDS] = check_needed, [IDLE_BESIDE] = check_beside, [ONLY_WITH_ARG] = check_argument
+		[NEEDS] = check_needed, [IDLE_BESIDE] = check_beside, [EXCLUDES] = check_beside, [ONLY_WITH_ARG] = check_argument
 	};
 	int rc = check_settings(opts, err);
 

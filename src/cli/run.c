@@ -20,8 +20,6 @@ static int read_prompt(struct buf *text, const struct options *o, struct err *er
 {
 	const char *file = o->prompt_file ? o->prompt_file : !o->prompt && !isatty(STDIN_FILENO) ? "-" : NULL;
 
-	if (o->prompt && o->prompt_file)
-		return err_set(err, ERR_USAGE, "run: --prompt and --prompt-file exclude each other");
 	if (file && file_read(text, file, PROMPT_MAX_BYTES, err))
 		return -(int)err->code;
 	if (file && o->prompt_file && !text->used)

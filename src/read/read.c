@@ -985,6 +985,7 @@ int read_records(struct block *b, struct record_decoder *d, unsigned part, struc
 		rc = feed_piece(b, d, t, err);
 		fill_columns(d, out, t);
 	}
+	columns_complete(out);
 	end_tally(t, b, d);
 	return rc;
 }

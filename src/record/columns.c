@@ -91,6 +91,46 @@ struct held columns_held(const struct columns *c, size_t from, size_t n)
 	return (struct held){ any, decimals & all, all & ~decimal };
 }
 
+/* Tested without branches first: few logs have any. */
+static bool any_zero(const struct columns *c, enum metric_id m)
+{
+	const int64_t *scaled = c->scaled[m];
+	bool any = false;
+
+	for (size_t row = 0; row < c->n; row++)
+		any |= !scaled[row];
+	return any;
+}
+
+static void forget_zeros(struct columns *c, enum metric_id m)
+{
+	for (size_t row = 0; row < c->n; row++) {
+		if (!(c->have[row] & metric_bit(m)) || columns_value(c, row, m) != 0)
+			continue;
+		c->have[row] &= ~metric_bit(m);
+		c->decimal[row] &= c->have[row];
+		if (c->whole[row])
+			c->record[c->whole[row] - 1].have &= ~metric_bit(m);
+	}
+}
+
+void columns_complete(struct columns *c)
+{
+	for (uint64_t left = metrics_zero_unknown; left; left &= left - 1) {
+		const enum metric_id m = (enum metric_id)__builtin_ctzll(left);
+
+		if (any_zero(c, m))
+			forget_zeros(c, m);
+	}
+	for (size_t row = 0; row < c->n; row++) {
+		if (__builtin_expect(c->phase[row] != PHASE_UNKNOWN || c->token_count[row] <= 1, 1))
+			continue;
+		c->phase[row] = PHASE_PREFILL;
+		if (c->whole[row])
+			c->record[c->whole[row] - 1].phase = PHASE_PREFILL;
+	}
+}
+
 #define PICK(column)                                                                                                   \
 	do {                                                                                                           \
 		_Pragma("GCC unroll 8") for (size_t i = 0; i < n; i++) out->column[i] = from->column[row[i]];          \

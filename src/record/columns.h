@@ -54,6 +54,10 @@ static inline bool columns_full(const struct columns *c)
 /* Adds a row; there must be room. */
 void columns_add(struct columns *c, const struct decoded *d);
 
+/* What the published format leaves to its readers: removes values of 0 that stand for unknown ones
+ * (metrics_zero_unknown), and makes steps that do not say their phase prefill if they have several tokens. */
+void columns_complete(struct columns *c);
+
 /* The value of a metric in a row that has it, also where only the decimal is kept. */
 static inline double columns_value(const struct columns *c, size_t row, enum metric_id m)
 {

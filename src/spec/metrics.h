@@ -40,6 +40,9 @@ enum metric_id metric_by_id(struct slice id);
 /* Similarities crowd at 1: what counts is how far they are from it. */
 bool metric_is_similarity(enum metric_id m);
 
+/* Metrics of which no step measures exactly 0: the published format writes 0 where it knows no value. As bits. */
+static const uint64_t metrics_zero_unknown = UINT64_C(1) << M_STATE_SIMILARITY;
+
 /* The nearest value that the metric can have; used for drawing a fitted line. */
 double metric_possible(enum metric_id m, double value);
 

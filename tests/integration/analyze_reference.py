@@ -196,6 +196,8 @@ def read(paths):
 def value_of(record, group, key):
     inside = record.get(group)
     v = inside.get(key) if isinstance(inside, dict) else None
+    if key == "state_similarity" and v == 0:
+        return None  # unknown, in the published format
     return float(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else None
 
 

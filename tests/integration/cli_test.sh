@@ -78,6 +78,10 @@ steps = [e for e in map(json.loads, open(sys.argv[1])) if e["event_type"] == "in
 print(len(steps), "steps,", sum(e["token_count"] for e in steps), "tokens")' "$here/../logs/worked.log")
 expect "the article's parser reads its export" 0 "" python3 "$dir/article.py" <"$dir/article.log"
 says "all steps, and all tokens" "$counted"
+# The published format writes 0 for a similarity that is unknown, and no phases.
+"$rwkvmon" export article "$here/../cases/diagnosis/healthy__real_run_4_s.log.zst" >"$dir/healthy.log"
+expect "what the article leaves out is no fault" 0 "" "$rwkvmon" diagnose --format json "$dir/healthy.log"
+says "its export of a healthy log is healthy" '"cause":"healthy"'
 expect "export article wants a log" 2 'expected a log' "$rwkvmon" export article
 
 # --- compare -------------------------------------------------------------------------
@@ -516,7 +520,7 @@ expect "binary log" 3 "binary.log" "$rwkvmon" analyze "$dir/binary.log"
 expect "half garbage and torn" 0 "" "$rwkvmon" analyze --format json "$dir/half.log"
 says "skipped lines are told" '"skipped":[{"file"'
 expect "an interval the wrong way round" 2 "--until lies before --since" "$rwkvmon" analyze --since 2030-01-01T00:00:00Z --until 2029-01-01T00:00:00Z "$dir/a.log"
-expect "a session that is not there" 0 "" "$rwkvmon" analyze --session rwkv-sess-nope --format json "$dir/a.log"
+expect "a session that is not there" 3 "no inference step matches --session" "$rwkvmon" analyze --session rwkv-sess-nope --format json "$dir/a.log"
 says "nothing to judge is not healthy" '"verdict":"not_enough_data"'
 expect "a healthy log passes" 0 "" "$rwkvmon" analyze --quiet --fail-on attention "$here/../cases/diagnosis/healthy__real_cli_600_tokens.log.zst"
 expect "a verdict fails, and says of what" 1 "--fail-on attention: A conversation leaks" "$rwkvmon" analyze --quiet --fail-on attention "$here/../cases/diagnosis/state_leak__real_state_not_reset.log.zst"

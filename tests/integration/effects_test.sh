@@ -41,6 +41,15 @@ takes "${talk[@]}" --log none --alarm-to 'slack+http://localhost'
 
 refuses "--no-keep-firing has no effect in \`export grafana\`" export grafana --no-keep-firing
 
+# --- one excludes another ------------------------------------------------------------------
+echo hello >prompt.txt
+refuses "--prompt and --prompt-file exclude each other" "${talk[@]}" --log none --prompt-file prompt.txt
+refuses "--prompt and --prompt-file exclude each other" chat --prompt x --prompt-file prompt.txt --log none
+refuses "--fail-on and --match exclude each other" fleet $log --match a --fail-on mode_collapse
+for command in analyze diagnose forecast; do
+	refuses "no inference step matches --session, --since or --until" $command $log --session nobody
+done
+
 # --- one makes another idle ----------------------------------------------------------------
 refuses "--log has no effect with --unwatched" "${talk[@]}" --unwatched --log a.log
 refuses "--shadow has no effect with --unwatched" "${talk[@]}" --unwatched --shadow 2
@@ -53,6 +62,7 @@ refuses "--threads has no effect with --merge" analyze --merge $log --threads 2
 refuses "--threads has no effect with --partial" analyze --partial -o a.part $log --threads 2
 refuses "--threads has no effect with --follow" analyze --follow $log --threads 2
 refuses "--threads has no effect with --merge" fleet --merge $log --threads 2
+refuses "--json has no effect with --train" forecast --train $log -o m.safetensors --json
 refuses "--seconds has no effect with --from" tune --from $log --seconds 3
 refuses "--json has no effect with --format" compare $log $log --format text --json
 refuses "--threads is for logs" fleet http://127.0.0.1:1 --threads 2
@@ -85,8 +95,7 @@ refuses "--goal has no effect with --train" forecast $log --train -o m.safetenso
 refuses 'cannot be judged: no rule of the set none' analyze $log --fail-on non_finite --rules none
 refuses 'cannot be judged: no rule of the set default' analyze $log --fail-on high_vram_usage
 takes analyze $log --fail-on 'non_finite, state_leak'
-check "a forecast of nothing" "$rwkvmon" forecast $log --session nope
-"$rwkvmon" forecast $log --session nope | tr -s ' \n' ' ' | grep -q "No inference step of the log matches the filter" && pass || fail "a forecast of no session speaks of metrics"
+"$rwkvmon" forecast $log --session nope 2>err | tr -s ' \n' ' ' | grep -q "No inference step of the log matches the filter" && pass || fail "a forecast of no session speaks of metrics"
 refuses "empty: the token in its first line is empty" serve $log --listen 127.0.0.1:0 --listen-token @empty
 refuses "--to-token: its" ship $log --once --spool spool --to http://127.0.0.1:1 --to-token ""
 refuses "holds no certificate" ship $log --once --spool spool --to https://127.0.0.1:1 --to-ca $log
