@@ -394,7 +394,8 @@ static unsigned situations_of(const struct facts *x)
 	unsigned of_int8 = x->cuda ? IN_GPU_INT8 : IN_CPU_INT8, of_full = x->cuda ? IN_GPU : IN_CPU;
 	const bool all_cores = !x->cuda && x->level[L_CPU].mean >= limit_of(T_ALL_CORES_PCT);
 	const bool compiled = strstr(x->flags, "RWKV_JIT_ON=1") && strstr(x->flags, "RWKV_CUDA_ON=1");
-	unsigned package = compiled ? 1U << IN_COMPILED : 0U, busy = !all_cores ? 0U : 1U << (x->int8 ? IN_ALL_CORES_INT8 : IN_ALL_CORES);
+	unsigned package = compiled ? 1U << IN_COMPILED : 0U,
+		 busy = !all_cores ? 0U : 1U << (x->int8 ? IN_ALL_CORES_INT8 : IN_ALL_CORES);
 
 	if (!strcmp(x->runtime, "llama.cpp") || !strcmp(x->runtime, "rwkv.cpp"))
 		return busy | 1U << IN_GGML;
@@ -402,7 +403,7 @@ static unsigned situations_of(const struct facts *x)
 		package |= 1U << IN_BUILT_IN;
 	if (!strcmp(x->runtime, "rwkv") || !strcmp(x->runtime, "ChatRWKV"))
 		package |= (!strncmp(x->version, "7", 1) ? 1U << IN_PACKAGE_7 : 0U) |
-			  (x->cuda || x->int8 ? 0U : 1U << IN_PACKAGE_CPU);
+			   (x->cuda || x->int8 ? 0U : 1U << IN_PACKAGE_CPU);
 	return busy | package | 1U << (x->int8 ? of_int8 : of_full) | (is_sure(&x->sure) ? 1U << IN_LOW_ENTROPY : 0U);
 }
 

@@ -121,8 +121,8 @@ static double deepest_drop(const struct findings *f)
  * on. */
 static bool is_stuck(const struct summary *similarity)
 {
-	return (double)similarity->count >= limit_of(T_OUTPUT_TOKENS) && similarity->min == similarity->max &&
-	       (similarity->min >= 1 || similarity->max <= 0);
+	return (double)similarity->count >= limit_of(T_OUTPUT_TOKENS) &&
+	       (similarity->min >= 1 || similarity->max < limit_of(T_JUMP_DEEP));
 }
 
 /* A single drop of similarity may come from a control token; a state with a different norm is a different state. */

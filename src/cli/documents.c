@@ -129,14 +129,15 @@ static void log_promises(struct buf *out)
 
 void document_log_format(struct buf *out)
 {
-	buf_str(out, "# The log, format 1\n\n"
-		     "<!-- Written by `rwkvmon export log-format`; edit the tables in src/spec/. -->\n\n"
-		     "One JSON object per line, UTF-8, `\\n`. Unknown values are absent, never 0 or `null`. `rwkvmon "
-		     "export schema`\n"
-		     "prints the same as a JSON Schema; METRICS.md explains the metrics.\n\n"
-		     "Other writers of the published format leave two things open. A `state_similarity` of 0, which no step "
-		     "measures, is read as unknown, and a step of several tokens without `phase` as prefill.\n\n"
-		     "## Events\n\n| `event_type` | meaning |\n|---|---|\n");
+	buf_str(out,
+		"# The log, format 1\n\n"
+		"<!-- Written by `rwkvmon export log-format`; edit the tables in src/spec/. -->\n\n"
+		"One JSON object per line, UTF-8, `\\n`. Unknown values are absent, never 0 or `null`. `rwkvmon "
+		"export schema`\n"
+		"prints the same as a JSON Schema; METRICS.md explains the metrics.\n\n"
+		"Other writers of the published format leave two things open. A `state_similarity` of 0, which no step "
+		"measures, is read as unknown, and a step of several tokens without `phase` as prefill.\n\n"
+		"## Events\n\n| `event_type` | meaning |\n|---|---|\n");
 	for (int e = 0; e < EVENT_TYPE_COUNT; e++)
 		buf_printf(out, "| `%s` | %s |\n", event_ids[e], event_meanings[e]);
 	buf_str(out,

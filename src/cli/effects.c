@@ -159,9 +159,11 @@ static int check_settings(const struct options *opts, struct err *err)
 
 int effects_check(const struct options *opts, enum command_id command, struct err *err)
 {
-	static int (*const checks[])(const struct options *, enum command_id, const struct effect *, struct err *) = {
-		[NEEDS] = check_needed, [IDLE_BESIDE] = check_beside, [EXCLUDES] = check_beside, [ONLY_WITH_ARG] = check_argument
-	};
+	static int (*const checks[])(const struct options *, enum command_id, const struct effect *,
+				     struct err *) = { [NEEDS] = check_needed,
+						       [IDLE_BESIDE] = check_beside,
+						       [EXCLUDES] = check_beside,
+						       [ONLY_WITH_ARG] = check_argument };
 	int rc = check_settings(opts, err);
 
 	for (size_t i = 0; i < sizeof effects / sizeof *effects && !rc; i++)
