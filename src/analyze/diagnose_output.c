@@ -140,7 +140,7 @@ enum grade test_JUMPED(struct walk *w)
 	if (w->p->jumps)
 		say1(w, E_STATE_EXCHANGED, (double)w->p->jumps);
 	if (is_stuck(decode)) {
-		say2(w, E_STATE_STUCK, (double)decode->count, decode->min);
+		say3(w, E_STATE_STUCK, (double)decode->count, decode->min, decode->max);
 		grade = SURE;
 	} else if (similarity->count)
 		say2(w, E_JUMPS, fmax(falls, alarms), similarity->min);
