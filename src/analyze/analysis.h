@@ -39,7 +39,7 @@ struct analysis {
 
 	int64_t from_us, to_us;
 	uint64_t records, tokens;
-	uint64_t violating, by_type[ALARM_TYPE_COUNT];
+	struct session_tally all;                     /* of all sessions, listed or not */
 	const char *const *summary[ALARM_TYPE_COUNT]; /* [LANG_COUNT], the rule set's; NULL: none was broken */
 	const char *const *advice[ALARM_TYPE_COUNT];
 	struct events events;
@@ -49,9 +49,6 @@ struct analysis {
 	uint64_t awaited;        /* types of the set's rules of which none could judge a step yet, a bit each */
 	struct learned *learned; /* by the rules, from all sessions in the order of the log; NULL: not asked for yet */
 	struct jitter_sum jitter[PHASE_COUNT];
-	uint64_t live_alarms[ALARM_TYPE_COUNT], live_collapse[COLLAPSE_KIND_COUNT];
-	uint64_t critical, live_critical; /* records that violate a critical rule; critical alarms of the log */
-	uint64_t dropped;
 	struct action_counts actions;
 	struct time_book *times;
 	struct unusual_minutes minutes; /* of roll-ups */

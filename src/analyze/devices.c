@@ -147,6 +147,80 @@ bool devices_finish(struct devices *out, const struct devices *from, struct aren
 	return !from->failed;
 }
 
+/* Both lists of buckets, by time, in one. False: no memory. */
+static bool join_buckets(struct device *g, const struct device *from, int64_t from_width_us, int64_t width_us,
+			 struct arena *arena)
+{
+	struct device_bucket *all = arena_alloc(arena, g->n + from->n + 1, sizeof *all);
+	size_t n = 0, a = 0, b = 0;
+
+	while (all && (a < g->n || b < from->n)) {
+		const int64_t theirs = b < from->n ? index_of(from->bucket[b].index * from_width_us, width_us) : 0;
+		const bool own = b == from->n || (a < g->n && g->bucket[a].index <= theirs);
+		struct device_bucket next = own ? g->bucket[a++] : from->bucket[b++];
+
+		next.index = own ? next.index : theirs;
+		if (n && all[n - 1].index == next.index)
+			bucket_join(&all[n - 1], &next);
+		else
+			all[n++] = next;
+	}
+	g->bucket = all;
+	g->n = g->cap = n;
+	return all;
+}
+
+/* NULL: there are too many, or no memory. */
+static struct device *joined_device(struct devices *d, const char *name, struct arena *arena)
+{
+	struct device *more;
+
+	for (size_t i = 0; i < d->n; i++)
+		if (!strcmp(d->device[i].name, name))
+			return &d->device[i];
+	more = d->n < GPUS_MAX ? arena_alloc(arena, d->n + 1, sizeof *more) : NULL;
+	if (!more)
+		return NULL;
+	if (d->n)
+		memcpy(more, d->device, d->n * sizeof *more);
+	memcpy(more[d->n].name, name, strlen(name) + 1);
+	d->device = more;
+	return &d->device[d->n++];
+}
+
+static void join_sums(struct device *g, const struct device *from)
+{
+	g->gpu_used |= from->gpu_used;
+	for (int v = 0; v < GPU_VALUE_COUNT; v++) {
+		if (!from->seen[v])
+			continue;
+		g->min[v] = g->seen[v] ? fmin(g->min[v], from->min[v]) : from->min[v];
+		g->max[v] = g->seen[v] ? fmax(g->max[v], from->max[v]) : from->max[v];
+		g->sum[v] += from->sum[v];
+		g->seen[v] += from->seen[v];
+	}
+}
+
+bool devices_join(struct devices *into, const struct devices *from, struct arena *arena)
+{
+	bool fine = true;
+
+	into->width_us = into->width_us ? into->width_us : from->width_us;
+	while (into->width_us < from->width_us)
+		coarsen(into);
+	for (size_t i = 0; fine && i < from->n; i++) {
+		struct device *g = joined_device(into, from->device[i].name, arena);
+
+		if (!g)
+			continue;
+		join_sums(g, &from->device[i]);
+		fine = join_buckets(g, &from->device[i], from->width_us, into->width_us, arena);
+		while (g->n > DEVICE_BUCKETS_MAX)
+			coarsen(into);
+	}
+	return fine && !arena->failed;
+}
+
 /* --- figures --------------------------------------------------------------------------------- */
 
 /* NAN: unknown. */

@@ -41,6 +41,9 @@ struct devices {
 void devices_add(struct devices *d, const struct record *rec, double idle_pct);
 void devices_free(struct devices *d);
 
+/* Adds the samples of others. False: no memory. */
+bool devices_join(struct devices *into, const struct devices *from, struct arena *arena);
+
 /* False: no memory. */
 bool devices_finish(struct devices *out, const struct devices *from, struct arena *arena);
 

@@ -295,7 +295,7 @@ static void first_bad_of(struct diagnosis *d, const struct findings *f, enum ala
 	place_of(d, &f->first_bad[type]);
 }
 
-/* The first alarm of the type that is named, or else the first event of the rule that is. */
+/* The first alarm of the type that is named, or else the first step that breaks the rule that is. */
 static void first_alarm_of(struct diagnosis *d, const struct findings *f)
 {
 	for (size_t i = 0; i < d->n_evidence; i++) {
@@ -306,11 +306,8 @@ static void first_alarm_of(struct diagnosis *d, const struct findings *f)
 			place_of(d, &f->first_alarm[type]);
 			return;
 		}
-		for (size_t k = 0; e->id == E_RULE_BROKEN && !d->since_us && k < f->n_events; k++)
-			if (f->event[k].type == type) {
-				d->session_id = f->event[k].session_id;
-				d->since_us = f->event[k].from_us;
-			}
+		if (e->id == E_RULE_BROKEN && type != ALARM_TYPE_COUNT && !d->since_us)
+			place_of(d, &f->first_broken[type]);
 	}
 }
 
@@ -521,9 +518,9 @@ bool diagnose(struct diagnosis *out, const struct findings *f, const struct diag
 	bool fine = next;
 
 	for (size_t i = 0; t && i < t->n_parts; i++)
-		steps += t->part[i].steps;
+		steps += t->part[i]->steps;
 	for (size_t i = 0; fine && t && i < t->n_parts; i++) {
-		const struct time_part *p = &t->part[i];
+		const struct time_part *p = t->part[i];
 
 		largest = !p->mixed && p->steps > largest->steps ? p : largest;
 		if (p->mixed || !p->steps ||

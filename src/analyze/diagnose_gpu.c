@@ -106,7 +106,7 @@ static double plan_beside_mb(const struct walk *w)
 	double bytes = 0;
 
 	for (size_t i = 0; t && i < t->n_parts; i++) {
-		const struct time_part *other = &t->part[i];
+		const struct time_part *other = t->part[i];
 		const bool beside = other != w->p && other->from_us <= w->p->to_us && other->to_us >= w->p->from_us &&
 				    of_one_process(w, other, w->p);
 

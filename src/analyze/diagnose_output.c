@@ -106,17 +106,6 @@ enum grade test_LEAKED(struct walk *w)
 	return w->p->leaks_checked ? NO : UNKNOWN;
 }
 
-/* The lowest similarity among the sudden drops that the log's listed events hold; NAN: none. */
-static double deepest_drop(const struct findings *f)
-{
-	double deepest = NAN;
-
-	for (size_t i = 0; i < f->n_events; i++)
-		if (f->event[i].type == ALARM_STATE_DIVERGENCE && f->event[i].metric == M_STATE_SIMILARITY)
-			deepest = fmin(deepest, f->event[i].worst);
-	return deepest;
-}
-
 /* A state that is the same at each step, or has nothing in common with the one before at any: the steps do not hand it
  * on. */
 static bool is_stuck(const struct summary *similarity)
@@ -148,7 +137,7 @@ enum grade test_JUMPED(struct walk *w)
 	grade = more(grade, graded(alarms, T_ALARMED_JUMPS));
 	grade = more(grade,
 		     by_rule(w, graded(falls >= limit_of(T_JUMPS) ? pct : 0, T_JUMPS_PCT), pct, limit_of(T_JUMPS_PCT)));
-	if (deepest_drop(w->f) < limit_of(T_JUMP_DEEP))
+	if (w->f->deepest_drop < limit_of(T_JUMP_DEEP))
 		grade = more(grade, graded(falls, T_DEEP_JUMPS));
 	return grade || similarity->count ? grade : UNKNOWN;
 }

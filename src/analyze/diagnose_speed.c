@@ -43,7 +43,7 @@ enum grade test_TOO_FEW(struct walk *w)
 	size_t parts = 0;
 
 	for (size_t i = 0; t && i < t->n_parts; i++)
-		parts += t->part[i].steps > 0;
+		parts += t->part[i]->steps > 0;
 	if (impossible)
 		say2(w, E_IMPOSSIBLE, latency->min, latency->max);
 	else if (steps && parts > 1)

@@ -365,6 +365,7 @@ struct findings {
 
 	struct bad_session first_bad[ALARM_TYPE_COUNT];   /* by what went wrong */
 	struct bad_session first_alarm[ALARM_TYPE_COUNT]; /* that the collector itself wrote */
+	struct bad_session first_broken[ALARM_TYPE_COUNT]; /* step that violates a rule */
 	struct collapse_findings collapse;
 
 	struct trend trend[METRIC_COUNT]; /* unknown where the log has several instances: each has its own */
@@ -397,6 +398,7 @@ struct findings {
 	size_t n_unjudged;
 	uint64_t anomaly_records;                   /* steps that violate at least one rule */
 	uint64_t anomaly_by_type[ALARM_TYPE_COUNT]; /* violating records */
+	double deepest_drop;                        /* the lowest similarity of sudden drops; 1: none */
 	struct anomaly_event *event;                /* (n_events), by time */
 	size_t n_events;
 	uint64_t events_total;

@@ -1,6 +1,7 @@
 /* finish.c - turns the accumulated numbers into findings. */
 #include "analyze/analysis.h"
 #include "analyze/departures.h"
+#include "analyze/evidence.h"
 #include "analyze/foreseen.h"
 #include "analyze/instances.h"
 #include "analyze/judgement.h"
@@ -177,12 +178,6 @@ static bool fill_sessions(struct findings *f, const struct analysis *a)
 
 	f->sessions_total = n + t->n_other;
 	f->sessions_unlisted = t->n_homeless;
-	for (size_t i = 0; !f->filtered && i < t->n_listed; i++) {
-		f->missing_records += missing_count(&t->listed[i]->missing, t->listed[i]->records);
-		f->doubled_records += t->listed[i]->missing.doubled;
-		f->missing_records += t->listed[i]->missed;
-		f->doubled_records += t->listed[i]->twice;
-	}
 	f->sessions_from = from;
 	f->session = arena_alloc(&f->arena, most + 1, sizeof *f->session);
 	for (size_t i = from; fine && f->session && i < from + most; i++)
@@ -190,46 +185,26 @@ static bool fill_sessions(struct findings *f, const struct analysis *a)
 	return fine;
 }
 
-static void note_bad(struct findings *f, const struct session *s)
+/* Whatever page of the sessions is listed, all of them are judged: also those that are not listed, and alarms whose
+ * session has no step in the log. */
+static bool judge_sessions(struct findings *f, const struct analysis *a)
 {
-	bad_session_note(f->first_bad, &f->arena, s, &s->first_bad);
-	bad_session_note_alarms(f->first_alarm, &f->arena, s);
-}
+	const struct sessions *t = &a->sessions;
+	struct session_evidence *e = malloc(sizeof *e);
 
-/* Alarms whose session has no step in the log, and sessions that are not listed. */
-static void note_guests(struct findings *f, const struct sessions *t)
-{
+	if (!e)
+		return false;
+	evidence_begin(e);
+	for (size_t i = 0; i < t->n_listed && i < a->gather.n; i++)
+		evidence_note(e, &f->arena, t->listed[i], &a->gather.session[i]);
 	for (size_t i = 0; i < t->n_slots; i++)
 		for (const struct session *s = t->slot[i]; s; s = s->chain)
-			if (!s->listed) {
-				note_bad(f, s);
-				if (f->filtered)
-					continue;
-				f->missing_records += s->of ? missing_count(&s->missing, s->records) : 0;
-				f->doubled_records += s->of ? s->missing.doubled : 0;
-			}
-}
-
-/* Whatever page of the sessions is listed, all of them are judged. */
-static void judge_sessions(struct findings *f, const struct analysis *a)
-{
-	f->collapse = (struct collapse_findings){ .worst = (double)NAN, .session_id = "" };
-	for (size_t i = 0; i < a->sessions.n_listed && i < a->gather.n; i++) {
-		const struct session *s = a->sessions.listed[i];
-		const struct accumulators *n = &a->gather.session[i];
-		double r = comoments_pearson(&n->similarity_entropy);
-
-		note_bad(f, s);
-		bad_session_note(f->first_bad, &f->arena, s, &n->nonfinite);
-		if (!isfinite(r) || n->similarity_entropy.count < FINDINGS_COLLAPSE_PAIRS || s->rest)
-			continue;
-		f->collapse.warned += r < limit_of(T_COLLAPSE_R) ? s->records : 0;
-		if (f->collapse.worst <= r)
-			continue;
-		f->collapse.worst = r;
-		f->collapse.session_id = copy(&f->arena, s->id);
-	}
-	note_guests(f, &a->sessions);
+			if (!s->listed)
+				evidence_note(e, &f->arena, s, NULL);
+	e->tally = a->all;
+	evidence_tell(f, e);
+	free(e);
+	return true;
 }
 
 /* The largest sessions keep their series, in `session[i].series`. */
@@ -458,19 +433,12 @@ static void fill_anomalies(struct findings *f, const struct analysis *a)
 	f->types_unsuited = types_fit(f, a->opts.rules, UINT64_MAX) & ~types_fit(f, a->opts.rules, suited);
 	fill_unjudged(f, a->opts.rules, suited);
 	f->limit = limits_list(&a->limits, &f->arena, &f->n_limits);
-	f->anomaly_records = a->violating;
-	memcpy(f->anomaly_by_type, a->by_type, sizeof f->anomaly_by_type);
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
 		copy_words(&f->arena, a->summary[type], f->anomaly_summary[type]);
 		copy_words(&f->arena, a->advice[type], f->anomaly_advice[type]);
 	}
 	f->event = events_list(&a->events, &f->arena, &f->n_events);
 	f->events_total = a->events.total;
-	memcpy(f->live_alarms, a->live_alarms, sizeof f->live_alarms);
-	f->anomaly_critical = a->critical;
-	f->live_critical = a->live_critical;
-	memcpy(f->live_collapse, a->live_collapse, sizeof f->live_collapse);
-	f->dropped = a->dropped;
 	f->actions = a->actions;
 }
 
@@ -482,14 +450,14 @@ static bool fill_times(struct findings *f, const struct analysis *a)
 	for (size_t i = 0; t && i < a->sessions.n_listed; i++)
 		time_breakdown_count_open(t, &a->sessions.listed[i]->times);
 	f->time_breakdown = t;
-	return t;
+	return t && time_breakdown_join(t, a->times, &f->arena);
 }
 
 /* session_start of that instance, or of the one that it is a new start of; NULL: there is none. */
 static const struct field_values *about(const struct findings *f, const struct instance_findings *in)
 {
 	for (size_t i = 0; i < f->time_breakdown->n_parts; i++) {
-		const struct time_part *p = &f->time_breakdown->part[i];
+		const struct time_part *p = f->time_breakdown->part[i];
 
 		if (p->has_start && (!in || instance_has_part(in, p)))
 			return &p->about;
@@ -570,7 +538,7 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	fine &= fill_metrics(out, a);
 	fine &= fill_sessions(out, a);
 	fine &= whole_series(out, a);
-	judge_sessions(out, a);
+	fine &= judge_sessions(out, a);
 	if (fine)
 		chart_sessions(out, a);
 	fill_overall(out, a);

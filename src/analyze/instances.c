@@ -9,6 +9,12 @@
 #include <math.h>
 #include <stdlib.h>
 
+const struct phase_metric phase_metrics[PHASE_METRICS] = {
+	{ PHASE_PREFILL, M_CHUNK_PROCESS_TIME_MS },
+	{ PHASE_PREFILL, M_STATE_SIMILARITY },
+	{ PHASE_DECODE, M_STATE_SIMILARITY },
+};
+
 const char *const instance_state_ids[INSTANCE_STATE_COUNT] = { "running", "ended", "silent" };
 
 static const int64_t SILENT_US = INT64_C(300) * 1000000;
@@ -152,8 +158,9 @@ static bool summarize(const struct analysis *a, const struct group *g, struct in
 	if (of[PHASE_DECODE] || of[PHASE_UNKNOWN])
 		metric_stats_summary(of[PHASE_DECODE] ? of[PHASE_DECODE] : of[PHASE_UNKNOWN], M_TOKEN_LATENCY_MS,
 				     &out->decode_latency);
-	if (of[PHASE_PREFILL])
-		metric_stats_summary(of[PHASE_PREFILL], M_CHUNK_PROCESS_TIME_MS, &evidence->prefill_chunk_ms);
+	for (int i = 0; i < PHASE_METRICS; i++)
+		if (of[phase_metrics[i].phase])
+			metric_stats_summary(of[phase_metrics[i].phase], phase_metrics[i].metric, &evidence->phase[i]);
 	for (int phase = 0; phase < PHASE_COUNT; phase++) {
 		fine &= !metric_stats_failed(&room[phase]);
 		metric_stats_free(&room[phase]);
@@ -165,31 +172,15 @@ static bool summarize(const struct analysis *a, const struct group *g, struct in
 
 /* --- its evidence --------------------------------------------------------------------------- */
 
-static void note_collapse(struct findings *f, struct instance_evidence *e, const struct session *s,
-			  const struct accumulators *n)
+static void note_part(struct instance_evidence *e, const struct time_part *part)
 {
-	double r = comoments_pearson(&n->similarity_entropy);
-
-	if (!isfinite(r) || n->similarity_entropy.count < FINDINGS_COLLAPSE_PAIRS || s->rest)
+	e->untimed |= part->mixed || part->shared;
+	if (part->mixed || part->shared || e->n_parts == INSTANCE_PARTS_MAX)
 		return;
-	e->collapse.warned += r < limit_of(T_COLLAPSE_R) ? s->records : 0;
-	if (e->collapse.worst <= r)
-		return;
-	e->collapse.worst = r;
-	e->collapse.session_id = kept(f, s->id);
-}
-
-static void note_part(struct instance_evidence *e, const struct time_breakdown *times, uint16_t part)
-{
-	if (part < times->n_parts && times->part[part].mixed) {
-		e->untimed = true;
-		return;
-	}
 	for (size_t i = 0; i < e->n_parts; i++)
 		if (e->part[i] == part)
 			return;
-	if (e->n_parts < INSTANCE_PARTS_MAX)
-		e->part[e->n_parts++] = part;
+	e->part[e->n_parts++] = part;
 }
 
 bool instance_has_part(const struct instance_findings *in, const struct time_part *p)
@@ -197,7 +188,7 @@ bool instance_has_part(const struct instance_findings *in, const struct time_par
 	const struct instance_evidence *e = in->evidence;
 
 	for (size_t i = 0; i < e->n_parts; i++)
-		if (e->part[i] == p->number)
+		if (e->part[i]->number == p->number)
 			return true;
 	return false;
 }
@@ -205,21 +196,19 @@ bool instance_has_part(const struct instance_findings *in, const struct time_par
 static void gather_evidence(struct findings *f, const struct analysis *a, const struct group *g,
 			    struct instance_evidence *out)
 {
-	out->collapse = (struct collapse_findings){ .worst = (double)NAN, .session_id = "" };
+	const struct time_breakdown *times = f->time_breakdown;
+
+	evidence_begin(&out->of);
 	for (size_t i = 0; i < g->n; i++) {
 		const struct session *s = g->session[i];
-		const struct accumulators *n = s->listed ? &a->gather.session[s->index] : NULL;
 
-		session_tally_add(&out->tally, &s->tally);
-		bad_session_note(out->first_bad, &f->arena, s, &s->first_bad);
-		bad_session_note_alarms(out->first_alarm, &f->arena, s);
-		if (n) {
-			bad_session_note(out->first_bad, &f->arena, s, &n->nonfinite);
-			note_collapse(f, out, s, n);
-		}
-		if (s->times.part && time_breakdown_owns(a->times, &s->times))
-			note_part(out, f->time_breakdown, (uint16_t)(s->times.part - 1));
+		session_tally_add(&out->of.tally, &s->tally);
+		evidence_note(&out->of, &f->arena, s, s->listed ? &a->gather.session[s->index] : NULL);
+		if (s->times.part && s->times.part <= times->n_own)
+			note_part(out, times->own[s->times.part - 1]);
 	}
+	if (g->n == 1 && !g->session[0]->rest)
+		out->session_id = kept(f, g->session[0]->id);
 }
 
 static enum phase of_decode(const struct findings *f)
@@ -252,8 +241,8 @@ static bool tell(struct findings *f, const struct analysis *a, const struct grou
 	gather_evidence(f, a, g, evidence);
 	f->instances_untimed += evidence->untimed;
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
-		out->alarms += evidence->tally.alarmed[type];
-	out->violating = evidence->tally.violating;
+		out->alarms += evidence->of.tally.alarmed[type];
+	out->violating = evidence->of.tally.violating;
 	if (f->instances_total > 1 || f->sessions_unlisted)
 		return summarize(a, g, out, evidence);
 	memcpy(out->metric, f->metric, sizeof out->metric); /* the only instance */
@@ -307,18 +296,10 @@ _Static_assert(CAUSE_COUNT <= 64, "by_chance has a bit for each cause");
 struct view {
 	struct findings f;
 	struct time_breakdown times;
-	struct time_part part[INSTANCE_PARTS_MAX];
+	struct time_part *part[INSTANCE_PARTS_MAX];
 	struct peer_outlier own;
-	struct anomaly_event event[FINDINGS_EVENTS_MAX];
+	struct session_findings session;
 };
-
-static void view_events(struct view *v, const struct findings *f, const struct instance_findings *in)
-{
-	for (size_t i = 0; in->violating && i < f->n_events; i++)
-		if (!strcmp(f->event[i].instance, in->instance))
-			v->event[v->f.n_events++] = f->event[i];
-	v->f.events_total = v->f.n_events;
-}
 
 static void view_of(struct view *v, const struct findings *f, struct instance_findings *in)
 {
@@ -329,18 +310,13 @@ static void view_of(struct view *v, const struct findings *f, struct instance_fi
 	if (in->outlier)
 		v->own = *in->outlier;
 	*view = (struct findings){
+		.filtered = f->filtered,
 		.records = in->records,
 		.from_us = in->from_us,
 		.to_us = in->to_us,
 		.tokens = in->tokens,
 		.sessions_total = in->sessions,
-		.collapse = e->collapse,
 		.rule_set = f->rule_set,
-		.anomaly_records = e->tally.violating,
-		.anomaly_critical = e->tally.critical,
-		.live_critical = e->tally.live_critical,
-		.dropped = e->tally.dropped,
-		.event = v->event,
 		.time_breakdown = &v->times,
 		.peers = { .outlier = &v->own, .n_outliers = in->outlier != NULL },
 		.instance = in,
@@ -348,15 +324,14 @@ static void view_of(struct view *v, const struct findings *f, struct instance_fi
 		.slowdown = f->slowdown,
 	};
 	memcpy(view->metric, in->metric, sizeof view->metric);
-	view->phase[PHASE_PREFILL][M_CHUNK_PROCESS_TIME_MS] = e->prefill_chunk_ms;
-	memcpy(view->first_bad, e->first_bad, sizeof view->first_bad);
-	memcpy(view->first_alarm, e->first_alarm, sizeof view->first_alarm);
-	memcpy(view->anomaly_by_type, e->tally.violated, sizeof view->anomaly_by_type);
-	memcpy(view->live_alarms, e->tally.alarmed, sizeof view->live_alarms);
-	memcpy(view->live_collapse, e->tally.collapsed, sizeof view->live_collapse);
-	view_events(v, f, in);
-	for (size_t i = 0; i < e->n_parts && e->part[i] < f->time_breakdown->n_parts; i++)
-		v->part[v->times.n_parts++] = f->time_breakdown->part[e->part[i]];
+	for (int i = 0; i < PHASE_METRICS; i++)
+		view->phase[phase_metrics[i].phase][phase_metrics[i].metric] = e->phase[i];
+	evidence_tell(view, &e->of);
+	for (size_t i = 0; i < e->n_parts; i++)
+		v->part[v->times.n_parts++] = (struct time_part *)e->part[i];
+	v->session = (struct session_findings){ .session_id = e->session_id, .instance = in->instance };
+	view->session = &v->session;
+	view->n_sessions = e->session_id != NULL;
 }
 
 /* What is named all the same, for a better reason, is not among them. */
@@ -425,14 +400,18 @@ static void note_slower(struct instance_findings *in, const struct facts *x)
 		in->times_slower = in->slower_part.times;
 }
 
-/* By the part with most steps. */
+/* By the part with most steps, of its host: a process that was started again goes on in its course. */
 static bool pace(struct instance_findings *in, const struct time_breakdown *times, struct facts *x,
 		 const struct diagnose_options *opts)
 {
+	const struct instance_evidence *e = in->evidence;
 	const struct time_part *largest = NULL;
 
-	for (size_t i = 0; i < times->n_parts; i++)
-		largest = !largest || times->part[i].steps > largest->steps ? &times->part[i] : largest;
+	for (size_t i = 0; i < e->n_parts; i++) {
+		const struct time_part *p = times->part[e->part[i]->number];
+
+		largest = !largest || p->steps > largest->steps ? p : largest;
+	}
 	if (!largest)
 		return true;
 	if (!facts_of(x, largest, opts))
@@ -444,16 +423,12 @@ static bool pace(struct instance_findings *in, const struct time_breakdown *time
 
 bool instances_pace(struct findings *f, const struct diagnose_options *opts)
 {
-	struct view *view = malloc(sizeof *view);
 	struct facts *x = malloc(sizeof *x);
 	const size_t n = f->n_instances > 1 ? f->n_instances : 0;
-	bool fine = view && x;
+	bool fine = x;
 
-	for (size_t i = 0; fine && i < n; i++) {
-		view_of(view, f, &f->instance[i]);
-		fine = pace(&f->instance[i], &view->times, x, opts);
-	}
-	free(view);
+	for (size_t i = 0; fine && i < n; i++)
+		fine = pace(&f->instance[i], f->time_breakdown, x, opts);
 	free(x);
 	return fine && slowdown_tell(f);
 }
@@ -584,8 +559,8 @@ void instance_course(const struct findings *f, const struct instance_findings *i
 	const struct instance_evidence *e = in->evidence;
 	struct slice_sums sums[INSTANCE_SLICES] = { { 0 } };
 
-	for (size_t k = 0; k < e->n_parts && e->part[k] < f->time_breakdown->n_parts; k++) {
-		const struct time_part *p = &f->time_breakdown->part[e->part[k]];
+	for (size_t k = 0; k < e->n_parts; k++) {
+		const struct time_part *p = f->time_breakdown->part[e->part[k]->number];
 
 		for (size_t i = 0; i < p->n_stretches; i++)
 			add_stretch(&p->stretch[i], (double)f->from_us, slice_us, sums, INSTANCE_SLICES);

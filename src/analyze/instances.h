@@ -6,21 +6,29 @@
 #define RWKVMON_ANALYZE_INSTANCES_H
 
 #include "analyze/analysis.h"
+#include "analyze/evidence.h"
 
 enum { INSTANCE_PARTS_MAX = 8 };
 
+enum { PHASE_METRICS = 3 };
+
+/* Of one phase alone, that is what a diagnosis asks for. */
+extern const struct phase_metric {
+	enum phase phase;
+	enum metric_id metric;
+} phase_metrics[PHASE_METRICS];
+
 /* What an instance is judged by, in addition to its numbers. */
 struct instance_evidence {
-	struct session_tally tally;
-	struct summary prefill_chunk_ms; /* of its prefill calls */
-	struct bad_session first_bad[ALARM_TYPE_COUNT], first_alarm[ALARM_TYPE_COUNT];
-	struct collapse_findings collapse;
-	uint16_t part[INSTANCE_PARTS_MAX]; /* (n_parts): numbers of those of the time breakdown */
+	struct session_evidence of;
+	struct summary phase[PHASE_METRICS];
+	const char *session_id; /* of its only session; NULL: it has several */
+	const struct time_part *part[INSTANCE_PARTS_MAX]; /* (n_parts): its own */
 	size_t n_parts;
-	bool untimed; /* its steps are in the part of all those for which there was no room */
+	bool untimed; /* it has steps in a part of several, for want of room */
 };
 
-/* Are its steps in that part? */
+/* Are its steps in that part, or in what that is joined into? */
 bool instance_has_part(const struct instance_findings *in, const struct time_part *p);
 
 /* Fills f->instance once its sessions are there; false when memory is out. */

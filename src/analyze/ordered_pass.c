@@ -81,7 +81,7 @@ static struct session *enter(struct analysis *a, struct batch_run *run, const st
 		if (row == run->from) {
 			const struct time_owner who = session_owner(s); /* later rows may say more */
 
-			time_breakdown_enter(a->times, &s->times, &who);
+			time_breakdown_enter(a->times, &s->times, &who, c->time_us[row]);
 		}
 		before = c->session[row];
 	}
@@ -199,7 +199,7 @@ static void count_collapse(struct analysis *a, struct session *s, const struct r
 				  : slice_is(said, "state_freeze") ? COLLAPSE_STATE_FREEZE
 								   : COLLAPSE_LOOP;
 
-	a->live_collapse[kind]++;
+	a->all.collapsed[kind]++;
 	s->tally.collapsed[kind]++;
 }
 
@@ -218,8 +218,8 @@ static void count_alarm(struct analysis *a, struct session *s, const struct reco
 
 	if (type == ALARM_TYPE_COUNT)
 		return;
-	a->live_alarms[type]++;
-	a->live_critical += is_critical(rec, type);
+	a->all.alarmed[type]++;
+	a->all.live_critical += is_critical(rec, type);
 	s->tally.live_critical += is_critical(rec, type);
 	s->tally.alarmed[type]++;
 	if (!s->tally.alarmed_us[type] || rec->time_us < s->tally.alarmed_us[type])
@@ -236,7 +236,7 @@ static void count_gap(struct analysis *a, struct session *s, const struct record
 
 	if (!(dropped > 0 && dropped < 9007199254740992.0))
 		return;
-	a->dropped += (uint64_t)dropped;
+	a->all.dropped += (uint64_t)dropped;
 	s->tally.dropped += (uint64_t)dropped;
 }
 

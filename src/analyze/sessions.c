@@ -45,42 +45,27 @@ uint64_t session_key(struct slice id, struct slice instance)
 	return key_in(session_hash(session_cut(id)), session_cut(instance));
 }
 
+static void keep_first(int64_t *first_us, int64_t time_us)
+{
+	if (time_us && (!*first_us || time_us < *first_us))
+		*first_us = time_us;
+}
+
 void session_tally_add(struct session_tally *into, const struct session_tally *from)
 {
 	into->violating += from->violating;
 	into->dropped += from->dropped;
 	into->critical += from->critical;
 	into->live_critical += from->live_critical;
+	into->drop = from->drop > into->drop ? from->drop : into->drop;
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
 		into->violated[type] += from->violated[type];
 		into->alarmed[type] += from->alarmed[type];
-		if (from->alarmed_us[type] &&
-		    (!into->alarmed_us[type] || from->alarmed_us[type] < into->alarmed_us[type]))
-			into->alarmed_us[type] = from->alarmed_us[type];
+		keep_first(&into->alarmed_us[type], from->alarmed_us[type]);
+		keep_first(&into->violated_us[type], from->violated_us[type]);
 	}
 	for (int kind = 0; kind < COLLAPSE_KIND_COUNT; kind++)
 		into->collapsed[kind] += from->collapsed[kind];
-}
-
-void bad_session_note(struct bad_session first[ALARM_TYPE_COUNT], struct arena *arena, const struct session *s,
-		      const struct first_bad *b)
-{
-	struct bad_session *known = &first[b->type];
-
-	if (!b->known || (known->at.known && known->at.time_us <= b->time_us))
-		return;
-	*known = (struct bad_session){ *b, arena_copy(arena, slice_of(s->id ? s->id : "")),
-				       arena_copy(arena, slice_of(s->instance ? s->instance : "")) };
-}
-
-void bad_session_note_alarms(struct bad_session first[ALARM_TYPE_COUNT], struct arena *arena, const struct session *s)
-{
-	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
-		bad_session_note(first, arena, s,
-				 &(struct first_bad){ .known = s->tally.alarmed_us[t] != 0,
-						      .type = (enum alarm_type)t,
-						      .time_us = s->tally.alarmed_us[t],
-						      .layer = (double)NAN });
 }
 
 char *session_text(struct slice text)

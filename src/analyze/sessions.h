@@ -32,18 +32,12 @@ struct session_tally {
 	uint64_t violating, violated[ALARM_TYPE_COUNT]; /* steps: of any type, of each */
 	uint64_t alarmed[ALARM_TYPE_COUNT], collapsed[COLLAPSE_KIND_COUNT], dropped;
 	uint64_t critical, live_critical;     /* steps that violate a critical rule; critical alarms of the log */
+	double drop;                          /* 1 - the lowest similarity of sudden drops; 0: none */
 	int64_t alarmed_us[ALARM_TYPE_COUNT]; /* the first of each; 0: no time is known */
+	int64_t violated_us[ALARM_TYPE_COUNT];
 };
 
 void session_tally_add(struct session_tally *into, const struct session_tally *from);
-
-struct session;
-
-/* Into `first`, by what went wrong, if it was earlier than what is there; copies are the arena's. The second does so
- * for each type of alarm that the session's collector wrote. */
-void bad_session_note(struct bad_session first[ALARM_TYPE_COUNT], struct arena *arena, const struct session *s,
-		      const struct first_bad *b);
-void bad_session_note_alarms(struct bad_session first[ALARM_TYPE_COUNT], struct arena *arena, const struct session *s);
 
 struct session {
 	struct session *chain;         /* next of the same hash slot */

@@ -49,7 +49,7 @@ static void count(struct analysis *a, struct session *s, uint64_t records, uint6
 	s->records += records;
 	a->tokens += tokens;
 	s->tokens += tokens;
-	a->dropped += dropped;
+	a->all.dropped += dropped;
 	s->tally.dropped += dropped;
 }
 
@@ -136,7 +136,7 @@ static void add_times(struct analysis *a, struct session *s, const struct summed
 		out->level[l] = of ? of->part.sum : 0;
 		out->seen[l] = of ? of->part.count : 0;
 	}
-	time_breakdown_enter(a->times, &s->times, &who);
+	time_breakdown_enter(a->times, &s->times, &who, sums->from_us);
 	if (latency)
 		a->failed |= !time_summed_pour(out, latency->run, latency->n);
 }
@@ -225,7 +225,7 @@ void analyze_take_counts(struct analysis *a, const struct summed_owner *of, cons
 	struct time_owner who;
 
 	if (!s) {
-		a->dropped += n->dropped; /* there are no steps of it */
+		a->all.dropped += n->dropped; /* there are no steps of it */
 		return;
 	}
 	span(a, s, first_us, first_us);
@@ -233,7 +233,7 @@ void analyze_take_counts(struct analysis *a, const struct summed_owner *of, cons
 	if (!s->listed)
 		return;
 	who = session_owner(s);
-	time_breakdown_enter(a->times, &s->times, &who);
+	time_breakdown_enter(a->times, &s->times, &who, first_us);
 }
 
 /* --- of an instance --------------------------------------------------------------------------- */
@@ -250,8 +250,8 @@ void analyze_take_alarms(struct analysis *a, struct slice instance, enum alarm_t
 	struct session *s = listed(a, instance);
 	const uint64_t critical = alarm_specs[type].severity == SEVERITY_CRITICAL ? n : 0;
 
-	a->live_alarms[type] += n;
-	a->live_critical += critical;
+	a->all.alarmed[type] += n;
+	a->all.live_critical += critical;
 	if (s) {
 		s->tally.alarmed[type] += n;
 		s->tally.live_critical += critical;
@@ -271,7 +271,7 @@ void analyze_take_lost(struct analysis *a, struct slice instance, uint64_t recor
 {
 	struct session *s = listed(a, instance);
 
-	a->dropped += records;
+	a->all.dropped += records;
 	if (s)
 		s->tally.dropped += records;
 }

@@ -164,8 +164,7 @@ void stretch_join(struct stretch *a, const struct stretch *b)
 	}
 }
 
-/* Twice as many calls in each of half as many stretches. */
-static void halve(struct time_part *p)
+void stretches_halve(struct time_part *p)
 {
 	size_t n = 0;
 
@@ -201,7 +200,7 @@ static __attribute__((noinline)) struct stretch *next_stretch(struct time_part *
 	struct stretch *last;
 
 	if (p->n_stretches == STRETCHES_MAX) {
-		halve(p);
+		stretches_halve(p);
 		last = &p->stretch[p->n_stretches - 1];
 		if (last->calls < p->per_stretch)
 			return last;
@@ -237,16 +236,14 @@ bool same_host(const char *a, const char *b)
 	return n == host_length(b) && !memcmp(a, b, n);
 }
 
+/* Of all processes of a host that run the same. */
 static uint64_t part_key(const struct time_owner *who, const struct field_values *about)
 {
 	static const enum field_id sizes[] = { F_MODEL_BYTES, F_N_LAYER, F_N_EMBD };
 	const char *instance = who->instance ? who->instance : "";
 	uint64_t h = hash_text(hash_text(HASH_BEGIN, slice_of(who->model_name)), slice_of(who->strategy));
 
-	h = hash_text(h,
-		      (struct slice){ instance,
-				      host_length(instance) }); /* a process that was started again is no other part */
-
+	h = hash_text(h, (struct slice){ instance, host_length(instance) });
 	for (size_t i = 0; about && i < sizeof sizes / sizeof *sizes; i++) {
 		double value = fields_number(about, sizes[i], 0);
 
@@ -288,37 +285,46 @@ static void name_gpus(struct time_part *p)
 		snprintf(p->gpu_alone, sizeof p->gpu_alone, "cuda:%u", ordinal[0] % 10000);
 }
 
-/* Beyond PARTS_MAX all share the last. Without memory for any, PARTS_MAX. */
-static size_t part_new(struct time_book *b, uint64_t key, const struct time_owner *who)
+/* Without memory for any, PARTS_MAX. */
+static size_t part_new(struct time_book *b, uint64_t key, size_t process, const struct time_owner *who)
 {
 	struct time_part *p;
 
-	if (b->n_parts == PARTS_MAX) {
-		b->part[PARTS_MAX - 1].mixed = true;
-		return PARTS_MAX - 1;
-	}
 	if (!part_room(b)) {
 		b->failed = true;
 		return b->n_parts ? b->n_parts - 1 : PARTS_MAX;
 	}
 	p = &b->part[b->n_parts];
-	*p = (struct time_part){ .number = (uint16_t)b->n_parts, .per_stretch = STRETCH_FIRST, .loop_session = "" };
+	*p = (struct time_part){ .per_stretch = STRETCH_FIRST, .loop_session = "" };
 	p->model_name = keep(b, who->model_name);
 	p->strategy = keep(b, who->strategy);
 	p->instance = keep(b, who->instance);
 	name_gpus(p);
 	b->failed |= b->texts.failed;
-	b->place[b->n_parts] = (struct time_place){ .key = key };
+	b->place[b->n_parts] = (struct time_place){ .key = key, .process = process };
 	return b->n_parts++;
 }
 
-/* The first part of that key, made when it is new. */
-static size_t part_of(struct time_book *b, uint64_t key, const struct time_owner *who)
+/* Beyond PARTS_MAX, a process that began after another one of its host had ended goes on in the part of that one, and
+ * all others share the last. */
+static size_t part_shared(struct time_book *b, uint64_t key, int64_t time_us)
+{
+	for (size_t i = PARTS_MAX - 1; i-- > 0;)
+		if (b->place[i].key == key && b->part[i].to_us <= time_us) {
+			b->part[i].shared = true;
+			return i;
+		}
+	b->part[PARTS_MAX - 1].mixed = true;
+	return PARTS_MAX - 1;
+}
+
+/* The process's part of that key, made when it is new. */
+static size_t part_of(struct time_book *b, uint64_t key, size_t process, const struct time_owner *who, int64_t time_us)
 {
 	for (size_t i = 0; i < b->n_parts; i++)
-		if (b->place[i].key == key)
+		if (b->place[i].key == key && b->place[i].process == process)
 			return i;
-	return part_new(b, key, who);
+	return b->n_parts < PARTS_MAX ? part_new(b, key, process, who) : part_shared(b, key, time_us);
 }
 
 /* PROCESSES_MAX without memory for any. */
@@ -347,143 +353,28 @@ static struct time_part *part_at(struct time_book *b, const struct time_progress
 
 /* `about`: what its session_start said; NULL: it has none. NULL when memory is out. */
 static struct time_part *enter(struct time_book *b, struct time_progress *t, const struct time_owner *who,
-			       const struct field_values *about)
+			       const struct field_values *about, int64_t time_us)
 {
-	if (!t->part)
-		t->part = (uint16_t)(1 + part_of(b, part_key(who, about), who));
 	if (!t->process)
 		t->process = (uint16_t)(1 + process_of(b, who->instance));
+	if (!t->part && !b->failed)
+		t->part = (uint16_t)(1 + part_of(b, part_key(who, about), t->process - 1U, who, time_us));
 	return part_at(b, t);
-}
-
-/* part: 1 + index. */
-static bool has_left(const struct time_process *process, uint16_t part)
-{
-	for (size_t i = 0; i < LEFT_MAX; i++)
-		if (process->left[i] == part)
-			return true;
-	return false;
-}
-
-static void leave(struct time_process *process, uint16_t part)
-{
-	if (has_left(process, part))
-		return;
-	process->left[process->n_left] = part;
-	process->n_left = (uint8_t)((process->n_left + 1) % LEFT_MAX);
-}
-
-static void come_back(struct time_process *process, uint16_t part)
-{
-	for (size_t i = 0; i < LEFT_MAX; i++)
-		if (process->left[i] == part)
-			process->left[i] = 0;
-}
-
-static void take_over(struct time_book *b, size_t part, uint16_t process)
-{
-	struct time_place *at = &b->place[part];
-
-	come_back(&b->process[process - 1], (uint16_t)(1 + part));
-
-	*at = (struct time_place){ at->key, process, at->process, b->part[part].steps };
-}
-
-/* Another part with the key of `from`: the process's own, or the latest whose process has ended before it began, or a
- * new one. */
-static size_t part_beside(struct time_book *b, size_t from, uint16_t process, const struct time_owner *who)
-{
-	const int64_t begin_us = b->process[process - 1].begin_us;
-	size_t ended = b->n_parts;
-
-	for (size_t i = 0; i < b->n_parts; i++) {
-		if (i == from || b->place[i].key != b->place[from].key || b->part[i].mixed)
-			continue;
-		if (b->place[i].process == process)
-			return i;
-		if (b->part[i].to_us <= begin_us && (ended == b->n_parts || b->part[i].to_us > b->part[ended].to_us))
-			ended = i;
-	}
-	if (ended < b->n_parts) {
-		take_over(b, ended, process);
-		return ended;
-	}
-	return part_new(b, b->place[from].key, who);
-}
-
-/* What the process's session_start said; without one, what was said of the part that it comes from. */
-static void begin_with(struct time_part *to, const struct time_process *process, const struct time_part *from,
-		       uint64_t key)
-{
-	if (process->about && process->key == key) {
-		to->has_start = true;
-		to->about = *process->about;
-		return;
-	}
-	to->has_start = from->has_start;
-	to->about = from->about;
-	fields_unset(&to->about, F_LOAD_TIME_MS); /* of the other one */
-}
-
-/* Out of the part that it shares with another process. */
-static void move_out(struct time_book *b, struct time_progress *t, const struct time_owner *who)
-{
-	const size_t from = t->part - 1, to = part_beside(b, from, t->process, who);
-
-	leave(&b->process[t->process - 1], t->part);
-	t->part = (uint16_t)(1 + to);
-	if (to >= b->n_parts || b->part[to].mixed || b->place[to].process)
-		return;
-	b->place[to].process = t->process;
-	begin_with(&b->part[to], &b->process[t->process - 1], &b->part[from], b->place[from].key);
-}
-
-/* A process that began after all of the part's calls is one that was started again. Else it works beside another one:
- * whichever of both has fewer calls in the part moves out of it. */
-static void settle(struct time_book *b, struct time_progress *t, const struct time_owner *who)
-{
-	struct time_place *at = &b->place[t->part - 1];
-	const struct time_part *p = &b->part[t->part - 1];
-	const bool came_later = at->process && 2 * (p->steps - at->since) <= p->steps;
-
-	if (p->mixed)
-		return;
-	if (!at->process || b->process[t->process - 1].begin_us >= p->to_us) {
-		take_over(b, t->part - 1, t->process);
-	} else if (at->before == t->process && came_later) {
-		leave(&b->process[at->process - 1], t->part);
-		come_back(&b->process[t->process - 1], t->part);
-		*at = (struct time_place){ .key = at->key, .process = t->process };
-	} else {
-		move_out(b, t, who);
-	}
 }
 
 /* The part of calls of which the first one takes so long (NAN: unknown) up to that time; NULL when memory is out. */
-static inline struct time_part *part_now(struct time_book *b, struct time_progress *t, const struct time_owner *who,
-					 int64_t time_us, double ms)
+static inline struct time_part *part_now(struct time_book *b, const struct time_progress *t, int64_t time_us, double ms)
 {
-	struct time_part *p = part_at(b, t);
-	struct time_process *process = p ? &b->process[t->process - 1] : NULL;
+	struct time_process *process = part_at(b, t) ? &b->process[t->process - 1] : NULL;
 
-	if (!p)
-		return NULL;
-	if (!process->begin_us)
+	if (process && !process->begin_us)
 		process->begin_us = time_us - (isfinite(ms) ? (int64_t)(1e3 * ms) : 0);
-	if (__builtin_expect(b->place[t->part - 1].process == t->process, 1))
-		return p;
-	settle(b, t, who);
 	return part_at(b, t);
 }
 
-bool time_breakdown_owns(const struct time_book *b, const struct time_progress *t)
+void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who, int64_t time_us)
 {
-	return !t->process || t->process > b->n_processes || !has_left(&b->process[t->process - 1], t->part);
-}
-
-void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who)
-{
-	enter(b, t, who, NULL);
+	enter(b, t, who, NULL, time_us);
 }
 
 /* --- prompts ------------------------------------------------------------------------------- */
@@ -513,7 +404,7 @@ void time_breakdown_end(struct time_book *b, struct time_progress *t)
 
 void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress)
 {
-	struct time_part *p = progress->part && progress->part <= t->n_parts ? &t->part[progress->part - 1] : NULL;
+	struct time_part *p = progress->part && progress->part <= t->n_own ? t->own[progress->part - 1] : NULL;
 
 	for (size_t i = progress->n_open; p && i-- > 0;) {
 		if (!progress->open[i].is.prompt)
@@ -562,7 +453,7 @@ static void follow_prompt(struct time_book *b, struct time_part *p, struct time_
 
 /* --- first calls ----------------------------------------------------------------------------- */
 
-static double first_ms(const struct first_call *first, size_t n)
+double first_calls_ms(const struct first_call *first, size_t n)
 {
 	double ms = 0;
 
@@ -583,7 +474,7 @@ static __attribute__((noinline)) void note_first(struct time_book *b, struct tim
 	}
 	process->begun = true;
 	t->first[t->n_first++] = (struct first_call){ ms, tokens, prefill };
-	if (first_ms(p->first, p->n_first) > first_ms(t->first, t->n_first))
+	if (first_calls_ms(p->first, p->n_first) > first_calls_ms(t->first, t->n_first))
 		return;
 	memcpy(p->first, t->first, sizeof p->first);
 	p->n_first = t->n_first;
@@ -883,7 +774,7 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const str
 	const struct time_call *call = &b->call[row];
 	const uint32_t tokens = at_least_one(call->tokens);
 	const int64_t time_us = c->time_us[row];
-	struct time_part *p = part_now(b, t, &t->who, time_us, call->ms);
+	struct time_part *p = part_now(b, t, time_us, call->ms);
 	struct stretch *s = p ? stretch_now(p) : NULL;
 	struct time_process *process;
 
@@ -891,7 +782,7 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const str
 	if (!s)
 		return;
 	process = &b->process[t->process - 1];
-	s->renewed += p->steps && !process->end_us;
+	s->renewed += p->steps && !process->end_us; /* of a shared part */
 	enlarge(p, s, time_us, time_us, 1);
 	follow_prompt(b, p, t, c->sequence[row], c->sequence_length[row], call->tokens, call->prefill);
 	if (!isnan(call->ms)) {
@@ -959,7 +850,7 @@ static void take_sizes(struct sizes *to, const struct time_summed *sums)
 void time_breakdown_take(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			 const struct time_summed *sums)
 {
-	struct time_part *p = enter(b, t, who, NULL) ? part_now(b, t, who, sums->from_us, NAN) : NULL;
+	struct time_part *p = enter(b, t, who, NULL, sums->from_us) ? part_now(b, t, sums->from_us, NAN) : NULL;
 	struct stretch *s = p && !b->failed ? stretch_now(p) : NULL;
 
 	b->failed |= !s;
@@ -1007,19 +898,6 @@ static void copy_about(struct time_book *b, struct field_values *to, const struc
 	b->failed |= b->texts.failed;
 }
 
-/* Of its first session. */
-static void remember_start(struct time_book *b, struct time_process *process, uint64_t key,
-			   const struct field_values *said)
-{
-	struct field_values *about = process->about ? NULL : arena_alloc(&b->texts, 1, sizeof *about);
-
-	if (!about)
-		return;
-	copy_about(b, about, said);
-	process->key = key;
-	process->about = about;
-}
-
 void time_breakdown_start(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			  const struct record *rec)
 {
@@ -1027,14 +905,13 @@ void time_breakdown_start(struct time_book *b, struct time_progress *t, const st
 
 	time_breakdown_end(b, t);
 	*t = (struct time_progress){ .part = 0 };
-	p = enter(b, t, who, rec->session);
+	p = enter(b, t, who, rec->session, rec->time_us);
 	if (!p)
 		return;
 	p->starts++;
 	if (!p->has_start)
 		copy_about(b, &p->about, rec->session);
 	p->has_start = true;
-	remember_start(b, &b->process[t->process - 1], b->place[t->part - 1].key, rec->session);
 }
 
 /* --- finishing ------------------------------------------------------------------------------------- */
@@ -1072,12 +949,15 @@ static bool copy_part(struct time_part *out, const struct time_part *p, struct a
 struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena)
 {
 	struct time_breakdown *out = arena_alloc(arena, 1, sizeof *out);
-	bool fine = out && !b->failed;
+	struct time_part *part = arena_alloc(arena, b->n_parts + 1, sizeof *part);
+	bool fine = out && part && !b->failed;
 
 	if (!fine)
 		return NULL;
-	out->part = arena_alloc(arena, b->n_parts + 1, sizeof *out->part);
-	for (size_t i = 0; out->part && fine && i < b->n_parts; i++)
-		fine = copy_part(&out->part[out->n_parts++], &b->part[i], arena);
-	return fine && out->part && !arena->failed ? out : NULL;
+	out->own = arena_alloc(arena, b->n_parts + 1, sizeof *out->own);
+	for (size_t i = 0; out->own && fine && i < b->n_parts; i++) {
+		fine = copy_part(&part[i], &b->part[i], arena);
+		out->own[out->n_own++] = &part[i];
+	}
+	return fine && out->own && !arena->failed ? out : NULL;
 }

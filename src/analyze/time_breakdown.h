@@ -1,9 +1,9 @@
 /* time_breakdown.h - what the diagnosis asks of a log and no summary of one metric tells.
  *
- * Steps are kept apart by part: one model with one strategy on one host. A process that was started again goes on in
- * the part of the one before; processes that work beside each other have parts of their own. Of each part: times of
- * calls and of the pauses between them, in stretches of equally many calls and as counts by size; prompts turn by turn;
- * the first calls; how sure the model was; and what its session_start said.
+ * Steps are kept apart by part: one model with one strategy in one process. Of each part: times of calls and of the
+ * pauses between them, in stretches of equally many calls and as counts by size; prompts turn by turn; the first calls;
+ * how sure the model was; and what its session_start said. Once all are there, those of processes that ran on one host
+ * one after the other are joined: a process that was started again goes on in the part of the one before.
  *
  * Ownership  time_breakdown_open, time_breakdown_close; time_breakdown_finish copies into the caller's arena.
  * Threads    one at a time, in the log's order.
@@ -27,7 +27,6 @@ enum {
 	TIME_BINS = 32,  /* octaves of a length */
 	SIZE_BINS = 320, /* eight to an octave: 2^-20 .. 2^20 ms */
 	FIRST_CALLS = 8,
-	LEFT_MAX = 4,        /* parts left by a process that are remembered */
 	OPEN_EXCHANGES = 16, /* sequences of a session whose exchange may go on */
 };
 
@@ -105,10 +104,11 @@ struct text_level {
 };
 
 struct time_part {
-	uint16_t number;                              /* its place among all */
+	uint16_t number;                              /* in the breakdown's `part`, of what it is joined into */
 	const char *model_name, *strategy, *instance; /* of its first session; NULL unknown */
 	bool has_start;
 	bool mixed;                       /* steps of parts for which there was no room */
+	bool shared;                      /* … of processes, one after the other, for which there was none */
 	size_t gpus_named;                /* by the strategy; 0: none */
 	char gpu_alone[GPU_DEVICE_BYTES]; /* "cuda:1" when the strategy names that GPU alone, by its number; else "" */
 	struct devices devices;           /* of several GPUs each */
@@ -149,8 +149,10 @@ struct time_part {
 };
 
 struct time_breakdown {
-	struct time_part *part; /* (n_parts), in order of their first step */
+	struct time_part **part; /* (n_parts), in order of their first step */
 	size_t n_parts;
+	struct time_part **own; /* (n_own), of one process each, unless they are mixed or shared */
+	size_t n_own;
 };
 
 /* Whose a step is; NULL: unknown. */
@@ -175,20 +177,15 @@ struct time_progress {
 };
 
 struct time_process {
-	uint64_t hash;                    /* of its name */
-	int64_t begin_us, end_us;         /* of its calls; 0: it made none yet */
-	bool begun;                       /* its first calls are known */
-	uint16_t left[LEFT_MAX];          /* 1 + index of the parts that it was moved out of, in a ring; 0: none */
-	uint8_t n_left;                   /* the ring's next place */
-	uint64_t key;                     /* of the part that its first session_start was of … */
-	const struct field_values *about; /* … and what that said; NULL: it had none */
+	uint64_t hash;            /* of its name */
+	int64_t begin_us, end_us; /* of its calls; 0: it made none yet */
+	bool begun;               /* its first calls are known */
 };
 
 /* Whose a part is. */
 struct time_place {
-	uint64_t key;             /* of several parts, where processes work beside each other */
-	uint16_t process, before; /* 1 + index: that adds to it, and the one that did so before; 0: none */
-	uint64_t since;           /* steps of the part when it began to */
+	uint64_t key;   /* of several parts, where a host has several processes */
+	size_t process; /* its index */
 };
 
 /* What a step says of its call, wherever it stands in the log. */
@@ -215,18 +212,14 @@ struct time_book {
 void time_breakdown_open(struct time_book *b);
 void time_breakdown_close(struct time_book *b);
 
-/* Where the session's steps count, unless that is settled: by what is known of it at its first step. */
-void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who);
+/* Where the session's steps count, unless that is settled: by what is known of it at its first step, at that time. */
+void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who, int64_t time_us);
 
 /* [hot] The next n steps of a session that has entered; then, in the log's order among those of other sessions, each of
  * them. */
 void time_breakdown_look(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			 const struct columns *c, const uint16_t *rows, size_t n);
 void time_breakdown_step(struct time_book *b, struct time_progress *t, const struct columns *c, size_t row);
-
-/* Are the session's steps in a part that is its process's? Those from before it was seen to work beside another are
- * not. */
-bool time_breakdown_owns(const struct time_book *b, const struct time_progress *t);
 
 /* Calls of a stretch of time that were summed up elsewhere. */
 struct time_summed {
@@ -253,14 +246,22 @@ void time_breakdown_start(struct time_book *b, struct time_progress *t, const st
 /* The session's exchanges are over. */
 void time_breakdown_end(struct time_book *b, struct time_progress *t);
 
-/* NULL when memory is out. */
+/* With the parts of each process; NULL when memory is out. */
 struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena);
 /* Counts the session's exchanges that are not over yet. */
 void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress);
+/* Then those of the hosts (time_join.c); false when memory is out. */
+bool time_breakdown_join(struct time_breakdown *t, const struct time_book *b, struct arena *arena);
 
 /* The host of host:pid, as bytes of it; are both on the same one? */
 size_t host_length(const char *instance);
 bool same_host(const char *a, const char *b);
+
+/* Twice as many calls in each of half as many stretches. */
+void stretches_halve(struct time_part *p);
+
+/* What they take together. */
+double first_calls_ms(const struct first_call *first, size_t n);
 
 /* The calls of both, in a. */
 void stretch_join(struct stretch *a, const struct stretch *b);

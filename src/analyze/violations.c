@@ -31,6 +31,15 @@ static void note_limits(struct analysis *a, struct session *s)
 	s->limits_version = version;
 }
 
+static void note_violation(struct session_tally *t, int64_t time_us, const struct rule_finding *f, bool again)
+{
+	t->violated[f->type] += !again;
+	if (!t->violated_us[f->type] || time_us < t->violated_us[f->type])
+		t->violated_us[f->type] = time_us;
+	if (f->type == ALARM_STATE_DIVERGENCE && f->metric == M_STATE_SIMILARITY && 1 - f->value > t->drop)
+		t->drop = 1 - f->value;
+}
+
 /* What the rules found at one step. */
 static void count_found(struct analysis *a, struct session *s, const struct columns *c, size_t row,
 			const struct rule_finding *found, size_t n)
@@ -43,8 +52,8 @@ static void count_found(struct analysis *a, struct session *s, const struct colu
 
 		bool again = types >> f->type & 1;
 
-		a->by_type[f->type] += !again;
-		s->tally.violated[f->type] += !again;
+		note_violation(&a->all, c->time_us[row], f, again);
+		note_violation(&s->tally, c->time_us[row], f, again);
 		types |= UINT64_C(1) << f->type;
 		critical |= f->severity == SEVERITY_CRITICAL;
 		if (first_bad_counts(f->type)) {
@@ -58,8 +67,8 @@ static void count_found(struct analysis *a, struct session *s, const struct colu
 		events_add(&a->events, &s->open[f->type], (struct event_place){ s->id, s->instance }, c->time_us[row],
 			   again, f->cooldown_us, f);
 	}
-	a->violating += types != 0;
-	a->critical += critical;
+	a->all.violating += types != 0;
+	a->all.critical += critical;
 	s->tally.critical += critical;
 	s->tally.violating += types != 0;
 }

@@ -108,7 +108,7 @@ const struct time_part *forecast_next_loop(const struct findings *f, size_t *fro
 	const struct time_breakdown *t = f->time_breakdown;
 
 	while (t && *from < t->n_parts) {
-		const struct time_part *part = &t->part[(*from)++];
+		const struct time_part *part = t->part[(*from)++];
 
 		if (part->has_start && loop_risk_of(&part->about) != LOOP_RISK_LOW)
 			return part;

@@ -10,7 +10,7 @@
 bool gpus_known(const struct findings *f)
 {
 	for (size_t i = 0; f->time_breakdown && i < f->time_breakdown->n_parts; i++)
-		if (f->time_breakdown->part[i].devices.n)
+		if (f->time_breakdown->part[i]->devices.n)
 			return true;
 	return false;
 }
@@ -38,7 +38,7 @@ bool gpus_each(const struct findings *f, enum lang lang, gpu_line_fn *line, void
 	bool whole;
 
 	for (size_t i = 0; f->time_breakdown && i < f->time_breakdown->n_parts; i++) {
-		const struct devices *all = &f->time_breakdown->part[i].devices;
+		const struct devices *all = &f->time_breakdown->part[i]->devices;
 
 		for (size_t k = 0; k < all->n; k++) {
 			buf_rewind(&words);
@@ -70,7 +70,7 @@ void gpus_json(struct json *out, const struct findings *f)
 {
 	jw_array(out);
 	for (size_t i = 0; f->time_breakdown && i < f->time_breakdown->n_parts; i++) {
-		const struct time_part *p = &f->time_breakdown->part[i];
+		const struct time_part *p = f->time_breakdown->part[i];
 
 		for (size_t k = 0; k < p->devices.n; k++) {
 			const struct device *d = &p->devices.device[k];

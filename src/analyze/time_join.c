@@ -1,0 +1,284 @@
+/* time_join.c - processes of a host that ran one after the other become one part: what the host's times were. */
+#include "analyze/time_breakdown.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* The part of one process. */
+struct member {
+	size_t at; /* among all */
+	uint64_t key;
+	int64_t begin_us; /* of its process */
+};
+
+/* What they are joined into; of a single one, its own. */
+struct joined {
+	struct time_part *part;
+	uint64_t key;
+	int64_t end_us;
+	bool is_copy, numbered;
+};
+
+static int by_key_and_begin(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	if (x->begin_us != y->begin_us)
+		return x->begin_us < y->begin_us ? -1 : 1;
+	return (x->at > y->at) - (x->at < y->at);
+}
+
+/* --- sums ------------------------------------------------------------------------------ */
+
+static void add_sizes(struct sizes *to, const struct sizes *of)
+{
+	to->n += of->n;
+	for (size_t i = 0; i < SIZE_BINS; i++) {
+		to->count[i] += of->count[i];
+		to->sum[i] += of->sum[i];
+	}
+}
+
+/* `later`: how much more x is in `to` than it was in `of`. */
+static void add_line(struct sums_line *to, const struct sums_line *of, double later)
+{
+	to->n += of->n;
+	to->x += of->x + of->n * later;
+	to->y += of->y;
+	to->xx += of->xx + 2 * later * of->x + of->n * later * later;
+	to->yy += of->yy;
+	to->xy += of->xy + later * of->y;
+}
+
+static void add_text(struct text_level *to, const struct text_level *of)
+{
+	to->share += of->share;
+	to->rate += of->rate;
+	to->nats += of->nats;
+	to->calls += of->calls;
+	to->rates += of->rates;
+	to->entropies += of->entropies;
+	to->cycles += of->cycles;
+}
+
+static void add_calls(struct time_part *to, const struct time_part *of)
+{
+	add_sizes(&to->decode, &of->decode);
+	add_sizes(&to->pause, &of->pause);
+	for (size_t i = 0; i < TIME_BINS; i++) {
+		to->by_chunk[i].calls += of->by_chunk[i].calls;
+		to->by_chunk[i].tokens += of->by_chunk[i].tokens;
+		to->by_chunk[i].ms += of->by_chunk[i].ms;
+	}
+	to->decode_calls += of->decode_calls;
+	to->decode_tokens += of->decode_tokens;
+	to->prefill_calls += of->prefill_calls;
+	to->prefill_tokens += of->prefill_tokens;
+	to->decode_ms += of->decode_ms;
+	to->prefill_ms += of->prefill_ms;
+	to->pause_ms += of->pause_ms;
+	to->stall_pause_ms += of->stall_pause_ms;
+	to->stall_pauses += of->stall_pauses;
+}
+
+static void add_lines(struct time_part *to, const struct time_part *of)
+{
+	const double later = to->steps ? (double)(of->from_us - to->from_us) / 60e6 : 0;
+
+	add_line(&to->pause_length, &of->pause_length, 0);
+	add_line(&to->pause_time, &of->pause_time, later);
+	add_line(&to->batch, &of->batch, 0);
+	to->length_time += of->length_time + later * of->pause_length.x;
+}
+
+static void add_output(struct time_part *to, const struct time_part *of)
+{
+	to->leaks += of->leaks;
+	to->leaks_checked += of->leaks_checked;
+	to->jumps += of->jumps;
+	to->nonfinite += of->nonfinite;
+	to->fed_surprisal += of->fed_surprisal;
+	to->fed_tokens += of->fed_tokens;
+	to->loop_tokens += of->loop_tokens;
+	add_text(&to->near, &of->near);
+	add_text(&to->beside, &of->beside);
+	if (of->loop_longest > to->loop_longest) {
+		to->loop_longest = of->loop_longest;
+		to->loop_period = of->loop_period;
+	}
+	if (!*to->loop_session) {
+		to->loop_session = of->loop_session;
+		to->loop_us = of->loop_us;
+	}
+}
+
+/* --- in their order ---------------------------------------------------------------------- */
+
+/* The latest of both. */
+static void add_exchanges(struct time_part *to, const struct time_part *of)
+{
+	const size_t all = to->n_exchanges + of->n_exchanges,
+		     over = all > HISTORY_EXCHANGES ? all - HISTORY_EXCHANGES : 0;
+
+	memmove(to->exchange, to->exchange + over, (to->n_exchanges - over) * sizeof *to->exchange);
+	to->n_exchanges -= over;
+	memcpy(to->exchange + to->n_exchanges, of->exchange, of->n_exchanges * sizeof *to->exchange);
+	to->n_exchanges += of->n_exchanges;
+	to->prompts += of->prompts;
+}
+
+static void add_first(struct time_part *to, const struct time_part *of)
+{
+	if (first_calls_ms(to->first, to->n_first) > first_calls_ms(of->first, of->n_first))
+		return;
+	memcpy(to->first, of->first, sizeof to->first);
+	to->n_first = of->n_first;
+}
+
+static bool stretch_room(struct time_part *p, struct arena *arena)
+{
+	const size_t cap = 2 * p->n_stretches + 16;
+	struct stretch *more;
+
+	if (p->n_stretches < p->stretches_cap)
+		return true;
+	p->stretches_cap = cap < STRETCHES_MAX ? cap : STRETCHES_MAX;
+	more = arena_alloc(arena, p->stretches_cap, sizeof *more);
+	if (more && p->n_stretches)
+		memcpy(more, p->stretch, p->n_stretches * sizeof *more);
+	p->stretch = more;
+	return more;
+}
+
+/* As if they had come after the others: several of few calls count as one. False when memory is out. */
+static bool add_stretches(struct time_part *to, const struct time_part *of, struct arena *arena)
+{
+	while (to->per_stretch < of->per_stretch)
+		stretches_halve(to);
+	for (size_t i = 0; i < of->n_stretches; i++) {
+		struct stretch next = of->stretch[i];
+		struct stretch *last = to->n_stretches ? &to->stretch[to->n_stretches - 1] : NULL;
+
+		next.renewed += i == 0;
+		if (last && last->calls + next.calls <= to->per_stretch) {
+			stretch_join(last, &next);
+			continue;
+		}
+		if (to->n_stretches == STRETCHES_MAX)
+			stretches_halve(to);
+		if (!stretch_room(to, arena))
+			return false;
+		to->stretch[to->n_stretches++] = next;
+	}
+	return true;
+}
+
+static bool join(struct time_part *to, const struct time_part *of, struct arena *arena)
+{
+	add_calls(to, of);
+	add_lines(to, of);
+	add_output(to, of);
+	add_exchanges(to, of);
+	add_first(to, of);
+	if (!to->has_start)
+		to->about = of->about;
+	to->has_start |= of->has_start;
+	to->shared |= of->shared;
+	to->gpu_used |= of->gpu_used;
+	to->starts += of->starts;
+	widen_span(&to->from_us, &to->to_us, !to->steps, of->from_us, of->to_us);
+	to->steps += of->steps;
+	return add_stretches(to, of, arena) && devices_join(&to->devices, &of->devices, arena);
+}
+
+/* --- who is joined ------------------------------------------------------------------------- */
+
+/* A copy that others can be joined into; NULL when memory is out. */
+static struct time_part *copy_of(const struct time_part *p, struct arena *arena)
+{
+	struct time_part *out = arena_alloc(arena, 1, sizeof *out);
+
+	if (!out)
+		return NULL;
+	*out = *p;
+	out->stretches_cap = p->n_stretches; /* is full: before it grows, it is copied */
+	out->stretch = arena_alloc(arena, p->n_stretches + 1, sizeof *out->stretch);
+	out->exchange = arena_alloc(arena, HISTORY_EXCHANGES, sizeof *out->exchange);
+	if (!out->stretch || !out->exchange || !devices_finish(&out->devices, &p->devices, arena))
+		return NULL;
+	memcpy(out->stretch, p->stretch, p->n_stretches * sizeof *out->stretch);
+	memcpy(out->exchange, p->exchange, p->n_exchanges * sizeof *out->exchange);
+	return out;
+}
+
+/* What goes on in that part: the latest of equal key that ended before its process began, or any if it has no steps;
+ * `n`: there is none. */
+static size_t predecessor(const struct joined *j, size_t n, const struct member *m, const struct time_part *p)
+{
+	size_t best = n;
+
+	for (size_t i = n; !p->mixed && i-- > 0 && j[i].key == m->key;)
+		if ((!p->steps || j[i].end_us <= m->begin_us) && !j[i].part->mixed &&
+		    (best == n || j[i].end_us > j[best].end_us))
+			best = i;
+	return best;
+}
+
+/* Returns to which of *n it belongs. */
+static size_t put(struct joined *j, size_t *n, const struct member *m, struct time_part *p, struct arena *arena, bool *fine)
+{
+	const size_t at = predecessor(j, *n, m, p);
+
+	if (at == *n) {
+		j[(*n)++] = (struct joined){ .part = p, .key = m->key, .end_us = p->to_us };
+		return at;
+	}
+	if (!j[at].is_copy)
+		j[at].part = copy_of(j[at].part, arena);
+	j[at].is_copy = true;
+	j[at].end_us = p->to_us > j[at].end_us ? p->to_us : j[at].end_us;
+	*fine = j[at].part && join(j[at].part, p, arena);
+	return at;
+}
+
+/* In the order of their first steps. */
+static void number(struct time_breakdown *t, struct joined *j, const size_t *of)
+{
+	for (size_t i = 0; i < t->n_own; i++) {
+		struct joined *in = &j[of[i]];
+
+		if (!in->numbered) {
+			in->part->number = (uint16_t)t->n_parts;
+			t->part[t->n_parts++] = in->part;
+			in->numbered = true;
+		}
+		t->own[i]->number = in->part->number;
+	}
+}
+
+bool time_breakdown_join(struct time_breakdown *t, const struct time_book *b, struct arena *arena)
+{
+	struct member *m = calloc(t->n_own + 1, sizeof *m);
+	struct joined *j = calloc(t->n_own + 1, sizeof *j);
+	size_t *of = calloc(t->n_own + 1, sizeof *of), n = 0;
+	bool fine = m && j && of;
+
+	for (size_t i = 0; fine && i < t->n_own; i++)
+		m[i] = (struct member){ i, b->place[i].key, b->process[b->place[i].process].begin_us };
+	if (fine && t->n_own)
+		qsort(m, t->n_own, sizeof *m, by_key_and_begin);
+	for (size_t i = 0; fine && i < t->n_own; i++)
+		of[m[i].at] = put(j, &n, &m[i], t->own[m[i].at], arena, &fine);
+	t->part = arena_alloc(arena, n + 1, sizeof(struct time_part *));
+	fine = fine && t->part;
+	if (fine)
+		number(t, j, of);
+	free(m);
+	free(j);
+	free(of);
+	return fine;
+}
