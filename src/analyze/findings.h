@@ -363,8 +363,8 @@ struct findings {
 	uint64_t sessions_total;
 	uint64_t sessions_unlisted; /* beyond those that are distinguished: they are in the sums alone */
 
-	struct bad_session first_bad[ALARM_TYPE_COUNT];   /* by what went wrong */
-	struct bad_session first_alarm[ALARM_TYPE_COUNT]; /* that the collector itself wrote */
+	struct bad_session first_bad[ALARM_TYPE_COUNT];    /* by what went wrong */
+	struct bad_session first_alarm[ALARM_TYPE_COUNT];  /* that the collector itself wrote */
 	struct bad_session first_broken[ALARM_TYPE_COUNT]; /* step that violates a rule */
 	struct collapse_findings collapse;
 
@@ -382,7 +382,7 @@ struct findings {
 	struct instance_findings *instance; /* (n_instances), in order of their first record */
 	size_t n_instances;
 	uint64_t instances_total;
-	uint64_t instances_untimed;    /* hosts beyond PARTS_MAX: no times, and no cause that follows from them */
+	uint64_t instances_untimed;    /* processes beyond PARTS_MAX: no times, no cause that follows from them */
 	uint64_t instances_unforeseen; /* whose series were not looked at, where that was asked for */
 	struct peer_findings peers;
 	struct slowdown slowdown;

@@ -229,7 +229,8 @@ static size_t predecessor(const struct joined *j, size_t n, const struct member 
 }
 
 /* Returns to which of *n it belongs. */
-static size_t put(struct joined *j, size_t *n, const struct member *m, struct time_part *p, struct arena *arena, bool *fine)
+static size_t put(struct joined *j, size_t *n, const struct member *m, struct time_part *p, struct arena *arena,
+		  bool *fine)
 {
 	const size_t at = predecessor(j, *n, m, p);
 

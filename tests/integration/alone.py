@@ -8,6 +8,8 @@ Each case becomes the log of one instance, and its first steps that of another o
   hosts    each on a host of its own, at the times that it has
   beside   all are processes of one host, at the times that they have
   after    all are processes of one host, one after the other, as one that is started again and again; most run the same model
+
+And a log that goes on in another process of the host, after the middle, shows as a whole what it shows as one.
 """
 import json
 import os
@@ -17,6 +19,7 @@ import sys
 from datetime import datetime, timedelta
 
 TOLD = ("verdict", "cause", "confidence", "session_id", "since")
+SMALL = 900_000  # bytes of a case that stands in folders
 FEW = 6  # lines: five steps, too few to be judged
 STAMP = re.compile(r'"timestamp": ?"([^".+Z]{19})')
 MODEL = re.compile(r'("model_name"|"strategy"): ?"[^"]*"')
@@ -90,9 +93,29 @@ def differences(rwkvmon, folder, logs):
             yield "%s: %s, alone %s" % (os.path.basename(log), got, want)
 
 
+# Memory that the second process has more is no growth, and one of few exchanges or calls has too few in each half.
+GO_ON = re.compile("(gpu_throttling|throttling|cpu_quota|other_load|vram_above_plan|repetition|caller|stalls|slow_tail)__|memory_growth__one_of_two_gpus"
+                   "|history_refed__(chat|three)")
+
+
+def started_again(rwkvmon, folder, path):
+    """None, or how what is said of the log differs when its second half is another process's, with a session_start of its own."""
+    text, _ = renamed(read(path), "vm:100")
+    half = len(text) // 2
+    now = STAMP.search(text[half]).group(0)
+    starts = [STAMP.sub(lambda m: now, line) for line in text if '"session_start"' in line][:1]
+    cut = os.path.join(folder, "again-" + os.path.basename(path))
+    with open(cut, "w", encoding="utf-8") as log:
+        log.writelines(text[:half] + [line.replace('"vm:100"', '"vm:200"') for line in starts + text[half:]])
+    one, two = (ask(rwkvmon, "diagnose", log, "--format", "json", "-q")["cause"] for log in (path, cut))
+    return None if one == two else "%s: %s instead of %s once it was started again" % (os.path.basename(path), two, one)
+
+
 def main():
     rwkvmon, folder, cases = sys.argv[1], sys.argv[2], []
     for path in sys.argv[3:]:
+        if os.path.getsize(path) > SMALL:
+            continue
         lines = read(path)
         # A line that cannot be read is nobody's; it is told of the folder.
         if one_instance(lines) and sum(not readable(line) for line in lines) < 2:
@@ -104,8 +127,11 @@ def main():
         found = list(differences(rwkvmon, at, write(at, how, them)))
         print("%s: %d instances, %d differ" % (how, len(them), len(found)))
         wrong += ["%s: %s" % (how, one) for one in found]
+    again = [path for path in sys.argv[3:] if GO_ON.match(os.path.basename(path))]
+    wrong += filter(None, (started_again(rwkvmon, folder, path) for path in again))
+    print("%d logs that go on in another process" % len(again))
     print(*wrong, sep="\n")
-    return 1 if wrong or len(cases) < 20 else 0
+    return 1 if wrong or len(cases) < 20 or len(again) < 20 else 0
 
 
 if __name__ == "__main__":

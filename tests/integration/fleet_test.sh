@@ -163,8 +163,13 @@ with open("crowd/all.log", "w") as log:
     for s in range(20020):
         log.write(json.dumps({"timestamp": stamp(BEGIN + s), "session_id": f"s{s}", "event_type": "inference_step", "instance": f"host{s}:1",
                               "token_count": 1, "phase": "decode", "performance": {"token_latency_ms": 20}}) + "\n")
+os.mkdir("restarts")
+with open("restarts/all.log", "w") as log:
+    for s in range(5000):
+        log.write(json.dumps({"timestamp": stamp(BEGIN + s), "session_id": f"s{s}", "event_type": "inference_step", "instance": f"host:{s}",
+                              "token_count": 1, "phase": "decode", "performance": {"token_latency_ms": 20}}) + "\n")
 PY
-for logs in beyond ill crowd; do "$rwkvmon" fleet $logs --json -q >$logs.json || failed=$((failed + 1)); done
+for logs in beyond ill crowd restarts; do "$rwkvmon" fleet $logs --json -q >$logs.json || failed=$((failed + 1)); done
 check "a cause of many instances says how many it does not name, and what lists them" sh -c \
 	"'$rwkvmon' fleet ill | tr -s ' \n' ' ' | grep -q 'An instance is unlike its peers: 5 (host[0-9]*:10[56], host[0-9]*:10[56], host[0-9]*:10[56], and 2 more: rwkvmon fleet --match unlike_peers)'"
 check "it does" sh -c "[ \$('$rwkvmon' fleet ill --match unlike_peers | grep -c ' host[0-9]*:') -ge 5 ]"
@@ -172,6 +177,8 @@ check "another order does not call the rest better" sh -c "'$rwkvmon' fleet ill 
 check "of a thousand hosts each has its times" told beyond "f['instances_total'] == len(i) == 1100 and f['fleet']['instances_untimed'] == 0"
 check "one of them that is slow is the verdict on all" told beyond "f['verdict'] == 'attention' and f['cause'] == 'unlike_peers' and f['instance'].startswith('host1090:')"
 check "and the first in the list" told beyond "f['instances'][0]['instance'].startswith('host1090:') and i['host1090']['cause'] == 'unlike_peers'"
+check "nor are those of more processes than that of one host" told restarts "f['fleet']['instances_untimed'] == 5000 - 4095"
+check "in whose times they count" told restarts "f['verdict'] == 'healthy' and {o['verdict'] for o in i.values()} == {'not_enough_data'}"
 check "hosts beyond 4,096 have no times, and are counted" told crowd "f['fleet']['instances_untimed'] == 20000 - 4095"
 check "no course that is a mixture of others" told crowd "sum(all(c is None for c in o['course']) for o in i.values()) == 20000 - 4095"
 check "who reads the list is told" sh -c "'$rwkvmon' fleet crowd | tr -s ' \n' ' ' | grep -q 'The times of 15,905 instances were not followed'"
