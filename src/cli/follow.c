@@ -488,14 +488,23 @@ static bool is_unsettled(const struct known *k)
 	return k->twin && !k->is_copy && k->scans_copy < SCANS_PATIENT;
 }
 
-/* A file that was not reached yet counts as read to its end where it does not grow any more; what may be a copy has to
- * be compared first. */
+/* It was let go before anything of it was read: there are more files than can be held. */
+static bool is_unread(const struct known *k)
+{
+	return k->fd < 0 && !k->size && !k->twin && !is_read(k);
+}
+
+/* A file that was not reached yet counts as read to its end where it does not grow any more, unless this is the only
+ * look at it; what may be a copy has to be compared first. */
 static bool is_more(const struct follow *f)
 {
 	bool more = false;
 
-	for (size_t i = 0; i < f->known.n; i++)
-		more |= f->known.file[i]->more || (f->how.once && is_unsettled(f->known.file[i]));
+	for (size_t i = 0; i < f->known.n; i++) {
+		const struct known *k = f->known.file[i];
+
+		more |= k->more || (f->how.once && (is_unsettled(k) || is_unread(k)));
+	}
 	return more;
 }
 

@@ -188,6 +188,9 @@ check "a clean fleet leaves nobody out" told clean "f['fleet']['left_out'] == []
 check "a forecast of many says whom it did not look at" sh -c "'$rwkvmon' forecast beyond | tr -s ' \n' ' ' | grep -q 'The series of [1-9][0-9]* more instances were not looked at'"
 check "watch as JSON says how many there are" sh -c "'$rwkvmon' watch many --once --json | python3 -c 'import json, sys; b = json.load(sys.stdin); sys.exit((b[\"instances_total\"], len(b[\"instances\"])) != (200, 64))'"
 
+"$rwkvmon" ship many --to http://127.0.0.1:1 --spool spool --once -q 2>/dev/null
+check "ship --once leaves none of many logs out" sh -c "cat spool/* | grep -a -o 'host[0-9]*:10[0-9]' | sort -u | wc -l | grep -qx 200"
+
 if "$rwkvmon" --version | grep -q 'live page: libmicrohttpd'; then
 	"$rwkvmon" serve sick --listen 127.0.0.1:0 2>serve.err &
 	server=$!
