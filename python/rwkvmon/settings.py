@@ -22,8 +22,9 @@ from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 from ._native import RwkvmonError
 from .options import ALL, Options, value_of
 
-_RUN = ("strategy", "threads", "chunk-len", "skip-zeros")  # how the model is run, not how it is watched
-_MONITOR = {s.name: s for s in ALL if s.name not in _RUN}
+_RUN = ("strategy", "threads", "chunk-len")  # how the model is run, not how it is watched
+_BUILT_IN = ("skip-zeros",)  # of the built-in runtime alone, in files that `rwkvmon tune` writes for it: yes or no
+_MONITOR = {s.name: s for s in ALL if s.name not in (*_RUN, *_BUILT_IN)}
 _LINE = re.compile(r"""(?P<name>[^\s:#'"\[\]{}-][^\s:#]*):[ \t]+
                        (?: "(?P<double>[^"\\]*)" | '(?P<single>[^']*)' | (?P<plain>[^\s"'#\[{&*!|>%@`-](?:[^#]|(?<=\S)\#)*?) )
                        (?: [ \t]* | [ \t]+\#.* )""", re.VERBOSE)
@@ -83,12 +84,15 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _flag_off(text: str) -> None:
-    if text not in ("no", "0", "off", "false"):
-        raise ValueError("the package rwkv has no such thing: it is the built-in runtime's")
+def _leave_out(name: str, text: str) -> None:
+    """What the package rwkv has not, and what changes no result: how the built-in runtime multiplies."""
+    if text not in ("yes", "no", "1", "0", "on", "off", "true", "false"):
+        raise ValueError(f'found "{text}", expected yes or no')
+    if text in ("yes", "1", "on", "true"):
+        print(f"rwkvmon: {name} is left out: only the built-in runtime has it", file=sys.stderr)
 
 
-_READ: Dict[str, Callable[[str], Any]] = {"strategy": str, "threads": _count, "chunk-len": _count, "skip-zeros": _flag_off}
+_READ: Dict[str, Callable[[str], Any]] = {"strategy": str, "threads": _count, "chunk-len": _count}
 
 
 def load(path: str) -> RunSettings:
@@ -100,18 +104,19 @@ def load(path: str) -> RunSettings:
         if name in seen:
             raise RwkvmonError(f"{path}:{number}: {name} is given twice")
         seen.add(name)
-        if not text and (name in _RUN or name in _MONITOR):
+        if not text and name in (*_RUN, *_BUILT_IN, *_MONITOR):
             raise RwkvmonError(f"{path}:{number}: {name}: its value is empty")
         try:
             if name in _RUN:
                 run[name.replace("-", "_")] = _READ[name](text)
+            elif name in _BUILT_IN:
+                _leave_out(name, text)
             elif name in _MONITOR:
                 monitor[_MONITOR[name].member] = value_of(_MONITOR[name], text)
             else:
                 raise RwkvmonError(_unknown(path, number, name))
         except ValueError as e:
             raise RwkvmonError(f"{path}:{number}: {name}: {e}") from None
-    run.pop("skip_zeros", None)
     return RunSettings(path=path, monitor=monitor, **run)
 
 

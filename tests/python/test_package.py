@@ -327,11 +327,17 @@ class Collecting(Folder):
             self.assertEqual((options.log, options.log_keep, options.goal), (None, 7, "30tps"))
         self.assertEqual(self.settings_of("").options(), Options())
 
+    def test_a_settings_file_for_the_built_in_runtime_is_taken(self):
+        for flag, said in (("no", ""), ("yes", "rwkvmon: skip-zeros is left out: only the built-in runtime has it\n")):
+            with contextlib.redirect_stderr(io.StringIO()) as told:
+                read = self.settings_of(f'# Written by `rwkvmon tune`\nstrategy: "cpu bf16"\nskip-zeros: {flag}\nthreads: 2\nchunk-len: 64\n')
+            self.assertEqual((read.strategy, read.threads, read.chunk_len, told.getvalue()), ("cpu bf16", 2, 64, said))
+
     def test_a_settings_file_that_cannot_be_is_refused_with_its_line(self):
         for text, said in (("seed: 1\n", ':1: Python has no option "seed"'), ("\nthread: 1\n", ":2: .*(?s:.)did you mean threads?"),
                            ("threads: 0\n", ':1: threads: found "0", expected a whole number'), ("threads: [1, 2]\n", ":1: expected one option"),
                            ("- threads\n", ":1: expected one option"), ("threads\n", ":1: expected one option"),
-                           ("skip-zeros: yes\n", ":1: skip-zeros: the package rwkv"), ("log-keep: many\n", ":1: log-keep: found"),
+                           ("skip-zeros: much\n", ":1: skip-zeros: found"), ("log-keep: many\n", ":1: log-keep: found"),
                            ("threads: 1\nstrategy: ''\n", ":2: strategy: its value is empty"), ('instance: ""\n', ":1: instance: its value is empty"),
                            ("threads: 1\nthreads: 2\n", ":2: threads is given twice")):
             with self.assertRaisesRegex(RwkvmonError, "chosen.yaml" + said):
