@@ -88,6 +88,7 @@ struct observer *observer_open(struct copy_room *room)
 		o->leak = NAN;
 		o->left2 = NAN;
 		o->jump = NAN;
+		verdict_reset(&o->verdict, 0);
 	}
 	return o;
 }
