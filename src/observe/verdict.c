@@ -10,11 +10,16 @@ enum {
 	LOOP_EVIDENCE_TOKENS = 16, /* beyond a whole period */
 	LOOP_EVIDENCE_BYTES = 48,
 	NEAR_SHARE_BYTES_PCT = 86,
+	LIKELIEST_BYTES = 60, /* that repeat, where the likeliest ones are drawn */
 	NEAR_SHARE_PCT = 95, /* rows of tables and JSON reach 94 */
-	NEAR_TOKENS = 300,   /* and 95 for a shorter time */
+	NEAR_TOKENS = 200,
 	SURE_STEPS = 4,      /* from the limit of nine tenths to that of the median: a factor of 2.07 */
 };
-static const double NEAR_ENTROPY = 0.02, GUESS_ENTROPY = 0.55; /* of ln vocabulary */
+static const double NEAR_SURPRISAL = 0.005, GUESS_ENTROPY = 0.55; /* of ln vocabulary */
+
+/* Mean surprisal of mean entropy: 1 where tokens are drawn as the model expects them, 0.78 at temperature 1 and a top_p
+ * of 0.85, about 0.5 where the likeliest are drawn. Then nothing but the state leads out of a repetition. */
+static const double LIKELIEST = 0.6;
 
 /* Entropy that is low and always the same: nine tenths lie below one limit while the median lies above another that is
  * not far from it, since of code, copies and reasoning most tokens are certain and one in ten is open. */
@@ -28,7 +33,7 @@ void verdict_reset(struct verdict_state *s, size_t vocab)
 	double nats = vocab > 1 ? log((double)vocab) : -1, most = SURE_MOST * nats;
 
 	*s = (struct verdict_state){ .vocab = vocab,
-				     .near_nats = NEAR_ENTROPY * nats,
+				     .near_nats = NEAR_SURPRISAL * nats,
 				     .guess_nats = nats > 0 ? GUESS_ENTROPY * nats : INFINITY };
 	for (int i = VERDICT_LIMITS; i-- > 0; most /= SURE_STEP)
 		s->sure_nats[i] = (float)most;
@@ -95,7 +100,7 @@ void verdict_note(struct verdict_state *s, const struct record *r)
 		return;
 	if (record_has(r, M_LOGITS_ENTROPY))
 		note_entropy(s, r->metric[M_LOGITS_ENTROPY]);
-	if (record_has(r, M_SURPRISAL_NATS))
+	if (record_has(r, M_SURPRISAL_NATS) && !isnan(r->metric[M_SURPRISAL_NATS]))
 		note_surprisal(s, r->metric[M_SURPRISAL_NATS]);
 	if (record_has(r, M_STATE_SIMILARITY_SHIFT))
 		s->frozen = r->metric[M_STATE_SIMILARITY_SHIFT] > STILL ? s->frozen + 1 : 0;
@@ -130,9 +135,17 @@ static uint64_t loop_limit(uint32_t period, bool bytes)
 	return whole > least ? whole : least;
 }
 
-static bool is_sure(const struct verdict_state *s)
+/* Nothing new is said: what differs from a period before is expected, too. The fields of a table are not. */
+static bool is_expected(const struct verdict_state *s)
 {
-	return s->entropy_n >= VERDICT_NEAR_TOKENS && (double)s->near_sum < s->near_nats * 1e6 * VERDICT_NEAR_TOKENS;
+	return s->surprisal_n == VERDICT_NEAR_TOKENS &&
+	       (double)s->surprisal_sum < s->near_nats * 1e6 * VERDICT_NEAR_TOKENS;
+}
+
+static bool draws_likeliest(const struct verdict_state *s)
+{
+	return s->vocab && s->entropy_n >= VERDICT_NEAR_TOKENS && s->surprisal_n == VERDICT_NEAR_TOKENS &&
+	       (double)s->surprisal_sum < LIKELIEST * (double)s->near_sum;
 }
 
 static void judge_repetition(const struct verdict_state *s, const struct cycle *c, struct observed_verdict *v)
@@ -148,8 +161,11 @@ static void judge_repetition(const struct verdict_state *s, const struct cycle *
 		fire(v, SIGN_NEAR_LOOP, first_of(s, c->near.run), beyond(CYCLE_NEAR, c->near.run));
 	share = cycle_share(c);
 	least = bytes ? NEAR_SHARE_BYTES_PCT : NEAR_SHARE_PCT;
-	if (share >= least && !(v->fires & 1U << SIGN_LOOP) && (bytes || (c->near.run >= NEAR_TOKENS && is_sure(s))))
+	if (share >= least && !(v->fires & 1U << SIGN_LOOP) &&
+	    (bytes || (c->near.run >= NEAR_TOKENS && is_expected(s))))
 		fire(v, SIGN_NEAR_LOOP, first_of(s, c->near.run > share ? c->near.run : share), beyond(least, share));
+	else if (bytes && !v->fires && c->run >= LIKELIEST_BYTES && draws_likeliest(s))
+		fire(v, SIGN_NEAR_LOOP, first_of(s, c->run), beyond(LIKELIEST_BYTES, (double)c->run));
 }
 
 /* The share of the window's tokens below a limit. */

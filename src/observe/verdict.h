@@ -2,7 +2,8 @@
  *
  * Signs are what the default rules look for (rules/default.yaml), held against limits of the vocabulary alone: nothing
  * is learned, no clock is read, so that the same tokens and numbers give the same verdict. Where a rule sorts a window
- * or waits for a record of its own, they need not begin at the same token.
+ * or waits for a record of its own, they need not begin at the same token. A repetition of bytes is told earlier than by
+ * the rules where the likeliest tokens are drawn.
  *
  * Cost     [hot] verdict_note a few comparisons, verdict_of a few dozen; nothing is allocated.
  * Bounds   a sign of logits or of the state needs them: a caller that leaves them out, or a budget that skips them,
@@ -37,7 +38,7 @@ enum {
 /* What is kept from call to call of one sequence. */
 struct verdict_state {
 	size_t vocab;                             /* 0: unknown */
-	double near_nats, guess_nats;             /* its limits; below 0, and of guesses infinite: none */
+	double near_nats, guess_nats;             /* limits; below 0, and of guesses infinite: none */
 	float sure_nats[VERDICT_LIMITS];          /* rising; below 0: none */
 	uint8_t sure[VERDICT_SURE_TOKENS];        /* ring: how many of these that token's entropy reached */
 	uint16_t reached[VERDICT_LIMITS + 1];     /* tokens of the ring that reached so many */

@@ -1049,7 +1049,7 @@ static void conditions_share_windows(void **state)
 }
 
 /* Of rows that repeat but for a cell: the record, from 0, at which the default rules fire; 1000: none. */
-static int rows_fire_at(double share, double entropy)
+static int rows_fire_at(double share, double surprisal)
 {
 	struct field_values session = { 0 };
 	struct record start = { .event = EVENT_SESSION_START, .session = &session };
@@ -1070,7 +1070,7 @@ static int rows_fire_at(double share, double entropy)
 				      .sequence_length = 1000 };
 
 		record_set(&rec, M_REPEAT_SHARE_PCT, share);
-		record_set(&rec, M_LOGITS_ENTROPY, i % 12 ? 0.02 : entropy); /* a cell of twelve tokens' rows */
+		record_set(&rec, M_SURPRISAL_NATS, i % 12 ? 0.02 : surprisal); /* a cell of twelve tokens' rows */
 		if (rules_eval(r, &rec, f) && f[0].firing)
 			at = i;
 	}
@@ -1079,11 +1079,11 @@ static int rows_fire_at(double share, double entropy)
 	return at;
 }
 
-/* A table's rows repeat, and what changes in them is open; a loop that counts is certain of its numbers, too. */
-static void rows_are_a_loop_when_nothing_in_them_is_open(void **state)
+/* A table's rows repeat, and what changes in them surprises; a loop that counts expects its numbers, too. */
+static void rows_are_a_loop_when_nothing_in_them_is_new(void **state)
 {
 	(void)state;
-	assert_int_equal(rows_fire_at(97, 0.3), 199);
+	assert_int_equal(rows_fire_at(97, 0.3), 99);
 	assert_int_equal(rows_fire_at(97, 2.8), 1000);
 	assert_int_equal(rows_fire_at(92, 0.3), 1000);
 }
@@ -1118,7 +1118,7 @@ int main(void)
 		cmocka_unit_test(what_will_be_is_told_before_it_is),
 		cmocka_unit_test(violations_of_many_rows_are_those_of_one_at_a_time),
 		cmocka_unit_test(conditions_share_windows),
-		cmocka_unit_test(rows_are_a_loop_when_nothing_in_them_is_open),
+		cmocka_unit_test(rows_are_a_loop_when_nothing_in_them_is_new),
 		cmocka_unit_test(an_overlay_by_itself_is_for_its_models),
 		cmocka_unit_test(bad_files_are_refused_with_place_and_advice),
 	};

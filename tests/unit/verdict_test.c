@@ -103,6 +103,66 @@ static void loops_are_told_when_they_are_certain(void **state)
 	a_loop_of(BYTES, 140, 188);
 }
 
+static struct rwkvmon_verdict say_of(rwkvmon *mon, uint32_t token, double entropy, double surprisal)
+{
+	const struct rwkvmon_number numbers[] = { { rwkvmon_metric("logits_entropy"), entropy },
+						  { rwkvmon_metric("surprisal_nats"), surprisal } };
+	struct rwkvmon_step s = step_of(&token);
+
+	s.numbers = numbers;
+	s.n_numbers = 2;
+	return end(mon, &s);
+}
+
+/* How many tokens of a loop of 70 repeat before it fires. */
+static uint64_t repeats_until_told(uint32_t vocab, double entropy, double surprisal)
+{
+	rwkvmon *mon = open_of(vocab);
+	struct rwkvmon_verdict v = { 0 };
+	uint64_t seed = 3;
+
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(say_of(mon, draw(&seed) % 100, entropy, surprisal).fires, 0);
+	for (uint32_t i = 0; !v.fires; i++)
+		v = say_of(mon, 100 + i % 70, entropy, surprisal);
+	assert_int_equal(v.first_bad_token, 300 + 70 + 1);
+	rwkvmon_close(mon, NULL);
+	return v.go_back_tokens;
+}
+
+static void bytes_that_are_the_likeliest_repeat_for_less_long(void **state)
+{
+	(void)state;
+	assert_int_equal(repeats_until_told(BYTES, 1, 0.55), 60);
+	assert_int_equal(repeats_until_told(BYTES, 1, 0.65), 86);
+	assert_int_equal(repeats_until_told(BYTES, 1, NAN), 86);
+	assert_int_equal(repeats_until_told(0, 1, 0.55), 86); /* who knows whether these are bytes */
+	assert_int_equal(repeats_until_told(WORDS, 2, 1.1), 80);
+}
+
+/* Rows of 40 tokens of which one is another each time; surprisal of the others and of that. */
+static uint32_t fires_in_rows(double text, double differs)
+{
+	rwkvmon *mon = open_of(WORDS);
+	uint32_t fired = 0;
+
+	for (uint32_t i = 0; i < 1000; i++) {
+		bool field = i % 40 == 20;
+
+		fired |= say_of(mon, field ? 1000 + i : i % 40, 0.01, field ? differs : text).fires;
+	}
+	rwkvmon_close(mon, NULL);
+	return fired;
+}
+
+static void rows_are_a_loop_if_their_fields_are_expected(void **state)
+{
+	(void)state;
+	assert_int_equal(fires_in_rows(0.001, 0.1), RWKVMON_NEAR_LOOP); /* a counter */
+	assert_int_equal(fires_in_rows(0.001, 4), 0);                   /* names */
+	assert_int_equal(fires_in_rows(NAN, NAN), 0);                 /* nobody knows */
+}
+
 static void a_rewound_loop_that_comes_again_is_told_again(void **state)
 {
 	rwkvmon *mon = open_of(WORDS);
@@ -346,6 +406,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loops_are_told_when_they_are_certain),
+		cmocka_unit_test(bytes_that_are_the_likeliest_repeat_for_less_long),
+		cmocka_unit_test(rows_are_a_loop_if_their_fields_are_expected),
 		cmocka_unit_test(a_rewound_loop_that_comes_again_is_told_again),
 		cmocka_unit_test(entropy_is_judged_by_its_window),
 		cmocka_unit_test(surprisal_is_the_mean_of_its_window),
