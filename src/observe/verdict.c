@@ -11,9 +11,9 @@ enum {
 	LOOP_EVIDENCE_BYTES = 48,
 	NEAR_SHARE_BYTES_PCT = 86,
 	LIKELIEST_BYTES = 60, /* that repeat, where the likeliest ones are drawn */
-	NEAR_SHARE_PCT = 95, /* rows of tables and JSON reach 94 */
+	NEAR_SHARE_PCT = 95,  /* rows of tables and JSON reach 94 */
 	NEAR_TOKENS = 200,
-	SURE_STEPS = 4,      /* from the limit of nine tenths to that of the median: a factor of 2.07 */
+	SURE_STEPS = 4, /* from the limit of nine tenths to that of the median: a factor of 2.07 */
 };
 static const double NEAR_SURPRISAL = 0.005, GUESS_ENTROPY = 0.55; /* of ln vocabulary */
 

@@ -2,8 +2,8 @@
  *
  * Signs are what the default rules look for (rules/default.yaml), held against limits of the vocabulary alone: nothing
  * is learned, no clock is read, so that the same tokens and numbers give the same verdict. Where a rule sorts a window
- * or waits for a record of its own, they need not begin at the same token. A repetition of bytes is told earlier than by
- * the rules where the likeliest tokens are drawn.
+ * or waits for a record of its own, they need not begin at the same token. A repetition of bytes is told earlier than
+ * by the rules where the likeliest tokens are drawn.
  *
  * Cost     [hot] verdict_note a few comparisons, verdict_of a few dozen; nothing is allocated.
  * Bounds   a sign of logits or of the state needs them: a caller that leaves them out, or a budget that skips them,

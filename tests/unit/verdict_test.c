@@ -160,7 +160,7 @@ static void rows_are_a_loop_if_their_fields_are_expected(void **state)
 	(void)state;
 	assert_int_equal(fires_in_rows(0.001, 0.1), RWKVMON_NEAR_LOOP); /* a counter */
 	assert_int_equal(fires_in_rows(0.001, 4), 0);                   /* names */
-	assert_int_equal(fires_in_rows(NAN, NAN), 0);                 /* nobody knows */
+	assert_int_equal(fires_in_rows(NAN, NAN), 0);                   /* nobody knows */
 }
 
 static void a_rewound_loop_that_comes_again_is_told_again(void **state)
