@@ -85,8 +85,10 @@ static enum answer_id ask(struct walk *w, enum question_id q, enum grade *grade)
 {
 	enum answer_id a = answers_first(q);
 
-	for (; (*grade = test(w, a)) <= NO && !is_last(a); a++)
-		*(*grade == NO ? &w->d->ruled_out[a] : &w->d->not_measured[a]) = !w->d->by_chance[a];
+	for (; (*grade = test(w, a)) <= NO && !is_last(a); a++) {
+		w->d->ruled_out[a] = *grade == NO && !w->d->by_chance[a];
+		w->d->not_measured[a] = *grade == UNKNOWN && !w->d->by_chance[a];
+	}
 	w->d->step[w->d->n_steps++] = (struct diagnosis_step){ q, a };
 	return a;
 }

@@ -78,6 +78,12 @@ static enum grade grows_on_gpu(struct walk *w)
 	return gpu;
 }
 
+/* Too little, or not as a leak does it, and still more than before. */
+static bool is_more(const struct growth *g)
+{
+	return g->known && 100 * (g->to - g->from) / g->from >= sure_of(T_GROWTH_PCT);
+}
+
 /* The verdict quotes what is said first: the memory that grows. */
 enum grade test_MEMORY_GROWS(struct walk *w)
 {
@@ -88,7 +94,7 @@ enum grade test_MEMORY_GROWS(struct walk *w)
 		host = grows(w, &w->x->memory, E_MEMORY_FROM_TO);
 	if (host == UNKNOWN)
 		miss(w, E_WANT_MEMORY);
-	return more(host, gpu);
+	return unless_some(more(host, gpu), is_more(&w->x->memory) || is_more(&w->x->vram));
 }
 
 static bool of_one_process(const struct walk *w, const struct time_part *a, const struct time_part *b)
@@ -122,7 +128,8 @@ static enum grade above_plan(struct walk *w, double own)
 	if (!isfinite(plan) || !isfinite(own))
 		return UNKNOWN;
 	say2(w, E_VRAM_PLAN, own, plan);
-	return own - plan > limit_of(T_VRAM_RUNTIME_MB) ? graded(own / plan, T_VRAM_PLAN) : NO;
+	return own - plan > limit_of(T_VRAM_RUNTIME_MB) ? graded(own / plan, T_VRAM_PLAN)
+							: unless_some(NO, own / plan >= limit_of(T_VRAM_PLAN));
 }
 
 /* The fullest GPU; NULL: their memory is not known one by one. */
@@ -179,7 +186,7 @@ enum grade test_VRAM_OVER(struct walk *w)
 			miss(w, E_WANT_VRAM);
 		return UNKNOWN;
 	}
-	return more(more(plan, full), one);
+	return unless_some(more(more(plan == SOME ? NO : plan, full), one), plan == SOME);
 }
 
 /* --- clocks ------------------------------------------------------------------------------------ */
@@ -301,7 +308,7 @@ enum grade test_GPU_HOT(struct walk *w)
 	} else if (grade != UNKNOWN) {
 		say1(w, E_GPU_HOT, w->x->level[L_GPU_HOT].mean);
 	}
-	return grade;
+	return unless_some(grade, (d ? d->hot_pct : w->x->level[L_GPU_HOT].mean) >= limit_of(T_GPU_HOT_PCT) / 2);
 }
 
 /* --- use ---------------------------------------------------------------------------------------- */

@@ -139,7 +139,7 @@ enum grade test_JUMPED(struct walk *w)
 		     by_rule(w, graded(falls >= limit_of(T_JUMPS) ? pct : 0, T_JUMPS_PCT), pct, limit_of(T_JUMPS_PCT)));
 	if (w->f->deepest_drop < limit_of(T_JUMP_DEEP))
 		grade = more(grade, graded(falls, T_DEEP_JUMPS));
-	return grade || similarity->count ? grade : UNKNOWN;
+	return grade || similarity->count ? unless_some(grade, falls > 0 || alarms > 0) : UNKNOWN;
 }
 
 enum grade test_OWN_STATE_YES(struct walk *w)
@@ -184,7 +184,7 @@ static enum grade nearly_repeats(struct walk *w)
 		return NO;
 	say(w, E_LOOP_NEAR_BESIDE, NULL, share, nats, usual, NAN);
 	if (!beyond_rows || !(rose || certain))
-		return NO;
+		return SOME;
 	return (rose && certain) || near->calls >= 2 * sure ? SURE : LIKELY;
 }
 
@@ -195,12 +195,12 @@ static enum grade repetition_rises(struct walk *w)
 	const struct growth *g = &w->x->repetition;
 	enum grade grade;
 
-	if (!g->known)
+	if (!g->known || g->to - g->from < limit_of(T_REPETITION_RISE))
 		return NO;
 	say2(w, E_REPETITION_RISE, g->from, g->to);
 	if (g->rises < limit_of(T_REPETITION_STEADY) || g->goes_on < limit_of(T_REPETITION_GOES_ON) ||
 	    g->steepest > limit_of(T_REPETITION_STEEP))
-		return NO;
+		return SOME;
 	grade = graded(g->to - g->from, T_REPETITION_RISE);
 	return grade == SURE ? SURE : unless_chance(w, grade, chance_of_order(independent_texts(w)));
 }
@@ -225,20 +225,24 @@ enum grade test_REPEATS(struct walk *w)
 	double loops = (double)w->f->live_collapse[COLLAPSE_LOOP];
 	const struct summary *rate = &w->f->metric[M_TOKEN_REPETITION_PCT];
 	double temperature = fields_number(&w->p->about, F_SAMPLER_TEMPERATURE, NAN);
-	enum grade grade = graded((double)w->p->loop_tokens, T_LOOP_LASTS);
+	enum grade grade = graded((double)w->p->loop_tokens, T_LOOP_LASTS), near, rises;
 
 	if (loops > 0) {
 		say_live(w, ALARM_MODE_COLLAPSE);
 		grade = SURE;
 	}
 	say_loop(w);
-	grade = more(grade, nearly_repeats(w));
-	grade = more(grade, repetition_rises(w));
-	grade = more(grade, says_the_same(w));
-	if (!grade && !rate->count) {
+	near = nearly_repeats(w);
+	rises = repetition_rises(w);
+	grade = more(grade, more(more(near, rises), says_the_same(w)));
+	if (grade <= NO && !rate->count) {
 		if (!w->f->metric[M_LOGITS_ENTROPY].count)
 			miss(w, E_WANT_ACCURACY);
 		return UNKNOWN;
+	}
+	if (grade <= NO) {
+		say1(w, E_NO_LOOP, limit_of(T_LOOP_TOKENS));
+		return unless_some(NO, near == SOME || rises == SOME || *w->p->loop_session);
 	}
 	if (rate->count)
 		say2(w, E_REPETITION_RATE, rate->mean, rate->max);
@@ -257,7 +261,7 @@ static enum grade correlated(struct walk *w)
 		return UNKNOWN;
 	say(w, E_PEARSON, c->session_id, c->worst, NAN, NAN, NAN);
 	if ((double)w->f->records < limit_of(T_COLLAPSE_STEPS))
-		return NO;
+		return unless_some(NO, c->worst < limit_of(T_COLLAPSE_R));
 	if (share < limit_of(T_COLLAPSE_SHARE)) {
 		if (c->worst < limit_of(T_COLLAPSE_R))
 			say2(w, E_PEARSON_SHARE, 100 * share, 100 * limit_of(T_COLLAPSE_SHARE));
@@ -283,7 +287,7 @@ enum grade test_COLLAPSES(struct walk *w)
 	const struct sureness *s = &w->x->sure;
 	double alarms =
 		(double)w->f->live_collapse[COLLAPSE_LOW_ENTROPY] + (double)w->f->live_collapse[COLLAPSE_STATE_FREEZE];
-	enum grade grade = NO;
+	enum grade grade = NO, by_correlation;
 
 	if (is_sure(s)) {
 		say3(w, E_SURE, s->tokens, s->unsure_pct, s->mean_nats);
@@ -297,9 +301,12 @@ enum grade test_COLLAPSES(struct walk *w)
 		grade = SURE;
 	}
 	grade = more(grade, rules_say_so(w));
-	grade = more(grade, correlated(w));
+	by_correlation = correlated(w);
+	grade = more(grade, by_correlation);
 	if (w->f->metric[M_LOGITS_ENTROPY].count)
 		say2(w, E_ENTROPY, w->f->metric[M_LOGITS_ENTROPY].mean, random_nats(w));
+	if (grade <= NO && by_correlation == SOME)
+		return SOME;
 	return grade > 0 || w->f->metric[M_LOGITS_ENTROPY].count ? more(grade, NO) : UNKNOWN;
 }
 
@@ -351,7 +358,7 @@ enum grade test_GUESSES(struct walk *w)
 		say2(w, E_FED_SURPRISAL, fed, random);
 	if (s->count && by_entropy <= by_fed)
 		say2(w, E_ENTROPY, s->mean, random);
-	return more(more(by_fed, by_alarm), by_entropy);
+	return unless_some(more(more(by_fed, by_alarm), by_entropy), fed > random);
 }
 
 /* Single tokens reach several times the mean in every quantised model: a mean that rests on a few tells nothing. */
@@ -373,8 +380,10 @@ enum grade test_QUANTISED_BADLY(struct walk *w)
 	say_live(w, ALARM_QUANTIZATION_ERROR);
 	if (!s->count)
 		return live(w, ALARM_QUANTIZATION_ERROR) ? LIKELY : UNKNOWN;
-	say2(w, E_QUANT_KL, s->p95, limit);
-	return more(above_mean(s, limit), s->p50 > limit || live(w, ALARM_QUANTIZATION_ERROR) ? LIKELY : NO);
+	say2(w, E_QUANT_KL, s->mean, limit);
+	return unless_some(
+		more(above_mean(s, limit), s->p50 > limit || live(w, ALARM_QUANTIZATION_ERROR) ? LIKELY : NO),
+		s->mean > limit);
 }
 
 static void say_refused(struct walk *w, const struct request_counts *n)
@@ -397,7 +406,8 @@ enum grade test_REQUESTS_FAIL(struct walk *w)
 	if (n.failed)
 		say3(w, E_FAILED, (double)n.failed, (double)n.ended, 100 * share);
 	say_refused(w, &n);
-	return (double)n.failed < limit_of(T_FAILED_REQUESTS) ? NO : graded(share, T_FAILED_SHARE);
+	return unless_some((double)n.failed < limit_of(T_FAILED_REQUESTS) ? NO : graded(share, T_FAILED_SHARE),
+			   n.failed);
 }
 
 enum grade test_SOUND(struct walk *w)
@@ -465,7 +475,7 @@ enum grade test_SLOWED_ALONE(struct walk *w)
 		if (!isfinite(in->times_slower) || !is_of_part(in, in->model_name, in->strategy, w->p))
 			continue;
 		say3(w, E_PEERS_STEADY, in->times_slower, (double)s->slowed, (double)s->of);
-		return graded(in->times_slower, T_SLOWED);
+		return unless_some(graded(in->times_slower, T_SLOWED), true);
 	}
 	return NO;
 }
@@ -489,7 +499,7 @@ enum grade test_APART(struct walk *w)
 	if (!o)
 		return NO;
 	say_apart(w, o);
-	return graded(fabs(o->z), T_PEER_Z);
+	return unless_some(graded(fabs(o->z), T_PEER_Z), true);
 }
 
 /* Rules of speed and of resources know nothing of causes: the walk before has looked at both. */

@@ -52,13 +52,29 @@ enum grade test_TOO_FEW(struct walk *w)
 		say2(w, E_STEPS, (double)steps, limit_of(T_STEPS));
 	if (!steps)
 		miss(w, E_WANT_STEPS);
-	return (timed(w) && !impossible) || any_alarm(w) || (w->opts->rules_are_own && w->f->anomaly_records) ? NO
-													      : SURE;
+	if (timed(w) && !impossible)
+		return NO;
+	return any_alarm(w) || (w->opts->rules_are_own && w->f->anomaly_records) ? SOME : SURE;
 }
 
 enum grade test_ENOUGH_YES(struct walk *w)
 {
 	return otherwise(w);
+}
+
+/* A process that waits for a processor all the time also stops now and then, in calls and between them, which is not a
+ * separate cause. A few samples are enough to decide this. */
+static bool starves(const struct walk *w)
+{
+	const double sampled = w->x->level[L_WAITING].mean;
+
+	return (isnan(w->x->waiting_pct) ? sampled : w->x->waiting_pct) >= limit_of(T_STARVED_PCT);
+}
+
+/* Half of what is named, or more. */
+static bool is_near(double value, enum threshold_id t)
+{
+	return value >= limit_of(t) / 2;
 }
 
 /* --- memory -------------------------------------------------------------------------------- */
@@ -123,7 +139,7 @@ enum grade test_MEMORY_SHORT(struct walk *w)
 	if (calls_suffer(w))
 		return graded(100 * used / limit, T_MEMORY_SHORT_PCT);
 	if (!waits_for_disk(w, 100 * used / limit))
-		return NO;
+		return unless_some(NO, 100 * used / limit >= limit_of(T_MEMORY_SHORT_PCT));
 	say2(w, E_PAGED, w->x->achieved_gb_s, w->x->level[L_CPU].mean);
 	return graded(100 * used / limit, T_MEMORY_SHORT_PCT);
 }
@@ -148,7 +164,8 @@ enum grade test_LOADED_SLOWLY(struct walk *w)
 		say3(w, E_LOAD_RATE, seconds, bytes, rate);
 		say(w, E_LOAD_LIMIT, "SATA SSD", limit_of(T_LOAD_GB_S), NAN, NAN, NAN);
 	}
-	return seconds < limit_of(T_LOAD_S) ? NO : graded_down(rate, T_LOAD_GB_S);
+	return unless_some(seconds < limit_of(T_LOAD_S) ? NO : graded_down(rate, T_LOAD_GB_S),
+			   rate < limit_of(T_LOAD_GB_S));
 }
 
 /* Where later calls take as long now and then, the first ones are no others. */
@@ -175,9 +192,12 @@ enum grade test_STARTED_SLOWLY(struct walk *w)
 		return UNKNOWN;
 	if (c->calls > 0)
 		say3(w, E_FIRST_CALLS, c->calls, c->ms, c->usual_ms);
-	if (!(c->calls > 0) || c->ms < limit_of(T_FIRST_TIMES) * c->usual_ms || are_of_tail(c, &w->x->tail))
+	if (!(c->calls > 0))
 		return NO;
-	return unless_chance(w, graded(more, w->x->cuda ? T_FIRST_GPU_MS : T_FIRST_MS), chance_of_first(w));
+	if (c->ms < limit_of(T_FIRST_TIMES) * c->usual_ms || are_of_tail(c, &w->x->tail) || starves(w))
+		return SOME;
+	return unless_some(
+		unless_chance(w, graded(more, w->x->cuda ? T_FIRST_GPU_MS : T_FIRST_MS), chance_of_first(w)), true);
 }
 
 enum grade test_LOADING_YES(struct walk *w)
@@ -203,9 +223,10 @@ enum grade test_PROMPTS_GREW(struct walk *w)
 	else
 		say2(w, E_PROMPT_SIZES, h.first, h.last);
 	if (h.refed < limit_of(T_REFED) * h.tokens)
-		return NO;
+		return unless_some(NO, h.follow > 0);
 	say_state(w);
-	return unless_chance(w, graded(h.likelihood, T_PROMPTS_HOLD), chance_of_likelihood(h.likelihood));
+	return unless_some(unless_chance(w, graded(h.likelihood, T_PROMPTS_HOLD), chance_of_likelihood(h.likelihood)),
+			   h.follow > 0);
 }
 
 const struct shift *shift_of_interest(const struct walk *w)
@@ -240,16 +261,63 @@ static bool has_tail(const struct walk *w)
 	       t->ms / t->n >= limit_of(T_TAIL_MS);
 }
 
-enum grade test_CALLS_SLOWED(struct walk *w)
+static enum grade quota_stopped(const struct walk *w, const struct shift *s)
 {
-	const struct shift *s = shift_of_interest(w);
+	const struct level *l = &s->level[L_STOPPED];
+
+	if (l->known)
+		return graded(fmax(l->slow - l->fast, l->slow - limit_of(T_QUOTA_ALWAYS_PCT)), T_QUOTA_PCT);
+	return isnan(w->x->stopped_pct) ? UNKNOWN : graded(w->x->stopped_pct, T_QUOTA_ALWAYS_PCT);
+}
+
+/* This process waited, or the machine was busy with others. Its own load is none of theirs. */
+static enum grade others_busy(const struct walk *w, const struct shift *s)
+{
+	const struct level *waiting = &s->level[L_WAITING], *cpu = &s->level[L_CPU];
+	bool waited = waiting->known ? waiting->slow > waiting->fast + limit_of(T_WAITING_PCT) ||
+					       waiting->slow > limit_of(T_STARVED_PCT)
+				     : starves(w);
+	bool busier = s->others.known && s->others.slow > s->others.fast + limit_of(T_OTHERS_PCT);
+
+	if (quota_stopped(w, s) > NO)
+		return NO; /* what stopped it explains the waiting and the share */
+	if (waited)
+		return SURE;
+	if (!s->others.known)
+		return waiting->known ? NO : UNKNOWN;
+	if (s->slow_s < limit_of(T_SAMPLE_S) && !waiting->known)
+		return UNKNOWN; /* samples lag behind */
+	if (busier || (cpu->slow < limit_of(T_SHARE_FELL) * cpu->fast &&
+		       s->level[L_MACHINE].slow > limit_of(T_MACHINE_FULL_PCT))) /* the machine is full */
+		return s->others.slow > sure_of(T_OTHERS_PCT) ? SURE : LIKELY;
+	return NO;
+}
+
+enum grade clock_fell(const struct shift *s, const struct level *clock, const struct level *hot, double hotter,
+		      double gpus)
+{
+	if (!clock->known && !hot->known)
+		return UNKNOWN;
+	if (clock_matches(s, clock, gpus))
+		return SURE;
+	if (clock->known && clock->slow > 0 && clock->slow < limit_of(T_CLOCK_FELL_LIKELY) * clock->fast)
+		return LIKELY;
+	return hot->known && hot->slow > hot->fast + hotter ? LIKELY : NO;
+}
+
+static bool something_changed(const struct walk *w, const struct shift *s)
+{
+	enum grade clock =
+		w->x->cuda ? gpu_clock_fell(w, s, NULL) : clock_fell(s, &s->level[L_CLOCK], &s->level[L_HOT], 0, 1);
+
+	return quota_stopped(w, s) > NO || others_busy(w, s) > NO || clock > NO;
+}
+
+static enum grade calls_slowed(const struct walk *w, const struct shift *s)
+{
 	double more = s->slow_decode - s->fast_decode, ratio = s->slow_decode / s->fast_decode;
 	bool mild = s == &w->x->mild;
 
-	if (!w->x->mild.known)
-		return timed(w) && (double)w->p->decode_calls >= limit_of(T_CALLS) ? NO : UNKNOWN;
-	if (s->known)
-		say3(w, E_LATENCY_SHIFT, s->slow_decode, s->fast_decode, ratio);
 	if (!s->fell || more < s->slow_pause - s->fast_pause || flickers(s))
 		return NO;
 	if (mild && (double)s->recovered >= limit_of(T_SWINGS))
@@ -258,20 +326,26 @@ enum grade test_CALLS_SLOWED(struct walk *w)
 		return NO;
 	if (!mild && !graded(ratio, T_SLOWED))
 		return NO;
-	if (!mild && ratio < limit_of(T_BURSTS_RATIO) && (double)s->recovered >= limit_of(T_SWINGS) && has_tail(w) &&
-	    graded(w->x->tail.time_pct, T_TAIL_PCT) > NO)
-		return NO; /* stretches that hold more of its slow calls */
-	say_state(w);
+	if (!mild && ratio < limit_of(T_BURSTS_RATIO) && (double)s->recovered >= limit_of(T_SWINGS) &&
+	    ((has_tail(w) && graded(w->x->tail.time_pct, T_TAIL_PCT) > NO) || !something_changed(w, s)))
+		return NO; /* stretches that hold more of its slow calls, or a speed that varies */
 	return mild ? SURE : graded(ratio, T_SLOWED);
 }
 
-/* A process that waits for a processor all the time also stops now and then, in calls and between them, which is not a
- * separate cause. A few samples are enough to decide this. */
-static bool starves(const struct walk *w)
+enum grade test_CALLS_SLOWED(struct walk *w)
 {
-	const struct steady *s = &w->x->level[L_WAITING];
+	const struct shift *s = shift_of_interest(w);
+	const double ratio = s->slow_decode / s->fast_decode;
+	enum grade grade;
 
-	return s->samples > 0 && s->mean >= limit_of(T_STARVED_PCT);
+	if (!w->x->mild.known)
+		return timed(w) && (double)w->p->decode_calls >= limit_of(T_CALLS) ? NO : UNKNOWN;
+	if (s->known)
+		say3(w, E_LATENCY_SHIFT, s->slow_decode, s->fast_decode, ratio);
+	grade = calls_slowed(w, s);
+	if (grade > NO)
+		say_state(w);
+	return unless_some(grade, s->known && ratio >= limit_of(T_SLOWED));
 }
 
 enum grade test_PAUSES_GREW(struct walk *w)
@@ -288,7 +362,7 @@ enum grade test_PAUSES_GREW(struct walk *w)
 	if (s->known && s->slow_pause > 0)
 		say3(w, E_PAUSE_SHIFT, s->slow_pause, s->fast_pause, s->slow_pause / fmax(s->fast_pause, 1e-3));
 	if ((!line && !fell) || starves(w))
-		return NO;
+		return unless_some(NO, s->known && s->slow_pause > limit_of(T_SLOWED) * s->fast_pause);
 	say_state(w);
 	return (line && grew >= sure_of(T_PAUSES_GREW_PCT)) || (fell && p->r > limit_of(T_PAUSES_R)) ? SURE : LIKELY;
 }
@@ -319,10 +393,12 @@ enum grade test_STALLED(struct walk *w)
 		say3(w, E_STOPS, n, ms / 1e3, pct);
 	if (starves(w) || throttles(w) || pct < limit_of(T_STALLS_PCT) ||
 	    n > limit_of(T_STALLS_SHARE) * (double)w->p->decode_calls || are_of_many(w, n))
-		return NO;
-	return unless_chance(w, graded(n, T_STALLS),
-			     chance_of_strays(n, ms / n / w->x->median_ms, w->x->tail.n + (double)w->p->stall_pauses,
-					      limit_of(T_TAIL_TIMES)));
+		return unless_some(NO, n > 0);
+	return unless_some(
+		unless_chance(w, graded(n, T_STALLS),
+			      chance_of_strays(n, ms / n / w->x->median_ms, w->x->tail.n + (double)w->p->stall_pauses,
+					       limit_of(T_TAIL_TIMES))),
+		n > 0);
 }
 
 enum grade test_TAILED(struct walk *w)
@@ -334,8 +410,8 @@ enum grade test_TAILED(struct walk *w)
 	if (t->n > 0)
 		say3(w, E_TAIL, t->share_pct, t->times, t->time_pct);
 	if (starves(w) || throttles(w) || !has_tail(w))
-		return NO;
-	return graded(t->time_pct, T_TAIL_PCT);
+		return unless_some(NO, t->n > 0);
+	return unless_some(graded(t->time_pct, T_TAIL_PCT), t->n > 0);
 }
 
 enum grade test_STEADY(struct walk *w)
@@ -345,18 +421,21 @@ enum grade test_STEADY(struct walk *w)
 
 /* --- resources: what changed at the same time ------------------------------------------------------- */
 
+/* Over the whole part. */
+static void say_waiting(struct walk *w)
+{
+	const double pct = w->x->waiting_pct;
+
+	if (isfinite(pct) && isfinite(w->x->others_pct))
+		say2(w, E_WAITING, pct, w->x->others_pct);
+	else if (isfinite(pct))
+		say1(w, E_WAITING_ALONE, pct);
+}
+
 void say_level(struct walk *w, enum evidence_id id, const struct level *l)
 {
 	if (l->known)
 		say2(w, id, l->slow, l->fast);
-}
-
-static enum grade quota_stopped(const struct shift *s)
-{
-	const struct level *l = &s->level[L_STOPPED];
-
-	return l->known ? graded(fmax(l->slow - l->fast, l->slow - limit_of(T_QUOTA_ALWAYS_PCT)), T_QUOTA_PCT)
-			: UNKNOWN;
 }
 
 enum grade test_QUOTA_STOPPED(struct walk *w)
@@ -364,29 +443,9 @@ enum grade test_QUOTA_STOPPED(struct walk *w)
 	const struct shift *s = shift_of_interest(w);
 
 	say_level(w, E_QUOTA_SHIFT, &s->level[L_STOPPED]);
-	return quota_stopped(s);
-}
-
-/* This process waited, or the machine was busy with others. Its own load is none of theirs. */
-static enum grade others_busy(const struct shift *s)
-{
-	const struct level *waiting = &s->level[L_WAITING], *cpu = &s->level[L_CPU];
-	bool waited = waiting->known && (waiting->slow > waiting->fast + limit_of(T_WAITING_PCT) ||
-					 waiting->slow > limit_of(T_STARVED_PCT));
-	bool busier = s->others.known && s->others.slow > s->others.fast + limit_of(T_OTHERS_PCT);
-
-	if (quota_stopped(s) > NO)
-		return NO; /* what stopped it explains the waiting and the share */
-	if (waited)
-		return SURE;
-	if (!s->others.known)
-		return waiting->known ? NO : UNKNOWN;
-	if (s->slow_s < limit_of(T_SAMPLE_S) && !waiting->known)
-		return UNKNOWN; /* samples lag behind */
-	if (busier || (cpu->slow < limit_of(T_SHARE_FELL) * cpu->fast &&
-		       s->level[L_MACHINE].slow > limit_of(T_MACHINE_FULL_PCT))) /* the machine is full */
-		return s->others.slow > sure_of(T_OTHERS_PCT) ? SURE : LIKELY;
-	return NO;
+	if (!s->level[L_STOPPED].known && w->x->stopped_pct > 0)
+		say1(w, E_QUOTA, w->x->stopped_pct);
+	return quota_stopped(w, s);
 }
 
 enum grade test_OTHERS_BUSY(struct walk *w)
@@ -396,19 +455,9 @@ enum grade test_OTHERS_BUSY(struct walk *w)
 	say_level(w, E_WAITING_SHIFT, &s->level[L_WAITING]);
 	say_level(w, E_SHARE_FELL, &s->level[L_CPU]);
 	say_level(w, E_OTHERS, &s->others);
-	return others_busy(s);
-}
-
-enum grade clock_fell(const struct shift *s, const struct level *clock, const struct level *hot, double hotter,
-		      double gpus)
-{
-	if (!clock->known && !hot->known)
-		return UNKNOWN;
-	if (clock_matches(s, clock, gpus))
-		return SURE;
-	if (clock->known && clock->slow > 0 && clock->slow < limit_of(T_CLOCK_FELL_LIKELY) * clock->fast)
-		return LIKELY;
-	return hot->known && hot->slow > hot->fast + hotter ? LIKELY : NO;
+	if (!s->level[L_WAITING].known)
+		say_waiting(w);
+	return others_busy(w, s);
 }
 
 enum grade test_CLOCK_FELL(struct walk *w)
@@ -419,15 +468,8 @@ enum grade test_CLOCK_FELL(struct walk *w)
 		return NO; /* the GPU computes */
 	say_level(w, E_CLOCK, &s->level[L_CLOCK]);
 	say_level(w, E_HOT, &s->level[L_HOT]);
-	return clock_fell(s, &s->level[L_CLOCK], &s->level[L_HOT], 0, 1);
-}
-
-static bool something_changed(const struct walk *w, const struct shift *s)
-{
-	enum grade clock =
-		w->x->cuda ? gpu_clock_fell(w, s, NULL) : clock_fell(s, &s->level[L_CLOCK], &s->level[L_HOT], 0, 1);
-
-	return quota_stopped(s) > NO || others_busy(s) > NO || clock > NO;
+	return unless_some(clock_fell(s, &s->level[L_CLOCK], &s->level[L_HOT], 0, 1),
+			   s->level[L_CLOCK].slow < limit_of(T_CLOCK_FELL) * s->level[L_CLOCK].fast);
 }
 
 enum grade test_IN_BURSTS(struct walk *w)
@@ -488,7 +530,7 @@ enum grade test_WITH_LENGTH(struct walk *w)
 	}
 	say1(w, E_ONE_SEQUENCE, NAN);
 	if (p->steepest >= limit_of(T_PAUSES_STEP))
-		return NO; /* what is added token by token does not come at once */
+		return SOME; /* what is added token by token does not come at once */
 	return frequency > 0 || presence > 0 ? LIKELY : NO;
 }
 
@@ -506,24 +548,22 @@ bool sampled(const struct walk *w, enum level_id l)
 
 enum grade test_QUOTA_SHORT(struct walk *w)
 {
-	const struct steady *s = &w->x->level[L_STOPPED];
+	const double pct = w->x->stopped_pct;
 
-	if (!sampled(w, L_STOPPED))
+	if (isnan(pct))
 		return UNKNOWN;
-	say1(w, E_QUOTA, s->mean);
-	return graded(s->mean, T_QUOTA_ALWAYS_PCT);
+	say1(w, E_QUOTA, pct);
+	return unless_some(graded(pct, T_QUOTA_ALWAYS_PCT), is_near(pct, T_QUOTA_ALWAYS_PCT));
 }
 
 enum grade test_STARVED(struct walk *w)
 {
-	const struct steady *s = &w->x->level[L_WAITING];
-
-	if (!sampled(w, L_WAITING)) {
+	say_waiting(w);
+	if (isnan(w->x->waiting_pct)) {
 		miss(w, E_WANT_WAITING);
 		return UNKNOWN;
 	}
-	say2(w, E_WAITING, s->mean, w->x->others_pct);
-	return graded(s->mean, T_STARVED_PCT);
+	return unless_some(graded(w->x->waiting_pct, T_STARVED_PCT), is_near(w->x->waiting_pct, T_STARVED_PCT));
 }
 
 /* All cores at once and wide vectors do not reach the highest clock: half of it asks for a reason. */
@@ -542,7 +582,9 @@ enum grade test_CLOCK_LOW(struct walk *w)
 		say1(w, E_HOT_MEAN, hot->mean);
 	if (!isfinite(share) && !sampled(w, L_HOT))
 		return UNKNOWN;
-	return graded_down(share, T_CLOCK_LOW) || !heat ? graded_down(share, T_CLOCK_LOW) : LIKELY;
+	if (graded_down(share, T_CLOCK_LOW) > NO)
+		return graded_down(share, T_CLOCK_LOW);
+	return heat ? LIKELY : unless_some(NO, sampled(w, L_HOT) && hot->mean > 0);
 }
 
 enum grade test_FREE(struct walk *w)
@@ -587,7 +629,7 @@ enum grade test_CHUNK_SMALL(struct walk *w)
 	say3(w, E_TIME_SHARES, 100 * x->prefill_share, 100 * x->decode_share, 100 * x->pause_share);
 	if ((double)w->p->prefill_calls < limit_of(T_CHUNKS_SMALL) || x->chunk_calls < limit_of(T_CHUNK_CALLS) ||
 	    100 * x->prefill_share < limit_of(T_CHUNK_SHARE_PCT))
-		return NO;
+		return unless_some(NO, x->chunk_tokens <= limit);
 	if (x->chunk_tokens <= limit || (!x->cuda && x->chunk_tokens <= 2 * limit && as_decode))
 		return SURE;
 	return NO;
@@ -598,7 +640,8 @@ enum grade test_BETWEEN(struct walk *w)
 	if ((double)w->p->pause.n < limit_of(T_STEPS))
 		return UNKNOWN;
 	say3(w, E_TIME_SHARES, 100 * w->x->prefill_share, 100 * w->x->decode_share, 100 * w->x->pause_share);
-	return graded(100 * w->x->pause_share, T_BETWEEN_PCT);
+	return unless_some(graded(100 * w->x->pause_share, T_BETWEEN_PCT),
+			   is_near(100 * w->x->pause_share, T_BETWEEN_PCT));
 }
 
 enum grade test_SETUP_YES(struct walk *w)
@@ -646,7 +689,7 @@ enum grade test_CHUNK_BIG(struct walk *w)
 		say2(w, E_CHUNK_COST, x->big_chunk_token_ms, x->small_chunk_token_ms);
 		return x->big_chunk_token_ms > limit_of(T_CHUNK_GAIN) * x->small_chunk_token_ms ? SURE : NO;
 	}
-	return x->chunk_tokens > limit_of(x->cuda ? T_CHUNK_LARGE_GPU : T_CHUNK_LARGE_CPU) ? LIKELY : NO;
+	return x->chunk_tokens > limit_of(x->cuda ? T_CHUNK_LARGE_GPU : T_CHUNK_LARGE_CPU) ? LIKELY : SOME;
 }
 
 enum grade test_CHUNK_FITS(struct walk *w)

@@ -1,14 +1,16 @@
 /* diagnose_tests.h - the tests for the answers of spec/diagnosis.def, and how they record their evidence.
  *
  * A test returns how certain it is, and records the numbers it used as evidence, whether they support the answer or
- * not. If the log lacks the data it needs, it returns UNKNOWN: such an answer is not ruled out. */
+ * not. If the log lacks the data it needs, it returns UNKNOWN; if there is some of what it looks for, but too little to
+ * name it, it returns SOME. Neither answer is ruled out: what is said of an answer that is, NO, must speak against it.
+ */
 #ifndef RWKVMON_ANALYZE_DIAGNOSE_TESTS_H
 #define RWKVMON_ANALYZE_DIAGNOSE_TESTS_H
 
 #include "analyze/facts.h"
 #include "analyze/findings.h"
 
-enum grade { UNKNOWN = -1, NO, WEAK, LIKELY, SURE };
+enum grade { SOME = -2, UNKNOWN, NO, WEAK, LIKELY, SURE };
 
 struct walk {
 	const struct findings *f;
@@ -50,6 +52,12 @@ static inline enum grade graded_down(double value, enum threshold_id t)
 static inline enum grade more(enum grade a, enum grade b)
 {
 	return a > b ? a : b;
+}
+
+/* What is not named is not ruled out either, where there is some of it. */
+static inline enum grade unless_some(enum grade grade, bool some)
+{
+	return grade == NO && some ? SOME : grade;
 }
 
 /* That grade, unless a healthy log shows as much so often that it does not count among the many that are judged. */

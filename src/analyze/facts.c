@@ -116,12 +116,37 @@ static bool drifts(const struct group *g, size_t n, double times)
 	return of[SIDE_NEITHER] > of[SIDE_SLOW] && times < limit_of(T_BURSTS_RATIO);
 }
 
+/* Slow groups in a row. */
+struct slow_run {
+	size_t groups;
+	double ms, calls;
+};
+
+static double decode_time(const struct group *g)
+{
+	return g->period_ms * (double)g->sum.decode_calls;
+}
+
+/* Long enough to be no flicker: fast models make many groups in a moment. */
+static bool run_lasts(struct slow_run *run, const struct group *g, bool slow, double fast_ms)
+{
+	if (!slow) {
+		*run = (struct slow_run){ 0 };
+		return false;
+	}
+	run->groups++;
+	run->calls += (double)g->sum.decode_calls;
+	run->ms += decode_time(g);
+	return run->ms >= limit_of(T_SLOW_LASTS_MS) && run->groups >= (run->ms > 3 * fast_ms * run->calls ? 2 : 3);
+}
+
 /* Marks both sides; true when a slow part lasts, in a row, or in all and clearly. */
 static bool mark_sides(struct group *g, size_t n, double ratio, struct shift *out)
 {
 	double period[STRETCHES_MAX], fast, slow_ms = 0, slow_calls = 0, far = fmax(log(ratio), 4 * noise_of(g, n));
-	size_t run = 0, longest = 0, last = 0;
-	bool slowed = false;
+	struct slow_run run = { 0 };
+	size_t last = 0;
+	bool slowed = false, lasts = false;
 
 	for (size_t i = 0; i < n; i++)
 		period[i] = g[i].period_ms;
@@ -136,13 +161,12 @@ static bool mark_sides(struct group *g, size_t n, double ratio, struct shift *ou
 			out->earliest_us = g[i - 1].sum.from_us;
 			out->latest_us = g[i].sum.to_us;
 		}
-		out->runs += slow && !run;
+		out->runs += slow && !run.groups;
 		out->recovered += slowed && g[i].side == SIDE_FAST;
 		slowed = slow || (slowed && g[i].side != SIDE_FAST);
-		run = slow ? run + 1 : 0;
-		longest = run > longest ? run : longest;
+		lasts |= run_lasts(&run, &g[i], slow, fast);
 		last = slow ? i : last;
-		slow_ms += slow ? g[i].period_ms * (double)g[i].sum.decode_calls : 0;
+		slow_ms += slow ? decode_time(&g[i]) : 0;
 		slow_calls += slow ? (double)g[i].sum.decode_calls : 0;
 	}
 	out->slow_alone = out->runs == 1 && last + 1 == n;
@@ -150,7 +174,7 @@ static bool mark_sides(struct group *g, size_t n, double ratio, struct shift *ou
 		return false;
 	if (slow_ms >= limit_of(T_BURSTS_MS) && slow_ms > limit_of(T_BURSTS_RATIO) * fast * slow_calls)
 		return true;
-	return slow_ms >= limit_of(T_SLOW_LASTS_MS) && longest >= (slow_ms > 3 * fast * slow_calls ? 2 : 3);
+	return lasts;
 }
 
 static void times_of_side(const struct group *g, size_t n, enum side side, double *decode_ms, double *pause_ms)
@@ -263,6 +287,16 @@ static void steady_of(struct steady *out, const struct time_part *c, enum level_
 	*out = (struct steady){ .known = sum > 0, .samples = seen, .mean = sum / seen, .highest = (double)NAN };
 	if (n)
 		out->highest = quantile(value, n, 0.9);
+}
+
+/* Sessions that ended say it of themselves; those that did not are known by samples, if there are enough. */
+static double over_the_whole(const struct whole_sum *said, const struct steady *sampled, double seconds)
+{
+	const bool covers = said->seconds >= seconds / 2, enough = sampled->samples >= limit_of(T_SAMPLES);
+
+	if (said->seconds > 0 && (covers || !enough))
+		return said->pct / said->seconds;
+	return enough ? sampled->mean : (double)NAN;
 }
 
 enum { TENTHS = 10 };
@@ -816,6 +850,8 @@ bool facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	first_stretches(&out->first, out, p);
 	for (int l = 0; l < LEVEL_COUNT; l++)
 		steady_of(&out->level[l], p, (enum level_id)l);
+	out->waiting_pct = over_the_whole(&p->waiting, &out->level[L_WAITING], out->seconds);
+	out->stopped_pct = over_the_whole(&p->stopped, &out->level[L_STOPPED], out->seconds);
 	out->others_pct = out->level[L_CPU].known && out->level[L_MACHINE].known
 				  ? fmax(out->level[L_MACHINE].mean - out->level[L_CPU].mean, 0)
 				  : (double)NAN;

@@ -127,6 +127,8 @@ struct facts {
 	struct repeating repeating;
 	struct first_calls first;
 	struct steady level[LEVEL_COUNT];
+	double waiting_pct,
+		stopped_pct; /* over the whole part; NAN: known neither by a session_end nor by enough samples */
 	double others_pct;   /* the machine's load without this process */
 	double gpu_busy_pct; /* while calls ran */
 };

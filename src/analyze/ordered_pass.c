@@ -276,6 +276,7 @@ static void count_event(struct analysis *a, const struct columns *c, size_t row)
 		count_start(a, s, &rec);
 		break;
 	case EVENT_SESSION_END:
+		time_breakdown_totals(a->times, &s->times, rec.extra);
 		session_forget_rules(s);
 		break;
 	case EVENT_ALARM:

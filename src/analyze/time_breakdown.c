@@ -914,6 +914,26 @@ void time_breakdown_start(struct time_book *b, struct time_progress *t, const st
 	p->has_start = true;
 }
 
+static void add_whole(struct whole_sum *sum, const struct field_values *totals, enum field_id pct)
+{
+	const double seconds = fields_number(totals, F_TOTAL_SECONDS, 0);
+
+	if (!(seconds > 0) || !fields_have(totals, pct))
+		return;
+	sum->seconds += seconds;
+	sum->pct += seconds * fields_number(totals, pct, 0);
+}
+
+void time_breakdown_totals(struct time_book *b, const struct time_progress *t, const struct field_values *totals)
+{
+	struct time_part *p = part_at(b, t);
+
+	if (!p || !totals)
+		return;
+	add_whole(&p->waiting, totals, F_TOTAL_WAITING);
+	add_whole(&p->stopped, totals, F_TOTAL_STOPPED);
+}
+
 /* --- finishing ------------------------------------------------------------------------------------- */
 
 /* The exchanges in the ring from the oldest on; returns how many. */

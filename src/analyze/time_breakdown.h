@@ -90,6 +90,11 @@ struct sums_line {
 	double n, x, y, xx, yy, xy;
 };
 
+/* What session_ends say of a figure over the whole of their sessions: sums, weighted by the sessions' seconds. */
+struct whole_sum {
+	double seconds, pct;
+};
+
 struct first_call {
 	double ms;
 	uint32_t tokens;
@@ -127,6 +132,7 @@ struct time_part {
 	double decode_ms, prefill_ms, pause_ms; /* sums; pauses longer than the user's are in none */
 	double stall_pause_ms;
 	uint64_t stall_pauses;
+	struct whole_sum waiting, stopped; /* for a processor; by the CPU quota */
 
 	/* Pauses against thousands of tokens of the sequence, and minutes since the part's start. */
 	struct sums_line pause_length, pause_time;
@@ -243,6 +249,8 @@ void time_breakdown_take(struct time_book *b, struct time_progress *t, const str
 			 const struct time_summed *sums);
 void time_breakdown_start(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			  const struct record *rec);
+/* A session_end. */
+void time_breakdown_totals(struct time_book *b, const struct time_progress *t, const struct field_values *totals);
 /* The session's exchanges are over. */
 void time_breakdown_end(struct time_book *b, struct time_progress *t);
 

@@ -285,6 +285,17 @@ static uint64_t alarm_count(const struct rwkvmon *mon)
 	return n;
 }
 
+/* Short sessions have too few samples to tell it. */
+static void tell_whole(struct field_values *totals, const struct resources *resources)
+{
+	const struct resources_whole whole = resources_whole(resources);
+
+	if (!isnan(whole.waiting_pct))
+		fields_set_number(totals, F_TOTAL_WAITING, round(100 * whole.waiting_pct) / 100);
+	if (!isnan(whole.stopped_pct))
+		fields_set_number(totals, F_TOTAL_STOPPED, round(100 * whole.stopped_pct) / 100);
+}
+
 /* One field per alarm type follows F_TOTAL_OVERHEAD, in the order of alarms.def. */
 void collector_deliver_end(struct rwkvmon_stream *s, const struct rwkvmon_totals *undelivered)
 {
@@ -295,6 +306,8 @@ void collector_deliver_end(struct rwkvmon_stream *s, const struct rwkvmon_totals
 	fields_set_number(&totals, F_TOTAL_DROPPED, (double)collector_missing(s));
 	fields_set_number(&totals, F_TOTAL_SECONDS, (double)(clock_mono_ns(s->mon->clock) - s->open_ns) / 1e9);
 	fields_set_number(&totals, F_TOTAL_OVERHEAD, (double)s->overhead_ns / 1e9);
+	if (s == &s->mon->self)
+		tell_whole(&totals, s->mon->resources);
 	if (undelivered && undelivered->undelivered) {
 		fields_set_number(&totals, F_TOTAL_UNDELIVERED, (double)undelivered->undelivered);
 		fields_set_text(&totals, F_TOTAL_UNDELIVERED_WHY, slice_of(undelivered->undelivered_why));

@@ -61,6 +61,7 @@ struct look {
 	_Atomic uint64_t tokens;                               /* fed so far, by all of them */
 	uint64_t tokens_at_vram;                               /* when the GPU's memory was sampled last */
 	struct cpu_times before;
+	pthread_mutex_t threads_lock; /* of slowdown */
 	struct slowdown_before slowdown;
 	struct nvml *nvml;
 	double vram_total_mb;
@@ -77,6 +78,8 @@ struct resources {
 	_Atomic double disk_free_mb;
 	uint64_t disk_ns;         /* when that was sampled */
 	unsigned samples_written; /* the caller's: whose sparse values are in a record */
+	uint64_t opened_ns;
+	struct slowdown_sums opened; /* of the process then */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the list, and of opening one of it */
@@ -195,16 +198,16 @@ static void sample_each(struct look *r)
 
 static void sample_sparse(struct look *r, double seconds)
 {
-	struct slowdown s = slowdown_look(&r->slowdown, "", seconds);
-	double value[SPARSE] = { [CPU_CLOCK] = s.clock_mhz,
-				 [CPU_HOT] = s.hot,
-				 [CPU_STOPPED] = s.stopped_pct,
-				 [CPU_WAITING] = s.waiting_pct,
-				 [GPU_CLOCK] = NAN,
-				 [GPU_HOT] = NAN,
-				 [GPU_POWER] = NAN,
-				 [GPU_TEMPERATURE] = NAN };
+	double value[SPARSE] = { [GPU_CLOCK] = NAN, [GPU_HOT] = NAN, [GPU_POWER] = NAN, [GPU_TEMPERATURE] = NAN };
+	struct slowdown s;
 
+	pthread_mutex_lock(&r->threads_lock);
+	s = slowdown_look(&r->slowdown, "", seconds);
+	pthread_mutex_unlock(&r->threads_lock);
+	value[CPU_CLOCK] = s.clock_mhz;
+	value[CPU_HOT] = s.hot;
+	value[CPU_STOPPED] = s.stopped_pct;
+	value[CPU_WAITING] = s.waiting_pct;
 	nvml_clock(r->nvml, &value[GPU_CLOCK]);
 	nvml_throttling(r->nvml, &value[GPU_HOT], &value[GPU_POWER]);
 	nvml_temperature(r->nvml, &value[GPU_TEMPERATURE]);
@@ -274,6 +277,7 @@ static uint64_t tick(void *ctx)
 static void free_look(struct look *r)
 {
 	nvml_close(r->nvml);
+	pthread_mutex_destroy(&r->threads_lock);
 	free(r->strategy);
 	free(r);
 }
@@ -288,6 +292,7 @@ static struct look *new_look(const char *strategy)
 		r->latest[i] = NAN;
 	for (int i = 0; i < SPARSE; i++)
 		r->latest_sparse[i] = NAN;
+	pthread_mutex_init(&r->threads_lock, NULL);
 	r->strategy = strategy ? strdup(strategy) : NULL;
 	r->vram_total_mb = NAN;
 	r->limits = limits_find("");
@@ -346,6 +351,16 @@ static void leave_look(struct look *r)
 	free_look(r);
 }
 
+static struct slowdown_sums sums_now(struct look *r)
+{
+	struct slowdown_sums sums;
+
+	pthread_mutex_lock(&r->threads_lock);
+	sums = slowdown_sums(&r->slowdown, "");
+	pthread_mutex_unlock(&r->threads_lock);
+	return sums;
+}
+
 void resources_look_at_disk(struct resources *r)
 {
 	uint64_t now = clock_mono_ns(&clock_system);
@@ -371,7 +386,22 @@ struct resources *resources_open(const char *strategy, const char *log_path)
 		free(r);
 		return NULL;
 	}
+	r->opened_ns = clock_mono_ns(&clock_system);
+	r->opened = sums_now(r->look);
 	return r;
+}
+
+struct resources_whole resources_whole(const struct resources *r)
+{
+	struct slowdown_sums now;
+	double seconds;
+
+	if (!r)
+		return (struct resources_whole){ NAN, NAN };
+	now = sums_now(r->look);
+	seconds = (double)(clock_mono_ns(&clock_system) - r->opened_ns) / 1e9;
+	return (struct resources_whole){ slowdown_waiting_pct(&r->opened, &now),
+					 slowdown_stopped_pct(&r->opened, &now, seconds) };
 }
 
 void resources_close(struct resources *r)

@@ -34,6 +34,12 @@ void resources_fill(struct resources *r, size_t tokens, struct record *out);
  * Returns how many; 0: nothing. */
 size_t resources_gpus(const struct resources *r, struct gpu_sample out[GPUS_MAX]);
 
+/* How the process fared since r was opened, in percent; NAN unknown. */
+struct resources_whole {
+	double waiting_pct, stopped_pct; /* as cpu_waiting_pct and cpu_quota_stopped_pct */
+};
+struct resources_whole resources_whole(const struct resources *r);
+
 /* Sets host.* and vram_total_mb of session_start; texts live as long as r. */
 void resources_describe(const struct resources *r, struct field_values *session);
 

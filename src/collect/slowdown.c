@@ -98,13 +98,28 @@ static struct slowdown_thread seen_before(const struct slowdown_before *b, long 
 	return (struct slowdown_thread){ .id = id };
 }
 
+double slowdown_waiting_pct(const struct slowdown_sums *from, const struct slowdown_sums *to)
+{
+	static const double least_s = 0.001; /* less says nothing */
+	const double ran = to->ran_s - from->ran_s, waited = to->waited_s - from->waited_s;
+
+	return ran + waited > least_s ? 100 * waited / (ran + waited) : (double)NAN;
+}
+
+double slowdown_stopped_pct(const struct slowdown_sums *from, const struct slowdown_sums *to, double seconds)
+{
+	const double pct = 100 * (to->stopped_s - from->stopped_s) / seconds;
+
+	return isnan(pct) ? (double)NAN : fmax(0, fmin(100, pct));
+}
+
 /* All threads: clock and waiting; *before becomes this look. */
 static void look_at_threads(struct slowdown *out, struct slowdown_before *before, const char *root)
 {
-	static const double least_s = 0.001; /* less says nothing */
 	struct slowdown_before now = { .n_threads = 0 };
 	struct clocks clocks = { .root = root };
-	double ran = 0, waited = 0, clocked_s = 0, cycles = 0;
+	double clocked_s = 0, cycles = 0;
+	const struct slowdown_sums from = { before->ran_s, before->waited_s, NAN };
 	const struct dirent *entry;
 	char path[300];
 	DIR *d;
@@ -120,8 +135,8 @@ static void look_at_threads(struct slowdown *out, struct slowdown_before *before
 			continue;
 		now.n_threads++;
 		was = seen_before(before, t->id);
-		ran += t->ran_s - was.ran_s;
-		waited += t->waited_s - was.waited_s;
+		before->ran_s += t->ran_s - was.ran_s;
+		before->waited_s += t->waited_s - was.waited_s;
 		mhz = t->ran_s > was.ran_s ? clock_of(&clocks, processor_of(root, t->id)) : (double)NAN;
 		if (mhz > 0) {
 			clocked_s += t->ran_s - was.ran_s;
@@ -131,7 +146,7 @@ static void look_at_threads(struct slowdown *out, struct slowdown_before *before
 	if (d)
 		closedir(d);
 	out->clock_mhz = clocked_s > 0 ? cycles / clocked_s : (double)NAN;
-	out->waiting_pct = ran + waited > least_s ? 100 * waited / (ran + waited) : (double)NAN;
+	out->waiting_pct = slowdown_waiting_pct(&from, &(struct slowdown_sums){ before->ran_s, before->waited_s, NAN });
 	before->n_threads = now.n_threads;
 	memcpy(before->thread, now.thread, now.n_threads * sizeof *now.thread);
 }
@@ -180,6 +195,14 @@ double slowdown_most_mhz(const char *root)
 	return most;
 }
 
+struct slowdown_sums slowdown_sums(struct slowdown_before *before, const char *root)
+{
+	struct slowdown unused;
+
+	look_at_threads(&unused, before, root);
+	return (struct slowdown_sums){ before->ran_s, before->waited_s, cgroup_stopped_s(root) };
+}
+
 struct slowdown slowdown_look(struct slowdown_before *before, const char *root, double seconds)
 {
 	struct slowdown out = { NAN, NAN, NAN, NAN };
@@ -188,9 +211,9 @@ struct slowdown slowdown_look(struct slowdown_before *before, const char *root, 
 	look_at_threads(&out, before, root);
 	if (seconds > 0) {
 		out.hot = fmax(hot, before->hot) - before->hot;
-		out.stopped_pct = fmax(0, fmin(100, 100 * (stopped - before->stopped_s) / seconds));
 		out.hot = isnan(hot) ? (double)NAN : out.hot;
-		out.stopped_pct = isnan(stopped) ? (double)NAN : out.stopped_pct;
+		out.stopped_pct = slowdown_stopped_pct(&(struct slowdown_sums){ .stopped_s = before->stopped_s },
+						       &(struct slowdown_sums){ .stopped_s = stopped }, seconds);
 	} else {
 		out.waiting_pct = NAN;
 	}

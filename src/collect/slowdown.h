@@ -22,6 +22,7 @@ struct slowdown {
 /* The counters with which the next sample is compared; a zeroed struct means that there is no sample yet. */
 struct slowdown_before {
 	double stopped_s, hot;
+	double ran_s, waited_s; /* sums over the threads of all looks, those that have ended too */
 	size_t n_threads;
 	struct slowdown_thread {
 		long id;
@@ -31,6 +32,18 @@ struct slowdown_before {
 
 /* `seconds` since the last sample; 0: there was none, and only the clock is reported. */
 struct slowdown slowdown_look(struct slowdown_before *before, const char *root, double seconds);
+
+/* What the process did, and how long it was stopped, up to now. */
+struct slowdown_sums {
+	double ran_s, waited_s, stopped_s; /* stopped_s: NAN unknown */
+};
+
+/* Looks at the threads only; the next sample's share of waiting begins here. */
+struct slowdown_sums slowdown_sums(struct slowdown_before *before, const char *root);
+
+/* Of the `seconds` from one to the other. */
+double slowdown_waiting_pct(const struct slowdown_sums *from, const struct slowdown_sums *to);
+double slowdown_stopped_pct(const struct slowdown_sums *from, const struct slowdown_sums *to, double seconds);
 
 /* The highest frequency a processor this process may use can reach. */
 double slowdown_most_mhz(const char *root);

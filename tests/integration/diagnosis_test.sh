@@ -19,6 +19,7 @@ for log in "$cases"/*__*.log* "$dir"/*__*.log; do
 		cat "$dir/err"
 	fi
 	python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["verdict_text"])' "$dir/answer.json" >"$dir/$name.said" 2>/dev/null
+	cp "$dir/answer.json" "$dir/$name.json"
 	python3 -c 'import json,sys; print([a["cause"] for a in json.load(open(sys.argv[1]))["also"]])' "$dir/answer.json" >"$dir/$name.also"
 	python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["instance"])' "$dir/answer.json" >"$dir/$name.at" 2>&1
 	python3 -c 'import json,sys; d = json.load(open(sys.argv[1])); print(d["fix"], d["gain"]["text"], d["gain"]["basis"])' "$dir/answer.json" >"$dir/$name.fix"
@@ -58,6 +59,14 @@ verdict_is vram_above_plan__card_nearly_full attention
 # The instance that is named is the one that has it.
 grep -q '^h2:1$' "$dir/failed_requests__of_the_last_of_three_instances.log.at" && pass ||
 	fail "the instance: $(cat "$dir/failed_requests__of_the_last_of_three_instances.log.at")"
+
+# What there is some of is not named, but not ruled out either.
+never_rules_out() { # CASE CAUSE
+	python3 -c 'import json,sys; print(json.load(sys.stdin)["ruled_out"])' <"$dir/$1.log.json" | grep -qF "'$2'" &&
+		fail "$1 rules out $2" || pass
+}
+never_rules_out healthy__two_requests_of_many_failed failed_requests
+never_rules_out healthy__memory_full_at_full_speed swapping
 
 # Of several causes that are true, the others are named, the worst first.
 [ "$(cat "$dir/non_finite__and_a_leak_and_other_load.log.also")" = "['state_leak', 'other_load']" ] && pass ||

@@ -189,6 +189,14 @@ static void put(const char *path, const char *text)
 	fclose(f);
 }
 
+static void take(const char *path)
+{
+	char full[400];
+
+	snprintf(full, sizeof full, "%s%s", root, path);
+	assert_int_equal(unlink(full), 0);
+}
+
 static void control_groups_are_respected(void **state)
 {
 	struct machine_share l;
@@ -273,6 +281,31 @@ static void quotas_of_both_versions_are_read(void **state)
 	assert_float_equal(cgroup_stopped_s(root), 0.25, 1e-9);
 	put("/sys/fs/cgroup/cpu/docker/123/cpu.stat", "throttled_time 2000000000\n");
 	assert_float_equal(cgroup_stopped_s(root), 2.25, 1e-9);
+}
+
+static void what_waited_in_short_sessions_is_summed(void **state)
+{
+	struct slowdown_before before = { .n_threads = 0 };
+	struct slowdown_sums opened, closed;
+
+	(void)state;
+	put("/proc/self/cgroup", "0::/short\n");
+	put("/sys/fs/cgroup/short/cpu.stat", "throttled_usec 1000000\n");
+	put("/proc/self/task/11/schedstat", "1000000000 700000000 3\n");
+	put("/proc/self/task/12/schedstat", "500000000 0 3\n");
+	opened = slowdown_sums(&before, root);
+	put("/proc/self/task/11/schedstat", "1100000000 1000000000 9\n");
+	put("/proc/self/task/12/schedstat", "500000000 300000000 9\n");
+	slowdown_look(&before, root, 5);      /* a sample in between takes nothing away … */
+	take("/proc/self/task/12/schedstat"); /* … and a thread that ended keeps what it waited until then */
+	put("/proc/self/task/11/schedstat", "1200000000 1200000000 9\n");
+	put("/sys/fs/cgroup/short/cpu.stat", "throttled_usec 1500000\n");
+	closed = slowdown_sums(&before, root);
+	assert_float_equal(slowdown_waiting_pct(&opened, &closed), 80, 1e-9); /* 0.8 s beside 0.2 s that they ran */
+	assert_float_equal(slowdown_stopped_pct(&opened, &closed, 2), 25, 1e-9);
+	assert_true(isnan(slowdown_waiting_pct(&closed, &closed)));
+	take("/proc/self/task/11/schedstat");
+	take("/proc/self/cgroup");
 }
 
 static void slowdown_is_clock_heat_quota_and_waiting(void **state)
@@ -391,6 +424,7 @@ int main(void)
 		cmocka_unit_test(control_groups_of_version_1_are_respected),
 		cmocka_unit_test(the_kernel_tells_of_other_gpus),
 		cmocka_unit_test(quotas_of_both_versions_are_read),
+		cmocka_unit_test(what_waited_in_short_sessions_is_summed),
 		cmocka_unit_test(slowdown_is_clock_heat_quota_and_waiting),
 		cmocka_unit_test(heat_and_the_highest_clock_are_the_kernels),
 		cmocka_unit_test(what_slows_down_is_written_once),

@@ -52,6 +52,18 @@ if [ -z "$only" ] || [ "$only" = other_load__real_busy_neighbour ]; then
 	record other_load__real_busy_neighbour healthy 22
 	wait
 fi
+# A short run on one processor, which has too few samples of its waiting, beside eight programs that compute.
+if [ -z "$only" ] || [ "$only" = other_load__real_short_run ]; then
+	name=other_load__real_short_run loops=
+	rm -f "$name.log" "$name.log.zst"
+	for i in 1 2 3 4 5 6 7 8; do
+		taskset -c 0 sh -c 'while :; do :; done' &
+		loops="$loops $!"
+	done
+	taskset -c 0 "$build/rwkvmon" run --tokens 500 --seed 5 --quiet --log "$name.log" >/dev/null </dev/null
+	kill $loops
+	zstd -q -19 --rm "$name.log"
+fi
 if [ -z "$only" ] || [ "$only" = cpu_quota__real_limit_lowered ]; then
 	limit cpu_quota__real_limit_lowered && zstd -q -f -19 --rm cpu_quota__real_limit_lowered.log
 fi
