@@ -210,7 +210,7 @@ int forecast_train(const struct options *opts, const struct stated_limits *limit
 	learning_open(&learning, limits);
 	rc = read_logs(&learning, opts, err);
 	if (!rc)
-		rc = learn_deal(&learning.set, err);
+		rc = learn_deal(&learning.set, given(opts->seed, SEED), err);
 	if (!rc)
 		rc = learn(&learning, opts, err);
 	learning_free(&learning);

@@ -37,51 +37,99 @@ void learn_set_free(struct learn_set *set)
 	*set = (struct learn_set){ .n = 0 };
 }
 
-static int by_value(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+/* What belongs together, and is dealt out together. */
+struct group {
+	uint64_t id, key; /* key: its place among those as long */
+	size_t points;    /* of its longest series */
+	enum learn_part part;
+};
 
-	return (x > y) - (x < y);
+static int by_id(const void *a, const void *b)
+{
+	const struct group *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
 }
 
-static size_t sort_groups(const struct learn_set *set, uint64_t *group)
+static int by_key(const void *a, const void *b)
+{
+	const struct group *x = a, *y = b;
+
+	return x->key == y->key ? by_id(a, b) : (x->key > y->key) - (x->key < y->key);
+}
+
+static int by_points(const void *a, const void *b)
+{
+	const struct group *x = a, *y = b;
+
+	return x->points == y->points ? by_key(a, b) : (x->points > y->points) - (x->points < y->points);
+}
+
+/* Any bit of the id or the seed changes half of its bits (splitmix64). */
+static uint64_t key_of(uint64_t id, uint64_t seed)
+{
+	uint64_t z = id + seed * UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+static size_t find_groups(const struct learn_set *set, uint64_t seed, struct group *group)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < set->n; i++)
-		group[i] = set->series[i].group;
-	qsort(group, set->n, sizeof *group, by_value);
-	for (size_t i = 0; i < set->n; i++)
-		if (!i || group[i] != group[i - 1])
+		group[i] = (struct group){ set->series[i].group, key_of(set->series[i].group, seed), set->series[i].n,
+					   LEARN_FIT };
+	qsort(group, set->n, sizeof *group, by_id);
+	for (size_t i = 0; i < set->n; i++) {
+		size_t points = group[i].points;
+
+		if (!i || group[i].id != group[n - 1].id)
 			group[n++] = group[i];
+		if (points > group[n - 1].points)
+			group[n - 1].points = points;
+	}
 	return n;
 }
 
-static enum learn_part part_of(uint64_t group, const uint64_t *groups, size_t n)
+/* Of five that are about as long, one says when to stop and one judges: which, is chance. */
+static void deal(struct group *group, size_t n)
 {
-	const uint64_t *at = bsearch(&group, groups, n, sizeof *groups, by_value);
-	size_t place = at ? (size_t)(at - groups) % SHARE : 0;
-
-	if (!at)
-		return LEARN_PARTS;
-	return place == 0 ? LEARN_STOP : place == 1 ? LEARN_JUDGE : LEARN_FIT;
+	qsort(group, n, sizeof *group, by_points);
+	for (size_t i = 0; i < n; i += SHARE) {
+		qsort(group + i, n - i < SHARE ? n - i : SHARE, sizeof *group, by_key);
+		group[i].part = LEARN_STOP;
+		if (i + 1 < n)
+			group[i + 1].part = LEARN_JUDGE;
+	}
+	qsort(group, n, sizeof *group, by_id);
 }
 
-int learn_deal(struct learn_set *set, struct err *err)
+static enum learn_part part_of(uint64_t id, const struct group *group, size_t n)
 {
-	uint64_t *groups = calloc(set->n + 1, sizeof *groups);
+	const struct group wanted = { .id = id }, *at = bsearch(&wanted, group, n, sizeof *group, by_id);
+
+	return at ? at->part : LEARN_PARTS;
+}
+
+int learn_deal(struct learn_set *set, uint64_t seed, struct err *err)
+{
+	struct group *groups = calloc(set->n + 1, sizeof *groups);
 	size_t n;
 
 	if (!groups)
 		return err_set(err, ERR_NOMEM, "no memory to train");
-	n = sort_groups(set, groups);
+	n = find_groups(set, seed, groups);
+	deal(groups, n);
 	for (size_t i = 0; i < set->n; i++)
 		set->series[i].part = part_of(set->series[i].group, groups, n);
 	for (size_t i = 0; i < set->n_sessions; i++)
 		set->session[i].part = part_of(set->session[i].group, groups, n);
 	memset(set->groups, 0, sizeof set->groups);
 	for (size_t i = 0; i < n; i++)
-		set->groups[part_of(groups[i], groups, n)]++;
+		set->groups[groups[i].part]++;
 	free(groups);
 	if (n >= GROUPS_LEAST)
 		return 0;

@@ -1,7 +1,8 @@
 /* train.h - trains a model on sessions, and stops where others, held out, are no longer foretold better.
  *
- * Sessions are dealt out by their hashes, so that one has the same part whatever files it is in: 3 of 5 are learned
- * from, 1 says when to stop, 1 is left for who judges. Back through time goes 32 points at a time; Adam, one step each.
+ * Sessions are dealt out by chance, drawn from their hashes and a seed, whatever order they come in: of five that are
+ * about as long, 3 are learned from, 1 says when to stop, 1 is left for who judges. Back through time goes 32 points at
+ * a time; Adam, one step each.
  *
  * Ownership  a set owns its series; learn_set_free releases them.
  * Cost       some 20 us a point and round, on the caller's thread.
@@ -46,7 +47,7 @@ bool learn_set_session(struct learn_set *set, uint64_t hash, uint64_t group);
 void learn_set_free(struct learn_set *set);
 
 /* Gives each series and session its part; an error when there are fewer than 3 groups. */
-int learn_deal(struct learn_set *set, struct err *err);
+int learn_deal(struct learn_set *set, uint64_t seed, struct err *err);
 
 struct learn_progress {
 	size_t round, rounds, best; /* rounds done, at most, the best one of them; 0: the untrained network */

@@ -65,7 +65,7 @@ static void make_set(struct learn_set *set, bool saw)
 		s->foretold[1] = saw;
 		assert_true(learn_set_session(set, s->group, s->group));
 	}
-	assert_int_equal(learn_deal(set, NULL), 0);
+	assert_int_equal(learn_deal(set, 1, NULL), 0);
 }
 
 static const struct learn_options how = { .units = 16, .layers = 1, .rounds = 100, .patience = 20, .seed = 3 };
@@ -303,9 +303,41 @@ static void too_few_sessions_are_refused(void **state)
 	(void)state;
 	learn_set_add(&set)->group = 1;
 	learn_set_add(&set)->group = 2;
-	assert_int_not_equal(learn_deal(&set, &err), 0);
+	assert_int_not_equal(learn_deal(&set, 1, &err), 0);
 	assert_non_null(strstr(err.text, "found 2 sessions"));
 	learn_set_free(&set);
+}
+
+/* 20 short sessions and 20 long ones: of each length, 4 are held out for each purpose, whatever order they come in;
+ * which ones, the seed says. */
+static void sessions_are_dealt_by_chance(void **state)
+{
+	enum { EACH = 20, SEEDS = 40 };
+	int judged[2 * EACH] = { 0 };
+
+	(void)state;
+	for (uint64_t dealt = 0; dealt < SEEDS; dealt++) {
+		struct learn_set set = { .n_metrics = 1 }, other = { .n_metrics = 1 };
+		size_t in[2][LEARN_PARTS] = { { 0 } };
+
+		for (uint64_t i = 0; i < 2 * EACH; i++) {
+			*learn_set_add(&set) = (struct learn_series){ .n = i % 2 ? 30 : 120, .group = i + 1 };
+			*learn_set_add(&other) = (struct learn_series){ .n = i % 2 ? 120 : 30, .group = 2 * EACH - i };
+		}
+		assert_int_equal(learn_deal(&set, dealt, NULL), 0);
+		assert_int_equal(learn_deal(&other, dealt, NULL), 0);
+		for (size_t i = 0; i < 2 * EACH; i++) {
+			assert_int_equal(set.series[i].part, other.series[2 * EACH - 1 - i].part);
+			in[i % 2][set.series[i].part]++;
+			judged[i] += set.series[i].part == LEARN_JUDGE;
+		}
+		for (int k = 0; k < 2; k++)
+			assert_true(in[k][LEARN_STOP] == EACH / 5 && in[k][LEARN_JUDGE] == EACH / 5);
+		learn_set_free(&set);
+		learn_set_free(&other);
+	}
+	for (int i = 0; i < 2 * EACH; i++)
+		assert_in_range(judged[i], 1, SEEDS / 2);
 }
 
 static bool always(void *ctx)
@@ -374,6 +406,7 @@ int main(void)
 		cmocka_unit_test(other_models_are_refused),
 		cmocka_unit_test(too_few_sessions_are_refused),
 		cmocka_unit_test(who_stops_keeps_the_best),
+		cmocka_unit_test(sessions_are_dealt_by_chance),
 		cmocka_unit_test(who_stops_at_once_has_the_untrained_network),
 	};
 
