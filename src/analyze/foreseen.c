@@ -3,6 +3,7 @@
 
 #include "analyze/analyze.h"
 #include "analyze/sessions.h"
+#include "forecast/breaks.h"
 #include "learn/trained.h"
 #include "spec/input.h"
 
@@ -27,8 +28,7 @@ static const struct {
 	{ M_FP16_LARGEST, FIELD_COUNT, 65504 },
 };
 
-/* The shortest part of a series that is looked at alone; the skill that any part of it needs. */
-enum { PART_LEAST = 8 };
+/* The skill that a part of a series needs. */
 static const double PART_SKILL = 0.3;
 
 int stated_limits_parse(struct stated_limits *out, const char *text, const char *option, struct err *err)
@@ -220,11 +220,10 @@ static size_t number_in(const struct trained *l, enum metric_id m)
 	return i;
 }
 
-/* Of a series: the last buckets of it. */
-static struct series last_part(const struct series *s, size_t part)
+/* Of a series: the buckets from `skip` on. */
+static struct series since(const struct series *s, size_t skip)
 {
 	struct series of = *s;
-	size_t skip = s->n - s->n / part;
 
 	of.n -= skip;
 	of.from_us += (int64_t)skip * s->width_us;
@@ -275,35 +274,49 @@ static enum trained_part part_of(const struct trained *l, bool knows, enum metri
 	return knows ? TRAINED_KNOWS_LOG : TRAINED_COMPETED;
 }
 
-/* Fills x->is from the last part of the series; true: it is predicted. */
-static bool forecast_part(struct foreseen *x, const struct series *all, size_t part, const struct trained *l)
+/* Where the series changed its course: how often, a second, and the bucket at which it did last. */
+struct courses {
+	double ends;
+	size_t last;
+};
+
+static struct courses courses_of(const struct series *s, enum metric_id m)
 {
-	const struct series s = last_part(all, part);
+	double y[FORECAST_POINTS_MAX];
+	size_t per, n = foreseen_choose(foreseen_row(s, m), s->n, y, &per);
+	struct breaks b = breaks_find(y, n);
+
+	return (struct courses){ breaks_rate(&b, n) / ((double)per * (double)s->width_us / 1e6),
+				 b.n ? s->n - (n - b.last) * per : 0 };
+}
+
+/* Fills x->is from the series without its first `skip` buckets; true: it is predicted. */
+static bool forecast_since(struct foreseen *x, const struct series *all, size_t skip, double ends,
+			   const struct trained *l)
+{
+	const struct series s = since(all, skip);
 	double y[FORECAST_POINTS_MAX], said[FORECAST_POINTS_MAX + 1][FORECAST_STEPS_MAX];
 	size_t per, n = foreseen_choose(foreseen_row(&s, x->metric), s.n, y, &per);
 
-	x->part = part;
+	x->is_part = skip > 0;
 	x->from_us = x->at_us - (int64_t)(n * per) * s.width_us;
 	x->step_us = (int64_t)per * s.width_us;
 	if (x->trained == TRAINED_COMPETED && !ask_trained(l, &s, x->metric, n, per, said))
 		x->trained = TRAINED_ABSENT;
-	forecast_series(y, n, x->trained == TRAINED_COMPETED ? said : NULL, &x->is);
-	return x->is.state == FORECAST_SKILLED && (part == 1 || x->is.skill >= PART_SKILL);
+	forecast_series(y, n, ends * (double)x->step_us / 1e6, x->trained == TRAINED_COMPETED ? said : NULL, &x->is);
+	return x->is.state == FORECAST_SKILLED && (!skip || x->is.skill >= PART_SKILL);
 }
 
-/* From the whole series, or, if that is not predictable, from its last half, quarter or eighth: the longest that is. To
- * be tried up to four times makes it easier to seem skilled by chance, so that a part has to be three times as skilled.
- */
+/* From the whole series, or, if that is not predictable, from where it last changed its course. Who tries twice seems
+ * skilled by chance more often, so that a part has to be three times as skilled. */
 static void forecast_row(struct foreseen *x, const struct series *s, const struct trained *l)
 {
-	struct foreseen one = *x;
-	bool predicted = forecast_part(x, s, 1, l);
+	const struct courses c = courses_of(s, x->metric);
+	struct foreseen part = *x;
 
-	for (size_t part = 2; !predicted && x->is.state == FORECAST_NO_SKILL && part <= PART_LEAST; part *= 2) {
-		predicted = forecast_part(&one, s, part, l);
-		if (predicted)
-			*x = one;
-	}
+	if (!forecast_since(x, s, 0, c.ends, l) && x->is.state == FORECAST_NO_SKILL && c.last &&
+	    forecast_since(&part, s, c.last, c.ends, l))
+		*x = part;
 }
 
 /* The number of the GPU that was the fullest at the end; -1: it is not known, or the metric is of no single one. */

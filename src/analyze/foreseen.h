@@ -34,7 +34,7 @@ struct foreseen {
 	int64_t at_us;        /* where the series ends */
 	int64_t step_us;
 	struct forecast is;
-	size_t part; /* the points are the last 1/part of the series */
+	bool is_part; /* the points begin where the series changed its course last */
 	enum trained_part trained;
 	double limit; /* NAN: none is known */
 	bool above;   /* values above it break it */

@@ -199,7 +199,7 @@ static void judge_series(const struct learn_series *s, const struct trained *mod
 
 	if (!trained_say(model, y, s->n, number, said))
 		return;
-	forecast_series(y[number], s->n, said, &is);
+	forecast_series(y[number], s->n, forecast_ends(y[number], s->n), said, &is);
 	if (is.state < FORECAST_NO_SKILL)
 		return;
 	row->series++;

@@ -2,6 +2,7 @@
 #include "forecast/forecast.h"
 
 #include "base/array.h"
+#include "forecast/breaks.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,8 +11,7 @@
 /* A tenth of the error must be saved, and in most origins. */
 static const double LEAST_SKILL = 0.1, LEAST_WINS = 0.6, COVER = 0.9;
 
-/* Of the newest points, and how many of them have to lie within intervals made of the errors before them. */
-static const double NEWEST = 1.0 / 16, STILL_COVER = 0.7;
+static const double ROUNDED = 1 + 1e-9; /* a line without noise has errors by rounding alone */
 
 /* Models whose skill differs by less are equally good. */
 static const double AS_GOOD = 0.01;
@@ -154,37 +154,64 @@ static bool is_skilled(const struct score *s)
 	return s->skill >= LEAST_SKILL && s->wins >= LEAST_WINS;
 }
 
-/* The size that the share COVER of n sizes does not exceed. For small n it is the largest size and more, because
- * neighbouring errors are similar. */
-static double within(double *size, size_t n, size_t origins)
-{
-	size_t rank = (size_t)ceil(COVER * (double)(n + 1));
+/* Errors of one distance, and of those around it. */
+struct errors {
+	double size[ORIGINS_MAX * FORECAST_STEPS_MAX];
+	size_t n;
+	double before, square, product; /* of the very distance, in the order of origins: how alike neighbours are */
+	size_t squares;
+};
 
-	if (!n)
+static void note_error(struct errors *e, double error)
+{
+	e->square += error * error;
+	e->product += e->squares ? error * e->before : 0;
+	e->before = error;
+	e->squares++;
+}
+
+/* What a normal quantile is multiplied by where the spread is known from so few independent values (Student's t). */
+static double doubt(double values)
+{
+	const double z = 1.6448536, inverse = 1 / fmax(values, 1.5);
+
+	return 1 + (z * z + 1) / 4 * inverse + (5 * z * z * z * z + 16 * z * z + 3) / 96 * inverse * inverse;
+}
+
+/* The size that the share COVER of errors does not exceed. Neighbouring origins have similar errors, because they see
+ * nearly the same points and predict nearly the same ones: as many count as if they were independent. */
+static double within(struct errors *e)
+{
+	size_t rank = (size_t)ceil(COVER * (double)(e->n + 1));
+	double alike = e->square > 0 ? fmin(fmax(e->product / e->square, 0), 0.95) : 0;
+
+	if (!e->n)
 		return INFINITY;
-	sort_doubles(size, n);
-	return size[(rank < n ? rank : n) - 1] * (1 + 1 / (double)(origins ? origins : 1));
+	sort_doubles(e->size, e->n);
+	return e->size[(rank < e->n ? rank : e->n) - 1] * doubt((double)e->squares * (1 - alike) / (1 + alike));
 }
 
 /* half[k]: the bound of 9 of 10 errors at k + 1 steps ahead and at similar distances, over points before `to`. */
 static void spread(const struct backtest *b, enum forecast_model model, size_t to, double half[FORECAST_STEPS_MAX])
 {
 	static const size_t AROUND = 3; /* steps nearer or farther by a third count too */
-	double size[ORIGINS_MAX * FORECAST_STEPS_MAX];
 
 	for (size_t k = 0; k < b->steps; k++) {
-		size_t around = 1 + k / AROUND, n = 0, origins = 0;
+		size_t around = 1 + k / AROUND, first = k > around ? k - around : 0;
+		struct errors e = { .n = 0 };
 
 		for (size_t i = 0; i < b->n_origins; i++) {
 			const struct attempt *a = &b->by[model][i];
-			size_t first = k > around ? k - around : 0, before = n;
 
-			for (size_t j = first; j <= k + around && j < a->steps && a->from + j < to; j++)
-				if (b->known[a->from + j])
-					size[n++] = fabs(b->y[a->from + j] - a->said[j]);
-			origins += n > before;
+			for (size_t j = first; j <= k + around && j < a->steps && a->from + j < to; j++) {
+				if (!b->known[a->from + j])
+					continue;
+				e.size[e.n++] = fabs(b->y[a->from + j] - a->said[j]);
+				if (j == k)
+					note_error(&e, b->y[a->from + j] - a->said[j]);
+			}
 		}
-		half[k] = within(size, n, origins);
+		half[k] = within(&e);
 		if (k && half[k] < half[k - 1])
 			half[k] = half[k - 1];
 	}
@@ -213,13 +240,40 @@ static double covered(const struct backtest *b, enum forecast_model model, size_
 	return all > 0 ? inside / all : NAN;
 }
 
+/* The mean signed error of the first `points` points after an origin; false: there are not as many. */
+static bool bias(const struct backtest *b, const struct attempt *a, size_t points, double *out)
+{
+	double sum = 0, n = 0;
+
+	if (a->steps < points)
+		return false;
+	for (size_t k = 0; k < points; k++) {
+		sum += b->known[a->from + k] ? b->y[a->from + k] - a->said[k] : 0;
+		n += b->known[a->from + k];
+	}
+	*out = fabs(n > 0 ? sum / n : 0);
+	return n > 0;
+}
+
+/* Did the newest points depart from the forecast made before them farther than as many points ever did? */
+static bool departs(const struct backtest *b, enum forecast_model model, size_t points)
+{
+	double farthest = 0, newest = 0, one;
+
+	for (size_t i = 0; i < b->n_origins && bias(b, &b->by[model][i], points, &one); i++) {
+		farthest = fmax(farthest, newest);
+		newest = one;
+	}
+	return newest > farthest * ROUNDED;
+}
+
 /* Do the newest points go on as the model expected before them? Else the series behaves in another way since then. */
 static bool goes_on(const struct backtest *b, enum forecast_model model)
 {
-	size_t newest = (size_t)((double)b->n * NEWEST), since;
-
-	since = b->n - (newest > NEWEST_LEAST ? newest : NEWEST_LEAST);
-	return !(covered(b, model, since, 0, since + 1) < STILL_COVER);
+	for (size_t points = NEWEST_LEAST; points <= b->steps; points *= 2)
+		if (departs(b, model, points))
+			return false;
+	return true;
 }
 
 /* As far as some origins have gone. */
@@ -263,6 +317,43 @@ static void pick_each(struct backtest *b)
 		b->picked[i] = b->by[pick(b, b->origin[i])][i];
 }
 
+/* How far a value may stay behind its course after `steps`, because that ends before then: 0 as long as this is less
+ * likely than what an interval leaves out on a side. Where a course ends, all moments are alike; then it goes on
+ * anywhere between as fast as before and back as fast. What is lost is the product of two such shares, z: it is larger
+ * with the chance 1 - z + z ln z. */
+static double behind(const struct forecast *f, double steps)
+{
+	double ended = 1 - exp(-f->ends * steps), wanted = (1 - COVER) / 2 / ended, low = 0, high = 1;
+
+	if (!(wanted < 1))
+		return 0;
+	for (int i = 0; i < 30; i++) {
+		double z = (low + high) / 2;
+
+		*(1 - z + z * log(z) > wanted ? &low : &high) = z;
+	}
+	return 2 * low;
+}
+
+/* By how much a forecast moves in `steps`, where it is a course that may end. */
+static double move(const struct forecast *f, size_t k)
+{
+	const struct forecast_step *s = f->step;
+
+	return f->model == FORECAST_SEASONAL || f->model == FORECAST_LSTM || f->steps < 2
+		       ? 0
+		       : s[k].value - s[0].value + (s[1].value - s[0].value);
+}
+
+static void widen(struct forecast *f)
+{
+	for (size_t k = 0; k < f->steps; k++) {
+		double less = move(f, k) * behind(f, (double)(k + 1));
+
+		*(less > 0 ? &f->step[k].low : &f->step[k].high) -= less;
+	}
+}
+
 static void tell(const struct backtest *b, struct forecast *out)
 {
 	struct score picked = score(b, b->by[pick(b, b->split)], 0, b->split),
@@ -281,13 +372,22 @@ static void tell(const struct backtest *b, struct forecast *out)
 	spread(b, out->model, b->n, half);
 	for (size_t k = 0; k < out->steps; k++)
 		out->step[k] = (struct forecast_step){ value[k], value[k] - half[k], value[k] + half[k] };
+	widen(out);
 }
 
-void forecast_series(const double *y, size_t n, double (*trained)[FORECAST_STEPS_MAX], struct forecast *out)
+double forecast_ends(const double *y, size_t n)
+{
+	const struct breaks b = breaks_find(y, n);
+
+	return breaks_rate(&b, n);
+}
+
+void forecast_series(const double *y, size_t n, double ends, double (*trained)[FORECAST_STEPS_MAX],
+		     struct forecast *out)
 {
 	struct backtest *b = calloc(1, sizeof *b);
 
-	*out = (struct forecast){ .skill = NAN, .coverage = NAN, .error = NAN, .now = NAN };
+	*out = (struct forecast){ .skill = NAN, .coverage = NAN, .error = NAN, .now = NAN, .ends = ends };
 	if (!b)
 		return;
 	b->trained = trained;
@@ -315,58 +415,53 @@ bool forecast_is_line(const struct forecast *f)
 	return f->steps > 2 && fabs(s[f->steps - 1].value - s[f->steps - 2].value - first) <= 1e-3 * fabs(first);
 }
 
-/* One edge of the interval, or its middle: the steps that were tested, then a line. */
-struct edge {
-	double at[FORECAST_STEPS_MAX];
-	size_t steps;
-	double slope; /* beyond them */
-	double most;  /* steps that it is followed */
-};
-
-static double reach(const struct edge *e, double from, double limit, double side)
+/* The middle (0), the low (-1) or the high edge (1) of a line after `steps` beyond those that were tested: what is not
+ * known of its slope grows with the distance. */
+static double beyond_tested(const struct forecast *f, int edge, double steps)
 {
-	double before = from, k;
+	const struct forecast_step *last = &f->step[f->steps - 1], *first = f->step;
+	double slope = (last->value - first->value) / (double)(f->steps - 1), farther = steps / (double)f->steps;
+	double half = (slope > 0 ? last->high - last->value : last->value - last->low) * farther;
+	double less = slope * steps * behind(f, steps);
 
-	for (size_t i = 0; i < e->steps; i++) {
-		if (side * (e->at[i] - limit) >= 0)
-			return (double)i + (e->at[i] == before ? 1 : (limit - before) / (e->at[i] - before));
-		before = e->at[i];
-	}
-	if (!(side * e->slope > 0))
-		return INFINITY;
-	k = (double)e->steps + (limit - before) / e->slope;
-	return k <= e->most ? k : INFINITY;
+	return last->value + slope * (steps - (double)f->steps) + edge * half - (edge * less < 0 ? less : 0);
 }
 
-/* `wider` -1, 0, 1: the low edge, the middle, the high edge. What is not known of the slope grows with the distance. */
-static struct edge edge_of(const struct forecast *f, int wider)
+static double edge_at(const struct forecast *f, int edge, size_t k)
 {
-	size_t last = f->steps - 1;
-	bool goes_on = forecast_is_line(f);
-	struct edge e = { .steps = f->steps,
-			  .most = (double)(goes_on ? FORECAST_BEYOND * f->points : f->steps),
-			  .slope = goes_on ? f->step[last].value - f->step[last - 1].value : 0 };
+	const struct forecast_step *s = &f->step[k];
 
-	e.slope += wider * (f->step[last].high - f->step[last].value) / (double)f->steps;
-	for (size_t k = 0; k < f->steps; k++)
-		e.at[k] = f->step[k].value + wider * (f->step[k].high - f->step[k].value);
-	return e;
+	if (k >= f->steps)
+		return beyond_tested(f, edge, (double)(k + 1));
+	return edge < 0 ? s->low : edge > 0 ? s->high : s->value;
+}
+
+static double reach(const struct forecast *f, int edge, double limit, double side)
+{
+	size_t most = forecast_is_line(f) ? FORECAST_BEYOND * f->points : f->steps;
+	double before = f->now;
+
+	for (size_t k = 0; k < most; k++) {
+		double at = edge_at(f, edge, k);
+
+		if (side * (at - limit) >= 0)
+			return (double)k +
+			       (at == before || side * (before - limit) >= 0 ? 1 : (limit - before) / (at - before));
+		before = at;
+	}
+	return INFINITY;
 }
 
 struct forecast_reach forecast_reach(const struct forecast *f, double limit, bool above)
 {
 	double side = above ? 1 : -1;
 	struct forecast_reach r = { INFINITY, INFINITY, INFINITY, side * (f->now - limit) >= 0, false };
-	struct edge said, near, far;
 
 	if (f->state != FORECAST_SKILLED || r.now)
 		return r;
-	said = edge_of(f, 0);
-	near = edge_of(f, above ? 1 : -1);
-	far = edge_of(f, above ? -1 : 1);
-	r.at = reach(&said, f->now, limit, side);
-	r.early = reach(&near, f->now, limit, side);
-	r.late = reach(&far, f->now, limit, side);
+	r.at = reach(f, 0, limit, side);
+	r.early = reach(f, above ? 1 : -1, limit, side);
+	r.late = reach(f, above ? -1 : 1, limit, side);
 	r.tested = r.at <= (double)f->steps;
 	return r;
 }

@@ -38,12 +38,18 @@ struct forecast {
 	size_t steps;              /* as far as was tested */
 	struct forecast_step step[FORECAST_STEPS_MAX];
 	size_t points;
-	double now; /* the last known value */
+	double now;  /* the last known value */
+	double ends; /* as stated by the caller */
 };
 
-/* y (n, at most FORECAST_POINTS_MAX): NAN where nothing is known. `trained`, unless it is NULL, holds the predictions
- * of FORECAST_LSTM: row i (0..n) predicts the points after the first i; row 0 is not read. */
-void forecast_series(const double *y, size_t n, double (*trained)[FORECAST_STEPS_MAX], struct forecast *out);
+/* How often a course ends, a point: as often as breaks.h finds in this series, which is as y of forecast_series. */
+double forecast_ends(const double *y, size_t n);
+
+/* y (n, at most FORECAST_POINTS_MAX): NAN where nothing is known. `ends`: how often a course ends, a point. `trained`,
+ * unless it is NULL, holds the predictions of FORECAST_LSTM: row i (0..n) predicts the points after the first i; row 0
+ * is not read. */
+void forecast_series(const double *y, size_t n, double ends, double (*trained)[FORECAST_STEPS_MAX],
+		     struct forecast *out);
 
 /* Does it go on by the same amount each step, of which there are at least three? A level does, by nothing. */
 bool forecast_is_line(const struct forecast *f);

@@ -45,7 +45,7 @@ void forecast_method_words(struct buf *out, const struct foreseen *x, enum lang 
 		return;
 	}
 	snprintf(skill, sizeof skill, "%.0f %%", 100 * x->is.skill);
-	if (x->part > 1)
+	if (x->is_part)
 		text_fill(out, lang, TEXT_FORECAST_BY_PART, text(forecast_model_word(x->is.model), lang),
 			  term_lasted(last, x->at_us - x->from_us), skill);
 	else
@@ -67,7 +67,7 @@ void forecast_next_words(struct buf *out, const struct foreseen *x, enum lang la
 
 static const char *lasted(char out[TERM_TEXT], const struct foreseen *x, double steps)
 {
-	return isfinite(steps) ? term_lasted(out, foreseen_us(x, steps)) : "…";
+	return term_lasted(out, foreseen_us(x, steps));
 }
 
 static void say_when(struct buf *out, const struct foreseen *x, enum lang lang)
@@ -78,6 +78,8 @@ static void say_when(struct buf *out, const struct foreseen *x, enum lang lang)
 
 	if (r->now)
 		buf_str(out, text(TEXT_FORECAST_BROKEN, lang));
+	else if (isfinite(r->at) && isinf(r->late))
+		text_fill(out, lang, TEXT_FORECAST_AT_OPEN, lasted(at, x, r->at), lasted(early, x, r->early));
 	else if (isfinite(r->at))
 		text_fill(out, lang, r->tested ? TEXT_FORECAST_AT : TEXT_FORECAST_AT_BEYOND, lasted(at, x, r->at),
 			  lasted(early, x, r->early), lasted(late, x, r->late));

@@ -6,6 +6,7 @@
  * is raised in clean streams; and an LSTM beside the other methods.
  *
  *     forecast_eval            the tables; status 1 when a promise is broken
+ *     forecast_eval forecasts  the first of them alone
  *     forecast_eval faults N   the faults and the clean streams alone, drawn from seed N
  *     forecast_eval series N   N series of each kind with their forecasts, for forecast_peers.py */
 #include "random.h"
@@ -75,7 +76,7 @@ static void judge_series(enum kind kind, struct outcome *o)
 	struct forecast f;
 
 	draw_series(kind, y);
-	forecast_series(y, N, NULL, &f);
+	forecast_series(y, N, forecast_ends(y, N), NULL, &f);
 	if (f.state != FORECAST_SKILLED)
 		return;
 	o->skilled++;
@@ -117,7 +118,7 @@ static void print_series(int rounds)
 			struct forecast f;
 
 			draw_series((enum kind)kind, y);
-			forecast_series(y, N, NULL, &f);
+			forecast_series(y, N, forecast_ends(y, N), NULL, &f);
 			printf("{\"kind\":\"%s\",\"y\":[", kind_names[kind]);
 			for (int i = 0; i < N + FORECAST_STEPS_MAX; i++)
 				printf("%s%.9g", !i ? "" : i == N ? "],\"next\":[" : ",", y[i]);
@@ -383,7 +384,7 @@ static struct trained *train(int kind)
 		fill(kind, y, N);
 		*s = (struct learn_series){ .n = N, .y = { y }, .foretold = { true }, .group = i };
 	}
-	if (learn_deal(&set, NULL) || learn_train(&l, &set, &how, &end, NULL))
+	if (learn_deal(&set, 1, NULL) || learn_train(&l, &set, &how, &end, NULL))
 		exit(1);
 	learn_set_free(&set);
 	return l;
@@ -402,7 +403,7 @@ static void tell_trained(int kind)
 		fill(kind, y, N + FORECAST_STEPS_MAX);
 		if (!trained_say(l, points, N, 0, said))
 			exit(1);
-		forecast_series(y, N, said, &f);
+		forecast_series(y, N, forecast_ends(y, N), said, &f);
 		won += f.state == FORECAST_SKILLED && f.model == FORECAST_LSTM;
 		others += f.state == FORECAST_SKILLED && f.model != FORECAST_LSTM;
 		for (size_t k = 0; k < FORECAST_STEPS_MAX; k++) {
@@ -456,6 +457,10 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "series")) {
 		print_series((int)strtol(argv[2], NULL, 10));
+		return 0;
+	}
+	if (argc == 2 && !strcmp(argv[1], "forecasts")) {
+		tell_series();
 		return 0;
 	}
 	if (argc == 3 && !strcmp(argv[1], "faults"))

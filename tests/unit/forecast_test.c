@@ -2,6 +2,7 @@
 #include "random.h"
 #include "test.h"
 
+#include "forecast/breaks.h"
 #include "forecast/forecast.h"
 #include "forecast/foretell.h"
 
@@ -46,7 +47,7 @@ static void what_has_a_pattern_is_foreseen_and_chance_is_not(void **state)
 			struct forecast f;
 
 			make(y, (enum kind)kind);
-			forecast_series(y, N, NULL, &f);
+			forecast_series(y, N, forecast_ends(y, N), NULL, &f);
 			skilled += f.state == FORECAST_SKILLED;
 			for (size_t k = 0; f.state == FORECAST_SKILLED && k < f.steps; k++) {
 				inside += y[N + k] >= f.step[k].low && y[N + k] <= f.step[k].high;
@@ -68,7 +69,7 @@ static void a_line_reaches_its_limit_when_it_does(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++)
 		y[i] = i % 7 == 3 ? (double)NAN : 5 + 2 * i; /* gaps are no values */
-	forecast_series(y, 100, NULL, &f);
+	forecast_series(y, 100, forecast_ends(y, 100), NULL, &f);
 	assert_int_equal(f.state, FORECAST_SKILLED);
 	assert_int_equal(f.model, FORECAST_LINE);
 	r = forecast_reach(&f, 5 + 2 * 109, true); /* ten steps on */
@@ -89,21 +90,22 @@ static void what_cannot_be_told_is_said(void **state)
 	(void)state;
 	for (int i = 0; i < FORECAST_POINTS_MAX; i++)
 		y[i] = 7;
-	forecast_series(y, FORECAST_POINTS_MAX, NULL, &f);
+	forecast_series(y, FORECAST_POINTS_MAX, forecast_ends(y, FORECAST_POINTS_MAX), NULL, &f);
 	assert_int_equal(f.state, FORECAST_CONSTANT);
-	forecast_series(y, FORECAST_POINTS_LEAST - 1, NULL, &f);
+	forecast_series(y, FORECAST_POINTS_LEAST - 1, forecast_ends(y, FORECAST_POINTS_LEAST - 1), NULL, &f);
 	assert_int_equal(f.state, FORECAST_TOO_SHORT);
 	for (int i = 0; i < FORECAST_POINTS_MAX; i++)
 		y[i] = (double)NAN;
-	forecast_series(y, FORECAST_POINTS_MAX, NULL, &f);
+	forecast_series(y, FORECAST_POINTS_MAX, forecast_ends(y, FORECAST_POINTS_MAX), NULL, &f);
 	assert_int_equal(f.state, FORECAST_TOO_SHORT);
-	forecast_series(y, 0, NULL, &f);
+	forecast_series(y, 0, forecast_ends(y, 0), NULL, &f);
 	assert_int_equal(f.state, FORECAST_TOO_SHORT);
 	y[0] = 1e300;
 	y[1] = -1e300;
 	for (int i = 2; i < FORECAST_POINTS_MAX; i++)
 		y[i] = i % 2 ? 1e300 : -1e300;
-	forecast_series(y, FORECAST_POINTS_MAX, NULL, &f); /* nothing overflows into a forecast */
+	forecast_series(y, FORECAST_POINTS_MAX, forecast_ends(y, FORECAST_POINTS_MAX), NULL,
+			&f); /* nothing overflows into a forecast */
 	assert_true(f.state != FORECAST_SKILLED || isfinite(f.step[0].value));
 }
 
@@ -118,15 +120,76 @@ static void what_no_longer_goes_on_is_not_foreseen(void **state)
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < N; i++)
 			y[i] = normal();
-		forecast_series(y, N, NULL, &f);
+		forecast_series(y, N, forecast_ends(y, N), NULL, &f);
 		level += f.state == FORECAST_SKILLED;
 		for (int i = N - 6; i < N; i++)
 			y[i] += 2 * (i - N + 7);
-		forecast_series(y, N, NULL, &f);
+		forecast_series(y, N, forecast_ends(y, N), NULL, &f);
 		left += f.state == FORECAST_SKILLED;
 	}
 	assert_true(level > ROUNDS / 2);
 	assert_true(left < ROUNDS / 10);
+}
+
+/* A course is as likely to end as it has been seen to: what it has not shown to last so long has no end of the interval
+ * on that side, and the interval of values widens towards where it would be then, on that side alone. */
+static void a_course_may_end(void **state)
+{
+	struct forecast f, sure;
+	struct forecast_reach r;
+	const struct forecast_step *last = &f.step[AHEAD - 3];
+	double y[N];
+
+	(void)state;
+	for (int i = 0; i < N; i++)
+		y[i] = 5 * i + normal();
+	forecast_series(y, N, forecast_ends(y, N), NULL, &f);
+	forecast_series(y, N, 0, NULL, &sure);
+	assert_int_equal(f.state, FORECAST_SKILLED);
+	assert_float_equal(f.ends, 0.5 / N, 1e-12);
+	assert_true(last->high - last->value < 10 && last->value - last->low > 25);
+	assert_true(last->value - last->low < 5 * AHEAD);
+	assert_true(isfinite(forecast_reach(&f, 5.0 * (N + 5), true).late));
+	r = forecast_reach(&f, 5.0 * 2 * N, true);
+	assert_true(isfinite(r.early) && isinf(r.late));
+	assert_true(isfinite(forecast_reach(&sure, 5.0 * 2 * N, true).late));
+	for (int i = 0; i < N; i++)
+		y[i] = -y[i];
+	forecast_series(y, N, forecast_ends(y, N), NULL, &f);
+	assert_true(last->value - last->low < 10 && last->high - last->value > 25);
+	assert_true(isinf(forecast_reach(&f, -5.0 * 2 * N, false).late));
+}
+
+static void breaks_are_where_the_course_changes(void **state)
+{
+	int found = 0, none = 0, walks = 0;
+	double y[N], related = 0;
+	struct breaks b;
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < N; i++)
+			y[i] = (i < 40 ? 0 : i < 90 ? i - 40 : 140 - i) + normal();
+		b = breaks_find(y, N);
+		found += b.n == 2 && b.last >= 87 && b.last <= 93;
+		for (int i = 0; i < N; i++)
+			y[i] = 0.1 * i + (related = 0.7 * related + normal());
+		none += !breaks_find(y, N).n;
+		for (int i = 1; i < N; i++)
+			y[i] = y[i - 1] + normal();
+		walks += breaks_find(y, N).n > 0;
+	}
+	assert_true(found > ROUNDS * 9 / 10);
+	assert_true(none > ROUNDS * 9 / 10);
+	assert_true(walks > ROUNDS / 2);
+	for (int i = 0; i < N; i++)
+		y[i] = 1e6 + 3.0 * i; /* a line without noise, and a level, are one piece */
+	assert_int_equal(breaks_find(y, N).n, 0);
+	for (int i = 0; i < N; i++)
+		y[i] = 7;
+	b = breaks_find(y, N);
+	assert_true(!b.n && !b.last);
+	assert_true(!breaks_find(y, 0).n && !breaks_find(y, 3).n);
 }
 
 /* The look at the pairs of points rules no limit out that the line crosses, and most that it does not. */
@@ -201,6 +264,8 @@ int main(void)
 		cmocka_unit_test(a_line_reaches_its_limit_when_it_does),
 		cmocka_unit_test(what_cannot_be_told_is_said),
 		cmocka_unit_test(what_no_longer_goes_on_is_not_foreseen),
+		cmocka_unit_test(a_course_may_end),
+		cmocka_unit_test(breaks_are_where_the_course_changes),
 		cmocka_unit_test(a_limit_that_is_ruled_out_is_not_crossed),
 		cmocka_unit_test(a_clock_that_steps_back_goes_on),
 		cmocka_unit_test(two_clocks_in_turn_are_one_ramp),
