@@ -122,6 +122,8 @@ struct rwkvmon {
 	/* The writer's side. */
 	struct pool_job writer;
 	struct rule_program *program;
+	struct rules_share share;   /* of the streams' looks */
+	_Atomic int64_t look_us;    /* what a look costs; 0: it has never cost more than for one stream */
 	struct field_values action; /* of the action that is being delivered */
 	struct log *log;            /* NULL: none */
 	struct publish *publish;    /* NULL: no numbers for Prometheus */

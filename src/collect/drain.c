@@ -84,8 +84,14 @@ void collector_deliver(struct rwkvmon_stream *s, const struct record *r)
 {
 	struct rule_finding finding[RULES_MAX];
 	struct rules *rules = rules_of(s, r);
-	size_t n = rules ? rules_eval(rules, r, finding) : 0;
+	size_t n;
 
+	if (rules)
+		rules_share(rules, &s->mon->share);
+	n = rules ? rules_eval(rules, r, finding) : 0;
+
+	if (s->mon->share.binds)
+		atomic_store_explicit(&s->mon->look_us, s->mon->share.look_us, memory_order_relaxed);
 	s->unjudged += !rules && r->event == EVENT_INFERENCE_STEP;
 	to_sinks(s, r);
 	tell_alarms(s, r, finding, n);

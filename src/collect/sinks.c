@@ -65,6 +65,7 @@ static void own_numbers(void *ctx, struct exporter_own *out)
 	struct rwkvmon *mon = ctx;
 
 	out->overhead_seconds = (double)atomic_load_explicit(&mon->overhead_ns, memory_order_relaxed) / 1e9;
+	out->look_seconds = (double)atomic_load_explicit(&mon->look_us, memory_order_relaxed) / 1e6;
 	for (int i = 0; i < FINISH_COUNT; i++)
 		out->finished[i] = atomic_load_explicit(&mon->finished[i], memory_order_relaxed);
 }

@@ -553,6 +553,8 @@ void exporter_set_own(struct exporter *e, struct slice session_id, const struct 
 	s = find_session(e, session_id, (struct slice){ "", 0 });
 	if (s)
 		set_overhead(s, own->overhead_seconds);
+	if (s && own->look_seconds > 0)
+		set_gauge(s, S_LOOK_INTERVAL, own->look_seconds);
 	for (int i = 0; s && i < FINISH_COUNT; i++)
 		if (own->finished[i] > s->finished_told[i]) {
 			count(s->group, (size_t)S_REQUESTS + (size_t)i,

@@ -40,6 +40,8 @@ enum finish_reason { FINISH_STOP, FINISH_LENGTH, FINISH_ABORT, FINISH_ERROR, FIN
 /* What only the collector's own handle knows, as totals since it was opened. */
 struct exporter_own {
 	double overhead_seconds;
+	double look_seconds; /* between the records of a session that rules look at; 0: it has never been longer than
+				usual */
 	uint64_t finished[FINISH_COUNT]; /* requests; all 0: nobody says */
 };
 

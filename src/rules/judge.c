@@ -179,13 +179,13 @@ static void note_known(struct sight *s)
 static void rest(struct judging *s, size_t rule, int64_t now_us)
 {
 	const struct pace *p = &s->judged[rule].pace;
-	bool rests = pace_rests(p, now_us);
+	bool rests = pace_rests(p, now_us, s->look_us);
 
 	rule_mask_put(&s->resting, rule, rests);
 	if (rests && p->rests_us > s->rest.first_us)
 		s->rest.first_us = p->rests_us;
-	if (rests && p->rests_us + PACE_REST_US - 1 < s->rest.last_us)
-		s->rest.last_us = p->rests_us + PACE_REST_US - 1;
+	if (rests && p->rests_us + PACE_STORE_US + s->look_us - 1 < s->rest.last_us)
+		s->rest.last_us = p->rests_us + PACE_STORE_US + s->look_us - 1;
 }
 
 static struct row_times times_of(const struct judged_rows *rows)
@@ -213,7 +213,7 @@ static void wake(struct judging *s, const struct judged_rows *rows)
 		for (uint64_t todo = s->resting.bit[word]; todo; todo &= todo - 1) {
 			size_t rule = 64 * word + (unsigned)__builtin_ctzll(todo);
 
-			if (pace_rests(&s->judged[rule].pace, now.first_us))
+			if (pace_rests(&s->judged[rule].pace, now.first_us, s->look_us))
 				rest(s, rule, now.last_us);
 			else
 				rule_mask_put(&s->resting, rule, false);
@@ -236,16 +236,17 @@ static void find_due(struct sight *s)
 {
 	const struct judged_rows *rows = s->rows;
 	const uint64_t needs = s->rule->needs;
+	const int64_t look_us = s->s->look_us;
 
 	s->due.n = 0;
 	memset(s->due.bit, 0, (rows->n + 63) / 64 * sizeof *s->due.bit);
 	for (size_t row = 0; row < rows->n; row++) {
 		int64_t now = time_at(rows, row);
 
-		if (pace_rests(&s->j->pace, now) || needs & ~have_at(rows, row) ||
+		if (pace_rests(&s->j->pace, now, look_us) || needs & ~have_at(rows, row) ||
 		    !is_of_phase(rows, row, s->rule->is->phase))
 			continue;
-		s->due.bit[row / 64] |= (uint64_t)pace_looks(&s->j->pace, now) << row % 64;
+		s->due.bit[row / 64] |= (uint64_t)pace_looks(&s->j->pace, now, look_us) << row % 64;
 		s->due.n++;
 	}
 }

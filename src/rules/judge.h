@@ -63,6 +63,7 @@ struct judging {
 	struct rule_mask busy;            /* firing, or violated for less time than they have to be */
 	struct rule_mask resting;         /* by their pace, at any of these times */
 	struct row_times rest;
+	int64_t look_us;           /* what a look of a paced rule costs of the records' time */
 	uint64_t silent, compared; /* records for which nothing, something was learned; once for each rule */
 	struct judged *judged;     /* (plan->n_rules) */
 	struct collapse *collapse; /* (plan->n_collapses) */

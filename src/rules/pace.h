@@ -5,17 +5,18 @@
  * core of its own; and values that follow each other within milliseconds tell it little more. A look costs PACE_LOOK_US
  * of the records' time. As much as PACE_STORE_US is saved up, so that records whose times are whole seconds, as other
  * programs write them, are looked at, too. Which rows are looked at follows from the rows alone, and from their times
- * in milliseconds, as they stand in a log: live, in replay and in an analysis they are the same.
+ * in milliseconds, as they stand in a log: live, in replay and in an analysis they are the same, unless many streams
+ * share a writer (struct rules_share): then a look costs each of them more while they run.
  */
 #ifndef RWKVMON_RULES_PACE_H
 #define RWKVMON_RULES_PACE_H
 
 #include "rules/rows.h"
 
-enum { PACE_LOOK_US = 20000, PACE_STORE_US = 1000000, PACE_REST_US = PACE_STORE_US + PACE_LOOK_US };
+enum { PACE_LOOK_US = 20000, PACE_STORE_US = 1000000 };
 
-/* A time, and the PACE_REST_US from then on in which a rule looks at nothing: the end of them is when it may look
- * again, the rest is for a clock that is set back by less than the store. */
+/* A time, and the store and a look's cost from then on in which a rule looks at nothing: the end of them is when it may
+ * look again, the rest is for a clock that is set back by less than the store. */
 struct pace {
 	int64_t rests_us; /* PACE_FRESH: it has looked at nothing; else whole milliseconds */
 };
@@ -33,23 +34,24 @@ struct paced_rows {
 	size_t n;
 };
 
-static inline bool pace_rests(const struct pace *p, int64_t time_us)
+/* look_us: what a look costs. */
+static inline bool pace_rests(const struct pace *p, int64_t time_us, int64_t look_us)
 {
-	return (uint64_t)time_us - (uint64_t)p->rests_us < PACE_REST_US;
+	return (uint64_t)time_us - (uint64_t)p->rests_us < (uint64_t)(PACE_STORE_US + look_us);
 }
 
 /* Takes in a row that is for the rule: is it looked at? */
-static inline bool pace_looks(struct pace *p, int64_t time_us)
+static inline bool pace_looks(struct pace *p, int64_t time_us, int64_t look_us)
 {
-	const int64_t whole_ms = time_us - time_us % 1000;
+	const int64_t whole_ms = time_us - time_us % 1000, most = look_us > PACE_STORE_US ? look_us : PACE_STORE_US;
 
-	if (pace_rests(p, time_us))
+	if (pace_rests(p, time_us, look_us))
 		return false;
 	if (time_us < p->rests_us) /* another clock, by which nothing was saved up */
-		p->rests_us = whole_ms - PACE_REST_US;
-	else if ((uint64_t)time_us - (uint64_t)p->rests_us >= 2 * PACE_STORE_US)
-		p->rests_us = whole_ms - 2 * PACE_STORE_US;
-	p->rests_us += PACE_LOOK_US;
+		p->rests_us = whole_ms - PACE_STORE_US - look_us;
+	else if ((uint64_t)time_us - (uint64_t)p->rests_us >= (uint64_t)(PACE_STORE_US + most))
+		p->rests_us = whole_ms - PACE_STORE_US - most;
+	p->rests_us += look_us;
 	return true;
 }
 

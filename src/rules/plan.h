@@ -92,7 +92,8 @@ struct plan {
 	struct limits_now
 		far[METRIC_COUNT]; /* multiples of what is normal beyond none of these are far for no such rule */
 	size_t n_ahead, n_unusual, n_beyond, n_limits, n_collapses;
-	size_t doubles; /* of all windows */
+	size_t doubles;   /* of all windows */
+	uint32_t look_ns; /* one look of each paced rule, about */
 };
 
 /* In the set's arena; NULL: no memory, which the arena also says. */

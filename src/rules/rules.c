@@ -27,6 +27,8 @@ struct rules {
 	struct judging judging;
 
 	const struct ruleset *set;
+	struct rules_share *share;         /* NULL: none */
+	int64_t shared_second;             /* the last one in which the share has counted it */
 	struct learned *own;               /* this session's alone, to be freed; else sessions learn together */
 	uint64_t instance;                 /* as last named */
 	double goal_tps, session_goal_tps; /* the speed that is wanted, as the caller, as session_start says; 0: none */
@@ -272,6 +274,8 @@ static void begin(struct rules *r)
 {
 	struct judging *s = &r->judging;
 
+	s->look_us = PACE_LOOK_US;
+	r->shared_second = INT64_MIN;
 	for (size_t i = 0; i < s->plan->n_rules; i++) {
 		s->judged[i].violated_since_us = s->judged[i].fired_us = INT64_MIN;
 		s->judged[i].pace.rests_us = PACE_FRESH;
@@ -316,6 +320,37 @@ int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mo
 	settle(r);
 	*out = r;
 	return 0;
+}
+
+/* --- many sessions on one thread --------------------------------------------------------- */
+
+void rules_share(struct rules *r, struct rules_share *share)
+{
+	r->share = share;
+}
+
+/* Times of several threads are nearly in order: a second that is over does not begin again, unless the clock was set
+ * back. */
+static void share_note(struct rules *r, int64_t time_us)
+{
+	enum { BACK_S = 3 };
+	struct rules_share *share = r->share;
+	int64_t second = time_us / 1000000;
+	uint64_t most;
+
+	if (second > share->second || second < share->second - BACK_S) {
+		share->before = second == share->second + 1 ? share->look_ns : 0;
+		share->look_ns = 0;
+		share->second = second;
+	}
+	if (r->shared_second != share->second)
+		share->look_ns += r->judging.plan->look_ns;
+	r->shared_second = share->second;
+	most = share->look_ns > share->before ? share->look_ns : share->before;
+	share->look_us = (int64_t)(most / (RULES_SHARE_NS / 1000000));
+	share->look_us = share->look_us > PACE_LOOK_US ? share->look_us : PACE_LOOK_US;
+	share->binds |= share->look_us > PACE_LOOK_US;
+	r->judging.look_us = share->look_us;
 }
 
 void rules_close(struct rules *r)
@@ -469,6 +504,8 @@ size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding
 
 	if (!note_record(r, rec))
 		return 0;
+	if (r->share && r->judging.plan->look_ns)
+		share_note(r, rec->time_us);
 	one.held = (struct held){ .any = rec->have, .doubles = rec->have };
 	judge_rows(&r->judging, &one, add_finding, &found);
 	judge_learning(&r->judging, r->scope, &one, add_finding, &found);

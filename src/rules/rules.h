@@ -44,6 +44,17 @@ int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mo
 	       struct err *err);
 void rules_close(struct rules *r);
 
+/* Sessions whose records are judged by one thread while they run. A look of a paced rule (pace.h) costs more of their
+ * time as they become many, so that all looks together take half a percent of a core at most. Zeroed by its owner. */
+enum { RULES_SHARE_NS = 5000000 /* a second */ };
+struct rules_share {
+	int64_t second;           /* the latest one of the records' times */
+	uint64_t look_ns, before; /* one look of all sessions that have had records in it; in the second before it */
+	int64_t look_us;          /* what a look costs now; 0: no record has come */
+	bool binds;               /* it has cost more than for a session alone */
+};
+void rules_share(struct rules *r, struct rules_share *share); /* it must outlive the rules */
+
 /* What it learns in, for rules_open of another session beside it; NULL: nothing is learned. */
 struct learned *rules_learned(const struct rules *r);
 

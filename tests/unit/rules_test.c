@@ -737,12 +737,12 @@ static void what_was_never_seen_lasts_until_it_has_been(void **state)
 }
 
 /* Looks at rows of so many seconds, so many a second. */
-static int looks(struct pace *p, double from_s, double seconds, double a_second)
+static int looks(struct pace *p, double from_s, double seconds, double a_second, int64_t look_us)
 {
 	int n = 0;
 
 	for (int i = 0; i < seconds * a_second; i++)
-		n += pace_looks(p, (int64_t)((from_s + i / a_second) * 1e6));
+		n += pace_looks(p, (int64_t)((from_s + i / a_second) * 1e6), look_us);
 	return n;
 }
 
@@ -752,15 +752,54 @@ static void the_pace_is_kept_at_any_speed(void **state)
 	int n = 0;
 
 	(void)state;
-	assert_int_equal(looks(&slow, 1e9, 100, 50), 5000); /* each row */
-	n = looks(&fast, 1e9, 10, 20000);
-	assert_in_range(n, 500, 550);                                   /* 50 a second, and what was saved up */
-	assert_in_range(looks(&fast, 1e9 - 3600, 10, 20000), 500, 501); /* the clock was set back */
-	assert_in_range(looks(&fast, 1e9 + 3600, 10, 20000), 500, 550);
+	assert_int_equal(looks(&slow, 1e9, 100, 50, PACE_LOOK_US), 5000); /* each row */
+	n = looks(&fast, 1e9, 10, 20000, PACE_LOOK_US);
+	assert_in_range(n, 500, 550); /* 50 a second, and what was saved up */
+	assert_in_range(looks(&fast, 1e9 - 3600, 10, 20000, PACE_LOOK_US), 500, 501); /* the clock was set back */
+	assert_in_range(looks(&fast, 1e9 + 3600, 10, 20000, PACE_LOOK_US), 500, 550);
 	n = 0;
 	for (int i = 0; i < 1000; i++)
-		n += pace_looks(&whole_seconds, (int64_t)(1e15 + i / 50 * 1e6)) ? 1 : 1000000;
+		n += pace_looks(&whole_seconds, (int64_t)(1e15 + i / 50 * 1e6), PACE_LOOK_US) ? 1 : 1000000;
 	assert_true(n < 2000); /* 50 in a second, all of the same time */
+	fast = (struct pace){ PACE_FRESH };
+	assert_in_range(looks(&fast, 1e9, 100, 2000, 3000000), 33, 35); /* a look may cost more than is saved up */
+	assert_in_range(looks(&fast, 1e9 + 100, 10, 20000, PACE_LOOK_US), 400, 550);
+	assert_in_range(looks(&fast, 1e9 + 110, 100, 2000, 3000000), 33, 35);
+}
+
+/* A thousand sessions beside one of 20,000 records a second: a look costs twice as much, and a new level is seen all
+ * the same; once they are silent, it costs what it did. */
+static void many_sessions_share_what_looks_cost(void **state)
+{
+	enum { MANY = 1000 };
+	struct ruleset *set = set_of("rules: [{alarm: unusual, metric: token_latency_ms, unusual: {beyond: 0.3}, "
+				     "warmup: 0, for: 400ms}]");
+	struct rules *many[MANY], *r = rules_of(set, RULES_LIVE);
+	struct rules_share share = { 0 };
+	double fired = 0;
+
+	(void)state;
+	rules_share(r, &share);
+	for (int k = 0; k < MANY; k++) {
+		many[k] = rules_of(set, RULES_LIVE);
+		rules_share(many[k], &share);
+	}
+	for (int i = 0; i < 600000 && fired == 0; i++) {
+		for (int k = 0; k < MANY && i % 20000 == 0; k++)
+			feed(many[k], i / 20000.0, M_TOKEN_LATENCY_MS, 40);
+		if (strchr(feed(r, i / 20000.0, M_TOKEN_LATENCY_MS, i < 400000 ? 40 + 2 * sin(i * 1e4) : 44), 'f'))
+			fired = i / 20000.0;
+		if (i == 300000)
+			assert_true(share.look_us > 35000 && share.look_us < 45000 && share.binds);
+	}
+	assert_true(fired > 20.39 && fired < 20.6);
+	for (int i = 0; i < 300; i++)
+		feed(r, 30 + i * 0.01, M_TOKEN_LATENCY_MS, 40);
+	assert_int_equal(share.look_us, PACE_LOOK_US);
+	for (int k = 0; k < MANY; k++)
+		rules_close(many[k]);
+	rules_close(r);
+	ruleset_close(set);
 }
 
 /* 20,000 records a second: a new level is seen as well, and as soon as `for` allows. */
@@ -1113,6 +1152,7 @@ int main(void)
 		cmocka_unit_test(what_is_unusual_is_told_once_and_rests),
 		cmocka_unit_test(the_pace_is_kept_at_any_speed),
 		cmocka_unit_test(a_pace_counts_what_its_rule_is_for),
+		cmocka_unit_test(many_sessions_share_what_looks_cost),
 		cmocka_unit_test(a_new_level_is_seen_at_any_speed),
 		cmocka_unit_test(what_was_never_seen_lasts_until_it_has_been),
 		cmocka_unit_test(what_will_be_is_told_before_it_is),
