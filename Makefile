@@ -121,6 +121,7 @@ eval-forecast:
 	@tools/deps web build test
 	@$(MAKE) all TESTS=ON
 	@build/tests/forecast_eval
+	@build/tests/limits_eval
 	@echo
 	@build/tests/forecast_eval series 20 | $${PYTHON:-python3} tests/eval/forecast_peers.py
 	@tests/eval/run-forecast build/tests/unusual_scores
