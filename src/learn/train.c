@@ -238,21 +238,6 @@ static struct loss series_loss(struct work *w, const struct learn_series *s, str
 	return all;
 }
 
-double learn_loss(const struct trained *l, const struct learn_series *s, float *gradient)
-{
-	struct work w;
-	struct loss loss = { 0 };
-
-	if (work_open(&w, l)) {
-		loss = series_loss(&w, s, NULL, NULL);
-		if (gradient && s->n)
-			lstm_backward(l->net, w.tape, w.x + (s->n - 1) / WINDOW * WINDOW * l->net->shape.inputs,
-				      (s->n - 1) % WINDOW + 1, gradient);
-	}
-	work_close(&w);
-	return loss.n > 0 ? loss.sum / loss.n : (double)NAN;
-}
-
 static double part_loss(struct work *w, const struct learn_series *series, size_t n, enum learn_part part)
 {
 	struct loss all = { 0 };

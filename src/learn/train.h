@@ -67,7 +67,4 @@ struct learn_options {
 int learn_train(struct trained **out, const struct learn_set *set, const struct learn_options *opts,
 		struct learn_progress *end, struct err *err);
 
-/* The mean pinball loss of a part; into gradient (of the last window alone) when that is not NULL: for tests. */
-double learn_loss(const struct trained *l, const struct learn_series *s, float *gradient);
-
 #endif

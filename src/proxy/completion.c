@@ -1,6 +1,7 @@
 /* completion.c - reads requests and answers of /v1/chat/completions and /v1/completions. */
 #include "proxy/completion.h"
 
+#include "base/json.h"
 #include "base/json_read.h"
 #include "proxy/headers.h"
 
@@ -52,25 +53,34 @@ void completion_begin(struct completion *c, enum completion_kind kind, struct sl
 
 void completion_ask_logprobs(struct buf *request, enum completion_kind kind)
 {
-	struct slice body = buf_slice(request);
-	size_t i = body.n ? strcspn(body.p, "{") : 0, at = 0;
-	struct slice name, value;
-	struct buf out = { 0 };
+	struct slice body = buf_slice(request), object = body, name, value;
+	size_t at = 0;
+	struct buf text = { 0 };
+	struct json out = { .out = &text };
 
 	if (!json_read_pair(body, &at, &name, &value) || json_read_member(body, "logprobs").n)
 		return; /* not an object, an empty one, or one that already has the key */
-	buf_add(&out, body.p, i + 1);
+	object.p += strcspn(body.p, "{");
+	object.n -= (size_t)(object.p - body.p);
+	while (object.n && object.p[object.n - 1] != '}')
+		object.n--;
+	if (!object.n)
+		return; /* it has no end */
+	buf_add(&text, body.p, (size_t)(object.p - body.p));
+	jw_object(&out);
 	if (kind == COMPLETION_CHAT)
-		buf_printf(&out, "\"logprobs\":true,\"top_logprobs\":%d,", LIKELIEST_CHAT);
-	else
-		buf_printf(&out, "\"logprobs\":%d,", LIKELIEST_TEXT);
-	buf_add(&out, body.p + i + 1, body.n - i - 1);
-	if (out.failed) {
-		buf_free(&out);
+		jw_put_bool(&out, "logprobs", true);
+	jw_put_u64(&out, kind == COMPLETION_CHAT ? "top_logprobs" : "logprobs",
+		   kind == COMPLETION_CHAT ? LIKELIEST_CHAT : LIKELIEST_TEXT);
+	jw_members(&out, object);
+	jw_end(&out);
+	buf_add(&text, object.p + object.n, (size_t)(body.p + body.n - object.p) - object.n);
+	if (text.failed) {
+		buf_free(&text);
 		return;
 	}
 	buf_free(request);
-	*request = out;
+	*request = text;
 }
 
 /* --- logprobs ------------------------------------------------------------------------- */

@@ -142,10 +142,3 @@ uint64_t checkpoints_return(struct checkpoints *c, struct run *run, uint64_t pos
 		run_logits_set(run, c->logits);
 	return c->kept[c->n - 1].position;
 }
-
-size_t checkpoints_held(const struct checkpoints *c, uint64_t *positions, size_t cap)
-{
-	for (size_t i = 0; i < c->n && i < cap; i++)
-		positions[i] = c->kept[i].position;
-	return c->n;
-}

@@ -39,6 +39,4 @@ void checkpoints_pass(struct checkpoints *c, const struct run *run, uint64_t pos
  * forgets later ones and returns the position of that checkpoint. */
 uint64_t checkpoints_return(struct checkpoints *c, struct run *run, uint64_t position);
 
-size_t checkpoints_held(const struct checkpoints *c, uint64_t *positions, size_t cap); /* how many; their positions */
-
 #endif

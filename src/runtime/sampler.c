@@ -177,11 +177,6 @@ size_t logits_likeliest(const float *logits, size_t n)
 	return best;
 }
 
-const float *sampler_probabilities(const struct sampler *s)
-{
-	return s->p;
-}
-
 /* -- steps of one draw --------------------------------------------------------------------- */
 
 static void penalise(struct sampler *s, const float *logits)

@@ -70,7 +70,4 @@ void sampler_reset(struct sampler *s);
 /* The token of the largest logit; a NaN is never it, unless all are. */
 size_t logits_likeliest(const float *logits, size_t n);
 
-/* (vocab) the probabilities the last draw was made from. */
-const float *sampler_probabilities(const struct sampler *s);
-
 #endif

@@ -1,7 +1,7 @@
 /* Sampling: what may be drawn, how often, and again with the same seed. */
 #include "golden.h"
 
-#include "runtime/sampler.h"
+#include "runtime/sampler.c" /* the probabilities that it draws from */
 
 static struct sampler *open_sampler(size_t vocab, struct sampler_config cfg)
 {
@@ -49,7 +49,7 @@ static void check_case(const json_t *all, const json_t *c)
 	float *logits = case_logits(all, name, &n);
 	struct sampler *s = open_sampler(n, plain(json_number_value(json_object_get(c, "temperature")), top_p,
 						  (size_t)json_integer_value(json_object_get(c, "top_k"))));
-	const float *p = sampler_probabilities(s);
+	const float *p = s->p;
 	uint32_t token;
 
 	assert_int_equal(sampler_draw(s, logits, &token, NULL), 0);
@@ -101,8 +101,8 @@ static void top_p_one_drops_nothing(void **state)
 		logits[i] = (float)i / N;
 	assert_int_equal(sampler_draw(s, logits, &token, NULL), 0);
 	for (int i = 0; i < N; i++) {
-		assert_true(sampler_probabilities(s)[i] > 0);
-		sum += (double)sampler_probabilities(s)[i];
+		assert_true(s->p[i] > 0);
+		sum += (double)s->p[i];
 	}
 	assert_true(fabs(sum - 1) < 1e-5);
 	sampler_close(s);
@@ -125,7 +125,7 @@ static void draws_follow_the_probabilities(void **state)
 		counts[token]++;
 	}
 	for (int i = 0; i < 8; i++) {
-		double expected = DRAWS * (double)sampler_probabilities(s)[i], d = (double)counts[i] - expected;
+		double expected = DRAWS * (double)s->p[i], d = (double)counts[i] - expected;
 
 		chi2 += d * d / expected;
 	}
@@ -197,7 +197,7 @@ static void penalties_act_on_a_copy(void **state)
 	sampler_seen(s, 1, slice_of("7")); /* a digit: 1.9 - 0.25; the first one decayed: 2 - 0.25 - 0.25 */
 	sampler_draw(s, logits, &token, NULL);
 	assert_int_equal(token, 1);
-	assert_true(logits[0] == 2 && sampler_probabilities(s)[2] == 0);
+	assert_true(logits[0] == 2 && s->p[2] == 0);
 	sampler_reset(s);
 	sampler_draw(s, logits, &token, NULL);
 	assert_int_equal(token, 0);
