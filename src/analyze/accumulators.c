@@ -324,7 +324,7 @@ static void merge_series(struct accumulators *into, const struct buckets *from)
 		buckets_merge(into->series, from);
 }
 
-void accumulators_merge(struct accumulators *into, const struct accumulators *from)
+static void accumulators_merge(struct accumulators *into, const struct accumulators *from)
 {
 	into->failed |= from->failed;
 	for (int phase = 0; phase < PHASE_COUNT; phase++) {
@@ -341,7 +341,7 @@ void accumulators_merge(struct accumulators *into, const struct accumulators *fr
 	merge_series(into, from->series);
 }
 
-bool accumulators_failed(const struct accumulators *n)
+static bool accumulators_failed(const struct accumulators *n)
 {
 	bool failed = n->failed || n->norms.failed || n->similarity_entropy.failed || (n->series && n->series->failed);
 
@@ -350,7 +350,7 @@ bool accumulators_failed(const struct accumulators *n)
 	return failed;
 }
 
-void accumulators_free(struct accumulators *n)
+static void accumulators_free(struct accumulators *n)
 {
 	for (int phase = 0; phase < PHASE_COUNT; phase++) {
 		if (n->phase[phase])

@@ -50,10 +50,6 @@ struct accumulators {
 	bool failed;
 };
 
-void accumulators_merge(struct accumulators *into, const struct accumulators *from);
-bool accumulators_failed(const struct accumulators *n);
-void accumulators_free(struct accumulators *n);
-
 struct gathering {
 	struct accumulators *session; /* (cap), by index; those beyond n are empty */
 	size_t n, cap, n_used;        /* n_used: that have steps */

@@ -1,12 +1,10 @@
 /* chance.c - chances of findings, and the bars that they must stay below. */
 #include "analyze/chance.h"
 
+#include "analyze/doubt.h"
 #include "base/array.h"
 
 #include <math.h>
-
-/* Share of healthy fleets in which any instance is named for what it shows by chance. */
-static const double FALSE_FLEETS = 0.05;
 
 /* Those whose tests know chances: each has its share. */
 static const enum answer_id by_chance[] = { A_JUMPED,       A_REPEATS, A_COLLAPSES, A_STARTED_SLOWLY,

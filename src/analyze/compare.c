@@ -1,5 +1,6 @@
 /* compare.c - computes differences with confidence intervals from the blocks of two sides. */
 #include "analyze/compare_side.h"
+#include "analyze/doubt.h"
 
 #include "base/array.h"
 #include "stats/student.h"
@@ -8,10 +9,6 @@
 #include <stdlib.h>
 
 enum { DRAWS = 1000, BINS_MAX = 2048, STEPS_LEAST = 20, UNITS_LEAST = 2, SAMPLES_LEAST = 6 };
-
-/* A difference smaller than the first share of A does not matter, however certain it is. If an interval contains 0 and
- * extends beyond the second share, the result is undecided. */
-static const double MATTERS = 0.01, TOO_WIDE = 0.1;
 
 /* Minimum number of independent stretches of steps per side for an interval. */
 static const double INDEPENDENT_LEAST = 4;

@@ -2,15 +2,13 @@
  * groups of metrics at once. */
 #include "analyze/departures.h"
 
+#include "analyze/doubt.h"
 #include "forecast/beyond.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Moments by chance in a log, by one metric and by several at once: a third of what is promised, as tails of short
- * series are known badly. */
-static const double CHANCE = 0.015;
 static const double FAR = 0.7; /* of the range seen */
 
 enum {
@@ -305,7 +303,7 @@ static void go_on(struct kept *k, struct departure *d, int64_t width_us)
 /* When there are more than DEPARTURES_MAX moments, the rest are counted. */
 static void tell(struct findings *f, const struct series *s, const char *instance, const struct seen *seen)
 {
-	double bar = log10((double)s->n * __builtin_popcountll(seen->metrics) / CHANCE);
+	double bar = log10((double)s->n * __builtin_popcountll(seen->metrics) / CHANCE_MOMENTS);
 	double rest = fmax(2, (double)s->n / REST_SHARE);
 	struct kept kept = { .moment = &f->departure[f->n_departures] };
 	struct departure latest = { .n = 0 };

@@ -1,6 +1,7 @@
 /* minutes.c - minutes are gathered, compared with earlier ones, and kept if they may turn out to be rare enough. */
 #include "analyze/minutes.h"
 
+#include "analyze/doubt.h"
 #include "base/array.h"
 #include "forecast/beyond.h"
 
@@ -14,7 +15,6 @@ enum {
 	FAR_LASTS = 5,
 };
 static const int64_t MINUTE_US = INT64_C(60000000), DAY_US = INT64_C(86400000000);
-static const double CHANCE = 0.015;  /* as of a log's buckets */
 static const double KEPT = 4;        /* no fleet that is long enough to tell anything asks for less */
 static const double FAR_RARITY = 10; /* what goes far counts as so rare, and more, for the quiet after it */
 static const double FAR = 2;         /* times the range seen: what wanders goes as far as one range */
@@ -219,7 +219,7 @@ static int by_weight(const void *a, const void *b)
 
 bool unusual_minutes_tell(const struct unusual_minutes *u, struct findings *f)
 {
-	const double bar = log10((double)(u->points ? u->points : 1) / CHANCE);
+	const double bar = log10((double)(u->points ? u->points : 1) / CHANCE_MOMENTS);
 	const struct unusual_minute **order = arena_alloc(&f->arena, u->n + 1, sizeof(const struct unusual_minute *));
 
 	f->departure = arena_alloc(&f->arena, u->n + 1, sizeof *f->departure);

@@ -3,7 +3,8 @@
 
 enum { FIRST_STEP = 2 }; /* the ordinal of the line after session_start */
 
-bool missing_number(struct missing_track *t, uint64_t ordinal, bool is_step)
+/* False: the line is there twice. */
+static bool missing_number(struct missing_track *t, uint64_t ordinal, bool is_step)
 {
 	if (ordinal < FIRST_STEP || ordinal > UINT64_MAX / 2 || number_set_add(&t->numbers, ordinal))
 		return true;

@@ -22,8 +22,6 @@ struct missing_track {
 	bool started, ended;
 };
 
-/* False: the line is there twice. */
-bool missing_number(struct missing_track *t, uint64_t ordinal, bool is_step);
 bool missing_event(struct missing_track *t, const struct record *rec);
 void missing_rows(struct missing_track *t, const uint64_t *ordinal, size_t n);
 /* `steps` of the session are there, those that are there twice included. */

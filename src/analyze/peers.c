@@ -1,6 +1,7 @@
 /* peers.c - groups instances by model, strategy and device, and finds those that stand out. */
 #include "analyze/peers.h"
 
+#include "analyze/doubt.h"
 #include "stats/median.h"
 #include "stats/student.h"
 
@@ -36,8 +37,6 @@ static const double SURPRISED = 0.75;
 
 /* Who is far out is told from a tail heavier than a normal one: hosts drift, and some are new or old. */
 static const double FREEDOM_MOST = 24;
-
-static const double false_fleets = 0.05; /* share of healthy logs in which any instance is named */
 
 /* A session that decodes; borrowed. */
 struct piece {
@@ -406,7 +405,7 @@ static bool is_out(const struct member *m, size_t k, const struct spread *s, dou
 	if (!matters(m, k, s->middle))
 		return false;
 	z = score(s, m, k);
-	return fabs(z) >= compared[k].least_z && student_chance(z, freedom) * all < false_fleets;
+	return fabs(z) >= compared[k].least_z && student_chance(z, freedom) * all < FALSE_FLEETS;
 }
 
 /* So many stand apart that they are no outliers: what the group is, and what these have in the middle. */

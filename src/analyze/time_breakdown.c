@@ -395,7 +395,8 @@ static void exchange_over(struct time_book *b, struct time_part *p, const struct
 		keep_exchange(b, p, o->is);
 }
 
-void time_breakdown_end(struct time_book *b, struct time_progress *t)
+/* The session's exchanges are over. */
+static void time_breakdown_end(struct time_book *b, struct time_progress *t)
 {
 	for (size_t i = t->n_open; i-- > 0 && t->part && t->part <= b->n_parts;)
 		exchange_over(b, &b->part[t->part - 1], &t->open[i]);

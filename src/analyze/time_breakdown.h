@@ -251,8 +251,6 @@ void time_breakdown_start(struct time_book *b, struct time_progress *t, const st
 			  const struct record *rec);
 /* A session_end. */
 void time_breakdown_totals(struct time_book *b, const struct time_progress *t, const struct field_values *totals);
-/* The session's exchanges are over. */
-void time_breakdown_end(struct time_book *b, struct time_progress *t);
 
 /* With the parts of each process; NULL when memory is out. */
 struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena);

@@ -1,11 +1,12 @@
 /* tuning.c - limits, choice and front. */
 #include "analyze/tuning.h"
 
+#include "analyze/doubt.h"
+
 #include <math.h>
 
-/* Differences of memory below this share are none. Who lies within CLOSE of the leader may be chosen in its place. An
- * interval that reaches beyond TOO_WIDE shows no equality, as in a comparison of logs. */
-static const double MATTERS = 0.01, CLOSE = 0.03, TOO_WIDE = 0.1;
+/* A candidate within this share of the leader may be chosen in its place. */
+static const double CLOSE = 0.03;
 
 double tuning_tps(double ln_ns)
 {

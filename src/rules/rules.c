@@ -525,7 +525,7 @@ void rule_hits_begin(struct rule_hits *hits, size_t rows)
 	memset(hits->of_row, 0, rows * sizeof *hits->of_row);
 }
 
-void rule_hits_add(struct rule_hits *hits, size_t row, size_t rule, const struct rule_finding *f)
+static void rule_hits_add(struct rule_hits *hits, size_t row, size_t rule, const struct rule_finding *f)
 {
 	if (hits->n == hits->cap) {
 		size_t cap = hits->cap ? 2 * hits->cap : 256;

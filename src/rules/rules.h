@@ -124,7 +124,6 @@ struct rule_hits {
 };
 
 void rule_hits_begin(struct rule_hits *hits, size_t rows); /* none, of so many rows */
-void rule_hits_add(struct rule_hits *hits, size_t row, size_t rule, const struct rule_finding *f);
 size_t rule_hits_at(const struct rule_hits *hits, size_t row, struct rule_finding out[RULES_MAX]); /* by rule */
 
 bool rules_in_steps(const struct rules *r); /* can the rules be judged in this way? */

@@ -50,15 +50,6 @@ static void merge_rest(struct exact **into, const struct exact *from, size_t n, 
 		exact_merge(*into + i, from + i);
 }
 
-static void widen(struct moments *m, double v)
-{
-	if (!m->count || v < m->min)
-		m->min = v;
-	if (!m->count || v > m->max)
-		m->max = v;
-	m->count++;
-}
-
 /* Sum and sum of squares. */
 static void add_sums(struct exact *sum, struct exact *squares, const double *v, size_t n)
 {
@@ -86,21 +77,7 @@ void moments_add_others(struct moments *m, const double *v, size_t n, const stru
 	add_sums(&m->rest[0], &m->rest[1], v, n);
 }
 
-void moments_add(struct moments *m, double v)
-{
-	int64_t scaled;
-
-	v += 0.0; /* no -0 */
-	if (!is_decimal(v, m->scale, &scaled)) {
-		moments_add_others(m, &v, 1, &(struct real_range){ v, v, 0 });
-		return;
-	}
-	widen(m, v);
-	m->sum += scaled;
-	add_product(m->square, scaled, scaled);
-}
-
-bool moments_decimal(const struct moments *m, double v, int64_t *scaled)
+static bool moments_decimal(const struct moments *m, double v, int64_t *scaled)
 {
 	const int64_t most = INT64_C(1) << 51;
 

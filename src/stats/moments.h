@@ -24,17 +24,11 @@ struct moments {
 	bool failed;
 };
 
-/* [hot] v is finite. */
-void moments_add(struct moments *m, double v);
-/* Is v the double nearest to *scaled / scale, |*scaled| < 2^51? */
-bool moments_decimal(const struct moments *m, double v, int64_t *scaled);
-
-/* [hot] The same as moments_add for n = 1..RANGE_MOST values that are known not to be such decimals, with their range.
- */
+/* [hot] n = 1..RANGE_MOST values that moments_part calls no decimals, with their range. */
 void moments_add_others(struct moments *m, const double *v, size_t n, const struct real_range *r);
 
-/* [hot] Separates n <= RANGE_MOST values: decimals, times scale, go to `decimal`, the others to `other`. Returns the
- * number of decimals. */
+/* [hot] Separates n <= RANGE_MOST finite values: decimals, times scale, go to `decimal`, the others to `other`. Returns
+ * the number of decimals: doubles nearest to some d / scale, |d| < 2^51. */
 size_t moments_part(double scale, const double *v, size_t n, int64_t *decimal, double *other);
 
 /* [hot] The same for the values v[i] / scale, n = 1..RANGE_MOST, each |v[i]| < 2^52; r is their range. */

@@ -219,7 +219,7 @@ static double share_of_mean(double keep, double n)
 	return ((1 + keep) / loses - 2 * keep * (1 - pow(keep, n)) / (n * loses * loses)) / n;
 }
 
-double noise_of_mean(const struct noise *e, double n)
+static double noise_of_mean(const struct noise *e, double n)
 {
 	return e->fresh / fmax(n, 1) + e->swing * share_of_mean(e->keep, n);
 }

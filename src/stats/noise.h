@@ -38,7 +38,6 @@ struct noise noise_of(const struct trend_point *p, size_t n, const struct trend_
 
 /* Variance of the mean of n points in a row, and of the difference between the means of n and m points in a row that
  * follow each other. */
-double noise_of_mean(const struct noise *e, double n);
 double noise_of_step(const struct noise *e, double n, double m);
 
 /* Distance in points from which two points are practically independent: the sum of the autocorrelation on both sides;

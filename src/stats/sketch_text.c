@@ -233,15 +233,3 @@ void sketch_runs_free(struct sketch_runs *r)
 	free(r->run);
 	*r = (struct sketch_runs){ .n = 0 };
 }
-
-bool sketch_read(struct sketch *s, struct slice text)
-{
-	struct sketch_runs r = { .n = 0 };
-	const bool fine = sketch_runs_read(&r, text);
-
-	for (size_t i = 0; fine && i < r.n; i++)
-		sketch_add_run(s, &r.run[i]);
-	s->failed |= r.failed;
-	sketch_runs_free(&r);
-	return fine && !s->failed;
-}

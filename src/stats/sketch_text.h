@@ -31,7 +31,4 @@ struct sketch_runs {
 bool sketch_runs_read(struct sketch_runs *out, struct slice text);
 void sketch_runs_free(struct sketch_runs *r);
 
-/* Adds the values of a text. False: the text is none, and nothing was added; or memory is out (s->failed). */
-bool sketch_read(struct sketch *s, struct slice text);
-
 #endif

@@ -1,5 +1,5 @@
 /* Texts of sketches, of any bytes: what is read can be written and read again, and is the same. */
-#include "stats/sketch_text.h"
+#include "../sketch_back.h"
 
 #include <stdlib.h>
 

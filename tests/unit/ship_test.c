@@ -13,8 +13,8 @@
 #include "ship/engine.h"
 #include "ship/rollup.h"
 #include "ship/shipper.h"
+#include "sketch_back.h"
 #include "stats/sketch_kernels.h"
-#include "stats/sketch_text.h"
 
 #include <inttypes.h>
 #include <math.h>
