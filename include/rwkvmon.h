@@ -205,6 +205,7 @@ struct rwkvmon_totals {
 	uint64_t undelivered;              /* alarms that a receiver never got */
 	char undelivered_why[RWKVMON_ERROR_BYTES]; /* which receiver, and why; "" if all alarms arrived */
 	uint64_t streams, streams_refused;         /* opened; beyond max_streams */
+	uint64_t undelivered_critical;             /* critical alarms that were lost for good, see docs/ALARMS.md */
 };
 
 /* Sets a member by the name that the setting has everywhere ("log-keep", as in --log-keep and RWKVMON_LOG_KEEP;

@@ -102,7 +102,7 @@ class Totals(ctypes.Structure):
         ("seconds", c_double), ("overhead_seconds", c_double),
         ("log_path", c_char * 1024), ("trouble", c_char * ERROR_BYTES),
         ("undelivered", c_uint64), ("undelivered_why", c_char * ERROR_BYTES),
-        ("streams", c_uint64), ("streams_refused", c_uint64),
+        ("streams", c_uint64), ("streams_refused", c_uint64), ("undelivered_critical", c_uint64),
     ]
 
 

@@ -507,6 +507,23 @@ static void look_at_peers(struct diagnosis *out, const struct findings *f)
 	}
 }
 
+/* That nobody heard of a critical alarm is told of the shortest log. */
+static void look_at_delivery(struct diagnosis *out, const struct findings *f)
+{
+	struct walk w = { .f = f, .d = out, .testing = A_UNHEARD };
+
+	if (!f->undelivered.critical)
+		return;
+	if (cause_is_bad(cause_specs[out->cause].kind)) {
+		add_also(out, CAUSE_UNDELIVERED);
+		return;
+	}
+	out->n_evidence = 0;
+	test_UNHEARD(&w);
+	out->cause = CAUSE_UNDELIVERED;
+	out->confidence = CONFIDENCE_HIGH;
+}
+
 bool diagnose(struct diagnosis *out, const struct findings *f, const struct diagnose_options *opts)
 {
 	static const struct time_part nothing = {
@@ -537,8 +554,10 @@ bool diagnose(struct diagnosis *out, const struct findings *f, const struct diag
 	if (!parts)
 		out->part = NULL;
 	out->parts = parts;
-	if (fine)
+	if (fine) {
 		look_at_peers(out, f);
+		look_at_delivery(out, f);
+	}
 	free(next);
 	return fine;
 }

@@ -434,6 +434,15 @@ enum grade test_LOST(struct walk *w)
 	return damaged || (lost > 0 && share >= limit_of(T_DROPPED_PCT)) ? SURE : lost > 0 ? LIKELY : NO;
 }
 
+enum grade test_UNHEARD(struct walk *w)
+{
+	const struct undelivered *u = &w->f->undelivered;
+
+	if (u->critical)
+		say(w, E_UNHEARD, u->why, (double)u->critical, NAN, NAN, NAN);
+	return u->critical ? SURE : NO;
+}
+
 /* One fall alone explains nothing else, and is still no good news. */
 enum grade test_JUMPED_ONCE(struct walk *w)
 {

@@ -2,6 +2,7 @@
 #include "analyze/facts.h"
 
 #include "rules/rules.h"
+#include "spec/settings.h"
 #include "stats/octave.h"
 #include "stats/select.h"
 
@@ -810,7 +811,7 @@ static double gpu_busy(const struct facts *x, const struct time_part *c)
 /* The goal given by the user now, otherwise that of the session_start. */
 static double goal_of(const struct time_part *p, const struct diagnose_options *opts)
 {
-	double said = rules_goal_of(fields_text(&p->about, F_GOAL));
+	double said = setting_goal_tps(fields_text(&p->about, F_GOAL));
 
 	if (opts->goal_tps > 0)
 		return opts->goal_tps;

@@ -335,6 +335,12 @@ struct unjudged_rule {
 struct departure;
 struct judgement;
 
+/* Alarms that receivers did not get, as session_end lines say. */
+struct undelivered {
+	uint64_t alarms, critical; /* critical: lost for good */
+	const char *why;           /* of the first line that has critical ones, else of the first; "" unknown */
+};
+
 struct findings {
 	struct arena arena;
 
@@ -343,6 +349,7 @@ struct findings {
 	bool has_input; /* it is known what was read: the files, if they are listed, their lines and what was skipped */
 	uint64_t bytes, lines, records, skipped_lines; /* records: inference steps */
 	uint64_t unreadable_lines;                     /* of the skipped ones: see spec/input.h */
+	uint64_t untimed_lines;                        /* their times are impossible: read/read.h */
 	struct skipped_line skipped[FINDINGS_SKIPPED_MAX];
 	size_t n_skipped;
 
@@ -408,6 +415,7 @@ struct findings {
 	uint64_t live_alarms[ALARM_TYPE_COUNT];      /* alarms the collector itself wrote */
 	uint64_t live_collapse[COLLAPSE_KIND_COUNT]; /* those of mode_collapse, by kind */
 	uint64_t dropped;                            /* records the log's gaps say were lost */
+	struct undelivered undelivered;
 
 	struct departure *departure; /* (n_departures), when asked for: analyze/departures.h */
 	size_t n_departures;

@@ -29,6 +29,7 @@ static void fill_input(struct findings *f, const struct input_stats *in)
 	f->lines = in->lines;
 	f->skipped_lines = in->skipped_lines;
 	f->unreadable_lines = in->unreadable_lines;
+	f->untimed_lines = in->untimed_lines;
 	for (size_t i = 0; i < in->n_skipped; i++) {
 		const struct skipped_line *s = &in->skipped[i];
 
@@ -439,6 +440,8 @@ static void fill_anomalies(struct findings *f, const struct analysis *a)
 	}
 	f->event = events_list(&a->events, &f->arena, &f->n_events);
 	f->events_total = a->events.total;
+	f->undelivered = a->undelivered;
+	f->undelivered.why = copy(&f->arena, a->undelivered_why);
 	f->actions = a->actions;
 }
 

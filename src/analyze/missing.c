@@ -19,25 +19,17 @@ void missing_rows(struct missing_track *t, const uint64_t *ordinal, size_t n)
 		missing_number(t, ordinal[i], true);
 }
 
-/* A count as a log has it; a value that is not a count gives 0. */
-static uint64_t count_of(const struct field_values *v, enum field_id f)
-{
-	double n = v ? fields_number(v, f, 0) : 0;
-
-	return n > 0 && n < 9007199254740992.0 ? (uint64_t)n : 0;
-}
-
 bool missing_event(struct missing_track *t, const struct record *rec)
 {
 	if (!missing_number(t, rec->ordinal, rec->event == EVENT_INFERENCE_STEP))
 		return false;
 	t->started |= rec->event == EVENT_SESSION_START;
 	if (rec->event == EVENT_GAP)
-		t->told += count_of(rec->extra, F_DROPPED);
+		t->told += fields_count(rec->extra, F_DROPPED);
 	if (rec->event != EVENT_SESSION_END)
 		return true;
 	t->ended = true;
-	t->claimed = count_of(rec->extra, F_TOTAL_RECORDS);
+	t->claimed = fields_count(rec->extra, F_TOTAL_RECORDS);
 	return true;
 }
 

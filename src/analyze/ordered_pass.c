@@ -3,6 +3,7 @@
 #include "analyze/series_sessions.h"
 #include "analyze/violations.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 
 /* The first name a session goes by stays. */
 static void learn_text(struct analysis *a, char **known, const struct field_values *said, enum field_id f)
@@ -232,12 +233,26 @@ static void count_alarm(struct analysis *a, struct session *s, const struct reco
 
 static void count_gap(struct analysis *a, struct session *s, const struct record *rec)
 {
-	double dropped = rec->extra ? fields_number(rec->extra, F_DROPPED, 0) : 0;
+	uint64_t dropped = fields_count(rec->extra, F_DROPPED);
 
-	if (!(dropped > 0 && dropped < 9007199254740992.0))
-		return;
-	a->all.dropped += (uint64_t)dropped;
-	s->tally.dropped += (uint64_t)dropped;
+	a->all.dropped += dropped;
+	s->tally.dropped += dropped;
+}
+
+static void count_undelivered(struct analysis *a, const struct field_values *totals)
+{
+	struct slice why = fields_text(totals, F_TOTAL_UNDELIVERED_WHY);
+	struct undelivered *u = &a->undelivered;
+	uint64_t alarms = fields_count(totals, F_TOTAL_UNDELIVERED),
+		 critical = fields_count(totals, F_TOTAL_UNDELIVERED_CRITICAL);
+
+	if (critical ? !u->critical : alarms && !u->alarms)
+		snprintf(a->undelivered_why, sizeof a->undelivered_why, "%.*s",
+			 (int)utf8_whole_prefix(
+				 why.p, why.n < sizeof a->undelivered_why - 1 ? why.n : sizeof a->undelivered_why - 1),
+			 why.p);
+	u->alarms += alarms;
+	u->critical += critical;
 }
 
 /* A stream's says only what its handle's did not. */
@@ -261,13 +276,14 @@ static void count_event(struct analysis *a, const struct columns *c, size_t row)
 {
 	struct session *s = sessions_find(&a->sessions, c->session_id[row], fields_text(c->session[row], F_INSTANCE));
 	struct record rec;
+	bool first; /* not a line that is there twice */
 
 	a->failed |= !s;
 	if (!s)
 		return;
 	columns_record(c, row, &rec);
 	learn_names(a, s, rec.session);
-	missing_event(&s->missing, &rec);
+	first = missing_event(&s->missing, &rec);
 	s->ended = rec.event == EVENT_SESSION_END;
 	if (session_in_rest(s))
 		s->of->ended = s->ended;
@@ -278,6 +294,8 @@ static void count_event(struct analysis *a, const struct columns *c, size_t row)
 	case EVENT_SESSION_END:
 		time_breakdown_totals(a->times, &s->times, rec.extra);
 		session_forget_rules(s);
+		if (first && rec.extra)
+			count_undelivered(a, rec.extra);
 		break;
 	case EVENT_ALARM:
 		count_alarm(a, s, &rec);

@@ -2,9 +2,11 @@
 #include "base/file.h"
 
 #include "base/charset.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -12,6 +14,50 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
+
+/* What is mapped now, for file_of_address. `p` is written last and cleared first. */
+static struct {
+	_Atomic(uintptr_t) p; /* 0: free; TAKEN: being filled in */
+	size_t n;
+	char name[FILE_LABEL_BYTES];
+} mapped[64];
+enum { MAPPED_MOST = sizeof mapped / sizeof *mapped, TAKEN = 1 };
+
+static void note_mapped(const struct file_map *m, const char *path)
+{
+	for (size_t i = 0; m->p && i < MAPPED_MOST; i++) {
+		uintptr_t none = 0;
+
+		if (!atomic_compare_exchange_strong(&mapped[i].p, &none, TAKEN))
+			continue;
+		mapped[i].n = m->n;
+		snprintf(mapped[i].name, sizeof mapped[i].name, "%s", path);
+		utf8_clean(mapped[i].name);
+		atomic_store(&mapped[i].p, (uintptr_t)m->p);
+		return;
+	}
+}
+
+static void forget_mapped(const struct file_map *m)
+{
+	for (size_t i = 0; m->p && i < MAPPED_MOST; i++) {
+		uintptr_t p = (uintptr_t)m->p;
+
+		if (atomic_compare_exchange_strong(&mapped[i].p, &p, 0))
+			return;
+	}
+}
+
+const char *file_of_address(const void *address)
+{
+	for (size_t i = 0; i < MAPPED_MOST; i++) {
+		uintptr_t p = atomic_load(&mapped[i].p);
+
+		if (p > TAKEN && (uintptr_t)address >= p && (uintptr_t)address - p < mapped[i].n)
+			return mapped[i].name;
+	}
+	return NULL;
+}
 
 static int map_descriptor(struct file_map *out, int fd, const char *path, struct err *err)
 {
@@ -40,12 +86,14 @@ int file_map(struct file_map *out, const char *path, struct err *err)
 	if (fd < 0)
 		return err_set_os(err, ERR_OPEN, errno, "%s: cannot be opened", path);
 	rc = map_descriptor(out, fd, path, err);
+	note_mapped(out, path);
 	close(fd);
 	return rc;
 }
 
 void file_unmap(struct file_map *m)
 {
+	forget_mapped(m);
 	if (m->p)
 		munmap((void *)(uintptr_t)m->p, m->n);
 	*m = (struct file_map){ 0 };

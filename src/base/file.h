@@ -11,7 +11,15 @@ struct file_map {
 	size_t n; /* bytes */
 };
 
+/* A file that becomes shorter, or fails to be read, while it is mapped ends the program by SIGBUS when what is missing
+ * is touched: file_of_address says which file that is. */
 int file_map(struct file_map *out, const char *path, struct err *err);
+
+enum { FILE_LABEL_BYTES = 256 };
+
+/* [signal handlers] The printable, perhaps shortened name of the mapped file at that address; NULL: none of the first
+ * 64 that are mapped at a time. */
+const char *file_of_address(const void *address);
 void file_unmap(struct file_map *m);
 
 /* Whole pages within p[0..n) leave the process's memory; they are read again if they are needed. Nothing, if the bytes

@@ -62,7 +62,7 @@ static int parse_goal(struct diagnose_options *out, const char *given, struct er
 	int rc = given ? setting_read(&goal, &setting_specs[SETTING_goal], "--goal", given, err) : 0;
 
 	if (given && !rc)
-		out->goal_tps = rules_goal_of(slice_of(given));
+		out->goal_tps = goal.number;
 	return rc;
 }
 

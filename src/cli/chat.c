@@ -382,7 +382,6 @@ int command_chat(const struct options *opts, struct err *err)
 	log_rc = generation_close(&c.g, &totals, &log_err);
 	if (!rc && !opts->quiet && *totals.log_path)
 		args_say(args_lang(opts->lang), TEXT_LOG_FILE, totals.log_path);
-	generation_say_undelivered(&totals);
 	if (!rc && log_rc) {
 		*err = log_err;
 		rc = log_rc;

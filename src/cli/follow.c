@@ -194,7 +194,7 @@ static void read_piece(struct follow *f, struct known *k, int fd, uint64_t most)
 	} else {
 		tell_lost(f, k, in);
 	}
-	k->at = rc < 0 ? (struct read_place){ k->size, k->at.text, k->at.text } : read_place(reader);
+	k->at = rc < 0 ? (struct read_place){ k->size, k->at.text, k->at.text, k->at.home_us } : read_place(reader);
 	read_close(reader);
 }
 

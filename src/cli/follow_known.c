@@ -122,8 +122,8 @@ static struct read_place same_place(const struct known *k, enum packing packing,
 {
 	if (k->packing == packing)
 		return *at;
-	return k->packing ? (struct read_place){ .text = at->text }
-			  : (struct read_place){ (off_t)at->text, at->text, at->text };
+	return k->packing ? (struct read_place){ .text = at->text, .home_us = at->home_us }
+			  : (struct read_place){ (off_t)at->text, at->text, at->text, at->home_us };
 }
 
 static void goes_on_from(struct past *p, struct known *k, int fd)

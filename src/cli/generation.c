@@ -311,9 +311,3 @@ int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct
 	model_close(g->model);
 	return rc;
 }
-
-void generation_say_undelivered(const struct rwkvmon_totals *totals)
-{
-	if (totals->undelivered)
-		tell("rwkvmon: %s\n", totals->undelivered_why);
-}

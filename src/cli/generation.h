@@ -57,9 +57,6 @@ int generation_save(const struct generation *g, struct err *err);
 /* Closes the collector; its error is what the log lost. */
 int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct err *err);
 
-/* What receivers of alarms missed, on standard error; nothing when they missed nothing. */
-void generation_say_undelivered(const struct rwkvmon_totals *totals);
-
 /* SIGINT or SIGTERM if one has arrived, otherwise 0; both commands check it between tokens. */
 int generation_interrupted(void);
 

@@ -693,6 +693,7 @@ void live_read(struct live *l, const struct input_stats *piece)
 	all->records += piece->records;
 	all->skipped_lines += piece->skipped_lines;
 	all->unreadable_lines += piece->unreadable_lines;
+	all->untimed_lines += piece->untimed_lines;
 	for (size_t i = 0; i < piece->n_skipped && all->n_skipped < INPUT_SKIPPED_MAX; i++) {
 		const struct skipped_line *s = &piece->skipped[i];
 		const char *file = arena_copy(&l->input_texts, slice_of(s->file)),

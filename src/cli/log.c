@@ -188,6 +188,7 @@ static void check_line(struct checking *c, struct record_decoder *d, struct slic
 {
 	const char *reason;
 	enum line_kind kind;
+	size_t behind;
 
 	if (line.n && line.p[line.n - 1] == '\r')
 		line.n--;
@@ -196,6 +197,9 @@ static void check_line(struct checking *c, struct record_decoder *d, struct slic
 		return;
 	c->lines++;
 	note(c, kind, file, at, reason);
+	behind = kind == LINE_TORN ? record_decode_behind(d, line) : 0;
+	if (behind) /* decodes, so that it is not torn in turn */
+		check_line(c, d, (struct slice){ line.p + behind, line.n - behind }, file, at);
 	if (kind != LINE_FINE || c->to < 0 || c->repeated)
 		return;
 	buf_add(&c->pending, line.p, line.n);

@@ -9,6 +9,7 @@
 #include "export/deliver.h"
 #include "export/microhttpd.h"
 #include "spec/messages.h"
+#include "spec/text.h"
 
 #include <fcntl.h>
 #include <rwkvmon.h>
@@ -135,6 +136,40 @@ static void keep_standard(void)
 			_exit(err_exit_code(ERR_SYSTEM));
 }
 
+static const char *shrank; /* what is said of a mapped file that lost its pages */
+
+static void say_shrank(const char *words)
+{
+	ssize_t said = write(STDERR_FILENO, words, strlen(words));
+
+	(void)said;
+}
+
+/* Anything else than a page of a mapped file kills as before: the instruction runs again. */
+static void on_lost_page(int number, siginfo_t *at, void *context)
+{
+	const char *name = file_of_address(at->si_addr);
+
+	(void)context;
+	if (!name) {
+		signal(number, SIG_DFL);
+		return;
+	}
+	say_shrank("rwkvmon: ");
+	say_shrank(name);
+	say_shrank(shrank);
+	_exit(err_exit_code(ERR_TRUNCATED));
+}
+
+/* A model is read while it is used: somebody who copies another one over it takes its pages away. */
+static void name_lost_pages(enum lang lang)
+{
+	struct sigaction act = { .sa_sigaction = on_lost_page, .sa_flags = SA_SIGINFO };
+
+	shrank = text(TEXT_FILE_SHRANK, lang);
+	sigaction(SIGBUS, &act, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = { 0 };
@@ -145,6 +180,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN); /* a closed pipe, a limit on file sizes: write errors with a message */
 	signal(SIGXFSZ, SIG_IGN);
 	lang = choose_language(argc, argv);
+	name_lost_pages(lang);
 	if (argc < 2) {
 		help(lang);
 		return err_exit_code(ERR_USAGE);

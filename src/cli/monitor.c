@@ -1,6 +1,8 @@
 /* monitor.c - presets, then the environment, then the command line; the later one wins. */
 #include "cli/monitor.h"
 
+#include "cli/tell.h"
+
 #include <string.h>
 
 static int set(struct rwkvmon_config *cfg, const struct option_setting *s, char *why)
@@ -34,4 +36,16 @@ int monitor_said(struct err *err, int rc, char *why)
 		*second_line++ = 0;
 	err_set(err, (enum err_code) - rc, "%s", why);
 	return second_line ? err_hint(err, "%s", second_line) : rc;
+}
+
+int monitor_close(rwkvmon *mon, struct rwkvmon_totals *totals, struct err *err)
+{
+	int rc = monitor_said(err, rwkvmon_close(mon, totals), totals->trouble);
+
+	if (totals->undelivered)
+		tell("rwkvmon: %s\n", totals->undelivered_why);
+	if (!rc && totals->undelivered_critical)
+		rc = err_set(err, ERR_SYSTEM, "critical alarms that were lost for good: %llu",
+			     (unsigned long long)totals->undelivered_critical);
+	return rc;
 }

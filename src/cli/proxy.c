@@ -124,6 +124,7 @@ static int run(const struct options *opts, int stop, struct err *err)
 	struct proxy_watch watch = { 0 };
 	struct proxy_config config;
 	struct proxy *p = NULL;
+	struct err close_err = { 0 };
 	int rc = configure(&config, opts, &watch, err), closed;
 
 	if (!rc)
@@ -137,8 +138,11 @@ static int run(const struct options *opts, int stop, struct err *err)
 		rc = proxy_run(p, stop, err);
 	}
 	proxy_close(p);
-	closed = rwkvmon_close(watch.mon, &totals);
-	return rc ? rc : monitor_said(err, closed, totals.trouble);
+	closed = monitor_close(watch.mon, &totals, &close_err);
+	if (rc || !closed)
+		return rc;
+	*err = close_err;
+	return closed;
 }
 
 int command_proxy(const struct options *opts, struct err *err)

@@ -153,7 +153,6 @@ int command_run(const struct options *opts, struct err *err)
 	log_rc = generation_close(&g, &totals, &log_err);
 	if (!rc)
 		rc = finish(&g, &screen, &totals, err);
-	generation_say_undelivered(&totals);
 	if (!rc && log_rc) { /* the text is out; that the log is not must still be known */
 		*err = log_err;
 		rc = log_rc;

@@ -101,8 +101,7 @@ static void refuse(struct http_response *r, int status, const char *why)
 	buf_char(&r->body, '\n');
 }
 
-/* A number of the query, at least `least`; a larger one than `most` counts as `most`. False: it is not such a number,
- * and the answer says so. */
+/* A number of the query, `least` to `most`. False: it is not such a number, and the answer says so. */
 static bool read_number(long *out, const struct http_request *request, struct http_response *r, const char *name,
 			long least, long most)
 {
@@ -113,12 +112,12 @@ static bool read_number(long *out, const struct http_request *request, struct ht
 	if (!text.n)
 		return true;
 	n = strtol(text.p, &end, 10);
-	if (*end || n < least) {
-		snprintf(why, sizeof why, "%s: expected a whole number from %ld on", name, least);
+	if (*end || n < least || n > most) {
+		snprintf(why, sizeof why, "%s: expected a whole number from %ld to %ld", name, least, most);
 		refuse(r, 400, why);
 		return false;
 	}
-	*out = n > most ? most : n;
+	*out = n;
 	return true;
 }
 

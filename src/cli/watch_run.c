@@ -257,7 +257,7 @@ const struct tap *watch_run_tap(const struct watch_run *w)
 
 int watch_run_close(struct watch_run *w, struct rwkvmon_totals *totals, struct err *err)
 {
-	int rc = rwkvmon_close(w->mon, totals);
+	int rc = monitor_close(w->mon, totals, err);
 
 	w->mon = NULL;
 	free(w->state);
@@ -268,5 +268,5 @@ int watch_run_close(struct watch_run *w, struct rwkvmon_totals *totals, struct e
 	w->decay = NULL;
 	w->state = NULL;
 	w->sums = NULL;
-	return monitor_said(err, rc, totals->trouble);
+	return rc;
 }

@@ -312,6 +312,8 @@ void collector_deliver_end(struct rwkvmon_stream *s, const struct rwkvmon_totals
 		fields_set_number(&totals, F_TOTAL_UNDELIVERED, (double)undelivered->undelivered);
 		fields_set_text(&totals, F_TOTAL_UNDELIVERED_WHY, slice_of(undelivered->undelivered_why));
 	}
+	if (undelivered && undelivered->undelivered_critical)
+		fields_set_number(&totals, F_TOTAL_UNDELIVERED_CRITICAL, (double)undelivered->undelivered_critical);
 	for (int i = 0; i < ALARM_TYPE_COUNT; i++)
 		if (s->alarms[i])
 			fields_set_number(&totals, (enum field_id)(F_TOTAL_OVERHEAD + 1 + i), (double)s->alarms[i]);

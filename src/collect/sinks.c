@@ -63,7 +63,10 @@ static int open_deliver(struct rwkvmon *mon, const struct rwkvmon_config *cfg, s
 static void own_numbers(void *ctx, struct exporter_own *out)
 {
 	struct rwkvmon *mon = ctx;
+	const struct deliver_loss lost = deliver_lost(mon->deliver); /* in the end session_end says it */
 
+	out->undelivered = (double)lost.alarms;
+	out->lost_critical = (double)lost.critical;
 	out->overhead_seconds = (double)atomic_load_explicit(&mon->overhead_ns, memory_order_relaxed) / 1e9;
 	out->look_seconds = (double)atomic_load_explicit(&mon->look_us, memory_order_relaxed) / 1e6;
 	for (int i = 0; i < FINISH_COUNT; i++)
@@ -94,6 +97,7 @@ const char *rwkvmon_url(const rwkvmon *mon)
 
 void collector_close_receivers(struct rwkvmon *mon, struct rwkvmon_totals *t)
 {
+	struct deliver_loss lost;
 	size_t left = 0;
 
 	if (!mon->deliver)
@@ -102,7 +106,9 @@ void collector_close_receivers(struct rwkvmon *mon, struct rwkvmon_totals *t)
 		if (mon->sink[i] != deliver_sink(mon->deliver))
 			mon->sink[left++] = mon->sink[i];
 	mon->n_sinks = left;
-	t->undelivered = deliver_close(mon->deliver, RECEIVERS_WAIT_MS, t->undelivered_why, sizeof t->undelivered_why);
+	lost = deliver_close(mon->deliver, RECEIVERS_WAIT_MS, t->undelivered_why, sizeof t->undelivered_why);
+	t->undelivered = lost.alarms;
+	t->undelivered_critical = lost.critical;
 	mon->deliver = NULL;
 }
 

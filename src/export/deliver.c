@@ -11,7 +11,7 @@
 struct place {
 	struct outbox *outbox;
 	uint64_t number; /* its address in the spool */
-	size_t critical; /* messages of it that are to wait there */
+	size_t critical; /* messages of it that wait there, or should */
 	size_t dropped;  /* older ones that made room for them */
 	int spool_errno; /* why they cannot */
 };
@@ -77,6 +77,7 @@ static int open_one(struct deliver *d, const struct deliver_config *cfg, const c
 static int open_lines(struct deliver *d, const struct deliver_config *cfg, const char *to, struct err *err)
 {
 	struct buf text = { 0 };
+	const size_t before = d->n;
 	int rc = secret_file(&text, to, err);
 	char *rest = text.p, *line;
 
@@ -90,7 +91,10 @@ static int open_lines(struct deliver *d, const struct deliver_config *cfg, const
 			rc = open_one(d, cfg, line, err);
 	}
 	buf_free(&text);
-	return rc;
+	if (rc || d->n > before)
+		return rc;
+	err_set(err, ERR_USAGE, "alarm-to: %s names no receiver", to);
+	return err_hint(err, "write one on each line, such as slack+https://hooks.slack.com/services/…");
 }
 
 static void free_parts(struct deliver *d)
@@ -157,14 +161,37 @@ static void spool_rest(struct deliver *d, struct place *p, struct message *list)
 		struct message *m = list;
 
 		list = m->next;
-		p->critical += d->spool != NULL;
+		p->critical++;
 		free(m);
 	}
 }
 
+static struct deliver_loss lost_by(const struct deliver *d, const struct place *p)
+{
+	struct deliver_loss lost = outbox_lost(p->outbox);
+
+	lost.critical += !d->spool || p->spool_errno ? p->critical : p->dropped;
+	return lost;
+}
+
+static void add_loss(struct deliver_loss *to, struct deliver_loss loss)
+{
+	to->alarms += loss.alarms;
+	to->critical += loss.critical;
+}
+
+struct deliver_loss deliver_lost(const struct deliver *d)
+{
+	struct deliver_loss all = { 0 };
+
+	for (size_t i = 0; d && i < d->n; i++)
+		add_loss(&all, outbox_lost(d->place[i].outbox));
+	return all;
+}
+
 static void say_spooled(const struct place *p, const char *spool, struct buf *out)
 {
-	if (!p->critical)
+	if (!p->critical || !spool)
 		return;
 	if (p->spool_errno) {
 		buf_printf(out, " (critical: %zu, which could not be kept in %s: %s)", p->critical, spool,
@@ -181,32 +208,34 @@ static void say_lost(const struct deliver *d, struct buf *out)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		const struct place *p = &d->place[i];
-		unsigned long long lost = outbox_lost(p->outbox);
+		const struct deliver_loss lost = lost_by(d, p);
 
-		if (!lost)
+		if (!lost.alarms)
 			continue;
-		buf_printf(out, "%s%s missed %llu alarm%s: %s", out->used ? "; " : "", outbox_label(p->outbox), lost,
-			   lost == 1 ? "" : "s", outbox_why(p->outbox));
+		buf_printf(out, "%s%s missed %llu alarm%s: %s", out->used ? "; " : "", outbox_label(p->outbox),
+			   (unsigned long long)lost.alarms, lost.alarms == 1 ? "" : "s", outbox_why(p->outbox));
 		say_spooled(p, d->spool, out);
+		if (lost.critical)
+			buf_printf(out, " (critical and lost for good: %llu)", (unsigned long long)lost.critical);
 	}
 }
 
-uint64_t deliver_close(struct deliver *d, unsigned wait_ms, char *why, size_t n)
+struct deliver_loss deliver_close(struct deliver *d, unsigned wait_ms, char *why, size_t n)
 {
+	struct deliver_loss lost = { 0 };
 	struct buf said = { 0 };
-	uint64_t lost = 0;
 
 	if (n)
 		*why = 0;
 	if (!d)
-		return 0;
+		return lost;
 	atomic_store_explicit(&d->deadline_ns, clock_mono_ns(d->clock) + wait_ms * UINT64_C(1000000),
 			      memory_order_relaxed);
 	for (size_t i = 0; i < d->n; i++)
 		outbox_stop(d->place[i].outbox);
 	for (size_t i = 0; i < d->n; i++) {
 		spool_rest(d, &d->place[i], outbox_end(d->place[i].outbox));
-		lost += outbox_lost(d->place[i].outbox);
+		add_loss(&lost, lost_by(d, &d->place[i]));
 	}
 	say_lost(d, &said);
 	if (n)

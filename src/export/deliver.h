@@ -29,6 +29,13 @@ struct deliver_config {
 	const struct clock *clock;
 };
 
+/* Alarms that a receiver did not get; one that two missed counts twice. */
+struct deliver_loss {
+	uint64_t alarms;
+	uint64_t critical; /* of these, critical ones that nothing keeps for the next start; with those of earlier
+			      sessions that made room for others in the spool */
+};
+
 struct deliver;
 
 /* Also puts what the spool holds for these receivers into their queues. *out is NULL on error: an unknown kind, an
@@ -36,10 +43,13 @@ struct deliver;
 int deliver_open(struct deliver **out, const struct deliver_config *cfg, struct err *err);
 struct sink *deliver_sink(struct deliver *d);
 
+/* What is lost for good by now. */
+struct deliver_loss deliver_lost(const struct deliver *d);
+
 /* Tries to deliver what is queued, all receivers at the same time, for at most wait_ms; alerts that still fire are
- * resolved at Alertmanager. Returns how many alarms a receiver did not get (one that two missed counts twice); `why` (n
- * bytes) gets who and why, and how many of them wait in the spool, or why they cannot. */
-uint64_t deliver_close(struct deliver *d, unsigned wait_ms, char *why, size_t n);
+ * resolved at Alertmanager. Returns what was lost; `why` (n bytes) gets who missed how many and why, and how many
+ * critical ones wait in the spool or are lost for good. */
+struct deliver_loss deliver_close(struct deliver *d, unsigned wait_ms, char *why, size_t n);
 
 /* An alarm's numbers for people: "value 61.2, limit 50", and of a collapse "; loop since token 690, 86 tokens wasted".
  * Nothing if it has none, because its rule no longer exists. */

@@ -84,14 +84,14 @@ static void forget(struct alertmanager *am, size_t i)
 	am->alert[i] = am->alert[--am->n];
 }
 
-/* The alert of that rule, or room for one; NULL when all places fire. */
+/* The alert of that rule, or room for one; NULL when all places fire, or wait to be sent. */
 static struct alert *find(struct alertmanager *am, struct slice rule)
 {
 	for (size_t i = 0; i < am->n; i++)
 		if (slice_is(rule, am->alert[i].rule))
 			return &am->alert[i];
 	for (size_t i = 0; am->n == ALERTS_MAX && i < am->n; i++)
-		if (am->alert[i].ends_us != INT64_MAX)
+		if (am->alert[i].ends_us != INT64_MAX && am->alert[i].told)
 			forget(am, i);
 	if (am->n == ALERTS_MAX)
 		return NULL;

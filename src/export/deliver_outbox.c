@@ -23,7 +23,7 @@ struct outbox {
 	size_t queued;
 	uint64_t due_ns; /* not before */
 	struct backoff backoff;
-	uint64_t lost;
+	struct deliver_loss lost;
 	char why[200];
 };
 
@@ -47,9 +47,16 @@ struct message *message_new(const struct message *facts)
 
 /* --- the queue --------------------------------------------------------------------------- */
 
-static void lose(struct outbox *o, const char *why)
+/* For good: nothing keeps it. */
+static void count_lost(struct outbox *o, bool critical)
 {
-	o->lost++;
+	o->lost.alarms++;
+	o->lost.critical += critical;
+}
+
+static void lose(struct outbox *o, bool critical, const char *why)
+{
+	count_lost(o, critical);
 	snprintf(o->why, sizeof o->why, "%s", why);
 }
 
@@ -76,27 +83,23 @@ static void drop_one(struct outbox *o)
 	before->next = m->next;
 	o->newest = m == o->newest ? before : o->newest;
 	o->queued--;
-	free(m);
-	o->lost++;
+	count_lost(o, m->critical);
 	if (!*o->why)
 		snprintf(o->why, sizeof o->why, "more alarms than it takes");
+	free(m);
 }
 
 void outbox_push(struct outbox *o, struct message *m)
 {
 	pthread_mutex_lock(&o->lock);
-	if (!m) {
-		lose(o, "no memory for the message");
-	} else {
-		if (o->queued == DELIVER_QUEUE)
-			drop_one(o);
-		if (o->newest)
-			o->newest->next = m;
-		else
-			o->oldest = m;
-		o->newest = m;
-		o->queued++;
-	}
+	if (o->queued == DELIVER_QUEUE)
+		drop_one(o);
+	if (o->newest)
+		o->newest->next = m;
+	else
+		o->oldest = m;
+	o->newest = m;
+	o->queued++;
 	pthread_cond_signal(&o->wake);
 	pthread_mutex_unlock(&o->lock);
 }
@@ -104,14 +107,21 @@ void outbox_push(struct outbox *o, struct message *m)
 void outbox_add(struct outbox *o, const struct record *alarm)
 {
 	struct buf text = { 0 };
-	struct message facts = { .time_us = alarm->time_us, .firing = alarm->event == EVENT_ALARM };
+	struct message facts = { .time_us = alarm->time_us, .firing = alarm->event == EVENT_ALARM }, *m;
 
 	o->receiver->format(o->receiver, &text, alarm);
 	facts.critical = facts.firing && slice_is(fields_text(alarm->extra, F_SEVERITY), "critical");
 	facts.rule = fields_text(alarm->extra, F_RULE);
 	facts.text = buf_slice(&text);
-	outbox_push(o, text.failed ? NULL : message_new(&facts));
+	m = text.failed ? NULL : message_new(&facts);
 	buf_free(&text);
+	if (m) {
+		outbox_push(o, m);
+		return;
+	}
+	pthread_mutex_lock(&o->lock);
+	lose(o, facts.critical, "no memory for the message");
+	pthread_mutex_unlock(&o->lock);
 }
 
 /* --- the thread --------------------------------------------------------------------------- */
@@ -123,14 +133,14 @@ static void back_off(struct outbox *o, const struct attempt *a)
 }
 
 /* Settles what became of a try; true: go on with the next message. */
-static bool settle(struct outbox *o, enum sent sent, const struct attempt *a)
+static bool settle(struct outbox *o, enum sent sent, bool critical, const struct attempt *a)
 {
 	if (sent == SEND_LATER) {
 		back_off(o, a);
 		return false;
 	}
 	if (sent == SEND_NEVER)
-		lose(o, a->why);
+		lose(o, critical, a->why);
 	o->backoff.failures = 0;
 	o->due_ns = 0;
 	return true;
@@ -157,8 +167,8 @@ static bool send_oldest(struct outbox *o)
 	pthread_mutex_unlock(&o->lock);
 	sent = r->send(r, m, &a);
 	pthread_mutex_lock(&o->lock);
-	settled =
-		r->resend && sent == SENT ? true : settle(o, sent, &a); /* a receiver that resends has only stored it */
+	settled = (r->resend && sent == SENT) /* it has only stored it */
+		  || settle(o, sent, m->critical, &a);
 	if (settled)
 		free(pop(o));
 	return settled;
@@ -172,7 +182,7 @@ static void send_again(struct outbox *o)
 	pthread_mutex_unlock(&o->lock);
 	sent = o->receiver->resend(o->receiver, &a);
 	pthread_mutex_lock(&o->lock);
-	settle(o, sent, &a);
+	settle(o, sent, false, &a); /* nothing is settled for good: the state remains valid */
 }
 
 static void serve(struct outbox *o)
@@ -225,8 +235,11 @@ static void keep_unsent(void *ctx, const struct message *m)
 {
 	struct outbox *o = ctx;
 
-	o->lost++;
-	keep_critical(o, m->critical ? message_new(m) : NULL);
+	struct message *kept = m->critical ? message_new(m) : NULL;
+
+	o->lost.alarms++;
+	o->lost.critical += m->critical && !kept;
+	keep_critical(o, kept);
 }
 
 /* Tries everything once more, whatever it was waiting for; when that has arrived, sends the end of the alerts that
@@ -242,12 +255,12 @@ static void try_last(struct outbox *o)
 		serve(o);
 	}
 	while (o->oldest) {
-		o->lost++;
+		o->lost.alarms++;
 		keep_critical(o, pop(o));
 	}
 	if (r->unsent)
 		r->unsent(r, keep_unsent, o);
-	if (o->lost && !*o->why)
+	if (o->lost.alarms && !*o->why)
 		snprintf(o->why, sizeof o->why, "no time was left");
 }
 
@@ -284,9 +297,14 @@ struct message *outbox_end(struct outbox *o)
 	return spooled;
 }
 
-uint64_t outbox_lost(const struct outbox *o)
+struct deliver_loss outbox_lost(struct outbox *o)
 {
-	return o->lost;
+	struct deliver_loss lost;
+
+	pthread_mutex_lock(&o->lock);
+	lost = o->lost;
+	pthread_mutex_unlock(&o->lock);
+	return lost;
 }
 
 const char *outbox_why(const struct outbox *o)

@@ -16,7 +16,7 @@ int outbox_open(struct outbox **out, struct receiver *receiver, const struct clo
 
 /* The receiver renders the alarm; full queues drop their oldest. */
 void outbox_add(struct outbox *o, const struct record *alarm);
-/* Adds a message that is already rendered, and takes it over; NULL counts as lost because memory ran out. */
+/* Adds a message that is already rendered, and takes it over. */
 void outbox_push(struct outbox *o, struct message *m);
 
 /* Everything is tried once more; the thread then ends by itself. */
@@ -26,7 +26,9 @@ void outbox_stop(struct outbox *o);
  * caller frees each. */
 struct message *outbox_end(struct outbox *o);
 
-uint64_t outbox_lost(const struct outbox *o); /* after outbox_end */
+/* Until outbox_end: what is lost for good. After it, also what may wait in the spool; `critical` remains what is lost
+ * for good. */
+struct deliver_loss outbox_lost(struct outbox *o);
 const char *outbox_why(const struct outbox *o);
 const char *outbox_label(const struct outbox *o);
 void outbox_close(struct outbox *o); /* after outbox_end, or never started; NULL is fine */

@@ -390,19 +390,24 @@ static void count_alarm(struct export_session *s, const struct record *r)
 		count(s->group, S_COLLAPSE_EVENTS + collapse_kind(r->extra), 1);
 }
 
-static void set_overhead(struct export_session *s, double total)
+/* A counter of which totals are told. */
+static void count_up_to(struct export_session *s, size_t series, double *told, double total)
 {
-	if (total > s->overhead_told) {
-		count(s->group, S_OVERHEAD, total - s->overhead_told);
-		s->overhead_told = total;
+	if (total > *told) {
+		count(s->group, series, total - *told);
+		*told = total;
 	}
 }
 
 static void count_end(struct export_session *s, const struct record *r)
 {
 	end_request(s);
-	if (r->extra)
-		set_overhead(s, fields_number(r->extra, F_TOTAL_OVERHEAD, 0));
+	if (r->extra) {
+		count_up_to(s, S_OVERHEAD, &s->overhead_told, fields_number(r->extra, F_TOTAL_OVERHEAD, 0));
+		count_up_to(s, S_UNDELIVERED, &s->undelivered_told, fields_number(r->extra, F_TOTAL_UNDELIVERED, 0));
+		count_up_to(s, S_LOST_CRITICAL, &s->lost_critical_told,
+			    fields_number(r->extra, F_TOTAL_UNDELIVERED_CRITICAL, 0));
+	}
 	s->live = false;
 }
 
@@ -551,10 +556,13 @@ void exporter_set_own(struct exporter *e, struct slice session_id, const struct 
 
 	pthread_mutex_lock(&e->lock);
 	s = find_session(e, session_id, (struct slice){ "", 0 });
-	if (s)
-		set_overhead(s, own->overhead_seconds);
-	if (s && own->look_seconds > 0)
-		set_gauge(s, S_LOOK_INTERVAL, own->look_seconds);
+	if (s) {
+		count_up_to(s, S_OVERHEAD, &s->overhead_told, own->overhead_seconds);
+		count_up_to(s, S_UNDELIVERED, &s->undelivered_told, own->undelivered);
+		count_up_to(s, S_LOST_CRITICAL, &s->lost_critical_told, own->lost_critical);
+		if (own->look_seconds > 0)
+			set_gauge(s, S_LOOK_INTERVAL, own->look_seconds);
+	}
 	for (int i = 0; s && i < FINISH_COUNT; i++)
 		if (own->finished[i] > s->finished_told[i]) {
 			count(s->group, (size_t)S_REQUESTS + (size_t)i,

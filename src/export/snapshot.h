@@ -43,6 +43,7 @@ struct exporter_own {
 	double look_seconds; /* between the records of a session that rules look at; 0: it has never been longer than
 				usual */
 	uint64_t finished[FINISH_COUNT]; /* requests; all 0: nobody says */
+	double undelivered, lost_critical;
 };
 
 void exporter_set_own(struct exporter *e, struct slice session_id, const struct exporter_own *own);

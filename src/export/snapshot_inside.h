@@ -62,7 +62,7 @@ struct export_session {
 	unsigned alarms_on[ALARM_TYPE_COUNT]; /* rules that fire it */
 	double log_vocab;                     /* ln(vocabulary size); 0: unknown */
 	double n_layer;                       /* 0: unknown */
-	double overhead_told;
+	double overhead_told, undelivered_told, lost_critical_told;
 	uint64_t finished_told[FINISH_COUNT];
 	struct request request;
 };

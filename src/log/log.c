@@ -354,8 +354,15 @@ static int take_path(struct log *log, struct err *err)
 
 static int open_parts(struct log *log, struct err *err)
 {
-	int rc = take_path(log, err);
+	const struct slice unknown = log_name_unknown(log->cfg.path);
+	int rc;
 
+	if (unknown.n) {
+		err_set(err, ERR_USAGE, "%s: nothing is known to be filled in for %.*s", log->cfg.path,
+			SLICE_ARG(unknown));
+		return err_hint(err, "{pid}, {session} and {time} are filled in");
+	}
+	rc = take_path(log, err);
 	if (rc)
 		return rc;
 	if (log_name_is_zst(log->path) && !(log->packer = packer_open()))

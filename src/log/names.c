@@ -53,6 +53,22 @@ static bool starts(const char *p, const char *word)
 	return !strncmp(p, word, strlen(word));
 }
 
+struct slice log_name_unknown(const char *path)
+{
+	static const char *const known[] = { "{pid}", "{session}", "{time}" };
+
+	for (const char *p = path; (p = strchr(p, '{')); p++) {
+		size_t n = 1 + strspn(p + 1, "abcdefghijklmnopqrstuvwxyz_");
+		bool is_known = n == 1 || p[n] != '}'; /* no placeholder at all */
+
+		for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+			is_known |= starts(p, known[i]);
+		if (!is_known)
+			return (struct slice){ p, n + 1 };
+	}
+	return (struct slice){ "", 0 };
+}
+
 void log_name_expand(struct buf *out, const char *path, const char *session_id, int64_t wall_us, unsigned nth)
 {
 	if (!*path)

@@ -14,6 +14,9 @@
 
 #include <stdbool.h>
 
+/* What of the path has the form of a placeholder and is none; empty: nothing. */
+struct slice log_name_unknown(const char *path);
+
 /* The path a caller gave: "" becomes rwkv_monitor_YYYYmmdd_HHMMSS.log (local time), or with _2 and so on before the
  * dot for the second and any further one of the same time (nth, from 1); {pid}, {session} and {time} (as above) are
  * filled in. In a session id, every character except letters, digits, - _ and . becomes _, so that it never names a

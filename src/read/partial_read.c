@@ -21,8 +21,9 @@ struct part_log {
 	int64_t time_us;
 	size_t part, place; /* of all logs as they were found */
 	uint64_t from, to, sum;
-	uint64_t content, rows; /* the sum over its frames of rows alone; those rows */
-	bool copy;              /* of a log of another part: it counts there */
+	uint64_t content, rows;                       /* the sum over its frames of rows alone; those rows */
+	uint64_t lines, skipped, unreadable, untimed; /* its share of the input's counts */
+	bool copy;                                    /* of a log of another part: it counts there */
 };
 
 /* A skipped line of log `log`, counted over all logs in the order found; SIZE_MAX: of no log. */
@@ -218,6 +219,15 @@ static uint64_t decode_count(struct code_reader *r)
 	return r->bad ? 0 : count;
 }
 
+static void decode_log_counts(struct part_log *log, struct code_reader *r)
+{
+	log->lines = decode_count(r);
+	log->skipped = decode_count(r);
+	log->unreadable = decode_count(r);
+	log->untimed = decode_count(r);
+	r->bad |= log->lines < log->skipped || log->lines - log->skipped < log->rows;
+}
+
 /* The counts of the input, of logs `first`..n_logs. */
 static int decode_end(struct partials *p, size_t first, uint64_t at, struct err *err)
 {
@@ -226,11 +236,14 @@ static int decode_end(struct partials *p, size_t first, uint64_t at, struct err 
 	uint64_t skipped;
 
 	r.bad |= code_read_number(&r) != n;
+	for (size_t i = first; i < p->n_logs && !r.bad; i++)
+		decode_log_counts(&p->log[i], &r);
 	p->input.bytes += decode_count(&r);
 	p->input.lines += decode_count(&r);
 	p->input.records += decode_count(&r);
 	p->input.skipped_lines += decode_count(&r);
 	p->input.unreadable_lines += decode_count(&r);
+	p->input.untimed_lines += decode_count(&r);
 	skipped = code_read_number(&r);
 	r.bad |= skipped > INPUT_SKIPPED_MAX;
 	for (; !r.bad && skipped; skipped--)
@@ -333,12 +346,24 @@ static void leave_out(struct partials *p, struct part_log *log)
 	log->copy = true;
 	log->to = log->from;
 	p->input.records -= log->rows;
-	p->input.lines -= log->rows - 1; /* it is one that was left out, as a file would be */
+	p->input.lines -= log->lines - 1; /* it is one that was left out, as a file would be */
+	p->input.skipped_lines -= log->skipped;
 	p->input.skipped_lines++;
+	p->input.unreadable_lines -= log->unreadable;
+	p->input.untimed_lines -= log->untimed;
 	if (p->n_skipped < (p->n_parts + 1) * INPUT_SKIPPED_MAX)
 		p->skipped[p->n_skipped++] =
 			(struct part_skipped){ SIZE_MAX,
 					       { log->name, 0, skipped_specs[SKIPPED_FILE_COPY].text[LANG_EN] } };
+}
+
+/* A part may claim anything. */
+static bool is_counted(const struct partials *p, const struct part_log *log)
+{
+	const struct input_stats *in = &p->input;
+
+	return log->rows <= in->records && log->lines <= in->lines && log->skipped <= in->skipped_lines &&
+	       log->unreadable <= in->unreadable_lines && log->untimed <= in->untimed_lines;
 }
 
 /* A log that is in several parts counts in the first. */
@@ -351,7 +376,7 @@ static void leave_out_copies(struct partials *p)
 		struct part_log *log = &p->log[i];
 
 		if (log->rows && log->rows == before->rows && log->content == before->content &&
-		    log->part != before->part && log->rows <= p->input.records && log->rows <= p->input.lines)
+		    log->part != before->part && is_counted(p, log))
 			leave_out(p, log);
 	}
 }
@@ -369,7 +394,8 @@ static int put_in_order(struct partials *p, struct err *err)
 	for (size_t i = 0; i < p->n_logs; i++) {
 		if (!p->log[i].copy)
 			p->input.files[p->input.n_files++] = p->log[i].name;
-		list_skipped(p, p->log[i].place);
+		if (!p->log[i].copy)
+			list_skipped(p, p->log[i].place);
 	}
 	return 0;
 }

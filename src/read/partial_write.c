@@ -30,6 +30,8 @@ struct writing {
 	const char *name;                   /* its name, */
 	uint64_t log_bytes;                 /* the bytes of it before those being read, */
 	bool log_waits;                     /* and whether its frame is still to be written */
+	struct input_stats told;            /* the input's counts when it began */
+	struct buf of_logs;                 /* those of the logs before it */
 	uint64_t of_log[INPUT_SKIPPED_MAX]; /* (n_placed) the log of each line listed as skipped; 0: none */
 	size_t n_placed;
 };
@@ -105,10 +107,23 @@ static void place_skipped(struct writing *w, const struct input_stats *in, uint6
 		w->of_log[w->n_placed++] = log;
 }
 
+/* What the input's counts owe to the current log goes into the last frame. */
+static void end_log(struct writing *w, const struct input_stats *in)
+{
+	if (w->n_logs) {
+		code_number(&w->of_logs, in->lines - w->told.lines);
+		code_number(&w->of_logs, in->skipped_lines - w->told.skipped_lines);
+		code_number(&w->of_logs, in->unreadable_lines - w->told.unreadable_lines);
+		code_number(&w->of_logs, in->untimed_lines - w->told.untimed_lines);
+	}
+	w->told = *in;
+}
+
 static int next_log(struct writing *w, struct reader *r, struct err *err)
 {
 	int rc = put_log(w, r, false, 0, err);
 
+	end_log(w, read_input(r));
 	w->name = read_input(r)->files[w->n_logs++];
 	w->log_waits = true;
 	w->log_bytes = 0;
@@ -161,13 +176,17 @@ static int put_end(struct writing *w, struct reader *r, struct err *err)
 	int rc = begin_log(w, r, NULL, err);
 
 	rc = rc ? rc : put_log(w, r, false, 0, err);
+	end_log(w, in);
 	buf_clear(&w->frame);
 	code_number(&w->frame, w->n_logs);
+	buf_add(&w->frame, w->of_logs.p, w->of_logs.used);
+	w->frame.failed |= w->of_logs.failed;
 	code_number(&w->frame, in->bytes);
 	code_number(&w->frame, in->lines);
 	code_number(&w->frame, in->records);
 	code_number(&w->frame, in->skipped_lines);
 	code_number(&w->frame, in->unreadable_lines);
+	code_number(&w->frame, in->untimed_lines);
 	code_number(&w->frame, in->n_skipped);
 	for (size_t i = 0; i < in->n_skipped; i++) {
 		code_number(&w->frame, w->of_log[i]);
@@ -206,6 +225,7 @@ static int write_to(struct writing *w, struct reader *r, struct err *err)
 	record_decoder_free(&w->decoder);
 	block_free(&w->block);
 	buf_free(&w->frame);
+	buf_free(&w->of_logs);
 	return rc;
 }
 

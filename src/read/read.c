@@ -28,6 +28,7 @@ enum {
 	MAGIC_BYTES = 6,
 	STOP_LOOK_MS = 100,
 	HEAD_BYTES = 256, /* by which a followed file is known */
+	HOME_RECORDS = 64 /* among which a source's first possible time is looked for */
 };
 
 struct reader {
@@ -67,8 +68,9 @@ struct reader {
 	bool begins;   /* no block of the source has been given out yet */
 	uint64_t reported_bytes;
 
-	uint64_t line; /* last accounted for, of its source; blank ones count */
-	bool shrunk;   /* that the source became shorter has been told */
+	int64_t home_us; /* of the source: see struct block */
+	uint64_t line;   /* last accounted for, of its source; blank ones count */
+	bool shrunk;     /* that the source became shorter has been told */
 
 	struct block block; /* of read_next */
 	struct record_decoder decoder;
@@ -277,6 +279,7 @@ int read_open_at(struct reader **out, const char *name, int fd, const struct rea
 	(*out)->looks_until = 0;
 	(*out)->piece = true;
 	(*out)->from = (*out)->frame = *from;
+	(*out)->home_us = from->home_us;
 	(*out)->pass_over = from->text - from->at_text;
 	(*out)->most = most_bytes;
 	return 0;
@@ -299,7 +302,7 @@ static void note_frame(struct reader *r)
 	const uint64_t text = r->unpack ? r->from.at_text + unpack_whole_text(r->unpack) : UINT64_MAX;
 
 	if (r->piece && text <= r->from.text + given_bytes(r))
-		r->frame = (struct read_place){ r->from.at + (off_t)unpack_whole(r->unpack), text, text };
+		r->frame = (struct read_place){ r->from.at + (off_t)unpack_whole(r->unpack), text, text, 0 };
 }
 
 struct read_place read_place(const struct reader *r)
@@ -307,8 +310,9 @@ struct read_place read_place(const struct reader *r)
 	const uint64_t given = given_bytes(r);
 
 	if (r->unpack)
-		return (struct read_place){ r->frame.at, r->frame.at_text, r->from.text + given };
-	return (struct read_place){ r->from.at + (off_t)given, r->from.at_text + given, r->from.at_text + given };
+		return (struct read_place){ r->frame.at, r->frame.at_text, r->from.text + given, r->home_us };
+	return (struct read_place){ r->from.at + (off_t)given, r->from.at_text + given, r->from.at_text + given,
+				    r->home_us };
 }
 
 bool read_may_pause(const struct reader *r)
@@ -465,6 +469,7 @@ static void close_source(struct reader *r)
 	r->is_open = false;
 	r->at += !r->again;
 	r->again = false;
+	r->home_us = 0;
 }
 
 static bool grow(char **memory, size_t *cap, size_t least)
@@ -851,6 +856,29 @@ static int lose_source(struct reader *r, struct block *b, int rc)
 	return lost(b, skipped_specs[why].text[LANG_EN], false);
 }
 
+static bool is_possible(int64_t time_us)
+{
+	static const int64_t year_2000_us = INT64_C(946684800000000), year_2100_us = INT64_C(4102444800000000);
+
+	return time_us >= year_2000_us && time_us < year_2100_us;
+}
+
+/* The first possible time of the text, or 0. */
+static int64_t find_home(struct slice text, const struct field_map *map)
+{
+	struct record_decoder d = { .map = map };
+	enum decode_result result;
+	struct decoded one;
+	int64_t home_us = 0;
+
+	record_decoder_feed(&d, text);
+	for (int i = 0; i < HOME_RECORDS && !home_us && record_decode_next(&d, &one, &result); i++)
+		if (result == DECODE_OK && is_possible(one.rec.time_us))
+			home_us = one.rec.time_us;
+	record_decoder_free(&d);
+	return home_us;
+}
+
 static int open_and_take(struct reader *r, struct block *b, struct err *err)
 {
 	int rc = r->is_open ? 0 : open_source(r, err);
@@ -861,6 +889,9 @@ static int open_and_take(struct reader *r, struct block *b, struct err *err)
 	b->text = (struct slice){ "", 0 };
 	if (!rc)
 		rc = r->file ? claim_part(r, b) : next_block(r, b, err);
+	if (!r->home_us && b->text.n)
+		r->home_us = find_home(b->text, r->opts.map);
+	b->home_us = r->home_us;
 	b->begins = r->begins; /* a followed file may have begun anew just now */
 	return rc < 0 ? lose_source(r, b, rc) : rc;
 }
@@ -901,7 +932,7 @@ static void note_skipped(struct tally *t, enum decode_result why)
 	t->skipped++;
 	t->unreadable += why != DECODE_NOT_OBJECT && why != DECODE_NO_EVENT_TYPE;
 	if (t->n_first < INPUT_SKIPPED_MAX)
-		t->first[t->n_first++] = (struct skipped_line){ t->name, t->lines, decode_reasons[why] };
+		t->first[t->n_first++] = (struct skipped_line){ t->name, t->lines - t->halves, decode_reasons[why] };
 }
 
 static void begin_tally(struct tally *t, const struct block *b, unsigned part)
@@ -912,6 +943,14 @@ static void begin_tally(struct tally *t, const struct block *b, unsigned part)
 	t->begins = b->begins;
 	t->lost = b->lost;
 	t->lost_line = b->lost_line;
+}
+
+/* A whole record stands behind a torn one, of which the last byte becomes a line end: whoever gets the text finds
+ * lines. The text is the block's own. */
+static void part_halves(struct record_decoder *d, struct tally *t)
+{
+	((char *)(uintptr_t)d->p)[-1] = '\n';
+	t->halves++;
 }
 
 /* The next line; false: there is none. *got: it is a record. */
@@ -928,6 +967,8 @@ static bool next_line(struct record_decoder *d, struct tally *t, struct decoded 
 		t->blank++;
 	else if (!*got)
 		note_skipped(t, result);
+	if (d->p[-1] != '\n')
+		part_halves(d, t);
 	return true;
 }
 
@@ -946,6 +987,15 @@ static void fill_columns(struct record_decoder *d, struct columns *out, struct t
 		if (got)
 			columns_add(out, &one);
 	}
+}
+
+static void mend_times(struct columns *c, const struct block *b, struct tally *t)
+{
+	for (size_t row = 0; b->home_us && row < c->n; row++)
+		if (!is_possible(c->time_us[row])) {
+			c->time_us[row] = b->home_us;
+			t->untimed++;
+		}
 }
 
 /* With the last part, what was lost behind the text. */
@@ -986,6 +1036,7 @@ int read_records(struct block *b, struct record_decoder *d, unsigned part, struc
 		fill_columns(d, out, t);
 	}
 	columns_complete(out);
+	mend_times(out, b, t);
 	end_tally(t, b, d);
 	return rc;
 }
@@ -1022,7 +1073,7 @@ void read_account(struct reader *r, const struct tally *t)
 		list_lost(in, t->name, r->line, t->lost);
 	for (size_t i = 0; i < t->n_first; i++)
 		list_skipped(in, (struct skipped_line){ t->name, r->line + t->first[i].line, t->first[i].reason });
-	r->line += t->lines;
+	r->line += t->lines - t->halves;
 	in->lines += t->lines - t->blank;
 	if (t->lost_behind) {
 		r->line++;
@@ -1032,6 +1083,7 @@ void read_account(struct reader *r, const struct tally *t)
 		list_lost(in, t->name, r->line, skipped_specs[SKIPPED_SHRUNK].text[LANG_EN]);
 	r->shrunk |= t->shrunk;
 	in->records += t->records;
+	in->untimed_lines += t->untimed;
 	in->skipped_lines += t->skipped;
 	in->unreadable_lines += t->unreadable + (t->lost != NULL) + (t->lost_behind != NULL);
 }
@@ -1096,6 +1148,10 @@ static bool next_record(struct reader *r, unsigned part, struct decoded *out)
 	begin_tally(&tally, &r->block, part);
 	while (!got && next_line(&r->decoder, &tally, out, &got))
 		;
+	if (got && r->block.home_us && !is_possible(out->rec.time_us)) {
+		out->rec.time_us = r->block.home_us;
+		tally.untimed++;
+	}
 	end_tally(&tally, &r->block, &r->decoder);
 	read_account(r, &tally);
 	return got;

@@ -4,6 +4,9 @@
  * Damaged, foreign and over-long lines are skipped and counted, never fatal. Blank lines are ignored. CRLF, a byte
  * order mark and a last line without its end are accepted.
  *
+ * A record from before 2000 or after 2099, as clocks that are not set make them, would leave no room for all others on
+ * an axis of time. It gets the first time between these that the log has near its beginning, and is counted.
+ *
  * Ownership  read_open creates, read_close destroys; texts of read_input() live that long.
  *            A record and what it points to are valid until the next read_next.
  * Threads    a reader belongs to one thread at a time. Several may share the work: each takes a
@@ -53,7 +56,8 @@ enum packing { PACKED_NOT, PACKED_GZIP, PACKED_ZSTD };
 struct read_place {
 	off_t at;         /* bytes of the file: a line begins behind them, or a member or frame of a compressed one */
 	uint64_t at_text; /* bytes of text before that */
-	uint64_t text; /* bytes of text that were read: those behind at_text are decompressed again and passed over */
+	uint64_t text;   /* bytes of text that were read: those behind at_text are decompressed again and passed over */
+	int64_t home_us; /* as of struct block */
 };
 
 /* Reads an open file: the whole lines from a place on; an unfinished last one is not read. About `most_bytes` of it (0:
@@ -101,6 +105,7 @@ struct block {
 	bool lost_line;          /* it was a line, and counts as one */
 	const char *lost_behind; /* why a line was lost behind the text, or NULL */
 	bool shrunk;             /* the file has become shorter: what was there is lost */
+	int64_t home_us; /* the first possible time of the source: impossible ones are read as this; 0: unknown */
 	char *memory;
 	size_t cap;
 	size_t wanted_bytes; /* of a plain file: set it to get larger parts */
@@ -110,8 +115,9 @@ struct block {
 struct tally {
 	const char *name, *lost, *lost_behind;
 	bool begins, lost_line, shrunk;
-	uint64_t lines, blank, records, skipped, unreadable;
-	uint64_t bytes; /* of their text */
+	uint64_t lines, blank, records, skipped, unreadable, untimed;
+	uint64_t halves; /* of the lines: torn records with a whole one behind them, which counts as another line */
+	uint64_t bytes;  /* of their text */
 	struct skipped_line
 		first[INPUT_SKIPPED_MAX]; /* skipped ones; their numbers count from the part's first line, 1 */
 	size_t n_first;

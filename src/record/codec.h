@@ -80,7 +80,11 @@ enum { DECODE_PADDING = 128, DECODE_LINE_MAX = 16 << 20 };
  * them. Readers of files write them, so that tools that watch for undefined bytes have nothing to report. */
 void record_decoder_feed(struct record_decoder *d, struct slice text);
 
-/* Decodes the next line of the text in the same way. False at the end of the text. Decoded lines stay valid until
+/* Where in a malformed line a whole record begins: behind one that a killed writer tore. 0: nowhere. */
+size_t record_decode_behind(struct record_decoder *d, struct slice line);
+
+/* Decodes the next line of the text in the same way. False at the end of the text. A malformed line ends where a whole
+ * record begins in it: then that is next, and `p` is inside the line. Decoded lines stay valid until
  * record_decoder_release, which must be called when record_decoder_full returns true. */
 bool record_decode_next(struct record_decoder *d, struct decoded *out, enum decode_result *result);
 

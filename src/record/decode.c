@@ -1141,6 +1141,19 @@ static bool is_blank(struct slice line)
 	return i == line.n;
 }
 
+size_t record_decode_behind(struct record_decoder *d, struct slice line)
+{
+	enum { TRIES = 64 }; /* a torn record has a handful of objects inside */
+	struct decoder_slot *slot = d->map ? NULL : next_slot(d);
+	const char *end = line.p + line.n, *p = line.p + (line.n > 0);
+	struct decoded decoded;
+
+	for (int i = 0; slot && i < TRIES && (p = memmem(p, (size_t)(end - p), "{\"", 2)); i++, p++)
+		if (decode_any(d, slot, (struct slice){ p, (size_t)(end - p) }, &decoded, NULL) == DECODE_OK)
+			return (size_t)(p - line.p);
+	return 0;
+}
+
 bool record_decode_next(struct record_decoder *d, struct decoded *out, enum decode_result *result)
 {
 	struct slice line = { .p = d->p };
@@ -1152,6 +1165,11 @@ bool record_decode_next(struct record_decoder *d, struct decoded *out, enum deco
 	*result = is_blank(line)             ? DECODE_BLANK
 		  : line.n > DECODE_LINE_MAX ? DECODE_TOO_LONG
 					     : decode_long_way(d, line, out);
+	if (*result == DECODE_MALFORMED) {
+		size_t behind = record_decode_behind(d, line);
+
+		d->p = behind ? line.p + behind : d->p;
+	}
 	return true;
 }
 

@@ -153,6 +153,8 @@ static void reasons(struct buf *out, const struct page *p)
 	count_told(out, p, p->f->skipped_lines, TEXT_PAGE_SKIPPED_WHY);
 	count_told(out, p, p->f->missing_records, TEXT_PAGE_MISSING_WHY);
 	count_told(out, p, p->f->doubled_records, TEXT_PAGE_DOUBLED_WHY);
+	count_told(out, p, p->f->untimed_lines, TEXT_PAGE_UNTIMED_WHY);
+	count_told(out, p, p->f->undelivered.alarms, TEXT_PAGE_UNDELIVERED_WHY);
 	requests_told(out, p);
 	buf_str(out, "</div>");
 	buf_free_into(&sentence, out);

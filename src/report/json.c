@@ -81,6 +81,7 @@ static void put_input(struct json *out, const struct findings *f)
 	report_json_skipped(out, f);
 	jw_put_u64(out, "missing_records", f->missing_records);
 	jw_put_u64(out, "doubled_records", f->doubled_records);
+	jw_put_u64(out, "untimed_lines", f->untimed_lines);
 	jw_end(out);
 }
 
@@ -510,6 +511,10 @@ static void put_live(struct json *out, const struct findings *f)
 	jw_key(out, "alarms");
 	put_counts(out, f->live_alarms);
 	jw_put_u64(out, "dropped", f->dropped);
+	jw_put_u64(out, "undelivered", f->undelivered.alarms);
+	jw_put_u64(out, "undelivered_critical", f->undelivered.critical);
+	if (f->undelivered.alarms)
+		jw_put_text(out, "undelivered_why", f->undelivered.why);
 	jw_key(out, "actions");
 	actions_json(out, &f->actions);
 	jw_end(out);

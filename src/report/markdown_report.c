@@ -152,6 +152,10 @@ static void input(struct md *md, const struct findings *f)
 		count_line(md, TEXT_TERM_MISSING_COUNT, f->missing_records);
 	if (f->doubled_records)
 		count_line(md, TEXT_PAGE_DOUBLED_WHY, f->doubled_records);
+	if (f->untimed_lines)
+		count_line(md, TEXT_TERM_UNTIMED_COUNT, f->untimed_lines);
+	if (f->undelivered.alarms)
+		count_line(md, TEXT_TERM_UNDELIVERED_COUNT, f->undelivered.alarms);
 	requests(md, f);
 }
 

@@ -54,6 +54,10 @@ static void put_amounts(struct term *t, const struct findings *f)
 		say(&line, t, f->missing_records, TEXT_TERM_MISSING_COUNT);
 	if (f->doubled_records)
 		say(&line, t, f->doubled_records, TEXT_TERM_DOUBLED_COUNT);
+	if (f->untimed_lines)
+		say(&line, t, f->untimed_lines, TEXT_TERM_UNTIMED_COUNT);
+	if (f->undelivered.alarms)
+		say(&line, t, f->undelivered.alarms, TEXT_TERM_UNDELIVERED_COUNT);
 	say(&line, t, f->records, TEXT_TERM_RECORDS);
 	say(&line, t, f->tokens, TEXT_TERM_TOKENS);
 	say(&line, t, f->sessions_total, TEXT_TERM_SESSION_COUNT);

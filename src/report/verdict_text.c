@@ -39,16 +39,25 @@ enum text_id rule_set_why(const struct findings *f)
 	return strcmp(set, "default") ? TEXT_JUDGED_OWN : TEXT_JUDGED_LEARNED;
 }
 
-/* The first number that the test of the cause looked at; when it looked at none, that of the answer before it. */
-static void say_evidence(struct buf *out, const struct diagnosis *d, enum lang lang)
+/* The first number that the test of the cause looked at; when it looked at none, that of the answer before it. What was
+ * named without a walk down has one. */
+static const struct evidence *first_evidence(const struct diagnosis *d)
 {
 	for (size_t step = d->n_steps; step > 0; step--)
 		for (size_t i = 0; i < d->n_evidence; i++)
-			if (d->evidence[i].answer == d->step[step - 1].answer) {
-				buf_str(out, text(TEXT_BLANK, lang));
-				evidence_sentence(out, &d->evidence[i], lang);
-				return;
-			}
+			if (d->evidence[i].answer == d->step[step - 1].answer)
+				return &d->evidence[i];
+	return d->n_evidence ? d->evidence : NULL;
+}
+
+static void say_evidence(struct buf *out, const struct diagnosis *d, enum lang lang)
+{
+	const struct evidence *e = first_evidence(d);
+
+	if (!e)
+		return;
+	buf_str(out, text(TEXT_BLANK, lang));
+	evidence_sentence(out, e, lang);
 }
 
 static void say_place(struct buf *out, const struct judgement *j, enum lang lang)

@@ -1,5 +1,6 @@
 /* rules.c - the rules of one session: which apply, by which limits, and what they say about each record. */
 #include "rules/able.h"
+#include "spec/settings.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -370,21 +371,6 @@ struct learned *rules_learned(const struct rules *r)
 	return r->learned;
 }
 
-double rules_goal_of(struct slice text)
-{
-	char copy[32], *unit;
-	double value;
-
-	if (!text.n || text.n >= sizeof copy)
-		return 0;
-	memcpy(copy, text.p, text.n);
-	copy[text.n] = 0;
-	value = strtod(copy, &unit);
-	if (!(value > 0) || !isfinite(value))
-		return 0;
-	return !strcmp(unit, "tps") ? value : !strcmp(unit, "ms") ? 1000 / value : 0;
-}
-
 void rules_set_goal(struct rules *r, double tps)
 {
 	r->goal_tps = tps;
@@ -395,7 +381,7 @@ static void learn_session(struct rules *r, const struct field_values *session)
 {
 	size_t place = 0;
 
-	r->session_goal_tps = rules_goal_of(fields_text(session, F_GOAL));
+	r->session_goal_tps = setting_goal_tps(fields_text(session, F_GOAL));
 	for (int f = 0; f < FIELD_COUNT; f++) {
 		if (!is_session_number((enum field_id)f))
 			continue;

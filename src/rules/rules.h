@@ -61,9 +61,6 @@ struct learned *rules_learned(const struct rules *r);
 /* Sets the goal, tokens/s, which overrides that of session_start; 0: use that of session_start. */
 void rules_set_goal(struct rules *r, double tps);
 
-/* A stated speed, "20tps" or "50ms" a token, in tokens/s; 0: neither. */
-double rules_goal_of(struct slice text);
-
 /* The alarm types that a set's rules raise, a bit each. */
 uint64_t ruleset_types(const struct ruleset *set);
 

@@ -102,15 +102,16 @@ static bool type_of(enum dtype dtype, enum weight_type *type)
 	return dtype == DTYPE_F16 || dtype == DTYPE_BF16 || dtype == DTYPE_F32;
 }
 
-/* The last two dimensions; of the first of several matrices, its first `out` columns (0: all). */
-static int read_factor(const struct reading *r, const char *tail, size_t in, size_t out, struct factor *f)
+/* The last two dimensions, of the first of several matrices; `out`: columns, 0: all there are. Of `parts` matrices side
+ * by side, the first. */
+static int read_factor(const struct reading *r, const char *tail, size_t in, size_t out, size_t parts, struct factor *f)
 {
 	const struct tensor *t = find(r, tail);
 	int last = t ? t->n_dims - 1 : 0;
 	size_t bytes;
 
 	if (!t || last < 1 || !t->count || !type_of(t->dtype, &f->type) || (in && t->shape[last - 1] != in) ||
-	    t->shape[last] < out)
+	    (out && t->shape[last] != parts * out))
 		return refuse(r, tail);
 	f->in = t->shape[last - 1];
 	f->out = out ? out : t->shape[last];
@@ -151,16 +152,16 @@ static int read_v6(const struct reading *r, struct decay_layer *l)
 	if (!rc && !rank)
 		rc = refuse(r, "time_maa_w1");
 	if (!rc)
-		rc = read_factor(r, "time_maa_w1", r->d->width, rank, &l->rank_1);
+		rc = read_factor(r, "time_maa_w1", r->d->width, rank, MIXES, &l->rank_1);
 	if (!rc)
-		rc = read_factor(r, "time_maa_w2", rank, r->d->width, &l->rank_2);
+		rc = read_factor(r, "time_maa_w2", rank, r->d->width, 1, &l->rank_2);
 	if (!rc)
 		rc = read_vector(r, "time_decay", r->at ? r->d->channels : 0, &l->bias);
 	if (rc)
 		return rc;
 	r->d->channels = find(r, "time_decay")->count;
-	rc = read_factor(r, "time_decay_w1", r->d->width, 0, &l->down);
-	return rc ? rc : read_factor(r, "time_decay_w2", l->down.out, r->d->channels, &l->up);
+	rc = read_factor(r, "time_decay_w1", r->d->width, 0, 1, &l->down);
+	return rc ? rc : read_factor(r, "time_decay_w2", l->down.out, r->d->channels, 1, &l->up);
 }
 
 static int read_v7(const struct reading *r, struct decay_layer *l)
@@ -173,8 +174,8 @@ static int read_v7(const struct reading *r, struct decay_layer *l)
 		return rc;
 	r->d->width = find(r, "x_w")->count;
 	r->d->channels = find(r, "w0")->count;
-	rc = read_factor(r, "w1", r->d->width, 0, &l->down);
-	return rc ? rc : read_factor(r, "w2", l->down.out, r->d->channels, &l->up);
+	rc = read_factor(r, "w1", r->d->width, 0, 1, &l->down);
+	return rc ? rc : read_factor(r, "w2", l->down.out, r->d->channels, 1, &l->up);
 }
 
 /* How many layers there are, and which version they are of. */

@@ -5,6 +5,7 @@
 #include "runtime/tensor_file.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 
 enum { HEADER_BYTES_MAX = 1 << 23 }; /* the largest released RWKV needs 0.3 MB */
 
@@ -80,22 +81,67 @@ static int add(struct tensor_file *f, const char *name, const json_t *row, struc
 	return tensor_file_add(f, &t, data, 0, err);
 }
 
-/* A download that was resumed at the wrong place is longer than what it describes. */
-static int check_end(const struct tensor_file *f, struct slice data, struct err *err)
+static const uint8_t *end_of(const struct tensor *t)
 {
-	const uint8_t *end = (const uint8_t *)data.p;
+	return t->data + t->storage_count * dtype_specs[t->dtype].bytes;
+}
 
-	for (size_t i = 0; i < f->n_tensors; i++) {
-		const struct tensor *t = &f->tensors[i];
-		const uint8_t *behind = t->data + t->storage_count * dtype_specs[t->dtype].bytes;
+static int by_place(const void *a, const void *b)
+{
+	const struct tensor *x = *(const struct tensor *const *)a, *y = *(const struct tensor *const *)b;
 
-		end = behind > end ? behind : end;
+	return x->data != y->data ? (x->data < y->data ? -1 : 1) : (end_of(x) > end_of(y)) - (end_of(x) < end_of(y));
+}
+
+static int overlap(const struct tensor_file *f, const struct tensor *before, const struct tensor *t, struct err *err)
+{
+	char name[PRINTABLE_BYTES], other[PRINTABLE_BYTES];
+
+	err_set(err, ERR_FORMAT, "%s: tensor %s overlaps tensor %s", f->label, printable(name, slice_of(t->name)),
+		printable(other, slice_of(before->name)));
+	return err_hint(err, "The format forbids it, so what one of them holds is wrong: save the model again.");
+}
+
+static int hole(const struct tensor_file *f, size_t bytes, const struct tensor *t, struct err *err)
+{
+	char name[PRINTABLE_BYTES];
+
+	err_set(err, ERR_FORMAT, "%s: %zu bytes before tensor %s belong to no tensor", f->label, bytes,
+		printable(name, slice_of(t->name)));
+	return err_hint(err, "The format forbids it: the file is damaged, or hides something; save the model again.");
+}
+
+/* The format's rule: the tensors cover all of the data, and no byte twice. A download that was resumed at the wrong
+ * place is longer than what it describes. `list` has room for all of them. */
+static int check_cover(const struct tensor_file *f, const struct tensor **list, struct slice data, struct err *err)
+{
+	const uint8_t *end = (const uint8_t *)data.p, *last = end + data.n;
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n_tensors; i++)
+		if (f->tensors[i].count)
+			list[n++] = &f->tensors[i];
+	qsort(list, n, sizeof *list, by_place);
+	for (size_t i = 0; i < n; end = end_of(list[i++])) {
+		if (list[i]->data < end)
+			return overlap(f, list[i - 1], list[i], err);
+		if (list[i]->data > end)
+			return hole(f, (size_t)(list[i]->data - end), list[i], err);
 	}
-	if (end == (const uint8_t *)data.p + data.n)
+	if (end == last)
 		return 0;
-	err_set(err, ERR_FORMAT, "%s: has %zu bytes behind its last tensor", f->label,
-		(size_t)((const uint8_t *)data.p + data.n - end));
+	err_set(err, ERR_FORMAT, "%s: has %zu bytes behind its last tensor", f->label, (size_t)(last - end));
 	return err_hint(err, "The download went wrong: fetch the file again and compare its size.");
+}
+
+static int check_all(const struct tensor_file *f, struct slice data, struct err *err)
+{
+	const struct tensor **list = malloc(f->n_tensors * sizeof *list);
+	int rc = list ? check_cover(f, list, data, err)
+		      : err_set(err, ERR_NOMEM, "%s: no memory to check its tensors", f->label);
+
+	free(list);
+	return rc;
 }
 
 static int add_all(struct tensor_file *f, json_t *header, struct slice data, struct err *err)
@@ -112,7 +158,7 @@ static int add_all(struct tensor_file *f, json_t *header, struct slice data, str
 		if (rc)
 			return rc;
 	}
-	return f->n_tensors ? check_end(f, data, err)
+	return f->n_tensors ? check_all(f, data, err)
 			    : err_set(err, ERR_FORMAT, "%s: its header names no tensors", f->label);
 }
 

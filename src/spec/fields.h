@@ -96,4 +96,12 @@ static inline double fields_number(const struct field_values *values, enum field
 	return fields_have(values, f) ? values->v[f].number : otherwise;
 }
 
+/* A count as a log has it; a value that is no count gives 0. `values` may be NULL. */
+static inline uint64_t fields_count(const struct field_values *values, enum field_id f)
+{
+	double n = values ? fields_number(values, f, 0) : 0;
+
+	return n > 0 && n < 9007199254740992.0 ? (uint64_t)n : 0;
+}
+
 #endif

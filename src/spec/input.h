@@ -24,6 +24,7 @@ struct input_stats {
 	uint64_t skipped_lines;
 	uint64_t needless;         /* of these: files and folders of which nothing is lost */
 	uint64_t unreadable_lines; /* of these: a record may be lost, unlike in a line of another program */
+	uint64_t untimed_lines;    /* of records: their own times are impossible */
 	struct skipped_line skipped[INPUT_SKIPPED_MAX]; /* the first of them */
 	size_t n_skipped;
 };

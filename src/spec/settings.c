@@ -41,15 +41,33 @@ static int read_flag(uint64_t *out, const char *label, const char *text, struct 
 	return bad(label, text, "yes or no (also 1 or 0, on or off, true or false)", err);
 }
 
-static int read_count(uint64_t *out, const char *label, const char *text, struct err *err)
+/* Counts of which 0, or too few, would quietly become another number. */
+static const struct {
+	enum setting_id id;
+	uint64_t least;
+	const char *expected;
+} leasts[] = {
+	{ SETTING_ring_bytes, 4096, "a whole number from 4096 to 9007199254740992" },
+	{ SETTING_max_streams, 1, "a whole number from 1 to 9007199254740992" },
+	{ SETTING_state_memory_bytes, 1, "a whole number from 1 to 9007199254740992" },
+};
+
+static int read_count(uint64_t *out, enum setting_id id, const char *label, const char *text, struct err *err)
 {
+	const char *expected = "a whole number from 0 to 9007199254740992";
+	uint64_t least = 0;
 	char *end;
 
+	for (size_t i = 0; i < sizeof leasts / sizeof *leasts; i++)
+		if (leasts[i].id == id) {
+			least = leasts[i].least;
+			expected = leasts[i].expected;
+		}
 	errno = 0;
 	*out = strtoull(text, &end, 10);
-	if (isdigit((unsigned char)*text) && !*end && !errno && *out <= COUNT_MAX)
+	if (isdigit((unsigned char)*text) && !*end && !errno && *out >= least && *out <= COUNT_MAX)
 		return 0;
-	return bad(label, text, "a whole number from 0 to 9007199254740992", err);
+	return bad(label, text, expected, err);
 }
 
 static int read_number(double *out, const char *label, const char *text, struct err *err)
@@ -70,16 +88,25 @@ static int read_mode(uint64_t *out, const char *label, const char *text, struct 
 	return bad(label, text, "permissions to read and write, octal, such as 0640", err);
 }
 
-/* "20tps": tokens per second; "50ms": milliseconds per token. */
-static int read_goal(const char *label, const char *text, struct err *err)
+double setting_goal_tps(struct slice text)
 {
-	char *end;
-	double speed = strtod(text, &end);
+	char copy[32], *unit;
+	double value;
 
-	if (isdigit((unsigned char)*text) && isfinite(speed) && speed > 0 &&
-	    (!strcmp(end, "tps") || !strcmp(end, "ms")))
+	if (!text.n || text.n >= sizeof copy || !isdigit((unsigned char)*text.p))
 		return 0;
-	return bad(label, text, "a speed such as 20tps or 50ms", err);
+	memcpy(copy, text.p, text.n);
+	copy[text.n] = 0;
+	value = strtod(copy, &unit);
+	if (!(value > 0) || !isfinite(value))
+		return 0;
+	return !strcmp(unit, "tps") ? value : !strcmp(unit, "ms") ? 1000 / value : 0;
+}
+
+static int read_goal(double *out, const char *label, const char *text, struct err *err)
+{
+	*out = setting_goal_tps(slice_of(text));
+	return *out > 0 ? 0 : bad(label, text, "a speed such as 20tps or 50ms", err);
 }
 
 /* "a|b|c": expected a, b or c. */
@@ -135,13 +162,13 @@ int setting_read(struct setting_value *out, const struct setting_spec *s, const 
 	case SETTING_IS_FLAG:
 		return read_flag(&out->count, label, text, err);
 	case SETTING_IS_COUNT:
-		return read_count(&out->count, label, text, err);
+		return read_count(&out->count, (enum setting_id)(s - setting_specs), label, text, err);
 	case SETTING_IS_NUMBER:
 		return read_number(&out->number, label, text, err);
 	case SETTING_IS_MODE:
 		return read_mode(&out->count, label, text, err);
 	case SETTING_IS_GOAL:
-		return read_goal(label, text, err);
+		return read_goal(&out->number, label, text, err);
 	}
 	return err_set(err, ERR_USAGE, "%s: a setting of no known kind", label);
 }

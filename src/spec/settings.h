@@ -40,7 +40,7 @@ struct setting_spec {
 extern const struct setting_spec setting_specs[SETTING_COUNT];
 
 /* The value, by kind: `text` for TEXT, OUTPUT (NULL: none), WORD, LIST and GOAL; `count` for CHOICE, FLAG, COUNT and
- * MODE; `number` for NUMBER. */
+ * MODE; `number` for NUMBER, and for GOAL in tokens/s. */
 struct setting_value {
 	const char *text;
 	uint64_t count;
@@ -53,6 +53,9 @@ int setting_read(struct setting_value *out, const struct setting_spec *s, const 
 
 /* The row with that name; SETTING_COUNT, and an error with "did you mean", when there is none. */
 enum setting_id setting_find(struct slice name, struct err *err);
+
+/* A stated speed, "20tps" or "50ms" a token, in tokens/s; 0: neither. */
+double setting_goal_tps(struct slice text);
 
 enum { SETTING_VARIABLE_BYTES = 48 };
 

@@ -176,8 +176,27 @@ assert {p["path"] for p in posts} == {"/slow", "/slow/", "/ok/1", "/ok/2", "/ok/
 assert len(open("two.jsonl").readlines()) == 1
 PY
 
-# --- what is critical waits for the next start --------------------------------------------------------------
+# --- what is critical, and was lost for good -----------------------------------------------------------------
 sed 's/alarm: high/severity: critical, alarm: high/' fires.yaml >critical.yaml
+rm -f run.log
+"$rwkvmon" run --rules critical.yaml --tokens 60 --seed 1 --quiet --lang en --log run.log --alarm-to "webhook+$web/gone?SECRET" --metrics-textfile metrics.prom </dev/null >text 2>said
+ok "a lost critical alarm is no success" test $? = 4
+ok "and is told" holds said "critical alarms that were lost for good: 1"
+ok "in the log" holds run.log '"undelivered_critical":1'
+ok "in the metrics" grep -q '^rwkv_obs_lost_critical_alarms_total{.*} 1$' metrics.prom
+ok "all that were missed, too" grep -q '^rwkv_obs_undelivered_alarms_total{.*} 1$' metrics.prom
+for command in "analyze --format text" "analyze --format markdown" "diagnose --format text" "diagnose --format html"; do
+	"$rwkvmon" $command run.log --lang en >report 2>&1
+	ok "$command names the receiver" grep -q "1 critical alarm was never delivered: the webhook at" <(tr -s '\n ' ' ' <report)
+done
+"$rwkvmon" analyze run.log --format json >report
+ok "and the analysis counts it" grep -q '"undelivered":1,"undelivered_critical":1' report
+rm -f out
+: >nobody
+run --alarm-to @nobody
+ok "a list of nobody is refused" holds said "nobody names no receiver"
+
+# --- what is critical waits for the next start --------------------------------------------------------------
 sed 's/above: 0/above: 1e9/' fires.yaml >never.yaml
 wait_for() { rm -f run.log; "$rwkvmon" run --rules "$1" --tokens 60 --seed 1 --quiet --lang en --log run.log --alarm-to "slack+$web/gate?SECRET" --alarm-to file+two.jsonl </dev/null >text 2>said; }
 rm -f out two.jsonl

@@ -40,6 +40,8 @@ quotes wrong_input__output_is_noise_prompt_is_fine "Entropy is 10.5"
 quotes not_enough_data__times_are_negative "from -20.50 ms to -20.50 ms"
 quotes state_jump__state_never_changes "In all of 500 steps"
 quotes records_dropped__steps_say_so "120 records are missing"
+quotes alarms_undelivered__refused "1 critical alarm was never delivered: Slack at"
+quotes alarms_undelivered__of_a_short_run "1 critical alarm was never delivered: Slack at"
 
 # A critical rule that many records violate makes the verdict critical, whatever the cause is; and what is told beside it
 # is that rule's limit.

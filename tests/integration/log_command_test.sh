@@ -31,6 +31,13 @@ says 2 "" "$rwkvmon" log repair bad.log -o bad.log
 says 2 "" "$rwkvmon" log repair bad.log
 says 2 "" "$rwkvmon" log check
 says 3 "" "$rwkvmon" log check missing.log
+# A killed writer's torn line, behind which the next one went on.
+(head -20 whole.log; sed -n 21p whole.log | head -c 90; sed -n '22,$p' whole.log) >resumed.log
+says 1 '"torn":1,"foreign":0,"double":0,"lost":0,"missing":1' "$rwkvmon" log check resumed.log --json
+says 1 "resumed.log:21: torn" "$rwkvmon" log check resumed.log --lang en
+says 0 '"torn":1' "$rwkvmon" log repair resumed.log -o mended.log --json
+sed 21d whole.log | cmp -s - mended.log || fail "repair lost a whole record behind a torn one"
+says 0 '"records":300,"skipped_lines":1' "$rwkvmon" analyze resumed.log --format json
 # Where several sessions share a log that rotates, each begins again somewhere in each file, and once in a copy of all.
 "$rwkvmon" run --prompt "It was" --tokens 300 --seed 2 --log other.log -q >/dev/null 2>&1 || fail "no second log was written"
 (head -50 whole.log; head -40 other.log) >rotated.1.log

@@ -61,6 +61,35 @@ refuses "This is an archive" packed.pth
 "$here/make_model.py" 257 whole.safetensors && cp whole.safetensors longer.safetensors && head -c 700 /dev/urandom >>longer.safetensors
 refuses "has 700 bytes behind its last tensor" longer.safetensors
 
+# Bytes of two tensors, and bytes of none.
+python3 - whole.safetensors <<'END'
+import json, struct, sys
+whole = open(sys.argv[1], "rb").read()
+size = struct.unpack("<Q", whole[:8])[0]
+def changed(name, move, data):
+    head = json.loads(whole[8:8 + size])
+    move(head)
+    text = json.dumps(head).encode()
+    open(name, "wb").write(struct.pack("<Q", len(text)) + text + data)
+def onto(head):
+    head["blocks.0.ln2.weight"]["data_offsets"] = head["blocks.0.ln1.weight"]["data_offsets"]
+data = whole[8 + size:]
+first = json.loads(whole[8:8 + size])["blocks.0.ln1.weight"]["data_offsets"][1]
+changed("overlap.safetensors", onto, data)
+changed("hole.safetensors", lambda head: head.update({n: {**row, "data_offsets": [at + 32 * (row["data_offsets"][0] >= first) for at in row["data_offsets"]]} for n, row in head.items()}), data[:first] + bytes(32) + data[first:])
+END
+refuses "tensor blocks.0.ln2.weight overlaps tensor blocks.0.ln1.weight" overlap.safetensors
+refuses "32 bytes before tensor blocks.0.ln1.bias belong to no tensor" hole.safetensors
+
+# A model that becomes shorter while it is used: the file is named.
+"$rwkvmon" convert "$root/models/tiny-rwkv7.safetensors" -o used.safetensors --to fp32 >out 2>err || fail "convert: $(cat err)"
+"$rwkvmon" run --model used.safetensors --strategy "cpu fp32" --prompt x --tokens 100000000 --log used.log -q >out 2>err &
+using=$!
+await "the model speaks" test -s out
+truncate -s 4096 used.safetensors
+wait $using
+[ $? = 3 ] && grep -q "used.safetensors: became shorter, or could not be read" err || fail "a model that became shorter: $(cat err)"
+
 # A byte order mark before a vocabulary is nothing; web-rwkv's JSON is named.
 "$here/make_model.py" 257 model.safetensors || exit 1
 "$rwkvmon" run --model model.safetensors --tokenizer words.txt --prompt x --tokens 2 --log none -q >out 2>err ||

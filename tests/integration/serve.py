@@ -369,7 +369,8 @@ def check_many_instances():
 def check_refusals(url):
     for path in ("/../serve.py", "/%2e%2e%2fserve.py", "/live.js/..", "/api/v1", "/api/v1/findings/", "/etc/passwd", "/a.log"):
         check(fetch(url + path)[0] == 404, path)
-    for query in ("records?n=abc", "records?n=-1", "records?n=1x", "findings?sessions=x", "findings?sessions=-5", "findings?sessions_from=1.5"):
+    for query in ("records?n=abc", "records?n=-1", "records?n=1x", "findings?sessions=x", "findings?sessions=-5", "findings?sessions_from=1.5",
+                  "records?n=513", "records?n=99999999999999999999", "findings?sessions=1001", "findings?sessions_from=10001"):
         status, _, text = fetch(url + "/api/v1/" + query)
         check(status == 400 and "expected a whole number" in text, query, status, text[:100])
     check(fetch(url + "/api/v1/instances", method="DELETE")[0] == 405, "DELETE")

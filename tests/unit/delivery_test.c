@@ -80,7 +80,7 @@ static void a_file_gets_every_alarm_in_order(void **state)
 	(void)state;
 	for (int i = 0; i < 200; i++)
 		raise_alarm(d, i);
-	assert_int_equal(deliver_close(d, 10000, why, sizeof why), 0);
+	assert_int_equal(deliver_close(d, 10000, why, sizeof why).alarms, 0);
 	assert_string_equal(why, "");
 	assert_int_equal(lines_of(in_dir("alarms")), 200);
 }
@@ -97,7 +97,7 @@ static void commands_leave_no_zombies(void **state)
 		d = open_it(NULL, "command+", "[\"sort\",\"-o\",\"/dev/null\"]");
 		for (int i = 0; i < 3; i++)
 			raise_alarm(d, i);
-		assert_int_equal(deliver_close(d, 60000, why, sizeof why), 0);
+		assert_int_equal(deliver_close(d, 60000, why, sizeof why).alarms, 0);
 		assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 		assert_int_equal(errno, ECHILD);
 	}
@@ -116,7 +116,7 @@ static void commands_leave_nothing_running(void **state)
 	snprintf(list, sizeof list, "[\"sh\",\"-c\",\"sleep 1000 & echo $! >%s; exit 0\"]", in_dir("child"));
 	d = open_it(NULL, "command+", list);
 	raise_alarm(d, 0);
-	assert_int_equal(deliver_close(d, 60000, why, sizeof why), 0);
+	assert_int_equal(deliver_close(d, 60000, why, sizeof why).alarms, 0);
 	f = fopen(in_dir("child"), "r");
 	assert_non_null(f);
 	assert_int_equal(fscanf(f, "%ld", &child), 1);
@@ -159,14 +159,14 @@ static void what_is_lost_is_counted(void **state)
 	d = open_it(NULL, "webhook+", "http://user:SECRET@127.0.0.1:1/SECRET");
 	for (int i = 0; i < 600; i++) /* more than the queue holds */
 		raise_alarm(d, i);
-	assert_int_equal(deliver_close(d, 10000, why, sizeof why), 600);
+	assert_int_equal(deliver_close(d, 10000, why, sizeof why).alarms, 600);
 	assert_non_null(strstr(why, "the webhook at http://127.0.0.1:1 missed 600 alarms"));
 	assert_null(strstr(why, "SECRET"));
 
 	d = open_it(NULL, "alertmanager+", "http://127.0.0.1:1"); /* one alert, however often it changed */
 	for (int i = 0; i < 600; i++)
 		raise_alarm(d, i);
-	assert_int_equal(deliver_close(d, 10000, why, sizeof why) > 0, 1);
+	assert_int_equal(deliver_close(d, 10000, why, sizeof why).alarms > 0, 1);
 	assert_non_null(strstr(why, "Alertmanager at http://127.0.0.1:1 missed"));
 }
 
@@ -179,7 +179,7 @@ static void a_file_that_breaks_is_told(void **state)
 	(void)state;
 	raise_alarm(d, 0);
 	raise_alarm(d, 2);
-	assert_int_equal(deliver_close(d, 2000, why, sizeof why), 2);
+	assert_int_equal(deliver_close(d, 2000, why, sizeof why).alarms, 2);
 	assert_non_null(strstr(why, "No space left"));
 }
 
@@ -267,20 +267,20 @@ static void critical_alarms_wait_for_the_next_start(void **state)
 	raise_severe(d, 0, "critical");
 	while (lines_of(file) < 1)
 		usleep(1000);
-	assert_int_equal(deliver_close(d, 10000, why, sizeof why), 0);
+	assert_int_equal(deliver_close(d, 10000, why, sizeof why).alarms, 0);
 	assert_int_equal(mode_of(spool), 0); /* nothing waits */
 
 	d = open_it(spool, "command+", "[\"sleep\",\"1000\"]"); /* its queue stands still */
 	for (int i = 1; i <= 400; i++)
 		raise_severe(d, i, i <= 3 || i > 397 ? "critical" : "warning");
-	assert_int_equal(deliver_close(d, 100, why, sizeof why), 400);
+	assert_int_equal(deliver_close(d, 100, why, sizeof why).alarms, 400);
 	assert_non_null(strstr(why, "for the next start"));
 	assert_int_equal(mode_of(spool), 0600);
 	assert_true(lines_of(spool) >= 5 &&
 		    lines_of(spool) <= 6); /* the one that was sent may have been the first critical */
 
 	d = open_it(spool, "file+", file); /* another receiver: not its alarms */
-	assert_int_equal(deliver_close(d, 10000, why, sizeof why), 0);
+	assert_int_equal(deliver_close(d, 10000, why, sizeof why).alarms, 0);
 	assert_int_equal(lines_of(file), 1);
 	assert_true(lines_of(spool) >= 5);
 }
@@ -291,6 +291,7 @@ static void what_waits_is_delivered_once(void **state)
 	const char *const list[] = { to, NULL };
 	const struct deliver_config cfg = { .to = list, .spool = spool, .clock = &clock_system };
 	struct deliver *d, *second;
+	struct deliver_loss lost;
 	struct err err;
 	FILE *f;
 
@@ -302,7 +303,10 @@ static void what_waits_is_delivered_once(void **state)
 	assert_int_equal(deliver_open(&d, &cfg, &err), 0);
 	for (int i = 0; i < 500; i++)
 		raise_severe(d, i, "critical");
-	assert_int_equal(deliver_close(d, 10000, why, sizeof why), 500);
+	lost = deliver_close(d, 10000, why, sizeof why);
+	assert_int_equal(lost.alarms, 500);
+	assert_int_equal(lost.critical, 500 - DELIVER_QUEUE); /* those that there is no room for */
+	assert_non_null(strstr(why, "(critical and lost for good: 244)"));
 	assert_int_equal(lines_of(spool), DELIVER_QUEUE); /* bounded */
 	f = fopen(spool, "a");
 	fputs("not ours\n{\"to\":\"0123456789abcdef\",\"time_us\":1,\"rule\":\"r\",\"text\":\"t\"}\n", f);
@@ -311,9 +315,35 @@ static void what_waits_is_delivered_once(void **state)
 	assert_int_equal(unlink(file), 0);
 	assert_int_equal(deliver_open(&d, &cfg, &err), 0);
 	assert_int_equal(deliver_open(&second, &cfg, &err), 0); /* at the same time: only one gets them */
-	assert_int_equal(deliver_close(d, 60000, why, sizeof why) + deliver_close(second, 60000, why, sizeof why), 0);
+	assert_int_equal(deliver_close(d, 60000, why, sizeof why).alarms +
+				 deliver_close(second, 60000, why, sizeof why).alarms,
+			 0);
 	assert_int_equal(lines_of(file), DELIVER_QUEUE);
 	assert_int_equal(lines_of(spool), 1); /* somebody else's; what nobody wrote is gone */
+}
+
+/* Refused, or with no place to wait: that it reached nobody is known. */
+static void a_critical_alarm_that_nothing_keeps_is_counted(void **state)
+{
+	struct deliver *d = open_it(in_dir("spool4"), "command+", "[\"sh\",\"-c\",\"exit 3\"]");
+	struct deliver_loss lost;
+	char why[800];
+
+	(void)state;
+	raise_severe(d, 0, "critical");
+	raise_severe(d, 1, "warning");
+	while (deliver_lost(d).alarms < 2)
+		usleep(1000);
+	assert_int_equal(deliver_lost(d).critical, 1);
+	lost = deliver_close(d, 10000, why, sizeof why);
+	assert_int_equal(lost.alarms, 2);
+	assert_int_equal(lost.critical, 1);
+	d = open_it(NULL, "command+", "[\"sleep\",\"1000\"]");
+	raise_severe(d, 0, "critical");
+	raise_severe(d, 1, "warning");
+	lost = deliver_close(d, 100, why, sizeof why);
+	assert_int_equal(lost.alarms, 2);
+	assert_int_equal(lost.critical, 1);
 }
 
 /* Alarms that wait and are not delivered at the next start either wait on. */
@@ -329,14 +359,14 @@ static void what_waits_waits_on(void **state)
 	for (int i = 0; i < 3; i++) {
 		d = open_it(spool, "file+", file);
 		raise_severe(d, i, "critical");
-		assert_int_equal(deliver_close(d, 10000, why, sizeof why), i + 1);
+		assert_int_equal(deliver_close(d, 10000, why, sizeof why).alarms, i + 1);
 		assert_int_equal(lines_of(spool), i + 1);
 	}
 	assert_int_equal(unlink(spool), 0);
 	d = open_it(spool, "file+", file);
 	assert_int_equal(symlink("/etc/hostname", spool), 0); /* never through a link */
 	raise_severe(d, 0, "critical");
-	assert_int_equal(deliver_close(d, 10000, why, sizeof why), 1);
+	assert_int_equal(deliver_close(d, 10000, why, sizeof why).alarms, 1);
 	assert_null(strstr(why, "next start"));
 	assert_non_null(strstr(why, "(critical: 1, which could not be kept in "));
 }
@@ -374,6 +404,7 @@ int main(void)
 		cmocka_unit_test(commands_leave_no_zombies),
 		cmocka_unit_test(commands_leave_nothing_running),
 		cmocka_unit_test(what_is_lost_is_counted),
+		cmocka_unit_test(a_critical_alarm_that_nothing_keeps_is_counted),
 		cmocka_unit_test(what_is_no_spool_is_refused),
 		cmocka_unit_test(a_file_that_breaks_is_told),
 		cmocka_unit_test(bad_configurations_are_refused),

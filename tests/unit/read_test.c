@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -81,6 +82,43 @@ static struct outcome read_bytes(const char *p, size_t n, size_t most)
 	return o;
 }
 
+#define AT(year, n)                                                                                                    \
+	"{\"timestamp\":\"" year "-09-11T12:34:56.789Z\",\"session_id\":\"s\",\"event_type\":\"inference_step\","      \
+	"\"sequence_length\":" #n "}\n"
+
+/* They would stretch the axis of time over all that lies between. */
+static void impossible_times_are_those_of_the_log(void **state)
+{
+	static const char text[] = AT("1970", 1) AT("2025", 2) AT("9000", 4) AT("2026", 8),
+			  unset[] = AT("1970", 1) AT("1971", 2);
+	const int64_t at_us = 1757594096789000;
+	struct memory m = { .p = text, .n = sizeof text - 1 }, never = { .p = unset, .n = sizeof unset - 1 };
+	struct columns *c = aligned_alloc(64, sizeof *c);
+	struct reader *r;
+	struct outcome o;
+
+	(void)state;
+	assert_non_null(c);
+	assert_int_equal(read_open_stream(&r, "memory", pull, &m, NULL), 0);
+	assert_int_equal(read_columns(r, c, NULL, NULL), 1);
+	assert_int_equal(c->n, 4);
+	assert_int_equal(c->time_us[0], at_us);
+	assert_int_equal(c->time_us[1], at_us);
+	assert_int_equal(c->time_us[2], at_us);
+	assert_true(c->time_us[3] > at_us);
+	assert_int_equal(read_input(r)->untimed_lines, 2);
+	read_close(r);
+	o = read_bytes(text, sizeof text - 1, 0);
+	assert_int_equal(o.records, 4);
+	assert_int_equal(o.in.untimed_lines, 2);
+	assert_int_equal(read_open_stream(&r, "memory", pull, &never, NULL), 0);
+	assert_int_equal(read_columns(r, c, NULL, NULL), 1);
+	assert_true(c->time_us[1] - c->time_us[0] > 0); /* a clock that was never set still tells what came when */
+	assert_int_equal(read_input(r)->untimed_lines, 0);
+	read_close(r);
+	free(c);
+}
+
 static void troubles_cost_only_their_lines(void **state)
 {
 	static const struct {
@@ -99,7 +137,12 @@ static void troubles_cost_only_their_lines(void **state)
 		  "3:not a JSON object;4:not a JSON object;5:not a JSON object;" },
 		{ STEP(1) "\n\0\0\0\0\n" STEP(2) "\n", sizeof STEP(1) "\n\0\0\0\0\n" STEP(2) "\n" - 1, 2, 3, 3, 1,
 		  "2:not a JSON object;" },
-		{ STEP(1) STEP(2) "\n" STEP(4) "\n", 0, 1, 4, 2, 1, "1:damaged or incomplete JSON;" },
+		{ STEP(1) STEP(2) "\n" STEP(4) "\n", 0, 2, 6, 3, 1, "1:damaged or incomplete JSON;" },
+		{ "{\"timestamp\":\"2025-09-11T12:34:56.789Z\",\"performance\":{\"lat" STEP(2) "\n" STEP(4) "\nx\n", 0,
+		  2, 6, 4, 2, "1:damaged or incomplete JSON;3:not a JSON object;" },
+		{ "{\"time" STEP(2) "\r\n" STEP(4) "{\n", 0, 1, 2, 3, 2,
+		  "1:damaged or incomplete JSON;2:damaged or incomplete JSON;" },
+		{ "{\"text\":\"{\\\"timestamp\\\":\n" STEP(4) "\n", 0, 1, 4, 2, 1, "1:damaged or incomplete JSON;" },
 		{ STEP(1) "\n{}\n{\"event_type\":\"other\"}\n", 0, 1, 1, 3, 2,
 		  "2:a JSON object without a known event_type;3:a JSON object without a known event_type;" },
 		{ STEP(1) "\n{\"event_type\":\"inference_step\"}\n", 0, 1, 1, 2, 1, "2:no readable timestamp;" },
@@ -1252,6 +1295,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(troubles_cost_only_their_lines),
+		cmocka_unit_test(impossible_times_are_those_of_the_log),
 		cmocka_unit_test(lines_that_others_wrapped_are_read),
 		cmocka_unit_test(utf16_is_read),
 		cmocka_unit_test(growing_files_are_read_line_by_line),

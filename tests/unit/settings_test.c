@@ -425,21 +425,16 @@ static void an_option_comes_before_its_variable(void **state)
 static void what_is_wrong_is_said(void **state)
 {
 	static const char *const bad[][2] = {
-		{ "log-kep", "5" },
-		{ "log-keep", "" },
-		{ "log-keep", "-1" },
-		{ "log-keep", "99999999999" },
-		{ "log-mode", "9" },
-		{ "log-mode", "0777" },
-		{ "log-mode", "0" },
-		{ "goal", "20" },
-		{ "goal", "-3ms" },
-		{ "goal", "0tps" },
-		{ "fsync", "" },
-		{ "lang", "fr" },
-		{ "log-tokens", "maybe" },
-		{ "alarm-to", "" },
-		{ "overhead-budget-pct", "x" },
+		{ "log-kep", "5" },      { "log-keep", "" },
+		{ "log-keep", "-1" },    { "log-keep", "99999999999" },
+		{ "log-mode", "9" },     { "log-mode", "0777" },
+		{ "log-mode", "0" },     { "goal", "20" },
+		{ "goal", "inftps" },    { "goal", " 20tps" },
+		{ "max-streams", "0" },  { "ring-bytes", "10" },
+		{ "state-memory", "0" }, { "goal", "-3ms" },
+		{ "goal", "0tps" },      { "fsync", "" },
+		{ "lang", "fr" },        { "log-tokens", "maybe" },
+		{ "alarm-to", "" },      { "overhead-budget-pct", "x" },
 	};
 	struct rwkvmon_config cfg = { .struct_size = sizeof cfg }, small = { .struct_size = 8 };
 	char error[RWKVMON_ERROR_BYTES];
