@@ -1,12 +1,13 @@
 /* Training: the loss falls where there is something to learn, nothing is learned from noise, the same seed gives the
  * same file, and a file that is damaged or foreign is refused. */
+#include "learn/train.c" /* its loss, beside its gradient; before names that its own would hide */
+
 #include "random.h"
 #include "scratch.h"
 #include "test.h"
 
 #include "base/buf.h"
 #include "base/file.h"
-#include "learn/train.c" /* its loss, beside its gradient */
 #include "runtime/safetensors_write.h"
 
 #include <math.h>
