@@ -196,8 +196,8 @@ enum grade test_STARTED_SLOWLY(struct walk *w)
 		return NO;
 	if (c->ms < limit_of(T_FIRST_TIMES) * c->usual_ms || are_of_tail(c, &w->x->tail) || starves(w))
 		return SOME;
-	return unless_some(
-		unless_chance(w, graded(more, w->x->cuda ? T_FIRST_GPU_MS : T_FIRST_MS), chance_of_first(w)), true);
+	return unless_some(unless_chance(w, graded(more, w->x->cuda ? T_FIRST_GPU_MS : T_FIRST_MS), chance_of_first(w)),
+			   true);
 }
 
 enum grade test_LOADING_YES(struct walk *w)
