@@ -694,6 +694,27 @@ static void judge_together(struct comparison *c, double *scratch)
 	}
 }
 
+/* Undecided, and by so much that nobody may be told that there is no difference. */
+static bool is_suspect(const struct difference *d)
+{
+	static const double SUSPECT = 0.5;
+
+	return d->median == DIFFERENCE_UNKNOWN && fabs(d->of[COMPARED_MEDIAN].relative) >= SUSPECT;
+}
+
+/* Where decoding does not differ, the verdict is that of the prompts' speed, if that does or may. */
+static void look_at_prompts(struct comparison *c)
+{
+	for (size_t i = 0; i < sizeof speed / sizeof *speed && c->verdict == DIFFERENCE_NONE; i++) {
+		const struct difference *row = comparison_row(c, speed[i], PHASE_PREFILL);
+
+		if (!row || row->phase != PHASE_PREFILL || !(is_told(row->median) || is_suspect(row)))
+			continue;
+		c->deciding = row;
+		c->verdict = row->median;
+	}
+}
+
 static struct compared_side about(const struct compare_side *s)
 {
 	uint32_t run[COMPARE_BLOCKS];
@@ -726,6 +747,7 @@ int compare_sides(const struct compare_side *a, const struct compare_side *b, st
 	decide(out);
 	if (fine) {
 		judge_together(out, scratch);
+		look_at_prompts(out);
 		return 0;
 	}
 	comparison_free(out);

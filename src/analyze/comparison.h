@@ -67,7 +67,8 @@ struct comparison {
 	bool by_run;            /* units are runs: the interval holds what differs from run to run */
 	struct difference *row; /* (n): metrics that both sides have, in one phase each */
 	size_t n;
-	const struct difference *deciding; /* the row the verdict is about: speed of decoding; NULL: none */
+	const struct difference *deciding; /* the row the verdict is about: speed of decoding, or of prompts where
+					    * decoding does not differ, and they do or may; NULL: none */
 	enum difference_verdict verdict;
 };
 

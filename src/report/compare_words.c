@@ -70,18 +70,47 @@ static enum text_id phase_word(enum phase phase)
 	return words[phase];
 }
 
+static bool is_told(enum difference_verdict v)
+{
+	return v != DIFFERENCE_UNKNOWN && v != DIFFERENCE_NONE;
+}
+
+/* Where the speed does not differ: what does. */
+static void put_others(struct buf *out, const struct comparison *c, enum lang lang)
+{
+	enum { SHOWN = 3 };
+	struct buf list = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n && n < SHOWN; i++) {
+		const struct difference *d = &c->row[i];
+		char change[TERM_TEXT];
+
+		if (!is_told(d->median))
+			continue;
+		buf_printf(&list, "%s%s (%s) %s", n++ ? text(TEXT_COMMA, lang) : "",
+			   metric_specs[d->metric].label[lang], text(phase_word(d->phase), lang),
+			   compare_percent(change, d->of[COMPARED_MEDIAN].relative));
+	}
+	if (n)
+		text_fill(out, lang, TEXT_COMPARE_OTHERS, buf_text(&list));
+	buf_free_into(&list, out);
+}
+
 static void put_reason(struct buf *out, const struct comparison *c, const struct difference *d, enum lang lang)
 {
 	static const enum text_id words[DIFFERENCE_REASONS] = {
-		[REASON_FEW_SAMPLES] = TEXT_COMPARE_WHY_SAMPLES,
-		[REASON_SHORT_RUNS] = TEXT_COMPARE_WHY_SHORT,
-		[REASON_WIDE] = TEXT_COMPARE_WHY_WIDE,
+		[REASON_FEW_STEPS] = TEXT_COMPARE_WHY_STEPS,  [REASON_FEW_SAMPLES] = TEXT_COMPARE_WHY_SAMPLES,
+		[REASON_SHORT_RUNS] = TEXT_COMPARE_WHY_SHORT, [REASON_WIDE] = TEXT_COMPARE_WHY_WIDE,
 		[REASON_FEW_RUNS] = TEXT_COMPARE_WHY_RUNS,
 	};
 
-	if (d->median == DIFFERENCE_NONE)
+	if (d->phase == PHASE_PREFILL && comparison_row(c, d->metric, PHASE_DECODE))
+		buf_str(out, text(TEXT_COMPARE_DECODE_SAME, lang));
+	if (d->median == DIFFERENCE_NONE) {
 		buf_str(out, text(c->by_run ? TEXT_COMPARE_NO_MATTER : TEXT_COMPARE_WHY_SAME, lang));
-	else if (words[d->reason])
+		put_others(out, c, lang);
+	} else if (words[d->reason])
 		buf_str(out, text(words[d->reason], lang));
 }
 
