@@ -228,9 +228,8 @@ static const struct growth *growth_named(const struct diagnosis *d, const struct
 	return &x->vram;
 }
 
-static void fill_gain(struct diagnosis *d, const struct facts *x)
+static void fill_gain(struct diagnosis *d, const struct facts *x, const struct shift *s)
 {
-	const struct shift *s = x->shift.fell ? &x->shift : &x->mild;
 	double all = x->p->prefill_ms + x->p->decode_ms + fmax(x->p->pause_ms, 0);
 	const struct growth *growth = growth_named(d, x);
 
@@ -308,12 +307,16 @@ static void first_alarm_of(struct diagnosis *d, const struct findings *f)
 			place_of(d, &f->first_alarm[type]);
 			return;
 		}
+		if (e->id == E_RULE_FIRES && type != ALARM_TYPE_COUNT) {
+			place_of(d, &f->firing[type]);
+			return;
+		}
 		if (e->id == E_RULE_BROKEN && type != ALARM_TYPE_COUNT && !d->since_us)
 			place_of(d, &f->first_broken[type]);
 	}
 }
 
-static void fill_place(struct diagnosis *d, const struct findings *f, const struct facts *x)
+static void fill_place(struct diagnosis *d, const struct findings *f, const struct facts *x, const struct shift *s)
 {
 	switch (d->cause) {
 	case CAUSE_FP16_OVERFLOW:
@@ -338,6 +341,10 @@ static void fill_place(struct diagnosis *d, const struct findings *f, const stru
 		break;
 	case CAUSE_WRONG_INPUT:
 		first_bad_of(d, f, ALARM_WRONG_INPUT);
+		if (!*d->session_id && x->p->fed_sessions > 1) {
+			d->session_id = x->p->fed_worst.session_id;
+			d->since_us = x->p->fed_worst.since_us;
+		}
 		break;
 	case CAUSE_MODE_COLLAPSE:
 		first_bad_of(d, f, ALARM_MODE_COLLAPSE);
@@ -353,7 +360,7 @@ static void fill_place(struct diagnosis *d, const struct findings *f, const stru
 	case CAUSE_THROTTLING:
 	case CAUSE_GPU_THROTTLING:
 	case CAUSE_SLOWDOWN:
-		d->since_us = x->shift.fell ? x->shift.since_us : x->mild.fell ? x->mild.since_us : 0;
+		d->since_us = s->fell ? s->since_us : 0;
 		break;
 	default:
 		break;
@@ -428,8 +435,8 @@ static bool diagnose_part(struct diagnosis *out, const struct findings *f, const
 		look_around(&w);
 	if (out->cause == CAUSE_HEALTHY)
 		advise(&w);
-	fill_gain(out, x);
-	fill_place(out, f, x);
+	fill_gain(out, x, shift_of_interest(&w));
+	fill_place(out, f, x, shift_of_interest(&w));
 	fill_device(out, x);
 	out->bandwidth_source = x->bandwidth_source;
 	out->bandwidth_gb_s = x->bandwidth_gb_s;

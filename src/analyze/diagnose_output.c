@@ -340,6 +340,20 @@ enum grade test_DAMAGED(struct walk *w)
 	return s->max > 0 ? SURE : NO;
 }
 
+/* One conversation among others may have a tokenizer of its own. */
+static enum grade session_surprised(struct walk *w, double random)
+{
+	const struct fed_session *s = &w->p->fed_worst;
+	enum grade grade;
+
+	if (w->p->fed_sessions < 2)
+		return UNKNOWN;
+	grade = surprised(w, s->nats / s->tokens, random);
+	if (grade > NO)
+		say(w, E_FED_SESSION, s->session_id, (double)w->p->fed_sessions, s->nats / s->tokens, random, NAN);
+	return grade;
+}
+
 /* What decided is said first: verdicts quote it. */
 enum grade test_GUESSES(struct walk *w)
 {
@@ -347,6 +361,8 @@ enum grade test_GUESSES(struct walk *w)
 	double random = random_nats(w), fed = fed_surprisal(w);
 	enum grade by_fed = surprised(w, fed, random), by_entropy = UNKNOWN, by_alarm = UNKNOWN;
 
+	if (by_fed <= NO)
+		by_fed = more(by_fed, session_surprised(w, random));
 	if ((double)s->count >= limit_of(T_OUTPUT_TOKENS)) /* near that of a random choice */
 		by_entropy = graded(s->mean / random, T_GUESS_SHARE);
 	if (live(w, ALARM_WRONG_INPUT))
@@ -553,10 +569,27 @@ static enum grade rules_broken(struct walk *w)
 	return w->opts->rules_are_own ? SURE : by_rule(w, LIKELY, violated_pct(w, most), limit_of(T_RULE_PCT));
 }
 
+/* An alarm of the rules that was never resolved; the one that began first. */
+static enum grade still_fires(struct walk *w)
+{
+	const struct bad_session *first = NULL;
+
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++) {
+		const struct bad_session *s = &w->f->firing[t];
+
+		if (s->at.known && (!first || s->at.time_us < first->at.time_us))
+			first = s;
+	}
+	if (!first)
+		return NO;
+	say(w, E_RULE_FIRES, alarm_specs[first->at.type].id, NAN, NAN, NAN, NAN);
+	return LIKELY;
+}
+
 enum grade test_ALARMED(struct walk *w)
 {
 	enum alarm_type most = ALARM_TYPE_COUNT;
-	enum grade rules = rules_broken(w);
+	enum grade rules = more(rules_broken(w), still_fires(w));
 
 	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
 		if (w->f->live_alarms[t] && alarm_specs[t].severity >= SEVERITY_WARNING &&

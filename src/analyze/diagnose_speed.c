@@ -17,7 +17,7 @@ bool timed(const struct walk *w)
 static bool any_alarm(const struct walk *w)
 {
 	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
-		if (w->f->live_alarms[t])
+		if (w->f->live_alarms[t] || w->f->firing[t].at.known)
 			return true;
 	return false;
 }
@@ -229,7 +229,7 @@ enum grade test_PROMPTS_GREW(struct walk *w)
 			   h.follow > 0);
 }
 
-const struct shift *shift_of_interest(const struct walk *w)
+static const struct shift *decode_shift(const struct walk *w)
 {
 	return w->x->shift.fell ? &w->x->shift : &w->x->mild;
 }
@@ -332,20 +332,40 @@ static enum grade calls_slowed(const struct walk *w, const struct shift *s)
 	return mild ? SURE : graded(ratio, T_SLOWED);
 }
 
-enum grade test_CALLS_SLOWED(struct walk *w)
+const struct shift *shift_of_interest(const struct walk *w)
 {
-	const struct shift *s = shift_of_interest(w);
+	return w->x->prefill.fell && calls_slowed(w, decode_shift(w)) <= NO ? &w->x->prefill : decode_shift(w);
+}
+
+static enum grade decode_slowed(struct walk *w)
+{
+	const struct shift *s = decode_shift(w);
 	const double ratio = s->slow_decode / s->fast_decode;
-	enum grade grade;
 
 	if (!w->x->mild.known)
 		return timed(w) && (double)w->p->decode_calls >= limit_of(T_CALLS) ? NO : UNKNOWN;
 	if (s->known)
 		say3(w, E_LATENCY_SHIFT, s->slow_decode, s->fast_decode, ratio);
-	grade = calls_slowed(w, s);
-	if (grade > NO)
+	return unless_some(calls_slowed(w, s), s->known && ratio >= limit_of(T_SLOWED));
+}
+
+static enum grade prefill_slowed(struct walk *w)
+{
+	const struct shift *s = &w->x->prefill;
+
+	if (!s->fell)
+		return NO;
+	say3(w, E_PREFILL_SHIFT, s->slow_decode, s->fast_decode, s->slow_decode / s->fast_decode);
+	return graded(s->slow_decode / s->fast_decode, T_PREFILL_SLOWED);
+}
+
+enum grade test_CALLS_SLOWED(struct walk *w)
+{
+	enum grade decode = decode_slowed(w), prefill = decode > NO ? NO : prefill_slowed(w);
+
+	if (decode > NO || prefill > NO)
 		say_state(w);
-	return unless_some(grade, s->known && ratio >= limit_of(T_SLOWED));
+	return prefill > NO ? prefill : decode;
 }
 
 enum grade test_PAUSES_GREW(struct walk *w)

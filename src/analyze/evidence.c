@@ -48,7 +48,15 @@ static void note_collapse(struct collapse_findings *c, struct arena *arena, cons
 void evidence_note(struct session_evidence *e, struct arena *arena, const struct session *s,
 		   const struct accumulators *n)
 {
+	const struct session_firing firing = session_firing(s);
+
 	note_first(e->first_bad, arena, s, &s->first_bad);
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
+		note_first(e->firing, arena, s,
+			   &(struct first_bad){ .known = firing.types >> t & 1,
+						.type = (enum alarm_type)t,
+						.time_us = firing.since_us[t],
+						.layer = (double)NAN });
 	note_times(e->first_alarm, arena, s, s->tally.alarmed_us);
 	note_times(e->first_broken, arena, s, s->tally.violated_us);
 	if (session_home((struct session *)s)) {
@@ -78,5 +86,6 @@ void evidence_tell(struct findings *f, const struct session_evidence *e)
 	memcpy(f->live_collapse, t->collapsed, sizeof f->live_collapse);
 	memcpy(f->first_bad, e->first_bad, sizeof f->first_bad);
 	memcpy(f->first_alarm, e->first_alarm, sizeof f->first_alarm);
+	memcpy(f->firing, e->firing, sizeof f->firing);
 	memcpy(f->first_broken, e->first_broken, sizeof f->first_broken);
 }

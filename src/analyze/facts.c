@@ -49,7 +49,7 @@ static void pauses_of(struct pauses *out, const struct time_part *c)
 
 /* --- slow part and fast part ------------------------------------------------------------- */
 
-enum { GROUP_CALLS_MIN = 8, GROUPS_MIN = 6 };
+enum { GROUP_CALLS_MIN = 8, GROUP_PREFILLS_MIN = 4, GROUPS_MIN = 6 };
 
 enum side { SIDE_NEITHER, SIDE_FAST, SIDE_SLOW, SIDE_COUNT };
 
@@ -68,18 +68,44 @@ static double batch_slope(const struct sums_line *l)
 	return l->n > 0 && xx > 0 ? fmin(fmax(xy / xx, 0), 1) : 0;
 }
 
-/* Neighbouring stretches until each group has calls enough to mean something; what is left over is too little. */
-static size_t group_stretches(const struct time_part *c, struct group out[])
+/* What the first prefill calls took, ln(ms): the mean for the lengths that there are. */
+static double first_prefills_ln(const struct time_part *c)
 {
-	const double slope = batch_slope(&c->batch);
-	double least = fmax((double)c->decode_calls / STRETCHES_MAX, GROUP_CALLS_MIN);
+	double ln = 0, calls = 0;
+
+	for (size_t i = 0; i < c->n_stretches; i++) {
+		ln += c->stretch[i].prefill_call_ln - c->stretch[i].prefill_ln;
+		calls += (double)c->stretch[i].prefill_calls;
+	}
+	return ln / calls;
+}
+
+/* Prompts as if they were decode calls without pauses, all of one length. */
+static struct stretch prefill_of(const struct stretch *s, double usual_ln)
+{
+	struct stretch out = *s;
+
+	out.decode_calls = s->prefill_calls;
+	out.decode_ln = s->prefill_ln + (double)s->prefill_calls * usual_ln;
+	out.batch_ln = out.pause_ms = 0;
+	out.pauses = 0;
+	return out;
+}
+
+/* Neighbouring stretches until each group has calls enough to mean something; what is left over is too little. */
+static size_t group_stretches(const struct time_part *c, bool prefill, struct group out[])
+{
+	const double slope = batch_slope(&c->batch), usual_ln = first_prefills_ln(c);
+	const double calls = (double)(prefill ? c->prefill_calls : c->decode_calls);
+	double least = fmax(calls / STRETCHES_MAX, prefill ? GROUP_PREFILLS_MIN : GROUP_CALLS_MIN);
 	size_t n = 0;
 
 	out[0] = (struct group){ .side = SIDE_NEITHER };
 	for (size_t i = 0; i < c->n_stretches; i++) {
+		const struct stretch of = prefill ? prefill_of(&c->stretch[i], usual_ln) : c->stretch[i];
 		struct group *g = &out[n];
 
-		stretch_join(&g->sum, &c->stretch[i]);
+		stretch_join(&g->sum, &of);
 		if ((double)g->sum.decode_calls < least)
 			continue;
 		g->decode_ms = exp((g->sum.decode_ln - slope * g->sum.batch_ln) / (double)g->sum.decode_calls);
@@ -243,9 +269,9 @@ static void devices_on_sides(struct shift *out, const struct group *g, size_t n,
 }
 
 /* `group`: (STRETCHES_MAX + 1) to use. */
-static void shift_of(struct shift *out, const struct time_part *c, double ratio, struct group *group)
+static void shift_of(struct shift *out, const struct time_part *c, bool prefill, double ratio, struct group *group)
 {
-	size_t n = group_stretches(c, group);
+	size_t n = group_stretches(c, prefill, group);
 
 	*out = (struct shift){ .known = false };
 	if (n >= GROUPS_MIN) {
@@ -831,9 +857,10 @@ bool facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	bandwidth_of(out, p, opts);
 	vram_plan(out, p);
 	devices_of(out, p);
-	shift_of(&out->shift, p, limit_of(T_SLOW_RATIO), group);
-	shift_of(&out->mild, p, limit_of(T_MILD_RATIO), group);
-	shift_of(&out->beside, p, limit_of(T_BESIDE_RATIO), group);
+	shift_of(&out->shift, p, false, limit_of(T_SLOW_RATIO), group);
+	shift_of(&out->mild, p, false, limit_of(T_MILD_RATIO), group);
+	shift_of(&out->beside, p, false, limit_of(T_BESIDE_RATIO), group);
+	shift_of(&out->prefill, p, true, limit_of(T_PREFILL_SLOWED), group);
 	free(group);
 	growth_of(&out->repetition, p, L_REPETITION);
 	growth_of(&out->memory, p, L_MEMORY);

@@ -119,6 +119,7 @@ struct facts {
 	double bytes_per_token, bandwidth_gb_s, achieved_gb_s;
 	enum bandwidth_source bandwidth_source;
 	struct shift shift, mild; /* mild: a smaller difference counts */
+	struct shift prefill;     /* of prompts: ms of a usual call of theirs */
 	struct shift beside;      /* one in between, which counts beside other instances that slowed more */
 	struct growth memory, vram, repetition;
 	struct pauses pauses;

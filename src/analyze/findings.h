@@ -373,6 +373,8 @@ struct findings {
 	struct bad_session first_bad[ALARM_TYPE_COUNT];    /* by what went wrong */
 	struct bad_session first_alarm[ALARM_TYPE_COUNT];  /* that the collector itself wrote */
 	struct bad_session first_broken[ALARM_TYPE_COUNT]; /* step that violates a rule */
+	struct bad_session firing[ALARM_TYPE_COUNT];       /* alarms of rules, warnings at least, that were on after the
+							    * session's last step; the one that is on for longest */
 	struct collapse_findings collapse;
 
 	struct trend trend[METRIC_COUNT]; /* unknown where the log has several instances: each has its own */

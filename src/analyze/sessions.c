@@ -68,6 +68,26 @@ void session_tally_add(struct session_tally *into, const struct session_tally *f
 		into->collapsed[kind] += from->collapsed[kind];
 }
 
+static void firing_add(struct session_firing *into, const struct session_firing *more)
+{
+	for (uint64_t todo = more->types; todo; todo &= todo - 1) {
+		const int type = __builtin_ctzll(todo);
+
+		if (!(into->types >> type & 1) || more->since_us[type] < into->since_us[type])
+			into->since_us[type] = more->since_us[type];
+	}
+	into->types |= more->types;
+}
+
+struct session_firing session_firing(const struct session *s)
+{
+	struct session_firing firing = s->left;
+
+	if (s->rules)
+		firing.types = rules_firing(s->rules, SEVERITY_WARNING, firing.since_us);
+	return firing;
+}
+
 char *session_text(struct slice text)
 {
 	size_t n = text.n < SESSION_TEXT_MAX ? text.n : SESSION_TEXT_MAX;
@@ -161,11 +181,13 @@ static void take_out_first(struct sessions *t, struct session *s)
 /* What only itself knows goes on in its rest. */
 static void leave_to_rest(const struct session *s)
 {
+	const struct session_firing firing = session_firing(s);
 	struct session *rest = s->of;
 
 	if (!rest)
 		return;
 	session_tally_add(&rest->tally, &s->tally);
+	firing_add(&rest->left, &firing);
 	first_bad_merge(&rest->first_bad, &s->first_bad);
 	rest->missed += missing_count(&s->missing, s->records);
 	rest->twice += s->missing.doubled;
@@ -187,6 +209,7 @@ static void remove_guest(struct sessions *t, struct session *s)
 
 void session_forget_rules(struct session *s)
 {
+	s->left = session_firing(s);
 	rules_close(s->rules);
 	s->rules = NULL;
 }

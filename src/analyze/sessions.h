@@ -37,7 +37,17 @@ struct session_tally {
 	int64_t violated_us[ALARM_TYPE_COUNT];
 };
 
+/* Alarms of rules, warnings at least, that were on after a session's last step. */
+struct session_firing {
+	uint64_t types; /* a bit each */
+	int64_t since_us[ALARM_TYPE_COUNT];
+};
+
 void session_tally_add(struct session_tally *into, const struct session_tally *from);
+
+struct session;
+
+struct session_firing session_firing(const struct session *s);
 
 struct session {
 	struct session *chain;         /* next of the same hash slot */
@@ -68,6 +78,7 @@ struct session {
 	uint64_t part;    /* serial number of the latest part of a batch that it has steps in, */
 	int run;          /* and its first run of that */
 	struct rules *rules;
+	struct session_firing left; /* by the rules, when they were dropped */
 	struct time_progress times;
 	struct instance_minutes *minutes; /* its own past, if it is of roll-ups: analyze/minutes.h */
 	uint32_t limits_version;          /* of those limits of the rules that are noted; 0: none */

@@ -150,6 +150,9 @@ void stretch_join(struct stretch *a, const struct stretch *b)
 	a->entropies += b->entropies;
 	a->unsure += b->unsure;
 	a->renewed += b->renewed;
+	a->prefill_calls += b->prefill_calls;
+	a->prefill_ln += b->prefill_ln;
+	a->prefill_call_ln += b->prefill_call_ln;
 
 	a->call_ms += b->call_ms;
 	a->decode_ln += b->decode_ln;
@@ -417,6 +420,20 @@ void time_breakdown_count_open(struct time_breakdown *t, const struct time_progr
 	}
 }
 
+void time_breakdown_count_fed(struct time_breakdown *t, const struct time_progress *progress, const char *session_id,
+			      struct arena *arena)
+{
+	struct time_part *p = progress->part && progress->part <= t->n_own ? t->own[progress->part - 1] : NULL;
+	const struct fed_session *fed = &progress->fed;
+
+	if (!p || fed->tokens < limit_of(T_FED_TOKENS))
+		return;
+	if (!p->fed_sessions++ || fed->nats / fed->tokens > p->fed_worst.nats / p->fed_worst.tokens) {
+		p->fed_worst = *fed;
+		p->fed_worst.session_id = arena_copy(arena, slice_of(session_id));
+	}
+}
+
 /* That of the sequence, moved to the front; where there are too many, the one without a call for longest is over. */
 static __attribute__((noinline)) struct open_exchange *open_of(struct time_book *b, struct time_part *p,
 							       struct time_progress *t, uint32_t sequence)
@@ -590,9 +607,23 @@ static __attribute__((noinline)) void add_loop(struct time_book *b, struct time_
 	}
 }
 
+/* Before its prompt's mean is known, all that is certain of a call is that one of its tokens has this surprisal. */
+static void add_fed(struct time_part *p, struct fed_session *of, const struct columns *c, size_t row, uint32_t tokens)
+{
+	const bool mean = has(c, row, M_INPUT_SURPRISAL_NATS);
+	const double known = mean ? tokens : 1;
+	const double nats = known * number(c, row, mean ? M_INPUT_SURPRISAL_NATS : M_SURPRISAL_NATS);
+
+	p->fed_surprisal += nats;
+	p->fed_tokens += known;
+	of->since_us = of->tokens > 0 ? of->since_us : c->time_us[row];
+	of->nats += nats;
+	of->tokens += known;
+}
+
 /* What is seen of states, and of prompts that do not fit. */
-static __attribute__((noinline)) void add_state(struct time_part *p, const struct columns *c, size_t row,
-						uint32_t tokens, bool prefill)
+static __attribute__((noinline)) void add_state(struct time_part *p, struct time_progress *t, const struct columns *c,
+						size_t row, uint32_t tokens, bool prefill)
 {
 	if (has(c, row, M_STATE_LEAK)) {
 		p->leaks_checked++;
@@ -600,15 +631,11 @@ static __attribute__((noinline)) void add_state(struct time_part *p, const struc
 	}
 	if (has(c, row, M_STATE_JUMP))
 		p->jumps += number(c, row, M_STATE_JUMP) > limit_of(T_STATE_JUMP);
-	if (has(c, row, M_INPUT_SURPRISAL_NATS) || (prefill && has(c, row, M_SURPRISAL_NATS))) {
-		enum metric_id m = has(c, row, M_INPUT_SURPRISAL_NATS) ? M_INPUT_SURPRISAL_NATS : M_SURPRISAL_NATS;
-
-		p->fed_surprisal += number(c, row, m) * tokens;
-		p->fed_tokens += tokens;
-	}
+	if (has(c, row, M_INPUT_SURPRISAL_NATS) || (prefill && has(c, row, M_SURPRISAL_NATS)))
+		add_fed(p, &t->fed, c, row, tokens);
 }
 
-static void add_output(struct time_book *b, struct time_part *p, struct stretch *s, const char *session_id,
+static void add_output(struct time_book *b, struct time_part *p, struct stretch *s, struct time_progress *t,
 		       const struct columns *c, size_t row, uint32_t tokens, bool prefill)
 {
 	const uint64_t states = UINT64_C(1) << M_STATE_LEAK | UINT64_C(1) << M_STATE_JUMP |
@@ -618,9 +645,9 @@ static void add_output(struct time_book *b, struct time_part *p, struct stretch 
 
 	p->nonfinite += nonfinite_at(c, row) ? 1 : 0;
 	if (c->have[row] & states)
-		add_state(p, c, row, tokens, prefill);
+		add_state(p, t, c, row, tokens, prefill);
 	if (c->have[row] & loops)
-		add_loop(b, p, session_id, c, row, prefill);
+		add_loop(b, p, t->who.session_id, c, row, prefill);
 	else
 		add_level(&p->beside, c, row, !prefill);
 	if (!prefill && has(c, row, M_LOGITS_ENTROPY)) {
@@ -747,6 +774,28 @@ static void add_prefill(struct time_part *p, uint32_t tokens, double ms)
 	bin->ms += ms;
 }
 
+static double median(const double ln[PREFILL_FIRST])
+{
+	const double low = fmin(ln[0], ln[1]), high = fmax(ln[0], ln[1]);
+
+	return fmax(low, fmin(high, ln[2]));
+}
+
+/* Against calls of about the same length. The first of them count as they are found. */
+static void compare_prefill(struct time_part *p, struct stretch *s, uint32_t tokens, double ms)
+{
+	const size_t length = (size_t)(2 * log2(tokens));
+	struct first_prefills *first = &p->first_prefills[length < PREFILL_LENGTHS ? length : PREFILL_LENGTHS - 1];
+	const double ln = log(fmax(ms / tokens, 1e-6));
+
+	s->prefill_calls++;
+	s->prefill_call_ln += log(fmax(ms, 1e-6));
+	if (first->n < PREFILL_FIRST)
+		first->ln[first->n++] = ln;
+	else
+		s->prefill_ln += ln - median(first->ln);
+}
+
 static void add_decode(struct time_part *p, struct stretch *s, const struct time_call *call, uint32_t tokens)
 {
 	double each = of_each(call->ms, tokens);
@@ -787,6 +836,8 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const str
 	enlarge(p, s, time_us, time_us, 1);
 	follow_prompt(b, p, t, c->sequence[row], c->sequence_length[row], call->tokens, call->prefill);
 	if (!isnan(call->ms)) {
+		if (call->prefill && t->n_first >= FIRST_CALLS && streams_ln(c, row) <= 0)
+			compare_prefill(p, s, tokens, call->ms);
 		if (t->n_first < FIRST_CALLS)
 			note_first(b, p, t, call->ms, tokens, call->prefill);
 		s->call_ms += call->ms;
@@ -801,7 +852,7 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const str
 	if (c->whole[row])
 		devices_add(&p->devices, &c->record[c->whole[row] - 1], idle_pct(p));
 	b->failed |= p->devices.failed;
-	add_output(b, p, s, t->who.session_id, c, row, tokens, call->prefill);
+	add_output(b, p, s, t, c, row, tokens, call->prefill);
 	process->end_us = time_us > process->end_us ? time_us : process->end_us;
 }
 

@@ -61,6 +61,9 @@ struct stretch {
 	double call_ms;                                /* sum of the calls' time */
 	double decode_ln;                              /* sum of ln(ms per token) of decode calls */
 	double batch_ln;                               /* sum of ln(streams, or requests under way) of them */
+	uint64_t prefill_calls;                        /* compared with the first ones of their length */
+	double prefill_ln;                             /* sum of ln(their time over that of those) */
+	double prefill_call_ln;                        /* sum of ln(ms) */
 	double decode_ms, pause_ms, entropy, entropy2; /* entropy2: sum of squares */
 	double level[LEVEL_COUNT];                     /* sums */
 	uint64_t seen[LEVEL_COUNT];
@@ -83,6 +86,21 @@ struct size_sum {
 struct chunk_bin {
 	uint64_t calls, tokens;
 	double ms;
+};
+
+/* The first prefill calls of about one length; two lengths to an octave: where a call takes as long for any length, its
+ * tokens take at most sqrt(2) times as long as those of another call of its length. */
+enum { PREFILL_FIRST = 3, PREFILL_LENGTHS = 64 };
+struct first_prefills {
+	double ln[PREFILL_FIRST]; /* (n), of ms per token */
+	size_t n;
+};
+
+/* A session's prompts: the sum of their tokens' surprisal, as far as it is known. */
+struct fed_session {
+	const char *session_id; /* "" none */
+	int64_t since_us;
+	double nats, tokens;
 };
 
 /* Sums for a line through (x, y). */
@@ -126,7 +144,8 @@ struct time_part {
 	size_t n_stretches, stretches_cap;
 	uint64_t per_stretch; /* calls */
 
-	struct sizes decode, pause;           /* ms per token; ms */
+	struct sizes decode, pause; /* ms per token; ms */
+	struct first_prefills first_prefills[PREFILL_LENGTHS];
 	struct chunk_bin by_chunk[TIME_BINS]; /* by octave (stats/octave.h) of their tokens */
 	uint64_t decode_calls, decode_tokens, prefill_calls, prefill_tokens;
 	double decode_ms, prefill_ms, pause_ms; /* sums; pauses longer than the user's are in none */
@@ -144,6 +163,8 @@ struct time_part {
 	uint64_t prompts; /* all of them; until finished, the next one's place in the ring */
 	uint64_t leaks, leaks_checked, jumps, nonfinite; /* steps */
 	double fed_surprisal, fed_tokens;                /* of prompts: sum over tokens, and their number */
+	uint64_t fed_sessions;                           /* whose prompts have tokens enough to be judged … */
+	struct fed_session fed_worst;                    /* … and the one whose tokens surprise most */
 	uint64_t loop_tokens; /* decode tokens inside an exact repetition of three periods, or one that varies as no
 				 table does */
 	struct text_level near, beside;       /* near repetitions, and all other text */
@@ -180,6 +201,7 @@ struct time_progress {
 		struct exchange is;
 	} open[OPEN_EXCHANGES]; /* (n_open), the one of the last call first */
 	struct first_call first[FIRST_CALLS];
+	struct fed_session fed; /* session_id: not set */
 };
 
 struct time_process {
@@ -256,6 +278,9 @@ void time_breakdown_totals(struct time_book *b, const struct time_progress *t, c
 struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena);
 /* Counts the session's exchanges that are not over yet. */
 void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress);
+/* Counts the session's prompts. */
+void time_breakdown_count_fed(struct time_breakdown *t, const struct time_progress *progress, const char *session_id,
+			      struct arena *arena);
 /* Then those of the hosts (time_join.c); false when memory is out. */
 bool time_breakdown_join(struct time_breakdown *t, const struct time_book *b, struct arena *arena);
 

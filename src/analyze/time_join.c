@@ -95,6 +95,11 @@ static void add_lines(struct time_part *to, const struct time_part *of)
 	to->length_time += of->length_time + later * of->pause_length.x;
 }
 
+static double fed_nats(const struct fed_session *s)
+{
+	return s->nats / s->tokens;
+}
+
 static void add_output(struct time_part *to, const struct time_part *of)
 {
 	to->leaks += of->leaks;
@@ -103,6 +108,9 @@ static void add_output(struct time_part *to, const struct time_part *of)
 	to->nonfinite += of->nonfinite;
 	to->fed_surprisal += of->fed_surprisal;
 	to->fed_tokens += of->fed_tokens;
+	if (of->fed_sessions && (!to->fed_sessions || fed_nats(&of->fed_worst) > fed_nats(&to->fed_worst)))
+		to->fed_worst = of->fed_worst;
+	to->fed_sessions += of->fed_sessions;
 	to->loop_tokens += of->loop_tokens;
 	add_text(&to->near, &of->near);
 	add_text(&to->beside, &of->beside);

@@ -15,6 +15,7 @@ struct rules *violations_rules(struct analysis *a, struct session *s)
 		a->failed = true;
 	else
 		rules_set_goal(s->rules, a->opts.diagnose.goal_tps);
+	s->left.types = 0;
 	s->limits_version = 0;
 	return s->rules;
 }

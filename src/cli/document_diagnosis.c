@@ -105,6 +105,10 @@ static void introduce(struct buf *out)
 		"recorded and\n"
 		"  nothing else changed, throttling is concluded by exclusion; the answer then says so, with less "
 		"confidence.\n"
+		"- Prompts are grouped alike, if decoding kept its speed. A prefill call is held against the first "
+		"ones of about its\n"
+		"  length (two lengths to an octave); those of a process's first calls, and of calls beside other "
+		"requests, do not count.\n"
 		"- A pause is the time from the end of the process's previous call, of any session, to the start of "
 		"this call, inside a\n"
 		"  sequence. Sessions that take turns therefore have no pauses, and neither does a user who thinks "
@@ -127,7 +131,10 @@ static void introduce(struct buf *out)
 		"log does not hold\n"
 		"  what would tell why, the answer says so, with medium confidence; `not_enough_data` always has low "
 		"confidence.\n"
-		"- Live alarms in the log are evidence. A log that holds one is not healthy.\n"
+		"- Live alarms in the log are evidence. A log that holds one is not healthy, nor is one with a session "
+		"after whose last\n"
+		"  step an alarm of the rules is still on: a warning at least; `unusual`, which only informs, is "
+		"none.\n"
 		"- An RWKV state does not grow. If something else grows, the answer says so.\n\n");
 }
 

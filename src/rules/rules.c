@@ -717,6 +717,23 @@ static void inherit_session(struct rules *to, struct rules *from)
 	settle(to);
 }
 
+uint64_t rules_firing(const struct rules *r, enum severity least, int64_t since_us[ALARM_TYPE_COUNT])
+{
+	uint64_t types = 0;
+
+	for (size_t i = 0; i < judged_n(r); i++) {
+		const struct judged *j = &r->judging.judged[i];
+		const struct rule *rule = r->judging.plan->rule[i].is;
+		int64_t *since = &since_us[rule->alarm];
+
+		if (!j->firing || rule->severity < least)
+			continue;
+		*since = types >> rule->alarm & 1 && *since < j->fired_us ? *since : j->fired_us;
+		types |= UINT64_C(1) << rule->alarm;
+	}
+	return types;
+}
+
 size_t rules_inherit(struct rules *to, struct rules *from, struct rule_finding out[RULES_MAX])
 {
 	size_t n = 0;

@@ -161,6 +161,9 @@ uint64_t rules_suited(const struct rules *r);
 size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX]);
 uint32_t rules_limits_version(const struct rules *r);
 
+/* Types of alarms that are on, of rules of that severity at least, a bit each; since_us: of these, since when. */
+uint64_t rules_firing(const struct rules *r, enum severity least, int64_t since_us[ALARM_TYPE_COUNT]);
+
 /* The new rules `to` take over from `from`: the session's data, baselines, what was learned, and firing alarms (by the
  * rule's name). Afterwards `from` may only be passed to rules_close. Alarms whose rule no longer exists are resolved;
  * returns how many findings were put into out. to: NULL: there are no new ones, all that fire is resolved. */
