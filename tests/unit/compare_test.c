@@ -417,9 +417,34 @@ static void memory_is_bounded_and_nothing_is_lost(void **state)
 	comparison_free(&c);
 }
 
+/* Prompts take four times as long in B, or as long as in A: decoding, which does not differ, decides only then. */
+static void prompts_that_are_slower_are_told(void **state)
+{
+	(void)state;
+	seed = 17;
+	for (int slower = 0; slower < 2; slower++) {
+		struct compare_side *a = begin(0), *b = begin(0);
+		struct comparison c;
+
+		for (unsigned run = 0; run < 3; run++) {
+			push_run(a, run, 500, 30, 0.2);
+			push_run(b, run, 500, 30, 0.2);
+			for (int i = 0; i < 40; i++) {
+				push(a, run, PHASE_PREFILL, 3 * (1 + 0.05 * normal()));
+				push(b, run, PHASE_PREFILL, (slower ? 12 : 3) * (1 + 0.05 * normal()));
+			}
+		}
+		c = finish(a, b);
+		assert_int_equal(c.deciding->phase, slower ? PHASE_PREFILL : PHASE_DECODE);
+		assert_int_equal(c.verdict, slower ? DIFFERENCE_WORSE : DIFFERENCE_NONE);
+		comparison_free(&c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(prompts_that_are_slower_are_told),
 		cmocka_unit_test(a_shift_is_found_and_its_size),
 		cmocka_unit_test(the_same_log_twice_is_no_difference),
 		cmocka_unit_test(equals_are_seldom_told_apart),
