@@ -310,11 +310,16 @@ enum grade test_COLLAPSES(struct walk *w)
 	return grade > 0 || w->f->metric[M_LOGITS_ENTROPY].count ? more(grade, NO) : UNKNOWN;
 }
 
-/* Of the tokens that were fed; NAN: of too few. */
-static double fed_surprisal(struct walk *w)
+/* Of the tokens that were fed; NAN: of too few. A few are enough where their mean is beyond all doubt: tokens vary by
+ * about 4 nats. */
+static double fed_surprisal(struct walk *w, double random)
 {
-	if (w->p->fed_tokens >= limit_of(T_FED_TOKENS))
-		return w->p->fed_surprisal / w->p->fed_tokens;
+	enum { FEW = 4, SPREAD_NATS = 4, DEVIATIONS = 3 };
+	const double n = w->p->fed_tokens, mean = w->p->fed_surprisal / n;
+	const double doubt = DEVIATIONS * SPREAD_NATS / sqrt(n);
+
+	if (n >= limit_of(T_FED_TOKENS) || (n >= FEW && mean - doubt > limit_of(T_FED_SHARE) * random))
+		return mean;
 	if (w->p->prefill_calls)
 		miss(w, E_WANT_SURPRISAL);
 	return NAN;
@@ -358,7 +363,7 @@ static enum grade session_surprised(struct walk *w, double random)
 enum grade test_GUESSES(struct walk *w)
 {
 	const struct summary *s = &w->f->metric[M_LOGITS_ENTROPY];
-	double random = random_nats(w), fed = fed_surprisal(w);
+	double random = random_nats(w), fed = fed_surprisal(w, random);
 	enum grade by_fed = surprised(w, fed, random), by_entropy = UNKNOWN, by_alarm = UNKNOWN;
 
 	if (by_fed <= NO)
