@@ -532,7 +532,8 @@ enum grade test_NOT_RECORDED(struct walk *w)
 		miss(w, E_WANT_CPU);
 	if (w->x->cuda && !s->level[L_GPU_CLOCK].known && !any_device_clock(w, s))
 		miss(w, E_WANT_GPU_CLOCK);
-	say3(w, E_LATENCY_SHIFT, s->slow_decode, s->fast_decode, s->slow_decode / s->fast_decode);
+	say3(w, s == &w->x->prefill ? E_PREFILL_SHIFT : E_LATENCY_SHIFT, s->slow_decode, s->fast_decode,
+	     s->slow_decode / s->fast_decode);
 	return s->slow_s < limit_of(T_SAMPLE_S) ? WEAK : LIKELY; /* that it slowed down was measured; why was not */
 }
 
