@@ -124,6 +124,7 @@ class RWKVLogAnalyzer:
             df["timestamp"] = pd.to_datetime(df["timestamp"], utc=True, errors="coerce")
             for column in _NUMBERS:  # writers may quote them
                 df[column] = pd.to_numeric(df[column], errors="coerce")
+            df.loc[df["state_similarity"] == 0, "state_similarity"] = float("nan")  # the published format's unknown
             if self.skipped_lines:
                 warnings.warn(f"{self.log_file_path}: {self.skipped_lines} lines are no records, and are not in df; `analysis` also "
                               "reads logs that Docker, journald or other programs wrapped", stacklevel=2)

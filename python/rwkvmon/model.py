@@ -206,7 +206,8 @@ def logging_class(module: Any = None) -> type:
 
 def _make_class(base: Any, module: Any) -> type:
     torch = module.torch
-    names = list(inspect.signature(base.forward).parameters)[1:3]  # of tokens, which differs, and state
+    forward = getattr(base, "forward", None)
+    names = list(inspect.signature(forward).parameters)[1:3] if forward else []  # of tokens, which differs, and state
 
     class LoggingRWKV(base):  # type: ignore[misc]  # known at run time only
         """rwkv.model.RWKV whose forward calls are watched; same arguments, same results.

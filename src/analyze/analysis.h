@@ -49,8 +49,6 @@ struct analysis {
 	uint64_t awaited;        /* types of the set's rules of which none could judge a step yet, a bit each */
 	struct learned *learned; /* by the rules, from all sessions in the order of the log; NULL: not asked for yet */
 	struct jitter_sum jitter[PHASE_COUNT];
-	struct undelivered undelivered; /* why: the text below */
-	char undelivered_why[256];
 	struct action_counts actions;
 	struct time_book *times;
 	struct unusual_minutes minutes; /* of roll-ups */

@@ -523,6 +523,8 @@ static void look_at_delivery(struct diagnosis *out, const struct findings *f)
 		return;
 	if (cause_is_bad(cause_specs[out->cause].kind)) {
 		add_also(out, CAUSE_UNDELIVERED);
+		if (out->cause != CAUSE_UNDELIVERED)
+			test_UNHEARD(&w);
 		return;
 	}
 	out->n_evidence = 0;

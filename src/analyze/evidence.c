@@ -77,6 +77,8 @@ void evidence_tell(struct findings *f, const struct session_evidence *e)
 	f->anomaly_critical = t->critical;
 	f->live_critical = t->live_critical;
 	f->dropped = t->dropped;
+	f->undelivered = t->undelivered;
+	f->undelivered.why = arena_copy(&f->arena, slice_of(t->undelivered.why ? t->undelivered.why : ""));
 	f->deepest_drop = 1 - t->drop;
 	f->missing_records = f->filtered ? 0 : e->missing;
 	f->doubled_records = f->filtered ? 0 : e->doubled;

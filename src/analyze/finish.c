@@ -440,8 +440,6 @@ static void fill_anomalies(struct findings *f, const struct analysis *a)
 	}
 	f->event = events_list(&a->events, &f->arena, &f->n_events);
 	f->events_total = a->events.total;
-	f->undelivered = a->undelivered;
-	f->undelivered.why = copy(&f->arena, a->undelivered_why);
 	f->actions = a->actions;
 }
 

@@ -239,20 +239,21 @@ static void count_gap(struct analysis *a, struct session *s, const struct record
 	s->tally.dropped += dropped;
 }
 
-static void count_undelivered(struct analysis *a, const struct field_values *totals)
+static void count_undelivered(struct analysis *a, struct session *s, const struct field_values *totals)
 {
+	enum { WHY_BYTES = 255 };
 	struct slice why = fields_text(totals, F_TOTAL_UNDELIVERED_WHY);
-	struct undelivered *u = &a->undelivered;
-	uint64_t alarms = fields_count(totals, F_TOTAL_UNDELIVERED),
-		 critical = fields_count(totals, F_TOTAL_UNDELIVERED_CRITICAL);
+	struct session_tally told = {
+		.undelivered = { .alarms = fields_count(totals, F_TOTAL_UNDELIVERED),
+				 .critical = fields_count(totals, F_TOTAL_UNDELIVERED_CRITICAL) },
+	};
 
-	if (critical ? !u->critical : alarms && !u->alarms)
-		snprintf(a->undelivered_why, sizeof a->undelivered_why, "%.*s",
-			 (int)utf8_whole_prefix(
-				 why.p, why.n < sizeof a->undelivered_why - 1 ? why.n : sizeof a->undelivered_why - 1),
-			 why.p);
-	u->alarms += alarms;
-	u->critical += critical;
+	if (!told.undelivered.alarms && !told.undelivered.critical)
+		return;
+	why.n = utf8_whole_prefix(why.p, why.n < WHY_BYTES ? why.n : WHY_BYTES);
+	told.undelivered.why = arena_copy(&a->times->texts, why);
+	session_tally_add(&a->all, &told);
+	session_tally_add(&s->tally, &told);
 }
 
 /* A stream's says only what its handle's did not. */
@@ -295,7 +296,7 @@ static void count_event(struct analysis *a, const struct columns *c, size_t row)
 		time_breakdown_totals(a->times, &s->times, rec.extra);
 		session_forget_rules(s);
 		if (first && rec.extra)
-			count_undelivered(a, rec.extra);
+			count_undelivered(a, s, rec.extra);
 		break;
 	case EVENT_ALARM:
 		count_alarm(a, s, &rec);

@@ -57,6 +57,10 @@ void session_tally_add(struct session_tally *into, const struct session_tally *f
 	into->dropped += from->dropped;
 	into->critical += from->critical;
 	into->live_critical += from->live_critical;
+	if (from->undelivered.critical ? !into->undelivered.critical : !into->undelivered.alarms)
+		into->undelivered.why = from->undelivered.why;
+	into->undelivered.alarms += from->undelivered.alarms;
+	into->undelivered.critical += from->undelivered.critical;
 	into->drop = from->drop > into->drop ? from->drop : into->drop;
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
 		into->violated[type] += from->violated[type];

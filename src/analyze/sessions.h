@@ -35,6 +35,7 @@ struct session_tally {
 	double drop;                          /* 1 - the lowest similarity of sudden drops; 0: none */
 	int64_t alarmed_us[ALARM_TYPE_COUNT]; /* the first of each; 0: no time is known */
 	int64_t violated_us[ALARM_TYPE_COUNT];
+	struct undelivered undelivered; /* why: the analysis's; NULL unknown */
 };
 
 /* Alarms of rules, warnings at least, that were on after a session's last step. */

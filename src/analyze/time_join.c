@@ -65,6 +65,12 @@ static void add_text(struct text_level *to, const struct text_level *of)
 	to->cycles += of->cycles;
 }
 
+static void add_whole(struct whole_sum *to, const struct whole_sum *of)
+{
+	to->seconds += of->seconds;
+	to->pct += of->pct;
+}
+
 static void add_calls(struct time_part *to, const struct time_part *of)
 {
 	add_sizes(&to->decode, &of->decode);
@@ -83,6 +89,8 @@ static void add_calls(struct time_part *to, const struct time_part *of)
 	to->pause_ms += of->pause_ms;
 	to->stall_pause_ms += of->stall_pause_ms;
 	to->stall_pauses += of->stall_pauses;
+	add_whole(&to->waiting, &of->waiting);
+	add_whole(&to->stopped, &of->stopped);
 }
 
 static void add_lines(struct time_part *to, const struct time_part *of)

@@ -43,7 +43,6 @@ static const struct effect {
 	{ C_DOCTOR, "tokenizer", NEEDS, "model" },
 	{ C_DOCTOR, "disk-mb-s", NEEDS, "model" },
 	{ C_DOCTOR, "seconds", NEEDS, "model" },
-	{ C_FORECAST, "json", IDLE_BESIDE, "train" },
 	{ C_FORECAST, "goal", IDLE_BESIDE, "train" },
 	{ C_FORECAST, "threads", IDLE_BESIDE, "train" },
 	{ C_FORECAST, "units", NEEDS, "train" },

@@ -174,6 +174,19 @@ def parse(line):
     return record
 
 
+def behind(line):
+    """The whole record behind a torn one on the same line, or None."""
+    at = line.find(b'{"', 1)
+    for _ in range(64):
+        if at < 0 or len(line) > LINE_MAX:
+            return None
+        record = parse(line[at:])
+        if record is not None:
+            return record
+        at = line.find(b'{"', at + 1)
+    return None
+
+
 def read(paths):
     records, skipped, lines, size = [], [], 0, 0
     for path in paths:
@@ -188,6 +201,10 @@ def read(paths):
             record = parse(line)
             if record is None:
                 skipped.append((path, number))
+                record = behind(line)
+                lines += record is not None
+                if record is not None:
+                    records.append(record)
             else:
                 records.append(record)
     return records, skipped, lines, size

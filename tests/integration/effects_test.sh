@@ -62,7 +62,6 @@ refuses "--threads has no effect with --merge" analyze --merge $log --threads 2
 refuses "--threads has no effect with --partial" analyze --partial -o a.part $log --threads 2
 refuses "--threads has no effect with --follow" analyze --follow $log --threads 2
 refuses "--threads has no effect with --merge" fleet --merge $log --threads 2
-refuses "--json has no effect with --train" forecast --train $log -o m.safetensors --json
 refuses "--seconds has no effect with --from" tune --from $log --seconds 3
 refuses "--json has no effect with --format" compare $log $log --format text --json
 refuses "--threads is for logs" fleet http://127.0.0.1:1 --threads 2

@@ -125,10 +125,10 @@ check "each is judged by its own events" told jumps "{n: o['cause'] for n, o in 
 PYTHONPATH=$here python3 - <<'PY' || exit 1
 import json
 from fleet import write
-write("chance", {f"host{i}": {"steps": 240, "first": 40 if i == 5 else 1} for i in range(300)})
+write("chance", {f"host{i}": {"steps": 240, "first": 80 if i == 5 else 1} for i in range(300)})
 write("certain", {f"host{i}": {"steps": 240, "first": 4000 if i == 5 else 1} for i in range(300)})
-write("shared", {f"host{i}": {"steps": 240, "first": 40} for i in range(60)})
-write("fact", {f"host{i}": {"steps": 240, "first": 40 if i == 5 else 1} for i in range(300)})
+write("shared", {f"host{i}": {"steps": 240, "first": 80} for i in range(60)})
+write("fact", {f"host{i}": {"steps": 240, "first": 80 if i == 5 else 1} for i in range(300)})
 with open("fact/host9.log") as log:
     lines = [json.loads(line) for line in log]
 lines[50]["accuracy"]["nonfinite_logits"] = 3
