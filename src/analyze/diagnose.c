@@ -523,6 +523,7 @@ static void look_at_delivery(struct diagnosis *out, const struct findings *f)
 		return;
 	if (cause_is_bad(cause_specs[out->cause].kind)) {
 		add_also(out, CAUSE_UNDELIVERED);
+		w.testing = end_of(out); /* evidence is shown with the answer that it was told for */
 		if (out->cause != CAUSE_UNDELIVERED)
 			test_UNHEARD(&w);
 		return;

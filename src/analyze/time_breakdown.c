@@ -263,7 +263,7 @@ static const char *keep(struct time_book *b, const char *text)
 /* Room for one more; false when memory is out. */
 static bool part_room(struct time_book *b)
 {
-	size_t cap = b->parts_cap ? 2 * b->parts_cap : 1; /* most have one; they are large */
+	size_t cap = b->parts_cap + b->parts_cap / 4 + 1; /* most have one; they are large */
 	struct time_part *part;
 	struct time_place *place;
 

@@ -230,7 +230,7 @@ def write_run(dir, k, lines):
 
 
 FULL = 6144  # runs after which all tables are: 1,024 sessions are listed, 2,048 known; the overview and its successor hold 4,096 + 2,048
-RUN_KIB = 100  # of memory that a run takes until then, at most
+RUN_KIB = 200  # of memory that a run takes until then, at most: each is a process of its own, whose times are kept apart and copied for the page
 
 
 def check_flat(curve):
