@@ -68,7 +68,7 @@ never_rules_out() { # CASE CAUSE
 		fail "$1 rules out $2" || pass
 }
 never_rules_out healthy__two_requests_of_many_failed failed_requests
-never_rules_out healthy__memory_full_at_full_speed swapping
+never_rules_out alarm__memory_full_at_full_speed swapping
 
 # Of several causes that are true, the others are named, the worst first.
 [ "$(cat "$dir/non_finite__and_a_leak_and_other_load.log.also")" = "['state_leak', 'other_load']" ] && pass ||
