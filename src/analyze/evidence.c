@@ -69,6 +69,13 @@ void evidence_note(struct session_evidence *e, struct arena *arena, const struct
 	note_collapse(&e->collapse, arena, s, n);
 }
 
+void evidence_keep(struct session_evidence *e, struct arena *arena)
+{
+	struct undelivered *u = &e->tally.undelivered;
+
+	u->why = arena_copy(arena, slice_of(u->why ? u->why : ""));
+}
+
 void evidence_tell(struct findings *f, const struct session_evidence *e)
 {
 	const struct session_tally *t = &e->tally;
@@ -78,7 +85,6 @@ void evidence_tell(struct findings *f, const struct session_evidence *e)
 	f->live_critical = t->live_critical;
 	f->dropped = t->dropped;
 	f->undelivered = t->undelivered;
-	f->undelivered.why = arena_copy(&f->arena, slice_of(t->undelivered.why ? t->undelivered.why : ""));
 	f->deepest_drop = 1 - t->drop;
 	f->missing_records = f->filtered ? 0 : e->missing;
 	f->doubled_records = f->filtered ? 0 : e->doubled;

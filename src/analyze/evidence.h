@@ -22,6 +22,9 @@ void evidence_begin(struct session_evidence *e);
 void evidence_note(struct session_evidence *e, struct arena *arena, const struct session *s,
 		   const struct accumulators *n);
 
+/* Once the tally is complete: its texts become the arena's. */
+void evidence_keep(struct session_evidence *e, struct arena *arena);
+
 void evidence_tell(struct findings *f, const struct session_evidence *e);
 
 #endif

@@ -203,6 +203,7 @@ static bool judge_sessions(struct findings *f, const struct analysis *a)
 			if (!s->listed)
 				evidence_note(e, &f->arena, s, NULL);
 	e->tally = a->all;
+	evidence_keep(e, &f->arena);
 	evidence_tell(f, e);
 	free(e);
 	return true;

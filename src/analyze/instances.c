@@ -207,6 +207,7 @@ static void gather_evidence(struct findings *f, const struct analysis *a, const 
 		if (s->times.part && s->times.part <= times->n_own)
 			note_part(out, times->own[s->times.part - 1]);
 	}
+	evidence_keep(&out->of, &f->arena);
 	if (g->n == 1 && !g->session[0]->rest)
 		out->session_id = kept(f, g->session[0]->id);
 }
