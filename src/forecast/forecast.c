@@ -429,7 +429,7 @@ static double beyond_tested(const struct forecast *f, int edge, double steps)
 
 static double edge_at(const struct forecast *f, int edge, size_t k)
 {
-	const struct forecast_step *s = &f->step[k];
+	const struct forecast_step *s = &f->step[k < f->steps ? k : 0];
 
 	if (k >= f->steps)
 		return beyond_tested(f, edge, (double)(k + 1));
