@@ -50,7 +50,8 @@ _POLL_SECONDS = 0.05
 
 def token_list(tokens: Any) -> List[int]:
     """Of a list, a tensor, or one token: a number, or a tensor without a dimension, as argmax() gives it."""
-    return [int(t) for t in tokens] if hasattr(tokens, "__len__") and getattr(tokens, "ndim", 1) else [int(tokens)]
+    listed = hasattr(tokens, "__len__") and bool(getattr(tokens, "ndim", True))
+    return [int(t) for t in tokens] if listed else [int(tokens)]
 
 
 @dataclass(frozen=True)
