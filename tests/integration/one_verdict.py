@@ -1,4 +1,5 @@
 """Compares what every face of rwkvmon says of each log: one_verdict.py RWKVMON LOG…"""
+import functools
 import html
 import json
 import os
@@ -16,7 +17,9 @@ PATIENCE = 120  # seconds; a deadline for broken runs, never a measure
 failed = 0
 
 
+@functools.lru_cache(maxsize=64)
 def say(*arguments, lang="en"):
+    """What a face says; of the same log it is asked once."""
     done = subprocess.run([RWKVMON, *arguments, "--lang", lang], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit("FAILED: %s: exit code %d: %s" % (" ".join(arguments), done.returncode, done.stderr))
@@ -66,7 +69,7 @@ def served(log, goal, wanted):
         while time.monotonic() < end:
             answer = json.load(urllib.request.urlopen(address + "/api/v1/findings"))
             if what_was_read(answer) == wanted[:3] and (answer["input"]["lines"] == wanted[3] or not ends_whole(log)):
-                scraped = json.loads(say("watch", address, "--once", "--json", "--interval", "0.1"))
+                scraped = json.loads(say.__wrapped__("watch", address, "--once", "--json", "--interval", "0.1"))
                 return answer, json.load(urllib.request.urlopen(address + "/api/v1/fleet")), scraped
             time.sleep(0.05)
         raise SystemExit("FAILED: %s: serve has read %s, not %s" % (log, what_was_read(answer), wanted))
