@@ -44,6 +44,8 @@ int stated_limits_parse(struct stated_limits *out, const char *text, const char 
 			err_set(err, ERR_USAGE, "%s: found \"%.*s\", expected METRIC=NUMBER", option, (int)n, text);
 			return err_hint(err, "such as: %s", "token_latency_ms=50,process_memory_mb=8000");
 		}
+		if (metric_possible(m, value) != value)
+			return err_set(err, ERR_USAGE, "%s: %s can never be %g", option, metric_specs[m].id, value);
 		if (out->n == STATED_LIMITS_MAX)
 			return err_set(err, ERR_USAGE, "%s: more than %d limits", option, STATED_LIMITS_MAX);
 		for (size_t i = 0; i < out->n; i++)

@@ -306,7 +306,7 @@ static int unknown_key(const char *path, const struct yaml_node *key, enum comma
 	for (size_t i = 0; i < option_specs_n; i++)
 		if (taken_by(&option_specs[i], command) && may_be_in_file(&option_specs[i]))
 			suggest_offer(&s, option_specs[i].name);
-	yaml_error(err, ERR_FORMAT, path, key, "there is no option \"%s\"", key->text);
+	yaml_error(err, ERR_USAGE, path, key, "there is no option \"%s\"", key->text);
 	if (s.best)
 		return err_hint(err, "did you mean %s? `rwkvmon %s --help` lists all", s.best,
 				command_specs[command].name);
@@ -326,7 +326,7 @@ static int store_line(struct options *opts, enum command_id command, const struc
 	if (!o || !may_be_in_file(o))
 		return unknown_key(opts->settings, key, command, err);
 	if (value->kind != YAML_SCALAR)
-		return yaml_error(err, ERR_FORMAT, opts->settings, value, "expected one value for %s", key->text);
+		return yaml_error(err, ERR_USAGE, opts->settings, value, "expected one value for %s", key->text);
 	if (opts->has[o - option_specs])
 		return 0;
 	opts->has[o - option_specs] = true;
@@ -349,11 +349,11 @@ static int store_file(struct options *opts, enum command_id command, struct err 
 		rc = yaml_parse(&root, &opts->file, buf_slice(&text), opts->settings, err);
 	buf_free(&text);
 	if (!rc && (!root || root->kind != YAML_MAPPING)) {
-		err_set(err, ERR_FORMAT, "%s: expected options, one a line", opts->settings);
+		err_set(err, ERR_USAGE, "%s: expected options, one a line", opts->settings);
 		rc = err_hint(err, "such as: threads: 2");
 	}
 	for (size_t i = 0; !rc && i < root->n; i++)
-		rc = yaml_repeats(root, i) ? yaml_error(err, ERR_FORMAT, opts->settings, root->key[i],
+		rc = yaml_repeats(root, i) ? yaml_error(err, ERR_USAGE, opts->settings, root->key[i],
 							"%s is given twice", root->key[i]->text)
 					   : store_line(opts, command, root->key[i], root->item[i], err);
 	return rc;

@@ -11,6 +11,8 @@
 #include "spec/text.h"
 
 #include <math.h>
+#include <string.h>
+#include <strings.h>
 
 static void show_progress(void *ctx, uint64_t done, uint64_t total)
 {
@@ -99,6 +101,20 @@ static int look_inside(const char *path, enum lang lang, struct err *err)
 	return 0;
 }
 
+/* The result is .safetensors whatever it is called: a name of another form would mislead whoever loads it. */
+static int check_name(const char *path, struct err *err)
+{
+	static const char *const others[] = { ".pth", ".pt", ".bin", ".gguf", ".ggml", ".onnx", ".zip" };
+	const char *end = strrchr(path, '.');
+
+	for (size_t i = 0; end && i < sizeof others / sizeof *others; i++)
+		if (!strcasecmp(end, others[i])) {
+			err_set(err, ERR_USAGE, "%s: convert writes .safetensors, not %s", path, end);
+			return err_hint(err, "such as: %s", command_specs[COMMAND_CONVERT].example);
+		}
+	return 0;
+}
+
 int command_convert(const struct options *opts, struct err *err)
 {
 	struct progress progress = progress_start(!opts->quiet);
@@ -115,8 +131,10 @@ int command_convert(const struct options *opts, struct err *err)
 			err_set(err, ERR_USAGE, "convert: found %zu model files, expected one", opts->n_arguments);
 		return err_hint(err, "such as: %s", command_specs[COMMAND_CONVERT].example);
 	}
-	rc = time_load(opts->argument[0], strategy, &before_ms,
-		       err); /* refuses what is no model before anything is written */
+	rc = check_name(opts->output, err);
+	if (!rc)
+		rc = time_load(opts->argument[0], strategy, &before_ms,
+			       err); /* refuses what is no model before anything is written */
 	if (!rc)
 		rc = look_inside(opts->argument[0], args_lang(opts->lang), err);
 	if (!rc)

@@ -179,7 +179,7 @@ int generation_open(struct generation *g, const struct options *opts, const stru
 	if (!rc)
 		rc = sampler_open(&g->sampler, model_info(g->model)->n_vocab, &g->sampling, err);
 	if (!rc)
-		rc = shadow_open(&g->shadow, opts, g->chunk_len, err);
+		rc = shadow_open(&g->shadow, opts, model_info(g->model)->strategy, g->chunk_len, err);
 	g->drawing = g->sampling;
 	return rc ? rc : acting_open(&g->acting, opts, g->run, err);
 }
@@ -298,10 +298,20 @@ int generation_save(const struct generation *g, struct err *err)
 	return cli_state_save(g->run, g->model, g->opts->save_state, err);
 }
 
+static void tell_idle_shadow(const struct generation *g)
+{
+	char every[24];
+
+	snprintf(every, sizeof every, "%llu", (unsigned long long)g->shadow.every);
+	tell_text(TEXT_SHADOW_IDLE, every);
+}
+
 int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct err *err)
 {
 	int rc = watch_run_close(&g->watch, totals, err);
 
+	if (g->shadow.fed && !g->shadow.compared && !g->opts->quiet)
+		tell_idle_shadow(g);
 	acting_close(&g->acting);
 	token_list_free(&g->said);
 	shadow_close(&g->shadow);

@@ -4,6 +4,8 @@
 #include "runtime/sampler.h"
 #include "stats/divergence.h"
 
+#include <string.h>
+
 static int check_mode(struct shadow *s, const struct options *opts, struct err *err)
 {
 	const char *mode = opts->shadow_mode ? opts->shadow_mode : "one_step";
@@ -14,7 +16,14 @@ static int check_mode(struct shadow *s, const struct options *opts, struct err *
 	return err_set(err, ERR_USAGE, "--shadow-mode: found \"%s\", expected one_step or accumulated", mode);
 }
 
-int shadow_open(struct shadow *s, const struct options *opts, size_t chunk_len, struct err *err)
+static int nothing_to_compare(const char *strategy, struct err *err)
+{
+	err_set(err, ERR_USAGE,
+		"--shadow has no effect with the strategy %s: it takes the weights as the file has them", strategy);
+	return err_hint(err, "name the strategy whose loss is to be measured, such as --strategy \"cpu fp32i8\"");
+}
+
+int shadow_open(struct shadow *s, const struct options *opts, const char *strategy, size_t chunk_len, struct err *err)
 {
 	const struct model_options full = { .strategy = "cpu fp32" };
 	int rc;
@@ -22,7 +31,7 @@ int shadow_open(struct shadow *s, const struct options *opts, size_t chunk_len, 
 	*s = (struct shadow){ .every = opts->shadow == UINT64_MAX ? 0 : opts->shadow };
 	if (!s->every)
 		return 0;
-	rc = check_mode(s, opts, err);
+	rc = strcmp(strategy, full.strategy) ? check_mode(s, opts, err) : nothing_to_compare(strategy, err);
 	if (!rc)
 		rc = opts->model ? model_open(&s->model, opts->model, &full, err)
 				 : model_open_embedded(&s->model, &full, err);
@@ -65,6 +74,7 @@ size_t shadow_compare(struct shadow *s, const float *logits, size_t vocab)
 
 	if (!s->compares)
 		return 0;
+	s->compared++;
 	full = run_logits(s->run);
 	s->number[0].value = kl_divergence(full, logits, vocab);
 	s->number[1].value = logits_likeliest(full, vocab) == logits_likeliest(logits, vocab);

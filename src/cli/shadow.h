@@ -18,14 +18,15 @@
 struct shadow {
 	struct model *model; /* NULL: no shadow */
 	struct run *run;
-	uint64_t every, fed;
+	uint64_t every, fed, compared; /* tokens; calls */
 	bool accumulated;
 	bool compares;                   /* with the call that is running */
 	struct rwkvmon_number number[2]; /* quant_kl_nats, quant_top1_agree */
 };
 
-/* Opens what --shadow and --shadow-mode ask for; nothing when they ask for nothing. */
-int shadow_open(struct shadow *s, const struct options *opts, size_t chunk_len, struct err *err);
+/* Opens what --shadow and --shadow-mode ask for; nothing when they ask for nothing. `strategy`: of the model beside it.
+ */
+int shadow_open(struct shadow *s, const struct options *opts, const char *strategy, size_t chunk_len, struct err *err);
 void shadow_close(struct shadow *s);
 
 /* Before the quantised run feeds n tokens: the shadow goes first, from the same state. */

@@ -125,6 +125,8 @@ static int read_options(struct tune *t, struct err *err)
 	if (!most || (most > THREADS_MAX && o->max_threads != UINT64_MAX))
 		return err_set(err, ERR_USAGE, "--max-threads: expected 1 to %d", THREADS_MAX);
 	list_threads(t, most > THREADS_MAX ? THREADS_MAX : (int)most);
+	if (o->seconds == 0)
+		return err_set(err, ERR_USAGE, "--seconds: found 0, expected a number above 0");
 	t->seconds_max = !isnan(o->seconds) ? o->seconds : o->tuned_python ? SECONDS_PYTHON : SECONDS_DEFAULT;
 	t->out.limits.memory_mb = o->max_memory;
 	t->out.limits.kl = isnan(o->max_kl) ? KL_DEFAULT : o->max_kl;

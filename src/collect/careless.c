@@ -143,6 +143,9 @@ static int check_members(const struct rwkvmon_config *cfg, struct err *err)
 		return err_set(err, ERR_USAGE, "fsync is %d; expected one of enum rwkvmon_sync", (int)cfg->fsync);
 	if (isnan(cfg->overhead_budget_pct))
 		return err_set(err, ERR_USAGE, "overhead_budget_pct is not a number");
+	if (cfg->overhead_budget_pct > 100)
+		return err_set(err, ERR_USAGE, "overhead_budget_pct: found %g, expected up to 100",
+			       cfg->overhead_budget_pct);
 	if (cfg->lang && *cfg->lang && lang_of(cfg->lang) == LANG_COUNT)
 		return err_set(err, ERR_USAGE, "lang is \"%.40s\"; expected \"en\" or \"zh\"", cfg->lang);
 	if (cfg->log_state_norms && cfg->n_layer > NORMS_MAX)

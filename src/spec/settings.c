@@ -21,7 +21,7 @@ const struct setting_spec setting_specs[SETTING_COUNT] = {
 #undef SETTING
 };
 
-enum { MODE_ALLOWED = 0666 };
+enum { MODE_ALLOWED = 0666, ROTATE_LEAST = 4096 };
 static const uint64_t COUNT_MAX = UINT64_C(1) << 53;
 
 static int bad(const char *label, const char *text, const char *expected, struct err *err)
@@ -65,17 +65,23 @@ static int read_count(uint64_t *out, enum setting_id id, const char *label, cons
 		}
 	errno = 0;
 	*out = strtoull(text, &end, 10);
-	if (isdigit((unsigned char)*text) && !*end && !errno && *out >= least && *out <= COUNT_MAX)
-		return 0;
-	return bad(label, text, expected, err);
+	if (!isdigit((unsigned char)*text) || *end || errno || *out < least || *out > COUNT_MAX)
+		return bad(label, text, expected, err);
+	if (id == SETTING_log_rotate_bytes && *out && *out < ROTATE_LEAST) /* a file for each record */
+		return bad(label, text, "0, or a whole number from 4096 to 9007199254740992", err);
+	return 0;
 }
 
-static int read_number(double *out, const char *label, const char *text, struct err *err)
+static int read_number(double *out, enum setting_id id, const char *label, const char *text, struct err *err)
 {
 	char *end;
 
 	*out = strtod(text, &end);
-	return *text && !*end && isfinite(*out) ? 0 : bad(label, text, "a number", err);
+	if (!*text || *end || !isfinite(*out))
+		return bad(label, text, "a number", err);
+	if (id == SETTING_overhead_budget_pct && (!*out || *out > 100)) /* 0 would become the default */
+		return bad(label, text, "a share in %, above 0 and up to 100, or a number below 0 for no limit", err);
+	return 0;
 }
 
 static int read_mode(uint64_t *out, const char *label, const char *text, struct err *err)
@@ -164,7 +170,7 @@ int setting_read(struct setting_value *out, const struct setting_spec *s, const 
 	case SETTING_IS_COUNT:
 		return read_count(&out->count, (enum setting_id)(s - setting_specs), label, text, err);
 	case SETTING_IS_NUMBER:
-		return read_number(&out->number, label, text, err);
+		return read_number(&out->number, (enum setting_id)(s - setting_specs), label, text, err);
 	case SETTING_IS_MODE:
 		return read_mode(&out->count, label, text, err);
 	case SETTING_IS_GOAL:

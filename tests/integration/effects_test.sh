@@ -87,6 +87,18 @@ refuses "--session: its ID is empty" analyze $log --session ""
 refuses "--match: its TEXT is empty" fleet $log --match ""
 takes run --prompt "" --tokens 2 --quiet --log none
 refuses "--shadow: found 0" "${talk[@]}" --log none --shadow 0
+refuses "--shadow has no effect with the strategy cpu fp32" "${talk[@]}" --log none --shadow 1
+"$rwkvmon" run --prompt x --tokens 2 --log none --strategy "cpu fp32i8" --shadow 100 2>err >out </dev/null
+grep -q -- "--shadow 100 compared no token" err && pass || fail "a shadow that compared nothing: $(cat err)"
+refuses '--overhead-budget-pct: found "0"' "${talk[@]}" --log none --overhead-budget-pct 0
+refuses '--overhead-budget-pct: found "101"' "${talk[@]}" --log none --overhead-budget-pct 101
+RWKVMON_OVERHEAD_BUDGET_PCT=0 refuses 'RWKVMON_OVERHEAD_BUDGET_PCT: found "0"' "${talk[@]}" --log none
+takes "${talk[@]}" --log none --overhead-budget-pct -1
+refuses '--log-rotate-bytes: found "10", expected 0, or' "${talk[@]}" --log a.log --log-rotate-bytes 10
+refuses "--seconds: found 0" tune --seconds 0
+refuses "token_latency_ms can never be -1" forecast $log --limit token_latency_ms=-1
+refuses "convert writes .safetensors, not .PTH" convert "$root/models/tiny-rwkv7.pth" -o x.PTH
+[ -e x.PTH ] && fail "convert wrote a file of another name"
 refuses "--hold-back has no effect with --json" "${talk[@]}" --log none --on mode_collapse=rewind --json --hold-back 5
 refuses "--tokenizer has no effect without --model" doctor --tokenizer $log
 refuses "--seconds has no effect without --model" doctor --seconds 5
@@ -104,6 +116,13 @@ refuses "is given twice" serve http://127.0.0.1:1 http://127.0.0.1:1/ --listen 1
 refuses "is given twice" watch http://127.0.0.1:1 http://127.0.0.1:1 --once
 printf 'threads: 2\nthreads: 1\n' >twice.yaml
 refuses "twice.yaml:2:1: threads is given twice" "${talk[@]}" --log none --settings twice.yaml
+printf 'nothing: 2\n' >unknown.yaml
+printf 'threads: [\n' >broken.yaml
+printf -- '- 2\n' >list.yaml
+for file in twice unknown broken list; do # whatever is wrong in it, it is the user who wrote it
+	"$rwkvmon" "${talk[@]}" --log none --settings $file.yaml >out 2>err </dev/null
+	[ $? = 2 ] && pass || fail "$file.yaml: another exit code than 2: $(cat err)"
+done
 refuses "token_latency_ms has two limits" forecast $log --limit token_latency_ms=1,token_latency_ms=2
 refuses '--limit: its M=X,... is empty' forecast $log --limit ""
 refuses 'found " ", expected METRIC=NUMBER' forecast $log --limit " "

@@ -42,7 +42,7 @@ PY
 RWKVMON_LOG_KEEP=many run --log x.log
 check "a variable that cannot be" grep -q 'RWKVMON_LOG_KEEP: found "many"' said
 check "is found before anything begins" [ ! -e x.log ]
-run --log loud.log --alarms-to-stderr --rules thresholds --alarm-to file+a --log-rotate-bytes 4000 --log-keep 1 || cat said
+run --log loud.log --alarms-to-stderr --rules thresholds --alarm-to file+a --log-rotate-bytes 4096 --log-keep 1 || cat said
 check "rotated logs that stay" [ "$(ls loud*.log | wc -l)" = 2 ]
 run --log x.log --goal fast
 check "a goal that is none" grep -q -- '--goal: found "fast", expected a speed such as 20tps or 50ms' said
