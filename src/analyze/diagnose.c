@@ -334,6 +334,9 @@ static void fill_place(struct diagnosis *d, const struct findings *f, const stru
 		if (!*d->session_id && *x->p->loop_session) {
 			d->session_id = x->p->loop_session;
 			d->since_us = x->p->loop_us;
+		} else if (!*d->session_id && x->p->higher_rate.run.tokens >= limit_of(T_SURE_TOKENS)) {
+			d->session_id = x->p->higher_rate.session_id;
+			d->since_us = x->p->higher_rate.run.from_us;
 		}
 		break;
 	case CAUSE_ALARM:
@@ -348,7 +351,10 @@ static void fill_place(struct diagnosis *d, const struct findings *f, const stru
 		break;
 	case CAUSE_MODE_COLLAPSE:
 		first_bad_of(d, f, ALARM_MODE_COLLAPSE);
-		if (!*d->session_id && isfinite(x->sure.before_nats))
+		if (!*d->session_id && has_fallen(&x->fall)) {
+			d->session_id = x->fall.session_id;
+			d->since_us = x->fall.since_us;
+		} else if (!*d->session_id && isfinite(x->sure.before_nats))
 			d->since_us = x->sure.since_us;
 		break;
 	case CAUSE_MEMORY_GROWTH:
@@ -410,7 +416,8 @@ static unsigned situations_of(const struct facts *x)
 	if (!strcmp(x->runtime, "rwkv") || !strcmp(x->runtime, "ChatRWKV"))
 		package |= (!strncmp(x->version, "7", 1) ? 1U << IN_PACKAGE_7 : 0U) |
 			   (x->cuda || x->int8 ? 0U : 1U << IN_PACKAGE_CPU);
-	return busy | package | 1U << (x->int8 ? of_int8 : of_full) | (is_sure(&x->sure) ? 1U << IN_LOW_ENTROPY : 0U);
+	return busy | package | 1U << (x->int8 ? of_int8 : of_full) |
+	       (is_sure(&x->sure) || has_fallen(&x->fall) ? 1U << IN_LOW_ENTROPY : 0U);
 }
 
 /* False when memory is out. */

@@ -205,14 +205,31 @@ static enum grade repetition_rises(struct walk *w)
 	return grade == SURE ? SURE : unless_chance(w, grade, chance_of_order(independent_texts(w)));
 }
 
+static bool of_bytes(const struct walk *w)
+{
+	return fields_number(&w->p->about, F_VOCAB_SIZE, limit_of(T_VOCAB)) <= limit_of(T_VOCAB_BYTES);
+}
+
+/* Certainty rose in a session as its text began to repeat more. */
+static enum grade repeats_surely(struct walk *w)
+{
+	const struct certain_run *r = &w->p->higher_rate;
+
+	if (of_bytes(w) || r->run.tokens < limit_of(T_SURE_TOKENS))
+		return NO;
+	say(w, E_REPEATS_SURELY, r->session_id, text_rate(&r->before), text_rate(&r->run), text_nats(&r->before),
+	    text_nats(&r->run));
+	return LIKELY;
+}
+
 /* It repeats more than tables do, and far more than the other text, and the model does not doubt it. Logs that do not
- * record repetitions themselves have no other sign of a loop. */
+ * record repetitions themselves have no other sign of a loop, but for repeats_surely. */
 static enum grade says_the_same(struct walk *w)
 {
 	const struct repeating *r = &w->x->repeating;
-	bool bytes = fields_number(&w->p->about, F_VOCAB_SIZE, limit_of(T_VOCAB)) <= limit_of(T_VOCAB_BYTES);
 
-	if (bytes || r->tokens < limit_of(T_SURE_TOKENS) || !(r->rate - r->other_rate >= limit_of(T_REPETITION_RISE)) ||
+	if (of_bytes(w) || r->tokens < limit_of(T_SURE_TOKENS) ||
+	    !(r->rate - r->other_rate >= limit_of(T_REPETITION_RISE)) ||
 	    !(r->nats <= limit_of(T_NEAR_LOOP_SURE) * r->other_nats) ||
 	    !(r->nats <= limit_of(T_LOOP_NATS) * random_nats(w)))
 		return NO;
@@ -234,7 +251,7 @@ enum grade test_REPEATS(struct walk *w)
 	say_loop(w);
 	near = nearly_repeats(w);
 	rises = repetition_rises(w);
-	grade = more(grade, more(more(near, rises), says_the_same(w)));
+	grade = more(grade, more(more(near, rises), more(says_the_same(w), repeats_surely(w))));
 	if (grade <= NO && !rate->count) {
 		if (!w->f->metric[M_LOGITS_ENTROPY].count)
 			miss(w, E_WANT_ACCURACY);
@@ -282,6 +299,17 @@ static enum grade rules_say_so(struct walk *w)
 	return by_rule(w, LIKELY, pct, limit_of(T_RULE_PCT));
 }
 
+/* Longer than quotations are, and though the content did not change to one that repeats more. */
+static enum grade entropy_fell(struct walk *w)
+{
+	const struct entropy_fall *f = &w->x->fall;
+
+	if (of_bytes(w) || !has_fallen(f))
+		return NO;
+	say(w, E_ENTROPY_FELL, f->session_id, f->before_nats, f->nats, f->tokens, NAN);
+	return graded(f->tokens, T_FALL_TOKENS);
+}
+
 enum grade test_COLLAPSES(struct walk *w)
 {
 	const struct sureness *s = &w->x->sure;
@@ -300,6 +328,7 @@ enum grade test_COLLAPSES(struct walk *w)
 		say_live(w, ALARM_MODE_COLLAPSE);
 		grade = SURE;
 	}
+	grade = more(grade, entropy_fell(w));
 	grade = more(grade, rules_say_so(w));
 	by_correlation = correlated(w);
 	grade = more(grade, by_correlation);

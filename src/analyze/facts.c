@@ -516,6 +516,51 @@ bool is_sure(const struct sureness *s)
 	       s->unsure_pct <= 2 * limit_of(T_SURE_UNSURE_PCT) && s->spread < limit_of(T_SURE_SPREAD);
 }
 
+/* All generated tokens since then. */
+static struct text_sums text_since(const struct time_part *c, int64_t since_us)
+{
+	struct text_sums sum = { .tokens = 0 };
+
+	for (size_t i = c->n_stretches; i > 0 && c->stretch[i - 1].from_us >= since_us; i--) {
+		const struct stretch *s = &c->stretch[i - 1];
+
+		sum.nats += s->entropy;
+		sum.tokens += (uint32_t)s->entropies;
+		sum.rate += s->level[L_REPETITION];
+		sum.rates += (uint32_t)s->seen[L_REPETITION];
+	}
+	return sum;
+}
+
+/* One session shows that it fell; later ones, which know no other level, how long that lasts. */
+static void fall_of(struct entropy_fall *out, const struct time_part *c)
+{
+	const struct certain_run *r = &c->same_rate;
+	struct text_sums all;
+
+	*out = (struct entropy_fall){ .tokens = r->run.tokens,
+				      .answers = r->run.prompts,
+				      .nats = text_nats(&r->run),
+				      .before_nats = text_nats(&r->before),
+				      .since_us = r->run.from_us,
+				      .session_id = r->session_id };
+	if (r->run.tokens < limit_of(T_SURE_TOKENS))
+		return;
+	all = text_since(c, r->run.from_us);
+	if (all.tokens > r->run.tokens && is_fall(&r->before, &all)) {
+		out->tokens = all.tokens;
+		out->answers++;
+		out->nats = text_nats(&all);
+	}
+}
+
+bool has_fallen(const struct entropy_fall *f)
+{
+	enum { ANSWERS = 2 }; /* one may be a quotation */
+
+	return f->tokens >= limit_of(T_FALL_TOKENS) && f->answers >= ANSWERS;
+}
+
 /* --- how much it repeats ---------------------------------------------------------------------- */
 
 static void repeating_of(struct repeating *out, const struct time_part *c)
@@ -873,6 +918,7 @@ bool facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	slow_calls(&out->stalls, p, out->median_ms,
 		   fmax(limit_of(T_STALL_MS), limit_of(T_STALL_TIMES) * out->median_ms));
 	sureness_of(&out->sure, p);
+	fall_of(&out->fall, p);
 	repeating_of(&out->repeating, p);
 	first_calls(&out->first, out, p);
 	first_stretches(&out->first, out, p);

@@ -87,6 +87,16 @@ struct repeating {
 /* Is the model so certain, for so long, that something is wrong? */
 bool is_sure(const struct sureness *s);
 
+/* From then on entropy is a small share of what it was, though the text repeats as it did. */
+struct entropy_fall {
+	double tokens, answers; /* of the session, or of all sessions since */
+	double nats, before_nats;
+	int64_t since_us;
+	const char *session_id;
+};
+
+bool has_fallen(const struct entropy_fall *f);
+
 struct first_calls {
 	double ms, usual_ms; /* of the first few calls; NAN unknown */
 	double calls;
@@ -125,6 +135,7 @@ struct facts {
 	struct pauses pauses;
 	struct slow_calls tail, stalls;
 	struct sureness sure;
+	struct entropy_fall fall;
 	struct repeating repeating;
 	struct first_calls first;
 	struct steady level[LEVEL_COUNT];

@@ -452,7 +452,7 @@ static bool fill_times(struct findings *f, const struct analysis *a)
 	for (size_t i = 0; t && i < a->sessions.n_listed; i++)
 		time_breakdown_count_open(t, &a->sessions.listed[i]->times);
 	for (size_t i = 0; t && i < sessions_listed(&a->sessions); i++)
-		time_breakdown_count_fed(t, &a->sessions.listed[i]->times, a->sessions.listed[i]->id, &f->arena);
+		time_breakdown_count_text(t, &a->sessions.listed[i]->times, a->sessions.listed[i]->id, &f->arena);
 	f->time_breakdown = t;
 	return t && time_breakdown_join(t, a->times, &f->arena);
 }

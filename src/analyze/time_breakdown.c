@@ -420,18 +420,35 @@ void time_breakdown_count_open(struct time_breakdown *t, const struct time_progr
 	}
 }
 
-void time_breakdown_count_fed(struct time_breakdown *t, const struct time_progress *progress, const char *session_id,
-			      struct arena *arena)
+static void count_fed(struct time_part *p, const struct fed_session *fed, const char *session_id)
 {
-	struct time_part *p = progress->part && progress->part <= t->n_own ? t->own[progress->part - 1] : NULL;
-	const struct fed_session *fed = &progress->fed;
-
-	if (!p || fed->tokens < limit_of(T_FED_TOKENS))
+	if (fed->tokens < limit_of(T_FED_TOKENS))
 		return;
 	if (!p->fed_sessions++ || fed->nats / fed->tokens > p->fed_worst.nats / p->fed_worst.tokens) {
 		p->fed_worst = *fed;
-		p->fed_worst.session_id = arena_copy(arena, slice_of(session_id));
+		p->fed_worst.session_id = session_id;
 	}
+}
+
+static void count_run(struct certain_run *to, const struct certain_run *of, const char *session_id)
+{
+	struct certain_run named = *of;
+
+	named.session_id = session_id;
+	certain_join(to, &named);
+}
+
+void time_breakdown_count_text(struct time_breakdown *t, const struct time_progress *progress, const char *session_id,
+			       struct arena *arena)
+{
+	struct time_part *p = progress->part && progress->part <= t->n_own ? t->own[progress->part - 1] : NULL;
+
+	if (!p)
+		return;
+	session_id = arena_copy(arena, slice_of(session_id));
+	count_fed(p, &progress->fed, session_id);
+	count_run(&p->same_rate, &progress->certain.same_rate, session_id);
+	count_run(&p->higher_rate, &progress->certain.higher_rate, session_id);
 }
 
 /* That of the sequence, moved to the front; where there are too many, the one without a call for longest is over. */
@@ -657,7 +674,12 @@ static void add_output(struct time_book *b, struct time_part *p, struct stretch 
 		s->entropy += nats;
 		s->entropy2 += nats * nats;
 		s->unsure += nats > limit_of(T_UNSURE_NATS);
+		certain_token(&t->certain, nats,
+			      has(c, row, M_TOKEN_REPETITION_PCT) ? number(c, row, M_TOKEN_REPETITION_PCT) : NAN,
+			      c->have[row] & loops, c->time_us[row]);
 	}
+	if (prefill)
+		certain_prompt(&t->certain);
 }
 
 static void add_pause(struct time_part *p, struct stretch *s, const struct columns *c, size_t row, double ms)

@@ -15,6 +15,7 @@
 #ifndef RWKVMON_ANALYZE_TIME_BREAKDOWN_H
 #define RWKVMON_ANALYZE_TIME_BREAKDOWN_H
 
+#include "analyze/certain.h"
 #include "analyze/devices.h"
 #include "analyze/history.h"
 #include "base/arena.h"
@@ -165,6 +166,7 @@ struct time_part {
 	double fed_surprisal, fed_tokens;                /* of prompts: sum over tokens, and their number */
 	uint64_t fed_sessions;                           /* whose prompts have tokens enough to be judged … */
 	struct fed_session fed_worst;                    /* … and the one whose tokens surprise most */
+	struct certain_run same_rate, higher_rate;       /* the longest of its sessions */
 	uint64_t loop_tokens; /* decode tokens inside an exact repetition of three periods, or one that varies as no
 				 table does */
 	struct text_level near, beside;       /* near repetitions, and all other text */
@@ -202,6 +204,7 @@ struct time_progress {
 	} open[OPEN_EXCHANGES]; /* (n_open), the one of the last call first */
 	struct first_call first[FIRST_CALLS];
 	struct fed_session fed; /* session_id: not set */
+	struct certain_track certain;
 };
 
 struct time_process {
@@ -278,9 +281,9 @@ void time_breakdown_totals(struct time_book *b, const struct time_progress *t, c
 struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena);
 /* Counts the session's exchanges that are not over yet. */
 void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress);
-/* Counts the session's prompts. */
-void time_breakdown_count_fed(struct time_breakdown *t, const struct time_progress *progress, const char *session_id,
-			      struct arena *arena);
+/* Counts the session's prompts, and where its text became certain. */
+void time_breakdown_count_text(struct time_breakdown *t, const struct time_progress *progress, const char *session_id,
+			       struct arena *arena);
 /* Then those of the hosts (time_join.c); false when memory is out. */
 bool time_breakdown_join(struct time_breakdown *t, const struct time_book *b, struct arena *arena);
 

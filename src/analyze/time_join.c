@@ -119,6 +119,8 @@ static void add_output(struct time_part *to, const struct time_part *of)
 	if (of->fed_sessions && (!to->fed_sessions || fed_nats(&of->fed_worst) > fed_nats(&to->fed_worst)))
 		to->fed_worst = of->fed_worst;
 	to->fed_sessions += of->fed_sessions;
+	certain_join(&to->same_rate, &of->same_rate);
+	certain_join(&to->higher_rate, &of->higher_rate);
 	to->loop_tokens += of->loop_tokens;
 	add_text(&to->near, &of->near);
 	add_text(&to->beside, &of->beside);
