@@ -71,6 +71,7 @@ static double density(const struct lengths *l, double length)
 struct texts {
 	size_t n;
 	double log[HISTORY_EXCHANGES], beside[HISTORY_EXCHANGES];
+	double near[HISTORY_EXCHANGES]; /* weight of the neighbour so many exchanges away */
 	double near_spread, beside_spread, mean;
 	struct sums grown; /* by how much prompts are longer than the one before */
 };
@@ -127,6 +128,7 @@ static void look_at_texts(struct texts *t, const struct exchange *e, size_t n)
 {
 	*t = (struct texts){ .n = n };
 	for (size_t i = 0; i < n; i++) {
+		t->near[i] = FAR + exp(-(double)i / NEAR);
 		t->log[i] = log(e[i].prompt);
 		t->mean += t->log[i] / (double)n;
 		if (i && e[i].prompt > e[i - 1].prompt)
@@ -142,7 +144,7 @@ static double as_others(const struct texts *t, size_t i)
 	double near = 0, weights = 0, beside = 0;
 
 	for (size_t j = 0; j < t->n; j++) {
-		double weight = FAR + exp(-fabs((double)i - (double)j) / NEAR);
+		double weight = t->near[i > j ? i - j : j - i];
 
 		if (j == i)
 			continue;

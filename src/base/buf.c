@@ -3,10 +3,12 @@
 
 #include "base/utf8.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void buf_free(struct buf *b)
 {
@@ -117,6 +119,34 @@ static bool plain_in_json(unsigned char c)
 	return plain[c / 32] >> c % 32 & 1;
 }
 
+/* Are all eight bytes plain? Compared side by side in one word; false: maybe not. */
+static bool plain_word(const char *p)
+{
+	static const unsigned char not_plain[] = "\"\\<>&\x7f";
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t word, odd;
+
+	memcpy(&word, p, 8);
+	odd = word | (word - each * 0x20); /* not ASCII; below 0x20 */
+	for (size_t k = 0; k < sizeof not_plain - 1; k++)
+		odd |= (word ^ each * not_plain[k]) - each;
+	return !(odd & each << 7);
+}
+
+/* How many bytes at the beginning are plain. */
+static size_t plain_run(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (n - i >= 8 && plain_word(p + i))
+		i += 8;
+	if (n >= 8 && n - i < 8 && plain_word(p + n - 8))
+		return n;
+	while (i < n && plain_in_json((unsigned char)p[i]))
+		i++;
+	return i;
+}
+
 static void json_escape(struct buf *b, unsigned char c)
 {
 	static const char short_form[] = "\"\"\\\\\bb\ff\nn\rr\tt";
@@ -152,12 +182,10 @@ void buf_json_string(struct buf *b, struct slice text)
 
 	buf_char(b, '"');
 	while (i < text.n) {
-		size_t run = i;
+		size_t run = plain_run(text.p + i, text.n - i);
 
-		while (run < text.n && plain_in_json((unsigned char)text.p[run]))
-			run++;
-		buf_add(b, text.p + i, run - i);
-		i = run;
+		buf_add(b, text.p + i, run);
+		i += run;
 		if (i == text.n)
 			break;
 		if ((unsigned char)text.p[i] < 0x80) {
@@ -169,6 +197,9 @@ void buf_json_string(struct buf *b, struct slice text)
 	buf_char(b, '"');
 }
 
+/* The point, and digits that tell a double of 1e-5 or more from its neighbours: four zeros and seventeen at most. */
+enum { FRACTION_BYTES = 32 };
+
 /* Writes the digits after the decimal point of m * 2^-shift: as few as distinguish the double from its neighbours, the
  * last one rounded (Steele and White). m is not a power of two, its unit in the last place is 2^-shift, 1 <= shift <=
  * 110. */
@@ -177,21 +208,24 @@ static void put_fraction(struct buf *b, uint64_t m, int shift)
 	typedef unsigned __int128 wide; /* holds 10 * whole */
 	wide whole = (wide)2 << shift, rest = 2 * ((wide)m & (((wide)1 << shift) - 1)), half_unit = 1;
 	bool even = !(m & 1), low, high;
+	char text[FRACTION_BYTES] = ".";
+	size_t n = 1;
 
-	buf_char(b, '.');
 	do {
 		int digit;
 
 		rest *= 10;
 		half_unit *= 10;
-		digit = (int)(rest / whole);
-		rest %= whole;
+		digit = (int)(rest >> (shift + 1)); /* / whole */
+		rest &= whole - 1;
 		low = even ? rest <= half_unit : rest < half_unit;
 		high = even ? rest + half_unit >= whole : rest + half_unit > whole;
 		if (high && (!low || 2 * rest >= whole))
 			digit++;
-		buf_char(b, (char)('0' + digit));
+		assert(n < sizeof text);
+		text[n++] = (char)('0' + digit);
 	} while (!low && !high);
+	buf_add(b, text, n);
 }
 
 /* Formats doubles of common magnitude without printf, which is ten times slower. */

@@ -19,8 +19,11 @@ static void separate(struct json *j)
 		j->after_break = false;
 		return;
 	}
-	if (j->depth && j->filled & bit(j->depth))
-		buf_str(j->out, j->spaced ? ", " : ",");
+	if (j->depth && j->filled & bit(j->depth)) {
+		buf_char(j->out, ',');
+		if (j->spaced)
+			buf_char(j->out, ' ');
+	}
 	j->filled |= bit(j->depth);
 }
 
@@ -74,14 +77,16 @@ void jw_key(struct json *j, const char *key)
 	assert(!j->after_key);
 	separate(j);
 	buf_json_string(j->out, slice_of(key));
-	buf_str(j->out, j->spaced ? ": " : ":");
+	buf_char(j->out, ':');
+	if (j->spaced)
+		buf_char(j->out, ' ');
 	j->after_key = true;
 }
 
 void jw_null(struct json *j)
 {
 	begin_value(j);
-	buf_str(j->out, "null");
+	buf_add(j->out, "null", 4);
 }
 
 void jw_bool(struct json *j, bool value)

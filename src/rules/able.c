@@ -8,6 +8,23 @@ static bool side_is_known(const struct limit *limit, double settled, const struc
 	return limit->kind != LIMIT_NONE && !isnan(settled);
 }
 
+/* Of any of the rows? True: maybe. */
+static bool side_may_be_known(const struct limit *limit, double settled, uint64_t any)
+{
+	if (limit->kind == LIMIT_METRIC)
+		return !isnan(limit->otherwise) || any & metric_bit(limit->of.metric);
+	return limit->kind != LIMIT_NONE && !isnan(settled);
+}
+
+/* Does the condition ask for a limit that none of the rows has? */
+static bool lacks_limit(const struct judging *s, const struct plan_condition *c, uint64_t any)
+{
+	const struct limits_now *now = limits_of(s, c);
+
+	return (c->kind == CONDITION_VALUE || c->kind == CONDITION_AHEAD) && !condition_is_bare(c->is) &&
+	       !side_may_be_known(&c->is->above, now->above, any) && !side_may_be_known(&c->is->below, now->below, any);
+}
+
 /* Of a condition that learned or remembers: does it know enough? */
 static bool knows(const struct judging *s, const struct plan_condition *c)
 {
@@ -66,7 +83,8 @@ static bool could_judge(const struct judging *s, const struct plan_rule *p, cons
 	if (rule_lacks(p->is, rows->held.any) != METRIC_COUNT || rows->before + rows->n <= p->warmup)
 		return false;
 	for (size_t i = p->first; i < p->first + p->is->n_when; i++)
-		if (!knows(s, &s->plan->condition[i]) || !is_filled(s, &s->plan->condition[i]))
+		if (!knows(s, &s->plan->condition[i]) || !is_filled(s, &s->plan->condition[i]) ||
+		    lacks_limit(s, &s->plan->condition[i], rows->held.any))
 			return false;
 	for (size_t row = rows->n; row--;)
 		if (could_judge_row(s, p, rows, row))

@@ -135,6 +135,32 @@ static void strings_are_safe_in_json_and_html(void **state)
 	buf_free(&b);
 }
 
+/* What is escaped does not depend on where it stands among plain bytes. */
+static void strings_are_escaped_wherever_a_byte_stands(void **state)
+{
+	static const char around[] = "abcdefghijklmnopqrstuvwxy";
+	enum { LONGEST = sizeof around - 1 };
+
+	(void)state;
+	for (int byte = 0; byte < 256; byte++)
+		for (size_t n = 1; n <= LONGEST; n++)
+			for (size_t at = 0; at < n; at++) {
+				char text[LONGEST], lone = (char)byte;
+				struct buf all = { 0 }, one = { 0 };
+
+				memcpy(text, around, n);
+				text[at] = lone;
+				buf_json_string(&all, (struct slice){ text, n });
+				buf_json_string(&one, (struct slice){ &lone, 1 });
+				assert_int_equal(all.used, n + one.used - 1);
+				assert_memory_equal(all.p + 1, around, at);
+				assert_memory_equal(all.p + 1 + at, one.p + 1, one.used - 2);
+				assert_memory_equal(all.p + at + one.used - 1, around + at + 1, n - at - 1);
+				buf_free(&all);
+				buf_free(&one);
+			}
+}
+
 static void times_survive_the_round_trip(void **state)
 {
 	static const char *const times[] = { "1970-01-01T00:00:00.000Z", "2025-09-11T12:34:56.789Z",
@@ -288,6 +314,7 @@ int main(void)
 		cmocka_unit_test(doubles_read_back_as_themselves),
 		cmocka_unit_test(doubles_are_as_short_as_can_be),
 		cmocka_unit_test(strings_are_safe_in_json_and_html),
+		cmocka_unit_test(strings_are_escaped_wherever_a_byte_stands),
 		cmocka_unit_test(times_survive_the_round_trip),
 		cmocka_unit_test(times_of_other_writers_are_understood),
 		cmocka_unit_test(utf8_is_only_cut_between_characters),
