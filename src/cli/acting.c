@@ -98,6 +98,17 @@ static bool rewinds(const struct acting *a)
 	return false;
 }
 
+/* With --json nothing is shown before the end. Where text and what is told about it do not share a terminal, text that
+ * is taken back would just stand there. */
+static size_t hold_back(const struct options *opts)
+{
+	if (opts->json)
+		return 0;
+	if (opts->hold_back != UINT64_MAX)
+		return (size_t)opts->hold_back;
+	return isatty(STDOUT_FILENO) && isatty(STDERR_FILENO) ? 0 : HOLD_BACK;
+}
+
 /* An option that could have no effect was not meant so. */
 static int check(const struct acting *a, const struct options *opts, struct err *err)
 {
@@ -105,6 +116,10 @@ static int check(const struct acting *a, const struct options *opts, struct err 
 		return err_set(err, ERR_USAGE, "--rewind-memory has no effect without --on …=rewind");
 	if (!rewinds(a) && opts->hold_back != UINT64_MAX)
 		return err_set(err, ERR_USAGE, "--hold-back has no effect without --on …=rewind");
+	if (rewinds(a) && !opts->hold_back && !isatty(STDOUT_FILENO)) {
+		err_set(err, ERR_USAGE, "--hold-back 0: what was written into a pipe or a file cannot be taken back");
+		return err_hint(err, "give --hold-back 1 or more, or --on …=stop");
+	}
 	if (rewinds(a) && opts->shadow_mode && !strcmp(opts->shadow_mode, "accumulated"))
 		return err_set(err, ERR_USAGE, "--on …=rewind cannot take a shadow back: use --shadow-mode one_step");
 	if (opts->rewind_memory != UINT64_MAX && opts->rewind_memory > REWIND_MIB_MAX)
@@ -128,10 +143,7 @@ int acting_open(struct acting *a, const struct options *opts, const struct run *
 	a->any |= a->adapt.on;
 	if (rc || !rewinds(a))
 		return rc;
-	if (!opts->json) /* which shows nothing before the end */
-		a->hold_back = opts->hold_back != UINT64_MAX ? (size_t)opts->hold_back
-			       : isatty(STDOUT_FILENO)       ? 0
-							     : HOLD_BACK;
+	a->hold_back = hold_back(opts);
 	rc = checkpoints_open(&a->checkpoints, run, mib << 20, err);
 	a->rewind_bytes = checkpoints_bytes(a->checkpoints);
 	return rc;

@@ -102,7 +102,7 @@ int screen_resume(struct screen *s, struct err *err)
 		return 0;
 	while (from && from < s->kept.used && p[from] != ' ' && p[from] != '\n')
 		from++;
-	rc = write_to_terminal(s, slice_of("… "), err);
+	rc = write_to_terminal(s, slice_of(s->column ? "\n… " : "… "), err);
 	return rc ? rc : write_to_terminal(s, (struct slice){ p + from, s->kept.used - from }, err);
 }
 

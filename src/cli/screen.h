@@ -35,7 +35,8 @@ void screen_recall(struct screen *s, struct slice bytes);
 /* A line on standard error, between the text's lines. */
 void screen_note(struct screen *s, const char *line);
 
-/* On a terminal, after text was taken back: shows the last words that remain, because the text continues there. */
+/* On a terminal, after text was taken back: shows the last words that remain on a line of their own, because the text
+ * continues there. */
 int screen_resume(struct screen *s, struct err *err);
 
 /* Progress: `done` of `wanted` tokens in so many seconds; drawn when it is due. */

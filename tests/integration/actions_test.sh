@@ -9,7 +9,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
 python3 - "$rwkvmon" "$model" <<'PY'
-import json, struct, subprocess, sys, zlib
+import json, os, struct, subprocess, sys, zlib
 
 rwkvmon = sys.argv[1]
 
@@ -76,6 +76,28 @@ pipe = subprocess.Popen([rwkvmon, "run", "--quiet", "--log", "none", *LOOPS, *RE
 assert pipe.stdout.read().decode() == "The door opened and" + rewound["text"] + "\n", "a pipe got another text"
 assert pipe.wait() == 0
 
+# a terminal: what is taken back is told there, and what remains is shown again on a line of its own; one that shows no
+# messages shows no text that is taken back either
+def on_terminal(*args, stderr=None):
+    ours, theirs = os.openpty()
+    child = subprocess.Popen([rwkvmon, "run", "--log", "none", *LOOPS, *REWIND, *args], stdout=theirs,
+                             stderr=stderr or theirs, stdin=subprocess.DEVNULL)
+    os.close(theirs)
+    shown = b""
+    try:
+        while more := os.read(ours, 65536):
+            shown += more
+    except OSError:  # the terminal's other end is closed
+        pass
+    assert child.wait() == 0, shown
+    return shown.decode().replace("\r\n", "\n")
+
+
+said = on_terminal()
+assert "[REWIND]" in said and "\n… " in said and "tokens taken back" in said.split("\n… ", 1)[1], said
+assert "\n… " in on_terminal("--quiet"), "text was taken back silently"
+assert on_terminal(stderr=subprocess.DEVNULL) == "The door opened and" + rewound["text"] + "\n"
+
 # stopped, warned
 stopped = answer(*LOOPS, "--on", "mode_collapse=stop", "--log", "stop.log")
 assert stopped["stopped_by"] == "mode_collapse" and plain.startswith(stopped["text"]) and stopped["tokens"] < 900, stopped
@@ -127,6 +149,7 @@ for args, words in (
         (("--on", "mode_collapse=jump"), "expected stop, rewind or warn"),
         (("--on", "mode_collapse=stop", "--on", "mode_collapse=warn"), "given twice"),
         (("--on", "mode_collapse=stop", "--hold-back", "9"), "no effect"),
+        (("--on", "mode_collapse=rewind", "--hold-back", "0"), "give --hold-back 1 or more"),
         (("--on", "mode_collapse=stop", "--unwatched"), "no effect"), (("--adapt-sampling", "--unwatched"), "no effect"),
         (("--on", "mode_collapse=rewind", "--rewind-memory", "0"), "give --rewind-memory 1")):
     assert words in run("--tokens", "1", "--log", "none", *args, code=2).stderr.decode(), args
