@@ -2,6 +2,7 @@
 #include "cli/answer.h"
 
 #include "cli/args.h"
+#include "observe/verdict.h"
 #include "report/terminal.h"
 
 #include <math.h>
@@ -221,6 +222,7 @@ static int react(struct answer *a, struct err *err)
 	struct act act;
 
 	rwkvmon_verdict(a->g->watch.mon, &v);
+	a->loops_easily = !(100 * v.mean_surprisal >= VERDICT_LIKELIEST_PCT * v.mean_entropy);
 	sign = acting_sign(&a->g->acting, &v);
 	if (sign.alarm == ALARM_TYPE_COUNT) {
 		a->warned = ALARM_TYPE_COUNT;
@@ -278,7 +280,7 @@ int answer_next(struct answer *a, struct err *err)
 	if (!rc && g->acting.any)
 		rc = react(a, err);
 	if (!rc && g->acting.checkpoints && answer_tokens(a))
-		checkpoints_pass(g->acting.checkpoints, g->run, answer_tokens(a));
+		checkpoints_pass(g->acting.checkpoints, g->run, answer_tokens(a), a->loops_easily);
 	return rc;
 }
 

@@ -20,6 +20,7 @@ struct answer {
 	unsigned same_place;      /* consecutive rewinds to that position */
 	struct ease ease;         /* back to the given settings */
 	enum alarm_type bold_for; /* why they were left */
+	bool loops_easily;        /* the likeliest tokens are drawn, or it is not known yet */
 	bool stopped;             /* by an action */
 	enum alarm_type warned;   /* of this one, which still is on; ALARM_TYPE_COUNT: of none */
 };

@@ -17,10 +17,6 @@ enum {
 };
 static const double NEAR_SURPRISAL = 0.005, GUESS_ENTROPY = 0.55; /* of ln vocabulary */
 
-/* Mean surprisal of mean entropy: 1 where tokens are drawn as the model expects them, 0.78 at temperature 1 and a top_p
- * of 0.85, about 0.5 where the likeliest are drawn. Then nothing but the state leads out of a repetition. */
-static const double LIKELIEST = 0.6;
-
 /* Entropy that is low and always the same: nine tenths lie below one limit while the median lies above another that is
  * not far from it, since of code, copies and reasoning most tokens are certain and one in ten is open. */
 static const double SURE_MOST = 0.11, SURE_STEP = 1.2; /* of ln vocabulary; from limit to limit */
@@ -145,7 +141,7 @@ static bool is_expected(const struct verdict_state *s)
 static bool draws_likeliest(const struct verdict_state *s)
 {
 	return s->vocab && s->entropy_n >= VERDICT_NEAR_TOKENS && s->surprisal_n == VERDICT_NEAR_TOKENS &&
-	       (double)s->surprisal_sum < LIKELIEST * (double)s->near_sum;
+	       100 * s->surprisal_sum < VERDICT_LIKELIEST_PCT * s->near_sum;
 }
 
 static void judge_repetition(const struct verdict_state *s, const struct cycle *c, struct observed_verdict *v)

@@ -124,9 +124,9 @@ static size_t most_crowded(const struct checkpoints *c, uint64_t now)
 	return found;
 }
 
-void checkpoints_pass(struct checkpoints *c, const struct run *run, uint64_t position)
+void checkpoints_pass(struct checkpoints *c, const struct run *run, uint64_t position, bool near)
 {
-	if (position < c->kept[c->n - 1].position + CHECKPOINT_TOKENS)
+	if (position < c->kept[c->n - 1].position + (near ? CHECKPOINT_NEAR_TOKENS : CHECKPOINT_TOKENS))
 		return;
 	if (c->n == c->cap)
 		forget(c, most_crowded(c, position));

@@ -6,18 +6,20 @@
  *
  * What lies between a checkpoint and the target has to be fed again: on average half their distance, a cost of the run
  * that is rewound; copies are a cost of every run, and so is the first touch of the memory that they lie in, which is
- * more than that of a few hundred copies: few slots are kept.
+ * more than that of a few hundred copies: few slots are kept, and they are near to each other only where a rewind is
+ * likely.
  *
  * Ownership  checkpoints_open creates, checkpoints_close destroys; a run is only read and set.
  * Threads    the run's.
- * Cost       a copy of the state every CHECKPOINT_TOKENS tokens; memory is taken by checkpoints_open.
+ * Cost       a copy of the state every CHECKPOINT_TOKENS or CHECKPOINT_NEAR_TOKENS tokens; memory is taken by
+ * checkpoints_open.
  */
 #ifndef RWKVMON_RUNTIME_CHECKPOINTS_H
 #define RWKVMON_RUNTIME_CHECKPOINTS_H
 
 #include "runtime/run.h"
 
-enum { CHECKPOINT_TOKENS = 64, CHECKPOINTS_MAX = 8 };
+enum { CHECKPOINT_TOKENS = 64, CHECKPOINT_NEAR_TOKENS = 16, CHECKPOINTS_MAX = 12 };
 
 struct checkpoints;
 
@@ -32,8 +34,8 @@ size_t checkpoints_bytes(const struct checkpoints *c);
 /* Forgets all checkpoints; the run is at position 0. */
 void checkpoints_begin(struct checkpoints *c, const struct run *run);
 
-/* [hot] The run has reached a position beyond those that are kept. */
-void checkpoints_pass(struct checkpoints *c, const struct run *run, uint64_t position);
+/* [hot] The run has reached a position beyond those that are kept; `near`: a rewind is likely. */
+void checkpoints_pass(struct checkpoints *c, const struct run *run, uint64_t position, bool near);
 
 /* Sets the run's state to the latest checkpoint before `position` (for 0: to position 0 itself, with its logits),
  * forgets later ones and returns the position of that checkpoint. */

@@ -69,14 +69,14 @@ static void what_followed_follows_again(void **state)
 
 	(void)state;
 	logits_after = calloc((size_t)(TOKENS + 1) * vocab, sizeof *logits_after);
-	assert_int_equal(checkpoints_open(&c, run, 12 * bytes, NULL), 0);
+	assert_int_equal(checkpoints_open(&c, run, 16 * bytes, NULL), 0);
 	feed(77777);
 	checkpoints_begin(c, run);
 	memcpy(logits_after, run_logits(run), vocab * sizeof(float));
 	for (uint64_t at = 1; at <= TOKENS; at++) {
 		feed(at);
 		memcpy(logits_after + at * vocab, run_logits(run), vocab * sizeof(float));
-		checkpoints_pass(c, run, at);
+		checkpoints_pass(c, run, at, false);
 	}
 	n = c->n;
 	assert_int_equal(n, CHECKPOINTS_MAX);
@@ -93,12 +93,34 @@ static void what_followed_follows_again(void **state)
 			feed(at);
 		assert_memory_equal(run_logits(run), logits_after + targets[i] * vocab, vocab * sizeof(float));
 	}
-	checkpoints_pass(c, run, CHECKPOINT_TOKENS - 1); /* and on from there */
+	checkpoints_pass(c, run, CHECKPOINT_TOKENS - 1, false); /* and on from there */
 	assert_int_equal(c->n, 1);
-	checkpoints_pass(c, run, CHECKPOINT_TOKENS);
+	checkpoints_pass(c, run, CHECKPOINT_TOKENS, false);
 	assert_int_equal(c->n, 2);
 	checkpoints_close(c);
 	free(logits_after);
+}
+
+/* Where a rewind is likely, little has to be fed again; the prompt's end and older states stay. */
+static void near_states_leave_little_to_feed(void **state)
+{
+	enum { BACK = 61 };
+	size_t bytes = model_info(model)->state_floats * sizeof(float);
+	struct checkpoints *c;
+	uint64_t fed = 0, n = 0, from;
+
+	(void)state;
+	for (uint64_t end = 300; end < 700; end += 37, n++) {
+		assert_int_equal(checkpoints_open(&c, run, 16 * bytes, NULL), 0);
+		checkpoints_begin(c, run);
+		for (uint64_t at = 1; at <= end; at++)
+			checkpoints_pass(c, run, at, true);
+		assert_true(c->kept[0].position == 0 && c->kept[1].position < end / 2);
+		from = checkpoints_return(c, run, end - BACK);
+		fed += end - BACK - from;
+		checkpoints_close(c);
+	}
+	assert_true(fed <= n * CHECKPOINT_NEAR_TOKENS);
 }
 
 int main(void)
@@ -106,6 +128,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_states_must_fit),
 		cmocka_unit_test(what_followed_follows_again),
+		cmocka_unit_test(near_states_leave_little_to_feed),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);
