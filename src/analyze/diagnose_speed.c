@@ -733,7 +733,7 @@ static void say_bandwidth(struct walk *w)
 enum grade test_BUS_FULL(struct walk *w)
 {
 	if (!isfinite(w->x->achieved_gb_s) || !isfinite(w->x->bandwidth_gb_s)) {
-		miss(w, E_WANT_BANDWIDTH);
+		miss(w, w->x->bandwidth_is_exceeded ? E_BANDWIDTH_EXCEEDED : E_WANT_BANDWIDTH);
 		return UNKNOWN;
 	}
 	say_bandwidth(w);

@@ -657,7 +657,9 @@ static double vendor_bandwidth(const char *gpus)
 	return all;
 }
 
-/* More than the memory can deliver means that a figure is wrong: then nothing is known. */
+/* More than the memory can deliver means that a figure is wrong, or that weights stay in a cache: then nothing is
+ * known.
+ */
 static void bandwidth_of(struct facts *x, const struct time_part *c, const struct diagnose_options *opts)
 {
 	x->bytes_per_token = read_per_token(c, x->strategy);
@@ -669,7 +671,8 @@ static void bandwidth_of(struct facts *x, const struct time_part *c, const struc
 			x->bandwidth_gb_s = vendor_bandwidth(x->gpu);
 		x->bandwidth_source = isfinite(x->bandwidth_gb_s) ? BANDWIDTH_VENDOR : BANDWIDTH_UNKNOWN;
 	}
-	if (x->achieved_gb_s > x->bandwidth_gb_s)
+	x->bandwidth_is_exceeded = x->achieved_gb_s > x->bandwidth_gb_s;
+	if (x->bandwidth_is_exceeded)
 		x->achieved_gb_s = (double)NAN;
 }
 

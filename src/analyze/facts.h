@@ -127,6 +127,7 @@ struct facts {
 	double speed_tps, goal_tps;                      /* of a stream while it generates */
 	double vram_plan_mb;
 	double bytes_per_token, bandwidth_gb_s, achieved_gb_s;
+	bool bandwidth_is_exceeded;
 	enum bandwidth_source bandwidth_source;
 	struct shift shift, mild; /* mild: a smaller difference counts */
 	struct shift prefill;     /* of prompts: ms of a usual call of theirs */
