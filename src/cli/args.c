@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/suggest.h"
+#include "base/tty.h"
 #include "base/yaml.h"
 #include "cli/tell.h"
 #include "report/terminal.h"
@@ -601,9 +602,7 @@ void args_say_list(enum lang lang, enum text_id id, const char *const *values)
 
 bool args_color(void)
 {
-	const char *term = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && (!term || strcmp(term, "dumb"));
+	return tty_obeys(STDOUT_FILENO) && !getenv("NO_COLOR");
 }
 
 size_t args_columns(void)

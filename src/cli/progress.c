@@ -2,6 +2,7 @@
 #include "cli/progress.h"
 
 #include "base/file.h"
+#include "base/tty.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@ static const uint64_t EVERY_NS = 100000000;
 
 struct progress progress_start(bool wanted)
 {
-	return (struct progress){ .enabled = wanted && isatty(STDERR_FILENO),
+	return (struct progress){ .enabled = wanted && tty_obeys(STDERR_FILENO),
 				  .start_ns = clock_mono_ns(&clock_system) };
 }
 

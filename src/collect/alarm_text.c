@@ -2,6 +2,7 @@
 #include "collect/collector.h"
 
 #include "base/file.h"
+#include "base/tty.h"
 
 #include <unistd.h>
 
@@ -22,7 +23,7 @@ static void add_reading(struct buf *line, const struct record *r, enum lang lang
 
 static void write_alarm(struct sink *s, const struct record *r)
 {
-	bool to_terminal = isatty(STDERR_FILENO);
+	bool to_terminal = tty_obeys(STDERR_FILENO);
 	struct buf line = { 0 };
 	struct slice type, summary;
 
