@@ -6,13 +6,13 @@
 
 #include "base/utf8.h"
 
-enum { ROW = 24, BOX = 19, INDENT = 26, QUESTION_WIDTH = 330, PILL_AT = 232, WIDTH = 700 };
+enum { ROW = 24, BOX = 19, INDENT = 26, QUESTION_WIDTH = 330, PILL_AT = 232, LEFT = 4, WIDTH_LEAST = 700 };
 
 struct drawing {
 	struct buf *out;
 	const struct page *p;
 	const struct diagnosis *d;
-	int y;
+	int y, right; /* where the next row begins; where the widest one ends */
 	bool drawn[QUESTION_COUNT];
 };
 
@@ -56,9 +56,11 @@ static void put_pill(struct drawing *g, int x, enum answer_id a, bool taken)
 	const char *words =
 		s->to_cause ? cause_specs[s->target].title[g->p->lang] : question_specs[s->target].text[g->p->lang];
 	const char *kind = !s->to_cause ? "elsewhere" : cause_specs[s->target].kind == CAUSE_IS_FINE ? "fine" : "cause";
+	const int width = text_width(words, taken) + 18;
 
+	g->right = x + width > g->right ? x + width : g->right;
 	buf_printf(g->out, "<rect class=\"%s%s%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"10\"/>", kind,
-		   lit(taken), g->d->ruled_out[a] ? " out" : "", x, g->y, text_width(words, taken) + 18, BOX);
+		   lit(taken), g->d->ruled_out[a] ? " out" : "", x, g->y, width, BOX);
 	put_label(g, x + 9, g->y, taken ? "word lit" : g->d->ruled_out[a] ? "word out" : "word", words);
 }
 
@@ -127,15 +129,17 @@ static void put_description(struct drawing *g)
 void diagram_tree(struct buf *out, const struct page *p, const struct diagnosis *d)
 {
 	struct buf inside = { 0 };
-	struct drawing g = { .out = &inside, .p = p, .d = d, .y = 4 };
+	struct drawing g = { .out = &inside, .p = p, .d = d, .y = 4, .right = WIDTH_LEAST - 2 * LEFT };
+	int width;
 
 	draw_question(&g, Q_FINITE, 0);
+	width = g.right + 2 * LEFT;
 	buf_printf(
 		out,
-		"<svg class=\"diagram tree%s\" role=\"img\" aria-labelledby=\"tree-name tree-says\" viewBox=\"-4 0 %d "
+		"<svg class=\"diagram tree%s\" role=\"img\" aria-labelledby=\"tree-name tree-says\" viewBox=\"%d 0 %d "
 		"%d\" "
 		"style=\"width:%dpx\">\n<title id=\"tree-name\">",
-		cause_specs[d->cause].kind == CAUSE_IS_FINE ? " well" : "", WIDTH, g.y + 4, WIDTH);
+		cause_specs[d->cause].kind == CAUSE_IS_FINE ? " well" : "", -LEFT, width, g.y + 4, width);
 	put_str(out, words(p, TEXT_DIAGNOSIS_TREE));
 	buf_str(out, "</title><desc id=\"tree-says\">");
 	g.out = out;

@@ -142,7 +142,7 @@ const checks = {
 				const box = text.previousElementSibling.getBBox(), words = text.getBBox();
 				return words.x < box.x || words.x + words.width > box.x + box.width;
 			}).map(text => text.textContent),
-			wide: [...svg.querySelectorAll("text")].filter(text => {
+			wide: [...svg.querySelectorAll("text, rect")].filter(text => {
 				const words = text.getBBox();
 				return words.x + words.width > svg.viewBox.baseVal.x + svg.viewBox.baseVal.width;
 			}).map(text => text.textContent),

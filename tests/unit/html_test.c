@@ -269,6 +269,26 @@ static void write_page(const char *name, enum lang lang, const struct buf *page)
 		fail_msg("%s", err.text);
 }
 
+/* Every box of the bottleneck tree ends within the drawing. */
+static void check_tree(const char *page)
+{
+	const char *tree = strstr(page, "<svg class=\"diagram tree"), *end, *box;
+	int left, width, boxes = 0;
+
+	if (!tree)
+		return;
+	end = strstr(tree, "</svg>");
+	assert_int_equal(sscanf(strstr(tree, "viewBox="), "viewBox=\"%d 0 %d", &left, &width), 2);
+	for (box = strstr(tree, "<rect"); box && box < end; box = strstr(box + 1, "<rect")) {
+		int x, y, wide;
+
+		assert_int_equal(sscanf(strstr(box, " x="), " x=\"%d\" y=\"%d\" width=\"%d\"", &x, &y, &wide), 3);
+		assert_true(x >= left && x + wide <= left + width);
+		boxes++;
+	}
+	assert_true(boxes > QUESTION_COUNT);
+}
+
 /* What holds for every page. */
 static void check_page(struct findings *f, const char *name)
 {
@@ -286,6 +306,7 @@ static void check_page(struct findings *f, const char *name)
 		assert_null(strstr(page.p, ":inf"));
 		assert_non_null(strstr(page.p, "</html>"));
 		assert_non_null(strstr(page.p, lang == LANG_ZH ? "<html lang=\"zh-CN\">" : "<html lang=\"en\">"));
+		check_tree(page.p);
 		assert_non_null(strstr(page.p, "Permission is hereby granted"));
 		write_page(name, (enum lang)lang, &page);
 		buf_free(&page);
