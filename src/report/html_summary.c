@@ -37,7 +37,7 @@ static void fact_files(struct buf *out, const struct page *p)
 
 	fact_begin(out, p, TEXT_PAGE_FILES);
 	for (size_t i = 0; i < f->n_files && i < FILES_SHOWN; i++) {
-		buf_str(out, i ? ", " : "");
+		buf_str(out, i ? text(TEXT_LIST_COMMA, p->lang) : "");
 		put_log_text(out, f->files[i]);
 	}
 	if (f->n_files > FILES_SHOWN)

@@ -87,9 +87,9 @@ static void cell_files(struct md *md, const struct findings *f)
 	char more[TERM_TEXT];
 
 	for (size_t i = 0; i < f->n_files && i < FILES_SHOWN; i++)
-		buf_printf(&names, "%s%s", i ? ", " : "", f->files[i]);
+		buf_printf(&names, "%s%s", i ? text(TEXT_LIST_COMMA, md->lang) : "", f->files[i]);
 	if (f->n_files > FILES_SHOWN) {
-		buf_str(&names, ", ");
+		buf_str(&names, text(TEXT_LIST_COMMA, md->lang));
 		text_fill(&names, md->lang, TEXT_PAGE_MORE, term_count(more, f->n_files - FILES_SHOWN));
 	}
 	cell(md, buf_text(&names));

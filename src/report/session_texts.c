@@ -33,7 +33,7 @@ void session_texts(struct buf *out, const struct findings *f, session_text *of, 
 	if (n > 1)
 		buf_str(out, text(TEXT_TERM_MIXED, lang));
 	for (size_t i = 0; i < n && i < SHOWN; i++)
-		buf_printf(out, "%s%s", i ? ", " : "", seen[i]);
+		buf_printf(out, "%s%s", i ? text(TEXT_LIST_COMMA, lang) : "", seen[i]);
 	if (n > SHOWN)
-		buf_str(out, ", …");
+		buf_printf(out, "%s…", text(TEXT_LIST_COMMA, lang));
 }

@@ -94,7 +94,7 @@ static void put_model(struct term *t, const struct findings *f)
 	session_texts(&strategy, f, session_strategy, t->lang);
 	if (model.used || strategy.used) {
 		snprintf(line, sizeof line, "%s %.250s%s%.250s", term_word(t, TEXT_TERM_MODEL), buf_text(&model),
-			 strategy.used ? ", " : "", buf_text(&strategy));
+			 strategy.used ? term_word(t, TEXT_COMMA) : "", buf_text(&strategy));
 		term_indent(t, INDENT);
 		term_left(t, TINT_PLAIN, line, t->columns - INDENT);
 		term_newline(t);
@@ -183,9 +183,10 @@ static void put_nonfinite(struct term *t, const struct findings *f)
 	char count[TERM_TEXT];
 
 	for (int m = 0; m < METRIC_COUNT; m++)
-		if (f->metric[m].nonfinite)
-			buf_printf(&list, "%s%s (%s)", list.used ? ", " : "", metric_specs[m].id,
-				   term_count(count, f->metric[m].nonfinite));
+		if (f->metric[m].nonfinite) {
+			buf_printf(&list, "%s%s", list.used ? term_word(t, TEXT_LIST_COMMA) : "", metric_specs[m].id);
+			text_fill(&list, t->lang, TEXT_IN_BRACKETS, term_count(count, f->metric[m].nonfinite));
+		}
 	if (list.used) {
 		text_fill(&line, t->lang, TEXT_TERM_NONFINITE, buf_text(&list));
 		term_wrap(t, TINT_DIM, buf_text(&line), INDENT);
