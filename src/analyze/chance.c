@@ -1,7 +1,6 @@
 /* chance.c - chances of findings, and the bars that they must stay below. */
 #include "analyze/chance.h"
 
-#include "analyze/doubt.h"
 #include "base/array.h"
 
 #include <math.h>
@@ -22,7 +21,7 @@ bool chances_count(const struct chances *c, const double bar[ANSWER_COUNT])
 
 static double bar_of(const struct chances *c, size_t n, enum answer_id a, double *scratch)
 {
-	const double alone = FALSE_FLEETS / BY_CHANCE / (double)n;
+	const double alone = limit_of(T_FALSE_FLEETS) / BY_CHANCE / (double)n;
 	size_t found = 0, count = 1;
 
 	for (size_t i = 0; i < n; i++)

@@ -3,8 +3,8 @@
  * What one log shows of itself, such as a slow first call or prompts whose lengths fit each other, a healthy one shows
  * now and then, too. Of a thousand healthy instances some do. So each such finding carries its chance: how often a
  * healthy log of that length shows as much. Of n instances a finding counts where its chance stays below the bar, which
- * is FALSE_FLEETS / n for one that has it alone and k times that for k of them (Benjamini and Hochberg, 1995; each
- * answer of the tree by itself, with its share of FALSE_FLEETS): a fault that all share counts like that of one log.
+ * is `false_fleets` / n for one that has it alone and k times that for k of them (Benjamini and Hochberg, 1995; each
+ * answer of the tree by itself, with its share of `false_fleets`): a fault that all share counts like that of one log.
  * Facts (NaN, a leak, an alarm that was raised, full memory, what peers do not have) have no chance and always count.
  *
  * Bounds  chances are too large rather than too small: what is left open makes a finding count later, not earlier.

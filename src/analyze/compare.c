@@ -1,8 +1,8 @@
 /* compare.c - computes differences with confidence intervals from the blocks of two sides. */
 #include "analyze/compare_side.h"
-#include "analyze/doubt.h"
 
 #include "base/array.h"
+#include "spec/diagnosis.h"
 #include "stats/student.h"
 
 #include <math.h>
@@ -12,9 +12,6 @@ enum { DRAWS = 1000, BINS_MAX = 2048, STEPS_LEAST = 20, UNITS_LEAST = 2, SAMPLES
 
 /* Minimum number of independent stretches of steps per side for an interval. */
 static const double INDEPENDENT_LEAST = 4;
-
-/* Of the differences that are told, the share that may be none: of the decisive one, and of all others together. */
-static const double DOUBT = 0.05;
 
 static const enum metric_id speed[] = { M_TOKEN_LATENCY_MS, M_THROUGHPUT_TPS, M_CHUNK_PROCESS_TIME_MS };
 
@@ -337,7 +334,7 @@ static double chance_of_interval(const struct estimate *e)
 
 	if (!(reach > 0))
 		return e->difference == 0 ? 1 : 0;
-	return student_chance(student_reach(DOUBT, INFINITY) * e->difference / reach, INFINITY);
+	return student_chance(student_reach(limit_of(T_DOUBT), INFINITY) * e->difference / reach, INFINITY);
 }
 
 /* Drawn differences as they came out, around their center, widened; they are sorted. */
@@ -436,7 +433,7 @@ static void interval_of_runs(struct estimate *e, const double *const run[2], con
 	if (!isfinite(error))
 		return;
 	e->chance = error > 0 ? student_chance(center / error, freedom) : center == 0;
-	reach = error * student_reach(DOUBT, freedom);
+	reach = error * student_reach(limit_of(T_DOUBT), freedom);
 	if (shares)
 		set_interval(e, e->a * expm1(center - reach), e->a * expm1(center + reach));
 	else
@@ -450,7 +447,8 @@ static double widening(const struct table *t, const double independent[2])
 	double least = fmin(independent[0], independent[1]);
 	double memory = fmax((double)t->units[0] / independent[0], (double)t->units[1] / independent[1]);
 
-	return sqrt(memory * least / (least - 1)) * student_reach(DOUBT, least - 1) / student_reach(DOUBT, INFINITY);
+	return sqrt(memory * least / (least - 1)) * student_reach(limit_of(T_DOUBT), least - 1) /
+	       student_reach(limit_of(T_DOUBT), INFINITY);
 }
 
 static bool enough_runs(const struct table *t)
@@ -502,7 +500,7 @@ static enum difference_verdict side_of(enum metric_id m, const struct estimate *
 
 static bool is_wide(const struct estimate *e)
 {
-	return isfinite(e->relative_low) && (e->relative_low < -TOO_WIDE || e->relative_high > TOO_WIDE);
+	return isfinite(e->relative_low) && fmax(-e->relative_low, e->relative_high) > limit_of(T_TOO_WIDE);
 }
 
 /* *reason comes in as what is known of the metric's steps. */
@@ -517,7 +515,7 @@ static enum difference_verdict judge(enum metric_id m, const struct estimate *e,
 		*reason = REASON_WIDE;
 	if (*reason != REASON_NONE)
 		return DIFFERENCE_UNKNOWN;
-	if (holds_nothing || fabs(e->relative) < MATTERS)
+	if (holds_nothing || fabs(e->relative) < limit_of(T_MATTERS))
 		return DIFFERENCE_NONE;
 	*reason = by_run ? REASON_NONE : REASON_FEW_RUNS;
 	return by_run ? side_of(m, e) : DIFFERENCE_IN_RUNS;
@@ -666,7 +664,7 @@ static double chance_allowed(const struct comparison *c, double *chance)
 				chance[n++] = c->row[i].of[which].chance;
 	sort_doubles(chance, n);
 	for (size_t i = 0; i < n; i++)
-		if (chance[i] <= DOUBT * (double)(i + 1) / (double)n)
+		if (chance[i] <= limit_of(T_DOUBT) * (double)(i + 1) / (double)n)
 			allowed = chance[i];
 	return allowed;
 }
@@ -697,9 +695,7 @@ static void judge_together(struct comparison *c, double *scratch)
 /* Undecided, and by so much that nobody may be told that there is no difference. */
 static bool is_suspect(const struct difference *d)
 {
-	static const double SUSPECT = 0.5;
-
-	return d->median == DIFFERENCE_UNKNOWN && fabs(d->of[COMPARED_MEDIAN].relative) >= SUSPECT;
+	return d->median == DIFFERENCE_UNKNOWN && fabs(d->of[COMPARED_MEDIAN].relative) >= limit_of(T_SUSPECT);
 }
 
 /* Where decoding does not differ, the verdict is that of the prompts' speed, if that does or may. */

@@ -2,14 +2,12 @@
  * groups of metrics at once. */
 #include "analyze/departures.h"
 
-#include "analyze/doubt.h"
 #include "forecast/beyond.h"
+#include "spec/diagnosis.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const double FAR = 0.7; /* of the range seen */
 
 enum {
 	POINTS_LEAST = 2 * UNUSUAL_LEAST,
@@ -67,9 +65,9 @@ static void look_beyond(struct seen *seen, const struct series *s, enum metric_i
 		if (!row[i].count)
 			continue;
 		a = beyond_add(&b, row[i].mean, -1);
-		if (a.share < FAR || (lasts && above != (row[i].mean > a.edge)))
+		if (a.share < limit_of(T_FAR) || (lasts && above != (row[i].mean > a.edge)))
 			lasts = 0;
-		if (a.share < FAR)
+		if (a.share < limit_of(T_FAR))
 			continue;
 		above = row[i].mean > a.edge;
 		far[lasts % FAR_LASTS] = (struct far){ a.share, a.edge, row[i].mean };
@@ -303,7 +301,7 @@ static void go_on(struct kept *k, struct departure *d, int64_t width_us)
 /* When there are more than DEPARTURES_MAX moments, the rest are counted. */
 static void tell(struct findings *f, const struct series *s, const char *instance, const struct seen *seen)
 {
-	double bar = log10((double)s->n * __builtin_popcountll(seen->metrics) / CHANCE_MOMENTS);
+	double bar = log10((double)s->n * __builtin_popcountll(seen->metrics) / limit_of(T_CHANCE_MOMENTS));
 	double rest = fmax(2, (double)s->n / REST_SHARE);
 	struct kept kept = { .moment = &f->departure[f->n_departures] };
 	struct departure latest = { .n = 0 };

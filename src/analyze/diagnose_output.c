@@ -343,11 +343,10 @@ enum grade test_COLLAPSES(struct walk *w)
  * about 4 nats. */
 static double fed_surprisal(struct walk *w, double random)
 {
-	enum { FEW = 4, SPREAD_NATS = 4, DEVIATIONS = 3 };
 	const double n = w->p->fed_tokens, mean = w->p->fed_surprisal / n;
-	const double doubt = DEVIATIONS * SPREAD_NATS / sqrt(n);
+	const double doubt = limit_of(T_FED_DOUBT) / sqrt(n);
 
-	if (n >= limit_of(T_FED_TOKENS) || (n >= FEW && mean - doubt > limit_of(T_FED_SHARE) * random))
+	if (n >= limit_of(T_FED_TOKENS) || (n >= limit_of(T_FED_FEW) && mean - doubt > limit_of(T_FED_SHARE) * random))
 		return mean;
 	if (w->p->prefill_calls)
 		miss(w, E_WANT_SURPRISAL);
@@ -414,12 +413,11 @@ enum grade test_GUESSES(struct walk *w)
 /* Single tokens reach several times the mean in every quantised model: a mean that rests on a few tells nothing. */
 static enum grade above_mean(const struct summary *s, double limit)
 {
-	enum { LEAST = 8 };
-	const double error = s->stddev / sqrt((double)s->count), deviations = 2;
+	const double error = s->stddev / sqrt((double)s->count);
 
-	if (s->count < LEAST || s->mean <= limit)
+	if ((double)s->count < limit_of(T_QUANT_TOKENS) || s->mean <= limit)
 		return NO;
-	return s->mean - deviations * error > limit ? SURE : s->p50 > limit / 2 ? LIKELY : NO;
+	return s->mean - limit_of(T_QUANT_DEVIATIONS) * error > limit ? SURE : s->p50 > limit / 2 ? LIKELY : NO;
 }
 
 enum grade test_QUANTISED_BADLY(struct walk *w)
@@ -523,10 +521,9 @@ static bool is_outlier_of_part(const struct findings *f, const struct peer_outli
 /* It became slower while most others did not: whatever it is, it is not what all of them do. */
 enum grade test_SLOWED_ALONE(struct walk *w)
 {
-	enum { LEAST = 4 };
 	const struct slowdown *s = &w->f->slowdown;
 
-	if (s->of < LEAST || 2 * s->slowed > s->of || s->scope == SLOWDOWN_COMMON)
+	if ((double)s->of < limit_of(T_ALONE_OF) || 2 * s->slowed > s->of || s->scope == SLOWDOWN_COMMON)
 		return NO;
 	for (size_t i = 0; i < w->f->n_instances; i++) {
 		const struct instance_findings *in = &w->f->instance[i];

@@ -34,10 +34,10 @@ static void pauses_of(struct pauses *out, const struct time_part *c)
 	double xx = better == t ? tt : ll, xp = better == t ? tp : lp;
 
 	*out = (struct pauses){ .r = fmax(isnan(r_length) ? -1 : r_length, isnan(r_time) ? -1 : r_time) };
-	if (n < 16 || !(xx > 0))
+	if (n < limit_of(T_PAUSES_LEAST) || !(xx > 0))
 		return;
 	out->grows_ms = xp / xx * between * sqrt(xx / n);
-	if (!(ll > 0) || !(tt > 0) || lt * lt / (ll * tt) > 0.95)
+	if (!(ll > 0) || !(tt > 0) || lt * lt / (ll * tt) > limit_of(T_PAUSES_TOGETHER))
 		return;
 	out->apart = true;
 	out->per_1000_tokens = (lp * tt - tp * lt) / det;
@@ -48,8 +48,6 @@ static void pauses_of(struct pauses *out, const struct time_part *c)
 }
 
 /* --- slow part and fast part ------------------------------------------------------------- */
-
-enum { GROUP_CALLS_MIN = 8, GROUP_PREFILLS_MIN = 4, GROUPS_MIN = 6 };
 
 enum side { SIDE_NEITHER, SIDE_FAST, SIDE_SLOW, SIDE_COUNT };
 
@@ -97,7 +95,7 @@ static size_t group_stretches(const struct time_part *c, bool prefill, struct gr
 {
 	const double slope = batch_slope(&c->batch), usual_ln = first_prefills_ln(c);
 	const double calls = (double)(prefill ? c->prefill_calls : c->decode_calls);
-	double least = fmax(calls / STRETCHES_MAX, prefill ? GROUP_PREFILLS_MIN : GROUP_CALLS_MIN);
+	double least = fmax(calls / STRETCHES_MAX, limit_of(prefill ? T_GROUP_PREFILLS : T_GROUP_CALLS));
 	size_t n = 0;
 
 	out[0] = (struct group){ .side = SIDE_NEITHER };
@@ -157,6 +155,8 @@ static double decode_time(const struct group *g)
 /* Long enough to be no flicker: fast models make many groups in a moment. */
 static bool run_lasts(struct slow_run *run, const struct group *g, bool slow, double fast_ms)
 {
+	bool much;
+
 	if (!slow) {
 		*run = (struct slow_run){ 0 };
 		return false;
@@ -164,13 +164,16 @@ static bool run_lasts(struct slow_run *run, const struct group *g, bool slow, do
 	run->groups++;
 	run->calls += (double)g->sum.decode_calls;
 	run->ms += decode_time(g);
-	return run->ms >= limit_of(T_SLOW_LASTS_MS) && run->groups >= (run->ms > 3 * fast_ms * run->calls ? 2 : 3);
+	much = run->ms > limit_of(T_SLOW_MUCH) * fast_ms * run->calls;
+	return run->ms >= limit_of(T_SLOW_LASTS_MS) &&
+	       (double)run->groups >= limit_of(much ? T_SLOW_GROUPS_MUCH : T_SLOW_GROUPS);
 }
 
 /* Marks both sides; true when a slow part lasts, in a row, or in all and clearly. */
 static bool mark_sides(struct group *g, size_t n, double ratio, struct shift *out)
 {
-	double period[STRETCHES_MAX], fast, slow_ms = 0, slow_calls = 0, far = fmax(log(ratio), 4 * noise_of(g, n));
+	double period[STRETCHES_MAX], fast, slow_ms = 0, slow_calls = 0;
+	const double far = fmax(log(ratio), limit_of(T_SLOW_NOISE) * noise_of(g, n));
 	struct slow_run run = { 0 };
 	size_t last = 0;
 	bool slowed = false, lasts = false;
@@ -274,7 +277,7 @@ static void shift_of(struct shift *out, const struct time_part *c, bool prefill,
 	size_t n = group_stretches(c, prefill, group);
 
 	*out = (struct shift){ .known = false };
-	if (n >= GROUPS_MIN) {
+	if ((double)n >= limit_of(T_GROUPS)) {
 		out->fell = mark_sides(group, n, ratio, out);
 		times_of_side(group, n, SIDE_SLOW, &out->slow_decode, &out->slow_pause);
 		times_of_side(group, n, SIDE_FAST, &out->fast_decode, &out->fast_pause);
@@ -339,7 +342,7 @@ static void growth_from(struct growth *out, const double *mean, size_t n)
 	out->goes_on = (mean[n - 1] - mean[n / 2]) / fmax(mean[n / 2] - mean[0], 1e-9) * (double)(n / 2) /
 		       (double)(n - 1 - n / 2);
 	for (size_t i = 1; i < n; i++)
-		out->rises += mean[i] > mean[i - 1] * 1.0005 ? 1 : 0;
+		out->rises += mean[i] > mean[i - 1] * (1 + limit_of(T_GROWTH_STEP_PCT) / 100) ? 1 : 0;
 	for (size_t i = 2; i < n; i++)
 		out->steepest = fmax(out->steepest, (mean[i] - mean[i - 2]) / fmax(out->to - out->from, 1e-9));
 	out->rises /= (double)(n - 1);
@@ -486,7 +489,7 @@ static void sureness_of(struct sureness *out, const struct time_part *c)
 		const struct stretch *s = &c->stretch[i - 1];
 		double n = (double)s->entropies, expected = limit_of(T_SURE_UNSURE_PCT) / 100 * n;
 
-		if (n > 0 && (double)s->unsure > expected + 3 * sqrt(expected) + 1) /* more than chance */
+		if (n > 0 && (double)s->unsure > expected + limit_of(T_SURE_CHANCE) * sqrt(expected) + 1)
 			break;
 		tokens += n;
 		unsure += (double)s->unsure;
@@ -718,10 +721,10 @@ static void chunks_of(struct facts *x, const struct time_part *c)
 	x->chunk_tokens = weighted / tokens;
 	x->chunk_calls = c->prompts ? (double)c->prefill_calls / (double)c->prompts : 0;
 	x->big_chunk_token_ms = x->small_chunk_token_ms = NAN;
-	while (biggest > 0 && c->by_chunk[biggest].calls < 3)
+	while (biggest > 0 && (double)c->by_chunk[biggest].calls < limit_of(T_CHUNKS))
 		biggest--;
-	for (int i = 3; i < biggest; i++) /* fewer than 8 tokens are no chunk to compare with */
-		if (c->by_chunk[i].calls >= 3) {
+	for (int i = (int)octave_of((uint64_t)limit_of(T_CHUNK_LEAST), TIME_BINS); i < biggest; i++)
+		if ((double)c->by_chunk[i].calls >= limit_of(T_CHUNKS)) {
 			x->small_chunk_token_ms = c->by_chunk[i].ms / (double)c->by_chunk[i].tokens;
 			x->big_chunk_token_ms = c->by_chunk[biggest].ms / (double)c->by_chunk[biggest].tokens;
 		}
@@ -789,11 +792,10 @@ static double later_prefill(const struct time_part *c, int at)
 }
 
 /* What a call of that kind takes later on. Of a prompt that is the only one the bound is known: a GPU reads
- * PREFILL_AT_ONCE tokens in about the time of one, a CPU needs a third of the time for each, as does a GPU without the
- * kernel or with layers elsewhere. */
+ * `prefill_at_once` tokens in about the time of one; a CPU saves less, as does a GPU without the kernel or with layers
+ * elsewhere. */
 static double usual_ms(const struct facts *x, const struct time_part *c, const struct first_call *call)
 {
-	enum { PREFILL_AT_ONCE = 40 };
 	const bool at_once = x->cuda && !x->kernel_off && !x->offloaded;
 	double per_token;
 
@@ -803,14 +805,15 @@ static double usual_ms(const struct facts *x, const struct time_part *c, const s
 	if (!isfinite(per_token))
 		per_token = fmin(later_prefill(c, -1), least_first(c, call));
 	if (!isfinite(per_token))
-		per_token = at_once ? x->median_ms / PREFILL_AT_ONCE : x->median_ms / 3;
+		per_token = x->median_ms / limit_of(at_once ? T_PREFILL_AT_ONCE : T_PREFILL_TIMES);
 	return fmax(per_token * call->tokens, x->median_ms);
 }
 
 static void first_calls(struct first_calls *out, const struct facts *x, const struct time_part *c)
 {
 	*out = (struct first_calls){ .ms = (double)NAN, .usual_ms = (double)NAN };
-	if (c->decode_calls + c->prefill_calls < 4 * FIRST_CALLS || !isfinite(x->median_ms))
+	if ((double)(c->decode_calls + c->prefill_calls) * limit_of(T_FIRST_SHARE) < FIRST_CALLS ||
+	    !isfinite(x->median_ms))
 		return;
 	out->ms = out->usual_ms = 0;
 	for (size_t i = 0; i < c->n_first; i++) {
@@ -843,7 +846,8 @@ static void first_stretches(struct first_calls *out, const struct facts *x, cons
 		early.usual_ms += usual;
 		early.calls += calls;
 	}
-	if (slow && slow < i / 4 && early.ms - early.usual_ms > out->ms - out->usual_ms)
+	if (slow && slow < (size_t)(limit_of(T_FIRST_SHARE) * (double)i) &&
+	    early.ms - early.usual_ms > out->ms - out->usual_ms)
 		*out = early;
 }
 
@@ -879,7 +883,7 @@ static double gpu_busy(const struct facts *x, const struct time_part *c)
 	for (size_t i = 0; i < c->n_stretches; i++)
 		share += c->stretch[i].call_ms;
 	share = span > 0 ? fmin(share / span, 1) : 1;
-	return fmin(fmax(highest, mean / fmax(share, 0.05)), 100);
+	return fmin(fmax(highest, mean / fmax(share, limit_of(T_BUSY_SHARE))), 100);
 }
 
 /* The goal given by the user now, otherwise that of the session_start. */

@@ -1,7 +1,6 @@
 /* judgement.c - derives the verdict from the diagnosis. */
 #include "analyze/judgement.h"
 
-#include "analyze/doubt.h"
 #include "analyze/time_breakdown.h"
 
 #include <math.h>
@@ -15,7 +14,7 @@ static bool is_critical(const struct findings *f, const struct diagnosis *d, con
 	const double pct = 100 * (double)f->anomaly_critical / fmax((double)f->records, 1);
 
 	return cause_specs[d->cause].kind == CAUSE_IS_GRAVE || f->live_critical ||
-	       (opts->rules_are_own ? pct > OWN_RULE_PCT : pct >= limit_of(T_RULE_PCT));
+	       (opts->rules_are_own ? pct > limit_of(T_OWN_RULE_PCT) : pct >= limit_of(T_RULE_PCT));
 }
 
 static const char *instance_of(const struct findings *f, const struct diagnosis *d)

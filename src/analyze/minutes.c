@@ -1,9 +1,9 @@
 /* minutes.c - minutes are gathered, compared with earlier ones, and kept if they may turn out to be rare enough. */
 #include "analyze/minutes.h"
 
-#include "analyze/doubt.h"
 #include "base/array.h"
 #include "forecast/beyond.h"
+#include "spec/diagnosis.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -219,7 +219,7 @@ static int by_weight(const void *a, const void *b)
 
 bool unusual_minutes_tell(const struct unusual_minutes *u, struct findings *f)
 {
-	const double bar = log10((double)(u->points ? u->points : 1) / CHANCE_MOMENTS);
+	const double bar = log10((double)(u->points ? u->points : 1) / limit_of(T_CHANCE_MOMENTS));
 	const struct unusual_minute **order = arena_alloc(&f->arena, u->n + 1, sizeof(const struct unusual_minute *));
 
 	f->departure = arena_alloc(&f->arena, u->n + 1, sizeof *f->departure);

@@ -1,7 +1,7 @@
 /* peers.c - groups instances by model, strategy and device, and finds those that stand out. */
 #include "analyze/peers.h"
 
-#include "analyze/doubt.h"
+#include "spec/diagnosis.h"
 #include "stats/median.h"
 #include "stats/student.h"
 
@@ -30,10 +30,6 @@ static const struct peer_metric {
 };
 
 enum { COMPARED = sizeof compared / sizeof *compared };
-
-/* Nats. Whoever draws at temperatures up to 1 is surprised as much as the entropy says or less; a fleet that draws more
- * timidly than one of its hosts makes that host no outlier. */
-static const double SURPRISED = 0.75;
 
 /* Who is far out is told from a tail heavier than a normal one: hosts drift, and some are new or old. */
 static const double FREEDOM_MOST = 24;
@@ -394,7 +390,7 @@ static bool matters(const struct member *m, size_t k, double middle)
 	if (!compared[k].beyond_entropy)
 		return fabs(m->level[k] - middle) >= compared[k].least;
 	return value_of(m, k, m->level[k]) - value_of(m, k, middle) >= compared[k].least &&
-	       value_of(m, k, m->level[k]) - m->entropy[k] >= SURPRISED;
+	       value_of(m, k, m->level[k]) - m->entropy[k] >= limit_of(T_PEER_SURPRISED);
 }
 
 static bool is_out(const struct member *m, size_t k, const struct spread *s, double all)
@@ -405,7 +401,7 @@ static bool is_out(const struct member *m, size_t k, const struct spread *s, dou
 	if (!matters(m, k, s->middle))
 		return false;
 	z = score(s, m, k);
-	return fabs(z) >= compared[k].least_z && student_chance(z, freedom) * all < FALSE_FLEETS;
+	return fabs(z) >= compared[k].least_z && student_chance(z, freedom) * all < limit_of(T_FALSE_FLEETS);
 }
 
 /* So many stand apart that they are no outliers: what the group is, and what these have in the middle. */

@@ -6,19 +6,13 @@
 #include "analyze/slowdown.h"
 
 #include "analyze/time_breakdown.h"
+#include "spec/diagnosis.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 const char *const shared_ids[SHARED_COUNT] = { "host", "model_name", "strategy", "device" };
 const char *const slowdown_scope_ids[SLOWDOWN_SCOPE_COUNT] = { "none", "local", "group", "common" };
-
-/* At the same moment is within a minute, or a twentieth of the log: instances do not all work all the time. */
-static const int64_t MINUTE_US = INT64_C(60000000);
-static const double LOG_SHARE = 0.05;
-
-static const double NEARLY_ALL = 0.8;
-enum { SHARED_LEAST = 2, COMMON_LEAST = 3 }; /* instances that are no chance */
 
 static bool covers(const struct instance_findings *in, int64_t moment_us, int64_t window_us)
 {
@@ -85,8 +79,8 @@ static struct slice shared_value(const struct findings *f, const struct instance
 		here += count_with(in[i], what, value);
 	for (size_t i = 0; i < f->n_instances; i++)
 		all += count_with(&f->instance[i], what, value);
-	return here >= SHARED_LEAST && (double)here >= NEARLY_ALL * (double)n &&
-			       (double)here >= NEARLY_ALL * (double)all && all < f->slowdown.of
+	return (double)here >= limit_of(T_SHARED_LEAST) && (double)here >= limit_of(T_NEARLY_ALL) * (double)n &&
+			       (double)here >= limit_of(T_NEARLY_ALL) * (double)all && all < f->slowdown.of
 		       ? value
 		       : none;
 }
@@ -136,9 +130,9 @@ static void tell_together(struct slowdown *s, const struct instance_findings **i
 
 static enum slowdown_scope scope_of(struct findings *f, const struct instance_findings *const *in, size_t n)
 {
-	if (n >= COMMON_LEAST && (double)n >= NEARLY_ALL * (double)f->slowdown.of)
+	if ((double)n >= limit_of(T_COMMON_LEAST) && (double)n >= limit_of(T_NEARLY_ALL) * (double)f->slowdown.of)
 		return SLOWDOWN_COMMON;
-	return n >= SHARED_LEAST && tell_shared(f, in, n) ? SLOWDOWN_GROUP : SLOWDOWN_LOCAL;
+	return (double)n >= limit_of(T_SHARED_LEAST) && tell_shared(f, in, n) ? SLOWDOWN_GROUP : SLOWDOWN_LOCAL;
 }
 
 static size_t much_slower(const struct instance_findings *const *in, size_t n)
@@ -154,7 +148,8 @@ static size_t much_slower(const struct instance_findings *const *in, size_t n)
 static size_t find_together(struct findings *f, const struct instance_findings *const *in, size_t n,
 			    const struct instance_findings **much, const struct instance_findings **best)
 {
-	const double window_us = fmax((double)MINUTE_US, LOG_SHARE * (double)(f->to_us - f->from_us));
+	const double window_us =
+		fmax(limit_of(T_MOMENT_S) * 1e6, limit_of(T_MOMENT_SHARE) * (double)(f->to_us - f->from_us));
 	size_t n_much = 0, together = at_one_moment(in, n, (int64_t)window_us, best);
 
 	f->slowdown.scope = much_slower(best, together) ? scope_of(f, best, together) : SLOWDOWN_LOCAL;

@@ -1,12 +1,9 @@
 /* tuning.c - limits, choice and front. */
 #include "analyze/tuning.h"
 
-#include "analyze/doubt.h"
+#include "spec/diagnosis.h"
 
 #include <math.h>
-
-/* A candidate within this share of the leader may be chosen in its place. */
-static const double CLOSE = 0.03;
 
 double tuning_tps(double ln_ns)
 {
@@ -39,7 +36,7 @@ static double surely_tps(const struct tuning_candidate *c)
 
 static bool less(double a, double b)
 {
-	return a < b - MATTERS * fabs(b);
+	return a < b - RACE_MATTERS * fabs(b);
 }
 
 /* Of two that are equally fast. */
@@ -79,7 +76,7 @@ static size_t choose_fast(const struct tuning_heat *h)
 		if (!may_be_chosen(h, i) || h->race.out[i] || i == leader)
 			continue;
 		g = race_gap(&h->race, i, leader);
-		if (!race_apart(&g) && g.mean < CLOSE && is_smaller(&h->of[i], &h->of[best]))
+		if (!race_apart(&g) && g.mean < RACE_CLOSE && is_smaller(&h->of[i], &h->of[best]))
 			best = i;
 	}
 	return best;
@@ -107,15 +104,15 @@ static enum tuning_fate fate_beside(const struct tuning_heat *h, size_t i)
 		return g->mean > 0 ? FATE_SLOWER : FATE_FASTER;
 	if (h->race.out[i])
 		return FATE_LEFT;
-	return -TOO_WIDE < g->low && g->high < TOO_WIDE ? FATE_SAME : FATE_UNDECIDED;
+	return fmax(-g->low, g->high) < limit_of(T_TOO_WIDE) ? FATE_SAME : FATE_UNDECIDED;
 }
 
 /* `a` is in nothing worse than `b`, and in something better. */
 static bool beats(const struct tuning_candidate *a, const struct tuning_candidate *b)
 {
-	if (b->level.mean < a->level.mean - MATTERS || less(b->memory_mb, a->memory_mb) || b->kl < a->kl)
+	if (b->level.mean < a->level.mean - RACE_MATTERS || less(b->memory_mb, a->memory_mb) || b->kl < a->kl)
 		return false;
-	return a->level.mean < b->level.mean - MATTERS || less(a->memory_mb, b->memory_mb) || a->kl < b->kl;
+	return a->level.mean < b->level.mean - RACE_MATTERS || less(a->memory_mb, b->memory_mb) || a->kl < b->kl;
 }
 
 static bool is_front(const struct tuning_heat *h, size_t i)

@@ -8,10 +8,9 @@
 
 enum { LOOKS = 2, FINALISTS = 3 };
 
-/* As in a comparison of logs, a smaller difference does not matter; within CLOSE the halving spares a candidate. Once
- * nobody can be faster than the leader by MISSED, further rounds could only tell equals apart. Who took FAR longer in
- * each of the first rounds is hopeless. */
-static const double MATTERS = 0.01, CLOSE = 0.03, MISSED = 0.05, FAR = 0.2231; /* ln 1.25 */
+/* Once nobody can be faster than the leader by MISSED, further rounds could only tell equals apart. Who took FAR longer
+ * in each of the first rounds is hopeless. */
+static const double MISSED = 0.05, FAR = 0.2231; /* ln 1.25 */
 static const double FREEDOM_LEAST = 3, DOUBT = 0.05;
 
 void race_add(struct race *r, size_t candidate, double ln_time)
@@ -86,7 +85,7 @@ struct race_gap race_level(const struct race *r, size_t candidate)
 
 bool race_apart(const struct race_gap *g)
 {
-	return (g->low > 0 || g->high < 0) && fabs(g->mean) > MATTERS;
+	return (g->low > 0 || g->high < 0) && fabs(g->mean) > RACE_MATTERS;
 }
 
 size_t race_left(const struct race *r)
@@ -134,7 +133,7 @@ bool race_decided(const struct race *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct race_gap g = race_gap(r, i, leader);
 
-		if (!r->out[i] && i != leader && !(-MISSED < g.low && (g.mean < CLOSE || race_apart(&g))))
+		if (!r->out[i] && i != leader && !(-MISSED < g.low && (g.mean < RACE_CLOSE || race_apart(&g))))
 			return false;
 	}
 	return true;
@@ -161,7 +160,7 @@ void race_eliminate(struct race *r)
 		if (out[i] || i == leader)
 			continue;
 		g = race_gap(r, i, leader);
-		out[i] = g.low > MATTERS || (g.mean > CLOSE && place(r, i) >= first_out);
+		out[i] = g.low > RACE_MATTERS || (g.mean > RACE_CLOSE && place(r, i) >= first_out);
 	}
 	for (size_t i = 0; i < r->n; i++)
 		r->out[i] = out[i];

@@ -29,6 +29,10 @@ enum {
 	RACE_ROUNDS = 48, /* of whoever measures on */
 };
 
+/* A smaller difference does not matter; within RACE_CLOSE of the leader, the halving spares a candidate, and one that
+ * needs less may be chosen in its place. */
+static const double RACE_MATTERS = 0.01, RACE_CLOSE = 0.03;
+
 struct race {
 	size_t n; /* candidates */
 	bool out[RACE_MAX];
