@@ -31,7 +31,7 @@ static int check_limits(const struct findings *f, const struct stated_limits *li
 		if (!is_foreseen(f, limits->of[i].metric)) {
 			const char *metric = metric_specs[limits->of[i].metric].id;
 
-			err_set(err, ERR_FORMAT, "--limit: when %s reaches its limit cannot be told: the log has no %s",
+			err_set(err, ERR_FORMAT, "--limit: nothing can be predicted about %s: the log has no %s",
 				metric, metric);
 			return -ERR_FORMAT;
 		}

@@ -150,7 +150,7 @@ static int train(struct trained **out, const struct learn_set *set, const struct
 					   .layers = (size_t)given(opts->layers, LAYERS),
 					   .rounds = ROUNDS,
 					   .patience = PATIENCE,
-					   .seed = given(opts->seed, SEED),
+					   .seed = given(opts->train_seed, SEED),
 					   .progress = show_progress,
 					   .stop = analysis_interrupted,
 					   .ctx = &progress };
@@ -210,7 +210,7 @@ int forecast_train(const struct options *opts, const struct stated_limits *limit
 	learning_open(&learning, limits);
 	rc = read_logs(&learning, opts, err);
 	if (!rc)
-		rc = learn_deal(&learning.set, given(opts->seed, SEED), err);
+		rc = learn_deal(&learning.set, given(opts->train_seed, SEED), err);
 	if (!rc)
 		rc = learn(&learning, opts, err);
 	learning_free(&learning);

@@ -1129,8 +1129,9 @@ static int no_log(const struct reader *r, struct err *err)
 	if (r->opts.map)
 		return err_hint(err,
 				"the mapping file must name where each line has its time stamp, and in which form");
-	return err_hint(err, "a log has one JSON object per line with \"event_type\" and \"timestamp\"; "
-			     "`rwkvmon run --log FILE` writes one");
+	return err_hint(err,
+			"a log has one JSON object per line with \"event_type\" and \"timestamp\"; "
+			"`rwkvmon run --log FILE` writes one; --map reads logs of other programs (docs/MAPPING.md)");
 }
 
 int read_end(struct reader *r, struct err *err)

@@ -243,6 +243,8 @@ static void put_top(struct frame *f, const struct board *b, const struct dashboa
 			f->columns - right - SIDE);
 	frame_put(f, 0, at, TINT_BOLD, b->source, f->columns > at + 22 ? f->columns - at - 22 : 0);
 	at = SIDE;
+	if (b->not_judged) /* the reason first: counts may take the rest of a narrow line */
+		at += frame_put(f, 1, at, TINT_DIM, b->sentence, f->columns) + 2;
 	at += frame_put(f, 1, at, TINT_DIM, amount(counts, v, b->records, TEXT_TERM_RECORDS), f->columns) + 2;
 	at += frame_put(f, 1, at, TINT_DIM, amount(counts, v, b->tokens, TEXT_TERM_TOKENS), f->columns) + 2;
 	at += frame_put(f, 1, at, TINT_DIM, amount(counts, v, b->sessions, TEXT_TERM_SESSION_COUNT), f->columns) + 2;
@@ -252,7 +254,7 @@ static void put_top(struct frame *f, const struct board *b, const struct dashboa
 		frame_put(f, 1, at, TINT_BAD, b->trouble, f->columns);
 	else if (b->diagnosed && b->verdict != VERDICT_HEALTHY && f->columns > at + SIDE)
 		frame_put(f, 1, at, tint, cause_specs[b->cause].title[v->lang], f->columns - at - SIDE);
-	else if (!b->diagnosed && f->columns > at + SIDE)
+	else if (!b->diagnosed && !b->not_judged && f->columns > at + SIDE)
 		frame_put(f, 1, at, TINT_DIM, b->sentence, f->columns - at - SIDE);
 }
 

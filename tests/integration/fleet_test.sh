@@ -120,7 +120,7 @@ done
 check "a process that was started again goes on in the host's course" told again "len({str(o['course']) for o in f['instances']}) == 1 and f['verdict'] == 'healthy'"
 check "each is judged by its own events" told jumps "{n: o['cause'] for n, o in i.items()} == {'host0': 'healthy', 'host1': 'state_jump', 'host2': 'healthy'}"
 
-# Of many, some show by chance what one log alone would be called ill for: it does not count, and is told. What is beyond chance, what all
+# Of many instances, some show by chance signs that would count in a single log: they do not count, and are listed. What is beyond chance, what all
 # have and what is a fact counts.
 PYTHONPATH=$here python3 - <<'PY' || exit 1
 import json
@@ -141,12 +141,12 @@ check "of many it may be chance" told chance "f['verdict'] == 'healthy' and {o['
 check "which is told, for each" told chance \
 	"{n: o['by_chance']['causes'] for n, o in i.items() if o['by_chance']} == {'host5': ['slow_start']} and 'The first calls are slow' in i['host5']['by_chance']['text']"
 check "and in all" told chance "f['fleet']['instances_by_chance'] == 1 and 'The first calls are slow: 1' in f['fleet']['left_out'][0]"
-check "in the list, with what lists them" sh -c "'$rwkvmon' fleet chance | tr -s ' \n' ' ' | grep -q '1 instance shows what one log alone .*: The first calls are slow: 1.* --match by_chance'"
+check "in the list, with what lists them" sh -c "'$rwkvmon' fleet chance | tr -s ' \n' ' ' | grep -q '1 instance shows signs that would count .*: The first calls are slow: 1.* --match by_chance'"
 check "which does" sh -c "'$rwkvmon' fleet chance --match by_chance | grep -A1 'host5:' | grep -q 'The first calls are slow (may be chance)'"
 check "it stands before those that show nothing" told chance "f['instances'][0]['instance'].startswith('host5:')"
 check "Chinese, too" sh -c "'$rwkvmon' fleet chance --lang zh | grep -q '首次调用过慢（可能是偶然）'"
 check "nor does --fail-on count it" status 0 "$rwkvmon" fleet chance --fail-on attention
-check "diagnose says the same" sh -c "'$rwkvmon' diagnose chance | tr -s ' \n' ' ' | grep -q 'HEALTHY.*1 instance shows what one log alone'"
+check "diagnose says the same" sh -c "'$rwkvmon' diagnose chance | tr -s ' \n' ' ' | grep -q 'HEALTHY.*1 instance shows signs that would count'"
 check "what is beyond chance counts" told certain "{n: o['cause'] for n, o in i.items() if o['verdict'] != 'healthy'} == {'host5': 'slow_start'} and f['cause'] == 'slow_start'"
 check "what all have counts" told shared "{o['cause'] for o in i.values()} == {'slow_start'} and f['cause'] == 'slow_start' and f['fleet']['instances_by_chance'] == 0"
 check "a fact counts beside what may be chance" told fact \

@@ -98,7 +98,7 @@ check "JSON says so too" says sampler.json '"loop_risk":\[{"instance":"walk:1","
 check "and else is empty" says walk.json '"loop_risk":\[\]'
 "$rwkvmon" forecast ramp.log --json --limit process_memory_mb=2200,quant_kl_nats=1 >none.json 2>none
 [ $? = 3 ] || { failed=$((failed + 1)); echo "FAILED: a limit of a metric that the log lacks is no success"; }
-check "it is named" says none 'when quant_kl_nats reaches its limit cannot be told: the log has no quant_kl_nats'
+check "it is named" says none 'nothing can be predicted about quant_kl_nats: the log has no quant_kl_nats'
 check "the others are forecast" says none.json '"limit":{"value":2200'
 "$rwkvmon" forecast ramp.log --limit nothing=3 2>bad
 [ $? = 2 ] || { failed=$((failed + 1)); echo "FAILED: a bad limit is refused"; }

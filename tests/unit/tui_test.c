@@ -293,6 +293,28 @@ static void json_has_what_the_frame_has(void **state)
 	buf_free(&out);
 }
 
+/* However large the counts are: without the reason, a missing verdict reads like a good one. */
+static void a_missing_verdict_has_its_reason_in_80_columns(void **state)
+{
+	struct dashboard_view v = { .interval_s = 1 };
+	struct board *scraped = malloc(sizeof *scraped);
+	struct buf got;
+
+	(void)state;
+	assert_non_null(scraped);
+	*scraped = *board;
+	scraped->not_judged = true;
+	scraped->diagnosed = false;
+	scraped->verdict = VERDICT_UNDECIDED;
+	scraped->records = scraped->tokens = 123456789012;
+	snprintf(scraped->sentence, sizeof scraped->sentence, "%s", text(TEXT_WATCH_NO_ALARMS, LANG_EN));
+	got = draw(24, 80, &v, scraped);
+	assert_non_null(strstr(got.p, text(TEXT_WATCH_NOT_JUDGED, LANG_EN)));
+	assert_non_null(strstr(got.p, text(TEXT_WATCH_NO_ALARMS, LANG_EN)));
+	buf_free(&got);
+	free(scraped);
+}
+
 /* Between what is needed at least and what the chart needs, numbers that do not fit in whole are left out. */
 static void a_narrow_terminal_shows_whole_numbers_alone(void **state)
 {
@@ -315,6 +337,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_are_what_they_were),
+		cmocka_unit_test(a_missing_verdict_has_its_reason_in_80_columns),
 		cmocka_unit_test(every_size_is_drawn_within_itself),
 		cmocka_unit_test(wide_characters_are_never_halved),
 		cmocka_unit_test(keys_move_the_view),
