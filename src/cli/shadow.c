@@ -31,7 +31,9 @@ int shadow_open(struct shadow *s, const struct options *opts, const char *strate
 	*s = (struct shadow){ .every = opts->shadow == UINT64_MAX ? 0 : opts->shadow };
 	if (!s->every)
 		return 0;
-	rc = strcmp(strategy, full.strategy) ? check_mode(s, opts, err) : nothing_to_compare(strategy, err);
+	rc = check_mode(s, opts, err);
+	if (!rc && !strcmp(strategy, full.strategy))
+		rc = nothing_to_compare(strategy, err);
 	if (!rc)
 		rc = opts->model ? model_open(&s->model, opts->model, &full, err)
 				 : model_open_embedded(&s->model, &full, err);
