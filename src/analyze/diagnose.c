@@ -359,6 +359,10 @@ static void fill_place(struct diagnosis *d, const struct findings *f, const stru
 		break;
 	case CAUSE_MEMORY_GROWTH:
 		d->since_us = growth_named(d, x)->since_us;
+		if (state_grows(x->p)) {
+			d->session_id = x->p->state.session_id;
+			d->since_us = x->p->state.since_us;
+		}
 		break;
 	case CAUSE_SWAPPING:
 	case CAUSE_CPU_QUOTA:

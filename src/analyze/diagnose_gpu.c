@@ -87,8 +87,16 @@ static bool is_more(const struct growth *g)
 /* The verdict quotes what is said first: the memory that grows. */
 enum grade test_MEMORY_GROWS(struct walk *w)
 {
+	const struct state_growth *state = &w->p->state;
 	bool host_first = growth_grade(w, &w->x->memory) > NO;
-	enum grade host = host_first ? grows(w, &w->x->memory, E_MEMORY_FROM_TO) : NO, gpu = grows_on_gpu(w);
+	enum grade host, gpu;
+
+	if (state_grows(w->p)) {
+		say(w, E_STATE_GROWS, state->session_id, state->from, state->to, (double)state->rises, NAN);
+		return SURE;
+	}
+	host = host_first ? grows(w, &w->x->memory, E_MEMORY_FROM_TO) : NO;
+	gpu = grows_on_gpu(w);
 
 	if (!host_first)
 		host = grows(w, &w->x->memory, E_MEMORY_FROM_TO);

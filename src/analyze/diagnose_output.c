@@ -411,13 +411,15 @@ enum grade test_GUESSES(struct walk *w)
 }
 
 /* Single tokens reach several times the mean in every quantised model: a mean that rests on a few tells nothing. */
-static enum grade above_mean(const struct summary *s, double limit)
+static enum grade above_limit(const struct summary *s, double limit)
 {
 	const double error = s->stddev / sqrt((double)s->count);
 
-	if ((double)s->count < limit_of(T_QUANT_TOKENS) || s->mean <= limit)
+	if ((double)s->count < limit_of(T_QUANT_TOKENS) || (s->mean <= limit && s->p50 <= limit))
 		return NO;
-	return s->mean - limit_of(T_QUANT_DEVIATIONS) * error > limit ? SURE : s->p50 > limit / 2 ? LIKELY : NO;
+	if (s->mean - limit_of(T_QUANT_DEVIATIONS) * error > limit)
+		return SURE;
+	return s->p50 > (s->mean > limit ? limit / 2 : limit) ? LIKELY : NO;
 }
 
 enum grade test_QUANTISED_BADLY(struct walk *w)
@@ -429,9 +431,8 @@ enum grade test_QUANTISED_BADLY(struct walk *w)
 	if (!s->count)
 		return live(w, ALARM_QUANTIZATION_ERROR) ? LIKELY : UNKNOWN;
 	say2(w, E_QUANT_KL, s->mean, limit);
-	return unless_some(
-		more(above_mean(s, limit), s->p50 > limit || live(w, ALARM_QUANTIZATION_ERROR) ? LIKELY : NO),
-		s->mean > limit);
+	return unless_some(more(above_limit(s, limit), live(w, ALARM_QUANTIZATION_ERROR) ? LIKELY : NO),
+			   s->mean > limit);
 }
 
 static void say_refused(struct walk *w, const struct request_counts *n)

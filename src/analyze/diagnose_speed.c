@@ -83,6 +83,8 @@ void say_state(struct walk *w)
 {
 	const struct summary *s = &w->f->metric[M_STATE_SIZE_BYTES];
 
+	if (state_grows(w->p))
+		return;
 	if (!s->count || s->max <= 0)
 		say1(w, E_STATE_IS_FIXED, NAN);
 	else if (s->min < s->max)
@@ -377,7 +379,7 @@ enum grade test_PAUSES_GREW(struct walk *w)
 		    grew >= limit_of(T_PAUSES_GREW_PCT);
 	bool fell = s->fell && s->slow_pause - s->fast_pause > s->slow_decode - s->fast_decode;
 
-	if (n < limit_of(T_STEPS))
+	if (n < limit_of(T_STEPS) || !(w->x->seconds > 0)) /* stamps that are all the same tell no pauses */
 		return UNKNOWN;
 	if (s->known && s->slow_pause > 0)
 		say3(w, E_PAUSE_SHIFT, s->slow_pause, s->fast_pause, s->slow_pause / fmax(s->fast_pause, 1e-3));

@@ -564,6 +564,11 @@ bool has_fallen(const struct entropy_fall *f)
 	return f->tokens >= limit_of(T_FALL_TOKENS) && f->answers >= ANSWERS;
 }
 
+bool state_grows(const struct time_part *p)
+{
+	return p->state.rises >= limit_of(T_STATE_RISES) && p->state.to >= limit_of(T_STATE_GROWTH) * p->state.from;
+}
+
 /* --- how much it repeats ---------------------------------------------------------------------- */
 
 static void repeating_of(struct repeating *out, const struct time_part *c)

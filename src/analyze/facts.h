@@ -97,6 +97,9 @@ struct entropy_fall {
 
 bool has_fallen(const struct entropy_fall *f);
 
+/* Does something add to the state call by call? */
+bool state_grows(const struct time_part *p);
+
 struct first_calls {
 	double ms, usual_ms; /* of the first few calls; NAN unknown */
 	double calls;

@@ -449,6 +449,10 @@ void time_breakdown_count_text(struct time_breakdown *t, const struct time_progr
 	count_fed(p, &progress->fed, session_id);
 	count_run(&p->same_rate, &progress->certain.same_rate, session_id);
 	count_run(&p->higher_rate, &progress->certain.higher_rate, session_id);
+	if (progress->state.rises > p->state.rises) {
+		p->state = progress->state;
+		p->state.session_id = session_id;
+	}
 }
 
 /* That of the sequence, moved to the front; where there are too many, the one without a call for longest is over. */
@@ -652,6 +656,15 @@ static __attribute__((noinline)) void add_state(struct time_part *p, struct time
 		add_fed(p, &t->fed, c, row, tokens);
 }
 
+static void follow_size(struct state_growth *g, double bytes, int64_t time_us)
+{
+	if (!(bytes >= g->to) || !g->from)
+		*g = (struct state_growth){ .from = bytes };
+	else if (bytes > g->to && !g->rises++)
+		g->since_us = time_us;
+	g->to = bytes;
+}
+
 static void add_output(struct time_book *b, struct time_part *p, struct stretch *s, struct time_progress *t,
 		       const struct columns *c, size_t row, uint32_t tokens, bool prefill)
 {
@@ -680,6 +693,8 @@ static void add_output(struct time_book *b, struct time_part *p, struct stretch 
 	}
 	if (prefill)
 		certain_prompt(&t->certain);
+	if (has(c, row, M_STATE_SIZE_BYTES))
+		follow_size(&t->state, number(c, row, M_STATE_SIZE_BYTES), c->time_us[row]);
 }
 
 static void add_pause(struct time_part *p, struct stretch *s, const struct columns *c, size_t row, double ms)

@@ -104,6 +104,14 @@ struct fed_session {
 	double nats, tokens;
 };
 
+/* The state of a session, which is of one size by construction, from its smallest size on. */
+struct state_growth {
+	double from, to; /* bytes; 0: unknown */
+	uint32_t rises;  /* calls after which it was larger than before */
+	int64_t since_us;
+	const char *session_id;
+};
+
 /* Sums for a line through (x, y). */
 struct sums_line {
 	double n, x, y, xx, yy, xy;
@@ -167,6 +175,7 @@ struct time_part {
 	uint64_t fed_sessions;                           /* whose prompts have tokens enough to be judged … */
 	struct fed_session fed_worst;                    /* … and the one whose tokens surprise most */
 	struct certain_run same_rate, higher_rate;       /* the longest of its sessions */
+	struct state_growth state;                       /* of the session in which it rose most often */
 	uint64_t loop_tokens; /* decode tokens inside an exact repetition of three periods, or one that varies as no
 				 table does */
 	struct text_level near, beside;       /* near repetitions, and all other text */
@@ -205,6 +214,7 @@ struct time_progress {
 	struct first_call first[FIRST_CALLS];
 	struct fed_session fed; /* session_id: not set */
 	struct certain_track certain;
+	struct state_growth state; /* session_id: not set */
 };
 
 struct time_process {
@@ -281,7 +291,7 @@ void time_breakdown_totals(struct time_book *b, const struct time_progress *t, c
 struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena);
 /* Counts the session's exchanges that are not over yet. */
 void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress);
-/* Counts the session's prompts, and where its text became certain. */
+/* Counts the session's prompts, where its text became certain, and whether its state grew. */
 void time_breakdown_count_text(struct time_breakdown *t, const struct time_progress *progress, const char *session_id,
 			       struct arena *arena);
 /* Then those of the hosts (time_join.c); false when memory is out. */
