@@ -337,9 +337,11 @@ static double chance_of_interval(const struct estimate *e)
 	return student_chance(student_reach(limit_of(T_DOUBT), INFINITY) * e->difference / reach, INFINITY);
 }
 
-/* Drawn differences as they came out, around their center, widened; they are sorted. */
-static void interval_of_draws(struct estimate *e, double *drawn, double center, double widen)
+/* Drawn differences as they came out, around their center, widened, as far as there are values: no time is less than 0.
+ * They are sorted. */
+static void interval_of_draws(struct estimate *e, double *drawn, double center, double widen, const struct table *t)
 {
+	const double least = t->value[0] >= 0 ? -e->a : -INFINITY;
 	size_t n = 0;
 
 	for (size_t i = 0; i < DRAWS; i++)
@@ -348,7 +350,7 @@ static void interval_of_draws(struct estimate *e, double *drawn, double center, 
 	if (n < DRAWS / 2)
 		return;
 	sort_doubles(drawn, n);
-	set_interval(e, e->difference + widen * (drawn[n / 40] - center),
+	set_interval(e, fmax(e->difference + widen * (drawn[n / 40] - center), least),
 		     e->difference + widen * (drawn[n - 1 - n / 40] - center));
 	e->chance = chance_of_interval(e);
 }
@@ -481,7 +483,7 @@ static bool estimate(const struct table *t, struct difference *row)
 					 d.difference[i]);
 		else if (fmin(row->independent[0], row->independent[1]) >= INDEPENDENT_LEAST)
 			interval_of_draws(&row->of[i], d.difference[i], of[1][i] - of[0][i],
-					  widening(t, row->independent));
+					  widening(t, row->independent), t);
 	arena_free(&arena);
 	return fine;
 }

@@ -11,6 +11,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct compare_format {
@@ -59,6 +60,23 @@ static int find_groups(const struct options *opts, struct group group[2], struct
 			return err_set(err, ERR_NOMEM, "no memory for the names");
 	}
 	return 0;
+}
+
+static bool are_one_file(const char *a, const char *b)
+{
+	struct stat of_a, of_b;
+
+	return !stat(a, &of_a) && !stat(b, &of_b) && S_ISREG(of_a.st_mode) && of_a.st_dev == of_b.st_dev &&
+	       of_a.st_ino == of_b.st_ino;
+}
+
+/* A log that is on both sides differs in nothing there, which is no result. */
+static void tell_shared(const struct group group[2])
+{
+	for (size_t i = 0; i < group[0].n; i++)
+		for (size_t k = 0; k < group[1].n; k++)
+			if (are_one_file(group[0].path[i], group[1].path[k]))
+				tell_text(TEXT_COMPARE_SHARED, group[0].path[i]);
 }
 
 static void see(void *ctx, const struct columns *c)
@@ -243,6 +261,8 @@ int command_compare(const struct options *opts, struct err *err)
 		rc = conditions_parse(&bad, opts->fail_on, "--fail-on", err);
 	if (!rc)
 		rc = check_changes(&bad, err);
+	if (!rc && !opts->quiet)
+		tell_shared(group);
 	if (!rc)
 		rc = compare(opts, format, &bad, group, err);
 	buf_free(&group[0].name);

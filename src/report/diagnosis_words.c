@@ -145,8 +145,25 @@ void gain_words(struct buf *out, const struct diagnosis *d, enum lang lang)
 	fill(out, with, texts);
 }
 
+/* Its figure is that of the fast part, which a log does not have where it was so from the beginning. */
+static bool lacks_fast_part(const struct diagnosis *d)
+{
+	switch (d->cause) {
+	case CAUSE_CPU_QUOTA:
+	case CAUSE_GPU_THROTTLING:
+	case CAUSE_OTHER_LOAD:
+	case CAUSE_SWAPPING:
+	case CAUSE_THROTTLING:
+		return !isfinite(d->gain);
+	default:
+		return false;
+	}
+}
+
 const char *basis_words(const struct diagnosis *d, enum lang lang)
 {
+	if (lacks_fast_part(d))
+		return text(TEXT_DIAGNOSIS_BASIS_NO_FAST, lang);
 	return cause_gain_holds(d->cause, d->situations) ? cause_specs[d->cause].basis[lang]
 							 : text(TEXT_DIAGNOSIS_BASIS_UNKNOWN, lang);
 }
