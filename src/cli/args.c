@@ -253,17 +253,28 @@ static int parse_option(struct options *opts, enum command_id command, int argc,
 	return store(opts, o, label, value, err);
 }
 
-/* The setting that an option sets: its own row, or, for an option that only `run` has (--strategy), the row with that
- * name that is not an option. SETTING_COUNT: none. */
+/* The setting that an option sets: its own row, or the row with that name, of a command that judges (--goal) or of
+ * `run` alone (--strategy). SETTING_COUNT: none. */
 static enum setting_id setting_of(const struct option_spec *o)
 {
 	if (o->kind == OPTION_IS_SETTING)
 		return (enum setting_id)o->offset;
 	for (size_t i = 0; i < option_specs_n; i++)
-		if (option_specs[i].kind == OPTION_IS_SETTING && !option_specs[i].commands &&
-		    !strcmp(option_specs[i].name, o->name))
+		if (option_specs[i].kind == OPTION_IS_SETTING && !strcmp(option_specs[i].name, o->name))
 			return (enum setting_id)option_specs[i].offset;
 	return SETTING_COUNT;
+}
+
+static bool is_url(const char *word)
+{
+	return strstr(word, "://");
+}
+
+/* Is it judged by what runs elsewhere, or later? Then what a variable says of rules or a goal has no effect, which is
+ * no mistake of the caller's: it is meant for other commands. */
+static bool is_judged_elsewhere(const struct options *opts)
+{
+	return opts->partial || (opts->n_arguments && is_url(opts->argument[0]));
 }
 
 /* An option that was not given takes the value of its environment variable (for --log-keep: RWKVMON_LOG_KEEP). */
@@ -278,7 +289,8 @@ static int store_variables(struct options *opts, enum command_id command, struct
 		struct setting_value read;
 		const char *value;
 
-		if (!taken_by(o, command) || opts->has[i] || id == SETTING_COUNT)
+		if (!taken_by(o, command) || opts->has[i] || id == SETTING_COUNT ||
+		    (o->kind != OPTION_IS_SETTING && is_judged_elsewhere(opts)))
 			continue;
 		setting_variable(name, &setting_specs[id]);
 		value = secure_getenv(name);
@@ -415,11 +427,6 @@ static bool is_model(const char *word)
 static bool is_log(const char *word)
 {
 	return ends_with(word, ".log") || ends_with(word, ".jsonl");
-}
-
-static bool is_url(const char *word)
-{
-	return strstr(word, "://");
 }
 
 static bool is_numbers(const char *word)

@@ -126,6 +126,11 @@ done
 refuses "token_latency_ms has two limits" forecast $log --limit token_latency_ms=1,token_latency_ms=2
 refuses '--limit: its M=X,... is empty' forecast $log --limit ""
 refuses 'found " ", expected METRIC=NUMBER' forecast $log --limit " "
+RWKVMON_GOAL=abc refuses "RWKVMON_GOAL" analyze $log # the variables of what is judged by
+RWKVMON_GOAL=99999tps "$rwkvmon" analyze $log --quiet --fail-on attention >out 2>err
+[ $? = 1 ] && RWKVMON_GOAL=99999tps takes analyze $log --goal 1tps --fail-on attention && pass || fail "RWKVMON_GOAL is not the goal: $(cat err)"
+RWKVMON_RULES=nonsense refuses "nonsense" analyze $log
+RWKVMON_RULES=thresholds takes analyze $log --partial --output variables.part
 refuses "--threads: found 0" analyze $log --threads 0
 refuses "--interval: found 0" watch $log --interval 0
 refuses "--interval: found 1e+300" watch $log --interval 1e300
