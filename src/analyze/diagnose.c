@@ -156,6 +156,9 @@ static bool comes_with(enum cause_id named, enum cause_id other)
 	case CAUSE_SWAPPING:
 		return other == CAUSE_OTHER_LOAD || other == CAUSE_THROTTLING || other == CAUSE_STALLS ||
 		       other == CAUSE_SLOW_TAIL;
+	case CAUSE_LENGTH:
+		return other == CAUSE_THROTTLING || other == CAUSE_GPU_THROTTLING || other == CAUSE_SLOWDOWN ||
+		       other == CAUSE_STALLS || other == CAUSE_SLOW_TAIL;
 	case CAUSE_CPU_QUOTA:
 	case CAUSE_OTHER_LOAD:
 	case CAUSE_THROTTLING:
@@ -199,6 +202,8 @@ static void advise(struct walk *w)
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
 		if (test(w, limits[i]) >= LIKELY)
 			w->d->advice[w->d->n_advice++] = (enum cause_id)answer_specs[limits[i]].target;
+	if (w->x->pause_share >= limit_of(T_BETWEEN_TOLD) * (w->x->decode_share + w->x->pause_share))
+		w->d->advice[w->d->n_advice++] = CAUSE_CALLER;
 }
 
 /* --- what it would bring ------------------------------------------------------------------------- */
@@ -230,7 +235,6 @@ static const struct growth *growth_named(const struct diagnosis *d, const struct
 
 static void fill_gain(struct diagnosis *d, const struct facts *x, const struct shift *s)
 {
-	double all = x->p->prefill_ms + x->p->decode_ms + fmax(x->p->pause_ms, 0);
 	const struct growth *growth = growth_named(d, x);
 
 	d->gain_unit = 'p';
@@ -251,6 +255,9 @@ static void fill_gain(struct diagnosis *d, const struct facts *x, const struct s
 	case CAUSE_HISTORY:
 		d->gain = as_told(d, E_REFED, 2);
 		break;
+	case CAUSE_LENGTH:
+		d->gain = 100 * (1 - x->growing.short_ms / x->growing.mean_ms);
+		break;
 	case CAUSE_PREFILL_BOUND:
 		d->gain = 100 * x->prefill_share;
 		break;
@@ -266,7 +273,7 @@ static void fill_gain(struct diagnosis *d, const struct facts *x, const struct s
 		d->gain_unit = 'm';
 		break;
 	case CAUSE_STALLS:
-		d->gain = 100 * (x->stalls.ms + x->p->stall_pause_ms) / all;
+		d->gain = 100 * stops_ms(x) / time_of(x);
 		break;
 	case CAUSE_BANDWIDTH: /* one byte a weight */
 		d->gain = x->int8 ? (double)NAN : strstr(x->strategy, "fp32") ? 75 : 50;

@@ -2,6 +2,7 @@
 #include "analyze/diagnose_tests.h"
 
 #include <math.h>
+#include <string.h>
 
 static enum grade otherwise(struct walk *w)
 {
@@ -315,28 +316,67 @@ static bool something_changed(const struct walk *w, const struct shift *s)
 	return quota_stopped(w, s) > NO || others_busy(w, s) > NO || clock > NO;
 }
 
+/* Its clock is kept down by heat in the slow part, and was not before. */
+static bool heat_came(const struct walk *w, const struct shift *s)
+{
+	const struct level *hot = &s->level[w->x->cuda ? L_GPU_HOT : L_HOT];
+
+	return hot->known && hot->slow > hot->fast + (w->x->cuda ? limit_of(T_GPU_HOTTER_PCT) : 0);
+}
+
 static enum grade calls_slowed(const struct walk *w, const struct shift *s)
 {
 	double more = s->slow_decode - s->fast_decode, ratio = s->slow_decode / s->fast_decode;
-	bool mild = s == &w->x->mild;
+	bool mild = s == &w->x->mild,
+	     matches = w->x->cuda ? gpu_clock_matches(w, s) : clock_matches(s, &s->level[L_CLOCK], 1);
 
 	if (!s->fell || more < s->slow_pause - s->fast_pause || flickers(s))
 		return NO;
 	if (mild && (double)s->recovered >= limit_of(T_SWINGS))
 		return NO; /* a clock that goes up and down with the load is no fault */
-	if (mild && !(w->x->cuda ? gpu_clock_matches(w, s) : clock_matches(s, &s->level[L_CLOCK], 1)))
+	if (mild && !matches && !heat_came(w, s))
 		return NO;
-	if (!mild && !graded(ratio, T_SLOWED))
+	if (!(mild && matches) && graded(ratio, T_SLOWED) <= NO)
 		return NO;
 	if (!mild && ratio < limit_of(T_BURSTS_RATIO) && (double)s->recovered >= limit_of(T_SWINGS) &&
 	    ((has_tail(w) && graded(w->x->tail.time_pct, T_TAIL_PCT) > NO) || !something_changed(w, s)))
 		return NO; /* stretches that hold more of its slow calls, or a speed that varies */
-	return mild ? SURE : graded(ratio, T_SLOWED);
+	return mild && matches ? SURE : graded(ratio, T_SLOWED);
 }
 
 const struct shift *shift_of_interest(const struct walk *w)
 {
 	return w->x->prefill.fell && calls_slowed(w, decode_shift(w)) <= NO ? &w->x->prefill : decode_shift(w);
+}
+
+/* The length explains how long calls take, and better than what changed as they became slower. */
+static bool fits_length(const struct walk *w)
+{
+	const struct growing *g = &w->x->growing;
+
+	return g->r2 >= limit_of(T_LENGTH_R2) && g->long_ms >= limit_of(T_LENGTH_TIMES) * g->short_ms;
+}
+
+enum grade test_LENGTH_COSTS(struct walk *w)
+{
+	const struct growing *g = &w->x->growing;
+	const struct shift *s = decode_shift(w);
+	enum grade grade;
+
+	if (g->sequences < 1)
+		return UNKNOWN;
+	if (!fits_length(w) || g->rising < limit_of(T_LENGTH_RISING) * g->sequences ||
+	    (s->known && something_changed(w, s)))
+		return NO;
+	if (g->sequences < limit_of(T_LENGTH_SEQUENCES) || !strcmp(w->x->version, "7b"))
+		return SOME; /* one sequence grows with time, too; RWKV-7b attends to all tokens, as it was made to */
+	say(w, E_BY_LENGTH, "", g->short_tokens, g->short_ms, g->long_tokens, g->long_ms);
+	say2(w, E_LENGTH_AGAIN, g->rising, g->sequences);
+	say_state(w);
+	grade = graded(g->long_ms / g->short_ms, T_LENGTH_TIMES);
+	if (graded(g->r2, T_LENGTH_R2) < grade)
+		grade = graded(g->r2, T_LENGTH_R2);
+	return graded(g->sequences, T_LENGTH_SEQUENCES) < grade ? LIKELY : grade;
 }
 
 static enum grade decode_slowed(struct walk *w)
@@ -406,8 +446,7 @@ static bool are_of_many(const struct walk *w, double stops)
 /* Stops in calls, and in pauses inside a sequence. */
 enum grade test_STALLED(struct walk *w)
 {
-	double n = w->x->stalls.n + (double)w->p->stall_pauses, ms = w->x->stalls.ms + w->p->stall_pause_ms;
-	double all = w->p->prefill_ms + w->p->decode_ms + fmax(w->p->pause_ms, 0), pct = 100 * ms / all;
+	double n = stops_of(w->x), ms = stops_ms(w->x), pct = 100 * ms / time_of(w->x);
 
 	if (!timed(w))
 		return UNKNOWN;
@@ -416,11 +455,10 @@ enum grade test_STALLED(struct walk *w)
 	if (starves(w) || throttles(w) || pct < limit_of(T_STALLS_PCT) ||
 	    n > limit_of(T_STALLS_SHARE) * (double)w->p->decode_calls || are_of_many(w, n))
 		return unless_some(NO, n > 0);
-	return unless_some(
-		unless_chance(w, graded(n, T_STALLS),
-			      chance_of_strays(n, ms / n / w->x->median_ms, w->x->tail.n + (double)w->p->stall_pauses,
-					       limit_of(T_TAIL_TIMES))),
-		n > 0);
+	return unless_some(unless_chance(w, graded(n, T_STALLS),
+					 chance_of_strays(n, ms / n / w->x->median_ms,
+							  w->x->tail.n + n - w->x->stalls.n, limit_of(T_TAIL_TIMES))),
+			   n > 0);
 }
 
 enum grade test_TAILED(struct walk *w)

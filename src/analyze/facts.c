@@ -47,6 +47,25 @@ static void pauses_of(struct pauses *out, const struct time_part *c)
 	out->length_share = by_length + by_time > 0 ? by_length / (by_length + by_time) : 0;
 }
 
+/* The lesser of what the length explains over all calls, and within the sequences. */
+static void growing_of(struct growing *out, const struct by_length *of)
+{
+	const struct sums_line *l = &of->all;
+	const double n = l->n, xx = l->xx - l->x * l->x / n, yy = l->yy - l->y * l->y / n, xy = l->xy - l->x * l->y / n;
+	const double half = 1.28 * sqrt(xx / n); /* from the mean to the tenth percentile */
+	const double low = fmax(l->x / n - half, 0), high = l->x / n + half, slope = of->xy / of->xx;
+
+	*out = (struct growing){ .sequences = of->sequences, .rising = of->rising };
+	if (!(n > 0) || !(xx > 0) || !(yy > 0) || !(xy > 0) || !(of->xy > 0) || !(of->yy > 0))
+		return;
+	out->r2 = fmin(xy * xy / (xx * yy), of->xy * of->xy / (of->xx * of->yy));
+	out->short_tokens = 1e3 * low;
+	out->long_tokens = 1e3 * high;
+	out->mean_ms = exp(l->y / n);
+	out->short_ms = exp(l->y / n - slope * (l->x / n - low));
+	out->long_ms = exp(l->y / n + slope * half);
+}
+
 /* --- slow part and fast part ------------------------------------------------------------- */
 
 enum side { SIDE_NEITHER, SIDE_FAST, SIDE_SLOW, SIDE_COUNT };
@@ -712,6 +731,34 @@ static void shares_of(struct facts *x, const struct time_part *c)
 	x->speed_tps = 1000 / (x->decode_token_ms + (pauses > 0 ? pause / pauses : 0));
 }
 
+static bool several_in_answers(const struct time_part *p)
+{
+	return (double)p->answer_pauses >= limit_of(T_STALLS);
+}
+
+double stops_of(const struct facts *x)
+{
+	const struct time_part *p = x->p;
+
+	return x->stalls.n + (double)(p->stall_pauses + p->stall_prefills) +
+	       (several_in_answers(p) ? (double)p->answer_pauses : 0);
+}
+
+double stops_ms(const struct facts *x)
+{
+	const struct time_part *p = x->p;
+
+	return x->stalls.ms + p->stall_pause_ms + p->stall_prefill_ms +
+	       (several_in_answers(p) ? p->answer_pause_ms : 0);
+}
+
+double time_of(const struct facts *x)
+{
+	const struct time_part *p = x->p;
+
+	return p->prefill_ms + p->decode_ms + fmax(p->pause_ms, 0) + (several_in_answers(p) ? p->answer_pause_ms : 0);
+}
+
 static void chunks_of(struct facts *x, const struct time_part *c)
 {
 	double tokens = 0, weighted = 0;
@@ -924,6 +971,7 @@ bool facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	growth_of(&out->vram, p, L_OWN_VRAM);
 	if (!out->vram.known)
 		growth_of(&out->vram, p, L_VRAM);
+	growing_of(&out->growing, &p->by_length);
 	pauses_of(&out->pauses, p);
 	out->pauses.steepest = steepest_pause(p);
 	slow_calls(&out->tail, p, out->median_ms, limit_of(T_TAIL_TIMES) * out->median_ms);

@@ -106,6 +106,15 @@ struct first_calls {
 	bool alone; /* no later stretch of the log is as slow */
 };
 
+/* Of decode calls with the length of their sequence, along a line: at the 10th and the 90th percentile of the lengths.
+ */
+struct growing {
+	double r2; /* what the length explains; 0: there is no line that rises */
+	double short_tokens, short_ms, long_tokens, long_ms; /* as the line has it */
+	double mean_ms;
+	double sequences, rising;
+};
+
 /* One of several GPUs. */
 struct device_fact {
 	const struct device *of;
@@ -137,6 +146,7 @@ struct facts {
 	struct shift beside;      /* one in between, which counts beside other instances that slowed more */
 	struct growth memory, vram, repetition;
 	struct pauses pauses;
+	struct growing growing;
 	struct slow_calls tail, stalls;
 	struct sureness sure;
 	struct entropy_fall fall;
@@ -148,6 +158,13 @@ struct facts {
 	double others_pct;   /* the machine's load without this process */
 	double gpu_busy_pct; /* while calls ran */
 };
+
+/* Stops in calls, prompts and pauses: how many, and their time. Long pauses inside answers count if there are several:
+ * a single one may be a clock that was set. */
+double stops_of(const struct facts *x);
+double stops_ms(const struct facts *x);
+/* Of prefill, decode and pauses. */
+double time_of(const struct facts *x);
 
 /* False when memory is out. */
 bool facts_of(struct facts *out, const struct time_part *p, const struct diagnose_options *opts);

@@ -96,6 +96,26 @@ static inline void line_add(struct sums_line *l, double x, double y)
 	l->xy += x * y;
 }
 
+void by_length_add(struct by_length *to, const struct sums_line *l)
+{
+	const double least = limit_of(T_STEPS), xx = l->xx - l->x * l->x / l->n, yy = l->yy - l->y * l->y / l->n,
+		     xy = l->xy - l->x * l->y / l->n;
+
+	if (l->n < least || !(xx > 0))
+		return;
+	to->all.n += l->n;
+	to->all.x += l->x;
+	to->all.y += l->y;
+	to->all.xx += l->xx;
+	to->all.yy += l->yy;
+	to->all.xy += l->xy;
+	to->xx += xx;
+	to->yy += yy;
+	to->xy += xy;
+	to->sequences++;
+	to->rising += xy > 0 && xy * xy >= limit_of(T_LENGTH_R2) / 2 * xx * yy;
+}
+
 /* The exponent and the first three bits behind the point. */
 static size_t size_bin(double value)
 {
@@ -398,11 +418,19 @@ static void exchange_over(struct time_book *b, struct time_part *p, const struct
 		keep_exchange(b, p, o->is);
 }
 
+static void sequence_over(struct time_part *p, struct open_exchange *o)
+{
+	by_length_add(&p->by_length, &o->line);
+	o->line = (struct sums_line){ 0 };
+}
+
 /* The session's exchanges are over. */
 static void time_breakdown_end(struct time_book *b, struct time_progress *t)
 {
-	for (size_t i = t->n_open; i-- > 0 && t->part && t->part <= b->n_parts;)
+	for (size_t i = t->n_open; i-- > 0 && t->part && t->part <= b->n_parts;) {
 		exchange_over(b, &b->part[t->part - 1], &t->open[i]);
+		sequence_over(&b->part[t->part - 1], &t->open[i]);
+	}
 	t->n_open = 0;
 }
 
@@ -411,6 +439,7 @@ void time_breakdown_count_open(struct time_breakdown *t, const struct time_progr
 	struct time_part *p = progress->part && progress->part <= t->n_own ? t->own[progress->part - 1] : NULL;
 
 	for (size_t i = progress->n_open; p && i-- > 0;) {
+		by_length_add(&p->by_length, &progress->open[i].line);
 		if (!progress->open[i].is.prompt)
 			continue;
 		if (p->n_exchanges == HISTORY_EXCHANGES)
@@ -468,8 +497,10 @@ static __attribute__((noinline)) struct open_exchange *open_of(struct time_book 
 		now = t->open[at];
 	else if (t->n_open < OPEN_EXCHANGES)
 		t->n_open++;
-	else
+	else {
 		exchange_over(b, p, &t->open[--at]);
+		sequence_over(p, &t->open[at]);
+	}
 	memmove(&t->open[1], &t->open[0], at * sizeof *t->open);
 	t->open[0] = now;
 	return &t->open[0];
@@ -482,10 +513,13 @@ static void follow_prompt(struct time_book *b, struct time_part *p, struct time_
 	struct open_exchange *o =
 		t->n_open && t->open[0].sequence == sequence ? &t->open[0] : open_of(b, p, t, sequence);
 
+	if (length <= tokens || length <= o->length)
+		sequence_over(p, o);
 	if (prefill && !o->in_prompt) {
 		exchange_over(b, p, o);
-		*o = (struct open_exchange){ .sequence = sequence, .is.goes_on = length > tokens };
+		o->is = (struct exchange){ .goes_on = length > tokens };
 	}
+	o->length = length;
 	*(prefill ? &o->is.prompt : &o->is.answer) += tokens;
 	o->in_prompt = prefill;
 }
@@ -697,13 +731,19 @@ static void add_output(struct time_book *b, struct time_part *p, struct stretch 
 		follow_size(&t->state, number(c, row, M_STATE_SIZE_BYTES), c->time_us[row]);
 }
 
-static void add_pause(struct time_part *p, struct stretch *s, const struct columns *c, size_t row, double ms)
+/* `answers`: is a call between the tokens of an answer, where nobody is asked? */
+static void add_pause(struct time_part *p, struct stretch *s, const struct columns *c, size_t row, double ms,
+		      bool answers)
 {
 	double length = (double)c->sequence_length[row] / 1e3, minutes = (double)(c->time_us[row] - p->from_us) / 60e6;
 
 	ms *= !(ms < -ROUNDING_MS); /* 0: calls at the same time */
-	if (ms > limit_of(T_USER_MS))
-		return; /* somebody was asked */
+	if (ms > limit_of(T_USER_MS)) {
+		answers &= ms <= limit_of(T_ANSWER_PAUSE_MS);
+		p->answer_pauses += answers;
+		p->answer_pause_ms += answers ? ms : 0;
+		return;
+	}
 	p->pause_ms += ms;
 	sizes_add(&p->pause, ms);
 	if (ms >= limit_of(T_STALL_MS)) {
@@ -818,24 +858,51 @@ static double median(const double ln[PREFILL_FIRST])
 	return fmax(low, fmin(high, ln[2]));
 }
 
+static struct first_prefills *prefills_of(struct time_part *p, uint32_t tokens)
+{
+	const size_t length = (size_t)(2 * log2(tokens));
+
+	return &p->first_prefills[length < PREFILL_LENGTHS ? length : PREFILL_LENGTHS - 1];
+}
+
 /* Against calls of about the same length. The first of them count as they are found. */
 static void compare_prefill(struct time_part *p, struct stretch *s, uint32_t tokens, double ms)
 {
-	const size_t length = (size_t)(2 * log2(tokens));
-	struct first_prefills *first = &p->first_prefills[length < PREFILL_LENGTHS ? length : PREFILL_LENGTHS - 1];
+	struct first_prefills *first = prefills_of(p, tokens);
 	const double ln = log(fmax(ms / tokens, 1e-6));
 
 	s->prefill_calls++;
 	s->prefill_call_ln += log(fmax(ms, 1e-6));
-	if (first->n < PREFILL_FIRST)
+	if (first->n < PREFILL_FIRST) {
 		first->ln[first->n++] = ln;
-	else
-		s->prefill_ln += ln - median(first->ln);
+		return;
+	}
+	s->prefill_ln += ln - median(first->ln);
 }
 
-static void add_decode(struct time_part *p, struct stretch *s, const struct time_call *call, uint32_t tokens)
+/* A prompt that stops: many times as long as the first ones of its length, or as its tokens take one by one. */
+static void look_for_stop(struct time_part *p, uint32_t tokens, double ms)
+{
+	const double n = tokens, times = limit_of(T_STALL_TIMES),
+		     decode = p->decode_calls >= FIRST_CALLS ? p->decode_ms / (double)p->decode_tokens : (double)NAN;
+	const struct first_prefills *first = prefills_of(p, tokens);
+	const double usual = first->n == PREFILL_FIRST ? exp(median(first->ln)) * n : (double)NAN;
+
+	if (ms < limit_of(T_STALL_MS) || !(ms >= times * usual || ms >= fmax(times, 2 * n) * decode))
+		return;
+	p->stall_prefills++;
+	p->stall_prefill_ms += ms - fmin(usual, n * decode);
+}
+
+static void add_decode(struct time_part *p, struct stretch *s, struct open_exchange *o, const struct time_call *call,
+		       uint32_t tokens)
 {
 	double each = of_each(call->ms, tokens);
+
+	if (!(o->line.n > 0))
+		o->streams_ln = call->batch_ln;
+	if (call->batch_ln <= o->streams_ln && call->batch_ln >= o->streams_ln)
+		line_add(&o->line, (double)o->length / 1e3, call->ln);
 
 	p->decode_calls++;
 	p->decode_tokens += tokens;
@@ -873,6 +940,9 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const str
 	enlarge(p, s, time_us, time_us, 1);
 	follow_prompt(b, p, t, c->sequence[row], c->sequence_length[row], call->tokens, call->prefill);
 	if (!isnan(call->ms)) {
+		if (call->prefill && streams_ln(c, row) <= 0 &&
+		    (t->n_first >= FIRST_CALLS || (!t->n_first && process->begun)))
+			look_for_stop(p, tokens, call->ms);
 		if (call->prefill && t->n_first >= FIRST_CALLS && streams_ln(c, row) <= 0)
 			compare_prefill(p, s, tokens, call->ms);
 		if (t->n_first < FIRST_CALLS)
@@ -881,9 +951,10 @@ void time_breakdown_step(struct time_book *b, struct time_progress *t, const str
 		if (call->prefill)
 			add_prefill(p, tokens, call->ms);
 		else
-			add_decode(p, s, call, tokens);
+			add_decode(p, s, &t->open[0], call, tokens);
 		if (!call->prefill && call->goes_on && process->end_us)
-			add_pause(p, s, c, row, apart_ms(process->end_us, time_us) - call->ms);
+			add_pause(p, s, c, row, apart_ms(process->end_us, time_us) - call->ms,
+				  c->phase[row] == PHASE_DECODE && t->open[0].is.prompt);
 	}
 	add_levels(p, s, c, row, b->levels);
 	if (c->whole[row])

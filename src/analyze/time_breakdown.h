@@ -117,6 +117,14 @@ struct sums_line {
 	double n, x, y, xx, yy, xy;
 };
 
+/* Do decode calls take longer the longer their sequence is? Lines of ln(ms per token) through thousands of its tokens:
+ * through all calls, and through each sequence's own mean, so that what happens once in the log is no such growth. */
+struct by_length {
+	struct sums_line all;
+	double xx, yy, xy;        /* about the means of each sequence */
+	double sequences, rising; /* that have calls enough; in how many of them calls take longer and longer */
+};
+
 /* What session_ends say of a figure over the whole of their sessions: sums, weighted by the sessions' seconds. */
 struct whole_sum {
 	double seconds, pct;
@@ -160,12 +168,17 @@ struct time_part {
 	double decode_ms, prefill_ms, pause_ms; /* sums; pauses longer than the user's are in none */
 	double stall_pause_ms;
 	uint64_t stall_pauses;
+	double answer_pause_ms; /* of pauses that long inside answers, where nobody is asked */
+	uint64_t answer_pauses;
+	double stall_prefill_ms; /* of prompts that took many times as long as others of their length */
+	uint64_t stall_prefills;
 	struct whole_sum waiting, stopped; /* for a processor; by the CPU quota */
 
 	/* Pauses against thousands of tokens of the sequence, and minutes since the part's start. */
 	struct sums_line pause_length, pause_time;
-	struct sums_line batch; /* ln(ms per token) against ln(streams in the call), of decode calls */
-	double length_time;     /* sum of their products */
+	struct sums_line batch;     /* ln(ms per token) against ln(streams in the call), of decode calls */
+	double length_time;         /* sum of their products */
+	struct by_length by_length; /* of decode calls */
 
 	struct exchange *exchange; /* the last HISTORY_EXCHANGES; (n_exchanges) once finished, oldest first */
 	size_t n_exchanges;
@@ -209,7 +222,10 @@ struct time_progress {
 	struct open_exchange {
 		uint32_t sequence;
 		bool in_prompt;
+		uint64_t length;
 		struct exchange is;
+		struct sums_line line; /* of the sequence's decode calls, all with as many streams as the first */
+		double streams_ln;
 	} open[OPEN_EXCHANGES]; /* (n_open), the one of the last call first */
 	struct first_call first[FIRST_CALLS];
 	struct fed_session fed; /* session_id: not set */
@@ -309,6 +325,10 @@ double first_calls_ms(const struct first_call *first, size_t n);
 
 /* The calls of both, in a. */
 void stretch_join(struct stretch *a, const struct stretch *b);
+
+/* Counts a sequence's calls; those of both, in a. */
+void by_length_add(struct by_length *to, const struct sums_line *sequence);
+void by_length_join(struct by_length *a, const struct by_length *b);
 
 /* The value that a share q of the counts lies below; NAN when there are none. */
 double sizes_quantile(const struct sizes *s, double q);

@@ -54,6 +54,16 @@ static void add_line(struct sums_line *to, const struct sums_line *of, double la
 	to->xy += of->xy + later * of->y;
 }
 
+void by_length_join(struct by_length *to, const struct by_length *of)
+{
+	add_line(&to->all, &of->all, 0);
+	to->xx += of->xx;
+	to->yy += of->yy;
+	to->xy += of->xy;
+	to->sequences += of->sequences;
+	to->rising += of->rising;
+}
+
 static void add_text(struct text_level *to, const struct text_level *of)
 {
 	to->share += of->share;
@@ -89,6 +99,10 @@ static void add_calls(struct time_part *to, const struct time_part *of)
 	to->pause_ms += of->pause_ms;
 	to->stall_pause_ms += of->stall_pause_ms;
 	to->stall_pauses += of->stall_pauses;
+	to->answer_pause_ms += of->answer_pause_ms;
+	to->answer_pauses += of->answer_pauses;
+	to->stall_prefill_ms += of->stall_prefill_ms;
+	to->stall_prefills += of->stall_prefills;
 	add_whole(&to->waiting, &of->waiting);
 	add_whole(&to->stopped, &of->stopped);
 }
@@ -100,6 +114,7 @@ static void add_lines(struct time_part *to, const struct time_part *of)
 	add_line(&to->pause_length, &of->pause_length, 0);
 	add_line(&to->pause_time, &of->pause_time, later);
 	add_line(&to->batch, &of->batch, 0);
+	by_length_join(&to->by_length, &of->by_length);
 	to->length_time += of->length_time + later * of->pause_length.x;
 }
 

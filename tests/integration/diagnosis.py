@@ -22,6 +22,7 @@ QUOTES = {
     "records_dropped__steps_say_so": "120 records are missing",
     "alarms_undelivered__refused": "1 critical alarm was never delivered: Slack at",
     "alarms_undelivered__of_a_short_run": "1 critical alarm was never delivered: Slack at",
+    "calls_grow_with_length__attention_beside_the_state": "of its sequence a decode call takes",
 }
 # A critical rule that many records violate makes the verdict critical, whatever the cause is.
 VERDICTS = {
@@ -36,6 +37,8 @@ NOT_RULED_OUT = {
 }
 # Of several causes that are true, the others are named, the worst first.
 ALSO = {"non_finite__and_a_leak_and_other_load": ["state_leak", "other_load"]}
+# What a healthy log is told beside.
+MENTIONED = {"healthy__pauses_take_a_third": "caller"}
 # The instance that is named is the one that has it.
 INSTANCES = {"failed_requests__of_the_last_of_three_instances": "h2:1"}
 # Advice fits the set-up: what it says, and what it must not say.
@@ -44,6 +47,8 @@ ADVICE = {
     "decode_bound__int8_on_all_cores__goal_200tps": (["the weights are quantised"], ["more threads", "down by"]),
     "decode_bound__fp32_on_all_cores__goal_200tps": (["All cores work already"], ["more threads"]),
     "decode_bound__cpu_without_bandwidth__goal_20tps": (["more threads"], []),
+    "throttling__governor_powersave": (["no fast part"], ["fast part against"]),
+    "throttling__clock_fell_to_half": (["fast part against slow part"], ["no fast part"]),
 }
 passed = failed = 0
 
@@ -76,6 +81,7 @@ def check_case(name, code, told, errors):
     also = [c["cause"] for c in told["also"]]
     check(ALSO.get(name, also) == also, name, "also:", also)
     check(INSTANCES.get(name, told["instance"]) == told["instance"], name, "names the instance", told["instance"])
+    check(MENTIONED.get(name) in [None] + [c["cause"] for c in told["advice"]], name, "does not mention", MENTIONED.get(name))
     advice = " ".join(str(words) for words in (told["fix"], told["gain"]["text"], told["gain"]["basis"]))
     wanted, unwanted = ADVICE.get(name, ([], []))
     for words in wanted:
@@ -92,7 +98,7 @@ def main():
         analyses = dict(zip(VERDICTS, pool.map(lambda name: ask("analyze", logs[name]), VERDICTS)))
     for name, answer in answers.items():
         check_case(name, *answer)
-    for name in set().union(QUOTES, VERDICTS, NOT_RULED_OUT, ALSO, INSTANCES, ADVICE) - set(logs):
+    for name in set().union(QUOTES, VERDICTS, NOT_RULED_OUT, ALSO, MENTIONED, INSTANCES, ADVICE) - set(logs):
         check(False, "no such case:", name)
     for name, (code, told, errors) in analyses.items():
         check(told.get("verdict") == VERDICTS[name], name, "is", told.get("verdict"), code, errors)
