@@ -94,7 +94,7 @@ def differences(rwkvmon, folder, logs):
 
 
 # Memory that the second process has more is no growth, and one of few exchanges or calls has too few in each half.
-GO_ON = re.compile("(gpu_throttling|throttling|cpu_quota|other_load|vram_above_plan|repetition|caller|stalls|slow_tail)__|memory_growth__one_of_two_gpus"
+GO_ON = re.compile("(gpu_throttling|throttling|cpu_quota|other_load|vram_above_plan|repetition|caller|slow_tail)__|stalls__(?!one_of_them_in_a_prompt)|memory_growth__one_of_two_gpus"
                    "|history_refed__(chat|three)")
 
 

@@ -127,8 +127,9 @@ refuses "token_latency_ms has two limits" forecast $log --limit token_latency_ms
 refuses '--limit: its M=X,... is empty' forecast $log --limit ""
 refuses 'found " ", expected METRIC=NUMBER' forecast $log --limit " "
 RWKVMON_GOAL=abc refuses "RWKVMON_GOAL" analyze $log # the variables of what is judged by
-RWKVMON_GOAL=99999tps "$rwkvmon" analyze $log --quiet --fail-on attention >out 2>err
-[ $? = 1 ] && RWKVMON_GOAL=99999tps takes analyze $log --goal 1tps --fail-on attention && pass || fail "RWKVMON_GOAL is not the goal: $(cat err)"
+recorded=$root/tests/cases/diagnosis/healthy__real_cli_600_tokens.log.zst
+RWKVMON_GOAL=99999tps "$rwkvmon" analyze "$recorded" --quiet --fail-on attention >out 2>err
+[ $? = 1 ] && RWKVMON_GOAL=99999tps takes analyze "$recorded" --goal 1tps --fail-on attention && pass || fail "RWKVMON_GOAL is not the goal: $(cat err)"
 RWKVMON_RULES=nonsense refuses "nonsense" analyze $log
 RWKVMON_RULES=thresholds takes analyze $log --partial --output variables.part
 refuses "--threads: found 0" analyze $log --threads 0
