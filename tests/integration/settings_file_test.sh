@@ -18,11 +18,11 @@ run --tokens 4 && grep -q '"tokens":4,' out
 result "an option beside it" $?
 RWKVMON_LOG=of-variable.log run && grep -q '"log":"of-variable.log"' out
 result "a variable beside it" $?
-refused "an unknown name" 3 'bad.yaml:2:1: there is no option "thread"' 'seed: 1\nthread: 1\n'
-refused "two values" 3 'bad.yaml:1:10: expected one value for threads' 'threads: [1, 2]\n'
+refused "an unknown name" 2 'bad.yaml:2:1: there is no option "thread"' 'seed: 1\nthread: 1\n'
+refused "two values" 2 'bad.yaml:1:10: expected one value for threads' 'threads: [1, 2]\n'
 refused "a flag's value" 2 'bad.yaml:1: quiet: found "perhaps", expected yes or no' 'quiet: perhaps\n'
 refused "a setting's value" 2 'bad.yaml:1: fsync: found "now"' 'fsync: now\n'
-refused "no options" 3 'expected options, one a line' '- threads\n'
-refused "a file that names another" 3 'there is no option "settings"' 'settings: good.yaml\n'
+refused "no options" 2 'expected options, one a line' '- threads\n'
+refused "a file that names another" 2 'there is no option "settings"' 'settings: good.yaml\n'
 
 finish
