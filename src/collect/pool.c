@@ -27,7 +27,8 @@ static struct place {
 	bool busy;
 } * places; /* (n_jobs) */
 static size_t n_jobs, cap_jobs, n_hands, waiting;
-static uint64_t changes;        /* of the table */
+static size_t coming;    /* threads that were started and have not had the lock yet: they stand by as those that wait */
+static uint64_t changes; /* of the table */
 static atomic_bool some_called; /* one of the jobs */
 static struct hand *leader;     /* of those that wait; NULL: none of them */
 static uint64_t leader_until_ns;
@@ -55,6 +56,7 @@ static int start_hand(void)
 	}
 	pthread_setname_np(h->thread, "rwkvmon-log");
 	n_hands++;
+	coming++;
 	return 0;
 }
 
@@ -71,7 +73,7 @@ static void do_job(struct pool_job *j)
 {
 	uint64_t wait_ns;
 
-	if (!waiting && n_hands <= n_jobs)
+	if (!waiting && !coming && n_hands <= n_jobs)
 		start_hand(); /* none stands by; without memory for it there is none */
 	places[j->place].busy = true;
 	atomic_store_explicit(&j->called, false, memory_order_relaxed);
@@ -135,6 +137,7 @@ static void *work(void *hand)
 	struct hand *h = hand;
 
 	pthread_mutex_lock(&lock);
+	coming--;
 	while (n_jobs) {
 		bool did;
 		uint64_t next_ns = do_due(&did);
@@ -234,7 +237,7 @@ void pool_forget(void)
 	pthread_mutex_init(&lock, NULL);
 	pthread_cond_init(&changed, NULL);
 	places = NULL; /* the parent's table is not freed: a fork may have interrupted whoever was changing it */
-	n_jobs = cap_jobs = n_hands = waiting = 0;
+	n_jobs = cap_jobs = n_hands = waiting = coming = 0;
 	leader = NULL;
 	over = NULL;
 	atomic_store_explicit(&bell.rung, 0, memory_order_relaxed);
