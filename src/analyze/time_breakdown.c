@@ -692,7 +692,7 @@ static __attribute__((noinline)) void add_state(struct time_part *p, struct time
 
 static void follow_size(struct state_growth *g, double bytes, int64_t time_us)
 {
-	if (!(bytes >= g->to) || !g->from)
+	if (!(bytes >= g->to) || g->from == 0)
 		*g = (struct state_growth){ .from = bytes };
 	else if (bytes > g->to && !g->rises++)
 		g->since_us = time_us;

@@ -79,7 +79,7 @@ static int read_number(double *out, enum setting_id id, const char *label, const
 	*out = strtod(text, &end);
 	if (!*text || *end || !isfinite(*out))
 		return bad(label, text, "a number", err);
-	if (id == SETTING_overhead_budget_pct && (!*out || *out > 100)) /* 0 would become the default */
+	if (id == SETTING_overhead_budget_pct && (*out == 0 || *out > 100)) /* 0 would become the default */
 		return bad(label, text, "a share in %, above 0 and up to 100, or a number below 0 for no limit", err);
 	return 0;
 }
