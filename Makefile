@@ -78,6 +78,7 @@ check:
 	@tools/check-format
 	@tools/check-names
 	@tools/check-messages
+	@tools/check-types
 
 test-all:
 	@tools/deps --install all
