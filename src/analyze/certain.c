@@ -24,6 +24,7 @@ double text_rate(const struct text_sums *s)
 static void add(struct text_sums *to, const struct text_sums *of)
 {
 	to->from_us = to->tokens ? to->from_us : of->from_us;
+	to->session_id = to->tokens ? to->session_id : of->session_id;
 	to->nats += of->nats;
 	to->rate += of->rate;
 	to->tokens += of->tokens;
@@ -73,6 +74,8 @@ static void note(struct certain_track *t)
 		certain_join(&t->same_rate, &now);
 	if (is_unmarked_loop(&t->usual, &t->run))
 		certain_join(&t->higher_rate, &now);
+	if (share_of(&t->usual, &t->run) <= limit_of(T_FALL_SHARE))
+		certain_join(&t->any_rate, &now);
 }
 
 static void end_block(struct certain_track *t)
@@ -83,9 +86,23 @@ static void end_block(struct certain_track *t)
 	if (!low)
 		t->run = (struct text_sums){ .tokens = 0 };
 	add(low ? &t->run : &t->usual, &t->block);
+	add(&t->all, &t->block);
 	t->block = (struct text_sums){ .tokens = 0 };
 	if (low)
 		note(t);
+}
+
+void certain_session(struct certain_track *sessions, const struct text_sums *text)
+{
+	sessions->block = *text;
+	if (text->tokens)
+		end_block(sessions);
+}
+
+void certain_go_on(struct certain_track *sessions, const struct certain_track *later)
+{
+	certain_session(sessions, &later->usual);
+	certain_session(sessions, &later->run);
 }
 
 void certain_prompt(struct certain_track *t)

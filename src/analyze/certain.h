@@ -1,8 +1,8 @@
-/* certain.h - where a session's text becomes far more certain than the text before it in the same session.
+/* certain.h - where text becomes far more certain than the text before it, within a session or from one to the next.
  *
  * Generated tokens are taken in blocks. A block whose entropy is far below what was usual begins a run, which lasts
- * until entropy is nearly back. Of the runs in which the text repeats as much as before, and of those in which it
- * repeats far more, the longest one is kept.
+ * until entropy is nearly back. Of the runs in which the text repeats as much as before, of those in which it repeats
+ * far more, and of all of them, the longest one is kept. The sessions of a process are blocks of a track of their own.
  *
  * Ownership  plain values; a zeroed struct is empty.
  */
@@ -17,24 +17,29 @@ struct text_sums {
 	double nats, rate; /* rate: share of repeated tokens, % */
 	uint32_t tokens, rates, prompts;
 	int64_t from_us;
-	bool marked; /* the log says itself how it repeats */
+	bool marked;            /* the log says itself how it repeats */
+	const char *session_id; /* in which it begins, once it is known */
 };
 
 struct certain_run {
 	struct text_sums run, before; /* no tokens: there was none */
-	const char *session_id;       /* once it is known */
 };
 
-/* One session. */
+/* One session, or the sessions of one process. */
 struct certain_track {
-	struct text_sums usual, block, run;
+	struct text_sums usual, block, run; /* run: the one that is not over; no tokens: there is none */
 	bool in_prompt;
-	struct certain_run same_rate, higher_rate;
+	struct text_sums all;
+	struct certain_run same_rate, higher_rate, any_rate;
 };
 
 /* [hot] A prompt is read; then a token is generated (rate NAN: unknown). */
 void certain_prompt(struct certain_track *t);
 void certain_token(struct certain_track *t, double nats, double rate, bool marked, int64_t time_us);
+
+/* All of a session's text, which comes after that of the sessions before; then the sessions of a later process. */
+void certain_session(struct certain_track *sessions, const struct text_sums *text);
+void certain_go_on(struct certain_track *sessions, const struct certain_track *later);
 
 /* Means; NAN: of none. */
 double text_nats(const struct text_sums *s);

@@ -342,7 +342,7 @@ static void fill_place(struct diagnosis *d, const struct findings *f, const stru
 			d->session_id = x->p->loop_session;
 			d->since_us = x->p->loop_us;
 		} else if (!*d->session_id && x->p->higher_rate.run.tokens >= limit_of(T_SURE_TOKENS)) {
-			d->session_id = x->p->higher_rate.session_id;
+			d->session_id = x->p->higher_rate.run.session_id;
 			d->since_us = x->p->higher_rate.run.from_us;
 		}
 		break;

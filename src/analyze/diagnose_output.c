@@ -217,7 +217,7 @@ static enum grade repeats_surely(struct walk *w)
 
 	if (of_bytes(w) || r->run.tokens < limit_of(T_SURE_TOKENS))
 		return NO;
-	say(w, E_REPEATS_SURELY, r->session_id, text_rate(&r->before), text_rate(&r->run), text_nats(&r->before),
+	say(w, E_REPEATS_SURELY, r->run.session_id, text_rate(&r->before), text_rate(&r->run), text_nats(&r->before),
 	    text_nats(&r->run));
 	return LIKELY;
 }
@@ -306,8 +306,8 @@ static enum grade entropy_fell(struct walk *w)
 
 	if (of_bytes(w) || !has_fallen(f))
 		return NO;
-	say(w, E_ENTROPY_FELL, f->session_id, f->before_nats, f->nats, f->tokens, NAN);
-	return graded(f->tokens, T_FALL_TOKENS);
+	say(w, f->between ? E_ENTROPY_LOWER : E_ENTROPY_FELL, f->session_id, f->before_nats, f->nats, f->tokens, NAN);
+	return f->between ? LIKELY : graded(f->tokens, T_FALL_TOKENS);
 }
 
 enum grade test_COLLAPSES(struct walk *w)
@@ -653,11 +653,24 @@ enum grade test_ALARMED(struct walk *w)
 	return more(LIKELY, rules);
 }
 
+/* Did entropy fall as it does in a quotation, but also in what the log cannot show? */
+static bool doubtful(struct walk *w)
+{
+	const struct entropy_fall *f = &w->x->doubt;
+
+	if (of_bytes(w) || !(f->tokens > 0))
+		return false;
+	say(w, E_ENTROPY_DOUBT, f->session_id, f->before_nats, f->nats, f->tokens, NAN);
+	return true;
+}
+
 /* Healthy, as far as it was looked at. */
 enum grade test_NOTHING(struct walk *w)
 {
 	bool output = w->f->metric[M_LOGITS_ENTROPY].count || w->f->metric[M_TOKEN_REPETITION_PCT].count;
 
 	say2(w, E_SPEED, w->x->speed_tps, w->x->median_ms);
+	if (doubtful(w))
+		return LIKELY;
 	return output && timed(w) ? (double)w->p->steps >= sure_of(T_STEPS) ? SURE : LIKELY : LIKELY;
 }

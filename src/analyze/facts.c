@@ -554,18 +554,23 @@ static struct text_sums text_since(const struct time_part *c, int64_t since_us)
 	return sum;
 }
 
+static struct entropy_fall fall_from(const struct text_sums *before, const struct text_sums *since)
+{
+	return (struct entropy_fall){ .tokens = since->tokens,
+				      .answers = since->prompts,
+				      .nats = text_nats(since),
+				      .before_nats = text_nats(before),
+				      .since_us = since->from_us,
+				      .session_id = since->session_id };
+}
+
 /* One session shows that it fell; later ones, which know no other level, how long that lasts. */
 static void fall_of(struct entropy_fall *out, const struct time_part *c)
 {
 	const struct certain_run *r = &c->same_rate;
 	struct text_sums all;
 
-	*out = (struct entropy_fall){ .tokens = r->run.tokens,
-				      .answers = r->run.prompts,
-				      .nats = text_nats(&r->run),
-				      .before_nats = text_nats(&r->before),
-				      .since_us = r->run.from_us,
-				      .session_id = r->session_id };
+	*out = fall_from(&r->before, &r->run);
 	if (r->run.tokens < limit_of(T_SURE_TOKENS))
 		return;
 	all = text_since(c, r->run.from_us);
@@ -581,6 +586,41 @@ bool has_fallen(const struct entropy_fall *f)
 	enum { ANSWERS = 2 }; /* one may be a quotation */
 
 	return f->tokens >= limit_of(T_FALL_TOKENS) && f->answers >= ANSWERS;
+}
+
+/* Is the text of all sessions from one on, up to the end, far more certain than that of the sessions before? */
+static bool fell_between(const struct time_part *c)
+{
+	const struct certain_track *s = &c->sessions;
+	const struct text_sums all = text_since(c, s->run.from_us);
+
+	return s->run.tokens >= limit_of(T_FALL_TOKENS) && s->usual.tokens >= limit_of(T_FALL_TOKENS) &&
+	       is_fall(&s->usual, &s->run) && is_fall(&s->usual, &all);
+}
+
+/* Does the log say anything of what it repeats? Clean text is often silent. */
+static bool tells_repeats(const struct time_part *c)
+{
+	return c->loop_tokens || c->near.calls || c->beside.cycles || c->beside.share > 0;
+}
+
+/* What sessions are about differs: between them only a deep fall is one, the others are a doubt. So is one in which the
+ * text may have repeated itself: the log could not say so. */
+static void falls_of(struct facts *x, const struct time_part *c)
+{
+	const bool between = fell_between(c), untold = !tells_repeats(c);
+	const struct certain_run *r = untold ? &c->any_rate : &c->same_rate;
+	const struct entropy_fall sessions = fall_from(&c->sessions.usual, &c->sessions.run);
+
+	fall_of(&x->fall, c);
+	if (r->run.tokens >= limit_of(untold ? T_SURE_TOKENS : T_FALL_TOKENS))
+		x->doubt = fall_from(&r->before, &r->run);
+	else if (between)
+		x->doubt = sessions;
+	if (has_fallen(&x->fall) || !between || sessions.nats > limit_of(T_FALL_BETWEEN) * sessions.before_nats)
+		return;
+	x->fall = sessions;
+	x->fall.between = true;
 }
 
 bool state_grows(const struct time_part *p)
@@ -978,7 +1018,7 @@ bool facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	slow_calls(&out->stalls, p, out->median_ms,
 		   fmax(limit_of(T_STALL_MS), limit_of(T_STALL_TIMES) * out->median_ms));
 	sureness_of(&out->sure, p);
-	fall_of(&out->fall, p);
+	falls_of(out, p);
 	repeating_of(&out->repeating, p);
 	first_calls(&out->first, out, p);
 	first_stretches(&out->first, out, p);

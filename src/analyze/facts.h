@@ -93,6 +93,7 @@ struct entropy_fall {
 	double nats, before_nats;
 	int64_t since_us;
 	const char *session_id;
+	bool between; /* from one session to the next, which may be about something else */
 };
 
 bool has_fallen(const struct entropy_fall *f);
@@ -149,7 +150,7 @@ struct facts {
 	struct growing growing;
 	struct slow_calls tail, stalls;
 	struct sureness sure;
-	struct entropy_fall fall;
+	struct entropy_fall fall, doubt; /* doubt: a quotation is such a fall, too; tokens 0: there is none */
 	struct repeating repeating;
 	struct first_calls first;
 	struct steady level[LEVEL_COUNT];

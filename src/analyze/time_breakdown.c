@@ -463,7 +463,7 @@ static void count_run(struct certain_run *to, const struct certain_run *of, cons
 {
 	struct certain_run named = *of;
 
-	named.session_id = session_id;
+	named.run.session_id = session_id;
 	certain_join(to, &named);
 }
 
@@ -471,6 +471,7 @@ void time_breakdown_count_text(struct time_breakdown *t, const struct time_progr
 			       struct arena *arena)
 {
 	struct time_part *p = progress->part && progress->part <= t->n_own ? t->own[progress->part - 1] : NULL;
+	struct text_sums all = progress->certain.all;
 
 	if (!p)
 		return;
@@ -478,6 +479,9 @@ void time_breakdown_count_text(struct time_breakdown *t, const struct time_progr
 	count_fed(p, &progress->fed, session_id);
 	count_run(&p->same_rate, &progress->certain.same_rate, session_id);
 	count_run(&p->higher_rate, &progress->certain.higher_rate, session_id);
+	count_run(&p->any_rate, &progress->certain.any_rate, session_id);
+	all.session_id = session_id;
+	certain_session(&p->sessions, &all);
 	if (progress->state.rises > p->state.rises) {
 		p->state = progress->state;
 		p->state.session_id = session_id;

@@ -136,6 +136,8 @@ static void add_output(struct time_part *to, const struct time_part *of)
 	to->fed_sessions += of->fed_sessions;
 	certain_join(&to->same_rate, &of->same_rate);
 	certain_join(&to->higher_rate, &of->higher_rate);
+	certain_join(&to->any_rate, &of->any_rate);
+	certain_go_on(&to->sessions, &of->sessions);
 	if (of->state.rises > to->state.rises)
 		to->state = of->state;
 	to->loop_tokens += of->loop_tokens;

@@ -39,6 +39,14 @@ NOT_RULED_OUT = {
 ALSO = {"non_finite__and_a_leak_and_other_load": ["state_leak", "other_load"]}
 # What a healthy log is told beside.
 MENTIONED = {"healthy__pauses_take_a_third": "caller"}
+# How sure it is where the log leaves a doubt, and which evidence tells that.
+CONFIDENCES = {
+    "mode_collapse__between_two_sessions": ("medium", "entropy_lower"),
+    "healthy__second_session_less_open": ("medium", "entropy_doubt"),
+    "healthy__one_long_quotation": ("medium", "entropy_doubt"),
+    "healthy__recital_by_a_writer_that_tells_no_loops": ("medium", "entropy_doubt"),
+    "healthy__loop_of_24_or_rows_by_a_writer_that_tells_no_loops": ("medium", "entropy_doubt"),
+}
 # The instance that is named is the one that has it.
 INSTANCES = {"failed_requests__of_the_last_of_three_instances": "h2:1"}
 # Advice fits the set-up: what it says, and what it must not say.
@@ -81,6 +89,9 @@ def check_case(name, code, told, errors):
     also = [c["cause"] for c in told["also"]]
     check(ALSO.get(name, also) == also, name, "also:", also)
     check(INSTANCES.get(name, told["instance"]) == told["instance"], name, "names the instance", told["instance"])
+    confidence, evidence = CONFIDENCES.get(name, (told["confidence"], None))
+    check(confidence == told["confidence"], name, "has the confidence", told["confidence"])
+    check(evidence in [None] + [e["id"] for e in told["evidence"]], name, "does not tell", evidence)
     check(MENTIONED.get(name) in [None] + [c["cause"] for c in told["advice"]], name, "does not mention", MENTIONED.get(name))
     advice = " ".join(str(words) for words in (told["fix"], told["gain"]["text"], told["gain"]["basis"]))
     wanted, unwanted = ADVICE.get(name, ([], []))
@@ -98,7 +109,7 @@ def main():
         analyses = dict(zip(VERDICTS, pool.map(lambda name: ask("analyze", logs[name]), VERDICTS)))
     for name, answer in answers.items():
         check_case(name, *answer)
-    for name in set().union(QUOTES, VERDICTS, NOT_RULED_OUT, ALSO, MENTIONED, INSTANCES, ADVICE) - set(logs):
+    for name in set().union(QUOTES, VERDICTS, NOT_RULED_OUT, ALSO, MENTIONED, CONFIDENCES, INSTANCES, ADVICE) - set(logs):
         check(False, "no such case:", name)
     for name, (code, told, errors) in analyses.items():
         check(told.get("verdict") == VERDICTS[name], name, "is", told.get("verdict"), code, errors)
