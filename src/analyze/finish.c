@@ -447,14 +447,15 @@ static void fill_anomalies(struct findings *f, const struct analysis *a)
 /* Exchanges that are not over yet count too, without an end to them in the analysis. */
 static bool fill_times(struct findings *f, const struct analysis *a)
 {
-	struct time_breakdown *t = time_breakdown_finish(a->times, &f->arena);
+	const size_t n = a->sessions.n_listed, named = sessions_listed(&a->sessions);
+	struct time_session *session = calloc(n + 1, sizeof *session);
 
-	for (size_t i = 0; t && i < a->sessions.n_listed; i++)
-		time_breakdown_count_open(t, &a->sessions.listed[i]->times);
-	for (size_t i = 0; t && i < sessions_listed(&a->sessions); i++)
-		time_breakdown_count_text(t, &a->sessions.listed[i]->times, a->sessions.listed[i]->id, &f->arena);
-	f->time_breakdown = t;
-	return t && time_breakdown_join(t, a->times, &f->arena);
+	for (size_t i = 0; session && i < n; i++)
+		session[i] = (struct time_session){ &a->sessions.listed[i]->times,
+						    i < named ? a->sessions.listed[i]->id : NULL };
+	f->time_breakdown = session ? time_breakdown_finish(a->times, session, n, &f->arena) : NULL;
+	free(session);
+	return f->time_breakdown;
 }
 
 /* session_start of that instance, or of the one that it is a new start of; NULL: there is none. */

@@ -172,7 +172,7 @@ static bool summarize(const struct analysis *a, const struct group *g, struct in
 
 /* --- its evidence --------------------------------------------------------------------------- */
 
-static void note_part(struct instance_evidence *e, const struct time_part *part)
+static void note_part(struct instance_evidence *e, const struct time_own *part)
 {
 	e->untimed |= part->mixed || part->shared;
 	if (part->mixed || part->shared || e->n_parts == INSTANCE_PARTS_MAX)
@@ -205,7 +205,7 @@ static void gather_evidence(struct findings *f, const struct analysis *a, const 
 		session_tally_add(&out->of.tally, &s->tally);
 		evidence_note(&out->of, &f->arena, s, s->listed ? &a->gather.session[s->index] : NULL);
 		if (s->times.part && s->times.part <= times->n_own)
-			note_part(out, times->own[s->times.part - 1]);
+			note_part(out, &times->own[s->times.part - 1]);
 	}
 	evidence_keep(&out->of, &f->arena);
 	if (g->n == 1 && !g->session[0]->rest)
@@ -302,7 +302,8 @@ struct view {
 	struct session_findings session;
 };
 
-static void view_of(struct view *v, const struct findings *f, struct instance_findings *in)
+/* Its parts are in the arena; false when memory is out. */
+static bool view_of(struct view *v, const struct findings *f, struct instance_findings *in, struct arena *arena)
 {
 	const struct instance_evidence *e = in->evidence;
 	struct findings *view = &v->f;
@@ -329,10 +330,11 @@ static void view_of(struct view *v, const struct findings *f, struct instance_fi
 		view->phase[phase_metrics[i].phase][phase_metrics[i].metric] = e->phase[i];
 	evidence_tell(view, &e->of);
 	for (size_t i = 0; i < e->n_parts; i++)
-		v->part[v->times.n_parts++] = (struct time_part *)e->part[i];
+		v->part[v->times.n_parts++] = time_own_part(e->part[i], arena);
 	v->session = (struct session_findings){ .session_id = e->session_id, .instance = in->instance };
 	view->session = &v->session;
 	view->n_sessions = e->session_id != NULL;
+	return !arena->failed;
 }
 
 /* What is named all the same, for a better reason, is not among them. */
@@ -363,12 +365,17 @@ void instance_judge_alone(struct findings *f)
 		copy_judgement(&f->instance[0], f->judgement);
 }
 
-static bool judge(struct instance_findings *in, struct judgement *j, const struct findings *view,
+static bool judge(struct instance_findings *in, struct judgement *j, struct view *view, const struct findings *f,
 		  const struct diagnose_options *opts)
 {
-	if (!judge_findings(j, view, opts))
+	struct arena parts = { 0 };
+	const bool fine = view_of(view, f, in, &parts) && judge_findings(j, &view->f, opts);
+
+	if (fine)
+		copy_judgement(in, j);
+	arena_free(&parts);
+	if (!fine)
 		return false;
-	copy_judgement(in, j);
 	if (!in->outlier || cause_is_bad(cause_specs[in->cause].kind))
 		return true;
 	in->verdict = VERDICT_ATTENTION; /* the walk ended before it came to the peers */
@@ -442,18 +449,14 @@ static bool judge_all(struct findings *f, struct diagnose_options *opts, double 
 
 	opts->bar = bar;
 	for (size_t i = 0; fine && i < f->n_instances; i++) {
-		view_of(view, f, &f->instance[i]);
-		fine = judge(&f->instance[i], j, &view->f, opts);
+		fine = judge(&f->instance[i], j, view, f, opts);
 		chance[i] = j->diagnosis.chance;
 	}
 	if (fine)
 		chance_bars(bar, chance, f->n_instances, scratch);
-	for (size_t i = 0; fine && i < f->n_instances; i++) {
-		if (!chances_count(&chance[i], bar))
-			continue;
-		view_of(view, f, &f->instance[i]);
-		fine = judge(&f->instance[i], j, &view->f, opts);
-	}
+	for (size_t i = 0; fine && i < f->n_instances; i++)
+		if (chances_count(&chance[i], bar))
+			fine = judge(&f->instance[i], j, view, f, opts);
 	return fine;
 }
 
@@ -522,8 +525,7 @@ bool instances_speak(struct findings *f, struct judgement *whole, const struct d
 		return true;
 	if (!view || !own)
 		return false;
-	view_of(view, f, worst);
-	if (!judge_findings(own, &view->f, opts))
+	if (!view_of(view, f, worst, &f->arena) || !judge_findings(own, &view->f, opts))
 		return false;
 	if (!cause_is_bad(cause_specs[own->diagnosis.cause].kind))
 		return true;

@@ -22,8 +22,8 @@ extern const struct phase_metric {
 struct instance_evidence {
 	struct session_evidence of;
 	struct summary phase[PHASE_METRICS];
-	const char *session_id;                           /* of its only session; NULL: it has several */
-	const struct time_part *part[INSTANCE_PARTS_MAX]; /* (n_parts): its own */
+	const char *session_id;                          /* of its only session; NULL: it has several */
+	const struct time_own *part[INSTANCE_PARTS_MAX]; /* (n_parts) */
 	size_t n_parts;
 	bool untimed; /* it has steps in a part of several, for want of room */
 };

@@ -2,6 +2,7 @@
 #include "analyze/time_breakdown.h"
 
 #include "analyze/first_bad.h"
+#include "analyze/time_packed.h"
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -13,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STRETCH_FIRST = 8, ROUNDING_MS = 2 };
+enum { STRETCH_FIRST = 8, ROUNDING_MS = 2, PACK_EVERY = 64 /* processes that begin */ };
 
 #define PROMPT_TIMES 1.5 /* of a token's time */
 
@@ -68,15 +69,29 @@ void time_breakdown_open(struct time_book *b)
 	b->failed = !b->call;
 }
 
+/* Its devices stay. */
+static void part_free(struct time_part *p)
+{
+	if (!p)
+		return;
+	free(p->stretch);
+	free(p->exchange);
+	free(p);
+}
+
 void time_breakdown_close(struct time_book *b)
 {
 	for (size_t i = 0; i < b->n_parts; i++) {
-		free(b->part[i].stretch);
-		devices_free(&b->part[i].devices);
-		free(b->part[i].exchange);
+		struct time_part bare;
+		struct time_place *at = &b->place[i];
+
+		if (at->packed)
+			time_unpack(&bare, at->packed);
+		devices_free(at->packed ? &bare.devices : &at->part->devices);
+		part_free(at->part);
+		free(at->packed);
 	}
 	free(b->call);
-	free(b->part);
 	free(b->place);
 	free(b->process);
 	arena_free(&b->texts);
@@ -280,23 +295,6 @@ static const char *keep(struct time_book *b, const char *text)
 	return text ? arena_copy(&b->texts, slice_of(text)) : NULL;
 }
 
-/* Room for one more; false when memory is out. */
-static bool part_room(struct time_book *b)
-{
-	size_t cap = b->parts_cap + b->parts_cap / 4 + 1; /* most have one; they are large */
-	struct time_part *part;
-	struct time_place *place;
-
-	if (b->n_parts < b->parts_cap)
-		return true;
-	part = realloc(b->part, cap * sizeof *part);
-	b->part = part ? part : b->part;
-	place = part ? realloc(b->place, cap * sizeof *place) : NULL;
-	b->place = place ? place : b->place;
-	b->parts_cap = place ? cap : b->parts_cap;
-	return place;
-}
-
 static void name_gpus(struct time_part *p)
 {
 	unsigned ordinal[GPUS_MAX];
@@ -311,34 +309,102 @@ static void name_gpus(struct time_part *p)
 /* Without memory for any, PARTS_MAX. */
 static size_t part_new(struct time_book *b, uint64_t key, size_t process, const struct time_owner *who)
 {
-	struct time_part *p;
+	struct time_part *p =
+		array_grow(&b->place, b->n_parts, &b->parts_cap, 4, sizeof *b->place) ? malloc(sizeof *p) : NULL;
 
-	if (!part_room(b)) {
+	if (!p) {
 		b->failed = true;
 		return b->n_parts ? b->n_parts - 1 : PARTS_MAX;
 	}
-	p = &b->part[b->n_parts];
 	*p = (struct time_part){ .per_stretch = STRETCH_FIRST, .loop_session = "" };
 	p->model_name = keep(b, who->model_name);
 	p->strategy = keep(b, who->strategy);
 	p->instance = keep(b, who->instance);
 	name_gpus(p);
 	b->failed |= b->texts.failed;
-	b->place[b->n_parts] = (struct time_place){ .key = key, .process = process };
+	b->place[b->n_parts] = (struct time_place){ .part = p, .key = key, .process = process, .used = true };
 	return b->n_parts++;
+}
+
+/* A part that is packed, as it was; NULL when memory is out. */
+static __attribute__((noinline)) struct time_part *part_open(struct time_book *b, struct time_place *at)
+{
+	struct time_part *p = malloc(sizeof *p);
+	const uint64_t *rest = p ? time_unpack(p, at->packed) : NULL;
+	const size_t exchanges = p ? time_exchanges(p) : 0;
+
+	b->failed |= !p;
+	if (!p)
+		return NULL;
+	p->stretches_cap = p->n_stretches;
+	p->stretch = p->n_stretches ? malloc(p->n_stretches * sizeof *p->stretch) : NULL;
+	p->exchange = exchanges ? malloc(HISTORY_EXCHANGES * sizeof *p->exchange) : NULL;
+	if ((p->n_stretches && !p->stretch) || (exchanges && !p->exchange)) {
+		b->failed = true;
+		part_free(p);
+		return NULL;
+	}
+	time_unpack_rest(p, rest);
+	free(at->packed);
+	at->packed = NULL;
+	return at->part = p;
+}
+
+/* Without memory it stays as it is. */
+static void part_pack(struct time_place *at, uint64_t room[TIME_PACKED_MAX])
+{
+	const size_t n = time_pack(room, at->part);
+
+	at->packed = malloc(n * sizeof *room);
+	if (!at->packed)
+		return;
+	memcpy(at->packed, room, n * sizeof *room);
+	at->to_us = at->part->to_us;
+	part_free(at->part);
+	at->part = NULL;
+}
+
+/* Whenever some processes have begun: the parts that were not asked for since the last time. */
+static void pack_unused(struct time_book *b)
+{
+	uint64_t *room = ++b->entered % PACK_EVERY ? NULL : malloc(TIME_PACKED_MAX * sizeof *room);
+
+	for (size_t i = 0; room && i < b->n_parts; i++) {
+		struct time_place *at = &b->place[i];
+
+		if (at->part && !at->used)
+			part_pack(at, room);
+		at->used = false;
+	}
+	free(room);
+}
+
+/* Part i; NULL when memory is out. */
+static inline struct time_part *part_in(struct time_book *b, size_t i)
+{
+	struct time_place *at = &b->place[i];
+
+	at->used = true;
+	return at->part ? at->part : part_open(b, at);
 }
 
 /* Beyond PARTS_MAX, a process that began after another one of its host had ended goes on in the part of that one, and
  * all others share the last. */
 static size_t part_shared(struct time_book *b, uint64_t key, int64_t time_us)
 {
-	for (size_t i = PARTS_MAX - 1; i-- > 0;)
-		if (b->place[i].key == key && b->part[i].to_us <= time_us) {
-			b->part[i].shared = true;
-			return i;
-		}
-	b->part[PARTS_MAX - 1].mixed = true;
-	return PARTS_MAX - 1;
+	size_t i = PARTS_MAX - 1;
+	struct time_part *p;
+	bool found = false;
+
+	while (!found && i-- > 0) {
+		const struct time_place *at = &b->place[i];
+
+		found = at->key == key && (at->part ? at->part->to_us : at->to_us) <= time_us;
+	}
+	p = part_in(b, found ? i : PARTS_MAX - 1);
+	if (p)
+		*(found ? &p->shared : &p->mixed) = true;
+	return found ? i : PARTS_MAX - 1;
 }
 
 /* The process's part of that key, made when it is new. */
@@ -347,6 +413,7 @@ static size_t part_of(struct time_book *b, uint64_t key, size_t process, const s
 	for (size_t i = 0; i < b->n_parts; i++)
 		if (b->place[i].key == key && b->place[i].process == process)
 			return i;
+	pack_unused(b);
 	return b->n_parts < PARTS_MAX ? part_new(b, key, process, who) : part_shared(b, key, time_us);
 }
 
@@ -371,7 +438,7 @@ static size_t process_of(struct time_book *b, const char *instance)
 /* Where the session has entered; NULL when memory was out. */
 static struct time_part *part_at(struct time_book *b, const struct time_progress *t)
 {
-	return !b->failed && t->part && t->process ? &b->part[t->part - 1] : NULL;
+	return !b->failed && t->part && t->process ? part_in(b, t->part - 1U) : NULL;
 }
 
 /* `about`: what its session_start said; NULL: it has none. NULL when memory is out. */
@@ -427,18 +494,18 @@ static void sequence_over(struct time_part *p, struct open_exchange *o)
 /* The session's exchanges are over. */
 static void time_breakdown_end(struct time_book *b, struct time_progress *t)
 {
-	for (size_t i = t->n_open; i-- > 0 && t->part && t->part <= b->n_parts;) {
-		exchange_over(b, &b->part[t->part - 1], &t->open[i]);
-		sequence_over(&b->part[t->part - 1], &t->open[i]);
+	struct time_part *p = t->n_open ? part_at(b, t) : NULL;
+
+	for (size_t i = t->n_open; p && i-- > 0;) {
+		exchange_over(b, p, &t->open[i]);
+		sequence_over(p, &t->open[i]);
 	}
 	t->n_open = 0;
 }
 
-void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress)
+static void count_open(struct time_part *p, const struct time_progress *progress)
 {
-	struct time_part *p = progress->part && progress->part <= t->n_own ? t->own[progress->part - 1] : NULL;
-
-	for (size_t i = progress->n_open; p && i-- > 0;) {
+	for (size_t i = progress->n_open; i-- > 0;) {
 		by_length_add(&p->by_length, &progress->open[i].line);
 		if (!progress->open[i].is.prompt)
 			continue;
@@ -467,15 +534,10 @@ static void count_run(struct certain_run *to, const struct certain_run *of, cons
 	certain_join(to, &named);
 }
 
-void time_breakdown_count_text(struct time_breakdown *t, const struct time_progress *progress, const char *session_id,
-			       struct arena *arena)
+static void count_text(struct time_part *p, const struct time_progress *progress, const char *session_id)
 {
-	struct time_part *p = progress->part && progress->part <= t->n_own ? t->own[progress->part - 1] : NULL;
 	struct text_sums all = progress->certain.all;
 
-	if (!p)
-		return;
-	session_id = arena_copy(arena, slice_of(session_id));
 	count_fed(p, &progress->fed, session_id);
 	count_run(&p->same_rate, &progress->certain.same_rate, session_id);
 	count_run(&p->higher_rate, &progress->certain.higher_rate, session_id);
@@ -486,6 +548,13 @@ void time_breakdown_count_text(struct time_breakdown *t, const struct time_progr
 		p->state = progress->state;
 		p->state.session_id = session_id;
 	}
+}
+
+void time_part_count(struct time_part *p, const struct time_session *session, struct arena *arena)
+{
+	count_open(p, session->times);
+	if (session->id)
+		count_text(p, session->times, arena_copy(arena, slice_of(session->id)));
 }
 
 /* That of the sequence, moved to the front; where there are too many, the one without a call for longest is over. */
@@ -1100,48 +1169,50 @@ void time_breakdown_totals(struct time_book *b, const struct time_progress *t, c
 
 /* --- finishing ------------------------------------------------------------------------------------- */
 
-/* The exchanges in the ring from the oldest on; returns how many. */
-static size_t last_exchanges(const struct time_part *p, struct exchange to[HISTORY_EXCHANGES])
+/* From the oldest on, as a list. */
+static void unroll_exchanges(struct time_part *p)
 {
-	size_t n = p->prompts < HISTORY_EXCHANGES ? (size_t)p->prompts : HISTORY_EXCHANGES;
+	const size_t n = time_exchanges(p), first = p->prompts > n ? (size_t)(p->prompts % HISTORY_EXCHANGES) : 0;
+	struct exchange late[HISTORY_EXCHANGES];
 
-	for (size_t i = 0; i < n; i++)
-		to[i] = p->exchange[(p->prompts - n + i) % HISTORY_EXCHANGES];
-	return n;
+	memcpy(late, p->exchange, first * sizeof *late);
+	memmove(p->exchange, p->exchange + first, (n - first) * sizeof *late);
+	memcpy(p->exchange + (n - first), late, first * sizeof *late);
+	p->n_exchanges = n;
 }
 
-static bool copy_part(struct time_part *out, const struct time_part *p, struct arena *arena)
+static void copy_texts(struct time_part *out, struct arena *arena)
 {
-	*out = *p;
 	for (int f = 0; f < FIELD_COUNT; f++)
-		if (field_specs[f].kind == KIND_TEXT && fields_have(&p->about, (enum field_id)f))
-			out->about.v[f].text.p = arena_copy(arena, p->about.v[f].text);
-	out->model_name = arena_copy(arena, slice_of(p->model_name ? p->model_name : ""));
-	out->strategy = arena_copy(arena, slice_of(p->strategy ? p->strategy : ""));
-	out->instance = arena_copy(arena, slice_of(p->instance ? p->instance : ""));
-	out->loop_session = arena_copy(arena, slice_of(p->loop_session));
-	out->stretch = arena_alloc(arena, p->n_stretches + 1, sizeof *out->stretch);
-	out->exchange = arena_alloc(arena, HISTORY_EXCHANGES, sizeof *out->exchange);
-	if (!out->stretch || !out->exchange)
-		return false;
-	out->n_exchanges = last_exchanges(p, out->exchange);
-	if (p->n_stretches)
-		memcpy(out->stretch, p->stretch, p->n_stretches * sizeof *out->stretch);
-	return devices_finish(&out->devices, &p->devices, arena);
+		if (field_specs[f].kind == KIND_TEXT && fields_have(&out->about, (enum field_id)f))
+			out->about.v[f].text.p = arena_copy(arena, out->about.v[f].text);
+	out->model_name = arena_copy(arena, slice_of(out->model_name ? out->model_name : ""));
+	out->strategy = arena_copy(arena, slice_of(out->strategy ? out->strategy : ""));
+	out->instance = arena_copy(arena, slice_of(out->instance ? out->instance : ""));
+	out->loop_session = arena_copy(arena, slice_of(out->loop_session));
 }
 
-struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena)
+bool time_book_part(const struct time_book *b, size_t i, struct time_part *out, struct arena *arena)
 {
-	struct time_breakdown *out = arena_alloc(arena, 1, sizeof *out);
-	struct time_part *part = arena_alloc(arena, b->n_parts + 1, sizeof *part);
-	bool fine = out && part && !b->failed;
+	const struct time_place *at = &b->place[i];
+	struct stretch *stretch = out->stretch;
+	struct exchange *exchange = out->exchange;
+	const uint64_t *rest = at->part ? NULL : time_unpack(out, at->packed);
+	struct devices devices;
 
-	if (!fine)
-		return NULL;
-	out->own = arena_alloc(arena, b->n_parts + 1, sizeof *out->own);
-	for (size_t i = 0; out->own && fine && i < b->n_parts; i++) {
-		fine = copy_part(&part[i], &b->part[i], arena);
-		out->own[out->n_own++] = &part[i];
+	if (at->part) {
+		*out = *at->part;
+		if (out->n_stretches)
+			memcpy(stretch, out->stretch, out->n_stretches * sizeof *stretch);
+		if (out->exchange)
+			memcpy(exchange, out->exchange, time_exchanges(out) * sizeof *exchange);
 	}
-	return fine && out->own && !arena->failed ? out : NULL;
+	out->stretch = stretch;
+	out->exchange = exchange;
+	if (rest)
+		time_unpack_rest(out, rest);
+	unroll_exchanges(out);
+	copy_texts(out, arena);
+	devices = out->devices;
+	return devices_finish(&out->devices, &devices, arena) && !arena->failed;
 }

@@ -200,10 +200,17 @@ struct time_part {
 	size_t n_first;
 };
 
+/* A part of one process, unless it is mixed or shared. */
+struct time_own {
+	const uint64_t *packed; /* time_own_part */
+	uint16_t number;        /* of what it is joined into */
+	bool mixed, shared;
+};
+
 struct time_breakdown {
 	struct time_part **part; /* (n_parts), in order of their first step */
 	size_t n_parts;
-	struct time_part **own; /* (n_own), of one process each, unless they are mixed or shared */
+	struct time_own *own; /* (n_own) */
 	size_t n_own;
 };
 
@@ -240,10 +247,14 @@ struct time_process {
 	bool begun;               /* its first calls are known */
 };
 
-/* Whose a part is. */
+/* A part, and whose it is. What nobody asks for while others begin is packed. */
 struct time_place {
+	struct time_part *part; /* NULL: it is packed */
+	uint64_t *packed;
 	uint64_t key;   /* of several parts, where a host has several processes */
 	size_t process; /* its index */
+	int64_t to_us;  /* of a packed one */
+	bool used;      /* since others were packed last */
 };
 
 /* What a step says of its call, wherever it stands in the log. */
@@ -257,9 +268,9 @@ struct time_call {
 
 struct time_book {
 	struct time_call *call;   /* [COLUMNS_ROWS] by row: of the steps at hand */
-	struct time_part *part;   /* (n_parts), at most PARTS_MAX */
-	struct time_place *place; /* of each */
+	struct time_place *place; /* (n_parts), at most PARTS_MAX */
 	size_t n_parts, parts_cap;
+	uint64_t entered;             /* processes, into parts */
 	struct time_process *process; /* (n_processes), at most PROCESSES_MAX */
 	size_t n_processes, processes_cap;
 	struct arena texts;
@@ -304,15 +315,25 @@ void time_breakdown_start(struct time_book *b, struct time_progress *t, const st
 /* A session_end. */
 void time_breakdown_totals(struct time_book *b, const struct time_progress *t, const struct field_values *totals);
 
-/* With the parts of each process; NULL when memory is out. */
-struct time_breakdown *time_breakdown_finish(const struct time_book *b, struct arena *arena);
-/* Counts the session's exchanges that are not over yet. */
-void time_breakdown_count_open(struct time_breakdown *t, const struct time_progress *progress);
-/* Counts the session's prompts, where its text became certain, and whether its state grew. */
-void time_breakdown_count_text(struct time_breakdown *t, const struct time_progress *progress, const char *session_id,
-			       struct arena *arena);
-/* Then those of the hosts (time_join.c); false when memory is out. */
-bool time_breakdown_join(struct time_breakdown *t, const struct time_book *b, struct arena *arena);
+/* What a session knows that its part does not yet. */
+struct time_session {
+	const struct time_progress *times;
+	const char *id; /* NULL: of several */
+};
+
+/* The parts of each process, and those of the hosts (time_join.c); NULL when memory is out. */
+struct time_breakdown *time_breakdown_finish(const struct time_book *b, const struct time_session *session, size_t n,
+					     struct arena *arena);
+
+/* A part as it was in its process; NULL when memory is out. */
+struct time_part *time_own_part(const struct time_own *own, struct arena *arena);
+
+/* Part i of the book, its texts in the arena, into *out, whose stretch and exchange have room for STRETCHES_MAX and
+ * HISTORY_EXCHANGES. False when memory is out. */
+bool time_book_part(const struct time_book *b, size_t i, struct time_part *out, struct arena *arena);
+/* Counts the session's exchanges that are not over yet, its prompts, where its text became certain, and whether its
+ * state grew. */
+void time_part_count(struct time_part *p, const struct time_session *session, struct arena *arena);
 
 /* The host of host:pid, as bytes of it; are both on the same one? */
 size_t host_length(const char *instance);

@@ -1,5 +1,5 @@
 /* time_join.c - processes of a host that ran one after the other become one part: what the host's times were. */
-#include "analyze/time_breakdown.h"
+#include "analyze/time_packed.h"
 
 #include "base/clock.h"
 
@@ -13,12 +13,20 @@ struct member {
 	int64_t begin_us; /* of its process */
 };
 
-/* What they are joined into; of a single one, its own. */
+/* What they are joined into. */
 struct joined {
 	struct time_part *part;
 	uint64_t key;
 	int64_t end_us;
-	bool is_copy, numbered;
+	bool several, numbered;
+};
+
+/* One part at a time, with room for all that it may have. */
+struct room {
+	struct time_part part;
+	struct stretch stretch[STRETCHES_MAX];
+	struct exchange exchange[HISTORY_EXCHANGES];
+	uint64_t packed[TIME_PACKED_MAX];
 };
 
 static int by_key_and_begin(const void *a, const void *b)
@@ -234,7 +242,7 @@ static bool join(struct time_part *to, const struct time_part *of, struct arena 
 
 /* --- who is joined ------------------------------------------------------------------------- */
 
-/* A copy that others can be joined into; NULL when memory is out. */
+/* A copy; NULL when memory is out. */
 static struct time_part *copy_of(const struct time_part *p, struct arena *arena)
 {
 	struct time_part *out = arena_alloc(arena, 1, sizeof *out);
@@ -244,12 +252,23 @@ static struct time_part *copy_of(const struct time_part *p, struct arena *arena)
 	*out = *p;
 	out->stretches_cap = p->n_stretches; /* is full: before it grows, it is copied */
 	out->stretch = arena_alloc(arena, p->n_stretches + 1, sizeof *out->stretch);
-	out->exchange = arena_alloc(arena, HISTORY_EXCHANGES, sizeof *out->exchange);
+	out->exchange = arena_alloc(arena, p->n_exchanges + 1, sizeof *out->exchange);
 	if (!out->stretch || !out->exchange || !devices_finish(&out->devices, &p->devices, arena))
 		return NULL;
 	memcpy(out->stretch, p->stretch, p->n_stretches * sizeof *out->stretch);
 	memcpy(out->exchange, p->exchange, p->n_exchanges * sizeof *out->exchange);
 	return out;
+}
+
+/* For those that are joined into it. */
+static bool exchange_room(struct time_part *p, struct arena *arena)
+{
+	struct exchange *all = arena_alloc(arena, HISTORY_EXCHANGES, sizeof *all);
+
+	if (all)
+		memcpy(all, p->exchange, p->n_exchanges * sizeof *all);
+	p->exchange = all;
+	return all;
 }
 
 /* What goes on in that part: the latest of equal key that ended before its process began, or any if it has no steps;
@@ -266,20 +285,20 @@ static size_t predecessor(const struct joined *j, size_t n, const struct member 
 }
 
 /* Returns to which of *n it belongs. */
-static size_t put(struct joined *j, size_t *n, const struct member *m, struct time_part *p, struct arena *arena,
+static size_t put(struct joined *j, size_t *n, const struct member *m, const struct time_part *p, struct arena *arena,
 		  bool *fine)
 {
 	const size_t at = predecessor(j, *n, m, p);
 
 	if (at == *n) {
-		j[(*n)++] = (struct joined){ .part = p, .key = m->key, .end_us = p->to_us };
+		j[(*n)++] = (struct joined){ .part = copy_of(p, arena), .key = m->key, .end_us = p->to_us };
+		*fine = j[at].part;
 		return at;
 	}
-	if (!j[at].is_copy)
-		j[at].part = copy_of(j[at].part, arena);
-	j[at].is_copy = true;
+	*fine = j[at].several || exchange_room(j[at].part, arena);
+	j[at].several = true;
 	j[at].end_us = p->to_us > j[at].end_us ? p->to_us : j[at].end_us;
-	*fine = j[at].part && join(j[at].part, p, arena);
+	*fine = *fine && join(j[at].part, p, arena);
 	return at;
 }
 
@@ -294,29 +313,107 @@ static void number(struct time_breakdown *t, struct joined *j, const size_t *of)
 			t->part[t->n_parts++] = in->part;
 			in->numbered = true;
 		}
-		t->own[i]->number = in->part->number;
+		t->own[i].number = in->part->number;
 	}
 }
 
-bool time_breakdown_join(struct time_breakdown *t, const struct time_book *b, struct arena *arena)
-{
-	struct member *m = calloc(t->n_own + 1, sizeof *m);
-	struct joined *j = calloc(t->n_own + 1, sizeof *j);
-	size_t *of = calloc(t->n_own + 1, sizeof *of), n = 0;
-	bool fine = m && j && of;
+/* --- one process after the other ------------------------------------------------------------- */
 
-	for (size_t i = 0; fine && i < t->n_own; i++)
-		m[i] = (struct member){ i, b->place[i].key, b->process[b->place[i].process].begin_us };
-	if (fine && t->n_own)
-		qsort(m, t->n_own, sizeof *m, by_key_and_begin);
-	for (size_t i = 0; fine && i < t->n_own; i++)
-		of[m[i].at] = put(j, &n, &m[i], t->own[m[i].at], arena, &fine);
-	t->part = arena_alloc(arena, n + 1, sizeof(struct time_part *));
-	fine = fine && t->part;
+/* Chains of sessions by their part, in their order: 1 + index; 0 ends. */
+struct chains {
+	size_t *first, *next; /* (n_own), (n) */
+};
+
+static bool chain(struct chains *c, const struct time_session *session, size_t n, size_t n_own)
+{
+	c->first = calloc(n_own + 1, sizeof *c->first);
+	c->next = calloc(n + 1, sizeof *c->next);
+	for (size_t i = n; c->first && c->next && i-- > 0;) {
+		const size_t part = session[i].times->part;
+
+		if (!part || part > n_own)
+			continue;
+		c->next[i] = c->first[part - 1];
+		c->first[part - 1] = i + 1;
+	}
+	return c->first && c->next;
+}
+
+/* Part i with all that its sessions know; it is kept as it is then. */
+static bool finish_own(struct time_own *out, const struct time_book *b, size_t i, const struct time_session *session,
+		       const struct chains *c, struct room *room, struct arena *arena)
+{
+	struct time_part *p = &room->part;
+	uint64_t *packed;
+	size_t n;
+
+	p->stretch = room->stretch;
+	p->exchange = room->exchange;
+	if (!time_book_part(b, i, p, arena))
+		return false;
+	for (size_t k = c->first[i]; k; k = c->next[k - 1])
+		time_part_count(p, &session[k - 1], arena);
+	n = time_pack(room->packed, p);
+	packed = arena_alloc(arena, n, sizeof *packed);
+	if (packed)
+		memcpy(packed, room->packed, n * sizeof *packed);
+	*out = (struct time_own){ .packed = packed, .mixed = p->mixed, .shared = p->shared };
+	return packed;
+}
+
+struct time_part *time_own_part(const struct time_own *own, struct arena *arena)
+{
+	struct time_part *p = arena_alloc(arena, 1, sizeof *p);
+	const uint64_t *rest = p ? time_unpack(p, own->packed) : NULL;
+
+	if (!p)
+		return NULL;
+	p->number = own->number;
+	p->stretch = arena_alloc(arena, p->n_stretches + 1, sizeof *p->stretch);
+	p->exchange = arena_alloc(arena, time_exchanges(p) + 1, sizeof *p->exchange);
+	if (!p->stretch || !p->exchange)
+		return NULL;
+	time_unpack_rest(p, rest);
+	return p;
+}
+
+struct time_breakdown *time_breakdown_finish(const struct time_book *b, const struct time_session *session, size_t n,
+					     struct arena *arena)
+{
+	struct time_breakdown *t = arena_alloc(arena, 1, sizeof *t);
+	struct member *m = calloc(b->n_parts + 1, sizeof *m);
+	struct joined *j = calloc(b->n_parts + 1, sizeof *j);
+	size_t *of = calloc(b->n_parts + 1, sizeof *of), n_joined = 0;
+	struct room *room = malloc(sizeof *room);
+	struct chains c = { 0 };
+	bool fine = chain(&c, session, n, b->n_parts) && !b->failed && t && m && j && of && room;
+
 	if (fine)
+		t->own = arena_alloc(arena, b->n_parts + 1, sizeof *t->own);
+	fine = fine && t->own;
+	for (size_t i = 0; fine && i < b->n_parts; i++)
+		m[i] = (struct member){ i, b->place[i].key, b->process[b->place[i].process].begin_us };
+	if (fine && b->n_parts)
+		qsort(m, b->n_parts, sizeof *m, by_key_and_begin);
+	for (size_t i = 0; fine && i < b->n_parts; i++) {
+		const size_t at = m[i].at;
+
+		fine = finish_own(&t->own[at], b, at, session, &c, room, arena);
+		if (fine)
+			of[at] = put(j, &n_joined, &m[i], &room->part, arena, &fine);
+	}
+	if (fine)
+		t->part = arena_alloc(arena, n_joined + 1, sizeof(struct time_part *));
+	fine = fine && t->part && !arena->failed;
+	if (fine) {
+		t->n_own = b->n_parts;
 		number(t, j, of);
+	}
 	free(m);
 	free(j);
 	free(of);
-	return fine;
+	free(room);
+	free(c.first);
+	free(c.next);
+	return fine ? t : NULL;
 }

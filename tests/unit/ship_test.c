@@ -527,8 +527,83 @@ static void processes_know_their_starts_and_what_they_left(void **state)
 		assert_int_equal(silent[m].part, t[1][m].part);
 	}
 	for (int i = 0; i < 2; i++)
-		assert_true(fields_number(&b.part[t[i][0].part - 1].about, F_VRAM_TOTAL_MB, 0) == 1000 * (i + 1));
+		assert_true(fields_number(&b.place[t[i][0].part - 1].part->about, F_VRAM_TOTAL_MB, 0) ==
+			    1000 * (i + 1));
 	time_breakdown_close(&b);
+}
+
+static void take_minute(struct time_book *b, struct time_progress *t, const struct time_owner *who, int minute)
+{
+	const struct time_summed sums = { .from_us = minute * INT64_C(60000000),
+					  .to_us = minute * INT64_C(60000000) + 59000000,
+					  .decode_calls = 10,
+					  .decode_tokens = 10 + (uint64_t)minute,
+					  .decode_ms = 0.1 * minute,
+					  .latency_ln = -0.3 * minute,
+					  .level = { [L_CPU] = minute },
+					  .seen = { [L_CPU] = 1 } };
+
+	time_breakdown_take(b, t, who, &sums);
+}
+
+/* One process begins, `others` come in the middle of it, and it goes on; all others are on other hosts. */
+static struct time_part *first_of(int others, struct arena *arena, size_t *n_open)
+{
+	const struct time_owner who = { "s", "m", "cpu", "h:1" };
+	struct field_values said = { 0 };
+	const struct record rec = { .session = &said };
+	struct time_progress t = { .part = 0 };
+	struct time_breakdown *times;
+	struct time_book b;
+
+	time_breakdown_open(&b);
+	fields_set_number(&said, F_VRAM_TOTAL_MB, 1000);
+	time_breakdown_start(&b, &t, &who, &rec);
+	for (int minute = 1; minute <= 20; minute++)
+		take_minute(&b, &t, &who, minute);
+	for (int i = 0; i < others; i++) {
+		char name[32];
+		struct time_progress its = { .part = 0 };
+
+		snprintf(name, sizeof name, "other%d:1", i);
+		take_minute(&b, &its, &(struct time_owner){ "s", "m", "cpu", name }, 21);
+	}
+	*n_open = 0;
+	for (size_t i = 0; i < b.n_parts; i++)
+		*n_open += b.place[i].part != NULL;
+	for (int minute = 22; minute <= 30; minute++)
+		take_minute(&b, &t, &who, minute);
+	times = time_breakdown_finish(&b, &(struct time_session){ &t, "s" }, 1, arena);
+	assert_non_null(times);
+	assert_int_equal(times->n_own, others + 1);
+	assert_int_equal(times->n_parts, others + 1);
+	time_breakdown_close(&b);
+	assert_int_equal(times->part[0]->steps, time_own_part(&times->own[0], arena)->steps);
+	return time_own_part(&times->own[0], arena);
+}
+
+/* A thousand processes begin after it, and take little room once they say no more; what it says then counts as ever. */
+static void a_process_is_the_same_after_others_began(void **state)
+{
+	struct arena arena = { 0 };
+	size_t n_open;
+	const struct time_part *alone = first_of(0, &arena, &n_open), *p;
+
+	(void)state;
+	assert_int_equal(n_open, 1);
+	p = first_of(1000, &arena, &n_open);
+	assert_in_range(n_open, 1, 200);
+	assert_int_equal(alone->steps, 290);
+	assert_int_equal(p->steps, alone->steps);
+	assert_int_equal(p->starts, 1);
+	assert_true(p->from_us == alone->from_us && p->to_us == alone->to_us);
+	assert_int_equal(p->decode_tokens, alone->decode_tokens);
+	assert_true(p->decode_ms == alone->decode_ms);
+	assert_true(fields_number(&p->about, F_VRAM_TOTAL_MB, 0) == 1000);
+	assert_string_equal(p->instance, "h:1");
+	assert_int_equal(p->n_stretches, alone->n_stretches);
+	assert_memory_equal(p->stretch, alone->stretch, p->n_stretches * sizeof *p->stretch);
+	arena_free(&arena);
 }
 
 /* The engine may know of an instance what it has no roll-up of: the answer is whole, in whatever order they began. */
@@ -1047,6 +1122,7 @@ int main(void)
 		cmocka_unit_test(counts_without_a_rollup_are_counts),
 		cmocka_unit_test(processes_of_a_host_stay_apart),
 		cmocka_unit_test(processes_know_their_starts_and_what_they_left),
+		cmocka_unit_test(a_process_is_the_same_after_others_began),
 		cmocka_unit_test(phases_of_rollups_stay_apart),
 		cmocka_unit_test(unusual_minutes_are_found),
 		cmocka_unit_test_setup_teardown(what_was_committed_waits, make_dir, remove_dir),
