@@ -303,7 +303,8 @@ static void first_bad_of(struct diagnosis *d, const struct findings *f, enum ala
 	place_of(d, &f->first_bad[type]);
 }
 
-/* The first alarm of the type that is named, or else the first step that breaks the rule that is. */
+/* The first alarm of the type that is named, or else the first step that breaks the rule that is, for its time if any
+ * does. */
 static void first_alarm_of(struct diagnosis *d, const struct findings *f)
 {
 	for (size_t i = 0; i < d->n_evidence; i++) {
@@ -319,7 +320,7 @@ static void first_alarm_of(struct diagnosis *d, const struct findings *f)
 			return;
 		}
 		if (e->id == E_RULE_BROKEN && type != ALARM_TYPE_COUNT && !d->since_us)
-			place_of(d, &f->first_broken[type]);
+			place_of(d, f->first_lasted[type].at.known ? &f->first_lasted[type] : &f->first_broken[type]);
 	}
 }
 

@@ -6,9 +6,14 @@
 
 #include <math.h>
 
+static double pct_of_records(const struct walk *w, uint64_t n)
+{
+	return w->f->records ? 100 * (double)n / (double)w->f->records : 0;
+}
+
 static double violated_pct(const struct walk *w, enum alarm_type type)
 {
-	return w->f->records ? 100 * (double)w->f->anomaly_by_type[type] / (double)w->f->records : 0;
+	return pct_of_records(w, w->f->anomaly_by_type[type]);
 }
 
 static uint64_t live(const struct walk *w, enum alarm_type type)
@@ -582,27 +587,27 @@ static bool is_published(const char *rule_set)
 	return !strcmp(rule_set, "thresholds") || !strcmp(rule_set, "baseline") || !strcmp(rule_set, "byte");
 }
 
-/* With the user's own rules every violation counts; with published rules none; with learned rules, if there are
- * many. */
+/* With the user's own rules every violation counts that lasted for the rule's `for`; with published rules none; with
+ * learned rules, if there are many. */
 static enum grade rules_broken(struct walk *w)
 {
-	const bool published = is_published(w->f->rule_set);
+	const bool published = is_published(w->f->rule_set), own = w->opts->rules_are_own;
+	const uint64_t *records = own ? w->f->lasted_by_type : w->f->anomaly_by_type;
 	enum alarm_type most = ALARM_TYPE_COUNT;
 
 	for (int t = 0; t < ALARM_TYPE_COUNT; t++) {
-		bool counts = w->opts->rules_are_own
-				      ? w->f->anomaly_by_type[t] > 0
-				      : !published && is_of_output((enum alarm_type)t) &&
-						violated_pct(w, (enum alarm_type)t) >= limit_of(T_RULE_PCT);
+		bool counts = own ? records[t] > 0
+				  : !published && is_of_output((enum alarm_type)t) &&
+					      violated_pct(w, (enum alarm_type)t) >= limit_of(T_RULE_PCT);
 
 		if (counts && alarm_specs[t].severity >= SEVERITY_WARNING &&
-		    (most == ALARM_TYPE_COUNT || w->f->anomaly_by_type[t] > w->f->anomaly_by_type[most]))
+		    (most == ALARM_TYPE_COUNT || records[t] > records[most]))
 			most = (enum alarm_type)t;
 	}
 	if (most == ALARM_TYPE_COUNT)
 		return NO;
-	say(w, E_RULE_BROKEN, alarm_specs[most].id, violated_pct(w, most), NAN, NAN, NAN);
-	return w->opts->rules_are_own ? SURE : by_rule(w, LIKELY, violated_pct(w, most), limit_of(T_RULE_PCT));
+	say(w, E_RULE_BROKEN, alarm_specs[most].id, pct_of_records(w, records[most]), NAN, NAN, NAN);
+	return own ? SURE : by_rule(w, LIKELY, violated_pct(w, most), limit_of(T_RULE_PCT));
 }
 
 /* Against limits that are learned: a healthy log ends within such an alarm now and then. */

@@ -18,7 +18,8 @@ bool timed(const struct walk *w)
 static bool any_alarm(const struct walk *w)
 {
 	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
-		if (w->f->live_alarms[t] || w->f->firing[t].at.known)
+		if (w->f->live_alarms[t] || w->f->firing[t].at.known ||
+		    (w->opts->rules_are_own && w->f->lasted_by_type[t]))
 			return true;
 	return false;
 }
@@ -55,7 +56,7 @@ enum grade test_TOO_FEW(struct walk *w)
 		miss(w, E_WANT_STEPS);
 	if (timed(w) && !impossible)
 		return NO;
-	return any_alarm(w) || (w->opts->rules_are_own && w->f->anomaly_records) ? SOME : SURE;
+	return any_alarm(w) ? SOME : SURE;
 }
 
 enum grade test_ENOUGH_YES(struct walk *w)

@@ -59,6 +59,7 @@ void evidence_note(struct session_evidence *e, struct arena *arena, const struct
 						.layer = (double)NAN });
 	note_times(e->first_alarm, arena, s, s->tally.alarmed_us);
 	note_times(e->first_broken, arena, s, s->tally.violated_us);
+	note_times(e->first_lasted, arena, s, s->tally.lasted_us);
 	if (session_home((struct session *)s)) {
 		e->missing += missing_count(&s->missing, s->records) + s->missed;
 		e->doubled += s->missing.doubled + s->twice;
@@ -82,6 +83,7 @@ void evidence_tell(struct findings *f, const struct session_evidence *e)
 
 	f->anomaly_records = t->violating;
 	f->anomaly_critical = t->critical;
+	f->lasted_critical = t->critical_lasted;
 	f->live_critical = t->live_critical;
 	f->dropped = t->dropped;
 	f->undelivered = t->undelivered;
@@ -90,10 +92,12 @@ void evidence_tell(struct findings *f, const struct session_evidence *e)
 	f->doubled_records = f->filtered ? 0 : e->doubled;
 	f->collapse = e->collapse;
 	memcpy(f->anomaly_by_type, t->violated, sizeof f->anomaly_by_type);
+	memcpy(f->lasted_by_type, t->lasted, sizeof f->lasted_by_type);
 	memcpy(f->live_alarms, t->alarmed, sizeof f->live_alarms);
 	memcpy(f->live_collapse, t->collapsed, sizeof f->live_collapse);
 	memcpy(f->first_bad, e->first_bad, sizeof f->first_bad);
 	memcpy(f->first_alarm, e->first_alarm, sizeof f->first_alarm);
 	memcpy(f->firing, e->firing, sizeof f->firing);
 	memcpy(f->first_broken, e->first_broken, sizeof f->first_broken);
+	memcpy(f->first_lasted, e->first_lasted, sizeof f->first_lasted);
 }

@@ -11,7 +11,7 @@
 struct session_evidence {
 	struct session_tally tally;
 	struct bad_session first_bad[ALARM_TYPE_COUNT], first_alarm[ALARM_TYPE_COUNT], first_broken[ALARM_TYPE_COUNT],
-		firing[ALARM_TYPE_COUNT];
+		first_lasted[ALARM_TYPE_COUNT], firing[ALARM_TYPE_COUNT];
 	struct collapse_findings collapse;
 	uint64_t missing, doubled; /* records */
 };

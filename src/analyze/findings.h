@@ -373,6 +373,7 @@ struct findings {
 	struct bad_session first_bad[ALARM_TYPE_COUNT];    /* by what went wrong */
 	struct bad_session first_alarm[ALARM_TYPE_COUNT];  /* that the collector itself wrote */
 	struct bad_session first_broken[ALARM_TYPE_COUNT]; /* step that violates a rule */
+	struct bad_session first_lasted[ALARM_TYPE_COUNT]; /* … for longer than its `for` */
 	struct bad_session firing[ALARM_TYPE_COUNT];       /* alarms of rules, warnings at least, that were on after the
 							    * session's last step; the one that is on for longest */
 	struct collapse_findings collapse;
@@ -407,12 +408,13 @@ struct findings {
 	size_t n_unjudged;
 	uint64_t anomaly_records;                   /* steps that violate at least one rule */
 	uint64_t anomaly_by_type[ALARM_TYPE_COUNT]; /* violating records */
+	uint64_t lasted_by_type[ALARM_TYPE_COUNT];  /* of these, for longer than the rule's `for` */
 	double deepest_drop;                        /* the lowest similarity of sudden drops; 1: none */
 	struct anomaly_event *event;                /* (n_events), by time */
 	size_t n_events;
 	uint64_t events_total;
 
-	uint64_t anomaly_critical;                   /* steps that violate a critical rule */
+	uint64_t anomaly_critical, lasted_critical;  /* steps that violate a critical rule; for longer than its `for` */
 	uint64_t live_critical;                      /* of live_alarms, those that are critical */
 	uint64_t live_alarms[ALARM_TYPE_COUNT];      /* alarms the collector itself wrote */
 	uint64_t live_collapse[COLLAPSE_KIND_COUNT]; /* those of mode_collapse, by kind */

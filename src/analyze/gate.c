@@ -43,13 +43,13 @@ static double summary_statistic(const struct summary *s, enum statistic statisti
 }
 
 /* The number that a condition is about; NAN when the log has no such metric. Of an alarm type: steps that break a
- * limit and alarms raised live. */
+ * limit for longer than the rule's `for`, and alarms raised live. */
 static double gate_value(const struct condition *c, const struct findings *f)
 {
 	const struct summary *metric = c->phase ? f->phase[c->phase] : f->metric;
 
 	if (c->type != ALARM_TYPE_COUNT)
-		return (double)(f->anomaly_by_type[c->type] + f->live_alarms[c->type]);
+		return (double)(f->lasted_by_type[c->type] + f->live_alarms[c->type]);
 	return summary_statistic(&metric[c->metric], c->statistic);
 }
 

@@ -11,7 +11,8 @@ const char *const verdict_ids[VERDICT_COUNT] = { "healthy", "not_enough_data", "
  * not make them less severe. */
 static bool is_critical(const struct findings *f, const struct diagnosis *d, const struct diagnose_options *opts)
 {
-	const double pct = 100 * (double)f->anomaly_critical / fmax((double)f->records, 1);
+	const uint64_t records = opts->rules_are_own ? f->lasted_critical : f->anomaly_critical;
+	const double pct = 100 * (double)records / fmax((double)f->records, 1);
 
 	return cause_specs[d->cause].kind == CAUSE_IS_GRAVE || f->live_critical ||
 	       (opts->rules_are_own ? pct > limit_of(T_OWN_RULE_PCT) : pct >= limit_of(T_RULE_PCT));

@@ -56,6 +56,7 @@ void session_tally_add(struct session_tally *into, const struct session_tally *f
 	into->violating += from->violating;
 	into->dropped += from->dropped;
 	into->critical += from->critical;
+	into->critical_lasted += from->critical_lasted;
 	into->live_critical += from->live_critical;
 	if (from->undelivered.critical ? !into->undelivered.critical : !into->undelivered.alarms)
 		into->undelivered.why = from->undelivered.why;
@@ -64,9 +65,11 @@ void session_tally_add(struct session_tally *into, const struct session_tally *f
 	into->drop = from->drop > into->drop ? from->drop : into->drop;
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
 		into->violated[type] += from->violated[type];
+		into->lasted[type] += from->lasted[type];
 		into->alarmed[type] += from->alarmed[type];
 		keep_first(&into->alarmed_us[type], from->alarmed_us[type]);
 		keep_first(&into->violated_us[type], from->violated_us[type]);
+		keep_first(&into->lasted_us[type], from->lasted_us[type]);
 	}
 	for (int kind = 0; kind < COLLAPSE_KIND_COUNT; kind++)
 		into->collapsed[kind] += from->collapsed[kind];

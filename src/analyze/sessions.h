@@ -30,11 +30,13 @@ enum { SESSIONS_ACTIVE_MAX = PART_SESSIONS, SESSION_TEXT_MAX = 512, SESSIONS_RES
 /* What was found at its steps, and what the collector itself said. */
 struct session_tally {
 	uint64_t violating, violated[ALARM_TYPE_COUNT]; /* steps: of any type, of each */
+	uint64_t lasted[ALARM_TYPE_COUNT];              /* of these, for longer than the rule's `for` */
 	uint64_t alarmed[ALARM_TYPE_COUNT], collapsed[COLLAPSE_KIND_COUNT], dropped;
-	uint64_t critical, live_critical;     /* steps that violate a critical rule; critical alarms of the log */
+	uint64_t critical, live_critical; /* steps that violate a critical rule; critical alarms of the log */
+	uint64_t critical_lasted;
 	double drop;                          /* 1 - the lowest similarity of sudden drops; 0: none */
 	int64_t alarmed_us[ALARM_TYPE_COUNT]; /* the first of each; 0: no time is known */
-	int64_t violated_us[ALARM_TYPE_COUNT];
+	int64_t violated_us[ALARM_TYPE_COUNT], lasted_us[ALARM_TYPE_COUNT];
 	struct undelivered undelivered; /* why: the analysis's; NULL unknown */
 };
 

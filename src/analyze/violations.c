@@ -32,11 +32,26 @@ static void note_limits(struct analysis *a, struct session *s)
 	s->limits_version = version;
 }
 
-static void note_violation(struct session_tally *t, int64_t time_us, const struct rule_finding *f, bool again)
+static void note_time(int64_t *first_us, int64_t time_us)
 {
-	t->violated[f->type] += !again;
-	if (!t->violated_us[f->type] || time_us < t->violated_us[f->type])
-		t->violated_us[f->type] = time_us;
+	if (!*first_us || time_us < *first_us)
+		*first_us = time_us;
+}
+
+/* Types that a rule before has found at the step. */
+struct found_types {
+	uint64_t violated, lasted;
+};
+
+static void note_violation(struct session_tally *t, int64_t time_us, const struct rule_finding *f,
+			   const struct found_types *before)
+{
+	t->violated[f->type] += !(before->violated >> f->type & 1);
+	note_time(&t->violated_us[f->type], time_us);
+	if (f->lasted) {
+		t->lasted[f->type] += !(before->lasted >> f->type & 1);
+		note_time(&t->lasted_us[f->type], time_us);
+	}
 	if (f->type == ALARM_STATE_DIVERGENCE && f->metric == M_STATE_SIMILARITY && 1 - f->value > t->drop)
 		t->drop = 1 - f->value;
 }
@@ -45,18 +60,19 @@ static void note_violation(struct session_tally *t, int64_t time_us, const struc
 static void count_found(struct analysis *a, struct session *s, const struct columns *c, size_t row,
 			const struct rule_finding *found, size_t n)
 {
-	uint64_t types = 0;
-	bool critical = false;
+	struct found_types types = { 0 };
+	bool critical = false, critical_lasted = false;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct rule_finding *f = &found[i];
+		const bool again = types.violated >> f->type & 1;
 
-		bool again = types >> f->type & 1;
-
-		note_violation(&a->all, c->time_us[row], f, again);
-		note_violation(&s->tally, c->time_us[row], f, again);
-		types |= UINT64_C(1) << f->type;
+		note_violation(&a->all, c->time_us[row], f, &types);
+		note_violation(&s->tally, c->time_us[row], f, &types);
+		types.violated |= UINT64_C(1) << f->type;
+		types.lasted |= (uint64_t)f->lasted << f->type;
 		critical |= f->severity == SEVERITY_CRITICAL;
+		critical_lasted |= f->severity == SEVERITY_CRITICAL && f->lasted;
 		if (first_bad_counts(f->type)) {
 			struct record rec;
 
@@ -68,10 +84,12 @@ static void count_found(struct analysis *a, struct session *s, const struct colu
 		events_add(&a->events, &s->open[f->type], (struct event_place){ s->id, s->instance }, c->time_us[row],
 			   again, f->cooldown_us, f);
 	}
-	a->all.violating += types != 0;
+	a->all.violating += types.violated != 0;
 	a->all.critical += critical;
+	a->all.critical_lasted += critical_lasted;
 	s->tally.critical += critical;
-	s->tally.violating += types != 0;
+	s->tally.critical_lasted += critical_lasted;
+	s->tally.violating += types.violated != 0;
 }
 
 void violations_judge_row(struct analysis *a, struct session *s, const struct columns *c, size_t row)

@@ -147,6 +147,7 @@ static bool judge(struct sight *s, size_t row, struct rule_finding *f)
 	f->value = v.value;
 	f->limit = v.limit;
 	f->violated = v.violated;
+	f->lasted = v.violated && time_at(s->rows, row) - s->j->violated_since_us >= s->rule->is->for_us;
 	f->changed = changed;
 	return true;
 }

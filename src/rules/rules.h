@@ -85,6 +85,7 @@ struct rule_finding {
 	double value, limit;                        /* value: the rule's aggregate at this record */
 	bool is_spread;                             /* of logarithms: value and limit have no unit */
 	bool violated;                              /* at this record, before `for`, hysteresis and cooldown */
+	bool lasted;                                /* violated for the time `for`, this record included */
 	bool firing;                                /* after them: the alarm is on */
 	bool changed;                               /* it went on or off with this record */
 

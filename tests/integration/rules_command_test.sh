@@ -108,6 +108,25 @@ ok "but no larger one" ends 3 "$rwkvmon" analyze large.log --rules byte --fail-o
 ok "and say why" says said "no session's vocabulary suits the rules of the set byte"
 ok "which default does" judged "$rwkvmon" analyze large.log --fail-on mode_collapse
 
+# --- a condition that never held for its time is no alarm, whoever is asked ------------------------------------
+calm=$here/tests/cases/diagnosis/healthy__real_cli_600_tokens.log.zst
+alike() { # TIME EXIT_CODE ALARM?
+	printf 'rules:\n  - { alarm: low_throughput, metric: token_latency_ms, above: 0, for: %s }\n' "$1" >lasts.yaml
+	ends "$2" "$rwkvmon" analyze "$calm" --rules lasts.yaml --fail-on low_throughput || return 1
+	"$rwkvmon" rules replay lasts.yaml "$calm" --json >replayed
+	for command in analyze diagnose; do
+		"$rwkvmon" $command "$calm" --rules lasts.yaml -q --format json >judged || return 1
+		python3 - "$3" judged replayed <<-'END' || return 1
+			import json, sys
+			told, replayed = (json.load(open(name)) for name in sys.argv[2:])
+			evidence = [e["id"] for e in told["evidence"]]
+			sys.exit((("rule_broken" in evidence), bool(replayed["alarms"])) != (sys.argv[1] == "yes",) * 2)
+		END
+	done
+}
+ok "it lasts too short for its rule" alike 1h 0 no
+ok "it lasts long enough" alike 20ms 1 yes
+
 # --- rules that no record of the log counts for -----------------------------------------------------------------
 only() { # RULE [SET'S OTHER KEYS]
 	printf '%s\nrules:\n  - { alarm: high_latency, metric: token_latency_ms, above: 100000%s }\n' "${2-}" "$1" >only.yaml
