@@ -14,6 +14,7 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 		return err_set(err, ERR_NOMEM, "no memory for the analysis");
 	a->opts = *opts;
 	a->sessions.most = opts->most_sessions;
+	a->sessions.most_rests = opts->most_rests;
 	a->awaited = opts->rules ? ruleset_types(opts->rules) : 0;
 	if (opts->session) {
 		a->own_session = session_text(slice_of(opts->session));
@@ -66,6 +67,7 @@ void analyze_hand_over(struct analysis *from, struct analysis *to)
 	free(to->gather.batch);
 	to->gather.batch = from->gather.batch;
 	from->gather.batch = NULL;
+	time_breakdown_hand_over(from->times, to->times);
 	if (to->hits)
 		free(to->hits->hit);
 	free(to->hits);

@@ -33,6 +33,7 @@ struct analyze_options {
 	bool no_session_series;             /* sessions need no series of their own: faster, smaller */
 	size_t series_sessions;             /* the largest ones that have a series; 0: a few, for charts */
 	size_t most_sessions;               /* are listed, about 25 KiB each; 0: FINDINGS_SESSIONS_MAX */
+	size_t most_rests; /* instances whose other sessions are summed up apart; 0: SESSIONS_RESTS_MAX */
 };
 
 struct analysis;
@@ -42,7 +43,7 @@ int analyze_open(struct analysis **out, const struct analyze_options *opts, stru
 /* [hot] Adds records of any event; unknown ones are ignored. */
 size_t analyze_push_columns(struct analysis *a, const struct columns *c); /* as gathering_sort says */
 
-/* The room that `from` sorts batches in, megabytes, goes over to `to`, whose own is freed: for many analyses that take
+/* The room in which `from` takes batches, megabytes, goes over to `to`, whose own is freed: for many analyses that take
  * turns on one thread. It holds nothing between two pushes. */
 void analyze_hand_over(struct analysis *from, struct analysis *to);
 

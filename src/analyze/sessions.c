@@ -432,7 +432,8 @@ static bool copy_text(char **to, const char *text)
 
 static struct session *new_rest(struct sessions *t, const struct session *of)
 {
-	struct session *rest = t->n_rests < SESSIONS_RESTS_MAX ? calloc(1, sizeof *rest) : NULL;
+	const size_t most = t->most_rests ? t->most_rests : SESSIONS_RESTS_MAX;
+	struct session *rest = t->n_rests < most ? calloc(1, sizeof *rest) : NULL;
 
 	if (!rest)
 		return NULL;

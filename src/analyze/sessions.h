@@ -104,6 +104,7 @@ struct sessions {
 	struct session *rest[REST_SLOTS];     /* chains, by instance, model and strategy */
 	uint64_t n_homeless;                  /* sessions without a rest: they are in the sums alone */
 	size_t most;                          /* that are listed; 0: FINDINGS_SESSIONS_MAX */
+	size_t most_rests;                    /* 0: SESSIONS_RESTS_MAX */
 	struct session *newest, *oldest;
 	size_t n_active;
 	struct session *latest; /* found last: most records follow one of their own */

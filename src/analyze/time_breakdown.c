@@ -97,6 +97,13 @@ void time_breakdown_close(struct time_book *b)
 	arena_free(&b->texts);
 }
 
+void time_breakdown_hand_over(struct time_book *from, struct time_book *to)
+{
+	free(to->call);
+	to->call = from->call;
+	from->call = NULL;
+}
+
 /* --- sums ------------------------------------------------------------------------------ */
 
 static inline void line_add(struct sums_line *l, double x, double y)

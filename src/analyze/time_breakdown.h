@@ -280,6 +280,8 @@ struct time_book {
 
 void time_breakdown_open(struct time_book *b);
 void time_breakdown_close(struct time_book *b);
+/* The room for the steps at hand: between two calls it holds nothing. */
+void time_breakdown_hand_over(struct time_book *from, struct time_book *to);
 
 /* Where the session's steps count, unless that is settled: by what is known of it at its first step, at that time. */
 void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who, int64_t time_us);

@@ -62,6 +62,21 @@ static int find_groups(const struct options *opts, struct group group[2], struct
 	return 0;
 }
 
+/* Each side finds its own. */
+static int check_stdin(const struct group group[2], struct err *err)
+{
+	int sides = 0;
+
+	for (int i = 0; i < 2; i++) {
+		bool has = false;
+
+		for (size_t k = 0; k < group[i].n; k++)
+			has |= !strcmp(group[i].path[k], "-");
+		sides += has;
+	}
+	return sides < 2 ? 0 : err_set(err, ERR_USAGE, "- is named twice: standard input can be read once");
+}
+
 static bool are_one_file(const char *a, const char *b)
 {
 	struct stat of_a, of_b;
@@ -259,6 +274,8 @@ int command_compare(const struct options *opts, struct err *err)
 	rc = find_groups(opts, group, err);
 	if (!rc && opts->fail_on)
 		rc = conditions_parse(&bad, opts->fail_on, "--fail-on", err);
+	if (!rc)
+		rc = check_stdin(group, err);
 	if (!rc)
 		rc = check_changes(&bad, err);
 	if (!rc && !opts->quiet)

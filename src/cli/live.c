@@ -24,6 +24,7 @@ enum {
 	OVERVIEW_SESSIONS = 4096, /* of the overview; when half of them are there, the next one begins */
 	SESSIONS_MAX = 4096,
 	LISTED_MAX = 1024, /* sessions whose numbers are kept apart, of all and of each instance; others are counted */
+	RESTS_MAX = 3072,  /* instances whose other sessions have numbers apart from others' */
 	RECORDS_KEPT = 512,
 	ALARMS_KEPT = 256,
 	ACTIVE_MAX = RULES_MAX, /* one of each rule */
@@ -136,9 +137,11 @@ struct live {
 /* All judge by the same rules. */
 static int open_analysis(struct analysis **out, const struct live *l, size_t most_sessions, struct err *err)
 {
-	const struct analyze_options how = {
-		.rules = l->rules, .diagnose = l->told, .no_session_series = true, .most_sessions = most_sessions
-	};
+	const struct analyze_options how = { .rules = l->rules,
+					     .diagnose = l->told,
+					     .no_session_series = true,
+					     .most_sessions = most_sessions,
+					     .most_rests = RESTS_MAX };
 
 	return analyze_open(out, &how, err);
 }

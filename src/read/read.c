@@ -6,6 +6,7 @@
 #include "read/read.h"
 
 #include "base/file.h"
+#include "read/foreign.h"
 #include "read/retext.h"
 #include "read/sources.h"
 #include "read/texts.h"
@@ -57,6 +58,9 @@ struct reader {
 	uint64_t most;           /* … and bytes to pull; 0: all */
 	bool is_last;            /* … and no other one goes on where it ends */
 	uint64_t looks_until;    /* bytes after which a first look gives up; 0: reads all */
+
+	const struct foreign *foreign; /* what the first source that is none of ours is; NULL: there was none */
+	size_t foreign_at;
 
 	struct part_file *file; /* goes out in parts; NULL: comes through the buffer */
 	off_t part_at;          /* where the next part begins */
@@ -624,6 +628,10 @@ static int look_at_lines(struct reader *r, struct err *err)
 	if (r->opts.map || r->start)
 		form = FORM_PLAIN; /* another program's lines are looked at by the map */
 	r->formed = form != FORM_UNDECIDED;
+	if (r->formed && !r->foreign && !r->opts.map) {
+		r->foreign = foreign_of(begin);
+		r->foreign_at = r->at;
+	}
 	if (form <= FORM_PLAIN)
 		return 0;
 	r->retext = retext_open(form, begin, goes_on, pull_text, r);
@@ -1112,12 +1120,29 @@ uint64_t read_total_bytes(const struct reader *r)
 	return r->sources.total_bytes;
 }
 
+static const char *name_of(const struct reader *r, size_t source)
+{
+	const char *name = r->sources.n ? r->sources.file[source].path : "-";
+
+	return strcmp(name, "-") ? name : "standard input";
+}
+
+static int foreign_log(const struct reader *r, struct err *err)
+{
+	const bool is_file = r->sources.n && strcmp(r->sources.file[r->foreign_at].path, "-");
+
+	err_set(err, ERR_FORMAT, "%s: %s", name_of(r, r->foreign_at), err_words(r->foreign->is));
+	return err_hint(err, "make a log of it: %s %s > NEW.log", r->foreign->command,
+			is_file ? r->sources.file[r->foreign_at].path : "FILE");
+}
+
 static int no_log(const struct reader *r, struct err *err)
 {
-	const char *name = r->sources.n ? r->sources.file[0].path : "-";
+	const char *name = name_of(r, 0);
 	const struct input_stats *in = &r->input;
 
-	name = strcmp(name, "-") ? name : "standard input";
+	if (r->foreign)
+		return foreign_log(r, err);
 	if (!in->bytes && !in->lines)
 		err_set(err, ERR_FORMAT, "%s: is empty", name);
 	else if (!in->lines)

@@ -262,7 +262,7 @@ enum text_form text_form_of(struct slice begin, bool all)
 	enum text_form form;
 	int lines;
 
-	if (begin.n >= 2 && !memcmp(begin.p, "\xff\xfe", 2))
+	if (begin.n >= 2 && !memcmp(begin.p, "\xff\xfe", 2) && (begin.n < 4 || begin.p[2] || begin.p[3]))
 		return FORM_UTF16LE;
 	if (begin.n >= 2 && !memcmp(begin.p, "\xfe\xff", 2))
 		return FORM_UTF16BE;

@@ -260,6 +260,9 @@ static int add_stdin(struct sources *s, const char *path, bool *sized, struct er
 {
 	struct stat st;
 
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->file[i].path, "-"))
+			return err_set(err, ERR_USAGE, "- is named twice: standard input can be read once");
 	if (fstat(STDIN_FILENO, &st) || (S_ISREG(st.st_mode) && lseek(STDIN_FILENO, 0, SEEK_CUR) > 0))
 		st = (struct stat){ .st_ino = 0 };
 	return add_stream(s, path, &st, sized, err);

@@ -2,7 +2,7 @@
  *
  * A named file must exist. A file that is found in a directory or by a pattern and cannot be read (a dangling link, a
  * pipe, a file without read permission) is listed as left out; the others are read. A file that has two names is read
- * once; if both were named, the second is listed as left out. So are standard input and a pipe that are named twice. Of
+ * once; if both were named, the second is listed as left out. So is a pipe that is named twice; - twice is an error. Of
  * two files of which one's text, decompressed, is all that the other begins with (a copy, compressed or not, or one
  * that is being made), the longer one is read and the other listed as left out. Directories that change meanwhile are
  * read again until they no longer change; the folders in them are not read, and those that hold logs are listed.

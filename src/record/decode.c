@@ -1028,6 +1028,8 @@ static enum decode_result decode_any(const struct record_decoder *d, struct deco
 	if (!parse_object(&s, &path_top, 0))
 		return DECODE_MALFORMED;
 	skip_space(&s);
+	s.p += s.p != s.end && *s.p == ','; /* of an array with a record on each line */
+	skip_space(&s);
 	if (s.p != s.end)
 		return DECODE_MALFORMED;
 	if (!s.has_event || s.bad_event)

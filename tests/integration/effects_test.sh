@@ -84,6 +84,8 @@ for option in log session-id instance model-name rules goal listen state threads
 	refuses "is empty" "${talk[@]}" --$option=
 done
 refuses "--session: its ID is empty" analyze $log --session ""
+refuses "- is named twice" analyze - -
+refuses "- is named twice" compare - -
 refuses "--match: its TEXT is empty" fleet $log --match ""
 takes run --prompt "" --tokens 2 --quiet --log none
 refuses "--shadow: found 0" "${talk[@]}" --log none --shadow 0

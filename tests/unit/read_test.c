@@ -329,6 +329,13 @@ static void what_is_no_log_says_so(void **state)
 		  "7zXZ and more",
 		  "memory: compressed with xz, which is not read directly" },
 		{ "BZh91AY", "memory: compressed with bzip2, which is not read directly" },
+		{ "[{\"event_type\":\"inference_step\"},{}]", "memory: is one JSON array, not one record per line" },
+		{ "\xef\xbb\xbf[\n  {\n", "memory: is one JSON array, not one record per line" },
+		{ "{\n  \"event_type\": \"inference_step\"\n}\n", "memory: its JSON objects are not one per line" },
+		{ "{\"a\":1,\n\"b\":2}\n", "memory: its JSON objects are not one per line" },
+		{ "{\"a\":1}{\"a\":2}", "memory: its JSON objects are not one per line" },
+		{ "{\"a\":1}\r{\"a\":2}\r", "memory: its lines end with CR alone, not with LF" },
+		{ "PK\3\4 and more", "memory: is a zip archive" },
 		{ "\x1f\x8b\x08 more",
 		  "memory: no log: none of its lines (1) is a record (line 0: damaged gzip data: what "
 		  "follows is lost)" },
