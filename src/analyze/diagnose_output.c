@@ -74,6 +74,8 @@ static enum grade broken(struct walk *w, bool fp16)
 		say1(w, E_ALL_FINITE, (double)w->f->records);
 		return NO;
 	}
+	if (w->p->bans)
+		say1(w, E_BANNED, (double)w->p->bans);
 	if (fp16 != w->x->fp16 || (all > 0 && w->p->steps && !w->p->nonfinite)) /* or they are of another part */
 		return NO;
 	if (all > 0)
@@ -488,6 +490,29 @@ enum grade test_LOST(struct walk *w)
 	return damaged || (lost > 0 && share >= limit_of(T_DROPPED_PCT)) ? SURE : lost > 0 ? LIKELY : NO;
 }
 
+enum grade test_FP16_FILLS(struct walk *w)
+{
+	const struct summary *largest = &w->f->metric[M_FP16_LARGEST];
+	enum grade grade = largest->count && w->x->fp16 ? graded(largest->max, T_FP16_NEAR) : NO;
+
+	if (grade > NO)
+		say1(w, E_FP16_LARGEST, largest->max);
+	return grade;
+}
+
+/* A batch that is handed over at once waits too, but its queue gets shorter. */
+enum grade test_QUEUE_GROWS(struct walk *w)
+{
+	const struct growth *g = &w->x->queue;
+	const double running = w->f->metric[M_REQUESTS_RUNNING].p50;
+
+	if (!g->known || g->to - g->from < limit_of(T_QUEUE) || g->rises < limit_of(T_QUEUE_STEADY) ||
+	    g->goes_on < limit_of(T_QUEUE_GOES_ON) || g->to < limit_of(T_QUEUE_TIMES) * running)
+		return NO;
+	say3(w, E_QUEUE, round(g->from), round(g->to), running);
+	return graded(g->to - g->from, T_QUEUE);
+}
+
 enum grade test_UNHEARD(struct walk *w)
 {
 	const struct undelivered *u = &w->f->undelivered;
@@ -641,13 +666,20 @@ static enum grade still_fires(struct walk *w)
 		       : unless_chance(w, LIKELY, limit_of(T_RULE_CHANCE));
 }
 
+/* All that is not finite are logits of banned tokens. */
+static bool only_bans(const struct walk *w)
+{
+	return w->p->bans && !w->p->nonfinite;
+}
+
 enum grade test_ALARMED(struct walk *w)
 {
 	enum alarm_type most = ALARM_TYPE_COUNT;
 	enum grade rules = more(rules_broken(w), still_fires(w));
 
 	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
-		if (w->f->live_alarms[t] && alarm_specs[t].severity >= SEVERITY_WARNING &&
+		if (w->f->live_alarms[t] && !(t == ALARM_NON_FINITE && only_bans(w)) &&
+		    alarm_specs[t].severity >= SEVERITY_WARNING &&
 		    (most == ALARM_TYPE_COUNT || alarm_specs[t].severity > alarm_specs[most].severity ||
 		     (alarm_specs[t].severity == alarm_specs[most].severity &&
 		      w->f->live_alarms[t] > w->f->live_alarms[most])))

@@ -1007,6 +1007,7 @@ bool facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	shift_of(&out->prefill, p, true, limit_of(T_PREFILL_SLOWED), group);
 	free(group);
 	growth_of(&out->repetition, p, L_REPETITION);
+	growth_of(&out->queue, p, L_QUEUE);
 	growth_of(&out->memory, p, L_MEMORY);
 	growth_of(&out->vram, p, L_OWN_VRAM);
 	if (!out->vram.known)

@@ -145,7 +145,7 @@ struct facts {
 	struct shift shift, mild; /* mild: a smaller difference counts */
 	struct shift prefill;     /* of prompts: ms of a usual call of theirs */
 	struct shift beside;      /* one in between, which counts beside other instances that slowed more */
-	struct growth memory, vram, repetition;
+	struct growth memory, vram, repetition, queue;
 	struct pauses pauses;
 	struct growing growing;
 	struct slow_calls tail, stalls;

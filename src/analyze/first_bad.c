@@ -41,12 +41,27 @@ static const uint64_t of_the_model =
 
 static const uint64_t counts_of_nonfinite = UINT64_C(1) << M_NONFINITE_LOGITS | UINT64_C(1) << M_NONFINITE_STATE;
 
+static double count_at(const struct columns *c, size_t row, enum metric_id m)
+{
+	return c->have[row] >> m & 1 ? columns_value(c, row, m) : 0;
+}
+
+bool bans_at(const struct columns *c, size_t row)
+{
+	const double infinite = count_at(c, row, M_INF_LOGITS);
+
+	return infinite > 0 && c->have[row] >> M_LOGITS_ENTROPY & 1 && !(c->nonfinite[row] & of_the_model) &&
+	       count_at(c, row, M_NAN_LOGITS) <= 0 && count_at(c, row, M_NONFINITE_LOGITS) <= infinite;
+}
+
 bool nonfinite_at(const struct columns *c, size_t row)
 {
 	uint64_t counts = c->have[row] & counts_of_nonfinite;
 
 	if (c->nonfinite[row] & of_the_model)
 		return true;
+	if (bans_at(c, row))
+		counts &= ~metric_bit(M_NONFINITE_LOGITS);
 	for (; counts; counts &= counts - 1)
 		if (columns_value(c, row, (enum metric_id)__builtin_ctzll(counts)) > 0)
 			return true;

@@ -12,6 +12,8 @@
 void first_bad_note(struct first_bad *f, enum alarm_type type, const struct record *rec, uint64_t token);
 void first_bad_merge(struct first_bad *into, const struct first_bad *from);
 
+/* [hot] Are logits infinite although entropy is finite? Then they are -inf: tokens that were banned. */
+bool bans_at(const struct columns *c, size_t row);
 /* [hot] Does the step say that the model put out NaN or Inf: by a count of them, or in a metric of its output? */
 bool nonfinite_at(const struct columns *c, size_t row);
 /* Notes such a step. */

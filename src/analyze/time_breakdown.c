@@ -33,6 +33,7 @@ const enum metric_id level_metrics[LEVEL_COUNT] = {
 	[L_GPU_HOT] = M_GPU_THERMAL_THROTTLED_PCT,
 	[L_GPU_POWER] = M_GPU_POWER_THROTTLED_PCT,
 	[L_REPETITION] = M_TOKEN_REPETITION_PCT,
+	[L_QUEUE] = M_REQUESTS_WAITING,
 };
 
 /* The level of a metric that is one. */
@@ -51,6 +52,7 @@ static const uint8_t level_of[METRIC_COUNT] = {
 	[M_GPU_THERMAL_THROTTLED_PCT] = L_GPU_HOT,
 	[M_GPU_POWER_THROTTLED_PCT] = L_GPU_POWER,
 	[M_TOKEN_REPETITION_PCT] = L_REPETITION,
+	[M_REQUESTS_WAITING] = L_QUEUE,
 };
 
 static uint64_t metrics_of_levels(void)
@@ -788,6 +790,7 @@ static void add_output(struct time_book *b, struct time_part *p, struct stretch 
 			       UINT64_C(1) << M_REPEAT_SHARE_PCT;
 
 	p->nonfinite += nonfinite_at(c, row) ? 1 : 0;
+	p->bans += bans_at(c, row) ? 1 : 0;
 	if (c->have[row] & states)
 		add_state(p, t, c, row, tokens, prefill);
 	if (c->have[row] & loops)

@@ -47,6 +47,7 @@ enum level_id {
 	L_GPU_HOT,
 	L_GPU_POWER,
 	L_REPETITION,
+	L_QUEUE,
 	LEVEL_COUNT
 };
 
@@ -183,13 +184,13 @@ struct time_part {
 	struct exchange *exchange; /* the last HISTORY_EXCHANGES; (n_exchanges) once finished, oldest first */
 	size_t n_exchanges;
 	uint64_t prompts; /* all of them; until finished, the next one's place in the ring */
-	uint64_t leaks, leaks_checked, jumps, nonfinite;     /* steps */
-	double fed_surprisal, fed_tokens;                    /* of prompts: sum over tokens, and their number */
-	uint64_t fed_sessions;                               /* whose prompts have tokens enough to be judged … */
-	struct fed_session fed_worst;                        /* … and the one whose tokens surprise most */
-	struct certain_run same_rate, higher_rate, any_rate; /* the longest of its sessions */
-	struct certain_track sessions;                       /* one after the other */
-	struct state_growth state;                           /* of the session in which it rose most often */
+	uint64_t leaks, leaks_checked, jumps, nonfinite, bans; /* steps */
+	double fed_surprisal, fed_tokens;                      /* of prompts: sum over tokens, and their number */
+	uint64_t fed_sessions;                                 /* whose prompts have tokens enough to be judged … */
+	struct fed_session fed_worst;                          /* … and the one whose tokens surprise most */
+	struct certain_run same_rate, higher_rate, any_rate;   /* the longest of its sessions */
+	struct certain_track sessions;                         /* one after the other */
+	struct state_growth state;                             /* of the session in which it rose most often */
 	uint64_t loop_tokens; /* decode tokens inside an exact repetition of three periods, or one that varies as no
 				 table does */
 	struct text_level near, beside;       /* near repetitions, and all other text */

@@ -137,6 +137,7 @@ static void add_output(struct time_part *to, const struct time_part *of)
 	to->leaks_checked += of->leaks_checked;
 	to->jumps += of->jumps;
 	to->nonfinite += of->nonfinite;
+	to->bans += of->bans;
 	to->fed_surprisal += of->fed_surprisal;
 	to->fed_tokens += of->fed_tokens;
 	if (of->fed_sessions && (!to->fed_sessions || fed_nats(&of->fed_worst) > fed_nats(&to->fed_worst)))
