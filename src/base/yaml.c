@@ -93,6 +93,13 @@ static int not_yaml(const yaml_parser_t *parser, const char *name, struct err *e
 		       parser->problem_mark.column + 1, parser->problem ? parser->problem : "cannot be read");
 }
 
+/* Whoever takes the text as a name would stop there. */
+static int refuse_nul(const yaml_event_t *at, const char *name, struct err *err)
+{
+	return err_set(err, ERR_RULE, "%s:%zu:%zu: holds a NUL character", name, at->start_mark.line + 1,
+		       at->start_mark.column + 1);
+}
+
 static int refuse_second(const yaml_event_t *at, const char *name, struct err *err)
 {
 	return err_set(err, ERR_RULE, "%s:%zu:%zu: begins a second YAML document; expected one in a file", name,
@@ -128,6 +135,8 @@ static int check_size(struct slice text, const char *name, struct err *err)
 			rc = refuse_large(&e, name, err);
 		else if (documents > 1)
 			rc = refuse_second(&e, name, err);
+		else if (e.type == YAML_SCALAR_EVENT && memchr(e.data.scalar.value, 0, e.data.scalar.length))
+			rc = refuse_nul(&e, name, err);
 		yaml_event_delete(&e);
 	}
 	yaml_parser_delete(&parser);

@@ -4,6 +4,7 @@
 #include "read/sources.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,6 +69,22 @@ static bool is_input(const char *path, const struct stat *out, const char *input
 	return S_ISREG(in.st_mode) && are_one(&in, out);
 }
 
+/* A name of the command line, which may be a pattern. */
+static bool is_argument(const char *path, const struct stat *out, const char *argument)
+{
+	glob_t found = { 0 };
+	struct stat st;
+	bool is = false;
+
+	if (!stat(argument, &st) || !strpbrk(argument, "*?["))
+		return is_input(path, out, argument);
+	if (!glob(argument, 0, NULL, &found))
+		for (size_t i = 0; !is && i < found.gl_pathc; i++)
+			is = is_input(path, out, found.gl_pathv[i]);
+	globfree(&found);
+	return is;
+}
+
 static bool is_any_input(const struct options *opts, const struct named *out, const struct stat *st)
 {
 	const char *const inputs[INPUTS] = { opts->model,       opts->tokenizer,
@@ -81,7 +98,7 @@ static bool is_any_input(const struct options *opts, const struct named *out, co
 		    is_input(out->path, st, inputs[i]))
 			return true;
 	for (size_t i = 0; i < opts->n_arguments; i++)
-		if (is_input(out->path, st, opts->argument[i]))
+		if (is_argument(out->path, st, opts->argument[i]))
 			return true;
 	return false;
 }

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/tty.h"
+#include "base/utf8.h"
 
 #include <unistd.h>
 
@@ -23,22 +24,26 @@ static void add_reading(struct buf *line, const struct record *r, enum lang lang
 
 static void write_alarm(struct sink *s, const struct record *r)
 {
-	bool to_terminal = tty_obeys(STDERR_FILENO);
-	struct buf line = { 0 };
+	struct buf line = { 0 }, said = { 0 };
 	struct slice type, summary;
 
 	if (r->event != EVENT_ALARM && r->event != EVENT_ALARM_RESOLVED)
 		return;
 	type = fields_text(r->extra, F_ALARM_TYPE);
 	summary = fields_text(r->extra, F_SUMMARY);
-	if (to_terminal)
-		buf_str(&line, "\r\n\033[J"); /* there may be text and a progress line here */
-	buf_printf(&line, "%s %.*s: %.*s", r->event == EVENT_ALARM ? "[ALARM]" : "[RESOLVED]", SLICE_ARG(type),
+	buf_printf(&said, "%s %.*s: %.*s", r->event == EVENT_ALARM ? "[ALARM]" : "[RESOLVED]", SLICE_ARG(type),
 		   SLICE_ARG(summary));
-	add_reading(&line, r, ((const struct text_sink *)(const void *)s)->lang);
+	add_reading(&said, r, ((const struct text_sink *)(const void *)s)->lang);
 	if (r->event == EVENT_ALARM && fields_text(r->extra, F_ACTION).n)
-		buf_printf(&line, "\n        %.*s", SLICE_ARG(fields_text(r->extra, F_ACTION)));
-	buf_char(&line, '\n');
+		buf_printf(&said, "\n        %.*s", SLICE_ARG(fields_text(r->extra, F_ACTION)));
+	buf_char(&said, '\n');
+	if (tty_obeys(STDERR_FILENO))
+		buf_str(&line, "\r\n\033[J"); /* there may be text and a progress line here */
+	if (!said.failed) {
+		utf8_clean(said.p); /* a stranger's rules may hold what a terminal obeys */
+		buf_str(&line, said.p);
+	}
+	buf_free_into(&said, &line);
 	if (!line.failed)
 		file_say(STDERR_FILENO, buf_slice(&line)); /* a closed stderr is the caller's wish */
 	buf_free(&line);

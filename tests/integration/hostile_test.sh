@@ -78,6 +78,8 @@ with open("term.log", "w") as f:
     f.write("not json " + bad + "\n")
 open("r.yaml", "w").write('name: w\nrules:\n  - { name: n, alarm: high_latency, metric: token_latency_ms, above: 0.001,\n'
                           '      summary: { en: "s", zh: "s" }, action: { en: "a", zh: "a" } }\n')
+open("says.yaml", "w").write(r'{ name: w, rules: [{ name: n, alarm: high_latency, metric: token_latency_ms, above: 0.00001, '
+                             r'summary: { en: "s\e]0;PWNED\a \u202e", zh: "s" }, action: { en: "a\e[2J", zh: "a" } }] }')
 open("bad.yaml", "w").write('name: "x\\e]0;PWN\\a"\nrules:\n  - alarm: "h\\e[31mz"\n    metric: "m\\e]0;PWN\\a\\u202e"\n    above: 1\n')
 open("m.safetensors.index.json", "w").write('{"weight_map": {"a": "x\\u001b[31m\\u009b.safetensors"}}')
 END
@@ -92,6 +94,8 @@ for form in text markdown json html mermaid; do quiet 0 "$rwkvmon" diagnose term
 quiet 0 "$rwkvmon" compare term.log term.log
 quiet 0 "$rwkvmon" watch term.log
 quiet 0 "$rwkvmon" rules replay r.yaml term.log
+quiet 0 "$rwkvmon" run --prompt x --tokens 40 --rules says.yaml --log none
+grep -q "^\[ALARM\]" err || fail "no alarm of a rule that is always violated: $(head -2 err)"
 quiet 2 "$rwkvmon" rules check bad.yaml
 quiet 3 "$rwkvmon" run --model m.safetensors.index.json --log none
 strange=$(printf 'b\033[31m\302\233.log')
@@ -109,6 +113,9 @@ answers 2 "$rwkvmon" rules check two.yaml
 grep -q "two.yaml:3:1: begins a second YAML document" out err || fail "a second document: $(head -2 out err)"
 printf 'rules:\n  - { alarm: high_latency, metric: token_latency_ms, above: 1 }\n...\n[[[ }\n' >behind.yaml
 answers 2 "$rwkvmon" rules check behind.yaml
+printf 'log: "a\\0b"\n' >nul.yaml
+answers 2 "$rwkvmon" run --prompt x --tokens 1 -q --settings nul.yaml
+grep -q "nul.yaml:1:6: holds a NUL character" err && [ ! -e a ] || fail "a NUL character in a name: $(head -2 err)"
 
 # --- other programs -------------------------------------------------------------------------
 if command -v gnuplot >/dev/null; then
