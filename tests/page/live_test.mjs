@@ -18,8 +18,9 @@ const logs = join(work, "logs");
 
 mkdirSync(logs, { recursive: true });
 
+/* The runs go on as fast as they can: they give way to all else. */
 function start(...argv) {
-	const child = spawn(rwkvmon, argv, { stdio: ["ignore", "ignore", "pipe"] });
+	const child = spawn("nice", ["-n", argv[0] === "run" ? "19" : "0", rwkvmon, ...argv], { stdio: ["ignore", "ignore", "pipe"] });
 
 	children.add(child);
 	child.on("exit", () => children.delete(child));

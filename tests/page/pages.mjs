@@ -22,6 +22,17 @@ export async function shoot(page, file, what, options = {}) {
 }
 
 const AXE = library("axe-core/axe.min.js");
+/* What axe-core finds on a page. Rows of a table are alike: of each table it sees the first eight; and where a dark page differs is
+ * its colours. */
+const ROWS = 8;
+const axed = (page, rules) => page.evaluate(async ([rules, rows]) => {
+	const more = [...document.querySelectorAll("tr")].filter(r => r.sectionRowIndex >= rows && !r.hidden);
+
+	more.forEach(r => (r.hidden = true));
+	const found = await axe.run({ resultTypes: ["violations"], selectors: false, ...(rules && { runOnly: rules }) });
+	more.forEach(r => (r.hidden = false));
+	return found;
+}, [rules, ROWS]);
 const browser = await chromium.launch({
 	executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
 	args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -66,8 +77,8 @@ const ofEveryPage = {
 		for (const colorScheme of ["light", "dark"]) {
 			await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
 			backgrounds.add(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
-			const { violations, passes } = await page.evaluate(() => axe.run());
-			assert.ok(passes.length > 10, "axe-core looked at nothing");
+			const { violations, passes } = await axed(page, colorScheme === "dark" ? ["color-contrast"] : null);
+			assert.ok(passes.length > (colorScheme === "dark" ? 0 : 10), "axe-core looked at nothing");
 			assert.deepEqual(violations.map(v => `${v.id}: ${v.nodes[0].html.slice(0, 160)} (${v.nodes.length})`), [], colorScheme);
 			await shoot(page, file, colorScheme);
 		}
