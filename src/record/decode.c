@@ -104,7 +104,7 @@ static void put_utf8(struct buf *b, uint32_t c)
 	buf_add(b, text, n);
 }
 
-/* After "\u". A lone surrogate becomes U+FFFD. */
+/* After "\u". A lone surrogate becomes U+FFFD, as does 0: texts are taken as names, which would end there. */
 static bool parse_unicode_escape(struct parser *s, struct buf *b)
 {
 	uint32_t c, low;
@@ -122,7 +122,7 @@ static bool parse_unicode_escape(struct parser *s, struct buf *b)
 		else
 			s->p = before;
 	}
-	put_utf8(b, c);
+	put_utf8(b, c ? c : 0xfffd);
 	return true;
 }
 

@@ -113,6 +113,9 @@ answers 2 "$rwkvmon" rules check two.yaml
 grep -q "two.yaml:3:1: begins a second YAML document" out err || fail "a second document: $(head -2 out err)"
 printf 'rules:\n  - { alarm: high_latency, metric: token_latency_ms, above: 1 }\n...\n[[[ }\n' >behind.yaml
 answers 2 "$rwkvmon" rules check behind.yaml
+(head -3 "$log"; sed -n '4,40s/"instance":"[^"]*"/"instance":"a\\u0000b"/p' "$log") >nul.log
+grep -q 'a\\u0000b' nul.log || fail "no NUL character in nul.log"
+answers 0 "$rwkvmon" analyze nul.log -q
 printf 'log: "a\\0b"\n' >nul.yaml
 answers 2 "$rwkvmon" run --prompt x --tokens 1 -q --settings nul.yaml
 grep -q "nul.yaml:1:6: holds a NUL character" err && [ ! -e a ] || fail "a NUL character in a name: $(head -2 err)"
