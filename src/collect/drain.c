@@ -43,15 +43,17 @@ static void tell_alarms(struct rwkvmon_stream *s, const struct record *r, const 
 	for (size_t i = 0; i < n; i++) {
 		struct field_values extra;
 		struct record alarm;
+		struct buf words = { 0 };
 
 		if (!finding[i].changed)
 			continue;
 		s->alarms[finding[i].type] += finding[i].firing;
 		s->mon->alarms[finding[i].type] += finding[i].firing;
 		count_firing(s, &finding[i]);
-		rules_alarm_record(&finding[i], r, s->mon->lang, &alarm, &extra);
+		rules_alarm_record(&finding[i], r, s->mon->lang, &alarm, &extra, &words);
 		collector_number(s, &alarm);
 		to_sinks(s, &alarm);
+		buf_free(&words);
 	}
 }
 

@@ -113,6 +113,7 @@ void judge_tell(const struct judging *s, const struct plan_rule *p, struct rule_
 				    .cooldown_us = rule->cooldown_us,
 				    .value = NAN,
 				    .limit = NAN,
+				    .fired_us = s->judged[p - s->plan->rule].fired_us,
 				    .firing = s->judged[p - s->plan->rule].firing,
 				    .kind = rule->kind };
 	if (c && c->to >= c->from && c->to) {

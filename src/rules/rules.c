@@ -1,9 +1,12 @@
 /* rules.c - the rules of one session: which apply, by which limits, and what they say about each record. */
+#include "base/clock.h"
 #include "rules/able.h"
 #include "spec/settings.h"
+#include "spec/text.h"
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The numbers of session_start have places of their own, in the order of fields.def. */
@@ -756,9 +759,22 @@ size_t rules_inherit(struct rules *to, struct rules *from, struct rule_finding o
 	return n;
 }
 
-void rules_alarm_record(const struct rule_finding *f, const struct record *rec, enum lang lang, struct record *out,
-			struct field_values *extra)
+/* What is over, since when it stood, and for how long. */
+static struct slice over_in_words(const struct rule_finding *f, int64_t now_us, enum lang lang, struct buf *words)
 {
+	char since[TIME_TEXT_BYTES], seconds[32];
+
+	time_format(since, f->fired_us);
+	snprintf(seconds, sizeof seconds, "%.1f", (double)(now_us - f->fired_us) / 1e6);
+	text_fill(words, lang, TEXT_ALARM_OVER, f->summary[lang], since, seconds);
+	return words->failed ? slice_of(f->summary[lang]) : buf_slice(words);
+}
+
+void rules_alarm_record(const struct rule_finding *f, const struct record *rec, enum lang lang, struct record *out,
+			struct field_values *extra, struct buf *words)
+{
+	const bool over = !f->firing && f->fired_us != INT64_MIN;
+
 	*extra = (struct field_values){ 0 };
 	fields_set_text(extra, F_ALARM_TYPE, slice_of(alarm_specs[f->type].id));
 	fields_set_text(extra, F_SEVERITY, slice_of(severity_ids[f->severity]));
@@ -769,7 +785,8 @@ void rules_alarm_record(const struct rule_finding *f, const struct record *rec, 
 	fields_set_number(extra, F_VALUE, f->is_spread ? f->value : metric_as_logged(f->metric, f->value));
 	fields_set_number(extra, F_LIMIT, f->limit);
 	fields_set_text(extra, F_STATE, slice_of(f->firing ? "firing" : "resolved"));
-	fields_set_text(extra, F_SUMMARY, slice_of(f->summary[lang]));
+	fields_set_text(extra, F_SUMMARY,
+			over ? over_in_words(f, rec->time_us, lang, words) : slice_of(f->summary[lang]));
 	fields_set_text(extra, F_ACTION, slice_of(f->action[lang]));
 	if (f->kind)
 		fields_set_text(extra, F_KIND, slice_of(collapse_ids[f->kind]));

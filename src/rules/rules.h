@@ -82,6 +82,7 @@ struct rule_finding {
 	const char *rule;
 	const char *const *summary, *const *action; /* [LANG_COUNT] */
 	int64_t cooldown_us;                        /* the rule's */
+	int64_t fired_us;                           /* since when the alarm is on, or was; INT64_MIN: never */
 	double value, limit;                        /* value: the rule's aggregate at this record */
 	bool is_spread;                             /* of logarithms: value and limit have no unit */
 	bool violated;                              /* at this record, before `for`, hysteresis and cooldown */
@@ -170,8 +171,9 @@ uint64_t rules_firing(const struct rules *r, enum severity least, int64_t since_
  * returns how many findings were put into out. to: NULL: there are no new ones, all that fire is resolved. */
 size_t rules_inherit(struct rules *to, struct rules *from, struct rule_finding out[RULES_MAX]);
 
-/* The alarm as a record that sinks can write: fills *out and *extra, which must outlive it. */
+/* The alarm as a record that sinks can write: fills *out and *extra, which must outlive it, as must *words, which is
+ * zeroed and afterwards the caller's to free: it holds what a resolved alarm says. */
 void rules_alarm_record(const struct rule_finding *f, const struct record *rec, enum lang lang, struct record *out,
-			struct field_values *extra);
+			struct field_values *extra, struct buf *words);
 
 #endif

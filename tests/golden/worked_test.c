@@ -74,12 +74,14 @@ static void deliver(struct worked *w, struct record *r)
 	for (size_t i = 0; i < n; i++) {
 		struct field_values extra;
 		struct record alarm;
+		struct buf words = { 0 };
 
 		if (!finding[i].changed)
 			continue;
-		rules_alarm_record(&finding[i], r, LANG_EN, &alarm, &extra);
+		rules_alarm_record(&finding[i], r, LANG_EN, &alarm, &extra, &words);
 		alarm.ordinal = ++w->ordinal;
 		record_encode(&w->log, &alarm);
+		buf_free(&words);
 	}
 }
 

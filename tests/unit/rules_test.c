@@ -336,13 +336,42 @@ static void an_alarm_by_spread_has_no_unit(void **state)
 					  .firing = true };
 		struct field_values extra;
 		struct record alarm;
-		struct buf reading = { 0 };
+		struct buf reading = { 0 }, words = { 0 };
 
-		rules_alarm_record(&f, &step, LANG_EN, &alarm, &extra);
+		rules_alarm_record(&f, &step, LANG_EN, &alarm, &extra, &words);
+		assert_false(words.used);
 		format_reading(&reading, &alarm, LANG_EN);
 		assert_int_equal(fields_have(alarm.extra, F_AGGREGATE), !i);
 		assert_int_equal(strstr(reading.p, " ms") != NULL, i);
 		buf_free(&reading);
+	}
+}
+
+static void what_is_over_is_said_in_words(void **state)
+{
+	static const char *const says[LANG_COUNT] = { "over: High latency, from 2025-09-11T12:00:00.250Z for 42.5 s",
+						      "已解除：延迟过高，始于 2025-09-11T12:00:00.250Z，持续 42.5 秒" };
+	const int64_t fired_us = INT64_C(1757592000250000);
+	const struct record step = { .time_us = fired_us + 42500000, .event = EVENT_INFERENCE_STEP };
+	const struct rule_finding f = { .type = ALARM_HIGH_LATENCY,
+					.metric = M_TOKEN_LATENCY_MS,
+					.rule = "high_latency",
+					.summary = alarm_specs[ALARM_HIGH_LATENCY].label,
+					.action = alarm_specs[ALARM_HIGH_LATENCY].label,
+					.fired_us = fired_us };
+
+	(void)state;
+	for (int lang = 0; lang < LANG_COUNT; lang++) {
+		struct field_values extra;
+		struct record alarm;
+		struct buf words = { 0 };
+		struct slice summary;
+
+		rules_alarm_record(&f, &step, (enum lang)lang, &alarm, &extra, &words);
+		summary = fields_text(&extra, F_SUMMARY);
+		assert_int_equal(alarm.event, EVENT_ALARM_RESOLVED);
+		assert_true(slice_is(summary, says[lang]));
+		buf_free(&words);
 	}
 }
 
@@ -1144,6 +1173,7 @@ int main(void)
 		cmocka_unit_test(a_condition_may_ask_for_absence),
 		cmocka_unit_test(a_spread_has_no_unit),
 		cmocka_unit_test(an_alarm_by_spread_has_no_unit),
+		cmocka_unit_test(what_is_over_is_said_in_words),
 		cmocka_unit_test(a_limit_may_follow_another_metric),
 		cmocka_unit_test(a_change_may_be_sudden_in_both_directions),
 		cmocka_unit_test(conditions_are_joined),
