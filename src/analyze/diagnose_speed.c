@@ -620,12 +620,16 @@ enum grade test_QUOTA_SHORT(struct walk *w)
 
 enum grade test_STARVED(struct walk *w)
 {
+	enum grade grade = graded(w->x->waiting_pct, T_STARVED_PCT);
+
 	say_waiting(w);
 	if (isnan(w->x->waiting_pct)) {
 		miss(w, E_WANT_WAITING);
 		return UNKNOWN;
 	}
-	return unless_some(graded(w->x->waiting_pct, T_STARVED_PCT), is_near(w->x->waiting_pct, T_STARVED_PCT));
+	if (w->x->seconds < limit_of(T_STARVED_LASTS_S) && w->x->waiting_pct < sure_of(T_STARVED_PCT))
+		grade = NO;
+	return unless_some(grade, is_near(w->x->waiting_pct, T_STARVED_PCT));
 }
 
 /* All cores at once and wide vectors do not reach the highest clock: half of it asks for a reason. */
