@@ -511,22 +511,57 @@ static void name_rightly(const struct findings *f, struct judgement *whole)
 		whole->instance = whole->diagnosis.instance = has->instance;
 }
 
+/* The instance that is named, where it shows that cause alone, too. */
+static struct instance_findings *named_by(struct findings *f, const struct judgement *whole)
+{
+	for (size_t i = 0; i < f->n_instances && *whole->instance; i++)
+		if (!strcmp(f->instance[i].instance, whole->instance) && f->instance[i].cause == whole->diagnosis.cause)
+			return &f->instance[i];
+	return NULL;
+}
+
+/* What led to the cause is told as that instance alone shows it, not by sums over all of them. */
+static void tell_of_its_own(struct judgement *whole, const struct judgement *own)
+{
+	const struct diagnosis all = whole->diagnosis;
+	struct diagnosis *d = &whole->diagnosis;
+
+	*d = own->diagnosis;
+	memcpy(d->also, all.also, sizeof d->also);
+	d->n_also = all.n_also;
+	memcpy(d->by_chance, all.by_chance, sizeof d->by_chance);
+	d->chance = all.chance;
+	d->confidence = all.confidence;
+	d->instance = all.instance;
+	d->parts = all.parts;
+}
+
 bool instances_speak(struct findings *f, struct judgement *whole, const struct diagnose_options *opts)
 {
 	const enum cause_id cause = whole->diagnosis.cause;
 	const bool explained = cause_is_bad(cause_specs[cause].kind) && cause != CAUSE_ALARM;
-	struct instance_findings *worst = explained || f->n_instances < 2 ? NULL : worst_off(f);
-	struct view *view = worst ? arena_alloc(&f->arena, 1, sizeof *view) : NULL; /* what it says points into it */
-	struct judgement *own = worst ? arena_alloc(&f->arena, 1, sizeof *own) : NULL;
+	struct instance_findings *worst;
+	struct view *view; /* what it says points into it */
+	struct judgement *own;
 
 	if (explained)
 		name_rightly(f, whole);
+	if (f->n_instances < 2)
+		return true;
+	worst = explained ? named_by(f, whole) : worst_off(f);
 	if (!worst)
 		return true;
+	view = arena_alloc(&f->arena, 1, sizeof *view);
+	own = arena_alloc(&f->arena, 1, sizeof *own);
 	if (!view || !own)
 		return false;
 	if (!view_of(view, f, worst, &f->arena) || !judge_findings(own, &view->f, opts))
 		return false;
+	if (explained) {
+		if (own->diagnosis.cause == cause)
+			tell_of_its_own(whole, own);
+		return true;
+	}
 	if (!cause_is_bad(cause_specs[own->diagnosis.cause].kind))
 		return true;
 	own->verdict = own->verdict > whole->verdict ? own->verdict : whole->verdict;

@@ -47,6 +47,8 @@ CONFIDENCES = {
     "healthy__recital_by_a_writer_that_tells_no_loops": ("medium", "entropy_doubt"),
     "healthy__loop_of_24_or_rows_by_a_writer_that_tells_no_loops": ("medium", "entropy_doubt"),
 }
+# What is told of one run of several is what that run shows alone.
+ALIKE = {"mode_collapse__one_run_of_two": "mode_collapse__a_run_of_its_own"}
 # The instance that is named is the one that has it.
 INSTANCES = {"failed_requests__of_the_last_of_three_instances": "h2:1"}
 # Advice fits the set-up: what it says, and what it must not say.
@@ -109,8 +111,10 @@ def main():
         analyses = dict(zip(VERDICTS, pool.map(lambda name: ask("analyze", logs[name]), VERDICTS)))
     for name, answer in answers.items():
         check_case(name, *answer)
-    for name in set().union(QUOTES, VERDICTS, NOT_RULED_OUT, ALSO, MENTIONED, CONFIDENCES, INSTANCES, ADVICE) - set(logs):
+    for name in set().union(QUOTES, VERDICTS, NOT_RULED_OUT, ALSO, MENTIONED, CONFIDENCES, ALIKE, INSTANCES, ADVICE) - set(logs):
         check(False, "no such case:", name)
+    for name, alone in ALIKE.items():
+        check(answers[name][1]["evidence"] == answers[alone][1]["evidence"], name, "has other evidence than", alone)
     for name, (code, told, errors) in analyses.items():
         check(told.get("verdict") == VERDICTS[name], name, "is", told.get("verdict"), code, errors)
     # What is told beside a critical verdict is the critical rule's limit.
