@@ -18,26 +18,23 @@ static const double LEADS_OUT = 0.95; /* top_p */
 enum { COLLAPSED = RWKVMON_LOOP | RWKVMON_NEAR_LOOP | RWKVMON_LOW_ENTROPY };
 
 /* What to do about each sign, in addition to other sampling settings. */
-static const struct {
-	uint32_t sign, advice;
-} advised[] = {
-	{ RWKVMON_LOOP, RWKVMON_ADVISE_STOP | RWKVMON_ADVISE_GO_BACK | RWKVMON_ADVISE_SAMPLING },
-	{ RWKVMON_NEAR_LOOP, RWKVMON_ADVISE_GO_BACK | RWKVMON_ADVISE_SAMPLING },
-	{ RWKVMON_LOW_ENTROPY, RWKVMON_ADVISE_GO_BACK | RWKVMON_ADVISE_SAMPLING },
-	{ RWKVMON_HIGH_ENTROPY, RWKVMON_ADVISE_SAMPLING },
-	{ RWKVMON_FREEZE, RWKVMON_ADVISE_STOP },
-	{ RWKVMON_NON_FINITE, RWKVMON_ADVISE_STOP | RWKVMON_ADVISE_GO_BACK | RWKVMON_ADVISE_PRECISION },
-	{ RWKVMON_STATE_JUMP, RWKVMON_ADVISE_RESET },
-	{ RWKVMON_STATE_LEAK, RWKVMON_ADVISE_RESET },
+static const uint32_t advised[SIGN_COUNT] = {
+	[SIGN_LOOP] = RWKVMON_ADVISE_STOP | RWKVMON_ADVISE_GO_BACK | RWKVMON_ADVISE_SAMPLING,
+	[SIGN_NEAR_LOOP] = RWKVMON_ADVISE_GO_BACK | RWKVMON_ADVISE_SAMPLING,
+	[SIGN_LOW_ENTROPY] = RWKVMON_ADVISE_GO_BACK | RWKVMON_ADVISE_SAMPLING,
+	[SIGN_HIGH_ENTROPY] = RWKVMON_ADVISE_SAMPLING,
+	[SIGN_FREEZE] = RWKVMON_ADVISE_STOP,
+	[SIGN_NON_FINITE] = RWKVMON_ADVISE_STOP | RWKVMON_ADVISE_GO_BACK | RWKVMON_ADVISE_PRECISION,
+	[SIGN_STATE_JUMP] = RWKVMON_ADVISE_RESET,
+	[SIGN_STATE_LEAK] = RWKVMON_ADVISE_RESET,
 };
 
 static uint32_t advice_for(uint32_t fires)
 {
 	uint32_t advice = 0;
 
-	for (size_t i = 0; i < sizeof advised / sizeof *advised; i++)
-		if (fires & advised[i].sign)
-			advice |= advised[i].advice;
+	for (uint32_t left = fires; left; left &= left - 1)
+		advice |= advised[__builtin_ctz(left)];
 	return advice;
 }
 
@@ -55,14 +52,24 @@ static void advise_sampling(const struct verdict_sampling *now, bool bytes, stru
 	}
 }
 
-static uint64_t earliest(const struct observed_verdict *from)
+/* What is worked out only where something fires. */
+static void fill_signs(const struct verdict_sampling *now, const struct observed_verdict *from,
+		       struct rwkvmon_verdict *v)
 {
-	uint64_t first = UINT64_MAX;
+	v->critical = from->fires & (RWKVMON_LOOP | RWKVMON_NON_FINITE);
+	v->advice = advice_for(from->fires);
+	v->sure = from->sure;
+	v->first_bad_token = UINT64_MAX;
+	for (uint32_t left = from->fires; left; left &= left - 1) {
+		int sign = __builtin_ctz(left);
 
-	for (int i = 0; i < SIGN_COUNT; i++)
-		if (from->fires & 1U << i && from->first_bad[i] < first)
-			first = from->first_bad[i];
-	return from->fires ? first : 0;
+		v->first_bad[sign] = from->first_bad[sign];
+		if (v->first_bad_token > from->first_bad[sign])
+			v->first_bad_token = from->first_bad[sign];
+	}
+	v->go_back_tokens = from->sequence_length - v->first_bad_token + 1;
+	if (v->advice & RWKVMON_ADVISE_SAMPLING)
+		advise_sampling(now, from->bytes, v);
 }
 
 static void fill(const struct rwkvmon_stream *s, struct rwkvmon_verdict *v)
@@ -71,19 +78,11 @@ static void fill(const struct rwkvmon_stream *s, struct rwkvmon_verdict *v)
 
 	observer_verdict(s->observer, &from);
 	v->fires = from.fires;
-	v->critical = from.fires & (RWKVMON_LOOP | RWKVMON_NON_FINITE);
-	v->advice = advice_for(from.fires);
-	v->sure = from.sure;
 	v->repeat_share = from.repeat_share;
 	v->mean_entropy = from.mean_entropy;
 	v->mean_surprisal = from.mean_surprisal;
-	v->first_bad_token = earliest(&from);
-	for (int i = 0; i < SIGN_COUNT; i++)
-		v->first_bad[i] = from.fires & 1U << i ? from.first_bad[i] : 0;
 	if (from.fires)
-		v->go_back_tokens = from.sequence_length - v->first_bad_token + 1;
-	if (v->advice & RWKVMON_ADVISE_SAMPLING)
-		advise_sampling(&s->mon->sampling, from.bytes, v);
+		fill_signs(&s->mon->sampling, &from, v);
 	v->alarms = atomic_load_explicit(&s->alarms_on, memory_order_relaxed);
 	v->alarms_age = s->records - atomic_load_explicit(&s->judged, memory_order_relaxed);
 }

@@ -53,7 +53,7 @@ static void note_sure(struct verdict_state *s, double nats)
 
 static uint32_t micronats(double nats)
 {
-	return (uint32_t)(fmin(fmax(nats, 0), NATS_MOST) * 1e6);
+	return (uint32_t)((nats > 0 ? nats < NATS_MOST ? nats : NATS_MOST : 0) * 1e6); /* NaN: 0 */
 }
 
 static void note_surprisal(struct verdict_state *s, double nats)
@@ -112,7 +112,8 @@ static void fire(struct observed_verdict *v, enum verdict_sign sign, uint64_t fi
 {
 	v->fires |= 1U << sign;
 	v->first_bad[sign] = first_bad;
-	v->sure = fmax(v->sure, sure);
+	if (sure > v->sure)
+		v->sure = sure;
 }
 
 static double beyond(double limit, double value)
@@ -144,10 +145,11 @@ static bool draws_likeliest(const struct verdict_state *s)
 	       100 * s->surprisal_sum < VERDICT_LIKELIEST_PCT * s->near_sum;
 }
 
-static void judge_repetition(const struct verdict_state *s, const struct cycle *c, struct observed_verdict *v)
+static void judge_repetition(const struct verdict_state *s, const struct cycle *c, uint32_t share,
+			     struct observed_verdict *v)
 {
 	bool bytes = v->bytes;
-	uint32_t share, least;
+	uint32_t least = bytes ? NEAR_SHARE_BYTES_PCT : NEAR_SHARE_PCT;
 
 	if (!c->period)
 		return;
@@ -155,8 +157,6 @@ static void judge_repetition(const struct verdict_state *s, const struct cycle *
 		fire(v, SIGN_LOOP, first_of(s, c->run), beyond((double)loop_limit(c->period, bytes), (double)c->run));
 	if (!bytes && cycle_nearly(c))
 		fire(v, SIGN_NEAR_LOOP, first_of(s, c->near.run), beyond(CYCLE_NEAR, c->near.run));
-	share = cycle_share(c);
-	least = bytes ? NEAR_SHARE_BYTES_PCT : NEAR_SHARE_PCT;
 	if (share >= least && !(v->fires & 1U << SIGN_LOOP) &&
 	    (bytes || (c->near.run >= NEAR_TOKENS && is_expected(s))))
 		fire(v, SIGN_NEAR_LOOP, first_of(s, c->near.run > share ? c->near.run : share), beyond(least, share));
@@ -164,36 +164,37 @@ static void judge_repetition(const struct verdict_state *s, const struct cycle *
 		fire(v, SIGN_NEAR_LOOP, first_of(s, c->run), beyond(LIKELIEST_BYTES, (double)c->run));
 }
 
-/* The share of the window's tokens below a limit. */
-static double share_below(const struct verdict_state *s, int limit)
+/* Of the ring's tokens reached[VERDICT_LIMITS] lie below no limit: of most texts that is enough to know. */
+static void judge_sure(const struct verdict_state *s, struct observed_verdict *v)
 {
-	uint32_t n = 0;
+	const uint32_t most_above = (uint32_t)((1 - SURE_SHARE) * VERDICT_SURE_TOKENS);
+	uint32_t below[VERDICT_LIMITS], n = 0; /* tokens below each limit */
 
-	for (int level = 0; level <= limit; level++)
-		n += s->reached[level];
-	return (double)n / VERDICT_SURE_TOKENS;
+	if (s->sure_n != VERDICT_SURE_TOKENS || s->reached[VERDICT_LIMITS] > most_above)
+		return;
+	for (int i = 0; i < VERDICT_LIMITS; i++)
+		below[i] = n += s->reached[i];
+	for (int i = VERDICT_LIMITS - 1; i >= SURE_STEPS && below[i] + most_above >= VERDICT_SURE_TOKENS; i--)
+		if (below[i - SURE_STEPS] < VERDICT_SURE_TOKENS / 2)
+			fire(v, SIGN_LOW_ENTROPY, first_of(s, VERDICT_SURE_TOKENS),
+			     beyond(SURE_SHARE, (double)below[i] / VERDICT_SURE_TOKENS));
 }
 
 static void judge_entropy(const struct verdict_state *s, struct observed_verdict *v)
 {
 	double mean = (double)s->guess_sum / 1e6 / VERDICT_GUESS_TOKENS;
 
-	for (int i = VERDICT_LIMITS - 1; s->sure_n == VERDICT_SURE_TOKENS && i >= SURE_STEPS; i--) {
-		double share = share_below(s, i);
-
-		if (!(share > SURE_SHARE))
-			break;
-		if (share_below(s, i - SURE_STEPS) < 0.5)
-			fire(v, SIGN_LOW_ENTROPY, first_of(s, VERDICT_SURE_TOKENS), beyond(SURE_SHARE, share));
-	}
+	judge_sure(s, v);
 	if (s->entropy_n == VERDICT_GUESS_TOKENS && mean > s->guess_nats)
 		fire(v, SIGN_HIGH_ENTROPY, first_of(s, VERDICT_GUESS_TOKENS), beyond(s->guess_nats, mean));
 }
 
 void verdict_of(const struct verdict_state *s, const struct cycle *c, struct observed_verdict *out)
 {
+	uint32_t share = cycle_share(c);
+
 	*out = (struct observed_verdict){ .bytes = s->vocab <= BYTE_VOCAB, /* unknown: the stricter limits */
-					  .repeat_share = (double)cycle_share(c) / CYCLE_WINDOW,
+					  .repeat_share = (double)share / CYCLE_WINDOW,
 					  .mean_entropy = s->entropy_n < VERDICT_NEAR_TOKENS
 								  ? (double)NAN
 								  : (double)s->near_sum / 1e6 / VERDICT_NEAR_TOKENS,
@@ -202,7 +203,7 @@ void verdict_of(const struct verdict_state *s, const struct cycle *c, struct obs
 							  ? (double)NAN
 							  : (double)s->surprisal_sum / 1e6 / VERDICT_NEAR_TOKENS,
 					  .sequence_length = s->sequence_length };
-	judge_repetition(s, c, out);
+	judge_repetition(s, c, share, out);
 	judge_entropy(s, out);
 	if (s->frozen >= VERDICT_FREEZE_TOKENS)
 		fire(out, SIGN_FREEZE, first_of(s, s->frozen), beyond(VERDICT_FREEZE_TOKENS, (double)s->frozen));
