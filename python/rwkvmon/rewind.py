@@ -18,9 +18,16 @@ from ._native import RwkvmonError
 from .verdict import Verdict
 
 ACTS_ON = frozenset(("loop", "near_loop", "low_entropy", "freeze", "non_finite"))
-_KEEP_EVERY, _KEEP_MOST, _STRETCH = 64, 16, 128  # tokens, states, tokens
+_KEEP_EVERY, _KEEP_NEAR, _KEEP_MOST, _STRETCH = 64, 16, 16, 128  # tokens, tokens where a rewind is likely, states, tokens
+_LIKELIEST = 0.6  # surprisal of entropy: below, the likeliest tokens are drawn, and a loop is likely
 _STEPS, _UP, _DOWN, _REPEATS, _RESTS = 8, 16, 32, 0.2, 0.1  # steps back to the given settings; tokens; shares of the last 100 tokens
 _DULL, _LIVES = 0.8, 0.9  # of the surprisal while drawing was boldest
+
+
+def _loops_easily(verdict: Verdict) -> bool:
+    """Whether a rewind is likely; of the first 100 tokens that is unknown, and it is."""
+    surprisal, entropy = verdict.mean_surprisal, verdict.mean_entropy
+    return surprisal is None or entropy is None or surprisal < _LIKELIEST * entropy
 
 
 class _Kept:
@@ -33,8 +40,8 @@ class _Kept:
     def _keep(self, position: int, state: List[Any], out: Any) -> None:
         self._kept.append((position, [t.clone() for t in state], out.clone()))
 
-    def passed(self, position: int, state: List[Any], out: Any) -> None:
-        if position < self._kept[-1][0] + _KEEP_EVERY:
+    def passed(self, position: int, state: List[Any], out: Any, near: bool = False) -> None:
+        if position < self._kept[-1][0] + (_KEEP_NEAR if near else _KEEP_EVERY):
             return
         if len(self._kept) == _KEEP_MOST:
             at = [k[0] for k in self._kept] + [position]
@@ -141,7 +148,7 @@ class _Answer:
 
     def keep(self, verdict: Verdict) -> None:
         self._ease.follow(verdict, len(self.said))
-        self._kept.passed(len(self.said), self.state, self.out)
+        self._kept.passed(len(self.said), self.state, self.out, _loops_easily(verdict))
 
     def _target(self, verdict: Verdict) -> int:
         """Rewinds that lead to the same place go back further each time."""

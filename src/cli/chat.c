@@ -379,6 +379,8 @@ int command_chat(const struct options *opts, struct err *err)
 	if (!rc)
 		rc = generation_save(&c.g, err);
 	forget_turns(&c);
+	if (!rc && !opts->quiet)
+		generation_say_rewinds(&c.g);
 	log_rc = generation_close(&c.g, &totals, &log_err);
 	if (!rc && !opts->quiet && *totals.log_path)
 		args_say(args_lang(opts->lang), TEXT_LOG_FILE, totals.log_path);

@@ -6,6 +6,7 @@
 #include "cli/args.h"
 #include "cli/model.h"
 #include "cli/tell.h"
+#include "report/terminal.h"
 #include "rules/rules.h"
 #include "runtime/weight_check.h"
 
@@ -320,4 +321,16 @@ int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct
 	tokenizer_close(g->tokenizer);
 	model_close(g->model);
 	return rc;
+}
+
+void generation_say_rewinds(const struct generation *g)
+{
+	const struct acting *a = &g->acting;
+	char mib[32], rewinds[TERM_TEXT], back[TERM_TEXT], again[TERM_TEXT];
+
+	if (!a->rewind_bytes)
+		return;
+	snprintf(mib, sizeof mib, "%.1f", (double)a->rewind_bytes / (1 << 20));
+	args_say(args_lang(g->opts->lang), TEXT_RUN_REWINDS, mib, term_count(rewinds, a->rewinds),
+		 term_count(back, a->taken_back), term_count(again, a->fed_again));
 }

@@ -57,6 +57,9 @@ int generation_save(const struct generation *g, struct err *err);
 /* Closes the collector; its error is what the log lost. */
 int generation_close(struct generation *g, struct rwkvmon_totals *totals, struct err *err);
 
+/* Says on standard error what going back may take of memory, and what it did; nothing where nothing rewinds. */
+void generation_say_rewinds(const struct generation *g);
+
 /* SIGINT or SIGTERM if one has arrived, otherwise 0; both commands check it between tokens. */
 int generation_interrupted(void);
 

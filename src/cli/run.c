@@ -81,18 +81,6 @@ static void add_json(struct buf *to, const struct generation *g, struct slice te
 	buf_char(to, '\n');
 }
 
-/* What going back takes, and what it did. */
-static void say_rewinds(const struct acting *a, enum lang lang)
-{
-	char mib[32], rewinds[TERM_TEXT], back[TERM_TEXT], again[TERM_TEXT];
-
-	if (!a->rewind_bytes)
-		return;
-	snprintf(mib, sizeof mib, "%.1f", (double)a->rewind_bytes / (1 << 20));
-	args_say(lang, TEXT_RUN_REWINDS, mib, term_count(rewinds, a->rewinds), term_count(back, a->taken_back),
-		 term_count(again, a->fed_again));
-}
-
 /* Numbers for people, on standard error. */
 static void say_summary(const struct generation *g, const struct rwkvmon_totals *t)
 {
@@ -109,7 +97,7 @@ static void say_summary(const struct generation *g, const struct rwkvmon_totals 
 	tell("\n");
 	args_say(lang, TEXT_RUN_SUMMARY, term_count(prompt, g->prompt_tokens), took, term_count(made, g->made),
 		 term_count(speed, (uint64_t)(rate + 0.5)), seed, term_count(alarms, t->alarms), cost, share);
-	say_rewinds(&g->acting, lang);
+	generation_say_rewinds(g);
 	if (*t->log_path)
 		args_say(lang, TEXT_LOG_FILE, t->log_path);
 }

@@ -9,13 +9,13 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
 python3 - "$rwkvmon" "$model" <<'PY'
-import json, os, struct, subprocess, sys, zlib
+import json, os, re, struct, subprocess, sys, zlib
 
 rwkvmon = sys.argv[1]
 
 
-def run(*args, code=0, command="run", **how):
-    done = subprocess.run([rwkvmon, command, "--quiet", *args], capture_output=True, **how)
+def run(*args, code=0, command="run", quiet=True, **how):
+    done = subprocess.run([rwkvmon, command, *["--quiet"] * quiet, *args], capture_output=True, **how)
     assert done.returncode == code, (args, done.returncode, done.stderr.decode())
     return done
 
@@ -122,7 +122,10 @@ assert steps and all(e["action"] == "set_sampling" and 0 <= e["after"]["temperat
 
 # chat: an answer that loops is taken back there too
 said = run("--seed", "3", "--temperature", "0", "--top-p", "0", "--tokens", "600", "--log", "chat.log", *REWIND,
-           command="chat", input=b"+gen The door opened and\n").stdout.decode()
+           command="chat", quiet=False, input=b"+gen The door opened and\n")
+told = re.search(r"going back: ([0-9.]+) MiB for kept states; ([0-9]+) rewind", said.stderr.decode())
+assert told and float(told[1]) > 0 and int(told[2]) > 0, said.stderr
+said = said.stdout.decode()
 assert "rewind" in [json.loads(line).get("action") for line in open("chat.log") if '"action"' in line]
 assert not ends_in_loop(said.rstrip()), said[-300:]
 

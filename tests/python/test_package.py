@@ -523,6 +523,25 @@ class Metrics(unittest.TestCase):
             server.server_close()
 
 
+class WhatIsKept(unittest.TestCase):
+    """States to go back to lie close together where a rewind is likely, and not elsewhere."""
+
+    class Tensor(int):
+        def clone(self):
+            return self
+
+    def kept(self, verdict):
+        kept = rewind._Kept([], self.Tensor())
+        for position in range(1, 200):
+            kept.passed(position, [], self.Tensor(), rewind._loops_easily(verdict))
+        return [position for position, _, _ in kept._kept]
+
+    def test_close_together_where_a_loop_is_likely(self):
+        self.assertEqual(self.kept(Verdict(mean_entropy=2.0, mean_surprisal=2.0)), [0, 64, 128, 192])
+        for likely in Verdict(), Verdict(mean_entropy=2.0, mean_surprisal=1.0):
+            self.assertEqual(self.kept(likely), list(range(0, 200, 16)))
+
+
 class WayBack(unittest.TestCase):
     """After a rewind, sampling comes back to what was given step by step, and is bolder again before the next loop."""
 
