@@ -37,6 +37,7 @@ enum {
 static const int64_t SILENT_US = INT64_C(300) * 1000000;
 static const int64_t QUIET_US = INT64_C(30) * 1000000; /* after which an instance makes room for another one */
 static const int64_t ROOM_US = 1000000;
+static const int64_t AHEAD_US = INT64_C(60) * 1000000; /* another machine's clock may be, of ours */
 
 /* An alarm that is on. */
 struct active {
@@ -483,10 +484,14 @@ static void follow_session(struct instance *i, struct session_of *s, const struc
 
 static void count_for(struct live *l, struct instance *i, struct session_of *s, const struct record *r)
 {
+	i->heard_us = clock_wall_us(&clock_system);
+	if (i->last_us - i->heard_us > AHEAD_US) { /* our clock was set back: its past would hide what comes */
+		live_window_free(&i->window);
+		i->last_us = 0;
+	}
 	follow_session(i, s, r);
 	live_window_push(&i->window, r);
 	i->last_us = r->time_us > i->last_us ? r->time_us : i->last_us;
-	i->heard_us = clock_wall_us(&clock_system);
 	i->change_tick = l->tick;
 	if (r->event == EVENT_INFERENCE_STEP) {
 		i->records++;
@@ -539,6 +544,14 @@ static void forget_renamed(struct live *l)
 	l->renamed_as = NULL;
 }
 
+/* A record of the future is one of now: once it was the newest one, none that comes would be shown. */
+static int64_t not_ahead(int64_t time_us)
+{
+	const int64_t now = clock_wall_us(&clock_system);
+
+	return time_us - now > AHEAD_US ? now : time_us;
+}
+
 /* Counts a row for its instance, if that is shown; returns the instance's name. */
 static const char *count_row(struct live *l, struct columns *c, size_t row, const char *source)
 {
@@ -553,6 +566,7 @@ static const char *count_row(struct live *l, struct columns *c, size_t row, cons
 	l->instances_left_out += !i;
 	name_instance(l, c, row, name);
 	columns_record(c, row, &r);
+	r.time_us = not_ahead(r.time_us);
 	if (r.event == EVENT_SESSION_START)
 		r.session = lineage_of(l->lineage, &r, &whole);
 	session = *r.session;
