@@ -34,6 +34,9 @@ const char *compare_percent(char out[TERM_TEXT], double share)
 	return out;
 }
 
+/* Beyond tenfold, an interval that holds no change at all, too, has nothing more to say. */
+static const double WIDEST = 9;
+
 const char *compare_interval(char out[TERM_TEXT], const struct estimate *e, bool ascii)
 {
 	char low[TERM_TEXT], high[TERM_TEXT];
@@ -44,6 +47,8 @@ const char *compare_interval(char out[TERM_TEXT], const struct estimate *e, bool
 	}
 	compare_percent(low, e->relative_low);
 	compare_percent(high, e->relative_high);
+	if (e->relative_low < 0 && e->relative_high > WIDEST)
+		snprintf(high, sizeof high, "> %+.0f %%", 100 * WIDEST);
 	low[strlen(low) - 2] = high[strlen(high) - 2] = 0; /* their " %" */
 	snprintf(out, TERM_TEXT, "%.100s %s %.100s %%", low, ascii ? ".." : "\xe2\x80\xa6", high);
 	return out;

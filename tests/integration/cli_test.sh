@@ -136,7 +136,7 @@ says "they are compared" "slower  Token latency, decode: median 21"
 expect "groups" 0 "" "$rwkvmon" compare --lang en "$pair/a.log" "$pair/a.log" --vs "$pair/b.log"
 says "a group's name" "a.log (+1)"
 # Three runs a side, and 1 % between runs of a side; then two that differ by chance.
-for run in 1:30 2:30.3 3:29.8 4:36 5:36.3 6:35.8; do
+for run in 1:30 2:30.3 3:29.8 4:36 5:36.3 6:35.8 7:300 8:5 9:900; do
 	awk -v ms="${run#*:}" -v s="${run%%:*}" 'BEGIN { for (i = 0; i < 400; i++)
 		printf "{\"timestamp\":\"2025-09-11T12:%02d:%02d.000Z\",\"session_id\":\"rwkv-sess-%s\",\"event_type\":\"inference_step\",\"phase\":\"decode\",\"performance\":{\"token_latency_ms\":%.3f}}\n",
 			i / 60, i % 60, s, ms * (1 + (i * 7919 % 101 - 50) / 1000) }' >"$pair/run${run%%:*}.log"
@@ -144,6 +144,8 @@ done
 expect "three runs a side" 0 "" "$rwkvmon" compare --lang en "$pair"/run[123].log --vs "$pair"/run[456].log
 says "the slower one is named so" "slower  Token latency, decode: median 30"
 expect "a gate over runs" 1 'token_latency_ms p50 > 5%: it is 19.9' "$rwkvmon" compare --fail-on 'token_latency_ms p50 > 5%' "$pair"/run[123].log --vs "$pair"/run[456].log
+expect "runs that have nothing in common" 0 "" "$rwkvmon" compare --lang en "$pair"/run[178].log --vs "$pair"/run[249].log
+says "an interval no wider than tenfold" '> +900 %'
 awk -v s=x 'BEGIN { for (i = 0; i < 400; i++)
 	printf "{\"timestamp\":\"2025-09-11T12:%02d:%02d.000Z\",\"session_id\":\"rwkv-sess-%s\",\"event_type\":\"inference_step\",\"phase\":\"decode\",\"performance\":{\"token_latency_ms\":%.3f}}\n",
 		i / 60, i % 60, s, 31 + 12 * sin(i / 23) * sin(i / 7) + (i * 7919 % 101) / 50 }' >"$pair/swings.log"
