@@ -212,7 +212,11 @@ int generation_watch(struct generation *g, struct err *err)
 static int feed(struct generation *g, const uint32_t *tokens, size_t n, bool prefill, uint64_t *spent_ns,
 		struct err *err)
 {
-	struct run_call call = { .tokens = tokens, .n = n, .prefill = prefill, .tap = watch_run_tap(&g->watch) };
+	struct run_call call = { .tokens = tokens,
+				 .n = n,
+				 .prefill = prefill,
+				 .tap = watch_run_tap(&g->watch),
+				 .stop = generation_interrupted };
 	int rc = shadow_feed(&g->shadow, g->run, tokens, n, err);
 	uint64_t start = clock_mono_ns(&clock_system);
 

@@ -453,7 +453,7 @@ int run_forward(struct run *run, const struct run_call *call, struct err *err)
 	const struct tap *tap = call->tap;
 	int rc = check_tokens(run, call, err);
 
-	for (size_t at = 0, n; !rc && at < call->n; at += n) {
+	for (size_t at = 0, n; !rc && at < call->n && !(at && call->stop && call->stop()); at += n) {
 		n = call->n - at < run->chunk_len ? call->n - at : run->chunk_len;
 		if (tap)
 			tap->begin(tap->ctx);

@@ -42,6 +42,7 @@ struct run_call {
 	float *all_logits;     /* (n, n_vocab): those after each token; NULL = only the last are computed */
 	bool no_logits;        /* compute no logits at all: run_logits stays as it was */
 	const struct tap *tap; /* may be NULL; called once per chunk */
+	int (*stop)(void);     /* may be NULL; asked between chunks: not 0 leaves the rest unfed */
 };
 
 /* [hot] Feeds n >= 1 tokens, at most chunk_len at a time. */

@@ -102,6 +102,11 @@ strange=$(printf 'b\033[31m\302\233.log')
 echo x >"$strange"
 quiet 3 "$rwkvmon" analyze "$strange" -q
 
+# --- a prompt that takes minutes ends when it is asked to --------------------------------------
+head -c 9000000 /dev/zero | tr '\0' a >long.txt
+timeout -k 20 1 "$rwkvmon" run --prompt-file long.txt --tokens 1 -q --log long.log >out 2>err
+[ $? -ne 137 ] && grep -q session_end long.log || fail "a long prompt does not end: $(head -2 err)"
+
 # --- YAML that is deep: refused where it becomes so -----------------------------------------
 python3 -c "print('[' * 200000)" >deep.yaml
 answers 2 "$rwkvmon" rules check deep.yaml
