@@ -109,16 +109,26 @@ static void find_capacity(struct foreseen *x, const struct field_values *about)
 			continue;
 		if (about && foreseeable[i].capacity != FIELD_COUNT && fields_have(about, foreseeable[i].capacity))
 			set_limit(x, LIMIT_SOURCE_CAPACITY, about->v[foreseeable[i].capacity].number, above);
-		else if (isfinite(foreseeable[i].always))
-			set_limit(x, LIMIT_SOURCE_CAPACITY, foreseeable[i].always, above);
 	}
+}
+
+/* What no machine and no rule changes. Rules warn before it; it is met last. */
+static bool find_lasting_limit(struct foreseen *x)
+{
+	for (size_t i = 0; i < sizeof foreseeable / sizeof *foreseeable; i++)
+		if (foreseeable[i].metric == x->metric && isfinite(foreseeable[i].always)) {
+			set_limit(x, LIMIT_SOURCE_CAPACITY, foreseeable[i].always,
+				  metric_specs[x->metric].better != BETTER_HIGHER);
+			return true;
+		}
+	return false;
 }
 
 static void find_limit(struct foreseen *x, const struct findings *f, const struct series *s,
 		       const struct field_values *about, const struct stated_limits *stated)
 {
 	x->limit = (double)NAN;
-	if (find_stated_limit(x, stated) || is_of_all_gpus(x, s))
+	if (find_stated_limit(x, stated) || find_lasting_limit(x) || is_of_all_gpus(x, s))
 		return;
 	find_rule_limit(x, f);
 	if (x->source == LIMIT_SOURCE_NONE)
