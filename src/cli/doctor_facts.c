@@ -94,6 +94,20 @@ static void read_query(struct gpu_facts *g, const char *text)
 	copy(g->capability, isdigit((unsigned char)field[4][0]) ? field[4] : "");
 }
 
+/* The GPU that CUDA counts first in this process, as nvidia-smi takes it. False: a part of a GPU (MIG) or a UUID cut
+ * short, which nvidia-smi cannot be asked about. */
+static bool first_visible(char option[FACT])
+{
+	const char *list = getenv("CUDA_VISIBLE_DEVICES"), *entry = list ? list + strspn(list, " ") : "";
+	size_t n = strcspn(entry, ", ");
+	bool whole = strspn(entry, "0123456789") >= n || (n == sizeof "GPU-" - 1 + 36 && !strncmp(entry, "GPU-", 4));
+
+	*option = 0;
+	if (n && whole)
+		snprintf(option, FACT, "--id=%.*s", (int)n, entry);
+	return !n || whole || *entry == '-'; /* "" and -1 hide all GPUs, which torch says */
+}
+
 static void gather_gpu(struct gpu_facts *g, const char *root)
 {
 	static const char *const queries[] = {
@@ -101,11 +115,15 @@ static void gather_gpu(struct gpu_facts *g, const char *root)
 		"--query-gpu=name,driver_version,memory.total,memory.free"
 	}; /* older drivers */
 	struct asked said = { 0 };
+	char only[FACT];
+	bool askable = first_visible(only);
 
 	g->total_mb = g->free_mb = NAN;
 	g->card = find_card(root);
 	for (int i = 0; i < 2 && !g->works && said.exit >= 0; i++) {
-		ask(&said, (const char *const[]){ "nvidia-smi", queries[i], "--format=csv,noheader,nounits", NULL },
+		ask(&said,
+		    (const char *const[]){ "nvidia-smi", queries[i], "--format=csv,noheader,nounits",
+					   *only ? only : NULL, NULL },
 		    SECONDS_SHORT);
 		g->smi = said.found;
 		if (!said.found)
@@ -116,6 +134,8 @@ static void gather_gpu(struct gpu_facts *g, const char *root)
 		else if (!i || said.exit != 2)
 			first_line(g->error, *said.text ? said.text : "no answer");
 	}
+	if (!askable)
+		g->total_mb = g->free_mb = NAN;
 	if (!g->works)
 		return;
 	ask(&said, (const char *const[]){ "nvidia-smi", NULL }, SECONDS_SHORT);
@@ -297,6 +317,26 @@ static void note_converted(struct model_facts *m, const char *path)
 	tensor_file_close(file);
 }
 
+/* Of a checkpoint in several files, all of them count, and the largest is read for the disk's speed. */
+static void measure(struct model_facts *m, const char *path)
+{
+	struct tensor_file *file;
+	const struct tensor_file *largest;
+	struct err err;
+
+	if (tensor_file_open(&file, path, &err)) {
+		m->read_mb_s = read_speed(path);
+		return;
+	}
+	m->file_bytes = file->bytes;
+	largest = file->n_shards ? file->shards[0] : file;
+	for (size_t i = 1; i < file->n_shards; i++)
+		if (file->shards[i]->bytes > largest->bytes)
+			largest = file->shards[i];
+	m->read_mb_s = read_speed(largest->label);
+	tensor_file_close(file);
+}
+
 static void gather_model(struct model_facts *m, const char *path, double seconds)
 {
 	struct model *model;
@@ -309,7 +349,8 @@ static void gather_model(struct model_facts *m, const char *path, double seconds
 	if (!stat(path, &st)) {
 		m->file_bytes = (uint64_t)st.st_size;
 		find_source(m, path, &st);
-		m->read_mb_s = S_ISREG(st.st_mode) ? read_speed(path) : NAN;
+		if (S_ISREG(st.st_mode))
+			measure(m, path);
 	}
 	m->readable = !model_open(&model, path, NULL, &m->err);
 	if (!m->readable) {

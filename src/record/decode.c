@@ -1023,12 +1023,14 @@ static enum decode_result decode_any(const struct record_decoder *d, struct deco
 				      * power cut */
 		s.p++;
 	skip_space(&s);
+	s.p += s.p != s.end && *s.p == '['; /* of an array with a record on each line, */
+	skip_space(&s);
 	if (s.p == s.end || *s.p != '{')
 		return DECODE_NOT_OBJECT;
 	if (!parse_object(&s, &path_top, 0))
 		return DECODE_MALFORMED;
 	skip_space(&s);
-	s.p += s.p != s.end && *s.p == ','; /* of an array with a record on each line */
+	s.p += s.p != s.end && (*s.p == ',' || *s.p == ']'); /* of which these end each, and the last */
 	skip_space(&s);
 	if (s.p != s.end)
 		return DECODE_MALFORMED;

@@ -48,7 +48,7 @@ doctor() { # VARIABLE=VALUE... -- OPTION...
 	done
 	shift
 	# shellcheck disable=SC2086 # a list of assignments without blanks
-	env -u RWKV_V7_ON -u RWKV_DE_VERSION -u RWKV_CUDA_ON -u CUDA_HOME -u CUDA_PATH -u CXX PATH="$dir/bin:/usr/bin:/bin" RWKVMON_DOCTOR_ROOT="$dir/root" \
+	env -u RWKV_V7_ON -u RWKV_DE_VERSION -u RWKV_CUDA_ON -u CUDA_VISIBLE_DEVICES -u CUDA_HOME -u CUDA_PATH -u CXX PATH="$dir/bin:/usr/bin:/bin" RWKVMON_DOCTOR_ROOT="$dir/root" \
 		$vars "$rwkvmon" doctor "$@" >"$dir/out" 2>"$dir/err"
 	code=$?
 }
@@ -86,6 +86,27 @@ case ${1-} in
 esac
 SH
 doctor -- ; expect "an old driver's nvidia-smi" gpu fine "Tesla K80"
+# the GPU that CUDA_VISIBLE_DEVICES names first, not the machine's first (huggingface/optimum-benchmark#47); of a part of
+# one, the driver's tool tells no free memory (utkuozdemir/nvidia_gpu_exporter#203)
+program nvidia-smi <<'SH'
+#!/bin/sh
+case $* in
+*--id=1|*--id=GPU-01234567-*) echo "NVIDIA GeForce GT 1030, 535.54, 2000, 300, 6.1" ;;
+*--id=*) echo "No devices were found"; exit 6 ;;
+--query*) echo "NVIDIA GeForce RTX 4090, 535.54, 24564, 24000, 8.9"; echo "NVIDIA GeForce GT 1030, 535.54, 2000, 300, 6.1" ;;
+*) echo "CUDA Version: 12.2" ;;
+esac
+SH
+for seen in 1 1,0 GPU-01234567-89ab-cdef-0123-456789abcdef; do
+	doctor "CUDA_VISIBLE_DEVICES=$seen" -- ; expect "CUDA_VISIBLE_DEVICES=$seen" gpu fine "GT 1030, 2000 MiB"
+done
+for seen in "" -1 "-1,0"; do
+	doctor "CUDA_VISIBLE_DEVICES=$seen" -- ; expect "CUDA_VISIBLE_DEVICES=$seen" gpu fine "RTX 4090, 24564 MiB"
+done
+for seen in MIG-01234567-89ab-cdef-0123-456789abcdef MIG-GPU-01234567/7/0 GPU-0123; do
+	doctor "CUDA_VISIBLE_DEVICES=$seen" -- ; expect "CUDA_VISIBLE_DEVICES=$seen" gpu fine "RTX 4090, [?] MiB"
+done
+doctor CUDA_VISIBLE_DEVICES=7 -- ; expect "a GPU that is not there" gpu problem "No devices were found"
 rm -rf "$dir/bin/nvidia-smi" "$dir/root/sys"
 doctor -- ; expect "no GPU" gpu unused "no NVIDIA GPU"
 doctor RWKV_V7_ON=1 -- --model "$v7" --strategy "cpu fp32"; expect "the processor will do" memory fine "cpu fp32"
@@ -262,6 +283,32 @@ doctor -- --model "$dir/large.safetensors" --disk-mb-s 100000000
 said '"id":"disk","state":"problem".*local SSD' "a disk below the limit"
 doctor -- --model "$dir/large.safetensors" --disk-mb-s 0
 said '"id":"disk","state":"fine"' "a disk above the limit"
+# a checkpoint in several files is as large as all of them, and the largest tells the disk's speed (gpustack/gpustack#1736)
+mkdir "$dir/shards"
+"$python" - "$root/models/tiny-rwkv7.safetensors" "$dir/shards" <<'PY'
+import json, struct, sys
+raw = open(sys.argv[1], "rb").read()
+size = struct.unpack("<Q", raw[:8])[0]
+head, data = json.loads(raw[8:8 + size]), raw[8 + size:]
+head.pop("__metadata__", None)
+blocks = {name: entry for name, entry in head.items() if name.startswith("blocks.")}
+rest = {name: entry for name, entry in head.items() if name not in blocks}
+where = {}
+for i, part in enumerate((blocks, rest, {"unused": None})):
+    file, new, body = f"model-0000{i + 1}-of-00003.safetensors", {}, b""
+    for name, entry in part.items():
+        piece = data[slice(*entry["data_offsets"])] if entry else bytes(24 << 20)
+        new[name] = {**(entry or {"dtype": "F32", "shape": [6 << 20]}), "data_offsets": [len(body), len(body) + len(piece)]}
+        body, where[name] = body + piece, file
+    text = json.dumps(new).encode()
+    open(f"{sys.argv[2]}/{file}", "wb").write(struct.pack("<Q", len(text)) + text + body)
+json.dump({"weight_map": where}, open(sys.argv[2] + "/model.safetensors.index.json", "w"))
+PY
+for file in model.safetensors.index.json model-00001-of-00003.safetensors; do
+	doctor RWKV_V7_ON=1 -- --model "$dir/shards/$file" --disk-mb-s 0
+	expect "the size of all shards, by $file" model_file fine "26.9 MiB"
+	said '"id":"disk","state":"fine"' "the disk of a shard, by $file"
+done
 cp "$root/models/tiny-rwkv7.safetensors" "$dir/made.safetensors"
 cp "$v7" "$dir/made.pth"
 touch -d '2024-01-01' "$dir/made.safetensors"

@@ -36,15 +36,22 @@ write("journal-broken.log", [journal(m) for m in ([123, 256], [], [123, "34"], [
 # members of gzip one behind the other, and something behind the last (allinurl/goaccess#1208)
 write("members.log.gz", b"".join(gzip.compress((s + "\n").encode()) for s in steps))
 write("behind.log.gz", gzip.compress(lines(steps)) + b"garbage")
+# An array with a record on each line, its brackets beside the first and the last (NLog/NLog#1658, SwiftyBeaver/SwiftyBeaver#463)
+write("array.log", ("[" + ",\n".join(steps) + "]\n").encode())
+write("array-own-lines.log", ("[\n  " + ",\n  ".join(steps) + "\n]\n").encode())
+write("array-one-line.log", ("[" + ",".join(steps) + "]\n").encode())
 # several zones in one log (tstack/lnav#1034)
 times = ["2022-08-27T14:22:01.613Z", "2022-08-27T17:22:01.694554+03:00", "2022-08-27T14:22:01.888Z", "2022-08-27T09:22:02.000-0500"]
 write("zones.log", [json.dumps({"timestamp": t, "session_id": "s", "event_type": "inference_step", "sequence_length": i})
                     for i, t in enumerate(times)])
 END
 reads 1 journal-one.log
-for log in journal.log journal-colours.log journal-broken.log hole.log holes.log docker.log compose.log kubectl.log syslog.log members.log.gz behind.log.gz; do
+for log in journal.log journal-colours.log journal-broken.log hole.log holes.log docker.log compose.log kubectl.log syslog.log members.log.gz behind.log.gz array.log array-own-lines.log; do
 	reads 40 $log
 done
+"$rwkvmon" analyze array.log -q --format json | grep -q '"skipped_lines":0' || fail "array.log: lines are skipped"
+"$rwkvmon" analyze array-one-line.log 2>err
+[ $? = 3 ] && grep -q "one JSON array" err || fail "array-one-line.log: $(head -1 err)"
 "$rwkvmon" analyze zones.log -q --format json | grep -q '"from":"2022-08-27T14:22:01.613Z","to":"2022-08-27T14:22:02.000Z"' || fail "zones"
 
 # Whole numbers that no double holds: refused, with the line, never rounded
