@@ -319,12 +319,20 @@ static void run_statistics(const struct table *t, uint32_t side, const struct dr
 	}
 }
 
+/* A difference as a share of A. Of 0, anything but nothing is more than every share. */
+static double share_of(double difference, double a)
+{
+	if (a != 0 || isnan(difference))
+		return difference / fabs(a);
+	return difference == 0 ? 0 : copysign(INFINITY, difference);
+}
+
 static void set_interval(struct estimate *e, double low, double high)
 {
 	e->low = low;
 	e->high = high;
-	e->relative_low = e->a != 0 ? low / fabs(e->a) : (double)NAN;
-	e->relative_high = e->a != 0 ? high / fabs(e->a) : (double)NAN;
+	e->relative_low = share_of(low, e->a);
+	e->relative_high = share_of(high, e->a);
 }
 
 /* As of a normal distribution whose middle 95 % are the interval. */
@@ -415,7 +423,7 @@ static void set_levels(struct estimate *e, double a, double b)
 	e->a = a;
 	e->b = b;
 	e->difference = b - a;
-	e->relative = a != 0 ? (b - a) / fabs(a) : (double)NAN;
+	e->relative = share_of(b - a, a);
 }
 
 /* Student's interval from one number per run of a side (n[0] and n[1] of them), of logarithms if all are positive; the
@@ -502,7 +510,7 @@ static enum difference_verdict side_of(enum metric_id m, const struct estimate *
 
 static bool is_wide(const struct estimate *e)
 {
-	return isfinite(e->relative_low) && fmax(-e->relative_low, e->relative_high) > limit_of(T_TOO_WIDE);
+	return !isnan(e->relative_low) && fmax(-e->relative_low, e->relative_high) > limit_of(T_TOO_WIDE);
 }
 
 /* *reason comes in as what is known of the metric's steps. */
@@ -538,7 +546,7 @@ static struct estimate point_of(double a, double b)
 {
 	double nan = (double)NAN, difference = b - a;
 
-	return (struct estimate){ a, b, difference, nan, nan, a != 0 ? difference / fabs(a) : nan, nan, nan, nan };
+	return (struct estimate){ a, b, difference, nan, nan, share_of(difference, a), nan, nan, nan };
 }
 
 static void points(struct difference *row)

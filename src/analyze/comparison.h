@@ -15,7 +15,7 @@ enum compared { COMPARED_MEDIAN, COMPARED_P95, COMPARED_P90, COMPARED_P99, COMPA
 struct estimate {
 	double a, b;                                  /* by run: of a typical run, the mean over a side's runs */
 	double difference, low, high;                 /* b - a, and its 95 % confidence interval */
-	double relative, relative_low, relative_high; /* the same over |a|; NAN when a is 0 */
+	double relative, relative_low, relative_high; /* the same over |a|; infinite, or 0, when a is 0 */
 	double chance;                                /* of so large a difference, or a larger one, between equals */
 };
 

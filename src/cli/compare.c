@@ -164,6 +164,18 @@ static const char *too_few(enum difference_reason reason)
 					     : "too few steps";
 }
 
+/* One more condition that holds; of what A has none of, B's value tells more than a percentage. */
+static int shut(const struct condition *c, const struct estimate *e, bool by_run, struct err *err)
+{
+	const char *few = by_run ? "" : " (fewer than 3 runs a side)";
+	const bool of_none = isinf(e->relative);
+	char unit[96];
+
+	snprintf(unit, sizeof unit, "%s%s%s", of_none ? metric_specs[c->metric].unit : "%", of_none ? " after 0" : "",
+		 few);
+	return gate_add(err, c, of_none ? e->b : 100 * e->relative, unit);
+}
+
 /* A change in percent counts only if its whole interval is on one side of 0. */
 static int judge_change(const struct condition *c, const struct comparison *comparison, const struct options *opts,
 			struct err *err)
@@ -181,7 +193,7 @@ static int judge_change(const struct condition *c, const struct comparison *comp
 					 'A' + i);
 		return -ERR_FORMAT;
 	}
-	if (!isfinite(e->relative) || !isfinite(e->relative_low))
+	if (isnan(e->relative) || isnan(e->relative_low))
 		return err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: %s on one of the sides",
 			       SLICE_ARG(c->text), err_words(too_few(d->reason)));
 	change = 100 * e->relative;
@@ -191,7 +203,7 @@ static int judge_change(const struct condition *c, const struct comparison *comp
 		say_not_counted(c, e, opts);
 		return 0;
 	}
-	return gate_add(err, c, change, comparison->by_run ? "%" : "% (fewer than 3 runs a side)");
+	return shut(c, e, comparison->by_run, err);
 }
 
 /* Changes are those from A to B; everything else is asked about B. */

@@ -80,6 +80,19 @@ static bool is_told(enum difference_verdict v)
 	return v != DIFFERENCE_UNKNOWN && v != DIFFERENCE_NONE;
 }
 
+/* "+5.3 %"; of what A has none of, there is no percentage. */
+static void put_change(struct buf *out, const struct difference *d, enum lang lang)
+{
+	const struct estimate *e = &d->of[COMPARED_MEDIAN];
+	char change[TERM_TEXT], a[TERM_TEXT], b[TERM_TEXT];
+
+	if (isfinite(e->relative))
+		buf_str(out, compare_percent(change, e->relative));
+	else
+		text_fill(out, lang, TEXT_COMPARE_FROM_TO, term_value(a, d->metric, e->a),
+			  term_value(b, d->metric, e->b));
+}
+
 /* Where the speed does not differ: what does. */
 static void put_others(struct buf *out, const struct comparison *c, enum lang lang)
 {
@@ -89,13 +102,12 @@ static void put_others(struct buf *out, const struct comparison *c, enum lang la
 
 	for (size_t i = 0; i < c->n && n < SHOWN; i++) {
 		const struct difference *d = &c->row[i];
-		char change[TERM_TEXT];
 
 		if (!is_told(d->median))
 			continue;
-		buf_printf(&list, "%s%s (%s) %s", n++ ? text(TEXT_COMMA, lang) : "",
-			   metric_specs[d->metric].label[lang], text(phase_word(d->phase), lang),
-			   compare_percent(change, d->of[COMPARED_MEDIAN].relative));
+		buf_printf(&list, "%s%s (%s) ", n++ ? text(TEXT_COMMA, lang) : "", metric_specs[d->metric].label[lang],
+			   text(phase_word(d->phase), lang));
+		put_change(&list, d, lang);
 	}
 	if (n)
 		text_fill(out, lang, TEXT_COMPARE_OTHERS, buf_text(&list));

@@ -67,6 +67,29 @@ END
 reads 2 large.log
 "$rwkvmon" analyze large.log -q --format json | grep -o '"line":[0-9]*,"reason":"a count that is not' | wc -l | grep -qx 6 || fail "counts that are too large are not named"
 
+# Of a baseline of 0 nothing is a percentage: such a change was told as 0 %, and passed gates (bencherdev/bencher#956, binwalk-ng/binwalk-ng#107)
+python3 - <<'END'
+import json
+for name, level in (("none.log", 0), ("some.log", 20)):
+    with open(name, "w") as f:
+        for i in range(200):
+            f.write(json.dumps({"timestamp": f"2025-09-11T12:00:{i // 4:02}.{i % 4 * 250:03}Z", "session_id": name, "event_type": "inference_step",
+                                "sequence_length": i + 1, "performance": {"token_latency_ms": 30 + i * 7 % 11 / 10},
+                                "accuracy": {"token_repetition_pct": level}}) + "\n")
+END
+gate() { # LIMIT EXPECTED_STATUS EXPECTED_TEXT A B
+	"$rwkvmon" compare --lang en --fail-on "$1" "$4" "$5" >said 2>err
+	status=$?
+	[ $status = "$2" ] && grep -q "$3" said err || fail "compare $4 $5, $1: $status, $(head -1 err)"
+}
+gate 'token_repetition_pct mean > 5%' 1 'it is 20 % after 0' none.log some.log
+gate 'token_repetition_pct mean > 5%' 0 '' some.log none.log
+gate 'token_repetition_pct mean < -5%' 1 'it is -100 %' some.log none.log
+gate 'token_repetition_pct mean < -5%' 0 '' none.log some.log
+cp none.log none-too.log
+gate 'token_repetition_pct mean > 0%' 0 '' none.log none-too.log
+"$rwkvmon" compare --lang en none.log some.log | tr -s ' \n' ' ' | grep -q 'Token repetition (all steps) from 0 % to 20 %' || fail "a metric that was 0"
+
 # One bad label value loses a whole scrape (MindFlavor/prometheus_wireguard_exporter#82, BerriAI/litellm#20600)
 "$rwkvmon" run --prompt x --tokens 3 --log none -q --metrics-textfile l.prom --instance "$(printf 'a\xe2\x80\xa8b"c\\d\ne\r\xc2\x85\xff')" >/dev/null
 python3 - <<'END' || fail "a label"
