@@ -210,7 +210,7 @@ int file_read(struct buf *out, const char *path, size_t limit, struct err *err)
 
 	if (fd < 0)
 		return fd;
-	rc = read_descriptor(out, fd, is_stdin ? "standard input" : path, limit, err);
+	rc = read_descriptor(out, fd, is_stdin ? err_words("standard input") : path, limit, err);
 	if (!is_stdin)
 		close(fd);
 	return rc;

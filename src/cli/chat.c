@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/model.h"
 #include "cli/outputs.h"
+#include "cli/prompt.h"
 #include "cli/tell.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { TURNS_MAX = 32, ANSWER_TOKENS_DEFAULT = 1000, INTRO_MAX_BYTES = 64 << 20 };
+enum { TURNS_MAX = 32, ANSWER_TOKENS_DEFAULT = 1000 };
 
 /* The state before a turn, and what was said in the turn. */
 struct turn {
@@ -340,7 +341,7 @@ static int introduce(struct chat *c, struct err *err)
 	if (o->state)
 		return 0; /* it brings its own past */
 	if (o->prompt_file)
-		rc = file_read(&intro, o->prompt_file, INTRO_MAX_BYTES, err);
+		rc = prompt_read(&intro, o->prompt_file, err);
 	else if (o->prompt)
 		buf_str(&intro, o->prompt);
 	else

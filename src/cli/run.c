@@ -4,6 +4,7 @@
 #include "cli/answer.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/prompt.h"
 #include "cli/tell.h"
 #include "report/terminal.h"
 #include "spec/text.h"
@@ -11,7 +12,7 @@
 #include <math.h>
 #include <unistd.h>
 
-enum { TOKENS_DEFAULT = 256, PROMPT_MAX_BYTES = 64 << 20 };
+enum { TOKENS_DEFAULT = 256 };
 
 /* The prompt if none is given: the built-in model was trained on novels. */
 static const char opening[] = "It was a dark and stormy night, and";
@@ -20,7 +21,7 @@ static int read_prompt(struct buf *text, const struct options *o, struct err *er
 {
 	const char *file = o->prompt_file ? o->prompt_file : !o->prompt && !isatty(STDIN_FILENO) ? "-" : NULL;
 
-	if (file && file_read(text, file, PROMPT_MAX_BYTES, err))
+	if (file && prompt_read(text, file, err))
 		return -(int)err->code;
 	if (file && o->prompt_file && !text->used)
 		return err_set(err, ERR_FORMAT, "%s: is empty", file);

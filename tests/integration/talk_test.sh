@@ -36,6 +36,25 @@ expect "the Pile's size of vocabulary on a World model" 3 "rwkv_vocab_v20230424.
 expect "and on its own" 0 "" "$rwkvmon" run --model "$dir/50277.safetensors" --tokenizer "$dir/20b.json" --prompt a --tokens 3 --log none
 expect "a GPU" 3 "python -m rwkvmon" "$rwkvmon" run --strategy "cuda fp16i8" --prompt x --log none
 
+# --- a prompt that is no text ------------------------------------------------------------
+printf 'One line.\nAnd \377 here.' >"$dir/latin.txt"
+printf 'ELF\0\1\2' >"$dir/program"
+printf '\377\376h\0i\0' >"$dir/utf16.txt"
+printf '\304\343\272\303' >"$dir/gbk.txt"
+expect "a byte of another character set" 3 "latin.txt: is no UTF-8 text: byte ff at position 14 (line 2)" "$rwkvmon" run --prompt-file "$dir/latin.txt" $talk
+expect "with what converts it" 3 "iconv -f GB18030 -t UTF-8 $dir/gbk.txt" "$rwkvmon" run --prompt-file "$dir/gbk.txt" $talk
+expect "a program" 3 "program: is no UTF-8 text: byte 00 at position 3 (line 1)" "$rwkvmon" run --prompt-file "$dir/program" $talk
+expect "is no text" 3 "is it the right file?" "$rwkvmon" chat --prompt-file "$dir/program" --log none
+expect "UTF-16" 3 "iconv -f UTF-16 -t UTF-8" "$rwkvmon" run --prompt-file "$dir/utf16.txt" $talk
+check "also from standard input" sh -c "'$rwkvmon' run $talk <'$dir/program' 2>&1 | grep -qF 'standard input: is no UTF-8 text'"
+check "and nothing was logged" sh -c "! '$rwkvmon' run --prompt-file '$dir/program' --tokens 2 --log '$dir/none.log' 2>/dev/null && ! [ -e '$dir/none.log' ]"
+printf 'It was \347\212' >"$dir/cut.txt"
+expect "a last character that is cut off" 0 "" "$rwkvmon" run --prompt-file "$dir/cut.txt" $talk
+printf '\357\273\277It was a dark and stormy night' >"$dir/mark.txt"
+tail -c +4 "$dir/mark.txt" >"$dir/plain.txt"
+for kind in mark plain; do "$rwkvmon" run --prompt-file "$dir/$kind.txt" $talk >"$dir/$kind.out" 2>/dev/null </dev/null; done
+check "a mark at the start is not read to the model" cmp "$dir/mark.out" "$dir/plain.out"
+
 # --- Ctrl-C stops the answer, not the program ------------------------------------------
 mkfifo "$dir/says"
 timeout 120 "$rwkvmon" chat --tokens 100000000 --seed 3 --log none <"$dir/says" >"$dir/out" 2>"$dir/err" &
