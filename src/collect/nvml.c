@@ -31,6 +31,7 @@ enum {
 	SENSOR_GPU = 0,
 	THRESHOLD_SLOWDOWN = 1,
 	UUID_MAX = 96,
+	UUID_BYTES = 16,
 	NAME_MAX = 96,
 	ORDINAL_MOST = 1023
 };
@@ -87,6 +88,39 @@ static bool find_uuid(const struct lookup *by, const char *uuid, void **device)
 	return false;
 }
 
+/* What CUDA says where this process has begun to use it: only CUDA knows how it orders GPUs that differ. It is neither
+ * loaded nor initialised here. */
+static bool cuda_uuid(unsigned ordinal, unsigned char uuid[UUID_BYTES])
+{
+	void *cuda = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+	int (*get_device)(int *device, int ordinal), (*get_uuid)(unsigned char *uuid, int device), device;
+	bool said = cuda && find(cuda, "cuDeviceGet", &get_device) &&
+		    (find(cuda, "cuDeviceGetUuid_v2", &get_uuid) || find(cuda, "cuDeviceGetUuid", &get_uuid)) &&
+		    !get_device(&device, (int)ordinal) && !get_uuid(uuid, device);
+
+	if (cuda)
+		dlclose(cuda);
+	return said;
+}
+
+static bool find_as_cuda(const struct lookup *by, unsigned ordinal, void **device)
+{
+	static const char *const kinds[] = { "GPU", "MIG" };
+	unsigned char u[UUID_BYTES];
+	char text[UUID_MAX];
+
+	if (!cuda_uuid(ordinal, u))
+		return false;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		snprintf(text, sizeof text, "%s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+			 kinds[i], u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12],
+			 u[13], u[14], u[15]);
+		if (find_uuid(by, text, device))
+			return true;
+	}
+	return false;
+}
+
 /* The device that CUDA numbers so in this process. */
 static bool find_ordinal(const struct lookup *by, unsigned ordinal, void **device)
 {
@@ -94,6 +128,8 @@ static bool find_ordinal(const struct lookup *by, unsigned ordinal, void **devic
 	char text[UUID_MAX], *end;
 	unsigned long index;
 
+	if (find_as_cuda(by, ordinal, device))
+		return true;
 	if (!entry)
 		return !by->by_index(ordinal, device);
 	for (unsigned i = 0; i < ordinal; i++) {

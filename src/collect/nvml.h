@@ -7,9 +7,9 @@
 struct nvml;
 
 /* Opens the GPUs that the strategy names ("cuda:1 fp16", "cuda:0 fp16 *10 -> cuda:1 fp16"), otherwise the first one, of
- * those that this process may use: CUDA_VISIBLE_DEVICES is followed, by number, by UUID or the start of one, and by MIG
- * UUID. The order is that of the PCI bus, which is CUDA's own with CUDA_DEVICE_ORDER=PCI_BUS_ID or equal GPUs. NULL: no
- * GPU. */
+ * those that this process may use, as CUDA numbers them: CUDA is asked if this process has initialised it. Otherwise
+ * CUDA_VISIBLE_DEVICES is followed, by number, by UUID or the start of one, and by MIG UUID, in the order of the PCI
+ * bus, which is CUDA's own with CUDA_DEVICE_ORDER=PCI_BUS_ID or equal GPUs. NULL: no GPU. */
 struct nvml *nvml_open(const char *strategy);
 void nvml_close(struct nvml *n);
 

@@ -98,6 +98,41 @@ static void the_strategy_and_the_environment_choose_the_gpu(void **state)
 	setenv("CUDA_VISIBLE_DEVICES", before ? before : "0", 1);
 }
 
+static void expect_gpu(const char *strategy, double total_gib)
+{
+	double used = 0, total = 0;
+	struct nvml *n = nvml_open(strategy);
+
+	nvml_memory(n, &used, &total);
+	assert_true(total == 1024 * total_gib);
+	nvml_close(n);
+}
+
+/* GPUs that differ are in another order for CUDA than on the bus (gpustack/gpustack#1633, nicolargo/glances#1329,
+ * Project-HAMi/HAMi-core#318): a process that uses CUDA has its GPUs as CUDA numbers them there. */
+static void cuda_itself_says_which_gpu_it_numbers_so(void **state)
+{
+	int (*init)(unsigned flags);
+	void *cuda;
+
+	(void)state;
+	if (!getenv("RWKVMON_FAKE_NVML"))
+		return;
+	unsetenv("CUDA_VISIBLE_DEVICES");
+	cuda = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+	assert_non_null(cuda);
+	expect_gpu("cuda fp16", 24); /* nobody has initialised it: the bus's order */
+	*(void **)&init = dlsym(cuda, "cuInit");
+	assert_int_equal(init(0), 0);
+	expect_gpu("cuda fp16", 80);
+	expect_gpu("cuda:1 fp16", 24);
+	expect_gpu("cuda:2 fp16", 10); /* a part of a GPU */
+	expect_gpu("cuda:0 fp16 *3 -> cuda:1 fp16", 104);
+	dlclose(cuda);
+	expect_gpu("cuda fp16", 24);
+	setenv("CUDA_VISIBLE_DEVICES", "0", 1);
+}
+
 /* Of several GPUs the log tells each, once a sample; what the driver does not say of one is left out for that one. */
 static void several_gpus_are_told_apart(void **state)
 {
@@ -418,6 +453,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gpu_numbers_are_nvmls_or_absent),
 		cmocka_unit_test(the_strategy_and_the_environment_choose_the_gpu),
+		cmocka_unit_test(cuda_itself_says_which_gpu_it_numbers_so),
 		cmocka_unit_test(several_gpus_are_told_apart),
 		cmocka_unit_test(each_sample_has_its_cadence),
 		cmocka_unit_test(control_groups_are_respected),
