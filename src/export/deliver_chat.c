@@ -8,7 +8,9 @@
 
 #include <stdlib.h>
 
-enum { MESSAGE_MAX_BYTES = 1800, WORDS_MAX_BYTES = 100 };  /* WeCom takes 2048 */
+/* WeCom takes 2048. */
+enum { MESSAGE_MAX_BYTES = 1800, NAME_MAX_BYTES = 200, WORDS_MAX_BYTES = 100 };
+
 static const uint64_t BUSY_NS = UINT64_C(60) * 1000000000; /* their limits are per minute */
 
 struct chat {
@@ -35,6 +37,28 @@ static void add_plain(struct buf *out, struct slice text)
 	}
 }
 
+/* At most so many bytes, never ending inside a character. */
+static struct slice shortened(struct slice text, size_t most)
+{
+	if (text.n <= most)
+		return text;
+	text.n = most;
+	while (text.n && ((unsigned char)text.p[text.n] & 0xc0) == 0x80)
+		text.n--;
+	return text;
+}
+
+/* What is left out is told by the mark at the end. */
+static void add_shortened(struct buf *out, struct slice text, size_t most)
+{
+	static const char mark[] = "…";
+	struct slice shown = shortened(text, text.n > most ? most - (sizeof mark - 1) : most);
+
+	buf_add(out, shown.p, shown.n);
+	if (shown.n < text.n)
+		buf_str(out, mark);
+}
+
 static void add_line(struct buf *out, const char *what, struct slice said)
 {
 	if (!said.n)
@@ -43,11 +67,9 @@ static void add_line(struct buf *out, const char *what, struct slice said)
 	add_plain(out, said);
 }
 
-static void add_message(struct buf *out, const struct record *alarm, enum lang lang)
+/* What happened, and what to do. */
+static void add_alarm(struct buf *out, const struct record *alarm, enum lang lang)
 {
-	char time[TIME_TEXT_BYTES];
-
-	time_format(time, alarm->time_us);
 	buf_str(out, alarm->event == EVENT_ALARM ? "[ALARM] " : "[RESOLVED] ");
 	add_plain(out, fields_text(alarm->extra, F_ALARM_TYPE));
 	buf_str(out, " (");
@@ -58,21 +80,42 @@ static void add_message(struct buf *out, const struct record *alarm, enum lang l
 	format_reading(out, alarm, lang);
 	if (alarm->event == EVENT_ALARM)
 		add_line(out, text(TEXT_ALARM_DO, lang), fields_text(alarm->extra, F_ACTION));
-	add_line(out, text(TEXT_ALARM_MODEL, lang), fields_text(alarm->session, F_MODEL_NAME));
-	add_line(out, text(TEXT_ALARM_INSTANCE, lang), fields_text(alarm->session, F_INSTANCE));
-	add_line(out, text(TEXT_ALARM_SESSION, lang), fields_text(alarm->session, F_SESSION_ID));
-	add_line(out, text(TEXT_ALARM_TIME, lang), slice_of(time));
 }
 
-/* At most so many bytes, never ending inside a character. */
-static struct slice shortened(struct slice text, size_t most)
+static void add_name(struct buf *out, const char *what, struct slice name)
 {
-	if (text.n <= most)
-		return text;
-	text.n = most;
-	while (text.n && ((unsigned char)text.p[text.n] & 0xc0) == 0x80)
-		text.n--;
-	return text;
+	struct buf line = { 0 };
+
+	add_line(&line, what, name);
+	add_shortened(out, buf_slice(&line), NAME_MAX_BYTES);
+	out->failed |= line.failed;
+	buf_free(&line);
+}
+
+/* Where and when. */
+static void add_place(struct buf *out, const struct record *alarm, enum lang lang)
+{
+	char time[TIME_TEXT_BYTES];
+
+	time_format(time, alarm->time_us);
+	add_name(out, text(TEXT_ALARM_MODEL, lang), fields_text(alarm->session, F_MODEL_NAME));
+	add_name(out, text(TEXT_ALARM_INSTANCE, lang), fields_text(alarm->session, F_INSTANCE));
+	add_name(out, text(TEXT_ALARM_SESSION, lang), fields_text(alarm->session, F_SESSION_ID));
+	add_name(out, text(TEXT_ALARM_TIME, lang), slice_of(time));
+}
+
+/* However long its rule's words are, the message says where and when. */
+static void add_message(struct buf *out, const struct record *alarm, enum lang lang)
+{
+	struct buf what = { 0 }, place = { 0 };
+
+	add_alarm(&what, alarm, lang);
+	add_place(&place, alarm, lang);
+	add_shortened(out, buf_slice(&what), MESSAGE_MAX_BYTES - place.used);
+	buf_add(out, place.p, place.used);
+	out->failed |= what.failed || place.failed;
+	buf_free(&what);
+	buf_free(&place);
 }
 
 static void format(const struct receiver *receiver, struct buf *out, const struct record *alarm)
@@ -86,7 +129,7 @@ static void format(const struct receiver *receiver, struct buf *out, const struc
 	}
 	add_message(&text, alarm, c->lang);
 	buf_str(out, c->service->before);
-	buf_json_string(out, shortened(buf_slice(&text), MESSAGE_MAX_BYTES));
+	buf_json_string(out, buf_slice(&text));
 	buf_str(out, c->service->after);
 	out->failed |= text.failed;
 	buf_free(&text);

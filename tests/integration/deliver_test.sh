@@ -84,6 +84,22 @@ PY
 done
 post feishu code1
 ok "200 with an error inside is no success" holds said 'it answered code 19001: no'
+# Words that are too long for the service are cut where it is told, and never cost the place and the time (BerriAI/litellm#2917,
+# huggingface/peft#1251, serilog-contrib/serilog-sinks-slack#12)
+python3 - >long.yaml <<'PY'
+print('rules: [{alarm: high_latency, metric: token_latency_ms, above: 0, warmup: 5, summary: "%s", action: "%s"}]' % ("s" * 300, "Do <that> 😀. " * 300))
+PY
+rm -f out
+rm -f run.log
+"$rwkvmon" run --rules long.yaml --tokens 60 --seed 1 --quiet --lang en --log run.log </dev/null >text 2>said --alarm-to "wecom+$web/err0" --session-id the-session
+ok "a long message says where and when" python3 - <<'PY'
+import json
+text = json.loads(open("out").readline())["body"]["text"]["content"]
+assert len(text.encode()) <= 2048, len(text.encode())
+what, *where = text.rsplit("\n", 4)
+assert what.endswith("…") and "Do ‹that› 😀. " in what, what[-20:]
+assert [line.split(": ")[0] for line in where] == ["model", "instance", "session", "time"] and "the-session" in where[2], where
+PY
 post wecom garbage
 ok "garbage is no success" holds said 'its answer has no "errcode"'
 post webhook gone
