@@ -121,10 +121,10 @@ static void add_token(struct token_sums *s, struct slice logprob, const struct l
 	s->estimated++;
 }
 
-/* {"content": [{"token": "x", "logprob": -0.1, "top_logprobs": [{"token": "x", "logprob": -0.1}, …]}, …]} */
-static void read_chat_logprobs(struct token_sums *s, struct slice logprobs)
+/* [{"token": "x", "logprob": -0.1, "top_logprobs": [{"token": "x", "logprob": -0.1}, …]}, …] */
+static void read_content_logprobs(struct token_sums *s, struct slice content)
 {
-	struct slice content = json_read_member(logprobs, "content"), token, one;
+	struct slice token, one;
 	size_t at = 0;
 
 	while (json_read_element(content, &at, &token)) {
@@ -160,6 +160,17 @@ static void read_text_logprobs(struct token_sums *s, struct slice logprobs)
 				add_likely(&l, lp);
 		add_token(s, logprob, &l);
 	}
+}
+
+/* Chats have "content"; other completions the older form, or "content" too, as from llama.cpp's server. */
+static void read_logprobs(struct token_sums *s, struct slice logprobs)
+{
+	struct slice content = json_read_member(logprobs, "content");
+
+	if (content.n)
+		read_content_logprobs(s, content);
+	else
+		read_text_logprobs(s, logprobs);
 }
 
 /* --- answers -------------------------------------------------------------------------- */
@@ -235,14 +246,9 @@ static bool read_choices(struct completion *c, struct slice answer, struct token
 	size_t at = 0;
 
 	while (json_read_element(choices, &at, &choice)) {
-		struct slice logprobs = json_read_member(choice, "logprobs");
-
 		c->several = c->several || (json_read_whole(json_read_member(choice, "index"), &index) && index > 0);
 		some |= read_content(c, choice);
-		if (c->kind == COMPLETION_CHAT)
-			read_chat_logprobs(sums, logprobs);
-		else
-			read_text_logprobs(sums, logprobs);
+		read_logprobs(sums, json_read_member(choice, "logprobs"));
 		copy_text(c->finish, sizeof c->finish, json_read_member(choice, "finish_reason"));
 	}
 	return some || sums->tokens;
@@ -308,7 +314,9 @@ static void read_event(void *ctx, struct slice data)
 {
 	const struct event_at *e = ctx;
 
-	if (!slice_is(data, "[DONE]"))
+	if (slice_is(data, "[DONE]"))
+		e->c->done = true;
+	else
 		read_answer(e->c, data, e->now_ns);
 }
 
@@ -412,6 +420,11 @@ void completion_end(struct completion *c, uint64_t now_ns)
 	if (c->readable && !c->streamed && !c->body.failed)
 		read_answer(c, buf_slice(&c->body), now_ns);
 	c->readable = false;
+}
+
+bool completion_is_whole(const struct completion *c)
+{
+	return c->done || (*c->finish && !c->several);
 }
 
 double completion_token_ns(const struct completion *c)

@@ -51,7 +51,7 @@ struct completion {
 	struct sse events;
 	struct buf body, text;
 	struct coded *coded; /* NULL: the answer is plain */
-	bool readable, held_back;
+	bool readable, held_back, done;
 };
 
 void completion_begin(struct completion *c, enum completion_kind kind, struct slice request, uint64_t now_ns);
@@ -66,6 +66,9 @@ void completion_hold_back(struct completion *c);
 /* The answer is complete, or will not be. */
 void completion_end(struct completion *c, uint64_t now_ns);
 void completion_free(struct completion *c);
+
+/* The model has said all: `[DONE]` has come, or why the only answer ended. */
+bool completion_is_whole(const struct completion *c);
 
 /* Time per token after the first, ns; NAN: unknown. Needs a stream that was never held back, and its tokens. */
 double completion_token_ns(const struct completion *c);

@@ -27,12 +27,19 @@ struct exchange *exchange_open(struct proxy *p, const char *target)
 	return x;
 }
 
+/* Clients close as soon as they have read the last event, before the answer's end has come. One that has been given all
+ * that the model said has aborted nothing. */
+static enum proxy_end end_of_client(const struct exchange *x)
+{
+	return completion_is_whole(&x->seen) && !exchange_waiting(x) ? PROXY_ANSWERED : PROXY_CLIENT_LEFT;
+}
+
 /* The client has left. */
 void exchange_free(struct exchange *x)
 {
 	exchange_watch_client(x, false);
 	upstream_cancel(x);
-	exchange_end_watch(x, PROXY_CLIENT_LEFT);
+	exchange_end_watch(x, end_of_client(x));
 	*x->link = x->next;
 	if (x->next)
 		x->next->link = x->link;
@@ -84,7 +91,7 @@ void exchange_client_left(struct exchange *x)
 	exchange_watch_client(x, false);
 	x->left = x->ready = true;
 	upstream_cancel(x);
-	exchange_end_watch(x, PROXY_CLIENT_LEFT);
+	exchange_end_watch(x, end_of_client(x));
 }
 
 /* The front does not check a suspended client. A client that closes only its sending side counts as gone, as with other

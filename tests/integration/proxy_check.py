@@ -259,6 +259,14 @@ s = open_stream(proxy, {"model": "left-early", "tokens": 5, "pause_ms": 600000})
 wait_for(lambda: [r for r in up.requests(base) if "left-early" in r["body"]])
 s.close()
 ok("also one that leaves before the first token", last_end(proxy).get("finish_reason") == "abort")
+for done, last in (True, b"[DONE]"), (False, b'"stop"'):
+    s = open_stream(proxy, {"model": "lingers", "done": done})
+    text = b""
+    while last not in text:
+        text += s.recv(1000)
+    s.close()
+    e = last_end(proxy)
+    ok(f"one that leaves after the last word has aborted nothing ({last.decode()})", e.get("finish_reason") == "stop" and "error" not in e, e)
 before = proxy.resident_kib()
 s = open_stream(proxy, {"model": "slow", "tokens": 400, "pause_ms": 0, "filler": 100000})
 wait_for(lambda: up.ended("slow") or proxy.leaves(lambda: bytes_from(up.port)))

@@ -111,6 +111,9 @@ async def stream(q, writer):
         writer.write(chunk(event(piece(q, 0, "length" if q.model == "length" else "stop"))))
         if (q.json.get("stream_options") or {}).get("include_usage"):
             writer.write(chunk(event({"choices": [], "usage": usage(q, q.tokens)})))
+        if q.model == "lingers":  # says its end, and then takes its time to end the answer
+            writer.write(chunk(event(b"[DONE]")) if q.json.get("done", True) else b"")
+            await asyncio.sleep(600)
         writer.write(chunk(event(b"[DONE]")) + b"0\r\n\r\n")
         await writer.drain()
     finally:

@@ -120,6 +120,39 @@ static void logprobs_tell_surprisal_and_a_bound_of_entropy(void **state)
 	assert_true(h.piece[0].tokens == 2 && !h.piece[0].first && h.piece[0].surprisal == 0.5);
 	assert_true(fabs(h.piece[0].entropy - log(2)) < 1e-8);
 	completion_free(&c);
+	begin(&c, &h, COMPLETION_TEXT, "text/event-stream"); /* as llama.cpp's server says it */
+	say(&c,
+	    "data: "
+	    "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"content\":[{\"logprob\":-0.6931471806,\"top_logprobs\":["
+	    "{\"logprob\":-0.6931471806},{\"logprob\":-0.6931471806}]}]}}]}\n\n",
+	    5);
+	assert_true(h.piece[0].tokens == 1 && fabs(h.piece[0].surprisal - log(2)) < 1e-8);
+	assert_true(fabs(h.piece[0].entropy - log(2)) < 1e-8);
+	completion_free(&c);
+}
+
+/* By its last event; before that, by why the only answer ended. */
+static void a_stream_says_when_it_is_whole(void **state)
+{
+	struct completion c;
+	struct heard h;
+
+	(void)state;
+	begin(&c, &h, COMPLETION_CHAT, "text/event-stream");
+	say(&c, CHUNK("{\"content\":\"a\"}", ",\"finish_reason\":null"), 5);
+	assert_false(completion_is_whole(&c));
+	say(&c, CHUNK("{}", ",\"finish_reason\":\"stop\""), 6);
+	assert_true(completion_is_whole(&c));
+	completion_free(&c);
+	begin(&c, &h, COMPLETION_CHAT, "text/event-stream");
+	say(&c,
+	    CHUNK("{\"content\":\"a\"}",
+		  "") "data: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+	    5);
+	assert_false(completion_is_whole(&c)); /* the other answer goes on */
+	say(&c, "data: [DONE]\n\n", 6);
+	assert_true(completion_is_whole(&c));
+	completion_free(&c);
 }
 
 static void what_the_client_or_the_server_hides_stays_unknown(void **state)
@@ -301,6 +334,7 @@ int main(void)
 		cmocka_unit_test(targets_tell_completions_from_others),
 		cmocka_unit_test(a_stream_is_read_however_it_is_cut),
 		cmocka_unit_test(logprobs_tell_surprisal_and_a_bound_of_entropy),
+		cmocka_unit_test(a_stream_says_when_it_is_whole),
 		cmocka_unit_test(what_the_client_or_the_server_hides_stays_unknown),
 		cmocka_unit_test(coded_answers_are_read),
 		cmocka_unit_test(hostile_answers_take_bounded_room),
