@@ -41,7 +41,7 @@ SETTINGS: Tuple[Setting, ...] = (
     Setting("session_id", "session-id", "text", "ID",
             "Name of the session (default: a random one)"),
     Setting("instance", "instance", "text", "NAME",
-            "Name of this process among many (default HOST:PID)"),
+            "Name of this process among many (default HOST:PID; in a container HOST:PID-NAMESPACE)"),
     Setting("model_name", "model-name", "text", "NAME",
             "Name of the model (default: from its file)"),
     Setting("strategy", "strategy", "text", "TEXT",

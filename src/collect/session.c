@@ -37,12 +37,31 @@ static void set_session_id(struct rwkvmon *mon, const char *given)
 	set_copy(mon, F_SESSION_ID, given && *given ? given : id);
 }
 
+/* The number of the namespace that this process's id counts in, as containers have one each; 0: the machine's own. */
+static unsigned long pid_namespace(void)
+{
+	static const unsigned long of_machine = 0xeffffffc; /* the kernel's PROC_PID_INIT_INO */
+	static const char before[] = "pid:[";
+	char name[64];
+	ssize_t n = readlink("/proc/self/ns/pid", name, sizeof name - 1);
+	unsigned long number = 0;
+
+	name[n > 0 ? n : 0] = 0;
+	if (!strncmp(name, before, sizeof before - 1))
+		number = strtoul(name + sizeof before - 1, NULL, 10);
+	return number == of_machine ? 0 : number;
+}
+
+/* Several containers may have one host name (those of a pod, or of the host's network), and each has a process 1. */
 static void set_instance(struct rwkvmon *mon, const char *given)
 {
-	char host[200] = "localhost", instance[256];
+	const unsigned long space = pid_namespace();
+	char host[200] = "localhost", behind[32] = "", instance[256];
 
 	gethostname(host, sizeof host - 1);
-	snprintf(instance, sizeof instance, "%s:%ld", host, (long)getpid());
+	if (space)
+		snprintf(behind, sizeof behind, "-%lu", space);
+	snprintf(instance, sizeof instance, "%s:%ld%s", host, (long)getpid(), behind);
 	set_copy(mon, F_INSTANCE, given && *given ? given : instance);
 }
 

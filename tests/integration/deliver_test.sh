@@ -32,7 +32,7 @@ web=http://127.0.0.1:$(cat port)
 run --alarm-to file+alarms.jsonl
 logged() { grep '"event_type":"alarm"' run.log; }
 ok "the alarm file has the alarm, as the log has it" cmp -s alarms.jsonl <(logged)
-ok "and says which process it came from" grep -q "\"instance\":\"$(hostname):[0-9]*\"" alarms.jsonl
+ok "and says which process it came from" grep -q "\"instance\":\"$(hostname):[0-9-]*\"" alarms.jsonl
 run --alarm-to file+alarms.jsonl
 ok "the file is appended to" lines alarms.jsonl 2
 run --alarm-to file+none/alarms.jsonl

@@ -104,6 +104,21 @@ await "serve's address" grep -q http said
 python3 -c "import sys, urllib.request as u; sys.exit('rwkv_build_info' not in u.urlopen(open('said').readline().strip() + '/metrics').read().decode())" ||
 	fail "/metrics of nothing"
 kill $!
+# Processes that are all number 1, in containers of one host name, are not one (discourse/prometheus_exporter#53)
+mkdir pods
+pod() { # NAME COMMAND: becomes a container with a run as its process 2, and then COMMAND
+	exec unshare --kill-child -pf --mount-proc sh -c '"$0" run --prompt x --tokens 3 -q --log "pods/$1.log" --metrics-textfile "pods/$1.prom" >/dev/null; '"$2" "$rwkvmon" "$1"
+}
+if unshare -pf --mount-proc true 2>/dev/null; then
+	pod a 'touch ready; exec sleep 1000' &
+	await "a container" test -e ready
+	(pod b :) # beside the first: the number of one that is gone may come again
+	{ kill -KILL $!; wait $!; } 2>/dev/null # unshare takes no other signal
+	"$rwkvmon" analyze pods -q --format json | grep -q '"instances_total":2' || fail "two containers: $(grep -ho '"instance":"[^"]*"' pods/*.log | sort -u | tr '\n' ' ')"
+	[ "$(cat pods/*.prom | grep -v '^#' | sed 's/ [^ ]*$//' | sort | uniq -d | wc -l)" = 0 ] || fail "two containers: the same series twice"
+else
+	echo "SKIPPED: containers of one host name: unshare is not allowed here"
+fi
 # Paths with spaces, brackets and other scripts (josStorer/RWKV-Runner#359, lmstudio-ai/lmstudio-bug-tracker#2231)
 mkdir '模型　(1)'
 cp "$here/../golden/versions/v6.pth" '模型　(1)/a b (1).pth'
