@@ -25,6 +25,7 @@ void learning_free(struct learning *l)
 void learning_next(struct learning *l)
 {
 	l->n_fired = 0;
+	l->most_points = 0;
 	l->flooded_us = INT64_MAX;
 }
 
@@ -143,9 +144,11 @@ bool learning_add(struct learning *l, const struct findings *f, const struct ser
 
 	for (size_t m = 0; m < l->set.n_metrics; m++) {
 		const struct bucket *row = foreseen_row(s, l->metric[m]);
-		size_t per;
+		size_t per, points = row ? foreseen_choose(row, s->n, y, &per) : 0;
 
-		if (row && foreseen_choose(row, s->n, y, &per) >= FORECAST_POINTS_LEAST)
+		if (points > l->most_points)
+			l->most_points = points;
+		if (points >= FORECAST_POINTS_LEAST)
 			wanted[m] = per;
 		any |= wanted[m] > 0;
 	}

@@ -29,6 +29,7 @@ struct learning {
 	size_t n_fired;
 	int64_t flooded_us;       /* there were more: from then on all counts as fired; INT64_MAX: there were not */
 	uint64_t points_left_out; /* for an alarm */
+	size_t most_points;       /* of a metric, in the log being read */
 };
 
 void learning_open(struct learning *l, const struct stated_limits *stated);

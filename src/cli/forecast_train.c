@@ -14,6 +14,8 @@
 
 enum { ROUNDS = 300, PATIENCE = 30, UNITS = 32, LAYERS = 1, SEED = 1 };
 
+enum { TOO_SHORT_TOLD = 8 }; /* logs by name */
+
 /* A log has at most FINDINGS_SESSIONS_MAX more. */
 enum { SESSIONS_MOST = TRAINED_SESSIONS_MAX - FINDINGS_SESSIONS_MAX };
 
@@ -69,9 +71,38 @@ static void tell_left_out(const struct sources *files)
 	}
 }
 
+/* Logs from which nothing is learned, told when too few are left. */
+struct too_short {
+	struct buf words;
+	size_t n;
+};
+
+static void note_too_short(struct too_short *to, const char *path, size_t points)
+{
+	char known[24], needed[24];
+
+	if (to->n++ >= TOO_SHORT_TOLD)
+		return;
+	snprintf(known, sizeof known, "%zu", points);
+	snprintf(needed, sizeof needed, "%d", FORECAST_POINTS_LEAST);
+	text_fill(&to->words, tell_lang(), points ? TEXT_FORECAST_LOG_SHORT : TEXT_FORECAST_LOG_WITHOUT, path, known,
+		  needed);
+}
+
+static void tell_too_short(const struct too_short *of)
+{
+	char more[24];
+
+	if (of->n)
+		tell("%s", buf_text(&of->words));
+	snprintf(more, sizeof more, "%zu", of->n - TOO_SHORT_TOLD);
+	if (of->n > TOO_SHORT_TOLD)
+		tell_text(TEXT_FORECAST_LOGS_MORE, more);
+}
+
 /* A file found in a directory that is not a log of ours is left out; it does not end the training. */
 static int read_each(const struct sources *files, const struct options *opts, const struct analyze_options *how,
-		     const struct mapping *map, struct err *err)
+		     const struct mapping *map, struct too_short *too_short, struct err *err)
 {
 	int rc = 0;
 
@@ -81,7 +112,11 @@ static int read_each(const struct sources *files, const struct options *opts, co
 		if (how->learning->set.n_sessions > SESSIONS_MOST)
 			return err_set(err, ERR_UNSUPPORTED,
 				       "found more than %d sessions; expected fewer: name fewer logs", SESSIONS_MOST);
+		const size_t had = how->learning->set.n;
+
 		rc = read_log(files->file[i].path, opts, how, map, err);
+		if (!rc && how->learning->set.n == had)
+			note_too_short(too_short, files->file[i].path, how->learning->most_points);
 		if (rc != -ERR_FORMAT || !files->file[i].found)
 			continue;
 		rc = 0;
@@ -91,7 +126,8 @@ static int read_each(const struct sources *files, const struct options *opts, co
 	return rc;
 }
 
-static int read_logs(struct learning *learning, const struct options *opts, struct err *err)
+static int read_logs(struct learning *learning, const struct options *opts, struct too_short *too_short,
+		     struct err *err)
 {
 	struct analyze_options how = { .learning = learning, .session = opts->session };
 	struct sources files = { .n = 0 };
@@ -109,7 +145,7 @@ static int read_logs(struct learning *learning, const struct options *opts, stru
 	if (!rc)
 		rc = sources_find(&files, opts->argument, opts->n_arguments, SOURCES_HOLD | SOURCES_FOLDERS, err);
 	if (!rc)
-		rc = read_each(&files, opts, &how, map, err);
+		rc = read_each(&files, opts, &how, map, too_short, err);
 	sources_free(&files);
 	if (!rc)
 		analysis_tell_unread(opts, map);
@@ -202,17 +238,22 @@ static int learn(const struct learning *learning, const struct options *opts, st
 
 int forecast_train(const struct options *opts, const struct stated_limits *limits, struct err *err)
 {
+	struct too_short too_short = { .n = 0 };
 	struct learning learning;
 	int rc = check(opts, err);
 
 	if (rc)
 		return rc;
 	learning_open(&learning, limits);
-	rc = read_logs(&learning, opts, err);
-	if (!rc)
+	rc = read_logs(&learning, opts, &too_short, err);
+	if (!rc) {
 		rc = learn_deal(&learning.set, given(opts->train_seed, SEED), err);
+		if (rc && !opts->quiet)
+			tell_too_short(&too_short);
+	}
 	if (!rc)
 		rc = learn(&learning, opts, err);
+	buf_free(&too_short.words);
 	learning_free(&learning);
 	return rc;
 }

@@ -133,9 +133,12 @@ int learn_deal(struct learn_set *set, uint64_t seed, struct err *err)
 	free(groups);
 	if (n >= GROUPS_LEAST)
 		return 0;
-	err_set(err, ERR_UNSUPPORTED, "found %zu sessions of at least %d points; expected %d or more to train on", n,
-		FORECAST_POINTS_LEAST, GROUPS_LEAST);
-	return err_hint(err, "name the logs of more runs: some are learned from, others say when to stop");
+	err_set(err, ERR_UNSUPPORTED,
+		"forecast --train: number of runs long enough to learn from: %zu; expected %d or more", n,
+		GROUPS_LEAST);
+	return err_hint(err,
+			"name logs of more runs, or of longer ones, some hundred tokens each: some are learned from, "
+			"others say when to stop");
 }
 
 /* --- loss -------------------------------------------------------------------------------- */
@@ -483,8 +486,9 @@ static int train(struct trained *l, const struct learn_set *set, const struct le
 
 	choose_metrics(l, set, from);
 	if (!l->n_metrics) {
-		err_set(err, ERR_UNSUPPORTED, "no metric changes in the sessions to learn from");
-		return err_hint(err, "name the logs of more runs: some are learned from, others say when to stop");
+		err_set(err, ERR_UNSUPPORTED, "forecast --train: no metric changes in the runs to learn from");
+		return err_hint(err, "name longer logs, or logs of more runs; --limit METRIC=VALUE adds a metric "
+				     "(docs/FORECAST.md)");
 	}
 	l->net = lstm_open((struct lstm_shape){ .inputs = l->n_metrics * TRAINED_INPUTS,
 						.units = opts->units,

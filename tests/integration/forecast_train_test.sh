@@ -85,7 +85,13 @@ check "half a model is refused" refuses 3 'short.safetensors' "$rwkvmon" forecas
 check "a damaged one is refused" refuses 3 'CRC-32' "$rwkvmon" forecast new.log --lang en --lstm bad.safetensors
 check "no file for the model" refuses 2 'a file for the model' train logs
 check "too many units" refuses 2 'found 65' "$rwkvmon" forecast --train logs -o x.safetensors --units 65
-check "too few sessions" refuses 3 'found 1 sessions' train new.log -o x.safetensors
+check "too few runs" refuses 3 'long enough to learn from: 1; expected 3' train new.log -o x.safetensors
+mkdir short
+for i in 1 2 3; do log $i | head -n 12 | sed 's/:00\.\([0-9]\)00Z/:00.00\1Z/; s/:01\.\([0-9]\)00Z/:00.01\1Z/' >short/$i.log; done # 12 ms
+check "short runs are counted" refuses 3 'long enough to learn from: 0; expected 3' "$rwkvmon" forecast --train short -o x.safetensors --lang en
+check "and named" says refused 'short/3.log: too short to learn from: it makes at most [0-9]* points of a metric, 24 are needed'
+check "with what to do" says refused 'name logs of more runs, or of longer ones'
+check "in Chinese, too" refuses 3 'short/1.log：太短，无法用于学习' "$rwkvmon" forecast --train short -o x.safetensors --lang zh
 check "and nothing is written" [ ! -e x.safetensors ]
 
 finish

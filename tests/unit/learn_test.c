@@ -320,7 +320,7 @@ static void too_few_sessions_are_refused(void **state)
 	learn_set_add(&set)->group = 1;
 	learn_set_add(&set)->group = 2;
 	assert_int_not_equal(learn_deal(&set, 1, &err), 0);
-	assert_non_null(strstr(err.text, "found 2 sessions"));
+	assert_non_null(strstr(err.text, "learn from: 2; expected 3"));
 	learn_set_free(&set);
 }
 
