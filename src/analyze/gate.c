@@ -60,7 +60,8 @@ static int cannot_judge(const struct condition *c, const struct findings *f, str
 	if (!f->records)
 		return err_set(err, ERR_FORMAT, "--fail-on: there is no inference step to judge");
 	rc = err_set(err, ERR_FORMAT, "--fail-on: \"%.*s\" cannot be judged: the log has no %s%s%s", SLICE_ARG(c->text),
-		     c->phase ? phase_ids[c->phase] : "", c->phase ? " steps with " : "", metric_specs[c->metric].id);
+		     c->phase ? phase_ids[c->phase] : "", c->phase ? err_words(" steps with ") : "",
+		     metric_specs[c->metric].id);
 	err_hint(err, "ask about a metric that is logged, or find out why it is missing");
 	return rc;
 }
@@ -124,8 +125,8 @@ static int add_condition(struct err *err, const struct condition *c)
 	if (err->code != ERR_VERDICT)
 		err_set(err, ERR_VERDICT, "--fail-on ");
 	else
-		append(err, "; ");
-	append(err, "%.*s: ", SLICE_ARG(c->text));
+		append(err, "%s", err_words("; "));
+	append(err, err_words("%.*s: "), SLICE_ARG(c->text));
 	return -ERR_VERDICT;
 }
 
@@ -133,7 +134,8 @@ int gate_add(struct err *err, const struct condition *c, double value, const cha
 {
 	const int rc = add_condition(err, c);
 
-	append(err, "%s%.6g%s%s", c->type == ALARM_TYPE_COUNT ? "it is " : "", value, *unit ? " " : "", unit);
+	append(err, "%s%.6g%s%s", c->type == ALARM_TYPE_COUNT ? err_words("it is ") : "", value, *unit ? " " : "",
+	       unit);
 	return rc;
 }
 

@@ -27,16 +27,35 @@ const char *err_words(const char *english)
 	return other ? other : english;
 }
 
+const char *err_said(char room[ERR_SAID_BYTES], const char *words)
+{
+	const char *known = err_words(words), *near = strstr(words, " near "); /* as jansson says where */
+	char head[ERR_SAID_BYTES];
+
+	if (known != words || !translate)
+		return known;
+	if (near && near - words < ERR_SAID_BYTES) {
+		snprintf(head, sizeof head, "%.*s", (int)(near - words), words);
+		known = translate(head);
+	}
+	if (near && known && known != words)
+		snprintf(room, ERR_SAID_BYTES, err_words("%s near %s"), known, err_words(near + strlen(" near ")));
+	else
+		snprintf(room, ERR_SAID_BYTES, err_words("in the library's words: \"%s\""), words);
+	return room;
+}
+
 __attribute__((format(printf, 4, 0))) static int set(struct err *err, enum err_code code, int os_errno, const char *fmt,
 						     va_list args)
 {
 	struct err out = { .code = code };
+	char said[ERR_SAID_BYTES];
 	int used;
 
 	used = vsnprintf(out.text, sizeof out.text, err_words(fmt), args);
 	if (os_errno && used >= 0 && (size_t)used < sizeof out.text)
 		snprintf(out.text + used, sizeof out.text - (size_t)used, err_words(": %s"),
-			 err_words(strerror(os_errno)));
+			 err_said(said, strerror(os_errno)));
 	utf8_clean(out.text); /* it contains file names and words taken from files */
 	if (err)
 		*err = out;

@@ -45,4 +45,9 @@ void err_translate(err_translate_fn *to);
 /* Translates a text that is used as a value in an error. */
 const char *err_words(const char *english) __attribute__((format_arg(1)));
 
+/* What a library says of an error, for use as a value: in the selected language where its words are known, else they
+ * are quoted, so that nobody takes them for ours. The text is `room` or one that lives as long as its argument. */
+enum { ERR_SAID_BYTES = 160 };
+const char *err_said(char room[ERR_SAID_BYTES], const char *words);
+
 #endif

@@ -89,8 +89,11 @@ static int refuse_large(const yaml_event_t *at, const char *name, struct err *er
 
 static int not_yaml(const yaml_parser_t *parser, const char *name, struct err *err)
 {
+	char said[ERR_SAID_BYTES];
+
 	return err_set(err, ERR_RULE, "%s:%zu:%zu: is no YAML: %s", name, parser->problem_mark.line + 1,
-		       parser->problem_mark.column + 1, parser->problem ? parser->problem : "cannot be read");
+		       parser->problem_mark.column + 1,
+		       err_said(said, parser->problem ? parser->problem : "cannot be read"));
 }
 
 /* Whoever takes the text as a name would stop there. */

@@ -27,7 +27,11 @@ const struct format *format_find(const struct format *list, const char *name, st
 
 		if (!name || !strcmp(f->name, name))
 			return f;
-		snprintf(names + n, sizeof names - n, "%s%s", f == list ? "" : f[1].name ? ", " : " or ", f->name);
+		snprintf(names + n, sizeof names - n, "%s%s",
+			 f == list   ? ""
+			 : f[1].name ? err_words(", ")
+				     : err_words(" or "),
+			 f->name);
 	}
 	err_set(err, ERR_USAGE, "--format: found \"%s\", expected %s", name, names);
 	return NULL;
@@ -205,7 +209,7 @@ void analysis_tell_unread(const struct options *opts, const struct mapping *map)
 			unread.found ? "%s: %s has no values: what lines have at \"%s\" is not what it takes"
 				     : "%s: %s has no values: no line has \"%s\"",
 			opts->map, unread.name, unread.path);
-		tell("rwkvmon: %s\n", said.text);
+		tell_text(TEXT_TOLD, said.text);
 	}
 }
 

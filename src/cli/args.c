@@ -105,7 +105,8 @@ static bool offer_other_commands(enum command_id command, struct slice name, str
 			const size_t n = strlen(names);
 
 			if (taken_by(&option_specs[i], (enum command_id)c) && slice_is(name, option_specs[i].name))
-				snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "", command_specs[c].name);
+				snprintf(names + n, sizeof names - n, "%s%s", n ? err_words(", ") : "",
+					 command_specs[c].name);
 		}
 	if (*names)
 		err_hint(err, "it is an option of %s; `rwkvmon %s --help` lists those of %s", names,

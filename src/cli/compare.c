@@ -167,12 +167,12 @@ static const char *too_few(enum difference_reason reason)
 /* One more condition that holds; of what A has none of, B's value tells more than a percentage. */
 static int shut(const struct condition *c, const struct estimate *e, bool by_run, struct err *err)
 {
-	const char *few = by_run ? "" : " (fewer than 3 runs a side)";
+	const char *few = by_run ? "" : err_words(" (fewer than 3 runs a side)");
 	const bool of_none = isinf(e->relative);
 	char unit[96];
 
-	snprintf(unit, sizeof unit, "%s%s%s", of_none ? metric_specs[c->metric].unit : "%", of_none ? " after 0" : "",
-		 few);
+	snprintf(unit, sizeof unit, "%s%s%s", of_none ? metric_specs[c->metric].unit : "%",
+		 of_none ? err_words(" after 0") : "", few);
 	return gate_add(err, c, of_none ? e->b : 100 * e->relative, unit);
 }
 

@@ -61,25 +61,34 @@ static void add_json(struct buf *to, const struct convert_result *r, double befo
 	buf_char(to, '\n');
 }
 
+static void say_words(struct buf *text, enum lang lang, const char *out, const struct convert_result *r,
+		      double before_ms, double after_ms)
+{
+	char tensors[24], mb[24], share[24], ms[24], times[24], overflowed[24];
+
+	snprintf(tensors, sizeof tensors, "%llu", (unsigned long long)r->tensors);
+	snprintf(mb, sizeof mb, "%.1f", (double)r->out_bytes / 1e6);
+	snprintf(share, sizeof share, "%.2f", (double)r->out_bytes / (double)(r->in_bytes ? r->in_bytes : 1));
+	snprintf(ms, sizeof ms, "%.2f", after_ms);
+	snprintf(times, sizeof times, "%.2f", after_ms / before_ms);
+	snprintf(overflowed, sizeof overflowed, "%llu", (unsigned long long)r->overflowed);
+	text_fill(text, lang, TEXT_CONVERTED, out, tensors, mb, share);
+	if (before_ms >= WORTH_TELLING_MS)
+		text_fill(text, lang, TEXT_CONVERTED_OPENS, ms, times);
+	buf_char(text, '\n');
+	if (r->overflowed)
+		text_fill(text, lang, TEXT_CONVERTED_INFINITE, overflowed);
+}
+
 static int say(const struct options *opts, const char *out, const struct convert_result *r, double before_ms,
 	       double after_ms, struct err *err)
 {
 	struct buf text = { 0 };
 
-	if (opts->json) {
+	if (opts->json)
 		add_json(&text, r, before_ms, after_ms);
-	} else {
-		buf_printf(&text, "%s: %llu tensors, %.1f MB (%.2f of the original)", out,
-			   (unsigned long long)r->tensors, (double)r->out_bytes / 1e6,
-			   (double)r->out_bytes / (double)(r->in_bytes ? r->in_bytes : 1));
-		if (before_ms >= WORTH_TELLING_MS)
-			buf_printf(&text, ", opens in %.2f ms (%.2f of the original)", after_ms, after_ms / before_ms);
-		buf_char(&text, '\n');
-		if (r->overflowed)
-			buf_printf(&text,
-				   "warning: %llu values were too large for fp16 and became infinite; use bf16\n",
-				   (unsigned long long)r->overflowed);
-	}
+	else
+		say_words(&text, args_lang(opts->lang), out, r, before_ms, after_ms);
 	return answer(&text, !opts->json, err);
 }
 

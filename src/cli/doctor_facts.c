@@ -132,7 +132,7 @@ static void gather_gpu(struct gpu_facts *g, const char *root)
 		if (g->works)
 			read_query(g, said.text);
 		else if (!i || said.exit != 2)
-			first_line(g->error, *said.text ? said.text : "no answer");
+			first_line(g->error, *said.text ? said.text : err_words("no answer"));
 	}
 	if (!askable)
 		g->total_mb = g->free_mb = NAN;
@@ -247,7 +247,9 @@ static void gather_python(struct python_facts *p, const char *program)
 	ask(&said, (const char *const[]){ p->program, "-c", questions, NULL }, SECONDS_PYTHON);
 	value_of(p->version, said.text, "python");
 	if (!*p->version)
-		first_line(p->error, !said.found ? "there is no such program" : *said.text ? said.text : "no answer");
+		first_line(p->error, !said.found  ? err_words("there is no such program")
+				     : *said.text ? said.text
+						  : err_words("no answer"));
 	value_of(p->torch, said.text, "torch");
 	value_of(p->torch_cuda, said.text, "torch_cuda");
 	value_of(p->torch_error, said.text, "torch_error");

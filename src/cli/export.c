@@ -46,12 +46,12 @@ static int print(const struct document *d, const struct options *opts, struct er
 static int unknown(const char *what, struct err *err)
 {
 	struct suggestion near = { .word = slice_of(what ? what : "") };
-	char names[240] = "";
+	char names[320] = "";
 
 	for (int i = 0; i < EXPORT_COUNT; i++) {
 		size_t n = strlen(names);
 
-		snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", export_specs[i].name);
+		snprintf(names + n, sizeof names - n, "%s%s", i ? err_words(", ") : "", export_specs[i].name);
 		suggest_offer(&near, export_specs[i].name);
 	}
 	if (what)

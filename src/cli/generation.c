@@ -155,7 +155,7 @@ static int check_pairing(const struct generation *g, struct err *err)
 		model_label(g->model), vocab, tokenizer_name(g->tokenizer), tokenizer_vocab(g->tokenizer));
 	if (vocab <= BYTE_VOCAB_MAX)
 		return err_hint(err, "leave --tokenizer out: this model's tokens are bytes");
-	return err_hint(err, "%s", fitting_vocabulary(vocab));
+	return err_hint(err, "%s", err_words(fitting_vocabulary(vocab)));
 }
 
 int generation_open(struct generation *g, const struct options *opts, const struct sampler_config *defaults,
@@ -195,8 +195,8 @@ static size_t look_at_weights(const struct generation *g)
 	if (!g->opts->model || g->opts->unwatched || weight_check_model(&found, g->model, &err))
 		return g->damaged_storages;
 	for (size_t i = 0; i < found.n && i < WEIGHT_FINDINGS && !g->opts->quiet; i++)
-		tell("rwkvmon: %s: %s\n", model_label(g->model),
-		     weight_finding_text(text, &found.finding[i], args_lang(g->opts->lang)));
+		tell_text(TEXT_TOLD_OF, model_label(g->model),
+			  weight_finding_text(text, &found.finding[i], args_lang(g->opts->lang)));
 	return found.n + g->damaged_storages;
 }
 

@@ -327,15 +327,16 @@ static void say_sums(struct buf *out, const struct checking *c, const struct rep
 static void say_text(struct buf *out, const struct checking *c, const struct report_options *how)
 {
 	const size_t shown = c->n_troubles < TROUBLES_SHOWN ? c->n_troubles : TROUBLES_SHOWN;
-	char more[TERM_TEXT];
+	char more[TERM_TEXT], line[24];
 
 	say_sums(out, c, how);
 	for (size_t i = 0; i < shown; i++) {
 		const struct trouble *t = &c->trouble[i];
 
-		buf_printf(out, "%s:%llu: %s: ", t->file, (unsigned long long)t->line,
-			   t->kind == LINE_LEFT_OUT ? "left out" : kind_keys[t->kind]);
-		buf_printf(out, "%s\n", skipped_reason(t->reason, how->lang));
+		snprintf(line, sizeof line, "%llu", (unsigned long long)t->line);
+		text_fill(out, how->lang, TEXT_LOG_LINE, t->file, line,
+			  t->kind == LINE_LEFT_OUT ? err_words("left out") : err_words(kind_keys[t->kind]),
+			  skipped_reason(t->reason, how->lang));
 	}
 	if (troubles_of(c) > shown)
 		text_fill(out, how->lang, TEXT_LOG_MORE, term_count(more, troubles_of(c) - shown));

@@ -35,7 +35,7 @@ static int fail(const struct err *err)
 	if (err->code == ERR_CLOSED) /* as in `rwkvmon run | head`: the reader closed the pipe */
 		return err_exit_code(err->code);
 	if (err->text[0]) /* the answer on standard output may already say everything */
-		tell("rwkvmon: %s\n", err->text);
+		tell_text(TEXT_TOLD, err->text);
 	if (err->hint[0])
 		tell("         %s\n", err->hint);
 	return err_exit_code(err->code);
@@ -136,7 +136,8 @@ static void keep_standard(void)
 			_exit(err_exit_code(ERR_SYSTEM));
 }
 
-static const char *shrank; /* what is said of a mapped file that lost its pages */
+/* What is said of a mapped file that lost its pages, before and behind its name. */
+static const char *program, *shrank;
 
 static void say_shrank(const char *words)
 {
@@ -155,7 +156,7 @@ static void on_lost_page(int number, siginfo_t *at, void *context)
 		signal(number, SIG_DFL);
 		return;
 	}
-	say_shrank("rwkvmon: ");
+	say_shrank(program);
 	say_shrank(name);
 	say_shrank(shrank);
 	_exit(err_exit_code(ERR_TRUNCATED));
@@ -166,6 +167,7 @@ static void name_lost_pages(enum lang lang)
 {
 	struct sigaction act = { .sa_sigaction = on_lost_page, .sa_flags = SA_SIGINFO };
 
+	program = text(TEXT_PROGRAM, lang);
 	shrank = text(TEXT_FILE_SHRANK, lang);
 	sigaction(SIGBUS, &act, NULL);
 }

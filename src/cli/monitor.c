@@ -43,7 +43,7 @@ int monitor_close(rwkvmon *mon, struct rwkvmon_totals *totals, struct err *err)
 	int rc = monitor_said(err, rwkvmon_close(mon, totals), totals->trouble);
 
 	if (totals->undelivered)
-		tell("rwkvmon: %s\n", totals->undelivered_why);
+		tell_text(TEXT_TOLD, totals->undelivered_why);
 	if (!rc && totals->undelivered_critical)
 		rc = err_set(err, ERR_SYSTEM, "critical alarms that were lost for good: %llu",
 			     (unsigned long long)totals->undelivered_critical);

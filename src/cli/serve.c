@@ -202,7 +202,7 @@ static void run(struct follow *files, struct metrics_logs *fetched, struct live 
 
 	while (!wait_a_second(ends)) {
 		while (follow_trouble(files, &trouble) || metrics_logs_trouble(fetched, &trouble))
-			tell("rwkvmon: %s\n", trouble.text);
+			tell_text(TEXT_TOLD, trouble.text);
 		live_tick(live);
 		http_wake(http);
 	}

@@ -174,11 +174,11 @@ static void tell_news(struct shipping *s)
 	char words[400];
 
 	while (s->files && follow_trouble(s->files, &trouble))
-		tell("rwkvmon: %s\n", trouble.text);
+		tell_text(TEXT_TOLD, trouble.text);
 	if (take_trouble(s, &trouble))
-		tell("rwkvmon: %s\n", trouble.text);
+		tell_text(TEXT_TOLD, trouble.text);
 	if (sender_news(s->sender, words, sizeof words))
-		tell("rwkvmon: %s\n", words);
+		tell_text(TEXT_TOLD, words);
 }
 
 /* Until a signal ends it, or with --once all is read. */

@@ -57,7 +57,7 @@ int bench_start(struct bench *b, const struct bench_model *m, struct err *err)
 	if (m->python && wire_put(b->ask, &n, sizeof n))
 		wire_put(b->ask, m->token, n * sizeof *m->token);
 	if (!wire_get(b->answer, &a, sizeof a))
-		snprintf(a.why, sizeof a.why, "%s", "the process was killed (memory?)");
+		snprintf(a.why, sizeof a.why, "%s", err_words("the process was killed (memory?)"));
 	b->memory_mb = a.memory_mb;
 	b->vocab = a.vocab;
 	snprintf(b->dtype, sizeof b->dtype, "%s", a.dtype);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/tty.h"
 #include "base/utf8.h"
+#include "spec/text.h"
 
 #include <unistd.h>
 
@@ -18,7 +19,7 @@ static void add_reading(struct buf *line, const struct record *r, enum lang lang
 
 	format_reading(&reading, r, lang);
 	if (reading.used)
-		buf_printf(line, " (%.*s)", SLICE_ARG(buf_slice(&reading)));
+		text_fill(line, lang, TEXT_ALARM_READING, buf_text(&reading));
 	buf_free(&reading);
 }
 

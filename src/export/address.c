@@ -142,14 +142,14 @@ int address_open(int *socket, char *url, size_t url_bytes, const struct address 
 {
 	const struct addrinfo wanted = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
 	struct addrinfo *found = NULL;
-	char port[8];
+	char port[8], said[ERR_SAID_BYTES];
 	int failed;
 
 	snprintf(port, sizeof port, "%u", address->port);
 	failed = getaddrinfo(address->host, port, &wanted, &found);
 	if (failed)
 		return err_set(err, ERR_SYSTEM, "the address \"%s\" to listen on is not known: %s", address->host,
-			       gai_strerror(failed));
+			       err_said(said, gai_strerror(failed)));
 	failed = bind_first(socket, found);
 	freeaddrinfo(found);
 	if (!failed) {

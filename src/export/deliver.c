@@ -191,17 +191,19 @@ struct deliver_loss deliver_lost(const struct deliver *d)
 
 static void say_spooled(const struct place *p, const char *spool, struct buf *out)
 {
+	char said[ERR_SAID_BYTES];
+
 	if (!p->critical || !spool)
 		return;
 	if (p->spool_errno) {
-		buf_printf(out, " (critical: %zu, which could not be kept in %s: %s)", p->critical, spool,
-			   strerror(p->spool_errno));
+		buf_printf(out, err_words(" (critical: %zu, which could not be kept in %s: %s)"), p->critical, spool,
+			   err_said(said, strerror(p->spool_errno)));
 		return;
 	}
-	buf_printf(out, " (critical: %zu, which wait in %s for the next start", p->critical, spool);
+	buf_printf(out, err_words(" (critical: %zu, which wait in %s for the next start"), p->critical, spool);
 	if (p->dropped)
-		buf_printf(out, "; the spool was full, so its %zu oldest alarms were dropped", p->dropped);
-	buf_char(out, ')');
+		buf_printf(out, err_words("; the spool was full, so its %zu oldest alarms were dropped"), p->dropped);
+	buf_str(out, err_words(")"));
 }
 
 static void say_lost(const struct deliver *d, struct buf *out)
@@ -212,11 +214,15 @@ static void say_lost(const struct deliver *d, struct buf *out)
 
 		if (!lost.alarms)
 			continue;
-		buf_printf(out, "%s%s missed %llu alarm%s: %s", out->used ? "; " : "", outbox_label(p->outbox),
-			   (unsigned long long)lost.alarms, lost.alarms == 1 ? "" : "s", outbox_why(p->outbox));
+		buf_str(out, out->used ? err_words("; ") : "");
+		buf_printf(out,
+			   lost.alarms == 1 ? err_words("%s missed %llu alarm: %s")
+					    : err_words("%s missed %llu alarms: %s"),
+			   outbox_label(p->outbox), (unsigned long long)lost.alarms, outbox_why(p->outbox));
 		say_spooled(p, d->spool, out);
 		if (lost.critical)
-			buf_printf(out, " (critical and lost for good: %llu)", (unsigned long long)lost.critical);
+			buf_printf(out, err_words(" (critical and lost for good: %llu)"),
+				   (unsigned long long)lost.critical);
 	}
 }
 

@@ -108,7 +108,7 @@ static enum sent take(struct receiver *receiver, const struct message *m, struct
 
 	if (!alert) {
 		free(parts);
-		snprintf(a->why, sizeof a->why, "no room for another alert");
+		snprintf(a->why, sizeof a->why, "%s", err_words("no room for another alert"));
 		return SEND_NEVER;
 	}
 	if (m->firing) { /* a resolved one keeps what it said while it fired */
@@ -267,7 +267,7 @@ int receiver_alertmanager_open(struct receiver **out, const struct receiver_setu
 	am->r.close = alertmanager_close;
 	am->r.resend_ns = UINT64_MAX;
 	rc = open_post(am, url, err);
-	if (!rc && asprintf(&am->r.label, "Alertmanager at %s", where) < 0) {
+	if (!rc && asprintf(&am->r.label, err_words("Alertmanager at %s"), where) < 0) {
 		am->r.label = NULL;
 		rc = err_set(err, ERR_NOMEM, "no memory for Alertmanager");
 	}

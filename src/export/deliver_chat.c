@@ -156,8 +156,9 @@ static void say_refused(const struct chat_service *s, int64_t code, struct slice
 		if ((unsigned char)words.p[i] < ' ' || words.p[i] == 127)
 			words.p[i] = ' ';
 	shown = shortened(buf_slice(&words), WORDS_MAX_BYTES);
-	snprintf(a->why, sizeof a->why, "it answered %s %lld%s%.*s", s->code, (long long)code, shown.n ? ": " : "",
-		 SLICE_ARG(shown));
+	snprintf(a->why, sizeof a->why,
+		 shown.n ? err_words("it answered %s %lld: \"%.*s\"") : err_words("it answered %s %lld"), s->code,
+		 (long long)code, SLICE_ARG(shown));
 	buf_free(&words);
 }
 
@@ -167,8 +168,8 @@ static enum sent read_answer(const struct chat_service *s, struct slice answer, 
 	int64_t code;
 
 	if (!json_read_whole(json_read_member(answer, s->code), &code)) {
-		snprintf(a->why, sizeof a->why, "its answer has no \"%s\": is this the address of a %s robot?", s->code,
-			 s->name);
+		snprintf(a->why, sizeof a->why,
+			 err_words("its answer has no \"%s\": is this the address of a %s robot?"), s->code, s->name);
 		return SEND_LATER;
 	}
 	if (!code)
@@ -234,13 +235,13 @@ static int parse_address(struct chat *c, const char *address, struct err *err)
 	c->url = strndup(address, mark ? (size_t)(mark - address) : strlen(address));
 	c->secret = mark ? strdup(mark + sizeof key - 1) : NULL;
 	if (!c->url || (mark && !c->secret))
-		return err_set(err, ERR_NOMEM, "no memory for %s", c->service->name);
+		return err_set(err, ERR_NOMEM, "no memory for %s", err_words(c->service->name));
 	if (!mark)
 		return 0;
 	if (!c->service->sign)
-		return err_set(err, ERR_USAGE, "alarm-to: %s takes no #secret=", c->service->name);
+		return err_set(err, ERR_USAGE, "alarm-to: %s takes no #secret=", err_words(c->service->name));
 	if (!*c->secret)
-		return err_set(err, ERR_USAGE, "alarm-to: the #secret= of %s is empty", c->service->name);
+		return err_set(err, ERR_USAGE, "alarm-to: the #secret= of %s is empty", err_words(c->service->name));
 	return sign_ready(err);
 }
 
@@ -261,10 +262,10 @@ int chat_open(struct receiver **out, const struct chat_service *service, const s
 	};
 	rc = parse_address(c, setup->address, err);
 	if (!rc)
-		rc = post_open(&c->post, service->name, c->url, err);
+		rc = post_open(&c->post, err_words(service->name), c->url, err);
 	if (!rc) {
 		url_redact(where, sizeof where, c->url);
-		if (asprintf(&c->r.label, "%s at %s", service->name, where) < 0) {
+		if (asprintf(&c->r.label, err_words("%s at %s"), err_words(service->name), where) < 0) {
 			c->r.label = NULL;
 			rc = err_set(err, ERR_NOMEM, "no memory for %s", service->name);
 		}

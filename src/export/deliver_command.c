@@ -100,7 +100,7 @@ static int attend(pid_t pid, int to, struct slice text, struct attempt *a)
 		if (ms >= COMMAND_MS || !attempt_ms(a, 1)) {
 			kill(-pid, SIGKILL);
 			waitpid(pid, NULL, 0);
-			snprintf(a->why, sizeof a->why, "it was killed after %.1f s", (double)ms / 1000);
+			snprintf(a->why, sizeof a->why, err_words("it was killed after %.1f s"), (double)ms / 1000);
 			became = KILLED;
 			break;
 		}
@@ -122,20 +122,21 @@ static enum sent judge(int became, struct attempt *a)
 	if (!became || became == GONE)
 		return SENT;
 	if (became < 0)
-		snprintf(a->why, sizeof a->why, "it ended by signal %d", -became);
+		snprintf(a->why, sizeof a->why, err_words("it ended by signal %d"), -became);
 	else if (became != KILLED)
-		snprintf(a->why, sizeof a->why, "it ended with status %d", became);
+		snprintf(a->why, sizeof a->why, err_words("it ended with status %d"), became);
 	return SEND_NEVER; /* it has seen the alarm, and its effect may not be wanted twice */
 }
 
 static enum sent run_command(struct receiver *receiver, const struct message *m, struct attempt *a)
 {
 	struct command_receiver *c = (struct command_receiver *)(void *)receiver;
+	char said[ERR_SAID_BYTES];
 	int ends[2], rc;
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC)) {
-		snprintf(a->why, sizeof a->why, "no pipe to it: %s", strerror(errno));
+		snprintf(a->why, sizeof a->why, err_words("no pipe to it: %s"), err_said(said, strerror(errno)));
 		return SEND_LATER;
 	}
 	fcntl(ends[1], F_SETFL, O_NONBLOCK);
@@ -143,7 +144,7 @@ static enum sent run_command(struct receiver *receiver, const struct message *m,
 	close(ends[0]);
 	if (rc) {
 		close(ends[1]);
-		snprintf(a->why, sizeof a->why, "it cannot be started: %s", strerror(rc));
+		snprintf(a->why, sizeof a->why, err_words("it cannot be started: %s"), err_said(said, strerror(rc)));
 		return rc == EAGAIN || rc == ENOMEM ? SEND_LATER : SEND_NEVER;
 	}
 	return judge(attend(pid, ends[1], m->text, a), a);
@@ -239,7 +240,7 @@ int receiver_command_open(struct receiver **out, const struct receiver_setup *se
 				    : add_word(c, &n, setup->address, err);
 	if (!rc)
 		rc = check_program(c->argv[0], err);
-	if (!rc && asprintf(&c->r.label, "the alarm command %s", c->argv[0]) < 0) {
+	if (!rc && asprintf(&c->r.label, err_words("the alarm command %s"), c->argv[0]) < 0) {
 		c->r.label = NULL;
 		rc = err_set(err, ERR_NOMEM, "no memory for the alarm command");
 	}

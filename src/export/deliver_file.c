@@ -24,6 +24,7 @@ static int open_append(const char *path)
 static enum sent send_line(struct receiver *receiver, const struct message *m, struct attempt *a)
 {
 	struct file_receiver *f = (struct file_receiver *)(void *)receiver;
+	char said[ERR_SAID_BYTES];
 	ssize_t wrote;
 
 	if (f->fd < 0)
@@ -31,7 +32,7 @@ static enum sent send_line(struct receiver *receiver, const struct message *m, s
 	wrote = f->fd < 0 ? -1 : write(f->fd, m->text.p, m->text.n);
 	if (wrote == (ssize_t)m->text.n)
 		return SENT;
-	snprintf(a->why, sizeof a->why, "%s", wrote < 0 ? strerror(errno) : "the disk is full");
+	snprintf(a->why, sizeof a->why, "%s", err_said(said, wrote < 0 ? strerror(errno) : "the disk is full"));
 	if (wrote > 0)
 		file_write_all(f->fd, slice_of("\n")); /* readers skip the torn line either way */
 	if (f->fd >= 0)
@@ -59,7 +60,7 @@ int receiver_file_open(struct receiver **out, const struct receiver_setup *setup
 	if (!*path)
 		return err_set(err, ERR_USAGE, "alarm-to: file+ names no file");
 	f = calloc(1, sizeof *f);
-	if (!f || !(f->path = strdup(path)) || asprintf(&f->r.label, "the alarm file %s", path) < 0) {
+	if (!f || !(f->path = strdup(path)) || asprintf(&f->r.label, err_words("the alarm file %s"), path) < 0) {
 		if (f)
 			free(f->path);
 		free(f);

@@ -85,7 +85,7 @@ static void drop_one(struct outbox *o)
 	o->queued--;
 	count_lost(o, m->critical);
 	if (!*o->why)
-		snprintf(o->why, sizeof o->why, "more alarms than it takes");
+		snprintf(o->why, sizeof o->why, "%s", err_words("more alarms than it takes"));
 	free(m);
 }
 
@@ -261,7 +261,7 @@ static void try_last(struct outbox *o)
 	if (r->unsent)
 		r->unsent(r, keep_unsent, o);
 	if (o->lost.alarms && !*o->why)
-		snprintf(o->why, sizeof o->why, "no time was left");
+		snprintf(o->why, sizeof o->why, "%s", err_words("no time was left"));
 }
 
 static void *run(void *ctx)

@@ -117,15 +117,17 @@ static enum sent judge(struct post *p, CURLcode rc, struct attempt *a)
 
 	if (rc) { /* the library's own words name no path and no token */
 		bool late = rc == CURLE_OPERATION_TIMEDOUT;
+		char said[ERR_SAID_BYTES];
 
-		snprintf(a->why, sizeof a->why, "%s", late ? "it did not answer in time" : libcurl_easy_strerror(rc));
+		snprintf(a->why, sizeof a->why, "%s",
+			 late ? err_words("it did not answer in time") : err_said(said, libcurl_easy_strerror(rc)));
 		return SEND_LATER;
 	}
 	libcurl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &status);
 	a->status = status;
 	if (status / 100 == 2)
 		return SENT;
-	snprintf(a->why, sizeof a->why, "it answered with status %ld", status);
+	snprintf(a->why, sizeof a->why, err_words("it answered with status %ld"), status);
 	if (status != 408 && status != 429 && status / 100 != 5)
 		return SEND_NEVER;
 	libcurl_easy_getinfo(p->curl, CURLINFO_RETRY_AFTER, &wait_s);
@@ -160,7 +162,7 @@ enum sent post_json(struct post *p, const char *url, struct slice body, struct b
 	CURLcode rc;
 
 	if (!ms) {
-		snprintf(a->why, sizeof a->why, "it did not answer in time");
+		snprintf(a->why, sizeof a->why, "%s", err_words("it did not answer in time"));
 		return SEND_LATER;
 	}
 	p->answer = answer;
@@ -208,7 +210,7 @@ void post_wait(struct post *p, unsigned ms)
 enum sent post_json(struct post *p, const char *url, struct slice body, struct buf *answer, struct attempt *a)
 {
 	(void)p, (void)url, (void)body, (void)answer;
-	snprintf(a->why, sizeof a->why, "built without libcurl");
+	snprintf(a->why, sizeof a->why, "%s", err_words("built without libcurl"));
 	return SEND_NEVER;
 }
 

@@ -55,7 +55,7 @@ static void set_question(CURL *c, const struct asking *a, struct curl_slist *hea
 
 static int ask_with(CURL *c, struct asking *a, struct err *err)
 {
-	char shown[160];
+	char shown[160], said[ERR_SAID_BYTES];
 	long status = 0;
 	CURLcode rc = libcurl_easy_perform(c);
 
@@ -63,7 +63,7 @@ static int ask_with(CURL *c, struct asking *a, struct err *err)
 	if (a->ended)
 		return err_set(err, ERR_FORMAT, "%s: its answer is too long or not what was asked for", shown);
 	if (rc)
-		return err_set(err, ERR_OPEN, "%s: %s", shown, libcurl_easy_strerror(rc));
+		return err_set(err, ERR_OPEN, "%s: %s", shown, err_said(said, libcurl_easy_strerror(rc)));
 	libcurl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
 	if (status == 200)
 		return 0;

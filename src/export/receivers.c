@@ -22,7 +22,7 @@ static int unknown_kind(struct slice kind, struct err *err)
 
 	for (size_t i = 0; i < receiver_kinds_n; i++) {
 		suggest_offer(&near, receiver_kinds[i].name);
-		buf_printf(&list, "%s%s", i ? ", " : "", receiver_kinds[i].name);
+		buf_printf(&list, "%s%s", i ? err_words(", ") : "", receiver_kinds[i].name);
 	}
 	err_set(err, ERR_USAGE, "alarm-to: expected KIND+ADDRESS, with a KIND of %s", list.p ? list.p : "");
 	buf_free(&list);

@@ -52,8 +52,10 @@ static int expected(const struct parsing *p, const struct yaml_node *at, const c
 {
 	static const char *const kinds[] = { "a word", "a list", "a mapping" };
 
-	return yaml_error(p->err, ERR_MAP, p->file, at, "found %s%s%s; expected %s",
-			  at->text ? "\"" : err_words(kinds[at->kind]), at->text ? at->text : "", at->text ? "\"" : "",
+	if (at->text)
+		return yaml_error(p->err, ERR_MAP, p->file, at, "found \"%.80s\"; expected %s", at->text,
+				  err_words(what));
+	return yaml_error(p->err, ERR_MAP, p->file, at, "found %s; expected %s", err_words(kinds[at->kind]),
 			  err_words(what));
 }
 
@@ -357,8 +359,8 @@ static int read_names(struct parsing *p, const struct yaml_node *top)
 	if (p->m->has_time && p->m->has_metric)
 		return 0;
 	return yaml_error(p->err, ERR_MAP, p->file, top, "expected %s",
-			  p->m->has_time ? "a metric, such as token_latency_ms: duration_ms"
-					 : "`timestamp`: the path of each line's time");
+			  p->m->has_time ? err_words("a metric, such as token_latency_ms: duration_ms")
+					 : err_words("`timestamp`: the path of each line's time"));
 }
 
 int mapping_parse(struct mapping **out, struct slice text, const char *name, struct err *err)

@@ -99,7 +99,8 @@ static int unknown_word(struct reader *r, const struct yaml_node *at, const char
 	for (size_t i = 0; i < n; i++) {
 		suggest_offer(&s, known[i]);
 		if (used < sizeof list)
-			used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
+			used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? err_words(", ") : "",
+						 known[i]);
 	}
 	if (used >= sizeof list)
 		memcpy(list + sizeof list - 4, "…", 4);

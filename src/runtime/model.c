@@ -121,7 +121,8 @@ static int detect(struct loader *l)
 	l->m->arch = arch;
 	if (arch)
 		return 0;
-	err_set(l->err, ERR_UNSUPPORTED, "%s: %s; expected RWKV version 4, 5, 6 or 7", f->label, what_else(f));
+	err_set(l->err, ERR_UNSUPPORTED, "%s: %s; expected RWKV version 4, 5, 6 or 7", f->label,
+		err_words(what_else(f)));
 	return err_hint(l->err, "Give a checkpoint in its official form (emb.weight, blocks.0.ln1.weight, …), "
 				"as published by BlinkDL: for a file of another form, the .pth it was converted from.");
 }

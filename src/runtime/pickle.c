@@ -41,7 +41,8 @@ struct machine {
 
 static int refuse(struct machine *m, const char *what)
 {
-	return err_set(m->err, ERR_FORMAT, "%s: its pickle is damaged at byte %zu: %s", m->label, m->at, what);
+	return err_set(m->err, ERR_FORMAT, "%s: its pickle is damaged at byte %zu: %s", m->label, m->at,
+		       err_words(what));
 }
 
 static int no_memory(struct machine *m)

@@ -43,7 +43,7 @@ enum {
 
 static int damaged(const struct zip *z, const char *what, struct err *err)
 {
-	err_set(err, ERR_FORMAT, "%s: its zip directory is damaged: %s", z->label, what);
+	err_set(err, ERR_FORMAT, "%s: its zip directory is damaged: %s", z->label, err_words(what));
 	return err_hint(err, "Download the file again and compare its checksum.");
 }
 

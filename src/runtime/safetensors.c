@@ -13,7 +13,8 @@ static int wrong(struct tensor_file *f, const char *name, const char *what, stru
 {
 	char text[PRINTABLE_BYTES];
 
-	return err_set(err, ERR_FORMAT, "%s: tensor %s: %s", f->label, printable(text, slice_of(name)), what);
+	return err_set(err, ERR_FORMAT, "%s: tensor %s: %s", f->label, printable(text, slice_of(name)),
+		       err_words(what));
 }
 
 static bool read_dtype(const json_t *v, enum dtype *out)
@@ -171,13 +172,15 @@ static int check_metadata(struct tensor_file *f, const json_t *header, struct er
 	if (!version || (json_is_string(version) && !strcmp(json_string_value(version), "1")))
 		return 0;
 	err_set(err, ERR_UNSUPPORTED, "%s: holds int8 weights in layout %s; expected layout 1", f->label,
-		json_is_string(version) ? printable(text, slice_of(json_string_value(version))) : "of no name");
+		json_is_string(version) ? printable(text, slice_of(json_string_value(version)))
+					: err_words("of no name"));
 	return err_hint(err, "It was made by a newer rwkvmon: update, or convert the original with this one.");
 }
 
 int safetensors_read(struct tensor_file *f, struct slice bytes, struct err *err)
 {
 	uint64_t n = read_le(bytes.p, 8); /* the caller saw more than 8 bytes */
+	char said[ERR_SAID_BYTES];
 	json_error_t where;
 	json_t *header;
 	int rc;
@@ -195,7 +198,7 @@ int safetensors_read(struct tensor_file *f, struct slice bytes, struct err *err)
 	if (!json_is_object(header)) {
 		json_decref(header);
 		return err_set(err, ERR_FORMAT, "%s: its header is no JSON object: %s at byte %d", f->label,
-			       header ? "wrong type" : where.text, where.position);
+			       header ? err_words("wrong type") : err_said(said, where.text), where.position);
 	}
 	rc = check_metadata(f, header, err);
 	if (!rc)

@@ -113,7 +113,7 @@ static int add(struct tensor_file *f, const char *name, const json_t *file, stru
 
 	if (!text || strchr(text, '/') || strchr(text, '\\') || strstr(text, "..") ||
 	    !ends_in(slice_of(text), shard_end))
-		return refuse_name(f, name, text ? text : "something that is no text", err);
+		return refuse_name(f, name, text ? text : err_words("something that is no text"), err);
 	shard = shard_named(f, text, err);
 	if (!shard)
 		return err ? -(int)err->code : -ERR_OPEN;
@@ -153,6 +153,7 @@ static int add_all(struct tensor_file *f, const json_t *map, struct err *err)
 
 int shards_read(struct tensor_file *f, struct slice bytes, struct err *err)
 {
+	char said[ERR_SAID_BYTES];
 	json_error_t where;
 	json_t *index;
 	int rc;
@@ -166,7 +167,7 @@ int shards_read(struct tensor_file *f, struct slice bytes, struct err *err)
 		return err_set(err, ERR_FORMAT,
 			       "%s: is no JSON object: %s at byte %d; expected the index of a "
 			       "sharded checkpoint",
-			       f->label, index ? "wrong type" : where.text, where.position);
+			       f->label, index ? err_words("wrong type") : err_said(said, where.text), where.position);
 	}
 	rc = add_all(f, json_object_get(index, "weight_map"), err);
 	json_decref(index);

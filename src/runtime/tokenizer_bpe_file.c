@@ -25,7 +25,7 @@ struct reader {
 
 static int refuse(struct reader *r, const char *what)
 {
-	err_set(r->err, ERR_UNSUPPORTED, "%s: %s", r->label, what);
+	err_set(r->err, ERR_UNSUPPORTED, "%s: %s", r->label, err_words(what));
 	return err_hint(r->err, "Give the 20B_tokenizer.json that RWKV-4 Pile models were trained with, or a World "
 				"vocabulary (rwkv_vocab_v20230424.txt).");
 }
@@ -61,7 +61,7 @@ static int check_parts(struct reader *r, const json_t *root, const json_t *model
 		if (!is_empty(json_object_get(model, unused[i]))) {
 			char what[80];
 
-			snprintf(what, sizeof what, "model.%s is set; expected it unused", unused[i]);
+			snprintf(what, sizeof what, err_words("model.%s is set; expected it unused"), unused[i]);
 			return refuse(r, what);
 		}
 	r->b->nfc = !is_empty(normalizer);
@@ -302,6 +302,7 @@ static int read_merges(struct reader *r, const json_t *merges)
 int bpe_read(struct bpe *b, struct slice json, const char *label, struct err *err)
 {
 	struct reader r = { .b = b, .label = label, .err = err };
+	char said[ERR_SAID_BYTES];
 	json_error_t where;
 	json_t *root = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, &where);
 	const json_t *model = json_object_get(root, "model"), *added = json_object_get(root, "added_tokens");
@@ -309,7 +310,7 @@ int bpe_read(struct bpe *b, struct slice json, const char *label, struct err *er
 
 	if (!root)
 		return err_set(err, ERR_FORMAT, "%s:%d:%d: %s; expected a tokenizer's JSON", label, where.line,
-			       where.column, where.text);
+			       where.column, err_said(said, where.text));
 	r.vocab = json_object_get(model, "vocab");
 	make_alphabet(&r);
 	for (int i = 0; i < 256; i++)

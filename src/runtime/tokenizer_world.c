@@ -198,7 +198,7 @@ static int read_lines(struct world *w, struct slice text, const char *path, stru
 			continue;
 		wrong = read_line(line, &l, &id);
 		if (wrong) {
-			err_set(err, ERR_FORMAT, "%s:%zu: %s", path, number, wrong);
+			err_set(err, ERR_FORMAT, "%s:%zu: %s", path, number, err_words(wrong));
 			return err_hint(err, "Give rwkv_vocab_v20230424.txt as it comes with the rwkv package.");
 		}
 		rc = add_token(w, &l, id, err);

@@ -64,7 +64,7 @@ static void say_down(struct sender *s, const char *why)
 	if (s->down)
 		return;
 	s->down = true;
-	snprintf(words, sizeof words, "%s: %s; what is to be sent waits in the spool", s->shown, why);
+	snprintf(words, sizeof words, err_words("%s: %s; what is to be sent waits in the spool"), s->shown, why);
 	say(s, words);
 }
 
@@ -75,7 +75,7 @@ static void say_up(struct sender *s)
 	if (!s->down)
 		return;
 	s->down = false;
-	snprintf(words, sizeof words, "%s takes lines again", s->shown);
+	snprintf(words, sizeof words, err_words("%s takes lines again"), s->shown);
 	say(s, words);
 }
 
@@ -127,7 +127,8 @@ static void refuse(struct sender *s, const struct backlog_batch *b, const struct
 	char words[400];
 
 	backlog_lose(s->spool, b, "the engine refused them");
-	snprintf(words, sizeof words, "%s: %s; lines lost: %llu", s->shown, a->why, (unsigned long long)b->lines);
+	snprintf(words, sizeof words, err_words("%s: %s; lines lost: %llu"), s->shown, a->why,
+		 (unsigned long long)b->lines);
 	say(s, words);
 }
 

@@ -1,4 +1,4 @@
-/* messages.c - the rows of messages.def, and texts of other tables that errors repeat. */
+/* messages.c - the rows of messages.def and library.def, and texts of other tables that errors repeat. */
 #include "spec/messages.h"
 
 #include "spec/diagnosis.h"
@@ -10,6 +10,9 @@ static const char *const messages[][LANG_COUNT] = {
 #define MESSAGE(en, zh) { en, zh },
 #include "spec/messages.def"
 #undef MESSAGE
+#define SAID(en, zh) { en, zh },
+#include "spec/library.def"
+#undef SAID
 };
 
 const char *message_zh(const char *english)
