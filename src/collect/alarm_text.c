@@ -25,6 +25,7 @@ static void add_reading(struct buf *line, const struct record *r, enum lang lang
 
 static void write_alarm(struct sink *s, const struct record *r)
 {
+	const enum lang lang = ((const struct text_sink *)(const void *)s)->lang;
 	struct buf line = { 0 }, said = { 0 };
 	struct slice type, summary;
 
@@ -32,9 +33,9 @@ static void write_alarm(struct sink *s, const struct record *r)
 		return;
 	type = fields_text(r->extra, F_ALARM_TYPE);
 	summary = fields_text(r->extra, F_SUMMARY);
-	buf_printf(&said, "%s %.*s: %.*s", r->event == EVENT_ALARM ? "[ALARM]" : "[RESOLVED]", SLICE_ARG(type),
-		   SLICE_ARG(summary));
-	add_reading(&said, r, ((const struct text_sink *)(const void *)s)->lang);
+	buf_printf(&said, "%s %.*s%s%.*s", r->event == EVENT_ALARM ? "[ALARM]" : "[RESOLVED]", SLICE_ARG(type),
+		   text(TEXT_ALARM_SAYS, lang), SLICE_ARG(summary));
+	add_reading(&said, r, lang);
 	if (r->event == EVENT_ALARM && fields_text(r->extra, F_ACTION).n)
 		buf_printf(&said, "\n        %.*s", SLICE_ARG(fields_text(r->extra, F_ACTION)));
 	buf_char(&said, '\n');

@@ -157,7 +157,7 @@ static void say_refused(const struct chat_service *s, int64_t code, struct slice
 			words.p[i] = ' ';
 	shown = shortened(buf_slice(&words), WORDS_MAX_BYTES);
 	snprintf(a->why, sizeof a->why,
-		 shown.n ? err_words("it answered %s %lld: \"%.*s\"") : err_words("it answered %s %lld"), s->code,
+		 shown.n ? err_words("it answered %s %lld: %.*s") : err_words("it answered %s %lld"), s->code,
 		 (long long)code, SLICE_ARG(shown));
 	buf_free(&words);
 }

@@ -400,9 +400,10 @@ static int add_found(struct sources *s, const char *path, bool is_log, bool *gon
 /* NULL: no memory. The caller frees it. */
 static char *path_in(const char *dir, const char *name)
 {
+	const size_t n = strlen(dir);
 	char *path;
 
-	return asprintf(&path, "%s%s%s", dir, ends_with(dir, "/") ? "" : "/", name) < 0 ? NULL : path;
+	return asprintf(&path, "%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", name) < 0 ? NULL : path;
 }
 
 static int add_entry(struct sources *s, const char *dir, const char *name, bool *gone, struct err *err)

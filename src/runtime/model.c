@@ -681,7 +681,7 @@ int model_open_embedded(struct model **out, const struct model_options *options,
 {
 	size_t n = (size_t)((uintptr_t)embedded_model_end - (uintptr_t)embedded_model);
 
-	return model_open_memory(out, embedded_model, n, "embedded", options, err);
+	return model_open_memory(out, embedded_model, n, err_words("the built-in model"), options, err);
 }
 
 void model_close(struct model *m)

@@ -36,7 +36,7 @@ expect "mistyped command" 2 'did you mean `rwkvmon analyze`' "$rwkvmon" analyse
 expect "mistyped option" 2 'did you mean --temperature' "$rwkvmon" run --temprature 1
 expect "missing value" 2 '--tokens: its N is missing' "$rwkvmon" run --tokens
 expect "bad number" 2 'found "many"' "$rwkvmon" run --tokens many
-expect "an error in Chinese" 2 '--tokens：“many”无效，应为 0 到 9007199254740992 的整数' "$rwkvmon" run --tokens many --lang zh
+expect "an error in Chinese" 2 '--tokens：“many”无效，应为：0 到 9007199254740992 的整数' "$rwkvmon" run --tokens many --lang zh
 expect "a file that is missing, in Chinese" 3 'nothing.log：无法打开：没有该文件或目录' env LC_ALL=zh_CN.UTF-8 "$rwkvmon" analyze nothing.log
 expect "an error in English where the locale is Chinese" 2 'found "many"' env LC_ALL=zh_CN.UTF-8 "$rwkvmon" run --lang=en --tokens many
 expect "stray argument" 2 'takes no argument' "$rwkvmon" run hello
