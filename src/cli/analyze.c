@@ -37,7 +37,7 @@ int command_analyze(const struct options *opts, struct err *err)
 	if (!rc)
 		rc = gate_check(&bad, err);
 	if (!rc && opts->charts)
-		rc = pictures_possible(err);
+		rc = pictures_possible(opts->charts, err);
 	if (!rc)
 		rc = analysis_read(opts, &how, &findings, err);
 	if (!rc && format->draw == report_csv) /* other forms hold it */

@@ -17,8 +17,15 @@ static int no_gnuplot(struct err *err)
 	return err_hint(err, "Debian, Ubuntu: apt-get install gnuplot-nox; macOS: brew install gnuplot");
 }
 
-int pictures_possible(struct err *err)
+int pictures_possible(const char *folder, struct err *err)
 {
+	struct stat st;
+
+	if (strpbrk(folder, "\r\n"))
+		return err_set(err, ERR_USAGE, "--charts: the folder's name holds a line break");
+	if (!stat(folder, &st) && !S_ISDIR(st.st_mode))
+		return err_set(err, ERR_USAGE, "--charts: %s is a file; expected a folder, or the name of a new one",
+			       folder);
 	return system("command -v gnuplot >/dev/null") ? no_gnuplot(err) : 0;
 }
 
@@ -79,8 +86,6 @@ int pictures_write(const char *folder, const struct findings *f, enum lang lang,
 	int rc = 0;
 
 	*drawn = 0;
-	if (strpbrk(folder, "\r\n"))
-		return err_set(err, ERR_USAGE, "--charts: the folder's name holds a line break");
 	if (mkdir(folder, 0777) && errno != EEXIST)
 		return err_set_os(err, ERR_SYSTEM, errno, "%s: the folder cannot be made", folder);
 	for (int chart = 0; chart < CHART_COUNT && !rc; chart++)

@@ -5,8 +5,8 @@
 #include "base/err.h"
 #include "report/report.h"
 
-/* Is gnuplot there? Asked before a log is read. */
-int pictures_possible(struct err *err);
+/* Is gnuplot there, and can the folder be one? Asked before a log is read. */
+int pictures_possible(const char *folder, struct err *err);
 
 /* Into the folder, which is made when it is not there: performance_trends.png, … *drawn counts the files. */
 int pictures_write(const char *folder, const struct findings *f, enum lang lang, int *drawn, struct err *err);

@@ -528,6 +528,14 @@ static void put_panel(struct frame *f, const struct board *b, struct dashboard_v
 		frame_put(f, p->row + 1, SIDE, TINT_DIM, word(v, TEXT_WATCH_NO_MATCH), f->columns - 2 * SIDE);
 }
 
+/* Keys that do not fit are left out, the last ones first: two blanks stand between them. */
+static void keep_whole_keys(char *line, size_t columns)
+{
+	for (size_t end = strlen(line); end > 1 && utf8_columns(line) > columns; end--)
+		if (line[end - 1] == ' ' && line[end - 2] == ' ')
+			line[end - 2] = 0;
+}
+
 /* --- the bottom, help --------------------------------------------------------------------------------- */
 
 static void put_bottom(struct frame *f, const struct dashboard_view *v)
@@ -545,6 +553,7 @@ static void put_bottom(struct frame *f, const struct dashboard_view *v)
 		return;
 	}
 	snprintf(line, sizeof line, "%s  %g s", word(v, TEXT_WATCH_KEYS), v->interval_s);
+	keep_whole_keys(line, f->columns - 2 * SIDE);
 	frame_put(f, row, SIDE, TINT_DIM, line, f->columns - 2 * SIDE);
 }
 

@@ -275,6 +275,7 @@ else
 	echo "SKIPPED: pictures: gnuplot is not installed"
 fi
 mkdir "$dir/no-tools" && ln -s "$(command -v sh)" "$dir/no-tools/sh"
+expect "a file is no folder for pictures" 2 "is a file; expected a folder" "$rwkvmon" analyze "$worked" --charts "$worked"
 PATH="$dir/no-tools" "$rwkvmon" analyze "$worked" --charts "$dir/no-pictures" --quiet >"$dir/no-report" 2>"$dir/err"
 [ $? = 4 ] && grep -q "apt-get install gnuplot-nox" "$dir/err" && [ ! -s "$dir/no-report" ] && pass || { fail "missing gnuplot"; cat "$dir/err"; }
 

@@ -81,7 +81,7 @@ check "watch has the worst on top" sh -c "grep -o 'host[0-9]*:' watch.txt | head
 check "and says how many it does not show, and what does" sh -c "COLUMNS=100 '$rwkvmon' watch many --once >many.txt && grep -q '/ 64 of 200' many.txt && grep -q '136 more instances; rwkvmon fleet' many.txt"
 check "the page of a diagnosis has the causes, too" sh -c "'$rwkvmon' diagnose sick --format html | grep -q 'An instance is unlike its peers: 2 (host17:106'"
 check "and its Markdown" sh -c "'$rwkvmon' diagnose sick --format markdown | grep -q '^- An instance is unlike its peers: 2 (host17'"
-check "a page tells how many series were not searched" sh -c "'$rwkvmon' analyze many -q --format html | grep -q 'The series of [0-9]* instances were not searched'"
+check "a page tells how many series were not searched" sh -c "'$rwkvmon' analyze many -q --format html | grep -q 'The series of [0-9]* instances were searched neither for changes'"
 
 cp -r sick nameless
 sed -i 's/"instance": *"host17[^"]*"/"instance": ""/' nameless/*
