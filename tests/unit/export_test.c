@@ -395,6 +395,29 @@ static void matches(struct exporter *e, enum exposition format, const char *stor
 	buf_free(&ought);
 }
 
+/* All above the highest bound looks to histogram_quantile as if it were that bound: a p99 that stands still
+ * (vllm-project/vllm#15167, NVIDIA-NeMo/Switchyard#262). */
+static void what_is_slow_is_below_the_highest_bound(void **state)
+{
+	static const struct {
+		enum family_id family;
+		double seconds;
+	} slow[] = {
+		{ FAM_TOKEN_DURATION, 12 }, /* a model of which half is swapped out */
+		{ FAM_PER_OUTPUT_TOKEN, 12 },   { FAM_PREFILL_CHUNK, 90 },
+		{ FAM_FIRST_TOKEN, 400 }, /* 8,000 tokens at 20 tokens/s */
+		{ FAM_REQUEST_DURATION, 1800 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof slow / sizeof *slow; i++) {
+		const struct family_spec *f = &family_specs[slow[i].family];
+
+		if (!(f->bounds[f->n_bounds - 1] > slow[i].seconds))
+			fail_msg("%s ends at %g s", f->prom, f->bounds[f->n_bounds - 1]);
+	}
+}
+
 static void the_texts_are_as_stored(void **state)
 {
 	struct exporter *e = full_exporter();
@@ -647,6 +670,7 @@ int main(void)
 		cmocka_unit_test(what_made_room_still_counts),
 		cmocka_unit_test(an_id_may_be_that_of_several_instances),
 		cmocka_unit_test(a_crowd_does_not_push_out_who_was_there),
+		cmocka_unit_test(what_is_slow_is_below_the_highest_bound),
 		cmocka_unit_test(accept_headers_are_understood),
 		cmocka_unit_test(addresses_are_understood),
 		cmocka_unit_test(writers_and_scrapes_at_once),
