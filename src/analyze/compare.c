@@ -728,6 +728,7 @@ static struct compared_side about(const struct compare_side *s)
 	return (struct compared_side){ .sessions = sessions_listed(&s->sessions) + s->sessions.n_other,
 				       .records = s->records,
 				       .left_out = s->left_out,
+				       .failed_requests = s->failed_requests,
 				       .runs = compare_side_runs(s, run) };
 }
 

@@ -139,6 +139,21 @@ static void count_samples(struct compare_side *s, const struct record *rec)
 	}
 }
 
+/* A request that is refused at once would make its side the faster one: how long those last that fail says nothing. */
+static void add_step(struct compare_side *s, struct metric_stats *stats, const struct record *rec)
+{
+	struct record answered;
+
+	if (!record_has(rec, M_REQUEST_FAILED) || !(rec->metric[M_REQUEST_FAILED] > 0)) {
+		metric_stats_add(stats, rec);
+		return;
+	}
+	answered = *rec;
+	record_unset(&answered, M_REQUEST_DURATION_MS);
+	metric_stats_add(stats, &answered);
+	s->failed_requests++;
+}
+
 void compare_side_add(struct compare_side *s, const struct record *rec, struct slice session_id)
 {
 	const struct slice instance = fields_text(rec->session, F_INSTANCE);
@@ -166,7 +181,7 @@ void compare_side_add(struct compare_side *s, const struct record *rec, struct s
 	if (!session->open)
 		return;
 	s->records++;
-	metric_stats_add(&session->open->phase[rec->phase], rec);
+	add_step(s, &session->open->phase[rec->phase], rec);
 	count_samples(s, rec);
 	while (s->n > COMPARE_BLOCKS)
 		halve(s);

@@ -26,7 +26,7 @@ struct compare_samples {
 };
 
 struct compare_side {
-	uint64_t warmup, left_out, records;
+	uint64_t warmup, left_out, records, failed_requests;
 	struct sessions sessions;
 	struct compare_session *session; /* (n_session), by index; the last stands for all that are not listed */
 	size_t n_session;

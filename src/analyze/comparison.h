@@ -57,6 +57,7 @@ struct difference {
 struct compared_side {
 	uint64_t sessions, records; /* steps compared */
 	uint64_t left_out;          /* steps of the warm-up */
+	uint64_t failed_requests;   /* whose durations are not compared */
 	size_t units;               /* that the intervals come from: runs, or blocks of steps in a row */
 	size_t runs;                /* sessions, those counted once that one process served at the same time */
 };

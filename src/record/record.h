@@ -58,6 +58,12 @@ static inline void record_set(struct record *r, enum metric_id m, double value)
 	r->metric[m] = value;
 }
 
+static inline void record_unset(struct record *r, enum metric_id m)
+{
+	r->have &= ~metric_bit(m);
+	r->nonfinite &= ~metric_bit(m);
+}
+
 /* Rounds metrics and time to what the log keeps, so that rules see the same values live and in replay. */
 static inline void record_as_logged(struct record *r)
 {

@@ -20,6 +20,8 @@ typedef void compare_report_fn(struct buf *out, const struct comparison *c, cons
 
 compare_report_fn compare_text, compare_markdown, compare_json;
 
+bool compare_is_speed(enum metric_id m); /* better is faster, worse is slower */
+
 /* The verdict of a row as a word ("slower"); the overall verdict as a word, and as a sentence. */
 const char *compare_word(const struct difference *d, enum difference_verdict verdict, enum lang lang);
 const char *compare_headline(const struct comparison *c, enum lang lang);

@@ -15,7 +15,7 @@ static const char *verdict_id(const struct difference *d, enum difference_verdic
 {
 	static const char *const ids[DIFFERENCE_VERDICTS] = { "unknown", "no difference", "differs", "better",
 							      "worse",   "higher",        "lower" };
-	bool speed = d && metric_specs[d->metric].group == METRIC_PERFORMANCE;
+	bool speed = d && compare_is_speed(d->metric);
 
 	if (speed && verdict == DIFFERENCE_BETTER)
 		return "faster";
@@ -50,6 +50,7 @@ static void put_side(struct json *out, const char *name, const struct compared_s
 	jw_put_u64(out, "sessions", side->sessions);
 	jw_put_u64(out, "records", side->records);
 	jw_put_u64(out, "warmup", side->left_out);
+	jw_put_u64(out, "failed_requests", side->failed_requests);
 	jw_put_u64(out, "runs", side->runs);
 	jw_put_u64(out, "units", side->units);
 	jw_put_time(out, "from", f->from_us, f->records);

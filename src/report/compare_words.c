@@ -6,6 +6,11 @@
 
 #include <math.h>
 
+bool compare_is_speed(enum metric_id m)
+{
+	return metric_specs[m].group == METRIC_PERFORMANCE && *metric_specs[m].unit; /* not a share of failures */
+}
+
 const char *compare_word(const struct difference *d, enum difference_verdict verdict, enum lang lang)
 {
 	static const enum text_id words[DIFFERENCE_VERDICTS] = {
@@ -14,7 +19,7 @@ const char *compare_word(const struct difference *d, enum difference_verdict ver
 		[DIFFERENCE_HIGHER] = TEXT_COMPARE_HIGHER,   [DIFFERENCE_LOWER] = TEXT_COMPARE_LOWER,
 		[DIFFERENCE_IN_RUNS] = TEXT_COMPARE_DIFFERS,
 	};
-	bool speed = d && metric_specs[d->metric].group == METRIC_PERFORMANCE;
+	bool speed = d && compare_is_speed(d->metric);
 
 	if (speed && verdict == DIFFERENCE_BETTER)
 		return text(TEXT_COMPARE_FASTER, lang);
@@ -56,10 +61,15 @@ const char *compare_interval(char out[TERM_TEXT], const struct estimate *e, bool
 
 void compare_side_words(struct buf *out, const struct compared_side *side, const struct findings *f, enum lang lang)
 {
-	char runs[TERM_TEXT], sessions[TERM_TEXT], steps[TERM_TEXT], left_out[TERM_TEXT], skipped[TERM_TEXT];
+	char runs[TERM_TEXT], sessions[TERM_TEXT], steps[TERM_TEXT], left_out[TERM_TEXT], skipped[TERM_TEXT],
+		failed[TERM_TEXT];
 
 	text_fill(out, lang, TEXT_COMPARE_SIDE, term_count(runs, side->runs), term_count(sessions, side->sessions),
 		  term_count(steps, side->records), term_count(left_out, side->left_out));
+	if (side->failed_requests) {
+		buf_str(out, text(TEXT_SEMICOLON, lang));
+		text_fill(out, lang, TEXT_COMPARE_FAILED, term_count(failed, side->failed_requests));
+	}
 	if (!f->n_skipped)
 		return;
 	buf_str(out, text(TEXT_SEMICOLON, lang));

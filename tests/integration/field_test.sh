@@ -90,6 +90,26 @@ cp none.log none-too.log
 gate 'token_repetition_pct mean > 0%' 0 '' none.log none-too.log
 "$rwkvmon" compare --lang en none.log some.log | tr -s ' \n' ' ' | grep -q 'Token repetition (all steps) from 0 % to 20 %' || fail "a metric that was 0"
 
+# Requests that fail at once made a side the faster one (sharkdp/hyperfine#827, sharkdp/hyperfine#861)
+python3 - <<'END'
+import json
+for name, fails in (("answers.log", 0), ("refusals.log", 3)):
+    with open(name, "w") as f:
+        for i in range(120):
+            failed = i % 5 < fails
+            f.write(json.dumps({"timestamp": f"2025-09-11T12:{i // 60:02}:{i % 60:02}.000Z", "session_id": f"{name}-{i}", "event_type": "inference_step", "phase": "decode",
+                                "performance": {"request_duration_ms": 5 if failed else 950 + i * 37 % 101, "request_failed": int(failed)}}) + "\n")
+END
+"$rwkvmon" compare --lang en --json --warmup 0 answers.log refusals.log >said
+python3 - <<'END' || fail "requests that fail at once"
+import json
+c = json.load(open("said"))
+row = {d["metric"]: d for d in c["differences"]}
+assert row["request_duration_ms"]["median"]["b"] > 900 and row["request_duration_ms"]["verdict"] == "no difference", row["request_duration_ms"]
+assert row["request_failed"]["verdict"] == "worse" and [c[side]["failed_requests"] for side in "ab"] == [0, 72]
+END
+"$rwkvmon" compare --lang en --warmup 0 answers.log refusals.log | tr -s ' \n' ' ' | grep -q 'failed requests, whose duration is left out: 72 ' || fail "failed requests are not told"
+
 # One bad label value loses a whole scrape (MindFlavor/prometheus_wireguard_exporter#82, BerriAI/litellm#20600)
 "$rwkvmon" run --prompt x --tokens 3 --log none -q --metrics-textfile l.prom --instance "$(printf 'a\xe2\x80\xa8b"c\\d\ne\r\xc2\x85\xff')" >/dev/null
 python3 - <<'END' || fail "a label"
