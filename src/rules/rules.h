@@ -45,8 +45,9 @@ int rules_open(struct rules **out, const struct ruleset *set, enum rules_mode mo
 void rules_close(struct rules *r);
 
 /* Sessions whose records are judged by one thread while they run. A look of a paced rule (pace.h) costs more of their
- * time as they become many, so that all looks together take half a percent of a core at most. Zeroed by its owner. */
-enum { RULES_SHARE_NS = 5000000 /* a second */ };
+ * time as they become many, so that all looks together are reckoned at 0.3 % of a core at most: by what they push out
+ * of the caches they cost about twice that. Zeroed by its owner. */
+enum { RULES_SHARE_NS = 3000000 /* a second */ };
 struct rules_share {
 	int64_t second;           /* the latest one of the records' times */
 	uint64_t look_ns, before; /* one look of all sessions that have had records in it; in the second before it */

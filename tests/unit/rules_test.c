@@ -796,11 +796,11 @@ static void the_pace_is_kept_at_any_speed(void **state)
 	assert_in_range(looks(&fast, 1e9 + 110, 100, 2000, 3000000), 33, 35);
 }
 
-/* A thousand sessions beside one of 20,000 records a second: a look costs twice as much, and a new level is seen all
+/* Six hundred sessions beside one of 20,000 records a second: a look costs twice as much, and a new level is seen all
  * the same; once they are silent, it costs what it did. */
 static void many_sessions_share_what_looks_cost(void **state)
 {
-	enum { MANY = 1000 };
+	enum { MANY = 600 };
 	struct ruleset *set = set_of("rules: [{alarm: unusual, metric: token_latency_ms, unusual: {beyond: 0.3}, "
 				     "warmup: 0, for: 400ms}]");
 	struct rules *many[MANY], *r = rules_of(set, RULES_LIVE);
