@@ -12,6 +12,10 @@ enum { WIDTH = 1000, PANEL_HEIGHT = 230, TITLE_HEIGHT = 50 };
 static const char *const colours[] = { "#2563c9", "#c2570c", "#0b7f74", "#6b4bb8" };
 enum { COLOURS = sizeof colours / sizeof *colours };
 
+enum {
+	FAR_APART = 30
+}; /* the largest value of several lines against the smallest: on one linear axis some lie on the floor */
+
 /* A single-quoted text of gnuplot: a quote in it is doubled, nothing else means anything. */
 static void quoted(struct buf *out, const char *text)
 {
@@ -94,18 +98,21 @@ static enum metric_id first_metric(enum panel_id panel)
 	return line_specs[k].metric;
 }
 
-/* What is constant, or one moment, needs a range to be drawn in. */
+/* What is constant, or one moment, needs a range to be drawn in; lines far apart need a logarithmic one. */
 static void ranges(struct buf *out, const struct findings *f, enum panel_id panel)
 {
 	double low = INFINITY, high = -INFINITY, width = (double)f->series.width_us / 1e6;
+	int lines = 0;
 
 	for (size_t k = 0; k < line_spec_count; k++)
 		if (line_specs[k].panel == panel && f->metric[line_specs[k].metric].count) {
 			low = fmin(low, f->metric[line_specs[k].metric].min);
 			high = fmax(high, f->metric[line_specs[k].metric].max);
+			lines++;
 		}
 	buf_printf(out, "set xrange [%.3f:%.3f]\n", (double)f->series.from_us / 1e6,
 		   (double)f->series.from_us / 1e6 + width * (double)f->series.n);
+	buf_str(out, lines > 1 && low > 0 && high > FAR_APART * low ? "set logscale y\n" : "");
 	if (high > low)
 		buf_str(out, "set yrange [*:*]\n");
 	else
@@ -163,12 +170,12 @@ static void histogram_panel(struct buf *out, const struct findings *f, enum pane
 		   panel_specs[panel].id, colours[0]);
 }
 
-/* A histogram of one value has no width to draw. */
+/* A histogram of one value has no width to draw, and a line of one no length. */
 static bool drawable(const struct findings *f, enum panel_id panel)
 {
 	enum phase phase = panel_phase(panel);
 
-	return page_panel_occurs(f, panel) && (phase == PHASE_COUNT || f->latency[phase].high > f->latency[phase].low);
+	return page_panel_drawn(f, panel) && (phase == PHASE_COUNT || f->latency[phase].high > f->latency[phase].low);
 }
 
 bool gnuplot_chart(struct buf *out, const struct findings *f, enum chart_id chart, enum picture kind, const char *path,
@@ -187,8 +194,9 @@ bool gnuplot_chart(struct buf *out, const struct findings *f, enum chart_id char
 	quoted_path(out, path);
 	buf_printf(out, "\nset multiplot layout %d,1 title ", panels);
 	quoted(out, chart_specs[chart].title[lang]);
-	buf_str(out, " noenhanced\nset grid linecolor rgb '#e2e4e8'\nset border 3 linecolor rgb '#9aa1ad'\nset tics "
-		     "nomirror\nset key above right horizontal\nset datafile missing 'NaN'\nset lmargin 10\n");
+	buf_str(out,
+		" noenhanced\nset grid linecolor rgb '#e2e4e8'\nset border 3 linecolor rgb '#9aa1ad'\nset tics "
+		"nomirror\nset key at graph 1,1.2 right top horizontal\nset datafile missing 'NaN'\nset lmargin 10\n");
 	for (int i = 0; i < PANEL_COUNT; i++) {
 		enum panel_id panel = (enum panel_id)i;
 

@@ -17,8 +17,7 @@ bool page_panel_occurs(const struct findings *f, enum panel_id panel)
 	return false;
 }
 
-/* Has the panel more than a single dot to show? */
-static bool page_panel_drawn(const struct findings *f, enum panel_id panel)
+bool page_panel_drawn(const struct findings *f, enum panel_id panel)
 {
 	if (panel_phase(panel) != PHASE_COUNT)
 		return page_panel_occurs(f, panel);

@@ -47,6 +47,9 @@ void page_series(struct json *out, const struct series *s, const char *session);
 /* True when the panel has something to draw. */
 bool page_panel_occurs(const struct findings *f, enum panel_id panel);
 
+/* Has the panel more than a single dot to show? */
+bool page_panel_drawn(const struct findings *f, enum panel_id panel);
+
 /* Escaped for element content and quoted attributes; bytes that are not UTF-8 and control
  * characters become U+FFFD. */
 void put_text(struct buf *out, struct slice text);

@@ -271,6 +271,10 @@ if command -v gnuplot >/dev/null; then
 		done
 	done
 	grep -q "性能趋势" "$dir/pictures it's zh/performance_trends.svg" && pass || fail "a picture has no Chinese title"
+	head -n 400 "$worked" | awk '/time_to_first_token_ms/ && n++ { next } { print }' >"$dir/one-answer.log"
+	"$rwkvmon" analyze "$dir/one-answer.log" -q --charts "$dir/one-answer" --lang en >"$dir/out" 2>"$dir/err"
+	grep -q "Throughput" "$dir/one-answer/performance_trends.svg" && ! grep -q "Time to first token" "$dir/one-answer/performance_trends.svg" &&
+		pass || fail "a panel is drawn for a single value"
 else
 	echo "SKIPPED: pictures: gnuplot is not installed"
 fi
