@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Runs a Python script whose llama.cpp comes through ctypes (llama-cpp-python) under the adapter.
+"""Runs a Python script or module whose llama.cpp comes through ctypes (llama-cpp-python) under the adapter.
 
     python watch_ctypes.py script.py [ARGUMENTS…]
+    python watch_ctypes.py -m llama_cpp.server [ARGUMENTS…]
 
 ctypes looks functions up in the library itself, where a preloaded adapter does not stand before it. Here a lookup of a
 function that the adapter watches gives the adapter's, which passes every call on. Settings are RWKVMON_* variables, as for the
@@ -46,12 +47,16 @@ def install() -> None:
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
+    module = sys.argv[1:2] == ["-m"]
+    if len(sys.argv) < 2 + module:
         raise SystemExit(__doc__)
     install()
-    sys.argv = sys.argv[1:]
-    sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    sys.argv = sys.argv[1 + module:]
+    sys.path[0] = os.getcwd() if module else os.path.dirname(os.path.abspath(sys.argv[0]))
+    if module:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":

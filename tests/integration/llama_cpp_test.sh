@@ -69,9 +69,14 @@ else
 	check "says the same" cmp plain seen
 	check "and nothing else" [ ! -s said ]
 	check "its log" [ "$(grep -c '"inference_step"' ctypes.log)/$(grep -c '"sequence":1' ctypes.log)" = 12/6 ]
+	check "a module" env PYTHONPATH="$(dirname "$script")" RWKVMON_LLAMA_ADAPTER="$adapter" RWKVMON_LOG=module.log \
+		RWKVMON_OVERHEAD_BUDGET_PCT=-1 python3 "$here/../../adapters/llama_cpp/watch_ctypes.py" -m llama_ctypes "$library"
+	cp out seen
+	check "says the same, too" cmp plain seen
+	check "and is watched" [ "$(grep -c '"inference_step"' module.log)" = 12 ]
 	check "without the adapter" sh -c "RWKVMON_LLAMA_ADAPTER=/nowhere python3 '$here/../../adapters/llama_cpp/watch_ctypes.py' x 2>&1 | grep -q 'no librwkvmon_llama.so at /nowhere'"
 fi
-rm -f ctypes.log
+rm -f ctypes.log module.log
 check "no log" [ ! -e none.log ]
 
 # The real thing.
