@@ -345,6 +345,17 @@ static void tell_left_out(struct follow *f, const struct sources *found, const c
 	tell(f, &err);
 }
 
+/* A name that shows nothing now may show something later; one that may not be read never will. */
+static void tell_denied(struct follow *f, const char *name)
+{
+	struct buf place = { 0 };
+	enum skipped_id why;
+
+	if (source_is_denied(name, &place, &why))
+		tell_one_left_out(f, buf_text(&place), skipped_specs[why].text[LANG_EN]);
+	buf_free(&place);
+}
+
 /* All of it was read, and nothing came since. */
 static bool is_read(const struct known *k)
 {
@@ -471,7 +482,8 @@ static void scan(struct follow *f)
 	for (size_t i = 0; i < f->n_names; i++) {
 		struct sources found;
 
-		sources_find(&found, &f->names[i], 1, how, NULL);
+		if (sources_find(&found, &f->names[i], 1, how, NULL))
+			tell_denied(f, f->names[i]);
 		for (size_t k = 0; k < found.n; k++)
 			if (found.file[k].regular)
 				find_file(f, &found.file[k]);

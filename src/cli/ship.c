@@ -7,9 +7,11 @@
 #include "cli/follow.h"
 #include "cli/tell.h"
 #include "export/url.h"
+#include "read/sources.h"
 #include "report/terminal.h"
 #include "ship/sender.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -219,6 +221,23 @@ static int say_left(const struct shipping *s, struct err *err)
 	return err_hint(err, "the next `rwkvmon ship` with the same --spool sends them");
 }
 
+/* There was no log: why. */
+static int say_none(const char *name, struct err *err)
+{
+	struct buf place = { 0 };
+	enum skipped_id why;
+	int rc;
+
+	if (source_is_denied(name, &place, &why)) {
+		rc = err_set_os(err, ERR_OPEN, EACCES, "%s: cannot be opened", buf_text(&place));
+	} else {
+		err_set(err, ERR_OPEN, "%s: no *.log, *.jsonl or *.ndjson to ship", name);
+		rc = err_hint(err, "name the files themselves when they are called otherwise");
+	}
+	buf_free(&place);
+	return rc;
+}
+
 /* What was read and not yet summed up goes into the spool, and what is in there is tried once more. What was lost on
  * the way is told to the engine by the next one that sends. */
 static int finish(struct shipping *s, const struct options *opts, struct err *err)
@@ -242,8 +261,7 @@ static int finish(struct shipping *s, const struct options *opts, struct err *er
 	rc = say_left(s, err);
 	if (rc || any_log)
 		return rc;
-	err_set(err, ERR_OPEN, "%s: no *.log, *.jsonl or *.ndjson to ship", opts->argument[0]);
-	return err_hint(err, "name the files themselves when they are called otherwise");
+	return say_none(opts->argument[0], err);
 }
 
 static void close_all(struct shipping *s)

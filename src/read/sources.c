@@ -573,6 +573,43 @@ static int add_directory(struct sources *s, const char *dir, struct err *err)
 	return rc || s->n > n || s->n_again > n_again ? rc : nothing_in(s, dir, n_left_out, err);
 }
 
+/* The folder in which a pattern begins. */
+static void put_folder(struct buf *out, const char *pattern)
+{
+	size_t n = strcspn(pattern, "*?[");
+
+	while (n && pattern[n - 1] != '/')
+		n--;
+	while (n > 1 && pattern[n - 1] == '/')
+		n--;
+	buf_add(out, n ? pattern : ".", n ? n : 1);
+}
+
+bool source_is_denied(const char *name, struct buf *place, enum skipped_id *why)
+{
+	struct stat st;
+	bool folder = !stat(name, &st) && S_ISDIR(st.st_mode);
+	bool pattern = strpbrk(name, "*?[") && access(name, F_OK);
+
+	if (pattern)
+		put_folder(place, name);
+	else
+		buf_str(place, name);
+	*why = pattern || folder ? SKIPPED_FOLDER_DENIED : SKIPPED_FILE_DENIED;
+	return !place->failed && faccessat(AT_FDCWD, buf_text(place), R_OK, AT_EACCESS) && errno == EACCES;
+}
+
+static int none_matches(const char *pattern, struct err *err)
+{
+	struct buf place = { 0 };
+	enum skipped_id why;
+	int rc = source_is_denied(pattern, &place, &why) ? cannot_open(buf_text(&place), EACCES, err)
+							 : cannot_open(pattern, ENOENT, err);
+
+	buf_free(&place);
+	return rc;
+}
+
 static int add_pattern(struct sources *s, const char *pattern, struct err *err)
 {
 	glob_t found = { 0 };
@@ -580,7 +617,7 @@ static int add_pattern(struct sources *s, const char *pattern, struct err *err)
 	unsigned left = FOLDERS_MAX;
 	const struct searched matched = { .path = pattern, .left = &left };
 	bool gone = false;
-	int rc = glob(pattern, 0, NULL, &found) ? cannot_open(pattern, ENOENT, err) : 0;
+	int rc = glob(pattern, 0, NULL, &found) ? none_matches(pattern, err) : 0;
 
 	for (size_t i = 0; !rc && i < found.gl_pathc; i++)
 		rc = add_found(s, found.gl_pathv[i], true, &gone, err);

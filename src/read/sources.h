@@ -14,8 +14,10 @@
 #define RWKVMON_READ_SOURCES_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "spec/input.h"
+#include "spec/skipped.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,6 +66,9 @@ void sources_free(struct sources *s);
 /* Is it what a directory's logs are called: *.log, *.jsonl, *.ndjson, and what rotation and compression make of them?
  */
 bool source_is_log(const char *name);
+/* Are we not allowed to read what a name names, or to look into the folder where a pattern looks? Then *place, which is
+ * empty, becomes the one that it is, and *why the reason. */
+bool source_is_denied(const char *name, struct buf *place, enum skipped_id *why);
 /* Of a reason (English) for which a file or folder is left out: is nothing lost by it? */
 bool source_is_needless(const char *reason);
 

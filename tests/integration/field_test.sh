@@ -124,6 +124,34 @@ await "serve's address" grep -q http said
 python3 -c "import sys, urllib.request as u; sys.exit('rwkv_build_info' not in u.urlopen(open('said').readline().strip() + '/metrics').read().decode())" ||
 	fail "/metrics of nothing"
 kill $!
+# What may not be read is told where files are waited for, too, and by its reason (elastic/logstash#5578, elastic/logstash#6040,
+# aws/amazon-cloudwatch-agent#1404)
+plainly() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; else "$@"; fi; }
+mkdir closed closed/shut closed/open
+cp none.log closed/shut/a.log
+cp none.log closed/open/a.log
+chmod 755 . closed closed/open
+chmod 0 closed/shut closed/open/a.log
+if plainly "$rwkvmon" --version >/dev/null 2>&1; then
+	for case in "closed/shut: left out: no permission to look into the folder+closed/shut" "closed/shut: left out: no permission to look into the folder+closed/shut/*.log" \
+		"closed/open/a.log: left out: no permission to read the file+closed/open/a.log"; do
+		plainly env LC_ALL=C.UTF-8 "$rwkvmon" serve "${case#*+}" --listen 127.0.0.1:0 >err 2>&1 &
+		await "what serve says of ${case#*+}" grep -q "${case%%+*}" err
+		kill $!
+		wait $! 2>/dev/null
+	done
+	for name in closed/shut 'closed/shut/*.log'; do
+		plainly "$rwkvmon" analyze "$name" 2>err
+		grep -q "closed/shut.*: cannot be opened: Permission denied" err || fail "analyze $name: $(head -1 err)"
+		mkdir spool && chmod 777 spool
+		plainly "$rwkvmon" ship "$name" --to http://127.0.0.1:9 --once --spool spool/s 2>err
+		grep -q "closed/shut.*: cannot be opened: Permission denied" err || fail "ship $name: $(tail -2 err | tr '\n' ' ')"
+		rm -rf spool
+	done
+else
+	echo "SKIPPED: what may not be read: another user cannot start the program here"
+fi
+chmod 755 closed/shut
 # Processes that are all number 1, in containers of one host name, are not one (discourse/prometheus_exporter#53)
 mkdir pods
 pod() { # NAME COMMAND: becomes a container with a run as its process 2, and then COMMAND
