@@ -166,7 +166,7 @@ enum sent post_json(struct post *p, const char *url, struct slice body, struct b
 		return SEND_LATER;
 	}
 	p->answer = answer;
-	libcurl_easy_setopt(p->curl, CURLOPT_URL, url ? url : p->url);
+	libcurl_address(p->curl, url ? url : p->url);
 	libcurl_easy_setopt(p->curl, CURLOPT_TIMEOUT_MS, (long)ms);
 	libcurl_easy_setopt(p->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(ms < CONNECT_MS ? ms : CONNECT_MS));
 	libcurl_easy_setopt(p->curl, CURLOPT_POSTFIELDS, body.p);

@@ -39,7 +39,7 @@ static void set_question(CURL *c, const struct asking *a, struct curl_slist *hea
 {
 	libcurl_restrict(c);
 	libcurl_easy_setopt(c, CURLOPT_USERAGENT, "rwkvmon/" RWKVMON_VERSION);
-	libcurl_easy_setopt(c, CURLOPT_URL, a->ask->url);
+	libcurl_address(c, a->ask->url);
 	libcurl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)PIECE_BYTES);
 	libcurl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive_piece);
 	libcurl_easy_setopt(c, CURLOPT_WRITEDATA, a);

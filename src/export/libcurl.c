@@ -8,6 +8,7 @@
 #if RWKVMON_HAS_CURL
 
 #include "base/library.h"
+#include "export/url.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -33,6 +34,13 @@ bool libcurl_load(void)
 {
 	pthread_once(&once, load);
 	return loaded;
+}
+
+void libcurl_address(CURL *c, const char *url)
+{
+	libcurl_easy_setopt(c, CURLOPT_URL, url);
+	if (url_is_loopback(url))
+		libcurl_easy_setopt(c, CURLOPT_NOPROXY, "*");
 }
 
 void libcurl_restrict(CURL *c)

@@ -45,6 +45,10 @@ bool libcurl_load(void);
 LIBCURL_FUNCTIONS(DECLARE)
 #undef DECLARE
 
+/* What the handle asks. A proxy that the environment names is asked in its place, except for this machine: to a proxy,
+ * localhost is its own. */
+void libcurl_address(CURL *c, const char *url);
+
 /* http and https alone, whatever an address or an answer says; no signals, no redirects. */
 void libcurl_restrict(CURL *c);
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 void url_redact(char *out, size_t n, const char *url)
 {
@@ -25,6 +26,25 @@ void url_redact(char *out, size_t n, const char *url)
 			host = at + 1;
 		}
 	snprintf(out, n, "%.*s://%.*s", (int)(scheme - url), url, (int)length, host);
+}
+
+bool url_is_loopback(const char *url)
+{
+	static const char name[] = "localhost", six[] = "[::1]";
+	char shown[300];
+	const char *host;
+	size_t n;
+
+	url_redact(shown, sizeof shown, url);
+	host = strstr(shown, "://");
+	host = host ? host + 3 : "";
+	if (!strncmp(host, six, sizeof six - 1))
+		return true;
+	n = strcspn(host, ":");
+	if (!strncmp(host, "127.", 4))
+		return strspn(host, "0123456789.") == n;
+	return n >= sizeof name - 1 && !strncasecmp(host + n - (sizeof name - 1), name, sizeof name - 1) &&
+	       (n == sizeof name - 1 || host[n - sizeof name] == '.');
 }
 
 /* "" or a colon and a number of 1 to 65,535. */

@@ -82,6 +82,12 @@ assert body.startswith("[ALARM] high_latency (warning)\nslow $(touch pwned) ‹b
 assert "\ndo: `touch pwned`; wait\n" in body and "\nmodel: tiny-rwkv7\n" in body
 PY
 done
+# To a proxy, localhost is its own (localstack/localstack#239, lukevella/rallly#2901, wiktorn/Overpass-API#107)
+http_proxy=http://127.0.0.1:9 all_proxy=http://127.0.0.1:9 post webhook ok
+ok "a proxy of the environment is not asked for this machine" lines out 1
+rm -f out
+http_proxy=$web run --alarm-to webhook+http://monitor.invalid/ok
+ok "and for others it is" grep -q '"path": "http://monitor.invalid/ok"' out
 post feishu code1
 ok "200 with an error inside is no success" holds said 'it answered code 19001: no'
 # Words that are too long for the service are cut where it is told, and never cost the place and the time (BerriAI/litellm#2917,
