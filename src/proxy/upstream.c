@@ -378,9 +378,9 @@ static const char *reason(const struct exchange *x, CURLcode rc)
 		return "the length that it gives for its answer cannot be";
 	if (rc == CURLE_OPERATION_TIMEDOUT)
 		return "it is silent";
-	if (rc == CURLE_PARTIAL_FILE || rc == CURLE_RECV_ERROR)
+	if (rc == CURLE_PARTIAL_FILE || (rc == CURLE_RECV_ERROR && x->status))
 		return "it broke off its answer";
-	if (rc == CURLE_SEND_FAIL_REWIND)
+	if (rc == CURLE_SEND_FAIL_REWIND || rc == CURLE_RECV_ERROR)
 		return "it closed the connection";
 	return libcurl_easy_strerror(rc);
 }

@@ -235,12 +235,12 @@ ok("an error inside a stream is one in the log", last_end(proxy).get("error") ==
 for model in "garbage", "long-event":
     r, text, cut = ask(proxy, {"model": model, "stream": True, "tokens": 2})
     ok(f"a hostile stream passes and ends ({model})", last_end(proxy).get("finish_reason") == "stop" and b"[DONE]" in text)
-for model, status, why in (("mute", 502, "no data"), ("junk", 502, "nsupported"), ("headers", 502, "too long")):
+for model, status, why in (("mute", 502, "no data"), ("resets", 502, "closed the connection"), ("junk", 502, "nsupported"), ("headers", 502, "too long")):
     r, text, _ = ask(proxy, {"model": model})
     e = last_end(proxy)
     ok(f"an upstream that gives no answer is a clear {status} ({model})",
        r.status == status and "the upstream http://127.0.0.1" in json.loads(text)["error"]["message"] and e["error"]
-       == json.loads(text)["error"]["message"], text, e)
+       == json.loads(text)["error"]["message"] and why in e["error"], text, e)
 ok("and is asked once", len([s for s in up.requests(base) if '"mute"' in s["body"]]) == 1)
 for model in "endless", "negative", "wordy", "two":
     r, text, cut = ask(proxy, {"model": model})

@@ -8,7 +8,9 @@ headers, body) is a line of SEEN_FILE; what became of a stream another: {"ended"
 import asyncio
 import gzip
 import json
+import socket
 import ssl
+import struct
 import sys
 
 port_file, seen_file = sys.argv[1:3]
@@ -125,6 +127,10 @@ async def whole(q, writer):
     if q.model == "silent":
         await asyncio.sleep(60)
     if q.model == "mute":
+        return False
+    if q.model == "resets":
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
         return False
     if q.model == "junk":
         writer.write(b"SSH-2.0-OpenSSH\r\n\r\n" * 10)
