@@ -1124,7 +1124,7 @@ static const char *name_of(const struct reader *r, size_t source)
 {
 	const char *name = r->sources.n ? r->sources.file[source].path : "-";
 
-	return strcmp(name, "-") ? name : "standard input";
+	return strcmp(name, "-") ? name : err_words("standard input");
 }
 
 static int foreign_log(const struct reader *r, struct err *err)

@@ -313,18 +313,24 @@ void term_heading(struct term *t, enum text_id id, const char *remark)
 	term_newline(t);
 }
 
+/* An opening bracket must not end a line. */
+static bool is_opening(const char *p)
+{
+	return !strncmp(p, "\xef\xbc\x88", 3);
+}
+
 /* The length of the piece that must not be broken: a word with its blank, what fits of one that no line can hold, or
  * one wide character. */
 static size_t piece_bytes(const char *p, size_t room)
 {
-	size_t n = strlen(p), at = 0, columns = 1, width = 0;
+	size_t n = strlen(p), at = is_opening(p) ? 3 : 0, first = at, columns = 1, width = at ? 2 : 0;
 
 	while (at < n) {
 		size_t bytes = shown_char(p + at, n - at, &columns);
 
 		bytes = bytes ? bytes : 1;
 		width += columns;
-		if (at && (columns > 1 || width > room))
+		if (at > first && (columns > 1 || width > room))
 			break;
 		at += bytes;
 		if (columns > 1 || p[at - 1] == ' ')
@@ -337,7 +343,8 @@ static size_t piece_bytes(const char *p, size_t room)
 static bool is_closing(const char *p)
 {
 	return !strncmp(p, "\xef\xbc\x8c", 3) || !strncmp(p, "\xe3\x80\x82", 3) || !strncmp(p, "\xef\xbc\x9a", 3) ||
-	       !strncmp(p, "\xef\xbc\x9b", 3) || !strncmp(p, "\xef\xbc\x89", 3) || !strncmp(p, "\xe3\x80\x81", 3);
+	       !strncmp(p, "\xef\xbc\x9b", 3) || !strncmp(p, "\xef\xbc\x89", 3) || !strncmp(p, "\xe3\x80\x81", 3) ||
+	       !strncmp(p, "\xef\xbc\x9f", 3) || !strncmp(p, "\xef\xbc\x81", 3);
 }
 
 void term_wrap(struct term *t, enum tint tint, const char *text, size_t indent)

@@ -239,6 +239,38 @@ static void errors_carry_text_hint_and_exit_code(void **state)
 	assert_int_equal(err_set(NULL, ERR_WRITE, "nobody listens"), -ERR_WRITE);
 }
 
+/* Chinese of two texts of ours and of two of libraries. */
+static const char *in_chinese(const char *english)
+{
+	static const char *const known[][2] = { { "%s near %s", "%s（%s 附近）" },
+						{ "in the library's words: \"%s\"", "原文“%s”" },
+						{ "invalid token", "内容无效" },
+						{ "end of file", "文件末尾" } };
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (!strcmp(known[i][0], english))
+			return known[i][1];
+	return NULL;
+}
+
+static void words_of_a_library_are_translated_or_quoted(void **state)
+{
+	static const char *const said[][2] = { { "invalid token", "内容无效" },
+					       { "invalid token near end of file", "内容无效（文件末尾 附近）" },
+					       { "invalid token near '{'", "内容无效（'{' 附近）" },
+					       { "nobody near here", "原文“nobody near here”" } };
+	char room[ERR_SAID_BYTES], longer[2 * ERR_SAID_BYTES] = "";
+
+	(void)state;
+	memset(longer, 'x', sizeof longer - 1);
+	assert_string_equal(err_said(room, "invalid token near '{'"), "invalid token near '{'");
+	err_translate(in_chinese);
+	for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+		assert_string_equal(err_said(room, said[i][0]), said[i][1]);
+	assert_int_equal(strlen(err_said(room, longer)), ERR_SAID_BYTES - 1);
+	err_translate(NULL);
+}
+
 /* --- bells --------------------------------------------------------------------------------- */
 
 static const uint64_t HOUR_NS = UINT64_C(3600) * 1000000000;
@@ -319,6 +351,7 @@ int main(void)
 		cmocka_unit_test(times_of_other_writers_are_understood),
 		cmocka_unit_test(utf8_is_only_cut_between_characters),
 		cmocka_unit_test(errors_carry_text_hint_and_exit_code),
+		cmocka_unit_test(words_of_a_library_are_translated_or_quoted),
 		cmocka_unit_test(a_bell_is_always_heard),
 		cmocka_unit_test(registers_can_be_loaded_past_an_allocation),
 	};

@@ -355,6 +355,18 @@ static void a_short_log_has_small_units(void **state)
 	}
 }
 
+static void brackets_stay_with_what_they_enclose(void **state)
+{
+	struct buf out = { 0 };
+	struct term t = term_begin(&out, &(struct report_options){ .lang = LANG_ZH });
+
+	(void)state;
+	t.columns = 20;
+	term_wrap(&t, TINT_PLAIN, "字字字字字字字字字（95% 区间）字字字字？字", 0);
+	assert_string_equal(buf_text(&out), "字字字字字字字字字\n（95% 区间）字字字\n字？字");
+	buf_free(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +379,7 @@ int main(void)
 		cmocka_unit_test(json_survives_hostile_text),
 		cmocka_unit_test(numbers_are_for_people),
 		cmocka_unit_test(a_short_log_has_small_units),
+		cmocka_unit_test(brackets_stay_with_what_they_enclose),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
