@@ -61,8 +61,10 @@ web/node_modules/.done: web/package-lock.json
 deps:
 	@tools/deps --install web build test
 
+# Not named in the line itself, which `make -n` would run then.
+demo: export DEMO_MAKE = $(MAKE)
 demo:
-	@tools/demo $(MAKE)
+	@tools/demo
 
 test:
 	@tools/deps --install web build test

@@ -122,8 +122,10 @@ class Column {
 	}
 
 	tile(metric, value) {
+		const [number, unit] = this.drawer.quantity(metric, value).split("\u00a0");
+
 		return element("div", { class: "tile", "data-metric": metric }, element("h3", {}, this.model.metric[metric].label),
-			element("div", { class: "value" }, this.drawer.quantity(metric, value)));
+			element("div", { class: "value" }, number, ...(unit ? [" ", element("small", {}, unit)] : [])));
 	}
 
 	alarm(alarm) {
