@@ -20,6 +20,16 @@ typedef void compare_report_fn(struct buf *out, const struct comparison *c, cons
 
 compare_report_fn compare_text, compare_markdown, compare_json;
 
+/* Model, strategy and device of a side; each buffer is empty where nothing is known of it. */
+struct compare_ran {
+	struct buf model, strategy, device;
+};
+void compare_ran(struct compare_ran *out, const struct findings *f, enum lang lang);
+void compare_ran_free(struct compare_ran *r);
+
+/* In which of them the sides are not alike; nothing is appended where they are, or are not known to differ. */
+void compare_unlike(struct buf *out, const struct compare_input *in, enum lang lang);
+
 bool compare_is_speed(enum metric_id m); /* better is faster, worse is slower */
 
 /* The verdict of a row as a word ("slower"); the overall verdict as a word, and as a sentence. */

@@ -41,6 +41,26 @@ static void put_alarms(struct json *out, const struct findings *f)
 	jw_end(out);
 }
 
+static void put_known(struct json *out, const char *key, struct buf *text)
+{
+	jw_key(out, key);
+	if (text->used)
+		jw_slice(out, buf_slice(text));
+	else
+		jw_null(out);
+}
+
+static void put_ran(struct json *out, const struct findings *f)
+{
+	struct compare_ran ran;
+
+	compare_ran(&ran, f, LANG_EN);
+	put_known(out, "model_name", &ran.model);
+	put_known(out, "strategy", &ran.strategy);
+	put_known(out, "device", &ran.device);
+	compare_ran_free(&ran);
+}
+
 static void put_side(struct json *out, const char *name, const struct compared_side *side, const struct findings *f)
 {
 	jw_object(out);
@@ -51,6 +71,7 @@ static void put_side(struct json *out, const char *name, const struct compared_s
 	jw_put_u64(out, "records", side->records);
 	jw_put_u64(out, "warmup", side->left_out);
 	jw_put_u64(out, "failed_requests", side->failed_requests);
+	put_ran(out, f);
 	jw_put_u64(out, "runs", side->runs);
 	jw_put_u64(out, "units", side->units);
 	jw_put_time(out, "from", f->from_us, f->records);

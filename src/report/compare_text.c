@@ -63,6 +63,21 @@ static void put_side(struct term *t, const struct comparison *c, const struct co
 	term_newline(t);
 }
 
+static void put_unlike(struct term *t, const struct compare_input *in)
+{
+	struct buf words = { 0 }, clean = { 0 }; /* it holds names of the log's */
+
+	compare_unlike(&words, in, t->lang);
+	if (words.used) {
+		term_clean_all(&clean, t, buf_text(&words));
+		term_left(t, TINT_PLAIN, "", INDENT);
+		term_wrap(t, TINT_WARN, buf_text(&clean), INDENT);
+		term_newline(t);
+	}
+	buf_free_into(&words, t->out);
+	buf_free_into(&clean, t->out);
+}
+
 static void put_input(struct term *t, const struct comparison *c, const struct compare_input *in)
 {
 	char a[TERM_TEXT], b[TERM_TEXT];
@@ -71,6 +86,7 @@ static void put_input(struct term *t, const struct comparison *c, const struct c
 	term_heading(t, TEXT_COMPARE_INPUT, NULL);
 	put_side(t, c, in, 0);
 	put_side(t, c, in, 1);
+	put_unlike(t, in);
 	put_wrapped(t, TINT_DIM, c->by_run ? TEXT_COMPARE_BY_RUN : TEXT_COMPARE_BY_BLOCK, units);
 }
 
@@ -215,6 +231,12 @@ void compare_markdown(struct buf *out, const struct comparison *c, const struct 
 		buf_free_into(&side, out);
 		buf_free_into(&clean, out);
 	}
+	compare_unlike(&side, in, opts->lang);
+	put_plain(&clean, buf_text(&side));
+	if (side.used)
+		buf_printf(out, "\n%s\n", buf_text(&clean));
+	buf_free_into(&side, out);
+	buf_free_into(&clean, out);
 	put_markdown_phase(out, c, PHASE_DECODE, TEXT_TERM_DECODE, opts->lang);
 	put_markdown_phase(out, c, PHASE_PREFILL, TEXT_TERM_PREFILL, opts->lang);
 	put_markdown_phase(out, c, PHASE_UNKNOWN, TEXT_COMPARE_ALL_STEPS, opts->lang);

@@ -1,6 +1,7 @@
 /* compare_words.c - a comparison's verdict in words. */
 #include "report/compare.h"
 
+#include "report/session_texts.h"
 #include "report/terminal.h"
 #include "spec/skipped.h"
 
@@ -75,6 +76,47 @@ void compare_side_words(struct buf *out, const struct compared_side *side, const
 	buf_str(out, text(TEXT_SEMICOLON, lang));
 	text_fill(out, lang, TEXT_COMPARE_SKIPPED, term_count(skipped, f->skipped_lines), f->skipped[0].file,
 		  skipped_reason(f->skipped[0].reason, lang));
+}
+
+void compare_ran(struct compare_ran *out, const struct findings *f, enum lang lang)
+{
+	*out = (struct compare_ran){ .model = { 0 } };
+	session_texts(&out->model, f, session_model, lang);
+	session_texts(&out->strategy, f, session_strategy, lang);
+	instance_devices(&out->device, f, lang);
+}
+
+void compare_ran_free(struct compare_ran *r)
+{
+	buf_free(&r->model);
+	buf_free(&r->strategy);
+	buf_free(&r->device);
+}
+
+static void put_unlike(struct buf *out, enum text_id words, struct buf *a, struct buf *b, enum lang lang)
+{
+	if (!a->used || !b->used || !strcmp(buf_text(a), buf_text(b)))
+		return;
+	if (out->used)
+		buf_str(out, text(TEXT_SEMICOLON, lang));
+	text_fill(out, lang, words, buf_text(a), buf_text(b));
+}
+
+void compare_unlike(struct buf *out, const struct compare_input *in, enum lang lang)
+{
+	struct compare_ran a, b;
+	struct buf list = { 0 };
+
+	compare_ran(&a, in->findings[0], lang);
+	compare_ran(&b, in->findings[1], lang);
+	put_unlike(&list, TEXT_COMPARE_UNLIKE_MODEL, &a.model, &b.model, lang);
+	put_unlike(&list, TEXT_COMPARE_UNLIKE_STRATEGY, &a.strategy, &b.strategy, lang);
+	put_unlike(&list, TEXT_COMPARE_UNLIKE_DEVICE, &a.device, &b.device, lang);
+	if (list.used)
+		text_fill(out, lang, TEXT_COMPARE_UNLIKE, buf_text(&list));
+	buf_free_into(&list, out);
+	compare_ran_free(&a);
+	compare_ran_free(&b);
 }
 
 static enum text_id phase_word(enum phase phase)

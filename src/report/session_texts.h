@@ -11,6 +11,9 @@
 typedef const char *session_text(const struct session_findings *s);
 void session_texts(struct buf *out, const struct findings *f, session_text *of, enum lang lang);
 
+/* The same of what instances run on. */
+void instance_devices(struct buf *out, const struct findings *f, enum lang lang);
+
 const char *session_model(const struct session_findings *s);
 const char *session_strategy(const struct session_findings *s);
 

@@ -110,6 +110,23 @@ assert row["request_failed"]["verdict"] == "worse" and [c[side]["failed_requests
 END
 "$rwkvmon" compare --lang en --warmup 0 answers.log refusals.log | tr -s ' \n' ' ' | grep -q 'failed requests, whose duration is left out: 72 ' || fail "failed requests are not told"
 
+# What another machine or another model does was called a change (o1-labs/proof-systems#3593, joshuaswarren/remnic#1684, ionelmc/pytest-benchmark#255)
+python3 - <<'END'
+import json
+for name, model, cpu in (("here.log", "RWKV-7 1.5B", "CPU one"), ("again.log", "RWKV-7 1.5B", "CPU one"), ("there.log", "RWKV-7 1.5B", "CPU two"), ("small.log", "RWKV-7 0.1B", "CPU one")):
+    about = {"model_name": model, "strategy": "cpu fp32", "chunk_len": 1}
+    line = lambda at, event, **more: json.dumps({"timestamp": f"2025-09-11T12:{at // 60:02}:{at % 60:02}.000Z", "session_id": name, "event_type": event, "instance": f"{name}:1", **more}) + "\n"
+    with open(name, "w") as f:
+        f.write(line(0, "session_start", metadata={**about, "host": {"cpu": cpu}}))
+        for i in range(200):
+            f.write(line(i, "inference_step", sequence_length=i + 1, phase="decode", performance={"token_latency_ms": 30 + i * 7 % 11 / 10}, metadata=about))
+END
+unlike() { "$rwkvmon" compare --lang en "$@" | tr -s ' \n' ' ' | grep -o 'did not run the same: .* What differs'; }
+[ "$(unlike here.log there.log)" = "did not run the same: device CPU one against CPU two. What differs" ] || fail "another machine: $(unlike here.log there.log)"
+[ "$(unlike here.log small.log)" = "did not run the same: model RWKV-7 1.5B against RWKV-7 0.1B. What differs" ] || fail "another model: $(unlike here.log small.log)"
+[ -z "$(unlike here.log again.log)" ] || fail "the same machine: $(unlike here.log again.log)"
+"$rwkvmon" compare --json here.log there.log | grep -q '"device":"CPU two"' || fail "another machine, as JSON"
+
 # One bad label value loses a whole scrape (MindFlavor/prometheus_wireguard_exporter#82, BerriAI/litellm#20600)
 "$rwkvmon" run --prompt x --tokens 3 --log none -q --metrics-textfile l.prom --instance "$(printf 'a\xe2\x80\xa8b"c\\d\ne\r\xc2\x85\xff')" >/dev/null
 python3 - <<'END' || fail "a label"
@@ -152,6 +169,11 @@ else
 	echo "SKIPPED: what may not be read: another user cannot start the program here"
 fi
 chmod 755 closed/shut
+# Kubernetes sets variables for a service of the program's name, which are none of its settings (vllm-project/vllm#34199, RedisLabs/redislabs-docs#676)
+env RWKVMON_PORT=tcp://10.0.0.1:8000 RWKVMON_SERVICE_HOST=10.0.0.1 RWKVMON_SERVICE_PORT=8000 RWKVMON_SERVICE_PORT_HTTP=8000 RWKVMON_PORT_8000_TCP=tcp://10.0.0.1:8000 \
+	RWKVMON_PORT_8000_TCP_PROTO=tcp RWKVMON_PORT_8000_TCP_PORT=8000 RWKVMON_PORT_8000_TCP_ADDR=10.0.0.1 "$rwkvmon" run --prompt x --tokens 2 -q --log none >/dev/null 2>err ||
+	fail "variables of a service: $(head -1 err)"
+[ ! -s err ] || fail "variables of a service: $(head -1 err)"
 # Processes that are all number 1, in containers of one host name, are not one (discourse/prometheus_exporter#53)
 mkdir pods
 pod() { # NAME COMMAND: becomes a container with a run as its process 2, and then COMMAND
