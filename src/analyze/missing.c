@@ -3,25 +3,25 @@
 
 enum { FIRST_STEP = 2 }; /* the ordinal of the line after session_start */
 
-/* False: the line is there twice. */
-static bool missing_number(struct missing_track *t, uint64_t ordinal, bool is_step)
+/* False: the line is there twice. Alarms may be: a file that receives them (file+PATH) often lies beside its log. */
+static bool missing_number(struct missing_track *t, uint64_t ordinal, enum event_type event)
 {
 	if (ordinal < FIRST_STEP || ordinal > UINT64_MAX / 2 || number_set_add(&t->numbers, ordinal))
 		return true;
-	t->doubled++;
-	t->doubled_steps += is_step;
+	t->doubled += event != EVENT_ALARM && event != EVENT_ALARM_RESOLVED;
+	t->doubled_steps += event == EVENT_INFERENCE_STEP;
 	return false;
 }
 
 void missing_rows(struct missing_track *t, const uint64_t *ordinal, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		missing_number(t, ordinal[i], true);
+		missing_number(t, ordinal[i], EVENT_INFERENCE_STEP);
 }
 
 bool missing_event(struct missing_track *t, const struct record *rec)
 {
-	if (!missing_number(t, rec->ordinal, rec->event == EVENT_INFERENCE_STEP))
+	if (!missing_number(t, rec->ordinal, rec->event))
 		return false;
 	t->started |= rec->event == EVENT_SESSION_START;
 	if (rec->event == EVENT_GAP)

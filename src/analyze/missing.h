@@ -16,12 +16,13 @@
 
 struct missing_track {
 	struct number_set numbers;
-	uint64_t doubled, doubled_steps; /* lines whose number was there before */
+	uint64_t doubled, doubled_steps; /* lines, but no alarms, whose number was there before */
 	uint64_t told;                   /* steps that `gap` lines name */
 	uint64_t claimed;                /* steps, written or dropped, as session_end says */
 	bool started, ended;
 };
 
+/* False: a line with that number was there before. */
 bool missing_event(struct missing_track *t, const struct record *rec);
 void missing_rows(struct missing_track *t, const uint64_t *ordinal, size_t n);
 /* `steps` of the session are there, those that are there twice included. */

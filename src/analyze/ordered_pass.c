@@ -277,7 +277,7 @@ static void count_event(struct analysis *a, const struct columns *c, size_t row)
 {
 	struct session *s = sessions_find(&a->sessions, c->session_id[row], fields_text(c->session[row], F_INSTANCE));
 	struct record rec;
-	bool first; /* not a line that is there twice */
+	bool first; /* not a line that is there twice: an alarm, a gap or an act would count again */
 
 	a->failed |= !s;
 	if (!s)
@@ -285,6 +285,8 @@ static void count_event(struct analysis *a, const struct columns *c, size_t row)
 	columns_record(c, row, &rec);
 	learn_names(a, s, rec.session);
 	first = missing_event(&s->missing, &rec);
+	if (!first && rec.event != EVENT_SESSION_START && rec.event != EVENT_SESSION_END)
+		return;
 	s->ended = rec.event == EVENT_SESSION_END;
 	if (session_in_rest(s))
 		s->of->ended = s->ended;

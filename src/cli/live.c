@@ -240,7 +240,7 @@ static void learn_name(char to[NAME_BYTES], struct slice text)
 {
 	size_t n = text.n < NAME_BYTES ? text.n : NAME_BYTES - 1;
 
-	if (memcmp(to, text.p, n) || to[n])
+	if (n && (memcmp(to, text.p, n) || to[n])) /* a file of alarms says none */
 		copy_name(to, NAME_BYTES, text);
 }
 
@@ -469,9 +469,15 @@ static void follow_alarm(struct instance *i, const struct record *r)
 		i->n_active--;
 }
 
+static bool is_alarm(enum event_type event)
+{
+	return event == EVENT_ALARM || event == EVENT_ALARM_RESOLVED;
+}
+
+/* An alarm alone may come from a file that receives alarms, whenever its session was. */
 static void follow_session(struct instance *i, struct session_of *s, const struct record *r)
 {
-	bool open = r->event != EVENT_SESSION_END;
+	bool open = is_alarm(r->event) ? s->open : r->event != EVENT_SESSION_END;
 
 	learn_name(i->model, fields_text(r->session, F_MODEL_NAME));
 	learn_name(i->strategy, fields_text(r->session, F_STRATEGY));
@@ -497,7 +503,7 @@ static void count_for(struct live *l, struct instance *i, struct session_of *s, 
 		i->records++;
 		i->tokens += r->token_count;
 	}
-	if (r->extra && (r->event == EVENT_ALARM || r->event == EVENT_ALARM_RESOLVED))
+	if (r->extra && is_alarm(r->event))
 		follow_alarm(i, r);
 	if (r->event == EVENT_ACTION)
 		actions_count(&i->actions, r);
@@ -604,15 +610,24 @@ static size_t count_lines(struct slice lines)
 	return n;
 }
 
+/* As in a file that receives alarms, beside their log. */
+static bool is_kept(const struct live *l, struct slice line)
+{
+	const size_t n = l->n_alarms < ALARMS_KEPT ? (size_t)l->n_alarms : ALARMS_KEPT;
+
+	for (size_t i = 0; i < n; i++)
+		if (buf_slice(&l->alarm[i].line).n == line.n && !memcmp(l->alarm[i].line.p, line.p, line.n))
+			return true;
+	return false;
+}
+
 static void keep_row(struct live *l, const struct columns *c, size_t row, struct slice line, const char *name)
 {
-	bool alarm = c->event[row] == EVENT_ALARM || c->event[row] == EVENT_ALARM_RESOLVED;
-
 	if (c->n - row > RECORDS_KEPT)
 		l->n_records++; /* later ones take its place */
 	else
 		keep(l, l->record, RECORDS_KEPT, &l->n_records, line, name);
-	if (alarm)
+	if (is_alarm(c->event[row]) && !is_kept(l, line))
 		keep(l, l->alarm, ALARMS_KEPT, &l->n_alarms, line, name);
 }
 

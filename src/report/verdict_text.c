@@ -6,6 +6,8 @@
 #include "report/diagnosis_words.h"
 #include "report/fleet.h"
 
+#include <string.h>
+
 enum text_id verdict_word(enum verdict v)
 {
 	static const enum text_id words[VERDICT_COUNT] = { [VERDICT_HEALTHY] = TEXT_VERDICT_HEALTHY,
@@ -138,6 +140,51 @@ static void say_beyond(struct buf *out, const struct findings *f, enum lang lang
 	buf_free_into(&types, out);
 }
 
+static bool tells_alarms(const struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->n_evidence; i++)
+		if (d->evidence[i].id == E_LIVE_ALARM || d->evidence[i].id == E_RULE_FIRES ||
+		    d->evidence[i].id == E_RULE_BROKEN)
+			return true;
+	return false;
+}
+
+static const struct bad_session *earlier(const struct bad_session *a, const struct bad_session *b)
+{
+	return b->at.known && (!a || b->at.time_us < a->at.time_us) ? b : a;
+}
+
+/* What makes a log critical whose cause alone would not: alarms that the cause does not name. */
+static void say_graver(struct buf *out, const struct findings *f, enum lang lang)
+{
+	const struct judgement *j = f->judgement;
+	const struct bad_session *first = NULL;
+	struct buf types = { 0 };
+	char count[TERM_TEXT];
+
+	if (j->verdict != VERDICT_CRITICAL || cause_specs[j->diagnosis.cause].kind == CAUSE_IS_GRAVE ||
+	    tells_alarms(&j->diagnosis))
+		return;
+	if (!f->live_critical) {
+		text_fill(out, lang, TEXT_VERDICT_GRAVE_RULES, term_count(count, f->anomaly_critical));
+		return;
+	}
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++) {
+		if (!f->live_alarms[t])
+			continue;
+		first = earlier(first, &f->first_alarm[t]);
+		if (types.used)
+			buf_str(&types, text(TEXT_SEMICOLON, lang));
+		text_fill(&types, lang, TEXT_VERDICT_BEYOND_EACH, alarm_specs[t].label[lang],
+			  term_count(count, f->live_alarms[t]));
+	}
+	if (types.used && types.p)
+		text_fill(out, lang, TEXT_VERDICT_GRAVE_ALARMS, term_count(count, f->live_critical), types.p);
+	if (first && first->session_id && strcmp(first->session_id, j->diagnosis.session_id))
+		text_fill(out, lang, TEXT_VERDICT_GRAVE_FIRST, first->session_id);
+	buf_free_into(&types, out);
+}
+
 void verdict_sentence(struct buf *out, const struct findings *f, enum lang lang)
 {
 	const struct judgement *j = f->judgement;
@@ -164,6 +211,7 @@ void verdict_sentence(struct buf *out, const struct findings *f, enum lang lang)
 		if (j->verdict != VERDICT_UNDECIDED)
 			say_place(out, j, lang);
 	}
+	say_graver(out, f, lang);
 	say_peers(out, f, lang);
 	say_others(out, TEXT_VERDICT_ALSO, d->also, d->n_also, lang);
 }

@@ -33,6 +33,9 @@ run --alarm-to file+alarms.jsonl
 logged() { grep '"event_type":"alarm"' run.log; }
 ok "the alarm file has the alarm, as the log has it" cmp -s alarms.jsonl <(logged)
 ok "and says which process it came from" grep -q "\"instance\":\"$(hostname):[0-9-]*\"" alarms.jsonl
+told() { "$rwkvmon" fleet "$@" --json | tr ',{' '\n\n' | grep -e '"alarms":' -e '"state":' -e '"doubled_records":' -e '"model_name":'; }
+ok "beside its log, it is no second alarm and no life sign" cmp <(told run.log) <(told run.log alarms.jsonl)
+ok "of which there is one" [ "$(told run.log alarms.jsonl | grep -c '"alarms":1$')" = 1 ]
 run --alarm-to file+alarms.jsonl
 ok "the file is appended to" lines alarms.jsonl 2
 run --alarm-to file+none/alarms.jsonl
