@@ -58,6 +58,27 @@ static void one_set(struct buf *out, const struct ruleset *set)
 	}
 }
 
+/* What a file looks like, and the words that its keys take. */
+static void begin(struct buf *out)
+{
+	buf_str(out, "A small file; ALARMS.md has a longer one:\n\n"
+		     "```yaml\n"
+		     "name: mine\n"
+		     "rules:\n"
+		     "  - name: too_slow            # yours to choose\n"
+		     "    alarm: high_latency       # an alarm type, of the list below\n"
+		     "    metric: token_latency_ms  # a metric: METRICS.md lists them\n"
+		     "    above: 80                 # in the metric's unit, here ms\n"
+		     "    over: 32                  # not of one record, but of the last 32 …\n"
+		     "    by: median                # … their median\n"
+		     "    for: 2s                   # and for two seconds\n"
+		     "```\n\n"
+		     "Alarm types: ");
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
+		buf_printf(out, "%s`%s`", !t ? "" : t % 8 ? ", " : ",\n", alarm_specs[t].id);
+	buf_str(out, ". ALARMS.md says what each means.\n\n");
+}
+
 void document_rules(struct buf *out)
 {
 	const char *name;
@@ -68,8 +89,9 @@ void document_rules(struct buf *out)
 		     "rules check FILE` lists every\n"
 		     "mistake, `rwkvmon rules replay FILE LOG...` shows what would have fired, and which rules judged "
 		     "nothing and why: no record has\nthe metric that they need, or they are for vocabularies of "
-		     "other sizes.\n\n"
-		     "## Keys\n");
+		     "other sizes.\n\n");
+	begin(out);
+	buf_str(out, "## Keys\n");
 	keys(out);
 	buf_str(out,
 		"\n## What is kept of a session\n\n"

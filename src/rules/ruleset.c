@@ -92,21 +92,26 @@ static int unknown_word(struct reader *r, const struct yaml_node *at, const char
 {
 	struct suggestion s = { .word = slice_of(at->text) };
 	struct err e = { 0 };
-	char list[256];
-	size_t used = 0;
+	static const char more[] = "…";
+	char list[256] = "";
+	size_t used = 0, listed = 0;
 
-	list[0] = 0;
 	for (size_t i = 0; i < n; i++) {
+		const char *comma = i ? err_words(", ") : "";
+
 		suggest_offer(&s, known[i]);
-		if (used < sizeof list)
-			used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? err_words(", ") : "",
-						 known[i]);
+		if (listed != i || used + strlen(comma) + strlen(known[i]) + sizeof more + strlen(", ") > sizeof list)
+			continue;
+		used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", comma, known[i]);
+		listed++;
 	}
-	if (used >= sizeof list)
-		memcpy(list + sizeof list - 4, "…", 4);
+	if (listed < n)
+		snprintf(list + used, sizeof list - used, "%s%s", err_words(", "), more);
 	yaml_error(&e, ERR_RULE, r->file, at, "found \"%.80s\"; expected %s: %s", at->text, err_words(what), list);
 	if (s.best)
 		err_hint(&e, "did you mean \"%s\"?", s.best);
+	else if (listed < n)
+		err_hint(&e, "all of them: rwkvmon export rules, rwkvmon export metrics");
 	return mistake(r, &e);
 }
 
