@@ -16,16 +16,44 @@
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-const struct format *format_find(const struct format *list, const char *name, struct err *err)
+const char *format_of_ending(const char *path)
 {
+	static const struct {
+		const char *ending, *format;
+	} known[] = { { ".html", "html" }, { ".htm", "html" }, { ".md", "markdown" },
+		      { ".json", "json" }, { ".csv", "csv" },  { ".mmd", "mermaid" } };
+	const char *ending = path ? strrchr(path, '.') : NULL;
+
+	for (size_t i = 0; ending && i < sizeof known / sizeof *known; i++)
+		if (!strcmp(ending, known[i].ending))
+			return known[i].format;
+	return "";
+}
+
+static const struct format *format_by_ending(const struct format *list, const char *path)
+{
+	const struct format *f = list;
+
+	while (f->name && strcmp(f->name, format_of_ending(path)))
+		f++;
+	return f->name ? f : list;
+}
+
+const struct format *format_find(const struct format *list, const struct options *opts, struct err *err)
+{
+	const char *name = opts->format;
 	char names[160] = "";
+
+	if (!name)
+		return format_by_ending(list, opts->output);
 
 	for (const struct format *f = list; f->name; f++) {
 		size_t n = strlen(names);
 
-		if (!name || !strcmp(f->name, name))
+		if (!strcmp(f->name, name))
 			return f;
 		snprintf(names + n, sizeof names - n, "%s%s",
 			 f == list   ? ""

@@ -15,9 +15,12 @@ struct format {
 	report_fn *draw;
 };
 
-/* Looks the name up in the list, which ends with a NULL name. NULL: there is none, and *err lists the names. Without a
- * name: the first. */
-const struct format *format_find(const struct format *list, const char *name, struct err *err);
+/* Looks --format up in the list, which ends with a NULL name. NULL: there is none, and *err lists the names. Without
+ * it: what the ending of --output names, otherwise the first. */
+const struct format *format_find(const struct format *list, const struct options *opts, struct err *err);
+
+/* "html" of "report.html"; "" of what names no format. */
+const char *format_of_ending(const char *path);
 
 /* Logs to be read as one. */
 struct log_set {

@@ -25,7 +25,7 @@ int command_analyze(const struct options *opts, struct err *err)
 {
 	struct findings findings = { 0 };
 	struct conditions bad = { .n = 0 };
-	const struct format *format = format_find(formats, opts->format, err);
+	const struct format *format = format_find(formats, opts, err);
 	bool page = format && format->draw == report_html;
 	struct analyze_options how = { .no_session_series = !page, .foresee = page, .look_for_unusual = true };
 	int rc = format ? 0 : -ERR_USAGE;

@@ -22,12 +22,12 @@ static const struct compare_format {
 /* NULL: there is no such format. */
 static const struct compare_format *find_format(const struct options *opts)
 {
-	const char *name = opts->format ? opts->format : "text";
+	const char *name = opts->format ? opts->format : format_of_ending(opts->output);
 
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
 		if (!strcmp(formats[i].name, name))
 			return &formats[i];
-	return NULL;
+	return opts->format ? NULL : formats;
 }
 
 /* The logs of one side. */

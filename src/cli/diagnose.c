@@ -10,7 +10,7 @@ static const struct format formats[] = {
 
 int command_diagnose(const struct options *opts, struct err *err)
 {
-	const struct format *format = format_find(formats, opts->format, err);
+	const struct format *format = format_find(formats, opts, err);
 	struct analyze_options how = { .no_session_series = true };
 	struct findings findings = { 0 };
 	int rc = format ? analysis_read(opts, &how, &findings, err) : -ERR_USAGE;

@@ -25,7 +25,7 @@ struct compare_ran {
 	struct buf model, strategy, device;
 };
 void compare_ran(struct compare_ran *out, const struct findings *f, enum lang lang);
-void compare_ran_free(struct compare_ran *r);
+void compare_ran_free_into(struct compare_ran *r, struct buf *out); /* which has failed if one of them has */
 
 /* In which of them the sides are not alike; nothing is appended where they are, or are not known to differ. */
 void compare_unlike(struct buf *out, const struct compare_input *in, enum lang lang);

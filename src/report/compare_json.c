@@ -58,7 +58,7 @@ static void put_ran(struct json *out, const struct findings *f)
 	put_known(out, "model_name", &ran.model);
 	put_known(out, "strategy", &ran.strategy);
 	put_known(out, "device", &ran.device);
-	compare_ran_free(&ran);
+	compare_ran_free_into(&ran, out->out);
 }
 
 static void put_side(struct json *out, const char *name, const struct compared_side *side, const struct findings *f)

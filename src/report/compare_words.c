@@ -86,11 +86,11 @@ void compare_ran(struct compare_ran *out, const struct findings *f, enum lang la
 	instance_devices(&out->device, f, lang);
 }
 
-void compare_ran_free(struct compare_ran *r)
+void compare_ran_free_into(struct compare_ran *r, struct buf *out)
 {
-	buf_free(&r->model);
-	buf_free(&r->strategy);
-	buf_free(&r->device);
+	buf_free_into(&r->model, out);
+	buf_free_into(&r->strategy, out);
+	buf_free_into(&r->device, out);
 }
 
 static void put_unlike(struct buf *out, enum text_id words, struct buf *a, struct buf *b, enum lang lang)
@@ -115,8 +115,8 @@ void compare_unlike(struct buf *out, const struct compare_input *in, enum lang l
 	if (list.used)
 		text_fill(out, lang, TEXT_COMPARE_UNLIKE, buf_text(&list));
 	buf_free_into(&list, out);
-	compare_ran_free(&a);
-	compare_ran_free(&b);
+	compare_ran_free_into(&a, out);
+	compare_ran_free_into(&b, out);
 }
 
 static enum text_id phase_word(enum phase phase)

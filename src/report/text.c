@@ -499,7 +499,7 @@ static void put_advice(struct term *t, const struct findings *f, enum alarm_type
 	const char *advice = f->anomaly_advice[type][t->lang];
 	struct buf line = { 0 };
 
-	if (!advice)
+	if (!advice || !*advice)
 		return;
 	term_clean_all(&line, t, advice);
 	term_indent(t, INDENT);

@@ -490,6 +490,12 @@ says "it counts" '"records":301'
 expect "analyze from a pipe" 0 "" sh -c "$rwkvmon analyze - --format json <$dir/a.log"
 says "it counts too" '"records":301'
 expect "analyze as HTML" 0 "" "$rwkvmon" analyze "$dir/a.log" --format html -o "$dir/r.html"
+for form in html:html md:markdown json:json csv:csv; do
+	"$rwkvmon" analyze "$dir/a.log" -q -o "$dir/by-ending.${form%:*}" && "$rwkvmon" analyze "$dir/a.log" -q --format "${form#*:}" -o "$dir/by-name" &&
+		cmp -s "$dir/by-ending.${form%:*}" "$dir/by-name" && pass || fail "the ending .${form%:*} is no ${form#*:}"
+done
+"$rwkvmon" diagnose "$dir/a.log" -q -o "$dir/by-ending.csv" && "$rwkvmon" diagnose "$dir/a.log" -q -o "$dir/by-name" && cmp -s "$dir/by-ending.csv" "$dir/by-name" && pass ||
+	fail "an ending of another form is not text"
 [ "$(wc -c <"$dir/r.html")" -lt 2000000 ] && pass || fail "the report is larger than 2 MB"
 grep -qiE '(src|href)="?https?:' "$dir/r.html" && fail "the report points outside" || pass
 expect "report to a place that cannot be written" 4 "cannot be" "$rwkvmon" analyze "$dir/a.log" --format html -o "$dir/none/r.html"
