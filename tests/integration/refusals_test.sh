@@ -83,9 +83,9 @@ refuses "32 bytes before tensor blocks.0.ln1.bias belong to no tensor" hole.safe
 
 # A model that becomes shorter while it is used: the file is named.
 "$rwkvmon" convert "$root/models/tiny-rwkv7.safetensors" -o used.safetensors --to fp32 >out 2>err || fail "convert: $(cat err)"
-"$rwkvmon" run --model used.safetensors --strategy "cpu fp32" --prompt x --tokens 100000000 --log used.log -q >out 2>err &
+"$rwkvmon" run --model used.safetensors --strategy "cpu fp32" --prompt x --tokens 100000000 --log used.log -q >spoken 2>err &
 using=$!
-await "the model speaks" test -s out
+await "the model speaks" test -s spoken
 truncate -s 4096 used.safetensors
 wait $using
 [ $? = 3 ] && grep -q "used.safetensors: became shorter, or could not be read" err || fail "a model that became shorter: $(cat err)"
