@@ -143,7 +143,8 @@ python3 -c "import sys, urllib.request as u; sys.exit('rwkv_build_info' not in u
 kill $!
 # What may not be read is told where files are waited for, too, and by its reason (elastic/logstash#5578, elastic/logstash#6040,
 # aws/amazon-cloudwatch-agent#1404)
-plainly() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; else "$@"; fi; }
+become_plain() { if [ "$(id -u)" = 0 ]; then exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; else exec "$@"; fi; }
+plainly() { (become_plain "$@"); }
 mkdir closed closed/shut closed/open
 cp none.log closed/shut/a.log
 cp none.log closed/open/a.log
@@ -152,7 +153,7 @@ chmod 0 closed/shut closed/open/a.log
 if plainly "$rwkvmon" --version >/dev/null 2>&1; then
 	for case in "closed/shut: left out: no permission to look into the folder+closed/shut" "closed/shut: left out: no permission to look into the folder+closed/shut/*.log" \
 		"closed/open/a.log: left out: no permission to read the file+closed/open/a.log"; do
-		plainly env LC_ALL=C.UTF-8 "$rwkvmon" serve "${case#*+}" --listen 127.0.0.1:0 >err 2>&1 &
+		become_plain env LC_ALL=C.UTF-8 "$rwkvmon" serve "${case#*+}" --listen 127.0.0.1:0 >err 2>&1 & # $! is the program itself
 		await "what serve says of ${case#*+}" grep -q "${case%%+*}" err
 		kill $!
 		wait $! 2>/dev/null
