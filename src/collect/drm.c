@@ -5,7 +5,10 @@
 
 #include <dirent.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CLIENTS_MAX = 64, CARDS_MAX = 16 };
 static const double MIB = 1 << 20;
@@ -44,6 +47,19 @@ static double vram_bytes(const char *text)
 	for (size_t i = 0; i < sizeof keys / sizeof *keys && isnan(bytes); i++)
 		bytes = bytes_of(text, keys[i]);
 	return bytes;
+}
+
+bool drm_is_there(const char *root)
+{
+	static const char *const places[] = { "/sys/class/drm", "/dev/dri" };
+	char path[300];
+
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		snprintf(path, sizeof path, "%s%s", root, places[i]);
+		if (!access(path, F_OK))
+			return true;
+	}
+	return false;
 }
 
 double drm_process_vram_mb(const char *root)

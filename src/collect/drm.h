@@ -5,6 +5,12 @@
 #ifndef RWKVMON_COLLECT_DRM_H
 #define RWKVMON_COLLECT_DRM_H
 
+#include <stdbool.h>
+
+/* Has the kernel such a driver at all? Where it has none, asking every file of the process and every card is in vain.
+ */
+bool drm_is_there(const char *root);
+
 double drm_process_vram_mb(const char *root);
 
 struct drm_card {

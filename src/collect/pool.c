@@ -10,13 +10,14 @@
 #include <signal.h>
 #include <stdlib.h>
 
-static const uint64_t STAND_BY_NS = 1000000000;
+static const uint64_t STAND_BY_NS = 1000000000, REST_NS = UINT64_C(60) * 1000000000;
 enum { WAITING_MOST = 2 }; /* the leading thread and the standby thread */
 
 /* One thread. */
 struct hand {
 	pthread_t thread;
 	struct hand *next;
+	uint64_t until_ns; /* it sleeps so long, unless it is woken */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* of what follows */
@@ -26,7 +27,9 @@ static struct place {
 	uint64_t due_ns;
 	bool busy;
 } * places; /* (n_jobs) */
-static size_t n_jobs, cap_jobs, n_hands, waiting;
+static size_t n_jobs, cap_jobs, n_hands;
+static struct hand *resting[WAITING_MOST]; /* (waiting) */
+static size_t waiting;
 static size_t coming;    /* threads that were started and have not had the lock yet: they stand by as those that wait */
 static uint64_t changes; /* of the table */
 static atomic_bool some_called; /* one of the jobs */
@@ -68,13 +71,26 @@ static uint64_t due_at(uint64_t now_ns, uint64_t wait_ns)
 	return wait_ns > POOL_SLACK_NS ? at - at % grid_ns : at;
 }
 
+/* The lock is held. Whoever may come to hang has one behind it that looks within a second. */
+static void be_stood_by(void)
+{
+	const uint64_t latest_ns = clock_mono_ns(&clock_system) + STAND_BY_NS;
+
+	if (!waiting && !coming && n_hands <= n_jobs)
+		start_hand(); /* without memory for it there is none */
+	for (size_t i = 0; i < waiting; i++)
+		if (resting[i]->until_ns <= latest_ns)
+			return;
+	if (waiting && !coming)
+		bell_ring(&bell); /* nothing was due for long, so that they sleep long */
+}
+
 /* The lock is held, and given up meanwhile. */
 static void do_job(struct pool_job *j)
 {
 	uint64_t wait_ns;
 
-	if (!waiting && !coming && n_hands <= n_jobs)
-		start_hand(); /* none stands by; without memory for it there is none */
+	be_stood_by();
 	places[j->place].busy = true;
 	atomic_store_explicit(&j->called, false, memory_order_relaxed);
 	pthread_mutex_unlock(&lock);
@@ -97,7 +113,7 @@ static bool is_called(const struct place *p)
 static uint64_t do_due(bool *did)
 {
 	bool called = atomic_exchange_explicit(&some_called, false, memory_order_acq_rel);
-	uint64_t now = clock_mono_ns(&clock_system), next = now + STAND_BY_NS, before = changes;
+	uint64_t now = clock_mono_ns(&clock_system), next = now + REST_NS, before = changes;
 
 	*did = false;
 	for (size_t i = 0; i < n_jobs; i++) {
@@ -114,22 +130,34 @@ static uint64_t do_due(bool *did)
 	return next;
 }
 
-/* The thread that ran the last job knows best when the next one is due. */
+static void rest(struct hand *h, uint64_t now_ns, uint64_t until_ns)
+{
+	size_t i = 0;
+
+	h->until_ns = until_ns;
+	resting[waiting++] = h;
+	pthread_mutex_unlock(&lock);
+	bell_wait(&bell, until_ns > now_ns ? until_ns - now_ns : 0);
+	pthread_mutex_lock(&lock);
+	while (resting[i] != h)
+		i++;
+	resting[i] = resting[--waiting];
+	leader = leader == h ? NULL : leader;
+}
+
+/* The thread that ran the last job knows best when the next one is due. The other one looks a second later whether it
+ * hangs. */
 static void wait_until(struct hand *h, uint64_t next_ns, bool did)
 {
-	uint64_t now = clock_mono_ns(&clock_system), most_ns = STAND_BY_NS;
+	const uint64_t now = clock_mono_ns(&clock_system);
 
 	if (did || !leader || next_ns < leader_until_ns) {
 		leader = h;
 		leader_until_ns = next_ns;
-		most_ns = next_ns > now ? next_ns - now : 0;
+		rest(h, now, next_ns);
+	} else {
+		rest(h, now, leader_until_ns + STAND_BY_NS);
 	}
-	waiting++;
-	pthread_mutex_unlock(&lock);
-	bell_wait(&bell, most_ns);
-	pthread_mutex_lock(&lock);
-	waiting--;
-	leader = leader == h ? NULL : leader;
 }
 
 static void *work(void *hand)

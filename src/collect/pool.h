@@ -1,7 +1,7 @@
 /* pool.h - the two threads on which all handles of a process write their logs and sample the machine.
  *
  * One thread leads: it sleeps until the next job is due, or one is called, and runs all that are. If a job blocks it (a
- * disk that hangs), the standby thread, which checks every second, takes the lead, and another standby thread is
+ * disk that hangs), the standby thread, which checks a second later, takes the lead, and another standby thread is
  * started. So a job that hangs delays the others once, by at most a second, and a called one not even that.
  *
  * Jobs that are due at nearly the same time are done together: a tick may come up to POOL_SLACK_NS early, one that

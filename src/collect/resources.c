@@ -43,7 +43,7 @@ static const enum metric_id sparse[SPARSE] = {
 /* Counters whose differences are utilisation. */
 struct cpu_times {
 	uint64_t mono_ns;
-	double process_ticks;                     /* user + system */
+	double process_s;                         /* user + system */
 	double machine_ticks, machine_idle_ticks; /* of all cores */
 };
 
@@ -85,16 +85,11 @@ struct resources {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the list, and of opening one of it */
 static struct look *looks;
 
-/* /proc/self/stat: the name in parentheses may hold anything, so count from the last ')'. */
-static double process_ticks(void)
+static double process_s(void)
 {
-	char text[1024], *p;
+	struct timespec t;
 
-	if (!small_file_read(text, sizeof text, "/proc/self/stat") || !(p = strrchr(text, ')')))
-		return NAN;
-	for (int field = 2; field < 14 && p; field++)
-		p = strchr(p + 1, ' ');
-	return p ? strtod(p, &p) + strtod(p, NULL) : NAN;
+	return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) ? (double)NAN : (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 /* /proc/stat, first line: user nice system idle iowait irq softirq steal. */
@@ -116,7 +111,7 @@ static void machine_ticks(struct cpu_times *t)
 
 static struct cpu_times cpu_times(void)
 {
-	struct cpu_times t = { .mono_ns = clock_mono_ns(&clock_system), .process_ticks = process_ticks() };
+	struct cpu_times t = { .mono_ns = clock_mono_ns(&clock_system), .process_s = process_s() };
 
 	machine_ticks(&t);
 	return t;
@@ -162,7 +157,7 @@ static double share_pct(double part, double whole)
 static void sample_gpu(struct look *r, double value[SAMPLED])
 {
 	struct drm_card card = { NAN, NAN, NAN };
-	const char *source = "nvml";
+	const char *source = r->nvml ? "nvml" : NULL;
 
 	r->tokens_at_vram = atomic_load_explicit(&r->tokens, memory_order_relaxed);
 	value[VRAM] = value[PROCESS_VRAM] = value[GPU] = NAN;
@@ -170,7 +165,7 @@ static void sample_gpu(struct look *r, double value[SAMPLED])
 		nvml_memory(r->nvml, &value[VRAM], &card.total_mb);
 		nvml_utilization(r->nvml, &value[GPU]);
 		nvml_process_memory(r->nvml, &value[PROCESS_VRAM]);
-	} else {
+	} else if (drm_is_there("")) {
 		card = drm_card_find("");
 		value[VRAM] = card.used_mb;
 		value[GPU] = card.busy_pct;
@@ -221,7 +216,6 @@ static void sample(struct look *r)
 {
 	struct cpu_times now = cpu_times();
 	double seconds = (double)(now.mono_ns - r->before.mono_ns) / 1e9;
-	double process_s = (now.process_ticks - r->before.process_ticks) / (double)sysconf(_SC_CLK_TCK);
 	double machine = now.machine_ticks - r->before.machine_ticks;
 	double idle = now.machine_idle_ticks - r->before.machine_idle_ticks;
 	double value[SAMPLED];
@@ -230,7 +224,7 @@ static void sample(struct look *r)
 	sample_each(r);
 	value[CPU] = value[MACHINE_CPU] = NAN;
 	if (r->before.mono_ns) { /* utilisation needs a second look */
-		value[CPU] = share_pct(process_s, seconds * r->limits.cores);
+		value[CPU] = share_pct(now.process_s - r->before.process_s, seconds * r->limits.cores);
 		value[MACHINE_CPU] = share_pct(machine - idle, machine);
 	}
 	value[MEMORY] = resident_mb();

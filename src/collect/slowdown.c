@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { PROCESSORS_MAX = CPU_SETSIZE };
+static const double LEAST_S = 0.001; /* of running, or waiting: less says nothing */
 
 /* --- the clock ------------------------------------------------------------------------- */
 
@@ -100,10 +101,9 @@ static struct slowdown_thread seen_before(const struct slowdown_before *b, long 
 
 double slowdown_waiting_pct(const struct slowdown_sums *from, const struct slowdown_sums *to)
 {
-	static const double least_s = 0.001; /* less says nothing */
 	const double ran = to->ran_s - from->ran_s, waited = to->waited_s - from->waited_s;
 
-	return ran + waited > least_s ? 100 * waited / (ran + waited) : (double)NAN;
+	return ran + waited > LEAST_S ? 100 * waited / (ran + waited) : (double)NAN;
 }
 
 double slowdown_stopped_pct(const struct slowdown_sums *from, const struct slowdown_sums *to, double seconds)
@@ -137,7 +137,7 @@ static void look_at_threads(struct slowdown *out, struct slowdown_before *before
 		was = seen_before(before, t->id);
 		before->ran_s += t->ran_s - was.ran_s;
 		before->waited_s += t->waited_s - was.waited_s;
-		mhz = t->ran_s > was.ran_s ? clock_of(&clocks, processor_of(root, t->id)) : (double)NAN;
+		mhz = t->ran_s - was.ran_s > LEAST_S ? clock_of(&clocks, processor_of(root, t->id)) : (double)NAN;
 		if (mhz > 0) {
 			clocked_s += t->ran_s - was.ran_s;
 			cycles += mhz * (t->ran_s - was.ran_s);
@@ -206,7 +206,7 @@ struct slowdown_sums slowdown_sums(struct slowdown_before *before, const char *r
 struct slowdown slowdown_look(struct slowdown_before *before, const char *root, double seconds)
 {
 	struct slowdown out = { NAN, NAN, NAN, NAN };
-	double hot = hot_ever(root), stopped = cgroup_stopped_s(root);
+	double hot = before->heat_is_uncounted ? (double)NAN : hot_ever(root), stopped = cgroup_stopped_s(root);
 
 	look_at_threads(&out, before, root);
 	if (seconds > 0) {
@@ -218,6 +218,7 @@ struct slowdown slowdown_look(struct slowdown_before *before, const char *root, 
 		out.waiting_pct = NAN;
 	}
 	before->hot = hot;
+	before->heat_is_uncounted = isnan(hot);
 	before->stopped_s = stopped;
 	return out;
 }

@@ -8,12 +8,13 @@
 #ifndef RWKVMON_COLLECT_SLOWDOWN_H
 #define RWKVMON_COLLECT_SLOWDOWN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { SLOWDOWN_THREADS = 256 }; /* more are not looked at */
 
 struct slowdown {
-	double clock_mhz;   /* the kernel's reading, never a guest's constant */
+	double clock_mhz;   /* the kernel's reading, never a guest's constant; of threads that ran for more than 1 ms */
 	double hot;         /* times one of the processors it may use throttled itself */
 	double stopped_pct; /* of the time since, by the CPU quota; of several processors the sum, at most 100 */
 	double waiting_pct; /* of the time its threads wanted to run */
@@ -23,6 +24,7 @@ struct slowdown {
 struct slowdown_before {
 	double stopped_s, hot;
 	double ran_s, waited_s; /* sums over the threads of all looks, those that have ended too */
+	bool heat_is_uncounted; /* as the first look found */
 	size_t n_threads;
 	struct slowdown_thread {
 		long id;

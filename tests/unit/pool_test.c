@@ -6,6 +6,8 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <rwkvmon.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { MOMENT_US = 2000 };
@@ -110,6 +112,57 @@ static void one_that_is_called_comes_at_once(void **state)
 		until_ticks(&w, i);
 	}
 	pool_leave(&w.job);
+}
+
+/* How often the other threads of this process went to sleep. */
+static unsigned long sleeps(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	unsigned long sum = 0;
+
+	for (const struct dirent *e; (e = readdir(d));) {
+		char path[300], line[200];
+		unsigned long n;
+		FILE *f;
+
+		snprintf(path, sizeof path, "/proc/self/task/%s/status", e->d_name);
+		if (strtol(e->d_name, NULL, 10) == getpid() || !(f = fopen(path, "r")))
+			continue;
+		while (fgets(line, sizeof line, f))
+			if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1)
+				sum += n;
+		fclose(f);
+	}
+	closedir(d);
+	return sum;
+}
+
+/* Where nothing is due the threads sleep, the one that stands by too, and whatever is called then is stood by. */
+static void who_has_nothing_to_do_sleeps(void **state)
+{
+	const uint64_t long_ns = UINT64_C(1000000000000);
+	struct work fine = { .ticks = 0 }, hung = { .ticks = 0 };
+	unsigned long before;
+
+	(void)state;
+	join(&fine, long_ns);
+	join(&hung, long_ns);
+	until_ticks(&fine, 1);
+	until_ticks(&hung, 1);
+	sleep(2); /* what was to be looked at is */
+	before = sleeps();
+	sleep(4);
+	assert_in_range(sleeps() - before, 0, 3);
+	hung.hangs = true;
+	pool_call(&hung.job);
+	while (!hung.is_hung)
+		usleep(MOMENT_US);
+	pool_call(&fine.job);
+	until_ticks(&fine, 2);
+	assert_true(hung.is_hung);
+	hung.hangs = false;
+	pool_leave(&hung.job);
+	pool_leave(&fine.job);
 }
 
 static void two_that_hang_delay_no_other(void **state)
@@ -221,11 +274,9 @@ static void handles_share_two_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_that_is_due_is_done),
-		cmocka_unit_test(one_that_is_called_comes_at_once),
-		cmocka_unit_test(two_that_hang_delay_no_other),
-		cmocka_unit_test(leaving_waits_for_the_tick),
-		cmocka_unit_test(jobs_come_and_go),
+		cmocka_unit_test(all_that_is_due_is_done),      cmocka_unit_test(one_that_is_called_comes_at_once),
+		cmocka_unit_test(who_has_nothing_to_do_sleeps), cmocka_unit_test(two_that_hang_delay_no_other),
+		cmocka_unit_test(leaving_waits_for_the_tick),   cmocka_unit_test(jobs_come_and_go),
 		cmocka_unit_test(handles_share_two_threads),
 	};
 

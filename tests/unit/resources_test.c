@@ -284,6 +284,7 @@ static void the_kernel_tells_of_other_gpus(void **state)
 	struct drm_card card;
 
 	(void)state;
+	assert_false(drm_is_there(root));
 	assert_true(isnan(drm_process_vram_mb(root)));
 	assert_true(isnan(drm_card_find(root).used_mb));
 	put("/proc/self/fdinfo/3", "pos:\t0\nflags:\t02\n");
@@ -295,6 +296,7 @@ static void the_kernel_tells_of_other_gpus(void **state)
 	put("/sys/class/drm/card1/device/mem_info_vram_used", "1073741824\n");
 	put("/sys/class/drm/card1/device/mem_info_vram_total", "8589934592\n");
 	put("/sys/class/drm/card1/device/gpu_busy_percent", "33\n");
+	assert_true(drm_is_there(root));
 	card = drm_card_find(root);
 	assert_float_equal(card.used_mb, 1024, 0);
 	assert_float_equal(card.total_mb, 8192, 0);
@@ -377,6 +379,8 @@ static void slowdown_is_clock_heat_quota_and_waiting(void **state)
 	assert_float_equal(s.clock_mhz, 1400, 1e-9); /* 1 s at 2000, 3 s at 1200 */
 	assert_float_equal(s.stopped_pct, 0, 0);
 	assert_float_equal(s.waiting_pct, 0, 0);
+	put("/proc/self/task/11/schedstat", "5000900000 500000000 9\n");
+	assert_true(isnan(slowdown_look(&before, root, 5).clock_mhz)); /* nobody ran to speak of */
 }
 
 static void heat_and_the_highest_clock_are_the_kernels(void **state)
