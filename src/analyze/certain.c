@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { BLOCK_TOKENS = 50, USUAL_TOKENS = 3 * BLOCK_TOKENS };
+enum { USUAL_TOKENS = 3 * CERTAIN_BLOCK };
 
 /* Of the usual entropy: a block below BEGINS begins a run, one above ENDS ends it. In between lies what blocks differ
  * by from each other. */
@@ -78,7 +78,7 @@ static void note(struct certain_track *t)
 		certain_join(&t->any_rate, &now);
 }
 
-static void end_block(struct certain_track *t)
+void certain_block(struct certain_track *t)
 {
 	const double share = share_of(&t->usual, &t->block);
 	const bool low = t->usual.tokens >= USUAL_TOKENS && share <= (t->run.tokens ? ENDS : BEGINS);
@@ -96,31 +96,11 @@ void certain_session(struct certain_track *sessions, const struct text_sums *tex
 {
 	sessions->block = *text;
 	if (text->tokens)
-		end_block(sessions);
+		certain_block(sessions);
 }
 
 void certain_go_on(struct certain_track *sessions, const struct certain_track *later)
 {
 	certain_session(sessions, &later->usual);
 	certain_session(sessions, &later->run);
-}
-
-void certain_prompt(struct certain_track *t)
-{
-	t->in_prompt = true;
-}
-
-void certain_token(struct certain_track *t, double nats, double rate, bool marked, int64_t time_us)
-{
-	struct text_sums *b = &t->block;
-
-	b->from_us = b->tokens ? b->from_us : time_us;
-	b->prompts += t->in_prompt ? 1 : 0;
-	b->nats += nats;
-	b->rate += isnan(rate) ? 0 : rate;
-	b->rates += isnan(rate) ? 0 : 1;
-	b->marked |= marked;
-	t->in_prompt = false;
-	if (++b->tokens == BLOCK_TOKENS)
-		end_block(t);
 }

@@ -9,6 +9,7 @@
 #ifndef RWKVMON_ANALYZE_CERTAIN_H
 #define RWKVMON_ANALYZE_CERTAIN_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,9 +34,31 @@ struct certain_track {
 	struct certain_run same_rate, higher_rate, any_rate;
 };
 
+enum { CERTAIN_BLOCK = 50 /* tokens */ };
+
+/* The block is full. */
+void certain_block(struct certain_track *t);
+
 /* [hot] A prompt is read; then a token is generated (rate NAN: unknown). */
-void certain_prompt(struct certain_track *t);
-void certain_token(struct certain_track *t, double nats, double rate, bool marked, int64_t time_us);
+static inline void certain_prompt(struct certain_track *t)
+{
+	t->in_prompt = true;
+}
+
+static inline void certain_token(struct certain_track *t, double nats, double rate, bool marked, int64_t time_us)
+{
+	struct text_sums *b = &t->block;
+
+	b->from_us = b->tokens ? b->from_us : time_us;
+	b->prompts += t->in_prompt ? 1 : 0;
+	b->nats += nats;
+	b->rate += isnan(rate) ? 0 : rate;
+	b->rates += isnan(rate) ? 0 : 1;
+	b->marked |= marked;
+	t->in_prompt = false;
+	if (++b->tokens == CERTAIN_BLOCK)
+		certain_block(t);
+}
 
 /* All of a session's text, which comes after that of the sessions before; then the sessions of a later process. */
 void certain_session(struct certain_track *sessions, const struct text_sums *text);

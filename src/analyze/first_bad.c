@@ -40,6 +40,8 @@ static const uint64_t of_the_model =
 	0;
 
 static const uint64_t counts_of_nonfinite = UINT64_C(1) << M_NONFINITE_LOGITS | UINT64_C(1) << M_NONFINITE_STATE;
+const uint64_t nonfinite_metrics =
+	UINT64_C(1) << M_NONFINITE_LOGITS | UINT64_C(1) << M_NONFINITE_STATE | UINT64_C(1) << M_INF_LOGITS;
 
 static double count_at(const struct columns *c, size_t row, enum metric_id m)
 {

@@ -16,6 +16,8 @@ void first_bad_merge(struct first_bad *into, const struct first_bad *from);
 bool bans_at(const struct columns *c, size_t row);
 /* [hot] Does the step say that the model put out NaN or Inf: by a count of them, or in a metric of its output? */
 bool nonfinite_at(const struct columns *c, size_t row);
+/* A row without any of these metrics, and without any that is nonfinite, is neither. */
+extern const uint64_t nonfinite_metrics;
 /* Notes such a step. */
 void first_bad_nonfinite(struct first_bad *f, const struct columns *c, size_t row, const struct record *rec);
 

@@ -94,6 +94,7 @@ void time_breakdown_close(struct time_book *b)
 		free(at->packed);
 	}
 	free(b->call);
+	free(b->over);
 	free(b->place);
 	free(b->process);
 	arena_free(&b->texts);
@@ -120,6 +121,20 @@ static inline void line_add(struct sums_line *l, double x, double y)
 	l->xy += x * y;
 }
 
+/* The same y against x and against z, in two lines that get no others. */
+static inline void lines_add(struct sums_line *l, struct sums_line *k, double x, double z, double y)
+{
+	k->n = l->n += 1;
+	k->y = l->y += y;
+	k->yy = l->yy += y * y;
+	l->x += x;
+	l->xx += x * x;
+	l->xy += x * y;
+	k->x += z;
+	k->xx += z * z;
+	k->xy += z * y;
+}
+
 void by_length_add(struct by_length *to, const struct sums_line *l)
 {
 	const double least = limit_of(T_STEPS), xx = l->xx - l->x * l->x / l->n, yy = l->yy - l->y * l->y / l->n,
@@ -140,15 +155,13 @@ void by_length_add(struct by_length *to, const struct sums_line *l)
 	to->rising += xy > 0 && xy * xy >= limit_of(T_LENGTH_R2) / 2 * xx * yy;
 }
 
-/* The exponent and the first three bits behind the point. */
-static size_t size_bin(double value)
+/* The exponent and the first three bits behind the point; negative values are in the first bin. */
+static inline size_t size_bin(double value)
 {
-	uint64_t bits;
 	int64_t bin;
 
-	memcpy(&bits, &value, sizeof bits);
-	bin = (int64_t)(bits >> 49) - (INT64_C(1003) << 3);
-	bin &= -(int64_t)(value > 0); /* without a branch: which it is cannot be foreseen */
+	memcpy(&bin, &value, sizeof bin);
+	bin = (bin >> 49) - (INT64_C(1003) << 3);
 	bin = bin > 0 ? bin : 0;
 	return bin < SIZE_BINS ? (size_t)bin : SIZE_BINS - 1;
 }
@@ -461,14 +474,10 @@ static struct time_part *enter(struct time_book *b, struct time_progress *t, con
 	return part_at(b, t);
 }
 
-/* The part of calls of which the first one takes so long (NAN: unknown) up to that time; NULL when memory is out. */
-static inline struct time_part *part_now(struct time_book *b, const struct time_progress *t, int64_t time_us, double ms)
+/* When a call of that time began, as far as it is known. */
+static int64_t began_us(int64_t time_us, double ms)
 {
-	struct time_process *process = part_at(b, t) ? &b->process[t->process - 1] : NULL;
-
-	if (process && !process->begin_us)
-		process->begin_us = time_us - (isfinite(ms) ? (int64_t)(1e3 * ms) : 0);
-	return part_at(b, t);
+	return time_us - (isfinite(ms) ? (int64_t)(1e3 * ms) : 0);
 }
 
 void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who, int64_t time_us)
@@ -488,16 +497,11 @@ static void keep_exchange(struct time_book *b, struct time_part *p, struct excha
 		p->exchange[p->prompts++ % HISTORY_EXCHANGES] = e;
 }
 
-static void exchange_over(struct time_book *b, struct time_part *p, const struct open_exchange *o)
+static void take_over(struct time_book *b, struct time_part *p, const struct time_over *over)
 {
-	if (o->is.prompt)
-		keep_exchange(b, p, o->is);
-}
-
-static void sequence_over(struct time_part *p, struct open_exchange *o)
-{
-	by_length_add(&p->by_length, &o->line);
-	o->line = (struct sums_line){ 0 };
+	if (over->is.prompt)
+		keep_exchange(b, p, over->is);
+	by_length_add(&p->by_length, &over->line);
 }
 
 /* The session's exchanges are over. */
@@ -505,10 +509,8 @@ static void time_breakdown_end(struct time_book *b, struct time_progress *t)
 {
 	struct time_part *p = t->n_open ? part_at(b, t) : NULL;
 
-	for (size_t i = t->n_open; p && i-- > 0;) {
-		exchange_over(b, p, &t->open[i]);
-		sequence_over(p, &t->open[i]);
-	}
+	for (size_t i = t->n_open; p && i-- > 0;)
+		take_over(b, p, &(struct time_over){ t->open[i].is, t->open[i].line });
 	t->n_open = 0;
 }
 
@@ -567,43 +569,71 @@ void time_part_count(struct time_part *p, const struct time_session *session, st
 }
 
 /* That of the sequence, moved to the front; where there are too many, the one without a call for longest is over. */
-static __attribute__((noinline)) struct open_exchange *open_of(struct time_book *b, struct time_part *p,
-							       struct time_progress *t, uint32_t sequence)
+static struct open_exchange *open_of(struct time_progress *t, uint32_t sequence, struct time_over *over)
 {
 	struct open_exchange now = { .sequence = sequence };
 	size_t at = 0;
 
 	while (at < t->n_open && t->open[at].sequence != sequence)
 		at++;
-	if (at < t->n_open)
+	if (at < t->n_open) {
 		now = t->open[at];
-	else if (t->n_open < OPEN_EXCHANGES)
+	} else if (t->n_open < OPEN_EXCHANGES) {
 		t->n_open++;
-	else {
-		exchange_over(b, p, &t->open[--at]);
-		sequence_over(p, &t->open[at]);
+	} else {
+		at--;
+		*over = (struct time_over){ t->open[at].is, t->open[at].line };
 	}
 	memmove(&t->open[1], &t->open[0], at * sizeof *t->open);
 	t->open[0] = now;
 	return &t->open[0];
 }
 
-/* A prompt after the answer begins the next exchange. `tokens` were fed to a sequence that has `length` now. */
-static void follow_prompt(struct time_book *b, struct time_part *p, struct time_progress *t, uint32_t sequence,
-			  uint64_t length, uint32_t tokens, bool prefill)
+static void keep_over(struct time_book *b, struct time_call *call, const struct time_over *over)
 {
-	struct open_exchange *o =
-		t->n_open && t->open[0].sequence == sequence ? &t->open[0] : open_of(b, p, t, sequence);
-
-	if (length <= tokens || length <= o->length)
-		sequence_over(p, o);
-	if (prefill && !o->in_prompt) {
-		exchange_over(b, p, o);
-		o->is = (struct exchange){ .goes_on = length > tokens };
+	if (!over->is.prompt && !(over->line.n > 0))
+		return;
+	if (!array_grow(&b->over, b->n_over, &b->over_cap, 16, sizeof *b->over)) {
+		b->failed = true;
+		return;
 	}
+	b->over[b->n_over++] = *over;
+	b->over_left++;
+	call->over = (uint16_t)b->n_over;
+}
+
+/* Another sequence, one that begins anew, or a prompt after the answer, which begins the next exchange. */
+static __attribute__((noinline)) struct open_exchange *
+turn_over(struct time_book *b, struct time_progress *t, struct time_call *call, uint32_t sequence, uint64_t length)
+{
+	struct time_over over = { .is = { .prompt = 0 } };
+	struct open_exchange *o = open_of(t, sequence, &over);
+
+	if ((length <= call->tokens || length <= o->length) && o->line.n > 0) {
+		over.line = o->line;
+		o->line = (struct sums_line){ 0 };
+	}
+	if (call->prefill && !o->in_prompt) {
+		over.is = o->is.prompt ? o->is : over.is;
+		o->is = (struct exchange){ .goes_on = length > call->tokens };
+	}
+	keep_over(b, call, &over);
+	return o;
+}
+
+/* The call's tokens were fed to a sequence that has `length` now. */
+static struct open_exchange *follow_prompt(struct time_book *b, struct time_progress *t, struct time_call *call,
+					   uint32_t sequence, uint64_t length)
+{
+	struct open_exchange *o = &t->open[0];
+
+	if (!t->n_open || o->sequence != sequence || length <= call->tokens || length <= o->length ||
+	    (call->prefill && !o->in_prompt))
+		o = turn_over(b, t, call, sequence, length);
 	o->length = length;
-	*(prefill ? &o->is.prompt : &o->is.answer) += tokens;
-	o->in_prompt = prefill;
+	*(call->prefill ? &o->is.prompt : &o->is.answer) += call->tokens;
+	o->in_prompt = call->prefill;
+	return o;
 }
 
 /* --- first calls ----------------------------------------------------------------------------- */
@@ -618,16 +648,14 @@ double first_calls_ms(const struct first_call *first, size_t n)
 }
 
 /* Of a process, whose first session it is; the slowest beginning of the part is kept. */
-static __attribute__((noinline)) void note_first(struct time_book *b, struct time_part *p, struct time_progress *t,
-						 double ms, uint32_t tokens, bool prefill)
+static __attribute__((noinline)) void note_first(struct time_part *p, struct time_progress *t, double ms,
+						 uint32_t tokens, bool prefill)
 {
-	struct time_process *process = &b->process[t->process - 1];
-
-	if (!t->n_first && process->begun) {
+	if (!t->n_first && t->of->begun) {
 		t->n_first = FIRST_CALLS + 1;
 		return;
 	}
-	process->begun = true;
+	t->of->begun = true;
 	t->first[t->n_first++] = (struct first_call){ ms, tokens, prefill };
 	if (first_calls_ms(p->first, p->n_first) > first_calls_ms(t->first, t->n_first))
 		return;
@@ -636,6 +664,11 @@ static __attribute__((noinline)) void note_first(struct time_book *b, struct tim
 }
 
 /* --- one step ---------------------------------------------------------------------------------- */
+
+static const uint64_t states = UINT64_C(1) << M_STATE_LEAK | UINT64_C(1) << M_STATE_JUMP |
+			       UINT64_C(1) << M_INPUT_SURPRISAL_NATS | UINT64_C(1) << M_SURPRISAL_NATS;
+static const uint64_t loops =
+	UINT64_C(1) << M_REPEAT_CYCLE_TOKENS | UINT64_C(1) << M_REPEAT_NEAR_TOKENS | UINT64_C(1) << M_REPEAT_SHARE_PCT;
 
 static bool has(const struct columns *c, size_t row, enum metric_id m)
 {
@@ -681,17 +714,19 @@ static void loop_begins(struct time_book *b, struct time_part *p, const char *se
 	b->failed |= !p->loop_session;
 }
 
-static void add_level(struct text_level *level, const struct columns *c, size_t row, bool entropy)
+/* `have`: what is known of its metrics. */
+static inline void add_level(struct text_level *level, const struct columns *c, size_t row, uint64_t have, bool entropy)
 {
 	level->calls++;
-	level->cycles += has(c, row, M_REPEAT_CYCLE_TOKENS);
-	if (has(c, row, M_REPEAT_SHARE_PCT))
-		level->share += number(c, row, M_REPEAT_SHARE_PCT);
-	if (has(c, row, M_TOKEN_REPETITION_PCT)) {
+	if (have & loops) {
+		level->cycles += has(c, row, M_REPEAT_CYCLE_TOKENS);
+		level->share += has(c, row, M_REPEAT_SHARE_PCT) ? number(c, row, M_REPEAT_SHARE_PCT) : 0;
+	}
+	if (have >> M_TOKEN_REPETITION_PCT & 1) {
 		level->rates++;
 		level->rate += number(c, row, M_TOKEN_REPETITION_PCT);
 	}
-	if (entropy && has(c, row, M_LOGITS_ENTROPY)) {
+	if (entropy && have >> M_LOGITS_ENTROPY & 1) {
 		level->entropies++;
 		level->nats += number(c, row, M_LOGITS_ENTROPY);
 	}
@@ -734,7 +769,7 @@ static __attribute__((noinline)) void add_loop(struct time_book *b, struct time_
 	bool near = !prefill && !loop && share >= limit_of(T_NEAR_LOOP_PCT);
 
 	if (!loop)
-		add_level(near ? &p->near : &p->beside, c, row, !prefill);
+		add_level(near ? &p->near : &p->beside, c, row, c->have[row], !prefill);
 	if (p->loop_session && !*p->loop_session && (loop || near))
 		loop_begins(b, p, session_id, c->time_us[row]);
 	p->loop_tokens += loop;
@@ -781,37 +816,50 @@ static void follow_size(struct state_growth *g, double bytes, int64_t time_us)
 	g->to = bytes;
 }
 
-static void add_output(struct time_book *b, struct time_part *p, struct stretch *s, struct time_progress *t,
-		       const struct columns *c, size_t row, uint32_t tokens, bool prefill)
+static inline void add_output(struct time_book *b, struct time_part *p, struct stretch *s, struct time_progress *t,
+			      const struct columns *c, size_t row, const struct time_call *call)
 {
-	const uint64_t states = UINT64_C(1) << M_STATE_LEAK | UINT64_C(1) << M_STATE_JUMP |
-				UINT64_C(1) << M_INPUT_SURPRISAL_NATS | UINT64_C(1) << M_SURPRISAL_NATS;
-	const uint64_t loops = UINT64_C(1) << M_REPEAT_CYCLE_TOKENS | UINT64_C(1) << M_REPEAT_NEAR_TOKENS |
-			       UINT64_C(1) << M_REPEAT_SHARE_PCT;
+	const uint64_t have = c->have[row];
 
-	p->nonfinite += nonfinite_at(c, row) ? 1 : 0;
-	p->bans += bans_at(c, row) ? 1 : 0;
-	if (c->have[row] & states)
-		add_state(p, t, c, row, tokens, prefill);
-	if (c->have[row] & loops)
-		add_loop(b, p, t->who.session_id, c, row, prefill);
+	if (have & states)
+		add_state(p, t, c, row, at_least_one(call->tokens), call->prefill);
+	if (have & loops)
+		add_loop(b, p, t->who.session_id, c, row, call->prefill);
 	else
-		add_level(&p->beside, c, row, !prefill);
-	if (!prefill && has(c, row, M_LOGITS_ENTROPY)) {
+		add_level(&p->beside, c, row, have, !call->prefill);
+	if (!call->prefill && has(c, row, M_LOGITS_ENTROPY)) {
 		double nats = number(c, row, M_LOGITS_ENTROPY);
 
 		s->entropies++;
 		s->entropy += nats;
 		s->entropy2 += nats * nats;
 		s->unsure += nats > limit_of(T_UNSURE_NATS);
-		certain_token(&t->certain, nats,
-			      has(c, row, M_TOKEN_REPETITION_PCT) ? number(c, row, M_TOKEN_REPETITION_PCT) : NAN,
-			      c->have[row] & loops, c->time_us[row]);
 	}
+}
+
+/* How sure the model was, and how large its state is. */
+static void follow_output(struct time_progress *t, const struct columns *c, size_t row, bool prefill)
+{
 	if (prefill)
 		certain_prompt(&t->certain);
+	else if (has(c, row, M_LOGITS_ENTROPY))
+		certain_token(&t->certain, number(c, row, M_LOGITS_ENTROPY),
+			      has(c, row, M_TOKEN_REPETITION_PCT) ? number(c, row, M_TOKEN_REPETITION_PCT) : NAN,
+			      c->have[row] & loops, c->time_us[row]);
 	if (has(c, row, M_STATE_SIZE_BYTES))
 		follow_size(&t->state, number(c, row, M_STATE_SIZE_BYTES), c->time_us[row]);
+}
+
+static void count_nonfinite(struct time_part *p, const struct columns *c, const uint16_t *rows, size_t n)
+{
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < n; i++)
+		any |= c->nonfinite[rows[i]] | (c->have[rows[i]] & nonfinite_metrics);
+	for (size_t i = 0; any && i < n; i++) {
+		p->nonfinite += nonfinite_at(c, rows[i]) ? 1 : 0;
+		p->bans += bans_at(c, rows[i]) ? 1 : 0;
+	}
 }
 
 /* `answers`: is a call between the tokens of an answer, where nobody is asked? */
@@ -836,8 +884,7 @@ static void add_pause(struct time_part *p, struct stretch *s, const struct colum
 	}
 	s->pauses++;
 	s->pause_ms += ms;
-	line_add(&p->pause_length, length, ms);
-	line_add(&p->pause_time, minutes, ms);
+	lines_add(&p->pause_length, &p->pause_time, length, minutes, ms);
 	p->length_time += length * minutes;
 }
 
@@ -867,9 +914,11 @@ static bool goes_on_at_once(const struct time_progress *t, const struct columns 
 static double apart_ms(int64_t from_us, int64_t to_us)
 {
 	enum { SECOND_US = 1000000 };
-	bool cut = from_us % SECOND_US == 0 && to_us % SECOND_US == 0;
+	int64_t apart_us = to_us - from_us;
 
-	return (double)(to_us - from_us - (cut ? SECOND_US : 0)) / 1e3;
+	if (__builtin_expect(apart_us % SECOND_US == 0, 0) && to_us % SECOND_US == 0)
+		apart_us -= SECOND_US;
+	return (double)apart_us / 1e3;
 }
 
 /* The call's time; NAN when the log does not say. */
@@ -889,32 +938,59 @@ static double of_each(double ms, uint32_t tokens)
 	return tokens > 1 ? ms / tokens : ms;
 }
 
-static struct time_call call_of(const struct time_progress *t, const struct columns *c, size_t row)
+static inline void look_at_call(struct time_call *call, const struct time_progress *t, const struct columns *c,
+				size_t row)
 {
-	double times = times_of_token(c, row);
-	bool longer = times >= PROMPT_TIMES, prompt = longer && !grew_by_one(t, c, row);
-	uint32_t tokens = prompt ? (uint32_t)(times + 0.5) : c->token_count[row];
-	struct time_call call = { .ms = call_ms(c, row, prompt || !longer), .tokens = tokens };
+	const double times = times_of_token(c, row);
+	const bool longer = times >= PROMPT_TIMES, prompt = longer && !grew_by_one(t, c, row);
+	const uint32_t tokens = prompt ? (uint32_t)(times + 0.5) : c->token_count[row];
+	const double ms = call_ms(c, row, prompt || !longer);
+	const bool prefill = c->phase[row] == PHASE_PREFILL || (c->phase[row] == PHASE_UNKNOWN && tokens > 1);
 
-	call.prefill = c->phase[row] == PHASE_PREFILL || (c->phase[row] == PHASE_UNKNOWN && tokens > 1);
-	call.goes_on = goes_on_at_once(t, c, row, at_least_one(tokens));
-	if (!call.prefill && !isnan(call.ms)) {
-		const double each = of_each(call.ms, tokens);
+	call->ms = ms;
+	call->ln = call->batch_ln = 0;
+	call->tokens = tokens;
+	call->over = 0;
+	call->prefill = prefill;
+	call->goes_on = goes_on_at_once(t, c, row, at_least_one(tokens));
+	if (!prefill && !isnan(ms)) {
+		const double each = of_each(ms, tokens);
 
-		call.ln = log(each > 1e-6 ? each : 1e-6);
-		call.batch_ln = streams_ln(c, row);
+		call->ln = log(each > 1e-6 ? each : 1e-6);
+		call->batch_ln = streams_ln(c, row);
 	}
-	return call;
+}
+
+/* The sequence's time by its length. */
+static void follow_time(struct open_exchange *o, const struct time_call *call)
+{
+	if (!(o->line.n > 0))
+		o->streams_ln = call->batch_ln;
+	if (call->batch_ln <= o->streams_ln && call->batch_ln >= o->streams_ln)
+		line_add(&o->line, (double)o->length / 1e3, call->ln);
 }
 
 void time_breakdown_look(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			 const struct columns *c, const uint16_t *rows, size_t n)
 {
 	t->who = *who;
-	for (size_t i = 0; i < n && b->call; i++) {
+	t->at = part_at(b, t);
+	b->failed |= !t->at;
+	if (!t->at)
+		return;
+	t->of = &b->process[t->process - 1];
+	count_nonfinite(t->at, c, rows, n);
+	for (size_t i = 0; i < n; i++) {
 		const size_t row = rows[i];
+		struct time_call *call = &b->call[row];
+		struct open_exchange *o;
 
-		b->call[row] = call_of(t, c, row);
+		look_at_call(call, t, c, row);
+		o = follow_prompt(b, t, call, c->sequence[row], c->sequence_length[row]);
+		call->in_answer = c->phase[row] == PHASE_DECODE && o->is.prompt;
+		if (!call->prefill && !isnan(call->ms))
+			follow_time(o, call);
+		follow_output(t, c, row, call->prefill);
 		t->newest = t->begun && t->newest > c->sequence[row] ? t->newest : c->sequence[row];
 		t->sequence = c->sequence[row];
 		t->length = c->sequence_length[row];
@@ -977,15 +1053,9 @@ static void look_for_stop(struct time_part *p, uint32_t tokens, double ms)
 	p->stall_prefill_ms += ms - fmin(usual, n * decode);
 }
 
-static void add_decode(struct time_part *p, struct stretch *s, struct open_exchange *o, const struct time_call *call,
-		       uint32_t tokens)
+static void add_decode(struct time_part *p, struct stretch *s, const struct time_call *call, uint32_t tokens)
 {
 	double each = of_each(call->ms, tokens);
-
-	if (!(o->line.n > 0))
-		o->streams_ln = call->batch_ln;
-	if (call->batch_ln <= o->streams_ln && call->batch_ln >= o->streams_ln)
-		line_add(&o->line, (double)o->length / 1e3, call->ln);
 
 	p->decode_calls++;
 	p->decode_tokens += tokens;
@@ -1006,44 +1076,70 @@ static void enlarge(struct time_part *p, struct stretch *s, int64_t from_us, int
 	p->steps += calls;
 }
 
+static __attribute__((noinline)) void add_prompt(struct time_part *p, struct stretch *s, const struct time_progress *t,
+						 const struct time_call *call, bool alone)
+{
+	const uint32_t tokens = at_least_one(call->tokens);
+
+	if (alone && (t->n_first >= FIRST_CALLS || (!t->n_first && t->of->begun)))
+		look_for_stop(p, tokens, call->ms);
+	if (alone && t->n_first >= FIRST_CALLS)
+		compare_prefill(p, s, tokens, call->ms);
+	add_prefill(p, tokens, call->ms);
+}
+
+/* A call whose time is known. */
+static inline void add_call(struct time_book *b, struct time_part *p, struct stretch *s, struct time_progress *t,
+			    const struct columns *c, size_t row)
+{
+	const struct time_call *call = &b->call[row];
+	const int64_t end_us = t->of->end_us;
+
+	if (call->prefill)
+		add_prompt(p, s, t, call, streams_ln(c, row) <= 0);
+	if (t->n_first < FIRST_CALLS)
+		note_first(p, t, call->ms, at_least_one(call->tokens), call->prefill);
+	s->call_ms += call->ms;
+	if (call->prefill)
+		return;
+	add_decode(p, s, call, at_least_one(call->tokens));
+	if (call->goes_on && end_us)
+		add_pause(p, s, c, row, apart_ms(end_us, c->time_us[row]) - call->ms, call->in_answer);
+}
+
+static __attribute__((noinline)) void take_next_over(struct time_book *b, struct time_part *p,
+						     const struct time_call *call)
+{
+	take_over(b, p, &b->over[call->over - 1]);
+	b->n_over = --b->over_left ? b->n_over : 0;
+}
+
 void time_breakdown_step(struct time_book *b, struct time_progress *t, const struct columns *c, size_t row)
 {
 	const struct time_call *call = &b->call[row];
-	const uint32_t tokens = at_least_one(call->tokens);
 	const int64_t time_us = c->time_us[row];
-	struct time_part *p = part_now(b, t, time_us, call->ms);
+	struct time_part *p = b->failed ? NULL : t->at;
 	struct stretch *s = p ? stretch_now(p) : NULL;
-	struct time_process *process;
+	struct time_process *process = t->of;
 
 	b->failed |= !s;
 	if (!s)
 		return;
-	process = &b->process[t->process - 1];
-	s->renewed += p->steps && !process->end_us; /* of a shared part */
+	if (!process->begin_us)
+		process->begin_us = began_us(time_us, call->ms);
+	if (!process->end_us)
+		s->renewed += p->steps > 0; /* of a shared part */
 	enlarge(p, s, time_us, time_us, 1);
-	follow_prompt(b, p, t, c->sequence[row], c->sequence_length[row], call->tokens, call->prefill);
-	if (!isnan(call->ms)) {
-		if (call->prefill && streams_ln(c, row) <= 0 &&
-		    (t->n_first >= FIRST_CALLS || (!t->n_first && process->begun)))
-			look_for_stop(p, tokens, call->ms);
-		if (call->prefill && t->n_first >= FIRST_CALLS && streams_ln(c, row) <= 0)
-			compare_prefill(p, s, tokens, call->ms);
-		if (t->n_first < FIRST_CALLS)
-			note_first(b, p, t, call->ms, tokens, call->prefill);
-		s->call_ms += call->ms;
-		if (call->prefill)
-			add_prefill(p, tokens, call->ms);
-		else
-			add_decode(p, s, &t->open[0], call, tokens);
-		if (!call->prefill && call->goes_on && process->end_us)
-			add_pause(p, s, c, row, apart_ms(process->end_us, time_us) - call->ms,
-				  c->phase[row] == PHASE_DECODE && t->open[0].is.prompt);
-	}
+	if (call->over)
+		take_next_over(b, p, call);
+	if (!isnan(call->ms))
+		add_call(b, p, s, t, c, row);
 	add_levels(p, s, c, row, b->levels);
-	if (c->whole[row])
+	if (c->whole[row]) {
 		devices_add(&p->devices, &c->record[c->whole[row] - 1], idle_pct(p));
-	b->failed |= p->devices.failed;
-	add_output(b, p, s, t, c, row, tokens, call->prefill);
+		b->failed |= p->devices.failed;
+	}
+	add_output(b, p, s, t, c, row, call);
 	process->end_us = time_us > process->end_us ? time_us : process->end_us;
 }
 
@@ -1093,12 +1189,16 @@ static void take_sizes(struct sizes *to, const struct time_summed *sums)
 void time_breakdown_take(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			 const struct time_summed *sums)
 {
-	struct time_part *p = enter(b, t, who, NULL, sums->from_us) ? part_now(b, t, sums->from_us, NAN) : NULL;
+	struct time_part *p = enter(b, t, who, NULL, sums->from_us);
 	struct stretch *s = p && !b->failed ? stretch_now(p) : NULL;
+	struct time_process *process;
 
 	b->failed |= !s;
 	if (!s)
 		return;
+	process = &b->process[t->process - 1];
+	if (!process->begin_us)
+		process->begin_us = began_us(sums->from_us, NAN);
 	enlarge(p, s, sums->from_us, sums->to_us, sums->decode_calls + sums->prefill_calls);
 	s->call_ms += sums->decode_ms + sums->prefill_ms;
 	s->decode_calls += sums->decode_calls;

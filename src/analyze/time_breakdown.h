@@ -222,8 +222,10 @@ struct time_owner {
 
 /* Per session: what its next step is held against. */
 struct time_progress {
-	struct time_owner who;  /* of the steps at hand */
-	uint16_t part, process; /* 1 + index; 0 not known yet */
+	struct time_owner who;   /* of the steps at hand */
+	struct time_part *at;    /* … their part, … */
+	struct time_process *of; /* … and process; until others enter */
+	uint16_t part, process;  /* 1 + index; 0 not known yet */
 	bool begun;
 	uint8_t n_first, n_open;
 	uint32_t sequence, newest; /* of the last call, and the highest */
@@ -263,12 +265,22 @@ struct time_call {
 	double ms;           /* NAN: the log does not say */
 	double ln, batch_ln; /* of ms per token; of the streams in the call; only of decode calls whose time is known */
 	uint32_t tokens;     /* as the log says, which may be 0 */
+	uint16_t over;       /* 1 + its place in `over`; 0: nothing is over with it */
 	bool prefill;
-	bool goes_on; /* nothing but a pause came before it */
+	bool goes_on;   /* nothing but a pause came before it */
+	bool in_answer; /* nobody is asked before it */
+};
+
+/* What is over when a step comes: an exchange (without a prompt: none), and the calls of a sequence (n 0: none). */
+struct time_over {
+	struct exchange is;
+	struct sums_line line;
 };
 
 struct time_book {
-	struct time_call *call;   /* [COLUMNS_ROWS] by row: of the steps at hand */
+	struct time_call *call; /* [COLUMNS_ROWS] by row: of the steps at hand */
+	struct time_over *over; /* (n_over) of them, over_left of which their parts have not taken yet */
+	size_t n_over, over_left, over_cap;
 	struct time_place *place; /* (n_parts), at most PARTS_MAX */
 	size_t n_parts, parts_cap;
 	uint64_t entered;             /* processes, into parts */
