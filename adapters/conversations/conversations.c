@@ -6,6 +6,7 @@
 
 enum {
 	STATES = 4096, /* a power of two */
+	WAYS = 8,      /* places where a state may lie: of these the one that was noted longest ago gives way */
 	OWNERS = 4,    /* conversations that are remembered for one state */
 };
 
@@ -16,13 +17,15 @@ struct chat {
 	uint64_t length;        /* tokens of its sequence */
 	uint64_t call, told;    /* of the call of this number, its stream has yet to hear: it knows `told` tokens */
 	uint64_t used;          /* the later, the larger */
-	bool returned;          /* its latest call returned a state */
+	bool returned;          /* its latest call returned a state, */
+	uint64_t number;        /* of this number, */
+	const void *buffer;     /* here; NULL: not known, or another call's was put there since */
 	bool kept;              /* a state of it is remembered */
 };
 
 /* Several conversations returned it when they began alike. */
 struct state {
-	uint64_t number;
+	uint64_t number, noted; /* noted: the later, the larger; 0: there is none */
 	size_t n;
 	struct place place[OWNERS]; /* (n), the latest last */
 };
@@ -31,9 +34,9 @@ struct conversations {
 	rwkvmon *mon;
 	struct chat *chat; /* (n_chats) */
 	size_t n_chats;
-	struct state state[STATES]; /* by number; the later replaces the earlier */
+	struct state state[STATES]; /* in rows of WAYS, by number */
 	struct chat *at;            /* of the latest call; NULL: none yet, or it has ended */
-	uint64_t ids, uses, calls;
+	uint64_t ids, uses, calls, notes;
 	uint64_t ended_early; /* for others, beyond max-streams */
 	bool own_used;        /* the handle's own stream is a conversation's */
 	bool take_turns;      /* conversations do: each new one is a stream */
@@ -66,12 +69,36 @@ uint64_t conversations_close(struct conversations *c)
 	return ended_early;
 }
 
-static struct state *state_of(struct conversations *c, uint64_t number)
+static struct state *row_of(const struct conversations *c, uint64_t number)
 {
-	return &c->state[(number * UINT64_C(0x9e3779b97f4a7c15) >> 32) % STATES];
+	return (struct state *)(uintptr_t)&c
+		->state[(number * UINT64_C(0x9e3779b97f4a7c15) >> 32) % (STATES / WAYS) * WAYS];
 }
 
-static struct chat *find(struct conversations *c, uint64_t id)
+/* NULL: it is not remembered. */
+static struct state *state_of(const struct conversations *c, uint64_t number)
+{
+	struct state *row = row_of(c, number);
+
+	for (int i = 0; i < WAYS; i++)
+		if (row[i].noted && row[i].number == number)
+			return &row[i];
+	return NULL;
+}
+
+/* A place for it, where the one that was noted longest ago was. */
+static struct state *new_state(struct conversations *c, uint64_t number)
+{
+	struct state *row = row_of(c, number), *oldest = row;
+
+	for (int i = 1; i < WAYS; i++)
+		if (row[i].noted < oldest->noted)
+			oldest = &row[i];
+	*oldest = (struct state){ .number = number };
+	return oldest;
+}
+
+static struct chat *find(const struct conversations *c, uint64_t id)
 {
 	for (size_t i = 0; id && i < c->n_chats; i++)
 		if (c->chat[i].id == id)
@@ -90,8 +117,9 @@ static void note_state(struct conversations *c, uint64_t number, struct place pl
 {
 	struct state *s = state_of(c, number);
 
-	if (s->number != number)
-		*s = (struct state){ .number = number };
+	if (!s)
+		s = new_state(c, number);
+	s->noted = ++c->notes;
 	for (size_t i = s->n; i-- > 0;)
 		if (s->place[i].id == place.id || !find(c, s->place[i].id))
 			forget_owner(s, i);
@@ -194,7 +222,8 @@ static struct chat *begin_new(struct conversations *c)
 	}
 	chat->id = ++c->ids;
 	chat->length = 0;
-	chat->kept = false;
+	chat->returned = chat->kept = false;
+	chat->buffer = NULL;
 	return chat;
 }
 
@@ -213,7 +242,8 @@ static struct chat *recognise(struct conversations *c, const struct place *place
 	chat = branch(c, chat, place->candidates);
 	chat->id = ++c->ids;
 	chat->length = place->length;
-	chat->kept = false;
+	chat->returned = chat->kept = false;
+	chat->buffer = NULL;
 	if (told > place->length)
 		rwkvmon_stream_went_back(c->mon, chat->stream, told - place->length);
 	return chat;
@@ -226,9 +256,81 @@ static void begin_at(struct conversations *c, struct chat *chat, bool *fresh)
 	c->at->used = ++c->uses;
 }
 
-rwkvmon_stream *conversations_begin(struct conversations *c, const uint64_t *state, bool *fresh)
+/* Whose latest call returned it, whatever was noted since. */
+static struct place ends_at(const struct conversations *c, uint64_t number)
 {
-	struct place place = state ? conversations_recall(c, *state) : (struct place){ 0 };
+	struct place ends = { 0 };
+	uint64_t used = 0;
+
+	for (size_t i = 0; i < c->n_chats; i++) {
+		const struct chat *chat = &c->chat[i];
+
+		if (!chat->id || !chat->returned || chat->number != number)
+			continue;
+		if (chat->used > used) {
+			used = chat->used;
+			ends.id = chat->id;
+			ends.length = chat->length;
+		}
+		ends.candidates++;
+	}
+	return ends;
+}
+
+struct place conversations_recall(const struct conversations *c, uint64_t number)
+{
+	const struct state *s = state_of(c, number);
+	struct place passed = { 0 }, ends = ends_at(c, number);
+
+	if (ends.id)
+		return ends;
+	for (size_t i = 0; s && i < s->n; i++) {
+		const struct chat *chat = find(c, s->place[i].id);
+		struct place *to = chat && chat->length == s->place[i].length ? &ends : &passed;
+
+		if (chat)
+			*to = (struct place){ s->place[i].id, s->place[i].length, to->candidates + 1 };
+	}
+	return ends.id ? ends : passed;
+}
+
+/* Whose latest call put it there, where it still is; unless one that had an equal state may have put that there. */
+static struct place whose_is(const struct conversations *c, const struct given_state *state)
+{
+	struct place here = { 0 };
+
+	for (size_t i = 0; state->buffer && i < c->n_chats; i++) {
+		const struct chat *chat = &c->chat[i];
+
+		if (!chat->id || !chat->returned || chat->number != state->number)
+			continue;
+		if (!chat->buffer)
+			return (struct place){ 0 };
+		if (chat->buffer == state->buffer)
+			here = (struct place){ .id = chat->id, .length = chat->length, .candidates = 1 };
+	}
+	return here;
+}
+
+/* id 0: nobody's. */
+static struct place place_of(const struct conversations *c, const struct given_state *state)
+{
+	const struct place place = whose_is(c, state);
+
+	return place.id ? place : conversations_recall(c, state->number);
+}
+
+bool conversations_goes_back(const struct conversations *c, const struct given_state *state)
+{
+	const struct place place = place_of(c, state);
+	const struct chat *chat = find(c, place.id);
+
+	return chat && place.length < chat->length && (!c->at || c->at->returned);
+}
+
+rwkvmon_stream *conversations_begin(struct conversations *c, const struct given_state *state, bool *fresh)
+{
+	const struct place place = state ? place_of(c, state) : (struct place){ 0 };
 
 	if (state && c->at && !c->at->returned)
 		begin_at(c, c->at, fresh); /* what it returned is not known */
@@ -237,12 +339,18 @@ rwkvmon_stream *conversations_begin(struct conversations *c, const uint64_t *sta
 	return c->at->stream;
 }
 
-void conversations_end(struct conversations *c, const uint64_t *state, size_t n_tokens)
+void conversations_end(struct conversations *c, const struct given_state *state, size_t n_tokens)
 {
+	for (size_t i = 0; state && i < c->n_chats; i++)
+		if (c->chat[i].buffer == state->buffer)
+			c->chat[i].buffer = NULL;
 	c->at->length += n_tokens;
 	c->at->returned = state;
-	if (state)
-		note_state(c, *state, (struct place){ .id = c->at->id, .length = c->at->length });
+	if (!state)
+		return;
+	c->at->number = state->number;
+	c->at->buffer = state->buffer;
+	note_state(c, state->number, (struct place){ .id = c->at->id, .length = c->at->length });
 }
 
 void conversations_call(struct conversations *c)
@@ -289,21 +397,6 @@ void conversations_remember(struct conversations *c, uint64_t number, struct pla
 	if (chat)
 		chat->kept = true;
 	note_state(c, number, place);
-}
-
-struct place conversations_recall(struct conversations *c, uint64_t number)
-{
-	const struct state *s = state_of(c, number);
-	struct place passed = { 0 }, ends = { 0 };
-
-	for (size_t i = 0; s->number == number && i < s->n; i++) {
-		const struct chat *chat = find(c, s->place[i].id);
-		struct place *to = chat && chat->length == s->place[i].length ? &ends : &passed;
-
-		if (chat)
-			*to = (struct place){ s->place[i].id, s->place[i].length, to->candidates + 1 };
-	}
-	return ends.id ? ends : passed;
 }
 
 void conversations_take_turns(struct conversations *c)

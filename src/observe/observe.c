@@ -533,20 +533,32 @@ static void observe_jump(struct observer *o, const struct state_sums *all, struc
 	o->left2 = all->new_norm2;
 }
 
+/* What the call is compared with, where nothing is known of the state that the one before left. */
+static bool compare_with_given(struct observer *o, size_t values)
+{
+	if (o->n_state || !reserve_copy(o, &o->state, &o->state_cap, (values ? values : 1) * sizeof(float)))
+		return false;
+	memset(o->state, 0, values * sizeof(float));
+	o->n_state = values;
+	return true;
+}
+
 void observer_given(struct observer *o, const struct observed_tensor *state, size_t n)
 {
 	struct state_sums all = { 0 };
 	size_t at = 0, values = 0;
+	bool unknown;
 	double apart;
 
 	for (size_t i = 0; i < n; i++)
 		values += state[i].n;
-	if (!o->begun || !o->n_state || values != o->n_state)
+	unknown = o->begun && compare_with_given(o, values);
+	if (!o->begun || values != o->n_state)
 		return;
 	for (size_t i = 0; i < n; at += state[i++].n)
 		state_observe((float *)o->state + at, state[i].p, state[i].dtype, state[i].n, &all);
 	apart = sqrt(all.change_norm2) / sqrt(fmax(all.old_norm2, all.new_norm2));
-	if (!(apart > APART_LEAST))
+	if (unknown || !(apart > APART_LEAST))
 		return;
 	o->jump = isfinite(apart) ? apart : 1;
 	o->log_sum_exp = NAN; /* of another conversation */

@@ -36,7 +36,7 @@ assert [s["sequence_length"] for s in steps if 0 < s["accuracy"].get("state_drif
 start = next(r for r in first if r["event_type"] == "session_start")["metadata"]
 assert start["model_name"] == "tiny-rwkv7" and start["vocab_size"] == 256 and start["model_bytes"] > 3e6, start
 steps = [r for r in clone if r["event_type"] == "inference_step"]
-assert [s["token_count"] for s in steps] == [120] * 15 and [s["sequence"] for s in steps] == list(range(15)), steps
+assert [s["token_count"] for s in steps] == [120] * 15 and len({s["session_id"] for s in steps}) == 15, steps
 assert all(s["phase"] == "prefill" for s in steps)
 PY
 check "entropies are those of eval" sh -c "
@@ -62,39 +62,61 @@ def half_lives(name):
 (length, run), = half_lives('run.log')
 assert at == length == 100 and all(abs(shim[p] - run[p]) <= 0.02 for p in ('p5', 'p50', 'p95')), (at, shim, length, run)
 PY"
-chats() { # LOG N WAY
-	watched env RWKVMON_RWKV_LIBRARY="$dropin/librwkv.so" RWKVMON_LOG="$1" RWKVMON_LOG_TOKENS=1 "$build/tests/rwkv_cpp_chats" "$model" "$2" "$3"
+chats() { # LOG N WAY [ONLY]
+	log=$1
+	shift
+	watched env RWKVMON_RWKV_LIBRARY="$dropin/librwkv.so" RWKVMON_LOG="$log" RWKVMON_LOG_TOKENS=1 "$build/tests/rwkv_cpp_chats" "$model" "$@"
 }
-check "a conversation alone" chats alone.log 1 kept
-check "four that take turns" chats kept.log 4 kept
-check "four that are copied in and out of a buffer that is initialised before" chats copied.log 4 copied
-check "four that begin with copies of one initial state" chats initial.log 4 initial
+for i in 0 1 2 3 4 5 6 7; do
+	for way in kept bytes cached; do
+		check "conversation $i alone, $way" chats "alone-$way-$i.log" 1 $way $i
+	done
+done
+for n in 2 8; do
+	for way in kept copied initial bytes random bursts cached; do
+		check "$n that share a context: $way" chats "$way-$n.log" $n $way
+	done
+done
 check "one that goes back" chats back.log 1 back
 check "one whose calls fail now and then" chats failing.log 1 failing
-check "three that begin alike" chats alike.log 3 alike
+check "three that begin alike, each in its own buffer" chats alike.log 3 alike
+check "are known" sh -c "
+	! grep -q branch_candidates alike.log && [ \$(grep -c session_start alike.log) = 3 ] && [ \$(grep -c '\"sequence_length\":60,' alike.log) = 3 ]"
+check "three that begin alike, in and out of one buffer" chats copies.log 3 alike,copied
 check "are branches of which the log is not sure" sh -c "
-	[ \$(grep -c '\"branch_candidates\":3' alike.log) = 3 ] && [ \$(grep -c '\"sequence_length\":60,' alike.log) = 3 ]"
-check "each has the numbers that it has alone" python3 - <<'PY'
+	[ \$(grep -c '\"branch_candidates\":3' copies.log) = 3 ] && [ \$(grep -c '\"sequence_length\":60,' copies.log) = 3 ]"
+check "each is a session of its own, with the numbers that it has alone" python3 - <<'PY'
 import json
 def steps(log):
     return [r for r in map(json.loads, open(log)) if r["event_type"] == "inference_step"]
-def of_first(log):
-    def own(accuracy):  # of the model, at one token in 100 of all conversations together
-        return {k: v for k, v in accuracy.items() if k != "decay_half_life_tokens"}
-    return [(s["sequence_length"], s["phase"], own(s["accuracy"])) for s in steps(log) if 32 <= s["tokens"][0] < 52]
-alone = of_first("alone.log")
-assert len(alone) == 51 and all("state_similarity" in a and "surprisal_nats" in a for _, _, a in alone[1:])
-for log in "kept.log", "copied.log", "initial.log":
-    assert of_first(log) == alone, log
-    rest = {((s["tokens"][0] - 32) // 20, s["session_id"]) for s in steps(log) if s["phase"] == "decode"}
-    assert len(rest) == 4, rest
-    assert max(s["sequence_length"] for s in steps(log)) == 60
-assert of_first("failing.log") == alone  # what failed is nobody's
+def number(step):
+    return (step["tokens"][0] - 32) // 20
+def numbers(step):
+    own = {k: v for k, v in step["accuracy"].items() if k != "decay_half_life_tokens"}  # of the model, at one token in 100 of all together
+    return step["sequence_length"], step["phase"], own
+def of(log, i):
+    return [s for s in steps(log) if number(s) == i]
+def first_of_branch(alone):  # the logits that the prompt left are not given again
+    return [(n, p, {k: v for k, v in a.items() if k != "surprisal_nats"}) for n, p, a in alone[:1]] + alone[1:]
+for n in 2, 8:
+    for way in "kept", "copied", "initial", "bytes", "random", "bursts", "cached":
+        sessions = set()
+        for i in range(n):
+            alone = [numbers(s) for s in of(f"alone-{way if way in ('bytes', 'cached') else 'kept'}-{i}.log", i)]
+            together = of(f"{way}-{n}.log", i)
+            want = first_of_branch(alone) if way == "cached" and i else alone
+            assert len(alone) >= 50 and "state_similarity" in alone[1][2] and "surprisal_nats" in alone[1][2]
+            assert [numbers(s) for s in together] == want, (way, n, i)
+            assert len({s["session_id"] for s in together}) == 1, (way, n, i)
+            assert {s["sequence"] for s in together} == {0}
+            sessions |= {s["session_id"] for s in together}
+        assert len(sessions) == n, (way, n, sessions)
+alone = [numbers(s) for s in of("alone-kept-0.log", 0)]
+assert [numbers(s) for s in of("failing.log", 0)] == alone  # what failed is nobody's
 assert len({s["session_id"] for s in steps("failing.log")}) == 1
-back = of_first("back.log")
-assert back[:51] == alone and [b[0] for b in back[51:]] == [a[0] for a in alone[1:]], back
-assert [b[2]["logits_entropy"] for b in back[51:]] == [a[2]["logits_entropy"] for a in alone[1:]]
-assert len({s["session_id"] for s in steps("back.log")}) == 2
+back = steps("back.log")
+assert [numbers(s) for s in back[:51]] == alone and [numbers(s) for s in back[51:]] == first_of_branch(alone[1:])
+assert [len({s["session_id"] for s in some}) for some in (back[:51], back[51:], back)] == [1, 1, 2]
 PY
 check "analyze reads it" sh -c "'$build/rwkvmon' analyze rwkv-sess-*.log --format json | grep -q '\"records\"'"
 

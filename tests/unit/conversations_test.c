@@ -35,10 +35,12 @@ static rwkvmon_stream *call(struct conversations *c, rwkvmon *mon, uint64_t give
 	const uint32_t tokens[5] = { 1, 2, 3, 4, 5 };
 	struct rwkvmon_step step = { .struct_size = sizeof step, .tokens = tokens, .n_tokens = 5 };
 
-	step.stream = conversations_begin(c, given ? &given : NULL, fresh);
+	const struct given_state before = { given, NULL }, after = { returned, NULL };
+
+	step.stream = conversations_begin(c, given ? &before : NULL, fresh);
 	rwkvmon_begin(mon);
 	rwkvmon_end(mon, &step);
-	conversations_end(c, returned ? &returned : NULL, 5);
+	conversations_end(c, returned ? &after : NULL, 5);
 	return step.stream;
 }
 
@@ -81,6 +83,64 @@ static void equal_beginnings_are_branches_that_say_so(void **state)
 	assert_int_equal(said("\"branch_candidates\":3"), 1);
 	assert_int_equal(said("\"branch_candidates\""), 1);
 	assert_int_equal(said("\"sequence_length\":15,"), 1);
+	unlink(log_path);
+}
+
+/* The same, where the program says where they lie: whose call put it there is known as long as nothing else is there.
+ */
+static void equal_beginnings_in_buffers_of_their_own_are_known(void **state)
+{
+	enum { TALKS = 3 };
+	const char buffer[TALKS] = { 0 };
+	rwkvmon *mon = open_handle();
+	struct conversations *c = conversations_open(mon, 8);
+	rwkvmon_stream *stream[TALKS];
+	struct given_state same = { .number = 7 };
+	bool fresh;
+
+	(void)state;
+	conversations_take_turns(c);
+	for (int i = 0; i < TALKS; i++) {
+		stream[i] = conversations_begin(c, NULL, &fresh);
+		same.buffer = &buffer[i];
+		conversations_end(c, &same, 5);
+	}
+	for (int i = 0; i < TALKS; i++) {
+		same.buffer = &buffer[i];
+		assert_ptr_equal(conversations_begin(c, &same, &fresh), stream[i]);
+		assert_false(fresh);
+		conversations_end(c, &same, 0);
+	}
+	stream[0] = conversations_begin(c, NULL, &fresh); /* where the last one's was, of which there may be a copy */
+	conversations_end(c, &same, 5);
+	assert_ptr_not_equal(conversations_begin(c, &same, &fresh), stream[0]);
+	assert_false(fresh);
+	conversations_end(c, &same, 5);
+	close_all(c, mon);
+	unlink(log_path);
+}
+
+/* However much others say meanwhile, and whatever their states' numbers are. */
+static void who_was_silent_for_long_goes_on(void **state)
+{
+	enum { TALKS = 6, CALLS = 20000 };
+	rwkvmon *mon = open_handle();
+	struct conversations *c = conversations_open(mon, 8);
+	rwkvmon_stream *stream[TALKS];
+	bool fresh;
+
+	(void)state;
+	conversations_take_turns(c);
+	for (uint64_t i = 0; i < TALKS; i++)
+		stream[i] = call(c, mon, 0, 1 + i, &fresh);
+	for (uint64_t k = 0; k < CALLS; k++)
+		call(c, mon, k ? 1000 + k : TALKS, 1001 + k, &fresh);
+	for (uint64_t i = 0; i < TALKS - 1; i++) {
+		assert_ptr_equal(call(c, mon, 1 + i, 500 + i, &fresh), stream[i]);
+		assert_false(fresh);
+	}
+	close_all(c, mon);
+	assert_int_equal(said("\"session_start\""), TALKS);
 	unlink(log_path);
 }
 
@@ -209,6 +269,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equal_beginnings_are_branches_that_say_so),
+		cmocka_unit_test(equal_beginnings_in_buffers_of_their_own_are_known),
+		cmocka_unit_test(who_was_silent_for_long_goes_on),
 		cmocka_unit_test(states_that_were_put_away_alike_are_branches_too),
 		cmocka_unit_test(a_further_conversation_ends_the_most_silent),
 		cmocka_unit_test(a_conversation_in_the_call_is_not_ended),

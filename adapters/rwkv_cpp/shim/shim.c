@@ -32,6 +32,7 @@ struct watched {
 	size_t n_layer, n_embed, state_len, logits_len;
 	struct rwkvmon_tensor *tensors; /* (n_layer, PARTS_PER_LAYER), data set at each call */
 	struct conversations *talks;    /* NULL: no memory; all is one */
+	float *branched_from;           /* (state_len): what the call at hand was given, of a branch that begins */
 	rwkvmon_stream *stream;         /* of the call at hand */
 	bool begins;                    /* it begins a sequence */
 	uint64_t initial;               /* number of the state that rwkv_init_state fills in last … */
@@ -115,12 +116,17 @@ static struct rwkv_context *real_of(const struct rwkv_context *ctx)
 
 /* -- contexts ----------------------------------------------------------------------------------- */
 
-static double now_ms(void)
+static uint64_t now_ns(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static double now_ms(void)
+{
+	return (double)now_ns() * 1e-6;
 }
 
 /* Of each layer two parts: the shift vectors, which lie together, and the recurrent part. */
@@ -176,6 +182,8 @@ static void watch(struct watched *w)
 	cfg.load_time_ms = w->load_time_ms;
 	w->mon = environment_open(&cfg);
 	w->talks = conversations_open(w->mon, CONVERSATIONS);
+	if (w->talks) /* a state that is given up and one that is put aside look alike until it comes back */
+		conversations_take_turns(w->talks);
 	if (w->mon)
 		open_decay(w);
 }
@@ -244,6 +252,7 @@ void rwkv_free(struct rwkv_context *ctx)
 	close_decay(&w->decay);
 	free(w->path);
 	free(w->tensors);
+	free(w->branched_from);
 	w->magic = 0;
 	free(w);
 }
@@ -257,7 +266,8 @@ struct evaluation {
 	float *state_out, *logits_out;
 	bool given; /* a state, of this number */
 	uint64_t number;
-	bool samples_decay;
+	bool samples_decay, branches; /* branches: branched_from is set */
+	uint64_t began_ns;
 };
 
 /* A number for the contents of a state. */
@@ -284,6 +294,21 @@ static void copy_shifts(const struct watched *w, const float *state, float *to)
 			to[i * w->n_embed + k] = state ? state[i * per_layer + w->n_embed + k] : 0;
 }
 
+/* The first call of a branch is compared with the state that it is given: of the conversation's states only the latest
+ * is known. */
+static void keep_branch(struct watched *w, struct evaluation *e)
+{
+	const struct given_state state = { e->number, e->state_in };
+
+	if (!e->given || !w->talks || !conversations_goes_back(w->talks, &state))
+		return;
+	if (!w->branched_from)
+		w->branched_from = calloc(w->state_len, sizeof *w->branched_from);
+	e->branches = w->branched_from;
+	if (e->branches)
+		memcpy(w->branched_from, e->state_in, w->state_len * sizeof *w->branched_from);
+}
+
 /* Before the call, which may write where it reads. A NULL or initial state is none. */
 static void look_at_given(struct watched *w, struct evaluation *e)
 {
@@ -293,6 +318,8 @@ static void look_at_given(struct watched *w, struct evaluation *e)
 	e->samples_decay = w->decay.of && e->n == 1 && w->decay.tokens >= DECAY_EVERY && e->state_out;
 	if (e->samples_decay)
 		copy_shifts(w, e->state_in, w->decay.was);
+	keep_branch(w, e);
+	e->began_ns = now_ns();
 }
 
 /* Returns how many numbers there are. */
@@ -315,8 +342,22 @@ static size_t sample_decay(struct watched *w, const struct evaluation *e, struct
 
 static void tell_conversations_apart(struct watched *w, const struct evaluation *e)
 {
+	const struct given_state state = { e->number, e->state_in };
+
 	if (w->talks)
-		w->stream = conversations_begin(w->talks, e->given ? &e->number : NULL, &w->begins);
+		w->stream = conversations_begin(w->talks, e->given ? &state : NULL, &w->begins);
+}
+
+/* The tensors are this state's; returns how many. */
+static size_t point_at(struct watched *w, const float *state)
+{
+	size_t n = 0;
+
+	for (; state && w->tensors && n < PARTS_PER_LAYER * w->n_layer; n++) {
+		w->tensors[n].data = state;
+		state += w->tensors[n].count;
+	}
+	return n;
 }
 
 static void report(struct watched *w, const struct evaluation *e)
@@ -329,23 +370,21 @@ static void report(struct watched *w, const struct evaluation *e)
 				     .ends_prefill = e->n > 1 && e->logits_out,
 				     .logits = e->logits_out,
 				     .n_logits = e->logits_out ? w->logits_len : 0,
-				     .state_bytes = w->state_len * sizeof(float) };
-	const float *p = e->state_out;
+				     .state_bytes = w->state_len * sizeof(float),
+				     .began_ns = e->began_ns };
 	struct rwkvmon_number half_life[HALF_LIVES];
-	uint64_t number;
+	struct given_state left = { 0, e->state_out };
 
-	for (size_t i = 0; p && w->tensors && i < PARTS_PER_LAYER * w->n_layer; i++) {
-		w->tensors[i].data = p;
-		p += w->tensors[i].count;
-		step.state = w->tensors;
-		step.n_state = i + 1;
-	}
+	if (e->branches)
+		rwkvmon_begin_from(w->mon, w->stream, w->tensors, point_at(w, w->branched_from));
+	step.n_state = point_at(w, e->state_out);
+	step.state = step.n_state ? w->tensors : NULL;
 	step.numbers = half_life;
 	step.n_numbers = sample_decay(w, e, half_life);
 	rwkvmon_end(w->mon, &step);
-	number = e->state_out ? number_of(w, e->state_out) : 0;
+	left.number = e->state_out ? number_of(w, e->state_out) : 0;
 	if (w->talks)
-		conversations_end(w->talks, e->state_out ? &number : NULL, e->n);
+		conversations_end(w->talks, e->state_out ? &left : NULL, e->n);
 }
 
 /* `passed_on` calls the real library; a call that fails is no record, and no conversation's. */
@@ -366,7 +405,7 @@ static void report(struct watched *w, const struct evaluation *e)
 bool rwkv_eval(struct rwkv_context *ctx, uint32_t token, const float *state_in, float *state_out, float *logits_out)
 {
 	struct watched *w = ours(ctx);
-	struct evaluation e = { &token, 1, state_in, state_out, logits_out, false, 0, false };
+	struct evaluation e = { &token, 1, state_in, state_out, logits_out, .given = false };
 
 	if (!w)
 		return real.eval(ctx, token, state_in, state_out, logits_out);
@@ -377,7 +416,7 @@ bool rwkv_eval_sequence(struct rwkv_context *ctx, const uint32_t *tokens, size_t
 			float *state_out, float *logits_out)
 {
 	struct watched *w = ours(ctx);
-	struct evaluation e = { tokens, n, state_in, state_out, logits_out, false, 0, false };
+	struct evaluation e = { tokens, n, state_in, state_out, logits_out, .given = false };
 
 	if (!w || !tokens || !n) /* without tokens: only prepared, or refused */
 		return real.eval_sequence(real_of(ctx), tokens, n, state_in, state_out, logits_out);
@@ -388,7 +427,7 @@ bool rwkv_eval_sequence_in_chunks(struct rwkv_context *ctx, const uint32_t *toke
 				  const float *state_in, float *state_out, float *logits_out)
 {
 	struct watched *w = ours(ctx);
-	struct evaluation e = { tokens, n, state_in, state_out, logits_out, false, 0, false };
+	struct evaluation e = { tokens, n, state_in, state_out, logits_out, .given = false };
 
 	if (!w || !tokens || !n)
 		return real.eval_sequence_in_chunks(real_of(ctx), tokens, n, chunk_size, state_in, state_out,
