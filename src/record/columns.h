@@ -15,23 +15,27 @@
 /* Only the memory of rows in use is touched. */
 enum { COLUMNS_ROWS = 16384, COLUMNS_WHOLE = 64 };
 
+/* What a column has room for: were it a power of two, the same row of all columns would fall into one set of a cache,
+ * which holds 8 or 16 lines. Columns lie 5 KiB apart there. */
+enum { COLUMN_ROOM = COLUMNS_ROWS + 648 };
+
 struct columns {
 	size_t n;       /* rows */
 	size_t n_whole; /* number of rows that are also in `record` */
 
 	/* (n) each: like the members of struct record and struct decoded. */
-	_Alignas(64) int64_t time_us[COLUMNS_ROWS];
-	uint64_t sequence_length[COLUMNS_ROWS];
-	uint64_t have[COLUMNS_ROWS], nonfinite[COLUMNS_ROWS], decimal[COLUMNS_ROWS];
-	uint64_t ordinal[COLUMNS_ROWS];
-	uint32_t sequence[COLUMNS_ROWS], token_count[COLUMNS_ROWS], batch_size[COLUMNS_ROWS];
-	uint8_t event[COLUMNS_ROWS], phase[COLUMNS_ROWS];
-	uint8_t whole[COLUMNS_ROWS]; /* 1 + index in `record`; 0: none */
-	const struct field_values *session[COLUMNS_ROWS];
-	struct slice session_id[COLUMNS_ROWS];
-	uint16_t who[COLUMNS_ROWS]; /* equal if and only if the ids are equal */
-	_Alignas(64) int64_t scaled[METRIC_COUNT][COLUMNS_ROWS];
-	double value[METRIC_COUNT][COLUMNS_ROWS];
+	_Alignas(64) int64_t time_us[COLUMN_ROOM];
+	uint64_t sequence_length[COLUMN_ROOM];
+	uint64_t have[COLUMN_ROOM], nonfinite[COLUMN_ROOM], decimal[COLUMN_ROOM];
+	uint64_t ordinal[COLUMN_ROOM];
+	uint32_t sequence[COLUMN_ROOM], token_count[COLUMN_ROOM], batch_size[COLUMN_ROOM];
+	uint8_t event[COLUMN_ROOM], phase[COLUMN_ROOM];
+	uint8_t whole[COLUMN_ROOM]; /* 1 + index in `record`; 0: none */
+	const struct field_values *session[COLUMN_ROOM];
+	struct slice session_id[COLUMN_ROOM];
+	uint16_t who[COLUMN_ROOM]; /* equal if and only if the ids are equal */
+	_Alignas(64) int64_t scaled[METRIC_COUNT][COLUMN_ROOM];
+	double value[METRIC_COUNT][COLUMN_ROOM];
 
 	struct record record[COLUMNS_WHOLE];
 };
