@@ -300,6 +300,18 @@ static void list_lines(const struct taking *t, struct walk *w)
 	}
 }
 
+static void note_taken(struct taking *t, uint64_t fits)
+{
+	const struct walk *w = &t->ss->walk;
+
+	if (w->n == t->n) {
+		t->taken = fits;
+		return;
+	}
+	for (; fits; fits &= fits - 1)
+		t->taken |= UINT64_C(1) << w->line[__builtin_ctzll(fits)];
+}
+
 static uint64_t fill_times(struct taking *t, const struct shape *s, size_t q, uint64_t fits)
 {
 	const struct walk *w = &t->ss->walk;
@@ -413,23 +425,38 @@ static uint64_t fill_kept(struct taking *t, const struct shape *s, bool has_sess
 	return fits;
 }
 
-/* What all lines of the shape have in common, into n rows. */
-static void put_fixed(struct columns *c, size_t row, size_t n, const struct shape *s, uint16_t nobody)
-{
-	for (size_t end = row + n; row < end; row++) {
-		c->sequence_length[row] = s->fixed.sequence_length;
-		c->have[row] = s->fixed.have;
-		c->nonfinite[row] = s->fixed.nonfinite;
-		c->sequence[row] = s->fixed.sequence;
-		c->token_count[row] = s->fixed.token_count;
-		c->batch_size[row] = s->fixed.batch_size;
-		c->ordinal[row] = s->fixed.ordinal;
-		c->event[row] = (uint8_t)s->fixed.event;
-		c->phase[row] = (uint8_t)s->fixed.phase;
-		c->whole[row] = 0;
-		c->who[row] = nobody;
-		c->session_id[row] = (struct slice){ "", 0 };
+/* Inline, because n is known where they are called: vectors are made of them. */
+#define FILL(name, type)                                                                                               \
+	static inline __attribute__((always_inline)) void name(type *to, type value, size_t n)                         \
+	{                                                                                                              \
+		for (size_t i = 0; i < n; i++)                                                                         \
+			to[i] = value;                                                                                 \
 	}
+
+FILL(fill_64, uint64_t)
+FILL(fill_32, uint32_t)
+FILL(fill_16, uint16_t)
+
+/* What all lines of the shape have in common, into n rows. */
+static inline __attribute__((always_inline)) void put_fixed(struct columns *c, size_t row, size_t n,
+							    const struct shape *s, uint16_t nobody)
+{
+	const struct record *fixed = &s->fixed;
+
+	fill_64(c->sequence_length + row, fixed->sequence_length, n);
+	fill_64(c->have + row, fixed->have, n);
+	fill_64(c->nonfinite + row, fixed->nonfinite, n);
+	fill_64(c->decimal + row, s->metrics, n);
+	fill_64(c->ordinal + row, fixed->ordinal, n);
+	fill_32(c->sequence + row, fixed->sequence, n);
+	fill_32(c->token_count + row, fixed->token_count, n);
+	fill_32(c->batch_size + row, fixed->batch_size, n);
+	memset(c->event + row, (int)fixed->event, n);
+	memset(c->phase + row, (int)fixed->phase, n);
+	memset(c->whole + row, 0, n);
+	fill_16(c->who + row, nobody, n);
+	for (size_t i = 0; i < n; i++)
+		c->session_id[row + i] = (struct slice){ "", 0 };
 }
 
 /* Decodes the remaining lines by one shape. */
@@ -443,8 +470,8 @@ static void decode_by_shape(struct taking *t, struct shape *s)
 	if (nobody < 0)
 		return;
 	list_lines(t, w);
-	if (walk_is_whole(w))
-		put_fixed(t->c, t->row, w->n, s, (uint16_t)nobody);
+	if (w->n == WALK_LINES)
+		put_fixed(t->c, t->row, WALK_LINES, s, (uint16_t)nobody);
 	else
 		for (size_t k = 0; k < w->n; k++)
 			put_fixed(t->c, t->row + w->line[k], 1, s, (uint16_t)nobody);
@@ -469,8 +496,7 @@ static void decode_by_shape(struct taking *t, struct shape *s)
 		}
 	if (fits)
 		fits = fill_kept(t, s, has_session, fits);
-	for (; fits; fits &= fits - 1)
-		t->taken |= UINT64_C(1) << w->line[__builtin_ctzll(fits)];
+	note_taken(t, fits);
 }
 
 static void move_to_front(struct shapes *ss, size_t i)

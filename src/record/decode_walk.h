@@ -51,12 +51,6 @@ struct walk {
 	uint32_t start[PIECES_MAX][WALK_LINES];    /* where a piece's fixed text is over */
 };
 
-/* Are the walk's lines all of the lines at hand, up to its last? Then rows can be filled by columns. */
-static inline bool walk_is_whole(const struct walk *w)
-{
-	return w->line[w->n - 1] == w->n - 1;
-}
-
 /* Where the value of piece i ends. */
 static inline uint32_t walk_end(const struct shape *s, const struct walk *w, size_t i, size_t k)
 {

@@ -117,25 +117,30 @@ static inline uint64_t parse_short(struct shape *s, const struct walk *w, size_t
 	return taken;
 }
 
-static inline uint64_t fill_metric(struct shape *s, const struct walk *w, size_t q, uint64_t fits, struct columns *c,
-				   size_t row)
+/* Lines in full number are all rows from `row` on: their values go there at once. */
+static inline uint64_t fill_short(struct shape *s, const struct walk *w, size_t q, struct columns *c, size_t row)
 {
 	enum metric_id m = (enum metric_id)s->piece[q].id;
-	int64_t scaled[WALK_LINES];
-	double value[WALK_LINES];
+	const bool full = w->n == WALK_LINES;
+	int64_t some_scaled[WALK_LINES], *scaled = full ? c->scaled[m] + row : some_scaled;
+	double some_values[WALK_LINES], *value = full ? c->value[m] + row : some_values;
 	uint64_t taken = parse_short(s, w, q, (unsigned)metric_specs[m].decimals, scaled);
 
 	if (taken)
 		decimals_to_doubles(value, scaled, WALK_LINES, metric_specs[m].scale);
-	if (taken && walk_is_whole(w)) {
-		memcpy(c->scaled[m] + row, scaled, w->n * sizeof *scaled);
-		memcpy(c->value[m] + row, value, w->n * sizeof *value);
-	} else {
-		for (size_t k = 0; taken && k < w->n; k++) {
-			c->scaled[m][row + w->line[k]] = scaled[k];
-			c->value[m][row + w->line[k]] = value[k];
-		}
+	for (size_t k = 0; taken && !full && k < w->n; k++) {
+		c->scaled[m][row + w->line[k]] = scaled[k];
+		c->value[m][row + w->line[k]] = value[k];
 	}
+	return taken;
+}
+
+static inline uint64_t fill_metric(struct shape *s, const struct walk *w, size_t q, uint64_t fits, struct columns *c,
+				   size_t row)
+{
+	enum metric_id m = (enum metric_id)s->piece[q].id;
+	uint64_t taken = fill_short(s, w, q, c, row);
+
 	for (uint64_t left = fits & ~taken; left; left &= left - 1) {
 		size_t k = (size_t)__builtin_ctzll(left), at = row + w->line[k];
 		uint64_t digits;
@@ -152,23 +157,32 @@ static inline uint64_t fill_metric(struct shape *s, const struct walk *w, size_t
 	return fits;
 }
 
-static inline void put_count(struct columns *c, size_t row, enum field_id f, uint64_t value)
+static inline void put_numbers(uint32_t *to, const int64_t *count, size_t n)
+{
+	for (size_t k = 0; k < n; k++)
+		to[k] = (uint32_t)count[k];
+}
+
+/* Into n rows; inline, because n is known where it is called: vectors are made of it. */
+static inline __attribute__((always_inline)) void put_counts(struct columns *c, size_t row, enum field_id f,
+							     const int64_t *count, size_t n)
 {
 	switch (f) {
 	case F_SEQUENCE_LENGTH:
-		c->sequence_length[row] = value;
+		memcpy(c->sequence_length + row, count, n * sizeof *count);
 		break;
 	case F_RECORD:
-		c->ordinal[row] = value + 1;
+		for (size_t k = 0; k < n; k++)
+			c->ordinal[row + k] = (uint64_t)count[k] + 1;
 		break;
 	case F_SEQUENCE:
-		c->sequence[row] = (uint32_t)value;
+		put_numbers(c->sequence + row, count, n);
 		break;
 	case F_BATCH_SIZE:
-		c->batch_size[row] = (uint32_t)value;
+		put_numbers(c->batch_size + row, count, n);
 		break;
 	default:
-		c->token_count[row] = (uint32_t)value;
+		put_numbers(c->token_count + row, count, n);
 	}
 }
 
@@ -191,9 +205,13 @@ static inline uint64_t fill_counts(struct shape *s, const struct walk *w, size_t
 		else
 			fits &= ~(UINT64_C(1) << k);
 	}
+	if (fits == UINT64_MAX) { /* the lines are all rows from `row` on */
+		put_counts(c, row, f, count, WALK_LINES);
+		return fits;
+	}
 	for (size_t k = 0; k < w->n; k++)
 		if (fits >> k & 1)
-			put_count(c, row + w->line[k], f, (uint64_t)count[k]);
+			put_counts(c, row + w->line[k], f, count + k, 1);
 	return fits;
 }
 
@@ -228,8 +246,6 @@ static inline uint64_t walk_take_body(struct shape *s, struct walk *w, struct co
 	}
 	if (!fits)
 		return 0;
-	for (size_t k = 0; k < w->n; k++)
-		c->decimal[row + w->line[k]] = s->metrics;
 	for (size_t q = 0; q + 1 < s->n; q++)
 		switch (s->piece[q].kind) {
 		case VALUE_METRIC:
