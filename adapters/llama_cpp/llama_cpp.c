@@ -10,6 +10,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -507,4 +508,34 @@ __attribute__((destructor)) static void end(void)
 			"rwkvmon: nothing was seen: %s has no libllama.so loaded (a program with llama.cpp linked into "
 			"it is linked with the adapter instead); programs that it started report for themselves\n",
 			program_invocation_short_name);
+}
+
+static volatile pid_t asked; /* the process that asked for a word at SIGTERM; its forked children have none */
+
+static void say_at_sigterm(int signal_number)
+{
+	static const char said[] = "rwkvmon: nothing was seen: SIGTERM ended the program before it called llama_decode "
+				   "or llama_process through the adapter\n";
+	ssize_t written = 0;
+
+	if (!atomic_load(&was_called) && getpid() == asked)
+		written = write(STDERR_FILENO, said, sizeof said - 1);
+	(void)written;
+	signal(signal_number, SIG_DFL);
+	raise(signal_number); /* it ends the program as it would have, when this returns */
+}
+
+/* For watch_ctypes.py, whose program is known: the same where SIGTERM, with its default action, would end it unheard. A
+ * handler that the program sets takes its place; process 1 has no default action. Python's own signal module has asked
+ * what was set before. */
+__attribute__((visibility("default"))) void rwkvmon_llama_at_sigterm(void);
+void rwkvmon_llama_at_sigterm(void)
+{
+	const struct sigaction say = { .sa_handler = say_at_sigterm };
+	struct sigaction now;
+
+	if (getpid() == 1 || sigaction(SIGTERM, NULL, &now) || now.sa_handler != SIG_DFL)
+		return;
+	asked = getpid();
+	sigaction(SIGTERM, &say, NULL);
 }

@@ -31,6 +31,7 @@ def adapter_path() -> str:
 def install() -> None:
     """Libraries named libllama… that ctypes loads are watched from now on."""
     adapter = ctypes.CDLL(adapter_path())
+    adapter.rwkvmon_llama_at_sigterm()  # else no word when a signal ends the script
     plain = ctypes.CDLL.__getitem__
 
     def function(library: ctypes.CDLL, name: object) -> object:

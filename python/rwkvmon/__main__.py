@@ -12,7 +12,7 @@ import sys
 from dataclasses import replace
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple, Type, Union
 
-from . import hook, seen, settings
+from . import herald, hook, seen, settings
 from ._native import RwkvmonError, program_path, version
 from ._settings import Setting
 from .collector import check
@@ -135,6 +135,22 @@ def _nothing_watched(script: str, error: Optional[Type[BaseException]], found: F
             "    a model in a program other than Python that the script starts is not seen.")
 
 
+def _watch_over(script: str, asked: seen.Seen) -> None:
+    """A script may end without a word: by a signal, or os._exit."""
+    def is_over() -> bool:
+        if seen.CALL in asked.all:
+            asked.answer()
+        return asked.is_answered
+
+    def last_words() -> Optional[str]:
+        words = None if is_over() else _nothing_watched(script, None, asked.all)
+        asked.answer()
+        return words
+
+    if asked.is_known_to_others:
+        herald.watch_over(last_words, is_over)
+
+
 def _tune(words: List[str]) -> int:
     """The program races and judges; it asks processes of this Python (rwkvmon.tune_bench)."""
     model = [] if not words or words[0].startswith("-") else ["--model"]
@@ -156,12 +172,15 @@ def main(argv: Optional[List[str]] = None) -> int:
         return 2
     options = replace(options, log=options.log_path())  # of child processes too
     with seen.asked() as asked:
+        _watch_over(args.script, asked)
         hook.install(options, args.settings)
         try:
             _run(args)
         finally:  # a script that ends by itself, too
-            if seen.CALL not in asked.all:
-                print(_nothing_watched(args.script, sys.exc_info()[0], asked.all), file=sys.stderr)
+            found, is_answered = asked.all, asked.is_answered
+            asked.answer()
+            if seen.CALL not in found and not is_answered:
+                print(_nothing_watched(args.script, sys.exc_info()[0], found), file=sys.stderr)
     return 0
 
 

@@ -25,7 +25,17 @@ def note(what: str) -> None:
 
 class Seen:
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._path = path  # "": there is none
+        self.is_known_to_others = bool(path)
+
+    @property
+    def is_answered(self) -> bool:
+        """By whoever asked first: this process, or another one."""
+        return bool(self._path) and not os.path.exists(self._path)
+
+    def answer(self) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
 
     @property
     def all(self) -> FrozenSet[str]:
@@ -43,8 +53,8 @@ def asked() -> Iterator[Seen]:
         os.close(file)
         outer = os.environ.get(_VARIABLE)  # this program is one that another asks about
         os.environ[_VARIABLE] = path if outer is None else outer + os.pathsep + path
+    seen = Seen(path)
     try:
-        yield Seen(path)
+        yield seen
     finally:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+        seen.answer()

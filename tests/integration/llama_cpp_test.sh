@@ -74,6 +74,10 @@ else
 	cp out seen
 	check "says the same, too" cmp plain seen
 	check "and is watched" [ "$(grep -c '"inference_step"' module.log)" = 12 ]
+	printf 'import os, signal\nassert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL\nos.kill(os.getpid(), signal.SIGTERM)\n' >ended.py
+	RWKVMON_LLAMA_ADAPTER=$adapter RWKVMON_LOG=none python3 "$here/../../adapters/llama_cpp/watch_ctypes.py" ended.py 2>told
+	check "a script that SIGTERM ends is ended by it" [ $? = 143 ]
+	check "and told" [ "$(grep -c 'nothing was seen: SIGTERM' told)" = 1 ]
 	check "without the adapter" sh -c "RWKVMON_LLAMA_ADAPTER=/nowhere python3 '$here/../../adapters/llama_cpp/watch_ctypes.py' x 2>&1 | grep -q 'no librwkvmon_llama.so at /nowhere'"
 fi
 rm -f ctypes.log module.log

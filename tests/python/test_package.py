@@ -603,6 +603,21 @@ class CommandLine(Folder):
             self.assertIn("NOTHING WAS WATCHED", run.stderr)
             self.assertFalse(os.path.exists(os.path.join(self.folder.name, "own.log")))
 
+    def test_a_script_that_ends_without_a_word_is_told_too(self):
+        """By a signal, as coreutils' timeout sends one, or by os._exit; its status and what it sees of itself are its own."""
+        call = "from rwkvmon import Collector, Options\nwith Collector(Options(log=None)) as mon:\n    mon.end([1])\n"
+        alone = "assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL\ntry:\n    sys.exit(f'a child: {os.wait()}')\nexcept ChildProcessError:\n    pass\n"
+        ends = {"os.kill(os.getpid(), signal.SIGTERM)": -15, "os.kill(os.getpid(), signal.SIGKILL)": -9, "os._exit(3)": 3,
+                "os.kill(os.getpid(), signal.SIGABRT)": -6,
+                "signal.signal(signal.SIGTERM, lambda *_: os._exit(5)); os.kill(os.getpid(), signal.SIGTERM)": 5}
+        with open(self.path("ends.py"), "w", encoding="utf-8") as f:
+            f.write(f"import os, signal, sys\n{alone}if len(sys.argv) > 2:\n    exec({call!r})\nprint('done', flush=True)\nexec(sys.argv[1])\n")
+        for how, status in ends.items():
+            for arguments in (how,), (how, "call"):
+                run = self.run_module("--log", "none", "ends.py", *arguments)
+                self.assertEqual((run.returncode, run.stdout), (status, "done\n"), run.stderr)
+                self.assertEqual(run.stderr.count("NOTHING WAS WATCHED"), 2 - len(arguments), run.stderr)
+
     def test_what_a_child_watched_was_watched(self):
         """Whether or not there is a log to tell it by."""
         with open(self.path("child.py"), "w", encoding="utf-8") as f:
