@@ -191,6 +191,8 @@ struct rwkvmon_step {
 	rwkvmon_stream *stream; /* the stream to which it belongs; NULL: the handle's own */
 	uint64_t began_ns;      /* start of the call, CLOCK_MONOTONIC, for calls of several streams that overlap;
 				   0: as rwkvmon_begin said */
+	uint64_t spent_ns;      /* what the caller itself has spent on monitoring since its last step, outside this
+				   library: counts as overhead, and against the budget */
 };
 
 /* Totals of a handle: final from rwkvmon_close, current from rwkvmon_so_far. */

@@ -75,7 +75,7 @@ class Step(ctypes.Structure):
         ("sums", POINTER(StateSums)), ("n_sums", c_size_t), ("state_bytes", c_uint64),
         ("numbers", POINTER(Number)), ("n_numbers", c_size_t),
         ("text", c_char_p), ("text_bytes", c_size_t), ("batch_size", c_uint32),
-        ("stream", c_void_p), ("began_ns", c_uint64),
+        ("stream", c_void_p), ("began_ns", c_uint64), ("spent_ns", c_uint64),
     ]
 
 

@@ -83,6 +83,7 @@ class Stream:
         self._pointer = ctypes.c_void_p(stream)
         self._tokens = (c_uint32 * 256)()
         self._began_ns = 0
+        self._spent_ns = 0
         self._closed = False
         self.is_refused = False  # it is a NoRoom's
 
@@ -123,8 +124,8 @@ class Stream:
             self._tokens = (c_uint32 * n)()
         self._tokens[:n] = list(tokens)
         step = Step(struct_size=ctypes.sizeof(Step), tokens=self._tokens, n_tokens=n, phase=phase, state_bytes=state_bytes,
-                    stream=self._stream, began_ns=self._began_ns)
-        step.of, self._began_ns = self, 0
+                    stream=self._stream, began_ns=self._began_ns, spent_ns=max(0, self._spent_ns))
+        step.of, self._began_ns, self._spent_ns = self, 0, 0
         if logits is not None:
             step.logits, step.n_logits, step.logits_dtype = logits.data, logits.count, logits.dtype
         if state is not None:
@@ -144,7 +145,13 @@ class Stream:
         step = self.step(tokens, phase=phase, logits=logits, state=state, sums=sums, state_bytes=state_bytes, numbers=numbers)
         with self._lock:
             step.stream = self._stream  # nobody has closed it since
+            start = time.perf_counter_ns()
             self._lib.rwkvmon_end(self._handle, byref(step))
+            self._spent_ns = start - time.perf_counter_ns()  # the library counts it, and spent_since() does again
+
+    def spent_since(self, start_ns: int) -> None:
+        """Since then, by time.perf_counter_ns(), the caller was at monitoring: the next end() counts it against the budget."""
+        self._spent_ns += time.perf_counter_ns() - start_ns
 
     def new_sequence(self) -> None:
         """The next call begins a new sequence: its state starts afresh."""
@@ -257,7 +264,11 @@ class Collector(Stream):
         with self.lock:
             for step in steps:
                 step.stream = step.of._stream  # nobody has closed it since
-            self._lib.rwkvmon_end_batch(self.handle, (Step * len(steps))(*steps), len(steps))
+            batch = (Step * len(steps))(*steps)
+            start = time.perf_counter_ns()
+            self._lib.rwkvmon_end_batch(self.handle, batch, len(steps))
+            if steps:
+                steps[0].of._spent_ns += start - time.perf_counter_ns()  # as end() does
 
     def finished(self, why: int) -> None:
         """A request's answer is complete: _native.FINISH_STOP, FINISH_LENGTH, FINISH_ABORT or FINISH_ERROR."""

@@ -138,7 +138,7 @@ class Conversation:
         """`rows` is how many conversations the call is for: together they have one budget."""
         self._samples.before(tokens, state)
         declared = self._declared(state)
-        if device != "cpu" or self._on_device(state):
+        if device != "cpu" or self._on_device(None if state and self.continues(state) else state):
             self._device(device).before(state, self.fresh, declared, rows)
             return
         if self.fresh:
@@ -178,6 +178,11 @@ class Conversation:
                 numbers=[("chunk_process_time_ms", ms), ("token_latency_ms", ms / len(tokens)), *(taken.numbers() if taken else [])])
         self._went_on(len(tokens), found.state)
         return step
+
+    def spent_since(self, start_ns: int) -> None:
+        """What was done for monitoring counts against the budget; that of numbers which a device makes is kept there."""
+        if self.device is None:
+            self._collector.spent_since(start_ns)
 
     def _are_here(self, logits: Tensor, state: Sequence[Tensor]) -> bool:
         """Do they lie in this process's memory? What a sequence's first call returns may be the first that shows where its model is:
@@ -280,6 +285,7 @@ class Monitor:
 
     def watch(self, forward: Callable[..., Any], tokens: Any, state: Any, args: Tuple[Any, ...], kwargs: Any) -> Any:
         """forward(tokens, state, *args, **kwargs) and what it returned, looked at before anybody can change it."""
+        start = time.perf_counter_ns()
         found, fault = self._asked(lambda: self._take_with(tokens, state))
         if found is None:
             result = forward(tokens, state, *args, **kwargs)
@@ -289,9 +295,12 @@ class Monitor:
         self._inside.call = True
         try:
             self._guarded(talk.begin, fed, state, self._device)
+            talk.spent_since(start)
             result = forward(tokens, state, *args, **kwargs)
+            start = time.perf_counter_ns()
             if fed:
                 self._guarded(self._end, talk, fed, result[0], result[1])
+                talk.spent_since(start)  # without the caller's own on_verdict
                 self._tell_verdict(talk)
             return result
         except BaseException:
@@ -304,6 +313,7 @@ class Monitor:
     def watch_rows(self, call: Callable[[], Any], given: Callable[[], List[Given]], found: Callable[[Any], List[Found]]) -> Any:
         """call() and what it returned, where it feeds several conversations: given() says of each row what goes in, found(result)
         what came out. Where given() is empty the call is none of ours."""
+        start = time.perf_counter_ns()
         taken, fault = self._asked(lambda: self._take_rows(given()))
         if not taken:
             result = call()
@@ -313,10 +323,13 @@ class Monitor:
         self._inside.call = True
         try:
             self._guarded(self._begin_rows, talks, rows)
-            began = time.perf_counter()
+            talks[0].spent_since(start)
+            began = time.perf_counter_ns()
             result = call()
-            ms = (time.perf_counter() - began) * 1e3
+            start = time.perf_counter_ns()
+            ms = (start - began) / 1e6
             self._guarded(lambda: self._end_rows(talks, rows, found(result), ms))
+            talks[0].spent_since(start)
             for talk in talks:
                 self._tell_verdict(talk)
             return result
@@ -432,8 +445,7 @@ class Monitor:
     def _remember(self, talk: Conversation, state: Sequence[Tensor]) -> None:
         if state and talk.is_on_processor:
             with self._lock:
-                talk.contents = contents(state[-1])
-                self._states.put(talk.contents, state[-1], Place(talk.line, talk.length), max(STATES_MAX, 64 * self._rows_max))
+                talk.contents = self._states.put(state[-1], Place(talk.line, talk.length), max(STATES_MAX, 64 * self._rows_max))
 
     def _tell_verdict(self, talk: Conversation) -> None:
         said = self._guarded(lambda: talk.stream.verdict) if self._on_verdict else None
@@ -523,8 +535,9 @@ class Monitor:
     def _recognise(self, state: Sequence[Tensor], in_place: bool) -> Optional[Conversation]:
         """Whose state it is: as an object, else by its contents. None: no call returned it."""
         found = next((c for c in self._conversations if c.continues(state)), None)
-        on_processor = state[-1].device.type == "cpu" and not self._force_device
-        number = contents(state[-1]) if on_processor and (in_place or found is None) else None
+        number = None
+        if (in_place or found is None) and state[-1].device.type == "cpu" and not self._force_device:
+            number = contents(state[-1])
         if found is not None and in_place and number is not None and number != found.contents:
             found.tail, found = None, None  # a slot that was given to another
         back, candidates = 0, 1

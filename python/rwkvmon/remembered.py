@@ -14,6 +14,7 @@ from .tensors import Tensor
 
 STATES_MAX = 4096
 _SAMPLES = 32  # values of a state that are kept
+_AS_GIVEN_MAX = 64  # states whose bytes wait: torch takes the values of all of them at once, or when a state is looked for
 # A whole unit in the last place, since some round and some cut: of the value, and near zero. The coarser comes first: fp16
 # holds most values that bf16 holds.
 _ROUNDING = {"bfloat16": (2.0 ** -7, 2.0 ** -133), "float16": (2.0 ** -10, 2.0 ** -24)}
@@ -37,10 +38,17 @@ class _Known:
         self.places = [*(p for p in self.places if p.line is not place.line and p.line.of is not None), place]
 
 
+def bytes_of(tail: Tensor) -> bytes:
+    """Those of a tensor in this process's memory. Few calls of torch: each costs microseconds once a model's weights have passed
+    through the caches."""
+    if not tail.is_contiguous():
+        tail = tail.contiguous()
+    return ctypes.string_at(tail.data_ptr(), tail.numel() * tail.element_size())
+
+
 def contents(tail: Tensor) -> int:
     """A number for the contents of a tensor in this process's memory: of equal ones equal."""
-    flat = tail.detach().reshape(-1).contiguous()
-    return hash((tail.dtype, ctypes.string_at(flat.data_ptr(), flat.numel() * flat.element_size())))
+    return hash((tail.dtype, bytes_of(tail)))
 
 
 class Remembered:
@@ -53,17 +61,22 @@ class Remembered:
     def clear(self) -> None:
         self._known: "OrderedDict[int, _Known]" = OrderedDict()
         self._values: Optional[Tensor] = None  # (rows, _SAMPLES), a ring
+        self._as_given: List[Tuple[int, bytes]] = []  # rows that are still to be filled, and the states for them
         self._numbers: List[int] = []  # whose contents each row is of
         self._next = 0
         self._like: Any = None  # shape and type of the states
 
-    def put(self, number: int, tail: Tensor, place: Place, most: int = STATES_MAX) -> None:
+    def put(self, tail: Tensor, place: Place, most: int = STATES_MAX) -> int:
+        """contents() of the tensor."""
+        given = bytes_of(tail)
+        number = hash((tail.dtype, given))
         known = self._known.pop(number, None) or _Known()
         known.put(place)
-        known.row = self._keep_values(number, tail, max(most, STATES_MAX))
+        known.row = self._keep_values(number, tail, given, max(most, STATES_MAX))
         self._known[number] = known
         while len(self._known) > max(most, STATES_MAX):
             self._known.popitem(last=False)
+        return number
 
     def places(self, number: int) -> List[Place]:
         """Whose state it is, by its contents; []: nobody's that goes on."""
@@ -78,7 +91,8 @@ class Remembered:
         rounding = self._rounding(tail)
         if rounding is None or self._values is None:
             return []
-        torch, given = self._torch, self._sample(tail)
+        self._take_as_given()
+        torch, given = self._torch, self._sample(tail.detach().reshape(1, -1))[0]
         apart = (self._values - given).abs()
         near = apart <= rounding[0] * torch.maximum(self._values.abs(), given.abs()) + rounding[1]
         best: List[Tuple[float, Place]] = []
@@ -102,19 +116,28 @@ class Remembered:
                 return rounding
         return None
 
-    def _sample(self, tail: Tensor) -> Tensor:
-        flat = tail.detach().reshape(-1)
-        return flat[::max(1, flat.numel() // _SAMPLES)][:_SAMPLES].float()
+    @staticmethod
+    def _sample(states: Tensor) -> Tensor:
+        """Of (states, values) some values each, from all over it."""
+        return states[:, ::max(1, states.shape[1] // _SAMPLES)][:, :_SAMPLES].float()
 
-    def _keep_values(self, number: int, tail: Tensor, rows: int) -> int:
-        sample = self._sample(tail)
-        if self._like != (tail.shape, tail.dtype) or self._values is None or len(self._values) != rows:
+    def _keep_values(self, number: int, tail: Tensor, given: bytes, rows: int) -> int:
+        if self._values is None or self._like != (tail.shape, tail.dtype) or len(self._values) != rows:
             self._like = (tail.shape, tail.dtype)
-            self._values = self._torch.full((rows, sample.numel()), float("nan"))
-            self._numbers, self._next = [], 0
+            self._values = self._torch.full((rows, self._sample(tail.detach().reshape(1, -1)).shape[1]), float("nan"))
+            self._as_given, self._numbers, self._next = [], [], 0
         row, self._next = self._next, (self._next + 1) % rows
-        self._values[row] = sample
+        self._as_given.append((row, given))
+        if len(self._as_given) == _AS_GIVEN_MAX:
+            self._take_as_given()
         if row == len(self._numbers):
             self._numbers.append(number)
         self._numbers[row] = number
         return row
+
+    def _take_as_given(self) -> None:
+        if self._as_given and self._values is not None:
+            rows, given = zip(*self._as_given)
+            states = self._torch.frombuffer(bytearray().join(given), dtype=self._like[1]).reshape(len(rows), -1)
+            self._values[list(rows)] = self._sample(states)
+            self._as_given.clear()

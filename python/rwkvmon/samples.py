@@ -136,6 +136,9 @@ class Samples:
 
     def after(self, logits: Tensor, state: Sequence[Tensor]) -> Optional[Taken]:
         """None when nothing was due."""
+        if not self._due["decay"] and self._full is None:
+            self._old = None
+            return None
         names: List[str] = []
         values: List[Tensor] = []
         with self._torch.no_grad():

@@ -206,7 +206,8 @@ void document_metrics(struct buf *out)
 		     "µs per call, logits and\n"
 		     "states that the runtime does not summarise itself are measured only in two consecutive calls out "
 		     "of every N, with N\n"
-		     "between 4 and 64; the log records N as `sampled_every`.\n\n"
+		     "between 4 and 64; the log records N as `sampled_every`. What the Python package itself spends on a "
+		     "call counts, too.\n\n"
 		     "Twelve metrics are marked *core*: they are the published set that the log has always had, and no "
 		     "setting leaves them out.\n");
 	for (int g = 0; g < METRIC_GROUP_COUNT; g++) {

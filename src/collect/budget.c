@@ -20,13 +20,14 @@ unsigned budget_next(const struct budget *b, unsigned turn)
 
 static void judge(struct budget *b)
 {
-	double allowed = b->share * (double)b->forward_ns, own = (double)b->own_ns;
+	double whole = b->share * (double)b->forward_ns, own = (double)b->own_ns, callers = (double)b->caller_ns;
+	double allowed = callers < 0.75 * whole ? whole - callers : whole / 4;
 
 	if (own > allowed && b->own_ns > (uint64_t)UNNOTICED_NS * WINDOW_CALLS && b->stride < STRIDE_MAX)
 		b->stride = b->stride == 1 ? STRIDE_FIRST : 2 * b->stride;
 	else if (4 * own < allowed && b->stride > 1)
 		b->stride = b->stride == STRIDE_FIRST ? 1 : b->stride / 2;
-	b->own_ns = b->forward_ns = 0;
+	b->own_ns = b->caller_ns = b->forward_ns = 0;
 	b->calls = 0;
 }
 
@@ -39,7 +40,8 @@ static void learn(struct budget *b, uint64_t own_ns)
 		b->usual_ns += b->usual_ns / 16;
 }
 
-void budget_spent(struct budget *b, size_t streams, size_t looked, uint64_t own_ns, uint64_t forward_ns)
+void budget_spent(struct budget *b, size_t streams, size_t looked, uint64_t own_ns, uint64_t caller_ns,
+		  uint64_t forward_ns)
 {
 	uint64_t most_ns;
 
@@ -47,6 +49,7 @@ void budget_spent(struct budget *b, size_t streams, size_t looked, uint64_t own_
 		learn(b, own_ns / looked);
 	most_ns = OUTLIER * b->usual_ns * streams;
 	b->own_ns += own_ns < most_ns ? own_ns : most_ns;
+	b->caller_ns += caller_ns;
 	b->forward_ns += forward_ns;
 	if (++b->calls == WINDOW_CALLS && b->share > 0)
 		judge(b);

@@ -5,6 +5,8 @@
  * two consecutive calls are measured, so that the compared states are still one call apart. A call that the system
  * interrupted says nothing about the collector: it counts as at most four usual measurements. In a call over several
  * streams each stream is measured; the budget is that of the call.
+ * What the caller itself spends is not saved by measuring less: it leaves the collector the rest of the budget, but
+ * never less than a quarter of it.
  */
 #ifndef RWKVMON_COLLECT_BUDGET_H
 #define RWKVMON_COLLECT_BUDGET_H
@@ -16,7 +18,7 @@
 struct budget {
 	double share; /* of forward time; 0: no budget */
 	unsigned stride, calls;
-	uint64_t own_ns, forward_ns;
+	uint64_t own_ns, caller_ns, forward_ns;
 	uint64_t usual_ns; /* of a measurement; 0: none yet */
 };
 
@@ -28,7 +30,9 @@ bool budget_takes_all(const struct budget *b, unsigned turn);
 /* [hot] The stream's turn after that call. */
 unsigned budget_next(const struct budget *b, unsigned turn);
 
-/* [hot] What a call over so many streams took, and what watching it did; `looked`: of how many everything was taken. */
-void budget_spent(struct budget *b, size_t streams, size_t looked, uint64_t own_ns, uint64_t forward_ns);
+/* [hot] What a call over so many streams took, and what watching it did, the collector and its caller; `looked`: of how
+ * many everything was taken. */
+void budget_spent(struct budget *b, size_t streams, size_t looked, uint64_t own_ns, uint64_t caller_ns,
+		  uint64_t forward_ns);
 
 #endif

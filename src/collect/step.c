@@ -287,12 +287,22 @@ static struct rwkvmon_stream *see(struct rwkvmon *mon, const struct rwkvmon_step
 }
 
 /* One writer: a plain addition, which others may read. */
-static void add_overhead(struct rwkvmon *mon, const struct call_seen *seen, uint64_t own_ns, uint64_t forward_ns)
+static void add_overhead(struct rwkvmon *mon, const struct call_seen *seen, uint64_t own_ns, uint64_t caller_ns,
+			 uint64_t forward_ns)
 {
-	atomic_store_explicit(&mon->overhead_ns, atomic_load_explicit(&mon->overhead_ns, memory_order_relaxed) + own_ns,
-			      memory_order_relaxed);
+	uint64_t before_ns = atomic_load_explicit(&mon->overhead_ns, memory_order_relaxed);
+
+	atomic_store_explicit(&mon->overhead_ns, before_ns + own_ns + caller_ns, memory_order_relaxed);
 	if (seen->streams)
-		budget_spent(&mon->budget, seen->streams, seen->looked, own_ns, forward_ns);
+		budget_spent(&mon->budget, seen->streams, seen->looked, own_ns, caller_ns, forward_ns);
+}
+
+/* At most what the call took: a caller that adds up wrongly does not end all measuring. */
+static uint64_t spent_by_caller(const struct rwkvmon *mon, const struct rwkvmon_step *step, uint64_t end_ns)
+{
+	uint64_t call_ns = end_ns - began_ns(mon, step, end_ns);
+
+	return step->spent_ns < call_ns ? step->spent_ns : call_ns;
 }
 
 /* The steps of one call, `stride` bytes apart, after it ended. */
@@ -300,6 +310,7 @@ static void end_call(struct rwkvmon *mon, const struct rwkvmon_step *steps, size
 {
 	const struct call_end end = { end_ns, clock_wall_us(mon->clock) };
 	uint64_t before_ns = end_ns, records = mon->records, began = end_ns; /* of the earliest */
+	uint64_t caller_ns = 0;
 	struct call_seen seen = { 0 };
 	struct rwkvmon_step step;
 
@@ -314,13 +325,14 @@ static void end_call(struct rwkvmon *mon, const struct rwkvmon_step *steps, size
 			step.batch_size = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 		s = see(mon, &step, &end, &seen);
 		now_ns = clock_mono_ns(mon->clock);
+		caller_ns += spent_by_caller(mon, &step, end.ns);
 		if (s)
-			s->overhead_ns += now_ns - before_ns;
+			s->overhead_ns += now_ns - before_ns + spent_by_caller(mon, &step, end.ns);
 		before_ns = now_ns;
 	}
 	if (mon->records == records)
 		return; /* there was no call to see */
-	add_overhead(mon, &seen, before_ns - end.ns + mon->given_ns, end.ns - began);
+	add_overhead(mon, &seen, before_ns - end.ns + mon->given_ns, caller_ns, end.ns - began);
 	mon->begin_ns = mon->given_ns = 0;
 }
 

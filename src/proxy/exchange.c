@@ -29,8 +29,9 @@ struct exchange *exchange_open(struct proxy *p, const char *target)
 
 /* Clients close as soon as they have read the last event, before the answer's end has come. One that has been given all
  * that the model said has aborted nothing. */
-static enum proxy_end end_of_client(const struct exchange *x)
+static enum proxy_end end_of_client(struct exchange *x)
 {
+	exchange_read(x);
 	return completion_is_whole(&x->seen) && !exchange_waiting(x) ? PROXY_ANSWERED : PROXY_CLIENT_LEFT;
 }
 
@@ -70,6 +71,7 @@ void exchange_end_watch(struct exchange *x, enum proxy_end end)
 	const struct proxy_watcher *w = &x->proxy->config.watcher;
 	const struct proxy_outcome o = { end, x->status, x->why, proxy_now_ns() };
 
+	exchange_read(x);
 	if (x->seen.kind == COMPLETION_NONE || x->told)
 		return;
 	x->told = true;
@@ -113,10 +115,23 @@ size_t exchange_waiting(const struct exchange *x)
 void exchange_hold(struct exchange *x, const char *bytes, size_t n)
 {
 	if (x->sent > x->pending.used / 2) {
+		exchange_read(x);
 		memmove(x->pending.p, x->pending.p + x->sent, exchange_waiting(x));
 		x->pending.used -= x->sent;
+		x->read = x->pending.used;
 		x->sent = 0;
 	}
+	if (x->read == x->pending.used)
+		x->came_ns = proxy_now_ns();
 	buf_add(&x->pending, bytes, n);
 	x->ready = true;
+}
+
+void exchange_read(struct exchange *x)
+{
+	size_t from = x->read;
+
+	x->read = x->pending.used;
+	if (x->read > from)
+		completion_feed(&x->seen, (struct slice){ x->pending.p + from, x->read - from }, x->came_ns);
 }

@@ -53,7 +53,8 @@ struct exchange {
 	bool done;                               /* all of it is in `pending` */
 	bool paused;
 	struct buf pending;
-	size_t sent;
+	size_t sent, read; /* of `pending`: what the client has been given; what `seen` has */
+	uint64_t came_ns;  /* when the first byte came that `seen` has not */
 
 	struct completion seen;
 	void *begun; /* the watcher's */
@@ -98,6 +99,7 @@ void exchange_client_left(struct exchange *x);
 void exchange_watch_client(struct exchange *x, bool on);
 size_t exchange_waiting(const struct exchange *x); /* bytes */
 void exchange_hold(struct exchange *x, const char *bytes, size_t n);
+void exchange_read(struct exchange *x); /* what is held, for the watcher */
 
 /* --- upstream.c: libcurl -------------------------------------------------------------- */
 

@@ -139,6 +139,13 @@ static void go_on(struct proxy *p)
 			upstream_go_on(x);
 }
 
+/* Nobody waits for what is read for the watcher: it is read when all that came has been passed on. */
+static void read_what_came(struct proxy *p)
+{
+	for (struct exchange *x = p->exchanges; x; x = x->next)
+		exchange_read(x);
+}
+
 static int wait_ms(struct proxy *p)
 {
 	bool at_once = p->has_room;
@@ -151,7 +158,7 @@ static int wait_ms(struct proxy *p)
 int proxy_run(struct proxy *p, int stop, struct err *err)
 {
 	struct epoll_event event[EVENTS];
-	bool stopping = false;
+	bool stopping = false, ticks;
 	uint64_t ticked = proxy_now_ns();
 	int rc = look_at(p, stop, SOURCE_STOP, err);
 
@@ -166,7 +173,10 @@ int proxy_run(struct proxy *p, int stop, struct err *err)
 		resume_those_ready(p);
 		front_turn(p);
 		go_on(p);
-		if (proxy_now_ns() - ticked >= TICK_MS * UINT64_C(1000000)) {
+		ticks = proxy_now_ns() - ticked >= TICK_MS * UINT64_C(1000000);
+		if (n < EVENTS || ticks)
+			read_what_came(p);
+		if (ticks) {
 			front_shut_overdue(p);
 			ticked = proxy_now_ns();
 		}

@@ -223,7 +223,6 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 		return CURL_WRITEFUNC_PAUSE;
 	}
 	exchange_hold(x, bytes, n);
-	completion_feed(&x->seen, (struct slice){ bytes, n }, proxy_now_ns());
 	return x->pending.failed ? 0 : n;
 }
 

@@ -98,6 +98,14 @@ class Collecting(Folder):
         self.assertEqual([s["accuracy"]["logits_entropy"] for s in steps], [2.5] * 3)
         self.assertEqual(steps[0]["metadata"], {"model_name": "m", "strategy": "s", "chunk_len": 7})
 
+    def test_what_the_caller_spends_on_monitoring_is_overhead(self):
+        with Collector(Options(log=self.log, alarms_to_stderr=False)) as mon:
+            mon.spent_since(time.perf_counter_ns() - 50_000_000)
+            mon.begin()
+            time.sleep(0.1)
+            mon.end([1])
+            self.assertTrue(0.05 <= mon.so_far().overhead_seconds < 0.1)
+
     def test_a_compressed_log_reads_the_same(self):
         self.log = self.path("run.log.zst")
         self.write_log([(2.5, 0.9)] * 300)

@@ -366,7 +366,7 @@ static void norms_of_the_layers_come_on_request(void **state)
 /* One stream's call. */
 static void spend(struct budget *b, unsigned *turn, uint64_t own_ns, uint64_t forward_ns)
 {
-	budget_spent(b, 1, budget_takes_all(b, *turn), own_ns, forward_ns);
+	budget_spent(b, 1, budget_takes_all(b, *turn), own_ns, 0, forward_ns);
 	*turn = budget_next(b, *turn);
 }
 
@@ -399,6 +399,43 @@ static void the_budget_samples_less_often_and_recovers(void **state)
 	for (int i = 0; i < 64 * 8; i++)
 		spend(&b, &turn, 500000, 20000000); /* the looks themselves have grown */
 	assert_true(b.stride > 1);
+}
+
+static unsigned stride_beside(uint64_t own_ns, uint64_t caller_ns, uint64_t forward_ns)
+{
+	struct budget b = budget_of(0);
+
+	for (unsigned i = 0, turn = 0; i < 64 * 8; i++, turn = budget_next(&b, turn))
+		budget_spent(&b, 1, budget_takes_all(&b, turn), budget_takes_all(&b, turn) ? own_ns : 10000, caller_ns,
+			     forward_ns);
+	return b.stride;
+}
+
+static void what_the_caller_spends_leaves_the_rest_of_the_budget(void **state)
+{
+	(void)state;
+	assert_int_equal(stride_beside(460000, 0, 76000000), 1);
+	assert_int_equal(stride_beside(460000, 290000, 76000000), 1);
+	assert_int_equal(stride_beside(460000, 400000, 76000000), 4);
+	assert_int_equal(stride_beside(460000, 550000, 76000000), 8);
+	assert_int_equal(stride_beside(180000, 40000000, 76000000), 1); /* measuring less would save none of that */
+	assert_int_equal(stride_beside(15000, 300000, 3000000), 1);
+}
+
+static void what_the_caller_spends_is_overhead_too(void **state)
+{
+	rwkvmon *mon = open_log(in_dir("spent.log"), 1);
+	struct rwkvmon_step s = { .struct_size = sizeof s, .tokens = (uint32_t[]){ 1 }, .n_tokens = 1 };
+	struct rwkvmon_totals totals = { .struct_size = sizeof totals };
+
+	(void)state;
+	s.began_ns = clock_mono_ns(&clock_system) - 10000000000U;
+	s.spent_ns = 1000000000;
+	rwkvmon_end(mon, &s);
+	s.spent_ns = UINT64_MAX; /* no more than the call */
+	rwkvmon_end(mon, &s);
+	rwkvmon_close(mon, &totals);
+	assert_true(totals.overhead_seconds > 11 && totals.overhead_seconds < 100);
 }
 
 enum { BURST = 20000 };
@@ -846,6 +883,8 @@ int main(void)
 		cmocka_unit_test(a_leaked_state_is_seen_and_alarmed),
 		cmocka_unit_test(norms_of_the_layers_come_on_request),
 		cmocka_unit_test(the_budget_samples_less_often_and_recovers),
+		cmocka_unit_test(what_the_caller_spends_leaves_the_rest_of_the_budget),
+		cmocka_unit_test(what_the_caller_spends_is_overhead_too),
 		cmocka_unit_test(session_ids_have_48_random_bits_each),
 		cmocka_unit_test(the_batch_size_is_logged_when_it_is_more_than_one),
 		cmocka_unit_test(a_full_ring_drops_and_counts),
