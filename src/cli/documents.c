@@ -195,21 +195,22 @@ void document_metrics(struct buf *out)
 {
 	static const char *const titles[METRIC_GROUP_COUNT] = { "Performance", "Resources", "Accuracy" };
 
-	buf_str(out, "# Metrics\n\n<!-- Written by `rwkvmon export metrics`; edit src/spec/metrics.def. -->\n\n"
-		     "A metric whose value is unknown is absent. Resources are sampled every 5 s on a separate thread. "
-		     "Every record carries the\n"
-		     "last sample; the metrics of what slows a machine down (clock, heat, quota, waiting) are only in "
-		     "the first record after\n"
-		     "each sample. GPU metrics come from NVML, otherwise from the kernel (`metadata.host.gpu_source` "
-		     "says which).\n\n"
-		     "If monitoring costs more than its budget (by default 1 % of the forward time) and more than 20 "
-		     "µs per call, logits and\n"
-		     "states that the runtime does not summarise itself are measured only in two consecutive calls out "
-		     "of every N, with N\n"
-		     "between 4 and 64; the log records N as `sampled_every`. What the Python package itself spends on a "
-		     "call counts, too.\n\n"
-		     "Twelve metrics are marked *core*: they are the published set that the log has always had, and no "
-		     "setting leaves them out.\n");
+	buf_str(out,
+		"# Metrics\n\n<!-- Written by `rwkvmon export metrics`; edit src/spec/metrics.def. -->\n\n"
+		"A metric whose value is unknown is absent. Resources are sampled every 5 s on a separate thread. "
+		"Every record carries the\n"
+		"last sample; the metrics of what slows a machine down (clock, heat, quota, waiting) are only in "
+		"the first record after\n"
+		"each sample. GPU metrics come from NVML, otherwise from the kernel (`metadata.host.gpu_source` "
+		"says which).\n\n"
+		"If monitoring costs more than its budget (by default 1 % of the forward time) and more than 20 "
+		"µs per call, logits and\n"
+		"states that the runtime does not summarise itself are measured only in two consecutive calls out "
+		"of every N, with N\n"
+		"between 4 and 64; the log records N as `sampled_every`. What the Python package itself spends on a "
+		"call counts, too.\n\n"
+		"Twelve metrics are marked *core*: they are the published set that the log has always had, and no "
+		"setting leaves them out.\n");
 	for (int g = 0; g < METRIC_GROUP_COUNT; g++) {
 		buf_printf(out, "\n## %s\n\n", titles[g]);
 		for (int m = 0; m < METRIC_COUNT; m++)
