@@ -37,7 +37,7 @@ endif()
 # Kernels are compiled once per instruction set; a table in src/simd/ is chosen from at run time.
 # A file's name says what it may use: *_avx2.c, *_avx512.c, *_neon.c.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-	set(SIMD_FLAGS_avx2 -mavx2 -mfma -mf16c)
-	set(SIMD_FLAGS_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mprefer-vector-width=512)
+	set(SIMD_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi -mbmi2 -mlzcnt)
+	set(SIMD_FLAGS_avx512 ${SIMD_FLAGS_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mprefer-vector-width=512)
 	set(SIMD_FLAGS_avx512vnni ${SIMD_FLAGS_avx512} -mavx512vnni)
 endif()

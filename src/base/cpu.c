@@ -51,8 +51,9 @@ static void detect(void)
 
 #if defined(__x86_64__)
 	__builtin_cpu_init();
-	/* Every processor with AVX2 and FMA has F16C; clang 14 cannot ask for it by name. */
-	features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+	/* Every processor with these has F16C and LZCNT; clang 14 cannot ask for them by name. */
+	features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+			__builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 	features.avx512 = features.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 			  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
 			  __builtin_cpu_supports("avx512cd");
