@@ -67,36 +67,32 @@ static double divide(uint64_t digits, uint64_t divisor)
 	return (double)quotient * power_of_2(down - up - 63);
 }
 
-/* 2^(63 + bits of 10^k) / 10^k, rounded down, for k = 1..19: bit 63 is set. */
-static const uint64_t reciprocal[POWERS_64 - 1] = {
-	UINT64_C(0xcccccccccccccccc), UINT64_C(0xa3d70a3d70a3d70a), UINT64_C(0x83126e978d4fdf3b),
-	UINT64_C(0xd1b71758e219652b), UINT64_C(0xa7c5ac471b478423), UINT64_C(0x8637bd05af6c69b5),
-	UINT64_C(0xd6bf94d5e57a42bc), UINT64_C(0xabcc77118461cefc), UINT64_C(0x89705f4136b4a597),
-	UINT64_C(0xdbe6fecebdedd5be), UINT64_C(0xafebff0bcb24aafe), UINT64_C(0x8cbccc096f5088cb),
-	UINT64_C(0xe12e13424bb40e13), UINT64_C(0xb424dc35095cd80f), UINT64_C(0x901d7cf73ab0acd9),
-	UINT64_C(0xe69594bec44de15b), UINT64_C(0xb877aa3236a4b449), UINT64_C(0x9392ee8e921d5d07),
-	UINT64_C(0xec1e4a7db69561a5)
-};
-
-/* The same by multiplying with an approximate reciprocal of 10^-exponent: the upper half of the product is exact or one
- * too small. False: the value is so close to the middle of two doubles that this matters. */
-static bool multiply(uint64_t digits, int exponent, double *out)
-{
-	int up = __builtin_clzll(digits), bits = 64 - __builtin_clzll(whole_power[-exponent]);
-	uint64_t top = (uint64_t)((unsigned __int128)(digits << up) * reciprocal[-exponent - 1] >> 64);
-	uint64_t below = top >> 63 ? 0x7ff : 0x3ff; /* bits that are rounded away */
-
-	if ((top & below) - below / 2 < 2)
-		return false;
-	*out = (double)(int64_t)(top >> 1 | (top & 1)) * power_of_2(2 - up - bits);
-	return true;
-}
+const struct reciprocal reciprocals[POWERS_64] = { { 0, 0 },
+						   { UINT64_C(0xcccccccccccccccc), 4 },
+						   { UINT64_C(0xa3d70a3d70a3d70a), 7 },
+						   { UINT64_C(0x83126e978d4fdf3b), 10 },
+						   { UINT64_C(0xd1b71758e219652b), 14 },
+						   { UINT64_C(0xa7c5ac471b478423), 17 },
+						   { UINT64_C(0x8637bd05af6c69b5), 20 },
+						   { UINT64_C(0xd6bf94d5e57a42bc), 24 },
+						   { UINT64_C(0xabcc77118461cefc), 27 },
+						   { UINT64_C(0x89705f4136b4a597), 30 },
+						   { UINT64_C(0xdbe6fecebdedd5be), 34 },
+						   { UINT64_C(0xafebff0bcb24aafe), 37 },
+						   { UINT64_C(0x8cbccc096f5088cb), 40 },
+						   { UINT64_C(0xe12e13424bb40e13), 44 },
+						   { UINT64_C(0xb424dc35095cd80f), 47 },
+						   { UINT64_C(0x901d7cf73ab0acd9), 50 },
+						   { UINT64_C(0xe69594bec44de15b), 54 },
+						   { UINT64_C(0xb877aa3236a4b449), 57 },
+						   { UINT64_C(0x9392ee8e921d5d07), 60 },
+						   { UINT64_C(0xec1e4a7db69561a5), 64 } };
 
 bool long_decimal_to_double(uint64_t digits, int exponent, double *out)
 {
 	if (!digits || exponent > 0 || exponent <= -POWERS_64)
 		return false;
-	if (!exponent || !multiply(digits, exponent, out))
+	if (!exponent || !decimal_multiply(digits, -exponent, out))
 		*out = divide(digits, whole_power[-exponent]);
 	return *out < 9007199254740992.0 || (!exponent && (uint64_t)*out == digits); /* the full parser knows what may
 										      * be rounded */

@@ -134,12 +134,44 @@ static inline bool long_decimal(const char *p, size_t bytes, uint64_t *digits, i
 extern const double decimal_powers[23]; /* 10^0 .. 10^22, all exact */
 extern const uint64_t whole_power[20];  /* 10^0 .. 10^19 */
 
+/* 2^(62 + bits) / 10^k, rounded down, for k = 0..19; bit 63 is set where bits is one more than those of 10^k. */
+struct reciprocal {
+	uint64_t value;
+	unsigned bits;
+};
+extern const struct reciprocal reciprocals[20];
+
 bool long_decimal_to_double(uint64_t digits, int exponent, double *out);
 
+/* The double nearest to digits / 10^fraction, digits > 0, fraction 1..19, by multiplying with an approximate
+ * reciprocal: the upper half of the product is exact or one too small. False: the value is so close to the middle of
+ * two doubles that this matters. */
+static inline bool decimal_multiply(uint64_t digits, int fraction, double *out)
+{
+	const struct reciprocal *r = &reciprocals[fraction];
+	const unsigned up = (unsigned)__builtin_clzll(digits);
+	const uint64_t top = (uint64_t)((unsigned __int128)(digits << up) * r->value >> 64);
+	const uint64_t below = top >> 63 ? 0x7ff : 0x3ff; /* bits that are rounded away */
+	double whole = (double)(int64_t)(top >> 1 | (top & 1));
+	uint64_t bits;
+
+	if ((top & below) - below / 2 < 2)
+		return false;
+	memcpy(&bits, &whole, sizeof bits);
+	bits -= (uint64_t)(up + r->bits - 2) << 52; /* a normal number, and remains one */
+	memcpy(out, &bits, sizeof bits);
+	return true;
+}
+
 /* The double nearest to digits * 10^exponent; false when that takes more than one division. If the digits fit 53 bits
- * and the power is exact, the result is rounded only once. */
+ * and the power is exact, the result is rounded only once. Whether they do cannot be foreseen of long numbers, so
+ * multiplying comes first. */
 static inline bool decimal_to_double(uint64_t digits, int exponent, double *out)
 {
+	const double exact = 9007199254740992.0;
+
+	if (exponent < 0 && exponent >= -19 && digits && decimal_multiply(digits, -exponent, out) && *out < exact)
+		return true;
 	if (digits > UINT64_C(1) << 53 || exponent < -22 || exponent > 22)
 		return long_decimal_to_double(digits, exponent, out);
 	*out = exponent < 0 ? (double)(int64_t)digits / decimal_powers[-exponent]

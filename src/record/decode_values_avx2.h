@@ -76,60 +76,56 @@ static inline bool short_decimal(const char *p, size_t n, uint64_t *digits, int 
 	return true;
 }
 
-/* n digits at p, 0..16, as a number. */
-static inline uint64_t value_of_digits(const char *p, size_t n)
-{
-	__m128i value = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_set1_epi8('0'));
-
-	return value_of_16_digits(
-		_mm_shuffle_epi8(value, _mm_loadu_si128((const __m128i *)(const void *)(align_right + n))));
-}
-
-/* The same for 17..32 bytes of at most 19 digits with a point between two of them. */
+/* The same for 17..20 bytes of digits with a point behind one of the first seven. The last 16 digits are taken from the
+ * last 17 bytes: those behind the point where they stand, those before it one byte further on. */
 static inline bool medium_decimal(const char *p, size_t n, uint64_t *digits, int *fraction)
 {
-	static const uint64_t powers[] = { 1, 10, 100, 1000 };
-	__m256i value = _mm256_sub_epi8(_mm256_loadu_si256((const __m256i *)(const void *)p), _mm256_set1_epi8('0'));
-	__m256i is_digit_here = _mm256_cmpeq_epi8(_mm256_min_epu8(value, _mm256_set1_epi8(9)), value);
-	uint32_t others = ~(uint32_t)_mm256_movemask_epi8(is_digit_here) & (uint32_t)((UINT64_C(1) << n) - 1);
-	size_t before, behind;
+	const __m256i text = _mm256_loadu_si256((const __m256i *)(const void *)p);
+	const __m256i value = _mm256_sub_epi8(text, _mm256_set1_epi8('0'));
+	const __m256i is_digit_here = _mm256_cmpeq_epi8(_mm256_min_epu8(value, _mm256_set1_epi8(9)), value);
+	const uint32_t others = ~(uint32_t)_mm256_movemask_epi8(is_digit_here) & ((1u << n) - 1);
+	const unsigned before = (unsigned)__builtin_ctz(others | 1u << n), behind = (unsigned)n - before - 1;
+	const __m128i places = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+	__m128i last, shifted, is_before;
+	uint64_t low, first;
 
-	if (!others || n > 20)
+	if ((others & (others - 1)) || before - 1 > 6 || !behind || p[before] != '.' || (before > 1 && *p == '0'))
 		return false;
-	before = (size_t)__builtin_ctz(others);
-	behind = n - before - 1;
-	if ((others & (others - 1)) || p[before] != '.' || !before || before > 3 || !behind ||
-	    (before > 1 && *p == '0'))
-		return false;
+	last = _mm_loadu_si128((const __m128i *)(const void *)(p + n - 16));
+	shifted = _mm_loadu_si128((const __m128i *)(const void *)(p + n - 17));
+	is_before = _mm_cmpgt_epi8(_mm_set1_epi8((char)(16 - (int)behind)), places);
+	last = _mm_sub_epi8(_mm_blendv_epi8(last, shifted, is_before), _mm_set1_epi8('0'));
+	low = (UINT64_C(1) << 8 * before) - 1; /* the other digits, up to three: without the point, too */
+	first = (load8(p) & low) | (load8(p) >> 8 & ~low);
+	first = value_of_8_digits(first << 8 << (56 - 8 * (n - 17)));
+	*digits = first * UINT64_C(10000000000000000) + value_of_16_digits(last);
 	*fraction = (int)behind;
-	*digits = value_of_digits(p, before);
-	if (behind > 16) { /* up to 3 of them apart, so that the rest is 16 */
-		size_t apart = behind - 16;
-
-		*digits = *digits * powers[apart] + value_of_digits(p + before + 1, apart);
-		before += apart;
-		behind = 16;
-	}
-	*digits = *digits * whole_power[behind] + value_of_digits(p + before + 1, behind);
 	return true;
+}
+
+static __attribute__((noinline)) bool other_decimal(const char *p, size_t n, uint64_t *digits, int *fraction)
+{
+	if (n && n <= 16)
+		return short_decimal(p, n, digits, fraction);
+	return long_decimal(p, n, digits, fraction);
 }
 
 /* n bytes, of which 31 more can be read. */
 static inline bool avx2_decimal(const char *p, size_t n, uint64_t *digits, int *fraction)
 {
-	if (n && n <= 16)
-		return short_decimal(p, n, digits, fraction);
-	return (n <= 20 && medium_decimal(p, n, digits, fraction)) || long_decimal(p, n, digits, fraction);
+	return (n - 17 <= 3 && medium_decimal(p, n, digits, fraction)) || other_decimal(p, n, digits, fraction);
 }
 
 /* A number of any length. */
 static inline bool read_number(struct slice text, uint64_t *digits, int *fraction, bool *negative, double *value)
 {
+	double size;
+
 	*negative = text.n && *text.p == '-';
 	if (text.n <= *negative || !avx2_decimal(text.p + *negative, text.n - *negative, digits, fraction) ||
-	    !decimal_to_double(*digits, -*fraction, value))
+	    !decimal_to_double(*digits, -*fraction, &size))
 		return false;
-	*value = *negative ? -*value : *value;
+	*value = *negative ? -size : size;
 	return true;
 }
 

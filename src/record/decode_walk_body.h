@@ -87,14 +87,26 @@ static inline uint64_t walk_few(const struct shape *s, struct walk *w, size_t i,
 	return fits;
 }
 
-/* Reads a number of any length; false if it is not a number. */
-static inline bool read_any_number(struct slice text, uint64_t *digits, int *fraction, bool *negative, double *value)
+struct any_number {
+	uint64_t digits;
+	int fraction; /* of the digits, so many stand behind the point */
+	bool negative;
+};
+
+static inline bool read_digits(struct slice text, struct any_number *n)
 {
-	*negative = text.n && *text.p == '-';
-	if (text.n <= *negative || !read_decimal(text.p + *negative, text.n - *negative, digits, fraction) ||
-	    !decimal_to_double(*digits, -*fraction, value))
+	n->negative = text.n && *text.p == '-';
+	return text.n > n->negative &&
+	       read_decimal(text.p + n->negative, text.n - n->negative, &n->digits, &n->fraction);
+}
+
+static inline bool number_to_double(const struct any_number *n, double *value)
+{
+	double size;
+
+	if (!decimal_to_double(n->digits, -n->fraction, &size))
 		return false;
-	*value = *negative ? -*value : *value;
+	*value = n->negative ? -size : size;
 	return true;
 }
 
@@ -135,26 +147,40 @@ static inline uint64_t fill_short(struct shape *s, const struct walk *w, size_t 
 	return taken;
 }
 
+/* The lines whose bits are in `left`. All are taken apart before any becomes a double: each step of a number waits for
+ * the one before it, and the processor works on as many numbers at once as it has room for. */
+static inline uint64_t fill_long(const struct shape *s, const struct walk *w, size_t q, uint64_t fits, uint64_t left,
+				 struct columns *c, size_t row)
+{
+	enum metric_id m = (enum metric_id)s->piece[q].id;
+	struct any_number number[WALK_LINES];
+
+	fits &= ~left;
+	for (uint64_t todo = left; todo; todo &= todo - 1) {
+		size_t k = (size_t)__builtin_ctzll(todo);
+
+		fits |= (uint64_t)read_digits(walk_value(s, w, q, k), &number[k]) << k;
+	}
+	for (uint64_t todo = left & fits; todo; todo &= todo - 1) {
+		size_t k = (size_t)__builtin_ctzll(todo), at = row + w->line[k];
+		const struct any_number *n = &number[k];
+
+		if (decimal_scale(m, n->digits, n->fraction, n->negative, &c->scaled[m][at]))
+			c->value[m][at] = (double)c->scaled[m][at] / metric_specs[m].scale;
+		else if (number_to_double(n, &c->value[m][at]))
+			c->decimal[at] &= ~metric_bit(m);
+		else
+			fits &= ~(UINT64_C(1) << k);
+	}
+	return fits;
+}
+
 static inline uint64_t fill_metric(struct shape *s, const struct walk *w, size_t q, uint64_t fits, struct columns *c,
 				   size_t row)
 {
-	enum metric_id m = (enum metric_id)s->piece[q].id;
 	uint64_t taken = fill_short(s, w, q, c, row);
 
-	for (uint64_t left = fits & ~taken; left; left &= left - 1) {
-		size_t k = (size_t)__builtin_ctzll(left), at = row + w->line[k];
-		uint64_t digits;
-		int fraction;
-		bool negative;
-
-		if (!read_any_number(walk_value(s, w, q, k), &digits, &fraction, &negative, &c->value[m][at]))
-			fits &= ~(UINT64_C(1) << k);
-		else if (decimal_scale(m, digits, fraction, negative, &c->scaled[m][at]))
-			c->value[m][at] = (double)c->scaled[m][at] / metric_specs[m].scale;
-		else
-			c->decimal[at] &= ~metric_bit(m);
-	}
-	return fits;
+	return fill_long(s, w, q, fits, fits & ~taken, c, row);
 }
 
 static inline void put_numbers(uint32_t *to, const int64_t *count, size_t n)
@@ -223,12 +249,10 @@ static inline uint64_t pass_numbers(struct shape *s, const struct walk *w, size_
 
 	for (uint64_t left = fits & ~taken; left; left &= left - 1) {
 		size_t k = (size_t)__builtin_ctzll(left);
-		uint64_t digits;
-		int fraction;
-		bool negative;
+		struct any_number any;
 		double value;
 
-		if (!read_any_number(walk_value(s, w, q, k), &digits, &fraction, &negative, &value))
+		if (!read_digits(walk_value(s, w, q, k), &any) || !number_to_double(&any, &value))
 			fits &= ~(UINT64_C(1) << k);
 	}
 	return fits;
