@@ -127,7 +127,8 @@ static void place_singly(struct analysis *a, struct batch *b, const struct batch
 			continue;
 		count_steps(a, s, b->rows, row, 1);
 		look_at_steps(a, s, b->log, &b->taken[i], 1);
-		time_breakdown_step(a->times, &s->times, b->log, b->taken[i]);
+		time_breakdown_steps(a->times, &(struct time_progress *){ &s->times }, &(uint16_t){ 0 }, b->log,
+				     &b->taken[i], 1);
 		jitter_add(&s->jitter, a->jitter, b->rows, &one);
 		violations_judge_row(a, s, b->rows, row);
 	}
@@ -150,6 +151,8 @@ static void touch_in_order(struct analysis *a, const struct batch *b, const stru
 
 static void place_together(struct analysis *a, struct batch *b, const struct batch_part *part)
 {
+	struct time_progress *times[COLUMNS_ROWS]; /* by run, of the part */
+
 	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++) {
 		struct batch_run *run = &b->run[i];
 
@@ -158,10 +161,10 @@ static void place_together(struct analysis *a, struct batch *b, const struct bat
 		count_steps(a, run->session, b->rows, run->from, run->n);
 		jitter_add(&run->session->jitter, a->jitter, b->rows, run);
 		look_at_steps(a, run->session, b->log, b->row + run->from, run->n);
+		times[i] = &run->session->times;
 	}
 	touch_in_order(a, b, part);
-	for (size_t i = part->from; i < (size_t)part->from + part->n; i++)
-		time_breakdown_step(a->times, &b->run[b->run_of[i]].session->times, b->log, b->taken[i]);
+	time_breakdown_steps(a->times, times, b->run_of + part->from, b->log, b->taken + part->from, part->n);
 	if (a->opts.rules)
 		violations_judge_part(a, b, part);
 }

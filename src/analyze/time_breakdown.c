@@ -166,7 +166,7 @@ static inline size_t size_bin(double value)
 	return bin < SIZE_BINS ? (size_t)bin : SIZE_BINS - 1;
 }
 
-static void sizes_add(struct sizes *s, double value)
+static inline void sizes_add(struct sizes *s, double value)
 {
 	size_t bin = size_bin(value);
 
@@ -695,7 +695,8 @@ static bool gpu_idles(struct time_part *p, const struct columns *c, size_t row)
 	return p->gpu_used && use < idle_pct(p);
 }
 
-static void add_levels(struct time_part *p, struct stretch *s, const struct columns *c, size_t row, uint64_t levels)
+static inline void add_levels(struct time_part *p, struct stretch *s, const struct columns *c, size_t row,
+			      uint64_t levels)
 {
 	if (has(c, row, M_GPU_CLOCK_MHZ) && gpu_idles(p, c, row))
 		levels &= ~metric_bit(M_GPU_CLOCK_MHZ);
@@ -816,18 +817,20 @@ static void follow_size(struct state_growth *g, double bytes, int64_t time_us)
 	g->to = bytes;
 }
 
-static inline void add_output(struct time_book *b, struct time_part *p, struct stretch *s, struct time_progress *t,
-			      const struct columns *c, size_t row, const struct time_call *call)
+static inline __attribute__((always_inline)) void add_output(struct time_book *b, struct time_part *p,
+							     struct stretch *s, struct time_progress *t,
+							     const struct columns *c, size_t row,
+							     const struct time_call *call, bool plain)
 {
-	const uint64_t have = c->have[row];
+	const uint64_t have = plain ? c->have[row] & ~loops : c->have[row];
 
-	if (have & states)
+	if (!plain && have & states)
 		add_state(p, t, c, row, at_least_one(call->tokens), call->prefill);
 	if (have & loops)
 		add_loop(b, p, t->who.session_id, c, row, call->prefill);
 	else
-		add_level(&p->beside, c, row, have, !call->prefill);
-	if (!call->prefill && has(c, row, M_LOGITS_ENTROPY)) {
+		add_level(&p->beside, c, row, have, plain || !call->prefill);
+	if ((plain || !call->prefill) && has(c, row, M_LOGITS_ENTROPY)) {
 		double nats = number(c, row, M_LOGITS_ENTROPY);
 
 		s->entropies++;
@@ -863,8 +866,8 @@ static void count_nonfinite(struct time_part *p, const struct columns *c, const 
 }
 
 /* `answers`: is a call between the tokens of an answer, where nobody is asked? */
-static void add_pause(struct time_part *p, struct stretch *s, const struct columns *c, size_t row, double ms,
-		      bool answers)
+static inline void add_pause(struct time_part *p, struct stretch *s, const struct columns *c, size_t row, double ms,
+			     bool answers)
 {
 	double length = (double)c->sequence_length[row] / 1e3, minutes = (double)(c->time_us[row] - p->from_us) / 60e6;
 
@@ -916,8 +919,8 @@ static double apart_ms(int64_t from_us, int64_t to_us)
 	enum { SECOND_US = 1000000 };
 	int64_t apart_us = to_us - from_us;
 
-	if (__builtin_expect(apart_us % SECOND_US == 0, 0) && to_us % SECOND_US == 0)
-		apart_us -= SECOND_US;
+	if (__builtin_expect(((from_us | to_us) & 63) == 0, 0)) /* a second is a multiple of 64 */
+		apart_us -= from_us % SECOND_US == 0 && to_us % SECOND_US == 0 ? SECOND_US : 0;
 	return (double)apart_us / 1e3;
 }
 
@@ -988,8 +991,12 @@ void time_breakdown_look(struct time_book *b, struct time_progress *t, const str
 		look_at_call(call, t, c, row);
 		o = follow_prompt(b, t, call, c->sequence[row], c->sequence_length[row]);
 		call->in_answer = c->phase[row] == PHASE_DECODE && o->is.prompt;
-		if (!call->prefill && !isnan(call->ms))
+		call->plain = false;
+		if (!call->prefill && !isnan(call->ms)) {
 			follow_time(o, call);
+			call->plain =
+				call->goes_on && !call->over && !(c->have[row] & (states | loops)) && !c->whole[row];
+		}
 		follow_output(t, c, row, call->prefill);
 		t->newest = t->begun && t->newest > c->sequence[row] ? t->newest : c->sequence[row];
 		t->sequence = c->sequence[row];
@@ -1053,7 +1060,7 @@ static void look_for_stop(struct time_part *p, uint32_t tokens, double ms)
 	p->stall_prefill_ms += ms - fmin(usual, n * decode);
 }
 
-static void add_decode(struct time_part *p, struct stretch *s, const struct time_call *call, uint32_t tokens)
+static inline void add_decode(struct time_part *p, struct stretch *s, const struct time_call *call, uint32_t tokens)
 {
 	double each = of_each(call->ms, tokens);
 
@@ -1068,11 +1075,15 @@ static void add_decode(struct time_part *p, struct stretch *s, const struct time
 	sizes_add(&p->decode, each);
 }
 
-static void enlarge(struct time_part *p, struct stretch *s, int64_t from_us, int64_t to_us, uint64_t calls)
+static inline void enlarge(struct time_part *p, struct stretch *s, int64_t from_us, int64_t to_us, uint64_t calls)
 {
-	widen_span(&s->from_us, &s->to_us, !s->calls, from_us, to_us);
+	if (!s->calls || from_us < s->from_us)
+		s->from_us = from_us;
+	s->to_us = !s->calls || to_us > s->to_us ? to_us : s->to_us;
 	s->calls += calls;
-	widen_span(&p->from_us, &p->to_us, !p->steps, from_us, to_us);
+	if (!p->steps || from_us < p->from_us)
+		p->from_us = from_us;
+	p->to_us = !p->steps || to_us > p->to_us ? to_us : p->to_us;
 	p->steps += calls;
 }
 
@@ -1089,21 +1100,22 @@ static __attribute__((noinline)) void add_prompt(struct time_part *p, struct str
 }
 
 /* A call whose time is known. */
-static inline void add_call(struct time_book *b, struct time_part *p, struct stretch *s, struct time_progress *t,
-			    const struct columns *c, size_t row)
+static inline __attribute__((always_inline)) void add_call(struct time_book *b, struct time_part *p, struct stretch *s,
+							   struct time_progress *t, const struct columns *c, size_t row,
+							   bool plain)
 {
 	const struct time_call *call = &b->call[row];
 	const int64_t end_us = t->of->end_us;
 
-	if (call->prefill)
+	if (!plain && call->prefill)
 		add_prompt(p, s, t, call, streams_ln(c, row) <= 0);
-	if (t->n_first < FIRST_CALLS)
+	if (!plain && t->n_first < FIRST_CALLS)
 		note_first(p, t, call->ms, at_least_one(call->tokens), call->prefill);
 	s->call_ms += call->ms;
-	if (call->prefill)
+	if (!plain && call->prefill)
 		return;
 	add_decode(p, s, call, at_least_one(call->tokens));
-	if (call->goes_on && end_us)
+	if (plain || (call->goes_on && end_us))
 		add_pause(p, s, c, row, apart_ms(end_us, c->time_us[row]) - call->ms, call->in_answer);
 }
 
@@ -1114,33 +1126,53 @@ static __attribute__((noinline)) void take_next_over(struct time_book *b, struct
 	b->n_over = --b->over_left ? b->n_over : 0;
 }
 
-void time_breakdown_step(struct time_book *b, struct time_progress *t, const struct columns *c, size_t row)
+/* `plain`: as is_plain says, which makes it short. */
+static inline __attribute__((always_inline)) void step_of(struct time_book *b, struct time_progress *t,
+							  const struct columns *c, size_t row, bool plain)
 {
 	const struct time_call *call = &b->call[row];
 	const int64_t time_us = c->time_us[row];
-	struct time_part *p = b->failed ? NULL : t->at;
-	struct stretch *s = p ? stretch_now(p) : NULL;
+	struct time_part *p = t->at;
+	struct stretch *s = stretch_now(p);
 	struct time_process *process = t->of;
 
 	b->failed |= !s;
 	if (!s)
 		return;
-	if (!process->begin_us)
+	if (!plain && !process->begin_us)
 		process->begin_us = began_us(time_us, call->ms);
-	if (!process->end_us)
+	if (!plain && !process->end_us)
 		s->renewed += p->steps > 0; /* of a shared part */
 	enlarge(p, s, time_us, time_us, 1);
-	if (call->over)
+	if (!plain && call->over)
 		take_next_over(b, p, call);
-	if (!isnan(call->ms))
-		add_call(b, p, s, t, c, row);
+	if (plain || !isnan(call->ms))
+		add_call(b, p, s, t, c, row, plain);
 	add_levels(p, s, c, row, b->levels);
-	if (c->whole[row]) {
+	if (!plain && c->whole[row]) {
 		devices_add(&p->devices, &c->record[c->whole[row] - 1], idle_pct(p));
 		b->failed |= p->devices.failed;
 	}
-	add_output(b, p, s, t, c, row, call);
+	add_output(b, p, s, t, c, row, call, plain);
 	process->end_us = time_us > process->end_us ? time_us : process->end_us;
+}
+
+static bool is_plain(const struct time_call *call, const struct time_progress *t)
+{
+	return call->plain && t->n_first >= FIRST_CALLS && t->of->begin_us && t->of->end_us;
+}
+
+void time_breakdown_steps(struct time_book *b, struct time_progress *const *of, const uint16_t *which,
+			  const struct columns *c, const uint16_t *rows, size_t n)
+{
+	for (size_t i = 0; i < n && !b->failed; i++) {
+		struct time_progress *t = of[which[i]];
+
+		if (is_plain(&b->call[rows[i]], t))
+			step_of(b, t, c, rows[i], true);
+		else
+			step_of(b, t, c, rows[i], false);
+	}
 }
 
 /* --- sums ---------------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
  *
  * Ownership  time_breakdown_open, time_breakdown_close; time_breakdown_finish copies into the caller's arena.
  * Threads    one at a time, in the log's order.
- * Cost       [hot] time_breakdown_look, time_breakdown_step: some sums and one logarithm; memory only for a part's
+ * Cost       [hot] time_breakdown_look, time_breakdown_steps: some sums and one logarithm; memory only for a part's
  *            first step.
  * Units      ms, tokens. A pause is from the end of the process's last call to the start of this one, inside a
  * sequence.
@@ -269,6 +269,7 @@ struct time_call {
 	bool prefill;
 	bool goes_on;   /* nothing but a pause came before it */
 	bool in_answer; /* nobody is asked before it */
+	bool plain;     /* a decode call whose time is known, after a pause, and nothing of what few steps have */
 };
 
 /* What is over when a step comes: an exchange (without a prompt: none), and the calls of a sequence (n 0: none). */
@@ -299,11 +300,12 @@ void time_breakdown_hand_over(struct time_book *from, struct time_book *to);
 /* Where the session's steps count, unless that is settled: by what is known of it at its first step, at that time. */
 void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who, int64_t time_us);
 
-/* [hot] The next n steps of a session that has entered; then, in the log's order among those of other sessions, each of
- * them. */
+/* [hot] The next n steps of a session that has entered. */
 void time_breakdown_look(struct time_book *b, struct time_progress *t, const struct time_owner *who,
 			 const struct columns *c, const uint16_t *rows, size_t n);
-void time_breakdown_step(struct time_book *b, struct time_progress *t, const struct columns *c, size_t row);
+/* [hot] Then those of all sessions, in the log's order: step i is one of of[which[i]]. */
+void time_breakdown_steps(struct time_book *b, struct time_progress *const *of, const uint16_t *which,
+			  const struct columns *c, const uint16_t *rows, size_t n);
 
 /* Calls of a stretch of time that were summed up elsewhere. */
 struct time_summed {

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/cpu.h"
+#include "base/decimals.h"
 #include "stats/quantiles.h"
 
 #include <math.h>
@@ -291,8 +292,7 @@ void sketch_keys_scalar(const int64_t *v, size_t n, double scale, bool complemen
 {
 	double x[KEYS_AT_ONCE];
 
-	for (size_t i = 0; i < n; i++)
-		x[i] = (double)v[i] / scale;
+	decimals_to_doubles(x, v, n, scale);
 	for (size_t i = 0; complement && i < n; i++)
 		x[i] = 1 - x[i];
 	keys_of(x, n, key);

@@ -42,7 +42,7 @@ struct sketch {
 void sketch_add(struct sketch *s, double v);
 void sketch_add_all(struct sketch *s, const double *v, size_t n);
 
-/* [hot] The numbers v[i] / scale, or 1 - v[i] / scale; with AVX-512 eight at a time. */
+/* [hot] The numbers v[i] / scale, or 1 - v[i] / scale, v[i] below 2^51 in size; with AVX-512 eight at a time. */
 void sketch_add_decimals(struct sketch *s, const int64_t *v, size_t n, double scale, bool complement);
 void sketch_add_times(struct sketch *s, double v, uint64_t times);
 

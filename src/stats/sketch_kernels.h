@@ -19,7 +19,7 @@ static inline double sketch_middle(uint32_t key, int shift, bool negative)
 	return negative ? -v : v;
 }
 
-/* The bins of v[i] / scale, or of 1 - v[i] / scale; n <= SKETCH_KEYS_AT_ONCE. */
+/* The bins of v[i] / scale, or of 1 - v[i] / scale; v[i] is below 2^51 in size, n <= SKETCH_KEYS_AT_ONCE. */
 typedef void sketch_keys(const int64_t *v, size_t n, double scale, bool complement, uint32_t *key);
 sketch_keys sketch_keys_scalar, sketch_keys_avx512;
 

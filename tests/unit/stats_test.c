@@ -575,7 +575,7 @@ static void bins_agree_at_every_length(void **state)
 	for (size_t n = 1; n <= SKETCH_KEYS_AT_ONCE; n++)
 		for (int round = 0; round < 8; round++) {
 			for (size_t i = 0; i < n + 8; i++)
-				v[i] = (int64_t)(next_bits() >> (12 + next_bits() % 50)) * (next_bits() & 1 ? 1 : -1);
+				v[i] = (int64_t)(next_bits() >> (13 + next_bits() % 50)) * (next_bits() & 1 ? 1 : -1);
 			a[n] = b[n] = 77; /* what stands behind them stays */
 			sketch_keys_scalar(v, n, 1e6, round % 2, a);
 			sketch_keys_avx512(v, n, 1e6, round % 2, b);
