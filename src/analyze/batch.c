@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { RUN_WORTH = 64 /* rows */, ROWS_LEAST = 512 };
+enum { RUN_WORTH = 64 /* rows */, ROWS_LEAST = 1024 };
 
 struct batch *batch_open(void)
 {
