@@ -146,17 +146,14 @@ static int check_size(struct slice text, const char *name, struct err *err)
 	return rc;
 }
 
-int yaml_parse(const struct yaml_node **out, struct arena *a, struct slice text, const char *name, struct err *err)
+int yaml_parse_shipped(const struct yaml_node **out, struct arena *a, struct slice text, const char *name,
+		       struct err *err)
 {
 	yaml_parser_t parser;
 	yaml_document_t doc;
 	int rc;
 
 	*out = NULL;
-	text.p = text.p ? text.p : ""; /* the library would end the program on NULL */
-	rc = check_size(text, name, err);
-	if (rc)
-		return rc;
 	if (!yaml_parser_initialize(&parser))
 		return err_set(err, ERR_NOMEM, "%s: no memory to read it", name);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text.p, text.n);
@@ -169,6 +166,16 @@ int yaml_parse(const struct yaml_node **out, struct arena *a, struct slice text,
 	yaml_document_delete(&doc);
 	yaml_parser_delete(&parser);
 	return rc;
+}
+
+int yaml_parse(const struct yaml_node **out, struct arena *a, struct slice text, const char *name, struct err *err)
+{
+	int rc;
+
+	*out = NULL;
+	text.p = text.p ? text.p : ""; /* the library would end the program on NULL */
+	rc = check_size(text, name, err);
+	return rc ? rc : yaml_parse_shipped(out, a, text, name, err);
 }
 
 const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key)

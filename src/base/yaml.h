@@ -23,6 +23,11 @@ struct yaml_node {
 /* `name` is the file's name for error texts. */
 int yaml_parse(const struct yaml_node **out, struct arena *a, struct slice text, const char *name, struct err *err);
 
+/* The same of a text that is part of the program: it is not looked through for depth and size first, which takes as long
+ * as reading it. */
+int yaml_parse_shipped(const struct yaml_node **out, struct arena *a, struct slice text, const char *name,
+		       struct err *err);
+
 /* The value of `key` in a mapping, or NULL. */
 const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key);
 

@@ -37,6 +37,7 @@ enum { SHIPPED = sizeof shipped / sizeof *shipped };
 
 struct reader {
 	const char *file;
+	bool shipped; /* a text of the program's own */
 	struct ruleset *set;
 	struct err *err; /* the first mistake */
 	size_t mistakes;
@@ -969,7 +970,7 @@ static int read_set(struct reader *r, struct slice text)
 	const struct yaml_node *root;
 	struct err e = { 0 };
 
-	if (yaml_parse(&root, &set->arena, text, r->file, &e))
+	if ((r->shipped ? yaml_parse_shipped : yaml_parse)(&root, &set->arena, text, r->file, &e))
 		return mistake(r, &e);
 	read_mapping(r, root, set_keys, sizeof set_keys / sizeof *set_keys, set);
 	if (!r->mistakes && !set->n)
@@ -1061,6 +1062,7 @@ static int open_own_baseline(struct ruleset **out, const char *name, struct err 
 int ruleset_check(struct ruleset **out, const char *name, void (*say)(void *ctx, const struct err *mistake), void *ctx,
 		  struct err *err)
 {
+	struct reader own = { .file = name, .shipped = true, .err = err, .say = say, .ctx = ctx };
 	struct buf text = { 0 };
 	int rc;
 
@@ -1069,10 +1071,10 @@ int ruleset_check(struct ruleset **out, const char *name, void (*say)(void *ctx,
 		return open_own_baseline(out, name, err);
 	for (size_t i = 0; i < SHIPPED; i++)
 		if (!strcmp(name, shipped[i].name))
-			return ruleset_check_text(out,
-						  (struct slice){ (const char *)shipped[i].from,
-								  (size_t)(shipped[i].to - shipped[i].from) },
-						  name, say, ctx, err);
+			return open_text(out,
+					 (struct slice){ (const char *)shipped[i].from,
+							 (size_t)(shipped[i].to - shipped[i].from) },
+					 &own);
 	rc = file_read(&text, name, FILE_MAX_BYTES, err);
 	if (rc)
 		err_hint(err, "name a shipped set (default, thresholds, baseline) or the path of a rule file");
