@@ -23,8 +23,8 @@ struct yaml_node {
 /* `name` is the file's name for error texts. */
 int yaml_parse(const struct yaml_node **out, struct arena *a, struct slice text, const char *name, struct err *err);
 
-/* The same of a text that is part of the program: it is not looked through for depth and size first, which takes as long
- * as reading it. */
+/* The same of a text that is part of the program: it is not looked through for depth and size first, which takes as
+ * long as reading it. */
 int yaml_parse_shipped(const struct yaml_node **out, struct arena *a, struct slice text, const char *name,
 		       struct err *err);
 
