@@ -2,6 +2,7 @@
 #include "observe/observe.h"
 
 #include "observe/cycle.h"
+#include "observe/turns.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -71,15 +72,22 @@ struct observer {
 	double leak;  /* of the sequence that begins; NAN: not checked */
 	double left2; /* squared norm of the state that the call before left, when summed; NAN unknown */
 	double jump;  /* of the state that the next call is given; NAN: none, or unknown */
+
+	struct turns *turns; /* NULL: whose the calls are is known, they are a stream's */
+	bool given;          /* so is what the next call goes on from */
 };
 
 struct observer *observer_open(struct copy_room *room)
 {
 	struct observer *o = calloc(1, sizeof *o);
 
-	if (o && !room && !cycle_open_whole(&o->cycle)) {
-		free(o);
-		return NULL;
+	if (o && !room) {
+		o->turns = turns_open();
+		if (!o->turns || !cycle_open_whole(&o->cycle)) {
+			turns_close(o->turns);
+			free(o);
+			return NULL;
+		}
 	}
 	if (o) {
 		o->room = room;
@@ -111,6 +119,7 @@ void observer_close(struct observer *o)
 	release(o, &o->state, &o->state_cap);
 	release(o, &o->first, &o->first_cap);
 	cycle_close(&o->cycle);
+	turns_close(o->turns);
 	free(o);
 }
 
@@ -138,6 +147,7 @@ void observer_new_sequence(struct observer *o)
 	o->input_surprisal = 0;
 	o->input_n = 0;
 	cycle_reset(&o->cycle);
+	turns_reset(o->turns);
 	verdict_reset(&o->verdict, o->verdict.vocab);
 }
 
@@ -160,6 +170,7 @@ void observer_go_back(struct observer *o, uint64_t n)
 	o->n_state = 0;
 	o->left2 = NAN;
 	o->jump = NAN;
+	turns_reset(o->turns);
 }
 
 static bool is_zero(const struct observed_tensor *t)
@@ -261,6 +272,7 @@ struct observer *observer_branch(const struct observer *from, struct copy_room *
 		return NULL;
 	*o = *from;
 	o->room = room;
+	o->turns = NULL;
 	o->logits = o->state = o->first = NULL;
 	o->logits_cap = o->state_cap = o->first_cap = 0;
 	o->waited = o->every = o->sequence = 0;
@@ -552,6 +564,7 @@ void observer_given(struct observer *o, const struct observed_tensor *state, siz
 
 	for (size_t i = 0; i < n; i++)
 		values += state[i].n;
+	o->given = true;
 	unknown = o->begun && compare_with_given(o, values);
 	if (!o->begun || values != o->n_state)
 		return;
@@ -562,6 +575,21 @@ void observer_given(struct observer *o, const struct observed_tensor *state, siz
 		return;
 	o->jump = isfinite(apart) ? apart : 1;
 	o->log_sum_exp = NAN; /* of another conversation */
+}
+
+/* Where conversations take turns of which nobody told, the call before is another's: nothing is compared with it. */
+static void observe_turns(struct observer *o, const struct observed_call *c, struct record *out)
+{
+	double apart;
+
+	if (!o->turns || o->given || c->sums || !c->n_state)
+		return;
+	if (turns_look(o->turns, c->state, c->n_state, c->tokens[c->n_tokens - 1], &apart)) {
+		o->log_sum_exp = NAN;
+		o->n_state = 0;
+	}
+	if (isfinite(apart))
+		record_set(out, M_STATE_JUMP, apart);
 }
 
 /* Of a state that was handed over before the call. */
@@ -703,6 +731,7 @@ void observer_call(struct observer *o, const struct observed_call *c, struct rec
 	observe_first_token(o, c, out);
 	observe_tokens(o, c, out);
 	observe_cycle(o, c, out);
+	observe_turns(o, c, out);
 	observe_logits(o, c, out);
 	observe_given(o, out);
 	observe_state(o, c, out);
@@ -712,6 +741,7 @@ void observer_call(struct observer *o, const struct observed_call *c, struct rec
 	if (o->room)
 		take_turns(o, has_logits || has_state, c->n_state && !c->sums ? has_state : has_logits, out);
 	o->begun = true;
+	o->given = false;
 	out->phase = c->phase;
 	observer_place(o, out);
 	out->token_count = (uint32_t)c->n_tokens;
