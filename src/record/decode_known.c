@@ -79,7 +79,9 @@ static int add_session(struct known *k, struct slice id, uint64_t hash, size_t a
 	char *copy = k->n_sessions < KNOWN_SESSIONS ? arena_copy(&k->names, id) : NULL;
 	if (!copy)
 		return -1;
-	k->session[k->n_sessions] = (struct known_session){ .id = { copy, id.n }, .hash = hash, .plain = is_plain(id) };
+	k->session[k->n_sessions] = (struct known_session){
+		.id = { copy, id.n }, .hash = hash, .number = (uint16_t)k->n_sessions, .plain = is_plain(id)
+	};
 	k->slot[at] = (uint16_t)++k->n_sessions;
 	return k->slot[at] - 1;
 }

@@ -47,6 +47,7 @@ struct known_session {
 	struct slice id;
 	uint64_t hash;
 	const struct kept_text *kept; /* of the session's last line; NULL: none */
+	uint16_t number;              /* among the sessions */
 	bool plain;                   /* the name is written without escapes */
 };
 

@@ -315,11 +315,12 @@ static void note_taken(struct taking *t, uint64_t fits)
 static uint64_t fill_times(struct taking *t, const struct shape *s, size_t q, uint64_t fits)
 {
 	const struct walk *w = &t->ss->walk;
+	const struct walk_values values = walk_values(s, w, q);
 
 	for (uint64_t left = fits; left; left &= left - 1) {
 		size_t k = (size_t)__builtin_ctzll(left);
 
-		if (!minute_time(&t->ss->minute, walk_value(s, w, q, k), &t->c->time_us[t->row + w->line[k]]))
+		if (!minute_time(&t->ss->minute, walk_value(&values, k), &t->c->time_us[t->row + w->line[k]]))
 			fits &= ~(UINT64_C(1) << k);
 	}
 	return fits;
@@ -328,16 +329,17 @@ static uint64_t fill_times(struct taking *t, const struct shape *s, size_t q, ui
 static uint64_t fill_sessions(struct taking *t, const struct shape *s, size_t q, uint64_t fits)
 {
 	const struct walk *w = &t->ss->walk;
+	const struct walk_values values = walk_values(s, w, q);
 
 	for (uint64_t left = fits; left; left &= left - 1) {
 		size_t k = (size_t)__builtin_ctzll(left), row = t->row + w->line[k];
-		const struct known_session *of = known_plain_session(t->ss->known, walk_value(s, w, q, k));
+		const struct known_session *of = known_plain_session(t->ss->known, walk_value(&values, k));
 
 		if (!of) {
 			fits &= ~(UINT64_C(1) << k);
 			continue;
 		}
-		t->c->who[row] = (uint16_t)(of - t->ss->known->session);
+		t->c->who[row] = of->number;
 		t->c->session_id[row] = of->id;
 	}
 	return fits;
@@ -346,10 +348,11 @@ static uint64_t fill_sessions(struct taking *t, const struct shape *s, size_t q,
 static uint64_t fill_phases(struct taking *t, const struct shape *s, size_t q, uint64_t fits)
 {
 	const struct walk *w = &t->ss->walk;
+	const struct walk_values values = walk_values(s, w, q);
 
 	for (uint64_t left = fits; left; left &= left - 1) {
 		size_t k = (size_t)__builtin_ctzll(left), row = t->row + w->line[k];
-		struct slice text = walk_value(s, w, q, k);
+		struct slice text = walk_value(&values, k);
 
 		if (slice_is(text, "decode"))
 			t->c->phase[row] = PHASE_DECODE;
@@ -364,10 +367,11 @@ static uint64_t fill_phases(struct taking *t, const struct shape *s, size_t q, u
 static uint64_t pass_texts(const struct taking *t, const struct shape *s, size_t q, uint64_t fits)
 {
 	const struct walk *w = &t->ss->walk;
+	const struct walk_values values = walk_values(s, w, q);
 
 	for (uint64_t left = fits; left; left &= left - 1) {
 		size_t k = (size_t)__builtin_ctzll(left);
-		struct slice text = walk_value(s, w, q, k);
+		struct slice text = walk_value(&values, k);
 
 		if (plain_prefix(text.p, text.p + text.n) != text.n)
 			fits &= ~(UINT64_C(1) << k);
@@ -375,52 +379,64 @@ static uint64_t pass_texts(const struct taking *t, const struct shape *s, size_t
 	return fits;
 }
 
-static void kept_texts(const struct shape *s, const struct walk *w, size_t k, struct slice text[KEPT_TEXTS])
+static inline struct slice kept_text_of(const struct shape *s, const struct walk *w, size_t i, size_t k)
 {
-	for (size_t i = 0; i < s->n_kept; i++) {
-		const char *from = w->base + w->start[s->kept[i].first][k];
+	const uint32_t from = w->start[s->kept[i].first][k];
 
-		text[i] = (struct slice){ from, (size_t)(w->base + walk_end(s, w, s->kept[i].last, k) - from) };
-	}
+	return (struct slice){ w->base + from, walk_end(s, w, s->kept[i].last, k) - from };
 }
 
-/* The session fields that a line gives; they must equal the known ones, if any. */
-static const struct kept_text *kept_of(struct known *known, const struct shape *s, struct known_session *session,
-				       const struct slice text[KEPT_TEXTS])
+static inline bool is_as_kept(const struct kept_text *kept, const struct shape *s, const struct walk *w, size_t k)
 {
-	const struct kept_text *kept = session ? session->kept : NULL;
 	bool same = kept && kept->shape == s->serial;
 
-	for (size_t i = 0; same && i < s->n_kept; i++)
-		same = kept->text[i].n == text[i].n && !memcmp(kept->text[i].p, text[i].p, text[i].n);
-	return same ? kept : known_text(known, s->serial, text, s->n_kept);
+	for (size_t i = 0; same && i < s->n_kept; i++) {
+		const struct slice text = kept_text_of(s, w, i, k);
+
+		same = kept->text[i].n == text.n && !memcmp(kept->text[i].p, text.p, text.n);
+	}
+	return same;
 }
 
+/* Line k of the walk has other fields than its session's last line: those of others, or unknown ones. */
+static __attribute__((noinline)) const struct kept_text *find_kept(struct taking *t, const struct shape *s, size_t k)
+{
+	struct shapes *ss = t->ss;
+	const size_t line = ss->walk.line[k];
+	const struct kept_text *kept;
+	struct slice text[KEPT_TEXTS];
+
+	for (size_t i = 0; i < s->n_kept; i++)
+		text[i] = kept_text_of(s, &ss->walk, i, k);
+	kept = known_text(ss->known, s->serial, text, s->n_kept);
+	if (kept || line >= t->strange)
+		return kept;
+	t->strange = line;
+	ss->strange = t->base + line_start(t, line);
+	ss->strange_shape = s;
+	memcpy(ss->strange_text, text, sizeof text);
+	return NULL;
+}
+
+/* The session fields that lines give; they must equal known ones. */
 static uint64_t fill_kept(struct taking *t, const struct shape *s, bool has_session, uint64_t fits)
 {
 	struct shapes *ss = t->ss;
 
 	for (uint64_t left = fits; left; left &= left - 1) {
-		size_t k = (size_t)__builtin_ctzll(left), line = ss->walk.line[k], row = t->row + line;
+		size_t k = (size_t)__builtin_ctzll(left), row = t->row + ss->walk.line[k];
 		struct known_session *session = has_session ? known_by_number(ss->known, t->c->who[row]) : NULL;
-		struct slice text[KEPT_TEXTS];
-		const struct kept_text *kept;
+		const struct kept_text *kept = session ? session->kept : NULL;
 
-		kept_texts(s, &ss->walk, k, text);
-		kept = kept_of(ss->known, s, session, text);
-		if (session)
-			session->kept = kept;
-		if (kept) {
-			t->c->session[row] = &kept->fields->values;
-			continue;
+		if (__builtin_expect(!is_as_kept(kept, s, &ss->walk, k), 0)) {
+			kept = find_kept(t, s, k);
+			if (session)
+				session->kept = kept;
 		}
-		fits &= ~(UINT64_C(1) << k);
-		if (line >= t->strange)
-			continue;
-		t->strange = line;
-		ss->strange = t->base + line_start(t, line);
-		ss->strange_shape = s;
-		memcpy(ss->strange_text, text, sizeof text);
+		if (kept)
+			t->c->session[row] = &kept->fields->values;
+		else
+			fits &= ~(UINT64_C(1) << k);
 	}
 	return fits;
 }

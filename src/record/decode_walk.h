@@ -57,9 +57,21 @@ static inline uint32_t walk_end(const struct shape *s, const struct walk *w, siz
 	return w->start[i + 1][k] - s->piece[i + 1].bytes;
 }
 
-static inline struct slice walk_value(const struct shape *s, const struct walk *w, size_t i, size_t k)
+/* The values of piece i, by line; what does not change is asked once. */
+struct walk_values {
+	const char *base;
+	const uint32_t *from, *behind; /* where the next piece's text is over, */
+	uint32_t bytes;                /* which has so many */
+};
+
+static inline struct walk_values walk_values(const struct shape *s, const struct walk *w, size_t i)
 {
-	return (struct slice){ w->base + w->start[i][k], walk_end(s, w, i, k) - w->start[i][k] };
+	return (struct walk_values){ w->base, w->start[i], w->start[i + 1], s->piece[i + 1].bytes };
+}
+
+static inline struct slice walk_value(const struct walk_values *v, size_t k)
+{
+	return (struct slice){ v->base + v->from[k], v->behind[k] - v->bytes - v->from[k] };
 }
 
 /* [hot] Walks the lines, after which DECODE_PADDING more bytes are readable, and stores their numbers into the rows of

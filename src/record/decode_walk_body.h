@@ -153,13 +153,14 @@ static inline uint64_t fill_long(const struct shape *s, const struct walk *w, si
 				 struct columns *c, size_t row)
 {
 	enum metric_id m = (enum metric_id)s->piece[q].id;
+	const struct walk_values values = walk_values(s, w, q);
 	struct any_number number[WALK_LINES];
 
 	fits &= ~left;
 	for (uint64_t todo = left; todo; todo &= todo - 1) {
 		size_t k = (size_t)__builtin_ctzll(todo);
 
-		fits |= (uint64_t)read_digits(walk_value(s, w, q, k), &number[k]) << k;
+		fits |= (uint64_t)read_digits(walk_value(&values, k), &number[k]) << k;
 	}
 	for (uint64_t todo = left & fits; todo; todo &= todo - 1) {
 		size_t k = (size_t)__builtin_ctzll(todo), at = row + w->line[k];
@@ -217,12 +218,13 @@ static inline uint64_t fill_counts(struct shape *s, const struct walk *w, size_t
 {
 	enum field_id f = (enum field_id)s->piece[q].id;
 	uint64_t most = f == F_SEQUENCE_LENGTH || f == F_RECORD ? UINT64_C(1) << 53 : UINT32_MAX;
+	const struct walk_values values = walk_values(s, w, q);
 	int64_t count[WALK_LINES];
 	uint64_t taken = parse_short(s, w, q, 0, count);
 
 	for (uint64_t left = fits & ~taken; left; left &= left - 1) {
 		size_t k = (size_t)__builtin_ctzll(left);
-		struct slice text = walk_value(s, w, q, k);
+		struct slice text = walk_value(&values, k);
 		uint64_t digits;
 		int fraction;
 
@@ -244,6 +246,7 @@ static inline uint64_t fill_counts(struct shape *s, const struct walk *w, size_t
 /* Checks unknown numbers: they must still be numbers. */
 static inline uint64_t pass_numbers(struct shape *s, const struct walk *w, size_t q, uint64_t fits)
 {
+	const struct walk_values values = walk_values(s, w, q);
 	int64_t number[WALK_LINES];
 	uint64_t taken = parse_short(s, w, q, 7, number);
 
@@ -252,7 +255,7 @@ static inline uint64_t pass_numbers(struct shape *s, const struct walk *w, size_
 		struct any_number any;
 		double value;
 
-		if (!read_digits(walk_value(s, w, q, k), &any) || !number_to_double(&any, &value))
+		if (!read_digits(walk_value(&values, k), &any) || !number_to_double(&any, &value))
 			fits &= ~(UINT64_C(1) << k);
 	}
 	return fits;
