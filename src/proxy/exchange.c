@@ -121,10 +121,15 @@ void exchange_hold(struct exchange *x, const char *bytes, size_t n)
 		x->read = x->pending.used;
 		x->sent = 0;
 	}
-	if (x->read == x->pending.used)
+	if (!exchange_unread(x))
 		x->came_ns = proxy_now_ns();
 	buf_add(&x->pending, bytes, n);
-	x->ready = true;
+	x->ready = x->proxy->unread = true;
+}
+
+size_t exchange_unread(const struct exchange *x)
+{
+	return x->pending.used - x->read;
 }
 
 void exchange_read(struct exchange *x)

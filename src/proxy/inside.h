@@ -74,6 +74,7 @@ struct proxy {
 	bool loopback, https;
 	bool stopping; /* no request is held any more */
 	bool has_room; /* a client left: the front checks again for waiting connections */
+	bool unread;   /* an exchange may hold what its watcher has not read */
 	char url[ADDRESS_URL_BYTES];
 	char origin[512]; /* http://HOST:PORT */
 	char prefix[512]; /* the path before every target, without a / at its end */
@@ -99,7 +100,8 @@ void exchange_client_left(struct exchange *x);
 void exchange_watch_client(struct exchange *x, bool on);
 size_t exchange_waiting(const struct exchange *x); /* bytes */
 void exchange_hold(struct exchange *x, const char *bytes, size_t n);
-void exchange_read(struct exchange *x); /* what is held, for the watcher */
+size_t exchange_unread(const struct exchange *x); /* bytes */
+void exchange_read(struct exchange *x);           /* for the watcher */
 
 /* --- upstream.c: libcurl -------------------------------------------------------------- */
 

@@ -139,16 +139,22 @@ static void go_on(struct proxy *p)
 			upstream_go_on(x);
 }
 
-/* Nobody waits for what is read for the watcher: it is read when all that came has been passed on. */
-static void read_what_came(struct proxy *p)
+/* Nobody waits for what is read for the watcher: it is read one answer at a time, whenever all that came has been
+ * passed on. Where that never happens, exchange_hold reads. */
+static void read_some(struct proxy *p)
 {
-	for (struct exchange *x = p->exchanges; x; x = x->next)
+	struct exchange *x = p->exchanges;
+
+	while (x && exchange_unread(x) == 0)
+		x = x->next;
+	p->unread = x != NULL;
+	if (x)
 		exchange_read(x);
 }
 
 static int wait_ms(struct proxy *p)
 {
-	bool at_once = p->has_room;
+	bool at_once = p->has_room || p->unread;
 
 	p->has_room = false;
 	return at_once ? 0 : sooner(p->connections ? TICK_MS : -1, sooner(upstream_wait_ms(p), front_wait_ms(p)));
@@ -158,7 +164,7 @@ static int wait_ms(struct proxy *p)
 int proxy_run(struct proxy *p, int stop, struct err *err)
 {
 	struct epoll_event event[EVENTS];
-	bool stopping = false, ticks;
+	bool stopping = false;
 	uint64_t ticked = proxy_now_ns();
 	int rc = look_at(p, stop, SOURCE_STOP, err);
 
@@ -173,10 +179,9 @@ int proxy_run(struct proxy *p, int stop, struct err *err)
 		resume_those_ready(p);
 		front_turn(p);
 		go_on(p);
-		ticks = proxy_now_ns() - ticked >= TICK_MS * UINT64_C(1000000);
-		if (n < EVENTS || ticks)
-			read_what_came(p);
-		if (ticks) {
+		if (!n && p->unread)
+			read_some(p);
+		if (proxy_now_ns() - ticked >= TICK_MS * UINT64_C(1000000)) {
 			front_shut_overdue(p);
 			ticked = proxy_now_ns();
 		}

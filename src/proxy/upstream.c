@@ -410,6 +410,7 @@ void upstream_turn(struct proxy *p)
 {
 	struct upstream *u = p->upstream;
 	const CURLMsg *m;
+	uint64_t now_ns;
 	int running, left;
 
 	if (u->timer_ns && u->timer_ns <= proxy_now_ns()) {
@@ -424,8 +425,9 @@ void upstream_turn(struct proxy *p)
 			libcurl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &of);
 			end_request((struct exchange *)(void *)of, rc);
 		}
+	now_ns = proxy_now_ns();
 	for (struct exchange *x = p->exchanges; x; x = x->next)
-		if (silent_ns(x) <= proxy_now_ns())
+		if (silent_ns(x) <= now_ns)
 			end_request(x, CURLE_OPERATION_TIMEDOUT);
 }
 
