@@ -1,6 +1,7 @@
 /* The C API end to end: what is fed in comes out of the log, whatever happens to the disk. */
 #include "test.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "collect/budget.h"
 #include "record/codec.h"
