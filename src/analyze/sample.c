@@ -2,6 +2,8 @@
  * time. */
 #include "analyze/sample.h"
 
+#include "base/array.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -13,15 +15,6 @@ static uint64_t mix(uint64_t h, uint64_t word)
 	return h ^ h >> 32;
 }
 
-static uint64_t bits_of(const struct columns *c, size_t row, int metric)
-{
-	double value = columns_value(c, row, (enum metric_id)metric);
-	uint64_t bits;
-
-	memcpy(&bits, &value, sizeof bits);
-	return bits;
-}
-
 /* From what tells two steps apart. When, and where in its sequence, make the upper half of the lot: it decides most
  * often. */
 static uint64_t upper_lot(const struct columns *c, size_t row)
@@ -31,84 +24,91 @@ static uint64_t upper_lot(const struct columns *c, size_t row)
 	return mix(h, c->sequence_length[row] ^ (uint64_t)c->sequence[row] << 32) >> 32 << 32;
 }
 
-/* All its numbers make the lower half: steps with one lot are the same, and any of them may stand for the others. */
-static uint64_t lower_lot(const struct columns *c, size_t row)
+/* All its numbers, which go into value, make the lower half: steps with one lot are the same, and any of them may stand
+ * for the others. */
+static uint64_t lower_lot(const struct columns *c, size_t row, double value[METRIC_COUNT])
 {
 	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), c->have[row]);
 
-	for (uint64_t left = c->have[row]; left; left &= left - 1)
-		h = mix(h, bits_of(c, row, __builtin_ctzll(left)));
+	for (uint64_t left = c->have[row]; left; left &= left - 1) {
+		const int m = __builtin_ctzll(left);
+		uint64_t bits;
+
+		value[m] = columns_value(c, row, (enum metric_id)m);
+		memcpy(&bits, &value[m], sizeof bits);
+		h = mix(h, bits);
+	}
 	return h >> 32;
 }
 
-static void swap(struct sample_lot *a, struct sample_lot *b)
+/* The lot that sorting would put at place k, found by a byte of it after the other. */
+static uint64_t lot_at(const struct sample *s, size_t k)
 {
-	struct sample_lot other = *a;
+	uint64_t upper = 0;
+	size_t alike = s->n, i = 0;
+	int shift = 64;
 
-	*a = *b;
-	*b = other;
-}
+	while (shift && alike > 1) {
+		size_t count[256] = { 0 }, byte = 0;
 
-static void rise(struct sample_lot *heap, size_t at)
-{
-	for (size_t up; at && heap[up = (at - 1) / 2].lot < heap[at].lot; at = up)
-		swap(&heap[up], &heap[at]);
-}
-
-static void sink(struct sample_lot *heap, size_t n)
-{
-	size_t at = 0, down;
-
-	while ((down = 2 * at + 1) < n) {
-		down += down + 1 < n && heap[down + 1].lot > heap[down].lot;
-		if (heap[down].lot <= heap[at].lot)
-			return;
-		swap(&heap[down], &heap[at]);
-		at = down;
+		shift -= 8;
+		for (size_t at = 0; at < s->n; at++)
+			if (s->step[at].lot >> shift >> 8 == upper)
+				count[s->step[at].lot >> shift & 255]++;
+		while (k >= count[byte])
+			k -= count[byte++];
+		upper = upper << 8 | byte;
+		alike = count[byte];
 	}
+	while (s->step[i].lot >> shift != upper)
+		i++;
+	return s->step[i].lot;
 }
 
-static bool grow(struct sample *s)
+/* The smallest lots are those below *limit, and so many of those equal to it. */
+static size_t smallest(const struct sample *s, uint64_t *limit)
 {
-	size_t cap = s->cap ? 2 * s->cap : 64;
-	struct sample_step *step = realloc(s->step, cap * sizeof *step);
-	struct sample_lot *heap;
+	size_t equal = SAMPLE_STEPS;
 
-	s->step = step ? step : s->step;
-	heap = step ? realloc(s->heap, cap * sizeof *heap) : NULL;
-	s->heap = heap ? heap : s->heap;
-	s->failed |= !heap;
-	s->cap = heap ? cap : s->cap;
-	return heap;
+	*limit = s->n > SAMPLE_STEPS ? lot_at(s, SAMPLE_STEPS - 1) : UINT64_MAX;
+	for (size_t i = 0; i < s->n; i++)
+		equal -= s->step[i].lot < *limit;
+	return equal;
 }
 
-/* The place for a step of that lot; NULL when it is not among the smallest. */
+static bool stays(const struct sample_step *step, uint64_t limit, size_t *equal)
+{
+	return step->lot < limit || (step->lot == limit && *equal && (*equal)--);
+}
+
+static void drop_others(struct sample *s)
+{
+	size_t equal = smallest(s, &s->limit), n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (stays(&s->step[i], s->limit, &equal))
+			s->step[n++] = s->step[i];
+	s->n = n;
+}
+
+/* The place for a step of that lot; NULL: it is not among the smallest, or memory is out. */
 static struct sample_step *place_of(struct sample *s, uint64_t lot)
 {
-	size_t at = s->n;
-
-	if (s->n == SAMPLE_STEPS) {
-		if (lot >= s->heap[0].lot)
-			return NULL;
-		at = s->heap[0].step;
-		s->heap[0].lot = lot;
-		sink(s->heap, s->n);
-		return &s->step[at];
-	}
-	if (s->n == s->cap && !grow(s))
+	if (s->limit && lot >= s->limit)
 		return NULL;
-	s->heap[at] = (struct sample_lot){ lot, at };
-	rise(s->heap, s->n++);
-	return &s->step[at];
+	if (s->n == SAMPLE_ROOM)
+		drop_others(s);
+	if (s->n == s->cap && !array_grow(&s->step, s->n, &s->cap, 64, sizeof *s->step)) {
+		s->failed = true;
+		return NULL;
+	}
+	return &s->step[s->n++];
 }
 
-static int slot_of(enum metric_id metric)
+static void take(struct sample *s, const struct columns *c, size_t row, uint64_t upper)
 {
-	return __builtin_popcountll(sample_metrics & (metric_bit(metric) - 1));
-}
-
-static void take(struct sample *s, const struct columns *c, size_t row, uint64_t lot)
-{
+	double value[METRIC_COUNT];
+	const uint64_t lot = upper | lower_lot(c, row, value);
 	struct sample_step *step = place_of(s, lot);
 
 	if (!step)
@@ -118,24 +118,24 @@ static void take(struct sample *s, const struct columns *c, size_t row, uint64_t
 	step->have = c->have[row];
 	step->sequence_length = c->sequence_length[row];
 	for (uint64_t left = sample_metrics, slot = 0; left; left &= left - 1, slot++) {
-		enum metric_id m = (enum metric_id)__builtin_ctzll(left);
+		const int m = __builtin_ctzll(left);
 
 		if (step->have >> m & 1)
-			step->metric[slot] = columns_value(c, row, m);
+			step->metric[slot] = value[m];
 	}
 }
 
 void sample_add(struct sample *s, const struct columns *c, size_t from, size_t n)
 {
 	for (size_t row = from; row < from + n; row++) {
-		uint64_t lot;
+		uint64_t upper;
 
 		if (c->phase[row] == PHASE_PREFILL)
 			continue;
 		s->seen++;
-		lot = upper_lot(c, row);
-		if (s->n < SAMPLE_STEPS || lot <= s->heap[0].lot)
-			take(s, c, row, lot | lower_lot(c, row));
+		upper = upper_lot(c, row);
+		if (!s->limit || upper < s->limit)
+			take(s, c, row, upper);
 	}
 }
 
@@ -154,8 +154,12 @@ void sample_merge(struct sample *into, const struct sample *from)
 void sample_free(struct sample *s)
 {
 	free(s->step);
-	free(s->heap);
 	*s = (struct sample){ .n = 0 };
+}
+
+static int slot_of(enum metric_id metric)
+{
+	return __builtin_popcountll(sample_metrics & (metric_bit(metric) - 1));
 }
 
 static bool column_of(const struct sample_step *s, int column, double *out)
@@ -259,19 +263,21 @@ static void couple_of(struct couple *out, const struct sample_step *const *step,
 
 size_t sample_correlations(const struct sample *s, struct correlation out[PAIR_COUNT])
 {
-	const struct sample_step **step = malloc((s->n + 1) * sizeof *step);
+	const struct sample_step **step = malloc(SAMPLE_STEPS * sizeof *step);
 	struct couple *couple = malloc(sizeof *couple);
-	size_t n = 0;
+	uint64_t limit;
+	size_t n = 0, steps = 0, equal = smallest(s, &limit);
 
 	for (size_t i = 0; step && i < s->n; i++)
-		step[i] = &s->step[i];
-	if (step && s->n)
-		qsort(step, s->n, sizeof *step,
+		if (stays(&s->step[i], limit, &equal))
+			step[steps++] = &s->step[i];
+	if (steps)
+		qsort(step, steps, sizeof *step,
 		      by_time); /* not the order of arrival, on which sums of doubles would depend */
 	for (int pair = 0; step && couple && pair < PAIR_COUNT; pair++) {
 		struct correlation c = { .pair = (enum pair_id)pair };
 
-		couple_of(couple, step, s->n, &pair_specs[pair]);
+		couple_of(couple, step, steps, &pair_specs[pair]);
 		c.steps = couple->n;
 		if (c.steps < CORRELATION_STEPS)
 			continue;

@@ -22,6 +22,7 @@ static const uint64_t sample_metrics = (0
 
 enum {
 	SAMPLE_STEPS = 2048,
+	SAMPLE_ROOM = 2 * SAMPLE_STEPS, /* when it is full, those with larger lots go */
 	SAMPLE_METRICS = __builtin_popcountll((0
 #include "spec/pairs.def"
 					       ) &
@@ -37,15 +38,10 @@ struct sample_step {
 	double metric[SAMPLE_METRICS]; /* sample_metrics in order; unset where unknown */
 };
 
-struct sample_lot {
-	uint64_t lot;
-	size_t step; /* which has drawn it */
-};
-
 struct sample {
-	struct sample_step *step; /* (n of cap) */
-	struct sample_lot *heap;  /* (n of cap): the greatest lot first */
+	struct sample_step *step; /* (n of cap), the smallest lots among them */
 	size_t n, cap;
+	uint64_t limit; /* only lots below it are among the smallest; 0: any may be */
 	uint64_t seen;
 	bool failed;
 };
