@@ -1126,7 +1126,7 @@ static __attribute__((noinline)) void take_next_over(struct time_book *b, struct
 	b->n_over = --b->over_left ? b->n_over : 0;
 }
 
-/* `plain`: as is_plain says, which makes it short. */
+/* `plain`: it is such a call, and its session is ready for it, which makes the way short. */
 static inline __attribute__((always_inline)) void step_of(struct time_book *b, struct time_progress *t,
 							  const struct columns *c, size_t row, bool plain)
 {
@@ -1155,11 +1155,8 @@ static inline __attribute__((always_inline)) void step_of(struct time_book *b, s
 	}
 	add_output(b, p, s, t, c, row, call, plain);
 	process->end_us = time_us > process->end_us ? time_us : process->end_us;
-}
-
-static bool is_plain(const struct time_call *call, const struct time_progress *t)
-{
-	return call->plain && t->n_first >= FIRST_CALLS && t->of->begin_us && t->of->end_us;
+	if (!plain)
+		t->ready = t->n_first >= FIRST_CALLS && process->begin_us && process->end_us;
 }
 
 void time_breakdown_steps(struct time_book *b, struct time_progress *const *of, const uint16_t *which,
@@ -1168,7 +1165,7 @@ void time_breakdown_steps(struct time_book *b, struct time_progress *const *of, 
 	for (size_t i = 0; i < n && !b->failed; i++) {
 		struct time_progress *t = of[which[i]];
 
-		if (is_plain(&b->call[rows[i]], t))
+		if (b->call[rows[i]].plain && t->ready)
 			step_of(b, t, c, rows[i], true);
 		else
 			step_of(b, t, c, rows[i], false);

@@ -227,6 +227,7 @@ struct time_progress {
 	struct time_process *of; /* … and process; until others enter */
 	uint16_t part, process;  /* 1 + index; 0 not known yet */
 	bool begun;
+	bool ready; /* its first calls are known, and when its process began and ended a call */
 	uint8_t n_first, n_open;
 	uint32_t sequence, newest; /* of the last call, and the highest */
 	uint64_t length;           /* of that sequence, in tokens, as its last call says */
