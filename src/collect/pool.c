@@ -29,7 +29,7 @@ static struct place {
 } * places; /* (n_jobs) */
 static size_t n_jobs, cap_jobs, n_hands;
 static struct hand *resting[WAITING_MOST]; /* (waiting) */
-static size_t waiting;
+static size_t waiting, busy;               /* busy: jobs that are running */
 static size_t coming;    /* threads that were started and have not had the lock yet: they stand by as those that wait */
 static uint64_t changes; /* of the table */
 static atomic_bool some_called; /* one of the jobs */
@@ -91,11 +91,13 @@ static void do_job(struct pool_job *j)
 	uint64_t wait_ns;
 
 	be_stood_by();
+	busy++;
 	places[j->place].busy = true;
 	atomic_store_explicit(&j->called, false, memory_order_relaxed);
 	pthread_mutex_unlock(&lock);
 	wait_ns = j->tick(j->ctx);
 	pthread_mutex_lock(&lock);
+	busy--;
 	places[j->place].busy = false;
 	places[j->place].due_ns = atomic_load_explicit(&j->called, memory_order_acquire)
 					  ? 0 /* meanwhile */
@@ -146,11 +148,13 @@ static void rest(struct hand *h, uint64_t now_ns, uint64_t until_ns)
 }
 
 /* The thread that ran the last job knows best when the next one is due. The other one looks a second later whether it
- * hangs. */
+ * hangs; so does whoever waits while a job runs. */
 static void wait_until(struct hand *h, uint64_t next_ns, bool did)
 {
 	const uint64_t now = clock_mono_ns(&clock_system);
 
+	if (busy && next_ns > now + STAND_BY_NS)
+		next_ns = now + STAND_BY_NS;
 	if (did || !leader || next_ns < leader_until_ns) {
 		leader = h;
 		leader_until_ns = next_ns;
@@ -265,7 +269,7 @@ void pool_forget(void)
 	pthread_mutex_init(&lock, NULL);
 	pthread_cond_init(&changed, NULL);
 	places = NULL; /* the parent's table is not freed: a fork may have interrupted whoever was changing it */
-	n_jobs = cap_jobs = n_hands = waiting = coming = 0;
+	n_jobs = cap_jobs = n_hands = waiting = busy = coming = 0;
 	leader = NULL;
 	over = NULL;
 	atomic_store_explicit(&bell.rung, 0, memory_order_relaxed);

@@ -8,6 +8,7 @@
 #include <rwkvmon.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { MOMENT_US = 2000 };
@@ -114,7 +115,7 @@ static void one_that_is_called_comes_at_once(void **state)
 	pool_leave(&w.job);
 }
 
-/* How often the other threads of this process went to sleep. */
+/* How often the pool's threads went to sleep. */
 static unsigned long sleeps(void)
 {
 	DIR *d = opendir("/proc/self/task");
@@ -122,15 +123,18 @@ static unsigned long sleeps(void)
 
 	for (const struct dirent *e; (e = readdir(d));) {
 		char path[300], line[200];
+		bool ours = false;
 		unsigned long n;
 		FILE *f;
 
 		snprintf(path, sizeof path, "/proc/self/task/%s/status", e->d_name);
-		if (strtol(e->d_name, NULL, 10) == getpid() || !(f = fopen(path, "r")))
+		if (!(f = fopen(path, "r")))
 			continue;
-		while (fgets(line, sizeof line, f))
-			if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1)
+		while (fgets(line, sizeof line, f)) {
+			ours |= !strcmp(line, "Name:\trwkvmon-log\n");
+			if (ours && sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1)
 				sum += n;
+		}
 		fclose(f);
 	}
 	closedir(d);
@@ -242,6 +246,27 @@ static void jobs_come_and_go(void **state)
 		pthread_join(thread[i], NULL);
 }
 
+/* Of many jobs that are due at once none wakes the thread that stands by but the first. */
+static void many_that_are_due_at_once_wake_no_other(void **state)
+{
+	enum { MANY = 200 };
+	struct work *w = calloc(MANY, sizeof *w);
+	unsigned long before;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++)
+		join(&w[i], UINT64_C(3000000000));
+	for (int i = 0; i < MANY; i++)
+		until_ticks(&w[i], 1);
+	before = sleeps();
+	for (int i = 0; i < MANY; i++)
+		until_ticks(&w[i], 3);
+	assert_in_range(sleeps() - before, 0, 40);
+	for (int i = 0; i < MANY; i++)
+		pool_leave(&w[i].job);
+	free(w);
+}
+
 static void handles_share_two_threads(void **state)
 {
 	enum { HANDLES = 64 };
@@ -274,9 +299,13 @@ static void handles_share_two_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_that_is_due_is_done),      cmocka_unit_test(one_that_is_called_comes_at_once),
-		cmocka_unit_test(who_has_nothing_to_do_sleeps), cmocka_unit_test(two_that_hang_delay_no_other),
-		cmocka_unit_test(leaving_waits_for_the_tick),   cmocka_unit_test(jobs_come_and_go),
+		cmocka_unit_test(all_that_is_due_is_done),
+		cmocka_unit_test(one_that_is_called_comes_at_once),
+		cmocka_unit_test(who_has_nothing_to_do_sleeps),
+		cmocka_unit_test(two_that_hang_delay_no_other),
+		cmocka_unit_test(leaving_waits_for_the_tick),
+		cmocka_unit_test(jobs_come_and_go),
+		cmocka_unit_test(many_that_are_due_at_once_wake_no_other),
 		cmocka_unit_test(handles_share_two_threads),
 	};
 
