@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 static const uint64_t FIRST_NS = 250000000, LOOK_NS = 250000000, EVERY_NS = UINT64_C(5) * 1000000000;
+static const uint64_t EARLY_NS = 1000000000; /* as early as the pool may run a job that comes every 5 s */
 enum { VRAM_TOKENS = 100 };
 
 enum { VRAM, PROCESS_VRAM, GPU, CPU, MACHINE_CPU, MEMORY, SAMPLED };
@@ -257,13 +258,13 @@ static uint64_t tick(void *ctx)
 	struct look *r = ctx;
 	uint64_t fed = atomic_load_explicit(&r->tokens, memory_order_relaxed) - r->tokens_at_vram;
 	uint64_t since_ns = clock_mono_ns(&clock_system) - r->before.mono_ns;
-	enum resources_due due = resources_due(since_ns, fed);
+	enum resources_due due = resources_due(since_ns + (r->gpu_source ? 0 : EARLY_NS), fed);
 
 	if (due == RESOURCES_ALL || !r->ticked)
 		sample(r);
 	else if (due == RESOURCES_VRAM)
 		sample_vram(r);
-	since_ns = due == RESOURCES_ALL || !r->ticked ? 0 : since_ns; /* the pool may run a job a little early */
+	since_ns = due == RESOURCES_ALL || !r->ticked ? 0 : since_ns;
 	r->ticked = true;
 	return r->gpu_source ? LOOK_NS : EVERY_NS - since_ns;
 }
