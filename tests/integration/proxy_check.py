@@ -401,9 +401,10 @@ got = send_raw(proxy.port, b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: c
 ok("also for a body in chunks", b" 413 " in got[:20], got[:80])
 held = [open_stream(proxy, {"model": "held", "tokens": 100000, "pause_ms": 10}) for _ in range(2)]
 for s in held:
-    came = b""
-    while b"data:" not in came:  # its first token
-        came += s.recv(1000)
+    came = more = s.recv(1000)
+    while more and b"data:" not in came:  # its first token
+        more = s.recv(1000)
+        came += more
 third = threading.Thread(target=lambda: answers.append(ask(proxy, {"model": "third"})))
 third.start()
 wait_for(lambda: not third.is_alive() or proxy.leaves(lambda: clients_before(proxy.port)))
