@@ -11,6 +11,7 @@ static inline void push_record(struct analysis *a, const struct record *rec)
 
 	row.n = row.n_whole = 0;
 	columns_add(&row, &one);
+	columns_complete(&row);
 	analyze_push_columns(a, &row);
 }
 
