@@ -240,8 +240,8 @@ RWKVMON_API void rwkvmon_end(rwkvmon *mon, const struct rwkvmon_step *step);
  * the call is given, in the order of rwkvmon_step.state. If it is not the state that the stream's last call left, the
  * call's record says so (`state_jump`), and the call is compared with the state that it was given; also where that one
  * is not known, as after rwkvmon_went_back. Without it, and without sums, a state that was passed once for another is
- * not seen; conversations that take turns on a handle without streams are, after some calls. stream: NULL: the handle's
- * own; for a call over several streams, once for each. */
+ * not seen; conversations that take turns on a handle without streams are, after some calls, if nobody says where
+ * sequences begin. stream: NULL: the handle's own; for a call over several streams, once for each. */
 RWKVMON_API void rwkvmon_begin_from(rwkvmon *mon, const rwkvmon_stream *stream, const struct rwkvmon_tensor *state,
 				    size_t n_state);
 

@@ -396,7 +396,8 @@ void rwkvmon_stream_new_sequence(rwkvmon *mon, rwkvmon_stream *stream, const str
 	if (!collector_enter(mon))
 		return;
 	s = stream_named(mon, stream);
-	if (s && (s->observer || checked) && stream_observer(s)) { /* one that had no call is at its beginning */
+	/* A stream that had no call is at its beginning; the handle's own learns that somebody says so. */
+	if (s && (s->observer || checked || !stream) && stream_observer(s)) {
 		observer_new_sequence(s->observer);
 		if (checked)
 			check_start(s, &start);

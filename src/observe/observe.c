@@ -147,7 +147,8 @@ void observer_new_sequence(struct observer *o)
 	o->input_surprisal = 0;
 	o->input_n = 0;
 	cycle_reset(&o->cycle);
-	turns_reset(o->turns);
+	turns_close(o->turns); /* who says when sequences begin knows whose calls these are */
+	o->turns = NULL;
 	verdict_reset(&o->verdict, o->verdict.vocab);
 }
 

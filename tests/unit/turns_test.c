@@ -126,7 +126,8 @@ static void one_that_repeats_itself_is_single(void **state)
 	observer_close(o);
 }
 
-/* Whoever says that a sequence begins, or that it went back, has said where the next call goes on from. */
+/* Whoever says when sequences begin knows whose calls they are; one that says that it went back has said where the next
+ * call goes on from. */
 static void what_is_declared_is_no_turn(void **state)
 {
 	struct observer *o = observer_open(NULL);
