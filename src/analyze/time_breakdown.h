@@ -203,8 +203,9 @@ struct time_part {
 
 /* A part of one process, unless it is mixed or shared. */
 struct time_own {
-	const uint64_t *packed; /* time_own_part */
-	uint16_t number;        /* of what it is joined into */
+	struct time_part *whole; /* the breakdown's, where no other is joined with it; else NULL, and … */
+	const uint64_t *packed;  /* … itself; time_own_part */
+	uint16_t number;         /* of what it is joined into */
 	bool mixed, shared;
 };
 
@@ -343,7 +344,7 @@ struct time_session {
 struct time_breakdown *time_breakdown_finish(const struct time_book *b, const struct time_session *session, size_t n,
 					     struct arena *arena);
 
-/* A part as it was in its process; NULL when memory is out. */
+/* A part as it was in its process, which may be the breakdown's; NULL when memory is out. */
 struct time_part *time_own_part(const struct time_own *own, struct arena *arena);
 
 /* Part i of the book, its texts in the arena, into *out, whose stretch and exchange have room for STRETCHES_MAX and

@@ -16,6 +16,7 @@ struct member {
 /* What they are joined into. */
 struct joined {
 	struct time_part *part;
+	size_t first; /* of them, among all */
 	uint64_t key;
 	int64_t end_us;
 	bool several, numbered;
@@ -285,21 +286,41 @@ static size_t predecessor(const struct joined *j, size_t n, const struct member 
 	return best;
 }
 
-/* Returns to which of *n it belongs. */
-static size_t put(struct joined *j, size_t *n, const struct member *m, const struct time_part *p, struct arena *arena,
-		  bool *fine)
+/* Keeps the part as it is now, whatever is joined into it; `room`: to use. */
+static bool keep_own(struct time_own *own, const struct time_part *p, uint64_t room[TIME_PACKED_MAX],
+		     struct arena *arena)
 {
+	const size_t n = time_pack(room, p);
+	uint64_t *packed = arena_alloc(arena, n, sizeof *packed);
+
+	if (packed)
+		memcpy(packed, room, n * sizeof *packed);
+	own->whole = NULL;
+	own->packed = packed;
+	return packed;
+}
+
+/* Returns to which of *n it belongs. One that nothing is joined into stays the part of its process, too. */
+static size_t put(struct joined *j, size_t *n, const struct member *m, struct room *room, struct time_own *own,
+		  struct arena *arena, bool *fine)
+{
+	const struct time_part *p = &room->part;
 	const size_t at = predecessor(j, *n, m, p);
 
+	own[m->at] = (struct time_own){ .mixed = p->mixed, .shared = p->shared };
 	if (at == *n) {
-		j[(*n)++] = (struct joined){ .part = copy_of(p, arena), .key = m->key, .end_us = p->to_us };
+		own[m->at].whole = copy_of(p, arena);
+		j[(*n)++] = (struct joined){
+			.part = own[m->at].whole, .first = m->at, .key = m->key, .end_us = p->to_us
+		};
 		*fine = j[at].part;
 		return at;
 	}
-	*fine = j[at].several || exchange_room(j[at].part, arena);
+	*fine = j[at].several || (keep_own(&own[j[at].first], j[at].part, room->packed, arena) &&
+				  exchange_room(j[at].part, arena));
 	j[at].several = true;
 	j[at].end_us = p->to_us > j[at].end_us ? p->to_us : j[at].end_us;
-	*fine = *fine && join(j[at].part, p, arena);
+	*fine = *fine && keep_own(&own[m->at], p, room->packed, arena) && join(j[at].part, p, arena);
 	return at;
 }
 
@@ -340,13 +361,11 @@ static bool chain(struct chains *c, const struct time_session *session, size_t n
 	return c->first && c->next;
 }
 
-/* Part i with all that its sessions know; it is kept as it is then. */
-static bool finish_own(struct time_own *out, const struct time_book *b, size_t i, const struct time_session *session,
-		       const struct chains *c, struct room *room, struct arena *arena)
+/* Part i with all that its sessions know. */
+static bool finish_own(struct room *room, const struct time_book *b, size_t i, const struct time_session *session,
+		       const struct chains *c, struct arena *arena)
 {
 	struct time_part *p = &room->part;
-	uint64_t *packed;
-	size_t n;
 
 	p->stretch = room->stretch;
 	p->exchange = room->exchange;
@@ -354,21 +373,16 @@ static bool finish_own(struct time_own *out, const struct time_book *b, size_t i
 		return false;
 	for (size_t k = c->first[i]; k; k = c->next[k - 1])
 		time_part_count(p, &session[k - 1], arena);
-	n = time_pack(room->packed, p);
-	packed = arena_alloc(arena, n, sizeof *packed);
-	if (packed)
-		memcpy(packed, room->packed, n * sizeof *packed);
-	*out = (struct time_own){ .packed = packed, .mixed = p->mixed, .shared = p->shared };
-	return packed;
+	return true;
 }
 
 struct time_part *time_own_part(const struct time_own *own, struct arena *arena)
 {
-	struct time_part *p = arena_alloc(arena, 1, sizeof *p);
+	struct time_part *p = own->whole ? NULL : arena_alloc(arena, 1, sizeof *p);
 	const uint64_t *rest = p ? time_unpack(p, own->packed) : NULL;
 
 	if (!p)
-		return NULL;
+		return own->whole;
 	p->number = own->number;
 	p->stretch = arena_alloc(arena, p->n_stretches + 1, sizeof *p->stretch);
 	p->exchange = arena_alloc(arena, time_exchanges(p) + 1, sizeof *p->exchange);
@@ -399,9 +413,9 @@ struct time_breakdown *time_breakdown_finish(const struct time_book *b, const st
 	for (size_t i = 0; fine && i < b->n_parts; i++) {
 		const size_t at = m[i].at;
 
-		fine = finish_own(&t->own[at], b, at, session, &c, room, arena);
+		fine = finish_own(room, b, at, session, &c, arena);
 		if (fine)
-			of[at] = put(j, &n_joined, &m[i], &room->part, arena, &fine);
+			of[at] = put(j, &n_joined, &m[i], room, t->own, arena, &fine);
 	}
 	if (fine)
 		t->part = arena_alloc(arena, n_joined + 1, sizeof(struct time_part *));
