@@ -129,8 +129,10 @@ bool diagnosis_took(const struct diagnosis *d, enum answer_id a)
 	return false;
 }
 
-/* Can the question be reached? By its parent's test, or because its parent's last answer leads to it. */
-static bool comes_up(struct walk *w, enum question_id q)
+static bool comes_up(struct walk *w, enum question_id q);
+
+/* By its parent's test, or because its parent's last answer leads to it. */
+static bool is_led_to(struct walk *w, enum question_id q)
 {
 	if (q == Q_FINITE)
 		return true;
@@ -142,6 +144,16 @@ static bool comes_up(struct walk *w, enum question_id q)
 			return true;
 	}
 	return false;
+}
+
+/* Can the question be reached? Asked once: tests hold or not whenever they are made. */
+static bool comes_up(struct walk *w, enum question_id q)
+{
+	if (!w->asked[q]) {
+		w->asked[q] = true;
+		w->reached[q] = is_led_to(w, q);
+	}
+	return w->reached[q];
 }
 
 /* A consequence of the named cause is not a second cause. */

@@ -4,7 +4,7 @@
  * reported.
  *
  * Ownership  a diagnosis borrows texts of its findings and owns nothing.
- * Threads    a pure function of its arguments.
+ * Threads    a pure function of its arguments, but for what is kept of facts.
  */
 #ifndef RWKVMON_ANALYZE_DIAGNOSE_H
 #define RWKVMON_ANALYZE_DIAGNOSE_H
@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+struct facts_kept;
 struct findings;
 struct time_part;
 
@@ -28,6 +29,7 @@ struct diagnose_options {
 	double goal_tps;    /* the speed goal of a stream; 0: none */
 	bool rules_are_own; /* the user named the rule set: every violation of it counts */
 	const double *bar;  /* (ANSWER_COUNT), of many instances: findings count whose chance is below; NULL: all do */
+	const struct facts_kept *kept; /* of what is diagnosed; NULL: none are kept (facts.h) */
 };
 
 /* One sentence of evidence_specs with its numbers; seen while `answer` was tested. */

@@ -20,6 +20,7 @@ struct walk {
 	struct diagnosis *d;
 	enum answer_id testing;
 	bool silent; /* no evidence: the answer is not on the path */
+	bool asked[QUESTION_COUNT], reached[QUESTION_COUNT]; /* comes_up */
 };
 
 typedef enum grade test_fn(struct walk *w);

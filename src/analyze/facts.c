@@ -1,6 +1,7 @@
 /* facts.c - computes the numbers that the diagnosis tests from the sums of one part of a log. */
 #include "analyze/facts.h"
 
+#include "base/clock.h"
 #include "rules/rules.h"
 #include "spec/settings.h"
 #include "stats/octave.h"
@@ -70,11 +71,24 @@ static void growing_of(struct growing *out, const struct by_length *of)
 
 enum side { SIDE_NEITHER, SIDE_FAST, SIDE_SLOW, SIDE_COUNT };
 
+/* Neighbouring stretches; pauses: their number. */
 struct group {
-	struct stretch sum;
+	size_t first, end;
+	int64_t from_us, to_us;
+	uint64_t calls, pauses;
 	double decode_ms, pause_ms,
-		period_ms; /* means; of decode the geometric one, which few slow calls hardly move */
+		period_ms;     /* means; of decode the geometric one, which few slow calls hardly move */
+	double pause_sum_ms;
+	double slower;         /* than fast ones, as a logarithm */
 	enum side side;
+};
+
+/* Of one kind of calls, and what they say however much slower than others a slow one has to be. */
+struct groups {
+	const struct stretch *stretch;
+	size_t n;
+	double fast_ms, noise;
+	struct group at[STRETCHES_MAX + 1];
 };
 
 /* How much longer a call takes with more streams in it: the cost of a larger batch is not a slowdown. */
@@ -97,40 +111,48 @@ static double first_prefills_ln(const struct time_part *c)
 	return ln / calls;
 }
 
-/* Prompts as if they were decode calls without pauses, all of one length. */
-static struct stretch prefill_of(const struct stretch *s, double usual_ln)
-{
-	struct stretch out = *s;
+/* What a group's calls have in sum; prompts are as if they were decode calls without pauses, all of one length. */
+struct group_sums {
+	uint64_t steps;
+	double ln, batch_ln;
+};
 
-	out.decode_calls = s->prefill_calls;
-	out.decode_ln = s->prefill_ln + (double)s->prefill_calls * usual_ln;
-	out.batch_ln = out.pause_ms = 0;
-	out.pauses = 0;
-	return out;
+static void add_to_group(struct group *g, struct group_sums *sums, const struct stretch *s, bool prefill,
+			 double usual_ln)
+{
+	widen_span(&g->from_us, &g->to_us, !sums->steps, s->from_us, s->to_us);
+	sums->steps += s->calls;
+	g->calls += prefill ? s->prefill_calls : s->decode_calls;
+	sums->ln += prefill ? s->prefill_ln + (double)s->prefill_calls * usual_ln : s->decode_ln;
+	sums->batch_ln += prefill ? 0 : s->batch_ln;
+	g->pauses += prefill ? 0 : s->pauses;
+	g->pause_sum_ms += prefill ? 0 : s->pause_ms;
 }
 
 /* Neighbouring stretches until each group has calls enough to mean something; what is left over is too little. */
-static size_t group_stretches(const struct time_part *c, bool prefill, struct group out[])
+static void group_stretches(struct groups *out, const struct time_part *c, bool prefill)
 {
-	const double slope = batch_slope(&c->batch), usual_ln = first_prefills_ln(c);
+	const double slope = batch_slope(&c->batch), usual_ln = prefill ? first_prefills_ln(c) : 0;
 	const double calls = (double)(prefill ? c->prefill_calls : c->decode_calls);
-	double least = fmax(calls / STRETCHES_MAX, limit_of(prefill ? T_GROUP_PREFILLS : T_GROUP_CALLS));
-	size_t n = 0;
+	const double least = fmax(calls / STRETCHES_MAX, limit_of(prefill ? T_GROUP_PREFILLS : T_GROUP_CALLS));
+	struct group_sums sums = { 0 };
 
-	out[0] = (struct group){ .side = SIDE_NEITHER };
+	out->stretch = c->stretch;
+	out->n = 0;
+	out->at[0] = (struct group){ .first = 0 };
 	for (size_t i = 0; i < c->n_stretches; i++) {
-		const struct stretch of = prefill ? prefill_of(&c->stretch[i], usual_ln) : c->stretch[i];
-		struct group *g = &out[n];
+		struct group *g = &out->at[out->n];
 
-		stretch_join(&g->sum, &of);
-		if ((double)g->sum.decode_calls < least)
+		add_to_group(g, &sums, &c->stretch[i], prefill, usual_ln);
+		if ((double)g->calls < least)
 			continue;
-		g->decode_ms = exp((g->sum.decode_ln - slope * g->sum.batch_ln) / (double)g->sum.decode_calls);
-		g->pause_ms = g->sum.pauses ? fmax(g->sum.pause_ms / (double)g->sum.pauses, 0) : 0;
+		g->end = i + 1;
+		g->decode_ms = exp((sums.ln - slope * sums.batch_ln) / (double)g->calls);
+		g->pause_ms = g->pauses ? fmax(g->pause_sum_ms / (double)g->pauses, 0) : 0;
 		g->period_ms = g->decode_ms + g->pause_ms;
-		out[++n] = (struct group){ .side = SIDE_NEITHER };
+		sums = (struct group_sums){ 0 };
+		out->at[++out->n] = (struct group){ .first = i + 1 };
 	}
-	return n;
 }
 
 /* Reorders v. */
@@ -147,6 +169,22 @@ static double noise_of(const struct group *g, size_t n)
 	for (size_t i = 1; i < n; i++)
 		step[i - 1] = fabs(log(g[i].period_ms / g[i - 1].period_ms));
 	return quantile(step, n - 1, 0.5) * 1.4826 / sqrt(2);
+}
+
+/* False: too few to find a slow part. */
+static bool compare_groups(struct groups *g)
+{
+	double period[STRETCHES_MAX];
+
+	if ((double)g->n < limit_of(T_GROUPS))
+		return false;
+	for (size_t i = 0; i < g->n; i++)
+		period[i] = g->at[i].period_ms;
+	g->fast_ms = quantile(period, g->n, 0.1);
+	g->noise = noise_of(g->at, g->n);
+	for (size_t i = 0; i < g->n; i++)
+		g->at[i].slower = log(g->at[i].period_ms / g->fast_ms);
+	return true;
 }
 
 /* Do more stretches lie between the sides than on the slow one, which is not far off? Then the speed drifts about its
@@ -168,7 +206,7 @@ struct slow_run {
 
 static double decode_time(const struct group *g)
 {
-	return g->period_ms * (double)g->sum.decode_calls;
+	return g->period_ms * (double)g->calls;
 }
 
 /* Long enough to be no flicker: fast models make many groups in a moment. */
@@ -181,7 +219,7 @@ static bool run_lasts(struct slow_run *run, const struct group *g, bool slow, do
 		return false;
 	}
 	run->groups++;
-	run->calls += (double)g->sum.decode_calls;
+	run->calls += (double)g->calls;
 	run->ms += decode_time(g);
 	much = run->ms > limit_of(T_SLOW_MUCH) * fast_ms * run->calls;
 	return run->ms >= limit_of(T_SLOW_LASTS_MS) &&
@@ -189,26 +227,24 @@ static bool run_lasts(struct slow_run *run, const struct group *g, bool slow, do
 }
 
 /* Marks both sides; true when a slow part lasts, in a row, or in all and clearly. */
-static bool mark_sides(struct group *g, size_t n, double ratio, struct shift *out)
+static bool mark_sides(struct groups *all, double ratio, struct shift *out)
 {
-	double period[STRETCHES_MAX], fast, slow_ms = 0, slow_calls = 0;
-	const double far = fmax(log(ratio), limit_of(T_SLOW_NOISE) * noise_of(g, n));
+	struct group *g = all->at;
+	const size_t n = all->n;
+	double fast = all->fast_ms, slow_ms = 0, slow_calls = 0;
+	const double far = fmax(log(ratio), limit_of(T_SLOW_NOISE) * all->noise);
 	struct slow_run run = { 0 };
 	size_t last = 0;
 	bool slowed = false, lasts = false;
 
-	for (size_t i = 0; i < n; i++)
-		period[i] = g[i].period_ms;
-	fast = quantile(period, n, 0.1);
 	for (size_t i = 0; i < n; i++) {
-		double is = log(g[i].period_ms / fast);
-		bool slow = i > 0 && is > far;
+		bool slow = i > 0 && g[i].slower > far;
 
-		g[i].side = slow ? SIDE_SLOW : is < far / 2 ? SIDE_FAST : SIDE_NEITHER;
+		g[i].side = slow ? SIDE_SLOW : g[i].slower < far / 2 ? SIDE_FAST : SIDE_NEITHER;
 		if (slow && !out->since_us) {
-			out->since_us = g[i].sum.from_us;
-			out->earliest_us = g[i - 1].sum.from_us;
-			out->latest_us = g[i].sum.to_us;
+			out->since_us = g[i].from_us;
+			out->earliest_us = g[i - 1].from_us;
+			out->latest_us = g[i].to_us;
 		}
 		out->runs += slow && !run.groups;
 		out->recovered += slowed && g[i].side == SIDE_FAST;
@@ -216,7 +252,7 @@ static bool mark_sides(struct group *g, size_t n, double ratio, struct shift *ou
 		lasts |= run_lasts(&run, &g[i], slow, fast);
 		last = slow ? i : last;
 		slow_ms += slow ? decode_time(&g[i]) : 0;
-		slow_calls += slow ? (double)g[i].sum.decode_calls : 0;
+		slow_calls += slow ? (double)g[i].calls : 0;
 	}
 	out->slow_alone = out->runs == 1 && last + 1 == n;
 	if (ratio >= limit_of(T_SLOW_RATIO) && slow_calls > 0 && drifts(g, n, slow_ms / (fast * slow_calls)))
@@ -226,110 +262,152 @@ static bool mark_sides(struct group *g, size_t n, double ratio, struct shift *ou
 	return lasts;
 }
 
-static void times_of_side(const struct group *g, size_t n, enum side side, double *decode_ms, double *pause_ms)
+static void times_of_side(const struct groups *g, enum side side, double *decode_ms, double *pause_ms)
 {
 	double calls = 0, decode = 0, pauses = 0, pause = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (g[i].side == side) {
-			calls += (double)g[i].sum.decode_calls;
-			decode += g[i].decode_ms * (double)g[i].sum.decode_calls;
-			pauses += (double)g[i].sum.pauses;
-			pause += g[i].sum.pause_ms;
+	for (size_t i = 0; i < g->n; i++)
+		if (g->at[i].side == side) {
+			calls += (double)g->at[i].calls;
+			decode += g->at[i].decode_ms * (double)g->at[i].calls;
+			pauses += (double)g->at[i].pauses;
+			pause += g->at[i].pause_sum_ms;
 		}
 	*decode_ms = decode / calls;
 	*pause_ms = pauses > 0 ? fmax(pause / pauses, 0) : 0;
 }
 
-static struct level level_on_sides(const struct group *g, size_t n, enum level_id l)
+static struct level level_on_sides(const struct groups *g, enum level_id l)
 {
 	double sum[SIDE_COUNT] = { 0 }, count[SIDE_COUNT] = { 0 };
 
-	for (size_t i = 0; i < n; i++) {
-		sum[g[i].side] += g[i].sum.level[l];
-		count[g[i].side] += (double)g[i].sum.seen[l];
+	for (size_t i = 0; i < g->n; i++) {
+		double of_group = 0;
+		uint64_t seen = 0;
+
+		for (size_t k = g->at[i].first; k < g->at[i].end; k++) {
+			of_group += g->stretch[k].level[l];
+			seen += g->stretch[k].seen[l];
+		}
+		sum[g->at[i].side] += of_group;
+		count[g->at[i].side] += (double)seen;
 	}
 	return (struct level){ count[SIDE_SLOW] > 0 && count[SIDE_FAST] > 0, sum[SIDE_SLOW] / count[SIDE_SLOW],
 			       sum[SIDE_FAST] / count[SIDE_FAST] };
 }
 
 /* The last group that had begun at that time; n: none had. */
-static size_t group_at(const struct group *g, size_t n, int64_t time_us)
+static size_t group_at(const struct groups *g, int64_t time_us)
 {
-	size_t at = n;
+	size_t at = g->n;
 
-	for (size_t i = 0; i < n && g[i].sum.from_us <= time_us; i++)
+	for (size_t i = 0; i < g->n && g->at[i].from_us <= time_us; i++)
 		at = i;
 	return at;
 }
 
-static struct level device_on_sides(const struct group *g, size_t n, const struct devices *all, const struct device *d,
+static struct level device_on_sides(const struct groups *g, const struct devices *all, const struct device *d,
 				    enum gpu_value v)
 {
 	double sum[SIDE_COUNT] = { 0 }, count[SIDE_COUNT] = { 0 };
 
 	for (size_t i = 0; i < d->n; i++) {
-		size_t at = group_at(g, n, device_bucket_us(all, &d->bucket[i]));
+		size_t at = group_at(g, device_bucket_us(all, &d->bucket[i]));
 
-		if (at == n || !d->bucket[i].seen[v])
+		if (at == g->n || !d->bucket[i].seen[v])
 			continue;
-		sum[g[at].side] += d->bucket[i].sum[v];
-		count[g[at].side] += d->bucket[i].seen[v];
+		sum[g->at[at].side] += d->bucket[i].sum[v];
+		count[g->at[at].side] += d->bucket[i].seen[v];
 	}
 	return (struct level){ count[SIDE_SLOW] > 0 && count[SIDE_FAST] > 0, sum[SIDE_SLOW] / count[SIDE_SLOW],
 			       sum[SIDE_FAST] / count[SIDE_FAST] };
 }
 
-static void devices_on_sides(struct shift *out, const struct group *g, size_t n, const struct devices *all)
+static void devices_on_sides(struct shift *out, const struct groups *g, const struct devices *all)
 {
 	for (size_t i = 0; i < all->n; i++)
 		out->device[i] = (struct clocks){
-			.clock = device_on_sides(g, n, all, &all->device[i], GPU_CLOCK_MHZ),
-			.hot = device_on_sides(g, n, all, &all->device[i], GPU_HOT_PCT),
-			.power = device_on_sides(g, n, all, &all->device[i], GPU_POWER_PCT),
+			.clock = device_on_sides(g, all, &all->device[i], GPU_CLOCK_MHZ),
+			.hot = device_on_sides(g, all, &all->device[i], GPU_HOT_PCT),
+			.power = device_on_sides(g, all, &all->device[i], GPU_POWER_PCT),
 		};
 }
 
-/* `group`: (STRETCHES_MAX + 1) to use. */
-static void shift_of(struct shift *out, const struct time_part *c, bool prefill, double ratio, struct group *group)
+/* Of groups that were compared. */
+static void shift_of(struct shift *out, struct groups *g, double ratio, uint64_t levels, const struct devices *devices)
 {
-	size_t n = group_stretches(c, prefill, group);
+	out->fell = mark_sides(g, ratio, out);
+	times_of_side(g, SIDE_SLOW, &out->slow_decode, &out->slow_pause);
+	times_of_side(g, SIDE_FAST, &out->fast_decode, &out->fast_pause);
+	out->known = isfinite(out->slow_decode) && isfinite(out->fast_decode);
+	out->fell &= out->known;
+	if (!out->known)
+		return;
+	for (size_t i = 0; i < g->n; i++)
+		if (g->at[i].side == SIDE_SLOW)
+			out->slow_s += (double)(g->at[i].to_us - g->at[i].from_us) / 1e6;
+	for (uint64_t left = levels; left; left &= left - 1)
+		out->level[__builtin_ctzll(left)] = level_on_sides(g, (enum level_id)__builtin_ctzll(left));
+	devices_on_sides(out, g, devices);
+	out->others = (struct level){
+		out->level[L_CPU].known && out->level[L_MACHINE].known,
+		fmax(out->level[L_MACHINE].slow - out->level[L_CPU].slow, 0),
+		fmax(out->level[L_MACHINE].fast - out->level[L_CPU].fast, 0),
+	};
+}
 
-	*out = (struct shift){ .known = false };
-	if ((double)n >= limit_of(T_GROUPS)) {
-		out->fell = mark_sides(group, n, ratio, out);
-		times_of_side(group, n, SIDE_SLOW, &out->slow_decode, &out->slow_pause);
-		times_of_side(group, n, SIDE_FAST, &out->fast_decode, &out->fast_pause);
-		out->known = isfinite(out->slow_decode) && isfinite(out->fast_decode);
-		out->fell &= out->known;
-		for (size_t i = 0; i < n; i++)
-			if (group[i].side == SIDE_SLOW)
-				out->slow_s += (double)(group[i].sum.to_us - group[i].sum.from_us) / 1e6;
-		for (int l = 0; l < LEVEL_COUNT; l++)
-			out->level[l] = level_on_sides(group, n, (enum level_id)l);
-		devices_on_sides(out, group, n, &c->devices);
-		out->others = (struct level){
-			out->level[L_CPU].known && out->level[L_MACHINE].known,
-			fmax(out->level[L_MACHINE].slow - out->level[L_CPU].slow, 0),
-			fmax(out->level[L_MACHINE].fast - out->level[L_CPU].fast, 0),
-		};
+/* Calls that became slower, by each of the ratios that count. False when memory is out. */
+static bool shifts_of(struct facts *x, const struct time_part *c, uint64_t levels)
+{
+	struct groups *g = malloc(sizeof *g);
+
+	if (!g)
+		return false;
+	group_stretches(g, c, false);
+	if (compare_groups(g)) {
+		shift_of(&x->shift, g, limit_of(T_SLOW_RATIO), levels, &c->devices);
+		shift_of(&x->mild, g, limit_of(T_MILD_RATIO), levels, &c->devices);
+		shift_of(&x->beside, g, limit_of(T_BESIDE_RATIO), levels, &c->devices);
 	}
+	group_stretches(g, c, true);
+	if (compare_groups(g))
+		shift_of(&x->prefill, g, limit_of(T_PREFILL_SLOWED), levels, &c->devices);
+	free(g);
+	return true;
 }
 
 /* --- levels --------------------------------------------------------------------------------- */
 
+/* Those that any stretch has, a bit each. */
+static uint64_t levels_seen(const struct time_part *c)
+{
+	uint64_t seen[LEVEL_COUNT] = { 0 }, levels = 0;
+
+	for (size_t i = 0; i < c->n_stretches; i++)
+		for (int l = 0; l < LEVEL_COUNT; l++)
+			seen[l] |= c->stretch[i].seen[l];
+	for (int l = 0; l < LEVEL_COUNT; l++)
+		levels |= (uint64_t)(seen[l] != 0) << l;
+	return levels;
+}
+
+static double mean_level(const struct stretch *s, enum level_id l)
+{
+	return s->level[l] / (double)s->seen[l];
+}
+
 /* A metric that was always 0 counts as unknown. */
-static void steady_of(struct steady *out, const struct time_part *c, enum level_id l)
+static void steady_of(struct steady *out, const struct time_part *c, enum level_id l, uint64_t levels)
 {
 	double value[STRETCHES_MAX], sum = 0, seen = 0;
 	size_t n = 0;
 
-	for (size_t i = 0; i < c->n_stretches; i++) {
+	for (size_t i = 0; levels >> l & 1 && i < c->n_stretches; i++) {
 		const struct stretch *s = &c->stretch[i];
 
 		if (!s->seen[l])
 			continue;
-		value[n++] = s->level[l] / (double)s->seen[l];
+		value[n++] = mean_level(s, l);
 		sum += s->level[l];
 		seen += (double)s->seen[l];
 	}
@@ -391,30 +469,33 @@ static double steepest_pause(const struct time_part *c)
 /* What the level rose by from before stretches in which a process began anew to after them. */
 static double rise_by_renewal(const struct time_part *c, enum level_id l)
 {
-	double before = NAN, sum = 0;
+	const struct stretch *before = NULL;
 	bool renewed = false;
+	double sum = 0;
 
 	for (size_t i = c->n_stretches / (TENTHS + 1); i < c->n_stretches; i++) {
 		const struct stretch *s = &c->stretch[i];
-		double mean = s->level[l] / (double)s->seen[l];
 
 		if (s->renewed)
 			renewed = true;
 		else if (s->seen[l]) {
-			sum += renewed && isfinite(before) ? mean - before : 0;
-			before = mean;
+			if (renewed && before && isfinite(mean_level(before, l)))
+				sum += mean_level(s, l) - mean_level(before, l);
+			before = s;
 			renewed = false;
 		}
 	}
 	return fmax(sum, 0);
 }
 
-static void growth_of(struct growth *out, const struct time_part *c, enum level_id l)
+static void growth_of(struct growth *out, const struct time_part *c, enum level_id l, uint64_t levels)
 {
 	double mean[TENTHS];
 	size_t n = 0;
 
 	*out = (struct growth){ .known = false };
+	if (!(levels >> l & 1))
+		return;
 	for (size_t k = 1; k <= TENTHS; k++) { /* the first eleventh is warm-up */
 		size_t from = k * c->n_stretches / (TENTHS + 1), to = (k + 1) * c->n_stretches / (TENTHS + 1);
 		double sum = 0, count = 0;
@@ -988,12 +1069,10 @@ static double goal_of(const struct time_part *p, const struct diagnose_options *
 	return said > 0 ? said : (double)NAN;
 }
 
-bool facts_of(struct facts *out, const struct time_part *p, const struct diagnose_options *opts)
+static bool find_out(struct facts *out, const struct time_part *p, const struct diagnose_options *opts)
 {
-	struct group *group = malloc((STRETCHES_MAX + 1) * sizeof *group);
+	const uint64_t levels = levels_seen(p);
 
-	if (!group)
-		return false;
 	*out = (struct facts){ .p = p, .seconds = (double)(p->to_us - p->from_us) / 1e6 };
 	strategy_of(out, p);
 	shares_of(out, p);
@@ -1001,17 +1080,14 @@ bool facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	bandwidth_of(out, p, opts);
 	vram_plan(out, p);
 	devices_of(out, p);
-	shift_of(&out->shift, p, false, limit_of(T_SLOW_RATIO), group);
-	shift_of(&out->mild, p, false, limit_of(T_MILD_RATIO), group);
-	shift_of(&out->beside, p, false, limit_of(T_BESIDE_RATIO), group);
-	shift_of(&out->prefill, p, true, limit_of(T_PREFILL_SLOWED), group);
-	free(group);
-	growth_of(&out->repetition, p, L_REPETITION);
-	growth_of(&out->queue, p, L_QUEUE);
-	growth_of(&out->memory, p, L_MEMORY);
-	growth_of(&out->vram, p, L_OWN_VRAM);
+	if (!shifts_of(out, p, levels))
+		return false;
+	growth_of(&out->repetition, p, L_REPETITION, levels);
+	growth_of(&out->queue, p, L_QUEUE, levels);
+	growth_of(&out->memory, p, L_MEMORY, levels);
+	growth_of(&out->vram, p, L_OWN_VRAM, levels);
 	if (!out->vram.known)
-		growth_of(&out->vram, p, L_VRAM);
+		growth_of(&out->vram, p, L_VRAM, levels);
 	growing_of(&out->growing, &p->by_length);
 	pauses_of(&out->pauses, p);
 	out->pauses.steepest = steepest_pause(p);
@@ -1024,7 +1100,7 @@ bool facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	first_calls(&out->first, out, p);
 	first_stretches(&out->first, out, p);
 	for (int l = 0; l < LEVEL_COUNT; l++)
-		steady_of(&out->level[l], p, (enum level_id)l);
+		steady_of(&out->level[l], p, (enum level_id)l, levels);
 	out->waiting_pct = over_the_whole(&p->waiting, &out->level[L_WAITING], out->seconds);
 	out->stopped_pct = over_the_whole(&p->stopped, &out->level[L_STOPPED], out->seconds);
 	out->others_pct = out->level[L_CPU].known && out->level[L_MACHINE].known
@@ -1033,4 +1109,34 @@ bool facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 	out->gpu_busy_pct = gpu_busy(out, p);
 	out->goal_tps = goal_of(p, opts);
 	return true;
+}
+
+bool facts_of(struct facts *out, const struct time_part *p, const struct diagnose_options *opts)
+{
+	const struct facts_kept *kept = opts->kept;
+	struct facts **place = kept && p->number < kept->n && kept->part[p->number] == p ? &kept->of[p->number] : NULL;
+
+	if (place && *place) {
+		*out = **place;
+		return true;
+	}
+	if (!find_out(out, p, opts))
+		return false;
+	if (place && (*place = malloc(sizeof **place)))
+		**place = *out;
+	return true;
+}
+
+bool facts_keep(struct facts_kept *kept, const struct time_breakdown *t)
+{
+	*kept = (struct facts_kept){ .part = t->part, .n = t->n_parts, .of = calloc(t->n_parts + 1, sizeof *kept->of) };
+	return kept->of;
+}
+
+void facts_forget(struct facts_kept *kept)
+{
+	for (size_t i = 0; i < kept->n; i++)
+		free(kept->of[i]);
+	free(kept->of);
+	*kept = (struct facts_kept){ .n = 0 };
 }

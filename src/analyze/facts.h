@@ -167,7 +167,18 @@ double stops_ms(const struct facts *x);
 /* Of prefill, decode and pauses. */
 double time_of(const struct facts *x);
 
+/* Of a breakdown's parts: each instance's diagnosis asks for them, and that of all together does again. */
+struct facts_kept {
+	struct time_part *const *part; /* (n), borrowed */
+	size_t n;
+	struct facts **of; /* (n); NULL: not asked for yet */
+};
+
 /* False when memory is out. */
+bool facts_keep(struct facts_kept *kept, const struct time_breakdown *t);
+void facts_forget(struct facts_kept *kept);
+
+/* The same whenever it is asked for, as long as opts->kept is kept for the same options. False when memory is out. */
 bool facts_of(struct facts *out, const struct time_part *p, const struct diagnose_options *opts);
 
 #endif

@@ -2,6 +2,7 @@
 #include "analyze/analysis.h"
 #include "analyze/departures.h"
 #include "analyze/evidence.h"
+#include "analyze/facts.h"
 #include "analyze/foreseen.h"
 #include "analyze/instances.h"
 #include "analyze/judgement.h"
@@ -532,7 +533,9 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 {
 	bool fine = !a->failed && !a->sessions.failed && !a->events.failed && !gathering_failed(&a->gather);
 	struct diagnose_options opts = a->opts.diagnose;
+	struct facts_kept kept = { .n = 0 };
 
+	opts.kept = &kept;
 	*out = (struct findings){ .filtered = a->opts.session || a->opts.since_us || a->opts.until_us,
 				  .records = a->records,
 				  .from_us = a->from_us,
@@ -550,6 +553,8 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	fill_anomalies(out, a);
 	fine &= fill_times(out, a);
 	fine &= fine && instances_tell(out, a);
+	if (out->n_instances > 1) /* each part is asked for once otherwise */
+		fine &= fine && facts_keep(&kept, out->time_breakdown);
 	fine &= fine && instances_pace(out, &opts) && peers_tell(out, a);
 	fine &= fine && fill_trends(out, a);
 	fine &= fine && instances_judge(out, &opts);
@@ -558,6 +563,7 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 	else if (a->opts.foresee || a->opts.look_for_unusual || a->opts.learning)
 		fine &= fine && fill_by_series(out, a);
 	fine &= fine && fill_judgement(out, &opts);
+	facts_forget(&kept);
 	if (fine)
 		instance_judge_alone(out);
 	if (fine && !out->arena.failed)
