@@ -77,9 +77,9 @@ struct group {
 	int64_t from_us, to_us;
 	uint64_t calls, pauses;
 	double decode_ms, pause_ms,
-		period_ms;     /* means; of decode the geometric one, which few slow calls hardly move */
+		period_ms; /* means; of decode the geometric one, which few slow calls hardly move */
 	double pause_sum_ms;
-	double slower;         /* than fast ones, as a logarithm */
+	double slower; /* than fast ones, as a logarithm */
 	enum side side;
 };
 
