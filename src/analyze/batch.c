@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { RUN_WORTH = 64 /* rows */, ROWS_LEAST = 1024 };
+enum { RUN_WORTH = 64 /* rows */, ROWS_LEAST = 4096 };
 
 struct batch *batch_open(void)
 {
