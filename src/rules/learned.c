@@ -181,17 +181,18 @@ static double middle_of(const float *sorted, size_t n)
 /* What the blocks say beyond the normal level: worth computing only for a limit. */
 static void level_settle(struct level *l)
 {
+	const size_t n = l->kept.n;
 	float v[LEVEL_ENTRIES];
 	double spread, noise;
 
-	memcpy(v, l->noise, l->n * sizeof *v);
-	noise = MAD_TO_SIGMA * middle(v, l->n);
-	spread = MAD_TO_SIGMA * median_deviation(l->median, l->n, l->normal);
+	memcpy(v, l->noise, n * sizeof *v);
+	noise = MAD_TO_SIGMA * middle(v, n);
+	spread = MAD_TO_SIGMA * median_deviation(l->median, n, l->normal);
 	spread = fmax(spread, MEDIAN_NOISE * noise / sqrt(LEVEL_BLOCK)) / l->normal;
-	l->spread = fmax(spread, SPREAD_LEAST) * (1 + 4 / effective_count(l->median, l->n));
+	l->spread = fmax(spread, SPREAD_LEAST) * (1 + 4 / effective_count(l->median, n));
 	l->record_spread = noise / l->normal;
-	l->high = (double)l->sorted[l->n - 1 - l->n / 10] / l->normal;
-	l->low = (double)l->sorted[l->n / 10] / l->normal;
+	l->high = (double)l->sorted[n - 1 - n / 10] / l->normal;
+	l->low = (double)l->sorted[n / 10] / l->normal;
 	l->settled = true;
 }
 
@@ -219,48 +220,68 @@ static void sorted_add(struct level *l, size_t n, float value)
 	l->sorted[at] = value;
 }
 
+/* Of LEVEL_ENTRIES. */
 static void sorted_drop(struct level *l, float value)
 {
-	size_t at = place_of(l->sorted, l->n, value);
+	size_t at = place_of(l->sorted, LEVEL_ENTRIES, value);
 
-	memmove(l->sorted + at, l->sorted + at + 1, (l->n - at - 1) * sizeof *l->sorted);
+	memmove(l->sorted + at, l->sorted + at + 1, (LEVEL_ENTRIES - at - 1) * sizeof *l->sorted);
+}
+
+/* One more block comes; true: it is kept. */
+static bool kept_count(struct level_kept *k)
+{
+	if (k->every > 1 && k->skipped + 1 < k->every) {
+		k->skipped++;
+		return false;
+	}
+	k->skipped = 0;
+	if (k->n == LEVEL_ENTRIES && k->every < EVERY_MAX) {
+		k->n /= 2;
+		k->every = k->every ? 2 * k->every : 2;
+	}
+	k->n += k->n < LEVEL_ENTRIES;
+	return true;
 }
 
 /* Every second entry goes when there is no room for more; in the end the oldest. */
-static void level_keep(struct level *l, float median, float noise)
+static void make_room(struct level *l, bool halve)
 {
-	if (l->every > 1 && l->skipped + 1 < l->every) {
-		l->skipped++;
-		return;
-	}
-	l->skipped = 0;
-	if (l->n == LEVEL_ENTRIES && l->every < EVERY_MAX) {
+	if (halve) {
 		for (size_t i = 0; i < LEVEL_ENTRIES / 2; i++) {
 			l->median[i] = l->median[2 * i];
 			l->noise[i] = l->noise[2 * i];
 		}
-		l->n /= 2;
-		l->every = l->every ? 2 * l->every : 2;
-		for (size_t i = 0; i < l->n; i++)
+		for (size_t i = 0; i < LEVEL_ENTRIES / 2; i++)
 			sorted_add(l, i, l->median[i]);
-	} else if (l->n == LEVEL_ENTRIES) {
-		sorted_drop(l, l->median[0]);
-		memmove(l->median, l->median + 1, (LEVEL_ENTRIES - 1) * sizeof *l->median);
-		memmove(l->noise, l->noise + 1, (LEVEL_ENTRIES - 1) * sizeof *l->noise);
-		l->n--;
+		return;
 	}
-	sorted_add(l, l->n, median);
-	l->median[l->n] = median;
-	l->noise[l->n++] = noise;
+	sorted_drop(l, l->median[0]);
+	memmove(l->median, l->median + 1, (LEVEL_ENTRIES - 1) * sizeof *l->median);
+	memmove(l->noise, l->noise + 1, (LEVEL_ENTRIES - 1) * sizeof *l->noise);
+}
+
+/* A block has waited. */
+static void level_keep(struct level *l, float median, float noise)
+{
+	const struct level_kept before = l->kept;
+
+	if (!kept_count(&l->kept))
+		return;
+	if (before.n == LEVEL_ENTRIES)
+		make_room(l, before.every < EVERY_MAX);
+	sorted_add(l, l->kept.n - 1, median);
+	l->median[l->kept.n - 1] = median;
+	l->noise[l->kept.n - 1] = noise;
 	l->settled = false;
-	if (l->n >= ENOUGH)
-		l->normal = middle_of(l->sorted, l->n);
+	if (l->kept.n >= ENOUGH)
+		l->normal = middle_of(l->sorted, l->kept.n);
 }
 
 /* A few blocks wait from the beginning, more the more is known. */
-static void level_wait(struct level *l, float median, float noise)
+static void level_let_go(struct level *l)
 {
-	size_t wait = 2 + l->n / 4 < LEVEL_WAITING ? 2 + l->n / 4 : LEVEL_WAITING;
+	size_t wait = 2 + l->kept.n / 4 < LEVEL_WAITING ? 2 + l->kept.n / 4 : LEVEL_WAITING;
 
 	while (l->n_waiting >= wait) {
 		float first = l->waiting[0], first_noise = l->waiting_noise[0];
@@ -270,8 +291,6 @@ static void level_wait(struct level *l, float median, float noise)
 		memmove(l->waiting_noise, l->waiting_noise + 1, l->n_waiting * sizeof *l->waiting_noise);
 		level_keep(l, first, first_noise);
 	}
-	l->waiting[l->n_waiting] = median;
-	l->waiting_noise[l->n_waiting++] = noise;
 }
 
 #define UNROLLED _Pragma("GCC unroll 8")
@@ -329,22 +348,33 @@ static void middle_two(const double block[LEVEL_BLOCK], double *lower, double *u
 	*upper = high;
 }
 
+/* Median and spread of the block's records. */
+static void block_sum_up(double block[LEVEL_BLOCK], float *median, float *noise)
+{
+	double low, high, middle;
+
+	middle_two(block, &low, &high);
+	middle = (low + high) / 2;
+	for (size_t i = 0; i < LEVEL_BLOCK; i++)
+		block[i] = fabs(block[i] - middle);
+	middle_two(block, &low, &high);
+	*median = (float)middle;
+	*noise = (float)(((double)(float)low + (double)(float)high) / 2);
+}
+
 void level_learn_block(struct level *l)
 {
-	double low, high, median;
-
-	middle_two(l->block, &low, &high);
-	median = (low + high) / 2;
-	for (size_t i = 0; i < LEVEL_BLOCK; i++)
-		l->block[i] = fabs(l->block[i] - median);
-	middle_two(l->block, &low, &high);
+	level_let_go(l);
 	l->n_block = 0;
-	level_wait(l, (float)median, (float)(((double)(float)low + (double)(float)high) / 2));
+	if (kept_count(&l->later))
+		block_sum_up(l->block, &l->waiting[l->n_waiting], &l->waiting_noise[l->n_waiting]);
+	l->n_waiting++;
 }
 
 void level_doubt(struct level *l)
 {
 	l->n_block = l->n_waiting = 0;
+	l->later = l->kept;
 }
 
 double level_limit(struct level *l, bool above, double times, double deviations, size_t over)

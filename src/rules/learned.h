@@ -12,7 +12,7 @@
  * of independent blocks is estimated from the correlation of neighbours. While that number is small, the spread is
  * widened, so that a slow variation of the machine does not count as a change. A new block waits before it counts, so
  * that the beginning of a slowdown does not become part of what it is compared with; waiting blocks are dropped when a
- * rule is violated.
+ * rule is violated. In a long session most blocks are left out, and nothing is computed of these.
  *
  * Ownership  a store owns its scopes; beyond LEARNED_SCOPES, the least recently used ones are discarded.
  * Threads    a store belongs to one thread, records must come in the order of the log: what is learned depends on it.
@@ -36,14 +36,22 @@ enum {
 	LEARNED_THROUGHPUT = 100 /* tokens */
 };
 
+/* How many blocks a level keeps: it depends on how many have come, not on their values, so it is known beforehand which
+ * of those that come will be kept. */
+struct level_kept {
+	uint32_t n;
+	uint32_t every, skipped; /* only every so many blocks are kept, once the session is long */
+};
+
 /* Of one metric in one phase and band. */
 struct level {
 	double block[LEVEL_BLOCK];                         /* (n_block) records of the block that is not complete */
-	float median[LEVEL_ENTRIES], noise[LEVEL_ENTRIES]; /* (n) of blocks: median, spread of the records */
-	float waiting[LEVEL_WAITING], waiting_noise[LEVEL_WAITING]; /* (n_waiting) the same, not counted yet */
-	float sorted[LEVEL_ENTRIES];                                /* (n) the medians in order */
-	uint32_t n_block, n, n_waiting;
-	uint32_t every, skipped; /* only every so many blocks are kept, once the session is long */
+	float median[LEVEL_ENTRIES], noise[LEVEL_ENTRIES]; /* (kept.n) of blocks: median, spread of the records */
+	float waiting[LEVEL_WAITING], waiting_noise[LEVEL_WAITING]; /* (n_waiting) the same, not counted yet; of those
+								       that will not be kept, anything */
+	float sorted[LEVEL_ENTRIES];                                /* (kept.n) the medians in order */
+	uint32_t n_block, n_waiting;
+	struct level_kept kept, later; /* later: when those that wait have come, too */
 
 	/* What follows; 0: nothing is known yet. */
 	double normal; /* the median */
