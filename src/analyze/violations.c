@@ -148,29 +148,38 @@ static void judge_session(struct analysis *a, struct batch *b, int run)
 		rules_pass(rules, ahead);
 }
 
-enum { MANY = 16 /* runs: of fewer, all is near */, AHEAD = 8 /* rows */ };
-
-/* The rules that learn, in the order of the log, and what all found. */
-static void judge_in_order(struct analysis *a, struct batch *b, const struct batch_part *part)
+/* The rules that learn. */
+static void learn_in_order(struct analysis *a, const struct batch *b, const struct batch_part *part)
 {
-	const struct learned_rows l = { b->log, b->rows, judge_room_times(a->room) };
-	const bool learn = a->learned && ruleset_learned_metrics(a->opts.rules);
-	const size_t end = (size_t)part->from + part->n;
+	struct rules *rules[COLUMNS_ROWS];
 
-	for (size_t i = part->from; (learn || a->hits->n) && i < end; i++) {
+	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
+		rules[i] = b->run[i].session->rules;
+	rules_learn_rows(&(struct learned_rows){ .log = b->log,
+						 .rows = b->rows,
+						 .times = judge_room_times(a->room),
+						 .rules = rules,
+						 .run = b->run_of + part->from,
+						 .row = b->taken + part->from,
+						 .as = b->in_order + part->from,
+						 .n = part->n,
+						 .first_run = part->run,
+						 .n_runs = part->n_runs },
+			 a->hits);
+}
+
+/* What all found. */
+static void count_in_order(struct analysis *a, const struct batch *b, const struct batch_part *part)
+{
+	struct rule_finding found[RULES_MAX];
+
+	for (size_t i = part->from; a->hits->n && i < (size_t)part->from + part->n; i++) {
 		size_t row = b->in_order[i];
-		struct session *s = b->run[b->run_of[i]].session;
-		struct rule_finding found[RULES_MAX];
 
-		if (part->n_runs > MANY && i + AHEAD < end) /* each row is another session's */
-			rules_expect(b->run[b->run_of[i + AHEAD]].session->rules);
-		if (learn)
-			rules_learn_row(s->rules, &l, b->taken[i], row, a->hits);
 		if (a->hits->of_row[row])
-			count_found(a, s, b->rows, row, found, rule_hits_at(a->hits, row, found));
+			count_found(a, b->run[b->run_of[i]].session, b->rows, row, found,
+				    rule_hits_at(a->hits, row, found));
 	}
-	for (size_t i = part->run; learn && i < (size_t)part->run + part->n_runs; i++)
-		rules_catch_up(b->run[i].session->rules, &l);
 }
 
 /* Which types of alarms could the rules of a session judge in the part? run: its first. */
@@ -199,7 +208,9 @@ void violations_judge_part(struct analysis *a, struct batch *b, const struct bat
 	for (size_t i = part->run; i < (size_t)part->run + part->n_runs; i++)
 		if (b->run[i].session->run == (int)i)
 			judge_session(a, b, (int)i);
-	judge_in_order(a, b, part);
+	if (a->learned && ruleset_learned_metrics(a->opts.rules))
+		learn_in_order(a, b, part);
+	count_in_order(a, b, part);
 	for (size_t i = part->run; a->awaited && i < (size_t)part->run + part->n_runs; i++)
 		if (b->run[i].session->run == (int)i)
 			note_able(a, b, (int)i);

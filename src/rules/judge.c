@@ -128,7 +128,7 @@ static void doubt(struct sight *s)
 	for (size_t i = 0; i < s->rule->is->n_when; i++) {
 		sight_face(s, i);
 		if (s->c->kind == CONDITION_LEARNED && sight_level(s))
-			level_doubt(sight_level(s));
+			level_doubt(sight_level(s), s->rows->normal[s->c->is->metric].value);
 	}
 }
 
@@ -399,18 +399,7 @@ static inline void find_normal(const struct scope *scope, const struct judged_ro
 
 		n->level = scope_level(scope, i);
 		n->value = judged_decoded(one, 0, m);
-		n->times = level_is_known(n->level) ? n->value / n->level->normal : (double)NAN;
-	}
-}
-
-/* The next rows are held against this one, unless it was found wanting. */
-static inline void learn(const struct learned *l, const struct judged_rows *one)
-{
-	for (size_t i = 0; i < l->n_metrics; i++) {
-		const struct normal *n = &one->normal[l->metric[i]];
-
-		if (n->level)
-			level_learn(n->level, n->value);
+		n->times = n->level ? n->value / n->level->normal : (double)NAN;
 	}
 }
 
@@ -426,65 +415,115 @@ void judge_learning(struct judging *s, const struct scope *scope, struct judged_
 	}
 	if (s->plan->n_learning)
 		judge_otherwise(s, one, found, ctx);
-	if (scope)
-		learn(scope->of, one);
 }
 
-/* Do all n rows fit the rule's phase, and is their multiple known? */
-static bool all_are_taken(const struct plan_plain *p, const uint8_t *phase, const double *times, size_t n)
-{
-	const uint8_t any = PHASE_UNKNOWN, wanted = (uint8_t)p->phase;
-	uint64_t unknown = 0;
-	uint8_t unfit = 0;
+/* --- of rows that wait --- */
 
-	for (size_t i = 0; i < n && wanted != any; i++)
-		unfit |= (phase[i] != any) & (phase[i] != wanted);
-	for (size_t i = 0; i < n; i++)
-		unknown |= times[i] != times[i];
-	return !unfit && !unknown;
+/* Multiples that rows have waited with. */
+struct waiting {
+	const uint8_t *phase; /* (n) */
+	const uint64_t *have; /* (n) */
+	const double *times;  /* (n) */
+	size_t n;             /* at most WINDOW_MAX */
+	bool one_phase;
+};
+
+static bool all_are_alike(const uint8_t *phase, size_t n)
+{
+	uint8_t apart = 0;
+
+	for (size_t i = 1; i < n; i++)
+		apart |= phase[i] ^ phase[0];
+	return !apart;
 }
 
-_Static_assert((int)RANGE_MOST <= (int)WINDOW_MAX, "rows that wait are at most a window");
-
-static void catch_up(struct judging *s, const struct plan_plain *p, const double *times, const struct learned_rows *l)
+/* Is none NAN? False: maybe. NAN's exponent begins with a bit that only numbers from 2 on have, too. */
+static bool all_are_known(const double *times, size_t n)
 {
-	const uint8_t *phase = l->rows->phase + s->waits_from;
-	const uint64_t *have = l->rows->have + s->waits_from;
-	struct seen *seen = &s->seen[p->window];
-	double v[WINDOW_MAX];
+	uint64_t any = 0, bits;
+
+	for (size_t i = 0; i < n; i++) {
+		memcpy(&bits, &times[i], sizeof bits);
+		any |= bits;
+	}
+	return !(any >> 62 & 1);
+}
+
+/* Those that the rule's window takes; returns how many they are. */
+static size_t pick_taken(struct judging *s, const struct plan_plain *p, const struct waiting *w, double *v)
+{
 	size_t n = 0;
 
-	if (all_are_taken(p, phase, times, s->n_waits)) {
-		n = s->n_waits;
-		window_push_many(&seen->values, times, n);
-	} else {
-		for (size_t i = 0; i < s->n_waits; i++) {
-			if (!phase_fits((enum phase)phase[i], p->phase))
-				continue;
-			v[n] = times[i];
-			n += isnan(times[i]) ? 0 : 1;
-			s->silent += isnan(times[i]) && have[i] >> p->metric & 1;
-		}
-		window_push_many(&seen->values, v, n);
+	for (size_t i = 0; i < w->n; i++) {
+		bool fits = phase_fits((enum phase)w->phase[i], p->phase), known = !isnan(w->times[i]);
+
+		v[n] = w->times[i];
+		n += fits & known;
+		s->silent += fits & !known & (w->have[i] >> p->metric & 1);
 	}
-	s->compared += n;
-	if (!s->far_waits && !seen->n_far)
-		return;
-	window_copy(&seen->values, v);
-	seen->n_far = 0;
-	for (size_t i = 0; i < seen->values.n; i++)
-		seen->n_far = (uint16_t)(seen->n_far + beyond(v[i], p->above, p->below));
+	return n;
 }
 
-void judge_catch_up(struct judging *s, const struct learned *learned, const struct learned_rows *l)
+static void count_far(struct seen *seen, const struct plan_plain *p)
 {
-	for (size_t i = 0; i < s->plan->n_plain; i++) {
-		const struct plan_plain *p = &s->plan->plain[i];
+	double v[WINDOW_MAX];
+	uint32_t far = 0;
 
-		if (s->seen[p->window].on)
-			catch_up(s, p, l->times + learned_number(learned, p->metric) * COLUMNS_ROWS + s->waits_from, l);
+	window_copy(&seen->values, v);
+	for (size_t i = 0; i < seen->values.n; i++)
+		far += beyond(v[i], p->above, p->below);
+	seen->n_far = (uint16_t)far;
+}
+
+static void catch_up(struct judging *s, const struct plan_plain *p, const struct waiting *w)
+{
+	struct seen *seen = &s->seen[p->window];
+	const double *times = w->times;
+	double v[WINDOW_MAX];
+	size_t n = w->n;
+
+	if (w->one_phase && !phase_fits((enum phase)w->phase[0], p->phase))
+		return;
+	if (!w->one_phase || !all_are_known(times, n)) {
+		n = pick_taken(s, p, w, v);
+		times = v;
 	}
-	s->n_waits = 0;
+	window_push_many(&seen->values, times, n);
+	s->compared += n;
+	if (s->far_waits || seen->n_far)
+		count_far(seen, p);
+}
+
+void judge_catch_up(struct judging *s, const struct learned_rows *l)
+{
+	if (s->waits_from == s->waits_to)
+		return;
+	for (size_t at = s->waits_from, n; at < s->waits_to; at += n) {
+		struct waiting w = { .phase = l->rows->phase + at, .have = l->rows->have + at };
+
+		w.n = n = s->waits_to - at < WINDOW_MAX ? s->waits_to - at : WINDOW_MAX;
+		w.one_phase = all_are_alike(w.phase, n);
+		for (size_t i = 0; i < s->plan->n_plain; i++) {
+			const struct plan_plain *p = &s->plan->plain[i];
+
+			w.times = l->times + p->number * COLUMNS_ROWS + at;
+			if (s->seen[p->window].on)
+				catch_up(s, p, &w);
+		}
+	}
+	s->waits_from = s->waits_to = COLUMNS_ROWS;
 	s->far_waits = false;
 	find_spare(s);
+}
+
+bool judge_waits_anew(struct judging *s, const struct learned_rows *l, size_t as, bool far)
+{
+	judge_catch_up(s, l);
+	if (!s->skips || (far && !s->spare))
+		return false;
+	s->spare -= far;
+	s->far_waits = far;
+	s->waits_from = as;
+	s->waits_to = as + 1;
+	return true;
 }

@@ -54,11 +54,12 @@ static inline void rule_mask_put(struct rule_mask *m, size_t rule, bool in)
 /* What one session has of a plan. */
 struct judging {
 	const struct plan *plan;
-	bool skips;                 /* rows are only learned, unless more than … */
-	uint32_t spare;             /* … so many of them have values that are far for rules that learn plainly */
-	bool far_waits;             /* a row that waits has one */
-	size_t waits_from, n_waits; /* rows that have been, and are not in the windows of those rules yet */
-	struct seen *seen;          /* (plan->n_windows) */
+	bool skips;     /* rows are only learned, unless more than … */
+	uint32_t spare; /* … so many of them have values that are far for rules that learn plainly */
+	bool far_waits; /* a row that waits has one */
+	size_t waits_from,
+		waits_to;  /* rows that have been, and are not in the windows of those rules yet; the same: none */
+	struct seen *seen; /* (plan->n_windows) */
 	struct rule_mask learning, plain; /* that are judged: those that learn, but not plainly; those that do not */
 	struct rule_mask busy;            /* firing, or violated for less time than they have to be */
 	struct rule_mask resting;         /* by their pace, at any of these times */
@@ -90,52 +91,33 @@ typedef void judge_found(void *ctx, size_t row, size_t rule, const struct rule_f
 /* [hot] Judges the rules that do not learn, those that do of one row, and feeds their windows. Reports what is violated
  * or has changed. */
 void judge_rows(struct judging *s, const struct judged_rows *rows, judge_found *found, void *ctx);
-/* `scope`: where the session learns, which has been told of the row; NULL: nowhere. */
+/* `scope`: where the session learns, which has taken in the row; NULL: nowhere. */
 void judge_learning(struct judging *s, const struct scope *scope, struct judged_rows *one, judge_found *found,
 		    void *ctx);
 
 /* Rows of several sessions, as the learning goes by them in the order of the log. */
 struct learned_rows {
-	const struct columns *log;  /* as decoded */
-	const struct columns *rows; /* the same steps, each session's next to each other */
-	double *times;              /* of those: multiples of what is normal, COLUMNS_ROWS of each learned metric */
+	const struct columns *log;      /* as decoded */
+	const struct columns *rows;     /* the same steps, each session's next to each other */
+	double *times;                  /* of those: multiples of what is normal, COLUMNS_ROWS of each learned metric */
+	struct rules **rules;           /* whose they are, by run: n_runs from first_run on */
+	const uint16_t *run, *row, *as; /* (n) in the order of the log: a run, a row of `log`, the same of `rows` */
+	size_t n, first_run, n_runs;
 };
 
-/* [hot] The same of row `row` of the log, which is `as` among the rows, if it only has to be learned; the windows take
- * it in later. False: nothing is done, unless that rows that waited are in the windows. */
-static inline bool judge_skips(struct judging *s, const struct scope *scope, const struct learned_rows *l, size_t row,
-			       size_t as);
 /* Rows that wait go into the windows. */
-void judge_catch_up(struct judging *s, const struct learned *learned, const struct learned_rows *l);
+void judge_catch_up(struct judging *s, const struct learned_rows *l);
+bool judge_waits_anew(struct judging *s, const struct learned_rows *l, size_t as, bool far);
 
-static inline bool judge_skips(struct judging *s, const struct scope *scope, const struct learned_rows *l, size_t row,
-			       size_t as)
+/* Row `as` of `rows` joins those that wait, if it only has to be learned. `far`: it has a value that is. False: it has
+ * to be judged, and none waits. */
+static inline bool judge_waits(struct judging *s, const struct learned_rows *l, size_t as, bool far)
 {
-	const struct learned *learned = scope->of;
-	struct level *level[METRIC_COUNT];
-	double value[METRIC_COUNT];
-	bool far = false;
-
-	for (size_t i = 0; i < learned->n_metrics && s->skips; i++) {
-		enum metric_id m = (enum metric_id)learned->metric[i];
-		double times;
-
-		level[i] = scope_level(scope, i);
-		value[i] = l->log->have[row] >> m & 1 ? l->log->value[m][row] : (double)NAN;
-		times = level_is_known(level[i]) ? value[i] / level[i]->normal : (double)NAN;
-		l->times[i * COLUMNS_ROWS + as] = times;
-		far |= beyond(times, s->plan->far[m].above, s->plan->far[m].below);
-	}
-	if (s->n_waits && ((far && !s->spare) || s->waits_from + s->n_waits != as || s->n_waits == RANGE_MOST))
-		judge_catch_up(s, learned, l);
-	if (!s->skips || (far && !s->spare))
-		return false;
+	if (__builtin_expect(as != s->waits_to || (far && !s->spare), 0))
+		return judge_waits_anew(s, l, as, far);
+	s->waits_to++;
 	s->spare -= far;
 	s->far_waits |= far;
-	s->waits_from = s->n_waits++ ? s->waits_from : as;
-	for (size_t i = 0; i < learned->n_metrics; i++)
-		if (level[i])
-			level_learn(level[i], value[i]);
 	return true;
 }
 

@@ -25,8 +25,12 @@ struct learned *learned_open(uint64_t metrics)
 	if (!l)
 		return NULL;
 	l->metrics = metrics;
-	for (uint64_t left = metrics; left; left &= left - 1)
-		l->metric[l->n_metrics++] = (uint8_t)__builtin_ctzll(left);
+	l->throughput = METRIC_COUNT;
+	for (uint64_t left = metrics; left; left &= left - 1) {
+		l->metric[l->n_metrics] = (uint8_t)__builtin_ctzll(left);
+		l->throughput = l->metric[l->n_metrics] == M_THROUGHPUT_TPS ? l->n_metrics : l->throughput;
+		l->n_metrics++;
+	}
 	l->n_cells = l->n_metrics * LEVEL_CELLS;
 	return l;
 }
@@ -67,7 +71,7 @@ struct level *learned_level(struct learned *l)
 	struct level *level = l->n_spare ? l->spare[--l->n_spare] : malloc(sizeof *level);
 
 	if (level)
-		*level = (struct level){ 0 };
+		*level = (struct level){ .normal = NAN };
 	return level;
 }
 
@@ -81,7 +85,10 @@ static bool scope_begin(struct learned *l, struct scope *s)
 			spare(l, cell[i]);
 		cell[i] = NULL;
 	}
-	*s = (struct scope){ .of = l, .cell = cell, .life = l->clock };
+	*s = (struct scope){ .of = l, .cell = cell, .life = l->clock, .used = l->clock };
+	for (size_t i = 0; i < LEVEL_STREAMS; i++)
+		s->stream[i] = LEARNED_SLOTS;
+	s->seen[LEARNED_SLOTS] = LEVEL_STREAMS + 1;
 	return cell;
 }
 
@@ -112,22 +119,20 @@ struct scope_place learned_scope(struct learned *l, uint64_t instance, const str
 	l->clock++;
 	for (size_t i = 0; i < l->n; i++)
 		if (l->key[i] == key) {
-			l->used[i] = l->clock;
+			l->scope[i]->used = l->clock;
 			return (struct scope_place){ l->scope[i], l->scope[i]->life };
 		}
 	for (size_t i = 0; i < l->n; i++)
-		oldest = l->used[i] < l->used[oldest] ? i : oldest;
+		oldest = l->scope[i]->used < l->scope[oldest]->used ? i : oldest;
 	oldest = l->n < LEARNED_SCOPES ? l->n : oldest;
 	s = oldest < l->n ? l->scope[oldest] : calloc(1, sizeof *s);
 	if (!s || !scope_begin(l, s)) {
 		free(oldest < l->n ? NULL : s);
 		return (struct scope_place){ 0 };
 	}
-	s->place = oldest;
 	l->scope[oldest] = s;
 	l->n += oldest == l->n;
 	l->key[oldest] = key;
-	l->used[oldest] = l->clock;
 	return (struct scope_place){ s, s->life };
 }
 
@@ -371,10 +376,12 @@ void level_learn_block(struct level *l)
 	l->n_waiting++;
 }
 
-void level_doubt(struct level *l)
+void level_doubt(struct level *l, double value)
 {
-	l->n_block = l->n_waiting = 0;
+	l->n_waiting = 0;
 	l->later = l->kept;
+	l->n_block = level_counts(value);
+	l->block[0] = value;
 }
 
 double level_limit(struct level *l, bool above, double times, double deviations, size_t over)

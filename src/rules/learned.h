@@ -45,16 +45,15 @@ struct level_kept {
 
 /* Of one metric in one phase and band. */
 struct level {
-	double block[LEVEL_BLOCK];                         /* (n_block) records of the block that is not complete */
+	double normal;             /* the median; NAN: nothing is known yet */
+	double block[LEVEL_BLOCK]; /* (n_block) the latest records: a block, once it is complete and another one comes
+				    */
+	uint32_t n_block, n_waiting;
 	float median[LEVEL_ENTRIES], noise[LEVEL_ENTRIES]; /* (kept.n) of blocks: median, spread of the records */
 	float waiting[LEVEL_WAITING], waiting_noise[LEVEL_WAITING]; /* (n_waiting) the same, not counted yet; of those
 								       that will not be kept, anything */
 	float sorted[LEVEL_ENTRIES];                                /* (kept.n) the medians in order */
-	uint32_t n_block, n_waiting;
-	struct level_kept kept, later; /* later: when those that wait have come, too */
-
-	/* What follows; 0: nothing is known yet. */
-	double normal; /* the median */
+	struct level_kept kept, later;                              /* later: when those that wait have come, too */
 
 	/* While settled, which level_limit sees to. */
 	bool settled;
@@ -65,27 +64,26 @@ struct level {
 
 struct scope {
 	struct learned *of;
-	size_t place; /* of the store's scopes */
-	uint64_t life;
-	struct level **cell; /* (LEVEL_CELLS) for each metric that is learned, in their order; NULL: no record came
-				there yet */
-	uint32_t stream[LEVEL_STREAMS], next;
-	bool full;
-	uint8_t seen[LEARNED_SLOTS]; /* how many of these are of a stream */
-	uint32_t streams;
-	unsigned at;       /* which cell is that of the present record */
-	bool after_prompt; /* its throughput is still that of a prompt */
+	uint64_t life, used;
+	struct level **cell; /* (LEVEL_CELLS) of each metric that is learned, in their order; NULL: no record came there
+				yet */
+	unsigned at;         /* which cell is that of the present record */
+	bool after_prompt;   /* its throughput is still that of a prompt */
+	uint32_t next, streams;
+	uint16_t stream[LEVEL_STREAMS];  /* the slots of the streams of recent records; LEARNED_SLOTS: of none */
+	uint8_t seen[LEARNED_SLOTS + 1]; /* how many of these are of a stream; of none, there is always one more */
 };
 
 struct learned {
 	uint64_t metrics, clock;
 	size_t n_metrics, n_cells;
+	size_t throughput;            /* which of them it is; METRIC_COUNT: none */
 	uint8_t metric[METRIC_COUNT]; /* (n_metrics) */
 	uint32_t streams;
 	size_t n;
 	struct level **spare; /* (n_spare) of scopes that have given way */
 	size_t n_spare, spare_cap;
-	uint64_t key[LEARNED_SCOPES], used[LEARNED_SCOPES];
+	uint64_t key[LEARNED_SCOPES];
 	struct scope *scope[LEARNED_SCOPES]; /* (n), made as they come: most stores have a few */
 };
 
@@ -93,12 +91,6 @@ struct learned *learned_open(uint64_t metrics); /* bits of the metrics to be lea
 void learned_close(struct learned *l);          /* NULL is fine */
 uint64_t learned_metrics(const struct learned *l);
 uint32_t learned_stream(struct learned *l); /* a number for one more stream */
-
-/* Which of the store's metrics it is, from 0 on. */
-static inline size_t learned_number(const struct learned *l, enum metric_id m)
-{
-	return (size_t)__builtin_popcountll(l->metrics & (metric_bit(m) - 1));
-}
 
 /* Where a session learns: a scope, and which life of its place that was, since scopes give way to others. */
 struct scope_place {
@@ -112,12 +104,12 @@ uint64_t learned_instance(const struct field_values *session);
 /* The scope of a session with these fields on that instance. */
 struct scope_place learned_scope(struct learned *l, uint64_t instance, const struct field_values *session);
 
-/* The scope if it still exists, otherwise NULL. */
+/* The scope, which was known, if it still exists; otherwise NULL. */
 static inline struct scope *learned_again(struct learned *l, const struct scope_place *place)
 {
-	if (!place->scope || place->scope->life != place->life)
+	if (place->scope->life != place->life)
 		return NULL;
-	l->used[place->scope->place] = ++l->clock;
+	place->scope->used = ++l->clock;
 	return place->scope;
 }
 
@@ -134,13 +126,14 @@ static inline unsigned learned_band(uint64_t n)
 static inline void scope_note(struct scope *s, uint32_t stream, uint32_t batch_size, uint64_t decoded,
 			      uint32_t prompt_tokens)
 {
-	if (s->full && !--s->seen[s->stream[s->next] % LEARNED_SLOTS])
-		s->streams--;
-	if (!s->seen[stream % LEARNED_SLOTS]++)
-		s->streams++;
-	s->stream[s->next] = stream;
+	const uint16_t slot = stream % LEARNED_SLOTS, before = s->stream[s->next];
+
+	if (before != slot) {
+		s->streams -= !--s->seen[before];
+		s->streams += !s->seen[slot]++;
+		s->stream[s->next] = slot;
+	}
 	s->next = (s->next + 1) % LEVEL_STREAMS;
-	s->full |= !s->next;
 	s->at = decoded ? learned_band(batch_size > 1 ? batch_size : s->streams)
 			: LEVEL_BANDS + learned_band(prompt_tokens / 4);
 	s->after_prompt = decoded < LEARNED_THROUGHPUT;
@@ -156,30 +149,46 @@ struct normal {
 
 struct level *learned_level(struct learned *l); /* a new one; NULL: no memory */
 
-/* That of the record that came last, of the store's metric of that number; NULL as in struct normal. */
+/* Of the record that came last, those of the store's metrics; NULL: none was needed there yet. */
+static inline struct level **scope_cell(const struct scope *s)
+{
+	return &s->cell[s->at * s->of->n_metrics];
+}
+
+/* That of the store's metric of that number; NULL as in struct normal. */
 static inline struct level *scope_level(const struct scope *s, size_t number)
 {
-	struct level **cell = &s->cell[number * LEVEL_CELLS + s->at];
+	struct level **level = &scope_cell(s)[number];
 
-	if (s->after_prompt && s->of->metric[number] == M_THROUGHPUT_TPS)
+	if (s->after_prompt && number == s->of->throughput)
 		return NULL;
-	if (__builtin_expect(!*cell, 0))
-		*cell = learned_level(s->of);
-	return *cell;
+	if (__builtin_expect(!*level, 0))
+		*level = learned_level(s->of);
+	return *level;
 }
 
 void level_learn_block(struct level *level); /* one that is complete */
 
-static inline void level_learn(struct level *level, double value) /* values of 0 or less are unknown */
+/* What is unknown is 0 or less, or NAN. */
+static inline bool level_counts(double value)
 {
-	if (!(value > 1e-30) || value > 1e30)
-		return;
-	level->block[level->n_block++] = value;
-	if (level->n_block == LEVEL_BLOCK)
-		level_learn_block(level);
+	return value > 1e-30 && value <= 1e30;
 }
 
-void level_doubt(struct level *level); /* a rule is violated: waiting blocks are dropped */
+/* [hot] Takes in a record. Only what comes after it is held against it; returns what it is itself, as a multiple of
+ * what is normal, NAN: one of them is not known. */
+static inline double level_learn(struct level *level, double value)
+{
+	if (__builtin_expect(level->n_block == LEVEL_BLOCK, 0))
+		level_learn_block(level);
+	level->block[level->n_block] = value;
+	if (level_counts(value))
+		level->n_block++;
+	return value / level->normal;
+}
+
+/* A rule is violated: what waits is dropped. `value`: the record's, which came last. */
+void level_doubt(struct level *level, double value);
 
 static inline bool level_is_known(const struct level *level)
 {

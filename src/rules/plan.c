@@ -197,7 +197,7 @@ static void add_rule(struct plan *p, struct plan_rule *r, struct plan_condition 
 	p->n_rules++;
 }
 
-static struct plan_plain plain_of(const struct plan *p, size_t rule)
+static struct plan_plain plain_of(const struct plan *p, size_t rule, uint64_t learned)
 {
 	const struct plan_condition *c = &p->condition[p->rule[rule].first];
 	const struct plan_window *w = &p->window[c->window];
@@ -206,6 +206,7 @@ static struct plan_plain plain_of(const struct plan *p, size_t rule)
 				    .phase = w->phase,
 				    .rule = (uint16_t)rule,
 				    .window = c->window,
+				    .number = (size_t)__builtin_popcountll(learned & (metric_bit(w->metric) - 1)),
 				    .above = w->above,
 				    .below = w->below,
 				    .far_least = c->far_least,
@@ -241,6 +242,7 @@ static size_t conditions_of(const struct ruleset *set)
 const struct plan *plan_make(struct ruleset *set, enum rules_mode mode)
 {
 	const struct ruleset *both[] = { set, set->overlay };
+	const uint64_t learned = ruleset_learned_metrics(set);
 	size_t rules = set->n + (set->overlay ? set->overlay->n : 0);
 	size_t conditions = conditions_of(set) + (set->overlay ? conditions_of(set->overlay) : 0);
 	struct plan *p = arena_alloc(&set->arena, 1, sizeof *p);
@@ -266,7 +268,7 @@ const struct plan *plan_make(struct ruleset *set, enum rules_mode mode)
 	}
 	for (size_t i = 0; i < p->n_rules; i++)
 		if (rule[i].plainly)
-			plain[p->n_plain++] = plain_of(p, i);
+			plain[p->n_plain++] = plain_of(p, i, learned);
 		else
 			p->n_learning += rule[i].learns;
 	find_far(p);

@@ -75,6 +75,7 @@ struct plan_plain {
 	enum metric_id metric;
 	enum phase phase;
 	uint16_t rule, window;
+	size_t number;              /* which of the metrics that are learned it is */
 	double above, below;        /* the window's */
 	size_t far_least, at_least; /* so many of the values beyond these, and so many values, or it is not violated */
 };

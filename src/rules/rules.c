@@ -279,6 +279,7 @@ static void begin(struct rules *r)
 	struct judging *s = &r->judging;
 
 	s->look_us = PACE_LOOK_US;
+	s->waits_from = s->waits_to = COLUMNS_ROWS;
 	r->shared_second = INT64_MIN;
 	for (size_t i = 0; i < s->plan->n_rules; i++) {
 		s->judged[i].violated_since_us = s->judged[i].fired_us = INT64_MIN;
@@ -429,7 +430,7 @@ static void find_scope(struct rules *r, const struct field_values *session)
 	r->instance = instance ? instance : r->instance;
 	r->place = learned_scope(r->learned, r->instance, session);
 	r->scope = r->place.scope;
-	r->scope_of = session;
+	r->scope_of = r->scope ? session : NULL;
 }
 
 /* What every step does before it is judged. */
@@ -497,6 +498,12 @@ size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding
 		share_note(r, rec->time_us);
 	one.held = (struct held){ .any = rec->have, .doubles = rec->have };
 	judge_rows(&r->judging, &one, add_finding, &found);
+	for (size_t i = 0; r->scope && i < r->learned->n_metrics; i++) {
+		struct level *level = scope_level(r->scope, i);
+
+		if (level)
+			level_learn(level, judged_metric(&one, 0, (enum metric_id)r->learned->metric[i]));
+	}
 	judge_learning(&r->judging, r->scope, &one, add_finding, &found);
 	return found.n;
 }
@@ -564,12 +571,6 @@ void rules_judge_rows(struct rules *r, const struct judged_rows *rows, uint64_t 
 	judge_rows(&r->judging, &these, add_hit, hits);
 }
 
-void rules_expect(const struct rules *r)
-{
-	for (size_t at = 0; at < offsetof(struct rules, judging.seen); at += 64)
-		__builtin_prefetch((const char *)r + at);
-}
-
 /* A hit of the one row. */
 struct one_hit {
 	struct rule_hits *hits;
@@ -584,25 +585,94 @@ static void add_one_hit(void *ctx, size_t row, size_t rule, const struct rule_fi
 	add_hit(one->hits, one->as, rule, f);
 }
 
-void rules_learn_row(struct rules *r, const struct learned_rows *l, size_t row, size_t as, struct rule_hits *hits)
+static __attribute__((noinline)) void judge_learned(struct rules *r, const struct columns *c, size_t row,
+						    struct one_hit hit)
 {
-	const struct columns *c = l->log;
-	struct one_hit hit = { hits, as };
-	struct judged_rows one;
+	struct judged_rows one = { .c = c, .from = row, .n = 1, .one_phase = true, .before = r->records - 1 };
 
-	note_step(r, &(struct step){ c->session[row], (enum phase)c->phase[row], c->token_count[row],
-				     c->batch_size[row] });
-	if (!r->scope || judge_skips(&r->judging, r->scope, l, row, as))
-		return;
-	one = (struct judged_rows){ .c = c, .from = row, .n = 1, .one_phase = true, .before = r->records - 1 };
 	one.held = (struct held){ .any = c->have[row], .doubles = c->have[row] };
 	judge_learning(&r->judging, r->scope, &one, add_one_hit, &hit);
 }
 
-void rules_catch_up(struct rules *r, const struct learned_rows *l)
+/* A metric that is learned, of all rows. */
+struct learned_column {
+	uint64_t bit;
+	const double *value;    /* of the log */
+	double *times;          /* of the sessions' rows */
+	struct limits_now near; /* multiples between these are far for no rule */
+};
+
+static void find_columns(const struct rules *r, const struct learned_rows *l, struct learned_column *column)
 {
-	if (r->judging.n_waits)
-		judge_catch_up(&r->judging, r->learned, l);
+	const struct limits_now *far = r->judging.plan->far;
+
+	for (size_t i = 0; i < r->learned->n_metrics; i++) {
+		enum metric_id m = (enum metric_id)r->learned->metric[i];
+
+		column[i] =
+			(struct learned_column){ metric_bit(m), l->log->value[m], l->times + i * COLUMNS_ROWS, far[m] };
+	}
+}
+
+/* The scope takes in a row of the log; true: one of its values is far from normal. */
+static inline bool learn_row(const struct scope *scope, const struct learned_column *column, size_t n, uint64_t have,
+			     size_t row, size_t as)
+{
+	struct level **cell = scope_cell(scope);
+	const size_t without = scope->after_prompt ? scope->of->throughput : n;
+	bool far = false;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct learned_column *c = &column[i];
+		struct level *level = cell[i];
+		double times;
+
+		if (__builtin_expect(!level, 0))
+			level = scope_level(scope, i);
+		if (__builtin_expect(!level || i == without, 0)) {
+			c->times[as] = NAN;
+			continue;
+		}
+		times = level_learn(level, have & c->bit ? c->value[row] : (double)NAN);
+		c->times[as] = times;
+		if (__builtin_expect(times > c->near.above || times < c->near.below, 0))
+			far = true;
+	}
+	return far;
+}
+
+/* What learn_row needs of the session is underway when its turn comes. */
+static inline void expect(const struct rules *r)
+{
+	for (size_t at = 0; at < offsetof(struct rules, judging.seen); at += 64)
+		__builtin_prefetch((const char *)r + at);
+}
+
+void rules_learn_rows(const struct learned_rows *l, struct rule_hits *hits)
+{
+	enum { MANY = 16 /* runs: of fewer, all is near */, AHEAD = 8 /* rows */ };
+	struct learned_column column[METRIC_COUNT];
+	const struct columns *c = l->log;
+	const size_t n_metrics = l->rules[l->first_run]->learned->n_metrics;
+
+	find_columns(l->rules[l->first_run], l, column);
+	for (size_t i = 0; i < l->n; i++) {
+		struct rules *r = l->rules[l->run[i]];
+		const size_t row = l->row[i], as = l->as[i];
+		bool far;
+
+		if (l->n_runs > MANY && i + AHEAD < l->n)
+			expect(l->rules[l->run[i + AHEAD]]);
+		note_step(r, &(struct step){ c->session[row], (enum phase)c->phase[row], c->token_count[row],
+					     c->batch_size[row] });
+		if (!r->scope)
+			continue;
+		far = learn_row(r->scope, column, n_metrics, c->have[row], row, as);
+		if (!judge_waits(&r->judging, l, as, far))
+			judge_learned(r, c, row, (struct one_hit){ hits, as });
+	}
+	for (size_t i = l->first_run; i < l->first_run + l->n_runs; i++)
+		judge_catch_up(&l->rules[i]->judging, l);
 }
 
 bool rules_learn(const struct rules *r)

@@ -109,7 +109,7 @@ size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding
  *
  * Rules that learn nothing depend on their session alone: rules_judge_rows asks them of many steps of one session
  * before another's. Those that learn, from all sessions, are asked afterwards, step by step in the order of the log, by
- * rules_learn_row; where nothing is learned, rules_pass says instead how many steps there were. */
+ * rules_learn_rows; where nothing is learned, rules_pass says instead how many steps there were. */
 struct rule_hit {
 	size_t rule;
 	uint32_t next; /* 1 + another one of the same row; 0: none */
@@ -130,13 +130,10 @@ bool rules_in_steps(const struct rules *r); /* can the rules be judged in this w
 bool rules_learn(const struct rules *r);    /* is anything learned? */
 void rules_pass(struct rules *r, size_t n);
 
-/* [hot] `ahead`: steps before these that rules_learn_row or rules_pass has not been told of yet. */
+/* [hot] `ahead`: steps before these that rules_learn_rows or rules_pass has not been told of yet. */
 void rules_judge_rows(struct rules *r, const struct judged_rows *rows, uint64_t ahead, struct rule_hits *hits);
-void rules_expect(const struct rules *r); /* rules_learn_row comes some steps later */
-/* Row `row` of the log, which is `as` among the rows, for which hits are added; and after the last one, each session
- * catches up. */
-void rules_learn_row(struct rules *r, const struct learned_rows *l, size_t row, size_t as, struct rule_hits *hits);
-void rules_catch_up(struct rules *r, const struct learned_rows *l);
+/* [hot] Of sessions with one set of rules that learn together. */
+void rules_learn_rows(const struct learned_rows *l, struct rule_hits *hits);
 
 /* Of the alarm types in `ask`, those that the session's rules could judge at one of these steps, a bit each: a value
  * was there, and the limit known. The steps have been judged, in the one way or the other; `left`: how many of the

@@ -468,7 +468,7 @@ static void a_block_counts_by_its_medians(void **state)
 
 	(void)state;
 	for (int round = 0; round < 20000; round++) {
-		struct level level = { .n_block = 0 };
+		struct level level = { .normal = NAN };
 		double v[LEVEL_BLOCK], steps = 2 + round % 1000, middle;
 
 		for (size_t i = 0; i < LEVEL_BLOCK; i++) {
@@ -478,6 +478,7 @@ static void a_block_counts_by_its_medians(void **state)
 		middle = median_of(v);
 		for (size_t i = 0; i < LEVEL_BLOCK; i++)
 			v[i] = fabs(v[i] - middle);
+		level_learn(&level, 1); /* of the next block */
 		assert_int_equal(level.n_waiting, 1);
 		assert_true(level.waiting[0] == (float)middle);
 		assert_true(level.waiting_noise[0] == (float)median_of(v));

@@ -949,7 +949,8 @@ static size_t judge_all(struct rules *r, struct columns *c, struct rule_hits *hi
 			struct rule_finding *found)
 {
 	struct judged_rows rows = { .c = c, .n = c->n, .held = columns_held(c, 0, c->n), .room = room };
-	const struct learned_rows learned = { c, c, judge_room_times(room) };
+	static const uint16_t run[AT_ONCE + 1];
+	uint16_t in_order[AT_ONCE + 1];
 	size_t n = 0;
 
 	rows.one_phase = true;
@@ -958,14 +959,23 @@ static size_t judge_all(struct rules *r, struct columns *c, struct rule_hits *hi
 	rule_hits_begin(hits, c->n);
 	if (c->n)
 		rules_judge_rows(r, &rows, 0, hits);
-	if (!rules_learn(r))
+	for (size_t row = 0; row < c->n; row++)
+		in_order[row] = (uint16_t)row;
+	if (rules_learn(r))
+		rules_learn_rows(&(struct learned_rows){ .log = c,
+							 .rows = c,
+							 .times = judge_room_times(room),
+							 .rules = &r,
+							 .run = run,
+							 .row = in_order,
+							 .as = in_order,
+							 .n = c->n,
+							 .n_runs = 1 },
+				 hits);
+	else
 		rules_pass(r, c->n);
-	for (size_t row = 0; row < c->n; row++) {
-		if (rules_learn(r))
-			rules_learn_row(r, &learned, row, row, hits);
+	for (size_t row = 0; row < c->n; row++)
 		n += rule_hits_at(hits, row, found + n);
-	}
-	rules_catch_up(r, &learned);
 	c->n = c->n_whole = 0;
 	return n;
 }
