@@ -452,15 +452,17 @@ static bool all_are_known(const double *times, size_t n)
 /* Those that the rule's window takes; returns how many they are. */
 static size_t pick_taken(struct judging *s, const struct plan_plain *p, const struct waiting *w, double *v)
 {
-	size_t n = 0;
+	const uint8_t any = PHASE_UNKNOWN, wanted = (uint8_t)p->phase;
+	size_t n = 0, with = 0;
 
 	for (size_t i = 0; i < w->n; i++) {
-		bool fits = phase_fits((enum phase)w->phase[i], p->phase), known = !isnan(w->times[i]);
+		bool fits = (wanted == any) | (w->phase[i] == any) | (w->phase[i] == wanted);
 
 		v[n] = w->times[i];
-		n += fits & known;
-		s->silent += fits & !known & (w->have[i] >> p->metric & 1);
+		n += fits && !isnan(w->times[i]);
+		with += (size_t)fits & w->have[i] >> p->metric;
 	}
+	s->silent += with - n;
 	return n;
 }
 

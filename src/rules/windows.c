@@ -187,31 +187,35 @@ static void feed_one(struct seen *seen, const struct plan_window *w, const struc
 	window_push(&seen->values, value);
 }
 
-static void feed_many(const struct plan *plan, struct seen *all, const struct judged_rows *rows, size_t window)
+/* All of the rows' values. */
+static void feed_all(struct seen *seen, enum metric_id m, const struct judged_rows *rows)
 {
-	const struct plan_window *w = &plan->window[window];
-	struct seen *seen = &all[window];
-	double low = INFINITY, high = -INFINITY;
-	const double *v;
-	struct line line;
-	size_t n = rows->n;
+	double low, high;
 
-	if (takes_all(w, rows)) {
-		v = values_of(rows, w->metric);
-		ends_of(rows, w->metric, &low, &high);
-	} else {
-		line = line_of(plan, all, rows, window, NULL);
-		v = line.v + line.before[0];
-		n = (size_t)line.before[rows->n] - line.before[0];
-		for (size_t i = 0; i < n; i++) {
-			low = v[i] < low ? v[i] : low;
-			high = v[i] > high ? v[i] : high;
-		}
+	ends_of(rows, m, &low, &high);
+	add_ends(seen, low, high, rows->n);
+	if (rows->held.doubles >> m & 1)
+		window_push_many(&seen->values, rows->c->value[m] + rows->from, rows->n);
+	else
+		window_push_decimals(&seen->values, rows->c->scaled[m] + rows->from, rows->n, low, high);
+}
+
+/* Those that the window takes. */
+static void feed_some(const struct plan *plan, struct seen *all, const struct judged_rows *rows, size_t window)
+{
+	const struct line line = line_of(plan, all, rows, window, NULL);
+	const double *v = line.v + line.before[0];
+	size_t n = (size_t)line.before[rows->n] - line.before[0];
+	double low = INFINITY, high = -INFINITY;
+
+	for (size_t i = 0; i < n; i++) {
+		low = v[i] < low ? v[i] : low;
+		high = v[i] > high ? v[i] : high;
 	}
 	if (!n)
 		return;
-	add_ends(seen, low, high, n);
-	window_push_many(&seen->values, v, n);
+	add_ends(&all[window], low, high, n);
+	window_push_many(&all[window].values, v, n);
 }
 
 void windows_feed(const struct plan *plan, struct seen *seen, const struct judged_rows *rows)
@@ -221,10 +225,12 @@ void windows_feed(const struct plan *plan, struct seen *seen, const struct judge
 
 		if (!seen[i].on || w->ordered || (!some_have(rows, w->metric) && isnan(w->missing)))
 			continue;
-		if (rows->room)
-			feed_many(plan, seen, rows, i);
-		else
+		if (!rows->room)
 			feed_one(&seen[i], w, rows);
+		else if (takes_all(w, rows))
+			feed_all(&seen[i], w->metric, rows);
+		else
+			feed_some(plan, seen, rows, i);
 	}
 }
 

@@ -1,6 +1,7 @@
 /* window.c - the ring of values, and statistics of what it held. */
 #include "stats/window.h"
 
+#include "base/decimals.h"
 #include "stats/median.h"
 #include "stats/select.h"
 
@@ -27,18 +28,22 @@ static inline double whole_of(double x)
 	return x + shift - shift;
 }
 
+static size_t bytes_of(double largest)
+{
+	return largest > MOST_IN_THREE ? sizeof(double) : largest > INT16_MAX ? THREE : sizeof(int16_t);
+}
+
 static size_t bytes_for(double scale, const double *value, size_t n)
 {
-	uint64_t apart = !(scale > 0), beyond_two = 0, beyond_three = 0;
+	double largest = scale > 0 ? 0 : INFINITY;
 
 	for (size_t i = 0; i < n; i++) {
-		double whole = whole_of(value[i] * scale);
+		double whole = whole_of(value[i] * scale), size = fabs(whole);
 
-		apart |= whole / scale != value[i];
-		beyond_two |= fabs(whole) > INT16_MAX;
-		beyond_three |= fabs(whole) > MOST_IN_THREE;
+		size = whole / scale != value[i] ? INFINITY : size;
+		largest = size > largest ? size : largest;
 	}
-	return apart || beyond_three ? sizeof(double) : beyond_two ? THREE : sizeof(int16_t);
+	return bytes_of(largest);
 }
 
 static int32_t three_bytes(const uint8_t *v)
@@ -90,6 +95,24 @@ static void put(const struct window *w, size_t from, const double *value, size_t
 			((int16_t *)w->v)[from + i] = (int16_t)whole_of(value[i] * scale);
 }
 
+/* The same of decimals. */
+static void put_decimals(const struct window *w, size_t from, const int64_t *scaled, size_t n)
+{
+	uint8_t *v = w->v;
+
+	if (!n)
+		return;
+	v += w->bytes * from;
+	if (w->bytes == sizeof(double))
+		decimals_to_doubles((double *)w->v + from, scaled, n, w->scale);
+	else if (w->bytes == THREE)
+		for (size_t i = 0; i < n; i++)
+			put_three_bytes(v + THREE * i, (int32_t)scaled[i]);
+	else
+		for (size_t i = 0; i < n; i++)
+			((int16_t *)w->v)[from + i] = (int16_t)scaled[i];
+}
+
 /* The same values in more bytes; false: no memory, and they are gone. */
 static bool widen(struct window *w, size_t bytes)
 {
@@ -108,21 +131,30 @@ static bool widen(struct window *w, size_t bytes)
 	return wide.v;
 }
 
-void window_push_many(struct window *w, const double *value, size_t n)
+/* n more values, which take so many bytes; those there are: the others stand in for NULL. */
+static void push(struct window *w, const double *value, const int64_t *scaled, size_t n, size_t bytes)
 {
-	size_t left_out = n > w->cap ? n - w->cap : 0, first, bytes;
-
-	value += left_out;
-	n -= left_out;
-	bytes = w->bytes == sizeof *value ? w->bytes : bytes_for(w->scale, value, n);
 	if (bytes > w->bytes && !widen(w, bytes))
 		return;
-	w->next = (uint16_t)((w->next + left_out) % w->cap);
-	first = n < (size_t)w->cap - w->next ? n : (size_t)w->cap - w->next;
-	put(w, w->next, value, first);
-	put(w, 0, value + first, n - first);
-	w->next = (uint16_t)((w->next + n) % w->cap);
-	w->n = (uint16_t)(w->n + n < w->cap ? w->n + n : w->cap);
+	for (size_t done = n > w->cap ? n - w->cap : 0, now; done < n; done += now) {
+		now = n - done < (size_t)w->cap - w->next ? n - done : (size_t)w->cap - w->next;
+		if (value)
+			put(w, w->next, value + done, now);
+		else
+			put_decimals(w, w->next, scaled + done, now);
+		w->next = (uint16_t)(w->next + now == w->cap ? 0 : w->next + now);
+		w->n = (uint16_t)(w->n + now < w->cap ? w->n + now : w->cap);
+	}
+}
+
+void window_push_many(struct window *w, const double *value, size_t n)
+{
+	push(w, value, NULL, n, w->bytes == sizeof *value ? w->bytes : bytes_for(w->scale, value, n));
+}
+
+void window_push_decimals(struct window *w, const int64_t *scaled, size_t n, double low, double high)
+{
+	push(w, NULL, scaled, n, bytes_of(rint(fmax(-low, high) * w->scale)));
 }
 
 double window_oldest(const struct window *w)

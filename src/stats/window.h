@@ -25,6 +25,8 @@ struct window {
 void window_close(struct window *w); /* it holds nothing then */
 
 void window_push_many(struct window *w, const double *value, size_t n); /* no NaN */
+/* scaled[i] / scale, each from `low` to `high`; of a window that has a scale. */
+void window_push_decimals(struct window *w, const int64_t *scaled, size_t n, double low, double high);
 
 static inline void window_push(struct window *w, double value)
 {

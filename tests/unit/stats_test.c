@@ -688,6 +688,16 @@ static void columns_of_decimals_are_counted_like_values(void **state)
 	}
 }
 
+/* n values that are decimals. */
+static void push_decimals(struct window *w, const double *v, size_t n)
+{
+	int64_t scaled[100];
+
+	for (size_t i = 0; i < n; i++)
+		scaled[i] = llrint(v[i] * w->scale);
+	window_push_decimals(w, scaled, n, values_min(v, n), values_max(v, n));
+}
+
 /* However many bytes its values take, by ones and many at once, a window holds the last ones to the bit. */
 static void a_window_holds_the_last_values_exactly(void **state)
 {
@@ -710,6 +720,8 @@ static void a_window_holds_the_last_values_exactly(void **state)
 			}
 			if (more == 1)
 				window_push(&w, pushed[n]);
+			else if (w.scale > 0 && round % 7 && step % 2 && most * w.scale < 0x1p51)
+				push_decimals(&w, pushed + n, more);
 			else
 				window_push_many(&w, pushed + n, more);
 			n += more;
