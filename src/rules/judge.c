@@ -437,16 +437,13 @@ static bool all_are_alike(const uint8_t *phase, size_t n)
 	return !apart;
 }
 
-/* Is none NAN? False: maybe. NAN's exponent begins with a bit that only numbers from 2 on have, too. */
 static bool all_are_known(const double *times, size_t n)
 {
-	uint64_t any = 0, bits;
+	uint64_t unknown = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		memcpy(&bits, &times[i], sizeof bits);
-		any |= bits;
-	}
-	return !(any >> 62 & 1);
+	for (size_t i = 0; i < n; i++) /* in this form, compilers make vectors of it */
+		unknown = times[i] != times[i] ? 1 : unknown;
+	return !unknown;
 }
 
 /* Those that the rule's window takes; returns how many they are. */
