@@ -21,9 +21,8 @@ enum {
 struct rules {
 	/* What every step that is judged in the order of the log needs stands first. */
 	struct learned *learned;
-	struct scope_place place;            /* where this session learns */
-	struct scope *scope;                 /* the same for the present record; NULL: nothing is to be learned */
-	const struct field_values *scope_of; /* the fields that said where; only compared */
+	struct scope_place place;            /* where this session learns, … */
+	const struct field_values *scope_of; /* … as these fields said, which are only compared; NULL: not known */
 	uint64_t decoded;                    /* tokens since the last prompt, decoded one by one */
 	uint64_t records;                    /* steps seen */
 	uint32_t stream;                     /* tells this session from others of the scope */
@@ -423,34 +422,36 @@ struct step {
 };
 
 /* The session is new, or starts again: maybe with another model. */
-static void find_scope(struct rules *r, const struct field_values *session)
+static __attribute__((noinline)) struct scope *find_scope(struct rules *r, const struct field_values *session)
 {
 	uint64_t instance = learned_instance(session);
 
 	r->instance = instance ? instance : r->instance;
 	r->place = learned_scope(r->learned, r->instance, session);
-	r->scope = r->place.scope;
-	r->scope_of = r->scope ? session : NULL;
+	r->scope_of = r->place.scope ? session : NULL;
+	return r->place.scope;
 }
 
-/* What every step does before it is judged. */
-static inline void note_step(struct rules *r, const struct step *step)
+/* What every step does before it is judged, and where it is learned; NULL: nowhere. */
+static inline struct scope *note_step(struct rules *r, const struct step *step)
 {
 	bool prompt = step->phase == PHASE_PREFILL || (!step->phase && step->token_count > 1);
+	struct scope *scope;
 
 	r->records++;
 	r->decoded = prompt ? 0 : r->decoded + step->token_count;
 	if (!r->learned)
-		return;
-	r->scope = step->session == r->scope_of ? learned_again(r->learned, &r->place) : NULL;
-	if (__builtin_expect(!r->scope, 0))
-		find_scope(r, step->session);
-	if (r->scope)
-		scope_note(r->scope, r->stream, step->batch_size, r->decoded, prompt ? step->token_count : 0);
+		return NULL;
+	scope = step->session == r->scope_of ? learned_again(r->learned, &r->place) : NULL;
+	if (__builtin_expect(!scope, 0))
+		scope = find_scope(r, step->session);
+	if (scope)
+		scope_note(scope, r->stream, step->batch_size, r->decoded, prompt ? step->token_count : 0);
+	return scope;
 }
 
-/* What every record does before it is judged; false: it is not judged. */
-static bool note_record(struct rules *r, const struct record *rec)
+/* What every record does before it is judged; false: it is not judged. `scope`: as note_step. */
+static bool note_record(struct rules *r, const struct record *rec, struct scope **scope)
 {
 	if (rec->event == EVENT_SESSION_START) {
 		learn_session(r, rec->session);
@@ -461,7 +462,7 @@ static bool note_record(struct rules *r, const struct record *rec)
 		return false;
 	if (r->set->learn_records)
 		learn_baseline(r, rec);
-	note_step(r, &(struct step){ rec->session, rec->phase, rec->token_count, rec->batch_size });
+	*scope = note_step(r, &(struct step){ rec->session, rec->phase, rec->token_count, rec->batch_size });
 	return true;
 }
 
@@ -491,20 +492,21 @@ size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding
 {
 	struct judged_rows one = { .record = rec, .n = 1, .one_phase = true, .before = r->records };
 	struct found found = { .out = out };
+	struct scope *scope;
 
-	if (!note_record(r, rec))
+	if (!note_record(r, rec, &scope))
 		return 0;
 	if (r->share && r->judging.plan->look_ns)
 		share_note(r, rec->time_us);
 	one.held = (struct held){ .any = rec->have, .doubles = rec->have };
 	judge_rows(&r->judging, &one, add_finding, &found);
-	for (size_t i = 0; r->scope && i < r->learned->n_metrics; i++) {
-		struct level *level = scope_level(r->scope, i);
+	for (size_t i = 0; scope && i < r->learned->n_metrics; i++) {
+		struct level *level = scope_level(scope, i);
 
 		if (level)
 			level_learn(level, judged_metric(&one, 0, (enum metric_id)r->learned->metric[i]));
 	}
-	judge_learning(&r->judging, r->scope, &one, add_finding, &found);
+	judge_learning(&r->judging, scope, &one, add_finding, &found);
 	return found.n;
 }
 
@@ -591,7 +593,7 @@ static __attribute__((noinline)) void judge_learned(struct rules *r, const struc
 	struct judged_rows one = { .c = c, .from = row, .n = 1, .one_phase = true, .before = r->records - 1 };
 
 	one.held = (struct held){ .any = c->have[row], .doubles = c->have[row] };
-	judge_learning(&r->judging, r->scope, &one, add_one_hit, &hit);
+	judge_learning(&r->judging, r->place.scope, &one, add_one_hit, &hit);
 }
 
 /* A metric that is learned, of all rows. */
@@ -651,24 +653,22 @@ static inline void expect(const struct rules *r)
 void rules_learn_rows(const struct learned_rows *l, struct rule_hits *hits)
 {
 	enum { MANY = 16 /* runs: of fewer, all is near */, AHEAD = 8 /* rows */ };
+	const size_t n_metrics = l->rules[l->first_run]->learned->n_metrics;
+	const size_t expected = l->n_runs > MANY && l->n > AHEAD ? l->n - AHEAD : 0;
 	struct learned_column column[METRIC_COUNT];
 	const struct columns *c = l->log;
-	const size_t n_metrics = l->rules[l->first_run]->learned->n_metrics;
 
 	find_columns(l->rules[l->first_run], l, column);
 	for (size_t i = 0; i < l->n; i++) {
 		struct rules *r = l->rules[l->run[i]];
 		const size_t row = l->row[i], as = l->as[i];
-		bool far;
+		struct scope *scope = note_step(r, &(struct step){ c->session[row], (enum phase)c->phase[row],
+								   c->token_count[row], c->batch_size[row] });
 
-		if (l->n_runs > MANY && i + AHEAD < l->n)
+		if (i < expected)
 			expect(l->rules[l->run[i + AHEAD]]);
-		note_step(r, &(struct step){ c->session[row], (enum phase)c->phase[row], c->token_count[row],
-					     c->batch_size[row] });
-		if (!r->scope)
-			continue;
-		far = learn_row(r->scope, column, n_metrics, c->have[row], row, as);
-		if (!judge_waits(&r->judging, l, as, far))
+		if (scope &&
+		    !judge_waits(&r->judging, l, as, learn_row(scope, column, n_metrics, c->have[row], row, as)))
 			judge_learned(r, c, row, (struct one_hit){ hits, as });
 	}
 	for (size_t i = l->first_run; i < l->first_run + l->n_runs; i++)
@@ -771,7 +771,6 @@ static void inherit_learned(struct rules *to, struct rules *from)
 		return;
 	to->own = to->learned = from->own;
 	from->own = from->learned = own;
-	from->scope = NULL;
 	from->scope_of = NULL; /* from->place is that of `to` now */
 	to->stream = from->stream;
 }
