@@ -266,18 +266,19 @@ static void make_room(struct level *l, bool halve)
 	memmove(l->noise, l->noise + 1, (LEVEL_ENTRIES - 1) * sizeof *l->noise);
 }
 
-/* A block has waited. */
-static void level_keep(struct level *l, float median, float noise)
+/* A block that is kept has waited. */
+static void level_keep(struct level *l, const struct level_kept *before)
 {
-	const struct level_kept before = l->kept;
+	const float median = l->waiting[l->first];
+	const size_t last = l->kept.n - 1;
 
-	if (!kept_count(&l->kept))
-		return;
-	if (before.n == LEVEL_ENTRIES)
-		make_room(l, before.every < EVERY_MAX);
-	sorted_add(l, l->kept.n - 1, median);
-	l->median[l->kept.n - 1] = median;
-	l->noise[l->kept.n - 1] = noise;
+	if (before->n == LEVEL_ENTRIES)
+		make_room(l, before->every < EVERY_MAX);
+	sorted_add(l, last, median);
+	l->median[last] = median;
+	l->noise[last] = l->waiting_noise[l->first];
+	l->first = (l->first + 1) % LEVEL_WAITING;
+	l->n_held--;
 	l->settled = false;
 	if (l->kept.n >= ENOUGH)
 		l->normal = middle_of(l->sorted, l->kept.n);
@@ -286,15 +287,13 @@ static void level_keep(struct level *l, float median, float noise)
 /* A few blocks wait from the beginning, more the more is known. */
 static void level_let_go(struct level *l)
 {
-	size_t wait = 2 + l->kept.n / 4 < LEVEL_WAITING ? 2 + l->kept.n / 4 : LEVEL_WAITING;
+	const uint32_t wait = 2 + l->kept.n / 4 < LEVEL_WAITING ? 2 + l->kept.n / 4 : LEVEL_WAITING;
 
-	while (l->n_waiting >= wait) {
-		float first = l->waiting[0], first_noise = l->waiting_noise[0];
+	for (; l->n_waiting >= wait; l->n_waiting--) {
+		const struct level_kept before = l->kept;
 
-		l->n_waiting--;
-		memmove(l->waiting, l->waiting + 1, l->n_waiting * sizeof *l->waiting);
-		memmove(l->waiting_noise, l->waiting_noise + 1, l->n_waiting * sizeof *l->waiting_noise);
-		level_keep(l, first, first_noise);
+		if (kept_count(&l->kept))
+			level_keep(l, &before);
 	}
 }
 
@@ -371,14 +370,17 @@ void level_learn_block(struct level *l)
 {
 	level_let_go(l);
 	l->n_block = 0;
-	if (kept_count(&l->later))
-		block_sum_up(l->block, &l->waiting[l->n_waiting], &l->waiting_noise[l->n_waiting]);
 	l->n_waiting++;
+	if (kept_count(&l->later)) {
+		const size_t at = (l->first + l->n_held++) % LEVEL_WAITING;
+
+		block_sum_up(l->block, &l->waiting[at], &l->waiting_noise[at]);
+	}
 }
 
 void level_doubt(struct level *l, double value)
 {
-	l->n_waiting = 0;
+	l->n_waiting = l->n_held = 0;
 	l->later = l->kept;
 	l->n_block = level_counts(value);
 	l->block[0] = value;

@@ -45,13 +45,14 @@ struct level_kept {
 
 /* Of one metric in one phase and band. */
 struct level {
-	double normal;             /* the median; NAN: nothing is known yet */
-	double block[LEVEL_BLOCK]; /* (n_block) the latest records: a block, once it is complete and another one comes
-				    */
-	uint32_t n_block, n_waiting;
+	double normal;               /* the median; NAN: nothing is known yet */
+	double block[LEVEL_BLOCK];   /* (n_block) the latest records: a block, once it is complete and another one comes
+				      */
+	uint32_t n_block, n_waiting; /* n_waiting: blocks that do not count yet */
+	uint32_t first, n_held;
 	float median[LEVEL_ENTRIES], noise[LEVEL_ENTRIES]; /* (kept.n) of blocks: median, spread of the records */
-	float waiting[LEVEL_WAITING], waiting_noise[LEVEL_WAITING]; /* (n_waiting) the same, not counted yet; of those
-								       that will not be kept, anything */
+	float waiting[LEVEL_WAITING], waiting_noise[LEVEL_WAITING]; /* (n_held) the same of those that wait and will be
+								       kept, a ring from `first` on */
 	float sorted[LEVEL_ENTRIES];                                /* (kept.n) the medians in order */
 	struct level_kept kept, later;                              /* later: when those that wait have come, too */
 
