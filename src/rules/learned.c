@@ -201,20 +201,16 @@ static void level_settle(struct level *l)
 	l->settled = true;
 }
 
-/* Where the value belongs among the sorted ones. */
+/* Where the value belongs among the sorted ones; without a branch, as below. */
 static size_t place_of(const float *sorted, size_t n, float value)
 {
-	size_t low = 0;
+	size_t at = 0;
 
-	for (size_t high = n; low < high;) {
-		size_t half = low + (high - low) / 2;
-
-		if (sorted[half] < value)
-			low = half + 1;
-		else
-			high = half;
+	for (size_t half; n; n -= half) {
+		half = n - n / 2;
+		at += sorted[at + half - 1] < value ? half : 0;
 	}
-	return low;
+	return at;
 }
 
 static void sorted_add(struct level *l, size_t n, float value)
