@@ -45,11 +45,10 @@ struct level_kept {
 
 /* Of one metric in one phase and band. */
 struct level {
-	double normal;               /* the median; NAN: nothing is known yet */
-	double block[LEVEL_BLOCK];   /* (n_block) the latest records: a block, once it is complete and another one comes
-				      */
-	uint32_t n_block, n_waiting; /* n_waiting: blocks that do not count yet */
-	uint32_t first, n_held;
+	double normal; /* the median; NAN: nothing is known yet */
+	uint32_t n_block;
+	uint32_t n_waiting, n_held, first; /* blocks that do not count yet; those of them that will be kept */
+	double block[LEVEL_BLOCK]; /* (n_block) the latest records: a block, once it is full and another one comes */
 	float median[LEVEL_ENTRIES], noise[LEVEL_ENTRIES]; /* (kept.n) of blocks: median, spread of the records */
 	float waiting[LEVEL_WAITING], waiting_noise[LEVEL_WAITING]; /* (n_held) the same of those that wait and will be
 								       kept, a ring from `first` on */
@@ -105,10 +104,10 @@ uint64_t learned_instance(const struct field_values *session);
 /* The scope of a session with these fields on that instance. */
 struct scope_place learned_scope(struct learned *l, uint64_t instance, const struct field_values *session);
 
-/* The scope, which was known, if it still exists; otherwise NULL. */
+/* The scope if it still exists, otherwise NULL. */
 static inline struct scope *learned_again(struct learned *l, const struct scope_place *place)
 {
-	if (place->scope->life != place->life)
+	if (!place->scope || place->scope->life != place->life)
 		return NULL;
 	place->scope->used = ++l->clock;
 	return place->scope;

@@ -21,8 +21,8 @@ enum {
 struct rules {
 	/* What every step that is judged in the order of the log needs stands first. */
 	struct learned *learned;
-	struct scope_place place;            /* where this session learns, … */
-	const struct field_values *scope_of; /* … as these fields said, which are only compared; NULL: not known */
+	struct scope_place place;            /* where this session learns */
+	const struct field_values *scope_of; /* the fields that said where; only compared */
 	uint64_t decoded;                    /* tokens since the last prompt, decoded one by one */
 	uint64_t records;                    /* steps seen */
 	uint32_t stream;                     /* tells this session from others of the scope */
@@ -428,21 +428,18 @@ static __attribute__((noinline)) struct scope *find_scope(struct rules *r, const
 
 	r->instance = instance ? instance : r->instance;
 	r->place = learned_scope(r->learned, r->instance, session);
-	r->scope_of = r->place.scope ? session : NULL;
+	r->scope_of = session;
 	return r->place.scope;
 }
 
-/* What every step does before it is judged, and where it is learned; NULL: nowhere. */
+/* Of rules that learn: what every step does before it is judged. Returns where it is learned; NULL: no memory. */
 static inline struct scope *note_step(struct rules *r, const struct step *step)
 {
 	bool prompt = step->phase == PHASE_PREFILL || (!step->phase && step->token_count > 1);
-	struct scope *scope;
+	struct scope *scope = step->session == r->scope_of ? learned_again(r->learned, &r->place) : NULL;
 
 	r->records++;
 	r->decoded = prompt ? 0 : r->decoded + step->token_count;
-	if (!r->learned)
-		return NULL;
-	scope = step->session == r->scope_of ? learned_again(r->learned, &r->place) : NULL;
 	if (__builtin_expect(!scope, 0))
 		scope = find_scope(r, step->session);
 	if (scope)
@@ -450,7 +447,7 @@ static inline struct scope *note_step(struct rules *r, const struct step *step)
 	return scope;
 }
 
-/* What every record does before it is judged; false: it is not judged. `scope`: as note_step. */
+/* What every record does before it is judged; false: it is not judged. Fills in where it is learned, if it is. */
 static bool note_record(struct rules *r, const struct record *rec, struct scope **scope)
 {
 	if (rec->event == EVENT_SESSION_START) {
@@ -462,7 +459,10 @@ static bool note_record(struct rules *r, const struct record *rec, struct scope 
 		return false;
 	if (r->set->learn_records)
 		learn_baseline(r, rec);
-	*scope = note_step(r, &(struct step){ rec->session, rec->phase, rec->token_count, rec->batch_size });
+	if (r->learned)
+		*scope = note_step(r, &(struct step){ rec->session, rec->phase, rec->token_count, rec->batch_size });
+	else
+		r->records++;
 	return true;
 }
 
@@ -492,7 +492,7 @@ size_t rules_eval(struct rules *r, const struct record *rec, struct rule_finding
 {
 	struct judged_rows one = { .record = rec, .n = 1, .one_phase = true, .before = r->records };
 	struct found found = { .out = out };
-	struct scope *scope;
+	struct scope *scope = NULL;
 
 	if (!note_record(r, rec, &scope))
 		return 0;
@@ -650,10 +650,10 @@ static inline void expect(const struct rules *r)
 		__builtin_prefetch((const char *)r + at);
 }
 
-void rules_learn_rows(const struct learned_rows *l, struct rule_hits *hits)
+static inline __attribute__((always_inline)) void learn_rows(const struct learned_rows *l, size_t n_metrics,
+							     struct rule_hits *hits)
 {
 	enum { MANY = 16 /* runs: of fewer, all is near */, AHEAD = 8 /* rows */ };
-	const size_t n_metrics = l->rules[l->first_run]->learned->n_metrics;
 	const size_t expected = l->n_runs > MANY && l->n > AHEAD ? l->n - AHEAD : 0;
 	struct learned_column column[METRIC_COUNT];
 	const struct columns *c = l->log;
@@ -671,6 +671,16 @@ void rules_learn_rows(const struct learned_rows *l, struct rule_hits *hits)
 		    !judge_waits(&r->judging, l, as, learn_row(scope, column, n_metrics, c->have[row], row, as)))
 			judge_learned(r, c, row, (struct one_hit){ hits, as });
 	}
+}
+
+void rules_learn_rows(const struct learned_rows *l, struct rule_hits *hits)
+{
+	const size_t n_metrics = l->rules[l->first_run]->learned->n_metrics;
+
+	if (n_metrics == 2) /* as in the default set: what is done with each is laid out twice then */
+		learn_rows(l, 2, hits);
+	else
+		learn_rows(l, n_metrics, hits);
 	for (size_t i = l->first_run; i < l->first_run + l->n_runs; i++)
 		judge_catch_up(&l->rules[i]->judging, l);
 }
