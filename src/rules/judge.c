@@ -514,15 +514,3 @@ void judge_catch_up(struct judging *s, const struct learned_rows *l)
 	s->far_waits = false;
 	find_spare(s);
 }
-
-bool judge_waits_anew(struct judging *s, const struct learned_rows *l, size_t as, bool far)
-{
-	judge_catch_up(s, l);
-	if (!s->skips || (far && !s->spare))
-		return false;
-	s->spare -= far;
-	s->far_waits = far;
-	s->waits_from = as;
-	s->waits_to = as + 1;
-	return true;
-}

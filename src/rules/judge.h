@@ -107,14 +107,17 @@ struct learned_rows {
 
 /* Rows that wait go into the windows. */
 void judge_catch_up(struct judging *s, const struct learned_rows *l);
-bool judge_waits_anew(struct judging *s, const struct learned_rows *l, size_t as, bool far);
 
 /* Row `as` of `rows` joins those that wait, if it only has to be learned. `far`: it has a value that is. False: it has
  * to be judged, and none waits. */
 static inline bool judge_waits(struct judging *s, const struct learned_rows *l, size_t as, bool far)
 {
-	if (__builtin_expect(as != s->waits_to || (far && !s->spare), 0))
-		return judge_waits_anew(s, l, as, far);
+	if (__builtin_expect(as != s->waits_to || (far && !s->spare), 0)) {
+		judge_catch_up(s, l);
+		if (!s->skips || (far && !s->spare))
+			return false;
+		s->waits_from = s->waits_to = as;
+	}
 	s->waits_to++;
 	s->spare -= far;
 	s->far_waits |= far;

@@ -376,6 +376,8 @@ struct learned *rules_learned(const struct rules *r)
 
 void rules_set_goal(struct rules *r, double tps)
 {
+	if (r->goal_tps == tps)
+		return;
 	r->goal_tps = tps;
 	settle(r);
 }

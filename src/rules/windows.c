@@ -223,7 +223,7 @@ void windows_feed(const struct plan *plan, struct seen *seen, const struct judge
 	for (size_t i = 0; i < plan->n_windows; i++) {
 		const struct plan_window *w = &plan->window[i];
 
-		if (!seen[i].on || w->ordered || (!some_have(rows, w->metric) && isnan(w->missing)))
+		if (w->ordered || (!some_have(rows, w->metric) && isnan(w->missing)) || !seen[i].on)
 			continue;
 		if (!rows->room)
 			feed_one(&seen[i], w, rows);
