@@ -368,6 +368,7 @@ bool gathering_open(struct gathering *g, const struct analyze_options *opts)
 	*g = (struct gathering){ .opts = opts };
 	set_scales(&g->others.similarity_entropy);
 	g->batch = batch_open();
+	g->parked = NULL;
 	g->failed = !g->batch || !open_series(&g->others);
 	return !g->failed;
 }
@@ -398,6 +399,17 @@ void gathering_lose_series(struct gathering *g, size_t index)
 		return;
 	merge_series(&g->others, g->session[index].series);
 	free_series(&g->session[index]);
+}
+
+bool gathering_park(struct gathering *g)
+{
+	struct batch *other = g->parked ? g->parked : batch_open();
+
+	if (!other)
+		return false;
+	g->parked = g->batch;
+	g->batch = other;
+	return true;
 }
 
 size_t gathering_sort(struct gathering *g, const struct columns *c)
@@ -489,5 +501,6 @@ void gathering_free(struct gathering *g)
 	sample_free(&g->sample);
 	free(g->session);
 	free(g->batch);
+	free(g->parked);
 	*g = (struct gathering){ .n = 0 };
 }

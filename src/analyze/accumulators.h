@@ -59,7 +59,7 @@ struct gathering {
 	struct profile profile;
 	uint64_t losses; /* of series that have been taken into account */
 	const struct analyze_options *opts;
-	struct batch *batch; /* being added */
+	struct batch *batch, *parked; /* being added; the other one (gathering_park) */
 	bool failed;
 };
 

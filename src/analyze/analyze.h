@@ -57,6 +57,9 @@ struct gathering *analyze_helper(struct analysis *a, struct err *err); /* NULL: 
 size_t gathering_sort(struct gathering *helper, const struct columns *c);
 void analyze_in_order(struct analysis *a, struct gathering *helper);
 void gathering_add(struct gathering *helper);
+/* Keeps what gathering_sort has sorted for later, or turns back to it: a helper has two places for it, and this changes
+ * from one to the other. False: no memory, and nothing has changed. */
+bool gathering_park(struct gathering *helper);
 size_t gathering_sessions(const struct gathering *helper); /* that it has numbers of: about 5 KiB each */
 void analyze_take(struct analysis *a, struct gathering *helper);
 

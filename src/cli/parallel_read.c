@@ -33,6 +33,15 @@ struct parallel_read {
 	_Atomic size_t held;     /* sessions that members have numbers of, all together */
 };
 
+/* A block that was decoded before its turn: one more is decoded meanwhile. */
+struct parked {
+	bool is; /* there is one */
+	uint64_t number;
+	size_t wanted; /* rows */
+	struct tally tally;
+	struct columns *records; /* NULL: there never was one */
+};
+
 struct member {
 	struct parallel_read *all;
 	unsigned place;            /* among the threads */
@@ -42,6 +51,7 @@ struct member {
 	struct record_decoder decoder;
 	struct columns *records;
 	uint64_t number; /* of the block */
+	struct parked parked;
 };
 
 /* Most often the lock is free again before a sleeping thread would have been woken. Yielding instead would be wrong: a
@@ -84,16 +94,14 @@ static bool fetch_block(struct member *m)
 }
 
 /* Usually the other threads are almost done. */
-static void wait_for_turn(struct member *m)
+static void wait_for_turn(struct parallel_read *c, uint64_t number)
 {
-	struct parallel_read *c = m->all;
-
-	for (int i = 0; i < PATIENCE && c->placed != m->number; i++)
+	for (int i = 0; i < PATIENCE && c->placed != number; i++)
 		cpu_relax();
-	if (c->placed == m->number)
+	if (c->placed == number)
 		return;
 	pthread_mutex_lock(&c->placing);
-	while (c->placed != m->number)
+	while (c->placed != number)
 		pthread_cond_wait(&c->placed_more, &c->placing);
 	pthread_mutex_unlock(&c->placing);
 }
@@ -159,6 +167,63 @@ static size_t place_records(struct member *m, const struct tally *tally, size_t 
 	return wanted;
 }
 
+/* Places rows, in turn; `last`: of their block. */
+static void place_and_add(struct member *m, const struct tally *tally, size_t *wanted, bool last)
+{
+	const bool has_own = m->numbers;
+
+	*wanted = place_records(m, tally, *wanted);
+	if (has_own)
+		give_up_numbers(m);
+	if (last)
+		pass_turn(m->all);
+	if (m->numbers)
+		add_up(m);
+}
+
+static void exchange(struct member *m)
+{
+	struct columns *records = m->records;
+
+	m->records = m->parked.records;
+	m->parked.records = records;
+}
+
+/* Waits for the turn of the block that was decoded before its turn. */
+static void place_parked(struct member *m)
+{
+	if (!m->parked.is)
+		return;
+	m->parked.is = false;
+	wait_for_turn(m->all, m->parked.number);
+	exchange(m);
+	gathering_park(m->numbers);
+	place_and_add(m, &m->parked.tally, &m->parked.wanted, true);
+	exchange(m);
+	if (m->numbers)
+		gathering_park(m->numbers);
+}
+
+/* A block that is decoded as a whole and whose turn has not come may wait while the next one is decoded. */
+static bool park(struct member *m, const struct tally *tally, size_t wanted)
+{
+	const struct columns *records = m->records;
+
+	if (m->all->placed == m->number || !m->numbers || records->n_whole || !block_over(&m->block, &m->decoder) ||
+	    !record_decoder_has_room(&m->decoder))
+		return false;
+	if (!m->parked.records)
+		m->parked.records = aligned_alloc(64, sizeof *m->parked.records);
+	if (!m->parked.records || !gathering_park(m->numbers))
+		return false;
+	m->parked.is = true;
+	m->parked.number = m->number;
+	m->parked.wanted = wanted;
+	m->parked.tally = *tally;
+	exchange(m);
+	return true;
+}
+
 /* A block is placed as a whole: its later parts are decoded while the others wait. */
 static void work_through(struct member *m)
 {
@@ -166,24 +231,21 @@ static void work_through(struct member *m)
 	size_t rows = 0, wanted = 0, bytes = 0;
 
 	for (unsigned part = 0; !part || !block_over(&m->block, d); part++) {
-		bool has_own = m->numbers;
 		struct tally tally;
 
-		record_decoder_release(d);
+		if (!m->parked.is)
+			record_decoder_release(d);
 		decode_records(m, part, &tally);
 		bytes += tally.bytes;
 		rows += m->records->n;
-		if (has_own)
-			wanted = gathering_sort(m->numbers, m->records);
-		if (!part)
-			wait_for_turn(m);
-		wanted = place_records(m, &tally, wanted);
-		if (has_own)
-			give_up_numbers(m);
-		if (block_over(&m->block, d))
-			pass_turn(m->all);
 		if (m->numbers)
-			add_up(m);
+			wanted = gathering_sort(m->numbers, m->records);
+		place_parked(m);
+		if (!part && park(m, &tally, wanted))
+			break;
+		if (!part)
+			wait_for_turn(m->all, m->number);
+		place_and_add(m, &tally, &wanted, block_over(&m->block, d));
 	}
 	if (rows)
 		m->block.wanted_bytes = bytes / rows * wanted;
@@ -194,7 +256,8 @@ static void free_buffers(struct member *m)
 	block_free(&m->block);
 	record_decoder_free(&m->decoder);
 	free(m->records);
-	m->records = NULL;
+	free(m->parked.records);
+	m->records = m->parked.records = NULL;
 }
 
 static void *work(void *ctx)
@@ -203,6 +266,7 @@ static void *work(void *ctx)
 
 	while ((m->numbers || m->place < THREADS_IN_TURN) && fetch_block(m))
 		work_through(m);
+	place_parked(m);
 	free_buffers(m);
 	return NULL;
 }

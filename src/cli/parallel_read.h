@@ -1,8 +1,8 @@
 /* parallel_read.h - several threads read a log and analyse it: the same findings as one thread's, to the bit.
  *
- * Each takes the next block, makes records of it, waits until the blocks before it have been placed, places its
- * own, and adds its numbers up by itself. One waits for another at two points only: while a block is taken and while
- * records are placed.
+ * Each takes the next block, makes records of it, places them once the blocks before it have been placed, and adds its
+ * numbers up by itself. Where its turn has not come, it decodes one more block before it waits: a thread that is held
+ * up for a moment holds up no other.
  */
 #ifndef RWKVMON_CLI_PARALLEL_READ_H
 #define RWKVMON_CLI_PARALLEL_READ_H

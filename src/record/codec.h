@@ -95,6 +95,9 @@ bool record_decode_next(struct record_decoder *d, struct decoded *out, enum deco
 size_t record_decode_run(struct record_decoder *d, struct columns *c);
 bool record_decoder_full(const struct record_decoder *d);
 void record_decoder_release(struct record_decoder *d);
+/* May the release wait until as many records again have been decoded as columns hold? No decoded line has memory of its
+ * own then, and no text is referred to. */
+bool record_decoder_has_room(const struct record_decoder *d);
 
 void record_decoder_free(struct record_decoder *d);
 

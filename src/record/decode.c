@@ -1099,6 +1099,11 @@ void record_decoder_release(struct record_decoder *d)
 		d->latest = NULL;
 }
 
+bool record_decoder_has_room(const struct record_decoder *d)
+{
+	return !d->n_slots && (!d->known || known_has_room(d->known));
+}
+
 /* Keeps the line's fields as long as the decoder holds the line. A session's name and fields are kept once for all
  * lines that have the same; a line that has more keeps its slot. False: out of memory. */
 static bool keep(struct record_decoder *d, struct decoder_slot *slot, struct decoded *out)

@@ -29,9 +29,14 @@ void known_close(struct known *k)
 	free(k);
 }
 
+bool known_has_room(const struct known *k)
+{
+	return k->n_sessions + COLUMNS_ROWS <= KNOWN_SESSIONS && !known_full(k) && !k->names.failed && !k->kept.failed;
+}
+
 bool known_release(struct known *k)
 {
-	if (k->n_sessions + COLUMNS_ROWS <= KNOWN_SESSIONS && !known_full(k) && !k->names.failed && !k->kept.failed)
+	if (known_has_room(k))
 		return false;
 	forget(k);
 	return true;

@@ -63,6 +63,9 @@ struct known {
 struct known *known_open(void); /* NULL: no memory */
 void known_close(struct known *k);
 
+/* For COLUMNS_ROWS more lines: known_release would forget nothing. */
+bool known_has_room(const struct known *k);
+
 /* To be called when no row refers to anything here any more. True: everything was forgotten. */
 bool known_release(struct known *k);
 
