@@ -205,7 +205,9 @@ static void merge_metric(struct metric_stat *into, const struct metric_stat *fro
 	if (from->spilled) {
 		spill(into, m);
 		sketch_merge(&into->sketch, &from->sketch);
-	} else if (into->spilled || !counts_add_table(&into->counts, &from->counts)) {
+	} else if (into->spilled) {
+		counts_walk(&from->counts, pour_into_sketch, &(struct pour){ into, m });
+	} else if (!counts_add_table(&into->counts, &from->counts)) {
 		counts_walk(&from->counts, pour_into_track, &(struct pour){ into, m });
 	}
 }

@@ -224,55 +224,121 @@ size_t counts_add(struct counts *c, const int64_t *v, size_t n, int64_t least, i
 	return n;
 }
 
+/* Bins of `from` into every `times`th one from `at` on. */
+static inline void add_bins(const struct counts *into, size_t at, const struct counts *from, size_t times,
+			    bool wide_into, bool wide_from)
+{
+	const size_t first = (size_t)(from->low - from->base), n = (size_t)(from->high - from->low) + 1;
+
+	for (size_t k = 0; k < n; k++) {
+		const uint32_t count = wide_from ? from->bin.wide[first + k] : from->bin.narrow[first + k];
+
+		if (wide_into)
+			into->bin.wide[at + k * times] += count;
+		else
+			into->bin.narrow[at + k * times] += (uint16_t)count;
+	}
+}
+
 bool counts_add_table(struct counts *into, const struct counts *from)
 {
-	int64_t low = from->low, high = from->high;
+	int64_t times, low, high;
+	size_t at;
 
 	if (!from->n)
 		return true;
-	if (into->n) {
-		low = into->low < low ? into->low : low;
-		high = into->high > high ? into->high : high;
-	}
-	if ((into->n && into->step != from->step) || into->n + from->n > UINT32_MAX || !cover_range(into, low, high) ||
-	    !cover_count(into, from->n))
+	if (into->n + from->n > UINT32_MAX || (into->n && into->step > from->step && !refine(into, from->step)))
 		return false;
-	for (int64_t i = from->low; i <= from->high; i++)
-		put_count(into, i, count_of(into, i) + count_of(from, i));
-	into->step = from->step;
+	times = into->n ? from->step / into->step : 1;
+	low = into->n && into->low < from->low * times ? into->low : from->low * times;
+	high = into->n && into->high > from->high * times ? into->high : from->high * times;
+	if (!cover_range(into, low, high) || !cover_count(into, from->n))
+		return false;
+	at = (size_t)(from->low * times - into->base);
+	if (!into->wide)
+		add_bins(into, at, from, (size_t)times, false, false);
+	else if (!from->wide)
+		add_bins(into, at, from, (size_t)times, true, false);
+	else
+		add_bins(into, at, from, (size_t)times, true, true);
+	into->step = from->step / times;
 	into->low = low;
 	into->high = high;
 	into->n += from->n;
 	return true;
 }
 
+/* The first of i..end that occurs; end + 1: none does. Where few do, many that do not are passed at a time. */
+static int64_t next_counted(const struct counts *c, int64_t i, int64_t end)
+{
+	enum { AT_ONCE = sizeof(uint64_t) / sizeof(uint16_t) };
+	uint64_t bins;
+
+	for (; !c->wide && end - i >= AT_ONCE; i += AT_ONCE) {
+		memcpy(&bins, &c->bin.narrow[i - c->base], sizeof bins);
+		if (bins)
+			break;
+	}
+	while (i <= end && !count_of(c, i))
+		i++;
+	return i;
+}
+
 void counts_walk(const struct counts *c, counts_visit *visit, void *ctx)
 {
-	for (int64_t i = c->low; c->n && i <= c->high; i++)
-		if (count_of(c, i))
-			visit(ctx, i * c->step, count_of(c, i));
+	if (!c->n)
+		return;
+	for (int64_t i = next_counted(c, c->low, c->high); i <= c->high; i = next_counted(c, i + 1, c->high))
+		visit(ctx, i * c->step, count_of(c, i));
+}
+
+static uint64_t sum_of(const struct counts *c, int64_t from, int64_t to)
+{
+	uint64_t sum = 0;
+
+	if (c->wide)
+		for (const uint32_t *bin = c->bin.wide + (from - c->base), *end = bin + (to - from); bin < end; bin++)
+			sum += *bin;
+	else
+		for (const uint16_t *bin = c->bin.narrow + (from - c->base), *end = bin + (to - from); bin < end; bin++)
+			sum += *bin;
+	return sum;
+}
+
+/* Of from..end: only numbers that a quantile needs are visited. */
+static void visit_asked(const struct counts *c, double scale, int64_t from, int64_t end, struct quantiles *qs)
+{
+	uint64_t unasked = quantiles_unasked(qs), passed = 0;
+
+	for (int64_t k = from; k < end; k++) {
+		const uint32_t n = count_of(c, k);
+
+		if (n <= unasked) {
+			unasked -= n;
+			passed += n;
+			continue;
+		}
+		quantiles_skip(qs, passed);
+		quantiles_visit(qs, (double)(k * c->step) / scale, (double)(k * c->step) / scale, n);
+		unasked = quantiles_unasked(qs);
+		passed = 0;
+	}
+	quantiles_skip(qs, passed);
 }
 
 void counts_visit_quantiles(const struct counts *c, double scale, struct quantiles *qs)
 {
 	enum { BLOCK = 32 };
 
-	for (int64_t i = c->low, next; c->n && i <= c->high; i = next) {
-		uint64_t sum = 0;
+	for (int64_t i = c->low, next; c->n && i <= c->high && quantiles_unasked(qs) < c->n; i = next) {
+		uint64_t sum;
 
 		next = i + BLOCK <= c->high ? i + BLOCK : c->high + 1;
-		for (int64_t k = i; k < next; k++)
-			sum += count_of(c, k);
-		if (sum <= quantiles_unasked(qs)) {
+		sum = sum_of(c, i, next);
+		if (sum <= quantiles_unasked(qs))
 			quantiles_skip(qs, sum);
-			continue;
-		}
-		for (int64_t k = i; k < next; k++) {
-			double v = (double)(k * c->step) / scale;
-
-			if (count_of(c, k))
-				quantiles_visit(qs, v, v, count_of(c, k));
-		}
+		else
+			visit_asked(c, scale, i, next, qs);
 	}
 }
 

@@ -393,7 +393,23 @@ static void walk_few(const struct sketch *s, sketch_visit *visit, void *ctx)
 		visit(ctx, sorted[i], sorted[i], 1);
 }
 
-void sketch_walk(const struct sketch *s, sketch_visit *visit, void *ctx)
+/* Has the page no value that a quantile needs? Then it is passed by. */
+static bool pass_by(struct quantiles *qs, const struct sketch_page *page)
+{
+	uint64_t n = 0;
+
+	for (size_t bin = 0; bin < SKETCH_PAGE_BINS; bin++)
+		n += page->bin[bin];
+	for (size_t bin = 0; page->carry && bin < SKETCH_PAGE_BINS; bin++)
+		n += (uint64_t)page->carry[bin] << 16;
+	if (n > quantiles_unasked(qs))
+		return false;
+	quantiles_skip(qs, n);
+	return true;
+}
+
+/* `qs`: of whom only what they need is visited; NULL: all is. */
+static void walk(const struct sketch *s, sketch_visit *visit, void *ctx, struct quantiles *qs)
 {
 	const struct sketch_side *up = &s->side[0], *down = &s->side[1];
 
@@ -402,13 +418,18 @@ void sketch_walk(const struct sketch *s, sketch_visit *visit, void *ctx)
 		return;
 	}
 	for (uint32_t i = down->n; i-- > 0;)
-		if (down->page[i])
+		if (down->page[i] && !(qs && pass_by(qs, down->page[i])))
 			walk_page(down->page[i], down->first + i, true, visit, ctx);
 	if (s->zeros)
 		visit(ctx, 0, 0, s->zeros);
 	for (uint32_t i = 0; i < up->n; i++)
-		if (up->page[i])
+		if (up->page[i] && !(qs && pass_by(qs, up->page[i])))
 			walk_page(up->page[i], up->first + i, false, visit, ctx);
+}
+
+void sketch_walk(const struct sketch *s, sketch_visit *visit, void *ctx)
+{
+	walk(s, visit, ctx, NULL);
 }
 
 void sketch_quantiles(const struct sketch *s, double min, double max, const double *q, double *out, size_t n)
@@ -420,6 +441,6 @@ void sketch_quantiles(const struct sketch *s, double min, double max, const doub
 	if (!s->count || s->failed || n > QUANTILES_MAX)
 		return;
 	qs = quantiles_of(q, n, s->count);
-	sketch_walk(s, quantiles_visit, &qs);
+	walk(s, quantiles_visit, &qs, &qs);
 	quantiles_tell(&qs, min, max, out);
 }
