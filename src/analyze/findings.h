@@ -210,6 +210,8 @@ struct slowdown {
 	const char *shared[SHARED_COUNT]; /* of these, in a group; NULL: not shared */
 };
 
+enum { INSTANCE_SLICES = 48 };
+
 /* All sessions of one host:pid. */
 struct instance_findings {
 	const char *instance;                       /* "" when unknown */
@@ -236,6 +238,8 @@ struct instance_findings {
 	int64_t since_us; /* 0: from the start, or unknown */
 	const char *session_id;
 	uint64_t by_chance; /* bits of causes that its log shows, and so many of all instances by chance, too */
+
+	double course[INSTANCE_SLICES]; /* ms per token in equal slices of the log's time, of its host; NAN: none */
 
 	bool timed;          /* it has steps enough to tell whether it became slower */
 	double times_slower; /* its slow part beside its fast one, when it became slower and stayed so; else NAN */
@@ -437,10 +441,6 @@ struct findings {
 	const char *anomaly_summary[ALARM_TYPE_COUNT][LANG_COUNT];
 	const char *anomaly_advice[ALARM_TYPE_COUNT][LANG_COUNT];
 };
-
-/* Its milliseconds per token in equal slices of the log's time, of its host; NAN where it made none. */
-enum { INSTANCE_SLICES = 48 };
-void instance_course(const struct findings *f, const struct instance_findings *in, double out[INSTANCE_SLICES]);
 
 /* (n_instances) into `out`, the worst first: by verdict, silence, distance from its peers, slowdown, alarms, what
  * may be chance, steps that break a rule; then in order of their first records. */

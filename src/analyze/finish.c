@@ -564,8 +564,11 @@ int analyze_finish(const struct analysis *a, const struct input_stats *input, st
 		fine &= fine && fill_by_series(out, a);
 	fine &= fine && fill_judgement(out, &opts);
 	facts_forget(&kept);
-	if (fine)
+	if (fine) {
 		instance_judge_alone(out);
+		instances_course(out);
+		time_breakdown_let_go(out->time_breakdown);
+	}
 	if (fine && !out->arena.failed)
 		return 0;
 	findings_free(out);

@@ -591,7 +591,7 @@ static void add_stretch(const struct stretch *s, double from_us, double slice_us
 	}
 }
 
-void instance_course(const struct findings *f, const struct instance_findings *in, double out[INSTANCE_SLICES])
+static void course(const struct findings *f, struct instance_findings *in)
 {
 	const double slice_us = ((double)(f->to_us - f->from_us) + 1) / INSTANCE_SLICES;
 	const struct instance_evidence *e = in->evidence;
@@ -604,7 +604,13 @@ void instance_course(const struct findings *f, const struct instance_findings *i
 			add_stretch(&p->stretch[i], (double)f->from_us, slice_us, sums, INSTANCE_SLICES);
 	}
 	for (size_t c = 0; c < INSTANCE_SLICES; c++)
-		out[c] = sums[c].calls > 0 ? exp(sums[c].ln / sums[c].calls) : (double)NAN;
+		in->course[c] = sums[c].calls > 0 ? exp(sums[c].ln / sums[c].calls) : (double)NAN;
+}
+
+void instances_course(struct findings *f)
+{
+	for (size_t i = 0; i < f->n_instances; i++)
+		course(f, &f->instance[i]);
 }
 
 /* --- their order -------------------------------------------------------------------------------- */

@@ -45,6 +45,9 @@ bool instances_judge(struct findings *f, struct diagnose_options *opts);
  * whole's judgement becomes that of the worst. False when memory is out. */
 bool instances_speak(struct findings *f, struct judgement *whole, const struct diagnose_options *opts);
 
+/* How fast each was, over the log's time. */
+void instances_course(struct findings *f);
+
 /* An only one has the verdict of the findings. */
 void instance_judge_alone(struct findings *f);
 

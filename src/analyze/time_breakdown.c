@@ -1334,15 +1334,13 @@ static void copy_texts(struct time_part *out, struct arena *arena)
 bool time_book_part(const struct time_book *b, size_t i, struct time_part *out, struct arena *arena)
 {
 	const struct time_place *at = &b->place[i];
-	struct stretch *stretch = out->stretch;
+	struct stretch *stretch = at->part ? at->part->stretch : out->stretch;
 	struct exchange *exchange = out->exchange;
 	const uint64_t *rest = at->part ? NULL : time_unpack(out, at->packed);
 	struct devices devices;
 
 	if (at->part) {
 		*out = *at->part;
-		if (out->n_stretches)
-			memcpy(stretch, out->stretch, out->n_stretches * sizeof *stretch);
 		if (out->exchange)
 			memcpy(exchange, out->exchange, time_exchanges(out) * sizeof *exchange);
 	}

@@ -5,7 +5,8 @@
  * how sure the model was; and what its session_start said. Once all are there, those of processes that ran on one host
  * one after the other are joined: a process that was started again goes on in the part of the one before.
  *
- * Ownership  time_breakdown_open, time_breakdown_close; time_breakdown_finish copies into the caller's arena.
+ * Ownership  time_breakdown_open, time_breakdown_close; time_breakdown_finish copies into the caller's arena, all but
+ *            stretches: those may be the book's until time_breakdown_let_go.
  * Threads    one at a time, in the log's order.
  * Cost       [hot] time_breakdown_look, time_breakdown_steps: some sums and one logarithm; memory only for a part's
  *            first step.
@@ -343,12 +344,14 @@ struct time_session {
 /* The parts of each process, and those of the hosts (time_join.c); NULL when memory is out. */
 struct time_breakdown *time_breakdown_finish(const struct time_book *b, const struct time_session *session, size_t n,
 					     struct arena *arena);
+/* Before the book goes on or is closed: the parts have no stretches any more. */
+void time_breakdown_let_go(const struct time_breakdown *t);
 
 /* A part as it was in its process, which may be the breakdown's; NULL when memory is out. */
 struct time_part *time_own_part(const struct time_own *own, struct arena *arena);
 
 /* Part i of the book, its texts in the arena, into *out, whose stretch and exchange have room for STRETCHES_MAX and
- * HISTORY_EXCHANGES. False when memory is out. */
+ * HISTORY_EXCHANGES; stretches that are not packed stay the book's. False when memory is out. */
 bool time_book_part(const struct time_book *b, size_t i, struct time_part *out, struct arena *arena);
 /* Counts the session's exchanges that are not over yet, its prompts, where its text became certain, and whether its
  * state grew. */

@@ -244,33 +244,43 @@ static bool join(struct time_part *to, const struct time_part *of, struct arena 
 
 /* --- who is joined ------------------------------------------------------------------------- */
 
-/* A copy; NULL when memory is out. */
-static struct time_part *copy_of(const struct time_part *p, struct arena *arena)
+/* Stretches of its own, which is full: before it grows, it is copied. */
+static bool own_stretches(struct time_part *p, struct arena *arena)
 {
+	struct stretch *all = arena_alloc(arena, p->n_stretches + 1, sizeof *all);
+
+	if (all && p->n_stretches)
+		memcpy(all, p->stretch, p->n_stretches * sizeof *all);
+	p->stretch = all;
+	p->stretches_cap = p->n_stretches;
+	return all;
+}
+
+/* A copy, but for stretches of the book; NULL when memory is out. */
+static struct time_part *copy_of(const struct room *room, struct arena *arena)
+{
+	const struct time_part *p = &room->part;
 	struct time_part *out = arena_alloc(arena, 1, sizeof *out);
 
 	if (!out)
 		return NULL;
 	*out = *p;
-	out->stretches_cap = p->n_stretches; /* is full: before it grows, it is copied */
-	out->stretch = arena_alloc(arena, p->n_stretches + 1, sizeof *out->stretch);
 	out->exchange = arena_alloc(arena, p->n_exchanges + 1, sizeof *out->exchange);
-	if (!out->stretch || !out->exchange || !devices_finish(&out->devices, &p->devices, arena))
+	if (!out->exchange || !devices_finish(&out->devices, &p->devices, arena))
 		return NULL;
-	memcpy(out->stretch, p->stretch, p->n_stretches * sizeof *out->stretch);
 	memcpy(out->exchange, p->exchange, p->n_exchanges * sizeof *out->exchange);
-	return out;
+	return p->stretch != room->stretch || own_stretches(out, arena) ? out : NULL;
 }
 
 /* For those that are joined into it. */
-static bool exchange_room(struct time_part *p, struct arena *arena)
+static bool room_to_join(struct time_part *p, struct arena *arena)
 {
 	struct exchange *all = arena_alloc(arena, HISTORY_EXCHANGES, sizeof *all);
 
 	if (all)
 		memcpy(all, p->exchange, p->n_exchanges * sizeof *all);
 	p->exchange = all;
-	return all;
+	return all && own_stretches(p, arena);
 }
 
 /* What goes on in that part: the latest of equal key that ended before its process began, or any if it has no steps;
@@ -309,15 +319,14 @@ static size_t put(struct joined *j, size_t *n, const struct member *m, struct ro
 
 	own[m->at] = (struct time_own){ .mixed = p->mixed, .shared = p->shared };
 	if (at == *n) {
-		own[m->at].whole = copy_of(p, arena);
-		j[(*n)++] = (struct joined){
-			.part = own[m->at].whole, .first = m->at, .key = m->key, .end_us = p->to_us
-		};
+		own[m->at].whole = copy_of(room, arena);
+		j[(*n)++] =
+			(struct joined){ .part = own[m->at].whole, .first = m->at, .key = m->key, .end_us = p->to_us };
 		*fine = j[at].part;
 		return at;
 	}
-	*fine = j[at].several || (keep_own(&own[j[at].first], j[at].part, room->packed, arena) &&
-				  exchange_room(j[at].part, arena));
+	*fine = j[at].several ||
+		(keep_own(&own[j[at].first], j[at].part, room->packed, arena) && room_to_join(j[at].part, arena));
 	j[at].several = true;
 	j[at].end_us = p->to_us > j[at].end_us ? p->to_us : j[at].end_us;
 	*fine = *fine && keep_own(&own[m->at], p, room->packed, arena) && join(j[at].part, p, arena);
@@ -431,4 +440,12 @@ struct time_breakdown *time_breakdown_finish(const struct time_book *b, const st
 	free(c.first);
 	free(c.next);
 	return fine ? t : NULL;
+}
+
+void time_breakdown_let_go(const struct time_breakdown *t)
+{
+	for (size_t i = 0; i < t->n_parts; i++) {
+		t->part[i]->stretch = NULL;
+		t->part[i]->n_stretches = t->part[i]->stretches_cap = 0;
+	}
 }

@@ -73,14 +73,11 @@ static void put_by_chance(struct json *out, const struct instance_findings *in, 
 }
 
 /* Milliseconds per token over time, for a heat map. */
-static void put_course(struct json *out, const struct findings *f, const struct instance_findings *in)
+static void put_course(struct json *out, const struct instance_findings *in)
 {
-	double course[INSTANCE_SLICES];
-
-	instance_course(f, in, course);
 	jw_put_array(out, "course");
 	for (size_t i = 0; i < INSTANCE_SLICES; i++)
-		jw_digits(out, course[i], 3);
+		jw_digits(out, in->course[i], 3);
 	jw_end(out);
 }
 
@@ -119,7 +116,7 @@ static void put_instance(struct json *out, const struct findings *f, const struc
 	jw_put_u64(out, "violating_records", in->violating);
 	jw_put_time(out, "from", in->from_us, in->records);
 	jw_put_time(out, "to", in->to_us, in->records);
-	put_course(out, f, in);
+	put_course(out, in);
 	jw_end(out);
 }
 

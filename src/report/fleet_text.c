@@ -114,18 +114,17 @@ static const char *level(const struct term *t, double ms, double usual)
 
 static void put_heat(struct term *t, const struct findings *f, const struct instance_findings *in, size_t n)
 {
-	double course[INSTANCE_SLICES], usual = in->decode_latency.p50;
+	double usual = in->decode_latency.p50;
 	struct buf line = { 0 };
 
-	instance_course(f, in, course);
 	if (in->group < f->peers.n_groups && isfinite(f->peers.group[in->group].latency_ms))
 		usual = f->peers.group[in->group].latency_ms;
 	for (size_t c = 0; c < n; c++) {
 		double sum = 0, known = 0;
 
 		for (size_t i = c * INSTANCE_SLICES / n; i < (c + 1) * INSTANCE_SLICES / n; i++) {
-			sum += isnan(course[i]) ? 0 : log(course[i]);
-			known += !isnan(course[i]);
+			sum += isnan(in->course[i]) ? 0 : log(in->course[i]);
+			known += !isnan(in->course[i]);
 		}
 		buf_str(&line, level(t, known > 0 ? exp(sum / known) : (double)NAN, usual));
 	}
