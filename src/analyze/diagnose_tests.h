@@ -19,7 +19,7 @@ struct walk {
 	const struct diagnose_options *opts;
 	struct diagnosis *d;
 	enum answer_id testing;
-	bool silent; /* no evidence: the answer is not on the path */
+	bool silent;                                         /* no evidence: the answer is not on the path */
 	bool asked[QUESTION_COUNT], reached[QUESTION_COUNT]; /* comes_up */
 };
 
