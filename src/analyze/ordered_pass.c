@@ -101,12 +101,11 @@ static void find_place(struct batch_run *run)
 		run->place = (struct place){ home ? (int32_t)home->index : PLACE_OTHERS, s->has_series };
 }
 
-static void look_at_steps(struct analysis *a, struct session *s, const struct columns *c, const uint16_t *rows,
-			  size_t n)
+static void look_at_steps(struct analysis *a, struct session *s, const struct columns *c, size_t from, size_t n)
 {
 	const struct time_owner who = session_owner(s);
 
-	time_breakdown_look(a->times, &s->times, &who, c, rows, n);
+	time_breakdown_look(a->times, &s->times, &who, c, from, n);
 }
 
 /* One step after the other: the way for rules that need it. */
@@ -126,9 +125,9 @@ static void place_singly(struct analysis *a, struct batch *b, const struct batch
 		if (!s)
 			continue;
 		count_steps(a, s, b->rows, row, 1);
-		look_at_steps(a, s, b->log, &b->taken[i], 1);
+		look_at_steps(a, s, b->rows, row, 1);
 		time_breakdown_steps(a->times, &(struct time_progress *){ &s->times }, &(uint16_t){ 0 }, b->log,
-				     &b->taken[i], 1);
+				     &b->taken[i], &b->in_order[i], 1);
 		jitter_add(&s->jitter, a->jitter, b->rows, &one);
 		violations_judge_row(a, s, b->rows, row);
 	}
@@ -160,11 +159,12 @@ static void place_together(struct analysis *a, struct batch *b, const struct bat
 			continue;
 		count_steps(a, run->session, b->rows, run->from, run->n);
 		jitter_add(&run->session->jitter, a->jitter, b->rows, run);
-		look_at_steps(a, run->session, b->log, b->row + run->from, run->n);
+		look_at_steps(a, run->session, b->rows, run->from, run->n);
 		times[i] = &run->session->times;
 	}
 	touch_in_order(a, b, part);
-	time_breakdown_steps(a->times, times, b->run_of + part->from, b->log, b->taken + part->from, part->n);
+	time_breakdown_steps(a->times, times, b->run_of + part->from, b->log, b->taken + part->from,
+			     b->in_order + part->from, part->n);
 	if (a->opts.rules)
 		violations_judge_part(a, b, part);
 }

@@ -747,8 +747,8 @@ static double times_of_token(const struct columns *c, size_t row)
 	if (c->token_count[row] > 1 || c->phase[row] != PHASE_UNKNOWN || !has(c, row, M_CHUNK_PROCESS_TIME_MS) ||
 	    !has(c, row, M_TOKEN_LATENCY_MS))
 		return 0;
-	each = number(c, row, M_TOKEN_LATENCY_MS);
-	times = number(c, row, M_CHUNK_PROCESS_TIME_MS) / each;
+	each = columns_value(c, row, M_TOKEN_LATENCY_MS);
+	times = columns_value(c, row, M_CHUNK_PROCESS_TIME_MS) / each;
 	return each > 0 && times < 1e6 ? times : 0;
 }
 
@@ -846,22 +846,22 @@ static void follow_output(struct time_progress *t, const struct columns *c, size
 	if (prefill)
 		certain_prompt(&t->certain);
 	else if (has(c, row, M_LOGITS_ENTROPY))
-		certain_token(&t->certain, number(c, row, M_LOGITS_ENTROPY),
-			      has(c, row, M_TOKEN_REPETITION_PCT) ? number(c, row, M_TOKEN_REPETITION_PCT) : NAN,
+		certain_token(&t->certain, columns_value(c, row, M_LOGITS_ENTROPY),
+			      has(c, row, M_TOKEN_REPETITION_PCT) ? columns_value(c, row, M_TOKEN_REPETITION_PCT) : NAN,
 			      c->have[row] & loops, c->time_us[row]);
 	if (has(c, row, M_STATE_SIZE_BYTES))
-		follow_size(&t->state, number(c, row, M_STATE_SIZE_BYTES), c->time_us[row]);
+		follow_size(&t->state, columns_value(c, row, M_STATE_SIZE_BYTES), c->time_us[row]);
 }
 
-static void count_nonfinite(struct time_part *p, const struct columns *c, const uint16_t *rows, size_t n)
+static void count_nonfinite(struct time_part *p, const struct columns *c, size_t from, size_t n)
 {
 	uint64_t any = 0;
 
-	for (size_t i = 0; i < n; i++)
-		any |= c->nonfinite[rows[i]] | (c->have[rows[i]] & nonfinite_metrics);
-	for (size_t i = 0; any && i < n; i++) {
-		p->nonfinite += nonfinite_at(c, rows[i]) ? 1 : 0;
-		p->bans += bans_at(c, rows[i]) ? 1 : 0;
+	for (size_t row = from; row < from + n; row++)
+		any |= c->nonfinite[row] | (c->have[row] & nonfinite_metrics);
+	for (size_t row = from; any && row < from + n; row++) {
+		p->nonfinite += nonfinite_at(c, row) ? 1 : 0;
+		p->bans += bans_at(c, row) ? 1 : 0;
 	}
 }
 
@@ -894,7 +894,7 @@ static inline void add_pause(struct time_part *p, struct stretch *s, const struc
 /* The logarithm of the conversations that share the call, or whose requests the server works at. */
 static double streams_ln(const struct columns *c, size_t row)
 {
-	double running = has(c, row, M_REQUESTS_RUNNING) ? number(c, row, M_REQUESTS_RUNNING) : 0;
+	double running = has(c, row, M_REQUESTS_RUNNING) ? columns_value(c, row, M_REQUESTS_RUNNING) : 0;
 	double shared = c->batch_size[row], streams = running > shared ? running : shared;
 
 	return streams > 1 ? log(streams) : 0;
@@ -928,10 +928,10 @@ static double apart_ms(int64_t from_us, int64_t to_us)
 static double call_ms(const struct columns *c, size_t row, bool chunk_is_call)
 {
 	bool chunk = chunk_is_call && has(c, row, M_CHUNK_PROCESS_TIME_MS);
-	double ms = chunk ? number(c, row, M_CHUNK_PROCESS_TIME_MS)
-		    : has(c, row, M_TOKEN_LATENCY_MS)
-			    ? number(c, row, M_TOKEN_LATENCY_MS) * (c->token_count[row] ? c->token_count[row] : 1)
-			    : (double)NAN;
+	double ms = chunk                             ? columns_value(c, row, M_CHUNK_PROCESS_TIME_MS)
+		    : has(c, row, M_TOKEN_LATENCY_MS) ? columns_value(c, row, M_TOKEN_LATENCY_MS) *
+								(c->token_count[row] ? c->token_count[row] : 1)
+						      : (double)NAN;
 
 	return ms >= 0 && ms < 1e9 ? ms : (double)NAN;
 }
@@ -974,7 +974,7 @@ static void follow_time(struct open_exchange *o, const struct time_call *call)
 }
 
 void time_breakdown_look(struct time_book *b, struct time_progress *t, const struct time_owner *who,
-			 const struct columns *c, const uint16_t *rows, size_t n)
+			 const struct columns *c, size_t from, size_t n)
 {
 	t->who = *who;
 	t->at = part_at(b, t);
@@ -982,9 +982,8 @@ void time_breakdown_look(struct time_book *b, struct time_progress *t, const str
 	if (!t->at)
 		return;
 	t->of = &b->process[t->process - 1];
-	count_nonfinite(t->at, c, rows, n);
-	for (size_t i = 0; i < n; i++) {
-		const size_t row = rows[i];
+	count_nonfinite(t->at, c, from, n);
+	for (size_t row = from; row < from + n; row++) {
 		struct time_call *call = &b->call[row];
 		struct open_exchange *o;
 
@@ -1100,11 +1099,10 @@ static __attribute__((noinline)) void add_prompt(struct time_part *p, struct str
 }
 
 /* A call whose time is known. */
-static inline __attribute__((always_inline)) void add_call(struct time_book *b, struct time_part *p, struct stretch *s,
+static inline __attribute__((always_inline)) void add_call(struct time_part *p, struct stretch *s,
 							   struct time_progress *t, const struct columns *c, size_t row,
-							   bool plain)
+							   const struct time_call *call, bool plain)
 {
-	const struct time_call *call = &b->call[row];
 	const int64_t end_us = t->of->end_us;
 
 	if (!plain && call->prefill)
@@ -1128,9 +1126,9 @@ static __attribute__((noinline)) void take_next_over(struct time_book *b, struct
 
 /* `plain`: it is such a call, and its session is ready for it, which makes the way short. */
 static inline __attribute__((always_inline)) void step_of(struct time_book *b, struct time_progress *t,
-							  const struct columns *c, size_t row, bool plain)
+							  const struct columns *c, size_t row,
+							  const struct time_call *call, bool plain)
 {
-	const struct time_call *call = &b->call[row];
 	const int64_t time_us = c->time_us[row];
 	struct time_part *p = t->at;
 	struct stretch *s = stretch_now(p);
@@ -1147,7 +1145,7 @@ static inline __attribute__((always_inline)) void step_of(struct time_book *b, s
 	if (!plain && call->over)
 		take_next_over(b, p, call);
 	if (plain || !isnan(call->ms))
-		add_call(b, p, s, t, c, row, plain);
+		add_call(p, s, t, c, row, call, plain);
 	add_levels(p, s, c, row, b->levels);
 	if (!plain && c->whole[row]) {
 		devices_add(&p->devices, &c->record[c->whole[row] - 1], idle_pct(p));
@@ -1160,15 +1158,17 @@ static inline __attribute__((always_inline)) void step_of(struct time_book *b, s
 }
 
 void time_breakdown_steps(struct time_book *b, struct time_progress *const *of, const uint16_t *which,
-			  const struct columns *c, const uint16_t *rows, size_t n)
+			  const struct columns *c, const uint16_t *rows, const uint16_t *looked, size_t n)
 {
 	for (size_t i = 0; i < n && !b->failed; i++) {
 		struct time_progress *t = of[which[i]];
 
-		if (b->call[rows[i]].plain && t->ready)
-			step_of(b, t, c, rows[i], true);
+		const struct time_call *call = &b->call[looked[i]];
+
+		if (call->plain && t->ready)
+			step_of(b, t, c, rows[i], call, true);
 		else
-			step_of(b, t, c, rows[i], false);
+			step_of(b, t, c, rows[i], call, false);
 	}
 }
 

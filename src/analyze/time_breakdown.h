@@ -282,7 +282,7 @@ struct time_over {
 };
 
 struct time_book {
-	struct time_call *call; /* [COLUMNS_ROWS] by row: of the steps at hand */
+	struct time_call *call; /* [COLUMNS_ROWS] by row of time_breakdown_look: of the steps at hand */
 	struct time_over *over; /* (n_over) of them, over_left of which their parts have not taken yet */
 	size_t n_over, over_left, over_cap;
 	struct time_place *place; /* (n_parts), at most PARTS_MAX */
@@ -303,12 +303,13 @@ void time_breakdown_hand_over(struct time_book *from, struct time_book *to);
 /* Where the session's steps count, unless that is settled: by what is known of it at its first step, at that time. */
 void time_breakdown_enter(struct time_book *b, struct time_progress *t, const struct time_owner *who, int64_t time_us);
 
-/* [hot] The next n steps of a session that has entered. */
+/* [hot] The next n steps of a session that has entered, in rows that begin at `from`. */
 void time_breakdown_look(struct time_book *b, struct time_progress *t, const struct time_owner *who,
-			 const struct columns *c, const uint16_t *rows, size_t n);
-/* [hot] Then those of all sessions, in the log's order: step i is one of of[which[i]]. */
+			 const struct columns *c, size_t from, size_t n);
+/* [hot] Then those of all sessions, in the log's order: step i is one of of[which[i]], in row rows[i] of c, with its
+ * decimals as doubles; it was row looked[i] when it was looked at. */
 void time_breakdown_steps(struct time_book *b, struct time_progress *const *of, const uint16_t *which,
-			  const struct columns *c, const uint16_t *rows, size_t n);
+			  const struct columns *c, const uint16_t *rows, const uint16_t *looked, size_t n);
 
 /* Calls of a stretch of time that were summed up elsewhere. */
 struct time_summed {
