@@ -463,21 +463,11 @@ static size_t pick_taken(struct judging *s, const struct plan_plain *p, const st
 	return n;
 }
 
-static void count_far(struct seen *seen, const struct plan_plain *p)
-{
-	double v[WINDOW_MAX];
-	uint32_t far = 0;
-
-	window_copy(&seen->values, v);
-	for (size_t i = 0; i < seen->values.n; i++)
-		far += beyond(v[i], p->above, p->below);
-	seen->n_far = (uint16_t)far;
-}
-
 static void catch_up(struct judging *s, const struct plan_plain *p, const struct waiting *w)
 {
 	struct seen *seen = &s->seen[p->window];
 	const double *times = w->times;
+	uint32_t far = 0;
 	double v[WINDOW_MAX];
 	size_t n = w->n;
 
@@ -489,8 +479,12 @@ static void catch_up(struct judging *s, const struct plan_plain *p, const struct
 	}
 	window_push_many(&seen->values, times, n);
 	s->compared += n;
-	if (s->far_waits || seen->n_far)
-		count_far(seen, p);
+	if (!s->far_waits && !seen->n_far)
+		return;
+	window_copy(&seen->values, v);
+	for (size_t i = 0; i < seen->values.n; i++)
+		far += beyond(v[i], p->above, p->below);
+	seen->n_far = (uint16_t)far;
 }
 
 void judge_catch_up(struct judging *s, const struct learned_rows *l)

@@ -348,30 +348,24 @@ static void middle_two(const double block[LEVEL_BLOCK], double *lower, double *u
 	*upper = high;
 }
 
-/* Median and spread of the block's records. */
-static void block_sum_up(double block[LEVEL_BLOCK], float *median, float *noise)
-{
-	double low, high, middle;
-
-	middle_two(block, &low, &high);
-	middle = (low + high) / 2;
-	for (size_t i = 0; i < LEVEL_BLOCK; i++)
-		block[i] = fabs(block[i] - middle);
-	middle_two(block, &low, &high);
-	*median = (float)middle;
-	*noise = (float)(((double)(float)low + (double)(float)high) / 2);
-}
-
 void level_learn_block(struct level *l)
 {
+	double low, high, middle;
+	size_t at;
+
 	level_let_go(l);
 	l->n_block = 0;
 	l->n_waiting++;
-	if (kept_count(&l->later)) {
-		const size_t at = (l->first + l->n_held++) % LEVEL_WAITING;
-
-		block_sum_up(l->block, &l->waiting[at], &l->waiting_noise[at]);
-	}
+	if (!kept_count(&l->later))
+		return;
+	at = (l->first + l->n_held++) % LEVEL_WAITING;
+	middle_two(l->block, &low, &high);
+	middle = (low + high) / 2;
+	for (size_t i = 0; i < LEVEL_BLOCK; i++)
+		l->block[i] = fabs(l->block[i] - middle);
+	middle_two(l->block, &low, &high);
+	l->waiting[at] = (float)middle;
+	l->waiting_noise[at] = (float)(((double)(float)low + (double)(float)high) / 2);
 }
 
 void level_doubt(struct level *l, double value)

@@ -67,7 +67,7 @@ struct scope {
 	uint64_t life, used;
 	struct level **cell; /* (LEVEL_CELLS) of each metric that is learned, in their order; NULL: no record came there
 				yet */
-	unsigned at;         /* which cell is that of the present record */
+	struct level **at;   /* those of the present record */
 	bool after_prompt;   /* its throughput is still that of a prompt */
 	uint32_t next, streams;
 	uint16_t stream[LEVEL_STREAMS];  /* the slots of the streams of recent records; LEARNED_SLOTS: of none */
@@ -134,8 +134,8 @@ static inline void scope_note(struct scope *s, uint32_t stream, uint32_t batch_s
 		s->stream[s->next] = slot;
 	}
 	s->next = (s->next + 1) % LEVEL_STREAMS;
-	s->at = decoded ? learned_band(batch_size > 1 ? batch_size : s->streams)
-			: LEVEL_BANDS + learned_band(prompt_tokens / 4);
+	s->at = &s->cell[s->of->n_metrics * (decoded ? learned_band(batch_size > 1 ? batch_size : s->streams)
+						     : LEVEL_BANDS + learned_band(prompt_tokens / 4))];
 	s->after_prompt = decoded < LEARNED_THROUGHPUT;
 }
 
@@ -149,16 +149,10 @@ struct normal {
 
 struct level *learned_level(struct learned *l); /* a new one; NULL: no memory */
 
-/* Of the record that came last, those of the store's metrics; NULL: none was needed there yet. */
-static inline struct level **scope_cell(const struct scope *s)
-{
-	return &s->cell[s->at * s->of->n_metrics];
-}
-
-/* That of the store's metric of that number; NULL as in struct normal. */
+/* That of the record that came last, of the store's metric of that number; NULL as in struct normal. */
 static inline struct level *scope_level(const struct scope *s, size_t number)
 {
-	struct level **level = &scope_cell(s)[number];
+	struct level **level = &s->at[number];
 
 	if (s->after_prompt && number == s->of->throughput)
 		return NULL;

@@ -606,38 +606,19 @@ struct learned_column {
 	struct limits_now near; /* multiples between these are far for no rule */
 };
 
-static void find_columns(const struct rules *r, const struct learned_rows *l, struct learned_column *column)
-{
-	const struct limits_now *far = r->judging.plan->far;
-
-	for (size_t i = 0; i < r->learned->n_metrics; i++) {
-		enum metric_id m = (enum metric_id)r->learned->metric[i];
-
-		column[i] =
-			(struct learned_column){ metric_bit(m), l->log->value[m], l->times + i * COLUMNS_ROWS, far[m] };
-	}
-}
-
 /* The scope takes in a row of the log; true: one of its values is far from normal. */
 static inline bool learn_row(const struct scope *scope, const struct learned_column *column, size_t n, uint64_t have,
 			     size_t row, size_t as)
 {
-	struct level **cell = scope_cell(scope);
-	const size_t without = scope->after_prompt ? scope->of->throughput : n;
 	bool far = false;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct learned_column *c = &column[i];
-		struct level *level = cell[i];
-		double times;
+		struct level *level = scope_level(scope, i);
+		double times = NAN;
 
-		if (__builtin_expect(!level, 0))
-			level = scope_level(scope, i);
-		if (__builtin_expect(!level || i == without, 0)) {
-			c->times[as] = NAN;
-			continue;
-		}
-		times = level_learn(level, have & c->bit ? c->value[row] : (double)NAN);
+		if (__builtin_expect(level != NULL, 1))
+			times = level_learn(level, have & c->bit ? c->value[row] : (double)NAN);
 		c->times[as] = times;
 		if (__builtin_expect(times > c->near.above || times < c->near.below, 0))
 			far = true;
@@ -657,10 +638,16 @@ static inline __attribute__((always_inline)) void learn_rows(const struct learne
 {
 	enum { MANY = 16 /* runs: of fewer, all is near */, AHEAD = 8 /* rows */ };
 	const size_t expected = l->n_runs > MANY && l->n > AHEAD ? l->n - AHEAD : 0;
+	const struct rules *any = l->rules[l->first_run];
 	struct learned_column column[METRIC_COUNT];
 	const struct columns *c = l->log;
 
-	find_columns(l->rules[l->first_run], l, column);
+	for (size_t i = 0; i < n_metrics; i++) {
+		enum metric_id m = (enum metric_id)any->learned->metric[i];
+
+		column[i] = (struct learned_column){ metric_bit(m), c->value[m], l->times + i * COLUMNS_ROWS,
+						     any->judging.plan->far[m] };
+	}
 	for (size_t i = 0; i < l->n; i++) {
 		struct rules *r = l->rules[l->run[i]];
 		const size_t row = l->row[i], as = l->as[i];

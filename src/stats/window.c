@@ -77,7 +77,8 @@ static void get(const struct window *w, size_t from, double *out, size_t n)
 			out[i] = (double)((const int16_t *)w->v)[from + i] / scale;
 }
 
-static void put(const struct window *w, size_t from, const double *value, size_t n)
+/* Values, or decimals where `value` is NULL. */
+static void put(const struct window *w, size_t from, const double *value, const int64_t *scaled, size_t n)
 {
 	uint8_t *v = w->v;
 	double scale = w->scale;
@@ -85,32 +86,18 @@ static void put(const struct window *w, size_t from, const double *value, size_t
 	if (!n)
 		return;
 	v += w->bytes * from;
-	if (w->bytes == sizeof *value)
+	if (w->bytes == sizeof *value && value)
 		memcpy(v, value, n * sizeof *value);
+	else if (w->bytes == sizeof *value)
+		decimals_to_doubles((double *)w->v + from, scaled, n, scale);
 	else if (w->bytes == THREE)
 		for (size_t i = 0; i < n; i++)
-			put_three_bytes(v + THREE * i, (int32_t)whole_of(value[i] * scale));
+			put_three_bytes(v + THREE * i,
+					value ? (int32_t)whole_of(value[i] * scale) : (int32_t)scaled[i]);
 	else
 		for (size_t i = 0; i < n; i++)
-			((int16_t *)w->v)[from + i] = (int16_t)whole_of(value[i] * scale);
-}
-
-/* The same of decimals. */
-static void put_decimals(const struct window *w, size_t from, const int64_t *scaled, size_t n)
-{
-	uint8_t *v = w->v;
-
-	if (!n)
-		return;
-	v += w->bytes * from;
-	if (w->bytes == sizeof(double))
-		decimals_to_doubles((double *)w->v + from, scaled, n, w->scale);
-	else if (w->bytes == THREE)
-		for (size_t i = 0; i < n; i++)
-			put_three_bytes(v + THREE * i, (int32_t)scaled[i]);
-	else
-		for (size_t i = 0; i < n; i++)
-			((int16_t *)w->v)[from + i] = (int16_t)scaled[i];
+			((int16_t *)w->v)[from + i] =
+				(int16_t)(value ? (int32_t)whole_of(value[i] * scale) : (int32_t)scaled[i]);
 }
 
 /* The same values in more bytes; false: no memory, and they are gone. */
@@ -123,7 +110,7 @@ static bool widen(struct window *w, size_t bytes)
 	wide.bytes = (uint16_t)bytes;
 	for (size_t i = 0; wide.v && i < w->n; i++) {
 		get(w, i, &value, 1);
-		put(&wide, i, &value, 1);
+		put(&wide, i, &value, NULL, 1);
 	}
 	window_close(w);
 	if (wide.v)
@@ -131,17 +118,14 @@ static bool widen(struct window *w, size_t bytes)
 	return wide.v;
 }
 
-/* n more values, which take so many bytes; those there are: the others stand in for NULL. */
+/* n more of either, which take so many bytes. */
 static void push(struct window *w, const double *value, const int64_t *scaled, size_t n, size_t bytes)
 {
 	if (bytes > w->bytes && !widen(w, bytes))
 		return;
 	for (size_t done = n > w->cap ? n - w->cap : 0, now; done < n; done += now) {
 		now = n - done < (size_t)w->cap - w->next ? n - done : (size_t)w->cap - w->next;
-		if (value)
-			put(w, w->next, value + done, now);
-		else
-			put_decimals(w, w->next, scaled + done, now);
+		put(w, w->next, value ? value + done : NULL, value ? NULL : scaled + done, now);
 		w->next = (uint16_t)(w->next + now == w->cap ? 0 : w->next + now);
 		w->n = (uint16_t)(w->n + now < w->cap ? w->n + now : w->cap);
 	}
