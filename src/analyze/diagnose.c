@@ -97,7 +97,7 @@ static enum answer_id ask(struct walk *w, enum question_id q, enum grade *grade)
 static void tidy_ruled_out(struct diagnosis *d)
 {
 	for (int a = 0; a < ANSWER_COUNT; a++)
-		for (int b = 0; answer_specs[a].to_cause && b < ANSWER_COUNT; b++) {
+		for (int b = 0; d->ruled_out[a] && answer_specs[a].to_cause && b < ANSWER_COUNT; b++) {
 			bool same = answer_specs[b].to_cause && answer_specs[b].target == answer_specs[a].target;
 
 			if (same && (answer_specs[a].target == (int)d->cause || (b < a && d->ruled_out[b]) ||
