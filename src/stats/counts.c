@@ -292,53 +292,49 @@ void counts_walk(const struct counts *c, counts_visit *visit, void *ctx)
 		visit(ctx, i * c->step, count_of(c, i));
 }
 
-static uint64_t sum_of(const struct counts *c, int64_t from, int64_t to)
+static inline uint64_t sum_of(const struct counts *c, int64_t from, int64_t n)
 {
-	uint64_t sum = 0;
+	const size_t at = (size_t)(from - c->base);
+	uint64_t wide = 0;
+	uint32_t narrow = 0; /* of fewer than 2^16 bins */
 
-	if (c->wide)
-		for (const uint32_t *bin = c->bin.wide + (from - c->base), *end = bin + (to - from); bin < end; bin++)
-			sum += *bin;
-	else
-		for (const uint16_t *bin = c->bin.narrow + (from - c->base), *end = bin + (to - from); bin < end; bin++)
-			sum += *bin;
-	return sum;
+	for (int64_t k = 0; c->wide && k < n; k++)
+		wide += c->bin.wide[at + (size_t)k];
+	for (int64_t k = 0; !c->wide && k < n; k++)
+		narrow += c->bin.narrow[at + (size_t)k];
+	return wide + narrow;
 }
 
-/* Of from..end: only numbers that a quantile needs are visited. */
-static void visit_asked(const struct counts *c, double scale, int64_t from, int64_t end, struct quantiles *qs)
-{
-	uint64_t unasked = quantiles_unasked(qs), passed = 0;
-
-	for (int64_t k = from; k < end; k++) {
-		const uint32_t n = count_of(c, k);
-
-		if (n <= unasked) {
-			unasked -= n;
-			passed += n;
-			continue;
-		}
-		quantiles_skip(qs, passed);
-		quantiles_visit(qs, (double)(k * c->step) / scale, (double)(k * c->step) / scale, n);
-		unasked = quantiles_unasked(qs);
-		passed = 0;
-	}
-	quantiles_skip(qs, passed);
-}
-
+/* Numbers that no quantile asks for are passed by, in blocks where no number of the block is asked for. */
 void counts_visit_quantiles(const struct counts *c, double scale, struct quantiles *qs)
 {
-	enum { BLOCK = 32 };
+	enum { BLOCK = 16 };
+	uint64_t unasked = c->n ? quantiles_unasked(qs) : UINT64_MAX, passed = 0;
 
-	for (int64_t i = c->low, next; c->n && i <= c->high && quantiles_unasked(qs) < c->n; i = next) {
-		uint64_t sum;
+	for (int64_t i = c->low, left; unasked < c->n && (left = c->high - i + 1) > 0; i += BLOCK) {
+		const int64_t bins = left < BLOCK ? left : BLOCK;
+		const uint64_t sum = bins == BLOCK ? sum_of(c, i, BLOCK) : sum_of(c, i, bins);
 
-		next = i + BLOCK <= c->high ? i + BLOCK : c->high + 1;
-		sum = sum_of(c, i, next);
-		if (sum <= quantiles_unasked(qs))
-			quantiles_skip(qs, sum);
-		else
-			visit_asked(c, scale, i, next, qs);
+		if (sum <= unasked) {
+			unasked -= sum;
+			passed += sum;
+			continue;
+		}
+		for (int64_t k = i; k < i + bins; k++) {
+			const uint32_t n = count_of(c, k);
+			double v;
+
+			if (n <= unasked) {
+				unasked -= n;
+				passed += n;
+				continue;
+			}
+			v = (double)(k * c->step) / scale;
+			quantiles_skip(qs, passed);
+			quantiles_visit(qs, v, v, n);
+			unasked = quantiles_unasked(qs);
+			passed = 0;
+		}
 	}
 }
 
