@@ -647,6 +647,30 @@ static void a_number_may_be_counted_more_often_than_16_bits_hold(void **state)
 	}
 }
 
+/* Negative and positive, in steps of 1 and 100, in few and in many bits: the sum is the same, whichever takes the
+ * other. */
+static void tables_of_other_steps_add_up(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 16; round++) {
+		const int64_t step = round & 1 ? 100 : 1, other = round & 2 ? 10 : 1;
+		const uint32_t times = round & 4 ? 70000 : 1;
+		struct counts x = { 0 }, y = { 0 }, both = { 0 };
+
+		for (int64_t i = -9; i < 20; i++) {
+			assert_true(counts_add_times(&x, i * step, times) && counts_add_times(&both, i * step, times));
+			assert_true(counts_add_times(&y, 7 * i * other, 3) &&
+				    counts_add_times(&both, 7 * i * other, 3));
+		}
+		assert_true(counts_add_table(round & 8 ? &x : &y, round & 8 ? &y : &x));
+		expect_same_counts(round & 8 ? &x : &y, &both);
+		assert_int_equal((round & 8 ? x : y).n, both.n);
+		counts_free(&x);
+		counts_free(&y);
+		counts_free(&both);
+	}
+}
+
 static void columns_of_decimals_are_counted_like_values(void **state)
 {
 	(void)state;
@@ -759,6 +783,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_number_may_be_counted_more_often_than_16_bits_hold),
+		cmocka_unit_test(tables_of_other_steps_add_up),
 		cmocka_unit_test(columns_of_decimals_are_counted_like_values),
 #if defined(__x86_64__)
 		cmocka_unit_test(kernels_of_doubles_agree_at_every_length),
