@@ -438,11 +438,27 @@ static void add_run(struct gathering *g, const struct columns *c, const struct b
 	profile_add(&g->profile, c, run, &ranges);
 }
 
+/* Tables of many sessions together exceed the caches: those of a run come while the one before it is added. */
+static void fetch_tables(const struct gathering *g, const struct batch_run *run)
+{
+	const int32_t at = run->place.session;
+	const struct accumulators *n = at < 0 ? &g->others : (size_t)at < g->n ? &g->session[at] : NULL;
+	const struct metric_stats *stats = n ? n->phase[g->batch->rows->phase[run->from]] : NULL;
+
+	for (uint64_t left = stats ? run->held.decimals : 0; left; left &= left - 1)
+		metric_stats_fetch(stats, (enum metric_id)__builtin_ctzll(left));
+}
+
 void gathering_add(struct gathering *g)
 {
-	for (size_t i = 0; i < g->batch->n_runs && !g->failed; i++)
-		if (g->batch->run[i].place.session != PLACE_NOWHERE)
-			add_run(g, g->batch->rows, &g->batch->run[i]);
+	const struct batch_run *run = g->batch->run, *end = run + g->batch->n_runs;
+
+	for (; run < end && !g->failed; run++) {
+		if (run + 1 < end)
+			fetch_tables(g, run + 1);
+		if (run->place.session != PLACE_NOWHERE)
+			add_run(g, g->batch->rows, run);
+	}
 }
 
 size_t gathering_sessions(const struct gathering *g)

@@ -145,6 +145,12 @@ void metric_stats_add_decimals(struct metric_stats *t, enum metric_id m, const i
 	add_numbers(track, m, v, n, r);
 }
 
+void metric_stats_fetch(const struct metric_stats *t, enum metric_id m)
+{
+	if (t->metric[m])
+		counts_fetch(&t->metric[m]->counts);
+}
+
 void metric_stats_add_others(struct metric_stats *t, enum metric_id m, const double *v, size_t n,
 			     const struct real_range *r)
 {

@@ -40,6 +40,8 @@ void metric_stats_add_decimals(struct metric_stats *t, enum metric_id m, const i
 			       const struct range *r);
 void metric_stats_add_others(struct metric_stats *t, enum metric_id m, const double *v, size_t n,
 			     const struct real_range *r);
+/* [hot] To be called before decimals are added, so that their table is in the caches then. */
+void metric_stats_fetch(const struct metric_stats *t, enum metric_id m);
 void metric_stats_merge(struct metric_stats *into, const struct metric_stats *from);
 bool metric_stats_failed(const struct metric_stats *t);
 void metric_stats_summary(const struct metric_stats *t, enum metric_id m, struct summary *out);

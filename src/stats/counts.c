@@ -240,6 +240,16 @@ static inline void add_bins(const struct counts *into, size_t at, const struct c
 	}
 }
 
+void counts_fetch(const struct counts *c)
+{
+	enum { CACHE_LINE = 64 };
+	const size_t bytes = c->wide ? sizeof *c->bin.wide : sizeof *c->bin.narrow;
+
+	for (size_t at = (size_t)(c->low - c->base) * bytes; c->n && at <= (size_t)(c->high - c->base) * bytes;
+	     at += CACHE_LINE)
+		__builtin_prefetch((const char *)(c->wide ? (void *)c->bin.wide : c->bin.narrow) + at, 1, 2);
+}
+
 bool counts_add_table(struct counts *into, const struct counts *from)
 {
 	int64_t times, low, high;

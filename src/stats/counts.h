@@ -38,6 +38,9 @@ struct counts {
 size_t counts_add(struct counts *c, const int64_t *v, size_t n, int64_t least, int64_t most);
 bool counts_add_times(struct counts *c, int64_t v, uint32_t times); /* false: the number does not fit */
 
+/* [hot] Asks for what the table holds to be in the caches soon. */
+void counts_fetch(const struct counts *c);
+
 /* Adds all of `from` at once; false: that would need other steps or more bins, and nothing was added. */
 bool counts_add_table(struct counts *into, const struct counts *from);
 
