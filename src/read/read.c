@@ -85,14 +85,15 @@ static bool asked_to_stop(const struct reader *r)
 	return r->opts.stop && r->opts.stop(r->opts.stop_ctx);
 }
 
-/* A reader that can be stopped must not sleep in read(2) until a pipe's writer writes. */
+/* A reader that can be stopped must not sleep in read(2) until a pipe's writer writes. What was written before it was
+ * asked to stop is read. */
 static ssize_t pull_fd(void *ctx, void *buffer, size_t n)
 {
 	const struct reader *r = ctx;
 	struct pollfd ready = { .fd = r->fd, .events = POLLIN };
 
 	while (r->opts.stop && r->fd > STDIN_FILENO && !poll(&ready, 1, STOP_LOOK_MS))
-		if (asked_to_stop(r))
+		if (asked_to_stop(r) && !poll(&ready, 1, 0))
 			return 0;
 	return read(r->fd, buffer, n);
 }
@@ -586,12 +587,14 @@ static void read_anew(struct reader *r)
 	r->retext = NULL;
 }
 
-/* The next block of a growing file; waits at its end. 0: nothing more comes from it. */
+/* The next block of a growing file; waits at its end. 0: nothing more comes from it, and what was written before it was
+ * asked to stop has been read. */
 static ssize_t follow(struct reader *r)
 {
 	const struct timespec pause = { .tv_nsec = 100000000 };
 
 	for (;;) {
+		const bool stops = asked_to_stop(r);
 		enum fate fate = fate_of(r);
 		ssize_t n;
 
@@ -599,7 +602,7 @@ static ssize_t follow(struct reader *r)
 			read_anew(r);
 		n = pull_block(r); /* perhaps written before it was replaced */
 		r->again = !n && fate == FATE_REPLACED;
-		if (n || r->again || asked_to_stop(r))
+		if (n || r->again || stops)
 			return n;
 		nanosleep(&pause, NULL);
 	}
