@@ -594,7 +594,6 @@ static ssize_t follow(struct reader *r)
 	const struct timespec pause = { .tv_nsec = 100000000 };
 
 	for (;;) {
-		const bool stops = asked_to_stop(r);
 		enum fate fate = fate_of(r);
 		ssize_t n;
 
@@ -602,8 +601,10 @@ static ssize_t follow(struct reader *r)
 			read_anew(r);
 		n = pull_block(r); /* perhaps written before it was replaced */
 		r->again = !n && fate == FATE_REPLACED;
-		if (n || r->again || stops)
+		if (n || r->again)
 			return n;
+		if (asked_to_stop(r))
+			return pull_block(r); /* what came since */
 		nanosleep(&pause, NULL);
 	}
 }
