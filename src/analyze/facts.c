@@ -1129,8 +1129,11 @@ bool facts_of(struct facts *out, const struct time_part *p, const struct diagnos
 
 bool facts_keep(struct facts_kept *kept, const struct time_breakdown *t)
 {
-	*kept = (struct facts_kept){ .part = t->part, .n = t->n_parts, .of = calloc(t->n_parts + 1, sizeof *kept->of) };
-	return kept->of;
+	struct facts **of = calloc(t->n_parts + 1, sizeof *of);
+
+	if (of)
+		*kept = (struct facts_kept){ t->part, t->n_parts, of };
+	return of;
 }
 
 void facts_forget(struct facts_kept *kept)

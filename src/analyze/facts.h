@@ -174,7 +174,7 @@ struct facts_kept {
 	struct facts **of; /* (n); NULL: not asked for yet */
 };
 
-/* False when memory is out. */
+/* Of nothing so far. False when memory is out: it stays so. */
 bool facts_keep(struct facts_kept *kept, const struct time_breakdown *t);
 void facts_forget(struct facts_kept *kept);
 
