@@ -1,6 +1,7 @@
 /* parallel_read.c - threads take blocks in turn, pass them in order, and add up side by side. */
 #include "cli/parallel_read.h"
 
+#include "base/affinity.h"
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "collect/limits.h"
@@ -307,13 +308,16 @@ unsigned parallel_read_threads(const struct reader *r, uint64_t most)
 static void work_together(struct member *m, unsigned n)
 {
 	pthread_t thread[PARALLEL_READ_MAX];
+	struct affinity apart;
 	unsigned started = 1;
 
-	while (started < n && !pthread_create(&thread[started], NULL, work, &m[started]))
+	affinity_split(&apart, n);
+	while (started < n && !affinity_start(&apart, started, &thread[started], work, &m[started]))
 		started++;
 	work(&m[0]);
 	for (unsigned i = 1; i < started; i++)
 		pthread_join(thread[i], NULL);
+	affinity_rejoin(&apart);
 }
 
 int parallel_read(struct reader *r, struct analysis *a, const struct read_observer *observer, unsigned threads,
