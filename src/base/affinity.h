@@ -1,9 +1,9 @@
 /* affinity.h - threads that compute together keep to processors of their own.
  *
  * Some kernels begin a thread on its maker's processor, or wake it on that of the thread that wakes it, and take
- * milliseconds to part the two; what takes some ten milliseconds in all loses a fifth of it that way. So each of n threads
- * gets every n-th of the processors that the caller may use: no two can meet, and within its share the scheduler
- * chooses. With fewer processors than threads nothing is restricted.
+ * milliseconds to part the two; what takes some ten milliseconds in all loses a fifth of it that way. So each of n
+ * threads gets every n-th of the processors that the caller may use: no two can meet, and within its share the
+ * scheduler chooses. With fewer processors than threads nothing is restricted.
  *
  * Threads    one thread splits, starts the others and rejoins.
  */

@@ -8,19 +8,17 @@ enum { LANES = 1 };
 
 #define ONES UINT64_C(0x0101010101010101)
 
-/* A number's last character is the highest byte; bytes before its first count as the digit 0. */
+/* A number's last character becomes the highest byte; those before its first count as the digit 0. */
 static inline uint64_t short_numbers(const char *base, const uint32_t *start, const uint32_t *start_behind,
 				     uint32_t behind, unsigned decimals, int64_t *out)
 {
-	const char *end = base + *start_behind - behind;
-	unsigned length = (unsigned)(end - base) - *start, fraction = 0, before;
-	uint64_t digit, points, first;
+	unsigned length = *start_behind - behind - *start, fraction = 0, before;
+	uint64_t digit, points, text = load8(base + *start) ^ ONES * '0';
 
 	*out = 0;
 	if (length - 1 > 7)
 		return 0;
-	first = (load8(end - 8) ^ ONES * '0') >> (64 - 8 * length);
-	digit = first << (64 - 8 * length);
+	digit = text << (64 - 8 * length);
 	points = digit ^ ONES * ('.' ^ '0');
 	points = ~(((points & ONES * 0x7f) + ONES * 0x7f) | points | ONES * 0x7f);
 	before = length;
@@ -34,7 +32,7 @@ static inline uint64_t short_numbers(const char *base, const uint32_t *start, co
 		digit = (digit & ((UINT64_C(1) << 8 * at) - 1)) << 8 |
 			(digit & ~(UINT64_C(0xff) << 8 * at) & ~((UINT64_C(1) << 8 * at) - 1));
 	}
-	if ((before > 1 && !(first & 0xff)) || !are_8_digits(digit ^ ONES * '0'))
+	if ((before > 1 && !(text & 0xff)) || !are_8_digits(digit ^ ONES * '0'))
 		return 0;
 	*out = (int64_t)(value_of_8_digits(digit) * whole_power[decimals - fraction]);
 	return 1;

@@ -208,15 +208,6 @@ static struct shape *place_for_one(struct shapes *ss)
 	return s;
 }
 
-/* A number's last READ_BEFORE bytes are read as one, the bytes before it included: a line that begins with a short key
- * and a number, as no writer's does, is no shape. */
-static bool is_behind_enough(const struct piece *first)
-{
-	bool number = first->kind == VALUE_METRIC || first->kind == VALUE_COUNT || first->kind == VALUE_NUMBER;
-
-	return !number || first->bytes + 1 >= READ_BEFORE;
-}
-
 /* A line that cannot become a shape leaves a shape that no line matches. */
 static void make_shape(struct shapes *ss, struct slice line, const struct record *out)
 {
@@ -236,7 +227,7 @@ static void make_shape(struct shapes *ss, struct slice line, const struct record
 			add_value(&m, &leaves->leaf[i], kind);
 	}
 	if (m.fits)
-		m.fits = add_fixed(&m, line.n) && is_behind_enough(&s->piece[0]);
+		m.fits = add_fixed(&m, line.n);
 	if (!m.fits) {
 		memmove(ss->order, ss->order + 1, (ss->n - 1) * sizeof(struct shape *));
 		ss->order[ss->n - 1] = s;
@@ -533,7 +524,7 @@ static size_t decode_lines(struct shapes *ss, const char *p, const char *end, si
 
 	ss->walk.readable = (size_t)(end - p) + DECODE_PADDING;
 	t.n = ss->find(p, end, t.to, most);
-	if (!t.n || t.to[0] < READ_BEFORE)
+	if (!t.n)
 		return 0;
 	all = t.n == WALK_LINES ? UINT64_MAX : (UINT64_C(1) << t.n) - 1;
 	t.strange = t.n;

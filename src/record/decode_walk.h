@@ -6,7 +6,7 @@
 
 #include "record/decode_shape.h"
 
-enum { PIECE_BYTES = 32, PIECES_MAX = 160, WALK_LINES = 64, READ_BEFORE = 8 };
+enum { PIECE_BYTES = 32, PIECES_MAX = 160, WALK_LINES = 64 };
 
 enum value_kind {
 	VALUE_NONE, /* the fixed text goes on, or the line ends */
@@ -27,6 +27,7 @@ struct piece {
 	uint8_t bytes, kind, id;         /* id: enum metric_id, or enum field_id of a count */
 	char stop;
 	uint8_t patience; /* number of walks left in which its values are not tried as short decimals */
+	uint8_t uneven;   /* the same, as decimals of which all have equally many digits behind the point */
 };
 
 struct shape {
@@ -41,7 +42,7 @@ struct shape {
 	} kept[KEPT_TEXTS];
 };
 
-/* Several lines, of which the one at base has READ_BEFORE bytes at least; positions are relative to base. */
+/* Several lines; positions are relative to base. */
 struct walk {
 	const char *base;
 	size_t readable; /* bytes from base on */

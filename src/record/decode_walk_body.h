@@ -8,6 +8,8 @@
  * - LANES, short_numbers(base, start, start_behind, behind, decimals, out): parses LANES numbers of 1..8 characters
  * that begin at start and end `behind` bytes before start_behind: digits, optionally with a point between two of them,
  *   times 10^decimals. Returns bits of the valid ones that have no more digits after the point than that
+ * - where it pays, even_numbers(base, start, start_behind, behind, fraction, decimals, out): the same, valid only where
+ *   exactly `fraction` digits stand behind the point, up to EVEN_MAX
  * - read_decimal(p, n, digits, fraction): parses n bytes of digits, optionally with a point between two of them: at
  * most 19 digits after leading zeros
  *
@@ -23,7 +25,7 @@
 #include "record/decode_steps_scalar.h"
 #endif
 
-enum { FLIGHT = 4, PATIENCE = 15, READ_BEYOND = 32 };
+enum { FLIGHT = 4, PATIENCE = 15, EVEN_PATIENCE = 255, READ_BEYOND = 32 };
 _Static_assert(FLIGHT % LANES == 0 && WALK_LINES % FLIGHT == 0, "numbers are read where lines were walked");
 
 #define EACH_LINE _Pragma("GCC unroll 8") for (int k = 0; k < FLIGHT; k++)
@@ -111,19 +113,69 @@ static inline bool number_to_double(const struct any_number *n, double *value)
 }
 
 /* Bits of the lines whose number is short and has at most so many decimals; these are in out. */
+static inline uint64_t parse_any(const struct shape *s, const struct walk *w, size_t q, unsigned decimals, int64_t *out)
+{
+	const uint32_t behind = s->piece[q + 1].bytes;
+	uint64_t taken = 0;
+
+	for (size_t i = 0; i < w->n; i += LANES)
+		taken |= short_numbers(w->base, w->start[q] + i, w->start[q + 1] + i, behind, decimals, out + i) << i;
+	return taken;
+}
+
+#ifdef even_numbers
+/* Of a short number; anything else may be of any length. */
+static inline unsigned fraction_of(struct slice text)
+{
+	const char *point = text.n <= 8 ? memchr(text.p, '.', text.n) : NULL;
+
+	return point ? (unsigned)(text.p + text.n - 1 - point) : 0;
+}
+
+/* The same. In most logs a metric has equally many digits behind the point in every line, and none is searched for. */
+static inline uint64_t parse_even(struct shape *s, const struct walk *w, size_t q, unsigned decimals, int64_t *out)
+{
+	const struct walk_values values = walk_values(s, w, q);
+	const unsigned fraction = fraction_of(walk_value(&values, 0)), all = (1u << LANES) - 1;
+	uint64_t taken = 0;
+	size_t uneven = 0;
+
+	if (fraction > EVEN_MAX || fraction > decimals) {
+		s->piece[q].uneven = EVEN_PATIENCE;
+		return parse_any(s, w, q, decimals, out);
+	}
+	for (size_t i = 0; i < w->n; i += LANES) {
+		uint64_t right = even_numbers(w->base, values.from + i, values.behind + i, values.bytes, fraction,
+					      decimals, out + i);
+
+		if (__builtin_expect(right != all, 0)) {
+			right = short_numbers(w->base, values.from + i, values.behind + i, values.bytes, decimals,
+					      out + i);
+			uneven++;
+		}
+		taken |= right << i;
+	}
+	if (8 * LANES * uneven > w->n)
+		s->piece[q].uneven = EVEN_PATIENCE;
+	return taken;
+}
+#else
+#define parse_even parse_any
+#endif
+
 static inline uint64_t parse_short(struct shape *s, const struct walk *w, size_t q, unsigned decimals, int64_t *out)
 {
 	struct piece *f = &s->piece[q];
-	const uint32_t behind = s->piece[q + 1].bytes;
-	uint64_t all = w->n == WALK_LINES ? UINT64_MAX : (UINT64_C(1) << w->n) - 1, taken = 0;
+	uint64_t taken;
 
 	if (f->patience) {
 		f->patience--;
 		return 0;
 	}
-	for (size_t i = 0; i < w->n; i += LANES)
-		taken |= short_numbers(w->base, w->start[q] + i, w->start[q + 1] + i, behind, decimals, out + i) << i;
-	taken &= all;
+	taken = f->uneven ? parse_any(s, w, q, decimals, out) : parse_even(s, w, q, decimals, out);
+	f->uneven = (uint8_t)(f->uneven - (f->uneven > 0));
+	if (w->n < WALK_LINES)
+		taken &= (UINT64_C(1) << w->n) - 1;
 	if (4 * (size_t)__builtin_popcountll(taken) < w->n)
 		f->patience = PATIENCE;
 	return taken;
