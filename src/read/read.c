@@ -1005,7 +1005,7 @@ static void mend_times(struct columns *c, const struct block *b, struct tally *t
 {
 	for (size_t row = 0; b->home_us && row < c->n; row++)
 		if (!is_possible(c->time_us[row])) {
-			c->time_us[row] = b->home_us;
+			columns_set_time(c, row, b->home_us);
 			t->untimed++;
 		}
 }

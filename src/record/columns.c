@@ -48,6 +48,13 @@ void columns_copy(struct columns *c, const struct columns *from, size_t row)
 	columns_add(c, &one);
 }
 
+void columns_set_time(struct columns *c, size_t row, int64_t time_us)
+{
+	c->time_us[row] = time_us;
+	if (c->whole[row])
+		c->record[c->whole[row] - 1].time_us = time_us;
+}
+
 void columns_record(const struct columns *c, size_t row, struct record *out)
 {
 	static const struct field_values none;

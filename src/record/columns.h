@@ -68,6 +68,9 @@ static inline double columns_value(const struct columns *c, size_t row, enum met
 	return c->decimal[row] >> m & 1 ? (double)c->scaled[m][row] / metric_specs[m].scale : c->value[m][row];
 }
 
+/* Also that of the record which is kept whole. */
+void columns_set_time(struct columns *c, size_t row, int64_t time_us);
+
 /* Converts the row into a record; for steps without norms, texts and tokens are left out. */
 void columns_record(const struct columns *c, size_t row, struct record *out);
 

@@ -794,6 +794,57 @@ static void counts_that_cannot_be_exact_are_refused_in_runs_too(void **state)
 	free(c);
 }
 
+/* Mostly as many digits behind the point as in the line before; the first line's say what is expected. */
+static void put_even(char *text, size_t room, unsigned fraction)
+{
+	static const char *const others[] = { "0",     "00",     "7.",     ".7",         "-1.25",   "1.2.3",
+					      "01.25", "0.05",   "12:5",   "1e2",        "9999999", "99999999",
+					      "1.",    "123456", "0.0000", "12345678.5", "",        "12/5" };
+
+	if (!below(200))
+		snprintf(text, room, "%s", others[below(sizeof others / sizeof *others)]);
+	else
+		snprintf(text, room, "%.*f", (int)(below(100) ? fraction : below(8)),
+			 (double)below(1u << below(28)) / 16);
+}
+
+static void numbers_of_equally_many_decimals_mean_the_same(void **state)
+{
+	enum { LINES = 64 };
+	struct record_decoder quick = { 0 }, plain = { .any_order = true };
+	struct columns *c = aligned_alloc(64, sizeof *c);
+	char *text = malloc(LINES * LINE_MAX_BYTES);
+	size_t in_runs = 0;
+
+	(void)state;
+	assert_true(c && text);
+	for (int round = 0; round < rounds(10000); round++) {
+		const unsigned a = below(7), b = below(4), lines = below(4) ? LINES : 1 + below(LINES);
+		size_t n = 0;
+
+		for (unsigned line = 0; line < lines; line++) {
+			char latency[40], entropy[40], length[40];
+
+			put_even(latency, sizeof latency, b);
+			put_even(entropy, sizeof entropy, a);
+			put_even(length, sizeof length, 0);
+			n += (size_t)snprintf(
+				text + n, LINE_MAX_BYTES,
+				"{\"timestamp\":\"2025-09-11T12:34:56.%03uZ\",\"session_id\":\"s\",\"event_type\":"
+				"\"inference_step\",\"sequence_length\":%s,\"performance\":{\"token_latency_ms\":%s},"
+				"\"accuracy\":{\"logits_entropy\":%s},\"token_count\":1}\n",
+				below(1000), length, latency, entropy);
+		}
+		if (!decoded_runs_alike(&quick, &plain, (struct slice){ text, n }, c, &in_runs))
+			fail_msg("decoded otherwise: %.*s", (int)n, text);
+	}
+	assert_true(in_runs > (size_t)rounds(10000) * LINES / 2);
+	record_decoder_free(&quick);
+	record_decoder_free(&plain);
+	free(text);
+	free(c);
+}
+
 static void decimals_become_the_nearest_double(void **state)
 {
 	(void)state;
@@ -855,6 +906,7 @@ int main(void)
 		cmocka_unit_test(values_of_any_form_are_read_right),
 		cmocka_unit_test(full_doubles_in_runs_are_the_nearest),
 		cmocka_unit_test(counts_that_cannot_be_exact_are_refused_in_runs_too),
+		cmocka_unit_test(numbers_of_equally_many_decimals_mean_the_same),
 		cmocka_unit_test(decimals_become_the_nearest_double),
 		cmocka_unit_test(other_writers_forms_are_read),
 	};

@@ -85,6 +85,9 @@ static struct outcome read_bytes(const char *p, size_t n, size_t most)
 #define AT(year, n)                                                                                                    \
 	"{\"timestamp\":\"" year "-09-11T12:34:56.789Z\",\"session_id\":\"s\",\"event_type\":\"inference_step\","      \
 	"\"sequence_length\":" #n "}\n"
+#define ALARM_AT(year)                                                                                                 \
+	"{\"timestamp\":\"" year "-09-11T12:34:57Z\",\"session_id\":\"s\",\"event_type\":\"alarm\","                   \
+	"\"alarm_type\":\"high_latency\"}\n"
 
 /* They would stretch the axis of time over all that lies between. */
 static void impossible_times_are_those_of_the_log(void **state)
@@ -115,6 +118,29 @@ static void impossible_times_are_those_of_the_log(void **state)
 	assert_int_equal(read_columns(r, c, NULL, NULL), 1);
 	assert_true(c->time_us[1] - c->time_us[0] > 0); /* a clock that was never set still tells what came when */
 	assert_int_equal(read_input(r)->untimed_lines, 0);
+	read_close(r);
+	free(c);
+}
+
+/* So are those of what is no step, and the whole record says the same as its row. */
+static void impossible_times_of_events_are_too(void **state)
+{
+	static const char text[] = AT("2025", 1) ALARM_AT("1012");
+	const int64_t at_us = 1757594096789000;
+	struct memory m = { .p = text, .n = sizeof text - 1 };
+	struct columns *c = aligned_alloc(64, sizeof *c);
+	struct reader *r;
+	struct record rec;
+
+	(void)state;
+	assert_non_null(c);
+	assert_int_equal(read_open_stream(&r, "memory", pull, &m, NULL), 0);
+	assert_int_equal(read_columns(r, c, NULL, NULL), 1);
+	assert_int_equal(c->n, 2);
+	columns_record(c, 1, &rec);
+	assert_int_equal(rec.event, EVENT_ALARM);
+	assert_int_equal(rec.time_us, at_us);
+	assert_int_equal(c->time_us[1], at_us);
 	read_close(r);
 	free(c);
 }
@@ -1304,6 +1330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(troubles_cost_only_their_lines),
 		cmocka_unit_test(impossible_times_are_those_of_the_log),
+		cmocka_unit_test(impossible_times_of_events_are_too),
 		cmocka_unit_test(lines_that_others_wrapped_are_read),
 		cmocka_unit_test(utf16_is_read),
 		cmocka_unit_test(growing_files_are_read_line_by_line),
