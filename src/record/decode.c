@@ -1178,6 +1178,8 @@ bool record_decode_next(struct record_decoder *d, struct decoded *out, enum deco
 		size_t behind = record_decode_behind(d, line);
 
 		d->p = behind ? line.p + behind : d->p;
+		if (behind && d->members)
+			members_forget(d->members); /* the caller ends the torn line here */
 	}
 	return true;
 }

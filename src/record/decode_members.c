@@ -246,6 +246,11 @@ void members_close(struct members *ms)
 void members_feed(struct members *ms, const char *text)
 {
 	ms->text = text;
+	members_forget(ms);
+}
+
+void members_forget(struct members *ms)
+{
 	ms->marks.base = NULL;
 }
 

@@ -27,6 +27,9 @@ void members_close(struct members *ms);
 /* Starts with another text. */
 void members_feed(struct members *ms, const char *text);
 
+/* A byte of the text becomes a line end: what was found of its lines no longer holds. */
+void members_forget(struct members *ms);
+
 /* Decodes lines from *p on, of a text that ends at `end`, until one is unusual, or it is time to try another decoder.
  * Returns how many became rows of c. `session`: the session fields that all of them must have; its texts have no
  * escapes. */

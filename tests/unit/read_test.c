@@ -145,6 +145,64 @@ static void impossible_times_of_events_are_too(void **state)
 	free(c);
 }
 
+/* With its members in an order of its own: more of them than there are shapes. */
+static size_t put_any_order(char *out, size_t room, unsigned length)
+{
+	char member[5][80];
+	unsigned order = length * 7919;
+	size_t n = 0;
+
+	snprintf(member[0], sizeof *member, "\"timestamp\":\"2025-09-11T12:34:%02u.789Z\"", length % 60);
+	snprintf(member[1], sizeof *member, "\"performance\":{\"token_latency_ms\":%u.5}", length % 1000);
+	snprintf(member[2], sizeof *member, "\"session_id\":\"s\"");
+	snprintf(member[3], sizeof *member, "\"event_type\":\"inference_step\"");
+	snprintf(member[4], sizeof *member, "\"sequence_length\":%u", length);
+	for (unsigned left = 5; left; order /= left--) {
+		unsigned at = order % left;
+
+		n += (size_t)snprintf(out + n, room - n, "%c%s", n ? ',' : '{', member[at]);
+		memmove(member[at], member[at + 1], (4 - at) * sizeof *member);
+	}
+	return n + (size_t)snprintf(out + n, room - n, "}");
+}
+
+/* A whole record behind one that ends after a key's colon, among lines that are decoded by their keys. */
+static void torn_records_among_keys_in_any_order_cost_only_themselves(void **state)
+{
+	enum { LINES = 3000, ROOM = 512 };
+	char *text = malloc(LINES * 2 * ROOM);
+	struct columns *c = aligned_alloc(64, sizeof *c);
+	uint64_t records = 0, sum = 0, wanted = 0;
+	struct memory m = { .p = text };
+	struct reader *r;
+	int rc;
+
+	(void)state;
+	assert_true(text && c);
+	for (unsigned i = 1; i <= LINES; i++) {
+		if (i % 7 == 3) {
+			put_any_order(text + m.n, ROOM, i);
+			m.n = (size_t)(strstr(text + m.n + i % 64, "\":") - text) + 2;
+		}
+		m.n += put_any_order(text + m.n, ROOM, i);
+		text[m.n++] = '\n';
+		wanted += i;
+	}
+	assert_int_equal(read_open_stream(&r, "memory", pull, &m, NULL), 0);
+	while ((rc = read_columns(r, c, NULL, NULL)) > 0) {
+		records += c->n;
+		for (size_t row = 0; row < c->n; row++)
+			sum += c->sequence_length[row];
+	}
+	assert_int_equal(rc, 0);
+	assert_int_equal(records, LINES);
+	assert_int_equal(sum, wanted);
+	assert_int_equal(read_input(r)->skipped_lines, LINES / 7 + (LINES % 7 >= 3));
+	read_close(r);
+	free(text);
+	free(c);
+}
+
 static void troubles_cost_only_their_lines(void **state)
 {
 	static const struct {
@@ -1331,6 +1389,7 @@ int main(void)
 		cmocka_unit_test(troubles_cost_only_their_lines),
 		cmocka_unit_test(impossible_times_are_those_of_the_log),
 		cmocka_unit_test(impossible_times_of_events_are_too),
+		cmocka_unit_test(torn_records_among_keys_in_any_order_cost_only_themselves),
 		cmocka_unit_test(lines_that_others_wrapped_are_read),
 		cmocka_unit_test(utf16_is_read),
 		cmocka_unit_test(growing_files_are_read_line_by_line),
