@@ -57,7 +57,7 @@ SETTINGS: Tuple[Setting, ...] = (
     Setting("alarm_spool", "alarm-spool", "text", "FILE",
             "Keeps critical alarms that could not be delivered until the next start; with `none` they are lost (default rwkv_alarms.spool beside the log)"),
     Setting("overhead_budget_pct", "overhead-budget-pct", "number", "PCT",
-            "Maximum cost of monitoring, in % of the forward calls' time; if it is exceeded, only a sample of the calls is measured; below 0: no limit (default 1)"),
+            "Maximum cost of monitoring, in % of the forward calls' time; if it is exceeded, and a call's monitoring takes more than 20 µs, only a sample of the calls is measured; below 0: no limit (default 1)"),
     Setting("ring_bytes", "ring-bytes", "count", "N",
             "Size in bytes of the ring buffer, which holds records until the writer thread has written them (default 1048576)"),
     Setting("state_memory", "state-memory", "count", "N",

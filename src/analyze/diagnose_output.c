@@ -355,7 +355,7 @@ static double fed_surprisal(struct walk *w, double random)
 
 	if (n >= limit_of(T_FED_TOKENS) || (n >= limit_of(T_FED_FEW) && mean - doubt > limit_of(T_FED_SHARE) * random))
 		return mean;
-	if (w->p->prefill_calls)
+	if (w->p->prefill_calls && !(n > 0))
 		miss(w, E_WANT_SURPRISAL);
 	return NAN;
 }
@@ -672,21 +672,26 @@ static bool only_bans(const struct walk *w)
 	return w->p->bans && !w->p->nonfinite;
 }
 
+/* Graver alarms come first, then those of which there are more. */
+static bool comes_before(const struct findings *f, int a, int b)
+{
+	return f->live_gravest[a] != f->live_gravest[b] ? f->live_gravest[a] > f->live_gravest[b]
+							: f->live_alarms[a] > f->live_alarms[b];
+}
+
+/* What only informs is no cause. */
 enum grade test_ALARMED(struct walk *w)
 {
-	enum alarm_type most = ALARM_TYPE_COUNT;
+	enum alarm_type first = ALARM_TYPE_COUNT;
 	enum grade rules = more(rules_broken(w), still_fires(w));
 
 	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
-		if (w->f->live_alarms[t] && !(t == ALARM_NON_FINITE && only_bans(w)) &&
-		    alarm_specs[t].severity >= SEVERITY_WARNING &&
-		    (most == ALARM_TYPE_COUNT || alarm_specs[t].severity > alarm_specs[most].severity ||
-		     (alarm_specs[t].severity == alarm_specs[most].severity &&
-		      w->f->live_alarms[t] > w->f->live_alarms[most])))
-			most = (enum alarm_type)t;
-	if (most == ALARM_TYPE_COUNT)
+		if (w->f->live_gravest[t] >= 1 + SEVERITY_WARNING && !(t == ALARM_NON_FINITE && only_bans(w)) &&
+		    (first == ALARM_TYPE_COUNT || comes_before(w->f, t, first)))
+			first = (enum alarm_type)t;
+	if (first == ALARM_TYPE_COUNT)
 		return rules;
-	say_live(w, most);
+	say_live(w, first);
 	return more(LIKELY, rules);
 }
 

@@ -94,6 +94,7 @@ void evidence_tell(struct findings *f, const struct session_evidence *e)
 	memcpy(f->anomaly_by_type, t->violated, sizeof f->anomaly_by_type);
 	memcpy(f->lasted_by_type, t->lasted, sizeof f->lasted_by_type);
 	memcpy(f->live_alarms, t->alarmed, sizeof f->live_alarms);
+	memcpy(f->live_gravest, t->gravest, sizeof f->live_gravest);
 	memcpy(f->live_collapse, t->collapsed, sizeof f->live_collapse);
 	memcpy(f->first_bad, e->first_bad, sizeof f->first_bad);
 	memcpy(f->first_alarm, e->first_alarm, sizeof f->first_alarm);

@@ -421,6 +421,7 @@ struct findings {
 	uint64_t anomaly_critical, lasted_critical;  /* steps that violate a critical rule; for longer than its `for` */
 	uint64_t live_critical;                      /* of live_alarms, those that are critical */
 	uint64_t live_alarms[ALARM_TYPE_COUNT];      /* alarms the collector itself wrote */
+	uint8_t live_gravest[ALARM_TYPE_COUNT];      /* 1 + the severity of the gravest of these; 0: none */
 	uint64_t live_collapse[COLLAPSE_KIND_COUNT]; /* those of mode_collapse, by kind */
 	uint64_t dropped;                            /* records the log's gaps say were lost */
 	struct undelivered undelivered;

@@ -435,7 +435,7 @@ static void fill_anomalies(struct findings *f, const struct analysis *a)
 	f->types_silent = types_fit(f, a->opts.rules, suited) & ~f->types_judged;
 	f->types_unsuited = types_fit(f, a->opts.rules, UINT64_MAX) & ~types_fit(f, a->opts.rules, suited);
 	fill_unjudged(f, a->opts.rules, suited);
-	f->limit = limits_list(&a->limits, &f->arena, &f->n_limits);
+	f->limit = limits_list(&a->limits, metrics_of(f), &f->arena, &f->n_limits);
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
 		copy_words(&f->arena, a->summary[type], f->anomaly_summary[type]);
 		copy_words(&f->arena, a->advice[type], f->anomaly_advice[type]);

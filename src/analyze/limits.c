@@ -20,8 +20,12 @@ static void put(struct limits *l, const struct rule_limit *limit)
 
 	while (at < l->n && order(&l->of[at], limit) < 0)
 		at++;
-	if (at == FINDINGS_LIMITS_MAX || (at < l->n && !order(&l->of[at], limit)))
+	if (at == FINDINGS_LIMITS_MAX)
 		return;
+	if (at < l->n && !order(&l->of[at], limit)) {
+		l->of[at].judges_missing |= limit->judges_missing;
+		return;
+	}
 	l->n += l->n < FINDINGS_LIMITS_MAX;
 	memmove(&l->of[at + 1], &l->of[at], (l->n - 1 - at) * sizeof *l->of);
 	l->of[at] = *limit;
@@ -36,13 +40,17 @@ void limits_add(struct limits *l, const struct rules *rules)
 		put(l, &now[i]);
 }
 
-struct limit_in_force *limits_list(const struct limits *l, struct arena *arena, size_t *n)
+struct limit_in_force *limits_list(const struct limits *l, uint64_t have, struct arena *arena, size_t *n)
 {
 	struct limit_in_force *list = arena_alloc(arena, l->n + 1, sizeof *list);
 
-	*n = list ? l->n : 0;
-	for (size_t i = 0; i < *n; i++)
-		list[i] = (struct limit_in_force){ l->of[i].metric, l->of[i].type, l->of[i].severity, l->of[i].above,
-						   l->of[i].value };
+	*n = 0;
+	for (size_t i = 0; list && i < l->n; i++) {
+		const struct rule_limit *of = &l->of[i];
+
+		if (of->judges_missing || have & metric_bit(of->metric))
+			list[(*n)++] = (struct limit_in_force){ of->metric, of->type, of->severity, of->above,
+								of->value };
+	}
 	return list;
 }

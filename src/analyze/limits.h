@@ -18,7 +18,7 @@ struct limits {
 
 /* Those that are in force in a session now. */
 void limits_add(struct limits *l, const struct rules *rules);
-/* As findings, into the arena. */
-struct limit_in_force *limits_list(const struct limits *l, struct arena *arena, size_t *n);
+/* As findings, into the arena: those that judged something of a log that has these metrics (a bit each). */
+struct limit_in_force *limits_list(const struct limits *l, uint64_t have, struct arena *arena, size_t *n);
 
 #endif

@@ -208,12 +208,21 @@ static void count_collapse(struct analysis *a, struct session *s, const struct r
 }
 
 /* As its rule said, or else as is usual for its type. */
-static bool is_critical(const struct record *rec, enum alarm_type type)
+static enum severity severity_of(const struct record *rec, enum alarm_type type)
 {
 	const struct slice said = fields_text(rec->extra, F_SEVERITY);
 
-	return said.n ? slice_is(said, severity_ids[SEVERITY_CRITICAL])
-		      : alarm_specs[type].severity == SEVERITY_CRITICAL;
+	for (int severity = 0; severity < SEVERITY_COUNT; severity++)
+		if (slice_is(said, severity_ids[severity]))
+			return (enum severity)severity;
+	return alarm_specs[type].severity;
+}
+
+static void tally_alarm(struct session_tally *t, enum alarm_type type, enum severity severity)
+{
+	t->alarmed[type]++;
+	t->live_critical += severity == SEVERITY_CRITICAL;
+	session_alarmed(t, type, 1U + severity);
 }
 
 static void count_alarm(struct analysis *a, struct session *s, const struct record *rec)
@@ -222,10 +231,8 @@ static void count_alarm(struct analysis *a, struct session *s, const struct reco
 
 	if (type == ALARM_TYPE_COUNT)
 		return;
-	a->all.alarmed[type]++;
-	a->all.live_critical += is_critical(rec, type);
-	s->tally.live_critical += is_critical(rec, type);
-	s->tally.alarmed[type]++;
+	tally_alarm(&a->all, type, severity_of(rec, type));
+	tally_alarm(&s->tally, type, severity_of(rec, type));
 	if (!s->tally.alarmed_us[type] || rec->time_us < s->tally.alarmed_us[type])
 		s->tally.alarmed_us[type] = rec->time_us;
 	if (type == ALARM_MODE_COLLAPSE)

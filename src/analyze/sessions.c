@@ -67,6 +67,7 @@ void session_tally_add(struct session_tally *into, const struct session_tally *f
 		into->violated[type] += from->violated[type];
 		into->lasted[type] += from->lasted[type];
 		into->alarmed[type] += from->alarmed[type];
+		session_alarmed(into, (enum alarm_type)type, from->gravest[type]);
 		keep_first(&into->alarmed_us[type], from->alarmed_us[type]);
 		keep_first(&into->violated_us[type], from->violated_us[type]);
 		keep_first(&into->lasted_us[type], from->lasted_us[type]);

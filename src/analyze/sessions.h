@@ -38,6 +38,7 @@ struct session_tally {
 	int64_t alarmed_us[ALARM_TYPE_COUNT]; /* the first of each; 0: no time is known */
 	int64_t violated_us[ALARM_TYPE_COUNT], lasted_us[ALARM_TYPE_COUNT];
 	struct undelivered undelivered; /* why: the analysis's; NULL unknown */
+	uint8_t gravest[ALARM_TYPE_COUNT]; /* 1 + the severity of the gravest alarm of each; 0: there was none */
 };
 
 /* Alarms of rules, warnings at least, that were on after a session's last step. */
@@ -47,6 +48,12 @@ struct session_firing {
 };
 
 void session_tally_add(struct session_tally *into, const struct session_tally *from);
+
+/* `gravest` as in the tally. */
+static inline void session_alarmed(struct session_tally *t, enum alarm_type type, unsigned gravest)
+{
+	t->gravest[type] = (uint8_t)(gravest > t->gravest[type] ? gravest : t->gravest[type]);
+}
 
 struct session;
 

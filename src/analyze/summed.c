@@ -249,12 +249,15 @@ void analyze_take_alarms(struct analysis *a, struct slice instance, enum alarm_t
 {
 	struct session *s = listed(a, instance);
 	const uint64_t critical = alarm_specs[type].severity == SEVERITY_CRITICAL ? n : 0;
+	const unsigned gravest = n ? 1U + alarm_specs[type].severity : 0;
 
 	a->all.alarmed[type] += n;
 	a->all.live_critical += critical;
+	session_alarmed(&a->all, type, gravest);
 	if (s) {
 		s->tally.alarmed[type] += n;
 		s->tally.live_critical += critical;
+		session_alarmed(&s->tally, type, gravest);
 	}
 }
 

@@ -215,7 +215,7 @@ static size_t decompress_some(struct unpack *u, void *buffer, size_t n)
 /* `in` produced nothing: more input is needed, or there is none. -1 with errno. */
 static int go_on(struct unpack *u, size_t before)
 {
-	const char *early = u->inside && !u->goes_on ? "compressed data end too early" : NULL;
+	const char *early = u->inside && !u->goes_on ? skipped_specs[SKIPPED_EARLY].text[LANG_EN] : NULL;
 
 	if (u->in_end && (u->at == before || u->at == u->n)) {
 		if (early && u->zstd && u->frame != NOWHERE) {

@@ -1056,12 +1056,23 @@ static struct decoder_slot *next_slot(struct record_decoder *d)
 	return d->slot ? &d->slot[d->n_slots] : NULL;
 }
 
+static bool is_blank(struct slice line)
+{
+	size_t i = line.n >= 3 && !memcmp(line.p, "\xef\xbb\xbf", 3) ? 3 : 0;
+
+	while (i < line.n && (line.p[i] == ' ' || line.p[i] == '\t' || line.p[i] == '\r'))
+		i++;
+	return i == line.n;
+}
+
 enum decode_result record_decode(struct record_decoder *d, struct slice line, struct record *out)
 {
 	struct decoder_slot *slot;
 	struct decoded decoded;
 	enum decode_result result;
 
+	if (is_blank(line))
+		return DECODE_BLANK;
 	record_decoder_release(d);
 	slot = next_slot(d);
 	if (!slot)
@@ -1139,15 +1150,6 @@ static enum decode_result decode_long_way(struct record_decoder *d, struct slice
 	if (leaves && is_plain)
 		shapes_learn(d->shapes, line, &out->rec, d->latest);
 	return DECODE_OK;
-}
-
-static bool is_blank(struct slice line)
-{
-	size_t i = line.n >= 3 && !memcmp(line.p, "\xef\xbb\xbf", 3) ? 3 : 0;
-
-	while (i < line.n && (line.p[i] == ' ' || line.p[i] == '\t' || line.p[i] == '\r'))
-		i++;
-	return i == line.n;
 }
 
 size_t record_decode_behind(struct record_decoder *d, struct slice line)

@@ -29,6 +29,13 @@ static void percent(char out[TERM_TEXT], double value)
 	snprintf(out, TERM_TEXT, size > 0 && size < 9.95 ? "%.1f %%" : "%.0f %%", value);
 }
 
+static double two_digits(double value)
+{
+	const double unit = pow(10, floor(log10(fabs(value))) - 1);
+
+	return isfinite(unit) && unit > 0 ? round(value / unit) * unit : value;
+}
+
 /* One value in its unit, for people. */
 static void value_text(char out[TERM_TEXT], char unit, double value, const char *text, enum lang lang,
 		       struct buf *whole)
@@ -51,6 +58,10 @@ static void value_text(char out[TERM_TEXT], char unit, double value, const char 
 	}
 	term_number(number, value);
 	switch (unit) {
+	case 'a':
+		term_number(number, two_digits(value));
+		snprintf(out, TERM_TEXT, "%.60s ms", number);
+		break;
 	case 'm':
 		snprintf(out, TERM_TEXT, "%.60s ms", number);
 		break;

@@ -146,7 +146,8 @@ struct rule_limit {
 	enum metric_id metric;
 	enum alarm_type type;
 	enum severity severity;
-	bool above; /* values above it are violations; else values below */
+	bool judges_missing; /* a record without the metric, too */
+	bool above;          /* values above it are violations; else values below */
 	double value;
 };
 

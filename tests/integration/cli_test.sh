@@ -379,6 +379,18 @@ expect "alarms go to standard error" 0 "[ALARM] high_latency: Slower than light"
 [ "$(grep -c '"event_type":"alarm","alarm_type":"high_latency","severity":"warning","details":{' "$dir/alarm.log")" = 1 ] &&
 	pass || fail "the log does not hold the alarm once"
 expect "in Chinese too" 0 "慢于光速" "$rwkvmon" run --tokens 60 --prompt x --rules "$dir/rules.yaml" --log none --lang zh
+# The verdict names the gravest alarms, by what the log says of them; what only informs is no reason to look.
+entropy=$(grep -m 1 '"event_type":"alarm"' "$dir/alarm.log" | sed 's/high_latency/abnormal_entropy/; s/warning/info/')
+(sed 's/"severity":"warning"/"severity":"critical"/' "$dir/alarm.log"; printf '%s\n%s\n' "$entropy" "${entropy/sess-/sess-0}") >"$dir/grave.log"
+expect "the gravest alarm" 0 "" "$rwkvmon" analyze "$dir/grave.log" --lang en
+says "it is named" "1 × high_latency"
+says "it is critical" "CRITICAL"
+sed 's/"severity":"warning"/"severity":"info"/' "$dir/alarm.log" >"$dir/informs.log"
+expect "what only informs" 0 "" "$rwkvmon" analyze "$dir/informs.log" --lang en
+grep -q "An alarm fired" "$dir/out" && fail "an alarm that only informs is the cause" || pass
+expect "limits" 0 "" "$rwkvmon" analyze "$dir/alarm.log" --rules thresholds --format json
+says "those that judged" '"limits":[{"metric":"token_latency_ms"'
+grep -q '"limits":[^]]*vram_used_mb' "$dir/out" && fail "a limit that judged nothing is listed" || pass
 
 # --- the log's files -------------------------------------------------------------------
 expect "rotation" 0 "" "$rwkvmon" run --prompt x --tokens 900 --seed 1 --quiet --log "$dir/rot.log" --log-rotate-bytes 100000

@@ -102,6 +102,6 @@ check "it is named" says none 'nothing can be predicted about quant_kl_nats: the
 check "the others are forecast" says none.json '"limit":{"value":2200'
 "$rwkvmon" forecast ramp.log --limit nothing=3 2>bad
 [ $? = 2 ] || { failed=$((failed + 1)); echo "FAILED: a bad limit is refused"; }
-check "and said why" says bad 'found "nothing=3", expected METRIC=NUMBER'
+check "and said why" says bad 'found "nothing", which is no metric'
 
 finish

@@ -18,6 +18,9 @@ says 0 '"torn":0,"foreign":0,"double":0,"lost":0,"missing":0' "$rwkvmon" log che
 cp bad.log before.log
 says 1 '"torn":2,"foreign":1,"double":6,"lost":0,"missing":19' "$rwkvmon" log check bad.log --json
 says 1 "bad.log:51: foreign" "$rwkvmon" log check bad.log --lang en
+# A blank line is none.
+(head -50 whole.log; echo; printf ' \t\r\n'; sed -n '51,$p' whole.log) >blank.log
+says 0 "\"lines\":$(wc -l <whole.log)" "$rwkvmon" log check blank.log --json
 says 0 '"torn":2,"foreign":1,"double":6' "$rwkvmon" log repair bad.log -o new.log --json
 cmp -s bad.log before.log || fail "repair changed the old file"
 (head -60 whole.log; sed -n '80,$p' whole.log) | cmp -s - new.log || fail "what was whole is not what was written"

@@ -27,6 +27,15 @@ static int make_dir(void **state)
 	return mkdtemp(dir) ? 0 : -1;
 }
 
+static int remove_dir(void **state)
+{
+	char command[sizeof dir + 8];
+
+	(void)state;
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	return system(command);
+}
+
 /* Opens one receiver, whose name is formatted. */
 static struct deliver *open_it(const char *spool, const char *format, const char *argument)
 {
@@ -413,5 +422,5 @@ int main(void)
 		cmocka_unit_test(what_waits_waits_on),
 	};
 
-	return cmocka_run_group_tests(tests, make_dir, NULL);
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
