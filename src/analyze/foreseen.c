@@ -41,8 +41,9 @@ int stated_limits_parse(struct stated_limits *out, const char *text, const char 
 		double value = text[name] == '=' ? strtod(text + name + 1, &end) : NAN;
 
 		if (name && m == METRIC_COUNT)
-			return err_set(err, ERR_USAGE, "%s: found \"%.*s\", which is no metric: docs/METRICS.md lists them",
-				       option, (int)name, text);
+			return err_set(err, ERR_USAGE,
+				       "%s: found \"%.*s\", which is no metric: docs/METRICS.md lists them", option,
+				       (int)name, text);
 		if (!end || end != text + n || end == text + name + 1 || !isfinite(value)) {
 			err_set(err, ERR_USAGE, "%s: found \"%.*s\", expected METRIC=NUMBER", option, (int)n, text);
 			return err_hint(err, "such as: %s", "token_latency_ms=50,process_memory_mb=8000");

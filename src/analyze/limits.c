@@ -49,8 +49,8 @@ struct limit_in_force *limits_list(const struct limits *l, uint64_t have, struct
 		const struct rule_limit *of = &l->of[i];
 
 		if (of->judges_missing || have & metric_bit(of->metric))
-			list[(*n)++] = (struct limit_in_force){ of->metric, of->type, of->severity, of->above,
-								of->value };
+			list[(*n)++] =
+				(struct limit_in_force){ of->metric, of->type, of->severity, of->above, of->value };
 	}
 	return list;
 }

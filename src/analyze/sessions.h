@@ -37,7 +37,7 @@ struct session_tally {
 	double drop;                          /* 1 - the lowest similarity of sudden drops; 0: none */
 	int64_t alarmed_us[ALARM_TYPE_COUNT]; /* the first of each; 0: no time is known */
 	int64_t violated_us[ALARM_TYPE_COUNT], lasted_us[ALARM_TYPE_COUNT];
-	struct undelivered undelivered; /* why: the analysis's; NULL unknown */
+	struct undelivered undelivered;    /* why: the analysis's; NULL unknown */
 	uint8_t gravest[ALARM_TYPE_COUNT]; /* 1 + the severity of the gravest alarm of each; 0: there was none */
 };
 

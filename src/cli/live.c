@@ -37,6 +37,7 @@ enum {
 static const int64_t SILENT_US = INT64_C(300) * 1000000;
 static const int64_t QUIET_US = INT64_C(30) * 1000000; /* after which an instance makes room for another one */
 static const int64_t ROOM_US = 1000000;
+static const uint64_t JUDGING_NS = 200000000; /* about that long who asks for all instances waits for verdicts */
 static const int64_t AHEAD_US = INT64_C(60) * 1000000; /* another machine's clock may be, of ours */
 
 /* An alarm that is on. */
@@ -53,6 +54,7 @@ struct instance {
 	struct live_window window;
 	enum verdict verdict; /* and its sentence, a few ticks old */
 	char judged[1024];
+	uint64_t judged_tick; /* 0: never */
 	uint64_t records, tokens;
 	unsigned open_sessions;
 	int64_t last_us;  /* by the log: what is old is silent, whenever it is read */
@@ -110,6 +112,7 @@ struct live {
 	struct arena input_texts;
 	struct instance *instance[INSTANCES_MAX];
 	size_t n_instances;
+	size_t judged_next;     /* where the next one that asks for verdicts goes on */
 	uint16_t place[PLACES]; /* by name, open addressing: index + 1; 0: free */
 	int64_t full_until_us;  /* there was no place for an instance; looked again then */
 	uint32_t n_serials;
@@ -808,11 +811,52 @@ static void add_facts(struct json *out, const struct live *l, const struct insta
 	jw_end(out);
 }
 
+/* The verdict of what was seen so far. */
+static void keep_judgement(struct live *l, struct instance *i, const struct findings *f)
+{
+	struct buf sentence = { 0 };
+
+	verdict_sentence(&sentence, f, l->lang);
+	i->verdict = f->judgement->verdict;
+	copy_name(i->judged, sizeof i->judged, buf_slice(&sentence));
+	i->judged_tick = l->tick;
+	buf_free(&sentence);
+}
+
+static void judge_anew(struct live *l, struct instance *i)
+{
+	struct findings f = { 0 };
+
+	analyze_page(i->analysis, 0, 1);
+	if (analyze_finish(i->analysis, NULL, &f, NULL))
+		return;
+	keep_judgement(l, i, &f);
+	findings_free(&f);
+}
+
+/* Those that were never judged, and those of which records came since, while there is time: who asks again gets the
+ * rest. Nobody may be looking at their page, which has them judged. */
+static void judge_stale(struct live *l)
+{
+	const uint64_t until = clock_mono_ns(&clock_system) + JUDGING_NS;
+	const size_t from = l->judged_next;
+
+	for (size_t k = 0; k < l->n_instances && clock_mono_ns(&clock_system) < until; k++) {
+		struct instance *i = l->instance[(from + k) % l->n_instances];
+
+		if (i->judged_tick && (i->change_tick < i->judged_tick || l->tick < i->judged_tick + JUDGED_EVERY))
+			continue;
+		judge_anew(l, i);
+		l->judged_next = (from + k + 1) % l->n_instances;
+	}
+}
+
 void live_instances(struct live *l, struct buf *to)
 {
 	struct json out = { .out = to };
 
 	pthread_mutex_lock(&l->lock);
+	judge_stale(l);
 	jw_object(&out);
 	jw_put_array(&out, "instances");
 	for (size_t k = 0; k < l->n_instances; k++) {
@@ -1017,28 +1061,6 @@ bool live_records(struct live *l, struct slice instance, size_t n, struct buf *o
 }
 
 /* --- events --------------------------------------------------------------------------- */
-
-/* The verdict of what was seen so far. */
-static void keep_judgement(struct live *l, struct instance *i, const struct findings *f)
-{
-	struct buf sentence = { 0 };
-
-	verdict_sentence(&sentence, f, l->lang);
-	i->verdict = f->judgement->verdict;
-	copy_name(i->judged, sizeof i->judged, buf_slice(&sentence));
-	buf_free(&sentence);
-}
-
-static void judge_anew(struct live *l, struct instance *i)
-{
-	struct findings f = { 0 };
-
-	analyze_page(i->analysis, 0, 1);
-	if (analyze_finish(i->analysis, NULL, &f, NULL))
-		return;
-	keep_judgement(l, i, &f);
-	findings_free(&f);
-}
 
 static void add_instance(struct buf *to, struct live *l, struct instance *i)
 {

@@ -15,11 +15,17 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 1000, LOOK_MS = 100, NAME_BYTES = 32, ID_BYTES = 2 * BOARD_TEXT + 2 };
+enum {
+	WAIT_MS = 1000,
+	LOOK_MS = 100,
+	NAME_BYTES = 32,
+	ID_BYTES = 2 * BOARD_TEXT + 2,
+	FAILURES_MAX = 5 /* one after the other: then nobody is there */
+};
 
 /* A session: a row of what is scraped. */
 struct session {
-	char id[ID_BYTES];
+	char id[ID_BYTES]; /* "": it has not begun, or has ended */
 	uint64_t lines, tokens;
 	struct field_values fields;
 	int64_t before_us; /* of the text before; 0: none */
@@ -34,6 +40,7 @@ struct target {
 	struct session session[SCRAPE_ROWS];
 	pthread_t thread;
 	bool started, is_down;
+	unsigned failures;  /* since the last text */
 	uint64_t lost;      /* lines */
 	struct err trouble; /* (lock) */
 	bool has_trouble;   /* (lock) not taken yet */
@@ -147,6 +154,21 @@ static void note_trouble(struct target *t, const struct err *err)
 	pthread_mutex_unlock(&m->lock);
 }
 
+static void end_sessions(struct target *t)
+{
+	for (size_t i = 0; i < SCRAPE_ROWS; i++) {
+		struct session *s = &t->session[i];
+		struct record r;
+
+		if (!*s->id)
+			continue;
+		r = begin_line(t, s, EVENT_SESSION_END);
+		write_line(t, &r);
+		*s->id = 0;
+		s->before_us = 0;
+	}
+}
+
 static void fetch(struct target *t)
 {
 	struct buf text = { 0 };
@@ -156,6 +178,9 @@ static void fetch(struct target *t)
 	rc = rc ? rc : metrics_take(t->scrape, buf_slice(&text), t->address, &err);
 	if (rc)
 		note_trouble(t, &err);
+	t->failures = rc ? t->failures + 1 : 0;
+	if (t->failures == FAILURES_MAX)
+		end_sessions(t);
 	for (size_t i = 0; !rc && i < t->scrape->n_rows; i++)
 		write_row(t, &t->session[i], &t->scrape->row[i]);
 	t->is_down &= rc != 0;
@@ -171,11 +196,7 @@ static void *fetch_on(void *ctx)
 		for (int waited = 0; waited < WAIT_MS && !atomic_load(&t->owner->stop); waited += LOOK_MS)
 			nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, NULL);
 	}
-	for (size_t i = 0; i < SCRAPE_ROWS && *t->session[i].id; i++) {
-		struct record r = begin_line(t, &t->session[i], EVENT_SESSION_END);
-
-		write_line(t, &r);
-	}
+	end_sessions(t);
 	return NULL;
 }
 

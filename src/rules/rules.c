@@ -709,12 +709,8 @@ size_t rules_limits(const struct rules *r, struct rule_limit out[RULE_LIMITS_MAX
 	for (size_t i = 0; i < judged_n(r); i++) {
 		const struct plan_rule *p = &s->plan->rule[i];
 		const struct limits_now *now = limits_of(s, &s->plan->condition[p->first]);
-		struct rule_limit limit = { p->is->when[0].metric,
-					    p->is->alarm,
-					    p->is->severity,
-					    !isnan(p->is->when[0].missing),
-					    true,
-					    now->above };
+		struct rule_limit limit = { p->is->when[0].metric,          p->is->alarm, p->is->severity,
+					    !isnan(p->is->when[0].missing), true,         now->above };
 
 		/* What will be has another limit, and a spread's is not on the metric's scale. */
 		if (!s->judged[i].applies || s->plan->condition[p->first].kind == CONDITION_AHEAD ||

@@ -262,10 +262,20 @@ void moments_free(struct moments *m)
 	m->rest = NULL;
 }
 
+/* To be called before they are counted. */
+static void widen_pairs(struct comoments *c, double low_x, double high_x, double low_y, double high_y)
+{
+	c->low_x = !c->count || low_x < c->low_x ? low_x : c->low_x;
+	c->high_x = !c->count || high_x > c->high_x ? high_x : c->high_x;
+	c->low_y = !c->count || low_y < c->low_y ? low_y : c->low_y;
+	c->high_y = !c->count || high_y > c->high_y ? high_y : c->high_y;
+}
+
 void comoments_add(struct comoments *c, double x, double y)
 {
 	int64_t sx, sy;
 
+	widen_pairs(c, x, x, y, y);
 	c->count++;
 	if (is_decimal(x, c->scale_x, &sx) && is_decimal(y, c->scale_y, &sy)) {
 		c->x += sx;
@@ -288,7 +298,10 @@ static void add_other_pairs(struct comoments *c, const double *x, const double *
 	int64_t a[RANGE_MOST], b[RANGE_MOST];
 	int of_a, of_b;
 
-	c->count += n;
+	for (size_t i = 0; i < n; i++) {
+		widen_pairs(c, x[i], x[i], y[i], y[i]);
+		c->count++;
+	}
 	if (!n || !rest_of(&c->rest, 5, &c->failed))
 		return;
 	if (exact_common(x, n, a, &of_a) && exact_common(y, n, b, &of_b)) {
@@ -330,6 +343,8 @@ void comoments_add_decimals(struct comoments *c, const int64_t *x, const int64_t
 {
 	bool small = range_is_small(of_x) && range_is_small(of_y);
 
+	widen_pairs(c, (double)of_x->low / c->scale_x, (double)of_x->high / c->scale_x, (double)of_y->low / c->scale_y,
+		    (double)of_y->high / c->scale_y);
 	c->count += n;
 	c->x += of_x->sum;
 	c->y += of_y->sum;
@@ -340,6 +355,9 @@ void comoments_add_decimals(struct comoments *c, const int64_t *x, const int64_t
 
 void comoments_merge(struct comoments *into, const struct comoments *from)
 {
+	if (!from->count)
+		return;
+	widen_pairs(into, from->low_x, from->high_x, from->low_y, from->high_y);
 	into->count += from->count;
 	into->x += from->x;
 	into->y += from->y;
@@ -357,7 +375,7 @@ double comoments_pearson(const struct comoments *c)
 	double fx, fy, fxy, size;
 	int ex, ey, exy;
 
-	if (c->count < 2)
+	if (c->count < 2 || !(c->low_x < c->high_x) || !(c->low_y < c->high_y))
 		return (double)NAN;
 	whole_sum(&x, c->x, rest, c->scale_x);
 	whole_sum(&y, c->y, rest ? rest + 1 : NULL, c->scale_y);

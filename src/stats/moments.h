@@ -47,6 +47,8 @@ void moments_free(struct moments *m);
 struct comoments {
 	double scale_x, scale_y;
 	uint64_t count;
+	double low_x, high_x, low_y, high_y; /* if they are equal, a number is constant: sums of decimals and of
+						doubles, which differ a little, may say that it varies */
 	i128 x, y;
 	uint64_t xx[3], yy[3];
 	uint64_t xy[3];     /* two's complement */
