@@ -521,6 +521,7 @@ static void take(struct exporter *e, const struct record *r)
 		count_step(s, r);
 		break;
 	case EVENT_SESSION_START:
+		s->live = true; /* it may have ended before */
 		count_start(s, r);
 		break;
 	case EVENT_SESSION_END:

@@ -436,14 +436,24 @@ static void convert_lines(struct retext *t)
 		t->out_ready = t->out.used;
 }
 
+static void convert(struct retext *t)
+{
+	if (t->form == FORM_WRAPPED)
+		convert_lines(t);
+	else
+		convert_utf16(t);
+}
+
 bool retext_await_no_more(struct retext *t)
 {
-	if (t->out.used == t->out_ready)
-		return false;
+	const size_t ready = t->out_ready;
+
+	t->ended = true; /* a last line without its end is one now */
+	convert(t);
 	put_all_pending(t);
 	t->whole = t->used + t->at;
 	t->out_ready = t->out.used;
-	return true;
+	return t->out_ready > ready;
 }
 
 /* 0: there is more in `out`, or the end has come; -1 with errno. */
@@ -484,7 +494,7 @@ ssize_t retext_pull(void *ctx, void *buffer, size_t n)
 
 		if (t->out_at)
 			drop_pulled(t);
-		t->form == FORM_WRAPPED ? convert_lines(t) : convert_utf16(t);
+		convert(t);
 		if (t->out.failed) {
 			errno = ENOMEM;
 			return -1;

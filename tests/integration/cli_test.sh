@@ -409,6 +409,14 @@ tail -n +51 tests/logs/worked.log >>"$dir/grows.log"
 kill -INT $follower
 wait $follower && "$rwkvmon" analyze --format json "$dir/grows.log" | cmp -s - "$dir/followed.json" &&
 	pass || fail "analyze --follow does not end with the report on an interrupt"
+# With a mark at its beginning, and without the last line's end.
+(printf '\xef\xbb\xbf'; head -c -1 tests/logs/worked.log) >"$dir/marked.log"
+"$rwkvmon" analyze --follow --format json "$dir/marked.log" >"$dir/followed.json" 2>/dev/null &
+follower=$!
+await "analyze --follow listens to interrupts" handles $follower 2
+kill -INT $follower
+wait $follower && "$rwkvmon" analyze --format json "$dir/marked.log" | cmp -s - "$dir/followed.json" &&
+	pass || fail "analyze --follow loses the last line of a text with a mark"
 [ "$("$rwkvmon" analyze "$dir/c.log.zst" --format json | grep -c '"records":101')" -ge 1 ] && pass || fail "analyze does not read the compressed log"
 if command -v zstd >/dev/null; then
 	[ "$(zstd -dcq "$dir/c.log.zst" | steps)" = 101 ] && pass || fail "zstd does not read the compressed log"

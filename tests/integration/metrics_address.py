@@ -9,8 +9,8 @@ RWKVMON = sys.argv[1] + "/rwkvmon"
 class Server(http.server.ThreadingHTTPServer):
     """Each answer: 40 tokens of prompts more, and 10 generated at 25 ms each."""
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Answer)
+    def __init__(self, port=0):
+        super().__init__(("127.0.0.1", port), Answer)
         self.name = "127.0.0.1:%d" % self.server_address[1]
         self.asked = 0
         self.restarted = 0
@@ -58,6 +58,7 @@ def check_serve(server):
         return known[0] if known and known[0]["records"] >= 4 else None
     seen = await_true("steps", instance)
     check(seen["instance"] == server.name and seen["up"] and seen["tokens"] % 50 == 0, seen)
+    check(seen["judged"]["verdict"] and seen["judged"]["text"], "nobody looks, and nothing was judged", seen["judged"])
     check(abs(seen["now"]["token_latency_ms"] - 25) < 1e-6 and seen["now"]["requests_running"] == 2, seen)
     text = fetch(url + "/metrics")[2]
     tokens = {m[1]: float(m[2]) for m in re.finditer(r'^rwkv_tokens_total\{.*phase="(\w+)"\} (\S+)$', text, re.M)}
@@ -70,6 +71,15 @@ def check_serve(server):
     server.shutdown()
     server.server_close()
     await_true("a server that is gone is told", lambda: any(server.name in line for line in said))
+
+    def is_up(value):
+        return json.loads(fetch(url + "/api/v1/instances")[2])["instances"][0]["up"] == value and re.search(
+            r'^rwkv_backend_up\{.*\} %d$' % value, fetch(url + "/metrics")[2], re.M)
+    await_true("and is down", lambda: is_up(False))
+    back = Server(server.server_address[1])
+    await_true("and is up when it is back", lambda: is_up(True))
+    back.shutdown()
+    back.server_close()
     process.send_signal(signal.SIGINT)
     check(process.wait(PATIENCE) == 0, "serve ended with", process.returncode, *said)
 
