@@ -40,7 +40,7 @@ int stated_limits_parse(struct stated_limits *out, const char *text, const char 
 		char *end = NULL;
 		double value = text[name] == '=' ? strtod(text + name + 1, &end) : NAN;
 
-		if (name && m == METRIC_COUNT)
+		if (name && text[name] == '=' && m == METRIC_COUNT)
 			return err_set(err, ERR_USAGE,
 				       "%s: found \"%.*s\", which is no metric: docs/METRICS.md lists them", option,
 				       (int)name, text);

@@ -33,6 +33,11 @@ const char *format_of_ending(const char *path)
 	return "";
 }
 
+bool answer_is_json(const struct options *opts)
+{
+	return opts->json || (!opts->answer_format && !strcmp(format_of_ending(opts->output), "json"));
+}
+
 static const struct format *format_by_ending(const struct format *list, const char *path)
 {
 	const struct format *f = list;

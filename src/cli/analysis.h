@@ -21,6 +21,8 @@ const struct format *format_find(const struct format *list, const struct options
 
 /* "html" of "report.html"; "" of what names no format. */
 const char *format_of_ending(const char *path);
+/* Of a command that answers in text or in JSON: as told, otherwise by the output's name. */
+bool answer_is_json(const struct options *opts);
 
 /* Logs to be read as one. */
 struct log_set {

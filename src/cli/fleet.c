@@ -32,14 +32,15 @@ static int write_answer(const struct options *opts, const struct findings *f, en
 				     .match = opts->match,
 				     .order = order,
 				     .most = opts->top == UINT64_MAX ? ROWS : opts->top };
+	const bool json = answer_is_json(opts);
 	struct buf out = { 0 };
 
 	how.report.columns = strcmp(path, "-") ? 0 : args_columns();
-	if (opts->json)
+	if (json)
 		fleet_json(&out, f, &how);
 	else
 		fleet_text(&out, f, &how);
-	return answer_to(path, &out, !opts->json, err);
+	return answer_to(path, &out, !json, err);
 }
 
 int command_fleet(const struct options *opts, struct err *err)

@@ -54,7 +54,7 @@ static int forecast(const struct options *opts, const struct stated_limits *limi
 	if (!rc && knows_log(&findings) && !opts->quiet)
 		args_say(args_lang(opts->lang), TEXT_FORECAST_KNOWS_LOG, opts->lstm);
 	if (!rc)
-		rc = analysis_write(opts->json ? &json : &text, opts, &findings, err);
+		rc = analysis_write(answer_is_json(opts) ? &json : &text, opts, &findings, err);
 	if (!rc)
 		rc = check_limits(&findings, limits, err);
 	findings_free(&findings);

@@ -514,6 +514,10 @@ for form in html:html md:markdown json:json csv:csv; do
 	"$rwkvmon" analyze "$dir/a.log" -q -o "$dir/by-ending.${form%:*}" && "$rwkvmon" analyze "$dir/a.log" -q --format "${form#*:}" -o "$dir/by-name" &&
 		cmp -s "$dir/by-ending.${form%:*}" "$dir/by-name" && pass || fail "the ending .${form%:*} is no ${form#*:}"
 done
+for command in fleet forecast; do
+	"$rwkvmon" $command "$dir/a.log" -q -o "$dir/$command.json" && "$rwkvmon" $command "$dir/a.log" -q --json -o "$dir/by-name" &&
+		cmp -s "$dir/$command.json" "$dir/by-name" && pass || fail "the ending .json of $command is no JSON"
+done
 "$rwkvmon" diagnose "$dir/a.log" -q -o "$dir/by-ending.csv" && "$rwkvmon" diagnose "$dir/a.log" -q -o "$dir/by-name" && cmp -s "$dir/by-ending.csv" "$dir/by-name" && pass ||
 	fail "an ending of another form is not text"
 [ "$(wc -c <"$dir/r.html")" -lt 2000000 ] && pass || fail "the report is larger than 2 MB"

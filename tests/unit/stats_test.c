@@ -181,7 +181,7 @@ static void nothing_is_unknown(void **state)
 	comoments_add(&c, 1, 2);
 	comoments_add(&c, 1, 3);
 	assert_true(isnan(comoments_pearson(&c))); /* one of them is constant */
-	for (int i = 0; i < 2; i++) { /* so it is among decimals and doubles that are none */
+	for (int i = 0; i < 2; i++) {              /* so it is among decimals and doubles that are none */
 		struct comoments mixed = { .scale_x = 1e6, .scale_y = 1e4 };
 
 		comoments_add(&mixed, i ? 0.997 : 4.1234567, 4.1);
