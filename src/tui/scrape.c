@@ -629,6 +629,26 @@ static double vram_of(const struct scrape_values *v)
 	return used / 1048576;
 }
 
+struct targets {
+	const struct scrape *of; /* (n) */
+	size_t n;
+};
+
+/* By its address, too, where another one has a row of that name. */
+static void name_row(char out[BOARD_TEXT], const struct targets *all, const struct scrape *of,
+		     const struct scrape_row *row)
+{
+	bool alone = true;
+
+	for (size_t i = 0; i < all->n; i++)
+		for (size_t k = 0; &all->of[i] != of && k < all->of[i].n_rows; k++)
+			alone &= strcmp(all->of[i].row[k].name, row->name) != 0;
+	if (alone)
+		snprintf(out, BOARD_TEXT, "%s", row->name);
+	else
+		snprintf(out, BOARD_TEXT, "%.63s %.63s", of->name, row->name);
+}
+
 static void fill_row(struct board_row *out, const struct scrape_row *row, double seconds)
 {
 	const struct scrape_values *v = &row->now;
@@ -642,7 +662,6 @@ static void fill_row(struct board_row *out, const struct scrape_row *row, double
 		.vram = vram_of(v),
 		.bad = v->number[SCRAPE_NONFINITE] > 0,
 	};
-	snprintf(out->name, sizeof out->name, "%s", row->name);
 	memcpy(out->point, row->latency, sizeof out->point);
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
 		out->events += v->alarm[type];
@@ -671,7 +690,8 @@ static void add_board_alarm(struct board *b, const struct board_alarm *a)
 	b->alarm[at] = *a;
 }
 
-static void fill_alarms(struct board *b, const struct scrape *s, const struct scrape_row *row)
+static void fill_alarms(struct board *b, const struct targets *all, const struct scrape *s,
+			const struct scrape_row *row)
 {
 	for (int type = 0; type < ALARM_TYPE_COUNT; type++) {
 		struct board_alarm a = { .type = (enum alarm_type)type,
@@ -684,16 +704,16 @@ static void fill_alarms(struct board *b, const struct scrape *s, const struct sc
 
 		if (!row->alarm_to_us[type])
 			continue;
-		snprintf(a.session, sizeof a.session, "%s", row->name);
+		name_row(a.session, all, s, row);
 		add_board_alarm(b, &a);
 	}
 }
 
-static void fill_target(struct board *b, const struct scrape *s, struct scrape_values *all)
+static void fill_target(struct board *b, const struct targets *all, const struct scrape *s, struct scrape_values *sums)
 {
 	for (size_t i = 0; i < s->n_rows; i++) {
-		add_values(all, &s->row[i].now);
-		fill_alarms(b, s, &s->row[i]);
+		add_values(sums, &s->row[i].now);
+		fill_alarms(b, all, s, &s->row[i]);
 	}
 	if (*s->trouble)
 		snprintf(b->trouble, sizeof b->trouble, "%s", s->trouble);
@@ -783,8 +803,12 @@ static void fill_rows(struct board *b, const struct scrape *s, size_t n)
 	}
 	if (found)
 		qsort(all, found, sizeof *all, worst_first);
-	for (size_t i = 0; i < found && i < BOARD_ROWS; i++)
-		fill_row(&b->row[b->n_rows++], all[i].row, seconds_between(all[i].of));
+	for (size_t i = 0; i < found && i < BOARD_ROWS; i++) {
+		struct board_row *row = &b->row[b->n_rows++];
+
+		fill_row(row, all[i].row, seconds_between(all[i].of));
+		name_row(row->name, &(struct targets){ s, n }, all[i].of, all[i].row);
+	}
 	b->rows_total += found;
 }
 
@@ -796,7 +820,7 @@ void board_from_scrapes(struct board *out, const struct scrape *s, size_t n, con
 	snprintf(out->source, sizeof out->source, "%s", source);
 	forget(&all);
 	for (size_t i = 0; i < n; i++)
-		fill_target(out, &s[i], &all);
+		fill_target(out, &(struct targets){ s, n }, &s[i], &all);
 	fill_rows(out, s, n);
 	fill_metrics(out, s, n, &all);
 	out->records = whole(all.histogram[SCRAPE_LATENCY].total + all.histogram[SCRAPE_CHUNK].total);

@@ -210,6 +210,32 @@ static void a_published_verdict_is_the_verdict(void **state)
 	free(s);
 }
 
+static void rows_of_one_name_are_told_apart(void **state)
+{
+	static const char text[] = "rwkv_token_duration_seconds_count{model=\"m\"} 100\n",
+			  other[] = "rwkv_token_duration_seconds_count{model=\"other one\"} 100\n";
+	struct scrape *s = calloc(2, sizeof *s);
+	struct board *b = calloc(1, sizeof *b);
+
+	(void)state;
+	assert_true(s && b);
+	for (int i = 0; i < 2; i++) {
+		snprintf(s[i].name, sizeof s[i].name, "host:%d", i);
+		assert_true(scrape_take(&s[i], slice_of(text), now_us));
+	}
+	board_from_scrapes(b, s, 2, "test", LANG_EN);
+	assert_int_equal(b->n_rows, 2);
+	assert_string_equal(b->row[0].name, "host:0 m");
+	assert_string_equal(b->row[1].name, "host:1 m");
+	memset(&s[1], 0, sizeof s[1]);
+	assert_true(scrape_take(&s[1], slice_of(other), now_us));
+	board_from_scrapes(b, s, 2, "test", LANG_EN);
+	assert_string_equal(b->row[0].name, "m");
+	assert_string_equal(b->row[1].name, "other one");
+	free(b);
+	free(s);
+}
+
 static void counters_that_fell_began_anew(void **state)
 {
 	static const char *const texts[] = {
@@ -316,9 +342,9 @@ static void the_worst_is_on_top_and_the_rest_is_named(void **state)
 	assert_float_equal(s[0].row[SCRAPE_ROWS - 1].now.number[SCRAPE_DECODE_TOKENS], 10 * 9, 1e-9);
 	board_from_scrapes(b, s, 2, "test", LANG_EN);
 	assert_int_equal(b->rows_total, 2 * (SCRAPE_ROWS + 35));
-	assert_string_equal(b->row[0].name, "host9");
-	assert_string_equal(b->row[1].name, "host9");
-	assert_string_equal(b->row[2].name, "host7");
+	assert_string_equal(b->row[0].name, "target host9");
+	assert_string_equal(b->row[1].name, "target host9");
+	assert_string_equal(b->row[2].name, "target host7");
 	assert_int_equal(b->alarms_total, 4);
 	assert_int_equal(b->tokens, 2 * 10 * (SCRAPE_ROWS + 8));
 	buf_free(&text);
@@ -377,6 +403,7 @@ int main(void)
 		cmocka_unit_test(alarms_come_and_go),
 		cmocka_unit_test(what_lies_beyond_the_bounds_has_one_bound),
 		cmocka_unit_test(a_published_verdict_is_the_verdict),
+		cmocka_unit_test(rows_of_one_name_are_told_apart),
 		cmocka_unit_test(counters_that_fell_began_anew),
 		cmocka_unit_test(other_servers_are_rows_of_a_table),
 		cmocka_unit_test(an_idle_server_is_too_little_to_judge),
