@@ -59,8 +59,7 @@ static void value_text(char out[TERM_TEXT], char unit, double value, const char 
 	term_number(number, value);
 	switch (unit) {
 	case 'a':
-		term_number(number, two_digits(value));
-		snprintf(out, TERM_TEXT, "%.60s ms", number);
+		snprintf(out, TERM_TEXT, "%.9g ms", two_digits(value));
 		break;
 	case 'm':
 		snprintf(out, TERM_TEXT, "%.60s ms", number);

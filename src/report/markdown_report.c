@@ -224,6 +224,15 @@ static void events(struct md *md, const struct findings *f)
 		count_line(md, TEXT_TERM_MORE_EVENTS, f->events_total - EVENTS_SHOWN);
 }
 
+static bool any_alarm(const struct findings *f)
+{
+	uint64_t any = 0;
+
+	for (int type = 0; type < ALARM_TYPE_COUNT; type++)
+		any |= f->live_alarms[type];
+	return any;
+}
+
 static void anomalies(struct md *md, const struct findings *f)
 {
 	struct buf done = { 0 };
@@ -241,7 +250,7 @@ static void anomalies(struct md *md, const struct findings *f)
 		buf_str(md->out, "\n\n");
 	}
 	buf_free_into(&done, md->out);
-	if (!f->anomaly_records && !f->n_events) {
+	if (!f->anomaly_records && !f->n_events && !any_alarm(f)) {
 		md_text(md->out, text(TEXT_PAGE_NO_ANOMALIES, md->lang));
 		buf_char(md->out, '\n');
 		return;

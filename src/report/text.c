@@ -618,10 +618,30 @@ static void put_done(struct term *t, const struct findings *f)
 	buf_free_into(&done, t->out);
 }
 
+/* What the program itself said while it ran; false: nothing. */
+static bool put_live_alarms(struct term *t, const struct findings *f)
+{
+	struct buf types = { 0 }, line = { 0 };
+	bool any;
+
+	alarms_each(&types, f->live_alarms, t->lang);
+	any = types.used;
+	if (any) {
+		text_fill(&line, t->lang, TEXT_TERM_LIVE_ALARMS, buf_text(&types));
+		term_indent(t, INDENT);
+		term_wrap(t, TINT_PLAIN, buf_text(&line), INDENT);
+		term_newline(t);
+	}
+	buf_free_into(&types, t->out);
+	buf_free_into(&line, t->out);
+	return any;
+}
+
 static void put_anomalies(struct term *t, const struct findings *f)
 {
 	char name[TERM_TEXT];
 	struct buf remark = { 0 }, clean = { 0 };
+	bool raised;
 
 	text_fill(&remark, t->lang, TEXT_TERM_JUDGED_BY,
 		  term_clean(name, t, f->rule_set ? f->rule_set : "-", 24, true));
@@ -639,7 +659,10 @@ static void put_anomalies(struct term *t, const struct findings *f)
 		buf_free_into(&remark, t->out);
 		buf_free_into(&clean, t->out);
 	}
+	raised = put_live_alarms(t, f);
 	put_done(t, f);
+	if (!f->anomaly_records && raised)
+		return;
 	if (!f->anomaly_records) {
 		term_wrap(t, TINT_GOOD, term_word(t, TEXT_TERM_NO_ANOMALY), INDENT);
 		term_newline(t);

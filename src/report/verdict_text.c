@@ -121,20 +121,28 @@ static void say_peers(struct buf *out, const struct findings *f, enum lang lang)
 		text_fill(out, lang, TEXT_FLEET_OTHERS, term_count(others, n - 1));
 }
 
+void alarms_each(struct buf *out, const uint64_t by_type[ALARM_TYPE_COUNT], enum lang lang)
+{
+	char count[TERM_TEXT];
+	bool any = false;
+
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++) {
+		if (!by_type[t])
+			continue;
+		if (any)
+			buf_str(out, text(TEXT_SEMICOLON, lang));
+		text_fill(out, lang, TEXT_VERDICT_BEYOND_EACH, alarm_specs[t].label[lang],
+			  term_count(count, by_type[t]));
+		any = true;
+	}
+}
+
 /* Limits that were broken without being the cause: the verdict mentions whatever the tables list. */
 static void say_beyond(struct buf *out, const struct findings *f, enum lang lang)
 {
 	struct buf types = { 0 };
-	char count[TERM_TEXT];
 
-	for (int t = 0; t < ALARM_TYPE_COUNT; t++) {
-		if (!f->anomaly_by_type[t])
-			continue;
-		if (types.used)
-			buf_str(&types, text(TEXT_SEMICOLON, lang));
-		text_fill(&types, lang, TEXT_VERDICT_BEYOND_EACH, alarm_specs[t].label[lang],
-			  term_count(count, f->anomaly_by_type[t]));
-	}
+	alarms_each(&types, f->anomaly_by_type, lang);
 	if (types.used && types.p)
 		text_fill(out, lang, TEXT_VERDICT_BEYOND, types.p);
 	buf_free_into(&types, out);
@@ -169,15 +177,9 @@ static void say_graver(struct buf *out, const struct findings *f, enum lang lang
 		text_fill(out, lang, TEXT_VERDICT_GRAVE_RULES, term_count(count, f->anomaly_critical));
 		return;
 	}
-	for (int t = 0; t < ALARM_TYPE_COUNT; t++) {
-		if (!f->live_alarms[t])
-			continue;
-		first = earlier(first, &f->first_alarm[t]);
-		if (types.used)
-			buf_str(&types, text(TEXT_SEMICOLON, lang));
-		text_fill(&types, lang, TEXT_VERDICT_BEYOND_EACH, alarm_specs[t].label[lang],
-			  term_count(count, f->live_alarms[t]));
-	}
+	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
+		first = f->live_alarms[t] ? earlier(first, &f->first_alarm[t]) : first;
+	alarms_each(&types, f->live_alarms, lang);
 	if (types.used && types.p)
 		text_fill(out, lang, TEXT_VERDICT_GRAVE_ALARMS, term_count(count, f->live_critical), types.p);
 	if (first && first->session_id && strcmp(first->session_id, j->diagnosis.session_id))

@@ -12,6 +12,9 @@ enum tint verdict_tint(enum verdict v);
 /* Why this rule set was used. */
 enum text_id rule_set_why(const struct findings *f);
 
+/* "High latency (3); …": of each type of which there are some. */
+void alarms_each(struct buf *out, const uint64_t by_type[ALARM_TYPE_COUNT], enum lang lang);
+
 /* What happened, to which session or instance and since when, and what else was found. It may contain text of a log. */
 void verdict_sentence(struct buf *out, const struct findings *f, enum lang lang);
 

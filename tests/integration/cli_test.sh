@@ -381,9 +381,10 @@ expect "alarms go to standard error" 0 "[ALARM] high_latency: Slower than light"
 expect "in Chinese too" 0 "慢于光速" "$rwkvmon" run --tokens 60 --prompt x --rules "$dir/rules.yaml" --log none --lang zh
 # The verdict names the gravest alarms, by what the log says of them; what only informs is no reason to look.
 entropy=$(grep -m 1 '"event_type":"alarm"' "$dir/alarm.log" | sed 's/high_latency/abnormal_entropy/; s/warning/info/')
-(sed 's/"severity":"warning"/"severity":"critical"/' "$dir/alarm.log"; printf '%s\n%s\n' "$entropy" "${entropy/sess-/sess-0}") >"$dir/grave.log"
+(sed 's/"severity":"warning"/"severity":"critical"/' "$dir/alarm.log"; printf '%s\n%s\n' "${entropy/sess-/sess-1}" "${entropy/sess-/sess-0}") >"$dir/grave.log"
 expect "the gravest alarm" 0 "" "$rwkvmon" analyze "$dir/grave.log" --lang en
 says "it is named" "1 × high_latency"
+says "all are" "Alarms raised while it ran: High latency (1); Abnormal entropy (2)."
 says "it is critical" "CRITICAL"
 sed 's/"severity":"warning"/"severity":"info"/' "$dir/alarm.log" >"$dir/informs.log"
 expect "what only informs" 0 "" "$rwkvmon" analyze "$dir/informs.log" --lang en
