@@ -37,7 +37,7 @@ enum {
 static const int64_t SILENT_US = INT64_C(300) * 1000000;
 static const int64_t QUIET_US = INT64_C(30) * 1000000; /* after which an instance makes room for another one */
 static const int64_t ROOM_US = 1000000;
-static const uint64_t JUDGING_NS = 200000000; /* about that long who asks for all instances waits for verdicts */
+static const uint64_t JUDGING_NS = 50000000; /* about that long who asks for all instances waits for verdicts */
 static const int64_t AHEAD_US = INT64_C(60) * 1000000; /* another machine's clock may be, of ours */
 
 /* An alarm that is on. */
