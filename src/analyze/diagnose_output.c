@@ -682,16 +682,16 @@ static bool comes_before(const struct findings *f, int a, int b)
 /* What only informs is no cause. */
 enum grade test_ALARMED(struct walk *w)
 {
-	enum alarm_type first = ALARM_TYPE_COUNT;
+	int first = ALARM_TYPE_COUNT;
 	enum grade rules = more(rules_broken(w), still_fires(w));
 
 	for (int t = 0; t < ALARM_TYPE_COUNT; t++)
 		if (w->f->live_gravest[t] >= 1 + SEVERITY_WARNING && !(t == ALARM_NON_FINITE && only_bans(w)) &&
 		    (first == ALARM_TYPE_COUNT || comes_before(w->f, t, first)))
-			first = (enum alarm_type)t;
+			first = t;
 	if (first == ALARM_TYPE_COUNT)
 		return rules;
-	say_live(w, first);
+	say_live(w, (enum alarm_type)first);
 	return more(LIKELY, rules);
 }
 

@@ -402,7 +402,7 @@ ok("also for a body in chunks", b" 413 " in got[:20], got[:80])
 held = [open_stream(proxy, {"model": "held", "tokens": 100000, "pause_ms": 10}) for _ in range(2)]
 for s in held:
     came = more = s.recv(1000)
-    while more and b"data:" not in came:  # its first token
+    while more and b"\n\n" not in came.partition(b"data:")[2]:  # its first token
         more = s.recv(1000)
         came += more
 third = threading.Thread(target=lambda: answers.append(ask(proxy, {"model": "third"})))
