@@ -250,12 +250,9 @@ static void add_pairs(struct comoments *c, const struct steps *s)
 		add_mixed_pairs(c, s);
 }
 
-static const uint64_t rare_metrics =
-	UINT64_C(1) << M_NONFINITE_LOGITS | UINT64_C(1) << M_NONFINITE_STATE | UINT64_C(1) << M_STATE_DRIFT;
-
 static uint64_t is_rare(const struct columns *c, size_t row)
 {
-	return c->nonfinite[row] | (c->have[row] & rare_metrics) | c->whole[row];
+	return c->nonfinite[row] | (c->have[row] & (nonfinite_metrics | metric_bit(M_STATE_DRIFT))) | c->whole[row];
 }
 
 /* Adds what only few steps have. */

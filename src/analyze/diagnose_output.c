@@ -50,13 +50,28 @@ static double random_nats(const struct walk *w)
 
 /* --- finite -------------------------------------------------------------------------------- */
 
+/* Steps that count some: all of them, or by their kind. */
+static double counted(const struct walk *w, enum metric_id all, enum metric_id nan, enum metric_id inf)
+{
+	const enum metric_id each[] = { all, nan, inf };
+	double most = 0;
+
+	for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+		const struct summary *s = &w->f->metric[each[i]];
+
+		most = s->max > 0 && (double)s->count > most ? (double)s->count : most;
+	}
+	return most;
+}
+
 static enum grade broken(struct walk *w, bool fp16)
 {
-	const struct summary *logits = &w->f->metric[M_NONFINITE_LOGITS], *state = &w->f->metric[M_NONFINITE_STATE];
-	double all = (logits->max > 0 ? (double)logits->count : 0) + (state->max > 0 ? (double)state->count : 0);
-	const char *what = state->max > 0 || state->nonfinite     ? "state"
-			   : logits->max > 0 || logits->nonfinite ? "logits"
-								  : NULL;
+	const double logits = counted(w, M_NONFINITE_LOGITS, M_NAN_LOGITS, M_INF_LOGITS),
+		     state = counted(w, M_NONFINITE_STATE, M_NAN_STATE, M_INF_STATE);
+	double all = logits + state;
+	const char *what = state > 0 || w->f->metric[M_NONFINITE_STATE].nonfinite     ? "state"
+			   : logits > 0 || w->f->metric[M_NONFINITE_LOGITS].nonfinite ? "logits"
+										      : NULL;
 	bool looked = false;
 
 	for (int m = 0; m < METRIC_COUNT; m++) {

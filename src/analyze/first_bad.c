@@ -39,10 +39,6 @@ static const uint64_t of_the_model =
 #undef METRIC
 	0;
 
-static const uint64_t counts_of_nonfinite = UINT64_C(1) << M_NONFINITE_LOGITS | UINT64_C(1) << M_NONFINITE_STATE;
-const uint64_t nonfinite_metrics =
-	UINT64_C(1) << M_NONFINITE_LOGITS | UINT64_C(1) << M_NONFINITE_STATE | UINT64_C(1) << M_INF_LOGITS;
-
 static double count_at(const struct columns *c, size_t row, enum metric_id m)
 {
 	return c->have[row] >> m & 1 ? columns_value(c, row, m) : 0;
@@ -58,12 +54,12 @@ bool bans_at(const struct columns *c, size_t row)
 
 bool nonfinite_at(const struct columns *c, size_t row)
 {
-	uint64_t counts = c->have[row] & counts_of_nonfinite;
+	uint64_t counts = c->have[row] & nonfinite_metrics;
 
 	if (c->nonfinite[row] & of_the_model)
 		return true;
 	if (bans_at(c, row))
-		counts &= ~metric_bit(M_NONFINITE_LOGITS);
+		counts &= ~(metric_bit(M_NONFINITE_LOGITS) | metric_bit(M_INF_LOGITS));
 	for (; counts; counts &= counts - 1)
 		if (columns_value(c, row, (enum metric_id)__builtin_ctzll(counts)) > 0)
 			return true;

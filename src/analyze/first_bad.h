@@ -17,7 +17,9 @@ bool bans_at(const struct columns *c, size_t row);
 /* [hot] Does the step say that the model put out NaN or Inf: by a count of them, or in a metric of its output? */
 bool nonfinite_at(const struct columns *c, size_t row);
 /* A row without any of these metrics, and without any that is nonfinite, is neither. */
-extern const uint64_t nonfinite_metrics;
+static const uint64_t nonfinite_metrics = UINT64_C(1) << M_NONFINITE_LOGITS | UINT64_C(1) << M_NAN_LOGITS |
+					  UINT64_C(1) << M_INF_LOGITS | UINT64_C(1) << M_NONFINITE_STATE |
+					  UINT64_C(1) << M_NAN_STATE | UINT64_C(1) << M_INF_STATE;
 /* Notes such a step. */
 void first_bad_nonfinite(struct first_bad *f, const struct columns *c, size_t row, const struct record *rec);
 

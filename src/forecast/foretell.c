@@ -94,13 +94,51 @@ static double seconds_of(const struct foretell *f, int64_t time_us, int64_t with
 	return (double)(time_on(f, time_us) + within_us - f->origin_us) / 1e6;
 }
 
+/* The points behind every place at which a single step of the level makes half of the pairs steep. As many in front are
+ * before every such place. */
+static size_t behind_steps(size_t n)
+{
+	size_t k = n / 2;
+
+	while (4 * (k + 1) * (n - k - 1) >= n * (n - 1))
+		k++;
+	return n - k;
+}
+
+/* Neither before nor behind it do the points go where the line goes: the level took a step. */
+static bool is_step(const struct foretell *f, double slope)
+{
+	const size_t n = behind_steps(f->n_points), late = f->n_points - n;
+	const double around = forecast_line(f->t, f->y, n).slope + forecast_line(f->t + late, f->y + late, n).slope;
+
+	return fabs(slope) > 2 * (slope > 0 ? around : -around);
+}
+
+/* What it is now, and no slope. */
+static struct forecast_line latest_level(const struct foretell *f)
+{
+	const size_t n = behind_steps(f->n_points);
+	double sum = 0;
+
+	for (size_t i = f->n_points - n; i < f->n_points; i++)
+		sum += f->y[i];
+	return (struct forecast_line){ 0, sum / (double)n };
+}
+
+static void draw(struct foretell *f)
+{
+	f->line = forecast_line(f->t, f->y, f->n_points);
+	if (is_step(f, f->line.slope))
+		f->line = latest_level(f);
+	f->drawn = true;
+}
+
 double foretell_at(struct foretell *f, int64_t time_us, int64_t within_us)
 {
 	if (!f->told)
 		return NAN;
 	if (!f->drawn)
-		f->line = forecast_line(f->t, f->y, f->n_points);
-	f->drawn = true;
+		draw(f);
 	return f->line.now + f->line.slope * (seconds_of(f, time_us, within_us) - f->t[f->n_points - 1]);
 }
 

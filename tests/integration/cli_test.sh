@@ -379,6 +379,12 @@ expect "alarms go to standard error" 0 "[ALARM] high_latency: Slower than light"
 [ "$(grep -c '"event_type":"alarm","alarm_type":"high_latency","severity":"warning","details":{' "$dir/alarm.log")" = 1 ] &&
 	pass || fail "the log does not hold the alarm once"
 expect "in Chinese too" 0 "慢于光速" "$rwkvmon" run --tokens 60 --prompt x --rules "$dir/rules.yaml" --log none --lang zh
+# Logs of others may count NaN alone. Infinite logits beside an entropy are those of banned tokens.
+for what in nan_logits nan_state inf_state; do
+	sed "30,34s/\"accuracy\":{/&\"$what\":3,/" tests/logs/worked.log >"$dir/$what.log"
+	expect "$what" 1 "" "$rwkvmon" analyze "$dir/$what.log" -q --format json --fail-on critical
+	says "it is the cause" "5 steps have values that are not finite"
+done
 # The verdict names the gravest alarms, by what the log says of them; what only informs is no reason to look.
 entropy=$(grep -m 1 '"event_type":"alarm"' "$dir/alarm.log" | sed 's/high_latency/abnormal_entropy/; s/warning/info/')
 (sed 's/"severity":"warning"/"severity":"critical"/' "$dir/alarm.log"; printf '%s\n%s\n' "${entropy/sess-/sess-1}" "${entropy/sess-/sess-0}") >"$dir/grave.log"

@@ -257,9 +257,38 @@ static void two_clocks_in_turn_are_one_ramp(void **state)
 	}
 }
 
+/* Wherever it is, with few points and with many; a slope that begins or ends among the points is one. */
+static void a_step_of_the_level_is_no_slope(void **state)
+{
+	const int64_t second = 1000000;
+	double seconds[] = { 0.1, 1, 5 };
+
+	(void)state;
+	for (size_t e = 0; e < sizeof seconds / sizeof *seconds; e++)
+		for (int down = 0; down < 2; down++) {
+			struct foretell f = { .over_us = 30 * second }, g = f;
+			const double step = down ? -6000 : 6000;
+
+			for (double t = 0; t < 200; t += seconds[e]) {
+				const int64_t us = (int64_t)(t * 1e6);
+				double at, going;
+
+				foretell_add(&f, us, 9000 + (t >= 100 ? step : 0) + 5 * normal());
+				foretell_add(&g, us, 9000 + (t >= 100 ? step * (t - 100) / 100 : 0) + 5 * normal());
+				at = foretell_at(&f, us, 120 * second);
+				going = foretell_at(&g, us, 100 * second);
+				if (!isnan(at) && !(at > 8000 - 6000 * down && at < 16000 - 6000 * down))
+					fail_msg("a record each %g s, at %g: %g", seconds[e], t, at);
+				if (t > 135 && fabs(going - (9000 + step * t / 100)) > 400)
+					fail_msg("a record each %g s, at %g: %g", seconds[e], t, going);
+			}
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_step_of_the_level_is_no_slope),
 		cmocka_unit_test(what_has_a_pattern_is_foreseen_and_chance_is_not),
 		cmocka_unit_test(a_line_reaches_its_limit_when_it_does),
 		cmocka_unit_test(what_cannot_be_told_is_said),
