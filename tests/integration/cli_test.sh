@@ -387,7 +387,7 @@ for what in nan_logits nan_state inf_state; do
 done
 # The verdict names the gravest alarms, by what the log says of them; what only informs is no reason to look.
 entropy=$(grep -m 1 '"event_type":"alarm"' "$dir/alarm.log" | sed 's/high_latency/abnormal_entropy/; s/warning/info/')
-(sed 's/"severity":"warning"/"severity":"critical"/' "$dir/alarm.log"; printf '%s\n%s\n' "${entropy/sess-/sess-1}" "${entropy/sess-/sess-0}") >"$dir/grave.log"
+(sed 's/"severity":"warning"/"severity":"critical"/' "$dir/alarm.log"; for i in 0 1; do echo "$entropy" | sed "s/sess-/sess-$i/g"; done) >"$dir/grave.log"
 expect "the gravest alarm" 0 "" "$rwkvmon" analyze "$dir/grave.log" --lang en
 says "it is named" "1 × high_latency"
 says "all are" "Alarms raised while it ran: High latency (1); Abnormal entropy (2)."

@@ -417,7 +417,7 @@ proxy.stop()
 first = [r for r in proxy.records() if r.get("metadata", {}).get("request_id") == "req-1"]
 alarms = [r for r in proxy.records() if r["event_type"] == "alarm"]
 ok("rules judge live, each request by itself", len(first) == 1 and first[0]["session_id"] == alarms[0]["session_id"]
-   and len({a["session_id"] for a in alarms}) == len(alarms) == 3, alarms)
+   and len({a["session_id"] for a in alarms}) == len(alarms) == 3, len(first), [a["session_id"] for a in alarms], first)
 ok("text is logged when asked for", "tok0 tok1" in "".join(s.get("text", "") for s in proxy.steps()))
 
 # libcurl's own limit counts from the mean of some seconds: it would have waited until the first token.
